@@ -1,0 +1,117 @@
+"""Shapes on a slide.
+
+One frame everywhere: level-0 pixels of the slide file, ``(y, x)``, float64, pixel centres at integers + 0.5,
+boxes half-open ``(y0, x0, y1, x1)``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+YX: TypeAlias = tuple[float, float]
+YXYX: TypeAlias = tuple[float, float, float, float]
+
+
+def _finite(*values: float) -> None:
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError(f"Coordinates must be finite numbers, but {values} came.")
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A marked position in level-0 px."""
+
+    y: float
+    x: float
+
+    def __post_init__(self) -> None:
+        _finite(self.y, self.x)
+
+    @property
+    def centre_yx(self) -> YX:
+        """The point itself, level-0 px."""
+        return (self.y, self.x)
+
+    @property
+    def bounds_yxyx(self) -> YXYX:
+        """A box of no size at the point, level-0 px."""
+        return (self.y, self.x, self.y, self.x)
+
+    def translated(self, dy: float, dx: float) -> Point:
+        """Return the point moved by ``dy, dx`` level-0 px."""
+        return Point(self.y + dy, self.x + dx)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A half-open axis-aligned box in level-0 px."""
+
+    y0: float
+    x0: float
+    y1: float
+    x1: float
+
+    def __post_init__(self) -> None:
+        _finite(self.y0, self.x0, self.y1, self.x1)
+        if self.y1 <= self.y0 or self.x1 <= self.x0:
+            raise ValueError(f"A box needs y1 > y0 and x1 > x0, but {self.bounds_yxyx} came.")
+
+    @classmethod
+    def around(cls, centre_yx: YX, height: float, width: float) -> Box:
+        """Return the box of ``height`` x ``width`` level-0 px whose centre is ``centre_yx``."""
+        y, x = centre_yx
+        return cls(y - height / 2, x - width / 2, y + height / 2, x + width / 2)
+
+    @property
+    def centre_yx(self) -> YX:
+        """The middle of the box, level-0 px."""
+        return ((self.y0 + self.y1) / 2, (self.x0 + self.x1) / 2)
+
+    @property
+    def bounds_yxyx(self) -> YXYX:
+        """``(y0, x0, y1, x1)``, level-0 px."""
+        return (self.y0, self.x0, self.y1, self.x1)
+
+    @property
+    def size_hw(self) -> tuple[float, float]:
+        """Height and width, level-0 px."""
+        return (self.y1 - self.y0, self.x1 - self.x0)
+
+    def translated(self, dy: float, dx: float) -> Box:
+        """Return the box moved by ``dy, dx`` level-0 px."""
+        return Box(self.y0 + dy, self.x0 + dx, self.y1 + dy, self.x1 + dx)
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """A simple closed outline; the last vertex joins the first and is not repeated."""
+
+    vertices_yx: tuple[YX, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.vertices_yx) < 3:
+            raise ValueError(f"A polygon needs at least 3 corners, but {len(self.vertices_yx)} came.")
+        for vertex in self.vertices_yx:
+            _finite(*vertex)
+
+    @property
+    def centre_yx(self) -> YX:
+        """The middle of the bounding box, level-0 px."""
+        y0, x0, y1, x1 = self.bounds_yxyx
+        return ((y0 + y1) / 2, (x0 + x1) / 2)
+
+    @property
+    def bounds_yxyx(self) -> YXYX:
+        """The bounding box ``(y0, x0, y1, x1)``, level-0 px."""
+        ys = [y for y, _ in self.vertices_yx]
+        xs = [x for _, x in self.vertices_yx]
+        return (min(ys), min(xs), max(ys), max(xs))
+
+    def translated(self, dy: float, dx: float) -> Polygon:
+        """Return the polygon moved by ``dy, dx`` level-0 px."""
+        return Polygon(tuple((y + dy, x + dx) for y, x in self.vertices_yx))
+
+
+Geometry: TypeAlias = Point | Box | Polygon

@@ -1,0 +1,74 @@
+"""Long work as a generator of events that ends in exactly one of done, failed, cancelled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+
+class Token(Protocol):
+    """Asks a job to stop; jobs look at it between small steps, at least ten times a second."""
+
+    def cancelled(self) -> bool:
+        """Whether the user asked for the job to stop."""
+        ...
+
+
+class CancelToken:
+    """A token for jobs that run in the same process as who cancels them."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the job to stop."""
+        self._event.set()
+
+    def cancelled(self) -> bool:
+        """Whether the user asked for the job to stop."""
+        return self._event.is_set()
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """``done`` of ``total`` steps are behind; ``total`` 0 means that it is not known yet."""
+
+    done: int
+    total: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something a person should read, but that does not stop the job."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job ended well; ``result`` is made of JSON-able values."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job ended with an error; ``message`` is its sentence, ``expected`` whether it was a CytoError."""
+
+    message: str
+    expected: bool = True
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The job ended because its user asked for it; ``message`` says what was kept."""
+
+    message: str = "Cancelled."
+
+
+Event: TypeAlias = Advanced | Noted | Done | Failed | Cancelled
+Events: TypeAlias = Iterator[Event]

@@ -1,0 +1,31 @@
+"""What label formats exchange: slides, the annotations on them, and the classes these speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.slide_record import SlideRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSet:
+    """Slides with their annotations, as read from or to be written to a label format.
+
+    Parameters
+    ----------
+    slides : tuple of SlideRecord
+        Each slide once; an image without cells is listed too.
+    annotations : tuple of Annotation
+        ``slide_id`` of each is the id of one of ``slides``; level-0 px of that slide.
+    classes : tuple of str
+        All class ids that the source knows, in its order, those without cells included.
+    """
+
+    slides: tuple[SlideRecord, ...]
+    annotations: tuple[Annotation, ...]
+    classes: tuple[str, ...] = ()
+
+    def of_slide(self, slide_id: str) -> tuple[Annotation, ...]:
+        """Return the annotations of one slide, in their order."""
+        return tuple(a for a in self.annotations if a.slide_id == slide_id)

@@ -1,0 +1,1 @@
+"""One open project in one viewer: its state and its commands, without Qt."""

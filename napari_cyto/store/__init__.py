@@ -1,0 +1,1 @@
+"""The project database: slides, annotations, and the history of every edit."""
