@@ -1,1 +1,6 @@
-"""One open project in one viewer: its state and its commands, without Qt."""
+"""One open project in one viewer: state, commands and signals, without Qt."""
+
+from napari_cyto.session.session import Session
+from napari_cyto.session.tools import Tool
+
+__all__ = ["Session", "Tool"]

@@ -1,0 +1,179 @@
+"""Edits of the annotations on the slide on screen; each is committed when its command returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from napari_cyto.domain import edits
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon
+from napari_cyto.errors import SchemeError, SlideError
+from napari_cyto.session.project_commands import LAST_CLASS, ProjectCommands
+from napari_cyto.store import HistoryEntry
+
+
+class AnnotateCommands(ProjectCommands):
+    """What the Annotate dock, the keys and the mouse ask for."""
+
+    def choose_class(self, class_id: str) -> None:
+        """Make ``class_id`` the class of the next mark, and of the selected cells, in one undo step.
+
+        Raises
+        ------
+        SchemeError
+            When the project's scheme has no such class.
+        """
+        project = self.need_project()
+        cell_class = project.scheme[class_id]
+        if class_id != self._class:
+            self._class = class_id
+            project.set_setting(LAST_CLASS, class_id)
+            self.class_changed.emit()
+        cells = [a for a in self.selected() if not a.is_region]
+        self._replace(
+            cells,
+            lambda a: replace(a, class_id=class_id, status=_reviewed(a.status)),
+            f"Relabel {{}} as {cell_class.id}",
+        )
+
+    def add_point(self, yx: YX) -> Annotation:
+        """Mark the cell at ``yx``, level-0 px, with the current class."""
+        return self._add(Point(*yx), f"Mark {self._class}")
+
+    def add_box(self, box: Box) -> Annotation:
+        """Draw ``box``, level-0 px, around a cell of the current class."""
+        return self._add(box, f"Box {self._class}")
+
+    def add_box_at(self, centre_yx: YX) -> Annotation:
+        """Draw a box of the current class's size around ``centre_yx``, level-0 px.
+
+        Raises
+        ------
+        SlideError
+            When it is not known how many µm a pixel measures.
+        """
+        slide = self.need_slide()
+        if slide.mpp is None:
+            self.mpp_needed.emit()
+            raise SlideError(
+                f"One-click boxes are sized in µm, but how many µm a pixel of {slide.name} measures is not known; "
+                "enter it in the Slide dock, or drag a box of the size you want."
+            )
+        side_px = self.need_project().scheme[self._class].box_um / slide.mpp
+        return self.add_box(Box.around(centre_yx, side_px, side_px))
+
+    def add_region(self, vertices_yx: Iterable[YX]) -> Annotation:
+        """Draw a region inside which every cell is marked.
+
+        Parameters
+        ----------
+        vertices_yx : iterable of (y, x)
+            Corners in order, level-0 px, the first not repeated.
+        """
+        return self._add(Polygon(tuple(vertices_yx)), "Draw region", class_id=None)
+
+    def _add(self, geometry: Geometry, label: str, class_id: str | None = "") -> Annotation:
+        self.need_project()
+        annotation = Annotation(
+            slide_id=self.need_slide().id,
+            geometry=geometry,
+            class_id=self._class if class_id == "" else class_id,
+            author=self.author,
+        )
+        self._apply(edits.add([annotation], label))
+        return annotation
+
+    def delete_selected(self) -> None:
+        """Delete what is selected, in one undo step."""
+        chosen = self.selected()
+        if not chosen:
+            self.message.emit("Nothing is selected; click a cell with the select tool first.")
+            return
+        if self._cursor is not None and self._cursor.id in self._selection:
+            # "next" must go on from here after the annotation it stood on is gone.
+            self._cursor = self.need_project().neighbour(self._cursor.slide_id, self._cursor, step=-1)
+        self._apply(edits.remove(chosen, f"Delete {_count(chosen)}"))
+
+    def move_selected(self, dy: float, dx: float) -> None:
+        """Move what is selected by ``dy, dx`` level-0 px, in one undo step."""
+        if dy or dx:
+            self._replace(self.selected(), lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
+
+    def reshape(self, annotation_id: str, geometry: Geometry) -> None:
+        """Give one annotation another outline, level-0 px."""
+        annotation = self.need_project().annotation(annotation_id)
+        if annotation is not None:
+            self._replace([annotation], lambda a: replace(a, geometry=geometry), "Resize {}")
+
+    def set_note(self, text: str) -> None:
+        """Give what is selected the note ``text``."""
+        self._replace(self.selected(), lambda a: replace(a, note=text), "Note on {}")
+
+    def set_status(self, status: Status) -> None:
+        """Accept, reject or propose again what is selected."""
+        self._replace(self.selected(), lambda a: replace(a, status=Status(status)), f"Mark {{}} {Status(status)}")
+
+    def set_box_um(self, class_id: str, um: float) -> None:
+        """Set the side of a one-click box of a class, µm.
+
+        Raises
+        ------
+        SchemeError
+            When there is no such class or no cell has that size.
+        """
+        project = self.need_project()
+        scheme = project.scheme
+        if class_id not in scheme:
+            raise SchemeError(f"The class {class_id!r} is not in the scheme {scheme.name!r}.")
+        classes = tuple(replace(c, box_um=float(um)) if c.id == class_id else c for c in scheme.classes)
+        project.set_scheme(replace(scheme, classes=classes))
+        self.class_changed.emit()
+
+    def undo(self) -> HistoryEntry | None:
+        """Take back the last edit of this author; the view goes to what changed."""
+        entry = self.need_project().undo(self.author)
+        if entry is None:
+            self.message.emit("There is nothing to undo.")
+        else:
+            self._announce(entry)
+        return entry
+
+    def redo(self) -> HistoryEntry | None:
+        """Do again what was last undone; the view goes to what changed."""
+        entry = self.need_project().redo(self.author)
+        if entry is None:
+            self.message.emit("There is nothing to redo.")
+        else:
+            self._announce(entry)
+        return entry
+
+    def _replace(self, before: Iterable[Annotation], change: Callable[[Annotation], Annotation], label: str) -> None:
+        pairs = [(a, b) for a in before if (b := change(a)) != a]
+        if pairs:
+            self._apply(edits.replace_all(pairs, label.format(_count([a for a, _ in pairs]))))
+
+    def _apply(self, edit: edits.Edit) -> None:
+        entry = self.need_project().apply(edit, self.author)
+        self._forget_removed(edit)
+        self.annotations_changed.emit(entry)
+
+    def _announce(self, entry: HistoryEntry) -> None:
+        self._forget_removed(entry.edit)
+        self.annotations_changed.emit(entry)
+
+    def _forget_removed(self, edit: edits.Edit) -> None:
+        removed = {c.annotation_id for c in edit.changes if c.after is None}
+        self.select(self._selection - removed)
+
+
+def _reviewed(status: Status) -> Status:
+    """A person who gives a proposal its class has judged it."""
+    return Status.ACCEPTED if status is Status.PROPOSED else status
+
+
+def _count(annotations: Iterable[Annotation]) -> str:
+    chosen = list(annotations)
+    if len(chosen) == 1:
+        return "region" if chosen[0].is_region else f"{chosen[0].class_id}"
+    return f"{len(chosen)} annotations"

@@ -1,0 +1,209 @@
+"""Opening and closing projects, and going from slide to slide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from napari_cyto import slides, store
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.slide_record import Progress, SlideRecord
+from napari_cyto.errors import CytoError, SlideError
+from napari_cyto.session.state import SessionState
+
+LAST_SLIDE = "session.slide"
+LAST_CLASS = "session.class"
+MPP_LIMITS = (0.01, 100.0)
+
+
+class ProjectCommands(SessionState):
+    """What the Slides dock asks for."""
+
+    def open_project(self, folder: str | Path) -> None:
+        """Open the project in ``folder`` at the slide that was last looked at.
+
+        Raises
+        ------
+        StoreError
+            When there is no project, or it cannot be read; the open one stays open then.
+        """
+        self._take(store.Project.open(Path(folder)))
+
+    def create_project(self, folder: str | Path, scheme: ClassScheme, name: str = "") -> None:
+        """Create a project in ``folder`` and open it.
+
+        Raises
+        ------
+        StoreError
+            When the folder cannot be made or holds something else.
+        """
+        self._take(store.Project.create(Path(folder), scheme, name))
+
+    def _take(self, project: store.Project) -> None:
+        self.close()
+        self._project = project
+        last_class = project.setting(LAST_CLASS, "")
+        self._class = last_class if last_class in project.scheme else project.scheme.ids[0]
+        self.project_changed.emit()
+        self.class_changed.emit()
+        records = project.slides()
+        if records:
+            last = project.setting(LAST_SLIDE, "")
+            with self.telling():
+                self.go_to_slide(last if any(r.id == last for r in records) else records[0].id)
+
+    def close(self) -> None:
+        """Close the project and its slide; everything is already saved."""
+        if self._project is None:
+            return
+        project, self._project = self._project, None
+        self._leave_slide()
+        self._class = ""
+        project.close()
+        self.slide_changed.emit()
+        self.project_changed.emit()
+
+    def _leave_slide(self) -> None:
+        handle, self._handle = self._handle, None
+        self._slide = None
+        self._cursor = None
+        self._view_yxyx = None
+        self.select(())
+        if handle is not None:
+            handle.close()
+
+    def add_slides(self, paths: Iterable[str | Path]) -> tuple[SlideRecord, ...]:
+        """Add slide files to the project; those already in it are found again, not doubled.
+
+        Files that cannot be opened are told in a message each, and the others are added.
+
+        Returns
+        -------
+        tuple of SlideRecord
+            A record per readable file, in the order of ``paths``.
+
+        Raises
+        ------
+        SlideError
+            When none of the files can be opened.
+        """
+        project = self.need_project()
+        records: list[SlideRecord] = []
+        failures: list[str] = []
+        for path in map(Path, paths):
+            try:
+                record = record_of(path)
+            except SlideError as error:
+                failures.append(str(error))
+                continue
+            known = project.find_slide(fingerprint=record.fingerprint) or next(
+                (r for r in records if r.fingerprint == record.fingerprint), None
+            )
+            if known is None:
+                project.add_slides([record])
+            records.append(known or record)
+        if failures and not records:
+            raise SlideError(" ".join(failures))
+        for failure in failures:
+            self.message.emit(failure)
+        self.project_changed.emit()
+        if self._slide is None and records:
+            self.go_to_slide(records[0].id)
+        return tuple(records)
+
+    def go_to_slide(self, slide_id: str) -> None:
+        """Put a slide of the project on screen.
+
+        A slide whose pixel file is missing or broken is put on screen without pixels, and a message says why.
+
+        Raises
+        ------
+        StoreError
+            When the project has no such slide.
+        """
+        project = self.need_project()
+        record = project.slide(slide_id)
+        if self._slide is not None and record.id == self._slide.id:
+            return
+        self._leave_slide()
+        self._slide = record
+        if record.path:
+            try:
+                self._handle = slides.open_slide(project.slide_path(record))
+                self._handle.on_unreadable(self._unreadable_tiles.append)
+            except CytoError as error:
+                self.message.emit(str(error))
+        project.set_setting(LAST_SLIDE, slide_id)
+        self.slide_changed.emit()
+        self.annotations_changed.emit(None)
+
+    def next_slide(self, step: int = 1) -> None:
+        """Go ``step`` slides on (back when negative), stopping at either end.
+
+        Raises
+        ------
+        StoreError
+            When no project is open.
+        """
+        ids = [record.id for record in self.need_project().slides()]
+        if not ids:
+            self.message.emit("The project has no slides yet; add some in the Slides dock.")
+            return
+        here = ids.index(self._slide.id) if self._slide is not None else -1
+        there = min(max(here + step, 0), len(ids) - 1)
+        if there == here:
+            self.message.emit(f"This is the {'last' if step > 0 else 'first'} slide of the project.")
+        else:
+            self.go_to_slide(ids[there])
+
+    def set_progress(self, progress: Progress, slide_id: str | None = None) -> None:
+        """Say how far the annotation of a slide, by default the one on screen, has come."""
+        project = self.need_project()
+        record = project.slide(slide_id) if slide_id else project.slide(self.need_slide().id)
+        self._update(replace(record, progress=Progress(progress)))
+        self.project_changed.emit()
+
+    def set_mpp(self, mpp: float) -> None:
+        """Store what the user says a level-0 px of the slide on screen measures.
+
+        Parameters
+        ----------
+        mpp : float
+            µm per level-0 px.
+
+        Raises
+        ------
+        SlideError
+            When no microscope makes such pixels.
+        """
+        low, high = MPP_LIMITS
+        if not low <= mpp <= high:
+            raise SlideError(f"A pixel must measure {low} to {high} µm, but {mpp} came; 40x scans have about 0.25.")
+        self._update(replace(self.need_project().slide(self.need_slide().id), mpp=float(mpp), mpp_source="user"))
+        self.slide_changed.emit()
+
+    def _update(self, record: SlideRecord) -> None:
+        self.need_project().update_slide(record)
+        if self._slide is not None and record.id == self._slide.id:
+            self._slide = record
+
+
+def record_of(path: Path) -> SlideRecord:
+    """Return what a project stores of the slide file ``path``.
+
+    Raises
+    ------
+    SlideError
+        When it cannot be opened.
+    """
+    with slides.open_slide(path) as handle:
+        info = handle.info
+        return SlideRecord(
+            name=info.name,
+            path=str(Path(info.path).absolute()),
+            size_hw=(info.height, info.width),
+            mpp=info.mpp,
+            mpp_source=info.mpp_source if info.mpp is not None else "",
+            fingerprint=slides.fingerprint(path),
+        )

@@ -1,0 +1,162 @@
+"""What one viewer knows of its open project: its signals, its values, and how it speaks to its user."""
+
+from __future__ import annotations
+
+import getpass
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.classes import CellClass
+from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError, StoreError
+from napari_cyto.session.tools import Tool
+
+if TYPE_CHECKING:
+    from napari_cyto.slides import Slide, UnreadableTile
+    from napari_cyto.store import Project
+
+
+def user_name() -> str:
+    """Return the login name of who sits here, or ``user`` where the system has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "user"
+
+
+class SessionState:
+    """The values and signals of a session; the commands on them are in its subclasses.
+
+    Parameters
+    ----------
+    author : str, optional
+        Who the edits belong to; the login name unless given.
+    """
+
+    project_changed = Signal()
+    slide_changed = Signal()
+    annotations_changed = Signal(object)  # the HistoryEntry, or None when more than one edit may lie between
+    selection_changed = Signal()
+    class_changed = Signal()
+    tool_changed = Signal()
+    jump_requested = Signal(float, float)  # y, x: level-0 px
+    view_changed = Signal(float, float, float, float)  # y0, x0, y1, x1: level-0 px
+    message = Signal(str)
+    mpp_needed = Signal()
+    unreadable = Signal(object)
+
+    def __init__(self, author: str | None = None) -> None:
+        self.author = author or user_name()
+        self._project: Project | None = None
+        self._slide: SlideRecord | None = None
+        self._handle: Slide | None = None
+        self._class = ""
+        self._tool = Tool.SELECT
+        self._selection: frozenset[str] = frozenset()
+        self._cursor: Annotation | None = None
+        self._view_yxyx: YXYX | None = None
+        # Tiles are decoded in threads; what they report waits here for `poll` on the window's own thread.
+        self._unreadable_tiles: deque[UnreadableTile] = deque()
+
+    @property
+    def project(self) -> Project | None:
+        """The open project."""
+        return self._project
+
+    @property
+    def slide(self) -> SlideRecord | None:
+        """The slide on screen, as the project knows it."""
+        return self._slide
+
+    @property
+    def open_slide_handle(self) -> Slide | None:
+        """The open pixel file of the slide on screen; None also when only its labels are known."""
+        return self._handle
+
+    @property
+    def current_class(self) -> str:
+        """The class id that the next mark gets; empty without a project."""
+        return self._class
+
+    @property
+    def tool(self) -> Tool:
+        """The tool in hand."""
+        return self._tool
+
+    @tool.setter
+    def tool(self, tool: Tool) -> None:
+        if tool != self._tool:
+            self._tool = Tool(tool)
+            self.tool_changed.emit()
+
+    @property
+    def selection(self) -> frozenset[str]:
+        """Ids of the selected annotations."""
+        return self._selection
+
+    @property
+    def view_yxyx(self) -> YXYX | None:
+        """The part of the slide on screen, level-0 px; None while nobody looks."""
+        return self._view_yxyx
+
+    def set_view(self, view_yxyx: YXYX) -> None:
+        """Take note of what is on screen: ``(y0, x0, y1, x1)``, level-0 px."""
+        if view_yxyx != self._view_yxyx:
+            self._view_yxyx = view_yxyx
+            self.view_changed.emit(*view_yxyx)
+
+    def need_project(self) -> Project:
+        """Return the open project.
+
+        Raises
+        ------
+        StoreError
+            When none is open.
+        """
+        if self._project is None:
+            raise StoreError("No project is open; open or create one in the Slides dock first.")
+        return self._project
+
+    def need_slide(self) -> SlideRecord:
+        """Return the slide on screen.
+
+        Raises
+        ------
+        StoreError
+            When none is.
+        """
+        if self._slide is None:
+            raise StoreError("No slide is open; add one to the project or choose one in the Slides dock first.")
+        return self._slide
+
+    def class_by_key(self, key: str) -> CellClass | None:
+        """Return the class of the project's scheme that the key ``1`` to ``9`` chooses, if one does."""
+        return None if self._project is None else self._project.scheme.by_key(key)
+
+    def selected(self) -> tuple[Annotation, ...]:
+        """Return the selected annotations as they are stored now."""
+        if self._project is None:
+            return ()
+        found = (self._project.annotation(annotation_id) for annotation_id in sorted(self._selection))
+        return tuple(annotation for annotation in found if annotation is not None)
+
+    def select(self, ids: Iterable[str]) -> None:
+        """Select exactly the annotations with these ids."""
+        wanted = frozenset(ids)
+        if wanted != self._selection:
+            self._selection = wanted
+            self.selection_changed.emit()
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Turn a ``CytoError`` raised inside into a message for the user; other errors are bugs and pass."""
+        try:
+            yield
+        except CytoError as error:
+            self.message.emit(str(error))
