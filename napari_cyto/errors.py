@@ -54,5 +54,9 @@ class LeakError(CytoError):
     """An export would put the same smear, patient or cell on both sides of a split."""
 
 
+class SplitError(CytoError):
+    """The slides cannot be divided into a train and a test side as asked."""
+
+
 class JobCancelled(CytoError):
     """A job was cancelled by its user; what it had written under a temporary name is gone."""

@@ -1,0 +1,60 @@
+"""Which slides belong together: those of one patient, of one smear, or of the same pixels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from napari_cyto.domain.slide_record import SlideRecord
+
+Key = tuple[str, str]
+
+
+def ties(slide: SlideRecord) -> tuple[Key, ...]:
+    """Return what ties a slide to others: (``patient`` | ``smear`` | ``pixels``, value), those that are known."""
+    known = (("patient", slide.patient), ("smear", slide.smear), ("pixels", slide.fingerprint))
+    return tuple((kind, value) for kind, value in known if value)
+
+
+def slide_groups(slides: Iterable[SlideRecord]) -> dict[str, str]:
+    """Return the group of each slide (by slide id), such that no tie runs between two groups.
+
+    Two slides share a group when they share the patient, the smear or the fingerprint of their pixels, directly or
+    through others; so a smear of which only one slide names the patient still stays together. A group is called
+    after its patient, else its smear, else its slide; names that two groups would share get a number.
+    """
+    records = list(slides)
+    parent: dict[Key, Key] = {}
+
+    def root(key: Key) -> Key:
+        parent.setdefault(key, key)
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    for slide in records:
+        own: Key = ("slide", slide.id)
+        for tie in ties(slide):
+            parent[root(tie)] = root(own)
+    members: dict[Key, list[SlideRecord]] = defaultdict(list)
+    for slide in records:
+        members[root(("slide", slide.id))].append(slide)
+    names = _names(members)
+    return {slide.id: names[key] for key, group in members.items() for slide in group}
+
+
+def _names(members: Mapping[Key, list[SlideRecord]]) -> dict[Key, str]:
+    taken: set[str] = set()
+    names: dict[Key, str] = {}
+    for key, group in members.items():
+        patient = next((s.patient for s in group if s.patient), "")
+        smear = next((s.smear for s in group if s.smear), "")
+        wanted = patient or smear or group[0].name or group[0].id
+        name, number = wanted, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted} ({number})"
+        taken.add(name)
+        names[key] = name
+    return names
