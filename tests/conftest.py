@@ -1,0 +1,60 @@
+"""What every test may use: the real slides where they are, a cache of its own, how hard hypothesis tries."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+HAS_WINDOW = all(importlib.util.find_spec(name) is not None for name in ("napari", "qtpy", "pytestqt"))
+
+# An environment without Qt and napari passes all tests but those of the window, which it cannot even import.
+collect_ignore = [] if HAS_WINDOW else ["gui"]
+
+# No deadline: two shared cores make any timed assertion a coin toss.
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", max_examples=100, **_COMMON)
+settings.register_profile("ci", max_examples=300, derandomize=True, print_blob=True, **_COMMON)
+settings.register_profile("nightly", max_examples=10_000, print_blob=True, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run a cache folder of its own, so that no test sees what another run or the user has cached."""
+    config._cyto_cache = tempfile.mkdtemp(prefix="napari-cyto-tests-")
+    os.environ["NAPARI_CYTO_CACHE"] = config._cyto_cache
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(getattr(config, "_cyto_cache", ""), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the window's tests, and deselect what this machine or this run is not for."""
+    gui_folder = REPOSITORY / "tests" / "gui"
+    nightly = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
+    kept, dropped = [], []
+    for item in items:
+        if gui_folder in item.path.parents:
+            item.add_marker(pytest.mark.gui)
+        absent = item.get_closest_marker("shared") is not None and not SHARED_DATA.is_dir()
+        too_long = item.get_closest_marker("nightly") is not None and not nightly
+        no_window = item.get_closest_marker("gui") is not None and not HAS_WINDOW
+        (dropped if absent or too_long or no_window else kept).append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real slides and labels; tests that ask for it carry ``@pytest.mark.shared``."""
+    return SHARED_DATA

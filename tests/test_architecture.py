@@ -1,0 +1,182 @@
+"""Guards the import table and the look of the code: who may import what, how long a file or a function may be."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "napari_cyto"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Imports run one way: a part may import those in its row, itself, and nothing of ours besides.
+_CORE = {"errors", "domain"}
+_DATA = _CORE | {"slides", "store", "formats"}
+_MODELS = _DATA | {"datasets", "models"}
+_JOBS = {"training", "inference", "evaluation", "synthesis"}
+MAY_IMPORT = {
+    "__init__": set(),
+    "errors": set(),
+    "domain": {"errors"},
+    "slides": _CORE,
+    "store": _CORE,
+    "formats": _CORE,
+    "datasets": _DATA,
+    "models": _DATA | {"datasets"},
+    "training": _MODELS,
+    "inference": _MODELS,
+    "evaluation": _MODELS,
+    "synthesis": _MODELS,
+    "session": _MODELS | _JOBS,
+    "widgets": _MODELS | _JOBS | {"session"},
+    "cli": _MODELS | _JOBS | {"session", "widgets"},
+}
+
+# What each part may import from elsewhere; the standard library and numpy are open to all.
+_QT = {"napari", "qtpy", "superqt", "magicgui", "vispy", "app_model", "npe2"}
+_PIXELS = {"PIL", "skimage", "scipy"}
+MAY_USE = {
+    "__init__": set(),
+    "errors": set(),
+    "domain": set(),
+    "slides": {"openslide", "dask", "tifffile", "imagecodecs", "psygnal"} | _PIXELS,
+    "store": {"sqlalchemy", "pydantic"},
+    "formats": {"yaml", "defusedxml", "shapely", "pydantic"},
+    "datasets": {"sklearn", "shapely", "pydantic"} | _PIXELS,
+    "models": {"torch", "timm", "safetensors", "pydantic"} | _PIXELS,
+    "training": {"torch", "timm", "pydantic"} | _PIXELS,
+    "inference": {"torch", "timm", "pydantic", "dask"} | _PIXELS,
+    "evaluation": {"pydantic", "scipy", "sklearn"},
+    "synthesis": {"torch", "shapely", "pydantic"} | _PIXELS,
+    "session": {"psygnal", "pydantic", "shapely"},
+    "widgets": {"psygnal", "pydantic", "dask", "shapely"} | _QT | _PIXELS,
+    "cli": {"typer", "click", "rich", "pydantic"},
+}
+BINDINGS = {"PyQt5", "PyQt6", "PySide2", "PySide6"}
+# The command line must answer at once: what it needs of these it imports when a verb runs.
+CLI_AT_IMPORT = {"typer", "click", "rich", "pydantic"}
+
+LONGEST_FILE, MEDIAN_FILE, LONGEST_FUNCTION = 400, 150, 40
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement: the dotted name, its line, and whether it runs when the module is imported."""
+
+    name: str
+    line: int
+    at_import: bool
+
+    @property
+    def top(self) -> str:
+        return self.name.partition(".")[0]
+
+
+def part_of(path: Path) -> str:
+    """The part of the house that a file belongs to."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imports_in(tree: ast.AST, inside_function: bool = False) -> Iterator[Import]:
+    """Every import in a syntax tree, lazy ones too."""
+    for node in ast.iter_child_nodes(tree):
+        lazy = inside_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, not lazy)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield Import("." * node.level, node.lineno, not lazy)
+            elif node.module == "napari_cyto":
+                for alias in node.names:
+                    yield Import(f"napari_cyto.{alias.name}", node.lineno, not lazy)
+            else:
+                yield Import(node.module or "", node.lineno, not lazy)
+        else:
+            yield from imports_in(node, lazy)
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def broken_imports(part: str, tree: ast.AST) -> list[str]:
+    """What a file of ``part`` imports against the table, as sentences."""
+    found = []
+    for each in imports_in(tree):
+        where = f"line {each.line}: {each.name}"
+        if each.top == "napari_cyto":
+            inner = each.name.split(".")[1] if "." in each.name else "__init__"
+            known = inner in MAY_IMPORT and inner != "__init__"
+            if known and inner != part and inner not in MAY_IMPORT[part]:
+                found.append(f"{where}: {part} may not import {inner}")
+            if part == "cli" and each.at_import and known and inner not in _CORE | {"cli"}:
+                found.append(f"{where}: the command line imports {inner} only inside a verb")
+        elif each.top.startswith("."):
+            found.append(f"{where}: imports are absolute here")
+        elif each.top in BINDINGS:
+            found.append(f"{where}: Qt comes through qtpy only")
+        elif each.top not in sys.stdlib_module_names and each.top != "numpy" and each.top not in MAY_USE[part]:
+            found.append(f"{where}: {part} may not use {each.top}")
+        elif part == "cli" and each.at_import and each.top not in sys.stdlib_module_names | CLI_AT_IMPORT:
+            found.append(f"{where}: the command line imports {each.top} only inside a verb")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_run_one_way(path: Path) -> None:
+    assert part_of(path) in MAY_IMPORT, f"{part_of(path)} is a new part: give it a row in this test's tables."
+    assert broken_imports(part_of(path), parse(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        ("domain", "import openslide"),
+        ("slides", "from napari_cyto import store"),
+        ("formats", "from napari_cyto.slides import open_slide"),
+        ("session", "from qtpy.QtCore import Qt"),
+        ("session", "def f():\n    import torch"),
+        ("widgets", "def f():\n    import torch"),
+        ("widgets", "from PyQt5.QtWidgets import QWidget"),
+        ("datasets", "from napari_cyto.session import Session"),
+        ("cli", "import numpy"),
+        ("cli", "from napari_cyto.widgets.window import open_window"),
+        ("slides", "from . import pyramid"),
+    ],
+)
+def test_the_table_is_enforced(part: str, source: str) -> None:
+    assert broken_imports(part, ast.parse(source))
+
+
+def test_files_stay_readable_in_one_sitting() -> None:
+    lengths = {p.relative_to(PACKAGE).as_posix(): len(p.read_text(encoding="utf-8").splitlines()) for p in FILES}
+    assert {name: n for name, n in lengths.items() if n > LONGEST_FILE} == {}
+    assert statistics.median(n for n in lengths.values() if n > 1) <= MEDIAN_FILE
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function from its ``def`` to its end, its docstring not counted."""
+    length = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        length -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return length
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_functions_stay_short(path: Path) -> None:
+    functions = [n for n in ast.walk(parse(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert {f.name: code_lines(f) for f in functions if code_lines(f) > LONGEST_FUNCTION} == {}
+
+
+def test_nothing_is_called_utils_or_manager() -> None:
+    assert [p for p in FILES if p.stem in {"utils", "util", "helpers", "misc"}] == []
+    names = [n.name for p in FILES for n in ast.walk(parse(p)) if isinstance(n, ast.ClassDef)]
+    assert [name for name in names if name.endswith("Manager")] == []
