@@ -20,11 +20,17 @@ class LabelSet:
         ``slide_id`` of each is the id of one of ``slides``; level-0 px of that slide.
     classes : tuple of str
         All class ids that the source knows, in its order, those without cells included.
+    colours : tuple of (class id, "#rrggbb")
+        The colours that the source gives its classes, as far as it does.
+    remarks : tuple of str
+        Sentences on what of the source could not be read as it stands; for people, empty as a rule.
     """
 
     slides: tuple[SlideRecord, ...]
     annotations: tuple[Annotation, ...]
     classes: tuple[str, ...] = ()
+    colours: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def of_slide(self, slide_id: str) -> tuple[Annotation, ...]:
         """Return the annotations of one slide, in their order."""

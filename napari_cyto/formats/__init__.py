@@ -1,1 +1,36 @@
 """Label files of the field, one file a format; no Qt, no torch, no pixels."""
+
+from __future__ import annotations
+
+from napari_cyto.errors import FormatError
+from napari_cyto.formats.apacc import ApaccFormat
+from napari_cyto.formats.atomic import atomic_file, atomic_folder
+from napari_cyto.formats.label_format import FormatOptions, LabelFormat
+from napari_cyto.formats.safe_names import safe_name, safe_names
+
+__all__ = [
+    "FORMATS",
+    "FormatOptions",
+    "LabelFormat",
+    "atomic_file",
+    "atomic_folder",
+    "get_format",
+    "safe_name",
+    "safe_names",
+]
+
+FORMATS: dict[str, LabelFormat] = {f.name: f for f in (ApaccFormat(),)}
+"""Every label format by its name."""
+
+
+def get_format(name: str) -> LabelFormat:
+    """Return the label format called ``name``.
+
+    Raises
+    ------
+    FormatError
+        When there is none of that name.
+    """
+    if name not in FORMATS:
+        raise FormatError(f"There is no format {name!r}; those that are known are {', '.join(FORMATS)}.")
+    return FORMATS[name]

@@ -1,0 +1,119 @@
+"""A folder tree of APACC slices as a label set.
+
+Source: Kupas et al. 2024, doi 10.1038/s41597-024-03596-3; slices lie in ``train/`` and ``test/``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.formats.apacc_labels import CLASSES, COLOURS, parse_label_text
+from napari_cyto.formats.apacc_names import SLICE_SIDE, match_stem
+from napari_cyto.formats.text import read_text
+
+SIDES = ("train", "test")
+_IMAGES = (".png", ".jpg", ".tif", ".bmp")
+_MAX_LABEL_BYTES = 1 << 24
+
+
+def read_tree(root: Path) -> LabelSet:
+    """Return every slice of a tree, each an image of its smear at its offset, with its labels.
+
+    Parameters
+    ----------
+    root : Path
+        A folder with ``train/`` and ``test/``, one with slices and label files right in it (both are read),
+        or a single label file. Folders of class crops beside the slices are left alone.
+
+    Returns
+    -------
+    LabelSet
+        Slides keep stem, smear, offset, side, and the path of their image where it is there; boxes are
+        in px of the slice.
+
+    Raises
+    ------
+    FormatError
+        When no label file is there, or one of them is wrong (file, line, reason).
+    """
+    root = Path(root)
+    slides: list[SlideRecord] = []
+    annotations: list[Annotation] = []
+    remarks: list[str] = []
+    for side, folder, labels in _label_files(root):
+        image = _image_of(folder, labels.stem)
+        if image is None and match_stem(labels.stem) is None and root.is_dir():
+            remarks.append(f"{labels.name} was left out: it is not named like a slice, and no image stands beside it.")
+            continue
+        slide, cells = read_slice(labels, side, image)
+        slides.append(slide)
+        annotations.extend(cells)
+    if not slides:
+        raise FormatError(
+            "no APACC label files (like 10030_18_18000_136000.txt) are in this folder or its train and test folders.",
+            root,
+        )
+    return LabelSet(tuple(slides), tuple(annotations), CLASSES, tuple(COLOURS.items()), tuple(remarks))
+
+
+def read_slice(labels: Path, side: str, image: Path | None) -> tuple[SlideRecord, tuple[Annotation, ...]]:
+    """Return one slice and its cells.
+
+    Raises
+    ------
+    FormatError
+        Naming file, line and reason.
+    """
+    name = match_stem(labels.stem)
+    slide = SlideRecord(
+        name=labels.stem,
+        path="" if image is None else str(image.absolute()),
+        size_hw=(SLICE_SIDE, SLICE_SIDE),
+        smear="" if name is None else name.smear,
+        stem=labels.stem,
+        offset_yx=None if name is None else (name.y0, name.x0),
+        side=side,
+    )
+    origin, now = imported_from(labels.name), now_utc()
+    cells = []
+    for line in parse_label_text(read_text(labels, _MAX_LABEL_BYTES), labels):
+        if line.class_id is None:
+            raise FormatError(
+                f"the class must be one of 0 to {len(CLASSES) - 1} ({', '.join(CLASSES)}), "
+                f"but {line.class_number} came.",
+                labels,
+                line.line,
+            )
+        cells.append(
+            Annotation(slide_id=slide.id, geometry=line.box, class_id=line.class_id, origin=origin, created_utc=now)
+        )
+    return slide, tuple(cells)
+
+
+def _label_files(root: Path) -> list[tuple[str, Path, Path]]:
+    if not root.is_dir():
+        side = root.parent.name if root.parent.name in SIDES else ""
+        return [(side, root.parent, root)]
+    places = [("", root), *((side, root / side) for side in SIDES)]
+    try:
+        return [
+            (side, folder, path)
+            for side, folder in places
+            if folder.is_dir()
+            for path in sorted(folder.iterdir())
+            if path.suffix == ".txt" and path.is_file()
+        ]
+    except OSError as error:
+        raise FormatError(f"the folder cannot be read ({error.strerror}).", root) from error
+
+
+def _image_of(folder: Path, stem: str) -> Path | None:
+    for extension in _IMAGES:
+        path = folder / (stem + extension)
+        if path.is_file():
+            return path
+    return None

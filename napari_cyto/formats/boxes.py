@@ -1,0 +1,64 @@
+"""Boxes for formats that know nothing else, and the order of annotations by slide."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.formats.label_format import BoxOptions
+
+
+def box_of(annotation: Annotation, slide: SlideRecord, options: BoxOptions) -> Box:
+    """Return the box, level-0 px, that stands for an annotation: its own, its bounds, or its class's round a point.
+
+    Raises
+    ------
+    FormatError
+        When a point's box size cannot be had because the slide's µm per px is unknown.
+    """
+    geometry = annotation.geometry
+    if isinstance(geometry, Box):
+        return geometry
+    if not isinstance(geometry, Point):
+        y0, x0, y1, x1 = geometry.bounds_yxyx
+        if y1 > y0 and x1 > x0:
+            return Box(y0, x0, y1, x1)
+        return Box.around(geometry.centre_yx, max(y1 - y0, 1.0), max(x1 - x0, 1.0))
+    mpp = slide.mpp or options.assumed_mpp
+    if mpp is None:
+        raise FormatError(
+            f"The points on {slide.name!r} need boxes of their class's size in µm, but its µm per px is not known; "
+            "set it for the slide and export again."
+        )
+    side = options.box_um.get(annotation.class_id or "", options.default_box_um) / mpp
+    return Box.around(geometry.centre_yx, side, side)
+
+
+def by_slide(labels: LabelSet, cells: Iterable[Annotation]) -> list[tuple[SlideRecord, list[Annotation]]]:
+    """Return every slide with those of ``cells`` that lie on it, in their order.
+
+    Raises
+    ------
+    FormatError
+        When a cell lies on a slide that the label set does not list.
+    """
+    grouped: dict[str, list[Annotation]] = defaultdict(list)
+    for annotation in cells:
+        grouped[annotation.slide_id].append(annotation)
+    result = [(slide, grouped.pop(slide.id, [])) for slide in labels.slides]
+    if grouped:
+        number = sum(len(rows) for rows in grouped.values())
+        raise FormatError(f"{number} annotation(s) lie on slides that are not part of this export.")
+    return result
+
+
+def class_order(labels: LabelSet, cells: Iterable[Annotation]) -> tuple[str, ...]:
+    """Return all classes: those that the label set lists, in its order, then others that occur, sorted."""
+    listed = dict.fromkeys(labels.classes)
+    others = {a.class_id for a in cells if a.class_id is not None} - set(listed)
+    return (*listed, *sorted(others))

@@ -1,0 +1,135 @@
+"""What every label format offers: read, write, and the list of what it cannot carry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.errors import FormatError
+
+TargetKind = Literal["file", "folder"]
+
+
+class FormatOptions(BaseModel):
+    """Options that every format has; each adds its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    include_proposed: bool = Field(
+        default=False,
+        title="Proposals too",
+        description="Also write what a model proposed and nobody has accepted yet.",
+    )
+
+    @property
+    def statuses(self) -> frozenset[Status]:
+        """The statuses that are written."""
+        return frozenset({Status.ACCEPTED, Status.PROPOSED} if self.include_proposed else {Status.ACCEPTED})
+
+
+class StatusOptions(FormatOptions):
+    """Options of the formats that can say what is accepted, proposed and rejected."""
+
+    include_proposed: bool = Field(
+        default=True,
+        title="Proposals too",
+        description="Also write what a model proposed and nobody has accepted yet, marked as proposed.",
+    )
+    include_rejected: bool = Field(
+        default=False,
+        title="Rejected ones too",
+        description="Also write what a person has rejected, marked as rejected; readers that do not know of "
+        "the mark will count it as a cell.",
+    )
+
+    @property
+    def statuses(self) -> frozenset[Status]:
+        """The statuses that are written."""
+        return super().statuses | (frozenset({Status.REJECTED}) if self.include_rejected else frozenset())
+
+
+class BoxOptions(FormatOptions):
+    """Options of the formats that know boxes only."""
+
+    box_um: dict[str, float] = Field(
+        default_factory=dict,
+        title="Box sizes",
+        description="Side in µm of the box that a point of a class becomes; classes not named get the default.",
+    )
+    default_box_um: float = Field(
+        default=40.0,
+        ge=0.1,
+        le=10_000,
+        title="Default box, µm",
+        description="Side in µm of the box that a point becomes when its class has no size of its own.",
+    )
+    assumed_mpp: float | None = Field(
+        default=None,
+        gt=0.001,
+        le=1000,
+        title="Assumed µm per px",
+        description="Used for the boxes of points on slides whose µm per px is unknown; without it they are refused.",
+    )
+
+
+class LabelFormat(Protocol):
+    """One label format: its names, and how it is read and written."""
+
+    name: str
+    title: str
+    description: str
+    target_kind: TargetKind
+    suffix: str
+
+    @property
+    def options_type(self) -> type[FormatOptions]:
+        """The model of this format's options, from which forms and the command line are made."""
+        ...
+
+    def read(self, source: Path, **options: Any) -> LabelSet:
+        """Return what ``source`` (a file or folder) holds, whole or not at all.
+
+        Raises
+        ------
+        FormatError
+            Naming file, line where it makes sense, and reason.
+        """
+        ...
+
+    def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
+        """Return what of ``labels`` this format would not carry, one sentence each, with counts."""
+        ...
+
+    def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
+        """Write ``labels`` so that ``target`` is complete or as it was.
+
+        Raises
+        ------
+        FormatError
+            When something cannot be written; the sentence says what to do.
+        """
+        ...
+
+
+Options = TypeVar("Options", bound=FormatOptions)
+
+
+def checked_options(kind: type[Options], options: dict[str, Any]) -> Options:
+    """Return the options as a checked value.
+
+    Raises
+    ------
+    FormatError
+        Naming the first option that is unknown or out of its range.
+    """
+    try:
+        return kind(**options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "options"
+        known = ", ".join(kind.model_fields)
+        raise FormatError(f"The option {where} is not right: {first['msg']}; options are {known}.") from error

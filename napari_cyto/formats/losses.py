@@ -1,0 +1,103 @@
+"""Sentences on what a format cannot carry, with counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import Box, Point, Polygon
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.formats.label_format import FormatOptions
+
+Feature = Literal["author", "note", "score", "identity", "time", "origin", "status"]
+
+_WORDS: dict[Feature, tuple[str, Callable[[Annotation], bool]]] = {
+    "author": ("The author of {n} is not written.", lambda a: bool(a.author)),
+    "note": ("The note of {n} is not written.", lambda a: bool(a.note)),
+    "score": ("The scores of {n} are not written.", lambda a: bool(a.scores)),
+    "time": ("Time, origin and identity of all {n} are not written.", lambda a: bool(a.id)),
+}
+
+
+def count(number: int, what: str = "annotation") -> str:
+    """Return ``1 annotation`` or ``12 annotations``."""
+    plural = what + ("es" if what.endswith(("s", "x")) else "s")
+    return f"{number:,} {what if number == 1 else plural}"
+
+
+def written(labels: LabelSet, options: FormatOptions, *, regions: bool = True) -> list[Annotation]:
+    """Return the annotations that an export writes: of the chosen statuses, with or without regions."""
+    statuses = options.statuses
+    return [a for a in labels.annotations if a.status in statuses and (regions or not a.is_region)]
+
+
+def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: bool = False) -> list[str]:
+    """Return what is left out because of its status, and statuses that are not told apart any more."""
+    counts = Counter(a.status for a in labels.annotations)
+    sentences = [
+        f"{count(counts[status], f'{status} annotation')} {_is(counts[status])} left out."
+        for status in (Status.REJECTED, Status.PROPOSED)
+        if counts[status] and status not in options.statuses
+    ]
+    proposed = counts[Status.PROPOSED] if Status.PROPOSED in options.statuses else 0
+    if proposed and not carries_status:
+        sentences.append(f"{count(proposed, 'proposed annotation')} cannot be told from accepted ones any more.")
+    return sentences
+
+
+def shape_losses(cells: Iterable[Annotation], kept: Literal["boxes", "points", "boxes and points"]) -> list[str]:
+    """Return what becomes of geometries that the format does not know; regions are dropped."""
+    kinds = Counter(Polygon if a.is_region else type(a.geometry) for a in cells if not a.is_region)
+    sentences = []
+    if kinds[Point] and "points" not in kept:
+        sentences.append(f"{count(kinds[Point], 'point')} {_becomes(kinds[Point])} of its class's size around it.")
+    if kinds[Box] and "boxes" not in kept:
+        sentences.append(f"{count(kinds[Box], 'box')} {_is(kinds[Box])} written as the point in the middle.")
+    if kinds[Polygon]:
+        what = "its bounding box" if "boxes" in kept else "the point in its middle"
+        sentences.append(f"{count(kinds[Polygon], 'outline')} {_is(kinds[Polygon])} written as {what}.")
+    return sentences
+
+
+def region_losses(labels: LabelSet, options: FormatOptions) -> list[str]:
+    """Return the sentence on regions for formats that know none."""
+    regions = sum(a.is_region for a in labels.annotations if a.status in options.statuses)
+    return [f"{count(regions, 'region')} (inside which every cell is marked) left out."] if regions else []
+
+
+def feature_losses(cells: Iterable[Annotation], *features: Feature) -> list[str]:
+    """Return a sentence for each of ``features`` that some of ``cells`` has."""
+    listed = list(cells)
+    sentences = []
+    for feature in features:
+        words, has = _WORDS[feature]
+        number = sum(map(has, listed))
+        if number:
+            sentences.append(words.format(n=count(number)))
+    return sentences
+
+
+def empty_slide_losses(labels: LabelSet, cells: Iterable[Annotation]) -> list[str]:
+    """Return the sentence on slides that vanish because nothing is marked on them."""
+    number = len(labels.slides) - len({a.slide_id for a in cells})
+    return [f"{count(number, 'image')} without annotations {_is(number)} not listed."] if number > 0 else []
+
+
+def slide_losses(labels: LabelSet, **missing: str) -> list[str]:
+    """Return a sentence for each slide field (``field="what people call it"``) that some slide has a value for."""
+    sentences = []
+    for field, words in missing.items():
+        number = sum(bool(getattr(slide, field)) for slide in labels.slides)
+        if number:
+            sentences.append(f"The {words} of {count(number, 'image')} {_is(1)} not written.")
+    return sentences
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
+def _becomes(number: int) -> str:
+    return "becomes the box" if number == 1 else "each become the box"
