@@ -1,0 +1,147 @@
+"""What holds an open project together: its classes, settings, and who wrote last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from napari_cyto.domain.classes import ClassScheme, scheme_from_dict, scheme_to_dict
+from napari_cyto.errors import StoreError
+from napari_cyto.store.database import Database
+from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, setting, tally
+
+_BUMP = update(project).values(revision=project.c.revision + 1)
+_HEAD = select(project)
+_REVISION = select(project.c.revision)
+_SETTING = select(setting.c.value).where(setting.c.key == bindparam("of_key"))
+
+
+def scheme_text(scheme: ClassScheme) -> str:
+    """Return a class scheme as the text that the database holds."""
+    return json.dumps(scheme_to_dict(scheme), ensure_ascii=False)
+
+
+class ProjectCore:
+    """An open database with a project in it."""
+
+    def __init__(self, folder: Path, database: Database) -> None:
+        self._folder = folder
+        self._database = database
+        self._scheme_text = ""
+        self._others_wrote = False
+        with database.read() as connection:
+            self._seen = self._look(connection)
+
+    # Coming and going
+
+    def close(self) -> None:
+        """Let go of the database; nothing needs saving."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._database.write() as connection:
+            # First of all, since on PostgreSQL this row is what makes writers wait for each other.
+            connection.execute(_BUMP)
+            revision = self._look(connection)
+            yield connection
+        # Only now is it committed.
+        self._others_wrote |= revision != self._seen + 1
+        self._seen = revision
+
+    def _look(self, connection: Connection) -> int:
+        """Take in the project's name and classes; return its revision."""
+        head = connection.execute(_HEAD).one_or_none()
+        if head is None:
+            raise StoreError(
+                f"The project database in {self._folder} is damaged: it does not say what project it is; it was left "
+                "as it is, so go back to your last backup."
+            )
+        if head.schema_version != SCHEMA_VERSION:
+            raise StoreError(
+                f"The project {self._folder} has the version {head.schema_version} and this napari-cyto works with "
+                f"{SCHEMA_VERSION}: another window may have updated it just now; nothing was changed, so close it "
+                "here and open it with the newer napari-cyto."
+            )
+        self._name: str = head.name
+        if head.scheme != self._scheme_text:
+            self._scheme = scheme_from_dict(json.loads(head.scheme))
+            self._scheme_text = head.scheme
+        revision: int = head.revision
+        return revision
+
+    def changed_elsewhere(self) -> bool:
+        """Whether another window or program has written to the project since this was last asked."""
+        with self._database.read() as connection:
+            revision = self._look(connection)
+        changed = self._others_wrote or revision != self._seen
+        self._others_wrote, self._seen = False, revision
+        return changed
+
+    # What the project says of itself
+
+    @property
+    def folder(self) -> Path:
+        """The project's folder, absolute."""
+        return self._folder
+
+    @property
+    def name(self) -> str:
+        """What people call the project."""
+        return self._name
+
+    @property
+    def scheme(self) -> ClassScheme:
+        """The classes that annotations can have, as of the last write or `changed_elsewhere`."""
+        return self._scheme
+
+    def set_scheme(self, scheme: ClassScheme) -> None:
+        """Replace the classes that annotations can have.
+
+        Raises
+        ------
+        StoreError
+            When a class that is in use would be gone; the sentence names it and counts its annotations.
+        """
+        used = (
+            select(tally.c.class_id, func.sum(tally.c.n))
+            .where(tally.c.slide_pk == WHOLE_PROJECT, tally.c.n > 0, tally.c.class_id != REGION)
+            .group_by(tally.c.class_id)
+        )
+        with self._writing() as connection:
+            lost = [f"{class_id} ({n})" for class_id, n in connection.execute(used) if class_id not in scheme]
+            if lost:
+                raise StoreError(
+                    f"The classes were not changed: annotations still have the class {', '.join(lost)}, which the new "
+                    f"scheme {scheme.name!r} lacks; relabel or delete those first."
+                )
+            connection.execute(update(project).values(scheme=scheme_text(scheme)))
+        self._scheme, self._scheme_text = scheme, scheme_text(scheme)
+
+    def setting(self, key: str, default: Any = None) -> Any:
+        """Return a value that was kept with the project, or ``default``."""
+        with self._database.read() as connection:
+            text = connection.execute(_SETTING, {"of_key": key}).scalar()
+        return default if text is None else json.loads(text)
+
+    def set_setting(self, key: str, value: Any) -> None:
+        """Keep a JSON-able value with the project."""
+        text = json.dumps(value, ensure_ascii=False)
+        with self._writing() as connection:
+            known = connection.execute(update(setting).where(setting.c.key == key).values(value=text)).rowcount
+            if not known:
+                connection.execute(insert(setting).values(key=key, value=text))

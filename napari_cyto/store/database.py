@@ -1,0 +1,143 @@
+"""One database, SQLite's or a team's PostgreSQL, with transactions whose failures are sentences."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from napari_cyto.errors import StoreError
+from napari_cyto.store import sqlite
+from napari_cyto.store.schema import SCHEMA_VERSION, box_metadata, metadata
+
+Explain = Callable[[BaseException | None], StoreError | None]
+
+
+class Database:
+    """Transactions on one database, safe for use from several threads.
+
+    Parameters
+    ----------
+    engine : Engine
+        Where the tables are.
+    place : str
+        What messages call it.
+    explain : callable
+        Gives the sentence for an error of the driver, or None for one that is a bug.
+    """
+
+    def __init__(self, engine: Engine, place: str, explain: Explain) -> None:
+        self.engine = engine
+        self.place = place
+        self._explain = explain
+        self._closed = False
+        # One writer at a time: threads of one program wait here rather than run into the busy timeout.
+        self._writer = threading.RLock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one unchanging state of the database.
+
+        Raises
+        ------
+        StoreError
+            When the database is closed, locked, damaged or out of reach.
+        """
+        with self._sentences(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection whose changes are on the disk when the block ends, or nowhere when it raises.
+
+        Raises
+        ------
+        StoreError
+            When the database is closed, locked, damaged, full or out of reach; nothing is changed then.
+        """
+        with self._writer, self._sentences(), self.engine.connect() as connection:
+            with connection.execution_options(writes=True).begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close every connection; what is committed stays."""
+        self._closed = True
+        self.engine.dispose()
+
+    @contextmanager
+    def _sentences(self) -> Iterator[None]:
+        if self._closed:
+            raise StoreError(f"The project in {self.place} is closed; open it again.")
+        try:
+            yield
+        except DBAPIError as error:
+            sentence = self._explain(error.orig)
+            if sentence is None:
+                raise
+            raise sentence from error
+        except UnicodeEncodeError as error:
+            raise StoreError(
+                f"The text {error.object!a:.80} is not valid Unicode and was not stored; type it again."
+            ) from error
+
+
+def open_file(path: Path, busy_seconds: float) -> Database:
+    """Return the database in the SQLite file ``path``."""
+    return Database(sqlite.connect(path, busy_seconds), str(path), lambda error: sqlite.explain(error, path))
+
+
+def open_url(url: str) -> Database:
+    """Return the database that an SQLAlchemy URL names, such as a team's PostgreSQL."""
+    engine = create_engine(url, isolation_level="REPEATABLE READ")
+    place = engine.url.render_as_string(hide_password=True)
+
+    def explain(error: BaseException | None) -> StoreError:
+        return StoreError(f"The project database {place} refused: {error}; nothing of this step was stored.")
+
+    return Database(engine, place, explain)
+
+
+def create_tables(connection: Connection) -> None:
+    """Make all tables in an empty database."""
+    metadata.create_all(connection)
+    if connection.dialect.name == "sqlite":
+        sqlite.create_box_index(connection)
+        sqlite.stamp(connection, SCHEMA_VERSION)
+    else:
+        box_metadata.create_all(connection)
+
+
+def create_file(path: Path, fill: Callable[[Connection], None]) -> None:
+    """Make a database file with all tables and what ``fill`` writes; there is all of it or no file.
+
+    Raises
+    ------
+    StoreError
+        When the folder cannot be written or the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        temporary.touch()
+        database = open_file(temporary, busy_seconds=5.0)
+        try:
+            with database.write() as connection:
+                create_tables(connection)
+                fill(connection)
+        finally:
+            database.close()
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError as error:
+        raise StoreError(
+            f"No project could be made in {path.parent}: {error.strerror}; choose a folder you may write to."
+        ) from error
+    finally:
+        for suffix in ("", "-wal", "-shm"):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,133 @@
+"""The history of a project: every step that was ever taken, who took it, when, and what it changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, bindparam, select
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.edits import Change, Edit
+from napari_cyto.domain.geometry import YX
+from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of, from_us
+from napari_cyto.store.schema import annotation, change, history, version
+
+Kind = Literal["edit", "undo", "redo"]
+
+_before = version.alias("before")
+_after = version.alias("after")
+_CHANGES = select(
+    annotation.c.id,
+    change.c.before_pk,
+    change.c.after_pk,
+    *(_before.c[column.name] for column in VERSION_COLUMNS),
+    *(_after.c[column.name] for column in VERSION_COLUMNS),
+).select_from(
+    change.join(annotation, annotation.c.pk == change.c.annotation_pk)
+    .outerjoin(_before, _before.c.pk == change.c.before_pk)
+    .outerjoin(_after, _after.c.pk == change.c.after_pk)
+)
+_OF_STEP = _CHANGES.where(change.c.seq == bindparam("step")).order_by(change.c.annotation_pk)
+_FIRST_OF_STEP = _OF_STEP.limit(1)
+_ONE_OF_STEP = _OF_STEP.where(annotation.c.id == bindparam("of_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One step of a project's history.
+
+    Parameters
+    ----------
+    seq : int
+        Its number, growing by one.
+    label : str
+        What the undo menu calls it; an undo or redo has the label of the edit it is about.
+    author : str
+        Who did it.
+    at : datetime
+        When it was committed, aware, UTC.
+    kind : {"edit", "undo", "redo"}
+        Whether it is an edit, or takes one back, or does it again.
+    slide_ids : tuple of str
+        The slides on which something changed.
+    count : int
+        How many annotations changed.
+    place : tuple of (str, (float, float))
+        Where to look: the slide and the centre, level-0 px ``(y, x)``, of the first annotation that changed.
+    """
+
+    seq: int
+    label: str
+    author: str
+    at: datetime
+    kind: Kind
+    slide_ids: tuple[str, ...]
+    count: int
+    place: tuple[str, YX]
+    _load: Callable[[], Edit] = field(repr=False, compare=False)
+
+    @property
+    def edit(self) -> Edit:
+        """What changed, in the direction in which it was applied.
+
+        Read from the database when asked for, unless this entry was just applied: a step can hold a million cells.
+        """
+        return self._load()
+
+
+def entry_of(row: Row[Any], slide_ids: Mapping[int, str], load: Callable[[], Edit]) -> HistoryEntry:
+    """Return the entry that a row of ``history`` holds."""
+    return HistoryEntry(
+        seq=row.seq,
+        label=row.label,
+        author=row.author,
+        at=from_us(row.at_us),
+        kind=row.kind,
+        slide_ids=tuple(slide_ids[pk] for pk in json.loads(row.slide_pks)),
+        count=row.count,
+        place=(slide_ids[row.place_slide_pk], (row.place_y, row.place_x)),
+        _load=load,
+    )
+
+
+def changes_of(
+    connection: Connection, seq: int, slide_ids: Mapping[int, str], annotation_id: str | None = None
+) -> Iterator[Change]:
+    """Yield what step ``seq`` changed, or what it changed of one annotation, in order of creation."""
+    if annotation_id is None:
+        rows: Iterable[Row[Any]] = connection.execute(_OF_STEP, {"step": seq})
+    else:
+        rows = connection.execute(_ONE_OF_STEP, {"step": seq, "of_id": annotation_id})
+    return (_change(row, slide_ids) for row in rows)
+
+
+def first_change_of(connection: Connection, seq: int, slide_ids: Mapping[int, str]) -> Change:
+    """Return the change of step ``seq`` to the oldest annotation that it touches."""
+    return _change(connection.execute(_FIRST_OF_STEP, {"step": seq}).one(), slide_ids)
+
+
+def steps_of(connection: Connection, annotation_id: str) -> list[Row[Any]]:
+    """Return the rows of ``history`` that touched an annotation, oldest first."""
+    touching = (
+        select(history)
+        .join(change, change.c.seq == history.c.seq)
+        .join(annotation, annotation.c.pk == change.c.annotation_pk)
+        .where(annotation.c.id == annotation_id)
+        .order_by(history.c.seq)
+    )
+    return list(connection.execute(touching))
+
+
+def _change(row: Row[Any], slide_ids: Mapping[int, str]) -> Change:
+    width = len(VERSION_COLUMNS)
+    before: Annotation | None = None
+    after: Annotation | None = None
+    if row[1] is not None:
+        before = annotation_of(row[0], row[3 : 3 + width], slide_ids)
+    if row[2] is not None:
+        after = annotation_of(row[0], row[3 + width :], slide_ids)
+    return Change(before, after)

@@ -1,0 +1,97 @@
+"""Opening projects that another version of the product wrote: newer ones refuse, older ones are brought up to date."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from napari_cyto.errors import StoreError
+from napari_cyto.store import sqlite
+from napari_cyto.store.database import open_file
+from napari_cyto.store.schema import SCHEMA_VERSION, project
+
+Migration = Callable[[Connection], None]
+
+# What brings a database of the given version to the next one. A released schema never changes: a new version adds a
+# step here and a golden database of the version before it to the tests.
+MIGRATIONS: Mapping[int, Migration] = {}
+
+
+def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, Migration] = MIGRATIONS) -> None:
+    """Make sure that ``path`` is a project database of this version, bringing an older one up to date.
+
+    Only the file's first bytes are read until it is certain that the project is ours to write.
+
+    Raises
+    ------
+    StoreError
+        When there is none, it is no project, damaged, of a newer version, or cannot be written; it is then left
+        exactly as it was.
+    """
+    header = _header(path)
+    if header.schema_version > current:
+        raise StoreError(
+            f"The project {path.parent} was written by a newer napari-cyto (project version {header.schema_version}, "
+            f"this one knows up to {current}) and was left untouched; update napari-cyto to open it."
+        )
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise StoreError(
+            f"The project {path.parent} cannot be written, so no annotation could be saved in it; ask for write "
+            "permission to the folder and its files, or copy the project to a place of your own."
+        )
+    if header.schema_version < current:
+        _migrate(path, header.schema_version, current, migrations)
+
+
+def _header(path: Path) -> sqlite.Header:
+    try:
+        header = sqlite.read_header(path)
+        size = path.stat().st_size
+    except FileNotFoundError:
+        where = f"it has no {path.name}" if path.parent.is_dir() else "there is no such folder"
+        raise StoreError(
+            f"{path.parent} is no napari-cyto project: {where}; choose a project folder (NAME.cyto), or make a new one."
+        ) from None
+    except OSError as error:
+        raise StoreError(f"The project {path.parent} cannot be read: {error.strerror}.") from error
+    if header is None:
+        raise StoreError(
+            f"The project database {path} ({size} bytes) is damaged: it does not begin as an SQLite file should; it "
+            "was left as it is, so go back to your last backup."
+        )
+    if header.application_id != sqlite.APPLICATION_ID:
+        raise StoreError(
+            f"{path} is a database of another program, not a napari-cyto project; it was left untouched: choose a "
+            "project folder (NAME.cyto)."
+        )
+    return header
+
+
+def _migrate(path: Path, old: int, current: int, migrations: Mapping[int, Migration]) -> None:
+    if not all(version in migrations for version in range(old, current)):
+        raise StoreError(
+            f"The project {path.parent} has the version {old}, which this napari-cyto (version {current}) cannot "
+            "bring up to date; it was left untouched: open it once with a version in between."
+        )
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    try:
+        sqlite.backup(path, path.with_name(f"{path.stem}-version{old}-{moment}.sqlite"))
+    except (*sqlite.errors(), OSError) as error:
+        raise StoreError(
+            f"The project {path.parent} of version {old} was not brought up to date and left untouched, because no "
+            f"backup of it could be written: {error}."
+        ) from error
+    database = open_file(path, busy_seconds=5.0)
+    try:
+        with database.write() as connection:
+            for version in range(old, current):
+                migrations[version](connection)
+            connection.execute(project.update().values(schema_version=current))
+            sqlite.stamp(connection, current)
+        sqlite.settle_file(database.engine)
+    finally:
+        database.close()

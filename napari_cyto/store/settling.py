@@ -1,0 +1,134 @@
+"""Moving the present state from before a step of the history to after it, within the database.
+
+One step may be one click or a million imported cells; both take the same few statements, whose cost grows with the
+number of changes only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, or_, select, update
+
+from napari_cyto.errors import StoreError
+from napari_cyto.store.schema import (
+    REGION,
+    SLIDE_SPACING,
+    WHOLE_PROJECT,
+    annotation,
+    box,
+    change,
+    tally,
+    version,
+)
+
+_SEQ: ColumnElement[int] = bindparam("step")
+_before = version.alias("before")
+_after = version.alias("after")
+_step = change.outerjoin(_before, _before.c.pk == change.c.before_pk).outerjoin(
+    _after, _after.c.pk == change.c.after_pk
+)
+
+
+def _tally_of(column: ColumnElement[int]) -> Select[tuple[int, str, str, int]]:
+    return (
+        select(version.c.slide_pk, version.c.class_id, version.c.status, func.count())
+        .select_from(change.join(version, version.c.pk == column))
+        .where(change.c.seq == _SEQ)
+        .group_by(version.c.slide_pk, version.c.class_id, version.c.status)
+    )
+
+
+_LEAVING = _tally_of(change.c.before_pk)
+_COMING = _tally_of(change.c.after_pk)
+
+_state = (
+    select(change.c.annotation_pk, change.c.after_pk, _after.c.slide_pk, _after.c.class_id, _after.c.status)
+    .select_from(change.outerjoin(_after, _after.c.pk == change.c.after_pk))
+    .where(change.c.seq == _SEQ)
+    .subquery("state")
+)
+# Rows of new annotations were written as they shall be; they need no second writing.
+_SETTLE = (
+    update(annotation)
+    .where(annotation.c.pk == _state.c.annotation_pk, annotation.c.version_pk.is_distinct_from(_state.c.after_pk))
+    .values(
+        version_pk=_state.c.after_pk,
+        slide_pk=_state.c.slide_pk,
+        class_id=_state.c.class_id,
+        status=_state.c.status,
+    )
+)
+
+_moved = or_(
+    change.c.before_pk.is_(None),
+    change.c.after_pk.is_(None),
+    *(_before.c[name] != _after.c[name] for name in ("slide_pk", "y0", "x0", "y1", "x1")),
+)
+_LIFT = delete(box).where(
+    box.c.pk.in_(
+        select(change.c.annotation_pk)
+        .select_from(_step)
+        .where(change.c.seq == _SEQ, change.c.before_pk.is_not(None), _moved)
+    )
+)
+_PUT = insert(box).from_select(
+    ["pk", "s0", "s1", "y0", "y1", "x0", "x1"],
+    select(
+        change.c.annotation_pk,
+        _after.c.slide_pk * SLIDE_SPACING,
+        _after.c.slide_pk * SLIDE_SPACING,
+        _after.c.y0,
+        _after.c.y1,
+        _after.c.x0,
+        _after.c.x1,
+    )
+    .select_from(_step)
+    .where(change.c.seq == _SEQ, change.c.after_pk.is_not(None), _moved),
+)
+_COUNT = (
+    update(tally)
+    .where(
+        tally.c.slide_pk == bindparam("of_slide"),
+        tally.c.class_id == bindparam("of_class"),
+        tally.c.status == bindparam("of_status"),
+    )
+    .values(n=tally.c.n + bindparam("by"))
+)
+
+
+def settle(connection: Connection, seq: int, class_ids: Collection[str]) -> None:
+    """Make the ``after`` of each change of step ``seq`` the present state, with boxes and counts.
+
+    Raises
+    ------
+    StoreError
+        When a change brings a class that is not, or no longer, one of ``class_ids``.
+    """
+    step = {"step": seq}
+    difference: Counter[tuple[int, str, str]] = Counter()
+    for slide_pk, class_id, status, n in connection.execute(_COMING, step):
+        if class_id != REGION and class_id not in class_ids:
+            raise StoreError(
+                f"{n} annotation(s) would have the class {class_id!r}, which is not in the project's class scheme "
+                f"({', '.join(class_ids)}); add it to the scheme first, or choose another class."
+            )
+        difference[slide_pk, class_id, status] += n
+        difference[WHOLE_PROJECT, class_id, status] += n
+    for slide_pk, class_id, status, n in connection.execute(_LEAVING, step):
+        difference[slide_pk, class_id, status] -= n
+        difference[WHOLE_PROJECT, class_id, status] -= n
+    connection.execute(_SETTLE, step)
+    connection.execute(_LIFT, step)
+    connection.execute(_PUT, step)
+    for (slide_pk, class_id, status), by in difference.items():
+        if by:
+            _count(connection, slide_pk, class_id, status, by)
+
+
+def _count(connection: Connection, slide_pk: int, class_id: str, status: str, by: int) -> None:
+    where = {"of_slide": slide_pk, "of_class": class_id, "of_status": status, "by": by}
+    if connection.execute(_COUNT, where).rowcount == 0:
+        row = {"slide_pk": slide_pk, "class_id": class_id, "status": status, "n": by}
+        connection.execute(insert(tally), row)

@@ -1,0 +1,77 @@
+"""Slide records as rows of the ``slide`` table, and where their pixel files lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
+
+from napari_cyto.domain.slide_record import Progress, SlideRecord
+
+
+def stored_path(path: str, folder: Path) -> str:
+    """Return how a project in ``folder`` stores the path of a file: relative when it lies under or beside it.
+
+    Links are not followed: who links slides next to a project means them to be there.
+    """
+    if not path:
+        return ""
+    absolute = os.path.abspath(path)
+    beside = os.path.abspath(folder.parent)
+    # Everything is beside a project that lies at the root of a disk; moving it would take nothing along.
+    if os.path.dirname(beside) == beside or not Path(absolute).is_relative_to(beside):
+        return absolute
+    return Path(os.path.relpath(absolute, os.path.abspath(folder))).as_posix()
+
+
+def shown_path(stored: str, folder: Path) -> str:
+    """Return the absolute path that a stored one means while the project lies in ``folder``."""
+    return os.path.normpath(os.path.join(os.path.abspath(folder), stored)) if stored else ""
+
+
+def path_columns(path: str, folder: Path) -> dict[str, str]:
+    """Return the columns that store where a pixel file lies; the absolute one is the second chance."""
+    return {"path": stored_path(path, folder), "path_absolute": os.path.abspath(path) if path else ""}
+
+
+def slide_columns(record: SlideRecord) -> dict[str, Any]:
+    """Return the columns of a record, but for where its pixels lie."""
+    height, width = record.size_hw or (None, None)
+    offset_y, offset_x = record.offset_yx or (None, None)
+    return {
+        "id": record.id,
+        "name": record.name,
+        "height": None if height is None else int(height),
+        "width": None if width is None else int(width),
+        "mpp": None if record.mpp is None else float(record.mpp),
+        "mpp_source": record.mpp_source,
+        "smear": record.smear,
+        "patient": record.patient,
+        "stem": record.stem,
+        "offset_y": None if offset_y is None else int(offset_y),
+        "offset_x": None if offset_x is None else int(offset_x),
+        "side": record.side,
+        "fingerprint": record.fingerprint,
+        "progress": record.progress.value,
+    }
+
+
+def record_of(row: Row[Any], folder: Path) -> SlideRecord:
+    """Return the record that a row of ``slide`` holds; its path is absolute."""
+    return SlideRecord(
+        name=row.name,
+        path=shown_path(row.path, folder),
+        size_hw=None if row.height is None else (row.height, row.width),
+        mpp=row.mpp,
+        mpp_source=row.mpp_source,
+        smear=row.smear,
+        patient=row.patient,
+        stem=row.stem,
+        offset_yx=None if row.offset_y is None else (row.offset_y, row.offset_x),
+        side=row.side,
+        fingerprint=row.fingerprint,
+        progress=Progress(row.progress),
+        id=row.id,
+    )

@@ -1,0 +1,179 @@
+"""All that is particular to SQLite: its file header, pragmas, R*Tree, backup, and what its errors mean."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+from napari_cyto.errors import StoreError
+
+APPLICATION_ID = 0x4379746F  # "Cyto"
+_MAGIC = b"SQLite format 3\x00"
+_PAGE_CACHE_KIB = 32_768
+_WAL_LIMIT_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first 100 bytes of a database file say; reading them touches nothing."""
+
+    application_id: int
+    schema_version: int
+
+
+def read_header(path: Path) -> Header | None:
+    """Return the header of the SQLite file ``path``, or None when it is no such file.
+
+    Source: SQLite, "Database File Format", section 1.3: user version at byte 60, application id at byte 68.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(100)
+    if len(head) < 100 or not head.startswith(_MAGIC):
+        return None
+    return Header(*reversed(struct.unpack_from(">I4xI", head, 60)))
+
+
+def connect(path: Path, busy_seconds: float = 5.0) -> Engine:
+    """Return an engine on the existing database file ``path``, safe for use from several threads.
+
+    Every commit is on the disk when it returns (WAL, ``synchronous=FULL``). Writers say so before they read
+    (``BEGIN IMMEDIATE``), since SQLite refuses a transaction that decides to write after another one has.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+
+    def connection() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False, isolation_level=None)
+
+    engine = create_engine("sqlite://", creator=connection, poolclass=QueuePool, pool_size=4, max_overflow=-1)
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"cache_size=-{_PAGE_CACHE_KIB}",
+        f"journal_size_limit={_WAL_LIMIT_BYTES}",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def create_box_index(connection: Connection) -> None:
+    """Make the table ``box`` an R*Tree.
+
+    Its numbers are float32, rounded outward, so it may answer with a neighbour too many but never with one too
+    few; who asks it checks the exact bounds afterwards.
+    """
+    connection.exec_driver_sql("CREATE VIRTUAL TABLE box USING rtree(pk, s0, s1, y0, y1, x0, x1)")
+
+
+def stamp(connection: Connection, schema_version: int) -> None:
+    """Write into the file's header that it is a project, and of which version."""
+    connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+    connection.exec_driver_sql(f"PRAGMA user_version={schema_version}")
+
+
+def settle_file(engine: Engine) -> None:
+    """Move everything from the write-ahead log into the database file, its header included."""
+    with engine.connect() as connection:
+        connection.connection.dbapi_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()  # type: ignore[union-attr]
+
+
+def backup(source: Path, target: Path) -> None:
+    """Copy a database, its write-ahead log included, to ``target`` and to the disk."""
+    temporary = target.with_name(target.name + ".part")
+    temporary.unlink(missing_ok=True)
+    old = sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True)
+    new = sqlite3.connect(temporary)
+    try:
+        old.backup(new)
+    finally:
+        new.close()
+        old.close()
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+
+
+def explain(error: BaseException | None, path: Path) -> StoreError | None:
+    """Return the sentence for an error of SQLite that a user can act on; None for one that is a bug."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    for start, sentence in _SENTENCES:
+        if name.startswith(start):
+            return StoreError(sentence.format(path=path))
+    if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
+        return StoreError(_DAMAGED.format(path=path))
+    return None
+
+
+_DAMAGED = (
+    "The project database {path} is damaged and was left as it is; keep a copy of it and go back to your last "
+    "backup, or ask for help with the copy."
+)
+_SENTENCES: tuple[tuple[str, str], ...] = (
+    (
+        "SQLITE_BUSY",
+        "The project database {path} is being written by another program, which did not finish in time; nothing was "
+        "changed: try again, or close the other window.",
+    ),
+    (
+        "SQLITE_LOCKED",
+        "The project database {path} is being written by another part of this program; nothing was changed: try again.",
+    ),
+    (
+        "SQLITE_FULL",
+        "The disk that holds {path} is full; nothing of this step was stored and all earlier work is safe: free some "
+        "space and repeat it.",
+    ),
+    (
+        "SQLITE_READONLY",
+        "The project database {path} cannot be written; ask for write permission to it and its folder, or copy the "
+        "project to a place of your own.",
+    ),
+    (
+        "SQLITE_CANTOPEN",
+        "The project database {path} cannot be opened for writing; look whether it is still there and whether you may "
+        "write to its folder.",
+    ),
+    (
+        "SQLITE_PERM",
+        "The project database {path} cannot be opened: permission is missing; ask for it, or copy the project.",
+    ),
+    ("SQLITE_CORRUPT", _DAMAGED),
+    ("SQLITE_NOTADB", _DAMAGED),
+    (
+        "SQLITE_IOERR",
+        "The disk that holds {path} refused to read or write (it may be full or unplugged); nothing of this step was "
+        "stored and all earlier work is safe: look after the disk and repeat it.",
+    ),
+)
+
+
+def errors() -> tuple[type[BaseException], ...]:
+    """Return the errors that SQLite's driver raises."""
+    return (sqlite3.Error,)
+
+
+def raw(connection: Connection) -> Any:
+    """Return the driver's own connection."""
+    return connection.connection.dbapi_connection
