@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "session": _MODELS | _JOBS,
     "widgets": _MODELS | _JOBS | {"session"},
     "cli": _MODELS | _JOBS | {"session", "widgets"},
+    "__main__": {"cli"},
 }
 
 # What each part may import from elsewhere; the standard library and numpy are open to all.
@@ -56,6 +57,7 @@ MAY_USE = {
     "session": {"psygnal", "pydantic", "shapely"},
     "widgets": {"psygnal", "pydantic", "dask", "shapely"} | _QT | _PIXELS,
     "cli": {"typer", "click", "rich", "pydantic"},
+    "__main__": set(),
 }
 BINDINGS = {"PyQt5", "PyQt6", "PySide2", "PySide6"}
 # The command line must answer at once: what it needs of these it imports when a verb runs.

@@ -1,0 +1,116 @@
+"""Command-line options made from the fields of a frozen model, so that title, unit, range and help are written once."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from napari_cyto.errors import CytoError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def with_options(
+    function: Callable[..., None], model: type[BaseModel], skip: frozenset[str] = frozenset()
+) -> Callable[..., None]:
+    """Return ``function`` with an option for each field of ``model``, collected into its ``given`` argument.
+
+    Parameters
+    ----------
+    function : callable
+        Takes its own arguments and ``given``, a dict of the fields that the user named.
+    model : type of BaseModel
+        Whose fields become options.
+    skip : frozenset of str
+        Fields that the command line offers otherwise, or not at all.
+    """
+    own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "given"]
+    fields = {n: f for n, f in model.model_fields.items() if n not in skip and n not in {p.name for p in own}}
+    options = [_parameter(name, field) for name, field in fields.items()]
+
+    def command(**values: Any) -> None:
+        named = {n: values.pop(n) for n in fields}
+        given = {n: _unfolded(fields[n], value) for n, value in named.items() if value not in (None, [])}
+        function(**values, given=given)
+
+    command.__doc__ = function.__doc__
+    command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
+    return command
+
+
+def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """Return the model made of ``values``.
+
+    Raises
+    ------
+    CytoError
+        Naming the first option that is out of its range, and what came.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "options"
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise CytoError(f"{_flag(name)} cannot be {values.get(name)!r}: {reason}.") from error
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    kind, metavar = _kind(field.annotation)
+    default = field.get_default(call_default_factory=True)
+    shown = ("on" if default else "off") if isinstance(default, bool) else default
+    help_text = " ".join(part for part in (_sentence(field.title), field.description) if part)
+    flag = _flag(name) + (f"/--no-{name.replace('_', '-')}" if kind is bool else "")
+    if shown not in (None, (), {}, [], ""):
+        help_text += f" [default: {shown}]"
+    option = typer.Option(flag, help=help_text, metavar=metavar, show_default=False)
+    annotation: Any = list[str] if kind is list else kind
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation | None, option]
+    )
+
+
+def _sentence(title: str | None) -> str:
+    return f"{title}." if title else ""
+
+
+def _kind(annotation: Any) -> tuple[Any, str | None]:
+    """Return what the command line parses a field as, and the word that stands for it in the help."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return _kind(next(a for a in args if a is not type(None)))
+    if origin is Annotated:
+        return _kind(args[0])
+    if origin is Literal:
+        return str, "|".join(str(a) for a in args)
+    if origin is dict:
+        return list, "NAME=VALUE"
+    if origin in (tuple, list, frozenset, set):
+        return list, None
+    if annotation in (bool, int, float):
+        return annotation, None
+    return (Path, None) if annotation is Path else (str, None)
+
+
+def _unfolded(field: FieldInfo, value: Any) -> Any:
+    """Return ``NAME=VALUE`` words as a dict where the field is one."""
+    kind, metavar = _kind(field.annotation)
+    if kind is not list or metavar is None:
+        return value
+    pairs = [word.partition("=") for word in value]
+    wrong = next((name for name, sign, _ in pairs if not sign), None)
+    if wrong is not None:
+        raise CytoError(f"A value like NAME=VALUE was expected, but {wrong!r} came; put an = between the two.")
+    return {name: text for name, _, text in pairs}

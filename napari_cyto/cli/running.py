@@ -1,0 +1,70 @@
+"""From the words of the command line to an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from napari_cyto.cli.following import Interrupted
+from napari_cyto.errors import CytoError
+
+# Typer brings click along in some versions and needs it in others; both name the root of its errors like this.
+_USAGE_ERRORS = tuple(k for k in typer.BadParameter.__mro__ if k.__name__ in ("ClickException", "TyperException"))
+
+_CTRL_C = 130
+
+
+def run(argv: list[str]) -> int:
+    """Run one verb.
+
+    Parameters
+    ----------
+    argv : list of str
+        The words after ``napari-cyto``.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 2 for what a user can mend, 128 + the signal when interrupted. A bug is raised.
+    """
+    from napari_cyto.cli.verbs import build
+
+    words = json_last(argv)
+    try:
+        code = build(words)(args=words, prog_name="napari-cyto", standalone_mode=False)
+        if code == _CTRL_C:
+            # Newer typer turns Ctrl-C into this code by itself, without a word.
+            raise KeyboardInterrupt
+    except CytoError as error:
+        return _refuse(str(error))
+    except Interrupted as error:
+        _refuse(str(error))
+        return error.code
+    except (KeyboardInterrupt, typer.Abort):
+        _refuse("Interrupted; what was there before is untouched.")
+        return _CTRL_C
+    except BrokenPipeError:
+        # The reader of our stdout has left (`... | head`), which is no mistake of anybody.
+        sys.stderr.close()
+        return 0
+    except _USAGE_ERRORS as error:
+        return _refuse(_usage_sentence(error))
+    return code if isinstance(code, int) else 0
+
+
+def json_last(words: list[str]) -> list[str]:
+    """Return the words with ``--json`` at the end, so that it may stand anywhere, before a format's name too."""
+    if "--" in words or "--json" not in words:
+        return words
+    return [*(w for w in words if w != "--json"), "--json"]
+
+
+def _usage_sentence(error: BaseException) -> str:
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{message.rstrip('.')}; `napari-cyto --help` shows what is possible."
+
+
+def _refuse(sentence: str) -> int:
+    print(" ".join(sentence.split()), file=sys.stderr)
+    return 2
