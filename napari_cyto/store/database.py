@@ -61,9 +61,13 @@ class Database:
         StoreError
             When the database is closed, locked, damaged, full or out of reach; nothing is changed then.
         """
-        with self._writer, self._sentences(), self.engine.connect() as connection:
-            with connection.execution_options(writes=True).begin():
-                yield connection
+        with (
+            self._writer,
+            self._sentences(),
+            self.engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     def close(self) -> None:
         """Close every connection; what is committed stays."""

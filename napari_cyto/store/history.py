@@ -88,7 +88,7 @@ def entry_of(row: Row[Any], slide_ids: Mapping[int, str], load: Callable[[], Edi
         at=from_us(row.at_us),
         kind=row.kind,
         slide_ids=tuple(slide_ids[pk] for pk in json.loads(row.slide_pks)),
-        count=row.count,
+        count=row.amount,
         place=(slide_ids[row.place_slide_pk], (row.place_y, row.place_x)),
         _load=load,
     )
@@ -123,11 +123,12 @@ def steps_of(connection: Connection, annotation_id: str) -> list[Row[Any]]:
 
 
 def _change(row: Row[Any], slide_ids: Mapping[int, str]) -> Change:
+    annotation_id, before_pk, after_pk, *states = list(row)
     width = len(VERSION_COLUMNS)
     before: Annotation | None = None
     after: Annotation | None = None
-    if row[1] is not None:
-        before = annotation_of(row[0], row[3 : 3 + width], slide_ids)
-    if row[2] is not None:
-        after = annotation_of(row[0], row[3 + width :], slide_ids)
+    if before_pk is not None:
+        before = annotation_of(annotation_id, states[:width], slide_ids)
+    if after_pk is not None:
+        after = annotation_of(annotation_id, states[width:], slide_ids)
     return Change(before, after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +81,7 @@ def _migrate(path: Path, old: int, current: int, migrations: Mapping[int, Migrat
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     try:
         sqlite.backup(path, path.with_name(f"{path.stem}-version{old}-{moment}.sqlite"))
-    except (*sqlite.errors(), OSError) as error:
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(
             f"The project {path.parent} of version {old} was not brought up to date and left untouched, because no "
             f"backup of it could be written: {error}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect
@@ -73,11 +72,6 @@ def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Dat
     path = folder if folder.is_file() else folder / DATABASE_NAME
     prepare(path)
     return path.parent, open_file(path, busy_seconds)
-
-
-def absolute(folder: Path | str) -> Path:
-    """Return an absolute path without following links: what lies beside a linked folder is meant to."""
-    return Path(os.path.abspath(folder))
 
 
 def _make_at(url: str, row: dict[str, object]) -> None:

@@ -22,6 +22,7 @@ from napari_cyto.store.database import Database
 from napari_cyto.store.history import HistoryEntry, Kind, changes_of, entry_of, steps_of
 from napari_cyto.store.rows import from_us
 from napari_cyto.store.schema import history
+from napari_cyto.store.slide_rows import absolute_path
 
 _STEP = select(history).where(history.c.seq == bindparam("step"))
 _LAST_STEPS = select(history).order_by(history.c.seq.desc()).limit(bindparam("at_most"))
@@ -59,7 +60,7 @@ class Project(ProjectCore):
         StoreError
             When there is a project already, or the place cannot be written.
         """
-        opening.make(opening.absolute(folder), scheme, name, url)
+        opening.make(absolute_path(folder), scheme, name, url)
         return cls.open(folder, url)
 
     @classmethod
@@ -80,7 +81,7 @@ class Project(ProjectCore):
         StoreError
             When it is no project, of a newer version, damaged or cannot be written; it is then left untouched.
         """
-        place, database = opening.reach(opening.absolute(folder), url, busy_seconds)
+        place, database = opening.reach(absolute_path(folder), url, busy_seconds)
         try:
             return cls(place, database)
         except BaseException:

@@ -6,13 +6,25 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Double,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+)
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.store.picking import preference
 from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
-from napari_cyto.store.schema import REGION, SLIDE_SPACING, WHOLE_PROJECT, annotation, box, tally, version
+from napari_cyto.store.schema import REGION, SLIDE_EXTENT, SLIDE_SPACING, WHOLE_PROJECT, annotation, box, tally, version
 
 _present = annotation.join(version, version.c.pk == annotation.c.version_pk)
 _ANNOTATIONS = select(annotation.c.id, *VERSION_COLUMNS).select_from(_present)
@@ -23,10 +35,13 @@ _OF_SLIDE = _ALL.where(annotation.c.slide_pk == bindparam("of_slide"))
 _PK = select(annotation.c.pk).where(annotation.c.id == bindparam("of_id"))
 
 
+def _number(name: str) -> BindParameter[float]:
+    return bindparam(name, type_=Double())
+
+
 def _boxes(columns: tuple[ColumnElement[Any], ...]) -> Select[Any]:
     """Return the query for what lies in a box: coarse by the box index, then exact by the stored float64."""
-    y0, x0, y1, x1 = (bindparam(name) for name in ("y0", "x0", "y1", "x1"))
-    s = bindparam("s")
+    s, y0, x0, y1, x1 = (_number(name) for name in ("s", "y0", "x0", "y1", "x1"))
     coarse = and_(box.c.s0 <= s, box.c.s1 >= s, box.c.y0 <= y1, box.c.y1 >= y0, box.c.x0 <= x1, box.c.x1 >= x0)
     exact = and_(
         version.c.y0 < y1,
@@ -47,8 +62,8 @@ def _gap(low: ColumnElement[float], high: ColumnElement[float], value: ColumnEle
     return case((value < low, low - value), (value > high, value - high), else_=0.0)
 
 
-_gap_y = _gap(version.c.y0, version.c.y1, bindparam("at_y"))
-_gap_x = _gap(version.c.x0, version.c.x1, bindparam("at_x"))
+_gap_y = _gap(version.c.y0, version.c.y1, _number("at_y"))
+_gap_x = _gap(version.c.x0, version.c.x1, _number("at_x"))
 _NEAR = _IN_BOX.add_columns((_gap_y * _gap_y + _gap_x * _gap_x).label("gap2")).order_by("gap2")
 
 
@@ -75,7 +90,7 @@ def stream(
 
 def _area(slide_pk: int, box_yxyx: YXYX) -> dict[str, float]:
     y0, x0, y1, x1 = (float(value) for value in box_yxyx)
-    return {"s": slide_pk * SLIDE_SPACING, "y0": y0, "x0": x0, "y1": y1, "x1": x1}
+    return {"s": slide_pk * SLIDE_SPACING + SLIDE_EXTENT / 2, "y0": y0, "x0": x0, "y1": y1, "x1": x1}
 
 
 def in_box(

@@ -121,7 +121,7 @@ history = Table(
     Column("target_seq", _Number),
     # For an edit: done, undone, or forgotten (undone, and then a new edit was made).
     Column("state", Text, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("amount", Integer, nullable=False),
     Column("slide_pks", Text, nullable=False),
     Column("place_slide_pk", _Number, nullable=False),
     Column("place_y", Double, nullable=False),
@@ -152,9 +152,11 @@ tally = Table(
 )
 
 # The bounding boxes of the annotations that are there, for the question what lies in a view. Not part of
-# ``metadata``: SQLite makes it a virtual R*Tree table, others a plain table. ``s0 == s1`` is the slide's number
-# times SLIDE_SPACING, which keeps the slides further apart than any two places on one slide.
+# ``metadata``: SQLite makes it a virtual R*Tree table, others a plain table. ``s0`` is the slide's number times
+# SLIDE_SPACING, which keeps the slides further apart than any two places on one slide; ``s1`` lies a bit beyond,
+# since an R*Tree weighs its choices by volume, and without extent in one direction every volume would be 0.
 SLIDE_SPACING = float(2**20)
+SLIDE_EXTENT = float(2**19)
 box_metadata = MetaData()
 box = Table(
     "box",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, or_, select, update
 
 from napari_cyto.errors import StoreError
 from napari_cyto.store.schema import (
     REGION,
+    SLIDE_EXTENT,
     SLIDE_SPACING,
     WHOLE_PROJECT,
     annotation,
@@ -31,7 +33,7 @@ _step = change.outerjoin(_before, _before.c.pk == change.c.before_pk).outerjoin(
 )
 
 
-def _tally_of(column: ColumnElement[int]) -> Select[tuple[int, str, str, int]]:
+def _tally_of(column: ColumnElement[int]) -> Select[Any]:
     return (
         select(version.c.slide_pk, version.c.class_id, version.c.status, func.count())
         .select_from(change.join(version, version.c.pk == column))
@@ -78,7 +80,7 @@ _PUT = insert(box).from_select(
     select(
         change.c.annotation_pk,
         _after.c.slide_pk * SLIDE_SPACING,
-        _after.c.slide_pk * SLIDE_SPACING,
+        _after.c.slide_pk * SLIDE_SPACING + SLIDE_EXTENT,
         _after.c.y0,
         _after.c.y1,
         _after.c.x0,

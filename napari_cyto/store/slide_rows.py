@@ -18,22 +18,26 @@ def stored_path(path: str, folder: Path) -> str:
     """
     if not path:
         return ""
-    absolute = os.path.abspath(path)
-    beside = os.path.abspath(folder.parent)
+    file, here = absolute_path(path), absolute_path(folder)
     # Everything is beside a project that lies at the root of a disk; moving it would take nothing along.
-    if os.path.dirname(beside) == beside or not Path(absolute).is_relative_to(beside):
-        return absolute
-    return Path(os.path.relpath(absolute, os.path.abspath(folder))).as_posix()
+    if here.parent == here.parent.parent or not file.is_relative_to(here.parent):
+        return str(file)
+    return Path(os.path.relpath(file, here)).as_posix()
 
 
 def shown_path(stored: str, folder: Path) -> str:
     """Return the absolute path that a stored one means while the project lies in ``folder``."""
-    return os.path.normpath(os.path.join(os.path.abspath(folder), stored)) if stored else ""
+    return str(absolute_path(folder / stored)) if stored else ""
 
 
 def path_columns(path: str, folder: Path) -> dict[str, str]:
     """Return the columns that store where a pixel file lies; the absolute one is the second chance."""
-    return {"path": stored_path(path, folder), "path_absolute": os.path.abspath(path) if path else ""}
+    return {"path": stored_path(path, folder), "path_absolute": str(absolute_path(path)) if path else ""}
+
+
+def absolute_path(path: Path | str) -> Path:
+    """Return an absolute path without ``..`` and without following links, which `Path.resolve` would."""
+    return Path(os.path.normpath(Path(path).absolute()))
 
 
 def slide_columns(record: SlideRecord) -> dict[str, Any]:

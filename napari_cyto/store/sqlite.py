@@ -7,7 +7,6 @@ import sqlite3
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
@@ -56,7 +55,10 @@ def connect(path: Path, busy_seconds: float = 5.0) -> Engine:
     def connection() -> sqlite3.Connection:
         return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False, isolation_level=None)
 
-    engine = create_engine("sqlite://", creator=connection, poolclass=QueuePool, pool_size=4, max_overflow=-1)
+    # Last in, first out: the connection that comes back first still has the pages that are asked for most.
+    engine = create_engine(
+        "sqlite://", creator=connection, poolclass=QueuePool, pool_size=4, max_overflow=-1, pool_use_lifo=True
+    )
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
@@ -167,13 +169,3 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
         "stored and all earlier work is safe: look after the disk and repeat it.",
     ),
 )
-
-
-def errors() -> tuple[type[BaseException], ...]:
-    """Return the errors that SQLite's driver raises."""
-    return (sqlite3.Error,)
-
-
-def raw(connection: Connection) -> Any:
-    """Return the driver's own connection."""
-    return connection.connection.dbapi_connection

@@ -98,7 +98,7 @@ def _write_step(connection: Connection, known: Known, seq: int, edit: Edit, auth
         "kind": "edit",
         "target_seq": None,
         "state": "done",
-        "count": len(edit.changes),
+        "amount": len(edit.changes),
         "slide_pks": slides,
     }
     connection.execute(insert(history), row)
@@ -183,8 +183,8 @@ def write_return(connection: Connection, known: Known, target: int, kind: Kind, 
     undo = kind == "undo"
     edit = connection.execute(select(history).where(history.c.seq == target)).one()
     expected, wanted = (change.c.after_pk, change.c.before_pk) if undo else (change.c.before_pk, change.c.after_pk)
-    _refuse_changed(connection, known, edit, expected, "undone" if undo else "redone")
-    seq = connection.execute(_NEXT).one()[0]
+    _refuse_changed(connection, edit, expected, "undone" if undo else "redone")
+    seq: int = connection.execute(_NEXT).one()[0]
     first = first_change_of(connection, target, known.slide_ids)
     row = dict(edit._mapping) | {"seq": seq, "at_us": to_us(now_utc()), "kind": kind, "state": "", "author": author}
     row |= {"target_seq": target} | _place(known, Change(first.after, first.before) if undo else first)
@@ -203,7 +203,7 @@ def write_return(connection: Connection, known: Known, target: int, kind: Kind, 
     return seq
 
 
-def _refuse_changed(connection: Connection, known: Known, edit: Row[Any], expected: Any, verb: str) -> None:
+def _refuse_changed(connection: Connection, edit: Row[Any], expected: Any, verb: str) -> None:
     """Refuse when an annotation of the edit is not in the state in which the edit left it."""
     was = version.alias("was")
     names = [column.name for column in VERSION_COLUMNS]
@@ -225,12 +225,13 @@ def _refuse_changed(connection: Connection, known: Known, edit: Row[Any], expect
     changed = sum(1 for row in connection.execute(differing) if not _same(row, len(names)))
     if changed:
         raise StaleEditError(
-            f"'{edit.label}' was not {verb}: {changed} of its {edit.count} annotation(s) were changed by a later "
+            f"'{edit.label}' was not {verb}: {changed} of its {edit.amount} annotation(s) were changed by a later "
             "edit, perhaps of another person or window; take that one back first, or change them by hand."
         )
 
 
 def _same(row: Row[Any], width: int) -> bool:
     # Another edit may have led back to an equal state, which is then as good as the one left.
-    present = row[0] is not None and row[1] is not None
-    return present and tuple(row[3 : 3 + width]) == tuple(row[3 + width :])
+    values = tuple(row)
+    present = values[0] is not None and values[1] is not None
+    return present and values[3 : 3 + width] == values[3 + width :]
