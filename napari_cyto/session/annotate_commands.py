@@ -159,7 +159,7 @@ class AnnotateCommands(ProjectCommands):
         self.annotations_changed.emit(entry)
 
     def _announce(self, entry: HistoryEntry) -> None:
-        self._forget_removed(entry.edit)
+        self.select(a.id for a in self.selected())
         self.annotations_changed.emit(entry)
 
     def _forget_removed(self, edit: edits.Edit) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.edits import Change
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.session.annotate_commands import AnnotateCommands
 from napari_cyto.store import HistoryEntry
+
+_LOOKED_THROUGH = 500
 
 
 class Session(AnnotateCommands):
@@ -72,25 +73,25 @@ class Session(AnnotateCommands):
                 self.slide_changed.emit()
 
     def _announce(self, entry: HistoryEntry) -> None:
-        shown = next((c.after or c.before for c in entry.edit.changes), None)
-        if shown is not None and (self._slide is None or all(s != self._slide.id for s in entry.slide_ids)):
-            self.go_to_slide(shown.slide_id)
+        slide_id, place_yx = entry.place
+        if self._slide is None or self._slide.id not in entry.slide_ids:
+            self.go_to_slide(slide_id)
         super()._announce(entry)
-        here = [c for c in entry.edit.changes if self._slide is not None and _side(c).slide_id == self._slide.id]
         self.message.emit(f"{'Undone' if entry.kind == 'undo' else 'Done again'}: {entry.label}.")
-        if here and not any(_meets(_side(c).geometry.bounds_yxyx, self._view_yxyx) for c in here):
-            self.jump_requested.emit(*_side(here[0]).geometry.centre_yx)
+        if self._slide is not None and not self._shows_some_of(entry, self._slide.id):
+            self.jump_requested.emit(*place_yx)
+
+    def _shows_some_of(self, entry: HistoryEntry, slide_id: str) -> bool:
+        """Whether anything that changed has its middle on screen; only the first place is asked of a large edit."""
+        if entry.count > _LOOKED_THROUGH:
+            return entry.place[0] == slide_id and _inside(entry.place[1], self._view_yxyx)
+        sides = (c.after if c.after is not None else c.before for c in entry.edit.changes)
+        return any(
+            a is not None and a.slide_id == slide_id and _inside(a.geometry.centre_yx, self._view_yxyx) for a in sides
+        )
 
 
-def _side(change: Change) -> Annotation:
-    known = change.after if change.after is not None else change.before
-    assert known is not None
-    return known
-
-
-def _meets(bounds_yxyx: YXYX, view_yxyx: YXYX | None) -> bool:
-    """Whether the middle of ``bounds_yxyx`` is inside ``view_yxyx``; both level-0 px."""
+def _inside(yx: YX, view_yxyx: YXYX | None) -> bool:
     if view_yxyx is None:
         return False
-    y, x = (bounds_yxyx[0] + bounds_yxyx[2]) / 2, (bounds_yxyx[1] + bounds_yxyx[3]) / 2
-    return view_yxyx[0] <= y <= view_yxyx[2] and view_yxyx[1] <= x <= view_yxyx[3]
+    return view_yxyx[0] <= yx[0] <= view_yxyx[2] and view_yxyx[1] <= yx[1] <= view_yxyx[3]
