@@ -45,7 +45,7 @@ MAY_USE = {
     "__init__": set(),
     "errors": set(),
     "domain": set(),
-    "slides": {"openslide", "dask", "tifffile", "imagecodecs", "psygnal"} | _PIXELS,
+    "slides": {"openslide", "dask", "tifffile", "imagecodecs", "simplejpeg", "psygnal"} | _PIXELS,
     "store": {"sqlalchemy", "pydantic"},
     "formats": {"yaml", "defusedxml", "shapely", "pydantic"},
     "datasets": {"sklearn", "shapely", "pydantic"} | _PIXELS,

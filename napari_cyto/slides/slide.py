@@ -1,0 +1,273 @@
+"""An open slide: regions of any level through the shared tile cache, damaged tiles hatched."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from types import TracebackType
+
+import numpy as np
+
+from napari_cyto.domain.geometry import YXYX, Box
+from napari_cyto.errors import SlideError
+from napari_cyto.slides.backend import RGB, Backend, TileError
+from napari_cyto.slides.colour import SrgbTransform
+from napari_cyto.slides.hatching import hatched
+from napari_cyto.slides.slide_info import SlideInfo
+from napari_cyto.slides.tile_cache import TileCache, shared_cache
+
+_THREADS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableTile:
+    """A tile whose bytes are damaged or gone.
+
+    Parameters
+    ----------
+    slide_name : str
+        The file.
+    level : int
+        Its level.
+    bounds_yxyx : tuple of float
+        What it covers, level-0 px.
+    reason : str
+        What the decoder said.
+    """
+
+    slide_name: str
+    level: int
+    bounds_yxyx: YXYX
+    reason: str
+
+    def __str__(self) -> str:
+        y0, x0, y1, x1 = (round(v) for v in self.bounds_yxyx)
+        return (
+            f"{self.slide_name}: the tile at y {y0} to {y1}, x {x0} to {x1} (level {self.level}) cannot be read "
+            f"and is drawn hatched: {self.reason}"
+        )
+
+
+class Slide:
+    """A slide or image, open for reading from any thread.
+
+    Pickling it passes the path on; the other process opens it again.
+    """
+
+    def __init__(self, backend: Backend, cache: TileCache | None = None) -> None:
+        self.info: SlideInfo = backend.info
+        self._backend = backend
+        self._cache = shared_cache() if cache is None else cache
+        self._identity = _identity(self.info)
+        self._unreadable: dict[tuple[int, int, int], UnreadableTile] = {}
+        self._callbacks: list[Callable[[UnreadableTile], None]] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> Slide:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        from napari_cyto.slides.opening import open_slide
+
+        return (open_slide, (self.info.path,))
+
+    def __repr__(self) -> str:
+        return f"<Slide {self.info.name} {self.info.width} x {self.info.height} px, {self.info.levels} level(s)>"
+
+    def close(self) -> None:
+        """Let go of the file; tiles already in the cache age out."""
+        if not self._closed:
+            self._closed = True
+            self._backend.close()
+
+    @property
+    def unreadable(self) -> tuple[UnreadableTile, ...]:
+        """Every tile found damaged so far."""
+        return tuple(self._unreadable.values())
+
+    def on_unreadable(self, callback: Callable[[UnreadableTile], None]) -> Callable[[], None]:
+        """Have ``callback`` told of each damaged tile once, in the thread that met it; return how to stop that."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
+
+    def tile_shape_hw(self, level: int) -> tuple[int, int]:
+        """Return height and width of a level's tiles, in its own px."""
+        return self._backend.tile_shape_hw(level)
+
+    def tile_grid(self, level: int) -> tuple[int, int]:
+        """Return how many rows and columns of tiles a level has."""
+        (h, w), (th, tw) = self.info.level_sizes_hw[level], self.tile_shape_hw(level)
+        return (-(-h // th), -(-w // tw))
+
+    def read_tile(self, level: int, row: int, column: int, icc: bool = False) -> RGB:
+        """Return one tile, uint8 RGB ``(h, w, 3)``, read-only; hatched when it is damaged.
+
+        Parameters
+        ----------
+        level, row, column : int
+            Which tile; it starts at ``row * tile height, column * tile width`` px of that level.
+        icc : bool
+            Whether to bring its colours to sRGB by the slide's ICC profile.
+        """
+        srgb = self._srgb() if icc else None
+        if srgb is not None:
+            return self._cache.get(
+                (self._identity, level, row, column, "srgb"), lambda: srgb(self.read_tile(level, row, column))
+            )
+        return self._cache.get((self._identity, level, row, column), lambda: self._decode(level, row, column))
+
+    def read_region(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> RGB:
+        """Return a box of a level; beyond the slide it is the slide's background (white).
+
+        Parameters
+        ----------
+        level : int
+            Which level.
+        y0, x0 : int
+            Top-left corner in px of that level; may be negative.
+        height, width : int
+            Size in px of that level.
+        icc : bool
+            Whether to bring its colours to sRGB by the slide's ICC profile.
+
+        Returns
+        -------
+        ndarray
+            uint8 RGB, ``(height, width, 3)``, a fresh array.
+
+        Raises
+        ------
+        SlideError
+            When the level does not exist or the slide is closed.
+        """
+        self._check(level, height, width)
+        out = np.empty((height, width, 3), np.uint8)
+        level_h, level_w = self.info.level_sizes_hw[level]
+        y1, x1 = min(y0 + height, level_h), min(x0 + width, level_w)
+        top, left = max(y0, 0), max(x0, 0)
+        if (top, left, y1, x1) != (y0, x0, y0 + height, x0 + width):
+            out[:] = self.info.background_rgb
+        if y1 <= top or x1 <= left:
+            return out
+        th, tw = self.tile_shape_hw(level)
+        places = [(r, c) for r in range(top // th, -(-y1 // th)) for c in range(left // tw, -(-x1 // tw))]
+
+        def paste(place: tuple[int, int]) -> None:
+            r, c = place
+            tile = self.read_tile(level, r, c, icc)
+            ty, tx = max(r * th, top), max(c * tw, left)
+            by, bx = min(r * th + tile.shape[0], y1), min(c * tw + tile.shape[1], x1)
+            out[ty - y0 : by - y0, tx - x0 : bx - x0] = tile[ty - r * th : by - r * th, tx - c * tw : bx - c * tw]
+
+        self._each(paste, places, level, icc)
+        return out
+
+    def read_level0(self, box: Box | YXYX) -> RGB:
+        """Return the pixels of a level-0 box, rounded to whole px, padded with background beyond the slide.
+
+        Returns
+        -------
+        ndarray
+            uint8 RGB, ``(round(y1) - round(y0), round(x1) - round(x0), 3)``.
+        """
+        bounds = box.bounds_yxyx if isinstance(box, Box) else box
+        y0, x0, y1, x1 = (round(v) for v in bounds)
+        return self.read_region(0, y0, x0, y1 - y0, x1 - x0)
+
+    def associated(self, name: str) -> RGB:
+        """Return an extra image (``label``, ``macro``, ``thumbnail``), uint8 RGB ``(h, w, 3)``.
+
+        Raises
+        ------
+        SlideError
+            When the slide has no such image, or it is damaged.
+        """
+        if name not in self.info.associated:
+            has = ", ".join(self.info.associated) or "none"
+            raise SlideError(f"{self.info.name} has no image called {name!r}; it has {has}.")
+        try:
+            return self._backend.associated(name)
+        except TileError as error:
+            raise SlideError(f"The image {name!r} of {self.info.name} cannot be read: {error}") from error
+
+    def _check(self, level: int, height: int, width: int) -> None:
+        if self._closed:
+            raise SlideError(f"{self.info.name} is closed; open it again to read from it.")
+        if not 0 <= level < self.info.levels:
+            raise SlideError(f"{self.info.name} has levels 0 to {self.info.levels - 1}, but level {level} was asked.")
+        if height < 0 or width < 0:
+            raise SlideError(f"A region needs a size of 0 or more, but {height} x {width} px was asked.")
+
+    def _each(
+        self, paste: Callable[[tuple[int, int]], None], places: list[tuple[int, int]], level: int, icc: bool
+    ) -> None:
+        suffix = ("srgb",) if icc and self.info.icc else ()
+        missing: list[tuple[int, int]] = []
+        kept: list[tuple[int, int]] = []
+        for place in places:
+            hit = self._cache.peek((self._identity, level, *place, *suffix)) is not None
+            (kept if hit else missing).append(place)
+        # Decoders release the interpreter, so tiles decode side by side; a single one is not worth the hand-over.
+        waiting = [_pool().submit(paste, place) for place in missing[1:]] if _THREADS > 1 else []
+        for place in kept + (missing[:1] if waiting else missing):
+            paste(place)
+        for done in waiting:
+            done.result()
+
+    def _srgb(self) -> SrgbTransform | None:
+        return None if self.info.icc is None else _srgb_transform(self.info.icc)
+
+    def _decode(self, level: int, row: int, column: int) -> RGB:
+        th, tw = self.tile_shape_hw(level)
+        level_h, level_w = self.info.level_sizes_hw[level]
+        height, width = min(th, level_h - row * th), min(tw, level_w - column * tw)
+        known = self._unreadable.get((level, row, column))
+        if known is None:
+            try:
+                tile = self._backend.decode_tile(level, row, column)
+                if tile.shape == (height, width, 3):
+                    return tile
+                reason = f"it should be {height} x {width} px RGB, but {tile.shape} came"
+            except TileError as error:
+                reason = str(error)
+            fy, fx = self.info.factors_yx[level]
+            y0, x0 = row * th * fy, column * tw * fx
+            box = (y0, x0, min(y0 + height * fy, self.info.height), min(x0 + width * fx, self.info.width))
+            self._report((level, row, column), UnreadableTile(self.info.name, level, box, reason))
+        return hatched(height, width)
+
+    def _report(self, key: tuple[int, int, int], tile: UnreadableTile) -> None:
+        with self._lock:
+            if key in self._unreadable:
+                return
+            self._unreadable[key] = tile
+        for callback in tuple(self._callbacks):
+            callback(tile)
+
+
+def _identity(info: SlideInfo) -> Hashable:
+    try:
+        stat = info.path.stat()
+    except OSError:
+        return (str(info.path), 0, 0)
+    return (str(info.path), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="tiles")
+
+
+@lru_cache(maxsize=8)
+def _srgb_transform(icc: bytes) -> SrgbTransform:
+    return SrgbTransform(icc)

@@ -1,0 +1,194 @@
+"""Tiles of a TIFF straight from its bytes: no library's lock, no copy through another image type."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+import tifffile
+
+from napari_cyto.slides.backend import RGB, TileError
+
+_JPEG = 7
+_MIN_BAND_PX = 256
+_PHOTOMETRICS = {0: "minis white", 1: "minis black", 2: "RGB", 3: "palette", 6: "YCbCr"}
+# JFIF and Adobe's APP14 segment say how three components are to be understood; TIFF says it in a tag instead,
+# and decoders that only see the stream must be told. Source: Adobe TN 5116, section 18.
+_APP14 = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
+
+
+class TiffTiles:
+    """Reads and decodes the tiles of a list of TIFF pages, one page a level; safe from many threads.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    pages : list of tifffile.TiffPage
+        The levels, largest first. Strips are joined into bands at least 256 px high.
+    """
+
+    def __init__(self, path: Path, pages: list[tifffile.TiffPage]) -> None:
+        self._file = path.open("rb")
+        weakref.finalize(self, self._file.close)
+        self._lock = threading.Lock()
+        self._pages = [_Page(page) for page in pages]
+
+    @classmethod
+    def matching(
+        cls, path: Path, sizes_hw: tuple[tuple[int, int], ...], tiles_hw: tuple[tuple[int, int], ...]
+    ) -> TiffTiles | None:
+        """Return the tiles of a TIFF whose pages are exactly these levels, or None when they are not."""
+        try:
+            with tifffile.TiffFile(path) as tiff:
+                pages = [p for p in tiff.pages if isinstance(p, tifffile.TiffPage) and p.is_tiled]
+                by_size = {
+                    (p.imagelength, p.imagewidth, p.tilelength, p.tilewidth): p for p in reversed(pages) if _readable(p)
+                }
+                chosen = [by_size[(*size, *tile)] for size, tile in zip(sizes_hw, tiles_hw, strict=True)]
+                return cls(path, chosen)
+        except (KeyError, ValueError, OSError, tifffile.TiffFileError):
+            return None
+
+    def tile_shape_hw(self, level: int) -> tuple[int, int]:
+        """Return height and width of the tiles of a level."""
+        return self._pages[level].tile_hw
+
+    def decode(self, level: int, row: int, column: int) -> RGB | None:
+        """Return the pixels of one tile, cut at the border, or None when the file leaves it out (sparse).
+
+        Raises
+        ------
+        TileError
+            When its bytes are damaged or gone.
+        """
+        page = self._pages[level]
+        parts = []
+        for index in page.segments(row, column):
+            data = self._bytes(page.offsets[index], page.counts[index])
+            parts.append(None if data is None else page.decode_segment(data, index))
+        if any(part is None for part in parts):
+            return None
+        whole = page.join([part for part in parts if part is not None])
+        height, width = page.cut_hw(row, column)
+        return np.ascontiguousarray(whole[:height, :width])
+
+    def _bytes(self, offset: int, count: int) -> bytes | None:
+        if count == 0 or offset == 0:
+            return None
+        try:
+            if hasattr(os, "pread"):
+                data = os.pread(self._file.fileno(), count, offset)
+            else:
+                with self._lock:
+                    self._file.seek(offset)
+                    data = self._file.read(count)
+        except (OSError, ValueError) as error:
+            raise TileError(f"the file cannot be read at byte {offset}: {error}") from error
+        if len(data) < count:
+            raise TileError(f"the file ends at byte {offset + len(data)}, before the tile does")
+        return data
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def _readable(page: tifffile.TiffPage) -> bool:
+    return page.photometric in _PHOTOMETRICS and page.dtype is not None and page.dtype.kind in "bu"
+
+
+class _Page:
+    """How the bytes of one page become RGB."""
+
+    def __init__(self, page: tifffile.TiffPage) -> None:
+        self._page = page
+        self.offsets, self.counts = page.dataoffsets, page.databytecounts
+        self._size_hw = (page.imagelength, page.imagewidth)
+        self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        self._strips = 0 if page.is_tiled else -(-_MIN_BAND_PX // page.rowsperstrip)
+        self.tile_hw = (
+            (page.tilelength, page.tilewidth)
+            if page.is_tiled
+            else (min(self._strips * page.rowsperstrip, page.imagelength), page.imagewidth)
+        )
+        self._jpeg_head = self._head_of_jpeg() if page.compression == _JPEG else None
+        page.decode  # noqa: B018 - built once here: the first touch is not safe from several threads
+
+    def _head_of_jpeg(self) -> bytes | None:
+        page = self._page
+        colour = {2: 0, 6: 1}.get(int(page.photometric))
+        if page.dtype != np.uint8 or self._planes != 1 or page.samplesperpixel != 3 or colour is None:
+            return None
+        tables = b"" if page.jpegtables is None else page.jpegtables[2:-2]
+        return b"\xff\xd8" + _APP14 + bytes([colour]) + tables
+
+    def segments(self, row: int, column: int) -> list[int]:
+        """Return the indices of the segments that one tile is made of: planes, or the strips of a band."""
+        th, tw = self.tile_hw
+        if self._strips:
+            count = -(-self._size_hw[0] // self._page.rowsperstrip)
+            first, across = row * self._strips, range(min(self._strips, count - row * self._strips))
+            return [p * count + first + s for p in range(self._planes) for s in across]
+        rows, columns = -(-self._size_hw[0] // th), -(-self._size_hw[1] // tw)
+        return [(p * rows + row) * columns + column for p in range(self._planes)]
+
+    def cut_hw(self, row: int, column: int) -> tuple[int, int]:
+        """Return the size of a tile without what lies beyond the image, px."""
+        (h, w), (th, tw) = self._size_hw, self.tile_hw
+        return (min(th, h - row * th), min(tw, w - column * tw))
+
+    def decode_segment(self, data: bytes, index: int) -> npt.NDArray[np.generic] | None:
+        """Return one segment's samples, ``(h, w, samples)``."""
+        try:
+            strict = None if self._jpeg_head is None else _strict_jpeg(self._jpeg_head, data)
+            if strict is not None:
+                return strict
+            decoded = self._page.decode(data, index, jpegtables=self._page.jpegtables)[0]
+        except (ValueError, RuntimeError, TypeError, imagecodecs.DelayedImportError) as error:
+            # Codecs raise RuntimeErrors of their own kinds.
+            raise TileError(str(error).strip() or type(error).__name__) from error
+        return None if decoded is None else np.asarray(decoded)[0]
+
+    def join(self, parts: list[npt.NDArray[np.generic]]) -> RGB:
+        """Return the segments of one tile as uint8 RGB."""
+        per_plane = len(parts) // self._planes
+        planes = [np.concatenate(parts[p * per_plane : (p + 1) * per_plane]) for p in range(self._planes)]
+        samples = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
+        if self._jpeg_head is not None:
+            return np.asarray(samples, np.uint8)
+        return _as_rgb(samples, self._page)
+
+
+def _strict_jpeg(head: bytes, data: bytes) -> RGB | None:
+    """Decode a JPEG, or return None when it is of a kind that only the other decoder knows."""
+    if data[:2] != b"\xff\xd8":
+        raise TileError("a JPEG should begin with the bytes ff d8")
+    try:
+        # libjpeg repairs damage in silence unless its warnings are taken for what they are.
+        decoded: RGB = simplejpeg.decode_jpeg(head + data[2:], "RGB", strict=True)
+    except ValueError as error:
+        if "subsampling" in str(error):
+            return None
+        raise
+    return decoded
+
+
+def _as_rgb(samples: npt.NDArray[np.generic], page: tifffile.TiffPage) -> RGB:
+    photometric = int(page.photometric)
+    if photometric == 3 and page.colormap is not None:
+        return np.asarray(np.moveaxis(page.colormap, 0, -1)[samples[..., 0].astype(np.intp)] >> 8, np.uint8)
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else page.bitspersample[0]
+    values: npt.NDArray[np.unsignedinteger] = samples.astype(np.uint32)
+    if bits != 8:
+        values = np.right_shift(values, bits - 8) if bits > 8 else values * np.uint32(255 // (2**bits - 1))
+    eight = values.astype(np.uint8)
+    if photometric == 0:
+        eight = 255 - eight
+    return eight[..., :3] if eight.shape[-1] >= 3 else np.repeat(eight[..., :1], 3, axis=-1)

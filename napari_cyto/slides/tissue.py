@@ -1,0 +1,106 @@
+"""Where on the glass the cells are, judged at low power."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from napari_cyto.slides.backend import RGB
+from napari_cyto.slides.slide import Slide
+
+_BAND_PX = 2048
+# Staining is at least this far from grey, 0 to 1; the noise of a camera on blank glass stays below.
+_MIN_CHROMA = 0.05
+_DARKEST_SPREAD = 0.12
+# Felt pens are far more saturated, or blacker, than any stain seen through a microscope at low power.
+_INK_SATURATION = 0.8
+_INK_VALUE = 0.18
+_SMALLEST_SHARE = 2e-5
+
+_otsu: Callable[[npt.NDArray[np.float32]], float] = threshold_otsu
+
+
+def thumbnail(slide: Slide, max_px: int = 1024) -> RGB:
+    """Return the whole slide, uint8 RGB, its longer side at most ``max_px`` px, in bounded memory.
+
+    Pixel ``(i, j)`` of ``(h, w)`` covers the level-0 box from ``i / h * height`` to ``(i + 1) / h * height``,
+    and likewise across.
+    """
+    info = slide.info
+    scale = min(1.0, max_px / max(info.size_hw))
+    out_h, out_w = (max(1, round(length * scale)) for length in info.size_hw)
+    level = max((k for k, (h, w) in enumerate(info.level_sizes_hw) if h >= out_h and w >= out_w), default=0)
+    height, width = info.level_sizes_hw[level]
+    fy, fx = info.factors_yx[level]
+    # What a truncated level leaves out at its far edges is missing from the file; the picture ends there too.
+    covered_h, covered_w = min(height * fy, info.height), min(width * fx, info.width)
+    bands = []
+    rows = max(1, _BAND_PX * _BAND_PX // max(1, width) * out_h // height)
+    for top in range(0, out_h, rows):
+        bottom = min(out_h, top + rows)
+        y0, y1 = top / out_h * info.height / fy, bottom / out_h * info.height / fy
+        first, last = int(y0), min(height, int(np.ceil(y1)))
+        region = Image.fromarray(slide.read_region(level, first, 0, max(1, last - first), width))
+        box = (0.0, y0 - first, min(float(width), info.width / fx), min(y1, covered_h / fy) - first)
+        bands.append(np.asarray(region.resize((out_w, bottom - top), Image.Resampling.BOX, box=box)))
+    return np.ascontiguousarray(np.concatenate(bands)) if covered_w else np.zeros((out_h, out_w, 3), np.uint8)
+
+
+def tissue_mask(slide: Slide, max_px: int = 1024) -> npt.NDArray[np.bool_]:
+    """Return where stained material lies, bool ``(h, w)`` over the whole slide, longer side ``max_px`` px.
+
+    Glass is judged by the slide itself (Otsu's threshold on chroma and darkness) but never below a floor, so that
+    blank glass has none; pen marks and padding do not count.
+
+    Source: N. Otsu, IEEE Trans. SMC 9 (1979) 62, for the threshold; the floors are ours, from Pap smears.
+    """
+    return mask_of(thumbnail(slide, max_px))
+
+
+def mask_of(rgb: RGB) -> npt.NDArray[np.bool_]:
+    """Return where stained material lies in a low-power picture, uint8 RGB ``(h, w, 3)``."""
+    pixels = rgb.astype(np.float32) / 255
+    high, low = pixels.max(-1), pixels.min(-1)
+    padding = (low >= 254.5 / 255) | (high <= 2 / 255)
+    saturation = (high - low) / np.maximum(high, 1 / 255)
+    ink = ~padding & ((saturation > _INK_SATURATION) | (high < _INK_VALUE))
+    ink = ndimage.binary_dilation(ink, iterations=2) & _large(ink, 1e-3)
+    usable = ~padding & ~ink
+    if not usable.any():
+        return np.zeros(rgb.shape[:2], bool)
+    glass = np.quantile(pixels[usable].mean(-1), 0.95)
+    stain = np.maximum(high - low, (glass - pixels.mean(-1)) * _MIN_CHROMA / _DARKEST_SPREAD)
+    stain = ndimage.gaussian_filter(np.where(usable, stain, 0), 1)
+    values = stain[usable]
+    threshold = _MIN_CHROMA
+    if values.max() > _MIN_CHROMA and np.ptp(values) > 1e-3:
+        # Otsu halves a slide that is all tissue as well: the floor's triple bounds it from above.
+        threshold = float(np.clip(_otsu(values), _MIN_CHROMA, 3 * _MIN_CHROMA))
+    found = (stain > threshold) & usable
+    return np.asarray(found & _large(found, _SMALLEST_SHARE), bool)
+
+
+def tissue_bounds_yxyx(slide: Slide, max_px: int = 1024) -> tuple[int, int, int, int] | None:
+    """Return the box around the stained material, level-0 px, or None when the glass is blank."""
+    mask = tissue_mask(slide, max_px)
+    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not ys.size:
+        return None
+    sy, sx = slide.info.height / mask.shape[0], slide.info.width / mask.shape[1]
+    return (int(ys[0] * sy), int(xs[0] * sx), int(np.ceil((ys[-1] + 1) * sy)), int(np.ceil((xs[-1] + 1) * sx)))
+
+
+def _large(mask: npt.NDArray[np.bool_], share: float) -> npt.NDArray[np.bool_]:
+    """Return the parts of a mask (grown by 2 px) that belong to pieces of at least ``share`` of the picture."""
+    labels, count = ndimage.label(ndimage.binary_dilation(mask, iterations=2))
+    if not count:
+        return np.zeros_like(mask)
+    areas = np.bincount(labels.ravel())
+    keep = areas >= max(4.0, share * mask.size)
+    keep[0] = False
+    return np.asarray(keep[labels], bool)
