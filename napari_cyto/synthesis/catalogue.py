@@ -15,6 +15,7 @@ from napari_cyto.synthesis.sprite import Sprite
 # One cell in so many lies out of the plane of focus, by this blur.
 _DEFOCUSED_EVERY = 11
 _DEFOCUS_UM = 0.55
+_GOLDEN_ANGLE = 2.399963
 
 
 class Catalogue:
@@ -37,7 +38,7 @@ class Catalogue:
         """Return nucleus ``number`` of a kind of cell."""
         key = (f"nucleus {kind.name}", number)
         if key not in self._sprites:
-            self._sprites[key] = draw_nucleus(self._rng(*key), kind.nucleus, self.mpp, _defocus(number))
+            self._sprites[key] = draw_nucleus(self._rng(*key), kind.nucleus, self.mpp, _tilt(number), _defocus(number))
         return self._sprites[key]
 
     def body(self, kind: CellKind, number: int) -> Sprite:
@@ -45,7 +46,7 @@ class Catalogue:
         key = (f"body {kind.name}", number)
         if key not in self._sprites:
             nucleus_px = self.nucleus(kind, number).area_px if kind.paired else 0.0
-            self._sprites[key] = draw_body(self._rng(*key), kind.body, self.mpp, nucleus_px, _defocus(number))
+            self._sprites[key] = draw_body(self._rng(*key), kind.body, self.mpp, nucleus_px, _tilt(number), _defocus(number))
         return self._sprites[key]
 
     def small(self, name: str, number: int) -> Sprite:
@@ -58,6 +59,11 @@ class Catalogue:
 
     def _rng(self, name: str, number: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, zlib.crc32(name.encode()), number])
+
+
+def _tilt(number: int) -> float:
+    """Return the angle of sprite ``number``: the golden angle spreads them evenly; body and nucleus share it."""
+    return number * _GOLDEN_ANGLE
 
 
 def _defocus(number: int) -> float:

@@ -137,8 +137,7 @@ def _fits(bench: Bench, draft: _Draft, y: float, x: float) -> bool:
     if not bench.inside(y, x, max(reach, 2 * draft.radius_px)):
         return False
     keep_off = 0.75 * draft.radius_px if draft.kind.class_id == "NILM" else 0.0
-    radius = draft.nucleus_radius_px * (1.0 if len(draft.nuclei) == 1 else 2.0)
-    return bench.crowd.free(y, x, radius + bench.um, keep_off)
+    return bench.crowd.free(y, x, _own_room(draft), keep_off)
 
 
 def _place(bench: Bench, draft: _Draft, centre_yx: YX) -> None:
@@ -155,8 +154,7 @@ def _place(bench: Bench, draft: _Draft, centre_yx: YX) -> None:
         bench.stamps.add(stamp)
         boxes.append(stamp.extent_yxyx)
         centres.append((stamp.y0 + stamp.sprite.anchor_yx[0], stamp.x0 + stamp.sprite.anchor_yx[1]))
-        radius = float(np.sqrt(nucleus.area_px / np.pi))
-        bench.crowd.add(*centres[-1], radius, draft.kind.class_id != "NILM")
+    bench.crowd.add(*centre_yx, _own_room(draft), draft.kind.class_id != "NILM")
     if draft.kind.name == "superficial" and rng.random() < _GRANULAR:
         granules = bench.catalogue.small("granules", int(rng.integers(16)))
         bench.stamps.add(stamp_at(granules, bench.palette.nucleus(rng), centre_yx, int(rng.integers(8))))
@@ -175,9 +173,21 @@ def _place(bench: Bench, draft: _Draft, centre_yx: YX) -> None:
     )
 
 
+def _own_room(draft: _Draft) -> float:
+    """Return the radius (px) that no other cell's like may enter: the nuclei, and flat cells stack only so deep."""
+    if draft.kind.paired:
+        # Crowded lesional nuclei touch and overlap a little.
+        return 0.9 * draft.nucleus_radius_px
+    nuclei = draft.nucleus_radius_px * (1.05 if len(draft.nuclei) == 1 else 2.1)
+    return max(nuclei, 0.34 * draft.radius_px)
+
+
 def _nucleus_offsets(rng: np.random.Generator, draft: _Draft) -> list[YX]:
     """Return where the nuclei lie from the cell's middle, px: a little off it, two side by side."""
-    wander = 0.0 if draft.kind.paired or draft.kind.body.halo_um else 0.13 * draft.radius_px
+    if draft.kind.paired:
+        wander = 0.3 * max(draft.radius_px - draft.nucleus_radius_px, 0) if draft.kind.body.form == "oval" else 0.0
+    else:
+        wander = 0.0 if draft.kind.body.halo_um else 0.13 * draft.radius_px
     y, x = rng.uniform(-wander, wander, 2) if wander else (0.0, 0.0)
     if len(draft.nuclei) == 1:
         return [(float(y), float(x))]

@@ -9,10 +9,10 @@ import numpy as np
 from napari_cyto.synthesis import noise
 from napari_cyto.synthesis.noise import Field
 from napari_cyto.synthesis.nucleus import PSF_UM
-from napari_cyto.synthesis.outline import Radii, covered, depth, oval_outline, polygon_outline, roughened
+from napari_cyto.synthesis.outline import Radii, covered, depth, oval_outline, polygon_outline, roughened, tilted
 from napari_cyto.synthesis.specs import Body
 from napari_cyto.synthesis.sprite import Sprite, make_sprite
-from napari_cyto.synthesis.tapered import draw_depth
+from napari_cyto.synthesis.tapered import draw_tapered
 
 _LINE_UM = 0.3
 
@@ -26,10 +26,11 @@ class _Sheet:
     inside: Field
     ratio: Field
     radius_px: float
+    anchor_yx: tuple[float, float]
 
 
 def draw_body(
-    rng: np.random.Generator, spec: Body, mpp: float, nucleus_area_px: float, defocus_um: float = 0.0
+    rng: np.random.Generator, spec: Body, mpp: float, nucleus_area_px: float, tilt: float = 0.0, defocus_um: float = 0.0
 ) -> Sprite:
     """Return one cell body with two dyes, the outer and the inner tone of its cytoplasm.
 
@@ -43,6 +44,8 @@ def draw_body(
         µm per px.
     nucleus_area_px : float
         Area of the nucleus that it must fit, px²; used where the kind has a nucleus:cytoplasm ratio.
+    tilt : float
+        Angle of its long axis, radians.
     defocus_um : float
         Extra blur, standard deviation in µm.
     """
@@ -51,28 +54,30 @@ def draw_body(
         radius_px = float(np.sqrt(nucleus_area_px / rng.uniform(*spec.nc_ratio) / np.pi))
     else:
         radius_px = float(rng.uniform(*spec.diameter_um)) / mpp / 2
-    sheet, outline = _sheet(rng, spec, radius_px, int(np.ceil(3 * blur_px + 2)))
-    held = (0.5 - float(sheet.y[0, 0]), 0.5 - float(sheet.x[0, 0]))
+    sheet, outline = _sheet(rng, spec, radius_px, tilt, int(np.ceil(3 * blur_px + 2)))
     density, cover = _folded(rng, spec, sheet, outline, mpp)
     if spec.halo_um is not None:
         density = density * _halo(rng, spec.halo_um, sheet, mpp)
     inner = _inner_share(rng, sheet)
-    return make_sprite([density * (1 - inner), density * inner], cover, blur_px=blur_px, anchor_yx=held)
+    return make_sprite([density * (1 - inner), density * inner], cover, blur_px=blur_px, anchor_yx=sheet.anchor_yx)
 
 
-def _sheet(rng: np.random.Generator, spec: Body, radius_px: float, margin: int) -> tuple[_Sheet, Radii | None]:
+def _sheet(
+    rng: np.random.Generator, spec: Body, radius_px: float, tilt: float, margin: int
+) -> tuple[_Sheet, Radii | None]:
     if spec.form in ("spindle", "tadpole"):
-        y, x, inside, ratio = draw_depth(rng, spec.form, rng.uniform(*spec.aspect), radius_px, margin)
-        return _Sheet(y, x, inside, ratio, radius_px), None
+        drawn = draw_tapered(rng, spec.form, rng.uniform(*spec.aspect), radius_px, tilt, margin)
+        return _Sheet(drawn.y, drawn.x, drawn.inside, drawn.ratio, radius_px, drawn.anchor_yx), None
     if spec.form == "plate":
         outline = polygon_outline(rng, int(rng.integers(4, 8)), spec.roundness)
-        outline = roughened(rng, outline, 0.035, 14)
+        outline = roughened(rng, outline, 0.045, 26)
     else:
-        outline = roughened(rng, oval_outline(rng.uniform(*spec.aspect)), 0.05, 5)
+        outline = roughened(rng, oval_outline(rng.uniform(*spec.aspect)), 0.09, 7)
     half = int(np.ceil(radius_px * outline.max())) + margin
-    y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32)
+    grid = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32)
+    y, x = tilted(grid[0], grid[1], tilt)
     inside, ratio = depth(outline, y, x, radius_px)
-    return _Sheet(y, x, inside, ratio, radius_px), outline
+    return _Sheet(y, x, inside, ratio, radius_px, (half + 0.5, half + 0.5)), outline
 
 
 def _folded(
@@ -119,11 +124,11 @@ def _creases(rng: np.random.Generator, height: int, width: int, um: float) -> Fi
     """Return thin wrinkles: where a field drawn out along one direction passes through zero."""
     angle = rng.uniform(0, np.pi)
     lines = np.zeros((height, width), dtype=np.float32)
-    for sigma_um, strength in ((4.0, 0.9), (2.0, 0.5)):
+    for sigma_um, strength in ((4.5, 1.0), (2.2, 0.7), (1.1, 0.35)):
         field = noise.stretched(
-            rng, height, width, round(sigma_um * um, 1), stretch=3.5, angle=angle + rng.normal(0, 0.25)
+            rng, height, width, round(sigma_um * um, 1), stretch=4.5, angle=angle + rng.normal(0, 0.25)
         )
-        present = np.clip(noise.patch(rng, height, width, round(7 * um, 1)) - 0.1, 0, 1)
+        present = np.clip(noise.patch(rng, height, width, round(7 * um, 1)) - 0.05, 0, 1.3)
         lines += strength * np.exp(-((field / 0.13) ** 2)) * present
     return lines
 

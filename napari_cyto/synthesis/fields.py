@@ -32,6 +32,12 @@ class Terrain:
     inflammation: NDArray[np.float32]
     haze: NDArray[np.float32]
 
+    def cells_at(self, y: float, x: float) -> float:
+        """Return how thickly cells lie at a place in px; 0 off the glass."""
+        row, column = round(y / STEP_PX), round(x / STEP_PX)
+        rows, columns = self.cells.shape
+        return float(self.cells[row, column]) if 0 <= row < rows and 0 <= column < columns else 0.0
+
 
 def make_terrain(rng: np.random.Generator, size_hw: tuple[int, int]) -> Terrain:
     """Return the terrain of a smear drawn out by one stroke across the glass, thin at its ragged ends."""

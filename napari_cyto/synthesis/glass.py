@@ -11,7 +11,8 @@ from napari_cyto.synthesis.stains import BASE_UNITS
 
 Units = NDArray[np.uint16]
 
-_TILE_PX = 1024
+BLOCK_PX = 1024
+_TILE_PX = BLOCK_PX
 _EDGE_REACH_PX = 90
 _HAZE_FULL = 255
 
@@ -33,26 +34,23 @@ class Glass:
 
     def __init__(self, rng: np.random.Generator, size_hw: tuple[int, int], terrain: Terrain, mpp: float) -> None:
         um = 1 / mpp
-        self._grain = _grain(rng)
-        self._speckle = _speckle(rng, um)
+        self._grain = _repeated(_grain(rng))
+        self._speckle = _repeated(_speckle(rng, um))
         self._haze = fixed_point(np.clip(terrain.haze, 0, 1), _HAZE_FULL)
         self._tint = fixed_point(_tint(rng, terrain.haze.shape), 1)
         self._edge_x = _coverslip_edge(rng, size_hw, um)
         self._edge_profile = _edge_profile(um)
 
     def density(self, y0: int, x0: int, height: int, width: int) -> Units:
-        """Return ``(3, height, width)`` uint16 units of optical density; the same for any cut into boxes."""
-        rows = np.arange(y0, y0 + height) % _TILE_PX
-        columns = np.arange(x0, x0 + width) % _TILE_PX
-        units = self._grain[:, rows][:, :, columns]
+        """Return ``(3, height, width)`` uint16 units of optical density; the same for any cut into boxes, of 1024 px at most."""
+        part = _wrapped(y0, x0, height, width)
+        units = self._grain[part].copy()
         units += interpolate(self._tint, y0, x0, height, width).astype(np.uint16)
-        self._add_haze(units, rows, columns, (y0, x0, height, width))
+        self._add_haze(units, part, (y0, x0, height, width))
         self._add_edge(units, y0, x0, height, width)
         return units
 
-    def _add_haze(
-        self, units: Units, rows: NDArray[np.int64], columns: NDArray[np.int64], box: tuple[int, int, int, int]
-    ) -> None:
+    def _add_haze(self, units: Units, part: tuple[slice, slice, slice], box: tuple[int, int, int, int]) -> None:
         y0, x0, height, width = box
         near = self._haze[
             y0 // STEP_PX : (y0 + height) // STEP_PX + 2, x0 // STEP_PX : (x0 + width) // STEP_PX + 2
@@ -60,9 +58,9 @@ class Glass:
         if near.max() == 0:
             return
         haze = interpolate(self._haze, *box).astype(np.uint16)
-        for channel in range(3):
-            # Speckle is at most 255 and haze at most 255, so their product stays in 16 bits.
-            units[channel] += (self._speckle[channel][np.ix_(rows, columns)] * haze) >> 8
+        # Speckle is at most 255 and haze at most 255, so their product stays in 16 bits.
+        for target, speckle in zip(units, self._speckle[part], strict=True):
+            target += (speckle * haze) >> np.uint16(8)
 
     def _add_edge(self, units: Units, y0: int, x0: int, height: int, width: int) -> None:
         edge = self._edge_x[y0 : y0 + height]
@@ -73,6 +71,16 @@ class Glass:
         units += profile
 
 
+def _repeated(texture: Units) -> Units:
+    """Return a wrapping texture twice over each way: any cut of one period is then a plain slice."""
+    return np.tile(texture, (1, 2, 2))
+
+
+def _wrapped(y0: int, x0: int, height: int, width: int) -> tuple[slice, slice, slice]:
+    y, x = y0 % _TILE_PX, x0 % _TILE_PX
+    return (slice(None), slice(y, y + height), slice(x, x + width))
+
+
 def _grain(rng: np.random.Generator) -> Units:
     """Return the scanner's noise as a texture that wraps: mostly common to the colours, mildly smoothed."""
     common = rng.standard_normal((1, _TILE_PX, _TILE_PX), dtype=np.float32)
@@ -80,7 +88,7 @@ def _grain(rng: np.random.Generator) -> Units:
     noise = ndimage.gaussian_filter(0.8 * common + 0.5 * own, (0, 0.6, 0.6), mode="wrap")
     dust = ndimage.gaussian_filter(rng.standard_normal((_TILE_PX, _TILE_PX)), 5, mode="wrap")
     soft = np.clip(dust / dust.std() - 2.6, 0, 1) * 14
-    return np.rint(np.clip(BASE_UNITS - 4 + 4.0 * noise / noise.std() + soft, 0, 400)).astype(np.uint16)
+    return np.rint(np.clip(BASE_UNITS - 4 + 3.0 * noise / noise.std() + soft, 0, 400)).astype(np.uint16)
 
 
 def _speckle(rng: np.random.Generator, um: float) -> Units:
@@ -104,8 +112,8 @@ def _coverslip_edge(rng: np.random.Generator, size_hw: tuple[int, int], um: floa
     height, width = size_hw
     y = np.arange(height)
     askew = rng.uniform(-0.012, 0.012) * (y - height / 2)
-    chips = ndimage.gaussian_filter1d(rng.standard_normal(height + 1), 40 * um / 4, mode="wrap")[:height]
-    return np.asarray(np.rint(width * 0.972 + askew + chips / (chips.std() or 1.0) * 0.8 * um), dtype=np.int64)
+    chips = ndimage.gaussian_filter1d(rng.standard_normal(height + 1), 120 * um, mode="wrap")[:height]
+    return np.asarray(np.rint(width * 0.972 + askew + chips / (chips.std() or 1.0) * 1.2 * um), dtype=np.int64)
 
 
 def _edge_profile(um: float) -> Units:

@@ -43,11 +43,11 @@ class _Habit:
 
 
 _HABITS = {
-    "NILM": _Habit((1, 26), (0.5, 0.95)),
+    "NILM": _Habit((1, 26), (0.6, 0.98)),
     "ASC-US": _Habit((1, 3), (0.7, 1.0)),
     "LSIL": _Habit((1, 6), (0.62, 0.95)),
-    "ASC-H": _Habit((1, 6), (0.85, 1.1)),
-    "HSIL": _Habit((3, 24), (0.78, 1.0)),
+    "ASC-H": _Habit((1, 6), (0.75, 1.1)),
+    "HSIL": _Habit((3, 24), (0.58, 0.86)),
     "SCC": _Habit((3, 12), (0.8, 1.25)),
 }
 
@@ -122,9 +122,11 @@ def _place_normal(bench: Bench, terrain: Terrain, spec: SmearSpec) -> None:
 
 def _round_foci(rng: np.random.Generator, foci: NDArray[np.float64], terrain: Terrain, spread_px: float) -> _Somewhere:
     def somewhere() -> NDArray[np.float64]:
-        if rng.random() < 0.2:
-            return np.asarray(sample_places(rng, terrain.cells, 1)[0])
-        return np.asarray(foci[rng.integers(len(foci))] + rng.normal(0, spread_px, 2))
+        for _ in range(8):
+            place = foci[rng.integers(len(foci))] + rng.normal(0, spread_px, 2)
+            if rng.random() < 0.8 and terrain.cells_at(*place) > 0.1:
+                return np.asarray(place)
+        return np.asarray(sample_places(rng, terrain.cells, 1)[0])
 
     return somewhere
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_cyto.synthesis import noise
 from napari_cyto.synthesis.noise import Field
-from napari_cyto.synthesis.outline import covered, depth, oval_outline, roughened
+from napari_cyto.synthesis.outline import covered, depth, oval_outline, roughened, tilted
 from napari_cyto.synthesis.specs import Nucleus
 from napari_cyto.synthesis.sprite import Sprite, make_sprite
 
@@ -14,7 +14,7 @@ from napari_cyto.synthesis.sprite import Sprite, make_sprite
 PSF_UM = 0.2
 
 
-def draw_nucleus(rng: np.random.Generator, spec: Nucleus, mpp: float, defocus_um: float = 0.0) -> Sprite:
+def draw_nucleus(rng: np.random.Generator, spec: Nucleus, mpp: float, tilt: float = 0.0, defocus_um: float = 0.0) -> Sprite:
     """Return one nucleus with a single dye (haematoxylin).
 
     Parameters
@@ -25,6 +25,8 @@ def draw_nucleus(rng: np.random.Generator, spec: Nucleus, mpp: float, defocus_um
         What kind.
     mpp : float
         µm per px.
+    tilt : float
+        Angle of its long axis, radians.
     defocus_um : float
         Extra blur, standard deviation in µm.
     """
@@ -34,7 +36,7 @@ def draw_nucleus(rng: np.random.Generator, spec: Nucleus, mpp: float, defocus_um
     blur_px = float(np.hypot(PSF_UM, defocus_um)) / mpp
     half = int(np.ceil(radius_px * outline.max() + 3 * blur_px + 2))
     y, x = np.mgrid[-half : half + 1, -half : half + 1].astype(np.float32)
-    inside, ratio = depth(outline, y, x, float(radius_px))
+    inside, ratio = depth(outline, *tilted(y, x, tilt), float(radius_px))
     cover = covered(inside)
     density = _chromatin(rng, spec, inside, ratio, mpp) * cover
     return make_sprite([density], cover, blur_px=blur_px)

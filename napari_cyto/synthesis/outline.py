@@ -34,7 +34,7 @@ def polygon_outline(rng: np.random.Generator, corners: int, roundness: float) ->
     turn = np.linspace(0, 2 * np.pi, SAMPLES, endpoint=False)
     order = np.argsort(theta)
     radii = np.interp(turn, theta[order], radius[order], period=2 * np.pi)
-    radii = _smooth(radii, SAMPLES / corners * (0.03 + 0.25 * roundness))
+    radii = _smooth(radii, SAMPLES / corners * (0.015 + 0.22 * roundness))
     return _unit_area(radii * (1 - roundness) + roundness)
 
 
@@ -72,6 +72,12 @@ def depth(radii: Radii, y: Field, x: Field, radius_px: float) -> tuple[Field, Fi
     edge = (radii * radius_px).astype(np.float32)[index]
     distance = np.hypot(y, x)
     return edge - distance, distance / edge
+
+
+def tilted(y: Field, x: Field, angle: float) -> tuple[Field, Field]:
+    """Return the coordinates in a frame whose x axis lies at ``angle`` (radians) to the grid's."""
+    c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    return c * y - s * x, s * y + c * x
 
 
 def covered(depth_px: Field, softness_px: float = 1.0) -> Field:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_cyto.synthesis.glass import Glass, Units
+from napari_cyto.synthesis.glass import BLOCK_PX, Glass, Units
 from napari_cyto.synthesis.stains import SHIFT, transmitted
 from napari_cyto.synthesis.stamps import Stamp, StampList
 
@@ -29,14 +29,20 @@ class Renderer:
 
     def draw(self, y0: int, x0: int, height: int, width: int) -> NDArray[np.uint8]:
         """Return the RGB pixels ``(height, width, 3)`` uint8 of a box, level-0 px."""
+        pixels = np.empty((height, width, 3), np.uint8)
+        for y in range(0, height, BLOCK_PX):
+            for x in range(0, width, BLOCK_PX):
+                block = pixels[y : y + BLOCK_PX, x : x + BLOCK_PX]
+                self._draw_block(block, y0 + y, x0 + x)
+        return pixels
+
+    def _draw_block(self, block: NDArray[np.uint8], y0: int, x0: int) -> None:
+        height, width = block.shape[:2]
         units = self.glass.density(y0, x0, height, width)
         for stamp in self.stamps.touching(y0, x0, y0 + height, x0 + width):
             _press(units, stamp, y0, x0)
-        table = transmitted()
-        pixels = np.empty((height, width, 3), np.uint8)
-        for channel in range(3):
-            pixels[..., channel] = np.take(table[channel], units[channel], mode="clip")
-        return pixels
+        for channel, table in enumerate(transmitted()):
+            block[..., channel] = np.take(table, units[channel], mode="clip")
 
 
 def _press(units: Units, stamp: Stamp, y0: int, x0: int) -> None:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from napari_cyto.synthesis import noise
 from napari_cyto.synthesis.noise import Field
 from napari_cyto.synthesis.nucleus import PSF_UM
-from napari_cyto.synthesis.outline import covered, depth, oval_outline, roughened
+from napari_cyto.synthesis.outline import covered, depth, oval_outline, roughened, tilted
 from napari_cyto.synthesis.sprite import Sprite, make_sprite
 
 Draw = Callable[[np.random.Generator, float], Sprite]
@@ -35,7 +35,7 @@ def draw_polymorph(rng: np.random.Generator, mpp: float) -> Sprite:
         radius = rng.uniform(1.6, 2.3) * um
         lobe, _ = depth(
             roughened(rng, oval_outline(rng.uniform(1, 1.5)), 0.08, 5),
-            *_rotated(y - cy, x - cx, rng.uniform(0, np.pi)),
+            *tilted(y - cy, x - cx, rng.uniform(0, np.pi)),
             radius,
         )
         lobes = np.maximum(lobes, covered(lobe, 1.5) * rng.uniform(0.85, 1.0))
@@ -45,7 +45,7 @@ def draw_polymorph(rng: np.random.Generator, mpp: float) -> Sprite:
     grain = 1 + 0.12 * noise.patch(rng, *y.shape, sigma_px=round(max(0.6, 0.35 * um), 1))
     blur_px = np.hypot(PSF_UM, 0.9 * (rng.random() < 0.12)) * um
     cover = np.maximum(covered(inside), covered(lobes - 0.5, 0.1))
-    return make_sprite([body, 0 * body, lobes * 0.9 * grain], cover, blur_px=float(blur_px))
+    return make_sprite([body, 0 * body, lobes * 0.8 * grain], cover, blur_px=float(blur_px))
 
 
 def draw_red_cell(rng: np.random.Generator, mpp: float) -> Sprite:
@@ -53,6 +53,7 @@ def draw_red_cell(rng: np.random.Generator, mpp: float) -> Sprite:
     um = 1 / mpp
     radius = rng.uniform(2.7, 3.5) * um
     y, x = _grid(2.2 * radius + 3)
+    y, x = tilted(y, x, rng.uniform(0, np.pi))
     inside, ratio = depth(roughened(rng, oval_outline(rng.uniform(1, 2.2)), 0.05, 5), y, x, float(radius))
     density = covered(inside, 1.5) * (0.62 + 0.25 * np.clip(ratio, 0, 1) ** 2) * rng.uniform(0.7, 1.1)
     return make_sprite([density, 0 * density], covered(inside), blur_px=PSF_UM * um)
@@ -61,20 +62,20 @@ def draw_red_cell(rng: np.random.Generator, mpp: float) -> Sprite:
 def draw_rods(rng: np.random.Generator, mpp: float) -> Sprite:
     """Return a loose patch of lactobacilli, each about 0.7 x 2 to 7 µm; dye: bacterial blue."""
     um = 1 / mpp
-    y, x = _grid(30 * um)
+    y, x = _grid(48 * um)
     size = y.shape[0]
     density = np.zeros_like(y)
-    for _ in range(int(rng.integers(25, 90))):
-        cy, cx = size / 2 + rng.normal(0, 0.2, 2) * size
-        angle, length = rng.uniform(0, np.pi), rng.uniform(2, 7) * um
+    for _ in range(int(rng.integers(20, 110))):
+        cy, cx = size / 2 + np.clip(rng.normal(0, 0.24, 2), -0.48, 0.48) * size
+        angle, length = rng.uniform(0, np.pi), rng.uniform(1.5, 7) * um
         steps = np.arange(-length / 2, length / 2, 0.5)
         bend = rng.normal(0, 0.012) * steps**2 / um
         ys = cy + np.sin(angle) * steps + np.cos(angle) * bend
         xs = cx + np.cos(angle) * steps - np.sin(angle) * bend
         keep = (ys > 2) & (ys < size - 3) & (xs > 2) & (xs < size - 3)
-        density[ys[keep].astype(int), xs[keep].astype(int)] = rng.uniform(0.5, 1)
-    thick = ndimage.gaussian_filter(density, 0.32 * um) * (1.6 * um**0.5)
-    return make_sprite([np.clip(thick, 0, 0.9)], covered(thick - 0.2), blur_px=PSF_UM * um)
+        density[ys[keep].astype(int), xs[keep].astype(int)] = rng.uniform(0.25, 0.8)
+    thick = ndimage.gaussian_filter(density, 0.24 * um) * (0.75 * um**0.5)
+    return make_sprite([np.clip(thick, 0, 0.9)], covered(thick * 4), blur_px=PSF_UM * um)
 
 
 def draw_debris(rng: np.random.Generator, mpp: float) -> Sprite:
@@ -116,11 +117,6 @@ def draw_mucus(rng: np.random.Generator, mpp: float) -> Sprite:
     threads = 0.55 * np.exp(-((strands / 0.16) ** 2)) + 0.35 * np.exp(-((fine / 0.25) ** 2))
     density = envelope * (0.28 + threads) * rng.uniform(0.4, 0.9)
     return make_sprite([density.astype(np.float32)], covered(envelope - 0.3, 0.1), blur_px=PSF_UM * um * 2)
-
-
-def _rotated(y: Field, x: Field, angle: float) -> tuple[Field, Field]:
-    c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return c * y - s * x, s * y + c * x
 
 
 SMALL: dict[str, tuple[Draw, int]] = {

@@ -61,7 +61,7 @@ def _rubbish(bench: Bench, terrain: Terrain, area_mm2: float) -> list[RubbishTru
     for y, x in sample_places(rng, 0.15 + terrain.cells, count(_DEBRIS_MM2)):
         _keep(bench, found, "debris", [_small(bench, "debris", (y, x))])
     for y, x in sample_places(rng, 0.05 + terrain.inflammation, count(_CLUMPS_MM2)):
-        stamps = _scatter(bench, "polymorph", (y, x), int(rng.integers(12, 40)), rng.uniform(6, 12))
+        stamps = _scatter(bench, "polymorph", (y, x), int(rng.integers(10, 30)), rng.uniform(9, 15))
         _keep(bench, found, "clump of polymorphs", stamps)
     squames = next(k for k in KINDS if k.name == "superficial")
     for y, x in sample_places(rng, terrain.cells, count(_SQUAMES_MM2)):
