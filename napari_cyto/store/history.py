@@ -21,7 +21,6 @@ Kind = Literal["edit", "undo", "redo"]
 _before = version.alias("before")
 _after = version.alias("after")
 _CHANGES = select(
-    annotation.c.id,
     change.c.before_pk,
     change.c.after_pk,
     *(_before.c[column.name] for column in VERSION_COLUMNS),
@@ -123,12 +122,12 @@ def steps_of(connection: Connection, annotation_id: str) -> list[Row[Any]]:
 
 
 def _change(row: Row[Any], slide_ids: Mapping[int, str]) -> Change:
-    annotation_id, before_pk, after_pk, *states = list(row)
+    before_pk, after_pk, *states = list(row)
     width = len(VERSION_COLUMNS)
     before: Annotation | None = None
     after: Annotation | None = None
     if before_pk is not None:
-        before = annotation_of(annotation_id, states[:width], slide_ids)
+        before = annotation_of(states[:width], slide_ids)
     if after_pk is not None:
-        after = annotation_of(annotation_id, states[width:], slide_ids)
+        after = annotation_of(states[width:], slide_ids)
     return Change(before, after)

@@ -27,7 +27,7 @@ from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
 from napari_cyto.store.schema import REGION, SLIDE_EXTENT, SLIDE_SPACING, WHOLE_PROJECT, annotation, box, tally, version
 
 _present = annotation.join(version, version.c.pk == annotation.c.version_pk)
-_ANNOTATIONS = select(annotation.c.id, *VERSION_COLUMNS).select_from(_present)
+_ANNOTATIONS = select(*VERSION_COLUMNS).select_from(_present)
 _ONE = _ANNOTATIONS.where(annotation.c.id == bindparam("of_id"))
 _ALL = _ANNOTATIONS.order_by(annotation.c.pk)
 _OF_SLIDES = _ALL.where(annotation.c.slide_pk.in_(bindparam("of_slides", expanding=True)))
@@ -49,11 +49,10 @@ def _boxes(columns: tuple[ColumnElement[Any], ...]) -> Select[Any]:
         or_(version.c.y1 > y0, version.c.y0 >= y0),
         or_(version.c.x1 > x0, version.c.x0 >= x0),
     )
-    path = box.join(annotation, annotation.c.pk == box.c.pk).join(version, version.c.pk == annotation.c.version_pk)
-    return select(*columns).select_from(path).where(coarse, exact)
+    return select(*columns).select_from(box.join(version, version.c.pk == box.c.pk)).where(coarse, exact)
 
 
-_IN_BOX = _boxes((annotation.c.id, *VERSION_COLUMNS))
+_IN_BOX = _boxes(VERSION_COLUMNS)
 _IN_BOX_LIMITED = _IN_BOX.limit(bindparam("at_most"))
 _COUNT_IN_BOX = select(func.count()).select_from(_boxes((version.c.pk,)).limit(bindparam("at_most")).subquery())
 
@@ -70,7 +69,7 @@ _NEAR = _IN_BOX.add_columns((_gap_y * _gap_y + _gap_x * _gap_x).label("gap2")).o
 def one(connection: Connection, annotation_id: str, slide_ids: Mapping[int, str]) -> Annotation | None:
     """Return an annotation by its id."""
     row = connection.execute(_ONE, {"of_id": annotation_id}).first()
-    return None if row is None else annotation_of(row[0], row[1:], slide_ids)
+    return None if row is None else annotation_of(row, slide_ids)
 
 
 def stream(
@@ -85,7 +84,7 @@ def stream(
     else:
         rows = connection.execute(_OF_SLIDES, {"of_slides": list(slide_pks)}, execution_options=options)
     for row in rows:
-        yield annotation_of(row[0], row[1:], slide_ids)
+        yield annotation_of(row, slide_ids)
 
 
 def _area(slide_pk: int, box_yxyx: YXYX) -> dict[str, float]:
@@ -102,7 +101,7 @@ def in_box(
         rows = connection.execute(_IN_BOX, area)
     else:
         rows = connection.execute(_IN_BOX_LIMITED, {**area, "at_most": limit})
-    return [annotation_of(row[0], row[1:], slide_ids) for row in rows]
+    return [annotation_of(row, slide_ids) for row in rows]
 
 
 def count_in_box(connection: Connection, slide_pk: int, box_yxyx: YXYX, at_most: int) -> int:
@@ -126,7 +125,7 @@ def nearest(
         enough = radius_px if best is None or best.is_region else best_key[1]
         if row.gap2 > enough**2 * (1 + 1e-9):
             break
-        candidate = annotation_of(row[0], row[1:-1], slide_ids)
+        candidate = annotation_of(row[:-1], slide_ids)
         key = preference(candidate, (y, x))
         if key[1] <= radius_px and key < best_key:
             best, best_key = candidate, key
@@ -161,7 +160,7 @@ def neighbour(
     if pk is None:
         return None
     row = connection.execute(_ANNOTATIONS.where(annotation.c.pk == pk)).one()
-    return annotation_of(row[0], row[1:], slide_ids)
+    return annotation_of(row, slide_ids)
 
 
 def _edge(step: int, start: int | None) -> Select[tuple[int]]:

@@ -43,6 +43,7 @@ def version_row(pk: int, annotation: Annotation, slide_pk: int) -> dict[str, Any
     kind, vertices = _shape(annotation.geometry)
     return {
         "pk": pk,
+        "annotation_id": annotation.id,
         "slide_pk": slide_pk,
         "kind": kind,
         "y0": float(y0),
@@ -60,9 +61,10 @@ def version_row(pk: int, annotation: Annotation, slide_pk: int) -> dict[str, Any
     }
 
 
-def annotation_of(annotation_id: str, row: Sequence[Any], slide_ids: Mapping[int, str]) -> Annotation:
+def annotation_of(row: Sequence[Any], slide_ids: Mapping[int, str]) -> Annotation:
     """Return the annotation that ``row`` (the values of ``VERSION_COLUMNS``) holds."""
-    slide_pk, kind, y0, x0, y1, x1, vertices, class_id, status, author, origin, scores, created_us, note = row
+    (annotation_id, slide_pk, kind, y0, x0, y1, x1, vertices, class_id, *rest) = row
+    status, author, origin, scores, created_us, note = rest
     geometry: Geometry
     if kind == "point":
         geometry = Point(y0, x0)

@@ -76,6 +76,8 @@ version = Table(
     "version",
     metadata,
     _key(),
+    # Repeated here, since what a view shows is read from this table alone.
+    Column("annotation_id", Text, nullable=False),
     Column("slide_pk", ForeignKey("slide.pk"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("y0", Double, nullable=False),
@@ -151,7 +153,7 @@ tally = Table(
     UniqueConstraint("slide_pk", "class_id", "status"),
 )
 
-# The bounding boxes of the annotations that are there, for the question what lies in a view. Not part of
+# The bounding boxes of the versions that hold, for the question what lies in a view. Not part of
 # ``metadata``: SQLite makes it a virtual R*Tree table, others a plain table. ``s0`` is the slide's number times
 # SLIDE_SPACING, which keeps the slides further apart than any two places on one slide; ``s1`` lies a bit beyond,
 # since an R*Tree weighs its choices by volume, and without extent in one direction every volume would be 0.

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, update
 
 from napari_cyto.errors import StoreError
 from napari_cyto.store.schema import (
@@ -26,11 +26,6 @@ from napari_cyto.store.schema import (
 )
 
 _SEQ: ColumnElement[int] = bindparam("step")
-_before = version.alias("before")
-_after = version.alias("after")
-_step = change.outerjoin(_before, _before.c.pk == change.c.before_pk).outerjoin(
-    _after, _after.c.pk == change.c.after_pk
-)
 
 
 def _tally_of(column: ColumnElement[int]) -> Select[Any]:
@@ -46,8 +41,8 @@ _LEAVING = _tally_of(change.c.before_pk)
 _COMING = _tally_of(change.c.after_pk)
 
 _state = (
-    select(change.c.annotation_pk, change.c.after_pk, _after.c.slide_pk, _after.c.class_id, _after.c.status)
-    .select_from(change.outerjoin(_after, _after.c.pk == change.c.after_pk))
+    select(change.c.annotation_pk, change.c.after_pk, version.c.slide_pk, version.c.class_id, version.c.status)
+    .select_from(change.outerjoin(version, version.c.pk == change.c.after_pk))
     .where(change.c.seq == _SEQ)
     .subquery("state")
 )
@@ -63,31 +58,22 @@ _SETTLE = (
     )
 )
 
-_moved = or_(
-    change.c.before_pk.is_(None),
-    change.c.after_pk.is_(None),
-    *(_before.c[name] != _after.c[name] for name in ("slide_pk", "y0", "x0", "y1", "x1")),
-)
 _LIFT = delete(box).where(
-    box.c.pk.in_(
-        select(change.c.annotation_pk)
-        .select_from(_step)
-        .where(change.c.seq == _SEQ, change.c.before_pk.is_not(None), _moved)
-    )
+    box.c.pk.in_(select(change.c.before_pk).where(change.c.seq == _SEQ, change.c.before_pk.is_not(None)))
 )
 _PUT = insert(box).from_select(
     ["pk", "s0", "s1", "y0", "y1", "x0", "x1"],
     select(
-        change.c.annotation_pk,
-        _after.c.slide_pk * SLIDE_SPACING,
-        _after.c.slide_pk * SLIDE_SPACING + SLIDE_EXTENT,
-        _after.c.y0,
-        _after.c.y1,
-        _after.c.x0,
-        _after.c.x1,
+        version.c.pk,
+        version.c.slide_pk * SLIDE_SPACING,
+        version.c.slide_pk * SLIDE_SPACING + SLIDE_EXTENT,
+        version.c.y0,
+        version.c.y1,
+        version.c.x0,
+        version.c.x1,
     )
-    .select_from(_step)
-    .where(change.c.seq == _SEQ, change.c.after_pk.is_not(None), _moved),
+    .select_from(change.join(version, version.c.pk == change.c.after_pk))
+    .where(change.c.seq == _SEQ),
 )
 _COUNT = (
     update(tally)

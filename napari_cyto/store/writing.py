@@ -146,7 +146,7 @@ def _write_batch(connection: Connection, known: Known, numbers: _Numbers, batch:
 def _present(row: Row[Any] | None, slide_ids: Mapping[int, str]) -> Annotation | None:
     if row is None or row.version_pk is None:
         return None
-    return annotation_of(row.id, row[3:], slide_ids)
+    return annotation_of(row[3:], slide_ids)
 
 
 def _birth(pk: int, annotation_id: str, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +211,6 @@ def _refuse_changed(connection: Connection, edit: Row[Any], expected: Any, verb:
         select(
             expected,
             annotation.c.version_pk,
-            annotation.c.id,
             *(version.c[name] for name in names),
             *(was.c[name] for name in names),
         )
@@ -234,4 +233,4 @@ def _same(row: Row[Any], width: int) -> bool:
     # Another edit may have led back to an equal state, which is then as good as the one left.
     values = tuple(row)
     present = values[0] is not None and values[1] is not None
-    return present and values[3 : 3 + width] == values[3 + width :]
+    return present and values[2 : 2 + width] == values[2 + width :]
