@@ -1,1 +1,1 @@
-"""Datasets made from projects: crops, smear-level splits, leakage audit, import and export jobs."""
+"""Datasets out of projects and into them: crops, splits that cannot leak, audits, imports and exports."""

@@ -16,12 +16,19 @@ def ties(slide: SlideRecord) -> tuple[Key, ...]:
     return tuple((kind, value) for kind, value in known if value)
 
 
-def slide_groups(slides: Iterable[SlideRecord]) -> dict[str, str]:
+def slide_groups(slides: Iterable[SlideRecord], together: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
     """Return the group of each slide (by slide id), such that no tie runs between two groups.
 
     Two slides share a group when they share the patient, the smear or the fingerprint of their pixels, directly or
     through others; so a smear of which only one slide names the patient still stays together. A group is called
     after its patient, else its smear, else its slide; names that two groups would share get a number.
+
+    Parameters
+    ----------
+    slides : iterable of SlideRecord
+        All slides that a split divides.
+    together : iterable of (slide id, slide id)
+        Further pairs that must not be divided, because both show the same cells, say.
     """
     records = list(slides)
     parent: dict[Key, Key] = {}
@@ -37,6 +44,8 @@ def slide_groups(slides: Iterable[SlideRecord]) -> dict[str, str]:
         own: Key = ("slide", slide.id)
         for tie in ties(slide):
             parent[root(tie)] = root(own)
+    for one, other in together:
+        parent[root(("slide", one))] = root(("slide", other))
     members: dict[Key, list[SlideRecord]] = defaultdict(list)
     for slide in records:
         members[root(("slide", slide.id))].append(slide)

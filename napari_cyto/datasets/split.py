@@ -97,6 +97,7 @@ def split_by_group(
     seed: int = 0,
     new: bool = False,
     all_to_train: bool = False,
+    together: Iterable[tuple[str, str]] = (),
 ) -> Split:
     """Return the sides of ``slides``, never dividing a patient or smear.
 
@@ -114,6 +115,8 @@ def split_by_group(
         Forget the sides that came with the data.
     all_to_train : bool
         No test side at all; for data of a single patient.
+    together : iterable of (slide id, slide id)
+        Pairs of slides to keep on one side besides those of one patient or smear.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def split_by_group(
     if not 0 < test_share < 1:
         raise SplitError(f"The test share must lie between 0 and 1, but {test_share} came; 0.19 is the collection's.")
     records = list(slides)
-    groups = slide_groups(records)
+    groups = slide_groups(records, together)
     if all_to_train:
         return _split({s.id: TRAIN for s in records}, groups, counts, ALL_TO_TRAIN, seed, test_share)
     came = {} if new else {s.id: s.side for s in records if s.side in SIDES}

@@ -1,0 +1,49 @@
+"""A slice with its cells drawn in the collection's colours, class names beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from napari_cyto.datasets.crops import RGB
+from napari_cyto.datasets.slicing import SliceCell
+from napari_cyto.formats.apacc_labels import COLOURS
+
+LINE_PX = 4
+FONT_PX = 28
+
+
+def draw_overview(image: RGB, cells: Iterable[SliceCell]) -> RGB:
+    """Return a copy of a slice with the boxes and class names of its cells drawn.
+
+    Parameters
+    ----------
+    image : ndarray, (h, w, 3), uint8, RGB
+        The slice.
+    cells : iterable of SliceCell
+        Boxes in px of the slice; classes of the collection.
+
+    Returns
+    -------
+    ndarray, (h, w, 3), uint8, RGB
+
+    Notes
+    -----
+    Source: colours as drawn by the collection's own code (Kupas et al. 2024, Usage Notes and Fig. 5).
+    """
+    picture = Image.fromarray(image)
+    pen = ImageDraw.Draw(picture)
+    # Without antialiasing every drawn pixel is exactly the class's colour, so a program can read them back.
+    pen.fontmode = "1"
+    font = ImageFont.load_default(FONT_PX)
+    for cell in cells:
+        colour = ImageColor.getrgb(COLOURS[cell.class_id])
+        y0, x0, y1, x1 = (int(v) for v in cell.box.bounds_yxyx)
+        pen.rectangle((x0, y0, max(x1 - 1, x0), max(y1 - 1, y0)), outline=colour, width=LINE_PX)
+        width = int(pen.textlength(cell.class_id, font=font))
+        x = min(max(x0, 0), max(image.shape[1] - width, 0))
+        y = y0 - FONT_PX - LINE_PX if y0 >= FONT_PX + LINE_PX else min(y1 + LINE_PX, image.shape[0] - FONT_PX)
+        pen.text((x, y), cell.class_id, fill=colour, font=font)
+    return np.asarray(picture)
