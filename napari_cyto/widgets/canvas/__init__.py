@@ -1,0 +1,5 @@
+"""Annotations on a napari viewer: layers that show the store, and the tools and keys that edit it."""
+
+from napari_cyto.widgets.canvas.canvas import Canvas, attach
+
+__all__ = ["Canvas", "attach"]

@@ -1,0 +1,356 @@
+"""Our annotations on a viewer, kept a view of the store: what a user sees, and where clicks and keys go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image
+from qtpy.QtCore import QEvent, QObject, QTimer
+
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.geometry import Box
+from napari_cyto.session import Session
+from napari_cyto.session.commands import run
+from napari_cyto.session.handles import handles_yx
+from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas.frames import frame_to_data
+from napari_cyto.widgets.canvas.gestures import Gestures
+from napari_cyto.widgets.canvas.key_bindings import KeyBindings, ShortcutGuard
+from napari_cyto.widgets.canvas.layers import MarkLayers
+from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette
+from napari_cyto.widgets.canvas.shown import Shown
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_cyto.store import HistoryEntry
+
+POLL_MS = 1000
+# A cell that the view jumps to: a box of this many µm is this many px wide on the screen.
+JUMP_UM, JUMP_SCREEN_PX = 40.0, 150.0
+_JUMP_KEEPS = (0.4, 6.0)
+_SMALLEST_OUTLINE_SCREEN_PX = 6.0
+_HIDDEN_WORDS = "Annotations are hidden; H shows them."
+
+
+def attach(viewer: Viewer, session: Session) -> Canvas:
+    """Put a session's annotations, tools and keys on a viewer.
+
+    The pixels are not its business: whoever shows the slide adds its Image layer; ours stays above it.
+    """
+    return Canvas(viewer, session)
+
+
+class Canvas:
+    """What `attach` puts on a viewer; it goes with the viewer, or with `detach`."""
+
+    def __init__(self, viewer: Viewer, session: Session) -> None:
+        self.viewer = viewer
+        self.session = session
+        self.shown = Shown()
+        self.layers = MarkLayers(viewer)
+        self.gestures = Gestures(viewer, session, self.layers.show_draft)
+        self._keys = KeyBindings(self.run, self._hold_to_pan)
+        self._scheme: ClassScheme | None = None
+        self._is_attached = True
+        qt_window = window.qt_window(viewer)
+        self._guard = ShortcutGuard(window.native_canvas(viewer))
+        self._tether = _Tether(qt_window, self)
+        self._poll_timer = QTimer(qt_window)
+        self._poll_timer.setInterval(POLL_MS)
+        self._poll_timer.timeout.connect(self._poll)
+        self._reload_timer = _later(qt_window, self._reload)
+        self._redraw_timer = _later(qt_window, self._redraw)
+        self._restore_timer = _later(qt_window, self._restore)
+        self._connect()
+        self._on_project()
+        self._on_slide()
+
+    # Wiring
+
+    def _connect(self) -> None:
+        for signal, slot in self._session_slots():
+            signal.connect(slot)
+        for event, callback in self._napari_slots():
+            event.connect(callback)
+        viewer = self.viewer
+        viewer.mouse_drag_callbacks.insert(0, self.gestures.press)
+        viewer.mouse_move_callbacks.append(self.gestures.move)
+        # A double click would zoom in, but a fast hand means two clicks.
+        self._double_clicks_before = list(viewer.mouse_double_click_callbacks)
+        viewer.mouse_double_click_callbacks[:] = [self.gestures.double_click]
+
+    def _session_slots(self) -> list[tuple[Any, Any]]:
+        session = self.session
+        return [
+            (session.project_changed, self._on_project),
+            (session.slide_changed, self._on_slide),
+            (session.annotations_changed, self._on_annotations),
+            (session.selection_changed, self._on_selection),
+            (session.class_changed, self._on_class),
+            (session.tool_changed, self._on_tool),
+            (session.jump_requested, self.jump),
+        ]
+
+    def _napari_slots(self) -> list[tuple[Any, Any]]:
+        camera = window.camera_of(self.viewer)
+        layers = self.viewer.layers.events
+        return [
+            (camera.events.center, self._on_camera),
+            (camera.events.zoom, self._on_camera),
+            (layers.inserted, self._on_layer_inserted),
+            (layers.removed, self._on_layer_removed),
+        ]
+
+    def detach(self) -> None:
+        """Take everything off the viewer again; the annotations are in the project."""
+        if not self._is_attached:
+            return
+        self._is_attached = False
+        for signal, slot in self._session_slots():
+            signal.disconnect(slot, missing_ok=True)
+        for event, callback in self._napari_slots():
+            event.disconnect(callback)
+        viewer = self.viewer
+        viewer.mouse_drag_callbacks.remove(self.gestures.press)
+        viewer.mouse_move_callbacks.remove(self.gestures.move)
+        viewer.mouse_double_click_callbacks[:] = self._double_clicks_before
+        self._keys.release()
+        self._guard.is_on = False
+        for timer in (self._poll_timer, self._reload_timer, self._redraw_timer, self._restore_timer):
+            timer.stop()
+        if window.is_open(viewer):
+            self.layers.remove()
+            window.text_of(viewer).visible = False
+
+    @property
+    def _is_live(self) -> bool:
+        return self._is_attached and window.is_open(self.viewer)
+
+    @property
+    def mpp(self) -> float:
+        """The scale of our layers: µm per level-0 px, 1 while that is not known."""
+        slide = self.session.slide
+        return (slide.mpp if slide is not None else None) or 1.0
+
+    # Keys
+
+    def run(self, command: str) -> None:
+        """Do what a key of the keys table asks for."""
+        region = self.gestures.region
+        with self.session.telling():
+            if command == "hide":
+                self.toggle_visible()
+            elif command == "finish":
+                region.finish()
+            elif command == "cancel" and region.is_open:
+                region.cancel()
+            elif command == "delete" and region.is_open:
+                region.drop_corner()
+            else:
+                run(self.session, command)
+
+    def toggle_visible(self) -> None:
+        """Hide the annotations, or show them again."""
+        if self.layers.cells is not None:
+            self.layers.cells.visible = not self.layers.cells.visible
+            self._tell_not_drawn()
+
+    def _hold_to_pan(self, held: bool) -> None:
+        self.gestures.is_space_held = held
+
+    # What the session says
+
+    def _on_project(self) -> None:
+        is_open = self.session.project is not None
+        self._guard.is_on = is_open
+        if is_open:
+            self._keys.bind(self.viewer)
+            self._poll_timer.start()
+        else:
+            self._keys.release()
+            self._poll_timer.stop()
+        self._on_class()
+
+    def _on_slide(self) -> None:
+        if not self._is_live:
+            return
+        self.gestures.region.cancel()
+        self.shown.clear()
+        if self.session.slide is None:
+            self.layers.remove()
+            window.text_of(self.viewer).visible = False
+            return
+        cells = self.layers.put(self.session.slide.mpp)
+        for layer in (cells, *self.viewer.layers):
+            self._bind_layer(layer)
+        self._raise()
+        self._on_camera()
+        self._reload()
+
+    def _on_annotations(self, entry: HistoryEntry | None) -> None:
+        slide = self.session.slide
+        if not self._is_live or slide is None:
+            return
+        if entry is None or entry.count > self.shown.most or self.shown.box_yxyx is None:
+            self._reload()
+        elif slide.id in entry.slide_ids:
+            self.shown.apply(entry.edit.changes, slide.id)
+            self._redraw()
+
+    def _on_selection(self) -> None:
+        # A command often changes the selection and then the annotations: one redraw does for both.
+        if self._is_live:
+            self._redraw_timer.start()
+
+    def _on_class(self) -> None:
+        project = self.session.project
+        scheme = project.scheme if project is not None else None
+        if scheme != self._scheme:
+            self._scheme = scheme
+            if self._is_live and self.session.slide is not None:
+                self._redraw()
+
+    def _on_tool(self) -> None:
+        self.gestures.region.cancel()
+
+    def jump(self, y: float, x: float) -> None:
+        """Put a place (level-0 px) in the middle, near enough to see a cell well."""
+        if not self._is_live:
+            return
+        wanted = JUMP_SCREEN_PX / JUMP_UM if self.session.slide is not None and self.session.slide.mpp else 1.0
+        zoom = window.camera_of(self.viewer).zoom
+        low, high = _JUMP_KEEPS
+        window.look_at(self.viewer, (y, x), self.mpp, None if low * wanted <= zoom <= high * wanted else wanted)
+
+    # What napari says
+
+    def _on_camera(self, _event: Any = None) -> None:
+        if not self._is_live or self.session.slide is None:
+            return
+        view = window.view_yxyx(self.viewer, self.mpp)
+        self.session.set_view(view)
+        if not self.shown.covers(view):
+            # Wheel and pan come in bursts; the store is asked once they let the window breathe.
+            self._reload_timer.start()
+        elif self._outlines_visible() != self._outlines_were_visible:
+            self._redraw_timer.start()
+
+    def _on_layer_inserted(self, event: Any) -> None:
+        layer = event.value
+        if not self._is_live or layer is self.layers.cells or self.session.slide is None:
+            return
+        self._bind_layer(layer)
+        if isinstance(layer, Image):
+            self._raise()
+
+    def _on_layer_removed(self, event: Any) -> None:
+        if not self._is_attached:
+            return
+        self._keys.release(event.value)
+        if event.value is self.layers.cells and self.session.slide is not None:
+            self._restore_timer.start()
+
+    def _bind_layer(self, layer: Any) -> None:
+        # A user's own shapes or labels keep napari's keys: they are being edited, not our cells.
+        if isinstance(layer, Image) or layer is self.layers.cells:
+            self._keys.bind(layer)
+
+    def _raise(self) -> None:
+        """Keep our layer above the slide, and active, so that napari's own keys for images do not come first."""
+        layers, cells = self.viewer.layers, self.layers.cells
+        if cells is None or cells not in layers:
+            return
+        if layers.index(cells) != len(layers) - 1:
+            layers.move(layers.index(cells), len(layers))
+        layers.selection.active = cells
+
+    def _restore(self) -> None:
+        if self._is_live and self.session.slide is not None and self.layers.cells not in self.viewer.layers:
+            self._on_slide()
+            self.session.message.emit("The annotations are in the project and stay on the slide; H hides them.")
+
+    # Drawing
+
+    def _poll(self) -> None:
+        with self.session.telling():
+            self.session.poll()
+
+    def _reload(self) -> None:
+        project, slide = self.session.project, self.session.slide
+        if not self._is_live or project is None or slide is None:
+            return
+        with self.session.telling():
+            self.shown.load(project, slide.id, window.view_yxyx(self.viewer, self.mpp))
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._redraw_timer.stop()
+        if not self._is_live or self._scheme is None or self.session.slide is None:
+            return
+        drawn = list(self.shown.annotations.values())
+        colours, selection = palette(self._scheme), self.session.selection
+        self.layers.show_cells(cell_marks([a for a in drawn if not a.is_region], colours, selection))
+        self._outlines_were_visible = self._outlines_visible()
+        outlined = [a for a in drawn if self._outlines_were_visible or not isinstance(a.geometry, Box)]
+        self.layers.show_outlines(outlines_of(outlined, colours, selection))
+        self._show_handles()
+        self._tell_not_drawn()
+
+    _outlines_were_visible = False
+
+    def _outlines_visible(self) -> bool:
+        """Whether a usual box is large enough on the screen for an outline to say more than its dot."""
+        zoom = window.camera_of(self.viewer).zoom
+        usual_world = JUMP_UM if self.session.slide is not None and self.session.slide.mpp else JUMP_UM / 0.25
+        return bool(usual_world * zoom >= _SMALLEST_OUTLINE_SCREEN_PX)
+
+    def _show_handles(self) -> None:
+        chosen = self.session.selection
+        annotation = self.shown.annotations.get(next(iter(chosen))) if len(chosen) == 1 else None
+        places = handles_yx(annotation.geometry) if annotation is not None else ()
+        self.layers.show_handles(frame_to_data(np.array(places, dtype=np.float64).reshape(-1, 2)))
+
+    def _tell_not_drawn(self) -> None:
+        project, slide = self.session.project, self.session.slide
+        words = ""
+        if self.layers.cells is not None and not self.layers.cells.visible:
+            words = _HIDDEN_WORDS
+        elif project is not None and slide is not None:
+            missing, is_more = self.shown.not_drawn(project, slide.id)
+            if missing:
+                words = (
+                    f"{'More than ' if is_more else ''}{missing:,} cells here are not drawn; zoom in to see them all."
+                )
+        text = window.text_of(self.viewer)
+        if text.text != words:
+            text.text = words
+            text.position = "top_left"
+        if text.visible != bool(words):
+            text.visible = bool(words)
+
+
+class _Tether(QObject):
+    """Lets go of a window before Qt takes it apart."""
+
+    def __init__(self, qt_window: QObject, canvas: Canvas) -> None:
+        super().__init__(qt_window)
+        self._canvas: Canvas | None = canvas
+        qt_window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Qt's hook."""
+        if event is not None and event.type() == QEvent.Type.DeferredDelete and self._canvas is not None:
+            canvas, self._canvas = self._canvas, None
+            canvas.detach()
+        return bool(super().eventFilter(watched, event))
+
+
+def _later(parent: QObject, slot: Any) -> QTimer:
+    """Return a timer that, once started, calls ``slot`` when the events that are waiting have been handled."""
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(0)
+    timer.timeout.connect(slot)
+    return timer

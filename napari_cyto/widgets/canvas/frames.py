@@ -1,0 +1,52 @@
+"""From the slide's frame to napari's and back: the one place that knows how they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.domain.geometry import YX
+
+# napari puts the centre of pixel i at i, the slide's frame at i + 0.5.
+PIXEL_CENTRE = 0.5
+
+
+def frame_to_data(frame_yx: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return napari data coordinates of places on the slide.
+
+    Parameters
+    ----------
+    frame_yx : array-like (..., 2)
+        Level-0 px, pixel centres at integers + 0.5.
+
+    Returns
+    -------
+    numpy.ndarray (..., 2), float64
+        napari data coordinates of our layers, pixel centres at integers.
+    """
+    return np.asarray(frame_yx, dtype=np.float64) - PIXEL_CENTRE
+
+
+def world_to_frame(world: Sequence[float], mpp: float) -> YX:
+    """Return the place on the slide of a napari world position.
+
+    Parameters
+    ----------
+    world : sequence of float
+        napari world coordinates, of which the last two are ``y, x``; µm where the pixel size is known, else px.
+    mpp : float
+        The scale of our layers: µm per level-0 px, 1 where it is not known.
+
+    Returns
+    -------
+    tuple of float
+        ``(y, x)``, level-0 px.
+    """
+    return (float(world[-2]) / mpp + PIXEL_CENTRE, float(world[-1]) / mpp + PIXEL_CENTRE)
+
+
+def frame_to_world(yx: YX, mpp: float) -> YX:
+    """Return the napari world position of a place on the slide (level-0 px); ``mpp`` as in `world_to_frame`."""
+    return ((yx[0] - PIXEL_CENTRE) * mpp, (yx[1] - PIXEL_CENTRE) * mpp)

@@ -1,0 +1,111 @@
+"""Which of the stored annotations are on the canvas: those in view and a little beyond, never more than a cap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.edits import Change
+from napari_cyto.domain.geometry import YXYX
+from napari_cyto.store import Project
+
+MOST_DRAWN = 2000
+MARGIN = 0.5
+# Beyond this many, counting would be felt; "more than" is told instead.
+COUNTED = 20_000
+_TILES_YX = (8, 12)
+
+
+class Shown:
+    """The annotations that are drawn, and the part of the slide for which they are all there are.
+
+    Parameters
+    ----------
+    most : int
+        How many are drawn at most; of more, a sample spread over the view.
+    """
+
+    def __init__(self, most: int = MOST_DRAWN) -> None:
+        self.most = most
+        self.annotations: dict[str, Annotation] = {}
+        self.box_yxyx: YXYX | None = None
+        self.is_sample = False
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.annotations = {}
+        self.box_yxyx = None
+        self.is_sample = False
+
+    def covers(self, view_yxyx: YXYX) -> bool:
+        """Whether what is drawn is still right for a view, level-0 px."""
+        if self.box_yxyx is None:
+            return False
+        y0, x0, y1, x1 = self.box_yxyx
+        inside = y0 <= view_yxyx[0] and x0 <= view_yxyx[1] and y1 >= view_yxyx[2] and x1 >= view_yxyx[3]
+        # Zoomed in on a sample, there is room for more of it.
+        coarse = self.is_sample and _area(view_yxyx) < 0.7 * _area(self.box_yxyx) / (1 + 2 * _SAMPLE_MARGIN) ** 2
+        return inside and not coarse
+
+    def load(self, project: Project, slide_id: str, view_yxyx: YXYX) -> None:
+        """Ask the store what lies in a view, level-0 px, and keep that."""
+        for margin in (MARGIN, 0.0):
+            box = _grown(view_yxyx, margin)
+            found = project.in_box(slide_id, box, limit=self.most + 1)
+            if len(found) <= self.most:
+                self._keep(found, box, is_sample=False)
+                return
+        box = _grown(view_yxyx, _SAMPLE_MARGIN)
+        self._keep(self._sample(project, slide_id, box), box, is_sample=True)
+
+    def apply(self, changes: Iterable[Change], slide_id: str) -> None:
+        """Follow an edit of the slide; what it adds is drawn even in a sample."""
+        for change in changes:
+            after = change.after
+            if after is None or after.slide_id != slide_id or not self._meets(after):
+                self.annotations.pop(change.annotation_id, None)
+            else:
+                self.annotations[change.annotation_id] = after
+
+    def not_drawn(self, project: Project, slide_id: str) -> tuple[int, bool]:
+        """Return how many in the shown box are not drawn, and whether there are more than were counted."""
+        if not self.is_sample or self.box_yxyx is None:
+            return 0, False
+        there = project.count_in_box(slide_id, self.box_yxyx, at_most=COUNTED)
+        return max(there - len(self.annotations), 0), there >= COUNTED
+
+    def _keep(self, found: Iterable[Annotation], box_yxyx: YXYX, *, is_sample: bool) -> None:
+        self.annotations = {a.id: a for a in found}
+        self.box_yxyx = box_yxyx
+        self.is_sample = is_sample
+
+    def _sample(self, project: Project, slide_id: str, box_yxyx: YXYX) -> Iterator[Annotation]:
+        """Some of each tile of the box, so that the sample is spread as the cells are, whatever order they come in."""
+        rows, columns = _TILES_YX
+        y0, x0, y1, x1 = box_yxyx
+        height, width = (y1 - y0) / rows, (x1 - x0) / columns
+        for row in range(rows):
+            for column in range(columns):
+                tile = (y0 + row * height, x0 + column * width, y0 + (row + 1) * height, x0 + (column + 1) * width)
+                yield from project.in_box(slide_id, tile, limit=self.most // (rows * columns))
+
+    def _meets(self, annotation: Annotation) -> bool:
+        if self.box_yxyx is None:
+            return False
+        y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
+        box = self.box_yxyx
+        return y0 <= box[2] and y1 >= box[0] and x0 <= box[3] and x1 >= box[1]
+
+
+_SAMPLE_MARGIN = 0.1
+
+
+def _area(box_yxyx: YXYX) -> float:
+    return (box_yxyx[2] - box_yxyx[0]) * (box_yxyx[3] - box_yxyx[1])
+
+
+def _grown(box_yxyx: YXYX, margin: float) -> YXYX:
+    """Return the box with ``margin`` times its size more on each side."""
+    y0, x0, y1, x1 = box_yxyx
+    dy, dx = (y1 - y0) * margin, (x1 - x0) * margin
+    return (y0 - dy, x0 - dx, y1 + dy, x1 + dx)

@@ -1,0 +1,71 @@
+"""The parts of a napari window that the canvas needs, some of which napari keeps for itself.
+
+All that could break with a new napari release is in this file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_cyto.domain.geometry import YX, YXYX
+from napari_cyto.widgets.canvas.frames import frame_to_world, world_to_frame
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+    from qtpy.QtWidgets import QWidget
+
+
+def camera_of(viewer: Viewer) -> Any:
+    """Return the camera model, where napari has kept it since 0.9 or before."""
+    return getattr(viewer, "scene", viewer).camera
+
+
+def text_of(viewer: Viewer) -> Any:
+    """Return the line of text over the canvas, where napari has kept it since 0.9 or before."""
+    return viewer.canvas.overlays.text if hasattr(viewer, "canvas") else viewer.text_overlay
+
+
+def qt_window(viewer: Viewer) -> QWidget:
+    """Return the main window."""
+    window: QWidget = viewer.window._qt_window
+    return window
+
+
+def is_open(viewer: Viewer) -> bool:
+    """Whether the viewer still has its window; napari drops it when it closes."""
+    return hasattr(viewer.window, "_qt_window")
+
+
+def native_canvas(viewer: Viewer) -> QWidget:
+    """Return the widget on which the slide is painted and clicked."""
+    widget: QWidget = viewer.window._qt_viewer.canvas.native
+    return widget
+
+
+def node_of(viewer: Viewer, layer: Layer) -> Any:
+    """Return the vispy node that draws a layer; what hangs under it moves, hides and goes with the layer."""
+    return viewer.window._qt_viewer.canvas.layer_to_visual[layer].node
+
+
+def canvas_size_px(viewer: Viewer) -> tuple[float, float]:
+    """Return height and width of the canvas, in the px that the camera's zoom speaks of."""
+    height, width = viewer.window._qt_viewer.canvas.size
+    return (float(height), float(width))
+
+
+def view_yxyx(viewer: Viewer, mpp: float) -> YXYX:
+    """Return what is on screen, level-0 px; ``mpp`` is the scale of our layers."""
+    camera = camera_of(viewer)
+    height, width = canvas_size_px(viewer)
+    y, x = world_to_frame(camera.center, mpp)
+    half_y, half_x = height / camera.zoom / mpp / 2, width / camera.zoom / mpp / 2
+    return (y - half_y, x - half_x, y + half_y, x + half_x)
+
+
+def look_at(viewer: Viewer, yx: YX, mpp: float, zoom: float | None = None) -> None:
+    """Put a place on the slide (level-0 px) in the middle, and zoom (canvas px per world unit) if that is given."""
+    camera = camera_of(viewer)
+    if zoom is not None:
+        camera.zoom = zoom
+    camera.center = (0.0, *frame_to_world(yx, mpp))
