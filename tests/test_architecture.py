@@ -48,7 +48,7 @@ MAY_USE = {
     "slides": {"openslide", "dask", "tifffile", "imagecodecs", "simplejpeg", "psygnal"} | _PIXELS,
     "store": {"sqlalchemy", "pydantic"},
     "formats": {"yaml", "defusedxml", "shapely", "pydantic"},
-    "datasets": {"sklearn", "shapely", "pydantic"} | _PIXELS,
+    "datasets": {"sklearn", "shapely", "pydantic", "imagecodecs"} | _PIXELS,
     "models": {"torch", "timm", "safetensors", "pydantic"} | _PIXELS,
     "training": {"torch", "timm", "pydantic"} | _PIXELS,
     "inference": {"torch", "timm", "pydantic", "dask"} | _PIXELS,
