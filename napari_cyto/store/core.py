@@ -34,7 +34,8 @@ class ProjectCore:
         self._folder = folder
         self._database = database
         self._scheme_text = ""
-        self._others_wrote = False
+        # The revisions that this window wrote since it last looked for those of others.
+        self._own: list[int] = []
         with database.read() as connection:
             self._seen = self._look(connection)
 
@@ -60,8 +61,7 @@ class ProjectCore:
             revision = self._look(connection)
             yield connection
         # Only now is it committed.
-        self._others_wrote |= revision != self._seen + 1
-        self._seen = revision
+        self._own.append(revision)
 
     def _look(self, connection: Connection) -> int:
         """Take in the project's name and classes; return its revision."""
@@ -88,8 +88,10 @@ class ProjectCore:
         """Whether another window or program has written to the project since this was last asked."""
         with self._database.read() as connection:
             revision = self._look(connection)
-        changed = self._others_wrote or revision != self._seen
-        self._others_wrote, self._seen = False, revision
+        own = sum(1 for written in list(self._own) if self._seen < written <= revision)
+        changed = revision - self._seen > own
+        self._seen = revision
+        self._own = [written for written in self._own if written > revision]
         return changed
 
     # What the project says of itself
