@@ -1,0 +1,124 @@
+"""A slide in a napari window: one multiscale image, in µm, every level exactly where its pixels lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image
+from napari.utils.transforms import Affine
+
+from napari_cyto.domain.geometry import YXYX
+from napari_cyto.slides import Slide, pyramid, tissue_bounds_yxyx
+from napari_cyto.widgets.canvas.window import canvas_size_px, look_at
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+_MARGIN = 1.05
+
+
+class SlideImage(Image):
+    """napari's image layer, with the levels of a slide placed to the pixel.
+
+    napari takes a level's scale from the ratio of the sizes, which drifts where sizes are truncated to whole px,
+    and centres each level's first pixel on that of level 0. Here a level's px ``i`` covers level-0 px
+    ``i * factor`` to ``(i + 1) * factor``, as it does in the file.
+    """
+
+    def __init__(self, slide: Slide, mpp: float | None, icc: bool = False) -> None:
+        self.slide = slide
+        self._factors: npt.NDArray[np.float64] = np.array(slide.info.factors_yx, dtype=np.float64)
+        self._placed: object = None
+        super().__init__(
+            pyramid(slide, icc),
+            multiscale=True,
+            rgb=True,
+            name=slide.info.name,
+            scale=(mpp or 1.0,) * 2,
+            units=("um",) * 2 if mpp else ("pixel",) * 2,
+            metadata={"slide": str(slide.info.path), "vendor": slide.info.vendor, "mpp": mpp},
+        )
+
+    @property
+    def _type_string(self) -> str:
+        # napari picks icons and writers by this.
+        return "image"
+
+    @property
+    def downsample_factors(self) -> npt.NDArray[np.float64]:
+        """How many level-0 px one px of each level covers, ``(levels, 2)``, y and x."""
+        return self._factors
+
+    @property
+    def icc(self) -> bool:
+        """Whether the colours are brought to sRGB."""
+        return bool(self.data[0].icc)
+
+    def show_icc(self, icc: bool) -> None:
+        """Bring the colours to sRGB, or show them as they are stored."""
+        if icc != self.icc:
+            self.data = pyramid(self.slide, icc)
+
+    def follow_slices(self) -> None:
+        """Place each new slice before it is drawn; called once the layer is in a viewer.
+
+        The handler that was connected last runs first, so that this one comes before the one that draws.
+        """
+        self.events.set_data.connect(self._place)
+        self.refresh(thumbnail=False, extent=False)
+
+    def _place(self, event: Any = None) -> None:  # noqa: ARG002 - napari's events bring one
+        tile = self._transforms[0]
+        if tile is self._placed or self._slice_input.ndisplay != 2:
+            return
+        factor, scale = np.asarray(tile.scale), np.asarray(self.scale)
+        # Drawing shifts a slice by half a px of it times the layer's scale; wanted is half a level-0 px.
+        translate = np.asarray(tile.translate) + factor * scale / 2 - 0.5
+        self._placed = Affine(name=tile.name, scale=factor, translate=translate, ndim=self.ndim)
+        self._transforms[0] = self._placed
+
+
+def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool = False) -> SlideImage:
+    """Show a slide at the bottom of a viewer: in µm, with the scale bar on and the camera on the tissue.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where to show it.
+    slide : Slide
+        An open slide; it must stay open as long as the layer lives.
+    mpp : float or None
+        µm per level-0 px. None shows it in px, and no µm are claimed.
+    icc : bool
+        Whether to bring the colours to sRGB by the slide's ICC profile.
+
+    Returns
+    -------
+    SlideImage
+        The layer. World coordinates are ``(level-0 px - 0.5) * mpp``, as napari counts from pixel centres.
+    """
+    layer = SlideImage(slide, mpp, icc)
+    viewer.add_layer(layer)
+    layer.follow_slices()
+    viewer.layers.move(viewer.layers.index(layer), 0)
+    bar = viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
+    bar.visible = True
+    show_box(viewer, home_yxyx(slide), mpp)
+    return layer
+
+
+def home_yxyx(slide: Slide) -> YXYX:
+    """Return what to look at first, level-0 px: the tissue, else the scanned part, else all."""
+    info = slide.info
+    return tissue_bounds_yxyx(slide) or info.bounds_yxyx or (0, 0, info.height, info.width)
+
+
+def show_box(viewer: Viewer, box_yxyx: YXYX, mpp: float | None) -> None:
+    """Fit a level-0 box into the canvas; ``mpp`` is the scale of the slide's layer."""
+    y0, x0, y1, x1 = box_yxyx
+    scale = mpp or 1.0
+    height, width = canvas_size_px(viewer)
+    zoom = min(height / max(y1 - y0, 1.0), width / max(x1 - x0, 1.0)) / scale / _MARGIN
+    look_at(viewer, ((y0 + y1) / 2, (x0 + x1) / 2), scale, zoom)
