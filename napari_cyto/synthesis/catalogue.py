@@ -46,7 +46,9 @@ class Catalogue:
         key = (f"body {kind.name}", number)
         if key not in self._sprites:
             nucleus_px = self.nucleus(kind, number).area_px if kind.paired else 0.0
-            self._sprites[key] = draw_body(self._rng(*key), kind.body, self.mpp, nucleus_px, _tilt(number), _defocus(number))
+            self._sprites[key] = draw_body(
+                self._rng(*key), kind.body, self.mpp, nucleus_px, _tilt(number), _defocus(number)
+            )
         return self._sprites[key]
 
     def small(self, name: str, number: int) -> Sprite:

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from napari_cyto.domain.jobs import Token
+from napari_cyto.errors import JobCancelled
 from napari_cyto.synthesis.catalogue import Catalogue
 from napari_cyto.synthesis.crowd import Crowd
 from napari_cyto.synthesis.specs import CellKind, kinds_of
 from napari_cyto.synthesis.sprite import Sprite
 from napari_cyto.synthesis.stains import Palette
 from napari_cyto.synthesis.stamps import StampList, stamp_at
-from napari_cyto.synthesis.truth import CellTruth, enclosing
+from napari_cyto.synthesis.truth import CellTruth, IntBox, enclosing
 
 YX = tuple[float, float]
 
@@ -29,6 +31,7 @@ class Bench:
     size_hw: tuple[int, int]
     catalogue: Catalogue
     palette: Palette
+    token: Token | None = None
     stamps: StampList = field(default_factory=StampList)
     crowd: Crowd = field(default_factory=Crowd)
     cells: list[CellTruth] = field(default_factory=list)
@@ -37,6 +40,17 @@ class Bench:
     def um(self) -> float:
         """Px per µm."""
         return 1 / self.catalogue.mpp
+
+    def stop_if_cancelled(self) -> None:
+        """Leave the work when its user asked for that.
+
+        Raises
+        ------
+        JobCancelled
+            Nothing is kept.
+        """
+        if self.token is not None and self.token.cancelled():
+            raise JobCancelled("Cancelled. No smear was made.")
 
     def inside(self, y: float, x: float, margin_px: float) -> bool:
         """Whether a disc at ``y, x`` lies within the slide and left of the coverslip's edge."""
@@ -145,7 +159,8 @@ def _place(bench: Bench, draft: _Draft, centre_yx: YX) -> None:
     orientation = int(rng.integers(8))
     body = stamp_at(draft.body, bench.palette.cytoplasm(rng, draft.tone), centre_yx, orientation)
     bench.stamps.add(body)
-    boxes, centres = [], []
+    boxes: list[IntBox] = []
+    centres: list[YX] = []
     for offset_y, offset_x in _nucleus_offsets(rng, draft):
         nucleus = draft.nuclei[len(boxes)]
         turn = orientation if draft.kind.paired else int(rng.integers(8))
@@ -179,7 +194,7 @@ def _own_room(draft: _Draft) -> float:
         # Crowded lesional nuclei touch and overlap a little.
         return 0.9 * draft.nucleus_radius_px
     nuclei = draft.nucleus_radius_px * (1.05 if len(draft.nuclei) == 1 else 2.1)
-    return max(nuclei, 0.34 * draft.radius_px)
+    return max(nuclei, 0.4 * draft.radius_px)
 
 
 def _nucleus_offsets(rng: np.random.Generator, draft: _Draft) -> list[YX]:

@@ -94,7 +94,7 @@ def _folded(
         bow = rng.uniform(-0.15, 0.15) / sheet.radius_px
         beyond = np.cos(angle) * sheet.y + np.sin(angle) * sheet.x - line_px
         sideways = -np.sin(angle) * sheet.y + np.cos(angle) * sheet.x
-        beyond = beyond + bow * sideways**2 + noise.patch(rng, *beyond.shape, sigma_px=round(5 / mpp, 1)) * 0.7 / mpp
+        beyond = beyond + bow * sideways**2 + noise.patch_like(rng, beyond, 5 / mpp) * 0.7 / mpp
         shift = np.maximum(-2 * beyond, 0)
         flap, _ = depth(outline, sheet.y + np.cos(angle) * shift, sheet.x + np.sin(angle) * shift, sheet.radius_px)
         kept = covered(-beyond, 1.5)

@@ -102,4 +102,4 @@ def _envelope(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.fl
     u = np.linspace(-1, 1, shape[1], dtype=np.float32)[None, :]
     ragged = 0.12 * _noise(rng, shape, 3, 9, 0) + 0.08 * _noise(rng, shape, 16, 4, 0)
     inside = 1 - (np.abs(v / 0.9) ** 3.2 + np.abs(u / 0.9) ** 4) + ragged
-    return np.clip(inside * 2.2, 0, 1)
+    return np.asarray(np.clip(inside * 2.2, 0, 1), dtype=np.float32)

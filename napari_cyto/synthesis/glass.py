@@ -42,7 +42,7 @@ class Glass:
         self._edge_profile = _edge_profile(um)
 
     def density(self, y0: int, x0: int, height: int, width: int) -> Units:
-        """Return ``(3, height, width)`` uint16 units of optical density; the same for any cut into boxes, of 1024 px at most."""
+        """Return ``(3, height, width)`` uint16 units of density, the same for any cut into boxes of up to 1024 px."""
         part = _wrapped(y0, x0, height, width)
         units = self._grain[part].copy()
         units += interpolate(self._tint, y0, x0, height, width).astype(np.uint16)
@@ -52,9 +52,7 @@ class Glass:
 
     def _add_haze(self, units: Units, part: tuple[slice, slice, slice], box: tuple[int, int, int, int]) -> None:
         y0, x0, height, width = box
-        near = self._haze[
-            y0 // STEP_PX : (y0 + height) // STEP_PX + 2, x0 // STEP_PX : (x0 + width) // STEP_PX + 2
-        ]
+        near = self._haze[y0 // STEP_PX : (y0 + height) // STEP_PX + 2, x0 // STEP_PX : (x0 + width) // STEP_PX + 2]
         if near.max() == 0:
             return
         haze = interpolate(self._haze, *box).astype(np.uint16)
@@ -88,7 +86,7 @@ def _grain(rng: np.random.Generator) -> Units:
     noise = ndimage.gaussian_filter(0.8 * common + 0.5 * own, (0, 0.6, 0.6), mode="wrap")
     dust = ndimage.gaussian_filter(rng.standard_normal((_TILE_PX, _TILE_PX)), 5, mode="wrap")
     soft = np.clip(dust / dust.std() - 2.6, 0, 1) * 14
-    return np.rint(np.clip(BASE_UNITS - 4 + 3.0 * noise / noise.std() + soft, 0, 400)).astype(np.uint16)
+    return np.asarray(np.rint(np.clip(BASE_UNITS - 4 + 3.0 * noise / noise.std() + soft, 0, 400)), dtype=np.uint16)
 
 
 def _speckle(rng: np.random.Generator, um: float) -> Units:
@@ -98,7 +96,7 @@ def _speckle(rng: np.random.Generator, um: float) -> Units:
     fine, clumps = fine / fine.std(), clumps / clumps.std()
     amount = 22 + 60 * np.clip(fine + 0.9 * clumps - 0.7, 0, 3)
     colour = np.array([1.0, 0.62, 0.52])[:, None, None]
-    return np.rint(np.clip(amount * colour, 0, 255)).astype(np.uint16)
+    return np.asarray(np.rint(np.clip(amount * colour, 0, 255)), dtype=np.uint16)
 
 
 def _tint(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -121,4 +119,4 @@ def _edge_profile(um: float) -> Units:
     offset = np.arange(-_EDGE_REACH_PX, _EDGE_REACH_PX + 1) / um
     line = 330 * np.exp(-((offset / 1.1) ** 2)) + 90 * np.exp(-(((offset - 4) / 1.6) ** 2))
     shadow = 40 * np.exp(-(((offset + 2) / 6) ** 2)) * (offset < 0)
-    return np.rint(line + shadow + 26 / (1 + np.exp(-offset * 2))).astype(np.uint16)
+    return np.asarray(np.rint(line + shadow + 26 / (1 + np.exp(-offset * 2))), dtype=np.uint16)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cyto.domain.jobs import Token
 from napari_cyto.synthesis.catalogue import Catalogue
 from napari_cyto.synthesis.cells import Bench, place_group
 from napari_cyto.synthesis.fields import Terrain, make_terrain, sample_places
 from napari_cyto.synthesis.glass import Glass
 from napari_cyto.synthesis.render import Renderer
-from napari_cyto.synthesis.specs import CLASSES
 from napari_cyto.synthesis.stains import Palette
 from napari_cyto.synthesis.surroundings import place_diathesis, place_surroundings
 from napari_cyto.synthesis.truth import SmearTruth
@@ -88,11 +88,17 @@ class Smear:
     truth: SmearTruth
 
 
-def lay_out(spec: SmearSpec) -> Smear:
-    """Return the smear that ``spec`` describes; a slide of 20,000 x 20,000 px takes some seconds, no pixels yet."""
+def lay_out(spec: SmearSpec, token: Token | None = None) -> Smear:
+    """Return the smear that ``spec`` describes; one of 20,000 x 20,000 px takes some seconds, no pixels yet.
+
+    Raises
+    ------
+    JobCancelled
+        When ``token`` asks to stop.
+    """
     rng = np.random.default_rng([spec.seed, 1])
     terrain = make_terrain(rng, spec.size_hw)
-    bench = Bench(rng, spec.size_hw, Catalogue(spec.mpp, spec.seed), Palette(rng))
+    bench = Bench(rng, spec.size_hw, Catalogue(spec.mpp, spec.seed), Palette(rng), token)
     _place_lesions(bench, terrain, spec)
     _place_normal(bench, terrain, spec)
     rubbish = place_surroundings(bench, terrain, spec.area_mm2)
@@ -136,6 +142,7 @@ def _fill(bench: Bench, class_id: str, wanted: int, somewhere: _Somewhere) -> No
     rng, habit = bench.rng, _HABITS[class_id]
     placed = 0
     for _ in range(20 * wanted):
+        bench.stop_if_cancelled()
         if placed >= wanted:
             return
         low, high = habit.group

@@ -26,7 +26,7 @@ def texture(sigma_px: float) -> Field:
     rng = np.random.default_rng([_SEED, round(sigma_px * 1000)])
     field = rng.standard_normal((TEXTURE_PX, TEXTURE_PX), dtype=np.float32)
     field = ndimage.gaussian_filter(field, sigma_px, mode="wrap")
-    field = (field - field.mean()) / field.std()
+    field = np.asarray((field - field.mean()) / field.std())
     field.flags.writeable = False
     return field
 
@@ -36,7 +36,12 @@ def patch(rng: np.random.Generator, height: int, width: int, sigma_px: float) ->
     y, x = rng.integers(0, TEXTURE_PX, 2)
     rows = np.arange(y, y + height) % TEXTURE_PX
     columns = np.arange(x, x + width) % TEXTURE_PX
-    return texture(sigma_px)[np.ix_(rows, columns)]
+    return np.asarray(texture(sigma_px)[np.ix_(rows, columns)])
+
+
+def patch_like(rng: np.random.Generator, like: Field, sigma_px: float) -> Field:
+    """Return a patch of the shape of ``like``, grain rounded to a tenth of a px, never finer than half a px."""
+    return patch(rng, like.shape[0], like.shape[1], max(0.5, round(sigma_px, 1)))
 
 
 def stretched(

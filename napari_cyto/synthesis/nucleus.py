@@ -14,7 +14,9 @@ from napari_cyto.synthesis.sprite import Sprite, make_sprite
 PSF_UM = 0.2
 
 
-def draw_nucleus(rng: np.random.Generator, spec: Nucleus, mpp: float, tilt: float = 0.0, defocus_um: float = 0.0) -> Sprite:
+def draw_nucleus(
+    rng: np.random.Generator, spec: Nucleus, mpp: float, tilt: float = 0.0, defocus_um: float = 0.0
+) -> Sprite:
     """Return one nucleus with a single dye (haematoxylin).
 
     Parameters

@@ -17,6 +17,8 @@ def polygon_outline(rng: np.random.Generator, corners: int, roundness: float) ->
 
     Parameters
     ----------
+    rng : Generator
+        Decides where the corners lie.
     corners : int
         How many, 3 or more.
     roundness : float
@@ -71,7 +73,7 @@ def depth(radii: Radii, y: Field, x: Field, radius_px: float) -> tuple[Field, Fi
     index = (np.arctan2(y, x) * (SAMPLES / (2 * np.pi))).astype(np.int32) % SAMPLES
     edge = (radii * radius_px).astype(np.float32)[index]
     distance = np.hypot(y, x)
-    return edge - distance, distance / edge
+    return np.asarray(edge - distance, np.float32), np.asarray(distance / edge, np.float32)
 
 
 def tilted(y: Field, x: Field, angle: float) -> tuple[Field, Field]:
@@ -82,7 +84,7 @@ def tilted(y: Field, x: Field, angle: float) -> tuple[Field, Field]:
 
 def covered(depth_px: Field, softness_px: float = 1.0) -> Field:
     """Return 1 inside, 0 outside and a ramp of ``softness_px`` between, from depths in px."""
-    return np.clip(depth_px / softness_px + 0.5, 0, 1)
+    return np.asarray(np.clip(depth_px / softness_px + 0.5, 0, 1), dtype=np.float32)
 
 
 def _smooth(radii: Radii, sigma: float) -> Radii:

@@ -42,7 +42,7 @@ def draw_polymorph(rng: np.random.Generator, mpp: float) -> Sprite:
         heading += rng.uniform(-1.4, 1.4)
         cy, cx = cy + 1.55 * radius * np.sin(heading), cx + 1.55 * radius * np.cos(heading)
         cy, cx = (float(np.clip(v, -3.6 * um, 3.6 * um)) for v in (cy, cx))
-    grain = 1 + 0.12 * noise.patch(rng, *y.shape, sigma_px=round(max(0.6, 0.35 * um), 1))
+    grain = 1 + 0.12 * noise.patch_like(rng, y, max(0.6, 0.35 * um))
     blur_px = np.hypot(PSF_UM, 0.9 * (rng.random() < 0.12)) * um
     cover = np.maximum(covered(inside), covered(lobes - 0.5, 0.1))
     return make_sprite([body, 0 * body, lobes * 0.8 * grain], cover, blur_px=float(blur_px))
@@ -62,7 +62,7 @@ def draw_red_cell(rng: np.random.Generator, mpp: float) -> Sprite:
 def draw_rods(rng: np.random.Generator, mpp: float) -> Sprite:
     """Return a loose patch of lactobacilli, each about 0.7 x 2 to 7 µm; dye: bacterial blue."""
     um = 1 / mpp
-    y, x = _grid(48 * um)
+    y, _x = _grid(48 * um)
     size = y.shape[0]
     density = np.zeros_like(y)
     for _ in range(int(rng.integers(20, 110))):
@@ -84,8 +84,8 @@ def draw_debris(rng: np.random.Generator, mpp: float) -> Sprite:
     radius = float(np.exp(rng.uniform(np.log(5), np.log(17)))) * um
     y, x = _grid(2.0 * radius)
     inside, ratio = depth(roughened(rng, oval_outline(rng.uniform(1, 2)), 0.28, 16), y, x, radius)
-    clumps = noise.patch(rng, *y.shape, sigma_px=round(1.4 * um, 1))
-    fine = noise.patch(rng, *y.shape, sigma_px=round(max(0.7, 0.4 * um), 1))
+    clumps = noise.patch_like(rng, y, 1.4 * um)
+    fine = noise.patch_like(rng, y, max(0.7, 0.4 * um))
     present = np.clip(0.55 + 0.6 * clumps + 0.35 * fine - 0.35 * ratio**3, 0, 1.2) * covered(inside, 1.5 * um)
     dark = np.clip(clumps * 0.7 + 0.5 * fine - 0.7, 0, 1) * covered(inside) * rng.uniform(0, 0.9)
     share = rng.uniform(0.3, 0.8)
@@ -95,7 +95,7 @@ def draw_debris(rng: np.random.Generator, mpp: float) -> Sprite:
 def draw_granules(rng: np.random.Generator, mpp: float) -> Sprite:
     """Return keratohyaline granules scattered round a nucleus; dye: haematoxylin."""
     um = 1 / mpp
-    y, x = _grid(20 * um)
+    y, _x = _grid(20 * um)
     size = y.shape[0]
     density = np.zeros_like(y)
     for _ in range(int(rng.integers(12, 55))):
@@ -108,15 +108,16 @@ def draw_granules(rng: np.random.Generator, mpp: float) -> Sprite:
 def draw_mucus(rng: np.random.Generator, mpp: float) -> Sprite:
     """Return a translucent strand drawn out along x, some 300 µm long; dye: mucus blue."""
     um = 1 / mpp
-    height, width = int(rng.uniform(50, 110) * um), int(rng.uniform(220, 380) * um)
+    height, width = int(rng.uniform(40, 130) * um), int(rng.uniform(160, 420) * um)
     strands = noise.stretched(rng, height, width, round(5 * um, 1), stretch=9, angle=rng.normal(0, 0.08))
     fine = noise.stretched(rng, height, width, round(1.2 * um, 1), stretch=12, angle=rng.normal(0, 0.08))
     v = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     u = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    envelope = np.clip(1.1 - np.abs(v) ** 1.5 - u**4 + 0.35 * strands, 0, 1) * np.clip(3 - 3 * np.maximum(v**2, u**2), 0, 1)
+    faded = np.clip(2 - 2 * np.maximum(np.abs(v), np.abs(u)) ** 2, 0, 1)
+    envelope = np.clip(0.75 - np.abs(v) ** 1.3 - np.abs(u) ** 1.6 + 0.4 * strands, 0, 1) * faded
     threads = 0.55 * np.exp(-((strands / 0.16) ** 2)) + 0.35 * np.exp(-((fine / 0.25) ** 2))
-    density = envelope * (0.28 + threads) * rng.uniform(0.4, 0.9)
-    return make_sprite([density.astype(np.float32)], covered(envelope - 0.3, 0.1), blur_px=PSF_UM * um * 2)
+    density = envelope * (0.2 + threads) * rng.uniform(0.4, 0.9)
+    return make_sprite([density.astype(np.float32)], covered(envelope - 0.1, 0.1), blur_px=PSF_UM * um * 2)
 
 
 SMALL: dict[str, tuple[Draw, int]] = {
@@ -125,5 +126,5 @@ SMALL: dict[str, tuple[Draw, int]] = {
     "rods": (draw_rods, 12),
     "debris": (draw_debris, 40),
     "granules": (draw_granules, 16),
-    "mucus": (draw_mucus, 6),
+    "mucus": (draw_mucus, 9),
 }

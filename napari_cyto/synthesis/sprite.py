@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,11 @@ class Sprite:
 
 
 def make_sprite(
-    densities: list[Field], cover: Field, *, blur_px: float, anchor_yx: tuple[float, float] | None = None
+    densities: Sequence[NDArray[np.floating]],
+    cover: Field,
+    *,
+    blur_px: float,
+    anchor_yx: tuple[float, float] | None = None,
 ) -> Sprite:
     """Return a sprite of ``densities`` (each ``(height, width)``, 0 to 1), blurred as the optics would.
 
@@ -59,7 +64,7 @@ def make_sprite(
     anchor_yx : tuple of float, optional
         Where it is held; the middle of the sprite when not given.
     """
-    sharp = np.stack(densities)
+    sharp = np.stack(densities).astype(np.float32)
     soft = ndimage.gaussian_filter(sharp, (0, blur_px, blur_px), mode="constant") if blur_px > 0 else sharp
     planes = np.rint(np.clip(soft, 0, 1) * 255).astype(np.uint8)
     present = cover > max(_PRESENT, 0.5)

@@ -78,7 +78,7 @@ def transmitted() -> NDArray[np.uint8]:
     """Return ``(3, 4096)`` uint8: the intensity of each colour for every sum of units, clear glass at the base."""
     units = np.arange(4096) - BASE_UNITS
     white = np.array(WHITE_RGB)[:, None]
-    return np.clip(np.rint(white * 10 ** (-OD_PER_UNIT * units)), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(white * 10 ** (-OD_PER_UNIT * units)), 0, 255), dtype=np.uint8)
 
 
 def _coefficients(density: NDArray[np.float64]) -> Coefficients:

@@ -39,9 +39,7 @@ class Stamp:
         return (a + self.y0, b + self.x0, c + self.y0, d + self.x0)
 
 
-def stamp_at(
-    sprite: Sprite, coefficients: Coefficients, centre_yx: tuple[float, float], orientation: int = 0
-) -> Stamp:
+def stamp_at(sprite: Sprite, coefficients: Coefficients, centre_yx: tuple[float, float], orientation: int = 0) -> Stamp:
     """Return a stamp whose anchor lies at ``centre_yx`` (level-0 px, to the nearest whole pixel)."""
     shown = turned(sprite, orientation)
     y0, x0 = (round(c - a) for c, a in zip(centre_yx, shown.anchor_yx, strict=True))

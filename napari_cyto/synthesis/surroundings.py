@@ -15,7 +15,7 @@ from napari_cyto.synthesis.truth import IntBox, RubbishTruth, enclosing
 # How many lie on a square millimetre of a moderately inflamed smear.
 _POLYMORPHS_MM2 = 420
 _RODS_MM2 = 22
-_MUCUS_MM2 = 2.4
+_MUCUS_MM2 = 1.6
 _BLOOD_PATCHES_MM2 = 2.2
 _DEBRIS_MM2 = 4.0
 _CLUMPS_MM2 = 1.6

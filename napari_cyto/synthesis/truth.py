@@ -81,7 +81,7 @@ class SmearTruth:
 
     def counts(self) -> dict[str, int]:
         """Return how many there are of each class, those without any included."""
-        counts = {class_id: 0 for class_id in (*CLASSES, RUBBISH)}
+        counts = dict.fromkeys((*CLASSES, RUBBISH), 0)
         for cell in self.cells:
             counts[cell.class_id] += 1
         counts[RUBBISH] = len(self.rubbish)
