@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
-from napari.utils.transforms import Affine
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides import Slide, pyramid, tissue_bounds_yxyx
@@ -22,15 +21,13 @@ _MARGIN = 1.05
 class SlideImage(Image):
     """napari's image layer, with the levels of a slide placed to the pixel.
 
-    napari takes a level's scale from the ratio of the sizes, which drifts where sizes are truncated to whole px,
-    and centres each level's first pixel on that of level 0. Here a level's px ``i`` covers level-0 px
-    ``i * factor`` to ``(i + 1) * factor``, as it does in the file.
+    napari takes a level's scale from the ratio of the sizes, which drifts towards the far end where sizes are
+    truncated to whole px. Here a level's px ``i`` covers level-0 px ``i * factor`` to ``(i + 1) * factor``.
     """
 
     def __init__(self, slide: Slide, mpp: float | None, icc: bool = False) -> None:
         self.slide = slide
         self._factors: npt.NDArray[np.float64] = np.array(slide.info.factors_yx, dtype=np.float64)
-        self._placed: object = None
         super().__init__(
             pyramid(slide, icc),
             multiscale=True,
@@ -61,24 +58,6 @@ class SlideImage(Image):
         if icc != self.icc:
             self.data = pyramid(self.slide, icc)
 
-    def follow_slices(self) -> None:
-        """Place each new slice before it is drawn; called once the layer is in a viewer.
-
-        The handler that was connected last runs first, so that this one comes before the one that draws.
-        """
-        self.events.set_data.connect(self._place)
-        self.refresh(thumbnail=False, extent=False)
-
-    def _place(self, event: Any = None) -> None:  # noqa: ARG002 - napari's events bring one
-        tile = self._transforms[0]
-        if tile is self._placed or self._slice_input.ndisplay != 2:
-            return
-        factor, scale = np.asarray(tile.scale), np.asarray(self.scale)
-        # Drawing shifts a slice by half a px of it times the layer's scale; wanted is half a level-0 px.
-        translate = np.asarray(tile.translate) + factor * scale / 2 - 0.5
-        self._placed = Affine(name=tile.name, scale=factor, translate=translate, ndim=self.ndim)
-        self._transforms[0] = self._placed
-
 
 def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool = False) -> SlideImage:
     """Show a slide at the bottom of a viewer: in µm, with the scale bar on and the camera on the tissue.
@@ -101,7 +80,6 @@ def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool =
     """
     layer = SlideImage(slide, mpp, icc)
     viewer.add_layer(layer)
-    layer.follow_slices()
     viewer.layers.move(viewer.layers.index(layer), 0)
     bar = viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
     bar.visible = True
