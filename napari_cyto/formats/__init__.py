@@ -5,6 +5,8 @@ from __future__ import annotations
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.apacc import ApaccFormat
 from napari_cyto.formats.atomic import atomic_file, atomic_folder
+from napari_cyto.formats.coco import CocoFormat
+from napari_cyto.formats.geojson import GeoJsonFormat
 from napari_cyto.formats.label_format import FormatOptions, LabelFormat
 from napari_cyto.formats.safe_names import safe_name, safe_names
 
@@ -19,7 +21,7 @@ __all__ = [
     "safe_names",
 ]
 
-FORMATS: dict[str, LabelFormat] = {f.name: f for f in (ApaccFormat(),)}
+FORMATS: dict[str, LabelFormat] = {f.name: f for f in (ApaccFormat(), GeoJsonFormat(), CocoFormat())}
 """Every label format by its name."""
 
 

@@ -55,7 +55,7 @@ def write_text(target: str | os.PathLike[str], text: str) -> None:
         When the place cannot be written or the disk is full.
     """
     with atomic_file(target) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(text.encode("utf-8", "replace"))
 
 
 @contextmanager

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -62,3 +63,13 @@ def class_order(labels: LabelSet, cells: Iterable[Annotation]) -> tuple[str, ...
     listed = dict.fromkeys(labels.classes)
     others = {a.class_id for a in cells if a.class_id is not None} - set(listed)
     return (*listed, *sorted(others))
+
+
+def rectangle(polygon: Polygon) -> Box | None:
+    """Return the box that an outline of four axis-aligned sides is, else None."""
+    y0, x0, y1, x1 = polygon.bounds_yxyx
+    corners = polygon.vertices_yx
+    if len(corners) != 4 or set(corners) != {(y0, x0), (y0, x1), (y1, x1), (y1, x0)} or y0 == y1 or x0 == x1:
+        return None
+    straight = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in pairwise(corners))
+    return Box(y0, x0, y1, x1) if straight else None

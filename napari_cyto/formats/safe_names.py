@@ -8,7 +8,11 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
+from pathlib import PurePath
+
+from napari_cyto.domain.slide_record import SlideRecord
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
 _EXTRA = frozenset("-_.+ ()=,@#")
@@ -55,6 +59,24 @@ def safe_names(texts: Iterable[str], max_bytes: int = 120) -> dict[str, str]:
         taken.add(_folded(name))
         names[text] = name
     return names
+
+
+def slide_stems(slides: Iterable[SlideRecord], max_bytes: int = 120) -> dict[str, str]:
+    """Return a safe, distinct file stem for each slide, by its id: the name without extension where that will do."""
+    listed = list(slides)
+    stems = Counter(_stem(s) for s in listed)
+    names = Counter(s.name for s in listed)
+    texts = {}
+    for slide in listed:
+        text = _stem(slide) if stems[_stem(slide)] == 1 else slide.name
+        texts[slide.id] = text if stems[_stem(slide)] == 1 or names[slide.name] == 1 else f"{slide.name} {slide.id}"
+    safe = safe_names(texts.values(), max_bytes)
+    return {slide_id: safe[text] for slide_id, text in texts.items()}
+
+
+def _stem(slide: SlideRecord) -> str:
+    # The backslash is a separator in names that come from Windows.
+    return PurePath(slide.name.replace("\\", "/")).stem or slide.name
 
 
 def _folded(name: str) -> str:

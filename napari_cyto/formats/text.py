@@ -72,26 +72,22 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file.
+    """Return the content of a JSON file; NaN and infinity, which QuPath writes for measurements, become None.
 
     Raises
     ------
     FormatError
-        When it is not JSON, holds NaN or infinity, or is nested too deeply; with the line where it is known.
+        When it is not JSON or is nested too deeply; with the line where it is known.
     """
     text = read_text(path)
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=lambda _: None)
     except json.JSONDecodeError as error:
         raise FormatError(f"this is not JSON ({error.msg}, column {error.colno}).", path, error.lineno) from error
     except RecursionError:
         raise FormatError("the JSON is nested too deeply to be a label file.", path) from None
     except ValueError as error:
         raise FormatError(f"the JSON holds a number that no label file has ({str(error)[:80]}).", path) from error
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -203,15 +199,15 @@ def class_name(value: object, fault: Callable[[str], FormatError]) -> str:
     Raises
     ------
     FormatError
-        When it is no printable text of 1 to 200 characters, which a class id has to be.
+        When it is no printable text of 1 to 500 characters, which a class id has to be.
     """
     name = value.strip() if isinstance(value, str) else ""
-    if not name or not name.isprintable() or len(name) > 200:
-        raise fault(f"a class needs a printable name of 1 to 200 characters, but {shown(value)} came.")
+    if not name or not name.isprintable() or len(name) > 500:
+        raise fault(f"a class needs a printable name of 1 to 500 characters, but {shown(value)} came.")
     return name
 
 
-def free_text(value: object, most: int = 10_000) -> str:
+def free_text(value: object, most: int = 1_000_000) -> str:
     """Return a text that any database and file can hold, or an empty one for what is no text."""
     if not isinstance(value, str):
         return ""

@@ -1,0 +1,243 @@
+"""COCO detection JSON: images, annotations with ``bbox`` x, y, width, height, categories.
+
+Source: Lin et al. 2014 and the data format page of cocodataset.org.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
+from napari_cyto.domain.geometry import Box, Geometry, Polygon
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.formats import losses
+from napari_cyto.formats.atomic import atomic_file
+from napari_cyto.formats.boxes import box_of, by_slide, class_order, rectangle
+from napari_cyto.formats.image_headers import image_of
+from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options
+from napari_cyto.formats.slide_json import KEY, slide_from_dict, slide_to_dict
+from napari_cyto.formats.text import Fault, class_name, free_text, number, read_json, shown, whole_number
+
+_DIGITS = 6  # of a px; rounds off the noise of x + width
+
+
+class CocoOptions(BoxOptions):
+    """What is made of outlines."""
+
+    outlines: bool = Field(
+        default=True,
+        title="Outlines",
+        description="Read and write outlines (segmentation) where there are some, not only their boxes.",
+    )
+
+
+class CocoFormat:
+    """COCO detection JSON, one file for all images."""
+
+    name = "coco"
+    title = "COCO"
+    description = "One JSON file with images, boxes and categories, for detectors."
+    target_kind: TargetKind = "file"
+    suffix = ".json"
+    options_type = CocoOptions
+
+    def read(self, source: Path, **options: Any) -> LabelSet:
+        """Return the images and annotations of a COCO file.
+
+        Raises
+        ------
+        FormatError
+            Naming file, line or entry, and reason.
+        """
+        chosen = checked_options(CocoOptions, options)
+        path = Path(source)
+        data, fault = read_json(path), Fault(path)
+        if not isinstance(data, dict) or not isinstance(data.get("images"), list):
+            raise fault(f"expected a mapping with images, annotations and categories, but {shown(data)} came.")
+        classes = dict(_categories(data, fault))
+        slides = _images(data, path, fault)
+        origin, now = imported_from(path.name), now_utc()
+        cells, remarks = [], 0
+        for entry, place in _entries(data, "annotations", fault):
+            slide = _named(slides, entry, "image_id", place)
+            geometry, simplified = _geometry(entry, chosen, place)
+            remarks += simplified
+            cells.append(
+                Annotation(
+                    slide_id=slide.id,
+                    geometry=geometry,
+                    class_id=(class_id := _named(classes, entry, "category_id", place)),
+                    scores=_scores(entry, class_id, place),
+                    origin=origin,
+                    created_utc=now,
+                )
+            )
+        said = (f"{losses.count(remarks, 'outline')} of several parts or masks read as boxes.",) if remarks else ()
+        return LabelSet(tuple(slides.values()), tuple(cells), tuple(dict.fromkeys(classes.values())), (), said)
+
+    def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
+        """Return what COCO cannot carry."""
+        chosen = checked_options(CocoOptions, options)
+        cells = losses.written(labels, chosen, regions=False)
+        shapes = cells if not chosen.outlines else [a for a in cells if not isinstance(a.geometry, Polygon)]
+        partial = [a for a in cells if any(name != a.class_id for name, _ in a.scores)]
+        sentences = losses.status_losses(labels, chosen) + losses.region_losses(labels, chosen)
+        sentences += losses.shape_losses(shapes, "boxes") + losses.feature_losses(cells, "author", "note", "time")
+        flat = sum(isinstance(a.geometry, Polygon) and rectangle(a.geometry) is not None for a in cells)
+        if flat and chosen.outlines:
+            sentences.append(f"{losses.count(flat, 'rectangular outline')} will be read back as a box.")
+        if partial:
+            sentences.append(f"Of the scores of {losses.count(len(partial))} only that of its own class is written.")
+        if labels.colours:
+            sentences.append("The colours of the classes are not written.")
+        return tuple(sentences)
+
+    def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
+        """Write one JSON file.
+
+        Raises
+        ------
+        FormatError
+            When an image's size is unknown, a point lacks a box size, or the place cannot be written.
+        """
+        chosen = checked_options(CocoOptions, options)
+        cells = losses.written(labels, chosen, regions=False)
+        names = class_order(labels, cells)
+        numbers = {name: place for place, name in enumerate(names, start=1)}
+        images: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
+        for image_id, (slide, rows) in enumerate(by_slide(labels, cells), start=1):
+            images.append(_image(image_id, slide))
+            for a in rows:
+                entries.append(_entry(len(entries) + 1, image_id, numbers[a.class_id or ""], a, slide, chosen))
+        with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+            stream.write('{"info": {"description": "Written by napari-cyto"},\n"images": [')
+            stream.writelines(_rows(images))
+            stream.write('],\n"annotations": [')
+            stream.writelines(_rows(entries))
+            stream.write('],\n"categories": [')
+            stream.writelines(_rows([{"id": n, "name": name, "supercategory": "cell"} for name, n in numbers.items()]))
+            stream.write("]}\n")
+
+
+def _rows(entries: list[dict[str, Any]]) -> Iterator[str]:
+    for place, entry in enumerate(entries):
+        yield (",\n" if place else "\n") + json.dumps(entry, ensure_ascii=False, allow_nan=False)
+
+
+def _image(image_id: int, slide: SlideRecord) -> dict[str, Any]:
+    if slide.size_hw is None:
+        raise FormatError(
+            f"The size of {slide.name!r} is unknown, and COCO needs it; open its image once, then export."
+        )
+    height, width = slide.size_hw
+    facts = {k: v for k, v in slide_to_dict(slide).items() if k not in ("name", "width", "height")}
+    ours = {KEY: facts} if facts else {}
+    return {"id": image_id, "file_name": slide.name, "width": width, "height": height, **ours}
+
+
+def _entry(
+    number: int, image_id: int, category: int, a: Annotation, slide: SlideRecord, options: CocoOptions
+) -> dict[str, Any]:
+    y0, x0, y1, x1 = box_of(a, slide, options).bounds_yxyx
+    entry: dict[str, Any] = {"id": number, "image_id": image_id, "category_id": category}
+    entry |= {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
+    if options.outlines and isinstance(a.geometry, Polygon):
+        entry["segmentation"] = [[v for y, x in a.geometry.vertices_yx for v in (x, y)]]
+    own = dict(a.scores).get(a.class_id or "")
+    return entry if own is None else {**entry, "score": own}
+
+
+def _entries(data: Mapping[str, Any], key: str, fault: Fault) -> Iterator[tuple[Mapping[str, Any], Fault]]:
+    rows = data.get(key, [])
+    if not isinstance(rows, list):
+        raise fault(f"{key} must be a list, but {shown(rows)} came.")
+    for place, row in enumerate(rows, start=1):
+        here = fault.at(f"{key}, entry {place}")
+        if not isinstance(row, Mapping):
+            raise here(f"expected a mapping, but {shown(row)} came.")
+        yield row, here
+
+
+def _categories(data: Mapping[str, Any], fault: Fault) -> Iterator[tuple[int | str, str]]:
+    seen: set[int | str] = set()
+    for entry, place in _entries(data, "categories", fault):
+        key = _identity(entry.get("id"), "id", place)
+        if key in seen:
+            raise place(f"the id {shown(key)} is that of an earlier category.")
+        seen.add(key)
+        yield key, class_name(entry.get("name"), place)
+
+
+def _images(data: Mapping[str, Any], path: Path, fault: Fault) -> dict[int | str, SlideRecord]:
+    slides: dict[int | str, SlideRecord] = {}
+    for entry, place in _entries(data, "images", fault):
+        key = _identity(entry.get("id"), "id", place)
+        if key in slides:
+            raise place(f"the id {shown(key)} is that of an earlier image.")
+        name = free_text(entry.get("file_name"), 500).strip()
+        if not name:
+            raise place(f"an image needs a file_name, but {shown(entry.get('file_name'))} came.")
+        size = {k: entry.get(k) for k in ("width", "height")}
+        ours = entry.get(KEY)
+        slide = slide_from_dict({**(ours if isinstance(ours, dict) else {}), **size, "name": name}, name, place)
+        image = image_of(path.parent, name) or image_of(path.parent / "images", name)
+        slides[key] = slide if image is None else replace(slide, path=str(image.absolute()))
+    return slides
+
+
+def _identity(value: object, what: str, fault: Fault) -> int | str:
+    if isinstance(value, str) and 0 < len(value) <= 200:
+        return value
+    return whole_number(value, what, fault, 10**15)
+
+
+def _named(table: Mapping[int | str, Any], entry: Mapping[str, Any], key: str, fault: Fault) -> Any:
+    identity = _identity(entry.get(key), key, fault)
+    if identity not in table:
+        raise fault(f"the {key} {shown(identity)} is not in the file.")
+    return table[identity]
+
+
+def _geometry(entry: Mapping[str, Any], options: CocoOptions, fault: Fault) -> tuple[Geometry, bool]:
+    """Return box or outline, and whether an outline was too much for one polygon."""
+    parts = entry.get("segmentation")
+    simplified = False
+    if options.outlines and parts:
+        if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], list) and len(parts[0]) >= 6:
+            values = [number(v, "a corner", fault) for v in parts[0]]
+            if len(values) % 2:
+                raise fault(f"an outline needs x and y for each corner, but {len(values)} numbers came.")
+            outline = Polygon(tuple(zip(values[1::2], values[0::2], strict=True)))
+            if rectangle(outline) is None:  # many tools write each box as an outline too
+                return outline, False
+        else:
+            simplified = True
+    return _box(entry.get("bbox"), fault), simplified
+
+
+def _box(bbox: object, fault: Fault) -> Box:
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise fault(f"a bbox must be a list of x, y, width, height, but {shown(bbox)} came.")
+    x, y, width, height = (number(v, what, fault) for v, what in zip(bbox, ("x", "y", "width", "height"), strict=True))
+    y1, x1 = round(y + height, _DIGITS), round(x + width, _DIGITS)
+    if y1 <= y or x1 <= x:
+        raise fault(f"a bbox needs width and height above 0, but {width:g} x {height:g} came.")
+    return Box(y, x, y1, x1)
+
+
+def _scores(entry: Mapping[str, Any], class_id: str, fault: Fault) -> tuple[tuple[str, float], ...]:
+    if entry.get("score") is None:
+        return ()
+    score = number(entry["score"], "the score", fault, 1.0)
+    if score < 0:
+        raise fault(f"the score must be 0 to 1, but {score:g} came.")
+    return ((class_id, score),)

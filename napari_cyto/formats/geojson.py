@@ -1,0 +1,179 @@
+"""QuPath GeoJSON, one file a slide."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from napari_cyto.domain.annotation import Annotation, imported_from
+from napari_cyto.domain.geometry import YX
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.formats import losses
+from napari_cyto.formats.boxes import by_slide, class_order
+from napari_cyto.formats.colours import class_colours
+from napari_cyto.formats.geojson_read import FeatureReader, features
+from napari_cyto.formats.geojson_write import geojson_lines
+from napari_cyto.formats.label_format import StatusOptions, TargetKind, checked_options
+from napari_cyto.formats.per_slide import merged, source_files, write_per_slide
+from napari_cyto.formats.slide_json import KEY, slide_from_dict
+from napari_cyto.formats.text import Fault, read_json
+
+_SUFFIXES = (".geojson", ".json")
+
+
+class GeoJsonOptions(StatusOptions):
+    """Where the file's origin lies and how QuPath's kinds of objects are met."""
+
+    origin: Literal["slide", "bounds"] = Field(
+        default="slide",
+        title="Origin",
+        description="Where 0, 0 of the file lies: 'slide' is the corner of level 0; 'bounds' the corner of the "
+        "scanned area (openslide.bounds-x/y), as QuPath counts on MRXS slides.",
+    )
+    bounds_offset_yx: tuple[float, float] | dict[str, tuple[float, float]] | None = Field(
+        default=None,
+        title="Corner of the scanned area",
+        description="y, x in level-0 px, for all slides or by slide name; needed when the origin is 'bounds'.",
+    )
+    object_type: Literal["annotation", "detection"] = Field(
+        default="annotation",
+        title="Written as",
+        description="QuPath's kind of object for cells; detections are faster there by the ten thousand.",
+    )
+    unclassified: str = Field(
+        default="unclassified",
+        min_length=1,
+        max_length=200,
+        title="Class of the unclassified",
+        description="The class that points and detections without a classification get when read.",
+    )
+    cell_outline: Literal["cell", "nucleus"] = Field(
+        default="cell",
+        title="Outline of cells",
+        description="Which outline of a QuPath cell is read, where it has that of its nucleus too.",
+    )
+
+    def offset_of(self, slide: SlideRecord) -> YX:
+        """Return where the file's origin lies on a slide, level-0 px.
+
+        Raises
+        ------
+        FormatError
+            When the origin is ``bounds`` and the slide's bounds were not given.
+        """
+        if self.origin == "slide":
+            return (0.0, 0.0)
+        known = self.bounds_offset_yx
+        if isinstance(known, dict):
+            known = known.get(slide.name) or known.get(Path(slide.name).stem)
+        if known is None:
+            raise FormatError(
+                f"The origin 'bounds' needs the corner of the scanned area of {slide.name!r} (its file states no "
+                "bounds, or they were not given); choose the origin 'slide' or give bounds_offset_yx."
+            )
+        return known
+
+
+class GeoJsonFormat:
+    """QuPath GeoJSON: a file for a slide, a folder of them for more."""
+
+    name = "geojson"
+    title = "QuPath GeoJSON"
+    description = "One FeatureCollection a slide, for QuPath and everything that reads it."
+    target_kind: TargetKind = "folder"
+    suffix = ".geojson"
+    options_type = GeoJsonOptions
+
+    def read(self, source: Path, **options: Any) -> LabelSet:
+        """Return the features of a file, or of every ``.geojson`` and ``.json`` file of a folder.
+
+        Raises
+        ------
+        FormatError
+            Naming file, line or feature, and reason.
+        """
+        chosen = checked_options(GeoJsonOptions, options)
+        return merged([_read_file(path, chosen) for path in source_files(Path(source), _SUFFIXES, "GeoJSON")])
+
+    def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
+        """Return what is left out by its status; everything else is carried."""
+        chosen = checked_options(GeoJsonOptions, options)
+        return tuple(losses.status_losses(labels, chosen, carries_status=True))
+
+    def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
+        """Write one slide to a file ``*.geojson``, or any number to a folder.
+
+        Raises
+        ------
+        FormatError
+            When more than one slide is to go into one file, or bounds are missing.
+        """
+        chosen = checked_options(GeoJsonOptions, options)
+        cells = losses.written(labels, chosen)
+        colours = class_colours(labels, class_order(labels, cells))
+        files = [
+            (
+                slide,
+                geojson_lines(
+                    slide,
+                    rows,
+                    colours,
+                    offset_yx=chosen.offset_of(slide),
+                    origin=chosen.origin,
+                    object_type=chosen.object_type,
+                ),
+            )
+            for slide, rows in by_slide(labels, cells)
+        ]
+        write_per_slide(files, Path(target), _SUFFIXES, self.name)
+
+
+def _read_file(path: Path, options: GeoJsonOptions) -> LabelSet:
+    data, fault = read_json(path), Fault(path)
+    facts = data.get(KEY) if isinstance(data, dict) else None
+    known = facts if isinstance(facts, dict) else {}
+    slide = slide_from_dict(known.get("slide"), path.stem, fault)
+    reader = FeatureReader(
+        slide_id=slide.id,
+        offset_yx=options.offset_of(slide),
+        unclassified=options.unclassified,
+        nucleus=options.cell_outline == "nucleus",
+        origin=imported_from(path.name),
+        classes=_stated_classes(known.get("classes")),
+    )
+    cells: list[Annotation] = []
+    for feature, place in features(data, fault):
+        cells.extend(reader.read(feature, place))
+    colours = tuple((name, colour) for name, colour in reader.classes.items() if colour)
+    return LabelSet((slide,), tuple(cells), tuple(reader.classes), colours, _remarks(path, reader))
+
+
+def _stated_classes(value: object) -> dict[str, str | None]:
+    rows = value if isinstance(value, list) else []
+    stated: dict[str, str | None] = {}
+    for row in rows:
+        if isinstance(row, list) and len(row) == 2 and all(isinstance(part, str) for part in row):
+            name, colour = row
+            plain = len(colour) == 7 and colour[0] == "#" and all(c in "0123456789abcdef" for c in colour[1:])
+            if name and name.isprintable() and name == name.strip() and len(name) <= 500:
+                stated[name] = colour if plain else None
+    return stated
+
+
+def _remarks(path: Path, reader: FeatureReader) -> tuple[str, ...]:
+    counts = reader.left_out
+    return tuple(
+        f"{path.name}: {losses.count(counts[kind], kind)} {words}"
+        for kind, words in (
+            ("line", "left out, since lines mark no cells."),
+            ("hole", "of outlines filled, since outlines here have none."),
+            ("tile", "left out."),
+            ("tma_core", "left out."),
+            ("root", "left out."),
+        )
+        if counts[kind]
+    )

@@ -1,0 +1,269 @@
+"""Reading QuPath GeoJSON, as QuPath and its scripts write it in all their dialects.
+
+Source: QuPath's ``qupath.lib.io.GsonTools`` and ``PathObjectTypeAdapters``, as documented at
+https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html; RFC 7946 for geometries.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from napari_cyto.domain.annotation import Annotation, Status, new_id, now_utc
+from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
+from napari_cyto.formats.boxes import rectangle
+from napari_cyto.formats.colours import hex_colour
+from napari_cyto.formats.text import Fault, class_name, free_text, number, shown
+
+NOTE_KEY = "ANNOTATION_DESCRIPTION"  # where QuPath keeps an annotation's description
+SCORE_PREFIX = "Score: "
+_PROBABILITIES = ("Detection probability", "Probability", "probability")
+_GEOMETRIES = frozenset({"Point", "MultiPoint", "Polygon", "MultiPolygon", "LineString", "MultiLineString"})
+_OTHER_OBJECTS = frozenset({"tile", "tma_core", "root"})
+
+
+@dataclass(slots=True)
+class FeatureReader:
+    """Turns features into annotations of one slide, and keeps count of what it meets.
+
+    Parameters
+    ----------
+    slide_id : str
+        The slide that they lie on.
+    offset_yx : tuple of float
+        What is added to the file's coordinates to get level-0 px.
+    unclassified : str
+        The class of points, boxes and detections that have none.
+    nucleus : bool
+        Whether a cell's outline is that of its nucleus, where the file has one.
+    origin : str
+        The origin of every annotation.
+    """
+
+    slide_id: str
+    offset_yx: YX
+    unclassified: str
+    nucleus: bool
+    origin: str
+    classes: dict[str, str | None] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    _ids: set[str] = field(default_factory=set)
+    _now: datetime = field(default_factory=now_utc)
+
+    def read(self, feature: Mapping[str, Any], fault: Fault) -> Iterator[Annotation]:
+        """Yield the annotations of one feature: several for a MultiPoint or MultiPolygon.
+
+        Raises
+        ------
+        FormatError
+            Naming the feature and the reason.
+        """
+        properties = _mapping(feature.get("properties"))
+        kind = free_text(properties.get("objectType") or properties.get("object_type") or "annotation", 40)
+        if kind in _OTHER_OBJECTS:
+            self.left_out[kind] += 1
+            return
+        geometry = feature.get("geometry")
+        if self.nucleus and isinstance(feature.get("nucleusGeometry"), Mapping):
+            geometry = feature["nucleusGeometry"]
+        metadata = _mapping(properties.get("metadata"))
+        class_id = self._class(properties, fault)
+        for shape in self._shapes(geometry, fault):
+            named = class_id
+            if named is None and not (isinstance(shape, Polygon) and kind == "annotation"):
+                named = self.unclassified
+                self.classes.setdefault(named, None)
+            yield self._annotation(feature, properties, metadata, named, _kept_shape(shape, named, metadata))
+
+    def _annotation(
+        self,
+        feature: Mapping[str, Any],
+        properties: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        class_id: str | None,
+        shape: Geometry,
+    ) -> Annotation:
+        note = metadata.get(NOTE_KEY) or metadata.get("note") or properties.get("name")
+        status = metadata.get("status")
+        return Annotation(
+            slide_id=self.slide_id,
+            geometry=shape,
+            class_id=class_id,
+            status=Status(status) if isinstance(status, str) and status in set(Status) else Status.ACCEPTED,
+            author=free_text(metadata.get("author"), 500),
+            origin=self.origin,
+            scores=_scores(properties.get("measurements"), class_id),
+            created_utc=_moment(metadata.get("created")) or self._now,
+            note=free_text(note),
+            id=self._identity(feature.get("id")),
+        )
+
+    def _identity(self, value: object) -> str:
+        # Old QuPath writes one constant for all; only the first bearer of an id keeps it.
+        result = new_id()
+        if isinstance(value, str) and len(value) <= 64:
+            try:
+                result = uuid.UUID(value).hex
+            except ValueError:
+                return result
+        if result in self._ids:
+            return new_id()
+        self._ids.add(result)
+        return result
+
+    def _class(self, properties: Mapping[str, Any], fault: Fault) -> str | None:
+        found = properties.get("classification")
+        if found is None:
+            return None
+        if isinstance(found, str):
+            found = {"name": found}
+        if not isinstance(found, Mapping):
+            raise fault(f"the classification must be a mapping with a name, but {shown(found)} came.")
+        name = found.get("name")
+        if name is None and isinstance(found.get("names"), list):
+            name = ": ".join(str(part) for part in found["names"][:20] if isinstance(part, str))
+        if name is None or name == "":
+            return None
+        result = class_name(name, fault)
+        colour = _colour(found)
+        if colour is not None or result not in self.classes:
+            self.classes[result] = self.classes.get(result) or colour
+        return result
+
+    def _shapes(self, geometry: object, fault: Fault) -> Iterator[Geometry]:
+        for part in flattened(geometry, fault):
+            kind, coordinates = part.get("type"), part.get("coordinates")
+            if kind == "Point":
+                yield Point(*self._position(coordinates, fault))
+            elif kind == "MultiPoint":
+                for position in _listed(coordinates, "the points", fault):
+                    yield Point(*self._position(position, fault))
+            elif kind == "Polygon":
+                yield self._polygon(coordinates, fault)
+            elif kind == "MultiPolygon":
+                for rings in _listed(coordinates, "the polygons", fault):
+                    yield self._polygon(rings, fault)
+            else:
+                self.left_out["line"] += 1
+
+    def _position(self, value: object, fault: Fault) -> YX:
+        if not isinstance(value, list) or not 2 <= len(value) <= 4:
+            raise fault(f"a position must be a list [x, y], but {shown(value)} came.")
+        y, x = number(value[1], "y", fault), number(value[0], "x", fault)
+        return (y + self.offset_yx[0], x + self.offset_yx[1])
+
+    def _polygon(self, rings: object, fault: Fault) -> Polygon:
+        listed = _listed(rings, "a polygon", fault)
+        if not listed:
+            raise fault("a polygon needs an outline, but an empty one came.")
+        self.left_out["hole"] += len(listed) - 1
+        corners = [self._position(position, fault) for position in _listed(listed[0], "an outline", fault)]
+        if len(corners) > 3 and corners[0] == corners[-1]:
+            corners.pop()
+        if len(corners) < 3:
+            raise fault(f"an outline needs at least 3 corners, but {len(corners)} came.")
+        return Polygon(tuple(corners))
+
+
+def features(data: object, fault: Fault) -> Iterator[tuple[Mapping[str, Any], Fault]]:
+    """Yield every feature of a FeatureCollection, a list, a bare feature or a bare geometry, with its place.
+
+    Raises
+    ------
+    FormatError
+        When it is none of these.
+    """
+    if isinstance(data, Mapping) and isinstance(data.get("features"), list):
+        data = data["features"]
+    rows = data if isinstance(data, list) else [data]
+    for place, row in enumerate(rows, start=1):
+        here = fault.at(f"feature {place}") if isinstance(data, list) else fault
+        if not isinstance(row, Mapping):
+            raise here(f"expected a feature, but {shown(row)} came.")
+        kind = row.get("type")
+        if kind == "Feature" or "geometry" in row:
+            yield row, here
+        elif isinstance(kind, str) and (kind in _GEOMETRIES or kind == "GeometryCollection"):
+            yield {"geometry": row}, here
+        else:
+            raise here(f"expected GeoJSON (a FeatureCollection or features), but the type is {shown(kind)}.")
+
+
+def flattened(geometry: object, fault: Fault) -> Iterator[Mapping[str, Any]]:
+    """Yield the simple geometries of a geometry, those of nested collections too, in their order.
+
+    Raises
+    ------
+    FormatError
+        When a type is unknown.
+    """
+    waiting = [geometry]
+    while waiting:
+        part = waiting.pop()
+        if part is None:
+            continue
+        if not isinstance(part, Mapping):
+            raise fault(f"the geometry must be a mapping with a type, but {shown(part)} came.")
+        if part.get("type") == "GeometryCollection":
+            waiting.extend(reversed(_listed(part.get("geometries"), "the geometries", fault)))
+        elif isinstance(part.get("type"), str) and part["type"] in _GEOMETRIES:
+            yield part
+        else:
+            raise fault(f"the geometry type {shown(part.get('type'))} is not known; Point and Polygon are.")
+
+
+def _kept_shape(shape: Geometry, class_id: str | None, metadata: Mapping[str, Any]) -> Geometry:
+    """Return a rectangle of a class as a Box, unless the file says that it was drawn as an outline."""
+    if not isinstance(shape, Polygon) or class_id is None or metadata.get("shape") == "polygon":
+        return shape
+    return rectangle(shape) or shape
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _listed(value: object, what: str, fault: Fault) -> list[Any]:
+    if not isinstance(value, list):
+        raise fault(f"{what} must be a list, but {shown(value)} came.")
+    return value
+
+
+def _colour(classification: Mapping[str, Any]) -> str | None:
+    colour = classification.get("color")
+    if isinstance(colour, list) and len(colour) >= 3 and all(type(c) is int and 0 <= c <= 255 for c in colour[:3]):
+        return hex_colour(*colour[:3])
+    packed = classification.get("colorRGB", colour)  # one signed number, 0xAARRGGBB
+    if type(packed) is int and abs(packed) < 1 << 32:
+        return hex_colour(packed >> 16, packed >> 8, packed)
+    return None
+
+
+def _scores(measurements: object, class_id: str | None) -> tuple[tuple[str, float], ...]:
+    if isinstance(measurements, list):  # before QuPath 0.4: [{"name": ..., "value": ...}]
+        rows = [(m.get("name"), m.get("value")) for m in measurements if isinstance(m, Mapping)]
+    else:
+        rows = list(_mapping(measurements).items())
+    scores: dict[str, float] = {}
+    for name, value in rows:
+        if not isinstance(name, str) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            continue
+        if name.startswith(SCORE_PREFIX) and name[len(SCORE_PREFIX) :].isprintable():
+            scores[name[len(SCORE_PREFIX) :]] = float(value)
+        elif name in _PROBABILITIES and class_id is not None:
+            scores.setdefault(class_id, float(value))
+    return tuple(scores.items())
+
+
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

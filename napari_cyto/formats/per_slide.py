@@ -1,0 +1,76 @@
+"""Formats with one file a slide: a file for one slide, a folder of files for more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.formats.atomic import EXPORT_RECORD, atomic_file, atomic_folder
+from napari_cyto.formats.safe_names import slide_stems
+
+
+def source_files(source: Path, suffixes: Sequence[str], what: str) -> list[Path]:
+    """Return the file ``source``, or those files of the folder ``source`` that end in one of ``suffixes``, sorted.
+
+    Raises
+    ------
+    FormatError
+        When the folder has none, or cannot be read.
+    """
+    if not source.is_dir():
+        return [source]
+    try:
+        found = sorted(p for p in source.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+    except OSError as error:
+        raise FormatError(f"the folder cannot be read ({error.strerror}).", source) from error
+    found = [p for p in found if p.name != EXPORT_RECORD]
+    if not found:
+        raise FormatError(f"no {what} file ({' or '.join(suffixes)}) is in this folder.", source)
+    return found
+
+
+def merged(parts: Sequence[LabelSet]) -> LabelSet:
+    """Return label sets of different slides as one; classes and colours keep the order of their first mention."""
+    colours: dict[str, str] = {}
+    for part in parts:
+        colours = {**dict(part.colours), **colours}
+    classes = dict.fromkeys(name for part in parts for name in part.classes)
+    return LabelSet(
+        tuple(slide for part in parts for slide in part.slides),
+        tuple(annotation for part in parts for annotation in part.annotations),
+        tuple(classes),
+        tuple((name, colours[name]) for name in classes if name in colours),
+        tuple(remark for part in parts for remark in part.remarks),
+    )
+
+
+def write_per_slide(
+    files: Sequence[tuple[SlideRecord, Iterable[str]]], target: Path, suffixes: Sequence[str], format_name: str
+) -> None:
+    """Write one file (when ``target`` ends in one of ``suffixes``) or a folder with a file a slide, atomically.
+
+    Raises
+    ------
+    FormatError
+        When more than one slide is to go into one file, or the place cannot be written.
+    """
+    if target.suffix.lower() in suffixes and not target.is_dir():
+        if len(files) != 1:
+            raise FormatError(
+                f"one {target.suffix} file holds one slide, but {len(files)} are to be written; give a folder.", target
+            )
+        with atomic_file(target) as path:
+            _write(path, files[0][1])
+        return
+    stems = slide_stems(slide for slide, _ in files)
+    with atomic_folder(target, {"format": format_name}) as folder:
+        for slide, pieces in files:
+            _write(folder / (stems[slide.id] + suffixes[0]), pieces)
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    with path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+        stream.writelines(pieces)
