@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -17,22 +18,26 @@ from napari_cyto.errors import CytoError
 Model = TypeVar("Model", bound=BaseModel)
 
 
+SHORTHANDS = {"class_map": ("--map",)}
+
+
 def with_options(
-    function: Callable[..., None], model: type[BaseModel], skip: frozenset[str] = frozenset()
+    function: Callable[..., None], *models: type[BaseModel], skip: frozenset[str] = frozenset()
 ) -> Callable[..., None]:
-    """Return ``function`` with an option for each field of ``model``, collected into its ``given`` argument.
+    """Return ``function`` with an option for each field of ``models``, collected into its ``given`` argument.
 
     Parameters
     ----------
     function : callable
         Takes its own arguments and ``given``, a dict of the fields that the user named.
-    model : type of BaseModel
-        Whose fields become options.
+    *models : type of BaseModel
+        Whose fields become options; of fields with the same name the first one's.
     skip : frozenset of str
         Fields that the command line offers otherwise, or not at all.
     """
     own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "given"]
-    fields = {n: f for n, f in model.model_fields.items() if n not in skip and n not in {p.name for p in own}}
+    every = {n: f for model in reversed(models) for n, f in model.model_fields.items()}
+    fields = {n: f for n, f in every.items() if n not in skip and n not in {p.name for p in own}}
     options = [_parameter(name, field) for name, field in fields.items()]
 
     def command(**values: Any) -> None:
@@ -75,7 +80,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     flag = _flag(name) + (f"/--no-{name.replace('_', '-')}" if kind is bool else "")
     if shown not in (None, (), {}, [], ""):
         help_text += f" [default: {shown}]"
-    option = typer.Option(flag, help=help_text, metavar=metavar, show_default=False)
+    option = typer.Option(flag, *SHORTHANDS.get(name, ()), help=help_text, metavar=metavar, show_default=False)
     annotation: Any = list[str] if kind is list else kind
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation | None, option]
@@ -95,6 +100,8 @@ def _kind(annotation: Any) -> tuple[Any, str | None]:
         return _kind(args[0])
     if origin is Literal:
         return str, "|".join(str(a) for a in args)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return str, "|".join(str(member.value) for member in annotation)
     if origin is dict:
         return list, "NAME=VALUE"
     if origin in (tuple, list, frozenset, set):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from napari_cyto.cli.printing import print_facts, print_json, print_table
+from napari_cyto.errors import CytoError
+
+SHOWN_ROWS = 20
 
 
 def info(path: Path, as_json: bool) -> None:
@@ -73,4 +75,26 @@ def audit(path: Path, as_json: bool) -> None:
     CytoError
         When it is neither, cannot be read, or the findings make it unfit.
     """
-    raise typer.Exit(0)
+    from napari_cyto.datasets import audit as look_for_leaks
+
+    report = look_for_leaks(path)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        rows = [(str(f.severity), f.kind, f.detail, len(f.rows)) for f in report.findings]
+        if rows:
+            print_table(f"Audit of {report.source}", ("severity", "finding", "what", "rows"), rows)
+        for finding in report.findings:
+            _print_rows(finding.kind, finding.rows)
+        print(report.verdict)
+    if not report.ok:
+        raise CytoError(f"The audit of {path} failed: {report.verdict}")
+
+
+def _print_rows(kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the first rows of a finding; all of them are in the JSON."""
+    if not rows:
+        return
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    left = f", the first {SHOWN_ROWS} of {len(rows)}; --json has all" if len(rows) > SHOWN_ROWS else ""
+    print_table(f"{kind}{left}", columns, [[row.get(c) for c in columns] for row in rows[:SHOWN_ROWS]])

@@ -1,0 +1,103 @@
+"""Verbs that exchange labels: ``import FORMAT SOURCE PROJECT`` and ``export FORMAT PROJECT OUT``.
+
+Each format is a verb of its own, with the options of its models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+from napari_cyto.cli.following import follow
+from napari_cyto.cli.options import checked, with_options
+from napari_cyto.cli.printing import print_facts, print_json, print_table
+from napari_cyto.cli.verbs import AsJson
+from napari_cyto.formats import FORMATS, LabelFormat, get_format
+
+Project = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project folder, by convention NAME.cyto.")]
+Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The label file or folder.")]
+Out = Annotated[
+    Path, typer.Argument(metavar="OUT", help="The file or folder to write; replaced only when all is well.")
+]
+
+
+def fill(group: typer.Typer, verb: str, words: list[str]) -> None:
+    """Add a command for each format to ``group``.
+
+    Parameters
+    ----------
+    group : Typer
+        The group of ``verb``.
+    verb : str
+        ``import`` or ``export``.
+    words : list of str
+        What follows the verb on the command line.
+
+    Raises
+    ------
+    FormatError
+        When the first of ``words`` names no format.
+    """
+    if words and not words[0].startswith("-"):
+        get_format(words[0])
+    for label_format in FORMATS.values():
+        add = _importer(label_format) if verb == "import" else _exporter(label_format)
+        group.command(label_format.name, help=f"{label_format.title}. {label_format.description}")(add)
+
+
+def _importer(label_format: LabelFormat) -> Callable[..., None]:
+    from napari_cyto.datasets import ImportOptions, import_labels
+
+    def bring(source: Source, project: Project, as_json: AsJson = False, *, given: dict[str, Any]) -> None:
+        options = _nested(ImportOptions, "reader", label_format.options_type, given)
+        result = follow(
+            lambda token: import_labels(label_format.name, source, project, options, token), f"Reading {source.name}"
+        )
+        _tell(result, as_json)
+
+    return with_options(bring, ImportOptions, label_format.options_type, skip=frozenset({"reader"}))
+
+
+def _exporter(label_format: LabelFormat) -> Callable[..., None]:
+    from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export_apacc, export_labels
+
+    def write(project: Project, out: Out, as_json: AsJson = False, *, given: dict[str, Any]) -> None:
+        options = _nested(LabelExportOptions, "writer", label_format.options_type, given)
+        result = follow(
+            lambda token: export_labels(label_format.name, project, out, options, token), f"Writing {out.name}"
+        )
+        _tell(result, as_json)
+
+    def write_apacc(
+        project: Project,
+        out: Out,
+        pad_224: Annotated[bool, typer.Option("--pad-224", help="The same as --pad-crops-px 224.")] = False,
+        as_json: AsJson = False,
+        *,
+        given: dict[str, Any],
+    ) -> None:
+        options = checked(ApaccExportOptions, ({"pad_crops_px": 224} if pad_224 else {}) | given)
+        result = follow(lambda token: export_apacc(project, out, options, token), f"Writing {out.name}")
+        _tell(result, as_json)
+
+    if label_format.name == "apacc":
+        return with_options(write_apacc, ApaccExportOptions)
+    return with_options(write, LabelExportOptions, label_format.options_type, skip=frozenset({"writer"}))
+
+
+def _nested(outer: type[BaseModel], field: str, inner: type[BaseModel], given: dict[str, Any]) -> Any:
+    """Return ``outer`` made of what was given, with what belongs to ``inner`` checked and nested as ``field``."""
+    own = {n: v for n, v in given.items() if n in inner.model_fields and n not in outer.model_fields}
+    checked(inner, own)
+    return checked(outer, {n: v for n, v in given.items() if n not in own} | {field: own})
+
+
+def _tell(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    print(result)

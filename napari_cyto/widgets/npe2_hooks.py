@@ -1,0 +1,210 @@
+"""What napari calls through the manifest: readers, writers, sample data, docks. Heavy imports wait until then."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from napari_cyto.errors import CytoError, SlideError
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QWidget
+
+    from napari_cyto.domain.annotation import Annotation
+    from napari_cyto.widgets.docks.dock import Dock
+    from napari_cyto.widgets.layer_labels import LayerTuple
+    from napari_cyto.widgets.window import CytoWindow
+
+Paths: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+LayerData: TypeAlias = tuple[Any, ...]
+Reader: TypeAlias = Callable[[Paths], list[LayerData]]
+
+# Files of these kinds are slides only sometimes; napari reads the rest of them well by itself.
+AMBIGUOUS_SUFFIXES = (".tif", ".tiff", ".dcm")
+PLAIN_VENDORS = ("tiff", "generic-tiff", "png", "jpeg")
+LARGE_PX = 4096
+NOTHING_TO_ADD: list[LayerData] = [(None,)]
+
+
+def slide_reader(path: Paths) -> Reader | None:
+    """Return the reader of a slide, or None for what is none; never raises.
+
+    A plain TIFF is taken only when it is so large that it wants a pyramid's treatment.
+    """
+    if not isinstance(path, str | os.PathLike):
+        return None
+    file = Path(path)
+    if file.suffix.lower() in AMBIGUOUS_SUFFIXES and not _is_slide(file):
+        return None
+    return read_slide
+
+
+def _is_slide(path: Path) -> bool:
+    from napari_cyto.slides import open_slide
+
+    try:
+        with open_slide(path) as slide:
+            return slide.info.vendor not in PLAIN_VENDORS or max(slide.info.size_hw) >= LARGE_PX
+    except (SlideError, OSError, ValueError):
+        return False
+
+
+def read_slide(path: Paths) -> list[LayerData]:
+    """Return a slide as one multiscale image layer in µm.
+
+    Raises
+    ------
+    SlideError
+        When it cannot be opened.
+    """
+    from napari_cyto.slides import open_slide, pyramid
+
+    assert isinstance(path, str | os.PathLike)
+    slide = open_slide(path)
+    mpp = slide.info.mpp
+    attributes = {
+        "name": slide.info.name,
+        "multiscale": True,
+        "rgb": True,
+        "scale": (mpp or 1.0,) * 2,
+        "units": ("um",) * 2 if mpp else ("pixel",) * 2,
+        "metadata": {"vendor": slide.info.vendor, "mpp": mpp, "objective": slide.info.objective},
+    }
+    return [(pyramid(slide), attributes, "image")]
+
+
+def project_reader(path: Paths) -> Reader | None:
+    """Return the reader of a project folder, or None for what is none."""
+    from napari_cyto.store import Project
+
+    return read_project if isinstance(path, str | os.PathLike) and Project.is_project(path) else None
+
+
+def read_project(path: Paths) -> list[LayerData]:
+    """Open a project in the viewer at hand, with its docks; its layers are made by the canvas.
+
+    Raises
+    ------
+    CytoError
+        When there is no viewer, or the project cannot be opened.
+    """
+    assert isinstance(path, str | os.PathLike)
+    folder = Path(path)
+    window = _window()
+    if not window.docks:
+        window.place_docks()
+    window.session.open_project(folder if folder.is_dir() else folder.parent)
+    return NOTHING_TO_ADD
+
+
+def write_geojson(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write points and shapes layers as QuPath GeoJSON, coordinates in px of their data."""
+    return _write("geojson", path, layers)
+
+
+def write_csv(path: str, layers: list[LayerTuple]) -> list[str]:
+    """Write points and shapes layers as a CSV of cells, coordinates in px of their data."""
+    return _write("csv", path, layers)
+
+
+def _write(format_name: str, path: str, layers: list[LayerTuple]) -> list[str]:
+    from napari_cyto.formats import get_format
+    from napari_cyto.widgets.layer_labels import label_set
+
+    get_format(format_name).write(label_set(layers, Path(path).stem), Path(path))
+    return [path]
+
+
+def demo_smear() -> list[LayerData]:
+    """Return the made-up smear and the places of its cells; the smear is made once and kept.
+
+    Raises
+    ------
+    CytoError
+        When it cannot be kept.
+    """
+    from napari.utils import progress
+
+    from napari_cyto.synthesis import demo_smear as obtain
+
+    with progress(desc="Making the demo smear") as bar:
+
+        def advance(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        made = obtain(advance=advance)
+    cells = [a for a in made.truth.annotations if a.class_id is not None]
+    scale = (made.record.mpp or 1.0,) * 2
+    attributes = {
+        "name": "cells",
+        "scale": scale,
+        "units": ("um",) * 2,
+        "features": {"class": [a.class_id for a in cells]},
+        "face_color": "class",
+        "size": 60,
+        "visible": False,
+    }
+    return [*read_slide(made.slide_path), ([_data_yx(a) for a in cells], attributes, "points")]
+
+
+def _data_yx(annotation: Annotation) -> tuple[float, float]:
+    from napari_cyto.widgets.canvas.frames import PIXEL_CENTRE
+
+    y, x = annotation.geometry.centre_yx
+    return (y - PIXEL_CENTRE, x - PIXEL_CENTRE)
+
+
+def open_demo() -> None:
+    """Open the demo project in the viewer at hand, with all docks."""
+    raise NotImplementedError
+
+
+def slides_dock() -> QWidget:
+    """Return the Slides dock of the viewer at hand."""
+    from napari_cyto.widgets.docks.slides_dock import SlidesDock
+
+    return _dock(SlidesDock)
+
+
+def annotate_dock() -> QWidget:
+    """Return the Annotate dock of the viewer at hand."""
+    from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
+
+    return _dock(AnnotateDock)
+
+
+def export_dock() -> QWidget:
+    """Return the Export dock of the viewer at hand."""
+    from napari_cyto.widgets.docks.export_dock import ExportDock
+
+    return _dock(ExportDock)
+
+
+def slide_dock() -> QWidget:
+    """Return the Slide dock (what is known of the slide, its overview) of the viewer at hand."""
+    from napari_cyto.widgets.docks.slide_dock import SlideDock
+
+    return _dock(SlideDock)
+
+
+def _dock(kind: type[Dock]) -> QWidget:
+    window = _window()
+    dock = window.dock(kind)
+    if dock.parent() is not None:
+        # It was shown elsewhere in this window; napari is about to give it a new place.
+        window.viewer.window.remove_dock_widget(dock)
+    return dock
+
+
+def _window() -> CytoWindow:
+    import napari
+
+    from napari_cyto.widgets.window import window_of
+
+    viewer = napari.current_viewer()
+    if viewer is None:
+        raise CytoError("There is no napari window to show this in; open one first, or use `napari-cyto open`.")
+    return window_of(viewer)

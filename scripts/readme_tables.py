@@ -1,0 +1,55 @@
+"""Write the README's tables of keys and formats from the code that they describe: ``python scripts/readme_tables.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from napari_cyto.formats import FORMATS
+from napari_cyto.session.keys import keys_table
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def keys_markdown() -> str:
+    """Return the keys as a Markdown table."""
+    return _table(("key", "does"), ((_code(keys), sentence) for keys, sentence in keys_table()))
+
+
+def formats_markdown() -> str:
+    """Return the label formats as a Markdown table."""
+    rows = ((f"`{f.name}`", f.title, f.target_kind, f.description) for f in FORMATS.values())
+    return _table(("name", "format", "is a", "what it carries"), rows)
+
+
+def with_tables(text: str) -> str:
+    """Return the README's text with its tables made anew."""
+    for name, table in (("keys", keys_markdown()), ("formats", formats_markdown())):
+        text = re.sub(
+            rf"(<!-- {name}[^>]*-->\n).*?(<!-- end of {name} -->)",
+            lambda found, table=table: f"{found[1]}{table}{found[2]}",
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def _code(keys: str) -> str:
+    """Return key names in the type of code; what the mouse does stays prose."""
+    if " to " in keys:
+        return " to ".join(f"`{key}`" for key in keys.split(" to "))
+    if keys[0].isupper() and not any(word in keys for word in ("Click", "Wheel", "drag")):
+        return " or ".join(f"`{key}`" for key in keys.split(" or "))
+    return keys
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(columns)]
+    lines += [["---"] * len(lines[0])]
+    lines += [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")

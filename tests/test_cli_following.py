@@ -1,0 +1,71 @@
+"""Guards how the command line follows jobs: their one last word becomes a value, a sentence or a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from napari_cyto.cli import following
+from napari_cyto.cli.following import Interrupted, follow
+from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
+from napari_cyto.errors import CytoError
+
+
+def job(*events: Event) -> object:
+    return lambda _token: iter(events)
+
+
+def test_the_result_comes_back_and_notes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert follow(job(Advanced(1, 2, "one"), Noted("Look here."), Done({"cells": 3})), "Count") == {"cells": 3}
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "Look here.\n")
+
+
+def test_a_failure_says_its_sentence_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(CytoError, match="No room"):
+        follow(job(Advanced(0, 2), Noted("A note."), Failed("No room.")), "Count")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_bug_in_a_job_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match="line 7"):
+        follow(job(Failed("KeyError: 1", expected=False, traceback="line 7")), "Count")
+
+
+def test_a_job_without_a_last_word_is_a_bug() -> None:
+    with pytest.raises(RuntimeError, match="without a last word"):
+        follow(job(Advanced(1, 1)), "Count")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_cancels_the_job_and_handlers_come_back(number: signal.Signals, code: int) -> None:
+    def counting(token: CancelToken) -> Iterator[Event]:
+        os.kill(os.getpid(), number)
+        for step in range(10_000):
+            if token.cancelled():
+                yield Cancelled("Stopped; nothing was written.")
+                return
+            yield Advanced(step, 10_000)
+
+    before = signal.getsignal(number)
+    with pytest.raises(Interrupted, match="nothing was written") as caught:
+        follow(counting, "Count")
+    assert caught.value.code == code
+    assert signal.getsignal(number) is before
+
+
+def test_long_work_is_told_by_tenths(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(following, "QUIET_S", -1.0)
+    follow(job(*(Advanced(i, 100, "cells") for i in range(100)), Done()), "Count")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "0/100 cells"
+    assert len(lines) == 10
+
+
+def test_a_screen_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert follow(job(Advanced(1, 2, "[one]"), Noted("[see]"), Done({"a": 1})), "Count") == {"a": 1}
+    assert "[see]" in capsys.readouterr().err
