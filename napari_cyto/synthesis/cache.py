@@ -46,6 +46,12 @@ class MadeSmear:
     smear_truth: SmearTruth
 
     @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width of level 0, px."""
+        assert self.record.size_hw is not None, "a made smear has a size"
+        return self.record.size_hw
+
+    @property
     def truth(self) -> LabelSet:
         """Every cell's box and every piece of rubbish, as annotations of this slide, level-0 px."""
         return self.smear_truth.label_set(self.record)
