@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.apacc import ApaccFormat
+from napari_cyto.formats.asap import AsapFormat
 from napari_cyto.formats.atomic import atomic_file, atomic_folder
 from napari_cyto.formats.coco import CocoFormat
+from napari_cyto.formats.cric import CricFormat
+from napari_cyto.formats.csv_points import CsvFormat
 from napari_cyto.formats.geojson import GeoJsonFormat
 from napari_cyto.formats.label_format import FormatOptions, LabelFormat
 from napari_cyto.formats.safe_names import safe_name, safe_names
+from napari_cyto.formats.yolo import YoloFormat
 
 __all__ = [
     "FORMATS",
@@ -21,7 +25,17 @@ __all__ = [
     "safe_names",
 ]
 
-FORMATS: dict[str, LabelFormat] = {f.name: f for f in (ApaccFormat(), GeoJsonFormat(), CocoFormat())}
+_ALL: tuple[LabelFormat, ...] = (
+    ApaccFormat(),
+    GeoJsonFormat(),
+    CocoFormat(),
+    YoloFormat(),
+    CricFormat(),
+    AsapFormat(),
+    CsvFormat(),
+)
+
+FORMATS: dict[str, LabelFormat] = {f.name: f for f in _ALL}
 """Every label format by its name."""
 
 

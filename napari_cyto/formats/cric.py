@@ -1,0 +1,238 @@
+"""CRIC Cervix: nucleus centres in six Bethesda classes, as one table.
+
+Source: Rezende et al. 2021, doi 10.1038/s41597-021-00933-8; images of 1376 x 1020 px, 0.228 µm per px.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
+from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.formats import losses
+from napari_cyto.formats.atomic import atomic_file
+from napari_cyto.formats.boxes import by_slide
+from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_of, image_size_hw
+from napari_cyto.formats.label_format import FormatOptions, TargetKind, checked_options
+from napari_cyto.formats.tables import picked, plain_number, read_table
+from napari_cyto.formats.text import Fault, free_text, number, shown, whole_number
+
+CLASSES = ("NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC")
+NEGATIVE = "Negative for intraepithelial lesion"
+MPP = 0.228
+
+_TABLES = ("classifications.csv", "cells.csv")
+_PUBLISHED = ("image_id", "image_filename", "image_doi", "cell_id", "bethesda_system", "nucleus_x", "nucleus_y")
+_STORED = ("image", "width", "height", "px_per_cric_px", "image_id", "cell_id", "bethesda", "x", "y")
+_IMAGE, _CLASS = ("image_filename", "image"), ("bethesda_system", "bethesda")
+_X, _Y = ("nucleus_x", "x"), ("nucleus_y", "y")
+
+
+class CricOptions(FormatOptions):
+    """Scale of images whose table does not state it, and which table is written."""
+
+    mpp: float | None = Field(
+        default=MPP,
+        gt=0.001,
+        le=1000,
+        title="µm per px",
+        description="Of images in a table without px_per_cric_px; 0.228 for CRIC's own, None to leave it open.",
+    )
+    layout: Literal["published", "scaled"] = Field(
+        default="published",
+        title="Columns",
+        description="'published' as in CRIC's classifications.csv; 'scaled' has width, height and px_per_cric_px, "
+        "so that images of any size and scale are described.",
+    )
+
+
+@dataclass(slots=True)
+class _Reading:
+    path: Path
+    folder: Path
+    mpp: float | None
+    now: datetime = field(default_factory=now_utc)
+    slides: dict[str, SlideRecord] = field(default_factory=dict)
+    cells: list[Annotation] = field(default_factory=list)
+
+    def row(self, row: Mapping[str, str], fault: Fault) -> None:
+        name = free_text(picked(row, _IMAGE), 500).strip()
+        if not name:
+            raise fault("a row needs the name of its image.")
+        stated = _stated(row, fault)
+        slide = self.slides.get(name)
+        if slide is None:
+            slide = self.slides[name] = self._slide(name, *stated)
+        elif stated[0] is not None and (slide.size_hw, slide.mpp) != stated:
+            raise fault(f"size or scale of {name!r:.80} differ from those in an earlier row.")
+        if not any(picked(row, names) for names in (_CLASS, _X, _Y)):
+            return  # an image without cells
+        point = Point(number(picked(row, _Y), "y", fault), number(picked(row, _X), "x", fault))
+        self.cells.append(
+            Annotation(
+                slide_id=slide.id,
+                geometry=point,
+                class_id=_class(picked(row, _CLASS), fault),
+                origin=imported_from(self.path.name),
+                created_utc=self.now,
+            )
+        )
+
+    def _slide(self, name: str, size_hw: tuple[int, int] | None, mpp: float | None) -> SlideRecord:
+        image = image_of(self.folder, name)
+        mpp = mpp if size_hw is not None else self.mpp
+        return SlideRecord(
+            name=name,
+            path="" if image is None else str(image.absolute()),
+            size_hw=size_hw if size_hw is not None or image is None else image_size_hw(image),
+            mpp=mpp,
+            mpp_source="" if mpp is None else "format",
+        )
+
+    def images_without_cells(self) -> None:
+        """Add the images of an ``images/`` folder that the table does not speak of."""
+        if self.folder.name != "images":
+            return
+        known = {slide.path for slide in self.slides.values()}
+        for path in sorted(self.folder.iterdir()):
+            absolute = path.absolute()
+            if path.suffix.lower() in IMAGE_SUFFIXES and str(absolute) not in known and path.is_file():
+                self.slides[path.name] = replace(self._slide(path.name, None, None), path=str(absolute))
+
+
+class CricFormat:
+    """CRIC's table of nuclei, with the images beside it or in ``images/``."""
+
+    name = "cric"
+    title = "CRIC classifications"
+    description = "One table of nucleus centres in six Bethesda classes."
+    target_kind: TargetKind = "file"
+    suffix = ".csv"
+    options_type = CricOptions
+
+    def read(self, source: Path, **options: Any) -> LabelSet:
+        """Return the points of ``classifications.csv`` or ``cells.csv``, or of the folder that holds it.
+
+        Raises
+        ------
+        FormatError
+            Naming file, line and reason.
+        """
+        chosen = checked_options(CricOptions, options)
+        path = _table_in(Path(source))
+        images = path.parent / "images"
+        reading = _Reading(path, images if images.is_dir() else path.parent, chosen.mpp)
+        for row, fault in read_table(path, (_IMAGE, _CLASS, _X, _Y)):
+            reading.row(row, fault)
+        try:
+            reading.images_without_cells()
+        except OSError as error:
+            raise FormatError(f"the folder cannot be read ({error.strerror}).", reading.folder) from error
+        return LabelSet(tuple(reading.slides.values()), tuple(reading.cells), CLASSES)
+
+    def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
+        """Return what the table cannot carry."""
+        chosen = checked_options(CricOptions, options)
+        cells = losses.written(labels, chosen, regions=False)
+        foreign = Counter(a.class_id for a in cells if a.class_id not in CLASSES)
+        sentences = [
+            f"{losses.count(number)} of class {name!r} cannot be written: CRIC knows {', '.join(CLASSES)} only; "
+            "choose a map to these classes."
+            for name, number in sorted(foreign.items(), key=str)
+        ]
+        sentences += losses.status_losses(labels, chosen) + losses.region_losses(labels, chosen)
+        sentences += losses.shape_losses(cells, "points")
+        sentences += losses.feature_losses(cells, "author", "note", "score", "time")
+        if chosen.layout == "published":
+            sentences += losses.empty_slide_losses(labels, cells)
+            sentences += losses.slide_losses(labels, size_hw="size", mpp="µm per px")
+        return tuple(sentences + losses.slide_losses(labels, smear="smear", patient="patient", side="side"))
+
+    def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
+        """Write one table, a row a nucleus; ids are counted from 1.
+
+        Raises
+        ------
+        FormatError
+            When a class is not one of CRIC's six, or (layout ``scaled``) an image's size or scale is unknown.
+        """
+        chosen = checked_options(CricOptions, options)
+        cells = losses.written(labels, chosen, regions=False)
+        foreign = sorted({a.class_id or "" for a in cells} - set(CLASSES))
+        if foreign:
+            raise FormatError(
+                f"CRIC knows the classes {', '.join(CLASSES)}, but {', '.join(foreign)} occur(s) too; choose a map "
+                "to these classes."
+            )
+        rows = _rows(labels, cells, chosen)
+        with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(_PUBLISHED if chosen.layout == "published" else _STORED)
+            writer.writerows(rows)
+
+
+def _rows(labels: LabelSet, cells: list[Annotation], options: CricOptions) -> Iterator[tuple[object, ...]]:
+    cell_id = 0
+    for image_id, (slide, rows) in enumerate(by_slide(labels, cells), start=1):
+        head = _scaled_head(slide) if options.layout == "scaled" else ()
+        if head and not rows:
+            yield (*head, image_id, "", "", "", "")
+        for a in rows:
+            cell_id += 1
+            y, x = map(plain_number, a.geometry.centre_yx)
+            if head:
+                yield (*head, image_id, cell_id, a.class_id, x, y)
+            else:
+                words = NEGATIVE if a.class_id == "NILM" else a.class_id
+                yield (image_id, slide.name, "", cell_id, words, x, y)
+
+
+def _scaled_head(slide: SlideRecord) -> tuple[object, ...]:
+    if slide.size_hw is None or slide.mpp is None:
+        raise FormatError(
+            f"Size and µm per px of {slide.name!r} must be known for this layout; set them or choose 'published'."
+        )
+    return (slide.name, slide.size_hw[1], slide.size_hw[0], plain_number(MPP / slide.mpp))
+
+
+def _table_in(source: Path) -> Path:
+    if not source.is_dir():
+        return source
+    for name in _TABLES:
+        if (source / name).is_file():
+            return source / name
+    raise FormatError(f"neither {' nor '.join(_TABLES)} is in this folder.", source)
+
+
+def _stated(row: Mapping[str, str], fault: Fault) -> tuple[tuple[int, int] | None, float | None]:
+    """Return size and µm per px as a row states them."""
+    height, width = row.get("height", "").strip(), row.get("width", "").strip()
+    if not height or not width:
+        return None, None
+    size = (whole_number(height, "height", fault, 10**7), whole_number(width, "width", fault, 10**7))
+    scale = row.get("px_per_cric_px", "").strip()
+    if not scale:
+        return size, None
+    px_per_cric_px = number(scale, "px_per_cric_px", fault, 100)
+    if px_per_cric_px < 0.001:
+        raise fault(f"px_per_cric_px must be 0.001 to 100, but {shown(scale)} came.")
+    return size, MPP / px_per_cric_px
+
+
+def _class(name: str, fault: Fault) -> str:
+    if name == NEGATIVE:
+        return "NILM"
+    if name not in CLASSES:
+        raise fault(f"the class must be {NEGATIVE!r} or one of {', '.join(CLASSES)}, but {shown(name)} came.")
+    return name
