@@ -11,8 +11,12 @@ Key = tuple[str, str]
 
 
 def ties(slide: SlideRecord) -> tuple[Key, ...]:
-    """Return what ties a slide to others: (``patient`` | ``smear`` | ``pixels``, value), those that are known."""
-    known = (("patient", slide.patient), ("smear", slide.smear), ("pixels", slide.fingerprint))
+    """Return what ties a slide to others: (``patient`` | ``smear`` | ``pixels``, value), those that are known.
+
+    The same file under two names ties two slides, but not two slices: many of those are nothing but blank glass.
+    """
+    pixels = "" if slide.stem else slide.fingerprint
+    known = (("patient", slide.patient), ("smear", slide.smear), ("pixels", pixels))
     return tuple((kind, value) for kind, value in known if value)
 
 

@@ -1,0 +1,89 @@
+"""Which classes a project needs for what it is to take in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from napari_cyto.domain.classes import CellClass, ClassScheme
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.presets import PRESETS, preset
+from napari_cyto.errors import SchemeError
+from napari_cyto.formats.colours import class_colours
+
+_SCHEME_OF_FORMAT = {"apacc": "apacc", "cric": "bethesda"}
+
+
+def used_classes(labels: LabelSet) -> tuple[str, ...]:
+    """Return the classes of the annotations, in the order of their first occurrence; regions have none."""
+    return tuple(dict.fromkeys(a.class_id for a in labels.annotations if a.class_id is not None))
+
+
+def mapped(labels: LabelSet, class_map: Mapping[str, str] | None) -> LabelSet:
+    """Return ``labels`` with each class renamed as ``class_map`` says; classes that it lacks stay."""
+    if not class_map:
+        return labels
+    annotations = tuple(
+        replace(a, class_id=class_map.get(a.class_id, a.class_id)) if a.class_id is not None else a
+        for a in labels.annotations
+    )
+    classes = tuple(dict.fromkeys(class_map.get(c, c) for c in labels.classes))
+    colours = {class_map.get(c, c): colour for c, colour in labels.colours}
+    return replace(labels, annotations=annotations, classes=classes, colours=tuple(colours.items()))
+
+
+def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:
+    """Return the scheme of a project made for ``labels``.
+
+    Parameters
+    ----------
+    format_name : str
+        Where they come from: APACC and CRIC have schemes of their own.
+    labels : LabelSet
+        What is to be taken in.
+    wanted : str
+        A scheme that ships, or a YAML or JSON file; empty for the first that fits: the format's own, else a shipped
+        one that has all classes, else one made of the classes.
+
+    Raises
+    ------
+    CytoError
+        When there is no such scheme.
+    """
+    if wanted:
+        from napari_cyto.formats.schemes import load_scheme
+
+        return preset(wanted) if wanted in PRESETS else load_scheme(Path(wanted))
+    needed = set(labels.classes) | set(used_classes(labels))
+    own = _SCHEME_OF_FORMAT.get(format_name)
+    for name in ((own,) if own else ()) + PRESETS:
+        if needed and needed <= set(preset(name).ids):
+            return preset(name)
+    names = list(dict.fromkeys((*labels.classes, *used_classes(labels))))
+    return ClassScheme(format_name, 1, _classes(names, labels, ())) if names else preset("bethesda")
+
+
+def scheme_for(scheme: ClassScheme, labels: LabelSet, add_classes: bool) -> ClassScheme:
+    """Return ``scheme`` when it has every class that occurs in ``labels``, else one with them added, if wanted.
+
+    Raises
+    ------
+    SchemeError
+        Listing the classes that are missing, when they are not to be added.
+    """
+    missing = [c for c in used_classes(labels) if c not in scheme]
+    if not missing:
+        return scheme
+    if not add_classes:
+        raise SchemeError(
+            f"The classes {', '.join(missing)} are not in the project's scheme {scheme.name!r} "
+            f"({', '.join(scheme.ids)}); give a map to its classes, or have them added."
+        )
+    return replace(scheme, classes=scheme.classes + _classes(missing, labels, [c.key for c in scheme.classes]))
+
+
+def _classes(names: Sequence[str], labels: LabelSet, taken_keys: Collection[str]) -> tuple[CellClass, ...]:
+    keys = iter([key for key in "123456789" if key not in taken_keys])
+    colours = class_colours(labels, names)
+    return tuple(CellClass(name, name, colours[name], next(keys, "")) for name in names)

@@ -1,0 +1,68 @@
+"""A label source as its format reads it, completed by what lies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.datasets.manifest import read_manifest, slides_by_stem
+from napari_cyto.datasets.options import ImportOptions
+from napari_cyto.datasets.slice_writer import SLICES
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError
+from napari_cyto.formats import get_format
+from napari_cyto.slides import open_slide
+
+
+def read_source(format_name: str, source: Path, options: ImportOptions) -> LabelSet:
+    """Return what ``source`` holds.
+
+    Raises
+    ------
+    CytoError
+        When it cannot be read, or labels of several slides are to go onto one.
+    """
+    label_format = get_format(format_name)
+    reader = dict(options.reader)
+    if format_name == "apacc":
+        labels = label_format.read(slices_folder(source), **reader)
+        return replace(labels, slides=tuple(_told(labels.slides, read_manifest(source))))
+    if format_name == "geojson" and options.slide is not None and reader.get("origin") == "bounds":
+        reader.setdefault("bounds_offset_yx", _bounds_corner(options.slide))
+    labels = label_format.read(source, **reader)
+    if options.slide is not None and len(labels.slides) > 1:
+        raise CytoError(
+            f"{source} holds labels of {len(labels.slides)} slides, but one slide was given for them; "
+            "give the folder of their images instead."
+        )
+    return labels
+
+
+def slices_folder(source: Path) -> Path:
+    """Return where an APACC tree keeps its slices: ``slices/`` of an export of ours, else the folder itself."""
+    ours = source / SLICES
+    return ours if ours.is_dir() else source
+
+
+def _told(slides: tuple[SlideRecord, ...], manifest: Mapping[str, Any]) -> list[SlideRecord]:
+    """Complete slices by what the record of their export says: smear, patient's alias, mpp."""
+    by_stem = slides_by_stem(manifest)
+    return [_told_one(slide, by_stem[slide.stem]) if slide.stem in by_stem else slide for slide in slides]
+
+
+def _told_one(slide: SlideRecord, row: Mapping[str, Any]) -> SlideRecord:
+    smear, patient, mpp = row.get("smear"), row.get("patient"), row.get("mpp")
+    slide = replace(slide, smear=smear) if isinstance(smear, str) and smear else slide
+    slide = replace(slide, patient=patient) if isinstance(patient, str) and patient else slide
+    if isinstance(mpp, float | int) and not isinstance(mpp, bool) and 0.001 <= mpp <= 1000:
+        slide = replace(slide, mpp=float(mpp), mpp_source="format")
+    return slide
+
+
+def _bounds_corner(slide: Path) -> tuple[float, float]:
+    with open_slide(slide) as opened:
+        bounds = opened.info.bounds_yxyx
+    return (0.0, 0.0) if bounds is None else (float(bounds[0]), float(bounds[1]))
