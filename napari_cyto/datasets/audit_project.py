@@ -1,0 +1,102 @@
+"""A project as an audit sees it, with the sides that came with its slides or that an export would choose."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from napari_cyto.datasets.audit_report import Finding, Severity
+from napari_cyto.datasets.audited import Audited, AuditedCell, NamedCrop
+from napari_cyto.datasets.crops import RGB
+from napari_cyto.datasets.export_cells import whole_square
+from napari_cyto.datasets.split import SIDES, split_by_group
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError, SplitError
+from napari_cyto.formats.apacc_names import SLICE_SIDE
+from napari_cyto.slides import Slide, open_slide
+from napari_cyto.store import Project
+
+_POINT_PX = 100
+"""Side of the crop compared for a point on a slide of unknown mpp. Source: CRIC's crops, Rezende et al. 2021."""
+
+
+def audited_project(project: Project) -> Audited:
+    """Return the slides and accepted cells of ``project``.
+
+    Raises
+    ------
+    CytoError
+        When the project cannot be read.
+    """
+    audited = Audited(project.name)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    records = project.slides()
+    for slide in records:
+        for annotation in project.annotations(slide.id):
+            if annotation.class_id is not None and annotation.status is Status.ACCEPTED:
+                audited.cells.append(_cell(slide, annotation, annotation.class_id, project.scheme))
+                counts[slide.id][annotation.class_id] += 1
+    audited.sides_came = any(slide.side in SIDES for slide in records)
+    try:
+        sides = split_by_group(records, counts).sides
+    except SplitError as error:
+        sides = {}
+        if not audited.sides_came:
+            audited.findings.append(Finding("no_split", Severity.INFO, str(error)))
+    audited.slides = [replace(slide, side=slide.side or sides.get(slide.id, "")) for slide in records]
+    paths = _paths(project, audited)
+    audited.crops = lambda: _crops(audited, paths)
+    if not audited.sides_came and sides:
+        audited.findings.append(
+            Finding("planned_split", Severity.INFO, "No split came with the slides; the one an export makes is judged.")
+        )
+    return audited
+
+
+def _cell(slide: SlideRecord, annotation: Annotation, class_id: str, scheme: ClassScheme) -> AuditedCell:
+    y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
+    if isinstance(annotation.geometry, Point):
+        side_px = scheme[class_id].box_um / slide.mpp if slide.mpp and class_id in scheme else _POINT_PX
+        box = whole_square((y0, x0), side_px)
+        height, width = slide.size_hw or (0, 0)
+        # A point has no extent that could reach out of the image; only its place can.
+        if 0 <= y0 < height and 0 <= x0 < width:
+            box = Box(max(box.y0, 0), max(box.x0, 0), min(box.y1, height), min(box.x1, width))
+    else:
+        box = Box(y0, x0, max(y1, y0 + 1), max(x1, x0 + 1))
+    return AuditedCell(slide.id, class_id if class_id in scheme else None, class_id, box)
+
+
+def _paths(project: Project, audited: Audited) -> dict[str, str]:
+    paths, missing = {}, []
+    for slide in audited.slides:
+        try:
+            paths[slide.id] = str(project.slide_path(slide))
+        except CytoError as error:
+            missing.append({"slide": slide.name, "reason": str(error)})
+    if missing:
+        detail = f"{len(missing)} slide(s) have no image file here; their crops were not compared."
+        audited.findings.append(Finding("missing_image", Severity.WARNING, detail, tuple(missing)))
+    return paths
+
+
+def _crops(audited: Audited, paths: dict[str, str]) -> Iterator[NamedCrop]:
+    cells: dict[str, list[AuditedCell]] = defaultdict(list)
+    for cell in audited.cells:
+        cells[cell.slide_id].append(cell)
+    for record in audited.slides:
+        if record.id not in paths or not cells[record.id]:
+            continue
+        with open_slide(paths[record.id]) as slide:
+            # Slice by slice, so that neighbouring cells find their tiles in the cache.
+            for cell in sorted(cells[record.id], key=lambda c: [v // SLICE_SIDE for v in c.box.centre_yx]):
+                y, x = (round(v) for v in cell.box.centre_yx)
+                yield record.side, f"{record.stem or record.name} at y {y}, x {x}", _reader(slide, cell.box)
+
+
+def _reader(slide: Slide, box: Box) -> Callable[[], RGB]:
+    return lambda: slide.read_level0(box)

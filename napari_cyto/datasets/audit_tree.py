@@ -1,0 +1,229 @@
+"""A folder of an APACC dataset as an audit sees it: ours, as published, flat, slices or crops alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from napari_cyto.datasets.audit_report import Finding, Row, Severity
+from napari_cyto.datasets.audited import Audited, AuditedCell, NamedCrop
+from napari_cyto.datasets.crops import RGB, cut_window
+from napari_cyto.datasets.manifest import read_manifest, slides_by_stem
+from napari_cyto.datasets.slice_writer import OVERVIEW
+from napari_cyto.datasets.split import SIDES, TEST, TRAIN
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError, FormatError
+from napari_cyto.formats.apacc_labels import CLASSES, parse_label_text
+from napari_cyto.formats.apacc_names import SLICE_SIDE, match_crop_name, match_stem
+from napari_cyto.formats.image_headers import image_size_hw
+from napari_cyto.formats.text import read_text
+
+IMAGES = (".png", ".jpg", ".tif", ".bmp")
+
+
+def audited_tree(root: Path) -> Audited:
+    """Return what the folder ``root`` holds.
+
+    Raises
+    ------
+    CytoError
+        When it holds neither label files nor crops.
+    """
+    tree = _Tree(root)
+    for side, folder in _side_folders(root):
+        tree.add_side(side, folder)
+    if not tree.audited.slides and not tree.crop_files:
+        raise CytoError(
+            f"{root} holds neither APACC label files nor crops; give the folder that holds train and test, "
+            "or one with slices and label files in it, or a project."
+        )
+    tree.finish()
+    return tree.audited
+
+
+def _side_folders(root: Path) -> list[tuple[str, Path]]:
+    """Return each folder of slices or crops with its side; at the root, or one folder further down."""
+    bases = [root, *sorted(p for p in root.iterdir() if p.is_dir() and p.name not in (*SIDES, OVERVIEW))]
+    found = [(side, base / side) for base in bases for side in SIDES if (base / side).is_dir()]
+    return found or [("", base) for base in bases]
+
+
+class _Tree:
+    """Collects what lies in the folders of a dataset."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._told = slides_by_stem(read_manifest(root))
+        self._problems: dict[str, list[Row]] = defaultdict(list)
+        self._images: dict[str, Path] = {}
+        self.crop_files: list[tuple[str, Path]] = []
+        self.audited = Audited(str(root))
+
+    def add_side(self, side: str, folder: Path) -> None:
+        files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+        images = {p.stem: p for p in files if p.suffix.lower() in IMAGES and match_crop_name(p.name) is None}
+        labels = {p.stem: p for p in files if p.suffix == ".txt"}
+        labels = {stem: p for stem, p in labels.items() if stem in images or match_stem(stem)}
+        for stem in sorted(labels.keys() | {stem for stem in images if match_stem(stem)}):
+            self._add_slice(side, stem, images.get(stem), labels.get(stem))
+        for below in sorted(p for p in folder.iterdir() if p.is_dir() and p.name not in SIDES):
+            crops = sorted(p for p in below.iterdir() if p.suffix.lower() in IMAGES)
+            self.crop_files += [(side, path) for path in crops]
+            if below.name not in CLASSES and any(match_crop_name(p.name) for p in crops):
+                self._problems["crop_class"].append({"folder": self._name(below), "crops": len(crops)})
+        self.crop_files += [(side, p) for p in files if match_crop_name(p.name)]
+
+    def _add_slice(self, side: str, stem: str, image: Path | None, labels: Path | None) -> None:
+        name, told = match_stem(stem), self._told.get(stem, {})
+        slide = SlideRecord(
+            name=stem,
+            stem=stem,
+            side=side,
+            path="" if image is None else str(image),
+            size_hw=(SLICE_SIDE, SLICE_SIDE),
+            smear=_text(told, "smear") or ("" if name is None else name.smear),
+            patient=_text(told, "patient"),
+            offset_yx=None if name is None else (name.y0, name.x0),
+        )
+        self.audited.slides.append(slide)
+        if image is None:
+            self._problems["missing_image"].append({"slice": stem, "side": side})
+        else:
+            self._images[slide.id] = image
+            self._check_image(slide, image)
+        if labels is None:
+            self._problems["missing_label"].append({"slice": stem, "side": side})
+            return
+        try:
+            lines = parse_label_text(read_text(labels), self._name(labels))
+        except FormatError as error:
+            self._problems["bad_label"].append({"slice": stem, "side": side, "reason": str(error)})
+            return
+        self.audited.cells += [
+            AuditedCell(slide.id, line.class_id, line.class_id or str(line.class_number), line.box, line.line)
+            for line in lines
+        ]
+
+    def _check_image(self, slide: SlideRecord, image: Path) -> None:
+        try:
+            size_hw = image_size_hw(image)
+        except FormatError as error:
+            self._problems["bad_image"].append({"slice": slide.stem, "side": slide.side, "reason": str(error)})
+            self._images.pop(slide.id)
+            return
+        if size_hw != (SLICE_SIDE, SLICE_SIDE):
+            row = {"slice": slide.stem, "side": slide.side, "width": size_hw[1], "height": size_hw[0]}
+            self._problems["slice_size"].append(row)
+
+    def finish(self) -> None:
+        problems = self._problems
+        if len(problems["missing_image"]) == len(self.audited.slides):
+            # Label files are published without their images too; that is no fault of theirs.
+            problems["labels_only"] = [{"slices": len(self.audited.slides)}] if self.audited.slides else []
+            problems["missing_image"] = []
+        for kind, (severity, sentence) in _SENTENCES.items():
+            if rows := problems[kind]:
+                detail = sentence.format(n=len(rows), first=next(iter(rows[0].values())))
+                self.audited.findings.append(Finding(kind, severity, detail, tuple(rows)))
+        self.audited.findings += same_files(self.audited.slides, self._images)
+        # Crops say by their names of which smear they are; a folder of crops alone is judged by that.
+        smears = {(s.smear, s.side) for s in self.audited.slides}
+        for side, path in self.crop_files:
+            crop = match_crop_name(path.name)
+            if crop is not None and not self.audited.cells and (crop.smear, side) not in smears:
+                smears.add((crop.smear, side))
+                self.audited.slides.append(SlideRecord(name=crop.smear, smear=crop.smear, side=side))
+        self.audited.crops = self._crops
+
+    def _crops(self) -> Iterator[NamedCrop]:
+        if self.crop_files:
+            yield from ((side, self._name(path), partial(read_rgb, path)) for side, path in self.crop_files)
+            return
+        slides = {slide.id: slide for slide in self.audited.slides}
+        image: tuple[str, RGB] = ("", np.empty((0, 0, 3), dtype=np.uint8))
+        for cell in self.audited.cells:
+            slide = slides[cell.slide_id]
+            if slide.id not in self._images:
+                continue
+            if image[0] != slide.id:
+                image = (slide.id, read_rgb(self._images[slide.id]))
+            y0, x0, y1, x1 = (round(v) for v in cell.box.bounds_yxyx)
+            yield slide.side, f"{slide.stem} line {cell.line}", _cutter(image[1], (y0, x0, y1, x1))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+
+_SENTENCES = {
+    "bad_label": (Severity.ERROR, "{n} label file(s) cannot be read, the first of slice {first}."),
+    "missing_label": (
+        Severity.ERROR,
+        "{n} slice(s) have no label file, the first is {first}; a slice without cells needs an empty one.",
+    ),
+    "missing_image": (Severity.ERROR, "{n} label file(s) have no image, the first is {first}."),
+    "bad_image": (Severity.ERROR, "{n} image(s) cannot be read, the first of slice {first}."),
+    "crop_class": (Severity.ERROR, "{n} folder(s) of crops are not named after a class, the first is {first}."),
+    "slice_size": (Severity.WARNING, "{n} slice image(s) are not 2000 x 2000 px, the first is {first}."),
+    "labels_only": (Severity.INFO, "There are label files but no images; crops were not compared."),
+}
+
+
+def same_files(slides: list[SlideRecord], images: dict[str, Path]) -> list[Finding]:
+    """Return a leak when images with something in them are byte for byte the same on both sides."""
+    by_size: dict[int, list[SlideRecord]] = defaultdict(list)
+    for slide in slides:
+        if slide.id in images:
+            by_size[images[slide.id].stat().st_size].append(slide)
+    rows: list[Row] = []
+    for group in by_size.values():
+        if {s.side for s in group} >= set(SIDES):
+            first: dict[bytes, dict[str, str]] = defaultdict(dict)
+            for slide in group:
+                digest = blake2b(images[slide.id].read_bytes(), digest_size=16).digest()
+                first[digest].setdefault(slide.side, slide.id)
+            by_id = {s.id: s for s in group}
+            rows += [
+                {TRAIN: by_id[on[TRAIN]].stem, TEST: by_id[on[TEST]].stem}
+                for on in first.values()
+                if TRAIN in on and TEST in on and not _is_plain(images[on[TRAIN]])
+            ]
+    if not rows:
+        return []
+    detail = f"{len(rows)} image(s) are on both sides, byte for byte: {rows[0][TRAIN]} and {rows[0][TEST]}."
+    return [Finding("same_image", Severity.ERROR, detail, tuple(rows), leak=True)]
+
+
+def _is_plain(path: Path) -> bool:
+    # Blank glass is blank glass on any smear.
+    return bool(read_rgb(path).std() < 2)
+
+
+def read_rgb(path: Path) -> RGB:
+    """Return an image file as (h, w, 3), uint8, RGB.
+
+    Raises
+    ------
+    FormatError
+        When its pixels cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise FormatError(f"the image cannot be read ({error}).", path) from error
+
+
+def _cutter(image: RGB, box_yxyx: tuple[int, int, int, int]) -> Callable[[], RGB]:
+    return lambda: cut_window(image, box_yxyx)
+
+
+def _text(row: Any, key: str) -> str:
+    value = row.get(key)
+    return value if isinstance(value, str) else ""
