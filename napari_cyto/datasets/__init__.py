@@ -4,15 +4,18 @@ from napari_cyto.datasets.apacc_export import export_apacc
 from napari_cyto.datasets.audit import audit, audit_job
 from napari_cyto.datasets.audit_report import AuditReport, Finding, Severity
 from napari_cyto.datasets.crops import APACC_CROP_PX, pad_centred
+from napari_cyto.datasets.export_labels import export_labels
 from napari_cyto.datasets.import_labels import import_labels
 from napari_cyto.datasets.options import ApaccExportOptions, ImportOptions, LabelExportOptions
-from napari_cyto.datasets.split import APACC_TEST_SHARE, Split, split_by_group
+from napari_cyto.datasets.preview import ExportPreview, preview, preview_job
+from napari_cyto.datasets.split import APACC_TEST_SHARE, Split, split_by_group, split_slides
 
 __all__ = [
     "APACC_CROP_PX",
     "APACC_TEST_SHARE",
     "ApaccExportOptions",
     "AuditReport",
+    "ExportPreview",
     "Finding",
     "ImportOptions",
     "LabelExportOptions",
@@ -21,7 +24,11 @@ __all__ = [
     "audit",
     "audit_job",
     "export_apacc",
+    "export_labels",
     "import_labels",
     "pad_centred",
+    "preview",
+    "preview_job",
     "split_by_group",
+    "split_slides",
 ]

@@ -9,13 +9,13 @@ from dataclasses import replace
 from napari_cyto.datasets.audit_report import Finding, Severity
 from napari_cyto.datasets.audited import Audited, AuditedCell, NamedCrop
 from napari_cyto.datasets.crops import RGB
-from napari_cyto.datasets.export_cells import whole_square
+from napari_cyto.datasets.export_cells import apacc_map, whole_square
 from napari_cyto.datasets.split import SIDES, split_by_group
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import CytoError, SplitError
+from napari_cyto.errors import CytoError, SchemeError, SplitError
 from napari_cyto.formats.apacc_names import SLICE_SIDE
 from napari_cyto.slides import Slide, open_slide
 from napari_cyto.store import Project
@@ -40,6 +40,7 @@ def audited_project(project: Project) -> Audited:
             if annotation.class_id is not None and annotation.status is Status.ACCEPTED:
                 audited.cells.append(_cell(slide, annotation, annotation.class_id, project.scheme))
                 counts[slide.id][annotation.class_id] += 1
+    counts = _as_exported(project.scheme, counts)
     audited.sides_came = any(slide.side in SIDES for slide in records)
     try:
         sides = split_by_group(records, counts).sides
@@ -52,9 +53,26 @@ def audited_project(project: Project) -> Audited:
     audited.crops = lambda: _crops(audited, paths)
     if not audited.sides_came and sides:
         audited.findings.append(
-            Finding("planned_split", Severity.INFO, "No split came with the slides; the one an export makes is judged.")
+            Finding(
+                "planned_split",
+                Severity.INFO,
+                "No split came with the slides; the one that an APACC export makes is judged.",
+            )
         )
     return audited
+
+
+def _as_exported(scheme: ClassScheme, counts: dict[str, Counter[str]]) -> dict[str, Counter[str]]:
+    """Return counts by the classes that an APACC export would balance; by the project's own where it would refuse."""
+    try:
+        class_map = apacc_map(scheme, None, {c for of_slide in counts.values() for c in of_slide})
+    except SchemeError:
+        return counts
+    exported: dict[str, Counter[str]] = defaultdict(Counter)
+    for slide_id, of_slide in counts.items():
+        for class_id, number in of_slide.items():
+            exported[slide_id][class_map.apply(class_id)] += number
+    return exported
 
 
 def _cell(slide: SlideRecord, annotation: Annotation, class_id: str, scheme: ClassScheme) -> AuditedCell:

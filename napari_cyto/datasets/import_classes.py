@@ -11,6 +11,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.errors import SchemeError
 from napari_cyto.formats.colours import class_colours
+from napari_cyto.formats.schemes import load_scheme
 
 _SCHEME_OF_FORMAT = {"apacc": "apacc", "cric": "bethesda"}
 
@@ -52,8 +53,6 @@ def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:
         When there is no such scheme.
     """
     if wanted:
-        from napari_cyto.formats.schemes import load_scheme
-
         return preset(wanted) if wanted in PRESETS else load_scheme(Path(wanted))
     needed = set(labels.classes) | set(used_classes(labels))
     own = _SCHEME_OF_FORMAT.get(format_name)

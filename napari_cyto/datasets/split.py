@@ -11,8 +11,11 @@ import numpy as np
 
 from napari_cyto.datasets.groups import slide_groups
 from napari_cyto.datasets.split_search import ALGORITHM, choose_test_groups
+from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SplitError
+from napari_cyto.store import Project
 
 TRAIN, TEST = "train", "test"
 SIDES = (TRAIN, TEST)
@@ -136,6 +139,27 @@ def split_by_group(
     sides = {s.id: came.get(s.id) or side_of_group[groups[s.id]] for s in records}
     algorithm = f"{CAME_WITH_DATA} where it did; else {ALGORITHM}" if came else ALGORITHM
     return _split(sides, groups, counts, algorithm, seed, test_share, cost)
+
+
+def split_slides(
+    source: LabelSet | Project, test_share: float = APACC_TEST_SHARE, seed: int = 0, new: bool = False
+) -> Split:
+    """Return the sides of the slides of a project or label set, by its own classes; see ``split_by_group``.
+
+    Raises
+    ------
+    SplitError
+        When there is only one group with cells.
+    """
+    if isinstance(source, LabelSet):
+        slides, annotations = source.slides, iter(source.annotations)
+    else:
+        slides, annotations = source.slides(), source.annotations()
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for annotation in annotations:
+        if annotation.class_id is not None and annotation.status is Status.ACCEPTED:
+            counts[annotation.slide_id][annotation.class_id] += 1
+    return split_by_group(slides, counts, test_share=test_share, seed=seed, new=new)
 
 
 def _sides_of_groups(

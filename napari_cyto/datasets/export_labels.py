@@ -1,0 +1,124 @@
+"""Labels of a project in any format but APACC; what the format cannot carry is told before it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.datasets.import_classes import mapped
+from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
+from napari_cyto.datasets.options import LabelExportOptions
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.errors import CytoError
+from napari_cyto.formats import LabelFormat, get_format
+from napari_cyto.formats.label_format import BoxOptions
+from napari_cyto.slides import open_slide
+from napari_cyto.store import Project
+
+
+def export_labels(
+    format_name: str,
+    project_folder: Path,
+    target: Path,
+    options: LabelExportOptions | None = None,
+    token: Token | None = None,
+) -> Iterator[Event]:
+    """Write a project's labels; a job. The target is complete or as it was.
+
+    Parameters
+    ----------
+    format_name : str
+        One of ``formats.FORMATS``; for ``apacc`` this writes label files without images, see ``export_apacc``.
+    project_folder : Path
+        The project.
+    target : Path
+        The file or folder to be.
+    options : LabelExportOptions, optional
+        How.
+    token : Token, optional
+        Asks for a stop.
+
+    Yields
+    ------
+    Event
+        Losses as ``Noted``, before anything is written; ``Done.result`` has counts and losses.
+    """
+    chosen = options or LabelExportOptions()
+    return ending_once(_export(format_name, Path(project_folder), Path(target), chosen, token))
+
+
+def _export(
+    format_name: str, project_folder: Path, target: Path, options: LabelExportOptions, token: Token | None
+) -> Steps:
+    label_format = get_format(format_name)
+    yield Advanced(0, 0, "Reading the project.")
+    with Project.open(project_folder) as project:
+        labels, writer = labels_to_write(project, label_format, options)
+    losses = label_format.losses(labels, **writer)
+    yield from (Noted(loss) for loss in losses)
+    stop_if_cancelled(token)
+    yield Advanced(0, 0, f"Writing {target.name}.")
+    label_format.write(labels, target, **writer)
+    yield Done(
+        {
+            "target": str(target),
+            "format": format_name,
+            "slides": len(labels.slides),
+            "annotations": len(labels.annotations),
+            "losses": list(losses),
+        }
+    )
+
+
+def labels_to_write(
+    project: Project, label_format: LabelFormat, options: LabelExportOptions
+) -> tuple[LabelSet, dict[str, Any]]:
+    """Return what is to be written, and the options of the format's writer completed from the project.
+
+    Raises
+    ------
+    CytoError
+        When a slide was asked for that the project does not have.
+    """
+    wanted = _wanted(project, options.slides)
+    labels = mapped(_coloured(project.label_set(wanted), project.scheme), options.class_map)
+    writer = dict(options.writer)
+    fields = label_format.options_type.model_fields
+    if issubclass(label_format.options_type, BoxOptions):
+        sizes = {c.id: c.box_um for c in project.scheme.classes}
+        names = options.class_map or {}
+        writer["box_um"] = {names.get(k, k): v for k, v in sizes.items()} | dict(writer.get("box_um") or {})
+    if "bounds_offset_yx" in fields and writer.get("origin") == "bounds" and not writer.get("bounds_offset_yx"):
+        writer["bounds_offset_yx"] = _bounds_corners(project, labels)
+    return labels, writer
+
+
+def _wanted(project: Project, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    if not names:
+        return None
+    records = project.slides()
+    found = [s.id for s in records if names and (s.id in names or s.name in names or Path(s.name).stem in names)]
+    known = {n for s in records for n in (s.id, s.name, Path(s.name).stem)}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise CytoError(
+            f"The project has no slide {', '.join(missing)}; its slides are {', '.join(s.name for s in records[:20])}."
+        )
+    return tuple(found)
+
+
+def _coloured(labels: LabelSet, scheme: ClassScheme) -> LabelSet:
+    return labels if labels.colours else replace(labels, colours=tuple((c.id, c.colour) for c in scheme.classes))
+
+
+def _bounds_corners(project: Project, labels: LabelSet) -> dict[str, tuple[float, float]]:
+    corners = {}
+    for slide in labels.slides:
+        with open_slide(project.slide_path(slide)) as opened:
+            bounds = opened.info.bounds_yxyx
+        corners[slide.name] = (0.0, 0.0) if bounds is None else (float(bounds[0]), float(bounds[1]))
+    return corners
