@@ -1,0 +1,1 @@
+"""The docks: Slides, Slide, Annotate and Export."""

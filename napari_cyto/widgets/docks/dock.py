@@ -1,0 +1,65 @@
+"""What every dock is: a scrollable column that listens to a session and lets go of it when it closes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from psygnal import SignalInstance
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_cyto.session import Session
+from napari_cyto.widgets.docks import parts
+
+MIN_WIDTH_PX = 236
+
+
+class Dock(QWidget):
+    """A column of controls on one session.
+
+    Parameters
+    ----------
+    session : Session
+        Whose values it shows and whose commands it calls.
+    parent : QWidget, optional
+        As in Qt.
+    """
+
+    title = ""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._heard: list[tuple[SignalInstance, Callable[..., Any]]] = []
+        self._scroll = QScrollArea()
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        body = QWidget()
+        self.body = QVBoxLayout(body)
+        self.body.setContentsMargins(6, 4, 6, 6)
+        self.body.setSpacing(parts.GAP)
+        self._scroll.setWidget(body)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self._scroll)
+        self.setMinimumWidth(MIN_WIDTH_PX)
+        self.setWindowTitle(self.title)
+
+    def listen(self, signal: SignalInstance, slot: Callable[..., Any]) -> None:
+        """Call ``slot`` whenever the session's ``signal`` speaks, until this dock is let go."""
+        signal.connect(slot)
+        self._heard.append((signal, slot))
+
+    def do(self, command: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        """Run a command of the session; what the user can mend becomes a message."""
+        with self.session.telling():
+            command(*args, **kwargs)
+
+    def let_go(self) -> None:
+        """Stop listening and stop what still runs; the window calls this before it goes."""
+        for signal, slot in self._heard:
+            signal.disconnect(slot, missing_ok=True)
+        self._heard.clear()

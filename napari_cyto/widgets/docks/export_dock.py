@@ -1,0 +1,249 @@
+"""Dock Export: what goes where, a look at it before anything is written, and one click that does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt, QTimer, QUrl
+from qtpy.QtGui import QDesktopServices, QShowEvent
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QWidget
+
+from napari_cyto.domain.jobs import Done, Failed
+from napari_cyto.errors import CytoError
+from napari_cyto.formats import FORMATS
+from napari_cyto.session import Session
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.dock import Dock
+from napari_cyto.widgets.docks.export_request import APACC, ExportRequest, hidden_options, options_model
+from napari_cyto.widgets.docks.job_bar import JobBar
+from napari_cyto.widgets.docks.options_form import OptionsForm
+from napari_cyto.widgets.docks.split_preview import SplitPreview
+
+PREVIEW_AFTER_MS = 400
+LEAK_WORDS = "train and test"
+
+
+class ExportDock(Dock):
+    """Format, folder, preview, export."""
+
+    title = "Export"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.format = QComboBox()
+        self.format.setToolTip("What the files shall be for.")
+        self.format.setAccessibleName("format")
+        self.format.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        for name in sorted(FORMATS, key=lambda name: name != APACC):
+            self.format.addItem(FORMATS[name].title, name)
+        self.about = parts.text(colour=style.QUIET)
+        self.target = QLineEdit()
+        self.target.setToolTip("Where the export goes; an earlier export there is replaced when the new one is whole.")
+        self.target.setAccessibleName("target")
+        self.target.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.browse = parts.button("Choose…", "Choose where the export goes.", self.ask_target, icon="open")
+        self.form = OptionsForm()
+        self.options = parts.section("Options", self.form, tip="How the files are written; the usual is set.")
+        self.look = parts.button(
+            "Preview", "Show what will be written and check it; nothing is written yet.", self.preview, icon="find"
+        )
+        self.looking = JobBar()
+        self.shown = SplitPreview()
+        self.leak_words = parts.text(
+            "Cells of the same smear, patient or picture would stand on both sides, so that a test would prove "
+            "nothing. If it must be, write down why; the reason is kept in the export.",
+            colour=style.BAD,
+        )
+        self.leak_reason = QLineEdit()
+        self.leak_reason.setPlaceholderText("Reason to export all the same")
+        self.leak_reason.setToolTip("Why this export may share data between training and test.")
+        self.leak_reason.setAccessibleName("reason for a leak")
+        self.leak_reason.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.go = parts.button("Export", "Write it now.", self.export, icon="export")
+        self.bar = JobBar()
+        self.open_folder = parts.button("Open folder", "Show what was written.", self._open_folder, icon="open")
+        self._written: Path | None = None
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(PREVIEW_AFTER_MS)
+        self._later.timeout.connect(self.preview)
+        self._lay_out()
+        self._connect()
+        self._show_format()
+        self._show_project()
+
+    def _lay_out(self) -> None:
+        for widget in (
+            parts.text("Format", bold=True),
+            self.format,
+            self.about,
+            parts.text("Write to", bold=True),
+            parts.row(self.target, self.browse, stretch=0),
+            self.options,
+            self.look,
+            self.looking,
+            self.shown,
+            self.leak_words,
+            self.leak_reason,
+            self.go,
+            self.bar,
+            self.open_folder,
+        ):
+            self.body.addWidget(widget)
+        self.body.addStretch(1)
+        self.open_folder.hide()
+        self._show_leak(False)
+
+    def _connect(self) -> None:
+        self.format.currentIndexChanged.connect(lambda _index: self._show_format())
+        self.form.changed.connect(self._stale)
+        self.leak_reason.textChanged.connect(lambda _words: self._enable())
+        self.looking.ended.connect(self._looked)
+        self.bar.ended.connect(self._ended)
+        self.listen(self.session.project_changed, self._show_project)
+
+    # What the user asks for
+
+    def request(self) -> ExportRequest:
+        """Return what the controls ask for.
+
+        Raises
+        ------
+        CytoError
+            When no project is open or an option is out of its range.
+        """
+        project = self.session.need_project()
+        return ExportRequest(
+            format=self.format.currentData(),
+            project_folder=project.folder,
+            target=Path(self.target.text().strip()),
+            options=self.form.values(),
+            leak_reason=self.leak_reason.text().strip() if self.leak_reason.isVisibleTo(self) else "",
+        )
+
+    def preview(self) -> None:
+        """Look at what would be written, in a child process."""
+        try:
+            function, kwargs = self.request().look_ahead()
+        except CytoError as error:
+            self.looking.say(str(error), style.BAD)
+            return
+        self.shown.clear()
+        self.looking.run(function, kwargs, "Looking at what will be written…")
+
+    def export(self) -> None:
+        """Write the export, in a child process."""
+        if not self.target.text().strip():
+            self.bar.say("Choose where the export goes first.", style.BAD)
+            return
+        try:
+            function, kwargs = self.request().job()
+        except CytoError as error:
+            self.bar.say(str(error), style.BAD)
+            return
+        self.open_folder.hide()
+        self.go.setEnabled(False)
+        self.bar.run(function, kwargs, "Beginning…")
+
+    def ask_target(self) -> None:
+        """Ask where the export goes."""
+        chosen_format = FORMATS[self.format.currentData()]
+        if chosen_format.target_kind == "folder":
+            chosen = QFileDialog.getExistingDirectory(self, "Folder for the export", self.target.text())
+        else:
+            suffix = chosen_format.suffix
+            chosen, _ = QFileDialog.getSaveFileName(
+                self, "File for the export", self.target.text(), f"{chosen_format.title} (*{suffix})"
+            )
+        if chosen:
+            self.target.setText(chosen)
+
+    def let_go(self) -> None:
+        """Stop listening, and stop what still runs: a target is whole or untouched."""
+        super().let_go()
+        self._later.stop()
+        self.looking.close_job()
+        self.bar.close_job()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
+        """Look ahead as soon as the dock is looked at."""
+        super().showEvent(event)
+        self._stale()
+
+    # What comes back
+
+    def _looked(self, event: object) -> None:
+        if isinstance(event, Done):
+            self.looking.say("")
+            self.shown.show_preview(event.result)
+            self._show_leak(any(f["leak"] for f in event.result["findings"]))
+
+    def _ended(self, event: object) -> None:
+        self._enable()
+        if isinstance(event, Failed) and self.format.currentData() == APACC and LEAK_WORDS in event.message:
+            # Pictures are compared while writing, so this leak the preview could not know.
+            self._show_leak(True)
+        if isinstance(event, Done):
+            self._written = Path(self.target.text().strip())
+            self.bar.say(done_words(event.result), style.GOOD)
+            self.open_folder.show()
+
+    def _open_folder(self) -> None:
+        if self._written is not None:
+            folder = self._written if self._written.is_dir() else self._written.parent
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+
+    def _show_format(self) -> None:
+        name = self.format.currentData()
+        self.about.setText(FORMATS[name].description)
+        self.form.show_model(options_model(name), hidden_options(name))
+        self.options.setVisible(bool(self.form.controls))
+        self._propose_target()
+        self._show_leak(False)
+        self._stale()
+
+    def _show_project(self) -> None:
+        self._propose_target()
+        self._enable()
+        self._stale()
+
+    def _propose_target(self) -> None:
+        project = self.session.project
+        if project is None:
+            self.target.setText("")
+            return
+        name = self.format.currentData()
+        suffix = "" if FORMATS[name].target_kind == "folder" else FORMATS[name].suffix
+        self.target.setText(str(project.folder.parent / f"{project.folder.stem} {name}{suffix}"))
+
+    def _show_leak(self, leak: bool) -> None:
+        self.leak_words.setVisible(leak)
+        self.leak_reason.setVisible(leak)
+        self._enable()
+
+    def _enable(self) -> None:
+        leaks = self.leak_reason.isVisibleTo(self) and not self.leak_reason.text().strip()
+        ready = self.session.project is not None
+        self.look.setEnabled(ready)
+        self.go.setEnabled(ready and not leaks and not self.bar.running)
+        self.go.setToolTip("Write down a reason above first." if leaks else "Write it now.")
+
+    def _stale(self) -> None:
+        if self.isVisible() and self.session.project is not None:
+            self._later.start()
+
+
+def done_words(result: dict[str, Any]) -> str:
+    """Return what an export wrote, in words."""
+    counts = result.get("counts")
+    if isinstance(counts, dict):
+        sides = [
+            f"{side}: " + ", ".join(f"{name} {parts.number(n)}" for name, n in classes.items())
+            for side, classes in counts.items()
+            if isinstance(classes, dict)
+        ]
+        if sides:
+            return "Written. " + "; ".join(sides) + "."
+    return "Written."

@@ -1,0 +1,139 @@
+"""The dialog that brings marks in from another program's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from napari_cyto.datasets import ImportOptions, import_labels
+from napari_cyto.domain.jobs import Done
+from napari_cyto.errors import CytoError
+from napari_cyto.formats import FORMATS
+from napari_cyto.session import Session
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.job_bar import JobBar
+from napari_cyto.widgets.docks.options_form import OptionsForm
+
+# What the dock knows already, or what would need a table to be entered.
+HIDDEN = ("scheme", "class_map", "reader", "author")
+
+
+class ImportDialog(QDialog):
+    """Asks for a format and a file or folder, and runs the import into the session's project."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Import labels")
+        self.resize(560, 280)
+        self.session = session
+        self.format = QComboBox()
+        self.format.setToolTip("Which program or collection wrote the marks.")
+        self.format.setAccessibleName("format")
+        self.format.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        for label_format in FORMATS.values():
+            self.format.addItem(label_format.title, label_format.name)
+        self.about = parts.text(colour=style.QUIET)
+        self.source = QLineEdit()
+        self.source.setPlaceholderText("File or folder to import")
+        self.source.setToolTip("The file or folder that holds the marks.")
+        self.source.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.browse_file = parts.button("File…", "Choose a file.", self._ask_file, icon="open")
+        self.browse_folder = parts.button("Folder…", "Choose a folder.", self._ask_folder, icon="open")
+        self.form = OptionsForm()
+        self.form.show_model(ImportOptions, HIDDEN)
+        self.options = parts.section("Options", self.form, tip="Where images lie, and what to do with other classes.")
+        self.bar = JobBar()
+        self.bar.ended.connect(self._ended)
+        self.start = parts.button(
+            "Import", "Add the slides and marks to this project, all or nothing.", self.run, icon="import"
+        )
+        self.start.setDefault(True)
+        self.leave = parts.button("Close", "Close this window; an import that runs is stopped.", self.reject)
+        self.format.currentIndexChanged.connect(lambda _index: self._show_format())
+        self._lay_out()
+        self._show_format()
+
+    def _lay_out(self) -> None:
+        low = QHBoxLayout()
+        low.addStretch(1)
+        low.addWidget(self.leave)
+        low.addWidget(self.start)
+        outer = QVBoxLayout(self)
+        for widget in (
+            parts.text("Format", bold=True),
+            self.format,
+            self.about,
+            parts.text("From", bold=True),
+            parts.row(self.source, self.browse_file, self.browse_folder, stretch=0),
+            self.options,
+            self.bar,
+        ):
+            outer.addWidget(widget)
+        outer.addStretch(1)
+        outer.addLayout(low)
+
+    def run(self) -> None:
+        """Start the import."""
+        source = Path(self.source.text().strip())
+        if not self.source.text().strip() or not source.exists():
+            self.bar.say("Choose the file or folder to import first.", style.BAD)
+            return
+        try:
+            folder = self.session.need_project().folder
+            options = ImportOptions(**self.form.values(), author=self.session.author)
+        except CytoError as error:
+            self.bar.say(str(error), style.BAD)
+            return
+        self.start.setEnabled(False)
+        kwargs: dict[str, Any] = {
+            "format_name": self.format.currentData(),
+            "source": source,
+            "project_folder": folder,
+            "options": options,
+        }
+        self.bar.run(import_labels, kwargs, "Reading…")
+
+    def done(self, result: int) -> None:
+        """Stop what still runs before the dialog goes."""
+        self.bar.close_job()
+        super().done(result)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's name
+        """Stop what still runs before the dialog goes."""
+        self.bar.close_job()
+        super().closeEvent(event)
+
+    def _ended(self, event: object) -> None:
+        self.start.setEnabled(True)
+        if isinstance(event, Done):
+            # Another process wrote to the project; the session notices and tells everybody.
+            self.session.poll()
+            told = result_words(event.result)
+            self.bar.say("\n".join([told, *self.bar.notes]).strip(), style.GOOD)
+
+    def _show_format(self) -> None:
+        chosen = FORMATS[self.format.currentData()]
+        self.about.setText(chosen.description)
+
+    def _ask_file(self) -> None:
+        chosen, _ = QFileDialog.getOpenFileName(self, "Import from file")
+        if chosen:
+            self.source.setText(chosen)
+
+    def _ask_folder(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Import from folder")
+        if chosen:
+            self.source.setText(chosen)
+
+
+def result_words(result: dict[str, Any]) -> str:
+    """Return what an import brought in, in words."""
+    slides, marks = result.get("slides"), result.get("annotations")
+    if isinstance(slides, int) and isinstance(marks, int):
+        return f"Imported {parts.counted(marks, 'mark')} on {parts.counted(slides, 'slide')}."
+    return "Imported."

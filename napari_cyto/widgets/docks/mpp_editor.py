@@ -1,0 +1,63 @@
+"""Asks once how many µm a pixel measures, where the file does not say it or says nonsense."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDoubleSpinBox, QVBoxLayout, QWidget
+
+from napari_cyto.session import Session
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+
+# What scanners give at 20x and 40x. Source: openslide.mpp-x of Aperio and 3DHISTECH scans.
+USUAL_UM = {"20x": 0.5, "40x": 0.25}
+
+
+class MppEditor(QWidget):
+    """A question, a number, two usual answers, and a button that stores the answer with the project."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.question = parts.text(colour=style.WARN)
+        self.value = QDoubleSpinBox()
+        self.value.setRange(0.01, 100.0)
+        self.value.setDecimals(4)
+        self.value.setSingleStep(0.01)
+        self.value.setSuffix(" µm")
+        self.value.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.value.setAccessibleName("µm per pixel")
+        self.value.setToolTip("Width of one pixel of the slide at full size, in µm.")
+        self.value.lineEdit().returnPressed.connect(self.store)
+        self.use = parts.button("Use it", "Store this with the project; you are not asked again.", self.store)
+        usual = [
+            parts.button(
+                f"{name}: {um} µm",
+                f"What most scanners give with a {name} objective.",
+                partial(self.value.setValue, um),
+            )
+            for name, um in USUAL_UM.items()
+        ]
+        layout = QVBoxLayout(self)
+        parts.tighten(layout)
+        layout.addWidget(self.question)
+        layout.addWidget(parts.row(*usual))
+        layout.addWidget(parts.row(self.value, self.use, stretch=0))
+
+    def show_slide(self, rejected: str, objective: float | None) -> None:
+        """Ask, saying why: ``rejected`` is the reason why the file's own statement is not believed."""
+        why = rejected or "The file does not say how many µm a pixel measures."
+        self.question.setText(f"{why} Sizes in µm need it once.")
+        if objective:
+            # 10 µm of camera pixel over the magnification is where most scanners lie.
+            self.value.setValue(10.0 / objective)
+        else:
+            self.value.setValue(USUAL_UM["40x"])
+
+    def store(self) -> None:
+        """Keep the answer with the project."""
+        with self.session.telling():
+            self.session.set_mpp(float(self.value.value()))
+        parts.focus_canvas(self)

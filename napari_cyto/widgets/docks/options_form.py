@@ -1,0 +1,176 @@
+"""A form made from a pydantic options model: titles, ranges and help are written once, on its fields."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Collection
+from enum import Enum
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QGridLayout, QLineEdit, QSpinBox, QWidget
+
+from napari_cyto.errors import FormatError
+from napari_cyto.widgets.docks import parts
+
+_WHOLE_LIMIT = 2**31 - 1
+_NUMBER_LIMIT = 1e9
+
+
+class Control:
+    """One option: the widget that shows it, and how to read and set it."""
+
+    def __init__(self, widget: QWidget, read: Callable[[], Any], write: Callable[[Any], None], changed: Any) -> None:
+        self.widget = widget
+        self.read = read
+        self.write = write
+        self.changed = changed
+
+
+class OptionsForm(QWidget):
+    """Shows the options of one model; ``changed`` speaks whenever the user changes one."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        parts.tighten(self._grid)
+        self._grid.setColumnStretch(0, 1)
+        self._model: type[BaseModel] | None = None
+        self.controls: dict[str, Control] = {}
+
+    def show_model(self, model: type[BaseModel], hidden: Collection[str] = ()) -> None:
+        """Make the form of ``model`` anew, without the fields in ``hidden`` and those that no control fits."""
+        for index in reversed(range(self._grid.count())):
+            widget = self._grid.itemAt(index).widget()
+            self._grid.removeWidget(widget)
+            widget.setParent(None)
+            widget.deleteLater()
+        self._model = model
+        self.controls = {}
+        for name, field in model.model_fields.items():
+            control = None if name in hidden else control_of(field)
+            if control is not None:
+                self._place(name, field, control)
+
+    def _place(self, name: str, field: FieldInfo, control: Control) -> None:
+        control.widget.setToolTip(field.description or field.title or name)
+        control.widget.setAccessibleName(field.title or name)
+        control.widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        control.write(field.get_default(call_default_factory=True))
+        control.changed.connect(lambda *_: self.changed.emit())
+        place = self._grid.rowCount()
+        if isinstance(control.widget, QCheckBox):
+            control.widget.setText(field.title or name)
+            self._grid.addWidget(control.widget, place, 0, 1, 2)
+        else:
+            label = parts.text(field.title or name)
+            label.setToolTip(control.widget.toolTip())
+            wide = isinstance(control.widget, QLineEdit | QComboBox)
+            self._grid.addWidget(label, place, 0, 1, 2 if wide else 1)
+            self._grid.addWidget(control.widget, place + wide, 0 if wide else 1, 1, 2 if wide else 1)
+        self.controls[name] = control
+
+    def values(self) -> dict[str, Any]:
+        """Return what the user chose, by field name.
+
+        Raises
+        ------
+        FormatError
+            Naming the first option that is out of its range.
+        """
+        chosen = {name: control.read() for name, control in self.controls.items()}
+        try:
+            if self._model is not None:
+                self._model(**chosen)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = str(first["loc"][0]) if first["loc"] else ""
+            title = self._model.model_fields[field].title if self._model and field else None
+            raise FormatError(f"{title or field or 'The options'}: {first['msg']}.") from error
+        return chosen
+
+    def set_values(self, values: dict[str, Any]) -> None:
+        """Show ``values``, by field name; names without a control are passed over."""
+        for name, value in values.items():
+            if name in self.controls:
+                self.controls[name].write(value)
+
+
+def control_of(field: FieldInfo) -> Control | None:
+    """Return a control for a field, or None where its type has none (lists, mappings, models)."""
+    kind, optional = _without_none(field.annotation)
+    choices = _choices(kind)
+    if choices is not None:
+        return _choice(choices, optional)
+    if kind is bool:
+        box = QCheckBox()
+        return Control(box, box.isChecked, box.setChecked, box.toggled)
+    if kind in (int, float) and not optional:
+        return _number(kind, field)
+    if kind in (int, float, str):
+        return _line(kind, optional)
+    return None
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        rest = [a for a in get_args(annotation) if a is not type(None)]
+        return (rest[0] if len(rest) == 1 else None), len(rest) < len(get_args(annotation))
+    return annotation, False
+
+
+def _choices(kind: Any) -> list[tuple[str, Any]] | None:
+    if get_origin(kind) is Literal:
+        return [(str(value).replace("_", " "), value) for value in get_args(kind)]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [(str(member.value).replace("_", " "), member) for member in kind]
+    return None
+
+
+def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
+    box = QComboBox()
+    for words, value in ([("as it is", None)] if optional else []) + choices:
+        box.addItem(words, value)
+    values = [box.itemData(i) for i in range(box.count())]
+    return Control(
+        box, box.currentData, lambda value: box.setCurrentIndex(max(0, values.index(value))), box.currentIndexChanged
+    )
+
+
+def _number(kind: type, field: FieldInfo) -> Control:
+    limits: dict[str, float] = {}
+    for rule in field.metadata:
+        for bound in ("ge", "gt", "le", "lt"):
+            if getattr(rule, bound, None) is not None:
+                limits[bound[0]] = getattr(rule, bound)
+    if kind is int:
+        whole = QSpinBox()
+        whole.setRange(int(limits.get("g", -_WHOLE_LIMIT)), int(limits.get("l", _WHOLE_LIMIT)))
+        return Control(whole, whole.value, whole.setValue, whole.valueChanged)
+    spin = QDoubleSpinBox()
+    spin.setDecimals(3 if limits.get("l", 10) <= 10 else 1)
+    spin.setRange(limits.get("g", -_NUMBER_LIMIT), limits.get("l", _NUMBER_LIMIT))
+    spin.setSingleStep(0.05 if limits.get("l", 10) <= 1 else 1.0)
+    return Control(spin, spin.value, spin.setValue, spin.valueChanged)
+
+
+def _line(kind: type, optional: bool) -> Control:
+    line = QLineEdit()
+    if optional:
+        line.setPlaceholderText("not set")
+
+    def read() -> Any:
+        words = line.text().strip()
+        if not words and optional:
+            return None
+        # What is no number goes to the model as it is, which says so in its own words.
+        try:
+            return kind(words)
+        except ValueError:
+            return words
+
+    return Control(line, read, lambda value: line.setText("" if value is None else str(value)), line.editingFinished)

@@ -1,0 +1,124 @@
+"""The few kinds of controls that all docks are made of, each with a tooltip and a place in the tab order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_cyto.widgets import style
+
+GAP = 4
+
+
+def button(text: str, tip: str, clicked: Callable[[], object], *, icon: str = "", name: str = "") -> QPushButton:
+    """Return a push button; a click of the mouse leaves the keys with the slide, Tab still reaches it."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.setAccessibleName(name or text)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    if icon:
+        made.setIcon(style.icon(icon))
+        made.setIconSize(QSize(16, 16))
+    made.clicked.connect(lambda _checked=False: _run(made, clicked))
+    return made
+
+
+def toggle(text: str, tip: str, clicked: Callable[[], object], *, icon: str = "", name: str = "") -> QPushButton:
+    """Return a push button that stays down; the caller sets its state from the session."""
+    made = button(text, tip, clicked, icon=icon, name=name)
+    made.setCheckable(True)
+    return made
+
+
+def _run(source: QWidget, action: Callable[[], object]) -> None:
+    action()
+    focus_canvas(source)
+
+
+def focus_canvas(source: QWidget) -> None:
+    """Give the keyboard back to the slide, so that class keys work again after a click in a dock."""
+    viewer = getattr(source.window(), "_qt_viewer", None)
+    if viewer is not None and source.window().isActiveWindow():
+        viewer.canvas.native.setFocus()
+
+
+def text(words: str = "", *, colour: str = "", bold: bool = False, selectable: bool = False) -> QLabel:
+    """Return a label that wraps rather than cuts."""
+    label = QLabel(words)
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    # Wrapped labels report the height of one line unless the width may shrink freely.
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    rules = ["font-weight: bold"] if bold else []
+    if colour:
+        rules.append(f"color: {colour}")
+    if rules:
+        label.setStyleSheet(f"QLabel {{ {'; '.join(rules)} }}")
+    if selectable:
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
+    """Return the widgets side by side; the one at ``stretch`` takes what is left over."""
+    made = QWidget()
+    layout = QHBoxLayout(made)
+    tighten(layout)
+    for index, widget in enumerate(widgets):
+        layout.addWidget(widget, 1 if stretch in (None, index) else 0)
+    return made
+
+
+def column(*widgets: QWidget) -> QWidget:
+    """Return the widgets one below the other."""
+    made = QWidget()
+    layout = QVBoxLayout(made)
+    tighten(layout)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return made
+
+
+def tighten(layout: QLayout) -> None:
+    """Take away the margins that a form inside a form does not need."""
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(GAP)
+
+
+def section(title: str, content: QWidget, *, tip: str, opened: bool = False) -> QCollapsible:
+    """Return ``content`` under a title that folds it away."""
+    made = QCollapsible(title)
+    made.setDuration(0)
+    made.layout().setContentsMargins(0, 0, 0, 0)
+    made.layout().setSpacing(GAP)
+    made.content().layout().setContentsMargins(0, 0, 0, 0)
+    made.addWidget(content)
+    made.setCollapsedIcon("▸")
+    made.setExpandedIcon("▾")
+    head = made.toggleButton()
+    head.setToolTip(tip)
+    head.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    head.setStyleSheet("QPushButton { text-align: left; border: none; background: transparent; font-weight: bold; }")
+    if opened:
+        made.expand(animate=False)
+    return made
+
+
+def breakable(name: str) -> str:
+    """Return a file name that a label may break after its signs: Qt breaks lines at blanks only."""
+    for sign in "_-.":
+        name = name.replace(sign, sign + "\u200b")
+    return name
+
+
+def number(count: int) -> str:
+    """Return a count as people write it: 1,204."""
+    return f"{count:,}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return ``1 mark`` or ``1,204 marks``."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"

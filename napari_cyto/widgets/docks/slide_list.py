@@ -1,0 +1,142 @@
+"""The slides of a project as a list: picture, name, how far it has come, how many marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
+
+from napari_cyto.domain.slide_record import Progress, SlideRecord
+from napari_cyto.store import Project
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.thumbnails import ThumbnailLoader
+
+PICTURE_PX = 44
+_ID = Qt.ItemDataRole.UserRole
+PROGRESS_WORDS = {Progress.TODO: "to do", Progress.IN_PROGRESS: "in progress", Progress.DONE: "done"}
+_PROGRESS_COLOURS = {Progress.TODO: "#8a9099", Progress.IN_PROGRESS: style.WARN, Progress.DONE: style.GOOD}
+
+
+class SlideList(QListWidget):
+    """Shows the slides of a project; ``chosen`` carries the id of the one that was clicked."""
+
+    chosen = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setIconSize(QSize(PICTURE_PX, PICTURE_PX))
+        self.setWordWrap(True)
+        self.setTextElideMode(Qt.TextElideMode.ElideNone)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setToolTip("The slides of this project; click one to open it.")
+        self.setAccessibleName("slides")
+        self.setMinimumHeight(84)
+        self._pictures: dict[str, QImage] = {}
+        self._loader = ThumbnailLoader(self)
+        self._loader.ready.connect(self._show_picture)
+        self.itemClicked.connect(self._clicked)
+        self.itemActivated.connect(lambda item: self.chosen.emit(item.data(_ID)))
+
+    def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """Small: the dock gives it whatever height is left over."""
+        return QSize(200, self.minimumHeight())
+
+    def show_project(self, project: Project | None, current_id: str) -> None:
+        """Show the slides of ``project`` as they are stored now, the current one marked."""
+        records = project.slides() if project is not None else ()
+        if [r.id for r in records] != [self.item(i).data(_ID) for i in range(self.count())]:
+            self._fill(records)
+        for index, record in enumerate(records):
+            assert project is not None
+            count = sum(project.counts(record.id).values())
+            self._show_record(self.item(index), record, count)
+        self.show_current(current_id)
+
+    def show_current(self, slide_id: str) -> None:
+        """Mark the slide that is on screen."""
+        found = self._find(slide_id)
+        if found is not None:
+            self.setCurrentItem(found)
+        else:
+            self.clearSelection()
+
+    def show_count(self, slide_id: str, count: int, progress: Progress) -> None:
+        """Show how many marks one slide has."""
+        found = self._find(slide_id)
+        if found is not None:
+            name = parts.breakable(found.data(_ID + 1))
+            found.setText(f"{name}\n{PROGRESS_WORDS[progress]}, {parts.counted(count, 'mark')}")
+
+    def close_threads(self) -> None:
+        """Stop reading pictures."""
+        self._loader.close()
+
+    def _fill(self, records: tuple[SlideRecord, ...]) -> None:
+        self.clear()
+        self._loader.forget()
+        for record in records:
+            item = QListWidgetItem(record.name)
+            item.setData(_ID, record.id)
+            self.addItem(item)
+
+    def _show_record(self, item: QListWidgetItem, record: SlideRecord, count: int) -> None:
+        path = Path(record.path) if record.path else None
+        there = path is not None and path.exists()
+        words = PROGRESS_WORDS[record.progress] if there or path is None else "file not found"
+        item.setText(f"{parts.breakable(record.name)}\n{words}, {parts.counted(count, 'mark')}")
+        item.setData(_ID + 1, record.name)
+        item.setData(_ID + 2, record.progress.value)
+        item.setToolTip(record.path or "Only the labels of this slide are known.")
+        item.setIcon(self._icon(record.id, record.progress))
+        if there and record.id not in self._pictures:
+            assert path is not None
+            self._loader.ask(record.id, path)
+
+    def _show_picture(self, slide_id: str, picture: QImage) -> None:
+        self._pictures[slide_id] = picture
+        found = self._find(slide_id)
+        if found is not None:
+            found.setIcon(self._icon(slide_id, Progress(found.data(_ID + 2))))
+
+    def _icon(self, slide_id: str, progress: Progress) -> QIcon:
+        """The slide's picture with a dot that says how far it has come."""
+        side = 2 * PICTURE_PX
+        pixmap = QPixmap(side, side)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        picture = self._pictures.get(slide_id)
+        if picture is None:
+            style.icon("slides").paint(painter, side // 4, side // 4, side // 2, side // 2)
+        else:
+            fit = picture.scaled(
+                side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+            )
+            painter.drawImage((side - fit.width()) // 2, (side - fit.height()) // 2, fit)
+        painter.setBrush(QColor(_PROGRESS_COLOURS[progress]))
+        painter.setPen(QColor(30, 33, 40))
+        painter.drawEllipse(side - 27, side - 27, 24, 24)
+        painter.end()
+        return _same_when_selected(pixmap)
+
+    def _find(self, slide_id: str) -> QListWidgetItem | None:
+        for index in range(self.count()):
+            if self.item(index).data(_ID) == slide_id:
+                return self.item(index)
+        return None
+
+    def _clicked(self, item: QListWidgetItem) -> None:
+        self.chosen.emit(item.data(_ID))
+        parts.focus_canvas(self)
+
+
+def _same_when_selected(pixmap: QPixmap) -> QIcon:
+    # Qt would tint the picture of the selected row, and a smear's colours matter.
+    made = QIcon(pixmap)
+    made.addPixmap(pixmap, QIcon.Mode.Selected)
+    return made

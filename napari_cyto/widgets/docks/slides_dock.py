@@ -1,0 +1,193 @@
+"""Dock Slides: the project, its slides, and going through them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_cyto.domain.slide_record import Progress
+from napari_cyto.errors import SlideError
+from napari_cyto.session import Session
+from napari_cyto.slides import fingerprint, open_slide
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.dock import Dock
+from napari_cyto.widgets.docks.import_dialog import ImportDialog
+from napari_cyto.widgets.docks.new_project import NewProjectDialog
+from napari_cyto.widgets.docks.opening import SLIDE_FILTER, dropped_paths, open_paths
+from napari_cyto.widgets.docks.slide_list import SlideList
+from napari_cyto.widgets.docks.tool_row import hint_of
+
+WELCOME = (
+    "Marks are kept in a project: one folder that remembers your slides and every mark on them. "
+    "Drop slides here, or begin with one of these."
+)
+
+
+class SlidesDock(Dock):
+    """Open and create projects, add slides, and go from one to the next."""
+
+    title = "Slides"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.setAcceptDrops(True)
+        self.headline = parts.text(WELCOME)
+        self.new = parts.button("New…", "Make a new project.", self.new_project, icon="new", name="new project")
+        self.open = parts.button("Open…", "Open a project folder.", self.ask_project, icon="open", name="open project")
+        self.add = parts.button(
+            "Add slides…", "Add slide or image files to this project.", self.ask_slides, icon="add", name="add slides"
+        )
+        self.take = parts.button(
+            "Import…",
+            "Bring in marks that another program wrote: QuPath, COCO, YOLO, APACC, CRIC, ASAP, CSV.",
+            self.import_labels,
+            icon="import",
+            name="import labels",
+        )
+        self.list = SlideList()
+        self.list.chosen.connect(lambda slide_id: self.do(session.go_to_slide, slide_id))
+        self.previous = parts.button(
+            "", hint_of("slide.previous"), lambda: self._step(-1), icon="previous", name="previous slide"
+        )
+        self.next = parts.button(
+            "Next slide", hint_of("slide.next"), lambda: self._step(1), icon="next", name="next slide"
+        )
+        self.done = parts.toggle(
+            "Done", "Tick when every cell of this slide is marked.", self._toggle_done, icon="check", name="slide done"
+        )
+        self.relink = parts.button(
+            "Find the missing file…", "Show where the slide's file lies now.", self.ask_relink, icon="find"
+        )
+        self.totals = parts.text(colour=style.QUIET)
+        for widget in (
+            self.headline,
+            parts.row(self.new, self.open),
+            parts.row(self.add, self.take),
+            self.totals,
+            self.list,
+            self.relink,
+            parts.row(self.previous, self.next, self.done, stretch=1),
+        ):
+            self.body.addWidget(widget)
+        self.body.setStretchFactor(self.list, 100)
+        self.body.addStretch(1)
+        self.listen(session.project_changed, self._show)
+        self.listen(session.slide_changed, self._show)
+        self.listen(session.annotations_changed, self._show_counts)
+        self._show()
+
+    def new_project(self) -> None:
+        """Ask for a name, a place and classes, and make the project."""
+        project = self.session.project
+        NewProjectDialog(self.session, self, project.folder.parent if project is not None else None).exec()
+
+    def ask_project(self) -> None:
+        """Ask for a project folder and open it."""
+        chosen = QFileDialog.getExistingDirectory(self, "Open a project: choose its folder (NAME.cyto)")
+        if chosen:
+            self.do(self.session.open_project, Path(chosen))
+
+    def ask_slides(self) -> None:
+        """Ask for slide files and add them; without a project one is made beside the first."""
+        chosen, _ = QFileDialog.getOpenFileNames(self, "Add slides", "", SLIDE_FILTER)
+        if chosen:
+            self.do(open_paths, self.session, [Path(c) for c in chosen])
+
+    def import_labels(self) -> None:
+        """Show the dialog that brings marks in from another program."""
+        if self.session.project is not None:
+            ImportDialog(self.session, self).exec()
+
+    def ask_relink(self) -> None:
+        """Ask where the missing file of the slide on screen is."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Where is the slide now?", "", SLIDE_FILTER)
+        if chosen:
+            self.do(self.relink_to, Path(chosen))
+
+    def relink_to(self, path: Path) -> None:
+        """Take ``path`` as the file of the slide on screen.
+
+        Raises
+        ------
+        SlideError
+            When it is not a slide, or another one than was annotated.
+        """
+        record = self.session.need_slide()
+        with open_slide(path) as slide:
+            size_hw = (slide.info.height, slide.info.width)
+        found = fingerprint(path)
+        if record.fingerprint and found != record.fingerprint:
+            raise SlideError(
+                f"{path.name} is not the slide that was annotated as {record.name}: its content differs; "
+                "choose another file, or add this one as a slide of its own."
+            )
+        moved = replace(record, path=str(path.absolute()), size_hw=size_hw, fingerprint=found)
+        self.session.need_project().update_slide(moved)
+        self.session.project_changed.emit()
+        self._reopen(record.id)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802  Qt's name
+        """Take what is a slide or a project."""
+        if dropped_paths(event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802  Qt's name
+        """Open what was dropped."""
+        self.do(open_paths, self.session, dropped_paths(event.mimeData().urls()))
+        event.acceptProposedAction()
+
+    def let_go(self) -> None:
+        """Stop listening and reading pictures."""
+        super().let_go()
+        self.list.close_threads()
+
+    def _reopen(self, slide_id: str) -> None:
+        # The session keeps a slide that is on screen as it is; leaving it opens its file anew.
+        folder = self.session.need_project().folder
+        self.session.open_project(folder)
+        self.session.go_to_slide(slide_id)
+
+    def _step(self, step: int) -> None:
+        self.do(self.session.next_slide, step)
+
+    def _toggle_done(self) -> None:
+        if self.session.slide is not None:
+            done = self.session.slide.progress is not Progress.DONE
+            self.do(self.session.set_progress, Progress.DONE if done else Progress.IN_PROGRESS)
+        self._show()
+
+    def _show(self) -> None:
+        session, project = self.session, self.session.project
+        records = project.slides() if project is not None else ()
+        self.headline.setText(project.name if project is not None else WELCOME)
+        self.headline.setToolTip(str(project.folder) if project is not None else "")
+        self.headline.setStyleSheet("QLabel { font-weight: bold; }" if project is not None else "")
+        for widget in (self.take, self.list):
+            widget.setEnabled(project is not None)
+        for widget in (self.previous, self.next, self.done):
+            widget.setEnabled(session.slide is not None)
+        self.done.setChecked(session.slide is not None and session.slide.progress is Progress.DONE)
+        self.list.setVisible(project is not None)
+        self.list.show_project(project, session.slide.id if session.slide is not None else "")
+        lost = session.slide is not None and session.open_slide_handle is None
+        self.relink.setVisible(lost)
+        states = Counter(r.progress for r in records)
+        self.totals.setVisible(bool(records))
+        self.totals.setText(
+            f"{parts.counted(len(records), 'slide')}: {states[Progress.DONE]} done, "
+            f"{states[Progress.IN_PROGRESS]} begun"
+        )
+
+    def _show_counts(self, entry: object = None) -> None:
+        project = self.session.project
+        if project is None:
+            return
+        ids = getattr(entry, "slide_ids", None) or [r.id for r in project.slides()]
+        for slide_id in ids:
+            record = project.slide(slide_id)
+            self.list.show_count(slide_id, sum(project.counts(slide_id).values()), record.progress)

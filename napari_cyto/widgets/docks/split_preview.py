@@ -1,0 +1,146 @@
+"""What an export is going to write: classes and smears by side, what is lost, and the audit's verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QSizePolicy,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+
+SIDES = ("train", "test")
+# More rows than this are counted, not listed: the export's own report has them all.
+ROWS_AT_MOST = 100
+TABLE_HEIGHT_PX = 170
+
+
+class SplitPreview(QWidget):
+    """Shows the values of one preview; empty until there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.verdict = parts.text(selectable=True)
+        self.classes = table("Marks of each class on the training and the test side.")
+        self.smears = table("Which smears or patients go to which side; none goes to both.")
+        self.losses = parts.text(colour=style.WARN, selectable=True)
+        self.findings = table("What the check found, row by row.")
+        self._smears_head = parts.text("Smears on each side", bold=True)
+        layout = QVBoxLayout(self)
+        parts.tighten(layout)
+        for widget in (self.verdict, self.findings, self.classes, self._smears_head, self.smears, self.losses):
+            layout.addWidget(widget)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        for widget in (self.verdict, self.findings, self.classes, self._smears_head, self.smears, self.losses):
+            widget.hide()
+
+    def show_preview(self, result: Mapping[str, Any]) -> None:
+        """Show the result of ``datasets.preview_job``."""
+        self.clear()
+        ok = bool(result["ok"])
+        words = result["verdict"] if ok else result["problem"]
+        self.verdict.setText(("✓ " if ok else "✗ ") + " ".join(filter(None, (words, size_words(result)))))
+        self.verdict.setStyleSheet(f"QLabel {{ color: {style.GOOD if ok else style.BAD}; font-weight: bold; }}")
+        self.verdict.show()
+        self._show_findings(result["findings"])
+        self._show_classes(result["split"].get("classes", ()))
+        self._show_smears(result["split"].get("smears", {}))
+        losses = list(result["losses"])
+        self.losses.setText("\n".join(losses))
+        self.losses.setVisible(bool(losses))
+
+    def _show_findings(self, findings: Sequence[Mapping[str, Any]]) -> None:
+        rows = [[words] for words in finding_rows(findings)]
+        fill(self.findings, ["What was found"], rows)
+        self.findings.setVisible(bool(rows))
+
+    def _show_classes(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        cells = [
+            [
+                str(row["class"]),
+                f"{parts.number(row['train'])} ({row['train_share']:.0%})",
+                f"{parts.number(row['test'])} ({row['test_share']:.0%})",
+            ]
+            for row in rows
+        ]
+        fill(self.classes, ["Class", "Train", "Test"], cells)
+        self.classes.setVisible(bool(cells))
+
+    def _show_smears(self, smears: Mapping[str, Sequence[str]]) -> None:
+        sides = [list(smears.get(side, ())) for side in SIDES]
+        if not any(sides):
+            return
+        self._smears_head.setText(f"Smears: {len(sides[0])} to train, {len(sides[1])} to test")
+        longest = min(max(map(len, sides)), ROWS_AT_MOST)
+        cells = [[names[i] if i < len(names) else "" for names in sides] for i in range(longest)]
+        fill(self.smears, ["Train", "Test"], cells)
+        self._smears_head.show()
+        self.smears.show()
+
+
+def size_words(result: Mapping[str, Any]) -> str:
+    """Return how much will be written, in words."""
+    cells, slices = sum(result["cells"].values()), sum(result["slices"].values())
+    if not cells:
+        return ""
+    # Formats without sides count slides where APACC counts slices.
+    pieces = parts.counted(slices, "slice" if result["split"] else "slide")
+    disk = f", about {result['estimated_bytes'] / 1e6:,.0f} MB" if result["estimated_bytes"] else ""
+    return f"{parts.counted(cells, 'mark')} in {pieces}{disk}."
+
+
+def finding_rows(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return findings as sentences, each followed by its rows as ``name: value`` pairs."""
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(str(finding["detail"]))
+        rows = finding.get("rows", ())[:ROWS_AT_MOST]
+        lines += ["    " + ", ".join(f"{name} {value}" for name, value in row.items()) for row in rows]
+    return lines[: 2 * ROWS_AT_MOST]
+
+
+def table(tip: str) -> QTableWidget:
+    """Return an empty table for reading, in the tab order."""
+    made = QTableWidget()
+    made.setToolTip(tip)
+    made.setAccessibleName(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    made.setTabKeyNavigation(False)
+    made.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    made.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+    made.verticalHeader().hide()
+    made.setWordWrap(True)
+    made.setShowGrid(False)
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return made
+
+
+def fill(target: QTableWidget, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Put words into a table and make it as high as they need, within bounds."""
+    target.setColumnCount(len(headings))
+    target.setHorizontalHeaderLabels(list(headings))
+    target.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    target.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    target.setRowCount(len(rows))
+    for i, row in enumerate(rows):
+        for j, words in enumerate(row):
+            item = QTableWidgetItem(words)
+            item.setToolTip(words)
+            target.setItem(i, j, item)
+    target.resizeRowsToContents()
+    head = target.horizontalHeader().sizeHint().height()
+    body = sum(target.rowHeight(i) for i in range(len(rows)))
+    target.setFixedHeight(min(TABLE_HEIGHT_PX, head + body + 4))

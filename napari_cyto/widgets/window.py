@@ -1,0 +1,222 @@
+"""The napari window put together: one session, one canvas, four docks, and what ties them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import napari
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_cyto.domain.slide_record import Progress
+from napari_cyto.errors import CytoError
+from napari_cyto.session import Session
+from napari_cyto.widgets.canvas import Canvas, attach
+from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
+from napari_cyto.widgets.docks.dock import Dock
+from napari_cyto.widgets.docks.export_dock import ExportDock
+from napari_cyto.widgets.docks.opening import dropped_paths, open_paths
+from napari_cyto.widgets.docks.slide_dock import SlideDock
+from napari_cyto.widgets.docks.slides_dock import SlidesDock
+from napari_cyto.widgets.message_line import MessageLine
+from napari_cyto.widgets.slide_view import SlideView
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+LEFT_PX, RIGHT_PX = 268, 344
+WINDOW_PX = (1600, 960)
+APPLICATION = "napari-cyto"
+
+_windows: WeakKeyDictionary[Any, CytoWindow] = WeakKeyDictionary()
+AnyDock = TypeVar("AnyDock", bound=Dock)
+
+
+def open_window(path: str | Path | None = None, viewer: Viewer | None = None) -> Viewer:
+    """Open a window with all docks, and in it a project or a slide.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A project folder, or a slide; a slide's project is the folder ``NAME.cyto`` beside it, made if need be.
+    viewer : napari.Viewer, optional
+        The viewer to use instead of a new one.
+
+    Returns
+    -------
+    napari.Viewer
+        With the docks in place.
+
+    Raises
+    ------
+    CytoError
+        When ``path`` cannot be opened; no window is left behind then.
+    """
+    session = Session()
+    heard: list[str] = []
+    session.message.connect(heard.append)
+    if path is not None:
+        # Opened before there is a window, so that a mistyped path does not flash one.
+        open_paths(session, [Path(path)])
+    session.message.disconnect(heard.append)
+    if viewer is None:
+        _spare_users_the_note_on_pyqt5()
+    window = CytoWindow(viewer if viewer is not None else napari.Viewer(show=False), session)
+    window.place_docks()
+    for sentence in heard:
+        window.message.tell(sentence)
+    if viewer is None:
+        window.viewer.window.show()
+    # napari sizes its window when it is shown, and the canvas has its final size only after that.
+    window.arrange()
+    window.view.home()
+    return window.viewer
+
+
+def _spare_users_the_note_on_pyqt5() -> None:
+    # napari tells developers in a pop-up that it leaves PyQt5; nobody who marks cells can act on it.
+    from napari._qt import qt_main_window
+
+    if hasattr(qt_main_window, "SHOW_QT_WARNING"):
+        qt_main_window.SHOW_QT_WARNING = False
+
+
+def window_of(viewer: Viewer) -> CytoWindow:
+    """Return what belongs to ``viewer``, made on the first call: a dock from napari's plugin menu comes here."""
+    if viewer not in _windows:
+        CytoWindow(viewer, Session())
+    return _windows[viewer]
+
+
+def session_for(viewer: Viewer) -> Session:
+    """Return the session of ``viewer``; all its docks share it."""
+    return window_of(viewer).session
+
+
+class CytoWindow(QObject):
+    """One viewer's session, canvas and docks; lets go of all of them when the window closes."""
+
+    def __init__(self, viewer: Viewer, session: Session) -> None:
+        if viewer in _windows:
+            raise CytoError("This viewer already shows a project; open another window for a second one.")
+        super().__init__(viewer.window._qt_window)
+        self.viewer = viewer
+        self.session = session
+        self.docks: dict[type[Dock], Dock] = {}
+        self.message = MessageLine(viewer.window._qt_viewer.canvas.native)
+        self.canvas: Canvas = attach(viewer, session)
+        self._closed = False
+        self.view = SlideView(viewer, session)
+        self._heard = (
+            (session.message, self.message.tell),
+            (session.project_changed, self._show_title),
+            (session.slide_changed, self._show_title),
+            (session.annotations_changed, self._begun),
+        )
+        for signal, slot in self._heard:
+            signal.connect(slot)
+        viewer.window._qt_window.installEventFilter(self)
+        viewer.window._qt_viewer.installEventFilter(self)
+        _windows[viewer] = self
+        self._show_title()
+
+    def dock(self, kind: type[AnyDock]) -> AnyDock:
+        """Return the dock of a kind, made on the first call."""
+        if kind not in self.docks:
+            self.docks[kind] = kind(self.session)
+        found = self.docks[kind]
+        assert isinstance(found, kind)
+        return found
+
+    def place_docks(self) -> None:
+        """Put all docks round the canvas, and napari's own out of the way; its Window menu brings them back."""
+        window = self.viewer.window
+        for own in (window._qt_viewer.dockLayerList, window._qt_viewer.dockLayerControls):
+            own.setVisible(False)
+        slides = self._place(SlidesDock, "left")
+        slide = self._place(SlideDock, "left")
+        self.dock(SlideDock).icc_wanted.connect(self.view.set_icc)
+        annotate = self._place(AnnotateDock, "right")
+        self._place(ExportDock, "right", tabify=True)
+        annotate.raise_()
+        self._places = (slides, slide, annotate)
+
+    def arrange(self) -> None:
+        """Give the window the size of a laptop's screen at most, and each dock the room it needs."""
+        main = self.viewer.window._qt_window
+        free = main.screen().availableGeometry()
+        frame = main.frameGeometry().height() - main.geometry().height()
+        main.resize(min(WINDOW_PX[0], free.width()), min(WINDOW_PX[1], free.height() - frame))
+        slides, slide, annotate = self._places
+        main.resizeDocks([slides, annotate], [LEFT_PX, RIGHT_PX], Qt.Orientation.Horizontal)
+        half_px = main.height() // 2
+        main.resizeDocks([slides, slide], [half_px, half_px], Qt.Orientation.Vertical)
+        QApplication.processEvents()
+
+    def _place(self, kind: type[Dock], area: str, tabify: bool = False) -> Any:
+        placed = self.viewer.window.add_dock_widget(
+            self.dock(kind),
+            name=kind.title,
+            area=area,
+            tabify=tabify,
+            add_vertical_stretch=False,
+            menu=self.viewer.window.window_menu,
+        )
+        # The x would take the dock out of the Window menu too; hiding it is what people mean.
+        placed.title.close_button.hide()
+        return placed
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802  Qt's name
+        """Take dropped slides, and let go when the window has closed."""
+        if self._closed:
+            return False
+        kind = event.type()
+        if watched is self.viewer.window._qt_viewer:
+            if kind in (QEvent.Type.DragEnter, QEvent.Type.Drop):
+                return self._dropped(event)
+            if kind == QEvent.Type.Close:
+                self.let_go()
+        elif kind == QEvent.Type.Hide and not event.spontaneous():
+            # Sent after the close was not refused; a window that is made small sends a spontaneous one.
+            self.let_go()
+        return False
+
+    def let_go(self) -> None:
+        """Stop jobs, threads and timers, and close the project; everything is already saved."""
+        if self._closed:
+            return
+        self._closed = True
+        for dock in self.docks.values():
+            dock.let_go()
+        for signal, slot in self._heard:
+            signal.disconnect(slot, missing_ok=True)
+        self.message.let_go()
+        self.view.let_go()
+        self.canvas.detach()
+        self.session.close()
+        _windows.pop(self.viewer, None)
+
+    def _dropped(self, event: Any) -> bool:
+        paths: Sequence[Path] = dropped_paths(event.mimeData().urls())
+        if not paths:
+            return False
+        if event.type() == QEvent.Type.Drop:
+            with self.session.telling():
+                open_paths(self.session, paths)
+        event.acceptProposedAction()
+        return True
+
+    def _show_title(self) -> None:
+        project, slide = self.session.project, self.session.slide
+        names = [slide.name if slide is not None else "", project.name if project is not None else "", APPLICATION]
+        self.viewer.title = " – ".join(name for name in names if name)
+
+    def _begun(self, entry: object) -> None:
+        """The first mark on a slide begins it; nobody should have to say so."""
+        slide = self.session.slide
+        drawn = entry is not None and getattr(entry, "kind", "") == "edit"
+        if drawn and slide is not None and slide.progress is Progress.TODO:
+            self.session.set_progress(Progress.IN_PROGRESS)
