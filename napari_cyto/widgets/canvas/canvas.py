@@ -54,8 +54,9 @@ class Canvas:
         self._keys = KeyBindings(self.run, self._hold_to_pan)
         self._scheme: ClassScheme | None = None
         self._is_attached = True
+        self._outlines_were_visible = False
         qt_window = window.qt_window(viewer)
-        self._guard = ShortcutGuard(window.native_canvas(viewer))
+        self._guard = ShortcutGuard(window.native_canvas(viewer), lambda: self._hold_to_pan(False))
         self._tether = _Tether(qt_window, self)
         self._poll_timer = QTimer(qt_window)
         self._poll_timer.setInterval(POLL_MS)
@@ -63,6 +64,14 @@ class Canvas:
         self._reload_timer = _later(qt_window, self._reload)
         self._redraw_timer = _later(qt_window, self._redraw)
         self._restore_timer = _later(qt_window, self._restore)
+        self._raise_timer = _later(qt_window, self._raise)
+        self._timers = (
+            self._poll_timer,
+            self._reload_timer,
+            self._redraw_timer,
+            self._restore_timer,
+            self._raise_timer,
+        )
         self._connect()
         self._on_project()
         self._on_slide()
@@ -118,9 +127,10 @@ class Canvas:
         viewer.mouse_double_click_callbacks[:] = self._double_clicks_before
         self._keys.release()
         self._guard.is_on = False
-        for timer in (self._poll_timer, self._reload_timer, self._redraw_timer, self._restore_timer):
-            timer.stop()
+        # A window that is gone has taken its timers and visuals along.
         if window.is_open(viewer):
+            for timer in self._timers:
+                timer.stop()
             self.layers.remove()
             window.text_of(viewer).visible = False
 
@@ -167,7 +177,8 @@ class Canvas:
         self._guard.is_on = is_open
         if is_open:
             self._keys.bind(self.viewer)
-            self._poll_timer.start()
+            if not self._poll_timer.isActive():
+                self._poll_timer.start()
         else:
             self._keys.release()
             self._poll_timer.stop()
@@ -243,7 +254,8 @@ class Canvas:
             return
         self._bind_layer(layer)
         if isinstance(layer, Image):
-            self._raise()
+            # napari makes a new layer the active one right after it said that it is there.
+            self._raise_timer.start()
 
     def _on_layer_removed(self, event: Any) -> None:
         if not self._is_attached:
@@ -260,7 +272,7 @@ class Canvas:
     def _raise(self) -> None:
         """Keep our layer above the slide, and active, so that napari's own keys for images do not come first."""
         layers, cells = self.viewer.layers, self.layers.cells
-        if cells is None or cells not in layers:
+        if not self._is_live or cells is None or cells not in layers:
             return
         if layers.index(cells) != len(layers) - 1:
             layers.move(layers.index(cells), len(layers))
@@ -282,7 +294,7 @@ class Canvas:
         if not self._is_live or project is None or slide is None:
             return
         with self.session.telling():
-            self.shown.load(project, slide.id, window.view_yxyx(self.viewer, self.mpp))
+            self.shown.load(project, slide, window.view_yxyx(self.viewer, self.mpp))
         self._redraw()
 
     def _redraw(self) -> None:
@@ -297,8 +309,6 @@ class Canvas:
         self.layers.show_outlines(outlines_of(outlined, colours, selection))
         self._show_handles()
         self._tell_not_drawn()
-
-    _outlines_were_visible = False
 
     def _outlines_visible(self) -> bool:
         """Whether a usual box is large enough on the screen for an outline to say more than its dot."""

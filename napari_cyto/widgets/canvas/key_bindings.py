@@ -76,16 +76,27 @@ class KeyBindings:
 
 
 class ShortcutGuard(QObject):
-    """Keep menu shortcuts (napari's Ctrl+Y among them) from taking our keys while the canvas has the focus."""
+    """Keep menu shortcuts (napari's Ctrl+Y among them) from taking our keys while the canvas has the focus.
 
-    def __init__(self, canvas: QWidget) -> None:
+    Parameters
+    ----------
+    canvas : QWidget
+        The widget with the slide.
+    focus_lost : callable
+        What to call when keys go elsewhere: the release of one that is held will not be seen.
+    """
+
+    def __init__(self, canvas: QWidget, focus_lost: Callable[[], None]) -> None:
         super().__init__(canvas)
+        self._focus_lost = focus_lost
         self._ours = {QKeySequence(combination).toString() for key in KEYS for combination in key.keys}
         self.is_on = False
         canvas.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Qt's hook: a ShortcutOverride that is accepted comes back as a key press to the canvas."""
+        if event is not None and event.type() == QEvent.Type.FocusOut:
+            self._focus_lost()
         if self.is_on and event is not None and event.type() == QEvent.Type.ShortcutOverride:
             modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
             pressed = QKeySequence(_combined(modifiers, event.key())).toString()

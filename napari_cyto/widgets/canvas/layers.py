@@ -45,7 +45,7 @@ class MarkLayers:
     def put(self, mpp: float | None) -> Points:
         """Put our layer on top of the viewer, with the slide's scale; it is made when it is not there."""
         scale = mpp or 1.0
-        units = "µm" if mpp else "pixel"
+        units = "um" if mpp else "pixel"
         if self.cells is None or self.cells not in self._viewer.layers:
             self.cells = _points(scale, units)
             self._viewer.add_layer(self.cells)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import Change
 from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import Project
 
 MOST_DRAWN = 2000
@@ -14,6 +15,7 @@ MARGIN = 0.5
 # Beyond this many, counting would be felt; "more than" is told instead.
 COUNTED = 20_000
 _TILES_YX = (8, 12)
+_SAMPLE_MARGIN = 0.1
 
 
 class Shown:
@@ -47,8 +49,9 @@ class Shown:
         coarse = self.is_sample and _area(view_yxyx) < 0.7 * _area(self.box_yxyx) / (1 + 2 * _SAMPLE_MARGIN) ** 2
         return inside and not coarse
 
-    def load(self, project: Project, slide_id: str, view_yxyx: YXYX) -> None:
+    def load(self, project: Project, slide: SlideRecord, view_yxyx: YXYX) -> None:
         """Ask the store what lies in a view, level-0 px, and keep that."""
+        slide_id = slide.id
         for margin in (MARGIN, 0.0):
             box = _grown(view_yxyx, margin)
             found = project.in_box(slide_id, box, limit=self.most + 1)
@@ -56,7 +59,7 @@ class Shown:
                 self._keep(found, box, is_sample=False)
                 return
         box = _grown(view_yxyx, _SAMPLE_MARGIN)
-        self._keep(self._sample(project, slide_id, box), box, is_sample=True)
+        self._keep(self._sample(project, slide_id, _clipped(box, slide.size_hw)), box, is_sample=True)
 
     def apply(self, changes: Iterable[Change], slide_id: str) -> None:
         """Follow an edit of the slide; what it adds is drawn even in a sample."""
@@ -81,13 +84,15 @@ class Shown:
 
     def _sample(self, project: Project, slide_id: str, box_yxyx: YXYX) -> Iterator[Annotation]:
         """Some of each tile of the box, so that the sample is spread as the cells are, whatever order they come in."""
-        rows, columns = _TILES_YX
-        y0, x0, y1, x1 = box_yxyx
-        height, width = (y1 - y0) / rows, (x1 - x0) / columns
-        for row in range(rows):
-            for column in range(columns):
-                tile = (y0 + row * height, x0 + column * width, y0 + (row + 1) * height, x0 + (column + 1) * width)
-                yield from project.in_box(slide_id, tile, limit=self.most // (rows * columns))
+        tiles = _tiles(box_yxyx)
+        share = self.most // len(tiles)
+        found = {tile: project.in_box(slide_id, tile, limit=share) for tile in tiles}
+        # What tiles of bare glass leave of their share goes to those that have more.
+        full = [tile for tile, cells in found.items() if len(cells) == share]
+        spare = self.most - sum(len(cells) for cells in found.values())
+        if full and spare // len(full) > share // 2:
+            found.update((tile, project.in_box(slide_id, tile, limit=share + spare // len(full))) for tile in full)
+        return (annotation for cells in found.values() for annotation in cells)
 
     def _meets(self, annotation: Annotation) -> bool:
         if self.box_yxyx is None:
@@ -95,9 +100,6 @@ class Shown:
         y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
         box = self.box_yxyx
         return y0 <= box[2] and y1 >= box[0] and x0 <= box[3] and x1 >= box[1]
-
-
-_SAMPLE_MARGIN = 0.1
 
 
 def _area(box_yxyx: YXYX) -> float:
@@ -109,3 +111,23 @@ def _grown(box_yxyx: YXYX, margin: float) -> YXYX:
     y0, x0, y1, x1 = box_yxyx
     dy, dx = (y1 - y0) * margin, (x1 - x0) * margin
     return (y0 - dy, x0 - dx, y1 + dy, x1 + dx)
+
+
+def _clipped(box_yxyx: YXYX, size_hw: tuple[int, int] | None) -> YXYX:
+    """Return the part of the box that is on the slide; all of it while its size is not known or none is on it."""
+    if size_hw is None:
+        return box_yxyx
+    y0, x0 = max(box_yxyx[0], 0.0), max(box_yxyx[1], 0.0)
+    y1, x1 = min(box_yxyx[2], float(size_hw[0])), min(box_yxyx[3], float(size_hw[1]))
+    return (y0, x0, y1, x1) if y1 > y0 and x1 > x0 else box_yxyx
+
+
+def _tiles(box_yxyx: YXYX) -> list[YXYX]:
+    rows, columns = _TILES_YX
+    y0, x0, y1, x1 = box_yxyx
+    height, width = (y1 - y0) / rows, (x1 - x0) / columns
+    return [
+        (y0 + row * height, x0 + column * width, y0 + (row + 1) * height, x0 + (column + 1) * width)
+        for row in range(rows)
+        for column in range(columns)
+    ]

@@ -1,0 +1,162 @@
+"""Promise: our keys do what the keys table says, whatever layer is active, and napari's do not come first."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_cyto.domain import edits
+from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.geometry import Point
+from napari_cyto.widgets.canvas import window
+
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+def _put(desk, *places, class_id="NILM", status=Status.ACCEPTED) -> list[str]:
+    slide = desk.session.slide
+    cells = [
+        Annotation(
+            slide_id=slide.id, geometry=Point(*yx), class_id=class_id, status=status, origin=proposed_by("m", "0" * 64)
+        )
+        for yx in places
+    ]
+    desk.session.project.apply(edits.add(cells, "Put"), "model")
+    desk.session.annotations_changed.emit(None)
+    return [a.id for a in cells]
+
+
+@pytest.mark.parametrize("active", ["cells", "slide", "nothing"])
+def test_digits_choose_and_relabel_and_never_delete(desk, active):
+    [cell] = _put(desk, (2000, 2000), class_id="SCC")
+    layers = {"cells": desk.canvas.layers.cells, "slide": desk.viewer.layers["slide"], "nothing": None}
+    desk.viewer.layers.selection.active = layers[active]
+    desk.session.select([cell])
+    for digit, class_id in (("1", "NILM"), ("3", "LSIL"), ("8", "bothcells")):
+        desk.keys(digit)
+        assert [a.class_id for a in desk.stored()] == [class_id]
+        assert desk.session.current_class == class_id
+    assert desk.viewer.layers["slide"].mode == "pan_zoom"
+
+
+def test_a_digit_without_a_class_says_so(desk):
+    said = []
+    desk.session.message.connect(said.append)
+    desk.keys("9")
+    assert said == ["No class of this project has the key 9."]
+
+
+def test_delete_is_an_edit_like_any_other(desk):
+    [cell, _] = _put(desk, (2000, 2000), (2100, 2100))
+    for key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+        desk.session.select([cell])
+        desk.key(key)
+        assert len(desk.stored()) == 1
+        assert cell not in desk.drawn()
+        desk.ctrl("Z")
+        assert cell in desk.drawn()
+        assert len(desk.stored()) == 2
+
+
+def test_undo_and_redo_by_each_of_their_keys(desk):
+    desk.keys("P")
+    desk.click((2000, 2000))
+    ndisplay = desk.viewer.dims.ndisplay
+    for redo in (lambda: desk.ctrl("Z", shift=True), lambda: desk.ctrl("Y")):
+        desk.ctrl("Z")
+        assert desk.stored() == []
+        assert desk.drawn() == set()
+        redo()
+        assert len(desk.stored()) == 1
+        assert len(desk.drawn()) == 1
+    assert desk.viewer.dims.ndisplay == ndisplay
+
+
+def test_undo_goes_to_what_changed_when_it_is_out_of_view(desk):
+    desk.keys("P")
+    desk.click((2000, 2000))
+    window.look_at(desk.viewer, (500, 500), 0.25)
+    desk.settle()
+    desk.ctrl("Z")
+    y0, x0, y1, x1 = desk.session.view_yxyx
+    assert y0 < 2000 < y1
+    assert x0 < 2000 < x1
+
+
+def test_undo_goes_back_to_the_other_slide(desk):
+    desk.keys("P")
+    desk.click((2000, 2000))
+    desk.key(Qt.Key.Key_PageDown)
+    assert desk.session.slide.name == "two"
+    assert desk.drawn() == set()
+    desk.ctrl("Z")
+    assert desk.session.slide.name == "one"
+
+
+def test_next_and_previous_go_to_each_annotation_and_show_it_well(desk):
+    cells = _put(desk, (300, 300), (3000, 3000), (600, 3500))
+    window.camera_of(desk.viewer).zoom = 0.1
+    for expected in (*cells, cells[0]):
+        desk.keys("N")
+        assert desk.session.selection == {expected}
+        yx = desk.session.selected()[0].geometry.centre_yx
+        y0, x0, y1, x1 = desk.session.view_yxyx
+        assert ((y0 + y1) / 2, (x0 + x1) / 2) == pytest.approx(yx, abs=1)
+        assert y1 - y0 < 1000
+        assert expected in desk.drawn()
+    desk.key(Qt.Key.Key_N, SHIFT)
+    assert desk.session.selection == {cells[2]}
+
+
+def test_next_of_the_class_and_next_unreviewed(desk):
+    _put(desk, (2000, 2000))
+    [scc] = _put(desk, (2100, 2100), class_id="SCC")
+    [proposed] = _put(desk, (2200, 2200), class_id="LSIL", status=Status.PROPOSED)
+    desk.keys("6C")
+    assert desk.session.selection == {scc}
+    desk.keys("U")
+    assert desk.session.selection == {proposed}
+    desk.keys("A")
+    assert desk.session.selected()[0].status is Status.ACCEPTED
+    desk.keys("X")
+    assert desk.session.selected()[0].status is Status.REJECTED
+
+
+def test_next_goes_on_after_the_one_it_stood_on_was_deleted(desk):
+    cells = _put(desk, (2000, 2000), (2100, 2100), (2200, 2200))
+    desk.keys("NN")
+    desk.key(Qt.Key.Key_Delete)
+    desk.keys("N")
+    assert desk.session.selection == {cells[2]}
+
+
+def test_next_and_previous_slide(desk):
+    key = Qt.Key
+    for forward, back in ((key.Key_PageDown, key.Key_PageUp), (key.Key_BracketRight, key.Key_BracketLeft)):
+        desk.key(forward)
+        assert desk.session.slide.name == "two"
+        assert desk.canvas.layers.cells.scale == pytest.approx((1, 1))
+        desk.key(back)
+        assert desk.session.slide.name == "one"
+        assert desk.canvas.layers.cells.scale == pytest.approx((0.25, 0.25))
+
+
+def test_escape_selects_nothing_and_h_hides(desk):
+    [cell] = _put(desk, (2000, 2000))
+    desk.session.select([cell])
+    desk.key(Qt.Key.Key_Escape)
+    assert not desk.session.selection
+    desk.keys("H")
+    assert not desk.canvas.layers.cells.visible
+    assert "hidden" in window.text_of(desk.viewer).text
+    desk.keys("H")
+    assert desk.canvas.layers.cells.visible
+
+
+def test_keys_are_naparis_again_when_the_project_closes(desk):
+    image = desk.viewer.layers["slide"]
+    desk.session.close()
+    desk.viewer.layers.selection.active = image
+    desk.keys("2")
+    assert image.mode == "transform"
+    assert desk.canvas.layers.cells is None
