@@ -1,4 +1,4 @@
-"""Write the README's tables of keys and formats from the code that they describe: ``python scripts/readme_tables.py``."""
+"""Write the README's tables of keys and formats from the code that they describe: run it after changing either."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Each format is a verb of its own, with the options of its models.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,9 @@ Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The label file o
 Out = Annotated[
     Path, typer.Argument(metavar="OUT", help="The file or folder to write; replaced only when all is well.")
 ]
+
+# Options of a format that say nothing about reading.
+WRITING_ONLY = frozenset({"include_proposed", "include_rejected", "box_um", "default_box_um", "all_slices"})
 
 
 def fill(group: typer.Typer, verb: str, words: list[str]) -> None:
@@ -57,9 +60,9 @@ def _importer(label_format: LabelFormat) -> Callable[..., None]:
         result = follow(
             lambda token: import_labels(label_format.name, source, project, options, token), f"Reading {source.name}"
         )
-        _tell(result, as_json)
+        tell(result, as_json)
 
-    return with_options(bring, ImportOptions, label_format.options_type, skip=frozenset({"reader"}))
+    return with_options(bring, ImportOptions, label_format.options_type, skip=WRITING_ONLY | {"reader"})
 
 
 def _exporter(label_format: LabelFormat) -> Callable[..., None]:
@@ -70,7 +73,7 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
         result = follow(
             lambda token: export_labels(label_format.name, project, out, options, token), f"Writing {out.name}"
         )
-        _tell(result, as_json)
+        tell(result, as_json)
 
     def write_apacc(
         project: Project,
@@ -82,7 +85,7 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
     ) -> None:
         options = checked(ApaccExportOptions, ({"pad_crops_px": 224} if pad_224 else {}) | given)
         result = follow(lambda token: export_apacc(project, out, options, token), f"Writing {out.name}")
-        _tell(result, as_json)
+        tell(result, as_json)
 
     if label_format.name == "apacc":
         return with_options(write_apacc, ApaccExportOptions)
@@ -96,8 +99,28 @@ def _nested(outer: type[BaseModel], field: str, inner: type[BaseModel], given: d
     return checked(outer, {n: v for n, v in given.items() if n not in own} | {field: own})
 
 
-def _tell(result: dict[str, Any], as_json: bool) -> None:
+def tell(result: dict[str, Any], as_json: bool) -> None:
+    """Print what an import or export did."""
     if as_json:
         print_json(result)
         return
-    print(result)
+    counts = result.get("counts")
+    if isinstance(counts, dict) and counts and all(isinstance(of_side, dict) for of_side in counts.values()):
+        _print_counts(counts, result.get("slices", {}))
+    plain = {name: value for name, value in result.items() if isinstance(value, str | int | float)}
+    print_facts((name.replace("_", " "), value) for name, value in plain.items())
+
+
+def _print_counts(counts: dict[str, dict[str, int]], slices: dict[str, int]) -> None:
+    """Print the cells of each class on each side, as they were written."""
+    sides = list(counts)
+    rows: list[list[object]] = []
+    for class_id in sorted({c for of_side in counts.values() for c in of_side}):
+        numbers = [counts[side].get(class_id, 0) for side in sides]
+        rows.append([class_id, *numbers, sum(numbers)])
+    totals = [sum(counts[side].values()) for side in sides]
+    rows.append(["all cells", *totals, sum(totals)])
+    if slices:
+        numbers = [slices.get(side, 0) for side in sides]
+        rows.append(["slices", *numbers, sum(numbers)])
+    print_table("Written", ("class", *sides, "together"), rows)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json, print_table
 from napari_cyto.errors import CytoError
 
@@ -75,20 +76,24 @@ def audit(path: Path, as_json: bool) -> None:
     CytoError
         When it is neither, cannot be read, or the findings make it unfit.
     """
-    from napari_cyto.datasets import audit as look_for_leaks
+    from napari_cyto.datasets import audit_job
 
-    report = look_for_leaks(path)
+    report = follow(lambda token: audit_job(path, token=token), f"Auditing {path.name}")
     if as_json:
-        print_json(report.to_dict())
+        print_json(report)
     else:
-        rows = [(str(f.severity), f.kind, f.detail, len(f.rows)) for f in report.findings]
-        if rows:
-            print_table(f"Audit of {report.source}", ("severity", "finding", "what", "rows"), rows)
-        for finding in report.findings:
-            _print_rows(finding.kind, finding.rows)
-        print(report.verdict)
-    if not report.ok:
-        raise CytoError(f"The audit of {path} failed: {report.verdict}")
+        _print_findings(report["findings"], f"Audit of {report['source']}")
+        print(report["verdict"])
+    if not report["ok"]:
+        raise CytoError(f"The audit of {path} failed: {report['verdict']}")
+
+
+def _print_findings(findings: Sequence[Mapping[str, Any]], title: str) -> None:
+    rows = [(f["severity"], f["kind"], f["detail"], len(f["rows"])) for f in findings]
+    if rows:
+        print_table(title, ("severity", "finding", "what", "rows"), rows)
+    for finding in findings:
+        _print_rows(finding["kind"], finding["rows"])
 
 
 def _print_rows(kind: str, rows: Sequence[Mapping[str, Any]]) -> None:

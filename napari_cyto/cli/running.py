@@ -10,7 +10,9 @@ from napari_cyto.cli.following import Interrupted
 from napari_cyto.errors import CytoError
 
 # Typer brings click along in some versions and needs it in others; both name the root of its errors like this.
-_USAGE_ERRORS = tuple(k for k in typer.BadParameter.__mro__ if k.__name__ in ("ClickException", "TyperException"))
+_USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
+    k for k in typer.BadParameter.__mro__ if k.__name__ in ("ClickException", "TyperException")
+)
 
 _CTRL_C = 130
 

@@ -30,8 +30,9 @@ def build(words: list[str]) -> typer.Typer:
         name="napari-cyto", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
     app.callback()(_root)
-    for verb in (demo, open_, info):
-        app.command(verb.__name__.rstrip("_"))(verb)
+    app.command("demo")(demo)
+    app.command("open")(open_)
+    app.command("info")(info)
     named = words[0] if words else ""
     for name, summary in (
         ("import", "Put labels, with their slides or images, into a project: import FORMAT SOURCE PROJECT."),
@@ -43,8 +44,8 @@ def build(words: list[str]) -> typer.Typer:
 
             exchange.fill(group, name, words[1:])
         app.add_typer(group, name=name)
-    for verb in (audit, schemes):
-        app.command(verb.__name__)(verb)
+    app.command("audit")(audit)
+    app.command("schemes")(schemes)
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -79,7 +79,7 @@ def project_reader(path: Paths) -> Reader | None:
     """Return the reader of a project folder, or None for what is none."""
     from napari_cyto.store import Project
 
-    return read_project if isinstance(path, str | os.PathLike) and Project.is_project(path) else None
+    return read_project if isinstance(path, str | os.PathLike) and Project.is_project(Path(path)) else None
 
 
 def read_project(path: Paths) -> list[LayerData]:
