@@ -108,7 +108,7 @@ def _prepare_steps(folder: Path, token: Token | None, size_px: int, cache_dir: P
 
 
 def _headless_steps(out: Path, token: Token | None, size_px: int, cache_dir: Path | None) -> Iterator[Event]:
-    from napari_cyto.datasets.apacc_export import export_apacc
+    from napari_cyto.datasets import audit, export_apacc
 
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -118,8 +118,6 @@ def _headless_steps(out: Path, token: Token | None, size_px: int, cache_dir: Pat
     yield from _project_steps(folder, token, size_px, cache_dir)
     written = yield from _within(_EXPORT, export_apacc(folder, out / "apacc", None, token))
     yield Advanced(_EXPORT[1], _STEPS, "Auditing the dataset.")
-    from napari_cyto.datasets import audit
-
     report = audit(out / "apacc")
     _write_json(out / "audit.json", report.to_dict())
     _stop_if_cancelled(token)

@@ -158,9 +158,9 @@ def _make(
     rows = spec.size_hw[0]
 
     def draw(y0: int, x0: int, height: int, width: int) -> RGB:
-        _stop_if_cancelled(token)
         if advance is not None and x0 == 0:
             advance(y0, rows)
+        _stop_if_cancelled(token)
         return smear.renderer.draw(y0, x0, height, width)
 
     truth_path.unlink(missing_ok=True)

@@ -19,19 +19,21 @@ from napari_cyto.synthesis.truth import CellTruth, IntBox, enclosing
 YX = tuple[float, float]
 
 _TRIES = 14
+_LEAST_VARIANTS = 10
 # Share of superficial cells that show keratohyaline granules.
 _GRANULAR = 0.14
 
 
 @dataclass(slots=True, eq=False)
 class Bench:
-    """Everything that goes into laying out one smear."""
+    """Everything that goes into laying out one smear; ``variety`` is the share of a kind's variants that is drawn."""
 
     rng: np.random.Generator
     size_hw: tuple[int, int]
     catalogue: Catalogue
     palette: Palette
     token: Token | None = None
+    variety: float = 1.0
     stamps: StampList = field(default_factory=StampList)
     crowd: Crowd = field(default_factory=Crowd)
     cells: list[CellTruth] = field(default_factory=list)
@@ -121,11 +123,12 @@ def place_group(bench: Bench, class_id: str, centre_yx: YX, count: int, spacing:
 
 def _draft(bench: Bench, kind: CellKind, tone: str) -> _Draft:
     rng = bench.rng
-    number = int(rng.integers(kind.variants))
+    variants = max(_LEAST_VARIANTS, round(kind.variants * bench.variety))
+    number = int(rng.integers(variants))
     body = bench.catalogue.body(kind, number)
-    first = bench.catalogue.nucleus(kind, number if kind.paired else int(rng.integers(kind.variants)))
+    first = bench.catalogue.nucleus(kind, number if kind.paired else int(rng.integers(variants)))
     if rng.random() < kind.binucleate:
-        return _Draft(kind, tone, body, (first, bench.catalogue.nucleus(kind, int(rng.integers(kind.variants)))))
+        return _Draft(kind, tone, body, (first, bench.catalogue.nucleus(kind, int(rng.integers(variants)))))
     return _Draft(kind, tone, body, (first,))
 
 

@@ -13,7 +13,7 @@ DemoSmear = MadeSmear
 DEMO_SIZE_PX = 20_000
 _SMALL_SHARE = 0.3
 _LEAST_PX = 1500
-_SEEDS = {"demo smear": 5, "demo smear B": 31, "demo smear C": 47}
+_SEEDS = {"demo_1": 5, "demo_2": 31, "demo_3": 47}
 
 
 def demo_specs(size_px: int = DEMO_SIZE_PX) -> dict[str, SmearSpec]:

@@ -30,6 +30,8 @@ CELLS_MM2: Mapping[str, float] = {
     "SCC": 6.0,
 }
 _AT_LEAST = 3
+# A smaller smear has too few cells for anybody to notice that some of them are alike.
+_AREA_FOR_ALL_MM2 = 6.0
 
 _Somewhere = Callable[[], NDArray[np.float64]]
 
@@ -98,7 +100,14 @@ def lay_out(spec: SmearSpec, token: Token | None = None) -> Smear:
     """
     rng = np.random.default_rng([spec.seed, 1])
     terrain = make_terrain(rng, spec.size_hw)
-    bench = Bench(rng, spec.size_hw, Catalogue(spec.mpp, spec.seed), Palette(rng), token)
+    bench = Bench(
+        rng,
+        spec.size_hw,
+        Catalogue(spec.mpp, spec.seed),
+        Palette(rng),
+        token,
+        min(1.0, spec.area_mm2 / _AREA_FOR_ALL_MM2),
+    )
     _place_lesions(bench, terrain, spec)
     _place_normal(bench, terrain, spec)
     rubbish = place_surroundings(bench, terrain, spec.area_mm2)

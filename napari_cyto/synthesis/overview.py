@@ -94,7 +94,7 @@ def _whole_slide(slide: Slide, marks: _Marks, mpp: float | None) -> Image.Image:
             continue
         y, x = annotation.geometry.centre_yx
         proposed = annotation.status is Status.PROPOSED
-        radius = 2.5 if proposed else 3
+        radius = 4 if proposed else 3
         where = (x * fx - radius, y * fy - radius, x * fx + radius, y * fy + radius)
         colour = marks.colour(annotation)
         draw.ellipse(where, fill=None if proposed else colour, outline=colour if proposed else (255, 255, 255))
@@ -111,6 +111,7 @@ def _field(slide: Slide, marks: _Marks, origin_yx: tuple[int, int], mpp: float |
     zoom = _PANEL_PX / width
     picture = picture.resize((_PANEL_PX, round(height * zoom)), Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(picture)
+    taken: list[tuple[float, float, float]] = []
     for annotation in marks.annotations:
         ay0, ax0, ay1, ax1 = annotation.geometry.bounds_yxyx
         if annotation.is_region or ay1 < y0 or ax1 < x0 or ay0 > y0 + height or ax0 > x0 + width:
@@ -120,7 +121,7 @@ def _field(slide: Slide, marks: _Marks, origin_yx: tuple[int, int], mpp: float |
         if isinstance(annotation.geometry, Box):
             draw.rectangle(box, outline=colour, width=2)
             if annotation.class_id != "NILM":
-                _label(draw, (box[0], box[1] - 15), str(annotation.class_id), colour)
+                _label(draw, (box[0], box[1] - 15), str(annotation.class_id), colour, taken)
         else:
             draw.ellipse((box[0] - 4, box[1] - 4, box[0] + 4, box[1] + 4), fill=colour, outline=(255, 255, 255))
     draw.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=(205, 205, 210))
@@ -128,10 +129,20 @@ def _field(slide: Slide, marks: _Marks, origin_yx: tuple[int, int], mpp: float |
     return picture
 
 
-def _label(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, colour: tuple[int, int, int]) -> None:
+def _label(
+    draw: ImageDraw.ImageDraw,
+    xy: tuple[float, float],
+    text: str,
+    colour: tuple[int, int, int],
+    taken: list[tuple[float, float, float]],
+) -> None:
+    """Write a class name unless another name is already there; ``taken`` holds (x0, x1, y) of those written."""
     x, y = xy[0], max(0.0, xy[1])
-    box = draw.textbbox((x + 3, y), text, font=_font(12))
-    draw.rectangle((x, y, box[2] + 3, y + 15), fill=colour)
+    right = draw.textbbox((x + 3, y), text, font=_font(12))[2] + 3
+    if any(x < x1 and right > x0 and abs(y - other) < 15 for x0, x1, other in taken):
+        return
+    taken.append((x, right, y))
+    draw.rectangle((x, y, right, y + 15), fill=colour)
     dark = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] < 140
     draw.text((x + 3, y), text, fill=(255, 255, 255) if dark else _INK, font=_font(12))
 
@@ -165,7 +176,8 @@ def _scale_bar(picture: Image.Image, um_per_px: float | None) -> None:
         return
     length_um = max((um for um in _ROUND_UM if um / um_per_px <= picture.width / 5), default=_ROUND_UM[0])
     length_px = length_um / um_per_px
-    text = f"{length_um / 1000:g} mm" if length_um >= 1000 else f"{length_um} µm"
+    # In mm throughout: the font that comes with Pillow has no letter for micro.
+    text = f"{length_um / 1000:g} mm"
     draw = ImageDraw.Draw(picture)
     x, y = 20, picture.height - 22
     draw.rectangle((x - 10, y - 26, x + length_px + 10, y + 12), fill=(255, 255, 255))

@@ -31,10 +31,12 @@ def read_part(made: MadeSmear, slices_hw: tuple[int, int]) -> IntBox:
     made : MadeSmear
         The smear.
     slices_hw : tuple of int
-        How many slices it is high and wide; the slide's own size where that is less.
+        How many slices it is high and wide; one less than the slide has, at most, so that something is left to do.
     """
     height, width = made.size_hw
-    rows, columns = slices_hw
+    rows, columns = (
+        min(wanted, max(1, -(-length // _SLICE_PX) - 1)) for wanted, length in zip(slices_hw, made.size_hw, strict=True)
+    )
     best: tuple[tuple[int, int], IntBox] | None = None
     for y0 in range(0, max(1, height - (rows - 1) * _SLICE_PX), _SLICE_PX):
         for x0 in range(0, max(1, width - (columns - 1) * _SLICE_PX), _SLICE_PX):
