@@ -10,6 +10,7 @@ from typing import Any
 from napari_cyto.datasets.manifest import read_manifest, slides_by_stem
 from napari_cyto.datasets.options import ImportOptions
 from napari_cyto.datasets.slice_writer import SLICES
+from napari_cyto.datasets.split import SIDES
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
@@ -42,9 +43,18 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
 
 
 def slices_folder(source: Path) -> Path:
-    """Return where an APACC tree keeps its slices: ``slices/`` of an export of ours, else the folder itself."""
+    """Return where an APACC tree keeps its slices: ``slices/`` of an export of ours, the folder itself, or, as in the
+    published full set, the one folder in it whose train and test hold label files.
+    """
     ours = source / SLICES
-    return ours if ours.is_dir() else source
+    if ours.is_dir() or not source.is_dir() or _has_labels(source):
+        return ours if ours.is_dir() else source
+    below = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and _has_labels(folder)]
+    return below[0] if len(below) == 1 else source
+
+
+def _has_labels(folder: Path) -> bool:
+    return any(next(place.glob("*.txt"), None) is not None for place in (folder, *(folder / side for side in SIDES)))
 
 
 def _told(slides: tuple[SlideRecord, ...], manifest: Mapping[str, Any]) -> list[SlideRecord]:
