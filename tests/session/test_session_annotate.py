@@ -1,0 +1,179 @@
+"""Promise: each command is one committed, undoable edit, and means what the dock and the keys say it means."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_cyto.domain import edits
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import Box, Point, Polygon
+from napari_cyto.errors import CytoError, SchemeError, SlideError, StoreError
+from napari_cyto.session import Session, Tool
+from napari_cyto.store import Project
+
+
+def stored(session: Session) -> list[Annotation]:
+    return list(session.project.annotations(session.slide.id))
+
+
+def test_a_mark_is_in_the_database_when_the_command_returns(session):
+    mark = session.add_point((10.5, 20.5))
+    with Project.open(session.project.folder) as other:
+        assert other.annotation(mark.id) == mark
+    assert (mark.class_id, mark.author, mark.status) == ("NILM", "anna", Status.ACCEPTED)
+
+
+def test_a_new_mark_is_not_selected(session):
+    session.add_point((10.5, 20.5))
+    assert session.selection == frozenset()
+
+
+def test_a_class_chosen_relabels_the_selection_in_one_step_and_leaves_regions_alone(session):
+    cells = [session.add_point((float(i), 5.0)) for i in range(3)]
+    region = session.add_region([(0, 0), (0, 9), (9, 9)])
+    session.select([cells[0].id, cells[1].id, region.id])
+    session.choose_class("HSIL")
+    assert [a.class_id for a in stored(session)] == ["HSIL", "HSIL", "NILM", None]
+    assert session.current_class == "HSIL"
+    session.undo()
+    assert [a.class_id for a in stored(session)] == ["NILM", "NILM", "NILM", None]
+    assert session.current_class == "HSIL"
+
+
+def test_choosing_the_class_that_the_selected_have_is_no_edit(session, heard):
+    session.select([session.add_point((1.0, 1.0)).id])
+    before = len(heard.entries)
+    session.choose_class("NILM")
+    assert len(heard.entries) == before
+
+
+def test_a_proposal_that_a_person_relabels_is_accepted(session):
+    proposal = Annotation(
+        slide_id=session.slide.id,
+        geometry=Point(1, 1),
+        class_id="LSIL",
+        status=Status.PROPOSED,
+        scores=(("LSIL", 0.7),),
+    )
+    session.project.apply(edits.add([proposal], "Propose"), "model")
+    session.select([proposal.id])
+    session.choose_class("HSIL")
+    [cell] = stored(session)
+    assert (cell.class_id, cell.status, cell.scores) == ("HSIL", Status.ACCEPTED, (("LSIL", 0.7),))
+
+
+def test_an_unknown_class_is_refused_by_name(session):
+    with pytest.raises(SchemeError, match="'alien' is not in the scheme"):
+        session.choose_class("alien")
+
+
+def test_a_one_click_box_has_the_classs_size_in_um(session):
+    session.set_box_um("NILM", 20.0)
+    box = session.add_box_at((100.0, 200.0))
+    assert box.geometry == Box(60.0, 160.0, 140.0, 240.0)
+
+
+def test_a_one_click_box_on_a_slide_without_mpp_asks_for_it(session):
+    asked = []
+    session.mpp_needed.connect(lambda: asked.append(1))
+    session.next_slide(1)
+    with pytest.raises(SlideError, match="how many µm a pixel of two measures is not known"):
+        session.add_box_at((10.0, 10.0))
+    assert asked == [1]
+    session.set_mpp(0.5)
+    assert session.slide.mpp_source == "user"
+    assert session.add_box_at((100.0, 100.0)).geometry.size_hw == (90.0, 90.0)
+
+
+@pytest.mark.parametrize("mpp", [0.0, -1.0, 896.0, float("nan"), float("inf")])
+def test_a_pixel_size_that_no_microscope_has_is_refused(session, mpp):
+    with pytest.raises(SlideError, match="must measure"):
+        session.set_mpp(mpp)
+    assert session.slide.mpp == 0.25
+
+
+def test_delete_move_reshape_note_and_status_are_each_one_undo_step(session):
+    box = session.add_box(Box(10, 10, 20, 20))
+    session.select([box.id])
+    session.move_selected(5.0, -5.0)
+    session.reshape(box.id, Box(0, 0, 30, 30))
+    session.set_note("crowded")
+    session.set_status(Status.REJECTED)
+    session.delete_selected()
+    assert stored(session) == []
+    assert session.selection == frozenset()
+    for expected in (
+        (Box(0, 0, 30, 30), "crowded", Status.REJECTED),
+        (Box(0, 0, 30, 30), "crowded", Status.ACCEPTED),
+        (Box(0, 0, 30, 30), "", Status.ACCEPTED),
+        (Box(15, 5, 25, 15), "", Status.ACCEPTED),
+        (Box(10, 10, 20, 20), "", Status.ACCEPTED),
+    ):
+        session.undo()
+        [cell] = stored(session)
+        assert (cell.geometry, cell.note, cell.status) == expected
+
+
+def test_nothing_selected_nothing_to_undo_and_no_project_are_said_not_raised_as_bugs(session, heard):
+    session.delete_selected()
+    session.undo()
+    session.redo()
+    assert [m.split(";")[0] for m in heard.messages] == [
+        "Nothing is selected",
+        "There is nothing to undo.",
+        "There is nothing to redo.",
+    ]
+    session.close()
+    with pytest.raises(StoreError, match="No project is open"):
+        session.add_point((1.0, 1.0))
+    with session.telling():
+        session.delete_selected()
+
+
+def test_telling_lets_bugs_pass(session):
+    with pytest.raises(ZeroDivisionError), session.telling():
+        raise ZeroDivisionError
+
+
+def test_a_region_has_no_class(session):
+    region = session.add_region([(0, 0), (0, 9), (9, 9)])
+    assert region.is_region
+    assert isinstance(region.geometry, Polygon)
+
+
+def test_undo_goes_to_what_changed_when_it_is_out_of_view_and_stays_when_it_is_not(session, heard):
+    session.add_point((500.0, 500.0))
+    session.add_point((3000.0, 3000.0))
+    session.undo()
+    assert heard.jumps == [(3000.0, 3000.0)]
+    session.undo()
+    assert heard.jumps == [(3000.0, 3000.0)]
+
+
+def test_undo_goes_to_the_slide_on_which_something_changed(session):
+    session.add_point((5.0, 5.0))
+    session.next_slide(1)
+    session.undo()
+    assert session.slide.name == "one"
+
+
+def test_undo_lets_go_of_what_it_removes_from_the_selection(session):
+    session.select([session.add_point((5.0, 5.0)).id])
+    session.undo()
+    assert session.selection == frozenset()
+
+
+def test_an_edit_against_what_another_window_changed_is_refused_whole(session):
+    mark = session.add_point((5.0, 5.0))
+    with Project.open(session.project.folder) as other:
+        other.apply(edits.remove([mark], "Delete"), "ben")
+    with pytest.raises(CytoError):
+        session.undo()
+
+
+def test_the_tool_says_when_it_changes_and_only_then(session):
+    told = []
+    session.tool_changed.connect(lambda: told.append(session.tool))
+    session.tool = Tool.BOX
+    session.tool = Tool.BOX
+    assert told == [Tool.BOX]
