@@ -29,7 +29,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run a cache folder of its own, so that no test sees what another run or the user has cached."""
     config._cyto_cache = tempfile.mkdtemp(prefix="napari-cyto-tests-")
-    os.environ["NAPARI_CYTO_CACHE"] = config._cyto_cache
+    os.environ["NAPARI_CYTO_CACHE"] = str(Path(config._cyto_cache) / "cache")
+    os.environ["NAPARI_CYTO_DATA"] = str(Path(config._cyto_cache) / "data")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

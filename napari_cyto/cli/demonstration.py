@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json
 from napari_cyto.errors import CytoError
 from napari_cyto.session.demo_job import PROJECT_NAME, prepare_demo, run_demo_headless
+from napari_cyto.session.places import user_data_dir
 
 
 def run(headless: bool, out: Path | None, as_json: bool) -> None:
@@ -27,7 +27,7 @@ def run(headless: bool, out: Path | None, as_json: bool) -> None:
         _without_screen(out, as_json)
         return
     window.need_window("demo")
-    folder = (data_folder() if out is None else out) / PROJECT_NAME
+    folder = (user_data_dir() if out is None else out) / PROJECT_NAME
     result = follow(lambda token: prepare_demo(folder, token), "Making the demo smear")
     print(f"The demo project is {folder}.", file=sys.stderr)
     window.show(folder, {name: str(value) for name, value in result.items()} if as_json else None)
@@ -42,19 +42,3 @@ def _without_screen(out: Path, as_json: bool) -> None:
         print_facts((name, result[name]) for name in ("project", "apacc", "audit", "overview", "annotations"))
     if not result["audit_ok"]:
         raise CytoError(f"The audit of the demo's dataset failed; {result['audit']} has the findings.")
-
-
-def data_folder() -> Path:
-    """Return the folder for what a user makes and may not lose, by the platform's custom.
-
-    Source
-    ------
-    XDG Base Directory Specification 0.8 (``XDG_DATA_HOME``, relative values are ignored); Apple File System
-    Programming Guide (Application Support); Windows known folder LocalAppData.
-    """
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "napari-cyto"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "napari-cyto"
-    xdg = Path(os.environ.get("XDG_DATA_HOME") or "")
-    return (xdg if xdg.is_absolute() else Path.home() / ".local" / "share") / "napari-cyto"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from napari_cyto.domain.jobs import Done, Events, Token
 from napari_cyto.errors import CytoError, SlideError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from napari_cyto.domain.annotation import Annotation
     from napari_cyto.widgets.docks.dock import Dock
+    from napari_cyto.widgets.job_child import JobFunction
     from napari_cyto.widgets.layer_labels import LayerTuple
     from napari_cyto.widgets.window import CytoWindow
 
@@ -118,29 +120,21 @@ def _write(format_name: str, path: str, layers: list[LayerTuple]) -> list[str]:
 
 
 def demo_smear() -> list[LayerData]:
-    """Return the made-up smear and the places of its cells; the smear is made once and kept.
+    """Return the made-up smear and, hidden at first, its cells; the smear is made once and kept.
 
     Raises
     ------
     CytoError
-        When it cannot be kept.
+        When it cannot be kept, or its making was cancelled.
     """
-    from napari.utils import progress
-
     from napari_cyto.synthesis import demo_smear as obtain
 
-    with progress(desc="Making the demo smear") as bar:
-
-        def advance(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        made = obtain(advance=advance)
+    _with_progress("Making the demo smear", make_demo_smear, {})
+    made = obtain()
     cells = [a for a in made.truth.annotations if a.class_id is not None]
-    scale = (made.record.mpp or 1.0,) * 2
     attributes = {
         "name": "cells",
-        "scale": scale,
+        "scale": (made.record.mpp or 1.0,) * 2,
         "units": ("um",) * 2,
         "features": {"class": [a.class_id for a in cells]},
         "face_color": "class",
@@ -148,6 +142,25 @@ def demo_smear() -> list[LayerData]:
         "visible": False,
     }
     return [*read_slide(made.slide_path), ([_data_yx(a) for a in cells], attributes, "points")]
+
+
+def make_demo_smear(token: Token | None = None) -> Events:
+    """Make the demo smear, or find that it is there; a job."""
+    from napari_cyto.synthesis import demo_specs
+    from napari_cyto.synthesis.making import make_smears
+
+    name, spec = next(iter(demo_specs().items()))
+    yield from make_smears({name: spec}, None, token)
+    yield Done()
+
+
+def _with_progress(title: str, function: JobFunction, kwargs: dict[str, Any]) -> dict[str, Any]:
+    import napari
+
+    from napari_cyto.widgets.job_dialog import JobDialog
+
+    viewer = napari.current_viewer()
+    return JobDialog(title, None if viewer is None else viewer.window._qt_window).run(function, kwargs)
 
 
 def _data_yx(annotation: Annotation) -> tuple[float, float]:
@@ -158,8 +171,20 @@ def _data_yx(annotation: Annotation) -> tuple[float, float]:
 
 
 def open_demo() -> None:
-    """Open the demo project in the viewer at hand, with all docks."""
-    raise NotImplementedError
+    """Open the demo project in the viewer at hand, with all docks; it is made on the first call.
+
+    Raises
+    ------
+    CytoError
+        When there is no viewer, or the project cannot be made or opened.
+    """
+    from napari_cyto.session.demo_job import PROJECT_NAME, prepare_demo
+    from napari_cyto.session.places import user_data_dir
+
+    _window()
+    folder = user_data_dir() / PROJECT_NAME
+    _with_progress("Making the demo project", prepare_demo, {"folder": folder})
+    read_project(folder)
 
 
 def slides_dock() -> QWidget:
