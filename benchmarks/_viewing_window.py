@@ -20,6 +20,7 @@ from napari_cyto.slides import Slide, open_slide
 CANVAS_WH = (1191, 945)
 PAN_PX = 100
 PANS_PER_WALK = 10
+WALKS_AT_MOST = 64
 
 
 def ours(viewer: napari.Viewer, path: Path, _: list[tuple[int, int]]) -> Layer:
@@ -53,8 +54,8 @@ def _fill(slide: Slide, level: int, array: np.ndarray, centres_yx: list[tuple[in
     if level > 0:
         # Jumps and pans look at level 0; of what lies between it and the small levels nothing is shown.
         return
-    reach = PAN_PX * PANS_PER_WALK
-    for y, x in centres_yx:
+    for number, (y, x) in enumerate(centres_yx):
+        reach = PAN_PX * PANS_PER_WALK if number < WALKS_AT_MOST else 0
         y0, x0 = max(0, y - CANVAS_WH[1] // 2 - 64), max(0, x - CANVAS_WH[0] // 2 - 64)
         y1, x1 = min(array.shape[0], y0 + CANVAS_WH[1] + 128), min(array.shape[1], x0 + CANVAS_WH[0] + 128 + reach)
         array[y0:y1, x0:x1] = slide.read_region(0, y0, x0, y1 - y0, x1 - x0)
@@ -107,20 +108,27 @@ class Window:
         for _ in range(4):
             self.app.processEvents()
 
-    def _go(self, y: float, x: float) -> float:
+    def _go(self, y: float, x: float) -> tuple[float, float]:
+        """Move the camera; return ms that the thread was blocked, and ms until the new pixels were on screen.
+
+        The camera's move and the draw that reads the new slice are one block; the draw of that slice is a second
+        event, before which a click or a key is handled.
+        """
         begin = time.perf_counter()
         self.camera.center = (0, y * self.scale, x * self.scale)
+        self.app.processEvents()
+        blocked = time.perf_counter() - begin
         self._settle()
-        return (time.perf_counter() - begin) * 1e3
+        return (blocked * 1e3, (time.perf_counter() - begin) * 1e3)
 
-    def jumps(self, first: int, count: int) -> list[float]:
-        """Jump to known places, in turn; return ms that the thread of the window was busy for each."""
+    def jumps(self, first: int, count: int) -> list[tuple[float, float]]:
+        """Jump to known places, in turn; return ms blocked and ms until shown for each."""
         times = [self._go(*self.centres_yx[k % len(self.centres_yx)]) for k in range(first, first + count)]
         assert int(self.layer.data_level) == 0, "jumps are timed at full resolution"
         return times
 
-    def pans(self, first: int, count: int) -> list[float]:
-        """Walk right from known places in steps of 100 px; return ms for each step."""
+    def pans(self, first: int, count: int) -> list[tuple[float, float]]:
+        """Walk right from known places in steps of 100 px; return ms blocked and ms until shown for each step."""
         times = []
         for walk in range(-(-count // PANS_PER_WALK)):
             y, x = self.centres_yx[(first + walk) % len(self.centres_yx)]

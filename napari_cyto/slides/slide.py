@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -212,17 +213,28 @@ class Slide:
         self, paste: Callable[[tuple[int, int]], None], places: list[tuple[int, int]], level: int, icc: bool
     ) -> None:
         suffix = ("srgb",) if icc and self.info.icc else ()
-        missing: list[tuple[int, int]] = []
+        missing: deque[tuple[int, int]] = deque()
         kept: list[tuple[int, int]] = []
         for place in places:
             hit = self._cache.peek((self._identity, level, *place, *suffix)) is not None
             (kept if hit else missing).append(place)
-        # Decoders release the interpreter, so tiles decode side by side; a single one is not worth the hand-over.
-        waiting = [_pool().submit(paste, place) for place in missing[1:]] if _THREADS > 1 else []
-        for place in kept + (missing[:1] if waiting else missing):
+
+        def paste_missing() -> None:
+            # Whoever is free takes the next tile: handing each over on its own costs as much as decoding it.
+            while missing:
+                try:
+                    place = missing.popleft()
+                except IndexError:
+                    return
+                paste(place)
+
+        # Decoders release the interpreter, so tiles decode side by side.
+        helpers = [_pool().submit(paste_missing) for _ in range(min(_THREADS, len(missing)) - 1)]
+        for place in kept:
             paste(place)
-        for done in waiting:
-            done.result()
+        paste_missing()
+        for helper in helpers:
+            helper.result()
 
     def _srgb(self) -> SrgbTransform | None:
         return None if self.info.icc is None else _srgb_transform(self.info.icc)

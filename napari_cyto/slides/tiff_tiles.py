@@ -158,11 +158,11 @@ class _Page:
 
     def join(self, parts: list[npt.NDArray[np.generic]]) -> RGB:
         """Return the segments of one tile as uint8 RGB."""
+        if len(parts) == 1 and self._jpeg_head is not None:
+            return np.asarray(parts[0], np.uint8)
         per_plane = len(parts) // self._planes
         planes = [np.concatenate(parts[p * per_plane : (p + 1) * per_plane]) for p in range(self._planes)]
         samples = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
-        if self._jpeg_head is not None:
-            return np.asarray(samples, np.uint8)
         return _as_rgb(samples, self._page)
 
 
