@@ -142,7 +142,7 @@ def test_slides_added_to_a_divided_set_join_the_side_of_their_smear() -> None:
 
 def test_a_single_group_is_refused_with_a_way_out() -> None:
     slides, counts = smears(1)
-    with pytest.raises(SplitError, match="at least two patients or smears.*everything on the train side"):
+    with pytest.raises(SplitError, match=r"at least two patients or smears.*everything on the train side"):
         split_by_group(slides, counts)
     split = split_by_group(slides, counts, all_to_train=True)
     assert (split.algorithm, set(split.sides.values())) == (ALL_TO_TRAIN, {TRAIN})
