@@ -1,4 +1,4 @@
-"""Promise: undo and redo cover every edit, per author, bulk edits as one step, across restart; history is never lost."""
+"""Promise: undo and redo cover every edit, per author, bulk edits as one step, across restart; no history is lost."""
 
 from __future__ import annotations
 

@@ -1,0 +1,265 @@
+"""Promise: what is no healthy project of this version is refused in one sentence and left byte for byte untouched."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.edits import add
+from napari_cyto.domain.presets import preset
+from napari_cyto.errors import StoreError
+from napari_cyto.store import Project, migration
+from napari_cyto.store.migration import prepare
+from napari_cyto.store.schema import SCHEMA_VERSION
+from tests.store.conftest import Cell
+
+
+@pytest.fixture
+def closed(project: Project, folder: Path, cell: Cell) -> Path:
+    """The folder of a project with one cell that nobody has open."""
+    project.apply(add([cell()], "Draw"), "Ana")
+    project.close()
+    return folder
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _refuses(folder: Path, match: str) -> None:
+    before = _bytes(folder) if folder.is_dir() else {}
+    with pytest.raises(StoreError, match=match) as refusal:
+        Project.open(folder)
+    assert "\n" not in str(refusal.value)
+    assert (_bytes(folder) if folder.is_dir() else {}) == before
+
+
+def _stamp(folder: Path, pragma: str) -> None:
+    connection = sqlite3.connect(folder / "project.sqlite")
+    connection.execute(pragma)
+    connection.commit()
+    connection.close()
+
+
+def test_a_newer_project_is_left_untouched(closed: Path) -> None:
+    _stamp(closed, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    _refuses(closed, rf"newer napari-cyto \(project version {SCHEMA_VERSION + 1}.*left untouched; update")
+
+
+def test_a_newer_project_whose_crash_left_a_log_is_left_untouched(closed: Path, tmp_path: Path) -> None:
+    _stamp(closed, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    connection = sqlite3.connect(closed / "project.sqlite")
+    connection.execute("UPDATE project SET name = 'new name'")
+    connection.commit()
+    crashed = tmp_path / "crashed.cyto"
+    shutil.copytree(closed, crashed)
+    connection.close()
+    assert (crashed / "project.sqlite-wal").stat().st_size > 0
+    _refuses(crashed, "newer napari-cyto")
+
+
+def test_a_project_whose_crash_left_a_log_opens_with_all_that_was_committed(
+    project: Project, folder: Path, cell: Cell, tmp_path: Path
+) -> None:
+    project.apply(add([cell()], "Draw"), "Ana")
+    crashed = tmp_path / "crashed.cyto"
+    shutil.copytree(folder, crashed)
+    with Project.open(crashed) as again:
+        assert again.counts() == {"HSIL": 1}
+
+
+def test_what_is_no_project_says_so(tmp_path: Path) -> None:
+    _refuses(tmp_path / "nowhere", "there is no such folder")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    _refuses(empty, r"is no napari-cyto project: it has no project\.sqlite")
+    sqlite3.connect(empty / "project.sqlite").close()
+    (empty / "project.sqlite").write_bytes(b"")
+    _refuses(empty, r"\(0 bytes\) is damaged")
+    (empty / "project.sqlite").write_bytes(b"GIF89a" * 100)
+    _refuses(empty, "does not begin as an SQLite file should")
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    _stamp(foreign, "CREATE TABLE bookmarks (url TEXT)")
+    _refuses(foreign, "database of another program")
+    assert not any(Project.is_project(path) for path in (tmp_path / "nowhere", empty, foreign))
+
+
+def test_a_project_is_known_by_its_folder_or_its_file(closed: Path) -> None:
+    assert Project.is_project(closed)
+    assert Project.is_project(closed / "project.sqlite")
+    with Project.open(closed / "project.sqlite") as project:
+        assert project.folder == closed
+        assert project.name == "smears"
+
+
+@pytest.mark.parametrize("keep", [100, 4_096, 20_000])
+def test_a_truncated_database_is_refused_in_a_sentence(closed: Path, keep: int) -> None:
+    file = closed / "project.sqlite"
+    file.write_bytes(file.read_bytes()[:keep])
+    _refuses(closed, "is damaged")
+
+
+def test_a_database_with_rubbish_in_its_middle_never_shows_a_bare_error(closed: Path) -> None:
+    whole = (closed / "project.sqlite").read_bytes()
+    refusals = []
+    for page in range(1, len(whole) // 4096):
+        (closed / "project.sqlite").write_bytes(whole[: page * 4096] + b"\xa5" * 4096 + whole[(page + 1) * 4096 :])
+        try:
+            with Project.open(closed) as project:
+                project.slides()
+                list(project.annotations())
+                project.in_box("one", (0, 0, 1e6, 1e6))
+                project.history()
+        except StoreError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 3
+    assert [text for text in refusals if "damaged" not in text] == []
+
+
+def test_a_project_that_may_not_be_written_is_refused(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Permission bits do not bind an administrator, whom some machines run tests as; so the answer is given here.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed)
+    _refuses(closed, "cannot be written, so no annotation could be saved")
+
+
+def test_a_project_is_made_once(closed: Path) -> None:
+    before = _bytes(closed)
+    with pytest.raises(StoreError, match=r"There is a project in .* already"):
+        Project.create(closed, preset("apacc"))
+    assert _bytes(closed) == before
+
+
+def test_a_project_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Project.create(tmp_path / "file" / "x.cyto", preset("apacc"))
+
+    def fail(connection: Connection) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_cyto.store.sqlite.create_box_index", fail)
+    with pytest.raises(StoreError, match="No space left on device"):
+        Project.create(tmp_path / "x.cyto", preset("apacc"))
+    assert list((tmp_path / "x.cyto").iterdir()) == []
+
+
+def test_a_closed_project_says_so(closed: Path) -> None:
+    project = Project.open(closed)
+    project.close()
+    project.close()
+    with pytest.raises(StoreError, match="is closed; open it again"):
+        project.slides()
+
+
+def test_names_with_blanks_and_signs_are_folders_like_any_other(tmp_path: Path) -> None:
+    folder = tmp_path / "Studie 7 #1 100% ? é.cyto"
+    Project.create(folder, preset("ki67"), "Studie é").close()
+    with Project.open(folder) as project:
+        assert (project.name, project.scheme) == ("Studie é", preset("ki67"))
+
+
+def test_classes_in_use_cannot_be_dropped(closed: Path) -> None:
+    with Project.open(closed) as project:
+        without = ClassScheme(
+            "mine", 2, tuple(c for c in project.scheme.classes if c.id not in ("HSIL", "ASC-H", "SCC"))
+        )
+        with pytest.raises(StoreError, match=r"still have the class HSIL \(1\), which the new scheme 'mine' lacks"):
+            project.set_scheme(without)
+        assert project.scheme == preset("bethesda")
+        project.undo("Ana")
+        project.set_scheme(without)
+    with Project.open(closed) as project:
+        assert project.scheme == without
+
+
+# Migration: the way is tested with versions that do not exist yet.
+
+
+def _to_next(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE slide ADD COLUMN stain TEXT NOT NULL DEFAULT 'Papanicolaou'")
+
+
+def _fails(connection: Connection) -> None:
+    _to_next(connection)
+    raise sqlite3.OperationalError("broken off")
+
+
+def _columns(file: Path) -> list[str]:
+    connection = sqlite3.connect(file)
+    try:
+        return [row[1] for row in connection.execute("PRAGMA table_info(slide)")]
+    finally:
+        connection.close()
+
+
+def test_an_older_project_is_brought_up_to_date_after_a_backup(closed: Path) -> None:
+    file = closed / "project.sqlite"
+    prepare(file, SCHEMA_VERSION + 2, {SCHEMA_VERSION: _to_next, SCHEMA_VERSION + 1: lambda connection: None})
+    assert "stain" in _columns(file)
+    backups = [path for path in closed.iterdir() if path != file]
+    assert [path.name.startswith(f"project-version{SCHEMA_VERSION}-") for path in backups] == [True]
+    assert "stain" not in _columns(backups[0])
+    with pytest.raises(StoreError, match="newer napari-cyto"):
+        Project.open(closed)
+    backups[0].replace(file)
+    with Project.open(closed) as project:
+        assert project.counts() == {"HSIL": 1}
+
+
+def test_a_migration_that_fails_leaves_the_project_as_it_was(closed: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="broken off"):
+        prepare(closed / "project.sqlite", SCHEMA_VERSION + 1, {SCHEMA_VERSION: _fails})
+    assert "stain" not in _columns(closed / "project.sqlite")
+    with Project.open(closed) as project:
+        assert project.counts() == {"HSIL": 1}
+
+
+def test_a_project_too_old_to_migrate_is_left_untouched(closed: Path) -> None:
+    before = _bytes(closed)
+    with pytest.raises(StoreError, match="cannot bring up to date; it was left untouched"):
+        prepare(closed / "project.sqlite", SCHEMA_VERSION + 1, {})
+    assert _bytes(closed) == before
+
+
+def test_without_room_for_a_backup_nothing_is_migrated(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(migration.sqlite, "backup", full)
+    before = _bytes(closed)
+    with pytest.raises(StoreError, match="no backup of it could be written"):
+        prepare(closed / "project.sqlite", SCHEMA_VERSION + 1, {SCHEMA_VERSION: _to_next})
+    assert _bytes(closed) == before
+
+
+@pytest.fixture
+def first_version(tmp_path: Path) -> Path:
+    """A project as the first released version wrote it."""
+    folder = tmp_path / "golden.cyto"
+    folder.mkdir()
+    golden = Path(__file__).parent / "golden" / "project_version1.sqlite.gz"
+    (folder / "project.sqlite").write_bytes(gzip.decompress(golden.read_bytes()))
+    return folder
+
+
+def test_a_project_of_the_first_version_opens_with_all_that_is_in_it(first_version: Path) -> None:
+    with Project.open(first_version) as project:
+        assert project.name == "golden"
+        assert project.scheme == preset("bethesda")
+        assert [(s.name, s.mpp, s.mpp_source) for s in project.slides()] == [("smear.svs", 0.25, "user")]
+        assert project.counts() == {"HSIL": 1, "LSIL": 1, None: 1}
+        assert [entry.kind for entry in project.history()] == ["undo", "edit", "edit", "edit"]
+        assert (project.can_undo("Ana"), project.can_redo("Ana")) == ("Relabel", "Delete")
+        assert project.setting("box_um") == {"HSIL": 30.0}
+        project.redo("Ana")
+        project.undo("Ana")
+        project.undo("Ana")
+        assert project.counts() == {"HSIL": 2, None: 1}
