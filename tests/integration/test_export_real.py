@@ -1,0 +1,90 @@
+"""Promise: real slides and CRIC go in, an APACC dataset comes out, and reading it gives back the same cells."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from napari_cyto.datasets import ApaccExportOptions, ImportOptions, audit, export_apacc, import_labels
+from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.jobs import Done, Event
+from napari_cyto.formats.apacc_names import parse_stem
+from napari_cyto.store import Project
+
+pytestmark = pytest.mark.shared
+
+
+def done(events: list[Event]) -> dict:
+    assert isinstance(events[-1], Done), events[-1]
+    return events[-1].result
+
+
+def test_all_of_cric_becomes_a_project(shared: Path, tmp_path: Path) -> None:
+    result = done(list(import_labels("cric", shared / "cric", tmp_path / "cric.cyto")))
+    assert (result["slides_added"], result["annotations_added"]) == (175, 4276)
+    rows = cric_rows(shared)
+    with Project.open(tmp_path / "cric.cyto") as project:
+        assert project.counts() == Counter(row["bethesda"] for row in rows)
+        scale = {row["image"]: float(row["px_per_cric_px"]) for row in rows}
+        assert all(s.mpp == pytest.approx(0.228 / scale[s.name]) for s in project.slides())
+
+
+def cric_rows(shared: Path) -> list[dict[str, str]]:
+    with (shared / "cric/cells.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_cric_through_a_project_to_apacc_and_back(shared: Path, tmp_path: Path) -> None:
+    rows = cric_rows(shared)
+    some = sorted({row["image"] for row in rows})[::9]
+    with (tmp_path / "cells.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(row for row in rows if row["image"] in some)
+    options = ImportOptions(images=shared / "cric/images")
+    done(list(import_labels("cric", tmp_path / "cells.csv", tmp_path / "cric.cyto", options)))
+    with Project.open(tmp_path / "cric.cyto") as project:
+        points = {s.id: [a.geometry.centre_yx for a in project.annotations(s.id)] for s in project.slides()}
+        names = {s.id: Path(s.name).stem for s in project.slides()}
+    out = tmp_path / "apacc"
+    result = done(list(export_apacc(tmp_path / "cric.cyto", out, ApaccExportOptions(overview=False, crops=False))))
+    assert result["cells"] == sum(map(len, points.values()))
+    assert audit(out).ok
+    done(list(import_labels("apacc", out, tmp_path / "again.cyto")))
+    with Project.open(tmp_path / "again.cyto") as project:
+        assert len(project.slides()) == len(some)
+        boxes = {s.smear: [a.geometry for a in project.annotations(s.id)] for s in project.slides()}
+    for slide_id, centres in points.items():
+        found = boxes[names[slide_id]]
+        assert len(found) == len(centres)
+        assert all(any(_holds(box, y, x) for box in found) for y, x in centres)
+
+
+def _holds(box: object, y: float, x: float) -> bool:
+    assert isinstance(box, Box)
+    whole = all(v == int(v) for v in box.bounds_yxyx)
+    return whole and box.y0 <= y <= box.y1 and box.x0 <= x <= box.x1
+
+
+def test_a_whole_slide_is_cut_where_its_cells_are(shared: Path, tmp_path: Path) -> None:
+    with (shared / "slides/cric_fields.cells.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    table = tmp_path / "points.csv"
+    with table.open("w", newline="") as file:
+        csv.writer(file).writerows([("x", "y", "label"), *((r["x"], r["y"], r["bethesda"]) for r in rows)])
+    options = ImportOptions(slide=shared / "slides/cric_fields.mrxs")
+    done(list(import_labels("csv", table, tmp_path / "mrxs.cyto", options)))
+    with Project.open(tmp_path / "mrxs.cyto") as project:
+        [slide] = project.slides()
+        assert slide.size_hw is not None
+    chosen = ApaccExportOptions(all_to_train=True, overview=False, crops=False, point_px=120)
+    done(list(export_apacc(tmp_path / "mrxs.cyto", tmp_path / "out", chosen)))
+    wanted = Counter((int(float(r["y"])) // 2000 * 2000, int(float(r["x"])) // 2000 * 2000) for r in rows)
+    written = {}
+    for path in (tmp_path / "out/slices/train").glob("*.txt"):
+        name = parse_stem(path.stem)
+        written[(name.y0, name.x0)] = len(path.read_text().splitlines())
+    assert written == wanted
