@@ -86,7 +86,7 @@ def atomic_folder(target: str | os.PathLike[str], record: Mapping[str, Any] | No
         yield temporary
         if not (temporary / EXPORT_RECORD).exists():
             content = json.dumps({"by": "napari-cyto", **dict(record or {})}, indent=1, ensure_ascii=False)
-            (temporary / EXPORT_RECORD).write_text(content + "\n", encoding="utf-8")
+            (temporary / EXPORT_RECORD).write_bytes((content + "\n").encode("utf-8", "replace"))
         _sync_tree(temporary)
         _swap_in(temporary, path)
     except OSError as error:

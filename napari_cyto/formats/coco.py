@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +152,17 @@ def _entry(
     entry: dict[str, Any] = {"id": number, "image_id": image_id, "category_id": category}
     entry |= {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
     if options.outlines and isinstance(a.geometry, Polygon):
+        entry["area"] = _area(a.geometry)
         entry["segmentation"] = [[v for y, x in a.geometry.vertices_yx for v in (x, y)]]
     own = dict(a.scores).get(a.class_id or "")
     return entry if own is None else {**entry, "score": own}
+
+
+def _area(outline: Polygon) -> float:
+    """Return what an outline encloses, px²; the shoelace formula."""
+    corners = outline.vertices_yx
+    twice = sum(x0 * y1 - x1 * y0 for (y0, x0), (y1, x1) in pairwise((*corners, corners[0])))
+    return abs(twice) / 2
 
 
 def _entries(data: Mapping[str, Any], key: str, fault: Fault) -> Iterator[tuple[Mapping[str, Any], Fault]]:

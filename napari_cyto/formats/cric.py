@@ -5,7 +5,6 @@ Source: Rezende et al. 2021, doi 10.1038/s41597-021-00933-8; images of 1376 x 10
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_of, image_size_hw
 from napari_cyto.formats.label_format import FormatOptions, TargetKind, checked_options
-from napari_cyto.formats.tables import picked, plain_number, read_table
+from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
 from napari_cyto.formats.text import Fault, free_text, number, shown, whole_number
 
 CLASSES = ("NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC")
@@ -177,9 +176,8 @@ class CricFormat:
             )
         rows = _rows(labels, cells, chosen)
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(_PUBLISHED if chosen.layout == "published" else _STORED)
-            writer.writerows(rows)
+            stream.write(table_line(_PUBLISHED if chosen.layout == "published" else _STORED))
+            stream.writelines(map(table_line, rows))
 
 
 def _rows(labels: LabelSet, cells: list[Annotation], options: CricOptions) -> Iterator[tuple[object, ...]]:

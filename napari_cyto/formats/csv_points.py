@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.label_format import StatusOptions, TargetKind, checked_options
-from napari_cyto.formats.tables import picked, plain_number, read_table
+from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
 from napari_cyto.formats.text import Fault, class_name, free_text, number
 
 _X, _Y = ("x", "x_center", "x_px", "center_x"), ("y", "y_center", "y_px", "center_y")
@@ -36,6 +35,13 @@ class CsvOptions(StatusOptions):
         title="All columns",
         description=f"Also write {', '.join(_MORE)}; else only x, y and label (and image, when there are several).",
     )
+
+    @property
+    def statuses(self) -> frozenset[Status]:
+        """The statuses that are written; without a column for them, proposals only when asked for by name."""
+        if self.more_columns or "include_proposed" in self.model_fields_set:
+            return super().statuses
+        return super().statuses - {Status.PROPOSED}
 
 
 class CsvFormat:
@@ -114,10 +120,11 @@ class CsvFormat:
         groups = by_slide(labels, losses.written(labels, chosen, regions=False))
         columns = (*_PLAIN, *(_MORE if chosen.more_columns else ("image",) if len(labels.slides) > 1 else ()))
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
-            writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-            writer.writeheader()
+            stream.write(table_line(columns))
             for slide, cells in groups:
-                writer.writerows(_row(a, slide) for a in cells)
+                for a in cells:
+                    row = _row(a, slide)
+                    stream.write(table_line(row.get(column, "") for column in columns))
 
 
 def _row(a: Annotation, slide: SlideRecord) -> dict[str, str]:

@@ -20,7 +20,7 @@ from napari_cyto.formats.geojson_write import geojson_lines
 from napari_cyto.formats.label_format import StatusOptions, TargetKind, checked_options
 from napari_cyto.formats.per_slide import merged, source_files, write_per_slide
 from napari_cyto.formats.slide_json import KEY, slide_from_dict
-from napari_cyto.formats.text import Fault, read_json
+from napari_cyto.formats.text import Fault, read_json, shown
 
 _SUFFIXES = (".geojson", ".json")
 
@@ -137,6 +137,8 @@ def _read_file(path: Path, options: GeoJsonOptions) -> LabelSet:
     facts = data.get(KEY) if isinstance(data, dict) else None
     known = facts if isinstance(facts, dict) else {}
     slide = slide_from_dict(known.get("slide"), path.stem, fault)
+    if known.get("origin", options.origin) != options.origin:
+        raise fault(f"the file says that its origin is {shown(known['origin'])}; choose that, not {options.origin!r}.")
     reader = FeatureReader(
         slide_id=slide.id,
         offset_yx=options.offset_of(slide),

@@ -98,7 +98,7 @@ def _xy(position: YX, offset_yx: YX) -> list[float]:
 
 
 def _plain(value: float) -> float:
-    return int(value) if value.is_integer() else value
+    return int(value) if float(value).is_integer() else value
 
 
 def _json(value: object) -> str:

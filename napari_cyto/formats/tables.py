@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from napari_cyto.errors import FormatError
@@ -89,6 +89,18 @@ def picked(row: Mapping[str, str], names: Sequence[str]) -> str:
     return ""
 
 
+def table_line(values: Iterable[object]) -> str:
+    """Return one line of a comma-separated table, with its line end.
+
+    Quotes also what holds a carriage return, which ``csv.writer`` leaves bare when lines end in LF.
+    """
+    return ",".join(_field(str(value)) for value in values) + "\n"
+
+
+def _field(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+
+
 def plain_number(value: float) -> str:
     """Return the shortest text that reads back as ``value``: ``12``, not ``12.0``."""
-    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))

@@ -100,10 +100,10 @@ class YoloFormat:
             for slide, rows in by_slide(labels, cells):
                 path = folder / "labels" / _side(slide) / f"{stems[slide.id]}.txt"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text("".join(_lines(slide, rows, names, chosen)), encoding="utf-8", newline="")
+                path.write_bytes("".join(_lines(slide, rows, names, chosen)).encode("utf-8"))
             data = _data(labels, names)
             text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
-            (folder / "data.yaml").write_text(text, encoding="utf-8", newline="")
+            (folder / "data.yaml").write_bytes(text.encode("utf-8", "replace"))
 
 
 def _data(labels: LabelSet, names: tuple[str, ...]) -> dict[str, Any]:
