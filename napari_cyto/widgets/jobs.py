@@ -58,6 +58,11 @@ class Job(QObject):
         return self._process is not None and self._terminal is None
 
     @property
+    def alive(self) -> bool:
+        """Whether there is still a process, be it on its way out."""
+        return bool(self._timer.isActive())
+
+    @property
     def pid(self) -> int | None:
         """The child's process id, while there is a child."""
         return None if self._process is None else self._process.pid

@@ -129,10 +129,10 @@ def test_the_window_lives_while_a_job_runs(hear):
     timer.start(10)
     heard = hear(job_samples.waits)
     heard.until_running()
-    heard.job.cancel()
-    heard.until_ended()
+    before = len(ticks)
+    heard.qtbot.wait(500)
+    assert len(ticks) - before > 5
     timer.stop()
-    assert len(ticks) > 10
 
 
 def test_closing_leaves_no_process(hear):

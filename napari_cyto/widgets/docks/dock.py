@@ -6,13 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from psygnal import SignalInstance
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_cyto.session import Session
 from napari_cyto.widgets.docks import parts
 
 MIN_WIDTH_PX = 236
+
+
+class _Body(QWidget):
+    """A column as high as its wrapped texts need at the width it has, not at the narrowest."""
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """The width of its controls; the height comes from ``heightForWidth``."""
+        return QSize(self.layout().minimumSize().width(), 0)
 
 
 class Dock(QWidget):
@@ -37,14 +45,20 @@ class Dock(QWidget):
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        body = QWidget()
+        body = _Body()
         self.body = QVBoxLayout(body)
         self.body.setContentsMargins(6, 4, 6, 6)
         self.body.setSpacing(parts.GAP)
         self._scroll.setWidget(body)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(self._scroll)
+        outer.setSpacing(0)
+        outer.addWidget(self._scroll, 1)
+        # What must never scroll out of sight.
+        self.footer = QVBoxLayout()
+        self.footer.setContentsMargins(6, 0, 6, 0)
+        self.footer.setSpacing(parts.GAP)
+        outer.addLayout(self.footer)
         self.setMinimumWidth(MIN_WIDTH_PX)
         self.setWindowTitle(self.title)
 

@@ -85,14 +85,12 @@ class ExportDock(Dock):
             self.look,
             self.looking,
             self.shown,
-            self.leak_words,
-            self.leak_reason,
-            self.go,
-            self.bar,
-            self.open_folder,
         ):
             self.body.addWidget(widget)
         self.body.addStretch(1)
+        for widget in (self.leak_words, self.leak_reason, self.bar, parts.row(self.go, self.open_folder)):
+            self.footer.addWidget(widget)
+        self.footer.setContentsMargins(6, 4, 6, 6)
         self.open_folder.hide()
         self._show_leak(False)
 
@@ -130,6 +128,7 @@ class ExportDock(Dock):
         except CytoError as error:
             self.looking.say(str(error), style.BAD)
             return
+        self._later.stop()
         self.shown.clear()
         self.looking.run(function, kwargs, "Looking at what will be written…")
 

@@ -27,6 +27,7 @@ class JobBar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.job: Job | None = None
+        self._retired: list[Job] = []
         self._started_s = 0.0
         self.notes: list[str] = []
         self.bar = QProgressBar()
@@ -50,8 +51,8 @@ class JobBar(QWidget):
         return self.job is not None and self.job.running
 
     def run(self, function: JobFunction, kwargs: Mapping[str, Any], beginning: str) -> None:
-        """Start a job; one that is at work is stopped first."""
-        self.close_job()
+        """Start a job; one that is at work is stopped."""
+        self._retire()
         self.notes = []
         self._started_s = time.monotonic()
         self.bar.setRange(0, 0)
@@ -71,9 +72,20 @@ class JobBar(QWidget):
 
     def close_job(self) -> None:
         """End what still runs, within a second, and leave nothing behind."""
+        for job in filter(None, (self.job, *self._retired)):
+            job.close()
+            job.deleteLater()
+        self.job = None
+        self._retired.clear()
+
+    def _retire(self) -> None:
+        """Stop the job before without waiting for it; nobody hears of it any more."""
+        self._retired = [job for job in self._retired if job.alive]
         if self.job is not None:
-            self.job.close()
-            self.job.deleteLater()
+            self.job.progressed.disconnect(self._progressed)
+            self.job.ended.disconnect(self._ended)
+            self.job.cancel()
+            self._retired.append(self.job)
             self.job = None
 
     def say(self, words: str, colour: str = "") -> None:

@@ -5,28 +5,40 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Collection
 from enum import Enum
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QGridLayout, QLineEdit, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFileDialog, QGridLayout, QLineEdit, QSpinBox, QWidget
 
 from napari_cyto.errors import FormatError
 from napari_cyto.widgets.docks import parts
 
 _WHOLE_LIMIT = 2**31 - 1
 _NUMBER_LIMIT = 1e9
+NUMBER_PX = 110
 
 
 class Control:
     """One option: the widget that shows it, and how to read and set it."""
 
-    def __init__(self, widget: QWidget, read: Callable[[], Any], write: Callable[[Any], None], changed: Any) -> None:
+    def __init__(
+        self,
+        widget: QWidget,
+        read: Callable[[], Any],
+        write: Callable[[Any], None],
+        changed: Any,
+        wide: bool = False,
+        beside: QWidget | None = None,
+    ) -> None:
         self.widget = widget
         self.read = read
         self.write = write
         self.changed = changed
+        self.wide = wide
+        self.beside = beside
 
 
 class OptionsForm(QWidget):
@@ -69,9 +81,12 @@ class OptionsForm(QWidget):
         else:
             label = parts.text(field.title or name)
             label.setToolTip(control.widget.toolTip())
-            wide = isinstance(control.widget, QLineEdit | QComboBox)
+            wide = control.wide
             self._grid.addWidget(label, place, 0, 1, 2 if wide else 1)
-            self._grid.addWidget(control.widget, place + wide, 0 if wide else 1, 1, 2 if wide else 1)
+            shown = control.widget
+            if control.beside is not None:
+                shown = parts.row(control.widget, control.beside, stretch=0)
+            self._grid.addWidget(shown, place + wide, 0 if wide else 1, 1, 2 if wide else 1)
         self.controls[name] = control
 
     def values(self) -> dict[str, Any]:
@@ -113,6 +128,8 @@ def control_of(field: FieldInfo) -> Control | None:
         return _number(kind, field)
     if kind in (int, float, str):
         return _line(kind, optional)
+    if kind is Path:
+        return _path(optional, "folder" in f"{field.title} {field.description}".lower())
     return None
 
 
@@ -127,7 +144,7 @@ def _choices(kind: Any) -> list[tuple[str, Any]] | None:
     if get_origin(kind) is Literal:
         return [(str(value).replace("_", " "), value) for value in get_args(kind)]
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return [(str(member.value).replace("_", " "), member) for member in kind]
+        return [(member.name.lower().replace("_", " "), member) for member in kind]
     return None
 
 
@@ -137,7 +154,10 @@ def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
         box.addItem(words, value)
     values = [box.itemData(i) for i in range(box.count())]
     return Control(
-        box, box.currentData, lambda value: box.setCurrentIndex(max(0, values.index(value))), box.currentIndexChanged
+        box,
+        box.currentData,
+        lambda value: box.setCurrentIndex(max(0, values.index(value))),
+        box.currentIndexChanged,
     )
 
 
@@ -158,6 +178,23 @@ def _number(kind: type, field: FieldInfo) -> Control:
     return Control(spin, spin.value, spin.setValue, spin.valueChanged)
 
 
+def _path(optional: bool, is_folder: bool) -> Control:
+    made = _line(Path, optional)
+    line = made.widget
+
+    def choose() -> None:
+        if is_folder:
+            chosen = QFileDialog.getExistingDirectory(line, "Choose the folder")
+        else:
+            chosen, _ = QFileDialog.getOpenFileName(line, "Choose the file")
+        if chosen:
+            made.write(chosen)
+            line.editingFinished.emit()
+
+    made.beside = parts.button("Choose…", "Choose it on the disk.", choose, icon="open")
+    return made
+
+
 def _line(kind: type, optional: bool) -> Control:
     line = QLineEdit()
     if optional:
@@ -173,4 +210,10 @@ def _line(kind: type, optional: bool) -> Control:
         except ValueError:
             return words
 
-    return Control(line, read, lambda value: line.setText("" if value is None else str(value)), line.editingFinished)
+    if kind in (int, float):
+        line.setMaximumWidth(NUMBER_PX)
+
+    def write(value: Any) -> None:
+        line.setText("" if value is None else str(value))
+
+    return Control(line, read, write, line.editingFinished, wide=kind in (str, Path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cyto.domain.classes import CellClass, ClassScheme
@@ -99,7 +100,19 @@ class Palette(QWidget):
             old.setParent(None)
             old.deleteLater()
         self.rows = {c.id: self._row(c) for c in classes}
-        # Ids stand in a column of their own, so that names begin below each other.
+        self._align()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
+        """Align once the window has given the rows their font."""
+        super().showEvent(event)
+        self._align()
+
+    def _align(self) -> None:
+        """Ids stand in a column of their own, so that names begin below each other."""
+        for row in self.rows.values():
+            row.short.ensurePolished()
+            row.short.setMinimumWidth(0)
+            row.short.setMaximumWidth(WIDEST_ID_PX)
         widest = max((row.short.sizeHint().width() for row in self.rows.values()), default=0)
         for row in self.rows.values():
             row.short.setFixedWidth(min(widest, WIDEST_ID_PX))

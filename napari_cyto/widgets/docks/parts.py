@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from qtpy.QtCore import QSize, Qt
@@ -11,6 +12,9 @@ from superqt import QCollapsible
 from napari_cyto.widgets import style
 
 GAP = 4
+# A zero-width space. Names of scans are often long hashes, which have no sign to break after.
+BREAK = "\u200b"
+UNBROKEN_AT_MOST = 14
 
 
 def button(text: str, tip: str, clicked: Callable[[], object], *, icon: str = "", name: str = "") -> QPushButton:
@@ -109,9 +113,13 @@ def section(title: str, content: QWidget, *, tip: str, opened: bool = False) -> 
 
 def breakable(name: str) -> str:
     """Return a file name that a label may break after its signs: Qt breaks lines at blanks only."""
-    for sign in "_-.":
-        name = name.replace(sign, sign + "\u200b")
-    return name
+    after_signs = re.sub(r"([_\-./\\])", "\\1" + BREAK, name)
+    return re.sub(rf"([^\u200b]{{{UNBROKEN_AT_MOST}}})(?=[^\u200b]{{4}})", "\\1" + BREAK, after_signs)
+
+
+def unbroken(words: str) -> str:
+    """Return words without the places to break that `breakable` put in."""
+    return words.replace(BREAK, "")
 
 
 def number(count: int) -> str:

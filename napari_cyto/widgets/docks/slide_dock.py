@@ -62,7 +62,7 @@ class SlideDock(Dock):
             label = self._form.itemAt(index, QFormLayout.ItemRole.LabelRole).widget()
             if label.text() == name:
                 words: str = self._form.itemAt(index, QFormLayout.ItemRole.FieldRole).widget().text()
-                return words.replace("\u200b", "")
+                return parts.unbroken(words)
         return ""
 
     def let_go(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -53,7 +54,7 @@ class SplitPreview(QWidget):
         ok = bool(result["ok"])
         words = result["verdict"] if ok else result["problem"]
         self.verdict.setText(("✓ " if ok else "✗ ") + " ".join(filter(None, (words, size_words(result)))))
-        self.verdict.setStyleSheet(f"QLabel {{ color: {style.GOOD if ok else style.BAD}; font-weight: bold; }}")
+        self.verdict.setStyleSheet(f"QLabel {{ color: {style.GOOD if ok else style.BAD}; }}")
         self.verdict.show()
         self._show_findings(result["findings"])
         self._show_classes(result["split"].get("classes", ()))
@@ -112,9 +113,25 @@ def finding_rows(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines[: 2 * ROWS_AT_MOST]
 
 
-def table(tip: str) -> QTableWidget:
+class ReadTable(QTableWidget):
+    """A table for reading that is as high as its wrapped words need, within bounds."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's name
+        """Wrap anew at another width."""
+        super().resizeEvent(event)
+        self.fit()
+
+    def fit(self) -> None:
+        """Take the height that the rows need."""
+        self.resizeRowsToContents()
+        head = self.horizontalHeader().sizeHint().height()
+        body = sum(self.rowHeight(i) for i in range(self.rowCount()))
+        self.setFixedHeight(min(TABLE_HEIGHT_PX, head + body + 4))
+
+
+def table(tip: str) -> ReadTable:
     """Return an empty table for reading, in the tab order."""
-    made = QTableWidget()
+    made = ReadTable()
     made.setToolTip(tip)
     made.setAccessibleName(tip)
     made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -123,12 +140,13 @@ def table(tip: str) -> QTableWidget:
     made.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
     made.verticalHeader().hide()
     made.setWordWrap(True)
+    made.setTextElideMode(Qt.TextElideMode.ElideNone)
     made.setShowGrid(False)
     made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     return made
 
 
-def fill(target: QTableWidget, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def fill(target: ReadTable, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Put words into a table and make it as high as they need, within bounds."""
     target.setColumnCount(len(headings))
     target.setHorizontalHeaderLabels(list(headings))
@@ -137,10 +155,7 @@ def fill(target: QTableWidget, headings: Sequence[str], rows: Sequence[Sequence[
     target.setRowCount(len(rows))
     for i, row in enumerate(rows):
         for j, words in enumerate(row):
-            item = QTableWidgetItem(words)
+            item = QTableWidgetItem(parts.breakable(words))
             item.setToolTip(words)
             target.setItem(i, j, item)
-    target.resizeRowsToContents()
-    head = target.horizontalHeader().sizeHint().height()
-    body = sum(target.rowHeight(i) for i in range(len(rows)))
-    target.setFixedHeight(min(TABLE_HEIGHT_PX, head + body + 4))
+    target.fit()

@@ -1,0 +1,83 @@
+"""Promise: every control explains itself and is reached without a mouse; nothing is too wide for a laptop."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QComboBox,
+    QHeaderView,
+    QLineEdit,
+    QWidget,
+)
+
+from napari_cyto.formats import FORMATS
+from napari_cyto.widgets.docks.import_dialog import ImportDialog
+from napari_cyto.widgets.docks.new_project import NewProjectDialog
+from napari_cyto.widgets.docks.scheme_dialog import SchemeDialog
+
+INTERACTIVE = (QAbstractButton, QLineEdit, QAbstractSpinBox, QComboBox, QAbstractItemView)
+
+
+def controls(root: QWidget) -> list[QWidget]:
+    """All controls under ``root``, without those that Qt hides inside others."""
+    found = []
+    for widget in root.findChildren(QWidget):
+        inner = isinstance(widget, QHeaderView) or any(
+            isinstance(up, QAbstractSpinBox | QComboBox | QAbstractItemView) for up in ancestors(widget, root)
+        )
+        if isinstance(widget, INTERACTIVE) and not inner:
+            found.append(widget)
+    return found
+
+
+def ancestors(widget: QWidget, root: QWidget) -> list[QWidget]:
+    chain = []
+    while (up := widget.parentWidget()) is not None and up is not root:
+        chain.append(up)
+        widget = up
+    return chain
+
+
+def check(root: QWidget) -> None:
+    found = controls(root)
+    assert found
+    for control in found:
+        name = f"{type(control).__name__} {control.accessibleName()!r}"
+        assert control.toolTip().strip(), f"{name} has no tooltip"
+        assert control.focusPolicy() != Qt.FocusPolicy.NoFocus, f"{name} cannot be reached with Tab"
+
+
+def test_docks(bench):
+    bench.mark(2)
+    for dock in (bench.slides, bench.slide, bench.annotate, bench.export):
+        check(dock)
+
+
+def test_options_of_every_format(bench):
+    export = bench.export
+    for name in FORMATS:
+        export.format.setCurrentIndex(export.format.findData(name))
+        check(export)
+
+
+def test_dialogs(bench):
+    for dialog in (SchemeDialog, ImportDialog, NewProjectDialog):
+        shown = dialog(bench.session, bench.annotate)
+        check(shown)
+        shown.reject()
+
+
+def test_tab_walks_through_the_annotate_dock(bench):
+    """Tab, pressed often enough, reaches every enabled control of the dock in view."""
+    dock = bench.annotate
+    bench.mark(1)
+    wanted = {c for c in controls(dock) if c.isEnabled() and c.isVisible()}
+    start = here = dock.tools.buttons["select"]
+    reached = set()
+    while (here := here.nextInFocusChain()) is not start:
+        if here.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            reached.add(here)
+    assert wanted <= reached | {start}

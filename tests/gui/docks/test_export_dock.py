@@ -1,0 +1,137 @@
+"""Promise: one click exports; it is looked at before, stopped within a second, and refused when it leaks."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from napari_cyto.domain.jobs import Cancelled, Done, Failed
+from napari_cyto.widgets.docks.export_dock import done_words
+from napari_cyto.widgets.docks.job_bar import eta_words
+from napari_cyto.widgets.docks.split_preview import finding_rows
+
+
+def ended(bench, bar):
+    """Wait for the last word of what runs in ``bar``, and return it."""
+    heard = []
+    bar.ended.connect(heard.append)
+    bench.qtbot.waitUntil(lambda: bool(heard), timeout=60_000)
+    return heard[0]
+
+
+def mark_both_smears(bench):
+    for record in bench.session.project.slides()[:2]:
+        bench.session.go_to_slide(record.id)
+        bench.mark(2, "NILM")
+        bench.mark(1, "rubbish")
+
+
+def test_preview_then_export(bench, tmp_path):
+    mark_both_smears(bench)
+    export = bench.export
+    bench.click(export.look)
+    assert isinstance(ended(bench, export.looking), Done)
+    assert export.shown.verdict.text().startswith("✓ ")
+    assert "6 marks in 2 slices" in export.shown.verdict.text()
+    table = export.shown.classes
+    assert [table.item(i, 0).text() for i in range(table.rowCount())] == ["healthy", "rubbish"]
+    assert not export.leak_reason.isVisible()
+    target = tmp_path / "out"
+    export.target.setText(str(target))
+    bench.click(export.go)
+    assert not export.go.isEnabled()
+    assert isinstance(ended(bench, export.bar), Done)
+    assert export.open_folder.isVisible()
+    assert {p.name for p in (target / "slices").iterdir()} == {"train", "test"}
+    assert "healthy 2" in export.bar.words.text()
+    assert export.go.isEnabled()
+
+
+def test_cancel_leaves_the_old_target_as_it_was(bench, tmp_path):
+    mark_both_smears(bench)
+    target = tmp_path / "old"
+    target.mkdir()
+    (target / "kept.txt").write_text("old", encoding="utf-8")
+    export = bench.export
+    export.target.setText(str(target))
+    export.export()
+    export.bar.stop()
+    last = ended(bench, export.bar)
+    assert isinstance(last, Cancelled | Failed)
+    assert (target / "kept.txt").read_text(encoding="utf-8") == "old"
+    assert [p.name for p in target.iterdir()] == ["kept.txt"]
+
+
+def test_a_leak_is_refused_until_a_reason_is_given(bench, tmp_path):
+    """The sides that came with the data put one patient on both."""
+    mark_both_smears(bench)
+    project = bench.session.project
+    for record, side in zip(project.slides()[:2], ("train", "test"), strict=True):
+        project.update_slide(replace(record, patient="P7", side=side))
+    export = bench.export
+    export.target.setText(str(tmp_path / "out"))
+    export.preview()
+    ended(bench, export.looking)
+    assert export.shown.verdict.text().startswith("✗ ")
+    assert export.leak_reason.isVisible()
+    assert not export.go.isEnabled()
+    rows = [export.shown.findings.item(i, 0).text() for i in range(export.shown.findings.rowCount())]
+    assert any("P7" in row for row in rows)
+    bench.type(export.leak_reason, "pilot with one patient")
+    bench.click(export.go)
+    assert isinstance(ended(bench, export.bar), Done)
+    kept = " ".join(p.read_text(encoding="utf-8") for p in (tmp_path / "out").glob("*.json"))
+    assert "pilot with one patient" in kept
+
+
+def test_another_format(bench):
+    bench.mark(2)
+    export = bench.export
+    export.format.setCurrentIndex(export.format.findData("geojson"))
+    assert export.target.text().endswith("smears geojson")
+    export.export()
+    assert isinstance(ended(bench, export.bar), Done)
+    [marked] = [p for p in Path(export.target.text()).glob("*.geojson") if "smear_a" in p.name]
+    assert len(json.loads(marked.read_text(encoding="utf-8"))["features"]) == 2
+
+
+def test_nothing_to_export_is_a_sentence(bench):
+    bench.export.preview()
+    ended(bench, bench.export.looking)
+    assert "no cells to export" in bench.export.shown.verdict.text()
+
+
+def test_without_a_target_nothing_starts(bench):
+    bench.export.target.clear()
+    bench.click(bench.export.go)
+    assert not bench.export.bar.running
+    assert "Choose where" in bench.export.bar.words.text()
+
+
+def test_letting_go_stops_what_runs_within_a_second(bench, tmp_path):
+    mark_both_smears(bench)
+    bench.export.target.setText(str(tmp_path / "out"))
+    bench.export.export()
+    start = time.monotonic()
+    bench.export.let_go()
+    assert time.monotonic() - start < 5, "about a second; more on a busy machine"
+    assert not bench.export.bar.running
+    assert not (tmp_path / "out").exists()
+
+
+def test_time_left_in_words():
+    assert eta_words(0, 10, 5) == ""
+    assert eta_words(5, 0, 5) == ""
+    assert eta_words(5, 10, 0.5) == ""
+    assert eta_words(5, 10, 20) == ", 20 s left"
+    assert eta_words(1, 10, 60) == ", 9 min left"
+    assert eta_words(1, 100, 600) == ", 16.5 h left"
+    assert eta_words(10, 10, 60) == ""
+
+
+def test_results_in_words():
+    assert done_words({}) == "Written."
+    assert done_words({"counts": {"train": {"healthy": 1204}}}) == "Written. train: healthy 1,204."
+    assert finding_rows([{"detail": "D.", "rows": [{"patient": "P"}]}]) == ["D.", "    patient P"]

@@ -1,0 +1,54 @@
+"""Promise: marks of another program come in from the dock, and the docks show them at once."""
+
+from __future__ import annotations
+
+from napari_cyto.domain.jobs import Done, Failed
+from napari_cyto.formats import get_format
+from napari_cyto.widgets.docks.import_dialog import ImportDialog
+
+
+def run(bench, dialog):
+    heard = []
+    dialog.bar.ended.connect(heard.append)
+    bench.click(dialog.start)
+    bench.qtbot.waitUntil(lambda: bool(heard), timeout=60_000)
+    return heard[0]
+
+
+def test_marks_come_in_and_are_shown(bench, tmp_path):
+    bench.mark(3, "LSIL")
+    here = bench.session.project.label_set([bench.session.slide.id])
+    get_format("geojson").write(here, tmp_path / "marks.geojson")
+    for _ in range(3):
+        bench.session.undo()
+    assert bench.annotate.palette_rows.rows["LSIL"].count_text == "0"
+    dialog = ImportDialog(bench.session)
+    bench.qtbot.addWidget(dialog)
+    dialog.format.setCurrentIndex(dialog.format.findData("geojson"))
+    dialog.source.setText(str(tmp_path / "marks.geojson"))
+    dialog.form.set_values({"slide": bench.session.slide.path})
+    ended = run(bench, dialog)
+    assert isinstance(ended, Done), ended
+    assert bench.annotate.palette_rows.rows["LSIL"].count_text == "3"
+    assert dialog.bar.words.text().startswith("Imported")
+
+
+def test_a_bad_file_is_a_sentence_and_nothing_changes(bench, tmp_path):
+    (tmp_path / "bad.geojson").write_text("{")
+    dialog = ImportDialog(bench.session)
+    bench.qtbot.addWidget(dialog)
+    dialog.format.setCurrentIndex(dialog.format.findData("geojson"))
+    dialog.source.setText(str(tmp_path / "bad.geojson"))
+    ended = run(bench, dialog)
+    assert isinstance(ended, Failed)
+    assert ended.expected
+    assert "bad.geojson" in dialog.bar.words.text()
+    assert sum(bench.session.project.counts().values()) == 0
+
+
+def test_without_a_source_nothing_starts(bench):
+    dialog = ImportDialog(bench.session)
+    bench.qtbot.addWidget(dialog)
+    bench.click(dialog.start)
+    assert "Choose the file" in dialog.bar.words.text()
+    assert not dialog.bar.running

@@ -1,0 +1,99 @@
+"""Promise: what the file says is told with its source, nonsense is not believed, and one is asked once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from napari_cyto.slides import UnreadableTile
+from napari_cyto.widgets.docks.slide_dock import SlideDock, facts_of
+
+
+def test_facts(bench):
+    assert bench.slide.fact("File") == "smear_a.tif"
+    assert bench.slide.fact("Size") == "1,200 × 1,200 px, 0.30 × 0.30 mm"
+    assert bench.slide.fact("Pixel") == "0.25 µm (the file says so)"
+    assert not bench.slide.mpp.isVisible()
+
+
+def test_unknown_mpp_is_asked_once_and_kept(bench, project_folder):
+    bench.slide.show()
+    bench.session.go_to_slide(bench.session.project.slides()[2].id)
+    assert bench.slide.mpp.isVisible()
+    assert "does not say" in bench.slide.mpp.question.text()
+    bench.slide.mpp.value.setValue(0.31)
+    bench.click(bench.slide.mpp.use)
+    assert not bench.slide.mpp.isVisible()
+    assert bench.slide.fact("Pixel") == "0.31 µm (entered by you)"
+    bench.session.open_project(project_folder)
+    assert bench.session.slide.mpp == 0.31
+    assert not bench.slide.mpp.isVisible()
+
+
+def test_a_one_click_box_without_mpp_leads_to_the_question(bench):
+    bench.session.go_to_slide(bench.session.project.slides()[2].id)
+    told = []
+    bench.session.message.connect(told.append)
+    assert bench.slide.mpp.isVisible()
+    with bench.session.telling():
+        bench.session.add_box_at((100, 100))
+    assert "µm a pixel" in told[0]
+
+
+def test_damaged_places_are_listed_once_and_a_click_goes_there(bench):
+    jumps = []
+    bench.session.jump_requested.connect(lambda y, x: jumps.append((y, x)))
+    tile = UnreadableTile("smear_a.tif", 0, (0.0, 256.0, 256.0, 512.0), "corrupt JPEG")
+    assert not bench.slide.unreadable.isVisible()
+    for _ in range(2):
+        bench.session.unreadable.emit(tile)
+    assert bench.slide.unreadable.count == 1
+    assert bench.slide.unreadable.words.text().startswith("1 place on this slide cannot be read")
+    bench.slide.unreadable.list.itemClicked.emit(bench.slide.unreadable.list.item(0))
+    assert jumps == [(128.0, 384.0)]
+    bench.session.next_slide(1)
+    assert bench.slide.unreadable.count == 0
+
+
+def test_colours_are_offered_only_where_the_file_has_a_profile(bench):
+    bench.slide.show()
+    assert not bench.slide.icc.isVisible()
+
+
+@pytest.mark.shared
+def test_nonsense_is_not_believed_and_the_reason_is_said(empty_bench, shared, tmp_path):
+    from napari_cyto.domain.presets import preset
+
+    empty_bench.session.create_project(tmp_path / "p.cyto", preset("bethesda"))
+    empty_bench.session.add_slides([shared / "slides" / "generic_six_levels_odd_mpp.tiff"])
+    assert "896" in empty_bench.slide.mpp.question.text()
+    assert empty_bench.slide.mpp.isVisible()
+    assert "8.0128" in empty_bench.slide.fact("Levels")
+
+
+@pytest.mark.shared
+def test_pictures_of_the_scanner(empty_bench, shared, tmp_path):
+    from napari_cyto.domain.presets import preset
+
+    empty_bench.session.create_project(tmp_path / "p.cyto", preset("bethesda"))
+    empty_bench.session.add_slides([shared / "slides" / "CMU-1-Small-Region.svs"])
+    assert empty_bench.slide.fact("Objective") == "20x"
+    assert empty_bench.slide._pictures.layout().count() == 3
+
+
+def test_labels_without_pixels_have_facts_too():
+    record = SimpleNamespace(name="a", size_hw=None, mpp=None, mpp_source="", smear="s", patient="p", side="test")
+    assert facts_of(record, None) == [
+        ("File", "a"),
+        ("Pixel", "size in µm not known"),
+        ("Smear", "s"),
+        ("Patient", "p"),
+        ("Side", "test"),
+    ]
+
+
+def test_no_slide_is_said(empty_bench):
+    dock = empty_bench.dock(SlideDock)
+    assert dock.none.isVisible()
+    assert not dock.facts.isVisible()

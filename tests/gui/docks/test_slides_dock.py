@@ -1,0 +1,145 @@
+"""Promise: projects and slides are opened, added, walked through and found again from the Slides dock."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
+
+from napari_cyto.domain.slide_record import Progress
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.new_project import NewProjectDialog
+from napari_cyto.widgets.docks.opening import free_folder, project_beside
+
+
+def drop(dock, *paths: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(p)) for p in paths])
+    dock.dropEvent(
+        QDropEvent(
+            QPointF(5, 5) if hasattr(QDropEvent, "position") else QPointF(5, 5).toPoint(),
+            Qt.DropAction.CopyAction,
+            data,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+    )
+
+
+def rows(bench) -> list[str]:
+    return [parts.unbroken(bench.slides.list.item(i).text()) for i in range(bench.slides.list.count())]
+
+
+def test_the_list_shows_names_progress_and_counts(bench):
+    bench.mark(2)
+    assert rows(bench) == ["smear_a.tif\nto do, 2 marks", "smear_b.tif\nto do, 0 marks", "field.png\nto do, 0 marks"]
+    bench.session.set_progress(Progress.DONE)
+    assert rows(bench)[0] == "smear_a.tif\ndone, 2 marks"
+    assert bench.slides.totals.text() == "3 slides: 1 done, 0 begun"
+
+
+def test_next_previous_and_done(bench):
+    names = []
+    for button in (bench.slides.next, bench.slides.next, bench.slides.previous):
+        bench.click(button)
+        names.append(bench.session.slide.name)
+    assert names == ["smear_b.tif", "field.png", "smear_b.tif"]
+    bench.click(bench.slides.done)
+    assert bench.session.slide.progress is Progress.DONE
+    assert bench.slides.done.isChecked()
+    bench.click(bench.slides.done)
+    assert bench.session.slide.progress is Progress.IN_PROGRESS
+    assert not bench.slides.done.isChecked()
+
+
+def test_a_click_on_a_slide_opens_it(bench):
+    place = bench.slides.list.visualItemRect(bench.slides.list.item(2)).center()
+    bench.qtbot.mouseClick(bench.slides.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert bench.session.slide.name == "field.png"
+
+
+def test_a_dropped_slide_without_a_project_gets_one_beside_it(empty_bench, slide_files):
+    told = []
+    empty_bench.session.message.connect(told.append)
+    drop(empty_bench.slides, slide_files[0])
+    project = empty_bench.session.project
+    assert project.folder == slide_files[0].parent / "smear_a.cyto"
+    assert any(str(project.folder) in sentence for sentence in told)
+    assert rows(empty_bench) == ["smear_a.tif\nto do, 0 marks"]
+    drop(empty_bench.slides, slide_files[1])
+    assert empty_bench.session.project.folder == slide_files[0].parent / "smear_a.cyto"
+    assert empty_bench.session.slide.name == "smear_b.tif"
+
+
+def test_a_dropped_project_is_opened(empty_bench, project_folder):
+    drop(empty_bench.slides, project_folder)
+    assert len(rows(empty_bench)) == 3
+    assert parts.unbroken(empty_bench.slides.headline.text()) == "Smears"
+
+
+def test_a_file_that_is_no_slide_leaves_no_project_behind(empty_bench, tmp_path):
+    told = []
+    empty_bench.session.message.connect(told.append)
+    bad = tmp_path / "bad.svs"
+    bad.write_bytes(b"nothing")
+    drop(empty_bench.slides, bad)
+    assert empty_bench.session.project is None
+    assert not project_beside(bad).exists()
+    assert len(told) == 1
+    assert "bad.svs" in told[0]
+
+
+def test_a_moved_file_is_found_again_and_another_one_is_refused(bench, slide_files):
+    record = bench.session.slide
+    bench.mark(1)
+    moved = slide_files[0].parent / "elsewhere" / "renamed.tif"
+    moved.parent.mkdir()
+    shutil.move(slide_files[0], moved)
+    bench.session.open_project(bench.session.project.folder)
+    assert bench.slides.relink.isVisible()
+    assert "file not found" in rows(bench)[0]
+    told = []
+    bench.session.message.connect(told.append)
+    bench.slides.do(bench.slides.relink_to, slide_files[1])
+    assert "its content differs" in told[-1]
+    bench.slides.do(bench.slides.relink_to, moved)
+    assert bench.session.slide.id == record.id
+    assert bench.session.open_slide_handle is not None
+    assert not bench.slides.relink.isVisible()
+    assert rows(bench)[0] == "smear_a.tif\nto do, 1 mark"
+
+
+def test_a_new_project_has_a_name_a_place_and_classes(empty_bench, tmp_path):
+    dialog = NewProjectDialog(empty_bench.session, None, tmp_path)
+    empty_bench.qtbot.addWidget(dialog)
+    dialog.name.setText("Ki/67")
+    empty_bench.click(dialog.create)
+    assert "without /" in dialog.problem.text()
+    dialog.name.setText("May 2025")
+    dialog.scheme.setCurrentIndex(dialog.scheme.findData("apacc"))
+    assert dialog.classes.text() == "healthy, rubbish, unhealthy, bothcells"
+    empty_bench.click(dialog.create)
+    assert empty_bench.session.project.folder == tmp_path / "May 2025.cyto"
+    assert empty_bench.session.project.scheme.name == "apacc"
+    assert free_folder(tmp_path, "May 2025") == tmp_path / "May 2025 2.cyto"
+
+
+def test_a_new_project_takes_classes_from_a_file(empty_bench, tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "name: own\nversion: 1\nclasses:\n  - {id: A, colour: '#112233'}\n  - {id: B, colour: '#445566'}\n"
+    )
+    (tmp_path / "bad.yaml").write_text("name: own\n")
+    dialog = NewProjectDialog(empty_bench.session, None, tmp_path)
+    empty_bench.qtbot.addWidget(dialog)
+    dialog.load_file(tmp_path / "bad.yaml")
+    assert dialog.problem.text()
+    dialog.load_file(tmp_path / "own.yaml")
+    assert dialog.problem.text() == ""
+    empty_bench.click(dialog.create)
+    assert empty_bench.session.project.scheme.ids == ("A", "B")
+
+
+def test_thumbnails_come_by_themselves(bench):
+    bench.qtbot.waitUntil(lambda: len(bench.slides.list._pictures) == 3, timeout=20_000)

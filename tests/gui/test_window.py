@@ -1,0 +1,149 @@
+"""Promise: one call opens the window with everything in place, and closing it leaves nothing running."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel
+
+from napari_cyto.domain.slide_record import Progress
+from napari_cyto.errors import CytoError
+from napari_cyto.store import Project
+from napari_cyto.widgets.canvas.window import native_canvas
+from napari_cyto.widgets.window import open_window, session_for, window_of
+
+
+def test_a_project_opens_with_docks_title_and_pixels(window_bench):
+    viewer = window_bench.window.viewer
+    assert viewer.title == "smear_a.tif – Smears – napari-cyto"
+    assert {"Slides", "Slide", "Annotate", "Export"} <= set(viewer.window.dock_widgets)
+    assert viewer.layers[0].name == "smear_a.tif"
+    assert tuple(viewer.layers[0].scale) == (0.25, 0.25)
+    assert session_for(viewer) is window_bench.session
+    with pytest.raises(CytoError, match="already shows a project"):
+        open_window(viewer=viewer)
+
+
+def test_slides_are_exchanged_with_the_session(window_bench):
+    viewer = window_bench.window.viewer
+    window_bench.click(window_bench.slides.next)
+    images = [layer.name for layer in viewer.layers if layer.name.endswith((".tif", ".png"))]
+    assert images == ["smear_b.tif"]
+    assert viewer.title.startswith("smear_b.tif")
+    window_bench.session.go_to_slide(window_bench.session.project.slides()[2].id)
+    assert tuple(viewer.layers[0].scale) == (1, 1)
+    window_bench.session.set_mpp(0.5)
+    assert tuple(viewer.layers[0].scale) == (0.5, 0.5)
+
+
+def test_the_first_mark_begins_the_slide(window_bench):
+    assert window_bench.session.slide.progress is Progress.TODO
+    window_bench.mark(1)
+    assert window_bench.session.slide.progress is Progress.IN_PROGRESS
+
+
+def test_a_message_is_shown_over_the_slide(window_bench):
+    window_bench.session.message.emit("Something to read.")
+    line = window_bench.window.message
+    assert line.isVisible()
+    assert line.text() == "Something to read."
+    assert native_canvas(window_bench.window.viewer).rect().contains(line.geometry())
+    window_bench.qtbot.mouseClick(line, Qt.MouseButton.LeftButton)
+    assert not line.isVisible()
+
+
+def test_class_keys_work_wherever_the_focus_is_but_in_text(window_bench):
+    [cell] = window_bench.mark(1, "HSIL")
+    window_bench.session.select([cell])
+    undo = window_bench.annotate.undo
+    undo.setFocus()
+    window_bench.qtbot.keyClick(undo, Qt.Key.Key_1)
+    window_bench.settle()
+    assert window_bench.session.project.annotation(cell).class_id == "NILM"
+    window_bench.type(window_bench.annotate.selection.note, "3")
+    assert window_bench.session.project.annotation(cell).class_id == "NILM"
+    assert window_bench.annotate.selection.note.text() == "3"
+
+
+def test_everything_fits_a_laptop(window_bench):
+    """At 1366 x 768 no button or label of a dock is narrower than its words."""
+    window = window_bench.window.viewer.window._qt_window
+    window.resize(1366, 740)
+    window_bench.settle()
+    assert window.width() <= 1366
+    assert window.height() <= 768
+    for dock in (window_bench.slides, window_bench.slide, window_bench.annotate):
+        for control in dock.findChildren(QAbstractButton):
+            if control.isVisible() and control.text():
+                needed = control.fontMetrics().horizontalAdvance(control.text())
+                assert control.width() >= needed, f"{control.text()!r} is cut off"
+        right = dock.mapToGlobal(dock.rect().topRight()).x()
+        for label in dock.findChildren(QLabel):
+            if label.isVisible():
+                assert label.mapToGlobal(label.rect().topRight()).x() <= right, f"{label.text()!r} sticks out"
+
+
+def drop(target, path: Path) -> None:
+    """As the system does it: the drag enters, then drops."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    how = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    place = QPointF(50, 50)
+    entering = QDragEnterEvent(place.toPoint(), *how)
+    QApplication.sendEvent(target, entering)
+    assert entering.isAccepted()
+    QApplication.sendEvent(target, QDropEvent(place, *how))
+
+
+def test_a_slide_dropped_on_the_window_joins_the_project(open_window_on, slide_files):
+    bench = open_window_on(slide_files[0])
+    assert bench.session.project.folder == slide_files[0].parent / "smear_a.cyto"
+    assert "smear_a.cyto" in bench.window.message.text()
+    drop(bench.window.viewer.window._qt_viewer, slide_files[1])
+    assert [r.name for r in bench.session.project.slides()] == ["smear_a.tif", "smear_b.tif"]
+    assert bench.session.slide.name == "smear_b.tif"
+
+
+def test_a_path_that_cannot_be_opened_opens_no_window(tmp_path):
+    before = len(QApplication.topLevelWidgets())
+    with pytest.raises(CytoError, match="absent"):
+        open_window(tmp_path / "absent.svs")
+    assert len(QApplication.topLevelWidgets()) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_stops_the_job_and_closes_the_project(window_bench, project_folder, tmp_path):
+    for record in window_bench.session.project.slides()[:2]:
+        window_bench.session.go_to_slide(record.id)
+        window_bench.mark(2)
+    export = window_bench.export
+    export.target.setText(str(tmp_path / "out"))
+    export.export()
+    pid = export.bar.job.pid
+    viewer, window, session = window_bench.window.viewer, window_bench.window, window_bench.session
+    viewer.close()
+    assert session.project is None
+    assert not psutil.pid_exists(pid)
+    assert not (tmp_path / "out").exists()
+    assert not [t for t in threading.enumerate() if t.name.startswith("thumbnails")]
+    assert window._closed
+    with Project.open(project_folder) as project:
+        assert sum(project.counts().values()) == 4
+
+
+def test_docks_from_the_plugin_menu_share_the_session(make_napari_viewer, project_folder):
+    from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
+    from napari_cyto.widgets.docks.slides_dock import SlidesDock
+
+    viewer = make_napari_viewer()
+    slides, annotate = window_of(viewer).dock(SlidesDock), window_of(viewer).dock(AnnotateDock)
+    viewer.window.add_dock_widget(slides, name="Slides")
+    viewer.window.add_dock_widget(annotate, name="Annotate")
+    session_for(viewer).open_project(project_folder)
+    assert slides.list.count() == 3
+    assert set(annotate.palette_rows.rows) == set(session_for(viewer).project.scheme.ids)
