@@ -56,7 +56,7 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
 
 def _vendor(path: Path) -> Backend:
     try:
-        return OpenSlideBackend(path)
+        backend = OpenSlideBackend(path)
     except SlideError as first:
         # A TIFF whose compression OpenSlide lacks may still be one that our codecs know.
         if _start(path) not in _TIFF_STARTS:
@@ -65,6 +65,20 @@ def _vendor(path: Path) -> Backend:
             return TiffBackend(path)
         except SlideError:
             raise first from None
+    return _plain_instead(path, backend) if backend.info.vendor == "generic-tiff" else backend
+
+
+def _plain_instead(path: Path, backend: OpenSlideBackend) -> Backend:
+    """Prefer our own reader where OpenSlide misses levels (in SubIFDs) or the mpp (in OME-XML)."""
+    try:
+        plain = TiffBackend(path)
+    except SlideError:
+        return backend
+    if plain.info.levels > backend.info.levels or (plain.info.mpp and not backend.info.mpp):
+        backend.close()
+        return plain
+    plain.close()
+    return backend
 
 
 def _kind(path: Path) -> Kind:

@@ -122,38 +122,36 @@ def believe_mpp(mpp_x: float | None, mpp_y: float | None) -> BelievedMpp:
     return BelievedMpp((x + y) / 2, "file", "")
 
 
-def true_factor(size0: int, size: int) -> float:
-    """Return how many level-0 px one px of a level covers along an axis.
-
-    Level sizes are whole numbers, truncated (Aperio, libvips) or rounded up: when some whole factor explains the
-    size, the pixels were made with it and the ratio of the sizes would drift by up to a pixel of the level towards
-    the far end. Only where none does, the level was resampled to its size and the ratio is the factor.
-
-    Parameters
-    ----------
-    size0, size : int
-        Length of level 0 and of the level, each in its own px.
-    """
-    ratio = size0 / size
-    whole = round(ratio)
-    if whole >= 1 and size in (size0 // whole, -(-size0 // whole)):
-        return float(whole)
-    return ratio
-
-
 def true_factors_yx(
     size0_hw: tuple[int, int], sizes_hw: tuple[tuple[int, int], ...]
 ) -> tuple[tuple[float, float], ...]:
-    """Return the factors of all levels, both axes together.
+    """Return how many level-0 px one px of each level covers, down and across.
 
-    A factor is whole only when it explains both axes: one alone may fit by chance.
+    Level sizes are whole numbers, truncated (Aperio, libvips) or rounded up: when one whole factor explains both
+    sides of a level, its pixels were made with it, and the ratio of the sizes would drift by up to a pixel of the
+    level towards the far end. Only where none does, the level was resampled to its size and the ratios hold.
+
+    Parameters
+    ----------
+    size0_hw : tuple of int
+        Height and width of level 0, px.
+    sizes_hw : tuple of (height, width)
+        Those of each level, in its own px.
     """
-    factors = []
-    for size_hw in sizes_hw:
-        fy, fx = true_factor(size0_hw[0], size_hw[0]), true_factor(size0_hw[1], size_hw[1])
-        if fy != fx:
-            whole = round(min(size0_hw[0] / size_hw[0], size0_hw[1] / size_hw[1]))
-            fits = all(s in (s0 // whole, -(-s0 // whole)) for s0, s in zip(size0_hw, size_hw, strict=True))
-            fy, fx = (float(whole),) * 2 if fits else (size0_hw[0] / size_hw[0], size0_hw[1] / size_hw[1])
-        factors.append((fy, fx))
-    return tuple(factors)
+    return tuple(_true_factor_yx(size0_hw, size_hw) for size_hw in sizes_hw)
+
+
+def _true_factor_yx(size0_hw: tuple[int, int], size_hw: tuple[int, int]) -> tuple[float, float]:
+    ratios = (size0_hw[0] / size_hw[0], size0_hw[1] / size_hw[1])
+    lowest = min(s0 // (s + 1) for s0, s in zip(size0_hw, size_hw, strict=True))
+    highest = max(-(-s0 // max(1, s - 1)) for s0, s in zip(size0_hw, size_hw, strict=True))
+    wholes = [n for n in range(max(1, lowest), highest + 1) if _explains(n, size0_hw, size_hw)]
+    if not wholes:
+        return ratios
+    # Small levels fit several whole factors; scanners and writers halve.
+    nearest = min(wholes, key=lambda n: (n & (n - 1) != 0, abs(n - sum(ratios) / 2)))
+    return (float(nearest), float(nearest))
+
+
+def _explains(whole: int, size0_hw: tuple[int, int], size_hw: tuple[int, int]) -> bool:
+    return all(s in (s0 // whole, -(-s0 // whole)) for s0, s in zip(size0_hw, size_hw, strict=True))

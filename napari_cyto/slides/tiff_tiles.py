@@ -119,6 +119,9 @@ class _Page:
             else (min(self._strips * page.rowsperstrip, page.imagelength), page.imagewidth)
         )
         self._jpeg_head = self._head_of_jpeg() if page.compression == _JPEG else None
+        # Tags are read while the file is open.
+        colours = page.colormap if int(page.photometric) == 3 else None
+        self._palette: RGB | None = None if colours is None else (colours.T >> 8).astype(np.uint8)
         page.decode  # noqa: B018 - built once here: the first touch is not safe from several threads
 
     def _head_of_jpeg(self) -> bytes | None:
@@ -163,7 +166,7 @@ class _Page:
         per_plane = len(parts) // self._planes
         planes = [np.concatenate(parts[p * per_plane : (p + 1) * per_plane]) for p in range(self._planes)]
         samples = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
-        return _as_rgb(samples, self._page)
+        return _as_rgb(samples, self._page, self._palette)
 
 
 def _strict_jpeg(head: bytes, data: bytes) -> RGB | None:
@@ -180,10 +183,10 @@ def _strict_jpeg(head: bytes, data: bytes) -> RGB | None:
     return decoded
 
 
-def _as_rgb(samples: npt.NDArray[np.generic], page: tifffile.TiffPage) -> RGB:
+def _as_rgb(samples: npt.NDArray[np.generic], page: tifffile.TiffPage, palette: RGB | None) -> RGB:
     photometric = int(page.photometric)
-    if photometric == 3 and page.colormap is not None:
-        return np.asarray(np.moveaxis(page.colormap, 0, -1)[samples[..., 0].astype(np.intp)] >> 8, np.uint8)
+    if palette is not None:
+        return palette[samples[..., 0].astype(np.intp)]
     bits = page.bitspersample if isinstance(page.bitspersample, int) else page.bitspersample[0]
     values: npt.NDArray[np.unsignedinteger] = samples.astype(np.uint32)
     if bits != 8:

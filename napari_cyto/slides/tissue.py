@@ -69,13 +69,15 @@ def mask_of(rgb: RGB) -> npt.NDArray[np.bool_]:
     padding = (low >= 254.5 / 255) | (high <= 2 / 255)
     saturation = (high - low) / np.maximum(high, 1 / 255)
     ink = ~padding & ((saturation > _INK_SATURATION) | (high < _INK_VALUE))
-    ink = ndimage.binary_dilation(ink, iterations=2) & _large(ink, 1e-3)
+    ink = ndimage.binary_dilation(ink & _large(ink, 1e-3), iterations=4)
     usable = ~padding & ~ink
     if not usable.any():
         return np.zeros(rgb.shape[:2], bool)
     glass = np.quantile(pixels[usable].mean(-1), 0.95)
-    stain = np.maximum(high - low, (glass - pixels.mean(-1)) * _MIN_CHROMA / _DARKEST_SPREAD)
-    stain = ndimage.gaussian_filter(np.where(usable, stain, 0), 1)
+    # Smoothed first: the grain of a camera is coloured, its mean is not.
+    smooth = ndimage.gaussian_filter(pixels, (1, 1, 0))
+    darkness = (glass - smooth.mean(-1)) * _MIN_CHROMA / _DARKEST_SPREAD
+    stain = np.where(usable, np.maximum(np.ptp(smooth, axis=-1), darkness), 0)
     values = stain[usable]
     threshold = _MIN_CHROMA
     if values.max() > _MIN_CHROMA and np.ptp(values) > 1e-3:

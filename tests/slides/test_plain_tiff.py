@@ -1,0 +1,92 @@
+"""Guards that plain TIFFs of every layout give the pixels that were written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cyto.errors import SlideError
+from napari_cyto.slides import open_slide
+
+LAYOUTS: dict[str, dict[str, Any]] = {
+    "tiles": {"tile": (64, 64), "compression": "deflate"},
+    "zstd tiles": {"tile": (64, 64), "compression": "zstd"},
+    "strips": {"rowsperstrip": 7, "compression": "lzw"},
+    "one strip": {"rowsperstrip": 300},
+    "planes": {"planarconfig": "separate", "tile": (64, 64), "compression": "deflate"},
+    "planes in strips": {"planarconfig": "separate", "rowsperstrip": 50},
+}
+
+
+def write(path: Path, pixels: np.ndarray, **layout: Any) -> None:
+    if layout.get("planarconfig") == "separate":
+        pixels = np.moveaxis(pixels, -1, 0)
+    tifffile.imwrite(path, pixels, photometric="rgb", metadata=None, **layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("size", [(300, 401), (64, 128), (1, 1)])
+def test_lossless_layouts(tmp_path: Path, layout: dict[str, Any], size: tuple[int, int], paint) -> None:
+    path = tmp_path / "plain.tif"
+    write(path, paint(*size), **layout)
+    with open_slide(path) as slide:
+        assert slide.info.size_hw == size
+        np.testing.assert_array_equal(slide.read_region(0, 0, 0, *size), paint(*size))
+        assert slide.unreadable == ()
+
+
+def test_sixteen_bit_grey_is_shown_in_eight(tmp_path: Path) -> None:
+    path = tmp_path / "grey.tif"
+    tifffile.imwrite(path, np.full((40, 50), 0x8001, np.uint16), metadata=None)
+    with open_slide(path) as slide:
+        assert (slide.read_region(0, 0, 0, 40, 50) == 0x80).all()
+
+
+def test_white_is_zero(tmp_path: Path) -> None:
+    path = tmp_path / "fax.tif"
+    tifffile.imwrite(path, np.zeros((20, 20), np.uint8), photometric="miniswhite", metadata=None)
+    with open_slide(path) as slide:
+        assert (slide.read_region(0, 0, 0, 20, 20) == 255).all()
+
+
+def test_palette(tmp_path: Path) -> None:
+    path = tmp_path / "palette.tif"
+    colours = np.zeros((3, 256), np.uint16)
+    colours[:, 7] = (0x1000, 0x2000, 0x3000)
+    tifffile.imwrite(path, np.full((9, 9), 7, np.uint8), photometric="palette", colormap=colours, metadata=None)
+    with open_slide(path) as slide:
+        assert tuple(slide.read_region(0, 0, 0, 9, 9)[4, 4]) == (0x10, 0x20, 0x30)
+
+
+@pytest.mark.parametrize("kind", ["SubIFDs", "pages"])
+def test_levels_lie_in_subifds_or_pages(tmp_path: Path, kind: str, paint) -> None:
+    path = tmp_path / "levels.tif"
+    full = paint(400, 600)
+    options: dict[str, Any] = {"tile": (64, 64), "photometric": "rgb", "metadata": None, "compression": "zstd"}
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(full, **options, subifds=2 if kind == "SubIFDs" else None, resolution=(4e4, 4e4), resolutionunit=3)
+        for step in (2, 4):
+            writer.write(full[::step, ::step], subfiletype=1, **options)
+    with open_slide(path) as slide:
+        assert slide.info.level_sizes_hw == ((400, 600), (200, 300), (100, 150))
+        assert slide.info.mpp == pytest.approx(0.25)
+        np.testing.assert_array_equal(slide.read_region(2, 0, 0, 100, 150), full[::4, ::4])
+
+
+def test_ome_states_the_mpp(tmp_path: Path, paint) -> None:
+    path = tmp_path / "scan.ome.tif"
+    metadata = {"axes": "YXS", "PhysicalSizeX": 0.3, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.3}
+    tifffile.imwrite(path, paint(64, 64), photometric="rgb", metadata=metadata, compression="zstd", tile=(64, 64))
+    with open_slide(path) as slide:
+        assert slide.info.mpp == pytest.approx(0.3)
+
+
+def test_other_pixels_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "heat.tif"
+    tifffile.imwrite(path, np.zeros((20, 20), np.float32), metadata=None)
+    with pytest.raises(SlideError, match=r"heat\.tif cannot be shown: .* float32"):
+        open_slide(path)
