@@ -155,7 +155,7 @@ class CricFormat:
         sentences += losses.feature_losses(cells, "author", "note", "score", "time")
         if chosen.layout == "published":
             sentences += losses.empty_slide_losses(labels, cells)
-            sentences += losses.slide_losses(labels, size_hw="size", mpp="µm per px")
+            sentences += losses.slide_losses(labels, size_hw="size") + _scale_losses(labels)
         return tuple(sentences + losses.slide_losses(labels, smear="smear", patient="patient", side="side"))
 
     def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
@@ -194,6 +194,16 @@ def _rows(labels: LabelSet, cells: list[Annotation], options: CricOptions) -> It
             else:
                 words = NEGATIVE if a.class_id == "NILM" else a.class_id
                 yield (image_id, slide.name, "", cell_id, words, x, y)
+
+
+def _scale_losses(labels: LabelSet) -> list[str]:
+    other = sum(slide.mpp is not None and abs(slide.mpp - MPP) > 1e-6 for slide in labels.slides)
+    if not other:
+        return []
+    return [
+        f"The µm per px of {losses.count(other, 'image')} is not {MPP}, which readers of this layout assume; the "
+        "layout 'scaled' says it."
+    ]
 
 
 def _scaled_head(slide: SlideRecord) -> tuple[object, ...]:

@@ -163,6 +163,12 @@ def test_cric_as_published(golden: Path) -> None:
     assert [(s.mpp, s.mpp_source) for s in labels.slides] == [(0.228, "format")] * 2
 
 
+def test_cric_warns_that_readers_would_assume_its_own_scale(golden: Path) -> None:
+    labels = get_format("cric").read(golden / "cric" / "cells.csv")
+    assert "of 1 image is not 0.228" in " ".join(get_format("cric").losses(labels))
+    assert "0.228" not in " ".join(get_format("cric").losses(labels, layout="scaled"))
+
+
 def test_cric_scaled(golden: Path) -> None:
     labels = get_format("cric").read(golden / "cric" / "cells.csv")
     assert [(s.name, s.size_hw) for s in labels.slides] == [("one.jpg", (959, 1280)), ("two.jpg", (1020, 1376))]
