@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -30,12 +31,15 @@ class Database:
         What messages call it.
     explain : callable
         Gives the sentence for an error of the driver, or None for one that is a bug.
+    write_options : mapping
+        The execution options of transactions that write.
     """
 
-    def __init__(self, engine: Engine, place: str, explain: Explain) -> None:
+    def __init__(self, engine: Engine, place: str, explain: Explain, write_options: Mapping[str, Any]) -> None:
         self.engine = engine
         self.place = place
         self._explain = explain
+        self._write_options = write_options
         self._closed = False
         # One writer at a time: threads of one program wait here rather than run into the busy timeout.
         self._writer = threading.RLock()
@@ -64,7 +68,7 @@ class Database:
         with (
             self._writer,
             self._sentences(),
-            self.engine.connect().execution_options(writes=True) as connection,
+            self.engine.connect().execution_options(**self._write_options) as connection,
             connection.begin(),
         ):
             yield connection
@@ -93,7 +97,8 @@ class Database:
 
 def open_file(path: Path, busy_seconds: float) -> Database:
     """Return the database in the SQLite file ``path``."""
-    return Database(sqlite.connect(path, busy_seconds), str(path), lambda error: sqlite.explain(error, path))
+    engine = sqlite.connect(path, busy_seconds)
+    return Database(engine, str(path), lambda error: sqlite.explain(error, path), {"writes": True})
 
 
 def open_url(url: str) -> Database:
@@ -104,7 +109,8 @@ def open_url(url: str) -> Database:
     def explain(error: BaseException | None) -> StoreError:
         return StoreError(f"The project database {place} refused: {error}; nothing of this step was stored.")
 
-    return Database(engine, place, explain)
+    # Readers see one moment; writers wait for each other at the project's row and then see what the other wrote.
+    return Database(engine, place, explain, {"isolation_level": "READ COMMITTED"})
 
 
 def create_tables(connection: Connection) -> None:

@@ -342,6 +342,12 @@ class Project(ProjectCore):
             result[status] += n
         return dict(result)
 
+    def slide_counts(self, statuses: Collection[Status] | None = None) -> dict[str, int]:
+        """Return how many annotations each slide has, by slide id; slides without any are left out."""
+        with self._database.read() as connection:
+            found = queries.slide_tallies(connection, statuses)
+        return {self._numbers.ids[pk]: n for pk, n in found}
+
     def _tallies(self, slide_id: str | None) -> list[tuple[str | None, Status, int]]:
         with self._database.read() as connection:
             return queries.tallies(connection, None if slide_id is None else self._numbers[slide_id])

@@ -141,6 +141,14 @@ def tallies(connection: Connection, slide_pk: int | None) -> list[tuple[str | No
     return [(None if class_id == REGION else class_id, Status(status), n) for class_id, status, n in rows]
 
 
+def slide_tallies(connection: Connection, statuses: Collection[Status] | None) -> list[tuple[int, int]]:
+    """Return (slide number, count) of each slide that has annotations."""
+    sums = select(tally.c.slide_pk, func.sum(tally.c.n)).where(tally.c.slide_pk != WHOLE_PROJECT, tally.c.n > 0)
+    if statuses is not None:
+        sums = sums.where(tally.c.status.in_([status.value for status in statuses]))
+    return [(slide_pk, int(n)) for slide_pk, n in connection.execute(sums.group_by(tally.c.slide_pk))]
+
+
 def neighbour(
     connection: Connection,
     slide_pk: int,

@@ -144,6 +144,8 @@ def test_counts_follow_every_edit(project: Project, cell: Cell) -> None:
     assert project.counts() == {"HSIL": 3, "LSIL": 1, None: 1}
     assert project.counts("one") == {"HSIL": 2, "LSIL": 1, None: 1}
     assert project.counts("one", [Status.PROPOSED]) == {"LSIL": 1}
+    assert project.slide_counts() == {"one": 4, "two": 1}
+    assert project.slide_counts([Status.PROPOSED]) == {"one": 1}
     assert project.status_counts("one") == {Status.ACCEPTED: 3, Status.PROPOSED: 1}
     project.apply(replace_all([(proposed, replace(proposed, status=Status.REJECTED, slide_id="two"))], "Move"), "Ana")
     assert project.status_counts() == {Status.ACCEPTED: 4, Status.REJECTED: 1}
