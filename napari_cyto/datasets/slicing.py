@@ -98,16 +98,15 @@ def cut_into_slices(
             outside += 1
             continue
         home = (int(y // side) * side, int(x // side) * side)
-        parts = {c: whole_box(cell.box.translated(-c[0], -c[1]), side) for c in _reached(cell.box, home, size_hw, side)}
         crosses = _crosses(cell.box, home, side)
         clipped += crosses
         if crosses and rule is BorderRule.DROP:
             dropped += 1
             continue
-        for corner in parts if rule is BorderRule.EVERY else (home,):
-            box = parts[corner]
+        for y0, x0 in _reached(cell.box, home, size_hw, side) if crosses and rule is BorderRule.EVERY else (home,):
+            box = whole_box(cell.box.translated(-y0, -x0), side)
             if box is not None:
-                placed.setdefault(corner, []).append(SliceCell(cell.class_id, box))
+                placed.setdefault((y0, x0), []).append(SliceCell(cell.class_id, box))
     return Slices(placed, clipped, dropped, outside)
 
 

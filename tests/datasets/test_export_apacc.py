@@ -380,17 +380,19 @@ def test_a_full_disk_leaves_the_old_export_untouched(make_project, run, tmp_path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a process's file size")
-def test_a_real_limit_of_the_system_on_file_size_is_one_sentence(make_project, tmp_path: Path) -> None:
-    made = make_project(slides=2)
+def test_a_real_limit_of_the_system_on_file_size_is_one_sentence(tmp_path: Path) -> None:
+    path = slide_file(tmp_path, "s.png", (600, 600))
+    project = project_of(tmp_path / "p.cyto", {path: [Box(10, 10, 60, 60)]})
     child = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from napari_cyto.datasets import export_apacc\n"
+        "from napari_cyto.datasets import ApaccExportOptions, export_apacc\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
-        "print(list(export_apacc(Path(sys.argv[1]), Path(sys.argv[2])))[-1])\n"
+        "options = ApaccExportOptions(all_to_train=True)\n"
+        "print(list(export_apacc(Path(sys.argv[1]), Path(sys.argv[2]), options))[-1])\n"
     )
     said = subprocess.run(
-        [sys.executable, "-c", child, str(made.folder), str(tmp_path / "out")],
+        [sys.executable, "-c", child, str(project), str(tmp_path / "out")],
         capture_output=True,
         text=True,
         timeout=60,
