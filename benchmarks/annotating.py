@@ -141,7 +141,8 @@ def time_edits(desk: Desk, turn: int, times: dict[str, list[float]]) -> None:
     from napari_cyto.session import Tool
 
     none, ctrl = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier
-    cell = sorted(desk.canvas.shown.annotations.values(), key=lambda a: a.created_utc)[turn % 50]
+    seen = [a for a in desk.canvas.shown.annotations.values() if _holds(desk.session.view_yxyx, a)]
+    cell = min(seen, key=lambda a: (a.id[turn % 30 :], a.id))
     desk.session.select([cell.id])
     other = Qt.Key.Key_2 if cell.class_id != "ASC-US" else Qt.Key.Key_3
     times["relabel"].append(until_painted_ms(desk, lambda: desk.key(other, none)))
@@ -155,6 +156,11 @@ def time_edits(desk: Desk, turn: int, times: dict[str, list[float]]) -> None:
     else:
         # The click fell on the middle of a cell and selected it.
         times["add"].pop()
+
+
+def _holds(view_yxyx: tuple[float, float, float, float], annotation: Annotation) -> bool:
+    y, x = annotation.geometry.centre_yx
+    return view_yxyx[0] < y < view_yxyx[2] and view_yxyx[1] < x < view_yxyx[3]
 
 
 def time_pan(desk: Desk, times: list[float]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, QTimer
 
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.geometry import YX, Box
 from napari_cyto.session import Session
 from napari_cyto.session.commands import run
 from napari_cyto.session.handles import handles_yx
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from napari_cyto.store import HistoryEntry
 
 POLL_MS = 1000
+# A new sample takes long enough to be felt under a turning wheel.
+SAMPLE_REST_MS = 120
 # A cell that the view jumps to: a box of this many µm is this many px wide on the screen.
 JUMP_UM, JUMP_SCREEN_PX = 40.0, 150.0
 _JUMP_KEEPS = (0.4, 6.0)
@@ -244,7 +248,7 @@ class Canvas:
         self.session.set_view(view)
         if not self.shown.covers(view):
             # Wheel and pan come in bursts; the store is asked once they let the window breathe.
-            self._reload_timer.start()
+            self._reload_timer.start(SAMPLE_REST_MS if self.shown.is_sample else 0)
         elif self._outlines_visible() != self._outlines_were_visible:
             self._redraw_timer.start()
 
@@ -303,11 +307,11 @@ class Canvas:
             return
         drawn = list(self.shown.annotations.values())
         colours, selection = palette(self._scheme), self.session.selection
-        self.layers.show_cells(cell_marks([a for a in drawn if not a.is_region], colours, selection))
+        self.layers.show_cells(cell_marks([a for a in drawn if not a.is_region], colours))
         self._outlines_were_visible = self._outlines_visible()
         outlined = [a for a in drawn if self._outlines_were_visible or not isinstance(a.geometry, Box)]
         self.layers.show_outlines(outlines_of(outlined, colours, selection))
-        self._show_handles()
+        self._show_selection()
         self._tell_not_drawn()
 
     def _outlines_visible(self) -> bool:
@@ -316,11 +320,11 @@ class Canvas:
         usual_world = JUMP_UM if self.session.slide is not None and self.session.slide.mpp else JUMP_UM / 0.25
         return bool(usual_world * zoom >= _SMALLEST_OUTLINE_SCREEN_PX)
 
-    def _show_handles(self) -> None:
-        chosen = self.session.selection
-        annotation = self.shown.annotations.get(next(iter(chosen))) if len(chosen) == 1 else None
-        places = handles_yx(annotation.geometry) if annotation is not None else ()
-        self.layers.show_handles(frame_to_data(np.array(places, dtype=np.float64).reshape(-1, 2)))
+    def _show_selection(self) -> None:
+        chosen = [self.shown.annotations[i] for i in self.session.selection if i in self.shown.annotations]
+        handles = handles_yx(chosen[0].geometry) if len(self.session.selection) == len(chosen) == 1 else ()
+        self.layers.show_rings(_data_of([a.geometry.centre_yx for a in chosen if not a.is_region]))
+        self.layers.show_handles(_data_of(handles))
 
     def _tell_not_drawn(self) -> None:
         project, slide = self.session.project, self.session.slide
@@ -328,7 +332,7 @@ class Canvas:
         if self.layers.cells is not None and not self.layers.cells.visible:
             words = _HIDDEN_WORDS
         elif project is not None and slide is not None:
-            missing, is_more = self.shown.not_drawn(project, slide.id)
+            missing, is_more = self.shown.not_drawn(project, slide)
             if missing:
                 words = (
                     f"{'More than ' if is_more else ''}{missing:,} cells here are not drawn; zoom in to see them all."
@@ -355,6 +359,10 @@ class _Tether(QObject):
             canvas, self._canvas = self._canvas, None
             canvas.detach()
         return bool(super().eventFilter(watched, event))
+
+
+def _data_of(places_yx: Sequence[YX]) -> npt.NDArray[np.float64]:
+    return frame_to_data(np.array(places_yx, dtype=np.float64).reshape(-1, 2))
 
 
 def _later(parent: QObject, slot: Any) -> QTimer:

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 LAYER_NAME = "Cells"
-CELL_UM = 8.0
-# On screen a mark is never smaller than can be seen nor larger than the nucleus under it.
-MARK_SCREEN_PX = (5, 9)
+# A mark is as wide as a cell on the glass, but on the screen never so large that it hides the nucleus under it,
+# nor too small to be seen. vispy makes rims half as wide as the smallest mark, at least.
+MARK_UM = 40.0
+MARK_SCREEN_PX = (2, 10)
 OUTLINE_SCREEN_PX = 2
 _HANDLE_SCREEN_PX = 8
-_PX_WITHOUT_MPP = 32.0
+_RING_SCREEN_PX = 18
+_PX_WITHOUT_MPP = 160.0
 
 
 class MarkLayers:
@@ -37,9 +39,9 @@ class MarkLayers:
         self._viewer = viewer
         self._outlines = _line()
         self._draft = _line()
-        self._handles = Markers()
-        self._handles.transform = MatrixTransform()
-        self._handles.visible = False
+        self._handles = _markers()
+        self._rings = _markers()
+        self._visuals = (self._outlines, self._draft, self._rings, self._handles)
         self.cells: Points | None = None
 
     def put(self, mpp: float | None) -> Points:
@@ -52,16 +54,16 @@ class MarkLayers:
             # The mode buttons of napari would move points of which the store knows nothing.
             self.cells.editable = False
             node = node_of(self._viewer, self.cells)
-            for visual in (self._outlines, self._draft, self._handles):
+            for visual in self._visuals:
                 visual.parent = node
         self.cells.scale = (scale, scale)
         self.cells.units = (units, units)
-        self.cells.current_size = CELL_UM / scale if mpp else _PX_WITHOUT_MPP
+        self.cells.current_size = MARK_UM / scale if mpp else _PX_WITHOUT_MPP
         return self.cells
 
     def remove(self) -> None:
         """Take our layer off the viewer."""
-        for visual in (self._outlines, self._draft, self._handles):
+        for visual in self._visuals:
             visual.parent = None
         if self.cells is not None and self.cells in self._viewer.layers:
             self._viewer.layers.remove(self.cells)
@@ -80,12 +82,10 @@ class MarkLayers:
             return
         if not np.array_equal(layer.face_color, marks.face_rgba):
             layer.face_color = marks.face_rgba
-        if not np.array_equal(layer.border_color, marks.rim_rgba):
-            layer.border_color = marks.rim_rgba
         if [s.value for s in layer.symbol] != list(marks.symbols):
             layer.symbol = list(marks.symbols)
-        if changed:
-            layer.size = np.full(n, layer.current_size)
+        if not np.all(layer.size == layer.current_size):
+            layer.size = layer.current_size
 
     def show_outlines(self, segments: Segments) -> None:
         """Draw these outlines of boxes and regions and no others."""
@@ -95,18 +95,13 @@ class MarkLayers:
         """Draw what the mouse is drawing."""
         _show(self._draft, segments)
 
+    def show_rings(self, places: npt.NDArray[np.float64]) -> None:
+        """Draw a ring around each of ``places`` (n, 2), napari data coordinates: the cells that are selected."""
+        _show_markers(self._rings, places, symbol="o", size=_RING_SCREEN_PX, face=(0.0, 0.0, 0.0, 0.0))
+
     def show_handles(self, places: npt.NDArray[np.float64]) -> None:
         """Draw handles at ``places`` (n, 2), napari data coordinates."""
-        self._handles.visible = len(places) > 0
-        if len(places):
-            self._handles.set_data(
-                places[:, ::-1].astype(np.float32),
-                size=_HANDLE_SCREEN_PX,
-                symbol="square",
-                face_color=RIM_RGBA,
-                edge_color=SELECTED_RGBA,
-                edge_width=2,
-            )
+        _show_markers(self._handles, places, symbol="square", size=_HANDLE_SCREEN_PX, face=RIM_RGBA)
 
 
 def _points(scale: float, units: str) -> Points:
@@ -116,7 +111,8 @@ def _points(scale: float, units: str) -> Points:
         ndim=2,
         scale=(scale, scale),
         units=(units, units),
-        border_width=0.15,
+        border_color=list(RIM_RGBA),
+        border_width=0.12,
         border_width_is_relative=True,
         canvas_size_limits=MARK_SCREEN_PX,
         antialiasing=1,
@@ -136,3 +132,26 @@ def _show(line: Any, segments: Segments) -> None:
     line.visible = len(segments.ends_xy) > 0
     if line.visible:
         line.set_data(pos=segments.ends_xy, color=segments.rgba)
+
+
+def _markers() -> Any:
+    markers = Markers()
+    markers.transform = MatrixTransform()
+    markers.set_gl_state("translucent", depth_test=False)
+    markers.visible = False
+    return markers
+
+
+def _show_markers(
+    markers: Any, places: npt.NDArray[np.float64], symbol: str, size: int, face: tuple[float, float, float, float]
+) -> None:
+    markers.visible = len(places) > 0
+    if markers.visible:
+        markers.set_data(
+            places[:, ::-1].astype(np.float32),
+            size=size,
+            symbol=symbol,
+            face_color=face,
+            edge_color=SELECTED_RGBA,
+            edge_width=2,
+        )

@@ -31,7 +31,7 @@ class CellMarks:
     ----------
     centres : numpy.ndarray (n, 2), float64
         napari data coordinates.
-    face_rgba, rim_rgba : numpy.ndarray (n, 4), float32
+    face_rgba : numpy.ndarray (n, 4), float32
         0 to 1.
     symbols : numpy.ndarray (n,), str
         napari's names.
@@ -39,7 +39,6 @@ class CellMarks:
 
     centres: npt.NDArray[np.float64]
     face_rgba: Floats
-    rim_rgba: Floats
     symbols: npt.NDArray[np.str_]
 
 
@@ -48,15 +47,12 @@ def palette(scheme: ClassScheme) -> dict[str, tuple[float, float, float]]:
     return {c.id: (c.rgb[0] / 255, c.rgb[1] / 255, c.rgb[2] / 255) for c in scheme.classes}
 
 
-def cell_marks(
-    cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]], selection: frozenset[str]
-) -> CellMarks:
+def cell_marks(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> CellMarks:
     """Return how ``cells`` look as points."""
     n = len(cells)
     centres = np.array([a.geometry.centre_yx for a in cells], dtype=np.float64).reshape(n, 2)
     symbols = np.array([SYMBOLS[a.status] for a in cells], dtype=np.str_)
-    rim = np.array([SELECTED_RGBA if a.id in selection else RIM_RGBA for a in cells], dtype=np.float32)
-    return CellMarks(frame_to_data(centres), _face(cells, colours), rim.reshape(n, 4), symbols)
+    return CellMarks(frame_to_data(centres), _face(cells, colours), symbols)
 
 
 def _face(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> Floats:

@@ -14,7 +14,8 @@ MOST_DRAWN = 2000
 MARGIN = 0.5
 # Beyond this many, counting would be felt; "more than" is told instead.
 COUNTED = 20_000
-_TILES_YX = (8, 12)
+# Finer tiles spread a sample better and cost more: 16 x 24 take 45 ms with a million cells, 24 x 40 twice that.
+_TILES_YX = (16, 24)
 _SAMPLE_MARGIN = 0.1
 
 
@@ -70,11 +71,13 @@ class Shown:
             else:
                 self.annotations[change.annotation_id] = after
 
-    def not_drawn(self, project: Project, slide_id: str) -> tuple[int, bool]:
+    def not_drawn(self, project: Project, slide: SlideRecord) -> tuple[int, bool]:
         """Return how many in the shown box are not drawn, and whether there are more than were counted."""
         if not self.is_sample or self.box_yxyx is None:
             return 0, False
-        there = project.count_in_box(slide_id, self.box_yxyx, at_most=COUNTED)
+        if slide.size_hw is not None and _clipped(self.box_yxyx, slide.size_hw) == (0.0, 0.0, *slide.size_hw):
+            return sum(project.counts(slide.id).values()) - len(self.annotations), False
+        there = project.count_in_box(slide.id, self.box_yxyx, at_most=COUNTED)
         return max(there - len(self.annotations), 0), there >= COUNTED
 
     def _keep(self, found: Iterable[Annotation], box_yxyx: YXYX, *, is_sample: bool) -> None:
