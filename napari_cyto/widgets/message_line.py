@@ -10,6 +10,8 @@ SHOWN_MS = 6000
 # A long sentence takes longer to read.
 SHOWN_MS_PER_LETTER = 60
 MARGIN_PX = 12
+# The scale bar stands in the lower corner.
+ABOVE_SCALE_BAR_PX = 60
 
 
 class MessageLine(QLabel):
@@ -61,4 +63,4 @@ class MessageLine(QLabel):
         wanted = self.fontMetrics().horizontalAdvance(self.text()) + 36
         width = min(widest, wanted)
         height = self.heightForWidth(width)
-        self.setGeometry((room.width() - width) // 2, room.height() - height - MARGIN_PX, width, height)
+        self.setGeometry((room.width() - width) // 2, room.height() - height - ABOVE_SCALE_BAR_PX, width, height)

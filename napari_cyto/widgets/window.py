@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LEFT_PX, RIGHT_PX = 268, 344
 WINDOW_PX = (1600, 960)
 APPLICATION = "napari-cyto"
+KEYS_HINT = "1 to 9: class    V P B R: tools    N: next mark    Ctrl+Z: undo    Delete: delete"
 
 _windows: WeakKeyDictionary[Any, CytoWindow] = WeakKeyDictionary()
 AnyDock = TypeVar("AnyDock", bound=Dock)
@@ -116,6 +117,7 @@ class CytoWindow(QObject):
             (session.slide_changed, self._show_title),
             (session.annotations_changed, self._begun),
         )
+        viewer.events.help.connect(self._show_keys)
         for signal, slot in self._heard:
             signal.connect(slot)
         viewer.window._qt_window.installEventFilter(self)
@@ -193,6 +195,7 @@ class CytoWindow(QObject):
             dock.let_go()
         for signal, slot in self._heard:
             signal.disconnect(slot, missing_ok=True)
+        self.viewer.events.help.disconnect(self._show_keys)
         self.message.let_go()
         self.view.let_go()
         self.canvas.detach()
@@ -213,6 +216,11 @@ class CytoWindow(QObject):
         project, slide = self.session.project, self.session.slide
         names = [slide.name if slide is not None else "", project.name if project is not None else "", APPLICATION]
         self.viewer.title = " – ".join(name for name in names if name)
+
+    def _show_keys(self, _event: Any = None) -> None:
+        """Tell our keys where napari tells those of its layers, which ours take the place of."""
+        if self.session.project is not None and self.viewer.help != KEYS_HINT:
+            self.viewer.help = KEYS_HINT
 
     def _begun(self, entry: object) -> None:
         """The first mark on a slide begins it; nobody should have to say so."""

@@ -19,6 +19,7 @@ from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.export_request import APACC, ExportRequest, hidden_options, options_model
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
+from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.split_preview import SplitPreview
 
 PREVIEW_AFTER_MS = 400
@@ -45,7 +46,7 @@ class ExportDock(Dock):
         self.target.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.browse = parts.button("Choose…", "Choose where the export goes.", self.ask_target, icon="open")
         self.form = OptionsForm()
-        self.options = parts.section("Options", self.form, tip="How the files are written; the usual is set.")
+        self.options = Section("Options", self.form, tip="How the files are written; the usual is set.")
         self.look = parts.button(
             "Preview", "Show what will be written and check it; nothing is written yet.", self.preview, icon="find"
         )

@@ -18,6 +18,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
+from napari_cyto.widgets.docks.section import Section
 
 # What the dock knows already, or what would need a table to be entered.
 HIDDEN = ("scheme", "class_map", "reader", "author")
@@ -46,7 +47,7 @@ class ImportDialog(QDialog):
         self.browse_folder = parts.button("Folder…", "Choose a folder.", self._ask_folder, icon="open")
         self.form = OptionsForm()
         self.form.show_model(ImportOptions, HIDDEN)
-        self.options = parts.section("Options", self.form, tip="Where images lie, and what to do with other classes.")
+        self.options = Section("Options", self.form, tip="Where images lie, and what to do with other classes.")
         self.bar = JobBar()
         self.bar.ended.connect(self._ended)
         self.start = parts.button(

@@ -173,7 +173,7 @@ def _clear(label: QLabel) -> QLabel:
 def _row_rules(colour: str) -> str:
     return (
         "ClassRow { text-align: left; border: 1px solid transparent; border-left: 4px solid transparent; }"
-        f"ClassRow:checked {{ border: 1px solid {colour}; border-left: 6px solid {colour};"
+        f"ClassRow:checked {{ border: 1px solid #aab0b8; border-left: 6px solid {colour};"
         " background: rgba(127, 150, 180, 70); }"
         "ClassRow:focus { border-top: 1px dotted white; border-bottom: 1px dotted white; }"
     )

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_cyto.widgets import style
 
@@ -90,25 +89,6 @@ def tighten(layout: QLayout) -> None:
     """Take away the margins that a form inside a form does not need."""
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(GAP)
-
-
-def section(title: str, content: QWidget, *, tip: str, opened: bool = False) -> QCollapsible:
-    """Return ``content`` under a title that folds it away."""
-    made = QCollapsible(title)
-    made.setDuration(0)
-    made.layout().setContentsMargins(0, 0, 0, 0)
-    made.layout().setSpacing(GAP)
-    made.content().layout().setContentsMargins(0, 0, 0, 0)
-    made.addWidget(content)
-    made.setCollapsedIcon("▸")
-    made.setExpandedIcon("▾")
-    head = made.toggleButton()
-    head.setToolTip(tip)
-    head.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-    head.setStyleSheet("QPushButton { text-align: left; border: none; background: transparent; font-weight: bold; }")
-    if opened:
-        made.expand(animate=False)
-    return made
 
 
 def breakable(name: str) -> str:

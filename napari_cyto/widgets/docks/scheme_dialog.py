@@ -17,8 +17,10 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.scheme_rows import HEADINGS, SchemeRow
 
 FILE_FILTER = "Class schemes (*.yaml *.yml *.json)"
+# Source: Paul Tol's muted colours, for when those below are used up.
+MUTED = ("#332288", "#88ccee", "#44aa99", "#117733", "#999933", "#882255")
 # Safe for the colour-blind, in the order in which new classes get them. Source: Okabe and Ito 2008.
-NEW_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
+NEW_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", *MUTED)
 
 
 class SchemeDialog(QDialog):

@@ -12,6 +12,7 @@ from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.session import Session
 from napari_cyto.store import HistoryEntry
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.tool_row import hint_of
 
 HISTORY_ROWS = 30
@@ -39,7 +40,7 @@ class SelectionBox(QWidget):
         )
         self.delete = parts.button("Delete", hint_of("delete"), self._delete, icon="delete", name="delete selection")
         self._rows = parts.text(selectable=True)
-        self.history = parts.section("History of the selected mark", self._rows, tip="Who did what to it, and when.")
+        self.history = Section("History of the selected mark", self._rows, tip="Who did what to it, and when.")
         self.history.toggled.connect(lambda _open: self._show_history())
         layout = QVBoxLayout(self)
         parts.tighten(layout)
@@ -90,7 +91,7 @@ class SelectionBox(QWidget):
             self.session.delete_selected()
 
     def _show_history(self) -> None:
-        chosen = self.session.selected() if self.history.isExpanded() else ()
+        chosen = self.session.selected() if self.history.is_open else ()
         project = self.session.project
         if len(chosen) != 1 or project is None:
             self._rows.setText("Select one mark to see its history.")

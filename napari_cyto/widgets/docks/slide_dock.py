@@ -13,9 +13,26 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.mpp_editor import MppEditor
 from napari_cyto.widgets.docks.picture import Picture
+from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.unreadable_list import UnreadableList
 from napari_cyto.widgets.overview import OverviewMap
 
+VENDORS = {
+    "aperio": "Aperio",
+    "dicom": "DICOM",
+    "generic-tiff": "TIFF",
+    "hamamatsu": "Hamamatsu",
+    "jpeg": "JPEG",
+    "leica": "Leica",
+    "mirax": "3DHISTECH MIRAX",
+    "philips": "Philips",
+    "png": "PNG",
+    "sakura": "Sakura",
+    "tiff": "TIFF",
+    "trestle": "Trestle",
+    "ventana": "Ventana",
+    "zeiss": "Zeiss",
+}
 MPP_SOURCES = {"file": "the file says so", "user": "entered by you", "format": "the label file says so"}
 
 
@@ -41,9 +58,9 @@ class SlideDock(Dock):
         self._facts = QWidget()
         self._form = QFormLayout(self._facts)
         parts.tighten(self._form)
-        self.facts = parts.section("About this slide", self._facts, tip="What the slide's file says.", opened=True)
+        self.facts = Section("About this slide", self._facts, tip="What the slide's file says.", opened=True)
         self._pictures = parts.column()
-        self.pictures = parts.section(
+        self.pictures = Section(
             "Label and overview pictures", self._pictures, tip="Pictures that the scanner stored beside the slide."
         )
         for widget in (self.none, self.mpp, self.unreadable, self.overview, self.icc, self.facts, self.pictures):
@@ -137,7 +154,7 @@ def facts_of(record: SlideRecord, info: SlideInfo | None) -> list[tuple[str, str
     """Return what is known of a slide as rows of name and words."""
     rows = [("File", record.name)]
     if info is not None:
-        rows.append(("Format", info.vendor))
+        rows.append(("Format", VENDORS.get(info.vendor, info.vendor)))
     if record.size_hw is not None:
         height, width = record.size_hw
         size = f"{parts.number(width)} × {parts.number(height)} px"

@@ -117,7 +117,7 @@ def test_history_of_a_mark(bench):
     [cell] = bench.mark(1, "HSIL")
     bench.session.select([cell])
     bench.session.choose_class("SCC")
-    bench.annotate.selection.history.expand(animate=False)
+    bench.click(bench.annotate.selection.history.head)
     bench.settle()
     words = bench.annotate.selection._rows.text()
     assert "Box HSIL" in words
