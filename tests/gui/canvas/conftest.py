@@ -131,7 +131,9 @@ def sit_down(make_napari_viewer: Callable, qtbot, folder: Path) -> Iterator[Call
     def open_desk(author: str = "anna") -> Desk:
         viewer = make_napari_viewer(show=True)
         viewer.window.resize(1200, 720)
-        viewer.add_image(np.full((SIZE, SIZE, 3), 230, np.uint8), scale=(MPP, MPP), units=("µm", "µm"), name="slide")
+        # Coarse pixels as large as the slide: a fine image would only cost time.
+        glass = np.full((SIZE // 8, SIZE // 8, 3), 230, np.uint8)
+        viewer.add_image(glass, scale=(MPP * 8,) * 2, units=("µm", "µm"), name="slide")
         session = Session(author)
         canvas = attach(viewer, session)
         session.open_project(folder)
