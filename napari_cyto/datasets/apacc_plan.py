@@ -38,10 +38,13 @@ class SlicePlan:
 
 @dataclass(frozen=True, slots=True)
 class SlidePlan:
-    """The slices of one slide; ``as_came`` when it is itself a slice that was imported."""
+    """The slices of one slide; ``as_came`` when it is itself a slice that was imported.
+
+    Such a slice may have come without its image; its ``path`` is None then, and only its label file is written.
+    """
 
     slide: SlideRecord
-    path: Path
+    path: Path | None
     as_came: bool
     slices: tuple[SlicePlan, ...]
 
@@ -183,9 +186,10 @@ def _plan_slide(
     as_came = is_slice(slide)
     cells = rule.cells(slide, project.annotations(slide.id), losses)
     if not (cells or as_came or options.all_slices):
-        return SlidePlan(slide, Path(), as_came, ())
-    path = project.slide_path(slide)
-    size_hw = slide.size_hw or _size_hw(path)
+        return SlidePlan(slide, None, as_came, ())
+    path = None if as_came and not slide.path else project.slide_path(slide)
+    losses.add("without_image", path is None)
+    size_hw = slide.size_hw or _size_hw(project.slide_path(slide))
     dealt = cut_into_slices(cells, size_hw, options.border)
     for kind in ("outside", "dropped", "clipped"):
         losses.add(kind, getattr(dealt, kind))

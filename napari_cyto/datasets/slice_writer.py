@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -62,8 +63,8 @@ class SliceWriter:
         self._day = day
         self._stop = stop
 
-    def write(self, slide: Slide, plan: SlidePlan, piece: SlicePlan, side: str) -> Written:
-        """Write one slice of an open slide to ``side``.
+    def write(self, slide: Slide | None, plan: SlidePlan, piece: SlicePlan, side: str) -> Written:
+        """Write one slice of an open slide to ``side``; only its label file when there is no slide.
 
         Raises
         ------
@@ -73,23 +74,28 @@ class SliceWriter:
             When the export was cancelled meanwhile.
         """
         self._go_on()
+        text = slice_labels([c.box for c in piece.cells], [c.class_id for c in piece.cells])
+        files = [self._bytes(Path(SLICES, side, f"{piece.stem}.txt"), text.encode("utf-8"))]
+        prints: list[tuple[str, CropPrint]] = []
+        if slide is not None:
+            image = self._read(slide, plan, piece)
+            self._go_on()
+            files.append(self._image(image, plan, Path(SLICES, side, f"{piece.stem}.png")))
+            if self._options.overview and piece.cells:
+                self._go_on()
+                files.append(self._png(Path(OVERVIEW, side, f"{piece.stem}.png"), draw_overview(image, piece.cells)))
+            files += self._crops(image, piece, side, prints)
+        return Written(plan.slide.id, tuple(files), Counter(cell.class_id for cell in piece.cells), tuple(prints))
+
+    def _read(self, slide: Slide, plan: SlidePlan, piece: SlicePlan) -> RGB:
         if plan.as_came and slide.info.size_hw != (SLICE_SIDE, SLICE_SIDE):
             raise CytoError(
                 f"The slice {plan.path} should be {SLICE_SIDE} x {SLICE_SIDE} px, but is {slide.info.height} x "
                 f"{slide.info.width}; import its tree again."
             )
-        image = slide.read_region(0, piece.y0, piece.x0, SLICE_SIDE, SLICE_SIDE)
-        self._go_on()
-        stem = Path(SLICES, side, piece.stem)
-        files = [self._image(image, plan, Path(f"{stem}.png"))]
-        text = slice_labels([c.box for c in piece.cells], [c.class_id for c in piece.cells])
-        files.append(self._bytes(Path(f"{stem}.txt"), text.encode("utf-8")))
-        if self._options.overview and piece.cells:
-            self._go_on()
-            drawn = draw_overview(image, piece.cells)
-            self._go_on()
-            files.append(self._png(Path(OVERVIEW, side, f"{piece.stem}.png"), drawn))
-        prints = []
+        return slide.read_region(0, piece.y0, piece.x0, SLICE_SIDE, SLICE_SIDE)
+
+    def _crops(self, image: RGB, piece: SlicePlan, side: str, prints: list[tuple[str, CropPrint]]) -> Iterator[str]:
         for number, cell in enumerate(sorted(piece.cells, key=lambda c: c.class_id), start=1):
             self._go_on()
             name, crop = self._crop_name(piece, number, cell), cut_window(image, _whole(cell))
@@ -97,9 +103,7 @@ class SliceWriter:
                 prints.append((name, make_print(crop)))
             if self._options.crops:
                 padded = crop if self._options.pad_crops_px is None else pad_centred(crop, self._options.pad_crops_px)
-                files.append(self._png(Path(CELLS, side, cell.class_id, name), padded))
-        counts = Counter(cell.class_id for cell in piece.cells)
-        return Written(plan.slide.id, tuple(files), counts, tuple(prints))
+                yield self._png(Path(CELLS, side, cell.class_id, name), padded)
 
     def _crop_name(self, piece: SlicePlan, number: int, cell: SliceCell) -> str:
         # The cell's number is its line in the label file, counted from 1.
@@ -108,7 +112,7 @@ class SliceWriter:
         return crop_name(CropName(smear, y0, x0, number, y, x, self._day))
 
     def _image(self, image: RGB, plan: SlidePlan, name: Path) -> str:
-        if not (plan.as_came and plan.path.suffix.lower() == ".png"):
+        if not (plan.as_came and plan.path is not None and plan.path.suffix.lower() == ".png"):
             return self._png(name, image)
         target = self._made(name)
         shutil.copyfile(plan.path, target)

@@ -29,7 +29,9 @@ class _OpenSlides:
         self._locks = {slide_id: threading.Lock() for slide_id in self._left}
         self._unreadable = unreadable
 
-    def get(self, plan: SlidePlan) -> Slide:
+    def get(self, plan: SlidePlan) -> Slide | None:
+        if plan.path is None:
+            return None
         with self._locks[plan.slide.id]:
             if plan.slide.id not in self._open:
                 slide = open_slide(plan.path)
@@ -40,7 +42,7 @@ class _OpenSlides:
     def one_done(self, plan: SlidePlan) -> None:
         with self._locks[plan.slide.id]:
             self._left[plan.slide.id] -= 1
-            if not self._left[plan.slide.id]:
+            if not self._left[plan.slide.id] and plan.slide.id in self._open:
                 self._open.pop(plan.slide.id).close()
 
     def close(self) -> None:

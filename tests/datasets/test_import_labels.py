@@ -204,6 +204,9 @@ def test_without_images_the_labels_come_in_and_that_is_said(tree: Path, run, tmp
     assert ended.result["annotations_added"] == 6
     again = run(import_labels("apacc", tree, tmp_path / "p.cyto"))
     assert again.result["slides_added"] == 0
+    run(export_apacc(tmp_path / "p.cyto", tmp_path / "out"))
+    for path in tree.rglob("*.txt"):
+        assert (tmp_path / "out/slices" / path.relative_to(tree)).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"apacc"}))
