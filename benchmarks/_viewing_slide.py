@@ -41,7 +41,7 @@ def _patches(rng: np.random.Generator) -> list[np.ndarray]:
         nuclei = np.zeros(shape)
         nuclei[tuple(rng.integers(0, _PATCH_PX, (2, 90)))] = 1
         nuclei = np.clip(ndimage.gaussian_filter(nuclei, 6) * 400, 0, 1)
-        grain = ndimage.gaussian_filter(rng.standard_normal((*shape, 3)), (0.8, 0.8, 0)) * 20
+        grain = ndimage.gaussian_filter(rng.standard_normal((*shape, 3)), (0.8, 0.8, 0)) * 8
         rgb = np.array([238, 236, 240.0]) - cytoplasm[..., None] * np.array([70, 20, 30.0])
         rgb -= nuclei[..., None] * np.array([90, 110, 60.0])
         patches.append(np.clip(rgb + grain, 0, 255).astype(np.uint8))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import mmap
 import resource
 import sys
 import time
@@ -41,10 +43,18 @@ def napari_wsi(viewer: napari.Viewer, path: Path, _: list[tuple[int, int]]) -> L
 def memory(viewer: napari.Viewer, path: Path, centres_yx: list[tuple[int, int]]) -> Layer:
     """Show numpy arrays: napari's own floor. Only what will be looked at is filled, the rest is never touched."""
     with open_slide(path) as slide:
-        levels = [np.zeros((*size, 3), np.uint8) for size in slide.info.level_sizes_hw]
+        levels = [_untouched((*size, 3)) for size in slide.info.level_sizes_hw]
         for level, array in enumerate(levels):
             _fill(slide, level, array, centres_yx if array.nbytes > 2**28 else None)
     return viewer.add_image(levels, multiscale=True, rgb=True)
+
+
+def _untouched(shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array that takes memory only where it is written to, page by page."""
+    pages = mmap.mmap(-1, math.prod(shape))
+    if hasattr(pages, "madvise") and hasattr(mmap, "MADV_NOHUGEPAGE"):
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(pages, np.uint8).reshape(shape)
 
 
 def _fill(slide: Slide, level: int, array: np.ndarray, centres_yx: list[tuple[int, int]] | None) -> None:

@@ -92,6 +92,11 @@ class Slide:
             self._backend.close()
 
     @property
+    def closed(self) -> bool:
+        """Whether the file was let go of."""
+        return self._closed
+
+    @property
     def unreadable(self) -> tuple[UnreadableTile, ...]:
         """Every tile found damaged so far."""
         return tuple(self._unreadable.values())

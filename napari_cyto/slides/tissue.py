@@ -21,6 +21,8 @@ _DARKEST_SPREAD = 0.12
 _INK_SATURATION = 0.8
 _INK_VALUE = 0.18
 _SMALLEST_SHARE = 2e-5
+# One px, grown by 2, is 13: too little to tell from noise.
+_SMALLEST_PX = 16.0
 
 _otsu: Callable[[npt.NDArray[np.float32]], float] = threshold_otsu
 
@@ -75,7 +77,7 @@ def mask_of(rgb: RGB) -> npt.NDArray[np.bool_]:
         return np.zeros(rgb.shape[:2], bool)
     glass = np.quantile(pixels[usable].mean(-1), 0.95)
     # Smoothed first: the grain of a camera is coloured, its mean is not.
-    smooth = ndimage.gaussian_filter(pixels, (1, 1, 0))
+    smooth = ndimage.gaussian_filter(pixels, (1.5, 1.5, 0))
     darkness = (glass - smooth.mean(-1)) * _MIN_CHROMA / _DARKEST_SPREAD
     stain = np.where(usable, np.maximum(np.ptp(smooth, axis=-1), darkness), 0)
     values = stain[usable]
@@ -103,6 +105,6 @@ def _large(mask: npt.NDArray[np.bool_], share: float) -> npt.NDArray[np.bool_]:
     if not count:
         return np.zeros_like(mask)
     areas = np.bincount(labels.ravel())
-    keep = areas >= max(4.0, share * mask.size)
+    keep = areas >= max(_SMALLEST_PX, share * mask.size)
     keep[0] = False
     return np.asarray(keep[labels], bool)

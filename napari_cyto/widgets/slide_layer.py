@@ -9,13 +9,27 @@ import numpy.typing as npt
 from napari.layers import Image
 
 from napari_cyto.domain.geometry import YXYX
-from napari_cyto.slides import Slide, pyramid, tissue_bounds_yxyx
+from napari_cyto.slides import LevelArray, Slide, tissue_bounds_yxyx
 from napari_cyto.widgets.canvas.window import canvas_size_px, look_at
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 _MARGIN = 1.05
+
+
+class ShownLevel(LevelArray):
+    """A level in a window, which may draw once more after the slide was closed: background then, not an error."""
+
+    def _read(self, y0: int, x0: int, height: int, width: int) -> npt.NDArray[np.uint8]:
+        if self.slide.closed:
+            return np.full((height, width, 3), np.array(self.slide.info.background_rgb, np.uint8))
+        return super()._read(y0, x0, height, width)
+
+
+def shown_levels(slide: Slide, icc: bool) -> list[ShownLevel]:
+    """Return all levels of a slide, for a window."""
+    return [ShownLevel(slide, level, icc) for level in range(slide.info.levels)]
 
 
 class SlideImage(Image):
@@ -29,7 +43,7 @@ class SlideImage(Image):
         self.slide = slide
         self._factors: npt.NDArray[np.float64] = np.array(slide.info.factors_yx, dtype=np.float64)
         super().__init__(
-            pyramid(slide, icc),
+            shown_levels(slide, icc),
             multiscale=True,
             rgb=True,
             name=slide.info.name,
@@ -56,7 +70,7 @@ class SlideImage(Image):
     def show_icc(self, icc: bool) -> None:
         """Bring the colours to sRGB, or show them as they are stored."""
         if icc != self.icc:
-            self.data = pyramid(self.slide, icc)
+            self.data = shown_levels(self.slide, icc)
 
 
 def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool = False) -> SlideImage:
