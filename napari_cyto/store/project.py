@@ -282,6 +282,12 @@ class Project(ProjectCore):
         with self._database.read() as connection:
             return queries.in_box(connection, self._numbers[slide_id], box_yxyx, limit, self._numbers.ids)
 
+    def regions(self, slide_id: str, limit: int | None = None) -> list[Annotation]:
+        """Return the regions of a slide (polygons without a class), in order of creation, at most ``limit``."""
+        with self._database.read() as connection:
+            at_most = _NO_LIMIT if limit is None else limit
+            return queries.regions(connection, self._numbers[slide_id], at_most, self._numbers.ids)
+
     def count_in_box(self, slide_id: str, box_yxyx: YXYX, at_most: int | None = None) -> int:
         """Return how many annotations `in_box` would find, counting no further than ``at_most``."""
         with self._database.read() as connection:

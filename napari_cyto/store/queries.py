@@ -32,6 +32,11 @@ _ONE = _ANNOTATIONS.where(annotation.c.id == bindparam("of_id"))
 _ALL = _ANNOTATIONS.order_by(annotation.c.pk)
 _OF_SLIDES = _ALL.where(annotation.c.slide_pk.in_(bindparam("of_slides", expanding=True)))
 _OF_SLIDE = _ALL.where(annotation.c.slide_pk == bindparam("of_slide"))
+_REGIONS = (
+    _ANNOTATIONS.where(annotation.c.slide_pk == bindparam("of_slide"), annotation.c.class_id == REGION)
+    .order_by(annotation.c.pk)
+    .limit(bindparam("at_most"))
+)
 _PK = select(annotation.c.pk).where(annotation.c.id == bindparam("of_id"))
 
 
@@ -85,6 +90,12 @@ def stream(
         rows = connection.execute(_OF_SLIDES, {"of_slides": list(slide_pks)}, execution_options=options)
     for row in rows:
         yield annotation_of(row, slide_ids)
+
+
+def regions(connection: Connection, slide_pk: int, at_most: int, slide_ids: Mapping[int, str]) -> list[Annotation]:
+    """Return the regions of a slide, in order of creation."""
+    rows = connection.execute(_REGIONS, {"of_slide": slide_pk, "at_most": at_most})
+    return [annotation_of(row, slide_ids) for row in rows]
 
 
 def _area(slide_pk: int, box_yxyx: YXYX) -> dict[str, float]:

@@ -184,3 +184,14 @@ def test_a_plain_bounding_box_table_answers_as_the_tree_does(
         assert plain.nearest("one", cells[0].geometry.centre_yx, 1e6) is not None
         plain.undo("Ana")
         assert plain.in_box("two", box) == []
+
+
+def test_regions_are_found_among_all_cells_of_their_slide(project: Project, cell: Cell) -> None:
+    # Guards the overview, which shows every region however many cells it leaves out.
+    outline = Polygon(((0, 0), (0, 9), (9, 9)))
+    inside = [cell(geometry=outline, class_id=None) for _ in range(3)]
+    elsewhere = cell(geometry=outline, class_id=None, slide_id="two")
+    project.apply(add([*_scatter(cell, 30), *inside, elsewhere], "Import"), "Ana")
+    project.apply(remove(inside[:1], "Delete"), "Ana")
+    assert project.regions("one") == inside[1:]
+    assert project.regions("one", limit=1) == inside[1:2]

@@ -11,6 +11,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import Project
 
 MOST_DRAWN = 2000
+MOST_REGIONS = 300
 MARGIN = 0.5
 # Beyond this many, counting would be felt; "more than" is told instead.
 COUNTED = 20_000
@@ -60,13 +61,17 @@ class Shown:
                 self._keep(found, box, is_sample=False)
                 return
         box = _grown(view_yxyx, _SAMPLE_MARGIN)
-        self._keep(self._sample(project, slide_id, _clipped(box, slide.size_hw)), box, is_sample=True)
+        # Regions are few, and at low power they are what one looks for.
+        regions = [a for a in project.regions(slide_id, limit=MOST_REGIONS) if _meets(box, a)]
+        sample = self._sample(project, slide_id, _clipped(box, slide.size_hw))
+        self._keep((*sample, *regions), box, is_sample=True)
 
     def apply(self, changes: Iterable[Change], slide_id: str) -> None:
         """Follow an edit of the slide; what it adds is drawn even in a sample."""
+        box = self.box_yxyx
         for change in changes:
             after = change.after
-            if after is None or after.slide_id != slide_id or not self._meets(after):
+            if after is None or box is None or after.slide_id != slide_id or not _meets(box, after):
                 self.annotations.pop(change.annotation_id, None)
             else:
                 self.annotations[change.annotation_id] = after
@@ -97,12 +102,10 @@ class Shown:
             found.update((tile, project.in_box(slide_id, tile, limit=share + spare // len(full))) for tile in full)
         return (annotation for cells in found.values() for annotation in cells)
 
-    def _meets(self, annotation: Annotation) -> bool:
-        if self.box_yxyx is None:
-            return False
-        y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
-        box = self.box_yxyx
-        return y0 <= box[2] and y1 >= box[0] and x0 <= box[3] and x1 >= box[1]
+
+def _meets(box_yxyx: YXYX, annotation: Annotation) -> bool:
+    y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
+    return y0 <= box_yxyx[2] and y1 >= box_yxyx[0] and x0 <= box_yxyx[3] and x1 >= box_yxyx[1]
 
 
 def _area(box_yxyx: YXYX) -> float:

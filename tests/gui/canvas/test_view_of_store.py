@@ -40,9 +40,12 @@ def test_only_what_is_in_view_becomes_napari_objects(desk):
 
 def test_beyond_the_cap_a_spread_sample_is_drawn_and_the_rest_is_told(desk):
     _scatter(desk, 6000)
+    region = desk.session.add_region([(10, 10), (10, 3000), (3000, 3000)])
     window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     desk.settle()
+    desk.qtbot.waitUntil(lambda: desk.canvas.shown.is_sample)
     drawn = desk.canvas.layers.cells.data
+    assert region.id in desk.drawn()
     assert 1000 < len(drawn) <= MOST_DRAWN
     quarters = {(bool(y > 2000), bool(x > 2000)) for y, x in drawn}
     assert len(quarters) == 4
