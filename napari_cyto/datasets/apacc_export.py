@@ -52,7 +52,7 @@ def export_apacc(
     Event
         Losses and remarks as ``Noted``; ``Done.result`` has the counts per side and class, slices, files' place.
     """
-    return ending_once(_export(Path(project_folder), Path(target), options or ApaccExportOptions(), token))
+    return ending_once(_export(Path(project_folder), Path(target).absolute(), options or ApaccExportOptions(), token))
 
 
 def _export(project_folder: Path, target: Path, options: ApaccExportOptions, token: Token | None) -> Steps:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import platform
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,6 +17,8 @@ from typing import Any
 from napari_cyto.errors import FormatError
 
 EXPORT_RECORD = "napari-cyto-export.json"
+# A process number says nothing on another machine that writes to the same disk.
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -80,6 +84,7 @@ def atomic_folder(target: str | os.PathLike[str], record: Mapping[str, Any] | No
     path = Path(target)
     _recover(path)
     check_replaceable(path)
+    _drop_leftovers(path)
     temporary = _beside(path, "partial")
     try:
         temporary.mkdir(parents=True)
@@ -123,7 +128,29 @@ def check_replaceable(target: str | os.PathLike[str]) -> None:
 
 
 def _beside(path: Path, what: str) -> Path:
-    return path.parent / f".{path.name[:60]}.{what}-{uuid.uuid4().hex[:12]}"
+    return path.parent / f".{path.name[:60]}.{what}-{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+
+
+def _drop_leftovers(path: Path) -> None:
+    """Remove the gigabytes that a killed export to the same place left, if it ran on this machine and is gone."""
+    if not path.parent.is_dir():
+        return
+    for left in path.parent.glob(f".{_escaped(path.name[:60])}.partial-{_HOST}-*-*"):
+        pid = left.name.rsplit("-", 2)[1]
+        if pid.isdigit() and not _runs(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    if os.name == "nt":  # asking there would end the process; a leftover is then kept rather than guessed about
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _swap_in(new: Path, path: Path) -> None:

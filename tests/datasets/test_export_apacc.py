@@ -403,6 +403,30 @@ def test_a_real_limit_of_the_system_on_file_size_is_one_sentence(tmp_path: Path)
     assert not list(tmp_path.glob(".out*"))
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from napari_cyto.datasets import export_apacc
+for event in export_apacc(Path(sys.argv[1]), Path(sys.argv[2])):
+    if getattr(event, "done", 0) >= 2:
+        os._exit(9)
+"""
+
+
+def test_a_killed_export_leaves_the_old_one_and_the_next_sweeps_up_after_it(
+    make_project, run, tmp_path, tree_bytes
+) -> None:
+    made = make_project(slides=4)
+    run(export_apacc(made.folder, tmp_path / "out", FAST))
+    before = tree_bytes(tmp_path / "out")
+    command = [sys.executable, "-c", KILLED, str(made.folder), str(tmp_path / "out")]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 9
+    assert tree_bytes(tmp_path / "out") == before
+    assert list(tmp_path.glob(".out.partial-*"))
+    run(export_apacc(made.folder, tmp_path / "out", FAST))
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_a_folder_that_no_export_wrote_is_left_alone(make_project, run, tmp_path: Path) -> None:
     made = make_project(slides=2)
     (tmp_path / "home").mkdir()
