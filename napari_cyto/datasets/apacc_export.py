@@ -95,7 +95,7 @@ class _Run:
         slices = write_slices(self.plan.slides, self.plan.split.sides, writer, stop, token, self.unreadable)
         for done, piece in enumerate(slices, start=1):
             self.written.setdefault(piece.slide_id, []).append(piece)
-            yield Advanced(done, total, Path(piece.files[0]).name)
+            yield Advanced(done, total, Path(piece.files[0]).stem)
         self.remarks += [str(tile) for tile in self.unreadable]
 
     def keep_same_cells_together(self) -> tuple[Split, list[Finding]]:
