@@ -216,6 +216,7 @@ class CytoWindow(QObject):
         project, slide = self.session.project, self.session.slide
         names = [slide.name if slide is not None else "", project.name if project is not None else "", APPLICATION]
         self.viewer.title = " – ".join(name for name in names if name)
+        self._show_keys()
 
     def _show_keys(self, _event: Any = None) -> None:
         """Tell our keys where napari tells those of its layers, which ours take the place of."""

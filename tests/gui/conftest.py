@@ -27,7 +27,7 @@ from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 # Test files are no package (importlib mode), but a spawned child must find the sample jobs by name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-SIDE = 1200
+SIDE = 640
 MPP = 0.25
 
 

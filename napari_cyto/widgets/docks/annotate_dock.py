@@ -72,7 +72,8 @@ class AnnotateDock(Dock):
         self.listen(session.slide_changed, self._show_counts)
         self.listen(session.class_changed, self._show_class)
         self.listen(session.tool_changed, self._show_tool)
-        self.listen(session.annotations_changed, self._annotations_changed)
+        self._after_edit = self.later(self._annotations_changed)
+        self.listen(session.annotations_changed, self._after_edit)
         self.listen(session.selection_changed, self.selection.refresh)
 
     def _take_tool(self, tool: Tool) -> None:
@@ -107,7 +108,7 @@ class AnnotateDock(Dock):
     def _show_tool(self) -> None:
         self.tools.show_tool(self.session.tool)
 
-    def _annotations_changed(self, _entry: object = None) -> None:
+    def _annotations_changed(self) -> None:
         self._show_counts()
         self._show_undo()
         self.selection.refresh()
@@ -144,7 +145,7 @@ class AnnotateDock(Dock):
             return
         total = parts.counted(sum(project.counts().values()), "mark")
         at = project.saved_at
-        self.saved.setText(f"Saved {at.astimezone():%H:%M:%S}: {total}" if at is not None else f"All saved: {total}")
+        self.saved.setText(f"Saved {at.astimezone():%H:%M:%S} – {total}" if at is not None else f"All saved: {total}")
         self.saved.setToolTip("Every change is saved at once; there is no save button.")
 
 

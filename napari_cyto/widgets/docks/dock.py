@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from psygnal import SignalInstance
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_cyto.session import Session
@@ -40,6 +40,7 @@ class Dock(QWidget):
         super().__init__(parent)
         self.session = session
         self._heard: list[tuple[SignalInstance, Callable[..., Any]]] = []
+        self._timers: list[QTimer] = []
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -72,8 +73,26 @@ class Dock(QWidget):
         with self.session.telling():
             command(*args, **kwargs)
 
+    def later(self, refresh: Callable[[], object]) -> Callable[..., None]:
+        """Return a slot that has ``refresh`` called once the events that are waiting have been handled.
+
+        Marks are often made faster than counts need to be read again.
+        """
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(0)
+        timer.timeout.connect(refresh)
+        self._timers.append(timer)
+
+        def ask(*_values: object) -> None:
+            timer.start()
+
+        return ask
+
     def let_go(self) -> None:
         """Stop listening and stop what still runs; the window calls this before it goes."""
         for signal, slot in self._heard:
             signal.disconnect(slot, missing_ok=True)
         self._heard.clear()
+        for timer in self._timers:
+            timer.stop()

@@ -115,7 +115,10 @@ class SlideDock(Dock):
             self.mpp.show_slide(info.mpp_rejected if info else "", info.objective if info else None)
 
     def _ask_mpp(self) -> None:
-        self.raise_()
+        place = self.parentWidget()
+        if place is not None:
+            place.show()
+            place.raise_()
         self.mpp.value.setFocus()
         self.mpp.value.selectAll()
 

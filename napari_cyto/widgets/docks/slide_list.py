@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from qtpy.QtCore import QSize, Qt, Signal
@@ -16,6 +17,7 @@ from napari_cyto.widgets.docks.thumbnails import ThumbnailLoader
 
 PICTURE_PX = 44
 _ID = Qt.ItemDataRole.UserRole
+_NAME, _STATE, _PROGRESS = _ID + 1, _ID + 2, _ID + 3
 PROGRESS_WORDS = {Progress.TODO: "to do", Progress.IN_PROGRESS: "in progress", Progress.DONE: "done"}
 _PROGRESS_COLOURS = {Progress.TODO: "#8a9099", Progress.IN_PROGRESS: style.WARN, Progress.DONE: style.GOOD}
 
@@ -49,12 +51,11 @@ class SlideList(QListWidget):
     def show_project(self, project: Project | None, current_id: str) -> None:
         """Show the slides of ``project`` as they are stored now, the current one marked."""
         records = project.slides() if project is not None else ()
+        counts = project.slide_counts() if project is not None else {}
         if [r.id for r in records] != [self.item(i).data(_ID) for i in range(self.count())]:
             self._fill(records)
         for index, record in enumerate(records):
-            assert project is not None
-            count = sum(project.counts(record.id).values())
-            self._show_record(self.item(index), record, count)
+            self._show_record(self.item(index), record, counts.get(record.id, 0))
         self.show_current(current_id)
 
     def show_current(self, slide_id: str) -> None:
@@ -65,12 +66,13 @@ class SlideList(QListWidget):
         else:
             self.clearSelection()
 
-    def show_count(self, slide_id: str, count: int, progress: Progress) -> None:
-        """Show how many marks one slide has."""
-        found = self._find(slide_id)
-        if found is not None:
-            name = parts.breakable(found.data(_ID + 1))
-            found.setText(f"{name}\n{PROGRESS_WORDS[progress]}, {parts.counted(count, 'mark')}")
+    def show_counts(self, counts: Mapping[str, int]) -> None:
+        """Show how many marks each slide has, by slide id."""
+        for index in range(self.count()):
+            item = self.item(index)
+            words = item_words(item.data(_NAME), item.data(_STATE), counts.get(item.data(_ID), 0))
+            if words != item.text():
+                item.setText(words)
 
     def close_threads(self) -> None:
         """Stop reading pictures."""
@@ -88,9 +90,10 @@ class SlideList(QListWidget):
         path = Path(record.path) if record.path else None
         there = path is not None and path.exists()
         words = PROGRESS_WORDS[record.progress] if there or path is None else "file not found"
-        item.setText(f"{parts.breakable(record.name)}\n{words}, {parts.counted(count, 'mark')}")
-        item.setData(_ID + 1, record.name)
-        item.setData(_ID + 2, record.progress.value)
+        item.setText(item_words(record.name, words, count))
+        item.setData(_NAME, record.name)
+        item.setData(_STATE, words)
+        item.setData(_PROGRESS, record.progress.value)
         item.setToolTip(record.path or "Only the labels of this slide are known.")
         item.setIcon(self._icon(record.id, record.progress))
         if there and record.id not in self._pictures:
@@ -101,7 +104,7 @@ class SlideList(QListWidget):
         self._pictures[slide_id] = picture
         found = self._find(slide_id)
         if found is not None:
-            found.setIcon(self._icon(slide_id, Progress(found.data(_ID + 2))))
+            found.setIcon(self._icon(slide_id, Progress(found.data(_PROGRESS))))
 
     def _icon(self, slide_id: str, progress: Progress) -> QIcon:
         """The slide's picture with a dot that says how far it has come."""
@@ -133,6 +136,11 @@ class SlideList(QListWidget):
     def _clicked(self, item: QListWidgetItem) -> None:
         self.chosen.emit(item.data(_ID))
         parts.focus_canvas(self)
+
+
+def item_words(name: str, state: str, count: int) -> str:
+    """Return what the list says of a slide."""
+    return f"{parts.breakable(name)}\n{state}, {parts.counted(count, 'mark')}"
 
 
 def _same_when_selected(pixmap: QPixmap) -> QIcon:

@@ -78,7 +78,8 @@ class SlidesDock(Dock):
         self.body.addStretch(1)
         self.listen(session.project_changed, self._show)
         self.listen(session.slide_changed, self._show)
-        self.listen(session.annotations_changed, self._show_counts)
+        self._after_edit = self.later(self._show_counts)
+        self.listen(session.annotations_changed, self._after_edit)
         self._show()
 
     def new_project(self) -> None:
@@ -183,11 +184,7 @@ class SlidesDock(Dock):
             f"{states[Progress.IN_PROGRESS]} begun"
         )
 
-    def _show_counts(self, entry: object = None) -> None:
+    def _show_counts(self) -> None:
         project = self.session.project
-        if project is None:
-            return
-        ids = getattr(entry, "slide_ids", None) or [r.id for r in project.slides()]
-        for slide_id in ids:
-            record = project.slide(slide_id)
-            self.list.show_count(slide_id, sum(project.counts(slide_id).values()), record.progress)
+        if project is not None:
+            self.list.show_counts(project.slide_counts())

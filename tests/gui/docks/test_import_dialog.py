@@ -29,6 +29,7 @@ def test_marks_come_in_and_are_shown(bench, tmp_path):
     dialog.form.set_values({"slide": bench.session.slide.path})
     ended = run(bench, dialog)
     assert isinstance(ended, Done), ended
+    bench.settle()
     assert bench.annotate.palette_rows.rows["LSIL"].count_text == "3"
     assert dialog.bar.words.text().startswith("Imported")
 

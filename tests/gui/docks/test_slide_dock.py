@@ -12,7 +12,7 @@ from napari_cyto.widgets.docks.slide_dock import SlideDock, facts_of
 
 def test_facts(bench):
     assert bench.slide.fact("File") == "smear_a.tif"
-    assert bench.slide.fact("Size") == "1,200 × 1,200 px, 0.30 × 0.30 mm"
+    assert bench.slide.fact("Size") == "640 × 640 px, 0.16 × 0.16 mm"
     assert bench.slide.fact("Pixel") == "0.25 µm (the file says so)"
     assert not bench.slide.mpp.isVisible()
 
