@@ -60,7 +60,7 @@ class Canvas:
         self._is_attached = True
         self._outlines_were_visible = False
         qt_window = window.qt_window(viewer)
-        self._guard = ShortcutGuard(window.native_canvas(viewer), lambda: self._hold_to_pan(False))
+        self._guard = ShortcutGuard(window.native_canvas(viewer), qt_window, lambda: self._hold_to_pan(False))
         self._tether = _Tether(qt_window, self)
         self._poll_timer = QTimer(qt_window)
         self._poll_timer.setInterval(POLL_MS)

@@ -76,26 +76,33 @@ class KeyBindings:
 
 
 class ShortcutGuard(QObject):
-    """Keep menu shortcuts (napari's Ctrl+Y among them) from taking our keys while the canvas has the focus.
+    """Keep menu shortcuts (napari's Ctrl+Y among them) from taking our keys, unless something is being typed.
+
+    Qt asks the focused widget and then its parents whether they want a key more than the menu does. Fields for
+    text say yes; for all else the main window says it here, and napari hands it the key press to the canvas.
 
     Parameters
     ----------
     canvas : QWidget
         The widget with the slide.
+    qt_window : QWidget
+        The main window.
     focus_lost : callable
         What to call when keys go elsewhere: the release of one that is held will not be seen.
     """
 
-    def __init__(self, canvas: QWidget, focus_lost: Callable[[], None]) -> None:
+    def __init__(self, canvas: QWidget, qt_window: QWidget, focus_lost: Callable[[], None]) -> None:
         super().__init__(canvas)
+        self._canvas = canvas
         self._focus_lost = focus_lost
         self._ours = {QKeySequence(combination).toString() for key in KEYS for combination in key.keys}
         self.is_on = False
         canvas.installEventFilter(self)
+        qt_window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Qt's hook: a ShortcutOverride that is accepted comes back as a key press to the canvas."""
-        if event is not None and event.type() == QEvent.Type.FocusOut:
+        if event is not None and event.type() == QEvent.Type.FocusOut and watched is self._canvas:
             self._focus_lost()
         if self.is_on and event is not None and event.type() == QEvent.Type.ShortcutOverride:
             modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier

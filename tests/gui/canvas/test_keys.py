@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLineEdit, QPushButton
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
@@ -70,6 +71,27 @@ def test_undo_and_redo_by_each_of_their_keys(desk):
         assert len(desk.stored()) == 1
         assert len(desk.drawn()) == 1
     assert desk.viewer.dims.ndisplay == ndisplay
+
+
+def test_keys_reach_the_slide_from_a_dock_but_not_from_what_is_being_typed(desk):
+    button, field = QPushButton("x"), QLineEdit()
+    for widget in (button, field):
+        desk.viewer.window.add_dock_widget(widget)
+    desk.keys("P")
+    desk.click((2000, 2000))
+    ndisplay = desk.viewer.dims.ndisplay
+    button.setFocus()
+    desk.qtbot.keyClick(button, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert desk.stored() == []
+    desk.qtbot.keyClick(button, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
+    assert len(desk.stored()) == 1
+    assert desk.viewer.dims.ndisplay == ndisplay
+    desk.qtbot.keyClick(button, Qt.Key.Key_5)
+    assert desk.session.current_class == "HSIL"
+    field.setFocus()
+    desk.qtbot.keyClicks(field, "12")
+    assert field.text() == "12"
+    assert desk.session.current_class == "HSIL"
 
 
 def test_undo_goes_to_what_changed_when_it_is_out_of_view(desk):
