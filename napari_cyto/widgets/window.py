@@ -117,7 +117,8 @@ class CytoWindow(QObject):
             (session.slide_changed, self._show_title),
             (session.annotations_changed, self._begun),
         )
-        viewer.events.help.connect(self._show_keys)
+        # Last, so that napari has shown its own words by then.
+        viewer.events.help.connect(self._show_keys, position="last")
         for signal, slot in self._heard:
             signal.connect(slot)
         viewer.window._qt_window.installEventFilter(self)

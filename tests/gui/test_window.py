@@ -70,6 +70,10 @@ def test_class_keys_work_wherever_the_focus_is_but_in_text(window_bench):
     assert window_bench.annotate.selection.note.text() == "3"
 
 
+def test_our_keys_are_told_where_napari_told_its_own(window_bench):
+    assert "1 to 9: class" in window_bench.window.viewer.window._qt_window.statusBar()._help.text()
+
+
 def test_everything_fits_a_laptop(window_bench):
     """At 1366 x 768 no button or label of a dock is narrower than its words."""
     window = window_bench.window.viewer.window._qt_window

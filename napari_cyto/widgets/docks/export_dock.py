@@ -23,6 +23,10 @@ from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.split_preview import SplitPreview
 
 PREVIEW_AFTER_MS = 400
+LEAK_SENTENCE = (
+    "Cells of the same smear, patient or picture would stand on both sides, so that a test would prove "
+    "nothing. If it must be, write down why; the reason is kept in the export."
+)
 LEAK_WORDS = "train and test"
 
 
@@ -52,11 +56,7 @@ class ExportDock(Dock):
         )
         self.looking = JobBar()
         self.shown = SplitPreview()
-        self.leak_words = parts.text(
-            "Cells of the same smear, patient or picture would stand on both sides, so that a test would prove "
-            "nothing. If it must be, write down why; the reason is kept in the export.",
-            colour=style.BAD,
-        )
+        self.leak_words = parts.text(LEAK_SENTENCE, colour=style.BAD)
         self.leak_reason = QLineEdit()
         self.leak_reason.setPlaceholderText("Reason to export all the same")
         self.leak_reason.setToolTip("Why this export may share data between training and test.")

@@ -64,6 +64,14 @@ class SlidesDock(Dock):
             "Find the missing file…", "Show where the slide's file lies now.", self.ask_relink, icon="find"
         )
         self.totals = parts.text(colour=style.QUIET)
+        self._lay_out()
+        self.listen(session.project_changed, self._show)
+        self.listen(session.slide_changed, self._show)
+        self._after_edit = self.later(self._show_counts)
+        self.listen(session.annotations_changed, self._after_edit)
+        self._show()
+
+    def _lay_out(self) -> None:
         for widget in (
             self.headline,
             parts.row(self.new, self.open),
@@ -76,11 +84,6 @@ class SlidesDock(Dock):
             self.body.addWidget(widget)
         self.body.setStretchFactor(self.list, 100)
         self.body.addStretch(1)
-        self.listen(session.project_changed, self._show)
-        self.listen(session.slide_changed, self._show)
-        self._after_edit = self.later(self._show_counts)
-        self.listen(session.annotations_changed, self._after_edit)
-        self._show()
 
     def new_project(self) -> None:
         """Ask for a name, a place and classes, and make the project."""
