@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
+import warnings
 from pathlib import Path
 
 from napari_cyto.cli.printing import print_json
@@ -52,13 +54,24 @@ def need_window(verb: str) -> None:
 
 
 def show(path: Path, opened: dict[str, str] | None) -> None:
-    """Show ``path`` in a window until it is closed; ``opened`` is printed as JSON once it is there."""
+    """Show ``path`` in a window until it is closed; ``opened`` is printed as JSON once it is there.
+
+    Ctrl-C, or a signal to end, closes the window as its user would; every mark is saved already.
+    """
+    # Said in each window under Qt 5, which we support knowingly; nothing that a user could act on.
+    warnings.filterwarnings("ignore", "System theme detection requires a Qt6 backend", UserWarning)
     import napari
 
     from napari_cyto.widgets.window import open_window
 
-    open_window(path)
+    viewer = open_window(path)
     if opened is not None:
         print_json(opened)
         sys.stdout.flush()
-    napari.run()
+    # The window asks its session for news once a second, and Python looks for signals then.
+    before = {number: signal.signal(number, lambda *_: viewer.close()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        napari.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
