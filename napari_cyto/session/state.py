@@ -143,8 +143,7 @@ class SessionState:
         """Return the selected annotations as they are stored now."""
         if self._project is None:
             return ()
-        found = (self._project.annotation(annotation_id) for annotation_id in sorted(self._selection))
-        return tuple(annotation for annotation in found if annotation is not None)
+        return tuple(self._project.annotations_by_id(sorted(self._selection)))
 
     def select(self, ids: Iterable[str]) -> None:
         """Select exactly the annotations with these ids."""

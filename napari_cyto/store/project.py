@@ -251,6 +251,11 @@ class Project(ProjectCore):
         with self._database.read() as connection:
             return queries.one(connection, annotation_id, self._numbers.ids)
 
+    def annotations_by_id(self, annotation_ids: Iterable[str]) -> list[Annotation]:
+        """Return those of the annotations that are there, in the order of ``annotation_ids``."""
+        with self._database.read() as connection:
+            return queries.some(connection, tuple(annotation_ids), self._numbers.ids)
+
     def annotations(self, slide_id: str | None = None) -> Iterator[Annotation]:
         """Yield the annotations of a slide, or of all, in order of creation, as they were at the first of them."""
         pks = None if slide_id is None else (self._numbers[slide_id],)

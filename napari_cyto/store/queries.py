@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -37,6 +37,9 @@ _REGIONS = (
     .order_by(annotation.c.pk)
     .limit(bindparam("at_most"))
 )
+_SOME = _ANNOTATIONS.where(annotation.c.id.in_(bindparam("of_ids", expanding=True)))
+# SQLite takes at most 999 parameters in its older releases.
+_IDS_AT_ONCE = 900
 _PK = select(annotation.c.pk).where(annotation.c.id == bindparam("of_id"))
 
 
@@ -75,6 +78,16 @@ def one(connection: Connection, annotation_id: str, slide_ids: Mapping[int, str]
     """Return an annotation by its id."""
     row = connection.execute(_ONE, {"of_id": annotation_id}).first()
     return None if row is None else annotation_of(row, slide_ids)
+
+
+def some(connection: Connection, annotation_ids: Sequence[str], slide_ids: Mapping[int, str]) -> list[Annotation]:
+    """Return those annotations that are there, in the order of ``annotation_ids``."""
+    found: dict[str, Annotation] = {}
+    for first in range(0, len(annotation_ids), _IDS_AT_ONCE):
+        for row in connection.execute(_SOME, {"of_ids": list(annotation_ids[first : first + _IDS_AT_ONCE])}):
+            present = annotation_of(row, slide_ids)
+            found[present.id] = present
+    return [found[i] for i in annotation_ids if i in found]
 
 
 def stream(

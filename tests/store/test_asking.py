@@ -195,3 +195,13 @@ def test_regions_are_found_among_all_cells_of_their_slide(project: Project, cell
     project.apply(remove(inside[:1], "Delete"), "Ana")
     assert project.regions("one") == inside[1:]
     assert project.regions("one", limit=1) == inside[1:2]
+
+
+def test_many_are_found_by_their_ids_in_the_order_asked(project: Project, cell: Cell) -> None:
+    # Guards a rubber band around thousands of cells, whose relabelling asks for all of them at once.
+    cells = _scatter(cell, 2000)
+    project.apply(add(cells, "Import"), "Ana")
+    project.apply(remove(cells[:1], "Delete"), "Ana")
+    wanted = [a.id for a in reversed(cells)]
+    assert project.annotations_by_id(["nobody", *wanted]) == cells[:0:-1]
+    assert project.annotations_by_id([]) == []

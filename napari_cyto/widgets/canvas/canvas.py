@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer
 
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YX, Box
-from napari_cyto.session import Session
+from napari_cyto.session import Session, Tool
 from napari_cyto.session.commands import run
 from napari_cyto.session.handles import handles_yx
 from napari_cyto.widgets.canvas import window
@@ -201,6 +201,7 @@ class Canvas:
         for layer in (cells, *self.viewer.layers):
             self._bind_layer(layer)
         self._raise()
+        self._on_tool()
         self._on_camera()
         self._reload()
 
@@ -229,6 +230,8 @@ class Canvas:
 
     def _on_tool(self) -> None:
         self.gestures.region.cancel()
+        if self._is_live:
+            self.layers.show_cursor(draws=self.session.tool is not Tool.SELECT)
 
     def jump(self, y: float, x: float) -> None:
         """Put a place (level-0 px) in the middle, near enough to see a cell well."""

@@ -61,6 +61,11 @@ class MarkLayers:
         self.cells.current_size = MARK_UM / scale if mpp else _PX_WITHOUT_MPP
         return self.cells
 
+    def show_cursor(self, *, draws: bool) -> None:
+        """Show a cross where a click would draw, an arrow where it would select."""
+        if self.cells is not None:
+            self.cells.cursor = "crosshair" if draws else "standard"
+
     def remove(self) -> None:
         """Take our layer off the viewer."""
         for visual in self._visuals:

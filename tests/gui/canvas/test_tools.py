@@ -26,6 +26,7 @@ def test_each_tool_has_its_key(desk):
     for key, tool in (("P", Tool.POINT), ("B", Tool.BOX), ("R", Tool.REGION), ("V", Tool.SELECT)):
         desk.keys(key)
         assert desk.session.tool is tool
+        assert desk.viewer.cursor.style == ("standard" if tool is Tool.SELECT else "crosshair")
 
 
 def test_a_point_click_that_trembles_is_still_a_click(desk):
