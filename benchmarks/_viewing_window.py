@@ -129,6 +129,10 @@ class Window:
         self.app.processEvents()
         blocked = time.perf_counter() - begin
         self._settle()
+        # Ours may show slow tiles coarser first: a view counts as shown when its true pixels are.
+        while not getattr(self.layer, "sharp", True):
+            self.app.processEvents()
+            self._settle()
         return (blocked * 1e3, (time.perf_counter() - begin) * 1e3)
 
     def jumps(self, first: int, count: int) -> list[tuple[float, float]]:

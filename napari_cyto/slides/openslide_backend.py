@@ -29,7 +29,7 @@ class OpenSlideBackend:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._handle = _open(path)
+        self._handle: OpenSlide | None = _open(path)
         self._repair = threading.Lock()
         self.info = _info(path, self._handle)
         self._tiles_hw = tuple(_tile_hw(self._handle, k) for k in range(self.info.levels))
@@ -46,6 +46,8 @@ class OpenSlideBackend:
             if tile is not None:
                 return tile
         handle = self._handle
+        if handle is None:
+            raise TileError("the slide is closed")
         try:
             return self._read(handle, level, row, column)
         except OpenSlideError:
@@ -63,21 +65,24 @@ class OpenSlideBackend:
         # The handle may have been spoilt by another tile: only a failure on a handle of our own is this tile's.
         with self._repair:
             try:
-                fresh = _open(self._path)
+                fresh, spare = _open(self._path), _open(self._path)
             except SlideError as error:
                 raise TileError(str(error)) from error
             try:
-                tile = self._read(fresh, level, row, column)
+                tile, good = self._read(fresh, level, row, column), fresh
             except OpenSlideError as error:
-                self._handle = _open(self._path)
+                good = spare
                 raise TileError(str(error)) from error
-            self._handle = fresh
+            finally:
+                if self._handle is not None:
+                    self._handle = good
             return tile
 
     def associated(self, name: str) -> RGB:
         """Return an extra image."""
         try:
-            image = np.asarray(self._handle.associated_images[name].convert("RGBA"))
+            handle = self._handle or _open(self._path)
+            image = np.asarray(handle.associated_images[name].convert("RGBA"))
         except OpenSlideError:
             try:
                 image = np.asarray(_open(self._path).associated_images[name].convert("RGBA"))
@@ -86,8 +91,8 @@ class OpenSlideBackend:
         return _on_background(image, (255, 255, 255))
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._handle.close()
+        """Let go of the file; a thread that is reading from it keeps it open until it is done."""
+        self._handle = None
         if self._plain is not None:
             self._plain.close()
 

@@ -21,7 +21,7 @@ from napari_cyto.slides.hatching import hatched
 from napari_cyto.slides.slide_info import SlideInfo
 from napari_cyto.slides.tile_cache import TileCache, shared_cache
 
-_THREADS = min(8, os.cpu_count() or 1)
+DECODING_THREADS = min(8, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +125,37 @@ class Slide:
         icc : bool
             Whether to bring its colours to sRGB by the slide's ICC profile.
         """
-        srgb = self._srgb() if icc else None
-        if srgb is not None:
-            return self._cache.get(
-                (self._identity, level, row, column, "srgb"), lambda: srgb(self.read_tile(level, row, column))
-            )
-        return self._cache.get((self._identity, level, row, column), lambda: self._decode(level, row, column))
+        if (level, row, column) not in self._unreadable:
+            srgb = self._srgb() if icc else None
+            try:
+                return self._cache.get(
+                    self._key(level, row, column, icc),
+                    lambda: (
+                        self._decode(level, row, column)
+                        if srgb is None
+                        else srgb(
+                            self._cache.get(self._key(level, row, column), lambda: self._decode(level, row, column))
+                        )
+                    ),
+                )
+            except TileError as error:
+                # A thread may still decode while another closes the slide; that is no damage.
+                if not self._closed:
+                    self._report(level, row, column, str(error))
+        # Never kept: whoever opens the file next shall be told of its damage as well.
+        return hatched(*self._tile_size_hw(level, row, column))
+
+    def is_at_hand(self, level: int, row: int, column: int, icc: bool = False) -> bool:
+        """Whether a tile can be had without decoding it."""
+        return (level, row, column) in self._unreadable or (
+            self._cache.peek(self._key(level, row, column, icc)) is not None
+        )
+
+    def tiles_in(self, level: int, y0: int, x0: int, height: int, width: int) -> list[tuple[int, int]]:
+        """Return row and column of every tile that a box of a level (px of that level) touches."""
+        (level_h, level_w), (th, tw) = self.info.level_sizes_hw[level], self.tile_shape_hw(level)
+        y1, x1 = min(y0 + height, level_h), min(x0 + width, level_w)
+        return [(r, c) for r in range(max(y0, 0) // th, -(-y1 // th)) for c in range(max(x0, 0) // tw, -(-x1 // tw))]
 
     def read_region(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> RGB:
         """Return a box of a level; beyond the slide it is the slide's background (white).
@@ -159,24 +184,27 @@ class Slide:
         self._check(level, height, width)
         out = np.empty((height, width, 3), np.uint8)
         level_h, level_w = self.info.level_sizes_hw[level]
-        y1, x1 = min(y0 + height, level_h), min(x0 + width, level_w)
-        top, left = max(y0, 0), max(x0, 0)
-        if (top, left, y1, x1) != (y0, x0, y0 + height, x0 + width):
+        if y0 < 0 or x0 < 0 or y0 + height > level_h or x0 + width > level_w:
             out[:] = self.info.background_rgb
-        if y1 <= top or x1 <= left:
-            return out
-        th, tw = self.tile_shape_hw(level)
-        places = [(r, c) for r in range(top // th, -(-y1 // th)) for c in range(left // tw, -(-x1 // tw))]
-
-        def paste(place: tuple[int, int]) -> None:
-            r, c = place
-            tile = self.read_tile(level, r, c, icc)
-            ty, tx = max(r * th, top), max(c * tw, left)
-            by, bx = min(r * th + tile.shape[0], y1), min(c * tw + tile.shape[1], x1)
-            out[ty - y0 : by - y0, tx - x0 : bx - x0] = tile[ty - r * th : by - r * th, tx - c * tw : bx - c * tw]
-
-        self._each(paste, places, level, icc)
+        self._each(
+            lambda place: self.paste_tile(out, (y0, x0), level, place, icc),
+            self.tiles_in(level, y0, x0, height, width),
+            level,
+            icc,
+        )
         return out
+
+    def paste_tile(
+        self, out: RGB, origin_yx: tuple[int, int], level: int, place: tuple[int, int], icc: bool = False
+    ) -> None:
+        """Copy what a tile shares with a picture of its level whose top-left px is ``origin_yx`` into that picture."""
+        tile = self.read_tile(level, *place, icc)
+        th, tw = self.tile_shape_hw(level)
+        y, x = place[0] * th - origin_yx[0], place[1] * tw - origin_yx[1]
+        ty, tx = max(y, 0), max(x, 0)
+        by, bx = min(y + tile.shape[0], out.shape[0]), min(x + tile.shape[1], out.shape[1])
+        if by > ty and bx > tx:
+            out[ty:by, tx:bx] = tile[ty - y : by - y, tx - x : bx - x]
 
     def read_level0(self, box: Box | YXYX) -> RGB:
         """Return the pixels of a level-0 box, rounded to whole px, padded with background beyond the slide.
@@ -217,12 +245,10 @@ class Slide:
     def _each(
         self, paste: Callable[[tuple[int, int]], None], places: list[tuple[int, int]], level: int, icc: bool
     ) -> None:
-        suffix = ("srgb",) if icc and self.info.icc else ()
         missing: deque[tuple[int, int]] = deque()
         kept: list[tuple[int, int]] = []
         for place in places:
-            hit = self._cache.peek((self._identity, level, *place, *suffix)) is not None
-            (kept if hit else missing).append(place)
+            (kept if self.is_at_hand(level, *place, icc) else missing).append(place)
 
         def paste_missing() -> None:
             # Whoever is free takes the next tile: handing each over on its own costs as much as decoding it.
@@ -234,7 +260,7 @@ class Slide:
                 paste(place)
 
         # Decoders release the interpreter, so tiles decode side by side.
-        helpers = [_pool().submit(paste_missing) for _ in range(min(_THREADS, len(missing)) - 1)]
+        helpers = [decoding_pool().submit(paste_missing) for _ in range(min(DECODING_THREADS, len(missing)) - 1)]
         for place in kept:
             paste(place)
         paste_missing()
@@ -244,30 +270,31 @@ class Slide:
     def _srgb(self) -> SrgbTransform | None:
         return None if self.info.icc is None else _srgb_transform(self.info.icc)
 
-    def _decode(self, level: int, row: int, column: int) -> RGB:
-        th, tw = self.tile_shape_hw(level)
-        level_h, level_w = self.info.level_sizes_hw[level]
-        height, width = min(th, level_h - row * th), min(tw, level_w - column * tw)
-        known = self._unreadable.get((level, row, column))
-        if known is None:
-            try:
-                tile = self._backend.decode_tile(level, row, column)
-                if tile.shape == (height, width, 3):
-                    return tile
-                reason = f"it should be {height} x {width} px RGB, but {tile.shape} came"
-            except TileError as error:
-                reason = str(error)
-            fy, fx = self.info.factors_yx[level]
-            y0, x0 = row * th * fy, column * tw * fx
-            box = (y0, x0, min(y0 + height * fy, self.info.height), min(x0 + width * fx, self.info.width))
-            self._report((level, row, column), UnreadableTile(self.info.name, level, box, reason))
-        return hatched(height, width)
+    def _key(self, level: int, row: int, column: int, icc: bool = False) -> Hashable:
+        key = (self._identity, level, row, column)
+        return (*key, "srgb") if icc and self.info.icc is not None else key
 
-    def _report(self, key: tuple[int, int, int], tile: UnreadableTile) -> None:
+    def _tile_size_hw(self, level: int, row: int, column: int) -> tuple[int, int]:
+        (th, tw), (level_h, level_w) = self.tile_shape_hw(level), self.info.level_sizes_hw[level]
+        return (min(th, level_h - row * th), min(tw, level_w - column * tw))
+
+    def _decode(self, level: int, row: int, column: int) -> RGB:
+        tile = self._backend.decode_tile(level, row, column)
+        size = self._tile_size_hw(level, row, column)
+        if tile.shape != (*size, 3):
+            raise TileError(f"it should be {size[0]} x {size[1]} px RGB, but {tile.shape} came")
+        return tile
+
+    def _report(self, level: int, row: int, column: int, reason: str) -> None:
+        (th, tw), (height, width) = self.tile_shape_hw(level), self._tile_size_hw(level, row, column)
+        fy, fx = self.info.factors_yx[level]
+        y0, x0 = row * th * fy, column * tw * fx
+        box = (y0, x0, min(y0 + height * fy, self.info.height), min(x0 + width * fx, self.info.width))
+        tile = UnreadableTile(self.info.name, level, box, reason)
         with self._lock:
-            if key in self._unreadable:
+            if (level, row, column) in self._unreadable:
                 return
-            self._unreadable[key] = tile
+            self._unreadable[level, row, column] = tile
         for callback in tuple(self._callbacks):
             callback(tile)
 
@@ -281,8 +308,9 @@ def _identity(info: SlideInfo) -> Hashable:
 
 
 @lru_cache(maxsize=1)
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="tiles")
+def decoding_pool() -> ThreadPoolExecutor:
+    """Return the threads that decode tiles for all slides."""
+    return ThreadPoolExecutor(DECODING_THREADS, thread_name_prefix="tiles")
 
 
 @lru_cache(maxsize=8)

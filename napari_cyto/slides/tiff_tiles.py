@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import weakref
 from pathlib import Path
 
 import imagecodecs
@@ -35,9 +34,7 @@ class TiffTiles:
     """
 
     def __init__(self, path: Path, pages: list[tifffile.TiffPage]) -> None:
-        self._file = path.open("rb")
-        weakref.finalize(self, self._file.close)
-        self._lock = threading.Lock()
+        self._file: _File | None = _File(path)
         self._pages = [_Page(page) for page in pages]
 
     @classmethod
@@ -82,22 +79,44 @@ class TiffTiles:
     def _bytes(self, offset: int, count: int) -> bytes | None:
         if count == 0 or offset == 0:
             return None
+        file = self._file
+        if file is None:
+            raise TileError("the slide is closed")
         try:
-            if hasattr(os, "pread"):
-                data = os.pread(self._file.fileno(), count, offset)
-            else:
-                with self._lock:
-                    self._file.seek(offset)
-                    data = self._file.read(count)
-        except (OSError, ValueError) as error:
+            data = file.read_at(offset, count)
+        except OSError as error:
             raise TileError(f"the file cannot be read at byte {offset}: {error}") from error
         if len(data) < count:
             raise TileError(f"the file ends at byte {offset + len(data)}, before the tile does")
         return data
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._file.close()
+        """Let go of the file; a thread that is reading from it keeps it open until it is done."""
+        self._file = None
+
+
+class _File:
+    """Bytes at any place, for many threads at once; closed when nobody holds it any more.
+
+    Closing it under a reading thread could hand that thread the bytes of whatever file is opened next.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = -1
+        self._lock = threading.Lock()
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Return up to ``count`` bytes from ``offset``."""
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptor, count, offset)
+        with self._lock:
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            return os.read(self._descriptor, count)
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
 
 def _readable(page: tifffile.TiffPage) -> bool:

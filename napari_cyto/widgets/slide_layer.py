@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
+from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides import LevelArray, Slide, tissue_bounds_yxyx
+from napari_cyto.slides.patience import PatientReader
 from napari_cyto.widgets.canvas.window import canvas_size_px, look_at
 
 if TYPE_CHECKING:
@@ -21,15 +25,28 @@ _MARGIN = 1.05
 class ShownLevel(LevelArray):
     """A level in a window, which may draw once more after the slide was closed: background then, not an error."""
 
+    patient: PatientReader | None = None
+
     def _read(self, y0: int, x0: int, height: int, width: int) -> npt.NDArray[np.uint8]:
         if self.slide.closed:
             return np.full((height, width, 3), np.array(self.slide.info.background_rgb, np.uint8))
+        if self.patient is not None:
+            return self.patient.read(self.level, y0, x0, height, width, self.icc)
         return super()._read(y0, x0, height, width)
 
 
-def shown_levels(slide: Slide, icc: bool) -> list[ShownLevel]:
-    """Return all levels of a slide, for a window."""
-    return [ShownLevel(slide, level, icc) for level in range(slide.info.levels)]
+class _Relay(QObject):
+    """Carries news from a decoding thread to the window's own."""
+
+    news = Signal()
+
+    def __init__(self, on_news: Callable[[], object]) -> None:
+        super().__init__()
+        self._on_news = on_news
+        self.news.connect(self._pass_on, Qt.ConnectionType.QueuedConnection)
+
+    def _pass_on(self) -> None:
+        self._on_news()
 
 
 class SlideImage(Image):
@@ -37,13 +54,19 @@ class SlideImage(Image):
 
     napari takes a level's scale from the ratio of the sizes, which drifts towards the far end where sizes are
     truncated to whole px. Here a level's px ``i`` covers level-0 px ``i * factor`` to ``(i + 1) * factor``.
+
+    Tiles that are not decoded within a few ms do not hold up the window: their place is drawn from a coarser level
+    first, and sharp as soon as they are there. Whoever indexes ``data`` always gets the true pixels.
     """
 
     def __init__(self, slide: Slide, mpp: float | None, icc: bool = False) -> None:
         self.slide = slide
         self._factors: npt.NDArray[np.float64] = np.array(slide.info.factors_yx, dtype=np.float64)
+        me = weakref.ref(self)
+        self._relay = relay = _Relay(lambda: _draw_again(me()))
+        self._reader = PatientReader(slide, lambda: relay.news.emit())
         super().__init__(
-            shown_levels(slide, icc),
+            self._levels(icc),
             multiscale=True,
             rgb=True,
             name=slide.info.name,
@@ -63,6 +86,25 @@ class SlideImage(Image):
         return self._factors
 
     @property
+    def sharp(self) -> bool:
+        """Whether all that is on screen has its true pixels, none still those of a coarser level."""
+        return self._reader.sharp
+
+    def set_view_slice(self) -> None:
+        """Read what is on screen, without waiting for slow tiles."""
+        levels = list(self.data)
+        for level in levels:
+            level.patient = self._reader
+        try:
+            super().set_view_slice()
+        finally:
+            for level in levels:
+                level.patient = None
+
+    def _levels(self, icc: bool) -> list[ShownLevel]:
+        return [ShownLevel(self.slide, level, icc) for level in range(self.slide.info.levels)]
+
+    @property
     def icc(self) -> bool:
         """Whether the colours are brought to sRGB."""
         return bool(self.data[0].icc)
@@ -70,7 +112,12 @@ class SlideImage(Image):
     def show_icc(self, icc: bool) -> None:
         """Bring the colours to sRGB, or show them as they are stored."""
         if icc != self.icc:
-            self.data = shown_levels(self.slide, icc)
+            self.data = self._levels(icc)
+
+
+def _draw_again(layer: SlideImage | None) -> None:
+    if layer is not None and not layer.slide.closed:
+        layer.refresh(thumbnail=False, extent=False)
 
 
 def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool = False) -> SlideImage:

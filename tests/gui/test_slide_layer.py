@@ -46,9 +46,12 @@ def viewer(make_napari_viewer) -> Iterator[object]:
     viewer.layers.clear()
 
 
-def drawn() -> None:
+def drawn(layer=None) -> None:
     for _ in range(6):
         QApplication.processEvents()
+    while layer is not None and not layer.sharp:
+        QApplication.processEvents()
+    QApplication.processEvents()
 
 
 def seen_yx(viewer, zoom: float) -> tuple[float, float]:
@@ -103,7 +106,7 @@ def test_a_landmark_is_drawn_in_its_place_on_every_level(viewer, marked_path: Pa
         zoom = 0.8 / 2**level
         for y, x in LANDMARKS:
             look_at(viewer, (y + 1.0, x + 2.0), MPP, zoom / MPP)
-            drawn()
+            drawn(layer)
             found = seen_yx(viewer, zoom)
             assert layer.data_level <= level
             # One px of the screen: what nearest-neighbour drawing can be off.
@@ -123,15 +126,15 @@ def test_damage_is_drawn_hatched_and_reported(viewer, marked_path: Path, tmp_pat
     reports: list[object] = []
     with open_slide(path) as slide:
         slide.on_unreadable(reports.append)
-        add_slide_layer(viewer, slide, MPP)
+        layer = add_slide_layer(viewer, slide, MPP)
         look_at(viewer, (128, 128), MPP, 1 / MPP)
-        drawn()
+        drawn(layer)
         pixels = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
         shown = {tuple(int(v) for v in c) for c in np.unique(pixels.reshape(-1, 3), axis=0)}
         assert {STRIPE_RGB, BETWEEN_RGB} <= shown
         assert [r.bounds_yxyx for r in reports] == [(0, 0, 256, 256)]
         look_at(viewer, LANDMARKS[1], MPP)
-        drawn()
+        drawn(layer)
         assert abs(seen_yx(viewer, 1)[0] - LANDMARKS[1][0]) < 2
 
 
@@ -141,7 +144,7 @@ def test_colours_come_to_srgb_and_back(viewer, tmp_path: Path) -> None:
     Image.new("RGB", (300, 200), (200, 60, 60)).save(tmp_path / "field.png", icc_profile=swapped)
 
     def shown() -> tuple[int, ...]:
-        drawn()
+        drawn(layer)
         pixels = viewer.screenshot(canvas_only=True, flash=False)
         return tuple(int(v) for v in pixels[pixels.shape[0] // 2, pixels.shape[1] // 2, :3])
 

@@ -1,0 +1,151 @@
+"""Read a view without making its thread wait: what is not decoded in time is shown coarser, then sharp."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from napari_cyto.slides.backend import RGB
+from napari_cyto.slides.slide import DECODING_THREADS, Slide, decoding_pool
+
+PATIENCE_S = 0.005
+# Enlarging more than this shows nothing that helps.
+_WORTH_PX = 8
+
+View: TypeAlias = tuple[int, int, int, int, int]
+
+
+@dataclass(slots=True)
+class _Errand:
+    """The tiles that one view still lacks; a newer view makes it stale."""
+
+    view: View
+    places: deque[tuple[int, int]]
+    open: int
+    done: threading.Event = field(default_factory=threading.Event)
+    late: bool = False
+    stale: bool = False
+
+
+class PatientReader:
+    """Reads views of one slide for a thread that must not be held up for long.
+
+    Parameters
+    ----------
+    slide : Slide
+        Where the pixels come from.
+    on_sharp : callable
+        Called in a decoding thread when all tiles of the latest view are at hand after it was given coarser:
+        reading it again then gives its true pixels.
+    patience_s : float
+        How long a read may wait for tiles to be decoded, s.
+    """
+
+    def __init__(self, slide: Slide, on_sharp: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
+        self.slide = slide
+        self.patience_s = patience_s
+        self._on_sharp = on_sharp
+        self._errand: _Errand | None = None
+        self._finished: View | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def sharp(self) -> bool:
+        """Whether the latest view was given with its true pixels."""
+        return self._errand is None
+
+    def read(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> RGB:
+        """Return a box of a level as `Slide.read_region` does, or coarser where that would take too long."""
+        view = (level, y0, x0, height, width)
+        places = self.slide.tiles_in(*view)
+        missing = [p for p in places if not self.slide.is_at_hand(level, *p, icc)]
+        self._drop_errand()
+        coarser = self._coarser(view, icc)
+        # A view that was waited for once and is lacking again has more tiles than the cache can hold.
+        if not missing or coarser is None or view == self._finished:
+            return self.slide.read_region(*view, icc)
+        if self._send(view, missing, icc).done.wait(self.patience_s) or not self._is_late():
+            self._drop_errand()
+            return self.slide.read_region(*view, icc)
+        out = self._enlarged(view, coarser, icc)
+        for place in places:
+            if self.slide.is_at_hand(level, *place, icc):
+                self.slide.paste_tile(out, (y0, x0), level, place, icc)
+        return out
+
+    def _send(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _Errand:
+        workers = min(DECODING_THREADS, len(missing))
+        errand = self._errand = _Errand(view, deque(missing), workers)
+        for _ in range(workers):
+            decoding_pool().submit(self._run, errand, icc)
+        return errand
+
+    def _run(self, errand: _Errand, icc: bool) -> None:
+        try:
+            while not errand.stale and not self.slide.closed:
+                try:
+                    place = errand.places.popleft()
+                except IndexError:
+                    break
+                self.slide.read_tile(errand.view[0], *place, icc)
+        finally:
+            self._finish(errand)
+
+    def _finish(self, errand: _Errand) -> None:
+        with self._lock:
+            errand.open -= 1
+            if errand.open:
+                return
+            errand.done.set()
+            tell = errand.late and not errand.stale
+            if tell:
+                self._finished = errand.view
+        if tell:
+            self._on_sharp()
+
+    def _is_late(self) -> bool:
+        """Ask to be told when the errand is done; False when it just was."""
+        with self._lock:
+            if self._errand is None or self._errand.done.is_set():
+                return False
+            self._errand.late = True
+            return True
+
+    def _drop_errand(self) -> None:
+        with self._lock:
+            if self._errand is not None:
+                self._errand.stale = True
+            self._errand = None
+
+    def _coarser(self, view: View, icc: bool) -> int | None:
+        """Return the finest coarser level that is at hand for a view, else the coarsest that shows something."""
+        levels = range(view[0] + 1, self.slide.info.levels)
+        boxes = {k: self._box(view, k) for k in levels}
+        for k, box in boxes.items():
+            if all(self.slide.is_at_hand(k, *place, icc) for place in self.slide.tiles_in(k, *box)):
+                return k
+        useful = [k for k, box in boxes.items() if min(box[2:]) >= _WORTH_PX]
+        # One or two tiles are soon decoded; a view of more of them would be no quicker than the true one.
+        return next((k for k in reversed(useful) if len(self.slide.tiles_in(k, *boxes[k])) <= 2), None)
+
+    def _box(self, view: View, coarser: int) -> tuple[int, int, int, int]:
+        level, y0, x0, height, width = view
+        (fy, fx), (cy, cx) = self.slide.info.factors_yx[level], self.slide.info.factors_yx[coarser]
+        top, left = int(np.floor(y0 * fy / cy)), int(np.floor(x0 * fx / cx))
+        bottom, right = int(np.ceil((y0 + height) * fy / cy)), int(np.ceil((x0 + width) * fx / cx))
+        return (top, left, bottom - top, right - left)
+
+    def _enlarged(self, view: View, coarser: int, icc: bool) -> RGB:
+        level, y0, x0, height, width = view
+        (fy, fx), (cy, cx) = self.slide.info.factors_yx[level], self.slide.info.factors_yx[coarser]
+        box = self._box(view, coarser)
+        small = Image.fromarray(self.slide.read_region(coarser, *box, icc))
+        y, x = y0 * fy / cy - box[0], x0 * fx / cx - box[1]
+        part = (x, y, min(x + width * fx / cx, box[3]), min(y + height * fy / cy, box[2]))
+        return np.array(small.resize((width, height), Image.Resampling.NEAREST, box=part))

@@ -1,0 +1,117 @@
+"""Guards that a slow tile does not hold up the window, and that what is shown becomes the true pixels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_cyto.slides import TileCache, open_slide
+from napari_cyto.slides.patience import PatientReader
+from napari_cyto.slides.slide import Slide
+
+VIEW = (0, 300, 500, 400, 600)
+
+
+class Gate:
+    """Holds back level 0 until it is opened."""
+
+    def __init__(self, slide: Slide) -> None:
+        self.open = threading.Event()
+        self._decode = slide._backend.decode_tile
+        slide._backend.decode_tile = self.decode  # type: ignore[method-assign]
+
+    def decode(self, level: int, row: int, column: int) -> np.ndarray:
+        if level == 0:
+            assert self.open.wait(20)
+        return self._decode(level, row, column)
+
+
+@pytest.fixture
+def slide(pyramid_path: Path) -> Iterator[Slide]:
+    with open_slide(pyramid_path) as opened:
+        yield Slide(opened._backend, TileCache())
+
+
+def true_pixels(path: Path, view: tuple[int, int, int, int, int] = VIEW) -> np.ndarray:
+    with open_slide(path) as opened:
+        return Slide(opened._backend, TileCache()).read_region(*view)
+
+
+def test_what_is_quick_is_sharp_at_once(slide: Slide, pyramid_path: Path) -> None:
+    reader = PatientReader(slide, lambda: pytest.fail("there is no news"), patience_s=20)
+    np.testing.assert_array_equal(reader.read(*VIEW), true_pixels(pyramid_path))
+    assert reader.sharp
+
+
+def test_what_is_slow_is_coarse_first_then_sharp(slide: Slide, pyramid_path: Path) -> None:
+    expected = true_pixels(pyramid_path)
+    gate, news = Gate(slide), threading.Event()
+    reader = PatientReader(slide, news.set, patience_s=0.001)
+    coarse = reader.read(*VIEW)
+    assert not reader.sharp
+    assert coarse.shape == expected.shape
+    assert (coarse != expected).any()
+    # The same picture in the same place, only coarser.
+    assert np.abs(coarse.astype(int) - expected).mean() < 12
+    gate.open.set()
+    assert news.wait(20)
+    np.testing.assert_array_equal(reader.read(*VIEW), expected)
+    assert reader.sharp
+
+
+def test_tiles_at_hand_are_sharp_among_coarse_ones(slide: Slide, pyramid_path: Path) -> None:
+    expected = true_pixels(pyramid_path)
+    slide.read_region(0, 384, 640, 128, 128)
+    gate = Gate(slide)
+    seen = PatientReader(slide, lambda: None, patience_s=0.001).read(*VIEW)
+    np.testing.assert_array_equal(seen[84:212, 140:268], expected[84:212, 140:268])
+    gate.open.set()
+
+
+def test_only_the_latest_view_brings_news(slide: Slide, pyramid_path: Path) -> None:
+    gate, news = Gate(slide), []
+    reader = PatientReader(slide, lambda: news.append(1), patience_s=0.001)
+    for x in (0, 300, 700):
+        reader.read(0, 100, x, 300, 300)
+    gate.open.set()
+    deadline = threading.Event()
+    for _ in range(2000):
+        if news:
+            break
+        deadline.wait(0.01)
+    deadline.wait(0.05)
+    assert len(news) == 1
+    np.testing.assert_array_equal(
+        reader.read(0, 100, 700, 300, 300), true_pixels(pyramid_path, (0, 100, 700, 300, 300))
+    )
+
+
+def test_a_view_larger_than_the_cache_ends_sharp(pyramid_path: Path) -> None:
+    with open_slide(pyramid_path) as opened:
+        slide, news = Slide(opened._backend, TileCache(60_000)), threading.Event()
+        reader = PatientReader(slide, news.set, patience_s=0)
+        reader.read(*VIEW)
+        assert reader.sharp or news.wait(20)
+        np.testing.assert_array_equal(reader.read(*VIEW), true_pixels(pyramid_path))
+
+
+def test_without_a_coarser_level_it_waits(plain_path: Path, paint) -> None:
+    with open_slide(plain_path) as opened:
+        reader = PatientReader(Slide(opened._backend, TileCache()), lambda: None, patience_s=0)
+        np.testing.assert_array_equal(reader.read(0, 0, 0, 301, 407), paint(301, 407))
+
+
+def test_closing_while_tiles_are_decoded_reports_no_damage(slide: Slide) -> None:
+    gate = Gate(slide)
+    reader = PatientReader(slide, lambda: pytest.fail("the slide is closed"), patience_s=0.001)
+    reader.read(*VIEW)
+    errand = reader._errand
+    slide.close()
+    gate.open.set()
+    assert errand is not None
+    assert errand.done.wait(20)
+    assert slide.unreadable == ()
