@@ -21,7 +21,7 @@ from napari_cyto.formats.tables import picked, plain_number, read_table, table_l
 from napari_cyto.formats.text import Fault, class_name, free_text, number
 
 _X, _Y = ("x", "x_center", "x_px", "center_x"), ("y", "y_center", "y_px", "center_y")
-_LABEL = ("label", "class", "class_id", "category")
+_LABEL = ("label", "class", "class_id", "category", "bethesda", "bethesda_system")
 _IMAGE = ("image", "slide", "file", "filename", "file_name", "image_filename")
 _PLAIN = ("x", "y", "label")
 _MORE = ("image", "width", "height", "score", "status", "author", "note", "id")

@@ -217,6 +217,11 @@ def test_csv_dialects(golden: Path) -> None:
     assert (cell.scores, cell.note) == ((("SCC", 0.5),), "two, lines\nof note")
 
 
+def test_a_table_that_calls_its_labels_bethesda(tmp_path: Path) -> None:
+    (tmp_path / "fields.cells.csv").write_text("cell_id,bethesda,x,y\n3024,ASC-US,627,198\n")
+    assert cells(get_format("csv").read(tmp_path / "fields.cells.csv")) == [(Point(198, 627), "ASC-US")]
+
+
 def test_utf16_from_a_spreadsheet(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes("x\ty\tlabel\r\n1\t2\tPlattenepithel ü\r\n".encode("utf-16"))
     assert cells(get_format("csv").read(tmp_path / "a.csv")) == [(Point(2, 1), "Plattenepithel ü")]
