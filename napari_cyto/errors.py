@@ -7,6 +7,12 @@ class CytoError(Exception):
     """Something a user can understand and act on; docks show its text, the command line exits 2."""
 
 
+def system_sentence(error: OSError) -> str:
+    """Return what the operating system refused (a name too long, no permission, a full disk), as one sentence."""
+    where = f"{error.filename}: " if error.filename is not None else ""
+    return f"{where}the system refused this ({error.strerror or error})."
+
+
 class SlideError(CytoError):
     """A slide or image file cannot be opened or read."""
 

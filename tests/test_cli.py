@@ -140,3 +140,24 @@ def test_verbs_are_what_the_readme_says() -> None:
     assert {c.name for c in verbs.build([]).registered_commands} | {
         g.name for g in verbs.build([]).registered_groups
     } == set(VERBS)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["audit", "x" * 300],
+        ["info", "x" * 300],
+        ["info", "/"],
+        ["import", "geojson", "x" * 300, "a.cyto"],
+        ["import", "csv", "labels.csv", "labels.csv/a.cyto"],
+        ["export", "csv", "x" * 300, "out"],
+    ],
+    ids=lambda argv: " ".join(w[:10] for w in argv),
+)
+def test_what_the_system_refuses_is_one_sentence(
+    argv: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("labels.csv").write_text("x,y,label\n1,2,HSIL\n", encoding="utf-8")
+    assert refusal(argv, capsys)
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.csv"]

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from napari_cyto.cli.following import Interrupted
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, system_sentence
 
 # Typer brings click along in some versions and needs it in others; both name the root of its errors like this.
 _USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
@@ -50,6 +50,8 @@ def run(argv: list[str]) -> int:
         # The reader of our stdout has left (`... | head`), which is no mistake of anybody.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        return _refuse(system_sentence(error))
     except _USAGE_ERRORS as error:
         return _refuse(_usage_sentence(error))
     return code if isinstance(code, int) else 0

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Failed, Noted, Token
-from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 
 Steps = Iterator[Advanced | Noted | Done]
 
@@ -19,6 +19,8 @@ def ending_once(steps: Steps) -> Iterator[Event]:
         yield Cancelled(str(error))
     except CytoError as error:
         yield Failed(str(error))
+    except OSError as error:
+        yield Failed(system_sentence(error))
     except Exception as error:  # noqa: BLE001  a job never leaves without its last word
         yield Failed(f"{type(error).__name__}: {error}", expected=False, traceback=traceback.format_exc())
 

@@ -122,9 +122,9 @@ def _in_folder(folder: Path) -> Path:
     for candidate in dicom:
         if OpenSlide.detect_format(candidate) is not None:
             return candidate
-    beside = folder.with_suffix(".mrxs")
+    beside = folder.parent / f"{folder.name}.mrxs"
     hint = f"open {beside.name} beside it" if beside.exists() else "open the slide file in it"
-    raise SlideError(f"{folder.name} is a folder, but a slide file was expected; {hint}.")
+    raise SlideError(f"{folder.name or folder} is a folder, but a slide file was expected; {hint}.")
 
 
 def _check_mirax(path: Path) -> None:
