@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_cyto.datasets.export_cells import CellRule, Losses, apacc_map
+from napari_cyto.datasets.groups import slide_groups
 from napari_cyto.datasets.options import ApaccExportOptions
 from napari_cyto.datasets.slicing import SliceCell, corners, cut_into_slices
-from napari_cyto.datasets.split import Split, split_by_group
+from napari_cyto.datasets.split import SIDES, Split, split_by_group
 from napari_cyto.domain.classes import SchemeMap
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
@@ -18,6 +19,11 @@ from napari_cyto.formats.apacc_names import SLICE_SIDE, match_stem, slice_stem
 from napari_cyto.formats.safe_names import safe_name
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
+
+_ONE_PATIENT = (
+    "All cells are of one patient or smear: everything goes to train and there is no test side; for one, add slides "
+    "of another patient."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +115,29 @@ def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
     if options.pad_crops_px is not None and options.crops:
         large = sum(max(c.box.size_hw) > options.pad_crops_px for p in plans for s in p.slices for c in s.cells)
         losses.add("large_crops", large)
-    plan = ExportPlan(tuple(plans), split_plans(plans, options), class_map, losses.sentences())
+    split, notes = _split(plans, options)
+    plan = ExportPlan(tuple(plans), split, class_map, (*notes, *losses.sentences()))
     _refuse_same_stems(plan)
     return plan
+
+
+def _split(plans: Iterable[SlidePlan], options: ApaccExportOptions) -> tuple[Split, tuple[str, ...]]:
+    """Return the sides, and what a person should know of them."""
+    listed = list(plans)
+    if options.all_to_train or not _of_one_patient(listed, options):
+        return split_plans(listed, options), ()
+    # A first export of a first slide must not end in a refusal; what it lacks is said instead.
+    split = split_plans(listed, options.model_copy(update={"all_to_train": True}))
+    return replace(split, algorithm="everything on the train side, since all cells are of one patient"), (_ONE_PATIENT,)
+
+
+def _of_one_patient(plans: Iterable[SlidePlan], options: ApaccExportOptions) -> bool:
+    """Whether all cells are of one patient or smear, and none came with a side of its own."""
+    listed = list(plans)
+    groups = slide_groups([plan.slide for plan in listed])
+    with_cells = {groups[plan.slide.id] for plan in listed if plan.class_counts}
+    came = not options.new_split and any(plan.slide.side in SIDES for plan in listed)
+    return len(with_cells) == 1 and not came
 
 
 def _refuse_same_stems(plan: ExportPlan) -> None:

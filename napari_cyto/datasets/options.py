@@ -37,7 +37,7 @@ class ApaccExportOptions(BaseModel):
     all_to_train: bool = Field(
         default=False,
         title="Everything to train",
-        description="Write no test side; the only way for data of a single patient.",
+        description="Write no test side, as happens by itself when all cells are of a single patient.",
     )
     border: BorderRule = Field(
         default=BorderRule.CENTRE,

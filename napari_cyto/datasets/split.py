@@ -171,7 +171,8 @@ def _sides_of_groups(
     given = {groups[slide_id]: side for slide_id, side in came.items()}
     names = [g for g in sorted(per_group) if per_group[g]]
     classes = sorted({c for name in names for c in per_group[name]})
-    table = np.array([[per_group[g][c] for c in classes] for g in names], dtype=np.float64).reshape(len(names), -1)
+    table = np.array([[per_group[g][c] for c in classes] for g in names], dtype=np.float64)
+    table = table.reshape(len(names), len(classes))
     fixed = {side: np.array([given.get(g) == side for g in names], dtype=np.bool_) for side in SIDES}
     chosen, cost = choose_test_groups(table, fixed[TEST], fixed[TRAIN], test_share, seed)
     sides = {g: TEST if test else TRAIN for g, test in zip(names, chosen, strict=True)}

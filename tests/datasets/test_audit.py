@@ -216,6 +216,11 @@ def test_a_project_of_one_slide_says_that_it_cannot_be_divided(make_project) -> 
     assert "no_split" in kinds(audit(make_project(slides=1).folder), "info")
 
 
+@pytest.mark.parametrize("slides", [0, 1, 3])
+def test_a_project_without_a_single_mark_can_be_audited(make_project, slides: int) -> None:
+    assert "no_split" in kinds(audit(make_project(slides=slides, cells=0).folder), "info")
+
+
 def test_a_missing_slide_file_does_not_stop_an_audit(make_project) -> None:
     made = make_project(slides=3)
     Path(made.slides[1].path).unlink()

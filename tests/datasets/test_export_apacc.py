@@ -104,6 +104,16 @@ def test_pixels_of_slices_and_crops_are_those_of_the_slide_and_the_rest_is_white
     assert np.array_equal(pixels_of(crop), pixels[100:160, 2100:2190])
 
 
+def test_cells_of_one_patient_all_go_to_train_and_it_is_said(tmp_path: Path, run) -> None:
+    path = slide_file(tmp_path, "only.png", (900, 900))
+    project = project_of(tmp_path / "p.cyto", {path: [Box(10, 10, 50, 70)]})
+    ended = run(export_apacc(project, tmp_path / "out"))
+    assert (tmp_path / "out/slices/train/only_0_0.txt").is_file()
+    assert not list((tmp_path / "out/slices").glob("test/*"))
+    assert any("there is no test side" in note for note in ended.notes)
+    assert "one patient" in ended.result["split"]["algorithm"]
+
+
 def test_overviews_show_the_collections_colours_and_slices_stay_clean(make_project, run, tmp_path: Path) -> None:
     made = make_project(slides=2)
     run(export_apacc(made.folder, tmp_path / "out"))
