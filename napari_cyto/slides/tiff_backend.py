@@ -30,7 +30,12 @@ class TiffBackend:
                 self.info = _info(path, tiff, pages)
                 self._tiles = TiffTiles(path, pages)
         except (tifffile.TiffFileError, ValueError, TypeError, IndexError, KeyError) as error:
-            raise SlideError(f"{path.name} is a damaged or unusual TIFF: {error}.") from error
+            # A lookup that failed has no sentence to pass on, only what was looked up.
+            reason = "" if isinstance(error, LookupError) else f" ({error})"
+            raise SlideError(
+                f"{path.name} is a damaged or unusual TIFF of which no image can be read{reason}; "
+                "check that it was copied whole."
+            ) from error
 
     @staticmethod
     def _check(path: Path, pages: list[tifffile.TiffPage]) -> None:

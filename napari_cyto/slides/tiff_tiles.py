@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from pathlib import Path
@@ -14,9 +15,15 @@ import tifffile
 
 from napari_cyto.slides.backend import RGB, TileError
 
+# It logs what it meets in a damaged file, which Python prints when nobody listens; we say it in one sentence.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
 _JPEG = 7
 _MIN_BAND_PX = 256
 _PHOTOMETRICS = {0: "minis white", 1: "minis black", 2: "RGB", 3: "palette", 6: "YCbCr"}
+_YCBCR = 6
+# None, LZW, deflate, PackBits, LZMA, zstd: these hand out YCbCr as it is, where JPEG's kin make it RGB.
+_KEEPING_COLOURS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 # JFIF and Adobe's APP14 segment say how three components are to be understood; TIFF says it in a tag instead,
 # and decoders that only see the stream must be told. Source: Adobe TN 5116, section 18.
 _APP14 = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
@@ -120,6 +127,8 @@ class _File:
 
 
 def _readable(page: tifffile.TiffPage) -> bool:
+    if page.photometric == _YCBCR and page.compression in _KEEPING_COLOURS:
+        return False
     return page.photometric in _PHOTOMETRICS and page.dtype is not None and page.dtype.kind in "bu"
 
 

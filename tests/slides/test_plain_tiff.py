@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +92,24 @@ def test_other_pixels_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(path, np.zeros((20, 20), np.float32), metadata=None)
     with pytest.raises(SlideError, match=r"heat\.tif cannot be shown: .* float32"):
         open_slide(path)
+
+
+@pytest.mark.parametrize("compression", [None, "deflate", "lzw"])
+def test_colours_that_would_come_out_wrong_are_refused(tmp_path: Path, compression: str | None, paint) -> None:
+    path = tmp_path / "ycbcr.tif"
+    tifffile.imwrite(path, paint(64, 64), photometric="ycbcr", compression=compression, metadata=None)
+    with pytest.raises(SlideError, match="cannot be shown"):
+        open_slide(path)
+
+
+def test_half_a_file_is_refused_in_one_sentence(tmp_path: Path, paint) -> None:
+    path = tmp_path / "half.tif"
+    write(path, paint(300, 400), compression="deflate")
+    whole = path.read_bytes()
+    # Many writers put the directory last, so that a copy that stopped early lacks it.
+    path.write_bytes(whole[:4] + len(whole).to_bytes(4, "little") + whole[8 : len(whole) // 2])
+    with pytest.raises(SlideError, match="check that it was copied whole"):
+        open_slide(path)
+    # In a process of its own: a test's handlers hide what Python prints for a library that nobody listens to.
+    told = subprocess.run([sys.executable, "-m", "napari_cyto", "info", str(path)], capture_output=True, check=False)
+    assert (told.returncode, told.stdout, told.stderr.count(b"\n")) == (2, b"", 1)
