@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import hashlib
 import json
@@ -19,6 +20,7 @@ from napari_cyto.errors import FormatError
 EXPORT_RECORD = "napari-cyto-export.json"
 # A process number says nothing on another machine that writes to the same disk.
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+_LOOKED_AT_BYTES = 64 * 1024
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -29,13 +31,13 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     FormatError
-        When the place cannot be written or the disk is full; ``target`` is then as it was.
+        When ``target`` is no text file (a slide, a project's database), the place cannot be written or the
+        disk is full; ``target`` is then as it was.
     """
     path = Path(target)
     temporary = _beside(path, "partial")
-    if path.is_dir():
-        raise FormatError("this is a folder, but a file is to be written; choose a file name.", path)
     try:
+        _check_text_or_nothing(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _sync_file(temporary)
@@ -48,6 +50,20 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _check_text_or_nothing(path: Path) -> None:
+    # One slip in a file name must not cost a slide, or the project that is being exported.
+    if path.is_dir():
+        raise FormatError("this is a folder, but a file is to be written; choose a file name.", path)
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise FormatError("this is a device, no file, so it is not replaced; choose a file name.", path)
+    with path.open("rb") as stream:
+        start = stream.read(_LOOKED_AT_BYTES)
+    if b"\x00" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise FormatError("the file there is no label file but binary, so it is not replaced; choose a new name.", path)
 
 
 def write_text(target: str | os.PathLike[str], text: str) -> None:

@@ -42,6 +42,22 @@ def test_a_file_is_replaced_only_when_all_is_well(tmp_path: Path) -> None:
     assert names(target.parent) == ["a.csv"]
 
 
+@pytest.mark.parametrize("content", [b"SQLite format 3\0" + bytes(99), b"II*\0" + bytes(99), b"\x89PNG\r\n\x1a\n\0"])
+def test_a_slide_or_a_database_is_never_replaced(tmp_path: Path, content: bytes) -> None:
+    target = tmp_path / "project.sqlite"
+    target.write_bytes(content)
+    with pytest.raises(FormatError, match="not replaced"):
+        write_text(target, "x,y,label\n")
+    assert target.read_bytes() == content
+    assert names(tmp_path) == ["project.sqlite"]
+
+
+def test_a_device_is_never_replaced() -> None:
+    with pytest.raises(FormatError, match="not replaced"):
+        write_text(os.devnull, "x,y,label\n")
+    assert not Path(os.devnull).is_file()
+
+
 def test_a_folder_is_replaced_only_when_all_is_well(tmp_path: Path) -> None:
     target = tmp_path / "out"
     with atomic_folder(target, {"format": "x"}) as folder:
