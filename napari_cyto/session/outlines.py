@@ -9,6 +9,8 @@ import shapely
 from napari_cyto.domain.geometry import YX
 from napari_cyto.errors import CytoError
 
+DECIMALS = 6
+
 
 def closed_outline(vertices_yx: Sequence[YX], tolerance_px: float) -> tuple[YX, ...]:
     """Return the corners of a simple outline near the drawn one.
@@ -32,6 +34,8 @@ def closed_outline(vertices_yx: Sequence[YX], tolerance_px: float) -> tuple[YX, 
     ------
     Simplification: Douglas and Peucker 1973, as in GEOS.
     """
+    # No mouse is that exact, and GEOS divides by zero on corners that differ by next to nothing.
+    vertices_yx = [(round(y, DECIMALS), round(x, DECIMALS)) for y, x in vertices_yx]
     if len(set(vertices_yx)) >= 3:
         # Twice: what is left of a line that crosses itself can be a collection of collections.
         parts = shapely.get_parts(shapely.get_parts(shapely.make_valid(shapely.Polygon(vertices_yx))))
