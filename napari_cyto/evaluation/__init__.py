@@ -1,0 +1,1 @@
+"""What a model is worth: matching, detection, classification, screening, calibration, proliferation."""
