@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from napari_cyto.slides.backend import RGB
 from napari_cyto.slides.slide import DECODING_THREADS, Slide, decoding_pool
 
-PATIENCE_S = 0.005
+PATIENCE_S = 0.004
 # Enlarging more than this shows nothing that helps.
 _WORTH_PX = 8
 
@@ -66,7 +65,7 @@ class PatientReader:
         places = self.slide.tiles_in(*view)
         missing = [p for p in places if not self.slide.is_at_hand(level, *p, icc)]
         self._drop_errand()
-        coarser = self._coarser(view, icc)
+        coarser = self._coarser(view, icc) if missing else None
         # A view that was waited for once and is lacking again has more tiles than the cache can hold.
         if not missing or coarser is None or view == self._finished:
             return self.slide.read_region(*view, icc)
@@ -145,7 +144,8 @@ class PatientReader:
         level, y0, x0, height, width = view
         (fy, fx), (cy, cx) = self.slide.info.factors_yx[level], self.slide.info.factors_yx[coarser]
         box = self._box(view, coarser)
-        small = Image.fromarray(self.slide.read_region(coarser, *box, icc))
-        y, x = y0 * fy / cy - box[0], x0 * fx / cx - box[1]
-        part = (x, y, min(x + width * fx / cx, box[3]), min(y + height * fy / cy, box[2]))
-        return np.array(small.resize((width, height), Image.Resampling.NEAREST, box=part))
+        small = self.slide.read_region(coarser, *box, icc)
+        rows = ((np.arange(height) + y0 + 0.5) * fy / cy).astype(np.intp) - box[0]
+        columns = ((np.arange(width) + x0 + 0.5) * fx / cx).astype(np.intp) - box[1]
+        # Across first, while there are few rows: then each row is one copy.
+        return small.take(columns, axis=1).take(rows, axis=0)

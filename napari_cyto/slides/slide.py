@@ -265,7 +265,9 @@ class Slide:
             paste(place)
         paste_missing()
         for helper in helpers:
-            helper.result()
+            # One that has not begun, because others keep the threads busy, is not needed any more.
+            if not helper.cancel():
+                helper.result()
 
     def _srgb(self) -> SrgbTransform | None:
         return None if self.info.icc is None else _srgb_transform(self.info.icc)
