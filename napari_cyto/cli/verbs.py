@@ -46,6 +46,7 @@ def build(words: list[str]) -> typer.Typer:
         app.add_typer(group, name=name)
     app.command("audit")(audit)
     app.command("schemes")(schemes)
+    app.command("evaluate")(evaluate)
     return app
 
 
@@ -113,3 +114,33 @@ def schemes(as_json: AsJson = False) -> None:
     from napari_cyto.cli import reports
 
     reports.schemes(as_json)
+
+
+def evaluate(
+    truth: Annotated[Path, typer.Option("--truth", metavar="FILE", help="The cells that a person marked.")],
+    pred: Annotated[Path, typer.Option("--pred", metavar="FILE", help="The cells that a model or another marked.")],
+    radius_um: Annotated[
+        float, typer.Option("--radius-um", metavar="R", help="How far a detection may lie from its cell's centre, µm.")
+    ],
+    mpp: Annotated[
+        float | None, typer.Option("--mpp", metavar="M", help="µm per px of all images, where no file states it.")
+    ] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="Format of both; else told from what they look like.")
+    ] = None,
+    pred_format: Annotated[
+        str | None, typer.Option("--pred-format", metavar="NAME", help="Format of --pred, where it is another one.")
+    ] = None,
+    missing_are_empty: Annotated[
+        bool, typer.Option("--missing-are-empty", help="Images that only one file lists have no cells in the other.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score predicted cells against the truth: found, false and missed cells of each class, precision, recall, F1.
+
+    The two are label files of any format that can be imported; images are matched by their names.
+    """
+    from napari_cyto.cli import evaluation
+
+    formats = (format_name, pred_format or format_name)
+    evaluation.run(truth, pred, radius_um, mpp, formats, missing_are_empty, as_json)

@@ -1,0 +1,221 @@
+"""Two label sets, one taken for the truth: their images paired by name, their cells matched within a radius in µm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.detection import Detection, score_detections
+
+SHOWN_NAMES = 3
+
+TRUTH_STATUSES = frozenset({Status.ACCEPTED})
+PREDICTED_STATUSES = frozenset({Status.ACCEPTED, Status.PROPOSED})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How the cells of one label set were found by another.
+
+    Parameters
+    ----------
+    detection : Detection
+        The scores over all images.
+    median_error_um : float or None
+        Median distance of a found cell from its detection, µm; None when none was found.
+    radius_um : float
+        The radius within which a detection is the cell, µm.
+    mpp : mapping of image name to float
+        The µm per px that was used for each image.
+    remarks : tuple of str
+        Sentences on what was left out or assumed; for people.
+    """
+
+    detection: Detection
+    median_error_um: float | None
+    radius_um: float
+    mpp: Mapping[str, float]
+    remarks: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the comparison as plain values."""
+        of_class = {name: counts.as_dict() for name, counts in self.detection.per_class.items()}
+        return {
+            "detection": {
+                **self.detection.overall.as_dict(),
+                "per_class": of_class,
+                "macro_f1": self.detection.macro_f1,
+                "median_error_um": self.median_error_um,
+            },
+            "radius_um": self.radius_um,
+            "mpp": dict(self.mpp),
+            "images": len(self.mpp),
+            "remarks": list(self.remarks),
+        }
+
+
+def compare(
+    truth: LabelSet,
+    pred: LabelSet,
+    radius_um: float,
+    mpp: float | None = None,
+    missing_are_empty: bool = False,
+    nameless: tuple[str, str] = ("", ""),
+) -> Comparison:
+    """Compare two label sets image by image.
+
+    Of the truth the accepted cells count, of the predictions the accepted and the proposed; regions are no cells.
+
+    Parameters
+    ----------
+    truth, pred : LabelSet
+        Cells by points, boxes or outlines, of which the centres are matched; level-0 px of their images.
+    radius_um : float
+        Furthest distance at which a detection is the cell, µm.
+    mpp : float, optional
+        µm per px of all images, whatever the label sets say.
+    missing_are_empty : bool
+        Whether an image that only one of the two lists has no cells in the other; else it is refused.
+    nameless : tuple of str
+        What a single image of the truth, and of the prediction, is called when its file does not name it.
+
+    Raises
+    ------
+    CytoError
+        When images have no counterpart or a name twice, the µm per px is unknown or differs, or the radius is not
+        above 0.
+
+    Notes
+    -----
+    Source: Patherea, section 5.
+    """
+    if not (np.isfinite(radius_um) and radius_um > 0):
+        raise CytoError(f"The matching radius must be above 0 µm, but {radius_um} came.")
+    if mpp is not None and not (np.isfinite(mpp) and mpp > 0):
+        raise CytoError(f"The µm per px must be above 0, but {mpp} came.")
+    cells, detections = _cells(truth, TRUTH_STATUSES), _cells(pred, PREDICTED_STATUSES)
+    total, errors_um, used = Detection(), [np.empty(0)], {}
+    for name, of_truth, of_pred in _paired(truth.slides, pred.slides, missing_are_empty, nameless):
+        scale = used[name] = mpp if mpp is not None else _mpp(name, of_truth, of_pred)
+        left, right = _of(cells, of_truth), _of(detections, of_pred)
+        scores = score_detections(_centres(left), _classes(left), _centres(right), _classes(right), radius_um / scale)
+        errors_um.append(scores.distances_px * scale)
+        total = total + scores
+    errors = np.concatenate(errors_um)
+    median = float(np.median(errors)) if len(errors) else None
+    return Comparison(total, median, radius_um, used, _remarks(truth, pred, mpp))
+
+
+def _cells(labels: LabelSet, statuses: frozenset[Status]) -> dict[str, list[Annotation]]:
+    """Return the cells that count, by slide id."""
+    found: dict[str, list[Annotation]] = {}
+    for a in labels.annotations:
+        if not a.is_region and a.status in statuses:
+            found.setdefault(a.slide_id, []).append(a)
+    return found
+
+
+def _of(cells: Mapping[str, list[Annotation]], slide: SlideRecord | None) -> list[Annotation]:
+    return [] if slide is None else cells.get(slide.id, [])
+
+
+def _centres(cells: Sequence[Annotation]) -> npt.NDArray[np.float64]:
+    return np.asarray([a.geometry.centre_yx for a in cells], np.float64).reshape(-1, 2)
+
+
+def _classes(cells: Sequence[Annotation]) -> list[str]:
+    return [a.class_id or "" for a in cells]
+
+
+Pair = tuple[str, SlideRecord | None, SlideRecord | None]
+
+
+def _paired(
+    truth: Sequence[SlideRecord], pred: Sequence[SlideRecord], missing_are_empty: bool, nameless: tuple[str, str]
+) -> list[Pair]:
+    """Return name, slide of the truth and slide of the prediction of each image."""
+    if len(truth) == len(pred) == 1 and (truth[0].name == nameless[0] or pred[0].name == nameless[1]):
+        # A table without names speaks of one image; whoever names such a file means the image of the other.
+        return [(truth[0].name, truth[0], pred[0])]
+    for spelled in (_whole, _bare):
+        left, right = _by_name(truth, spelled), _by_name(pred, spelled)
+        if left is None or right is None:
+            continue
+        if set(left) == set(right) or (missing_are_empty and set(left) & set(right)):
+            return [(name, left.get(name), right.get(name)) for name in sorted({*left, *right})]
+    raise CytoError(_mismatch(truth, pred))
+
+
+def _whole(name: str) -> str:
+    return name
+
+
+def _bare(name: str) -> str:
+    """Return a name without folders, extension and case: formats differ in what of it they keep."""
+    return PurePosixPath(name.replace("\\", "/")).stem.casefold()
+
+
+def _by_name(slides: Sequence[SlideRecord], spelled: Callable[[str], str]) -> dict[str, SlideRecord] | None:
+    """Return the slides by name, None when two share one."""
+    found = {spelled(slide.name): slide for slide in slides}
+    return found if len(found) == len(slides) else None
+
+
+def _mismatch(truth: Sequence[SlideRecord], pred: Sequence[SlideRecord]) -> str:
+    names = [{_bare(slide.name): slide.name for slide in slides} for slides in (truth, pred)]
+    for slides, known, what in ((truth, names[0], "truth"), (pred, names[1], "prediction")):
+        if len(known) < len(slides):
+            return f"Two images of the {what} share a name, so it is not clear which belongs to which; rename one."
+    only = [sorted(each[n] for n in each if n not in other) for each, other in (names, names[::-1])]
+    parts = [
+        f"only the {what} has {_some(each)}" for what, each in zip(("truth", "prediction"), only, strict=True) if each
+    ]
+    hint = "pass --missing-are-empty if those have no cells there, else " if set(names[0]) & set(names[1]) else ""
+    return (
+        f"The images of the two files do not match by name: {' and '.join(parts)}; {hint}give files of the same images."
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(repr(name) for name in names[:SHOWN_NAMES]) + more
+
+
+def _mpp(name: str, truth: SlideRecord | None, pred: SlideRecord | None) -> float:
+    known = [slide.mpp for slide in (truth, pred) if slide is not None and slide.mpp is not None]
+    if not known:
+        raise CytoError(f"The µm per px of {name!r} is unknown, and the radius is in µm; give it with --mpp.")
+    if max(known) > 1.01 * min(known):
+        raise CytoError(
+            f"The two files disagree on the µm per px of {name!r}, {known[0]:g} and {known[1]:g}; say which with --mpp."
+        )
+    return known[0]
+
+
+def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None) -> tuple[str, ...]:
+    said = []
+    proposed = sum(a.status is Status.PROPOSED for a in truth.annotations)
+    rejected = sum(a.status is Status.REJECTED for labels in (truth, pred) for a in labels.annotations)
+    regions = sum(a.is_region for labels in (truth, pred) for a in labels.annotations)
+    if proposed:
+        said.append(f"Proposals in the truth that nobody accepted do not count: {proposed:,}.")
+    if rejected:
+        said.append(f"Rejected annotations do not count: {rejected:,}.")
+    if regions:
+        said.append(f"Regions are no cells and do not count: {regions:,}.")
+    if len(truth.slides) == len(pred.slides) == 1 and _bare(truth.slides[0].name) != _bare(pred.slides[0].name):
+        said.append(f"Compared {truth.slides[0].name!r} with {pred.slides[0].name!r} as one image.")
+    stated = [s.mpp for labels in (truth, pred) for s in labels.slides if s.mpp is not None]
+    others = [value for value in stated if mpp is not None and abs(value / mpp - 1) > 0.01]
+    if others:
+        said.append(f"The files state other µm per px than the {mpp:g} that was given, for example {others[0]:g}.")
+    return tuple(said)
