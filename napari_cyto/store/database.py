@@ -33,13 +33,23 @@ class Database:
         Gives the sentence for an error of the driver, or None for one that is a bug.
     write_options : mapping
         The execution options of transactions that write.
+    file : Path, optional
+        The file that the database is, if it is one.
     """
 
-    def __init__(self, engine: Engine, place: str, explain: Explain, write_options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        place: str,
+        explain: Explain,
+        write_options: Mapping[str, Any],
+        file: Path | None = None,
+    ) -> None:
         self.engine = engine
         self.place = place
         self._explain = explain
         self._write_options = write_options
+        self._file = file
         self._closed = False
         # One writer at a time: threads of one program wait here rather than run into the busy timeout.
         self._writer = threading.RLock()
@@ -68,10 +78,21 @@ class Database:
         with (
             self._writer,
             self._sentences(),
+            self._still_there(),
             self.engine.connect().execution_options(**self._write_options) as connection,
             connection.begin(),
         ):
             yield connection
+
+    @contextmanager
+    def _still_there(self) -> Iterator[None]:
+        # Systems let a program write on into a file that was deleted, and forget it all when it ends.
+        if self._file is not None and not self._file.exists():
+            raise StoreError(
+                f"The project database {self._file} was moved or deleted while it was open, so nothing of this step "
+                "was stored; bring it back, or open the project where it lies now."
+            )
+        yield
 
     def close(self) -> None:
         """Close every connection; what is committed stays."""
@@ -98,7 +119,7 @@ class Database:
 def open_file(path: Path, busy_seconds: float) -> Database:
     """Return the database in the SQLite file ``path``."""
     engine = sqlite.connect(path, busy_seconds)
-    return Database(engine, str(path), lambda error: sqlite.explain(error, path), {"writes": True})
+    return Database(engine, str(path), lambda error: sqlite.explain(error, path), {"writes": True}, path)
 
 
 def open_url(url: str) -> Database:

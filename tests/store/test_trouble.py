@@ -91,7 +91,7 @@ def test_a_project_deleted_under_our_feet_is_a_sentence(project: Project, folder
     with Project.open(folder) as orphan:
         orphan._database.engine.dispose()
         (folder / "project.sqlite").unlink()
-        with pytest.raises(StoreError, match="cannot be opened for writing"):
+        with pytest.raises(StoreError, match="cannot be opened for writing|moved or deleted"):
             orphan.apply(add([cell()], "Draw"), "Ana")
         assert not (folder / "project.sqlite").exists()
 
@@ -189,3 +189,14 @@ def test_threads_share_a_project(project: Project, cell: Cell) -> None:
     assert failures == []
     assert project.counts() == {"HSIL": 150}
     assert not project.changed_elsewhere()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file be moved or deleted")
+def test_marks_are_not_written_into_a_project_that_was_deleted(project: Project, folder: Path, cell: Cell) -> None:
+    project.apply(add([cell()], "Draw"), "Ana")
+    away = folder.rename(folder.with_name("elsewhere.cyto"))
+    with pytest.raises(StoreError, match="moved or deleted while it was open"):
+        project.apply(add([cell()], "Draw"), "Ana")
+    away.rename(folder)
+    project.apply(add([cell(5, 5)], "Draw"), "Ana")
+    assert project.counts() == {"HSIL": 2}
