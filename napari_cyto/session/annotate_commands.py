@@ -75,6 +75,7 @@ class AnnotateCommands(ProjectCommands):
 
     def _add(self, geometry: Geometry, label: str, class_id: str | None = "") -> Annotation:
         self.need_project()
+        self._check_on_slide([geometry])
         annotation = Annotation(
             slide_id=self.need_slide().id,
             geometry=geometry,
@@ -98,7 +99,9 @@ class AnnotateCommands(ProjectCommands):
     def move_selected(self, dy: float, dx: float) -> None:
         """Move what is selected by ``dy, dx`` level-0 px, in one undo step."""
         if dy or dx:
-            self._replace(self.selected(), lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
+            chosen = self.selected()
+            self._check_on_slide(a.geometry.translated(dy, dx) for a in chosen)
+            self._replace(chosen, lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
 
     def reshape(self, annotation_id: str, geometry: Geometry) -> None:
         """Give one annotation another outline, level-0 px."""
@@ -147,6 +150,16 @@ class AnnotateCommands(ProjectCommands):
         else:
             self._announce(entry)
         return entry
+
+    def _check_on_slide(self, geometries: Iterable[Geometry]) -> None:
+        """Refuse what has its middle beside the slide: no export could cut it out, and nobody would find it again."""
+        size_hw = self.need_slide().size_hw
+        if size_hw is None:
+            return
+        for geometry in geometries:
+            y, x = geometry.centre_yx
+            if not (0 <= y < size_hw[0] and 0 <= x < size_hw[1]):
+                raise SlideError("The middle of that would lie beside the slide; cells and regions are marked on it.")
 
     def _replace(self, before: Iterable[Annotation], change: Callable[[Annotation], Annotation], label: str) -> None:
         pairs = [(a, b) for a in before if (b := change(a)) != a]

@@ -177,3 +177,17 @@ def test_the_tool_says_when_it_changes_and_only_then(session):
     session.tool = Tool.BOX
     session.tool = Tool.BOX
     assert told == [Tool.BOX]
+
+
+def test_nothing_is_drawn_or_moved_beside_the_slide(session):
+    cell = session.add_box(Box(3900.0, 3900.0, 4050.0, 4050.0))
+    for draw in (
+        lambda: session.add_point((-1.0, 5.0)),
+        lambda: session.add_box(Box(-300.0, -300.0, -50.0, -50.0)),
+        lambda: session.add_region([(4100, 0), (4100, 90), (4200, 90)]),
+        lambda: session.move_selected(100.0, 0.0),
+    ):
+        session.select([cell.id])
+        with pytest.raises(SlideError, match="beside the slide"):
+            draw()
+    assert stored(session) == [cell]
