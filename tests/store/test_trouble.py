@@ -91,7 +91,7 @@ def test_a_project_deleted_under_our_feet_is_a_sentence(project: Project, folder
     with Project.open(folder) as orphan:
         orphan._database.engine.dispose()
         (folder / "project.sqlite").unlink()
-        with pytest.raises(StoreError, match="cannot be opened for writing|moved or deleted"):
+        with pytest.raises(StoreError, match=r"cannot be opened for writing|moved or deleted"):
             orphan.apply(add([cell()], "Draw"), "Ana")
         assert not (folder / "project.sqlite").exists()
 
