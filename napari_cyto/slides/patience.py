@@ -13,7 +13,7 @@ import numpy as np
 from napari_cyto.slides.backend import RGB
 from napari_cyto.slides.slide import DECODING_THREADS, Slide, decoding_pool
 
-PATIENCE_S = 0.004
+PATIENCE_S = 0.003
 # Enlarging more than this shows nothing that helps.
 _WORTH_PX = 8
 
