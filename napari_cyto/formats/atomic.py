@@ -20,6 +20,7 @@ from napari_cyto.errors import FormatError
 EXPORT_RECORD = "napari-cyto-export.json"
 # A process number says nothing on another machine that writes to the same disk.
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+_LEFT_BY_SYSTEMS = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _LOOKED_AT_BYTES = 64 * 1024
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -105,9 +106,7 @@ def atomic_folder(target: str | os.PathLike[str], record: Mapping[str, Any] | No
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        if not (temporary / EXPORT_RECORD).exists():
-            content = json.dumps({"by": "napari-cyto", **dict(record or {})}, indent=1, ensure_ascii=False)
-            (temporary / EXPORT_RECORD).write_bytes((content + "\n").encode("utf-8", "replace"))
+        _write_record(temporary, record or {})
         _sync_tree(temporary)
         _swap_in(temporary, path)
     except OSError as error:
@@ -141,6 +140,39 @@ def check_replaceable(target: str | os.PathLike[str]) -> None:
             f"{' and more' if len(names) > 1 else ''}), so it is not replaced; choose a new or empty folder.",
             path,
         )
+    added = _added_since(path, names)
+    if added:
+        raise FormatError(
+            f"this earlier export holds something that was put there later ({added}), so it is not replaced; "
+            "move that away or choose a new folder.",
+            path,
+        )
+
+
+def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write, or complete, the record of an export with what it consists of."""
+    path = folder / EXPORT_RECORD
+    content = json.loads(path.read_bytes()) if path.exists() else {"by": "napari-cyto", **record}
+    names = sorted({entry.name for entry in folder.iterdir()} | {EXPORT_RECORD})
+    content |= {"entries": names, "files": _count_files(folder) + (not path.exists())}
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    path.write_bytes((text + "\n").encode("utf-8", "replace"))
+
+
+def _added_since(folder: Path, names: list[str]) -> str:
+    """Return what lies in an earlier export that it did not write, or nothing."""
+    try:
+        record = json.loads((folder / EXPORT_RECORD).read_bytes())
+        entries, files = set(record["entries"]), int(record["files"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""  # no export at all, or one of a version that did not count
+    foreign = [name for name in names if name not in entries and name not in _LEFT_BY_SYSTEMS]
+    more = _count_files(folder) - files
+    return foreign[0] if foreign else f"{more} more file(s) than it wrote" if more > 0 else ""
+
+
+def _count_files(folder: Path) -> int:
+    return sum(name not in _LEFT_BY_SYSTEMS for _, _, files in os.walk(folder) for name in files)
 
 
 def _beside(path: Path, what: str) -> Path:

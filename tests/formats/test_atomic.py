@@ -73,6 +73,21 @@ def test_a_folder_is_replaced_only_when_all_is_well(tmp_path: Path) -> None:
     assert names(tmp_path) == ["out"]
 
 
+@pytest.mark.parametrize("place", ["notes.txt", "one/notes.txt"])
+def test_what_a_user_put_into_an_earlier_export_is_not_thrown_away(tmp_path: Path, place: str) -> None:
+    target = tmp_path / "out"
+    for _ in range(2):
+        with atomic_folder(target) as folder:
+            (folder / "one").mkdir()
+            (folder / "one" / "a.txt").write_text("cells")
+    (target / ".DS_Store").write_text("of the system")
+    check_replaceable(target)
+    (target / place).write_text("mine")
+    with pytest.raises(FormatError, match="put there later"):
+        check_replaceable(target)
+    assert (target / place).read_text() == "mine"
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_one_sentence_and_leaves_the_old_target(tmp_path: Path, code: int) -> None:
     target = tmp_path / "out"
