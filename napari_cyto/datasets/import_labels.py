@@ -6,7 +6,7 @@ import getpass
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,7 +101,7 @@ def _into(
     label = f"Import {source.name}"
     if sifted.fresh:
         project.apply(add(sifted.fresh, label), options.author or getpass.getuser())
-    remarks = [*labels.remarks, *matched.remarks, *sifted.remarks(source)]
+    remarks = [*labels.remarks, *matched.remarks, *sifted.remarks(source), *_beside_slides(project, sifted.fresh)]
     yield from (Noted(remark) for remark in remarks)
     yield Done(
         {
@@ -119,6 +119,18 @@ def _into(
             "remarks": remarks,
         }
     )
+
+
+def _beside_slides(project: Project, cells: Sequence[Annotation]) -> list[str]:
+    sizes = {slide.id: slide.size_hw for slide in project.slides()}
+    beside = 0
+    for cell in cells:
+        size = sizes.get(cell.slide_id)
+        y, x = cell.geometry.centre_yx
+        beside += size is not None and not (0 <= y < size[0] and 0 <= x < size[1])
+    if not beside:
+        return []
+    return [f"{beside} mark(s) lie beside their slide; check that labels and slides belong together, at one scale."]
 
 
 @dataclass(frozen=True)
