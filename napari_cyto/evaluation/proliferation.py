@@ -1,0 +1,135 @@
+"""The Ki-67 proliferation index: the share of tumour cells whose nucleus is stained, with the count it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import Polygon
+from napari_cyto.errors import CytoError
+
+POSITIVE = ("tumour-positive",)
+NEGATIVE = ("tumour-negative",)
+"""Classes of the shipped scheme ``ki67``; other cells and normal ones do not count."""
+
+FEWEST_CELLS = 500
+"""Source: Dowsett et al. 2011, JNCI 103(22), International Ki67 in Breast Cancer Working Group."""
+
+Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class ProliferationIndex:
+    """Stained and unstained tumour cells, and what follows from them.
+
+    Parameters
+    ----------
+    positive, negative : int
+        Tumour cells that are stained, and that are not.
+    """
+
+    positive: int
+    negative: int
+
+    def __post_init__(self) -> None:
+        if self.positive < 0 or self.negative < 0:
+            raise CytoError(f"Counts of cells cannot be negative, but {self.positive} and {self.negative} came.")
+
+    @property
+    def count(self) -> int:
+        """Cells that the index rests on."""
+        return self.positive + self.negative
+
+    @property
+    def index(self) -> float | None:
+        """Stained share, 0 to 1; None without tumour cells."""
+        return self.positive / self.count if self.count else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of counting alone; None without tumour cells.
+
+        Source: Wilson 1927, JASA 22(158), score interval.
+        """
+        if not self.count:
+            return None
+        n, share = self.count, self.positive / self.count
+        middle = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
+        half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n * n))
+        return (max(0.0, middle - half), min(1.0, middle + half))
+
+    @property
+    def warning(self) -> str:
+        """A sentence when the cells are too few to report the index, else empty."""
+        if self.count >= FEWEST_CELLS:
+            return ""
+        return (
+            f"The index rests on {self.count} tumour cells; at least {FEWEST_CELLS} are asked for, so mark or detect "
+            "more before it is reported."
+        )
+
+    def as_dict(self) -> dict[str, object]:
+        """Return counts, index, interval and warning as plain values."""
+        return {
+            "index": self.index,
+            "interval": self.interval,
+            "positive": self.positive,
+            "negative": self.negative,
+            "count": self.count,
+            "warning": self.warning,
+        }
+
+
+def proliferation_index(
+    annotations: Iterable[Annotation],
+    region: Polygon | None = None,
+    positive: Sequence[str] = POSITIVE,
+    negative: Sequence[str] = NEGATIVE,
+) -> ProliferationIndex:
+    """Count the tumour cells of one slide, or of a region of it.
+
+    Parameters
+    ----------
+    annotations : iterable of Annotation
+        Cells of one slide, level-0 px; rejected ones and regions do not count.
+    region : Polygon, optional
+        Only cells whose centre lies within count, level-0 px.
+    positive, negative : sequence of str
+        Class ids of stained and unstained tumour cells.
+
+    Raises
+    ------
+    CytoError
+        When a class is called both.
+    """
+    both = sorted({*positive} & {*negative})
+    if both:
+        raise CytoError(f"The class {both[0]!r} cannot be stained and unstained; name it once.")
+    cells = [a for a in annotations if a.status is not Status.REJECTED and a.class_id in {*positive, *negative}]
+    inside = np.ones(len(cells), dtype=bool)
+    if region is not None:
+        centres = np.asarray([a.geometry.centre_yx for a in cells], np.float64).reshape(-1, 2)
+        inside = is_inside(centres, region)
+    stained = np.asarray([a.class_id in positive for a in cells], dtype=bool)
+    return ProliferationIndex(int((inside & stained).sum()), int((inside & ~stained).sum()))
+
+
+def is_inside(centres_yx: npt.NDArray[np.float64], region: Polygon) -> npt.NDArray[np.bool_]:
+    """Return which points lie within an outline, bool (n,), points float64 (n, 2) in the outline's frame.
+
+    Source: Shimrat 1962, Communications of the ACM 5(8), algorithm 112: an odd number of edges lies to one side.
+    """
+    inside = np.zeros(len(centres_yx), dtype=bool)
+    y, x = centres_yx[:, 0], centres_yx[:, 1]
+    corners = region.vertices_yx
+    for (y0, x0), (y1, x1) in zip(corners, (*corners[1:], corners[0]), strict=True):
+        if y0 == y1:
+            continue
+        crosses = (y0 > y) != (y1 > y)
+        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return inside
