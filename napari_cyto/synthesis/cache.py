@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ from napari_cyto.synthesis.truth import SmearTruth
 # Counts up whenever the same spec gives other pixels or another truth; old files are then left alone and unused.
 GENERATOR_VERSION = 1
 CACHE_VARIABLE = "NAPARI_CYTO_CACHE"
+_ABANDONED_S = 1800.0
 
 Advance = Callable[[int, int], None]
 
@@ -108,6 +112,7 @@ def obtain_smear(
     folder = (cache_dir or user_cache_dir()) / f"synthesis-{GENERATOR_VERSION}"
     stem = f"{name.replace(' ', '-')}-{_key(spec)}"
     slide_path, truth_path = folder / f"{stem}.tif", folder / f"{stem}.json"
+    _sweep(folder, stem)
     kept = _kept(slide_path, truth_path)
     if kept is None:
         try:
@@ -136,6 +141,14 @@ def obtain_smear(
 def _key(spec: SmearSpec) -> str:
     text = json.dumps([spec.size_hw, spec.seed, spec.mpp, sorted(spec.cells_mm2.items())])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _sweep(folder: Path, stem: str) -> None:
+    """Remove what a killed program left half made; one that still draws writes many times a minute."""
+    for left in folder.glob(f".{glob.escape(stem)}.*.part"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                left.unlink()
 
 
 def _kept(slide_path: Path, truth_path: Path) -> tuple[str, SmearTruth] | None:

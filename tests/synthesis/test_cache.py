@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,14 @@ def test_a_job_that_nobody_listens_to_any_more_stops_drawing(tmp_path: Path) -> 
     next(steps)
     steps.close()
     assert list(tmp_path.rglob("*.part")) == []
+
+
+def test_what_killed_programs_left_half_made_is_swept_up(made: MadeSmear, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, name = made.slide_path.parent, made.slide_path.name
+    abandoned, drawing = folder / f".{name}.11.part", folder / f".{name}.12.part"
+    for half in (abandoned, drawing):
+        half.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    again(made, monkeypatch)
+    assert [half.exists() for half in (abandoned, drawing)] == [False, True]
+    drawing.unlink()
