@@ -53,7 +53,7 @@ MAY_USE = {
     "models": {"torch", "timm", "safetensors", "pydantic"} | _PIXELS,
     "training": {"torch", "timm", "pydantic"} | _PIXELS,
     "inference": {"torch", "timm", "pydantic", "dask"} | _PIXELS,
-    "evaluation": {"pydantic", "scipy", "sklearn"},
+    "evaluation": {"pydantic", "scipy", "sklearn", "pycocotools"},
     "synthesis": {"torch", "shapely", "pydantic"} | _PIXELS,
     "session": {"psygnal", "pydantic", "shapely"},
     "widgets": {"psygnal", "pydantic", "dask", "shapely"} | _QT | _PIXELS,

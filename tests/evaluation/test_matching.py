@@ -86,6 +86,14 @@ def test_sides_and_frames_may_be_exchanged(truth: list, pred: list, radius_px: f
     assert (straight.tp, straight.fp, straight.fn) == (turned.tp, turned.fn, turned.fp)
 
 
+@given(grid | anywhere, grid | anywhere, radii)
+def test_the_published_mistakes_err_to_their_own_side(truth: list, pred: list, radius_px: float) -> None:
+    """Distances before the radius never find more, many-to-one never less, than there is to find."""
+    t, p = points(truth), points(pred)
+    reach = radius_px * (1 + ROUNDING)
+    assert distance_first_tp(t, p, reach) <= match_points(t, p, radius_px).tp <= many_to_one_tp(t, p, reach)
+
+
 @given(few, few, radii)
 def test_the_pairs_are_the_nearest_of_their_number(truth: list, pred: list, radius_px: float) -> None:
     t, p = points(truth), points(pred)
