@@ -123,7 +123,7 @@ def evaluate(
         float, typer.Option("--radius-um", metavar="R", help="How far a detection may lie from its cell's centre, µm.")
     ],
     mpp: Annotated[
-        float | None, typer.Option("--mpp", metavar="M", help="µm per px of all images, where no file states it.")
+        float | None, typer.Option("--mpp", metavar="M", help="µm per px of all images; else as the files state it.")
     ] = None,
     format_name: Annotated[
         str | None, typer.Option("--format", metavar="NAME", help="Format of both; else told from what they look like.")

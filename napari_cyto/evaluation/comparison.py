@@ -212,6 +212,9 @@ def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None) -> tuple[str, .
         said.append(f"Rejected annotations do not count: {rejected:,}.")
     if regions:
         said.append(f"Regions are no cells and do not count: {regions:,}.")
+    known = [{a.class_id for a in labels.annotations if not a.is_region} for labels in (truth, pred)]
+    if all(known) and not known[0] & known[1]:
+        said.append("The two have no class in common, so only the scores of all cells tell anything.")
     if len(truth.slides) == len(pred.slides) == 1 and _bare(truth.slides[0].name) != _bare(pred.slides[0].name):
         said.append(f"Compared {truth.slides[0].name!r} with {pred.slides[0].name!r} as one image.")
     stated = [s.mpp for labels in (truth, pred) for s in labels.slides if s.mpp is not None]

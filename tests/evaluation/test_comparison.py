@@ -146,7 +146,14 @@ def test_every_format_is_told_from_its_files(tmp_path: Path, capsys: pytest.Capt
     ]
     whole = LabelSet(tuple(slides), tuple(cells), ("NILM", "LSIL", "HSIL"))
     get_format("csv").write(whole, tmp_path / "truth.csv")
-    for name, target in {"coco": "l.json", "cric": "t.csv", "csv": "p.csv", "geojson": "g", "asap": "a"}.items():
+    for name, target in {
+        "coco": "l.json",
+        "cric": "t.csv",
+        "csv": "p.csv",
+        "geojson": "g",
+        "asap": "a",
+        "yolo": "y",
+    }.items():
         get_format(name).write(whole, tmp_path / target)
         argv = ["evaluate", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / target)]
         detection = told([*argv, "--radius-um", "2", "--mpp", "0.5", "--json"], capsys)["detection"]
@@ -194,6 +201,13 @@ def test_only_what_is_meant_as_a_cell_counts() -> None:
     assert compare(proposed, accepted, 1).detection.overall.fp == 1
     assert compare(accepted, rejected, 1).detection.overall.fn == 1
     assert len(compare(proposed, accepted, 1).remarks) == 2
+
+
+def test_classes_that_share_no_name_are_remarked_on() -> None:
+    slide = image("a")
+    result = compare(labels([slide], [(0, 1, 1, "HSIL")]), labels([slide], [(0, 1, 1, "unhealthy")]), 1)
+    assert result.detection.overall.tp == 1
+    assert "no class in common" in result.remarks[0]
 
 
 @pytest.mark.shared
