@@ -192,6 +192,9 @@ class CytoWindow(QObject):
         if self._closed:
             return
         self._closed = True
+        # Asked at once: while one dock is waited for, the job of another must not go on.
+        for dock in self.docks.values():
+            dock.cancel_jobs()
         for dock in self.docks.values():
             dock.let_go()
         for signal, slot in self._heard:

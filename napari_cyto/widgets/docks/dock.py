@@ -89,6 +89,9 @@ class Dock(QWidget):
 
         return ask
 
+    def cancel_jobs(self) -> None:
+        """Ask what this dock still runs to stop, without waiting for it; most docks run nothing."""
+
     def let_go(self) -> None:
         """Stop listening and stop what still runs; the window calls this before it goes."""
         for signal, slot in self._heard:

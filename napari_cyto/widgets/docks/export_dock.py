@@ -164,8 +164,14 @@ class ExportDock(Dock):
         """Stop listening, and stop what still runs: a target is whole or untouched."""
         super().let_go()
         self._later.stop()
+        self.cancel_jobs()
         self.looking.close_job()
         self.bar.close_job()
+
+    def cancel_jobs(self) -> None:
+        """Ask what still runs to stop, without waiting for it."""
+        for bar in (self.bar, self.looking):
+            bar.stop()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
         """Look ahead as soon as the dock is looked at."""
