@@ -74,6 +74,8 @@ def format_of(path: Path) -> str:
         raise CytoError(f"{path}: there is no such file or folder.")
     if path.is_dir():
         name = _format_of_folder(path)
+    elif _is_slice(path):
+        name = "apacc"
     elif path.suffix.lower() == ".json":
         name = _format_of_json(path)
     elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
@@ -98,7 +100,14 @@ def _format_of_folder(path: Path) -> str | None:
             return name
     if (path / "classifications.csv").exists() or (path / "cells.csv").exists():
         return "cric"
-    return "apacc" if (path / "train").is_dir() or (path / "test").is_dir() else None
+    slices = (p for folder in (path, path / "train", path / "test") for p in folder.glob("*.txt"))
+    return "apacc" if any(_is_slice(p) for p in slices) else None
+
+
+def _is_slice(path: Path) -> bool:
+    from napari_cyto.formats.apacc_names import match_stem
+
+    return path.suffix.lower() == ".txt" and match_stem(path.stem) is not None
 
 
 def _format_of_json(path: Path) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array, csr_matrix
 from scipy.sparse.csgraph import connected_components, maximum_flow
 from scipy.spatial import KDTree
 
@@ -181,7 +181,7 @@ def _any_pairs(rows: Indices, columns: Indices) -> tuple[Indices, Indices]:
     source, sink = n + m, n + m + 1
     tails = np.concatenate([np.full(n, source), rows, n + np.arange(m)])
     heads = np.concatenate([np.arange(n), n + columns, np.full(m, sink)])
-    network = csr_array((np.ones(len(tails), np.int32), (tails, heads)), shape=(n + m + 2, n + m + 2))
+    network = csr_matrix((np.ones(len(tails), np.int32), (tails, heads)), shape=(n + m + 2, n + m + 2))
     flow = coo_array(maximum_flow(network, source, sink, method="dinic").flow)
     used = (flow.data > 0) & (flow.row < n) & (flow.col >= n) & (flow.col < n + m)
     return flow.row[used].astype(np.intp), flow.col[used].astype(np.intp) - n

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_cyto.cli.evaluation import format_of
 from napari_cyto.cli.running import run
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Box, Point, Polygon
@@ -158,6 +159,32 @@ def test_every_format_is_told_from_its_files(tmp_path: Path, capsys: pytest.Capt
         argv = ["evaluate", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / target)]
         detection = told([*argv, "--radius-um", "2", "--mpp", "0.5", "--json"], capsys)["detection"]
         assert [detection[k] for k in ("tp", "fp", "fn", "macro_f1")] == [12, 0, 0, 1.0], name
+
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("apacc", "apacc"),
+        ("apacc/test", "apacc"),
+        ("apacc/train/10030_18_18000_136000.txt", "apacc"),
+        ("asap/smear_4.xml", "asap"),
+        ("coco/instances.json", "coco"),
+        ("cric", "cric"),
+        ("cric/cells.csv", "cric"),
+        ("cric/classifications.csv", "cric"),
+        ("csv/semicolons.csv", "csv"),
+        ("csv/tabs.tsv", "csv"),
+        ("geojson", "geojson"),
+        ("geojson/qupath_0.2.json", "geojson"),
+        ("yolo", "yolo"),
+        ("yolo/data.yaml", "yolo"),
+    ],
+)
+def test_a_format_is_told_from_what_programs_write(place: str, name: str) -> None:
+    assert format_of(GOLDEN / place) == name
 
 
 def test_names_may_differ_in_folder_extension_and_case() -> None:
