@@ -14,6 +14,8 @@ from napari_cyto.slides.backend import RGB
 from napari_cyto.slides.slide import DECODING_THREADS, Slide, decoding_pool
 
 PATIENCE_S = 0.003
+# What a 256 px JPEG tile takes at best (measured): a view that lacks too many need not wait to learn it.
+_TILE_S = 0.00075
 # Enlarging more than this shows nothing that helps.
 _WORTH_PX = 8
 
@@ -69,7 +71,8 @@ class PatientReader:
         # A view that was waited for once and is lacking again has more tiles than the cache can hold.
         if not missing or coarser is None or view == self._finished:
             return self.slide.read_region(*view, icc)
-        if self._send(view, missing, icc).done.wait(self.patience_s) or not self._is_late():
+        hopeful = len(missing) * _TILE_S <= self.patience_s * DECODING_THREADS
+        if self._send(view, missing, icc).done.wait(self.patience_s if hopeful else 0.0) or not self._is_late():
             self._drop_errand()
             return self.slide.read_region(*view, icc)
         out = self._enlarged(view, coarser, icc)
