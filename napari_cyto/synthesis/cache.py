@@ -24,7 +24,7 @@ from napari_cyto.synthesis.layout import SmearSpec, lay_out
 from napari_cyto.synthesis.truth import SmearTruth
 
 # Counts up whenever the same spec gives other pixels or another truth; old files are then left alone and unused.
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 CACHE_VARIABLE = "NAPARI_CYTO_CACHE"
 _ABANDONED_S = 1800.0
 
@@ -40,7 +40,7 @@ class MadeSmear:
     slide_path : Path
         The pyramidal TIFF.
     record : SlideRecord
-        What a project stores of it; its id is the same on every machine.
+        What a project stores of it; its id is the same on every machine, and another for each generator.
     smear_truth : SmearTruth
         Every cell, with nuclei and areas.
     """
@@ -125,7 +125,7 @@ def obtain_smear(
             ) from error
     print_, truth = kept
     record = SlideRecord(
-        id=hashlib.sha256(stem.encode()).hexdigest()[:32],
+        id=hashlib.sha256(f"{GENERATOR_VERSION}/{stem}".encode()).hexdigest()[:32],
         name=f"{name}.tif",
         path=str(slide_path.absolute()),
         size_hw=spec.size_hw,
