@@ -4,8 +4,10 @@ from napari_cyto.datasets.apacc_export import export_apacc
 from napari_cyto.datasets.audit import audit, audit_job
 from napari_cyto.datasets.audit_report import AuditReport, Finding, Severity
 from napari_cyto.datasets.crops import APACC_CROP_PX, pad_centred
+from napari_cyto.datasets.export_cells import proposed_apacc_map
 from napari_cyto.datasets.export_labels import export_labels
-from napari_cyto.datasets.import_labels import import_labels
+from napari_cyto.datasets.import_classes import FOREIGN
+from napari_cyto.datasets.import_labels import import_labels, source_classes
 from napari_cyto.datasets.options import ApaccExportOptions, ImportOptions, LabelExportOptions
 from napari_cyto.datasets.preview import ExportPreview, preview, preview_job
 from napari_cyto.datasets.split import APACC_TEST_SHARE, Split, split_by_group, split_slides
@@ -13,6 +15,7 @@ from napari_cyto.datasets.split import APACC_TEST_SHARE, Split, split_by_group, 
 __all__ = [
     "APACC_CROP_PX",
     "APACC_TEST_SHARE",
+    "FOREIGN",
     "ApaccExportOptions",
     "AuditReport",
     "ExportPreview",
@@ -29,6 +32,8 @@ __all__ = [
     "pad_centred",
     "preview",
     "preview_job",
+    "proposed_apacc_map",
+    "source_classes",
     "split_by_group",
     "split_slides",
 ]

@@ -11,7 +11,7 @@ from napari_cyto.datasets.slicing import Cell
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme, SchemeMap
 from napari_cyto.domain.geometry import Box, Point
-from napari_cyto.domain.presets import map_between, preset
+from napari_cyto.domain.presets import map_between, preset, shipped_maps
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, SchemeError
 
@@ -70,11 +70,7 @@ def apacc_map(scheme: ClassScheme, own: Mapping[str, str] | None, used: Iterable
             raise SchemeError(f"APACC knows {', '.join(target.ids)}, but the map leads to {', '.join(wrong)}.")
         found = SchemeMap("own map", 1, scheme.name, target.name, tuple(sorted(own.items())))
     else:
-        try:
-            found = map_between(scheme, target)
-        except SchemeError:
-            same = tuple((i, i) for i in scheme.ids if i in target)
-            found = SchemeMap("classes of the same name", 1, scheme.name, target.name, same)
+        found = _usual_map(scheme, target)
     missing = found.unmapped(used)
     if missing:
         raise SchemeError(
@@ -82,6 +78,42 @@ def apacc_map(scheme: ClassScheme, own: Mapping[str, str] | None, used: Iterable
             "give a map for them, such as class=unhealthy, or relabel those cells."
         )
     return found
+
+
+def proposed_apacc_map(scheme: ClassScheme, used: Iterable[str]) -> dict[str, str] | None:
+    """Return a first proposal of a map for classes without counterpart, or None when all have one.
+
+    Parameters
+    ----------
+    scheme : ClassScheme
+        The project's.
+    used : iterable of str
+        Class ids that occur.
+
+    Returns
+    -------
+    dict or None
+        Each of ``used``, in the scheme's order, with its APACC class; an empty text where nobody can know it. Classes
+        that only share their name with a scheme that ships get what that one becomes, for a person to confirm.
+    """
+    target, used = preset("apacc"), set(used)
+    usual = _usual_map(scheme, target)
+    if not usual.unmapped(used):
+        return None
+    known: dict[str, str] = {}
+    for shipped in shipped_maps():
+        if shipped.target == target.name:
+            known.update(shipped.pairs)
+    known.update(usual.pairs)
+    return {i: known.get(i, "") for i in scheme.ids if i in used}
+
+
+def _usual_map(scheme: ClassScheme, target: ClassScheme) -> SchemeMap:
+    try:
+        return map_between(scheme, target)
+    except SchemeError:
+        same = tuple((i, i) for i in scheme.ids if i in target)
+        return SchemeMap("classes of the same name", 1, scheme.name, target.name, same)
 
 
 @dataclass(frozen=True)

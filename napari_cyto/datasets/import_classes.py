@@ -13,6 +13,9 @@ from napari_cyto.errors import SchemeError
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.schemes import load_scheme
 
+FOREIGN = "not in the project's scheme"
+"""Part of the sentence about classes that a project lacks."""
+
 _SCHEME_OF_FORMAT = {"apacc": "apacc", "cric": "bethesda"}
 
 
@@ -76,7 +79,7 @@ def scheme_for(scheme: ClassScheme, labels: LabelSet, add_classes: bool) -> Clas
         return scheme
     if not add_classes:
         raise SchemeError(
-            f"The classes {', '.join(missing)} are not in the project's scheme {scheme.name!r} "
+            f"The classes {', '.join(missing)} are {FOREIGN} {scheme.name!r} "
             f"({', '.join(scheme.ids)}); give a map to its classes, or have them added."
         )
     return replace(scheme, classes=scheme.classes + _classes(missing, labels, [c.key for c in scheme.classes]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.datasets.import_classes import mapped, new_scheme, scheme_for
+from napari_cyto.datasets.import_classes import mapped, new_scheme, scheme_for, used_classes
 from napari_cyto.datasets.import_slides import SlideMatcher
 from napari_cyto.datasets.import_sources import read_source
 from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
@@ -57,6 +57,21 @@ def import_labels(
     """
     chosen = options or ImportOptions()
     return ending_once(_import(format_name, Path(source), Path(project_folder), chosen, token))
+
+
+def source_classes(
+    format_name: str,
+    source: Path,
+    options: ImportOptions | None = None,
+    token: Token | None = None,  # noqa: ARG001  a job's signature; reading one source is not cut short
+) -> Iterator[Event]:
+    """Read which classes a source has, as a job; ``Done.result["classes"]`` is a list of their ids."""
+
+    def steps() -> Steps:
+        labels = read_source(format_name, Path(source), options or ImportOptions())
+        yield Done({"classes": list(used_classes(labels))})
+
+    return ending_once(steps())
 
 
 def _import(format_name: str, source: Path, project_folder: Path, options: ImportOptions, token: Token | None) -> Steps:

@@ -9,12 +9,14 @@ from qtpy.QtCore import Qt, QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QWidget
 
+from napari_cyto.datasets import ApaccExportOptions
 from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import FORMATS
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.apacc_map import ApaccMap
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.export_request import APACC, ExportRequest, hidden_options, options_model
 from napari_cyto.widgets.docks.job_bar import JobBar
@@ -49,6 +51,7 @@ class ExportDock(Dock):
         self.target.setAccessibleName("target")
         self.target.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.browse = parts.button("Choose…", "Choose where the export goes.", self.ask_target, icon="open")
+        self.class_map = ApaccMap()
         self.form = OptionsForm()
         self.options = Section("Options", self.form, tip="How the files are written; the usual is set.")
         self.look = parts.button(
@@ -82,6 +85,7 @@ class ExportDock(Dock):
             self.about,
             parts.text("Write to", bold=True),
             parts.row(self.target, self.browse, stretch=0),
+            self.class_map,
             self.options,
             self.look,
             self.looking,
@@ -97,11 +101,13 @@ class ExportDock(Dock):
 
     def _connect(self) -> None:
         self.format.currentIndexChanged.connect(lambda _index: self._show_format())
-        self.form.changed.connect(self._stale)
+        self.form.changed.connect(self._form_changed)
+        self.class_map.changed.connect(self._form_changed)
         self.leak_reason.textChanged.connect(lambda _words: self._enable())
         self.looking.ended.connect(self._looked)
         self.bar.ended.connect(self._ended)
         self.listen(self.session.project_changed, self._show_project)
+        self.listen(self.session.annotations_changed, self.later(self._marked))
 
     # What the user asks for
 
@@ -118,9 +124,13 @@ class ExportDock(Dock):
             format=self.format.currentData(),
             project_folder=project.folder,
             target=Path(self.target.text().strip()),
-            options=self.form.values(),
+            options=self._options(),
             leak_reason=self.leak_reason.text().strip() if self.leak_reason.isVisibleTo(self) else "",
         )
+
+    def _options(self) -> dict[str, Any]:
+        mapped = self.class_map.option()
+        return self.form.values() | ({} if mapped is None else {"class_map": mapped})
 
     def preview(self) -> None:
         """Look at what would be written, in a child process."""
@@ -176,6 +186,7 @@ class ExportDock(Dock):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
         """Look ahead as soon as the dock is looked at."""
         super().showEvent(event)
+        self._show_map()
         self._stale()
 
     # What comes back
@@ -207,13 +218,34 @@ class ExportDock(Dock):
         self.form.show_model(options_model(name), hidden_options(name))
         self.options.setVisible(bool(self.form.controls))
         self._propose_target()
+        self._show_map()
         self._show_leak(False)
         self._stale()
 
     def _show_project(self) -> None:
         self._propose_target()
-        self._enable()
+        self._show_map()
         self._stale()
+
+    def _form_changed(self) -> None:
+        self._show_map()
+        self._stale()
+
+    def _marked(self) -> None:
+        # Marks are made fast, and nobody sees this dock meanwhile.
+        if self.isVisible():
+            self._show_map()
+            if self.class_map.open_classes():
+                self._stale()
+
+    def _show_map(self) -> None:
+        """Ask for counterparts where the format and the classes in use need them."""
+        needed = self.format.currentData() == APACC
+        control = self.form.controls.get("include_proposed")
+        proposals = control is not None and bool(control.read())
+        statuses = ApaccExportOptions(include_proposed=proposals).statuses
+        self.class_map.show_project(self.session.project if needed else None, statuses)
+        self._enable()
 
     def _propose_target(self) -> None:
         project = self.session.project
@@ -231,13 +263,18 @@ class ExportDock(Dock):
 
     def _enable(self) -> None:
         leaks = self.leak_reason.isVisibleTo(self) and not self.leak_reason.text().strip()
+        unmapped = self.class_map.open_classes()
         ready = self.session.project is not None
-        self.look.setEnabled(ready)
-        self.go.setEnabled(ready and not leaks and not self.bar.running)
-        self.go.setToolTip("Write down a reason above first." if leaks else "Write it now.")
+        self.look.setEnabled(ready and not unmapped)
+        self.go.setEnabled(ready and not leaks and not unmapped and not self.bar.running)
+        tip = "Write down a reason above first." if leaks else "Write it now."
+        self.go.setToolTip(f"Choose first what becomes of {', '.join(unmapped)}." if unmapped else tip)
 
     def _stale(self) -> None:
-        if self.isVisible() and self.session.project is not None:
+        if self.class_map.open_classes():
+            self._later.stop()
+            self.shown.clear()
+        elif self.isVisible() and self.session.project is not None:
             self._later.start()
 
 

@@ -9,19 +9,25 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
-from napari_cyto.datasets import ImportOptions, import_labels
-from napari_cyto.domain.jobs import Done
+from napari_cyto.datasets import FOREIGN, ImportOptions, import_labels, source_classes
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import FORMATS
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.class_map_rows import ClassMapRows
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
 
 # What the dock knows already, or what would need a table to be entered.
 HIDDEN = ("scheme", "class_map", "reader", "author")
+KEPT_AS = "import.class_map"
+FOREIGN_WORDS = "The project lacks these classes. Choose what each becomes, or have it added, then import again."
+# No class id can be this: ids are no sentences.
+ADDED, ADDED_WORDS = "\0add", "add it to the project"
 
 
 class ImportDialog(QDialog):
@@ -42,12 +48,17 @@ class ImportDialog(QDialog):
         self.source = QLineEdit()
         self.source.setPlaceholderText("File or folder to import")
         self.source.setToolTip("The file or folder that holds the marks.")
+        self.source.textChanged.connect(lambda _words: self._forget_classes())
         self.source.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.browse_file = parts.button("File…", "Choose a file.", self._ask_file, icon="open")
         self.browse_folder = parts.button("Folder…", "Choose a folder.", self._ask_folder, icon="open")
         self.form = OptionsForm()
         self.form.show_model(ImportOptions, HIDDEN)
         self.options = Section("Options", self.form, tip="Where images lie, and what to do with other classes.")
+        self.class_map = ClassMapRows(FOREIGN_WORDS)
+        self.class_map.changed.connect(self._enable)
+        self.looking = JobBar()
+        self.looking.ended.connect(self._looked)
         self.bar = JobBar()
         self.bar.ended.connect(self._ended)
         self.start = parts.button(
@@ -72,6 +83,8 @@ class ImportDialog(QDialog):
             parts.text("From", bold=True),
             parts.row(self.source, self.browse_file, self.browse_folder, stretch=0),
             self.options,
+            self.class_map,
+            self.looking,
             self.bar,
         ):
             outer.addWidget(widget)
@@ -86,32 +99,78 @@ class ImportDialog(QDialog):
             return
         try:
             folder = self.session.need_project().folder
-            options = ImportOptions(**self.form.values(), author=self.session.author)
+            options = self._chosen_options()
         except CytoError as error:
             self.bar.say(str(error), style.BAD)
             return
+        self._keep_map()
         self.start.setEnabled(False)
-        kwargs: dict[str, Any] = {
-            "format_name": self.format.currentData(),
-            "source": source,
-            "project_folder": folder,
-            "options": options,
-        }
-        self.bar.run(import_labels, kwargs, "Reading…")
+        self.bar.run(import_labels, self._source_named(source, options) | {"project_folder": folder}, "Reading…")
+
+    def _chosen_options(self) -> ImportOptions:
+        values = self.form.values()
+        mapped = self.class_map.values()
+        if mapped:
+            values["class_map"] = {c: target for c, target in mapped.items() if target and target != ADDED}
+            values["add_classes"] = values["add_classes"] or ADDED in mapped.values()
+        return ImportOptions(**values, author=self.session.author)
+
+    def _source_named(self, source: Path, options: ImportOptions) -> dict[str, Any]:
+        return {"format_name": self.format.currentData(), "source": source, "options": options}
+
+    # Classes that the project lacks
+
+    def _look_for_classes(self) -> None:
+        source = Path(self.source.text().strip())
+        self.looking.run(source_classes, self._source_named(source, self._chosen_options()), "Looking at its classes…")
+
+    def _looked(self, event: object) -> None:
+        project = self.session.project
+        if not isinstance(event, Done) or project is None:
+            return
+        self.looking.say("")
+        self.bar.say("")
+        foreign = [c for c in event.result["classes"] if c not in project.scheme]
+        kept = project.setting(KEPT_AS, {})
+        targets = [(ADDED, ADDED_WORDS), *((c.id, c.id) for c in project.scheme.classes)]
+        known = {target for target, _ in targets}
+        chosen = {c: kept[c] if kept.get(c) in known else same_class(c, project.scheme) for c in foreign}
+        self.class_map.show_rows(chosen, targets)
+        self._enable()
+
+    def _forget_classes(self) -> None:
+        self.class_map.show_rows({}, ())
+        self._enable()
+
+    def _keep_map(self) -> None:
+        project, mapped = self.session.project, self.class_map.values()
+        if project is not None and mapped:
+            project.set_setting(KEPT_AS, {**project.setting(KEPT_AS, {}), **mapped})
+
+    def _enable(self) -> None:
+        missing = self.class_map.open_classes()
+        self.start.setEnabled(not missing and not self.bar.running)
+        tip = "Add the slides and marks to this project, all or nothing."
+        self.start.setToolTip(f"Choose first what becomes of {', '.join(missing)}." if missing else tip)
 
     def done(self, result: int) -> None:
         """Stop what still runs before the dialog goes."""
+        self.looking.close_job()
         self.bar.close_job()
         super().done(result)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802  Qt's name
         """Stop what still runs before the dialog goes."""
+        self.looking.close_job()
         self.bar.close_job()
         super().closeEvent(event)
 
     def _ended(self, event: object) -> None:
-        self.start.setEnabled(True)
+        self._enable()
+        if isinstance(event, Failed) and FOREIGN in event.message:
+            self._look_for_classes()
         if isinstance(event, Done):
+            self.class_map.show_rows({}, ())
             # Another process wrote to the project; the session notices and tells everybody.
             self.session.poll()
             told = result_words(event.result)
@@ -120,6 +179,7 @@ class ImportDialog(QDialog):
     def _show_format(self) -> None:
         chosen = FORMATS[self.format.currentData()]
         self.about.setText(chosen.description)
+        self._forget_classes()
 
     def _ask_file(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(self, "Import from file")
@@ -138,3 +198,9 @@ def result_words(result: dict[str, Any]) -> str:
     if isinstance(slides, int) and isinstance(marks, int):
         return f"Imported {parts.counted(marks, 'mark')} on {parts.counted(slides, 'slide')}."
     return "Imported."
+
+
+def same_class(class_id: str, scheme: ClassScheme) -> str:
+    """Return the class of ``scheme`` that has the same short or full name but for case, or an empty text."""
+    name = class_id.casefold()
+    return next((c.id for c in scheme.classes if name in (c.id.casefold(), c.name.casefold())), "")

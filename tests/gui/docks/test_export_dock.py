@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.jobs import Cancelled, Done, Failed
 from napari_cyto.widgets.docks.export_dock import done_words
 from napari_cyto.widgets.docks.job_bar import eta_words
@@ -135,3 +136,48 @@ def test_results_in_words():
     assert done_words({}) == "Written."
     assert done_words({"counts": {"train": {"healthy": 1204}}}) == "Written. train: healthy 1,204."
     assert finding_rows([{"detail": "D.", "rows": [{"patient": "P"}]}]) == ["D.", "    patient P"]
+
+
+OWN = ClassScheme(
+    "our lab",
+    1,
+    (CellClass("NILM", "Normal", "#00aa00", "1"), CellClass("odd", "Odd one", "#aa0000", "2")),
+)
+
+
+def test_classes_of_ones_own_are_given_a_counterpart_in_the_dock(empty_bench, slide_files, tmp_path):
+    """A scheme that APACC knows nothing of can be exported, and the choice is not asked for twice."""
+    bench, session = empty_bench, empty_bench.session
+    session.create_project(tmp_path / "own.cyto", OWN)
+    session.add_slides(slide_files[:2])
+    export = bench.export
+    assert not export.class_map.isVisible(), "nothing is marked yet"
+    bench.mark(2, "NILM")
+    bench.mark(1, "odd")
+    assert export.class_map.isVisible()
+    assert export.class_map.values() == {"NILM": "healthy", "odd": ""}, "a name that ships is proposed"
+    assert "Still to choose: odd" in export.class_map.words.text()
+    assert not export.go.isEnabled()
+    box = export.class_map.boxes["odd"]
+    box.setFocus()
+    bench.qtbot.keyClicks(box, "rub")
+    bench.settle()
+    assert export.class_map.values() == {"NILM": "healthy", "odd": "rubbish"}
+    export.target.setText(str(tmp_path / "out"))
+    bench.click(export.go)
+    assert isinstance(ended(bench, export.bar), Done)
+    assert "healthy 2" in export.bar.words.text()
+    assert "rubbish 1" in export.bar.words.text()
+    session.close()
+    bench.settle()
+    assert not export.class_map.isVisible()
+    session.open_project(tmp_path / "own.cyto")
+    assert export.class_map.values()["odd"] == "rubbish"
+    assert export.go.isEnabled()
+
+
+def test_shipped_schemes_and_other_formats_ask_for_no_map(bench):
+    bench.mark(2)
+    assert not bench.export.class_map.isVisible()
+    bench.export.format.setCurrentIndex(bench.export.format.findData("csv"))
+    assert bench.export.request().checked_options().class_map is None

@@ -53,3 +53,29 @@ def test_without_a_source_nothing_starts(bench):
     bench.click(dialog.start)
     assert "Choose the file" in dialog.bar.words.text()
     assert not dialog.bar.running
+
+
+def test_foreign_classes_are_mapped_or_added_in_the_dialog(bench, tmp_path):
+    """A label file with other class names is no dead end: each gets a class, or becomes one."""
+    lines = ["slide,x,y,class"] + [f"{bench.session.slide.name},{x},100,{c}" for x, c in ((50, "hsil"), (90, "odd"))]
+    lines += [f"{bench.session.slide.name},130,100,other"]
+    (tmp_path / "marks.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    dialog = ImportDialog(bench.session)
+    bench.qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.format.setCurrentIndex(dialog.format.findData("csv"))
+    dialog.source.setText(str(tmp_path / "marks.csv"))
+    dialog.form.set_values({"slide": bench.session.slide.path})
+    assert isinstance(run(bench, dialog), Failed)
+    bench.qtbot.waitUntil(dialog.class_map.isVisible, timeout=60_000)
+    assert dialog.class_map.values() == {"hsil": "HSIL", "odd": "", "other": ""}
+    assert not dialog.start.isEnabled()
+    bench.type(dialog.class_map.boxes["odd"], "add")
+    assert not dialog.start.isEnabled()
+    bench.type(dialog.class_map.boxes["other"], "NILM")
+    ended = run(bench, dialog)
+    assert isinstance(ended, Done), ended
+    assert not dialog.class_map.isVisible()
+    assert bench.session.project.counts() == {"HSIL": 1, "odd": 1, "NILM": 1}
+    assert "odd" in bench.session.project.scheme
+    assert "other" not in bench.session.project.scheme
