@@ -86,11 +86,6 @@ class ExportPlan:
         """How many slices there are."""
         return sum(len(plan.slices) for plan in self.slides)
 
-    @property
-    def cell_count(self) -> int:
-        """How many boxes there are."""
-        return sum(len(piece.cells) for plan in self.slides for piece in plan.slices)
-
 
 def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
     """Return what an export of ``project`` with ``options`` would write.

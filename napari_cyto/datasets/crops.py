@@ -52,9 +52,3 @@ def cut_window(image: RGB, box_yxyx: WholeBox, colour: tuple[int, int, int] = WH
         top, left = max(-y0, 0), max(-x0, 0)
         window[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
     return window
-
-
-def square_around(centre_yx: tuple[float, float], side_px: int) -> WholeBox:
-    """Return the whole-px square of ``side_px`` whose middle is nearest to ``centre_yx`` (level-0 px)."""
-    y0, x0 = (int(np.floor(c - side_px / 2 + 0.5)) for c in centre_yx)
-    return (y0, x0, y0 + side_px, x0 + side_px)

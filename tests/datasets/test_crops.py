@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cyto.datasets.crops import cut_window, pad_centred, square_around
+from napari_cyto.datasets.crops import cut_window, pad_centred
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 200, (50, 80, 3), dtype=np.uint8)
@@ -27,8 +27,3 @@ def test_a_window_beyond_the_image_is_filled(box: tuple[int, int, int, int]) -> 
     wide[100:150, 100:180] = IMAGE
     y0, x0, y1, x1 = (v + 100 for v in box)
     assert np.array_equal(cut_window(IMAGE, box), wide[y0:y1, x0:x1])
-
-
-def test_a_square_lies_around_its_centre() -> None:
-    assert square_around((50.0, 60.0), 100) == (0, 10, 100, 110)
-    assert square_around((50.5, 60.5), 1) == (50, 60, 51, 61)
