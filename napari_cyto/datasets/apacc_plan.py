@@ -10,12 +10,12 @@ from pathlib import Path
 from napari_cyto.datasets.export_cells import CellRule, Losses, apacc_map
 from napari_cyto.datasets.groups import slide_groups
 from napari_cyto.datasets.options import ApaccExportOptions
-from napari_cyto.datasets.slicing import SliceCell, corners, cut_into_slices
 from napari_cyto.datasets.split import SIDES, Split, split_by_group
 from napari_cyto.domain.classes import SchemeMap
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.apacc_names import SLICE_SIDE, match_stem, slice_stem
+from napari_cyto.formats.apacc_names import match_stem, slice_stem
+from napari_cyto.formats.apacc_slices import SliceCell, corners, cut_into_slices, is_slice
 from napari_cyto.formats.safe_names import safe_name
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
@@ -166,11 +166,6 @@ def split_plans(
         all_to_train=options.all_to_train,
         together=together,
     )
-
-
-def is_slice(slide: SlideRecord) -> bool:
-    """Whether ``slide`` is a slice that came from an APACC tree, to be written under its own stem."""
-    return bool(slide.stem) and slide.size_hw == (SLICE_SIDE, SLICE_SIDE)
 
 
 class _StemNames:

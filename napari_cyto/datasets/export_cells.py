@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from napari_cyto.datasets.slicing import Cell
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme, SchemeMap
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import map_between, preset, shipped_maps
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, SchemeError
+from napari_cyto.formats.apacc_slices import Cell
 
 
 @dataclass

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.datasets.crops import APACC_CROP_PX
-from napari_cyto.datasets.slicing import BorderRule
 from napari_cyto.datasets.split import APACC_TEST_SHARE
 from napari_cyto.domain.annotation import Status
 from napari_cyto.formats.apacc_names import StemStyle
+from napari_cyto.formats.apacc_slices import BorderRule
 
 
 class ApaccExportOptions(BaseModel):

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from napari_cyto.datasets.crops import RGB
-from napari_cyto.datasets.slicing import SliceCell
 from napari_cyto.formats.apacc_labels import COLOURS
+from napari_cyto.formats.apacc_slices import SliceCell
 
 LINE_PX = 4
 FONT_PX = 28

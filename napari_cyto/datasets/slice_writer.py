@@ -19,10 +19,10 @@ from napari_cyto.datasets.crop_prints import CropPrint, make_print
 from napari_cyto.datasets.crops import RGB, cut_window, pad_centred
 from napari_cyto.datasets.options import ApaccExportOptions
 from napari_cyto.datasets.overview import draw_overview
-from napari_cyto.datasets.slicing import SliceCell
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.formats.apacc_labels import slice_labels
 from napari_cyto.formats.apacc_names import SLICE_SIDE, CropName, crop_name
+from napari_cyto.formats.apacc_slices import SliceCell
 from napari_cyto.slides import Slide
 
 SLICES, CELLS, OVERVIEW = "slices", "cells", "overview"

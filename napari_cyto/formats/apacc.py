@@ -1,12 +1,13 @@
 """APACC: slices of 2000 x 2000 px with one label file each, and crops per class.
 
 Source: Kupas et al. 2024, doi 10.1038/s41597-024-03596-3. Names live in ``apacc_names``, lines in
-``apacc_labels``, trees in ``apacc_tree``; this module is the door to all of them.
+``apacc_labels``, slices in ``apacc_slices``, trees in ``apacc_tree``; this module is the door to all of them.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from napari_cyto.formats.apacc_names import (
     parse_stem,
     slice_stem,
 )
+from napari_cyto.formats.apacc_slices import Cell, Corner, corners, cut_into_slices, is_slice
 from napari_cyto.formats.apacc_tree import SIDES, read_slice, read_tree
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.formats.boxes import box_of, by_slide
@@ -67,10 +69,8 @@ __all__ = [
     "parse_stem",
     "read_slice",
     "read_tree",
-    "slice_corner",
     "slice_labels",
     "slice_stem",
-    "slide_slices",
     "whole_box",
 ]
 
@@ -89,43 +89,6 @@ class ApaccOptions(BoxOptions):
         title="All slices",
         description="Also write an empty label file for each slice without cells.",
     )
-
-
-def slice_corner(y: float, x: float) -> tuple[int, int]:
-    """Return the top-left corner ``(y0, x0)``, level-0 px, of the slice that holds the position ``y, x``."""
-    return (max(int(y // SLICE_SIDE), 0) * SLICE_SIDE, max(int(x // SLICE_SIDE), 0) * SLICE_SIDE)
-
-
-def slide_slices(
-    slide: SlideRecord, cells: list[tuple[str, Box]], *, all_slices: bool = False
-) -> dict[tuple[int, int], list[tuple[str, Box]]]:
-    """Return the cells (class, box in slice px) of each slice of a slide, by the slice's corner.
-
-    A cell goes whole into the slice that holds its centre, where it is clipped, as the collection does.
-
-    Parameters
-    ----------
-    slide : SlideRecord
-        A slide, or a slice that was imported (which is then its only slice, at corner 0, 0).
-    cells : list of (class id, Box)
-        Level-0 px of the slide.
-    all_slices : bool
-        Whether slices without cells are listed too; needs the slide's size.
-    """
-    slices: dict[tuple[int, int], list[tuple[str, Box]]] = defaultdict(list)
-    if all_slices and slide.size_hw is not None:
-        height, width = slide.size_hw
-        for y0 in range(0, height, SLICE_SIDE):
-            for x0 in range(0, width, SLICE_SIDE):
-                slices[y0, x0] = []
-    for class_id, box in cells:
-        y0, x0 = (0, 0) if _is_slice(slide) else slice_corner(*box.centre_yx)
-        slices[y0, x0].append((class_id, box.translated(-y0, -x0)))
-    return dict(sorted(slices.items()))
-
-
-def _is_slice(slide: SlideRecord) -> bool:
-    return bool(slide.stem) and slide.size_hw == (SLICE_SIDE, SLICE_SIDE)
 
 
 class ApaccFormat:
@@ -148,7 +111,7 @@ class ApaccFormat:
         chosen = checked_options(ApaccOptions, options)
         cells = losses.written(labels, chosen, regions=False)
         unknown = Counter(a.class_id for a in cells if a.class_id not in CLASS_NUMBERS)
-        crossing = sum(_crosses(a) for a in cells if isinstance(a.geometry, Box))
+        outside, clipped = _beside_and_clipped(labels, cells)
         fractional = sum(any(v != int(v) for v in a.geometry.bounds_yxyx) for a in cells if isinstance(a.geometry, Box))
         sentences = [
             f"{losses.count(number)} of class {name!r} cannot be written: APACC knows {', '.join(CLASSES)} only; "
@@ -159,10 +122,12 @@ class ApaccFormat:
         sentences += losses.shape_losses(cells, "boxes")
         if fractional:
             sentences.append(f"{losses.count(fractional, 'box')} will be rounded to whole pixels.")
-        if crossing:
+        if clipped:
             sentences.append(
-                f"{losses.count(crossing, 'box')} will be clipped at the border of the slice that holds the centre."
+                f"{losses.count(clipped, 'box')} will be clipped at the border of the slice that holds the centre."
             )
+        if outside:
+            sentences.append(f"{losses.count(outside)} with the centre outside the slide left out.")
         sentences += losses.feature_losses(cells, "author", "note", "score", "time")
         return tuple(sentences)
 
@@ -185,25 +150,36 @@ class ApaccFormat:
     def _files(self, labels: LabelSet, options: ApaccOptions) -> dict[tuple[str, str], str]:
         stems = safe_names(_smear_name(slide) for slide in labels.slides)
         files: dict[tuple[str, str], str] = {}
-        for slide, cells in by_slide(labels, losses.written(labels, options, regions=False)):
-            boxes = [(a.class_id or "", box_of(a, slide, options)) for a in cells]
-            # An imported slice without cells has its empty file, as it came.
-            wanted = options.all_slices or _is_slice(slide)
-            for (y0, x0), rows in slide_slices(slide, boxes, all_slices=wanted).items():
+        for slide, marks in by_slide(labels, losses.written(labels, options, regions=False)):
+            cells = (Cell(a.class_id or "", box_of(a, slide, options)) for a in marks)
+            dealt = cut_into_slices(cells, slide.size_hw).cells
+            for corner in _wanted(slide, dealt, options):
                 smear = stems[_smear_name(slide)]
-                stem = smear if _is_slice(slide) else slice_stem(smear, y0, x0, options.stem_style)
+                stem = smear if is_slice(slide) else slice_stem(smear, *corner, options.stem_style)
                 key = (slide.side if slide.side in SIDES else "", stem)
                 if key in files:
                     raise FormatError(f"Two slices are called {stem}; rename one of their slides and export again.")
-                files[key] = slice_labels([box for _, box in rows], [class_id for class_id, _ in rows])
+                rows = dealt.get(corner, [])
+                files[key] = slice_labels([cell.box for cell in rows], [cell.class_id for cell in rows])
         return files
 
 
+def _wanted(slide: SlideRecord, dealt: Mapping[Corner, object], options: ApaccOptions) -> list[Corner]:
+    """Return the corners of the slices that get a file; an imported one without cells has its own, as it came."""
+    if is_slice(slide):
+        return [(0, 0)]
+    return list(corners(slide.size_hw)) if options.all_slices and slide.size_hw is not None else sorted(dealt)
+
+
 def _smear_name(slide: SlideRecord) -> str:
-    return slide.stem if _is_slice(slide) else slide.smear or Path(slide.name).stem or slide.name
+    return slide.stem if is_slice(slide) else slide.smear or Path(slide.name).stem or slide.name
 
 
-def _crosses(annotation: Annotation) -> bool:
-    y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
-    top, left = slice_corner(*annotation.geometry.centre_yx)
-    return y0 < top or x0 < left or y1 > top + SLICE_SIDE or x1 > left + SLICE_SIDE
+def _beside_and_clipped(labels: LabelSet, cells: list[Annotation]) -> tuple[int, int]:
+    outside = clipped = 0
+    for slide, marks in by_slide(labels, cells):
+        shapes = (a.geometry for a in marks)
+        boxes = (shape if isinstance(shape, Box) else Box.around(shape.centre_yx, 1, 1) for shape in shapes)
+        dealt = cut_into_slices((Cell("", box) for box in boxes), slide.size_hw)
+        outside, clipped = outside + dealt.outside, clipped + dealt.clipped
+    return outside, clipped

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -28,7 +29,6 @@ from napari_cyto.formats.apacc import (
     read_tree,
     slice_labels,
     slice_stem,
-    slide_slices,
 )
 
 VERBATIM = """3 0.07525 0.8035 0.1505 0.211
@@ -173,14 +173,26 @@ def test_a_folder_without_label_files_says_so(tmp_path: Path) -> None:
         read_tree(tmp_path / "absent")
 
 
-def test_a_cell_goes_into_the_slice_that_holds_its_centre() -> None:
+def test_a_cell_goes_into_the_slice_that_holds_its_centre(tmp_path: Path) -> None:
     slide = SlideRecord(name="s.svs", size_hw=(4000, 4000))
-    cells = [("healthy", Box(1900, 1950, 2080, 2090)), ("rubbish", Box(2000, 10, 2010, 20))]
-    assert slide_slices(slide, cells) == {
-        (0, 2000): [("healthy", Box(1900, -50, 2080, 90))],
-        (2000, 0): [("rubbish", Box(0, 10, 10, 20))],
+    marks = [
+        ("healthy", Box(1900, 1950, 2080, 2090)),
+        ("rubbish", Box(2000, 10, 2010, 20)),
+        ("healthy", Box(9, 4500, 19, 4600)),
+    ]
+    labels = LabelSet((slide,), tuple(Annotation(slide_id=slide.id, geometry=box, class_id=c) for c, box in marks))
+    apacc = get_format("apacc")
+    assert [loss for loss in apacc.losses(labels) if "centre" in loss] == [
+        "1 box will be clipped at the border of the slice that holds the centre.",
+        "1 annotation with the centre outside the slide left out.",
+    ]
+    apacc.write(labels, tmp_path / "out")
+    assert {p.name: p.read_text() for p in (tmp_path / "out").glob("*.txt")} == {
+        "s_2000_0.txt": "0 0.0225 0.975 0.045 0.05\n",
+        "s_0_2000.txt": "1 0.0075 0.0025 0.005 0.005\n",
     }
-    assert len(slide_slices(slide, cells, all_slices=True)) == 4
+    apacc.write(labels, tmp_path / "all", all_slices=True)
+    assert len(list((tmp_path / "all").glob("*.txt"))) == 4
 
 
 def test_two_slices_of_one_name_are_refused(golden: Path, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.apacc_labels import whole_box
 from napari_cyto.formats.apacc_names import SLICE_SIDE
 
@@ -62,6 +64,11 @@ class Slices:
     outside: int = 0
 
 
+def is_slice(slide: SlideRecord) -> bool:
+    """Whether ``slide`` is a slice that came from an APACC tree, to be written under its own stem."""
+    return bool(slide.stem) and slide.size_hw == (SLICE_SIDE, SLICE_SIDE)
+
+
 def corners(size_hw: tuple[int, int], side: int = SLICE_SIDE) -> Iterator[Corner]:
     """Yield the corner of every slice of a slide of ``size_hw`` level-0 px, row by row; those at the border reach
     over it.
@@ -73,7 +80,7 @@ def corners(size_hw: tuple[int, int], side: int = SLICE_SIDE) -> Iterator[Corner
 
 def cut_into_slices(
     cells: Iterable[Cell],
-    size_hw: tuple[int, int],
+    size_hw: tuple[int, int] | None,
     rule: BorderRule = BorderRule.CENTRE,
     side: int = SLICE_SIDE,
 ) -> Slices:
@@ -83,18 +90,19 @@ def cut_into_slices(
     ----------
     cells : iterable of Cell
         Boxes in level-0 px of the slide.
-    size_hw : tuple of int
-        Height and width of the slide, level-0 px.
+    size_hw : tuple of int or None
+        Height and width of the slide, level-0 px; None where it is unknown and taken to be without end.
     rule : BorderRule
         What becomes of a cell that crosses a border.
     side : int
         Height and width of a slice, level-0 px.
     """
+    height, width = size_hw or (math.inf, math.inf)
     placed: dict[Corner, list[SliceCell]] = {}
     clipped = dropped = outside = 0
     for cell in cells:
         y, x = cell.box.centre_yx
-        if not (0 <= y < size_hw[0] and 0 <= x < size_hw[1]):
+        if not (0 <= y < height and 0 <= x < width):
             outside += 1
             continue
         home = (int(y // side) * side, int(x // side) * side)
@@ -103,14 +111,16 @@ def cut_into_slices(
         if crosses and rule is BorderRule.DROP:
             dropped += 1
             continue
-        for y0, x0 in _reached(cell.box, home, size_hw, side) if crosses and rule is BorderRule.EVERY else (home,):
+        for y0, x0 in (
+            _reached(cell.box, home, (height, width), side) if crosses and rule is BorderRule.EVERY else (home,)
+        ):
             box = whole_box(cell.box.translated(-y0, -x0), side)
             if box is not None:
                 placed.setdefault((y0, x0), []).append(SliceCell(cell.class_id, box))
     return Slices(placed, clipped, dropped, outside)
 
 
-def _reached(box: Box, home: Corner, size_hw: tuple[int, int], side: int) -> Iterator[Corner]:
+def _reached(box: Box, home: Corner, size_hw: tuple[float, float], side: int) -> Iterator[Corner]:
     yield home
     first = [int(max(low, 0) // side) for low in (box.y0, box.x0)]
     last = [int(min(high, size - 1) // side) for high, size in zip((box.y1, box.x1), size_hw, strict=True)]
