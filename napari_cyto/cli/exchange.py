@@ -17,15 +17,13 @@ from napari_cyto.cli.options import checked, with_options
 from napari_cyto.cli.printing import print_facts, print_json, print_table
 from napari_cyto.cli.verbs import AsJson
 from napari_cyto.formats import FORMATS, LabelFormat, get_format
+from napari_cyto.formats.label_format import idle_options
 
 Project = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project folder, by convention NAME.cyto.")]
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The label file or folder.")]
 Out = Annotated[
     Path, typer.Argument(metavar="OUT", help="The file or folder to write; replaced only when all is well.")
 ]
-
-# Options of a format that say nothing about reading.
-WRITING_ONLY = frozenset({"include_proposed", "include_rejected", "box_um", "default_box_um", "all_slices"})
 
 
 def fill(group: typer.Typer, verb: str, words: list[str]) -> None:
@@ -62,7 +60,8 @@ def _importer(label_format: LabelFormat) -> Callable[..., None]:
         )
         tell(result, as_json)
 
-    return with_options(bring, ImportOptions, label_format.options_type, skip=WRITING_ONLY | {"reader"})
+    idle = idle_options(label_format.options_type, "reading")
+    return with_options(bring, ImportOptions, label_format.options_type, skip=idle | {"reader"})
 
 
 def _exporter(label_format: LabelFormat) -> Callable[..., None]:
@@ -89,14 +88,18 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
 
     if label_format.name == "apacc":
         return with_options(write_apacc, ApaccExportOptions)
-    return with_options(write, LabelExportOptions, label_format.options_type, skip=frozenset({"writer"}))
+    idle = idle_options(label_format.options_type, "writing")
+    return with_options(write, LabelExportOptions, label_format.options_type, skip=idle | {"writer"})
 
 
 def _nested(outer: type[BaseModel], field: str, inner: type[BaseModel], given: dict[str, Any]) -> Any:
-    """Return ``outer`` made of what was given, with what belongs to ``inner`` checked and nested as ``field``."""
-    own = {n: v for n, v in given.items() if n in inner.model_fields and n not in outer.model_fields}
+    """Return ``outer`` made of what was given, with what belongs to ``inner`` checked and nested as ``field``.
+
+    What both have (the µm per px of CRIC's images) is told to both.
+    """
+    own = {n: v for n, v in given.items() if n in inner.model_fields}
     checked(inner, own)
-    return checked(outer, {n: v for n, v in given.items() if n not in own} | {field: own})
+    return checked(outer, {n: v for n, v in given.items() if n in outer.model_fields} | {field: own})
 
 
 def tell(result: dict[str, Any], as_json: bool) -> None:

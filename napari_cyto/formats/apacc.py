@@ -45,7 +45,7 @@ from napari_cyto.formats.apacc_slices import Cell, Corner, corners, cut_into_sli
 from napari_cyto.formats.apacc_tree import SIDES, read_slice, read_tree
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.formats.boxes import box_of, by_slide
-from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options
+from napari_cyto.formats.label_format import ON_WRITING, BoxOptions, TargetKind, checked_options
 from napari_cyto.formats.safe_names import safe_names
 
 __all__ = [
@@ -79,12 +79,14 @@ class ApaccOptions(BoxOptions):
     """How label files are named and which slices get one."""
 
     stem_style: StemStyle = Field(
+        json_schema_extra=ON_WRITING,
         default=StemStyle.UNDERSCORE,
         title="Slice names",
         description="How x and y are joined in new names: 10030_18_18000_136000 or 669-15_36000-74000. "
         "A slice that was imported keeps its name.",
     )
     all_slices: bool = Field(
+        json_schema_extra=ON_WRITING,
         default=False,
         title="All slices",
         description="Also write an empty label file for each slice without cells.",

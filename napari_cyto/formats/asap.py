@@ -21,7 +21,7 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.asap_read import NO_GROUP, PLAIN_NAME, read_asap
 from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
-from napari_cyto.formats.label_format import FormatOptions, TargetKind, checked_options
+from napari_cyto.formats.label_format import ON_READING, FormatOptions, TargetKind, checked_options
 from napari_cyto.formats.per_slide import merged, source_files, write_per_slide
 from napari_cyto.formats.tables import plain_number
 
@@ -35,6 +35,7 @@ class AsapOptions(FormatOptions):
     """What becomes of annotations without a group."""
 
     unclassified: str = Field(
+        json_schema_extra=ON_READING,
         default="unclassified",
         min_length=1,
         max_length=200,

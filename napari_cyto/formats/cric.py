@@ -23,7 +23,7 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_of, image_size_hw
-from napari_cyto.formats.label_format import FormatOptions, TargetKind, checked_options
+from napari_cyto.formats.label_format import ON_READING, ON_WRITING, FormatOptions, TargetKind, checked_options
 from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
 from napari_cyto.formats.text import Fault, free_text, number, shown, whole_number
 
@@ -42,6 +42,7 @@ class CricOptions(FormatOptions):
     """Scale of images whose table does not state it, and which table is written."""
 
     mpp: float | None = Field(
+        json_schema_extra=ON_READING,
         default=MPP,
         gt=0.001,
         le=1000,
@@ -49,6 +50,7 @@ class CricOptions(FormatOptions):
         description="Of images in a table without px_per_cric_px; 0.228 for CRIC's own, None to leave it open.",
     )
     layout: Literal["published", "scaled"] = Field(
+        json_schema_extra=ON_WRITING,
         default="published",
         title="Columns",
         description="'published' as in CRIC's classifications.csv; 'scaled' has width, height and px_per_cric_px, "

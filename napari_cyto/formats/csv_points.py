@@ -16,7 +16,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.boxes import by_slide
-from napari_cyto.formats.label_format import StatusOptions, TargetKind, checked_options
+from napari_cyto.formats.label_format import ON_WRITING, StatusOptions, TargetKind, checked_options
 from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
 from napari_cyto.formats.text import Fault, class_name, free_text, number
 
@@ -31,6 +31,7 @@ class CsvOptions(StatusOptions):
     """Which columns are written."""
 
     more_columns: bool = Field(
+        json_schema_extra=ON_WRITING,
         default=True,
         title="All columns",
         description=f"Also write {', '.join(_MORE)}; else only x, y and label (and image, when there are several).",

@@ -17,7 +17,7 @@ from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.geojson_read import FeatureReader, features
 from napari_cyto.formats.geojson_write import geojson_lines
-from napari_cyto.formats.label_format import StatusOptions, TargetKind, checked_options
+from napari_cyto.formats.label_format import ON_READING, ON_WRITING, StatusOptions, TargetKind, checked_options
 from napari_cyto.formats.per_slide import merged, source_files, write_per_slide
 from napari_cyto.formats.slide_json import KEY, slide_from_dict
 from napari_cyto.formats.text import Fault, read_json, shown
@@ -40,11 +40,13 @@ class GeoJsonOptions(StatusOptions):
         description="y, x in level-0 px, for all slides or by slide name; needed when the origin is 'bounds'.",
     )
     object_type: Literal["annotation", "detection"] = Field(
+        json_schema_extra=ON_WRITING,
         default="annotation",
         title="Written as",
         description="QuPath's kind of object for cells; detections are faster there by the ten thousand.",
     )
     unclassified: str = Field(
+        json_schema_extra=ON_READING,
         default="unclassified",
         min_length=1,
         max_length=200,
@@ -52,6 +54,7 @@ class GeoJsonOptions(StatusOptions):
         description="The class that points and detections without a classification get when read.",
     )
     cell_outline: Literal["cell", "nucleus"] = Field(
+        json_schema_extra=ON_READING,
         default="cell",
         title="Outline of cells",
         description="Which outline of a QuPath cell is read, where it has that of its nucleus too.",

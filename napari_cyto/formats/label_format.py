@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
 
 TargetKind = Literal["file", "folder"]
+
+ON_READING: dict[str, JsonValue] = {"used": "reading"}
+"""``json_schema_extra`` of an option that says nothing about writing."""
+ON_WRITING: dict[str, JsonValue] = {"used": "writing"}
+"""``json_schema_extra`` of an option that says nothing about reading."""
 
 
 class FormatOptions(BaseModel):
@@ -20,6 +25,7 @@ class FormatOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     include_proposed: bool = Field(
+        json_schema_extra=ON_WRITING,
         default=False,
         title="Proposals too",
         description="Also write what a model proposed and nobody has accepted yet.",
@@ -35,11 +41,13 @@ class StatusOptions(FormatOptions):
     """Options of the formats that can say what is accepted, proposed and rejected."""
 
     include_proposed: bool = Field(
+        json_schema_extra=ON_WRITING,
         default=True,
         title="Proposals too",
         description="Also write what a model proposed and nobody has accepted yet, marked as proposed.",
     )
     include_rejected: bool = Field(
+        json_schema_extra=ON_WRITING,
         default=False,
         title="Rejected ones too",
         description="Also write what a person has rejected, marked as rejected; readers that do not know of "
@@ -56,11 +64,13 @@ class BoxOptions(FormatOptions):
     """Options of the formats that know boxes only."""
 
     box_um: dict[str, float] = Field(
+        json_schema_extra=ON_WRITING,
         default_factory=dict,
         title="Box sizes",
         description="Side in µm of the box that a point of a class becomes; classes not named get the default.",
     )
     default_box_um: float = Field(
+        json_schema_extra=ON_WRITING,
         default=40.0,
         ge=0.1,
         le=10_000,
@@ -68,6 +78,7 @@ class BoxOptions(FormatOptions):
         description="Side in µm of the box that a point becomes when its class has no size of its own.",
     )
     assumed_mpp: float | None = Field(
+        json_schema_extra=ON_WRITING,
         default=None,
         gt=0.001,
         le=1000,
@@ -113,6 +124,13 @@ class LabelFormat(Protocol):
             When something cannot be written; the sentence says what to do.
         """
         ...
+
+
+def idle_options(kind: type[FormatOptions], doing: Literal["reading", "writing"]) -> frozenset[str]:
+    """Return the fields of a format's options that make no difference to ``doing``; forms leave them out."""
+    extras = {name: field.json_schema_extra for name, field in kind.model_fields.items()}
+    other = ON_WRITING if doing == "reading" else ON_READING
+    return frozenset(name for name, extra in extras.items() if extra == other)
 
 
 Options = TypeVar("Options", bound=FormatOptions)

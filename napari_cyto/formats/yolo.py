@@ -19,7 +19,7 @@ from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.formats.boxes import box_of, by_slide, class_order
-from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options
+from napari_cyto.formats.label_format import ON_READING, BoxOptions, TargetKind, checked_options
 from napari_cyto.formats.safe_names import slide_stems
 from napari_cyto.formats.slide_json import slide_to_dict
 from napari_cyto.formats.tables import plain_number
@@ -32,6 +32,7 @@ class YoloOptions(BoxOptions):
     """Size of images that are not beside the labels."""
 
     image_width: int | None = Field(
+        json_schema_extra=ON_READING,
         default=None,
         ge=1,
         le=10_000_000,
@@ -39,6 +40,7 @@ class YoloOptions(BoxOptions):
         description="When reading: of images that are not there and whose size is not recorded.",
     )
     image_height: int | None = Field(
+        json_schema_extra=ON_READING,
         default=None,
         ge=1,
         le=10_000_000,

@@ -113,6 +113,33 @@ def test_an_option_out_of_its_range_is_named(
     assert word in sentence
 
 
+@pytest.mark.parametrize(
+    ("verb", "format_name", "offered", "idle"),
+    [
+        ("import", "apacc", "--slide", "--stem-style"),
+        ("import", "coco", "--outlines", "--assumed-mpp"),
+        ("import", "csv", "--class-map", "--more-columns"),
+        ("export", "geojson", "--object-type", "--cell-outline"),
+        ("export", "yolo", "--assumed-mpp", "--image-width"),
+    ],
+)
+def test_only_options_that_make_a_difference_are_offered(
+    verb: str, format_name: str, offered: str, idle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([verb, format_name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert offered in shown
+    assert idle not in shown
+
+
+def test_the_scale_of_crics_images_can_be_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table, project = tmp_path / "classifications.csv", tmp_path / "p.cyto"
+    table.write_text("image_filename,bethesda_system,nucleus_x,nucleus_y\na.png,HSIL,5,6\n", encoding="utf-8")
+    told(["import", "cric", str(table), str(project), "--mpp", "0.5"], capsys)
+    with Project.open(project) as opened:
+        assert [slide.mpp for slide in opened.slides()] == [0.5]
+
+
 @pytest.mark.shared
 def test_cric_goes_in_whole(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = tmp_path / "cric.cyto"
