@@ -102,6 +102,9 @@ class ProjectCommands(SessionState):
             )
             if known is None:
                 project.add_slides([record])
+            else:
+                # Who adds a slide that was taken out wants it back, with its history.
+                project.restore_slide(known.id)
             records.append(known or record)
         if failures and not records:
             raise SlideError(" ".join(failures))
@@ -111,6 +114,27 @@ class ProjectCommands(SessionState):
         if self._slide is None and records:
             self.go_to_slide(records[0].id)
         return tuple(records)
+
+    def remove_slide(self, slide_id: str) -> None:
+        """Take a slide without marks out of the project; its file is not touched.
+
+        Raises
+        ------
+        StoreError
+            When it has marks; the sentence counts them.
+        """
+        project = self.need_project()
+        ids = [record.id for record in project.slides()]
+        project.remove_slide(slide_id)
+        if self._slide is not None and self._slide.id == slide_id:
+            here = ids.index(slide_id) if slide_id in ids else 0
+            rest = [*ids[here + 1 :], *reversed(ids[:here])]
+            if rest:
+                self.go_to_slide(rest[0])
+            else:
+                self._leave_slide()
+                self.slide_changed.emit()
+        self.project_changed.emit()
 
     def go_to_slide(self, slide_id: str) -> None:
         """Put a slide of the project on screen.
@@ -147,10 +171,11 @@ class ProjectCommands(SessionState):
             When no project is open.
         """
         ids = [record.id for record in self.need_project().slides()]
+        # Another window may just have taken the slide on screen out.
         if not ids:
             self.message.emit("The project has no slides yet; add some in the Slides dock.")
             return
-        here = ids.index(self._slide.id) if self._slide is not None else -1
+        here = ids.index(self._slide.id) if self._slide is not None and self._slide.id in ids else -1
         there = min(max(here + step, 0), len(ids) - 1)
         if there == here:
             self.message.emit(f"This is the {'last' if step > 0 else 'first'} slide of the project.")

@@ -9,17 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
 from napari_cyto.domain.classes import ClassScheme, scheme_from_dict, scheme_to_dict
 from napari_cyto.errors import StoreError
 from napari_cyto.store.database import Database
-from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, setting, tally
+from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
+from napari_cyto.store.settings import read_setting, write_setting
 
 _BUMP = update(project).values(revision=project.c.revision + 1)
 _HEAD = select(project)
 _REVISION = select(project.c.revision)
-_SETTING = select(setting.c.value).where(setting.c.key == bindparam("of_key"))
 
 
 def scheme_text(scheme: ClassScheme) -> str:
@@ -137,13 +137,9 @@ class ProjectCore:
     def setting(self, key: str, default: Any = None) -> Any:
         """Return a value that was kept with the project, or ``default``."""
         with self._database.read() as connection:
-            text = connection.execute(_SETTING, {"of_key": key}).scalar()
-        return default if text is None else json.loads(text)
+            return read_setting(connection, key, default)
 
     def set_setting(self, key: str, value: Any) -> None:
         """Keep a JSON-able value with the project."""
-        text = json.dumps(value, ensure_ascii=False)
         with self._writing() as connection:
-            known = connection.execute(update(setting).where(setting.c.key == key).values(value=text)).rowcount
-            if not known:
-                connection.execute(insert(setting).values(key=key, value=text))
+            write_setting(connection, key, value)

@@ -16,7 +16,7 @@ from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.store import opening, queries, slides, writing
+from napari_cyto.store import opening, queries, removing, slides, writing
 from napari_cyto.store.core import ProjectCore
 from napari_cyto.store.database import Database
 from napari_cyto.store.history import HistoryEntry, Kind, changes_of, entry_of, steps_of
@@ -138,6 +138,24 @@ class Project(ProjectCore):
         with self._writing() as connection:
             slides.write_changed(connection, record, self._folder)
 
+    def remove_slide(self, slide_id: str) -> None:
+        """Take a slide without marks out of the project; its file and the history stay as they are.
+
+        Its record is kept, so that an undo which brings marks back to it brings the slide back too.
+
+        Raises
+        ------
+        StoreError
+            When the project has no such slide, or the slide has marks; the sentence counts them.
+        """
+        with self._writing() as connection:
+            removing.take_out(connection, slide_id)
+
+    def restore_slide(self, slide_id: str) -> None:
+        """Show a slide again that was taken out."""
+        with self._writing() as connection:
+            removing.bring_back(connection, (slide_id,))
+
     def slide_path(self, record: SlideRecord) -> Path:
         """Return where the pixel file of a slide lies now.
 
@@ -164,6 +182,7 @@ class Project(ProjectCore):
         with self._writing() as connection:
             seq = writing.write_edit(connection, self._known(), edit, author)
             row = connection.execute(_STEP, {"step": seq}).one()
+            removing.bring_back_touched(connection, row.slide_pks)
         return entry_of(row, self._numbers.ids, lambda: edit)
 
     def undo(self, author: str) -> HistoryEntry | None:
@@ -208,6 +227,7 @@ class Project(ProjectCore):
                 return None
             seq = writing.write_return(connection, self._known(), target, kind, author)
             row = connection.execute(_STEP, {"step": seq}).one()
+            removing.bring_back_touched(connection, row.slide_pks)
         return self._entry(row)
 
     def _label(self, connection: Connection, seq: int | None) -> str | None:

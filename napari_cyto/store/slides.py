@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StoreError
 from napari_cyto.store.database import Database
+from napari_cyto.store.removing import removed_ids
 from napari_cyto.store.schema import slide
 from napari_cyto.store.slide_rows import path_columns, record_of, shown_path, slide_columns, stored_path
 
@@ -57,8 +58,10 @@ class SlideIds(dict[int, str]):
 
 
 def read_all(connection: Connection, folder: Path) -> tuple[SlideRecord, ...]:
-    """Return every slide's record, in the order in which they were added."""
-    return tuple(record_of(row, folder) for row in connection.execute(select(slide).order_by(slide.c.pk)))
+    """Return the record of every slide that was not taken out, in the order in which they were added."""
+    hidden = removed_ids(connection)
+    rows = connection.execute(select(slide).order_by(slide.c.pk))
+    return tuple(record_of(row, folder) for row in rows if row.id not in hidden)
 
 
 def read_one(connection: Connection, slide_id: str, folder: Path) -> SlideRecord:
@@ -73,17 +76,21 @@ def read_one(connection: Connection, slide_id: str, folder: Path) -> SlideRecord
 
 
 def find(connection: Connection, fingerprint: str, path: str, folder: Path) -> SlideRecord | None:
-    """Return the first slide with a fingerprint, else the first whose pixel file has a path."""
+    """Return the first slide with a fingerprint, else the first whose pixel file has a path.
+
+    Slides that were taken out are found after all others.
+    """
+    tests = []
     if fingerprint:
-        row = connection.execute(select(slide).where(slide.c.fingerprint == fingerprint).order_by(slide.c.pk)).first()
-        if row is not None:
-            return record_of(row, folder)
+        tests.append(slide.c.fingerprint == fingerprint)
     if path:
         columns = path_columns(path, folder)
-        same = or_(slide.c.path == columns["path"], slide.c.path_absolute == columns["path_absolute"])
-        row = connection.execute(select(slide).where(same).order_by(slide.c.pk)).first()
-        if row is not None:
-            return record_of(row, folder)
+        tests.append(or_(slide.c.path == columns["path"], slide.c.path_absolute == columns["path_absolute"]))
+    hidden = removed_ids(connection)
+    for test in tests:
+        rows = connection.execute(select(slide).where(test).order_by(slide.c.pk)).all()
+        if rows:
+            return record_of(min(rows, key=lambda row: row.id in hidden), folder)
     return None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_cyto.domain.edits import add, remove
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.errors import StoreError
@@ -135,3 +136,44 @@ def test_a_linked_folder_is_taken_as_it_is_named(study: Path, tmp_path: Path) ->
         project.add_slides([record])
     with Project.open(study / "mine.cyto") as project:
         assert project.slide_path(project.slide(record.id)) == study / "a.svs"
+
+
+def test_a_slide_that_is_taken_out_loses_nothing(project, cell, folder):
+    """Promise: what was ever marked can be brought back, also on a slide that somebody took out."""
+    first = project.slides()[0]
+    mark = cell()
+    project.apply(add([mark], "mark"), "anna")
+    with pytest.raises(StoreError, match="has 1 mark"):
+        project.remove_slide(mark.slide_id)
+    project.apply(remove([mark], "delete"), "anna")
+    project.remove_slide(mark.slide_id)
+    assert mark.slide_id not in {r.id for r in project.slides()}
+    assert mark.slide_id not in {s.id for s in project.label_set().slides}
+    with Project.open(folder) as again:
+        assert mark.slide_id not in {r.id for r in again.slides()}
+    project.undo("anna")
+    assert mark.slide_id in {r.id for r in project.slides()}, "an undo brings the slide back with its mark"
+    assert project.annotation(mark.id) == mark
+    assert project.slides()[0].id == first.id, "at its old place"
+    project.redo("anna")
+    assert mark.slide_id in {r.id for r in project.slides()}
+    project.remove_slide(mark.slide_id)
+    project.add_slides([SlideRecord(name="later")])
+    assert mark.slide_id not in {r.id for r in project.slides()}
+    project.restore_slide(mark.slide_id)
+    assert mark.slide_id in {r.id for r in project.slides()}
+
+
+def test_no_such_slide_to_take_out(project):
+    with pytest.raises(StoreError, match="no slide"):
+        project.remove_slide("nowhere")
+
+
+def test_a_slide_taken_out_is_found_after_its_successor(project):
+    old = SlideRecord(name="old", fingerprint="f1")
+    project.add_slides([old])
+    project.remove_slide(old.id)
+    assert project.find_slide(fingerprint="f1").id == old.id
+    new = SlideRecord(name="new", fingerprint="f1")
+    project.add_slides([new])
+    assert project.find_slide(fingerprint="f1").id == new.id

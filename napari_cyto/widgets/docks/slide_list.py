@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QImage, QPainter, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtGui import QColor, QContextMenuEvent, QIcon, QImage, QKeyEvent, QPainter, QPixmap
+from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu, QWidget
 
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.store import Project
@@ -16,6 +16,7 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.thumbnails import ThumbnailLoader
 
 PICTURE_PX = 44
+REMOVE_WORDS = "Take out of the project…"
 _ID = Qt.ItemDataRole.UserRole
 _NAME, _STATE, _PROGRESS = _ID + 1, _ID + 2, _ID + 3
 PROGRESS_WORDS = {Progress.TODO: "to do", Progress.IN_PROGRESS: "in progress", Progress.DONE: "done"}
@@ -23,9 +24,13 @@ _PROGRESS_COLOURS = {Progress.TODO: "#8a9099", Progress.IN_PROGRESS: style.WARN,
 
 
 class SlideList(QListWidget):
-    """Shows the slides of a project; ``chosen`` carries the id of the one that was clicked."""
+    """Shows the slides of a project; ``chosen`` carries the id of the one that was clicked.
+
+    ``removed`` carries the id of the one that shall leave the project: by its menu, or the key Delete.
+    """
 
     chosen = Signal(str)
+    removed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -35,7 +40,7 @@ class SlideList(QListWidget):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setToolTip("The slides of this project; click one to open it.")
+        self.setToolTip("The slides of this project; click one to open it. A right click takes one out of the project.")
         self.setAccessibleName("slides")
         self.setMinimumHeight(84)
         self._pictures: dict[str, QImage] = {}
@@ -73,6 +78,30 @@ class SlideList(QListWidget):
             words = item_words(item.data(_NAME), item.data(_STATE), counts.get(item.data(_ID), 0))
             if words != item.text():
                 item.setText(words)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: N802  Qt's name
+        """Offer what can be done with the slide under the mouse, or by the menu key with the current one."""
+        item = self.itemAt(event.pos()) or self.currentItem()
+        if item is not None:
+            menu = self.menu_of(item)
+            menu.exec(event.globalPos())
+            menu.deleteLater()
+
+    def menu_of(self, item: QListWidgetItem) -> QMenu:
+        """Return the menu of one slide."""
+        menu = QMenu(self)
+        slide_id = item.data(_ID)
+        taken = menu.addAction(style.icon("delete"), REMOVE_WORDS)
+        taken.triggered.connect(lambda _checked=False: self.removed.emit(slide_id))
+        return menu
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name
+        """Delete takes the current slide out; all other keys as in any list."""
+        item = self.currentItem()
+        if event.key() == Qt.Key.Key_Delete and item is not None:
+            self.removed.emit(item.data(_ID))
+        else:
+            super().keyPressEvent(event)
 
     def close_threads(self) -> None:
         """Stop reading pictures."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import SlideError
@@ -50,6 +50,7 @@ class SlidesDock(Dock):
             name="import labels",
         )
         self.list = SlideList()
+        self.list.removed.connect(self.ask_removal)
         self.list.chosen.connect(lambda slide_id: self.do(session.go_to_slide, slide_id))
         self.previous = parts.button(
             "", hint_of("slide.previous"), lambda: self._step(-1), icon="previous", name="previous slide"
@@ -106,6 +107,29 @@ class SlidesDock(Dock):
         """Show the dialog that brings marks in from another program."""
         if self.session.project is not None:
             ImportDialog(self.session, self).exec()
+
+    def ask_removal(self, slide_id: str) -> None:
+        """Ask whether a slide shall leave the project, and take it out; one with marks stays, and a message says why.
+
+        Parameters
+        ----------
+        slide_id : str
+            Which.
+        """
+        project = self.session.project
+        if project is None:
+            return
+        if not project.counts(slide_id):
+            answer = QMessageBox.question(
+                self,
+                "Take out of the project",
+                f"Take {project.slide(slide_id).name} out of the project? The file itself stays where it is.",
+                QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
+                QMessageBox.StandardButton.Cancel,
+            )
+            if answer != QMessageBox.StandardButton.Yes:
+                return
+        self.do(self.session.remove_slide, slide_id)
 
     def ask_relink(self) -> None:
         """Ask where the missing file of the slide on screen is."""

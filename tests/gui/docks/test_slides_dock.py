@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QMessageBox
 
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.widgets.docks import parts
@@ -143,3 +144,61 @@ def test_a_new_project_takes_classes_from_a_file(empty_bench, tmp_path):
 
 def test_thumbnails_come_by_themselves(bench):
     bench.qtbot.waitUntil(lambda: len(bench.slides.list._pictures) == 3, timeout=20_000)
+
+
+def answer(monkeypatch, button) -> list[str]:
+    asked: list[str] = []
+
+    def question(_parent, _title, words, *_rest):
+        asked.append(words)
+        return button
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    return asked
+
+
+def test_a_slide_is_taken_out_after_a_question(bench, monkeypatch, slide_files):
+    """The menu of the list takes a slide without marks out; its file stays, and adding it again brings it back."""
+    asked = answer(monkeypatch, QMessageBox.StandardButton.Cancel)
+    listed = bench.slides.list
+    menu = listed.menu_of(listed.item(0))
+    menu.actions()[0].trigger()
+    assert "smear_a.tif" in asked[0]
+    assert len(rows(bench)) == 3
+    answer(monkeypatch, QMessageBox.StandardButton.Yes)
+    menu.actions()[0].trigger()
+    bench.settle()
+    assert [r.split("\n")[0] for r in rows(bench)] == ["smear_b.tif", "field.png"]
+    assert bench.session.slide.name == "smear_b.tif", "the one on screen made place for the next"
+    assert slide_files[0].exists()
+    listed.setFocus()
+    for _ in range(2):
+        bench.qtbot.keyClick(listed, Qt.Key.Key_Delete)
+        bench.settle()
+    assert rows(bench) == []
+    assert bench.session.slide is None
+    drop(bench.slides, slide_files[0])
+    assert rows(bench) == ["smear_a.tif\nto do, 0 marks"]
+    assert bench.session.slide.name == "smear_a.tif"
+
+
+def test_a_slide_with_marks_stays_and_an_undo_brings_a_slide_back(bench, monkeypatch):
+    told: list[str] = []
+    bench.session.message.connect(told.append)
+    asked = answer(monkeypatch, QMessageBox.StandardButton.Yes)
+    bench.mark(2)
+    listed = bench.slides.list
+    listed.setFocus()
+    bench.qtbot.keyClick(listed, Qt.Key.Key_Delete)
+    assert not asked
+    assert "2 mark(s)" in told[-1]
+    assert len(rows(bench)) == 3
+    for _ in range(2):
+        bench.session.undo()
+    bench.qtbot.keyClick(listed, Qt.Key.Key_Delete)
+    bench.settle()
+    assert len(rows(bench)) == 2
+    bench.session.redo()
+    bench.settle()
+    assert rows(bench)[0] == "smear_a.tif\nto do, 1 mark"
+    assert bench.session.slide.name == "smear_a.tif"

@@ -1,0 +1,26 @@
+"""Small values that are kept with a project, by name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from napari_cyto.store.schema import setting
+
+_ONE = select(setting.c.value).where(setting.c.key == bindparam("of_key"))
+
+
+def read_setting(connection: Connection, key: str, default: Any = None) -> Any:
+    """Return a value that was kept, or ``default``."""
+    text = connection.execute(_ONE, {"of_key": key}).scalar()
+    return default if text is None else json.loads(text)
+
+
+def write_setting(connection: Connection, key: str, value: Any) -> None:
+    """Keep a JSON-able value."""
+    text = json.dumps(value, ensure_ascii=False)
+    known = connection.execute(update(setting).where(setting.c.key == key).values(value=text)).rowcount
+    if not known:
+        connection.execute(insert(setting).values(key=key, value=text))
