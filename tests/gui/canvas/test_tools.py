@@ -83,7 +83,7 @@ def test_a_click_with_the_box_tool_makes_a_box_of_the_classs_size_around_it(desk
     [mark] = desk.stored()
     assert isinstance(mark.geometry, Box)
     assert mark.geometry.centre_yx == pytest.approx((2000, 2100), abs=1.1)
-    assert mark.geometry.size_hw == (30 / 0.25, 30 / 0.25)  # HSIL: 30 µm
+    assert mark.geometry.size_hw == pytest.approx((30 / 0.25, 30 / 0.25), abs=1e-9)  # HSIL: 30 µm
 
 
 def test_a_drag_with_the_box_tool_makes_a_box_of_any_size_and_does_not_pan(desk):
