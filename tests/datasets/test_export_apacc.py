@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -16,12 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from napari_cyto.datasets import ApaccExportOptions, audit, export_apacc, import_labels, preview
-from napari_cyto.datasets.slice_writer import SliceWriter
+from napari_cyto.datasets import ApaccExportOptions, export_apacc, import_labels, preview
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import add, replace_all
 from napari_cyto.domain.geometry import Box, Point, Polygon
-from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Failed
+from napari_cyto.domain.jobs import Failed
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.apacc_labels import COLOURS
@@ -267,182 +261,6 @@ def test_an_empty_slice_of_an_imported_tree_keeps_its_empty_file(make_project, r
     run(export_apacc(tmp_path / "again.cyto", tmp_path / "two", FAST))
     assert labels(tmp_path / "one") == labels(tmp_path / "two")
     assert len(labels(tmp_path / "two")) == 4
-
-
-def test_a_smear_on_both_sides_is_refused_with_the_rows_unless_a_reason_is_given(make_project, run, tmp_path) -> None:
-    made = make_project(slides=3, smear=["A", "A", "B"], side=["train", "test", "train"])
-    ended = run(export_apacc(made.folder, tmp_path / "out", FAST))
-    assert "refused because train and test would share data" in ended.refusal
-    assert "smear A" in ended.refusal
-    assert "made-0.png" in ended.refusal
-    assert not (tmp_path / "out").exists()
-    assert not preview(made.folder, options=FAST).ok
-    reason = "the two slides are of different regions"
-    allowed = FAST.model_copy(update={"allow_leak": reason})
-    assert preview(made.folder, options=allowed).ok
-    assert run(export_apacc(made.folder, tmp_path / "out", allowed)).result["leak_allowed_because"] == reason
-    record = json.loads((tmp_path / "out" / EXPORT_RECORD).read_text())
-    assert record["leak_allowed_because"] == reason
-    assert record["leaks"][0]["kind"] == "same_smear"
-    assert run(export_apacc(made.folder, tmp_path / "new", FAST.model_copy(update={"new_split": True}))).result
-
-
-def test_a_patient_on_both_sides_is_refused(make_project, run, tmp_path: Path) -> None:
-    made = make_project(slides=2, patient=["Jane", "Jane"], side=["train", "test"])
-    assert "patient" in run(export_apacc(made.folder, tmp_path / "out", FAST)).refusal
-
-
-def twin_fields(tmp_path: Path, make_project: Callable, side: tuple[str, str] = ("", "")) -> Path:
-    """Four fields, two of which show the same place with an offset, under unrelated names."""
-    made = make_project(slides=4, cells=6, size_hw=(400, 500))
-    first = made.slides[0]
-    shifted = tmp_path / "pixels" / "unrelated.png"
-    Image.fromarray(pixels_of(first.path)[30:, 20:]).save(shifted)
-    twin = SlideRecord(name="unrelated.png", path=str(shifted), size_hw=(370, 480), mpp=0.25, side=side[1])
-    moved = [
-        Annotation(slide_id=twin.id, geometry=a.geometry.translated(-30, -20), class_id=a.class_id)
-        for a in made.cells
-        if a.slide_id == first.id
-    ]
-    with Project.open(made.folder) as project:
-        project.add_slides([twin])
-        project.apply(add(moved, "x"), "me")
-        if side[0]:
-            for record in project.slides()[:4]:
-                project.update_slide(replace(record, side=side[0]))
-    return made.folder
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_fields_that_overlap_without_anybody_saying_so_go_to_one_side(make_project, run, tmp_path, seed: int) -> None:
-    folder = twin_fields(tmp_path, make_project)
-    options = ApaccExportOptions(overview=False, seed=seed, test_share=0.4)
-    ended = run(export_apacc(folder, tmp_path / "out", options))
-    side_of = {p.stem: p.parent.name for p in (tmp_path / "out/slices").rglob("*.txt")}
-    assert side_of["unrelated_0_0"] == side_of["made-0_0_0"]
-    for below in ("slices", "cells"):
-        for path in (tmp_path / "out" / below).rglob("unrelated_*"):
-            assert side_of["unrelated_0_0"] in path.parts
-    assert audit(tmp_path / "out").ok
-    counts = {s: len(list((tmp_path / "out/cells" / s).rglob("*.png"))) for s in ("train", "test")}
-    assert counts == {s: sum(ended.result["counts"][s].values()) for s in counts}
-
-
-def test_the_same_cell_on_both_sides_of_a_given_split_is_refused(make_project, run, tmp_path: Path) -> None:
-    folder = twin_fields(tmp_path, make_project, side=("train", "test"))
-    refusal = run(export_apacc(folder, tmp_path / "out", FAST)).refusal
-    assert "crop(s) of the test side are on the train side too" in refusal
-    assert "unrelated_0-0" in refusal
-    assert not (tmp_path / "out").exists()
-
-
-class CancelAfter(CancelToken):
-    """Cancels itself once it was asked so often."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    def cancelled(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
-
-
-@pytest.mark.parametrize("looks", [0, 1, 4])
-def test_cancelling_leaves_the_old_export_untouched(looks: int, make_project, run, tmp_path, tree_bytes) -> None:
-    made = make_project(slides=4)
-    run(export_apacc(made.folder, tmp_path / "out", FAST))
-    before = tree_bytes(tmp_path / "out")
-    ended = run(export_apacc(made.folder, tmp_path / "out", token=CancelAfter(looks)))
-    assert isinstance(ended.last, Cancelled)
-    assert "untouched" in ended.last.message
-    assert tree_bytes(tmp_path / "out") == before
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_an_export_that_nobody_follows_to_its_end_leaves_nothing(make_project, tmp_path: Path) -> None:
-    made = make_project(slides=3)
-    events = export_apacc(made.folder, tmp_path / "out")
-    while not (isinstance(event := next(events), Advanced) and event.done):
-        pass
-    events.close()
-    assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_a_full_disk_leaves_the_old_export_untouched(make_project, run, tmp_path, tree_bytes, monkeypatch) -> None:
-    made = make_project(slides=3)
-    run(export_apacc(made.folder, tmp_path / "out", FAST))
-    before = tree_bytes(tmp_path / "out")
-    calls = []
-    write = SliceWriter._bytes
-
-    def full_after_three(self: SliceWriter, name: Path, data: bytes) -> str:
-        calls.append(name)
-        if len(calls) > 3:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(name))
-        return write(self, name, data)
-
-    monkeypatch.setattr(SliceWriter, "_bytes", full_after_three)
-    assert "disk is full" in run(export_apacc(made.folder, tmp_path / "out")).refusal
-    assert tree_bytes(tmp_path / "out") == before
-    assert not list(tmp_path.glob(".*"))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a process's file size")
-def test_a_real_limit_of_the_system_on_file_size_is_one_sentence(tmp_path: Path) -> None:
-    path = slide_file(tmp_path, "s.png", (600, 600))
-    project = project_of(tmp_path / "p.cyto", {path: [Box(10, 10, 60, 60)]})
-    child = (
-        "import resource, sys\n"
-        "from pathlib import Path\n"
-        "from napari_cyto.datasets import ApaccExportOptions, export_apacc\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n"
-        "options = ApaccExportOptions(all_to_train=True)\n"
-        "print(list(export_apacc(Path(sys.argv[1]), Path(sys.argv[2]), options))[-1])\n"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", child, str(project), str(tmp_path / "out")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert "disk is full" in said.stdout, said
-    assert "expected=True" in said.stdout
-    assert not (tmp_path / "out").exists()
-    assert not list(tmp_path.glob(".out*"))
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from napari_cyto.datasets import export_apacc
-for event in export_apacc(Path(sys.argv[1]), Path(sys.argv[2])):
-    if getattr(event, "done", 0) >= 2:
-        os._exit(9)
-"""
-
-
-def test_a_killed_export_leaves_the_old_one_and_the_next_sweeps_up_after_it(
-    make_project, run, tmp_path, tree_bytes
-) -> None:
-    made = make_project(slides=4)
-    run(export_apacc(made.folder, tmp_path / "out", FAST))
-    before = tree_bytes(tmp_path / "out")
-    command = [sys.executable, "-c", KILLED, str(made.folder), str(tmp_path / "out")]
-    assert subprocess.run(command, timeout=60, check=False).returncode == 9
-    assert tree_bytes(tmp_path / "out") == before
-    assert list(tmp_path.glob(".out.partial-*"))
-    run(export_apacc(made.folder, tmp_path / "out", FAST))
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_a_folder_that_no_export_wrote_is_left_alone(make_project, run, tmp_path: Path) -> None:
-    made = make_project(slides=2)
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home/thesis.txt").write_text("dear")
-    assert "not an earlier export" in run(export_apacc(made.folder, tmp_path / "home", FAST)).refusal
-    assert [p.name for p in (tmp_path / "home").iterdir()] == ["thesis.txt"]
 
 
 def test_a_project_without_cells_or_without_its_slide_file_is_refused_in_one_sentence(
