@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from napari_cyto import __version__
 from napari_cyto.cli import main, verbs
@@ -165,3 +167,17 @@ def test_what_the_system_refuses_is_one_sentence(
     Path("labels.csv").write_text("x,y,label\n1,2,HSIL\n", encoding="utf-8")
     assert refusal(argv, capsys)
     assert [p.name for p in tmp_path.iterdir()] == ["labels.csv"]
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_names_that_the_systems_pipe_cannot_carry_are_told_all_the_same(
+    option: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "жук.png")
+    pipe = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", pipe)
+    assert run(["info", str(tmp_path / "жук.png"), *option]) == 0
+    pipe.flush()
+    told = pipe.buffer.getvalue().decode("cp1252")
+    assert r"\u0436\u0443\u043a.png" in told
+    assert not option or json.loads(told)["path"].endswith("жук.png")

@@ -9,8 +9,8 @@ from typing import Any
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object, and nothing else, on stdout."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    """Print one JSON object, and nothing else, on stdout; in ASCII, which every system's pipes carry unharmed."""
+    json.dump(value, sys.stdout, indent=2, allow_nan=False, default=str)
     sys.stdout.write("\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -32,6 +33,9 @@ def run(argv: list[str]) -> int:
     """
     from napari_cyto.cli.verbs import build
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A pipe on Windows has a code page that lacks most letters; a slide's name must not end in a traceback there.
+        sys.stdout.reconfigure(errors="backslashreplace")
     words = json_last(argv)
     try:
         code = build(words)(args=words, prog_name="napari-cyto", standalone_mode=False)
