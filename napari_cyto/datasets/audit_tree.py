@@ -22,10 +22,8 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.formats.apacc_labels import CLASSES, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_crop_name, match_stem
-from napari_cyto.formats.image_headers import image_size_hw
+from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_size_hw
 from napari_cyto.formats.text import read_text
-
-IMAGES = (".png", ".jpg", ".tif", ".bmp")
 
 
 def audited_tree(root: Path) -> Audited:
@@ -68,13 +66,13 @@ class _Tree:
 
     def add_side(self, side: str, folder: Path) -> None:
         files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-        images = {p.stem: p for p in files if p.suffix.lower() in IMAGES and match_crop_name(p.name) is None}
+        images = {p.stem: p for p in files if p.suffix.lower() in IMAGE_SUFFIXES and match_crop_name(p.name) is None}
         labels = {p.stem: p for p in files if p.suffix == ".txt"}
         labels = {stem: p for stem, p in labels.items() if stem in images or match_stem(stem)}
         for stem in sorted(labels.keys() | {stem for stem in images if match_stem(stem)}):
             self._add_slice(side, stem, images.get(stem), labels.get(stem))
         for below in sorted(p for p in folder.iterdir() if p.is_dir() and p.name not in SIDES):
-            crops = sorted(p for p in below.iterdir() if p.suffix.lower() in IMAGES)
+            crops = sorted(p for p in below.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
             self.crop_files += [(side, path) for path in crops]
             if below.name not in CLASSES and any(match_crop_name(p.name) for p in crops):
                 self._problems["crop_class"].append({"folder": self._name(below), "crops": len(crops)})

@@ -13,10 +13,10 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.apacc_labels import CLASSES, COLOURS, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_stem
+from napari_cyto.formats.image_headers import image_of
 from napari_cyto.formats.text import read_text
 
 SIDES = ("train", "test")
-_IMAGES = (".png", ".jpg", ".tif", ".bmp")
 _MAX_LABEL_BYTES = 1 << 24
 
 
@@ -45,7 +45,7 @@ def read_tree(root: Path) -> LabelSet:
     annotations: list[Annotation] = []
     remarks: list[str] = []
     for side, folder, labels in _label_files(root):
-        image = _image_of(folder, labels.stem)
+        image = image_of(folder, labels.stem)
         if image is None and match_stem(labels.stem) is None and root.is_dir():
             remarks.append(f"{labels.name} was left out: it is not named like a slice, and no image stands beside it.")
             continue
@@ -109,11 +109,3 @@ def _label_files(root: Path) -> list[tuple[str, Path, Path]]:
         ]
     except OSError as error:
         raise FormatError(f"the folder cannot be read ({error.strerror}).", root) from error
-
-
-def _image_of(folder: Path, stem: str) -> Path | None:
-    for extension in _IMAGES:
-        path = folder / (stem + extension)
-        if path.is_file():
-            return path
-    return None
