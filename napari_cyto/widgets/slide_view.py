@@ -4,24 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.session import Session
-from napari_cyto.widgets.slide_layer import SlideImage, add_slide_layer, home_yxyx, show_box
+from napari_cyto.widgets.canvas.window import camera_of, look_at, view_yxyx
+from napari_cyto.widgets.slide_layer import SlideImage, home_yxyx, show_box
 
 if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_cyto.slides import Slide
 
+# Up to this side a picture is a field: all of it is worth a look, and to search it for tissue takes 0.2 s.
+FIELD_PX = 4096
+
 
 class SlideView:
-    """Keeps the image layer what the session shows, in µm where these are known."""
+    """Keeps the image layer what the session shows, in µm where these are known.
+
+    A slide that was on screen before is shown again where it was left; at first, its tissue is looked at.
+    """
 
     def __init__(self, viewer: Viewer, session: Session) -> None:
         self.viewer = viewer
         self.session = session
         self.layer: SlideImage | None = None
         self._slide: Slide | None = None
+        self._slide_id = ""
         self._mpp: float | None = None
+        # By slide id: the middle of the view, level-0 px, and how many px of the screen one of these takes.
+        self._left: dict[str, tuple[YX, float]] = {}
         session.slide_changed.connect(self._show)
         self._show()
 
@@ -39,22 +50,53 @@ class SlideView:
         mpp = record.mpp if record is not None else None
         if handle is self._slide and mpp == self._mpp:
             return
+        self._remember()
         self._slide, self._mpp = handle, mpp
-        if handle is None:
-            self._remove()
-        else:
-            self._exchange(handle)
-
-    def _exchange(self, handle: Slide) -> None:
+        self._slide_id = record.id if record is not None else ""
         self._remove()
-        self.layer = add_slide_layer(self.viewer, handle, self._mpp)
+        if handle is not None:
+            self.layer = self._put(handle)
+            self._look()
 
     def home(self) -> None:
         """Look at the whole tissue, as after opening."""
         if self._slide is not None:
-            show_box(self.viewer, home_yxyx(self._slide), self._mpp)
+            show_box(self.viewer, first_yxyx(self._slide), self._mpp)
+
+    def _remember(self) -> None:
+        if self.layer is not None:
+            scale = self._mpp or 1.0
+            y0, x0, y1, x1 = view_yxyx(self.viewer, scale)
+            zoom = float(camera_of(self.viewer).zoom) * scale
+            self._left[self._slide_id] = ((y0 + y1) / 2, (x0 + x1) / 2), zoom
+
+    def _look(self) -> None:
+        left = self._left.get(self._slide_id)
+        if left is None:
+            self.home()
+        else:
+            scale = self._mpp or 1.0
+            look_at(self.viewer, left[0], scale, left[1] / scale)
+
+    def _put(self, handle: Slide) -> SlideImage:
+        """Show the pixels at the bottom of the viewer, with the scale bar on."""
+        layer = SlideImage(handle, self._mpp)
+        self.viewer.add_layer(layer)
+        self.viewer.layers.move(self.viewer.layers.index(layer), 0)
+        viewer = self.viewer
+        bar = viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
+        bar.visible = True
+        return layer
 
     def _remove(self) -> None:
         if self.layer is not None and self.layer in self.viewer.layers:
             self.viewer.layers.remove(self.layer)
         self.layer = None
+
+
+def first_yxyx(slide: Slide) -> YXYX:
+    """Return what to look at first, level-0 px: all of a field, the tissue of a larger slide."""
+    info = slide.info
+    if max(info.size_hw) <= FIELD_PX:
+        return info.bounds_yxyx or (0, 0, info.height, info.width)
+    return home_yxyx(slide)

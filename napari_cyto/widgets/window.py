@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -63,9 +64,7 @@ def open_window(path: str | Path | None = None, viewer: Viewer | None = None) ->
         # Opened before there is a window, so that a mistyped path does not flash one.
         open_paths(session, [Path(path)])
     session.message.disconnect(heard.append)
-    if viewer is None:
-        _spare_users_the_note_on_pyqt5()
-    window = CytoWindow(viewer if viewer is not None else napari.Viewer(show=False), session)
+    window = CytoWindow(viewer if viewer is not None else _own_viewer(), session)
     window.place_docks()
     for sentence in heard:
         window.message.tell(sentence)
@@ -75,6 +74,15 @@ def open_window(path: str | Path | None = None, viewer: Viewer | None = None) ->
     window.arrange()
     window.view.home()
     return window.viewer
+
+
+def _own_viewer() -> Viewer:
+    _spare_users_the_note_on_pyqt5()
+    viewer = napari.Viewer(show=False)
+    # napari searches for garbage whenever a layer goes, 0.17 s at each change of the slide, most of it among modules
+    # and classes that live as long as the program. A program of our own may leave these out of the search.
+    gc.freeze()
+    return viewer
 
 
 def _spare_users_the_note_on_pyqt5() -> None:
