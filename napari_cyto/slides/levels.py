@@ -73,7 +73,8 @@ class LevelArray:
                 f"Level {self.level} of {self.slide.info.name} would take {self.nbytes / 2**30:.1f} GiB in memory; "
                 "read a region of it, or a smaller level."
             )
-        return self[:].astype(dtype, copy=False)
+        # numpy takes a dtype of None for float64.
+        return self[:].astype(self.dtype if dtype is None else dtype, copy=False)
 
     def _read(self, y0: int, x0: int, height: int, width: int) -> RGB:
         return self.slide.read_region(self.level, y0, x0, height, width, self.icc)

@@ -52,3 +52,11 @@ def test_dask_computes_on_whole_tiles(pyramid_path: Path) -> None:
         array = as_dask(slide, 1)
         assert array.chunksize == (512, 512, 3)
         np.testing.assert_array_equal(array[100:700, 5:6].compute(), pyramid(slide)[1][100:700, 5:6])
+
+
+def test_a_whole_level_keeps_its_type(plain_path: Path, paint) -> None:
+    with open_slide(plain_path) as slide:
+        (level,) = pyramid(slide)
+        assert np.asarray(level).dtype == np.uint8
+        np.testing.assert_array_equal(level, paint(301, 407))
+        assert np.asarray(level, np.float32).dtype == np.float32
