@@ -68,6 +68,7 @@ class Slide:
         self._callbacks: list[Callable[[UnreadableTile], None]] = []
         self._lock = threading.Lock()
         self._closed = False
+        self.zoomable: Slide | None = None
 
     def __enter__(self) -> Slide:
         return self
@@ -89,6 +90,8 @@ class Slide:
         """Let go of the file; tiles already in the cache age out."""
         if not self._closed:
             self._closed = True
+            if self.zoomable is not None:
+                self.zoomable.close()
             self._backend.close()
 
     @property
@@ -115,7 +118,7 @@ class Slide:
         (h, w), (th, tw) = self.info.level_sizes_hw[level], self.tile_shape_hw(level)
         return (-(-h // th), -(-w // tw))
 
-    def read_tile(self, level: int, row: int, column: int, icc: bool = False) -> RGB:
+    def read_tile(self, level: int, row: int, column: int, icc: bool = False, keep: bool = True) -> RGB:
         """Return one tile, uint8 RGB ``(h, w, 3)``, read-only; hatched when it is damaged.
 
         Parameters
@@ -124,6 +127,8 @@ class Slide:
             Which tile; it starts at ``row * tile height, column * tile width`` px of that level.
         icc : bool
             Whether to bring its colours to sRGB by the slide's ICC profile.
+        keep : bool
+            Whether the cache shall keep it; not for who passes over the whole slide once.
         """
         if (level, row, column) not in self._unreadable:
             srgb = self._srgb() if icc else None
@@ -134,13 +139,16 @@ class Slide:
                         self._decode(level, row, column)
                         if srgb is None
                         else srgb(
-                            self._cache.get(self._key(level, row, column), lambda: self._decode(level, row, column))
+                            self._cache.get(
+                                self._key(level, row, column), lambda: self._decode(level, row, column), keep
+                            )
                         )
                     ),
+                    keep,
                 )
             except TileError as error:
                 # A thread may still decode while another closes the slide; that is no damage.
-                if not self._closed:
+                if not self.closed:
                     self._report(level, row, column, str(error))
         # Never kept: whoever opens the file next shall be told of its damage as well.
         return hatched(*self._tile_size_hw(level, row, column))
@@ -235,7 +243,7 @@ class Slide:
             raise SlideError(f"The image {name!r} of {self.info.name} cannot be read: {error}") from error
 
     def _check(self, level: int, height: int, width: int) -> None:
-        if self._closed:
+        if self.closed:
             raise SlideError(f"{self.info.name} is closed; open it again to read from it.")
         if not 0 <= level < self.info.levels:
             raise SlideError(f"{self.info.name} has levels 0 to {self.info.levels - 1}, but level {level} was asked.")

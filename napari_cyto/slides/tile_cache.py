@@ -63,8 +63,8 @@ class TileCache:
                 self._tiles.move_to_end(key)
             return tile
 
-    def get(self, key: Hashable, decode: Callable[[], Tile]) -> Tile:
-        """Return the tile under ``key``, from ``decode`` when it is not kept.
+    def get(self, key: Hashable, decode: Callable[[], Tile], keep: bool = True) -> Tile:
+        """Return the tile under ``key``, from ``decode`` when it is not kept; ``keep`` is whether it is from then on.
 
         The array is read-only: it is shared. What ``decode`` raises reaches the caller, and nothing is kept.
         """
@@ -82,7 +82,8 @@ class TileCache:
         try:
             tile = decode()
             tile.flags.writeable = False
-            self._keep(key, tile)
+            if keep:
+                self._keep(key, tile)
             return tile
         finally:
             with self._lock:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.session import Session
 from napari_cyto.slides import Slide, thumbnail
+from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
 
 _THUMBNAIL_PX = 512
 _SMALLEST_MARK_PX = 5.0
@@ -24,6 +25,7 @@ class OverviewMap(QWidget):
     """
 
     jumped = Signal(float, float)
+    _more = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,6 +33,9 @@ class OverviewMap(QWidget):
         self._size_hw = (1, 1)
         self._view_yxyx: YXYX | None = None
         self._on_close: list[Callable[[], object]] = []
+        self._slide: Slide | None = None
+        self._stop_news: Callable[[], object] = lambda: None
+        self._more.connect(self._draw_slide, Qt.ConnectionType.QueuedConnection)
         self.setMinimumSize(120, 80)
         self.setMaximumHeight(220)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -63,19 +68,32 @@ class OverviewMap(QWidget):
         """Stop following the session."""
         while self._on_close:
             self._on_close.pop()()
+        self._stop_news()
 
     def set_slide(self, slide: Slide | None) -> None:
         """Show another slide, or nothing."""
         self._view_yxyx = None
-        if slide is None:
-            self._pixmap = None
-        else:
-            self._size_hw = slide.info.size_hw
-            pixels = np.ascontiguousarray(thumbnail(slide, _THUMBNAIL_PX))
-            h, w = pixels.shape[:2]
-            image = QImage(pixels.tobytes(), w, h, 3 * w, QImage.Format.Format_RGB888)
-            self._pixmap = QPixmap.fromImage(image.copy())
+        self._stop_news()
+        self._stop_news = lambda: None
+        self._slide, self._pixmap = None if slide is None else zoomable(slide), None
+        if self._slide is not None:
+            self._size_hw = self._slide.info.size_hw
+            if isinstance(self._slide, ZoomableSlide):
+                self._stop_news = self._slide.on_news(lambda: self._more.emit())
+            self._draw_slide()
         self.updateGeometry()
+        self.update()
+
+    def _draw_slide(self) -> None:
+        """Take the picture of the slide, or as much of it as is made so far."""
+        slide = self._slide
+        if slide is None or slide.closed:
+            return
+        so_far = slide.glimpse(_THUMBNAIL_PX) if isinstance(slide, ZoomableSlide) and not slide.complete else None
+        pixels = np.ascontiguousarray(thumbnail(slide, _THUMBNAIL_PX) if so_far is None else so_far)
+        h, w = pixels.shape[:2]
+        image = QImage(pixels.tobytes(), w, h, 3 * w, QImage.Format.Format_RGB888)
+        self._pixmap = QPixmap.fromImage(image.copy())
         self.update()
 
     def set_view(self, view_yxyx: YXYX) -> None:

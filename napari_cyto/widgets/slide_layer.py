@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides import LevelArray, Slide, tissue_bounds_yxyx
 from napari_cyto.slides.patience import PatientReader
+from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
 from napari_cyto.widgets.canvas.window import canvas_size_px, look_at
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ class ShownLevel(LevelArray):
         if self.patient is not None:
             return self.patient.read(self.level, y0, x0, height, width, self.icc)
         return super()._read(y0, x0, height, width)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        slide = self.slide
+        if isinstance(slide, ZoomableSlide) and slide.is_kept(self.level) and not slide.closed and not copy:
+            # napari keeps what it gets of the coarsest level: it must fill in there as well.
+            return slide.live(self.level, self.icc).astype(self.dtype if dtype is None else dtype, copy=False)
+        return super().__array__(dtype, copy)
 
 
 class _Relay(QObject):
@@ -57,14 +65,20 @@ class SlideImage(Image):
 
     Tiles that are not decoded within a few ms do not hold up the window: their place is drawn from a coarser level
     first, and sharp as soon as they are there. Whoever indexes ``data`` always gets the true pixels.
+
+    A slide whose coarsest level is too large to be drawn gets coarser ones, which fill in while one looks.
     """
 
     def __init__(self, slide: Slide, mpp: float | None, icc: bool = False) -> None:
         self.slide = slide
-        self._factors: npt.NDArray[np.float64] = np.array(slide.info.factors_yx, dtype=np.float64)
+        self._shown = zoomable(slide)
+        self._factors: npt.NDArray[np.float64] = np.array(self._shown.info.factors_yx, dtype=np.float64)
         me = weakref.ref(self)
         self._relay = relay = _Relay(lambda: _draw_again(me()))
-        self._reader = PatientReader(slide, lambda: relay.news.emit())
+        self._reader = PatientReader(self._shown, lambda: relay.news.emit())
+        self._more = more = _Relay(lambda: _fill_in(me()))
+        if isinstance(self._shown, ZoomableSlide):
+            self._shown.on_news(lambda: more.news.emit())
         super().__init__(
             self._levels(icc),
             multiscale=True,
@@ -88,10 +102,17 @@ class SlideImage(Image):
     @property
     def sharp(self) -> bool:
         """Whether all that is on screen has its true pixels, none still those of a coarser level."""
+        shown = self._shown
+        if isinstance(shown, ZoomableSlide) and shown.is_kept(self.data_level):
+            # napari has the coarsest level already and asks the reader no more.
+            return shown.complete
         return self._reader.sharp
 
     def set_view_slice(self) -> None:
         """Read what is on screen, without waiting for slow tiles."""
+        if isinstance(self._shown, ZoomableSlide):
+            corners = self.corner_pixels * self._factors[self.data_level]
+            self._shown.look_at((*corners[0].tolist(), *corners[1].tolist()))
         levels = list(self.data)
         for level in levels:
             level.patient = self._reader
@@ -102,7 +123,7 @@ class SlideImage(Image):
                 level.patient = None
 
     def _levels(self, icc: bool) -> list[ShownLevel]:
-        return [ShownLevel(self.slide, level, icc) for level in range(self.slide.info.levels)]
+        return [ShownLevel(self._shown, level, icc) for level in range(self._shown.info.levels)]
 
     @property
     def icc(self) -> bool:
@@ -118,6 +139,15 @@ class SlideImage(Image):
 def _draw_again(layer: SlideImage | None) -> None:
     if layer is not None and not layer.slide.closed:
         layer.refresh(thumbnail=False, extent=False)
+
+
+def _fill_in(layer: SlideImage | None) -> None:
+    """Draw what was made of a coarser level since, unless what is on screen is true already."""
+    if layer is None or layer.slide.closed or not isinstance(layer._shown, ZoomableSlide):
+        return
+    on_screen = layer._shown.is_kept(layer.data_level) or not layer._reader.sharp
+    if on_screen or layer._shown.complete:
+        layer.refresh(thumbnail=layer._shown.complete, extent=False)
 
 
 def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool = False) -> SlideImage:
@@ -149,9 +179,13 @@ def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool =
 
 
 def home_yxyx(slide: Slide) -> YXYX:
-    """Return what to look at first, level-0 px: the tissue, else the scanned part, else all."""
-    info = slide.info
-    return tissue_bounds_yxyx(slide) or info.bounds_yxyx or (0, 0, info.height, info.width)
+    """Return what to look at first, level-0 px: the tissue, else the scanned part, else all.
+
+    Where a slide that has no small level lies is known once one is made; until then it is looked at whole.
+    """
+    info, shown = slide.info, zoomable(slide)
+    known = not isinstance(shown, ZoomableSlide) or shown.complete
+    return (tissue_bounds_yxyx(shown) if known else None) or info.bounds_yxyx or (0, 0, info.height, info.width)
 
 
 def show_box(viewer: Viewer, box_yxyx: YXYX, mpp: float | None) -> None:

@@ -11,6 +11,7 @@ from psygnal import Signal
 from qtpy.QtCore import QPoint, Qt
 
 from napari_cyto.slides import open_slide
+from napari_cyto.slides.synthetic_levels import Sizes, ZoomableSlide, zoomable
 from napari_cyto.widgets.overview import OverviewMap
 
 
@@ -121,3 +122,18 @@ def test_it_follows_a_session_until_let_go(qtbot, tmp_path: Path) -> None:
     widget.let_go()
     session.view_changed.emit(0.0, 0.0, 10.0, 10.0)
     assert widget._view_yxyx == (0.0, 0.0, 20.0, 40.0)
+
+
+def test_a_slide_without_small_levels_fills_in(qtbot, tmp_path: Path) -> None:
+    Image.new("RGB", (1200, 800), (40, 40, 200)).save(tmp_path / "field.png")
+    widget = OverviewMap()
+    qtbot.addWidget(widget)
+    widget.resize(240, 160)
+    with open_slide(tmp_path / "field.png") as slide:
+        levels = zoomable(slide, Sizes(too_large_px=500, small_px=200))
+        widget.set_slide(slide)
+        assert isinstance(levels, ZoomableSlide)
+        qtbot.waitUntil(lambda: widget.grab().toImage().pixelColor(120, 80).getRgb()[:3] == (40, 40, 200))
+        assert levels.complete
+        widget.let_go()
+        assert not levels._listeners

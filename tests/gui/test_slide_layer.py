@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 from qtpy.QtWidgets import QApplication
 
 from napari_cyto.slides import open_slide
 from napari_cyto.slides.hatching import BETWEEN_RGB, STRIPE_RGB
+from napari_cyto.slides.synthetic_levels import NOT_MADE_RGB, Sizes, ZoomableSlide, zoomable
 from napari_cyto.slides.tiff_writer import write_pyramid
 from napari_cyto.widgets.canvas.window import camera_of, look_at, view_yxyx
 from napari_cyto.widgets.slide_layer import add_slide_layer, home_yxyx
@@ -115,8 +118,6 @@ def test_a_landmark_is_drawn_in_its_place_on_every_level(viewer, marked_path: Pa
 
 
 def test_damage_is_drawn_hatched_and_reported(viewer, marked_path: Path, tmp_path: Path) -> None:
-    import tifffile
-
     path = tmp_path / "hurt.tiff"
     data = bytearray(marked_path.read_bytes())
     with tifffile.TiffFile(marked_path) as tiff:
@@ -158,3 +159,35 @@ def test_colours_come_to_srgb_and_back(viewer, tmp_path: Path) -> None:
         layer.show_icc(False)
         assert shown() == (200, 60, 60)
         assert camera_of(viewer).zoom == zoom
+
+
+def test_a_slide_without_small_levels_fills_in_and_is_then_true(viewer, tmp_path: Path) -> None:
+    pixels = np.full((1600, 2400, 3), 245, np.uint8)
+    pixels[400:1200, 800:1600] = (150, 60, 140)
+    path = tmp_path / "flat.tif"
+    tifffile.imwrite(path, pixels, tile=(64, 64), compression="deflate", photometric="rgb", metadata=None)
+    go = threading.Event()
+
+    def shown() -> set[tuple[int, ...]]:
+        picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
+        return {tuple(int(v) for v in c) for c in np.unique(picture[50:-50:5, 50:-50:5].reshape(-1, 3), axis=0)}
+
+    with open_slide(path) as slide:
+        decode = slide._backend.decode_tile
+        slide._backend.decode_tile = lambda *at: (go.wait(20), decode(*at))[1]  # type: ignore[method-assign]
+        levels = zoomable(slide, Sizes(too_large_px=500, small_px=200, block_px=128))
+        assert isinstance(levels, ZoomableSlide)
+        layer = add_slide_layer(viewer, slide, MPP)
+        assert home_yxyx(slide) == (0, 0, 1600, 2400)
+        look_at(viewer, (800, 1200), MPP, 0.04 / MPP)
+        for _ in range(6):
+            QApplication.processEvents()
+        assert (slide.info.levels, layer.data_level) == (1, 2)
+        assert not layer.sharp
+        assert NOT_MADE_RGB in shown()
+        go.set()
+        drawn(layer)
+        assert {(245, 245, 245), (150, 60, 140)} <= shown()
+        assert NOT_MADE_RGB not in shown()
+        y0, x0, y1, x1 = home_yxyx(slide)
+        assert max(abs(y0 - 400), abs(x0 - 800), abs(y1 - 1200), abs(x1 - 1600)) < 30
