@@ -219,8 +219,7 @@ class CytoWindow(QObject):
         if not paths:
             return False
         if event.type() == QEvent.Type.Drop:
-            with self.session.telling():
-                open_paths(self.session, paths)
+            self.dock(SlidesDock).open_dropped(paths)
         event.acceptProposedAction()
         return True
 

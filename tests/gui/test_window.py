@@ -15,6 +15,7 @@ from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.window import native_canvas
+from napari_cyto.widgets.docks.import_dialog import ImportDialog
 from napari_cyto.widgets.window import open_window, session_for, window_of
 
 
@@ -111,6 +112,15 @@ def test_a_slide_dropped_on_the_window_joins_the_project(open_window_on, slide_f
     drop(bench.window.viewer.window._qt_viewer, slide_files[1])
     assert [r.name for r in bench.session.project.slides()] == ["smear_a.tif", "smear_b.tif"]
     assert bench.session.slide.name == "smear_b.tif"
+
+
+def test_labels_dropped_on_the_window_are_offered_for_import(window_bench, tmp_path):
+    (tmp_path / "marks.geojson").write_text('{"type": "FeatureCollection", "features": []}', encoding="utf-8")
+    drop(window_bench.window.viewer.window._qt_viewer, tmp_path / "marks.geojson")
+    [dialog] = window_bench.slides.findChildren(ImportDialog)
+    assert dialog.isVisible()
+    assert dialog.format.currentData() == "geojson"
+    dialog.reject()
 
 
 def test_a_path_that_cannot_be_opened_opens_no_window(tmp_path):

@@ -91,6 +91,11 @@ class ImportDialog(QDialog):
         outer.addStretch(1)
         outer.addLayout(low)
 
+    def propose(self, format_name: str, source: Path) -> None:
+        """Fill in what to import; the user looks at it and starts it."""
+        self.format.setCurrentIndex(self.format.findData(format_name))
+        self.source.setText(str(source))
+
     def run(self) -> None:
         """Start the import."""
         source = Path(self.source.text().strip())

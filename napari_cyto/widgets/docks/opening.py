@@ -9,6 +9,7 @@ from pathlib import Path
 from napari_cyto.domain.presets import preset
 from napari_cyto.session import Session
 from napari_cyto.store import Project
+from napari_cyto.widgets.docks.label_sources import label_format_of
 
 SLIDE_SUFFIXES = (
     *(".mrxs", ".svs", ".ndpi", ".ndpis", ".scn", ".bif", ".vms", ".vmu", ".svslide"),
@@ -20,8 +21,13 @@ DEFAULT_SCHEME = "bethesda"
 
 
 def is_ours(path: Path) -> bool:
-    """Whether the window takes ``path``: a project, a slide, or a folder that is one slide (DICOM)."""
-    return Project.is_project(path) or path.is_dir() or path.suffix.lower() in SLIDE_SUFFIXES
+    """Whether the window takes ``path``: a project, a slide, a folder that is one slide (DICOM), or labels."""
+    return (
+        Project.is_project(path)
+        or path.is_dir()
+        or path.suffix.lower() in SLIDE_SUFFIXES
+        or bool(label_format_of(path))
+    )
 
 
 def open_paths(session: Session, paths: Sequence[Path]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
@@ -17,6 +19,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.import_dialog import ImportDialog
+from napari_cyto.widgets.docks.label_sources import label_format_of
 from napari_cyto.widgets.docks.new_project import NewProjectDialog
 from napari_cyto.widgets.docks.opening import SLIDE_FILTER, dropped_paths, open_paths
 from napari_cyto.widgets.docks.slide_list import SlideList
@@ -166,8 +169,25 @@ class SlidesDock(Dock):
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802  Qt's name
         """Open what was dropped."""
-        self.do(open_paths, self.session, dropped_paths(event.mimeData().urls()))
+        self.open_dropped(dropped_paths(event.mimeData().urls()))
         event.acceptProposedAction()
+
+    def open_dropped(self, paths: Sequence[Path]) -> None:
+        """Open slides and projects; for labels, show the import dialog with the first of them filled in."""
+        labels = [(path, name) for path in paths if (name := label_format_of(path))]
+        others = [path for path in paths if path not in {path for path, _ in labels}]
+        if others:
+            self.do(open_paths, self.session, others)
+        if labels:
+            self.do(self._propose_import, *labels[0])
+
+    def _propose_import(self, path: Path, format_name: str) -> None:
+        self.session.need_project()
+        dialog = ImportDialog(self.session, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.propose(format_name, path)
+        # Not exec: the program that the file was dragged from waits until the drop has been handled.
+        dialog.open()
 
     def let_go(self) -> None:
         """Stop listening and reading pictures."""

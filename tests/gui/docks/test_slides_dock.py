@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QMessageBox
 
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.import_dialog import ImportDialog
+from napari_cyto.widgets.docks.label_sources import label_format_of
 from napari_cyto.widgets.docks.new_project import NewProjectDialog
 from napari_cyto.widgets.docks.opening import free_folder, project_beside
 
@@ -202,3 +204,34 @@ def test_a_slide_with_marks_stays_and_an_undo_brings_a_slide_back(bench, monkeyp
     bench.settle()
     assert rows(bench)[0] == "smear_a.tif\nto do, 1 mark"
     assert bench.session.slide.name == "smear_a.tif"
+
+
+def test_dropped_labels_open_the_import_dialog_filled_in(bench, tmp_path):
+    marks = tmp_path / "marks.json"
+    marks.write_text('{"type": "FeatureCollection", "features": []}', encoding="utf-8")
+    drop(bench.slides, marks)
+    [dialog] = bench.slides.findChildren(ImportDialog)
+    assert dialog.isVisible()
+    assert dialog.format.currentData() == "geojson"
+    assert dialog.source.text() == str(marks)
+    bench.click(dialog.leave)
+    assert len(rows(bench)) == 3
+
+
+def test_dropped_labels_without_a_project_are_a_sentence(empty_bench, tmp_path):
+    (tmp_path / "marks.csv").write_text("x,y,class\n", encoding="utf-8")
+    told: list[str] = []
+    empty_bench.session.message.connect(told.append)
+    drop(empty_bench.slides, tmp_path / "marks.csv")
+    assert "No project is open" in told[0]
+
+
+def test_which_labels_are_dropped(tmp_path, project_folder):
+    (tmp_path / "cells.csv").write_text("image_filename,bethesda_system\n", encoding="utf-8")
+    (tmp_path / "coco.json").write_text('{"images": []}', encoding="utf-8")
+    (tmp_path / "tree" / "train").mkdir(parents=True)
+    (tmp_path / "tree" / "train" / "1_0_0.txt").write_text("", encoding="utf-8")
+    (tmp_path / "dicom").mkdir()
+    found = [label_format_of(tmp_path / n) for n in ("cells.csv", "coco.json", "tree", "dicom", "smear_a.tif")]
+    assert found == ["cric", "coco", "apacc", "", ""]
+    assert label_format_of(project_folder) == ""
