@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 _MARGIN = 1.05
+# Up to this side a picture is a field: all of it is worth a look, and to search it for tissue takes 0.2 s.
+FIELD_PX = 4096
 
 
 class ShownLevel(LevelArray):
@@ -150,7 +152,9 @@ def _fill_in(layer: SlideImage | None) -> None:
         layer.refresh(thumbnail=layer._shown.complete, extent=False)
 
 
-def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool = False) -> SlideImage:
+def add_slide_layer(
+    viewer: Viewer, slide: Slide, mpp: float | None, icc: bool = False, look: bool = True
+) -> SlideImage:
     """Show a slide at the bottom of a viewer: in µm, with the scale bar on and the camera on the tissue.
 
     Parameters
@@ -163,6 +167,8 @@ def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool =
         µm per level-0 px. None shows it in px, and no µm are claimed.
     icc : bool
         Whether to bring the colours to sRGB by the slide's ICC profile.
+    look : bool
+        Whether to point the camera at ``home_yxyx``; else it stays where it is.
 
     Returns
     -------
@@ -174,18 +180,21 @@ def add_slide_layer(viewer: Viewer, slide: Slide, mpp: float | None, icc: bool =
     viewer.layers.move(viewer.layers.index(layer), 0)
     bar = viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
     bar.visible = True
-    show_box(viewer, home_yxyx(slide), mpp)
+    if look:
+        show_box(viewer, home_yxyx(slide), mpp)
     return layer
 
 
 def home_yxyx(slide: Slide) -> YXYX:
-    """Return what to look at first, level-0 px: the tissue, else the scanned part, else all.
+    """Return what to look at first, level-0 px: the tissue, else the scanned part, else all; all of a field.
 
     Where a slide that has no small level lies is known once one is made; until then it is looked at whole.
     """
-    info, shown = slide.info, zoomable(slide)
-    known = not isinstance(shown, ZoomableSlide) or shown.complete
-    return (tissue_bounds_yxyx(shown) if known else None) or info.bounds_yxyx or (0, 0, info.height, info.width)
+    info = slide.info
+    whole = info.bounds_yxyx or (0, 0, info.height, info.width)
+    shown = zoomable(slide)
+    enough = not shown.complete if isinstance(shown, ZoomableSlide) else max(info.size_hw) <= FIELD_PX
+    return whole if enough else tissue_bounds_yxyx(shown) or whole
 
 
 def show_box(viewer: Viewer, box_yxyx: YXYX, mpp: float | None) -> None:

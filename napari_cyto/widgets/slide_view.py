@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_cyto.domain.geometry import YX, YXYX
+from napari_cyto.domain.geometry import YX
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas.window import camera_of, look_at, view_yxyx
-from napari_cyto.widgets.slide_layer import SlideImage, home_yxyx, show_box
+from napari_cyto.widgets.slide_layer import SlideImage, add_slide_layer, home_yxyx, show_box
 
 if TYPE_CHECKING:
     from napari import Viewer
 
     from napari_cyto.slides import Slide
-
-# Up to this side a picture is a field: all of it is worth a look, and to search it for tissue takes 0.2 s.
-FIELD_PX = 4096
 
 
 class SlideView:
@@ -55,13 +52,13 @@ class SlideView:
         self._slide_id = record.id if record is not None else ""
         self._remove()
         if handle is not None:
-            self.layer = self._put(handle)
+            self.layer = add_slide_layer(self.viewer, handle, self._mpp, look=False)
             self._look()
 
     def home(self) -> None:
         """Look at the whole tissue, as after opening."""
         if self._slide is not None:
-            show_box(self.viewer, first_yxyx(self._slide), self._mpp)
+            show_box(self.viewer, home_yxyx(self._slide), self._mpp)
 
     def _remember(self) -> None:
         if self.layer is not None:
@@ -78,25 +75,7 @@ class SlideView:
             scale = self._mpp or 1.0
             look_at(self.viewer, left[0], scale, left[1] / scale)
 
-    def _put(self, handle: Slide) -> SlideImage:
-        """Show the pixels at the bottom of the viewer, with the scale bar on."""
-        layer = SlideImage(handle, self._mpp)
-        self.viewer.add_layer(layer)
-        self.viewer.layers.move(self.viewer.layers.index(layer), 0)
-        viewer = self.viewer
-        bar = viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
-        bar.visible = True
-        return layer
-
     def _remove(self) -> None:
         if self.layer is not None and self.layer in self.viewer.layers:
             self.viewer.layers.remove(self.layer)
         self.layer = None
-
-
-def first_yxyx(slide: Slide) -> YXYX:
-    """Return what to look at first, level-0 px: all of a field, the tissue of a larger slide."""
-    info = slide.info
-    if max(info.size_hw) <= FIELD_PX:
-        return info.bounds_yxyx or (0, 0, info.height, info.width)
-    return home_yxyx(slide)
