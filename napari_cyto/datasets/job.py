@@ -11,7 +11,7 @@ from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 Steps = Iterator[Advanced | Noted | Done]
 
 
-def ending_once(steps: Steps) -> Iterator[Event]:
+def ending_once(steps: Iterator[Event]) -> Iterator[Event]:
     """Yield what ``steps`` says and turn the exception that ends it, if one does, into the last event."""
     try:
         yield from steps

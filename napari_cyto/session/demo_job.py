@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import traceback
 import uuid
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.datasets.job import ending_once, stop_if_cancelled
 from napari_cyto.domain import edits
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.formats.atomic import write_text
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
 from napari_cyto.synthesis import DEMO_SIZE_PX, MadeSmear, demo_specs
@@ -25,6 +25,8 @@ from napari_cyto.synthesis.overview import render_overview, write_overview
 from napari_cyto.synthesis.reader import PROPOSER, READER, annotated, proposals, read_part
 
 PROJECT_NAME = "demo.cyto"
+
+_KEPT = "The project and what was exported so far are kept."
 
 _STEPS = 1000
 _Stage = tuple[int, int]
@@ -57,7 +59,7 @@ def prepare_demo(
         The last one is ``Done`` with ``project`` (path), ``slides`` (paths) and ``annotations`` (count),
         ``Cancelled`` or ``Failed``.
     """
-    yield from _ending_once(_prepare_steps(folder, token, size_px, cache_dir))
+    yield from ending_once(_prepare_steps(folder, token, size_px, cache_dir))
 
 
 def demo_project(folder: Path, *, size_px: int = DEMO_SIZE_PX, cache_dir: Path | None = None) -> Path:
@@ -97,7 +99,7 @@ def run_demo_headless(
         The last one is ``Done`` with ``project``, ``apacc``, ``audit``, ``overview`` (paths), ``export`` (what the
         export wrote), ``audit_ok`` and ``annotations``; or ``Cancelled`` or ``Failed``.
     """
-    yield from _ending_once(_headless_steps(out, token, size_px, cache_dir))
+    yield from ending_once(_headless_steps(out, token, size_px, cache_dir))
 
 
 def _prepare_steps(folder: Path, token: Token | None, size_px: int, cache_dir: Path | None) -> Iterator[Event]:
@@ -119,8 +121,8 @@ def _headless_steps(out: Path, token: Token | None, size_px: int, cache_dir: Pat
     written = yield from _within(_EXPORT, export_apacc(folder, out / "apacc", None, token))
     yield Advanced(_EXPORT[1], _STEPS, "Auditing the dataset.")
     report = audit(out / "apacc")
-    _write_json(out / "audit.json", report.to_dict())
-    _stop_if_cancelled(token)
+    write_text(out / "audit.json", json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    stop_if_cancelled(token, _KEPT)
     yield Advanced(970, _STEPS, "Drawing the overview.")
     count = _draw_overview(folder, out / "overview.png")
     yield Advanced(_STEPS, _STEPS, "Done.")
@@ -224,29 +226,3 @@ def _within(stage: _Stage, job: Iterator[Event]) -> Generator[Event, None, dict[
 def _placed(stage: _Stage, event: Advanced) -> Advanced:
     share = event.done / event.total if event.total else 0.0
     return Advanced(stage[0] + round(share * (stage[1] - stage[0])), _STEPS, event.message)
-
-
-def _ending_once(steps: Iterator[Event]) -> Iterator[Event]:
-    try:
-        yield from steps
-    except JobCancelled as error:
-        yield Cancelled(str(error))
-    except CytoError as error:
-        yield Failed(str(error))
-    except Exception as error:  # noqa: BLE001 - a job never leaves without its last word
-        yield Failed(f"{type(error).__name__}: {error}", expected=False, traceback=traceback.format_exc())
-
-
-def _stop_if_cancelled(token: Token | None) -> None:
-    if token is not None and token.cancelled():
-        raise JobCancelled("Cancelled. The project and what was exported so far are kept.")
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=1, ensure_ascii=False)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)

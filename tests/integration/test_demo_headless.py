@@ -103,3 +103,11 @@ def test_cancelling_leaves_no_half_made_project(tmp_path: Path) -> None:
     *_, last = run_demo_headless(tmp_path, token, size_px=SIZE_PX, cache_dir=tmp_path / "cache")
     assert isinstance(last, Cancelled)
     assert not (tmp_path / "demo.cyto").exists()
+
+
+def test_what_the_system_refuses_is_one_sentence(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "overview.png").mkdir()
+    last = list(run_demo_headless(tmp_path, size_px=SIZE_PX, cache_dir=cache))[-1]
+    assert isinstance(last, Failed)
+    assert last.expected, last.traceback
+    assert "overview.png" in last.message
