@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export_apacc, export_labels, preview_job
 from napari_cyto.formats import get_format
+from napari_cyto.formats.label_format import idle_options
 from napari_cyto.widgets.job_child import JobFunction
 
 APACC = "apacc"
@@ -26,7 +27,9 @@ def options_model(format_name: str) -> type[BaseModel]:
 
 def hidden_options(format_name: str) -> tuple[str, ...]:
     """Return the fields that the form leaves out."""
-    return _APACC_HIDDEN if format_name == APACC else _LABEL_HIDDEN
+    if format_name == APACC:
+        return _APACC_HIDDEN
+    return (*_LABEL_HIDDEN, *sorted(idle_options(get_format(format_name).options_type, "writing")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.jobs import Cancelled, Done, Failed
 from napari_cyto.widgets.docks.export_dock import done_words
+from napari_cyto.widgets.docks.export_request import hidden_options
 from napari_cyto.widgets.docks.job_bar import eta_words
 from napari_cyto.widgets.docks.split_preview import finding_rows
 
@@ -181,3 +182,8 @@ def test_shipped_schemes_and_other_formats_ask_for_no_map(bench):
     assert not bench.export.class_map.isVisible()
     bench.export.format.setCurrentIndex(bench.export.format.findData("csv"))
     assert bench.export.request().checked_options().class_map is None
+
+
+def test_options_that_only_reading_needs_are_not_asked_for():
+    hidden = hidden_options("yolo")
+    assert {"image_width", "image_height"} <= set(hidden)
