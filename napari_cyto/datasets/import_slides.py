@@ -11,6 +11,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.image_headers import image_of
 from napari_cyto.slides import fingerprint, open_slide
+from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 
 class SlideMatcher:
@@ -44,6 +45,7 @@ class SlideMatcher:
         self.ids: dict[str, str] = {}
         self.new: list[SlideRecord] = []
         self.changed: list[SlideRecord] = []
+        self._absurd: list[float] = []
         for slide in known:
             self._learn(slide)
 
@@ -55,6 +57,7 @@ class SlideMatcher:
         CytoError
             When an image cannot be opened, or is of another size than the labels were made for.
         """
+        slide = self._believed(slide)
         found = self._place_of(slide)
         record = slide if found is None else with_file(slide, found, self._options.mpp)
         known = self._find(record)
@@ -72,10 +75,22 @@ class SlideMatcher:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should know, one sentence each."""
-        without = sum(not record.path for record in self.new)
-        if not without:
-            return ()
-        return (f"{without} slide(s) came with labels only; their image files were not found beside the labels.",)
+        said = []
+        if without := sum(not record.path for record in self.new):
+            said.append(f"{without} slide(s) came with labels only; their image files were not found beside them.")
+        if self._absurd:
+            said.append(
+                f"{len(self._absurd)} slide(s) are said to have {self._absurd[0]:g} µm per pixel or the like, which no "
+                f"microscope gives (expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g}); it was not believed."
+            )
+        return tuple(said)
+
+    def _believed(self, slide: SlideRecord) -> SlideRecord:
+        """Return a slide of the source without the µm per px that no microscope gives."""
+        if slide.mpp is None or MPP_MIN_UM <= slide.mpp <= MPP_MAX_UM:
+            return slide
+        self._absurd.append(slide.mpp)
+        return replace(slide, mpp=None, mpp_source="")
 
     def _learn(self, slide: SlideRecord) -> None:
         self._known.append(slide)

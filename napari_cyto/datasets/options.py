@@ -13,6 +13,7 @@ from napari_cyto.datasets.split import APACC_TEST_SHARE
 from napari_cyto.domain.annotation import Status
 from napari_cyto.formats.apacc_names import StemStyle
 from napari_cyto.formats.apacc_slices import BorderRule
+from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 
 class ApaccExportOptions(BaseModel):
@@ -135,8 +136,8 @@ class ImportOptions(BaseModel):
     )
     mpp: float | None = Field(
         default=None,
-        gt=0.001,
-        le=1000,
+        ge=MPP_MIN_UM,
+        le=MPP_MAX_UM,
         title="µm per pixel",
         description="For slides of which neither the file nor the source says it.",
     )

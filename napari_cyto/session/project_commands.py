@@ -11,10 +11,10 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.session.state import SessionState
+from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 LAST_SLIDE = "session.slide"
 LAST_CLASS = "session.class"
-MPP_LIMITS = (0.01, 100.0)
 
 
 class ProjectCommands(SessionState):
@@ -202,9 +202,10 @@ class ProjectCommands(SessionState):
         SlideError
             When no microscope makes such pixels.
         """
-        low, high = MPP_LIMITS
-        if not low <= mpp <= high:
-            raise SlideError(f"A pixel must measure {low} to {high} µm, but {mpp} came; 40x scans have about 0.25.")
+        if not MPP_MIN_UM <= mpp <= MPP_MAX_UM:
+            raise SlideError(
+                f"A pixel must measure {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm, but {mpp:g} came; at 40x it is about 0.25."
+            )
         self._update(replace(self.need_project().slide(self.need_slide().id), mpp=float(mpp), mpp_source="user"))
         self.slide_changed.emit()
 

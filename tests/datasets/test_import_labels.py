@@ -20,12 +20,14 @@ from napari_cyto.datasets import (
     preview,
 )
 from napari_cyto.datasets.import_classes import new_scheme
+from napari_cyto.datasets.import_slides import SlideMatcher
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import replace_all
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.jobs import Cancelled, CancelToken
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import preset
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import FORMATS
 from napari_cyto.store import Project
 
@@ -246,3 +248,11 @@ def test_only_the_slides_asked_for_are_written(make_project, run, tmp_path: Path
     assert len(json.loads((tmp_path / "one.geojson").read_text())["features"]) == 2
     missing = run(export_labels("geojson", made.folder, tmp_path / "x", LabelExportOptions(slides=("nobody",))))
     assert "no slide nobody" in missing.refusal
+
+
+def test_a_label_file_is_not_believed_what_no_microscope_gives() -> None:
+    matched = SlideMatcher((), ImportOptions())
+    matched.add(SlideRecord(name="odd.svs", mpp=896.0, mpp_source="format"))
+    matched.add(SlideRecord(name="fine.svs", mpp=0.25, mpp_source="format"))
+    assert [(s.mpp, s.mpp_source) for s in matched.new] == [(None, ""), (0.25, "format")]
+    assert "896 µm per pixel" in " ".join(matched.remarks)

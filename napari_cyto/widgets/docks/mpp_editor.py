@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDoubleSpinBox, QVBoxLayout, QWidget
 
 from napari_cyto.session import Session
+from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 
@@ -23,7 +24,7 @@ class MppEditor(QWidget):
         self.session = session
         self.question = parts.text(colour=style.WARN)
         self.value = QDoubleSpinBox()
-        self.value.setRange(0.01, 100.0)
+        self.value.setRange(MPP_MIN_UM, MPP_MAX_UM)
         self.value.setDecimals(4)
         self.value.setSingleStep(0.01)
         self.value.setSuffix(" µm")
