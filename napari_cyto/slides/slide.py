@@ -113,11 +113,6 @@ class Slide:
         """Return height and width of a level's tiles, in its own px."""
         return self._backend.tile_shape_hw(level)
 
-    def tile_grid(self, level: int) -> tuple[int, int]:
-        """Return how many rows and columns of tiles a level has."""
-        (h, w), (th, tw) = self.info.level_sizes_hw[level], self.tile_shape_hw(level)
-        return (-(-h // th), -(-w // tw))
-
     def read_tile(self, level: int, row: int, column: int, icc: bool = False, keep: bool = True) -> RGB:
         """Return one tile, uint8 RGB ``(h, w, 3)``, read-only; hatched when it is damaged.
 
