@@ -15,8 +15,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 HAS_WINDOW = all(importlib.util.find_spec(name) is not None for name in ("napari", "qtpy", "pytestqt"))
 
-# An environment without Qt and napari passes all tests but those of the window, which it cannot even import.
-collect_ignore = [] if HAS_WINDOW else ["gui"]
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+# An environment without Qt and napari passes all tests but those of the window, which it cannot even import; one
+# without torch, all but those of the networks.
+collect_ignore = [*([] if HAS_WINDOW else ["gui"]), *([] if HAS_TORCH else ["networks"])]
 
 # No deadline: two shared cores make any timed assertion a coin toss.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

@@ -18,6 +18,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 _CORE = {"errors", "domain"}
 _DATA = _CORE | {"slides", "store", "formats"}
 _MODELS = _DATA | {"datasets", "models"}
+_JUDGED = _MODELS | {"inference", "evaluation"}
 _JOBS = {"training", "inference", "evaluation", "synthesis"}
 MAY_IMPORT = {
     "__init__": set(),
@@ -28,9 +29,10 @@ MAY_IMPORT = {
     "formats": _CORE,
     "datasets": _DATA,
     "models": _DATA | {"datasets"},
-    "training": _MODELS,
+    # A run is judged by the very code that judges models afterwards, and that by the one that proposes cells.
+    "training": _JUDGED,
     "inference": _MODELS,
-    "evaluation": _MODELS,
+    "evaluation": _MODELS | {"inference"},
     "synthesis": _MODELS,
     "session": _MODELS | _JOBS,
     "widgets": _MODELS | _JOBS | {"session"},
@@ -39,7 +41,7 @@ MAY_IMPORT = {
 }
 
 # What each part may import from elsewhere; the standard library and numpy are open to all.
-_QT = {"napari", "qtpy", "superqt", "magicgui", "vispy", "app_model", "npe2"}
+_QT = {"pyqtgraph", "napari", "qtpy", "superqt", "magicgui", "vispy", "app_model", "npe2"}
 _PIXELS = {"PIL", "skimage", "scipy"}
 MAY_USE = {
     "__init__": set(),
@@ -49,11 +51,12 @@ MAY_USE = {
     "store": {"sqlalchemy", "pydantic"},
     # tifffile and PIL read the size of an image from its header, never a pixel.
     "formats": {"yaml", "defusedxml", "shapely", "pydantic", "tifffile", "PIL"},
-    "datasets": {"sklearn", "shapely", "pydantic", "imagecodecs"} | _PIXELS,
-    "models": {"torch", "timm", "safetensors", "pydantic"} | _PIXELS,
-    "training": {"torch", "timm", "pydantic"} | _PIXELS,
+    "datasets": {"sklearn", "shapely", "pydantic", "imagecodecs", "torchstain", "torch"} | _PIXELS,
+    "models": {"torch", "torchvision", "timm", "safetensors", "pydantic"} | _PIXELS,
+    "training": {"torch", "torchvision", "timm", "lightning", "lightning_fabric", "pydantic", "yaml", "psutil"}
+    | _PIXELS,
     "inference": {"torch", "timm", "pydantic", "dask"} | _PIXELS,
-    "evaluation": {"pydantic", "scipy", "sklearn", "pycocotools"},
+    "evaluation": {"pydantic", "scipy", "sklearn", "pycocotools", "matplotlib", "PIL"},
     "synthesis": {"torch", "shapely", "pydantic"} | _PIXELS,
     "session": {"psygnal", "pydantic", "shapely"},
     "widgets": {"psygnal", "pydantic", "dask", "shapely"} | _QT | _PIXELS,

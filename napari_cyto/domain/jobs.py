@@ -48,6 +48,13 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """Numbers worth a curve or a table while the job works; ``values`` is made of JSON-able values."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The job ended well; ``result`` is made of JSON-able values."""
 
@@ -70,5 +77,5 @@ class Cancelled:
     message: str = "Cancelled."
 
 
-Event: TypeAlias = Advanced | Noted | Done | Failed | Cancelled
+Event: TypeAlias = Advanced | Noted | Measured | Done | Failed | Cancelled
 Events: TypeAlias = Iterator[Event]

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Noted
+from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted
 from napari_cyto.errors import CytoError, JobCancelled
 
 JobFunction = Callable[..., Events]
@@ -67,7 +67,7 @@ def _forward(connection: Connection, function: JobFunction, kwargs: Mapping[str,
             if isinstance(event, Done | Failed | Cancelled):
                 terminal = event
                 break
-            assert isinstance(event, Advanced | Noted)
+            assert isinstance(event, Advanced | Noted | Measured)
             connection.send(event)
         if terminal is None:
             terminal = Failed("The job ended without saying how; this is a bug, please report it.", expected=False)

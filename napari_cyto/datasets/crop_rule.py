@@ -1,0 +1,105 @@
+"""How a cell becomes a network's input: the written rule that a model keeps, for training and inference alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_cyto.datasets.crops import APACC_CROP_PX
+from napari_cyto.errors import CytoError
+from napari_cyto.slides import Slide
+
+Crops = npt.NDArray[np.uint8]
+Centres = npt.NDArray[np.float64]
+
+
+class CropRule(BaseModel):
+    """Square windows centred on a cell, each resampled to one input size; outside the slide is the slide's white."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    windows: tuple[float, ...] = Field(
+        default=(51.2,),
+        min_length=1,
+        max_length=4,
+        title="Windows",
+        description="Side of each window round the cell; the first is the cell's, further ones its surroundings.",
+    )
+    unit: Literal["um", "px"] = Field(
+        default="um", title="Unit", description="Of the windows: µm, or level-0 px where a slide's scale is unknown."
+    )
+    size_px: int = Field(
+        default=APACC_CROP_PX, ge=16, le=1024, title="Input, px", description="Side of what the network sees, px."
+    )
+    icc: bool = Field(default=False, title="ICC", description="Bring colours to sRGB by the slide's ICC profile.")
+
+    def mpp_of(self, window: int) -> float | None:
+        """Return µm per px of the network's input for one window; None where windows are counted in px."""
+        return self.windows[window] / self.size_px if self.unit == "um" else None
+
+    def cut(self, slide: Slide, centres_yx: npt.ArrayLike, mpp: float | None) -> Crops:
+        """Cut cells out of a slide.
+
+        Parameters
+        ----------
+        slide : Slide
+            Where the cells lie.
+        centres_yx : array-like, (n, 2), float64
+            Cell centres, level-0 px.
+        mpp : float or None
+            µm per level-0 px of the slide.
+
+        Returns
+        -------
+        ndarray, uint8, RGB
+            (n, windows, size_px, size_px, 3).
+
+        Raises
+        ------
+        CytoError
+            When the rule is in µm and the slide's scale is unknown.
+        SlideError
+            When the slide cannot be read.
+        """
+        centres = np.asarray(centres_yx, dtype=np.float64).reshape(-1, 2)
+        crops = np.empty((len(centres), len(self.windows), self.size_px, self.size_px, 3), dtype=np.uint8)
+        for out, centre in zip(crops, centres, strict=True):
+            for view, side_px in zip(out, self._sides_px(slide, mpp), strict=True):
+                view[:] = _window(slide, (float(centre[0]), float(centre[1])), side_px, self.size_px, self.icc)
+        return crops
+
+    def _sides_px(self, slide: Slide, mpp: float | None) -> Iterator[float]:
+        """Yield the side of each window, level-0 px."""
+        if self.unit == "px":
+            yield from self.windows
+            return
+        if mpp is None:
+            raise CytoError(
+                f"{slide.info.name}: its µm per px are unknown, and this model cuts cells out in µm; enter them first."
+            )
+        for window in self.windows:
+            yield window / mpp
+
+
+def _window(slide: Slide, centre_yx: tuple[float, float], side_px: float, size_px: int, icc: bool) -> Crops:
+    """Return one window, resampled once from the nearest level that is not coarser than what is wanted.
+
+    The filter is PIL's bilinear one, which widens with the reduction and so does not alias.
+    """
+    wanted = side_px / size_px
+    level = max((n for n, down in enumerate(slide.info.downsamples) if down <= wanted * 1.001), default=0)
+    factor_y, factor_x = slide.info.factors_yx[level]
+    y0, x0 = (centre_yx[0] - side_px / 2) / factor_y, (centre_yx[1] - side_px / 2) / factor_x
+    height, width = side_px / factor_y, side_px / factor_x
+    # One filter's support more on each side, so that the window's edge is made of true pixels too.
+    margin = int(np.ceil(max(wanted / min(factor_y, factor_x), 1.0))) + 1
+    top, left = int(np.floor(y0)) - margin, int(np.floor(x0)) - margin
+    rows, columns = int(np.ceil(y0 + height)) + margin - top, int(np.ceil(x0 + width)) + margin - left
+    pixels = Image.fromarray(slide.read_region(level, top, left, rows, columns, icc))
+    box = (x0 - left, y0 - top, x0 - left + width, y0 - top + height)
+    return np.asarray(pixels.resize((size_px, size_px), Image.Resampling.BILINEAR, box=box))

@@ -1,0 +1,1 @@
+"""From pixels to proposals: cells found and classified by model bundles."""

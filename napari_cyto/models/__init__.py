@@ -1,0 +1,1 @@
+"""Architectures and model bundles; torch starts here, and only inside functions that need a network."""

@@ -1,0 +1,1 @@
+"""Training configs, recipes and runs; torch is imported by the run alone."""

