@@ -52,7 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent = item.get_closest_marker("shared") is not None and not SHARED_DATA.is_dir()
         too_long = item.get_closest_marker("nightly") is not None and not nightly
         no_window = item.get_closest_marker("gui") is not None and not HAS_WINDOW
-        (dropped if absent or too_long or no_window else kept).append(item)
+        no_torch = item.get_closest_marker("torch") is not None and not HAS_TORCH
+        (dropped if absent or too_long or no_window or no_torch else kept).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
