@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -42,11 +42,15 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How intervals are drawn: number of draws, level of confidence, seed."""
+    """How intervals are drawn: number of draws, level of confidence, seed.
+
+    ``pulse`` is called between draws; a job that is to stop raises from it.
+    """
 
     draws: int = DRAWS
     confidence: float = 0.95
     seed: int = 0
+    pulse: Callable[[], None] = field(default=lambda: None, compare=False)
 
     def __post_init__(self) -> None:
         if self.draws < 1 or not 0 < self.confidence < 1:
@@ -92,6 +96,7 @@ def share_estimate(
     shares = []
     rng = np.random.default_rng(resampling.seed)
     for start in range(0, resampling.draws, BLOCK) if n_groups > 1 else ():
+        resampling.pulse()
         size = min(BLOCK, resampling.draws - start)
         times = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=size)
         up, down = (times @ counts.T).T
@@ -122,12 +127,45 @@ def estimate(
     rng = np.random.default_rng(resampling.seed)
     drawn: list[float] = []
     for _ in range(resampling.draws if n_groups > 1 else 0):
+        resampling.pulse()
         cells = np.concatenate([members[g] for g in rng.integers(n_groups, size=n_groups)])
         value = statistic(cells)
         if value is not None:
             drawn.append(value)
     low, high = _interval(np.asarray(drawn), resampling)
     return Estimate(statistic(np.arange(n)), low, high, n)
+
+
+def weighted_estimate(
+    statistic: Callable[[npt.NDArray[np.int64]], float | None],
+    groups: Sequence[Hashable],
+    resampling: Resampling = RESAMPLING,
+) -> Estimate:
+    """Estimate a statistic that can count each cell any number of times, groups drawn with replacement.
+
+    Drawing weights instead of places lets a statistic keep what it sorted once: a hundred times faster for ranks.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes how often each cell was drawn, int64 (n,); returns the value, None if it has none.
+    groups : sequence (n,)
+        The patient, else the smear, of each cell.
+    resampling : Resampling
+        Draws, confidence, seed.
+    """
+    n = len(groups)
+    group_of, n_groups = group_numbers(groups, n)
+    rng = np.random.default_rng(resampling.seed)
+    drawn: list[float] = []
+    for _ in range(resampling.draws if n_groups > 1 else 0):
+        resampling.pulse()
+        times = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)
+        value = statistic(times[group_of])
+        if value is not None:
+            drawn.append(value)
+    low, high = _interval(np.asarray(drawn), resampling)
+    return Estimate(statistic(np.ones(n, np.int64)), low, high, n)
 
 
 def group_numbers(groups: Sequence[Hashable], n: int) -> tuple[npt.NDArray[np.intp], int]:

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.detected_field import judged
 from napari_cyto.evaluation.detection import Detection, score_detections
 
 SHOWN_NAMES = 3
@@ -73,7 +75,9 @@ def compare(
 ) -> Comparison:
     """Compare two label sets image by image.
 
-    Of the truth the accepted cells count, of the predictions the accepted and the proposed; regions are no cells.
+    Of the truth the accepted cells count, of the predictions the accepted and the proposed; regions are no cells. Where
+    the truth has regions on an image, every cell is marked inside them only, so detections outside that find no marked
+    cell are not held false.
 
     Parameters
     ----------
@@ -103,11 +107,14 @@ def compare(
     if mpp is not None and not (np.isfinite(mpp) and mpp > 0):
         raise CytoError(f"The µm per px must be above 0, but {mpp} came.")
     cells, detections = _cells(truth, TRUTH_STATUSES), _cells(pred, PREDICTED_STATUSES)
+    regions = _regions(truth)
     total, errors_um, used = Detection(), [np.empty(0)], {}
     for name, of_truth, of_pred in _paired(truth.slides, pred.slides, missing_are_empty, nameless):
         scale = used[name] = mpp if mpp is not None else _mpp(name, of_truth, of_pred)
         left, right = _of(cells, of_truth), _of(detections, of_pred)
-        scores = score_detections(_centres(left), _classes(left), _centres(right), _classes(right), radius_um / scale)
+        found_yx = _centres(right)
+        counts = judged(found_yx, () if of_truth is None else regions.get(of_truth.id, ()))
+        scores = score_detections(_centres(left), _classes(left), found_yx, _classes(right), radius_um / scale, counts)
         errors_um.append(scores.distances_px * scale)
         total = total + scores
     errors = np.concatenate(errors_um)
@@ -121,6 +128,15 @@ def _cells(labels: LabelSet, statuses: frozenset[Status]) -> dict[str, list[Anno
     for a in labels.annotations:
         if not a.is_region and a.status in statuses:
             found.setdefault(a.slide_id, []).append(a)
+    return found
+
+
+def _regions(truth: LabelSet) -> dict[str, tuple[Polygon, ...]]:
+    """Return the regions in which every cell is marked, by slide id."""
+    found: dict[str, tuple[Polygon, ...]] = {}
+    for a in truth.annotations:
+        if a.is_region and a.status in TRUTH_STATUSES and isinstance(a.geometry, Polygon):
+            found[a.slide_id] = (*found.get(a.slide_id, ()), a.geometry)
     return found
 
 
@@ -205,11 +221,17 @@ def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None) -> tuple[str, .
     said = []
     proposed = sum(a.status is Status.PROPOSED for a in truth.annotations)
     rejected = sum(a.status is Status.REJECTED for labels in (truth, pred) for a in labels.annotations)
-    regions = sum(a.is_region for labels in (truth, pred) for a in labels.annotations)
+    limiting = sum(len(of_slide) for of_slide in _regions(truth).values())
+    regions = sum(a.is_region for labels in (truth, pred) for a in labels.annotations) - limiting
     if proposed:
         said.append(f"Proposals in the truth that nobody accepted do not count: {proposed:,}.")
     if rejected:
         said.append(f"Rejected annotations do not count: {rejected:,}.")
+    if limiting:
+        said.append(
+            f"The truth has {limiting:,} region{'s' * (limiting != 1)} in which every cell is marked; on their images, "
+            "a detection outside them that finds no marked cell is not held false."
+        )
     if regions:
         said.append(f"Regions are no cells and do not count: {regions:,}.")
     known = [{a.class_id for a in labels.annotations if not a.is_region} for labels in (truth, pred)]

@@ -98,8 +98,13 @@ def score_detections(
     pred_yx: npt.ArrayLike,
     pred_classes: Sequence[str],
     radius_px: float,
+    is_judged: npt.ArrayLike | None = None,
 ) -> Detection:
     """Score the detections of one image.
+
+    Where only some regions of an image have every cell marked, a detection outside them that finds no marked cell may
+    be a cell that nobody marked: it does not count. One that finds a marked cell counts anywhere, in its class's
+    scores too, for there the truth is known.
 
     Parameters
     ----------
@@ -109,6 +114,8 @@ def score_detections(
         The class of each.
     radius_px : float
         Furthest distance at which a detection is the cell, px.
+    is_judged : bool array (m,), optional
+        Detections that lie where every cell is marked; without it, all do.
 
     Raises
     ------
@@ -126,9 +133,15 @@ def score_detections(
             f"{len(pred)} detections have {len(pred_classes)}."
         )
     overall = match_points(truth, pred, radius_px)
+    counts = np.ones(len(pred), dtype=bool) if is_judged is None else np.array(is_judged, dtype=bool).reshape(-1)
+    if len(counts) != len(pred):
+        raise CytoError(f"Each of the {len(pred)} detections needs to be judged or not, but {len(counts)} words came.")
+    counts[overall.pred_index] = True
     of_truth, of_pred = np.asarray(truth_classes, dtype=object), np.asarray(pred_classes, dtype=object)
     per_class = {}
     for name in sorted({*truth_classes, *pred_classes}):
         match = match_points(truth[of_truth == name], pred[of_pred == name], radius_px)
-        per_class[name] = Counts(match.tp, match.fp, match.fn)
-    return Detection(Counts(overall.tp, overall.fp, overall.fn), per_class, overall.distances_px)
+        false = counts[of_pred == name]
+        false[match.pred_index] = False
+        per_class[name] = Counts(match.tp, int(false.sum()), match.fn)
+    return Detection(Counts(overall.tp, int(counts.sum()) - overall.tp, overall.fn), per_class, overall.distances_px)

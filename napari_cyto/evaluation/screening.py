@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import RESAMPLING, Estimate, Resampling, estimate, share_estimate
-from napari_cyto.evaluation.classification import Scores, auroc, checked_scores, class_indices
+from napari_cyto.evaluation.bootstrap import RESAMPLING, Estimate, Resampling, share_estimate, weighted_estimate
+from napari_cyto.evaluation.classification import Scores, checked_scores, class_indices
 from napari_cyto.evaluation.detection import ratio
+from napari_cyto.evaluation.ranking import Ranking
 
 TARGET_RECALLS = (0.90, 0.95, 0.98, 0.99, 1.0)
 TARGET_SPECIFICITIES = (0.90, 0.95)
@@ -136,8 +137,8 @@ def score_screening(
     called_negative = called == classes.index(chosen.negative)
     area = None
     if scores is not None:
-        sums = high_grade_score(scores, classes, chosen)
-        area = estimate(lambda cells: auroc(is_high[cells], sums[cells]), groups, resampling)
+        ranking = Ranking(is_high, high_grade_score(scores, classes, chosen))
+        area = weighted_estimate(ranking.auroc, groups, resampling)
 
     def share(hits: npt.NDArray[np.bool_], of: npt.NDArray[np.bool_]) -> Estimate:
         return share_estimate(hits, of, groups, resampling)

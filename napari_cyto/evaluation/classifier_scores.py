@@ -1,0 +1,159 @@
+"""All scores of a classifier on labelled cells, as the plain values of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.evaluation.bootstrap import RESAMPLING, Resampling, group_numbers, weighted_estimate
+from napari_cyto.evaluation.calibration import calibration
+from napari_cyto.evaluation.classification import Confusion, mean_known, quadratic_kappa, score_classes
+from napari_cyto.evaluation.detection import ratio
+from napari_cyto.evaluation.ranking import Ranking
+from napari_cyto.evaluation.scored_cells import Labelled, ScoredCells, as_labelled, through
+from napari_cyto.evaluation.screening import (
+    BETHESDA,
+    ScreeningClasses,
+    high_grade_score,
+    operating_points,
+    score_screening,
+)
+from napari_cyto.evaluation.views import four_class_view, normal_abnormal_view
+
+SPECIFICITY = 0.90
+"""At which the recall of high-grade cells is told on page one."""
+
+Plain = dict[str, Any]
+
+
+def classifier_scores(cells: ScoredCells, resampling: Resampling = RESAMPLING) -> Plain:
+    """Return every score of a classifier on labelled cells.
+
+    Parameters
+    ----------
+    cells : ScoredCells
+        True classes and probabilities.
+    resampling : Resampling
+        How the intervals are drawn, whole patients (else smears, else images) at a time.
+
+    Returns
+    -------
+    dict
+        ``classification`` (with ``four_class`` and ``normal_abnormal``, None where the classes give no such view),
+        ``screening`` (None without high-grade classes) and ``calibration``; JSON-able.
+    """
+    own = as_labelled(cells)
+    four, two = four_class_view(cells.classes), normal_abnormal_view(cells.classes)
+    views = {
+        "four_class": four and _classification(through(four, cells), resampling),
+        "normal_abnormal": two and _two_classes(through(two, cells), resampling),
+    }
+    return {
+        "classification": _classification(own, resampling) | views,
+        "screening": screening_scores(own, resampling),
+        "calibration": calibration_scores(own),
+    }
+
+
+def _classification(cells: Labelled, resampling: Resampling) -> Plain:
+    scores = score_classes(cells.truth_ids, cells.answer_ids, cells.classes, cells.scores).as_dict()
+    rankings = [Ranking(cells.truth == c, cells.scores[:, c]) for c in range(len(cells.classes))]
+    areas = weighted_estimate(lambda w: mean_known([r.auroc(w) for r in rankings]), cells.groups, resampling)
+    intervals = _table_intervals(cells, resampling) | {"macro_auroc": areas.as_dict()}
+    return {"n": len(cells.truth), "n_groups": len(set(cells.groups))} | scores | {"intervals": intervals}
+
+
+def _two_classes(cells: Labelled, resampling: Resampling) -> Plain:
+    """Return the scores of normal against abnormal, with the one AUROC that they have."""
+    told = _classification(cells, resampling)
+    told["auroc"], told["intervals"]["auroc"] = told["macro_auroc"], told["intervals"]["macro_auroc"]
+    return told
+
+
+def _table_intervals(cells: Labelled, resampling: Resampling) -> Plain:
+    """Return the intervals of all that follows from the confusion matrix, from one matrix a group."""
+    k = len(cells.classes)
+    group_of, n_groups = group_numbers(cells.groups, len(cells.truth))
+    field = (group_of * k + cells.truth) * k + cells.answers
+    of_group = np.bincount(field, minlength=n_groups * k * k).reshape(n_groups, k * k)
+    statistics: dict[str, Callable[[Confusion], float | None]] = {
+        "accuracy": lambda t: ratio(float(np.trace(t)), float(t.sum())),
+        "balanced_accuracy": lambda t: mean_known(_shares(np.diag(t), t.sum(axis=1))),
+        "macro_f1": lambda t: mean_known(_shares(2 * np.diag(t), t.sum(axis=0) + t.sum(axis=1))),
+        "weighted_f1": _weighted_f1,
+        "quadratic_kappa": quadratic_kappa,
+    }
+    told = {}
+    for name, statistic in statistics.items():
+
+        def of_draw(times: npt.NDArray[np.int64], of: Callable[[Confusion], float | None] = statistic) -> float | None:
+            return of((times @ of_group).reshape(k, k))
+
+        told[name] = weighted_estimate(of_draw, range(n_groups), resampling).as_dict() | {"n": len(cells.truth)}
+    return told
+
+
+def _shares(up: npt.NDArray[np.int64], down: npt.NDArray[np.int64]) -> list[float | None]:
+    return [ratio(float(a), float(b)) for a, b in zip(up, down, strict=True)]
+
+
+def _weighted_f1(table: Confusion) -> float | None:
+    support = table.sum(axis=1)
+    shares = _shares(2 * np.diag(table), table.sum(axis=0) + support)
+    return ratio(sum(float(n) * (f or 0) for n, f in zip(support, shares, strict=True)), float(support.sum()))
+
+
+def screening_scores(
+    cells: Labelled, resampling: Resampling = RESAMPLING, classes: ScreeningClasses = BETHESDA
+) -> Plain | None:
+    """Return page one: what must not be missed, with intervals, and the table of operating points.
+
+    Parameters
+    ----------
+    cells : Labelled
+        Cells in classes of which some are high-grade; else there is no page one, and None is returned.
+    resampling : Resampling
+        How the intervals are drawn.
+    classes : ScreeningClasses
+        Which classes are high-grade, which is normal.
+    """
+    if classes.negative not in cells.classes or not {*classes.undercalled_from} & {*cells.classes}:
+        return None
+    chosen = classes.within(cells.classes)
+    told = score_screening(
+        cells.truth_ids, cells.answer_ids, cells.classes, cells.groups, cells.scores, chosen, resampling
+    )
+    is_high = np.isin(np.asarray(cells.truth_ids, dtype=object), chosen.high_grade)
+    score = high_grade_score(cells.scores, cells.classes, chosen)
+    ranking = Ranking(is_high, score)
+    recall = weighted_estimate(lambda w: ranking.recall_at_specificity(SPECIFICITY, w), cells.groups, resampling)
+    points = operating_points(is_high, score)
+    return {
+        **told.as_dict(),
+        "recall_at_specificity": {"specificity": SPECIFICITY} | recall.as_dict() | {"n": int(is_high.sum())},
+        "operating_points": [{f: getattr(point, f) for f in point.__slots__} for point in points],
+        "high_grade": list(chosen.high_grade),
+        "undercalled_from": list(chosen.undercalled_from),
+        "negative": chosen.negative,
+        "confidence": resampling.confidence,
+        "draws": resampling.draws,
+    }
+
+
+def calibration_scores(cells: Labelled) -> Plain:
+    """Return how far confidence is from being right, by bins of equal width as published, and of equal mass."""
+    confidence = cells.scores.max(axis=1) if len(cells.scores) else np.empty(0)
+    clipped = np.clip(confidence, 0, 1)
+    is_right = cells.truth == cells.answers
+    published = calibration(clipped, is_right)
+    bins = zip(published.counts, published.confidence, published.accuracy, strict=True)
+    return {
+        "ece": published.ece,
+        "ece_equal_mass": calibration(clipped, is_right, binning="equal mass").ece,
+        "mean_confidence": float(clipped.mean()) if len(clipped) else None,
+        "accuracy": float(is_right.mean()) if len(is_right) else None,
+        "bins": [{"count": int(n), "confidence": float(c), "accuracy": float(a)} for n, c, a in bins],
+    }

@@ -1,0 +1,148 @@
+"""Guards the scores of a detector bundle: at its threshold, at budgets, of its boxes, of what it called found cells."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.presets import preset
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.bootstrap import Resampling
+from napari_cyto.evaluation.detected_field import DetectedField
+from napari_cyto.evaluation.detector_scores import detector_scores
+
+SIX = preset("bethesda").classes[:6]
+QUICK = Resampling(draws=60)
+
+
+def field(
+    truth: list[tuple[float, float]],
+    found: list[tuple[float, float, float]],
+    classes: str = "NILM",
+    called: int = 0,
+    name: str = "f",
+    **more: object,
+) -> DetectedField:
+    truth_yx = np.asarray(truth, np.float64).reshape(-1, 2)
+    rows = np.asarray(found, np.float64).reshape(-1, 3)
+    none = {"truth_boxes_yxyx": np.full((len(truth), 4), np.nan), "found_boxes_yxyx": np.full((len(rows), 4), np.nan)}
+    settings = {"mpp": 0.5, "group": name, "class_scores": np.tile(np.eye(6)[called], (len(rows), 1))} | none | more
+    return DetectedField(
+        name=name,
+        truth_yx=truth_yx,
+        truth_classes=(classes,) * len(truth),
+        found_yx=rows[:, :2],
+        scores=rows[:, 2],
+        **settings,  # type: ignore[arg-type]
+    )
+
+
+def boxes(centres: np.ndarray, side: float) -> np.ndarray:
+    return np.concatenate([centres - side / 2, centres + side / 2], axis=1)
+
+
+def test_counts_recall_and_error_at_the_threshold() -> None:
+    fields = [
+        field([(10, 10), (50, 50)], [(10, 14, 0.9), (50, 80, 0.8), (50, 50, 0.2)], name="one"),
+        field([(20, 20)], [(20, 20, 0.6)], name="two"),
+    ]
+    told = detector_scores(fields, SIX, 0.5, 6.0, QUICK)["detection"]
+    assert [told[k] for k in ("tp", "fp", "fn")] == [2, 1, 1]
+    assert told["recall"] == told["recall_interval"]["value"] == pytest.approx(2 / 3)
+    assert told["median_error_um"] == pytest.approx(1.0)
+    assert (told["cells"], told["detections"], told["detections_per_cell"]) == (3, 3, 1.0)
+    assert told["precision_is"] == "a lower bound"
+    assert told["per_class"]["NILM"]["tp"] == 2
+    json.dumps(told, allow_nan=False)
+
+
+def test_the_radius_is_in_micrometres() -> None:
+    one = field([(10, 10)], [(10, 22, 1.0)])
+    assert detector_scores([one], SIX, 0.5, 6.0, QUICK)["detection"]["tp"] == 1
+    assert detector_scores([one], SIX, 0.5, 5.9, QUICK)["detection"]["tp"] == 0
+    with pytest.raises(CytoError, match="radius"):
+        detector_scores([one], SIX, 0.5, 0, QUICK)
+
+
+def test_a_budget_takes_the_surest_and_is_never_overrun() -> None:
+    """One cell allows three detections; the right one is third, or shares its score with too many."""
+    rows = [(90, 90, 0.9), (80, 80, 0.8), (10, 10, 0.7), (70, 70, 0.1)]
+    told = detector_scores([field([(10, 10)], rows)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_cell"]
+    assert (told["recall"], told["detections"]) == (1.0, 3)
+    assert 0.1 < told["threshold"] <= 0.7
+    tied = [(90, 90, 0.9), (80, 80, 0.7), (10, 10, 0.7), (70, 70, 0.7)]
+    told = detector_scores([field([(10, 10)], tied)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_cell"]
+    assert (told["recall"], told["detections"]) == (0.0, 1)
+
+
+def test_a_fixed_number_of_each_picture() -> None:
+    rows = [(90.0, 3.0 * i, 0.9) for i in range(20)] + [(10.0, 10.0, 0.5)]
+    told = detector_scores([field([(10, 10)], rows)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_field"]
+    assert [(row["per_field"], row["recall"], row["detections"]) for row in told[:2]] == [(10, 0.0, 10), (25, 1.0, 21)]
+
+
+def test_regions_limit_what_is_false_and_make_precision_a_measurement() -> None:
+    region = (Polygon(((0, 0), (0, 40), (40, 40), (40, 0))),)
+    one = field([(10, 10)], [(10, 10, 1.0), (90, 90, 1.0), (30, 30, 1.0)], regions=region)
+    told = detector_scores([one], SIX, 0.5, 6.0, QUICK)["detection"]
+    assert [told[k] for k in ("tp", "fp", "fn")] == [1, 1, 0]
+    assert told["precision_is"] == "measured"
+    assert told["fields_with_regions"] == 1
+
+
+def test_the_classes_of_found_cells_are_judged_as_a_classifiers() -> None:
+    fields = [
+        field([(10, 10)], [(10, 10, 0.9)], "HSIL", called=4, name="a"),
+        field([(10, 10)], [(10, 10, 0.9)], "HSIL", called=0, name="b"),
+        field([(10, 10)], [(10, 10, 0.9)], "rubbish", called=0, name="c"),
+        field([(10, 10)], [], "SCC", name="d"),
+    ]
+    told = detector_scores(fields, SIX, 0.5, 6.0, QUICK)
+    found = told["found_cells"]
+    assert found["classification"]["n"] == 2
+    assert found["screening"]["recall"]["value"] == 0.5
+    assert told["detection"]["per_class"]["HSIL"]["recall"] == 0.5
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_detector_without_classes_has_none_of_their_scores() -> None:
+    one = field([(10, 10)], [(10, 10, 0.9)], class_scores=np.empty((1, 0)))
+    told = detector_scores([one], (), 0.5, 6.0, QUICK)
+    assert told["found_cells"] is None
+    assert told["detection"]["per_class"] == {}
+    assert told["detection"]["f1"] == 1
+
+
+def test_box_scores_where_every_cell_has_a_box() -> None:
+    centres = np.asarray([[20.0, 20.0], [60.0, 60.0]])
+    found = [(*c, 0.9) for c in centres]
+    exact = {"truth_boxes_yxyx": boxes(centres, 20), "found_boxes_yxyx": boxes(centres, 20)}
+    loose = {"truth_boxes_yxyx": boxes(centres, 20), "found_boxes_yxyx": boxes(centres, 25)}
+    told = detector_scores([field(list(centres), found, **exact)], SIX, 0.5, 6.0, QUICK)["detection"]["boxes"]
+    assert told["class_agnostic"] == {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}
+    assert told["per_class"]["NILM"]["ap"] == 1.0
+    assert told["per_class"]["HSIL"]["ap"] is None
+    told = detector_scores([field(list(centres), found, **loose)], SIX, 0.5, 6.0, QUICK)["detection"]["boxes"]
+    assert told["class_agnostic"]["ap50"] == 1.0
+    assert told["class_agnostic"]["ap75"] == 0.0
+    points = field(list(centres), found)
+    assert detector_scores([points], SIX, 0.5, 6.0, QUICK)["detection"]["boxes"] is None
+
+
+@pytest.mark.parametrize(
+    ("truth", "found", "counts"),
+    [([], [], [0, 0, 0]), ([(1, 1)], [], [0, 0, 1]), ([], [(1, 1, 0.9)], [0, 1, 0])],
+)
+def test_empty_sides(truth: list, found: list, counts: list[int]) -> None:
+    told = detector_scores([field(truth, found)], SIX, 0.5, 6.0, QUICK)
+    assert [told["detection"][k] for k in ("tp", "fp", "fn")] == counts
+    json.dumps(told, allow_nan=False)
+    assert detector_scores([], SIX, 0.5, 6.0, QUICK)["detection"]["fields"] == 0
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    with pytest.raises(CytoError, match="as many centres"):
+        field([(1, 1)], [], truth_boxes_yxyx=np.empty((0, 4)))
