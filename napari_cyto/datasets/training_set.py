@@ -1,0 +1,174 @@
+"""A training set as a value: labelled cells of many sources in one class scheme, each with its slide and scale."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.datasets.source_classes import SourceMap, refuse_unmapped, source_map
+from napari_cyto.datasets.source_readers import SourceContent, read_content
+from napari_cyto.datasets.training_fingerprint import set_fingerprint
+from napari_cyto.datasets.training_join import Joining
+from napari_cyto.datasets.training_slide import TrainingSlide as TrainingSlide
+from napari_cyto.datasets.training_sources import SourceSpec, parse_source
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.presets import PRESETS, preset
+from napari_cyto.errors import CytoError
+from napari_cyto.formats.schemes import load_scheme
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Labelled cells of all sources, in one scheme.
+
+    Parameters
+    ----------
+    scheme : ClassScheme
+        The classes' scheme.
+    classes : tuple of str
+        Ids of the classes that ``class_index`` counts: those of the scheme that have cells, in its order, or those
+        that were asked for.
+    slides : tuple of TrainingSlide
+        Ordered by key.
+    remarks : tuple of str
+        What was left out and why, one sentence each.
+    maps : mapping
+        Source to the name of the class map it was read by.
+    """
+
+    scheme: ClassScheme
+    classes: tuple[str, ...]
+    slides: tuple[TrainingSlide, ...]
+    remarks: tuple[str, ...] = ()
+    maps: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits of pixels, cells and classes; the same in any order, wherever the files lie."""
+        return set_fingerprint(self.scheme.name, self.classes, self.slides)
+
+    def counts(self, keys: Iterable[str] | None = None) -> dict[str, int]:
+        """Return how many cells each class has, zeros included, on all slides or those with ``keys``."""
+        wanted = None if keys is None else set(keys)
+        total: npt.NDArray[np.intp] = np.zeros(len(self.classes), dtype=np.intp)
+        for slide in self.slides:
+            if wanted is None or slide.key in wanted:
+                total += np.bincount(slide.class_index, minlength=len(self.classes))
+        return dict(zip(self.classes, total.tolist(), strict=True))
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a model card says of the data, JSON-able."""
+        of_source: dict[str, dict[str, Any]] = {}
+        for slide in self.slides:
+            row = of_source.setdefault(slide.source, {"slides": 0, "cells": Counter()})
+            row["slides"] += 1
+            row["cells"].update(self.classes[i] for i in slide.class_index.tolist())
+        return {
+            "fingerprint": self.fingerprint,
+            "scheme": self.scheme.name,
+            "classes": list(self.classes),
+            "slides": len(self.slides),
+            "cells": self.counts(),
+            "sources": [
+                {
+                    "source": _without_folders(source),
+                    "class_map": self.maps.get(source, ""),
+                    **row,
+                    "cells": dict(row["cells"]),
+                }
+                for source, row in of_source.items()
+            ],
+            "remarks": list(self.remarks),
+        }
+
+
+def _without_folders(source: str) -> str:
+    """Return a source's text less the folders above its own, which are nobody's business outside this machine."""
+    spec = parse_source(source)
+    return str(replace(spec, path=Path(spec.path.name)))
+
+
+def named_scheme(name: str) -> ClassScheme:
+    """Return a scheme that ships, or that of a ``.yaml`` or ``.json`` file.
+
+    Raises
+    ------
+    CytoError
+        When there is no such scheme.
+    """
+    return preset(name) if name in PRESETS else load_scheme(Path(name).expanduser())
+
+
+def read_training_set(
+    specs: Iterable[SourceSpec | str], scheme_name: str = "bethesda", classes: Sequence[str] | None = None
+) -> TrainingSet:
+    """Join sources into one training set.
+
+    Parameters
+    ----------
+    specs : iterable of SourceSpec or str
+        The sources. Of a picture that several hold, a cell that the earlier one has is not doubled by the later one.
+    scheme_name : str
+        A scheme that ships, or a file of one.
+    classes : sequence of str, optional
+        The classes that ``class_index`` is to count, for data that a model with these classes shall meet; without
+        it, those that have cells.
+
+    Raises
+    ------
+    CytoError
+        When a source cannot be read, has classes without counterpart (all of them are listed), or no cell is left.
+    """
+    sources = [parse_source(spec) if isinstance(spec, str) else spec for spec in specs]
+    if not sources:
+        raise CytoError("A training set needs at least one source, such as cric:DIR or a project folder.")
+    scheme = named_scheme(scheme_name)
+    read = [(str(spec), read_content(spec)) for spec in dict.fromkeys(sources)]
+    maps: dict[str, SourceMap] = {}
+    missing: dict[str, tuple[str, ...]] = {}
+    for spec, (name, content) in zip(dict.fromkeys(sources), read, strict=True):
+        used = {class_id for slide in content.slides for _, class_id in slide.cells}
+        maps[name] = source_map(spec, content.scheme_name, used, scheme)
+        missing[name] = maps[name].unmapped(used)
+    refuse_unmapped(missing, scheme)
+    return _joined(read, maps, scheme, classes)
+
+
+def _joined(
+    read: list[tuple[str, SourceContent]],
+    maps: Mapping[str, SourceMap],
+    scheme: ClassScheme,
+    classes: Sequence[str] | None,
+) -> TrainingSet:
+    joining = Joining(scheme)
+    for name, content in read:
+        joining.remarks += content.remarks
+        for slide in content.slides:
+            joining.add(name, slide, maps[name].pairs)
+    present = {i for slide in joining.slides for i in slide.class_index.tolist()}
+    if not present:
+        raise CytoError("No labelled cell is left in the sources. " + " ".join(joining.all_remarks()[:5]))
+    chosen = tuple(c for i, c in enumerate(scheme.ids) if i in present) if classes is None else tuple(classes)
+    _refuse_foreign(scheme, present, chosen)
+    recount = np.array([chosen.index(c) if c in chosen else -1 for c in scheme.ids], dtype=np.intp)
+    slides = sorted(joining.slides, key=lambda s: s.key)
+    renumbered = tuple(replace(slide, class_index=recount[slide.class_index]) for slide in slides)
+    return TrainingSet(
+        scheme, chosen, renumbered, tuple(joining.all_remarks()), {name: m.name for name, m in maps.items()}
+    )
+
+
+def _refuse_foreign(scheme: ClassScheme, present: set[int], chosen: tuple[str, ...]) -> None:
+    foreign = [c for i, c in enumerate(scheme.ids) if i in present and c not in chosen]
+    if foreign:
+        raise CytoError(
+            f"The data has cells of {', '.join(foreign)}, but only {', '.join(chosen)} were asked for; say behind the "
+            f"source what they become, or leave them out on purpose with @{foreign[0]}= ."
+        )
