@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_cyto.datasets.crop_rule import CropRule
+from napari_cyto.domain.classes import CellClass, ClassScheme
+from napari_cyto.errors import SchemeError
 
 Kind = Literal["classifier", "detector"]
 
+FORMAT = 1
+"""Version of ``model.json`` that is written, and the newest that is read."""
+
 
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelClass(_Value):
@@ -25,12 +31,36 @@ class ModelClass(_Value):
     parent: str | None = None
     box_um: float = 40.0
 
+    @model_validator(mode="after")
+    def _is_a_class(self) -> ModelClass:
+        self.cell_class()
+        return self
+
+    def cell_class(self) -> CellClass:
+        """Return the class as a scheme has it; its key is the project's own business."""
+        try:
+            return CellClass(self.id, self.name, self.colour, "", self.severity, self.parent, self.box_um)
+        except SchemeError as error:
+            raise ValueError(str(error)) from error
+
+    @classmethod
+    def of(cls, cell_class: CellClass) -> ModelClass:
+        """Return what a model keeps of a class of a scheme."""
+        return cls(**{name: getattr(cell_class, name) for name in cls.model_fields})
+
 
 class Normalisation(_Value):
     """How 0..1 RGB becomes the network's input: ``(value - mean) / std`` per channel."""
 
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+    @field_validator("std")
+    @classmethod
+    def _positive(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(std) <= 0:
+            raise ValueError("inputs are divided by it, so it must be above zero")
+        return std
 
 
 class ColourTarget(_Value):
@@ -89,6 +119,10 @@ class ModelManifest(_Value):
     crop_rule: CropRule | None = None
     colour: ColourTarget | None = None
     decision: Decision = Decision()
+    checked_precisions: tuple[Literal["fp32", "bf16", "fp16"], ...] = Field(
+        default=("fp32",), description="Precisions in which its answers were compared and found the same."
+    )
+    weights_dtype: Literal["fp32", "fp16"] = Field(default="fp32", description="How the larger weights are stored.")
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     weights_bytes: int = Field(ge=1)
     parents: tuple[Parent, ...] = ()
@@ -96,7 +130,56 @@ class ModelManifest(_Value):
     created_utc: str
     made_by: str = Field(description="Product and version that wrote it.")
 
+    @model_validator(mode="after")
+    def _agrees(self) -> ModelManifest:
+        """Refuse what would give wrong answers without a word: outputs that no class belongs to, another scale."""
+        try:
+            self.class_scheme()
+        except SchemeError as error:
+            raise ValueError(str(error)) from error
+        offsets = self.decision.logit_offsets
+        if offsets and len(offsets) != len(self.classes):
+            raise ValueError(f"{len(self.classes)} classes need as many logit_offsets, but {len(offsets)} came")
+        if self.kind == "classifier" and self.crop_rule is None:
+            raise ValueError("a classifier needs the crop_rule that it was trained with")
+        if self.crop_rule is not None:
+            self._check_crop_rule(self.crop_rule)
+        if self.mpp is not None and not 0 < self.mpp <= 100:
+            raise ValueError(f"an mpp is between 0 and 100 µm per px, but {self.mpp:g} came")
+        return self
+
+    def _check_crop_rule(self, rule: CropRule) -> None:
+        if rule.size_px != self.input_px:
+            raise ValueError(f"the crop rule makes inputs of {rule.size_px} px, but input_px is {self.input_px}")
+        ruled = rule.mpp_of(0)
+        if ruled is not None and self.mpp is not None and abs(ruled - self.mpp) > 0.01 * ruled:
+            raise ValueError(f"the crop rule makes inputs of {ruled:g} µm per px, but mpp is {self.mpp:g}")
+
+    @field_validator("created_utc")
+    @classmethod
+    def _is_a_time(cls, text: str) -> str:
+        datetime.fromisoformat(text)
+        return text
+
+    def class_scheme(self) -> ClassScheme:
+        """Return the classes of the outputs as a scheme, in their order.
+
+        A parent that the model does not tell apart stands for the class itself.
+        """
+        ids = set(self.class_ids)
+        known = (c if c.parent in ids else c.model_copy(update={"parent": None}) for c in self.classes)
+        return ClassScheme(self.scheme, 1, tuple(c.cell_class() for c in known))
+
     @property
     def class_ids(self) -> tuple[str, ...]:
         """The classes' ids, in the order of the outputs."""
         return tuple(c.id for c in self.classes)
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first of what is wrong with a value, as one line: where, and what."""
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in fault["loc"])[:120]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    said = " ".join(str(fault["msg"]).split())[:240]
+    return f"{where + ': ' if where else ''}{said}{more}"

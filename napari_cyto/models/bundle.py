@@ -1,0 +1,253 @@
+"""Model bundles: a folder with ``model.json`` and ``model.safetensors``, hash-checked; nothing in it is ever run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from napari_cyto import __version__
+from napari_cyto.errors import CytoError
+from napari_cyto.formats.atomic import atomic_folder
+from napari_cyto.models.manifest import FORMAT, ModelManifest, Parent, first_fault
+from napari_cyto.models.manifest_file import MANIFEST_NAME, read_manifest
+from napari_cyto.models.registry import architecture, build
+from napari_cyto.models.state_dicts import mismatch, shapes
+from napari_cyto.models.tensor_file import first_not_finite, looks_pickled, stored_tensors
+
+WEIGHTS_NAME = "model.safetensors"
+_PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model on disk whose manifest was read and whose weights have the hash that it tells.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder.
+    manifest : ModelManifest
+        All that is known of it besides the weights.
+    """
+
+    path: Path
+    manifest: ModelManifest
+
+    @property
+    def id(self) -> str:
+        """What people and annotations call it."""
+        return self.manifest.id
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its weights; with the id it names the model for ever."""
+        return self.manifest.weights_sha256
+
+    def as_parent(self, added: str = "") -> Parent:
+        """Return what a model that continues from this one records; ``added`` says what was new, in words."""
+        return Parent(id=self.id, sha256=self.sha256, added=added)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the weights by name, on the CPU, as stored; they are read, and their hash checked, anew.
+
+        Raises
+        ------
+        CytoError
+            When the file is gone or is no longer the one whose hash was checked, or safetensors is not installed.
+        """
+        try:
+            from safetensors.torch import load
+        except ImportError as error:
+            raise CytoError(
+                "Networks need torch and safetensors; install napari-cyto with its part `models`: "
+                'pip install "napari-cyto[models]".'
+            ) from error
+        return dict(load(_checked_weights(self.path, self.manifest)))
+
+    def load_network(self, device: str = "cpu") -> Any:
+        """Return the network with its weights, float32, in evaluation mode, on ``device``.
+
+        Raises
+        ------
+        CytoError
+            When the architecture is unknown, or its settings do not fit the weights.
+        """
+        known = self.manifest
+        network = build(known.architecture, known.settings, len(known.classes))
+        state = self.state_dict()
+        fault = mismatch(shapes(network.state_dict()), shapes(state))
+        if fault:
+            raise CytoError(f"{self.path}: the weights do not fit the settings in {MANIFEST_NAME}: {fault}.")
+        network.load_state_dict(state, strict=True)
+        return network.to(device).eval()
+
+
+def read_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle's manifest and check its weights' hash, without torch.
+
+    Parameters
+    ----------
+    path : path
+        The bundle's folder.
+
+    Raises
+    ------
+    CytoError
+        When it is no bundle, a file of it is missing or a link, the manifest is not understood, the architecture
+        is unknown, a pickle is in it, the hash is wrong, or the weights are damaged or not finite.
+    """
+    folder = Path(path)
+    _check_folder(folder)
+    manifest = read_manifest(folder)
+    if architecture(manifest.architecture).kind != manifest.kind:
+        raise CytoError(f"{folder}: it says to be a {manifest.kind}, which {manifest.architecture} is not.")
+    content = _checked_weights(folder, manifest)
+    unfit = first_not_finite(content, stored_tensors(content, folder / WEIGHTS_NAME))
+    if unfit is not None:
+        raise CytoError(f"{folder / WEIGHTS_NAME}: the weights {unfit[:80]!r} hold NaN or infinity; train it again.")
+    return Bundle(folder, manifest)
+
+
+def write_bundle(
+    folder: str | os.PathLike[str],
+    manifest_fields: Mapping[str, Any],
+    state_dict: Mapping[str, Any],
+    dtype: Literal["fp32", "fp16"] = "fp32",
+) -> Bundle:
+    """Write a bundle as a whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Where; an earlier bundle there is replaced.
+    manifest_fields : mapping
+        Fields of ``ModelManifest``; those of the weights, the time and the maker are filled in here, and so is the
+        id, from the folder's name, where none is given.
+    state_dict : mapping of str to Tensor
+        The network's weights, on any device.
+    dtype : str
+        ``fp16`` halves the file: only tensors of two and more dimensions are rounded, so norms keep all digits.
+
+    Returns
+    -------
+    Bundle
+        Read back, with its hash checked.
+
+    Raises
+    ------
+    CytoError
+        When a weight is NaN or infinite (in fp16: over 65,504), the fields are wrong, something else is in the
+        folder's place, or the disk is full.
+    """
+    path = Path(folder)
+    content = _serialised(state_dict, dtype)
+    made = {
+        "format": FORMAT,
+        "id": id_from_name(path.name),
+        **{name: value for name, value in manifest_fields.items() if value is not None or name != "id"},
+        "weights_dtype": dtype,
+        "weights_sha256": hashlib.sha256(content).hexdigest(),
+        "weights_bytes": len(content),
+        "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_by": f"napari-cyto {__version__}",
+    }
+    try:
+        manifest = ModelManifest.model_validate(made)
+        text = manifest.model_dump_json(indent=1)
+    except (ValidationError, ValueError) as error:
+        said = first_fault(error) if isinstance(error, ValidationError) else str(error)[:200]
+        raise CytoError(f"{path}: the model's manifest is wrong ({said}), so nothing was written.") from error
+    with atomic_folder(path, {"kind": "model bundle", "id": manifest.id}) as temporary:
+        (temporary / WEIGHTS_NAME).write_bytes(content)
+        (temporary / MANIFEST_NAME).write_bytes((text + "\n").encode("utf-8", "replace"))
+    return read_bundle(path)
+
+
+def id_from_name(name: str) -> str:
+    """Return a model id made of any name: letters, digits, dots, hyphens and underscores."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:80]
+    return plain if plain and plain[0].isalnum() else "model"
+
+
+def _serialised(state_dict: Mapping[str, Any], dtype: str) -> bytes:
+    import torch
+    from safetensors.torch import save
+
+    kept: dict[str, Any] = {}
+    for name, tensor in state_dict.items():
+        plain = tensor.detach().to("cpu")
+        if plain.is_floating_point():
+            plain = plain.to(torch.float16 if dtype == "fp16" and plain.ndim >= 2 else torch.float32)
+            if not bool(torch.isfinite(plain).all()):
+                raise CytoError(
+                    f"The weights {name!r} hold NaN or infinity{' in fp16' if dtype == 'fp16' else ''}, so no bundle "
+                    "was written; lower the learning rate, or store as fp32."
+                )
+        # A copy of its own for each: tied weights share memory, which the format does not know.
+        kept[name] = plain.clone(memory_format=torch.contiguous_format)
+    return bytes(save(kept, metadata={"format": "pt"}))
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        if folder.is_file():
+            with folder.open("rb") as stream:
+                pickled = looks_pickled(stream.read(8)) or folder.suffix in _PICKLES
+            raise CytoError(
+                f"{folder}: this is a pickle; opening it could run foreign code, so it is refused. A bundle is "
+                f"a folder with {MANIFEST_NAME} and {WEIGHTS_NAME}."
+                if pickled
+                else f"{folder}: a bundle is a folder with {MANIFEST_NAME} and {WEIGHTS_NAME}, but this is a file."
+            )
+        if not folder.is_dir():
+            raise CytoError(f"{folder}: there is no such bundle; `napari-cyto models list` shows those that are here.")
+        pickles = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _PICKLES)
+    except (OSError, ValueError) as error:
+        raise CytoError(
+            f"{folder}: this bundle cannot be read ({getattr(error, 'strerror', None) or error})."
+        ) from error
+    if pickles:
+        raise CytoError(
+            f"{folder / pickles[0]}: a bundle holds safetensors only; a file of this kind can run foreign code when it "
+            "is opened, so the bundle is refused."
+        )
+
+
+def _checked_weights(folder: Path, manifest: ModelManifest) -> bytes:
+    """Return the bytes of the weights, whose hash is the manifest's."""
+    path = folder / WEIGHTS_NAME
+    try:
+        if path.is_symlink():
+            raise CytoError(f"{path}: the weights are a link to elsewhere, which a bundle may not hold; copy the file.")
+        if not path.is_file():
+            raise CytoError(f"{path}: the weights are missing; copy the bundle as a whole.")
+        size = path.stat().st_size
+        start = b""
+        if size != manifest.weights_bytes:
+            with path.open("rb") as stream:
+                start = stream.read(8)
+        content = start if start else path.read_bytes()
+    except OSError as error:
+        raise CytoError(f"{path}: the weights cannot be read ({error.strerror or error}).") from error
+    if looks_pickled(content):
+        stored_tensors(content, path)
+    if size != manifest.weights_bytes:
+        raise CytoError(
+            f"{path}: {manifest.weights_bytes:,} bytes are expected, but it has {size:,}; the copy is not whole, or "
+            "the weights are of another model."
+        )
+    found = hashlib.sha256(content).hexdigest()
+    if found != manifest.weights_sha256:
+        raise CytoError(
+            f"{path}: the weights are not those that {MANIFEST_NAME} tells of (SHA-256 {found[:12]}..., expected "
+            f"{manifest.weights_sha256[:12]}...); the file is damaged or was exchanged, so the model is refused."
+        )
+    return content

@@ -1,0 +1,84 @@
+"""Reading ``model.json``: whatever is in it, a whole manifest or one sentence comes of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from napari_cyto.errors import FormatError
+from napari_cyto.formats.text import read_text
+from napari_cyto.models.manifest import FORMAT, ModelManifest, first_fault
+
+MANIFEST_NAME = "model.json"
+MAX_BYTES = 1 << 24
+
+
+def read_manifest(folder: Path) -> ModelManifest:
+    """Return the manifest of the bundle in ``folder``; the weights are not looked at.
+
+    Raises
+    ------
+    CytoError
+        When it is missing, a link, no JSON, of a newer version, or says what no model can be.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        if path.is_symlink():
+            raise FormatError("the manifest is a link to elsewhere, which a bundle may not hold; copy the file.", path)
+        there = path.is_file()
+    except (OSError, ValueError) as error:
+        raise FormatError(
+            f"the manifest cannot be read ({getattr(error, 'strerror', None) or error}).", path
+        ) from error
+    if not there:
+        raise FormatError(f"the manifest is missing, so this is no model bundle; a bundle has a {MANIFEST_NAME}.", path)
+    return parse_manifest(read_text(path, MAX_BYTES), path)
+
+
+def parse_manifest(text: str, path: Path) -> ModelManifest:
+    """Return the manifest that a text holds; ``path`` is for the sentences.
+
+    Raises
+    ------
+    CytoError
+        As ``read_manifest``.
+    """
+    try:
+        content = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise FormatError("the manifest is nested too deeply.", path) from None
+    except ValueError as error:
+        raise FormatError(f"the manifest is no JSON ({str(error)[:120]}).", path) from error
+    _check_version(content, path)
+    try:
+        return ModelManifest.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise FormatError(f"the manifest is not understood ({first_fault(error)}).", path) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise FormatError(f"the manifest is not understood ({str(error)[:120]}).", path) from error
+
+
+def _check_version(content: Any, path: Path) -> None:
+    if not isinstance(content, dict):
+        raise FormatError("the manifest must be one JSON object.", path)
+    version = content.get("format")
+    if type(version) is int and version > FORMAT:
+        raise FormatError(
+            f"the manifest has format {str(version)[:20]}, and this napari-cyto reads up to {FORMAT}; get a newer one.",
+            path,
+        )
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value

@@ -1,0 +1,89 @@
+"""Architectures by name; each one's code, and torch with it, is imported only when one is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+
+from napari_cyto.errors import CytoError
+from napari_cyto.models.manifest import Kind, first_fault
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """One architecture that bundles may name.
+
+    Parameters
+    ----------
+    name : str
+        What ``model.json`` calls it.
+    kind : str
+        ``classifier`` or ``detector``.
+    title : str
+        What people read.
+    module : str
+        Module of ``napari_cyto.models`` with ``build(settings, n_classes) -> nn.Module``, which loads no weights.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    module: str
+
+
+ARCHITECTURES = {
+    a.name: a
+    for a in (
+        Architecture("timm-classifier", "classifier", "Backbone, pooling, dense head", "classifier"),
+        Architecture("p2p", "detector", "Point proposals (Patherea-P2P)", "point_detector"),
+        Architecture("fcrn", "detector", "Density regression (FCRN)", "fcrn"),
+        Architecture("faster-rcnn", "detector", "Boxes in two stages (Faster R-CNN)", "box_detectors"),
+        Architecture("retinanet", "detector", "Boxes in one stage (RetinaNet)", "box_detectors"),
+    )
+}
+
+
+def architecture(name: str) -> Architecture:
+    """Return the architecture called ``name``.
+
+    Raises
+    ------
+    CytoError
+        When there is none of that name.
+    """
+    if name not in ARCHITECTURES:
+        raise CytoError(
+            f"The architecture {name[:80]!r} is unknown; this version knows {', '.join(ARCHITECTURES)}. "
+            "A newer napari-cyto may know it."
+        )
+    return ARCHITECTURES[name]
+
+
+def build(name: str, settings: Mapping[str, Any], n_classes: int) -> Any:
+    """Return a network with random weights, float32, on the CPU.
+
+    Parameters
+    ----------
+    name : str
+        One of ``ARCHITECTURES``.
+    settings : mapping
+        What its module builds it from; kept in ``model.json``. A module of several architectures is told which
+        under ``"architecture"``.
+    n_classes : int
+        Classes of cells, background not counted.
+
+    Raises
+    ------
+    CytoError
+        When the name is unknown or the settings are not its own.
+    """
+    known = architecture(name)
+    module = import_module(f"napari_cyto.models.{known.module}")
+    try:
+        return module.build(settings, n_classes)
+    except ValidationError as error:
+        raise CytoError(f"The settings of the architecture {name!r} are wrong: {first_fault(error)}") from error
