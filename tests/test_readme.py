@@ -57,7 +57,7 @@ def commands() -> list[list[str]]:
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_its_commands_exist(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Each is asked for its help with its own verb and options, so that none is invented."""
-    depth = 2 if words[0] in ("import", "export") else 1
+    depth = 2 if words[0] in ("import", "export", "models") else 1
     assert run([*words[:depth], "--help"]) == 0
     shown = re.sub(r"\s+", " ", capsys.readouterr().out)
     for option in (word for word in words if word.startswith("--")):

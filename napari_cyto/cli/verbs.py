@@ -44,6 +44,12 @@ def build(words: list[str]) -> typer.Typer:
 
             exchange.fill(group, name, words[1:])
         app.add_typer(group, name=name)
+    library = typer.Typer(help="List, show, add, remove and verify models: models VERB.", no_args_is_help=True)
+    if named == "models":
+        from napari_cyto.cli import models
+
+        models.fill(library)
+    app.add_typer(library, name="models")
     app.command("audit")(audit)
     app.command("schemes")(schemes)
     app.command("evaluate")(evaluate)

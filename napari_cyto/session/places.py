@@ -1,28 +1,5 @@
 """Where files lie that belong to a user rather than to a project."""
 
-from __future__ import annotations
+from napari_cyto.domain.places import DATA_VARIABLE, user_data_dir
 
-import os
-import sys
-from collections.abc import Mapping
-from pathlib import Path
-
-DATA_VARIABLE = "NAPARI_CYTO_DATA"
-
-
-def user_data_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
-    """Return the folder for what a user made and may not lose: ``NAPARI_CYTO_DATA``, else the platform's custom.
-
-    Source
-    ------
-    XDG Base Directory Specification 0.8 (``XDG_DATA_HOME``, relative values are ignored); Apple File System
-    Programming Guide (Application Support); Windows known folder LocalAppData.
-    """
-    if own := environ.get(DATA_VARIABLE):
-        return Path(own).expanduser()
-    if platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "napari-cyto"
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "napari-cyto"
-    xdg = Path(environ.get("XDG_DATA_HOME") or "")
-    return (xdg if xdg.is_absolute() else Path.home() / ".local" / "share") / "napari-cyto"
+__all__ = ["DATA_VARIABLE", "user_data_dir"]

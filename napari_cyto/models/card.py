@@ -1,0 +1,169 @@
+"""The model card: what every model says of itself, and how it is shown."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from napari_cyto.models.manifest import Kind, ModelManifest
+
+Section = tuple[str, list[tuple[str, str]]]
+
+ATTRIBUTIONS = {
+    "cric": (
+        "CC BY 4.0",
+        "CRIC Cervix: Rezende et al., Scientific Data 8, 151 (2021), doi 10.1038/s41597-021-00933-8.",
+    ),
+    "apacc": (
+        "CC BY 4.0",
+        "APACC: Kupas et al., Scientific Data 11, 743 (2024), doi 10.1038/s41597-024-03596-3.",
+    ),
+}
+"""Licence of a kind of source, and how its authors ask to be named; Source: the data papers."""
+
+_OWN_DATA = "that of the data it was trained on, which its owner has to state"
+_LITE = "First weights: EfficientNet-lite trained on ImageNet, TensorFlow's authors, Apache-2.0."
+
+_INTENDED = {
+    "classifier": "Proposes a class for each cell of a cervical smear; a cytopathologist reviews every proposal.",
+    "detector": "Proposes cells on cervical smears; a cytopathologist reviews every proposal.",
+}
+_LIMITS = (
+    "For research, no medical device; not to be used for a diagnosis without review. Trained on the slides named "
+    "here: other stains, scanners, preparations and populations may give worse answers, so measure it on slides of "
+    "your own first. Classes with few training cells are the least reliable."
+)
+
+
+def card_defaults(
+    kind: Kind, source_kinds: Iterable[str], first_weights: str = "none", parents: Iterable[ModelManifest] = ()
+) -> dict[str, str]:
+    """Return the parts of a card that follow from how a model was made.
+
+    Parameters
+    ----------
+    kind : str
+        ``classifier`` or ``detector``.
+    source_kinds : iterable of str
+        Kinds of the sources it was trained on: ``cric``, ``apacc``, ``folders``, ``project``.
+    first_weights : str
+        What the config's field ``weights`` said.
+    parents : iterable of ModelManifest
+        The models it continues from; their licence and attribution are carried on.
+
+    Returns
+    -------
+    dict of str to str
+        ``licence``, ``attribution``, ``intended_use`` and ``limits``, for ``Card``.
+    """
+    licences: dict[str, None] = {}
+    named: dict[str, None] = {}
+    for source in sorted(set(source_kinds)):
+        licence, attribution = ATTRIBUTIONS.get(source, (_OWN_DATA, ""))
+        licences[licence] = None
+        named[attribution] = None
+    for parent in parents:
+        licences.update(dict.fromkeys(parent.card.licence.split("; ")))
+        named.update(dict.fromkeys(parent.card.attribution.split("\n")))
+    if first_weights.startswith("package:efficientnet-lite"):
+        named[_LITE] = None
+    elif first_weights.startswith(("timm", "file:", "package:")):
+        named[f"First weights: {first_weights}; their licence applies too."] = None
+    return {
+        "licence": "; ".join(x for x in licences if x) or "not stated",
+        "attribution": "\n".join(x for x in named if x),
+        "intended_use": _INTENDED[kind],
+        "limits": _LIMITS,
+    }
+
+
+def card_sections(manifest: ModelManifest) -> list[Section]:
+    """Return the card as titled lists of names and values; empty ones are left out."""
+    card = manifest.card
+    about = [
+        ("id", manifest.id),
+        ("kind", manifest.kind),
+        ("architecture", manifest.architecture),
+        ("summary", card.summary),
+        ("intended use", card.intended_use),
+        ("limits", card.limits),
+        ("licence", card.licence),
+        ("attribution", card.attribution),
+        ("made", f"{manifest.created_utc} by {manifest.made_by}"),
+        ("SHA-256 of the weights", manifest.weights_sha256),
+    ]
+    sections: list[Section] = [("About", about), ("Input", _input(manifest))]
+    classes = [(c.id, c.name + ("" if c.parent in (None, c.id) else f", in {c.parent}")) for c in manifest.classes]
+    sections.append((f"Classes ({manifest.scheme})", classes))
+    sections.append(
+        ("Parents", [(p.id, f"{p.added or 'nothing said'} (SHA-256 {p.sha256})") for p in manifest.parents])
+    )
+    sections += [
+        (title, _flat(values))
+        for title, values in (
+            ("Metrics", card.metrics),
+            ("Training data", card.data),
+            ("Split", card.split),
+            ("Recipe", card.recipe),
+        )
+    ]
+    kept = [(title, [(name, value) for name, value in rows if value]) for title, rows in sections]
+    return [(title, rows) for title, rows in kept if rows]
+
+
+def card_text(manifest: ModelManifest) -> str:
+    """Return the card as Markdown."""
+    lines = [f"# {manifest.id}"]
+    for title, rows in card_sections(manifest):
+        lines += ["", f"## {title}", ""]
+        lines += [f"- **{name}**: {value}" for name, value in ((n, " ".join(v.split())) for n, v in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def card_html(manifest: ModelManifest) -> str:
+    """Return the card as a piece of HTML with tables; everything in it is escaped."""
+    parts = [f"<h2>{html.escape(manifest.id)}</h2>"]
+    for title, rows in card_sections(manifest):
+        cells = "".join(f"<tr><th>{html.escape(n)}</th><td>{html.escape(v)}</td></tr>" for n, v in rows)
+        parts.append(f"<h3>{html.escape(title)}</h3><table>{cells}</table>")
+    return "\n".join(parts)
+
+
+def _input(manifest: ModelManifest) -> list[tuple[str, str]]:
+    rule, colour = manifest.crop_rule, manifest.colour
+    rows = [
+        ("stain", manifest.stain),
+        ("side, px", str(manifest.input_px)),
+        ("µm per px", "" if manifest.mpp is None else f"{manifest.mpp:.4g}"),
+    ]
+    if rule is not None:
+        windows = " and ".join(f"{w:g}" for w in rule.windows)
+        unit = "µm" if rule.unit == "um" else "px"
+        rows.append(("crop", f"{windows} {unit} round the cell{', ICC colours' if rule.icc else ''}"))
+    if colour is not None:
+        rows.append(("colours", f"matched to {colour.picture} (Reinhard)"))
+    rows.append(("views averaged", str(manifest.decision.views)))
+    return rows
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list[tuple[str, str]]:
+    """Return nested values as rows whose names are joined by dots; lists and what is nested deep stay JSON."""
+    rows = []
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value and depth < 3:
+            rows += _flat(value, f"{prefix}{name}.", depth + 1)
+        else:
+            rows.append((f"{prefix}{name}", _shown(value)))
+    return rows
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(v, float | int) for v in value):
+        return "[" + ", ".join(f"{v:.4g}" for v in value) + "]"
+    return json.dumps(value, ensure_ascii=False, default=str)

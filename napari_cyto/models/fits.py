@@ -1,0 +1,108 @@
+"""Whether a model may be used on a project's slides: its classes, its stain, the µm per px it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.presets import map_between
+from napari_cyto.errors import CytoError, SchemeError
+from napari_cyto.models.manifest import ModelManifest
+
+# Pixels this much larger than the input's lack detail that the model was trained on.
+_COARSER = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a model fits.
+
+    Parameters
+    ----------
+    refusals : tuple of str
+        Why it may not be used, as sentences; empty when it may.
+    remarks : tuple of str
+        What to know when it is used all the same.
+    """
+
+    refusals: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """All of them, refusals first."""
+        return [*self.refusals, *self.remarks]
+
+
+def fit(
+    manifest: ModelManifest,
+    scheme: ClassScheme | None = None,
+    mpps: Iterable[float | None] = (),
+    stain: str | None = None,
+) -> Fit:
+    """Return whether and how a model fits.
+
+    Parameters
+    ----------
+    manifest : ModelManifest
+        The model's.
+    scheme : ClassScheme, optional
+        The project's classes; not looked at when not given.
+    mpps : iterable of float or None
+        µm per level-0 px of the slides that are meant, None where unknown.
+    stain : str, optional
+        The slides' stain, where it is known.
+    """
+    refusals, remarks = [], []
+    if scheme is not None:
+        try:
+            class_translation(manifest, scheme)
+        except CytoError as error:
+            refusals.append(str(error))
+    if stain and stain.casefold() != manifest.stain.casefold():
+        refusals.append(f"The model {manifest.id} knows the stain {manifest.stain}, but the slides are {stain}.")
+    slides = list(mpps)
+    unknown = sum(m is None for m in slides)
+    if needs_um(manifest) and unknown:
+        refusals.append(
+            f"The model {manifest.id} sees cells at {manifest.mpp:.3g} µm per px, and of {unknown} of {len(slides)} "
+            "slides the µm per px are unknown; enter them first."
+        )
+    coarsest = max((m for m in slides if m is not None), default=None)
+    if manifest.mpp is not None and coarsest is not None and coarsest > _COARSER * manifest.mpp:
+        remarks.append(
+            f"The model {manifest.id} was trained at {manifest.mpp:.3g} µm per px, and a slide has {coarsest:.3g}: "
+            "details that it relies on are missing there, so expect more mistakes."
+        )
+    return Fit(tuple(refusals), tuple(remarks))
+
+
+def needs_um(manifest: ModelManifest) -> bool:
+    """Return whether the model can only be used where the µm per px of a slide are known."""
+    return manifest.mpp is not None
+
+
+def class_translation(manifest: ModelManifest, scheme: ClassScheme) -> tuple[str, ...]:
+    """Return the class of ``scheme`` that each output of the model stands for, in the order of the outputs.
+
+    Classes of the same id are the same; where some are missing, the map that ships from the model's scheme to
+    this one is asked.
+
+    Raises
+    ------
+    CytoError
+        When an output has no counterpart; the sentence lists them.
+    """
+    missing = [i for i in manifest.class_ids if i not in scheme]
+    if not missing:
+        return manifest.class_ids
+    fault = (
+        f"The model {manifest.id} answers with {', '.join(missing)}, for which the project's scheme {scheme.name!r} "
+        f"({', '.join(scheme.ids)}) has no class; add them to the scheme or choose another model."
+    )
+    try:
+        bridge = map_between(manifest.class_scheme(), scheme)
+        return tuple(bridge.apply(i) for i in manifest.class_ids)
+    except SchemeError:
+        raise CytoError(fault) from None
