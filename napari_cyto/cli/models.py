@@ -37,6 +37,9 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"models": [_facts(e) for e in found]})
         return
+    if not found:
+        print("There are no models yet; `napari-cyto train` makes one, `napari-cyto models add` brings one in.")
+        return
     rows = [(f["name"], f["kind"], ", ".join(f["classes"]), f["licence"], f["origin"]) for f in map(_facts, found)]
     print_table("Models", ("name", "kind", "classes", "licence", "origin"), rows)
     for entry in found:

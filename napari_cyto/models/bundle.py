@@ -17,12 +17,14 @@ from napari_cyto import __version__
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.models.manifest import FORMAT, ModelManifest, Parent, first_fault
-from napari_cyto.models.manifest_file import MANIFEST_NAME, read_manifest
+from napari_cyto.models.manifest_file import MANIFEST_NAME, jsonable, parse_manifest, read_manifest
 from napari_cyto.models.registry import architecture, build
 from napari_cyto.models.state_dicts import mismatch, shapes
-from napari_cyto.models.tensor_file import first_not_finite, looks_pickled, stored_tensors
+from napari_cyto.models.tensor_file import first_not_finite, looks_pickled, stored_tensors, written_note
 
 WEIGHTS_NAME = "model.safetensors"
+# What the weights mean is written into their own file, so that their hash vouches for it.
+_NOTE = "napari_cyto.meaning"
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
 
 
@@ -106,13 +108,17 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """
     folder = Path(path)
     _check_folder(folder)
-    manifest = read_manifest(folder)
-    if architecture(manifest.architecture).kind != manifest.kind:
-        raise CytoError(f"{folder}: it says to be a {manifest.kind}, which {manifest.architecture} is not.")
-    content = _checked_weights(folder, manifest)
-    unfit = first_not_finite(content, stored_tensors(content, folder / WEIGHTS_NAME))
+    manifest, digest = read_manifest(folder)
+    _check_kind(manifest, folder)
+    content, weights = _checked_weights(folder, manifest), folder / WEIGHTS_NAME
+    unfit = first_not_finite(content, stored_tensors(content, weights))
     if unfit is not None:
-        raise CytoError(f"{folder / WEIGHTS_NAME}: the weights {unfit[:80]!r} hold NaN or infinity; train it again.")
+        raise CytoError(f"{weights}: the weights {unfit[:80]!r} hold NaN or infinity; train it again.")
+    if written_note(content, weights, _NOTE) not in (None, digest):
+        raise CytoError(
+            f"{folder / MANIFEST_NAME}: its classes, input or settings were changed after the weights were written, so "
+            "answers would be wrong without a word; copy the model anew."
+        )
     return Bundle(folder, manifest)
 
 
@@ -139,7 +145,7 @@ def write_bundle(
     Returns
     -------
     Bundle
-        Read back, with its hash checked.
+        As it was read back, with its hash checked.
 
     Raises
     ------
@@ -148,27 +154,42 @@ def write_bundle(
         folder's place, or the disk is full.
     """
     path = Path(folder)
-    content = _serialised(state_dict, dtype)
+    manifest, digest = _manifest(path, {**manifest_fields, "weights_dtype": dtype})
+    content = _serialised(state_dict, dtype, {"format": "pt", _NOTE: digest})
+    manifest = manifest.model_copy(
+        update={"weights_sha256": hashlib.sha256(content).hexdigest(), "weights_bytes": len(content)}
+    )
+    text = manifest.model_dump_json(indent=1)
+    with atomic_folder(path, {"kind": "model bundle", "id": manifest.id}) as temporary:
+        (temporary / WEIGHTS_NAME).write_bytes(content)
+        (temporary / MANIFEST_NAME).write_bytes((text + "\n").encode("utf-8", "replace"))
+        read_bundle(temporary)
+    return Bundle(path, manifest)
+
+
+def _manifest(path: Path, fields: Mapping[str, Any]) -> tuple[ModelManifest, str]:
+    """Return the manifest of a bundle that is being written, read back from JSON; its weights are not known yet."""
     made = {
+        **{name: jsonable(value) for name, value in fields.items()},
         "format": FORMAT,
-        "id": id_from_name(path.name),
-        **{name: value for name, value in manifest_fields.items() if value is not None or name != "id"},
-        "weights_dtype": dtype,
-        "weights_sha256": hashlib.sha256(content).hexdigest(),
-        "weights_bytes": len(content),
+        "id": fields.get("id") or id_from_name(path.name),
+        "weights_sha256": "0" * 64,
+        "weights_bytes": 1,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "made_by": f"napari-cyto {__version__}",
     }
     try:
         manifest = ModelManifest.model_validate(made)
-        text = manifest.model_dump_json(indent=1)
+        _check_kind(manifest, path)
+        return parse_manifest(manifest.model_dump_json(), path / MANIFEST_NAME)
     except (ValidationError, ValueError) as error:
         said = first_fault(error) if isinstance(error, ValidationError) else str(error)[:200]
         raise CytoError(f"{path}: the model's manifest is wrong ({said}), so nothing was written.") from error
-    with atomic_folder(path, {"kind": "model bundle", "id": manifest.id}) as temporary:
-        (temporary / WEIGHTS_NAME).write_bytes(content)
-        (temporary / MANIFEST_NAME).write_bytes((text + "\n").encode("utf-8", "replace"))
-    return read_bundle(path)
+
+
+def _check_kind(manifest: ModelManifest, folder: Path) -> None:
+    if architecture(manifest.architecture).kind != manifest.kind:
+        raise CytoError(f"{folder}: it says to be a {manifest.kind}, which {manifest.architecture} is not.")
 
 
 def id_from_name(name: str) -> str:
@@ -177,7 +198,7 @@ def id_from_name(name: str) -> str:
     return plain if plain and plain[0].isalnum() else "model"
 
 
-def _serialised(state_dict: Mapping[str, Any], dtype: str) -> bytes:
+def _serialised(state_dict: Mapping[str, Any], dtype: str, notes: dict[str, str]) -> bytes:
     import torch
     from safetensors.torch import save
 
@@ -193,7 +214,7 @@ def _serialised(state_dict: Mapping[str, Any], dtype: str) -> bytes:
                 )
         # A copy of its own for each: tied weights share memory, which the format does not know.
         kept[name] = plain.clone(memory_format=torch.contiguous_format)
-    return bytes(save(kept, metadata={"format": "pt"}))
+    return bytes(save(kept, metadata=notes))
 
 
 def _check_folder(folder: Path) -> None:

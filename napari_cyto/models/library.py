@@ -176,6 +176,6 @@ def _folders(folder: Path | None) -> list[Path]:
 
 def _entry(path: Path, shipped: bool) -> Entry:
     try:
-        return Entry(path.name, path, shipped, read_manifest(path))
+        return Entry(path.name, path, shipped, read_manifest(path)[0])
     except CytoError as error:
         return Entry(path.name, path, shipped, None, str(error))

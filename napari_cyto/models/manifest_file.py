@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from napari_cyto.errors import FormatError
@@ -15,10 +18,11 @@ from napari_cyto.models.manifest import FORMAT, ModelManifest, first_fault
 
 MANIFEST_NAME = "model.json"
 MAX_BYTES = 1 << 24
+_MEANING = ("kind", "architecture", "settings", "mpp", "input_px", "normalisation", "crop_rule", "colour")
 
 
-def read_manifest(folder: Path) -> ModelManifest:
-    """Return the manifest of the bundle in ``folder``; the weights are not looked at.
+def read_manifest(folder: Path) -> tuple[ModelManifest, str]:
+    """Return the manifest of the bundle in ``folder``, and its digest; the weights are not looked at.
 
     Raises
     ------
@@ -39,8 +43,15 @@ def read_manifest(folder: Path) -> ModelManifest:
     return parse_manifest(read_text(path, MAX_BYTES), path)
 
 
-def parse_manifest(text: str, path: Path) -> ModelManifest:
-    """Return the manifest that a text holds; ``path`` is for the sentences.
+def parse_manifest(text: str, path: Path) -> tuple[ModelManifest, str]:
+    """Return the manifest that a text holds, and the digest of what it says of the weights.
+
+    Parameters
+    ----------
+    text : str
+        JSON.
+    path : Path
+        Where it comes from, for the sentences.
 
     Raises
     ------
@@ -55,11 +66,38 @@ def parse_manifest(text: str, path: Path) -> ModelManifest:
         raise FormatError(f"the manifest is no JSON ({str(error)[:120]}).", path) from error
     _check_version(content, path)
     try:
-        return ModelManifest.model_validate_json(json.dumps(content))
+        return ModelManifest.model_validate_json(json.dumps(content)), meaning(content)
     except ValidationError as error:
         raise FormatError(f"the manifest is not understood ({first_fault(error)}).", path) from error
     except (ValueError, TypeError, RecursionError) as error:
         raise FormatError(f"the manifest is not understood ({str(error)[:120]}).", path) from error
+
+
+def meaning(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what a manifest says the weights mean: exchanged classes must not go unnoticed.
+
+    Parameters
+    ----------
+    content : mapping
+        The JSON of ``model.json``, as it was written: fields that a later version adds change nothing.
+    """
+    fields: dict[str, Any] = {name: content.get(name) for name in _MEANING}
+    fields["classes"] = [c["id"] for c in content["classes"]]
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def jsonable(value: Any) -> Any:
+    """Return plain values that JSON can hold, of what a run knows: numpy's numbers, paths, names of any bytes."""
+    if isinstance(value, Mapping):
+        return {jsonable(str(name)): jsonable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return jsonable(value.tolist())
+    if isinstance(value, PurePath):
+        value = str(value)
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _check_version(content: Any, path: Path) -> None:

@@ -88,6 +88,19 @@ def stored_tensors(content: bytes, path: Path) -> tuple[StoredTensor, ...]:
     return tuple(tensors)
 
 
+def written_note(content: bytes, path: Path, name: str) -> str | None:
+    """Return a text that the writer of a safetensors file left in its header under ``name``, if there is one.
+
+    Raises
+    ------
+    CytoError
+        When the header cannot be read.
+    """
+    notes = _header(content, path)[0].get("__metadata__")
+    note = notes.get(name) if isinstance(notes, dict) else None
+    return note if isinstance(note, str) else None
+
+
 def first_not_finite(content: bytes, tensors: tuple[StoredTensor, ...]) -> str | None:
     """Return the name of the first tensor that holds NaN or infinity, or None."""
     return next((t.name for t in tensors if not _finite(memoryview(content)[t.start : t.end], t.dtype)), None)

@@ -1,0 +1,224 @@
+"""Guards that a bundle is what it was written as, and that everything else is refused in a sentence, torch or not."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_bundles import manifest_fields, tensor_bytes
+
+from napari_cyto.domain.presets import preset
+from napari_cyto.errors import CytoError
+from napari_cyto.models.bundle import id_from_name, read_bundle
+from napari_cyto.models.manifest_file import jsonable, meaning, read_manifest
+
+MakeBundle = Callable[..., Path]
+ONES = {"w": np.ones((2, 3), dtype=np.float32)}
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), encoding="utf-8")
+
+
+def test_a_whole_bundle_is_read_without_torch(make_bundle: MakeBundle) -> None:
+    folder = make_bundle()
+    bundle = read_bundle(folder)
+    assert (bundle.id, bundle.path, len(bundle.sha256)) == ("small", folder, 64)
+    assert bundle.manifest.class_ids == preset("bethesda").ids
+    assert bundle.as_parent("new cells").added == "new cells"
+    code = (
+        "import sys; from napari_cyto.models.bundle import read_bundle; from napari_cyto.models import library, card, "
+        f"fits, registry; read_bundle({str(folder)!r}); print('torch' in sys.modules, 'safetensors' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def cut(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-5])
+
+
+def flip(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def link(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        away = folder.parent / f"away-{name}"
+        shutil.move(folder / name, away)
+        (folder / name).symlink_to(away)
+
+    return change
+
+
+def drop(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def say(**changes: Any) -> Callable[[Path], None]:
+    return lambda folder: rewrite(folder, **changes)
+
+
+def write(name: str, content: bytes) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return change
+
+
+PICKLED = pickle.dumps({"w": [1.0, 2.0]})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "word"),
+    [
+        (cut, "not whole"),
+        (flip, "SHA-256"),
+        (drop("model.safetensors"), "weights are missing"),
+        (drop("model.json"), "no model bundle"),
+        (link("model.safetensors"), "link"),
+        (link("model.json"), "link"),
+        (write("model.pth", b"x"), "safetensors only"),
+        (write("pytorch_model.BIN", b"x"), "safetensors only"),
+        (write("model.safetensors", PICKLED), "pickle"),
+        (write("model.safetensors", b"PK\x03\x04" + b"0" * 60), "pickle"),
+        (write("model.json", b"{"), "no JSON"),
+        (write("model.json", b"[]"), "one JSON object"),
+        (write("model.json", b"\xff\xfe\x00"), "UTF-16"),
+        (write("model.json", b'{"mpp": NaN}'), "NaN"),
+        (write("model.json", b'{"mpp": 1e999}'), "too large"),
+        (write("model.json", b"[" * 100_000), "deeply"),
+        (say(format=2), "format 2"),
+        (say(format="1"), "format"),
+        (say(architecture="gpt"), "architecture 'gpt' is unknown"),
+        (say(kind="detector"), "which timm-classifier is not"),
+        (say(kind="oracle"), "kind"),
+        (say(wings=2), "wings"),
+        (say(id="../../etc"), "id"),
+        (say(id=""), "id"),
+        (say(classes=[]), "classes"),
+        (say(classes=[{"id": "a", "name": "a", "colour": "#000000"}] * 2), "more than once"),
+        (say(classes=[{"id": "a", "name": "a", "colour": "red"}]), "#1a2b3c"),
+        (say(decision={"logit_offsets": [0.0]}), "logit_offsets"),
+        (say(normalisation={"std": [0, 1, 1]}), "above zero"),
+        (say(crop_rule=None), "crop_rule"),
+        (say(input_px=192), "input_px"),
+        (say(mpp=0.5), "µm per px"),
+        (say(mpp=-1), "mpp"),
+        (say(weights_bytes=0), "weights_bytes"),
+        (say(created_utc="yesterday"), "created_utc"),
+    ],
+)
+def test_what_is_not_whole_is_refused(spoil: Callable[[Path], None], word: str, make_bundle: MakeBundle) -> None:
+    folder = make_bundle()
+    spoil(folder)
+    with pytest.raises(CytoError) as caught:
+        read_bundle(folder)
+    assert word in str(caught.value)
+    assert str(folder) in str(caught.value) or "architecture" in word
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"\x00" * 4, "4 bytes"),
+        (struct.pack("<Q", 1 << 62) + b"{}", "cut off"),
+        (struct.pack("<Q", 2) + b"no", "no JSON"),
+        (struct.pack("<Q", 2) + b"[]", "JSON object"),
+        (struct.pack("<Q", 2) + b"{}", "no tensor"),
+        (tensor_bytes(ONES) + b"more", "need"),
+        (tensor_bytes(ONES).replace(b"F32", b"F99"), "F99"),
+        (tensor_bytes(ONES).replace(b"[2, 3]", b"[2, 4]"), "nonsense"),
+        (tensor_bytes(ONES).replace(b"[2, 3]", b"[-2,3]"), "nonsense"),
+        (tensor_bytes(ONES).replace(b"[0, 24]", b"[4, 28]"), "do not follow"),
+        (tensor_bytes(ONES).replace(b'"shape"', b'"shade"'), "nonsense"),
+        (tensor_bytes({"w": np.array([1, np.nan], dtype=np.float32)}), "NaN"),
+        (tensor_bytes({"w": np.array([1, np.inf], dtype=np.float16)}), "NaN"),
+        (tensor_bytes({"w": np.array([np.inf], dtype=np.float64)}), "NaN"),
+        (tensor_bytes({"w": np.array([0x3F80, 0x7FC0], dtype=np.uint16)}), "NaN"),
+    ],
+)
+def test_weights_with_the_right_hash_may_still_be_wrong(content: bytes, word: str, make_bundle: MakeBundle) -> None:
+    with pytest.raises(CytoError, match=r"model\.safetensors") as caught:
+        read_bundle(make_bundle(content=content))
+    assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("bits", [0x7F7F, 0xFF7F, 0x0000])
+def test_the_largest_bfloat16_is_finite(bits: int, make_bundle: MakeBundle) -> None:
+    assert read_bundle(make_bundle(content=tensor_bytes({"w": np.array([bits], dtype=np.uint16)})))
+
+
+def test_exchanged_classes_are_noticed(make_bundle: MakeBundle) -> None:
+    said = manifest_fields(b"")
+    content = tensor_bytes(ONES, {"napari_cyto.meaning": meaning(said)})
+    folder = make_bundle(content=content)
+    assert read_bundle(folder)
+    rewrite(folder, classes=said["classes"][::-1])
+    with pytest.raises(CytoError, match="changed after the weights"):
+        read_bundle(folder)
+    rewrite(folder, classes=said["classes"], summary="nothing that matters")
+
+
+def test_the_card_may_be_corrected_by_hand(make_bundle: MakeBundle) -> None:
+    folder = make_bundle(content=tensor_bytes(ONES, {"napari_cyto.meaning": meaning(manifest_fields(b""))}))
+    rewrite(folder, card={"summary": "better words"}, id="other-name")
+    assert read_bundle(folder).manifest.card.summary == "better words"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("model.pt", PICKLED, "pickle"),
+        ("weights", PICKLED, "pickle"),
+        ("weights.bin", b"", "pickle"),
+        ("notes.txt", b"hello", "this is a file"),
+    ],
+)
+def test_a_file_is_no_bundle(name: str, content: bytes, word: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CytoError, match=word):
+        read_bundle(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", ["nowhere", "x" * 5000, "a\0b"])
+def test_what_is_not_there_is_said(path: str, tmp_path: Path) -> None:
+    with pytest.raises(CytoError):
+        read_bundle(tmp_path / path)
+
+
+def test_a_huge_manifest_is_not_read(make_bundle: MakeBundle) -> None:
+    folder = make_bundle()
+    with (folder / "model.json").open("r+b") as stream:
+        stream.truncate(1 << 25)
+    with pytest.raises(CytoError, match="bytes"):
+        read_manifest(folder)
+
+
+def test_what_a_run_knows_becomes_json() -> None:
+    said = {"a": np.float32(0.5), Path("b"): np.arange(2), "c": ("x\udc80", {"d": np.int64(3)})}
+    assert json.loads(json.dumps(jsonable(said))) == {"a": 0.5, "b": [0, 1], "c": ["x?", {"d": 3}]}
+
+
+def test_any_name_gives_an_id() -> None:
+    assert [id_from_name(n) for n in ("My model, 2", "...", "жук", "a" * 200)] == [
+        "My-model-2",
+        "model",
+        "model",
+        "a" * 80,
+    ]
