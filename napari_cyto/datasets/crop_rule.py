@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_cyto.datasets.colour_match import ColourMatch
 from napari_cyto.datasets.crops import APACC_CROP_PX
 from napari_cyto.errors import CytoError
 from napari_cyto.slides import Slide
@@ -17,13 +17,16 @@ from napari_cyto.slides import Slide
 Crops = npt.NDArray[np.uint8]
 Centres = npt.NDArray[np.float64]
 
+MAX_SIZE_PX = 1024
+"""Largest side of an input, px."""
+
 
 class CropRule(BaseModel):
     """Square windows centred on a cell, each resampled to one input size; outside the slide is the slide's white."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    windows: tuple[float, ...] = Field(
+    windows: tuple[Annotated[float, Field(gt=0, le=10_000)], ...] = Field(
         default=(51.2,),
         min_length=1,
         max_length=4,
@@ -34,7 +37,7 @@ class CropRule(BaseModel):
         default="um", title="Unit", description="Of the windows: µm, or level-0 px where a slide's scale is unknown."
     )
     size_px: int = Field(
-        default=APACC_CROP_PX, ge=16, le=1024, title="Input, px", description="Side of what the network sees, px."
+        default=APACC_CROP_PX, ge=16, le=MAX_SIZE_PX, title="Input, px", description="Side of what the network sees."
     )
     icc: bool = Field(default=False, title="ICC", description="Bring colours to sRGB by the slide's ICC profile.")
 
@@ -42,8 +45,24 @@ class CropRule(BaseModel):
         """Return µm per px of the network's input for one window; None where windows are counted in px."""
         return self.windows[window] / self.size_px if self.unit == "um" else None
 
-    def cut(self, slide: Slide, centres_yx: npt.ArrayLike, mpp: float | None) -> Crops:
-        """Cut cells out of a slide.
+    def widened(self, margin_px: int) -> CropRule:
+        """Return this rule with ``margin_px`` more input px on each side at the same scale, to turn and shift within.
+
+        Raises
+        ------
+        CytoError
+            When the input would be larger than any rule may have.
+        """
+        size_px = self.size_px + 2 * margin_px
+        if size_px > MAX_SIZE_PX:
+            raise CytoError(f"An input of {size_px} px was asked for; it can have {MAX_SIZE_PX} px at most.")
+        windows = tuple(window * size_px / self.size_px for window in self.windows)
+        return self.model_copy(update={"windows": windows, "size_px": size_px})
+
+    def cut(
+        self, slide: Slide, centres_yx: npt.ArrayLike, mpp: float | None, colour: ColourMatch | None = None
+    ) -> Crops:
+        """Cut cells out of a slide; what training and inference both call.
 
         Parameters
         ----------
@@ -53,6 +72,8 @@ class CropRule(BaseModel):
             Cell centres, level-0 px.
         mpp : float or None
             µm per level-0 px of the slide.
+        colour : ColourMatch, optional
+            What brings the slide's colours to those of a model's target (`colour_match.match_for`).
 
         Returns
         -------
@@ -68,22 +89,28 @@ class CropRule(BaseModel):
         """
         centres = np.asarray(centres_yx, dtype=np.float64).reshape(-1, 2)
         crops = np.empty((len(centres), len(self.windows), self.size_px, self.size_px, 3), dtype=np.uint8)
+        sides_px = self.sides_px(mpp, slide.info.name)
         for out, centre in zip(crops, centres, strict=True):
-            for view, side_px in zip(out, self._sides_px(slide, mpp), strict=True):
-                view[:] = _window(slide, (float(centre[0]), float(centre[1])), side_px, self.size_px, self.icc)
+            for view, side_px in zip(out, sides_px, strict=True):
+                crop = _window(slide, (float(centre[0]), float(centre[1])), side_px, self.size_px, self.icc)
+                view[:] = crop if colour is None else colour(crop)
         return crops
 
-    def _sides_px(self, slide: Slide, mpp: float | None) -> Iterator[float]:
-        """Yield the side of each window, level-0 px."""
+    def sides_px(self, mpp: float | None, name: str = "The slide") -> tuple[float, ...]:
+        """Return the side of each window, level-0 px, on a slide called ``name`` of ``mpp`` µm per px.
+
+        Raises
+        ------
+        CytoError
+            When the rule is in µm and the slide's scale is unknown.
+        """
         if self.unit == "px":
-            yield from self.windows
-            return
+            return self.windows
         if mpp is None:
             raise CytoError(
-                f"{slide.info.name}: its µm per px are unknown, and this model cuts cells out in µm; enter them first."
+                f"{name}: its µm per px are unknown, and this model cuts cells out in µm; enter them first."
             )
-        for window in self.windows:
-            yield window / mpp
+        return tuple(window / mpp for window in self.windows)
 
 
 def _window(slide: Slide, centre_yx: tuple[float, float], side_px: float, size_px: int, icc: bool) -> Crops:

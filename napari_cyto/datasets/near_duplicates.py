@@ -55,6 +55,35 @@ def pairs_across(train: CropPrints, test: CropPrints) -> tuple[CropPair, ...]:
     return tuple(CropPair(train.names[i], test.names[j], c) for j, (c, i) in sorted(found.items()))
 
 
+def pairs_among(prints: CropPrints, owners: npt.NDArray[np.intp]) -> Iterator[tuple[int, int, float]]:
+    """Yield pairs of crops of two different owners that show the same cell, found and confirmed as `pairs_across` does.
+
+    Parameters
+    ----------
+    prints : CropPrints
+        The crops.
+    owners : ndarray, (crops,), intp
+        What each was cut from; crops of one owner are not compared.
+
+    Yields
+    ------
+    (int, int, float)
+        Two crops, that of the lower owner first, and their correlation; a pair may come more than once.
+    """
+    telling = np.flatnonzero(prints.telling)
+    if not len(telling):
+        return
+    thumbs, own = prints.thumbs[telling], owners[telling]
+    plain = hashes(thumbs)
+    for turned in orientations(thumbs):
+        for i, j in _candidates(plain, hashes(turned)):
+            apart = own[i] < own[j]
+            one, other = i[apart], j[apart]
+            correlation = _correlation(thumbs[one], turned[other])
+            for k in np.flatnonzero(correlation >= MIN_CORRELATION):
+                yield int(telling[one[k]]), int(telling[other[k]]), float(correlation[k])
+
+
 def _identical(train: CropPrints, test: CropPrints) -> Iterator[tuple[int, int]]:
     first: dict[bytes, int] = {}
     for i, digest in enumerate(train.digests):

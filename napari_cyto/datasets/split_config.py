@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 GroupUnit = Literal["auto", "patient", "smear", "image"]
+Override = Literal["single-group", "few-groups", "unknown-patient"]
 
 
 class SplitConfig(BaseModel):
@@ -24,7 +25,17 @@ class SplitConfig(BaseModel):
         default=None, ge=0, title="Fold", description="Which of 'folds' is the test side; empty: a single split."
     )
     folds: int = Field(default=5, ge=2, le=20, title="Folds", description="Of a cross-validation.")
-    overrides: tuple[str, ...] = Field(
+    published: bool = Field(
+        default=True,
+        title="Sides as published",
+        description="Slides that came with a side (train, validation, test) keep it; not in a cross-validation.",
+    )
+    twins: bool = Field(
+        default=True,
+        title="Look for the same cells",
+        description="Compare the cells of all slides; slides that show the same ones go to one side.",
+    )
+    overrides: tuple[Override, ...] = Field(
         default=(),
         title="Allowed all the same",
         description="Refusals overruled, recorded in the model: single-group, few-groups, unknown-patient.",
