@@ -76,7 +76,8 @@ def detector_scores(
         "at_detections_per_field": [_at_field_budget(fields, n, radius_um, resampling) for n in PER_FIELD],
         "boxes": _boxes(fields, ids),
     }
-    return {"detection": told, "found_cells": _found_cells(kept, classes, radius_um, resampling)}
+    found = found_cells(kept, classes, radius_um)
+    return {"detection": told, "found_cells": None if found is None else classifier_scores(found, resampling)}
 
 
 def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resampling: Resampling) -> Plain:
@@ -158,8 +159,18 @@ def _recall_of(fields: Fields, radius_um: float, resampling: Resampling) -> Plai
     }
 
 
-def _found_cells(fields: Fields, classes: Sequence[Graded], radius_um: float, resampling: Resampling) -> Plain | None:
-    """Return the scores of the classes that found cells were given."""
+def found_cells(fields: Fields, classes: Sequence[Graded], radius_um: float) -> ScoredCells | None:
+    """Return the cells that were found with the classes they were given; None for a detector of less than two classes.
+
+    Parameters
+    ----------
+    fields : sequence of DetectedField
+        With the detections that count.
+    classes : sequence of Graded (k,)
+        The detector's classes.
+    radius_um : float
+        Furthest distance at which a detection is the cell, µm.
+    """
     ids = [c.id for c in classes]
     if len(ids) < 2:
         return None
@@ -176,8 +187,7 @@ def _found_cells(fields: Fields, classes: Sequence[Graded], radius_um: float, re
     total = raw.sum(axis=1, keepdims=True)
     shares = np.divide(raw, total, out=np.full_like(raw, 1 / len(ids)), where=total > 0)
     places = np.asarray(truth, dtype=np.intp)
-    cells = ScoredCells(classes, places, shares, tuple(groups), tuple(names), np.concatenate(centres))
-    return classifier_scores(cells, resampling)
+    return ScoredCells(classes, places, shares, tuple(groups), tuple(names), np.concatenate(centres))
 
 
 def _boxes(fields: Fields, ids: tuple[str, ...]) -> Plain | None:

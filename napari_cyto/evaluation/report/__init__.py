@@ -1,0 +1,8 @@
+"""Reports as one self-contained page: no script, nothing fetched, prints on A4."""
+
+from __future__ import annotations
+
+from napari_cyto.evaluation.report.content import Example, ReportCurves
+from napari_cyto.evaluation.report.page import report_page, write_report
+
+__all__ = ["Example", "ReportCurves", "report_page", "write_report"]

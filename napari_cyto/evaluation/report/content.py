@@ -1,0 +1,99 @@
+"""What a report shows besides the numbers: curves, and cells as pictures."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from napari_cyto.evaluation.ranking import Curve
+from napari_cyto.evaluation.report.markup import Html, element
+
+EXAMPLE_PX = 112
+JPEG_QUALITY = 88
+
+
+@dataclass(frozen=True)
+class Example:
+    """A cell to look at.
+
+    Parameters
+    ----------
+    picture : ndarray, uint8, RGB
+        (h, w, 3), the cell with its surroundings.
+    caption : str
+        What a person must know of it, one line.
+    note : str
+        Where it is, smaller.
+    """
+
+    picture: npt.NDArray[np.uint8]
+    caption: str
+    note: str = ""
+
+    def figure(self) -> Html:
+        """Return the picture, embedded, with its caption."""
+        uri = picture_uri(self.picture)
+        image = Html(f'<img src="{uri}" width="{EXAMPLE_PX}" height="{EXAMPLE_PX}" alt="">')
+        caption = element("figcaption", self.caption, element("small", self.note) if self.note else None)
+        return element("figure", image, caption, cls="cell")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A ROC and a precision-recall curve.
+
+    Parameters
+    ----------
+    name, colour : str
+        What it is of; ``#rrggbb``.
+    roc, precision_recall : float64 array (p, 2)
+        As `Ranking` returns them.
+    area : float or None
+        Under the ROC curve.
+    prevalence : float
+        Share of positives: the precision of guessing.
+    """
+
+    name: str
+    colour: str
+    roc: Curve
+    precision_recall: Curve
+    area: float | None
+    prevalence: float
+
+
+@dataclass(frozen=True)
+class ReportCurves:
+    """Curves and pictures of a report.
+
+    Parameters
+    ----------
+    binary : tuple of Curves
+        High-grade against the rest, abnormal against normal.
+    per_class : tuple of Curves
+        Each class against the rest.
+    budget : float64 array (p, 2)
+        Detections a marked cell, and the recall that they give.
+    worst, best : tuple of Example
+        Cells to look at.
+    """
+
+    binary: tuple[Curves, ...] = ()
+    per_class: tuple[Curves, ...] = ()
+    budget: Curve = field(default_factory=lambda: np.empty((0, 2)))
+    worst: tuple[Example, ...] = ()
+    best: tuple[Example, ...] = ()
+
+
+def picture_uri(picture: npt.NDArray[np.uint8]) -> str:
+    """Return a picture (h, w, 3), uint8, RGB, as a data URI that a page can hold, at most twice its shown size."""
+    image = Image.fromarray(picture)
+    image.thumbnail((2 * EXAMPLE_PX, 2 * EXAMPLE_PX))
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,0 +1,164 @@
+"""The page: screening first, then the rest, the model's card and the limits; nothing is fetched, nothing runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.domain.resources import resource_path
+from napari_cyto.evaluation.report.classifier_sections import classifier_sections, screening_page
+from napari_cyto.evaluation.report.content import ReportCurves
+from napari_cyto.evaluation.report.detector_sections import INCOMPLETE, detection_page, detector_sections
+from napari_cyto.evaluation.report.markup import Html, element, join
+from napari_cyto.evaluation.report.parts import gallery, section
+from napari_cyto.evaluation.report.tables import facts
+from napari_cyto.formats.atomic import write_text
+
+PAGE_NAME, JSON_NAME = "index.html", "evaluation.json"
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+Plain = Mapping[str, Any]
+
+GALLERIES = {
+    "classifier": (
+        ("Cells it gets most wrong", "First those that are off by most grades and of which it is surest."),
+        ("Cells it is sure of, and right", "The surest right answers, one class after the other."),
+    ),
+    "detector": (
+        ("Cells it missed", "Of each picture one, as far as there is room."),
+        ("Its surest detections where no cell is marked", "Many are cells all the same, which nobody marked."),
+    ),
+}
+
+
+def write_report(folder: Path, told: Plain, curves: ReportCurves) -> tuple[Path, Path]:
+    """Write ``index.html`` and ``evaluation.json`` into a folder, which is made if it is not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; files of these names are replaced.
+    told : mapping
+        The result of `evaluate_bundle`.
+    curves : ReportCurves
+        What the page draws besides.
+
+    Returns
+    -------
+    tuple of Path
+        The page and the JSON file.
+
+    Raises
+    ------
+    FormatError
+        When the place cannot be written or the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    page, data = folder / PAGE_NAME, folder / JSON_NAME
+    write_text(data, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(page, report_page(told, curves))
+    return page, data
+
+
+def report_page(told: Plain, curves: ReportCurves) -> str:
+    """Return the whole page as text."""
+    model, kind = told["model"], told["kind"]
+    body = [
+        _header(told),
+        _warnings(told["data"]["warnings"]),
+        *(screening_page(told) if kind == "classifier" else detection_page(told)),
+        *_later_sections(told, curves),
+        *(
+            gallery(*words, examples)
+            for words, examples in zip(GALLERIES[kind], (curves.worst, curves.best), strict=True)
+        ),
+        _card(model),
+        _limits(told),
+    ]
+    return document(f"{model['id']}: evaluation", body)
+
+
+def document(title: str, body: Iterable[object]) -> str:
+    """Return a page with a title around what stands in it."""
+    style = Html(resource_path("report", "report.css").read_text(encoding="utf-8"))
+    head = element(
+        "head",
+        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        element("title", title),
+        element("style", style),
+    )
+    page = element("html", head, element("body", element("main", *body)), lang="en")
+    return f"<!DOCTYPE html>\n{page}\n"
+
+
+def _header(told: Plain) -> Html:
+    model, data = told["model"], told["data"]
+    words = (
+        f"{data['cells']:,} cells on {data['slides']:,} slides or pictures, of {data['groups']:,} patients, smears or "
+        f"pictures that are independent; side: {data['side']}. "
+    )
+    return element(
+        "header",
+        element("h1", model["id"], element("small", f" {told['kind']}, {model['architecture']}")),
+        element("p", words, element("span", "; ".join(data["sources"]), cls="sources"), cls="note"),
+    )
+
+
+def _warnings(sentences: Iterable[str]) -> Html | None:
+    rows = [element("li", sentence) for sentence in sentences]
+    return element("ul", *rows, cls="warnings") if rows else None
+
+
+def _later_sections(told: Plain, curves: ReportCurves) -> Iterator[Html]:
+    if told["kind"] == "classifier":
+        yield from classifier_sections(told, curves)
+        return
+    yield from detector_sections(told, curves)
+    if told["found_cells"]:
+        words = "The classes of the cells that were found, judged as a classifier's."
+        yield section("Classes of found cells", element("p", words, cls="note"))
+        yield from screening_page(told["found_cells"])
+        yield from classifier_sections(told["found_cells"], curves)
+
+
+def _card(model: Plain) -> Html:
+    card = model["card"]
+    rows = (
+        ("summary", card.get("summary")),
+        ("intended use", card.get("intended_use")),
+        ("limits", card.get("limits")),
+        ("licence", card.get("licence")),
+        ("attribution", card.get("attribution")),
+        ("classes", ", ".join(model["classes"])),
+        ("scheme", model["scheme"]),
+        ("µm per px of the input", model["mpp"]),
+        ("made", f"{model['created_utc']} by {model['made_by']}"),
+        ("weights", f"SHA-256 {model['sha256']}"),
+        ("continues from", "; ".join(f"{p['id']} ({p['added']})" for p in model["parents"])),
+    )
+    details = [
+        element(
+            "details", element("summary", name), element("pre", json.dumps(card[name], indent=1, ensure_ascii=False))
+        )
+        for name in ("data", "split", "recipe", "metrics")
+        if card.get(name)
+    ]
+    return section("Model card", facts(rows), join(details))
+
+
+def _limits(told: Plain) -> Html:
+    data = told["data"]
+    says = [
+        "Scores hold for cells like these: same preparation, stain, scanner and readers. The labels are the truth "
+        "here, and readers disagree.",
+        *([INCOMPLETE] if told["kind"] == "detector" and told["detection"]["precision_is"] != "measured" else []),
+        "Single cells were judged, not patients; what a smear is called rests on many cells.",
+        *data["warnings"],
+        *data["remarks"],
+        f"Evaluated {data['evaluated_utc']} with {data['made_by']}; data fingerprint {data['fingerprint']}.",
+    ]
+    return section("Limits", element("ul", *(element("li", sentence) for sentence in says)))

@@ -1,0 +1,91 @@
+"""The tables of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from napari_cyto.evaluation.report.charts import interval_bar
+from napari_cyto.evaluation.report.markup import Html, element, interval_text, percent, shown
+
+Row = tuple[str, Mapping[str, Any] | None, str]
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], cls: str | None = None) -> Html:
+    """Return a table; the first column names its rows."""
+    head = element("thead", element("tr", *(element("th", name, scope="col") for name in columns)))
+    body = [
+        element("tr", element("th", row[0], scope="row"), *(element("td", cell) for cell in row[1:])) for row in rows
+    ]
+    return element("table", head, element("tbody", *body), cls=cls)
+
+
+def estimates_table(rows: Iterable[Row]) -> Html:
+    """Return scores with their intervals, drawn and told; rows of name, estimate, what it rests on."""
+    made = [(name, shown((e or {}).get("value")), interval_bar(e), interval_text(e), on) for name, e, on in rows]
+    return table(("score", "value", "0 to 1", "95 % interval", "rests on"), made, "scores")
+
+
+def confusion_table(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
+    """Return a confusion matrix: rows are the truth, shades the share of the row."""
+    rows = []
+    for name, counts in zip(classes, confusion, strict=True):
+        total = sum(counts)
+        cells = [_count(count, total, is_right=classes[i] == name) for i, count in enumerate(counts)]
+        rows.append(element("tr", element("th", name, scope="row"), *cells, element("td", f"{total:,}", cls="total")))
+    called = [sum(row[i] for row in confusion) for i in range(len(classes))]
+    rows.append(
+        element(
+            "tr",
+            element("th", "called so", scope="row"),
+            *(element("td", f"{n:,}", cls="total") for n in called),
+            element("td", f"{sum(called):,}", cls="total"),
+        )
+    )
+    names = ("truth \\ answer", *classes, "cells")
+    head = element("thead", element("tr", *(element("th", name, scope="col") for name in names)))
+    return element("table", head, element("tbody", *rows), cls="confusion")
+
+
+def _count(count: int, total: int, is_right: bool) -> Html:
+    share = count / total if total else 0.0
+    tone = "11,110,153" if is_right else "213,94,0"
+    shade = 0.06 + 0.84 * share if count else 0.0
+    style = f"background:rgba({tone},{shade:.2f});color:{'#fff' if share > 0.5 else 'inherit'}"
+    return element("td", f"{count:,}", element("small", percent(share, 0)) if count else None, style=style)
+
+
+def class_table(per_class: Mapping[str, Mapping[str, Any]]) -> Html:
+    """Return the scores of each class against the rest."""
+    fields = ("sensitivity", "specificity", "precision", "f1", "auroc")
+    rows = [(name, shown(s["support"]), *(shown(s[f]) for f in fields)) for name, s in per_class.items()]
+    return table(("class", "cells", "sensitivity", "specificity", "precision", "F1", "AUROC"), rows)
+
+
+def operating_table(points: Iterable[Mapping[str, Any]]) -> Html:
+    """Return what each threshold would mean."""
+    fields = ("recall", "specificity", "ppv", "npv", "flagged")
+    rows = [(p["aim"].replace(">=", "≥"), f"{p['threshold']:.4f}", *(percent(p[f]) for f in fields)) for p in points]
+    return table(("aim", "threshold", "recall", "specificity", "PPV", "NPV", "shown to a person"), rows)
+
+
+def detection_table(per_class: Mapping[str, Mapping[str, Any]]) -> Html:
+    """Return found, false and missed cells of each class."""
+    fields = ("tp", "fp", "fn", "precision", "recall", "f1")
+    rows = [(name, *(shown(counts[f]) for f in fields)) for name, counts in per_class.items()]
+    return table(("class", "found", "false", "missed", "precision", "recall", "F1"), rows)
+
+
+def box_table(boxes: Mapping[str, Any]) -> Html:
+    """Return COCO's average precision."""
+    rows = {"any cell": boxes["class_agnostic"], **({"mean of classes": boxes["mean"]} if boxes["mean"] else {})}
+    rows |= boxes["per_class"]
+    return table(
+        ("class", "AP", "AP50", "AP75"), ((n, *(shown(s[f]) for f in ("ap", "ap50", "ap75"))) for n, s in rows.items())
+    )
+
+
+def facts(rows: Iterable[tuple[str, object]]) -> Html:
+    """Return names and values; what is empty is left out."""
+    told = [(name, value) for name, value in rows if value not in (None, "", [], {}, ())]
+    return element("dl", *(part for name, value in told for part in (element("dt", name), element("dd", value))))

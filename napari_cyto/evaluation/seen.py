@@ -1,0 +1,132 @@
+"""Which slides a model has seen before: an evaluation on these flatters it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from napari_cyto.datasets.training_set import TrainingSlide
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.options import Side
+
+HAD_A_SAY = ("train", "validation")
+UNSEEN = "unseen"
+
+
+@dataclass(frozen=True)
+class ChosenSlides:
+    """The slides that are judged, and what must be said of them.
+
+    Parameters
+    ----------
+    slides : tuple of TrainingSlide
+        In their order.
+    side : str
+        What they are, in words.
+    seen : int
+        How many of these had a say in the model's training.
+    warnings : tuple of str
+        Sentences for people.
+    """
+
+    slides: tuple[TrainingSlide, ...]
+    side: str
+    seen: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def recorded_sides(split_record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the side of each slide that a model's split record names, by key or name; empty where it names none.
+
+    Parameters
+    ----------
+    split_record : mapping
+        ``card.split`` of a bundle, or any value of that form that came in a foreign ``model.json``.
+    """
+    sides = split_record.get("sides")
+    found: dict[str, str] = {}
+    if isinstance(sides, Mapping):
+        for key, value in sides.items():
+            if isinstance(value, str):
+                found[str(key)] = value
+            elif isinstance(value, Iterable):
+                found |= {str(name): str(key) for name in value}
+    return found
+
+
+def side_of(slide: TrainingSlide, recorded: Mapping[str, str]) -> str:
+    """Return the side that a slide had in the model's training, ``unseen`` when it had none."""
+    return recorded.get(slide.key) or recorded.get(slide.fingerprint or "-") or UNSEEN
+
+
+def choose_slides(
+    slides: Sequence[TrainingSlide], card: Mapping[str, Any], fingerprint: str, side: Side
+) -> ChosenSlides:
+    """Return the slides to judge a model on.
+
+    Parameters
+    ----------
+    slides : sequence of TrainingSlide
+        All that the sources hold.
+    card : mapping
+        The model's card: its ``data`` and ``split``.
+    fingerprint : str
+        Of the sources together.
+    side : str
+        What was asked for, see `EvaluateConfig`.
+
+    Raises
+    ------
+    CytoError
+        When no slide is left.
+    """
+    recorded = recorded_sides(card.get("split") or {})
+    of_slide = {s.key: side_of(s, recorded) for s in slides}
+    if not recorded and fingerprint and (card.get("data") or {}).get("fingerprint") == fingerprint:
+        # The same data to the last cell, without a record of who was on which side: all of it had a say.
+        of_slide = dict.fromkeys(of_slide, "train")
+    had_a_say = [s for s in slides if of_slide[s.key] in HAD_A_SAY]
+    if side == "all":
+        warned = (_flattering(len(had_a_say), len(slides)),) if had_a_say else ()
+        return ChosenSlides(tuple(slides), "all", len(had_a_say), warned)
+    if side == "auto":
+        return _held_out(slides, of_slide, len(had_a_say))
+    chosen = tuple(
+        s for s in slides if (side if of_slide[s.key] == UNSEEN and s.side == side else of_slide[s.key]) == side
+    )
+    if not chosen:
+        raise CytoError(
+            f"None of the {len(slides):,} slides is on the {side} side of the model's own split; choose --side auto or "
+            "--side all."
+        )
+    seen = sum(of_slide[s.key] in HAD_A_SAY for s in chosen)
+    return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen)),) if seen else ())
+
+
+def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen: int) -> ChosenSlides:
+    left = tuple(s for s in slides if of_slide[s.key] not in HAD_A_SAY)
+    if not seen:
+        of_test = bool(left) and all(of_slide[s.key] == "test" for s in left)
+        return ChosenSlides(left, "test" if of_test else "all, none of which the model has seen")
+    if not left:
+        raise CytoError(
+            f"All {len(slides):,} slides had a say in this model's training, so scores on them say nothing about new "
+            "cells; give other data, or --side all to see the flattering figures."
+        )
+    return ChosenSlides(
+        left,
+        "test",
+        0,
+        (
+            f"{seen:,} of {len(slides):,} slides had a say in this model's training and were left out; judged are the "
+            f"{len(left):,} that had none.",
+        ),
+    )
+
+
+def _flattering(seen: int, of: int) -> str:
+    return (
+        f"{seen:,} of the {of:,} slides had a say in this model's training, so these scores flatter it; --side test "
+        "judges it on slides that had none."
+    )

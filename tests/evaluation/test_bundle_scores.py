@@ -1,0 +1,178 @@
+"""Guards the job that judges a bundle: what it reads, leaves out and warns of, how it stops, what it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_cyto.datasets.training_set import TrainingSlide, read_training_set
+from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.jobs import Cancelled, CancelToken, Failed, Noted
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.judging import group_of, parts_to_search
+from napari_cyto.evaluation.options import EvaluateConfig
+from napari_cyto.evaluation.seen import choose_slides, recorded_sides
+
+QUICK = EvaluateConfig(draws=100, examples=3)
+
+
+def keys(source: str) -> list[str]:
+    return [slide.key for slide in read_training_set([source]).slides]
+
+
+def test_a_classifier_is_judged_on_every_cell(judge: Any, made: Any, tmp_path: Path) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
+    told = made.result_of(judge(made.bundle(), [source], QUICK))
+    assert told["kind"] == "classifier"
+    assert told["classification"]["n"] == told["data"]["cells"] == 32
+    assert told["data"]["groups"] == told["screening"]["n_groups"] == 4
+    assert told["data"]["side"] == "all, none of which the model has seen"
+    assert told["data"]["warnings"] == []
+    # The first picture's classes are those that the made-up model sees; each further one's are shifted by one.
+    assert told["classification"]["accuracy"] == pytest.approx(8 / 32)
+    json.dumps(told, allow_nan=False)
+
+
+def test_a_detector_is_judged_on_every_picture(judge: Any, made: Any, tmp_path: Path) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
+    told = made.result_of(judge(made.bundle("detector"), [source], QUICK))
+    detection = told["detection"]
+    assert (detection["fields"], detection["cells"], detection["tp"], detection["fn"]) == (4, 32, 32, 0)
+    assert detection["median_error_um"] == pytest.approx(1.0)
+    assert detection["at_detections_per_cell"]["recall"] == 1.0
+    assert told["found_cells"]["classification"]["n"] == 32
+    json.dumps(told, allow_nan=False)
+
+
+def test_cells_of_classes_that_the_model_lacks_are_left_out_and_told(judge: Any, made: Any, tmp_path: Path) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
+    told = made.result_of(judge(made.bundle(classes=made.SIX[:5]), [source], QUICK))
+    assert told["classification"]["n"] < 32
+    assert any("SCC" in remark for remark in told["data"]["remarks"])
+
+
+def test_slides_that_had_a_say_are_left_out_with_a_warning(judge: Any, made: Any, tmp_path: Path) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
+    names = keys(source)
+    split = {"sides": dict(zip(names, ("train", "validation", "test", "test"), strict=True))}
+    events = list(judge(made.bundle(split=split), [source], QUICK))
+    told = events[-1].result
+    assert told["data"]["slides"] == 2
+    assert told["data"]["side"] == "test"
+    (warning,) = told["data"]["warnings"]
+    assert "2 of 4 slides had a say" in warning
+    assert any(isinstance(e, Noted) and e.message == warning for e in events)
+    every = made.result_of(judge(made.bundle(split=split), [source], QUICK.model_copy(update={"side": "all"})))
+    assert (every["data"]["slides"], every["data"]["seen_in_training"]) == (4, 2)
+    assert "flatter" in every["data"]["warnings"][0]
+    train = made.result_of(judge(made.bundle(split=split), [source], QUICK.model_copy(update={"side": "train"})))
+    assert (train["data"]["slides"], train["data"]["seen_in_training"]) == (1, 1)
+
+
+def test_when_all_had_a_say_it_refuses_and_says_how_to_see_it(judge: Any, made: Any, tmp_path: Path) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
+    split = {"sides": {"train": keys(source)}}
+    (last,) = [e for e in judge(made.bundle(split=split), [source], QUICK) if isinstance(e, Failed)]
+    assert last.expected
+    assert "--side all" in last.message
+    same = read_training_set([source]).fingerprint
+    (last,) = [e for e in judge(made.bundle(data={"fingerprint": same}), [source], QUICK) if isinstance(e, Failed)]
+    assert "--side all" in last.message
+    asked = QUICK.model_copy(update={"side": "test"})
+    (last,) = [e for e in judge(made.bundle(), [source], asked) if isinstance(e, Failed)]
+    assert "None of the 4 slides" in last.message
+
+
+@pytest.mark.parametrize("sides", [None, 7, [], {"a": 3}, {"train": None}, "train"])
+def test_a_foreign_split_record_is_no_reason_to_stop(sides: Any) -> None:
+    assert recorded_sides({"sides": sides}) == {}
+    assert recorded_sides({}) == {}
+
+
+def test_data_that_comes_with_sides_keeps_them() -> None:
+    one, two = slide(key="a", side="test"), slide(key="b", side="train")
+    assert choose_slides([one, two], {}, "", "test").slides == (one,)
+    assert choose_slides([one, two], {"split": {"sides": {"a": "train"}}}, "", "auto").slides == (two,)
+    with pytest.raises(CytoError, match="None of the 2"):
+        choose_slides([one, two], {"split": {"sides": {"a": "train"}}}, "", "test")
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_it_stops_between_two_steps(judge: Any, made: Any, tmp_path: Path, kind: str) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric', pictures=2)}"
+    token = CancelToken()
+    seen = []
+    for event in judge(made.bundle(kind), [source], QUICK, token, tmp_path / "report"):
+        seen.append(event)
+        if len(seen) == 2:
+            token.cancel()
+    assert isinstance(seen[-1], Cancelled)
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_slide_that_cannot_be_read_is_left_out_and_told(judge: Any, made: Any, tmp_path: Path) -> None:
+    folder = made.cric_folder(tmp_path / "cric")
+    source = f"cric:{folder}"
+    picture = folder / "images" / "field_0_1.png"
+    picture.write_bytes(picture.read_bytes()[:400])
+    told = made.result_of(judge(made.bundle(), [source], QUICK))
+    assert told["classification"]["n"] == 24
+    assert any("field_0_1" in remark for remark in told["data"]["remarks"])
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_the_report_is_one_page_that_fetches_nothing_and_escapes_everything(
+    judge: Any, made: Any, tmp_path: Path, kind: str
+) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'a <b> & c')}"
+    told = made.result_of(judge(made.bundle(kind), [source], QUICK, report=tmp_path / "report"))
+    page = Path(told["report"]).read_text(encoding="utf-8")
+    assert json.loads(Path(told["json"]).read_text(encoding="utf-8"))["kind"] == kind
+    assert "<b> & c" not in page
+    assert "a &lt;b&gt; &amp; c" in page
+    assert "A &lt;model&gt; for tests" in page
+    assert "<script" not in page
+    assert "http://" not in page.replace("http-equiv", "")
+    assert "https://" not in page
+    assert page.count("data:image/jpeg;base64,") >= 3
+    assert page.index("HSIL+ recall") < page.index("Confusion matrix")
+    assert page.count("<svg") == page.count("</svg>") > 3
+
+
+def slide(**more: Any) -> TrainingSlide:
+    settings: dict[str, Any] = {
+        "key": "k",
+        "path": "p.png",
+        "name": "p",
+        "mpp": 0.5,
+        "patient": "",
+        "smear": "",
+        "source": "",
+        "centres_yx": np.empty((0, 2)),
+        "boxes_yxyx": np.empty((0, 4)),
+        "class_index": np.empty(0, np.intp),
+        "size_hw": (100, 100),
+    }
+    return TrainingSlide(**settings | more)
+
+
+def square(y: float, x: float, side: float) -> Polygon:
+    return Polygon(((y, x), (y, x + side), (y + side, x + side), (y + side, x)))
+
+
+def test_of_a_whole_slide_only_its_regions_are_searched_each_once() -> None:
+    regions = (square(5000, 5000, 1000), square(5900, 5900, 500), square(40_000, 100, 200))
+    assert parts_to_search(slide(regions=regions), 0.5) == []
+    assert parts_to_search(slide(size_hw=(50_000, 50_000)), 0.5) == []
+    parts = parts_to_search(slide(size_hw=(50_000, 50_000), regions=regions), 0.5)
+    assert parts == [(4960, 4960, 6440, 6440), (39_960, 60, 40_240, 340)]
+
+
+def test_intervals_draw_the_patient_else_the_smear_else_the_picture() -> None:
+    assert group_of(slide(patient="1", smear="2")) == "patient 1"
+    assert group_of(slide(smear="2")) == "smear 2"
+    assert group_of(slide()) == "picture k"
