@@ -208,6 +208,20 @@ def export_dock() -> QWidget:
     return _dock(ExportDock)
 
 
+def train_dock() -> QWidget:
+    """Return the Train dock of the viewer at hand."""
+    from napari_cyto.widgets.docks.train_dock import TrainDock
+
+    return _dock(TrainDock)
+
+
+def models_dock() -> QWidget:
+    """Return the Models dock of the viewer at hand."""
+    from napari_cyto.widgets.docks.models_dock import ModelsDock
+
+    return _dock(ModelsDock)
+
+
 def slide_dock() -> QWidget:
     """Return the Slide dock (what is known of the slide, its overview) of the viewer at hand."""
     from napari_cyto.widgets.docks.slide_dock import SlideDock

@@ -1,4 +1,4 @@
-"""The napari window put together: one session, one canvas, four docks, and what ties them."""
+"""The napari window put together: one session, one canvas, six docks, and what ties them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from napari_cyto.widgets.canvas import Canvas, attach
 from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.export_dock import ExportDock
+from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.opening import dropped_paths, open_paths
 from napari_cyto.widgets.docks.slide_dock import SlideDock
 from napari_cyto.widgets.docks.slides_dock import SlidesDock
+from napari_cyto.widgets.docks.train_dock import TrainDock
 from napari_cyto.widgets.message_line import MessageLine
 from napari_cyto.widgets.slide_view import SlideView
 
@@ -151,7 +153,8 @@ class CytoWindow(QObject):
         slide = self._place(SlideDock, "left")
         self.dock(SlideDock).icc_wanted.connect(self.view.set_icc)
         annotate = self._place(AnnotateDock, "right")
-        self._place(ExportDock, "right", tabify=True)
+        for kind in (ExportDock, TrainDock, ModelsDock):
+            self._place(kind, "right", tabify=True)
         annotate.raise_()
         self._places = (slides, slide, annotate)
 
@@ -185,6 +188,9 @@ class CytoWindow(QObject):
         if self._closed:
             return False
         kind = event.type()
+        if kind == QEvent.Type.Close and watched is self.viewer.window._qt_window and not self._may_close():
+            event.ignore()
+            return True
         if watched is self.viewer.window._qt_viewer:
             if kind in (QEvent.Type.DragEnter, QEvent.Type.Drop):
                 return self._dropped(event)
@@ -213,6 +219,10 @@ class CytoWindow(QObject):
         self.canvas.detach()
         self.session.close()
         _windows.pop(self.viewer, None)
+
+    def _may_close(self) -> bool:
+        """Ask the docks, each of which may ask the user; the first that wants to stay is heard."""
+        return all(dock.may_close() for dock in self.docks.values())
 
     def _dropped(self, event: Any) -> bool:
         paths: Sequence[Path] = dropped_paths(event.mimeData().urls())

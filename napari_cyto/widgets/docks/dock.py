@@ -89,6 +89,10 @@ class Dock(QWidget):
 
         return ask
 
+    def may_close(self) -> bool:
+        """Whether the window may close; a dock with work that could outlive it asks its user."""
+        return True
+
     def cancel_jobs(self) -> None:
         """Ask what this dock still runs to stop, without waiting for it; most docks run nothing."""
 

@@ -161,6 +161,15 @@ def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
     )
 
 
+class _Spin(QDoubleSpinBox):
+    """Shows no more places than the value has."""
+
+    def textFromValue(self, value: float) -> str:  # noqa: N802  Qt's name
+        """The value in the user's way of writing numbers, without zeros at its end."""
+        words, point = str(super().textFromValue(value)), str(self.locale().decimalPoint())
+        return words.rstrip("0").rstrip(point) if point in words else words
+
+
 def _number(kind: type, field: FieldInfo) -> Control:
     limits: dict[str, float] = {}
     for rule in field.metadata:
@@ -171,8 +180,9 @@ def _number(kind: type, field: FieldInfo) -> Control:
         whole = QSpinBox()
         whole.setRange(int(limits.get("g", -_WHOLE_LIMIT)), int(limits.get("l", _WHOLE_LIMIT)))
         return Control(whole, whole.value, whole.setValue, whole.valueChanged)
-    spin = QDoubleSpinBox()
-    spin.setDecimals(3 if limits.get("l", 10) <= 10 else 1)
+    spin = _Spin()
+    # Shares and rates may be as small as a learning rate of 1e-5.
+    spin.setDecimals(7 if limits.get("l", 10) <= 1 else 3 if limits.get("l", 10) <= 10 else 1)
     spin.setRange(limits.get("g", -_NUMBER_LIMIT), limits.get("l", _NUMBER_LIMIT))
     spin.setSingleStep(0.05 if limits.get("l", 10) <= 1 else 1.0)
     return Control(spin, spin.value, spin.setValue, spin.valueChanged)

@@ -1,0 +1,155 @@
+"""What the Train dock asks for, as one value, and the run that is started from it; nothing here imports torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from napari_cyto.domain.presets import PRESETS, preset
+from napari_cyto.errors import CytoError
+from napari_cyto.formats.atomic import write_text
+from napari_cyto.session.places import user_data_dir
+from napari_cyto.session.run_process import start_detached
+from napari_cyto.session.training_watch import LOG_NAME, RunWatch, runs_in
+from napari_cyto.store import Project
+from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.run_folder import RunFolder
+
+PROJECT_RUNS = "models"
+# Not "models", which is the library.
+OWN_RUNS = "runs"
+RECIPE_NAME = "recipe.yaml"
+EVENTS_NAME = "events.jsonl"
+SEEN = "train.seen"
+SCHEME = "bethesda"
+NO_TORCH = "Training needs PyTorch, which is not installed here: pip install 'napari-cyto[models]' brings it."
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """One training run as the dock's controls say.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The recipe with the user's settings; it also says whether a detector or a classifier is trained.
+    sources : tuple of str
+        As ``--data`` takes them.
+    out : Path
+        The bundle to write.
+    parent : Path, optional
+        The bundle to continue from.
+    """
+
+    config: TrainConfig
+    sources: tuple[str, ...]
+    out: Path
+    parent: Path | None = None
+
+    def words(self, resume: bool = False) -> list[str]:
+        """Return the command line of the run, after the program's name."""
+        words = ["train", self.config.model.kind, "--out", str(self.out)]
+        for source in self.sources:
+            words += ["--data", source]
+        words += ["--recipe", str(RunFolder.of(self.out).path / RECIPE_NAME)]
+        if self.parent is not None:
+            words += ["--parent", str(self.parent)]
+        return [*words, "--resume"] if resume else words
+
+
+def start(request: TrainRequest, resume: bool = False) -> RunWatch:
+    """Start a run as a process of its own and return what follows it.
+
+    Raises
+    ------
+    CytoError
+        When torch is not installed, there are no sources, or the run's folder cannot be written.
+    """
+    if not has_torch():
+        raise CytoError(NO_TORCH)
+    if not request.sources:
+        raise CytoError("Choose at least one source of cells to train on.")
+    folder = RunFolder.of(request.out).path
+    folder.mkdir(parents=True, exist_ok=True)
+    # JSON is YAML too.
+    write_text(folder / RECIPE_NAME, request.config.model_dump_json(indent=1) + "\n")
+    if not resume:
+        # An earlier run of this name that came to nothing.
+        (folder / EVENTS_NAME).unlink(missing_ok=True)
+    log = folder / LOG_NAME
+    log.write_bytes(b"")
+    return RunWatch(request.out, start_detached(request.words(resume), log))
+
+
+def has_torch() -> bool:
+    """Whether a run could import torch; it is not imported here."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def runs_folder(project: Project | None) -> Path:
+    """Return where runs of a project, or of none, write their models."""
+    return project.folder / PROJECT_RUNS if project is not None else user_data_dir() / OWN_RUNS
+
+
+def free_name(folder: Path, recipe: str) -> str:
+    """Return a name for a model that is not taken in ``folder``: recipe and date."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{recipe}-{datetime.now(UTC):%Y-%m-%d}").strip("-.")
+    name, count = stem, 1
+    while (folder / name).exists() or RunFolder.of(folder / name).path.exists():
+        count += 1
+        name = f"{stem}-{count}"
+    return name
+
+
+def latest_unseen(project: Project | None) -> Path | None:
+    """Return the run that a window just opened should show: one at work, else one that nobody has left yet."""
+    found = runs_in([runs_folder(project)])
+    working = next((out for out in found if RunFolder.of(out).is_running()), None)
+    if working is not None or project is None or not found:
+        return working
+    return found[0] if project.setting(SEEN, "") != found[0].name else None
+
+
+def mark_seen(project: Project | None, out: Path) -> None:
+    """Keep with the project that its user has left the run of ``out``."""
+    if project is not None:
+        project.set_setting(SEEN, out.name)
+
+
+def scheme_of(project: Project | None) -> str:
+    """Return the scheme that a project's cells are trained in: its own where that ships, else Bethesda."""
+    return project.scheme.name if project is not None and project.scheme.name in PRESETS else SCHEME
+
+
+def class_colours(project: Project | None) -> dict[str, str]:
+    """Return the colour of each class that a run may speak of, by id."""
+    scheme = preset(SCHEME) if project is None else project.scheme
+    return {c.id: c.colour for c in (*preset(SCHEME).classes, *scheme.classes)}
+
+
+def request_of(out: Path) -> TrainRequest | None:
+    """Return what the run that writes ``out`` was asked for, as far as its folder still says so."""
+    known = RunFolder.of(out).config()
+    try:
+        config = TrainConfig.model_validate(known["config"])
+        parent = known.get("parent")
+        return TrainRequest(config, tuple(known["sources"]), out, Path(parent) if parent else None)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def resume(out: Path) -> RunWatch:
+    """Go on with a run that ended early, from its last state.
+
+    Raises
+    ------
+    CytoError
+        When its folder does not say any more what it was asked for.
+    """
+    request = request_of(out)
+    if request is None:
+        raise CytoError(f"{RunFolder.of(out).path} does not say what was trained there; start a new run instead.")
+    return start(request, resume=True)

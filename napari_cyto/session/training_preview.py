@@ -1,0 +1,73 @@
+"""What a training run would be given, looked at before it is started: cells of each class on each side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from napari_cyto.datasets.job import ending_once
+from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.datasets.training_set import TrainingSet, read_training_set
+from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
+from napari_cyto.domain.jobs import Advanced, Done, Events, Token
+from napari_cyto.errors import CytoError
+
+SIDES = ("train", "validation", "test")
+
+
+def preview_training(sources: Sequence[str], split: SplitConfig, scheme: str, token: Token | None = None) -> Events:
+    """Read the sources and divide them as a run would; a job whose result is made of JSON-able values.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        As ``--data`` takes them.
+    split : SplitConfig
+        How they are divided.
+    scheme : str
+        The class scheme that they are joined in.
+    token : Token, optional
+        Not asked: reading labels takes seconds at most.
+
+    Yields
+    ------
+    Event
+        The result holds ``classes`` (rows of id, colour and cells by side), ``slides`` (number by side), ``unit``,
+        ``remarks`` and ``refusal``: why these cells cannot be divided so, empty when they can.
+    """
+    del token
+    yield from ending_once(_look(sources, split, scheme))
+
+
+def _look(sources: Sequence[str], split: SplitConfig, scheme: str) -> Events:
+    yield Advanced(0, 0, "Reading labels…")
+    data = read_training_set(sources, scheme)
+    yield Advanced(0, 0, "Dividing…")
+    try:
+        divided, refusal = split_training_set(data, split), ""
+    except CytoError as error:
+        divided, refusal = None, str(error)
+    yield Done(
+        {
+            "classes": _class_rows(data, divided),
+            "slides": {side: len(divided.of(side)) for side in SIDES} if divided else {"all": len(data.slides)},
+            "unit": "" if divided is None else str(divided.record.get("unit", "")),
+            "remarks": list(data.remarks),
+            "refusal": refusal,
+        }
+    )
+
+
+def _class_rows(data: TrainingSet, divided: TrainingSplit | None) -> list[dict[str, Any]]:
+    if divided is None:
+        sides = {"all": data.counts()}
+    else:
+        sides = {side: data.counts(s.key for s in divided.of(side)) for side in SIDES}
+    return [
+        {
+            "class": class_id,
+            "colour": data.scheme[class_id].colour,
+            "cells": {side: counts[class_id] for side, counts in sides.items()},
+        }
+        for class_id in data.classes
+    ]

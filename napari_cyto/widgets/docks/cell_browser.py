@@ -1,0 +1,75 @@
+"""Cells of a run in pictures, and the way from each to its place on the slide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_cyto.session import Session
+from napari_cyto.session.cell_places import add_and_go, go_to_cell
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.cell_gallery import SHOWN_AT_MOST, Cell, CellGallery
+
+
+class CellBrowser(QWidget):
+    """A titled gallery; a click centres the slide on the cell, or offers to add its slide to the project."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        super().__init__()
+        self.session = session
+        self.head = parts.text(name, bold=True)
+        self.gallery = CellGallery(name)
+        self.gallery.chosen.connect(self._go)
+        self.words = parts.text(colour=style.QUIET)
+        self.add = parts.button(
+            "Add this slide to the project", "Add the slide of that cell, and show the cell on it.", self._add
+        )
+        self._asked: Cell | None = None
+        layout = QVBoxLayout(self)
+        parts.tighten(layout)
+        for widget in (self.head, self.gallery, self.words, self.add):
+            layout.addWidget(widget)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._asked = None
+        self.gallery.show_cells(())
+        for widget in (self, self.words, self.add):
+            widget.hide()
+
+    def show_cells(self, cells: Sequence[Cell], folder: Path | None = None, title: str = "") -> None:
+        """Show ``cells`` under ``title``; stored pictures lie in ``folder``."""
+        if title:
+            self.head.setText(title)
+        self.gallery.show_cells(cells, folder)
+        self._tell(f"The first {SHOWN_AT_MOST} are shown." if len(cells) > SHOWN_AT_MOST else "")
+        self.show()
+
+    def let_go(self) -> None:
+        """Stop reading pictures."""
+        self.gallery.close_threads()
+
+    def _go(self, cell: Cell) -> None:
+        with self.session.telling():
+            there = go_to_cell(self.session, cell["slide"], cell["centre_yx"])
+            self._tell("" if there else f"{Path(str(cell['slide'])).name} is not in this project.")
+            self._asked = None if there or self.session.project is None else cell
+            self.add.setVisible(self._asked is not None)
+            if there:
+                parts.focus_canvas(self)
+
+    def _add(self) -> None:
+        if self._asked is not None:
+            cell, self._asked = self._asked, None
+            self.add.hide()
+            self._tell("")
+            with self.session.telling():
+                add_and_go(self.session, cell["slide"], cell["centre_yx"])
+
+    def _tell(self, words: str) -> None:
+        self.words.setText(words)
+        self.words.setVisible(bool(words))

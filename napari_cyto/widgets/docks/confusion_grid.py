@@ -1,0 +1,86 @@
+"""The confusion matrix as a table whose fields can be opened: truth in rows, the model's answer in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QBrush, QColor
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
+
+from napari_cyto.widgets.docks import parts
+
+RIGHT, WRONG = QColor("#0072b2"), QColor("#d55e00")
+ROW_PX = 26
+NOTHING = "nothing"
+TIP = (
+    "Rows: what the cell is. Columns: what the model says. Blue: right, orange: wrong, the stronger the larger its "
+    "share of the row. Click a field, or go there with the arrow keys and press Enter, to see its cells."
+)
+
+
+class ConfusionGrid(QTableWidget):
+    """Shows counts by truth and answer; ``chosen`` carries both class ids of the field that was opened."""
+
+    chosen = Signal(str, str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setToolTip(TIP)
+        self.setAccessibleName("confusion matrix")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setTabKeyNavigation(False)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setShowGrid(False)
+        self.setCornerButtonEnabled(False)
+        font = self.font()
+        font.setPointSizeF(max(7.0, font.pointSizeF() - 1.5))
+        self.setFont(font)
+        for header in (self.horizontalHeader(), self.verticalHeader()):
+            header.setFont(font)
+            header.setSectionsClickable(False)
+            header.setMinimumSectionSize(24)
+        self._classes: tuple[str, ...] = ()
+        self.cellClicked.connect(self._open)
+        self.cellActivated.connect(self._open)
+
+    def show_counts(self, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
+        """Show ``counts[truth][answer]``; an empty class id stands for "nothing there" of a detector."""
+        self._classes = tuple(classes)
+        self.setRowCount(len(classes))
+        self.setColumnCount(len(classes))
+        names = [name or NOTHING for name in classes]
+        self.setVerticalHeaderLabels(names)
+        self.setHorizontalHeaderLabels(names)
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        for row, line in enumerate(counts):
+            total = sum(line)
+            for column, count in enumerate(line):
+                self.setItem(row, column, _field(names[row], names[column], int(count), total, row == column))
+            self.setRowHeight(row, ROW_PX)
+        self.setFixedHeight(len(classes) * ROW_PX + self.horizontalHeader().sizeHint().height() + 4)
+
+    def field(self, truth: str, answer: str) -> QTableWidgetItem | None:
+        """Return the item of one field."""
+        return self.item(self._classes.index(truth), self._classes.index(answer))
+
+    def _open(self, row: int, column: int) -> None:
+        self.chosen.emit(self._classes[row], self._classes[column])
+
+
+def _field(truth: str, answer: str, count: int, total: int, right: bool) -> QTableWidgetItem:
+    item = QTableWidgetItem(parts.number(count) if count else "·")
+    item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+    share = count / total if total else 0.0
+    if count:
+        colour = QColor(RIGHT if right else WRONG)
+        colour.setAlphaF(0.18 + 0.72 * share)
+        item.setBackground(QBrush(colour))
+        if share > 0.45:
+            item.setForeground(QBrush(QColor("#ffffff")))
+    what = "recognised" if right else f"taken for {answer}"
+    item.setToolTip(f"{parts.counted(count, f'{truth} cell')} {what}: {share:.0%} of {parts.number(total)}.")
+    return item

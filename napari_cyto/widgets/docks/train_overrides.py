@@ -1,0 +1,54 @@
+"""What a person may allow all the same when cells cannot be divided as they should; the model records it."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+
+from napari_cyto.widgets.docks import parts
+
+CHOICES = {
+    "single-group": (
+        "One patient or slide only: divide its images",
+        "Cells of one patient will stand on both sides, so that the figures flatter the model.",
+    ),
+    "few-groups": (
+        "A class with too few slides: go on",
+        "That class may have no cell to be judged on.",
+    ),
+    "unknown-patient": (
+        "Patient unknown: divide by slide",
+        "Slides of one patient may stand on both sides, so that the figures may flatter the model.",
+    ),
+}
+
+
+class TrainOverrides(QWidget):
+    """Offers what would lift a refusal, once there is one; ``changed`` speaks when the user ticks it."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boxes: dict[str, QCheckBox] = {}
+        layout = QVBoxLayout(self)
+        parts.tighten(layout)
+        for name, (words, tip) in CHOICES.items():
+            box = QCheckBox(words)
+            box.setToolTip(f"{tip} The model's card records that this was allowed.")
+            box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            box.toggled.connect(lambda _on: self.changed.emit())
+            box.hide()
+            self.boxes[name] = box
+            layout.addWidget(box)
+        self.hide()
+
+    def show_refusal(self, sentence: str) -> None:
+        """Offer the overrides that ``sentence`` names; what is ticked stays in sight."""
+        for name, box in self.boxes.items():
+            box.setVisible(name in sentence or box.isChecked())
+        self.setVisible(any(not box.isHidden() for box in self.boxes.values()))
+
+    def chosen(self) -> tuple[str, ...]:
+        """Return the names of what is allowed."""
+        return tuple(name for name, box in self.boxes.items() if box.isChecked())

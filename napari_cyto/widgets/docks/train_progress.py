@@ -1,0 +1,114 @@
+"""A training run while it works: how far, how well, and what it gets wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
+
+from napari_cyto.session import Session
+from napari_cyto.session.training_state import RunState
+from napari_cyto.session.training_watch import RunWatch
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.cell_browser import CellBrowser
+from napari_cyto.widgets.docks.class_recall import ClassRecall
+from napari_cyto.widgets.docks.section import Section
+from napari_cyto.widgets.docks.training_curves import TrainingCurves
+
+STATUS_WORDS = {
+    "waiting": "Starting…",
+    "running": "Training",
+    "done": "Done",
+    "failed": "Ended with an error",
+    "cancelled": "Cancelled",
+    "killed": "Stopped from outside",
+}
+
+
+class TrainProgress(QWidget):
+    """Shows what a run has said so far; ``head`` is placed by the dock, over all that is said of a run."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.head = parts.text(bold=True)
+        self.bar = QProgressBar()
+        self.bar.setToolTip("How much of this step is done.")
+        self.bar.setTextVisible(True)
+        self.pace = parts.text(colour=style.QUIET)
+        self.message = parts.text(colour=style.QUIET, selectable=True)
+        self.notes = parts.text(selectable=True, colour=style.WARN)
+        self.curves = TrainingCurves()
+        self.recall_head = parts.text("Recall by class", bold=True)
+        self.recall = ClassRecall()
+        self.worst = CellBrowser(session, "What it gets most wrong (validation)")
+        charts = parts.column(self.curves, self.recall_head, self.recall, self.worst)
+        self.charts = Section("Curves", charts, tip="Loss, score, recall and the worst cells.", opened=True)
+        layout = QVBoxLayout(self)
+        parts.tighten(layout)
+        for widget in (self.bar, self.pace, self.message, self.notes, self.charts):
+            layout.addWidget(widget)
+
+    def show_run(self, watch: RunWatch, colours: Mapping[str, str]) -> None:
+        """Show the state of ``watch``; what has not changed is not drawn again."""
+        state = watch.state
+        self.head.setText(head_words(watch))
+        self.head.setToolTip(str(watch.out))
+        at_work = not state.ended
+        self.bar.setVisible(at_work)
+        if at_work:
+            self.bar.setRange(0, state.total)
+            self.bar.setValue(state.done)
+        self._say(self.pace, pace_words(state))
+        self._say(self.message, state.message if at_work else "")
+        self._say(self.notes, "\n".join(state.notes))
+        self.curves.show_state(state)
+        self.recall.show_recall(state.recall, colours)
+        for widget in (self.recall_head, self.recall):
+            widget.setVisible(bool(state.recall))
+        if state.worst:
+            self.worst.show_cells(state.worst, watch.folder.path)
+
+    def clear(self) -> None:
+        """Forget the run that was shown."""
+        self.curves.show_state(RunState())
+        self.recall.show_recall({}, {})
+        self.worst.clear()
+
+    def let_go(self) -> None:
+        """Stop reading pictures."""
+        self.worst.let_go()
+
+    def _say(self, label: QWidget, words: str) -> None:
+        label.setText(words)
+        label.setVisible(bool(words))
+
+
+def head_words(watch: RunWatch) -> str:
+    """Return name and state of a run in a line: ``classifier-light: training, epoch 3 of 12``."""
+    state = watch.state
+    words = "paused" if watch.paused and state.status == "running" else STATUS_WORDS[state.status].lower()
+    if watch.wish == "cancel" and not state.ended:
+        words = "ending…"
+    epoch = f", epoch {state.epochs[-1].number:g}" if state.epochs else ""
+    of = f" of {state.of_epochs}" if epoch and state.of_epochs else ""
+    return f"{parts.breakable(watch.out.name)}: {words}{epoch}{of}"
+
+
+def pace_words(state: RunState) -> str:
+    """Return time left and speed: ``8 min left, 143 images/s``."""
+    if state.ended:
+        return ""
+    words = [] if state.eta_s is None else [f"About {time_words(state.eta_s)} left"]
+    if state.images_per_s:
+        words.append(f"{state.images_per_s:,.0f} images/s")
+    return ", ".join(words)
+
+
+def time_words(seconds: float) -> str:
+    """Return a duration as people say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

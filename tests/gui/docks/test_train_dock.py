@@ -1,0 +1,287 @@
+"""Promise: the next model is set up, watched, judged and used in the dock; the window never waits for it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import run_samples
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QMessageBox
+
+from napari_cyto.domain.jobs import Cancelled, Done
+from napari_cyto.session import train_commands
+from napari_cyto.session.train_commands import NO_TORCH, TrainRequest, runs_folder
+from napari_cyto.session.training_watch import RunWatch
+from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.run_folder import RunFolder
+from napari_cyto.widgets.docks import train_dock
+from napari_cyto.widgets.docks.train_dock import TrainDock
+
+PLAYER = Path(run_samples.__file__)
+LONG = 40
+
+
+@pytest.fixture
+def played(monkeypatch):
+    """Runs that are started are played instead of trained; what is left of them is ended."""
+    started = []
+
+    def play(words, log):
+        out = words[words.index("--out") + 1]
+        rest = ["--resume"] if "--resume" in words else []
+        command = [sys.executable, str(PLAYER), out, str(played.epochs), str(played.seconds), *rest]
+        with log.open("ab") as target:
+            process = subprocess.Popen(command, stderr=target)
+        started.append(process)
+        return process
+
+    played = SimpleNamespace(epochs=4, seconds=0.3, started=started)
+    monkeypatch.setattr(train_commands, "start_detached", play)
+    monkeypatch.setattr(train_commands, "has_torch", lambda: True)
+    monkeypatch.setattr(train_dock, "has_torch", lambda: True)
+    yield played
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def slides_of(bench) -> list[str]:
+    project = bench.session.project
+    return [str(project.slide_path(record)) for record in project.slides()]
+
+
+def wait_for(bench, dock, *statuses: str) -> None:
+    bench.qtbot.waitUntil(lambda: dock.watch is not None and dock.watch.state.status in statuses, timeout=30_000)
+    dock._show_run()
+    bench.settle()
+
+
+def begin(bench, played, epochs: int = 4) -> TrainDock:
+    played.epochs = epochs
+    bench.mark(3)
+    dock = bench.dock(TrainDock)
+    bench.settle()
+    bench.click(dock.start)
+    return dock
+
+
+def test_a_run_is_started_watched_and_its_end_is_shown(bench, played):
+    dock = begin(bench, played)
+    assert dock.words.text() == ""
+    assert dock.progress.isVisible()
+    assert not dock.setup.isVisible()
+    wait_for(bench, dock, "done")
+    state = dock.watch.state
+    assert len(state.epochs) == 4
+    x, y = dock.progress.curves._validation.getData()
+    assert list(x) == [1, 2, 3, 4]
+    assert y[0] > y[-1]
+    assert "Epoch 4" in dock.progress.curves.words.text()
+    assert "NILM" in dock.progress.recall.accessibleName()
+    assert dock.progress.worst.gallery.count() == 6
+    assert "All cores" in dock.progress.notes.text()
+    assert dock.outcome.isVisible()
+    assert dock.outcome.metrics.rowCount() > 3
+    assert dock.new.isVisible()
+    bench.click(dock.new)
+    assert dock.setup.isVisible()
+
+
+def test_what_was_asked_for_reaches_the_command_line(bench, played, tmp_path):
+    dock = bench.dock(TrainDock)
+    dock.name.setText("mine")
+    request = dock.request()
+    words = request.words()
+    assert words[:2] == ["train", "classifier"]
+    assert words[words.index("--data") + 1] == str(bench.session.project.folder)
+    assert request.out == runs_folder(bench.session.project) / "mine"
+    assert request.config.scheme == "bethesda"
+    dock.name.setText("no / name")
+    bench.click(dock.start)
+    assert "Give the model a name" in dock.words.text()
+    assert not played.started
+
+
+def test_pause_go_on_and_cancel(bench, played):
+    dock = begin(bench, played, LONG)
+    wait_for(bench, dock, "running")
+    bench.click(dock.pause)
+    assert dock.watch.folder.wish() == "pause"
+    assert dock.pause.text() == "Go on"
+    assert "paused" in dock.progress.head.text()
+    bench.click(dock.pause)
+    assert dock.watch.folder.wish() == "go"
+    started_s = time.monotonic()
+    bench.click(dock.cancel)
+    wait_for(bench, dock, "cancelled")
+    assert time.monotonic() - started_s < 5, "about a second; more on a busy machine"
+    assert "best model so far" in dock.outcome.sentence.text()
+
+
+def test_a_killed_run_says_so_and_offers_to_go_on(bench, played):
+    dock = begin(bench, played, LONG)
+    wait_for(bench, dock, "running")
+    bench.qtbot.waitUntil(lambda: bool(dock.watch.state.epochs), timeout=20_000)
+    folder = dock.watch.folder
+    (folder.path / "checkpoint.safetensors").write_bytes(b"0")
+    os.kill(played.started[0].pid, signal.SIGKILL)
+    wait_for(bench, dock, "killed")
+    assert dock.outcome.sentence.text().startswith("The run was stopped from outside in epoch")
+    assert dock.outcome.resume.isVisible()
+    played.epochs = 2
+    bench.click(dock.outcome.resume)
+    assert len(played.started) == 2
+    wait_for(bench, dock, "done")
+
+
+def test_a_window_opened_later_finds_the_run_and_keeps_it_until_it_is_left(bench, played):
+    out = runs_folder(bench.session.project) / "earlier"
+    run_samples.finished(out, slides_of(bench))
+    dock = bench.dock(TrainDock)
+    assert dock.watch is not None
+    assert dock.watch.out == out
+    assert dock.outcome.isVisible()
+    assert "torn.jpg" in dock.progress.notes.text()
+    bench.click(dock.new)
+    assert train_commands.latest_unseen(bench.session.project) is None
+
+
+def test_a_field_of_the_matrix_opens_its_cells_on_the_slide(bench):
+    slides = slides_of(bench)
+    bench.session.go_to_slide(bench.session.project.slides()[0].id)
+    out = runs_folder(bench.session.project) / "earlier"
+    run_samples.finished(out, slides[1:2])
+    dock = bench.dock(TrainDock)
+    matrix = dock.outcome.matrix
+    item = matrix.field("NILM", "ASC-US")
+    assert "taken for ASC-US" in item.toolTip()
+    matrix.scrollToItem(item)
+    bench.qtbot.mouseClick(
+        matrix.viewport(), train_dock.Qt.MouseButton.LeftButton, pos=matrix.visualItemRect(item).center()
+    )
+    gallery = dock.outcome.field.gallery
+    assert gallery.count() > 0
+    assert "NILM → ASC-US" in dock.outcome.field.head.text()
+    jumps = []
+    bench.session.jump_requested.connect(lambda y, x: jumps.append((y, x)))
+    gallery.itemActivated.emit(gallery.item(0))
+    assert jumps
+    assert bench.session.slide.path.endswith("smear_b.tif")
+    dock.outcome.field._go({"slide": str(out), "centre_yx": [1.0, 1.0], "truth": "NILM", "answer": "SCC"})
+    assert dock.outcome.field.add.isVisible()
+
+
+def test_without_torch_one_sentence_names_what_to_install(bench, monkeypatch):
+    monkeypatch.setattr(train_dock, "has_torch", lambda: False)
+    dock = bench.dock(TrainDock)
+    assert dock.words.text() == NO_TORCH
+    assert "napari-cyto[models]" in NO_TORCH
+    assert not dock.start.isEnabled()
+
+
+@pytest.mark.parametrize(("button", "closes", "wish"), [(0, True, "go"), (1, True, "cancel"), (2, False, "go")])
+def test_closing_asks_what_becomes_of_the_run(bench, played, button, closes, wish):
+    dock = begin(bench, played, LONG)
+    wait_for(bench, dock, "running")
+
+    def answer():
+        box = next(w for w in dock.findChildren(QMessageBox) if w.isVisible())
+        assert "goes on" in box.informativeText() or "go on" in box.informativeText()
+        words = ("Let it go on", "Stop the run", "Stay")[button]
+        next(b for b in box.buttons() if b.text() == words).click()
+
+    QTimer.singleShot(300, answer)
+    assert dock.may_close() is closes
+    assert dock.watch.folder.wish() == wish
+    assert dock.watch.folder.is_running() or wish == "cancel"
+
+
+def test_the_window_itself_asks_before_it_closes(window_bench, played):
+    dock = begin(window_bench, played, LONG)
+    wait_for(window_bench, dock, "running")
+    main = window_bench.window.viewer.window._qt_window
+
+    def stay():
+        box = next(w for w in dock.findChildren(QMessageBox) if w.isVisible())
+        next(b for b in box.buttons() if b.text() == "Stay").click()
+
+    QTimer.singleShot(300, stay)
+    main.close()
+    assert main.isVisible()
+    assert window_bench.session.project is not None
+    dock.cancel_run()
+    wait_for(window_bench, dock, "cancelled")
+
+
+def test_the_window_is_not_held_up_by_a_run_on_all_cores(bench, played):
+    """A timer of 10 ms beats while two processes take both cores; no beat may be 100 ms late."""
+    dock = begin(bench, played, LONG)
+    second = runs_folder(bench.session.project) / "second"
+    RunFolder.of(second).path.mkdir(parents=True)
+    played.started.append(subprocess.Popen([sys.executable, str(PLAYER), str(second), "40", "0.3"]))
+    for process in played.started:
+        os.setpriority(os.PRIO_PROCESS, process.pid, 10)
+    wait_for(bench, dock, "running")
+    beats = []
+    timer = QTimer()
+    timer.setInterval(10)
+    timer.timeout.connect(lambda: beats.append(time.perf_counter()))
+    timer.start()
+    bench.qtbot.wait(4000)
+    timer.stop()
+    gaps = sorted(b - a for a, b in itertools.pairwise(beats))
+    print(f"event loop: median gap {gaps[len(gaps) // 2] * 1e3:.0f} ms, longest {gaps[-1] * 1e3:.0f} ms")
+    assert len(dock.watch.state.epochs) > 2
+    # The bar is 100 ms; on a machine where other work runs beside this test, the system alone can take that long.
+    assert gaps[int(0.99 * len(gaps))] < 0.1
+
+
+def test_a_run_that_goes_on_keeps_its_epochs_and_forgets_its_last_word(tmp_path):
+    out = tmp_path / "model"
+    events = [run_samples.measured(e, 8, ["a"]) for e in (1, 2, 3)]
+    folder = run_samples.record(out, ["a"], [*events, Cancelled("Cancelled in epoch 4.")])
+    watch = RunWatch(out)
+    watch.poll()
+    assert watch.state.status == "cancelled"
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"]) as process:
+        watch = RunWatch(out, process)
+        assert watch.state.status == "waiting"
+        assert len(watch.state.epochs) == 3
+        folder.append(run_samples.measured(3, 8, ["a"]))
+        folder.append(Done({"id": "model"}))
+        watch.poll()
+        assert [e.number for e in watch.state.epochs] == [1, 2, 3]
+        assert watch.state.status == "done"
+        process.kill()
+
+
+def test_a_process_that_refuses_is_quoted(tmp_path):
+    out = tmp_path / "model"
+    folder = RunFolder.of(out).path
+    folder.mkdir()
+    (folder / "log.txt").write_text("Reading…\nThere is no slide in x.\n", encoding="utf-8")
+    with subprocess.Popen([sys.executable, "-c", "raise SystemExit(2)"]) as process:
+        watch = RunWatch(out, process)
+        process.wait()
+        watch.poll()
+        time.sleep(0.6)
+        watch.poll()
+    assert watch.state.status == "killed"
+    assert watch.state.sentence == "There is no slide in x."
+
+
+def test_a_request_is_found_again_in_its_folder(tmp_path):
+    out = tmp_path / "model"
+    run_samples.record(out, ["a"], [])
+    assert train_commands.request_of(out) == TrainRequest(TrainConfig(), ("cric:somewhere",), out)
+    RunFolder.of(out).path.joinpath("config.json").write_text(json.dumps({"config": 3}), encoding="utf-8")
+    assert train_commands.request_of(out) is None
