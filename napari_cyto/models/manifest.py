@@ -77,7 +77,9 @@ class Decision(_Value):
     temperature: float = Field(default=1.0, gt=0, description="Logits are divided by it; Guo et al. 2017, section 4.2.")
     logit_offsets: tuple[float, ...] = Field(default=(), description="Added to the divided logits, one a class.")
     views: int = Field(default=1, ge=1, le=8, description="Flipped and turned views whose probabilities are averaged.")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="In which the model was judged.")
     score_threshold: float = Field(default=0.5, ge=0, le=1, description="A detection counts from this score on.")
+    merge_um: float = Field(default=0.0, ge=0, le=50, description="Of detections nearer than this the surest stays.")
 
 
 class Parent(_Value):

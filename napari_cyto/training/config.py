@@ -35,7 +35,7 @@ class PhaseConfig(_Config):
 
     epochs: int = Field(default=10, ge=1, le=10_000, title="Epochs", description="At most.")
     trains: Literal["head", "top", "all"] = Field(
-        default="all", title="Trains", description="head: backbone frozen; top: its last stage too; all: everything."
+        default="all", title="Trains", description="head: backbone frozen; top: its last stage too; all."
     )
     optimiser: Literal["adam", "adamw", "sgd"] = Field(default="adamw", title="Optimiser", description="Which.")
     lr: float = Field(default=1e-3, gt=0, le=1, title="Learning rate", description="Of the head.")
@@ -80,6 +80,14 @@ class ClassifierConfig(_Config):
         default=0.0, ge=0, title="Coarse views", description="Weight of the coarse and normal / abnormal losses."
     )
     views: int = Field(default=1, ge=1, le=8, title="Views", description="Averaged when the model is used.")
+    norms: Literal["train", "frozen"] = Field(
+        default="train", title="Norms", description="frozen: batch norms keep the statistics they came with."
+    )
+    temperature: bool = Field(default=True, title="Calibrate", description="Fit a temperature on validation cells.")
+    logit_offsets: bool = Field(default=False, title="Offsets", description="Fit one a class on validation cells too.")
+    score: Literal["macro-f1", "balanced-accuracy", "macro-auroc", "four-class-f1", "loss"] = Field(
+        default="macro-f1", title="Score", description="Of the validation cells; picks the best epoch, stops the run."
+    )
 
 
 class DetectorConfig(_Config):
@@ -103,6 +111,22 @@ class DetectorConfig(_Config):
     cell_weight: float = Field(default=10.0, gt=0, title="Cell weight", description="In the class loss.")
     regression_weight: float = Field(default=2e-3, ge=0, title="Regression weight", description="Squared distance.")
     many_weight: float = Field(default=0.5, ge=0, title="One-to-many weight", description="Of its loss.")
+    size_weight: float = Field(default=0.1, ge=0, title="Size weight", description="Height and width, where known.")
+    ignore_above: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        title="Ignore above",
+        description="Unlabelled proposals this sure to be a cell are not taught to be background; 1: all are.",
+    )
+    width: int = Field(default=256, ge=8, le=2048, title="Width", description="Channels of pyramid and heads.")
+    levels: int = Field(default=3, ge=1, le=5, title="Levels", description="Maps of the backbone in the pyramid.")
+    frozen_levels: int = Field(
+        default=0, ge=0, le=4, title="Frozen levels", description="The backbone's layers up to this map stay."
+    )
+    merge_um: float = Field(
+        default=0.0, ge=0, le=50, title="Merge, µm", description="Of detections nearer than this the surest stays."
+    )
     max_per_cell: float = Field(
         default=3.0, gt=0, title="Detections a labelled cell", description="Sets the threshold on validation data."
     )
@@ -121,6 +145,12 @@ class TrainConfig(_Config):
     augment: AugmentConfig = AugmentConfig()
     split: SplitConfig = SplitConfig()
     ema: float = Field(default=0.0, ge=0, lt=1, title="EMA", description="Decay of the averaged weights; 0: none.")
+    clip_norm: float = Field(default=0.0, ge=0, title="Clip", description="Largest norm of the gradient; 0: any.")
+    scheme: str = Field(default="bethesda", title="Classes", description="A class scheme that ships, or its file.")
+    licence: str = Field(default="not stated", title="Licence", description="Of the model, for its card.")
+    attribution: str = Field(default="", title="Attribution", description="Whom users of the model have to name.")
+    intended_use: str = Field(default="", title="Intended use", description="For the model's card.")
+    limits: str = Field(default="", title="Limits", description="What the model is not for, for its card.")
     precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", title="Precision", description="Of the network.")
     devices: int = Field(default=1, ge=1, le=64, title="Devices", description="GPUs, where there are some.")
     seed: int = Field(default=0, ge=0, title="Seed", description="The same seed gives the same run.")

@@ -1,0 +1,35 @@
+"""What a network runs on here, and in which precision."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_cyto.errors import CytoError
+
+
+def chosen_device(name: str = "auto") -> torch.device:
+    """Return the device called ``name``; with ``auto`` a GPU where there is one, else the processor.
+
+    Raises
+    ------
+    CytoError
+        When there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
+        raise CytoError(f"There is no device {name[:40]!r} here; choose auto, cpu, or cuda where it exists.") from error
+    return device
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bf16 faster than in fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in checks)

@@ -1,0 +1,131 @@
+"""A slide or picture at a model's µm per px: any rectangle of it, the same pixels whatever is asked beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from napari_cyto.domain.geometry import YXYX
+from napari_cyto.errors import CytoError
+from napari_cyto.slides import Slide
+
+RGB = npt.NDArray[np.uint8]
+WHITE = 255
+
+
+class Pixels(Protocol):
+    """What pixels are read from: the levels' factors, and any box of a level."""
+
+    factors_yx: Sequence[tuple[float, float]]
+    size_hw: tuple[int, int]
+
+    def read(self, level: int, y0: int, x0: int, height: int, width: int) -> RGB:
+        """Return uint8 RGB ``(height, width, 3)``, px of that level; white beyond it."""
+        ...
+
+
+class SlidePixels:
+    """The pixels of an open slide."""
+
+    def __init__(self, slide: Slide, icc: bool = False) -> None:
+        self.slide, self.icc = slide, icc
+        self.factors_yx: Sequence[tuple[float, float]] = slide.info.factors_yx
+        self.size_hw = slide.info.size_hw
+
+    def read(self, level: int, y0: int, x0: int, height: int, width: int) -> RGB:
+        """Return uint8 RGB ``(height, width, 3)``, px of that level; the slide's white beyond it."""
+        return self.slide.read_region(level, y0, x0, height, width, self.icc)
+
+
+class PicturePixels:
+    """The pixels of a picture in memory, uint8 RGB ``(h, w, 3)``."""
+
+    factors_yx: Sequence[tuple[float, float]] = ((1.0, 1.0),)
+
+    def __init__(self, picture: RGB) -> None:
+        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
+            raise CytoError(f"A picture is uint8 RGB (h, w, 3), but {picture.dtype} {picture.shape} came.")
+        self.picture = picture
+        self.size_hw = (picture.shape[0], picture.shape[1])
+
+    def read(self, level: int, y0: int, x0: int, height: int, width: int) -> RGB:
+        """Return uint8 RGB ``(height, width, 3)``; white beyond the picture."""
+        del level  # there is one only
+        out = np.full((height, width, 3), WHITE, np.uint8)
+        top, left = max(y0, 0), max(x0, 0)
+        inside = self.picture[top : max(y0 + height, 0), left : max(x0 + width, 0)]
+        out[top - y0 :, left - x0 :][: inside.shape[0], : inside.shape[1]] = inside
+        return out
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """Pixels seen at a model's scale.
+
+    Its frame: px of the model, ``(y, x)``, from the same corner as level 0; ``level0 = model * scale``, exactly.
+
+    Parameters
+    ----------
+    pixels : Pixels
+        Where they come from.
+    scale : float
+        Level-0 px per px of the model.
+    """
+
+    pixels: Pixels
+    scale: float
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width, px of the model, the last begun ones counted."""
+        height, width = self.pixels.size_hw
+        return (int(np.ceil(height / self.scale)), int(np.ceil(width / self.scale)))
+
+    def read(self, y0: int, x0: int, height: int, width: int) -> RGB:
+        """Return a rectangle, uint8 RGB ``(height, width, 3)``, resampled once from the nearest finer level.
+
+        The filter is PIL's bilinear one, which widens with the reduction and so does not alias; as much is read
+        around the rectangle as the filter reaches, so that a pixel does not depend on where a rectangle ends.
+        """
+        factors = self.pixels.factors_yx
+        level = max((n for n, f in enumerate(factors) if max(f) <= self.scale * 1.001), default=0)
+        fy, fx = self.scale / factors[level][0], self.scale / factors[level][1]
+        if fy == fx == 1.0:
+            return self.pixels.read(level, y0, x0, height, width)
+        margin = int(np.ceil(max(fy, fx, 1.0))) + 1
+        top, left = int(np.floor(y0 * fy)) - margin, int(np.floor(x0 * fx)) - margin
+        rows = int(np.ceil((y0 + height) * fy)) + margin - top
+        columns = int(np.ceil((x0 + width) * fx)) + margin - left
+        read = Image.fromarray(self.pixels.read(level, top, left, rows, columns))
+        box = (x0 * fx - left, y0 * fy - top, (x0 + width) * fx - left, (y0 + height) * fy - top)
+        return np.array(read.resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+    def to_model(self, bounds_yxyx: YXYX) -> YXYX:
+        """Return a level-0 box in px of the model."""
+        y0, x0, y1, x1 = (v / self.scale for v in bounds_yxyx)
+        return (y0, x0, y1, x1)
+
+
+def model_view(pixels: Pixels, mpp: float | None, model_mpp: float | None, name: str) -> ModelView:
+    """Return pixels of ``mpp`` µm per level-0 px as a model of ``model_mpp`` sees them.
+
+    Raises
+    ------
+    CytoError
+        When the slide's scale is unknown, or so coarse that cells would be blown up more than fourfold.
+    """
+    if model_mpp is None:
+        return ModelView(pixels, 1.0)
+    if mpp is None or not np.isfinite(mpp) or mpp <= 0:
+        raise CytoError(f"{name}: its µm per px are unknown, and this model needs them; enter them first.")
+    if mpp > 4 * model_mpp:
+        raise CytoError(
+            f"{name}: it has {mpp:g} µm per px, but the model sees {model_mpp:g} µm per px; so coarse a picture does "
+            "not show it what it needs."
+        )
+    return ModelView(pixels, model_mpp / mpp)

@@ -1,0 +1,103 @@
+"""Feature pyramids over any timm backbone, so that a detector reads one map at the grid it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from napari_cyto.models.backbones import FeatureMaps
+
+
+class ChosenMaps(nn.Module):
+    """A backbone that gives only some of its maps.
+
+    Parameters
+    ----------
+    maps : FeatureMaps
+        The backbone.
+    first, last : int
+        The first and the last of its maps that are given, counted from the finest.
+    """
+
+    def __init__(self, maps: FeatureMaps, first: int, last: int) -> None:
+        super().__init__()
+        self.maps, self.first, self.last = maps, first, last
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return maps ``(b, c, h, w)``, finest first, of pictures ``(b, 3, H, W)``."""
+        chosen: list[torch.Tensor] = self.maps(images)[self.first : self.last + 1]
+        return chosen
+
+
+def maps_for_stride(maps: FeatureMaps, stride: int, levels: int) -> tuple[ChosenMaps, list[int]]:
+    """Return a backbone cut to the maps that a grid of ``stride`` px is made from, and their channels.
+
+    Parameters
+    ----------
+    maps : FeatureMaps
+        The backbone.
+    stride : int
+        Side of a cell of the grid, input px; the finest map is the coarsest that is no coarser than it, else the
+        finest there is (a plain transformer's, which is then resized to the grid).
+    levels : int
+        Maps of the pyramid, at most.
+    """
+    reductions = maps.reductions
+    first = max((i for i, r in enumerate(reductions) if r <= stride), default=0)
+    if len(set(reductions)) == 1:
+        first = max(0, len(reductions) - levels)
+    last = min(first + levels, len(reductions)) - 1
+    _drop_after(maps, last)
+    return ChosenMaps(maps, first, last), maps.channels[first : last + 1]
+
+
+def _drop_after(maps: FeatureMaps, last: int) -> None:
+    """Drop the stages that only coarser maps than number ``last`` need, where they stand in one row."""
+    names = [str(name) for name in maps.net.feature_info.module_name()]
+    row, _, place = names[last].partition(".")
+    stages = getattr(maps.net, row, None)
+    # Only timm's networks of inverted residuals walk over whatever stages there are.
+    if not isinstance(stages, nn.Sequential) or type(maps.net).__name__ != "EfficientNetFeatures":
+        return
+    setattr(maps.net, row, stages[: int(place) + 1])
+    maps.channels, maps.reductions = maps.channels[: last + 1], maps.reductions[: last + 1]
+
+
+class FeaturePyramid(nn.Module):
+    """Top-down pyramid whose finest level is the only one that is given back.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Of the backbone's maps, finest first.
+    width : int
+        Channels of the pyramid.
+
+    Notes
+    -----
+    A plain transformer gives maps of one size only: they are added up at that size and then brought to the grid.
+
+    Source: Lin et al. 2017, section 3, after Patherea, section 6.1 (only the finest level feeds the heads).
+    """
+
+    def __init__(self, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.smooth = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, maps: Sequence[torch.Tensor], size_hw: tuple[int, int]) -> torch.Tensor:
+        """Return the finest level, float, ``(b, width, *size_hw)``, of maps ``(b, c, h, w)``, finest first."""
+        top = self.lateral[-1](maps[-1])
+        for lateral, each in zip(reversed(self.lateral[:-1]), reversed(maps[:-1]), strict=True):
+            top = lateral(each) + _resized(top, (int(each.shape[-2]), int(each.shape[-1])))
+        smooth: torch.Tensor = self.smooth(_resized(top, size_hw))
+        return smooth
+
+
+def _resized(feature: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
+    if tuple(feature.shape[-2:]) == size_hw:
+        return feature
+    return functional.interpolate(feature, size=size_hw, mode="bilinear", align_corners=False)

@@ -1,0 +1,206 @@
+"""Training a cell detector of any architecture: tiles in, whole pictures searched by the product's own engine."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_cyto.datasets.colour_match import picked_statistics
+from napari_cyto.datasets.job import stop_if_cancelled
+from napari_cyto.datasets.training_set import TrainingSet
+from napari_cyto.datasets.training_split import TrainingSplit
+from napari_cyto.domain.jobs import Advanced, Event, Noted, Token
+from napari_cyto.errors import CytoError, SlideError
+from napari_cyto.evaluation.detected_field import DetectedField
+from napari_cyto.evaluation.detector_scores import detector_scores
+from napari_cyto.evaluation.judging import LeftOut, detected
+from napari_cyto.inference.detecting import CellDetector
+from napari_cyto.models.backbones import normalisation_of
+from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.manifest import ColourTarget, Decision, ModelClass, ModelManifest
+from napari_cyto.models.registry import build
+from napari_cyto.training.augment import BatchAugment
+from napari_cyto.training.config import DetectorConfig, PhaseConfig, TrainConfig
+from napari_cyto.training.detector_parts import frozen_part, parameter_groups
+from napari_cyto.training.detector_tiles import TileSource, TrainingTile
+from napari_cyto.training.detector_validation import listed_cells, validated
+from napari_cyto.training.task import Batch, Network, Share, Tensor, Validation, Verdict
+
+MOST_CELLS = 20_000
+_UNWRITTEN = {
+    "id": "unwritten",
+    "weights_sha256": "0" * 64,
+    "weights_bytes": 1,
+    "created_utc": "2000-01-01T00:00:00+00:00",
+    "made_by": "",
+}
+
+
+class DetectorTask:
+    """What all detectors have in common; see ``Task``. Kinds say what their settings and their loss are.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The recipe; its ``model`` is a detector's.
+    data : TrainingSet
+        Slides and cells.
+    split : TrainingSplit
+        Which slide is on which side.
+    parent : Bundle, optional
+        The detector to continue from; its classes are those of ``data``.
+    """
+
+    score_name = "mean recall at 1 to 3 detections a cell"
+
+    def __init__(self, config: TrainConfig, data: TrainingSet, split: TrainingSplit, parent: Bundle | None = None):
+        assert isinstance(config.model, DetectorConfig)
+        self.config, self.model = config, config.model
+        self.data, self.split, self.parent = data, split, parent
+        self.classes = tuple(_model_class(data.scheme[c]) for c in data.classes)
+        self.normalisation = (
+            parent.manifest.normalisation
+            if parent is not None
+            else normalisation_of(self.model.backbone, self.model.weights)
+        )
+        self.network: Network = None
+        self.colour: ColourTarget | None = None
+        self.tiles_of_epoch = np.zeros(0, np.intp)
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the architecture is built from."""
+        raise NotImplementedError
+
+    def first_network(self) -> Network:
+        """Return the network with its first weights."""
+        return build(self.model.architecture, self.settings(), len(self.classes))
+
+    def loss(self, network: Network, batch: Batch) -> Tensor:
+        """Return the scalar loss of a batch."""
+        raise NotImplementedError
+
+    def anchors_yx(self) -> Any:
+        """Return the places of a tile, ``(m, 2)`` px, that are to be told whether background counts there; or None."""
+        return None
+
+    def prepare(self, token: Token | None) -> Iterator[Event]:
+        """Build the network, open the slides of the training side and see what they are worth."""
+        yield Advanced(0, 0, "Building the network")
+        torch.manual_seed(self.config.seed)
+        self.colour = self._colour_target()
+        self.network = self.first_network() if self.parent is None else self.parent.load_network()
+        slides = self.split.of("train")
+        self.source = TileSource(slides, self.model.mpp, self.model.tile_px, self.config.augment, self.colour)
+        worth = []
+        for number, slide in enumerate(slides):
+            stop_if_cancelled(token)
+            yield Advanced(number, len(slides), slide.name)
+            try:
+                worth += [number] * (self.source.measure(number) if len(slide) or slide.regions else 0)
+            except (SlideError, CytoError) as error:
+                yield Noted(f"{error} It is left out.")
+        if not worth:
+            raise CytoError("The training side has no picture that a detector can learn from; add data.")
+        self.tiles_of_epoch = np.asarray(worth, np.intp)
+        still = {"rotation": "none", "flips": False, "zoom": (1.0, 1.0), "shift_px": 0.0}
+        self.recolour = BatchAugment(self.config.augment.model_copy(update=still), self.normalisation)
+        self.anchors = self.anchors_yx()
+
+    def steps(self, batch: int) -> int:
+        """Return the batches in an epoch; a last one that is not full is left out, if it is not the only one."""
+        return max(len(self.tiles_of_epoch) // batch, 1)
+
+    def batches(self, epoch: int, batch: int, share: Share) -> Iterator[Batch]:
+        """Yield ``images`` (b, 3, t, t) float32 and lists of ``points``, ``sizes``, ``classes``, ``counted``."""
+        order = np.random.default_rng([self.config.seed, epoch]).permutation(self.tiles_of_epoch)
+        for step in range(self.steps(batch)):
+            numbers = order[step * batch : (step + 1) * batch][share.rank :: share.of]
+            # Chance belongs to the step, so that a run that goes on later draws what it would have drawn.
+            rng = np.random.default_rng([self.config.seed, epoch, step, share.rank])
+            tiles = [self.source.tile(int(n), rng, self.anchors) for n in numbers]
+            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            yield self._batch(tiles, generator)
+
+    def parameter_groups(self, phase: PhaseConfig) -> list[dict[str, Any]]:
+        """Return the groups of what the phase trains."""
+        return parameter_groups(self.network, phase, self.model.frozen_levels)
+
+    def train_mode(self, phase: PhaseConfig) -> None:
+        """Set training mode; norms of frozen parts stay as they are."""
+        self.network.train()
+        for part in frozen_part(self.network, phase, self.model.frozen_levels):
+            part.eval()
+
+    def validate(self, network: Network, token: Token | None) -> Generator[Event, None, Validation]:
+        """Search the pictures of the validation side, else (there is none) of the training side."""
+        _, fields = yield from self._searched(network, ("validation", "train"), token)
+        model = self.model
+        return validated(fields, self.data.classes, model.radius_um, model.max_per_cell, model.merge_um)
+
+    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Verdict]:
+        """Score the test side, else the validation side, with intervals over its groups."""
+        side, fields = yield from self._searched(network, ("test", "validation", "train"), token)
+        yield Advanced(0, 0, "Drawing the intervals")
+        told = detector_scores(fields, self.classes, decision.score_threshold, self.model.radius_um)
+        kept = [f.from_score(decision.score_threshold) for f in fields]
+        found = told["found_cells"] or {}
+        counts = found.get("classification", {}).get("confusion", [])
+        confusion = {"classes": list(self.data.classes), "counts": counts} if counts else {}
+        return Verdict(side, told, confusion, listed_cells(kept, self.data.classes, self.model.radius_um)[:MOST_CELLS])
+
+    def manifest_fields(self) -> dict[str, Any]:
+        """Return what ``model.json`` keeps of the detector."""
+        return {
+            "kind": "detector",
+            "architecture": self.model.architecture,
+            "settings": self.settings(),
+            "scheme": self.data.scheme.name,
+            "classes": self.classes,
+            "mpp": self.model.mpp,
+            "input_px": self.model.tile_px,
+            "normalisation": self.normalisation,
+            "crop_rule": None,
+            "colour": self.colour,
+        }
+
+    def _searched(
+        self, network: Network, sides: tuple[str, ...], token: Token | None
+    ) -> Generator[Event, None, tuple[str, tuple[DetectedField, ...]]]:
+        side = next((s for s in sides if self.split.of(s)), sides[-1])
+        manifest = ModelManifest.model_validate(
+            self.manifest_fields() | _UNWRITTEN | {"decision": Decision(merge_um=self.model.merge_um)}
+        )
+        engine = CellDetector.of_network(manifest, network.module, network)
+        left_out = LeftOut()
+        fields = yield from detected(engine, len(self.classes), self.split.of(side), self.data.classes, token, left_out)
+        for sentence in left_out.sentences:
+            yield Noted(sentence)
+        return side, fields
+
+    def _batch(self, tiles: list[TrainingTile], generator: torch.Generator) -> Batch:
+        pixels = torch.from_numpy(np.stack([t.pixels for t in tiles]))[:, None]
+        everywhere = np.ones(0, dtype=bool)
+        return {
+            "images": self.recolour(pixels, generator)[:, 0],
+            "points": [torch.from_numpy(t.points_yx).float() for t in tiles],
+            "sizes": [torch.from_numpy(t.sizes_hw).float() for t in tiles],
+            "classes": [torch.from_numpy(np.asarray(t.classes, np.int64)) for t in tiles],
+            "counted": [torch.from_numpy(everywhere if t.counted is None else t.counted) for t in tiles],
+            "n": len(tiles),
+        }
+
+    def _colour_target(self) -> ColourTarget | None:
+        if self.parent is not None:
+            return self.parent.manifest.colour
+        if self.config.reinhard_target is None:
+            return None
+        found = picked_statistics(self.config.reinhard_target)
+        return ColourTarget(picture=found.picture, mean_lab=found.mean_lab, std_lab=found.std_lab)
+
+
+def _model_class(known: Any) -> ModelClass:
+    fields = ("id", "name", "colour", "severity", "parent", "box_um")
+    return ModelClass(**{f: getattr(known, f) for f in fields})

@@ -1,0 +1,68 @@
+"""Training Patherea-P2P."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.models.point_detector import Proposals, build, grid_anchors_yx
+from napari_cyto.training.detector_task import DetectorTask
+from napari_cyto.training.point_loss import PointLossWeights, TileCells, hybrid_loss
+from napari_cyto.training.task import Batch, Network, Tensor
+
+
+class PointTask(DetectorTask):
+    """Point proposals with hybrid Hungarian matching; see ``DetectorTask``."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the point detector is built from; sizes are learned where any cell has a box."""
+        if self.parent is not None:
+            return dict(self.parent.manifest.settings) | {"sizes": self._has_boxes() or self._parent_has_sizes()}
+        usual_um = float(np.mean([c.box_um for c in self.classes]))
+        return {
+            "backbone": self.model.backbone,
+            "stride": self.model.stride,
+            "width": self.model.width,
+            "levels": self.model.levels,
+            "size_px": usual_um / self.model.mpp,
+            "sizes": self._has_boxes(),
+            "input_px": self.model.tile_px,
+        }
+
+    def first_network(self) -> Network:
+        """Return the network with its backbone's first weights."""
+        return build(self.settings(), len(self.classes), self.model.weights)
+
+    def anchors_yx(self) -> npt.NDArray[np.float64]:
+        """Return where the proposals of a tile start, px of the tile."""
+        cells = -(-self.model.tile_px // self.model.stride)
+        anchors: npt.NDArray[np.float64] = grid_anchors_yx((cells, cells), self.model.stride).double().numpy()
+        return anchors
+
+    def loss(self, network: Network, batch: Batch) -> Tensor:
+        """Return the hybrid loss of a batch."""
+        told = network(batch["images"], True)
+        rows = zip(batch["points"], batch["sizes"], batch["classes"], batch["counted"], strict=True)
+        cells = [TileCells(p, s, c, k if len(k) else None) for p, s, c, k in rows]
+        return hybrid_loss(Proposals(*told[:3]), Proposals(*told[3:]), cells, self._weights())["loss"]
+
+    def _weights(self) -> PointLossWeights:
+        model = self.model
+        return PointLossWeights(
+            background=model.background_weight,
+            cell=model.cell_weight,
+            regression=model.regression_weight,
+            size=model.size_weight,
+            many=model.many_weight,
+            beta=model.beta,
+            tau=model.tau,
+            ignore_above=model.ignore_above,
+        )
+
+    def _has_boxes(self) -> bool:
+        return any(bool(np.isfinite(s.boxes_yxyx).any()) for s in self.split.of("train"))
+
+    def _parent_has_sizes(self) -> bool:
+        return self.parent is not None and bool(self.parent.manifest.settings.get("sizes"))
