@@ -53,8 +53,7 @@ MAY_USE = {
     "formats": {"yaml", "defusedxml", "shapely", "pydantic", "tifffile", "PIL"},
     "datasets": {"sklearn", "shapely", "pydantic", "imagecodecs", "torchstain", "torch"} | _PIXELS,
     "models": {"torch", "torchvision", "timm", "huggingface_hub", "safetensors", "pydantic"} | _PIXELS,
-    "training": {"torch", "torchvision", "timm", "lightning", "lightning_fabric", "pydantic", "yaml", "psutil"}
-    | _PIXELS,
+    "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "pydantic", "yaml"} | _PIXELS,
     "inference": {"torch", "timm", "pydantic", "dask"} | _PIXELS,
     "evaluation": {"pydantic", "scipy", "sklearn", "pycocotools", "matplotlib", "PIL"},
     "synthesis": {"torch", "shapely", "pydantic"} | _PIXELS,

@@ -17,6 +17,10 @@ Batch: TypeAlias = dict[str, Any]
 """Tensors (or lists of them) by name, on the CPU; the run moves them to the device."""
 
 Network: TypeAlias = Any
+"""A module. What ``validate`` and ``judge`` are given is called like one: tensors go in from the CPU and come out on
+the CPU in float32, gradients off, in the run's precision; ``.module`` is the bare module behind it.
+"""
+
 Tensor: TypeAlias = Any
 
 
@@ -61,9 +65,9 @@ class Validation:
     Parameters
     ----------
     score : float
-        What the run maximises; NaN counts as the worst.
+        What the run maximises, and where plateaus are seen; NaN counts as the worst.
     loss : float or None
-        The training loss on validation data, where the task can tell it; plateaus are seen on it.
+        The training loss on validation data, where the task can tell it.
     metrics : dict
         Name to value; curves are drawn of each.
     per_class_recall : dict

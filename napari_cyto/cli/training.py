@@ -1,0 +1,124 @@
+"""The verb ``train``: a detector or a classifier from labelled cells."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.cli.following import follow
+from napari_cyto.cli.printing import print_facts, print_json, print_table
+from napari_cyto.errors import CytoError
+from napari_cyto.models.manifest import Kind
+from napari_cyto.training.allocator import ALLOCATOR
+from napari_cyto.training.recipes import DEFAULTS, all_recipes, recipe, with_settings
+
+NO_TORCH = (
+    "Training needs PyTorch, which is not installed here; install it with napari-cyto's part for models: "
+    "pip install 'napari-cyto[models]'."
+)
+
+
+def list_recipes(as_json: bool) -> None:
+    """Print the recipes that ship."""
+    recipes = all_recipes()
+    if as_json:
+        defaults = set(DEFAULTS.values())
+        print_json(
+            {
+                "recipes": [
+                    {"default": c.name in defaults, "kind": c.model.kind, **c.model_dump(mode="json")} for c in recipes
+                ]
+            }
+        )
+        return
+    rows = [
+        (f"{c.name}{' (default)' if c.name in DEFAULTS.values() else ''}", c.model.kind, c.model.backbone, c.summary)
+        for c in recipes
+    ]
+    print_table("Recipes", ("recipe", "trains", "backbone", "what for"), rows)
+
+
+def run(
+    kind: str | None,
+    sources: Sequence[str],
+    out: Path | None,
+    recipe_name: str | None,
+    settings: Sequence[str],
+    resume: bool,
+    parent: Path | None,
+    folds: int | None,
+    as_json: bool,
+) -> None:
+    """Train a model and print what it is worth.
+
+    Raises
+    ------
+    CytoError
+        When something is missing or wrong; the sentence says what.
+    """
+    checked_kind = _kind(kind)
+    if out is None or not sources:
+        raise CytoError("Training needs data and a place for the model: add --data SRC and --out BUNDLE.")
+    config = with_settings(recipe(recipe_name, checked_kind), settings)
+    if importlib.util.find_spec("torch") is None:
+        raise CytoError(NO_TORCH)
+    _with_allocator()
+    from napari_cyto.training.run import train
+
+    title = f"Training {out.name}"
+    if folds is not None:
+        raise CytoError("--cross-validate is not there yet.")
+    result = follow(lambda token: train(config, tuple(sources), out, token, resume, parent), title)
+    if as_json:
+        print_json(result)
+    else:
+        _tell(result)
+
+
+def _kind(kind: str | None) -> Kind:
+    if kind == "classifier":
+        return "classifier"
+    if kind == "detector":
+        return "detector"
+    came = "nothing" if kind is None else repr(kind)
+    raise CytoError(f"What is to be trained is 'detector' or 'classifier', but {came} came: napari-cyto train KIND ...")
+
+
+def _with_allocator() -> None:
+    """Start this process anew with the allocator's settings, which are read only when a process starts.
+
+    glibc gives freed memory back after each layer and faults it in again, which costs a factor of two to three.
+    """
+    if not sys.platform.startswith("linux") or all(name in os.environ for name in ALLOCATOR):
+        return
+    if not sys.argv or Path(sys.argv[0]).name not in ("napari-cyto", "__main__.py"):
+        return  # called from a program, which must not be replaced
+    sys.stdout.flush()
+    sys.stderr.flush()
+    environment = {**os.environ, **{n: v for n, v in ALLOCATOR.items() if n not in os.environ}}
+    os.execve(sys.executable, [sys.executable, "-m", "napari_cyto", *sys.argv[1:]], environment)
+
+
+def _tell(result: dict[str, Any]) -> None:
+    metrics = result["metrics"]
+    print_facts((name, result.get(name)) for name in ("bundle", "id", "side", "epochs", "seconds"))
+    classification = metrics.get("classification")
+    if classification:
+        names = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
+        rows = [(name, _figure(classification.get(name)), _interval(classification, name)) for name in names]
+        print_table(f"On the {result['side']} side", ("figure", "value", "95 %"), rows)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(told: dict[str, Any], name: str) -> str:
+    found = told.get("intervals", {}).get(name) or {}
+    if found.get("low") is None:
+        return "-"
+    return f"{found['low']:.3f} to {found['high']:.3f}"

@@ -1,0 +1,38 @@
+"""From a classifier's raw outputs to probabilities, by what the model keeps of its calibration; numpy alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.models.manifest import Decision
+
+Scores = npt.NDArray[np.float64]
+
+
+def probabilities(logits: npt.ArrayLike, decision: Decision) -> Scores:
+    """Return the probability of each class.
+
+    Parameters
+    ----------
+    logits : float array (n, v, C)
+        Raw outputs for each view of each cell.
+    decision : Decision
+        Temperature and offsets.
+
+    Returns
+    -------
+    ndarray, float64 (n, C)
+        Averaged over the views; rows sum to 1.
+
+    Notes
+    -----
+    Source: Guo et al. 2017, On Calibration of Modern Neural Networks, section 4.2.
+    """
+    scaled = np.asarray(logits, dtype=np.float64) / decision.temperature
+    if decision.logit_offsets:
+        scaled = scaled + np.asarray(decision.logit_offsets)
+    scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    each = scaled / scaled.sum(axis=-1, keepdims=True)
+    mean: Scores = each.mean(axis=1)
+    return mean

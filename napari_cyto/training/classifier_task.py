@@ -1,0 +1,234 @@
+"""Training a cell classifier: cells cut once, shown in changing guises, judged by the code that judges models."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from napari_cyto.datasets.colour_match import picked_statistics
+from napari_cyto.datasets.crop_cache import CropSet, cut_all
+from napari_cyto.datasets.job import stop_if_cancelled
+from napari_cyto.datasets.training_set import TrainingSet
+from napari_cyto.datasets.training_split import TrainingSplit
+from napari_cyto.domain.jobs import Advanced, Event, Noted, Token
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.classifier_scores import classifier_scores
+from napari_cyto.evaluation.scored_cells import ScoredCells
+from napari_cyto.inference.deciding import probabilities
+from napari_cyto.inference.inputs import as_input, view_of
+from napari_cyto.models.backbones import make_backbone, normalisation_of
+from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.classifier import TimmClassifier
+from napari_cyto.models.manifest import ColourTarget, Decision, ModelClass
+from napari_cyto.training.augment import BatchAugment, mixed
+from napari_cyto.training.calibrating import fitted_decision
+from napari_cyto.training.classifier_scores import epoch_metrics, recall_of_classes, score_of, worst_cells
+from napari_cyto.training.config import ClassifierConfig, PhaseConfig, TrainConfig
+from napari_cyto.training.losses import classifier_loss
+from napari_cyto.training.sampling import epoch_order
+from napari_cyto.training.task import Batch, Network, Share, Tensor, Validation, Verdict
+
+EVALUATION_BATCH = 64
+MOST_CELLS = 20_000
+SIDES = ("train", "validation", "test")
+
+
+class ClassifierTask:
+    """A timm backbone with a dense head on cut cells; see ``Task``.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The recipe; its ``model`` is a classifier's.
+    data : TrainingSet
+        Slides and cells.
+    split : TrainingSplit
+        Which slide is on which side.
+    parent : Bundle, optional
+        The classifier to continue from; its classes are those of ``data``.
+    """
+
+    def __init__(self, config: TrainConfig, data: TrainingSet, split: TrainingSplit, parent: Bundle | None = None):
+        assert isinstance(config.model, ClassifierConfig)
+        self.config, self.model = config, config.model
+        self.data, self.split, self.parent = data, split, parent
+        self.classes = tuple(_model_class(data.scheme[c]) for c in data.classes)
+        self.normalisation = (
+            parent.manifest.normalisation
+            if parent is not None
+            else normalisation_of(self.model.backbone, self.model.weights)
+        )
+        self.score_name = self.model.score
+        self.network: Network = None
+        self.colour: ColourTarget | None = None
+        self.crops: dict[str, CropSet] = {}
+
+    def prepare(self, token: Token | None) -> Iterator[Event]:
+        """Build the network and cut the cells of all sides."""
+        yield Advanced(0, 0, "Building the network")
+        self.network = self._built()
+        self.colour = self._colour_target()
+        for side in SIDES:
+            self.crops[side] = yield from cut_all(self.split.of(side), self.model.crop_rule, token, self.colour)
+        labels = self.crops["train"].class_index
+        counts = np.bincount(labels, minlength=len(self.classes))
+        if (counts > 0).sum() < 2:
+            raise CytoError("The training side has cells of fewer than two classes; add data or change the split.")
+        lacking = [c.id for c, n in zip(self.classes, counts, strict=True) if not n]
+        if lacking:
+            yield Noted(f"The training side has no cell of {', '.join(lacking)}, so the model cannot learn it.")
+        self.objective = classifier_loss(self.model, self.classes, counts)
+        self.augment = BatchAugment(self.config.augment, self.normalisation)
+
+    def steps(self, batch: int) -> int:
+        """Return the batches in an epoch; a last one that is not full is left out, if it is not the only one."""
+        return max(len(self.crops["train"].class_index) // batch, 1)
+
+    def batches(self, epoch: int, batch: int, share: Share) -> Iterator[Batch]:
+        """Yield ``crops`` (b, w, 3, s, s) and ``targets`` (b, C), both float32."""
+        crops = self.crops["train"]
+        order = epoch_order(crops.class_index, self.model.sampling, self.config.seed, epoch)
+        for step in range(self.steps(batch)):
+            cells = order[step * batch : (step + 1) * batch][share.rank :: share.of]
+            # Chance belongs to the step, so that a run that goes on later draws what it would have drawn.
+            chance = np.random.SeedSequence([self.config.seed, epoch, step, share.rank])
+            generator = torch.Generator().manual_seed(int(chance.generate_state(1)[0]))
+            pictures = self.augment(torch.from_numpy(crops.crops[cells]), generator)
+            labels = torch.from_numpy(crops.class_index[cells])
+            targets = torch.nn.functional.one_hot(labels, len(self.classes)).float()
+            pictures, targets = mixed(pictures, targets, self.config.augment.mixup, generator)
+            yield {"crops": pictures, "targets": targets, "n": len(cells)}
+
+    def loss(self, network: Network, batch: Batch) -> Tensor:
+        """Return the loss of a batch."""
+        return self.objective(network(batch["crops"]), batch["targets"])
+
+    def parameter_groups(self, phase: PhaseConfig) -> list[dict[str, Any]]:
+        """Return the groups of what the phase trains."""
+        self.network.train_only(phase.trains)
+        groups: list[dict[str, Any]] = self.network.parameter_groups(phase.lr, phase.backbone_lr, phase.weight_decay)
+        return groups
+
+    def train_mode(self, phase: PhaseConfig) -> None:  # noqa: ARG002  what is frozen is known already
+        """Set training mode; norms stay as they are where they are frozen."""
+        self.network.train()
+        if self.model.norms == "frozen":
+            for part in self.network.modules():
+                if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+                    part.eval()
+
+    def validate(self, network: Network, token: Token | None) -> Generator[Event, None, Validation]:
+        """Measure the network on the validation side, else (there is none) on the training side."""
+        side = "validation" if len(self.crops["validation"].class_index) else "train"
+        logits = yield from self._logits(network, self.crops[side], token)
+        truth = self.crops[side].class_index
+        decision = fitted_decision(logits, truth, self.model.views, self.model.temperature, self.model.logit_offsets)
+        cells = self._scored(side, probabilities(logits, decision))
+        loss = self._plain_loss(logits, truth)
+        metrics = epoch_metrics(cells)
+        return Validation(
+            score_of(self.model.score, metrics, loss),
+            loss,
+            metrics,
+            recall_of_classes(cells),
+            decision,
+            worst_cells(cells, self.crops[side].crops[:, 0]),
+        )
+
+    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Verdict]:
+        """Score the test side, else the validation side, with intervals over its groups."""
+        side = next((s for s in ("test", "validation", "train") if len(self.crops[s].class_index)), "train")
+        logits = yield from self._logits(network, self.crops[side], token)
+        cells = self._scored(side, probabilities(logits, decision))
+        yield Advanced(0, 0, "Drawing the intervals")
+        told = classifier_scores(cells)
+        confusion = {"classes": list(cells.ids), "counts": told["classification"]["confusion"]}
+        return Verdict(side, told, confusion, _listed(cells))
+
+    def manifest_fields(self) -> dict[str, Any]:
+        """Return what ``model.json`` keeps of the classifier."""
+        rule = self.model.crop_rule
+        settings = {
+            "backbone": self.model.backbone,
+            "windows": len(rule.windows),
+            "head": self.model.head,
+            "dropout": self.model.dropout,
+            "input_px": rule.size_px,
+        }
+        return {
+            "kind": "classifier",
+            "architecture": "timm-classifier",
+            "settings": settings,
+            "scheme": self.data.scheme.name,
+            "classes": self.classes,
+            "mpp": rule.mpp_of(0),
+            "input_px": rule.size_px,
+            "normalisation": self.normalisation,
+            "crop_rule": rule,
+            "colour": self.colour,
+        }
+
+    def _colour_target(self) -> ColourTarget | None:
+        if self.parent is not None:
+            return self.parent.manifest.colour
+        if self.config.reinhard_target is None:
+            return None
+        found = picked_statistics(self.config.reinhard_target, self.model.crop_rule.icc)
+        return ColourTarget(picture=found.picture, mean_lab=found.mean_lab, std_lab=found.std_lab)
+
+    def _built(self) -> Network:
+        if self.parent is not None:
+            return self.parent.load_network()
+        torch.manual_seed(self.config.seed)
+        backbone = make_backbone(self.model.backbone, self.model.weights, input_px=self.model.crop_rule.size_px)
+        windows = len(self.model.crop_rule.windows)
+        return TimmClassifier(backbone, len(self.classes), windows, self.model.head, self.model.dropout)
+
+    def _logits(
+        self, network: Network, crops: CropSet, token: Token | None
+    ) -> Generator[Event, None, npt.NDArray[np.float64]]:
+        """Return raw outputs (n, views, C)."""
+        n, views = len(crops.class_index), self.model.views
+        logits = np.empty((n, views, len(self.classes)))
+        for start in range(0, n, EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            for view in range(views):
+                stop_if_cancelled(token)
+                logits[part, view] = network(as_input(view_of(crops.crops[part], view), self.normalisation)).numpy()
+            yield Advanced(min(start + EVALUATION_BATCH, n), n, "Judging cells")
+        return logits
+
+    def _scored(self, side: str, told: npt.NDArray[np.float64]) -> ScoredCells:
+        crops, slides = self.crops[side], self.split.of(side)
+        on = [slides[i] for i in crops.slide_number.tolist()]
+        groups = tuple(self.split.groups[s.key] for s in on)
+        return ScoredCells(self.classes, crops.class_index, told, groups, tuple(s.path for s in on), crops.centres_yx)
+
+    def _plain_loss(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> float:
+        targets = torch.nn.functional.one_hot(torch.from_numpy(truth), len(self.classes)).float()
+        return float(self.objective(torch.from_numpy(logits[:, 0]).float(), targets))
+
+
+def _model_class(known: Any) -> ModelClass:
+    fields = ("id", "name", "colour", "severity", "parent", "box_um")
+    return ModelClass(**{f: getattr(known, f) for f in fields})
+
+
+def _listed(cells: ScoredCells) -> list[dict[str, Any]]:
+    """Return the cells as plain values: the wrong ones first, when there are too many to list."""
+    order = np.argsort(cells.answers == cells.truth, kind="stable")[:MOST_CELLS]
+    return [
+        {
+            "slide": cells.slides[i],
+            "centre_yx": cells.centres_yx[i].tolist(),
+            "truth": cells.ids[cells.truth[i]],
+            "answer": cells.ids[cells.answers[i]],
+            "group": cells.groups[i],
+            "scores": [round(float(p), 5) for p in cells.probabilities[i]],
+        }
+        for i in order
+    ]

@@ -1,0 +1,66 @@
+"""Going on from a model with more data: what it dictates, and what was new."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.datasets.training_set import TrainingSet
+from napari_cyto.errors import CytoError
+from napari_cyto.models.bundle import Bundle, read_bundle
+from napari_cyto.training.config import ClassifierConfig, TrainConfig
+
+_CLASSIFIER = ("backbone", "head", "dropout")
+
+
+def as_parent_says(config: TrainConfig, parent: Path | None) -> TrainConfig:
+    """Return the recipe with what a model to continue from dictates: its architecture, its crop rule, its scheme.
+
+    Raises
+    ------
+    CytoError
+        When the model is of another kind than the recipe.
+    """
+    if parent is None:
+        return config
+    manifest = read_bundle(parent).manifest
+    if manifest.kind != config.model.kind:
+        raise CytoError(
+            f"{parent}: this is a {manifest.kind}, but a {config.model.kind} is to be trained; choose a parent of the "
+            "same kind."
+        )
+    values: dict[str, Any] = {"weights": f"bundle:{parent}"}
+    if isinstance(config.model, ClassifierConfig):
+        values |= {name: manifest.settings[name] for name in _CLASSIFIER if name in manifest.settings}
+        if manifest.crop_rule is not None:
+            values["crop_rule"] = manifest.crop_rule.model_dump()
+    return config.with_values({"model": values, "scheme": manifest.scheme})
+
+
+def on_sides_of_parent(data: TrainingSet, parent: Bundle) -> TrainingSet:
+    """Return the data with each slide that the parent knew on the side it had there.
+
+    Otherwise a slide that the parent was trained on could judge what continues from it.
+    """
+    listed = parent.manifest.card.split.get("sides")
+    if not isinstance(listed, dict):
+        return data
+    sides = {str(key): str(side) for side, keys in listed.items() for key in keys}
+    slides = tuple(replace(s, side=sides[s.key]) if s.key in sides else s for s in data.slides)
+    return replace(data, slides=slides)
+
+
+def what_is_new(data: TrainingSet, parent: Bundle | None) -> str:
+    """Return what the data holds besides what the parent was trained on, in words; empty without a parent."""
+    if parent is None:
+        return ""
+    before = parent.manifest.card.data
+    if before.get("fingerprint") == data.fingerprint:
+        return "nothing, the data is the same."
+    had: dict[str, int] = before.get("cells") or {}
+    has = data.counts()
+    more = {c: has.get(c, 0) - int(had.get(c, 0)) for c in {*has, *had}}
+    changes = ", ".join(f"{n:+d} {c}" for c, n in sorted(more.items()) if n)
+    slides = len(data.slides) - int(before.get("slides") or 0)
+    return f"{sum(has.values())} cells on {len(data.slides)} slides ({slides:+d} slides; {changes or 'other cells'})."

@@ -1,0 +1,157 @@
+"""Recipes: training configs that ship as YAML files, or are the user's own; nothing here needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from napari_cyto.domain.resources import resource_path
+from napari_cyto.errors import CytoError
+from napari_cyto.models.manifest import Kind
+from napari_cyto.training.config import TrainConfig
+
+DEFAULTS: Mapping[Kind, str] = {"classifier": "light", "detector": "p2p-light"}
+"""The recipe of each kind when none is named."""
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def all_recipes() -> tuple[TrainConfig, ...]:
+    """Return the recipes that ship: the default of each kind first, then by name.
+
+    Raises
+    ------
+    CytoError
+        When one of them is broken.
+    """
+    found = [read_recipe(path) for path in sorted(resource_path("recipes").glob("*.yaml"))]
+    return tuple(sorted(found, key=lambda c: (c.model.kind, c.name not in DEFAULTS.values(), c.name)))
+
+
+def recipe(name: str | None, kind: Kind) -> TrainConfig:
+    """Return a recipe by its name, or from the user's file.
+
+    Parameters
+    ----------
+    name : str or None
+        Of a recipe that ships, or the path of a YAML or JSON file; None for the default of the kind.
+    kind : str
+        ``classifier`` or ``detector``.
+
+    Raises
+    ------
+    CytoError
+        When there is none of that name, it is broken, or it trains the other kind.
+    """
+    wanted = name or DEFAULTS[kind]
+    path = Path(wanted).expanduser()
+    if path.suffix.lower() in _SUFFIXES:
+        found = read_recipe(path)
+    else:
+        shipped = {c.name: c for c in all_recipes()}
+        if wanted not in shipped:
+            names = ", ".join(c.name for c in shipped.values() if c.model.kind == kind)
+            raise CytoError(f"There is no recipe {wanted!r}; those for a {kind} are {names}, or give a YAML file.")
+        found = shipped[wanted]
+    if found.model.kind != kind:
+        raise CytoError(f"The recipe {wanted!r} trains a {found.model.kind}, but a {kind} was asked for.")
+    return found
+
+
+def read_recipe(path: Path) -> TrainConfig:
+    """Return the recipe in a YAML or JSON file.
+
+    Raises
+    ------
+    CytoError
+        When it cannot be read, or a value is unknown or out of its range; the sentence names it.
+    """
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        raise CytoError(f"{path}: this recipe cannot be read ({error.strerror or error}).") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CytoError(f"{path}: this recipe is not valid YAML ({' '.join(str(error).split())[:200]}).") from error
+    if not isinstance(content, dict):
+        raise CytoError(f"{path}: a recipe is a mapping with model, phases, batch ..., but {content!r:.60} came.")
+    return _checked(lambda: TrainConfig.model_validate(content), str(path))
+
+
+def with_settings(config: TrainConfig, settings: Iterable[str]) -> TrainConfig:
+    """Return the recipe with single values changed.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The recipe.
+    settings : iterable of str
+        ``key=value``; the key is a path with dots (``model.head``, ``phases.0.lr``, ``split.fold``), the value YAML.
+        Without ``model.`` or ``phases.0.`` before it, a key that only they have is understood as theirs.
+
+    Raises
+    ------
+    CytoError
+        When a key is unknown or a value out of its range.
+    """
+    content = config.model_dump(mode="json")
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key.strip():
+            raise CytoError(f"--set takes key=value such as batch=16 or model.head=512, but {setting!r} came.")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise CytoError(f"--set {key}: {text!r} is not a value that YAML knows.") from error
+        _place(content, key.strip(), _number(value))
+    return _checked(lambda: TrainConfig.model_validate(content), "--set")
+
+
+def _place(content: dict[str, Any], key: str, value: Any) -> None:
+    """Put ``value`` where ``key`` says; only what is there can be changed."""
+    parts = key.split(".")
+    for before in ([], ["model"], ["phases", "0"], ["augment"]):
+        inner = _inner(content, [*before, *parts[:-1]])
+        last: Any = int(parts[-1]) if isinstance(inner, list) and parts[-1].isdigit() else parts[-1]
+        known = last in inner if isinstance(inner, dict) else isinstance(last, int) and last < len(inner or ())
+        if inner is not None and known:
+            inner[last] = value
+            return
+    where = _inner(content, parts[:-1])
+    near = where if isinstance(where, dict) and len(parts) > 1 else content
+    raise CytoError(f"--set {key}: there is no such setting; here are {', '.join(map(str, near))}.")
+
+
+def _inner(content: Any, parts: list[str]) -> Any:
+    for part in parts:
+        if isinstance(content, dict):
+            content = content.get(part)
+        elif isinstance(content, list) and part.isdigit() and int(part) < len(content):
+            content = content[int(part)]
+        else:
+            return None
+    return content if isinstance(content, dict | list) else None
+
+
+def _number(value: Any) -> Any:
+    """Return 1e-4 as the number that everybody means; YAML 1.1 reads it as text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _checked(make: Any, where: str) -> TrainConfig:
+    try:
+        config: TrainConfig = make()
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        name = ".".join(str(p) for p in fault["loc"] if p not in ("classifier", "detector"))
+        came = f" ({fault['input']!r:.60} came)" if not isinstance(fault["input"], dict) else ""
+        raise CytoError(f"{where}: {name or 'the recipe'}: {fault['msg'].rstrip('.')}{came}.") from error
+    return config

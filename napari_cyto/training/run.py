@@ -1,0 +1,204 @@
+"""A training run as a job: data in, events on the way, a model bundle at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.datasets.job import ending_once, stop_if_cancelled
+from napari_cyto.datasets.training_set import TrainingSet, read_training_set
+from napari_cyto.datasets.training_sources import parse_source
+from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
+from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Failed, Noted, Token
+from napari_cyto.errors import CytoError, JobCancelled, system_sentence
+from napari_cyto.models.bundle import Bundle, read_bundle
+from napari_cyto.training import checkpoint as checkpoints
+from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.continuing import as_parent_says, on_sides_of_parent, what_is_new
+from napari_cyto.training.run_folder import FolderToken, RunFolder
+from napari_cyto.training.tasks import make_task
+from napari_cyto.training.writing import BundleWriter
+
+
+def train(
+    config: TrainConfig,
+    sources: tuple[str, ...],
+    out: Path,
+    token: Token | None = None,
+    resume: bool = False,
+    parent: Path | None = None,
+) -> Events:
+    """Train a model; a job. Everything it says is also in the folder ``OUT.run`` (see ``RunFolder``).
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The recipe.
+    sources : tuple of str
+        As ``parse_source`` reads them.
+    out : Path
+        The bundle to write. It is there from the first epoch on, the best so far.
+    token : Token, optional
+        Asks the run to stop; so does a wish in its folder.
+    resume : bool
+        Go on with the run of ``out`` from its last checkpoint.
+    parent : Path, optional
+        A bundle to continue from.
+
+    Yields
+    ------
+    Event
+        ``Measured`` after each epoch. The last one is ``Done`` with ``bundle``, ``id``, ``metrics``, ``side``,
+        ``confusion``, ``cells``, ``split_record``; or ``Cancelled`` or ``Failed``.
+    """
+    folder = RunFolder.of(out)
+    try:
+        config = as_parent_says(config, parent)
+        _check_place(out, folder, resume)
+        asked = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": _text(parent)}
+        folder.begin(asked, resume)
+        if not resume:
+            checkpoints.forget(folder.path)
+    except (CytoError, OSError) as error:
+        # Another run may be at work in that folder, so nothing is written there.
+        yield Failed(str(error) if isinstance(error, CytoError) else system_sentence(error))
+        return
+    steps = _steps(config, sources, out, FolderToken(folder, token), resume, parent)
+    yield from _recorded(folder, ending_once(steps))
+
+
+def _recorded(folder: RunFolder, events: Iterator[Event]) -> Events:
+    """Write each event into the run's folder; a disk too full for that ends the run."""
+    for event in events:
+        try:
+            folder.append(event)
+        except OSError as error:
+            yield Failed(f"{folder.path}: {system_sentence(error)} The best model so far is kept.")
+            return
+        yield event
+
+
+def _steps(
+    config: TrainConfig, sources: tuple[str, ...], out: Path, token: FolderToken, resume: bool, parent: Path | None
+) -> Iterator[Event]:
+    yield Advanced(0, 0, "Reading the data")
+    from_model = read_bundle(parent) if parent is not None else None
+    data = _read(config, sources, from_model)
+    stop_if_cancelled(token)
+    split = split_training_set(data, config.split, token=token)
+    yield from (Noted(remark) for remark in data.remarks)
+    yield Noted(_sides(split))
+    added = what_is_new(data, from_model)
+    if added:
+        yield Noted(f"New since {from_model.id if from_model else ''}: {added}")
+    task = make_task(config, data, split, from_model)
+    try:
+        yield from task.prepare(token)
+    except JobCancelled as error:
+        raise JobCancelled("Cancelled before the first epoch; no model was written.") from error
+    writer = BundleWriter(out, task, config, data.describe(), split.record, from_model, added)
+    yield from _fit_and_judge(config, task, writer, token, resume, data.fingerprint)
+
+
+def _fit_and_judge(
+    config: TrainConfig, task: Any, writer: BundleWriter, token: FolderToken, resume: bool, fingerprint: str
+) -> Iterator[Event]:
+    from napari_cyto.training.fitting import Fitting, Judged
+
+    folder = RunFolder.of(writer.out)
+    asked = {"config": config.model_dump(mode="json"), "data": fingerprint}
+    start = checkpoints.load(folder.path) if resume else None
+    if start is not None:
+        _check_same(asked, start.asked, folder)
+    fitting = Fitting(task, config, folder, token, writer.keep, asked)
+    try:
+        progress = yield from fitting.fit(start)
+    except JobCancelled as error:
+        raise JobCancelled(_kept(fitting.progress, writer.out)) from error
+    if fitting.share.rank:
+        return
+    bundle = read_bundle(writer.out)
+    decision = bundle.manifest.decision
+    network = bundle.load_network(str(fitting.fabric.device))
+    verdict = yield from task.judge(Judged(fitting.fabric, network), decision, token)
+    best = progress.history[progress.best_epoch - 1] if progress.best_epoch else {}
+    done = writer.finish(bundle.state_dict(), decision, verdict, best)
+    yield Done(
+        {
+            "bundle": str(done.path),
+            "id": done.id,
+            "side": verdict.side,
+            "metrics": verdict.metrics,
+            "confusion": verdict.confusion,
+            "cells": verdict.cells,
+            "split_record": writer.split,
+            "best": best,
+            "epochs": progress.epoch,
+            "seconds": round(progress.seconds, 1),
+        }
+    )
+
+
+def _read(config: TrainConfig, sources: tuple[str, ...], parent: Bundle | None) -> TrainingSet:
+    specs = [parse_source(text) for text in sources]
+    if parent is None:
+        return read_training_set(specs, config.scheme)
+    if config.split.fold is not None:
+        raise CytoError(
+            "A model that continues from another cannot be cross-validated: it knows the test cells already."
+        )
+    data = read_training_set(specs, parent.manifest.scheme, parent.manifest.class_ids)
+    return on_sides_of_parent(data, parent)
+
+
+def _check_place(out: Path, folder: RunFolder, resume: bool) -> None:
+    """Refuse to train over a model, or over a run that could go on.
+
+    Raises
+    ------
+    CytoError
+        One sentence with what to do.
+    """
+    if resume:
+        if not (folder.path / checkpoints.TENSORS).exists():
+            raise CytoError(f"{folder.path}: there is no checkpoint of a run to go on with; start it without --resume.")
+        return
+    if out.exists():
+        raise CytoError(f"{out} is there already; choose another name, or go on with its run with --resume.")
+    if (folder.path / checkpoints.TENSORS).exists():
+        raise CytoError(
+            f"{folder.path} holds a run that was not finished; go on with it with --resume, choose another name, or "
+            "remove that folder."
+        )
+
+
+def _check_same(asked: dict[str, Any], before: dict[str, Any], folder: RunFolder) -> None:
+    if asked["data"] != before.get("data"):
+        raise CytoError(
+            f"{folder.path}: the data is not what this run began with (its fingerprint changed), so it cannot go on to "
+            "the same numbers; train anew, or continue from its model with --parent."
+        )
+    if asked["config"] != before.get("config"):
+        changed = sorted(k for k, v in asked["config"].items() if v != before.get("config", {}).get(k))
+        raise CytoError(
+            f"{folder.path}: this run began with other settings ({', '.join(changed)}); take those, or train anew."
+        )
+
+
+def _sides(split: TrainingSplit) -> str:
+    parts = [f"{sum(cells.values())} cells for {side}" for side, cells in split.counts.items()]
+    return f"{', '.join(parts)}; all cells of a slide are on one side."
+
+
+def _kept(progress: Any, out: Path) -> str:
+    if not progress.best_epoch:
+        return "Cancelled before the first epoch was judged; no model was written."
+    return (
+        f"Cancelled in epoch {progress.epoch + 1}. The best model so far, of epoch {progress.best_epoch}, is {out}; "
+        "--resume goes on."
+    )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,89 @@
+"""From a run to a model bundle with its card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.models.bundle import Bundle, write_bundle
+from napari_cyto.models.manifest import Card, Decision
+from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.task import Task, Validation, Verdict
+
+
+@dataclass(frozen=True)
+class BundleWriter:
+    """Writes what a run has so far, and what it ends with.
+
+    Parameters
+    ----------
+    out : Path
+        The bundle.
+    task : Task
+        What knows the model.
+    config : TrainConfig
+        The recipe, as run.
+    data, split : dict
+        What the card says of them.
+    parent : Bundle or None
+        The model it continues from.
+    added : str
+        What was new, in words.
+    """
+
+    out: Path
+    task: Task
+    config: TrainConfig
+    data: dict[str, Any]
+    split: dict[str, Any]
+    parent: Bundle | None = None
+    added: str = ""
+
+    def keep(self, validation: Validation, weights: dict[str, Any], epoch: int) -> None:
+        """Write the best model so far; it is whole and can be used, though nothing has judged it from outside yet."""
+        metrics = {"side": "validation", "epoch": epoch, "validation": _plain(validation), "judged": False}
+        self._write(weights, validation.decision, metrics)
+
+    def finish(self, weights: dict[str, Any], decision: Decision, verdict: Verdict, best: dict[str, Any]) -> Bundle:
+        """Write the finished model with its verdict.
+
+        Parameters
+        ----------
+        weights : dict
+            By name.
+        decision : Decision
+            As fitted on the validation side.
+        verdict : Verdict
+            What it is worth.
+        best : dict
+            What was measured in the epoch that it is from.
+        """
+        validation = {name: best.get(name) for name in ("epoch", "score", "score_name", "metrics", "per_class_recall")}
+        metrics = {"side": verdict.side, "judged": True, **verdict.metrics, "validation": validation}
+        return self._write(weights, decision, metrics)
+
+    def _write(self, weights: dict[str, Any], decision: Decision, metrics: dict[str, Any]) -> Bundle:
+        config = self.config
+        card = Card(
+            summary=config.summary,
+            data=self.data,
+            split=self.split,
+            recipe=config.model_dump(mode="json"),
+            metrics=metrics,
+            licence=config.licence,
+            attribution=config.attribution,
+            intended_use=config.intended_use,
+            limits=config.limits,
+        )
+        parents = () if self.parent is None else (self.parent.as_parent(self.added),)
+        fields = {**self.task.manifest_fields(), "decision": decision, "card": card, "parents": parents}
+        return write_bundle(self.out, fields, weights, config.weights_dtype)
+
+
+def _plain(validation: Validation) -> dict[str, Any]:
+    return {
+        "score": validation.score if validation.score == validation.score else None,
+        "metrics": validation.metrics,
+        "per_class_recall": validation.per_class_recall,
+    }
