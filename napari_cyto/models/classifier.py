@@ -101,11 +101,12 @@ class TimmClassifier(nn.Module):
 
         Source: Loshchilov and Hutter 2019 for the decay; leaving out vectors is the custom since He et al. 2019.
         """
-        groups = []
+        groups: list[dict[str, Any]] = []
         for part, rate in zip(self.named_trained(), (lr, lr if backbone_lr is None else backbone_lr), strict=True):
-            for decay in (weight_decay, 0.0):
-                matrices = [p for p in part.values() if (p.ndim >= 2) == (decay == weight_decay)]
-                groups.append({"params": matrices, "lr": rate, "weight_decay": decay})
+            matrices = [p for p in part.values() if p.ndim >= 2]
+            vectors = [p for p in part.values() if p.ndim < 2]
+            groups.append({"params": matrices, "lr": rate, "weight_decay": weight_decay})
+            groups.append({"params": vectors, "lr": rate, "weight_decay": 0.0})
         return [g for g in groups if g["params"]]
 
 
