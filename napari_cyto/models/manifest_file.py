@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.text import read_text
@@ -89,6 +89,8 @@ def meaning(content: Mapping[str, Any]) -> str:
 
 def jsonable(value: Any) -> Any:
     """Return plain values that JSON can hold, of what a run knows: numpy's numbers, paths, names of any bytes."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump()
     if isinstance(value, Mapping):
         return {jsonable(str(name)): jsonable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -19,6 +19,7 @@ from made_bundles import manifest_fields, tensor_bytes
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.models.bundle import id_from_name, read_bundle
+from napari_cyto.models.manifest import Card
 from napari_cyto.models.manifest_file import jsonable, meaning, read_manifest
 
 MakeBundle = Callable[..., Path]
@@ -211,8 +212,9 @@ def test_a_huge_manifest_is_not_read(make_bundle: MakeBundle) -> None:
 
 
 def test_what_a_run_knows_becomes_json() -> None:
-    said = {"a": np.float32(0.5), Path("b"): np.arange(2), "c": ("x\udc80", {"d": np.int64(3)})}
-    assert json.loads(json.dumps(jsonable(said))) == {"a": 0.5, "b": [0, 1], "c": ["x?", {"d": 3}]}
+    said = {"a": np.float32(0.5), Path("b"): np.arange(2), "c": ("x\udc80", Card(metrics={"d": np.int64(3)}))}
+    plain = json.loads(json.dumps(jsonable(said)))
+    assert (plain["a"], plain["b"], plain["c"][0], plain["c"][1]["metrics"]) == (0.5, [0, 1], "x?", {"d": 3})
 
 
 def test_any_name_gives_an_id() -> None:
