@@ -21,6 +21,7 @@ def run(
     formats: tuple[str | None, str | None],
     missing_are_empty: bool,
     as_json: bool,
+    class_map: str | None = None,
 ) -> None:
     """Print how the cells of ``truth`` were found by ``pred``.
 
@@ -38,22 +39,41 @@ def run(
         Whether an image that only one of the two lists has no cells in the other.
     as_json : bool
         JSON for machines.
+    class_map : str or None
+        A scheme or map that ships, or a file of pairs, through which the classes of both go.
 
     Raises
     ------
     CytoError
-        When a file cannot be read, the images do not match, or µm per px are unknown.
+        When a file cannot be read, a class has no counterpart, the images do not match, or µm per px are unknown.
     """
     from napari_cyto.evaluation.comparison import compare
 
-    labels = _read(truth, formats[0]), _read(pred, formats[1])
-    told = compare(*labels, radius_um, mpp, missing_are_empty, (truth.stem, pred.stem)).as_dict()
+    labels = mapped_by(class_map, _read(truth, formats[0]), _read(pred, formats[1]))
+    told = compare(labels[0], labels[1], radius_um, mpp, missing_are_empty, (truth.stem, pred.stem)).as_dict()
     for remark in told["remarks"]:
         print(remark, file=sys.stderr)
     if as_json:
         print_json(told)
     else:
         _tell(told)
+
+
+def mapped_by(class_map: str | None, *labels: LabelSet) -> tuple[LabelSet, ...]:
+    """Return label sets with their classes renamed through one map; as they are without one.
+
+    Raises
+    ------
+    CytoError
+        When there is no such map, or a class has no counterpart.
+    """
+    if class_map is None:
+        return labels
+    from napari_cyto.datasets.import_classes import mapped, used_classes
+    from napari_cyto.evaluation.class_maps import class_map as pairs_of
+
+    pairs = pairs_of(class_map, [name for each in labels for name in used_classes(each)])
+    return tuple(mapped(each, pairs) for each in labels)
 
 
 def _read(path: Path, name: str | None) -> LabelSet:

@@ -1,0 +1,168 @@
+"""The verbs of the command line. Nothing heavy is imported until one of them runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_cyto import __version__
+
+HELP = """Mark cells on whole-slide Pap smears, review proposals, leave with a dataset.
+
+JSON for machines goes to stdout (--json), progress to stderr. Exit code 0: done; 2: one sentence on stderr says
+what was wrong and what to do.
+"""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def build(words: list[str]) -> typer.Typer:
+    """Return the command line; only the formats of the verb that ``words`` name are loaded.
+
+    Parameters
+    ----------
+    words : list of str
+        The words after ``napari-cyto``.
+    """
+    app = typer.Typer(
+        name="napari-cyto", help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )
+    app.callback()(_root)
+    app.command("demo")(demo)
+    app.command("open")(open_)
+    app.command("info")(info)
+    named = words[0] if words else ""
+    for name, summary in (
+        ("import", "Put labels, with their slides or images, into a project: import FORMAT SOURCE PROJECT."),
+        ("export", "Write a project's labels, and what the format needs besides: export FORMAT PROJECT OUT."),
+    ):
+        group = typer.Typer(help=summary, no_args_is_help=True)
+        if name == named:
+            from napari_cyto.cli import exchange
+
+            exchange.fill(group, name, words[1:])
+        app.add_typer(group, name=name)
+    library = typer.Typer(help="List, show, add, remove and verify models: models VERB.", no_args_is_help=True)
+    if named == "models":
+        from napari_cyto.cli import models
+
+        models.fill(library)
+    app.add_typer(library, name="models")
+    app.command("audit")(audit)
+    app.command("schemes")(schemes)
+    if named == "evaluate":
+        from napari_cyto.cli import evaluate_verb
+
+        app.command("evaluate")(evaluate_verb.command())
+    else:
+        app.command("evaluate")(evaluate)
+    app.command("train")(train)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"napari-cyto {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    pass
+
+
+def demo(
+    headless: Annotated[bool, typer.Option("--headless", help="Do the job without a screen; needs --out.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the project, the dataset and the overview picture.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a synthetic Pap smear (once), annotate some of it, and open it; headless: export and audit it too."""
+    from napari_cyto.cli import demonstration
+
+    demonstration.run(headless, out, as_json)
+
+
+def open_(
+    path: Annotated[Path, typer.Argument(metavar="SLIDE|PROJECT", help="A slide, an image or a project folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Open a slide or a project in the window."""
+    from napari_cyto.cli import window
+
+    window.run(path, as_json)
+
+
+def info(
+    slide: Annotated[Path, typer.Argument(metavar="SLIDE", help="A slide or image.")], as_json: AsJson = False
+) -> None:
+    """Say what a slide file is: size, levels, µm per pixel and where that comes from, extra images."""
+    from napari_cyto.cli import reports
+
+    reports.info(slide, as_json)
+
+
+def audit(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A project, or a dataset folder with train and test.")],
+    as_json: AsJson = False,
+) -> None:
+    """Look for leaks and mistakes: a smear on both sides, near-duplicate crops, labels outside their image ...
+
+    Exit code 0: nothing that would make the dataset wrong; 2: something does, and the findings say where.
+    """
+    from napari_cyto.cli import reports
+
+    reports.audit(path, as_json)
+
+
+def schemes(as_json: AsJson = False) -> None:
+    """List the class schemes that ship, with their classes and keys, and the maps between them."""
+    from napari_cyto.cli import reports
+
+    reports.schemes(as_json)
+
+
+def evaluate() -> None:
+    """Judge a model on labelled cells (evaluate BUNDLE --data SRC), or predicted cells against the truth."""
+
+
+def train(
+    kind: Annotated[str | None, typer.Argument(metavar="detector|classifier", help="What is to be trained.")] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option("--data", metavar="SRC", help="cric:DIR, apacc:DIR, folders:DIR or a project; may be repeated."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="BUNDLE", help="Folder of the model to write.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME", help="A recipe that ships, or a YAML file of one.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one value of the recipe, as in phases.0.epochs=3."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run of --out where it stopped.")] = False,
+    parent: Annotated[
+        Path | None, typer.Option("--parent", metavar="BUNDLE", help="A model to continue from, with more data.")
+    ] = None,
+    cross_validate: Annotated[
+        int | None, typer.Option("--cross-validate", metavar="K", help="Train K times, each part being the test once.")
+    ] = None,
+    list_recipes: Annotated[bool, typer.Option("--list-recipes", help="List the recipes that ship.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a cell detector or classifier, and judge it on cells that it has not seen.
+
+    Beside the model a folder BUNDLE.run keeps what happened, and from what an interrupted run goes on.
+    """
+    from napari_cyto.cli import training
+
+    if list_recipes:
+        training.list_recipes(as_json)
+        return
+    training.run(kind, data or (), out, recipe, settings or (), resume, parent, cross_validate, as_json)

@@ -1,0 +1,260 @@
+"""What ``evaluate`` runs and prints of a model, of a grid of sources, and of Ki-67."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.cli.following import follow
+from napari_cyto.cli.printing import print_facts, print_json, print_table
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.options import EvaluateConfig
+
+Plain = Mapping[str, Any]
+
+NO_TORCH = (
+    "A model needs PyTorch to answer, which is not installed here; install napari-cyto with its part for models: "
+    'pip install "napari-cyto[models]".'
+)
+
+
+def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Path | None, as_json: bool) -> None:
+    """Judge a model and print what it is worth.
+
+    Parameters
+    ----------
+    name : str
+        Its folder, or its name in the library.
+    sources : sequence of str
+        Where the labelled cells are.
+    config : EvaluateConfig
+        How it is judged.
+    report : Path or None
+        A folder for the report.
+    as_json : bool
+        JSON for machines.
+
+    Raises
+    ------
+    CytoError
+        When something is missing or wrong; the sentence says what.
+    """
+    _need_torch()
+    from napari_cyto.evaluation.bundle_scores import evaluate_bundle
+
+    told = follow(lambda token: evaluate_bundle(name, sources, config, token, report), f"Evaluating {Path(name).name}")
+    if as_json:
+        for sentence in told["data"]["warnings"]:
+            print(sentence, file=sys.stderr)
+        print_json(told)
+    else:
+        _tell(told)
+
+
+def _need_torch() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise CytoError(NO_TORCH)
+
+
+def _tell(told: Plain) -> None:
+    data = told["data"]
+    print(
+        f"{told['model']['id']} ({told['kind']}) on {data['cells']:,} cells of {data['slides']:,} slides or pictures, "
+        f"{data['groups']:,} of them independent; side: {data['side']}."
+    )
+    for sentence in (*data["warnings"], *data["remarks"]):
+        print(sentence)
+    if told["kind"] == "detector":
+        _tell_detection(told["detection"])
+        if told["found_cells"]:
+            print("The classes of the cells that were found:")
+            _tell_classes(told["found_cells"])
+    else:
+        _tell_classes(told)
+    if "report" in told:
+        print_facts((name, told[name]) for name in ("report", "json"))
+
+
+def _tell_classes(told: Plain) -> None:
+    own, page = told["classification"], told["screening"]
+    if page:
+        names = {
+            "recall": "HSIL+ recall",
+            "fnr": "HSIL+ missed (FNR)",
+            "undercall": f"{' or '.join(page['undercalled_from'])} called {page['negative']}",
+            "npv": "NPV",
+            "specificity": "specificity",
+            "recall_at_specificity": f"HSIL+ recall at specificity {page['recall_at_specificity']['specificity']:g}",
+            "auroc": "AUROC of HSIL+",
+        }
+        rows = [_estimated(title, page[name]) for name, title in names.items()]
+        print_table("Screening", ("score", "value", "95 % interval", "cells"), rows)
+    views = {f"{len(own['classes'])} classes": own, "four classes": own["four_class"]}
+    views["normal or abnormal"] = own["normal_abnormal"]
+    fields = ("n", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
+    rows = [(name, *(_shown(view[f]) for f in fields)) for name, view in views.items() if view]
+    heads = ("view", "cells", "accuracy", "balanced", "macro F1", "weighted F1", "macro AUROC", "kappa")
+    print_table("Classes", heads, rows)
+    columns = ("support", "sensitivity", "specificity", "precision", "f1", "auroc")
+    rows = [(name, *(_shown(scores[c]) for c in columns)) for name, scores in own["per_class"].items()]
+    print_table("Each class against the rest", ("class", "cells", *columns[1:]), rows)
+    counts = zip(own["classes"], own["confusion"], strict=True)
+    print_table("Truth (rows) and answers", ("class", *own["classes"]), [(name, *row) for name, row in counts])
+    print(f"Expected calibration error: {_shown(told['calibration']['ece'])}")
+
+
+def _tell_detection(found: Plain) -> None:
+    at = found["at_detections_per_cell"]
+    rows = [
+        _estimated(f"recall from score {found['threshold']:.2f}", found["recall_interval"]),
+        _estimated(f"recall, at most {at['per_cell']:g} detections a cell", at["recall_interval"]),
+    ]
+    rows += [
+        _estimated(f"recall, {row['per_field']} a picture", row["recall_interval"])
+        for row in found["at_detections_per_field"]
+    ]
+    print_table(f"Found within {found['radius_um']:g} µm", ("score", "value", "95 % interval", "cells"), rows)
+    columns = ("tp", "fp", "fn", "precision", "recall", "f1")
+    every = {"all cells": found} | found["per_class"]
+    rows = [(name, *(_shown(counts[c]) for c in columns)) for name, counts in every.items()]
+    print_table("Cells", ("class", "found", "false", "missed", "precision", "recall", "F1"), rows)
+    facts = [("detections a marked cell", _shown(found["detections_per_cell"]))]
+    facts += [("median distance, µm", _shown(found["median_error_um"])), ("precision is", found["precision_is"])]
+    if found["boxes"]:
+        facts += [(f"boxes, {name}", _shown(value)) for name, value in found["boxes"]["class_agnostic"].items()]
+    print_facts(facts)
+
+
+def _estimated(title: str, estimate: Plain | None) -> tuple[str, ...]:
+    if estimate is None:
+        return (title, "-", "-", "-")
+    low, high = estimate["low"], estimate["high"]
+    interval = "-" if low is None else f"{low:.3f} to {high:.3f}"
+    return (title, _shown(estimate["value"]), interval, f"{estimate['n']:,}")
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+
+
+def grid(
+    sources: Sequence[str],
+    out: Path,
+    recipe: tuple[str | None, Sequence[str]],
+    config: EvaluateConfig,
+    together: bool,
+    as_json: bool,
+) -> None:
+    """Train on each source, test on each, and print the table.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Two or more.
+    out : Path
+        A folder for models, results and table.
+    recipe : tuple
+        Its name (None: the default classifier) and changes to it, ``key=value``.
+    config : EvaluateConfig
+        Radius, intervals.
+    together : bool
+        Whether one more model is trained on all sources.
+    as_json : bool
+        JSON for machines.
+
+    Raises
+    ------
+    CytoError
+        When something is missing or wrong; the sentence says what.
+    """
+    _need_torch()
+    from napari_cyto.session.grid_job import run_grid
+
+    train = _recipe(*recipe)
+    told = follow(lambda token: run_grid(sources, out, train, config, together, token), "Training and testing")
+    if as_json:
+        print_json(told)
+        return
+    columns = list(told["rows"][0])
+    rows = [[value if isinstance(value, str) else _shown(value) for value in row.values()] for row in told["rows"]]
+    print_table("Domain shift", [c.replace("_", " ") for c in columns], rows)
+    for sentence in told["warnings"]:
+        print(sentence)
+    print_facts((name, told[name]) for name in ("report", "csv", "json"))
+
+
+def _recipe(name: str | None, settings: Sequence[str]) -> Any:
+    """Return the recipe of that name, of whatever kind it is.
+
+    Raises
+    ------
+    CytoError
+        When there is none, or a change to it is wrong.
+    """
+    from napari_cyto.training.recipes import all_recipes, recipe, with_settings
+
+    kinds = {c.name: c.model.kind for c in all_recipes()}
+    if name is None or name in kinds:
+        return with_settings(recipe(name, kinds.get(name or "", "classifier")), settings)
+    from napari_cyto.training.recipes import read_recipe
+
+    return with_settings(read_recipe(Path(name)) if Path(name).is_file() else recipe(name, "classifier"), settings)
+
+
+def ki67(path: Path, format_name: str | None, class_map: str | None, as_json: bool) -> None:
+    """Print the Ki-67 index of each slide and region of a project or label file.
+
+    Parameters
+    ----------
+    path : Path
+        A project folder, or a label file of any format.
+    format_name : str or None
+        Its format; None to tell it from the file.
+    class_map : str or None
+        A file of pairs that brings its classes to those of the scheme ki67.
+    as_json : bool
+        JSON for machines.
+
+    Raises
+    ------
+    CytoError
+        When it cannot be read, or has no tumour cells.
+    """
+    from napari_cyto.cli.evaluation import mapped_by
+    from napari_cyto.evaluation.ki67 import ki67_of
+
+    told = ki67_of(mapped_by(class_map, _labels(path, format_name))[0])
+    if as_json:
+        print_json(told)
+        return
+    rows = [_indexed("all slides", told["all"])]
+    for slide in told["slides"]:
+        rows.append(_indexed(slide["slide"], slide))
+        rows += [_indexed(f"    {region['region']}", region) for region in slide["regions"]]
+    heads = ("slide, region", "Ki-67 index", "95 % interval", "stained", "unstained", "rests on", "")
+    print_table("Proliferation", heads, rows)
+    if any(row[-1] for row in rows):
+        print(f"* fewer than {told['fewest_cells']} tumour cells: mark or detect more before an index is reported.")
+
+
+def _labels(path: Path, format_name: str | None) -> Any:
+    from napari_cyto.cli.evaluation import format_of
+    from napari_cyto.formats import get_format
+    from napari_cyto.store import Project
+
+    if Project.is_project(path):
+        with Project.open(path) as project:
+            return project.label_set()
+    return get_format(format_name or format_of(path)).read(path)
+
+
+def _indexed(name: str, told: Plain) -> tuple[object, ...]:
+    share, interval = told["index"], told["interval"]
+    shown = "-" if share is None else f"{100 * share:.1f} %"
+    ends = "-" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
+    return (name, shown, ends, told["positive"], told["negative"], told["count"], "*" if told["warning"] else "")
