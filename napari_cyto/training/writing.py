@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.datasets.training_sources import parse_source
 from napari_cyto.models.bundle import Bundle, write_bundle
+from napari_cyto.models.card import card_defaults
 from napari_cyto.models.manifest import Card, Decision
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.task import Task, Validation, Verdict
@@ -71,14 +73,20 @@ class BundleWriter:
             split=self.split,
             recipe=config.model_dump(mode="json"),
             metrics=metrics,
-            licence=config.licence,
-            attribution=config.attribution,
-            intended_use=config.intended_use,
-            limits=config.limits,
+            **self._terms(),
         )
         parents = () if self.parent is None else (self.parent.as_parent(self.added),)
         fields = {**self.task.manifest_fields(), "decision": decision, "card": card, "parents": parents}
         return write_bundle(self.out, fields, weights, config.weights_dtype)
+
+    def _terms(self) -> dict[str, str]:
+        """Return licence, attribution, use and limits: what the recipe states, else what data and parents ask for."""
+        config = self.config
+        kinds = [parse_source(str(row["source"])).kind for row in self.data.get("sources", ())]
+        parents = () if self.parent is None else (self.parent.manifest,)
+        terms = card_defaults(config.model.kind, kinds, config.model.weights, parents)
+        stated = {name: str(getattr(config, name)) for name in terms}
+        return terms | {name: text for name, text in stated.items() if text and text != "not stated"}
 
 
 def _plain(validation: Validation) -> dict[str, Any]:
