@@ -9,8 +9,8 @@ from napari_cyto.datasets.job import ending_once
 from napari_cyto.datasets.split_config import SplitConfig
 from napari_cyto.datasets.training_set import TrainingSet, read_training_set
 from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
-from napari_cyto.domain.jobs import Advanced, Done, Events, Token
-from napari_cyto.errors import CytoError
+from napari_cyto.domain.jobs import Advanced, Done, Events, Measured, Token
+from napari_cyto.errors import CytoError, JobCancelled
 
 SIDES = ("train", "validation", "test")
 
@@ -27,35 +27,41 @@ def preview_training(sources: Sequence[str], split: SplitConfig, scheme: str, to
     scheme : str
         The class scheme that they are joined in.
     token : Token, optional
-        Not asked: reading labels takes seconds at most.
+        Asks the job to stop.
 
     Yields
     ------
     Event
+        ``Measured`` with the same values before the cells are divided, which takes longer: slides that show the same
+        cells are looked for.
         The result holds ``classes`` (rows of id, colour and cells by side), ``slides`` (number by side), ``unit``,
         ``remarks`` and ``refusal``: why these cells cannot be divided so, empty when they can.
     """
-    del token
-    yield from ending_once(_look(sources, split, scheme))
+    yield from ending_once(_look(sources, split, scheme, token))
 
 
-def _look(sources: Sequence[str], split: SplitConfig, scheme: str) -> Events:
+def _look(sources: Sequence[str], split: SplitConfig, scheme: str, token: Token | None) -> Events:
     yield Advanced(0, 0, "Reading labels…")
     data = read_training_set(sources, scheme)
-    yield Advanced(0, 0, "Dividing…")
+    yield Measured(_values(data, None, ""))
+    yield Advanced(0, 0, "Dividing them; slides that show the same cells are looked for…")
     try:
-        divided, refusal = split_training_set(data, split), ""
+        divided, refusal = split_training_set(data, split, token=token), ""
+    except JobCancelled:
+        raise
     except CytoError as error:
         divided, refusal = None, str(error)
-    yield Done(
-        {
-            "classes": _class_rows(data, divided),
-            "slides": {side: len(divided.of(side)) for side in SIDES} if divided else {"all": len(data.slides)},
-            "unit": "" if divided is None else str(divided.record.get("unit", "")),
-            "remarks": list(data.remarks),
-            "refusal": refusal,
-        }
-    )
+    yield Done(_values(data, divided, refusal))
+
+
+def _values(data: TrainingSet, divided: TrainingSplit | None, refusal: str) -> dict[str, Any]:
+    return {
+        "classes": _class_rows(data, divided),
+        "slides": {side: len(divided.of(side)) for side in SIDES} if divided else {"all": len(data.slides)},
+        "unit": "" if divided is None else str(divided.record.get("unit", "")),
+        "remarks": list(data.remarks),
+        "refusal": refusal,
+    }
 
 
 def _class_rows(data: TrainingSet, divided: TrainingSplit | None) -> list[dict[str, Any]]:

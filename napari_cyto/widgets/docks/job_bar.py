@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Failed, Noted
+from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Failed, Measured, Noted
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.job_child import JobFunction
@@ -20,9 +20,10 @@ ETA_AFTER_S = 1.5
 
 
 class JobBar(QWidget):
-    """Runs one job at a time and shows how it goes; ``ended`` carries its last word."""
+    """Runs one job at a time and shows how it goes; ``ended`` carries its last word, ``measured`` numbers before."""
 
     ended = Signal(object)
+    measured = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +95,10 @@ class JobBar(QWidget):
         self.words.setText(words)
         self.words.setVisible(bool(words))
 
-    def _progressed(self, event: Advanced | Noted) -> None:
+    def _progressed(self, event: Advanced | Noted | Measured) -> None:
+        if isinstance(event, Measured):
+            self.measured.emit(event)
+            return
         if isinstance(event, Noted):
             self.notes.append(event.message)
             self.say(event.message)

@@ -112,6 +112,7 @@ class TrainSetup(QWidget):
         self.overrides.changed.connect(self.stale)
         self.recipe.currentIndexChanged.connect(lambda _index: self._show_recipe())
         self.looking.ended.connect(self._looked)
+        self.looking.measured.connect(lambda event: self.split_table.show_preview(event.values))
         self.settings.changed.connect(self.changed.emit)
         self.colour.changed.connect(self.changed.emit)
 

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_cyto.session.training_preview import SIDES
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
-from napari_cyto.widgets.docks.split_preview import fill, table
+from napari_cyto.widgets.docks.fact_table import FactTable
 
 TABLE_TIP = "Cells of each class that are trained on, that steer the run (validation), and that judge it (test)."
 
@@ -21,7 +21,7 @@ class TrainSplitTable(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.words = parts.text(selectable=True)
-        self.table = table(TABLE_TIP)
+        self.table = FactTable(TABLE_TIP)
         self.remarks = parts.text(colour=style.WARN, selectable=True)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
@@ -38,18 +38,19 @@ class TrainSplitTable(QWidget):
         """Show what a run would be given, or why it would be refused."""
         self.clear()
         refusal = str(result["refusal"])
-        sides = ("all",) if refusal else SIDES
+        divided = "all" not in result["slides"]
+        sides = SIDES if divided else ("all",)
         rows = [
             [str(row["class"]), *(parts.number(row["cells"].get(side, 0)) for side in sides)]
             for row in result["classes"]
         ]
         sums = [sum(row["cells"].get(side, 0) for row in result["classes"]) for side in sides]
         rows.append(["all", *(parts.number(n) for n in sums)])
-        fill(self.table, ["Class", *(("Cells",) if refusal else ("Train", "Valid.", "Test"))], rows)
+        self.table.show_rows(rows, ["Class", *(("Train", "Valid.", "Test") if divided else ("Cells",))])
         self.table.show()
-        self.words.setText(refusal or split_words(result))
+        self.words.setText(refusal or (split_words(result) if divided else ""))
         self.words.setStyleSheet(f"QLabel {{ color: {style.BAD if refusal else style.QUIET}; }}")
-        self.words.show()
+        self.words.setVisible(bool(self.words.text()))
         remarks = list(result["remarks"])
         self.remarks.setText("\n".join(remarks[:5]) + (f"\n… and {len(remarks) - 5} more" if len(remarks) > 5 else ""))
         self.remarks.setVisible(bool(remarks))
