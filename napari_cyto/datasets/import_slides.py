@@ -66,7 +66,7 @@ class SlideMatcher:
             self._learn(record)
             self.ids[slide.id] = record.id
             return
-        _check_size(known.name, known.size_hw, slide.size_hw)
+        check_size(known.name, known.size_hw, slide.size_hw)
         self.ids[slide.id] = known.id
         better = _better(known, record)
         if better != known and known not in self.new:
@@ -145,7 +145,7 @@ def with_file(slide: SlideRecord, path: Path, mpp_um: float | None = None) -> Sl
     """
     with open_slide(path) as opened:
         info = opened.info
-    _check_size(info.name, info.size_hw, slide.size_hw)
+    check_size(info.name, info.size_hw, slide.size_hw)
     mpp, source = slide.mpp, slide.mpp_source or ("format" if slide.mpp else "")
     if info.mpp is not None:
         mpp, source = info.mpp, info.mpp_source
@@ -162,7 +162,14 @@ def with_file(slide: SlideRecord, path: Path, mpp_um: float | None = None) -> Sl
     )
 
 
-def _check_size(name: str, is_hw: tuple[int, int] | None, said_hw: tuple[int, int] | None) -> None:
+def check_size(name: str, is_hw: tuple[int, int] | None, said_hw: tuple[int, int] | None) -> None:
+    """Refuse a picture of another size than its labels were made for, where both are known.
+
+    Raises
+    ------
+    CytoError
+        Saying both sizes, px.
+    """
     if is_hw is not None and said_hw is not None and is_hw != said_hw:
         raise CytoError(
             f"The labels were made for an image of {said_hw[1]} x {said_hw[0]} px, but {name} has "

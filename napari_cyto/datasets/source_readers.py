@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_cyto.datasets.class_folders import read_class_folders
+from napari_cyto.datasets.import_slides import check_size
 from napari_cyto.datasets.import_sources import read_source
 from napari_cyto.datasets.options import ImportOptions
 from napari_cyto.datasets.training_sources import SourceSpec
@@ -144,9 +145,10 @@ def _with_scale(record: SlideRecord, mpp: float | None) -> SlideRecord:
     """
     if record.mpp is not None and not MPP_MIN_UM <= record.mpp <= MPP_MAX_UM:
         record = replace(record, mpp=None, mpp_source="")
-    if record.mpp is None or record.size_hw is None or record.stem:
+    if not (record.fingerprint and record.mpp and record.size_hw):
         with open_slide(record.path) as slide:
             size_hw, of_file = slide.info.size_hw, slide.info.mpp
+        check_size(record.name, size_hw, record.size_hw)
         record = replace(record, size_hw=size_hw)
         if record.mpp is None and of_file is not None:
             record = replace(record, mpp=of_file, mpp_source="file")

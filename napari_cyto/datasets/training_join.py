@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class Joining:
         self._counts: Counter[str] = Counter()
         self._keys: Counter[str] = Counter()
         self._known: dict[str, dict[tuple[int, int], int]] = {}
+        self._labelled: dict[str, int] = {}
 
     def add(self, source: str, slide: SourceSlide, pairs: Mapping[str, str]) -> None:
         """Add a slide of ``source``, its classes renamed by ``pairs``."""
@@ -52,29 +54,41 @@ class Joining:
             return
         if record.size_hw is None:
             raise AssertionError
-        rows = self._cells(slide, pairs, record.size_hw, pixels)
-        if slide.cells and not rows and not slide.regions:
+        new = self._slide(source, slide, pairs, pixels, record.size_hw)
+        if not len(new) and not new.regions and slide.cells:
             return
+        if pixels in self._labelled and (len(new) or new.regions):
+            number = self._labelled[pixels]
+            self.slides[number] = _merged(self.slides[number], new)
+            return
+        if len(new) or new.regions:
+            self._labelled[pixels] = len(self.slides)
         self._keys[pixels] += 1
+        # Slices of blank glass are all of the same pixels; each keeps a key, and a smear, of its own.
         key = pixels[:16] if self._keys[pixels] == 1 else f"{pixels[:16]}-{self._keys[pixels]}"
-        self.slides.append(
-            TrainingSlide(
-                key,
-                record.path,
-                record.name,
-                record.mpp,
-                record.patient,
-                record.smear,
-                source,
-                np.array([c for c, _, _ in rows], dtype=np.float64).reshape(-1, 2),
-                np.array([b for _, b, _ in rows], dtype=np.float64).reshape(-1, 4),
-                np.array([i for _, _, i in rows], dtype=np.intp),
-                record.size_hw,
-                slide.regions,
-                slide.centred,
-                record.side,
-                pixels,
-            )
+        self.slides.append(replace(new, key=key))
+
+    def _slide(
+        self, source: str, slide: SourceSlide, pairs: Mapping[str, str], pixels: str, size_hw: tuple[int, int]
+    ) -> TrainingSlide:
+        record = slide.record
+        rows = self._cells(slide, pairs, size_hw, pixels)
+        return TrainingSlide(
+            pixels[:16],
+            record.path,
+            record.name,
+            record.mpp,
+            record.patient,
+            record.smear,
+            source,
+            np.array([c for c, _, _ in rows], dtype=np.float64).reshape(-1, 2),
+            np.array([b for _, b, _ in rows], dtype=np.float64).reshape(-1, 4),
+            np.array([i for _, _, i in rows], dtype=np.intp),
+            size_hw,
+            slide.regions,
+            slide.centred,
+            record.side,
+            pixels,
         )
 
     def _cells(
@@ -112,3 +126,19 @@ class Joining:
         said = [text.format(counts.pop(kind)) for kind, text in told.items() if kind in counts]
         said += [f"{n} cell(s) of class {c} were left out, as asked." for c, n in sorted(counts.items())]
         return [*self.remarks, *said]
+
+
+def _merged(first: TrainingSlide, second: TrainingSlide) -> TrainingSlide:
+    """Return a picture with what two sources know of it: cells that the one lacks would else be background there."""
+    return replace(
+        first,
+        mpp=second.mpp if first.mpp is None else first.mpp,
+        patient=first.patient or second.patient,
+        smear=first.smear or second.smear,
+        centres_yx=np.vstack([first.centres_yx, second.centres_yx]),
+        boxes_yxyx=np.vstack([first.boxes_yxyx, second.boxes_yxyx]),
+        class_index=np.concatenate([first.class_index, second.class_index]),
+        regions=tuple(dict.fromkeys((*first.regions, *second.regions))),
+        centred=first.centred and second.centred,
+        side=first.side or second.side,
+    )

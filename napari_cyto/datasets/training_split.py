@@ -31,7 +31,6 @@ from napari_cyto.errors import CytoError
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SIDES = (TRAIN, VALIDATION, TEST)
-_UNITS: dict[GroupUnit, str] = {"auto": "group", "patient": "patient", "smear": "smear", "image": "image"}
 _FINER: dict[GroupUnit, tuple[GroupUnit, ...]] = {
     "auto": ("auto", "smear", "image"),
     "patient": ("patient", "smear", "image"),
@@ -126,15 +125,17 @@ class _Dividing:
 
     def __init__(self, data: TrainingSet, config: SplitConfig, twins: Pairs) -> None:
         self.data, self.config, self.twins = data, config, twins
+        # The same division whatever order the slides came in.
+        self.slides = sorted(data.slides, key=lambda slide: slide.key)
         self.overruled: dict[str, Any] = {}
-        with_cells = [slide for slide in data.slides if len(slide)]
+        with_cells = [slide for slide in self.slides if len(slide)]
         if unknown_patients(with_cells, config):
             self.overruled["unknown-patient"] = sum(not slide.patient for slide in with_cells)
         self.by, self.groups = self._groups()
 
     def split(self) -> TrainingSplit:
         names, table = self._table()
-        few = too_few_of_a_class(table, self.data.classes, self.config, _UNITS[self.by])
+        few = too_few_of_a_class(table, self.data.classes, self.config, _noun(self.by, self.slides))
         if few:
             self.overruled["few-groups"] = few
         published = self._published()
@@ -145,21 +146,21 @@ class _Dividing:
 
     def _groups(self) -> tuple[GroupUnit, dict[str, str]]:
         """Return the unit, a finer one than asked for where that is allowed, and the group of each slide."""
-        options = _FINER[self.config.by]
-        for by in options:
-            groups = grouped(self.data.slides, by, self.twins)
-            used = sorted({groups[slide.key] for slide in self.data.slides if len(slide)})
-            if not too_few_groups(used, self.config, _UNITS[by]):
+        refused: list[str] = []
+        for by in _FINER[self.config.by]:
+            groups = grouped(self.slides, by, self.twins)
+            used = sorted({groups[slide.key] for slide in self.slides if len(slide)})
+            if not too_few_groups(used, self.config, _noun(by, self.slides)):
                 break
-            self.overruled["single-group"] = {"groups": used[:20], "divided_by": options[-1]}
-        if "single-group" in self.overruled:
-            self.overruled["single-group"]["divided_by"] = by
+            refused = refused or used
+        if refused:
+            self.overruled["single-group"] = {"groups": refused[:20], "divided_by": _unit(by, self.slides)}
         return by, groups
 
     def _table(self) -> tuple[list[str], Counts]:
         """Return the groups with cells, and how many of each class."""
         rows: dict[str, Counts] = {}
-        for slide in self.data.slides:
+        for slide in self.slides:
             if len(slide):
                 own = np.bincount(slide.class_index, minlength=len(self.data.classes)).astype(np.float64)
                 group = self.groups[slide.key]
@@ -171,10 +172,10 @@ class _Dividing:
         if not self.config.published or self.config.fold is not None:
             return {}
         came: dict[str, set[str]] = defaultdict(set)
-        for slide in self.data.slides:
+        for slide in self.slides:
             if slide.side in SIDES:
                 came[self.groups[slide.key]].add(slide.side)
-        refuse_divided(came, _UNITS[self.by])
+        refuse_divided(came, _noun(self.by, self.slides))
         return {group: next(iter(sides)) for group, sides in came.items()}
 
     def _sides(self, names: list[str], table: Counts, published: Mapping[str, str]) -> dict[str, str]:
@@ -217,7 +218,7 @@ class _Dividing:
         groups = Counter(side_of_group.values())
         lacking = {s: [c for c, n in split.counts[s].items() if not n] for s in SIDES if groups[s]}
         return {
-            "unit": self.by if self.by != "auto" else _auto_unit(self.data.slides),
+            "unit": _unit(self.by, self.slides),
             "seed": config.seed,
             "validation_share": config.validation_share,
             "test_share": config.test_share if config.fold is None else 1 / config.folds,
@@ -255,7 +256,20 @@ def grouped(slides: Iterable[TrainingSlide], by: GroupUnit, twins: Pairs = ()) -
     return slide_groups(records, twins)
 
 
-def _auto_unit(slides: Iterable[TrainingSlide]) -> str:
-    """Return which units an automatic split went by."""
-    kinds = {"patient" if s.patient else "smear" if s.smear else "image" for s in slides if len(s)}
-    return ", else ".join(kind for kind in ("patient", "smear", "image") if kind in kinds)
+def _kinds(by: GroupUnit, slides: Iterable[TrainingSlide]) -> tuple[str, ...]:
+    """Return what the groups of slides with cells are, coarsest first: a smear that is unknown cannot be gone by."""
+    kinds = set()
+    for slide in slides:
+        if len(slide):
+            known = (("patient", by in ("auto", "patient") and slide.patient), ("smear", by != "image" and slide.smear))
+            kinds.add(next((kind for kind, value in known if value), "image"))
+    return tuple(kind for kind in ("patient", "smear", "image") if kind in kinds)
+
+
+def _unit(by: GroupUnit, slides: Iterable[TrainingSlide]) -> str:
+    return ", else ".join(_kinds(by, slides))
+
+
+def _noun(by: GroupUnit, slides: Iterable[TrainingSlide]) -> str:
+    kinds = _kinds(by, slides)
+    return kinds[0] if len(kinds) == 1 else "group"
