@@ -10,6 +10,7 @@ from napari_cyto.errors import CytoError
 
 # The last is what torchvision calls a backbone inside its pyramid.
 _WRAPPERS = ("module.", "net.", "model.", "backbone.", "body.")
+_OF_BACKBONE = re.compile(r"(?:(?:module|net|model)\.)*backbone\.")
 # A backbone of maps lacks the last layers before the pooling; less than this share is another backbone.
 _SHARED = 0.8
 # features_only flattens `stages.0` to `stages_0` so that it can stop between them.
@@ -33,8 +34,8 @@ def without_wrappers(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def backbone_part(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the backbone's tensors of a whole model, under their plain names."""
-    return without_wrappers({n: t for n, t in state.items() if n.startswith("backbone.")})
+    """Return the backbone's tensors of a whole model, under their plain names; none where it has no backbone."""
+    return without_wrappers({n: t for n, t in state.items() if _OF_BACKBONE.match(n)})
 
 
 def fill(net: Any, state: Mapping[str, Any], what: str, *, spare_ok: bool = False) -> None:

@@ -97,7 +97,8 @@ def _steps(
         yield from task.prepare(token)
     except JobCancelled as error:
         raise JobCancelled("Cancelled before the first epoch; no model was written.") from error
-    writer = BundleWriter(out, task, config, data.describe(), split.record, from_model, added)
+    backbone_of = _first_weights(config) if from_model is None else None
+    writer = BundleWriter(out, task, config, data.describe(), split.record, from_model, added, backbone_of)
     yield from _fit_and_judge(config, task, writer, token, resume, data.fingerprint)
 
 
@@ -138,6 +139,12 @@ def _fit_and_judge(
             "seconds": round(progress.seconds, 1),
         }
     )
+
+
+def _first_weights(config: TrainConfig) -> Bundle | None:
+    """Return the model whose backbone a run without a parent starts from, if it does."""
+    kind, _, path = config.model.weights.partition(":")
+    return read_bundle(path) if kind == "bundle" else None
 
 
 def _read(config: TrainConfig, sources: tuple[str, ...], parent: Bundle | None) -> TrainingSet:

@@ -32,6 +32,8 @@ class BundleWriter:
         The model it continues from.
     added : str
         What was new, in words.
+    backbone_of : Bundle or None
+        The model whose backbone gave the first weights.
     """
 
     out: Path
@@ -41,6 +43,7 @@ class BundleWriter:
     split: dict[str, Any]
     parent: Bundle | None = None
     added: str = ""
+    backbone_of: Bundle | None = None
 
     def keep(self, validation: Validation, weights: dict[str, Any], epoch: int) -> None:
         """Write the best model so far; it is whole and can be used, though nothing has judged it from outside yet."""
@@ -76,6 +79,8 @@ class BundleWriter:
             **self._terms(),
         )
         parents = () if self.parent is None else (self.parent.as_parent(self.added),)
+        if self.backbone_of is not None:
+            parents = (self.backbone_of.as_parent("all data: only its backbone was taken, as first weights."),)
         fields = {**self.task.manifest_fields(), "decision": decision, "card": card, "parents": parents}
         return write_bundle(self.out, fields, weights, config.weights_dtype)
 
@@ -83,7 +88,7 @@ class BundleWriter:
         """Return licence, attribution, use and limits: what the recipe states, else what data and parents ask for."""
         config = self.config
         kinds = [parse_source(str(row["source"])).kind for row in self.data.get("sources", ())]
-        parents = () if self.parent is None else (self.parent.manifest,)
+        parents = [model.manifest for model in (self.parent, self.backbone_of) if model is not None]
         terms = card_defaults(config.model.kind, kinds, config.model.weights, parents)
         stated = {name: str(getattr(config, name)) for name in terms}
         return terms | {name: text for name, text in stated.items() if text and text != "not stated"}

@@ -17,9 +17,9 @@ from napari_cyto.errors import CytoError
 from napari_cyto.models import bundle as bundles
 from napari_cyto.models.backbones import make_backbone, normalisation_of
 from napari_cyto.models.bundle import Bundle, read_bundle, write_bundle
-from napari_cyto.models.continuing import continue_from
 from napari_cyto.models.manifest import ModelClass, Parent
 from napari_cyto.models.registry import build
+from napari_cyto.models.state_dicts import backbone_part
 from napari_cyto.models.tensor_file import stored_tensors
 
 SETTINGS = {"backbone": "test_efficientnet", "head": 8}
@@ -196,40 +196,6 @@ def test_weights_exchanged_after_reading_are_noticed(tmp_path: Path) -> None:
         bundle.load_network()
 
 
-def other(bundle: Bundle) -> Any:
-    """A network like the bundle's with other weights."""
-    torch.manual_seed(9)
-    return build("timm-classifier", bundle.manifest.settings, len(IDS))
-
-
-def test_the_same_model_continues_with_all_of_its_weights(written: Bundle) -> None:
-    net = other(written)
-    assert "all of its weights" in continue_from(net, written, "timm-classifier", SETTINGS, IDS)
-    assert torch.equal(logits(net.eval()), logits(small()))
-
-
-def test_other_classes_continue_with_the_backbone_only(written: Bundle) -> None:
-    net = build("timm-classifier", SETTINGS, 2)
-    head = net.head[0].weight.clone()
-    assert "classes are others" in continue_from(net, written, "timm-classifier", SETTINGS, ("a", "b"))
-    own = small().backbone.state_dict()
-    assert all(torch.equal(t, own[n]) for n, t in net.backbone.state_dict().items())
-    assert torch.equal(net.head[0].weight, head)
-
-
-def test_a_wider_head_continues_with_the_backbone_only(written: Bundle) -> None:
-    net = build("timm-classifier", {**SETTINGS, "head": 16}, len(IDS))
-    assert "made otherwise" in continue_from(net, written, "timm-classifier", {**SETTINGS, "head": 16}, IDS)
-
-
-def test_another_backbone_cannot_continue(written: Bundle) -> None:
-    settings = {"backbone": "test_resnet", "head": 8}
-    with pytest.raises(CytoError, match="another backbone"):
-        continue_from(build("timm-classifier", settings, 8), written, "timm-classifier", settings, IDS)
-    with pytest.raises(CytoError, match="nothing of"):
-        continue_from(torch.nn.Linear(1, 1), written, "p2p", {}, IDS)
-
-
 def test_a_bundle_gives_first_weights_to_either_kind_of_backbone(written: Bundle) -> None:
     own = small().backbone.state_dict()
     source = f"bundle:{written.path}"
@@ -244,3 +210,10 @@ def test_a_bundle_gives_first_weights_to_either_kind_of_backbone(written: Bundle
 def test_a_parent_is_recorded(written: Bundle, tmp_path: Path) -> None:
     child = write_bundle(tmp_path / "child", fields(parents=(written.as_parent("12 cells"),)), small().state_dict())
     assert child.manifest.parents == (Parent(id="tiny", sha256=written.sha256, added="12 cells"),)
+
+
+@pytest.mark.parametrize("wrapping", ["backbone.", "net.backbone.body.net.", "module.backbone.net.model."])
+def test_a_backbone_is_found_under_any_wrapping(wrapping: str) -> None:
+    own = {"stages.0.weight": 1, "stem.1.bias": 2}
+    state = {f"{wrapping}{name.replace('stages.', 'stages_').replace('stem.', 'stem_')}": t for name, t in own.items()}
+    assert backbone_part(state | {"head.0.weight": 3, "net.fpn.backbone.x": 4}) == own
