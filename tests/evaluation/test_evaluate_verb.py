@@ -1,0 +1,216 @@
+"""Guards the verb ``evaluate``: the four things that it evaluates, and the sentence for whatever does not fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from napari_cyto.cli import judging
+from napari_cyto.cli.running import run
+from napari_cyto.domain import edits
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import Point, Polygon
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.presets import preset
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation import bundle_scores
+from napari_cyto.evaluation.class_maps import class_map
+from napari_cyto.evaluation.ki67 import ki67_of
+from napari_cyto.store import Project
+
+TRUTH = "x,y,label,image\n100,100,SCC,a.png\n200,100,NILM,a.png\n"
+PRED = "x,y,label,image\n100,101,HSIL,a.png\n200,101,NILM,a.png\n"
+
+
+@pytest.fixture
+def no_torch_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the verb run on made-up models where torch is not installed."""
+    monkeypatch.setattr(judging, "_need_torch", lambda: None)
+
+
+@pytest.fixture
+def faked(judge: Any, made: Any, monkeypatch: pytest.MonkeyPatch, no_torch_needed: None) -> None:
+    """Whatever bundle is named, it is the made-up one."""
+    monkeypatch.setattr(
+        bundle_scores,
+        "evaluate_bundle",
+        lambda name, *args: judge(made.bundle(name if name == "detector" else "classifier"), *args),
+    )
+
+
+def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert run(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_a_bundle_is_told_as_json_and_as_tables(
+    faked: None, made: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
+    assert run(["evaluate", kind, "--data", source, "--draws", "100", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["kind"] == kind
+    assert "report" not in told
+    report = tmp_path / "report"
+    assert run(["evaluate", kind, "--data", source, "--draws", "100", "--report", str(report)]) == 0
+    out = capsys.readouterr().out
+    assert "HSIL+ recall" in out
+    assert str(report / "index.html") in out
+    assert (report / "evaluation.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], ("BUNDLE --data SRC", "--truth FILE", "--grid", "--ki67")),
+        (["made-up"], ("--data must be given",)),
+        (["--data", "cric:x"], ("BUNDLE must be given",)),
+        (["made-up", "--data", "cric:x", "--mpp", "1"], ("--mpp has no say", "a model")),
+        (["--truth", "a.csv"], ("--pred and --radius-um must be given",)),
+        (["--truth", "a.csv", "--pred", "b.csv", "--radius-um", "5", "--side", "all"], ("--side has no say",)),
+        (["--grid", "--data", "cric:x"], ("--out must be given",)),
+        (["--grid", "--data", "cric:x", "--out", "o", "--report", "r"], ("--report has no say",)),
+        (["--ki67", "a.csv", "--data", "cric:x"], ("--data has no say",)),
+        (["made-up", "--data", "cric:x", "--side", "left"], ("--side cannot be 'left'",)),
+        (["made-up", "--data", "cric:x", "--radius-um", "0"], ("--radius-um cannot be 0",)),
+    ],
+)
+def test_what_does_not_go_together_is_one_sentence(
+    no_torch_needed: None, capsys: pytest.CaptureFixture[str], argv: list[str], words: tuple[str, ...]
+) -> None:
+    sentence = refusal(["evaluate", *argv], capsys)
+    for word in words:
+        assert word in sentence
+
+
+def test_without_torch_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(judging.importlib.util, "find_spec", lambda name: None)
+    assert "napari-cyto[models]" in refusal(["evaluate", "made-up", "--data", "cric:x"], capsys)
+
+
+def test_label_files_are_compared_through_a_class_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "truth.csv").write_text(TRUTH, encoding="utf-8")
+    (tmp_path / "pred.csv").write_text(PRED, encoding="utf-8")
+    (tmp_path / "pairs.json").write_text('{"SCC": "bad", "HSIL": "bad"}', encoding="utf-8")
+    argv = ["evaluate", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / "pred.csv")]
+    argv += ["--radius-um", "5", "--mpp", "1", "--json"]
+    assert run(argv) == 0
+    plain = json.loads(capsys.readouterr().out)["detection"]["per_class"]
+    assert (plain["SCC"]["fn"], plain["HSIL"]["fp"]) == (1, 1)
+    assert run([*argv, "--class-map", "bethesda-4"]) == 0
+    four = json.loads(capsys.readouterr().out)["detection"]["per_class"]
+    assert {name: counts["tp"] for name, counts in four.items()} == {"HSIL": 1, "NILM": 1}
+    assert run([*argv, "--class-map", str(tmp_path / "pairs.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["detection"]["per_class"]["bad"]["tp"] == 1
+    assert "There is no class map 'nosuch'" in refusal([*argv, "--class-map", "nosuch"], capsys)
+
+
+def test_maps_lead_into_a_scheme_or_out_of_one_and_drop_nothing(tmp_path: Path) -> None:
+    assert class_map("bethesda-4", ["SCC", "NILM", "light_dysplastic"]) == {
+        "SCC": "HSIL",
+        "NILM": "NILM",
+        "light_dysplastic": "LSIL",
+    }
+    assert class_map("herlev", ["light_dysplastic", "NILM"]) == {"light_dysplastic": "LSIL", "NILM": "NILM"}
+    assert class_map("apacc", ["HSIL", "unhealthy"]) == {"HSIL": "unhealthy", "unhealthy": "unhealthy"}
+    with pytest.raises(CytoError, match="rubbish, other"):
+        class_map("bethesda-4", ["rubbish", "other", "NILM"])
+    with pytest.raises(CytoError, match="no counterpart"):
+        class_map("ki67", ["NILM"])
+    pairs = tmp_path / "pairs.yaml"
+    pairs.write_text("a: b\n", encoding="utf-8")
+    assert class_map(str(pairs), ["a", "c"]) == {"a": "b", "c": "c"}
+    for spoiled in ("- a\n", "a: 1\n", "a: ''\n", "a:\n"):
+        pairs.write_text(spoiled, encoding="utf-8")
+        with pytest.raises(CytoError):
+            class_map(str(pairs), ["a"])
+    with pytest.raises(CytoError):
+        class_map(str(tmp_path / "gone.json"), ["a"])
+
+
+def tumour(n_positive: int, n_negative: int, *regions: Polygon) -> LabelSet:
+    slide = SlideRecord(name="smear 1", size_hw=(1000, 2000))
+    classes = ["tumour-positive"] * n_positive + ["tumour-negative"] * n_negative
+    marks = [
+        Annotation(slide_id=slide.id, geometry=Point(500, 2.5 + 2 * i), class_id=c, status=Status.PROPOSED)
+        for i, c in enumerate(classes)
+    ]
+    marks.append(Annotation(slide_id=slide.id, geometry=Point(1, 1), class_id="other-positive"))
+    marks.append(
+        Annotation(slide_id=slide.id, geometry=Point(500, 3), class_id="tumour-positive", status=Status.REJECTED)
+    )
+    marks += [Annotation(slide_id=slide.id, geometry=r, class_id=None, note="hot spot") for r in regions]
+    return LabelSet((slide,), tuple(marks))
+
+
+def test_ki67_counts_each_slide_and_region() -> None:
+    left = Polygon(((0, 0), (0, 400), (1000, 400), (1000, 0)))
+    told = ki67_of(tumour(150, 450, left))
+    assert told["all"]["index"] == 0.25
+    assert (told["all"]["count"], told["all"]["warning"]) == (600, "")
+    (slide,) = told["slides"]
+    (region,) = slide["regions"]
+    assert (region["region"], region["positive"], region["negative"]) == ("hot spot", 150, 49)
+    assert "199 tumour cells" in region["warning"]
+    assert (told["other_cells"], told["proposed_cells"]) == (1, 600)
+    json.dumps(told, allow_nan=False)
+    with pytest.raises(CytoError, match="--class-map"):
+        ki67_of(LabelSet((), ()))
+
+
+def test_ki67_from_a_file_and_from_a_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "cells.csv"
+    table.write_text("x,y,label\n1,1,tumour-positive\n5,5,neg\n9,9,neg\n", encoding="utf-8")
+    pairs = tmp_path / "pairs.json"
+    pairs.write_text('{"neg": "tumour-negative"}', encoding="utf-8")
+    assert run(["evaluate", "--ki67", str(table), "--class-map", str(pairs), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["all"]["index"] == pytest.approx(1 / 3)
+    with Project.create(tmp_path / "p.cyto", preset("ki67")) as project:
+        labels = tumour(3, 1)
+        project.add_slides(labels.slides)
+        project.apply(edits.add(labels.annotations, "Marked"), "someone")
+    assert run(["evaluate", "--ki67", str(tmp_path / "p.cyto")]) == 0
+    out = capsys.readouterr().out
+    assert "75.0 %" in out
+    assert "fewer than 500" in out
+    assert "smear 1" in out
+    table.write_text("x,y,label\n1,1,NILM\n", encoding="utf-8")
+    assert "the classes here are NILM" in refusal(["evaluate", "--ki67", str(table)], capsys)
+    assert "no such file" in refusal(["evaluate", "--ki67", str(tmp_path / "gone.csv")], capsys)
+
+
+def test_a_grids_table_is_printed(
+    no_torch_needed: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from napari_cyto.domain.jobs import Done
+    from napari_cyto.session import grid_job
+
+    asked = SimpleNamespace()
+
+    def run_grid(sources: Any, out: Path, train: Any, config: Any, together: bool, token: Any) -> Any:
+        asked.__dict__.update(sources=sources, train=train, together=together, radius_um=config.radius_um)
+        rows = [{"trained_on": "a", "tested_on": "b", "side": "all", "n": 1234, "accuracy": 0.5, "macro_f1": None}]
+        yield Done({"rows": rows, "warnings": ["Mind."], "report": "r", "csv": "c", "json": "j"})
+
+    monkeypatch.setattr(grid_job, "run_grid", run_grid)
+    argv = ["evaluate", "--grid", "--data", "cric:a", "--data", "cric:b", "--out", "o", "--grid-all"]
+    assert run([*argv, "--set", "batch=4", "--radius-um", "7"]) == 0
+    out = capsys.readouterr().out
+    assert "1,234" in out
+    assert "Mind." in out
+    assert (asked.sources, asked.together, asked.radius_um) == (["cric:a", "cric:b"], True, 7)
+    assert (asked.train.batch, asked.train.model.kind) == (4, "classifier")
+    assert run([*argv, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"][0]["n"] == 1234
+    assert "There is no recipe 'nosuch'" in refusal([*argv, "--recipe", "nosuch"], capsys)
