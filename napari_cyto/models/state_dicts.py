@@ -8,9 +8,9 @@ from typing import Any
 
 from napari_cyto.errors import CytoError
 
-# The last is what torchvision calls a backbone inside its pyramid.
-_WRAPPERS = ("module.", "net.", "model.", "backbone.", "body.")
-_OF_BACKBONE = re.compile(r"(?:(?:module|net|model)\.)*backbone\.")
+# Of ours, of trainers, and of torchvision, which calls what makes maps the body of a backbone.
+_WRAPPERS = ("module.", "detector.", "net.", "model.", "backbone.", "body.", "maps.")
+_OF_BACKBONE = re.compile(r"(?:(?:module|detector|net|model)\.)*backbone\.")
 # A backbone of maps lacks the last layers before the pooling; less than this share is another backbone.
 _SHARED = 0.8
 # features_only flattens `stages.0` to `stages_0` so that it can stop between them.

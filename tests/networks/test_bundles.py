@@ -19,7 +19,7 @@ from napari_cyto.models.backbones import make_backbone, normalisation_of
 from napari_cyto.models.bundle import Bundle, read_bundle, write_bundle
 from napari_cyto.models.manifest import ModelClass, Parent
 from napari_cyto.models.registry import build
-from napari_cyto.models.state_dicts import backbone_part
+from napari_cyto.models.state_dicts import backbone_part, without_wrappers
 from napari_cyto.models.tensor_file import stored_tensors
 
 SETTINGS = {"backbone": "test_efficientnet", "head": 8}
@@ -212,8 +212,21 @@ def test_a_parent_is_recorded(written: Bundle, tmp_path: Path) -> None:
     assert child.manifest.parents == (Parent(id="tiny", sha256=written.sha256, added="12 cells"),)
 
 
-@pytest.mark.parametrize("wrapping", ["backbone.", "net.backbone.body.net.", "module.backbone.net.model."])
+@pytest.mark.parametrize("wrapping", ["backbone.", "detector.backbone.body.net.", "module.backbone.net.model."])
 def test_a_backbone_is_found_under_any_wrapping(wrapping: str) -> None:
     own = {"stages.0.weight": 1, "stem.1.bias": 2}
     state = {f"{wrapping}{name.replace('stages.', 'stages_').replace('stem.', 'stem_')}": t for name, t in own.items()}
     assert backbone_part(state | {"head.0.weight": 3, "net.fpn.backbone.x": 4}) == own
+
+
+def test_a_detector_gives_its_backbone_to_a_classifier_and_back(written: Bundle, tmp_path: Path) -> None:
+    settings = {"backbone": "test_efficientnet"}
+    detector = build("p2p", settings, 2)
+    said = fields(kind="detector", architecture="p2p", settings=settings, crop_rule=None)
+    said["classes"] = said["classes"][:2]
+    bundle = write_bundle(tmp_path / "detector", said, detector.state_dict())
+    taken = make_backbone("test_efficientnet", f"bundle:{bundle.path}")
+    own = without_wrappers(detector.backbone.state_dict())
+    assert all(torch.equal(taken.state_dict()[n], t) for n, t in own.items())
+    maps = make_backbone("test_efficientnet", f"bundle:{bundle.path}", features_only=True)
+    assert all(torch.equal(t, own[n]) for n, t in without_wrappers(maps.state_dict()).items())
