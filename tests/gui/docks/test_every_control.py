@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import run_samples
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -14,9 +15,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cyto.formats import FORMATS
+from napari_cyto.session.train_commands import runs_folder
+from napari_cyto.session.training_watch import RunWatch
 from napari_cyto.widgets.docks.import_dialog import ImportDialog
+from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.new_project import NewProjectDialog
 from napari_cyto.widgets.docks.scheme_dialog import SchemeDialog
+from napari_cyto.widgets.docks.train_dock import TrainDock
 
 INTERACTIVE = (QAbstractButton, QLineEdit, QAbstractSpinBox, QComboBox, QAbstractItemView)
 
@@ -52,8 +57,23 @@ def check(root: QWidget) -> None:
 
 def test_docks(bench):
     bench.mark(2)
-    for dock in (bench.slides, bench.slide, bench.annotate, bench.export):
+    for dock in (bench.slides, bench.slide, bench.annotate, bench.export, bench.dock(ModelsDock)):
         check(dock)
+
+
+def test_training_before_and_after_a_run(bench):
+    dock = bench.dock(TrainDock)
+    dock.setup.sources.add_source(f"folders:{bench.session.project.folder}")
+    for kind in ("detector", "classifier"):
+        dock.setup.kinds[kind].setChecked(True)
+        for index in range(dock.setup.recipe.count()):
+            dock.setup.recipe.setCurrentIndex(index)
+            check(dock)
+    project = bench.session.project
+    slides = [str(project.slide_path(record)) for record in project.slides()]
+    run_samples.finished(runs_folder(project) / "earlier", slides)
+    dock.follow(RunWatch(runs_folder(project) / "earlier"))
+    check(dock)
 
 
 def test_options_of_every_format(bench):

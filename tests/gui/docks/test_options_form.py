@@ -41,7 +41,7 @@ def form(qtbot):
 
 def test_each_type_has_its_control(form):
     kinds = {name: type(control.widget) for name, control in form.controls.items()}
-    assert kinds == {
+    wanted = {
         "share": QDoubleSpinBox,
         "seed": QSpinBox,
         "on": QCheckBox,
@@ -51,6 +51,8 @@ def test_each_type_has_its_control(form):
         "reason": QLineEdit,
         "place": QLineEdit,
     }
+    assert list(kinds) == list(wanted)
+    assert all(issubclass(kinds[name], kind) for name, kind in wanted.items())
     assert form.controls["share"].widget.toolTip() == "How much."
     assert form.controls["colour"].widget.currentText() == "dark blue"
 
