@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_cyto.datasets.colour_match import ColourMatch
 from napari_cyto.datasets.crops import APACC_CROP_PX
 from napari_cyto.errors import CytoError
 from napari_cyto.slides import Slide
+
+if TYPE_CHECKING:  # a rule is read where no px is looked at
+    from napari_cyto.datasets.colour_match import ColourMatch
 
 Crops = npt.NDArray[np.uint8]
 Centres = npt.NDArray[np.float64]

@@ -104,11 +104,11 @@ def test_crops_are_matched_by_their_slide_not_by_themselves(pictures: tuple[Path
 
 
 def test_a_slide_and_a_field_cut_out_of_it_have_about_the_same_statistics(tmp_path: Path) -> None:
-    whole = np.full((6000, 6000, 3), 250, dtype=np.uint8)
-    whole[1000:5000, 1000:5000] = np.tile(stained(7, (0.9, 0.7, 0.85)), (10, 10, 1))
+    whole = np.full((4400, 4400, 3), 250, dtype=np.uint8)
+    whole[800:3600, 800:3600] = np.tile(stained(7, (0.9, 0.7, 0.85)), (7, 7, 1))
     path, field = tmp_path / "slide.tif", tmp_path / "field.png"
-    write_pyramid(path, (6000, 6000), lambda y, x, h, w: whole[y : y + h, x : x + w], mpp=0.25, quality=95)
-    Image.fromarray(whole[2000:3200, 2000:3200]).save(field)
+    write_pyramid(path, (4400, 4400), lambda y, x, h, w: whole[y : y + h, x : x + w], mpp=0.25, quality=95)
+    Image.fromarray(whole[1600:2800, 1600:2800]).save(field)
     with open_slide(path) as slide:
         of_slide = slide_statistics(slide)
     of_field = picked_statistics(field)
