@@ -26,6 +26,7 @@ class ClassifierSettings(BaseModel):
     windows: int = Field(default=1, ge=1, le=4)
     head: int = Field(default=256, ge=0, le=8192)
     dropout: float = Field(default=0.5, ge=0, lt=1)
+    feature_dropout: float = Field(default=0.0, ge=0, lt=1)
     input_px: int | None = Field(default=None, ge=16, le=1024)
 
 
@@ -43,7 +44,9 @@ class TimmClassifier(nn.Module):
     head : int
         Width of the dense layer; 0 for none.
     dropout : float
-        Share of features that are dropped in training.
+        Share of features that are dropped in training, before the last layer.
+    feature_dropout : float
+        The same before the dense layer.
 
     Notes
     -----
@@ -51,13 +54,20 @@ class TimmClassifier(nn.Module):
     """
 
     def __init__(
-        self, backbone: nn.Module, n_classes: int, n_windows: int = 1, head: int = 256, dropout: float = 0.5
+        self,
+        backbone: nn.Module,
+        n_classes: int,
+        n_windows: int = 1,
+        head: int = 256,
+        dropout: float = 0.5,
+        feature_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.backbone, self.n_windows = backbone, n_windows
         features = backbone_features(backbone) * n_windows
+        first = [nn.Dropout(feature_dropout)] if feature_dropout else []
         dense = [nn.Linear(features, head), nn.ReLU()] if head else []
-        self.head = nn.Sequential(*dense, nn.Dropout(dropout), nn.Linear(head or features, n_classes))
+        self.head = nn.Sequential(*first, *dense, nn.Dropout(dropout), nn.Linear(head or features, n_classes))
         self._trained: Trained = "all"
 
     def features(self, crops: torch.Tensor) -> torch.Tensor:
@@ -136,7 +146,7 @@ def build(settings: Mapping[str, Any], n_classes: int) -> TimmClassifier:
     """
     known = ClassifierSettings.model_validate(dict(settings))
     backbone = make_backbone(known.backbone, input_px=known.input_px)
-    return TimmClassifier(backbone, n_classes, known.windows, known.head, known.dropout)
+    return TimmClassifier(backbone, n_classes, known.windows, known.head, known.dropout, known.feature_dropout)
 
 
 def _settle_frozen(module: nn.Module) -> None:

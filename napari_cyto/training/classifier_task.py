@@ -110,6 +110,7 @@ class ClassifierTask:
     def parameter_groups(self, phase: PhaseConfig) -> list[dict[str, Any]]:
         """Return the groups of what the phase trains."""
         self.network.train_only(phase.trains)
+        freeze_stages(self.network.backbone, phase.frozen_stages)
         groups: list[dict[str, Any]] = self.network.parameter_groups(phase.lr, phase.backbone_lr, phase.weight_decay)
         return groups
 
@@ -126,7 +127,7 @@ class ClassifierTask:
         side = "validation" if len(self.crops["validation"].class_index) else "train"
         logits = yield from self._logits(network, self.crops[side], token)
         truth = self.crops[side].class_index
-        decision = fitted_decision(logits, truth, self.model.views, self.model.temperature, self.model.logit_offsets)
+        decision = self._decision(logits, truth)
         cells = self._scored(side, probabilities(logits, decision))
         loss = self._plain_loss(logits, truth)
         metrics = epoch_metrics(cells)
@@ -156,6 +157,7 @@ class ClassifierTask:
             "backbone": self.model.backbone,
             "windows": len(rule.windows),
             "head": self.model.head,
+            "feature_dropout": self.model.feature_dropout,
             "dropout": self.model.dropout,
             "input_px": rule.size_px,
         }
@@ -186,7 +188,23 @@ class ClassifierTask:
         torch.manual_seed(self.config.seed)
         backbone = make_backbone(self.model.backbone, self.model.weights, input_px=self.model.crop_rule.size_px)
         windows = len(self.model.crop_rule.windows)
-        return TimmClassifier(backbone, len(self.classes), windows, self.model.head, self.model.dropout)
+        model = self.model
+        return TimmClassifier(
+            backbone, len(self.classes), windows, model.head, model.dropout, feature_dropout=model.feature_dropout
+        )
+
+    def _decision(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> Decision:
+        model = self.model
+        if model.fixed_temperature is None and not model.fixed_offsets:
+            return fitted_decision(logits, truth, model.views, model.temperature, model.logit_offsets)
+        if model.fixed_offsets and len(model.fixed_offsets) != len(self.classes):
+            raise CytoError(
+                f"fixed_offsets needs one number for each of {', '.join(c.id for c in self.classes)}, but "
+                f"{len(model.fixed_offsets)} came."
+            )
+        return Decision(
+            views=model.views, temperature=model.fixed_temperature or 1.0, logit_offsets=model.fixed_offsets
+        )
 
     def _logits(
         self, network: Network, crops: CropSet, token: Token | None
@@ -211,6 +229,19 @@ class ClassifierTask:
     def _plain_loss(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> float:
         targets = torch.nn.functional.one_hot(torch.from_numpy(truth), len(self.classes)).float()
         return float(self.objective(torch.from_numpy(logits[:, 0]).float(), targets))
+
+
+def freeze_stages(backbone: Any, stages: int) -> None:
+    """Keep the first ``stages`` of timm's coarse groups of layers as they came; the stem is the first."""
+    if not stages:
+        return
+    from timm.models import group_parameters
+
+    groups: dict[Any, list[str]] = group_parameters(backbone, backbone.group_matcher(coarse=True))
+    frozen = {name for key in sorted(groups)[:stages] for name in groups[key]}
+    for name, parameter in backbone.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(False)
 
 
 def _model_class(known: Any) -> ModelClass:

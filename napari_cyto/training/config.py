@@ -37,6 +37,9 @@ class PhaseConfig(_Config):
     trains: Literal["head", "top", "all"] = Field(
         default="all", title="Trains", description="head: backbone frozen; top: its last stage too; all."
     )
+    frozen_stages: int = Field(
+        default=0, ge=0, le=64, title="Frozen stages", description="Of the backbone, from its stem on; 0: none."
+    )
     optimiser: Literal["adam", "adamw", "sgd"] = Field(default="adamw", title="Optimiser", description="Which.")
     lr: float = Field(default=1e-3, gt=0, le=1, title="Learning rate", description="Of the head.")
     backbone_lr: float | None = Field(default=None, gt=0, le=1, title="Backbone's rate", description="Empty: as head.")
@@ -63,6 +66,9 @@ class ClassifierConfig(_Config):
     crop_rule: CropRule = Field(default=CropRule(), title="Crop rule", description="How cells become inputs.")
     head: int = Field(default=256, ge=0, le=8192, title="Head", description="Width of the dense layer; 0: none.")
     dropout: float = Field(default=0.5, ge=0, lt=1, title="Dropout", description="Before the last layer.")
+    feature_dropout: float = Field(
+        default=0.0, ge=0, lt=1, title="Feature dropout", description="Before the dense layer of the head."
+    )
     sampling: Literal["natural", "sqrt", "balanced"] = Field(
         default="sqrt", title="Sampling", description="How often rare classes are shown."
     )
@@ -79,12 +85,21 @@ class ClassifierConfig(_Config):
     auxiliary_weight: float = Field(
         default=0.0, ge=0, title="Coarse views", description="Weight of the coarse and normal / abnormal losses."
     )
+    auxiliary_views: tuple[Literal["coarse", "normal-abnormal"], ...] = Field(
+        default=("coarse", "normal-abnormal"), title="Which views", description="That the coarse losses look at."
+    )
     views: int = Field(default=1, ge=1, le=8, title="Views", description="Averaged when the model is used.")
     norms: Literal["train", "frozen"] = Field(
         default="train", title="Norms", description="frozen: batch norms keep the statistics they came with."
     )
     temperature: bool = Field(default=True, title="Calibrate", description="Fit a temperature on validation cells.")
     logit_offsets: bool = Field(default=False, title="Offsets", description="Fit one a class on validation cells too.")
+    fixed_temperature: float | None = Field(
+        default=None, gt=0, le=20, title="Fixed temperature", description="From a cross-validation, not fitted."
+    )
+    fixed_offsets: tuple[float, ...] = Field(
+        default=(), title="Fixed offsets", description="From a cross-validation, one a class; not fitted."
+    )
     score: Literal["macro-f1", "balanced-accuracy", "macro-auroc", "four-class-f1", "loss"] = Field(
         default="macro-f1", title="Score", description="Of the validation cells; picks the best epoch, stops the run."
     )

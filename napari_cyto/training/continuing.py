@@ -11,7 +11,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.training.config import ClassifierConfig, TrainConfig
 
-_CLASSIFIER = ("backbone", "head", "dropout")
+_CLASSIFIER = ("backbone", "head", "dropout", "feature_dropout")
 
 
 def as_parent_says(config: TrainConfig, parent: Path | None) -> TrainConfig:

@@ -16,6 +16,7 @@ from napari_cyto.training import checkpoint as checkpoints
 from napari_cyto.training.averaging import Average
 from napari_cyto.training.checkpoint import Checkpoint
 from napari_cyto.training.config import PhaseConfig, TrainConfig
+from napari_cyto.training.cpu_convolutions import quicken
 from napari_cyto.training.hardware import chosen_precision, is_out_of_memory, make_fabric
 from napari_cyto.training.interrupting import interruptible
 from napari_cyto.training.measuring import measured
@@ -134,6 +135,9 @@ class Fitting:
             self.progress = start.progress
             yield Noted(f"Going on after epoch {start.progress.epoch}.")
         self.fabric = make_fabric(self.config, self.progress.precision)
+        if self.progress.precision == "bf16" and self.fabric.device.type == "cpu":
+            # After the average has its copy: a quickened layer cannot be copied.
+            quicken(self.network)
         self.share = Share(self.fabric.global_rank, self.fabric.world_size)
         if self.average is not None:
             self.average.model.to(self.fabric.device)
@@ -148,8 +152,10 @@ class Fitting:
         told = validation.decision.model_copy(update={"precision": self.progress.precision})
         validation = replace(validation, decision=told)
         self.progress = after_epoch(before, self.config, validation.score, time.monotonic() - started_s)
+        yield from self._heeded()
         if before.is_best(validation.score):
             self._keep_best(validation)
+            yield self._advanced(0, 1)
         values = measured(
             self.task.score_name,
             validation,
@@ -219,7 +225,9 @@ class Fitting:
     def _validated(self) -> Generator[Event, None, Validation]:
         validation: Validation | None = None
         if self.share.rank == 0:
-            validation = yield from self.task.validate(Judged(self.fabric, self._best_network()), self.token)
+            network = self._best_network()
+            with interruptible(network, self.token if self.share.of == 1 else None):
+                validation = yield from self.task.validate(Judged(self.fabric, network), self.token)
         shared: Validation = self.fabric.broadcast(validation)
         return shared
 

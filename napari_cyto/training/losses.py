@@ -77,7 +77,8 @@ def classifier_loss(
     CytoError
         When the cost matrix does not fit the classes, or a class without severity needs one.
     """
-    views = [four_class_view(classes), normal_abnormal_view(classes)] if config.auxiliary_weight else []
+    makers = {"coarse": four_class_view, "normal-abnormal": normal_abnormal_view}
+    views = [makers[name](classes) for name in config.auxiliary_views] if config.auxiliary_weight else []
     tables = [torch.from_numpy(v.scores(np.eye(len(classes)))).float() for v in views if v is not None]
     return ClassifierLoss(
         torch.from_numpy(class_weights(counts, config.class_weights)).float(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from napari_cyto.training.continuing import as_parent_says, on_sides_of_parent, 
 from napari_cyto.training.run_folder import FolderToken, RunFolder
 from napari_cyto.training.tasks import make_task
 from napari_cyto.training.writing import BundleWriter
+
+_TELL_S = 0.25
+"""Progress is told no more often: a data set of a hundred thousand pictures would fill the folder with it."""
 
 
 def train(
@@ -70,7 +74,12 @@ def train(
 
 def _recorded(folder: RunFolder, events: Iterator[Event]) -> Events:
     """Write each event into the run's folder; a disk too full for that ends the run."""
+    told_s = 0.0
     for event in events:
+        now_s = time.monotonic()
+        if isinstance(event, Advanced) and now_s - told_s < _TELL_S:
+            continue
+        told_s = now_s if isinstance(event, Advanced) else told_s
         try:
             folder.append(event)
         except OSError as error:
