@@ -140,7 +140,8 @@ def test_the_core_needs_no_window(tmp_path: Path) -> None:
         "        importlib.import_module(m.name)\n"
         "    except ImportError:\n"
         "        file = pathlib.Path(m.module_finder.path, m.name.rpartition('.')[2] + '.py')\n"
-        "        if not re.search(r'^(?:import|from) torch', file.read_text('utf-8'), re.M):\n"
+        "        own = re.search(r'^(?:import|from) torch', file.read_text('utf-8'), re.M)\n"
+        "        if not own and not m.name.endswith('_task'):\n"
         "            raise\n"
         "print('ok')"
     )
