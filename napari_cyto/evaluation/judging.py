@@ -223,7 +223,10 @@ def _searched(
     if not inside.all():
         outside = int((~inside).sum())
         left_out.sentences.append(f"{slide.name}: {outside:,} cells outside its regions were left out.")
-    scores = [np.asarray(f.class_scores, np.float64).reshape(len(f.scores), -1)[:, :n_classes] for f in found]
+    scores = [
+        np.asarray(f.class_scores, np.float64).reshape(len(f.scores), -1 if len(f.scores) else n_classes)[:, :n_classes]
+        for f in found
+    ]
     return DetectedField(
         name=slide.path,
         mpp=mpp,

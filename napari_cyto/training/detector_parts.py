@@ -9,9 +9,6 @@ from torch import nn
 from napari_cyto.errors import CytoError
 from napari_cyto.training.config import PhaseConfig
 
-BACKBONE = "backbone"
-"""What every detector calls its backbone."""
-
 
 def parameter_groups(network: Any, phase: PhaseConfig, frozen_levels: int) -> list[dict[str, Any]]:
     """Return an optimiser's groups of what a phase trains, and freeze all other parameters.
@@ -25,14 +22,15 @@ def parameter_groups(network: Any, phase: PhaseConfig, frozen_levels: int) -> li
         When nothing is left to train.
     """
     frozen = {id(p) for part in frozen_part(network, phase, frozen_levels) for p in part.parameters()}
+    of_body = {id(p) for p in network.backbone.parameters()}
     groups: list[dict[str, Any]] = []
     rates = {True: phase.lr if phase.backbone_lr is None else phase.backbone_lr, False: phase.lr}
     for of_backbone in (False, True):
         for is_matrix in (True, False):
             chosen = []
-            for name, parameter in network.named_parameters():
+            for parameter in network.parameters():
                 parameter.requires_grad_(id(parameter) not in frozen)
-                mine = name.startswith(f"{BACKBONE}.") == of_backbone and (parameter.ndim > 1) == is_matrix
+                mine = (id(parameter) in of_body) == of_backbone and (parameter.ndim > 1) == is_matrix
                 if mine and parameter.requires_grad:
                     chosen.append(parameter)
             decay = phase.weight_decay if is_matrix else 0.0

@@ -1,0 +1,150 @@
+"""torchvision's Faster R-CNN and RetinaNet on any timm backbone, so that box scores can be compared."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+from torchvision.models.detection import FasterRCNN, RetinaNet
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, nms
+
+from napari_cyto.models.backbones import make_backbone
+from napari_cyto.models.pyramid import maps_for_stride
+from napari_cyto.models.raw_cells import RawCells
+
+MOST_CELLS = 2000
+"""Of one tile."""
+
+OVERLAP = 0.5
+"""Boxes that overlap more are one cell. Source: torchvision's default, after Ren et al. 2015, section 3."""
+
+SHAPES = (0.5, 1.0, 2.0)
+"""Heights over widths of anchors. Source: Ren et al. 2015, section 3.1.1."""
+
+
+class BoxSettings(BaseModel):
+    """What a box detector is built from, as ``model.json`` keeps it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Literal["faster-rcnn", "retinanet"]
+    backbone: str = Field(min_length=1, max_length=200)
+    stride: int = Field(default=8, ge=2, le=32)
+    width: int = Field(default=256, ge=8, le=2048)
+    levels: int = Field(default=3, ge=1, le=5)
+    size_px: float = Field(default=40.0, gt=0)
+    input_px: int = Field(default=256, ge=32, le=4096)
+
+
+class PyramidBackbone(nn.Module):
+    """A backbone with torchvision's feature pyramid, as its detectors want it."""
+
+    def __init__(self, body: nn.Module, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.body, self.pyramid = body, FeaturePyramidNetwork(list(channels), width)
+        self.out_channels = width
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return maps by name, finest first."""
+        named = OrderedDict((str(i), m) for i, m in enumerate(self.body(images)))
+        maps: dict[str, torch.Tensor] = self.pyramid(named)
+        return maps
+
+
+class BoxDetector(nn.Module):
+    """A detector of torchvision behind the interface that all detectors share.
+
+    Parameters
+    ----------
+    detector : nn.Module
+        ``FasterRCNN`` or ``RetinaNet``; its pictures are normalised and scaled already.
+    n_classes : int
+        Classes of cells.
+    first_label : int
+        What torchvision calls class 0: Faster R-CNN counts background first.
+    """
+
+    multiple, halo = 32, 64
+
+    def __init__(self, detector: nn.Module, n_classes: int, first_label: int) -> None:
+        super().__init__()
+        self.detector, self.n_classes, self.first_label = detector, n_classes, first_label
+
+    @property
+    def backbone(self) -> nn.Module:
+        """What first weights and frozen levels are for."""
+        body: nn.Module = self.detector.backbone.body
+        return body
+
+    def forward(self, images: torch.Tensor, targets: list[dict[str, torch.Tensor]] | None = None) -> Any:
+        """Return losses by name in training, else torchvision's boxes (x first), labels and scores of each picture."""
+        pad_h, pad_w = -int(images.shape[-2]) % self.multiple, -int(images.shape[-1]) % self.multiple
+        padded = nn.functional.pad(images, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else images
+        return self.detector(list(padded), None if targets is None else [_exact(t) for t in targets])
+
+    def decode(self, outputs: list[dict[str, torch.Tensor]], floor: float) -> list[RawCells]:
+        """Return the boxes as cells; of boxes that overlap, whatever their classes, the surest stays."""
+        return [self._cells(told, floor) for told in outputs]
+
+    def _cells(self, told: dict[str, torch.Tensor], floor: float) -> RawCells:
+        boxes, scores, labels = told["boxes"].float(), told["scores"].float(), told["labels"] - self.first_label
+        kept = nms(boxes, scores, OVERLAP)
+        kept = kept[scores[kept] >= floor]
+        boxes, scores, labels = boxes[kept], scores[kept], labels[kept]
+        shares = torch.zeros(len(kept), self.n_classes, device=boxes.device)
+        shares[torch.arange(len(kept), device=boxes.device), labels] = scores
+        centres = (boxes[:, [1, 0]] + boxes[:, [3, 2]]) / 2
+        return RawCells(centres, boxes[:, [3, 2]] - boxes[:, [1, 0]], scores, shares)
+
+
+def as_bits(target: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return a target whose float32 boxes are told by their bits, as int32.
+
+    Mixed precision rounds every float that a network is given to bf16, which would move boxes by up to 2 px.
+    """
+    return target | {"boxes": target["boxes"].float().contiguous().view(torch.int32)}
+
+
+def _exact(target: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    boxes = target["boxes"]
+    return target if boxes.is_floating_point() else target | {"boxes": boxes.view(torch.float32)}
+
+
+def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") -> BoxDetector:
+    """Return the detector that settings of ``model.json`` describe; only the backbone can have first weights.
+
+    Raises
+    ------
+    ValidationError
+        When the settings are not those of a box detector.
+    CytoError
+        When timm does not know the backbone, it gives no maps, or the weights do not fit.
+    """
+    known = BoxSettings.model_validate(dict(settings))
+    maps = make_backbone(known.backbone, weights, features_only=True, input_px=known.input_px)
+    body, channels = maps_for_stride(maps, known.stride, known.levels)
+    backbone = PyramidBackbone(body, channels, known.width)
+    sizes = tuple((known.size_px * 0.5, known.size_px, known.size_px * 2) for _ in channels)
+    anchors = AnchorGenerator(sizes, (SHAPES,) * len(channels))
+    # The engine hands over normalised tiles at the model's scale: torchvision shall leave them as they are.
+    plain = {"image_mean": [0.0] * 3, "image_std": [1.0] * 3, "_skip_resize": True}
+    if known.architecture == "retinanet":
+        limits = {"score_thresh": 0.02, "detections_per_img": MOST_CELLS, "topk_candidates": MOST_CELLS}
+        return BoxDetector(RetinaNet(backbone, n_classes, anchor_generator=anchors, **limits, **plain), n_classes, 0)
+    pool = MultiScaleRoIAlign([str(i) for i in range(len(channels))], 7, 2)
+    detector = FasterRCNN(
+        backbone,
+        n_classes + 1,
+        rpn_anchor_generator=anchors,
+        box_roi_pool=pool,
+        box_score_thresh=0.02,
+        box_detections_per_img=MOST_CELLS,
+        rpn_post_nms_top_n_test=MOST_CELLS,
+        **plain,
+    )
+    return BoxDetector(detector, n_classes, 1)

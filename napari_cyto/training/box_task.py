@@ -1,0 +1,60 @@
+"""Training torchvision's box detectors; a cell of which only the centre is known gets its class's usual size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_cyto.models.box_detectors import as_bits, build
+from napari_cyto.training.detector_task import DetectorTask
+from napari_cyto.training.task import Batch, Network, Tensor
+
+_SMALLEST_PX = 1.0
+
+
+class BoxTask(DetectorTask):
+    """Faster R-CNN or RetinaNet; see ``DetectorTask``. Everything unlabelled counts as background."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the box detector is built from."""
+        if self.parent is not None:
+            return dict(self.parent.manifest.settings)
+        return {
+            "architecture": self.model.architecture,
+            "backbone": self.model.backbone,
+            "stride": self.model.stride,
+            "width": self.model.width,
+            "levels": self.model.levels,
+            "size_px": float(np.mean([c.box_um for c in self.classes])) / self.model.mpp,
+            "input_px": self.model.tile_px,
+        }
+
+    def first_network(self) -> Network:
+        """Return the network with its backbone's first weights."""
+        return build(self.settings(), len(self.classes), self.model.weights)
+
+    def loss(self, network: Network, batch: Batch) -> Tensor:
+        """Return the sum of torchvision's losses."""
+        usual = torch.tensor([c.box_um / self.model.mpp for c in self.classes])
+        shift = 0 if self.model.architecture == "retinanet" else 1
+        rows = zip(batch["points"], batch["sizes"], batch["classes"], strict=True)
+        targets = [as_bits(box_targets(p, s, c, usual, self.model.tile_px, shift)) for p, s, c in rows]
+        return torch.stack(list(network(batch["images"], targets).values())).sum()
+
+
+def box_targets(
+    points_yx: torch.Tensor,
+    sizes_hw: torch.Tensor,
+    classes: torch.Tensor,
+    usual_px: torch.Tensor,
+    tile_px: int,
+    first_label: int,
+) -> dict[str, torch.Tensor]:
+    """Return the cells of a tile as torchvision's detectors want them: boxes with x first, inside the tile."""
+    sides = torch.where(torch.isfinite(sizes_hw), sizes_hw, usual_px.to(sizes_hw.device)[classes][:, None])
+    low, high = (points_yx - sides / 2).clamp(0, tile_px), (points_yx + sides / 2).clamp(0, tile_px)
+    boxes = torch.cat((low.flip(1), high.flip(1)), dim=1)
+    seen = (high - low).amin(1) >= _SMALLEST_PX if len(boxes) else torch.zeros(0, dtype=torch.bool)
+    return {"boxes": boxes[seen], "labels": classes[seen] + first_label}
