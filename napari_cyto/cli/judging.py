@@ -57,6 +57,10 @@ def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Pa
 def _need_torch() -> None:
     if importlib.util.find_spec("torch") is None:
         raise CytoError(NO_TORCH)
+    from napari_cyto.cli.training import _with_allocator
+
+    # A network answers two to three times as fast with memory that is kept between its layers.
+    _with_allocator()
 
 
 def _tell(told: Plain) -> None:
