@@ -1,0 +1,156 @@
+"""Guards that every detector is trained and judged through the one protocol, and the same way for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from napari_cyto.datasets.training_set import TrainingSet, read_training_set
+from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
+from napari_cyto.models.manifest import ModelManifest
+from napari_cyto.models.registry import build
+from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.task import Share, Task
+from napari_cyto.training.tasks import make_task
+
+ARCHITECTURES = ("p2p", "fcrn", "faster-rcnn", "retinanet")
+UNWRITTEN = {
+    "id": "x",
+    "weights_sha256": "0" * 64,
+    "weights_bytes": 1,
+    "created_utc": "2026-01-01T00:00:00+00:00",
+    "made_by": "",
+}
+
+
+class Judged:
+    """As a run hands a network over to be measured."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module.eval()
+
+    def __call__(self, *inputs: torch.Tensor) -> Any:
+        with torch.inference_mode():
+            return self.module(*inputs)
+
+
+def picture(rng: np.random.Generator, path: Path) -> list[tuple[float, float, str]]:
+    """Write a field of 128 px with dark cells of two kinds, and return x, y and class of each."""
+    y, x = np.mgrid[:128, :128] + 0.5
+    field = np.full((128, 128, 3), 240.0)
+    cells = []
+    for row in range(3):
+        for column in range(3):
+            cy, cx = 22 + 42 * row + rng.uniform(-8, 8), 22 + 42 * column + rng.uniform(-8, 8)
+            kind = int(rng.integers(2))
+            inside = np.clip(np.hypot(y - cy, x - cx) - (4 + 3 * kind), 0, 1)[..., None]
+            colour = np.array([[90.0, 60, 140], [40, 30, 60]][kind])
+            field = field * inside + colour * (1 - inside)
+            cells.append((cx, cy, ("NILM", "HSIL")[kind]))
+    Image.fromarray(field.astype(np.uint8)).save(path)
+    return cells
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingSet, TrainConfig, TrainingSplit]:
+    folder = tmp_path_factory.mktemp("fields")
+    (folder / "images").mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["image,width,height,px_per_cric_px,image_id,cell_id,bethesda,x,y"]
+    for number in range(9):
+        name = f"field{number}.png"
+        for x, y, kind in picture(rng, folder / "images" / name):
+            lines.append(f"{name},128,128,0.228,{number},{len(lines)},{kind},{x:.3f},{y:.3f}")
+    (folder / "cells.csv").write_text("\n".join(lines) + "\n")
+    config = TrainConfig.model_validate(
+        {
+            "model": {
+                "kind": "detector",
+                "backbone": "test_resnet",
+                "weights": "none",
+                "mpp": 1.0,
+                "tile_px": 96,
+                "stride": 8,
+                "width": 16,
+                "levels": 2,
+                "merge_um": 4.0,
+            },
+            "split": {"overrides": ("few-groups",), "twins": False},
+        }
+    )
+    data = read_training_set((f"cric:{folder}",))
+    return data, config, split_training_set(data, config.split)
+
+
+def exhausted(steps: Generator[Any, None, Any] | Iterator[Any]) -> Any:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def task_of(labelled: tuple[TrainingSet, TrainConfig, TrainingSplit], architecture: str) -> Task:
+    data, config, split = labelled
+    task = make_task(config.with_values({"model": {"architecture": architecture}}), data, split)
+    exhausted(task.prepare(None))
+    return task
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_learns_and_is_judged(labelled: Any, architecture: str) -> None:
+    task = task_of(labelled, architecture)
+    config = labelled[1]
+    groups = task.parameter_groups(config.phases[0])
+    task.train_mode(config.phases[0])
+    batch = next(iter(task.batches(0, 4, Share())))
+    loss = task.loss(task.network, batch)
+    loss.backward()
+    assert bool(loss.isfinite())
+    grads = [p.grad for g in groups for p in g["params"] if p.grad is not None]
+    assert grads
+    assert all(bool(g.isfinite().all()) for g in grads)
+    validation = exhausted(task.validate(Judged(task.network), None))
+    assert 0 <= validation.score <= 1
+    assert set(validation.per_class_recall) == {"NILM", "HSIL"}
+    verdict = exhausted(task.judge(Judged(task.network), validation.decision, None))
+    assert verdict.side == "test"
+    assert {c["truth"] for c in verdict.cells} <= {"NILM", "HSIL"}
+    manifest = ModelManifest.model_validate(task.manifest_fields() | UNWRITTEN)
+    again = build(manifest.architecture, manifest.settings, len(manifest.classes))
+    again.load_state_dict(task.network.state_dict(), strict=True)
+
+
+def test_batches_follow_from_the_seed_and_the_epoch(labelled: Any) -> None:
+    one, other = task_of(labelled, "p2p"), task_of(labelled, "p2p")
+    first = list(one.batches(3, 4, Share()))
+    again = list(other.batches(3, 4, Share()))
+    later = list(other.batches(4, 4, Share()))
+    assert len(first) == one.steps(4)
+    for a, b in zip(first, again, strict=True):
+        assert torch.equal(a["images"], b["images"])
+        assert all(torch.equal(p, q) for p, q in zip(a["points"], b["points"], strict=True))
+    assert not torch.equal(first[0]["images"], later[0]["images"])
+
+
+def test_point_proposals_find_cells_after_a_few_steps(labelled: Any) -> None:
+    torch.manual_seed(0)
+    task = task_of(labelled, "p2p")
+    phase = labelled[1].phases[0].model_copy(update={"lr": 4e-3})
+    optimiser = torch.optim.AdamW(task.parameter_groups(phase))
+    before = exhausted(task.validate(Judged(task.network), None)).metrics["recall at 2 a cell"]
+    for epoch in range(20):
+        task.train_mode(phase)
+        for batch in task.batches(epoch, 4, Share()):
+            optimiser.zero_grad()
+            task.loss(task.network, batch).backward()
+            optimiser.step()
+    after = exhausted(task.validate(Judged(task.network), None)).metrics
+    assert after["recall at 2 a cell"] >= max(0.8, before)
+    assert after["median error, µm"] < 3
