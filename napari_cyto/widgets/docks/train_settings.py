@@ -55,6 +55,7 @@ class TrainSettings(QWidget):
         self._run: list[_Part] = []
         self._phases: list[list[_Part]] = []
         self._augment: list[_Part] = []
+        self._crop: list[_Part] = []
         self._content = QWidget()
         self.more = Section("More settings", QWidget(), tip="")
         self.show_recipe(self._recipe)
@@ -70,6 +71,8 @@ class TrainSettings(QWidget):
         self._run = [_Part(recipe, MAIN_OF_RUN, ()), _Part(recipe, None, MAIN_OF_RUN)]
         self._phases = [[_Part(p, MAIN_OF_PHASE, ()), _Part(p, None, MAIN_OF_PHASE)] for p in recipe.phases]
         self._augment = [_Part(recipe.augment, None, ())]
+        # A detector sees whole fields.
+        self._crop = [_Part(model.crop_rule, None, ())] if isinstance(model, ClassifierConfig) else []
         self._lay_out()
         for part in self._parts():
             part.form.changed.connect(self.changed.emit)
@@ -82,20 +85,22 @@ class TrainSettings(QWidget):
         CytoError
             Naming the first setting that is out of its range.
         """
+        model = _joined(self._model) | ({"crop_rule": _joined(self._crop)} if self._crop else {})
         phases = [
             p.model_copy(update=_joined(forms)) for p, forms in zip(self._recipe.phases, self._phases, strict=True)
         ]
         return self._recipe.with_values(
             {
                 **_joined(self._run),
-                "model": _joined(self._model),
+                "model": model,
                 "augment": _joined(self._augment),
                 "phases": [PhaseConfig.model_dump(p) for p in phases],
             }
         )
 
     def _parts(self) -> list[_Part]:
-        return [*self._model, *self._run, *(part for forms in self._phases for part in forms), *self._augment]
+        phases = [part for forms in self._phases for part in forms]
+        return [*self._model, *self._run, *phases, *self._augment, *self._crop]
 
     def _lay_out(self) -> None:
         self._content = QWidget()
@@ -108,6 +113,8 @@ class TrainSettings(QWidget):
             layout.addWidget(forms[0].form)
         layout.addWidget(self._run[0].form)
         blocks: list[QWidget] = [parts.text("Model", bold=True), self._model[1].form]
+        for part in self._crop:
+            blocks += [parts.text("How a cell is cut out", bold=True), part.form]
         for number, forms in enumerate(self._phases, start=1):
             title = phase_title(number, self._recipe.phases[number - 1]) if len(self._phases) > 1 else "Training"
             blocks += [parts.text(title, bold=True), forms[1].form]

@@ -11,17 +11,19 @@ from qtpy.QtWidgets import QButtonGroup, QComboBox, QRadioButton, QVBoxLayout, Q
 
 from napari_cyto.datasets.split_config import SplitConfig
 from napari_cyto.domain.jobs import Done
+from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.train_commands import scheme_of
 from napari_cyto.session.training_preview import preview_training
-from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.config import ClassifierConfig, TrainConfig
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.train_colour import TrainColour
+from napari_cyto.widgets.docks.train_costs import TrainCosts
 from napari_cyto.widgets.docks.train_overrides import TrainOverrides
 from napari_cyto.widgets.docks.train_settings import TrainSettings
 from napari_cyto.widgets.docks.train_sources import TrainSources
@@ -64,6 +66,7 @@ class TrainSetup(QWidget):
             "Begin anew instead", "Start from the recipe's own first weights.", lambda: self.continue_from(None)
         )
         self.settings = TrainSettings()
+        self.costs = TrainCosts()
         self.colour = TrainColour(session)
         self._later = QTimer(self)
         self._later.setSingleShot(True)
@@ -100,6 +103,7 @@ class TrainSetup(QWidget):
             self.recipe,
             self.summary,
             self.settings,
+            self.costs,
             self.colour,
         ):
             layout.addWidget(widget)
@@ -113,6 +117,7 @@ class TrainSetup(QWidget):
         self.recipe.currentIndexChanged.connect(lambda _index: self._show_recipe())
         self.looking.ended.connect(self._looked)
         self.looking.measured.connect(lambda event: self.split_table.show_preview(event.values))
+        self.settings.changed.connect(self._show_costs)
         self.settings.changed.connect(self.changed.emit)
         self.colour.changed.connect(self.changed.emit)
 
@@ -131,8 +136,10 @@ class TrainSetup(QWidget):
         """
         if self.recipe.currentData() is None:
             raise CytoError(f"There is no recipe for a {self.kind}; reinstall napari-cyto, which brings some.")
+        costs = {"model": {"cost_matrix": self.costs.matrix()}} if not self.costs.isHidden() else {}
         return self.settings.config().with_values(
             {
+                **costs,
                 "split": self.split_config().model_dump(),
                 "reinhard_target": self.colour.target(),
                 "scheme": scheme_of(self.session.project),
@@ -204,9 +211,21 @@ class TrainSetup(QWidget):
             self.looked = event.result
             self.split_table.show_preview(event.result)
             self.overrides.show_refusal(str(event.result["refusal"]))
+            scheme = preset(scheme_of(self.session.project))
+            self.costs.show_classes([scheme[row["class"]] for row in event.result["classes"]])
+            self._show_costs()
         else:
             self.split_table.clear()
         self.changed.emit()
+
+    def _show_costs(self) -> None:
+        """Offer the costs of mistakes where the settings give them weight and the classes are known."""
+        try:
+            model = self.settings.config().model
+        except CytoError:
+            return
+        weighs = isinstance(model, ClassifierConfig) and model.ordinal_weight > 0
+        self.costs.setVisible(weighs and self.looked is not None)
 
     def _show_kind(self) -> None:
         before = self.recipe.currentData()
@@ -225,4 +244,5 @@ class TrainSetup(QWidget):
         if recipe is not None:
             self.settings.show_recipe(recipe)
             self.split.set_values(recipe.split.model_dump())
+        self._show_costs()
         self.changed.emit()

@@ -285,3 +285,33 @@ def test_a_request_is_found_again_in_its_folder(tmp_path):
     assert train_commands.request_of(out) == TrainRequest(TrainConfig(), ("cric:somewhere",), out)
     RunFolder.of(out).path.joinpath("config.json").write_text(json.dumps({"config": 3}), encoding="utf-8")
     assert train_commands.request_of(out) is None
+
+
+def test_costs_of_mistakes_are_the_users(bench, played):
+    bench.mark(1, "NILM")
+    bench.mark(1, "HSIL")
+    dock = bench.dock(TrainDock)
+    bench.qtbot.waitUntil(lambda: dock.setup.looked is not None, timeout=60_000)
+    costs = dock.setup.costs
+    assert not costs.isVisible()
+    weight = dock.setup.settings._model[0].form.controls["ordinal_weight"].widget
+    weight.setValue(0.5)
+    bench.settle()
+    assert costs.isVisible()
+    assert dock.setup.config().model.cost_matrix == ()
+    costs.table.item(1, 0).setText("9")
+    assert dock.setup.config().model.cost_matrix[1][0] == 9
+    costs.table.item(1, 0).setText("x")
+    assert dock.setup.config().model.cost_matrix == ()
+
+
+def test_a_setting_changes_only_itself(bench, played):
+    dock = bench.dock(TrainDock)
+    recipe = dock.setup._recipes["coskun-resnet50"]
+    dock.setup.recipe.setCurrentIndex(dock.setup.recipe.findData("coskun-resnet50"))
+    made = dock.setup.config()
+    assert made == recipe.with_values({"split": made.split.model_dump()})
+    phase = dock.setup.settings._phases[1]
+    phase[0].form.controls["epochs"].widget.setValue(3)
+    assert dock.setup.config().phases[1] == recipe.phases[1].model_copy(update={"epochs": 3})
+    assert dock.setup.config().phases[0] == recipe.phases[0]

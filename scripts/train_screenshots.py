@@ -1,0 +1,195 @@
+"""Make the README's pictures of training from a run on CRIC in the real window, all of it by clicks.
+
+``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/train_screenshots.py CRIC_FOLDER [FOLDER]``
+
+CRIC_FOLDER holds CRIC's images and its table of cells; some tens of the images are trained on for a few epochs at a
+coarse resolution, which takes some minutes on two cores. It prints how late the window's event loop was meanwhile.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
+from screenshots import PICTURES, raise_dock, save, settle, write_light
+
+from napari_cyto.cli.running import run
+from napari_cyto.widgets.canvas.window import qt_window
+from napari_cyto.widgets.docks.models_dock import ModelsDock
+from napari_cyto.widgets.docks.train_dock import TrainDock
+from napari_cyto.widgets.window import CytoWindow, open_window, window_of
+
+IMAGES, EPOCHS, INPUT_PX = 60, 8, 96
+LONGEST_S = 1800.0
+RARE = ("HSIL", "SCC", "ASC-H", "ASC-US", "LSIL")
+
+
+class HeartBeat:
+    """Measures how late the event loop is: a timer of 10 ms, and the gaps between its beats."""
+
+    def __init__(self) -> None:
+        self._beats: list[float] = []
+        self._timer = QTimer()
+        self._timer.setInterval(10)
+        self._timer.timeout.connect(lambda: self._beats.append(time.perf_counter()))
+        self._timer.start()
+
+    def words(self) -> str:
+        """Return median, 99th percentile and longest gap, ms."""
+        self._timer.stop()
+        gaps = sorted((b - a) * 1e3 for a, b in itertools.pairwise(self._beats))
+        late = sum(g > 100 for g in gaps)
+        p99 = gaps[int(0.99 * len(gaps))]
+        median = gaps[len(gaps) // 2]
+        return f"{len(gaps)} beats: median {median:.0f}, 99 % {p99:.0f}, longest {gaps[-1]:.0f} ms; {late} over 100 ms"
+
+
+def subset(cric: Path, folder: Path) -> Path:
+    """Copy the images with the most rare cells, and their rows."""
+    with (cric / "cells.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    name = next(k for k in rows[0] if "image" in k or "file" in k)
+    kind = next(k for k in rows[0] if "class" in k or "bethesda" in k or "label" in k)
+    weight: dict[str, int] = {}
+    for row in rows:
+        weight[row[name]] = weight.get(row[name], 0) + (row[kind] in RARE)
+    chosen = set(sorted(weight, key=lambda n: (-weight[n], n))[:IMAGES])
+    (folder / "images").mkdir(parents=True)
+    for each in chosen:
+        found = next((cric / "images").glob(f"{Path(each).stem}.*"))
+        shutil.copy2(found, folder / "images")
+    with (folder / "cells.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(row for row in rows if row[name] in chosen)
+    return folder
+
+
+def click(widget: QWidget) -> None:
+    """Press the left button on a widget."""
+    QTest.mouseClick(widget, Qt.MouseButton.LeftButton)
+    settle(0.3)
+
+
+def enter(widget: QWidget, words: str) -> None:
+    """Type over what stands in a field."""
+    widget.setFocus()
+    widget.selectAll()
+    QTest.keyClicks(widget, words)
+    settle(0.1)
+
+
+def scrolled(dock: TrainDock | ModelsDock, place: float, path: Path) -> None:
+    """Save a dock scrolled to a share of its length."""
+    bar = dock._scroll.verticalScrollBar()
+    bar.setValue(int(place * bar.maximum()))
+    settle(0.4)
+    save(dock, path)
+
+
+def wait(condition: object, seconds: float = LONGEST_S) -> None:
+    """Let the window work until something is true."""
+    assert callable(condition)
+    end_s = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end_s:
+        settle(0.2)
+
+
+def train(window: CytoWindow, folder: Path, target: Path) -> TrainDock:
+    """Set up a run by clicks and follow it to its end."""
+    dock = window.dock(TrainDock)
+    raise_dock(dock)
+    wait(lambda: dock.setup.looked is not None)
+    settings = dock.setup.settings
+    enter(settings._phases[0][0].form.controls["epochs"].widget, str(EPOCHS))
+    enter(settings._crop[0].form.controls["size_px"].widget, str(INPUT_PX))
+    enter(dock.name, "cric-light")
+    settle()
+    save(dock, folder / "train-setup.png")
+    beat = HeartBeat()
+    click(dock.start)
+    assert not dock.words.text(), dock.words.text()
+    assert dock.watch is not None
+    watch = dock.watch
+    wait(lambda: watch.state.ended or len(watch.state.epochs) >= EPOCHS - 2)
+    assert not watch.state.ended, watch.state.sentence
+    scrolled(dock, 0, folder / "train-curves.png")
+    scrolled(dock, 1, folder / "train-worst.png")
+    save(qt_window(window.viewer), target / "train-window.jpg")
+    wait(lambda: watch.state.ended)
+    print("event loop while training:", beat.words())
+    settle()
+    return dock
+
+
+def judge(window: CytoWindow, dock: TrainDock, folder: Path, target: Path) -> None:
+    """Open the largest wrong field, go to its first cell, use the model."""
+    outcome = dock.outcome
+    print(outcome.sentence.text())
+    scrolled(dock, 0, folder / "train-figures.png")
+    matrix = outcome.matrix
+    fields = [(r, c) for r in range(matrix.rowCount()) for c in range(matrix.columnCount()) if r != c]
+    row, column = max(fields, key=lambda f: int("0" + matrix.item(*f).text().strip("·").replace(",", "")))
+    QTest.mouseClick(
+        matrix.viewport(), Qt.MouseButton.LeftButton, pos=matrix.visualItemRect(matrix.item(row, column)).center()
+    )
+    settle(3)
+    gallery = outcome.field.gallery
+    dock._scroll.ensureWidgetVisible(gallery)
+    item = gallery.item(0)
+    QTest.mouseClick(gallery.viewport(), Qt.MouseButton.LeftButton, pos=gallery.visualItemRect(item).center())
+    settle(3)
+    save(qt_window(window.viewer), target / "train-confusion.jpg")
+    save(dock, folder / "train-matrix.png")
+    click(outcome.use)
+    models = window.dock(ModelsDock)
+    raise_dock(models)
+    settle()
+    models.refresh("cric-light")
+    scrolled(models, 0, folder / "models-list.png")
+    scrolled(models, 1, folder / "models-card.png")
+
+
+def beside(paths: list[Path], target: Path) -> None:
+    """Put pictures of docks beside each other."""
+    pictures = [Image.open(path).convert("RGB") for path in paths]
+    gap = 12
+    whole = Image.new("RGB", (sum(p.width + gap for p in pictures) - gap, max(p.height for p in pictures)), "white")
+    left = 0
+    for picture in pictures:
+        whole.paste(picture, (left, 0))
+        left += picture.width + gap
+    write_light(whole, target)
+    print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
+
+
+def main() -> None:
+    """Train on a part of CRIC and take the pictures."""
+    cric = Path(sys.argv[1])
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        project = folder / "CRIC.cyto"
+        assert run(["import", "cric", str(subset(cric, folder / "cric")), str(project)]) == 0
+        window = window_of(open_window(project))
+        qt_window(window.viewer).move(0, 0)
+        settle(3)
+        dock = train(window, folder, target)
+        judge(window, dock, folder, target)
+        beside([folder / f"train-{n}.png" for n in ("setup", "curves", "worst")], target / "train.jpg")
+        beside([folder / f"{n}.png" for n in ("train-figures", "models-list", "models-card")], target / "models.jpg")
+        window.viewer.close()
+        settle()
+
+
+if __name__ == "__main__":
+    main()
