@@ -107,7 +107,7 @@ def named_scheme(name: str) -> ClassScheme:
 
 
 def read_training_set(
-    specs: Iterable[SourceSpec | str], scheme_name: str = "bethesda", classes: Sequence[str] | None = None
+    specs: Iterable[SourceSpec | str], scheme_name: str | ClassScheme = "bethesda", classes: Sequence[str] | None = None
 ) -> TrainingSet:
     """Join sources into one training set.
 
@@ -115,8 +115,8 @@ def read_training_set(
     ----------
     specs : iterable of SourceSpec or str
         The sources. Of a picture that several hold, a cell that the earlier one has is not doubled by the later one.
-    scheme_name : str
-        A scheme that ships, or a file of one.
+    scheme_name : str or ClassScheme
+        A scheme that ships, a file of one, or a scheme itself (a model keeps its own).
     classes : sequence of str, optional
         The classes that ``class_index`` is to count, for data that a model with these classes shall meet; without
         it, those that have cells.
@@ -129,7 +129,7 @@ def read_training_set(
     sources = [parse_source(spec) if isinstance(spec, str) else spec for spec in specs]
     if not sources:
         raise CytoError("A training set needs at least one source, such as cric:DIR or a project folder.")
-    scheme = named_scheme(scheme_name)
+    scheme = scheme_name if isinstance(scheme_name, ClassScheme) else named_scheme(scheme_name)
     read = [(str(spec), read_content(spec)) for spec in dict.fromkeys(sources)]
     maps: dict[str, SourceMap] = {}
     missing: dict[str, tuple[str, ...]] = {}

@@ -16,6 +16,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.judging import group_of, parts_to_search
 from napari_cyto.evaluation.options import EvaluateConfig
 from napari_cyto.evaluation.seen import choose_slides, recorded_sides
+from napari_cyto.models.bundle import Bundle
 
 QUICK = EvaluateConfig(draws=100, examples=3)
 
@@ -53,6 +54,13 @@ def test_cells_of_classes_that_the_model_lacks_are_left_out_and_told(judge: Any,
     told = made.result_of(judge(made.bundle(classes=made.SIX[:5]), [source], QUICK))
     assert told["classification"]["n"] < 32
     assert any("SCC" in remark for remark in told["data"]["remarks"])
+
+
+def test_a_model_of_a_users_own_scheme_is_judged_by_its_own_classes(judge: Any, made: Any, tmp_path: Path) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
+    own = made.bundle()
+    own = Bundle(own.path, own.manifest.model_copy(update={"scheme": "our laboratory"}))
+    assert made.result_of(judge(own, [source], QUICK))["classification"]["n"] == 32
 
 
 def test_slides_that_had_a_say_are_left_out_with_a_warning(judge: Any, made: Any, tmp_path: Path) -> None:
