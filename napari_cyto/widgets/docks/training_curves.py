@@ -132,7 +132,7 @@ def metric_names(state: RunState) -> list[str]:
     """Return what can be drawn, what is maximised first."""
     names = [SCORE] if any(e.score is not None for e in state.epochs) else []
     for epoch in state.epochs:
-        names += [name for name in epoch.metrics if name not in names and name != state.score_name]
+        names += [n for n in epoch.metrics if n not in names and readable(n) != readable(state.score_name)]
     return names
 
 

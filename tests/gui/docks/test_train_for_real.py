@@ -69,23 +69,17 @@ def wait_for_counts(bench, dock: TrainDock) -> None:
     bench.qtbot.waitUntil(lambda: dock.setup.looked is not None, timeout=60_000)
 
 
-@pytest.mark.torch
-@pytest.mark.timeout(600)
-def test_a_classifier_from_first_click_to_use(marked):
-    bench, dock = marked, marked.dock(TrainDock)
-    wait_for_counts(bench, dock)
-    assert not dock.setup.looked["refusal"], dock.setup.looked["refusal"]
-    assert dock.setup.split_table.table.rowCount() == 3
+def train_by_clicks(bench, dock: TrainDock, name: str, settings: dict[str, str], batch: str) -> None:
+    """Open the other settings, type values, two epochs and a name, start, and wait for the end."""
     bench.click(dock.setup.settings.more.head)
-    choose(bench, dock, ("model", "backbone"), "test_efficientnet")
-    choose(bench, dock, ("model", "weights"), "none")
-    choose(bench, dock, ("model", "head"), "16")
-    choose(bench, dock, ("run", "batch"), "8")
+    for setting, value in settings.items():
+        choose(bench, dock, ("model", setting), value)
+    choose(bench, dock, ("run", "batch"), batch)
     epochs = dock.setup.settings._phases[0][0].form.controls["epochs"].widget
     epochs.selectAll()
     bench.qtbot.keyClicks(epochs, "2")
     dock.name.selectAll()
-    bench.type(dock.name, "tiny")
+    bench.type(dock.name, name)
     bench.click(dock.start)
     assert dock.words.text() == ""
     bench.qtbot.waitUntil(lambda: dock.watch.state.ended, timeout=TRAINED_WITHIN_MS)
@@ -95,12 +89,21 @@ def test_a_classifier_from_first_click_to_use(marked):
     bench.settle()
     assert [e.number for e in state.epochs] == [1, 2]
     assert dock.outcome.metrics.rowCount() > 3
+
+
+@pytest.mark.torch
+@pytest.mark.timeout(600)
+def test_a_classifier_from_first_click_to_use(marked):
+    bench, dock = marked, marked.dock(TrainDock)
+    wait_for_counts(bench, dock)
+    assert not dock.setup.looked["refusal"], dock.setup.looked["refusal"]
+    assert dock.setup.split_table.table.rowCount() == 3
+    train_by_clicks(bench, dock, "tiny", {"backbone": "test_efficientnet", "weights": "none", "head": "16"}, "8")
     assert dock.outcome.matrix.rowCount() == 2
     bench.click(dock.outcome.use)
     assert model_of(bench.session.project, "classifier")[0] == "tiny"
     assert find_model("tiny") is not None
     models = bench.dock(ModelsDock)
-    assert models.current is not None
     models.refresh("tiny")
     assert "used here" in models.list.currentItem().text()
     bench.click(models.verify)
@@ -110,3 +113,16 @@ def test_a_classifier_from_first_click_to_use(marked):
     assert dock.setup.parent_path is not None
     assert "Continues from" in dock.setup.parent_words.text()
     assert dock.request().words()[-2:] == ["--parent", str(dock.setup.parent_path)]
+
+
+@pytest.mark.torch
+@pytest.mark.timeout(600)
+def test_a_detector_from_first_click_to_use(marked):
+    bench, dock = marked, marked.dock(TrainDock)
+    wait_for_counts(bench, dock)
+    bench.click(dock.setup.kinds["detector"])
+    assert dock.setup.recipe.currentData() == "p2p-light"
+    settings = {"backbone": "test_efficientnet", "weights": "none", "tile_px": "64", "width": "16"}
+    train_by_clicks(bench, dock, "finder", settings, "4")
+    bench.click(dock.outcome.use)
+    assert model_of(bench.session.project, "detector")[0] == "finder"
