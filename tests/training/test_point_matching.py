@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
 from napari_cyto.training.point_matching import hungarian, matching_cost
 
@@ -28,6 +29,15 @@ def test_the_total_is_the_least_of_all(seed: int, cells: int, repeats: int, spar
     assert len(set(proposal.tolist())) == len(proposal) == cells * repeats
     assert np.bincount(cell, minlength=cells).tolist() == [repeats] * cells
     assert cost[cell, proposal].sum() == pytest.approx(cheapest(cost, repeats))
+
+
+@given(seed=st.integers(0, 10_000), cells=st.integers(1, 8), repeats=st.integers(1, 6))
+def test_among_many_proposals_it_is_the_least_too(seed: int, cells: int, repeats: int) -> None:
+    cost = np.random.default_rng(seed).integers(0, 9, size=(cells, 120)).astype(np.float64)
+    cell, proposal = hungarian(cost, repeats)
+    rows, columns = linear_sum_assignment(np.tile(cost, (repeats, 1)))
+    assert len(set(proposal.tolist())) == len(proposal) == cells * repeats
+    assert cost[cell, proposal].sum() == np.tile(cost, (repeats, 1))[rows, columns].sum()
 
 
 def test_the_cost_weighs_distance_against_the_score_of_the_cells_own_class() -> None:
