@@ -67,12 +67,18 @@ def run(
     if importlib.util.find_spec("torch") is None:
         raise CytoError(NO_TORCH)
     _with_allocator()
+    from napari_cyto.training.crossing import cross_validate
     from napari_cyto.training.run import train
 
     title = f"Training {out.name}"
-    if folds is not None:
-        raise CytoError("--cross-validate is not there yet.")
-    result = follow(lambda token: train(config, tuple(sources), out, token, resume, parent), title)
+    if folds is None:
+        result = follow(lambda token: train(config, tuple(sources), out, token, resume, parent), title)
+    elif parent is not None:
+        raise CytoError(
+            "A model that continues from another cannot be cross-validated: it knows the test cells already."
+        )
+    else:
+        result = follow(lambda token: cross_validate(config, tuple(sources), out, folds, token), title)
     if as_json:
         print_json(result)
     else:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
+
+_COUNT = "steps of the average"
 
 
 class Average:
     """An exponential moving average of all weights and statistics of a network.
 
-    Source: Tarvainen and Valpola 2017, Mean teachers, section 3; the decay rises as ``(1 + n) / (10 + n)`` up to its
+    Source: Tarvainen and Valpola 2017, Mean teachers, section 3; the decay rises as ``n / (9 + n)`` up to its
     value, as TensorFlow's ExponentialMovingAverage has it, so that the first random weights are forgotten.
 
     Parameters
@@ -22,23 +25,26 @@ class Average:
     """
 
     def __init__(self, network: torch.nn.Module, decay: float) -> None:
-        self._decay = decay
-        self.model = torch.optim.swa_utils.AveragedModel(network, avg_fn=self._mean, use_buffers=True)
+        self._decay, self._n = decay, 0
+        self.network = copy.deepcopy(network).requires_grad_(False)
 
+    @torch.no_grad()
     def update(self, network: torch.nn.Module) -> None:
         """Take in the weights after a step."""
-        self.model.update_parameters(network)
+        self._n += 1
+        own, new = self.network.state_dict(), network.state_dict()
+        smooth = [name for name, tensor in own.items() if tensor.is_floating_point()]
+        share = 1 - min(self._decay, self._n / (9 + self._n))
+        # All at once: a loop over some two hundred small tensors costs more than the sums.
+        torch._foreach_lerp_([own[n] for n in smooth], [new[n] for n in smooth], share)
+        for name in own.keys() - set(smooth):
+            own[name].copy_(new[name])
 
     def state(self) -> dict[str, Any]:
         """Return everything that a resumed run needs."""
-        return dict(self.model.state_dict())
+        return {**self.network.state_dict(), _COUNT: torch.tensor(self._n)}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what ``state`` returned."""
-        self.model.load_state_dict(state)
-
-    def _mean(self, averaged: torch.Tensor, current: torch.Tensor, n: torch.Tensor | int) -> torch.Tensor:
-        if not averaged.is_floating_point():
-            return current.clone()
-        decay = min(self._decay, (1 + int(n)) / (10 + int(n)))
-        return averaged.lerp(current, 1 - decay)
+        self._n = int(state[_COUNT])
+        self.network.load_state_dict({name: tensor for name, tensor in state.items() if name != _COUNT})

@@ -81,8 +81,7 @@ class ClassifierTask:
         lacking = [c.id for c, n in zip(self.classes, counts, strict=True) if not n]
         if lacking:
             yield Noted(f"The training side has no cell of {', '.join(lacking)}, so the model cannot learn it.")
-        self.objective = classifier_loss(self.model, self.classes, counts)
-        self.augment = BatchAugment(self.config.augment, self.normalisation)
+        self._ready(counts)
 
     def steps(self, batch: int) -> int:
         """Return the batches in an epoch; a last one that is not full is left out, if it is not the only one."""
@@ -173,6 +172,10 @@ class ClassifierTask:
             "crop_rule": rule,
             "colour": self.colour,
         }
+
+    def _ready(self, counts: npt.NDArray[np.intp]) -> None:
+        self.objective = classifier_loss(self.model, self.classes, counts)
+        self.augment = BatchAugment(self.config.augment, self.normalisation)
 
     def _colour_target(self) -> ColourTarget | None:
         if self.parent is not None:

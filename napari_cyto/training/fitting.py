@@ -140,7 +140,7 @@ class Fitting:
             quicken(self.network)
         self.share = Share(self.fabric.global_rank, self.fabric.world_size)
         if self.average is not None:
-            self.average.model.to(self.fabric.device)
+            self.average.network.to(self.fabric.device)
         self._restore(start) if start is not None else self._keep()
 
     def _epoch(self) -> Generator[Event, None, None]:
@@ -232,7 +232,7 @@ class Fitting:
         return shared
 
     def _best_network(self) -> Any:
-        return self.network if self.average is None else self.average.model.module
+        return self.network if self.average is None else self.average.network
 
     def _keep_best(self, validation: Validation) -> None:
         if self.share.rank == 0:

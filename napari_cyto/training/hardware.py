@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import Any
 
@@ -22,6 +23,7 @@ def make_fabric(config: TrainConfig, precision: Precision) -> Fabric:
     """Return the engine: GPUs where there are some, as many as asked for, else the processor."""
     gpus = torch.cuda.device_count()
     devices = min(config.devices, gpus) if gpus else 1
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         # Fabric has advice on interconnects and matmul precision that is not for the users of this product.
         warnings.simplefilter("ignore")
