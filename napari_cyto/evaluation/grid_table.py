@@ -23,6 +23,7 @@ Plain = dict[str, Any]
 CLASSIFIER_SCORES = ("accuracy", "macro_f1", "weighted_f1", "balanced_accuracy", "macro_auroc")
 VIEW_SCORES = (("four_class", "macro_f1"), ("normal_abnormal", "auroc"))
 DETECTOR_SCORES = ("recall", "precision", "f1", "median_error_um")
+TITLES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "recall": "Recall", "f1": "F1"}
 HEADLINES = {"classifier": ("accuracy", "macro_f1"), "detector": ("recall", "f1")}
 
 
@@ -79,7 +80,7 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
 def grid_page(told: Plain) -> str:
     """Return the table as a page: a matrix for each of the two leading scores, then every number."""
     rows, kind = told["rows"], told["kind"]
-    matrices = [section(name.replace("_", " "), _matrix(rows, name)) for name in HEADLINES[kind]]
+    matrices = [section(TITLES[name], _matrix(rows, name)) for name in HEADLINES[kind]]
     columns = list(rows[0]) if rows else []
     every = [[_cell(row[c]) for c in columns] for row in rows]
     words = (
@@ -102,10 +103,12 @@ def grid_page(told: Plain) -> str:
 def _matrix(rows: Sequence[Mapping[str, Any]], score: str) -> Html:
     trained = list(dict.fromkeys(row["trained_on"] for row in rows))
     tested = list(dict.fromkeys(row["tested_on"] for row in rows))
-    value = {(row["trained_on"], row["tested_on"]): row[score] for row in rows}
+    value = {(row["trained_on"], row["tested_on"]): (row[score], row["side"] == "test") for row in rows}
     body = [
         element(
-            "tr", element("th", one, scope="row"), *(_shaded(value.get((one, other)), one == other) for other in tested)
+            "tr",
+            element("th", one, scope="row"),
+            *(_shaded(*value.get((one, other), (None, False))) for other in tested),
         )
         for one in trained
     ]
@@ -115,7 +118,7 @@ def _matrix(rows: Sequence[Mapping[str, Any]], score: str) -> Html:
 
 def _shaded(value: float | None, is_own: bool) -> Html:
     share = value or 0.0
-    style = f"background:rgba(11,110,153,{0.06 + 0.84 * share**2:.2f});color:{'#fff' if share > 0.7 else 'inherit'}"
+    style = f"background:rgba(11,110,153,{0.06 + 0.84 * share**2:.2f});color:{'#fff' if share > 0.8 else 'inherit'}"
     return element("td", percent(value), element("small", "own test side") if is_own else None, style=style)
 
 
