@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_cyto.datasets.colour_match import preview_match
 from napari_cyto.datasets.job import ending_once
 from napari_cyto.domain.jobs import Advanced, Done, Events, Token
 
@@ -33,6 +32,9 @@ def preview_colour(target: Path, slide: Path, token: Token | None = None) -> Eve
 
 
 def _look(target: Path, slide: Path) -> Events:
+    # The window imports this module for its job's name; the colours themselves are a child's business.
+    from napari_cyto.datasets.colour_match import preview_match
+
     yield Advanced(0, 0, "Matching colours…")
     shown = preview_match(slide, target, SIDE_PX)
     yield Done({"before": shown.before, "after": shown.after})

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_cyto.datasets.job import ending_once
 from napari_cyto.datasets.split_config import SplitConfig
-from napari_cyto.datasets.training_set import TrainingSet, read_training_set
-from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
 from napari_cyto.domain.jobs import Advanced, Done, Events, Measured, Token
 from napari_cyto.errors import CytoError, JobCancelled
+
+if TYPE_CHECKING:
+    from napari_cyto.datasets.training_set import TrainingSet
+    from napari_cyto.datasets.training_split import TrainingSplit
 
 SIDES = ("train", "validation", "test")
 
@@ -41,6 +43,10 @@ def preview_training(sources: Sequence[str], split: SplitConfig, scheme: str, to
 
 
 def _look(sources: Sequence[str], split: SplitConfig, scheme: str, token: Token | None) -> Events:
+    # The window imports this module for its job's name; scikit-learn would cost its start a second.
+    from napari_cyto.datasets.training_set import read_training_set
+    from napari_cyto.datasets.training_split import split_training_set
+
     yield Advanced(0, 0, "Reading labels…")
     data = read_training_set(sources, scheme)
     yield Measured(_values(data, None, ""))

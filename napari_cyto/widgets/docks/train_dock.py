@@ -161,7 +161,8 @@ class TrainDock(Dock):
         self.leave_run()
         if request is not None:
             self.setup.sources.set_texts(request.sources)
-        self.setup.continue_from(out, request.config.model.kind if request is not None else "")
+            self.setup.choose(request.config)
+        self.setup.continue_from(out)
         self._propose_name()
 
     def leave_run(self) -> None:
@@ -169,6 +170,7 @@ class TrainDock(Dock):
         if self.watch is not None:
             mark_seen(self.session.project, self.watch.out)
         self.follow(None)
+        self.setup.continue_from(None)
         self.setup.stale()
 
     # A run is followed
@@ -189,8 +191,12 @@ class TrainDock(Dock):
 
     def poll(self) -> None:
         """Read what the run has written since; at once when there is nothing."""
-        if self.watch is not None and self.watch.poll():
-            self._show_run()
+        if self.watch is None or not self.watch.poll():
+            return
+        self._show_run()
+        if self.watch.state.ended and not self.isVisible():
+            # Whoever marks cells meanwhile looks at another dock.
+            self.session.message.emit(f"The run {self.watch.out.name} has ended; dock Train shows what came of it.")
 
     def at_work(self) -> bool:
         """Whether the run on screen has not ended."""

@@ -156,11 +156,15 @@ class TrainSetup(QWidget):
         """
         return SplitConfig.model_validate({**self.split.values(), "overrides": self.overrides.chosen()})
 
-    def continue_from(self, bundle: Path | None, kind: str = "") -> None:
+    def choose(self, config: TrainConfig) -> None:
+        """Choose the recipe that an earlier run began with, where it ships."""
+        self.kinds[config.model.kind].setChecked(True)
+        if (found := self.recipe.findData(config.name)) >= 0:
+            self.recipe.setCurrentIndex(found)
+
+    def continue_from(self, bundle: Path | None) -> None:
         """Let the next run start from ``bundle``, or from first weights again."""
         self.parent_path = bundle
-        if kind in self.kinds:
-            self.kinds[kind].setChecked(True)
         name = "" if bundle is None else parts.breakable(bundle.name)
         self.parent_words.setText(f"Continues from {name}; the new model records it, and what was new.")
         for widget in (self.parent_words, self.forget):
