@@ -12,6 +12,7 @@ from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.training.config import ClassifierConfig, TrainConfig
 
 _CLASSIFIER = ("backbone", "head", "dropout", "feature_dropout")
+_DETECTOR = ("backbone", "stride", "width", "levels")
 
 
 def as_parent_says(config: TrainConfig, parent: Path | None) -> TrainConfig:
@@ -35,6 +36,9 @@ def as_parent_says(config: TrainConfig, parent: Path | None) -> TrainConfig:
         values |= {name: manifest.settings[name] for name in _CLASSIFIER if name in manifest.settings}
         if manifest.crop_rule is not None:
             values["crop_rule"] = manifest.crop_rule.model_dump()
+    else:
+        values |= {name: manifest.settings[name] for name in _DETECTOR if name in manifest.settings}
+        values |= {"architecture": manifest.architecture, "mpp": manifest.mpp, "tile_px": manifest.input_px}
     return config.with_values({"model": values, "scheme": manifest.scheme})
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_cyto.domain.jobs import Event, Token
 from napari_cyto.models.point_detector import Proposals, build, grid_anchors_yx
 from napari_cyto.training.detector_task import DetectorTask
 from napari_cyto.training.point_loss import PointLossWeights, TileCells, hybrid_loss
@@ -34,6 +36,11 @@ class PointTask(DetectorTask):
     def first_network(self) -> Network:
         """Return the network with its backbone's first weights."""
         return build(self.settings(), len(self.classes), self.model.weights)
+
+    def prepare(self, token: Token | None) -> Iterator[Event]:
+        """Prepare as all detectors do; a parent without sizes learns them where there are boxes now."""
+        yield from super().prepare(token)
+        self.network.sizes = self.settings()["sizes"]
 
     def anchors_yx(self) -> npt.NDArray[np.float64]:
         """Return where the proposals of a tile start, px of the tile."""
