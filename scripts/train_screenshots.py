@@ -28,7 +28,7 @@ from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.train_dock import TrainDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
-IMAGES, EPOCHS, INPUT_PX = 60, 8, 96
+IMAGES, EPOCHS, INPUT_PX = 60, 6, 96
 LONGEST_S = 1800.0
 RARE = ("HSIL", "SCC", "ASC-H", "ASC-US", "LSIL")
 
@@ -104,7 +104,7 @@ def wait(condition: object, seconds: float = LONGEST_S) -> None:
         settle(0.2)
 
 
-def train(window: CytoWindow, folder: Path, target: Path) -> TrainDock:
+def train(window: CytoWindow, folder: Path) -> TrainDock:
     """Set up a run by clicks and follow it to its end."""
     dock = window.dock(TrainDock)
     raise_dock(dock)
@@ -124,7 +124,6 @@ def train(window: CytoWindow, folder: Path, target: Path) -> TrainDock:
     assert not watch.state.ended, watch.state.sentence
     scrolled(dock, 0, folder / "train-curves.png")
     scrolled(dock, 1, folder / "train-worst.png")
-    save(qt_window(window.viewer), target / "train-window.jpg")
     wait(lambda: watch.state.ended)
     print("event loop while training:", beat.words())
     settle()
@@ -183,7 +182,7 @@ def main() -> None:
         window = window_of(open_window(project))
         qt_window(window.viewer).move(0, 0)
         settle(3)
-        dock = train(window, folder, target)
+        dock = train(window, folder)
         judge(window, dock, folder, target)
         beside([folder / f"train-{n}.png" for n in ("setup", "curves", "worst")], target / "train.jpg")
         beside([folder / f"{n}.png" for n in ("train-figures", "models-list", "models-card")], target / "models.jpg")

@@ -22,7 +22,7 @@ WINDOW_UM = 50.0
 # About the same where the slide's scale is not known: most are scanned at 40x.
 WINDOW_PX = 200
 ROW_PX = PICTURE_PX + 40
-ROWS_AT_MOST = 3
+ROWS_AT_MOST = 4
 SHOWN_AT_MOST = 60
 _CELL = Qt.ItemDataRole.UserRole
 

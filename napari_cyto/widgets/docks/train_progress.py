@@ -37,7 +37,7 @@ class TrainProgress(QWidget):
         self.bar.setTextVisible(True)
         self.pace = parts.text(colour=style.QUIET)
         self.message = parts.text(colour=style.QUIET, selectable=True)
-        self.notes = parts.text(selectable=True, colour=style.WARN)
+        self.notes = parts.text(selectable=True, colour=style.QUIET)
         self.curves = TrainingCurves()
         self.recall_head = parts.text("Recall by class", bold=True)
         self.recall = ClassRecall()

@@ -18,6 +18,8 @@ from napari_cyto.widgets.docks.metric_rows import readable
 TRAINING, VALIDATION, METRIC = "#e69f00", "#56b4e9", "#2fbf94"
 AXIS_COLOUR = style.ICON_COLOUR
 PLOT_HEIGHT_PX = 158
+# A flat curve may pass under the legend, whose words must stay readable.
+LEGEND_GROUND = (38, 41, 48, 190)
 SCORE = "score"
 
 
@@ -43,7 +45,9 @@ class _Plot(pg.PlotWidget):
         self.getAxis("left").setWidth(52)
         # Where the curve will not be: losses fall, figures rise.
         corner = (-6, -4) if rising else (-6, 4)
-        self.legend = self.addLegend(offset=corner, labelTextColor=AXIS_COLOUR, verSpacing=-6)
+        self.legend = self.addLegend(
+            offset=corner, labelTextColor=AXIS_COLOUR, verSpacing=-6, brush=pg.mkBrush(QColor(*LEGEND_GROUND))
+        )
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's name
         """Leave the wheel to what the plot lies in."""
