@@ -1,4 +1,4 @@
-"""Write the README's tables of keys and formats from the code that they describe: run it after changing either."""
+"""Write the README's tables of keys, formats and recipes from what they describe: run it after changing one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_cyto.formats import FORMATS
 from napari_cyto.session.keys import keys_table
+from napari_cyto.training.recipes import all_recipes
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -23,9 +24,19 @@ def formats_markdown() -> str:
     return _table(("name", "format", "is a", "what it carries"), rows)
 
 
+def recipes_markdown() -> str:
+    """Return the recipes as a Markdown table."""
+    rows = ((f"`{c.name}`", c.model.kind, f"`{c.model.backbone}`", c.summary) for c in all_recipes())
+    return _table(("recipe", "trains a", "backbone", "what for"), rows)
+
+
 def with_tables(text: str) -> str:
     """Return the README's text with its tables made anew."""
-    for name, table in (("keys", keys_markdown()), ("formats", formats_markdown())):
+    for name, table in (
+        ("keys", keys_markdown()),
+        ("formats", formats_markdown()),
+        ("recipes", recipes_markdown()),
+    ):
         text = re.sub(
             rf"(<!-- {name}[^>]*-->\n).*?(<!-- end of {name} -->)",
             lambda found, table=table: f"{found[1]}{table}{found[2]}",

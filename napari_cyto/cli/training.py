@@ -14,7 +14,9 @@ from napari_cyto.cli.printing import print_facts, print_json, print_table
 from napari_cyto.errors import CytoError
 from napari_cyto.models.manifest import Kind
 from napari_cyto.training.allocator import ALLOCATOR
+from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import DEFAULTS, all_recipes, recipe, with_settings
+from napari_cyto.training.run_folder import RunFolder
 
 NO_TORCH = (
     "Training needs PyTorch, which is not installed here; install it with napari-cyto's part for models: "
@@ -61,9 +63,12 @@ def run(
         When something is missing or wrong; the sentence says what.
     """
     checked_kind = _kind(kind)
-    if out is None or not sources:
+    if out is None or not (sources or resume):
         raise CytoError("Training needs data and a place for the model: add --data SRC and --out BUNDLE.")
-    config = with_settings(recipe(recipe_name, checked_kind), settings)
+    asked = RunFolder.of(out).config() if resume else {}
+    config = _config(checked_kind, recipe_name, settings, asked)
+    sources = sources or asked.get("sources", ())
+    parent = parent or (Path(asked["parent"]) if asked.get("parent") else None)
     if importlib.util.find_spec("torch") is None:
         raise CytoError(NO_TORCH)
     _with_allocator()
@@ -83,6 +88,13 @@ def run(
         print_json(result)
     else:
         _tell(result)
+
+
+def _config(kind: Kind, recipe_name: str | None, settings: Sequence[str], asked: dict[str, Any]) -> TrainConfig:
+    """Return the recipe as asked for now, else as the run that goes on was asked for."""
+    if "config" in asked and recipe_name is None:
+        return with_settings(TrainConfig.model_validate(asked["config"]), settings)
+    return with_settings(recipe(recipe_name, kind), settings)
 
 
 def _kind(kind: str | None) -> Kind:

@@ -28,17 +28,17 @@ class Average:
         self._decay, self._n = decay, 0
         self.network = copy.deepcopy(network).requires_grad_(False)
 
-    @torch.no_grad()
     def update(self, network: torch.nn.Module) -> None:
         """Take in the weights after a step."""
         self._n += 1
         own, new = self.network.state_dict(), network.state_dict()
         smooth = [name for name, tensor in own.items() if tensor.is_floating_point()]
         share = 1 - min(self._decay, self._n / (9 + self._n))
-        # All at once: a loop over some two hundred small tensors costs more than the sums.
-        torch._foreach_lerp_([own[n] for n in smooth], [new[n] for n in smooth], share)
-        for name in own.keys() - set(smooth):
-            own[name].copy_(new[name])
+        with torch.no_grad():
+            # All at once: a loop over some two hundred small tensors costs more than the sums.
+            torch._foreach_lerp_([own[n] for n in smooth], [new[n] for n in smooth], share)
+            for name in own.keys() - set(smooth):
+                own[name].copy_(new[name])
 
     def state(self) -> dict[str, Any]:
         """Return everything that a resumed run needs."""

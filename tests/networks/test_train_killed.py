@@ -33,7 +33,8 @@ def test_a_killed_run_goes_on(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_pa
     read_bundle(out)
     assert not folder.is_running()
     # Resumed with the settings it had; a wish to stop ends it soon, at its first look.
-    process = subprocess.Popen([*command, "--resume", "--json"], env=environment, stderr=subprocess.PIPE, text=True)
+    again = [*command[:5], "--out", str(out), "--resume", "--json"]
+    process = subprocess.Popen(again, env=environment, stderr=subprocess.PIPE, text=True)
     while not any(e["event"] == "noted" and "Going on" in e["message"] for e in folder.events()[0]):
         assert process.poll() is None
         time.sleep(0.05)
