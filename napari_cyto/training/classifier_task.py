@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ from napari_cyto.training.task import Batch, Network, Share, Tensor, Validation,
 
 EVALUATION_BATCH = 64
 MOST_CELLS = 20_000
+WATCHED_CELLS = 384
+"""How many training cells an epoch is watched on when there is no validation side."""
 SIDES = ("train", "validation", "test")
 
 
@@ -122,12 +125,11 @@ class ClassifierTask:
                     part.eval()
 
     def validate(self, network: Network, token: Token | None) -> Generator[Event, None, Validation]:
-        """Measure the network on the validation side, else (there is none) on the training side."""
-        side = "validation" if len(self.crops["validation"].class_index) else "train"
-        logits = yield from self._logits(network, self.crops[side], token)
-        truth = self.crops[side].class_index
+        """Measure the network on the validation side, else (there is none) on some cells of the training side."""
+        logits = yield from self._logits(network, self.watched, token)
+        truth = self.watched.class_index
         decision = self._decision(logits, truth)
-        cells = self._scored(side, probabilities(logits, decision))
+        cells = self._scored(self.watched, probabilities(logits, decision))
         loss = self._plain_loss(logits, truth)
         metrics = epoch_metrics(cells)
         return Validation(
@@ -136,14 +138,14 @@ class ClassifierTask:
             metrics,
             recall_of_classes(cells),
             decision,
-            worst_cells(cells, self.crops[side].crops[:, 0]),
+            worst_cells(cells, self.watched.crops[:, 0]),
         )
 
     def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Verdict]:
         """Score the test side, else the validation side, with intervals over its groups."""
         side = next((s for s in ("test", "validation", "train") if len(self.crops[s].class_index)), "train")
         logits = yield from self._logits(network, self.crops[side], token)
-        cells = self._scored(side, probabilities(logits, decision))
+        cells = self._scored(self.crops[side], probabilities(logits, decision))
         yield Advanced(0, 0, "Drawing the intervals")
         told = classifier_scores(cells)
         confusion = {"classes": list(cells.ids), "counts": told["classification"]["confusion"]}
@@ -174,6 +176,8 @@ class ClassifierTask:
         }
 
     def _ready(self, counts: npt.NDArray[np.intp]) -> None:
+        held_out = self.crops["validation"]
+        self.watched = held_out if len(held_out.class_index) else _some(self.crops["train"], self.config.seed)
         self.objective = classifier_loss(self.model, self.classes, counts)
         self.augment = BatchAugment(self.config.augment, self.normalisation)
 
@@ -223,9 +227,8 @@ class ClassifierTask:
             yield Advanced(min(start + EVALUATION_BATCH, n), n, "Judging cells")
         return logits
 
-    def _scored(self, side: str, told: npt.NDArray[np.float64]) -> ScoredCells:
-        crops, slides = self.crops[side], self.split.of(side)
-        on = [slides[i] for i in crops.slide_number.tolist()]
+    def _scored(self, crops: CropSet, told: npt.NDArray[np.float64]) -> ScoredCells:
+        on = [crops.slides[i] for i in crops.slide_number.tolist()]
         groups = tuple(self.split.groups[s.key] for s in on)
         return ScoredCells(self.classes, crops.class_index, told, groups, tuple(s.path for s in on), crops.centres_yx)
 
@@ -245,6 +248,18 @@ def freeze_stages(backbone: Any, stages: int) -> None:
     for name, parameter in backbone.named_parameters():
         if name in frozen:
             parameter.requires_grad_(False)
+
+
+def _some(crops: CropSet, seed: int) -> CropSet:
+    """Return at most ``WATCHED_CELLS`` of the cells, drawn by chance."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(crops.class_index))[:WATCHED_CELLS])
+    return replace(
+        crops,
+        crops=crops.crops[chosen],
+        class_index=crops.class_index[chosen],
+        slide_number=crops.slide_number[chosen],
+        centres_yx=crops.centres_yx[chosen],
+    )
 
 
 def _model_class(known: Any) -> ModelClass:

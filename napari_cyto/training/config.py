@@ -160,6 +160,9 @@ class TrainConfig(_Config):
     augment: AugmentConfig = AugmentConfig()
     split: SplitConfig = SplitConfig()
     ema: float = Field(default=0.0, ge=0, lt=1, title="EMA", description="Decay of the averaged weights; 0: none.")
+    keep: Literal["best", "last"] = Field(
+        default="best", title="Keep", description="The network of the best epoch, or that of the last one."
+    )
     clip_norm: float = Field(default=0.0, ge=0, title="Clip", description="Largest norm of the gradient; 0: any.")
     scheme: str = Field(default="bethesda", title="Classes", description="A class scheme that ships, or its file.")
     licence: str = Field(default="not stated", title="Licence", description="Of the model, for its card.")

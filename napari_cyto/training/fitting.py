@@ -153,7 +153,7 @@ class Fitting:
         validation = replace(validation, decision=told)
         self.progress = after_epoch(before, self.config, validation.score, time.monotonic() - started_s)
         yield from self._heeded()
-        if before.is_best(validation.score):
+        if self.progress.best_epoch == self.progress.epoch:
             self._keep_best(validation)
             yield self._advanced(0, 1)
         values = measured(

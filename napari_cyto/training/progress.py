@@ -26,7 +26,7 @@ class Progress:
     precision : str
         Of the network.
     best_score : float or None
-        The best so far, and ``best_epoch`` when (counted from 1; 0: none yet).
+        Of the network that is kept: the best so far, or the last; ``best_epoch`` when (counted from 1; 0: none yet).
     stale : int
         Epochs of this phase since its last progress, and ``plateau`` since the last progress or fall of the rate.
     phase_best : float or None
@@ -88,13 +88,14 @@ def after_epoch(before: Progress, config: TrainConfig, score: float, seconds: fl
         It took.
     """
     phase = config.phases[before.phase]
+    kept = config.keep == "last" or before.is_best(score)
     now = replace(
         before,
         epoch=before.epoch + 1,
         epoch_in_phase=before.epoch_in_phase + 1,
         seconds=before.seconds + seconds,
-        best_score=score if before.is_best(score) else before.best_score,
-        best_epoch=before.epoch + 1 if before.is_best(score) else before.best_epoch,
+        best_score=score if kept else before.best_score,
+        best_epoch=before.epoch + 1 if kept else before.best_epoch,
     )
     now = _after_score(now, phase, score)
     if now.epoch_in_phase >= phase.epochs or (phase.stop_after is not None and now.stale >= phase.stop_after):

@@ -52,6 +52,14 @@ def test_nan_is_the_worst_score_but_the_first_epoch_counts() -> None:
     assert [s.best_epoch for s in states] == [0, 1, 2, 2]
 
 
+def test_the_last_network_is_kept_where_a_recipe_asks_for_it() -> None:
+    phases = (PhaseConfig(epochs=3),)
+    scores = [0.5, 0.7, 0.6]
+    assert run(TrainConfig(phases=phases), scores)[-1].best_epoch == 2
+    last = run(TrainConfig(phases=phases, keep="last"), scores)[-1]
+    assert (last.best_epoch, last.best_score) == (3, 0.6)
+
+
 def test_progress_survives_being_written() -> None:
     state = replace(Progress(), epoch=3, best_score=0.4, history=({"epoch": 1},))
     assert Progress.from_dict(state.as_dict()) == state
