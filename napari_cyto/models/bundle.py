@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from napari_cyto import __version__
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.atomic import atomic_folder
+from napari_cyto.formats.atomic import atomic_folder, write_text
 from napari_cyto.models.manifest import FORMAT, ModelManifest, Parent, first_fault
 from napari_cyto.models.manifest_file import MANIFEST_NAME, jsonable, parse_manifest, read_manifest
 from napari_cyto.models.registry import architecture, build
@@ -165,6 +165,28 @@ def write_bundle(
         (temporary / MANIFEST_NAME).write_bytes((text + "\n").encode("utf-8", "replace"))
         read_bundle(temporary)
     return Bundle(path, manifest)
+
+
+def with_figures(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
+    """Write other figures into a bundle's card: those of a cross-validation, when the model saw all of the data.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Its weights, its hash and what its outputs mean stay as they are.
+    metrics : mapping
+        JSON-able.
+
+    Raises
+    ------
+    CytoError
+        When the place cannot be written, or the figures cannot be kept; the bundle is then as it was.
+    """
+    card = bundle.manifest.card.model_copy(update={"metrics": jsonable(dict(metrics))})
+    text = bundle.manifest.model_copy(update={"card": card}).model_dump_json(indent=1)
+    manifest, _ = parse_manifest(text, bundle.path / MANIFEST_NAME)
+    write_text(bundle.path / MANIFEST_NAME, text + "\n")
+    return Bundle(bundle.path, manifest)
 
 
 def _manifest(path: Path, fields: Mapping[str, Any]) -> tuple[ModelManifest, str]:

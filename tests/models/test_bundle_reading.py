@@ -18,7 +18,7 @@ from made_bundles import manifest_fields, tensor_bytes
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
-from napari_cyto.models.bundle import id_from_name, read_bundle
+from napari_cyto.models.bundle import id_from_name, read_bundle, with_figures
 from napari_cyto.models.manifest import Card
 from napari_cyto.models.manifest_file import jsonable, meaning, read_manifest
 
@@ -180,6 +180,18 @@ def test_the_card_may_be_corrected_by_hand(make_bundle: MakeBundle) -> None:
     folder = make_bundle(content=tensor_bytes(ONES, {"napari_cyto.meaning": meaning(manifest_fields(b""))}))
     rewrite(folder, card={"summary": "better words"}, id="other-name")
     assert read_bundle(folder).manifest.card.summary == "better words"
+
+
+def test_other_figures_leave_the_model_as_it_is(make_bundle: MakeBundle) -> None:
+    before = read_bundle(
+        make_bundle(content=tensor_bytes(ONES, {"napari_cyto.meaning": meaning(manifest_fields(b""))}))
+    )
+    told = with_figures(before, {"side": "out of fold", "value": np.float64(0.5), "gone": float("nan")})
+    after = read_bundle(before.path)
+    assert after.manifest == told.manifest
+    assert after.manifest.card.metrics == {"side": "out of fold", "value": 0.5, "gone": None}
+    unchanged = before.manifest.card.model_dump() | {"metrics": after.manifest.card.metrics}
+    assert after.manifest.model_dump() == before.manifest.model_dump() | {"card": unchanged}
 
 
 @pytest.mark.parametrize(
