@@ -48,8 +48,11 @@ class FactTable(QTableWidget):
             self.setHorizontalHeaderLabels(list(headings))
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         self.horizontalHeader().setDefaultAlignment(left)
+        self.clearSpans()
         self.setRowCount(len(rows))
         for i, row in enumerate(rows):
+            if len(row) > 1 and not any(row[1:]):
+                self.setSpan(i, 0, 1, len(row))
             for j, words in enumerate(row):
                 item = QTableWidgetItem(parts.breakable(words) if " " not in words.strip() else words)
                 item.setToolTip(words)

@@ -45,10 +45,11 @@ class TrainOutcome(QWidget):
             icon="check",
         )
         self.go_on = parts.button(
-            "Continue from this model with my corrections",
+            "Continue from this model\nwith my corrections",
             "Set up the next run: it starts from this model and trains on the project as it is marked now. The model "
             "that comes of it records its parent and what was new.",
             self.continued.emit,
+            name="continue from this model with my corrections",
         )
         self.side = parts.text(colour=style.QUIET)
         self.metrics = FactTable("Figures of the finished model, with 95 % intervals over patients or slides.")
