@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from napari_cyto import __version__
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import atomic_folder, write_text
+from napari_cyto.formats.text import read_json
 from napari_cyto.models.manifest import FORMAT, ModelManifest, Parent, first_fault
 from napari_cyto.models.manifest_file import MANIFEST_NAME, jsonable, parse_manifest, read_manifest
 from napari_cyto.models.registry import architecture, build
@@ -182,10 +184,13 @@ def with_figures(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
     CytoError
         When the place cannot be written, or the figures cannot be kept; the bundle is then as it was.
     """
+    place = bundle.path / MANIFEST_NAME
     card = bundle.manifest.card.model_copy(update={"metrics": jsonable(dict(metrics))})
-    text = bundle.manifest.model_copy(update={"card": card}).model_dump_json(indent=1)
-    manifest, _ = parse_manifest(text, bundle.path / MANIFEST_NAME)
-    write_text(bundle.path / MANIFEST_NAME, text + "\n")
+    # All but the card stays to the letter: the weights vouch for it as it was written.
+    content = read_json(place) | {"card": json.loads(card.model_dump_json())}
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    manifest, _ = parse_manifest(text, place)
+    write_text(place, text + "\n")
     return Bundle(bundle.path, manifest)
 
 
