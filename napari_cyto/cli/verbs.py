@@ -59,6 +59,7 @@ def build(words: list[str]) -> typer.Typer:
     else:
         app.command("evaluate")(evaluate)
     app.command("train")(train)
+    app.command("predict")(predict)
     return app
 
 
@@ -166,3 +167,44 @@ def train(
         training.list_recipes(as_json)
         return
     training.run(kind, data or (), out, recipe, settings or (), resume, parent, cross_validate, as_json)
+
+
+def predict(
+    slides: Annotated[
+        list[Path] | None, typer.Argument(metavar="SLIDE_OR_DIR...", help="Slides, or folders of slides.")
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option("--detector", metavar="MODEL", help="What finds cells: a name or a folder.")
+    ] = None,
+    classifier: Annotated[
+        str | None, typer.Option("--classifier", metavar="MODEL", help="What tells the class of each cell found.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PROJECT|FILE.geojson|DIR", help="A project (NAME.cyto), GeoJSON, or APACC."),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="X,Y,W,H", help="Only this part, px of the slide's full size.")
+    ] = None,
+    mpp: Annotated[
+        float | None, typer.Option("--mpp", help="µm per px where the slide's file does not say it.")
+    ] = None,
+    score_from: Annotated[
+        float | None, typer.Option("--score-from", help="Leave out cells that score lower [default: the model's].")
+    ] = None,
+    stain: Annotated[str | None, typer.Option("--stain", help="The slides' stain; models for another refuse.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:1 [default: auto].")] = None,
+    runtime: Annotated[
+        str | None, typer.Option("--runtime", metavar="auto|torch|openvino", help="What computes [default: auto].")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find cells on slides with a model, and classify them: proposals, for a person to review.
+
+    Interrupted, the same command goes on from there; run again, it does only what is missing. Exit code 2 also when a
+    slide could not be read: the others are done.
+    """
+    from napari_cyto.cli import predict as verb
+
+    options = {"mpp": mpp, "score_from": score_from, "stain": stain, "device": device, "runtime": runtime}
+    verb.run(slides or (), detector, classifier, region, out, options, as_json)

@@ -91,6 +91,7 @@ class CellDetector:
     ) -> CellDetector:
         """Return the detector of a network that is in memory; ``run`` takes prepared tiles to its raw outputs."""
         self = cls.__new__(cls)
+        self.device = torch.device("cpu")
         self._start(manifest, network, run, tile_px)
         return self
 

@@ -1,0 +1,103 @@
+"""The verb ``predict``: cells of slides by models, into a project, a GeoJSON file or an APACC dataset."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.cli.allocator import start_with_allocator
+from napari_cyto.cli.following import follow
+from napari_cyto.cli.printing import print_facts, print_json
+from napari_cyto.errors import CytoError
+from napari_cyto.inference.several import SeveralRequest
+
+NO_TORCH = (
+    "Finding cells needs PyTorch, which is not installed here; install it with napari-cyto's part for models: "
+    "pip install 'napari-cyto[models]'."
+)
+
+
+def run(
+    slides: Sequence[Path],
+    detector: str | None,
+    classifier: str | None,
+    region: str | None,
+    out: Path | None,
+    options: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Find cells and print what was found.
+
+    Raises
+    ------
+    CytoError
+        When something is missing or wrong, or a slide could not be read; the sentence says which and why.
+    """
+    if not slides or detector is None or out is None:
+        raise CytoError(
+            "Finding cells needs slides, a model and a place for what is found: "
+            "napari-cyto predict SLIDE --detector MODEL --out PROJECT."
+        )
+    request = SeveralRequest(
+        slides=tuple(slides),
+        detector=detector,
+        classifier=classifier,
+        region_yxyx=None if region is None else region_yxyx(region),
+        out=out,
+        author=_author(),
+        **{name: value for name, value in options.items() if value is not None},
+    )
+    if importlib.util.find_spec("torch") is None:
+        raise CytoError(NO_TORCH)
+    start_with_allocator()
+    from napari_cyto.inference.several import run_several
+
+    result = follow(lambda token: run_several(request, token), f"Looking for cells with {detector}")
+    if as_json:
+        print_json(result)
+    else:
+        _tell(result)
+    if result["failed"]:
+        sentences = " ".join(f"{each['slide']}: {each['reason']}" for each in result["failed"])
+        raise CytoError(f"{len(result['failed'])} of {result['slides']} slides were left out. {sentences}")
+
+
+def region_yxyx(text: str) -> tuple[float, float, float, float]:
+    """Return the region of the words ``x,y,w,h``, level-0 px, as ``(y0, x0, y1, x1)``.
+
+    Raises
+    ------
+    CytoError
+        When it is not four numbers, or has no extent.
+    """
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise CytoError(f"A region is x,y,w,h in px of the slide's full size, but {text!r} came.") from None
+    if not (width > 0 and height > 0):
+        raise CytoError(f"A region has a width and a height, but {text!r} came.")
+    return (y, x, y + height, x + width)
+
+
+def _author() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "user"
+
+
+def _tell(result: dict[str, Any]) -> None:
+    for each in result["done"]:
+        rate = each["megapixels"] / each["seconds"] if each["seconds"] else 0.0
+        facts: list[tuple[str, object]] = [("slide", each["slide"]), ("cells", each["cells"])]
+        facts += [(class_id, count) for class_id, count in each.get("classes", {}).items()]
+        facts += [("looked at", f"{each['megapixels']:.1f} MP in {each['seconds']:.1f} s ({rate:.1f} MP/s)")]
+        if each["unreadable"]:
+            facts += [("unreadable tiles", len(each["unreadable"]))]
+        print_facts(facts)
+    print_facts([("out", result["out"])])
+    sys.stdout.flush()

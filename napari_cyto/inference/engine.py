@@ -1,0 +1,267 @@
+"""Find and classify the cells of a slide: reading, network, classifying and telling at the same time.
+
+Tiles are read and prepared ahead in threads while the network works on the one before, and so are the crops of cells
+that are settled. At most a few tiles are in memory, however large the slide is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.datasets.colour_match import match_for
+from napari_cyto.datasets.job import stop_if_cancelled
+from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.jobs import Token
+from napari_cyto.inference.checkpoint import Checkpoint
+from napari_cyto.inference.classifying import CellClassifier
+from napari_cyto.inference.detecting import CellDetector, own_cells, prepared
+from napari_cyto.inference.detection_tiles import Tile
+from napari_cyto.inference.detections import Detections, boxes_around
+from napari_cyto.inference.engine_plan import Plan
+from napari_cyto.inference.engine_tiles import near_stain
+from napari_cyto.inference.interrupting import interruptible
+from napari_cyto.inference.merging import within
+from napari_cyto.inference.settling import Key, Table
+from napari_cyto.slides import Slide
+
+AHEAD = 2
+"""Tiles that are read while the network works on another."""
+
+CELLS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Cells that are settled, and classified where a classifier was asked for."""
+
+    cells: Detections
+    tile_yxyx: YXYX
+
+
+@dataclass(frozen=True)
+class TileDone:
+    """One more tile is behind."""
+
+    number: int
+    resumed: bool = False
+
+
+Step = Batch | TileDone
+
+
+class Engine:
+    """One slide's run.
+
+    Parameters
+    ----------
+    slide : Slide
+        Open while the run goes.
+    plan : Plan
+        What to do.
+    detector : CellDetector
+        What finds cells.
+    classifier : CellClassifier, optional
+        What tells their classes; then ``class_scores`` are its probabilities times the detector's score.
+    checkpoint : Checkpoint, optional
+        What is done already, and where the rest is written down.
+    token : Token, optional
+        Asks to stop: between tiles, between layers of the network, between cells.
+    """
+
+    def __init__(
+        self,
+        slide: Slide,
+        plan: Plan,
+        detector: CellDetector,
+        classifier: CellClassifier | None = None,
+        checkpoint: Checkpoint | None = None,
+        token: Token | None = None,
+    ) -> None:
+        self._slide, self._plan, self._detector, self._classifier = slide, plan, detector, classifier
+        self.checkpoint, self._token = checkpoint, token
+        self._tables: dict[int, Table] = {}
+        self._settling = plan.settling()
+        self._known = {} if checkpoint is None else _classes(checkpoint)
+        self._waiting: list[tuple[Key, Detections]] = []
+        self._cutting: deque[tuple[list[Key], Detections, YXYX, Future[Any]]] = deque()
+
+    @property
+    def device(self) -> str:
+        """What the detector computes on."""
+        return str(self._detector.device)
+
+    def steps(self) -> Iterator[Step]:
+        """Yield what happens, batches of cells among it; a cell comes once, and is never taken back.
+
+        Raises
+        ------
+        JobCancelled
+            When the token says so; what is settled was told before.
+        SlideError
+            When the slide cannot be read.
+        """
+        plan = self._plan
+        resumed = dict(self._resumed())
+        for number, table in resumed.items():
+            yield from self._tell(self._taken(number, table), plan.level0(plan.tiles[number]))
+            yield TileDone(number, resumed=True)
+        with ThreadPoolExecutor(AHEAD, thread_name_prefix="ahead") as pool:
+            todo = [n for n in range(len(plan.tiles)) if n not in resumed]
+            try:
+                for number, pixels in self._read_ahead(pool, todo):
+                    table = self._table(plan.tiles[number], pixels)
+                    self._write(number, table)
+                    yield from self._tell(self._taken(number, table), plan.level0(plan.tiles[number]), pool)
+                    yield TileDone(number)
+                yield from self._tell((), self._everything, pool, last=True)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def left_over(self) -> Iterator[Batch]:
+        """Yield what a stopped run found and did not tell, as if no tile came any more; unclassified cells are left."""
+        keys = self._settling.finish()
+        if keys and self._classifier is None:
+            yield Batch(self._cells(keys)[1], self._everything)
+
+    @property
+    def _everything(self) -> YXYX:
+        y0, x0, y1, x1 = (v * self._plan.scale for v in self._plan.bounds_yxyx)
+        return (y0, x0, y1, x1)
+
+    def _read_ahead(self, pool: ThreadPoolExecutor, numbers: list[int]) -> Iterator[tuple[int, Any]]:
+        colour = match_for(self._slide, self._detector.manifest.colour)
+        view, normalisation = self._plan.view, self._detector.manifest.normalisation
+
+        def read(tile: Tile) -> Any:
+            pixels = view.read(tile.y0, tile.x0, tile.height, tile.width)
+            return prepared(pixels if colour is None else colour(pixels), normalisation)
+
+        coming: deque[tuple[int, Future[Any]]] = deque()
+        left = deque(numbers)
+        while left or coming:
+            stop_if_cancelled(self._token, "What was found so far is kept.")
+            while left and len(coming) < AHEAD:
+                coming.append((left[0], pool.submit(read, self._plan.tiles[left.popleft()])))
+            number, future = coming.popleft()
+            pixels = future.result()
+            if left:
+                coming.append((left[0], pool.submit(read, self._plan.tiles[left.popleft()])))
+            yield number, pixels
+
+    def _table(self, tile: Tile, pixels: Any) -> Table:
+        detector, plan = self._detector, self._plan
+        with interruptible(detector.network, self._token):
+            outputs = detector.run(pixels)
+        found = own_cells(detector.network.decode(outputs, max(plan.score_from, 1e-6))[0], tile)
+        table = np.column_stack([found.points_yx, found.sizes_hw, found.scores, found.class_scores])
+        return table[near_stain(found.points_yx, plan.stained, plan.scale) & self._readable(found.points_yx)]
+
+    def _readable(self, points_yx: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Return which cells lie on pixels that are the slide's: a damaged tile is drawn hatched, which is no cell."""
+        readable = np.ones(len(points_yx), dtype=np.bool_)
+        for damaged in self._slide.unreadable:
+            y0, x0, y1, x1 = (v / self._plan.scale for v in damaged.bounds_yxyx)
+            readable[within(points_yx, (y0, x0, y1, x1))] = False
+        return readable
+
+    def _taken(self, number: int, table: Table) -> list[Key]:
+        self._tables[number] = table
+        return self._settling.add(number, table)
+
+    def _tell(
+        self, keys: Sequence[Key], place: YXYX, pool: ThreadPoolExecutor | None = None, last: bool = False
+    ) -> Iterator[Batch]:
+        """Yield what is ready of the cells that were settled so far."""
+        kept, cells = self._cells(keys)
+        if self._classifier is None:
+            if len(cells):
+                yield Batch(cells, place)
+            return
+        known = [key in self._known for key in kept]
+        if any(known):
+            shares = np.stack([self._known[key] for key, there in zip(kept, known, strict=True) if there])
+            yield Batch(_classified(cells.at(np.array(known)), shares), place)
+        self._waiting += [(key, cells.at([n])) for n, key in enumerate(kept) if not known[n]]
+        while pool is not None and (len(self._waiting) >= CELLS_AT_ONCE or (last and self._waiting)):
+            self._cut(pool, place)
+        while self._cutting and (last or len(self._cutting) > AHEAD or self._cutting[0][3].done()):
+            yield self._next_classified()
+
+    def _cut(self, pool: ThreadPoolExecutor, place: YXYX) -> None:
+        part, self._waiting = self._waiting[:CELLS_AT_ONCE], self._waiting[CELLS_AT_ONCE:]
+        cells = joined([c for _, c in part])
+        classifier, slide, mpp = self._classifier, self._slide, self._plan.mpp
+        assert classifier is not None
+        colour = match_for(slide, classifier.manifest.colour, classifier.rule.icc)
+        future = pool.submit(classifier.rule.cut, slide, cells.centres_yx, mpp, colour)
+        self._cutting.append(([k for k, _ in part], cells, place, future))
+
+    def _next_classified(self) -> Batch:
+        assert self._classifier is not None
+        keys, cells, place, future = self._cutting.popleft()
+        with interruptible(self._classifier.network, self._token):
+            shares = self._classifier.scores(future.result(), self._token)
+        if self.checkpoint is not None:
+            rows = np.column_stack([np.array([row for _, row in keys]), shares]).astype(np.float32)
+            tiles = np.array([tile for tile, _ in keys])
+            for tile in np.unique(tiles).tolist():
+                self.checkpoint.classes.append(tile, rows[tiles == tile])
+        return Batch(_classified(cells, shares), place)
+
+    def _cells(self, keys: Sequence[Key]) -> tuple[list[Key], Detections]:
+        """Return settled cells in level-0 px, and drop the tables that are not needed any more."""
+        plan, detector = self._plan, self._detector.manifest
+        rows = [self._tables[tile][row] for tile, row in keys]
+        table = np.array(rows, dtype=np.float64).reshape(len(rows), 5 + len(detector.classes))
+        inside = within(table[:, :2], plan.bounds_yxyx)
+        for tile in [n for n in self._tables if not self._settling.holds(n)]:
+            del self._tables[tile]
+        table = table[inside]
+        centres, shares = table[:, :2] * plan.scale, table[:, 5:]
+        usual_um = np.array([c.box_um for c in detector.classes])[shares.argmax(axis=1)] if len(table) else np.empty(0)
+        boxes = boxes_around(centres, table[:, 2:4] * plan.scale, usual_um / (plan.mpp or 1.0))
+        return [keys[n] for n in inside.tolist()], Detections(centres, boxes, table[:, 4], shares)
+
+    def _write(self, number: int, table: Table) -> None:
+        if self.checkpoint is not None:
+            moved = table.copy()
+            moved[:, :2] -= self._corner(number)
+            self.checkpoint.tiles.append(number, moved.astype(np.float32))
+
+    def _resumed(self) -> Iterator[tuple[int, Table]]:
+        if self.checkpoint is None:
+            return
+        for number, rows in self.checkpoint.tiles.read():
+            table = rows.astype(np.float64)
+            table[:, :2] += self._corner(number)
+            yield number, table
+
+    def _corner(self, number: int) -> npt.NDArray[np.float64]:
+        tile = self._plan.tiles[number]
+        return np.array([tile.y0, tile.x0], dtype=np.float64)
+
+
+def _classified(cells: Detections, shares: npt.NDArray[np.float64]) -> Detections:
+    """Return cells with a classifier's answer: its probabilities, times how sure it is that there is a cell."""
+    return replace(cells, class_scores=shares * cells.scores[:, None])
+
+
+def joined(parts: list[Detections]) -> Detections:
+    """Return cells of several parts as one."""
+    return Detections(
+        np.concatenate([p.centres_yx for p in parts]),
+        np.concatenate([p.boxes_yxyx for p in parts]),
+        np.concatenate([p.scores for p in parts]),
+        np.concatenate([p.class_scores for p in parts]),
+    )
+
+
+def _classes(checkpoint: Checkpoint) -> dict[Key, npt.NDArray[np.float64]]:
+    return {(tile, int(row[0])): row[1:].astype(np.float64) for tile, rows in checkpoint.classes.read() for row in rows}

@@ -1,0 +1,130 @@
+"""What a run will do on one slide, worked out before its first pixel is computed: tiles, threshold, what is skipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_cyto.datasets.tiles import StainedParts, stained_parts
+from napari_cyto.domain.geometry import YXYX
+from napari_cyto.inference.detecting import SEAM_PX, SLACK_PX, CellDetector
+from napari_cyto.inference.detection_tiles import Tile
+from napari_cyto.inference.engine_tiles import plan_tiles, stained_tiles
+from napari_cyto.inference.memory import tile_side
+from napari_cyto.inference.model_view import ModelView, SlidePixels, model_view
+from napari_cyto.inference.settling import Settling
+from napari_cyto.slides import Slide
+
+WHOLE_PX = 4096**2
+"""Regions up to this many level-0 px are looked at whole: looking for stain first would take longer."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One slide's run.
+
+    Parameters
+    ----------
+    view : ModelView
+        The slide at the detector's scale.
+    mpp : float or None
+        µm per level-0 px.
+    tiles : tuple of Tile
+        What is looked at, px of the model.
+    skipped : int
+        Tiles without stained material.
+    bounds_yxyx : tuple of float
+        Cells with their centre in here are told of, px of the model.
+    stained : StainedParts or None
+        Where stained material lies; None where all is looked at.
+    score_from : float
+        Lower scores are not told.
+    apart_px : float
+        Cells nearer than this are one, px of the model.
+    """
+
+    view: ModelView
+    mpp: float | None
+    tiles: tuple[Tile, ...]
+    skipped: int
+    bounds_yxyx: YXYX
+    stained: StainedParts | None
+    score_from: float
+    apart_px: float
+
+    @property
+    def scale(self) -> float:
+        """Level-0 px per px of the model."""
+        return self.view.scale
+
+    @property
+    def megapixels(self) -> float:
+        """What is looked at, halos not counted, Mpx of the model."""
+        sides = ((t.core_yxyx[2] - t.core_yxyx[0], t.core_yxyx[3] - t.core_yxyx[1]) for t in self.tiles)
+        return sum(height * width for height, width in sides) / 1e6
+
+    def settling(self) -> Settling:
+        """Return what merges the cells of these tiles."""
+        return Settling(self.tiles, self.apart_px, SEAM_PX, SLACK_PX)
+
+    def level0(self, tile: Tile) -> YXYX:
+        """Return the core of a tile, level-0 px."""
+        y0, x0, y1, x1 = (v * self.scale for v in tile.core_yxyx)
+        return (y0, x0, y1, x1)
+
+
+def make_plan(
+    slide: Slide,
+    mpp: float | None,
+    detector: CellDetector,
+    region_yxyx: YXYX | None = None,
+    tile_px: int | None = None,
+    score_from: float | None = None,
+) -> Plan:
+    """Return the plan of a run.
+
+    Parameters
+    ----------
+    slide : Slide
+        Where to look.
+    mpp : float or None
+        µm per level-0 px.
+    detector : CellDetector
+        With which model.
+    region_yxyx : tuple of float, optional
+        Level-0 px; everything when not given.
+    tile_px : int, optional
+        Side of a tile with its halo, px of the model; by the memory at hand when not given.
+    score_from : float, optional
+        Lower scores are not told; the model's threshold when not given.
+
+    Raises
+    ------
+    CytoError
+        When the model needs µm and ``mpp`` is unknown, or there is not memory enough for the smallest tile.
+    SlideError
+        When the slide cannot be read.
+    """
+    manifest, network = detector.manifest, detector.network
+    view = model_view(SlidePixels(slide), mpp, manifest.mpp, slide.info.name)
+    height, width = (length / view.scale for length in slide.info.size_hw)
+    bounds = (0.0, 0.0, height, width)
+    if region_yxyx is not None:
+        y0, x0, y1, x1 = view.to_model(region_yxyx)
+        bounds = (max(y0, 0.0), max(x0, 0.0), min(y1, height), min(x1, width))
+    side = tile_side(detector.device.type) if tile_px is None else tile_px
+    side = max(side, 2 * network.halo + network.multiple)
+    tiles = plan_tiles((height, width), side, network.halo, network.multiple, bounds)
+    area = max(bounds[2] - bounds[0], 0) * max(bounds[3] - bounds[1], 0) * view.scale**2
+    stained = stained_parts(slide) if area > WHOLE_PX else None
+    wanted = stained_tiles(tiles, stained, view.scale)
+    decision = manifest.decision
+    return Plan(
+        view=view,
+        mpp=mpp,
+        tiles=tuple(wanted),
+        skipped=len(tiles) - len(wanted),
+        bounds_yxyx=bounds,
+        stained=stained,
+        score_from=decision.score_threshold if score_from is None else score_from,
+        apart_px=0.0 if manifest.mpp is None else decision.merge_um / manifest.mpp,
+    )

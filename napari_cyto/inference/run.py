@@ -1,0 +1,198 @@
+"""Cells of a slide by a detector and, where wanted, a classifier: the job of the window, the command line and tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_cyto.datasets.job import ending_once, stop_if_cancelled
+from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Measured, Noted, Token
+from napari_cyto.errors import JobCancelled
+from napari_cyto.inference.checkpoint import Checkpoint
+from napari_cyto.inference.detections import Detections
+from napari_cyto.inference.engine import Batch, Engine, TileDone, joined
+from napari_cyto.inference.engine_plan import Plan, make_plan
+from napari_cyto.inference.loaded import Chosen, LoadedModels, check_fit, chosen_bundles
+from napari_cyto.inference.proposals import ProposalWriter
+from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.targets import believed_mpp, made, record_for, there
+from napari_cyto.slides import Slide, fingerprint, open_slide
+
+FIRST_WRITE_S, SLOWEST_WRITE_S = 0.5, 20.0
+"""Cells are written soon at first, then in ever larger steps: each is a step that undo takes back."""
+
+LARGEST_WRITE = 5_000
+
+
+def run(request: PredictRequest, token: Token | None = None, models: LoadedModels | None = None) -> Events:
+    """Find the cells of a slide; a job.
+
+    Parameters
+    ----------
+    request : PredictRequest
+        What is asked for.
+    token : Token, optional
+        Asks to stop; what was found till then is kept.
+    models : LoadedModels, optional
+        Networks that stay in memory from one run to the next.
+
+    Yields
+    ------
+    Event
+        ``Measured`` with the cells of each batch (`cells`, `tile_yxyx`, `generation`), ``Advanced`` for each tile;
+        ``Done.result`` has counts, models, what could not be read, and how fast it went.
+    """
+    return ending_once(_run(request, token, models or LoadedModels()))
+
+
+def _run(request: PredictRequest, token: Token | None, models: LoadedModels) -> Iterator[Event]:
+    with ExitStack() as stack:
+        yield Advanced(0, 0, f"Opening {request.slide.name}.")
+        chosen = chosen_bundles(request)
+        slide = stack.enter_context(open_slide(request.slide))
+        project = None if request.out is None else there(request.out)
+        if project is not None:
+            stack.enter_context(project)
+        mpp = request.mpp or believed_mpp(project, slide)
+        # All that can be refused is, before anything is written.
+        scheme = None if project is None else project.scheme
+        for remark in check_fit(chosen, scheme, mpp, request.stain, slide.info.name):
+            yield Noted(remark)
+        yield Advanced(0, 0, f"Loading {chosen.detector.id}.")
+        detector = models.detector(chosen.detector, request)
+        classifier = None if chosen.classifier is None else models.classifier(chosen.classifier, request)
+        plan = make_plan(slide, mpp, detector, request.region_yxyx, request.tile_px, request.score_from)
+        stop_if_cancelled(token, "Nothing was found yet.")
+        checkpoint = _checkpoint(request, chosen, plan)
+        if checkpoint is not None and checkpoint.result is not None and (request.out is None or project is not None):
+            yield Done(checkpoint.result | {"slide": str(request.slide), "done_before": True})
+            return
+        writer = None
+        if request.out is not None:
+            project = project or stack.enter_context(made(request.out, chosen.scheme))
+            record = record_for(project, slide, request.mpp)
+            writer = ProposalWriter(project, record.id, mpp, chosen.speaker, request.author)
+        engine = Engine(slide, plan, detector, classifier, checkpoint, token)
+        yield from _OneSlide(request, chosen, slide, plan, engine, writer).events()
+
+
+def _checkpoint(request: PredictRequest, chosen: Chosen, plan: Plan) -> Checkpoint | None:
+    if request.run_folder is None:
+        return None
+    asked = {
+        "slide": fingerprint(request.slide),
+        "detector": chosen.detector.sha256,
+        "classifier": None if chosen.classifier is None else chosen.classifier.sha256,
+        "mpp": plan.mpp,
+        "region": request.region_yxyx,
+        "score_from": plan.score_from,
+        "tiles": [[t.y0, t.x0, t.height, t.width] for t in plan.tiles],
+    }
+    return Checkpoint(request.run_folder, asked)
+
+
+@dataclass
+class _OneSlide:
+    """One slide's run, from the models on."""
+
+    request: PredictRequest
+    chosen: Chosen
+    slide: Slide
+    plan: Plan
+    engine: Engine
+    writer: ProposalWriter | None
+    found: int = 0
+    resumed: int = 0
+    done: int = 0
+    waiting: list[Detections] = field(default_factory=list)
+
+    def events(self) -> Iterator[Event]:
+        """Yield what happens till the end; what was found is written, however it ends."""
+        started_s = time.monotonic()
+        self._next_write_s, self._pause_s = started_s + FIRST_WRITE_S, FIRST_WRITE_S
+        yield Advanced(0, len(self.plan.tiles), self.slide.info.name)
+        try:
+            yield from self._steps()
+        except JobCancelled:
+            for batch in self.engine.left_over():
+                yield self._took(batch)
+            self._write()
+            raise JobCancelled(f"Cancelled. {self._kept()}") from None
+        except BaseException:
+            self._write()
+            raise
+        self._write()
+        yield from (Noted(str(tile)) for tile in self.slide.unreadable)
+        result = self._result(time.monotonic() - started_s)
+        if self.engine.checkpoint is not None:
+            self.engine.checkpoint.end(result)
+        yield Done(result)
+
+    def _steps(self) -> Iterator[Event]:
+        for step in self.engine.steps():
+            if isinstance(step, TileDone):
+                self.done += 1
+                self.resumed += step.resumed
+                yield Advanced(self.done, len(self.plan.tiles), f"{self.slide.info.name}: {self.found} cells")
+            else:
+                yield self._took(step)
+            many = sum(len(part) for part in self.waiting) >= LARGEST_WRITE
+            if many or time.monotonic() >= self._next_write_s:
+                self._write()
+                self._pause_s = min(2 * self._pause_s, SLOWEST_WRITE_S)
+                self._next_write_s = time.monotonic() + self._pause_s
+
+    def _took(self, batch: Batch) -> Measured:
+        cells = batch.cells
+        self.found += len(cells)
+        if self.writer is not None:
+            self.waiting.append(cells)
+        told = {
+            "centres_yx": cells.centres_yx.tolist(),
+            "boxes_yxyx": cells.boxes_yxyx.tolist(),
+            "class_scores": cells.class_scores.tolist(),
+            "score": cells.scores.tolist(),
+        }
+        return Measured({"cells": told, "tile_yxyx": list(batch.tile_yxyx), "generation": self.request.generation})
+
+    def _write(self) -> None:
+        if self.writer is not None and self.waiting:
+            self.writer.put(joined(self.waiting))
+        self.waiting.clear()
+
+    def _kept(self) -> str:
+        where = "" if self.writer is None else " and kept in the project"
+        again = ", the same run goes on from there" if self.request.run_folder is not None else ""
+        return f"{self.found} cells were found{where}{again}."
+
+    def _result(self, seconds: float) -> dict[str, Any]:
+        writer, classifier, plan = self.writer, self.chosen.classifier, self.plan
+        told: dict[str, Any] = {
+            "slide": str(self.request.slide),
+            "cells": self.found,
+            "detector": {"id": self.chosen.detector.id, "sha256": self.chosen.detector.sha256},
+            "device": str(self.engine.device),
+            "classifier": classifier and {"id": classifier.id, "sha256": classifier.sha256},
+            "mpp": plan.mpp,
+            "score_from": plan.score_from,
+            "tiles": len(plan.tiles),
+            "tiles_without_stain": plan.skipped,
+            "tiles_done_before": self.resumed,
+            "megapixels": round(plan.megapixels, 3),
+            "seconds": round(seconds, 3),
+            "unreadable": [{"bounds_yxyx": list(t.bounds_yxyx), "reason": t.reason} for t in self.slide.unreadable],
+            "generation": self.request.generation,
+        }
+        if writer is not None:
+            told |= {
+                "project": str(writer.project.folder),
+                "slide_id": writer.slide_id,
+                "added": writer.added,
+                "there_before": writer.there,
+                "replaced": writer.replaced,
+                "classes": dict(sorted(writer.classes.items())),
+            }
+        return told

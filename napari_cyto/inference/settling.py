@@ -1,0 +1,139 @@
+"""Tell cells as soon as no tile to come can change them: the same answer as when all tiles are merged at the end.
+
+Of cells that are too near to each other the surest stays, walking from the surest on. A cell is settled when the tile
+that told of it and all tiles around are done, and no surer cell nearby is still open. What waits is therefore only
+what lies along the edge of the tiles that are done, however large the slide is.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.inference.detection_tiles import Tile
+
+Table = npt.NDArray[np.float64]
+"""Cells of a tile, a row each: y, x, height, width (px of the model), score, a score for each class."""
+
+Key = tuple[int, int]
+"""Number of the tile, row in its table."""
+
+_Rank = tuple[float, float, float, int, int]
+
+
+class Settling:
+    """Cells of tiles that come in any order.
+
+    Parameters
+    ----------
+    tiles : sequence of Tile
+        All that will come.
+    apart : float
+        Cells nearer than this are one, px of the model.
+    seam : float
+        Cells of two tiles nearer than this are one, told of twice.
+    slack : float
+        How far beyond its core a tile tells of cells.
+    """
+
+    def __init__(self, tiles: Sequence[Tile], apart: float, seam: float, slack: float) -> None:
+        self._cores = np.array([t.core_yxyx for t in tiles], dtype=np.float64).reshape(-1, 4)
+        self._apart, self._seam, self._reach = apart, seam, max(apart, seam, 1e-6)
+        self._margin = self._reach + 2 * slack
+        self._done = np.zeros(len(tiles), dtype=np.bool_)
+        self._open: dict[Key, _Rank] = {}
+        self._bins: dict[tuple[int, int], set[Key]] = defaultdict(set)
+        self._of_tile: dict[int, set[Key]] = defaultdict(set)
+        self._closed: set[int] = set()
+        self._around: dict[int, list[int]] = {}
+
+    @property
+    def waiting(self) -> int:
+        """How many cells are not settled yet."""
+        return len(self._open)
+
+    def holds(self, number: int) -> bool:
+        """Whether a tile's table is still asked for."""
+        return number in self._of_tile
+
+    def add(self, number: int, table: Table) -> list[Key]:
+        """Take what tile ``number`` told, and return the cells that are settled now, the surest first."""
+        self._done[number] = True
+        for row, (y, x, score) in enumerate(table[:, (0, 1, 4)].tolist()):
+            key = (number, row)
+            self._open[key] = (-score, y, x, number, row)
+            self._bins[self._bin(y, x)].add(key)
+            self._of_tile[number].add(key)
+        fresh = [n for n in (number, *self._neighbours(number)) if n not in self._closed and self._is_closed(n)]
+        self._closed.update(fresh)
+        settled = self._decide([self._open[k] for n in fresh for k in self._of_tile[n]])
+        for n in fresh:
+            self._around.pop(n, None)
+        return settled
+
+    def finish(self) -> list[Key]:
+        """Settle all that waits, as if no tile came any more."""
+        self._closed.update(self._of_tile)
+        return self._decide(list(self._open.values()))
+
+    def _neighbours(self, number: int) -> list[int]:
+        if number not in self._around:
+            y0, x0, y1, x1 = self._cores[number]
+            m, c = self._margin, self._cores
+            near = (c[:, 0] < y1 + m) & (c[:, 2] > y0 - m) & (c[:, 1] < x1 + m) & (c[:, 3] > x0 - m)
+            self._around[number] = [n for n in np.flatnonzero(near).tolist() if n != number]
+        return self._around[number]
+
+    def _is_closed(self, number: int) -> bool:
+        return bool(self._done[number] and self._done[self._neighbours(number)].all())
+
+    def _decide(self, ranks: list[_Rank]) -> list[Key]:
+        heapq.heapify(ranks)
+        kept = []
+        while ranks:
+            rank = heapq.heappop(ranks)
+            key = rank[3:]
+            if key not in self._open or key[0] not in self._closed:
+                continue
+            near = list(self._near(rank))
+            if any(other < rank for other in near):
+                continue  # the surer one is decided first, and then this one comes again
+            kept.append(key)
+            self._forget(rank)
+            for other in near:
+                self._forget(other)
+            for other in near:
+                for freed in self._near(other):
+                    heapq.heappush(ranks, freed)
+        return kept
+
+    def _near(self, rank: _Rank) -> Iterator[_Rank]:
+        """Yield the open cells that are one with this one."""
+        _, y, x, number, row = rank
+        by, bx = self._bin(y, x)
+        for key in [k for dy in (-1, 0, 1) for dx in (-1, 0, 1) for k in self._bins.get((by + dy, bx + dx), ())]:
+            if key == (number, row):
+                continue
+            other = self._open[key]
+            distance = float(np.hypot(other[1] - y, other[2] - x))
+            if distance < self._apart or (key[0] != number and distance < self._seam):
+                yield other
+
+    def _forget(self, rank: _Rank) -> None:
+        key = rank[3:]
+        if self._open.pop(key, None) is None:
+            return
+        place = self._bin(rank[1], rank[2])
+        self._bins[place].discard(key)
+        if not self._bins[place]:
+            del self._bins[place]
+        self._of_tile[key[0]].discard(key)
+        if not self._of_tile[key[0]]:
+            del self._of_tile[key[0]]
+
+    def _bin(self, y: float, x: float) -> tuple[int, int]:
+        return (int(y // self._reach), int(x // self._reach))

@@ -1,0 +1,210 @@
+"""Many slides, one after the other: one that cannot be read is told at the end, and a second call does the rest only.
+
+What is done is kept beside the target, in ``OUT.run`` (in a project: in its folder ``predict``), a folder a slide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from napari_cyto.datasets.job import ending_once
+from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted, Token
+from napari_cyto.errors import CytoError, FormatError, JobCancelled
+from napari_cyto.formats.atomic import check_replaceable, write_text
+from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.slide_files import slide_files
+from napari_cyto.slides import fingerprint
+from napari_cyto.store import Project
+
+_GEOJSON = (".geojson", ".json")
+_ASKED = "asked.json"
+
+
+class SeveralRequest(PredictRequest):
+    """The same for many slides."""
+
+    slide: Path = Path()
+    slides: tuple[Path, ...] = Field(min_length=1, title="Slides", description="Slide files, or folders of them.")
+    out: Path = Field(title="Target", description="A project, a GeoJSON file of one slide, or a folder (APACC).")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the cells go in the end, and the project that takes them on the way.
+
+    Parameters
+    ----------
+    out : Path
+        As the user named it.
+    kind : str
+        ``project``, ``geojson`` or ``apacc``.
+    """
+
+    out: Path
+    kind: str
+
+    @classmethod
+    def of(cls, out: Path) -> Target:
+        """Return what a path stands for: a project, else a GeoJSON file, else the folder of an APACC dataset."""
+        if Project.is_project(out) or out.suffix.lower() == ".cyto":
+            return cls(out, "project")
+        return cls(out, "geojson" if out.suffix.lower() in _GEOJSON else "apacc")
+
+    @property
+    def runs(self) -> Path:
+        """The folder of what is done."""
+        return self.out / "predict" if self.kind == "project" else self.out.with_name(f"{self.out.name}.run")
+
+    @property
+    def project(self) -> Path:
+        """The project that takes the cells."""
+        return self.out if self.kind == "project" else self.runs / "cells.cyto"
+
+    def check(self, slides: int) -> None:
+        """Refuse a target that could not be written in the end.
+
+        Raises
+        ------
+        FormatError
+            One GeoJSON file for several slides, or a folder that holds something else.
+        """
+        if self.kind == "geojson" and slides > 1:
+            raise FormatError(
+                f"one {self.out.suffix} file holds one slide, but {slides} came; give a project, and export that.",
+                self.out,
+            )
+        if self.kind == "geojson" and self.out.is_dir():
+            raise FormatError("a file is to be written, but this is a folder.", self.out)
+        if self.kind == "apacc":
+            check_replaceable(self.out)
+
+    def begin(self, asked: dict[str, Any]) -> None:
+        """Drop what another request left beside a file or dataset: its cells are none of these."""
+        known = self.runs / _ASKED
+        text = json.dumps(asked, indent=1) + "\n"
+        if self.kind != "project" and not (known.exists() and known.read_text(encoding="utf-8") == text):
+            shutil.rmtree(self.runs, ignore_errors=True)
+        if self.kind != "project":
+            self.runs.mkdir(parents=True, exist_ok=True)
+            write_text(known, text)
+
+
+def run_several(request: SeveralRequest, token: Token | None = None) -> Events:
+    """Find the cells of many slides; a job.
+
+    Parameters
+    ----------
+    request : SeveralRequest
+        What is asked for; of ``slide``, ``run_folder`` and ``generation`` nothing is read.
+    token : Token, optional
+        Asks to stop.
+
+    Yields
+    ------
+    Event
+        As `run.run` for each slide, without the cells; ``Done.result`` has ``done`` (the result of each slide),
+        ``failed`` (slide and reason) and the target.
+    """
+    return ending_once(_run_several(request, token))
+
+
+def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event]:
+    from napari_cyto.inference.devices import chosen_device
+    from napari_cyto.inference.loaded import LoadedModels, chosen_bundles
+    from napari_cyto.inference.run import run
+
+    slides, target = slide_files(request.slides), Target.of(request.out)
+    target.check(len(slides))
+    chosen, models = chosen_bundles(request), LoadedModels()
+    chosen_device(request.device)
+    target.begin(_asked(request, [bundle.sha256 for bundle in chosen.both]))
+    done: list[dict[str, Any]] = []
+    failed: list[dict[str, str]] = []
+    for number, path in enumerate(slides):
+        folder = target.runs / _folder_name(path)
+        one = _one(request, path, target.project, folder)
+        for event in run(one, token, models):
+            match event:
+                case Done(result):
+                    done.append(result)
+                case Failed(reason, True):
+                    failed.append({"slide": str(path), "reason": reason})
+                    yield Noted(reason)
+                case Failed():
+                    yield event
+                    return
+                case Cancelled(message):
+                    raise JobCancelled(f"{message} {number} of {len(slides)} slides were done.")
+                case Advanced(_, _, message) if len(slides) > 1:
+                    yield Advanced(number, len(slides), message)
+                case Advanced() | Noted():
+                    yield event
+                case Measured():
+                    pass
+    if not done:
+        raise CytoError(" ".join(each["reason"] for each in failed))
+    yield from _exported(target, [str(result["slide_id"]) for result in done], token)
+    yield Done({"out": str(request.out), "kind": target.kind, "slides": len(slides), "done": done, "failed": failed})
+
+
+def _one(request: SeveralRequest, path: Path, project: Path, run_folder: Path) -> PredictRequest:
+    values = {name: getattr(request, name) for name in PredictRequest.model_fields}
+    return PredictRequest(**values | {"slide": path, "out": project, "run_folder": run_folder})
+
+
+def _asked(request: SeveralRequest, models: list[str]) -> dict[str, Any]:
+    return {
+        "models": models,
+        "region": request.region_yxyx,
+        "score_from": request.score_from,
+        "mpp": request.mpp,
+    }
+
+
+def _folder_name(path: Path) -> str:
+    """Return a name for a slide's folder that stays the same when the slide is moved."""
+    try:
+        mark = fingerprint(path)
+    except CytoError:
+        mark = hashlib.sha256(str(path).encode()).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', path.stem)[:60]}-{mark[:12]}"
+
+
+def _exported(target: Target, slide_ids: list[str], token: Token | None) -> Iterator[Event]:
+    """Write the target from the project, where that is not the target itself.
+
+    Raises
+    ------
+    CytoError
+        As the export says.
+    """
+    if target.kind == "project":
+        return
+    for event in _export(target, slide_ids, token):
+        match event:
+            case Failed(reason, True):
+                raise CytoError(reason)
+            case Cancelled(message):
+                raise JobCancelled(message)
+            case Advanced() | Noted() | Failed():
+                yield event
+            case _:
+                pass
+
+
+def _export(target: Target, slide_ids: list[str], token: Token | None) -> Events:
+    from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export_apacc, export_labels
+
+    if target.kind == "geojson":
+        options = LabelExportOptions(slides=tuple(slide_ids), writer={"object_type": "detection"})
+        return export_labels("geojson", target.project, target.out, options, token)
+    return export_apacc(target.project, target.out, ApaccExportOptions(include_proposed=True), token)
