@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_cyto.datasets.training_set import TrainingSlide
+from napari_cyto.datasets.training_split import grouped
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.options import Side
 
@@ -25,7 +26,7 @@ class ChosenSlides:
     side : str
         What they are, in words.
     seen : int
-        How many of these had a say in the model's training.
+        How many of these had a say in the model's training, or are of a patient or smear of whom another slide had.
     warnings : tuple of str
         Sentences for people.
     """
@@ -65,6 +66,8 @@ def choose_slides(
 ) -> ChosenSlides:
     """Return the slides to judge a model on.
 
+    Cells of one patient or smear are alike, so an unseen slide of one whose other slides had a say counts as seen.
+
     Parameters
     ----------
     slides : sequence of TrainingSlide
@@ -82,16 +85,18 @@ def choose_slides(
         When no slide is left.
     """
     recorded = recorded_sides(card.get("split") or {})
-    of_slide = {s.key: side_of(s, recorded) for s in slides}
+    recorded_of = {s.key: side_of(s, recorded) for s in slides}
+    of_slide = _with_relatives(slides, recorded_of)
     if not recorded and fingerprint and (card.get("data") or {}).get("fingerprint") == fingerprint:
         # The same data to the last cell, without a record of who was on which side: all of it had a say.
         of_slide = dict.fromkeys(of_slide, "train")
     had_a_say = [s for s in slides if of_slide[s.key] in HAD_A_SAY]
+    related = sum(recorded_of[s.key] == UNSEEN for s in had_a_say) if recorded else 0
     if side == "all":
-        warned = (_flattering(len(had_a_say), len(slides)),) if had_a_say else ()
+        warned = (_flattering(len(had_a_say), len(slides), related),) if had_a_say else ()
         return ChosenSlides(tuple(slides), "all", len(had_a_say), warned)
     if side == "auto":
-        return _held_out(slides, of_slide, len(had_a_say))
+        return _held_out(slides, of_slide, len(had_a_say), related)
     chosen = tuple(
         s for s in slides if (side if of_slide[s.key] == UNSEEN and s.side == side else of_slide[s.key]) == side
     )
@@ -104,7 +109,17 @@ def choose_slides(
     return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen)),) if seen else ())
 
 
-def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen: int) -> ChosenSlides:
+def _with_relatives(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str]) -> dict[str, str]:
+    """Return the sides with each unseen slide on that of its patient's or smear's slides that had a say.
+
+    A model's card names no patients, so this sees what the sources themselves say of who belongs together.
+    """
+    groups = grouped(slides, "auto")
+    had_a_say = {groups[key]: side for key, side in of_slide.items() if side in HAD_A_SAY}
+    return {key: had_a_say.get(groups[key], side) if side == UNSEEN else side for key, side in of_slide.items()}
+
+
+def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen: int, related: int) -> ChosenSlides:
     left = tuple(s for s in slides if of_slide[s.key] not in HAD_A_SAY)
     if not seen:
         of_test = bool(left) and all(of_slide[s.key] == "test" for s in left)
@@ -119,14 +134,18 @@ def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen
         "test",
         0,
         (
-            f"{seen:,} of {len(slides):,} slides had a say in this model's training and were left out; judged are the "
-            f"{len(left):,} that had none.",
+            f"{seen:,} of {len(slides):,} slides had a say in this model's training{_of_whom(related)} and were left "
+            f"out; judged are the {len(left):,} that had none.",
         ),
     )
 
 
-def _flattering(seen: int, of: int) -> str:
+def _flattering(seen: int, of: int, related: int = 0) -> str:
     return (
-        f"{seen:,} of the {of:,} slides had a say in this model's training, so these scores flatter it; --side test "
-        "judges it on slides that had none."
+        f"{seen:,} of the {of:,} slides had a say in this model's training{_of_whom(related)}, so these scores flatter "
+        "it; --side test judges it on slides that had none."
     )
+
+
+def _of_whom(related: int) -> str:
+    return f" (of {related:,} another slide of the same patient or smear had)" if related else ""

@@ -109,6 +109,23 @@ def test_data_that_comes_with_sides_keeps_them() -> None:
         choose_slides([one, two], {"split": {"sides": {"a": "train"}}}, "", "test")
 
 
+def test_other_slides_of_a_training_patient_or_smear_are_seen_too() -> None:
+    """Related through a third slide as well: its smear names the patient that another slide lacks."""
+    known = slide(key="a", patient="p1")
+    same_patient, linked = slide(key="b", patient="p1", smear="s1"), slide(key="c", smear="s1")
+    judged, foreign = slide(key="d", patient="p2"), slide(key="e")
+    card = {"split": {"sides": {"train": ["a"], "test": ["d"]}}}
+    chosen = choose_slides([known, same_patient, linked, judged, foreign], card, "", "auto")
+    assert chosen.slides == (judged, foreign)
+    assert "3 of 5 slides had a say" in chosen.warnings[0]
+    assert "of 2 another slide of the same patient or smear had" in chosen.warnings[0]
+    every = choose_slides([known, same_patient, foreign], card, "", "all")
+    assert every.seen == 2
+    assert "of 1 another slide" in every.warnings[0]
+    with pytest.raises(CytoError, match="--side all"):
+        choose_slides([known, same_patient], card, "", "auto")
+
+
 @pytest.mark.parametrize("kind", ["classifier", "detector"])
 def test_it_stops_between_two_steps(judge: Any, made: Any, tmp_path: Path, kind: str) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric', pictures=2)}"
