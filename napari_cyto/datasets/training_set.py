@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -79,20 +79,30 @@ class TrainingSet:
             "sources": [
                 {
                     "source": _without_folders(source),
-                    "class_map": self.maps.get(source, ""),
+                    "class_map": PurePath(self.maps.get(source, "")).name,
                     **row,
                     "cells": dict(row["cells"]),
                 }
                 for source, row in of_source.items()
             ],
-            "remarks": list(self.remarks),
+            "remarks": [_without_paths(remark, of_source) for remark in self.remarks],
         }
 
 
 def _without_folders(source: str) -> str:
     """Return a source's text less the folders above its own, which are nobody's business outside this machine."""
     spec = parse_source(source)
-    return str(replace(spec, path=Path(spec.path.name)))
+    return str(replace(spec, path=Path(spec.path.name), map_name=PurePath(spec.map_name).name))
+
+
+def _without_paths(remark: str, sources: Iterable[str]) -> str:
+    """Return a sentence less the folders above the sources that it names files of."""
+    for source in sources:
+        path = parse_source(source).path
+        for folder in {path.expanduser().resolve().parent, path.parent}:
+            if folder.name:
+                remark = remark.replace(str(folder / "_")[:-1], "")
+    return remark
 
 
 def named_scheme(name: str) -> ClassScheme:

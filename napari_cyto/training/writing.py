@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from napari_cyto.datasets.training_sources import parse_source
@@ -74,7 +74,7 @@ class BundleWriter:
             summary=config.summary,
             data=self.data,
             split=self.split,
-            recipe=config.model_dump(mode="json"),
+            recipe=self._shareable().model_dump(mode="json"),
             metrics=metrics,
             **self._terms(),
         )
@@ -84,9 +84,21 @@ class BundleWriter:
         fields = {**self.task.manifest_fields(), "decision": decision, "card": card, "parents": parents}
         return write_bundle(self.out, fields, weights, config.weights_dtype)
 
+    def _shareable(self) -> TrainConfig:
+        """Return the recipe with names and ids for paths: a model is handed on, and folders are nobody's business."""
+        config, model = self.config, self.parent or self.backbone_of
+        kind, _, value = config.model.weights.partition(":")
+        names: dict[str, Any] = {"scheme": PurePath(config.scheme).name}
+        if kind in ("file", "bundle"):
+            named = model.id if kind == "bundle" and model is not None else PurePath(value).name
+            names["model"] = {"weights": f"{kind}:{named}"}
+        if config.reinhard_target is not None:
+            names["reinhard_target"] = PurePath(config.reinhard_target).name
+        return config.with_values(names)
+
     def _terms(self) -> dict[str, str]:
         """Return licence, attribution, use and limits: what the recipe states, else what data and parents ask for."""
-        config = self.config
+        config = self._shareable()
         kinds = [parse_source(str(row["source"])).kind for row in self.data.get("sources", ())]
         parents = [model.manifest for model in (self.parent, self.backbone_of) if model is not None]
         terms = card_defaults(config.model.kind, kinds, config.model.weights, parents)

@@ -211,6 +211,18 @@ def test_broken_pictures_and_other_kinds_are_told_of(tmp_path: Path) -> None:
     assert any(".bmp" in r for r in data.remarks)
 
 
+def test_what_a_card_tells_of_the_data_names_no_folder_above_it(tmp_path: Path) -> None:
+    root = class_folders(tmp_path / "crops", {"NILM": 3, "HSIL": 3})
+    (root / "NILM" / "broken.png").write_bytes(b"no picture")
+    picture(tmp_path / "x.png").rename(root / "HSIL" / "x.webp")
+    pairs = tmp_path / "ours.yaml"
+    pairs.write_text("NILM: NILM\nHSIL: HSIL\n")
+    told = read_training_set([f"folders:{root}@map={pairs}"]).describe()
+    assert "broken.png" in str(told["remarks"])
+    assert told["sources"][0]["source"] == "folders:crops@map=ours.yaml"
+    assert str(tmp_path) not in json.dumps(told)
+
+
 @pytest.fixture
 def study(tmp_path: Path, make_project: Callable[..., object]) -> Path:
     """A project with cells of each status, a region, a slide taken out, and one whose file is gone."""
