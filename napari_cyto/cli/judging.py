@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.cli.allocator import start_with_allocator
 from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json, print_table
+from napari_cyto.cli.score_tables import estimated, shown, tell_detection
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.options import EvaluateConfig
 
@@ -57,10 +59,7 @@ def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Pa
 def _need_torch() -> None:
     if importlib.util.find_spec("torch") is None:
         raise CytoError(NO_TORCH)
-    from napari_cyto.cli.training import _with_allocator
-
-    # A network answers two to three times as fast with memory that is kept between its layers.
-    _with_allocator()
+    start_with_allocator()
 
 
 def _tell(told: Plain) -> None:
@@ -72,7 +71,7 @@ def _tell(told: Plain) -> None:
     for sentence in (*data["warnings"], *data["remarks"]):
         print(sentence)
     if told["kind"] == "detector":
-        _tell_detection(told["detection"])
+        tell_detection(told["detection"])
         if told["found_cells"]:
             print("The classes of the cells that were found:")
             _tell_classes(told["found_cells"])
@@ -94,56 +93,20 @@ def _tell_classes(told: Plain) -> None:
             "recall_at_specificity": f"HSIL+ recall at specificity {page['recall_at_specificity']['specificity']:g}",
             "auroc": "AUROC of HSIL+",
         }
-        rows = [_estimated(title, page[name]) for name, title in names.items()]
+        rows = [estimated(title, page[name]) for name, title in names.items()]
         print_table("Screening", ("score", "value", "95 % interval", "cells"), rows)
     views = {f"{len(own['classes'])} classes": own, "four classes": own["four_class"]}
     views["normal or abnormal"] = own["normal_abnormal"]
     fields = ("n", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
-    rows = [(name, *(_shown(view[f]) for f in fields)) for name, view in views.items() if view]
+    rows = [(name, *(shown(view[f]) for f in fields)) for name, view in views.items() if view]
     heads = ("view", "cells", "accuracy", "balanced", "macro F1", "weighted F1", "macro AUROC", "kappa")
     print_table("Classes", heads, rows)
     columns = ("support", "sensitivity", "specificity", "precision", "f1", "auroc")
-    rows = [(name, *(_shown(scores[c]) for c in columns)) for name, scores in own["per_class"].items()]
+    rows = [(name, *(shown(scores[c]) for c in columns)) for name, scores in own["per_class"].items()]
     print_table("Each class against the rest", ("class", "cells", *columns[1:]), rows)
     counts = zip(own["classes"], own["confusion"], strict=True)
     print_table("Truth (rows) and answers", ("class", *own["classes"]), [(name, *row) for name, row in counts])
-    print(f"Expected calibration error: {_shown(told['calibration']['ece'])}")
-
-
-def _tell_detection(found: Plain) -> None:
-    at = found["at_detections_per_cell"]
-    rows = [
-        _estimated(f"recall from score {found['threshold']:.2f}", found["recall_interval"]),
-        _estimated(f"recall, at most {at['per_cell']:g} detections a cell", at["recall_interval"]),
-    ]
-    rows += [
-        _estimated(f"recall, {row['per_field']} a picture", row["recall_interval"])
-        for row in found["at_detections_per_field"]
-    ]
-    print_table(f"Found within {found['radius_um']:g} µm", ("score", "value", "95 % interval", "cells"), rows)
-    columns = ("tp", "fp", "fn", "precision", "recall", "f1")
-    every = {"all cells": found} | found["per_class"]
-    rows = [(name, *(_shown(counts[c]) for c in columns)) for name, counts in every.items()]
-    print_table("Cells", ("class", "found", "false", "missed", "precision", "recall", "F1"), rows)
-    facts = [("detections a marked cell", _shown(found["detections_per_cell"]))]
-    facts += [("median distance, µm", _shown(found["median_error_um"])), ("precision is", found["precision_is"])]
-    if found["boxes"]:
-        facts += [(f"boxes, {name}", _shown(value)) for name, value in found["boxes"]["class_agnostic"].items()]
-    print_facts(facts)
-
-
-def _estimated(title: str, estimate: Plain | None) -> tuple[str, ...]:
-    if estimate is None:
-        return (title, "-", "-", "-")
-    low, high = estimate["low"], estimate["high"]
-    interval = "-" if low is None else f"{low:.3f} to {high:.3f}"
-    return (title, _shown(estimate["value"]), interval, f"{estimate['n']:,}")
-
-
-def _shown(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
+    print(f"Expected calibration error: {shown(told['calibration']['ece'])}")
 
 
 def grid(
@@ -185,7 +148,7 @@ def grid(
         print_json(told)
         return
     columns = list(told["rows"][0])
-    rows = [[value if isinstance(value, str) else _shown(value) for value in row.values()] for row in told["rows"]]
+    rows = [[value if isinstance(value, str) else shown(value) for value in row.values()] for row in told["rows"]]
     print_table("Domain shift", [c.replace("_", " ") for c in columns], rows)
     for sentence in told["warnings"]:
         print(sentence)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.cli.allocator import start_with_allocator
 from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json, print_table
+from napari_cyto.cli.score_tables import shown, span, tell_detection
 from napari_cyto.errors import CytoError
 from napari_cyto.models.manifest import Kind
-from napari_cyto.training.allocator import ALLOCATOR
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import DEFAULTS, all_recipes, recipe, with_settings
 from napari_cyto.training.run_folder import RunFolder
@@ -71,7 +70,7 @@ def run(
     parent = parent or (Path(asked["parent"]) if asked.get("parent") else None)
     if importlib.util.find_spec("torch") is None:
         raise CytoError(NO_TORCH)
-    _with_allocator()
+    start_with_allocator()
     from napari_cyto.training.crossing import cross_validate
     from napari_cyto.training.run import train
 
@@ -106,37 +105,21 @@ def _kind(kind: str | None) -> Kind:
     raise CytoError(f"What is to be trained is 'detector' or 'classifier', but {came} came: napari-cyto train KIND ...")
 
 
-def _with_allocator() -> None:
-    """Start this process anew with the allocator's settings, which are read only when a process starts.
-
-    glibc gives freed memory back after each layer and faults it in again, which costs a factor of two to three.
-    """
-    if not sys.platform.startswith("linux") or all(name in os.environ for name in ALLOCATOR):
-        return
-    if not sys.argv or Path(sys.argv[0]).name not in ("napari-cyto", "__main__.py"):
-        return  # called from a program, which must not be replaced
-    sys.stdout.flush()
-    sys.stderr.flush()
-    environment = {**os.environ, **{n: v for n, v in ALLOCATOR.items() if n not in os.environ}}
-    os.execve(sys.executable, [sys.executable, "-m", "napari_cyto", *sys.argv[1:]], environment)
-
-
 def _tell(result: dict[str, Any]) -> None:
-    metrics = result["metrics"]
-    print_facts((name, result.get(name)) for name in ("bundle", "id", "side", "epochs", "seconds"))
-    classification = metrics.get("classification")
+    metrics, side = result["metrics"], result["side"]
+    print_facts((name, result[name]) for name in ("bundle", "id", "side", "epochs", "seconds") if name in result)
+    for fold in result.get("folds", ()):
+        print_facts([("fold", f"{fold['id']}, {fold['epochs']} epochs: {fold['bundle']}")])
+    if metrics.get("detection"):
+        tell_detection(metrics["detection"])
+    classification = metrics.get("classification") or (metrics.get("found_cells") or {}).get("classification")
     if classification:
         names = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
-        rows = [(name, _figure(classification.get(name)), _interval(classification, name)) for name in names]
-        print_table(f"On the {result['side']} side", ("figure", "value", "95 %"), rows)
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _interval(told: dict[str, Any], name: str) -> str:
-    found = told.get("intervals", {}).get(name) or {}
-    if found.get("low") is None:
-        return "-"
-    return f"{found['low']:.3f} to {found['high']:.3f}"
+        rows = [
+            (name, shown(classification.get(name)), span(classification.get("intervals", {}).get(name)))
+            for name in names
+        ]
+        of = f"Of the {classification['n']:,} cells found, " if metrics.get("detection") else ""
+        where = side if side == "out of fold" else f"on the {side} side"
+        title = f"{of}{where}"
+        print_table(title[:1].upper() + title[1:], ("score", "value", "95 %"), rows)

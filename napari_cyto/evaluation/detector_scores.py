@@ -17,6 +17,7 @@ from napari_cyto.evaluation.boxes import AveragePrecision, ImageBoxes, score_box
 from napari_cyto.evaluation.classifier_scores import classifier_scores
 from napari_cyto.evaluation.detected_field import DetectedField, judged
 from napari_cyto.evaluation.detection import Detection, ratio, score_detections
+from napari_cyto.evaluation.detection_intervals import detection_intervals
 from napari_cyto.evaluation.matching import match_points
 from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.evaluation.views import Graded
@@ -37,7 +38,7 @@ Naming = Callable[[DetectedField], tuple[list[str], list[str]]]
 def detector_scores(
     fields: Fields,
     classes: Sequence[Graded],
-    threshold: float,
+    threshold: float | Sequence[float],
     radius_um: float,
     resampling: Resampling = RESAMPLING,
 ) -> Plain:
@@ -49,8 +50,9 @@ def detector_scores(
         Pictures with marked cells and all detections, those below the threshold too.
     classes : sequence of Graded (k,)
         The detector's classes; one or none: it only finds cells.
-    threshold : float
-        The score from which a detection counts, 0 to 1.
+    threshold : float or sequence of float
+        The score from which a detection counts, 0 to 1; one for each picture where several models searched them, as
+        the folds of a cross-validation do. ``threshold`` is then told as the lowest, ``highest_threshold`` too.
     radius_um : float
         Furthest distance at which a detection is the cell, µm.
     resampling : Resampling
@@ -69,9 +71,11 @@ def detector_scores(
     if not (np.isfinite(radius_um) and radius_um > 0):
         raise CytoError(f"The matching radius must be above 0 µm, but {radius_um} came.")
     ids = tuple(c.id for c in classes)
-    kept = [f.from_score(threshold) for f in fields]
+    own = list(threshold) if isinstance(threshold, Sequence) else [threshold] * len(fields)
+    kept = [f.from_score(t) for f, t in zip(fields, own, strict=True)]
     told = _at_threshold(kept, ids, radius_um, resampling) | {
-        "threshold": threshold,
+        "threshold": min(own) if isinstance(threshold, Sequence) else threshold,
+        "highest_threshold": max(own) if isinstance(threshold, Sequence) else threshold,
         "at_detections_per_cell": _at_budget(fields, PER_CELL, radius_um, resampling),
         "at_detections_per_field": [_at_field_budget(fields, n, radius_um, resampling) for n in PER_FIELD],
         "boxes": _boxes(fields, ids),
@@ -81,14 +85,13 @@ def detector_scores(
 
 
 def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resampling: Resampling) -> Plain:
-    total, errors_um = Detection(), [np.empty(0)]
+    each: list[Detection] = []
     for f in fields:
         resampling.pulse()
         names = _answers(f, ids)
-        one = score_detections(f.truth_yx, f.truth_classes, f.found_yx, names, radius_um / f.mpp, f.is_judged)
-        errors_um.append(one.distances_px * f.mpp)
-        total = total + one
-    errors = np.concatenate(errors_um)
+        each.append(score_detections(f.truth_yx, f.truth_classes, f.found_yx, names, radius_um / f.mpp, f.is_judged))
+    total = sum(each, Detection())
+    errors = np.concatenate([np.empty(0), *(one.distances_px * f.mpp for f, one in zip(fields, each, strict=True))])
     with_regions = sum(bool(f.regions) for f in fields)
     return {
         **total.overall.as_dict(),
@@ -98,6 +101,7 @@ def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resamp
         "median_error_um": float(np.median(errors)) if len(errors) else None,
         "errors_um": [float(q) for q in np.quantile(errors, (0.05, 0.25, 0.5, 0.75, 0.95))] if len(errors) else [],
         "recall_interval": _recall(fields, radius_um, resampling).as_dict(),
+        "intervals": detection_intervals(fields, each, resampling),
         "fields": len(fields),
         "fields_with_regions": with_regions,
         "cells": _cells(fields),

@@ -146,3 +146,34 @@ def test_empty_sides(truth: list, found: list, counts: list[int]) -> None:
 def test_what_does_not_fit_together_is_refused() -> None:
     with pytest.raises(CytoError, match="as many centres"):
         field([(1, 1)], [], truth_boxes_yxyx=np.empty((0, 4)))
+
+
+def test_the_intervals_are_those_of_whole_pictures() -> None:
+    """One picture without a miss and one without a hit: drawn whole, F1 is anything from 0 to 1."""
+    good = field([(10, 10), (50, 50)], [(10, 12, 0.9), (50, 50, 0.9)], name="good")
+    bad = field([(10, 10), (50, 50)], [(90, 10, 0.9), (10, 90, 0.9), (90, 90, 0.9)], name="bad")
+    told = detector_scores([good, bad], SIX, 0.5, 6.0, QUICK)["detection"]
+    spans = told["intervals"]
+    assert [spans[name]["value"] for name in ("precision", "f1", "macro_f1")] == [
+        told["precision"],
+        told["f1"],
+        told["macro_f1"],
+    ]
+    assert (spans["f1"]["low"], spans["f1"]["high"]) == (0.0, 1.0)
+    assert spans["per_class_f1"]["NILM"]["value"] == told["per_class"]["NILM"]["f1"]
+    assert spans["detections_per_cell"]["value"] == 5 / 4
+    assert (spans["detections_per_cell"]["low"], spans["detections_per_cell"]["high"]) == (1.0, 1.5)
+    assert spans["median_error_um"]["value"] == told["median_error_um"] == 0.5
+    alone = detector_scores([good], SIX, 0.5, 6.0, QUICK)["detection"]["intervals"]
+    assert alone["f1"]["low"] is None
+    none = detector_scores([field([], [])], SIX, 0.5, 6.0, QUICK)["detection"]["intervals"]
+    assert none["median_error_um"]["value"] is none["detections_per_cell"]["value"] is None
+    assert none["per_class_f1"] == {}
+
+
+def test_each_picture_may_have_a_threshold_of_its_own() -> None:
+    fields = [field([(10, 10)], [(10, 10, 0.4)], name=name) for name in "ab"]
+    told = detector_scores(fields, SIX, [0.3, 0.5], 6.0, QUICK)["detection"]
+    assert (told["tp"], told["fn"], told["detections"]) == (1, 1, 1)
+    with pytest.raises(ValueError, match="shorter"):
+        detector_scores(fields, SIX, [0.3], 6.0, QUICK)

@@ -1,0 +1,71 @@
+"""The tables of scores that ``train`` and ``evaluate`` both print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from napari_cyto.cli.printing import print_facts, print_table
+
+Plain = Mapping[str, Any]
+
+
+def tell_detection(found: Plain) -> None:
+    """Print what a detector finds.
+
+    Parameters
+    ----------
+    found : mapping
+        ``detection`` of `detector_scores`.
+    """
+    at = found["at_detections_per_cell"]
+    low, high = found["threshold"], found["highest_threshold"]
+    own = f"score {low:.2f}" if low == high else f"each fold's own score, {low:.2f} to {high:.2f}"
+    rows = [
+        estimated(f"recall from {own}", found["recall_interval"]),
+        estimated(f"recall, at most {at['per_cell']:g} detections a cell", at["recall_interval"]),
+    ]
+    rows += [
+        estimated(f"recall, {row['per_field']} a picture", row["recall_interval"])
+        for row in found["at_detections_per_field"]
+    ]
+    intervals = found["intervals"]
+    rows += [
+        estimated(title, intervals[name])
+        for name, title in (
+            ("detections_per_cell", "detections a marked cell"),
+            ("median_error_um", "median distance, µm"),
+        )
+    ]
+    print_table(f"Found within {found['radius_um']:g} µm", ("score", "value", "95 % interval", "cells"), rows)
+    columns = ("tp", "fp", "fn", "precision", "recall", "f1")
+    every = {"all cells": (found, intervals["f1"])}
+    every |= {name: (counts, intervals["per_class_f1"][name]) for name, counts in found["per_class"].items()}
+    cells = [(name, *(shown(counts[c]) for c in columns), span(f1)) for name, (counts, f1) in every.items()]
+    heads = ("class", "found", "false", "missed", "precision", "recall", "F1", "95 % of F1")
+    print_table("Cells", heads, cells)
+    facts = [("precision is", found["precision_is"])]
+    if found["boxes"]:
+        facts += [(f"boxes, {name}", shown(value)) for name, value in found["boxes"]["class_agnostic"].items()]
+    print_facts(facts)
+
+
+def estimated(title: str, estimate: Plain | None) -> tuple[str, ...]:
+    """Return the row of an estimate: title, value, interval, cells."""
+    if estimate is None:
+        return (title, "-", "-", "-")
+    return (title, shown(estimate["value"]), span(estimate), f"{estimate['n']:,}")
+
+
+def span(estimate: Plain | None) -> str:
+    """Return the interval of an estimate in words; ``-`` where it has none."""
+    if not estimate or estimate["low"] is None:
+        return "-"
+    return f"{estimate['low']:.3f} to {estimate['high']:.3f}"
+
+
+def shown(value: float | None) -> str:
+    """Return a score with three decimals, a count without, ``-`` where there is none."""
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
