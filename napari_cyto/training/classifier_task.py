@@ -149,7 +149,7 @@ class ClassifierTask:
         yield Advanced(0, 0, "Drawing the intervals")
         told = classifier_scores(cells)
         confusion = {"classes": list(cells.ids), "counts": told["classification"]["confusion"]}
-        return Verdict(side, told, confusion, _listed(cells))
+        return Verdict(side, told, confusion, _listed(cells), cells)
 
     def manifest_fields(self) -> dict[str, Any]:
         """Return what ``model.json`` keeps of the classifier."""

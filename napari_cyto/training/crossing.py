@@ -6,15 +6,15 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from napari_cyto.datasets.job import ending_once
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted, Token
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.evaluation.classifier_scores import classifier_scores
+from napari_cyto.evaluation.detector_scores import detector_scores
 from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.training.config import ClassifierConfig, TrainConfig
+from napari_cyto.training.config import DetectorConfig, TrainConfig
+from napari_cyto.training.judged import pooled, read_judged
 from napari_cyto.training.run import train
 from napari_cyto.training.run_folder import RunFolder
 
@@ -24,10 +24,12 @@ def cross_validate(
 ) -> Events:
     """Train once for each fold, and score all cells by the model that did not see them; a job.
 
+    Pooled are all cells (of detectors: all detections) that the folds kept beside their models, not only those listed.
+
     Parameters
     ----------
     config : TrainConfig
-        The recipe of a classifier.
+        The recipe.
     sources : tuple of str
         As ``parse_source`` reads them.
     out : Path
@@ -42,7 +44,8 @@ def cross_validate(
     ------
     Event
         Those of the runs, their epochs told with ``fold``. The last one is ``Done`` with ``metrics`` (over all cells,
-        intervals over patients, else smears, else images), ``confusion``, ``cells`` and ``folds``.
+        intervals over patients, else smears, else images; of a detector each fold at its own threshold),
+        ``confusion``, ``cells``, ``decisions`` and ``folds``.
     """
     yield from ending_once(_steps(config, sources, out, folds, token))
 
@@ -50,8 +53,6 @@ def cross_validate(
 def _steps(
     config: TrainConfig, sources: tuple[str, ...], out: Path, folds: int, token: Token | None
 ) -> Iterator[Event]:
-    if not isinstance(config.model, ClassifierConfig):
-        raise CytoError("Only classifiers are cross-validated here; train detectors with --set split.fold=0 and so on.")
     if not 2 <= folds <= 20:
         raise CytoError(f"A cross-validation has 2 to 20 folds, but {folds} were asked for.")
     out.mkdir(parents=True, exist_ok=True)
@@ -61,17 +62,13 @@ def _steps(
         result = yield from _fold(one, sources, out / f"fold-{fold}", fold, folds, token)
         results.append(result)
     yield Advanced(0, 0, "Drawing the intervals")
-    cells = [cell for result in results for cell in result["cells"]]
-    scored = _pooled(results)
-    told = classifier_scores(scored)
     yield Done(
         {
             "folds": [{k: r[k] for k in ("bundle", "id", "side", "best", "epochs", "seconds")} for r in results],
             "side": "out of fold",
-            "metrics": told,
-            "confusion": {"classes": list(scored.ids), "counts": told["classification"]["confusion"]},
-            "cells": cells,
-            "decisions": [r["decision"] for r in results],
+            "cells": [cell for result in results for cell in result["cells"]],
+            "decisions": [result["decision"] for result in results],
+            **_judged_together(config, out, results),
         }
     )
 
@@ -118,25 +115,30 @@ def _finished(out: Path, config: TrainConfig, sources: tuple[str, ...]) -> dict[
     return result | {"decision": read_bundle(out).manifest.decision.model_dump()}
 
 
-def _pooled(results: Sequence[dict[str, Any]]) -> ScoredCells:
-    """Return all cells with what the model of their fold said.
+def _judged_together(config: TrainConfig, out: Path, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return ``metrics`` and ``confusion`` of all that the folds were judged on.
 
     Raises
     ------
     CytoError
-        When the folds' models have different classes.
+        When the folds' models have different classes, or one has not kept what it was judged on.
     """
-    ids = [tuple(result["confusion"]["classes"]) for result in results]
-    if len(set(ids)) > 1:
-        raise CytoError("The folds' models have different classes, so their cells cannot be pooled.")
-    classes = read_bundle(Path(results[0]["bundle"])).manifest.classes
-    cells = [cell for result in results for cell in result["cells"]]
-    scores = np.asarray([cell["scores"] for cell in cells], dtype=np.float64)
-    return ScoredCells(
-        classes,
-        np.asarray([ids[0].index(cell["truth"]) for cell in cells], dtype=np.intp),
-        scores / scores.sum(axis=1, keepdims=True),
-        tuple(cell["group"] for cell in cells),
-        tuple(cell["slide"] for cell in cells),
-        np.asarray([cell["centre_yx"] for cell in cells], dtype=np.float64).reshape(-1, 2),
-    )
+    classes = [read_bundle(out / f"fold-{fold}").manifest.classes for fold in range(len(results))]
+    if len(set(classes)) > 1:
+        raise CytoError("The folds' models have different classes, so what they said cannot be pooled.")
+    parts = [read_judged(RunFolder.of(out / f"fold-{n}").path, own) for n, own in enumerate(classes)]
+    whole = pooled(parts)
+    if isinstance(whole, ScoredCells):
+        told = classifier_scores(whole)
+        table = told["classification"]["confusion"]
+    else:
+        assert isinstance(config.model, DetectorConfig)
+        # A detection counts by the threshold that the fold's own model brings, as it would in use.
+        own_cuts = [result["decision"]["score_threshold"] for result in results]
+        cuts = [cut for cut, part in zip(own_cuts, parts, strict=True) if isinstance(part, tuple) for _ in part]
+        told = detector_scores(whole, classes[0], cuts, config.model.radius_um)
+        table = (told["found_cells"] or {}).get("classification", {}).get("confusion")
+    return {
+        "metrics": told,
+        "confusion": {"classes": [c.id for c in classes[0]], "counts": table} if table else {},
+    }

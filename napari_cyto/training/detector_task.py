@@ -149,7 +149,9 @@ class DetectorTask:
         found = told["found_cells"] or {}
         counts = found.get("classification", {}).get("confusion", [])
         confusion = {"classes": list(self.data.classes), "counts": counts} if counts else {}
-        return Verdict(side, told, confusion, listed_cells(kept, self.data.classes, self.model.radius_um)[:MOST_CELLS])
+        listed = listed_cells(kept, self.data.classes, self.model.radius_um)
+        wrong_first = sorted(listed, key=lambda cell: bool(cell["answer"] == cell["truth"]))
+        return Verdict(side, told, confusion, wrong_first[:MOST_CELLS], fields)
 
     def manifest_fields(self) -> dict[str, Any]:
         """Return what ``model.json`` keeps of the detector."""

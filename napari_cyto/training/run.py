@@ -17,6 +17,7 @@ from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.training import checkpoint as checkpoints
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.continuing import as_parent_says, on_sides_of_parent, what_is_new
+from napari_cyto.training.judged import write_judged
 from napari_cyto.training.run_folder import FolderToken, RunFolder
 from napari_cyto.training.tasks import make_task
 from napari_cyto.training.writing import BundleWriter
@@ -132,6 +133,8 @@ def _fit_and_judge(
     decision = bundle.manifest.decision
     network = bundle.load_network(str(fitting.fabric.device))
     verdict = yield from task.judge(Judged(fitting.fabric, network), decision, token)
+    if verdict.judged is not None:
+        write_judged(folder.path, verdict.judged)
     best = progress.history[progress.best_epoch - 1] if progress.best_epoch else {}
     done = writer.finish(bundle.state_dict(), decision, verdict, best)
     yield Done(

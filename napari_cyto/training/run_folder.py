@@ -1,8 +1,9 @@
 """The folder between a run and whoever watches it: settings, events, wishes; nothing here needs torch.
 
 ``OUT.run/`` holds ``config.json``, ``events.jsonl`` (one event a line), ``control.json`` (``{"wish": "go"}``, ``pause``
-or ``cancel``), ``process.json`` (pid and when it started), the last checkpoint and ``worst/*.png``. A run thus outlives
-the window that started it, and a window finds a run that it did not start.
+or ``cancel``), ``process.json`` (pid and when it started), the last checkpoint, ``worst/*.png``, and at the end
+``judged.safetensors`` (all that the model was judged on). A run thus outlives the window that started it, and a window
+finds a run that it did not start.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_cyto.domain.jobs import Event, Token
 from napari_cyto.models.manifest import Decision
 from napari_cyto.training.config import PhaseConfig
+from napari_cyto.training.judged import Judged
 
 Batch: TypeAlias = dict[str, Any]
 """Tensors (or lists of them) by name, on the CPU; the run moves them to the device."""
@@ -88,7 +89,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the finished model is worth on cells that had no say in it; made of JSON-able values.
+    """What the finished model is worth on cells that had no say in it; JSON-able all but ``judged``.
 
     Parameters
     ----------
@@ -99,13 +100,17 @@ class Verdict:
     confusion : dict
         ``{"classes": [...], "counts": [[...]]}``, truth in rows; empty where it has no meaning.
     cells : list of dict
-        ``slide``, ``centre_yx``, ``truth``, ``answer`` (and ``scores``) of each judged cell.
+        ``slide``, ``centre_yx``, ``truth``, ``answer`` (and ``scores``) of judged cells, the wrong ones first where
+        there are too many to list.
+    judged : ScoredCells or tuple of DetectedField, optional
+        All that the figures are made of; the run keeps it beside the model, for the figures of several folds.
     """
 
     side: str
     metrics: dict[str, Any] = field(default_factory=dict)
     confusion: dict[str, Any] = field(default_factory=dict)
     cells: list[dict[str, Any]] = field(default_factory=list)
+    judged: Judged | None = None
 
 
 class Task(Protocol):

@@ -1,4 +1,4 @@
-"""Small made cells to train on, and a recipe that takes seconds."""
+"""Small made cells and fields to train on, and recipes that take seconds."""
 
 from __future__ import annotations
 
@@ -54,5 +54,61 @@ def tiny_recipe() -> TrainConfig:
             "batch": 8,
             "precision": "fp32",
             "split": {"twins": False, "overrides": ["unknown-patient", "few-groups"]},
+        }
+    )
+
+
+def field_picture(rng: np.random.Generator, path: Path) -> list[tuple[float, float, str]]:
+    """Write a field of 128 px with nine dark cells of two kinds, and return x, y and class of each."""
+    y, x = np.mgrid[:128, :128] + 0.5
+    field = np.full((128, 128, 3), 240.0)
+    cells = []
+    for row in range(3):
+        for column in range(3):
+            cy, cx = 22 + 42 * row + rng.uniform(-8, 8), 22 + 42 * column + rng.uniform(-8, 8)
+            kind = int(rng.integers(2))
+            inside = np.clip(np.hypot(y - cy, x - cx) - (4 + 3 * kind), 0, 1)[..., None]
+            colour = np.array([[90.0, 60, 140], [40, 30, 60]][kind])
+            field = field * inside + colour * (1 - inside)
+            cells.append((cx, cy, ("NILM", "HSIL")[kind]))
+    Image.fromarray(field.astype(np.uint8)).save(path)
+    return cells
+
+
+@pytest.fixture(scope="session")
+def tiny_fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Nine fields with nine cells each, as CRIC's folder."""
+    folder = tmp_path_factory.mktemp("fields")
+    (folder / "images").mkdir()
+    rng = np.random.default_rng(0)
+    lines = ["image,width,height,px_per_cric_px,image_id,cell_id,bethesda,x,y"]
+    for number in range(9):
+        name = f"field{number}.png"
+        for x, y, kind in field_picture(rng, folder / "images" / name):
+            lines.append(f"{name},128,128,0.228,{number},{len(lines)},{kind},{x:.3f},{y:.3f}")
+    (folder / "cells.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_detector() -> TrainConfig:
+    """Point proposals on timm's smallest network."""
+    return TrainConfig.model_validate(
+        {
+            "name": "tiny-detector",
+            "model": {
+                "kind": "detector",
+                "backbone": "test_resnet",
+                "weights": "none",
+                "mpp": 1.0,
+                "tile_px": 96,
+                "stride": 8,
+                "width": 16,
+                "levels": 2,
+                "merge_um": 4.0,
+            },
+            "batch": 4,
+            "precision": "fp32",
+            "split": {"overrides": ("few-groups",), "twins": False},
         }
     )

@@ -6,10 +6,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from napari_cyto.datasets.training_set import TrainingSet, read_training_set
 from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
@@ -40,52 +38,10 @@ class Judged:
             return self.module(*inputs)
 
 
-def picture(rng: np.random.Generator, path: Path) -> list[tuple[float, float, str]]:
-    """Write a field of 128 px with dark cells of two kinds, and return x, y and class of each."""
-    y, x = np.mgrid[:128, :128] + 0.5
-    field = np.full((128, 128, 3), 240.0)
-    cells = []
-    for row in range(3):
-        for column in range(3):
-            cy, cx = 22 + 42 * row + rng.uniform(-8, 8), 22 + 42 * column + rng.uniform(-8, 8)
-            kind = int(rng.integers(2))
-            inside = np.clip(np.hypot(y - cy, x - cx) - (4 + 3 * kind), 0, 1)[..., None]
-            colour = np.array([[90.0, 60, 140], [40, 30, 60]][kind])
-            field = field * inside + colour * (1 - inside)
-            cells.append((cx, cy, ("NILM", "HSIL")[kind]))
-    Image.fromarray(field.astype(np.uint8)).save(path)
-    return cells
-
-
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingSet, TrainConfig, TrainingSplit]:
-    folder = tmp_path_factory.mktemp("fields")
-    (folder / "images").mkdir()
-    rng = np.random.default_rng(0)
-    lines = ["image,width,height,px_per_cric_px,image_id,cell_id,bethesda,x,y"]
-    for number in range(9):
-        name = f"field{number}.png"
-        for x, y, kind in picture(rng, folder / "images" / name):
-            lines.append(f"{name},128,128,0.228,{number},{len(lines)},{kind},{x:.3f},{y:.3f}")
-    (folder / "cells.csv").write_text("\n".join(lines) + "\n")
-    config = TrainConfig.model_validate(
-        {
-            "model": {
-                "kind": "detector",
-                "backbone": "test_resnet",
-                "weights": "none",
-                "mpp": 1.0,
-                "tile_px": 96,
-                "stride": 8,
-                "width": 16,
-                "levels": 2,
-                "merge_um": 4.0,
-            },
-            "split": {"overrides": ("few-groups",), "twins": False},
-        }
-    )
-    data = read_training_set((f"cric:{folder}",))
-    return data, config, split_training_set(data, config.split)
+def labelled(tiny_fields: Path, tiny_detector: TrainConfig) -> tuple[TrainingSet, TrainConfig, TrainingSplit]:
+    data = read_training_set((f"cric:{tiny_fields}",))
+    return data, tiny_detector, split_training_set(data, tiny_detector.split)
 
 
 def exhausted(steps: Generator[Any, None, Any] | Iterator[Any]) -> Any:

@@ -39,7 +39,7 @@ def test_a_killed_run_goes_on(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_pa
         assert process.poll() is None
         time.sleep(0.05)
     folder.ask("cancel")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == 130, err
     assert "Cancelled in epoch" in err
     epochs = [e["values"]["epoch"] for e in folder.events()[0] if e["event"] == "measured"]

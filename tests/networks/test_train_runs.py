@@ -266,6 +266,7 @@ def test_a_corrupt_picture_is_left_out_and_said(tiny_cells: Path, tiny_recipe: T
         bad.write_bytes(whole)
     assert isinstance(events[-1], Done), events[-1]
     assert "train-NILM-1.png" in sentences(events)
+    assert str(tiny_cells.parent) not in (tmp_path / "model" / "model.json").read_text("utf-8")
 
 
 def test_a_model_goes_on_with_more_data(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:
@@ -281,3 +282,6 @@ def test_a_model_goes_on_with_more_data(tiny_cells: Path, tiny_recipe: TrainConf
     assert second.manifest.settings["head"] == 8
     assert second.manifest.crop_rule == first.manifest.crop_rule
     assert second.manifest.card.split["sides"] == first.manifest.card.split["sides"]
+    # A model is handed on: nothing in it says where on this machine its parent lay.
+    assert second.manifest.card.recipe["model"]["weights"] == "bundle:first"
+    assert str(tmp_path) not in (tmp_path / "second" / "model.json").read_text("utf-8")
