@@ -8,16 +8,24 @@ from dataclasses import replace
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon
-from napari_cyto.errors import SchemeError, SlideError
+from napari_cyto.errors import CytoError, SchemeError, SlideError
 from napari_cyto.session.project_commands import LAST_CLASS, ProjectCommands
+from napari_cyto.session.proposals import ShownFilter, judged
 from napari_cyto.store import HistoryEntry
 
 
 class AnnotateCommands(ProjectCommands):
     """What the Annotate dock, the keys and the mouse ask for."""
 
-    def choose_class(self, class_id: str) -> None:
+    def choose_class(self, class_id: str, of: Iterable[str] | None = None) -> None:
         """Make ``class_id`` the class of the next mark, and of the selected cells, in one undo step.
+
+        Parameters
+        ----------
+        class_id : str
+            One of the project's scheme.
+        of : iterable of str, optional
+            Ids of the cells that get it, instead of those that are selected.
 
         Raises
         ------
@@ -30,10 +38,9 @@ class AnnotateCommands(ProjectCommands):
             self._class = class_id
             project.set_setting(LAST_CLASS, class_id)
             self.class_changed.emit()
-        cells = [a for a in self.selected() if not a.is_region]
         self._replace(
-            cells,
-            lambda a: replace(a, class_id=class_id, status=_reviewed(a.status)),
+            [a for a in self._meant(of) if not a.is_region],
+            lambda a: judged(a, self.author, _reviewed(a.status), class_id),
             f"Relabel {{}} as {cell_class.id}",
         )
 
@@ -113,9 +120,30 @@ class AnnotateCommands(ProjectCommands):
         """Give what is selected the note ``text``."""
         self._replace(self.selected(), lambda a: replace(a, note=text), "Note on {}")
 
-    def set_status(self, status: Status) -> None:
-        """Accept, reject or propose again what is selected."""
-        self._replace(self.selected(), lambda a: replace(a, status=Status(status)), f"Mark {{}} {Status(status)}")
+    def set_status(self, status: Status, of: Iterable[str] | None = None) -> None:
+        """Accept, reject or propose again what is selected, or the annotations with the ids ``of``, in one undo step.
+
+        Raises
+        ------
+        CytoError
+            When proposals would be accepted whose class is hidden from the reader.
+        """
+        chosen, wanted = self._meant(of), Status(status)
+        hidden = [a for a in chosen if a.status is Status.PROPOSED and not a.is_region]
+        if self._shown_filter.blind and wanted is Status.ACCEPTED and hidden:
+            raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
+        self._replace(chosen, lambda a: judged(a, self.author, wanted), f"Mark {{}} {wanted}")
+
+    def show_only(self, shown: ShownFilter) -> None:
+        """Show the marks that pass ``shown`` and no others; what is hidden is no longer selected."""
+        if shown == self._shown_filter:
+            return
+        self._shown_filter = shown
+        self.select(a.id for a in self.selected() if shown.passes(a))
+        self.filter_changed.emit()
+
+    def _meant(self, of: Iterable[str] | None) -> tuple[Annotation, ...]:
+        return self.selected() if of is None else tuple(self.need_project().annotations_by_id(of))
 
     def set_box_um(self, class_id: str, um: float) -> None:
         """Set the side of a one-click box of a class, µm.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.session.session import Session
 from napari_cyto.session.tools import Tool
 
@@ -15,6 +15,8 @@ def _take(tool: Tool) -> Callable[[Session], object]:
 
     return command
 
+
+_VERDICTS = {"accept": Status.ACCEPTED, "reject": Status.REJECTED}
 
 # "finish" and "hide" belong to the canvas: they mean something only where things are drawn.
 COMMANDS: Mapping[str, Callable[[Session], object]] = {
@@ -32,8 +34,8 @@ COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "previous.class": lambda s: s.step(-1, class_id=s.current_class),
     "next.unreviewed": lambda s: s.step(1, unreviewed=True),
     "previous.unreviewed": lambda s: s.step(-1, unreviewed=True),
-    "accept": lambda s: s.set_status(Status.ACCEPTED),
-    "reject": lambda s: s.set_status(Status.REJECTED),
+    "accept": lambda s: s.set_status(_VERDICTS["accept"]),
+    "reject": lambda s: s.set_status(_VERDICTS["reject"]),
     "slide.next": lambda s: s.next_slide(1),
     "slide.previous": lambda s: s.next_slide(-1),
 }
@@ -54,6 +56,30 @@ def run(session: Session, command: str) -> None:
             _choose(session, command.removeprefix("class."))
         elif command in COMMANDS:
             COMMANDS[command](session)
+
+
+def run_on(session: Session, command: str, cell: Annotation) -> bool:
+    """Do what a key asks for to one cell rather than to what is selected; return whether the key can mean that.
+
+    Parameters
+    ----------
+    session : Session
+        On which to do it.
+    command : str
+        A command of ``napari_cyto.session.keys``.
+    cell : Annotation
+        The cell under the mouse. A class key relabels it only with the select tool, where it cannot mean the next
+        mark, and only while it is a proposal: what a person has said is changed on purpose, by selecting it first.
+    """
+    if command in _VERDICTS:
+        session.set_status(_VERDICTS[command], of=[cell.id])
+        return True
+    corrects = session.tool is Tool.SELECT and cell.status is Status.PROPOSED
+    cell_class = session.class_by_key(command.removeprefix("class.")) if command.startswith("class.") else None
+    if not corrects or cell_class is None:
+        return False
+    session.choose_class(cell_class.id, of=[cell.id])
+    return True
 
 
 def _choose(session: Session, key: str) -> None:

@@ -33,7 +33,8 @@ KEYS: tuple[Key, ...] = (
     Key(
         ("V",),
         "tool.select",
-        "Select tool: click a cell, Shift adds, drag on glass selects all inside, drag a cell moves it",
+        "Select tool: click a cell, Shift adds, drag on glass selects all inside, Ctrl and drag all inside an outline, "
+        "drag a cell moves it",
     ),
     Key(("P",), "tool.point", "Point tool: a click marks a cell"),
     Key(("B",), "tool.box", "Box tool: a click makes a box of the class's size, a drag one of any size"),
@@ -49,8 +50,8 @@ KEYS: tuple[Key, ...] = (
     Key(("Shift+C",), "previous.class", "Previous annotation of the current class"),
     Key(("U",), "next.unreviewed", "Next annotation that nobody reviewed"),
     Key(("Shift+U",), "previous.unreviewed", "Previous annotation that nobody reviewed"),
-    Key(("A",), "accept", "Accept what is selected"),
-    Key(("X",), "reject", "Reject what is selected"),
+    Key(("A",), "accept", "Accept what is selected, else the cell under the mouse"),
+    Key(("X",), "reject", "Reject what is selected, else the cell under the mouse"),
     Key(("PageDown", "]"), "slide.next", "Next slide"),
     Key(("PageUp", "["), "slide.previous", "Previous slide"),
     Key(("H",), "hide", "Hide the annotations, or show them again"),
@@ -65,6 +66,9 @@ MOUSE: tuple[tuple[str, str], ...] = (
 
 def keys_table() -> tuple[tuple[str, str], ...]:
     """Return the rows that people read: keys and what they do, the nine class keys as one row."""
-    classes = ("1 to 9", "Choose the class, and relabel what is selected")
+    classes = (
+        "1 to 9",
+        "Choose the class, and relabel what is selected, else (with the select tool) the proposal under the mouse",
+    )
     rest = tuple((" or ".join(k.keys), k.sentence) for k in KEYS if k not in CLASS_KEYS)
     return (classes, *rest, *MOUSE)

@@ -51,3 +51,8 @@ def closed_outline(vertices_yx: Sequence[YX], tolerance_px: float) -> tuple[YX, 
 def distance_to_outline(vertices_yx: Sequence[YX], yx: YX) -> float:
     """Return how far ``yx`` is from the line around a region, inside or outside of it, level-0 px."""
     return float(shapely.LinearRing(vertices_yx).distance(shapely.Point(yx)))
+
+
+def is_inside(vertices_yx: Sequence[YX], yx: YX) -> bool:
+    """Whether ``yx`` is inside an outline, level-0 px."""
+    return bool(shapely.contains_xy(shapely.Polygon(vertices_yx), yx[0], yx[1]))
