@@ -15,6 +15,7 @@ from napari_cyto.domain.classes import CellClass
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, StoreError
+from napari_cyto.session.proposals import ShownFilter
 from napari_cyto.session.tools import Tool
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class SessionState:
     selection_changed = Signal()
     class_changed = Signal()
     tool_changed = Signal()
+    filter_changed = Signal()
     jump_requested = Signal(float, float)  # y, x: level-0 px
     view_changed = Signal(float, float, float, float)  # y0, x0, y1, x1: level-0 px
     message = Signal(str)
@@ -58,6 +60,7 @@ class SessionState:
         self._handle: Slide | None = None
         self._class = ""
         self._tool = Tool.SELECT
+        self._shown_filter = ShownFilter()
         self._selection: frozenset[str] = frozenset()
         self._cursor: Annotation | None = None
         self._view_yxyx: YXYX | None = None
@@ -94,6 +97,11 @@ class SessionState:
         if tool != self._tool:
             self._tool = Tool(tool)
             self.tool_changed.emit()
+
+    @property
+    def shown_filter(self) -> ShownFilter:
+        """Which marks are shown, and whether what a model says of them is."""
+        return self._shown_filter
 
     @property
     def selection(self) -> frozenset[str]:

@@ -16,7 +16,7 @@ from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.store import opening, queries, removing, slides, writing
+from napari_cyto.store import columns, opening, queries, removing, slides, writing
 from napari_cyto.store.core import ProjectCore
 from napari_cyto.store.database import Database
 from napari_cyto.store.history import HistoryEntry, Kind, changes_of, entry_of, steps_of
@@ -281,6 +281,11 @@ class Project(ProjectCore):
         pks = None if slide_id is None else (self._numbers[slide_id],)
         with self._database.read() as connection:
             yield from queries.stream(connection, self._numbers.ids, pks)
+
+    def cell_rows(self, slide_id: str) -> Iterator[list[columns.CellRow]]:
+        """Yield the cells of a slide in parts, as bare rows: id, y, x (level-0 px), class, status, scores."""
+        with self._database.read() as connection:
+            yield from columns.cell_rows(connection, self._numbers[slide_id])
 
     def label_set(self, slide_ids: Collection[str] | None = None) -> LabelSet:
         """Return some slides, or all, with their annotations and the project's classes, as of one moment."""

@@ -201,6 +201,13 @@ def annotate_dock() -> QWidget:
     return _dock(AnnotateDock)
 
 
+def propose_dock() -> QWidget:
+    """Return the Propose dock (what a model proposes, and what of it is shown) of the viewer at hand."""
+    from napari_cyto.widgets.docks.propose_dock import ProposeDock
+
+    return _dock(ProposeDock)
+
+
 def export_dock() -> QWidget:
     """Return the Export dock of the viewer at hand."""
     from napari_cyto.widgets.docks.export_dock import ExportDock

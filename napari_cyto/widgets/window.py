@@ -1,4 +1,4 @@
-"""The napari window put together: one session, one canvas, six docks, and what ties them."""
+"""The napari window put together: one session, one canvas, its docks, and what ties them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.export_dock import ExportDock
 from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.opening import dropped_paths, open_paths
+from napari_cyto.widgets.docks.propose_dock import ProposeDock
 from napari_cyto.widgets.docks.slide_dock import SlideDock
 from napari_cyto.widgets.docks.slides_dock import SlidesDock
 from napari_cyto.widgets.docks.train_dock import TrainDock
@@ -153,7 +154,7 @@ class CytoWindow(QObject):
         slide = self._place(SlideDock, "left")
         self.dock(SlideDock).icc_wanted.connect(self.view.set_icc)
         annotate = self._place(AnnotateDock, "right")
-        for kind in (ExportDock, TrainDock, ModelsDock):
+        for kind in (ProposeDock, ExportDock, TrainDock, ModelsDock):
             self._place(kind, "right", tabify=True)
         annotate.raise_()
         self._places = (slides, slide, annotate)

@@ -8,20 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
-from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtCore import QTimer
 
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YX, Box
 from napari_cyto.session import Session, Tool
-from napari_cyto.session.commands import run
+from napari_cyto.session.commands import run, run_on
 from napari_cyto.session.handles import handles_yx
+from napari_cyto.session.proposals import Heat
 from napari_cyto.widgets.canvas import window
 from napari_cyto.widgets.canvas.frames import frame_to_data
 from napari_cyto.widgets.canvas.gestures import Gestures
+from napari_cyto.widgets.canvas.hover import Hover
 from napari_cyto.widgets.canvas.key_bindings import KeyBindings, ShortcutGuard
 from napari_cyto.widgets.canvas.layers import MarkLayers
-from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette
+from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, unnamed
+from napari_cyto.widgets.canvas.proposals import Proposals
 from napari_cyto.widgets.canvas.shown import Shown
+from napari_cyto.widgets.canvas.tether import Tether, later
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -54,21 +58,23 @@ class Canvas:
         self.session = session
         self.shown = Shown()
         self.layers = MarkLayers(viewer)
-        self.gestures = Gestures(viewer, session, self.layers.show_draft)
+        self.hover = Hover(window.native_canvas(viewer), session)
+        self.gestures = Gestures(viewer, session, self.layers.show_draft, self.hover.move)
         self._keys = KeyBindings(self.run, self._hold_to_pan)
         self._scheme: ClassScheme | None = None
         self._is_attached = True
         self._outlines_were_visible = False
         qt_window = window.qt_window(viewer)
         self._guard = ShortcutGuard(window.native_canvas(viewer), qt_window, lambda: self._hold_to_pan(False))
-        self._tether = _Tether(qt_window, self)
+        self._tether = Tether(qt_window, self.detach)
         self._poll_timer = QTimer(qt_window)
         self._poll_timer.setInterval(POLL_MS)
         self._poll_timer.timeout.connect(self._poll)
-        self._reload_timer = _later(qt_window, self._reload)
-        self._redraw_timer = _later(qt_window, self._redraw)
-        self._restore_timer = _later(qt_window, self._restore)
-        self._raise_timer = _later(qt_window, self._raise)
+        self._reload_timer = later(qt_window, self._reload)
+        self._redraw_timer = later(qt_window, self._redraw)
+        self._restore_timer = later(qt_window, self._restore)
+        self._raise_timer = later(qt_window, self._raise)
+        self.proposals = Proposals(session, self.layers.heat, self._reload, qt_window)
         self._timers = (
             self._poll_timer,
             self._reload_timer,
@@ -104,6 +110,7 @@ class Canvas:
             (session.class_changed, self._on_class),
             (session.tool_changed, self._on_tool),
             (session.jump_requested, self.jump),
+            (session.filter_changed, self._on_filter),
         ]
 
     def _napari_slots(self) -> list[tuple[Any, Any]]:
@@ -131,6 +138,7 @@ class Canvas:
         viewer.mouse_double_click_callbacks[:] = self._double_clicks_before
         self._keys.release()
         self._guard.is_on = False
+        self.proposals.stop()
         # A window that is gone has taken its timers and visuals along.
         if window.is_open(viewer):
             for timer in self._timers:
@@ -162,8 +170,13 @@ class Canvas:
                 region.cancel()
             elif command == "delete" and region.is_open:
                 region.drop_corner()
-            else:
+            elif not self._means_cell_under_mouse(command):
                 run(self.session, command)
+
+    def _means_cell_under_mouse(self, command: str) -> bool:
+        """Whether a key meant the cell under the mouse, nothing being selected; it has done its work then."""
+        cell = None if self.session.selection else self.hover.cell()
+        return cell is not None and run_on(self.session, command, cell)
 
     def toggle_visible(self) -> None:
         """Hide the annotations, or show them again."""
@@ -193,6 +206,8 @@ class Canvas:
             return
         self.gestures.region.cancel()
         self.shown.clear()
+        self.hover.leave()
+        self.proposals.open_slide()
         if self.session.slide is None:
             self.layers.remove()
             window.text_of(self.viewer).visible = False
@@ -209,6 +224,7 @@ class Canvas:
         slide = self.session.slide
         if not self._is_live or slide is None:
             return
+        self.proposals.follow(entry)
         if entry is None or entry.count > self.shown.most or self.shown.box_yxyx is None:
             self._reload()
         elif slide.id in entry.slide_ids:
@@ -219,6 +235,12 @@ class Canvas:
         # A command often changes the selection and then the annotations: one redraw does for both.
         if self._is_live:
             self._redraw_timer.start()
+
+    def _on_filter(self) -> None:
+        if self._is_live and self.session.slide is not None:
+            self.proposals.look_again()
+            self.proposals.refresh_heat()
+            self._reload_timer.start(0)
 
     def _on_class(self) -> None:
         project = self.session.project
@@ -301,7 +323,9 @@ class Canvas:
         if not self._is_live or project is None or slide is None:
             return
         with self.session.telling():
-            self.shown.load(project, slide, window.view_yxyx(self.viewer, self.mpp))
+            view, session = window.view_yxyx(self.viewer, self.mpp), self.session
+            self.shown.load(project, slide, view, session.shown_filter, self.proposals.table)
+        self.proposals.show_heat(wanted=self.shown.is_heat)
         self._redraw()
 
     def _redraw(self) -> None:
@@ -309,6 +333,9 @@ class Canvas:
         if not self._is_live or self._scheme is None or self.session.slide is None:
             return
         drawn = list(self.shown.annotations.values())
+        self.hover.show_cells(drawn)
+        if self.session.shown_filter.blind:
+            drawn = [unnamed(a) for a in drawn]
         colours, selection = palette(self._scheme), self.session.selection
         self.layers.show_cells(cell_marks([a for a in drawn if not a.is_region], colours))
         self._outlines_were_visible = self._outlines_visible()
@@ -337,9 +364,7 @@ class Canvas:
         elif project is not None and slide is not None:
             missing, is_more = self.shown.not_drawn(project, slide)
             if missing:
-                words = (
-                    f"{'More than ' if is_more else ''}{missing:,} cells here are not drawn; zoom in to see them all."
-                )
+                words = f"{'More than ' if is_more else ''}{missing:,} cells here are not drawn; {self._instead()}"
         text = window.text_of(self.viewer)
         if text.text != words:
             text.text = words
@@ -347,31 +372,13 @@ class Canvas:
         if text.visible != bool(words):
             text.visible = bool(words)
 
-
-class _Tether(QObject):
-    """Lets go of a window before Qt takes it apart."""
-
-    def __init__(self, qt_window: QObject, canvas: Canvas) -> None:
-        super().__init__(qt_window)
-        self._canvas: Canvas | None = canvas
-        qt_window.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Qt's hook."""
-        if event is not None and event.type() == QEvent.Type.DeferredDelete and self._canvas is not None:
-            canvas, self._canvas = self._canvas, None
-            canvas.detach()
-        return bool(super().eventFilter(watched, event))
+    def _instead(self) -> str:
+        """What a user can see and do while cells are too many to draw."""
+        if not self.shown.is_heat:
+            return "zoom in to see them all."
+        shown = self.session.shown_filter
+        return f"the map shows their {Heat.DENSITY if shown.blind else shown.heat}. Zoom in to see them all."
 
 
 def _data_of(places_yx: Sequence[YX]) -> npt.NDArray[np.float64]:
     return frame_to_data(np.array(places_yx, dtype=np.float64).reshape(-1, 2))
-
-
-def _later(parent: QObject, slot: Any) -> QTimer:
-    """Return a timer that, once started, calls ``slot`` when the events that are waiting have been handled."""
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(0)
-    timer.timeout.connect(slot)
-    return timer

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import YX, Box, Geometry
+from napari_cyto.domain.geometry import YX, YXYX, Box, Geometry, Polygon
 from napari_cyto.session import Session
 from napari_cyto.session.handles import box_between, dragged
+from napari_cyto.session.outlines import closed_outline, is_inside
 from napari_cyto.session.tools import Tool
-from napari_cyto.widgets.canvas.marks import SELECTED_RGBA, Segments, box_segments, joined, outlines_of
+from napari_cyto.widgets.canvas.marks import SELECTED_RGBA, Segments, box_segments, joined, line_segments, outlines_of
 
 MOST_IN_ONE_BAND = 20_000
 _GHOSTS = 300
+_STEP_SCREEN_PX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +104,46 @@ class BandDrag:
             self._session.select(())
             self._session.add_box(self._box)
             return
-        project, slide = self._session.need_project(), self._session.need_slide()
-        found = project.in_box(slide.id, self._box.bounds_yxyx, limit=MOST_IN_ONE_BAND + 1)
-        if len(found) > MOST_IN_ONE_BAND:
-            self._session.message.emit(
-                f"More than {MOST_IN_ONE_BAND:,} annotations lie in there; select them in smaller parts."
-            )
-            return
-        inside = {a.id for a in found if _holds(self._box, a)}
-        self._session.select(self._session.selection | inside if self._adds else inside)
+        box = self._box
+        select_inside(self._session, box.bounds_yxyx, lambda a: _holds(box, a), adds=self._adds)
+
+
+class OutlineDrag:
+    """Select what has its middle inside an outline that the mouse draws."""
+
+    def __init__(self, start: Place, session: Session, draft: Draft, *, adds: bool) -> None:
+        self._session = session
+        self._draft = draft
+        self._adds = adds
+        self._places = [start]
+
+    def to(self, place: Place) -> None:
+        """Draw on."""
+        if place.screen_distance(self._places[-1]) >= _STEP_SCREEN_PX:
+            self._places.append(place)
+            self._draft(line_segments([p.yx for p in self._places], SELECTED_RGBA, closed=True))
+
+    def end(self) -> None:
+        """Select; one key then judges them all, as one undo step."""
+        outline = Polygon(closed_outline([p.yx for p in self._places], self._places[-1].reach(1.0)))
+        vertices = outline.vertices_yx
+        select_inside(
+            self._session,
+            outline.bounds_yxyx,
+            lambda a: not a.is_region and is_inside(vertices, a.geometry.centre_yx),
+            adds=self._adds,
+        )
+
+
+def select_inside(session: Session, box_yxyx: YXYX, holds: Callable[[Annotation], bool], *, adds: bool) -> None:
+    """Select those of the annotations shown in a box (level-0 px) for which ``holds`` is true."""
+    project, slide, shown = session.need_project(), session.need_slide(), session.shown_filter
+    found = project.in_box(slide.id, box_yxyx, limit=MOST_IN_ONE_BAND + 1)
+    if len(found) > MOST_IN_ONE_BAND:
+        session.message.emit(f"More than {MOST_IN_ONE_BAND:,} annotations lie in there; select them in smaller parts.")
+        return
+    inside = {a.id for a in found if shown.passes(a) and holds(a)}
+    session.select(session.selection | inside if adds else inside)
 
 
 class MoveDrag:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_cyto.domain.annotation import Annotation
@@ -13,7 +13,8 @@ from napari_cyto.session import Session
 from napari_cyto.session.handles import handle_at
 from napari_cyto.session.outlines import distance_to_outline
 from napari_cyto.session.tools import Tool
-from napari_cyto.widgets.canvas.drags import BandDrag, Drag, HandleDrag, MoveDrag, PanDrag, Place
+from napari_cyto.store.picking import preference
+from napari_cyto.widgets.canvas.drags import BandDrag, Drag, HandleDrag, MoveDrag, OutlineDrag, PanDrag, Place
 from napari_cyto.widgets.canvas.frames import world_to_frame
 from napari_cyto.widgets.canvas.marks import NO_SEGMENTS, SELECTED_RGBA, Segments
 from napari_cyto.widgets.canvas.region_draft import LassoDrag, RegionDraft
@@ -39,12 +40,21 @@ class Gestures:
         What the gestures speak to.
     draft : callable
         Draws what the mouse is drawing.
+    hover : callable
+        Hears where the mouse is while no button is down.
     """
 
-    def __init__(self, viewer: Viewer, session: Session, draft: Callable[[Segments], None]) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        session: Session,
+        draft: Callable[[Segments], None],
+        hover: Callable[[Place], None] = lambda _place: None,
+    ) -> None:
         self._viewer = viewer
         self._session = session
         self._draft = draft
+        self._hover = hover
         self.region = RegionDraft(session, draft)
         self.is_space_held = False
 
@@ -54,8 +64,11 @@ class Gestures:
         if not self._is_ours(event) or (event.button != _LEFT and not pans):
             return
         camera = camera_of(viewer)
-        start, adds = self._place(event), "Shift" in event.modifiers
-        begin: Callable[[], Drag] = lambda: self._pan(start) if pans else self._drag(start, adds=adds)  # noqa: E731
+        start, adds, outlines = self._place(event), "Shift" in event.modifiers, "Control" in event.modifiers
+
+        def begin() -> Drag:
+            return self._pan(start) if pans else self._drag(start, adds=adds, outlines=outlines)
+
         # vispy's camera sees each move too, and would pan under what is drawn.
         pans_before, camera.mouse_pan = camera.mouse_pan, False
         event.handled = True
@@ -87,6 +100,8 @@ class Gestures:
         """Napari's move callback: no button is down."""
         if self.region.is_open:
             self.region.follow(self._place(event))
+        elif self._session.slide is not None:
+            self._hover(self._place(event))
 
     def double_click(self, _viewer: Viewer, event: Any) -> None:
         """Close the region; for other tools the second press of a double click is a click like any."""
@@ -144,15 +159,17 @@ class Gestures:
 
     def _hit(self, place: Place) -> Annotation | None:
         """Return what a click means: with the select tool all that it touches, with others only a cell's middle."""
-        project, slide = self._session.need_project(), self._session.need_slide()
+        session = self._session
+        project, slide = session.need_project(), session.need_slide()
         reach, (y, x) = place.reach(MARKER_SCREEN_PX), place.yx
         near = project.in_box(slide.id, (y - reach, x - reach, y + reach, x + reach))
+        near = [a for a in near if session.shown_filter.passes(a)]
         cells = [(math.dist(a.geometry.centre_yx, place.yx), a.id, a) for a in near if not a.is_region]
         if cells and min(cells)[0] <= reach:
             return min(cells)[2]
-        if self._session.tool is not Tool.SELECT:
+        if session.tool is not Tool.SELECT:
             return None
-        found = project.nearest(slide.id, place.yx, reach)
+        found = _nearest_of(near, place.yx, reach)
         # Glass inside a region is glass: only its line selects it, or no rubber band could begin there.
         if found is not None and found.is_region and isinstance(found.geometry, Polygon):
             return found if distance_to_outline(found.geometry.vertices_yx, place.yx) <= reach else None
@@ -168,8 +185,10 @@ class Gestures:
         _, y, x = camera.center
         camera.center = (0.0, y + down_px / camera.zoom, x + right_px / camera.zoom)
 
-    def _drag(self, start: Place, *, adds: bool) -> Drag:
+    def _drag(self, start: Place, *, adds: bool, outlines: bool) -> Drag:
         session = self._session
+        if outlines and session.tool is Tool.SELECT:
+            return OutlineDrag(start, session, self._draft, adds=adds)
         if session.tool is Tool.POINT:
             return self._pan(start)
         if session.tool is Tool.REGION:
@@ -193,3 +212,10 @@ class Gestures:
                 if handle is not None:
                     return HandleDrag(annotation, handle, self._session, self._draft)
         return None
+
+
+def _nearest_of(near: Sequence[Annotation], yx: YX, reach: float) -> Annotation | None:
+    """Return which of ``near`` a click means, within ``reach`` (level-0 px)."""
+    keyed = [(preference(a, yx), a.id, a) for a in near]
+    reached = [each for each in keyed if each[0][1] <= reach]
+    return min(reached)[2] if reached else None

@@ -15,6 +15,7 @@ from napari.layers import Points
 from vispy.scene.visuals import Line, Markers
 from vispy.visuals.transforms import MatrixTransform
 
+from napari_cyto.widgets.canvas.heat import HeatMap
 from napari_cyto.widgets.canvas.marks import NO_SEGMENTS, RIM_RGBA, SELECTED_RGBA, CellMarks, Segments
 from napari_cyto.widgets.canvas.window import node_of
 
@@ -37,11 +38,12 @@ class MarkLayers:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        self.heat = HeatMap()
         self._outlines = _line()
         self._draft = _line()
         self._handles = _markers()
         self._rings = _markers()
-        self._visuals = (self._outlines, self._draft, self._rings, self._handles)
+        self._visuals = (self.heat.node, self._outlines, self._draft, self._rings, self._handles)
         self.cells: Points | None = None
 
     def put(self, mpp: float | None) -> Points:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ ALPHA = {Status.ACCEPTED: 1.0, Status.PROPOSED: 0.85, Status.REJECTED: 0.5}
 SELECTED_RGBA = (0.0, 1.0, 1.0, 1.0)
 RIM_RGBA = (1.0, 1.0, 1.0, 1.0)
 REGION_RGBA = (1.0, 0.85, 0.0, 1.0)
+# A cell whose class is not told: of no class's colour, and to be seen on pale glass.
+HIDDEN_RGB = (0.28, 0.33, 0.46)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,13 @@ def palette(scheme: ClassScheme) -> dict[str, tuple[float, float, float]]:
     return {c.id: (c.rgb[0] / 255, c.rgb[1] / 255, c.rgb[2] / 255) for c in scheme.classes}
 
 
+def unnamed(annotation: Annotation) -> Annotation:
+    """Return a proposal without its class, as it is drawn for who reads blindly; whatever else as it is."""
+    if annotation.status is not Status.PROPOSED or annotation.is_region:
+        return annotation
+    return replace(annotation, class_id="")
+
+
 def cell_marks(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> CellMarks:
     """Return how ``cells`` look as points."""
     n = len(cells)
@@ -56,8 +65,7 @@ def cell_marks(cells: Sequence[Annotation], colours: dict[str, tuple[float, floa
 
 
 def _face(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> Floats:
-    grey = (0.5, 0.5, 0.5)
-    rows = [(*colours.get(a.class_id or "", grey), ALPHA[a.status]) for a in cells]
+    rows = [(*colours.get(a.class_id or "", HIDDEN_RGB), ALPHA[a.status]) for a in cells]
     return np.array(rows, dtype=np.float32).reshape(len(cells), 4)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import Change
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.session.proposals import ShownFilter
+from napari_cyto.session.proposals_table import CellTable
 from napari_cyto.store import Project
 
 MOST_DRAWN = 2000
@@ -34,12 +36,18 @@ class Shown:
         self.annotations: dict[str, Annotation] = {}
         self.box_yxyx: YXYX | None = None
         self.is_sample = False
+        # Whether a map stands for the proposals, which are then not drawn one by one.
+        self.is_heat = False
+        self._filter = ShownFilter()
+        self._table: CellTable | None = None
 
     def clear(self) -> None:
         """Show nothing."""
         self.annotations = {}
         self.box_yxyx = None
         self.is_sample = False
+        self.is_heat = False
+        self._table = None
 
     def covers(self, view_yxyx: YXYX) -> bool:
         """Whether what is drawn is still right for a view, level-0 px."""
@@ -51,8 +59,40 @@ class Shown:
         coarse = self.is_sample and _area(view_yxyx) < 0.7 * _area(self.box_yxyx) / (1 + 2 * _SAMPLE_MARGIN) ** 2
         return inside and not coarse
 
-    def load(self, project: Project, slide: SlideRecord, view_yxyx: YXYX) -> None:
-        """Ask the store what lies in a view, level-0 px, and keep that."""
+    def load(
+        self,
+        project: Project,
+        slide: SlideRecord,
+        view_yxyx: YXYX,
+        shown: ShownFilter | None = None,
+        table: CellTable | None = None,
+    ) -> None:
+        """Ask the store what lies in a view, level-0 px, and keep what passes the filter.
+
+        With the slide's columns at hand it is known beforehand how many that will be.
+        """
+        self._filter, self._table = shown or ShownFilter(), table
+        self.is_heat = False
+        if table is None:
+            self._load_unknown(project, slide, view_yxyx)
+        else:
+            self._load_known(project, slide, view_yxyx, table)
+
+    def _load_known(self, project: Project, slide: SlideRecord, view_yxyx: YXYX, table: CellTable) -> None:
+        for margin in (MARGIN, _SAMPLE_MARGIN):
+            box = _grown(view_yxyx, margin)
+            rows = table.rows_in(box, self._filter)
+            if len(rows) <= self.most:
+                break
+        else:
+            self.is_heat = True
+            rows = table.rows_in(box, self._filter, proposed=False)
+            # What persons judged is drawn above the map; of more than can be drawn, each so manieth.
+            rows = rows[:: max(1, -(-len(rows) // self.most))]
+        regions = [a for a in project.regions(slide.id, limit=MOST_REGIONS) if _meets(box, a)]
+        self._keep((*project.annotations_by_id(table.ids(rows)), *regions), box, is_sample=self.is_heat)
+
+    def _load_unknown(self, project: Project, slide: SlideRecord, view_yxyx: YXYX) -> None:
         slide_id = slide.id
         for margin in (MARGIN, 0.0):
             box = _grown(view_yxyx, margin)
@@ -71,7 +111,7 @@ class Shown:
         box = self.box_yxyx
         for change in changes:
             after = change.after
-            if after is None or box is None or after.slide_id != slide_id or not _meets(box, after):
+            if after is None or box is None or after.slide_id != slide_id or not self._draws(after, box):
                 self.annotations.pop(change.annotation_id, None)
             else:
                 self.annotations[change.annotation_id] = after
@@ -80,15 +120,23 @@ class Shown:
         """Return how many in the shown box are not drawn, and whether there are more than were counted."""
         if not self.is_sample or self.box_yxyx is None:
             return 0, False
+        if self._table is not None:
+            drawn = sum(not a.is_region for a in self.annotations.values())
+            return max(len(self._table.rows_in(self.box_yxyx, self._filter)) - drawn, 0), False
         if slide.size_hw is not None and _clipped(self.box_yxyx, slide.size_hw) == (0.0, 0.0, *slide.size_hw):
             return sum(project.counts(slide.id).values()) - len(self.annotations), False
         there = project.count_in_box(slide.id, self.box_yxyx, at_most=COUNTED)
         return max(there - len(self.annotations), 0), there >= COUNTED
 
     def _keep(self, found: Iterable[Annotation], box_yxyx: YXYX, *, is_sample: bool) -> None:
-        self.annotations = {a.id: a for a in found}
+        self.annotations = {a.id: a for a in found if self._filter.passes(a)}
         self.box_yxyx = box_yxyx
         self.is_sample = is_sample
+
+    def _draws(self, annotation: Annotation, box_yxyx: YXYX) -> bool:
+        if self.is_heat and annotation.status is Status.PROPOSED and not annotation.is_region:
+            return False
+        return self._filter.passes(annotation) and _meets(box_yxyx, annotation)
 
     def _sample(self, project: Project, slide_id: str, box_yxyx: YXYX) -> Iterator[Annotation]:
         """Some of each tile of the box, so that the sample is spread as the cells are, whatever order they come in."""

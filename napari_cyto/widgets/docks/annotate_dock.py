@@ -75,6 +75,7 @@ class AnnotateDock(Dock):
         self._after_edit = self.later(self._annotations_changed)
         self.listen(session.annotations_changed, self._after_edit)
         self.listen(session.selection_changed, self.selection.refresh)
+        self.listen(session.filter_changed, self.selection.refresh)
 
     def _take_tool(self, tool: Tool) -> None:
         self.session.tool = tool

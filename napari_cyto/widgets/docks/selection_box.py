@@ -67,12 +67,19 @@ class SelectionBox(QWidget):
         if not chosen:
             return "Nothing is selected."
         if len(chosen) > 1:
-            kinds = Counter(a.class_id or "region" for a in chosen)
+            kinds = Counter("proposals" if self._is_hidden(a) else a.class_id or "region" for a in chosen)
             return f"{parts.number(len(chosen))} selected: " + ", ".join(
                 f"{parts.number(n)} {name}" for name, n in kinds.most_common()
             )
         slide = self.session.slide
+        if self._is_hidden(chosen[0]):
+            return "A proposal; its class is hidden (blind reading)."
         return describe(chosen[0], slide.mpp if slide is not None else None)
+
+    def _is_hidden(self, annotation: Annotation) -> bool:
+        """Whether a blind reader must not learn what the model calls it."""
+        is_proposal = annotation.status is Status.PROPOSED and not annotation.is_region
+        return self.session.shown_filter.blind and is_proposal
 
     def _save_note(self) -> None:
         if self.note.isModified() and self.session.selection:
@@ -111,11 +118,15 @@ def describe(annotation: Annotation, mpp: float | None) -> str:
         what = f"{annotation.class_id}, box {size}"
     else:
         what = annotation.class_id or "Region: every cell inside is marked"
-    when = annotation.created_utc.astimezone()
+    when = f"{annotation.created_utc.astimezone():%d %b %Y %H:%M}"
     kind, _, source = annotation.origin.partition(":")
-    how = {"imported": f"imported from {source}", "model": f"proposed by {source}"}.get(kind, "drawn")
+    if kind == "model":
+        model = source.partition("@")[0]
+        judge = "" if annotation.author in ("", model) else f" by {annotation.author}"
+        return f"{what}. Proposed by {model}, {when}. Status: {annotation.status.value}{judge}."
+    how = f"imported from {source}" if kind == "imported" else "drawn"
     state = "" if annotation.status is Status.ACCEPTED else f" Status: {annotation.status.value}."
-    return f"{what}. {how.capitalize()} by {annotation.author or 'unknown'}, {when:%d %b %Y %H:%M}.{state}"
+    return f"{what}. {how.capitalize()} by {annotation.author or 'unknown'}, {when}.{state}"
 
 
 def history_line(entry: HistoryEntry) -> str:

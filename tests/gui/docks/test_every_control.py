@@ -20,6 +20,7 @@ from napari_cyto.session.training_watch import RunWatch
 from napari_cyto.widgets.docks.import_dialog import ImportDialog
 from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.new_project import NewProjectDialog
+from napari_cyto.widgets.docks.propose_dock import ProposeDock
 from napari_cyto.widgets.docks.scheme_dialog import SchemeDialog
 from napari_cyto.widgets.docks.train_dock import TrainDock
 
@@ -57,7 +58,14 @@ def check(root: QWidget) -> None:
 
 def test_docks(bench):
     bench.mark(2)
-    for dock in (bench.slides, bench.slide, bench.annotate, bench.export, bench.dock(ModelsDock)):
+    for dock in (
+        bench.slides,
+        bench.slide,
+        bench.annotate,
+        bench.export,
+        bench.dock(ModelsDock),
+        bench.dock(ProposeDock),
+    ):
         check(dock)
 
 

@@ -1,0 +1,33 @@
+"""How the canvas hangs on a window: let go of before Qt takes it apart, and timers for what can wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QEvent, QObject, QTimer
+
+
+class Tether(QObject):
+    """Lets go of a window before Qt takes it apart."""
+
+    def __init__(self, qt_window: QObject, let_go: Callable[[], None]) -> None:
+        super().__init__(qt_window)
+        self._let_go: Callable[[], None] | None = let_go
+        qt_window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Qt's hook."""
+        if event is not None and event.type() == QEvent.Type.DeferredDelete and self._let_go is not None:
+            let_go, self._let_go = self._let_go, None
+            let_go()
+        return bool(super().eventFilter(watched, event))
+
+
+def later(parent: QObject, slot: Any, wait_ms: int = 0) -> QTimer:
+    """Return a timer that, once started, calls ``slot`` when the events that are waiting have been handled."""
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(wait_ms)
+    timer.timeout.connect(slot)
+    return timer

@@ -1,0 +1,61 @@
+"""Dock Propose: what a model proposes on the slide, and which of it is shown."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QWidget
+
+from napari_cyto.domain.annotation import Status
+from napari_cyto.session import Session
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.dock import Dock
+from napari_cyto.widgets.docks.propose_filters import ProposalFilters
+
+HINT = (
+    "Over a cell: A accepts, X rejects, 1 to 9 correct. Drag on glass, or Ctrl and drag an outline, selects many; "
+    "the same keys judge them all, as one undo step."
+)
+
+
+class ProposeDock(Dock):
+    """Shows what is proposed on the slide, and filters it."""
+
+    title = "Propose"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.counts = parts.text()
+        self.filters = ProposalFilters(session)
+        for widget in (
+            self.counts,
+            parts.text(HINT, colour=style.QUIET),
+            parts.text("What is shown", bold=True),
+            self.filters,
+        ):
+            self.body.addWidget(widget)
+        self.body.addStretch(1)
+        self._scheme: object = None
+        self.listen(session.project_changed, self._show_project)
+        self.listen(session.class_changed, self._show_project)
+        self.listen(session.slide_changed, self._show_counts)
+        self.listen(session.annotations_changed, self.later(self._show_counts))
+        self.listen(session.filter_changed, self.filters.show_filter)
+        self._show_project()
+
+    def _show_project(self) -> None:
+        project = self.session.project
+        scheme = project.scheme if project is not None else None
+        if scheme != self._scheme:
+            self._scheme = scheme
+            self.filters.show_scheme(scheme)
+        self.filters.setEnabled(project is not None)
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        project, slide = self.session.project, self.session.slide
+        if project is None or slide is None:
+            self.counts.setText("Open a slide to see what is proposed on it.")
+            return
+        counts = project.status_counts(slide.id)
+        proposed, rejected = (parts.number(counts.get(s, 0)) for s in (Status.PROPOSED, Status.REJECTED))
+        self.counts.setText(f"On this slide {proposed} proposed, {rejected} rejected.")

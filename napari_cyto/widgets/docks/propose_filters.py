@@ -1,0 +1,129 @@
+"""Which marks are shown: from what score, of which classes and statuses, and how where they are too many to draw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider, QVBoxLayout, QWidget
+
+from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.session import Session
+from napari_cyto.session.proposals import Heat, ShownFilter
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+
+_STEPS = 100
+_STATUS_WORDS = {
+    Status.PROPOSED: ("Proposed", "What a model proposes and nobody has judged."),
+    Status.ACCEPTED: ("Accepted", "What a person marked, or accepted from a model."),
+    Status.REJECTED: ("Rejected", "What a person rejected."),
+}
+_HEAT_WORDS = {
+    Heat.RISK: "Map of risk: severity × score",
+    Heat.DENSITY: "Map of density: how many",
+}
+
+
+class ProposalFilters(QWidget):
+    """Controls over the session's filter; every change acts at once, without a new run."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.threshold = QSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(0, _STEPS)
+        self.threshold.setPageStep(5)
+        self.threshold.setToolTip("Show what a model scored so high or higher; a person's own marks are always shown.")
+        self.threshold.setAccessibleName("least score shown")
+        self.threshold.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.threshold.valueChanged.connect(self._ask)
+        self.threshold_words = parts.text()
+        self.statuses = {status: self._check(*words) for status, words in _STATUS_WORDS.items()}
+        self.classes: dict[str, QCheckBox] = {}
+        self._class_grid = QWidget()
+        parts.tighten(QGridLayout(self._class_grid))
+        self.heat = QComboBox()
+        self.heat.setToolTip("What the map tells that takes the place of proposals while they are too many to draw.")
+        self.heat.setAccessibleName("map of many proposals")
+        self.heat.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        for heat, words in _HEAT_WORDS.items():
+            self.heat.addItem(words, heat)
+        self.heat.activated.connect(self._ask)
+        self.blind = self._check(
+            "Blind reading: hide scores and classes",
+            "Read without the model's word: its scores and the classes of its proposals are hidden until you judge.",
+        )
+        self.everything = parts.button("Show everything", "Take all filters away.", self._show_everything)
+        layout = QVBoxLayout(self)
+        parts.tighten(layout)
+        for widget in (
+            self.threshold_words,
+            self.threshold,
+            parts.row(*self.statuses.values()),
+            self._class_grid,
+            self.heat,
+            self.blind,
+            self.everything,
+        ):
+            layout.addWidget(widget)
+        self.show_filter()
+
+    def show_scheme(self, scheme: ClassScheme | None) -> None:
+        """Offer the classes of a project."""
+        grid = self._class_grid.layout()
+        assert isinstance(grid, QGridLayout)
+        for check in self.classes.values():
+            grid.removeWidget(check)
+            check.deleteLater()
+        self.classes = {}
+        for place, cell_class in enumerate(scheme.classes if scheme is not None else ()):
+            check = self._check(cell_class.id, f"Show cells of the class {cell_class.name}.")
+            check.setIcon(style.swatch_icon(cell_class.colour))
+            grid.addWidget(check, place // 2, place % 2)
+            self.classes[cell_class.id] = check
+        self.show_filter()
+
+    def show_filter(self) -> None:
+        """Show the filter that the session has."""
+        shown = self._session.shown_filter
+        checks = [(self.blind, shown.blind)]
+        checks += [(check, status in shown.statuses) for status, check in self.statuses.items()]
+        checks += [(check, class_id not in shown.hidden_classes) for class_id, check in self.classes.items()]
+        for check, checked in checks:
+            check.blockSignals(True)
+            check.setChecked(checked)
+            check.blockSignals(False)
+        self.threshold.blockSignals(True)
+        self.threshold.setValue(round(shown.threshold * _STEPS))
+        self.threshold.blockSignals(False)
+        self.heat.setCurrentIndex(self.heat.findData(shown.heat))
+        self.heat.setEnabled(not shown.blind)
+        words = f"Score {shown.threshold:.2f} or more" if shown.threshold else "Every score"
+        self.threshold_words.setText(words)
+        self.everything.setEnabled(not shown.hides_nothing)
+
+    def _check(self, words: str, tip: str) -> QCheckBox:
+        check = QCheckBox(words)
+        check.setToolTip(tip)
+        check.setAccessibleName(words)
+        check.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        check.toggled.connect(self._ask)
+        check.clicked.connect(lambda _on: parts.focus_canvas(self))
+        return check
+
+    def _ask(self, _value: object = None) -> None:
+        self._session.show_only(
+            ShownFilter(
+                threshold=self.threshold.value() / _STEPS,
+                hidden_classes=frozenset(c for c, check in self.classes.items() if not check.isChecked()),
+                statuses=frozenset(s for s, check in self.statuses.items() if check.isChecked()),
+                blind=self.blind.isChecked(),
+                heat=Heat(self.heat.currentData()),
+            )
+        )
+
+    def _show_everything(self) -> None:
+        now = self._session.shown_filter
+        self._session.show_only(replace(ShownFilter(), blind=now.blind, heat=now.heat))
