@@ -73,9 +73,11 @@ class Checkpoint:
         Made when it is not there.
     request : dict
         All that the answers depend on, JSON-able.
+    again : bool
+        Whether a run that came to its end is forgotten.
     """
 
-    def __init__(self, folder: Path, request: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, request: dict[str, Any], again: bool = False) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.tiles, self.classes = Records(folder / "tiles.bin"), Records(folder / "classes.bin")
@@ -84,6 +86,8 @@ class Checkpoint:
             for name in ("tiles.bin", "classes.bin", _RESULT):
                 (folder / name).unlink(missing_ok=True)
             write_text(folder / _REQUEST, json.dumps(asked, indent=1) + "\n")
+        elif again:
+            (folder / _RESULT).unlink(missing_ok=True)
 
     @property
     def result(self) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ from napari_cyto.inference.detections import Detections, boxes_around
 from napari_cyto.inference.engine_plan import Plan
 from napari_cyto.inference.engine_tiles import near_stain
 from napari_cyto.inference.interrupting import interruptible
-from napari_cyto.inference.merging import within
+from napari_cyto.inference.merging import in_outline, within
 from napari_cyto.inference.settling import Key, Table
 from napari_cyto.slides import Slide
 
@@ -73,6 +73,8 @@ class Engine:
         What is done already, and where the rest is written down.
     token : Token, optional
         Asks to stop: between tiles, between layers of the network, between cells.
+    outline_yx : sequence of (y, x), optional
+        Only cells with their centre inside are told, level-0 px.
     """
 
     def __init__(
@@ -83,9 +85,11 @@ class Engine:
         classifier: CellClassifier | None = None,
         checkpoint: Checkpoint | None = None,
         token: Token | None = None,
+        outline_yx: Sequence[tuple[float, float]] | None = None,
     ) -> None:
         self._slide, self._plan, self._detector, self._classifier = slide, plan, detector, classifier
         self.checkpoint, self._token = checkpoint, token
+        self._outline = None if outline_yx is None else np.asarray(outline_yx, dtype=np.float64) / plan.scale
         self._tables: dict[int, Table] = {}
         self._settling = plan.settling()
         self._known = {} if checkpoint is None else _classes(checkpoint)
@@ -96,6 +100,11 @@ class Engine:
     def device(self) -> str:
         """What the detector computes on."""
         return str(self._detector.device)
+
+    @property
+    def dropped(self) -> bool:
+        """Whether who cancelled does not want what was found so far."""
+        return bool(getattr(self._token, "dropped", False))
 
     def steps(self) -> Iterator[Step]:
         """Yield what happens, batches of cells among it; a cell comes once, and is never taken back.
@@ -221,6 +230,8 @@ class Engine:
         rows = [self._tables[tile][row] for tile, row in keys]
         table = np.array(rows, dtype=np.float64).reshape(len(rows), 5 + len(detector.classes))
         inside = within(table[:, :2], plan.bounds_yxyx)
+        if self._outline is not None:
+            inside = inside[in_outline(table[inside, :2], self._outline)]
         for tile in [n for n in self._tables if not self._settling.holds(n)]:
             del self._tables[tile]
         table = table[inside]

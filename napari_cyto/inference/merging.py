@@ -65,3 +65,16 @@ def within(points_yx: Points, bounds_yxyx: tuple[float, float, float, float], sl
     y, x = points_yx[:, 0], points_yx[:, 1]
     inside = (y >= y0 - slack) & (y < y1 + slack) & (x >= x0 - slack) & (x < x1 + slack)
     return np.asarray(np.flatnonzero(inside), np.intp)
+
+
+def in_outline(points_yx: Points, outline_yx: Points) -> npt.NDArray[np.bool_]:
+    """Return which points ``(n, 2)`` lie inside a closed outline ``(k, 2)``, bool ``(n,)``.
+
+    Source: M. Shimrat, "Algorithm 112: position of point relative to polygon", CACM 5 (1962) 434 (even-odd rule).
+    """
+    y, x = points_yx[:, 0], points_yx[:, 1]
+    inside = np.zeros(len(points_yx), dtype=np.bool_)
+    for (y0, x0), (y1, x1) in zip(outline_yx, np.roll(outline_yx, -1, axis=0), strict=True):
+        if y0 != y1:
+            inside ^= ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return inside

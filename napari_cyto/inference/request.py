@@ -29,12 +29,17 @@ class PredictRequest(BaseModel):
     region_yxyx: tuple[float, float, float, float] | None = Field(
         default=None, title="Region", description="Half-open, level-0 px; all of the slide where none is given."
     )
+    outline_yx: tuple[tuple[float, float], ...] | None = Field(
+        default=None, title="Outline", description="Only cells with their centre inside count, level-0 px."
+    )
     out: Path | None = Field(
         default=None, title="Project", description="The project that takes the proposals; events alone without one."
     )
     run_folder: Path | None = Field(
         default=None, title="Run folder", description="What an interrupted run goes on from; none for a short one."
     )
+    again: bool = Field(default=False, title="Again", description="Look anew where a run came to its end before.")
+    at_once: bool = Field(default=False, title="At once", description="Write what is found when all is found.")
     author: str = Field(default="", title="Asked by", description="Whose step in the history the proposals are.")
     stain: str | None = Field(default=None, title="Stain", description="Of the slide, where it is known.")
     score_from: float | None = Field(

@@ -8,14 +8,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from napari_cyto.datasets.job import ending_once, stop_if_cancelled
 from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Measured, Noted, Token
 from napari_cyto.errors import JobCancelled
 from napari_cyto.inference.checkpoint import Checkpoint
+from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.detections import Detections
 from napari_cyto.inference.engine import Batch, Engine, TileDone, joined
 from napari_cyto.inference.engine_plan import Plan, make_plan
-from napari_cyto.inference.loaded import Chosen, LoadedModels, check_fit, chosen_bundles
+from napari_cyto.inference.loaded import LoadedModels
 from napari_cyto.inference.proposals import ProposalWriter
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.targets import believed_mpp, made, record_for, there
@@ -25,6 +28,7 @@ FIRST_WRITE_S, SLOWEST_WRITE_S = 0.5, 20.0
 """Cells are written soon at first, then in ever larger steps: each is a step that undo takes back."""
 
 LARGEST_WRITE = 5_000
+WARM_PX = 512
 
 
 def run(request: PredictRequest, token: Token | None = None, models: LoadedModels | None = None) -> Events:
@@ -46,6 +50,21 @@ def run(request: PredictRequest, token: Token | None = None, models: LoadedModel
         ``Done.result`` has counts, models, what could not be read, and how fast it went.
     """
     return ending_once(_run(request, token, models or LoadedModels()))
+
+
+def warm(request: PredictRequest, models: LoadedModels) -> None:
+    """Load the models of a request and let the detector look at nothing once, so that the first answer comes fast.
+
+    Raises
+    ------
+    CytoError
+        When one cannot be had.
+    """
+    chosen = chosen_bundles(request)
+    detector = models.detector(chosen.detector, request)
+    detector.detect_picture(np.full((WARM_PX, WARM_PX, 3), 255, np.uint8), detector.manifest.mpp)
+    if chosen.classifier is not None:
+        models.classifier(chosen.classifier, request)
 
 
 def _run(request: PredictRequest, token: Token | None, models: LoadedModels) -> Iterator[Event]:
@@ -75,7 +94,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels) -> 
             project = project or stack.enter_context(made(request.out, chosen.scheme))
             record = record_for(project, slide, request.mpp)
             writer = ProposalWriter(project, record.id, mpp, chosen.speaker, request.author)
-        engine = Engine(slide, plan, detector, classifier, checkpoint, token)
+        engine = Engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx)
         yield from _OneSlide(request, chosen, slide, plan, engine, writer).events()
 
 
@@ -88,10 +107,11 @@ def _checkpoint(request: PredictRequest, chosen: Chosen, plan: Plan) -> Checkpoi
         "classifier": None if chosen.classifier is None else chosen.classifier.sha256,
         "mpp": plan.mpp,
         "region": request.region_yxyx,
+        "outline": request.outline_yx,
         "score_from": plan.score_from,
         "tiles": [[t.y0, t.x0, t.height, t.width] for t in plan.tiles],
     }
-    return Checkpoint(request.run_folder, asked)
+    return Checkpoint(request.run_folder, asked, request.again)
 
 
 @dataclass
@@ -117,14 +137,18 @@ class _OneSlide:
         try:
             yield from self._steps()
         except JobCancelled:
+            if self.engine.dropped:
+                raise JobCancelled("Given up for another question.") from None
             for batch in self.engine.left_over():
                 yield self._took(batch)
-            self._write()
+            yield from self._write()
             raise JobCancelled(f"Cancelled. {self._kept()}") from None
-        except BaseException:
-            self._write()
+        except GeneratorExit:
             raise
-        self._write()
+        except Exception:
+            yield from self._write()
+            raise
+        yield from self._write()
         yield from (Noted(str(tile)) for tile in self.slide.unreadable)
         result = self._result(time.monotonic() - started_s)
         if self.engine.checkpoint is not None:
@@ -140,8 +164,8 @@ class _OneSlide:
             else:
                 yield self._took(step)
             many = sum(len(part) for part in self.waiting) >= LARGEST_WRITE
-            if many or time.monotonic() >= self._next_write_s:
-                self._write()
+            if not self.request.at_once and (many or time.monotonic() >= self._next_write_s):
+                yield from self._write()
                 self._pause_s = min(2 * self._pause_s, SLOWEST_WRITE_S)
                 self._next_write_s = time.monotonic() + self._pause_s
 
@@ -158,10 +182,11 @@ class _OneSlide:
         }
         return Measured({"cells": told, "tile_yxyx": list(batch.tile_yxyx), "generation": self.request.generation})
 
-    def _write(self) -> None:
-        if self.writer is not None and self.waiting:
-            self.writer.put(joined(self.waiting))
-        self.waiting.clear()
+    def _write(self) -> Iterator[Measured]:
+        waiting, self.waiting = self.waiting, []
+        if self.writer is not None and waiting:
+            stored = self.writer.put(joined(waiting))
+            yield Measured({"stored": stored, "generation": self.request.generation})
 
     def _kept(self) -> str:
         where = "" if self.writer is None else " and kept in the project"

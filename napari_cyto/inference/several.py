@@ -18,8 +18,10 @@ from pydantic import Field
 
 from napari_cyto.datasets.job import ending_once
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted, Token
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.formats.atomic import check_replaceable, write_text
+from napari_cyto.inference.chosen import chosen_bundles
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.slide_files import slide_files
 from napari_cyto.slides import fingerprint
@@ -119,7 +121,7 @@ def run_several(request: SeveralRequest, token: Token | None = None) -> Events:
 
 def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event]:
     from napari_cyto.inference.devices import chosen_device
-    from napari_cyto.inference.loaded import LoadedModels, chosen_bundles
+    from napari_cyto.inference.loaded import LoadedModels
     from napari_cyto.inference.run import run
 
     slides, target = slide_files(request.slides), Target.of(request.out)
@@ -130,8 +132,7 @@ def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event
     done: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
     for number, path in enumerate(slides):
-        folder = target.runs / _folder_name(path)
-        one = _one(request, path, target.project, folder)
+        one = _one(request, path, target.project, run_folder_of(target.runs, _record(path)))
         for event in run(one, token, models):
             match event:
                 case Done(result):
@@ -170,13 +171,17 @@ def _asked(request: SeveralRequest, models: list[str]) -> dict[str, Any]:
     }
 
 
-def _folder_name(path: Path) -> str:
-    """Return a name for a slide's folder that stays the same when the slide is moved."""
+def run_folder_of(runs: Path, slide: SlideRecord) -> Path:
+    """Return the folder, in ``runs``, of what is done on a slide: the same when the slide is moved."""
+    mark = slide.fingerprint or hashlib.sha256(slide.path.encode()).hexdigest()
+    return runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(slide.path).stem)[:60]}-{mark[:12]}"
+
+
+def _record(path: Path) -> SlideRecord:
     try:
-        mark = fingerprint(path)
+        return SlideRecord(name=path.name, path=str(path), fingerprint=fingerprint(path))
     except CytoError:
-        mark = hashlib.sha256(str(path).encode()).hexdigest()
-    return f"{re.sub(r'[^A-Za-z0-9._-]+', '-', path.stem)[:60]}-{mark[:12]}"
+        return SlideRecord(name=path.name, path=str(path))  # opening it will say why
 
 
 def _exported(target: Target, slide_ids: list[str], token: Token | None) -> Iterator[Event]:

@@ -1,0 +1,204 @@
+"""What the Propose dock asks for: cells of the visible field, of a region, of the slide; nothing here imports torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from psygnal import Signal
+
+from napari_cyto.domain.geometry import YXYX, Polygon
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError
+from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
+from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.several import run_folder_of
+from napari_cyto.session.inference_link import InferenceLink
+from napari_cyto.session.session import Session
+
+Scope = Literal["field", "region", "slide"]
+
+CANCEL_S = 0.85
+"""A process that has not stopped by then is ended: cancelling takes less than a second."""
+
+NO_TORCH = "Proposals need PyTorch, which is not installed here: pip install 'napari-cyto[models]' brings it."
+_ENDED_OUTSIDE = (
+    "The process that looks for cells was ended from outside (the system does so when memory runs out). What was "
+    "stored is kept; ask again to go on."
+)
+
+
+class Proposer:
+    """Asks models for cells on the slide on screen, and tells what comes of it.
+
+    Cells go into the project as proposals by the child process; ``arrived`` says how many are new there. `poll` is
+    to be called some thirty times a second on the window's own thread; nothing here waits.
+
+    Parameters
+    ----------
+    session : Session
+        What is open.
+    """
+
+    advanced = Signal(int, int, str)
+    noted = Signal(str)
+    arrived = Signal(int)
+    finished = Signal(object)  # the result, or {"cancelled": sentence}
+    failed = Signal(str)
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.link = InferenceLink()
+        self.generation = 0
+        self._scope: Scope = "field"
+        self._running = False
+        self._cancelled_at_s: float | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether an answer is still to come."""
+        return self._running
+
+    def warm(self, detector: str, classifier: str | None = None) -> None:
+        """Have the models loaded ahead of the first question; says nothing when that is not possible."""
+        slide, project = self.session.slide, self.session.project
+        if slide is None or project is None or not slide.path or self._running or not has_torch():
+            return
+        request = PredictRequest(slide=Path(slide.path), detector=detector, classifier=classifier)
+        self.link.send({"do": "warm", "request": request.model_dump(mode="json")})
+
+    def ask(self, scope: Scope, detector: str, classifier: str | None = None, score_from: float | None = None) -> int:
+        """Look for cells; return the number of the question. An earlier one is given up.
+
+        Parameters
+        ----------
+        scope : str
+            ``field`` (what is on screen), ``region`` (the selected region) or ``slide``.
+        detector, classifier : str
+            Names in the library, or folders.
+        score_from : float, optional
+            Lower scores are not told; the model's threshold when not given.
+
+        Raises
+        ------
+        CytoError
+            When it cannot work: no slide, no region selected, no scale, another stain or other classes, no torch.
+        """
+        if not has_torch():
+            raise CytoError(NO_TORCH)
+        request = self._request(scope, detector, classifier, score_from)
+        if self._running:
+            # A field that was left is not wanted in part; of a region or slide, what was found is.
+            self.link.send({"do": "cancel", "drop": self._scope == "field"}, start=False)
+        self.generation += 1
+        request = request.model_copy(update={"generation": self.generation})
+        self._scope, self._running, self._cancelled_at_s = scope, True, None
+        if not self.link.send({"do": "run", "request": request.model_dump(mode="json")}):
+            self._fail(_ENDED_OUTSIDE)
+        return self.generation
+
+    def cancel(self) -> None:
+        """Stop, and keep what was found; ``finished`` comes within a second."""
+        if self._running and self._cancelled_at_s is None:
+            self._cancelled_at_s = time.monotonic()
+            self.link.send({"do": "cancel", "drop": False}, start=False)
+
+    def poll(self) -> None:
+        """Pass on what the child said."""
+        dead = self._running and not self.link.alive
+        for answer in self.link.answers():
+            if answer.get("generation") == self.generation and self._running:
+                self._hear(answer)
+        if not self._running:
+            return
+        if self._cancelled_at_s is not None and (dead or time.monotonic() - self._cancelled_at_s > CANCEL_S):
+            self.link.kill()
+            self._end({"cancelled": "Cancelled. What was stored so far is kept."})
+        elif dead:
+            self._fail(_ENDED_OUTSIDE)
+
+    def close(self) -> None:
+        """Stop, and leave no process behind."""
+        self._running = False
+        self.link.close()
+
+    def _hear(self, answer: dict[str, Any]) -> None:
+        match answer["event"]:
+            case "advanced":
+                self.advanced.emit(int(answer["done"]), int(answer["total"]), str(answer["message"]))
+            case "noted":
+                self.noted.emit(str(answer["message"]))
+            case "measured":
+                self._arrived(int(answer["values"]["stored"]))
+            case "done":
+                self._end(answer["result"])
+            case "cancelled":
+                self._end({"cancelled": str(answer["message"])})
+            case "failed":
+                self._fail(str(answer["message"]))
+
+    def _arrived(self, count: int) -> None:
+        self.session.annotations_changed.emit(None)
+        self.arrived.emit(count)
+
+    def _end(self, result: dict[str, Any]) -> None:
+        self._running, self._cancelled_at_s = False, None
+        self.finished.emit(result)
+
+    def _fail(self, sentence: str) -> None:
+        self._running, self._cancelled_at_s = False, None
+        self.failed.emit(sentence)
+
+    def _request(self, scope: Scope, detector: str, classifier: str | None, score_from: float | None) -> PredictRequest:
+        session = self.session
+        project, slide = session.need_project(), session.need_slide()
+        if not slide.path:
+            raise CytoError(f"{slide.name}: only its labels are here; give its pixel file in the Slides dock first.")
+        path = project.slide_path(slide)
+        place, outline = self._place(scope, slide)
+        request = PredictRequest(
+            slide=path,
+            detector=detector,
+            classifier=classifier,
+            mpp=slide.mpp,
+            region_yxyx=place,
+            outline_yx=outline,
+            out=project.folder,
+            author=session.author,
+            score_from=score_from,
+            run_folder=run_folder_of(project.folder / "predict", slide) if scope == "slide" else None,
+            again=True,
+            at_once=scope == "field",
+        )
+        chosen: Chosen = chosen_bundles(request)
+        check_fit(chosen, project.scheme, slide.mpp, None, slide.name)
+        return request
+
+    def _place(self, scope: Scope, slide: SlideRecord) -> tuple[YXYX | None, tuple[tuple[float, float], ...] | None]:
+        if scope == "slide":
+            return None, None
+        if scope == "field":
+            view = self.session.view_yxyx
+            if view is None:
+                raise CytoError("No field is on screen; open the slide first.")
+            return _on_slide(view, slide), None
+        regions = [a.geometry for a in self.session.selected() if a.is_region and isinstance(a.geometry, Polygon)]
+        if len(regions) != 1:
+            raise CytoError("Select one region first: draw it with R, or click its outline with V.")
+        return _on_slide(regions[0].bounds_yxyx, slide), regions[0].vertices_yx
+
+
+def has_torch() -> bool:
+    """Whether models can be used; torch is not imported here."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def _on_slide(box_yxyx: YXYX, slide: SlideRecord) -> YXYX:
+    y0, x0, y1, x1 = box_yxyx
+    height, width = slide.size_hw or (float("inf"), float("inf"))
+    inside = (max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width)))
+    if inside[2] <= inside[0] or inside[3] <= inside[1]:
+        raise CytoError("What is on screen lies beside the slide; go back to it first.")
+    return inside

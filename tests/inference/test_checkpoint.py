@@ -1,0 +1,49 @@
+"""Guards what an interrupted run goes on from: whole records only, and those of the same request only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_cyto.inference.checkpoint import Checkpoint, Records
+
+
+def test_records_come_back_and_a_torn_one_is_cut_off(tmp_path: Path) -> None:
+    records = Records(tmp_path / "tiles.bin")
+    tables = [np.arange(6, dtype=np.float32).reshape(2, 3), np.empty((0, 3), np.float32), np.full((1, 3), np.nan, "f4")]
+    for number, table in enumerate(tables):
+        records.append(number, table)
+    whole = (tmp_path / "tiles.bin").read_bytes()
+    for cut in range(len(whole)):
+        (tmp_path / "tiles.bin").write_bytes(whole[:cut])
+        read = list(records.read())
+        assert [n for n, _ in read] == list(range(len(read)))
+        assert all(np.array_equal(rows, tables[n], equal_nan=True) for n, rows in read)
+        size = (tmp_path / "tiles.bin").stat().st_size
+        records.append(9, tables[0])
+        assert [n for n, _ in records.read()] == [*range(len(read)), 9]
+        assert size <= cut
+
+
+def test_a_flipped_bit_ends_what_is_believed(tmp_path: Path) -> None:
+    records = Records(tmp_path / "tiles.bin")
+    records.append(0, np.ones((1, 2), np.float32))
+    records.append(1, np.ones((1, 2), np.float32))
+    data = bytearray((tmp_path / "tiles.bin").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "tiles.bin").write_bytes(bytes(data))
+    assert [n for n, _ in records.read()] == [0]
+
+
+def test_another_request_starts_anew_and_the_same_one_goes_on(tmp_path: Path) -> None:
+    first = Checkpoint(tmp_path / "run", {"detector": "a", "region": (1, 2)})
+    first.tiles.append(3, np.ones((1, 6), np.float32))
+    assert [n for n, _ in Checkpoint(tmp_path / "run", {"detector": "a", "region": (1, 2)}).tiles.read()] == [3]
+    assert list(Checkpoint(tmp_path / "run", {"detector": "b", "region": (1, 2)}).tiles.read()) == []
+
+
+def test_a_run_that_ended_is_known_and_is_forgotten_when_asked_again(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "run", {"a": 1}).end({"cells": 7})
+    assert Checkpoint(tmp_path / "run", {"a": 1}).result == {"cells": 7}
+    assert Checkpoint(tmp_path / "run", {"a": 1}, again=True).result is None
