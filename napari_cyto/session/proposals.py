@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -58,8 +59,13 @@ class ShownFilter:
 
 
 def score_of(annotation: Annotation) -> float | None:
-    """Return the largest score that a model gave any class of a mark, 0 to 1; None for a person's own mark."""
-    return max((score for _, score in annotation.scores), default=None)
+    """Return how sure a model is that there is a cell, 0 to 1: its scores of all classes; None for a person's own."""
+    return total_score(annotation.scores) if annotation.scores else None
+
+
+def total_score(scores: Iterable[tuple[str, float]]) -> float:
+    """Return what the scores of all classes add up to, at most 1."""
+    return min(1.0, sum(score for _, score in scores))
 
 
 def is_from_model(annotation: Annotation) -> bool:

@@ -12,7 +12,7 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.edits import Change
 from napari_cyto.domain.geometry import YXYX
-from napari_cyto.session.proposals import Heat, ShownFilter, risk_of, severities
+from napari_cyto.session.proposals import Heat, ShownFilter, risk_of, severities, total_score
 from napari_cyto.store import Project
 
 Rows = npt.NDArray[np.intp]
@@ -185,7 +185,7 @@ class CellTable:
             "class": [self._class_codes.get(class_id, _UNKNOWN_CLASS) for class_id in classes],
             "status": [self._status_codes[status] for status in statuses],
             # What a person marked has no score and passes any threshold.
-            "score": [max((score for _, score in of), default=np.inf) for of in graded],
+            "score": [total_score(of) if of else np.inf for of in graded],
             "risk": [risk_of(of, c, self._severity) for of, c in zip(graded, classes, strict=True)],
         }
         return {name: np.array(values[name], _ROW[name]) for name in values}

@@ -377,7 +377,7 @@ class Canvas:
         if not self.shown.is_heat:
             return "zoom in to see them all."
         shown = self.session.shown_filter
-        return f"the map shows their {Heat.DENSITY if shown.blind else shown.heat}. Zoom in to see them all."
+        return f"zoom in. Map: {Heat.DENSITY if shown.blind else shown.heat}"
 
 
 def _data_of(places_yx: Sequence[YX]) -> npt.NDArray[np.float64]:

@@ -12,9 +12,13 @@ from vispy.visuals.transforms import MatrixTransform, STTransform
 
 from napari_cyto.widgets.canvas.frames import PIXEL_CENTRE
 
-# From few to many: lightness falls steadily, so that it reads without telling red from green.
-_COLOURS = np.array([[255, 226, 122], [247, 160, 62], [214, 73, 44], [138, 17, 68], [61, 8, 74]], np.float64)
-_ALPHA = (0.35, 0.78)
+# From none to many: lightness falls steadily, so that it reads without telling red from green.
+_COLOURS = np.array(
+    [[255, 255, 255], [255, 214, 92], [240, 128, 40], [196, 44, 52], [118, 14, 76], [48, 6, 62]], np.float64
+)
+# Where nothing is, the slide is paled: stains are as colourful as any scale laid over them.
+VEIL = 0.45
+_MOST_OPAQUE = 0.92
 
 
 class HeatMap:
@@ -31,7 +35,7 @@ class HeatMap:
 
     def show(self, values: npt.NDArray[np.float32], size_hw: tuple[float, float]) -> None:
         """Draw ``values`` (h, w), 0 where nothing is, over a slide of ``size_hw`` level-0 px."""
-        self._picture.set_data(coloured(values))
+        self._picture.set_data(coloured(smoothed(values)))
         step = max(size_hw) / max(values.shape)
         self._picture.transform.scale = (step, step)
         self._picture.transform.translate = (-PIXEL_CENTRE, -PIXEL_CENTRE)
@@ -43,13 +47,24 @@ class HeatMap:
             self.node.visible = False
 
 
+def smoothed(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return a map (h, w) with each value spread over its neighbours, by [1 2 1] / 4 along both axes, twice."""
+    for axis in (0, 1, 0, 1):
+        before, after = np.roll(values, 1, axis), np.roll(values, -1, axis)
+        # What lies on an edge stays there rather than come in at the other side.
+        np.moveaxis(before, axis, 0)[0] = np.moveaxis(values, axis, 0)[0]
+        np.moveaxis(after, axis, 0)[-1] = np.moveaxis(values, axis, 0)[-1]
+        values = (before + 2 * values + after) / np.float32(4)
+    return values
+
+
 def coloured(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """Return a map as a picture.
 
     Parameters
     ----------
     values : numpy.ndarray (h, w), float32
-        Not negative; clear glass where 0.
+        Not negative; a pale veil where 0.
 
     Returns
     -------
@@ -59,9 +74,8 @@ def coloured(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     top = float(values.max(initial=0.0))
     share = np.log1p(values / max(top, 1e-9) * 50) / np.log1p(50.0)
     anchors = np.linspace(0, 1, len(_COLOURS))
-    picture = np.zeros((*values.shape, 4), np.uint8)
+    picture = np.empty((*values.shape, 4), np.uint8)
     for channel in range(3):
         picture[..., channel] = np.interp(share, anchors, _COLOURS[:, channel])
-    opacity = _ALPHA[0] + (_ALPHA[1] - _ALPHA[0]) * share
-    picture[..., 3] = np.where(values > 0, 255 * opacity, 0)
+    picture[..., 3] = 255 * (VEIL + (_MOST_OPAQUE - VEIL) * share)
     return picture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -21,6 +22,10 @@ from napari_cyto.widgets.canvas.tether import later
 # So many are read before anyone notices; more are read in a thread.
 READ_AT_ONCE = 4_000
 HEAT_REST_MS = 150
+# Places of the map along the slide's longer side.
+COARSEST_MAP, FINEST_MAP = 48, 256
+# Another process writes what it finds batch by batch; the columns are read again at most so often.
+AGAIN_MS = 700
 
 
 class Proposals(QObject):
@@ -52,6 +57,7 @@ class Proposals(QObject):
         # Edits made while a thread reads: it may have seen them or not.
         self._meanwhile: list[Change] = []
         self._heat_timer = later(self, self._draw_heat, HEAT_REST_MS)
+        self._again_timer = later(self, self._look_once_more, AGAIN_MS)
         self._is_heat_wanted = False
         self._read.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
@@ -86,8 +92,10 @@ class Proposals(QObject):
         """Keep up with an edit; None stands for edits of which nothing is known."""
         slide = self._session.slide
         if entry is None:
-            self.stop()
-            self.look_again(anew=True)
+            if self.table is None:
+                self.look_again()
+            elif not self._again_timer.isActive():
+                self._again_timer.start()
         elif slide is not None and slide.id in entry.slide_ids:
             if self._reading is not None:
                 self._meanwhile += entry.edit.changes
@@ -112,12 +120,21 @@ class Proposals(QObject):
 
     def stop(self) -> None:
         """Stop reading."""
+        self._again_timer.stop()
         if self._reading is not None:
             stopped, thread = self._reading
             self._reading = None
             stopped.set()
             thread.join(timeout=2)
         self._meanwhile = []
+
+    def _look_once_more(self) -> None:
+        if self._reading is not None:
+            self._again_timer.start()
+        elif self.table is not None:
+            self.look_again(anew=True)
+            self.refresh_heat()
+            self._changed()
 
     def _start(self, project: Project, slide: SlideRecord) -> None:
         stopped = threading.Event()
@@ -152,4 +169,7 @@ class Proposals(QObject):
             self._heat.hide()
             return
         size_hw = slide.size_hw or self.table.extent_hw()
-        self._heat.show(self.table.heat(self._session.shown_filter, size_hw), size_hw)
+        shown = self._session.shown_filter
+        # So coarse that a place of average crowding has a cell or two: finer maps are noise.
+        side = min(FINEST_MAP, max(COARSEST_MAP, math.isqrt(self.table.count(shown))))
+        self._heat.show(self.table.heat(shown, size_hw, side), size_hw)

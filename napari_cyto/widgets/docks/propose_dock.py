@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QWidget
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QFrame, QWidget
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.session import Session
@@ -10,6 +11,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.propose_filters import ProposalFilters
+from napari_cyto.widgets.docks.propose_run import ProposeRun
 
 HINT = (
     "Over a cell: A accepts, X rejects, 1 to 9 correct. Drag on glass, or Ctrl and drag an outline, selects many; "
@@ -18,15 +20,18 @@ HINT = (
 
 
 class ProposeDock(Dock):
-    """Shows what is proposed on the slide, and filters it."""
+    """Lets models propose cells, and filters what is shown of it."""
 
     title = "Propose"
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
+        self.run = ProposeRun(session)
         self.counts = parts.text()
         self.filters = ProposalFilters(session)
         for widget in (
+            self.run,
+            _line(),
             self.counts,
             parts.text(HINT, colour=style.QUIET),
             parts.text("What is shown", bold=True),
@@ -42,6 +47,21 @@ class ProposeDock(Dock):
         self.listen(session.filter_changed, self.filters.show_filter)
         self._show_project()
 
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
+        """Read the library anew: a model may have come since."""
+        super().showEvent(event)
+        self.run.refresh()
+
+    def cancel_jobs(self) -> None:
+        """Stop a run; what it has proposed stays."""
+        if self.run.proposer.running:
+            self.run.stop()
+
+    def let_go(self) -> None:
+        """Stop listening, and end the process that looks for cells."""
+        super().let_go()
+        self.run.let_go()
+
     def _show_project(self) -> None:
         project = self.session.project
         scheme = project.scheme if project is not None else None
@@ -49,9 +69,11 @@ class ProposeDock(Dock):
             self._scheme = scheme
             self.filters.show_scheme(scheme)
         self.filters.setEnabled(project is not None)
+        self.run.refresh()
         self._show_counts()
 
     def _show_counts(self) -> None:
+        self.run.show_state()
         project, slide = self.session.project, self.session.slide
         if project is None or slide is None:
             self.counts.setText("Open a slide to see what is proposed on it.")
@@ -59,3 +81,9 @@ class ProposeDock(Dock):
         counts = project.status_counts(slide.id)
         proposed, rejected = (parts.number(counts.get(s, 0)) for s in (Status.PROPOSED, Status.REJECTED))
         self.counts.setText(f"On this slide {proposed} proposed, {rejected} rejected.")
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line

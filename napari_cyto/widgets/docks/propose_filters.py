@@ -35,7 +35,9 @@ class ProposalFilters(QWidget):
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0, _STEPS)
         self.threshold.setPageStep(5)
-        self.threshold.setToolTip("Show what a model scored so high or higher; a person's own marks are always shown.")
+        self.threshold.setToolTip(
+            "Show cells of which a model is so sure or surer; a person's own marks are always shown."
+        )
         self.threshold.setAccessibleName("least score shown")
         self.threshold.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.threshold.valueChanged.connect(self._ask)

@@ -1,0 +1,137 @@
+"""Promise: the Propose dock asks for what one sees and clicks, and tells in a sentence how it goes and how it ended."""
+
+from __future__ import annotations
+
+import pytest
+from psygnal import Signal
+
+from napari_cyto.errors import CytoError
+from napari_cyto.widgets.docks import propose_run
+from napari_cyto.widgets.docks.propose_dock import ProposeDock
+from napari_cyto.widgets.docks.propose_run import outcome_words
+
+
+class Asked:
+    """Stands in for the process that looks: notes what is asked of it, and says what a test has it say."""
+
+    advanced = Signal(int, int, str)
+    noted = Signal(str)
+    arrived = Signal(int)
+    finished = Signal(object)
+    failed = Signal(str)
+
+    def __init__(self, _session) -> None:
+        self.running = False
+        self.asked: list[tuple] = []
+        self.cancelled = self.closed = 0
+        self.refusal = ""
+
+    def ask(self, scope, detector, classifier) -> None:
+        if self.refusal:
+            raise CytoError(self.refusal)
+        self.asked.append((scope, detector, classifier))
+        self.running = True
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+    def warm(self, _detector, _classifier) -> None:
+        self.asked.append(("warm",))
+
+    def poll(self) -> None:
+        """Nothing comes by itself."""
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def end(self, **result) -> None:
+        self.running = False
+        self.finished.emit(result)
+
+
+@pytest.fixture
+def run(bench, monkeypatch):
+    monkeypatch.setattr(propose_run, "Proposer", Asked)
+    made = bench.dock(ProposeDock).run
+    made.detector.clear()
+    made.detector.addItem("finder", "finder")
+    made.classifier.addItem("namer", "namer")
+    made.show_state()
+    return made
+
+
+def test_a_run_asks_for_the_chosen_models_and_scope(bench, run):
+    bench.click(run.run)
+    assert run.proposer.asked == [("field", "finder", None)]
+    assert not run.run.isEnabled()
+    assert run.bar.isVisible()
+    assert run.cancel.isVisible()
+    run.proposer.end(added=3)
+    assert run.run.isEnabled()
+    assert not run.bar.isVisible()
+    for scope in ("region", "slide"):
+        bench.click(run.scopes[scope])
+        assert [name for name, button in run.scopes.items() if button.isChecked()] == [scope]
+        run.classifier.setCurrentIndex(run.classifier.findData("namer"))
+        bench.click(run.run)
+        assert run.proposer.asked[-1] == (scope, "finder", "namer")
+        run.proposer.end(added=0)
+
+
+def test_progress_comes_as_numbers_and_words(bench, run):
+    bench.click(run.run)
+    run.proposer.advanced.emit(3, 12, "smear_a: 40 cells")
+    assert (run.bar.value(), run.bar.maximum()) == (3, 12)
+    assert run.words.text() == "smear_a: 40 cells"
+    run.proposer.arrived.emit(25)
+    run.proposer.arrived.emit(1000)
+    assert run.words.text() == "1,025 cells proposed so far."
+
+
+def test_cancel_asks_once_and_says_what_is_kept(bench, run):
+    bench.click(run.run)
+    bench.click(run.cancel)
+    assert run.proposer.cancelled == 1
+    assert run.words.text() == "Stopping…"
+    run.proposer.end(cancelled="Cancelled. What was stored so far is kept.")
+    assert run.words.text() == "Cancelled. What was stored so far is kept."
+    assert run.run.isEnabled()
+
+
+def test_what_cannot_be_asked_and_what_fails_is_one_sentence(bench, run):
+    run.proposer.refusal = "Select one region first: draw it with R, or click its outline with V."
+    bench.click(run.run)
+    assert run.words.text() == run.proposer.refusal
+    assert run.run.isEnabled()
+    run.proposer.refusal = ""
+    bench.click(run.run)
+    run.proposer.running = False
+    run.proposer.failed.emit("The process that looks for cells was ended from outside.")
+    assert run.words.text() == "The process that looks for cells was ended from outside."
+    assert run.run.isEnabled()
+
+
+def test_without_a_slide_nothing_can_be_asked(bench, run):
+    bench.session.close()
+    bench.settle()
+    assert not run.run.isEnabled()
+
+
+def test_the_process_ends_with_the_dock(bench, run):
+    dock = bench.dock(ProposeDock)
+    bench.click(run.run)
+    dock.cancel_jobs()
+    assert run.proposer.cancelled == 1
+    dock.let_go()
+    assert run.proposer.closed == 1
+
+
+def test_an_outcome_in_words():
+    assert outcome_words({"added": 1, "seconds": 0.42, "device": "cpu"}) == "1 new cell proposed (0.4 s on cpu)."
+    words = outcome_words(
+        {"added": 1200, "there_before": 7, "replaced": 3, "seconds": 61, "device": "cuda", "unreadable": [{}]}
+    )
+    assert words == (
+        "1,200 new cells proposed, 3 in the place of another model's; 7 were marked already (61.0 s on cuda). "
+        "1 part of the slide could not be read."
+    )
