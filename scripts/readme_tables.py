@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_cyto.formats import FORMATS
 from napari_cyto.session.keys import keys_table
+from napari_cyto.session.review_keys import review_keys_table
 from napari_cyto.training.recipes import all_recipes
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -16,6 +17,12 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 def keys_markdown() -> str:
     """Return the keys as a Markdown table."""
     return _table(("key", "does"), ((_code(keys), sentence) for keys, sentence in keys_table()))
+
+
+def review_keys_markdown() -> str:
+    """Return the keys of the review gallery as a Markdown table."""
+    rows = ((keys if keys.startswith("Arrow") else _each_code(keys), words) for keys, words in review_keys_table())
+    return _table(("key", "does"), rows)
 
 
 def formats_markdown() -> str:
@@ -34,6 +41,7 @@ def with_tables(text: str) -> str:
     """Return the README's text with its tables made anew."""
     for name, table in (
         ("keys", keys_markdown()),
+        ("review keys", review_keys_markdown()),
         ("formats", formats_markdown()),
         ("recipes", recipes_markdown()),
     ):
@@ -53,6 +61,10 @@ def _code(keys: str) -> str:
     if keys[0].isupper() and not any(word in keys for word in ("Click", "Wheel", "drag")):
         return " or ".join(f"`{key}`" for key in keys.split(" or "))
     return keys
+
+
+def _each_code(keys: str) -> str:
+    return re.sub(r"\S+", lambda found: found[0] if found[0] in ("or", "to") else f"`{found[0]}`", keys)
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 from PIL import Image
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QPixmap
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget, QWidget
 
 from napari_cyto.domain.annotation import Annotation
@@ -21,6 +23,7 @@ from napari_cyto.session.demo_job import demo_project
 from napari_cyto.widgets.canvas.window import look_at, qt_window
 from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
 from napari_cyto.widgets.docks.export_dock import ExportDock
+from napari_cyto.widgets.docks.review_dock import ReviewDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "images"
@@ -108,6 +111,20 @@ def export(window: CytoWindow, folder: Path) -> None:
     save(dock, folder / "export.png")
 
 
+def review(window: CytoWindow, folder: Path) -> None:
+    """The Review dock after some verdicts, the slide on the cell that comes next."""
+    dock = window.dock(ReviewDock)
+    raise_dock(dock)
+    settle()
+    dock.gallery.setFocus()
+    for key in (Qt.Key.Key_A, Qt.Key.Key_A, Qt.Key.Key_5, Qt.Key.Key_X, Qt.Key.Key_A):
+        QTest.keyClick(dock.gallery, key)
+        settle(0.3)
+    window.message.hide()
+    settle(2 * SETTLE_S)
+    save(qt_window(window.viewer), folder / "review.jpg")
+
+
 def raise_dock(dock: QWidget) -> None:
     """Bring a dock to the front of its tabs."""
     holder = dock
@@ -126,6 +143,7 @@ def main() -> None:
         qt_window(window.viewer).move(0, 0)
         settle(3 * SETTLE_S)
         annotated_slide(window, folder)
+        review(window, folder)
         export(window, folder)
         window.viewer.close()
         settle()

@@ -208,6 +208,13 @@ def propose_dock() -> QWidget:
     return _dock(ProposeDock)
 
 
+def review_dock() -> QWidget:
+    """Return the Review dock (the gallery of cells that wait for a verdict) of the viewer at hand."""
+    from napari_cyto.widgets.docks.review_dock import ReviewDock
+
+    return _dock(ReviewDock)
+
+
 def export_dock() -> QWidget:
     """Return the Export dock of the viewer at hand."""
     from napari_cyto.widgets.docks.export_dock import ExportDock

@@ -16,12 +16,14 @@ from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import Canvas, attach
+from napari_cyto.widgets.canvas.crosshair import Crosshair
 from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.export_dock import ExportDock
 from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.opening import dropped_paths, open_paths
 from napari_cyto.widgets.docks.propose_dock import ProposeDock
+from napari_cyto.widgets.docks.review_dock import ReviewDock
 from napari_cyto.widgets.docks.slide_dock import SlideDock
 from napari_cyto.widgets.docks.slides_dock import SlidesDock
 from napari_cyto.widgets.docks.train_dock import TrainDock
@@ -118,6 +120,7 @@ class CytoWindow(QObject):
         self.viewer = viewer
         self.session = session
         self.docks: dict[type[Dock], Dock] = {}
+        self.crosshair: Crosshair | None = None
         self.message = MessageLine(viewer.window._qt_viewer.canvas.native)
         self.canvas: Canvas = attach(viewer, session)
         self._closed = False
@@ -140,7 +143,9 @@ class CytoWindow(QObject):
     def dock(self, kind: type[AnyDock]) -> AnyDock:
         """Return the dock of a kind, made on the first call."""
         if kind not in self.docks:
-            self.docks[kind] = kind(self.session)
+            made = self.docks[kind] = kind(self.session)
+            if isinstance(made, ReviewDock):
+                self.crosshair = Crosshair(self.viewer, self.session, made.review.pointed)
         found = self.docks[kind]
         assert isinstance(found, kind)
         return found
@@ -154,7 +159,7 @@ class CytoWindow(QObject):
         slide = self._place(SlideDock, "left")
         self.dock(SlideDock).icc_wanted.connect(self.view.set_icc)
         annotate = self._place(AnnotateDock, "right")
-        for kind in (ProposeDock, ExportDock, TrainDock, ModelsDock):
+        for kind in (ProposeDock, ReviewDock, ExportDock, TrainDock, ModelsDock):
             self._place(kind, "right", tabify=True)
         annotate.raise_()
         self._places = (slides, slide, annotate)
@@ -212,6 +217,8 @@ class CytoWindow(QObject):
             dock.cancel_jobs()
         for dock in self.docks.values():
             dock.let_go()
+        if self.crosshair is not None:
+            self.crosshair.let_go()
         for signal, slot in self._heard:
             signal.disconnect(slot, missing_ok=True)
         self.viewer.events.help.disconnect(self._show_keys)

@@ -48,6 +48,11 @@ def node_of(viewer: Viewer, layer: Layer) -> Any:
     return viewer.window._qt_viewer.canvas.layer_to_visual[layer].node
 
 
+def scene_of(viewer: Viewer) -> Any:
+    """Return the vispy node under which everything on the slide hangs, in world coordinates ``x, y``."""
+    return viewer.window._qt_viewer.canvas.view.scene
+
+
 def canvas_size_px(viewer: Viewer) -> tuple[float, float]:
     """Return height and width of the canvas, in the px that the camera's zoom speaks of."""
     height, width = viewer.window._qt_viewer.canvas.size

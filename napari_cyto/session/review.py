@@ -1,0 +1,310 @@
+"""A review: a frozen list of cells, the verdicts on them, and how far one has come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from psygnal import Signal
+
+from napari_cyto.domain import edits
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.edits import Change
+from napari_cyto.errors import CytoError, StaleEditError
+from napari_cyto.evaluation.proliferation import Z_95
+from napari_cyto.session.proposals import judged
+from napari_cyto.session.review_order import Gathered, Tally, gather
+from napari_cyto.session.review_query import ReviewQuery, model_class
+from napari_cyto.session.session import Session
+from napari_cyto.store import HistoryEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the control cells say of the cells that nobody looked at.
+
+    Parameters
+    ----------
+    seen : int
+        Control cells that a person judged.
+    corrected : int
+        Those of them that were rejected or got another class.
+    interval : tuple of float, optional
+        95 % interval of the share of cells that need correcting, 0 to 1; None before the first.
+    """
+
+    seen: int
+    corrected: int
+    interval: tuple[float, float] | None
+
+
+class Review:
+    """The list of cells that the dock Review shows; its order stays until it is asked for anew.
+
+    Edits go through the project, so they are on the disk and can be undone like any other.
+    """
+
+    renewed = Signal()
+    changed = Signal(object)  # list of int: rows whose cell changed
+    progressed = Signal()
+    pointed = Signal(object)  # (y, x): level-0 px of the slide on screen, where a crosshair is wanted; None for none
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.query = ReviewQuery()
+        self.cells: list[Annotation] = []
+        self.controls: frozenset[str] = frozenset()
+        self.tally = Tally()
+        self.left_out = 0
+        self.is_outdated = False
+        self._rows: dict[str, int] = {}
+        self._gone: set[str] = set()
+        self._waiting = 0
+        self._trail: list[int] = []
+        self._missed: list[Change] | None = None
+        self._slide_id = ""
+        session.annotations_changed.connect(self._on_annotations)
+
+    def let_go(self) -> None:
+        """Stop listening."""
+        self.session.annotations_changed.disconnect(self._on_annotations, missing_ok=True)
+
+    # The list
+
+    def refresh(self, query: ReviewQuery | None = None) -> None:
+        """Read the list anew, in its order of now.
+
+        Raises
+        ------
+        StoreError
+            When no project is open, or it cannot be read.
+        """
+        self.begin(query)
+        self.take(gather(self.session.need_project(), self.query))
+
+    def begin(self, query: ReviewQuery | None = None) -> None:
+        """Note that a list is being made elsewhere: edits from now on are caught up with by `take`."""
+        self.query = self.query if query is None else query
+        self._missed = []
+
+    def take(self, gathered: Gathered) -> None:
+        """Show a list that `gather` made."""
+        missed, self._missed = self._missed or [], None
+        self.query, self.cells = gathered.query, list(gathered.cells)
+        self.controls, self.tally, self.left_out = gathered.controls, gathered.tally, gathered.left_out
+        self._rows = {cell.id: row for row, cell in enumerate(self.cells)}
+        self._gone.clear()
+        self._waiting = sum(cell.status is Status.PROPOSED for cell in self.cells)
+        self._trail.clear()
+        self.is_outdated = bool(missed)
+        self._slide_id = self.session.slide.id if self.session.slide is not None else ""
+        for change in missed:
+            self._follow(change, counts=False)
+        self.renewed.emit()
+        self.progressed.emit()
+
+    def clear(self) -> None:
+        """Show nothing, as without a project."""
+        self.take(Gathered(self.query, (), frozenset(), Tally()))
+
+    def row_of(self, cell_id: str) -> int | None:
+        """Return where a cell stands in the list."""
+        return self._rows.get(cell_id)
+
+    def is_gone(self, row: int) -> bool:
+        """Whether the cell was deleted since the list was made."""
+        return self.cells[row].id in self._gone
+
+    def is_waiting(self, row: int) -> bool:
+        """Whether nobody has judged the cell yet."""
+        return self.cells[row].status is Status.PROPOSED and not self.is_gone(row)
+
+    @property
+    def waiting(self) -> int:
+        """How many cells of the list nobody has judged yet."""
+        return self._waiting
+
+    # Verdicts
+
+    def accept(self, rows: Iterable[int]) -> bool:
+        """Accept cells in one undo step; return whether anything was changed.
+
+        Raises
+        ------
+        CytoError
+            In a blind reading: nobody accepts a class that is hidden from them.
+        """
+        if self.session.shown_filter.blind:
+            raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
+        return self._judge(rows, lambda a: judged(a, self.session.author, Status.ACCEPTED), "Accept {}")
+
+    def reject(self, rows: Iterable[int]) -> bool:
+        """Reject cells in one undo step; return whether anything was changed."""
+        return self._judge(rows, lambda a: judged(a, self.session.author, Status.REJECTED), "Reject {}")
+
+    def relabel(self, rows: Iterable[int], class_id: str) -> bool:
+        """Give cells another class, which accepts them, in one undo step; return whether anything was changed.
+
+        Raises
+        ------
+        SchemeError
+            When the project's scheme has no such class.
+        """
+        wanted = self.session.need_project().scheme[class_id].id
+        author = self.session.author
+        return self._judge(rows, lambda a: judged(a, author, Status.ACCEPTED, wanted), f"Relabel {{}} as {wanted}")
+
+    def accept_all(self) -> int:
+        """Accept all cells of the list that nobody judged yet, in one undo step; return how many."""
+        rows = [row for row in range(len(self.cells)) if self.is_waiting(row)]
+        return len(rows) if self.accept(rows) else 0
+
+    def _judge(self, rows: Iterable[int], change: Callable[[Annotation], Annotation], label: str) -> bool:
+        rows = sorted(set(rows))
+        before = [self.cells[row] for row in rows if not self.is_gone(row)]
+        self._trail += rows[-1:]
+        pairs = [(a, b) for a in before if (b := change(a)) != a]
+        if not pairs:
+            return False
+        what = str(pairs[0][0].class_id) if len(pairs) == 1 else f"{len(pairs)} cells"
+        if self.session.shown_filter.blind and len(pairs) == 1:
+            what = "cell"
+        try:
+            entry = self.session.need_project().apply(edits.replace_all(pairs, label.format(what)), self.session.author)
+        except StaleEditError:
+            self.read_again([self._rows[a.id] for a, _ in pairs])
+            raise
+        self.session.annotations_changed.emit(entry)
+        return True
+
+    # Where to go
+
+    def after(self, row: int) -> int:
+        """Return where to go on after a verdict: the next cell that waits, from the start again after the last."""
+        n = len(self.cells)
+        for step in range(1, n if self._waiting else 1):
+            if self.is_waiting((row + step) % n):
+                return (row + step) % n
+        return min(row + 1, n - 1)
+
+    def back(self) -> int | None:
+        """Return the cell judged last, then the one before it; None when there is none."""
+        return self._trail.pop() if self._trail else None
+
+    def go(self, row: int) -> None:
+        """Put a cell in the middle of its slide, under the crosshair.
+
+        Raises
+        ------
+        StoreError
+            When its slide is not in the project any more.
+        """
+        cell, session = self.cells[row], self.session
+        session.go_to_slide(cell.slide_id)
+        session.jump(cell.geometry.centre_yx)
+        self.pointed.emit(cell.geometry.centre_yx)
+
+    # How far it has come
+
+    def progress(self) -> tuple[int, int]:
+        """Return how many proposals are reviewed, and how many there are, on the chosen slides and classes."""
+        return sum(self.tally.reviewed.values()), sum(self.tally.total.values())
+
+    def progress_by_class(self) -> list[tuple[str, int, int]]:
+        """Return class, reviewed, total of each proposed class, the most severe first."""
+        project = self.session.project
+        graded = () if project is None else project.scheme.classes
+        order = sorted(graded, key=lambda c: -1 if c.severity is None else c.severity, reverse=True)
+        return [(c.id, self.tally.reviewed[c.id], n) for c in order if (n := self.tally.total[c.id]) > 0]
+
+    def estimate(self) -> Estimate:
+        """Return what the control cells that were judged say of the cells that were not."""
+        rows = [row for cell_id in self.controls if (row := self._rows.get(cell_id)) is not None]
+        seen = [cell for row in rows if (cell := self.cells[row]).status is not Status.PROPOSED]
+        wrong = sum(cell.status is Status.REJECTED or cell.class_id != model_class(cell) for cell in seen)
+        return Estimate(len(seen), wrong, share_interval(wrong, len(seen)))
+
+    # What happened elsewhere
+
+    def read_again(self, rows: Sequence[int]) -> None:
+        """Ask the store how some cells of the list are now."""
+        project = self.session.project
+        if project is None:
+            return
+        ids = [self.cells[row].id for row in rows]
+        there = {cell.id: cell for cell in project.annotations_by_id(ids)}
+        for row, cell_id in zip(rows, ids, strict=True):
+            self._set(row, there.get(cell_id))
+        self.changed.emit(list(rows))
+
+    def _on_annotations(self, entry: HistoryEntry | None) -> None:
+        slide_id = self.session.slide.id if self.session.slide is not None else ""
+        moved, self._slide_id = slide_id != self._slide_id, slide_id
+        if entry is None:
+            # Said when another slide is shown, too, which changes no cell.
+            self.is_outdated |= not moved
+            if not moved:
+                self.progressed.emit()
+            return
+        changes = entry.edit.changes
+        if self._missed is not None:
+            self._missed += changes
+        rows = [row for change in changes if (row := self._follow(change)) is not None]
+        if rows:
+            self.changed.emit(rows)
+        self.progressed.emit()
+
+    def _follow(self, change: Change, counts: bool = True) -> int | None:
+        """Take in a change; return the row in which it shows."""
+        if counts:
+            self.tally.count(change.before, self.query, -1)
+            self.tally.count(change.after, self.query)
+        row = self._rows.get(change.annotation_id)
+        if row is not None:
+            self._set(row, change.after)
+        elif change.after is not None and self.query.takes(change.after):
+            self.is_outdated = True
+        return row
+
+    def _set(self, row: int, cell: Annotation | None) -> None:
+        self._waiting -= self.is_waiting(row)
+        if cell is None:
+            self._gone.add(self.cells[row].id)
+        else:
+            self._gone.discard(cell.id)
+            self.cells[row] = cell
+        self._waiting += self.is_waiting(row)
+
+
+def progress_words(review: Review) -> str:
+    """Return the progress as a sentence: ``127 of 900 reviewed``."""
+    done, total = review.progress()
+    return f"{done:,} of {total:,} reviewed" if total else "No proposals here"
+
+
+def estimate_words(estimate: Estimate) -> str:
+    """Return the estimate as a sentence; empty before the first control cell was judged."""
+    if estimate.interval is None:
+        return ""
+    low, high = (round(100 * value) for value in estimate.interval)
+    plural = "cell" if estimate.seen == 1 else "cells"
+    return (
+        f"Of {estimate.seen} random control {plural} {estimate.corrected} needed correcting: "
+        f"{low} to {high} % of those that nobody looks at may, too."
+    )
+
+
+def share_interval(count: int, of: int) -> tuple[float, float] | None:
+    """Return the 95 % interval of the share ``count / of``, 0 to 1; None when ``of`` is 0.
+
+    Source
+    ------
+    Wilson 1927, JASA 22(158), score interval.
+    """
+    if not of:
+        return None
+    share, z2 = count / of, Z_95**2
+    middle = (share + z2 / (2 * of)) / (1 + z2 / of)
+    half = Z_95 / (1 + z2 / of) * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of))
+    return (max(0.0, middle - half), min(1.0, middle + half))

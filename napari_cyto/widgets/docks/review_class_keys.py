@@ -1,0 +1,49 @@
+"""The classes with their keys as buttons, for those who would rather click."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
+
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.widgets.docks import parts
+
+_COLUMNS = 4
+
+
+class ClassKeys(QWidget):
+    """One button a class; ``chosen`` carries its key."""
+
+    chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        parts.tighten(self._grid)
+        self.buttons: dict[str, QPushButton] = {}
+        self._scheme: ClassScheme | None = None
+
+    def show_scheme(self, scheme: ClassScheme | None) -> None:
+        """Show the classes that have a key."""
+        if scheme == self._scheme:
+            return
+        self._scheme = scheme
+        for old in self.buttons.values():
+            old.deleteLater()
+        self.buttons.clear()
+        for place, cell_class in enumerate(c for c in (scheme.classes if scheme is not None else ()) if c.key):
+            made = parts.button(
+                f"{cell_class.key} {cell_class.id}",
+                f"Give the chosen cells the class {cell_class.name}, which accepts them.\nKey: {cell_class.key}",
+                partial(self.chosen.emit, cell_class.key),
+                name=f"review as {cell_class.id}",
+            )
+            # Narrower than an icon: four must fit side by side.
+            made.setStyleSheet(
+                f"QPushButton {{ border-left: 5px solid {cell_class.colour}; padding: 3px 2px; text-align: left; }}"
+                "QPushButton:focus { border-top: 1px dotted #9aa0a8; border-bottom: 1px dotted #9aa0a8; }"
+            )
+            self._grid.addWidget(made, place // _COLUMNS, place % _COLUMNS)
+            self.buttons[cell_class.id] = made

@@ -1,0 +1,301 @@
+"""Dock Review: the cells that wait, the riskiest first, judged with one key each while the slide follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QPushButton, QWidget
+
+from napari_cyto.session import Session
+from napari_cyto.session.review import Review, estimate_words, progress_words
+from napari_cyto.session.review_order import Gathered
+from napari_cyto.store import HistoryEntry
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.dock import Dock
+from napari_cyto.widgets.docks.review_class_keys import ClassKeys
+from napari_cyto.widgets.docks.review_crops import CellCrops
+from napari_cyto.widgets.docks.review_filters import ReviewFilters
+from napari_cyto.widgets.docks.review_gallery import ReviewGallery
+from napari_cyto.widgets.docks.review_model import ReviewModel
+from napari_cyto.widgets.docks.review_reader import ReviewReader
+
+# More than these are read in a thread: 10,000 take some 0.2 s.
+READ_AT_ONCE = 20_000
+# All docks look at each annotation that is selected.
+MOST_SELECTED = 2_000
+
+
+class ReviewDock(Dock):
+    """A gallery of cells, with verdicts, progress and filters."""
+
+    title = "Review"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.review = Review(session)
+        self.model = ReviewModel(self.review, self)
+        self.crops = CellCrops(self)
+        self.gallery = ReviewGallery(self.model, self.crops)
+        self.filters = ReviewFilters()
+        self.reader = ReviewReader(self)
+        self.progress = parts.text(bold=True)
+        self.by_class = parts.text(colour=style.QUIET)
+        self.estimate = parts.text(colour=style.QUIET)
+        self.hint = parts.text(colour=style.WARN)
+        self.words = parts.text()
+        self.class_keys = ClassKeys()
+        self._make_buttons()
+        self._commands = self._table()
+        self._is_due = True
+        self._lay_out()
+        self._connect()
+        self._show_project()
+
+    def _make_buttons(self) -> None:
+        self.again = self._button("Refresh", "Make the list anew, in the order of now.\nKey: F5", "refresh", "")
+        self.all = self._button(
+            "Accept all shown",
+            "Accept all cells of this list that wait, in one undo step.\nKeys: Ctrl+Enter",
+            "accept.all",
+            "accept",
+        )
+        self.accept = self._button("Accept  A", "Accept the chosen cells.\nKeys: A or Space", "accept", "accept")
+        self.reject = self._button("Reject  X", "Reject the chosen cells.\nKeys: X or Delete", "reject", "reject")
+        self.back = self._button(
+            "Back  ⌫", "Back to the cell that was judged last.\nKey: Backspace", "back", "previous"
+        )
+        self.blind = parts.toggle(
+            "Blind", "Hide what the model says, scores and class.\nKey: B", lambda: self._run("blind"), name="blind"
+        )
+        self.smaller = self._button("–", "Smaller pictures.\nKeys: - or Ctrl and the wheel", "smaller", "")
+        self.larger = self._button("+", "Larger pictures.\nKeys: + or Ctrl and the wheel", "larger", "")
+        for small in (self.smaller, self.larger):
+            small.setFixedWidth(28)
+
+    def _button(self, words: str, tip: str, command: str, icon: str) -> QPushButton:
+        made = parts.button(words, tip, lambda: self._run(command), icon=icon, name=f"review {command}")
+        # The keys belong to the gallery after a click, so that one can go on without the mouse.
+        made.clicked.connect(lambda _on=False: self.gallery.setFocus())
+        return made
+
+    def _lay_out(self) -> None:
+        for block in (self.progress, self.by_class, self.estimate, self.filters, self.hint):
+            self.body.addWidget(block)
+        self.body.addWidget(parts.row(self.again, self.all, self.blind, self.smaller, self.larger, stretch=1))
+        self.body.addWidget(self.gallery, 1)
+        for block in (self.words, self.class_keys, parts.row(self.accept, self.reject, self.back)):
+            self.body.addWidget(block)
+
+    def _connect(self) -> None:
+        session, gallery = self.session, self.gallery
+        gallery.asked.connect(self._run)
+        gallery.moved.connect(self._go)
+        gallery.chosen_changed.connect(self._show_chosen)
+        gallery.clicked.connect(lambda index: self._go(index.row()))
+        self.filters.changed.connect(self.refresh)
+        self.class_keys.chosen.connect(lambda key: self._run(f"class.{key}"))
+        self.reader.read.connect(self._take)
+        self.listen(session.project_changed, self.later(self._show_project))
+        self.listen(session.class_changed, self._show_scheme)
+        self.listen(session.filter_changed, self._show_blind)
+        self.listen(session.selection_changed, self._follow)
+        self.listen(session.annotations_changed, self._follow_undo)
+        self._progress_later = self.later(self._show_progress)
+        self.listen(self.review.progressed, self._progress_later)
+        self.listen(self.review.changed, self.later(self._show_words))
+
+    def _table(self) -> dict[str, Callable[[], object]]:
+        return {
+            "accept": lambda: self._judge(self.review.accept),
+            "reject": lambda: self._judge(self.review.reject),
+            "back": self._back,
+            "undo": self.session.undo,
+            "redo": self.session.redo,
+            "choose.all": self.gallery.selectAll,
+            "accept.all": self._accept_all,
+            "show": lambda: self._go(self.gallery.current),
+            "larger": lambda: self.gallery.zoom(1),
+            "smaller": lambda: self.gallery.zoom(-1),
+            "blind": self._toggle_blind,
+            "refresh": self.refresh,
+            "leave": lambda: parts.focus_canvas(self),
+        }
+
+    # The list
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
+        """Make the list when it is first looked at."""
+        super().showEvent(event)
+        if self._is_due:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Make the list anew; not before anybody looks at it."""
+        self._is_due = not self.isVisible()
+        project = self.session.project
+        if self._is_due or project is None:
+            self.review.clear()
+            return
+        query = self.filters.query()
+        with self.session.telling():
+            if sum(project.counts().values()) <= READ_AT_ONCE:
+                self.reader.drop()
+                self.review.refresh(query)
+                self._begin_at_first()
+            else:
+                self.review.begin(query)
+                self.progress.setText("Reading the cells…")
+                self.reader.ask(project, query)
+
+    def _take(self, gathered: Gathered) -> None:
+        if self.session.project is not None:
+            self.review.take(gathered)
+            self._begin_at_first()
+
+    def _begin_at_first(self) -> None:
+        """Frame the first cell; the slide stays where it is until a key or a click asks for a cell."""
+        if self.review.cells:
+            self.gallery.follow([0])
+        self.gallery.scrollToTop()
+        self._show_words()
+
+    # Commands
+
+    def _run(self, command: str) -> None:
+        with self.session.telling():
+            if command.startswith("class."):
+                self._relabel(command.removeprefix("class."))
+            else:
+                self._commands[command]()
+
+    def _judge(self, verdict: Callable[[list[int]], object]) -> None:
+        rows = self.gallery.rows
+        if not rows:
+            self.session.message.emit("No cell is chosen; go to one with the arrow keys or a click.")
+            return
+        verdict(rows)
+        self.gallery.go(self.review.after(rows[-1]))
+
+    def _relabel(self, key: str) -> None:
+        cell_class = self.session.class_by_key(key)
+        if cell_class is None:
+            self.session.message.emit(f"No class of this project has the key {key}.")
+        else:
+            self._judge(partial(self.review.relabel, class_id=cell_class.id))
+
+    def _accept_all(self) -> None:
+        count = self.review.accept_all()
+        told = f"Accepted {parts.counted(count, 'cell')}; Ctrl+Z takes it back." if count else "No cell here waits."
+        self.session.message.emit(told)
+
+    def _back(self) -> None:
+        row = self.review.back()
+        if row is None:
+            self.session.message.emit("This is where you began; no cell was judged before.")
+        else:
+            self.gallery.go(row)
+
+    def _toggle_blind(self) -> None:
+        shown = self.session.shown_filter
+        self.session.show_only(replace(shown, blind=not shown.blind))
+        self._show_blind()
+
+    # Gallery and slide
+
+    def _go(self, row: int | None) -> None:
+        if row is None or row >= len(self.review.cells):
+            return
+        with self.session.telling():
+            self.review.go(row)
+            self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        """Select on the slide what is chosen here; of very many, the one in the frame."""
+        cells, rows = self.review.cells, self.gallery.rows
+        if len(rows) > MOST_SELECTED:
+            rows = [row for row in [self.gallery.current] if row is not None]
+        self.session.select(cells[row].id for row in rows if row < len(cells))
+        self._show_words()
+
+    def _follow(self) -> None:
+        """Choose here what was selected on the slide."""
+        rows = [row for i in self.session.selection if (row := self.review.row_of(i)) is not None]
+        if rows and sorted(rows) != self.gallery.rows and len(self.gallery.rows) <= MOST_SELECTED:
+            self.gallery.follow(sorted(rows))
+            self._show_words()
+            self.review.pointed.emit(None)
+
+    def _follow_undo(self, entry: HistoryEntry | None) -> None:
+        if entry is None or entry.kind == "edit":
+            return
+        rows = [row for c in entry.edit.changes if (row := self.review.row_of(c.annotation_id)) is not None]
+        if len(rows) == 1:
+            self.gallery.go(rows[0])
+
+    # What it says
+
+    def _show_project(self) -> None:
+        project = self.session.project
+        self._show_scheme()
+        self.filters.show_slides(() if project is None else project.slides())
+        self.setEnabled(project is not None)
+        if project is not self.reader.project:
+            self.reader.project = project
+            self.reader.drop()
+            self.crops.forget()
+            self.refresh()
+        self.model.forget_slides()
+        self._show_progress()
+
+    def _show_scheme(self) -> None:
+        scheme = self.session.project.scheme if self.session.project is not None else None
+        self.filters.show_scheme(scheme)
+        self.class_keys.show_scheme(scheme)
+        self.gallery.delegate.set_colours({} if scheme is None else {c.id: c.colour for c in scheme.classes})
+        self.gallery.viewport().update()
+
+    def _show_blind(self) -> None:
+        self.blind.setChecked(self.session.shown_filter.blind)
+        self.gallery.viewport().update()
+        self._show_progress()
+        self._show_words()
+
+    def _show_progress(self) -> None:
+        self.progress.setText(progress_words(self.review))
+        # How many of a class wait would tell a blind reader what the model thinks.
+        rows = [] if self.session.shown_filter.blind else self.review.progress_by_class()
+        self.by_class.setText("   ".join(f"{c}\u00a0{parts.number(done)}/{parts.number(n)}" for c, done, n in rows))
+        self.by_class.setVisible(bool(rows))
+        waiting = self.review.waiting
+        self.all.setText(f"Accept all {parts.number(waiting)}" if waiting else "Accept all")
+        self.all.setEnabled(waiting > 0)
+        self.estimate.setText(estimate_words(self.review.estimate()))
+        self.estimate.setVisible(bool(self.estimate.text()))
+        hints = []
+        if self.review.is_outdated:
+            hints.append("The project has changed since this list was made; Refresh (F5) makes it anew.")
+        if self.review.left_out:
+            hints.append(f"{parts.number(self.review.left_out)} cells further down the order are not in the list.")
+        self.hint.setText(" ".join(hints))
+        self.hint.setVisible(bool(self.hint.text()))
+
+    def _show_words(self) -> None:
+        rows = self.gallery.rows
+        if not self.review.cells:
+            self.words.setText("No cell passes these filters." if self.session.project is not None else "")
+        elif len(rows) > 1:
+            self.words.setText(f"{parts.number(len(rows))} cells chosen.")
+        else:
+            self.words.setText(self.model.words(rows[0]) if rows and rows[0] < len(self.review.cells) else "")
+
+    def let_go(self) -> None:
+        """Stop reading, too."""
+        self.reader.close()
+        self.crops.close()
+        self.model.let_go()
+        self.review.let_go()
+        super().let_go()

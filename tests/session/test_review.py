@@ -1,0 +1,214 @@
+"""Promise: verdicts are on the disk at once, the order stays until it is asked for, and progress is true."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from napari_cyto.domain import edits
+from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.geometry import Point
+from napari_cyto.errors import CytoError, StaleEditError
+from napari_cyto.session import Session
+from napari_cyto.session.review import Review, estimate_words, progress_words, share_interval
+from napari_cyto.session.review_query import ReviewQuery
+from napari_cyto.store import Project
+
+SCORES = (0.9, 0.7, 0.5, 0.3, 0.1)
+RISKIEST_FIRST = ReviewQuery(control_share=0.0)
+
+
+def propose(session: Session, scores=SCORES, slide_id: str = "") -> list[Annotation]:
+    cells = [
+        Annotation(
+            slide_id=slide_id or session.need_slide().id,
+            geometry=Point(100 + 100 * n, 200),
+            class_id="HSIL",
+            status=Status.PROPOSED,
+            author="finder",
+            origin=proposed_by("finder", "0" * 64),
+            scores=(("HSIL", score), ("NILM", round(1 - score, 4))),
+        )
+        for n, score in enumerate(scores)
+    ]
+    session.need_project().apply(edits.add(cells, "Propose cells"), "finder")
+    return cells
+
+
+@pytest.fixture
+def review(session: Session) -> Review:
+    propose(session)
+    made = Review(session)
+    made.refresh(RISKIEST_FIRST)
+    return made
+
+
+def stored(review: Review, row: int) -> Annotation:
+    found = review.session.need_project().annotation(review.cells[row].id)
+    assert found is not None
+    return found
+
+
+def test_verdicts_are_stored_with_who_gave_them_and_the_model_stays_known(review):
+    assert review.accept([0])
+    assert review.reject([1])
+    assert review.relabel([2], "LSIL")
+    assert [(stored(review, n).status, stored(review, n).class_id) for n in range(4)] == [
+        (Status.ACCEPTED, "HSIL"),
+        (Status.REJECTED, "HSIL"),
+        (Status.ACCEPTED, "LSIL"),
+        (Status.PROPOSED, "HSIL"),
+    ]
+    assert stored(review, 2).author == "anna"
+    assert stored(review, 2).origin.startswith("model:finder@")
+    assert review.cells[:3] == [stored(review, n) for n in range(3)]
+    assert not review.accept([0])
+
+
+def test_a_rejected_cell_that_gets_a_class_is_accepted(review):
+    review.reject([0])
+    review.relabel([0], "HSIL")
+    assert stored(review, 0).status is Status.ACCEPTED
+
+
+def test_the_order_stays_until_refreshed(review):
+    before = [cell.id for cell in review.cells]
+    review.relabel([0], "NILM")
+    review.reject([3])
+    assert [cell.id for cell in review.cells] == before
+    review.refresh()
+    assert [cell.id for cell in review.cells] == [before[1], before[2], before[4]]
+
+
+def test_progress_counts_proposals_by_the_class_proposed(review):
+    assert progress_words(review) == "0 of 5 reviewed"
+    review.relabel([0], "NILM")
+    review.reject([1])
+    assert progress_words(review) == "2 of 5 reviewed"
+    # The two with a low score of HSIL were more likely NILM to the model.
+    assert review.progress_by_class() == [("HSIL", 2, 3), ("NILM", 0, 2)]
+    review.refresh()
+    assert progress_words(review) == "2 of 5 reviewed"
+    review.session.undo()
+    assert progress_words(review) == "1 of 5 reviewed"
+
+
+def test_accept_all_is_one_undo_step_and_spares_what_was_judged(review):
+    review.reject([1])
+    steps = len(review.session.need_project().history())
+    assert review.accept_all() == 4
+    assert len(review.session.need_project().history()) == steps + 1
+    assert [cell.status for cell in review.cells].count(Status.ACCEPTED) == 4
+    assert review.waiting == 0
+    assert review.accept_all() == 0
+    review.session.undo()
+    assert review.waiting == 4
+    assert review.cells[1].status is Status.REJECTED
+
+
+def test_several_cells_are_one_step(review):
+    heard = []
+    review.changed.connect(heard.append)
+    review.relabel([4, 0, 2], "LSIL")
+    assert [sorted(rows) for rows in heard] == [[0, 2, 4]]
+    assert review.session.need_project().can_undo("anna") == "Relabel 3 cells as LSIL"
+
+
+def test_after_a_verdict_the_next_that_waits_and_back_the_way_one_came(review):
+    review.reject([1])
+    review.accept([0])
+    assert review.after(0) == 2
+    assert review.after(4) == 2
+    assert [review.back(), review.back(), review.back()] == [0, 1, None]
+    review.accept_all()
+    assert review.after(0) == 1
+    assert review.after(4) == 4
+
+
+def test_going_to_a_cell_changes_the_slide_and_points_at_it(session):
+    other = session.need_project().slides()[1]
+    here = session.need_slide().id
+    propose(session, (0.4,))
+    [far] = propose(session, (0.8,), other.id)
+    review, pointed, jumps = Review(session), [], []
+    review.pointed.connect(pointed.append)
+    session.jump_requested.connect(lambda y, x: jumps.append((y, x)))
+    review.refresh(RISKIEST_FIRST)
+    review.go(0)
+    assert session.need_slide().id == other.id
+    assert pointed == jumps == [far.geometry.centre_yx]
+    assert not review.is_outdated, "to look at another slide changes no cell"
+    review.go(1)
+    assert session.need_slide().id == here
+
+
+def test_blind_readers_do_not_accept_what_they_cannot_see(review):
+    review.session.show_only(replace(review.session.shown_filter, blind=True))
+    with pytest.raises(CytoError, match="blind"):
+        review.accept([0])
+    assert review.relabel([0], "LSIL")
+    assert review.reject([1])
+    assert review.session.need_project().can_undo("anna") == "Reject cell"
+
+
+def test_a_verdict_on_what_another_window_changed_is_refused_and_shown_as_it_is(review):
+    with Project.open(review.session.need_project().folder) as elsewhere:
+        theirs = elsewhere.annotation(review.cells[0].id)
+        elsewhere.apply(edits.replace_all([(theirs, replace(theirs, status=Status.REJECTED))], "Theirs"), "ben")
+        gone = elsewhere.annotation(review.cells[1].id)
+        elsewhere.apply(edits.remove([gone], "Theirs"), "ben")
+    with pytest.raises(StaleEditError):
+        review.accept([0, 1])
+    assert review.cells[0].status is Status.REJECTED
+    assert review.is_gone(1)
+    assert review.waiting == 3
+    assert review.reject([0, 1]) is False
+
+
+def test_new_cells_wait_for_a_refresh(review):
+    assert not review.is_outdated
+    new = Annotation(
+        slide_id=review.session.need_slide().id, geometry=Point(900, 900), class_id="SCC", status=Status.PROPOSED
+    )
+    entry = review.session.need_project().apply(edits.add([new], "Propose cells"), "finder")
+    review.session.annotations_changed.emit(entry)
+    assert review.is_outdated
+    assert len(review.cells) == 5
+    assert progress_words(review) == "0 of 6 reviewed"
+    review.refresh()
+    assert review.cells[0].id == new.id
+
+
+def test_edits_while_a_long_list_is_made_are_not_lost(review):
+    from napari_cyto.session.review_order import gather
+
+    cell = review.cells[0]
+    review.begin()
+    gathered = gather(review.session.need_project(), review.query)
+    review.reject([0])
+    review.take(gathered)
+    assert review.cells[review.row_of(cell.id)].status is Status.REJECTED
+    assert review.accept([review.row_of(cell.id)])
+
+
+def test_control_cells_estimate_what_nobody_looks_at(session):
+    propose(session, [0.9] * 40)
+    review = Review(session)
+    review.refresh(ReviewQuery(control_share=0.25))
+    rows = [n for n, cell in enumerate(review.cells) if cell.id in review.controls]
+    assert len(rows) == 10
+    assert estimate_words(review.estimate()) == ""
+    review.accept(rows[:9])
+    review.relabel(rows[9:], "NILM")
+    review.reject([n for n in range(40) if n not in rows][:1])
+    estimate = review.estimate()
+    assert (estimate.seen, estimate.corrected) == (10, 1)
+    assert estimate_words(estimate).startswith("Of 10 random control cells 1 needed correcting: 2 to 40 %")
+
+
+def test_the_interval_is_wilsons():
+    """Newcombe 1998, Statistics in Medicine 17(8), table I, method 3."""
+    assert share_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert share_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert share_interval(0, 0) is None
