@@ -190,12 +190,12 @@ def predict(
         float | None, typer.Option("--mpp", help="µm per px where the slide's file does not say it.")
     ] = None,
     score_from: Annotated[
-        float | None, typer.Option("--score-from", help="Leave out cells that score lower [default: the model's].")
+        float | None,
+        typer.Option("--score-from", help="Leave out cells that score lower than this, not than the model asks for."),
     ] = None,
     stain: Annotated[str | None, typer.Option("--stain", help="The slides' stain; models for another refuse.")] = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or cuda:1 [default: auto].")] = None,
-    runtime: Annotated[
-        str | None, typer.Option("--runtime", metavar="auto|torch|openvino", help="What computes [default: auto].")
+    device: Annotated[
+        str | None, typer.Option("--device", help="auto (which is the default), cpu, cuda or cuda:1.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -206,5 +206,5 @@ def predict(
     """
     from napari_cyto.cli import predict as verb
 
-    options = {"mpp": mpp, "score_from": score_from, "stain": stain, "device": device, "runtime": runtime}
+    options = {"mpp": mpp, "score_from": score_from, "stain": stain, "device": device}
     verb.run(slides or (), detector, classifier, region, out, options, as_json)

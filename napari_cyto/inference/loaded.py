@@ -28,9 +28,9 @@ class LoadedModels:
         Raises
         ------
         CytoError
-            When it is no detector, or the device or runtime that was demanded is not here.
+            When it is no detector, or the device that was demanded is not here.
         """
-        key = (bundle.sha256, bundle.id, request.device, request.precision, request.runtime)
+        key = (bundle.sha256, bundle.id, request.device, request.precision)
         if key not in self._detectors:
             self._detectors[key] = CellDetector(bundle, request.device, request.precision)
         return _used(self._detectors, key)
@@ -43,7 +43,7 @@ class LoadedModels:
         CytoError
             When it is no classifier, or the device that was demanded is not here.
         """
-        key = (bundle.sha256, bundle.id, request.device, request.runtime)
+        key = (bundle.sha256, bundle.id, request.device)
         if key not in self._classifiers:
             chosen_device(request.device)
             self._classifiers[key] = CellClassifier(bundle, request.device)

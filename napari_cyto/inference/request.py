@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Runtime = Literal["auto", "torch", "openvino"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 
@@ -46,7 +45,6 @@ class PredictRequest(BaseModel):
         default=None, gt=0, le=1, title="Score from", description="Lower ones are not told; the model's own if empty."
     )
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1.")
-    runtime: Runtime = Field(default="auto", title="Runtime", description="What computes the networks.")
     precision: Precision = Field(default="auto", title="Precision", description="In which the networks compute.")
     tile_px: int | None = Field(
         default=None, ge=64, le=8192, title="Tile, px", description="Of the model; by the memory at hand if empty."
