@@ -143,8 +143,9 @@ class CellTable:
         step = max(size_hw) / side
         height, width = (max(1, int(np.ceil(length / step))) for length in size_hw)
         rows = np.flatnonzero(self._passes(shown) & (self._columns["status"] == _PROPOSED))
-        at_y = np.clip((self._columns["y"][rows] / step).astype(np.intp), 0, height - 1)
-        at_x = np.clip((self._columns["x"][rows] / step).astype(np.intp), 0, width - 1)
+        # The map ends where the slide does, so that its places are a little lower than wide, or narrower than high.
+        at_y = np.clip((self._columns["y"][rows] * (height / size_hw[0])).astype(np.intp), 0, height - 1)
+        at_x = np.clip((self._columns["x"][rows] * (width / size_hw[1])).astype(np.intp), 0, width - 1)
         tells_risk = shown.heat is Heat.RISK and not shown.blind
         weights = self._columns["risk"][rows] if tells_risk else None
         grid = np.bincount(at_y * width + at_x, weights=weights, minlength=height * width)

@@ -18,7 +18,9 @@ _COLOURS = np.array(
 )
 # Where nothing is, the slide is paled: stains are as colourful as any scale laid over them.
 VEIL = 0.45
-_MOST_OPAQUE = 0.92
+_MOST_OPAQUE = 0.8
+# How strongly the scale favours few over many; 0 would be linear.
+_BEND = 12.0
 
 
 class HeatMap:
@@ -36,8 +38,7 @@ class HeatMap:
     def show(self, values: npt.NDArray[np.float32], size_hw: tuple[float, float]) -> None:
         """Draw ``values`` (h, w), 0 where nothing is, over a slide of ``size_hw`` level-0 px."""
         self._picture.set_data(coloured(smoothed(values)))
-        step = max(size_hw) / max(values.shape)
-        self._picture.transform.scale = (step, step)
+        self._picture.transform.scale = (size_hw[1] / values.shape[1], size_hw[0] / values.shape[0])
         self._picture.transform.translate = (-PIXEL_CENTRE, -PIXEL_CENTRE)
         self.node.visible = True
 
@@ -72,7 +73,7 @@ def coloured(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
         Red, green, blue and opacity. The scale is logarithmic up to the greatest value: cells crowd.
     """
     top = float(values.max(initial=0.0))
-    share = np.log1p(values / max(top, 1e-9) * 50) / np.log1p(50.0)
+    share = np.log1p(values / max(top, 1e-9) * _BEND) / np.log1p(_BEND)
     anchors = np.linspace(0, 1, len(_COLOURS))
     picture = np.empty((*values.shape, 4), np.uint8)
     for channel in range(3):

@@ -119,8 +119,7 @@ class Proposals(QObject):
             self._heat_timer.start()
 
     def stop(self) -> None:
-        """Stop reading."""
-        self._again_timer.stop()
+        """Stop reading; also when Qt has taken the window and its timers already."""
         if self._reading is not None:
             stopped, thread = self._reading
             self._reading = None
