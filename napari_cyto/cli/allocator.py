@@ -17,7 +17,8 @@ def start_with_allocator() -> None:
     """
     if not sys.platform.startswith("linux") or all(name in os.environ for name in ALLOCATOR):
         return
-    if not sys.argv or Path(sys.argv[0]).name not in ("napari-cyto", "__main__.py"):
+    started = Path(sys.argv[0] if sys.argv else "")
+    if started.name != "napari-cyto" and started.parts[-2:] != ("napari_cyto", "__main__.py"):
         return  # called from a program, which must not be replaced
     sys.stdout.flush()
     sys.stderr.flush()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 from napari_cyto.session.run_process import child_environment
@@ -19,6 +20,7 @@ class InferenceLink:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._listener: threading.Thread | None = None
         self._answers: deque[dict[str, Any]] = deque()
 
     @property
@@ -60,6 +62,13 @@ class InferenceLink:
             return
         process.kill()
         process.wait()
+        if self._listener is not None:
+            self._listener.join(WAIT_FOR_END_S)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                # What was not taken any more by a process that has gone is nobody's loss.
+                with suppress(OSError):
+                    pipe.close()
         self._answers.clear()
 
     def close(self) -> None:
@@ -83,7 +92,10 @@ class InferenceLink:
             stdout=subprocess.PIPE,
             env=child_environment(),
         )
-        threading.Thread(target=_listen, args=(self._process, self._answers), name="answers", daemon=True).start()
+        self._listener = threading.Thread(
+            target=_listen, args=(self._process, self._answers), name="answers", daemon=True
+        )
+        self._listener.start()
 
 
 def _listen(process: subprocess.Popen[bytes], answers: deque[dict[str, Any]]) -> None:
