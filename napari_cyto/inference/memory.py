@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_cyto.errors import CytoError
 
 BYTES_PER_PX = 450
-"""What a px of a tile takes at the peak of a network of the shipped kind, measured in bf16 and rounded up twofold."""
+"""What a px of a tile is taken to need at the peak of a network of the shipped kind: an estimate, on the safe side."""
 
 SIDES_PX = (2048, 1536, 1024, 512)
 _SPARE_BYTES = 512 * 2**20
