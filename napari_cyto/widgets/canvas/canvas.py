@@ -23,6 +23,7 @@ from napari_cyto.widgets.canvas.hover import Hover
 from napari_cyto.widgets.canvas.key_bindings import KeyBindings, ShortcutGuard
 from napari_cyto.widgets.canvas.layers import MarkLayers
 from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, unnamed
+from napari_cyto.widgets.canvas.note import Note
 from napari_cyto.widgets.canvas.proposals import Proposals
 from napari_cyto.widgets.canvas.shown import Shown
 from napari_cyto.widgets.canvas.tether import Tether, later
@@ -59,6 +60,7 @@ class Canvas:
         self.shown = Shown()
         self.layers = MarkLayers(viewer)
         self.hover = Hover(window.native_canvas(viewer), session)
+        self.note = Note(window.native_canvas(viewer))
         self.gestures = Gestures(viewer, session, self.layers.show_draft, self.hover.move)
         self._keys = KeyBindings(self.run, self._hold_to_pan)
         self._scheme: ClassScheme | None = None
@@ -144,7 +146,7 @@ class Canvas:
             for timer in self._timers:
                 timer.stop()
             self.layers.remove()
-            window.text_of(viewer).visible = False
+            self.note.deleteLater()
 
     @property
     def _is_live(self) -> bool:
@@ -210,7 +212,7 @@ class Canvas:
         self.proposals.open_slide()
         if self.session.slide is None:
             self.layers.remove()
-            window.text_of(self.viewer).visible = False
+            self.note.tell("")
             return
         cells = self.layers.put(self.session.slide.mpp)
         for layer in (cells, *self.viewer.layers):
@@ -365,12 +367,7 @@ class Canvas:
             missing, is_more = self.shown.not_drawn(project, slide)
             if missing:
                 words = f"{'More than ' if is_more else ''}{missing:,} cells here are not drawn; {self._instead()}"
-        text = window.text_of(self.viewer)
-        if text.text != words:
-            text.text = words
-            text.position = "top_left"
-        if text.visible != bool(words):
-            text.visible = bool(words)
+        self.note.tell(words)
 
     def _instead(self) -> str:
         """What a user can see and do while cells are too many to draw."""

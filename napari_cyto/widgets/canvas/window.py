@@ -21,11 +21,6 @@ def camera_of(viewer: Viewer) -> Any:
     return getattr(viewer, "scene", viewer).camera
 
 
-def text_of(viewer: Viewer) -> Any:
-    """Return the line of text over the canvas, where napari has kept it since 0.9 or before."""
-    return viewer.canvas.overlays.text if hasattr(viewer, "canvas") else viewer.text_overlay
-
-
 def qt_window(viewer: Viewer) -> QWidget:
     """Return the main window."""
     window: QWidget = viewer.window._qt_window

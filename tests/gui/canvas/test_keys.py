@@ -170,7 +170,7 @@ def test_escape_selects_nothing_and_h_hides(desk):
     assert not desk.session.selection
     desk.keys("H")
     assert not desk.canvas.layers.cells.visible
-    assert "hidden" in window.text_of(desk.viewer).text
+    assert "hidden" in desk.canvas.note.text()
     desk.keys("H")
     assert desk.canvas.layers.cells.visible
 

@@ -194,7 +194,7 @@ def test_too_many_become_a_map_with_their_number_and_come_back_on_zooming_in(des
     desk.settle()
     assert desk.drawn() == {accepted.id}
     n = READ_AT_ONCE + 500
-    assert window.text_of(desk.viewer).text.startswith(f"{n:,} cells here are not drawn; zoom in. Map: risk")
+    assert desk.canvas.note.text().startswith(f"{n:,} cells here are not drawn; zoom in. Map: risk")
     picture = heat._picture._data
     assert picture[..., 3].max() > 200
     desk.session.show_only(ShownFilter(threshold=0.9, heat=Heat.DENSITY))

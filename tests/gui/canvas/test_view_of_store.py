@@ -49,10 +49,10 @@ def test_beyond_the_cap_a_spread_sample_is_drawn_and_the_rest_is_told(desk):
     assert 1000 < len(drawn) <= MOST_DRAWN
     quarters = {(bool(y > 2000), bool(x > 2000)) for y, x in drawn}
     assert len(quarters) == 4
-    assert "not drawn; zoom in" in window.text_of(desk.viewer).text
+    assert "not drawn; zoom in" in desk.canvas.note.text()
     window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=4.0)
     desk.qtbot.waitUntil(lambda: not desk.canvas.shown.is_sample)
-    assert not window.text_of(desk.viewer).visible
+    assert not desk.canvas.note.isVisible()
 
 
 def test_two_windows_on_one_project_see_each_others_edits(sit_down):
