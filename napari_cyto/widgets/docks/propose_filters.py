@@ -32,14 +32,7 @@ class ProposalFilters(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.threshold = QSlider(Qt.Orientation.Horizontal)
-        self.threshold.setRange(0, _STEPS)
-        self.threshold.setPageStep(5)
-        self.threshold.setToolTip(
-            "Show cells of which a model is so sure or surer; a person's own marks are always shown."
-        )
-        self.threshold.setAccessibleName("least score shown")
-        self.threshold.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.threshold = _threshold()
         self.threshold.valueChanged.connect(self._ask)
         self.threshold_words = parts.text()
         self.statuses = {status: self._check(*words) for status, words in _STATUS_WORDS.items()}
@@ -129,3 +122,13 @@ class ProposalFilters(QWidget):
     def _show_everything(self) -> None:
         now = self._session.shown_filter
         self._session.show_only(replace(ShownFilter(), blind=now.blind, heat=now.heat))
+
+
+def _threshold() -> QSlider:
+    slider = QSlider(Qt.Orientation.Horizontal)
+    slider.setRange(0, _STEPS)
+    slider.setPageStep(5)
+    slider.setToolTip("Show cells of which a model is so sure or surer; a person's own marks are always shown.")
+    slider.setAccessibleName("least score shown")
+    slider.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return slider
