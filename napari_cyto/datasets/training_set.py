@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,6 +103,9 @@ def _without_paths(remark: str, sources: Iterable[str]) -> str:
         for folder in {path.expanduser().resolve().parent, path.parent}:
             if folder.name:
                 remark = remark.replace(str(folder / "_")[:-1], "")
+                # What a library says of a file may have been cut short in the middle of its folders.
+                begins = re.escape(str(Path(*folder.parts[:2])))
+                remark = re.sub(begins + r"[^'\"()\n]*[/\\]", "", remark)
     return remark
 
 
