@@ -84,6 +84,8 @@ class ClassifierTask:
         lacking = [c.id for c, n in zip(self.classes, counts, strict=True) if not n]
         if lacking:
             yield Noted(f"The training side has no cell of {', '.join(lacking)}, so the model cannot learn it.")
+        held_out = self.crops["validation"]
+        self.watched = held_out if len(held_out.class_index) else _some(self.crops["train"], self.config.seed)
         self._ready(counts)
 
     def steps(self, batch: int) -> int:
@@ -176,8 +178,6 @@ class ClassifierTask:
         }
 
     def _ready(self, counts: npt.NDArray[np.intp]) -> None:
-        held_out = self.crops["validation"]
-        self.watched = held_out if len(held_out.class_index) else _some(self.crops["train"], self.config.seed)
         self.objective = classifier_loss(self.model, self.classes, counts)
         self.augment = BatchAugment(self.config.augment, self.normalisation)
 
