@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -98,7 +98,8 @@ class ProposalWriter:
                 changes.append(Change(None, new))
             else:
                 taken.add(mark.id)
-                changes.append(Change(mark, _instead(mark, new)))
+                # In its place: who knows the older one by its id finds the new one.
+                changes.append(Change(mark, replace(new, note=mark.note, id=mark.id)))
                 self.replaced += 1
             self.classes[str(new.class_id)] += 1
         self.added += sum(c.before is None for c in changes)
@@ -128,22 +129,6 @@ class ProposalWriter:
             scores=tuple(scores.items()),
             created_utc=now_utc(),
         )
-
-
-def _instead(mark: Annotation, new: Annotation) -> Annotation:
-    """Return the new proposal in the place of an older one, whose identity it takes on."""
-    return Annotation(
-        slide_id=mark.slide_id,
-        geometry=new.geometry,
-        class_id=new.class_id,
-        status=new.status,
-        author=new.author,
-        origin=new.origin,
-        scores=new.scores,
-        created_utc=new.created_utc,
-        note=mark.note,
-        id=mark.id,
-    )
 
 
 def _nearest(cells: Detections, marks: Sequence[Annotation]) -> tuple[np.ndarray, np.ndarray]:
