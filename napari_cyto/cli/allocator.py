@@ -6,11 +6,24 @@ import os
 import sys
 from pathlib import Path
 
+from napari_cyto.models.torch_installed import need_torch
 from napari_cyto.training.allocator import ALLOCATOR
 
 
+def start_for_networks(what: str) -> None:
+    """Do what a verb that runs networks begins with: refuse where PyTorch is missing, take the allocator's settings.
+
+    Raises
+    ------
+    CytoError
+        When PyTorch is not installed; ``what`` is the word for the job.
+    """
+    need_torch(what)
+    start_with_allocator()
+
+
 def start_with_allocator() -> None:
-    """Replace this process by the same one with the settings, unless it has them; a verb calls it before it begins.
+    """Replace this process by the same one with the settings, unless it has them.
 
     glibc gives freed memory back after each layer of a network and faults it in again, which costs a factor of two to
     three.

@@ -170,8 +170,8 @@ def _grid(told: dict[str, Any]) -> None:
     from napari_cyto.cli import judging
 
     config = checked(EvaluateConfig, told["given"])
-    recipe = (told["recipe"], told["settings"] or ())
-    judging.grid(told["data"], told["out"], recipe, config, told["grid_all"], told["as_json"])
+    settings, together = told["settings"] or (), told["grid_all"]
+    judging.grid(told["data"], told["out"], told["recipe"], settings, config, together, told["as_json"])
 
 
 def _compare(told: dict[str, Any]) -> None:

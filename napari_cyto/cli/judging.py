@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.cli.allocator import start_with_allocator
+from napari_cyto.cli.allocator import start_for_networks
 from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json, print_table
 from napari_cyto.cli.score_tables import estimated, shown, tell_detection
-from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.options import EvaluateConfig
 
 Plain = Mapping[str, Any]
-
-NO_TORCH = (
-    "A model needs PyTorch to answer, which is not installed here; install napari-cyto with its part for models: "
-    'pip install "napari-cyto[models]".'
-)
 
 
 def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Path | None, as_json: bool) -> None:
@@ -44,7 +37,7 @@ def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Pa
     CytoError
         When something is missing or wrong; the sentence says what.
     """
-    _need_torch()
+    start_for_networks("Judging a model")
     from napari_cyto.evaluation.bundle_scores import evaluate_bundle
 
     told = follow(lambda token: evaluate_bundle(name, sources, config, token, report), f"Evaluating {Path(name).name}")
@@ -54,12 +47,6 @@ def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Pa
         print_json(told)
     else:
         _tell(told)
-
-
-def _need_torch() -> None:
-    if importlib.util.find_spec("torch") is None:
-        raise CytoError(NO_TORCH)
-    start_with_allocator()
 
 
 def _tell(told: Plain) -> None:
@@ -112,7 +99,8 @@ def _tell_classes(told: Plain) -> None:
 def grid(
     sources: Sequence[str],
     out: Path,
-    recipe: tuple[str | None, Sequence[str]],
+    recipe_name: str | None,
+    settings: Sequence[str],
     config: EvaluateConfig,
     together: bool,
     as_json: bool,
@@ -125,8 +113,10 @@ def grid(
         Two or more.
     out : Path
         A folder for models, results and table.
-    recipe : tuple
-        Its name (None: the default classifier) and changes to it, ``key=value``.
+    recipe_name : str or None
+        What is trained; None for the default classifier.
+    settings : sequence of str
+        Changes to it, ``key=value``.
     config : EvaluateConfig
         Radius, intervals.
     together : bool
@@ -139,10 +129,11 @@ def grid(
     CytoError
         When something is missing or wrong; the sentence says what.
     """
-    _need_torch()
+    start_for_networks("Training on each source")
     from napari_cyto.session.grid_job import run_grid
+    from napari_cyto.training.recipes import recipe, with_settings
 
-    train = _recipe(*recipe)
+    train = with_settings(recipe(recipe_name, None), settings)
     told = follow(lambda token: run_grid(sources, out, train, config, together, token), "Training and testing")
     if as_json:
         print_json(told)
@@ -153,24 +144,6 @@ def grid(
     for sentence in told["warnings"]:
         print(sentence)
     print_facts((name, told[name]) for name in ("report", "csv", "json"))
-
-
-def _recipe(name: str | None, settings: Sequence[str]) -> Any:
-    """Return the recipe of that name, of whatever kind it is.
-
-    Raises
-    ------
-    CytoError
-        When there is none, or a change to it is wrong.
-    """
-    from napari_cyto.training.recipes import all_recipes, recipe, with_settings
-
-    kinds = {c.name: c.model.kind for c in all_recipes()}
-    if name is None or name in kinds:
-        return with_settings(recipe(name, kinds.get(name or "", "classifier")), settings)
-    from napari_cyto.training.recipes import read_recipe
-
-    return with_settings(read_recipe(Path(name)) if Path(name).is_file() else recipe(name, "classifier"), settings)
 
 
 def ki67(path: Path, format_name: str | None, class_map: str | None, as_json: bool) -> None:

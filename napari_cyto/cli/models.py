@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +18,7 @@ from napari_cyto.models.library import (
     remove_model,
     verify_model,
 )
+from napari_cyto.models.torch_installed import has_torch
 
 Named = Annotated[str, typer.Argument(metavar="NAME", help="A name that `models list` shows, or a bundle's folder.")]
 Own = Annotated[str, typer.Argument(metavar="NAME", help="A name that `models list` shows.")]
@@ -71,7 +71,7 @@ def verify(name: Named, as_json: AsJson = False) -> None:
 
     Exit code 0: it is whole; 2: it is not, and one sentence says why.
     """
-    found = verify_model(name, build_network=find_spec("torch") is not None)
+    found = verify_model(name, build_network=has_torch())
     if as_json:
         print_json(found)
     else:

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import getpass
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.cli.allocator import start_with_allocator
+from napari_cyto.cli.allocator import start_for_networks
 from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.several import SeveralRequest
-
-NO_TORCH = (
-    "Finding cells needs PyTorch, which is not installed here; install it with napari-cyto's part for models: "
-    "pip install 'napari-cyto[models]'."
-)
 
 
 def run(
@@ -51,9 +45,7 @@ def run(
         author=_author(),
         **{name: value for name, value in options.items() if value is not None},
     )
-    if importlib.util.find_spec("torch") is None:
-        raise CytoError(NO_TORCH)
-    start_with_allocator()
+    start_for_networks("Finding cells")
     from napari_cyto.inference.several import run_several
 
     result = follow(lambda token: run_several(request, token), f"Looking for cells with {detector}")

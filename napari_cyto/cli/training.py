@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.cli.allocator import start_with_allocator
+from napari_cyto.cli.allocator import start_for_networks
 from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json, print_table
 from napari_cyto.cli.score_tables import shown, span, tell_detection
@@ -16,11 +15,6 @@ from napari_cyto.models.manifest import Kind
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import DEFAULTS, all_recipes, recipe, with_settings
 from napari_cyto.training.run_folder import RunFolder
-
-NO_TORCH = (
-    "Training needs PyTorch, which is not installed here; install it with napari-cyto's part for models: "
-    "pip install 'napari-cyto[models]'."
-)
 
 
 def list_recipes(as_json: bool) -> None:
@@ -68,9 +62,7 @@ def run(
     config = _config(checked_kind, recipe_name, settings, asked)
     sources = sources or asked.get("sources", ())
     parent = parent or (Path(asked["parent"]) if asked.get("parent") else None)
-    if importlib.util.find_spec("torch") is None:
-        raise CytoError(NO_TORCH)
-    start_with_allocator()
+    start_for_networks("Training")
     from napari_cyto.training.crossing import cross_validate
     from napari_cyto.training.run import train
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.several import run_folder_of
+from napari_cyto.models.torch_installed import has_torch, need_torch
 from napari_cyto.session.inference_link import InferenceLink
 from napari_cyto.session.session import Session
 
@@ -23,7 +23,6 @@ Scope = Literal["field", "region", "slide"]
 CANCEL_S = 0.85
 """A process that has not stopped by then is ended: cancelling takes less than a second."""
 
-NO_TORCH = "Proposals need PyTorch, which is not installed here: pip install 'napari-cyto[models]' brings it."
 _ENDED_OUTSIDE = (
     "The process that looks for cells was ended from outside (the system does so when memory runs out). What was "
     "stored is kept; ask again to go on."
@@ -86,8 +85,7 @@ class Proposer:
         CytoError
             When it cannot work: no slide, no region selected, no scale, another stain or other classes, no torch.
         """
-        if not has_torch():
-            raise CytoError(NO_TORCH)
+        need_torch("Proposing cells")
         request = self._request(scope, detector, classifier, score_from)
         if self._running:
             # A field that was left is not wanted in part; of a region or slide, what was found is.
@@ -188,11 +186,6 @@ class Proposer:
         if len(regions) != 1:
             raise CytoError("Select one region first: draw it with R, or click its outline with V.")
         return _on_slide(regions[0].bounds_yxyx, slide), regions[0].vertices_yx
-
-
-def has_torch() -> bool:
-    """Whether models can be used; torch is not imported here."""
-    return importlib.util.find_spec("torch") is not None
 
 
 def _on_slide(box_yxyx: YXYX, slide: SlideRecord) -> YXYX:

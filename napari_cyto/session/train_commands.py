@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import write_text
+from napari_cyto.models.torch_installed import need_torch
 from napari_cyto.session.places import user_data_dir
 from napari_cyto.session.run_process import start_detached
 from napari_cyto.session.training_watch import LOG_NAME, RunWatch, runs_in
@@ -25,7 +25,7 @@ RECIPE_NAME = "recipe.yaml"
 EVENTS_NAME = "events.jsonl"
 SEEN = "train.seen"
 SCHEME = "bethesda"
-NO_TORCH = "Training needs PyTorch, which is not installed here: pip install 'napari-cyto[models]' brings it."
+TRAINING = "Training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,7 @@ def start(request: TrainRequest, resume: bool = False) -> RunWatch:
     CytoError
         When torch is not installed, there are no sources, or the run's folder cannot be written.
     """
-    if not has_torch():
-        raise CytoError(NO_TORCH)
+    need_torch(TRAINING)
     if not request.sources:
         raise CytoError("Choose at least one source of cells to train on.")
     folder = RunFolder.of(request.out).path
@@ -82,11 +81,6 @@ def start(request: TrainRequest, resume: bool = False) -> RunWatch:
     log = folder / LOG_NAME
     log.write_bytes(b"")
     return RunWatch(request.out, start_detached(request.words(resume), log))
-
-
-def has_torch() -> bool:
-    """Whether a run could import torch; it is not imported here."""
-    return importlib.util.find_spec("torch") is not None
 
 
 def runs_folder(project: Project | None) -> Path:

@@ -32,32 +32,33 @@ def all_recipes() -> tuple[TrainConfig, ...]:
     return tuple(sorted(found, key=lambda c: (c.model.kind, c.name not in DEFAULTS.values(), c.name)))
 
 
-def recipe(name: str | None, kind: Kind) -> TrainConfig:
+def recipe(name: str | None, kind: Kind | None) -> TrainConfig:
     """Return a recipe by its name, or from the user's file.
 
     Parameters
     ----------
     name : str or None
         Of a recipe that ships, or the path of a YAML or JSON file; None for the default of the kind.
-    kind : str
-        ``classifier`` or ``detector``.
+    kind : str or None
+        ``classifier`` or ``detector``; None for whichever the recipe trains, and without a name a classifier.
 
     Raises
     ------
     CytoError
         When there is none of that name, it is broken, or it trains the other kind.
     """
-    wanted = name or DEFAULTS[kind]
+    wanted = name or DEFAULTS[kind or "classifier"]
     path = Path(wanted).expanduser()
     if path.suffix.lower() in _SUFFIXES:
         found = read_recipe(path)
     else:
         shipped = {c.name: c for c in all_recipes()}
         if wanted not in shipped:
-            names = ", ".join(c.name for c in shipped.values() if c.model.kind == kind)
-            raise CytoError(f"There is no recipe {wanted!r}; those for a {kind} are {names}, or give a YAML file.")
+            names = ", ".join(c.name for c in shipped.values() if kind in (None, c.model.kind))
+            those = "those that ship" if kind is None else f"those for a {kind}"
+            raise CytoError(f"There is no recipe {wanted!r}; {those} are {names}, or give a YAML file.")
         found = shipped[wanted]
-    if found.model.kind != kind:
+    if kind not in (None, found.model.kind):
         raise CytoError(f"The recipe {wanted!r} trains a {found.model.kind}, but a {kind} was asked for.")
     return found
 

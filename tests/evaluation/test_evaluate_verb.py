@@ -30,7 +30,7 @@ PRED = "x,y,label,image\n100,101,HSIL,a.png\n200,101,NILM,a.png\n"
 @pytest.fixture
 def no_torch_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the verb run on made-up models where torch is not installed."""
-    monkeypatch.setattr(judging, "_need_torch", lambda: None)
+    monkeypatch.setattr(judging, "start_for_networks", lambda what: None)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_what_does_not_go_together_is_one_sentence(
 def test_without_torch_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(judging.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("napari_cyto.models.torch_installed.has_torch", lambda: False)
     assert "napari-cyto[models]" in refusal(["evaluate", "made-up", "--data", "cric:x"], capsys)
 
 

@@ -138,6 +138,6 @@ def test_the_command_line_refuses_in_one_sentence(
 def test_without_torch_the_extra_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("napari_cyto.models.torch_installed.has_torch", lambda: False)
     assert run(["train", "classifier", "--data", "cric:x", "--out", str(tmp_path / "m")]) == 2
     assert "napari-cyto[models]" in capsys.readouterr().err

@@ -10,14 +10,14 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLineEdit, QWidget
 
 from napari_cyto.errors import CytoError
+from napari_cyto.models.torch_installed import has_torch, torch_is_missing
 from napari_cyto.session import Session
 from napari_cyto.session.model_commands import use_model
 from napari_cyto.session.train_commands import (
-    NO_TORCH,
+    TRAINING,
     TrainRequest,
     class_colours,
     free_name,
-    has_torch,
     latest_unseen,
     mark_seen,
     request_of,
@@ -288,7 +288,7 @@ class TrainDock(Dock):
         ready = bool(self.setup.sources.texts()) and self.setup.recipe.currentData() is not None
         self.start.setEnabled(installed and ready and not refused)
         if not installed or self._fault:
-            self.words.setText(NO_TORCH if not installed else self._fault)
+            self.words.setText(torch_is_missing(TRAINING) if not installed else self._fault)
         self._show_words()
 
     def _show_words(self) -> None:

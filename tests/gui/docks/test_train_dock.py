@@ -18,8 +18,9 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QMessageBox
 
 from napari_cyto.domain.jobs import Cancelled, Done
+from napari_cyto.models import torch_installed
 from napari_cyto.session import train_commands
-from napari_cyto.session.train_commands import NO_TORCH, TrainRequest, runs_folder
+from napari_cyto.session.train_commands import TRAINING, TrainRequest, runs_folder
 from napari_cyto.session.training_watch import RunWatch
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.run_folder import RunFolder
@@ -46,7 +47,7 @@ def played(monkeypatch):
 
     played = SimpleNamespace(epochs=4, seconds=0.3, started=started)
     monkeypatch.setattr(train_commands, "start_detached", play)
-    monkeypatch.setattr(train_commands, "has_torch", lambda: True)
+    monkeypatch.setattr(torch_installed, "has_torch", lambda: True)
     monkeypatch.setattr(train_dock, "has_torch", lambda: True)
     yield played
     for process in started:
@@ -183,8 +184,8 @@ def test_a_field_of_the_matrix_opens_its_cells_on_the_slide(bench):
 def test_without_torch_one_sentence_names_what_to_install(bench, monkeypatch):
     monkeypatch.setattr(train_dock, "has_torch", lambda: False)
     dock = bench.dock(TrainDock)
-    assert dock.words.text() == NO_TORCH
-    assert "napari-cyto[models]" in NO_TORCH
+    assert dock.words.text() == torch_installed.torch_is_missing(TRAINING)
+    assert "napari-cyto[models]" in dock.words.text()
     assert not dock.start.isEnabled()
 
 
