@@ -29,7 +29,7 @@ from napari_cyto.inference.engine_tiles import near_stain
 from napari_cyto.inference.interrupting import interruptible
 from napari_cyto.inference.merging import in_outline, within
 from napari_cyto.inference.settling import Key, Table
-from napari_cyto.slides import Slide
+from napari_cyto.slides import Slide, UnreadableTile
 
 AHEAD = 2
 """Tiles that are read while the network works on another."""
@@ -53,7 +53,12 @@ class TileDone:
     resumed: bool = False
 
 
-Step = Batch | TileDone
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing is ready, where others do the work."""
+
+
+Step = Batch | TileDone | Waiting
 
 
 class Engine:
@@ -102,6 +107,11 @@ class Engine:
         return str(self._detector.device)
 
     @property
+    def unreadable(self) -> tuple[UnreadableTile, ...]:
+        """The slide's damaged tiles that were met so far."""
+        return self._slide.unreadable
+
+    @property
     def dropped(self) -> bool:
         """Whether who cancelled does not want what was found so far."""
         return bool(getattr(self._token, "dropped", False))
@@ -121,11 +131,15 @@ class Engine:
         for number, table in resumed.items():
             yield from self._tell(self._taken(number, table), plan.level0(plan.tiles[number]))
             yield TileDone(number, resumed=True)
+        yield from self._rest([n for n in range(len(plan.tiles)) if n not in resumed])
+
+    def _rest(self, todo: list[int]) -> Iterator[Step]:
+        """Yield what happens from the first tile on that was not done before."""
+        plan = self._plan
         with ThreadPoolExecutor(AHEAD, thread_name_prefix="ahead") as pool:
-            todo = [n for n in range(len(plan.tiles)) if n not in resumed]
             try:
                 for number, pixels in self._read_ahead(pool, todo):
-                    table = self._table(plan.tiles[number], pixels)
+                    table = self._told(self._table(plan.tiles[number], pixels))
                     self._write(number, table)
                     yield from self._tell(self._taken(number, table), plan.level0(plan.tiles[number]), pool)
                     yield TileDone(number)
@@ -165,17 +179,18 @@ class Engine:
             yield number, pixels
 
     def _table(self, tile: Tile, pixels: Any) -> Table:
-        detector, plan = self._detector, self._plan
-        with interruptible(detector.network, self._token):
-            outputs = detector.run(pixels)
-        found = own_cells(detector.network.decode(outputs, max(plan.score_from, 1e-6))[0], tile)
-        table = np.column_stack([found.points_yx, found.sizes_hw, found.scores, found.class_scores])
-        return table[near_stain(found.points_yx, plan.stained, plan.scale) & self._readable(found.points_yx)]
+        with interruptible(self._detector.network, self._token):
+            return table_of(self._detector, tile, pixels, self._plan.score_from)
+
+    def _told(self, table: Table) -> Table:
+        """Return the cells of a tile that are told of: none far from stain, none on damage."""
+        points_yx = table[:, :2]
+        return table[near_stain(points_yx, self._plan.stained, self._plan.scale) & self._readable(points_yx)]
 
     def _readable(self, points_yx: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Return which cells lie on pixels that are the slide's: a damaged tile is drawn hatched, which is no cell."""
         readable = np.ones(len(points_yx), dtype=np.bool_)
-        for damaged in self._slide.unreadable:
+        for damaged in self.unreadable:
             y0, x0, y1, x1 = (v / self._plan.scale for v in damaged.bounds_yxyx)
             readable[within(points_yx, (y0, x0, y1, x1))] = False
         return readable
@@ -217,6 +232,10 @@ class Engine:
         keys, cells, place, future = self._cutting.popleft()
         with interruptible(self._classifier.network, self._token):
             shares = self._classifier.scores(future.result(), self._token)
+        return self._named(keys, cells, place, shares)
+
+    def _named(self, keys: list[Key], cells: Detections, place: YXYX, shares: npt.NDArray[np.float64]) -> Batch:
+        """Return cells with their classifier's answer, which is written down."""
         if self.checkpoint is not None:
             rows = np.column_stack([np.array([row for _, row in keys]), shares]).astype(np.float32)
             tiles = np.array([tile for tile, _ in keys])
@@ -257,6 +276,12 @@ class Engine:
     def _corner(self, number: int) -> npt.NDArray[np.float64]:
         tile = self._plan.tiles[number]
         return np.array([tile.y0, tile.x0], dtype=np.float64)
+
+
+def table_of(detector: CellDetector, tile: Tile, pixels: Any, score_from: float) -> Table:
+    """Return the cells that a detector finds on the prepared pixels of a tile."""
+    found = own_cells(detector.network.decode(detector.run(pixels), max(score_from, 1e-6))[0], tile)
+    return np.column_stack([found.points_yx, found.sizes_hw, found.scores, found.class_scores])
 
 
 def _classified(cells: Detections, shares: npt.NDArray[np.float64]) -> Detections:

@@ -149,7 +149,7 @@ class _OneSlide:
             yield from self._write()
             raise
         yield from self._write()
-        yield from (Noted(str(tile)) for tile in self.slide.unreadable)
+        yield from (Noted(str(tile)) for tile in self.engine.unreadable)
         result = self._result(time.monotonic() - started_s)
         if self.engine.checkpoint is not None:
             self.engine.checkpoint.end(result)
@@ -208,7 +208,7 @@ class _OneSlide:
             "tiles_done_before": self.resumed,
             "megapixels": round(plan.megapixels, 3),
             "seconds": round(seconds, 3),
-            "unreadable": [{"bounds_yxyx": list(t.bounds_yxyx), "reason": t.reason} for t in self.slide.unreadable],
+            "unreadable": [{"bounds_yxyx": list(t.bounds_yxyx), "reason": t.reason} for t in self.engine.unreadable],
             "generation": self.request.generation,
         }
         if writer is not None:
