@@ -16,7 +16,7 @@ from napari_cyto.errors import JobCancelled
 from napari_cyto.inference.checkpoint import Checkpoint
 from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.detections import Detections
-from napari_cyto.inference.engine import Batch, Engine, TileDone, joined
+from napari_cyto.inference.engine import Batch, Engine, TileDone, Waiting, joined
 from napari_cyto.inference.engine_plan import Plan, make_plan
 from napari_cyto.inference.loaded import LoadedModels
 from napari_cyto.inference.proposals import ProposalWriter
@@ -160,7 +160,10 @@ class _OneSlide:
             if isinstance(step, TileDone):
                 self.done += 1
                 self.resumed += step.resumed
-                yield Advanced(self.done, len(self.plan.tiles), f"{self.slide.info.name}: {self.found} cells")
+                yield self._advanced()
+            elif isinstance(step, Waiting):
+                yield self._advanced()
+                continue
             else:
                 yield self._took(step)
             many = sum(len(part) for part in self.waiting) >= LARGEST_WRITE
@@ -168,6 +171,9 @@ class _OneSlide:
                 yield from self._write()
                 self._pause_s = min(2 * self._pause_s, SLOWEST_WRITE_S)
                 self._next_write_s = time.monotonic() + self._pause_s
+
+    def _advanced(self) -> Advanced:
+        return Advanced(self.done, len(self.plan.tiles), f"{self.slide.info.name}: {self.found} cells")
 
     def _took(self, batch: Batch) -> Measured:
         cells = batch.cells
