@@ -87,8 +87,8 @@ def prepared(config: Any, steps: int, folder: Path) -> Any:
     made = SimpleNamespace(crops=crops, class_index=np.arange(n) % len(scheme.ids))
 
     task = ClassifierTask(config, data, split)  # type: ignore[arg-type]
-    task.network, task.crops = task._built(), {"train": made}  # type: ignore[dict-item]
-    task._ready(np.bincount(made.class_index))
+    task.network, task.crops = task.first_network(), {"train": made}  # type: ignore[dict-item]
+    task.ready(np.bincount(made.class_index))
     run = RunFolder(folder)
     fitting = Fitting(task, config, run, FolderToken(run), lambda *_: None, {})
     for event in fitting._begin(None):

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 from torchvision.models.detection import FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, nms
 
-from napari_cyto.models.backbones import make_backbone
-from napari_cyto.models.pyramid import maps_for_stride
+from napari_cyto.models.pyramid import HALO_PX, MULTIPLE, PyramidSettings, built_maps, padded
 from napari_cyto.models.raw_cells import RawCells
 
 MOST_CELLS = 2000
@@ -27,18 +26,11 @@ SHAPES = (0.5, 1.0, 2.0)
 """Heights over widths of anchors. Source: Ren et al. 2015, section 3.1.1."""
 
 
-class BoxSettings(BaseModel):
+class BoxSettings(PyramidSettings):
     """What a box detector is built from, as ``model.json`` keeps it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     architecture: Literal["faster-rcnn", "retinanet"]
-    backbone: str = Field(min_length=1, max_length=200)
-    stride: int = Field(default=8, ge=2, le=32)
-    width: int = Field(default=256, ge=8, le=2048)
-    levels: int = Field(default=3, ge=1, le=5)
     size_px: float = Field(default=40.0, gt=0)
-    input_px: int = Field(default=256, ge=32, le=4096)
 
 
 class PyramidBackbone(nn.Module):
@@ -69,7 +61,7 @@ class BoxDetector(nn.Module):
         What torchvision calls class 0: Faster R-CNN counts background first.
     """
 
-    multiple, halo = 32, 64
+    multiple, halo = MULTIPLE, HALO_PX
 
     def __init__(self, detector: nn.Module, n_classes: int, first_label: int) -> None:
         super().__init__()
@@ -83,9 +75,7 @@ class BoxDetector(nn.Module):
 
     def forward(self, images: torch.Tensor, targets: list[dict[str, torch.Tensor]] | None = None) -> Any:
         """Return losses by name in training, else torchvision's boxes (x first), labels and scores of each picture."""
-        pad_h, pad_w = -int(images.shape[-2]) % self.multiple, -int(images.shape[-1]) % self.multiple
-        padded = nn.functional.pad(images, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else images
-        return self.detector(list(padded), None if targets is None else [_exact(t) for t in targets])
+        return self.detector(list(padded(images)), None if targets is None else [_exact(t) for t in targets])
 
     def decode(self, outputs: list[dict[str, torch.Tensor]], floor: float) -> list[RawCells]:
         """Return the boxes as cells; of boxes that overlap, whatever their classes, the surest stays."""
@@ -126,8 +116,7 @@ def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") ->
         When timm does not know the backbone, it gives no maps, or the weights do not fit.
     """
     known = BoxSettings.model_validate(dict(settings))
-    maps = make_backbone(known.backbone, weights, features_only=True, input_px=known.input_px)
-    body, channels = maps_for_stride(maps, known.stride, known.levels)
+    body, channels = built_maps(known, weights)
     backbone = PyramidBackbone(body, channels, known.width)
     sizes = tuple((known.size_px * 0.5, known.size_px, known.size_px * 2) for _ in channels)
     anchors = AnchorGenerator(sizes, (SHAPES,) * len(channels))

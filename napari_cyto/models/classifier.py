@@ -134,18 +134,18 @@ def top_stage(backbone: Any) -> set[str]:
     return top
 
 
-def build(settings: Mapping[str, Any], n_classes: int) -> TimmClassifier:
-    """Return the classifier that settings of ``model.json`` describe, with random weights.
+def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") -> TimmClassifier:
+    """Return the classifier that settings of ``model.json`` describe; only the backbone can have first weights.
 
     Raises
     ------
     ValidationError
         When the settings are not those of a classifier.
     CytoError
-        When timm does not know the backbone.
+        When timm does not know the backbone, or the weights do not fit.
     """
     known = ClassifierSettings.model_validate(dict(settings))
-    backbone = make_backbone(known.backbone, input_px=known.input_px)
+    backbone = make_backbone(known.backbone, weights, input_px=known.input_px)
     return TimmClassifier(backbone, n_classes, known.windows, known.head, known.dropout, known.feature_dropout)
 
 

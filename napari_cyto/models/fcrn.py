@@ -6,27 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from napari_cyto.models.backbones import make_backbone
-from napari_cyto.models.pyramid import FeaturePyramid, maps_for_stride
+from napari_cyto.models.pyramid import HALO_PX, MULTIPLE, FeaturePyramid, PyramidSettings, built_maps, grid_feature
 from napari_cyto.models.raw_cells import RawCells
 
-HALO_PX = 64
 
+class FcrnSettings(PyramidSettings):
+    """What a density detector is built from, as ``model.json`` keeps it: a finer grid, fewer channels."""
 
-class FcrnSettings(BaseModel):
-    """What a density detector is built from, as ``model.json`` keeps it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backbone: str = Field(min_length=1, max_length=200)
     stride: int = Field(default=4, ge=1, le=32)
     width: int = Field(default=64, ge=8, le=2048)
     levels: int = Field(default=4, ge=1, le=5)
-    input_px: int = Field(default=256, ge=32, le=4096)
 
 
 class DensityDetector(nn.Module):
@@ -51,7 +44,7 @@ class DensityDetector(nn.Module):
     ResNet-34 and a channel a class after Patherea, section 6.
     """
 
-    multiple = 32
+    multiple = MULTIPLE
 
     def __init__(
         self, backbone: nn.Module, channels: Sequence[int], n_classes: int, stride: int = 4, width: int = 64
@@ -68,12 +61,8 @@ class DensityDetector(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the maps, float32, ``(b, classes, h / stride, w / stride)``, of pictures ``(b, 3, h, w)``."""
-        height, width = int(images.shape[-2]), int(images.shape[-1])
-        pad_h, pad_w = -height % self.multiple, -width % self.multiple
-        padded = functional.pad(images, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else images
-        full = ((height + pad_h) // self.stride, (width + pad_w) // self.stride)
-        maps: torch.Tensor = self.head(self.pyramid(self.backbone(padded), full)).float()
-        return maps[..., : -(-height // self.stride), : -(-width // self.stride)]
+        maps: torch.Tensor = self.head(grid_feature(self.backbone, self.pyramid, images, self.stride))
+        return maps.float()
 
     def decode(self, outputs: torch.Tensor, floor: float) -> list[RawCells]:
         """Return the peaks of the classes' sum; a plateau is one peak or none."""
@@ -121,6 +110,5 @@ def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") ->
         When timm does not know the backbone, it gives no maps, or the weights do not fit.
     """
     known = FcrnSettings.model_validate(dict(settings))
-    maps = make_backbone(known.backbone, weights, features_only=True, input_px=known.input_px)
-    backbone, channels = maps_for_stride(maps, known.stride, known.levels)
+    backbone, channels = built_maps(known, weights)
     return DensityDetector(backbone, channels, n_classes, known.stride, known.width)

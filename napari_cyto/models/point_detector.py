@@ -7,39 +7,28 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from napari_cyto.models.backbones import FeatureMaps, make_backbone
-from napari_cyto.models.pyramid import FeaturePyramid, maps_for_stride
+from napari_cyto.models.pyramid import HALO_PX, MULTIPLE, FeaturePyramid, PyramidSettings, built_maps, grid_feature
 from napari_cyto.models.raw_cells import RawCells
 
 PROPOSALS = 2
 """Proposals along each side of a cell of the grid. Source: Patherea, section 6.1 (K = [2, 2])."""
 
-HALO_PX = 64
-"""Context beyond a tile, input px; what lies further off changes a score by less than bf16 rounds it."""
-
 PRIOR = 0.02
 """Share of proposals that the first step takes for cells."""
 
 _BLOCKS = 2
-_LONGEST_LOG = 4.0
+LONGEST_LOG = 4.0
 
 
-class PointSettings(BaseModel):
+class PointSettings(PyramidSettings):
     """What a point detector is built from, as ``model.json`` keeps it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    backbone: str = Field(min_length=1, max_length=200)
-    stride: int = Field(default=8, ge=2, le=32)
-    width: int = Field(default=256, ge=8, le=2048)
-    levels: int = Field(default=3, ge=1, le=5)
     size_px: float = Field(default=40.0, gt=0)
     sizes: bool = False
-    input_px: int = Field(default=256, ge=32, le=4096)
 
 
 class Proposals(NamedTuple):
@@ -96,7 +85,7 @@ class PointDetector(nn.Module):
         width: int = 256,
         size_px: float = 40.0,
         sizes: bool = True,
-        multiple: int = 32,
+        multiple: int = MULTIPLE,
     ) -> None:
         super().__init__()
         self.backbone, self.pyramid = backbone, FeaturePyramid(channels, width)
@@ -112,7 +101,8 @@ class PointDetector(nn.Module):
 
         Those of one-to-one matching; with ``both``, what training needs, those of one-to-many matching after them.
         """
-        feature, grid_hw = self._feature(images)
+        feature = grid_feature(self.backbone, self.pyramid, images, self.stride, self.multiple)
+        grid_hw = (int(feature.shape[-2]), int(feature.shape[-1]))
         placed, sorted_ = self.place(feature), self.sort(feature)
         one = self._proposals(self.place.one(placed), self.sort.one(sorted_), grid_hw)
         if not both:
@@ -130,20 +120,11 @@ class PointDetector(nn.Module):
             found.append(RawCells(points[keep], known, scores[keep], shares[keep, :-1]))
         return found
 
-    def _feature(self, images: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
-        height, width = int(images.shape[-2]), int(images.shape[-1])
-        grid_hw = (-(-height // self.stride), -(-width // self.stride))
-        pad_h, pad_w = -height % self.multiple, -width % self.multiple
-        padded = functional.pad(images, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else images
-        full = ((height + pad_h) // self.stride, (width + pad_w) // self.stride)
-        feature = self.pyramid(self.backbone(padded), full)
-        return feature[..., : grid_hw[0], : grid_hw[1]], grid_hw
-
     def _proposals(self, placed: torch.Tensor, sorted_: torch.Tensor, grid_hw: tuple[int, int]) -> Proposals:
         """Lay raw maps out as proposals; offsets are in cells of the grid, sizes in logarithms."""
         placed, logits = _per_proposal(placed.float(), 4), _per_proposal(sorted_.float(), self.n_classes + 1)
         anchors = grid_anchors_yx(grid_hw, self.stride, placed.device)
-        sizes = self.size_px * placed[..., 2:].clamp(-_LONGEST_LOG, _LONGEST_LOG).exp()
+        sizes = self.size_px * placed[..., 2:].clamp(-LONGEST_LOG, LONGEST_LOG).exp()
         return Proposals(anchors + placed[..., :2] * self.stride, sizes, logits)
 
 
@@ -158,9 +139,8 @@ def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") ->
         When timm does not know the backbone, it gives no maps, or the weights do not fit.
     """
     known = PointSettings.model_validate(dict(settings))
-    maps: FeatureMaps = make_backbone(known.backbone, weights, features_only=True, input_px=known.input_px)
-    backbone, channels = maps_for_stride(maps, known.stride, known.levels)
-    multiple = max(32, known.stride)
+    backbone, channels = built_maps(known, weights)
+    multiple = max(MULTIPLE, known.stride)
     return PointDetector(backbone, channels, n_classes, known.stride, known.width, known.size_px, known.sizes, multiple)
 
 

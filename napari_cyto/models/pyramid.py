@@ -1,14 +1,33 @@
-"""Feature pyramids over any timm backbone, so that a detector reads one map at the grid it wants."""
+"""Feature pyramids over any timm backbone: what all detectors are made of, and the one map that most of them read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from torch.nn import functional
 
-from napari_cyto.models.backbones import FeatureMaps
+from napari_cyto.models.backbones import FeatureMaps, make_backbone
+
+MULTIPLE = 32
+"""Pictures are padded to a multiple of this many px: what a backbone's coarsest map has to a px."""
+
+HALO_PX = 64
+"""Context beyond a tile, input px; what lies further off changes a score by less than bf16 rounds it."""
+
+
+class PyramidSettings(BaseModel):
+    """What every detector is built from, as ``model.json`` keeps it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str = Field(min_length=1, max_length=200)
+    stride: int = Field(default=8, ge=2, le=32)
+    width: int = Field(default=256, ge=8, le=2048)
+    levels: int = Field(default=3, ge=1, le=5)
+    input_px: int = Field(default=256, ge=32, le=4096)
 
 
 class ChosenMaps(nn.Module):
@@ -30,6 +49,18 @@ class ChosenMaps(nn.Module):
         """Return maps ``(b, c, h, w)``, finest first, of pictures ``(b, 3, H, W)``."""
         chosen: list[torch.Tensor] = self.maps(images)[self.first : self.last + 1]
         return chosen
+
+
+def built_maps(settings: PyramidSettings, weights: str) -> tuple[ChosenMaps, list[int]]:
+    """Return the backbone that settings describe, with its first weights, and the channels of its maps.
+
+    Raises
+    ------
+    CytoError
+        When timm does not know the backbone, it gives no maps, or the weights do not fit.
+    """
+    maps = make_backbone(settings.backbone, weights, features_only=True, input_px=settings.input_px)
+    return maps_for_stride(maps, settings.stride, settings.levels)
 
 
 def maps_for_stride(maps: FeatureMaps, stride: int, levels: int) -> tuple[ChosenMaps, list[int]]:
@@ -95,6 +126,29 @@ class FeaturePyramid(nn.Module):
             top = lateral(each) + _resized(top, (int(each.shape[-2]), int(each.shape[-1])))
         smooth: torch.Tensor = self.smooth(_resized(top, size_hw))
         return smooth
+
+
+def padded(images: torch.Tensor, multiple: int = MULTIPLE) -> torch.Tensor:
+    """Return pictures ``(b, c, h, w)`` with last rows and columns repeated up to a multiple of ``multiple`` px."""
+    pad_h, pad_w = -int(images.shape[-2]) % multiple, -int(images.shape[-1]) % multiple
+    return functional.pad(images, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else images
+
+
+def grid_feature(
+    backbone: nn.Module, pyramid: FeaturePyramid, images: torch.Tensor, stride: int, multiple: int = MULTIPLE
+) -> torch.Tensor:
+    """Return the pyramid's map on the grid of ``stride`` px that covers pictures ``(b, 3, h, w)``.
+
+    Returns
+    -------
+    Tensor
+        (b, width, ceil(h / stride), ceil(w / stride)).
+    """
+    height, width = int(images.shape[-2]), int(images.shape[-1])
+    whole = padded(images, multiple)
+    full = (int(whole.shape[-2]) // stride, int(whole.shape[-1]) // stride)
+    feature: torch.Tensor = pyramid(backbone(whole), full)
+    return feature[..., : -(-height // stride), : -(-width // stride)]
 
 
 def _resized(feature: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:

@@ -26,7 +26,7 @@ class Architecture:
     title : str
         What people read.
     module : str
-        Module of ``napari_cyto.models`` with ``build(settings, n_classes) -> nn.Module``, which loads no weights.
+        Module of ``napari_cyto.models`` with ``build(settings, n_classes, weights) -> nn.Module``.
     """
 
     name: str
@@ -63,8 +63,8 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
-def build(name: str, settings: Mapping[str, Any], n_classes: int) -> Any:
-    """Return a network with random weights, float32, on the CPU.
+def build(name: str, settings: Mapping[str, Any], n_classes: int, weights: str = "none") -> Any:
+    """Return a network with random weights, all but the backbone's first ones, float32, on the CPU.
 
     Parameters
     ----------
@@ -75,15 +75,17 @@ def build(name: str, settings: Mapping[str, Any], n_classes: int) -> Any:
         under ``"architecture"``.
     n_classes : int
         Classes of cells, background not counted.
+    weights : str
+        The backbone's first weights, as ``make_backbone`` takes them; random ones too when not given.
 
     Raises
     ------
     CytoError
-        When the name is unknown or the settings are not its own.
+        When the name is unknown, the settings are not its own, or the weights cannot be had.
     """
     known = architecture(name)
     module = import_module(f"napari_cyto.models.{known.module}")
     try:
-        return module.build(settings, n_classes)
+        return module.build(settings, n_classes, weights)
     except ValidationError as error:
         raise CytoError(f"The settings of the architecture {name!r} are wrong: {first_fault(error)}") from error

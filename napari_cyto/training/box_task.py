@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
-from napari_cyto.models.box_detectors import as_bits, build
+from napari_cyto.models.box_detectors import as_bits
 from napari_cyto.training.detector_task import DetectorTask
 from napari_cyto.training.task import Batch, Network, Tensor
 
@@ -17,23 +16,9 @@ _SMALLEST_PX = 1.0
 class BoxTask(DetectorTask):
     """Faster R-CNN or RetinaNet; see ``DetectorTask``. Everything unlabelled counts as background."""
 
-    def settings(self) -> dict[str, Any]:
-        """Return what the box detector is built from."""
-        if self.parent is not None:
-            return dict(self.parent.manifest.settings)
-        return {
-            "architecture": self.model.architecture,
-            "backbone": self.model.backbone,
-            "stride": self.model.stride,
-            "width": self.model.width,
-            "levels": self.model.levels,
-            "size_px": float(np.mean([c.box_um for c in self.classes])) / self.model.mpp,
-            "input_px": self.model.tile_px,
-        }
-
-    def first_network(self) -> Network:
-        """Return the network with its backbone's first weights."""
-        return build(self.settings(), len(self.classes), self.model.weights)
+    def own_settings(self) -> dict[str, Any]:
+        """Return which of the two it is, and the size that anchors are made for."""
+        return {"architecture": self.architecture, "size_px": self.usual_px()}
 
     def loss(self, network: Network, batch: Batch) -> Tensor:
         """Return the sum of torchvision's losses."""

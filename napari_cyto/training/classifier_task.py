@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cyto.datasets.colour_match import picked_statistics
 from napari_cyto.datasets.crop_cache import CropSet, cut_all
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.datasets.training_set import TrainingSet
@@ -21,60 +20,40 @@ from napari_cyto.evaluation.classifier_scores import classifier_scores
 from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.inference.deciding import probabilities
 from napari_cyto.inference.inputs import as_input, view_of
-from napari_cyto.models.backbones import make_backbone, normalisation_of
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.classifier import TimmClassifier
-from napari_cyto.models.manifest import ColourTarget, Decision, ModelClass
+from napari_cyto.models.manifest import Decision
 from napari_cyto.training.augment import BatchAugment, mixed
 from napari_cyto.training.calibrating import fitted_decision
 from napari_cyto.training.classifier_scores import epoch_metrics, recall_of_classes, score_of, worst_cells
 from napari_cyto.training.config import ClassifierConfig, PhaseConfig, TrainConfig
 from napari_cyto.training.losses import classifier_loss
+from napari_cyto.training.model_task import MOST_CELLS, ModelTask
 from napari_cyto.training.sampling import epoch_order
 from napari_cyto.training.task import Batch, Network, Share, Tensor, Validation, Verdict
 
 EVALUATION_BATCH = 64
-MOST_CELLS = 20_000
 WATCHED_CELLS = 384
 """How many training cells an epoch is watched on when there is no validation side."""
 SIDES = ("train", "validation", "test")
 
 
-class ClassifierTask:
-    """A timm backbone with a dense head on cut cells; see ``Task``.
+class ClassifierTask(ModelTask):
+    """A timm backbone with a dense head on cut cells; see ``Task``."""
 
-    Parameters
-    ----------
-    config : TrainConfig
-        The recipe; its ``model`` is a classifier's.
-    data : TrainingSet
-        Slides and cells.
-    split : TrainingSplit
-        Which slide is on which side.
-    parent : Bundle, optional
-        The classifier to continue from; its classes are those of ``data``.
-    """
+    architecture = "timm-classifier"
 
     def __init__(self, config: TrainConfig, data: TrainingSet, split: TrainingSplit, parent: Bundle | None = None):
         assert isinstance(config.model, ClassifierConfig)
-        self.config, self.model = config, config.model
-        self.data, self.split, self.parent = data, split, parent
-        self.classes = tuple(_model_class(data.scheme[c]) for c in data.classes)
-        self.normalisation = (
-            parent.manifest.normalisation
-            if parent is not None
-            else normalisation_of(self.model.backbone, self.model.weights)
-        )
+        super().__init__(config, data, split, parent)
+        self.model = config.model
         self.score_name = self.model.score
-        self.network: Network = None
-        self.colour: ColourTarget | None = None
         self.crops: dict[str, CropSet] = {}
 
     def prepare(self, token: Token | None) -> Iterator[Event]:
         """Build the network and cut the cells of all sides."""
         yield Advanced(0, 0, "Building the network")
-        self.network = self._built()
-        self.colour = self._colour_target()
+        self.network = self.first_network()
+        self.colour = self.colour_target(self.model.crop_rule.icc)
         for side in SIDES:
             self.crops[side] = yield from cut_all(self.split.of(side), self.model.crop_rule, token, self.colour)
         labels = self.crops["train"].class_index
@@ -86,7 +65,7 @@ class ClassifierTask:
             yield Noted(f"The training side has no cell of {', '.join(lacking)}, so the model cannot learn it.")
         held_out = self.crops["validation"]
         self.watched = held_out if len(held_out.class_index) else _some(self.crops["train"], self.config.seed)
-        self._ready(counts)
+        self.ready(counts)
 
     def steps(self, batch: int) -> int:
         """Return the batches in an epoch; a last one that is not full is left out, if it is not the only one."""
@@ -153,52 +132,26 @@ class ClassifierTask:
         confusion = {"classes": list(cells.ids), "counts": told["classification"]["confusion"]}
         return Verdict(side, told, confusion, _listed(cells), cells)
 
-    def manifest_fields(self) -> dict[str, Any]:
-        """Return what ``model.json`` keeps of the classifier."""
-        rule = self.model.crop_rule
-        settings = {
+    def settings(self) -> dict[str, Any]:
+        """Return what the classifier is built from."""
+        return {
             "backbone": self.model.backbone,
-            "windows": len(rule.windows),
+            "windows": len(self.model.crop_rule.windows),
             "head": self.model.head,
             "feature_dropout": self.model.feature_dropout,
             "dropout": self.model.dropout,
-            "input_px": rule.size_px,
-        }
-        return {
-            "kind": "classifier",
-            "architecture": "timm-classifier",
-            "settings": settings,
-            "scheme": self.data.scheme.name,
-            "classes": self.classes,
-            "mpp": rule.mpp_of(0),
-            "input_px": rule.size_px,
-            "normalisation": self.normalisation,
-            "crop_rule": rule,
-            "colour": self.colour,
+            "input_px": self.model.crop_rule.size_px,
         }
 
-    def _ready(self, counts: npt.NDArray[np.intp]) -> None:
+    def manifest_fields(self) -> dict[str, Any]:
+        """Return what ``model.json`` keeps of the classifier."""
+        rule = self.model.crop_rule
+        return super().manifest_fields() | {"mpp": rule.mpp_of(0), "input_px": rule.size_px, "crop_rule": rule}
+
+    def ready(self, counts: npt.NDArray[np.intp]) -> None:
+        """Make loss and changes of pictures for training cells of which ``counts`` are of each class."""
         self.objective = classifier_loss(self.model, self.classes, counts)
         self.augment = BatchAugment(self.config.augment, self.normalisation)
-
-    def _colour_target(self) -> ColourTarget | None:
-        if self.parent is not None:
-            return self.parent.manifest.colour
-        if self.config.reinhard_target is None:
-            return None
-        found = picked_statistics(self.config.reinhard_target, self.model.crop_rule.icc)
-        return ColourTarget(picture=found.picture, mean_lab=found.mean_lab, std_lab=found.std_lab)
-
-    def _built(self) -> Network:
-        if self.parent is not None:
-            return self.parent.load_network()
-        torch.manual_seed(self.config.seed)
-        backbone = make_backbone(self.model.backbone, self.model.weights, input_px=self.model.crop_rule.size_px)
-        windows = len(self.model.crop_rule.windows)
-        model = self.model
-        return TimmClassifier(
-            backbone, len(self.classes), windows, model.head, model.dropout, feature_dropout=model.feature_dropout
-        )
 
     def _decision(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> Decision:
         model = self.model
@@ -260,11 +213,6 @@ def _some(crops: CropSet, seed: int) -> CropSet:
         slide_number=crops.slide_number[chosen],
         centres_yx=crops.centres_yx[chosen],
     )
-
-
-def _model_class(known: Any) -> ModelClass:
-    fields = ("id", "name", "colour", "severity", "parent", "box_um")
-    return ModelClass(**{f: getattr(known, f) for f in fields})
 
 
 def _listed(cells: ScoredCells) -> list[dict[str, Any]]:

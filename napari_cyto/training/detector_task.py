@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_cyto.datasets.colour_match import picked_statistics
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.datasets.training_set import TrainingSet
 from napari_cyto.datasets.training_split import TrainingSplit
@@ -18,18 +17,16 @@ from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detector_scores import detector_scores
 from napari_cyto.evaluation.judging import LeftOut, detected
 from napari_cyto.inference.detecting import CellDetector
-from napari_cyto.models.backbones import normalisation_of
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.manifest import ColourTarget, Decision, ModelClass, ModelManifest
-from napari_cyto.models.registry import build
+from napari_cyto.models.manifest import Decision, ModelManifest
 from napari_cyto.training.augment import BatchAugment
 from napari_cyto.training.config import DetectorConfig, PhaseConfig, TrainConfig
 from napari_cyto.training.detector_parts import frozen_part, parameter_groups
 from napari_cyto.training.detector_tiles import TileSource, TrainingTile
 from napari_cyto.training.detector_validation import listed_cells, validated
+from napari_cyto.training.model_task import MOST_CELLS, ModelTask
 from napari_cyto.training.task import Batch, Network, Share, Tensor, Validation, Verdict
 
-MOST_CELLS = 20_000
 _UNWRITTEN = {
     "id": "unwritten",
     "weights_sha256": "0" * 64,
@@ -39,44 +36,36 @@ _UNWRITTEN = {
 }
 
 
-class DetectorTask:
-    """What all detectors have in common; see ``Task``. Kinds say what their settings and their loss are.
-
-    Parameters
-    ----------
-    config : TrainConfig
-        The recipe; its ``model`` is a detector's.
-    data : TrainingSet
-        Slides and cells.
-    split : TrainingSplit
-        Which slide is on which side.
-    parent : Bundle, optional
-        The detector to continue from; its classes are those of ``data``.
-    """
+class DetectorTask(ModelTask):
+    """What all detectors have in common; see ``Task``. Kinds say what else they are built from, and their loss."""
 
     score_name = "mean recall at 1 to 3 detections a cell"
 
     def __init__(self, config: TrainConfig, data: TrainingSet, split: TrainingSplit, parent: Bundle | None = None):
         assert isinstance(config.model, DetectorConfig)
-        self.config, self.model = config, config.model
-        self.data, self.split, self.parent = data, split, parent
-        self.classes = tuple(_model_class(data.scheme[c]) for c in data.classes)
-        self.normalisation = (
-            parent.manifest.normalisation
-            if parent is not None
-            else normalisation_of(self.model.backbone, self.model.weights)
-        )
-        self.network: Network = None
-        self.colour: ColourTarget | None = None
+        super().__init__(config, data, split, parent)
+        self.model = config.model
         self.tiles_of_epoch = np.zeros(0, np.intp)
 
-    def settings(self) -> dict[str, Any]:
-        """Return what the architecture is built from."""
-        raise NotImplementedError
+    @property
+    def architecture(self) -> str:
+        """The detector's, as the recipe names it."""
+        return self.model.architecture
 
-    def first_network(self) -> Network:
-        """Return the network with its first weights."""
-        return build(self.model.architecture, self.settings(), len(self.classes))
+    def settings(self) -> dict[str, Any]:
+        """Return what the detector is built from: what its parent was, where there is one."""
+        if self.parent is not None:
+            return dict(self.parent.manifest.settings)
+        shared = {name: getattr(self.model, name) for name in ("backbone", "stride", "width", "levels")}
+        return shared | {"input_px": self.model.tile_px} | self.own_settings()
+
+    def own_settings(self) -> dict[str, Any]:
+        """Return what only this kind of detector is built from."""
+        return {}
+
+    def usual_px(self) -> float:
+        """Return the side of a usual cell, px of the model: the mean of the classes' boxes."""
+        return float(np.mean([c.box_um for c in self.classes])) / self.model.mpp
 
     def loss(self, network: Network, batch: Batch) -> Tensor:
         """Return the scalar loss of a batch."""
@@ -89,9 +78,8 @@ class DetectorTask:
     def prepare(self, token: Token | None) -> Iterator[Event]:
         """Build the network, open the slides of the training side and see what they are worth."""
         yield Advanced(0, 0, "Building the network")
-        torch.manual_seed(self.config.seed)
-        self.colour = self._colour_target()
-        self.network = self.first_network() if self.parent is None else self.parent.load_network()
+        self.colour = self.colour_target()
+        self.network = self.first_network()
         slides = self.split.of("train")
         self.source = TileSource(slides, self.model.mpp, self.model.tile_px, self.config.augment, self.colour)
         worth = []
@@ -155,18 +143,8 @@ class DetectorTask:
 
     def manifest_fields(self) -> dict[str, Any]:
         """Return what ``model.json`` keeps of the detector."""
-        return {
-            "kind": "detector",
-            "architecture": self.model.architecture,
-            "settings": self.settings(),
-            "scheme": self.data.scheme.name,
-            "classes": self.classes,
-            "mpp": self.model.mpp,
-            "input_px": self.model.tile_px,
-            "normalisation": self.normalisation,
-            "crop_rule": None,
-            "colour": self.colour,
-        }
+        own = {"mpp": self.model.mpp, "input_px": self.model.tile_px, "crop_rule": None}
+        return super().manifest_fields() | own
 
     def _searched(
         self, network: Network, sides: tuple[str, ...], token: Token | None
@@ -193,16 +171,3 @@ class DetectorTask:
             "counted": [torch.from_numpy(everywhere if t.counted is None else t.counted) for t in tiles],
             "n": len(tiles),
         }
-
-    def _colour_target(self) -> ColourTarget | None:
-        if self.parent is not None:
-            return self.parent.manifest.colour
-        if self.config.reinhard_target is None:
-            return None
-        found = picked_statistics(self.config.reinhard_target)
-        return ColourTarget(picture=found.picture, mean_lab=found.mean_lab, std_lab=found.std_lab)
-
-
-def _model_class(known: Any) -> ModelClass:
-    fields = ("id", "name", "colour", "severity", "parent", "box_um")
-    return ModelClass(**{f: getattr(known, f) for f in fields})

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cyto.models.fcrn import build
 from napari_cyto.training.detector_task import DetectorTask
 from napari_cyto.training.task import Batch, Network, Tensor
 
@@ -22,22 +20,6 @@ EMPTY_WEIGHT = 0.3
 
 class FcrnTask(DetectorTask):
     """Density regression; see ``DetectorTask``."""
-
-    def settings(self) -> dict[str, Any]:
-        """Return what the density detector is built from."""
-        if self.parent is not None:
-            return dict(self.parent.manifest.settings)
-        return {
-            "backbone": self.model.backbone,
-            "stride": self.model.stride,
-            "width": self.model.width,
-            "levels": self.model.levels,
-            "input_px": self.model.tile_px,
-        }
-
-    def first_network(self) -> Network:
-        """Return the network with its encoder's first weights."""
-        return build(self.settings(), len(self.classes), self.model.weights)
 
     def anchors_yx(self) -> npt.NDArray[np.float64]:
         """Return the centres of the map's px, px of the tile."""

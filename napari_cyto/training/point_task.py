@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.jobs import Event, Token
-from napari_cyto.models.point_detector import Proposals, build, grid_anchors_yx
+from napari_cyto.models.point_detector import Proposals, grid_anchors_yx
 from napari_cyto.training.detector_task import DetectorTask
 from napari_cyto.training.point_loss import PointLossWeights, TileCells, hybrid_loss
 from napari_cyto.training.task import Batch, Network, Tensor
@@ -20,22 +20,11 @@ class PointTask(DetectorTask):
 
     def settings(self) -> dict[str, Any]:
         """Return what the point detector is built from; sizes are learned where any cell has a box."""
-        if self.parent is not None:
-            return dict(self.parent.manifest.settings) | {"sizes": self._has_boxes() or self._parent_has_sizes()}
-        usual_um = float(np.mean([c.box_um for c in self.classes]))
-        return {
-            "backbone": self.model.backbone,
-            "stride": self.model.stride,
-            "width": self.model.width,
-            "levels": self.model.levels,
-            "size_px": usual_um / self.model.mpp,
-            "sizes": self._has_boxes(),
-            "input_px": self.model.tile_px,
-        }
+        return super().settings() | {"sizes": self._has_boxes() or self._parent_has_sizes()}
 
-    def first_network(self) -> Network:
-        """Return the network with its backbone's first weights."""
-        return build(self.settings(), len(self.classes), self.model.weights)
+    def own_settings(self) -> dict[str, Any]:
+        """Return the size that sizes are told relative to."""
+        return {"size_px": self.usual_px()}
 
     def prepare(self, token: Token | None) -> Iterator[Event]:
         """Prepare as all detectors do; a parent without sizes learns them where there are boxes now."""
