@@ -13,6 +13,7 @@ from torchvision.models.detection import FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, nms
 
+from napari_cyto.models.box_regions import MarkedProposals, MarkedRetinaHead, MarkedRoiHeads
 from napari_cyto.models.pyramid import HALO_PX, MULTIPLE, PyramidSettings, built_maps, padded
 from napari_cyto.models.raw_cells import RawCells
 
@@ -74,7 +75,10 @@ class BoxDetector(nn.Module):
         return body
 
     def forward(self, images: torch.Tensor, targets: list[dict[str, torch.Tensor]] | None = None) -> Any:
-        """Return losses by name in training, else torchvision's boxes (x first), labels and scores of each picture."""
+        """Return losses by name in training, else torchvision's boxes (x first), labels and scores of each picture.
+
+        A target may say by ``counted`` where every cell is marked, see ``box_regions``.
+        """
         return self.detector(list(padded(images)), None if targets is None else [_exact(t) for t in targets])
 
     def decode(self, outputs: list[dict[str, torch.Tensor]], floor: float) -> list[RawCells]:
@@ -124,7 +128,9 @@ def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") ->
     plain = {"image_mean": [0.0] * 3, "image_std": [1.0] * 3, "_skip_resize": True}
     if known.architecture == "retinanet":
         limits = {"score_thresh": 0.02, "detections_per_img": MOST_CELLS, "topk_candidates": MOST_CELLS}
-        return BoxDetector(RetinaNet(backbone, n_classes, anchor_generator=anchors, **limits, **plain), n_classes, 0)
+        head = MarkedRetinaHead(known.width, anchors.num_anchors_per_location()[0], n_classes)
+        retina = RetinaNet(backbone, n_classes, anchor_generator=anchors, head=head, **limits, **plain)
+        return BoxDetector(retina, n_classes, 0)
     pool = MultiScaleRoIAlign([str(i) for i in range(len(channels))], 7, 2)
     detector = FasterRCNN(
         backbone,
@@ -136,4 +142,6 @@ def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") ->
         rpn_post_nms_top_n_test=MOST_CELLS,
         **plain,
     )
+    # torchvision makes these parts itself and takes no others; ours differ in what they are taught, in nothing else.
+    detector.rpn.__class__, detector.roi_heads.__class__ = MarkedProposals, MarkedRoiHeads
     return BoxDetector(detector, n_classes, 1)

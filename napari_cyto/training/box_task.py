@@ -14,7 +14,7 @@ _SMALLEST_PX = 1.0
 
 
 class BoxTask(DetectorTask):
-    """Faster R-CNN or RetinaNet; see ``DetectorTask``. Everything unlabelled counts as background."""
+    """Faster R-CNN or RetinaNet; see ``DetectorTask``."""
 
     def own_settings(self) -> dict[str, Any]:
         """Return which of the two it is, and the size that anchors are made for."""
@@ -24,9 +24,24 @@ class BoxTask(DetectorTask):
         """Return the sum of torchvision's losses."""
         usual = torch.tensor([c.box_um / self.model.mpp for c in self.classes])
         shift = 0 if self.model.architecture == "retinanet" else 1
-        rows = zip(batch["points"], batch["sizes"], batch["classes"], strict=True)
-        targets = [as_bits(box_targets(p, s, c, usual, self.model.tile_px, shift)) for p, s, c in rows]
-        return torch.stack(list(network(batch["images"], targets).values())).sum()
+        rows = zip(batch["points"], batch["sizes"], batch["classes"], batch["counted"], strict=True)
+        targets = []
+        for points, sizes, classes, counted in rows:
+            boxes = box_targets(points, sizes, classes, usual, self.model.tile_px, shift)
+            targets.append(as_bits(boxes | self._marked(counted)))
+        total = torch.stack(list(network(batch["images"], targets).values())).sum()
+        teaches = any(len(t["boxes"]) or "counted" not in t for t in targets)
+        # A mean over nothing, where the regions of all tiles are too small to hold a box.
+        return total if teaches else total.nan_to_num()
+
+    def _marked(self, counted: Tensor) -> dict[str, Tensor]:
+        """Return where every cell of a tile is marked, for each of its px; nothing where that is everywhere."""
+        if not len(counted):
+            return {}
+        cells, tile_px = -(-self.model.tile_px // self.model.stride), self.model.tile_px
+        of_grid = counted.reshape(cells, cells)
+        wide = of_grid.repeat_interleave(self.model.stride, 0).repeat_interleave(self.model.stride, 1)
+        return {"counted": wide[:tile_px, :tile_px]}
 
 
 def box_targets(

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from napari_cyto.datasets.job import stop_if_cancelled
@@ -71,9 +72,11 @@ class DetectorTask(ModelTask):
         """Return the scalar loss of a batch."""
         raise NotImplementedError
 
-    def anchors_yx(self) -> Any:
-        """Return the places of a tile, ``(m, 2)`` px, that are to be told whether background counts there; or None."""
-        return None
+    def anchors_yx(self) -> npt.NDArray[np.float64]:
+        """Return the places of a tile, ``(m, 2)`` px, that are told whether background counts there: the grid's."""
+        cells = -(-self.model.tile_px // self.model.stride)
+        at = (np.arange(cells) + 0.5) * self.model.stride
+        return np.stack(np.meshgrid(at, at, indexing="ij"), axis=-1).reshape(-1, 2)
 
     def prepare(self, token: Token | None) -> Iterator[Event]:
         """Build the network, open the slides of the training side and see what they are worth."""
