@@ -26,7 +26,7 @@ from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, u
 from napari_cyto.widgets.canvas.note import Note
 from napari_cyto.widgets.canvas.proposals import Proposals
 from napari_cyto.widgets.canvas.shown import Shown
-from napari_cyto.widgets.canvas.tether import Tether, later
+from napari_cyto.widgets.canvas.tether import Soon, Tether, later
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -73,14 +73,16 @@ class Canvas:
         self._poll_timer.setInterval(POLL_MS)
         self._poll_timer.timeout.connect(self._poll)
         self._reload_timer = later(qt_window, self._reload)
-        self._redraw_timer = later(qt_window, self._redraw)
+        self._reload_soon = Soon(qt_window, self._reload)
+        self._redraw_soon = Soon(qt_window, self._redraw)
         self._restore_timer = later(qt_window, self._restore)
         self._raise_timer = later(qt_window, self._raise)
         self.proposals = Proposals(session, self.layers.heat, self._reload, qt_window)
         self._timers = (
             self._poll_timer,
             self._reload_timer,
-            self._redraw_timer,
+            self._reload_soon,
+            self._redraw_soon,
             self._restore_timer,
             self._raise_timer,
         )
@@ -231,18 +233,18 @@ class Canvas:
             self._reload()
         elif slide.id in entry.slide_ids:
             self.shown.apply(entry.edit.changes, slide.id)
-            self._redraw()
+            self._redraw_soon.ask()
 
     def _on_selection(self) -> None:
-        # A command often changes the selection and then the annotations: one redraw does for both.
+        # A command often changes the annotations, the selection and the view: one redraw does for all.
         if self._is_live:
-            self._redraw_timer.start()
+            self._redraw_soon.ask()
 
     def _on_filter(self) -> None:
         if self._is_live and self.session.slide is not None:
             self.proposals.look_again()
             self.proposals.refresh_heat()
-            self._reload_timer.start(0)
+            self._reload_soon.ask()
 
     def _on_class(self) -> None:
         project = self.session.project
@@ -265,6 +267,8 @@ class Canvas:
         zoom = window.camera_of(self.viewer).zoom
         low, high = _JUMP_KEEPS
         window.look_at(self.viewer, (y, x), self.mpp, None if low * wanted <= zoom <= high * wanted else wanted)
+        if self._reload_timer.isActive():
+            self._reload_soon.ask()
 
     # What napari says
 
@@ -277,7 +281,7 @@ class Canvas:
             # Wheel and pan come in bursts; the store is asked once they let the window breathe.
             self._reload_timer.start(SAMPLE_REST_MS if self.shown.is_sample else 0)
         elif self._outlines_visible() != self._outlines_were_visible:
-            self._redraw_timer.start()
+            self._redraw_soon.ask()
 
     def _on_layer_inserted(self, event: Any) -> None:
         layer = event.value
@@ -321,6 +325,8 @@ class Canvas:
             self.session.poll()
 
     def _reload(self) -> None:
+        self._reload_timer.stop()
+        self._reload_soon.stop()
         project, slide = self.session.project, self.session.slide
         if not self._is_live or project is None or slide is None:
             return
@@ -331,8 +337,9 @@ class Canvas:
         self._redraw()
 
     def _redraw(self) -> None:
-        self._redraw_timer.stop()
-        if not self._is_live or self._scheme is None or self.session.slide is None:
+        self._redraw_soon.stop()
+        # A reload that is about to come redraws, too.
+        if self._reload_soon.is_asked or not self._is_live or self._scheme is None or self.session.slide is None:
             return
         drawn = list(self.shown.annotations.values())
         self.hover.show_cells(drawn)

@@ -82,17 +82,19 @@ class MarkLayers:
         if layer is None:
             return
         n = len(marks.centres)
-        changed = n != len(layer.data) or not np.array_equal(layer.data, marks.centres)
-        if changed:
-            layer.data = marks.centres
-        if n == 0:
+        is_moved = n != len(layer.data) or not np.array_equal(layer.data, marks.centres)
+        is_recoloured = is_moved or not np.array_equal(layer.face_color, marks.face_rgba)
+        if not is_recoloured and [s.value for s in layer.symbol] == list(marks.symbols):
             return
-        if not np.array_equal(layer.face_color, marks.face_rgba):
-            layer.face_color = marks.face_rgba
-        if [s.value for s in layer.symbol] != list(marks.symbols):
-            layer.symbol = list(marks.symbols)
-        if not np.all(layer.size == layer.current_size):
-            layer.size = layer.current_size
+        # Each property that is set has napari build all points anew; together they need that once.
+        with layer.events.blocker_all():
+            if is_moved:
+                layer.data = marks.centres
+            if n:
+                layer.face_color = marks.face_rgba
+                layer.symbol = list(marks.symbols)
+                layer.size = layer.current_size
+        layer.refresh(thumbnail=False)
 
     def show_outlines(self, segments: Segments) -> None:
         """Draw these outlines of boxes and regions and no others."""

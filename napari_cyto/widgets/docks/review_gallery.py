@@ -106,6 +106,12 @@ class ReviewGallery(QListView):
         if not self._quiet:
             self.chosen_changed.emit()
 
+    def dataChanged(  # noqa: N802  Qt's name
+        self, first: QModelIndex, last: QModelIndex, roles: Sequence[int] = ()
+    ) -> None:
+        """Paint what changed; a list of Qt's would lay out all its cells anew, but ours keep their size."""
+        QAbstractItemView.dataChanged(self, first, last, list(roles))
+
     # Size of the pictures
 
     @property

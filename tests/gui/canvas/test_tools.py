@@ -17,6 +17,7 @@ def test_a_click_on_the_middle_of_a_pixel_gives_the_frames_half(desk):
     desk.keys("P")
     native = desk.native
     desk.qtbot.mouseClick(native, Qt.MouseButton.LeftButton, pos=desk.screen((1990.5, 2010.5)))
+    desk.settle()
     [mark] = desk.stored()
     assert mark.geometry.centre_yx == pytest.approx((1990.5, 2010.5), abs=0.06)
     assert desk.canvas.layers.cells.data[0] == pytest.approx((1990.0, 2010.0), abs=0.06)
