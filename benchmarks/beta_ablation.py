@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.domain.jobs import Done, Failed, Measured
+from napari_cyto.inference.allocator import ALLOCATOR
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.training.allocator import ALLOCATOR
 from napari_cyto.training.checkpoint import TENSORS
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import recipe

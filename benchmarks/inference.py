@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.training.allocator import ALLOCATOR
+from napari_cyto.inference.allocator import ALLOCATOR
 
 SLIDE_MPP = 0.25
 

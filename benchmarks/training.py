@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from napari_cyto.training.allocator import ALLOCATOR
+from napari_cyto.inference.allocator import ALLOCATOR
 
 
 def main() -> None:

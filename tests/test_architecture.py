@@ -52,9 +52,9 @@ MAY_USE = {
     # tifffile and PIL read the size of an image from its header, never a pixel.
     "formats": {"yaml", "defusedxml", "shapely", "pydantic", "tifffile", "PIL"},
     "datasets": {"sklearn", "shapely", "pydantic", "imagecodecs", "torchstain", "torch"} | _PIXELS,
-    "models": {"torch", "torchvision", "timm", "huggingface_hub", "safetensors", "pydantic"} | _PIXELS,
+    "models": {"torch", "torchvision", "timm", "huggingface_hub", "safetensors", "openvino", "pydantic"} | _PIXELS,
     "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "pydantic", "yaml"} | _PIXELS,
-    "inference": {"torch", "timm", "pydantic", "dask"} | _PIXELS,
+    "inference": {"torch", "timm", "pydantic", "dask", "distributed"} | _PIXELS,
     "evaluation": {"pydantic", "scipy", "sklearn", "pycocotools", "matplotlib", "PIL"},
     "synthesis": {"torch", "shapely", "pydantic"} | _PIXELS,
     "session": {"psygnal", "pydantic", "shapely"},

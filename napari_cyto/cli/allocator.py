@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
+from napari_cyto.inference.allocator import ALLOCATOR
 from napari_cyto.models.torch_installed import need_torch
-from napari_cyto.training.allocator import ALLOCATOR
 
 
 def start_for_networks(what: str) -> None:

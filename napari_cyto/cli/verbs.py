@@ -16,6 +16,13 @@ what was wrong and what to do.
 """
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", metavar="N", help="Share the work among N processes of this machine.")
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", metavar="ADDRESS", help="Have a dask cluster do the work, as tcp://HOST:8786."),
+]
 
 
 def build(words: list[str]) -> typer.Typer:
@@ -197,6 +204,8 @@ def predict(
     device: Annotated[
         str | None, typer.Option("--device", help="auto (which is the default), cpu, cuda or cuda:1.")
     ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     as_json: AsJson = False,
 ) -> None:
     """Find cells on slides with a model, and classify them: proposals, for a person to review.
@@ -207,4 +216,5 @@ def predict(
     from napari_cyto.cli import predict as verb
 
     options = {"mpp": mpp, "score_from": score_from, "stain": stain, "device": device}
+    options |= {"workers": workers, "scheduler": scheduler}
     verb.run(slides or (), detector, classifier, region, out, options, as_json)

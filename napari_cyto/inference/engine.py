@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,20 +21,27 @@ from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.jobs import Token
 from napari_cyto.inference.checkpoint import Checkpoint
 from napari_cyto.inference.classifying import CellClassifier
-from napari_cyto.inference.detecting import CellDetector, own_cells, prepared
+from napari_cyto.inference.detecting import CellDetector, own_cells
 from napari_cyto.inference.detection_tiles import Tile
 from napari_cyto.inference.detections import Detections, boxes_around
 from napari_cyto.inference.engine_plan import Plan
 from napari_cyto.inference.engine_tiles import near_stain
-from napari_cyto.inference.interrupting import interruptible
 from napari_cyto.inference.merging import in_outline, within
 from napari_cyto.inference.settling import Key, Table
 from napari_cyto.slides import Slide, UnreadableTile
 
-AHEAD = 2
-"""Tiles that are read while the network works on another."""
+AHEAD = 3
+"""Tiles in work: the network is on one, the next waits for it or is told of, one is read."""
+
+CUTTING = 2
+"""Threads that cut cells for the classifier."""
+
+PATIENCE_S = 0.05
 
 CELLS_AT_ONCE = 32
+
+_KEPT = "What was found so far is kept."
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,18 @@ class Engine:
     @property
     def device(self) -> str:
         """What the detector computes on."""
-        return str(self._detector.device)
+        return self._detector.device
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """What runs the networks, the detector's first, such as ``OpenVINO fp32``."""
+        models = (self._detector, self._classifier)
+        return tuple(model.runtime.title for model in models if model is not None)
+
+    @property
+    def names(self) -> bool:
+        """Whether cells are classified."""
+        return self._classifier is not None
 
     @property
     def unreadable(self) -> tuple[UnreadableTile, ...]:
@@ -136,21 +154,22 @@ class Engine:
     def _rest(self, todo: list[int]) -> Iterator[Step]:
         """Yield what happens from the first tile on that was not done before."""
         plan = self._plan
-        with ThreadPoolExecutor(AHEAD, thread_name_prefix="ahead") as pool:
-            try:
-                for number, pixels in self._read_ahead(pool, todo):
-                    table = self._told(self._table(plan.tiles[number], pixels))
-                    self._write(number, table)
-                    yield from self._tell(self._taken(number, table), plan.level0(plan.tiles[number]), pool)
-                    yield TileDone(number)
-                yield from self._tell((), self._everything, pool, last=True)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        pool, cutting = (ThreadPoolExecutor(n, thread_name_prefix="ahead") for n in (AHEAD, CUTTING))
+        try:
+            for number, table in self._found_ahead(pool, todo):
+                told = self._told(table)
+                self._write(number, told)
+                yield from self._tell(self._taken(number, told), plan.level0(plan.tiles[number]), cutting)
+                yield TileDone(number)
+            yield from self._tell((), self._everything, cutting, last=True)
+        finally:
+            for each in (pool, cutting):
+                each.shutdown(wait=True, cancel_futures=True)
 
     def left_over(self) -> Iterator[Batch]:
         """Yield what a stopped run found and did not tell, as if no tile came any more; unclassified cells are left."""
         keys = self._settling.finish()
-        if keys and self._classifier is None:
+        if keys and not self.names:
             yield Batch(self._cells(keys)[1], self._everything)
 
     @property
@@ -158,29 +177,30 @@ class Engine:
         y0, x0, y1, x1 = (v * self._plan.scale for v in self._plan.bounds_yxyx)
         return (y0, x0, y1, x1)
 
-    def _read_ahead(self, pool: ThreadPoolExecutor, numbers: list[int]) -> Iterator[tuple[int, Any]]:
+    def _found_ahead(self, pool: ThreadPoolExecutor, numbers: list[int]) -> Iterator[tuple[int, Table]]:
+        """Yield tiles with their cells in order, while those to come are read and looked at."""
         colour = match_for(self._slide, self._detector.manifest.colour)
-        view, normalisation = self._plan.view, self._detector.manifest.normalisation
 
-        def read(tile: Tile) -> Any:
-            pixels = view.read(tile.y0, tile.x0, tile.height, tile.width)
-            return prepared(pixels if colour is None else colour(pixels), normalisation)
+        def look(tile: Tile) -> Table:
+            pixels = self._plan.view.read(tile.y0, tile.x0, tile.height, tile.width)
+            stop_if_cancelled(self._token, _KEPT)
+            rgb = pixels if colour is None else colour(pixels)
+            return table_of(self._detector, tile, rgb, self._plan.score_from, self._token)
 
-        coming: deque[tuple[int, Future[Any]]] = deque()
+        coming: deque[tuple[int, Future[Table]]] = deque()
         left = deque(numbers)
         while left or coming:
-            stop_if_cancelled(self._token, "What was found so far is kept.")
-            while left and len(coming) < AHEAD:
-                coming.append((left[0], pool.submit(read, self._plan.tiles[left.popleft()])))
+            while left and len(coming) <= AHEAD:
+                coming.append((left[0], pool.submit(look, self._plan.tiles[left.popleft()])))
             number, future = coming.popleft()
-            pixels = future.result()
-            if left:
-                coming.append((left[0], pool.submit(read, self._plan.tiles[left.popleft()])))
-            yield number, pixels
+            yield number, self._waited(future)
 
-    def _table(self, tile: Tile, pixels: Any) -> Table:
-        with interruptible(self._detector.network, self._token):
-            return table_of(self._detector, tile, pixels, self._plan.score_from)
+    def _waited(self, future: Future[Result]) -> Result:
+        """Return what a future comes to; nobody who cancels waits for it."""
+        while not future.done():
+            stop_if_cancelled(self._token, _KEPT)
+            wait([future], PATIENCE_S)
+        return future.result()
 
     def _told(self, table: Table) -> Table:
         """Return the cells of a tile that are told of: none far from stain, none on damage."""
@@ -204,7 +224,7 @@ class Engine:
     ) -> Iterator[Batch]:
         """Yield what is ready of the cells that were settled so far."""
         kept, cells = self._cells(keys)
-        if self._classifier is None:
+        if not self.names:
             if len(cells):
                 yield Batch(cells, place)
             return
@@ -213,25 +233,31 @@ class Engine:
             shares = np.stack([self._known[key] for key, there in zip(kept, known, strict=True) if there])
             yield Batch(_classified(cells.at(np.array(known)), shares), place)
         self._waiting += [(key, cells.at([n])) for n, key in enumerate(kept) if not known[n]]
-        while pool is not None and (len(self._waiting) >= CELLS_AT_ONCE or (last and self._waiting)):
+        while pool is not None and self._is_batch(last):
             self._cut(pool, place)
         while self._cutting and (last or len(self._cutting) > AHEAD or self._cutting[0][3].done()):
             yield self._next_classified()
 
     def _cut(self, pool: ThreadPoolExecutor, place: YXYX) -> None:
-        part, self._waiting = self._waiting[:CELLS_AT_ONCE], self._waiting[CELLS_AT_ONCE:]
-        cells = joined([c for _, c in part])
+        keys, cells = self._next_batch()
         classifier, slide, mpp = self._classifier, self._slide, self._plan.mpp
         assert classifier is not None
         colour = match_for(slide, classifier.manifest.colour, classifier.rule.icc)
         future = pool.submit(classifier.rule.cut, slide, cells.centres_yx, mpp, colour)
-        self._cutting.append(([k for k, _ in part], cells, place, future))
+        self._cutting.append((keys, cells, place, future))
+
+    def _is_batch(self, last: bool) -> bool:
+        """Whether enough cells wait for their classes; ``last`` when no more will come."""
+        return len(self._waiting) >= CELLS_AT_ONCE or (last and bool(self._waiting))
+
+    def _next_batch(self) -> tuple[list[Key], Detections]:
+        part, self._waiting = self._waiting[:CELLS_AT_ONCE], self._waiting[CELLS_AT_ONCE:]
+        return [k for k, _ in part], joined([c for _, c in part])
 
     def _next_classified(self) -> Batch:
         assert self._classifier is not None
         keys, cells, place, future = self._cutting.popleft()
-        with interruptible(self._classifier.network, self._token):
-            shares = self._classifier.scores(future.result(), self._token)
+        shares = self._classifier.scores(self._waited(future), self._token)
         return self._named(keys, cells, place, shares)
 
     def _named(self, keys: list[Key], cells: Detections, place: YXYX, shares: npt.NDArray[np.float64]) -> Batch:
@@ -278,9 +304,21 @@ class Engine:
         return np.array([tile.y0, tile.x0], dtype=np.float64)
 
 
-def table_of(detector: CellDetector, tile: Tile, pixels: Any, score_from: float) -> Table:
-    """Return the cells that a detector finds on the prepared pixels of a tile."""
-    found = own_cells(detector.network.decode(detector.run(pixels), max(score_from, 1e-6))[0], tile)
+def table_of(
+    detector: CellDetector,
+    tile: Tile,
+    pixels: npt.NDArray[np.uint8],
+    score_from: float,
+    token: Token | None = None,
+) -> Table:
+    """Return the cells that a detector finds on the pixels of a tile, uint8 RGB with its colours matched.
+
+    Raises
+    ------
+    JobCancelled
+        When the token says so.
+    """
+    found = own_cells(detector.runtime.cells(pixels, max(score_from, 1e-6), token), tile)
     return np.column_stack([found.points_yx, found.sizes_hw, found.scores, found.class_scores])
 
 

@@ -8,14 +8,24 @@ from pathlib import Path
 from napari_cyto.errors import CytoError
 
 BYTES_PER_PX = 450
-"""What a px of a tile is taken to need at the peak of a network of the shipped kind: an estimate, on the safe side."""
+"""What a px of a tile needs at the peak of a network of the shipped kind in PyTorch, on the safe side."""
 
-SIDES_PX = (2048, 1536, 1024, 512)
-_SPARE_BYTES = 512 * 2**20
+OPENVINO_BYTES_PER_PX = 300
+"""The same in OpenVINO."""
+
+SIDES_PX = (2048, 1024, 512)
+SPARE_BYTES = 512 * 2**20
 
 
-def tile_side(device: str = "cpu") -> int:
-    """Return the side of the tiles of a run, px of the model.
+def tile_side(device: str = "cpu", bytes_per_px: int = BYTES_PER_PX) -> int:
+    """Return the side of the tiles of a run, px of the model, at most.
+
+    Parameters
+    ----------
+    device : str
+        Of a graphics card the memory is not asked for.
+    bytes_per_px : int
+        What a px of a tile needs at the peak.
 
     Raises
     ------
@@ -26,12 +36,26 @@ def tile_side(device: str = "cpu") -> int:
     if free is None:
         return SIDES_PX[0]
     for side in SIDES_PX:
-        if side * side * BYTES_PER_PX <= free - _SPARE_BYTES:
+        if side * side * bytes_per_px <= free - SPARE_BYTES:
             return side
-    raise CytoError(
-        f"Looking for cells needs about {(_SPARE_BYTES + SIDES_PX[-1] ** 2 * BYTES_PER_PX) >> 20} MiB of memory, but "
-        f"only {free >> 20} MiB are free; close other programs and try again."
-    )
+    need_memory(SIDES_PX[-1] ** 2 * bytes_per_px, "Looking for cells")
+    return SIDES_PX[-1]
+
+
+def need_memory(wanted_bytes: int, what: str) -> None:
+    """Refuse what would not fit into the memory that is free.
+
+    Raises
+    ------
+    CytoError
+        One sentence with both figures.
+    """
+    free = free_bytes()
+    if free is not None and wanted_bytes > free - SPARE_BYTES:
+        raise CytoError(
+            f"{what} needs about {(SPARE_BYTES + wanted_bytes) >> 20} MiB of memory, but only {free >> 20} MiB are "
+            "free; close other programs and try again."
+        )
 
 
 def free_bytes() -> int | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Measured, Not
 from napari_cyto.errors import JobCancelled
 from napari_cyto.inference.checkpoint import Checkpoint
 from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
+from napari_cyto.inference.chunks import ModelAsked, SlideAsked
 from napari_cyto.inference.detections import Detections
 from napari_cyto.inference.engine import Batch, Engine, TileDone, Waiting, joined
 from napari_cyto.inference.engine_plan import Plan, make_plan
+from napari_cyto.inference.farm import Farm
+from napari_cyto.inference.farmed_engine import FarmedEngine, detector_elsewhere
 from napari_cyto.inference.loaded import LoadedModels
 from napari_cyto.inference.proposals import ProposalWriter
 from napari_cyto.inference.request import PredictRequest
@@ -31,7 +35,12 @@ LARGEST_WRITE = 5_000
 WARM_PX = 512
 
 
-def run(request: PredictRequest, token: Token | None = None, models: LoadedModels | None = None) -> Events:
+def run(
+    request: PredictRequest,
+    token: Token | None = None,
+    models: LoadedModels | None = None,
+    farm: Farm | None = None,
+) -> Events:
     """Find the cells of a slide; a job.
 
     Parameters
@@ -42,6 +51,8 @@ def run(request: PredictRequest, token: Token | None = None, models: LoadedModel
         Asks to stop; what was found till then is kept.
     models : LoadedModels, optional
         Networks that stay in memory from one run to the next.
+    farm : Farm, optional
+        Workers that compute, instead of this process.
 
     Yields
     ------
@@ -49,7 +60,7 @@ def run(request: PredictRequest, token: Token | None = None, models: LoadedModel
         ``Measured`` with the cells of each batch (`cells`, `tile_yxyx`, `generation`), ``Advanced`` for each tile;
         ``Done.result`` has counts, models, what could not be read, and how fast it went.
     """
-    return ending_once(_run(request, token, models or LoadedModels()))
+    return ending_once(_run(request, token, models or LoadedModels(), farm))
 
 
 def warm(request: PredictRequest, models: LoadedModels) -> None:
@@ -67,7 +78,7 @@ def warm(request: PredictRequest, models: LoadedModels) -> None:
         models.classifier(chosen.classifier, request)
 
 
-def _run(request: PredictRequest, token: Token | None, models: LoadedModels) -> Iterator[Event]:
+def _run(request: PredictRequest, token: Token | None, models: LoadedModels, farm: Farm | None) -> Iterator[Event]:
     with ExitStack() as stack:
         yield Advanced(0, 0, f"Opening {request.slide.name}.")
         chosen = chosen_bundles(request)
@@ -81,9 +92,10 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels) -> 
         for remark in check_fit(chosen, scheme, mpp, request.stain, slide.info.name):
             yield Noted(remark)
         yield Advanced(0, 0, f"Loading {chosen.detector.id}.")
-        detector = models.detector(chosen.detector, request)
-        classifier = None if chosen.classifier is None else models.classifier(chosen.classifier, request)
-        plan = make_plan(slide, mpp, detector, request.region_yxyx, request.tile_px, request.score_from)
+        detector = models.detector(chosen.detector, request) if farm is None else detector_elsewhere(chosen.detector)
+        classifier = None if farm or chosen.classifier is None else models.classifier(chosen.classifier, request)
+        tile_px = request.tile_px or (None if farm is None else farm.tile_px)
+        plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from)
         stop_if_cancelled(token, "Nothing was found yet.")
         checkpoint = _checkpoint(request, chosen, plan)
         if checkpoint is not None and checkpoint.result is not None and (request.out is None or project is not None):
@@ -94,8 +106,17 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels) -> 
             project = project or stack.enter_context(made(request.out, chosen.scheme))
             record = record_for(project, slide, request.mpp)
             writer = ProposalWriter(project, record.id, mpp, chosen.speaker, request.author)
-        engine = Engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx)
-        yield from _OneSlide(request, chosen, slide, plan, engine, writer).events()
+        engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _asked(request, chosen, plan))
+        running = engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx)
+        yield from _OneSlide(request, chosen, slide, plan, running, writer).events()
+
+
+def _asked(request: PredictRequest, chosen: Chosen, plan: Plan) -> SlideAsked:
+    detector = ModelAsked.of(chosen.detector, request.detector)
+    named = chosen.classifier
+    classifier = None if named is None else ModelAsked.of(named, str(request.classifier))
+    slide = request.model_copy(update={"slide": request.slide.absolute()})
+    return SlideAsked(slide, fingerprint(request.slide), plan.mpp, plan.score_from, detector, classifier)
 
 
 def _checkpoint(request: PredictRequest, chosen: Chosen, plan: Plan) -> Checkpoint | None:
@@ -206,6 +227,7 @@ class _OneSlide:
             "cells": self.found,
             "detector": {"id": self.chosen.detector.id, "sha256": self.chosen.detector.sha256},
             "device": str(self.engine.device),
+            "runtime": list(self.engine.runtimes),
             "classifier": classifier and {"id": classifier.id, "sha256": classifier.sha256},
             "mpp": plan.mpp,
             "score_from": plan.score_from,

@@ -10,18 +10,21 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from napari_cyto.datasets.job import ending_once
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted, Token
+from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.formats.atomic import check_replaceable, write_text
-from napari_cyto.inference.chosen import chosen_bundles
+from napari_cyto.inference.chosen import Chosen, chosen_bundles
+from napari_cyto.inference.chunks import ModelAsked
+from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.slide_files import slide_files
 from napari_cyto.slides import fingerprint
@@ -37,6 +40,18 @@ class SeveralRequest(PredictRequest):
     slide: Path = Path()
     slides: tuple[Path, ...] = Field(min_length=1, title="Slides", description="Slide files, or folders of them.")
     out: Path = Field(title="Target", description="A project, a GeoJSON file of one slide, or a folder (APACC).")
+    workers: int | None = Field(
+        default=None, ge=1, le=1024, title="Workers", description="Processes of this machine that share the work."
+    )
+    scheduler: str | None = Field(
+        default=None, title="Scheduler", description="Address of a dask cluster that does the work."
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> SeveralRequest:
+        if self.workers is not None and self.scheduler is not None:
+            raise ValueError("the work is done by workers of this machine or by a scheduler's, not by both")
+        return self
 
 
 @dataclass(frozen=True)
@@ -120,46 +135,39 @@ def run_several(request: SeveralRequest, token: Token | None = None) -> Events:
 
 
 def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event]:
-    from napari_cyto.inference.devices import chosen_device
-    from napari_cyto.inference.loaded import LoadedModels
-    from napari_cyto.inference.run import run
+    from napari_cyto.inference.turns import Turns
 
     slides, target = slide_files(request.slides), Target.of(request.out)
     target.check(len(slides))
-    chosen, models = chosen_bundles(request), LoadedModels()
-    chosen_device(request.device)
-    target.begin(_asked(request, [bundle.sha256 for bundle in chosen.both]))
-    done: list[dict[str, Any]] = []
-    failed: list[dict[str, str]] = []
-    for number, path in enumerate(slides):
-        one = _one(request, path, target.project, run_folder_of(target.runs, _record(path)))
-        for event in run(one, token, models):
-            match event:
-                case Done(result):
-                    done.append(result)
-                case Failed(reason, True):
-                    failed.append({"slide": str(path), "reason": reason})
-                    yield Noted(reason)
-                case Failed():
-                    yield event
-                    return
-                case Cancelled(message):
-                    raise JobCancelled(f"{message} {number} of {len(slides)} slides were done.")
-                case Advanced(_, _, message) if len(slides) > 1:
-                    yield Advanced(number, len(slides), message)
-                case Advanced() | Noted():
-                    yield event
-                case Measured():
-                    pass
-    if not done:
-        raise CytoError(" ".join(each["reason"] for each in failed))
-    yield from _exported(target, [str(result["slide_id"]) for result in done], token)
-    yield Done({"out": str(request.out), "kind": target.kind, "slides": len(slides), "done": done, "failed": failed})
+    chosen = chosen_bundles(request)
+    with ExitStack() as stack:
+        farm = None
+        if request.workers is not None or request.scheduler is not None:
+            yield Advanced(0, 0, "Starting workers." if request.scheduler is None else "Asking the workers.")
+            farm = stack.enter_context(_workers(request, chosen, token))
+            yield from (Noted(remark) for remark in farm.remarks)
+        turns = Turns(request.device, farm, token)
+        target.begin(_asked(request, [bundle.sha256 for bundle in chosen.both]))
+        yield from turns.events([_one(request, path, target) for path in slides])
+    if not turns.done:
+        raise CytoError(" ".join(each["reason"] for each in turns.failed))
+    yield from _exported(target, [str(result["slide_id"]) for result in turns.done], token)
+    told: dict[str, Any] = {"out": str(request.out), "kind": target.kind, "slides": len(slides)}
+    yield Done(told | {"workers": farm.workers if farm else 0, "done": turns.done, "failed": turns.failed})
 
 
-def _one(request: SeveralRequest, path: Path, project: Path, run_folder: Path) -> PredictRequest:
+def _workers(request: SeveralRequest, chosen: Chosen, token: Token | None) -> AbstractContextManager[Farm]:
+    from napari_cyto.inference.cluster import workers_for
+
+    names = (request.detector, request.classifier or "")
+    models = tuple(ModelAsked.of(bundle, name) for bundle, name in zip(chosen.both, names, strict=False))
+    return workers_for(request, models, request.workers, request.scheduler, token)
+
+
+def _one(request: SeveralRequest, path: Path, target: Target) -> PredictRequest:
     values = {name: getattr(request, name) for name in PredictRequest.model_fields}
-    return PredictRequest(**values | {"slide": path, "out": project, "run_folder": run_folder})
+    folder = run_folder_of(target.runs, _record(path))
+    return PredictRequest(**values | {"slide": path, "out": target.project, "run_folder": folder})
 
 
 def _asked(request: SeveralRequest, models: list[str]) -> dict[str, Any]:

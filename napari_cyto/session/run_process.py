@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from napari_cyto.training.allocator import ALLOCATOR
+from napari_cyto.inference.allocator import ALLOCATOR
 
 # The window goes first: a run takes all cores, but only what is left of them.
 NICENESS = 10

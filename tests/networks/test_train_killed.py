@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from napari_cyto.inference.allocator import ALLOCATOR
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.training.allocator import ALLOCATOR
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.run_folder import RunFolder
 

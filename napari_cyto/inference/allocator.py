@@ -1,4 +1,4 @@
-"""What the environment of a process that trains must hold before it starts."""
+"""What the environment of a process that computes networks must hold before it starts."""
 
 from __future__ import annotations
 
