@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 DATA_VARIABLE = "NAPARI_CYTO_DATA"
+CACHE_VARIABLE = "NAPARI_CYTO_CACHE"
 
 
 def user_data_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
@@ -26,3 +27,21 @@ def user_data_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.p
         return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "napari-cyto"
     xdg = Path(environ.get("XDG_DATA_HOME") or "")
     return (xdg if xdg.is_absolute() else Path.home() / ".local" / "share") / "napari-cyto"
+
+
+def user_cache_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """Return the folder for what can be made again: ``NAPARI_CYTO_CACHE``, else the platform's custom.
+
+    Source
+    ------
+    XDG Base Directory Specification 0.8 (``XDG_CACHE_HOME``, relative values are ignored); Apple File System
+    Programming Guide (``~/Library/Caches``); Windows known folder LocalAppData.
+    """
+    if own := environ.get(CACHE_VARIABLE):
+        return Path(own).expanduser()
+    if platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "napari-cyto"
+    if platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "napari-cyto" / "Cache"
+    xdg = Path(environ.get("XDG_CACHE_HOME") or "")
+    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "napari-cyto"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,9 @@ from napari_cyto.datasets.colour_match import match_for
 from napari_cyto.domain.jobs import Token
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.inference.deciding import Scores, probabilities
+from napari_cyto.inference.inputs import view_of
+from napari_cyto.inference.request import Runtime
+from napari_cyto.inference.runtime import Wanted, classifier_runtime
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.slides import Slide
 
@@ -29,25 +32,32 @@ class CellClassifier:
         The model.
     device : str
         ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
+    precision : str
+        ``auto``, ``fp32`` or ``bf16``.
+    runtime : str
+        ``torch``, in which models are judged; ``openvino``; or ``auto`` for the faster of them that keeps the
+        bundle's tolerance.
 
     Raises
     ------
     CytoError
-        When the bundle is no classifier, or its weights do not fit.
+        When the bundle is no classifier, its weights do not fit, or the device or the runtime is not here.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto") -> None:
+    def __init__(
+        self, bundle: Bundle, device: str = "auto", precision: str = "auto", runtime: Runtime = "torch"
+    ) -> None:
         manifest = bundle.manifest
         if manifest.kind != "classifier" or manifest.crop_rule is None:
             raise CytoError(f"{bundle.path}: this is a {manifest.kind}, but a classifier with a crop rule is needed.")
-        import torch
-
         self.bundle, self.manifest = bundle, manifest
         self.rule: CropRule = manifest.crop_rule
-        gpu = torch.cuda.is_available() if device == "auto" else device != "cpu"
-        self.device = ("cuda" if device == "auto" else device) if gpu else "cpu"
-        self.network = bundle.load_network(self.device)
-        self._quick = manifest.decision.precision == "bf16" and (gpu or _has_bf16())
+        self.runtime, self.remarks = classifier_runtime(bundle, Wanted(device, precision, runtime))
+
+    @property
+    def device(self) -> str:
+        """What it computes on: ``cpu``, ``cuda`` ..."""
+        return self.runtime.device
 
     @property
     def class_ids(self) -> tuple[str, ...]:
@@ -87,7 +97,7 @@ class CellClassifier:
             if token is not None and token.cancelled():
                 raise JobCancelled("Cancelled while classifying.")
             part = slice(start, start + BATCH)
-            told[part] = probabilities(self._logits(crops[part]), self.manifest.decision)
+            told[part] = probabilities(self._logits(crops[part], token), self.manifest.decision)
         return told
 
     def classify(
@@ -125,25 +135,7 @@ class CellClassifier:
             told[part] = self.scores(self.rule.cut(slide, centres[part], mpp, colour), token)
         return told
 
-    def _logits(self, crops: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    def _logits(self, crops: npt.NDArray[np.uint8], token: Token | None) -> npt.NDArray[np.float64]:
         """Return raw outputs (n, views, C)."""
-        import torch
-
-        from napari_cyto.inference.inputs import as_input, view_of
-
-        kind = "cuda" if self.device.startswith("cuda") else "cpu"
-        each: list[Any] = []
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self._quick):
-            for view in range(self.manifest.decision.views):
-                pixels = as_input(view_of(crops, view), self.manifest.normalisation).to(self.device)
-                each.append(self.network(pixels).float().cpu())
-        logits: npt.NDArray[np.float64] = torch.stack(each, 1).double().numpy()
-        return logits
-
-
-def _has_bf16() -> bool:
-    """Whether the processor computes in bf16 by itself."""
-    import torch
-
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in names)
+        views = range(self.manifest.decision.views)
+        return np.stack([self.runtime.logits(view_of(crops, view), token) for view in views], axis=1)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_cyto.datasets.colour_match import ColourMatch, colour_statistics, match_for
 from napari_cyto.datasets.job import stop_if_cancelled
@@ -18,13 +16,13 @@ from napari_cyto.domain.jobs import Token
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.detection_tiles import Tile, detection_tiles
 from napari_cyto.inference.detections import Detections, boxes_around
-from napari_cyto.inference.devices import chosen_device, computes_bf16
-from napari_cyto.inference.inputs import as_input
 from napari_cyto.inference.merging import surest_apart, within
 from napari_cyto.inference.model_view import ModelView, PicturePixels, SlidePixels, model_view
+from napari_cyto.inference.request import Runtime
+from napari_cyto.inference.runtime import DetectorRuntime, Wanted, detector_runtime
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.manifest import ModelManifest, Normalisation
-from napari_cyto.models.raw_cells import RawCells
+from napari_cyto.models.found_cells import FoundCells
+from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.slides import Slide
 
 FLOOR = 0.02
@@ -35,26 +33,6 @@ SLACK_PX = 1.0
 """Cells this far outside a tile's core are told too, so that rounding loses none on a seam, px of the model."""
 SEAM_PX = 3.0
 """Two tiles' cells nearer than this are one, px of the model."""
-
-
-@dataclass(frozen=True)
-class TileCells:
-    """Cells that one tile tells of, px of the model.
-
-    Parameters
-    ----------
-    points_yx, sizes_hw : ndarray, (n, 2), float64
-        Centres and sizes; NaN sizes where none were learned.
-    scores : ndarray, (n,), float64
-        How sure each is.
-    class_scores : ndarray, (n, classes), float64
-        Of each class.
-    """
-
-    points_yx: npt.NDArray[np.float64]
-    sizes_hw: npt.NDArray[np.float64]
-    scores: npt.NDArray[np.float64]
-    class_scores: npt.NDArray[np.float64]
 
 
 class CellDetector:
@@ -70,35 +48,51 @@ class CellDetector:
         ``auto`` (bf16 where the device computes in it), ``fp32`` or ``bf16``.
     tile_px : int
         Side of the tiles that the network sees, px of the model, at most.
+    runtime : str
+        ``torch``, in which models are judged; ``openvino``; or ``auto`` for the faster of them that keeps the
+        bundle's tolerance.
 
     Raises
     ------
     CytoError
-        When the bundle is no detector, or the device is not here.
+        When the bundle is no detector, or the device or the runtime is not here.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto", precision: str = "auto", tile_px: int = TILE_PX) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "auto",
+        precision: str = "auto",
+        tile_px: int = TILE_PX,
+        runtime: Runtime = "torch",
+    ) -> None:
         if bundle.manifest.kind != "detector":
             raise CytoError(f"{bundle.id} is a {bundle.manifest.kind}, but finding cells needs a detector.")
-        self.device = chosen_device(device)
-        network = bundle.load_network(str(self.device)).to(memory_format=torch.channels_last)
-        reduced = precision == "bf16" or (precision == "auto" and computes_bf16(self.device))
-        self._start(bundle.manifest, network, partial(run_network, network, self.device, reduced), tile_px)
+        found, remarks = detector_runtime(bundle, Wanted(device, precision, runtime))
+        self._start(bundle.manifest, found, tile_px, remarks)
 
     @classmethod
     def of_network(
-        cls, manifest: ModelManifest, network: Any, run: Callable[[torch.Tensor], Any], tile_px: int = TILE_PX
+        cls, manifest: ModelManifest, network: Any, run: Callable[[Any], Any], tile_px: int = TILE_PX
     ) -> CellDetector:
-        """Return the detector of a network that is in memory; ``run`` takes prepared tiles to its raw outputs."""
+        """Return the detector of a torch network that is in memory; ``run`` takes prepared tiles to its raw outputs."""
+        from napari_cyto.inference.runtime_torch import TorchDetector
+
         self = cls.__new__(cls)
-        self.device = torch.device("cpu")
-        self._start(manifest, network, run, tile_px)
+        self._start(manifest, TorchDetector(network, run, manifest.normalisation), tile_px)
         return self
 
-    def _start(self, manifest: ModelManifest, network: Any, run: Callable[[torch.Tensor], Any], tile_px: int) -> None:
-        self.manifest, self.network, self.run = manifest, network, run
+    def _start(
+        self, manifest: ModelManifest, runtime: DetectorRuntime, tile_px: int, remarks: tuple[str, ...] = ()
+    ) -> None:
+        self.manifest, self.runtime, self.remarks = manifest, runtime, remarks
         # Nothing is left between the halos of smaller ones.
-        self.tile_px = max(tile_px, 2 * network.halo + network.multiple)
+        self.tile_px = max(tile_px, 2 * runtime.halo + runtime.multiple)
+
+    @property
+    def device(self) -> str:
+        """What it computes on: ``cpu``, ``cuda`` ..."""
+        return self.runtime.device
 
     def detect_picture(self, rgb: npt.NDArray[np.uint8], mpp: float | None, token: Token | None = None) -> Detections:
         """Return the cells of a picture in memory, uint8 RGB ``(h, w, 3)``, of ``mpp`` µm per px."""
@@ -143,47 +137,32 @@ class CellDetector:
         token: Token | None,
     ) -> Detections:
         region = None if region_yxyx is None else view.to_model(region_yxyx)
-        size, halo, multiple = view.size_hw, self.network.halo, self.network.multiple
+        size, halo, multiple = view.size_hw, self.runtime.halo, self.runtime.multiple
         told = []
         for tile in detection_tiles(size, self.tile_px, halo, multiple, region):
             stop_if_cancelled(token)
             pixels = view.read(tile.y0, tile.x0, tile.height, tile.width)
-            images = prepared(pixels if colour is None else colour(pixels), self.manifest.normalisation)
-            told.append(own_cells(self.network.decode(self.run(images), FLOOR)[0], tile))
+            found = self.runtime.cells(pixels if colour is None else colour(pixels), FLOOR, token)
+            told.append(own_cells(found, tile))
         height, width = (length / view.scale for length in view.pixels.size_hw)
         bounds = (0.0, 0.0, height, width) if region is None else region
         return merged(told, self.manifest, view.scale, mpp, bounds)
 
 
-def prepared(pixels: npt.NDArray[np.uint8], normalisation: Normalisation) -> torch.Tensor:
-    """Return a tile, uint8 RGB ``(h, w, 3)``, as the network takes it, ``(1, 3, h, w)`` float32."""
-    return as_input(pixels[None, None], normalisation)[0]
-
-
-def run_network(network: Any, device: torch.device, reduced: bool, images: torch.Tensor) -> Any:
-    """Return the raw outputs of a detector, in bf16 inside where ``reduced``."""
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=reduced):
-        return network(images.to(device))
-
-
-def own_cells(cells: RawCells, tile: Tile) -> TileCells:
+def own_cells(cells: FoundCells, tile: Tile) -> FoundCells:
     """Return the cells whose centre is in a tile's core, or next to it, moved to the slide's frame."""
-    points, sizes, scores, class_scores = (
-        t.detach().cpu().double().numpy() for t in (cells.points_yx, cells.sizes_hw, cells.scores, cells.class_scores)
-    )
-    points = points + np.array([tile.y0, tile.x0], dtype=np.float64)
-    own = within(points, tile.core_yxyx, SLACK_PX)
-    return TileCells(points[own], sizes[own], scores[own], class_scores[own])
+    points = cells.points_yx + np.array([tile.y0, tile.x0], dtype=np.float64)
+    return replace(cells, points_yx=points).at(within(points, tile.core_yxyx, SLACK_PX))
 
 
 def merged(
-    told: Iterable[TileCells], manifest: ModelManifest, scale: float, mpp: float | None, bounds_yxyx: YXYX
+    told: Iterable[FoundCells], manifest: ModelManifest, scale: float, mpp: float | None, bounds_yxyx: YXYX
 ) -> Detections:
     """Return the cells of all tiles, each once, in level-0 px.
 
     Parameters
     ----------
-    told : iterable of TileCells
+    told : iterable of FoundCells
         What the tiles told.
     manifest : ModelManifest
         For what is near enough to be one cell, and for the usual sizes.

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from napari_cyto.datasets.tiles import StainedParts, stained_parts
 from napari_cyto.domain.geometry import YXYX
+from napari_cyto.errors import CytoError
 from napari_cyto.inference.detecting import SEAM_PX, SLACK_PX, CellDetector
 from napari_cyto.inference.detection_tiles import Tile
 from napari_cyto.inference.engine_tiles import plan_tiles, stained_tiles
-from napari_cyto.inference.memory import tile_side
+from napari_cyto.inference.memory import SIDES_PX, tile_side
 from napari_cyto.inference.model_view import ModelView, SlidePixels, model_view
+from napari_cyto.inference.runtime import DetectorRuntime
 from napari_cyto.inference.settling import Settling
 from napari_cyto.slides import Slide
 
@@ -93,7 +95,7 @@ def make_plan(
     region_yxyx : tuple of float, optional
         Level-0 px; everything when not given.
     tile_px : int, optional
-        Side of a tile with its halo, px of the model; by the memory at hand when not given.
+        Side of a tile with its halo, px of the model, at most; by the memory at hand when not given.
     score_from : float, optional
         Lower scores are not told; the model's threshold when not given.
 
@@ -104,19 +106,17 @@ def make_plan(
     SlideError
         When the slide cannot be read.
     """
-    manifest, network = detector.manifest, detector.network
+    manifest = detector.manifest
     view = model_view(SlidePixels(slide), mpp, manifest.mpp, slide.info.name)
     height, width = (length / view.scale for length in slide.info.size_hw)
     bounds = (0.0, 0.0, height, width)
     if region_yxyx is not None:
         y0, x0, y1, x1 = view.to_model(region_yxyx)
         bounds = (max(y0, 0.0), max(x0, 0.0), min(y1, height), min(x1, width))
-    side = tile_side(detector.device.type) if tile_px is None else tile_px
-    side = max(side, 2 * network.halo + network.multiple)
-    tiles = plan_tiles((height, width), side, network.halo, network.multiple, bounds)
     area = max(bounds[2] - bounds[0], 0) * max(bounds[3] - bounds[1], 0) * view.scale**2
     stained = stained_parts(slide) if area > WHOLE_PX else None
-    wanted = stained_tiles(tiles, stained, view.scale)
+    largest = tile_side(detector.device, detector.runtime.bytes_per_px) if tile_px is None else tile_px
+    tiles, wanted = _cheapest(detector.runtime, (height, width), bounds, largest, stained, view.scale)
     decision = manifest.decision
     return Plan(
         view=view,
@@ -128,3 +128,31 @@ def make_plan(
         score_from=decision.score_threshold if score_from is None else score_from,
         apart_px=0.0 if manifest.mpp is None else decision.merge_um / manifest.mpp,
     )
+
+
+def _cheapest(
+    runtime: DetectorRuntime,
+    size_hw: tuple[float, float],
+    bounds: YXYX,
+    largest: int,
+    stained: StainedParts | None,
+    scale: float,
+) -> tuple[list[Tile], list[Tile]]:
+    """Return the tiles of the side that costs least, and those of them to look at; the larger where it is equal.
+
+    A tile is reckoned as the square of its side: small ones have more halo, large ones more that nobody asked for.
+    """
+    smallest, ways = 2 * runtime.halo + runtime.multiple, []
+    for side in sorted({max(s, smallest) for s in (*SIDES_PX, largest) if s <= largest}):
+        tiles = plan_tiles(size_hw, side, runtime.halo, runtime.multiple, bounds)
+        ways.append((side, tiles, stained_tiles(tiles, stained, scale)))
+    fault: CytoError | None = None
+    for side, tiles, wanted in sorted(ways, key=lambda way: (len(way[2]) * way[0] ** 2, -way[0])):
+        try:
+            runtime.ready(side)
+        except CytoError as error:
+            fault = error
+            continue
+        return tiles, wanted
+    assert fault is not None
+    raise fault

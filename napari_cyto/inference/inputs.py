@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_cyto.models.manifest import Normalisation
+
+if TYPE_CHECKING:
+    import torch
 
 
 def view_of(crops: npt.NDArray[np.uint8], view: int) -> npt.NDArray[np.uint8]:
@@ -41,6 +45,8 @@ def as_input(crops: npt.NDArray[np.uint8], normalisation: Normalisation) -> torc
     Tensor, float32
         (n, w, 3, s, s), with the channels last in memory.
     """
+    import torch
+
     pixels = torch.from_numpy(np.ascontiguousarray(crops)).float()
     mean, std = torch.tensor(normalisation.mean), torch.tensor(normalisation.std)
     return pixels.mul_(1 / (255 * std)).sub_(mean / std).permute(0, 1, 4, 2, 3)

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from napari_cyto.inference.classifying import CellClassifier
 from napari_cyto.inference.detecting import CellDetector
-from napari_cyto.inference.devices import chosen_device
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.models.bundle import Bundle
 
@@ -28,11 +27,11 @@ class LoadedModels:
         Raises
         ------
         CytoError
-            When it is no detector, or the device that was demanded is not here.
+            When it is no detector, or the device or runtime that was demanded is not here.
         """
-        key = (bundle.sha256, bundle.id, request.device, request.precision)
+        key = (bundle.sha256, bundle.id, request.device, request.precision, request.runtime)
         if key not in self._detectors:
-            self._detectors[key] = CellDetector(bundle, request.device, request.precision)
+            self._detectors[key] = CellDetector(bundle, request.device, request.precision, runtime=request.runtime)
         return _used(self._detectors, key)
 
     def classifier(self, bundle: Bundle, request: PredictRequest) -> CellClassifier:
@@ -41,12 +40,11 @@ class LoadedModels:
         Raises
         ------
         CytoError
-            When it is no classifier, or the device that was demanded is not here.
+            When it is no classifier, or the device or runtime that was demanded is not here.
         """
-        key = (bundle.sha256, bundle.id, request.device)
+        key = (bundle.sha256, bundle.id, request.device, request.precision, request.runtime)
         if key not in self._classifiers:
-            chosen_device(request.device)
-            self._classifiers[key] = CellClassifier(bundle, request.device)
+            self._classifiers[key] = CellClassifier(bundle, request.device, request.precision, request.runtime)
         return _used(self._classifiers, key)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Precision = Literal["auto", "fp32", "bf16"]
+Runtime = Literal["auto", "torch", "openvino"]
 
 
 class PredictRequest(BaseModel):
@@ -46,8 +47,11 @@ class PredictRequest(BaseModel):
     )
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1.")
     precision: Precision = Field(default="auto", title="Precision", description="In which the networks compute.")
+    runtime: Runtime = Field(
+        default="auto", title="Runtime", description="What computes: auto, torch or openvino; auto takes the faster."
+    )
     tile_px: int | None = Field(
-        default=None, ge=64, le=8192, title="Tile, px", description="Of the model; by the memory at hand if empty."
+        default=None, ge=64, le=8192, title="Tile, px", description="Of the model, at most; by the memory if empty."
     )
     generation: int = Field(default=0, ge=0, description="Told back with each answer, so that late ones are known.")
 

@@ -82,6 +82,13 @@ class Decision(_Value):
     merge_um: float = Field(default=0.0, ge=0, le=50, description="Of detections nearer than this the surest stays.")
 
 
+class Tolerance(_Value):
+    """How far another runtime's answers may lie from PyTorch's in fp32, on the probe of `exporting`, at most."""
+
+    probability: float = Field(default=0.05, gt=0, le=1, description="Of any class of any cell, background counted.")
+    place_px: float = Field(default=0.5, gt=0, le=8, description="Of a detection's centre, px of the input.")
+
+
 class Parent(_Value):
     """A model that this one continues from."""
 
@@ -124,6 +131,7 @@ class ModelManifest(_Value):
     checked_precisions: tuple[Literal["fp32", "bf16", "fp16"], ...] = Field(
         default=("fp32",), description="Precisions in which its answers were compared and found the same."
     )
+    tolerance: Tolerance = Field(default=Tolerance(), description="A runtime that keeps it may take torch's place.")
     weights_dtype: Literal["fp32", "fp16"] = Field(default="fp32", description="How the larger weights are stored.")
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     weights_bytes: int = Field(ge=1)

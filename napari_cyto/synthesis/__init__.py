@@ -1,6 +1,7 @@
 """Synthetic smears with exact truth."""
 
-from napari_cyto.synthesis.cache import MadeSmear, obtain_smear, user_cache_dir
+from napari_cyto.domain.places import user_cache_dir
+from napari_cyto.synthesis.cache import MadeSmear, obtain_smear
 from napari_cyto.synthesis.demo import DEMO_SIZE_PX, DemoSmear, demo_smear, demo_specs
 from napari_cyto.synthesis.layout import Smear, SmearSpec, lay_out
 from napari_cyto.synthesis.truth import CellTruth, RubbishTruth, SmearTruth

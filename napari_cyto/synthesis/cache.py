@@ -6,9 +6,8 @@ import glob
 import hashlib
 import json
 import os
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from napari_cyto.domain.jobs import Token
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.places import CACHE_VARIABLE, user_cache_dir
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.slides import fingerprint
@@ -25,7 +25,6 @@ from napari_cyto.synthesis.truth import SmearTruth
 
 # Counts up whenever the same spec gives other pixels or another truth; old files are then left alone and unused.
 GENERATOR_VERSION = 2
-CACHE_VARIABLE = "NAPARI_CYTO_CACHE"
 _ABANDONED_S = 1800.0
 
 Advance = Callable[[int, int], None]
@@ -59,24 +58,6 @@ class MadeSmear:
     def truth(self) -> LabelSet:
         """Every cell's box and every piece of rubbish, as annotations of this slide, level-0 px."""
         return self.smear_truth.label_set(self.record)
-
-
-def user_cache_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
-    """Return the folder for what can be made again: ``NAPARI_CYTO_CACHE``, else the platform's custom.
-
-    Source
-    ------
-    XDG Base Directory Specification 0.8 (``XDG_CACHE_HOME``, relative values are ignored); Apple File System
-    Programming Guide (``~/Library/Caches``); Windows known folder LocalAppData.
-    """
-    if own := environ.get(CACHE_VARIABLE):
-        return Path(own).expanduser()
-    if platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "napari-cyto"
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "napari-cyto" / "Cache"
-    xdg = Path(environ.get("XDG_CACHE_HOME") or "")
-    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "napari-cyto"
 
 
 def obtain_smear(

@@ -15,6 +15,7 @@ from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.inference.detecting import CellDetector, merged, own_cells
 from napari_cyto.inference.detection_tiles import detection_tiles
 from napari_cyto.models.bundle import write_bundle
+from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.models.raw_cells import RawCells
 from napari_cyto.models.registry import build
@@ -152,9 +153,9 @@ def test_cells_on_a_seam_are_one_and_learned_sizes_are_kept() -> None:
     tiles = detection_tiles((64, 128), 128, 32, 32)
     told = []
     for tile in tiles[:2]:
-        point = torch.tensor([[20.0 - tile.y0, 64.2 - tile.x0 if tile is tiles[0] else 63.9 - tile.x0]])
-        score = torch.tensor([0.8 if tile is tiles[0] else 0.7])
-        told.append(own_cells(RawCells(point, torch.tensor([[10.0, 12.0]]), score, score[:, None]), tile))
+        point = np.array([[20.0 - tile.y0, 64.2 - tile.x0 if tile is tiles[0] else 63.9 - tile.x0]])
+        score = np.array([0.8 if tile is tiles[0] else 0.7])
+        told.append(own_cells(FoundCells(point, np.array([[10.0, 12.0]]), score, score[:, None]), tile))
     cells = merged(told, manifest(), 2.0, 0.5, (0.0, 0.0, 64.0, 128.0))
     assert cells.centres_yx[0].tolist() == pytest.approx([40.0, 128.4], abs=1e-4)
     assert len(cells) == 1

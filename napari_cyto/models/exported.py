@@ -1,0 +1,143 @@
+"""Networks exported to OpenVINO: where they are kept, what is known of them, and how they are read, without torch.
+
+An export is made once for a bundle, an input shape, a version of OpenVINO and a processor. It lies in a hidden folder
+beside the bundle; for a bundle that ships, or whose folder cannot be written, in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_cyto.domain.places import user_cache_dir
+from napari_cyto.errors import CytoError
+from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.found_cells import MapReading
+from napari_cyto.models.manifest import Tolerance
+
+Precision = Literal["fp32", "bf16"]
+
+# Counts up whenever the same network would be exported in another way.
+EXPORT_VERSION = 1
+RECORD_NAME, GRAPH_NAME, WEIGHTS_NAME = "export.json", "network.xml", "network.bin"
+
+
+class Compared(BaseModel):
+    """What an export in one precision gave on the probe, beside torch in fp32; ``seconds`` are the processor's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    probability: float
+    place_px: float
+    seconds: float
+
+    def keeps(self, tolerance: Tolerance) -> bool:
+        """Whether its answers are near enough to torch's; those that are no number are not."""
+        return self.probability <= tolerance.probability and self.place_px <= tolerance.place_px
+
+
+class ExportRecord(BaseModel):
+    """What lies beside an exported network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bundle: str
+    key: str
+    openvino: str
+    shape: tuple[int, ...]
+    sha256: dict[str, str]
+    compared: dict[Precision, Compared]
+    reading: MapReading | None = None
+
+    def precision(self, tolerance: Tolerance, wanted: str = "auto") -> Precision | None:
+        """Return the fastest precision that keeps a tolerance, or the one that is wanted; None where none does."""
+        kept = [p for p, c in self.compared.items() if wanted in ("auto", p) and c.keeps(tolerance)]
+        return min(kept, key=lambda p: self.compared[p].seconds, default=None)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported network, read and found to be whole.
+
+    Parameters
+    ----------
+    record : ExportRecord
+        What is known of it.
+    graph, weights : bytes
+        As OpenVINO reads them.
+    """
+
+    record: ExportRecord
+    graph: bytes
+    weights: bytes
+
+
+def export_key(bundle: Bundle, shape: tuple[int, ...], openvino: str) -> str:
+    """Return what names an export: another network, input, runtime or processor gives another."""
+    known = bundle.manifest
+    asked = {
+        "version": EXPORT_VERSION,
+        "weights": bundle.sha256,
+        "network": [known.architecture, known.settings, known.normalisation.model_dump(), len(known.classes)],
+        "shape": shape,
+        "openvino": openvino,
+        "processor": processor(),
+    }
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@cache
+def processor() -> str:
+    """Return what tells processors apart that would choose another precision."""
+    found = [platform.machine(), platform.processor()]
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        found += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
+
+
+def beside(bundle_folder: Path) -> Path:
+    """Return the hidden folder beside a bundle that takes its exports."""
+    return bundle_folder.parent / f".{bundle_folder.name}.openvino"
+
+
+def export_places(bundle: Bundle) -> tuple[Path, ...]:
+    """Return the folders that may hold a bundle's exports, the one to write to first."""
+    from napari_cyto.models.library import shipped_folder
+
+    shipped, own = shipped_folder(), user_cache_dir() / "openvino"
+    folder = bundle.path.resolve()
+    if shipped is not None and folder.parent == shipped.resolve():
+        return (own,)
+    return (beside(folder), own)
+
+
+def read_export(bundle: Bundle, shape: tuple[int, ...], openvino: str) -> Exported | None:
+    """Return the export of a bundle for an input, None where none is there or it is damaged."""
+    key = export_key(bundle, shape, openvino)
+    for place in export_places(bundle):
+        with suppress(OSError, ValueError, ValidationError, CytoError):
+            return _read(place / key, key)
+    return None
+
+
+def _read(folder: Path, key: str) -> Exported:
+    record = ExportRecord.model_validate_json((folder / RECORD_NAME).read_bytes())
+    content = {name: (folder / name).read_bytes() for name in (GRAPH_NAME, WEIGHTS_NAME)}
+    if record.key != key or {n: hashlib.sha256(c).hexdigest() for n, c in content.items()} != record.sha256:
+        raise CytoError(f"{folder}: this export is damaged.")
+    return Exported(record, content[GRAPH_NAME], content[WEIGHTS_NAME])
+
+
+def forget_exports(bundle_folder: Path) -> None:
+    """Remove what was exported beside a bundle that is no more."""
+    shutil.rmtree(beside(bundle_folder), ignore_errors=True)

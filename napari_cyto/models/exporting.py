@@ -1,0 +1,257 @@
+"""Export a bundle's network to OpenVINO, compare its answers with torch's on a probe, and keep it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from napari_cyto.errors import CytoError, FormatError
+from napari_cyto.formats.atomic import atomic_folder
+from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.exported import (
+    GRAPH_NAME,
+    RECORD_NAME,
+    WEIGHTS_NAME,
+    Compared,
+    Exported,
+    ExportRecord,
+    Precision,
+    export_key,
+    export_places,
+    read_export,
+)
+from napari_cyto.models.found_cells import READERS, MapReading, softmax
+from napari_cyto.models.manifest import Normalisation
+from napari_cyto.models.openvino_library import openvino_library, openvino_version
+from napari_cyto.models.point_detector import LONGEST_LOG, PROPOSALS, PointDetector
+from napari_cyto.models.pyramid import grid_feature
+
+LIKELY = 0.02
+"""Places are compared of proposals that torch gives this score or more: the others are never told of."""
+
+_RUNS = 3
+_CELL_PX = 50
+_FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, OSError)
+
+
+class Exportable(nn.Module):
+    """A network that takes uint8 RGB as it is read, and puts out what is read without torch.
+
+    Parameters
+    ----------
+    network : nn.Module
+        A detector or classifier.
+    normalisation : Normalisation
+        The bundle's.
+    """
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = torch.tensor(normalisation.mean), torch.tensor(normalisation.std)
+        self.register_buffer("scale", (1 / (255 * std)).view(3, 1, 1))
+        self.register_buffer("shift", (mean / std).view(3, 1, 1))
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return maps of ``(1, h, w, 3)``, or logits of ``(n, windows, s, s, 3)``, both uint8."""
+        images = torch.movedim(pixels, -1, -3).float() * self.scale - self.shift
+        network = self.network
+        if not isinstance(network, PointDetector):
+            return (network(images),)
+        feature = grid_feature(network.backbone, network.pyramid, images, network.stride, network.multiple)
+        return network.place.one(network.place(feature)), network.sort.one(network.sort(feature))
+
+
+def export(bundle: Bundle, shape: tuple[int, ...]) -> Exported:
+    """Export a bundle's network for one shape of input, and return it as it is read back.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The model.
+    shape : tuple of int
+        ``(1, h, w, 3)`` of a detector, ``(n, windows, s, s, 3)`` of a classifier.
+
+    Raises
+    ------
+    CytoError
+        When OpenVINO cannot take the network, or no place for the export can be written.
+    """
+    version = openvino_version() or ""
+    if bundle.manifest.kind == "detector" and bundle.manifest.architecture not in READERS:
+        raise CytoError(f"{bundle.id}: networks of the kind {bundle.manifest.architecture} run in PyTorch only.")
+    key = export_key(bundle, shape, version)
+    reasons = []
+    for place in export_places(bundle):
+        shutil.rmtree(place / key, ignore_errors=True)  # a damaged one
+        try:
+            with atomic_folder(place / key, {"kind": "OpenVINO export", "bundle": bundle.id}) as folder:
+                _write(folder, bundle, shape, key, version)
+        except FormatError as error:
+            reasons.append(str(error))
+            continue
+        _drop_older(place, bundle, version)
+        exported = read_export(bundle, shape, version)
+        if exported is not None:
+            return exported
+    raise CytoError(f"{bundle.id}: its export to OpenVINO can be kept nowhere. {' '.join(reasons)}".strip())
+
+
+def _write(folder: Path, bundle: Bundle, shape: tuple[int, ...], key: str, version: str) -> None:
+    openvino = openvino_library()
+    pixels = probe(shape)
+    try:
+        network = bundle.load_network()
+        module = Exportable(network, bundle.manifest.normalisation).eval()
+        graph, truth = _converted(module, torch.from_numpy(pixels))
+        openvino.save_model(graph, folder / GRAPH_NAME, compress_to_fp16=False)
+        compared = _compared(graph, pixels, truth, bundle, network)
+    except _FAILURES as error:
+        said = " ".join(str(error).split())[:160]
+        raise CytoError(f"{bundle.id}: OpenVINO cannot take this network ({said}).") from error
+    record = ExportRecord(
+        bundle=bundle.id,
+        key=key,
+        openvino=version,
+        shape=shape,
+        sha256={n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in (GRAPH_NAME, WEIGHTS_NAME)},
+        compared=compared,
+        reading=_reading(network, bundle.manifest.architecture),
+    )
+    (folder / RECORD_NAME).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _converted(module: nn.Module, pixels: torch.Tensor) -> tuple[Any, list[npt.NDArray[np.float32]]]:
+    """Return the network as OpenVINO knows it, its shape fixed, and what torch says of the probe in fp32."""
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    # Tracing warns of every size that is burned in; here they are meant to be.
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(module, (pixels,), check_trace=False)
+        truth = [each.float().numpy() for each in traced(pixels)]
+        # Not through convert_model, which reports to its maker what it converts.
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        decoder = TorchScriptPythonDecoder(traced, example_input=(pixels,))  # the frontend does not keep it alive
+        graph = frontend.convert(frontend.load(decoder))
+    graph.reshape({graph.inputs[0]: list(pixels.shape)})
+    return graph, truth
+
+
+def _compared(
+    graph: Any, pixels: npt.NDArray[np.uint8], truth: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
+) -> dict[Precision, Compared]:
+    core = openvino_library().Core()
+    can_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    wanted: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"} if can_bf16 else {"fp32": "f32"}
+    requests = {
+        name: core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
+        for name, hint in wanted.items()
+    }
+    # Of the processor and not of the clock: what else the machine does shall not choose the precision.
+    told, seconds = {}, {name: float("inf") for name in wanted}
+    for turn in range(_RUNS):
+        for name, request in requests.items():
+            started_s = time.process_time()
+            request.infer({0: pixels})
+            if turn:
+                seconds[name] = min(seconds[name], time.process_time() - started_s)
+            told[name] = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
+    found: dict[Precision, Compared] = {}
+    for name in wanted:
+        probability, place_px = differences(truth, told[name], bundle, network)
+        found[name] = Compared(probability=probability, place_px=place_px, seconds=seconds[name])
+    return found
+
+
+def differences(
+    truth: Sequence[npt.NDArray[np.float32]], told: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
+) -> tuple[float, float]:
+    """Return by how much probabilities and places differ at most, the latter in px of the input.
+
+    Parameters
+    ----------
+    truth, told : sequence of ndarray
+        Raw outputs of torch and of another runtime.
+    bundle : Bundle
+        Whose.
+    network : nn.Module
+        Loaded from it.
+    """
+    if [t.shape for t in truth] != [t.shape for t in told] or not all(np.isfinite(t).all() for t in told):
+        return 1e9, 1e9
+    if bundle.manifest.kind == "classifier":
+        heat = bundle.manifest.decision.temperature
+        return _largest(softmax(truth[0] / heat) - softmax(told[0] / heat)), 0.0
+    if not isinstance(network, PointDetector):
+        return _largest(np.clip(truth[0], 0, 1) - np.clip(told[0], 0, 1)), 0.0
+    per_cell = PROPOSALS**2
+    places, shares = (
+        [np.moveaxis(m[n].reshape(per_cell, -1, *m[n].shape[-2:]), 1, -1) for m in (truth, told)] for n in (0, 1)
+    )
+    each = [softmax(s) for s in shares]
+    likely = 1 - each[0][..., -1] >= LIKELY
+    moved = (places[0] - places[1])[likely][:, :2] * network.stride
+    return _largest(each[0] - each[1]), _largest(moved)
+
+
+def probe(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Return the fixed picture on which runtimes are compared: pale uneven ground with dark discs, uint8 of ``shape``.
+
+    The last three axes are height, width and RGB; each picture of a stack is another.
+    """
+    rng = np.random.default_rng(20)
+    *stack, height, width, _ = shape
+    pictures = []
+    for _ in range(int(np.prod(stack))):
+        coarse = rng.uniform(165, 240, (-(-height // 32), -(-width // 32), 3))
+        picture = coarse.repeat(32, axis=0).repeat(32, axis=1)[:height, :width] + rng.normal(0, 6, (height, width, 3))
+        for _ in range(max(1, height * width // _CELL_PX**2)):
+            _disc(picture, rng)
+        pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
+    return np.stack(pictures).reshape(shape)
+
+
+def _disc(picture: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
+    radius = rng.uniform(0.06, 0.3) * _CELL_PX
+    cy, cx = rng.uniform(0, picture.shape[0]), rng.uniform(0, picture.shape[1])
+    y0, x0 = max(int(cy - radius) - 1, 0), max(int(cx - radius) - 1, 0)
+    part = picture[y0 : int(cy + radius) + 2, x0 : int(cx + radius) + 2]
+    y, x = np.ogrid[: part.shape[0], : part.shape[1]]
+    inside = np.clip(radius - np.hypot(y + y0 + 0.5 - cy, x + x0 + 0.5 - cx), 0, 1)[..., None]
+    part *= 1 - inside * rng.uniform(0.4, 0.8, 3)
+
+
+def _largest(differences: npt.NDArray[Any]) -> float:
+    return float(np.abs(differences).max(initial=0.0))
+
+
+def _reading(network: Any, architecture: str) -> MapReading | None:
+    if architecture not in READERS:
+        return None
+    known = {"architecture": architecture, "stride": network.stride, "halo": network.halo, "multiple": network.multiple}
+    if isinstance(network, PointDetector):
+        known |= {"size_px": network.size_px, "sizes": network.sizes, "per_side": PROPOSALS, "longest_log": LONGEST_LOG}
+    return MapReading.model_validate(known)
+
+
+def _drop_older(place: Path, bundle: Bundle, version: str) -> None:
+    """Remove the exports of this bundle that another version of OpenVINO made in the same place."""
+    for path in place.glob(f"*/{RECORD_NAME}"):
+        try:
+            record = ExportRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if record.bundle == bundle.id and record.openvino != version:
+            shutil.rmtree(path.parent, ignore_errors=True)

@@ -1,0 +1,128 @@
+"""Cells that a network tells of, as plain arrays; and how an exported network's maps become them, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.ndimage import maximum_filter
+
+Floats = npt.NDArray[np.float64]
+Maps = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FoundCells:
+    """Cells of one tile or picture.
+
+    Parameters
+    ----------
+    points_yx, sizes_hw : ndarray, (n, 2), float64
+        Centres and sizes, px of the network's input; NaN sizes where none were learned.
+    scores : ndarray, (n,), float64
+        How sure each is.
+    class_scores : ndarray, (n, classes), float64
+        Of each class.
+    """
+
+    points_yx: Floats
+    sizes_hw: Floats
+    scores: Floats
+    class_scores: Floats
+
+    def at(self, which: npt.NDArray[Any]) -> FoundCells:
+        """Return some of them, by a mask or by numbers."""
+        return FoundCells(self.points_yx[which], self.sizes_hw[which], self.scores[which], self.class_scores[which])
+
+
+class MapReading(BaseModel):
+    """How the maps of a detector are read: what its network knows of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: str
+    stride: int = Field(ge=1, description="Input px a px of the maps.")
+    halo: int = Field(ge=0)
+    multiple: int = Field(ge=1)
+    size_px: float = Field(default=0.0, description="What a size is told relative to.")
+    sizes: bool = False
+    per_side: int = Field(default=1, ge=1, description="Proposals along each side of a px of the maps.")
+    longest_log: float = Field(default=0.0, description="Logarithms of sizes end there.")
+
+    def cells(self, maps: Sequence[Maps], floor: float) -> FoundCells:
+        """Return the cells that score ``floor`` or more, of the maps of one picture, ``(1, channels, h, w)`` each."""
+        return READERS[self.architecture](self, maps, floor)
+
+
+def point_cells(reading: MapReading, maps: Sequence[Maps], floor: float) -> FoundCells:
+    """Read what ``PointDetector`` puts out before it lays it out as proposals: places and sizes, and logits.
+
+    Only proposals that can reach ``floor`` are looked at one by one: the sum of the classes' shares is at most their
+    number times the largest.
+    """
+    per_cell = reading.per_side**2
+    height, width = maps[1].shape[-2:]
+    logits = maps[1].reshape(per_cell, -1, height, width)
+    bar = np.log(floor / (1 - floor)) - np.log(logits.shape[1] - 1) if floor < 1 else np.inf
+    likely = logits[:, :-1].max(axis=1) - logits[:, -1] >= bar - 1e-4
+    rows, columns, number = np.nonzero(np.ascontiguousarray(np.moveaxis(likely, 0, -1)))
+    shares = softmax(logits[number, :, rows, columns].astype(np.float64))
+    scores = 1 - shares[:, -1]
+    kept = scores >= floor
+    rows, columns, number, shares = rows[kept], columns[kept], number[kept], shares[kept]
+    told = maps[0].reshape(per_cell, -1, height, width)[number, :, rows, columns].astype(np.float64)
+    inside = np.stack(np.divmod(number, reading.per_side), axis=1)
+    anchors = np.stack([rows, columns], axis=1) + (inside + 0.5) / reading.per_side
+    limit = reading.longest_log
+    sizes = reading.size_px * np.exp(np.clip(told[:, 2:4], -limit, limit))
+    if not reading.sizes:
+        sizes = np.full_like(sizes, np.nan)
+    return FoundCells((anchors + told[:, :2]) * reading.stride, sizes, scores[kept], shares[:, :-1])
+
+
+def density_cells(reading: MapReading, maps: Sequence[Maps], floor: float) -> FoundCells:
+    """Read the maps of ``DensityDetector``: the peaks of the classes' sum, as it does."""
+    shares = np.maximum(maps[0][0], 0)
+    total = shares.sum(axis=0)
+    sloped = total.astype(np.float64) - 1e-9 * np.arange(total.size).reshape(total.shape)
+    peaks = (maximum_filter(sloped, 3, mode="constant", cval=-np.inf) == sloped) & (total >= floor)
+    rows, columns = np.nonzero(peaks)
+    offset = np.stack([_vertex(total, rows, columns, axis) for axis in (0, 1)], axis=1)
+    points = (np.stack([rows, columns], axis=1) + 0.5 + offset) * reading.stride
+    scores = np.minimum(total[rows, columns].astype(np.float64), 1)
+    each = shares[:, rows, columns].T.astype(np.float64)
+    each = each / np.maximum(each.sum(axis=1, keepdims=True), 1e-9) * scores[:, None]
+    return FoundCells(points, np.full_like(points, np.nan), scores, each)
+
+
+def softmax(logits: npt.NDArray[Any]) -> Floats:
+    """Return shares along the last axis, float64."""
+    raised = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True, initial=-np.inf))
+    told: Floats = raised / raised.sum(axis=-1, keepdims=True)
+    return told
+
+
+def _vertex(total: Maps, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], axis: int) -> Floats:
+    """Return how far a peak's parabola through three px tops from its px, -0.5 to 0.5."""
+    length, at = total.shape[axis], (rows, columns)[axis]
+
+    def beside(step: int) -> Floats:
+        moved = np.clip(at + step, 0, length - 1)
+        return (total[moved, columns] if axis == 0 else total[rows, moved]).astype(np.float64)
+
+    before, here, after = beside(-1), beside(0), beside(1)
+    bend = np.maximum(2 * here - before - after, 1e-6)
+    inside = (at > 0) & (at < length - 1)
+    told: Floats = np.where(inside, np.clip((after - before) / (2 * bend), -0.5, 0.5), 0.0)
+    return told
+
+
+READERS: dict[str, Callable[[MapReading, Sequence[Maps], float], FoundCells]] = {
+    "p2p": point_cells,
+    "fcrn": density_cells,
+}
+"""By architecture; boxes of two stages are not read from maps."""
