@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "previous.unreviewed": lambda s: s.step(-1, unreviewed=True),
     "accept": lambda s: s.set_status(_VERDICTS["accept"]),
     "reject": lambda s: s.set_status(_VERDICTS["reject"]),
+    "review": lambda s: s.review_wanted.emit(),
     "slide.next": lambda s: s.next_slide(1),
     "slide.previous": lambda s: s.next_slide(-1),
 }

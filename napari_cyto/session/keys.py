@@ -54,6 +54,7 @@ KEYS: tuple[Key, ...] = (
     Key(("X",), "reject", "Reject what is selected, else the cell under the mouse"),
     Key(("PageDown", "]"), "slide.next", "Next slide"),
     Key(("PageUp", "["), "slide.previous", "Previous slide"),
+    Key(("G",), "review", "Go to the review gallery; Escape leads back"),
     Key(("H",), "hide", "Hide the annotations, or show them again"),
 )
 

@@ -42,6 +42,7 @@ class SessionState:
 
     project_changed = Signal()
     slide_changed = Signal()
+    leaving = Signal()  # before a slide goes off the screen, its project still open
     annotations_changed = Signal(object)  # the HistoryEntry, or None when more than one edit may lie between
     selection_changed = Signal()
     class_changed = Signal()
@@ -51,6 +52,7 @@ class SessionState:
     view_changed = Signal(float, float, float, float)  # y0, x0, y1, x1: level-0 px
     message = Signal(str)
     mpp_needed = Signal()
+    review_wanted = Signal()  # the gallery, with the keyboard
     unreadable = Signal(object)
 
     def __init__(self, author: str | None = None) -> None:

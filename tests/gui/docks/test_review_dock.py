@@ -17,6 +17,7 @@ from napari_cyto.slides import open_slide
 from napari_cyto.widgets.canvas.crosshair import ARM_SCREEN_PX, FREE_UM, arms_xy
 from napari_cyto.widgets.docks import review_crops
 from napari_cyto.widgets.docks.review_crops import MOST_WISHES, CellCrops, Wish, cell_crop
+from napari_cyto.widgets.canvas.window import native_canvas
 from napari_cyto.widgets.docks.review_dock import ReviewDock
 
 NONE, SHIFT, CTRL = (
@@ -254,6 +255,9 @@ def test_the_slide_follows_the_gallery_and_the_gallery_the_slide(window_bench):
     check_it_fits(dock)
     press(bench, dock, "Escape")
     assert QApplication.focusWidget() is not dock.gallery
+    bench.qtbot.keyClick(native_canvas(bench.window.viewer), Qt.Key.Key_G)
+    bench.settle()
+    assert dock.gallery.window().focusWidget() is dock.gallery
 
 
 def check_it_fits(dock: ReviewDock) -> None:
