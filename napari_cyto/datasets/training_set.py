@@ -17,12 +17,11 @@ from napari_cyto.datasets.source_classes import SourceMap, refuse_unmapped, sour
 from napari_cyto.datasets.source_readers import SourceContent, read_content
 from napari_cyto.datasets.training_fingerprint import set_fingerprint
 from napari_cyto.datasets.training_join import Joining
+from napari_cyto.datasets.training_scheme import named_scheme, scheme_name_for
 from napari_cyto.datasets.training_slide import TrainingSlide as TrainingSlide
 from napari_cyto.datasets.training_sources import SourceSpec, parse_source
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.schemes import load_scheme
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,19 +108,8 @@ def _without_paths(remark: str, sources: Iterable[str]) -> str:
     return remark
 
 
-def named_scheme(name: str) -> ClassScheme:
-    """Return a scheme that ships, or that of a ``.yaml`` or ``.json`` file.
-
-    Raises
-    ------
-    CytoError
-        When there is no such scheme.
-    """
-    return preset(name) if name in PRESETS else load_scheme(Path(name).expanduser())
-
-
 def read_training_set(
-    specs: Iterable[SourceSpec | str], scheme_name: str | ClassScheme = "bethesda", classes: Sequence[str] | None = None
+    specs: Iterable[SourceSpec | str], scheme: str | ClassScheme = "", classes: Sequence[str] | None = None
 ) -> TrainingSet:
     """Join sources into one training set.
 
@@ -129,8 +117,9 @@ def read_training_set(
     ----------
     specs : iterable of SourceSpec or str
         The sources. Of a picture that several hold, a cell that the earlier one has is not doubled by the later one.
-    scheme_name : str or ClassScheme
-        A scheme that ships, a file of one, or a scheme itself (a model keeps its own).
+    scheme : str or ClassScheme
+        A scheme itself (a model keeps its own), or what `named_scheme` finds one by; empty: that of the first project
+        among the sources, else Bethesda.
     classes : sequence of str, optional
         The classes that ``class_index`` is to count, for data that a model with these classes shall meet; without
         it, those that have cells.
@@ -143,7 +132,8 @@ def read_training_set(
     sources = [parse_source(spec) if isinstance(spec, str) else spec for spec in specs]
     if not sources:
         raise CytoError("A training set needs at least one source, such as cric:DIR or a project folder.")
-    scheme = scheme_name if isinstance(scheme_name, ClassScheme) else named_scheme(scheme_name)
+    if isinstance(scheme, str):
+        scheme = named_scheme(scheme or scheme_name_for(sources))
     read = [(str(spec), read_content(spec)) for spec in dict.fromkeys(sources)]
     maps: dict[str, SourceMap] = {}
     missing: dict[str, tuple[str, ...]] = {}

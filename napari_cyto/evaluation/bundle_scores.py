@@ -14,7 +14,6 @@ from napari_cyto.datasets.job import ending_once, stop_if_cancelled
 from napari_cyto.datasets.training_set import TrainingSet, read_training_set
 from napari_cyto.datasets.training_sources import SourceSpec, parse_source
 from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Noted, Token
-from napari_cyto.domain.presets import PRESETS
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.bootstrap import Resampling
 from napari_cyto.evaluation.classifier_scores import classifier_scores
@@ -26,6 +25,7 @@ from napari_cyto.evaluation.options import EvaluateConfig
 from napari_cyto.evaluation.report import ReportCurves, write_report
 from napari_cyto.evaluation.seen import ChosenSlides, choose_slides
 from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.fits import labels_scheme
 from napari_cyto.models.library import bundle_named
 
 Plain = dict[str, Any]
@@ -98,9 +98,7 @@ def _steps(
 ) -> Generator[Event, None, None]:
     yield Advanced(0, 0, "Reading the model and the labels")
     bundle = bundle_named(bundle_path)
-    # A scheme of a user's own is known here by its classes alone.
-    scheme = bundle.manifest.scheme if bundle.manifest.scheme in PRESETS else bundle.manifest.class_scheme()
-    data = read_training_set(sources, scheme)
+    data = read_training_set(sources, labels_scheme(bundle.manifest))
     stop_if_cancelled(token, KEPT)
     card = bundle.manifest.card.model_dump(mode="json")
     chosen = choose_slides(data.slides, card, data.fingerprint, config.side)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.presets import map_between
+from napari_cyto.domain.presets import PRESETS, map_between, preset
 from napari_cyto.errors import CytoError, SchemeError
 from napari_cyto.models.manifest import ModelManifest
 
@@ -81,6 +81,17 @@ def fit(
 def needs_um(manifest: ModelManifest) -> bool:
     """Return whether the model can only be used where the µm per px of a slide are known."""
     return manifest.mpp is not None
+
+
+def labels_scheme(manifest: ModelManifest) -> ClassScheme:
+    """Return the scheme that labelled cells are brought to for a model: its own.
+
+    One that ships is known whole, with classes that the model has not learned; a user's by the model's classes alone.
+    """
+    own = manifest.class_scheme()
+    if manifest.scheme in PRESETS and set(own.ids) <= set((whole := preset(manifest.scheme)).ids):
+        return whole
+    return own
 
 
 def class_translation(manifest: ModelManifest, scheme: ClassScheme) -> tuple[str, ...]:

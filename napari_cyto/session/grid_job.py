@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.datasets.job import ending_once, stop_if_cancelled
+from napari_cyto.datasets.training_scheme import scheme_name_for
 from napari_cyto.datasets.training_sources import SourceSpec, parse_source
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
 from napari_cyto.errors import CytoError, JobCancelled
@@ -104,7 +105,10 @@ def _steps(
     together: bool,
     token: Token | None,
 ) -> Generator[Event, None, None]:
-    grid = _Grid(named_sources(sources), out, train, evaluate, token)
+    named = named_sources(sources)
+    # One scheme for all, whichever source a model is trained on, so that each can be tested on the others.
+    scheme = train.scheme or scheme_name_for(spec for specs in named.values() for spec in specs)
+    grid = _Grid(named, out, train.with_values({"scheme": scheme}), evaluate, token)
     _check_place(grid)
     trained = dict(grid.sources)
     if together:

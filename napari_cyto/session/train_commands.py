@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from napari_cyto.domain.presets import PRESETS, preset
+from napari_cyto.datasets.training_scheme import USUAL, scheme_name_of
+from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import write_text
 from napari_cyto.models.torch_installed import need_torch
@@ -24,7 +25,6 @@ OWN_RUNS = "runs"
 RECIPE_NAME = "recipe.yaml"
 EVENTS_NAME = "events.jsonl"
 SEEN = "train.seen"
-SCHEME = "bethesda"
 TRAINING = "Training"
 
 
@@ -114,14 +114,14 @@ def mark_seen(project: Project | None, out: Path) -> None:
 
 
 def scheme_of(project: Project | None) -> str:
-    """Return the scheme that a project's cells are trained in: its own where that ships, else Bethesda."""
-    return project.scheme.name if project is not None and project.scheme.name in PRESETS else SCHEME
+    """Return the scheme that a model for a project is trained in: the project's own; empty, to go by the sources."""
+    return "" if project is None else scheme_name_of(project)
 
 
 def class_colours(project: Project | None) -> dict[str, str]:
     """Return the colour of each class that a run may speak of, by id."""
-    scheme = preset(SCHEME) if project is None else project.scheme
-    return {c.id: c.colour for c in (*preset(SCHEME).classes, *scheme.classes)}
+    own = () if project is None else project.scheme.classes
+    return {c.id: c.colour for c in (*preset(USUAL).classes, *own)}
 
 
 def request_of(out: Path) -> TrainRequest | None:

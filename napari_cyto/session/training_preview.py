@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_cyto.datasets.job import ending_once
 from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.domain.classes import scheme_to_dict
 from napari_cyto.domain.jobs import Advanced, Done, Events, Measured, Token
 from napari_cyto.errors import CytoError, JobCancelled
 
@@ -27,7 +28,7 @@ def preview_training(sources: Sequence[str], split: SplitConfig, scheme: str, to
     split : SplitConfig
         How they are divided.
     scheme : str
-        The class scheme that they are joined in.
+        The class scheme that they are joined in, as ``read_training_set`` takes it.
     token : Token, optional
         Asks the job to stop.
 
@@ -36,8 +37,8 @@ def preview_training(sources: Sequence[str], split: SplitConfig, scheme: str, to
     Event
         ``Measured`` with the same values before the cells are divided, which takes longer: slides that show the same
         cells are looked for.
-        The result holds ``classes`` (rows of id, colour and cells by side), ``slides`` (number by side), ``unit``,
-        ``remarks`` and ``refusal``: why these cells cannot be divided so, empty when they can.
+        The result holds ``scheme``, ``classes`` (rows of id, colour and cells by side), ``slides`` (number by side),
+        ``unit``, ``remarks`` and ``refusal``: why these cells cannot be divided so, empty when they can.
     """
     yield from ending_once(_look(sources, split, scheme, token))
 
@@ -62,6 +63,7 @@ def _look(sources: Sequence[str], split: SplitConfig, scheme: str, token: Token 
 
 def _values(data: TrainingSet, divided: TrainingSplit | None, refusal: str) -> dict[str, Any]:
     return {
+        "scheme": scheme_to_dict(data.scheme),
         "classes": _class_rows(data, divided),
         "slides": {side: len(divided.of(side)) for side in SIDES} if divided else {"all": len(data.slides)},
         "unit": "" if divided is None else str(divided.record.get("unit", "")),

@@ -164,7 +164,11 @@ class TrainConfig(_Config):
         default="best", title="Keep", description="The network of the best epoch, or that of the last one."
     )
     clip_norm: float = Field(default=0.0, ge=0, title="Clip", description="Largest norm of the gradient; 0: any.")
-    scheme: str = Field(default="bethesda", title="Classes", description="A class scheme that ships, or its file.")
+    scheme: str = Field(
+        default="",
+        title="Classes",
+        description="A class scheme that ships, its file, or a project; empty: of the first project, else bethesda.",
+    )
     licence: str = Field(default="not stated", title="Licence", description="Of the model, for its card.")
     attribution: str = Field(default="", title="Attribution", description="Whom users of the model have to name.")
     intended_use: str = Field(default="", title="Intended use", description="For the model's card.")

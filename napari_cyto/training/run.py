@@ -14,6 +14,7 @@ from napari_cyto.datasets.training_split import TrainingSplit, split_training_se
 from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Failed, Noted, Token
 from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 from napari_cyto.models.bundle import Bundle, read_bundle
+from napari_cyto.models.fits import labels_scheme
 from napari_cyto.training import checkpoint as checkpoints
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.continuing import as_parent_says, on_sides_of_parent, what_is_new
@@ -167,7 +168,7 @@ def _read(config: TrainConfig, sources: tuple[str, ...], parent: Bundle | None) 
         raise CytoError(
             "A model that continues from another cannot be cross-validated: it knows the test cells already."
         )
-    data = read_training_set(specs, parent.manifest.scheme, parent.manifest.class_ids)
+    data = read_training_set(specs, labels_scheme(parent.manifest), parent.manifest.class_ids)
     return on_sides_of_parent(data, parent)
 
 

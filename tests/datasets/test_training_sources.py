@@ -13,9 +13,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
+from napari_cyto.datasets.training_scheme import named_scheme, scheme_name_for, scheme_name_of
 from napari_cyto.datasets.training_set import TrainingSet, read_training_set
 from napari_cyto.datasets.training_sources import KINDS, SourceSpec, parse_source
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.presets import preset
@@ -257,6 +259,40 @@ def test_a_project_gives_accepted_cells_and_exhaustive_regions(study: Path) -> N
     assert not np.isnan(boxes[:6]).any()
     assert len(data.remarks) == 1
     assert "picture is not there" in data.remarks[0]
+
+
+def own_scheme(study: Path, name: str) -> ClassScheme:
+    """Give the project a scheme of its own: Bethesda's classes with one more, at the first slide."""
+    known = preset("bethesda").classes
+    scheme = ClassScheme(name, 3, (*known, CellClass("CANDIDA", "Candida", "#8844aa")))
+    with Project.open(study) as project:
+        project.set_scheme(scheme)
+        slide = project.slides()[0]
+        project.apply(add([Annotation(slide_id=slide.id, geometry=Point(30, 40), class_id="CANDIDA")], "one"), "me")
+    return scheme
+
+
+@pytest.mark.parametrize("name", ["our laboratory", "bethesda"])
+def test_a_project_with_a_scheme_of_its_own_is_read_in_it(study: Path, tmp_path: Path, name: str) -> None:
+    scheme = own_scheme(study, name)
+    table = cric(tmp_path / "c", "a.png,60,40,1,1,1,ASC-H,10,20\n")
+    data = read_training_set([table, str(study)])
+    assert data.scheme == scheme
+    assert (data.counts()["CANDIDA"], data.counts()["ASC-H"]) == (1, 1)
+    with Project.open(study) as project:
+        assert scheme_name_of(project) == str(study)
+    assert named_scheme(str(study)) == scheme
+    with pytest.raises(SchemeError, match="CANDIDA"):
+        read_training_set([str(study)], "bethesda")
+
+
+def test_sources_go_by_bethesda_or_by_the_first_project(tmp_path: Path, make_project: Callable[..., object]) -> None:
+    first = make_project("first", slides=1, cells=3, scheme="apacc").folder
+    second = make_project("second", slides=1, cells=3, scheme="bethesda").folder
+    table = cric(tmp_path / "c", "a.png,60,40,1,1,1,ASC-H,10,20\n")
+    assert read_training_set([table]).scheme == preset("bethesda")
+    assert scheme_name_for([parse_source(table), parse_source(str(second)), parse_source(str(first))]) == "bethesda"
+    assert read_training_set([str(first)]).scheme == preset("apacc")
 
 
 def test_sources_are_joined_in_one_scheme(study: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,21 @@ from PIL import Image
 
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.domain.classes import CellClass, ClassScheme
+from napari_cyto.domain.edits import add
 from napari_cyto.domain.jobs import Cancelled, CancelToken, Done
 from napari_cyto.domain.presets import preset
 from napari_cyto.evaluation.bundle_scores import evaluate_bundle
 from napari_cyto.evaluation.options import EvaluateConfig
+from napari_cyto.formats import get_format
+from napari_cyto.models.bundle import read_bundle
 from napari_cyto.session.grid_job import run_grid
+from napari_cyto.store import Project
 from napari_cyto.training.config import ClassifierConfig, PhaseConfig, TrainConfig
 from napari_cyto.training.run import train
 
 SIX = preset("bethesda").classes[:6]
+OWN = ("pale", "dark")
 QUICK = EvaluateConfig(draws=100, examples=2)
 
 
@@ -54,6 +61,17 @@ def tiny() -> TrainConfig:
     )
 
 
+def own_project(folder: Path, cric: Path) -> Path:
+    """A project whose scheme is nobody else's, with the cells of a CRIC folder: pale and dark ones."""
+    scheme = ClassScheme("ours", 1, tuple(CellClass(i, i, "#336699", severity=n) for n, i in enumerate(OWN)))
+    labels = get_format("cric").read(cric)
+    marks = [replace(a, class_id=OWN[a.class_id == "HSIL"]) for a in labels.annotations]
+    with Project.create(folder, scheme) as project:
+        project.add_slides(labels.slides)
+        project.apply(add(marks, "Mark"), "ann")
+    return folder
+
+
 def last_of(events: Any) -> Any:
     return list(events)[-1]
 
@@ -80,6 +98,21 @@ def test_a_trained_bundle_gives_the_runs_own_verdict_again(trained: tuple[str, d
     every = last_of(evaluate_bundle(run["bundle"], [source], QUICK.model_copy(update={"side": "all"})))
     assert every.result["classification"]["n"] == 36
     assert "flatter" in every.result["data"]["warnings"][0]
+
+
+def test_a_projects_own_classes_are_trained_judged_and_gone_on_with(tiny: TrainConfig, tmp_path: Path) -> None:
+    project = str(own_project(tmp_path / "ours.cyto", cric_folder(tmp_path / "c", 2)))
+    done = last_of(train(tiny, (project,), tmp_path / "model"))
+    assert isinstance(done, Done), done
+    manifest = read_bundle(tmp_path / "model").manifest
+    assert (manifest.scheme, manifest.class_ids) == ("ours", OWN)
+    assert manifest.card.recipe["scheme"] == ""
+    judged = last_of(evaluate_bundle(tmp_path / "model", [project], QUICK))
+    assert isinstance(judged, Done), judged
+    assert judged.result["classification"]["confusion"] == done.result["confusion"]["counts"]
+    more = last_of(train(tiny, (project,), tmp_path / "more", parent=tmp_path / "model"))
+    assert isinstance(more, Done), more
+    assert read_bundle(tmp_path / "more").manifest.class_ids == OWN
 
 
 def test_it_stops_within_a_second(trained: tuple[str, dict[str, Any]], tmp_path: Path) -> None:

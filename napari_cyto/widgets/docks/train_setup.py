@@ -10,8 +10,8 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QRadioButton, QVBoxLayout, QWidget
 
 from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.domain.classes import scheme_from_dict
 from napari_cyto.domain.jobs import Done
-from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.train_commands import scheme_of
@@ -142,9 +142,14 @@ class TrainSetup(QWidget):
                 **costs,
                 "split": self.split_config().model_dump(),
                 "reinhard_target": self.colour.target(),
-                "scheme": scheme_of(self.session.project),
+                "scheme": self.scheme(),
             }
         )
+
+    def scheme(self) -> str:
+        """Return the class scheme of the model to come: the open project's, else the recipe's; empty, the sources'."""
+        recipe = self._recipes.get(str(self.recipe.currentData()))
+        return scheme_of(self.session.project) or (recipe.scheme if recipe is not None else "")
 
     def split_config(self) -> SplitConfig:
         """Return how cells shall be divided.
@@ -195,7 +200,7 @@ class TrainSetup(QWidget):
         except CytoError as error:
             self.looking.say(str(error), style.BAD)
             return
-        wanted = {"sources": sources, "split": split, "scheme": scheme_of(self.session.project)}
+        wanted = {"sources": sources, "split": split, "scheme": self.scheme()}
         self.looking.run(preview_training, wanted, "Counting cells…")
 
     def let_go(self) -> None:
@@ -215,7 +220,7 @@ class TrainSetup(QWidget):
             self.looked = event.result
             self.split_table.show_preview(event.result)
             self.overrides.show_refusal(str(event.result["refusal"]))
-            scheme = preset(scheme_of(self.session.project))
+            scheme = scheme_from_dict(event.result["scheme"])
             self.costs.show_classes([scheme[row["class"]] for row in event.result["classes"]])
             self._show_costs()
         else:

@@ -17,6 +17,8 @@ import run_samples
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QMessageBox
 
+from napari_cyto.datasets.training_set import read_training_set
+from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.jobs import Cancelled, Done
 from napari_cyto.models import torch_installed
 from napari_cyto.session import train_commands
@@ -110,6 +112,22 @@ def test_what_was_asked_for_reaches_the_command_line(bench, played, tmp_path):
     bench.click(dock.start)
     assert "Give the model a name" in dock.words.text()
     assert not played.started
+
+
+def test_a_projects_own_classes_are_those_that_are_trained(bench, played):
+    project = bench.session.project
+    known = project.scheme
+    own = CellClass("CANDIDA", "Candida", "#8844aa", severity=0)
+    project.set_scheme(ClassScheme(known.name, known.version, (*known.classes, own)))
+    bench.mark(2, "CANDIDA")
+    bench.mark(1, "HSIL")
+    dock = bench.dock(TrainDock)
+    assert dock.request().config.scheme == str(project.folder)
+    bench.qtbot.waitUntil(lambda: dock.setup.looked is not None, timeout=60_000)
+    assert [row["class"] for row in dock.setup.looked["classes"]] == ["HSIL", "CANDIDA"]
+    data = read_training_set(dock.request().sources, dock.request().config.scheme)
+    assert data.scheme == project.scheme
+    assert data.counts() == {"HSIL": 1, "CANDIDA": 2}
 
 
 def test_pause_go_on_and_cancel(bench, played):
@@ -311,7 +329,7 @@ def test_a_setting_changes_only_itself(bench, played):
     recipe = dock.setup._recipes["coskun-resnet50"]
     dock.setup.recipe.setCurrentIndex(dock.setup.recipe.findData("coskun-resnet50"))
     made = dock.setup.config()
-    assert made == recipe.with_values({"split": made.split.model_dump()})
+    assert made == recipe.with_values({"split": made.split.model_dump(), "scheme": "bethesda"})
     phase = dock.setup.settings._phases[1]
     phase[0].form.controls["epochs"].widget.setValue(3)
     assert dock.setup.config().phases[1] == recipe.phases[1].model_copy(update={"epochs": 3})
