@@ -33,7 +33,8 @@ class CropRule(BaseModel):
         min_length=1,
         max_length=4,
         title="Windows",
-        description="Side of each window round the cell; the first is the cell's, further ones its surroundings.",
+        description="Side of each window round the cell, one to four; the first is the cell's, further ones show its "
+        "surroundings. A model sees more detail in a smaller window.",
     )
     unit: Literal["um", "px"] = Field(
         default="um", title="Unit", description="Of the windows: µm, or level-0 px where a slide's scale is unknown."

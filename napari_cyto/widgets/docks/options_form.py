@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable, Collection
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -116,7 +116,7 @@ class OptionsForm(QWidget):
 
 
 def control_of(field: FieldInfo) -> Control | None:
-    """Return a control for a field, or None where its type has none (lists, mappings, models)."""
+    """Return a control for a field, or None where its type has none (lists but of numbers, mappings, models)."""
     kind, optional = _without_none(field.annotation)
     choices = _choices(kind)
     if choices is not None:
@@ -128,6 +128,8 @@ def control_of(field: FieldInfo) -> Control | None:
         return _number(kind, field)
     if kind in (int, float, str):
         return _line(kind, optional)
+    if _is_numbers(kind) and not optional:
+        return _numbers()
     if kind is Path:
         return _path(optional, "folder" in f"{field.title} {field.description}".lower())
     return None
@@ -161,6 +163,29 @@ def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
     )
 
 
+def _is_numbers(kind: Any) -> bool:
+    """Whether a type is a tuple of floats, as many as one likes or some."""
+    members = [get_args(a)[0] if get_origin(a) is Annotated else a for a in get_args(kind) if a is not Ellipsis]
+    return get_origin(kind) is tuple and bool(members) and all(member is float for member in members)
+
+
+def _numbers() -> Control:
+    line = QLineEdit()
+    line.setPlaceholderText("none")
+
+    def read() -> Any:
+        words = line.text().replace(",", " ").replace(";", " ").split()
+        try:
+            return tuple(float(word) for word in words)
+        except ValueError:
+            return tuple(words)
+
+    def write(values: Any) -> None:
+        line.setText(", ".join(f"{value:g}" for value in values))
+
+    return Control(line, read, write, line.editingFinished)
+
+
 class _Spin(QDoubleSpinBox):
     """Shows no more places than the value has."""
 
@@ -182,9 +207,10 @@ def _number(kind: type, field: FieldInfo) -> Control:
         return Control(whole, whole.value, whole.setValue, whole.valueChanged)
     spin = _Spin()
     # Shares and rates may be as small as a learning rate of 1e-5.
-    spin.setDecimals(7 if limits.get("l", 10) <= 1 else 3 if limits.get("l", 10) <= 10 else 1)
+    highest = limits.get("l", 10)
+    spin.setDecimals(7 if highest <= 1 else 3 if highest <= 100 else 1)
     spin.setRange(limits.get("g", -_NUMBER_LIMIT), limits.get("l", _NUMBER_LIMIT))
-    spin.setSingleStep(0.05 if limits.get("l", 10) <= 1 else 1.0)
+    spin.setSingleStep(0.05 if min(highest, field.get_default(call_default_factory=True)) <= 1 else 1.0)
     return Control(spin, spin.value, spin.setValue, spin.valueChanged)
 
 

@@ -16,8 +16,10 @@ from napari_cyto.widgets.docks.section import Section
 
 MAIN_OF_MODEL: Mapping[type[BaseModel], tuple[str, ...]] = {
     ClassifierConfig: ("sampling", "ordinal_weight"),
-    DetectorConfig: ("radius_um", "max_per_cell"),
+    DetectorConfig: ("mpp", "radius_um", "max_per_cell"),
 }
+# How much of a cell and its surroundings a classifier sees, and how large.
+MAIN_OF_CROP = ("windows", "unit", "size_px")
 MAIN_OF_PHASE = ("epochs",)
 MAIN_OF_RUN = ("batch",)
 # What has a place of its own in the dock, or is no setting.
@@ -72,7 +74,8 @@ class TrainSettings(QWidget):
         self._phases = [[_Part(p, MAIN_OF_PHASE, ()), _Part(p, None, MAIN_OF_PHASE)] for p in recipe.phases]
         self._augment = [_Part(recipe.augment, None, ())]
         # A detector sees whole fields.
-        self._crop = [_Part(model.crop_rule, None, ())] if isinstance(model, ClassifierConfig) else []
+        rule = model.crop_rule if isinstance(model, ClassifierConfig) else None
+        self._crop = [] if rule is None else [_Part(rule, MAIN_OF_CROP, ()), _Part(rule, None, MAIN_OF_CROP)]
         self._lay_out()
         for part in self._parts():
             part.form.changed.connect(self.changed.emit)
@@ -107,13 +110,15 @@ class TrainSettings(QWidget):
         layout = QVBoxLayout(self._content)
         parts.tighten(layout)
         layout.addWidget(self._model[0].form)
+        for part in self._crop[:1]:
+            layout.addWidget(part.form)
         for number, forms in enumerate(self._phases, start=1):
             if len(self._phases) > 1:
                 layout.addWidget(parts.text(phase_title(number, self._recipe.phases[number - 1])))
             layout.addWidget(forms[0].form)
         layout.addWidget(self._run[0].form)
         blocks: list[QWidget] = [parts.text("Model", bold=True), self._model[1].form]
-        for part in self._crop:
+        for part in self._crop[1:]:
             blocks += [parts.text("How a cell is cut out", bold=True), part.form]
         for number, forms in enumerate(self._phases, start=1):
             title = phase_title(number, self._recipe.phases[number - 1]) if len(self._phases) > 1 else "Training"

@@ -171,7 +171,9 @@ class TrainSetup(QWidget):
         """Let the next run start from ``bundle``, or from first weights again."""
         self.parent_path = bundle
         name = "" if bundle is None else parts.breakable(bundle.name)
-        self.parent_words.setText(f"Continues from {name}; the new model records it, and what was new.")
+        self.parent_words.setText(
+            f"Continues from {name}, with its network, scale and classes; the new model records it, and what was new."
+        )
         for widget in (self.parent_words, self.forget):
             widget.setVisible(bundle is not None)
 

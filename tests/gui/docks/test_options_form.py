@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, Field
@@ -29,6 +29,9 @@ class Model(BaseModel):
     reason: str = ""
     place: Path | None = None
     table: dict[str, str] | None = None
+    windows: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(22.8, 91.2), min_length=1, title="Windows")
+    zoom: tuple[float, float] = (0.9, 1.1)
+    names: tuple[str, ...] = ()
 
 
 @pytest.fixture
@@ -50,6 +53,8 @@ def test_each_type_has_its_control(form):
         "pad": QLineEdit,
         "reason": QLineEdit,
         "place": QLineEdit,
+        "windows": QLineEdit,
+        "zoom": QLineEdit,
     }
     assert list(kinds) == list(wanted)
     assert all(issubclass(kinds[name], kind) for name, kind in wanted.items())
@@ -67,6 +72,8 @@ def test_defaults_come_back(form):
         "pad": None,
         "reason": "",
         "place": None,
+        "windows": (22.8, 91.2),
+        "zoom": (0.9, 1.1),
     }
 
 
@@ -87,6 +94,19 @@ def test_changes_are_told_and_come_back(form, qtbot):
 def test_what_the_model_refuses_is_a_sentence_with_the_title(form, words):
     form.controls["pad"].widget.setText(words)
     with pytest.raises(FormatError, match="pad"):
+        form.values()
+
+
+def test_numbers_are_typed_with_commas(form):
+    assert form.controls["windows"].widget.text() == "22.8, 91.2"
+    form.controls["windows"].widget.setText("40,  80 ;160")
+    assert form.values()["windows"] == (40.0, 80.0, 160.0)
+
+
+@pytest.mark.parametrize("words", ["wide", "-3", ""])
+def test_numbers_that_the_model_refuses_are_a_sentence_with_the_title(form, words):
+    form.controls["windows"].widget.setText(words)
+    with pytest.raises(FormatError, match="Windows"):
         form.values()
 
 

@@ -334,3 +334,30 @@ def test_a_setting_changes_only_itself(bench, played):
     phase[0].form.controls["epochs"].widget.setValue(3)
     assert dock.setup.config().phases[1] == recipe.phases[1].model_copy(update={"epochs": 3})
     assert dock.setup.config().phases[0] == recipe.phases[0]
+
+
+def test_how_much_a_classifier_sees_is_set_in_sight(bench, played):
+    dock = bench.dock(TrainDock)
+    rule = dock.setup.config().model.crop_rule
+    controls = dock.setup.settings._crop[0].form.controls
+    assert all(controls[name].widget.isVisible() for name in ("windows", "unit", "size_px"))
+    windows = controls["windows"].widget
+    windows.selectAll()
+    bench.type(windows, "30, 120")
+    controls["size_px"].widget.setValue(128)
+    made = dock.request().config.model.crop_rule
+    assert made == rule.model_copy(update={"windows": (30.0, 120.0), "size_px": 128})
+    windows.selectAll()
+    bench.type(windows, "wide")
+    bench.click(dock.start)
+    assert "Windows" in dock.words.text()
+    assert not played.started
+
+
+def test_at_which_scale_a_detector_sees_is_set_in_sight(bench, played):
+    dock = bench.dock(TrainDock)
+    bench.click(dock.setup.kinds["detector"])
+    zoom = dock.setup.settings._model[0].form.controls["mpp"].widget
+    assert zoom.isVisible()
+    zoom.setValue(0.25)
+    assert dock.request().config.model.mpp == 0.25
