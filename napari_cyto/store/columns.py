@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from napari_cyto.store.schema import REGION, annotation, version
 
@@ -24,6 +24,17 @@ _CELLS = (
     .select_from(annotation.join(version, version.c.pk == annotation.c.version_pk))
     .where(annotation.c.slide_pk == bindparam("of_slide"), annotation.c.class_id != REGION)
 )
+_ORIGINS = (
+    select(version.c.origin, func.count())
+    .select_from(annotation.join(version, version.c.pk == annotation.c.version_pk))
+    .where(annotation.c.slide_pk == bindparam("of_slide"), annotation.c.class_id != REGION)
+    .group_by(version.c.origin)
+)
+
+
+def origins(connection: Connection, slide_pk: int) -> dict[str, int]:
+    """Return how many cells of a slide came from where: drawn, a file, each model."""
+    return {str(row.origin): int(row[1]) for row in connection.execute(_ORIGINS, {"of_slide": slide_pk})}
 
 
 def cell_rows(connection: Connection, slide_pk: int) -> Iterator[list[CellRow]]:

@@ -12,7 +12,9 @@ from typing import Any, Self
 from sqlalchemy import Connection, func, select, update
 
 from napari_cyto.domain.classes import ClassScheme, scheme_from_dict, scheme_to_dict
+from napari_cyto.domain.coverage import Coverage
 from napari_cyto.errors import StoreError
+from napari_cyto.store import coverage
 from napari_cyto.store.database import Database
 from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
 from napari_cyto.store.settings import read_setting, write_setting
@@ -143,3 +145,13 @@ class ProjectCore:
         """Keep a JSON-able value with the project."""
         with self._writing() as connection:
             write_setting(connection, key, value)
+
+    def coverage(self, slide_id: str, size_hw: tuple[int, int]) -> dict[str, Coverage]:
+        """Return what each person has looked at of a slide of a size (level-0 px), by their name."""
+        with self._database.read() as connection:
+            return coverage.read_all(connection, slide_id, size_hw)
+
+    def add_coverage(self, slide_id: str, author: str, seen: Coverage) -> None:
+        """Keep what a person looked at of a slide, with what is kept already; other windows are not told."""
+        with self._database.write() as connection:
+            coverage.add(connection, slide_id, author, seen)

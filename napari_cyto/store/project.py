@@ -287,6 +287,11 @@ class Project(ProjectCore):
         with self._database.read() as connection:
             yield from columns.cell_rows(connection, self._numbers[slide_id])
 
+    def origins(self, slide_id: str) -> dict[str, int]:
+        """Return how many cells of a slide came from where: drawn, a file, each model."""
+        with self._database.read() as connection:
+            return columns.origins(connection, self._numbers[slide_id])
+
     def label_set(self, slide_ids: Collection[str] | None = None) -> LabelSet:
         """Return some slides, or all, with their annotations and the project's classes, as of one moment."""
         pks = None if slide_ids is None else [self._numbers[slide_id] for slide_id in slide_ids]
