@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_cyto.datasets.import_slides import record_of_file
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Box
 from napari_cyto.domain.presets import preset
-from napari_cyto.session.project_commands import record_of
 from napari_cyto.slides.tiff_writer import write_pyramid
 from napari_cyto.store import Project
 
@@ -61,7 +61,7 @@ def make_slide(path: Path) -> None:
 
 def make_project(folder: Path, slide: Path, cells: int) -> None:
     """Store ``cells`` proposals with scores, all over the slide."""
-    rng, scheme, record = np.random.default_rng(5), preset("bethesda"), record_of(slide)
+    rng, scheme, record = np.random.default_rng(5), preset("bethesda"), record_of_file(slide)
     graded = [c.id for c in scheme.classes if c.severity is not None]
     shares = rng.dirichlet(np.full(len(graded), 0.4), cells)
     places = rng.uniform(100, SLIDE_PX - 100, (cells, 2)).tolist()

@@ -126,6 +126,17 @@ class SlideMatcher:
         return same[0] if same else None
 
 
+def record_of_file(path: Path) -> SlideRecord:
+    """Return what a project stores of a pixel file that nobody has told anything of.
+
+    Raises
+    ------
+    SlideError
+        When it cannot be opened.
+    """
+    return with_file(SlideRecord(name=path.name), path)
+
+
 def with_file(slide: SlideRecord, path: Path, mpp_um: float | None = None) -> SlideRecord:
     """Return ``slide`` with what its pixel file says: size, mpp (which goes before the label file's), fingerprint.
 
@@ -154,7 +165,7 @@ def with_file(slide: SlideRecord, path: Path, mpp_um: float | None = None) -> Sl
     return replace(
         slide,
         name=slide.name if slide.stem else info.name,
-        path=str(info.path),
+        path=str(Path(info.path).absolute()),
         size_hw=info.size_hw,
         mpp=mpp,
         mpp_source=source,

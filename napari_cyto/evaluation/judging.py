@@ -54,6 +54,11 @@ class LeftOut:
 
     sentences: list[str] = field(default_factory=list)
 
+    def slide(self, name: str, why: object) -> Noted:
+        """Remember that a slide was left out, and why; returns the event that tells it."""
+        self.sentences.append(f"{name} was left out: {why}")
+        return Noted(self.sentences[-1])
+
 
 def classified(
     model: Classifier,
@@ -96,8 +101,7 @@ def classified(
                 answers.append(part)
                 yield Advanced(done + sum(map(len, answers)), total, slide.name)
         except SlideError as error:
-            left_out.sentences.append(f"{slide.name} was left out: {error}")
-            yield Noted(left_out.sentences[-1])
+            yield left_out.slide(slide.name, error)
         else:
             rows.append((slide, cells, np.concatenate(answers)))
         done += len(cells)
@@ -193,13 +197,12 @@ def detected(
         stop_if_cancelled(token, KEPT)
         yield Advanced(number, len(slides), slide.name)
         if slide.mpp is None:
-            left_out.sentences.append(f"{slide.name} was left out: its µm per px are unknown; give them with @mpp=.")
+            left_out.slide(slide.name, "its µm per px are unknown; give them with @mpp=.")
             continue
         try:
             fields.append(_searched(model, n_classes, slide, slide.mpp, class_ids, token, left_out))
         except SlideError as error:
-            left_out.sentences.append(f"{slide.name} was left out: {error}")
-            yield Noted(left_out.sentences[-1])
+            yield left_out.slide(slide.name, error)
     return tuple(fields)
 
 

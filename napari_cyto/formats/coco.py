@@ -90,16 +90,13 @@ class CocoFormat:
         cells = losses.written(labels, chosen, regions=False)
         shapes = cells if not chosen.outlines else [a for a in cells if not isinstance(a.geometry, Polygon)]
         partial = [a for a in cells if any(name != a.class_id for name, _ in a.scores)]
-        sentences = losses.status_losses(labels, chosen) + losses.region_losses(labels, chosen)
-        sentences += losses.shape_losses(shapes, "boxes") + losses.feature_losses(cells, "author", "note", "time")
+        sentences = losses.plain_losses(labels, chosen, "boxes", "author", "note", "time", shapes=shapes)
         flat = sum(isinstance(a.geometry, Polygon) and rectangle(a.geometry) is not None for a in cells)
         if flat and chosen.outlines:
             sentences.append(f"{losses.count(flat, 'rectangular outline')} will be read back as a box.")
         if partial:
             sentences.append(f"Of the scores of {losses.count(len(partial))} only that of its own class is written.")
-        if labels.colours:
-            sentences.append("The colours of the classes are not written.")
-        return tuple(sentences)
+        return (*sentences, *losses.colour_losses(labels))
 
     def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
         """Write one JSON file.

@@ -152,9 +152,7 @@ class CricFormat:
             "choose a map to these classes."
             for name, number in sorted(foreign.items(), key=str)
         ]
-        sentences += losses.status_losses(labels, chosen) + losses.region_losses(labels, chosen)
-        sentences += losses.shape_losses(cells, "points")
-        sentences += losses.feature_losses(cells, "author", "note", "score", "time")
+        sentences += losses.plain_losses(labels, chosen, "points", "author", "note", "score", "time")
         if chosen.layout == "published":
             sentences += losses.empty_slide_losses(labels, cells)
             sentences += losses.slide_losses(labels, size_hw="size") + _scale_losses(labels)

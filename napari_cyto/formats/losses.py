@@ -79,6 +79,31 @@ def feature_losses(cells: Iterable[Annotation], *features: Feature) -> list[str]
     return sentences
 
 
+def plain_losses(
+    labels: LabelSet,
+    options: FormatOptions,
+    kept: Literal["boxes", "points", "boxes and points"],
+    *features: Feature,
+    shapes: Iterable[Annotation] | None = None,
+) -> list[str]:
+    """Return what a format of cells alone cannot carry: statuses, regions, other shapes, ``features``.
+
+    ``shapes`` are the cells whose shape is not kept; all that are written, where it is not given.
+    """
+    cells = written(labels, options, regions=False)
+    return [
+        *status_losses(labels, options),
+        *region_losses(labels, options),
+        *shape_losses(cells if shapes is None else shapes, kept),
+        *feature_losses(cells, *features),
+    ]
+
+
+def colour_losses(labels: LabelSet) -> list[str]:
+    """Return the sentence on colours for formats that know none."""
+    return ["The colours of the classes are not written."] if labels.colours else []
+
+
 def empty_slide_losses(labels: LabelSet, cells: Iterable[Annotation]) -> list[str]:
     """Return the sentence on slides that vanish because nothing is marked on them."""
     number = len(labels.slides) - len({a.slide_id for a in cells})

@@ -75,15 +75,11 @@ class YoloFormat:
         """Return what YOLO labels cannot carry."""
         chosen = checked_options(YoloOptions, options)
         cells = losses.written(labels, chosen, regions=False)
-        sentences = losses.status_losses(labels, chosen) + losses.region_losses(labels, chosen)
-        sentences += losses.shape_losses(cells, "boxes")
-        sentences += losses.feature_losses(cells, "author", "note", "score", "time")
+        sentences = losses.plain_losses(labels, chosen, "boxes", "author", "note", "score", "time")
         outside = sum(_reaches_out(a, size) for a, size in _with_sizes(labels, cells))
         if outside:
             sentences.append(f"{losses.count(outside, 'box')} will be clipped at the border of the image.")
-        if labels.colours:
-            sentences.append("The colours of the classes are not written.")
-        return tuple(sentences)
+        return (*sentences, *losses.colour_losses(labels))
 
     def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
         """Write ``data.yaml`` and ``labels/`` (with ``train/`` and ``test/`` where slides have a side).

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_cyto import slides, store
+from napari_cyto.datasets.import_slides import record_of_file
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.errors import CytoError, SlideError
@@ -65,6 +66,7 @@ class ProjectCommands(SessionState):
         self.project_changed.emit()
 
     def _leave_slide(self) -> None:
+        self.leaving.emit()
         handle, self._handle = self._handle, None
         self._slide = None
         self._cursor = None
@@ -93,7 +95,7 @@ class ProjectCommands(SessionState):
         failures: list[str] = []
         for path in map(Path, paths):
             try:
-                record = record_of(path)
+                record = record_of_file(path)
             except SlideError as error:
                 failures.append(str(error))
                 continue
@@ -213,23 +215,3 @@ class ProjectCommands(SessionState):
         self.need_project().update_slide(record)
         if self._slide is not None and record.id == self._slide.id:
             self._slide = record
-
-
-def record_of(path: Path) -> SlideRecord:
-    """Return what a project stores of the slide file ``path``.
-
-    Raises
-    ------
-    SlideError
-        When it cannot be opened.
-    """
-    with slides.open_slide(path) as handle:
-        info = handle.info
-        return SlideRecord(
-            name=info.name,
-            path=str(Path(info.path).absolute()),
-            size_hw=(info.height, info.width),
-            mpp=info.mpp,
-            mpp_source=info.mpp_source if info.mpp is not None else "",
-            fingerprint=slides.fingerprint(path),
-        )

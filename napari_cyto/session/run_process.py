@@ -14,6 +14,9 @@ from napari_cyto.inference.allocator import ALLOCATOR
 NICENESS = 10
 # Python complains of a process that is forgotten while it works; these shall outlive whoever started them.
 _STARTED: list[subprocess.Popen[bytes]] = []
+_FLAGS = 0
+if sys.platform == "win32":
+    _FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NO_WINDOW
 
 
 def child_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -33,31 +36,23 @@ def start_detached(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
     """
     command = [sys.executable, "-m", "napari_cyto", *words]
     with log.open("ab") as target:
-        if sys.platform == "win32":
-            flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=target,
-                stderr=target,
-                env=child_environment(),
-                creationflags=flags | subprocess.CREATE_NO_WINDOW,
-            )
-        else:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=target,
-                stderr=target,
-                env=child_environment(),
-                start_new_session=True,
-            )
-            _give_way(process.pid)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=target,
+            stderr=target,
+            env=child_environment(),
+            creationflags=_FLAGS,
+            start_new_session=sys.platform != "win32",
+        )
+    _give_way(process.pid)
     _STARTED.append(process)
     return process
 
 
 def _give_way(pid: int) -> None:
+    if sys.platform == "win32":
+        return  # said by its flags already
     try:
         os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
     except OSError:

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from napari_cyto.domain.presets import preset
 from napari_cyto.models.library import find_model
 from napari_cyto.session.model_commands import model_of
+from napari_cyto.training.recipes import DEFAULTS
 from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.train_dock import TrainDock
 
@@ -121,7 +122,7 @@ def test_a_detector_from_first_click_to_use(marked):
     bench, dock = marked, marked.dock(TrainDock)
     wait_for_counts(bench, dock)
     bench.click(dock.setup.kinds["detector"])
-    assert dock.setup.recipe.currentData() == "p2p-light"
+    assert dock.setup.recipe.currentData() == DEFAULTS["detector"]
     settings = {"backbone": "test_efficientnet", "weights": "none", "tile_px": "64", "width": "16"}
     train_by_clicks(bench, dock, "finder", settings, "4")
     bench.click(dock.outcome.use)
