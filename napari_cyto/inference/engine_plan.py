@@ -10,7 +10,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference.detecting import SEAM_PX, SLACK_PX, CellDetector
 from napari_cyto.inference.detection_tiles import Tile
 from napari_cyto.inference.engine_tiles import plan_tiles, stained_tiles
-from napari_cyto.inference.memory import SIDES_PX, tile_side
+from napari_cyto.inference.memory import SIDES_PX, reckoned_hw, tile_side
 from napari_cyto.inference.model_view import ModelView, SlidePixels, model_view
 from napari_cyto.inference.runtime import DetectorRuntime
 from napari_cyto.inference.settling import Settling
@@ -140,16 +140,23 @@ def _cheapest(
 ) -> tuple[list[Tile], list[Tile]]:
     """Return the tiles of the side that costs least, and those of them to look at; the larger where it is equal.
 
-    A tile is reckoned as the square of its side: small ones have more halo, large ones more that nobody asked for.
+    Small ones have more halo, large ones more that nobody asked for.
     """
     smallest, ways = 2 * runtime.halo + runtime.multiple, []
     for side in sorted({max(s, smallest) for s in (*SIDES_PX, largest) if s <= largest}):
         tiles = plan_tiles(size_hw, side, runtime.halo, runtime.multiple, bounds)
-        ways.append((side, tiles, stained_tiles(tiles, stained, scale)))
+        height = max((tile.height for tile in tiles), default=side)
+        width = max((tile.width for tile in tiles), default=side)
+        ways.append((height, width, tiles, stained_tiles(tiles, stained, scale)))
+
+    def cost(way: tuple[int, int, list[Tile], list[Tile]]) -> tuple[int, int]:
+        height, width = reckoned_hw(way[0], way[1], runtime.multiple)
+        return (len(way[3]) * height * width, -height * width)
+
     fault: CytoError | None = None
-    for side, tiles, wanted in sorted(ways, key=lambda way: (len(way[2]) * way[0] ** 2, -way[0])):
+    for height, width, tiles, wanted in sorted(ways, key=cost):
         try:
-            runtime.ready(side)
+            runtime.ready(height, width)
         except CytoError as error:
             fault = error
             continue

@@ -13,7 +13,12 @@ BYTES_PER_PX = 450
 OPENVINO_BYTES_PER_PX = 300
 """The same in OpenVINO."""
 
-SIDES_PX = (2048, 1024, 512)
+SIDES_PX = (2048, 1792, 1536, 1280, 1024, 768, 512)
+"""Sides that tiles are tried with, px of the model."""
+
+FIELD_SIDES_PX = (512, 768, 1024)
+"""Smaller tiles are padded to such squares by runtimes that are made ready for a shape: a field has any size."""
+
 SPARE_BYTES = 512 * 2**20
 
 
@@ -40,6 +45,14 @@ def tile_side(device: str = "cpu", bytes_per_px: int = BYTES_PER_PX) -> int:
             return side
     need_memory(SIDES_PX[-1] ** 2 * bytes_per_px, "Looking for cells")
     return SIDES_PX[-1]
+
+
+def reckoned_hw(height: int, width: int, multiple: int) -> tuple[int, int]:
+    """Return the height and width that a tile costs, px: that of the next square for a field, else its own."""
+    for side in FIELD_SIDES_PX:
+        if max(height, width) <= side:
+            return side, side
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
 
 
 def need_memory(wanted_bytes: int, what: str) -> None:

@@ -39,8 +39,8 @@ class DetectorRuntime(Protocol):
     bytes_per_px: int
     """What a px of a tile needs at the peak, measured for networks of the shipped kind."""
 
-    def ready(self, side: int) -> None:
-        """Have all that tiles of a side, px, need.
+    def ready(self, height: int, width: int) -> None:
+        """Have all that tiles of a height and width, px, need.
 
         Raises
         ------

@@ -73,8 +73,8 @@ class TorchDetector:
 
         return cls(network, run, bundle.manifest.normalisation, str(where), titled(where, reduced))
 
-    def ready(self, side: int) -> None:
-        """See `DetectorRuntime.ready`: any side will do."""
+    def ready(self, height: int, width: int) -> None:
+        """See `DetectorRuntime.ready`: any size will do."""
 
     def cells(self, pixels: RGB, floor: float, token: Token | None = None) -> FoundCells:
         """See `DetectorRuntime.cells`."""

@@ -1,7 +1,8 @@
 """Networks exported to OpenVINO: where they are kept, what is known of them, and how they are read, without torch.
 
-An export is made once for a bundle, an input shape, a version of OpenVINO and a processor. It lies in a hidden folder
-beside the bundle; for a bundle that ships, or whose folder cannot be written, in the user's cache folder.
+An export is made once for a bundle, a version of OpenVINO and a processor, and takes pictures of any size. It lies in
+a hidden folder beside the bundle; for a bundle that ships, or whose folder cannot be written, in the user's cache
+folder.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class ExportRecord(BaseModel):
     bundle: str
     key: str
     openvino: str
-    shape: tuple[int, ...]
+    probes: tuple[tuple[int, ...], ...]
     sha256: dict[str, str]
     compared: dict[Precision, Compared]
     reading: MapReading | None = None
@@ -81,18 +82,29 @@ class Exported:
     weights: bytes
 
 
-def export_key(bundle: Bundle, shape: tuple[int, ...], openvino: str) -> str:
+def export_key(bundle: Bundle, openvino: str) -> str:
     """Return what names an export: another network, input, runtime or processor gives another."""
     known = bundle.manifest
     asked = {
         "version": EXPORT_VERSION,
         "weights": bundle.sha256,
         "network": [known.architecture, known.settings, known.normalisation.model_dump(), len(known.classes)],
-        "shape": shape,
+        "input": probe_shapes(bundle),
         "openvino": openvino,
         "processor": processor(),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def probe_shapes(bundle: Bundle) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of the inputs, uint8 RGB, on which an export is compared: two, as it shall take any size."""
+    rule = bundle.manifest.crop_rule
+    if bundle.manifest.kind == "detector" or rule is None:
+        return ((1, 256, 320, 3), (1, 640, 512, 3))
+    return (
+        (3, len(rule.windows), rule.size_px, rule.size_px, 3),
+        (8, len(rule.windows), rule.size_px, rule.size_px, 3),
+    )
 
 
 @cache
@@ -121,9 +133,9 @@ def export_places(bundle: Bundle) -> tuple[Path, ...]:
     return (beside(folder), own)
 
 
-def read_export(bundle: Bundle, shape: tuple[int, ...], openvino: str) -> Exported | None:
-    """Return the export of a bundle for an input, None where none is there or it is damaged."""
-    key = export_key(bundle, shape, openvino)
+def read_export(bundle: Bundle, openvino: str) -> Exported | None:
+    """Return the export of a bundle, None where none is there or it is damaged."""
+    key = export_key(bundle, openvino)
     for place in export_places(bundle):
         with suppress(OSError, ValueError, ValidationError, CytoError):
             return _read(place / key, key)

@@ -28,6 +28,7 @@ from napari_cyto.models.exported import (
     Precision,
     export_key,
     export_places,
+    probe_shapes,
     read_export,
 )
 from napari_cyto.models.found_cells import READERS, MapReading, softmax
@@ -72,15 +73,11 @@ class Exportable(nn.Module):
         return network.place.one(network.place(feature)), network.sort.one(network.sort(feature))
 
 
-def export(bundle: Bundle, shape: tuple[int, ...]) -> Exported:
-    """Export a bundle's network for one shape of input, and return it as it is read back.
+def export(bundle: Bundle) -> Exported:
+    """Export a bundle's network, and return it as it is read back.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        The model.
-    shape : tuple of int
-        ``(1, h, w, 3)`` of a detector, ``(n, windows, s, s, 3)`` of a classifier.
+    Its input is ``(1, h, w, 3)`` of a detector, any height and width that are multiples of its ``multiple``, and
+    ``(n, windows, s, s, 3)`` of a classifier, any ``n``.
 
     Raises
     ------
@@ -90,32 +87,31 @@ def export(bundle: Bundle, shape: tuple[int, ...]) -> Exported:
     version = openvino_version() or ""
     if bundle.manifest.kind == "detector" and bundle.manifest.architecture not in READERS:
         raise CytoError(f"{bundle.id}: networks of the kind {bundle.manifest.architecture} run in PyTorch only.")
-    key = export_key(bundle, shape, version)
+    key = export_key(bundle, version)
     reasons = []
     for place in export_places(bundle):
         shutil.rmtree(place / key, ignore_errors=True)  # a damaged one
         try:
             with atomic_folder(place / key, {"kind": "OpenVINO export", "bundle": bundle.id}) as folder:
-                _write(folder, bundle, shape, key, version)
+                _write(folder, bundle, key, version)
         except FormatError as error:
             reasons.append(str(error))
             continue
         _drop_older(place, bundle, version)
-        exported = read_export(bundle, shape, version)
+        exported = read_export(bundle, version)
         if exported is not None:
             return exported
     raise CytoError(f"{bundle.id}: its export to OpenVINO can be kept nowhere. {' '.join(reasons)}".strip())
 
 
-def _write(folder: Path, bundle: Bundle, shape: tuple[int, ...], key: str, version: str) -> None:
+def _write(folder: Path, bundle: Bundle, key: str, version: str) -> None:
     openvino = openvino_library()
-    pixels = probe(shape)
     try:
         network = bundle.load_network()
         module = Exportable(network, bundle.manifest.normalisation).eval()
-        graph, truth = _converted(module, torch.from_numpy(pixels))
+        graph = _converted(module, bundle)
         openvino.save_model(graph, folder / GRAPH_NAME, compress_to_fp16=False)
-        compared = _compared(graph, pixels, truth, bundle, network)
+        compared = _compared(graph, module, bundle)
     except _FAILURES as error:
         said = " ".join(str(error).split())[:160]
         raise CytoError(f"{bundle.id}: OpenVINO cannot take this network ({said}).") from error
@@ -123,7 +119,7 @@ def _write(folder: Path, bundle: Bundle, shape: tuple[int, ...], key: str, versi
         bundle=bundle.id,
         key=key,
         openvino=version,
-        shape=shape,
+        probes=probe_shapes(bundle),
         sha256={n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in (GRAPH_NAME, WEIGHTS_NAME)},
         compared=compared,
         reading=_reading(network, bundle.manifest.architecture),
@@ -131,48 +127,59 @@ def _write(folder: Path, bundle: Bundle, shape: tuple[int, ...], key: str, versi
     (folder / RECORD_NAME).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def _converted(module: nn.Module, pixels: torch.Tensor) -> tuple[Any, list[npt.NDArray[np.float32]]]:
-    """Return the network as OpenVINO knows it, its shape fixed, and what torch says of the probe in fp32."""
+def _converted(module: nn.Module, bundle: Bundle) -> Any:
+    """Return the network as OpenVINO knows it, for inputs of any size."""
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    # Tracing warns of every size that is burned in; here they are meant to be.
+    first, other = probe_shapes(bundle)
+    # Tracing warns of sizes that may be burned in; that none is, is seen on a probe of another size.
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
+        pixels = torch.from_numpy(probe(first))
         traced = torch.jit.trace(module, (pixels,), check_trace=False)
-        truth = [each.float().numpy() for each in traced(pixels)]
+        decoder = TorchScriptPythonDecoder(traced, example_input=(pixels,))  # the frontend does not keep it alive
         # Not through convert_model, which reports to its maker what it converts.
         frontend = FrontEndManager().load_by_framework("pytorch")
-        decoder = TorchScriptPythonDecoder(traced, example_input=(pixels,))  # the frontend does not keep it alive
         graph = frontend.convert(frontend.load(decoder))
-    graph.reshape({graph.inputs[0]: list(pixels.shape)})
-    return graph, truth
+    graph.reshape({graph.inputs[0]: [a if a == b else -1 for a, b in zip(first, other, strict=True)]})
+    return graph
 
 
-def _compared(
-    graph: Any, pixels: npt.NDArray[np.uint8], truth: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
-) -> dict[Precision, Compared]:
+def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision, Compared]:
     core = openvino_library().Core()
     can_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     wanted: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"} if can_bf16 else {"fp32": "f32"}
-    requests = {
-        name: core.compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
-        for name, hint in wanted.items()
-    }
-    # Of the processor and not of the clock: what else the machine does shall not choose the precision.
-    told, seconds = {}, {name: float("inf") for name in wanted}
+    worst: dict[Precision, tuple[float, float]] = dict.fromkeys(wanted, (0.0, 0.0))
+    seconds: dict[Precision, float] = {}
+    for shape in probe_shapes(bundle):
+        pixels = probe(shape)
+        with torch.no_grad():
+            truth = [each.float().numpy() for each in module(torch.from_numpy(pixels))]
+        fixed = graph.clone()
+        fixed.reshape({fixed.inputs[0]: list(shape)})
+        requests: dict[Precision, Any] = {
+            name: core.compile_model(fixed, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
+            for name, hint in wanted.items()
+        }
+        seconds = _timed(requests, pixels)
+        for name, request in requests.items():
+            told = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
+            found = differences(truth, told, bundle, module.network)
+            worst[name] = (max(worst[name][0], found[0]), max(worst[name][1], found[1]))
+    return {n: Compared(probability=worst[n][0], place_px=worst[n][1], seconds=seconds[n]) for n in wanted}
+
+
+def _timed(requests: dict[Precision, Any], pixels: npt.NDArray[np.uint8]) -> dict[Precision, float]:
+    """Run each in turns and return its processor's seconds: what else the machine does shall not choose."""
+    seconds: dict[Precision, float] = dict.fromkeys(requests, float("inf"))
     for turn in range(_RUNS):
         for name, request in requests.items():
             started_s = time.process_time()
             request.infer({0: pixels})
-            if turn:
+            if turn:  # the first one prepares
                 seconds[name] = min(seconds[name], time.process_time() - started_s)
-            told[name] = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
-    found: dict[Precision, Compared] = {}
-    for name in wanted:
-        probability, place_px = differences(truth, told[name], bundle, network)
-        found[name] = Compared(probability=probability, place_px=place_px, seconds=seconds[name])
-    return found
+    return seconds
 
 
 def differences(

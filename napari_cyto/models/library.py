@@ -13,6 +13,7 @@ from napari_cyto.domain.resources import resource_path
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.models.bundle import WEIGHTS_NAME, Bundle, read_bundle
+from napari_cyto.models.exported import forget_exports
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.models.manifest_file import MANIFEST_NAME, read_manifest
 
@@ -138,6 +139,7 @@ def remove_model(name: str) -> Entry:
             known.path.unlink()  # what it leads to is somebody else's
         else:
             shutil.rmtree(known.path)
+            forget_exports(known.path)
     except OSError as error:
         raise CytoError(f"{known.path}: the model cannot be removed ({error.strerror or error}).") from error
     return known

@@ -148,10 +148,17 @@ def grid_feature(
     whole = padded(images, multiple)
     full = (int(whole.shape[-2]) // stride, int(whole.shape[-1]) // stride)
     feature: torch.Tensor = pyramid(backbone(whole), full)
-    return feature[..., : -(-height // stride), : -(-width // stride)]
+    grid_hw = (-(-height // stride), -(-width // stride))
+    # An exported network takes pictures of any size only when nothing is cut that need not be.
+    return feature if full == grid_hw else feature[..., : grid_hw[0], : grid_hw[1]]
 
 
 def _resized(feature: torch.Tensor, size_hw: tuple[int, int]) -> torch.Tensor:
-    if tuple(feature.shape[-2:]) == size_hw:
+    had_hw = (int(feature.shape[-2]), int(feature.shape[-1]))
+    if had_hw == size_hw:
         return feature
+    # The same either way, but a whole factor holds for pictures of any size when the network is exported.
+    if all(size % had == 0 for size, had in zip(size_hw, had_hw, strict=True)):
+        factors = [size / had for size, had in zip(size_hw, had_hw, strict=True)]
+        return functional.interpolate(feature, scale_factor=factors, mode="bilinear", align_corners=False)
     return functional.interpolate(feature, size=size_hw, mode="bilinear", align_corners=False)
