@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,9 @@ import pytest
 from PIL import Image
 
 from napari_cyto.training.config import TrainConfig
+
+# Test files are no package (importlib mode), and find what they share by name.
+sys.path.insert(0, str(Path(__file__).parent))
 
 SIDES = {"train": 12, "validation": 6, "test": 6}
 NUCLEUS_PX = {"NILM": 4, "HSIL": 11}
@@ -112,3 +116,11 @@ def tiny_detector() -> TrainConfig:
             "split": {"overrides": ("few-groups",), "twins": False},
         }
     )
+
+
+@pytest.fixture(scope="session")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector that was never trained, and finds something everywhere."""
+    from made_detectors import write_finder
+
+    return write_finder(tmp_path_factory.mktemp("models"))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_detectors import CENTRES, UNWRITTEN, Spots, detector_fields, noise, spotted, untrained
 from PIL import Image
 
 from napari_cyto.errors import CytoError, JobCancelled
@@ -17,66 +18,17 @@ from napari_cyto.inference.detection_tiles import detection_tiles
 from napari_cyto.models.bundle import write_bundle
 from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.manifest import ModelManifest
-from napari_cyto.models.raw_cells import RawCells
-from napari_cyto.models.registry import build
 from napari_cyto.slides import open_slide
 
-SETTINGS = {"backbone": "test_resnet", "stride": 8, "width": 16, "levels": 2, "input_px": 96}
 CLASSES = [{"id": "NILM", "name": "NILM", "colour": "#00aa00", "box_um": 20.0}]
-FIELDS: dict[str, Any] = {
-    "kind": "detector",
-    "architecture": "p2p",
-    "settings": SETTINGS,
-    "classes": CLASSES,
-    "mpp": 1.0,
-    "input_px": 96,
-}
-UNWRITTEN = {
-    "id": "x",
-    "weights_sha256": "0" * 64,
-    "weights_bytes": 1,
-    "created_utc": "2026-01-01T00:00:00+00:00",
-    "made_by": "",
-}
-
-
-class Spots:
-    """Tells of dark spots where they are, as a perfect detector would."""
-
-    halo, multiple = 32, 32
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        return images
-
-    def decode(self, outputs: torch.Tensor, floor: float) -> list[RawCells]:
-        from scipy import ndimage
-
-        dark = -outputs[0].mean(0).numpy().astype(np.float64)
-        labels, n = ndimage.label(dark > 0)
-        whole = [i for i in range(1, n + 1) if (dark * (labels == i)).sum() > 2]
-        centres = np.array(ndimage.center_of_mass(dark * (labels > 0), labels, whole)).reshape(-1, 2) + 0.5
-        points = torch.from_numpy(centres).float()
-        scores = torch.full((len(points),), 0.9)
-        return [RawCells(points, torch.full_like(points, float("nan")), scores, scores[:, None])]
-
-
-def spotted(size: int, centres: np.ndarray, radius: float) -> np.ndarray:
-    y, x = np.mgrid[:size, :size] + 0.5
-    picture = np.full((size, size), 255.0)
-    for cy, cx in centres:
-        picture = np.minimum(picture, 255 * np.clip(np.hypot(y - cy, x - cx) - radius, 0, 1))
-    return np.repeat(picture[..., None], 3, axis=2).astype(np.uint8)
 
 
 def manifest(**changes: Any) -> ModelManifest:
-    return ModelManifest.model_validate(FIELDS | UNWRITTEN | changes)
+    return ModelManifest.model_validate(detector_fields(CLASSES, **changes) | UNWRITTEN)
 
 
 def spot_finder(tile_px: int, **changes: Any) -> CellDetector:
     return CellDetector.of_network(manifest(**changes), Spots(), Spots(), tile_px)
-
-
-CENTRES = np.array([(y, x) for y in range(20, 390, 37) for x in range(15, 390, 41)], dtype=np.float64)
 
 
 @pytest.mark.parametrize("tile_px", [96, 128, 160, 1024])
@@ -89,24 +41,13 @@ def test_every_cell_is_found_once_whatever_the_tiles(tile_px: int, mpp: float) -
 
 
 def network_detector(tile_px: int) -> CellDetector:
-    torch.manual_seed(0)
-    net = build("p2p", SETTINGS, 1)
-    with torch.no_grad():
-        net.sort.one.weight.normal_(std=0.5)
-        net.place.one.weight.normal_(std=0.05)
-    net.eval()
+    net = untrained(1)
 
     def run(images: torch.Tensor) -> Any:
         with torch.inference_mode():
             return net(images)
 
     return CellDetector.of_network(manifest(decision={"merge_um": 3.0}), net, run, tile_px)
-
-
-def noise(size: int) -> np.ndarray:
-    rng = np.random.default_rng(3)
-    small = Image.fromarray(rng.integers(0, 256, (size // 8, size // 8, 3), dtype=np.uint8))
-    return np.array(small.resize((size, size), Image.Resampling.BICUBIC))
 
 
 def agree(one: Any, other: Any, score: float, share: float) -> bool:
@@ -124,7 +65,7 @@ def agree(one: Any, other: Any, score: float, share: float) -> bool:
 
 
 def test_a_real_networks_answer_does_not_depend_on_tiles() -> None:
-    picture = noise(384)
+    picture = noise(384, 384)
     whole = network_detector(1024).detect_picture(picture, 1.0)
     for tile_px in (192, 256):
         assert agree(whole, network_detector(tile_px).detect_picture(picture, 1.0), 0.05, 0.99)
@@ -132,7 +73,7 @@ def test_a_real_networks_answer_does_not_depend_on_tiles() -> None:
 
 def test_a_region_answers_as_the_whole_slide_does_there(tmp_path: Path) -> None:
     path = tmp_path / "noise.png"
-    Image.fromarray(noise(384)).save(path)
+    Image.fromarray(noise(384, 384)).save(path)
     region = (37.5, 50.0, 290.0, 333.0)
     with open_slide(path) as slide:
         detector = network_detector(192)
@@ -171,12 +112,11 @@ def test_nothing_on_an_empty_picture_and_nothing_without_a_scale() -> None:
 
 
 def test_a_bundle_is_ready_to_search_and_stops_when_told(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    bundle = write_bundle(tmp_path / "finder", FIELDS, build("p2p", SETTINGS, 1).state_dict())
+    bundle = write_bundle(tmp_path / "finder", detector_fields(CLASSES), untrained(1).state_dict())
     detector = CellDetector(bundle, "cpu", "fp32", 192)
-    assert detector.detect_picture(noise(96), 1.0).class_scores.shape[1] == 1
+    assert detector.detect_picture(noise(96, 96), 1.0).class_scores.shape[1] == 1
     stopped = SimpleNamespace(cancelled=lambda: True)
     with pytest.raises(JobCancelled):
-        detector.detect_picture(noise(96), 1.0, stopped)
+        detector.detect_picture(noise(96, 96), 1.0, stopped)
     with pytest.raises(CytoError, match="no device 'gpu9'"):
         CellDetector(bundle, "gpu9")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from made_detectors import UNWRITTEN
 
 from napari_cyto.datasets.training_set import TrainingSet, read_training_set
 from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
@@ -18,13 +19,6 @@ from napari_cyto.training.task import Share, Task
 from napari_cyto.training.tasks import make_task
 
 ARCHITECTURES = ("p2p", "fcrn", "faster-rcnn", "retinanet")
-UNWRITTEN = {
-    "id": "x",
-    "weights_sha256": "0" * 64,
-    "weights_bytes": 1,
-    "created_utc": "2026-01-01T00:00:00+00:00",
-    "made_by": "",
-}
 
 
 class Judged:

@@ -14,28 +14,10 @@ from PIL import Image
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
-from napari_cyto.models.bundle import write_bundle
-from napari_cyto.models.manifest import ModelClass
-from napari_cyto.models.registry import build
 from napari_cyto.session import Session
 from napari_cyto.session.predict_commands import Proposer
 
-SETTINGS = {"backbone": "test_resnet", "stride": 8, "width": 16, "levels": 2, "input_px": 96}
 PATIENCE_S = 280.0
-
-
-@pytest.fixture(scope="module")
-def finder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    import torch
-
-    torch.manual_seed(0)
-    classes = [ModelClass.of(c).model_dump() for c in preset("bethesda").classes]
-    network = build("p2p", SETTINGS, len(classes))
-    with torch.no_grad():
-        network.sort.one.weight.normal_(std=0.5)
-    fields = {"kind": "detector", "architecture": "p2p", "settings": SETTINGS, "classes": classes, "mpp": 1.0}
-    fields |= {"input_px": 96, "decision": {"merge_um": 12.0, "score_threshold": 0.02}}
-    return str(write_bundle(tmp_path_factory.mktemp("models") / "finder", fields, network.state_dict()).path)
 
 
 @pytest.fixture
@@ -69,10 +51,10 @@ def ended(proposer: Proposer) -> list[object]:
     return said
 
 
-def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Proposer, finder: str) -> None:
+def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Proposer, finder: Path) -> None:
     said, arrived = ended(proposer), []
     proposer.arrived.connect(arrived.append)
-    proposer.ask("field", finder)
+    proposer.ask("field", str(finder))
     wait(proposer, lambda: bool(said))
     project = proposer.session.need_project()
     first = list(project.annotations())
@@ -82,7 +64,7 @@ def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Proposer, finder
 
     begun: list[tuple[int, int, str]] = []
     proposer.advanced.connect(lambda *step: begun.append(step))
-    proposer.ask("slide", finder)
+    proposer.ask("slide", str(finder))
     wait(proposer, lambda: bool(begun))
     proposer.cancel()
     asked_s = time.monotonic()
@@ -91,26 +73,26 @@ def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Proposer, finder
     assert "cancelled" in said.pop()
 
     begun.clear()
-    proposer.ask("slide", finder)
+    proposer.ask("slide", str(finder))
     wait(proposer, lambda: bool(begun))
     os.kill(proposer.link.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     wait(proposer, lambda: bool(said))
     assert "ended from outside" in said.pop()
     assert len(list(project.annotations())) >= len(first)
 
-    proposer.ask("field", finder)
+    proposer.ask("field", str(finder))
     wait(proposer, lambda: bool(said))
     assert said.pop()["added"] == 0
     assert proposer.link.pid != pid
 
 
-def test_what_cannot_work_is_refused_at_once(proposer: Proposer, finder: str) -> None:
+def test_what_cannot_work_is_refused_at_once(proposer: Proposer, finder: Path) -> None:
     with pytest.raises(CytoError, match="Select one region"):
-        proposer.ask("region", finder)
+        proposer.ask("region", str(finder))
     with pytest.raises(CytoError, match="no model"):
         proposer.ask("field", "nobody")
     proposer.session.set_view((5000.0, 0.0, 6000.0, 100.0))
     with pytest.raises(CytoError, match="beside the slide"):
-        proposer.ask("field", finder)
+        proposer.ask("field", str(finder))
     assert not proposer.running
     assert not proposer.link.alive

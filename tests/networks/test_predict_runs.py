@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_detectors import CENTRES, CLASSES, Spots, noise, spotted
 from PIL import Image
 
 from napari_cyto.cli.running import run as command_line
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import add, replace_all
-from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.jobs import Cancelled, CancelToken, Event, Failed, Measured
 from napari_cyto.domain.presets import preset
 from napari_cyto.inference.detecting import CellDetector
@@ -26,36 +26,16 @@ from napari_cyto.inference.engine_plan import make_plan
 from napari_cyto.inference.engine_tiles import plan_tiles
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.run import run
-from napari_cyto.models.bundle import write_bundle
-from napari_cyto.models.manifest import ModelClass
-from napari_cyto.models.raw_cells import RawCells
-from napari_cyto.models.registry import build
+from napari_cyto.models.bundle import read_bundle
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
-
-SETTINGS = {"backbone": "test_resnet", "stride": 8, "width": 16, "levels": 2, "input_px": 96}
-CLASSES = [ModelClass.of(c).model_dump() for c in preset("bethesda").classes]
-
-
-@pytest.fixture(scope="module")
-def finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector that was never trained, and finds something everywhere."""
-    torch.manual_seed(0)
-    network = build("p2p", SETTINGS, len(CLASSES))
-    with torch.no_grad():
-        network.sort.one.weight.normal_(std=0.5)
-        network.place.one.weight.normal_(std=0.05)
-    fields: dict[str, Any] = {"kind": "detector", "architecture": "p2p", "settings": SETTINGS, "classes": CLASSES}
-    fields |= {"mpp": 1.0, "input_px": 96, "decision": {"merge_um": 12.0, "score_threshold": 0.02}}
-    return write_bundle(tmp_path_factory.mktemp("models") / "finder", fields, network.state_dict()).path
 
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A slide without a scale, of coloured noise."""
-    small = np.random.default_rng(3).integers(0, 256, (40, 44, 3), dtype=np.uint8)
     path = tmp_path_factory.mktemp("slides") / "noise.png"
-    Image.fromarray(small).resize((352, 320), Image.Resampling.BICUBIC).save(path)
+    Image.fromarray(noise(320, 352)).save(path)
     return path
 
 
@@ -73,41 +53,12 @@ def proposals(folder: Path) -> list[Annotation]:
         return list(project.annotations())
 
 
-class Spots:
-    """Tells of dark spots where they are."""
-
-    halo, multiple = 32, 32
-
-    def decode(self, outputs: torch.Tensor, floor: float) -> list[RawCells]:
-        from scipy import ndimage
-
-        dark = -outputs[0].mean(0).numpy().astype(np.float64)
-        labels, n = ndimage.label(dark > 0)
-        whole = [i for i in range(1, n + 1) if (dark * (labels == i)).sum() > 2]
-        centres = np.array(ndimage.center_of_mass(dark * (labels > 0), labels, whole)).reshape(-1, 2) + 0.5
-        points = torch.from_numpy(centres).float()
-        scores = torch.full((len(points),), 0.9)
-        return [
-            RawCells(
-                points,
-                torch.full_like(points, float("nan")),
-                scores,
-                scores[:, None].repeat(1, len(CLASSES)) / len(CLASSES),
-            )
-        ]
-
-
 @pytest.fixture(scope="module")
-def spotted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
-    """A slide with dark spots, some of them on what will be borders of tiles."""
-    y, x = np.mgrid[:400, :400] + 0.5
-    centres = np.array([(cy, cx) for cy in range(20, 390, 37) for cx in range(15, 390, 41)], dtype=np.float64)
-    pixels = np.full((400, 400), 255.0)
-    for cy, cx in centres:
-        pixels = np.minimum(pixels, 255 * np.clip(np.hypot(y - cy, x - cx) - 6, 0, 1))
+def with_spots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A slide with dark spots at ``CENTRES``."""
     path = tmp_path_factory.mktemp("slides") / "spots.png"
-    Image.fromarray(np.repeat(pixels[..., None], 3, axis=2).astype(np.uint8)).save(path)
-    return path, centres
+    Image.fromarray(spotted(400, CENTRES, 6)).save(path)
+    return path
 
 
 @settings(max_examples=8)
@@ -117,32 +68,31 @@ def spotted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]
     st.randoms(use_true_random=False),
 )
 def test_the_answer_does_not_depend_on_size_offset_or_order_of_tiles(
-    finder: Path, spotted: tuple[Path, np.ndarray], side: int, offset: tuple[int, int], order: Any
+    finder: Path, with_spots: Path, side: int, offset: tuple[int, int], order: Any
 ) -> None:
     from dataclasses import replace
 
-    from napari_cyto.models.bundle import read_bundle
-
-    path, centres = spotted
-    detector = CellDetector.of_network(read_bundle(finder).manifest, Spots(), lambda images: images, side)
-    with open_slide(path) as slide:
+    spots = Spots(len(CLASSES))
+    detector = CellDetector.of_network(read_bundle(finder).manifest, spots, spots, side)
+    with open_slide(with_spots) as slide:
         plan = make_plan(slide, 0.5, detector, tile_px=side)
         tiles = plan_tiles((200, 200), side, 32, 32, offset_yx=offset)
         order.shuffle(tiles)
         steps = list(Engine(slide, replace(plan, tiles=tuple(tiles)), detector).steps())
     found = joined([s.cells for s in steps if isinstance(s, Batch)])
-    assert len(found) == len(centres)
-    distances = np.linalg.norm(found.centres_yx[:, None] - centres[None], axis=-1)
+    assert len(found) == len(CENTRES)
+    distances = np.linalg.norm(found.centres_yx[:, None] - CENTRES[None], axis=-1)
     assert distances.min(axis=1).max() < 0.6
-    assert len(set(distances.argmin(axis=1).tolist())) == len(centres)
+    assert len(set(distances.argmin(axis=1).tolist())) == len(CENTRES)
 
 
-def test_cells_are_proposals_with_model_scores_and_box(finder: Path, picture: Path, tmp_path: Path) -> None:
+def test_cells_are_proposals_with_the_models_scores(finder: Path, picture: Path, tmp_path: Path) -> None:
     events = list(run(asked(finder, picture, out=tmp_path / "p.cyto", author="ann")))
     result = events[-1].result
     found = proposals(tmp_path / "p.cyto")
     assert len(found) == result["cells"] == result["added"] > 3
     assert {a.status for a in found} == {Status.PROPOSED}
+    assert {isinstance(a.geometry, Box) for a in found} == {read_bundle(finder).manifest.tells_sizes}
     assert {a.origin for a in found} == {f"model:finder@{result['detector']['sha256']}"}
     assert {tuple(i for i, _ in a.scores) for a in found} == {preset("bethesda").ids}
     told = [e.values["cells"]["centres_yx"] for e in events if isinstance(e, Measured) and "cells" in e.values]
