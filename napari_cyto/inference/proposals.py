@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from napari_cyto.domain.annotation import Annotation, Status, now_utc, proposed_by
 from napari_cyto.domain.edits import Change, Edit
-from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.inference.detections import Detections
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.fits import class_translation
@@ -40,6 +40,8 @@ class ProposalWriter:
         The model whose classes the cells have.
     author : str
         Whose step in the history it is.
+    sized : bool
+        Whether the boxes are the detector's own word, rather than the usual ones of a class: else points are stored.
     """
 
     project: Project
@@ -47,6 +49,7 @@ class ProposalWriter:
     mpp: float | None
     speaker: Bundle
     author: str
+    sized: bool = True
     added: int = 0
     there: int = 0
     replaced: int = 0
@@ -121,7 +124,7 @@ class ProposalWriter:
         y0, x0, y1, x1 = cells.boxes_yxyx[n].tolist()
         return Annotation(
             slide_id=self.slide_id,
-            geometry=Box(y0, x0, y1, x1),
+            geometry=Box(y0, x0, y1, x1) if self.sized else Point((y0 + y1) / 2, (x0 + x1) / 2),
             class_id=max(scores, key=lambda i: scores[i]),
             status=Status.PROPOSED,
             author=self.speaker.id,

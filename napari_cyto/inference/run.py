@@ -105,7 +105,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         if request.out is not None:
             project = project or stack.enter_context(made(request.out, chosen.scheme))
             record = record_for(project, slide, request.mpp)
-            writer = ProposalWriter(project, record.id, mpp, chosen.speaker, request.author)
+            writer = ProposalWriter(project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes)
         engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _asked(request, chosen, plan))
         running = engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx)
         yield from _OneSlide(request, chosen, slide, plan, running, writer).events()

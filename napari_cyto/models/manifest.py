@@ -171,6 +171,11 @@ class ModelManifest(_Value):
         datetime.fromisoformat(text)
         return text
 
+    @property
+    def tells_sizes(self) -> bool:
+        """Whether a detector tells how large a cell is; one that has learned from points alone tells only where."""
+        return self.architecture != "fcrn" and bool(self.settings.get("sizes", self.architecture != "p2p"))
+
     def class_scheme(self) -> ClassScheme:
         """Return the classes of the outputs as a scheme, in their order.
 

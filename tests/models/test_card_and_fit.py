@@ -44,6 +44,15 @@ def test_unknown_scale_other_stain_and_coarse_slides() -> None:
     assert fit(manifest(), BETHESDA, mpps=[0.25, 0.1], stain="papanicolaou").sentences == []
 
 
+@pytest.mark.parametrize(
+    ("architecture", "settings", "told"),
+    [("p2p", {"sizes": True}, True), ("p2p", {"sizes": False}, False), ("fcrn", {}, False), ("retinanet", {}, True)],
+)
+def test_a_detector_that_learned_from_points_alone_tells_no_sizes(architecture, settings, told) -> None:
+    found = manifest(kind="detector", architecture=architecture, settings=settings, crop_rule=None)
+    assert found.tells_sizes is told
+
+
 def test_a_model_in_px_needs_no_scale() -> None:
     rule = {"windows": [100], "unit": "px", "size_px": 224}
     assert fit(manifest(mpp=None, crop_rule=rule), mpps=[None]).sentences == []
