@@ -21,7 +21,7 @@ from napari_cyto.inference.detections import Detections
 from napari_cyto.inference.engine import Batch, Engine, TileDone, Waiting, joined
 from napari_cyto.inference.engine_plan import Plan, make_plan
 from napari_cyto.inference.farm import Farm
-from napari_cyto.inference.farmed_engine import FarmedEngine, detector_elsewhere
+from napari_cyto.inference.farmed_engine import FarmedEngine
 from napari_cyto.inference.loaded import LoadedModels
 from napari_cyto.inference.proposals import ProposalWriter
 from napari_cyto.inference.request import PredictRequest
@@ -92,7 +92,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         for remark in check_fit(chosen, scheme, mpp, request.stain, slide.info.name):
             yield Noted(remark)
         yield Advanced(0, 0, f"Loading {chosen.detector.id}.")
-        detector = models.detector(chosen.detector, request) if farm is None else detector_elsewhere(chosen.detector)
+        detector = models.detector(chosen.detector, request) if farm is None else farm.knows(chosen.detector)
         classifier = None if farm or chosen.classifier is None else models.classifier(chosen.classifier, request)
         tile_px = request.tile_px or (None if farm is None else farm.tile_px)
         plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from)
@@ -105,7 +105,9 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         if request.out is not None:
             project = project or stack.enter_context(made(request.out, chosen.scheme))
             record = record_for(project, slide, request.mpp)
-            writer = ProposalWriter(project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes)
+            writer = ProposalWriter(
+                project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes
+            )
         engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _asked(request, chosen, plan))
         running = engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx)
         yield from _OneSlide(request, chosen, slide, plan, running, writer).events()
