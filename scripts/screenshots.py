@@ -16,13 +16,16 @@ from qtpy.QtGui import QPixmap
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget, QWidget
 
+from napari_cyto.domain.adequacy import Preparation
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box
 from napari_cyto.session import Session, Tool
 from napari_cyto.session.demo_job import demo_project
+from napari_cyto.session.result_kept import say_preparation
 from napari_cyto.widgets.canvas.window import look_at, qt_window
 from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
 from napari_cyto.widgets.docks.export_dock import ExportDock
+from napari_cyto.widgets.docks.result_dock import ResultDock
 from napari_cyto.widgets.docks.review_dock import ReviewDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
@@ -125,6 +128,41 @@ def review(window: CytoWindow, folder: Path) -> None:
     save(qt_window(window.viewer), folder / "review.jpg")
 
 
+def result(window: CytoWindow, folder: Path) -> None:
+    """The Result dock of a smear that was read in part, the slide on the best cell of its highest grade."""
+    session = window.session
+    assert session.project is not None
+    assert session.slide is not None
+    assert session.slide.size_hw is not None
+    height, width = session.slide.size_hw
+    mpp = session.slide.mpp or 1.0
+    for row in range(10):
+        for column in range(14):
+            y, x = height * (0.18 + row * 0.05), width * (0.1 + column * 0.05)
+            look_at(window.viewer, (y, x), mpp, 1.0)
+            settle(0.02)
+            window.looking.look()
+            window.looking.look()
+    say_preparation(session.project, [session.slide.id], Preparation.CONVENTIONAL, session.author)
+    dock = window.dock(ResultDock)
+    raise_dock(dock)
+    settle()
+    dock.quality.start()
+    end_s = time.monotonic() + LONGEST_PREVIEW_S
+    while dock.quality.job.running and time.monotonic() < end_s:
+        settle(0.1)
+    settle(2 * SETTLE_S)
+    cell = dock.finding.cells.item(0)
+    QTest.mouseClick(
+        dock.finding.cells.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=dock.finding.cells.visualItemRect(cell).center(),
+    )
+    window.message.hide()
+    settle(2 * SETTLE_S)
+    save(qt_window(window.viewer), folder / "result.jpg")
+
+
 def raise_dock(dock: QWidget) -> None:
     """Bring a dock to the front of its tabs."""
     holder = dock
@@ -144,6 +182,7 @@ def main() -> None:
         settle(3 * SETTLE_S)
         annotated_slide(window, folder)
         review(window, folder)
+        result(window, folder)
         export(window, folder)
         window.viewer.close()
         settle()

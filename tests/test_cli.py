@@ -16,7 +16,20 @@ from napari_cyto.cli import main, verbs
 from napari_cyto.cli.running import json_last, run
 from napari_cyto.errors import CytoError
 
-VERBS = ("demo", "open", "info", "import", "export", "audit", "schemes", "evaluate", "models", "train", "predict")
+VERBS = (
+    "demo",
+    "open",
+    "info",
+    "import",
+    "export",
+    "audit",
+    "schemes",
+    "evaluate",
+    "models",
+    "report",
+    "train",
+    "predict",
+)
 
 
 def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:

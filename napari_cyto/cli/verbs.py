@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,18 @@ what was wrong and what to do.
 """
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="SRC",
+        help="cric:DIR, apacc:DIR, folders:DIR or a project; behind an @ µm per px and what classes become (as in "
+        "folders:cells@0.2,map=herlev); may be repeated.",
+    ),
+]
 Workers = Annotated[
-    int | None, typer.Option("--workers", metavar="N", help="Share the work among N processes of this machine.")
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, max=1024, help="Share the work among N processes of this machine."),
 ]
 Scheduler = Annotated[
     str | None,
@@ -59,15 +70,22 @@ def build(words: list[str]) -> typer.Typer:
     app.add_typer(library, name="models")
     app.command("audit")(audit)
     app.command("schemes")(schemes)
-    if named == "evaluate":
-        from napari_cyto.cli import evaluate_verb
-
-        app.command("evaluate")(evaluate_verb.command())
-    else:
-        app.command("evaluate")(evaluate)
+    for name, brief in (("evaluate", evaluate), ("report", report)):
+        app.command(name)(_in_full(name) if name == named else brief)
     app.command("train")(train)
     app.command("predict")(predict)
     return app
+
+
+def _in_full(name: str) -> Callable[..., None]:
+    """Return a verb with its options, for which more must be read."""
+    if name == "report":
+        from napari_cyto.cli import report_verb
+
+        return report_verb.command()
+    from napari_cyto.cli import evaluate_verb
+
+    return evaluate_verb.command()
 
 
 def _version(wanted: bool) -> None:
@@ -140,12 +158,13 @@ def evaluate() -> None:
     """Judge a model on labelled cells (evaluate BUNDLE --data SRC), or predicted cells against the truth."""
 
 
+def report() -> None:
+    """Say what the slides of a project come to, as a page with pictures or as JSON; not a diagnosis."""
+
+
 def train(
     kind: Annotated[str | None, typer.Argument(metavar="detector|classifier", help="What is to be trained.")] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option("--data", metavar="SRC", help="cric:DIR, apacc:DIR, folders:DIR or a project; may be repeated."),
-    ] = None,
+    data: Data = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="BUNDLE", help="Folder of the model to write.")] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", metavar="NAME", help="A recipe that ships, or a YAML file of one.")

@@ -215,6 +215,13 @@ def review_dock() -> QWidget:
     return _dock(ReviewDock)
 
 
+def result_dock() -> QWidget:
+    """Return the Result dock (what the slide comes to, and how much of it was looked at) of the viewer at hand."""
+    from napari_cyto.widgets.docks.result_dock import ResultDock
+
+    return _dock(ResultDock)
+
+
 def export_dock() -> QWidget:
     """Return the Export dock of the viewer at hand."""
     from napari_cyto.widgets.docks.export_dock import ExportDock

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import napari
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QDockWidget, QTabWidget
 
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
@@ -23,17 +23,19 @@ from napari_cyto.widgets.docks.export_dock import ExportDock
 from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.opening import dropped_paths, open_paths
 from napari_cyto.widgets.docks.propose_dock import ProposeDock
+from napari_cyto.widgets.docks.result_dock import ResultDock
 from napari_cyto.widgets.docks.review_dock import ReviewDock
 from napari_cyto.widgets.docks.slide_dock import SlideDock
 from napari_cyto.widgets.docks.slides_dock import SlidesDock
 from napari_cyto.widgets.docks.train_dock import TrainDock
+from napari_cyto.widgets.looking import Looking
 from napari_cyto.widgets.message_line import MessageLine
 from napari_cyto.widgets.slide_view import SlideView
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-LEFT_PX, RIGHT_PX = 268, 344
+LEFT_PX, RIGHT_PX = 268, 374
 WINDOW_PX = (1600, 960)
 APPLICATION = "napari-cyto"
 KEYS_HINT = "1 to 9: class    V P B R: tools    N: next mark    Ctrl+Z: undo    Delete: delete"
@@ -125,11 +127,13 @@ class CytoWindow(QObject):
         self.canvas: Canvas = attach(viewer, session)
         self._closed = False
         self.view = SlideView(viewer, session)
+        self.looking = Looking(viewer, session)
         self._heard = (
             (session.message, self.message.tell),
             (session.project_changed, self._show_title),
             (session.slide_changed, self._show_title),
             (session.annotations_changed, self._begun),
+            (session.review_wanted, self._to_gallery),
         )
         # Last, so that napari has shown its own words by then.
         viewer.events.help.connect(self._show_keys, position="last")
@@ -146,6 +150,8 @@ class CytoWindow(QObject):
             made = self.docks[kind] = kind(self.session)
             if isinstance(made, ReviewDock):
                 self.crosshair = Crosshair(self.viewer, self.session, made.review.pointed)
+            if isinstance(made, ResultDock):
+                made.watch(self.looking.recorder)
         found = self.docks[kind]
         assert isinstance(found, kind)
         return found
@@ -159,8 +165,10 @@ class CytoWindow(QObject):
         slide = self._place(SlideDock, "left")
         self.dock(SlideDock).icc_wanted.connect(self.view.set_icc)
         annotate = self._place(AnnotateDock, "right")
-        for kind in (ProposeDock, ReviewDock, ExportDock, TrainDock, ModelsDock):
+        for kind in (ProposeDock, ReviewDock, ResultDock, ExportDock, TrainDock, ModelsDock):
             self._place(kind, "right", tabify=True)
+        # Side by side, seven names would be cut to their first letters.
+        window._qt_window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)
         annotate.raise_()
         self._places = (slides, slide, annotate)
 
@@ -217,6 +225,7 @@ class CytoWindow(QObject):
             dock.cancel_jobs()
         for dock in self.docks.values():
             dock.let_go()
+        self.looking.let_go()
         if self.crosshair is not None:
             self.crosshair.let_go()
         for signal, slot in self._heard:
@@ -240,6 +249,16 @@ class CytoWindow(QObject):
             self.dock(SlidesDock).open_dropped(paths)
         event.acceptProposedAction()
         return True
+
+    def _to_gallery(self) -> None:
+        dock = self.dock(ReviewDock)
+        holder: Any = dock
+        while holder is not None and not isinstance(holder, QDockWidget):
+            holder = holder.parentWidget()
+        if holder is not None:
+            holder.show()
+            holder.raise_()
+        dock.gallery.setFocus()
 
     def _show_title(self) -> None:
         project, slide = self.session.project, self.session.slide

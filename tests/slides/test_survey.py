@@ -22,11 +22,12 @@ def smear(seed: int = 0, side: int = 512, dark: float = 0.0) -> np.ndarray:
     """Pale cells with dark nuclei and sharp edges on bright glass; ``dark`` is the share of rows under pus."""
     rng = np.random.default_rng(seed)
     pixels = np.full((side, side, 3), 240.0)
-    ys, xs = np.mgrid[:side, :side]
-    for y, x in rng.uniform(20, side - 20, (60 * (side // 512) ** 3, 2)):
-        far = np.hypot(ys - y, xs - x)
-        pixels[far < 22] = (190, 160, 170)
-        pixels[far < 5] = (90, 60, 110)
+    ys, xs = np.mgrid[-22:23, -22:23]
+    far = np.hypot(ys, xs)
+    for y, x in rng.integers(23, side - 23, (60 * (side // 512) ** 3, 2)):
+        cell = pixels[y - 22 : y + 23, x - 22 : x + 23]
+        cell[far < 22] = (190, 160, 170)
+        cell[far < 5] = (90, 60, 110)
     pixels[: int(side * dark)] = (70, 50, 80)
     return np.clip(pixels + rng.normal(0, 2, pixels.shape), 0, 255).astype(np.uint8)
 

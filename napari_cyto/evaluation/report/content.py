@@ -90,10 +90,10 @@ class ReportCurves:
     best: tuple[Example, ...] = ()
 
 
-def picture_uri(picture: npt.NDArray[np.uint8]) -> str:
-    """Return a picture (h, w, 3), uint8, RGB, as a data URI that a page can hold, at most twice its shown size."""
+def picture_uri(picture: npt.NDArray[np.uint8], longest_px: int = 2 * EXAMPLE_PX) -> str:
+    """Return a picture (h, w, 3), uint8, RGB, as a data URI that a page can hold, shrunk to at most ``longest_px``."""
     image = Image.fromarray(picture)
-    image.thumbnail((2 * EXAMPLE_PX, 2 * EXAMPLE_PX))
+    image.thumbnail((longest_px, longest_px))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

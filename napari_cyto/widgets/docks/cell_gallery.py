@@ -27,7 +27,8 @@ SHOWN_AT_MOST = 60
 _CELL = Qt.ItemDataRole.UserRole
 
 Cell = Mapping[str, Any]
-"""``slide`` (path), ``centre_yx`` (level-0 px), ``truth``, ``answer``, and maybe ``picture`` and ``probability``."""
+"""``slide`` (path), ``centre_yx`` (level-0 px), ``truth``, ``answer``, and maybe ``picture`` and ``probability``; or
+``words`` and ``tip``, told as they are."""
 
 
 class CellGallery(QListWidget):
@@ -164,12 +165,16 @@ def cut(slide_path: Path, centre_yx: Sequence[float]) -> npt.NDArray[np.uint8]:
 
 def cell_words(cell: Cell) -> str:
     """Return what stands under a picture: truth and answer."""
+    if "words" in cell:
+        return str(cell["words"])
     truth, answer = cell.get("truth") or "nothing", cell.get("answer") or "nothing"
     return truth if truth == answer else f"{truth}\n→ {answer}"
 
 
 def cell_tip(cell: Cell) -> str:
     """Return what the tooltip says of a cell."""
+    if "tip" in cell:
+        return str(cell["tip"])
     truth, answer = cell.get("truth") or "nothing there", cell.get("answer") or "nothing there"
     sure = f" with probability {cell['probability']:.2f}" if "probability" in cell else ""
     y, x = cell["centre_yx"]

@@ -21,6 +21,7 @@ from napari_cyto.widgets.docks.import_dialog import ImportDialog
 from napari_cyto.widgets.docks.models_dock import ModelsDock
 from napari_cyto.widgets.docks.new_project import NewProjectDialog
 from napari_cyto.widgets.docks.propose_dock import ProposeDock
+from napari_cyto.widgets.docks.result_dock import ResultDock
 from napari_cyto.widgets.docks.scheme_dialog import SchemeDialog
 from napari_cyto.widgets.docks.train_dock import TrainDock
 
@@ -65,6 +66,7 @@ def test_docks(bench):
         bench.export,
         bench.dock(ModelsDock),
         bench.dock(ProposeDock),
+        bench.dock(ResultDock),
     ):
         check(dock)
 

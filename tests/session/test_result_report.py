@@ -1,0 +1,196 @@
+"""Promise: the report stands alone, says what the JSON says, says that it is no diagnosis, and hides what is blind."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_cyto.cli.running import run
+from napari_cyto.domain import edits
+from napari_cyto.domain.adequacy import Preparation
+from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.coverage import Coverage
+from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.jobs import Cancelled, CancelToken, Done, Failed
+from napari_cyto.domain.presets import preset
+from napari_cyto.session import Session
+from napari_cyto.session.result import DECISION_SUPPORT, RISK_FORMULA
+from napari_cyto.session.result_facts import CANNOT_SAY
+from napari_cyto.session.result_job import ReportOptions, survey_slide, write_result
+from napari_cyto.session.result_kept import say_preparation, survey_of
+from napari_cyto.slides.tiff_writer import write_pyramid
+
+SIDE = 640
+FINDER = proposed_by("finder", "0" * 64)
+VOID = {"img", "meta", "br", "link", "input"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project of two slides; of the first a fifth was looked at, and it has two cells."""
+    session = Session("anna")
+    session.create_project(tmp_path / "lab.cyto", preset("bethesda"), "Lab <1> & co")
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(60, 255, (SIDE, SIDE, 3), dtype=np.uint8)
+        path = tmp_path / f"smear_{number}.tif"
+        write_pyramid(path, (SIDE, SIDE), lambda y, x, h, w, p=pixels: p[y : y + h, x : x + w], mpp=0.25)
+        session.add_slides([path])
+    project = session.project
+    first = project.slides()[0]
+    cells = [
+        Annotation(slide_id=first.id, geometry=Point(200.0, 200.0), class_id="LSIL", author="anna"),
+        Annotation(
+            slide_id=first.id,
+            geometry=Point(300.0, 300.0),
+            class_id="HSIL",
+            status=Status.PROPOSED,
+            origin=FINDER,
+            scores=(("HSIL", 0.81),),
+        ),
+    ]
+    project.apply(edits.add(cells, "Mark"), "anna")
+    seen = Coverage((SIDE, SIDE))
+    seen.see((0.0, 0.0, SIDE / 5, SIDE), 40)
+    project.add_coverage(first.id, "anna", seen)
+    say_preparation(project, [first.id], Preparation.CONVENTIONAL, "anna")
+    folder = project.folder
+    session.close()
+    return folder
+
+
+class Balance(HTMLParser):
+    """Whether every element is closed where it should be."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.images: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.images.append(dict(attrs)["src"])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def written(folder: Path, out: Path, **values) -> dict:
+    *_, last = write_result(folder, out, **values)
+    assert isinstance(last, Done), last
+    return last.result
+
+
+def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
+    page_path, json_path = tmp_path / "r.html", tmp_path / "r.json"
+    written(folder, page_path)
+    written(folder, json_path)
+    page, told = page_path.read_text(encoding="utf-8"), json.loads(json_path.read_text(encoding="utf-8"))
+    balance = Balance(page)
+    assert balance.open == []
+    assert "default-src 'none'" in page
+    assert not re.search(r"https?://(?!www\.w3\.org)", page)
+    assert "<script" not in page
+    # Two cells and a map of the first slide, a map of the second.
+    assert len(balance.images) == 4
+    for source in balance.images:
+        assert base64.b64decode(source.removeprefix("data:image/jpeg;base64,")).startswith(b"\xff\xd8")
+    assert "Lab &lt;1&gt; &amp; co" in page
+    assert DECISION_SUPPORT in page
+    assert told["notice"] == DECISION_SUPPORT
+    assert RISK_FORMULA in html.unescape(page)
+    assert told["methods"]["risk"]["formula"] == RISK_FORMULA
+    assert told["cannot_say"] == list(CANNOT_SAY)
+    first, second = told["slides"]
+    assert (first["highest_accepted"]["class_id"], first["highest_proposed"]["class_id"]) == ("LSIL", "HSIL")
+    assert "LSIL: 1 cell accepted" in page
+    assert "HSIL: 1 cell proposed, best score 0.81" in page
+    assert first["looked_at"]["by_person"] == {"anna": 0.2}
+    assert "20 % of the slide at 10x or more" in page
+    assert first["adequacy"]["preparation"] == "conventional"
+    assert first["adequacy"]["sentence"] in page
+    assert first["origins"] == {"drawn": 1, FINDER: 1}
+    assert (second["cells"], second["risk"], second["survey"]) == (0, None, None)
+    assert [c["centre_yx"] for c in first["best_cells"]] == [[300.0, 300.0], [200.0, 200.0]]
+
+
+def test_a_blind_report_tells_nothing_of_what_the_model_said(folder, tmp_path):
+    for name in ("r.html", "r.json"):
+        told = written(folder, tmp_path / name, is_blind=True)["result"]["slides"][0]
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert "0.81" not in text
+        assert (told["risk"], told["highest_proposed"], told["origins"]) == (None, None, {})
+        assert told["proposed_cells"] == 1
+    hsil = next(c for c in told["counts"] if c["class_id"] == "HSIL")
+    assert hsil["proposed"] == 0
+
+
+def test_measuring_is_kept_and_not_done_twice(folder, tmp_path):
+    from napari_cyto.store import Project
+
+    out = tmp_path / "r.json"
+    options = ReportOptions(measure=True, magnification=40)
+    first = written(folder, out, options=options)["result"]["slides"][0]["survey"]
+    assert first["tiles"] > 0
+    again = written(folder, out, options=options)["result"]["slides"][0]
+    assert again["survey"]["measured_utc"] == first["measured_utc"]
+    assert again["looked_at"]["magnification"] == 40
+    with Project.open(folder) as project:
+        assert survey_of(project, project.slides()[0].id)["tissue"]["shape"] == [SIDE, SIDE]
+
+
+def test_a_slide_that_is_gone_does_not_stop_the_others(folder, tmp_path):
+    (tmp_path / "smear_0.tif").unlink()
+    told = written(folder, tmp_path / "r.html", options=ReportOptions(measure=True))
+    assert told["unreadable"] == ["smear_0.tif"]
+    assert told["result"]["slides"][0]["cells"] == 2
+    assert told["result"]["slides"][1]["survey"] is not None
+
+
+def test_refusals_write_nothing(folder, tmp_path):
+    for out, options, words in (
+        (tmp_path / "r.pdf", ReportOptions(), "NAME.html or NAME.json"),
+        (tmp_path / "none" / "r.html", ReportOptions(), "no folder"),
+        (tmp_path / "r.html", ReportOptions(magnification=7), "one of 4, 10, 20, 40"),
+    ):
+        *_, last = write_result(folder, out, options=options)
+        assert isinstance(last, Failed)
+        assert last.expected
+        assert words in last.message
+        assert not out.exists()
+
+
+def test_cancelling_leaves_no_file(folder, tmp_path):
+    token = CancelToken()
+    token.cancel()
+    *_, last = write_result(folder, tmp_path / "r.html", token=token)
+    assert isinstance(last, Cancelled)
+    assert not (tmp_path / "r.html").exists()
+    *_, last = survey_slide(tmp_path / "smear_0.tif", 0.25, token)
+    assert isinstance(last, Cancelled)
+
+
+def test_the_command_line_writes_one_slide_or_all(folder, tmp_path, capsys):
+    out = tmp_path / "r.html"
+    assert run(["report", str(folder), "--slide", "smear_0", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert DECISION_SUPPORT in said
+    assert "LSIL: 1 cell accepted" in said
+    assert "result of a slide" in out.read_text(encoding="utf-8")
+    assert run(["report", str(folder), "--out", str(tmp_path / "r.json"), "--magnification", "40", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["slides"], told["result"]["magnification"]) == (2, 40)
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8")) == told["result"]
+    assert run(["report", str(folder), "--slide", "other", "--out", str(out)]) == 2
+    assert "no slide called 'other'" in capsys.readouterr().err
+    assert run(["report", str(folder)]) == 2
+    assert "--out FILE.html" in capsys.readouterr().err
