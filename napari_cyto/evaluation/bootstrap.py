@@ -124,15 +124,11 @@ def estimate(
     n = len(groups)
     group_of, n_groups = group_numbers(groups, n)
     members = np.split(np.argsort(group_of, kind="stable"), np.cumsum(np.bincount(group_of, minlength=n_groups))[:-1])
-    rng = np.random.default_rng(resampling.seed)
-    drawn: list[float] = []
-    for _ in range(resampling.draws if n_groups > 1 else 0):
-        resampling.pulse()
-        cells = np.concatenate([members[g] for g in rng.integers(n_groups, size=n_groups)])
-        value = statistic(cells)
-        if value is not None:
-            drawn.append(value)
-    low, high = _interval(np.asarray(drawn), resampling)
+
+    def of_groups(drawn: npt.NDArray[np.intp]) -> float | None:
+        return statistic(np.concatenate([members[g] for g in drawn]))
+
+    low, high = _interval(_drawn(of_groups, n_groups, resampling), resampling)
     return Estimate(statistic(np.arange(n)), low, high, n)
 
 
@@ -156,15 +152,11 @@ def weighted_estimate(
     """
     n = len(groups)
     group_of, n_groups = group_numbers(groups, n)
-    rng = np.random.default_rng(resampling.seed)
-    drawn: list[float] = []
-    for _ in range(resampling.draws if n_groups > 1 else 0):
-        resampling.pulse()
-        times = np.bincount(rng.integers(n_groups, size=n_groups), minlength=n_groups)
-        value = statistic(times[group_of])
-        if value is not None:
-            drawn.append(value)
-    low, high = _interval(np.asarray(drawn), resampling)
+
+    def of_groups(drawn: npt.NDArray[np.intp]) -> float | None:
+        return statistic(np.bincount(drawn, minlength=n_groups)[group_of])
+
+    low, high = _interval(_drawn(of_groups, n_groups, resampling), resampling)
     return Estimate(statistic(np.ones(n, np.int64)), low, high, n)
 
 
@@ -180,6 +172,20 @@ def group_numbers(groups: Sequence[Hashable], n: int) -> tuple[npt.NDArray[np.in
         raise CytoError(f"Each of the {n} cells needs its patient or smear, but {len(groups)} came.")
     numbers: dict[Hashable, int] = {}
     return np.asarray([numbers.setdefault(g, len(numbers)) for g in groups], dtype=np.intp), len(numbers)
+
+
+def _drawn(
+    of_groups: Callable[[npt.NDArray[np.intp]], float | None], n_groups: int, resampling: Resampling
+) -> npt.NDArray[np.float64]:
+    """Return a statistic on groups drawn with replacement, as often as asked; without the draws that have none."""
+    rng = np.random.default_rng(resampling.seed)
+    values: list[float] = []
+    for _ in range(resampling.draws if n_groups > 1 else 0):
+        resampling.pulse()
+        value = of_groups(rng.integers(n_groups, size=n_groups))
+        if value is not None:
+            values.append(value)
+    return np.asarray(values, dtype=np.float64)
 
 
 def _interval(values: npt.NDArray[np.float64], resampling: Resampling) -> tuple[float | None, float | None]:

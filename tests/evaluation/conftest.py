@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,9 @@ from napari_cyto.evaluation import bundle_scores
 from napari_cyto.evaluation.bundle_scores import evaluate_bundle
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.manifest import Card, Decision, ModelClass, ModelManifest
+
+# Test files are no package (importlib mode), and find what they share by name.
+sys.path.insert(0, str(Path(__file__).parent))
 
 SIX = preset("bethesda").classes[:6]
 MPP = 0.5

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from verb_calls import refusal, told
 
 from napari_cyto.cli.evaluation import format_of
 from napari_cyto.cli.running import run
@@ -36,19 +37,6 @@ def files(folder: Path, truth: str = TRUTH, pred: str = PRED) -> list[str]:
     (folder / "truth.csv").write_text(truth, encoding="utf-8")
     (folder / "pred.csv").write_text(pred, encoding="utf-8")
     return ["evaluate", "--truth", str(folder / "truth.csv"), "--pred", str(folder / "pred.csv")]
-
-
-def told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    assert run(argv) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert run(argv) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    return err
 
 
 def test_two_tables_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from verb_calls import refusal
 
 from napari_cyto.cli import judging
 from napari_cyto.cli.running import run
@@ -41,14 +42,6 @@ def faked(judge: Any, made: Any, monkeypatch: pytest.MonkeyPatch, no_torch_neede
         "evaluate_bundle",
         lambda name, *args: judge(made.bundle(name if name == "detector" else "classifier"), *args),
     )
-
-
-def refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    assert run(argv) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    return err
 
 
 @pytest.mark.parametrize("kind", ["classifier", "detector"])
