@@ -9,16 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from napari_cyto.cli.options import checked, with_options
-from napari_cyto.cli.verbs import AsJson
+from napari_cyto.cli.verbs import AsJson, Data
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.options import EvaluateConfig
 
 Model = Annotated[
     str | None, typer.Argument(metavar="[BUNDLE]", help="A model: its folder, or its name in the library.")
-]
-Data = Annotated[
-    list[str] | None,
-    typer.Option("--data", metavar="SRC", help="cric:DIR, apacc:DIR, folders:DIR or a project; may be repeated."),
 ]
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write the report there: index.html, evaluation.json.")

@@ -19,7 +19,7 @@ SOURCE_HELP = (
     "map=FILE (a map that ships, such as herlev, or a YAML or JSON file), OWN=CLASS for single classes (OWN= leaves "
     "one out), smear=PATTERN for class folders (a regular expression on file names; its group names the smear)."
 )
-"""What a source is, whole, for the sentence that refuses one; ``--help`` says the first half."""
+"""What a source is, whole, for the sentence that refuses one; ``--help`` says it in brief."""
 
 _NUMBER = re.compile(r"[0-9]*\.?[0-9]+")
 _WORDS = ("mpp", "map", "smear")
