@@ -36,6 +36,8 @@ def run(
             "Finding cells needs slides, a model and a place for what is found: "
             "napari-cyto predict SLIDE --detector MODEL --out PROJECT."
         )
+    if options.get("workers") is not None and options.get("scheduler") is not None:
+        raise CytoError("The work is done by --workers of this machine or by those of a --scheduler, not by both.")
     request = SeveralRequest(
         slides=tuple(slides),
         detector=detector,

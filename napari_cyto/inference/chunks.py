@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from napari_cyto import __version__
 from napari_cyto.errors import CytoError
+from napari_cyto.inference.allocator import ALLOCATOR
 from napari_cyto.inference.detection_tiles import Tile
+from napari_cyto.inference.elsewhere import Elsewhere
 from napari_cyto.inference.memory import tile_side
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.models.bundle import Bundle, read_bundle
@@ -93,12 +95,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """What is to be known of a worker before it gets work; ``computing`` names its processor or GPU."""
+    """What is to be known of a worker before it gets work."""
 
     version: str
-    computing: str
+    detector: Elsewhere
     tile_px: int
-    threads: int
     quick_memory: bool
 
 
@@ -185,18 +186,13 @@ def facts(request: PredictRequest, models: tuple[ModelAsked, ...]) -> WorkerFact
     CytoError
         When it has not the device, the models or the memory.
     """
-    import torch
-
-    from napari_cyto.inference.allocator import ALLOCATOR
-    from napari_cyto.inference.devices import chosen_device
-
-    device = chosen_device(request.device)
-    for number, asked in enumerate(models):
-        bundle = _BENCH.bundle(asked)
-        with _BENCH.network_lock:
-            (_BENCH.models.classifier if number else _BENCH.models.detector)(bundle, request)
+    first, *others = (_BENCH.bundle(asked) for asked in models)
+    with _BENCH.network_lock:
+        detector = Elsewhere.of(_BENCH.models.detector(first, request).runtime)
+        for each in others:
+            _BENCH.models.classifier(each, request)
     quick = os.name != "posix" or all(name in os.environ for name in ALLOCATOR)
-    return WorkerFacts(__version__, str(device), tile_side(device.type), torch.get_num_threads(), quick)
+    return WorkerFacts(__version__, detector, tile_side(detector.device, detector.bytes_per_px), quick)
 
 
 def cells_of(asked: SlideAsked, tile: Tile) -> Answer:

@@ -71,12 +71,15 @@ def workers_for(
         if not all(each.quick_memory for each in known):
             settings = " ".join(f"{name}={value}" for name, value in ALLOCATOR.items())
             remarks.append(f"Workers compute faster when they are started with {settings} in their environment.")
+        ways = sorted({f"{each.detector.title} on {each.detector.device}" for each in known})
+        if len(ways) > 1:
+            remarks.append(f"Workers compute in several ways ({', '.join(ways)}), which differ in the last digits.")
         executor = client.get_executor(pure=False)
         stack.callback(executor.shutdown, wait=False)
         yield Farm(
             executor,
             workers=len(known),
-            computing=", ".join(sorted({each.computing for each in known})),
+            detector=known[0].detector,
             # Here tiles are those of one process, so that the answers are the same; the workers are fewer if need be.
             tile_px=None if scheduler is None else min(each.tile_px for each in known),
             remarks=tuple(remarks),

@@ -82,6 +82,13 @@ class CellDetector:
         self._start(manifest, TorchDetector(network, run, manifest.normalisation), tile_px)
         return self
 
+    @classmethod
+    def of_runtime(cls, manifest: ModelManifest, runtime: DetectorRuntime) -> CellDetector:
+        """Return the detector that a network is, whatever runs it."""
+        self = cls.__new__(cls)
+        self._start(manifest, runtime, TILE_PX)
+        return self
+
     def _start(
         self, manifest: ModelManifest, runtime: DetectorRuntime, tile_px: int, remarks: tuple[str, ...] = ()
     ) -> None:

@@ -157,8 +157,7 @@ class Engine:
         pool, cutting = (ThreadPoolExecutor(n, thread_name_prefix="ahead") for n in (AHEAD, CUTTING))
         try:
             for number, table in self._found_ahead(pool, todo):
-                told = self._told(table)
-                self._write(number, told)
+                told = self._written(number, self._told(table))
                 yield from self._tell(self._taken(number, told), plan.level0(plan.tiles[number]), cutting)
                 yield TileDone(number)
             yield from self._tell((), self._everything, cutting, last=True)
@@ -262,6 +261,7 @@ class Engine:
 
     def _named(self, keys: list[Key], cells: Detections, place: YXYX, shares: npt.NDArray[np.float64]) -> Batch:
         """Return cells with their classifier's answer, which is written down."""
+        shares = shares.astype(np.float32).astype(np.float64)  # as they will be read
         if self.checkpoint is not None:
             rows = np.column_stack([np.array([row for _, row in keys]), shares]).astype(np.float32)
             tiles = np.array([tile for tile, _ in keys])
@@ -285,19 +285,25 @@ class Engine:
         boxes = boxes_around(centres, table[:, 2:4] * plan.scale, usual_um / (plan.mpp or 1.0))
         return [keys[n] for n in inside.tolist()], Detections(centres, boxes, table[:, 4], shares)
 
-    def _write(self, number: int, table: Table) -> None:
+    def _written(self, number: int, table: Table) -> Table:
+        """Write down what a tile told, and return it as it will be read: to go on comes to the very same."""
+        moved = table.copy()
+        moved[:, :2] -= self._corner(number)
+        rows = moved.astype(np.float32)
         if self.checkpoint is not None:
-            moved = table.copy()
-            moved[:, :2] -= self._corner(number)
-            self.checkpoint.tiles.append(number, moved.astype(np.float32))
+            self.checkpoint.tiles.append(number, rows)
+        return self._read_back(number, rows)
 
     def _resumed(self) -> Iterator[tuple[int, Table]]:
         if self.checkpoint is None:
             return
         for number, rows in self.checkpoint.tiles.read():
-            table = rows.astype(np.float64)
-            table[:, :2] += self._corner(number)
-            yield number, table
+            yield number, self._read_back(number, rows)
+
+    def _read_back(self, number: int, rows: npt.NDArray[np.float32]) -> Table:
+        table = rows.astype(np.float64)
+        table[:, :2] += self._corner(number)
+        return table
 
     def _corner(self, number: int) -> npt.NDArray[np.float64]:
         tile = self._plan.tiles[number]

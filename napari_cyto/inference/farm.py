@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_cyto.errors import CytoError
+from napari_cyto.inference.detecting import CellDetector
+from napari_cyto.inference.elsewhere import Elsewhere
+from napari_cyto.models.bundle import Bundle
 
 CHUNKS_AHEAD = 3
 """Chunks of a slide that are given out for each worker: one that it computes, and what comes next."""
@@ -30,8 +33,8 @@ class Farm:
         What takes a function and its arguments to one of them.
     workers : int
         How many there were at the start.
-    computing : str
-        What they compute on: ``cpu``, ``cuda``.
+    detector : Elsewhere
+        How they run the detector.
     tile_px : int or None
         The largest tile that all of them have the memory for; None for this machine's own.
     remarks : tuple of str
@@ -42,7 +45,7 @@ class Farm:
 
     executor: Executor
     workers: int
-    computing: str = "cpu"
+    detector: Elsewhere
     tile_px: int | None = None
     remarks: tuple[str, ...] = ()
     present: Callable[[], int | None] | None = None
@@ -54,6 +57,10 @@ class Farm:
     def ahead(self) -> int:
         """How many chunks of a slide are given out at a time."""
         return CHUNKS_AHEAD * self.workers
+
+    def knows(self, bundle: Bundle) -> CellDetector:
+        """Return the detector that they have, to plan with."""
+        return CellDetector.of_runtime(bundle.manifest, self.detector)
 
     def ask(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:
         """Give out a chunk.

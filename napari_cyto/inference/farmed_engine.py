@@ -13,31 +13,14 @@ from typing import Any
 
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.inference.chunks import Answer, SlideAsked, cells_of, classes_of
-from napari_cyto.inference.detecting import CellDetector
 from napari_cyto.inference.detections import Detections
 from napari_cyto.inference.engine import Engine, Step, TileDone, Waiting
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.settling import Key
-from napari_cyto.models.bundle import Bundle
 from napari_cyto.slides import UnreadableTile
 
 _PATIENCE_S = 0.05
 """How long an answer is waited for before somebody else may go on."""
-
-
-def detector_elsewhere(bundle: Bundle) -> CellDetector:
-    """Return a detector that knows its own halo and grid, and computes nothing here.
-
-    Raises
-    ------
-    CytoError
-        When its weights do not fit.
-    """
-
-    def elsewhere(_: object) -> Any:
-        raise AssertionError("this network computes on workers")
-
-    return CellDetector.of_network(bundle.manifest, bundle.load_network(), elsewhere)
 
 
 class FarmedEngine(Engine):
@@ -59,11 +42,6 @@ class FarmedEngine(Engine):
         self._looking: deque[tuple[int, Future[Answer]]] = deque()
         self._naming: deque[tuple[list[Key], Detections, Future[Answer]]] = deque()
         self._damage: dict[UnreadableTile, None] = {}
-
-    @property
-    def device(self) -> str:
-        """What the workers compute on."""
-        return self._farm.computing
 
     @property
     def names(self) -> bool:
@@ -98,8 +76,7 @@ class FarmedEngine(Engine):
 
     def _looked(self) -> Iterator[Step]:
         number, future = self._looking.popleft()
-        table = self._told(self._taken_in(future))
-        self._write(number, table)
+        table = self._written(number, self._told(self._taken_in(future)))
         yield from self._tell(self._taken(number, table), self._plan.level0(self._plan.tiles[number]))
         yield TileDone(number)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from napari_cyto.datasets.job import ending_once
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
@@ -46,12 +46,6 @@ class SeveralRequest(PredictRequest):
     scheduler: str | None = Field(
         default=None, title="Scheduler", description="Address of a dask cluster that does the work."
     )
-
-    @model_validator(mode="after")
-    def _one_place(self) -> SeveralRequest:
-        if self.workers is not None and self.scheduler is not None:
-            raise ValueError("the work is done by workers of this machine or by a scheduler's, not by both")
-        return self
 
 
 @dataclass(frozen=True)
