@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -64,7 +65,11 @@ class OpenVinoModel:
             When OpenVINO refuses.
         """
         openvino, exported = openvino_library(), self._exported
-        hints = {"INFERENCE_PRECISION_HINT": _HINTS[self.precision], "PERFORMANCE_HINT": "LATENCY"}
+        hints: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            **_threads(),
+        }
         try:
             core = openvino.Core()
             graph = core.read_model(exported.graph, openvino.Tensor(np.frombuffer(exported.weights, np.uint8)))
@@ -205,6 +210,12 @@ class OpenVinoClassifier:
             with self._network.outputs(batch, token) as outputs:
                 told.append(outputs[0][: len(part)].astype(np.float64))
         return np.concatenate(told)
+
+
+def _threads() -> dict[str, int]:
+    """Return how many threads the environment allows, which OpenVINO does not look up: workers share a machine."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return {"INFERENCE_NUM_THREADS": int(told)} if told.isdecimal() and int(told) > 0 else {}
 
 
 def _exported(bundle: Bundle) -> Exported:
