@@ -89,6 +89,7 @@ def slide_facts(
             "said_by": by,
             "cells": cells.cells,
             "reached": cells.reached.value,
+            "has_abnormal": cells.has_abnormal,
             "sentence": cells.sentence,
         },
         "survey": None if survey is None else {k: v for k, v in survey.items() if k not in ("tissue", "form")},

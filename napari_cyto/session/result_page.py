@@ -89,7 +89,7 @@ def _slide_body(slide: Plain, pictures: SlidePictures) -> Iterator[Html | None]:
         "div",
         tile("Risk, 0 to 1", None, shown(slide["risk"], 2), "not calibrated" if slide["risk"] is not None else "–"),
         tile("Cells", None, shown(slide["cells"]), f"{slide['proposed_cells']:,} only proposed"),
-        tile("Cell count", None, adequacy["reached"], adequacy["preparation"] or "–"),
+        tile("Cell count", None, adequacy["reached"], _adequacy_note(adequacy)),
         tile("Looked at", None, *(_looked_tile(looked))),
         cls="tiles",
     )
@@ -110,6 +110,12 @@ def _slide_body(slide: Plain, pictures: SlidePictures) -> Iterator[Html | None]:
         ("Cells came from", "; ".join(f"{origin} ({n:,})" for origin, n in slide["origins"].items())),
     )
     yield section("Quality and reading", facts(rows), _map(pictures.overview))
+
+
+def _adequacy_note(adequacy: Plain) -> str:
+    if adequacy["has_abnormal"]:
+        return "satisfactory all the same: abnormal cells"
+    return adequacy["preparation"] or "–"
 
 
 def _looked_tile(looked: Plain | None) -> tuple[str, str]:

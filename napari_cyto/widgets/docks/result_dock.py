@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from qtpy.QtCore import QTimer, QUrl
@@ -25,8 +26,8 @@ from napari_cyto.widgets.docks.result_reader import ResultReader
 from napari_cyto.widgets.docks.result_seen import ResultSeen
 from napari_cyto.widgets.docks.section import Section
 
-# After this long without a further edit the cells are read again.
-REST_MS = 400
+# After this long without a further edit the cells are read again; of very many less often, for reading takes its share.
+REST_MS, LONGEST_REST_MS = 400, 5_000
 FILTER = "Page with pictures (*.html);;Figures for machines (*.json)"
 
 
@@ -55,6 +56,7 @@ class ResultDock(Dock):
         self.job = JobBar()
         self._written: Path | None = None
         self._is_due = True
+        self._asked_s = 0.0
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
@@ -142,12 +144,15 @@ class ResultDock(Dock):
     def _read(self) -> None:
         project, slide = self.session.project, self.session.slide
         if project is not None and slide is not None:
+            self._asked_s = time.monotonic()
             self.reader.ask(project, slide.id)
 
     def _take(self, slide_id: str, result: SlideResult) -> None:
         slide = self.session.slide
         if slide is not None and slide.id == slide_id:
             self.result = result
+            took_ms = round(1000 * (time.monotonic() - self._asked_s))
+            self._rest.setInterval(max(REST_MS, min(LONGEST_REST_MS, 2 * took_ms)))
             self._show()
 
     def _show(self) -> None:
