@@ -1,0 +1,143 @@
+"""How much sooner two workers are done than one, and what a laboratory needs: measured on a made slide, in turns.
+
+    python benchmarks/scaling.py [--side 16384] [--turns 3] [--classifier bethesda-light]
+
+Every worker has one thread, so that two use twice the processor that one does; run it on at least two idle cores. The
+slide has drawn cells all over. Checked on the way: both write the very same cells. What is counted begins when the
+workers are there, their models loaded. The last line is JSON: ``scaling`` (MP/s of two workers over those of one, the
+median of the turns), ``scaling_classified`` (the same with a classifier), the rates of one core, and ``lab_cores``:
+the cores that ``--slides-a-day`` need, by the assumptions that are options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+MPP = 0.25
+FIELD_PX = 2048
+CELLS_PER_MM2 = 40
+
+
+def main() -> None:
+    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    wanted.add_argument("--detector", default="nucleus-detector")
+    wanted.add_argument("--classifier", default="bethesda-light", help="'' to leave it out")
+    wanted.add_argument("--side", type=int, default=16384, help="of the made slide, px of 0.25 µm; a multiple of 2048")
+    wanted.add_argument("--turns", type=int, default=3)
+    wanted.add_argument("--slides-a-day", type=int, default=500)
+    wanted.add_argument("--stained-mm2", type=float, default=314, help="of a slide: a circle of 20 mm")
+    wanted.add_argument("--cells", type=int, default=40_000, help="that are found and classified on a slide")
+    wanted.add_argument("--hours", type=float, default=20, help="of a day in which the machines work")
+    wanted.add_argument("--reserve", type=float, default=1.5, help="cores over those that are needed without a pause")
+    asked = wanted.parse_args()
+    # Read by the networks' libraries when they are imported, and handed on to the workers.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as folder:
+        slide = made_slide(Path(folder), asked.side)
+        print(json.dumps(measured(asked, slide, Path(folder))))
+
+
+def made_slide(folder: Path, side: int) -> Path:
+    """Write a slide of drawn cells, pale bodies with dark nuclei, in JPEG tiles at 0.25 µm: one field over and over."""
+    import numpy as np
+    import tifffile
+
+    rng, reach = np.random.default_rng(0), 100
+    field = np.full((FIELD_PX, FIELD_PX, 3), (238, 232, 240), np.uint8)
+    y, x = np.mgrid[-reach:reach, -reach:reach]
+    for cy, cx in rng.integers(reach, FIELD_PX - reach, (round(CELLS_PER_MM2 * (FIELD_PX * MPP / 1000) ** 2), 2)):
+        part = field[cy - reach : cy + reach, cx - reach : cx + reach]
+        part[np.hypot(y, x * rng.uniform(0.7, 1.3)) < rng.uniform(50, 95)] = rng.integers((170, 190, 200), 225)
+        part[np.hypot(y, x * rng.uniform(0.8, 1.2)) < rng.uniform(13, 24)] = rng.integers((60, 50, 100), 140)
+    field += rng.integers(0, 12, field.shape, dtype=np.uint8)
+    places = [(y % FIELD_PX, x % FIELD_PX) for y in range(0, side, 256) for x in range(0, side, 256)]
+    tiles = (np.ascontiguousarray(field[y : y + 256, x : x + 256]) for y, x in places)
+    path = folder / "made.tif"
+    shape = {"shape": (side, side, 3), "dtype": np.uint8, "tile": (256, 256)}
+    tifffile.imwrite(path, tiles, photometric="rgb", compression="jpeg", **shape)
+    return path
+
+
+def measured(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, Any]:
+    rates: dict[tuple[int, bool], list[float]] = {}
+    seconds: dict[tuple[int, bool], list[float]] = {}
+    cells: set[tuple[Any, ...]] = set()
+    found = megapixels = 0
+    for turn in range(asked.turns):
+        for classified in (False, True)[: 1 + bool(asked.classifier)]:
+            for workers in (1, 2) if turn % 2 else (2, 1):
+                out = folder / f"{turn}-{classified}-{workers}.cyto"
+                result = one_run(asked, slide, out, workers, classified)
+                rates.setdefault((workers, classified), []).append(result["megapixels"] / result["seconds"])
+                seconds.setdefault((workers, classified), []).append(result["seconds"])
+                found, megapixels = result["cells"], result["megapixels"]
+                cells.add((classified, *stored(out)))
+                print(f"{workers} worker(s){', classified' * classified}: {result['seconds']:.1f} s, {found} cells")
+    told: dict[str, Any] = {"detector": asked.detector, "megapixels": megapixels, "cells": found}
+    told |= {"same_cells": len(cells) == 1 + bool(asked.classifier), "turns": asked.turns}
+    middle = {key: statistics.median(of) for key, of in rates.items()}
+    for classified, name in ((False, ""), (True, "_classified")):
+        if (1, classified) in rates:
+            ratios = [two / one for one, two in zip(rates[1, classified], rates[2, classified], strict=True)]
+            told[f"scaling{name}"] = round(statistics.median(ratios), 2)
+            told[f"one_worker_mp_per_s{name}"] = round(middle[1, classified], 2)
+            told[f"two_workers_mp_per_s{name}"] = round(middle[2, classified], 2)
+    return told | laboratory(asked, middle[1, False], seconds, found)
+
+
+def one_run(asked: argparse.Namespace, slide: Path, out: Path, workers: int, classified: bool) -> dict[str, Any]:
+    """Return the result of the slide."""
+    from napari_cyto.domain.jobs import Done
+    from napari_cyto.inference.several import SeveralRequest, run_several
+
+    request = SeveralRequest(
+        slides=(slide,),
+        detector=asked.detector,
+        classifier=asked.classifier if classified else None,
+        mpp=MPP,
+        # Smaller than by itself, so that a made slide has many.
+        tile_px=1024,
+        out=out,
+        workers=workers,
+    )
+    *_, end = run_several(request)
+    if not isinstance(end, Done):
+        raise SystemExit(str(end))
+    result: dict[str, Any] = end.result["done"][0]
+    return result
+
+
+def stored(out: Path) -> tuple[Any, ...]:
+    """Return all that is told of the cells, in their order."""
+    from napari_cyto.store import Project
+
+    with Project.open(out) as project:
+        return tuple((a.geometry, a.class_id, a.scores) for a in project.annotations())
+
+
+def laboratory(
+    asked: argparse.Namespace, mp_per_s: float, seconds: dict[tuple[int, bool], list[float]], cells: int
+) -> dict[str, Any]:
+    """Return the cores that a laboratory needs, and what that rests on."""
+    from napari_cyto.models.library import bundle_named
+
+    mpp = bundle_named(asked.detector).manifest.mpp or MPP
+    core_s = asked.stained_mm2 / mpp**2 / mp_per_s
+    told: dict[str, Any] = {"detect_core_s_a_slide": round(core_s, 1)}
+    if (1, True) in seconds:
+        more_s = statistics.median(b - a for a, b in zip(seconds[1, False], seconds[1, True], strict=True))
+        told["cells_per_s_a_core"] = round(cells / more_s, 1)
+        told["classify_core_s_a_slide"] = round(asked.cells * more_s / cells, 1)
+        core_s += told["classify_core_s_a_slide"]
+    cores = asked.slides_a_day * core_s / (asked.hours * 3600) * asked.reserve
+    return told | {"slides_a_day": asked.slides_a_day, "lab_cores": round(cores, 1)}
+
+
+if __name__ == "__main__":
+    main()
