@@ -97,6 +97,8 @@ class ResultDock(Dock):
         super().showEvent(event)
         if self._is_due:
             self._show_slide()
+        else:
+            self.quality.show_slide()
 
     def cancel_jobs(self) -> None:
         """Stop a measurement and a report that are under way."""
