@@ -53,7 +53,7 @@ class HeartBeat:
         return f"{len(gaps)} beats: median {median:.0f}, 99 % {p99:.0f}, longest {gaps[-1]:.0f} ms; {late} over 100 ms"
 
 
-def subset(cric: Path, folder: Path) -> Path:
+def subset(cric: Path, folder: Path, images: int = IMAGES) -> Path:
     """Copy the images with the most rare cells, and their rows."""
     with (cric / "cells.csv").open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
@@ -62,7 +62,7 @@ def subset(cric: Path, folder: Path) -> Path:
     weight: dict[str, int] = {}
     for row in rows:
         weight[row[name]] = weight.get(row[name], 0) + (row[kind] in RARE)
-    chosen = set(sorted(weight, key=lambda n: (-weight[n], n))[:IMAGES])
+    chosen = set(sorted(weight, key=lambda n: (-weight[n], n))[:images])
     (folder / "images").mkdir(parents=True)
     for each in chosen:
         found = next((cric / "images").glob(f"{Path(each).stem}.*"))

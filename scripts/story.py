@@ -1,0 +1,161 @@
+"""Act the whole story in the real window, by keys and clicks, and take its pictures.
+
+``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/story.py CRIC_FOLDER [FOLDER] [--images 16] [--epochs 3]``
+
+Open, propose, review, export, train a detector, propose again with it: CRIC_FOLDER holds CRIC's images and its table
+of cells; some of its images are in the project with their labels, the last ones without. What each step ended with is
+printed, and how late the window's event loop was while models worked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from screenshots import PICTURES, raise_dock, save, settle
+from train_screenshots import HeartBeat, beside, click, enter, scrolled, subset, wait
+
+from napari_cyto.cli.running import run
+from napari_cyto.domain import edits
+from napari_cyto.domain.annotation import Status
+from napari_cyto.store import Project
+from napari_cyto.widgets.canvas.window import native_canvas, qt_window
+from napari_cyto.widgets.docks.export_dock import ExportDock
+from napari_cyto.widgets.docks.propose_dock import ProposeDock
+from napari_cyto.widgets.docks.review_dock import ReviewDock
+from napari_cyto.widgets.docks.train_dock import TrainDock
+from napari_cyto.widgets.window import CytoWindow, open_window, window_of
+
+UNLABELLED = 3
+NAME = "cric-detector"
+VERDICTS = (Qt.Key.Key_A, Qt.Key.Key_A, Qt.Key.Key_3, Qt.Key.Key_X, Qt.Key.Key_A, Qt.Key.Key_5) * 3
+
+
+def fields(cric: Path, folder: Path, images: int) -> Path:
+    """Make a project of CRIC's fields whose first ones come without labels."""
+    place = folder / "CRIC.cyto"
+    assert run(["import", "cric", str(subset(cric, folder / "cric", images)), str(place)]) == 0
+    with Project.open(place) as project:
+        for slide in project.slides()[:UNLABELLED]:
+            project.apply(edits.remove(list(project.annotations(slide.id)), "Leave unlabelled"), "story")
+    return place
+
+
+def propose(window: CytoWindow, detector: str, classifier: str) -> int:
+    """Ask for the whole slide by clicks; return how many cells wait then."""
+    dock = window.dock(ProposeDock)
+    raise_dock(dock)
+    settle()
+    for box, name in ((dock.run.detector, detector), (dock.run.classifier, classifier)):
+        place = next(n for n in range(box.count()) if name in box.itemText(n))
+        box.setFocus()
+        while box.currentIndex() != place:
+            QTest.keyClick(box, Qt.Key.Key_Down if box.currentIndex() < place else Qt.Key.Key_Up)
+    click(dock.run.scopes["slide"])
+    beat, begin = HeartBeat(), time.perf_counter()
+    click(dock.run.run)
+    wait(lambda: not dock.run.proposer.running, 300)
+    print(f"proposed in {time.perf_counter() - begin:.1f} s: {dock.run.words.text()} Event loop: {beat.words()}")
+    settle()
+    session = window.session
+    assert session.project is not None
+    assert session.slide is not None
+    return session.project.status_counts(session.slide.id).get(Status.PROPOSED, 0)
+
+
+def review(window: CytoWindow) -> None:
+    """Go to the gallery by its key and judge what is riskiest."""
+    dock = window.dock(ReviewDock)
+    QTest.keyClick(native_canvas(window.viewer), Qt.Key.Key_G)
+    settle()
+    QTest.keyClick(dock.gallery, Qt.Key.Key_F5)
+    wait(lambda: bool(dock.review.cells), 20)
+    for key in VERDICTS:
+        QTest.keyClick(dock.gallery, key)
+        settle(0.1)
+    settle()
+    print(f"reviewed: {dock.progress.text()}")
+
+
+def export(window: CytoWindow, target: Path) -> None:
+    """Write the APACC tree."""
+    dock = window.dock(ExportDock)
+    raise_dock(dock)
+    settle()
+    enter(dock.target, str(target))
+    wait(lambda: not dock.looking.running, 120)
+    wait(dock.go.isEnabled, 60)
+    click(dock.go)
+    wait(lambda: not dock.bar.running, 300)
+    print(f"exported: {sum(1 for _ in target.rglob('*') if _.is_file())} files")
+
+
+def train(window: CytoWindow, epochs: int, folder: Path) -> None:
+    """Train a detector on the project, and use it."""
+    dock = window.dock(TrainDock)
+    raise_dock(dock)
+    click(dock.setup.kinds["detector"])
+    wait(lambda: dock.setup.looked is not None, 120)
+    box = dock.setup.recipe
+    place = next(n for n in range(box.count()) if "ships" in box.itemText(n))
+    box.setFocus()
+    while box.currentIndex() != place:
+        QTest.keyClick(box, Qt.Key.Key_Down if box.currentIndex() < place else Qt.Key.Key_Up)
+    settle()
+    enter(dock.setup.settings._phases[0][0].form.controls["epochs"].widget, str(epochs))
+    enter(dock.name, NAME)
+    wait(lambda: not dock.setup.looking.running, 120)
+    settle()
+    save(dock, folder / "story-train-setup.png")
+    beat = HeartBeat()
+    click(dock.start)
+    assert dock.watch is not None, dock.words.text()
+    watch = dock.watch
+    wait(lambda: watch.state.ended or len(watch.state.epochs) >= epochs - 1)
+    assert not watch.state.ended, watch.state.sentence
+    scrolled(dock, 0, folder / "story-train-curves.png")
+    wait(lambda: watch.state.ended)
+    print(f"trained: {dock.outcome.sentence.text()} Event loop: {beat.words()}")
+    settle()
+    scrolled(dock, 0, folder / "story-train-end.png")
+    click(dock.outcome.use)
+
+
+def main() -> None:
+    """Act it from the first slide to the second round of proposals."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cric", type=Path)
+    parser.add_argument("target", type=Path, nargs="?", default=PICTURES)
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=3)
+    given = parser.parse_args()
+    given.target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        window = window_of(open_window(fields(given.cric, folder, given.images)))
+        qt_window(window.viewer).move(0, 0)
+        settle(3)
+        print(f"{propose(window, 'nucleus-detector', 'bethesda-light')} proposals")
+        window.message.hide()
+        settle()
+        save(qt_window(window.viewer), given.target / "propose.jpg")
+        review(window)
+        save(qt_window(window.viewer), given.target / "story-review.jpg")
+        export(window, folder / "apacc")
+        train(window, given.epochs, folder)
+        pictures = [folder / f"story-train-{n}.png" for n in ("setup", "curves", "end")]
+        beside(pictures, given.target / "train-detector.jpg")
+        QTest.keyClick(native_canvas(window.viewer), Qt.Key.Key_PageDown)
+        settle(3)
+        print(f"{propose(window, NAME, 'bethesda-light')} proposals by the new model")
+        save(qt_window(window.viewer), given.target / "story-again.jpg")
+        window.viewer.close()
+        settle()
+
+
+if __name__ == "__main__":
+    main()
