@@ -8,7 +8,7 @@ from made_bundles import manifest
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.presets import preset
 from napari_cyto.models.card import card_defaults, card_html, card_sections, card_text
-from napari_cyto.models.fits import class_translation, fit
+from napari_cyto.models.fits import class_translation, fit, labels_scheme
 from napari_cyto.models.manifest import Card
 
 BETHESDA = preset("bethesda")
@@ -33,6 +33,15 @@ def test_classes_without_a_counterpart_are_listed() -> None:
     (refusal,) = fit(manifest(), scheme).refusals
     assert "HSIL" in refusal
     assert "mine" in refusal
+
+
+def test_labels_are_brought_to_the_scheme_that_ships_or_to_the_models_own_classes() -> None:
+    classes = manifest().model_dump()["classes"]
+    assert labels_scheme(manifest(classes=classes[:2])) == BETHESDA
+    own = {**classes[0], "id": "CANDIDA"}
+    for name in ("ours", "bethesda"):
+        known = manifest(classes=[*classes[:2], own], scheme=name)
+        assert labels_scheme(known).ids == (*BETHESDA.ids[:2], "CANDIDA")
 
 
 def test_unknown_scale_other_stain_and_coarse_slides() -> None:
