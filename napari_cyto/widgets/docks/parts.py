@@ -48,6 +48,11 @@ def focus_canvas(source: QWidget) -> None:
         viewer.canvas.native.setFocus()
 
 
+def is_in_sight(widget: QWidget) -> bool:
+    """Whether any of a widget can be seen; a dock behind others counts as visible in Qt, but has no visible region."""
+    return widget.isVisible() and not widget.visibleRegion().isEmpty()
+
+
 def text(words: str = "", *, colour: str = "", bold: bool = False, selectable: bool = False) -> QLabel:
     """Return a label that wraps rather than cuts."""
     label = QLabel(words)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from qtpy.QtCore import QTimer, QUrl
-from qtpy.QtGui import QDesktopServices, QShowEvent
+from qtpy.QtGui import QDesktopServices, QPaintEvent
 from qtpy.QtWidgets import QFileDialog, QFrame, QWidget
 
 from napari_cyto.domain.jobs import Cancelled, Done, Failed
@@ -61,6 +61,7 @@ class ResultDock(Dock):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._read)
+        self._soon = self.later(self._show_slide)
         self._lay_out()
         self._connect()
         self._show_slide()
@@ -81,9 +82,8 @@ class ResultDock(Dock):
         self.job.ended.connect(self._ended)
         # What was looked at is told of the tissue, as soon as that is known.
         self.quality.job.ended.connect(lambda _event: self.seen.show_slide())
-        show_slide = self.later(self._show_slide)
-        self.listen(session.slide_changed, show_slide)
-        self.listen(session.project_changed, show_slide)
+        self.listen(session.slide_changed, self._soon)
+        self.listen(session.project_changed, self._soon)
         self.listen(session.annotations_changed, self.later(self._follow))
         self.listen(session.filter_changed, self._show)
         self.listen(session.view_changed, self.seen.set_view)
@@ -92,13 +92,11 @@ class ResultDock(Dock):
         """Show what a recorder takes down of what is looked at."""
         self.seen.watch(recorder)
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
-        """Read what is shown when it is first looked at."""
-        super().showEvent(event)
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
+        """Read what is shown when it is looked at: a dock behind others counts as shown in Qt, but is not painted."""
+        super().paintEvent(event)
         if self._is_due:
-            self._show_slide()
-        else:
-            self.quality.show_slide()
+            self._soon()
 
     def cancel_jobs(self) -> None:
         """Stop a measurement and a report that are under way."""
@@ -121,7 +119,7 @@ class ResultDock(Dock):
         """Begin anew with the slide that is on screen now, unless nobody looks."""
         self.result = None
         self.reader.drop()
-        self._is_due = not self.isVisible()
+        self._is_due = not parts.is_in_sight(self)
         if self._is_due:
             return
         has_slide = self.session.project is not None and self.session.slide is not None
@@ -136,7 +134,7 @@ class ResultDock(Dock):
 
     def _follow(self) -> None:
         """Show counts at once after an edit, and the rest when the hand rests."""
-        if not self.isVisible():
+        if not parts.is_in_sight(self):
             self._is_due = True
             return
         with self.session.telling():
@@ -158,7 +156,8 @@ class ResultDock(Dock):
             self._show()
 
     def _show(self) -> None:
-        if self.session.slide is None or not self.isVisible():
+        if self.session.slide is None or not parts.is_in_sight(self):
+            self._is_due = True
             return
         result = self.result
         if result is not None and self.session.shown_filter.blind:

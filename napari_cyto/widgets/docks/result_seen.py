@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QShowEvent
+from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_cyto.domain.coverage import MAGNIFICATIONS
@@ -31,6 +31,7 @@ class ResultSeen(QWidget):
         self._session = session
         self.recorder: CoverageRecorder | None = None
         self._mapped: Slide | None = None
+        self._is_due = True
         self._tissue: npt.NDArray[np.bool_] | None = None
         self.magnification = QComboBox()
         self.magnification.setToolTip("From which objective on a look counts; kept with the project.")
@@ -82,13 +83,15 @@ class ResultSeen(QWidget):
         y0, x0, y1, x1 = view_yxyx
         self.map.set_view((y0, x0, y1, x1))
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
-        """Make the map when it is first looked at."""
-        super().showEvent(event)
-        self._show()
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
+        """Make the map when it comes into sight."""
+        super().paintEvent(event)
+        if self._is_due:
+            self._soon()
 
     def _soon(self, *_values: Any) -> None:
-        if not self._rest.isActive() and self.isVisible():
+        self._is_due = not parts.is_in_sight(self)
+        if not self._is_due and not self._rest.isActive():
             self._rest.start()
 
     def _choose(self) -> None:
@@ -97,7 +100,8 @@ class ResultSeen(QWidget):
         self._show()
 
     def _show(self) -> None:
-        if not self.isVisible():
+        self._is_due = not parts.is_in_sight(self)
+        if self._is_due:
             return
         handle = self._session.open_slide_handle
         if handle is not self._mapped:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFileDialog, QMessageBox
+from qtpy.QtWidgets import QDockWidget, QFileDialog, QMessageBox
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
@@ -182,7 +182,8 @@ def test_what_was_looked_at_is_told_with_a_map(bench):
     recorder = CoverageRecorder(bench.session)
     dock.watch(recorder)
     bench.settle()
-    assert dock.seen.words.text() == "0 % of the slide"
+    dock._scroll.verticalScrollBar().setValue(dock._scroll.verticalScrollBar().maximum())
+    bench.qtbot.waitUntil(lambda: dock.seen.words.text() == "0 % of the slide", timeout=LONGEST_MS)
     half = (0.0, 0.0, 320.0, 640.0)
     recorder.sample(half, 12.0)
     recorder.sample(half, 12.0)
@@ -216,6 +217,19 @@ def test_panning_in_the_window_is_taken_down_and_survives_closing(window_bench, 
     window.viewer.close()
     with Project.open(project_folder) as project:
         assert project.coverage(slide_id, size_hw)[author].share(40) == pytest.approx(share)
+
+
+def test_behind_other_docks_nothing_is_read_until_it_is_looked_at(window_bench):
+    dock = window_bench.dock(ResultDock)
+    window_bench.mark(1, "HSIL")
+    assert dock.isVisible()
+    assert dock.result is None
+    holder = dock.parentWidget()
+    while not isinstance(holder, QDockWidget):
+        holder = holder.parentWidget()
+    holder.raise_()
+    window_bench.qtbot.waitUntil(lambda: dock.result is not None, timeout=LONGEST_MS)
+    assert table(dock)["HSIL"][0] == "1"
 
 
 def test_many_cells_do_not_hold_up_the_window(bench):
