@@ -38,6 +38,9 @@ def run(
         )
     if options.get("workers") is not None and options.get("scheduler") is not None:
         raise CytoError("The work is done by --workers of this machine or by those of a --scheduler, not by both.")
+    runtime = options.get("runtime")
+    if runtime not in (None, "auto", "torch", "openvino"):
+        raise CytoError(f"A runtime is auto, torch or openvino, but {runtime[:40]!r} came.")
     request = SeveralRequest(
         slides=tuple(slides),
         detector=detector,
@@ -90,6 +93,7 @@ def _tell(result: dict[str, Any]) -> None:
         facts: list[tuple[str, object]] = [("slide", each["slide"]), ("cells", each["cells"])]
         facts += [(class_id, count) for class_id, count in each.get("classes", {}).items()]
         facts += [("looked at", f"{each['megapixels']:.1f} MP in {each['seconds']:.1f} s ({rate:.1f} MP/s)")]
+        facts += [("runtime", ", ".join(dict.fromkeys(each.get("runtime", ()))))]
         if each["unreadable"]:
             facts += [("unreadable tiles", len(each["unreadable"]))]
         print_facts(facts)

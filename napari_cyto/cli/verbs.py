@@ -26,6 +26,9 @@ Data = Annotated[
         "folders:cells@0.2,map=herlev); may be repeated.",
     ),
 ]
+Runtime = Annotated[
+    str | None, typer.Option("--runtime", help="auto (the faster that answers as torch does), torch or openvino.")
+]
 Workers = Annotated[
     int | None,
     typer.Option("--workers", metavar="N", min=1, max=1024, help="Share the work among N processes of this machine."),
@@ -223,6 +226,7 @@ def predict(
     device: Annotated[
         str | None, typer.Option("--device", help="auto (which is the default), cpu, cuda or cuda:1.")
     ] = None,
+    runtime: Runtime = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
     as_json: AsJson = False,
@@ -235,5 +239,5 @@ def predict(
     from napari_cyto.cli import predict as verb
 
     options = {"mpp": mpp, "score_from": score_from, "stain": stain, "device": device}
-    options |= {"workers": workers, "scheduler": scheduler}
+    options |= {"runtime": runtime, "workers": workers, "scheduler": scheduler}
     verb.run(slides or (), detector, classifier, region, out, options, as_json)

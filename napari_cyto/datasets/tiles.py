@@ -175,10 +175,14 @@ class StainedParts:
 
     def within(self, box_yxyx: tuple[float, float, float, float]) -> bool:
         """Whether a half-open box, level-0 px, has stained material in it or right beside it."""
-        y0, x0, y1, x1 = box_yxyx
-        rows, columns = self._sums.shape[0] - 1, self._sums.shape[1] - 1
-        top, left = int(y0 * self._scale[0]), int(x0 * self._scale[1])
-        bottom = min(rows, max(top + 1, int(np.ceil(y1 * self._scale[0]))))
-        right = min(columns, max(left + 1, int(np.ceil(x1 * self._scale[1]))))
+        return bool(self.each_within(np.array([box_yxyx]))[0])
+
+    def each_within(self, boxes_yxyx: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Return the same of many half-open boxes ``(n, 4)``, level-0 px, none of them left of or above the slide."""
+        ends = np.array(self._sums.shape) - 1
+        starts = np.minimum((boxes_yxyx[:, :2] * self._scale).astype(np.intp), ends)
+        stops = np.maximum(starts + 1, np.ceil(boxes_yxyx[:, 2:] * self._scale).astype(np.intp))
+        (top, left), (bottom, right) = starts.T, np.minimum(stops, ends).T
         s = self._sums
-        return bool(s[bottom, right] - s[top, right] - s[bottom, left] + s[top, left])
+        found: npt.NDArray[np.bool_] = s[bottom, right] - s[top, right] - s[bottom, left] + s[top, left] > 0
+        return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from napari_cyto.errors import CytoError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def chosen_device(name: str = "auto") -> torch.device:
@@ -15,6 +18,8 @@ def chosen_device(name: str = "auto") -> torch.device:
     CytoError
         When there is no such device here.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -25,8 +30,22 @@ def chosen_device(name: str = "auto") -> torch.device:
     return device
 
 
+def check_device(name: str) -> None:
+    """Refuse a device that is not here; torch is imported only where one is named that may not be.
+
+    Raises
+    ------
+    CytoError
+        When there is no such device here.
+    """
+    if name not in ("auto", "cpu"):
+        chosen_device(name)
+
+
 def computes_bf16(device: torch.device) -> bool:
     """Whether a device computes in bf16 faster than in fp32."""
+    import torch
+
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not torch.ops.mkldnn._is_mkldnn_bf16_supported():

@@ -82,7 +82,9 @@ def stained_tiles(tiles: Iterable[Tile], stained: StainedParts | None, scale: fl
     """Return the tiles that may hold a cell near stained material; ``scale`` is level-0 px per px of the model."""
     if stained is None:
         return list(tiles)
-    return [tile for tile in tiles if stained.within(_grown(tile.core_yxyx, scale))]
+    known = list(tiles)
+    near = stained.each_within(_grown(np.array([tile.core_yxyx for tile in known]).reshape(-1, 4), scale))
+    return [tile for tile, wanted in zip(known, near.tolist(), strict=True) if wanted]
 
 
 def near_stain(points_yx: np.ndarray, stained: StainedParts | None, scale: float) -> np.ndarray:
@@ -92,15 +94,11 @@ def near_stain(points_yx: np.ndarray, stained: StainedParts | None, scale: float
     """
     if stained is None:
         return np.ones(len(points_yx), dtype=np.bool_)
-    near = [stained.within(_grown((y, x, y, x), scale)) for y, x in points_yx.tolist()]
-    return np.asarray(near, dtype=np.bool_)
+    near: np.ndarray = stained.each_within(_grown(np.hstack([points_yx, points_yx]), scale))
+    return near
 
 
-def _grown(box_yxyx: YXYX, scale: float) -> YXYX:
-    y0, x0, y1, x1 = box_yxyx
-    return (
-        max((y0 - NEAR_PX) * scale, 0.0),
-        max((x0 - NEAR_PX) * scale, 0.0),
-        max((y1 + NEAR_PX) * scale, 0.0),
-        max((x1 + NEAR_PX) * scale, 0.0),
-    )
+def _grown(boxes_yxyx: np.ndarray, scale: float) -> np.ndarray:
+    """Return boxes ``(n, 4)``, px of the model, with their surroundings, level-0 px."""
+    grown: np.ndarray = np.maximum((boxes_yxyx + np.array([-NEAR_PX, -NEAR_PX, NEAR_PX, NEAR_PX])) * scale, 0.0)
+    return grown

@@ -94,6 +94,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         yield Advanced(0, 0, f"Loading {chosen.detector.id}.")
         detector = models.detector(chosen.detector, request) if farm is None else farm.knows(chosen.detector)
         classifier = None if farm or chosen.classifier is None else models.classifier(chosen.classifier, request)
+        yield from (Noted(remark) for model in (detector, classifier) if model is not None for remark in model.remarks)
         tile_px = request.tile_px or (None if farm is None else farm.tile_px)
         plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from)
         stop_if_cancelled(token, "Nothing was found yet.")

@@ -49,7 +49,7 @@ class TorchDetector:
         device: str = "cpu",
         title: str = "PyTorch",
     ) -> None:
-        self.network, self._run, self._normalisation = network, run, normalisation
+        self.network, self.run, self._normalisation = network, run, normalisation
         self.device, self.title = device, title
         self.halo, self.multiple = int(network.halo), int(network.multiple)
         self._lock = threading.Lock()
@@ -73,16 +73,20 @@ class TorchDetector:
 
         return cls(network, run, bundle.manifest.normalisation, str(where), titled(where, reduced))
 
+    def prepared(self, pixels: RGB) -> torch.Tensor:
+        """Return a tile, uint8 RGB ``(h, w, 3)``, as the network takes it, ``(1, 3, h, w)`` float32."""
+        return as_input(pixels[None, None], self._normalisation)[0]
+
     def ready(self, height: int, width: int) -> None:
         """See `DetectorRuntime.ready`: any size will do."""
 
     def cells(self, pixels: RGB, floor: float, token: Token | None = None) -> FoundCells:
         """See `DetectorRuntime.cells`."""
-        images = prepared(pixels, self._normalisation)
+        images = self.prepared(pixels)
         # One at a time: the network takes all cores by itself, and a tile all the memory that was reckoned with.
         with self._lock:
             with interruptible(self.network, token):
-                outputs = self._run(images)
+                outputs = self.run(images)
             return plain(self.network.decode(outputs, floor)[0])
 
 
@@ -118,11 +122,6 @@ class TorchClassifier:
 def titled(device: torch.device, reduced: bool) -> str:
     """Return what people read of a network on a device."""
     return f"PyTorch {'bf16' if reduced else 'fp32'}" + ("" if device.type == "cpu" else f" on {device}")
-
-
-def prepared(pixels: RGB, normalisation: Normalisation) -> torch.Tensor:
-    """Return a tile, uint8 RGB ``(h, w, 3)``, as the network takes it, ``(1, 3, h, w)`` float32."""
-    return as_input(pixels[None, None], normalisation)[0]
 
 
 def plain(cells: RawCells) -> FoundCells:

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted, Token
 from napari_cyto.errors import JobCancelled
-from napari_cyto.inference.devices import chosen_device
+from napari_cyto.inference.devices import check_device
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.loaded import LoadedModels
 from napari_cyto.inference.request import PredictRequest
@@ -45,7 +45,7 @@ class Turns:
 
     def __init__(self, device: str, farm: Farm | None, token: Token | None) -> None:
         if farm is None:
-            chosen_device(device)
+            check_device(device)
         self._farm, self._token, self._models = farm, token, LoadedModels()
         self._ends: dict[int, Done | Failed] = {}
         self._requests: Sequence[PredictRequest] = ()

@@ -213,10 +213,20 @@ def differences(
     return _largest(each[0] - each[1]), _largest(moved)
 
 
-def probe(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Return the fixed picture on which runtimes are compared: pale uneven ground with dark discs, uint8 of ``shape``.
+def probe(shape: tuple[int, ...], apart_px: int = 50) -> npt.NDArray[np.uint8]:
+    """Return the fixed picture on which runtimes are compared: pale uneven ground with dark discs.
 
-    The last three axes are height, width and RGB; each picture of a stack is another.
+    Parameters
+    ----------
+    shape : tuple of int
+        The last three axes are height, width and RGB; each picture of a stack is another.
+    apart_px : int
+        Discs lie about so far from each other.
+
+    Returns
+    -------
+    ndarray, uint8
+        Of that shape.
     """
     rng = np.random.default_rng(20)
     *stack, height, width, _ = shape
@@ -224,7 +234,7 @@ def probe(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
     for _ in range(int(np.prod(stack))):
         coarse = rng.uniform(165, 240, (-(-height // 32), -(-width // 32), 3))
         picture = coarse.repeat(32, axis=0).repeat(32, axis=1)[:height, :width] + rng.normal(0, 6, (height, width, 3))
-        for _ in range(max(1, height * width // _CELL_PX**2)):
+        for _ in range(max(1, height * width // apart_px**2)):
             _disc(picture, rng)
         pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
     return np.stack(pictures).reshape(shape)

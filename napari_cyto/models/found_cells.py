@@ -69,7 +69,7 @@ def point_cells(reading: MapReading, maps: Sequence[Maps], floor: float) -> Foun
     logits = maps[1].reshape(per_cell, -1, height, width)
     bar = np.log(floor / (1 - floor)) - np.log(logits.shape[1] - 1) if floor < 1 else np.inf
     likely = logits[:, :-1].max(axis=1) - logits[:, -1] >= bar - 1e-4
-    rows, columns, number = np.nonzero(np.ascontiguousarray(np.moveaxis(likely, 0, -1)))
+    number, rows, columns = np.unravel_index(np.flatnonzero(likely), likely.shape)
     shares = softmax(logits[number, :, rows, columns].astype(np.float64))
     scores = 1 - shares[:, -1]
     kept = scores >= floor

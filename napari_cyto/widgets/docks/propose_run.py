@@ -207,7 +207,8 @@ def outcome_words(result: Mapping[str, Any]) -> str:
         words += f", {parts.number(replaced)} in the place of another model's"
     if there:
         words += f"; {parts.number(there)} were marked already"
-    words += f" ({float(result.get('seconds', 0)):.1f} s on {result.get('device', 'cpu')})."
+    ways = ", ".join(dict.fromkeys(result.get("runtime", ())))
+    words += f" ({float(result.get('seconds', 0)):.1f} s on {result.get('device', 'cpu')}{', ' if ways else ''}{ways})."
     if unreadable := len(result.get("unreadable", ())):
         words += f" {parts.counted(unreadable, 'part')} of the slide could not be read."
     return words
