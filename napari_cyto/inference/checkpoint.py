@@ -82,7 +82,8 @@ class Checkpoint:
         folder.mkdir(parents=True, exist_ok=True)
         self.tiles, self.classes = Records(folder / "tiles.bin"), Records(folder / "classes.bin")
         asked = json.loads(json.dumps(request))
-        if _read(folder / _REQUEST) != asked:
+        before, ended = _read(folder / _REQUEST) or {}, self.result is not None and not again
+        if before != asked and not (ended and _less_tiles(before) == _less_tiles(asked)):
             for name in ("tiles.bin", "classes.bin", _RESULT):
                 (folder / name).unlink(missing_ok=True)
             write_text(folder / _REQUEST, json.dumps(asked, indent=1) + "\n")
@@ -99,6 +100,11 @@ class Checkpoint:
         write_text(self._folder / _RESULT, json.dumps(result, indent=1) + "\n")
         for name in ("tiles.bin", "classes.bin"):
             (self._folder / name).unlink(missing_ok=True)
+
+
+def _less_tiles(asked: dict[str, Any]) -> dict[str, Any]:
+    """Return what the cells of a whole run depend on: tiles are cut by the memory that is free, and make no others."""
+    return {name: value for name, value in asked.items() if name != "tiles"}
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -47,3 +47,12 @@ def test_a_run_that_ended_is_known_and_is_forgotten_when_asked_again(tmp_path: P
     Checkpoint(tmp_path / "run", {"a": 1}).end({"cells": 7})
     assert Checkpoint(tmp_path / "run", {"a": 1}).result == {"cells": 7}
     assert Checkpoint(tmp_path / "run", {"a": 1}, again=True).result is None
+
+
+def test_a_run_that_ended_stays_ended_when_tiles_would_be_cut_otherwise(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "run", {"a": 1, "tiles": [[0, 0, 8, 8]]}).end({"cells": 7})
+    assert Checkpoint(tmp_path / "run", {"a": 1, "tiles": [[0, 0, 4, 4]]}).result == {"cells": 7}
+    assert Checkpoint(tmp_path / "run", {"a": 2, "tiles": [[0, 0, 8, 8]]}).result is None
+    begun = Checkpoint(tmp_path / "other", {"a": 1, "tiles": [[0, 0, 8, 8]]})
+    begun.tiles.append(0, np.zeros((1, 5), np.float32))
+    assert list(Checkpoint(tmp_path / "other", {"a": 1, "tiles": [[0, 0, 4, 4]]}).tiles.read()) == []

@@ -296,6 +296,27 @@ def test_a_cluster_that_is_there_does_the_same(
     assert told(out)["a.png"] == serial["a.png"]
 
 
+def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
+    finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
+) -> None:
+    from distributed import LocalCluster
+
+    out = tmp_path / "p.cyto"
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
+    events = run_several(asked(finder, namer, pictures[:1], out, scheduler=cluster.scheduler_address))
+    for event in events:
+        if getattr(event, "done", 0) == 3:
+            break
+    cluster.close()
+    end = last(events)
+    assert isinstance(end, Failed), end
+    assert end.expected, end.traceback
+    assert "connection to the workers was lost" in end.message
+    rest = last(run_several(asked(finder, namer, pictures[:1], out)))
+    assert rest.result["done"][0]["tiles_done_before"] >= 3
+    assert sorted(map(repr, told(out)["a.png"])) == sorted(map(repr, serial["a.png"]))
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
