@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from napari_cyto.inference.detection_tiles import Tile
+from napari_cyto.inference.merging import within
 
 Table = npt.NDArray[np.float64]
 """Cells of a tile, a row each: y, x, height, width (px of the model), score, a score for each class."""
@@ -46,7 +48,9 @@ class Settling:
         self._margin = self._reach + 2 * slack
         self._done = np.zeros(len(tiles), dtype=np.bool_)
         self._open: dict[Key, _Rank] = {}
+        # Only cells that another tile may tell of too are looked up by place; those of one tile are known at once.
         self._bins: dict[tuple[int, int], set[Key]] = defaultdict(set)
+        self._beside: dict[Key, list[Key]] = {}
         self._of_tile: dict[int, set[Key]] = defaultdict(set)
         self._closed: set[int] = set()
         self._around: dict[int, list[int]] = {}
@@ -64,10 +68,10 @@ class Settling:
         """Take what tile ``number`` told, and return the cells that are settled now, the surest first."""
         self._done[number] = True
         for row, (y, x, score) in enumerate(table[:, (0, 1, 4)].tolist()):
-            key = (number, row)
-            self._open[key] = (-score, y, x, number, row)
-            self._bins[self._bin(y, x)].add(key)
-            self._of_tile[number].add(key)
+            self._open[number, row] = (-score, y, x, number, row)
+        if len(table):
+            self._of_tile[number].update((number, row) for row in range(len(table)))
+            self._meet(number, table[:, :2])
         fresh = [n for n in (number, *self._neighbours(number)) if n not in self._closed and self._is_closed(n)]
         self._closed.update(fresh)
         settled = self._decide([self._open[k] for n in fresh for k in self._of_tile[n]])
@@ -99,7 +103,7 @@ class Settling:
             key = rank[3:]
             if key not in self._open or key[0] not in self._closed:
                 continue
-            near = list(self._near(rank))
+            near = self._near(rank)
             if any(other < rank for other in near):
                 continue  # the surer one is decided first, and then this one comes again
             kept.append(key)
@@ -109,28 +113,45 @@ class Settling:
             for other in near:
                 for freed in self._near(other):
                     heapq.heappush(ranks, freed)
+            for gone in (rank, *near):
+                self._beside.pop((gone[3], gone[4]), None)
         return kept
 
-    def _near(self, rank: _Rank) -> Iterator[_Rank]:
-        """Yield the open cells that are one with this one."""
-        _, y, x, number, row = rank
-        by, bx = self._bin(y, x)
-        for key in [k for dy in (-1, 0, 1) for dx in (-1, 0, 1) for k in self._bins.get((by + dy, bx + dx), ())]:
-            if key == (number, row):
-                continue
-            other = self._open[key]
-            distance = float(np.hypot(other[1] - y, other[2] - x))
-            if distance < self._apart or (key[0] != number and distance < self._seam):
-                yield other
+    def _meet(self, number: int, points_yx: npt.NDArray[np.float64]) -> None:
+        """Find which cells are one with a new tile's: of its own, and of tiles that are done."""
+        if self._apart > 0:
+            pairs = cKDTree(points_yx).query_pairs(self._apart, output_type="ndarray")
+            apart = np.hypot(*(points_yx[pairs[:, 0]] - points_yx[pairs[:, 1]]).T)
+            for one, other in pairs[apart < self._apart].tolist():
+                self._are_one((number, one), (number, other))
+        y0, x0, y1, x1 = self._cores[number]
+        inner = (y0 + self._margin, x0 + self._margin, y1 - self._margin, x1 - self._margin)
+        for row in np.setdiff1d(np.arange(len(points_yx)), within(points_yx, inner)).tolist():
+            key, (y, x) = (number, row), points_yx[row].tolist()
+            by, bx = self._bin(y, x)
+            for other in [k for dy in (-1, 0, 1) for dx in (-1, 0, 1) for k in self._bins.get((by + dy, bx + dx), ())]:
+                _, other_y, other_x, *_ = self._open[other]
+                if other[0] != number and np.hypot(other_y - y, other_x - x) < self._reach:
+                    self._are_one(key, other)
+            self._bins[by, bx].add(key)
+
+    def _are_one(self, one: Key, other: Key) -> None:
+        self._beside.setdefault(one, []).append(other)
+        self._beside.setdefault(other, []).append(one)
+
+    def _near(self, rank: _Rank) -> list[_Rank]:
+        """Return the open cells that are one with this one."""
+        return [self._open[key] for key in self._beside.get((rank[3], rank[4]), ()) if key in self._open]
 
     def _forget(self, rank: _Rank) -> None:
         key = rank[3:]
         if self._open.pop(key, None) is None:
             return
         place = self._bin(rank[1], rank[2])
-        self._bins[place].discard(key)
-        if not self._bins[place]:
-            del self._bins[place]
+        if place in self._bins:
+            self._bins[place].discard(key)
+            if not self._bins[place]:
+                del self._bins[place]
         self._of_tile[key[0]].discard(key)
         if not self._of_tile[key[0]]:
             del self._of_tile[key[0]]

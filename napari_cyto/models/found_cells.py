@@ -70,6 +70,8 @@ def point_cells(reading: MapReading, maps: Sequence[Maps], floor: float) -> Foun
     bar = np.log(floor / (1 - floor)) - np.log(logits.shape[1] - 1) if floor < 1 else np.inf
     likely = logits[:, :-1].max(axis=1) - logits[:, -1] >= bar - 1e-4
     number, rows, columns = np.unravel_index(np.flatnonzero(likely), likely.shape)
+    order = np.lexsort((number, columns, rows))
+    number, rows, columns = number[order], rows[order], columns[order]
     shares = softmax(logits[number, :, rows, columns].astype(np.float64))
     scores = 1 - shares[:, -1]
     kept = scores >= floor

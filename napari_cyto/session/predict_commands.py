@@ -20,7 +20,7 @@ from napari_cyto.session.session import Session
 
 Scope = Literal["field", "region", "slide"]
 
-CANCEL_S = 0.85
+CANCEL_S = 0.7
 """A process that has not stopped by then is ended: cancelling takes less than a second."""
 
 _ENDED_OUTSIDE = (
