@@ -15,9 +15,9 @@ from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point
 from napari_cyto.slides import open_slide
 from napari_cyto.widgets.canvas.crosshair import ARM_SCREEN_PX, FREE_UM, arms_xy
+from napari_cyto.widgets.canvas.window import native_canvas
 from napari_cyto.widgets.docks import review_crops
 from napari_cyto.widgets.docks.review_crops import MOST_WISHES, CellCrops, Wish, cell_crop
-from napari_cyto.widgets.canvas.window import native_canvas
 from napari_cyto.widgets.docks.review_dock import ReviewDock
 
 NONE, SHIFT, CTRL = (
