@@ -16,12 +16,15 @@ import json
 import os
 import statistics
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 MPP = 0.25
 FIELD_PX = 2048
 CELLS_PER_MM2 = 40
+TILE_PX = 1024
+"""Smaller than by itself, so that a made slide has many."""
 
 
 def main() -> None:
@@ -66,7 +69,6 @@ def made_slide(folder: Path, side: int) -> Path:
 
 def measured(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, Any]:
     rates: dict[tuple[int, bool], list[float]] = {}
-    seconds: dict[tuple[int, bool], list[float]] = {}
     cells: set[tuple[Any, ...]] = set()
     found = megapixels = 0
     for turn in range(asked.turns):
@@ -75,7 +77,6 @@ def measured(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, 
                 out = folder / f"{turn}-{classified}-{workers}.cyto"
                 result = one_run(asked, slide, out, workers, classified)
                 rates.setdefault((workers, classified), []).append(result["megapixels"] / result["seconds"])
-                seconds.setdefault((workers, classified), []).append(result["seconds"])
                 found, megapixels = result["cells"], result["megapixels"]
                 cells.add((classified, *stored(out)))
                 print(f"{workers} worker(s){', classified' * classified}: {result['seconds']:.1f} s, {found} cells")
@@ -88,7 +89,7 @@ def measured(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, 
             told[f"scaling{name}"] = round(statistics.median(ratios), 2)
             told[f"one_worker_mp_per_s{name}"] = round(middle[1, classified], 2)
             told[f"two_workers_mp_per_s{name}"] = round(middle[2, classified], 2)
-    return told | laboratory(asked, middle[1, False], seconds, found)
+    return told | laboratory(asked, slide, folder)
 
 
 def one_run(asked: argparse.Namespace, slide: Path, out: Path, workers: int, classified: bool) -> dict[str, Any]:
@@ -101,8 +102,7 @@ def one_run(asked: argparse.Namespace, slide: Path, out: Path, workers: int, cla
         detector=asked.detector,
         classifier=asked.classifier if classified else None,
         mpp=MPP,
-        # Smaller than by itself, so that a made slide has many.
-        tile_px=1024,
+        tile_px=TILE_PX,
         out=out,
         workers=workers,
     )
@@ -121,20 +121,36 @@ def stored(out: Path) -> tuple[Any, ...]:
         return tuple((a.geometry, a.class_id, a.scores) for a in project.annotations())
 
 
-def laboratory(
-    asked: argparse.Namespace, mp_per_s: float, seconds: dict[tuple[int, bool], list[float]], cells: int
-) -> dict[str, Any]:
-    """Return the cores that a laboratory needs, and what that rests on."""
+def laboratory(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, Any]:
+    """Return the cores that a laboratory needs, and what that rests on.
+
+    In the time of the processor that one thread takes, so that other work on the machine does not count.
+    """
+    from napari_cyto.domain.jobs import Done
+    from napari_cyto.inference.loaded import LoadedModels
+    from napari_cyto.inference.request import PredictRequest
+    from napari_cyto.inference.run import run
     from napari_cyto.models.library import bundle_named
 
+    models, spent_s = LoadedModels(), {}
+    for name, classifier in (("", None), (asked.classifier, asked.classifier or None)):
+        request = PredictRequest(slide=slide, detector=asked.detector, classifier=classifier, mpp=MPP, tile_px=TILE_PX)
+        for turn in range(2):  # the first loads and compiles
+            started_s = time.process_time()
+            *_, end = run(
+                request.model_copy(update={"out": folder / f"lab{bool(classifier)}{turn}.cyto"}), None, models
+            )
+            spent_s[name] = time.process_time() - started_s
+        if not isinstance(end, Done):
+            raise SystemExit(str(end))
     mpp = bundle_named(asked.detector).manifest.mpp or MPP
-    core_s = asked.stained_mm2 / mpp**2 / mp_per_s
-    told: dict[str, Any] = {"detect_core_s_a_slide": round(core_s, 1)}
-    if (1, True) in seconds:
-        more_s = statistics.median(b - a for a, b in zip(seconds[1, False], seconds[1, True], strict=True))
-        told["cells_per_s_a_core"] = round(cells / more_s, 1)
-        told["classify_core_s_a_slide"] = round(asked.cells * more_s / cells, 1)
-        core_s += told["classify_core_s_a_slide"]
+    rate = end.result["megapixels"] / spent_s[""]
+    core_s = asked.stained_mm2 / mpp**2 / rate
+    told: dict[str, Any] = {"mp_per_core_s": round(rate, 2), "detect_core_s_a_slide": round(core_s, 1)}
+    if asked.classifier:
+        each_s = (spent_s[asked.classifier] - spent_s[""]) / end.result["cells"]
+        told |= {"cells_per_core_s": round(1 / each_s, 1), "classify_core_s_a_slide": round(asked.cells * each_s, 1)}
+        core_s += asked.cells * each_s
     cores = asked.slides_a_day * core_s / (asked.hours * 3600) * asked.reserve
     return told | {"slides_a_day": asked.slides_a_day, "lab_cores": round(cores, 1)}
 
