@@ -161,7 +161,9 @@ def _connected(distributed: Any, address: str) -> Iterator[Any]:
 def _facts(
     client: Any, request: PredictRequest, models: tuple[ModelAsked, ...], token: Token | None
 ) -> list[WorkerFacts]:
-    """Ask all workers what they are; they load their models for it.
+    """Ask all workers what they are; they load their models for it, the first one alone.
+
+    What is made of a model once and kept beside it is then made by one of them, and found by the others.
 
     Raises
     ------
@@ -170,15 +172,17 @@ def _facts(
     JobCancelled
         When the token says so.
     """
-    asked = {
-        address: client.submit(facts, request, models, workers=[address], allow_other_workers=False, pure=False)
-        for address in client.nthreads()
-    }
-    until_s = time.monotonic() + FACTS_S
-    while not all(future.done() for future in asked.values()) and time.monotonic() < until_s:
-        stop_if_cancelled(token, "Nothing was found yet.")
-        time.sleep(0.05)
-    known = [_fact(address, future) for address, future in asked.items()]
+    asked: dict[str, Any] = {}
+    known: list[WorkerFacts] = []
+    addresses = list(client.nthreads())
+    for some in (addresses[:1], addresses[1:]):
+        new = {each: client.submit(facts, request, models, workers=[each], pure=False) for each in some}
+        until_s = time.monotonic() + FACTS_S
+        while not all(future.done() for future in new.values()) and time.monotonic() < until_s:
+            stop_if_cancelled(token, "Nothing was found yet.")
+            time.sleep(0.05)
+        known += [_fact(address, future) for address, future in new.items()]
+        asked |= new
     for address, each in zip(asked, known, strict=True):
         if each.version != __version__:
             raise CytoError(f"The worker {address} has napari-cyto {each.version}, but {__version__} asks; use one.")
