@@ -7,11 +7,14 @@ from pathlib import Path
 
 from napari_cyto.errors import CytoError
 
-BYTES_PER_PX = 450
-"""What a px of a tile needs at the peak of a network of the shipped kind in PyTorch, on the safe side."""
+BYTES_PER_PX = 350
+"""What a px of a tile needs at the peak in PyTorch.
+
+Measured with nucleus-detector on a processor, tiles of 1024 and 1536 px: 245 and 324 in fp32, 140 to 160 in bf16.
+"""
 
 OPENVINO_BYTES_PER_PX = 180
-"""The same in OpenVINO: measured 145 in fp32 and 86 in bf16 (nucleus-detector, 512 to 2048 px), its outputs twice."""
+"""The same in OpenVINO: 145 in fp32, 86 in bf16, whatever the tile; the rest is for outputs and pixels in flight."""
 
 SIDES_PX = (3072, 2560, 2048, 1792, 1536, 1280, 1024, 768, 512)
 """Sides that tiles are tried with, px of the model: of the largest a twelfth is halo, of 1024 px a quarter."""

@@ -115,9 +115,13 @@ def test_asked_again_nothing_is_doubled_and_a_persons_word_stands(finder: Path, 
     assert (again["added"], again["there_before"]) == (0, count)
 
 
-def test_a_run_that_was_stopped_goes_on_to_the_same_answer(finder: Path, picture: Path, tmp_path: Path) -> None:
-    whole = last(run(asked(finder, picture, out=tmp_path / "whole.cyto"))).result
-    request = asked(finder, picture, out=tmp_path / "p.cyto", run_folder=tmp_path / "run")
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_answer(
+    finder: Path, picture: Path, tmp_path: Path, runtime: str
+) -> None:
+    whole = last(run(asked(finder, picture, out=tmp_path / "whole.cyto", runtime=runtime))).result
+    assert whole["runtime"] == [{"torch": "PyTorch fp32", "openvino": "OpenVINO fp32"}[runtime]]
+    request = asked(finder, picture, out=tmp_path / "p.cyto", run_folder=tmp_path / "run", runtime=runtime)
     token = CancelToken()
     for event in run(request, token):
         if getattr(event, "done", 0) == 2:
@@ -126,7 +130,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_answer(finder: Path, picture
     assert "are kept" in event.message or "kept in the project" in event.message
     assert proposals(tmp_path / "p.cyto")
     rest = last(run(request)).result
-    assert rest["tiles_done_before"] == 2
+    assert rest["tiles_done_before"] >= 2  # those that were looked at by then are kept too
     assert rest["cells"] == whole["cells"]
     places = [
         sorted(tuple(np.round(a.geometry.centre_yx, 2)) for a in proposals(tmp_path / name))
@@ -142,6 +146,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_answer(finder: Path, picture
         ({"mpp": None}, "µm per px are unknown"),
         ({"stain": "IHC"}, "knows the stain Papanicolaou"),
         ({"device": "cuda:7"}, "no device 'cuda:7' here"),
+        ({"device": "cuda", "runtime": "openvino"}, "OpenVINO runs networks on the processor"),
         ({"classifier": "FINDER"}, "is a detector, but naming them needs a classifier"),
     ],
 )
