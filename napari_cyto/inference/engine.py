@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.datasets.colour_match import match_for
+from napari_cyto.datasets.colour_match import ColourMatch, match_for
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.jobs import Token
@@ -241,9 +242,14 @@ class Engine:
         keys, cells = self._next_batch()
         classifier, slide, mpp = self._classifier, self._slide, self._plan.mpp
         assert classifier is not None
-        colour = match_for(slide, classifier.manifest.colour, classifier.rule.icc)
-        future = pool.submit(classifier.rule.cut, slide, cells.centres_yx, mpp, colour)
+        future = pool.submit(classifier.rule.cut, slide, cells.centres_yx, mpp, self._classifiers_colour)
         self._cutting.append((keys, cells, place, future))
+
+    @cached_property
+    def _classifiers_colour(self) -> ColourMatch | None:
+        """The slide's colours are measured once, not for each batch."""
+        assert self._classifier is not None
+        return match_for(self._slide, self._classifier.manifest.colour, self._classifier.rule.icc)
 
     def _is_batch(self, last: bool) -> bool:
         """Whether enough cells wait for their classes; ``last`` when no more will come."""
