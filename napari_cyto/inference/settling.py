@@ -96,8 +96,13 @@ class Settling:
         return bool(self._done[number] and self._done[self._neighbours(number)].all())
 
     def _decide(self, ranks: list[_Rank]) -> list[Key]:
+        beside = self._beside
+        # Most cells have none beside them, and are kept without a walk.
+        kept = [rank for rank in ranks if rank[3:] not in beside]
+        for rank in kept:
+            self._forget(rank)
+        ranks = [rank for rank in ranks if rank[3:] in beside]
         heapq.heapify(ranks)
-        kept = []
         while ranks:
             rank = heapq.heappop(ranks)
             key = rank[3:]
@@ -106,7 +111,7 @@ class Settling:
             near = self._near(rank)
             if any(other < rank for other in near):
                 continue  # the surer one is decided first, and then this one comes again
-            kept.append(key)
+            kept.append(rank)
             self._forget(rank)
             for other in near:
                 self._forget(other)
@@ -114,8 +119,8 @@ class Settling:
                 for freed in self._near(other):
                     heapq.heappush(ranks, freed)
             for gone in (rank, *near):
-                self._beside.pop((gone[3], gone[4]), None)
-        return kept
+                beside.pop(gone[3:], None)
+        return [rank[3:] for rank in sorted(kept)]
 
     def _meet(self, number: int, points_yx: npt.NDArray[np.float64]) -> None:
         """Find which cells are one with a new tile's: of its own, and of tiles that are done."""
@@ -141,7 +146,7 @@ class Settling:
 
     def _near(self, rank: _Rank) -> list[_Rank]:
         """Return the open cells that are one with this one."""
-        return [self._open[key] for key in self._beside.get((rank[3], rank[4]), ()) if key in self._open]
+        return [self._open[key] for key in self._beside.get(rank[3:], ()) if key in self._open]
 
     def _forget(self, rank: _Rank) -> None:
         key = rank[3:]
