@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.openvino_library import openvino_version
 
 RGB = npt.NDArray[np.uint8]
+Runtimes = TypeVar("Runtimes")
 
 
 class DetectorRuntime(Protocol):
@@ -106,17 +108,18 @@ def detector_runtime(bundle: Bundle, wanted: Wanted) -> tuple[DetectorRuntime, t
     CytoError
         When the device or the runtime that was demanded cannot be had.
     """
-    remarks: tuple[str, ...] = ()
-    if takes_openvino(wanted):
+
+    def openvino() -> DetectorRuntime:
         from napari_cyto.inference.runtime_openvino import OpenVinoDetector
 
-        try:
-            return OpenVinoDetector(bundle, wanted.precision), ()
-        except CytoError as error:
-            remarks = _instead(error, wanted)
-    from napari_cyto.inference.runtime_torch import TorchDetector
+        return OpenVinoDetector(bundle, wanted.precision)
 
-    return TorchDetector.of_bundle(bundle, wanted.device, wanted.precision), remarks
+    def torch() -> DetectorRuntime:
+        from napari_cyto.inference.runtime_torch import TorchDetector
+
+        return TorchDetector.of_bundle(bundle, wanted.device, wanted.precision)
+
+    return _chosen(wanted, openvino, torch)
 
 
 def classifier_runtime(bundle: Bundle, wanted: Wanted) -> tuple[ClassifierRuntime, tuple[str, ...]]:
@@ -127,17 +130,18 @@ def classifier_runtime(bundle: Bundle, wanted: Wanted) -> tuple[ClassifierRuntim
     CytoError
         When the device or the runtime that was demanded cannot be had.
     """
-    remarks: tuple[str, ...] = ()
-    if takes_openvino(wanted):
+
+    def openvino() -> ClassifierRuntime:
         from napari_cyto.inference.runtime_openvino import OpenVinoClassifier
 
-        try:
-            return OpenVinoClassifier(bundle, wanted.precision), ()
-        except CytoError as error:
-            remarks = _instead(error, wanted)
-    from napari_cyto.inference.runtime_torch import TorchClassifier
+        return OpenVinoClassifier(bundle, wanted.precision)
 
-    return TorchClassifier(bundle, wanted.device, wanted.precision), remarks
+    def torch() -> ClassifierRuntime:
+        from napari_cyto.inference.runtime_torch import TorchClassifier
+
+        return TorchClassifier(bundle, wanted.device, wanted.precision)
+
+    return _chosen(wanted, openvino, torch)
 
 
 def takes_openvino(wanted: Wanted) -> bool:
@@ -182,7 +186,15 @@ def _has_driver() -> bool:
     return True
 
 
-def _instead(error: CytoError, wanted: Wanted) -> tuple[str, ...]:
-    if wanted.runtime == "openvino":
-        raise error
-    return (f"{error} PyTorch runs it instead.",)
+def _chosen(
+    wanted: Wanted, openvino: Callable[[], Runtimes], torch: Callable[[], Runtimes]
+) -> tuple[Runtimes, tuple[str, ...]]:
+    """Return what OpenVINO makes where it is to be tried and can, else what torch makes and a sentence why."""
+    if not takes_openvino(wanted):
+        return torch(), ()
+    try:
+        return openvino(), ()
+    except CytoError as error:
+        if wanted.runtime == "openvino":
+            raise
+        return torch(), (f"{error} PyTorch runs it instead.",)

@@ -55,6 +55,7 @@ class ReportOptions(BaseModel):
         description="First measure focus and obscured area where that was not done yet; some seconds a slide.",
     )
     examples: int = Field(default=8, ge=0, le=12, title="Example cells", description="Pictures of cells a slide.")
+    blind: bool = Field(default=False, title="Blind", description="Leave out what models say.")
 
 
 DEFAULTS = ReportOptions()
@@ -96,7 +97,6 @@ def write_result(
     out: Path,
     slide_id: str | None = None,
     options: ReportOptions = DEFAULTS,
-    is_blind: bool = False,
     token: Token | None = None,
 ) -> Events:
     """Write the report on one slide of a project, or on all of them; a job.
@@ -111,8 +111,6 @@ def write_result(
         The slide; all slides without.
     options : ReportOptions
         What is told.
-    is_blind : bool
-        Leave out what models say.
     token : Token, optional
         Asks the job to stop.
 
@@ -122,12 +120,10 @@ def write_result(
         The last one is ``Done`` with ``out``, ``slides`` (count), ``unreadable`` (names) and ``result``, which is what
         the JSON holds; ``Cancelled`` or ``Failed``.
     """
-    yield from ending_once(_report_steps(project_folder, out, slide_id, options, is_blind, token))
+    yield from ending_once(_report_steps(project_folder, out, slide_id, options, token))
 
 
-def _report_steps(
-    folder: Path, out: Path, slide_id: str | None, options: ReportOptions, is_blind: bool, token: Token | None
-) -> Steps:
+def _report_steps(folder: Path, out: Path, slide_id: str | None, options: ReportOptions, token: Token | None) -> Steps:
     _check(out, options)
     with Project.open(folder) as project:
         records = [r for r in project.slides() if slide_id in (None, r.id)]
@@ -142,7 +138,7 @@ def _report_steps(
             yield Advanced(number * _STEPS, len(records) * _STEPS, record.name)
             reporter = _Reporter(project, record, options, token)
             yield from reporter.measured(number * _STEPS, len(records) * _STEPS)
-            facts, pictures = reporter.told(magnification, is_blind, with_pictures=out.suffix.lower() != ".json")
+            facts, pictures = reporter.told(magnification, with_pictures=out.suffix.lower() != ".json")
             told["slides"].append(facts)
             parts.append(slide_part(facts, pictures, many=len(records) > 1))
             if reporter.problem:
@@ -221,12 +217,12 @@ class _Reporter:
             stop_if_cancelled(self._token)
             self.problem = str(error)
 
-    def told(self, magnification: float, is_blind: bool, with_pictures: bool) -> tuple[Plain, SlidePictures]:
+    def told(self, magnification: float, with_pictures: bool) -> tuple[Plain, SlidePictures]:
         """Return facts and pictures of the slide."""
         found = gather_result(self.project, self.record.id, self._may_go_on)
         stop_if_cancelled(self._token)
         assert found is not None
-        result = found.blinded() if is_blind else found
+        result = found.blinded() if self.options.blind else found
         facts = slide_facts(self.project, self.record, result, magnification, self.options.preparation)
         return facts, self._pictures(result, magnification) if with_pictures else SlidePictures()
 

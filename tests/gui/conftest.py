@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +29,21 @@ from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
 # Test files are no package (importlib mode), but a spawned child must find the sample jobs by name.
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+def own_screen() -> None:
+    """Give a worker a screen to itself: windows on a shared one take the keyboard from each other."""
+    read, write = os.pipe()
+    screen = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1366x768x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(screen, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    atexit.register(server.terminate)
+    with os.fdopen(read) as told:
+        os.environ["DISPLAY"] = f":{told.readline().strip()}"
+
+
+if "PYTEST_XDIST_WORKER" in os.environ and shutil.which("Xvfb"):
+    own_screen()
 
 SIDE = 640
 MPP = 0.25

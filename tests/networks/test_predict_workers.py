@@ -81,6 +81,11 @@ def asked(finder: Path, namer: Path, slides: list[Path], out: Path, **changes: A
     return SeveralRequest(**values | {"tile_px": 192, "precision": "fp32", "runtime": "torch"} | changes)
 
 
+def asked_of_one(finder: Path, namer: Path, slide: Path, out: Path, **changes: Any) -> PredictRequest:
+    values = {"slide": slide, "detector": str(finder), "classifier": str(namer), "out": out, "mpp": 1.0}
+    return PredictRequest(**values | {"tile_px": 192, "precision": "fp32", "runtime": "torch"} | changes)
+
+
 def known(finder: Path) -> Elsewhere:
     """What workers say of their detector."""
     return Elsewhere.of(CellDetector(read_bundle(finder)).runtime)
@@ -123,17 +128,8 @@ class Unhurried(ThreadPoolExecutor):
 def test_answers_in_any_order_come_to_the_same(
     finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
 ) -> None:
-    request = PredictRequest(
-        slide=pictures[0],
-        detector=str(finder),
-        classifier=str(namer),
-        mpp=1.0,
-        tile_px=192,
-        precision="fp32",
-        runtime="torch",
-    )
+    request = asked_of_one(finder, namer, pictures[0], tmp_path / "p.cyto")
     with Unhurried(3) as pool:
-        request = request.model_copy(update={"out": tmp_path / "p.cyto"})
         end = last(run(request, farm=Farm(pool, 3, known(finder))))
     assert isinstance(end, Done)
     assert end.result["cells"] > 10
@@ -143,16 +139,7 @@ def test_answers_in_any_order_come_to_the_same(
 def test_a_run_begun_by_workers_goes_on_without_them(
     finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
 ) -> None:
-    request = PredictRequest(
-        slide=pictures[0],
-        detector=str(finder),
-        classifier=str(namer),
-        mpp=1.0,
-        tile_px=192,
-        precision="fp32",
-        runtime="torch",
-    )
-    request = request.model_copy(update={"out": tmp_path / "p.cyto", "run_folder": tmp_path / "run"})
+    request = asked_of_one(finder, namer, pictures[0], tmp_path / "p.cyto", run_folder=tmp_path / "run")
     token = CancelToken()
     with Unhurried(2) as pool:
         for event in run(request, token, farm=Farm(pool, 2, known(finder))):

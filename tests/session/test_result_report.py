@@ -125,7 +125,7 @@ def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
 
 def test_a_blind_report_tells_nothing_of_what_the_model_said(folder, tmp_path):
     for name in ("r.html", "r.json"):
-        told = written(folder, tmp_path / name, is_blind=True)["result"]["slides"][0]
+        told = written(folder, tmp_path / name, options=ReportOptions(blind=True))["result"]["slides"][0]
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert "0.81" not in text
         assert (told["risk"], told["highest_proposed"], told["origins"]) == (None, None, {})

@@ -26,7 +26,8 @@ from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, u
 from napari_cyto.widgets.canvas.note import Note
 from napari_cyto.widgets.canvas.proposals import Proposals
 from napari_cyto.widgets.canvas.shown import Shown
-from napari_cyto.widgets.canvas.tether import Soon, Tether, later
+from napari_cyto.widgets.canvas.tether import Tether
+from napari_cyto.widgets.soon import Soon, later
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -230,6 +231,7 @@ class Canvas:
             return
         self.proposals.follow(entry)
         if entry is None or entry.count > self.shown.most or self.shown.box_yxyx is None:
+            self.shown.forget()
             self._reload()
         elif slide.id in entry.slide_ids:
             self.shown.apply(entry.edit.changes, slide.id)

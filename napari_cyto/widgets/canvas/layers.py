@@ -92,8 +92,10 @@ class MarkLayers:
                 layer.data = marks.centres
             if n:
                 layer.face_color = marks.face_rgba
-                layer.symbol = list(marks.symbols)
-                layer.size = layer.current_size
+                if [s.value for s in layer.symbol] != list(marks.symbols):
+                    layer.symbol = list(marks.symbols)
+                if not (layer.size == layer.current_size).all():
+                    layer.size = layer.current_size
         layer.refresh(thumbnail=False)
 
     def show_outlines(self, segments: Segments) -> None:

@@ -17,7 +17,7 @@ from napari_cyto.session.proposals_table import CellTable
 from napari_cyto.store import HistoryEntry, Project
 from napari_cyto.widgets.canvas.heat import HeatMap
 from napari_cyto.widgets.canvas.shown import MOST_DRAWN
-from napari_cyto.widgets.canvas.tether import later
+from napari_cyto.widgets.soon import later
 
 # So many are read before anyone notices; more are read in a thread.
 READ_AT_ONCE = 4_000

@@ -15,6 +15,8 @@ from napari_cyto.store import Project
 MOST_DRAWN = 2000
 MOST_REGIONS = 300
 MARGIN = 0.5
+# Where the slide's columns are at hand only what comes into view is read, so little beyond it need be there.
+_KNOWN_MARGIN = 0.2
 # Beyond this many, counting would be felt; "more than" is told instead.
 COUNTED = 20_000
 # Finer tiles spread a sample better and cost more: 16 x 24 take 45 ms with a million cells, 24 x 40 twice that.
@@ -40,14 +42,21 @@ class Shown:
         self.is_heat = False
         self._filter = ShownFilter()
         self._table: CellTable | None = None
+        # The slide's, once they were read; finding them among a million cells takes the store its time.
+        self._regions: dict[str, Annotation] | None = None
 
     def clear(self) -> None:
         """Show nothing."""
-        self.annotations = {}
+        self.forget()
         self.box_yxyx = None
         self.is_sample = False
         self.is_heat = False
         self._table = None
+
+    def forget(self) -> None:
+        """Take nothing that is drawn for what is stored: more than one edit may lie between."""
+        self.annotations = {}
+        self._regions = None
 
     def covers(self, view_yxyx: YXYX) -> bool:
         """Whether what is drawn is still right for a view, level-0 px."""
@@ -79,7 +88,7 @@ class Shown:
             self._load_known(project, slide, view_yxyx, table)
 
     def _load_known(self, project: Project, slide: SlideRecord, view_yxyx: YXYX, table: CellTable) -> None:
-        for margin in (MARGIN, _SAMPLE_MARGIN):
+        for margin in (_KNOWN_MARGIN, _SAMPLE_MARGIN):
             box = _grown(view_yxyx, margin)
             rows = table.rows_in(box, self._filter)
             if len(rows) <= self.most:
@@ -89,8 +98,14 @@ class Shown:
             rows = table.rows_in(box, self._filter, proposed=False)
             # What persons judged is drawn above the map; of more than can be drawn, each so manieth.
             rows = rows[:: max(1, -(-len(rows) // self.most))]
-        regions = [a for a in project.regions(slide.id, limit=MOST_REGIONS) if _meets(box, a)]
-        self._keep((*project.annotations_by_id(table.ids(rows)), *regions), box, is_sample=self.is_heat)
+        if self._regions is None:
+            self._regions = {a.id: a for a in project.regions(slide.id, limit=MOST_REGIONS)}
+        regions = [a for a in self._regions.values() if _meets(box, a)]
+        ids = table.ids(rows)
+        # Going on to the next cell, most of what is in view is at hand and as it is stored.
+        new = {a.id: a for a in project.annotations_by_id([i for i in ids if i not in self.annotations])}
+        found = [self.annotations.get(i) or new.get(i) for i in ids]
+        self._keep((*(a for a in found if a is not None), *regions), box, is_sample=self.is_heat)
 
     def _load_unknown(self, project: Project, slide: SlideRecord, view_yxyx: YXYX) -> None:
         slide_id = slide.id
@@ -111,6 +126,10 @@ class Shown:
         box = self.box_yxyx
         for change in changes:
             after = change.after
+            if self._regions is not None:
+                self._regions.pop(change.annotation_id, None)
+                if after is not None and after.is_region and after.slide_id == slide_id:
+                    self._regions[after.id] = after
             if after is None or box is None or after.slide_id != slide_id or not self._draws(after, box):
                 self.annotations.pop(change.annotation_id, None)
             else:

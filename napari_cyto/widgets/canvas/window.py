@@ -69,3 +69,5 @@ def look_at(viewer: Viewer, yx: YX, mpp: float, zoom: float | None = None) -> No
     if zoom is not None:
         camera.zoom = zoom
     camera.center = (0.0, *frame_to_world(yx, mpp))
+    # napari looks for the part of the slide that is on screen after painting it, and then paints again.
+    viewer.window._qt_viewer.canvas.on_draw()

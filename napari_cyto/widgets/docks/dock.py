@@ -11,8 +11,10 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_cyto.session import Session
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.soon import Soon, later
 
 MIN_WIDTH_PX = 236
+REST_MS = 400
 
 
 class _Body(QWidget):
@@ -40,7 +42,7 @@ class Dock(QWidget):
         super().__init__(parent)
         self.session = session
         self._heard: list[tuple[SignalInstance, Callable[..., Any]]] = []
-        self._timers: list[QTimer] = []
+        self._waiting: list[Soon | QTimer] = []
         self._scroll = QScrollArea()
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -74,18 +76,18 @@ class Dock(QWidget):
             command(*args, **kwargs)
 
     def later(self, refresh: Callable[[], object]) -> Callable[..., None]:
-        """Return a slot that has ``refresh`` called once the events that are waiting have been handled.
+        """Return a slot that has ``refresh`` called once before the window is next painted, however often it is called.
 
-        Marks are often made faster than counts need to be read again.
+        A dock that lies behind another waits until the hand rests: nobody sees it meanwhile.
         """
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(0)
-        timer.timeout.connect(refresh)
-        self._timers.append(timer)
+        soon, rested = Soon(self, refresh), later(self, refresh, REST_MS)
+        self._waiting += [soon, rested]
 
         def ask(*_values: object) -> None:
-            timer.start()
+            if self.isVisible() and not parts.is_in_sight(self):
+                rested.start()
+            else:
+                soon.ask()
 
         return ask
 
@@ -101,5 +103,5 @@ class Dock(QWidget):
         for signal, slot in self._heard:
             signal.disconnect(slot, missing_ok=True)
         self._heard.clear()
-        for timer in self._timers:
-            timer.stop()
+        for each in self._waiting:
+            each.stop()

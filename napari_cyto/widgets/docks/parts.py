@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QPoint, QRect, QSize, Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cyto.widgets import style
@@ -49,8 +49,10 @@ def focus_canvas(source: QWidget) -> None:
 
 
 def is_in_sight(widget: QWidget) -> bool:
-    """Whether any of a widget can be seen; a dock behind others counts as visible in Qt, but has no visible region."""
-    return widget.isVisible() and not widget.visibleRegion().isEmpty()
+    """Whether any of a widget can be seen: a dock behind others counts as visible in Qt, but lies beside the window."""
+    window = widget.window()
+    place = QRect(widget.mapTo(window, QPoint(0, 0)), widget.size())
+    return bool(widget.isVisible() and window.rect().intersects(place))
 
 
 def text(words: str = "", *, colour: str = "", bold: bool = False, selectable: bool = False) -> QLabel:

@@ -13,21 +13,24 @@ from napari_cyto.domain.jobs import Cancelled, Done, Failed
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.coverage import CoverageRecorder
-from napari_cyto.session.result import DECISION_SUPPORT, SlideResult, quick_counts
+from napari_cyto.session.result import DECISION_SUPPORT, SlideResult, gather_result, quick_counts
 from napari_cyto.session.result_facts import CANNOT_SAY
-from napari_cyto.session.result_job import write_result
+from napari_cyto.session.result_job import ReportOptions, write_result
+from napari_cyto.store import Project
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.result_finding import ResultFinding
 from napari_cyto.widgets.docks.result_quality import ResultQuality
-from napari_cyto.widgets.docks.result_reader import ResultReader
 from napari_cyto.widgets.docks.result_seen import ResultSeen
 from napari_cyto.widgets.docks.section import Section
+from napari_cyto.widgets.latest import Latest, MayGoOn
 
 # After this long without a further edit the cells are read again; of very many less often, for reading takes its share.
 REST_MS, LONGEST_REST_MS = 400, 5_000
+# Between parts of some thousand cells that are read the window gets its turn.
+_BREATH_S = 0.002
 FILTER = "Page with pictures (*.html);;Figures for machines (*.json)"
 
 
@@ -44,7 +47,7 @@ class ResultDock(Dock):
         self.seen = ResultSeen(session)
         limits = parts.text("\n".join(f"•  {words}" for words in CANNOT_SAY), selectable=True)
         self.limits = Section("What this cannot say", limits, tip="What to keep in mind when reading these figures.")
-        self.reader = ResultReader(self)
+        self.reader = Latest("result", self)
         self.result: SlideResult | None = None
         self.report_slide = parts.button(
             "Report on slide…", "Write what this dock tells, with pictures: a page (HTML), or JSON.", self.write_slide
@@ -78,7 +81,7 @@ class ResultDock(Dock):
     def _connect(self) -> None:
         session = self.session
         self.finding.wanted.connect(self._go)
-        self.reader.read.connect(self._take)
+        self.reader.made.connect(self._take)
         self.job.ended.connect(self._ended)
         # What was looked at is told of the tissue, as soon as that is known.
         self.quality.job.ended.connect(lambda _event: self.seen.show_slide())
@@ -145,10 +148,10 @@ class ResultDock(Dock):
         project, slide = self.session.project, self.session.slide
         if project is not None and slide is not None:
             self._asked_s = time.monotonic()
-            self.reader.ask(project, slide.id)
+            self.reader.ask(lambda may_go_on: _told(project, slide.id, may_go_on))
 
-    def _take(self, slide_id: str, result: SlideResult) -> None:
-        slide = self.session.slide
+    def _take(self, told: tuple[str, SlideResult]) -> None:
+        slide, (slide_id, result) = self.session.slide, told
         if slide is not None and slide.id == slide_id:
             self.result = result
             took_ms = round(1000 * (time.monotonic() - self._asked_s))
@@ -212,8 +215,8 @@ class ResultDock(Dock):
             self.seen.recorder.keep_now()
         self.open.hide()
         self._written = out
-        blind = self.session.shown_filter.blind
-        wanted = {"project_folder": project.folder, "out": out, "slide_id": slide_id, "is_blind": blind}
+        options = ReportOptions(blind=self.session.shown_filter.blind)
+        wanted = {"project_folder": project.folder, "out": out, "slide_id": slide_id, "options": options}
         self.job.run(write_result, wanted, "Writing the report…")
 
     def _ended(self, event: Done | Failed | Cancelled) -> None:
@@ -225,6 +228,17 @@ class ResultDock(Dock):
     def _open(self) -> None:
         if self._written is not None:
             show_file(self._written)
+
+
+def _told(project: Project, slide_id: str, may_go_on: MayGoOn) -> tuple[str, SlideResult] | None:
+    """Return a slide's id and what it comes to, read without holding up the window."""
+
+    def breathe() -> bool:
+        time.sleep(_BREATH_S)
+        return may_go_on()
+
+    result = gather_result(project, slide_id, breathe)
+    return None if result is None else (slide_id, result)
 
 
 def _line() -> QFrame:

@@ -11,8 +11,8 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_cyto.session import Session
 from napari_cyto.session.review import Review, estimate_words, progress_words
-from napari_cyto.session.review_order import Gathered
-from napari_cyto.store import HistoryEntry
+from napari_cyto.session.review_order import Gathered, gather
+from napari_cyto.store import HistoryEntry, Project
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.dock import Dock
@@ -21,7 +21,7 @@ from napari_cyto.widgets.docks.review_crops import CellCrops
 from napari_cyto.widgets.docks.review_filters import ReviewFilters
 from napari_cyto.widgets.docks.review_gallery import ReviewGallery
 from napari_cyto.widgets.docks.review_model import ReviewModel
-from napari_cyto.widgets.docks.review_reader import ReviewReader
+from napari_cyto.widgets.latest import Latest
 
 # More than these are read in a thread: 10,000 take some 0.2 s.
 READ_AT_ONCE = 20_000
@@ -41,7 +41,8 @@ class ReviewDock(Dock):
         self.crops = CellCrops(self)
         self.gallery = ReviewGallery(self.model, self.crops)
         self.filters = ReviewFilters()
-        self.reader = ReviewReader(self)
+        self.reader = Latest("review", self)
+        self._listed: Project | None = None
         self.progress = parts.text(bold=True)
         self.by_class = parts.text(colour=style.QUIET)
         self.estimate = parts.text(colour=style.QUIET)
@@ -98,7 +99,7 @@ class ReviewDock(Dock):
         gallery.clicked.connect(lambda index: self._go(index.row()))
         self.filters.changed.connect(self.refresh)
         self.class_keys.chosen.connect(lambda key: self._run(f"class.{key}"))
-        self.reader.read.connect(self._take)
+        self.reader.made.connect(self._take)
         self.listen(session.project_changed, self.later(self._show_project))
         self.listen(session.class_changed, self._show_scheme)
         self.listen(session.filter_changed, self._show_blind)
@@ -149,7 +150,7 @@ class ReviewDock(Dock):
             else:
                 self.review.begin(query)
                 self.progress.setText("Reading the cells…")
-                self.reader.ask(project, query)
+                self.reader.ask(lambda _: gather(project, query))
 
     def _take(self, gathered: Gathered) -> None:
         if self.session.project is not None:
@@ -243,8 +244,8 @@ class ReviewDock(Dock):
         self._show_scheme()
         self.filters.show_slides(() if project is None else project.slides())
         self.setEnabled(project is not None)
-        if project is not self.reader.project:
-            self.reader.project = project
+        if project is not self._listed:
+            self._listed = project
             self.reader.drop()
             self.crops.forget()
             self.refresh()

@@ -25,6 +25,7 @@ class SelectionBox(QWidget):
         super().__init__()
         self.session = session
         self.summary = parts.text()
+        self._noted: set[str] = set()
         self.note = QLineEdit()
         self.note.setPlaceholderText("Note on the selection")
         self.note.setToolTip("Free text, kept with the selected mark; Enter saves it.")
@@ -54,8 +55,10 @@ class SelectionBox(QWidget):
         self.summary.setText(self._words(chosen))
         for widget in (self.note, self.accept, self.reject, self.delete):
             widget.setEnabled(bool(chosen))
-        notes = {a.note for a in chosen}
-        if not self.note.isModified() or not self.note.hasFocus():
+        notes, ids = {a.note for a in chosen}, {a.id for a in chosen}
+        # What is being typed stays, unless it was meant for other cells.
+        if ids != self._noted or not self.note.isModified():
+            self._noted = ids
             self.note.setText(notes.pop() if len(notes) == 1 else "")
             self.note.setModified(False)
         statuses = {a.status for a in chosen}
