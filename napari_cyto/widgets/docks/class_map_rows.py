@@ -60,8 +60,7 @@ class ClassMapRows(QWidget):
     def _fill(self, chosen: Mapping[str, str]) -> None:
         for old in (*self._labels, *self.boxes.values()):
             self._layout.removeWidget(old)
-            old.setParent(None)
-            old.deleteLater()
+            parts.discard(old)
         self._labels, self.boxes = [], {}
         for place, (class_id, target) in enumerate(chosen.items(), start=1):
             label = parts.text(class_id if " " in class_id else parts.breakable(class_id))

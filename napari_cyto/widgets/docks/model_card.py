@@ -60,8 +60,7 @@ class ModelCard(QWidget):
     def _show_classes(self, manifest: ModelManifest) -> None:
         while self._chips.count():
             row = self._chips.takeAt(0).widget()
-            row.setParent(None)
-            row.deleteLater()
+            parts.discard(row)
         for known in manifest.classes:
             self._chips.addWidget(
                 _chip(known.colour, known.id if known.id == known.name else f"{known.id}: {known.name}")

@@ -59,8 +59,7 @@ class OptionsForm(QWidget):
         for index in reversed(range(self._grid.count())):
             widget = self._grid.itemAt(index).widget()
             self._grid.removeWidget(widget)
-            widget.setParent(None)
-            widget.deleteLater()
+            parts.discard(widget)
         self._model = model
         self.controls = {}
         for name, field in model.model_fields.items():

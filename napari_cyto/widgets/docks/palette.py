@@ -97,8 +97,7 @@ class Palette(QWidget):
         for old in self.rows.values():
             self._group.removeButton(old)
             self._layout.removeWidget(old)
-            old.setParent(None)
-            old.deleteLater()
+            parts.discard(old)
         self.rows = {c.id: self._row(c) for c in classes}
         self._align()
 

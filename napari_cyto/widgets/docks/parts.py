@@ -55,6 +55,14 @@ def is_in_sight(widget: QWidget) -> bool:
     return bool(widget.isVisible() and window.rect().intersects(place))
 
 
+def discard(widget: QWidget) -> None:
+    """Take a widget out of a dock for good."""
+    # Qt shows what was added to a layout a moment later: without a parent by then, as a window of its own.
+    widget.hide()
+    widget.setParent(None)
+    widget.deleteLater()
+
+
 def text(words: str = "", *, colour: str = "", bold: bool = False, selectable: bool = False) -> QLabel:
     """Return a label that wraps rather than cuts."""
     label = QLabel(words)

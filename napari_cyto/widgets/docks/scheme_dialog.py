@@ -163,5 +163,4 @@ class SchemeDialog(QDialog):
         self.rows.remove(old)
         for widget in old.widgets:
             self._grid.removeWidget(widget)
-            widget.setParent(None)
-            widget.deleteLater()
+            parts.discard(widget)

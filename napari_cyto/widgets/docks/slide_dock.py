@@ -134,8 +134,7 @@ class SlideDock(Dock):
         layout = self._pictures.layout()
         while layout.count():
             old = layout.takeAt(0).widget()
-            old.setParent(None)
-            old.deleteLater()
+            parts.discard(old)
         found = 0
         if handle is None:
             self.pictures.hide()

@@ -94,8 +94,7 @@ class TrainColour(QWidget):
     def _clear(self) -> None:
         while self._pictures.count():
             widget = self._pictures.takeAt(0).widget()
-            widget.setParent(None)
-            widget.deleteLater()
+            parts.discard(widget)
 
     def _looked(self, event: object) -> None:
         if not isinstance(event, Done):

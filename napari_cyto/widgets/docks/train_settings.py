@@ -66,8 +66,7 @@ class TrainSettings(QWidget):
         """Make the forms of ``recipe`` anew."""
         self._recipe = recipe
         self._layout.removeWidget(self._content)
-        self._content.setParent(None)
-        self._content.deleteLater()
+        parts.discard(self._content)
         main, model = MAIN_OF_MODEL[type(recipe.model)], recipe.model
         self._model = [_Part(model, main, ()), _Part(model, None, main)]
         self._run = [_Part(recipe, MAIN_OF_RUN, ()), _Part(recipe, None, MAIN_OF_RUN)]

@@ -155,8 +155,7 @@ class TrainSources(QWidget):
     def _take(self, row: SourceRow) -> None:
         self.rows.remove(row)
         self._list.removeWidget(row)
-        row.setParent(None)
-        row.deleteLater()
+        parts.discard(row)
 
     def _say(self, words: str) -> None:
         self.problem.setText(words)

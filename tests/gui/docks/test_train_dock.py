@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 import run_samples
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QMessageBox
+from qtpy.QtWidgets import QApplication, QMessageBox
 
 from napari_cyto.datasets.training_set import read_training_set
 from napari_cyto.domain.classes import CellClass, ClassScheme
@@ -25,9 +25,11 @@ from napari_cyto.session import train_commands
 from napari_cyto.session.train_commands import TRAINING, TrainRequest, runs_folder
 from napari_cyto.session.training_watch import RunWatch
 from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.recipes import all_recipes
 from napari_cyto.training.run_folder import RunFolder
 from napari_cyto.widgets.docks import train_dock
 from napari_cyto.widgets.docks.train_dock import TrainDock
+from napari_cyto.widgets.docks.train_settings import TrainSettings
 
 PLAYER = Path(run_samples.__file__)
 LONG = 40
@@ -361,3 +363,14 @@ def test_at_which_scale_a_detector_sees_is_set_in_sight(bench, played):
     assert zoom.isVisible()
     zoom.setValue(0.25)
     assert dock.request().config.model.mpp == 0.25
+
+
+def test_settings_that_are_replaced_at_once_are_no_window_of_their_own(qtbot):
+    settings = TrainSettings()
+    qtbot.addWidget(settings)
+    settings.show()
+    before = {w for w in QApplication.topLevelWidgets() if w.isVisible()}
+    for each in all_recipes():
+        settings.show_recipe(each)
+    QApplication.processEvents()
+    assert {w for w in QApplication.topLevelWidgets() if w.isVisible()} == before
