@@ -77,7 +77,10 @@ class Session(AnnotateCommands):
             kept = [a.id for a in self.selected()]
             self.select(kept)
             self.annotations_changed.emit(None)
-            self.project_changed.emit()
+            # A model that proposes writes every second; who shows slides, classes and models need not follow that.
+            before, self._stood = self._stood, (project, project.slides(), project.standing())
+            if self._stood != before:
+                self.project_changed.emit()
 
     def _refresh_slide(self) -> None:
         if self._slide is not None and self._project is not None:

@@ -65,6 +65,8 @@ class SessionState:
         self._shown_filter = ShownFilter()
         self._selection: frozenset[str] = frozenset()
         self._cursor: Annotation | None = None
+        # What the project was when others' writing was last passed on.
+        self._stood: object = None
         self._view_yxyx: YXYX | None = None
         # Tiles are decoded in threads; what they report waits here for `poll` on the window's own thread.
         self._unreadable_tiles: deque[UnreadableTile] = deque()

@@ -17,7 +17,7 @@ from napari_cyto.errors import StoreError
 from napari_cyto.store import coverage
 from napari_cyto.store.database import Database
 from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
-from napari_cyto.store.settings import read_setting, write_setting
+from napari_cyto.store.settings import all_settings, read_setting, write_setting
 
 _BUMP = update(project).values(revision=project.c.revision + 1)
 _HEAD = select(project)
@@ -135,6 +135,11 @@ class ProjectCore:
                 )
             connection.execute(update(project).values(scheme=scheme_text(scheme)))
         self._scheme, self._scheme_text = scheme, scheme_text(scheme)
+
+    def standing(self) -> object:
+        """Return name, classes and all that is kept with the project but what was looked at, to be compared."""
+        with self._database.read() as connection:
+            return (self.name, self.scheme, all_settings(connection, without=coverage.COVERAGE_PREFIX))
 
     def setting(self, key: str, default: Any = None) -> Any:
         """Return a value that was kept with the project, or ``default``."""

@@ -13,7 +13,7 @@ from napari_cyto.domain.coverage import Coverage
 from napari_cyto.store.schema import setting
 from napari_cyto.store.settings import read_setting, write_setting
 
-_PREFIX = "coverage"
+COVERAGE_PREFIX = "coverage"
 _OF_SLIDE = select(setting.c.key, setting.c.value).where(
     setting.c.key >= bindparam("first"), setting.c.key < bindparam("beyond")
 )
@@ -21,7 +21,7 @@ _OF_SLIDE = select(setting.c.key, setting.c.value).where(
 
 def read_all(connection: Connection, slide_id: str, size_hw: tuple[int, int]) -> dict[str, Coverage]:
     """Return what was looked at of a slide of a size (level-0 px), by person."""
-    start = f"{_PREFIX}/{slide_id}/"
+    start = f"{COVERAGE_PREFIX}/{slide_id}/"
     # All keys that begin so: "0" is the sign after "/".
     rows = connection.execute(_OF_SLIDE, {"first": start, "beyond": f"{start[:-1]}0"})
     return {key.removeprefix(start): Coverage.from_dict(json.loads(value), size_hw) for key, value in rows}
@@ -29,7 +29,7 @@ def read_all(connection: Connection, slide_id: str, size_hw: tuple[int, int]) ->
 
 def add(connection: Connection, slide_id: str, author: str, seen: Coverage) -> None:
     """Keep what a person looked at of a slide, together with what is kept already."""
-    key = f"{_PREFIX}/{slide_id}/{author}"
+    key = f"{COVERAGE_PREFIX}/{slide_id}/{author}"
     kept = read_setting(connection, key)
     if kept is not None:
         seen = seen.merged(Coverage.from_dict(kept, seen.size_hw))

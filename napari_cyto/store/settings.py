@@ -18,6 +18,12 @@ def read_setting(connection: Connection, key: str, default: Any = None) -> Any:
     return default if text is None else json.loads(text)
 
 
+def all_settings(connection: Connection, without: str) -> tuple[tuple[str, str], ...]:
+    """Return names and values of all that is kept, but for names that begin with ``without``, as they are stored."""
+    kept = connection.execute(select(setting.c.key, setting.c.value).order_by(setting.c.key))
+    return tuple((key, value) for key, value in kept if not key.startswith(without))
+
+
 def write_setting(connection: Connection, key: str, value: Any) -> None:
     """Keep a JSON-able value."""
     text = json.dumps(value, ensure_ascii=False)
