@@ -1,10 +1,10 @@
 """Act the whole story in the real window, by keys and clicks, and take its pictures.
 
-``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/story.py CRIC_FOLDER [FOLDER] [--images 16] [--epochs 3]``
+``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/story.py CRIC_FOLDER|demo [FOLDER] [--images 16] [--epochs 3]``
 
 Open, propose, review, export, train a detector, propose again with it: CRIC_FOLDER holds CRIC's images and its table
-of cells; some of its images are in the project with their labels, the last ones without. What each step ended with is
-printed, and how late the window's event loop was while models worked.
+of cells; the first ones come without their labels. With ``demo`` it is the smear that the program draws itself, its
+first slide without labels. What each step ended with is printed, and how late the window's event loop was meanwhile.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from train_screenshots import HeartBeat, beside, click, enter, scrolled, subset,
 from napari_cyto.cli.running import run
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Status
+from napari_cyto.session.demo_job import demo_project
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.window import native_canvas, qt_window
 from napari_cyto.widgets.docks.export_dock import ExportDock
@@ -31,7 +32,8 @@ from napari_cyto.widgets.docks.train_dock import TrainDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
 UNLABELLED = 3
-NAME = "cric-detector"
+NAME = "story-detector"
+DEMO, DEMO_PX = "demo", 8000
 VERDICTS = (Qt.Key.Key_A, Qt.Key.Key_A, Qt.Key.Key_3, Qt.Key.Key_X, Qt.Key.Key_A, Qt.Key.Key_5) * 3
 
 
@@ -39,8 +41,13 @@ def fields(cric: Path, folder: Path, images: int) -> Path:
     """Make a project of CRIC's fields whose first ones come without labels."""
     place = folder / "CRIC.cyto"
     assert run(["import", "cric", str(subset(cric, folder / "cric", images)), str(place)]) == 0
+    return without_labels(place, UNLABELLED)
+
+
+def without_labels(place: Path, slides: int) -> Path:
+    """Take the labels off the first slides of a project."""
     with Project.open(place) as project:
-        for slide in project.slides()[:UNLABELLED]:
+        for slide in project.slides()[:slides]:
             project.apply(edits.remove(list(project.annotations(slide.id)), "Leave unlabelled"), "story")
     return place
 
@@ -128,7 +135,7 @@ def train(window: CytoWindow, epochs: int, folder: Path) -> None:
 def main() -> None:
     """Act it from the first slide to the second round of proposals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cric", type=Path)
+    parser.add_argument("data", type=Path)
     parser.add_argument("target", type=Path, nargs="?", default=PICTURES)
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=3)
@@ -136,7 +143,11 @@ def main() -> None:
     given.target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        window = window_of(open_window(fields(given.cric, folder, given.images)))
+        if given.data == Path(DEMO):
+            place = without_labels(demo_project(folder / "demo.cyto", size_px=DEMO_PX, cache_dir=folder / "smears"), 1)
+        else:
+            place = fields(given.data, folder, given.images)
+        window = window_of(open_window(place))
         qt_window(window.viewer).move(0, 0)
         settle(3)
         print(f"{propose(window, 'nucleus-detector', 'bethesda-light')} proposals")

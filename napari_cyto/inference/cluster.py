@@ -110,7 +110,8 @@ def _own(distributed: Any, workers: int) -> Iterator[Any]:
     """Start worker processes and leave none behind; one that dies is started anew."""
     import dask
 
-    threads = str(max(1, _cores() // workers))
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    threads = told if told.isdecimal() else str(max(1, _cores() // workers))
     environment = {**ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
     with ExitStack() as stack:
         stack.enter_context(_quiet())
