@@ -77,6 +77,13 @@ class ResultDock(Dock):
         for block in (self.job, self.open, parts.row(self.report_slide, self.report_project)):
             self.footer.addWidget(block)
         self.open.hide()
+        # There is nothing to tell before the first look at the project.
+        self._offer(has_slide=False)
+
+    def _offer(self, *, has_slide: bool) -> None:
+        self.finding.setVisible(has_slide)
+        for control in (self.report_slide, self.report_project):
+            control.setEnabled(has_slide)
 
     def _connect(self) -> None:
         session = self.session
@@ -125,10 +132,7 @@ class ResultDock(Dock):
         self._is_due = not parts.is_in_sight(self)
         if self._is_due:
             return
-        has_slide = self.session.project is not None and self.session.slide is not None
-        self.finding.setVisible(has_slide)
-        for control in (self.report_slide, self.report_project):
-            control.setEnabled(has_slide)
+        self._offer(has_slide=self.session.project is not None and self.session.slide is not None)
         with self.session.telling():
             self.quality.show_slide()
             self.seen.show_slide()
