@@ -17,6 +17,7 @@ from napari_cyto.domain.jobs import Token
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.allocator import ALLOCATOR
 from napari_cyto.inference.chunks import ModelAsked, WorkerFacts, facts
+from napari_cyto.inference.devices import threads_told
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.memory import BYTES_PER_PX, SPARE_BYTES, free_bytes, tile_side
 from napari_cyto.inference.request import PredictRequest
@@ -110,8 +111,7 @@ def _own(distributed: Any, workers: int) -> Iterator[Any]:
     """Start worker processes and leave none behind; one that dies is started anew."""
     import dask
 
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    threads = told if told.isdecimal() else str(max(1, _cores() // workers))
+    threads = str(threads_told() or max(1, _cores() // workers))
     environment = {**ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
     with ExitStack() as stack:
         stack.enter_context(_quiet())

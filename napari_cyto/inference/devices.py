@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from napari_cyto.errors import CytoError
@@ -40,6 +41,12 @@ def check_device(name: str) -> None:
     """
     if name not in ("auto", "cpu"):
         chosen_device(name)
+
+
+def threads_told() -> int:
+    """Return how many threads the environment allows a process (``OMP_NUM_THREADS``), 0 where it does not say."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() else 0
 
 
 def computes_bf16(device: torch.device) -> bool:

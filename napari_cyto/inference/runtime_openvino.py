@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_cyto.domain.jobs import Token
 from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.inference.devices import threads_told
 from napari_cyto.inference.memory import FIELD_SIDES_PX, OPENVINO_BYTES_PER_PX, reckoned_hw
 from napari_cyto.inference.runtime import RGB
 from napari_cyto.models.bundle import Bundle
@@ -224,8 +225,7 @@ def _cores(large: bool) -> dict[str, Any]:
 
     The environment's number of threads holds, which OpenVINO does not look up: workers share a machine.
     """
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    threads = int(told) if told.isdecimal() and int(told) > 0 else 0
+    threads = threads_told()
     hints: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads} if threads else {}
     if large and (threads or os.cpu_count() or 1) >= STREAMS:
         return hints | {"NUM_STREAMS": STREAMS}
