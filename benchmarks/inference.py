@@ -33,7 +33,7 @@ def main() -> None:
     wanted = argparse.ArgumentParser(description=__doc__)
     wanted.add_argument("--detector", default="nucleus-detector")
     wanted.add_argument("--side", type=int, default=28672, help="of the made slide, px")
-    wanted.add_argument("--turns", type=int, default=3)
+    wanted.add_argument("--turns", type=int, default=5)
     wanted.add_argument("--runtime", default="auto", help="auto, torch or openvino")
     asked = wanted.parse_args()
     if sys.platform.startswith("linux") and not all(name in os.environ for name in ALLOCATOR):

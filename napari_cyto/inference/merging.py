@@ -43,20 +43,46 @@ def surest_apart(
     one_cell = distances < apart
     if tiles is not None:
         one_cell |= (tiles[pairs[:, 0]] != tiles[pairs[:, 1]]) & (distances < seam)
-    return _greedy(order, pairs[one_cell])
+    return surest(order, pairs[one_cell])
 
 
-def _greedy(order: npt.NDArray[np.intp], pairs: npt.NDArray[np.intp]) -> Kept:
-    """Walk from the surest on; each that stays drops those it is paired with."""
+def surest(order: npt.NDArray[np.intp], pairs: npt.NDArray[np.intp]) -> Kept:
+    """Return which cells stay when each that stays drops those it is paired with, walking from the surest on.
+
+    All that have no surer one beside them are taken at once, round by round, which comes to the same.
+
+    Parameters
+    ----------
+    order : ndarray, (n,), intp
+        All cells, the surest first.
+    pairs : ndarray, (m, 2), intp
+        Cells that are one.
+
+    Returns
+    -------
+    ndarray, (k,), intp
+        Those that stay, the surest first.
+
+    Notes
+    -----
+    Source: G. Blelloch, J. Fineman and J. Shun, "Greedy sequential maximal independent set and matching are parallel
+    on average", SPAA 2012, algorithm 2.
+    """
+    count = len(order)
+    rank = np.empty(count, dtype=np.intp)
+    rank[order] = np.arange(count)
+    left, kept = np.ones(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
     both = np.concatenate([pairs, pairs[:, ::-1]])
-    both = both[np.argsort(both[:, 0], kind="stable")]
-    starts = np.searchsorted(both[:, 0], np.arange(len(order) + 1))
-    dropped, kept = np.zeros(len(order), dtype=bool), []
-    for place in order.tolist():
-        if not dropped[place]:
-            kept.append(place)
-            dropped[both[starts[place] : starts[place + 1], 1]] = True
-    return np.asarray(kept, np.intp)
+    while len(both):
+        one, other = both.T
+        surest_beside = np.full(count, count)
+        np.minimum.at(surest_beside, one, rank[other])
+        fresh = left & (rank < surest_beside)
+        kept |= fresh
+        left &= ~fresh
+        left[other[fresh[one]]] = False
+        both = both[left[one] & left[other]]
+    return np.asarray(order[(kept | left)[order]], np.intp)
 
 
 def within(points_yx: Points, bounds_yxyx: tuple[float, float, float, float], slack: float = 0.0) -> Kept:

@@ -13,10 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from napari_cyto.inference.detection_tiles import Tile
-from napari_cyto.inference.merging import within
+from napari_cyto.inference.merging import surest, within
 
 Table = npt.NDArray[np.float64]
 """Cells of a tile, a row each: y, x, height, width (px of the model), score, a score for each class."""
@@ -67,11 +69,8 @@ class Settling:
     def add(self, number: int, table: Table) -> list[Key]:
         """Take what tile ``number`` told, and return the cells that are settled now, the surest first."""
         self._done[number] = True
-        for row, (y, x, score) in enumerate(table[:, (0, 1, 4)].tolist()):
-            self._open[number, row] = (-score, y, x, number, row)
         if len(table):
-            self._of_tile[number].update((number, row) for row in range(len(table)))
-            self._meet(number, table[:, :2])
+            self._meet(number, table)
         fresh = [n for n in (number, *self._neighbours(number)) if n not in self._closed and self._is_closed(n)]
         self._closed.update(fresh)
         settled = self._decide([self._open[k] for n in fresh for k in self._of_tile[n]])
@@ -122,23 +121,45 @@ class Settling:
                 beside.pop(gone[3:], None)
         return [rank[3:] for rank in sorted(kept)]
 
-    def _meet(self, number: int, points_yx: npt.NDArray[np.float64]) -> None:
+    def _meet(self, number: int, table: Table) -> None:
         """Find which cells are one with a new tile's: of its own, and of tiles that are done."""
-        if self._apart > 0:
-            pairs = cKDTree(points_yx).query_pairs(self._apart, output_type="ndarray")
-            apart = np.hypot(*(points_yx[pairs[:, 0]] - points_yx[pairs[:, 1]]).T)
-            for one, other in pairs[apart < self._apart].tolist():
-                self._are_one((number, one), (number, other))
+        points_yx = table[:, :2]
         y0, x0, y1, x1 = self._cores[number]
         inner = (y0 + self._margin, x0 + self._margin, y1 - self._margin, x1 - self._margin)
-        for row in np.setdiff1d(np.arange(len(points_yx)), within(points_yx, inner)).tolist():
+        edge = np.setdiff1d(np.arange(len(table)), within(points_yx, inner))
+        stay, pairs = self._thinned(table, edge)
+        values = table[stay][:, (4, 0, 1)].tolist()
+        self._open.update({(number, row): (-s, y, x, number, row) for row, (s, y, x) in zip(stay, values, strict=True)})
+        self._of_tile[number].update((number, row) for row in stay)
+        for one, other in pairs:
+            self._are_one((number, one), (number, other))
+        for row in edge.tolist():
             key, (y, x) = (number, row), points_yx[row].tolist()
             by, bx = self._bin(y, x)
-            for other in [k for dy in (-1, 0, 1) for dx in (-1, 0, 1) for k in self._bins.get((by + dy, bx + dx), ())]:
-                _, other_y, other_x, *_ = self._open[other]
-                if other[0] != number and np.hypot(other_y - y, other_x - x) < self._reach:
-                    self._are_one(key, other)
+            for met in [k for dy in (-1, 0, 1) for dx in (-1, 0, 1) for k in self._bins.get((by + dy, bx + dx), ())]:
+                _, met_y, met_x, *_ = self._open[met]
+                if met[0] != number and np.hypot(met_y - y, met_x - x) < self._reach:
+                    self._are_one(key, met)
             self._bins[by, bx].add(key)
+
+    def _thinned(self, table: Table, edge: npt.NDArray[np.intp]) -> tuple[list[int], list[list[int]]]:
+        """Return the rows of a tile that stay open, and which pairs of them are one.
+
+        What hangs together without a cell at the ``edge``, which other tiles may tell of too, is decided right away.
+        """
+        count, points_yx = len(table), table[:, :2]
+        if self._apart <= 0:
+            return list(range(count)), []
+        pairs = cKDTree(points_yx).query_pairs(self._apart, output_type="ndarray")
+        pairs = pairs[np.hypot(*(points_yx[pairs[:, 0]] - points_yx[pairs[:, 1]]).T) < self._apart]
+        links = coo_array((np.ones(len(pairs), dtype=np.bool_), pairs.T), shape=(count, count))
+        groups, group = connected_components(links, directed=False)
+        reaches_edge = np.zeros(groups, dtype=np.bool_)
+        reaches_edge[group[edge]] = True
+        is_open = reaches_edge[group][pairs[:, 0]]
+        order = np.lexsort((table[:, 1], table[:, 0], -table[:, 4]))
+        stay = np.sort(surest(order, pairs[~is_open])).tolist()
+        return stay, pairs[is_open].tolist()
 
     def _are_one(self, one: Key, other: Key) -> None:
         self._beside.setdefault(one, []).append(other)

@@ -60,12 +60,13 @@ class Exportable(nn.Module):
         super().__init__()
         self.network = network
         mean, std = torch.tensor(normalisation.mean), torch.tensor(normalisation.std)
-        self.register_buffer("scale", (1 / (255 * std)).view(3, 1, 1))
-        self.register_buffer("shift", (mean / std).view(3, 1, 1))
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", mean / std)
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Return maps of ``(1, h, w, 3)``, or logits of ``(n, windows, s, s, 3)``, both uint8."""
-        images = torch.movedim(pixels, -1, -3).float() * self.scale - self.shift
+        # Turned after the arithmetic, not before: OpenVINO then reads the pixels in the order that it wants them in.
+        images = torch.movedim(pixels.float() * self.scale - self.shift, -1, -3)
         network = self.network
         if not isinstance(network, PointDetector):
             return (network(images),)

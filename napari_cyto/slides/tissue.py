@@ -73,7 +73,7 @@ def tissue_mask(slide: Slide, max_px: int = 1024) -> npt.NDArray[np.bool_]:
 def mask_of(rgb: RGB) -> npt.NDArray[np.bool_]:
     """Return where stained material lies in a low-power picture, uint8 RGB ``(h, w, 3)``."""
     padding, inky, mean, chroma, smooth_mean = _looked_at(rgb)
-    ink = ndimage.binary_dilation(inky & _large(inky, 1e-3), iterations=4) if inky.any() else inky
+    ink = grown(inky & _large(inky, 1e-3), 4) if inky.any() else inky
     usable = ~padding & ~ink
     if not usable.any():
         return np.zeros(rgb.shape[:2], bool)
@@ -116,6 +116,18 @@ def _looked_at(rgb: RGB) -> list[npt.NDArray[Any]]:
     return [np.concatenate(each) for each in zip(*bands, strict=True)]
 
 
+def grown(mask: npt.NDArray[np.bool_], steps: int) -> npt.NDArray[np.bool_]:
+    """Return a mask grown by ``steps`` px up, down and sideways; SciPy's dilation takes eight times as long."""
+    for _ in range(steps):
+        larger = mask.copy()
+        larger[1:] |= mask[:-1]
+        larger[:-1] |= mask[1:]
+        larger[:, 1:] |= mask[:, :-1]
+        larger[:, :-1] |= mask[:, 1:]
+        mask = larger
+    return mask
+
+
 def tissue_bounds_yxyx(slide: Slide, max_px: int = 1024) -> tuple[int, int, int, int] | None:
     """Return the box around the stained material, level-0 px, or None when the glass is blank."""
     mask = tissue_mask(slide, max_px)
@@ -128,7 +140,7 @@ def tissue_bounds_yxyx(slide: Slide, max_px: int = 1024) -> tuple[int, int, int,
 
 def _large(mask: npt.NDArray[np.bool_], share: float) -> npt.NDArray[np.bool_]:
     """Return the parts of a mask (grown by 2 px) that belong to pieces of at least ``share`` of the picture."""
-    labels, count = ndimage.label(ndimage.binary_dilation(mask, iterations=2))
+    labels, count = ndimage.label(grown(mask, 2))
     if not count:
         return np.zeros_like(mask)
     areas = np.bincount(labels.ravel())

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from napari_cyto.slides import open_slide, thumbnail, tissue_bounds_yxyx, tissue_mask
-from napari_cyto.slides.tissue import mask_of
+from napari_cyto.slides.tissue import grown, mask_of
 
 GLASS = (238, 236, 240)
 
@@ -73,3 +76,10 @@ def test_thumbnail_is_the_whole_slide_in_place(pyramid_path: Path, paint) -> Non
     expected = np.array(Image.fromarray(paint(1503, 2101)).resize((300, 215), Image.Resampling.BOX))
     assert small.shape == expected.shape
     assert np.abs(small.astype(int) - expected).mean() < 3
+
+
+@given(st.integers(0, 1000), st.tuples(st.integers(1, 30), st.integers(1, 30)), st.integers(0, 4))
+def test_a_mask_grows_as_scipy_lets_it(seed: int, shape: tuple[int, int], steps: int) -> None:
+    mask = np.random.default_rng(seed).random(shape) < 0.1
+    expected = ndimage.binary_dilation(mask, iterations=steps) if steps else mask
+    assert np.array_equal(grown(mask, steps), expected)
