@@ -24,6 +24,7 @@ from napari_cyto.widgets.canvas.key_bindings import KeyBindings, ShortcutGuard
 from napari_cyto.widgets.canvas.layers import MarkLayers
 from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, unnamed
 from napari_cyto.widgets.canvas.note import Note
+from napari_cyto.widgets.canvas.outlining import is_crowded, outlines_show
 from napari_cyto.widgets.canvas.proposals import Proposals
 from napari_cyto.widgets.canvas.shown import Shown
 from napari_cyto.widgets.canvas.tether import Tether
@@ -40,7 +41,6 @@ SAMPLE_REST_MS = 120
 # A cell that the view jumps to: a box of this many µm is this many px wide on the screen.
 JUMP_UM, JUMP_SCREEN_PX = 40.0, 150.0
 _JUMP_KEEPS = (0.4, 6.0)
-_SMALLEST_OUTLINE_SCREEN_PX = 6.0
 _HIDDEN_WORDS = "Annotations are hidden; H shows them."
 
 
@@ -66,7 +66,7 @@ class Canvas:
         self._keys = KeyBindings(self.run, self._hold_to_pan)
         self._scheme: ClassScheme | None = None
         self._is_attached = True
-        self._outlines_were_visible = False
+        self._is_crowded = self._outlines_were_visible = False
         qt_window = window.qt_window(viewer)
         self._guard = ShortcutGuard(window.native_canvas(viewer), qt_window, lambda: self._hold_to_pan(False))
         self._tether = Tether(qt_window, self.detach)
@@ -279,6 +279,7 @@ class Canvas:
             return
         view = window.view_yxyx(self.viewer, self.mpp)
         self.session.set_view(view)
+        self.layers.fit(window.camera_of(self.viewer).zoom)
         if not self.shown.covers(view):
             # Wheel and pan come in bursts; the store is asked once they let the window breathe.
             self._reload_timer.start(SAMPLE_REST_MS if self.shown.is_sample else 0)
@@ -349,17 +350,18 @@ class Canvas:
             drawn = [unnamed(a) for a in drawn]
         colours, selection = palette(self._scheme), self.session.selection
         self.layers.show_cells(cell_marks([a for a in drawn if not a.is_region], colours))
-        self._outlines_were_visible = self._outlines_visible()
-        outlined = [a for a in drawn if self._outlines_were_visible or not isinstance(a.geometry, Box)]
+        self._is_crowded = is_crowded(drawn, self.shown.box_yxyx)
+        self._outlines_were_visible = shows = self._outlines_visible()
+        outlined = [a for a in drawn if shows or a.id in selection or not isinstance(a.geometry, Box)]
         self.layers.show_outlines(outlines_of(outlined, colours, selection))
         self._show_selection()
         self._tell_not_drawn()
 
     def _outlines_visible(self) -> bool:
-        """Whether a usual box is large enough on the screen for an outline to say more than its dot."""
+        """Whether boxes have outlines at this zoom."""
         zoom = window.camera_of(self.viewer).zoom
         usual_world = JUMP_UM if self.session.slide is not None and self.session.slide.mpp else JUMP_UM / 0.25
-        return bool(usual_world * zoom >= _SMALLEST_OUTLINE_SCREEN_PX)
+        return outlines_show(usual_world * zoom, crowded=self._is_crowded)
 
     def _show_selection(self) -> None:
         chosen = [self.shown.annotations[i] for i in self.session.selection if i in self.shown.annotations]

@@ -27,6 +27,10 @@ class HeatMap:
     """Hangs under our layer's node, below the marks."""
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew with nothing drawn: what hung under a layer that is gone cannot be drawn any more."""
         self.node: Any = Node(name="heat")
         # napari sets the matrix of whatever hangs under a layer's node; the picture's own place is one deeper.
         self.node.transform = MatrixTransform()

@@ -36,12 +36,23 @@ class CellMarks:
     face_rgba : numpy.ndarray (n, 4), float32
         0 to 1.
     symbols : numpy.ndarray (n,), str
-        napari's names.
+        vispy's names.
     """
 
     centres: npt.NDArray[np.float64]
     face_rgba: Floats
     symbols: npt.NDArray[np.str_]
+
+    def same_as(self, other: CellMarks) -> bool:
+        """Whether the other ones look alike."""
+        return (
+            np.array_equal(self.centres, other.centres)
+            and np.array_equal(self.face_rgba, other.face_rgba)
+            and np.array_equal(self.symbols, other.symbols)
+        )
+
+
+NO_MARKS = CellMarks(np.zeros((0, 2)), np.zeros((0, 4), np.float32), np.zeros(0, np.str_))
 
 
 def palette(scheme: ClassScheme) -> dict[str, tuple[float, float, float]]:

@@ -167,7 +167,7 @@ def test_a_blind_reader_sees_neither_scores_nor_classes(desk):
     [cell] = propose(desk, [(2000, 2000)], "HSIL", 0.81)
     desk.session.show_only(ShownFilter(blind=True))
     desk.settle()
-    assert desk.canvas.layers.cells.face_color[0][:3] == pytest.approx(HIDDEN_RGB, abs=0.01)
+    assert desk.canvas.layers.marks.face_rgba[0][:3] == pytest.approx(HIDDEN_RGB, abs=0.01)
     hover(desk, (2000, 2000))
     card = desk.canvas.hover.card
     assert card.isVisible()
