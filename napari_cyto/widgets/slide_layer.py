@@ -90,6 +90,8 @@ class SlideImage(Image):
             units=("um",) * 2 if mpp else ("pixel",) * 2,
             metadata={"slide": str(slide.info.path), "vendor": slide.info.vendor, "mpp": mpp},
         )
+        # Only texts on layers follow it, and a slide has none; napari's list of layers is painted anew at each one.
+        self.events.scale_factor.block()
 
     @property
     def _type_string(self) -> str:

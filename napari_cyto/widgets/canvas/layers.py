@@ -74,6 +74,7 @@ class MarkLayers:
             # The mode buttons of napari would move points of which the store knows nothing.
             self.cells.editable = False
             self._node = node_of(self._viewer, self.cells)
+            _draw_nothing(self.cells, self._node)
             for visual in self._visuals:
                 visual.parent = self._node
             self._give_marks()
@@ -148,6 +149,14 @@ def _points(scale: float, units: str) -> Points:
         scale=(scale, scale),
         units=(units, units),
     )
+
+
+def _draw_nothing(layer: Points, node: Any) -> None:
+    """Spare napari the painting of points that are not there, and of its list of layers at each turn of the wheel."""
+    layer.events.scale_factor.block()
+    layer.events.highlight.block()
+    for visual in (node.points_markers, node.selection_markers, node.highlight_lines, node.text):
+        visual.visible = False
 
 
 def _line() -> Any:
