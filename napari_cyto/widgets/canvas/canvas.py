@@ -66,7 +66,7 @@ class Canvas:
         self._keys = KeyBindings(self.run, self._hold_to_pan)
         self._scheme: ClassScheme | None = None
         self._is_attached = True
-        self._is_crowded = self._outlines_were_visible = False
+        self._is_crowded = self._outlines_were_visible = self._jumped = False
         qt_window = window.qt_window(viewer)
         self._guard = ShortcutGuard(window.native_canvas(viewer), qt_window, lambda: self._hold_to_pan(False))
         self._tether = Tether(qt_window, self.detach)
@@ -270,6 +270,8 @@ class Canvas:
         low, high = _JUMP_KEEPS
         window.look_at(self.viewer, (y, x), self.mpp, None if low * wanted <= zoom <= high * wanted else wanted)
         if self._reload_timer.isActive():
+            # Who goes from cell to cell jumps on, and does not move about.
+            self._jumped = True
             self._reload_soon.ask()
 
     # What napari says
@@ -335,7 +337,8 @@ class Canvas:
             return
         with self.session.telling():
             view, session = window.view_yxyx(self.viewer, self.mpp), self.session
-            self.shown.load(project, slide, view, session.shown_filter, self.proposals.table)
+            ahead, self._jumped = not self._jumped, False
+            self.shown.load(project, slide, view, session.shown_filter, self.proposals.table, ahead=ahead)
         self.proposals.show_heat(wanted=self.shown.is_heat)
         self._redraw()
 

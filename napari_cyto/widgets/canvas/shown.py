@@ -75,21 +75,26 @@ class Shown:
         view_yxyx: YXYX,
         shown: ShownFilter | None = None,
         table: CellTable | None = None,
+        *,
+        ahead: bool = True,
     ) -> None:
         """Ask the store what lies in a view, level-0 px, and keep what passes the filter.
 
-        With the slide's columns at hand it is known beforehand how many that will be.
+        With the slide's columns at hand it is known beforehand how many that will be, and only ``ahead`` for who moves
+        on from here is more read than what is in view.
         """
         self._filter, self._table = shown or ShownFilter(), table
         self.is_heat = False
         if table is None:
             self._load_unknown(project, slide, view_yxyx)
         else:
-            self._load_known(project, slide, view_yxyx, table)
+            self._load_known(project, slide, view_yxyx, table, _KNOWN_MARGIN if ahead else 0.0)
 
-    def _load_known(self, project: Project, slide: SlideRecord, view_yxyx: YXYX, table: CellTable) -> None:
-        for margin in (_KNOWN_MARGIN, _SAMPLE_MARGIN):
-            box = _grown(view_yxyx, margin)
+    def _load_known(
+        self, project: Project, slide: SlideRecord, view_yxyx: YXYX, table: CellTable, margin: float
+    ) -> None:
+        for each in (margin, min(margin, _SAMPLE_MARGIN)):
+            box = _grown(view_yxyx, each)
             rows = table.rows_in(box, self._filter)
             if len(rows) <= self.most:
                 break
