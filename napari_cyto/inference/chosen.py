@@ -44,16 +44,16 @@ class Chosen:
         return self.speaker.manifest.class_scheme()
 
 
-def chosen_bundles(request: PredictRequest) -> Chosen:
-    """Return the bundles that a request names, hash-checked, without torch.
+def chosen_bundles(request: PredictRequest, *, checked: bool = True) -> Chosen:
+    """Return the bundles that a request names, without torch; their weights looked at if they are to be ``checked``.
 
     Raises
     ------
     CytoError
         When one is not there, refused, or of the wrong kind.
     """
-    detector = bundle_named(request.detector)
-    classifier = None if request.classifier is None else bundle_named(request.classifier)
+    detector = bundle_named(request.detector, checked=checked)
+    classifier = None if request.classifier is None else bundle_named(request.classifier, checked=checked)
     for bundle, kind, what in ((detector, "detector", "finding cells"), (classifier, "classifier", "naming them")):
         if bundle is not None and bundle.manifest.kind != kind:
             raise CytoError(f"{bundle.id} is a {bundle.manifest.kind}, but {what} needs a {kind}.")

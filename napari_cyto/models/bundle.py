@@ -94,6 +94,19 @@ class Bundle:
         return network.to(device).eval()
 
 
+def described_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read a bundle's manifest alone, for who asks what a model is; whoever uses its weights calls ``read_bundle``.
+
+    Raises
+    ------
+    CytoError
+        When it is no bundle, or the manifest is not understood.
+    """
+    folder = Path(path)
+    _check_folder(folder)
+    return Bundle(folder, read_manifest(folder)[0])
+
+
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a bundle's manifest and check its weights' hash, without torch.
 

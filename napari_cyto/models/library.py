@@ -12,7 +12,7 @@ from napari_cyto.domain.places import DATA_VARIABLE, user_data_dir
 from napari_cyto.domain.resources import resource_path
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import atomic_folder
-from napari_cyto.models.bundle import WEIGHTS_NAME, Bundle, read_bundle
+from napari_cyto.models.bundle import WEIGHTS_NAME, Bundle, described_bundle, read_bundle
 from napari_cyto.models.exported import forget_exports
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.models.manifest_file import MANIFEST_NAME, read_manifest
@@ -69,22 +69,29 @@ def find_model(name: str) -> Entry | None:
     return next((e for e in list_models() if e.name == name), None)
 
 
-def bundle_named(name_or_path: str | os.PathLike[str]) -> Bundle:
-    """Return a model by its name in the library or by its folder, its hash checked.
+def bundle_named(name_or_path: str | os.PathLike[str], *, checked: bool = True) -> Bundle:
+    """Return a model by its name in the library or by its folder.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A name in the library, or a folder.
+    checked : bool
+        Whether its weights are read and their hash compared, which takes some 40 ms; else the manifest alone.
 
     Raises
     ------
     CytoError
         When there is none, or it is refused (see ``read_bundle``).
     """
-    text = os.fspath(name_or_path)
+    text, read = os.fspath(name_or_path), read_bundle if checked else described_bundle
     known = find_model(text) if isinstance(name_or_path, str) and text == Path(text).name else None
     if known is not None:
-        return read_bundle(known.path)
+        return read(known.path)
     if not os.path.lexists(text):
         names = ", ".join(e.name for e in list_models()) or "none"
         raise CytoError(f"There is no model {text!r}: no folder of this name, and in the library are {names}.")
-    return read_bundle(Path(text))
+    return read(Path(text))
 
 
 def add_model(path: str | os.PathLike[str]) -> Entry:

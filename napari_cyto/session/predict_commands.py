@@ -170,7 +170,8 @@ class Proposer:
             again=True,
             at_once=scope == "field",
         )
-        chosen: Chosen = chosen_bundles(request)
+        # The window shall not wait for hashes: the child checks the weights, and refuses those that are not whole.
+        chosen: Chosen = chosen_bundles(request, checked=False)
         check_fit(chosen, project.scheme, slide.mpp, None, slide.name)
         return request
 
