@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -96,3 +97,19 @@ def test_what_cannot_work_is_refused_at_once(proposer: Proposer, finder: Path) -
         proposer.ask("field", str(finder))
     assert not proposer.running
     assert not proposer.link.alive
+
+
+def test_weights_that_are_not_whole_are_refused_by_the_child_in_a_sentence(
+    proposer: Proposer, finder: Path, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(finder, damaged)
+    weights = damaged / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    said = ended(proposer)
+    proposer.ask("field", str(damaged))
+    wait(proposer, lambda: bool(said))
+    assert "damaged or was exchanged" in str(said.pop())
+    assert not proposer.running
