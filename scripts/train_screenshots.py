@@ -104,6 +104,23 @@ def wait(condition: object, seconds: float = LONGEST_S) -> None:
         settle(0.2)
 
 
+def match_colours(window: CytoWindow, picture: Path, path: Path) -> None:
+    """Show what matching colours to a picture does to the slide on screen, and leave it off again."""
+    dock = window.dock(TrainDock)
+    raise_dock(dock)
+    wait(lambda: dock.setup.looked is not None)
+    colour = dock.setup.colour
+    dock._scroll.ensureWidgetVisible(colour.on)
+    click(colour.on)
+    enter(colour.path, str(picture))
+    QTest.keyClick(colour.path, Qt.Key.Key_Return)
+    wait(lambda: colour._pictures.count() > 0, 60)
+    dock._scroll.ensureWidgetVisible(colour.shown)
+    settle(1)
+    save(colour, path)
+    click(colour.on)
+
+
 def train(window: CytoWindow, folder: Path) -> TrainDock:
     """Set up a run by clicks and follow it to its end."""
     dock = window.dock(TrainDock)
@@ -182,6 +199,7 @@ def main() -> None:
         window = window_of(open_window(project))
         qt_window(window.viewer).move(0, 0)
         settle(3)
+        match_colours(window, next((cric / "images").iterdir()), target / "match-colours.jpg")
         dock = train(window, folder)
         judge(window, dock, folder, target)
         beside([folder / f"train-{n}.png" for n in ("setup", "curves", "worst")], target / "train.jpg")

@@ -102,7 +102,7 @@ class TrainColour(QWidget):
         self._clear()
         self.looking.say("")
         pair = []
-        for name, words in (("before", "As scanned"), ("after", "As the model will see it")):
+        for name, words in (("before", "As scanned"), ("after", "As the model sees it")):
             picture = Picture(words, np.asarray(event.result[name], dtype=np.uint8))
             picture.setToolTip(f"{words}: the slide on screen.")
             caption = parts.text(words, colour=style.QUIET)
