@@ -2,8 +2,9 @@
 
     python benchmarks/scaling.py [--side 16384] [--turns 3] [--classifier bethesda-light]
 
-Every worker has one thread, so that two use twice the processor that one does; run it on at least two idle cores. The
-slide has drawn cells all over. Checked on the way: both write the very same cells. What is counted begins when the
+One worker has one core to itself, two have two, and whoever gives out the work shares them: reading has threads of its
+own, so that counting threads would not do. Run it on at least two idle cores of a Linux machine. The slide has drawn
+cells all over. Checked on the way: both write the very same cells. What is counted begins when the
 workers are there, their models loaded. The last line is JSON: ``scaling`` (MP/s of two workers over those of one, the
 median of the turns), ``scaling_classified`` (the same with a classifier), the rates of one core, and ``lab_cores``:
 the cores that ``--slides-a-day`` need, by the assumptions that are options.
@@ -17,6 +18,8 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +50,10 @@ def main() -> None:
 
 
 def made_slide(folder: Path, side: int) -> Path:
-    """Write a slide of drawn cells, pale bodies with dark nuclei, in JPEG tiles at 0.25 µm: one field over and over."""
+    """Write a slide of drawn cells, pale bodies with dark nuclei, with the levels of scanners: one field all over."""
     import numpy as np
-    import tifffile
+
+    from napari_cyto.slides.tiff_writer import write_pyramid
 
     rng, reach = np.random.default_rng(0), 100
     field = np.full((FIELD_PX, FIELD_PX, 3), (238, 232, 240), np.uint8)
@@ -59,11 +63,13 @@ def made_slide(folder: Path, side: int) -> Path:
         part[np.hypot(y, x * rng.uniform(0.7, 1.3)) < rng.uniform(50, 95)] = rng.integers((170, 190, 200), 225)
         part[np.hypot(y, x * rng.uniform(0.8, 1.2)) < rng.uniform(13, 24)] = rng.integers((60, 50, 100), 140)
     field += rng.integers(0, 12, field.shape, dtype=np.uint8)
-    places = [(y % FIELD_PX, x % FIELD_PX) for y in range(0, side, 256) for x in range(0, side, 256)]
-    tiles = (np.ascontiguousarray(field[y : y + 256, x : x + 256]) for y, x in places)
+
+    def draw(y0: int, x0: int, rows: int, columns: int) -> Any:
+        y, x = (np.arange(start, start + n) % FIELD_PX for start, n in ((y0, rows), (x0, columns)))
+        return field[y[:, None], x]
+
     path = folder / "made.tif"
-    shape = {"shape": (side, side, 3), "dtype": np.uint8, "tile": (256, 256)}
-    tifffile.imwrite(path, tiles, photometric="rgb", compression="jpeg", **shape)
+    write_pyramid(path, (side, side), draw, mpp=MPP)
     return path
 
 
@@ -106,11 +112,31 @@ def one_run(asked: argparse.Namespace, slide: Path, out: Path, workers: int, cla
         out=out,
         workers=workers,
     )
-    *_, end = run_several(request)
+    with only_cores(workers):
+        *_, end = run_several(request)
     if not isinstance(end, Done):
         raise SystemExit(str(end))
     result: dict[str, Any] = end.result["done"][0]
     return result
+
+
+@contextmanager
+def only_cores(count: int) -> Iterator[None]:
+    """Keep this process and those that it starts to ``count`` cores while the block runs."""
+    before = os.sched_getaffinity(0)
+    if len(before) < count:
+        raise SystemExit(f"{count} workers need {count} cores, but there are {len(before)}.")
+
+    def keep(cores: set[int]) -> None:
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(ProcessLookupError):  # it has ended since
+                os.sched_setaffinity(int(thread.name), cores)
+
+    keep(set(sorted(before)[:count]))
+    try:
+        yield
+    finally:
+        keep(before)
 
 
 def stored(out: Path) -> tuple[Any, ...]:
