@@ -199,7 +199,7 @@ def main() -> None:
         window = window_of(open_window(project))
         qt_window(window.viewer).move(0, 0)
         settle(3)
-        match_colours(window, next((cric / "images").iterdir()), target / "match-colours.jpg")
+        match_colours(window, min((cric / "images").iterdir()), target / "match-colours.jpg")
         dock = train(window, folder)
         judge(window, dock, folder, target)
         beside([folder / f"train-{n}.png" for n in ("setup", "curves", "worst")], target / "train.jpg")

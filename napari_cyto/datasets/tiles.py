@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_cyto.errors import CytoError
 from napari_cyto.slides import Slide
-from napari_cyto.slides.tissue import tissue_mask
+from napari_cyto.slides.tissue import spread, tissue_mask
 
 TILE_PX = 1024
 """Side of a tile, level-0 px. Source: Coskun et al., section 2.2, "systematic tiling (1024 x 1024)"."""
@@ -168,12 +168,7 @@ class StainedParts:
 
     def __init__(self, mask: npt.NDArray[np.bool_], size_hw: tuple[int, int]) -> None:
         # Grown by a px: a cell's edge may be paler than what the threshold takes.
-        tall = mask.copy()
-        tall[1:] |= mask[:-1]
-        tall[:-1] |= mask[1:]
-        wide = tall.copy()
-        wide[:, 1:] |= tall[:, :-1]
-        wide[:, :-1] |= tall[:, 1:]
+        wide = spread(spread(mask, 0), 1)
         self._sums = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.int32)
         inside = self._sums[1:, 1:]
         np.cumsum(wide, axis=0, dtype=np.int32, out=inside)

@@ -15,7 +15,7 @@ YXYX: TypeAlias = tuple[float, float, float, float]
 
 
 def _finite(*values: float) -> None:
-    if not math.isfinite(sum(values)):
+    if not all(map(math.isfinite, values)):
         raise ValueError(f"Coordinates must be finite numbers, but {values} came.")
 
 

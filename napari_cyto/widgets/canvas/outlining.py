@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from napari_cyto.domain.annotation import Annotation
@@ -22,8 +23,8 @@ def is_crowded(cells: Iterable[Annotation], box_yxyx: YXYX | None) -> bool:
     if box_yxyx is None:
         return False
     y0, x0, y1, x1 = box_yxyx
-    sides = ((b[2] - b[0], b[3] - b[1]) for b in (c.geometry.bounds_yxyx for c in cells if isinstance(c.geometry, Box)))
-    return sum(height * width for height, width in sides) > CROWDED_SHARE * (y1 - y0) * (x1 - x0)
+    areas = (math.prod(c.geometry.size_hw) for c in cells if isinstance(c.geometry, Box))
+    return sum(areas) > CROWDED_SHARE * (y1 - y0) * (x1 - x0)
 
 
 def outlines_show(usual_screen_px: float, *, crowded: bool) -> bool:

@@ -93,7 +93,7 @@ class Shown:
     def _load_known(
         self, project: Project, slide: SlideRecord, view_yxyx: YXYX, table: CellTable, margin: float
     ) -> None:
-        for each in (margin, min(margin, _SAMPLE_MARGIN)):
+        for each in sorted({margin, min(margin, _SAMPLE_MARGIN)}, reverse=True):
             box = _grown(view_yxyx, each)
             rows = table.rows_in(box, self._filter)
             if len(rows) <= self.most:
