@@ -64,6 +64,8 @@ class Review:
         self._trail: list[int] = []
         self._missed: list[Change] | None = None
         self._slide_id = ""
+        # Hundreds of control cells are gone through for it; most verdicts are on none of them.
+        self._estimate: Estimate | None = None
         session.annotations_changed.connect(self._on_annotations)
 
     def let_go(self) -> None:
@@ -95,6 +97,7 @@ class Review:
         self.controls, self.tally, self.left_out = gathered.controls, gathered.tally, gathered.left_out
         self._rows = {cell.id: row for row, cell in enumerate(self.cells)}
         self._gone.clear()
+        self._estimate = None
         self._waiting = sum(cell.status is Status.PROPOSED for cell in self.cells)
         self._trail.clear()
         self.is_outdated = bool(missed)
@@ -220,10 +223,12 @@ class Review:
 
     def estimate(self) -> Estimate:
         """Return what the control cells that were judged say of the cells that were not."""
-        rows = [row for cell_id in self.controls if (row := self._rows.get(cell_id)) is not None]
-        seen = [cell for row in rows if (cell := self.cells[row]).status is not Status.PROPOSED]
-        wrong = sum(cell.status is Status.REJECTED or cell.class_id != model_class(cell) for cell in seen)
-        return Estimate(len(seen), wrong, share_interval(wrong, len(seen)))
+        if self._estimate is None:
+            rows = [row for cell_id in self.controls if (row := self._rows.get(cell_id)) is not None]
+            seen = [cell for row in rows if (cell := self.cells[row]).status is not Status.PROPOSED]
+            wrong = sum(cell.status is Status.REJECTED or cell.class_id != model_class(cell) for cell in seen)
+            self._estimate = Estimate(len(seen), wrong, share_interval(wrong, len(seen)))
+        return self._estimate
 
     # What happened elsewhere
 
@@ -269,6 +274,8 @@ class Review:
 
     def _set(self, row: int, cell: Annotation | None) -> None:
         self._waiting -= self.is_waiting(row)
+        if self.cells[row].id in self.controls:
+            self._estimate = None
         if cell is None:
             self._gone.add(self.cells[row].id)
         else:

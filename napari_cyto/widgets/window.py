@@ -123,7 +123,10 @@ class CytoWindow(QObject):
         self.session = session
         self.docks: dict[type[Dock], Dock] = {}
         self.crosshair: Crosshair | None = None
-        self.message = MessageLine(viewer.window._qt_viewer.canvas.native)
+        painted = viewer.window._qt_viewer.canvas.native
+        # The slide covers it all: Qt need not paint what lies behind, four widgets deep, at each painting.
+        painted.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.message = MessageLine(painted)
         self.canvas: Canvas = attach(viewer, session)
         self._closed = False
         self.view = SlideView(viewer, session)

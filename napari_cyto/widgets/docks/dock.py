@@ -75,16 +75,17 @@ class Dock(QWidget):
         with self.session.telling():
             command(*args, **kwargs)
 
-    def later(self, refresh: Callable[[], object]) -> Callable[..., None]:
+    def later(self, refresh: Callable[[], object], *, at_rest: bool = False) -> Callable[..., None]:
         """Return a slot that has ``refresh`` called once before the window is next painted, however often it is called.
 
-        A dock that lies behind another waits until the hand rests: nobody sees it meanwhile.
+        A dock that lies behind another waits until the hand rests: nobody sees it meanwhile. What nobody watches while
+        the hand moves can wait ``at_rest``, too, and leaves the time to what they do watch.
         """
         soon, rested = Soon(self, refresh), later(self, refresh, REST_MS)
         self._waiting += [soon, rested]
 
         def ask(*_values: object) -> None:
-            if self.isVisible() and not parts.is_in_sight(self):
+            if self.isVisible() and (at_rest or not parts.is_in_sight(self)):
                 rested.start()
             else:
                 soon.ask()

@@ -71,7 +71,7 @@ class SlidesDock(Dock):
         self._lay_out()
         self.listen(session.project_changed, self._show)
         self.listen(session.slide_changed, self._show)
-        self._after_edit = self.later(self._show_counts)
+        self._after_edit = self.later(self._show_counts, at_rest=True)
         self.listen(session.annotations_changed, self._after_edit)
         self._show()
 
