@@ -9,7 +9,8 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.formats.atomic import write_text
+from napari_cyto.slides import UnreadableTile
 
 Rows = npt.NDArray[np.float32]
 
@@ -24,6 +26,8 @@ _HEAD = struct.Struct("<4sIIII")
 _MARK = b"cyt1"
 _REQUEST = "request.json"
 _RESULT = "result.json"
+_DAMAGE = "unreadable.jsonl"
+_UNFINISHED = ("tiles.bin", "classes.bin", _DAMAGE)
 
 
 class Records:
@@ -84,11 +88,26 @@ class Checkpoint:
         asked = json.loads(json.dumps(request))
         before, ended = _read(folder / _REQUEST) or {}, self.result is not None and not again
         if before != asked and not (ended and _less_tiles(before) == _less_tiles(asked)):
-            for name in ("tiles.bin", "classes.bin", _RESULT):
+            for name in (*_UNFINISHED, _RESULT):
                 (folder / name).unlink(missing_ok=True)
             write_text(folder / _REQUEST, json.dumps(asked, indent=1) + "\n")
         elif again:
             (folder / _RESULT).unlink(missing_ok=True)
+        self._damage = dict.fromkeys(_damage(folder / _DAMAGE))
+
+    @property
+    def damage(self) -> tuple[UnreadableTile, ...]:
+        """What of the slide could not be read so far: who goes on does not read it again."""
+        return tuple(self._damage)
+
+    def note_damage(self, tiles: Iterable[UnreadableTile]) -> None:
+        """Keep what could not be read; written once, and before the tile whose pixels it was."""
+        new = [tile for tile in tiles if tile not in self._damage]
+        if new:
+            with (self._folder / _DAMAGE).open("a", encoding="utf-8") as stream:
+                # A line that a killed process left half-written spoils itself and not the next.
+                stream.writelines(f"\n{json.dumps(asdict(tile))}" for tile in new)
+            self._damage.update(dict.fromkeys(new))
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -98,13 +117,23 @@ class Checkpoint:
     def end(self, result: dict[str, Any]) -> None:
         """Keep the run's last word, and drop what it would have gone on from."""
         write_text(self._folder / _RESULT, json.dumps(result, indent=1) + "\n")
-        for name in ("tiles.bin", "classes.bin"):
+        for name in _UNFINISHED:
             (self._folder / name).unlink(missing_ok=True)
 
 
 def _less_tiles(asked: dict[str, Any]) -> dict[str, Any]:
     """Return what the cells of a whole run depend on: tiles are cut by the memory that is free, and make no others."""
     return {name: value for name, value in asked.items() if name != "tiles"}
+
+
+def _damage(path: Path) -> Iterator[UnreadableTile]:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    for line in lines:
+        try:
+            told = json.loads(line)
+            yield UnreadableTile(**told | {"bounds_yxyx": tuple(told["bounds_yxyx"])})
+        except (ValueError, TypeError, KeyError):
+            continue
 
 
 def _read(path: Path) -> dict[str, Any] | None:

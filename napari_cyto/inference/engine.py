@@ -127,8 +127,9 @@ class Engine:
 
     @property
     def unreadable(self) -> tuple[UnreadableTile, ...]:
-        """The slide's damaged tiles that were met so far."""
-        return self._slide.unreadable
+        """The slide's damaged tiles that were met so far, those before the run was interrupted among them."""
+        before = () if self.checkpoint is None else self.checkpoint.damage
+        return tuple(dict.fromkeys((*before, *self._slide.unreadable)))
 
     @property
     def dropped(self) -> bool:
@@ -269,6 +270,7 @@ class Engine:
         """Return cells with their classifier's answer, which is written down."""
         shares = shares.astype(np.float32).astype(np.float64)  # as they will be read
         if self.checkpoint is not None:
+            self.checkpoint.note_damage(self.unreadable)
             rows = np.column_stack([np.array([row for _, row in keys]), shares]).astype(np.float32)
             tiles = np.array([tile for tile, _ in keys])
             for tile in np.unique(tiles).tolist():
@@ -297,6 +299,7 @@ class Engine:
         moved[:, :2] -= self._corner(number)
         rows = moved.astype(np.float32)
         if self.checkpoint is not None:
+            self.checkpoint.note_damage(self.unreadable)
             self.checkpoint.tiles.append(number, rows)
         return self._read_back(number, rows)
 

@@ -82,18 +82,21 @@ class ProposalWriter:
 
     def _changes(self, cells: Detections) -> list[Change]:
         marks = self._marks_near(cells)
+        judged, waiting = ([a for a in marks if (a.status is Status.PROPOSED) is waits] for waits in (False, True))
         um = self.mpp or _UNKNOWN_MPP
-        distances, places = _nearest(cells, marks)
+        # A person's word counts wherever it is near enough, also behind a proposal that is nearer.
+        from_judged, _ = _nearest(cells, judged)
+        distances, places = _nearest(cells, waiting)
         changes: list[Change] = []
         taken: set[str] = set()
         for n in range(len(cells)):
-            mark = marks[places[n]] if distances[n] < SAME_UM / um else None
-            new = self._annotation(cells, n)
-            if mark is None or (mark.status is Status.PROPOSED and mark.id in taken):
-                changes.append(Change(None, new))
-            elif mark.status is not Status.PROPOSED:
+            if from_judged[n] < SAME_UM / um:
                 self.there += 1
                 continue
+            mark = waiting[places[n]] if distances[n] < SAME_UM / um else None
+            new = self._annotation(cells, n)
+            if mark is None or mark.id in taken:
+                changes.append(Change(None, new))
             elif mark.origin == self._origin:
                 if distances[n] < _AGAIN_UM / um:
                     self.there += 1

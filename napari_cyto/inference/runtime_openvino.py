@@ -154,11 +154,14 @@ class OpenVinoDetector:
         return cells.at((cells.points_yx[:, 0] < height) & (cells.points_yx[:, 1] < width))
 
     def ready(self, height: int, width: int) -> None:
-        """See `DetectorRuntime.ready`."""
-        self.network(height, width)
+        """See `DetectorRuntime.ready`; a network of a slide with larger tiles would only look at more for nothing."""
+        with self._lock:
+            self._compiled(reckoned_hw(height, width, self.multiple))
 
     def network(self, height: int, width: int) -> OpenVinoNetwork:
         """Return the network for tiles of up to a size, px; of the large ones only the last is kept.
+
+        The narrow tiles at a slide's edges are filled up for the large one; a field, for which somebody waits, is not.
 
         Raises
         ------
@@ -168,15 +171,18 @@ class OpenVinoDetector:
         with self._lock:
             large = self._large
             shape = reckoned_hw(height, width, self.multiple)
-            if shape not in self._networks and large and large[0] >= shape[0] and large[1] >= shape[1]:
+            if is_large((1, *shape, 3)) and large and large[0] >= shape[0] and large[1] >= shape[1]:
                 return self._networks[large]
-            if shape not in self._networks:
-                self._networks[shape] = self._model.compiled((1, *shape, 3))
-                if is_large((1, *shape, 3)):
-                    if large is not None:
-                        del self._networks[large]
-                    self._large = shape
-            return self._networks[shape]
+            return self._compiled(shape)
+
+    def _compiled(self, shape: tuple[int, int]) -> OpenVinoNetwork:
+        if shape not in self._networks:
+            self._networks[shape] = self._model.compiled((1, *shape, 3))
+            if is_large((1, *shape, 3)):
+                if self._large is not None:
+                    del self._networks[self._large]
+                self._large = shape
+        return self._networks[shape]
 
 
 class OpenVinoClassifier:

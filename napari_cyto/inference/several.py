@@ -99,9 +99,21 @@ class Target:
             check_replaceable(self.out)
 
     def begin(self, asked: dict[str, Any]) -> None:
-        """Drop what another request left beside a file or dataset: its cells are none of these."""
+        """Drop what another request left beside a file or dataset: its cells are none of these.
+
+        Raises
+        ------
+        FormatError
+            When the folder is there and is of something else, such as the training of a model of that name.
+        """
         known = self.runs / _ASKED
         text = json.dumps(asked, indent=1) + "\n"
+        if self.kind != "project" and self.runs.exists() and not known.exists() and any(self.runs.iterdir()):
+            raise FormatError(
+                "what is done would be kept in this folder, but it holds something else; "
+                f"move it away, or give another name than {self.out.name}.",
+                self.runs,
+            )
         if self.kind != "project" and not (known.exists() and known.read_text(encoding="utf-8") == text):
             shutil.rmtree(self.runs, ignore_errors=True)
         if self.kind != "project":

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_cyto.inference.checkpoint import Checkpoint, Records
+from napari_cyto.slides import UnreadableTile
 
 
 def test_records_come_back_and_a_torn_one_is_cut_off(tmp_path: Path) -> None:
@@ -56,3 +57,18 @@ def test_a_run_that_ended_stays_ended_when_tiles_would_be_cut_otherwise(tmp_path
     begun = Checkpoint(tmp_path / "other", {"a": 1, "tiles": [[0, 0, 8, 8]]})
     begun.tiles.append(0, np.zeros((1, 5), np.float32))
     assert list(Checkpoint(tmp_path / "other", {"a": 1, "tiles": [[0, 0, 4, 4]]}).tiles.read()) == []
+
+
+def test_damage_is_kept_once_and_a_torn_line_spoils_only_itself(tmp_path: Path) -> None:
+    holes = [UnreadableTile("ärzte.tif", 0, (0.0, 0.0, 16.0, float(n)), "gone") for n in (16, 32)]
+    first = Checkpoint(tmp_path / "run", {"a": 1})
+    first.note_damage(holes[:1])
+    first.note_damage(holes[:1])
+    kept = tmp_path / "run" / "unreadable.jsonl"
+    assert kept.read_text(encoding="utf-8").count("gone") == 1
+    kept.write_bytes(kept.read_bytes() + b'\n{"slide_name": "\xc3')
+    again = Checkpoint(tmp_path / "run", {"a": 1})
+    assert again.damage == (holes[0],)
+    again.note_damage(holes)
+    assert Checkpoint(tmp_path / "run", {"a": 1}).damage == tuple(holes)
+    assert Checkpoint(tmp_path / "run", {"a": 2}).damage == ()

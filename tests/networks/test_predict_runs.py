@@ -15,7 +15,7 @@ from made_detectors import CENTRES, CLASSES, Spots, noise, spotted
 from PIL import Image
 
 from napari_cyto.cli.running import run as command_line
-from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.edits import add, replace_all
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.jobs import Cancelled, CancelToken, Event, Failed, Measured
@@ -27,7 +27,7 @@ from napari_cyto.inference.engine_tiles import plan_tiles
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.run import run
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.slides import open_slide
+from napari_cyto.slides import Slide, UnreadableTile, open_slide
 from napari_cyto.store import Project
 
 
@@ -178,9 +178,31 @@ def test_a_mark_of_a_person_is_not_proposed_again(finder: Path, picture: Path, t
             record = other.slides()[0]
         project.add_slides([record])
         y, x = first.geometry.centre_yx
-        project.apply(add([Annotation(slide_id=record.id, geometry=Point(y + 1, x), class_id="HSIL")], "Mark"), "ann")
+        words = [Annotation(slide_id=record.id, geometry=Point(y + 3, x), class_id="HSIL")]
+        # Another model's proposal lies nearer than the person's mark, and does not hide it.
+        nearer = Point(y - 1, x)
+        origin = proposed_by("other", "1" * 64)
+        other = {"status": Status.PROPOSED, "author": "other", "origin": origin, "scores": (("HSIL", 0.9),)}
+        words.append(Annotation(slide_id=record.id, geometry=nearer, class_id="HSIL", **other))
+        project.apply(add(words, "Mark"), "ann")
     result = last(run(request.model_copy(update={"out": tmp_path / "b.cyto"}))).result
-    assert result["there_before"] == 1
+    assert (result["there_before"], result["replaced"]) == (1, 0)
+
+
+def test_damage_that_was_met_before_a_stop_is_told_at_the_end(
+    finder: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hole = UnreadableTile(picture.name, 0, (0.0, 0.0, 40.0, 40.0), "made so")
+    request, token = asked(finder, picture, out=tmp_path / "p.cyto", run_folder=tmp_path / "run"), CancelToken()
+    with monkeypatch.context() as damaged:
+        damaged.setattr(Slide, "unreadable", property(lambda _: (hole,)))
+        for event in run(request, token):
+            if getattr(event, "done", 0) == 2:
+                token.cancel()
+    assert isinstance(event, Cancelled)
+    events = list(run(request))
+    assert any("cannot be read" in getattr(event, "message", "") for event in events)
+    assert [each["reason"] for each in events[-1].result["unreadable"]] == ["made so"]
 
 
 def test_cells_outside_an_outline_are_not_told(finder: Path, picture: Path) -> None:

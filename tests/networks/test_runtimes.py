@@ -114,6 +114,16 @@ def test_a_classifiers_probabilities_are_torchs_for_any_number_of_cells(tmp_path
         CellClassifier(bundle, "cpu", "fp32", "openvino").scores(crops, SimpleNamespace(cancelled=lambda: True))
 
 
+def test_a_field_and_a_smaller_slide_do_not_run_on_a_large_slides_network(finder: Bundle) -> None:
+    runtime = runtime_openvino.OpenVinoDetector(finder)
+    runtime._model = SimpleNamespace(compiled=lambda shape: SimpleNamespace(shape=shape))
+    runtime.ready(3072, 3072)
+    assert runtime.network(3072, 640).shape == (1, 3072, 3072, 3)  # a narrow tile at its edge is filled up
+    assert runtime.network(700, 700).shape == (1, 768, 768, 3)
+    runtime.ready(1536, 1536)
+    assert runtime.network(1536, 1536).shape == (1, 1536, 1536, 3)
+
+
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     made: list[str] = []
     make = exporting.export

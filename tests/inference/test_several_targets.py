@@ -1,0 +1,31 @@
+"""Guards that what is kept beside a target never takes the place of something else of that name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_cyto.errors import FormatError
+from napari_cyto.inference.several import Target
+
+
+@pytest.mark.parametrize("name", ["dataset", "cells.geojson"])
+def test_a_folder_of_something_else_is_refused_and_stays(name: str, tmp_path: Path) -> None:
+    target = Target.of(tmp_path / name)
+    target.runs.mkdir()
+    (target.runs / "checkpoint.safetensors").write_bytes(b"hours of training")
+    with pytest.raises(FormatError, match="holds something else"):
+        target.begin({"models": ["a"]})
+    assert (target.runs / "checkpoint.safetensors").read_bytes() == b"hours of training"
+
+
+def test_what_was_done_for_another_request_is_dropped_and_for_the_same_kept(tmp_path: Path) -> None:
+    target = Target.of(tmp_path / "dataset")
+    target.begin({"models": ["a"]})
+    done = target.runs / "slide-1"
+    done.mkdir()
+    target.begin({"models": ["a"]})
+    assert done.exists()
+    target.begin({"models": ["b"]})
+    assert not done.exists()
