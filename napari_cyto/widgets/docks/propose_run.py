@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -55,6 +56,11 @@ class ProposeRun(QWidget):
         self._found = 0
         self._started_s = 0.0
         self._warmed: tuple[str, str, str | None] | None = None
+        # With each choice, what the project used when it was made: a "use" elsewhere comes later and overrules it.
+        self._choices: dict[tuple[Path | None, Kind], tuple[str | None, tuple[str, str] | None]] = {}
+        self._offered_for = self._used_by_kind()
+        self.detector.activated.connect(lambda _row: self._remember("detector", self.detector))
+        self.classifier.activated.connect(lambda _row: self._remember("classifier", self.classifier))
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
@@ -90,8 +96,9 @@ class ProposeRun(QWidget):
         self._say("")
 
     def refresh(self) -> None:
-        """Offer the models that fit the project; the choice made before stays, else the project's own is chosen."""
+        """Offer the models at hand; what a person chose for this project stays, else the project's own is chosen."""
         models = list_models()
+        self._offered_for = self._used_by_kind()
         self._offer(self.detector, [m for m in models if _is(m, "detector")], "detector", "")
         self._offer(
             self.classifier, [m for m in models if _is(m, "classifier")], "classifier", "The detector's own classes"
@@ -102,6 +109,7 @@ class ProposeRun(QWidget):
 
     def start(self) -> None:
         """Begin a run, or say in a sentence why not."""
+        self._catch_up()
         detector, classifier = self.detector.currentData(), self.classifier.currentData()
         if detector is None:
             self._say(NO_DETECTOR, style.BAD)
@@ -126,6 +134,7 @@ class ProposeRun(QWidget):
     def enterEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
         """Load the models while the mouse is on its way to the button."""
         super().enterEvent(event)
+        self._catch_up()
         slide, detector, classifier = self._session.slide, self.detector.currentData(), self.classifier.currentData()
         if slide is not None and detector is not None and self._warmed != (slide.id, detector, classifier):
             self._warmed = (slide.id, detector, classifier)
@@ -145,18 +154,47 @@ class ProposeRun(QWidget):
 
     def _offer(self, box: QComboBox, models: list[Entry], kind: Kind, none: str) -> None:
         project = self._session.project
-        used = model_of(project, kind) if project is not None else None
-        before = box.currentData() if box.count() else (used[0] if used else None)
+        names: list[str | None] = []
         box.clear()
         if none:
             box.addItem(none, None)
+            names.append(None)
         for model in models:
             assert model.manifest is not None
             refusals = fit_of(model.manifest, project).refusals if project is not None else ()
             box.addItem(parts.unbroken(model.name), model.name)
+            names.append(model.name)
             if refusals:
                 box.setItemData(box.count() - 1, " ".join(refusals), Qt.ItemDataRole.ToolTipRole)
-        box.setCurrentIndex(max(0, box.findData(before)))
+        box.setCurrentIndex(next((names.index(name) for name in self._wanted(kind) if name in names), 0))
+
+    def _wanted(self, kind: Kind) -> list[str | None]:
+        """Return the names to choose from, the best first; each may have left the library."""
+        used, key = self._used(kind), self._key(kind)
+        if key in self._choices and self._choices[key][1] != used:
+            del self._choices[key]
+        chosen = [self._choices[key][0]] if key in self._choices else []
+        return chosen + ([used[0]] if used is not None else [])
+
+    def _remember(self, kind: Kind, box: QComboBox) -> None:
+        self._choices[self._key(kind)] = (box.currentData(), self._used(kind))
+
+    def _catch_up(self) -> None:
+        """Follow a "use" that the session told nobody of, before anything is asked of a model."""
+        if self._used_by_kind() != self._offered_for:
+            self.refresh()
+
+    def _used(self, kind: Kind) -> tuple[str, str] | None:
+        project = self._session.project
+        return model_of(project, kind) if project is not None else None
+
+    def _used_by_kind(self) -> tuple[tuple[str, str] | None, ...]:
+        return self._used("detector"), self._used("classifier")
+
+    def _key(self, kind: Kind) -> tuple[Path | None, Kind]:
+        # By folder: a slide that is found again opens its project anew.
+        project = self._session.project
+        return (project.folder if project is not None else None), kind
 
     def show_state(self) -> None:
         """Show what can be done now."""
