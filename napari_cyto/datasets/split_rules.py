@@ -127,6 +127,22 @@ def refuse_divided(came: Mapping[str, set[str]], unit: str) -> None:
         )
 
 
+def refuse_known(free: int, known: int, unit: str) -> None:
+    """Refuse to test a model on what the one that it continues from knows already.
+
+    Raises
+    ------
+    SplitError
+        When no group is left that had no say.
+    """
+    if not free:
+        raise SplitError(
+            f"A test side was asked for, but the model to continue from has learnt from or was steered by {known} "
+            f"{unit}(s) here, and no other is left to be tested on; add slides that it has not seen, or ask for no "
+            "test side (a test share of 0)."
+        )
+
+
 def _how(override: Override) -> str:
     return f"the override {override!r} (split.overrides)"
 

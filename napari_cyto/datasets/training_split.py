@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from napari_cyto.datasets.split_audit import overlaps
 from napari_cyto.datasets.split_config import GroupUnit, SplitConfig
 from napari_cyto.datasets.split_rules import (
     refuse_divided,
+    refuse_known,
     refuse_shares,
     sides_asked,
     too_few_groups,
@@ -72,7 +73,11 @@ class TrainingSplit:
 
 
 def split_training_set(
-    data: TrainingSet, config: SplitConfig, twins: Pairs | None = None, token: Token | None = None
+    data: TrainingSet,
+    config: SplitConfig,
+    twins: Pairs | None = None,
+    token: Token | None = None,
+    had_a_say: Collection[str] = (),
 ) -> TrainingSplit:
     """Divide a training set.
 
@@ -86,6 +91,9 @@ def split_training_set(
         Slides that show the same cells; looked for when not given and ``config.twins``.
     token : Token, optional
         Asks for a stop of that search.
+    had_a_say : collection of str
+        Keys of slides that a model which is continued from learnt from or was steered by: whatever else is asked for,
+        neither they nor what belongs together with them is tested on.
 
     Raises
     ------
@@ -98,7 +106,7 @@ def split_training_set(
     refuse_shares(config)
     if twins is None:
         twins = twin_slides(data.slides, token) if config.twins else ()
-    dividing = _Dividing(data, config, twins)
+    dividing = _Dividing(data, config, twins, frozenset(had_a_say))
     return dividing.split()
 
 
@@ -123,7 +131,7 @@ def recorded_split(data: TrainingSet, record: Mapping[str, Any]) -> TrainingSpli
 class _Dividing:
     """One division: groups, refusals, sides, audit."""
 
-    def __init__(self, data: TrainingSet, config: SplitConfig, twins: Pairs) -> None:
+    def __init__(self, data: TrainingSet, config: SplitConfig, twins: Pairs, had_a_say: frozenset[str]) -> None:
         self.data, self.config, self.twins = data, config, twins
         # The same division whatever order the slides came in.
         self.slides = sorted(data.slides, key=lambda slide: slide.key)
@@ -132,6 +140,7 @@ class _Dividing:
         if unknown_patients(with_cells, config):
             self.overruled["unknown-patient"] = sum(not slide.patient for slide in with_cells)
         self.by, self.groups = self._groups()
+        self.known = {self.groups[slide.key] for slide in self.slides if slide.key in had_a_say}
 
     def split(self) -> TrainingSplit:
         names, table = self._table()
@@ -176,7 +185,8 @@ class _Dividing:
             if slide.side in SIDES:
                 came[self.groups[slide.key]].add(slide.side)
         refuse_divided(came, _noun(self.by, self.slides))
-        return {group: next(iter(sides)) for group, sides in came.items()}
+        only = {group: next(iter(sides)) for group, sides in came.items()}
+        return {group: side for group, side in only.items() if side != TEST or group not in self.known}
 
     def _sides(self, names: list[str], table: Counts, published: Mapping[str, str]) -> dict[str, str]:
         """Return the side of each group: test first, validation from what is left."""
@@ -184,7 +194,8 @@ class _Dividing:
         sides = {group: side for group, side in published.items() if side != TRAIN}
         if config.fold is not None and len(names) >= config.folds:
             fold = folds_of(table, config.folds, config.seed)
-            sides |= {name: TEST for name, of in zip(names, fold, strict=True) if of == config.fold}
+            tested = {name for name, of in zip(names, fold, strict=True) if of == config.fold}
+            sides |= dict.fromkeys(tested - self.known, TEST)
             test_share = 1 / config.folds
         else:
             test_share = config.test_share
@@ -201,15 +212,25 @@ class _Dividing:
         published: Mapping[str, str],
         sides: dict[str, str],
     ) -> None:
-        """Fill one side out of the groups that are free for it; published train groups only where none came for it."""
+        """Fill one side out of the groups that are free for it.
+
+        Published train groups are free only where none came for it, and to be tested on only those without a say.
+        """
         came = side in published.values()
-        free = [i for i, n in enumerate(names) if n not in sides and not (came and n in published)]
+        barred = self.known if side == TEST else set()
+        free = [i for i, n in enumerate(names) if not (n in sides or n in barred or (came and n in published))]
+        if side == TEST and share > 0 and barred and not came:
+            refuse_known(len(free), len(barred), _noun(self.by, self.slides))
+            # A share of all cells, out of those few that may be judged; what is new is there to be learnt from too.
+            share = min(share * table.sum() / table[free].sum(), 0.5)
         if share <= 0 or not free or (came and len(free) < 2):
             return
         needed = 2 if side == TEST and self.config.validation_share > 0 else 1
         if len(free) <= needed and not came:
             needed = 1
         chosen = choose_groups(table[free], share, self.config.seed, needed)
+        if barred and not came and len(free) == 1:
+            chosen = np.ones(1, dtype=np.bool_)
         sides |= {names[i]: side for i, taken in zip(free, chosen, strict=True) if taken}
 
     def _record(self, split: TrainingSplit, published: bool) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_cyto.datasets.training_set import TrainingSet
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.seen import HAD_A_SAY, recorded_sides
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.training.config import ClassifierConfig, TrainConfig
 
@@ -47,12 +48,21 @@ def on_sides_of_parent(data: TrainingSet, parent: Bundle) -> TrainingSet:
 
     Otherwise a slide that the parent was trained on could judge what continues from it.
     """
-    listed = parent.manifest.card.split.get("sides")
-    if not isinstance(listed, dict):
-        return data
-    sides = {str(key): str(side) for side, keys in listed.items() for key in keys}
+    sides = recorded_sides(parent.manifest.card.split)
     slides = tuple(replace(s, side=sides[s.key]) if s.key in sides else s for s in data.slides)
     return replace(data, slides=slides)
+
+
+def had_a_say(data: TrainingSet, parent: Bundle | None) -> frozenset[str]:
+    """Return the keys of the slides that a parent learnt from or was steered by; none without a parent."""
+    if parent is None:
+        return frozenset()
+    card = parent.manifest.card
+    sides = recorded_sides(card.split)
+    if not sides and card.data.get("fingerprint") == data.fingerprint:
+        # The same data to the last cell, without a record of who was on which side: all of it had a say.
+        return frozenset(slide.key for slide in data.slides)
+    return frozenset(key for key, side in sides.items() if side in HAD_A_SAY)
 
 
 def what_is_new(data: TrainingSet, parent: Bundle | None) -> str:

@@ -17,7 +17,7 @@ from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.models.fits import labels_scheme
 from napari_cyto.training import checkpoint as checkpoints
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.continuing import as_parent_says, on_sides_of_parent, what_is_new
+from napari_cyto.training.continuing import as_parent_says, had_a_say, on_sides_of_parent, what_is_new
 from napari_cyto.training.judged import write_judged
 from napari_cyto.training.run_folder import FolderToken, RunFolder
 from napari_cyto.training.tasks import make_task
@@ -97,7 +97,7 @@ def _steps(
     from_model = read_bundle(parent) if parent is not None else None
     data = _read(config, sources, from_model)
     stop_if_cancelled(token)
-    split = split_training_set(data, config.split, token=token)
+    split = split_training_set(data, config.split, token=token, had_a_say=had_a_say(data, from_model))
     yield from (Noted(remark) for remark in data.remarks)
     yield Noted(_sides(split))
     added = what_is_new(data, from_model)

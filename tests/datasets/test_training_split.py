@@ -219,6 +219,41 @@ def test_slides_that_came_without_a_side_join_published_ones() -> None:
     assert not test & {f"a{i:02}" for i in range(4, 20)}
 
 
+def olds_and_news(news: int, **facts: str) -> TrainingSet:
+    olds = [slide(f"old{i}", (9, 3, 2), side="train") for i in range(6)]
+    return training_set([*olds, *(slide(f"new{i}", (9, 3, 2), **facts) for i in range(news))])
+
+
+@settings(max_examples=30)
+@given(seed=st.integers(0, 1000), news=st.integers(1, 5), published=st.booleans())
+def test_what_had_a_say_in_the_parent_is_never_tested_on(seed: int, news: int, published: bool) -> None:
+    olds = frozenset(f"old{i}" for i in range(6))
+    asked = config(seed=seed, published=published, overrides=("single-group", "few-groups"))
+    split = split_training_set(olds_and_news(news), asked, had_a_say=olds)
+    test = {s.key for s in split.of("test")}
+    assert test
+    assert not test & olds
+    assert split.of("train")
+    assert split.of("validation")
+
+
+def test_a_new_slide_of_a_patient_that_had_a_say_is_not_tested_on_either() -> None:
+    data = olds_and_news(3)
+    slides = [*data.slides, slide("b", (9, 3, 2), "p"), slide("a", (9, 3, 2), "p", side="test")]
+    for published in (True, False):
+        split = split_training_set(training_set(slides), config(published=published), had_a_say=["b"])
+        assert split.sides["a"] == split.sides["b"] != "test"
+
+
+def test_without_anything_new_there_is_no_test_side_to_continue_with() -> None:
+    olds = [f"old{i}" for i in range(6)]
+    for published in (True, False):
+        with pytest.raises(SplitError, match=r"steered by 6 image\(s\).*test share of 0"):
+            split_training_set(olds_and_news(0), config(published=published), had_a_say=olds)
+    split = split_training_set(olds_and_news(0), config(test_share=0), had_a_say=olds)
+    assert split.of("validation")
+
+
 def test_the_same_picture_under_two_names_stays_together() -> None:
     slides = [slide(f"s{i:02}", (9, 3, 2), fingerprint="same" if i < 10 else f"f{i}") for i in range(40)]
     split = split_training_set(training_set(slides), config(by="image"))

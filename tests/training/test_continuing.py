@@ -1,0 +1,53 @@
+"""Guards that what a model was trained on never judges what continues from it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.datasets.training_set import TrainingSet
+from napari_cyto.datasets.training_slide import TrainingSlide
+from napari_cyto.datasets.training_split import split_training_set
+from napari_cyto.domain.presets import preset
+from napari_cyto.training.continuing import had_a_say, on_sides_of_parent
+
+
+def slide(key: str) -> TrainingSlide:
+    none = np.full((8, 4), np.nan)
+    centres, index = np.zeros((8, 2)), np.repeat([0, 1], 4)
+    return TrainingSlide(key, f"{key}.png", key, 0.25, "", "", "test", centres, none, index, (9, 9), fingerprint=key)
+
+
+def data_of(*keys: str) -> TrainingSet:
+    return TrainingSet(preset("bethesda"), ("NILM", "HSIL"), tuple(slide(key) for key in sorted(keys)))
+
+
+def parent(split: dict[str, Any], **data: Any) -> Any:
+    return SimpleNamespace(manifest=SimpleNamespace(card=SimpleNamespace(split=split, data=data)))
+
+
+OLD, NEW = [f"old{i}" for i in range(6)], [f"new{i}" for i in range(4)]
+
+
+@pytest.mark.parametrize("published", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_parents_training_slides_do_not_judge_its_child(published: bool, seed: int) -> None:
+    """The slides that judged the parent lie elsewhere, so the test side has to be drawn anew."""
+    known = parent({"sides": {"train": OLD[:5], "validation": OLD[5:], "test": ["gone"]}})
+    data = on_sides_of_parent(data_of(*OLD, *NEW), known)
+    asked = SplitConfig(published=published, seed=seed, twins=False)
+    split = split_training_set(data, asked, had_a_say=had_a_say(data, known))
+    test = {s.key for s in split.of("test")}
+    assert test
+    assert test <= set(NEW)
+
+
+def test_without_a_record_the_same_data_had_a_say() -> None:
+    data = data_of(*OLD)
+    assert had_a_say(data, parent({}, fingerprint=data.fingerprint)) == set(OLD)
+    assert had_a_say(data, parent({}, fingerprint="other")) == had_a_say(data, None) == frozenset()
+    assert on_sides_of_parent(data, parent({"sides": {"train": None}})).slides == data.slides
