@@ -13,6 +13,7 @@ from napari_cyto.evaluation.options import Side
 
 HAD_A_SAY = ("train", "validation")
 UNSEEN = "unseen"
+_UNTOLD = "The model does not tell what it was trained on, so it may have seen these slides: its scores may flatter it."
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,13 @@ def choose_slides(
         # The same data to the last cell, without a record of who was on which side: all of it had a say.
         of_slide = dict.fromkeys(of_slide, "train")
     had_a_say = [s for s in slides if of_slide[s.key] in HAD_A_SAY]
+    untold = () if recorded or had_a_say else (_UNTOLD,)
     related = sum(recorded_of[s.key] == UNSEEN for s in had_a_say) if recorded else 0
     if side == "all":
-        warned = (_flattering(len(had_a_say), len(slides), related),) if had_a_say else ()
+        warned = (_flattering(len(had_a_say), len(slides), related),) if had_a_say else untold
         return ChosenSlides(tuple(slides), "all", len(had_a_say), warned)
+    if side == "auto" and untold:
+        return ChosenSlides(tuple(slides), "all; the model does not tell what it was trained on", 0, untold)
     if side == "auto":
         return _held_out(slides, of_slide, len(had_a_say), related)
     chosen = tuple(
@@ -106,7 +110,7 @@ def choose_slides(
             "--side all."
         )
     seen = sum(of_slide[s.key] in HAD_A_SAY for s in chosen)
-    return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen)),) if seen else ())
+    return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen)),) if seen else untold)
 
 
 def _with_relatives(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str]) -> dict[str, str]:

@@ -31,8 +31,9 @@ def test_a_classifier_is_judged_on_every_cell(judge: Any, made: Any, tmp_path: P
     assert told["kind"] == "classifier"
     assert told["classification"]["n"] == told["data"]["cells"] == 32
     assert told["data"]["groups"] == told["screening"]["n_groups"] == 4
-    assert told["data"]["side"] == "all, none of which the model has seen"
-    assert told["data"]["warnings"] == []
+    assert told["data"]["side"] == "all; the model does not tell what it was trained on"
+    (warning,) = told["data"]["warnings"]
+    assert "may have seen these slides" in warning
     # The first picture's classes are those that the made-up model sees; each further one's are shifted by one.
     assert told["classification"]["accuracy"] == pytest.approx(8 / 32)
     json.dumps(told, allow_nan=False)
@@ -93,6 +94,19 @@ def test_when_all_had_a_say_it_refuses_and_says_how_to_see_it(judge: Any, made: 
     asked = QUICK.model_copy(update={"side": "test"})
     (last,) = [e for e in judge(made.bundle(), [source], asked) if isinstance(e, Failed)]
     assert "None of the 4 slides" in last.message
+
+
+def test_only_a_model_that_tells_its_slides_is_told_not_to_have_seen_others() -> None:
+    """Neither a card without sides nor one that says nothing at all is a reason to believe that a slide is new."""
+    one = slide(key="a", side="test")
+    told = choose_slides([one], {"split": {"sides": {"b": "train"}}}, "x", "auto")
+    assert (told.side, told.warnings) == ("all, none of which the model has seen", ())
+    for card in ({}, {"split": {"seed": 0}, "data": {"fingerprint": "other"}}):
+        for side in ("auto", "all", "test"):
+            chosen = choose_slides([one], card, "x", side)
+            assert "does not tell what it was trained on" in chosen.warnings[0]
+            assert "none of which" not in chosen.side
+        assert choose_slides([one], card, "x", "auto").side.startswith("all; the model does not tell")
 
 
 @pytest.mark.parametrize("sides", [None, 7, [], {"a": 3}, {"train": None}, "train"])
