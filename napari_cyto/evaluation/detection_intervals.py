@@ -34,7 +34,8 @@ def detection_intervals(
     -------
     dict
         ``precision``, ``f1``, ``macro_f1``, ``detections_per_cell``, ``median_error_um`` (each as `Estimate.as_dict`)
-        and ``per_class_f1`` by class id.
+        and ``per_class_f1`` by class id. Their ``n``: the detections that precision rests on, the found cells that the
+        error does, the marked cells that the others do, of a class those of that class.
 
     Notes
     -----
@@ -48,20 +49,24 @@ def detection_intervals(
         counts[group] += [_plain(c) for c in (one.overall, *(one.per_class.get(n, Counts()) for n in names))]
         spent[group] += len(f.scores), len(f.truth_classes)
 
-    def drawn(statistic: Callable[[Times], float | None]) -> dict[str, Any]:
-        return weighted_estimate(statistic, range(n_groups), resampling).as_dict() | {"n": int(spent[:, 1].sum())}
+    tp, fp, fn = counts.sum(axis=0).T.tolist()
+    marked = [found + missed for found, missed in zip(tp, fn, strict=True)]
+
+    def drawn(statistic: Callable[[Times], float | None], n: int) -> dict[str, Any]:
+        # The estimate counts what was drawn, and that is groups.
+        return weighted_estimate(statistic, range(n_groups), resampling).as_dict() | {"n": n}
 
     def f1_of(place: int) -> Callable[[Times], float | None]:
         return lambda times: _of(times, counts[:, place]).f1
 
     every = range(1, 1 + len(names))
     return {
-        "precision": drawn(lambda times: _of(times, counts[:, 0]).precision),
-        "f1": drawn(f1_of(0)),
-        "macro_f1": drawn(lambda times: mean_known([_of(times, counts[:, c]).f1 for c in every])),
-        "detections_per_cell": drawn(lambda times: ratio(*(times @ spent).tolist())),
-        "median_error_um": drawn(_median_error(fields, scored, group_of)),
-        "per_class_f1": {name: drawn(f1_of(place)) for place, name in zip(every, names, strict=True)},
+        "precision": drawn(lambda times: _of(times, counts[:, 0]).precision, tp[0] + fp[0]),
+        "f1": drawn(f1_of(0), marked[0]),
+        "macro_f1": drawn(lambda times: mean_known([_of(times, counts[:, c]).f1 for c in every]), sum(marked[1:])),
+        "detections_per_cell": drawn(lambda times: ratio(*(times @ spent).tolist()), int(spent[:, 1].sum())),
+        "median_error_um": drawn(_median_error(fields, scored, group_of), tp[0]),
+        "per_class_f1": {name: drawn(f1_of(place), marked[place]) for place, name in zip(every, names, strict=True)},
     }
 
 

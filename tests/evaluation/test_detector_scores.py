@@ -171,6 +171,18 @@ def test_the_intervals_are_those_of_whole_pictures() -> None:
     assert none["per_class_f1"] == {}
 
 
+def test_each_interval_tells_what_its_value_rests_on() -> None:
+    """Two of three cells are found, by two of five detections of which one outside the region does not count."""
+    region = (Polygon(((0, 0), (0, 95), (95, 95), (95, 0))),)
+    two = field([(10, 10), (50, 50)], [(10, 12, 0.9), (50, 50, 0.9), (90, 10, 0.9)], name="two", regions=region)
+    one = field([(10, 10)], [(90, 90, 0.9), (99, 99, 0.9)], "HSIL", called=4, name="one", regions=region)
+    spans = detector_scores([two, one], SIX, 0.5, 6.0, QUICK)["detection"]["intervals"]
+    rests = {name: spans[name]["n"] for name in ("precision", "f1", "macro_f1", "median_error_um")}
+    assert rests == {"precision": 4, "f1": 3, "macro_f1": 3, "median_error_um": 2}
+    assert spans["detections_per_cell"]["n"] == 3
+    assert {name: span["n"] for name, span in spans["per_class_f1"].items()} == {"NILM": 2, "HSIL": 1}
+
+
 def test_each_picture_may_have_a_threshold_of_its_own() -> None:
     fields = [field([(10, 10)], [(10, 10, 0.4)], name=name) for name in "ab"]
     told = detector_scores(fields, SIX, [0.3, 0.5], 6.0, QUICK)["detection"]
