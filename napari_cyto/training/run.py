@@ -133,7 +133,13 @@ def _fit_and_judge(
     bundle = read_bundle(writer.out)
     decision = bundle.manifest.decision
     network = bundle.load_network(str(fitting.fabric.device))
-    verdict = yield from task.judge(Judged(fitting.fabric, network), decision, token)
+    try:
+        verdict = yield from task.judge(Judged(fitting.fabric, network), decision, token)
+    except JobCancelled as error:
+        raise JobCancelled(
+            f"Cancelled while the model was judged. The best model, of epoch {progress.best_epoch}, is {writer.out}; "
+            "--resume judges it."
+        ) from error
     if verdict.judged is not None:
         write_judged(folder.path, verdict.judged)
     best = progress.history[progress.best_epoch - 1] if progress.best_epoch else {}

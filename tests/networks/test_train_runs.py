@@ -110,6 +110,29 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(
         torch.testing.assert_close(other[name], tensor, rtol=1e-4, atol=1e-5)
 
 
+def test_a_run_that_was_stopped_while_it_was_judged_has_its_model_and_goes_on(
+    tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_cyto.training.classifier_task import ClassifierTask
+
+    out, token, judge = tmp_path / "model", CancelToken(), ClassifierTask.judge
+
+    def cancelled_in(self: Any, *args: Any) -> Any:
+        token.cancel()
+        return judge(self, *args)
+
+    monkeypatch.setattr(ClassifierTask, "judge", cancelled_in)
+    last = events_of(tiny_recipe, tiny_cells, out, token=token)[-1]
+    assert isinstance(last, Cancelled)
+    assert "while the model was judged" in last.message
+    assert str(out) in last.message
+    read_bundle(out)
+    monkeypatch.undo()
+    done = events_of(tiny_recipe, tiny_cells, out, resume=True)[-1]
+    assert isinstance(done, Done), done
+    assert done.result["side"] == "test"
+
+
 def test_going_on_with_other_settings_or_data_is_refused(
     tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path
 ) -> None:
