@@ -107,6 +107,15 @@ def load(folder: Path) -> Checkpoint | None:
     return Checkpoint(Progress.from_dict(told["progress"]), parts["network"], states, parts["average"], told["asked"])
 
 
+def best_epoch(folder: Path) -> int:
+    """Return the epoch that the kept model of a run is of, from 1; 0 when none was kept. Needs no torch."""
+    try:
+        told = json.loads((folder / TOLD).read_bytes())
+        return int(told["progress"]["best_epoch"]) if (folder / TENSORS).exists() else 0
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
 def forget(folder: Path) -> None:
     """Remove the checkpoint of an earlier run."""
     for name in (TENSORS, TOLD):

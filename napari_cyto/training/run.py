@@ -186,6 +186,13 @@ def _check_place(out: Path, folder: RunFolder, resume: bool) -> None:
     CytoError
         One sentence with what to do.
     """
+    # A checkpoint has the last weights, not the best: a run whose model was removed could end with no model at all.
+    if not out.exists() and checkpoints.best_epoch(folder.path):
+        ended = "a run that is finished" if folder.is_finished() else "a run that was not finished"
+        raise CytoError(
+            f"{folder.path} holds {ended}, but its model {out} is gone; put that back, remove the folder "
+            f"{folder.path.name} to train anew, or choose another name."
+        )
     if resume:
         if not (folder.path / checkpoints.TENSORS).exists():
             raise CytoError(f"{folder.path}: there is no checkpoint of a run to go on with; start it without --resume.")

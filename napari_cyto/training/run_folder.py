@@ -114,6 +114,11 @@ class RunFolder:
         whole = data[: data.rfind(b"\n") + 1]
         return [json.loads(line) for line in whole.splitlines() if line.strip()], start + len(whole)
 
+    def is_finished(self) -> bool:
+        """Whether the last thing that the run said is that it is done."""
+        lines, _ = self.events()
+        return bool(lines) and lines[-1].get("event") == "done"
+
     def wish(self) -> Wish:
         """Return what the user wants of the run."""
         wish = _read_json(self.path / "control.json").get("wish")
