@@ -32,7 +32,7 @@ Key: TypeAlias = tuple[str, YX]
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A picture to be made: of which cell, from which file, how large."""
+    """A picture to be made, and what it is kept by: of which cell, from which file, at what scale, how large."""
 
     key: Key
     path: Path
@@ -44,15 +44,17 @@ class CellCrops(QObject):
     """Makes and keeps pictures of cells; ``ready`` carries the id of the cell whose picture has come."""
 
     ready = Signal(str)
-    _made = Signal(object, object)
+    _made = Signal(object, object, int)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._kept: OrderedDict[tuple[Key, int], QPixmap] = OrderedDict()
+        self._kept: OrderedDict[Wish, QPixmap] = OrderedDict()
         self._bytes = 0
-        self._failed: set[tuple[Key, int]] = set()
-        self._wishes: deque[Wish] = deque(maxlen=MOST_WISHES)
-        self._asked: set[tuple[Key, int]] = set()
+        self._failed: set[Wish] = set()
+        # Each with the age in which it was asked for: what is cut out while its age ends is of files as they were.
+        self._wishes: deque[tuple[int, Wish]] = deque(maxlen=MOST_WISHES)
+        self._asked: set[Wish] = set()
+        self._age = 0
         self._there_is_work = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -70,32 +72,33 @@ class CellCrops(QObject):
 
     def get(self, wish: Wish) -> QPixmap | None:
         """Return a picture if it is there; else have it made, before those that were asked for earlier."""
-        name = (wish.key, wish.side_px)
-        found = self._kept.get(name)
+        found = self._kept.get(wish)
         if found is not None:
-            self._kept.move_to_end(name)
+            self._kept.move_to_end(wish)
             return found
-        if name not in self._failed and name not in self._asked and not self._closed:
+        if wish not in self._failed and wish not in self._asked and not self._closed:
             if len(self._wishes) == MOST_WISHES:
-                dropped = self._wishes[0]
-                self._asked.discard((dropped.key, dropped.side_px))
-            self._asked.add(name)
-            self._wishes.append(wish)
+                self._asked.discard(self._wishes[0][1])
+            self._asked.add(wish)
+            self._wishes.append((self._age, wish))
             self._start()
             self._there_is_work.set()
         return None
 
     def has_failed(self, wish: Wish) -> bool:
         """Whether there is no way to make a picture, because its slide cannot be read."""
-        return (wish.key, wish.side_px) in self._failed
+        return wish in self._failed
 
     def forget(self) -> None:
-        """Drop everything, as for another project or slides that were found again."""
+        """Drop everything, as for another project or slides that were found again; their files are opened anew."""
+        self._age += 1
         self._wishes.clear()
         self._asked.clear()
         self._kept.clear()
         self._failed.clear()
         self._bytes = 0
+        # Also without a wish: a file that is held open cannot be moved on every system.
+        self._there_is_work.set()
 
     def close(self) -> None:
         """Stop; the picture in hand is waited for."""
@@ -112,18 +115,23 @@ class CellCrops(QObject):
 
     def _work(self) -> None:
         slides: OrderedDict[Path, Slide | None] = OrderedDict()
+        opened_in = self._age
+        wish: Wish | None
         while not self._closed:
             self._there_is_work.wait()
             self._there_is_work.clear()
             while not self._closed:
                 try:
-                    wish = self._wishes.pop()
+                    age, wish = self._wishes.pop()
                 except IndexError:
+                    age, wish = self._age, None
+                if age != opened_in:
+                    _let_go(slides)
+                    opened_in = age
+                if wish is None:
                     break
-                self._made.emit(wish, self._cut(wish, slides))
-        for slide in slides.values():
-            if slide is not None:
-                slide.close()
+                self._made.emit(wish, self._cut(wish, slides), age)
+        _let_go(slides)
 
     def _cut(self, wish: Wish, slides: OrderedDict[Path, Slide | None]) -> QImage | None:
         try:
@@ -142,15 +150,14 @@ class CellCrops(QObject):
             # Shown without a picture; going to the cell says what is wrong with its slide.
             return None
 
-    def _keep(self, wish: Wish, image: QImage | None) -> None:
-        name = (wish.key, wish.side_px)
-        if name not in self._asked:
+    def _keep(self, wish: Wish, image: QImage | None, age: int) -> None:
+        if age != self._age or wish not in self._asked:
             return
-        self._asked.discard(name)
+        self._asked.discard(wish)
         if image is None:
-            self._failed.add(name)
+            self._failed.add(wish)
         else:
-            pixmap = self._kept[name] = QPixmap.fromImage(image)
+            pixmap = self._kept[wish] = QPixmap.fromImage(image)
             self._bytes += _nbytes(pixmap)
             while self._bytes > MOST_BYTES:
                 self._bytes -= _nbytes(self._kept.popitem(last=False)[1])
@@ -178,6 +185,13 @@ def cell_crop(slide: Slide, centre_yx: YX, mpp: float | None, side_px: int) -> n
     height, width = max(1, round(side0 / fy)), max(1, round(side0 / fx))
     y0, x0 = round((centre_yx[0] - side0 / 2) / fy), round((centre_yx[1] - side0 / 2) / fx)
     return slide.read_region(level, y0, x0, height, width)
+
+
+def _let_go(slides: OrderedDict[Path, Slide | None]) -> None:
+    for slide in slides.values():
+        if slide is not None:
+            slide.close()
+    slides.clear()
 
 
 def _nbytes(pixmap: QPixmap) -> int:

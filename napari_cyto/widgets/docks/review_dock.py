@@ -101,6 +101,7 @@ class ReviewDock(Dock):
         self.class_keys.chosen.connect(lambda key: self._run(f"class.{key}"))
         self.reader.made.connect(self._take)
         self.listen(session.project_changed, self.later(self._show_project))
+        self.listen(session.slide_changed, self._show_slide)
         self.listen(session.class_changed, self._show_scheme)
         self.listen(session.filter_changed, self._show_blind)
         self.listen(session.selection_changed, self._follow)
@@ -251,6 +252,10 @@ class ReviewDock(Dock):
             self.refresh()
         self.model.forget_slides()
         self._show_progress()
+
+    def _show_slide(self) -> None:
+        self.model.forget_changed_slide()
+        self.gallery.viewport().update()
 
     def _show_scheme(self) -> None:
         scheme = self.session.project.scheme if self.session.project is not None else None

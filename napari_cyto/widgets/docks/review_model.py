@@ -102,6 +102,12 @@ class ReviewModel(QAbstractListModel):
         """Ask the project anew where its slides lie."""
         self._slides.clear()
 
+    def forget_changed_slide(self) -> None:
+        """Ask the project anew for the slide on screen if it is not as it was, as when its scale was told."""
+        slide = self.review.session.slide
+        if slide is not None and slide.id in self._slides and self._slides[slide.id][0] != slide:
+            del self._slides[slide.id]
+
     def _slide(self, cell: Annotation) -> tuple[SlideRecord | None, Path | None]:
         project = self.review.session.project
         if cell.slide_id not in self._slides and project is not None:

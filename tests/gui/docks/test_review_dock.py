@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +16,14 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QDockWidget
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point
+from napari_cyto.errors import SlideError
 from napari_cyto.slides import open_slide
 from napari_cyto.widgets.canvas.crosshair import ARM_SCREEN_PX, FREE_UM, arms_xy
 from napari_cyto.widgets.canvas.window import native_canvas
 from napari_cyto.widgets.docks import review_crops
 from napari_cyto.widgets.docks.review_crops import MOST_WISHES, CellCrops, Wish, cell_crop
 from napari_cyto.widgets.docks.review_dock import ReviewDock
+from napari_cyto.widgets.docks.thumbnails import image_of
 
 NONE, SHIFT, CTRL = (
     Qt.KeyboardModifier.NoModifier,
@@ -190,6 +195,72 @@ def test_pictures_are_the_cells_and_their_memory_is_bounded(qtbot, slide_files, 
     gone = Wish(("x", (1.0, 1.0)), slide_files[0].with_name("absent.tif"), 0.25, 64)
     assert crops.get(gone) is None
     qtbot.waitUntil(lambda: crops.has_failed(gone), timeout=60_000)
+    crops.close()
+
+
+def test_pictures_follow_the_scale_that_a_person_tells(bench):
+    propose(bench, 1, slide=2)
+    bench.session.go_to_slide(bench.session.project.slides()[2].id)
+    dock = shown(bench)
+    before = painted(bench, dock)
+    editor = bench.slide.mpp
+    editor.value.setValue(0.5)
+    bench.click(editor.use)
+    after = painted(bench, dock)
+    with open_slide(dock.model.wish(0, 96).path) as slide:
+        place, side = dock.review.cells[0].geometry.centre_yx, dock.gallery.side_px
+        for picture, mpp in ((before, None), (after, 0.5)):
+            expected = image_of(cell_crop(slide, place, mpp, side), side)
+            assert picture == expected.convertToFormat(picture.format()), f"not at {mpp} µm per px"
+
+
+def painted(bench: Any, dock: ReviewDock) -> Any:
+    """The first picture, once the gallery has painted it."""
+    dock.gallery.viewport().repaint()
+    bench.qtbot.waitUntil(lambda: dock.crops.is_idle, timeout=60_000)
+    return dock.crops.get(dock.model.wish(0, dock.gallery.side_px)).toImage()
+
+
+def test_a_slide_that_could_not_be_opened_is_shown_when_its_file_is_found_again(bench, slide_files, tmp_path):
+    propose(bench, 1)
+    whole = Path(shutil.move(slide_files[0], tmp_path / "whole.tif"))
+    slide_files[0].write_bytes(b"not yet copied whole")
+    bench.session.open_project(bench.session.project.folder)
+    dock = shown(bench)
+    wish = dock.model.wish(0, dock.gallery.side_px)
+    assert wish.path == slide_files[0]
+    bench.qtbot.waitUntil(lambda: dock.crops.has_failed(wish), timeout=60_000)
+    shutil.move(whole, slide_files[0])
+    bench.slides.relink_to(slide_files[0])
+    bench.settle()
+    dock.gallery.viewport().repaint()
+    bench.qtbot.waitUntil(lambda: dock.crops.nbytes > 0 or dock.crops.has_failed(wish), timeout=60_000)
+    assert not dock.crops.has_failed(wish)
+
+
+def test_what_is_cut_out_while_all_is_forgotten_is_cut_out_again(qtbot, slide_files, monkeypatch):
+    there, go_on = threading.Event(), threading.Event()
+    opened = []
+
+    def slow_open(path):
+        opened.append(path)
+        if len(opened) == 1:
+            there.set()
+            go_on.wait(60)
+            raise SlideError("it lay elsewhere")
+        return open_slide(path)
+
+    monkeypatch.setattr(review_crops, "open_slide", slow_open)
+    crops = CellCrops()
+    wish = Wish(("cell", (300.0, 200.0)), slide_files[0], 0.25, 64)
+    crops.get(wish)
+    assert there.wait(60)
+    crops.forget()
+    crops.get(wish)
+    go_on.set()
+    qtbot.waitUntil(lambda: crops.is_idle, timeout=60_000)
+    assert crops.get(wish) is not None
+    assert len(opened) == 2
     crops.close()
 
 
