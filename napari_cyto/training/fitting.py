@@ -33,7 +33,7 @@ KeepBest = Callable[[Validation, dict[str, Any], int], None]
 
 
 class NotFinite(Exception):
-    """The loss of a step is NaN or infinite."""
+    """The loss of a step, or a weight at the end of an epoch, is NaN or infinite; says which was."""
 
 
 class Judged:
@@ -109,18 +109,18 @@ class Fitting:
         """
         yield from self._begin(start)
         while not is_over(self.progress, self.config):
-            trouble: str | None = None
+            trouble, what = None, ""
             try:
                 yield from self._epoch()
-            except NotFinite:
-                trouble = "loss"
+            except NotFinite as error:
+                trouble, what = "numbers", str(error)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 trouble = "memory"
             # Outside the handler, whose traceback would keep the step's memory alive.
-            if trouble == "loss":
-                yield self._rolled_back()
+            if trouble == "numbers":
+                yield self._rolled_back(what)
             elif trouble == "memory":
                 yield self._halved()
         return self.progress
@@ -199,13 +199,16 @@ class Fitting:
                 shown += batch["n"] * self.share.of
                 # A step late, so that a GPU is not waited for.
                 if alone and step and not math.isfinite(float(losses[-2])):
-                    raise NotFinite
+                    raise NotFinite("loss was")
                 if time.monotonic() - told_s > _TELL_S:
                     told_s = time.monotonic()
                     yield self._advanced(step + 1, steps)
         loss = float(self.fabric.all_reduce(torch.stack(losses).mean()))
         if not math.isfinite(loss):
-            raise NotFinite
+            raise NotFinite("loss was")
+        # No loss was reckoned after the last step: what it broke would be kept, and gone back to.
+        if not torch.stack([p.detach().isfinite().all() for p in self.network.parameters()]).all():
+            raise NotFinite("weights were")
         return shown, loss
 
     def _step(self, batch: Batch) -> torch.Tensor:
@@ -264,17 +267,17 @@ class Fitting:
             raise CytoError(f"{self.folder.path}: the checkpoint of this run is gone, so it cannot go on.")
         return kept
 
-    def _rolled_back(self) -> Noted:
+    def _rolled_back(self, what: str) -> Noted:
         at, rate, times = self.progress.epoch, self.progress.rate * 0.5, self.progress.rollbacks + 1
         if times > MOST_ROLLBACKS:
             raise CytoError(
-                f"The loss was NaN in epoch {at + 1} for the {times}th time, so the run ends; the best model so far is "
+                f"The {what} NaN in epoch {at + 1} for the {times}th time, so the run ends; the best model so far is "
                 "kept. Lower the learning rate or compute in fp32."
             )
         self._restore(self._last_kept())
         self.progress = replace(self.progress, rate=rate, rollbacks=times)
         return Noted(
-            f"The loss was NaN in epoch {at + 1}: gone back to the state after epoch {at}, going on at half the "
+            f"The {what} NaN in epoch {at + 1}: gone back to the state after epoch {at}, going on at half the "
             "learning rate."
         )
 

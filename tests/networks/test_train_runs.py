@@ -17,6 +17,7 @@ from napari_cyto.domain.jobs import Cancelled, CancelToken, Done, Event, Failed,
 from napari_cyto.inference.classifying import CellClassifier
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.slides import open_slide
+from napari_cyto.training import checkpoint
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.run import train
 from napari_cyto.training.run_folder import RunFolder
@@ -230,6 +231,29 @@ def test_a_nan_is_undone_and_said(
     assert isinstance(events[-1], Done)
     assert "gone back to the state after epoch 1" in sentences(events)
     read_bundle(tmp_path / "model")
+
+
+def test_weights_that_the_last_step_of_an_epoch_broke_are_not_kept(
+    tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of that step is still a number: 24 cells in steps of 8, the third breaks the weights."""
+    from napari_cyto.training.fitting import Fitting
+
+    whole, steps = Fitting._step, [0]
+
+    def step(self: Any, batch: Any) -> torch.Tensor:
+        loss = whole(self, batch)
+        steps[0] += 1
+        if steps[0] == 6:
+            nan_step(self, batch)
+        return loss
+
+    monkeypatch.setattr(Fitting, "_step", step)
+    events = events_of(tiny_recipe, tiny_cells, tmp_path / "model")
+    assert isinstance(events[-1], Done), events[-1]
+    assert "The weights were NaN in epoch 2: gone back to the state after epoch 1" in sentences(events)
+    assert steps[0] == 9
+    assert all(t.isfinite().all() for t in checkpoint.load(RunFolder.of(tmp_path / "model").path).network.values())
 
 
 def test_a_loss_that_stays_nan_ends_the_run_with_the_best_model(
