@@ -59,12 +59,17 @@ class ProposeRun(QWidget):
         # With each choice, what the project used when it was made: a "use" elsewhere comes later and overrules it.
         self._choices: dict[tuple[Path | None, Kind], tuple[str | None, tuple[str, str] | None]] = {}
         self._offered_for = self._used_by_kind()
-        self.detector.activated.connect(lambda _row: self._remember("detector", self.detector))
-        self.classifier.activated.connect(lambda _row: self._remember("classifier", self.classifier))
         self._timer = QTimer(self)
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
         self._lay_out()
+        self._connect()
+        self._choose("field")
+        self.refresh()
+
+    def _connect(self) -> None:
+        self.detector.activated.connect(lambda _row: self._remember("detector", self.detector))
+        self.classifier.activated.connect(lambda _row: self._remember("classifier", self.classifier))
         self._heard = (
             (self.proposer.advanced, self._advanced),
             (self.proposer.noted, self._say),
@@ -74,8 +79,6 @@ class ProposeRun(QWidget):
         )
         for signal, slot in self._heard:
             signal.connect(slot)
-        self._choose("field")
-        self.refresh()
 
     def _lay_out(self) -> None:
         self._running = parts.row(self.bar, self.cancel, stretch=0)
