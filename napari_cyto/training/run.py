@@ -136,10 +136,7 @@ def _fit_and_judge(
     try:
         verdict = yield from task.judge(Judged(fitting.fabric, network), decision, token)
     except JobCancelled as error:
-        raise JobCancelled(
-            f"Cancelled while the model was judged. The best model, of epoch {progress.best_epoch}, is {writer.out}; "
-            "--resume judges it."
-        ) from error
+        raise JobCancelled(_unjudged(progress, writer.out)) from error
     if verdict.judged is not None:
         write_judged(folder.path, verdict.judged)
     best = progress.history[progress.best_epoch - 1] if progress.best_epoch else {}
@@ -230,6 +227,13 @@ def _kept(progress: Any, out: Path) -> str:
     return (
         f"Cancelled in epoch {progress.epoch + 1}. The best model so far, of epoch {progress.best_epoch}, is {out}; "
         "--resume goes on."
+    )
+
+
+def _unjudged(progress: Any, out: Path) -> str:
+    return (
+        f"Cancelled while the model was judged. The best model, of epoch {progress.best_epoch}, is {out}; --resume "
+        "judges it."
     )
 
 
