@@ -19,6 +19,7 @@ from napari_cyto.training import checkpoint as checkpoints
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.continuing import as_parent_says, had_a_say, on_sides_of_parent, what_is_new
 from napari_cyto.training.judged import write_judged
+from napari_cyto.training.progress import Progress
 from napari_cyto.training.run_folder import FolderToken, RunFolder
 from napari_cyto.training.tasks import make_task
 from napari_cyto.training.writing import BundleWriter
@@ -116,7 +117,7 @@ def _steps(
 def _fit_and_judge(
     config: TrainConfig, task: Any, writer: BundleWriter, token: FolderToken, resume: bool, fingerprint: str
 ) -> Iterator[Event]:
-    from napari_cyto.training.fitting import Fitting, Judged
+    from napari_cyto.training.fitting import Fitting
 
     folder = RunFolder.of(writer.out)
     asked = {"config": config.model_dump(mode="json"), "data": fingerprint}
@@ -130,11 +131,19 @@ def _fit_and_judge(
         raise JobCancelled(_kept(fitting.progress, writer.out)) from error
     if fitting.share.rank:
         return
+    yield from _judge(task, writer, token, fitting.fabric, progress)
+
+
+def _judge(task: Any, writer: BundleWriter, token: FolderToken, fabric: Any, progress: Progress) -> Iterator[Event]:
+    """Judge the best network and write its bundle."""
+    from napari_cyto.training.fitting import Judged
+
+    folder = RunFolder.of(writer.out)
     bundle = read_bundle(writer.out)
     decision = bundle.manifest.decision
-    network = bundle.load_network(str(fitting.fabric.device))
+    network = bundle.load_network(str(fabric.device))
     try:
-        verdict = yield from task.judge(Judged(fitting.fabric, network), decision, token)
+        verdict = yield from task.judge(Judged(fabric, network), decision, token)
     except JobCancelled as error:
         raise JobCancelled(_unjudged(progress, writer.out)) from error
     if verdict.judged is not None:
@@ -230,7 +239,7 @@ def _kept(progress: Any, out: Path) -> str:
     )
 
 
-def _unjudged(progress: Any, out: Path) -> str:
+def _unjudged(progress: Progress, out: Path) -> str:
     return (
         f"Cancelled while the model was judged. The best model, of epoch {progress.best_epoch}, is {out}; --resume "
         "judges it."
