@@ -100,6 +100,7 @@ class ModelsDock(Dock):
         except CytoError as error:
             self._say(str(error), style.BAD)
             return
+        self.session.project_changed.emit()
         self.refresh()
         self._say(f"{name} is this project's model now.", style.GOOD)
 
