@@ -10,6 +10,7 @@ first slide without labels. What each step ended with is printed, and how late t
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from train_screenshots import HeartBeat, beside, click, enter, scrolled, subset,
 from napari_cyto.cli.running import run
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.places import DATA_VARIABLE
 from napari_cyto.session.demo_job import demo_project
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.window import native_canvas, qt_window
@@ -143,6 +145,8 @@ def main() -> None:
     given.target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
+        # The model of a story before this one would be in the user's library under the same name.
+        os.environ[DATA_VARIABLE] = str(folder / "library")
         if given.data == Path(DEMO):
             place = without_labels(demo_project(folder / "demo.cyto", size_px=DEMO_PX, cache_dir=folder / "smears"), 1)
         else:

@@ -95,6 +95,7 @@ class PointDetector(nn.Module):
         self.place = _Head(width, per_cell * 4)
         self.sort = _Head(width, per_cell * (n_classes + 1))
         self.sort.expect_background(n_classes)
+        self.place.expect_usual_size()
 
     def forward(self, images: torch.Tensor, both: bool = False) -> tuple[torch.Tensor, ...]:
         """Return the fields of `Proposals` for pictures ``(b, 3, h, w)``, normalised RGB.
@@ -171,6 +172,12 @@ class _Head(nn.Module):
         for last in (self.one, self.many):
             nn.init.normal_(last.weight, std=0.01)
             nn.init.zeros_(last.bias)
+
+    def expect_usual_size(self) -> None:
+        """Start from the usual size everywhere: what a short training has not reached tells no wild one."""
+        for last in (self.one, self.many):
+            with torch.no_grad():
+                last.weight.view(-1, 4, *last.weight.shape[1:])[:, 2:] = 0.0
 
     def expect_background(self, n_classes: int) -> None:
         """Start from the belief that nearly every proposal is background. Source: Lin et al. 2017 (RetinaNet), 4.1."""

@@ -48,6 +48,14 @@ def test_any_backbone_gives_proposals_for_any_size(backbone: str, stride: int) -
     assert sizes.min() > 0
 
 
+def test_untrained_it_tells_the_usual_size_and_no_wild_one() -> None:
+    net = small(sizes=True, size_px=30.0)
+    with torch.inference_mode():
+        both = net(100 * torch.randn(1, 3, 96, 96), both=True)
+    for sizes in (both[1], both[4]):
+        assert torch.equal(sizes, torch.full_like(sizes, 30.0))
+
+
 def test_raw_outputs_lie_in_the_order_of_the_anchors() -> None:
     net = small()
     raw = torch.zeros(1, 16, 2, 3)
