@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_cyto.datasets.job import ending_once
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 SIDES = ("train", "validation", "test")
 
 
-def preview_training(sources: Sequence[str], split: SplitConfig, scheme: str, token: Token | None = None) -> Events:
+def preview_training(
+    sources: Sequence[str], split: SplitConfig, scheme: str, parent: Path | None = None, token: Token | None = None
+) -> Events:
     """Read the sources and divide them as a run would; a job whose result is made of JSON-able values.
 
     Parameters
@@ -29,6 +32,8 @@ def preview_training(sources: Sequence[str], split: SplitConfig, scheme: str, to
         How they are divided.
     scheme : str
         The class scheme that they are joined in, as ``read_training_set`` takes it.
+    parent : Path, optional
+        The bundle that the run would continue from: its classes hold, and what it learnt from never tests.
     token : Token, optional
         Asks the job to stop.
 
@@ -40,20 +45,22 @@ def preview_training(sources: Sequence[str], split: SplitConfig, scheme: str, to
         The result holds ``scheme``, ``classes`` (rows of id, colour and cells by side), ``slides`` (number by side),
         ``unit``, ``remarks`` and ``refusal``: why these cells cannot be divided so, empty when they can.
     """
-    yield from ending_once(_look(sources, split, scheme, token))
+    yield from ending_once(_look(sources, split, scheme, parent, token))
 
 
-def _look(sources: Sequence[str], split: SplitConfig, scheme: str, token: Token | None) -> Events:
+def _look(sources: Sequence[str], split: SplitConfig, scheme: str, parent: Path | None, token: Token | None) -> Events:
     # The window imports this module for its job's name; scikit-learn would cost its start a second.
-    from napari_cyto.datasets.training_set import read_training_set
     from napari_cyto.datasets.training_split import split_training_set
+    from napari_cyto.models.bundle import read_bundle
+    from napari_cyto.training.continuing import had_a_say, read_for
 
     yield Advanced(0, 0, "Reading labels…")
-    data = read_training_set(sources, scheme)
+    from_model = None if parent is None else read_bundle(parent)
+    data = read_for(sources, scheme, from_model)
     yield Measured(_values(data, None, ""))
     yield Advanced(0, 0, "Dividing them; slides that show the same cells are looked for…")
     try:
-        divided, refusal = split_training_set(data, split, token=token), ""
+        divided, refusal = split_training_set(data, split, token=token, had_a_say=had_a_say(data, from_model)), ""
     except JobCancelled:
         raise
     except CytoError as error:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.datasets.training_set import TrainingSet
+from napari_cyto.datasets.training_set import TrainingSet, read_training_set
+from napari_cyto.datasets.training_sources import parse_source
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.seen import HAD_A_SAY, recorded_sides
 from napari_cyto.models.bundle import Bundle, read_bundle
+from napari_cyto.models.fits import labels_scheme
 from napari_cyto.training.config import ClassifierConfig, TrainConfig
 
 _CLASSIFIER = ("backbone", "head", "dropout", "feature_dropout")
@@ -41,6 +44,21 @@ def as_parent_says(config: TrainConfig, parent: Path | None) -> TrainConfig:
         values |= {name: manifest.settings[name] for name in _DETECTOR if name in manifest.settings}
         values |= {"architecture": manifest.architecture, "mpp": manifest.mpp, "tile_px": manifest.input_px}
     return config.with_values({"model": values, "scheme": manifest.scheme})
+
+
+def read_for(sources: Sequence[str], scheme: str, parent: Bundle | None) -> TrainingSet:
+    """Return the data of a run, as ``--data`` names it; a parent's classes are kept, and each slide's side.
+
+    Raises
+    ------
+    CytoError
+        When a source cannot be read, or its classes do not fit.
+    """
+    specs = [parse_source(text) for text in sources]
+    if parent is None:
+        return read_training_set(specs, scheme)
+    data = read_training_set(specs, labels_scheme(parent.manifest), parent.manifest.class_ids)
+    return on_sides_of_parent(data, parent)
 
 
 def on_sides_of_parent(data: TrainingSet, parent: Bundle) -> TrainingSet:

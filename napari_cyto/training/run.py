@@ -8,16 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.datasets.job import ending_once, stop_if_cancelled
-from napari_cyto.datasets.training_set import TrainingSet, read_training_set
-from napari_cyto.datasets.training_sources import parse_source
 from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
 from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Failed, Noted, Token
 from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 from napari_cyto.models.bundle import Bundle, read_bundle
-from napari_cyto.models.fits import labels_scheme
 from napari_cyto.training import checkpoint as checkpoints
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.continuing import as_parent_says, had_a_say, on_sides_of_parent, what_is_new
+from napari_cyto.training.continuing import as_parent_says, had_a_say, read_for, what_is_new
 from napari_cyto.training.judged import write_judged
 from napari_cyto.training.progress import Progress
 from napari_cyto.training.run_folder import FolderToken, RunFolder
@@ -96,7 +93,11 @@ def _steps(
 ) -> Iterator[Event]:
     yield Advanced(0, 0, "Reading the data")
     from_model = read_bundle(parent) if parent is not None else None
-    data = _read(config, sources, from_model)
+    if from_model is not None and config.split.fold is not None:
+        raise CytoError(
+            "A model that continues from another cannot be cross-validated: it knows the test cells already."
+        )
+    data = read_for(sources, config.scheme, from_model)
     stop_if_cancelled(token)
     split = split_training_set(data, config.split, token=token, had_a_say=had_a_say(data, from_model))
     yield from (Noted(remark) for remark in data.remarks)
@@ -170,18 +171,6 @@ def _first_weights(config: TrainConfig) -> Bundle | None:
     """Return the model whose backbone a run without a parent starts from, if it does."""
     kind, _, path = config.model.weights.partition(":")
     return read_bundle(path) if kind == "bundle" else None
-
-
-def _read(config: TrainConfig, sources: tuple[str, ...], parent: Bundle | None) -> TrainingSet:
-    specs = [parse_source(text) for text in sources]
-    if parent is None:
-        return read_training_set(specs, config.scheme)
-    if config.split.fold is not None:
-        raise CytoError(
-            "A model that continues from another cannot be cross-validated: it knows the test cells already."
-        )
-    data = read_training_set(specs, labels_scheme(parent.manifest), parent.manifest.class_ids)
-    return on_sides_of_parent(data, parent)
 
 
 def _check_place(out: Path, folder: RunFolder, resume: bool) -> None:

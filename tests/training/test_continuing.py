@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from napari_cyto.datasets.training_set import TrainingSet
 from napari_cyto.datasets.training_slide import TrainingSlide
 from napari_cyto.datasets.training_split import split_training_set
 from napari_cyto.domain.presets import preset
+from napari_cyto.session.training_preview import preview_training
 from napari_cyto.training.continuing import had_a_say, on_sides_of_parent
 
 
@@ -51,3 +53,16 @@ def test_without_a_record_the_same_data_had_a_say() -> None:
     assert had_a_say(data, parent({}, fingerprint=data.fingerprint)) == set(OLD)
     assert had_a_say(data, parent({}, fingerprint="other")) == had_a_say(data, None) == frozenset()
     assert on_sides_of_parent(data, parent({"sides": {"train": None}})).slides == data.slides
+
+
+def test_the_preview_divides_as_the_run_will(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = parent({"sides": {"train": OLD}})
+    monkeypatch.setattr("napari_cyto.training.continuing.read_for", lambda *_: data_of(*OLD))
+    monkeypatch.setattr("napari_cyto.models.bundle.read_bundle", lambda _: known)
+    asked = SplitConfig(published=False, twins=False)
+
+    def refusal(of: Path | None) -> str:
+        return str(list(preview_training(["made"], asked, "bethesda", of))[-1].result["refusal"])
+
+    assert refusal(None) == ""
+    assert "the model to continue from has learnt" in refusal(Path("parent"))

@@ -176,6 +176,7 @@ class TrainSetup(QWidget):
         )
         for widget in (self.parent_words, self.forget):
             widget.setVisible(bundle is not None)
+        self.stale()
 
     def show_project(self) -> None:
         """Show the session's project as the first source."""
@@ -202,7 +203,7 @@ class TrainSetup(QWidget):
         except CytoError as error:
             self.looking.say(str(error), style.BAD)
             return
-        wanted = {"sources": sources, "split": split, "scheme": self.scheme()}
+        wanted = {"sources": sources, "split": split, "scheme": self.scheme(), "parent": self.parent_path}
         self.looking.run(preview_training, wanted, "Counting cells…")
 
     def let_go(self) -> None:
