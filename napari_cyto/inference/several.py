@@ -106,19 +106,20 @@ class Target:
         FormatError
             When the folder is there and is of something else, such as the training of a model of that name.
         """
+        if self.kind == "project":
+            return
         known = self.runs / _ASKED
         text = json.dumps(asked, indent=1) + "\n"
-        if self.kind != "project" and self.runs.exists() and not known.exists() and any(self.runs.iterdir()):
+        if self.runs.exists() and not known.exists() and any(self.runs.iterdir()):
             raise FormatError(
                 "what is done would be kept in this folder, but it holds something else; "
                 f"move it away, or give another name than {self.out.name}.",
                 self.runs,
             )
-        if self.kind != "project" and not (known.exists() and known.read_text(encoding="utf-8") == text):
+        if not (known.exists() and known.read_text(encoding="utf-8") == text):
             shutil.rmtree(self.runs, ignore_errors=True)
-        if self.kind != "project":
-            self.runs.mkdir(parents=True, exist_ok=True)
-            write_text(known, text)
+        self.runs.mkdir(parents=True, exist_ok=True)
+        write_text(known, text)
 
 
 def run_several(request: SeveralRequest, token: Token | None = None) -> Events:

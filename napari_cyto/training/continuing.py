@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.datasets.training_set import TrainingSet, read_training_set
-from napari_cyto.datasets.training_sources import parse_source
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.seen import HAD_A_SAY, recorded_sides
 from napari_cyto.models.bundle import Bundle, read_bundle
@@ -54,10 +53,9 @@ def read_for(sources: Sequence[str], scheme: str, parent: Bundle | None) -> Trai
     CytoError
         When a source cannot be read, or its classes do not fit.
     """
-    specs = [parse_source(text) for text in sources]
     if parent is None:
-        return read_training_set(specs, scheme)
-    data = read_training_set(specs, labels_scheme(parent.manifest), parent.manifest.class_ids)
+        return read_training_set(sources, scheme)
+    data = read_training_set(sources, labels_scheme(parent.manifest), parent.manifest.class_ids)
     return on_sides_of_parent(data, parent)
 
 

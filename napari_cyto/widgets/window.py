@@ -17,6 +17,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import Canvas, attach
 from napari_cyto.widgets.canvas.crosshair import Crosshair
+from napari_cyto.widgets.canvas.window import native_canvas
 from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.export_dock import ExportDock
@@ -123,7 +124,7 @@ class CytoWindow(QObject):
         self.session = session
         self.docks: dict[type[Dock], Dock] = {}
         self.crosshair: Crosshair | None = None
-        painted = viewer.window._qt_viewer.canvas.native
+        painted = native_canvas(viewer)
         # The slide covers it all: Qt need not paint what lies behind, four widgets deep, at each painting.
         painted.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.message = MessageLine(painted)

@@ -171,7 +171,6 @@ class TrainDock(Dock):
             mark_seen(self.session.project, self.watch.out)
         self.follow(None)
         self.setup.continue_from(None)
-        self.setup.stale()
 
     # A run is followed
 
