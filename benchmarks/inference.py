@@ -47,21 +47,13 @@ def main() -> None:
 
 def made_slide(folder: Path, height: int, width: int) -> Path:
     """Write a slide of dark discs on uneven stain, in JPEG tiles, with the levels that scanners write."""
-    import numpy as np
+    from _repeated_slide import write_repeated
 
     from napari_cyto.models.exporting import probe
-    from napari_cyto.slides.tiff_writer import write_pyramid
 
-    path = folder / f"made{height}x{width}.tif"
     # About as many cells as a crowded field of a smear has: the detector tells of some 400 in a Mpx.
     small = probe((1024, 1024, 3), apart_px=100).repeat(4, axis=0).repeat(4, axis=1)
-
-    def draw(y0: int, x0: int, rows: int, columns: int) -> Any:
-        y, x = (np.arange(start, start + n) % len(small) for start, n in ((y0, rows), (x0, columns)))
-        return small[y[:, None], x]
-
-    write_pyramid(path, (height, width), draw, mpp=SLIDE_MPP)
-    return path
+    return write_repeated(folder / f"made{height}x{width}.tif", (height, width), small, SLIDE_MPP)
 
 
 def measured(name: str, side: int, turns: int, runtime: Any, naive: float) -> dict[str, Any]:

@@ -52,8 +52,7 @@ def main() -> None:
 def made_slide(folder: Path, side: int) -> Path:
     """Write a slide of drawn cells, pale bodies with dark nuclei, with the levels of scanners: one field all over."""
     import numpy as np
-
-    from napari_cyto.slides.tiff_writer import write_pyramid
+    from _repeated_slide import write_repeated
 
     rng, reach = np.random.default_rng(0), 100
     field = np.full((FIELD_PX, FIELD_PX, 3), (238, 232, 240), np.uint8)
@@ -63,14 +62,7 @@ def made_slide(folder: Path, side: int) -> Path:
         part[np.hypot(y, x * rng.uniform(0.7, 1.3)) < rng.uniform(50, 95)] = rng.integers((170, 190, 200), 225)
         part[np.hypot(y, x * rng.uniform(0.8, 1.2)) < rng.uniform(13, 24)] = rng.integers((60, 50, 100), 140)
     field += rng.integers(0, 12, field.shape, dtype=np.uint8)
-
-    def draw(y0: int, x0: int, rows: int, columns: int) -> Any:
-        y, x = (np.arange(start, start + n) % FIELD_PX for start, n in ((y0, rows), (x0, columns)))
-        return field[y[:, None], x]
-
-    path = folder / "made.tif"
-    write_pyramid(path, (side, side), draw, mpp=MPP)
-    return path
+    return write_repeated(folder / "made.tif", (side, side), field, MPP)
 
 
 def measured(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, Any]:

@@ -218,8 +218,9 @@ class _Dividing:
         """
         came = side in published.values()
         barred = self.known if side == TEST else set()
+        few_may_be_judged = bool(barred) and not came
         free = [i for i, n in enumerate(names) if not (n in sides or n in barred or (came and n in published))]
-        if side == TEST and share > 0 and barred and not came:
+        if share > 0 and few_may_be_judged:
             refuse_known(len(free), len(barred), _noun(self.by, self.slides))
             # A share of all cells, out of those few that may be judged; what is new is there to be learnt from too.
             share = min(share * table.sum() / table[free].sum(), 0.5)
@@ -229,7 +230,7 @@ class _Dividing:
         if len(free) <= needed and not came:
             needed = 1
         chosen = choose_groups(table[free], share, self.config.seed, needed)
-        if barred and not came and len(free) == 1:
+        if few_may_be_judged and len(free) == 1:
             chosen = np.ones(1, dtype=np.bool_)
         sides |= {names[i]: side for i, taken in zip(free, chosen, strict=True) if taken}
 

@@ -12,6 +12,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.options import Side
 
 HAD_A_SAY = ("train", "validation")
+OF_PARENTS = "sides_of_parents"
 UNSEEN = "unseen"
 _UNTOLD = "The model does not tell what it was trained on, so it may have seen these slides: its scores may flatter it."
 
@@ -44,22 +45,42 @@ def recorded_sides(split_record: Mapping[str, Any]) -> dict[str, str]:
     Parameters
     ----------
     split_record : mapping
-        ``card.split`` of a bundle, or any value of that form that came in a foreign ``model.json``.
+        ``card.split`` of a bundle, or any value of that form that came in a foreign ``model.json``. Its own ``sides``
+        come before ``sides_of_parents``, of slides that only the models before it knew.
     """
-    sides = split_record.get("sides")
     found: dict[str, str] = {}
-    if isinstance(sides, Mapping):
-        for key, value in sides.items():
-            if isinstance(value, str):
-                found[str(key)] = value
-            elif isinstance(value, Iterable):
-                found |= {str(name): str(key) for name in value}
+    for sides in (split_record.get(OF_PARENTS), split_record.get("sides")):
+        if isinstance(sides, Mapping):
+            for key, value in sides.items():
+                if isinstance(value, str):
+                    found[str(key)] = value
+                elif isinstance(value, Iterable):
+                    found |= {str(name): str(key) for name in value}
     return found
 
 
 def side_of(slide: TrainingSlide, recorded: Mapping[str, str]) -> str:
     """Return the side that a slide had in the model's training, ``unseen`` when it had none."""
     return recorded.get(slide.key) or recorded.get(slide.fingerprint or "-") or UNSEEN
+
+
+def sides_in(slides: Iterable[TrainingSlide], card: Mapping[str, Any], fingerprint: str) -> dict[str, str]:
+    """Return the side that each slide had in the model's training, by key.
+
+    Parameters
+    ----------
+    slides : iterable of TrainingSlide
+        Any.
+    card : mapping
+        The model's card: its ``data`` and ``split``.
+    fingerprint : str
+        Of the data that the slides are all of; empty where they are not.
+    """
+    recorded = recorded_sides(card.get("split") or {})
+    if not recorded and fingerprint and (card.get("data") or {}).get("fingerprint") == fingerprint:
+        # The same data to the last cell, without a record of who was on which side: all of it had a say.
+        return {slide.key: "train" for slide in slides}
+    return {slide.key: side_of(slide, recorded) for slide in slides}
 
 
 def choose_slides(
@@ -86,11 +107,8 @@ def choose_slides(
         When no slide is left.
     """
     recorded = recorded_sides(card.get("split") or {})
-    recorded_of = {s.key: side_of(s, recorded) for s in slides}
+    recorded_of = sides_in(slides, card, fingerprint)
     of_slide = _with_relatives(slides, recorded_of)
-    if not recorded and fingerprint and (card.get("data") or {}).get("fingerprint") == fingerprint:
-        # The same data to the last cell, without a record of who was on which side: all of it had a say.
-        of_slide = dict.fromkeys(of_slide, "train")
     had_a_say = [s for s in slides if of_slide[s.key] in HAD_A_SAY]
     untold = () if recorded or had_a_say else (_UNTOLD,)
     related = sum(recorded_of[s.key] == UNSEEN for s in had_a_say) if recorded else 0

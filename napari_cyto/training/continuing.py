@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from napari_cyto.datasets.training_set import TrainingSet, read_training_set
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.seen import HAD_A_SAY, recorded_sides
+from napari_cyto.evaluation.seen import HAD_A_SAY, OF_PARENTS, UNSEEN, recorded_sides, side_of, sides_in
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.models.fits import labels_scheme
 from napari_cyto.training.config import ClassifierConfig, TrainConfig
@@ -65,7 +65,7 @@ def on_sides_of_parent(data: TrainingSet, parent: Bundle) -> TrainingSet:
     Otherwise a slide that the parent was trained on could judge what continues from it.
     """
     sides = recorded_sides(parent.manifest.card.split)
-    slides = tuple(replace(s, side=sides[s.key]) if s.key in sides else s for s in data.slides)
+    slides = tuple(replace(s, side=known) if (known := side_of(s, sides)) != UNSEEN else s for s in data.slides)
     return replace(data, slides=slides)
 
 
@@ -74,11 +74,21 @@ def had_a_say(data: TrainingSet, parent: Bundle | None) -> frozenset[str]:
     if parent is None:
         return frozenset()
     card = parent.manifest.card
-    sides = recorded_sides(card.split)
-    if not sides and card.data.get("fingerprint") == data.fingerprint:
-        # The same data to the last cell, without a record of who was on which side: all of it had a say.
-        return frozenset(slide.key for slide in data.slides)
+    sides = sides_in(data.slides, {"data": card.data, "split": card.split}, data.fingerprint)
     return frozenset(key for key, side in sides.items() if side in HAD_A_SAY)
+
+
+def with_parents(record: Mapping[str, Any], parent: Bundle | None) -> dict[str, Any]:
+    """Return a split's record with the slides that only the models before it learnt from or were steered by.
+
+    Without them a model could be tested, two generations later, on what its grandparent had learnt.
+    """
+    if parent is None:
+        return dict(record)
+    own = recorded_sides(record)
+    before = {k: side for k, side in recorded_sides(parent.manifest.card.split).items() if k not in own}
+    listed = {said: sorted(key for key, side in before.items() if side == said) for said in HAD_A_SAY}
+    return dict(record) | ({OF_PARENTS: listed} if any(listed.values()) else {})
 
 
 def what_is_new(data: TrainingSet, parent: Bundle | None) -> str:

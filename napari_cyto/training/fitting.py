@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -109,20 +110,18 @@ class Fitting:
         """
         yield from self._begin(start)
         while not is_over(self.progress, self.config):
-            trouble, what = None, ""
+            mend: Callable[[], Event] | None = None
             try:
                 yield from self._epoch()
             except NotFinite as error:
-                trouble, what = "numbers", str(error)
+                mend = partial(self._rolled_back, str(error))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                trouble = "memory"
+                mend = self._halved
             # Outside the handler, whose traceback would keep the step's memory alive.
-            if trouble == "numbers":
-                yield self._rolled_back(what)
-            elif trouble == "memory":
-                yield self._halved()
+            if mend is not None:
+                yield mend()
         return self.progress
 
     def _begin(self, start: Checkpoint | None) -> Generator[Event, None, None]:

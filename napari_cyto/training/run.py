@@ -14,7 +14,7 @@ from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.training import checkpoint as checkpoints
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.continuing import as_parent_says, had_a_say, read_for, what_is_new
+from napari_cyto.training.continuing import as_parent_says, had_a_say, read_for, what_is_new, with_parents
 from napari_cyto.training.judged import write_judged
 from napari_cyto.training.progress import Progress
 from napari_cyto.training.run_folder import FolderToken, RunFolder
@@ -109,9 +109,11 @@ def _steps(
     try:
         yield from task.prepare(token)
     except JobCancelled as error:
-        raise JobCancelled("Cancelled before the first epoch; no model was written.") from error
+        kept = "the run goes on where it was with --resume" if resume else "no model was written"
+        raise JobCancelled(f"Cancelled before the {'next' if resume else 'first'} epoch; {kept}.") from error
     backbone_of = _first_weights(config) if from_model is None else None
-    writer = BundleWriter(out, task, config, data.describe(), split.record, from_model, added, backbone_of)
+    record = with_parents(split.record, from_model)
+    writer = BundleWriter(out, task, config, data.describe(), record, from_model, added, backbone_of)
     yield from _fit_and_judge(config, task, writer, token, resume, data.fingerprint)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from napari_cyto.datasets.training_slide import TrainingSlide
 from napari_cyto.datasets.training_split import split_training_set
 from napari_cyto.domain.presets import preset
 from napari_cyto.session.training_preview import preview_training
-from napari_cyto.training.continuing import had_a_say, on_sides_of_parent
+from napari_cyto.training.continuing import had_a_say, on_sides_of_parent, with_parents
 
 
 def slide(key: str) -> TrainingSlide:
@@ -46,6 +47,23 @@ def test_a_parents_training_slides_do_not_judge_its_child(published: bool, seed:
     test = {s.key for s in split.of("test")}
     assert test
     assert test <= set(NEW)
+
+
+def test_what_a_grandparent_learnt_from_does_not_judge_its_grandchild() -> None:
+    """The parent was trained without the grandparent's slides, so only its record can tell of them."""
+    first = parent({"sides": {"train": OLD[:5], "validation": OLD[5:], "test": ["gone"]}})
+    record = with_parents({"sides": {"train": [*NEW[:2], OLD[0]], "validation": [], "test": []}}, first)
+    assert record["sides_of_parents"] == {"train": OLD[1:5], "validation": OLD[5:]}
+    again = with_parents({"sides": {"train": NEW[:2]}}, parent(record))
+    assert sorted(again["sides_of_parents"]["train"]) == OLD[:5]
+    assert had_a_say(data_of(*OLD, *NEW), parent(again)) == {*OLD, *NEW[:2]}
+    assert with_parents({"sides": {}}, None) == {"sides": {}}
+    assert with_parents({"sides": {"train": OLD}}, first) == {"sides": {"train": OLD}}
+
+
+def test_a_slide_that_moved_is_known_by_its_pixels() -> None:
+    moved = TrainingSet(preset("bethesda"), ("NILM", "HSIL"), (replace(slide("old0"), key="elsewhere"), slide("new0")))
+    assert had_a_say(moved, parent({"sides": {"train": ["old0"]}})) == {"elsewhere"}
 
 
 def test_without_a_record_the_same_data_had_a_say() -> None:

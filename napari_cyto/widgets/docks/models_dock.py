@@ -36,7 +36,7 @@ class ModelsDock(Dock):
         self.list.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.list.setWordWrap(True)
         self.list.setFixedHeight(LIST_PX)
-        self.list.currentItemChanged.connect(lambda *_items: self._show_model())
+        self.list.currentItemChanged.connect(lambda *_items: self._choose())
         self.add = parts.button("Add…", "Add a model from its folder to the library.", self.ask_add, icon="add")
         self.verify = parts.button(
             "Verify", "Read the whole model and compare its hash with the one on its card.", self.verify_current
@@ -88,7 +88,11 @@ class ModelsDock(Dock):
             row = number if model.name == wanted else row
         self.list.setCurrentRow(row)
         self.list.blockSignals(False)
-        self._show_model()
+        after = self.current
+        if before is None or after is None or after.name != before.name:
+            self._choose()
+        else:
+            self._show_model()
 
     def use_current(self) -> None:
         """Make the chosen model the project's."""
@@ -100,8 +104,8 @@ class ModelsDock(Dock):
         except CytoError as error:
             self._say(str(error), style.BAD)
             return
+        # Which has this dock refreshed as well.
         self.session.project_changed.emit()
-        self.refresh()
         self._say(f"{name} is this project's model now.", style.GOOD)
 
     def verify_current(self) -> None:
@@ -159,9 +163,13 @@ class ModelsDock(Dock):
         super().showEvent(event)
         self.refresh()
 
+    def _choose(self) -> None:
+        """Show another model than before; what was said of that one is over."""
+        self._say("" if self.current is not None else EMPTY, style.QUIET)
+        self._show_model()
+
     def _show_model(self) -> None:
         model, project = self.current, self.session.project
-        self._say("" if model is not None else EMPTY, style.QUIET)
         manifest = None if model is None else model.manifest
         self.card.show_model(manifest)
         fits = fit_of(manifest, project) if manifest is not None and project is not None else None

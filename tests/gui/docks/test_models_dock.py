@@ -80,6 +80,7 @@ def test_add_read_verify_use_and_remove(bench, folder_of, monkeypatch):
     bench.click(dock.use)
     assert model_of(bench.session.project, "classifier") == ("mine", find_model("mine").manifest.weights_sha256)
     assert "used here" in dock.list.currentItem().text()
+    assert "mine is this project's model now" in dock.words.text()
     assert not dock.use.isEnabled()
     monkeypatch.setattr(QMessageBox, "question", lambda *_args: QMessageBox.StandardButton.No)
     bench.click(dock.remove)
