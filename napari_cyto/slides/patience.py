@@ -20,6 +20,7 @@ _TILE_S = 0.00075
 _WORTH_PX = 8
 
 View: TypeAlias = tuple[int, int, int, int, int]
+"""Level, y0, x0, height, width, px of that level."""
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class _Errand:
     """The tiles that one view still lacks; a newer view makes it stale."""
 
     view: View
+    icc: bool
     places: deque[tuple[int, int]]
     open: int
     done: threading.Event = field(default_factory=threading.Event)
@@ -61,29 +63,44 @@ class PatientReader:
         """Whether the latest view was given with its true pixels."""
         return self._errand is None
 
+    def expect(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> None:
+        """Have the tiles of a view decoded that will be read next, as it is then asked for."""
+        view = (level, y0, x0, height, width)
+        self._drop_errand()
+        missing = self._missing(view, icc)
+        if missing:
+            self._send(view, missing, icc)
+
     def read(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> RGB:
         """Return a box of a level as `Slide.read_region` does, or coarser where that would take too long."""
         view = (level, y0, x0, height, width)
-        places = self.slide.tiles_in(*view)
-        missing = [p for p in places if not self.slide.is_at_hand(level, *p, icc)]
-        self._drop_errand()
+        expected = self._errand
+        missing = self._missing(view, icc)
+        if not missing or expected is None or (expected.view, expected.icc) != (view, icc):
+            self._drop_errand()
+            expected = None
         coarser = self._coarser(view, icc) if missing else None
         # A view that was waited for once and is lacking again has more tiles than the cache can hold.
         if not missing or coarser is None or view == self._finished:
+            self._drop_errand()
             return self.slide.read_region(*view, icc)
         hopeful = len(missing) * _TILE_S <= self.patience_s * DECODING_THREADS
-        if self._send(view, missing, icc).done.wait(self.patience_s if hopeful else 0.0) or not self._is_late():
+        errand = expected or self._send(view, missing, icc)
+        if errand.done.wait(self.patience_s if hopeful else 0.0) or not self._is_late():
             self._drop_errand()
             return self.slide.read_region(*view, icc)
         out = self._enlarged(view, coarser, icc)
-        for place in places:
+        for place in self.slide.tiles_in(*view):
             if self.slide.is_at_hand(level, *place, icc):
                 self.slide.paste_tile(out, (y0, x0), level, place, icc)
         return out
 
+    def _missing(self, view: View, icc: bool) -> list[tuple[int, int]]:
+        return [p for p in self.slide.tiles_in(*view) if not self.slide.is_at_hand(view[0], *p, icc)]
+
     def _send(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _Errand:
         workers = min(DECODING_THREADS, len(missing))
-        errand = self._errand = _Errand(view, deque(missing), workers)
+        errand = self._errand = _Errand(view, icc, deque(missing), workers)
         for _ in range(workers):
             decoding_pool().submit(self._run, errand, icc)
         return errand

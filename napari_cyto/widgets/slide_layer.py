@@ -81,6 +81,7 @@ class SlideImage(Image):
         self._more = more = _Relay(lambda: _fill_in(me()))
         if isinstance(self._shown, ZoomableSlide):
             self._shown.on_news(lambda: more.news.emit())
+        self._expects = self._is_due = False
         super().__init__(
             self._levels(icc),
             multiscale=True,
@@ -107,13 +108,50 @@ class SlideImage(Image):
     def sharp(self) -> bool:
         """Whether all that is on screen has its true pixels, none still those of a coarser level."""
         shown = self._shown
+        if self._is_due:
+            return False
         if isinstance(shown, ZoomableSlide) and shown.is_kept(self.data_level):
             # napari has the coarsest level already and asks the reader no more.
             return shown.complete
         return self._reader.sharp
 
+    def expect(self, view_world: npt.NDArray[np.float64], canvas_hw: tuple[float, float], zoom: float) -> None:
+        """Have decoded what will be on screen, while other work is done; `show_expected` draws it.
+
+        Parameters
+        ----------
+        view_world : array, (2, 2)
+            Upper left and lower right corner, y and x, world units.
+        canvas_hw : tuple of float
+            Of the canvas, px.
+        zoom : float
+            Canvas px per world unit.
+        """
+        self._expects = True
+        try:
+            self._update_draw(1 / zoom, view_world, canvas_hw)
+        finally:
+            self._expects = False
+
+    def show_expected(self) -> None:
+        """Draw what was expected, if it is not drawn yet."""
+        if self._is_due:
+            super().refresh(thumbnail=False, extent=False)
+
+    def refresh(self, *args: Any, **options: Any) -> None:
+        """Draw anew; where a place is only expected, have its tiles decoded."""
+        if not self._expects:
+            super().refresh(*args, **options)
+        elif self.visible:
+            self._is_due = True
+            (y0, x0), (y1, x1) = self.corner_pixels.tolist()
+            # napari has the coarsest level already.
+            if self.data_level < len(self.data) - 1 and not self.slide.closed:
+                self._reader.expect(self.data_level, y0, x0, y1 + 1 - y0, x1 + 1 - x0, self.icc)
+
     def set_view_slice(self) -> None:
         """Read what is on screen, without waiting for slow tiles."""
+        self._is_due = False
         if isinstance(self._shown, ZoomableSlide):
             corners = self.corner_pixels * self._factors[self.data_level]
             self._shown.look_at((*corners[0].tolist(), *corners[1].tolist()))
@@ -125,6 +163,12 @@ class SlideImage(Image):
         finally:
             for level in levels:
                 level.patient = None
+
+    def _update_draw(self, *args: Any, **values: Any) -> None:
+        super()._update_draw(*args, **values)
+        if not self._expects:
+            # napari takes it for drawn already.
+            self.show_expected()
 
     def _levels(self, icc: bool) -> list[ShownLevel]:
         return [ShownLevel(self._shown, level, icc) for level in range(self._shown.info.levels)]

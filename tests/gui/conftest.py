@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QDockWidget
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.session import Session
@@ -134,6 +134,14 @@ class Bench:
     def type(self, widget, words: str) -> None:
         widget.setFocus()
         self.qtbot.keyClicks(widget, words)
+        self.settle()
+
+    def bring_to_front(self, dock: Dock) -> None:
+        """Raise a dock of the window over those that it shares its place with."""
+        holder = dock.parentWidget()
+        while not isinstance(holder, QDockWidget):
+            holder = holder.parentWidget()
+        holder.raise_()
         self.settle()
 
     def settle(self) -> None:

@@ -16,7 +16,7 @@ from napari_cyto.slides import open_slide
 from napari_cyto.slides.hatching import BETWEEN_RGB, STRIPE_RGB
 from napari_cyto.slides.synthetic_levels import NOT_MADE_RGB, Sizes, ZoomableSlide, zoomable
 from napari_cyto.slides.tiff_writer import write_pyramid
-from napari_cyto.widgets.canvas.window import camera_of, look_at, view_yxyx
+from napari_cyto.widgets.canvas.window import arrive, camera_of, look_at, set_out_for, view_yxyx
 from napari_cyto.widgets.slide_layer import add_slide_layer, home_yxyx
 
 MPP = 0.25
@@ -115,6 +115,39 @@ def test_a_landmark_is_drawn_in_its_place_on_every_level(viewer, marked_path: Pa
             # One px of the screen: what nearest-neighbour drawing can be off.
             assert abs(found[0] - y) * zoom < 1
             assert abs(found[1] - x) * zoom < 1
+
+
+def test_what_is_set_out_for_is_read_once_and_drawn_in_its_place(viewer, marked_path: Path, monkeypatch) -> None:
+    """Also where nobody draws it by name: napari, which takes it for drawn, must not leave the last place's picture."""
+    with open_slide(marked_path) as slide:
+        layer = add_slide_layer(viewer, slide, MPP)
+        drawn(layer)
+        read: list[int] = []
+        monkeypatch.setattr(layer._reader, "read", _counting(layer._reader.read, read))
+        for turn, (y, x) in enumerate(LANDMARKS, 1):
+            set_out_for(viewer, (y + 1.0, x + 2.0), MPP, 0.8 / MPP)
+            assert not layer.sharp
+            if turn % 2:
+                arrive(viewer)
+            drawn(layer)
+            found = seen_yx(viewer, 0.8)
+            assert abs(found[0] - y) * 0.8 < 1
+            assert abs(found[1] - x) * 0.8 < 1
+        layer.visible = False
+        set_out_for(viewer, LANDMARKS[0], MPP)
+        arrive(viewer)
+        layer.visible = True
+        drawn(layer)
+        assert abs(seen_yx(viewer, 0.8)[0] - LANDMARKS[0][0]) < 2
+        assert len(read) < 3 * len(LANDMARKS)
+
+
+def _counting(function, calls: list[int]):
+    def counted(*args, **options):
+        calls.append(1)
+        return function(*args, **options)
+
+    return counted
 
 
 def test_damage_is_drawn_hatched_and_reported(viewer, marked_path: Path, tmp_path: Path) -> None:

@@ -115,3 +115,40 @@ def test_closing_while_tiles_are_decoded_reports_no_damage(slide: Slide) -> None
     assert errand is not None
     assert errand.done.wait(20)
     assert slide.unreadable == ()
+
+
+def test_what_was_expected_is_sharp_when_it_is_read(slide: Slide, pyramid_path: Path) -> None:
+    """Decoded while its reader did something else, and not told of: nobody has seen anything coarser."""
+    expected = true_pixels(pyramid_path)
+    reader = PatientReader(slide, lambda: pytest.fail("there is no news"), patience_s=0)
+    reader.expect(*VIEW)
+    assert not reader.sharp
+    errand = reader._errand
+    assert errand is not None
+    assert errand.done.wait(20)
+    np.testing.assert_array_equal(reader.read(*VIEW), expected)
+    assert reader.sharp
+
+
+def test_what_was_expected_and_is_slow_is_coarse_first_then_sharp(slide: Slide, pyramid_path: Path) -> None:
+    expected = true_pixels(pyramid_path)
+    gate, news = Gate(slide), threading.Event()
+    reader = PatientReader(slide, news.set, patience_s=0.001)
+    reader.expect(*VIEW)
+    errand = reader._errand
+    assert (reader.read(*VIEW) != expected).any()
+    assert reader._errand is errand, "tiles that are on their way were asked for twice"
+    gate.open.set()
+    assert news.wait(20)
+    np.testing.assert_array_equal(reader.read(*VIEW), expected)
+
+
+def test_another_view_than_expected_is_read_all_the_same(slide: Slide, pyramid_path: Path) -> None:
+    other = (0, 100, 700, 300, 300)
+    gate, news = Gate(slide), threading.Event()
+    reader = PatientReader(slide, news.set, patience_s=0.001)
+    reader.expect(*VIEW)
+    reader.read(*other)
+    gate.open.set()
+    assert news.wait(20)
+    np.testing.assert_array_equal(reader.read(*other), true_pixels(pyramid_path, other))

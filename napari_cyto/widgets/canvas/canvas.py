@@ -23,6 +23,7 @@ from napari_cyto.widgets.canvas.hover import Hover
 from napari_cyto.widgets.canvas.key_bindings import KeyBindings, ShortcutGuard
 from napari_cyto.widgets.canvas.layers import MarkLayers
 from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, unnamed
+from napari_cyto.widgets.canvas.nearness import usual_world, zoom_to_see
 from napari_cyto.widgets.canvas.note import Note
 from napari_cyto.widgets.canvas.outlining import is_crowded, outlines_show
 from napari_cyto.widgets.canvas.proposals import Proposals
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
 POLL_MS = 1000
 # A new sample takes long enough to be felt under a turning wheel.
 SAMPLE_REST_MS = 120
-# A cell that the view jumps to: a box of this many µm is this many px wide on the screen.
-JUMP_UM, JUMP_SCREEN_PX = 40.0, 150.0
-_JUMP_KEEPS = (0.4, 6.0)
 _HIDDEN_WORDS = "Annotations are hidden; H shows them."
 
 
@@ -76,6 +74,7 @@ class Canvas:
         self._reload_timer = later(qt_window, self._reload)
         self._reload_soon = Soon(qt_window, self._reload)
         self._redraw_soon = Soon(qt_window, self._redraw)
+        self._arrive_soon = Soon(qt_window, self._arrive)
         self._restore_timer = later(qt_window, self._restore)
         self._raise_timer = later(qt_window, self._raise)
         self.proposals = Proposals(session, self.layers.heat, self._reload, qt_window)
@@ -84,6 +83,7 @@ class Canvas:
             self._reload_timer,
             self._reload_soon,
             self._redraw_soon,
+            self._arrive_soon,
             self._restore_timer,
             self._raise_timer,
         )
@@ -158,8 +158,11 @@ class Canvas:
     @property
     def mpp(self) -> float:
         """The scale of our layers: µm per level-0 px, 1 while that is not known."""
-        slide = self.session.slide
-        return (slide.mpp if slide is not None else None) or 1.0
+        return self._mpp or 1.0
+
+    @property
+    def _mpp(self) -> float | None:
+        return self.session.slide.mpp if self.session.slide is not None else None
 
     # Keys
 
@@ -265,14 +268,18 @@ class Canvas:
         """Put a place (level-0 px) in the middle, near enough to see a cell well."""
         if not self._is_live:
             return
-        wanted = JUMP_SCREEN_PX / JUMP_UM if self.session.slide is not None and self.session.slide.mpp else 1.0
-        zoom = window.camera_of(self.viewer).zoom
-        low, high = _JUMP_KEEPS
-        window.look_at(self.viewer, (y, x), self.mpp, None if low * wanted <= zoom <= high * wanted else wanted)
+        nearer = zoom_to_see(window.camera_of(self.viewer).zoom, self._mpp)
+        window.set_out_for(self.viewer, (y, x), self.mpp, nearer)
         if self._reload_timer.isActive():
             # Who goes from cell to cell jumps on, and does not move about.
             self._jumped = True
             self._reload_soon.ask()
+        # After the cells, which are read while threads decode the slide's tiles.
+        self._arrive_soon.ask()
+
+    def _arrive(self) -> None:
+        if self._is_live:
+            window.arrive(self.viewer)
 
     # What napari says
 
@@ -349,8 +356,7 @@ class Canvas:
             return
         drawn = list(self.shown.annotations.values())
         self.hover.show_cells(drawn)
-        if self.session.shown_filter.blind:
-            drawn = [unnamed(a) for a in drawn]
+        drawn = [unnamed(a) for a in drawn] if self.session.shown_filter.blind else drawn
         colours, selection = palette(self._scheme), self.session.selection
         self.layers.show_cells(cell_marks([a for a in drawn if not a.is_region], colours))
         self._is_crowded = is_crowded(drawn, self.shown.box_yxyx)
@@ -362,9 +368,8 @@ class Canvas:
 
     def _outlines_visible(self) -> bool:
         """Whether boxes have outlines at this zoom."""
-        zoom = window.camera_of(self.viewer).zoom
-        usual_world = JUMP_UM if self.session.slide is not None and self.session.slide.mpp else JUMP_UM / 0.25
-        return outlines_show(usual_world * zoom, crowded=self._is_crowded)
+        on_screen_px = usual_world(self._mpp) * window.camera_of(self.viewer).zoom
+        return outlines_show(on_screen_px, crowded=self._is_crowded)
 
     def _show_selection(self) -> None:
         chosen = [self.shown.annotations[i] for i in self.session.selection if i in self.shown.annotations]

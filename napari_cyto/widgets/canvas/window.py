@@ -5,7 +5,10 @@ All that could break with a new napari release is in this file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.widgets.canvas.frames import frame_to_world, world_to_frame
@@ -63,11 +66,46 @@ def view_yxyx(viewer: Viewer, mpp: float) -> YXYX:
     return (y - half_y, x - half_x, y + half_y, x + half_x)
 
 
+@runtime_checkable
+class Foresees(Protocol):
+    """A layer that can make ready for a place before it is drawn."""
+
+    def expect(self, view_world: npt.NDArray[np.float64], canvas_hw: tuple[float, float], zoom: float) -> None:
+        """Make ready for a view: its upper left and lower right corner, (2, 2), y and x, world units."""
+
+    def show_expected(self) -> None:
+        """Draw it."""
+
+
 def look_at(viewer: Viewer, yx: YX, mpp: float, zoom: float | None = None) -> None:
     """Put a place on the slide (level-0 px) in the middle, and zoom (canvas px per world unit) if that is given."""
+    _move(viewer, yx, mpp, zoom)
+    # napari looks for the part of the slide that is on screen after painting it, and then paints again.
+    viewer.window._qt_viewer.canvas.on_draw()
+
+
+def set_out_for(viewer: Viewer, yx: YX, mpp: float, zoom: float | None = None) -> None:
+    """Do as `look_at`, but only have the slide's pixels made ready while other work is done; `arrive` draws them."""
+    _move(viewer, yx, mpp, zoom)
+    camera = camera_of(viewer)
+    half = np.array(canvas_size_px(viewer)) / camera.zoom / 2
+    # A px more on each side, or another rounding of napari's would have all drawn twice.
+    centre, margin = np.array(camera.center[-2:]), 1 / camera.zoom + mpp
+    view = np.array([centre - half - margin, centre + half + margin])
+    for layer in viewer.layers:
+        if isinstance(layer, Foresees):
+            layer.expect(view, viewer.window._qt_viewer.canvas._current_viewbox_size[::-1], camera.zoom)
+
+
+def arrive(viewer: Viewer) -> None:
+    """Draw what `set_out_for` had made ready."""
+    for layer in viewer.layers:
+        if isinstance(layer, Foresees):
+            layer.show_expected()
+
+
+def _move(viewer: Viewer, yx: YX, mpp: float, zoom: float | None) -> None:
     camera = camera_of(viewer)
     if zoom is not None:
         camera.zoom = zoom
     camera.center = (0.0, *frame_to_world(yx, mpp))
-    # napari looks for the part of the slide that is on screen after painting it, and then paints again.
-    viewer.window._qt_viewer.canvas.on_draw()

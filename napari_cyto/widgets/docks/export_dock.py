@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, QTimer, QUrl
-from qtpy.QtGui import QDesktopServices, QShowEvent
+from qtpy.QtGui import QDesktopServices, QPaintEvent, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QWidget
 
 from napari_cyto.datasets import ApaccExportOptions
@@ -72,7 +72,8 @@ class ExportDock(Dock):
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(PREVIEW_AFTER_MS)
-        self._later.timeout.connect(self.preview)
+        self._later.timeout.connect(self._preview_if_seen)
+        self._is_due = False
         self._lay_out()
         self._connect()
         self._show_format()
@@ -188,6 +189,17 @@ class ExportDock(Dock):
         super().showEvent(event)
         self._show_map()
         self._stale()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
+        """Look ahead when this comes into sight: a dock behind others counts as shown in Qt, but is not painted."""
+        super().paintEvent(event)
+        if self._is_due:
+            self._later.start()
+
+    def _preview_if_seen(self) -> None:
+        self._is_due = not parts.is_in_sight(self)
+        if not self._is_due:
+            self.preview()
 
     # What comes back
 

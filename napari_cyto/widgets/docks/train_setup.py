@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QRadioButton, QVBoxLayout, QWidget
 
 from napari_cyto.datasets.split_config import SplitConfig
@@ -71,7 +72,8 @@ class TrainSetup(QWidget):
         self._later = QTimer(self)
         self._later.setSingleShot(True)
         self._later.setInterval(LOOK_AFTER_MS)
-        self._later.timeout.connect(self.look)
+        self._later.timeout.connect(self._look_if_seen)
+        self._is_due = False
         self.looked: Mapping[str, Any] | None = None
         self._lay_out()
         self._connect()
@@ -205,6 +207,18 @@ class TrainSetup(QWidget):
             return
         wanted = {"sources": sources, "split": split, "scheme": self.scheme(), "parent": self.parent_path}
         self.looking.run(preview_training, wanted, "Counting cells…")
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
+        """Count when this comes into sight: a dock behind others counts as shown in Qt, but is not painted."""
+        super().paintEvent(event)
+        if self._is_due:
+            self._later.start()
+
+    def _look_if_seen(self) -> None:
+        # Who marks cells would else pay for a count at each rest of the hand, although nobody sees it.
+        self._is_due = not parts.is_in_sight(self)
+        if not self._is_due:
+            self.look()
 
     def let_go(self) -> None:
         """Stop what still runs."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QDockWidget, QFileDialog, QMessageBox
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
@@ -224,10 +224,7 @@ def test_behind_other_docks_nothing_is_read_until_it_is_looked_at(window_bench):
     window_bench.mark(1, "HSIL")
     assert dock.isVisible()
     assert dock.result is None
-    holder = dock.parentWidget()
-    while not isinstance(holder, QDockWidget):
-        holder = holder.parentWidget()
-    holder.raise_()
+    window_bench.bring_to_front(dock)
     window_bench.qtbot.waitUntil(lambda: dock.result is not None, timeout=LONGEST_MS)
     assert table(dock)["HSIL"][0] == "1"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractButton, QApplication, QDockWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
@@ -302,10 +302,7 @@ def test_the_slide_follows_the_gallery_and_the_gallery_the_slide(window_bench):
     bench = window_bench
     cells = propose(bench, 12)
     far = propose(bench, 1, slide=1)[0]
-    holder = bench.dock(ReviewDock)
-    while not isinstance(holder, QDockWidget):
-        holder = holder.parentWidget()
-    holder.raise_()
+    bench.bring_to_front(bench.dock(ReviewDock))
     bench.window.viewer.window._qt_window.resize(1366, 740)
     dock = shown(bench)
     press(bench, dock, "Right", "Right")

@@ -1,0 +1,20 @@
+"""How near the view is: what a usual cell measures in world units, and the zoom that shows one well."""
+
+from __future__ import annotations
+
+_USUAL_UM = 40.0
+_USUAL_PX = _USUAL_UM / 0.25
+_JUMP_SCREEN_PX = 150.0
+_JUMP_KEEPS = (0.4, 6.0)
+
+
+def usual_world(mpp: float | None) -> float:
+    """Return the side of a usual cell's box in world units: µm, or px where the slide's ``mpp`` is not known."""
+    return _USUAL_UM if mpp else _USUAL_PX
+
+
+def zoom_to_see(zoom: float, mpp: float | None) -> float | None:
+    """Return the zoom (canvas px per world unit) that shows a cell well; None where ``zoom`` does already."""
+    wanted = _JUMP_SCREEN_PX / usual_world(mpp)
+    low, high = _JUMP_KEEPS
+    return None if low * wanted <= zoom <= high * wanted else wanted
