@@ -18,9 +18,9 @@ from typing import IO, Any
 
 from napari_cyto.domain.jobs import Advanced, Event, Failed, Measured
 from napari_cyto.errors import CytoError
+from napari_cyto.session.giving_way import give_way
 from napari_cyto.training.run_folder import to_dict
 
-NICENESS = 5
 PROGRESS_INTERVAL_S = 0.04
 
 Say = Callable[[dict[str, Any]], None]
@@ -119,8 +119,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints must not come between the answers.
     os.dup2(2, 1)
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    give_way()
 
     def say(answer: dict[str, Any]) -> None:
         answers.write(json.dumps(answer, default=str).encode() + b"\n")

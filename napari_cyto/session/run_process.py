@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from napari_cyto.inference.allocator import ALLOCATOR
+from napari_cyto.session.giving_way import give_way
 
-# The window goes first: a run takes all cores, but only what is left of them.
-NICENESS = 10
 # Python complains of a process that is forgotten while it works; these shall outlive whoever started them.
 _STARTED: list[subprocess.Popen[bytes]] = []
 _FLAGS = 0
@@ -45,16 +44,7 @@ def start_detached(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
             creationflags=_FLAGS,
             start_new_session=sys.platform != "win32",
         )
-    _give_way(process.pid)
+    # The window goes first: a run takes all cores, but only what is left of them. Windows was told by its flags.
+    give_way(process.pid)
     _STARTED.append(process)
     return process
-
-
-def _give_way(pid: int) -> None:
-    if sys.platform == "win32":
-        return  # said by its flags already
-    try:
-        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-    except OSError:
-        # It has ended already, which its watcher will tell.
-        return

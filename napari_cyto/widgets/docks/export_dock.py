@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer, QUrl
+from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QPaintEvent, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QWidget
 
@@ -23,6 +23,7 @@ from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.split_preview import SplitPreview
+from napari_cyto.widgets.soon import later
 
 PREVIEW_AFTER_MS = 400
 LEAK_SENTENCE = (
@@ -69,10 +70,7 @@ class ExportDock(Dock):
         self.bar = JobBar()
         self.open_folder = parts.button("Open folder", "Show what was written.", self._open_folder, icon="open")
         self._written: Path | None = None
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(PREVIEW_AFTER_MS)
-        self._later.timeout.connect(self._preview_if_seen)
+        self._later = later(self, self._preview_if_seen, PREVIEW_AFTER_MS)
         self._is_due = False
         self._lay_out()
         self._connect()

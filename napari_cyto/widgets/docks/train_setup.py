@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QRadioButton, QVBoxLayout, QWidget
 
@@ -29,6 +29,7 @@ from napari_cyto.widgets.docks.train_overrides import TrainOverrides
 from napari_cyto.widgets.docks.train_settings import TrainSettings
 from napari_cyto.widgets.docks.train_sources import TrainSources
 from napari_cyto.widgets.docks.train_split import TrainSplitTable
+from napari_cyto.widgets.soon import later
 
 LOOK_AFTER_MS = 400
 KINDS = (
@@ -69,10 +70,7 @@ class TrainSetup(QWidget):
         self.settings = TrainSettings()
         self.costs = TrainCosts()
         self.colour = TrainColour(session)
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(LOOK_AFTER_MS)
-        self._later.timeout.connect(self._look_if_seen)
+        self._later = later(self, self._look_if_seen, LOOK_AFTER_MS)
         self._is_due = False
         self.looked: Mapping[str, Any] | None = None
         self._lay_out()

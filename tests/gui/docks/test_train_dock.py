@@ -22,6 +22,7 @@ from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.jobs import Cancelled, Done
 from napari_cyto.models import torch_installed
 from napari_cyto.session import train_commands
+from napari_cyto.session.giving_way import give_way
 from napari_cyto.session.train_commands import TRAINING, TrainRequest, runs_folder
 from napari_cyto.session.training_watch import RunWatch
 from napari_cyto.training.config import TrainConfig
@@ -252,7 +253,7 @@ def test_the_window_is_not_held_up_by_a_run_on_all_cores(bench, played):
     RunFolder.of(second).path.mkdir(parents=True)
     played.started.append(subprocess.Popen([sys.executable, str(PLAYER), str(second), "40", "0.3"]))
     for process in played.started:
-        os.setpriority(os.PRIO_PROCESS, process.pid, 10)
+        give_way(process.pid)
     wait_for(bench, dock, "running")
     beats = []
     timer = QTimer()

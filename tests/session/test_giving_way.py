@@ -1,0 +1,23 @@
+"""Guards that long work is put behind the window, and that a process which has ended is no trouble."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from napari_cyto.session.giving_way import NICENESS, give_way
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows is told when a process is started")
+def test_a_process_is_put_behind_what_people_look_at() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        give_way(process.pid)
+        if sys.platform == "linux":
+            assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
+        else:
+            assert os.getpriority(os.PRIO_PROCESS, process.pid) == NICENESS
+        process.kill()
+    give_way(process.pid)
