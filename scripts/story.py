@@ -126,7 +126,8 @@ def train(window: CytoWindow, epochs: int, folder: Path) -> None:
     watch = dock.watch
     wait(lambda: watch.state.ended or len(watch.state.epochs) >= epochs - 1)
     assert not watch.state.ended, watch.state.sentence
-    scrolled(dock, 0, folder / "story-train-curves.png")
+    with beat.paused():
+        scrolled(dock, 0, folder / "story-train-curves.png")
     wait(lambda: watch.state.ended)
     print(f"trained: {dock.outcome.sentence.text()} Event loop: {beat.words()}")
     settle()

@@ -15,6 +15,9 @@ from napari_cyto.widgets.docks.cell_browser import CellBrowser
 from napari_cyto.widgets.docks.class_recall import ClassRecall
 from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.training_curves import TrainingCurves
+from napari_cyto.widgets.soon import later
+
+CELLS_AFTER_MS = 80
 
 STATUS_WORDS = {
     "waiting": "Starting…",
@@ -44,6 +47,8 @@ class TrainProgress(QWidget):
         self.worst = CellBrowser(session, "What it gets most wrong (validation)")
         charts = parts.column(self.curves, self.recall_head, self.recall, self.worst)
         self.charts = Section("Curves", charts, tip="Loss, score, recall and the worst cells.", opened=True)
+        self._shown: tuple[RunWatch, Mapping[str, str]] | None = None
+        self._rest = later(self, self._show_cells, CELLS_AFTER_MS)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for widget in (self.bar, self.pace, self.message, self.notes, self.charts):
@@ -63,6 +68,20 @@ class TrainProgress(QWidget):
         self._say(self.message, state.message if at_work else "")
         self._say(self.notes, "\n".join(state.notes))
         self.curves.show_state(state)
+        self._shown = watch, colours
+        # Curves and cells in one painting would hold up the window for longer than a hand takes for at once.
+        if at_work and state.recall:
+            if not self._rest.isActive():
+                self._rest.start()
+        else:
+            self._show_cells()
+
+    def _show_cells(self) -> None:
+        self._rest.stop()
+        if self._shown is None:
+            return
+        watch, colours = self._shown
+        state = watch.state
         self.recall.show_recall(state.recall, colours)
         for widget in (self.recall_head, self.recall):
             widget.setVisible(bool(state.recall))
@@ -71,12 +90,15 @@ class TrainProgress(QWidget):
 
     def clear(self) -> None:
         """Forget the run that was shown."""
+        self._rest.stop()
+        self._shown = None
         self.curves.show_state(RunState())
         self.recall.show_recall({}, {})
         self.worst.clear()
 
     def let_go(self) -> None:
         """Stop reading pictures."""
+        self._rest.stop()
         self.worst.let_go()
 
     def _say(self, label: QWidget, words: str) -> None:
