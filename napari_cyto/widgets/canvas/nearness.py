@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 _USUAL_UM = 40.0
+# Most slides whose scale is not told were scanned at 40x.
 _USUAL_PX = _USUAL_UM / 0.25
+# As wide on the screen is a usual cell that the view jumps to; who is a little nearer or farther keeps the zoom.
 _JUMP_SCREEN_PX = 150.0
 _JUMP_KEEPS = (0.4, 6.0)
 
