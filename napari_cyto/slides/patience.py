@@ -75,10 +75,10 @@ class PatientReader:
         """Return a box of a level as `Slide.read_region` does, or coarser where that would take too long."""
         view = (level, y0, x0, height, width)
         expected = self._errand
-        missing = self._missing(view, icc)
-        if not missing or expected is None or (expected.view, expected.icc) != (view, icc):
+        if expected is not None and (expected.view, expected.icc) != (view, icc):
             self._drop_errand()
             expected = None
+        missing = self._missing(view, icc)
         coarser = self._coarser(view, icc) if missing else None
         # A view that was waited for once and is lacking again has more tiles than the cache can hold.
         if not missing or coarser is None or view == self._finished:

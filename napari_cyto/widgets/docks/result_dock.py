@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from qtpy.QtCore import QTimer, QUrl
+from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices, QPaintEvent
 from qtpy.QtWidgets import QFileDialog, QFrame, QWidget
 
@@ -26,6 +26,7 @@ from napari_cyto.widgets.docks.result_quality import ResultQuality
 from napari_cyto.widgets.docks.result_seen import ResultSeen
 from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.latest import Latest, MayGoOn
+from napari_cyto.widgets.soon import later
 
 # After this long without a further edit the cells are read again; of very many less often, for reading takes its share.
 REST_MS, LONGEST_REST_MS = 400, 5_000
@@ -60,10 +61,7 @@ class ResultDock(Dock):
         self._written: Path | None = None
         self._is_due = True
         self._asked_s = 0.0
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._read)
+        self._rest = later(self, self._read, REST_MS)
         self._soon = self.later(self._show_slide)
         self._lay_out()
         self._connect()

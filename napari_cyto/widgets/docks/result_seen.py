@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
@@ -19,6 +19,7 @@ from napari_cyto.slides import Slide
 from napari_cyto.widgets import style
 from napari_cyto.widgets.coverage_map import CoverageMap
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.soon import later
 
 REST_MS = 500
 
@@ -45,10 +46,7 @@ class ResultSeen(QWidget):
         self.people = parts.text(colour=style.QUIET)
         self.map = CoverageMap()
         self.map.jumped.connect(lambda y, x: session.jump((y, x)))
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._show)
+        self._rest = later(self, self._show, REST_MS)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for block in (parts.row(parts.text("Looked at with"), self.magnification), self.words, self.people, self.map):
