@@ -206,6 +206,9 @@ class Review:
         cell, session = self.cells[row], self.session
         session.go_to_slide(cell.slide_id)
         session.jump(cell.geometry.centre_yx)
+        following = self.cells[self.after(row)]
+        if following.slide_id == cell.slide_id:
+            session.next_foreseen.emit(*following.geometry.centre_yx)
         self.pointed.emit(cell.geometry.centre_yx)
 
     # How far it has come

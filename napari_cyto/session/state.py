@@ -49,6 +49,7 @@ class SessionState:
     tool_changed = Signal()
     filter_changed = Signal()
     jump_requested = Signal(float, float)  # y, x: level-0 px
+    next_foreseen = Signal(float, float)  # y, x: level-0 px of where the next jump will probably go
     view_changed = Signal(float, float, float, float)  # y0, x0, y1, x1: level-0 px
     message = Signal(str)
     mpp_needed = Signal()

@@ -14,6 +14,8 @@ from napari_cyto.slides.backend import RGB
 from napari_cyto.slides.slide import DECODING_THREADS, Slide, decoding_pool
 
 PATIENCE_S = 0.003
+# For a view whose tiles are under way already: less than it takes to draw it coarser and then once more.
+EXPECTED_S = 0.02
 # What a 256 px JPEG tile takes at best (measured): a view that lacks too many need not wait to learn it.
 _TILE_S = 0.00075
 # Enlarging more than this shows nothing that helps.
@@ -55,6 +57,7 @@ class PatientReader:
         self.patience_s = patience_s
         self._on_sharp = on_sharp
         self._errand: _Errand | None = None
+        self._ahead: _Errand | None = None
         self._finished: View | None = None
         self._lock = threading.Lock()
 
@@ -71,6 +74,14 @@ class PatientReader:
         if missing:
             self._send(view, missing, icc)
 
+    def foresee(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> None:
+        """Have the tiles of a view decoded that may be asked for later, after those of the latest view."""
+        view = (level, y0, x0, height, width)
+        self._drop_ahead()
+        missing = self._missing(view, icc)
+        if missing:
+            self._ahead = self._start(view, missing, icc)
+
     def read(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> RGB:
         """Return a box of a level as `Slide.read_region` does, or coarser where that would take too long."""
         view = (level, y0, x0, height, width)
@@ -84,9 +95,10 @@ class PatientReader:
         if not missing or coarser is None or view == self._finished:
             self._drop_errand()
             return self.slide.read_region(*view, icc)
-        hopeful = len(missing) * _TILE_S <= self.patience_s * DECODING_THREADS
+        patience_s = self.patience_s if expected is None else max(self.patience_s, EXPECTED_S)
+        hopeful = len(missing) * _TILE_S <= patience_s * DECODING_THREADS
         errand = expected or self._send(view, missing, icc)
-        if errand.done.wait(self.patience_s if hopeful else 0.0) or not self._is_late():
+        if errand.done.wait(patience_s if hopeful else 0.0) or not self._is_late():
             self._drop_errand()
             return self.slide.read_region(*view, icc)
         out = self._enlarged(view, coarser, icc)
@@ -99,8 +111,14 @@ class PatientReader:
         return [p for p in self.slide.tiles_in(*view) if not self.slide.is_at_hand(view[0], *p, icc)]
 
     def _send(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _Errand:
+        # What is wanted now is not to stand behind what may be wanted later.
+        self._drop_ahead()
+        errand = self._errand = self._start(view, missing, icc)
+        return errand
+
+    def _start(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _Errand:
         workers = min(DECODING_THREADS, len(missing))
-        errand = self._errand = _Errand(view, icc, deque(missing), workers)
+        errand = _Errand(view, icc, deque(missing), workers)
         for _ in range(workers):
             decoding_pool().submit(self._run, errand, icc)
         return errand
@@ -141,6 +159,11 @@ class PatientReader:
             if self._errand is not None:
                 self._errand.stale = True
             self._errand = None
+
+    def _drop_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.stale = True
+        self._ahead = None
 
     def _coarser(self, view: View, icc: bool) -> int | None:
         """Return the finest coarser level that is at hand for a view, else the coarsest that shows something."""

@@ -16,6 +16,7 @@ from napari_cyto.slides import open_slide
 from napari_cyto.slides.hatching import BETWEEN_RGB, STRIPE_RGB
 from napari_cyto.slides.synthetic_levels import NOT_MADE_RGB, Sizes, ZoomableSlide, zoomable
 from napari_cyto.slides.tiff_writer import write_pyramid
+from napari_cyto.widgets.canvas.arrival import Arrival
 from napari_cyto.widgets.canvas.window import arrive, camera_of, look_at, set_out_for, view_yxyx
 from napari_cyto.widgets.slide_layer import add_slide_layer, home_yxyx
 
@@ -140,6 +141,23 @@ def test_what_is_set_out_for_is_read_once_and_drawn_in_its_place(viewer, marked_
         drawn(layer)
         assert abs(seen_yx(viewer, 0.8)[0] - LANDMARKS[0][0]) < 2
         assert len(read) < 3 * len(LANDMARKS)
+
+
+def test_where_one_goes_next_is_decoded_while_one_looks(viewer, marked_path: Path) -> None:
+    with open_slide(marked_path) as slide:
+        layer = add_slide_layer(viewer, slide, MPP)
+        drawn(layer)
+        (here, there), arrival = LANDMARKS[:2], Arrival(viewer, viewer.window._qt_window)
+        arrival.set_out(here, MPP, 0.8 / MPP)
+        arrival.foresee(*there)
+        arrival.arrive_soon()
+        drawn(layer)
+        ahead = layer._reader._ahead
+        assert ahead is None or ahead.done.wait(20)
+        arrival.set_out(there, MPP, None)
+        assert layer._reader.sharp, "tiles of the next place were not decoded"
+        arrival.arrive_soon()
+        drawn(layer)
 
 
 def _counting(function, calls: list[int]):

@@ -143,6 +143,26 @@ def test_going_to_a_cell_changes_the_slide_and_points_at_it(session):
     assert session.need_slide().id == here
 
 
+def test_going_to_a_cell_tells_where_one_goes_next(session):
+    cells = propose(session, (0.9, 0.8, 0.7))
+    review, foreseen = Review(session), []
+    session.next_foreseen.connect(lambda y, x: foreseen.append((y, x)))
+    review.refresh(RISKIEST_FIRST)
+    review.reject([1])
+    review.go(0)
+    assert foreseen == [cells[2].geometry.centre_yx]
+
+
+def test_a_cell_on_another_slide_is_not_foreseen_on_this_one(session):
+    propose(session, (0.9,))
+    propose(session, (0.8,), session.need_project().slides()[1].id)
+    review, foreseen = Review(session), []
+    session.next_foreseen.connect(lambda y, x: foreseen.append((y, x)))
+    review.refresh(RISKIEST_FIRST)
+    review.go(0)
+    assert not foreseen
+
+
 def test_blind_readers_do_not_accept_what_they_cannot_see(review):
     review.session.show_only(replace(review.session.shown_filter, blind=True))
     with pytest.raises(CytoError, match="blind"):

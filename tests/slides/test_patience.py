@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cyto.slides import TileCache, open_slide
+from napari_cyto.slides import TileCache, open_slide, patience
 from napari_cyto.slides.patience import PatientReader
 from napari_cyto.slides.slide import Slide
 
@@ -152,3 +152,37 @@ def test_another_view_than_expected_is_read_all_the_same(slide: Slide, pyramid_p
     gate.open.set()
     assert news.wait(20)
     np.testing.assert_array_equal(reader.read(*other), true_pixels(pyramid_path, other))
+
+
+def test_what_was_expected_is_worth_a_wait(slide: Slide, pyramid_path: Path, monkeypatch) -> None:
+    """Drawn coarse and then sharp it would be drawn twice, which takes longer than the last tiles."""
+    monkeypatch.setattr(patience, "EXPECTED_S", 20)
+    reader = PatientReader(slide, lambda: pytest.fail("it was drawn coarse"), patience_s=0)
+    reader.expect(*VIEW)
+    np.testing.assert_array_equal(reader.read(*VIEW), true_pixels(pyramid_path))
+
+
+def test_what_was_foreseen_is_at_hand_later_and_nothing_is_told_of_it(slide: Slide, pyramid_path: Path) -> None:
+    ahead = (0, 100, 700, 300, 300)
+    reader = PatientReader(slide, lambda: pytest.fail("nobody looks at it yet"), patience_s=20)
+    reader.read(*VIEW)
+    reader.foresee(*ahead)
+    errand = reader._ahead
+    assert errand is not None
+    assert errand.done.wait(20)
+    assert reader.sharp, "what is on screen lacks nothing"
+    assert all(slide.is_at_hand(0, *place) for place in slide.tiles_in(*ahead))
+    np.testing.assert_array_equal(reader.read(*ahead), true_pixels(pyramid_path, ahead))
+
+
+def test_what_was_foreseen_stands_back_when_another_view_is_wanted(slide: Slide) -> None:
+    gate = Gate(slide)
+    reader = PatientReader(slide, lambda: None, patience_s=0)
+    reader.foresee(0, 0, 0, 1000, 1000)
+    errand = reader._ahead
+    assert errand is not None
+    reader.expect(*VIEW)
+    gate.open.set()
+    assert errand.done.wait(20)
+    assert errand.stale
+    assert errand.places, "tiles that nobody wants now were decoded first"

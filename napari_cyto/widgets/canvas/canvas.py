@@ -17,6 +17,7 @@ from napari_cyto.session.commands import run, run_on
 from napari_cyto.session.handles import handles_yx
 from napari_cyto.session.proposals import Heat
 from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas.arrival import Arrival
 from napari_cyto.widgets.canvas.frames import frame_to_data
 from napari_cyto.widgets.canvas.gestures import Gestures
 from napari_cyto.widgets.canvas.hover import Hover
@@ -74,7 +75,7 @@ class Canvas:
         self._reload_timer = later(qt_window, self._reload)
         self._reload_soon = Soon(qt_window, self._reload)
         self._redraw_soon = Soon(qt_window, self._redraw)
-        self._arrive_soon = Soon(qt_window, self._arrive)
+        self.arrival = Arrival(viewer, qt_window)
         self._restore_timer = later(qt_window, self._restore)
         self._raise_timer = later(qt_window, self._raise)
         self.proposals = Proposals(session, self.layers.heat, self._reload, qt_window)
@@ -83,7 +84,7 @@ class Canvas:
             self._reload_timer,
             self._reload_soon,
             self._redraw_soon,
-            self._arrive_soon,
+            self.arrival,
             self._restore_timer,
             self._raise_timer,
         )
@@ -115,6 +116,7 @@ class Canvas:
             (session.class_changed, self._on_class),
             (session.tool_changed, self._on_tool),
             (session.jump_requested, self.jump),
+            (session.next_foreseen, self.arrival.foresee),
             (session.filter_changed, self._on_filter),
         ]
 
@@ -269,17 +271,13 @@ class Canvas:
         if not self._is_live:
             return
         nearer = zoom_to_see(window.camera_of(self.viewer).zoom, self._mpp)
-        window.set_out_for(self.viewer, (y, x), self.mpp, nearer)
+        self.arrival.set_out((y, x), self.mpp, nearer)
         if self._reload_timer.isActive():
             # Who goes from cell to cell jumps on, and does not move about.
             self._jumped = True
             self._reload_soon.ask()
         # After the cells, which are read while threads decode the slide's tiles.
-        self._arrive_soon.ask()
-
-    def _arrive(self) -> None:
-        if self._is_live:
-            window.arrive(self.viewer)
+        self.arrival.arrive_soon()
 
     # What napari says
 

@@ -5,6 +5,7 @@ All that could break with a new napari release is in this file.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -76,6 +77,9 @@ class Foresees(Protocol):
     def show_expected(self) -> None:
         """Draw it."""
 
+    def foresee(self, view_world: npt.NDArray[np.float64]) -> None:
+        """Make ready, behind all else, for a view at the zoom of now."""
+
 
 def look_at(viewer: Viewer, yx: YX, mpp: float, zoom: float | None = None) -> None:
     """Put a place on the slide (level-0 px) in the middle, and zoom (canvas px per world unit) if that is given."""
@@ -88,20 +92,28 @@ def set_out_for(viewer: Viewer, yx: YX, mpp: float, zoom: float | None = None) -
     """Do as `look_at`, but only have the slide's pixels made ready while other work is done; `arrive` draws them."""
     _move(viewer, yx, mpp, zoom)
     camera = camera_of(viewer)
-    half = np.array(canvas_size_px(viewer)) / camera.zoom / 2
-    # A px more on each side, or another rounding of napari's would have all drawn twice.
-    centre, margin = np.array(camera.center[-2:]), 1 / camera.zoom + mpp
-    view = np.array([centre - half - margin, centre + half + margin])
+    view = _view_world(viewer, camera.center[-2:], mpp)
     for layer in viewer.layers:
         if isinstance(layer, Foresees):
             layer.expect(view, viewer.window._qt_viewer.canvas._current_viewbox_size[::-1], camera.zoom)
 
 
-def arrive(viewer: Viewer) -> None:
-    """Draw what `set_out_for` had made ready."""
+def arrive(viewer: Viewer, next_yx: YX | None = None, mpp: float = 1.0) -> None:
+    """Draw what `set_out_for` had made ready; then have made ready what lies round ``next_yx``, level-0 px."""
     for layer in viewer.layers:
         if isinstance(layer, Foresees):
             layer.show_expected()
+            if next_yx is not None:
+                layer.foresee(_view_world(viewer, frame_to_world(next_yx, mpp), mpp))
+
+
+def _view_world(viewer: Viewer, centre_world: Sequence[float], mpp: float) -> npt.NDArray[np.float64]:
+    """Return upper left and lower right corner, (2, 2), of what is on screen round a place, at the zoom of now."""
+    zoom = camera_of(viewer).zoom
+    # A px more on each side, or another rounding of napari's would have all drawn twice.
+    half = np.array(canvas_size_px(viewer)) / zoom / 2 + 1 / zoom + mpp
+    centre = np.array(centre_world)
+    return np.array([centre - half, centre + half])
 
 
 def _move(viewer: Viewer, yx: YX, mpp: float, zoom: float | None) -> None:
