@@ -232,7 +232,10 @@ def _cores(large: bool) -> dict[str, Any]:
     The environment's number of threads holds, which OpenVINO does not look up: workers share a machine.
     """
     threads = threads_told()
-    hints: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads} if threads else {}
+    # Each process would bind its threads to the first cores: two workers would share one, and the others lie idle.
+    hints: dict[str, Any] = {"ENABLE_CPU_PINNING": False}
+    if threads:
+        hints["INFERENCE_NUM_THREADS"] = threads
     if large and (threads or os.cpu_count() or 1) >= STREAMS:
         return hints | {"NUM_STREAMS": STREAMS}
     return hints | {"PERFORMANCE_HINT": "LATENCY"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -214,6 +215,15 @@ def test_several_threads_ask_and_one_that_cancels_leaves_the_network_whole(finde
     assert len(kept) >= 3
     for cells in kept:
         np.testing.assert_array_equal(cells.points_yx, truth.points_yx)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux tells on which cores a thread may run")
+def test_no_thread_is_bound_to_a_core(finder: Bundle, field: np.ndarray) -> None:
+    """Each worker of a machine would bind its own to the first core, and all would share that one."""
+    runtime_openvino.OpenVinoDetector(finder, "fp32").cells(field, 0.3)
+    cores = os.sched_getaffinity(0)
+    threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    assert all(os.sched_getaffinity(thread) == cores for thread in threads)
 
 
 def every(work: Callable[[Any], None], things: list[Any]) -> None:
