@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, QUrl
-from qtpy.QtGui import QDesktopServices, QPaintEvent, QShowEvent
+from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QWidget
 
 from napari_cyto.datasets import ApaccExportOptions
@@ -23,7 +23,7 @@ from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.split_preview import SplitPreview
-from napari_cyto.widgets.soon import later
+from napari_cyto.widgets.docks.when_seen import WhenSeen
 
 PREVIEW_AFTER_MS = 400
 LEAK_SENTENCE = (
@@ -70,8 +70,7 @@ class ExportDock(Dock):
         self.bar = JobBar()
         self.open_folder = parts.button("Open folder", "Show what was written.", self._open_folder, icon="open")
         self._written: Path | None = None
-        self._later = later(self, self._preview_if_seen, PREVIEW_AFTER_MS)
-        self._is_due = False
+        self._preview_soon = WhenSeen(self, self.preview, PREVIEW_AFTER_MS)
         self._lay_out()
         self._connect()
         self._show_format()
@@ -138,7 +137,7 @@ class ExportDock(Dock):
         except CytoError as error:
             self.looking.say(str(error), style.BAD)
             return
-        self._later.stop()
+        self._preview_soon.stop()
         self.shown.clear()
         self.looking.run(function, kwargs, "Looking at what will be written…")
 
@@ -172,7 +171,7 @@ class ExportDock(Dock):
     def let_go(self) -> None:
         """Stop listening, and stop what still runs: a target is whole or untouched."""
         super().let_go()
-        self._later.stop()
+        self._preview_soon.stop()
         self.cancel_jobs()
         self.looking.close_job()
         self.bar.close_job()
@@ -187,17 +186,6 @@ class ExportDock(Dock):
         super().showEvent(event)
         self._show_map()
         self._stale()
-
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
-        """Look ahead when this comes into sight: a dock behind others counts as shown in Qt, but is not painted."""
-        super().paintEvent(event)
-        if self._is_due:
-            self._later.start()
-
-    def _preview_if_seen(self) -> None:
-        self._is_due = not parts.is_in_sight(self)
-        if not self._is_due:
-            self.preview()
 
     # What comes back
 
@@ -282,10 +270,10 @@ class ExportDock(Dock):
 
     def _stale(self) -> None:
         if self.class_map.open_classes():
-            self._later.stop()
+            self._preview_soon.stop()
             self.shown.clear()
         elif self.isVisible() and self.session.project is not None:
-            self._later.start()
+            self._preview_soon.ask()
 
 
 def done_words(result: dict[str, Any]) -> str:

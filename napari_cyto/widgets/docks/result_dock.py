@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from qtpy.QtCore import QUrl
-from qtpy.QtGui import QDesktopServices, QPaintEvent
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QFrame, QWidget
 
 from napari_cyto.domain.jobs import Cancelled, Done, Failed
@@ -25,6 +25,7 @@ from napari_cyto.widgets.docks.result_finding import ResultFinding
 from napari_cyto.widgets.docks.result_quality import ResultQuality
 from napari_cyto.widgets.docks.result_seen import ResultSeen
 from napari_cyto.widgets.docks.section import Section
+from napari_cyto.widgets.docks.when_seen import WhenSeen
 from napari_cyto.widgets.latest import Latest, MayGoOn
 from napari_cyto.widgets.soon import later
 
@@ -59,10 +60,10 @@ class ResultDock(Dock):
         self.open = parts.button("Open the report", "Show the written report in the browser.", self._open, icon="find")
         self.job = JobBar()
         self._written: Path | None = None
-        self._is_due = True
         self._asked_s = 0.0
         self._rest = later(self, self._read, REST_MS)
         self._soon = self.later(self._show_slide)
+        self._seen = WhenSeen(self, self._show_slide)
         self._lay_out()
         self._connect()
         self._show_slide()
@@ -100,12 +101,6 @@ class ResultDock(Dock):
         """Show what a recorder takes down of what is looked at."""
         self.seen.watch(recorder)
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
-        """Read what is shown when it is looked at: a dock behind others counts as shown in Qt, but is not painted."""
-        super().paintEvent(event)
-        if self._is_due:
-            self._soon()
-
     def cancel_jobs(self) -> None:
         """Stop a measurement and a report that are under way."""
         self.quality.job.stop()
@@ -115,6 +110,7 @@ class ResultDock(Dock):
         """Stop reading and what still runs."""
         super().let_go()
         self._rest.stop()
+        self._seen.stop()
         self.reader.close()
         self.finding.cells.close_threads()
         self.quality.job.close_job()
@@ -127,8 +123,7 @@ class ResultDock(Dock):
         """Begin anew with the slide that is on screen now, unless nobody looks."""
         self.result = None
         self.reader.drop()
-        self._is_due = not parts.is_in_sight(self)
-        if self._is_due:
+        if not self._seen.is_now():
             return
         self._offer(has_slide=self.session.project is not None and self.session.slide is not None)
         with self.session.telling():
@@ -139,8 +134,7 @@ class ResultDock(Dock):
 
     def _follow(self) -> None:
         """Show counts at once after an edit, and the rest when the hand rests."""
-        if not parts.is_in_sight(self):
-            self._is_due = True
+        if not self._seen.is_now():
             return
         with self.session.telling():
             self._show_counts()
@@ -161,8 +155,7 @@ class ResultDock(Dock):
             self._show()
 
     def _show(self) -> None:
-        if self.session.slide is None or not parts.is_in_sight(self):
-            self._is_due = True
+        if self.session.slide is None or not self._seen.is_now():
             return
         result = self.result
         if result is not None and self.session.shown_filter.blind:

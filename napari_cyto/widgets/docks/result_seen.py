@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from napari_cyto.domain.coverage import MAGNIFICATIONS
@@ -19,7 +18,7 @@ from napari_cyto.slides import Slide
 from napari_cyto.widgets import style
 from napari_cyto.widgets.coverage_map import CoverageMap
 from napari_cyto.widgets.docks import parts
-from napari_cyto.widgets.soon import later
+from napari_cyto.widgets.docks.when_seen import WhenSeen
 
 REST_MS = 500
 
@@ -32,7 +31,6 @@ class ResultSeen(QWidget):
         self._session = session
         self.recorder: CoverageRecorder | None = None
         self._mapped: Slide | None = None
-        self._is_due = True
         self._tissue: npt.NDArray[np.bool_] | None = None
         self.magnification = QComboBox()
         self.magnification.setToolTip("From which objective on a look counts; kept with the project.")
@@ -46,7 +44,7 @@ class ResultSeen(QWidget):
         self.people = parts.text(colour=style.QUIET)
         self.map = CoverageMap()
         self.map.jumped.connect(lambda y, x: session.jump((y, x)))
-        self._rest = later(self, self._show, REST_MS)
+        self._show_soon = WhenSeen(self, self._show, REST_MS)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for block in (parts.row(parts.text("Looked at with"), self.magnification), self.words, self.people, self.map):
@@ -60,7 +58,7 @@ class ResultSeen(QWidget):
 
     def let_go(self) -> None:
         """Stop listening."""
-        self._rest.stop()
+        self._show_soon.stop()
         self.map.let_go()
         if self.recorder is not None:
             self.recorder.grown.disconnect(self._soon, missing_ok=True)
@@ -81,16 +79,10 @@ class ResultSeen(QWidget):
         y0, x0, y1, x1 = view_yxyx
         self.map.set_view((y0, x0, y1, x1))
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
-        """Make the map when it comes into sight."""
-        super().paintEvent(event)
-        if self._is_due:
-            self._soon()
-
     def _soon(self, *_values: Any) -> None:
-        self._is_due = not parts.is_in_sight(self)
-        if not self._is_due and not self._rest.isActive():
-            self._rest.start()
+        # One pans without a rest, and the map grows all the while.
+        if not self._show_soon.is_asked and self._show_soon.is_now():
+            self._show_soon.ask()
 
     def _choose(self) -> None:
         with self._session.telling():
@@ -98,8 +90,7 @@ class ResultSeen(QWidget):
         self._show()
 
     def _show(self) -> None:
-        self._is_due = not parts.is_in_sight(self)
-        if self._is_due:
+        if not self._show_soon.is_now():
             return
         handle = self._session.open_slide_handle
         if handle is not self._mapped:

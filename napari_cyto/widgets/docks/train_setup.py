@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import QButtonGroup, QComboBox, QRadioButton, QVBoxLayout, QWidget
 
 from napari_cyto.datasets.split_config import SplitConfig
@@ -29,7 +28,7 @@ from napari_cyto.widgets.docks.train_overrides import TrainOverrides
 from napari_cyto.widgets.docks.train_settings import TrainSettings
 from napari_cyto.widgets.docks.train_sources import TrainSources
 from napari_cyto.widgets.docks.train_split import TrainSplitTable
-from napari_cyto.widgets.soon import later
+from napari_cyto.widgets.docks.when_seen import WhenSeen
 
 LOOK_AFTER_MS = 400
 KINDS = (
@@ -70,8 +69,8 @@ class TrainSetup(QWidget):
         self.settings = TrainSettings()
         self.costs = TrainCosts()
         self.colour = TrainColour(session)
-        self._later = later(self, self._look_if_seen, LOOK_AFTER_MS)
-        self._is_due = False
+        # Who marks cells would else pay for a count at each rest of the hand, although nobody sees it.
+        self._look_soon = WhenSeen(self, self.look, LOOK_AFTER_MS)
         self.looked: Mapping[str, Any] | None = None
         self._lay_out()
         self._connect()
@@ -187,9 +186,9 @@ class TrainSetup(QWidget):
         """Count anew soon: sources, marks or the way to divide them have changed."""
         self.looked = None
         if self.isVisible() and self.sources.texts():
-            self._later.start()
+            self._look_soon.ask()
         elif not self.sources.texts():
-            self._later.stop()
+            self._look_soon.stop()
             self.split_table.clear()
         self.changed.emit()
 
@@ -206,21 +205,9 @@ class TrainSetup(QWidget):
         wanted = {"sources": sources, "split": split, "scheme": self.scheme(), "parent": self.parent_path}
         self.looking.run(preview_training, wanted, "Counting cells…")
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802  Qt's name
-        """Count when this comes into sight: a dock behind others counts as shown in Qt, but is not painted."""
-        super().paintEvent(event)
-        if self._is_due:
-            self._later.start()
-
-    def _look_if_seen(self) -> None:
-        # Who marks cells would else pay for a count at each rest of the hand, although nobody sees it.
-        self._is_due = not parts.is_in_sight(self)
-        if not self._is_due:
-            self.look()
-
     def let_go(self) -> None:
         """Stop what still runs."""
-        self._later.stop()
+        self._look_soon.stop()
         self.looking.close_job()
         self.colour.let_go()
 

@@ -30,9 +30,10 @@ from napari_cyto.training.recipes import all_recipes
 from napari_cyto.training.run_folder import RunFolder
 from napari_cyto.widgets.docks import train_dock
 from napari_cyto.widgets.docks.export_dock import PREVIEW_AFTER_MS, ExportDock
+from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.train_dock import TrainDock
 from napari_cyto.widgets.docks.train_settings import TrainSettings
-from napari_cyto.widgets.docks.train_setup import LOOK_AFTER_MS, TrainSetup
+from napari_cyto.widgets.docks.train_setup import LOOK_AFTER_MS
 
 PLAYER = Path(run_samples.__file__)
 LONG = 40
@@ -381,15 +382,14 @@ def test_settings_that_are_replaced_at_once_are_no_window_of_their_own(qtbot):
 
 def test_behind_other_docks_nothing_is_counted_until_it_is_looked_at(window_bench, monkeypatch):
     """Who marks cells does not pay for a child process at each rest of the hand."""
-    counted, previewed = [], []
-    monkeypatch.setattr(TrainSetup, "look", lambda setup: counted.append(setup))
-    monkeypatch.setattr(ExportDock, "preview", lambda dock: previewed.append(dock))
+    started = []
+    monkeypatch.setattr(JobBar, "run", lambda bar, *_args: started.append(bar))
     train, export = window_bench.dock(TrainDock), window_bench.dock(ExportDock)
     window_bench.mark(3, "HSIL")
     window_bench.qtbot.wait(2 * max(LOOK_AFTER_MS, PREVIEW_AFTER_MS))
     assert train.isVisible()
-    assert counted == previewed == []
+    assert started == []
     window_bench.bring_to_front(train)
-    window_bench.qtbot.waitUntil(lambda: counted == [train.setup])
+    window_bench.qtbot.waitUntil(lambda: started == [train.setup.looking])
     window_bench.bring_to_front(export)
-    window_bench.qtbot.waitUntil(lambda: previewed == [export])
+    window_bench.qtbot.waitUntil(lambda: started == [train.setup.looking, export.looking])
