@@ -49,7 +49,7 @@ class PatientReader:
         Called in a decoding thread when all tiles of the latest view are at hand after it was given coarser:
         reading it again then gives its true pixels.
     patience_s : float
-        How long a read may wait for tiles to be decoded, s.
+        How long a read may wait for tiles to be decoded, s; of an expected view at least `EXPECTED_S`.
     """
 
     def __init__(self, slide: Slide, on_sharp: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
