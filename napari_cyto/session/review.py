@@ -60,7 +60,8 @@ class Review:
         self.is_outdated = False
         self._rows: dict[str, int] = {}
         self._gone: set[str] = set()
-        self._waiting = 0
+        # A byte a row, 1 where nobody has judged the cell: the next one is looked for at each key, among 200,000.
+        self._waits = bytearray()
         self._trail: list[int] = []
         self._missed: list[Change] | None = None
         self._slide_id = ""
@@ -98,7 +99,7 @@ class Review:
         self._rows = {cell.id: row for row, cell in enumerate(self.cells)}
         self._gone.clear()
         self._estimate = None
-        self._waiting = sum(cell.status is Status.PROPOSED for cell in self.cells)
+        self._waits = bytearray(cell.status is Status.PROPOSED for cell in self.cells)
         self._trail.clear()
         self.is_outdated = bool(missed)
         self._slide_id = self.session.slide.id if self.session.slide is not None else ""
@@ -121,12 +122,12 @@ class Review:
 
     def is_waiting(self, row: int) -> bool:
         """Whether nobody has judged the cell yet."""
-        return self.cells[row].status is Status.PROPOSED and not self.is_gone(row)
+        return bool(self._waits[row])
 
     @property
     def waiting(self) -> int:
         """How many cells of the list nobody has judged yet."""
-        return self._waiting
+        return self._waits.count(1)
 
     # Verdicts
 
@@ -185,11 +186,10 @@ class Review:
 
     def after(self, row: int) -> int:
         """Return where to go on after a verdict: the next cell that waits, from the start again after the last."""
-        n = len(self.cells)
-        for step in range(1, n if self._waiting else 1):
-            if self.is_waiting((row + step) % n):
-                return (row + step) % n
-        return min(row + 1, n - 1)
+        following = self._waits.find(1, row + 1)
+        if following < 0:
+            following = self._waits.find(1, 0, row)
+        return following if following >= 0 else min(row + 1, len(self.cells) - 1)
 
     def back(self) -> int | None:
         """Return the cell judged last, then the one before it; None when there is none."""
@@ -276,7 +276,6 @@ class Review:
         return row
 
     def _set(self, row: int, cell: Annotation | None) -> None:
-        self._waiting -= self.is_waiting(row)
         if self.cells[row].id in self.controls:
             self._estimate = None
         if cell is None:
@@ -284,7 +283,7 @@ class Review:
         else:
             self._gone.discard(cell.id)
             self.cells[row] = cell
-        self._waiting += self.is_waiting(row)
+        self._waits[row] = cell is not None and cell.status is Status.PROPOSED
 
 
 def progress_words(review: Review) -> str:
