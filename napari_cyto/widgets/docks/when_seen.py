@@ -24,7 +24,7 @@ class WhenSeen(QObject):
     slot : callable
         What to call.
     rest_ms : int
-        How long nobody must have asked again before it is called, ms.
+        How long nobody must have asked again before it is called, ms; painting again is not asking.
     """
 
     def __init__(self, widget: QWidget, slot: Callable[[], object], rest_ms: int = 0) -> None:
@@ -35,7 +35,7 @@ class WhenSeen(QObject):
         self._rest = later(self, self._try, rest_ms)
         widget.installEventFilter(self)
 
-    def ask(self, *_values: object) -> None:
+    def ask(self) -> None:
         """Have the slot called."""
         self._rest.start()
 
@@ -57,7 +57,7 @@ class WhenSeen(QObject):
 
     def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
         """Notice that the widget is painted."""
-        if self._is_due and event.type() == QEvent.Type.Paint:
+        if self._is_due and not self.is_asked and event.type() == QEvent.Type.Paint:
             self.ask()
         return False
 

@@ -63,6 +63,17 @@ def test_who_learns_that_it_is_out_of_sight_is_called_later(stage):
     assert stage.calls == 1
 
 
+def test_what_is_painted_without_a_rest_is_seen_to_all_the_same(stage, qtbot):
+    """A map that grows while one pans is painted more often than its rest is long."""
+    slow = WhenSeen(stage.widget, stage.call, 300)
+    assert not slow.is_now()
+    stage.widget.move(0, 0)
+    for _ in range(12):
+        stage.widget.update()
+        qtbot.wait(60)
+    assert stage.calls
+
+
 def test_what_was_called_off_is_not_done(stage):
     stage.seen.ask()
     stage.settle()
