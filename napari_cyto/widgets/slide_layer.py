@@ -15,7 +15,7 @@ from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides import LevelArray, Slide, tissue_bounds_yxyx
 from napari_cyto.slides.patience import PatientReader
 from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
-from napari_cyto.widgets.canvas.frames import PIXEL_CENTRE
+from napari_cyto.widgets.canvas.frames import world_to_frame
 from napari_cyto.widgets.canvas.window import canvas_size_px, look_at
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ class SlideImage(Image):
         """Have decoded, behind all else, what a view shows, (2, 2) as in `expect`, at the zoom of now."""
         level = self.data_level
         if level < len(self.data) - 1 and self.visible and not self.slide.closed:
-            corners = (view_world / self.scale[-2:] + PIXEL_CENTRE) / self._factors[level]
+            mpp = float(self.scale[-1])
+            corners = np.array([world_to_frame(corner, mpp) for corner in view_world]) / self._factors[level]
             y0, x0 = np.floor(corners[0]).astype(int).tolist()
             y1, x1 = np.ceil(corners[1]).astype(int).tolist()
             self._reader.foresee(level, y0, x0, y1 - y0, x1 - x0, self.icc)

@@ -45,4 +45,6 @@ class Arrival:
 
     def _arrive(self) -> None:
         if window.is_open(self._viewer):
-            window.arrive(self._viewer, self._next_yx, self._mpp)
+            window.arrive(self._viewer)
+            if self._next_yx is not None:
+                window.foresee(self._viewer, self._next_yx, self._mpp)

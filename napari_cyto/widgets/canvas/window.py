@@ -93,18 +93,25 @@ def set_out_for(viewer: Viewer, yx: YX, mpp: float, zoom: float | None = None) -
     _move(viewer, yx, mpp, zoom)
     camera = camera_of(viewer)
     view = _view_world(viewer, camera.center[-2:], mpp)
-    for layer in viewer.layers:
-        if isinstance(layer, Foresees):
-            layer.expect(view, viewer.window._qt_viewer.canvas._current_viewbox_size[::-1], camera.zoom)
+    for layer in _foreseeing(viewer):
+        layer.expect(view, viewer.window._qt_viewer.canvas._current_viewbox_size[::-1], camera.zoom)
 
 
-def arrive(viewer: Viewer, next_yx: YX | None = None, mpp: float = 1.0) -> None:
-    """Draw what `set_out_for` had made ready; then have made ready what lies round ``next_yx``, level-0 px."""
-    for layer in viewer.layers:
-        if isinstance(layer, Foresees):
-            layer.show_expected()
-            if next_yx is not None:
-                layer.foresee(_view_world(viewer, frame_to_world(next_yx, mpp), mpp))
+def arrive(viewer: Viewer) -> None:
+    """Draw what `set_out_for` had made ready."""
+    for layer in _foreseeing(viewer):
+        layer.show_expected()
+
+
+def foresee(viewer: Viewer, yx: YX, mpp: float) -> None:
+    """Have made ready, behind all else, what lies round a place (level-0 px) at the zoom of now."""
+    view = _view_world(viewer, frame_to_world(yx, mpp), mpp)
+    for layer in _foreseeing(viewer):
+        layer.foresee(view)
+
+
+def _foreseeing(viewer: Viewer) -> list[Foresees]:
+    return [layer for layer in viewer.layers if isinstance(layer, Foresees)]
 
 
 def _view_world(viewer: Viewer, centre_world: Sequence[float], mpp: float) -> npt.NDArray[np.float64]:
