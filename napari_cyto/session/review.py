@@ -57,7 +57,10 @@ class Review:
         self.controls: frozenset[str] = frozenset()
         self.tally = Tally()
         self.left_out = 0
-        self.is_outdated = False
+        # Whether somebody went to a cell of this list or judged one: from then on it stays as it is.
+        self.is_begun = False
+        self._newcomers: set[str] = set()
+        self.is_changed_elsewhere = False
         self._rows: dict[str, int] = {}
         self._gone: set[str] = set()
         # A byte a row, 1 where nobody has judged the cell: the next one is looked for at each key, among 200,000.
@@ -101,7 +104,9 @@ class Review:
         self._estimate = None
         self._waits = bytearray(cell.status is Status.PROPOSED for cell in self.cells)
         self._trail.clear()
-        self.is_outdated = bool(missed)
+        self.is_begun = False
+        self._newcomers.clear()
+        self.is_changed_elsewhere = False
         self._slide_id = self.session.slide.id if self.session.slide is not None else ""
         for change in missed:
             self._follow(change, counts=False)
@@ -123,6 +128,28 @@ class Review:
     def is_waiting(self, row: int) -> bool:
         """Whether nobody has judged the cell yet."""
         return bool(self._waits[row])
+
+    @property
+    def newcomers(self) -> int:
+        """How many cells came since the list was made and are not in it."""
+        return len(self._newcomers)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether a list made now would hold other cells."""
+        return bool(self._newcomers or self._gone) or self.is_changed_elsewhere
+
+    @property
+    def is_being_made(self) -> bool:
+        """Whether a list was begun and has not been taken yet."""
+        return self._missed is not None
+
+    def compare(self, gathered: Gathered) -> None:
+        """Take note of what a list made now would hold, without changing the one that is gone through."""
+        self._missed = None
+        self.tally, self.is_changed_elsewhere = gathered.tally, False
+        self._newcomers = {cell.id for cell in gathered.cells if cell.id not in self._rows}
+        self.progressed.emit()
 
     @property
     def waiting(self) -> int:
@@ -166,6 +193,7 @@ class Review:
 
     def _judge(self, rows: Iterable[int], change: Callable[[Annotation], Annotation], label: str) -> bool:
         rows = sorted(set(rows))
+        self.is_begun = True
         before = [self.cells[row] for row in rows if not self.is_gone(row)]
         self._trail += rows[-1:]
         pairs = [(a, b) for a in before if (b := change(a)) != a]
@@ -204,6 +232,7 @@ class Review:
             When its slide is not in the project any more.
         """
         cell, session = self.cells[row], self.session
+        self.is_begun = True
         session.go_to_slide(cell.slide_id)
         session.jump(cell.geometry.centre_yx)
         following = self.cells[self.after(row)]
@@ -251,7 +280,7 @@ class Review:
         moved, self._slide_id = slide_id != self._slide_id, slide_id
         if entry is None:
             # Said when another slide is shown, too, which changes no cell.
-            self.is_outdated |= not moved
+            self.is_changed_elsewhere |= not moved
             if not moved:
                 self.progressed.emit()
             return
@@ -272,7 +301,9 @@ class Review:
         if row is not None:
             self._set(row, change.after)
         elif change.after is not None and self.query.takes(change.after):
-            self.is_outdated = True
+            self._newcomers.add(change.annotation_id)
+        else:
+            self._newcomers.discard(change.annotation_id)
         return row
 
     def _set(self, row: int, cell: Annotation | None) -> None:

@@ -21,12 +21,16 @@ from napari_cyto.widgets.docks.review_crops import CellCrops
 from napari_cyto.widgets.docks.review_filters import ReviewFilters
 from napari_cyto.widgets.docks.review_gallery import ReviewGallery
 from napari_cyto.widgets.docks.review_model import ReviewModel
+from napari_cyto.widgets.docks.when_seen import WhenSeen
 from napari_cyto.widgets.latest import Latest
+from napari_cyto.widgets.soon import later
 
 # More than these are read in a thread: 10,000 take some 0.2 s.
 READ_AT_ONCE = 20_000
 # All docks look at each annotation that is selected.
 MOST_SELECTED = 2_000
+# A model writes several times a second; a list that nobody goes through yet need not follow each time.
+RENEWED_EVERY_MS = 800
 
 
 class ReviewDock(Dock):
@@ -42,7 +46,12 @@ class ReviewDock(Dock):
         self.gallery = ReviewGallery(self.model, self.crops)
         self.filters = ReviewFilters()
         self.reader = Latest("review", self)
+        self._comparison = Latest("review news", self)
+        self._renewal = WhenSeen(self, self._catch_up)
+        self._throttle = later(self, self._renewal.ask, RENEWED_EVERY_MS)
         self._listed: Project | None = None
+        self._edits = 0
+        self._is_by_itself = False
         self.progress = parts.text(bold=True)
         self.by_class = parts.text(colour=style.QUIET)
         self.estimate = parts.text(colour=style.QUIET)
@@ -97,15 +106,17 @@ class ReviewDock(Dock):
         gallery.moved.connect(self._go)
         gallery.chosen_changed.connect(self._show_chosen)
         gallery.clicked.connect(lambda index: self._go(index.row()))
-        self.filters.changed.connect(self.refresh)
+        self.filters.changed.connect(lambda: self.refresh())
         self.class_keys.chosen.connect(lambda key: self._run(f"class.{key}"))
         self.reader.made.connect(self._take)
+        self._comparison.made.connect(self._compare)
         self.listen(session.project_changed, self.later(self._show_project))
         self.listen(session.slide_changed, self._show_slide)
         self.listen(session.class_changed, self._show_scheme)
         self.listen(session.filter_changed, self._show_blind)
         self.listen(session.selection_changed, self._follow)
         self.listen(session.annotations_changed, self._follow_undo)
+        self.listen(session.annotations_changed, self._notice)
         self._progress_later = self.later(self._show_progress)
         self.listen(self.review.progressed, self._progress_later)
         self.listen(self.review.changed, self.later(self._show_words))
@@ -135,8 +146,9 @@ class ReviewDock(Dock):
         if self._is_due:
             self.refresh()
 
-    def refresh(self) -> None:
-        """Make the list anew; not before anybody looks at it."""
+    def refresh(self, *, by_itself: bool = False) -> None:
+        """Make the list anew; not before anybody looks at it, and ``by_itself`` not under anybody's hand."""
+        self._is_by_itself = by_itself
         self._is_due = not self.isVisible()
         project = self.session.project
         if self._is_due or project is None:
@@ -150,13 +162,52 @@ class ReviewDock(Dock):
                 self._begin_at_first()
             else:
                 self.review.begin(query)
-                self.progress.setText("Reading the cells…")
+                if not by_itself:
+                    self.progress.setText("Reading the cells…")
                 self.reader.ask(lambda _: gather(project, query))
 
+    def _notice(self, entry: HistoryEntry | None) -> None:
+        self._edits += entry is not None
+        if self.review.is_outdated and not self._throttle.isActive():
+            self._throttle.start()
+
+    def _catch_up(self) -> None:
+        """Make an empty or untouched list anew; for one that is gone through, count what came."""
+        project = self.session.project
+        if project is None or not self.review.is_outdated:
+            return
+        if self.review.is_being_made:
+            self._throttle.start()
+        elif self._may_renew():
+            self.refresh(by_itself=True)
+        elif self.review.is_changed_elsewhere:
+            query, edits = self.review.query, self._edits
+            self._comparison.ask(lambda _: (edits, gather(project, query)))
+
+    def _may_renew(self) -> bool:
+        """Whether nobody's hand is on the list: a cell must not take another's place under a key."""
+        if not self.review.cells:
+            return True
+        return not self.review.is_begun and self.window().focusWidget() is not self.gallery
+
+    def _compare(self, made: tuple[int, Gathered]) -> None:
+        edits, gathered = made
+        if self.session.project is None or gathered.query != self.review.query:
+            return
+        if edits != self._edits:
+            # It was counted while cells were judged.
+            self._throttle.start()
+            return
+        self.review.compare(gathered)
+
     def _take(self, gathered: Gathered) -> None:
-        if self.session.project is not None:
-            self.review.take(gathered)
-            self._begin_at_first()
+        if self.session.project is None:
+            return
+        if self._is_by_itself and not self._may_renew():
+            self.review.compare(gathered)
+            return
+        self.review.take(gathered)
+        self._begin_at_first()
 
     def _begin_at_first(self) -> None:
         """Frame the first cell; the slide stays where it is until a key or a click asks for a cell."""
@@ -282,8 +333,10 @@ class ReviewDock(Dock):
         self.estimate.setText(estimate_words(self.review.estimate()))
         self.estimate.setVisible(bool(self.estimate.text()))
         hints = []
-        if self.review.is_outdated:
-            hints.append("The project has changed since this list was made; Refresh (F5) makes it anew.")
+        if self.review.newcomers:
+            hints.append(f"{parts.number(self.review.newcomers)} new – F5 brings them into the list.")
+        elif self.review.is_outdated:
+            hints.append("The list has changed – F5 makes it anew.")
         if self.review.left_out:
             hints.append(f"{parts.number(self.review.left_out)} cells further down the order are not in the list.")
         self.hint.setText(" ".join(hints))
@@ -300,7 +353,10 @@ class ReviewDock(Dock):
 
     def let_go(self) -> None:
         """Stop reading, too."""
+        self._throttle.stop()
+        self._renewal.stop()
         self.reader.close()
+        self._comparison.close()
         self.crops.close()
         self.model.let_go()
         self.review.let_go()

@@ -355,3 +355,54 @@ def test_cells_reviewed_elsewhere_show_at_once(bench):
     assert dock.review.cells[3].status is Status.REJECTED
     assert dock.progress.text() == "1 of 12 reviewed"
     assert replace(dock.review.cells[3]) == bench.session.project.annotation(cells[3].id)
+
+
+def test_an_empty_list_fills_by_itself_when_a_model_has_found_cells(bench):
+    """The first prediction is written by a process beside the window, which only learns that something changed."""
+    dock = shown(bench)
+    assert dock.words.text() == "No cell passes these filters."
+    cells = propose(bench)
+    bench.session.annotations_changed.emit(None)
+    bench.qtbot.waitUntil(lambda: len(dock.review.cells) == len(cells), timeout=10_000)
+    assert dock.progress.text() == "0 of 12 reviewed"
+    assert not dock.hint.isVisibleTo(dock)
+
+
+def test_a_list_that_nobody_has_touched_follows_what_comes(bench):
+    propose(bench, 5)
+    dock = shown(bench)
+    dock.gallery.clearFocus()
+    propose(bench, 3)
+    bench.session.annotations_changed.emit(None)
+    bench.qtbot.waitUntil(lambda: len(dock.review.cells) == 8, timeout=10_000)
+
+
+@pytest.mark.parametrize("hand", ["judges", "has the keyboard"])
+def test_a_list_under_a_hand_stays_and_counts_what_came(bench, hand):
+    """A cell that takes another's place under a key would be judged without having been seen."""
+    propose(bench, 5)
+    dock = shown(bench)
+    if hand == "judges":
+        press(bench, dock, "X")
+        dock.gallery.clearFocus()
+    order = [cell.id for cell in dock.review.cells]
+    propose(bench, 3)
+    bench.session.annotations_changed.emit(None)
+    bench.qtbot.waitUntil(lambda: "3 new" in dock.hint.text(), timeout=10_000)
+    assert [cell.id for cell in dock.review.cells] == order
+    assert dock.progress.text() == f"{int(hand == 'judges')} of 8 reviewed"
+    press(bench, dock, "F5")
+    assert len(dock.review.cells) == 8 - (hand == "judges")
+    assert not dock.hint.isVisibleTo(dock)
+
+
+def test_cells_marked_in_this_window_are_counted_as_new_and_an_undo_takes_them_off(bench):
+    propose(bench, 5)
+    dock = shown(bench)
+    dock.filters.status.setCurrentIndex(dock.filters.status.count() - 1)
+    press(bench, dock, "Right")
+    bench.mark(2)
+    assert dock.hint.text().startswith("2 new")
+    bench.session.undo()
+    bench.settle()
+    assert dock.hint.text().startswith("1 new")
