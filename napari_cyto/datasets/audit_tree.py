@@ -22,6 +22,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.formats.apacc_labels import CLASSES, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_crop_name, match_stem
+from napari_cyto.formats.disk_files import folder_files, subfolders
 from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_size_hw
 from napari_cyto.formats.text import read_text
 
@@ -48,7 +49,7 @@ def audited_tree(root: Path) -> Audited:
 
 def _side_folders(root: Path) -> list[tuple[str, Path]]:
     """Return each folder of slices or crops with its side; at the root, or one folder further down."""
-    bases = [root, *sorted(p for p in root.iterdir() if p.is_dir() and p.name not in (*SIDES, OVERVIEW))]
+    bases = [root, *(p for p in subfolders(root) if p.name not in (*SIDES, OVERVIEW))]
     found = [(side, base / side) for base in bases for side in SIDES if (base / side).is_dir()]
     return found or [("", base) for base in bases]
 
@@ -65,14 +66,14 @@ class _Tree:
         self.audited = Audited(str(root))
 
     def add_side(self, side: str, folder: Path) -> None:
-        files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+        files = folder_files(folder)
         images = {p.stem: p for p in files if p.suffix.lower() in IMAGE_SUFFIXES and match_crop_name(p.name) is None}
         labels = {p.stem: p for p in files if p.suffix == ".txt"}
         labels = {stem: p for stem, p in labels.items() if stem in images or match_stem(stem)}
         for stem in sorted(labels.keys() | {stem for stem in images if match_stem(stem)}):
             self._add_slice(side, stem, images.get(stem), labels.get(stem))
-        for below in sorted(p for p in folder.iterdir() if p.is_dir() and p.name not in SIDES):
-            crops = sorted(p for p in below.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        for below in (p for p in subfolders(folder) if p.name not in SIDES):
+            crops = folder_files(below, IMAGE_SUFFIXES)
             self.crop_files += [(side, path) for path in crops]
             if below.name not in CLASSES and any(match_crop_name(p.name) for p in crops):
                 self._problems["crop_class"].append({"folder": self._name(below), "crops": len(crops)})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
+from napari_cyto.formats.disk_files import folder_files, subfolders
 from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_size_hw
 
 READABLE = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -120,19 +121,11 @@ def _pictures(root: Path) -> Iterator[tuple[str, str, Path]]:
     """Yield side, class and path of each picture, in the order of their names."""
     if not root.is_dir():
         raise CytoError(f"{root} is no folder; expected one with a folder for each class.")
-    try:
-        folders = _folders(root)
-        sides = [folder for folder in folders if folder.name.lower() in SIDE_FOLDERS and _folders(folder)]
-        for folder in folders:
-            inner = _folders(folder) if folder in sides else [folder]
-            side = SIDE_FOLDERS[folder.name.lower()] if folder in sides else ""
-            for class_folder in inner:
-                for path in sorted(class_folder.iterdir()):
-                    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-                        yield side, class_folder.name, path
-    except OSError as error:
-        raise CytoError(f"{root} cannot be read ({error.strerror or error}).") from error
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = subfolders(root)
+    sides = [folder for folder in folders if folder.name.lower() in SIDE_FOLDERS and subfolders(folder)]
+    for folder in folders:
+        inner = subfolders(folder) if folder in sides else [folder]
+        side = SIDE_FOLDERS[folder.name.lower()] if folder in sides else ""
+        for class_folder in inner:
+            for path in folder_files(class_folder, IMAGE_SUFFIXES):
+                yield side, class_folder.name, path

@@ -15,6 +15,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import get_format
+from napari_cyto.formats.disk_files import folder_files, subfolders
 from napari_cyto.slides import open_slide
 
 
@@ -27,7 +28,7 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
         When it cannot be read, or labels of several slides are to go onto one.
     """
     label_format = get_format(format_name)
-    reader = dict(options.reader)
+    reader = dict(options.reader) | ({"skip_bad": True} if options.skip_bad else {})
     if format_name == "apacc":
         labels = label_format.read(slices_folder(source), **reader)
         return replace(labels, slides=tuple(_told(labels.slides, read_manifest(source))))
@@ -49,12 +50,13 @@ def slices_folder(source: Path) -> Path:
     ours = source / SLICES
     if ours.is_dir() or not source.is_dir() or _has_labels(source):
         return ours if ours.is_dir() else source
-    below = [folder for folder in sorted(source.iterdir()) if folder.is_dir() and _has_labels(folder)]
+    below = [folder for folder in subfolders(source) if _has_labels(folder)]
     return below[0] if len(below) == 1 else source
 
 
 def _has_labels(folder: Path) -> bool:
-    return any(next(place.glob("*.txt"), None) is not None for place in (folder, *(folder / side for side in SIDES)))
+    places = (folder, *(folder / side for side in SIDES))
+    return any(folder_files(place, (".txt",)) for place in places if place.is_dir())
 
 
 def _told(slides: tuple[SlideRecord, ...], manifest: Mapping[str, Any]) -> list[SlideRecord]:

@@ -13,6 +13,7 @@ from napari_cyto.datasets.split import APACC_TEST_SHARE
 from napari_cyto.domain.annotation import Status
 from napari_cyto.formats.apacc_names import StemStyle
 from napari_cyto.formats.apacc_slices import BorderRule
+from napari_cyto.formats.label_format import SKIP_BAD
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 
@@ -142,6 +143,7 @@ class ImportOptions(BaseModel):
         description="For slides of which neither the file nor the source says it.",
     )
     author: str = Field(default="", title="Author", description="Whose marks these are. Empty: who imports them.")
+    skip_bad: bool = Field(default=False, title="Leave out bad rows", description=SKIP_BAD)
     reader: dict[str, Any] = Field(
         default_factory=dict, title="Format options", description="Options of the format's own reader."
     )

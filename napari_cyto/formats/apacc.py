@@ -105,8 +105,7 @@ class ApaccFormat:
 
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the slices of a tree, folder or single label file; see ``read_tree``."""
-        checked_options(ApaccOptions, options)
-        return read_tree(Path(source))
+        return read_tree(Path(source), checked_options(ApaccOptions, options).skip_bad)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what label files cannot carry."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from napari_cyto.domain.geometry import Box
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.apacc_names import SLICE_SIDE
+from napari_cyto.formats.bad_rows import BadRows
 
 CLASS_NUMBERS = {"healthy": 0, "rubbish": 1, "unhealthy": 2, "bothcells": 3}
 CLASSES = tuple(CLASS_NUMBERS)
@@ -111,7 +113,7 @@ def slice_labels(boxes: Sequence[Box], class_ids: Sequence[str]) -> str:
     return "".join(label_line(class_id, box) + "\n" for class_id, box in rows)
 
 
-def parse_label_text(text: str, path: object = None) -> tuple[LabelLine, ...]:
+def parse_label_text(text: str, path: object = None, bad: BadRows | None = None) -> tuple[LabelLine, ...]:
     """Return the cells of a label file, corners rounded to whole px as the collection's reader does.
 
     Boxes that reach out of the slice and unknown class numbers are returned as they stand, for the audit
@@ -123,6 +125,8 @@ def parse_label_text(text: str, path: object = None) -> tuple[LabelLine, ...]:
         The file's content.
     path : optional
         What to call the file in an error.
+    bad : BadRows, optional
+        Takes the lines that cannot be read; without it the first of them is refused.
 
     Raises
     ------
@@ -130,7 +134,11 @@ def parse_label_text(text: str, path: object = None) -> tuple[LabelLine, ...]:
         Naming file, line and reason.
     """
     lines = (line for line in enumerate(text.split("\n"), start=1) if line[1].strip())
-    return tuple(_parse_line(line, number, path) for number, line in lines)
+    parsed: list[LabelLine] = []
+    for number, line in lines:
+        with nullcontext() if bad is None else bad:
+            parsed.append(_parse_line(line, number, path))
+    return tuple(parsed)
 
 
 def _parse_line(line: str, number: int, path: object) -> LabelLine:

@@ -13,6 +13,8 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.apacc_labels import CLASSES, COLOURS, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_stem
+from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.disk_files import folder_files
 from napari_cyto.formats.image_headers import image_of
 from napari_cyto.formats.text import read_text
 
@@ -20,7 +22,7 @@ SIDES = ("train", "test")
 _MAX_LABEL_BYTES = 1 << 24
 
 
-def read_tree(root: Path) -> LabelSet:
+def read_tree(root: Path, skip_bad: bool = False) -> LabelSet:
     """Return every slice of a tree, each an image of its smear at its offset, with its labels.
 
     Parameters
@@ -28,6 +30,8 @@ def read_tree(root: Path) -> LabelSet:
     root : Path
         A folder with ``train/`` and ``test/``, one with slices and label files right in it (both are read),
         or a single label file. Folders of class crops beside the slices are left alone.
+    skip_bad : bool
+        Whether lines that cannot be read are left out with a remark; else they are refused.
 
     Returns
     -------
@@ -41,6 +45,7 @@ def read_tree(root: Path) -> LabelSet:
         When no label file is there, or one of them is wrong (file, line, reason).
     """
     root = Path(root)
+    bad = BadRows(root, skip_bad)
     slides: list[SlideRecord] = []
     annotations: list[Annotation] = []
     remarks: list[str] = []
@@ -49,9 +54,11 @@ def read_tree(root: Path) -> LabelSet:
         if image is None and match_stem(labels.stem) is None and root.is_dir():
             remarks.append(f"{labels.name} was left out: it is not named like a slice, and no image stands beside it.")
             continue
-        slide, cells = read_slice(labels, side, image)
-        slides.append(slide)
-        annotations.extend(cells)
+        with bad:
+            slide, cells = read_slice(labels, side, image, bad)
+            slides.append(slide)
+            annotations.extend(cells)
+    remarks += bad.remarks(len(annotations))
     if not slides:
         raise FormatError(
             "no APACC label files (like 10030_18_18000_136000.txt) are in this folder or its train and test folders.",
@@ -60,7 +67,7 @@ def read_tree(root: Path) -> LabelSet:
     return LabelSet(tuple(slides), tuple(annotations), CLASSES, tuple(COLOURS.items()), tuple(remarks))
 
 
-def read_slice(labels: Path, side: str, image: Path | None) -> tuple[SlideRecord, tuple[Annotation, ...]]:
+def read_slice(labels: Path, side: str, image: Path | None, bad: BadRows) -> tuple[SlideRecord, tuple[Annotation, ...]]:
     """Return one slice and its cells.
 
     Raises
@@ -80,14 +87,11 @@ def read_slice(labels: Path, side: str, image: Path | None) -> tuple[SlideRecord
     )
     origin, now = imported_from(labels.name), now_utc()
     cells = []
-    for line in parse_label_text(read_text(labels, _MAX_LABEL_BYTES), labels):
+    for line in parse_label_text(read_text(labels, _MAX_LABEL_BYTES), labels, bad):
         if line.class_id is None:
-            raise FormatError(
-                f"the class must be one of 0 to {len(CLASSES) - 1} ({', '.join(CLASSES)}), "
-                f"but {line.class_number} came.",
-                labels,
-                line.line,
-            )
+            known = f"one of 0 to {len(CLASSES) - 1} ({', '.join(CLASSES)})"
+            bad.add(FormatError(f"the class must be {known}, but {line.class_number} came.", labels, line.line))
+            continue
         cells.append(
             Annotation(slide_id=slide.id, geometry=line.box, class_id=line.class_id, origin=origin, created_utc=now)
         )
@@ -99,13 +103,6 @@ def _label_files(root: Path) -> list[tuple[str, Path, Path]]:
         side = root.parent.name if root.parent.name in SIDES else ""
         return [(side, root.parent, root)]
     places = [("", root), *((side, root / side) for side in SIDES)]
-    try:
-        return [
-            (side, folder, path)
-            for side, folder in places
-            if folder.is_dir()
-            for path in sorted(folder.iterdir())
-            if path.suffix == ".txt" and path.is_file()
-        ]
-    except OSError as error:
-        raise FormatError(f"the folder cannot be read ({error.strerror}).", root) from error
+    return [
+        (side, folder, path) for side, folder in places if folder.is_dir() for path in folder_files(folder, (".txt",))
+    ]

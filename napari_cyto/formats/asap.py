@@ -19,10 +19,11 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.asap_read import NO_GROUP, PLAIN_NAME, read_asap
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.label_format import ON_READING, FormatOptions, TargetKind, checked_options
-from napari_cyto.formats.per_slide import merged, source_files, write_per_slide
+from napari_cyto.formats.per_slide import merged, source_files, with_remarks, write_per_slide
 from napari_cyto.formats.tables import plain_number
 
 _SUFFIXES = (".xml",)
@@ -63,8 +64,12 @@ class AsapFormat:
             Naming file, line and reason.
         """
         chosen = checked_options(AsapOptions, options)
-        files = source_files(Path(source), _SUFFIXES, "ASAP")
-        return merged([read_asap(path, chosen.unclassified) for path in files])
+        bad = BadRows(Path(source), chosen.skip_bad)
+        parts: list[LabelSet] = []
+        for path in source_files(Path(source), _SUFFIXES, "ASAP"):
+            with bad:
+                parts.append(read_asap(path, chosen.unclassified, bad))
+        return with_remarks(merged(parts), bad)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what ASAP files cannot carry."""

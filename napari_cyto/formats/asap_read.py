@@ -20,6 +20,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_bytes, shown
 
@@ -29,7 +30,7 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _POINTS, _OUTLINES = ("Dot", "PointSet"), ("Polygon", "Spline", "Rectangle")
 
 
-def read_asap(path: Path, unclassified: str) -> LabelSet:
+def read_asap(path: Path, unclassified: str, bad: BadRows) -> LabelSet:
     """Return the annotations of one ASAP file; its slide is called like the file.
 
     Parameters
@@ -38,6 +39,8 @@ def read_asap(path: Path, unclassified: str) -> LabelSet:
         The XML file.
     unclassified : str
         The class of dots that are in no group.
+    bad : BadRows
+        Takes the annotations that cannot be read.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def read_asap(path: Path, unclassified: str) -> LabelSet:
     """
     content = read_bytes(path)
     slide = SlideRecord(name=path.stem)
-    handler = _Handler(path, slide.id, unclassified)
+    handler = _Handler(path, slide.id, unclassified, bad)
     try:
         # A document type is where entity bombs live; ASAP writes none.
         defusedxml.sax.parse(io.BytesIO(content), handler, forbid_dtd=True)
@@ -68,7 +71,7 @@ def read_asap(path: Path, unclassified: str) -> LabelSet:
 
 
 class _Handler(ContentHandler):
-    def __init__(self, path: Path, slide_id: str, unclassified: str) -> None:
+    def __init__(self, path: Path, slide_id: str, unclassified: str, bad: BadRows) -> None:
         super().__init__()
         self.is_asap = False
         self.cells: list[Annotation] = []
@@ -77,7 +80,9 @@ class _Handler(ContentHandler):
         self._seen: dict[str, str | None] = {}
         self._path, self._slide_id, self._unclassified = path, slide_id, unclassified
         self._origin, self._now = imported_from(path.name), now_utc()
+        self._bad = bad
         self._open: Mapping[str, str] | None = None
+        self._broken: FormatError | None = None
         self._corners: list[YX] = []
 
     @property
@@ -90,20 +95,29 @@ class _Handler(ContentHandler):
         if name == "Annotation":
             if self._open is not None:
                 raise self._fault("an annotation stands within another.")
-            self._open, self._corners = dict(attrs.items()), []
+            self._open, self._corners, self._broken = dict(attrs.items()), [], None
         elif name == "Coordinate" and self._open is not None:
-            fault = self._fault
-            y, x = number(attrs.get("Y"), "Y", fault), number(attrs.get("X"), "X", fault)
-            self._corners.append((y, x))
+            self._take_corner(attrs)
         elif name == "Group":
-            colour = attrs.get("Color", "")
-            group = class_name(attrs.get("Name"), self._fault)
-            self._groups.setdefault(group, colour.lower() if _COLOUR.fullmatch(colour) else None)
+            with self._bad:
+                colour = attrs.get("Color", "")
+                group = class_name(attrs.get("Name"), self._fault)
+                self._groups.setdefault(group, colour.lower() if _COLOUR.fullmatch(colour) else None)
 
     def endElement(self, name: str) -> None:  # noqa: N802 - the SAX interface's name
         if name == "Annotation" and self._open is not None:
-            self._close(self._open)
+            with self._bad:
+                if self._broken is not None:
+                    raise self._broken
+                self._close(self._open)
             self._open = None
+
+    def _take_corner(self, attrs: Any) -> None:
+        try:
+            y, x = number(attrs.get("Y"), "Y", self._fault), number(attrs.get("X"), "X", self._fault)
+            self._corners.append((y, x))
+        except FormatError as error:
+            self._broken = self._broken or error
 
     def _fault(self, reason: str) -> FormatError:
         locator = getattr(self, "_locator", None)

@@ -21,6 +21,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import box_of, by_slide, class_order, rectangle
 from napari_cyto.formats.image_headers import image_of
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options
@@ -60,29 +61,32 @@ class CocoFormat:
         """
         chosen = checked_options(CocoOptions, options)
         path = Path(source)
+        bad = BadRows(path, chosen.skip_bad)
         data, fault = read_json(path), Fault(path)
         if not isinstance(data, dict) or not isinstance(data.get("images"), list):
             raise fault(f"expected a mapping with images, annotations and categories, but {shown(data)} came.")
-        classes = dict(_categories(data, fault))
-        slides = _images(data, path, fault)
+        classes = _categories(data, fault, bad)
+        slides = _images(data, path, fault, bad)
         origin, now = imported_from(path.name), now_utc()
         cells, remarks = [], 0
-        for entry, place in _entries(data, "annotations", fault):
-            slide = _named(slides, entry, "image_id", place)
-            geometry, simplified = _geometry(entry, chosen, place)
-            remarks += simplified
-            cells.append(
-                Annotation(
-                    slide_id=slide.id,
-                    geometry=geometry,
-                    class_id=(class_id := _named(classes, entry, "category_id", place)),
-                    scores=_scores(entry, class_id, place),
-                    origin=origin,
-                    created_utc=now,
+        for entry, place in _entries(data, "annotations", fault, bad):
+            with bad:
+                slide = _named(slides, entry, "image_id", place)
+                geometry, simplified = _geometry(entry, chosen, place)
+                remarks += simplified
+                cells.append(
+                    Annotation(
+                        slide_id=slide.id,
+                        geometry=geometry,
+                        class_id=(class_id := _named(classes, entry, "category_id", place)),
+                        scores=_scores(entry, class_id, place),
+                        origin=origin,
+                        created_utc=now,
+                    )
                 )
-            )
-        said = (f"{losses.count(remarks, 'outline')} of several parts or masks read as boxes.",) if remarks else ()
-        return LabelSet(tuple(slides.values()), tuple(cells), tuple(dict.fromkeys(classes.values())), (), said)
+        said = [f"{losses.count(remarks, 'outline')} of several parts or masks read as boxes."] if remarks else []
+        said += bad.remarks(len(cells))
+        return LabelSet(tuple(slides.values()), tuple(cells), tuple(dict.fromkeys(classes.values())), (), tuple(said))
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what COCO cannot carry."""
@@ -162,42 +166,51 @@ def _area(outline: Polygon) -> float:
     return abs(twice) / 2
 
 
-def _entries(data: Mapping[str, Any], key: str, fault: Fault) -> Iterator[tuple[Mapping[str, Any], Fault]]:
+def _entries(
+    data: Mapping[str, Any], key: str, fault: Fault, bad: BadRows
+) -> Iterator[tuple[Mapping[str, Any], Fault]]:
     rows = data.get(key, [])
     if not isinstance(rows, list):
         raise fault(f"{key} must be a list, but {shown(rows)} came.")
     for place, row in enumerate(rows, start=1):
         here = fault.at(f"{key}, entry {place}")
-        if not isinstance(row, Mapping):
-            raise here(f"expected a mapping, but {shown(row)} came.")
-        yield row, here
+        if isinstance(row, Mapping):
+            yield row, here
+        else:
+            bad.add(here(f"expected a mapping, but {shown(row)} came."))
 
 
-def _categories(data: Mapping[str, Any], fault: Fault) -> Iterator[tuple[int | str, str]]:
-    seen: set[int | str] = set()
-    for entry, place in _entries(data, "categories", fault):
-        key = _identity(entry.get("id"), "id", place)
-        if key in seen:
-            raise place(f"the id {shown(key)} is that of an earlier category.")
-        seen.add(key)
-        yield key, class_name(entry.get("name"), place)
+def _categories(data: Mapping[str, Any], fault: Fault, bad: BadRows) -> dict[int | str, str]:
+    classes: dict[int | str, str] = {}
+    for entry, place in _entries(data, "categories", fault, bad):
+        with bad:
+            key = _identity(entry.get("id"), "id", place)
+            if key in classes:
+                raise place(f"the id {shown(key)} is that of an earlier category.")
+            classes[key] = class_name(entry.get("name"), place)
+    return classes
 
 
-def _images(data: Mapping[str, Any], path: Path, fault: Fault) -> dict[int | str, SlideRecord]:
+def _images(data: Mapping[str, Any], path: Path, fault: Fault, bad: BadRows) -> dict[int | str, SlideRecord]:
     slides: dict[int | str, SlideRecord] = {}
-    for entry, place in _entries(data, "images", fault):
-        key = _identity(entry.get("id"), "id", place)
-        if key in slides:
-            raise place(f"the id {shown(key)} is that of an earlier image.")
-        name = free_text(entry.get("file_name"), 500).strip()
-        if not name:
-            raise place(f"an image needs a file_name, but {shown(entry.get('file_name'))} came.")
-        size = {k: entry.get(k) for k in ("width", "height")}
-        ours = entry.get(KEY)
-        slide = slide_from_dict({**(ours if isinstance(ours, dict) else {}), **size, "name": name}, name, place)
-        image = image_of(path.parent, name) or image_of(path.parent / "images", name)
-        slides[key] = slide if image is None else replace(slide, path=str(image.absolute()))
+    for entry, place in _entries(data, "images", fault, bad):
+        with bad:
+            key = _identity(entry.get("id"), "id", place)
+            if key in slides:
+                raise place(f"the id {shown(key)} is that of an earlier image.")
+            slides[key] = _slide(entry, path, place)
     return slides
+
+
+def _slide(entry: Mapping[str, Any], path: Path, fault: Fault) -> SlideRecord:
+    name = free_text(entry.get("file_name"), 500).strip()
+    if not name:
+        raise fault(f"an image needs a file_name, but {shown(entry.get('file_name'))} came.")
+    size = {k: entry.get(k) for k in ("width", "height")}
+    ours = entry.get(KEY)
+    slide = slide_from_dict({**(ours if isinstance(ours, dict) else {}), **size, "name": name}, name, fault)
+    image = image_of(path.parent, name) or image_of(path.parent / "images", name)
+    return slide if image is None else replace(slide, path=str(image.absolute()))
 
 
 def _identity(value: object, what: str, fault: Fault) -> int | str:

@@ -21,7 +21,9 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide
+from napari_cyto.formats.disk_files import folder_files
 from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_of, image_size_hw
 from napari_cyto.formats.label_format import ON_READING, ON_WRITING, FormatOptions, TargetKind, checked_options
 from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
@@ -106,9 +108,9 @@ class _Reading:
         if self.folder.name != "images":
             return
         known = {slide.path for slide in self.slides.values()}
-        for path in sorted(self.folder.iterdir()):
+        for path in folder_files(self.folder, IMAGE_SUFFIXES):
             absolute = path.absolute()
-            if path.suffix.lower() in IMAGE_SUFFIXES and str(absolute) not in known and path.is_file():
+            if str(absolute) not in known:
                 self.slides[path.name] = replace(self._slide(path.name, None, None), path=str(absolute))
 
 
@@ -133,14 +135,14 @@ class CricFormat:
         chosen = checked_options(CricOptions, options)
         path = _table_in(Path(source))
         images = path.parent / "images"
+        bad = BadRows(path, chosen.skip_bad)
         reading = _Reading(path, images if images.is_dir() else path.parent, chosen.mpp)
-        for row, fault in read_table(path, (_IMAGE, _CLASS, _X, _Y)):
-            reading.row(row, fault)
-        try:
-            reading.images_without_cells()
-        except OSError as error:
-            raise FormatError(f"the folder cannot be read ({error.strerror}).", reading.folder) from error
-        return LabelSet(tuple(reading.slides.values()), tuple(reading.cells), CLASSES)
+        for row, fault in read_table(path, (_IMAGE, _CLASS, _X, _Y), bad):
+            with bad:
+                reading.row(row, fault)
+        reading.images_without_cells()
+        said = bad.remarks(len(reading.cells))
+        return LabelSet(tuple(reading.slides.values()), tuple(reading.cells), CLASSES, (), said)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what the table cannot carry."""

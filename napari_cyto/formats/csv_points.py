@@ -15,6 +15,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.label_format import ON_WRITING, StatusOptions, TargetKind, checked_options
 from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
@@ -65,33 +66,35 @@ class CsvFormat:
         FormatError
             Naming file, line and reason.
         """
-        checked_options(CsvOptions, options)
         path = Path(source)
+        bad = BadRows(path, checked_options(CsvOptions, options).skip_bad)
         slides: dict[str, SlideRecord] = {}
         cells: list[Annotation] = []
         ids: set[str] = set()
         origin, now = imported_from(path.name), now_utc()
-        for row, fault in read_table(path, (_X, _Y, _LABEL)):
+        for row, fault in read_table(path, (_X, _Y, _LABEL), bad):
             name = free_text(picked(row, _IMAGE), 500) or path.stem
             slide = slides.setdefault(name, SlideRecord(name=name))
-            class_id = class_name(picked(row, _LABEL), fault)
-            cells.append(
-                Annotation(
-                    slide_id=slide.id,
-                    geometry=_geometry(row, fault),
-                    class_id=class_id,
-                    status=_status(row, fault),
-                    author=free_text(row.get("author", "").strip()),
-                    origin=origin,
-                    scores=_scores(row, class_id, fault),
-                    created_utc=now,
-                    note=free_text(row.get("note", "")),
-                    id=_identity(row.get("id", ""), ids),
+            with bad:
+                class_id = class_name(picked(row, _LABEL), fault)
+                cells.append(
+                    Annotation(
+                        slide_id=slide.id,
+                        geometry=_geometry(row, fault),
+                        class_id=class_id,
+                        status=_status(row, fault),
+                        author=free_text(row.get("author", "").strip()),
+                        origin=origin,
+                        scores=_scores(row, class_id, fault),
+                        created_utc=now,
+                        note=free_text(row.get("note", "")),
+                        id=_identity(row.get("id", ""), ids),
+                    )
                 )
-            )
         if not slides:
             slides[path.stem] = SlideRecord(name=path.stem)
-        return LabelSet(tuple(slides.values()), tuple(cells), tuple(sorted({a.class_id or "" for a in cells})))
+        classes = tuple(sorted({a.class_id or "" for a in cells}))
+        return LabelSet(tuple(slides.values()), tuple(cells), classes, (), bad.remarks(len(cells)))
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what a table cannot carry."""

@@ -13,12 +13,13 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.geojson_read import FeatureReader, features
 from napari_cyto.formats.geojson_write import geojson_lines
 from napari_cyto.formats.label_format import ON_READING, ON_WRITING, StatusOptions, TargetKind, checked_options
-from napari_cyto.formats.per_slide import merged, source_files, write_per_slide
+from napari_cyto.formats.per_slide import merged, source_files, with_remarks, write_per_slide
 from napari_cyto.formats.slide_json import KEY, slide_from_dict
 from napari_cyto.formats.text import Fault, read_json, shown
 
@@ -100,7 +101,12 @@ class GeoJsonFormat:
             Naming file, line or feature, and reason.
         """
         chosen = checked_options(GeoJsonOptions, options)
-        return merged([_read_file(path, chosen) for path in source_files(Path(source), _SUFFIXES, "GeoJSON")])
+        bad = BadRows(Path(source), chosen.skip_bad)
+        parts: list[LabelSet] = []
+        for path in source_files(Path(source), _SUFFIXES, "GeoJSON"):
+            with bad:
+                parts.append(_read_file(path, chosen, bad))
+        return with_remarks(merged(parts), bad)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what is left out by its status; everything else is carried."""
@@ -135,7 +141,7 @@ class GeoJsonFormat:
         write_per_slide(files, Path(target), _SUFFIXES, self.name)
 
 
-def _read_file(path: Path, options: GeoJsonOptions) -> LabelSet:
+def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows) -> LabelSet:
     data, fault = read_json(path), Fault(path)
     facts = data.get(KEY) if isinstance(data, dict) else None
     known = facts if isinstance(facts, dict) else {}
@@ -151,8 +157,9 @@ def _read_file(path: Path, options: GeoJsonOptions) -> LabelSet:
         classes=_stated_classes(known.get("classes")),
     )
     cells: list[Annotation] = []
-    for feature, place in features(data, fault):
-        cells.extend(reader.read(feature, place))
+    for feature, place in features(data, fault, bad):
+        with bad:
+            cells.extend(list(reader.read(feature, place)))
     colours = tuple((name, colour) for name, colour in reader.classes.items() if colour)
     return LabelSet((slide,), tuple(cells), tuple(reader.classes), colours, _remarks(path, reader))
 

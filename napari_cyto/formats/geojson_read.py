@@ -15,6 +15,7 @@ from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, Status, new_id, now_utc
 from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.colours import hex_colour
 from napari_cyto.formats.text import Fault, class_name, free_text, number, shown
@@ -169,7 +170,7 @@ class FeatureReader:
         return Polygon(tuple(corners))
 
 
-def features(data: object, fault: Fault) -> Iterator[tuple[Mapping[str, Any], Fault]]:
+def features(data: object, fault: Fault, bad: BadRows) -> Iterator[tuple[Mapping[str, Any], Fault]]:
     """Yield every feature of a FeatureCollection, a list, a bare feature or a bare geometry, with its place.
 
     Raises
@@ -183,14 +184,18 @@ def features(data: object, fault: Fault) -> Iterator[tuple[Mapping[str, Any], Fa
     for place, row in enumerate(rows, start=1):
         here = fault.at(f"feature {place}") if isinstance(data, list) else fault
         if not isinstance(row, Mapping):
-            raise here(f"expected a feature, but {shown(row)} came.")
+            bad.add(here(f"expected a feature, but {shown(row)} came."))
+            continue
         kind = row.get("type")
         if kind == "Feature" or "geometry" in row:
             yield row, here
         elif isinstance(kind, str) and (kind in _GEOMETRIES or kind == "GeometryCollection"):
             yield {"geometry": row}, here
         else:
-            raise here(f"expected GeoJSON (a FeatureCollection or features), but the type is {shown(kind)}.")
+            error = here(f"expected GeoJSON (a FeatureCollection or features), but the type is {shown(kind)}.")
+            if not isinstance(data, list):
+                raise error
+            bad.add(error)
 
 
 def flattened(geometry: object, fault: Fault) -> Iterator[Mapping[str, Any]]:

@@ -17,6 +17,8 @@ ON_READING: dict[str, JsonValue] = {"used": "reading"}
 """``json_schema_extra`` of an option that says nothing about writing."""
 ON_WRITING: dict[str, JsonValue] = {"used": "writing"}
 """``json_schema_extra`` of an option that says nothing about reading."""
+SKIP_BAD = "Leave out rows that cannot be read, and list them, instead of refusing the whole source."
+"""What ``skip_bad`` does, here and in the options of an import."""
 
 
 class FormatOptions(BaseModel):
@@ -29,6 +31,9 @@ class FormatOptions(BaseModel):
         default=False,
         title="Proposals too",
         description="Also write what a model proposed and nobody has accepted yet.",
+    )
+    skip_bad: bool = Field(
+        json_schema_extra=ON_READING, default=False, title="Leave out bad rows", description=SKIP_BAD
     )
 
     @property

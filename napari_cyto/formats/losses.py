@@ -22,8 +22,11 @@ _WORDS: dict[Feature, tuple[str, Callable[[Annotation], bool]]] = {
 
 
 def count(number: int, what: str = "annotation") -> str:
-    """Return ``1 annotation`` or ``12 annotations``."""
-    plural = what + ("es" if what.endswith(("s", "x")) else "s")
+    """Return ``1 annotation`` or ``12 annotations``, ``3 empty boxes``, ``2 entries``."""
+    if what.endswith("y") and what[-2:-1] not in "aeiou":
+        plural = what[:-1] + "ies"
+    else:
+        plural = what + ("es" if what.endswith(("s", "x", "ch")) else "s")
     return f"{number:,} {what if number == 1 else plural}"
 
 

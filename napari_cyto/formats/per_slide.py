@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.atomic import EXPORT_RECORD, atomic_file, atomic_folder
+from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.disk_files import folder_files
 from napari_cyto.formats.safe_names import slide_stems
 
 
@@ -22,11 +25,7 @@ def source_files(source: Path, suffixes: Sequence[str], what: str) -> list[Path]
     """
     if not source.is_dir():
         return [source]
-    try:
-        found = sorted(p for p in source.iterdir() if p.suffix.lower() in suffixes and p.is_file())
-    except OSError as error:
-        raise FormatError(f"the folder cannot be read ({error.strerror}).", source) from error
-    found = [p for p in found if p.name != EXPORT_RECORD]
+    found = [p for p in folder_files(source, tuple(suffixes)) if p.name != EXPORT_RECORD]
     if not found:
         raise FormatError(f"no {what} file ({' or '.join(suffixes)}) is in this folder.", source)
     return found
@@ -45,6 +44,17 @@ def merged(parts: Sequence[LabelSet]) -> LabelSet:
         tuple((name, colours[name]) for name in classes if name in colours),
         tuple(remark for part in parts for remark in part.remarks),
     )
+
+
+def with_remarks(labels: LabelSet, bad: BadRows) -> LabelSet:
+    """Return ``labels`` with the sentence on the entries of the source that were left out.
+
+    Raises
+    ------
+    FormatError
+        Listing the bad entries, when they are not to be skipped or nothing else was read.
+    """
+    return replace(labels, remarks=labels.remarks + bad.remarks(len(labels.annotations)))
 
 
 def write_per_slide(

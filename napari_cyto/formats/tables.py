@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.text import Fault, read_text
 
 _SEPARATORS = (",", ";", "\t", "|")
 _MAX_FIELD = 1 << 20
 
 
-def read_table(path: Path, needed: Sequence[Sequence[str]]) -> Iterator[tuple[Mapping[str, str], Fault]]:
+def read_table(
+    path: Path, needed: Sequence[Sequence[str]], bad: BadRows | None = None
+) -> Iterator[tuple[Mapping[str, str], Fault]]:
     """Yield each row of a table by its lower-case column names, with its place in the file.
 
     The separator is the one of ``, ; tab |`` that the header holds most of. Blank lines are passed over.
@@ -25,6 +28,8 @@ def read_table(path: Path, needed: Sequence[Sequence[str]]) -> Iterator[tuple[Ma
         The file.
     needed : sequence of sequences of str
         Columns that must be there, each given by all its accepted names.
+    bad : BadRows, optional
+        Takes the rows that are too long; without it the first of them is refused.
 
     Raises
     ------
@@ -42,7 +47,11 @@ def read_table(path: Path, needed: Sequence[Sequence[str]]) -> Iterator[tuple[Ma
     _check_columns(columns, needed, Fault(path, line=first[0]))
     for line, values in rows:
         if len(values) > len(columns) and any(v.strip() for v in values[len(columns) :]):
-            raise FormatError(f"expected {len(columns)} values, but {len(values)} came.", path, line)
+            error = FormatError(f"expected {len(columns)} values, but {len(values)} came.", path, line)
+            if bad is None:
+                raise error
+            bad.add(error)
+            continue
         padded = values + [""] * (len(columns) - len(values))
         yield dict(zip(columns, padded, strict=False)), Fault(path, line=line)
 

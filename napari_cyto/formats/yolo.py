@@ -18,6 +18,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_folder
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import box_of, by_slide, class_order
 from napari_cyto.formats.label_format import ON_READING, BoxOptions, TargetKind, checked_options
 from napari_cyto.formats.safe_names import slide_stems
@@ -69,7 +70,8 @@ class YoloFormat:
         """
         chosen = checked_options(YoloOptions, options)
         height, width = chosen.image_height, chosen.image_width
-        return read_yolo(Path(source), None if height is None or width is None else (height, width))
+        bad = BadRows(Path(source), chosen.skip_bad)
+        return read_yolo(Path(source), bad, None if height is None or width is None else (height, width))
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what YOLO labels cannot carry."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
+from napari_cyto.domain.annotation import Annotation, imported_from
 from napari_cyto.domain.geometry import Box, Geometry, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.atomic import EXPORT_RECORD
+from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.disk_files import files_below
 from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_of, image_size_hw
 from napari_cyto.formats.slide_json import slide_from_dict
 from napari_cyto.formats.text import Fault, class_name, number, read_json, read_text, read_yaml, shown, whole_number
@@ -33,7 +34,7 @@ class _Found:
     side: str
 
 
-def read_yolo(source: Path, size_hw: tuple[int, int] | None = None) -> LabelSet:
+def read_yolo(source: Path, bad: BadRows, size_hw: tuple[int, int] | None = None) -> LabelSet:
     """Return every image of a YOLO folder with its boxes (and outlines, where lines are such).
 
     Labels lie in folders called ``labels`` beside ``images``, or right beside their image. Folders called
@@ -43,6 +44,8 @@ def read_yolo(source: Path, size_hw: tuple[int, int] | None = None) -> LabelSet:
     ----------
     source : Path
         The folder, or its ``data.yaml``.
+    bad : BadRows
+        Takes the lines and files that cannot be read.
     size_hw : tuple of int, optional
         Size of images that are not there and whose size is not recorded, px.
 
@@ -60,11 +63,13 @@ def read_yolo(source: Path, size_hw: tuple[int, int] | None = None) -> LabelSet:
     slides: list[SlideRecord] = []
     cells: list[Annotation] = []
     for item in found:
-        slide = _slide(item, recorded, size_hw, has_test)
-        slides.append(slide)
-        if item.labels is not None:
-            cells.extend(_cells(item.labels, slide, names))
-    return LabelSet(tuple(slides), tuple(cells), tuple(dict.fromkeys(names.values())), (), _remarks(found, has_test))
+        with bad:
+            slide = _slide(item, recorded, size_hw, has_test)
+            slides.append(slide)
+            if item.labels is not None:
+                cells.extend(_cells(item.labels, slide, names, bad))
+    remarks = _remarks(found, has_test) + bad.remarks(len(cells))
+    return LabelSet(tuple(slides), tuple(cells), tuple(dict.fromkeys(names.values())), (), remarks)
 
 
 def _remarks(found: list[_Found], has_test: bool) -> tuple[str, ...]:
@@ -107,7 +112,8 @@ def _found(root: Path) -> list[_Found]:
         key = (str(folder), labels.stem)
         items[key] = _Found(labels.stem, labels, image_of(images, labels.stem), side)
     known = {item.image for item in items.values()}
-    for folder, image in _files(root, IMAGE_SUFFIXES):
+    for image in files_below(root, IMAGE_SUFFIXES):
+        folder = image.parent
         if "images" in folder.relative_to(root).parts and image not in known:
             side = next((_SIDES[p] for p in reversed(folder.relative_to(root).parts) if p in _SIDES), "")
             items[str(folder), image.name] = _Found(image.stem, None, image, side)
@@ -115,16 +121,10 @@ def _found(root: Path) -> list[_Found]:
 
 
 def _label_files(root: Path) -> Iterator[tuple[Path, Path]]:
-    for folder, path in _files(root, (".txt",)):
+    for path in files_below(root, (".txt",)):
+        folder = path.parent
         if "labels" in folder.relative_to(root).parts or image_of(folder, path.stem) is not None:
             yield folder, path
-
-
-def _files(root: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[Path, Path]]:
-    for where, _, names in os.walk(root):
-        for name in sorted(names):
-            if Path(name).suffix.lower() in suffixes:
-                yield Path(where), Path(where, name)
 
 
 def _image_folder(root: Path, labels: Path) -> Path:
@@ -146,31 +146,34 @@ def _slide(item: _Found, recorded: Mapping[str, Any], size_hw: tuple[int, int] |
     return replace(known, size_hw=size, side=side or known.side, path=path)
 
 
-def _cells(path: Path, slide: SlideRecord, names: Mapping[int, str]) -> Iterator[Annotation]:
-    assert slide.size_hw is not None
-    origin, now = imported_from(path.name), now_utc()
+def _cells(path: Path, slide: SlideRecord, names: Mapping[int, str], bad: BadRows) -> list[Annotation]:
+    cells: list[Annotation] = []
     for line, text in enumerate(read_text(path).split("\n"), start=1):
         tokens = text.split()
-        if not tokens:
-            continue
-        fault = Fault(path, line=line)
-        key = whole_number(tokens[0], "the class", fault)
-        if key not in names:
-            raise fault(f"the class {key} is not among the {len(names)} names of the data.yaml.")
-        values = [number(token, "a value", fault, 1000) for token in tokens[1:]]
-        score: tuple[tuple[str, float], ...] = ()
-        if len(values) == 5:  # a detector's output has its confidence at the end
-            if not 0 <= values[4] <= 1:
-                raise fault(f"the confidence must be 0 to 1, but {values[4]:g} came.")
-            score = ((names[key], values.pop()),)
-        yield Annotation(
-            slide_id=slide.id,
-            geometry=_geometry(values, slide.size_hw, fault),
-            class_id=names[key],
-            scores=score,
-            origin=origin,
-            created_utc=now,
-        )
+        if tokens:
+            with bad:
+                cells.append(_cell(tokens, slide, names, Fault(path, line=line)))
+    return cells
+
+
+def _cell(tokens: list[str], slide: SlideRecord, names: Mapping[int, str], fault: Fault) -> Annotation:
+    assert slide.size_hw is not None
+    key = whole_number(tokens[0], "the class", fault)
+    if key not in names:
+        raise fault(f"the class {key} is not among the {len(names)} names of the data.yaml.")
+    values = [number(token, "a value", fault, 1000) for token in tokens[1:]]
+    score: tuple[tuple[str, float], ...] = ()
+    if len(values) == 5:  # a detector's output has its confidence at the end
+        if not 0 <= values[4] <= 1:
+            raise fault(f"the confidence must be 0 to 1, but {values[4]:g} came.")
+        score = ((names[key], values.pop()),)
+    return Annotation(
+        slide_id=slide.id,
+        geometry=_geometry(values, slide.size_hw, fault),
+        class_id=names[key],
+        scores=score,
+        origin=imported_from(Path(str(fault.path)).name),
+    )
 
 
 def _geometry(values: list[float], size_hw: tuple[int, int], fault: Fault) -> Geometry:
