@@ -174,5 +174,6 @@ def _compare(told: dict[str, Any]) -> None:
     from napari_cyto.cli import evaluation
 
     formats = (told["format_name"], told["pred_format"] or told["format_name"])
-    radius_um, missing, as_json = told["given"]["radius_um"], told["missing_are_empty"], told["as_json"]
+    radius_um = checked(EvaluateConfig, told["given"]).radius_um
+    missing, as_json = told["missing_are_empty"], told["as_json"]
     evaluation.run(told["truth"], told["pred"], radius_um, told["mpp"], formats, missing, as_json, told["class_map"])

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_cyto.datasets.training_sources import SourceSpec
+from napari_cyto.datasets.training_sources import SourceSpec, parse_source
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import shipped_maps
 from napari_cyto.errors import SchemeError
@@ -90,11 +90,17 @@ def refuse_unmapped(missing: Mapping[str, tuple[str, ...]], target: ClassScheme)
     """
     listed = [f"{source}: {', '.join(classes)}" for source, classes in missing.items() if classes]
     if listed:
-        example = next(classes[0] for classes in missing.values() if classes)
+        source, first = next((source, classes) for source, classes in missing.items() if classes)
+        # The whole source, so that what is typed keeps the options that it came with.
+        spec = parse_source(source)
+        renamed, left_out = (
+            str(replace(spec, class_map=(*spec.class_map, *((c, to) for c in first))))
+            for to in (target.ids[0], LEFT_OUT)
+        )
         raise SchemeError(
             f"These classes have no counterpart in the scheme {target.name!r} ({', '.join(target.ids)}): "
-            f"{'; '.join(listed)}. Say behind the source what each becomes, as in @{example}={target.ids[0]}, "
-            f"or leave its cells out on purpose with @{example}= ."
+            f"{'; '.join(listed)}. Say behind the source what each becomes, as in {renamed} , "
+            f"or leave their cells out on purpose with {left_out} ."
         )
 
 

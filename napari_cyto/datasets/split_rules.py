@@ -53,7 +53,7 @@ def unknown_patients(slides: Sequence[TrainingSlide], config: SplitConfig) -> bo
     raise SplitError(
         f"The cells are to be divided by patient, but the patient of {len(unknown)} slide(s) is unknown "
         f"({_listed(unknown)}); enter it, divide by smear or image, or allow it with "
-        f"{_how('unknown-patient')}, which keeps those slides together by smear, else image."
+        f"{_how('unknown-patient', config)}, which keeps those slides together by smear, else image."
     )
 
 
@@ -71,10 +71,11 @@ def too_few_groups(groups: Sequence[str], config: SplitConfig, unit: str) -> boo
     if "single-group" in config.overrides:
         return True
     of = f"one {unit} only ({groups[0]})" if len(groups) == 1 else f"{len(groups)} {unit}s only ({_listed(groups)})"
-    fewer = " or ask for fewer sides (a test share of 0)," if len(groups) > 1 else ""
+    fewer = " or ask for fewer sides (a test share of 0: --set split.test_share=0)," if len(groups) > 1 else ""
     raise SplitError(
         f"The cells are of {of}, but {needed} are needed so that no {unit} is on two sides; add slides of others,"
-        f"{fewer} or allow it with {_how('single-group')}, which divides within one {unit}: its figures then flatter."
+        f"{fewer} or allow it with {_how('single-group', config)}, which divides within one {unit}: "
+        "its figures then flatter."
     )
 
 
@@ -106,7 +107,7 @@ def too_few_of_a_class(
         listed = ", ".join(f"{class_id} in {n}" for class_id, n in few.items())
         raise SplitError(
             f"Each of {needed} sides or folds needs a {unit} with every class, but there are too few {unit}s for: "
-            f"{listed}; add cells of other {unit}s, ask for fewer sides, or allow it with {_how('few-groups')}."
+            f"{listed}; add cells of other {unit}s, ask for fewer sides, or allow it with {_how('few-groups', config)}."
         )
     return few
 
@@ -123,7 +124,7 @@ def refuse_divided(came: Mapping[str, set[str]], unit: str) -> None:
     if divided:
         raise SplitError(
             f"The sides that came with the data put {len(divided)} {unit}(s), or slides that show the same cells, on "
-            f"two sides ({_listed(divided)}); have them divided anew with split.published=false."
+            f"two sides ({_listed(divided)}); have them divided anew with --set split.published=false."
         )
 
 
@@ -139,12 +140,13 @@ def refuse_known(free: int, known: int, unit: str) -> None:
         raise SplitError(
             f"A test side was asked for, but the model to continue from has learnt from or was steered by {known} "
             f"{unit}(s) here, and no other is left to be tested on; add slides that it has not seen, or ask for no "
-            "test side (a test share of 0)."
+            "test side (a test share of 0: --set split.test_share=0)."
         )
 
 
-def _how(override: Override) -> str:
-    return f"the override {override!r} (split.overrides)"
+def _how(override: Override, config: SplitConfig) -> str:
+    """Return what to type; what is allowed already is named again, since a setting replaces the one before it."""
+    return f"the override {override!r} (--set split.overrides={','.join((*config.overrides, override))})"
 
 
 def _listed(names: Sequence[str]) -> str:

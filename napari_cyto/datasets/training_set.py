@@ -174,5 +174,5 @@ def _refuse_foreign(scheme: ClassScheme, present: set[int], chosen: tuple[str, .
     if foreign:
         raise CytoError(
             f"The data has cells of {', '.join(foreign)}, but only {', '.join(chosen)} were asked for; say behind the "
-            f"source what they become, or leave them out on purpose with @{foreign[0]}= ."
+            f"source what they become, or leave them out on purpose with @{'=,'.join(foreign)}= there."
         )

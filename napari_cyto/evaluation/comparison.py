@@ -17,6 +17,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.detected_field import judged
 from napari_cyto.evaluation.detection import Detection, score_detections
+from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 SHOWN_NAMES = 3
 
@@ -105,7 +106,9 @@ def compare(
     if not (np.isfinite(radius_um) and radius_um > 0):
         raise CytoError(f"The matching radius must be above 0 µm, but {radius_um} came.")
     if mpp is not None and not (np.isfinite(mpp) and mpp > 0):
-        raise CytoError(f"The µm per px must be above 0, but {mpp} came.")
+        raise CytoError(f"The µm per px must be above 0, but {mpp} came; expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g}.")
+    if mpp is not None:
+        _refuse_absurd("--mpp", mpp)
     cells, detections = _cells(truth, TRUTH_STATUSES), _cells(pred, PREDICTED_STATUSES)
     regions = _regions(truth)
     total, errors_um, used = Detection(), [np.empty(0)], {}
@@ -214,7 +217,17 @@ def _mpp(name: str, truth: SlideRecord | None, pred: SlideRecord | None) -> floa
         raise CytoError(
             f"The two files disagree on the µm per px of {name!r}, {known[0]:g} and {known[1]:g}; say which with --mpp."
         )
+    _refuse_absurd(f"of {name!r}", known[0])
     return known[0]
+
+
+def _refuse_absurd(whose: str, mpp: float) -> None:
+    """Refuse a scale that would let every detection, or none, lie within the radius."""
+    if not MPP_MIN_UM <= mpp <= MPP_MAX_UM:  # nan is not, either
+        raise CytoError(
+            f"Expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm per px, which is what microscopes give, got {mpp:g} "
+            f"({whose}); at 40x it is about 0.25. Give the right one with --mpp."
+        )
 
 
 def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None) -> tuple[str, ...]:

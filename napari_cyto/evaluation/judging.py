@@ -197,7 +197,7 @@ def detected(
         stop_if_cancelled(token, KEPT)
         yield Advanced(number, len(slides), slide.name)
         if slide.mpp is None:
-            left_out.slide(slide.name, "its µm per px are unknown; give them with @mpp=.")
+            left_out.slide(slide.name, "its µm per px are unknown; add them behind the source, as in @mpp=0.25.")
             continue
         try:
             fields.append(_searched(model, n_classes, slide, slide.mpp, class_ids, token, left_out))

@@ -91,6 +91,7 @@ def with_settings(config: TrainConfig, settings: Iterable[str]) -> TrainConfig:
         The recipe.
     settings : iterable of str
         ``key=value``; the key is a path with dots (``model.head``, ``phases.0.lr``, ``split.fold``), the value YAML.
+        Of a setting that is a list, one value or several with commas between need no brackets.
         Without ``model.`` or ``phases.0.`` before it, a key that only they have is understood as theirs.
 
     Raises
@@ -102,7 +103,7 @@ def with_settings(config: TrainConfig, settings: Iterable[str]) -> TrainConfig:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
-            raise CytoError(f"--set takes key=value such as batch=16 or model.head=512, but {setting!r} came.")
+            raise CytoError(f"--set takes key=value such as batch=16 or phases.0.lr=1e-4, but {setting!r} came.")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -119,11 +120,20 @@ def _place(content: dict[str, Any], key: str, value: Any) -> None:
         last: Any = int(parts[-1]) if isinstance(inner, list) and parts[-1].isdigit() else parts[-1]
         known = last in inner if isinstance(inner, dict) else isinstance(last, int) and last < len(inner or ())
         if inner is not None and known:
-            inner[last] = value
+            inner[last] = _listed(value) if isinstance(inner[last], list) else value
             return
     where = _inner(content, parts[:-1])
     near = where if isinstance(where, dict) and len(parts) > 1 else content
     raise CytoError(f"--set {key}: there is no such setting; here are {', '.join(map(str, near))}.")
+
+
+def _listed(value: Any) -> Any:
+    """Return a list for a setting that is one: ``a`` and ``a,b`` are what people type for ``[a]`` and ``[a, b]``."""
+    if isinstance(value, list | dict):
+        return value
+    if isinstance(value, str):
+        return [_number(part.strip()) for part in value.split(",") if part.strip()]
+    return [] if value is None else [value]
 
 
 def _inner(content: Any, parts: list[str]) -> Any:

@@ -171,6 +171,16 @@ def test_herlevs_folders_are_recognised_with_scale_smear_and_classes(tmp_path: P
     assert read_training_set([f"folders:{root}@map=herlev"], "bethesda-4").classes == ("NILM", "LSIL", "HSIL")
 
 
+@pytest.mark.parametrize("options", ["", "@0.2", "@smear=(x)"])
+def test_what_is_to_be_said_behind_a_source_works_as_typed(tmp_path: Path, options: str) -> None:
+    root = class_folders(tmp_path / "f", {"round": 1, "square": 1, "NILM": 1})
+    with pytest.raises(SchemeError) as caught:
+        read_training_set([f"folders:{root}{options}"])
+    renamed, left_out = [word for word in str(caught.value).split() if "=" in word and "round" in word][-2:]
+    assert read_training_set([renamed]).counts() == {"NILM": 3}
+    assert read_training_set([left_out]).counts() == {"NILM": 1}
+
+
 def test_folders_without_counterpart_are_all_listed_and_none_dropped(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "f", {"round": 1, "square": 1, "NILM": 1})
     with pytest.raises(SchemeError, match=r"round, square.*@round=NILM"):

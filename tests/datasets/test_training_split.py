@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from napari_cyto.datasets.training_split import SIDES, TrainingSplit, recorded_s
 from napari_cyto.datasets.twin_slides import twin_slides
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError, SplitError
+from napari_cyto.training.recipes import recipe, with_settings
 
 CLASSES = ("NILM", "LSIL", "HSIL")
 
@@ -309,3 +311,41 @@ def test_the_two_real_fields_of_one_place_stay_together(shared: Path) -> None:
         assert len({split.sides[key] for key in twins}) == 1
         assert set(split.record["audit"].values()) == {0}
         assert split.record["lacking"] == {}
+
+
+def advised(sentence: str) -> list[str]:
+    """What a refusal tells to type after ``--set``."""
+    found = re.findall(r"--set ([^\s;)]+)", sentence)
+    assert found, sentence
+    return found
+
+
+def refused(data: TrainingSet, typed: Sequence[str]) -> str:
+    try:
+        split_training_set(data, with_settings(recipe(None, "classifier"), typed).split)
+    except SplitError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("patients", "typed"),
+    [
+        (("Ms. Ü",) * 4, []),
+        (("one",), []),
+        (("one", "two"), []),
+        (("",) * 12, ["split.by=patient"]),
+        (("one", "two"), ["split.overrides=few-groups"]),
+    ],
+)
+def test_what_a_refusal_tells_to_type_works_as_typed(patients: Sequence[str], typed: list[str]) -> None:
+    """Whoever types what stands in each sentence gets a split, however many refusals come one after the other."""
+    data = training_set([slide(f"{patient}{i}", (9, 3, 1 + i % 2), patient) for i, patient in enumerate(patients)])
+    first = refused(data, typed)
+    for advice in advised(first):
+        now, sentence, seen = [*typed, advice], refused(data, [*typed, advice]), {first}
+        while sentence:
+            assert sentence not in seen, f"{now} lead nowhere"
+            seen.add(sentence)
+            now.append(advised(sentence)[-1])
+            sentence = refused(data, now)

@@ -85,6 +85,25 @@ def test_what_does_not_go_together_is_one_sentence(
         assert word in sentence
 
 
+@pytest.mark.parametrize("mpp", ["1000", "1e-9", "0.049", "20.1", "nan", "inf", "-1"])
+def test_a_scale_that_no_microscope_gives_is_refused(
+    mpp: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With 1e-9 µm per px every cell lies within 6 µm of any detection: all found, and nothing said."""
+    (tmp_path / "truth.csv").write_text(TRUTH, encoding="utf-8")
+    argv = ["evaluate", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / "truth.csv")]
+    assert "0.05 to 20" in refusal([*argv, "--radius-um", "5", "--mpp", mpp], capsys)
+
+
+@pytest.mark.parametrize("radius_um", ["0", "-3", "201", "1e9", "nan", "inf"])
+def test_a_radius_wider_than_any_cell_is_refused(
+    radius_um: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "truth.csv").write_text(TRUTH, encoding="utf-8")
+    argv = ["evaluate", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / "truth.csv"), "--mpp", "1"]
+    assert "--radius-um" in refusal([*argv, "--radius-um", radius_um], capsys)
+
+
 def test_without_torch_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

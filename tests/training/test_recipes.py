@@ -62,6 +62,12 @@ def test_apacc_is_as_published() -> None:
         ("model.crop_rule.windows=[30, 90]", ("model", "crop_rule", "windows"), (30.0, 90.0)),
         ("augment.zoom=[1, 1]", ("augment", "zoom"), (1.0, 1.0)),
         ("reinhard_target=x.png", ("reinhard_target",), "x.png"),
+        ("split.overrides=few-groups", ("split", "overrides"), ("few-groups",)),
+        ("split.overrides=few-groups, single-group", ("split", "overrides"), ("few-groups", "single-group")),
+        ("split.overrides=", ("split", "overrides"), ()),
+        ("model.crop_rule.windows=30", ("model", "crop_rule", "windows"), (30.0,)),
+        ("model.auxiliary_views=coarse", ("model", "auxiliary_views"), ("coarse",)),
+        ("augment.zoom=0.8,1e0", ("augment", "zoom"), (0.8, 1.0)),
     ],
 )
 def test_single_values_are_set(setting: str, path: tuple[str | int, ...], value: object) -> None:
