@@ -18,12 +18,13 @@ from napari_cyto.datasets.crops import RGB, cut_window
 from napari_cyto.datasets.manifest import read_manifest, slides_by_stem
 from napari_cyto.datasets.slice_writer import OVERVIEW
 from napari_cyto.datasets.split import SIDES, TEST, TRAIN
+from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.formats.apacc_labels import CLASSES, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_crop_name, match_stem
 from napari_cyto.formats.disk_files import folder_files, subfolders
-from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_size_hw
+from napari_cyto.formats.image_headers import image_size_hw
 from napari_cyto.formats.text import read_text
 
 
@@ -67,13 +68,13 @@ class _Tree:
 
     def add_side(self, side: str, folder: Path) -> None:
         files = folder_files(folder)
-        images = {p.stem: p for p in files if p.suffix.lower() in IMAGE_SUFFIXES and match_crop_name(p.name) is None}
-        labels = {p.stem: p for p in files if p.suffix == ".txt"}
+        images = {bare_name(p.name): p for p in files if reads_as_image(p.name) and match_crop_name(p.name) is None}
+        labels = {p.stem: p for p in files if p.suffix.lower() == ".txt"}
         labels = {stem: p for stem, p in labels.items() if stem in images or match_stem(stem)}
         for stem in sorted(labels.keys() | {stem for stem in images if match_stem(stem)}):
             self._add_slice(side, stem, images.get(stem), labels.get(stem))
         for below in (p for p in subfolders(folder) if p.name not in SIDES):
-            crops = folder_files(below, IMAGE_SUFFIXES)
+            crops = folder_files(below, READ_SUFFIXES)
             self.crop_files += [(side, path) for path in crops]
             if below.name not in CLASSES and any(match_crop_name(p.name) for p in crops):
                 self._problems["crop_class"].append({"folder": self._name(below), "crops": len(crops)})

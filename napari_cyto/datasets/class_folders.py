@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_cyto.domain.image_names import READ_SUFFIXES
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.formats.disk_files import folder_files, subfolders
-from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_size_hw
+from napari_cyto.formats.image_headers import image_size_hw
 
 READABLE = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 SIDE_FOLDERS = {"train": "train", "training": "train", "val": "validation", "validation": "validation", "test": "test"}
@@ -127,5 +128,5 @@ def _pictures(root: Path) -> Iterator[tuple[str, str, Path]]:
         inner = subfolders(folder) if folder in sides else [folder]
         side = SIDE_FOLDERS[folder.name.lower()] if folder in sides else ""
         for class_folder in inner:
-            for path in folder_files(class_folder, IMAGE_SUFFIXES):
+            for path in folder_files(class_folder, READ_SUFFIXES):
                 yield side, class_folder.name, path

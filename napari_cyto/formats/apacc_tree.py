@@ -15,7 +15,7 @@ from napari_cyto.formats.apacc_labels import CLASSES, COLOURS, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_stem
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.disk_files import folder_files
-from napari_cyto.formats.image_headers import image_of
+from napari_cyto.formats.image_headers import ImageFinder
 from napari_cyto.formats.text import read_text
 
 SIDES = ("train", "test")
@@ -49,8 +49,9 @@ def read_tree(root: Path, skip_bad: bool = False) -> LabelSet:
     slides: list[SlideRecord] = []
     annotations: list[Annotation] = []
     remarks: list[str] = []
+    finder = ImageFinder()
     for side, folder, labels in _label_files(root):
-        image = image_of(folder, labels.stem)
+        image = finder.of(folder, labels.stem)
         if image is None and match_stem(labels.stem) is None and root.is_dir():
             remarks.append(f"{labels.name} was left out: it is not named like a slice, and no image stands beside it.")
             continue

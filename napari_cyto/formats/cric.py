@@ -16,6 +16,7 @@ from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
 from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.image_names import READ_SUFFIXES
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -24,7 +25,7 @@ from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.disk_files import folder_files
-from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_of, image_size_hw
+from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
 from napari_cyto.formats.label_format import ON_READING, ON_WRITING, FormatOptions, TargetKind, checked_options
 from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
 from napari_cyto.formats.text import Fault, free_text, number, shown, whole_number
@@ -68,6 +69,7 @@ class _Reading:
     now: datetime = field(default_factory=now_utc)
     slides: dict[str, SlideRecord] = field(default_factory=dict)
     cells: list[Annotation] = field(default_factory=list)
+    images: ImageFinder = field(default_factory=ImageFinder)
 
     def row(self, row: Mapping[str, str], fault: Fault) -> None:
         name = free_text(picked(row, _IMAGE), 500).strip()
@@ -93,7 +95,7 @@ class _Reading:
         )
 
     def _slide(self, name: str, size_hw: tuple[int, int] | None, mpp: float | None) -> SlideRecord:
-        image = image_of(self.folder, name)
+        image = self.images.of(self.folder, name)
         mpp = mpp if size_hw is not None else self.mpp
         return SlideRecord(
             name=name,
@@ -108,7 +110,7 @@ class _Reading:
         if self.folder.name != "images":
             return
         known = {slide.path for slide in self.slides.values()}
-        for path in folder_files(self.folder, IMAGE_SUFFIXES):
+        for path in folder_files(self.folder, READ_SUFFIXES):
             absolute = path.absolute()
             if str(absolute) not in known:
                 self.slides[path.name] = replace(self._slide(path.name, None, None), path=str(absolute))

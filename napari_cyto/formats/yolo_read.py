@@ -9,13 +9,14 @@ from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, imported_from
 from napari_cyto.domain.geometry import Box, Geometry, Polygon
+from napari_cyto.domain.image_names import READ_SUFFIXES
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.atomic import EXPORT_RECORD
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.disk_files import files_below
-from napari_cyto.formats.image_headers import IMAGE_SUFFIXES, image_of, image_size_hw
+from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
 from napari_cyto.formats.slide_json import slide_from_dict
 from napari_cyto.formats.text import Fault, class_name, number, read_json, read_text, read_yaml, shown, whole_number
 
@@ -106,13 +107,14 @@ def _recorded(root: Path) -> Mapping[str, Any]:
 
 def _found(root: Path) -> list[_Found]:
     items: dict[tuple[str, str], _Found] = {}
-    for folder, labels in _label_files(root):
+    finder = ImageFinder()
+    for folder, labels in _label_files(root, finder):
         images = _image_folder(root, folder)
         side = next((_SIDES[p] for p in reversed(folder.relative_to(root).parts) if p in _SIDES), "")
         key = (str(folder), labels.stem)
-        items[key] = _Found(labels.stem, labels, image_of(images, labels.stem), side)
+        items[key] = _Found(labels.stem, labels, finder.of(images, labels.stem), side)
     known = {item.image for item in items.values()}
-    for image in files_below(root, IMAGE_SUFFIXES):
+    for image in files_below(root, READ_SUFFIXES):
         folder = image.parent
         if "images" in folder.relative_to(root).parts and image not in known:
             side = next((_SIDES[p] for p in reversed(folder.relative_to(root).parts) if p in _SIDES), "")
@@ -120,10 +122,10 @@ def _found(root: Path) -> list[_Found]:
     return [items[key] for key in sorted(items)]
 
 
-def _label_files(root: Path) -> Iterator[tuple[Path, Path]]:
+def _label_files(root: Path, finder: ImageFinder) -> Iterator[tuple[Path, Path]]:
     for path in files_below(root, (".txt",)):
         folder = path.parent
-        if "labels" in folder.relative_to(root).parts or image_of(folder, path.stem) is not None:
+        if "labels" in folder.relative_to(root).parts or finder.of(folder, path.stem) is not None:
             yield folder, path
 
 

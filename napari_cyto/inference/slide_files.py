@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from napari_cyto.domain.image_names import reads_as_image
 from napari_cyto.errors import CytoError
-
-_VENDORS = (".bif", ".dcm", ".mrxs", ".ndpi", ".scn", ".svs", ".svslide", ".vms", ".vmu", ".czi", ".zvi")
-SUFFIXES = frozenset((*_VENDORS, ".tif", ".tiff", ".png", ".jpg", ".jpeg"))
 
 
 def slide_files(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -37,7 +35,7 @@ def _in_folder(folder: Path) -> list[Path]:
         raise CytoError(f"{folder}: the folder cannot be read ({error.strerror or error}).") from error
     if any(p.suffix.lower() == ".dcm" for p in inside):
         return [folder]
-    slides = [p for p in inside if p.is_file() and p.suffix.lower() in SUFFIXES]
+    slides = [p for p in inside if p.is_file() and reads_as_image(p.name)]
     slides += [p for p in inside if p.is_dir() and any(c.suffix.lower() == ".dcm" for c in p.iterdir())]
     if not slides:
         raise CytoError(f"{folder}: no slide is in this folder; give slide files, or a folder that holds some.")

@@ -6,28 +6,20 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from napari_cyto.domain.image_names import READ_SUFFIXES, reads_as_image
 from napari_cyto.domain.presets import preset
 from napari_cyto.session import Session
 from napari_cyto.store import Project
 from napari_cyto.widgets.docks.label_sources import label_format_of
 
-SLIDE_SUFFIXES = (
-    *(".mrxs", ".svs", ".ndpi", ".ndpis", ".scn", ".bif", ".vms", ".vmu", ".svslide"),
-    *(".tif", ".tiff", ".dcm", ".png", ".jpg", ".jpeg"),
-)
-SLIDE_FILTER = "Slides and images (" + " ".join(f"*{s}" for s in SLIDE_SUFFIXES) + ");;All files (*)"
+SLIDE_FILTER = "Slides and images (" + " ".join(f"*{s} *{s.upper()}" for s in READ_SUFFIXES) + ");;All files (*)"
 PROJECT_SUFFIX = ".cyto"
 DEFAULT_SCHEME = "bethesda"
 
 
 def is_ours(path: Path) -> bool:
     """Whether the window takes ``path``: a project, a slide, a folder that is one slide (DICOM), or labels."""
-    return (
-        Project.is_project(path)
-        or path.is_dir()
-        or path.suffix.lower() in SLIDE_SUFFIXES
-        or bool(label_format_of(path))
-    )
+    return Project.is_project(path) or path.is_dir() or reads_as_image(path.name) or bool(label_format_of(path))
 
 
 def open_paths(session: Session, paths: Sequence[Path]) -> None:
