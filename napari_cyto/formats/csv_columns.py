@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from napari_cyto.formats.image_headers import IMAGE_SUFFIXES
+from napari_cyto.domain.image_names import image_suffix
 from napari_cyto.formats.tables import picked
 
 X = ("x", "x_center", "x_centre", "x_px", "center_x", "centre_x", "centroid_x", "cx", "nucleus_x")
@@ -98,7 +98,7 @@ class ColumnValues:
 
 def _is_image(value: str) -> bool:
     # ImageJ appends stack position and point to the file's name: a.tif:0001-0234.
-    return value.partition(":")[0].lower().endswith(IMAGE_SUFFIXES)
+    return bool(image_suffix(value.partition(":")[0]))
 
 
 def find_columns(header: Iterable[str], values: ColumnValues) -> Columns:
