@@ -15,6 +15,7 @@ from napari_cyto.datasets.import_classes import mapped, new_scheme, scheme_for, 
 from napari_cyto.datasets.import_slides import SlideMatcher
 from napari_cyto.datasets.import_sources import read_source
 from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
+from napari_cyto.datasets.known_slides import KnownSlides, contradictions, where_in
 from napari_cyto.datasets.options import ImportOptions
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.classes import ClassScheme
@@ -101,11 +102,11 @@ def _into(
 ) -> Steps:
     wider = scheme_for(scheme, labels, options.add_classes)
     total = len(labels.slides)
-    matched = SlideMatcher(project.slides(), options)
-    for done, slide in enumerate(labels.slides, start=1):
+    known = KnownSlides(project.slides(), where_in(project), lambda _: stop_if_cancelled(token))
+    matched = SlideMatcher(known, options)
+    for done, what in enumerate(matched.add(labels.slides), start=1):
         stop_if_cancelled(token)
-        matched.add(slide)
-        yield Advanced(done, total, slide.name)
+        yield Advanced(min(done, total), total, what)
     sifted = _sift(project, labels, matched, options.author or getpass.getuser())
     stop_if_cancelled(token)
     if wider != scheme:
@@ -116,7 +117,8 @@ def _into(
     label = f"Import {source.name}"
     if sifted.fresh:
         project.apply(add(sifted.fresh, label), options.author or getpass.getuser())
-    remarks = [*labels.remarks, *matched.remarks, *sifted.remarks(source), *_beside_slides(project, sifted.fresh)]
+    matching = (*matched.remarks, *contradictions(labels, matched.twins))
+    remarks = [*labels.remarks, *matching, *sifted.remarks(source), *_beside_slides(project, sifted.fresh)]
     yield from (Noted(remark) for remark in remarks)
     yield Done(
         {

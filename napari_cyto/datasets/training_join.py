@@ -12,6 +12,7 @@ from napari_cyto.datasets.source_classes import LEFT_OUT
 from napari_cyto.datasets.source_readers import SourceSlide
 from napari_cyto.datasets.training_slide import TrainingSlide
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.fingerprints import same_fingerprint, sampled_part
 from napari_cyto.domain.geometry import YX, YXYX, Point
 from napari_cyto.errors import SlideError
 from napari_cyto.slides import fingerprint
@@ -43,12 +44,13 @@ class Joining:
         self._keys: Counter[str] = Counter()
         self._known: dict[str, dict[tuple[int, int], int]] = {}
         self._labelled: dict[str, int] = {}
+        self._prints: dict[str, list[str]] = {}
 
     def add(self, source: str, slide: SourceSlide, pairs: Mapping[str, str]) -> None:
         """Add a slide of ``source``, its classes renamed by ``pairs``."""
         record = slide.record
         try:
-            pixels = record.fingerprint or fingerprint(record.path)
+            pixels = self._known_pixels(record.fingerprint or fingerprint(record.path))
         except SlideError as error:
             self.remarks.append(f"{error} It was left out.")
             return
@@ -63,9 +65,11 @@ class Joining:
             return
         if len(new) or new.regions:
             self._labelled[pixels] = len(self.slides)
-        self._keys[pixels] += 1
+        # Models' cards and run folders know slides by the part of the fingerprint that every version has.
+        sampled = sampled_part(pixels)
+        self._keys[sampled] += 1
         # Slices of blank glass are all of the same pixels; each keeps a key, and a smear, of its own.
-        key = pixels[:16] if self._keys[pixels] == 1 else f"{pixels[:16]}-{self._keys[pixels]}"
+        key = sampled[:16] if self._keys[sampled] == 1 else f"{sampled[:16]}-{self._keys[sampled]}"
         self.slides.append(replace(new, key=key))
 
     def _slide(
@@ -88,8 +92,16 @@ class Joining:
             slide.regions,
             slide.centred,
             record.side,
-            pixels,
+            sampled_part(pixels),
         )
+
+    def _known_pixels(self, pixels: str) -> str:
+        """Return the fingerprint under which a picture is known already, perhaps by an older project; else its own."""
+        prints = self._prints.setdefault(sampled_part(pixels), [])
+        known = next((each for each in prints if same_fingerprint(each, pixels)), None)
+        if known is None:
+            prints.append(pixels)
+        return known or pixels
 
     def _cells(
         self, slide: SourceSlide, pairs: Mapping[str, str], size_hw: tuple[int, int], pixels: str

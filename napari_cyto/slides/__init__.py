@@ -1,6 +1,6 @@
 """Open a slide, read its pyramid and tiles, know its scale, tissue and colour."""
 
-from napari_cyto.slides.fingerprint import fingerprint
+from napari_cyto.slides.fingerprint import fingerprint, same_files, slide_bytes
 from napari_cyto.slides.levels import LevelArray, as_dask, pyramid
 from napari_cyto.slides.opening import open_slide
 from napari_cyto.slides.slide import Slide, UnreadableTile
@@ -19,7 +19,9 @@ __all__ = [
     "fingerprint",
     "open_slide",
     "pyramid",
+    "same_files",
     "shared_cache",
+    "slide_bytes",
     "thumbnail",
     "tissue_bounds_yxyx",
     "tissue_mask",

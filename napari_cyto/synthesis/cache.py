@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.domain.fingerprints import same_fingerprint
 from napari_cyto.domain.jobs import Token
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.places import CACHE_VARIABLE, user_cache_dir
@@ -136,7 +137,8 @@ def _kept(slide_path: Path, truth_path: Path) -> tuple[str, SmearTruth] | None:
     """Return what is cached if it is whole: the slide has the size and fingerprint that were written down."""
     try:
         stored: dict[str, Any] = json.loads(truth_path.read_text(encoding="utf-8"))
-        if stored["bytes"] != slide_path.stat().st_size or stored["fingerprint"] != fingerprint(slide_path):
+        same = same_fingerprint(stored["fingerprint"], fingerprint(slide_path))
+        if stored["bytes"] != slide_path.stat().st_size or not same:
             return None
         return stored["fingerprint"], SmearTruth.from_dict(stored["truth"])
     except (OSError, ValueError, KeyError, TypeError, CytoError):

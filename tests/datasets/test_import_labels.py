@@ -252,7 +252,7 @@ def test_only_the_slides_asked_for_are_written(make_project, run, tmp_path: Path
 
 def test_a_label_file_is_not_believed_what_no_microscope_gives() -> None:
     matched = SlideMatcher((), ImportOptions())
-    matched.add(SlideRecord(name="odd.svs", mpp=896.0, mpp_source="format"))
-    matched.add(SlideRecord(name="fine.svs", mpp=0.25, mpp_source="format"))
+    odd = SlideRecord(name="odd.svs", mpp=896.0, mpp_source="format")
+    list(matched.add([odd, SlideRecord(name="fine.svs", mpp=0.25, mpp_source="format")]))
     assert [(s.mpp, s.mpp_source) for s in matched.new] == [(None, ""), (0.25, "format")]
     assert "896 µm per pixel" in " ".join(matched.remarks)
