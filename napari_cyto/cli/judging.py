@@ -93,7 +93,18 @@ def _tell_classes(told: Plain) -> None:
     print_table("Each class against the rest", ("class", "cells", *columns[1:]), rows)
     counts = zip(own["classes"], own["confusion"], strict=True)
     print_table("Truth (rows) and answers", ("class", *own["classes"]), [(name, *row) for name, row in counts])
-    print(f"Expected calibration error: {shown(told['calibration']['ece'])}")
+    _tell_calibration(told["calibration"])
+
+
+def _tell_calibration(told: Mapping[str, Any]) -> None:
+    """Print how true the probabilities are: of the likeliest class, of each class, of being high-grade."""
+    named = {"likeliest class": told, **told["per_class"]}
+    if told["high_grade"]:
+        named["HSIL+ (ASC-H, HSIL, SCC)"] = told["high_grade"]
+    columns = ("mean_probability", "share", "ece", "brier")
+    rows = [(name, *(shown(of[c]) for c in columns)) for name, of in named.items()]
+    heads = ("probability of the", "on average", "holds for", "expected error", "Brier score")
+    print_table("Calibration", heads, rows)
 
 
 def grid(

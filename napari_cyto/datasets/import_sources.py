@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import get_format
+from napari_cyto.formats.csv_points import CsvFormat
+from napari_cyto.formats.csv_sizes import SizeFinder
 from napari_cyto.formats.disk_files import folder_files, subfolders
+from napari_cyto.formats.image_headers import image_of
 from napari_cyto.slides import open_slide
 
 
@@ -34,7 +38,10 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
         return replace(labels, slides=tuple(_told(labels.slides, read_manifest(source))))
     if format_name == "geojson" and options.slide is not None and reader.get("origin") == "bounds":
         reader.setdefault("bounds_offset_yx", _bounds_corner(options.slide))
-    labels = label_format.read(source, **reader)
+    if isinstance(label_format, CsvFormat):
+        labels = label_format.read(source, size_finder=_size_finder(source, options), **reader)
+    else:
+        labels = label_format.read(source, **reader)
     if options.slide is not None and len(labels.slides) > 1:
         raise CytoError(
             f"{source} holds labels of {len(labels.slides)} slides, but one slide was given for them; "
@@ -72,6 +79,26 @@ def _told_one(slide: SlideRecord, row: Mapping[str, Any]) -> SlideRecord:
     if isinstance(mpp, float | int) and not isinstance(mpp, bool) and 0.001 <= mpp <= 1000:
         slide = replace(slide, mpp=float(mpp), mpp_source="format")
     return slide
+
+
+def _size_finder(source: Path, options: ImportOptions) -> SizeFinder:
+    """Return what gives the size of the image of a name: the slide that was given, or one found by its name."""
+
+    @cache
+    def size_of(name: str) -> tuple[int, int] | None:
+        path = options.slide
+        folders = (options.images, source.parent) if path is None else ()
+        for folder in folders:
+            path = path or (None if folder is None else image_of(folder, name))
+        if path is None:
+            return None
+        try:
+            with open_slide(path) as opened:
+                return opened.info.size_hw
+        except CytoError:
+            return None  # said when the image is opened for good
+
+    return size_of
 
 
 def _bounds_corner(slide: Path) -> tuple[float, float]:

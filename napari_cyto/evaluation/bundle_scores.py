@@ -122,7 +122,13 @@ def _classifier(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves
     manifest = work.bundle.manifest
     model = open_classifier(work.bundle, work.config.device)
     cells = yield from classified(
-        model, manifest.classes, work.chosen.slides, work.data.classes, work.token, work.left_out
+        model,
+        manifest.classes,
+        work.chosen.slides,
+        work.data.classes,
+        work.token,
+        work.left_out,
+        manifest.decision.miss_costs,
     )
     if not len(cells.truth):
         raise CytoError(_nothing_left(work))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def classifier_scores(cells: ScoredCells, resampling: Resampling = RESAMPLING) -
     return {
         "classification": _classification(own, resampling) | views,
         "screening": screening_scores(own, resampling),
-        "calibration": calibration_scores(own),
+        "calibration": calibration_scores(own, high_grade_of(own)),
     }
 
 
@@ -143,17 +143,54 @@ def screening_scores(
     }
 
 
-def calibration_scores(cells: Labelled) -> Plain:
-    """Return how far confidence is from being right, by bins of equal width as published, and of equal mass."""
-    confidence = cells.scores.max(axis=1) if len(cells.scores) else np.empty(0)
-    clipped = np.clip(confidence, 0, 1)
-    is_right = cells.truth == cells.answers
-    published = calibration(clipped, is_right)
+def high_grade_of(cells: Labelled, classes: ScreeningClasses = BETHESDA) -> tuple[int, ...]:
+    """Return the places of the high-grade classes; () where the classes have none."""
+    if classes.negative not in cells.classes:
+        return ()
+    return tuple(n for n, name in enumerate(cells.classes) if name in classes.high_grade)
+
+
+def calibration_scores(cells: Labelled, high_grade: Sequence[int] = ()) -> Plain:
+    """Return how true the probabilities are: of the likeliest class, of each class, and of being high-grade.
+
+    Parameters
+    ----------
+    cells : Labelled
+        Whatever costs a model's calls follow, here the likeliest class is looked at: costs are no probabilities.
+    high_grade : sequence of int
+        Places of the classes whose probabilities add up to that of being high-grade; () for none.
+
+    Notes
+    -----
+    Source: Guo et al. 2017, section 2, for the likeliest class; Kull et al. 2019, Beyond Temperature Scaling,
+    definition 2, for each class by itself.
+    """
+    scores = np.clip(cells.scores, 0, 1)
+    likeliest = scores.argmax(axis=1) if len(scores) else np.empty(0, np.intp)
+    each = {name: _reliability(scores[:, c], cells.truth == c) for c, name in enumerate(cells.classes)}
+    known = [told["ece"] for told in each.values() if told["ece"] is not None]
+    told = _reliability(scores.max(axis=1) if len(scores) else np.empty(0), cells.truth == likeliest)
+    high = np.clip(scores[:, list(high_grade)].sum(axis=1), 0, 1)
+    return {
+        **told,
+        "mean_confidence": told["mean_probability"],
+        "accuracy": told["share"],
+        "class_wise_ece": float(np.mean(known)) if known else None,
+        "per_class": each,
+        "high_grade": _reliability(high, np.isin(cells.truth, high_grade)) if len(high_grade) else None,
+    }
+
+
+def _reliability(probability: npt.NDArray[np.float64], is_so: npt.NDArray[np.bool_]) -> Plain:
+    """Return how far a probability is from the share of cells that it holds for, in all and by bins."""
+    published = calibration(probability, is_so)
     bins = zip(published.counts, published.confidence, published.accuracy, strict=True)
     return {
         "ece": published.ece,
-        "ece_equal_mass": calibration(clipped, is_right, binning="equal mass").ece,
-        "mean_confidence": float(clipped.mean()) if len(clipped) else None,
-        "accuracy": float(is_right.mean()) if len(is_right) else None,
+        "ece_equal_mass": calibration(probability, is_so, binning="equal mass").ece,
+        "brier": float(np.mean((probability - is_so) ** 2)) if len(is_so) else None,
+        "mean_probability": float(probability.mean()) if len(probability) else None,
+        "share": float(is_so.mean()) if len(is_so) else None,
+        "n": len(is_so),
         "bins": [{"count": int(n), "confidence": float(c), "accuracy": float(a)} for n, c, a in bins],
     }

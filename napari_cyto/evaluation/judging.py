@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,6 +67,7 @@ def classified(
     class_ids: Sequence[str],
     token: Token | None,
     left_out: LeftOut,
+    miss_costs: Sequence[float] = (),
 ) -> Generator[Event, None, ScoredCells]:
     """Let a classifier answer for the cells of slides; yields its progress, returns the answers.
 
@@ -84,6 +85,8 @@ def classified(
         Asks to stop.
     left_out : LeftOut
         Is told of cells of classes that the model does not know, and of slides that cannot be read.
+    miss_costs : sequence of float (k,)
+        What the model is told that missing each class costs; empty for the same.
     """
     ids = [c.id for c in classes]
     place = np.asarray([ids.index(c) if c in ids else -1 for c in class_ids], dtype=np.intp)
@@ -105,7 +108,8 @@ def classified(
         else:
             rows.append((slide, cells, np.concatenate(answers)))
         done += len(cells)
-    return _gathered(rows, classes, place)
+    cells_of_all = _gathered(rows, classes, place)
+    return replace(cells_of_all, costs=costs_of(len(cells_of_all.truth), miss_costs))
 
 
 def _answers(
@@ -158,6 +162,11 @@ def _gathered(
         tuple(slide.path for slide, cells, _ in rows for _ in cells),
         np.concatenate([np.empty((0, 2)), *(slide.centres_yx[cells] for slide, cells, _ in rows)]),
     )
+
+
+def costs_of(n: int, miss_costs: Sequence[float]) -> npt.NDArray[np.float64] | None:
+    """Return what missing each class costs for each of ``n`` cells, float64 (n, k); None where it is the same."""
+    return np.tile(np.asarray(miss_costs, dtype=np.float64), (n, 1)) if miss_costs else None
 
 
 def group_of(slide: TrainingSlide) -> str:

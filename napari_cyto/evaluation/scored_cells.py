@@ -33,6 +33,8 @@ class ScoredCells:
         The picture that each cell lies on, a path.
     centres_yx : float64 array (n, 2)
         Where, level-0 px of that picture.
+    costs : float64 array (n, k), optional
+        What it costs to miss each class, by the model that answered for the cell; the same for all when not given.
     """
 
     classes: Sequence[Graded]
@@ -41,12 +43,15 @@ class ScoredCells:
     groups: tuple[str, ...]
     slides: tuple[str, ...]
     centres_yx: npt.NDArray[np.float64]
+    costs: Scores | None = None
 
     def __post_init__(self) -> None:
         n = len(self.truth)
         shapes = (self.probabilities.shape, (len(self.groups), len(self.slides)), self.centres_yx.shape)
         if shapes != ((n, len(self.classes)), (n, n), (n, 2)):
             raise CytoError(f"Each of the {n} cells needs scores, a group, a picture and a centre, but {shapes} came.")
+        if self.costs is not None and self.costs.shape != self.probabilities.shape:
+            raise CytoError(f"Expected costs of shape {self.probabilities.shape}, got {self.costs.shape}.")
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -55,8 +60,13 @@ class ScoredCells:
 
     @property
     def answers(self) -> Indices:
-        """The place of the surest class of each cell, intp (n,)."""
-        return self.probabilities.argmax(axis=1) if len(self.truth) else np.empty(0, np.intp)
+        """The place of the class that each cell is called, intp (n,)."""
+        return _largest(self.weighed)
+
+    @property
+    def weighed(self) -> Scores:
+        """Probabilities times the cost of missing each class, float64 (n, k)."""
+        return self.probabilities if self.costs is None else self.probabilities * self.costs
 
     def chosen(self, keep: npt.ArrayLike) -> ScoredCells:
         """Return some of the cells: a bool array (n,), or their places."""
@@ -68,6 +78,7 @@ class ScoredCells:
             groups=tuple(self.groups[i] for i in places),
             slides=tuple(self.slides[i] for i in places),
             centres_yx=self.centres_yx[places],
+            costs=None if self.costs is None else self.costs[places],
         )
 
 
@@ -100,8 +111,9 @@ def as_labelled(cells: ScoredCells) -> Labelled:
 def through(view: ClassView, cells: ScoredCells) -> Labelled:
     """Return the cells as a view shows them; those whose true class has no grade are left out.
 
-    Probabilities of classes that fall together add up before the surest is taken, and are made to sum to 1 again
-    where classes without a grade took a share.
+    Probabilities of classes that fall together add up, and are made to sum to 1 again where classes without a grade
+    took a share. A cell is called the class of the view that it costs most to miss: the sum of each class's
+    probability times its cost, since a call within the same class of the view is no miss.
     """
     truth = np.asarray(view.place, dtype=np.intp)[cells.truth] if len(cells.truth) else np.empty(0, np.intp)
     keep = truth >= 0
@@ -109,5 +121,8 @@ def through(view: ClassView, cells: ScoredCells) -> Labelled:
     scores = view.scores(kept.probabilities)
     total = scores.sum(axis=1, keepdims=True)
     scores = np.divide(scores, total, out=np.full_like(scores, 1 / len(view.classes)), where=total > 0)
-    answers = scores.argmax(axis=1) if len(scores) else np.empty(0, np.intp)
-    return Labelled(view.classes, truth[keep], answers, scores, kept.groups)
+    return Labelled(view.classes, truth[keep], _largest(view.scores(kept.weighed)), scores, kept.groups)
+
+
+def _largest(scores: Scores) -> Indices:
+    return scores.argmax(axis=1) if len(scores) else np.empty(0, np.intp)

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from napari_cyto.domain.annotation import Annotation, Status, imported_from, new_id, now_utc
-from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide
-from napari_cyto.formats.label_format import ON_WRITING, StatusOptions, TargetKind, checked_options
-from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
-from napari_cyto.formats.text import Fault, class_name, free_text, number
+from napari_cyto.formats.csv_read import Choices, read_points
+from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf
+from napari_cyto.formats.label_format import ON_READING, ON_WRITING, StatusOptions, TargetKind, checked_options
+from napari_cyto.formats.tables import plain_number, table_line
 
-_X, _Y = ("x", "x_center", "x_px", "center_x"), ("y", "y_center", "y_px", "center_y")
-_LABEL = ("label", "class", "class_id", "category", "bethesda", "bethesda_system")
-_IMAGE = ("image", "slide", "file", "filename", "file_name", "image_filename")
 _PLAIN = ("x", "y", "label")
 _MORE = ("image", "width", "height", "score", "status", "author", "note", "id")
 
 
 class CsvOptions(StatusOptions):
-    """Which columns are written."""
+    """Which columns are written, and what those of others mean."""
 
+    position: Position = Field(
+        json_schema_extra=ON_READING,
+        default="auto",
+        title="Position of boxes",
+        description="Which point of a box x and y are: its centre, its top-left corner, or as the columns' names say "
+        "(auto), else the centre, unless boxes would then reach beyond the image.",
+    )
+    size_of: SizeOf = Field(
+        json_schema_extra=ON_READING,
+        default="auto",
+        title="Width and height are",
+        description="Whose size width and height are: the cell's, the image's (cells are then points), or as is found "
+        "out from the images (auto).",
+    )
+    unclassified: str = Field(
+        json_schema_extra=ON_READING,
+        default="unclassified",
+        min_length=1,
+        max_length=200,
+        title="Class of the unclassified",
+        description="The class that points get when their table is of a kind that has no classes.",
+    )
     more_columns: bool = Field(
         json_schema_extra=ON_WRITING,
         default=True,
@@ -56,45 +74,27 @@ class CsvFormat:
     suffix = ".csv"
     options_type = CsvOptions
 
-    def read(self, source: Path, **options: Any) -> LabelSet:
-        """Return the points (and boxes, where width and height are given) of a table.
+    def read(self, source: Path, *, size_finder: SizeFinder | None = None, **options: Any) -> LabelSet:
+        """Return the points (and boxes, where cells have a width and height) of a table; see ``read_points``.
 
-        Rows without an image belong to a slide that is called like the file.
+        Parameters
+        ----------
+        source : Path
+            The table.
+        size_finder : callable, optional
+            Gives the size of an image, to tell whether width and height are its own.
+        **options
+            Those of ``CsvOptions``.
 
         Raises
         ------
         FormatError
             Naming file, line and reason.
         """
-        path = Path(source)
-        bad = BadRows(path, checked_options(CsvOptions, options).skip_bad)
-        slides: dict[str, SlideRecord] = {}
-        cells: list[Annotation] = []
-        ids: set[str] = set()
-        origin, now = imported_from(path.name), now_utc()
-        for row, fault in read_table(path, (_X, _Y, _LABEL), bad):
-            name = free_text(picked(row, _IMAGE), 500) or path.stem
-            slide = slides.setdefault(name, SlideRecord(name=name))
-            with bad:
-                class_id = class_name(picked(row, _LABEL), fault)
-                cells.append(
-                    Annotation(
-                        slide_id=slide.id,
-                        geometry=_geometry(row, fault),
-                        class_id=class_id,
-                        status=_status(row, fault),
-                        author=free_text(row.get("author", "").strip()),
-                        origin=origin,
-                        scores=_scores(row, class_id, fault),
-                        created_utc=now,
-                        note=free_text(row.get("note", "")),
-                        id=_identity(row.get("id", ""), ids),
-                    )
-                )
-        if not slides:
-            slides[path.stem] = SlideRecord(name=path.stem)
-        classes = tuple(sorted({a.class_id or "" for a in cells}))
-        return LabelSet(tuple(slides.values()), tuple(cells), classes, (), bad.remarks(len(cells)))
+        chosen = checked_options(CsvOptions, options)
+        bad = BadRows(Path(source), chosen.skip_bad)
+        choices = Choices(chosen.position, chosen.size_of, chosen.unclassified)
+        return read_points(Path(source), choices, bad, size_finder or (lambda _name: None))
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what a table cannot carry."""
@@ -140,45 +140,3 @@ def _row(a: Annotation, slide: SlideRecord) -> dict[str, str]:
     own = dict(a.scores).get(a.class_id or "")
     score = "" if own is None else plain_number(own)
     return {**row, "score": score, "status": str(a.status), "author": a.author, "note": a.note, "id": a.id}
-
-
-def _geometry(row: Mapping[str, str], fault: Fault) -> Point | Box:
-    y, x = number(picked(row, _Y), "y", fault), number(picked(row, _X), "x", fault)
-    width, height = picked(row, ("width", "w")), picked(row, ("height", "h"))
-    if not width and not height:
-        return Point(y, x)
-    w, h = number(width, "width", fault), number(height, "height", fault)
-    if w == 0 and h == 0:
-        return Point(y, x)
-    box = (y - h / 2, x - w / 2, y + h / 2, x + w / 2)
-    if box[2] <= box[0] or box[3] <= box[1]:
-        raise fault(f"a box needs width and height above 0, but {w:g} x {h:g} came.")
-    return Box(*box)
-
-
-def _status(row: Mapping[str, str], fault: Fault) -> Status:
-    value = row.get("status", "").strip().lower()
-    if value and value not in set(Status):
-        raise fault(f"the status must be {', '.join(Status)} or empty, but {value!r:.40} came.")
-    return Status(value) if value else Status.ACCEPTED
-
-
-def _scores(row: Mapping[str, str], class_id: str, fault: Fault) -> tuple[tuple[str, float], ...]:
-    value = picked(row, ("score", "probability"))
-    if not value:
-        return ()
-    score = number(value, "the score", fault, 1.0)
-    if score < 0:
-        raise fault(f"the score must be 0 to 1, but {score:g} came.")
-    return ((class_id, score),)
-
-
-def _identity(value: str, taken: set[str]) -> str:
-    try:
-        result = uuid.UUID(value.strip()).hex if 0 < len(value) <= 64 else new_id()
-    except ValueError:
-        result = new_id()
-    if result in taken:
-        return new_id()
-    taken.add(result)
-    return result

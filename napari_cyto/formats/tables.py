@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.text import Fault, read_text
+from napari_cyto.formats.text import FARTHEST_PX, Fault, number, read_text
 
 _SEPARATORS = (",", ";", "\t", "|")
+# Excel's own line before the header; where the file was saved again, separators may follow it.
+_STATED = re.compile(r'"?sep=([^"\r\n])"?[,;\t|]*', re.IGNORECASE)
 _MAX_FIELD = 1 << 20
+_MOST_NAMES = 3
 
 
-def read_table(
-    path: Path, needed: Sequence[Sequence[str]], bad: BadRows | None = None
-) -> Iterator[tuple[Mapping[str, str], Fault]]:
-    """Yield each row of a table by its lower-case column names, with its place in the file.
+class Row(dict[str, str]):
+    """A row of a table by its lower-case column names.
 
-    The separator is the one of ``, ; tab |`` that the header holds most of. Blank lines are passed over.
+    Parameters
+    ----------
+    values : mapping
+        The texts, as they stand.
+    decimal_comma : bool
+        Whether its numbers may have a comma before their decimals, since something else separates the columns.
+    """
+
+    __slots__ = ("decimal_comma",)
+
+    def __init__(self, values: Mapping[str, str], decimal_comma: bool = False) -> None:
+        super().__init__(values)
+        self.decimal_comma = decimal_comma
+
+
+class Table:
+    """A table that may be gone through more than once.
+
+    The separator is what a line ``sep=;`` before the header says, else the one of ``, ; tab |`` that the header holds
+    most of. Blank lines are passed over.
 
     Parameters
     ----------
@@ -28,74 +49,143 @@ def read_table(
         The file.
     needed : sequence of sequences of str
         Columns that must be there, each given by all its accepted names.
-    bad : BadRows, optional
-        Takes the rows that are too long; without it the first of them is refused.
+
+    Attributes
+    ----------
+    columns : list of str
+        The names of the header, in lower case.
+    header : Fault
+        The header's place.
+
+    Raises
+    ------
+    FormatError
+        When a needed column is missing, a column doubled, or the file no text.
+    """
+
+    def __init__(self, path: Path, needed: Sequence[Sequence[str]] = ()) -> None:
+        self._path, self._text = path, read_text(path)
+        self._separator, self._skipped = _separator(self._text)
+        first = next(self._lines(), None)
+        if first is None:
+            raise FormatError(f"expected a header{_with(needed)}, but the file is empty.", path)
+        self.header = Fault(path, line=first[0])
+        self.columns = [name.strip().lower() for name in first[1]]
+        self.check(needed)
+
+    def check(self, needed: Sequence[Sequence[str]]) -> None:
+        """Refuse a table that lacks a column or has one doubled.
+
+        Raises
+        ------
+        FormatError
+            Naming the column.
+        """
+        missing = [names[0] for names in needed if not set(names) & set(self.columns)]
+        if missing:
+            found = ", ".join(c for c in self.columns if c)[:120]
+            reason = f"expected a header{_with(needed)}, but {', '.join(missing)} is missing; found: {found}."
+            raise self.header(reason)
+        doubled = sorted({c for c in self.columns if c and self.columns.count(c) > 1})
+        if doubled:
+            raise self.header(f"the column {doubled[0]!r:.60} occurs more than once.")
+
+    def rows(self, bad: BadRows | None = None) -> Iterator[tuple[Row, Fault]]:
+        """Yield each row with its place in the file.
+
+        Parameters
+        ----------
+        bad : BadRows, optional
+            Takes the rows that are too long; without it the first of them is refused.
+
+        Raises
+        ------
+        FormatError
+            When a row is too long, or its quotes are not right.
+        """
+        lines = self._lines()
+        next(lines)
+        width = len(self.columns)
+        for line, values in lines:
+            if any(v.strip() for v in values[width:]):
+                error = FormatError(f"expected {width} values, but {len(values)} came.", self._path, line)
+                if bad is None:
+                    raise error
+                bad.add(error)
+                continue
+            padded = values + [""] * (width - len(values))
+            named = dict(zip(self.columns, padded, strict=False))
+            yield Row(named, self._separator != ","), Fault(self._path, line=line)
+
+    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+        reader = csv.reader(io.StringIO(self._text, newline=""), delimiter=self._separator, strict=True)
+        previous = csv.field_size_limit()
+        line = 0
+        while True:
+            csv.field_size_limit(_MAX_FIELD)
+            try:
+                line = reader.line_num + 1
+                values = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise FormatError(f"the row cannot be read ({error}).", self._path, line) from error
+            finally:
+                csv.field_size_limit(previous)
+            if line > self._skipped and any(value.strip() for value in values):
+                yield line, values
+
+
+def read_table(path: Path, needed: Sequence[Sequence[str]], bad: BadRows | None = None) -> Iterator[tuple[Row, Fault]]:
+    """Yield each row of a table, which is gone through once; see ``Table``.
 
     Raises
     ------
     FormatError
         When a needed column is missing, a column doubled, a row too long, or the file no text.
     """
-    text = read_text(path)
-    header_line = text.lstrip("\r\n").partition("\n")[0]
-    separator = max(_SEPARATORS, key=header_line.count)
-    rows = _rows(text, separator, path)
-    first = next(rows, None)
-    if first is None:
-        raise FormatError(f"expected a header with {_names(needed)}, but the file is empty.", path)
-    columns = [name.strip().lower() for name in first[1]]
-    _check_columns(columns, needed, Fault(path, line=first[0]))
-    for line, values in rows:
-        if len(values) > len(columns) and any(v.strip() for v in values[len(columns) :]):
-            error = FormatError(f"expected {len(columns)} values, but {len(values)} came.", path, line)
-            if bad is None:
-                raise error
-            bad.add(error)
-            continue
-        padded = values + [""] * (len(columns) - len(values))
-        yield dict(zip(columns, padded, strict=False)), Fault(path, line=line)
+    yield from Table(path, needed).rows(bad)
 
 
-def _rows(text: str, separator: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    previous = csv.field_size_limit()
-    line = 0
-    while True:
-        csv.field_size_limit(_MAX_FIELD)
-        try:
-            line = reader.line_num + 1
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise FormatError(f"the row cannot be read ({error}).", path, line) from error
-        finally:
-            csv.field_size_limit(previous)
-        if any(value.strip() for value in values):
-            yield line, values
+def _separator(text: str) -> tuple[str, int]:
+    """Return what separates the columns, and how many lines stand before the header for that alone."""
+    filled = ((place, line) for place, line in enumerate(io.StringIO(text, newline=None)) if line.strip())
+    place, header = next(filled, (0, ""))
+    stated = _STATED.fullmatch(header.rstrip("\n"))
+    if stated is not None:
+        return stated[1], place + 1
+    return max(_SEPARATORS, key=header.count), 0
 
 
-def _check_columns(columns: Sequence[str], needed: Sequence[Sequence[str]], fault: Fault) -> None:
-    missing = [names[0] for names in needed if not set(names) & set(columns)]
-    if missing:
-        found = ", ".join(c for c in columns if c)[:120]
-        raise fault(f"expected a header with {_names(needed)}, but {', '.join(missing)} is missing; found: {found}.")
-    doubled = sorted({c for c in columns if c and columns.count(c) > 1})
-    if doubled:
-        raise fault(f"the column {doubled[0]!r:.60} occurs more than once.")
-
-
-def _names(needed: Sequence[Sequence[str]]) -> str:
-    return ", ".join(" or ".join(names) for names in needed)
+def _with(needed: Sequence[Sequence[str]]) -> str:
+    if not needed:
+        return ""
+    return " with " + ", ".join(" or ".join(names[:_MOST_NAMES]) for names in needed)
 
 
 def picked(row: Mapping[str, str], names: Sequence[str]) -> str:
     """Return the value of the first of ``names`` that is a column and not empty, without blanks round it."""
     for name in names:
-        value = row.get(name, "").strip()
+        value = row.get(name, "").strip() if name else ""
         if value:
             return value
     return ""
+
+
+def picked_number(
+    row: Mapping[str, str], names: Sequence[str], what: str, fault: Fault, farthest: float = FARTHEST_PX
+) -> float:
+    """Return the number in the first of ``names`` that is a column and not empty, with a decimal comma if it may.
+
+    Raises
+    ------
+    FormatError
+        When it is none; made by ``fault``.
+    """
+    text = picked(row, names)
+    if getattr(row, "decimal_comma", False) and text.count(",") == 1 and "." not in text:
+        text = text.replace(",", ".")
+    return number(text, what, fault, farthest)
 
 
 def table_line(values: Iterable[object]) -> str:

@@ -16,6 +16,10 @@ from napari_cyto.errors import FormatError
 MAX_BYTES = 1 << 30
 """Largest label file that is read: 1 GiB."""
 
+_SAVE_AS_UTF8 = (
+    " It is text in another encoding; save it as UTF-8 (in Excel: CSV UTF-8; in an editor: Save as, encoding UTF-8)."
+)
+
 FARTHEST_PX = 1e9
 """Largest coordinate that is believed, px."""
 
@@ -64,11 +68,26 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise FormatError(f"expected {encoding.upper()} text, but byte {error.start} is none.", path, line) from error
+        advice = _SAVE_AS_UTF8 if _is_other_text(content) else ""
+        reason = f"expected {encoding.upper()} text, but byte {error.start} is none.{advice}"
+        raise FormatError(reason, path, line) from error
     if "\x00" in text:
+        if _is_unmarked_utf16(content):
+            raise FormatError(f"expected UTF-8 text, but this is UTF-16 without a mark.{_SAVE_AS_UTF8}", path)
         line = text.count("\n", 0, text.index("\x00")) + 1
         raise FormatError("expected text, but this is a binary file.", path, line)
     return text
+
+
+def _is_other_text(content: bytes) -> bool:
+    """Whether bytes that are no UTF-8 look like text in an older encoding: no control characters at their start."""
+    head = content[:4096]
+    return not any(byte < 32 and byte not in b"\t\r\n\x0c" for byte in head) or _is_unmarked_utf16(content)
+
+
+def _is_unmarked_utf16(content: bytes) -> bool:
+    head = content[:4096]
+    return len(head) >= 8 and max(head[0::2].count(0), head[1::2].count(0)) > len(head) // 3
 
 
 def read_json(path: Path) -> Any:

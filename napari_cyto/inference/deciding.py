@@ -1,4 +1,8 @@
-"""From a classifier's raw outputs to probabilities, by what the model keeps of its calibration; numpy alone."""
+"""From a classifier's raw outputs to probabilities, and from these to a called class; numpy alone.
+
+Probabilities and decisions are two things: temperature and offsets make the probabilities true, costs act only when a
+class is called.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ def probabilities(logits: npt.ArrayLike, decision: Decision) -> Scores:
     logits : float array (n, v, C)
         Raw outputs for each view of each cell.
     decision : Decision
-        Temperature and offsets.
+        Temperature and offsets; its costs change nothing here.
 
     Returns
     -------
@@ -36,3 +40,9 @@ def probabilities(logits: npt.ArrayLike, decision: Decision) -> Scores:
     each = scaled / scaled.sum(axis=-1, keepdims=True)
     mean: Scores = each.mean(axis=1)
     return mean
+
+
+def weighed(scores: npt.ArrayLike, decision: Decision) -> Scores:
+    """Return probabilities or scores (n, C) times the cost of missing each class; the largest of a row is called."""
+    told = np.asarray(scores, dtype=np.float64)
+    return told * np.asarray(decision.miss_costs) if decision.miss_costs else told

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from napari_cyto.domain.annotation import Annotation, Status, now_utc, proposed_by
+from napari_cyto.domain.calling import Costs, called_class
 from napari_cyto.domain.edits import Change, Edit
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.inference.detections import Detections
@@ -57,6 +58,7 @@ class ProposalWriter:
 
     def __post_init__(self) -> None:
         self._ids = class_translation(self.speaker.manifest, self.project.scheme)
+        self._costs = self._miss_costs()
         self._origin = proposed_by(self.speaker.id, self.speaker.sha256)
         self._written: set[str] = set()
 
@@ -76,9 +78,17 @@ class ProposalWriter:
         changes = self._changes(cells)
         if changes:
             count = f"{len(changes)} cell{'s' if len(changes) > 1 else ''}"
+            self.project.keep_model_costs(self._origin, self._costs)
             self.project.apply(Edit(f"Propose {count} ({self.speaker.id})", tuple(changes)), self.author or "user")
             self._written.update(c.annotation_id for c in changes)
         return len(changes)
+
+    def _miss_costs(self) -> Costs:
+        """Return what it costs to miss a class of the project: where several outputs stand for it, the most."""
+        costs: dict[str, float] = {}
+        for class_id, cost in zip(self._ids, self.speaker.manifest.decision.miss_costs, strict=False):
+            costs[class_id] = max(costs.get(class_id, 0.0), cost)
+        return costs if len(set(costs.values())) > 1 else {}
 
     def _changes(self, cells: Detections) -> list[Change]:
         marks = self._marks_near(cells)
@@ -128,7 +138,7 @@ class ProposalWriter:
         return Annotation(
             slide_id=self.slide_id,
             geometry=Box(y0, x0, y1, x1) if self.sized else Point((y0 + y1) / 2, (x0 + x1) / 2),
-            class_id=max(scores, key=lambda i: scores[i]),
+            class_id=called_class(scores.items(), self._costs),
             status=Status.PROPOSED,
             author=self.speaker.id,
             origin=self._origin,

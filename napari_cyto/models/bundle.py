@@ -19,14 +19,15 @@ from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import atomic_folder, write_text
 from napari_cyto.formats.text import read_json
 from napari_cyto.models.manifest import FORMAT, ModelManifest, Parent, first_fault
-from napari_cyto.models.manifest_file import MANIFEST_NAME, jsonable, parse_manifest, read_manifest
+from napari_cyto.models.manifest_file import MANIFEST_NAME, Digests, jsonable, parse_manifest, read_manifest
 from napari_cyto.models.registry import architecture, build
 from napari_cyto.models.state_dicts import mismatch, shapes
 from napari_cyto.models.tensor_file import first_not_finite, looks_pickled, stored_tensors, written_note
 
 WEIGHTS_NAME = "model.safetensors"
 # What the weights mean is written into their own file, so that their hash vouches for it.
-_NOTE = "napari_cyto.meaning"
+_NOTES = ("napari_cyto.meaning", "napari_cyto.calling")
+"""Names under which the weights' file vouches for its manifest's digests; older bundles have the first alone."""
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
 
 
@@ -123,17 +124,18 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """
     folder = Path(path)
     _check_folder(folder)
-    manifest, digest = read_manifest(folder)
+    manifest, digests = read_manifest(folder)
     _check_kind(manifest, folder)
     content, weights = _checked_weights(folder, manifest), folder / WEIGHTS_NAME
     unfit = first_not_finite(content, stored_tensors(content, weights))
     if unfit is not None:
         raise CytoError(f"{weights}: the weights {unfit[:80]!r} hold NaN or infinity; train it again.")
-    if written_note(content, weights, _NOTE) not in (None, digest):
-        raise CytoError(
-            f"{folder / MANIFEST_NAME}: its classes, input or settings were changed after the weights were written, so "
-            "answers would be wrong without a word; copy the model anew."
-        )
+    for name, digest in zip(_NOTES, digests, strict=True):
+        if written_note(content, weights, name) not in (None, digest):
+            raise CytoError(
+                f"{folder / MANIFEST_NAME}: its classes, input, settings, calibration or costs were changed after the "
+                "weights were written, so answers would be wrong without a word; copy the model anew."
+            )
     return Bundle(folder, manifest)
 
 
@@ -169,8 +171,8 @@ def write_bundle(
         folder's place, or the disk is full.
     """
     path = Path(folder)
-    manifest, digest = _manifest(path, {**manifest_fields, "weights_dtype": dtype})
-    content = _serialised(state_dict, dtype, {"format": "pt", _NOTE: digest})
+    manifest, digests = _manifest(path, {**manifest_fields, "weights_dtype": dtype})
+    content = _serialised(state_dict, dtype, {"format": "pt", **dict(zip(_NOTES, digests, strict=True))})
     manifest = manifest.model_copy(
         update={"weights_sha256": hashlib.sha256(content).hexdigest(), "weights_bytes": len(content)}
     )
@@ -207,7 +209,7 @@ def with_figures(bundle: Bundle, metrics: Mapping[str, Any]) -> Bundle:
     return Bundle(bundle.path, manifest)
 
 
-def _manifest(path: Path, fields: Mapping[str, Any]) -> tuple[ModelManifest, str]:
+def _manifest(path: Path, fields: Mapping[str, Any]) -> tuple[ModelManifest, Digests]:
     """Return the manifest of a bundle that is being written, read back from JSON; its weights are not known yet."""
     made = {
         **{name: jsonable(value) for name, value in fields.items()},

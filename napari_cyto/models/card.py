@@ -94,7 +94,7 @@ def card_sections(manifest: ModelManifest) -> list[Section]:
         ("made", f"{manifest.created_utc} by {manifest.made_by}"),
         ("SHA-256 of the weights", manifest.weights_sha256),
     ]
-    sections: list[Section] = [("About", about), ("Input", _input(manifest))]
+    sections: list[Section] = [("About", about), ("Input", _input(manifest)), ("Decision", _decision(manifest))]
     classes = [(c.id, c.name + ("" if c.parent in (None, c.id) else f", in {c.parent}")) for c in manifest.classes]
     sections.append((f"Classes ({manifest.scheme})", classes))
     sections.append(
@@ -146,6 +146,23 @@ def _input(manifest: ModelManifest) -> list[tuple[str, str]]:
         rows.append(("colours", f"matched to {colour.picture} (Reinhard)"))
     rows.append(("views averaged", str(manifest.decision.views)))
     return rows
+
+
+def _decision(manifest: ModelManifest) -> list[tuple[str, str]]:
+    """Return how raw outputs become probabilities, and probabilities a called class."""
+    decision = manifest.decision
+    if manifest.kind == "detector":
+        return [("detections from a score of", f"{decision.score_threshold:.3g}")]
+    offsets = _each(manifest, decision.logit_offsets, "+.2f") or "none"
+    costs = _each(manifest, decision.miss_costs, ".3g") or "the same for all"
+    return [
+        ("probabilities", f"softmax of the outputs over {decision.temperature:.3g}; offsets: {offsets}"),
+        ("called class", f"the largest probability times the cost of missing the class; costs: {costs}"),
+    ]
+
+
+def _each(manifest: ModelManifest, values: tuple[float, ...], form: str) -> str:
+    return ", ".join(f"{name} {value:{form}}" for name, value in zip(manifest.class_ids, values, strict=False))
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> list[tuple[str, str]]:

@@ -75,7 +75,13 @@ class Decision(_Value):
     """How raw outputs become what people see; fitted on validation cells, never on test cells."""
 
     temperature: float = Field(default=1.0, gt=0, description="Logits are divided by it; Guo et al. 2017, section 4.2.")
-    logit_offsets: tuple[float, ...] = Field(default=(), description="Added to the divided logits, one a class.")
+    logit_offsets: tuple[float, ...] = Field(
+        default=(), description="Added to the divided logits, one a class: part of the probabilities."
+    )
+    miss_costs: tuple[float, ...] = Field(
+        default=(),
+        description="Relative cost of missing a cell of each class: acts when a class is called, not on probabilities.",
+    )
     views: int = Field(default=1, ge=1, le=8, description="Flipped and turned views whose probabilities are averaged.")
     precision: Literal["fp32", "bf16"] = Field(default="fp32", description="In which the model was judged.")
     score_threshold: float = Field(default=0.5, ge=0, le=1, description="A detection counts from this score on.")
@@ -147,9 +153,12 @@ class ModelManifest(_Value):
             self.class_scheme()
         except SchemeError as error:
             raise ValueError(str(error)) from error
-        offsets = self.decision.logit_offsets
-        if offsets and len(offsets) != len(self.classes):
-            raise ValueError(f"{len(self.classes)} classes need as many logit_offsets, but {len(offsets)} came")
+        for name in ("logit_offsets", "miss_costs"):
+            values = getattr(self.decision, name)
+            if values and len(values) != len(self.classes):
+                raise ValueError(f"{len(self.classes)} classes need as many {name}, got {len(values)}")
+        if min(self.decision.miss_costs, default=1.0) <= 0:
+            raise ValueError("miss_costs must all be above 0, for a class that costs nothing is never called")
         if self.kind == "classifier" and self.crop_rule is None:
             raise ValueError("a classifier needs the crop_rule that it was trained with")
         if self.crop_rule is not None:

@@ -19,10 +19,12 @@ from napari_cyto.models.manifest import FORMAT, ModelManifest, first_fault
 MANIFEST_NAME = "model.json"
 MAX_BYTES = 1 << 24
 _MEANING = ("kind", "architecture", "settings", "mpp", "input_px", "normalisation", "crop_rule", "colour")
+Digests = tuple[str, str]
+_CALLING = ("temperature", "logit_offsets", "miss_costs", "views")
 
 
-def read_manifest(folder: Path) -> tuple[ModelManifest, str]:
-    """Return the manifest of the bundle in ``folder``, and its digest; the weights are not looked at.
+def read_manifest(folder: Path) -> tuple[ModelManifest, Digests]:
+    """Return the manifest of the bundle in ``folder``, and its digests; the weights are not looked at.
 
     Raises
     ------
@@ -43,8 +45,8 @@ def read_manifest(folder: Path) -> tuple[ModelManifest, str]:
     return parse_manifest(read_text(path, MAX_BYTES), path)
 
 
-def parse_manifest(text: str, path: Path) -> tuple[ModelManifest, str]:
-    """Return the manifest that a text holds, and the digest of what it says of the weights.
+def parse_manifest(text: str, path: Path) -> tuple[ModelManifest, Digests]:
+    """Return the manifest that a text holds, and the digests of what it says of the weights and of calls.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ def parse_manifest(text: str, path: Path) -> tuple[ModelManifest, str]:
         raise FormatError(f"the manifest is no JSON ({str(error)[:120]}).", path) from error
     _check_version(content, path)
     try:
-        return ModelManifest.model_validate_json(json.dumps(content)), meaning(content)
+        return ModelManifest.model_validate_json(json.dumps(content)), (meaning(content), calling(content))
     except ValidationError as error:
         raise FormatError(f"the manifest is not understood ({first_fault(error)}).", path) from error
     except (ValueError, TypeError, RecursionError) as error:
@@ -85,6 +87,19 @@ def meaning(content: Mapping[str, Any]) -> str:
     fields["classes"] = [c["id"] for c in content["classes"]]
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def calling(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what a manifest says of probabilities and calls: exchanged costs must not go unnoticed.
+
+    Parameters
+    ----------
+    content : mapping
+        The JSON of ``model.json``, as it was written.
+    """
+    decision = content.get("decision") or {}
+    fields = {name: decision[name] for name in _CALLING if decision.get(name)}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def jsonable(value: Any) -> Any:

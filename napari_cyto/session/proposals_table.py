@@ -14,6 +14,7 @@ from napari_cyto.domain.edits import Change
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.session.proposals import Heat, ShownFilter, risk_of, severities, total_score
 from napari_cyto.store import Project
+from napari_cyto.store.columns import CellRow
 
 Rows = npt.NDArray[np.intp]
 Grid = npt.NDArray[np.float32]
@@ -70,7 +71,8 @@ class CellTable:
                     self._columns["status"][row] = _GONE
                 continue
             y, x = after.geometry.centre_yx
-            bare = (after.id, y, x, after.class_id or "", str(after.status), list(after.scores))
+            status = str(after.status)
+            bare = (after.id, y, x, after.class_id or "", status, list(after.scores), after.origin)
             if row is None:
                 new.append(bare)
             else:
@@ -174,10 +176,8 @@ class CellTable:
         wanted = {c.annotation_id for c in changes}
         return {i: int(row) for i, row in zip(self.ids(rows), rows, strict=True) if i in wanted}
 
-    def _parsed(
-        self, rows: Iterable[tuple[str, float, float, str, str, Iterable[tuple[str, float]]]]
-    ) -> dict[str, npt.NDArray[Any]]:
-        ids, ys, xs, classes, statuses, scores = zip(*rows, strict=True)
+    def _parsed(self, rows: Iterable[CellRow]) -> dict[str, npt.NDArray[Any]]:
+        ids, ys, xs, classes, statuses, scores, _ = zip(*rows, strict=True)
         graded = [tuple((name, score) for name, score in of) for of in scores]
         values = {
             "id": ids,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from napari_cyto.domain.adequacy import Cellularity, Preparation, cellularity
 from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.calling import NO_COSTS, Costs, called_class
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YX
 from napari_cyto.session.proposals import risk_of, severities
@@ -118,7 +119,8 @@ class SlideResult:
 class _Tally:
     """Takes in cells one after the other, and keeps no more of them than are shown."""
 
-    def __init__(self, scheme: ClassScheme) -> None:
+    def __init__(self, scheme: ClassScheme, costs: Mapping[str, Costs]) -> None:
+        self._costs = costs
         self.severity = severities(scheme)
         self.statuses: Counter[tuple[str, str]] = Counter()
         self.corrected: Counter[str] = Counter()
@@ -126,12 +128,12 @@ class _Tally:
         self.best: dict[tuple[str, bool], list[tuple[float, str, BestCell]]] = {}
 
     def take(self, cell: CellRow) -> None:
-        cell_id, y, x, class_id, status, scores = cell
+        cell_id, y, x, class_id, status, scores, origin = cell
         self.statuses[class_id, status] += 1
         if status == Status.REJECTED:
             return
         is_accepted = status == Status.ACCEPTED
-        if is_accepted and scores and max(scores, key=lambda pair: pair[1])[0] != class_id:
+        if is_accepted and scores and called_class(scores, self._costs.get(origin, NO_COSTS)) != class_id:
             self.corrected[class_id] += 1
         said = () if is_accepted else tuple((name, score) for name, score in scores)
         _keep_largest(self.risks, risk_of(said, class_id, self.severity), RISK_CELLS)
@@ -158,7 +160,7 @@ def gather_result(project: Project, slide_id: str, may_go_on: Callable[[], bool]
     StoreError
         When the project has no such slide, or cannot be read.
     """
-    tally = _Tally(project.scheme)
+    tally = _Tally(project.scheme, project.model_costs())
     for rows in project.cell_rows(slide_id):
         if not may_go_on():
             return None

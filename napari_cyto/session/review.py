@@ -258,7 +258,8 @@ class Review:
         if self._estimate is None:
             rows = [row for cell_id in self.controls if (row := self._rows.get(cell_id)) is not None]
             seen = [cell for row in rows if (cell := self.cells[row]).status is not Status.PROPOSED]
-            wrong = sum(cell.status is Status.REJECTED or cell.class_id != model_class(cell) for cell in seen)
+            costs = self.tally.costs
+            wrong = sum(c.status is Status.REJECTED or c.class_id != model_class(c, costs) for c in seen)
             self._estimate = Estimate(len(seen), wrong, share_interval(wrong, len(seen)))
         return self._estimate
 

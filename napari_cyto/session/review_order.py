@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.calling import NO_MODELS, Costs
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.session.proposals import is_from_model
 from napari_cyto.session.review_query import ReviewQuery, model_class, sort_columns
@@ -30,12 +31,13 @@ class Tally:
 
     total: Counter[str] = field(default_factory=Counter)
     reviewed: Counter[str] = field(default_factory=Counter)
+    costs: Mapping[str, Costs] = field(default_factory=dict)
 
     def count(self, cell: Annotation | None, query: ReviewQuery, by: int = 1) -> None:
         """Count a cell, or with ``by`` -1 count it no longer; what no model proposed does not count."""
         if cell is None or cell.is_region or not (is_from_model(cell) or cell.status is Status.PROPOSED):
             return
-        proposed = model_class(cell)
+        proposed = model_class(cell, self.costs)
         slide = not query.slide_ids or cell.slide_id in query.slide_ids
         if slide and (not query.class_ids or proposed in query.class_ids):
             self.total[proposed] += by
@@ -86,7 +88,7 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
         When the project has no such slide, or cannot be read.
     """
     scheme, slide_place = project.scheme, {record.id: n for n, record in enumerate(project.slides())}
-    tally, kept, seen = Tally(), list[Annotation](), 0
+    tally, kept, seen = Tally(costs=project.model_costs()), list[Annotation](), 0
     for slide_id in query.slide_ids or slide_place:
         for cell in project.annotations(slide_id):
             tally.count(cell, query)
@@ -94,8 +96,8 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
                 seen += 1
                 kept.append(cell)
                 if len(kept) >= 2 * most:
-                    kept = _foremost(kept, query, scheme, slide_place, most)
-    cells, controls = ordered(kept, query, scheme, slide_place)
+                    kept = _foremost(kept, query, scheme, slide_place, most, tally.costs)
+    cells, controls = ordered(kept, query, scheme, slide_place, tally.costs)
     wanted_but_cut = seen - len(kept) if query.score_range == (0.0, 1.0) else 0
     left_out = max(0, len(cells) - most) + wanted_but_cut
     cells = cells[:most]
@@ -103,7 +105,11 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
 
 
 def ordered(
-    pool: Sequence[Annotation], query: ReviewQuery, scheme: ClassScheme, slide_place: Mapping[str, int]
+    pool: Sequence[Annotation],
+    query: ReviewQuery,
+    scheme: ClassScheme,
+    slide_place: Mapping[str, int],
+    costs: Mapping[str, Costs] = NO_MODELS,
 ) -> tuple[tuple[Annotation, ...], frozenset[str]]:
     """Return the cells in the order of the review, and the ids of those among them that are controls.
 
@@ -112,7 +118,7 @@ def ordered(
     """
     wanted = [cell for cell in pool if query.takes(cell)]
     controls = _drawn(pool, query, round(query.control_share * len(wanted)))
-    ranked = _ranked([cell for cell in wanted if cell.id not in controls], query, scheme, slide_place)
+    ranked = _ranked([cell for cell in wanted if cell.id not in controls], query, scheme, slide_place, costs)
     strewn = sorted(controls.values(), key=lambda cell: _chance(cell.id, query.seed))
     if not query.by_slide:
         return _mixed(ranked, strewn), frozenset(controls)
@@ -123,11 +129,15 @@ def ordered(
 
 
 def _ranked(
-    cells: Sequence[Annotation], query: ReviewQuery, scheme: ClassScheme, slide_place: Mapping[str, int]
+    cells: Sequence[Annotation],
+    query: ReviewQuery,
+    scheme: ClassScheme,
+    slide_place: Mapping[str, int],
+    costs: Mapping[str, Costs],
 ) -> list[Annotation]:
     if not cells:
         return []
-    columns = sort_columns(cells, query.sort, scheme)
+    columns = sort_columns(cells, query.sort, scheme, costs)
     slides = np.array([slide_place.get(cell.slide_id, -1) for cell in cells])
     # Places on two slides cannot be compared; else the slide only breaks ties, so that the view seldom changes it.
     weighty = (slides, *columns) if query.sort == "place" or query.by_slide else (*columns, slides)
@@ -156,10 +166,15 @@ def _mixed(ranked: Sequence[Annotation], strewn: Sequence[Annotation]) -> tuple[
 
 
 def _foremost(
-    cells: list[Annotation], query: ReviewQuery, scheme: ClassScheme, slide_place: Mapping[str, int], most: int
+    cells: list[Annotation],
+    query: ReviewQuery,
+    scheme: ClassScheme,
+    slide_place: Mapping[str, int],
+    most: int,
+    costs: Mapping[str, Costs],
 ) -> list[Annotation]:
     """Return the first ``most`` cells in the order, and as many more as controls may be drawn."""
-    ranked = _ranked([cell for cell in cells if query.takes(cell)], query, scheme, slide_place)[:most]
+    ranked = _ranked([cell for cell in cells if query.takes(cell)], query, scheme, slide_place, costs)[:most]
     here = {cell.id for cell in ranked}
     drawn = _drawn(cells, query, round(query.control_share * most))
     return [*ranked, *(cell for cell in drawn.values() if cell.id not in here)]

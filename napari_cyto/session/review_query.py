@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.calling import NO_COSTS, NO_MODELS, Costs, called_class
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.session.proposals import risk_of, severities
 
@@ -91,9 +92,19 @@ class ReviewQuery:
         return (low, high) == (0.0, 1.0) if score is None else low <= score <= high
 
 
-def model_class(cell: Annotation) -> str:
-    """Return the class that a model finds likeliest; that of the cell when no model said anything."""
-    return max(cell.scores, key=lambda pair: pair[1])[0] if cell.scores else str(cell.class_id)
+def model_class(cell: Annotation, costs: Mapping[str, Costs] = NO_MODELS) -> str:
+    """Return what a model called a cell; the cell's class when no model said anything.
+
+    Parameters
+    ----------
+    cell : Annotation
+        Whatever a person made of it since.
+    costs : mapping of origin to costs
+        As `Project.model_costs` returns them.
+    """
+    if not cell.scores:
+        return str(cell.class_id)
+    return called_class(cell.scores, costs.get(cell.origin, NO_COSTS))
 
 
 def label_score(cell: Annotation) -> float | None:
@@ -141,15 +152,26 @@ def margins(shares: Floats) -> Floats:
     return lead
 
 
-def disagreements(cells: Sequence[Annotation], shares: Floats, scheme: ClassScheme) -> Floats:
-    """Return how much likelier the model's class is than the label, ``(n,)``: 0 where they agree or it is silent."""
+def disagreements(
+    cells: Sequence[Annotation], shares: Floats, scheme: ClassScheme, costs: Mapping[str, Costs] = NO_MODELS
+) -> Floats:
+    """Return how far what a model called a cell is ahead of its label, ``(n,)``: 0 where they agree or it is silent.
+
+    Ahead is the share of probability times cost, by which a model calls a class.
+    """
     column = {class_id: number for number, class_id in enumerate(scheme.ids)}
+    if costs:
+        weights = [[costs.get(c.origin, NO_COSTS).get(class_id, 1.0) for class_id in scheme.ids] for c in cells]
+        shares = shares * np.array(weights).reshape(shares.shape)
+        shares = shares / shares.sum(axis=1, keepdims=True)
     of_label = shares[np.arange(len(cells)), [column.get(str(cell.class_id), 0) for cell in cells]]
     lead: Floats = np.nan_to_num(shares.max(axis=1, initial=0.0) - of_label)
     return lead
 
 
-def sort_columns(cells: Sequence[Annotation], sort: Sort, scheme: ClassScheme) -> tuple[Floats, ...]:
+def sort_columns(
+    cells: Sequence[Annotation], sort: Sort, scheme: ClassScheme, costs: Mapping[str, Costs] = NO_MODELS
+) -> tuple[Floats, ...]:
     """Return what the cells are sorted by, the weightiest column first, each ascending, ``(n,)``.
 
     Risk is the expected severity: each class's severity times its score, added up. What a model said nothing of
@@ -172,4 +194,4 @@ def sort_columns(cells: Sequence[Annotation], sort: Sort, scheme: ClassScheme) -
         return (np.nan_to_num(-entropies(shares), nan=_LAST),)
     if sort is Sort.MARGIN:
         return (np.nan_to_num(margins(shares), nan=_LAST),)
-    return (-disagreements(cells, shares, scheme),)
+    return (-disagreements(cells, shares, scheme, costs),)

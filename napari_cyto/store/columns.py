@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from napari_cyto.store.schema import REGION, annotation, version
 
-CellRow = tuple[str, float, float, str, str, list[tuple[str, float]]]
+CellRow = tuple[str, float, float, str, str, list[tuple[str, float]], str]
 _AT_ONCE = 5_000
 
 _CELLS = (
@@ -20,6 +20,7 @@ _CELLS = (
         version.c.class_id,
         version.c.status,
         version.c.scores,
+        version.c.origin,
     )
     .select_from(annotation.join(version, version.c.pk == annotation.c.version_pk))
     .where(annotation.c.slide_pk == bindparam("of_slide"), annotation.c.class_id != REGION)
@@ -38,10 +39,11 @@ def origins(connection: Connection, slide_pk: int) -> dict[str, int]:
 
 
 def cell_rows(connection: Connection, slide_pk: int) -> Iterator[list[CellRow]]:
-    """Yield the cells of a slide, some thousands at a time: id, y, x (level-0 px), class, status, scores.
+    """Yield the cells of a slide, some thousands at a time: id, y, x (level-0 px), class, status, scores,
+    origin.
 
     The place of an outline with a class is the middle of its bounds, which is near enough to map it.
     """
     rows = connection.execute(_CELLS, {"of_slide": slide_pk}, execution_options={"yield_per": _AT_ONCE})
     for part in rows.partitions():
-        yield [(i, y, x, c, s, json.loads(scores) if scores else []) for i, y, x, c, s, scores in part]
+        yield [(i, y, x, c, s, json.loads(scores) if scores else [], o) for i, y, x, c, s, scores, o in part]

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, func, select, update
 
+from napari_cyto.domain.calling import Costs
 from napari_cyto.domain.classes import ClassScheme, scheme_from_dict, scheme_to_dict
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.errors import StoreError
@@ -22,6 +23,7 @@ from napari_cyto.store.settings import all_settings, read_setting, write_setting
 _BUMP = update(project).values(revision=project.c.revision + 1)
 _HEAD = select(project)
 _REVISION = select(project.c.revision)
+_MODEL_COSTS = "predictions.miss_costs"
 
 
 def scheme_text(scheme: ClassScheme) -> str:
@@ -150,6 +152,27 @@ class ProjectCore:
         """Keep a JSON-able value with the project."""
         with self._writing() as connection:
             write_setting(connection, key, value)
+
+    def model_costs(self) -> dict[str, Costs]:
+        """Return what each model of which there are predictions is told that a miss costs, by their origin."""
+        kept: dict[str, Costs] = self.setting(_MODEL_COSTS, {})
+        return kept
+
+    def keep_model_costs(self, origin: str, costs: Costs) -> None:
+        """Keep what a model's classes cost to miss, so that what it called a cell can be told from its scores.
+
+        Parameters
+        ----------
+        origin : str
+            ``model:ID@HASH``, as its predictions have it.
+        costs : mapping of class id to float
+            As `called_class` takes them; nothing is written where they are kept already, or are empty.
+        """
+        if not costs or self.model_costs().get(origin) == costs:
+            return
+        with self._writing() as connection:
+            known = read_setting(connection, _MODEL_COSTS, {})
+            write_setting(connection, _MODEL_COSTS, known | {origin: dict(costs)})
 
     def coverage(self, slide_id: str, size_hw: tuple[int, int]) -> dict[str, Coverage]:
         """Return what each person has looked at of a slide of a size (level-0 px), by their name."""

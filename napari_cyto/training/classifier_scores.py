@@ -32,6 +32,7 @@ def epoch_metrics(cells: ScoredCells) -> dict[str, float]:
     whole = score_classes(own.truth_ids, own.answer_ids, own.classes, own.scores)
     four, two = four_class_view(cells.classes), normal_abnormal_view(cells.classes)
     sure = cells.probabilities.max(axis=1) if len(own.truth) else np.empty(0)
+    likeliest = cells.probabilities.argmax(axis=1) if len(own.truth) else np.empty(0, np.intp)
     values = {
         "accuracy": whole.accuracy,
         "balanced accuracy": whole.balanced_accuracy,
@@ -39,7 +40,7 @@ def epoch_metrics(cells: ScoredCells) -> dict[str, float]:
         "macro AUROC": whole.macro_auroc,
         "4-class macro F1": _macro_f1(through(four, cells)) if four is not None else None,
         "abnormal AUROC": _abnormal(through(two, cells)) if two is not None else None,
-        "calibration error": calibration(sure, own.answers == own.truth).ece,
+        "calibration error": calibration(sure, likeliest == own.truth).ece,
         **_high_grade(own),
     }
     return {name: float(value) for name, value in values.items() if value is not None}

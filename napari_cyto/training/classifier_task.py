@@ -17,13 +17,14 @@ from napari_cyto.datasets.training_split import TrainingSplit
 from napari_cyto.domain.jobs import Advanced, Event, Noted, Token
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.classifier_scores import classifier_scores
+from napari_cyto.evaluation.judging import costs_of
 from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.inference.deciding import probabilities
 from napari_cyto.inference.inputs import as_input, view_of
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.manifest import Decision
 from napari_cyto.training.augment import BatchAugment, mixed
-from napari_cyto.training.calibrating import fitted_decision
+from napari_cyto.training.calibrating import fitted_decision, prior_offsets, sampled_costs, shown_ratios
 from napari_cyto.training.classifier_scores import epoch_metrics, recall_of_classes, score_of, worst_cells
 from napari_cyto.training.config import ClassifierConfig, PhaseConfig, TrainConfig
 from napari_cyto.training.losses import classifier_loss
@@ -110,7 +111,7 @@ class ClassifierTask(ModelTask):
         logits = yield from self._logits(network, self.watched, token)
         truth = self.watched.class_index
         decision = self._decision(logits, truth)
-        cells = self._scored(self.watched, probabilities(logits, decision))
+        cells = self._scored(self.watched, logits, decision)
         loss = self._plain_loss(logits, truth)
         metrics = epoch_metrics(cells)
         return Validation(
@@ -126,7 +127,7 @@ class ClassifierTask(ModelTask):
         """Score the test side, else the validation side, with intervals over its groups."""
         side = next((s for s in ("test", "validation", "train") if len(self.crops[s].class_index)), "train")
         logits = yield from self._logits(network, self.crops[side], token)
-        cells = self._scored(self.crops[side], probabilities(logits, decision))
+        cells = self._scored(self.crops[side], logits, decision)
         yield Advanced(0, 0, "Drawing the intervals")
         told = classifier_scores(cells)
         confusion = {"classes": list(cells.ids), "counts": told["classification"]["confusion"]}
@@ -154,17 +155,35 @@ class ClassifierTask(ModelTask):
         self.augment = BatchAugment(self.config.augment, self.normalisation)
 
     def _decision(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> Decision:
+        """Return the calibration and the costs of a network: fitted on held-out cells only, else as the recipe says."""
         model = self.model
-        if model.fixed_temperature is None and not model.fixed_offsets:
-            return fitted_decision(logits, truth, model.views, model.temperature, model.logit_offsets)
-        if model.fixed_offsets and len(model.fixed_offsets) != len(self.classes):
-            raise CytoError(
-                f"fixed_offsets needs one number for each of {', '.join(c.id for c in self.classes)}, but "
-                f"{len(model.fixed_offsets)} came."
+        labels = self.crops["train"].class_index
+        shown = shown_ratios(np.bincount(labels, minlength=len(self.classes)), model.sampling, model.class_weights)
+        start = Decision(views=model.views, miss_costs=self._miss_costs(shown))
+        if model.fixed_temperature is not None or model.fixed_offsets:
+            return start.model_copy(
+                update={
+                    "temperature": model.fixed_temperature or 1.0,
+                    "logit_offsets": self._one_a_class("fixed_offsets", model.fixed_offsets),
+                }
             )
-        return Decision(
-            views=model.views, temperature=model.fixed_temperature or 1.0, logit_offsets=model.fixed_offsets
-        )
+        start = start.model_copy(update={"logit_offsets": prior_offsets(shown)})
+        if not len(self.crops["validation"].class_index):
+            return start
+        return fitted_decision(logits, truth, start, model.temperature, model.logit_offsets)
+
+    def _miss_costs(self, shown: npt.NDArray[np.float64]) -> tuple[float, ...]:
+        costs = self.model.miss_costs
+        if costs == "equal":
+            return ()
+        return sampled_costs(shown) if costs == "sampling" else self._one_a_class("miss_costs", costs)
+
+    def _one_a_class(self, name: str, values: tuple[float, ...]) -> tuple[float, ...]:
+        if values and len(values) != len(self.classes):
+            raise CytoError(
+                f"Expected one number of {name} for each of {', '.join(c.id for c in self.classes)}, got {len(values)}."
+            )
+        return values
 
     def _logits(
         self, network: Network, crops: CropSet, token: Token | None
@@ -180,10 +199,13 @@ class ClassifierTask(ModelTask):
             yield Advanced(min(start + EVALUATION_BATCH, n), n, "Judging cells")
         return logits
 
-    def _scored(self, crops: CropSet, told: npt.NDArray[np.float64]) -> ScoredCells:
+    def _scored(self, crops: CropSet, logits: npt.NDArray[np.float64], decision: Decision) -> ScoredCells:
+        told = probabilities(logits, decision)
         on = [crops.slides[i] for i in crops.slide_number.tolist()]
         groups = tuple(self.split.groups[s.key] for s in on)
-        return ScoredCells(self.classes, crops.class_index, told, groups, tuple(s.path for s in on), crops.centres_yx)
+        costs = costs_of(len(told), decision.miss_costs)
+        slides = tuple(s.path for s in on)
+        return ScoredCells(self.classes, crops.class_index, told, groups, slides, crops.centres_yx, costs)
 
     def _plain_loss(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> float:
         targets = torch.nn.functional.one_hot(torch.from_numpy(truth), len(self.classes)).float()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.datasets.split_config import SplitConfig
@@ -99,6 +99,12 @@ class ClassifierConfig(_Config):
     )
     fixed_offsets: tuple[float, ...] = Field(
         default=(), title="Fixed offsets", description="From a cross-validation, one a class; not fitted."
+    )
+    miss_costs: Literal["sampling", "equal"] | tuple[PositiveFloat, ...] = Field(
+        default="sampling",
+        title="Cost of a miss",
+        description="By class, when one is called: 'sampling' weighs each class as training showed it, 'equal' calls "
+        "the likeliest; or one number a class.",
     )
     score: Literal["macro-f1", "balanced-accuracy", "macro-auroc", "four-class-f1", "loss"] = Field(
         default="macro-f1", title="Score", description="Of the validation cells; picks the best epoch, stops the run."

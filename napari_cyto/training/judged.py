@@ -84,7 +84,8 @@ def read_judged(folder: Path, classes: Sequence[Graded]) -> Judged:
         ids, own = told["classes"], [c.id for c in classes]
         if ids == own:
             groups, slides = tuple(told["groups"]), tuple(told["slides"])
-            return ScoredCells(classes, arrays["truth"], arrays["probabilities"], groups, slides, arrays["centres_yx"])
+            told_of = (arrays["truth"], arrays["probabilities"], groups, slides, arrays["centres_yx"])
+            return ScoredCells(classes, *told_of, costs=arrays.get("costs"))
     except Exception as error:
         raise CytoError(f"{path}: this file is damaged ({error}); remove the run's model and train anew.") from error
     raise CytoError(f"{path} is of the classes {', '.join(ids)}, but the model has {', '.join(own)}.")
@@ -111,11 +112,21 @@ def pooled(parts: Sequence[Judged]) -> Judged:
         groups=tuple(group for c in cells for group in c.groups),
         slides=tuple(slide for c in cells for slide in c.slides),
         centres_yx=np.concatenate([c.centres_yx for c in cells]),
+        costs=_pooled_costs(cells),
     )
 
 
+def _pooled_costs(cells: Sequence[ScoredCells]) -> npt.NDArray[np.float64] | None:
+    if all(part.costs is None for part in cells):
+        return None
+    parts = [np.ones_like(part.probabilities) if part.costs is None else part.costs for part in cells]
+    return np.concatenate(parts)
+
+
 def _of_cells(cells: ScoredCells) -> tuple[Arrays, dict[str, Any]]:
-    arrays = {"truth": cells.truth, "probabilities": cells.probabilities, "centres_yx": cells.centres_yx}
+    arrays: Arrays = {"truth": cells.truth, "probabilities": cells.probabilities, "centres_yx": cells.centres_yx}
+    if cells.costs is not None:
+        arrays["costs"] = cells.costs
     told = {"kind": "classifier", "classes": cells.ids, "groups": cells.groups, "slides": cells.slides}
     return arrays, told
 

@@ -11,7 +11,8 @@ Sampling = Literal["natural", "sqrt", "balanced"]
 Weighting = Literal["none", "sqrt", "inverse"]
 Places = npt.NDArray[np.intp]
 
-_POWER = {"natural": 1.0, "sqrt": 0.5, "balanced": 0.0}
+SAMPLING_POWER = {"natural": 1.0, "sqrt": 0.5, "balanced": 0.0}
+"""A class of n cells is shown in proportion to n to this power."""
 _WEIGHT_POWER = {"none": 0.0, "sqrt": 0.5, "inverse": 1.0}
 
 
@@ -39,7 +40,7 @@ def epoch_order(class_index: npt.ArrayLike, sampling: Sampling, seed: int, epoch
     labels = np.asarray(class_index, dtype=np.intp)
     rng = np.random.default_rng([seed, epoch])
     counts = np.bincount(labels)
-    shares = np.where(counts > 0, counts.astype(np.float64) ** _POWER[sampling], 0.0)
+    shares = np.where(counts > 0, counts.astype(np.float64) ** SAMPLING_POWER[sampling], 0.0)
     quotas = _rounded(shares / shares.sum() * len(labels), len(labels))
     drawn = [_drawn(np.flatnonzero(labels == c), int(quota), rng) for c, quota in enumerate(quotas) if quota]
     order: Places = rng.permutation(np.concatenate(drawn))

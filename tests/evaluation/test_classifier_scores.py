@@ -1,8 +1,9 @@
-"""Guards the scores of a classifier bundle: its views, page one, intervals and calibration, as plain values."""
+"""Guards the scores of a classifier bundle: its views, page one, intervals, calibration and costs, as plain values."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -179,3 +180,54 @@ def test_a_job_that_is_to_stop_leaves_between_two_draws() -> None:
     with pytest.raises(RuntimeError, match="stop"):
         classifier_scores(scored(), Resampling(2000, pulse=pulse))
     assert len(drawn) == 5
+
+
+def test_costs_move_calls_and_leave_every_figure_of_the_probabilities() -> None:
+    cells = scored(400)
+    costly = replace(cells, costs=np.tile([1.0, 1.0, 1.0, 4.0, 4.0, 4.0], (len(cells.truth), 1)))
+    plain, told = classifier_scores(cells, QUICK), classifier_scores(costly, QUICK)
+    assert told["calibration"] == plain["calibration"]
+    assert told["classification"]["macro_auroc"] == plain["classification"]["macro_auroc"]
+    assert told["screening"]["auroc"] == plain["screening"]["auroc"]
+    assert told["screening"]["recall"]["value"] > plain["screening"]["recall"]["value"]
+    assert told["screening"]["undercall"]["value"] < plain["screening"]["undercall"]["value"]
+    high = (costly.probabilities * costly.costs).argmax(axis=1) >= 3
+    assert told["screening"]["recall"]["value"] == pytest.approx(high[cells.truth >= 3].mean())
+
+
+def test_a_view_calls_by_the_costs_of_what_falls_together() -> None:
+    shares = np.array([[0.5, 0.0, 0.0, 0.25, 0.25, 0.0], [0.6, 0.0, 0.0, 0.2, 0.2, 0.0]])
+    costs = np.array([[1.0, 1.0, 1.0, 1.2, 1.2, 1.0]] * 2)
+    cells = ScoredCells(SIX, np.array([4, 4]), shares, ("a", "b"), ("p", "p"), np.zeros((2, 2)), costs)
+    view = four_class_view(SIX)
+    assert view is not None
+    seen = through(view, cells)
+    assert seen.answer_ids == ["HSIL", "NILM"]
+    np.testing.assert_allclose(seen.scores[0], [0.5, 0.0, 0.0, 0.5])
+    assert list(cells.answers) == [0, 0]
+
+
+def test_each_class_and_high_grade_are_calibrated_by_themselves() -> None:
+    rng = np.random.default_rng(3)
+    shares = rng.dirichlet([1.0] * 6, 20_000)
+    truth = (shares.cumsum(axis=1) > rng.random((len(shares), 1))).argmax(axis=1)
+    places = np.zeros((len(truth), 2))
+    names = tuple(str(i) for i in range(len(truth)))
+
+    def calibration_of(told: np.ndarray) -> dict:
+        return classifier_scores(ScoredCells(SIX, truth, told, names, names, places), Resampling(draws=2))[
+            "calibration"
+        ]
+
+    true = calibration_of(shares)
+    assert true["class_wise_ece"] < 0.01
+    assert true["high_grade"]["ece"] < 0.02
+    assert true["high_grade"]["share"] == pytest.approx((truth >= 3).mean())
+    # A model that shifts a share of each high-grade probability to NILM: the class of each cell hardly changes.
+    shifted = shares.copy()
+    shifted[:, 0] += 0.3 * shifted[:, 3:].sum(axis=1)
+    shifted[:, 3:] *= 0.7
+    wrong = calibration_of(shifted)
+    assert wrong["high_grade"]["ece"] > 0.1
+    assert wrong["per_class"]["NILM"]["ece"] > 0.1
+    assert wrong["per_class"]["LSIL"]["ece"] < 0.01

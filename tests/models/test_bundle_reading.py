@@ -20,7 +20,7 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.models.bundle import id_from_name, read_bundle, with_figures
 from napari_cyto.models.manifest import Card
-from napari_cyto.models.manifest_file import jsonable, meaning, read_manifest
+from napari_cyto.models.manifest_file import calling, jsonable, meaning, read_manifest
 
 MakeBundle = Callable[..., Path]
 ONES = {"w": np.ones((2, 3), dtype=np.float32)}
@@ -174,6 +174,26 @@ def test_exchanged_classes_are_noticed(make_bundle: MakeBundle) -> None:
     with pytest.raises(CytoError, match="changed after the weights"):
         read_bundle(folder)
     rewrite(folder, classes=said["classes"], summary="nothing that matters")
+
+
+def test_exchanged_costs_and_calibration_are_noticed(make_bundle: MakeBundle) -> None:
+    said = manifest_fields(b"", decision={"miss_costs": [1, 1, 1, 2, 2, 2, 1, 1], "temperature": 0.8})
+    content = tensor_bytes(ONES, {"napari_cyto.meaning": meaning(said), "napari_cyto.calling": calling(said)})
+    folder = make_bundle(content=content)
+    for exchanged in ({"miss_costs": [1] * 8, "temperature": 0.8}, {"miss_costs": [1, 1, 1, 2, 2, 2, 1, 1]}):
+        rewrite(folder, decision=exchanged)
+        with pytest.raises(CytoError, match="costs were changed"):
+            read_bundle(folder)
+    rewrite(folder, decision=said["decision"] | {"score_threshold": 0.4})
+    assert read_bundle(folder).manifest.decision.score_threshold == 0.4
+
+
+@pytest.mark.parametrize("costs", [[1.0], [1, 1, 1, 1, 1, 0], [1, 1, 1, 1, 1, -1]])
+def test_costs_that_are_none_are_refused(costs: list[float], make_bundle: MakeBundle) -> None:
+    folder = make_bundle()
+    rewrite(folder, decision={"miss_costs": costs})
+    with pytest.raises(CytoError, match="miss_costs"):
+        read_bundle(folder)
 
 
 def test_the_card_may_be_corrected_by_hand(make_bundle: MakeBundle) -> None:

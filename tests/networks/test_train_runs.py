@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -18,6 +19,7 @@ from napari_cyto.inference.classifying import CellClassifier
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.slides import open_slide
 from napari_cyto.training import checkpoint
+from napari_cyto.training.calibrating import prior_offsets, sampled_costs, shown_ratios
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.run import train
 from napari_cyto.training.run_folder import RunFolder
@@ -85,6 +87,26 @@ def test_the_bundle_says_of_a_cell_what_the_run_said(
             again = model.classify(slide, [cell["centre_yx"]], None)
         np.testing.assert_allclose(again[0], cell["scores"], atol=2e-4)
         assert again.sum() == pytest.approx(1)
+
+
+def test_nothing_is_fitted_on_cells_that_were_trained_on_and_sampling_is_undone(
+    tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path
+) -> None:
+    """Without held-out cells a fitted temperature would only say how well the training cells are known by heart."""
+    shutil.copytree(tiny_cells, tmp_path / "cells")
+    rare = sorted((tmp_path / "cells").rglob("train-HSIL-*.png"))
+    for path in rare[: len(rare) // 2]:
+        path.unlink()
+    split = {"validation_share": 0, "test_share": 0, "published": False}
+    recipe = tiny_recipe.with_values({"split": split, "keep": "last", "phases": [{"epochs": 1}]})
+    told = events_of(recipe, tmp_path / "cells", tmp_path / "model")[-1]
+    assert isinstance(told, Done)
+    decision = read_bundle(tmp_path / "model").manifest.decision
+    assert decision.temperature == 1.0
+    counts = np.array(list(read_bundle(tmp_path / "model").manifest.card.split["cells"]["train"].values()))
+    shown = shown_ratios(counts, "sqrt", "none")
+    assert decision.logit_offsets == pytest.approx(prior_offsets(shown))
+    assert decision.miss_costs == pytest.approx(sampled_costs(shown))
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])

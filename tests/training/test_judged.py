@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,16 @@ def test_folds_are_pooled_to_the_last_cell() -> None:
     assert isinstance(whole, ScoredCells)
     assert len(whole.truth) == len(whole.groups) == 30_003
     assert np.array_equal(whole.probabilities[3:], cells(30_000, 1).probabilities)
+
+
+def test_each_fold_keeps_its_own_costs() -> None:
+    costly = replace(cells(3, 0), costs=np.tile([1.0, 5.0], (3, 1)))
+    whole = pooled([costly, cells(2, 1)])
+    assert isinstance(whole, ScoredCells)
+    assert whole.costs is not None
+    np.testing.assert_array_equal(whole.costs[:, 1], [5, 5, 5, 1, 1])
+    np.testing.assert_array_equal(whole.answers[:3], (costly.probabilities * [1.0, 5.0]).argmax(axis=1))
+    assert pooled([cells(3, 0), cells(2, 1)]).costs is None  # type: ignore[union-attr]
 
 
 def test_cells_and_pictures_are_not_pooled() -> None:

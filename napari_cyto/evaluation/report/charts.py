@@ -29,9 +29,14 @@ def precision_recall_chart(title: str, curves: Sequence[Curves]) -> Html:
     return frame.drawn(*guessed, *drawn)
 
 
-def reliability_chart(calibration: Mapping[str, Any]) -> Html:
-    """Return the reliability diagram: how often the model is right against how sure it is, dots as large as bins."""
-    frame = Frame("Calibration", "confidence of the answer", "share of right answers")
+def reliability_chart(
+    calibration: Mapping[str, Any],
+    title: str = "Calibration",
+    across: str = "probability of the likeliest class",
+    up: str = "share that is of this class",
+) -> Html:
+    """Return a reliability diagram: how often a probability holds against how large it is, dots as large as bins."""
+    frame = Frame(title, across, up)
     bins = calibration["bins"]
     most = max((b["count"] for b in bins), default=1)
     bars = [_bar(frame, b, most) for b in bins]

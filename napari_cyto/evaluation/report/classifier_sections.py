@@ -101,8 +101,10 @@ def classifier_sections(told: Plain, curves: ReportCurves) -> Iterator[Html]:
             if curves.per_class
             else None,
             charts.reliability_chart(told["calibration"]),
+            _high_grade_chart(told["calibration"]["high_grade"]),
             cls="plots",
         ),
+        _calibration_table(told["calibration"]),
         _calibration_words(told["calibration"]),
     )
     if told["screening"] and told["screening"]["operating_points"]:
@@ -136,12 +138,31 @@ def _summary(own: Plain) -> Html:
     return element("p", *told, f"{own['n']:,} cells of {own['n_groups']:,} patients, smears or pictures.", cls="note")
 
 
+def _high_grade_chart(told: Plain | None) -> Html | None:
+    if told is None:
+        return None
+    return charts.reliability_chart(told, "Calibration, HSIL+", "probability of HSIL+", "share that is HSIL+")
+
+
+def _calibration_table(calibration: Plain) -> Html:
+    named = {"likeliest class": calibration, **calibration["per_class"]}
+    if calibration["high_grade"]:
+        named["HSIL+"] = calibration["high_grade"]
+    fields = ("ece", "ece_equal_mass", "brier")
+    rows = [
+        (name, percent(of["mean_probability"]), percent(of["share"]), *(shown(of[f]) for f in fields))
+        for name, of in named.items()
+    ]
+    heads = ("probability of", "on average", "holds for", "expected error", "with equal mass", "Brier score")
+    return tables.table(heads, rows)
+
+
 def _calibration_words(calibration: Plain) -> Html:
     return element(
         "p",
         f"Expected calibration error {shown(calibration['ece'])} (15 bins of equal width; "
-        f"{shown(calibration['ece_equal_mass'])} with bins of equal mass). Mean confidence "
-        f"{percent(calibration['mean_confidence'])}, right {percent(calibration['accuracy'])}. Bars: how many cells "
-        "are that sure.",
+        f"{shown(calibration['ece_equal_mass'])} with bins of equal mass), mean over the classes "
+        f"{shown(calibration['class_wise_ece'])}. Probabilities do not know what a miss costs: a model with costs may "
+        "call another class than the likeliest. Bars: how many cells have such a probability.",
         cls="note",
     )

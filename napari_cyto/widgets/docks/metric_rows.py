@@ -36,7 +36,12 @@ GROUPS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
     ),
     ("Four classes", ("classification", "four_class"), (("macro_f1", "Macro F1"),)),
     ("Normal or abnormal", ("classification", "normal_abnormal"), (("auroc", "AUROC"),)),
-    ("Calibration", ("calibration",), (("ece", "Expected error (ECE)"),)),
+    (
+        "Calibration",
+        ("calibration",),
+        (("ece", "Expected error (ECE)"), ("class_wise_ece", "Expected error, mean of the classes")),
+    ),
+    ("Calibration of ASC-H, HSIL, SCC together", ("calibration", "high_grade"), (("ece", "Expected error (ECE)"),)),
     (
         "Finding cells",
         ("detection",),
