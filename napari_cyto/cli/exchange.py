@@ -16,7 +16,7 @@ from napari_cyto.cli.following import follow
 from napari_cyto.cli.options import checked, with_options
 from napari_cyto.cli.printing import print_facts, print_json, print_table
 from napari_cyto.cli.verbs import AsJson
-from napari_cyto.formats import FORMATS, LabelFormat, get_format
+from napari_cyto.formats import FORMATS, WRITTEN, LabelFormat, get_format, written_format
 from napari_cyto.formats.label_format import idle_options
 
 Project = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project folder, by convention NAME.cyto.")]
@@ -44,8 +44,8 @@ def fill(group: typer.Typer, verb: str, words: list[str]) -> None:
         When the first of ``words`` names no format.
     """
     if words and not words[0].startswith("-"):
-        get_format(words[0])
-    for label_format in FORMATS.values():
+        (get_format if verb == "import" else written_format)(words[0])
+    for label_format in (FORMATS if verb == "import" else WRITTEN).values():
         add = _importer(label_format) if verb == "import" else _exporter(label_format)
         group.command(label_format.name, help=f"{label_format.title}. {label_format.description}")(add)
 

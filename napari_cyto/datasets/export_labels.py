@@ -14,7 +14,7 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import CytoError
-from napari_cyto.formats import LabelFormat, get_format
+from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.label_format import BoxOptions
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
@@ -54,7 +54,7 @@ def export_labels(
 def _export(
     format_name: str, project_folder: Path, target: Path, options: LabelExportOptions, token: Token | None
 ) -> Steps:
-    label_format = get_format(format_name)
+    label_format = written_format(format_name)
     yield Advanced(0, 0, "Reading the project.")
     with Project.open(project_folder) as project:
         labels, writer = labels_to_write(project, label_format, options)

@@ -16,7 +16,7 @@ from napari_cyto.datasets.options import ApaccExportOptions, LabelExportOptions
 from napari_cyto.datasets.split import SIDES
 from napari_cyto.domain.jobs import Done, Event, Token
 from napari_cyto.errors import CytoError
-from napari_cyto.formats import get_format
+from napari_cyto.formats import written_format
 from napari_cyto.formats.apacc_names import SLICE_SIDE
 from napari_cyto.store import Project
 
@@ -127,7 +127,7 @@ def _preview(
         return _apacc(plan_export(project, options or ApaccExportOptions()), options or ApaccExportOptions())
     if isinstance(options, ApaccExportOptions):
         raise CytoError(f"The options given are those of APACC, but the format is {format_name}.")
-    label_format = get_format(format_name)
+    label_format = written_format(format_name)
     labels, writer = labels_to_write(project, label_format, options or LabelExportOptions())
     losses = label_format.losses(labels, **writer)
     return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})

@@ -7,15 +7,23 @@ from napari_cyto.formats.apacc import ApaccFormat
 from napari_cyto.formats.asap import AsapFormat
 from napari_cyto.formats.atomic import atomic_file, atomic_folder
 from napari_cyto.formats.coco import CocoFormat
+from napari_cyto.formats.coco_results import CocoResultsFormat
 from napari_cyto.formats.cric import CricFormat
 from napari_cyto.formats.csv_points import CsvFormat
+from napari_cyto.formats.cvat import CvatFormat
 from napari_cyto.formats.geojson import GeoJsonFormat
-from napari_cyto.formats.label_format import FormatOptions, LabelFormat
+from napari_cyto.formats.imagescope import ImageScopeFormat
+from napari_cyto.formats.label_format import FormatOptions, LabelFormat, ReadOnly
+from napari_cyto.formats.label_studio import LabelStudioFormat
+from napari_cyto.formats.labelme import LabelMeFormat
 from napari_cyto.formats.safe_names import safe_name, safe_names
+from napari_cyto.formats.via import ViaFormat
+from napari_cyto.formats.voc import VocFormat
 from napari_cyto.formats.yolo import YoloFormat
 
 __all__ = [
     "FORMATS",
+    "WRITTEN",
     "FormatOptions",
     "LabelFormat",
     "atomic_file",
@@ -23,6 +31,7 @@ __all__ = [
     "get_format",
     "safe_name",
     "safe_names",
+    "written_format",
 ]
 
 _ALL: tuple[LabelFormat, ...] = (
@@ -33,10 +42,34 @@ _ALL: tuple[LabelFormat, ...] = (
     CricFormat(),
     AsapFormat(),
     CsvFormat(),
+    VocFormat(),
+    LabelStudioFormat(),
+    LabelMeFormat(),
+    CvatFormat(),
+    ImageScopeFormat(),
+    ViaFormat(),
+    CocoResultsFormat(),
 )
 
 FORMATS: dict[str, LabelFormat] = {f.name: f for f in _ALL}
 """Every label format by its name."""
+
+WRITTEN: dict[str, LabelFormat] = {name: f for name, f in FORMATS.items() if not isinstance(f, ReadOnly)}
+"""Those that are written too."""
+
+
+def written_format(name: str) -> LabelFormat:
+    """Return the label format called ``name``, which must be one that is written.
+
+    Raises
+    ------
+    FormatError
+        When there is none of that name, or it is only read.
+    """
+    chosen = get_format(name)
+    if name not in WRITTEN:
+        raise FormatError(f"{chosen.title} is read, not written; those that are written are {', '.join(WRITTEN)}.")
+    return chosen
 
 
 def get_format(name: str) -> LabelFormat:

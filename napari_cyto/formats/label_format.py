@@ -131,6 +131,24 @@ class LabelFormat(Protocol):
         ...
 
 
+class ReadOnly:
+    """Base of the formats that are read and never written."""
+
+    def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:  # noqa: ARG002
+        """Return that nothing of ``labels`` can be written."""
+        return ("This format is read only.",)
+
+    def write(self, labels: LabelSet, target: Path, **options: Any) -> None:  # noqa: ARG002
+        """Refuse to write.
+
+        Raises
+        ------
+        FormatError
+            Always.
+        """
+        raise FormatError("this format is read, not written; choose another one.", target)
+
+
 def idle_options(kind: type[FormatOptions], doing: Literal["reading", "writing"]) -> frozenset[str]:
     """Return the fields of a format's options that make no difference to ``doing``; forms leave them out."""
     extras = {name: field.json_schema_extra for name, field in kind.model_fields.items()}

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.label_files import unpacked
 
 MAX_BYTES = 1 << 30
 """Largest label file that is read: 1 GiB."""
@@ -34,7 +35,7 @@ _YAML_BUGS = (ValueError, RecursionError, OverflowError, TypeError, AttributeErr
 
 
 def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return the content of a label file.
+    """Return the content of a label file, unpacked where it is in gzip or alone in a zip archive.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
         size = path.stat().st_size
         if size > max_bytes:
             raise FormatError(f"the file has {size:,} bytes; label files up to {max_bytes:,} are read.", path)
-        return path.read_bytes()
+        return unpacked(path.read_bytes(), path)
     except FileNotFoundError:
         raise FormatError("there is no such file.", path) from None
     except (OSError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,26 +25,23 @@ def cells(labels: LabelSet) -> list[tuple[Any, ...]]:
 
 def test_every_annotation_says_which_file_it_came_from(golden: Path) -> None:
     for name in FORMATS:
-        labels = get_format(name).read(golden / name, **SIZE.get(name, {})) if name != "csv" else read_csv(golden)
+        options = OPTIONS.get(name, lambda _: {})(golden)
+        labels = get_format(name).read(golden / name / ONE_FILE.get(name, ""), **options)
         assert labels.annotations
         assert all(a.origin.startswith("imported:") and "/" not in a.origin for a in labels.annotations)
 
 
-SIZE = {"yolo": {"image_width": 1000, "image_height": 400}, "coco": {}}
-
-
-def read_csv(golden: Path) -> LabelSet:
-    return get_format("csv").read(golden / "csv" / "everything.csv")
-
-
-@pytest.fixture(autouse=True)
-def _coco_is_one_file(monkeypatch: pytest.MonkeyPatch, golden: Path) -> None:
-    original = get_format("coco").read
-    monkeypatch.setattr(
-        get_format("coco"),
-        "read",
-        lambda source, **o: original(source / "instances.json" if source.is_dir() else source, **o),
-    )
+ONE_FILE = {
+    "coco": "instances.json",
+    "csv": "everything.csv",
+    "labelstudio": "export.json",
+    "via": "project.json",
+    "coco-results": "results.json",
+}
+OPTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "yolo": lambda _: {"image_width": 1000, "image_height": 400},
+    "coco-results": lambda golden: {"truth": golden / "coco-results" / "truth.json"},
+}
 
 
 def test_qupath_today(golden: Path) -> None:
@@ -212,7 +210,7 @@ def test_csv_dialects(golden: Path) -> None:
     assert cells(semicolons) == [(Point(20, 10.5), "HSIL"), (Point(2, 1), "NILM")]
     tabs = get_format("csv").read(golden / "csv" / "tabs.tsv")
     assert (tabs.slides[0].name, cells(tabs)) == ("tabs", [(Point(4, 3), "LSIL")])
-    (cell,) = read_csv(golden).annotations
+    (cell,) = get_format("csv").read(golden / "csv" / "everything.csv").annotations
     assert (cell.geometry, cell.status, cell.author) == (Box(55, 40, 65, 60), Status.PROPOSED, "Dr. A")
     assert (cell.scores, cell.note) == ((("SCC", 0.5),), "two, lines\nof note")
 

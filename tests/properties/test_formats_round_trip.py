@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 coordinate = st.integers(0, SIDE * 8).map(lambda v: v / 8)
 plain = st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"))
 names = st.text(plain, min_size=1, max_size=20).map(str.strip).filter(lambda t: t and t.isprintable() and t != "None")
+# Programs that take names for paths drop what leads nowhere, as the last / of "a/".
+file_names = names.filter(lambda t: not set(t) & set("/\\:?") and t not in (".", ".."))
 free = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40)
 printable = st.text(plain, max_size=40)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda m: m.replace(tzinfo=UTC))
@@ -60,9 +63,10 @@ def label_sets(
     cell: Callable[[st.DrawFn, str, tuple[str, ...]], Annotation],
     classes: tuple[str, ...] | None = None,
     most_slides: int = 3,
+    named: st.SearchStrategy[str] = names,
 ) -> LabelSet:
     known = classes or tuple(draw(st.lists(names, min_size=1, max_size=4, unique=True)))
-    titles = draw(st.lists(names, min_size=1, max_size=most_slides, unique=True))
+    titles = draw(st.lists(named, min_size=1, max_size=most_slides, unique=True))
     slides = tuple(slide(draw, title) for title in titles)
     cells = tuple(cell(draw, s.id, known) for s in slides for _ in range(draw(st.integers(0, 4))))
     palette = tuple((name, f"#{draw(st.integers(0, 0xFFFFFF)):06x}") for name in known)
@@ -238,6 +242,49 @@ def test_csv_carries_points_boxes_and_what_was_said_of_them(labels: LabelSet) ->
     back = run(labels, "csv", "out.csv", include_rejected=True)
     facts = ("id", "geometry", "class_id", "status", "author", "scores", "note")
     assert told(back, *facts) == told(labels, *facts)
+
+
+def whole_box_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annotation:
+    return Annotation(slide_id=slide_id, geometry=draw(boxes(1.0)), class_id=draw(st.sampled_from(classes)))
+
+
+@given(label_sets(lambda draw, name: sided(draw, sized_slide(draw, name)), whole_box_cell, named=file_names))
+def test_voc_carries_whole_boxes_sides_and_images_without_cells(labels: LabelSet) -> None:
+    for options in ({}, {"pixels": "devkit"}):
+        back = run(labels, "voc", "out", **options)
+        assert told(back, "geometry", "class_id") == told(labels, "geometry", "class_id")
+        assert slides_told(back, "name", "size_hw", "side") == slides_told(labels, "name", "size_hw", "side")
+
+
+def any_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annotation:
+    outlines = polygons.filter(lambda p: p.bounds_yxyx[0] < p.bounds_yxyx[2] and p.bounds_yxyx[1] < p.bounds_yxyx[3])
+    return Annotation(
+        slide_id=slide_id,
+        geometry=draw(points | boxes() | outlines.filter(lambda p: p.vertices_yx[0] != p.vertices_yx[-1])),
+        class_id=draw(st.sampled_from(classes)),
+        status=draw(st.sampled_from([Status.ACCEPTED, Status.PROPOSED])),
+        note=draw(free),
+    )
+
+
+@given(label_sets(lambda draw, name: replace(full_slide(draw, name), size_hw=(SIDE, SIDE)), any_cell, named=file_names))
+def test_label_studio_carries_every_shape_status_note_and_images(labels: LabelSet) -> None:
+    # A task that people have annotated keeps their annotations only when read again.
+    decided = {a.slide_id for a in labels.annotations if a.status is Status.ACCEPTED}
+    rows = tuple(replace(a, status=Status.ACCEPTED) if a.slide_id in decided else a for a in labels.annotations)
+    labels = replace(labels, annotations=rows)
+    back = run(labels, "labelstudio", "out.json")
+    assert told(back, "id", "geometry", "class_id", "status", "note") == told(
+        labels, "id", "geometry", "class_id", "status", "note"
+    )
+    assert slides_told(back, *SLIDE_FACTS) == slides_told(labels, *SLIDE_FACTS)
+
+
+@given(label_sets(lambda draw, name: replace(full_slide(draw, name), size_hw=(SIDE, SIDE)), any_cell, named=file_names))
+def test_labelme_carries_every_shape_note_and_images(labels: LabelSet) -> None:
+    back = run(labels, "labelme", "out", include_proposed=True)
+    assert told(back, "geometry", "class_id", "note") == told(labels, "geometry", "class_id", "note")
+    assert slides_told(back, *SLIDE_FACTS) == slides_told(labels, *SLIDE_FACTS)
 
 
 @st.composite

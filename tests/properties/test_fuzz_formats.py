@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import logging
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from napari_cyto.formats.schemes import load_scheme
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXAMPLES = max(300, settings.default.max_examples if settings.default else 0)
 hard = settings(max_examples=EXAMPLES, deadline=None)
+brief = settings(max_examples=max(50, settings.default.max_examples if settings.default else 0), deadline=None)
 
 BOMBS = [
     *(b"NaN -Infinity 1e999 -1e-999 1_0 null true [] {} 0 -1 1e9 2024-99-99 ../../etc &b; &#0; &x *x % ? -".split()),
@@ -50,6 +54,13 @@ def mutated(draw: st.DrawFn, valid: list[bytes]) -> bytes:
     return content
 
 
+def zipped(content: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.geojson", content)
+    return stream.getvalue()
+
+
 def spoiled(valid: list[bytes]) -> st.SearchStrategy[bytes]:
     return st.one_of(mutated(valid), mutated(valid), st.binary(max_size=300))
 
@@ -62,7 +73,8 @@ KEYS = words(
     "type features geometry geometries coordinates properties classification name names color colorRGB measurements",
     "metadata objectType nucleusGeometry id value status created shape images annotations categories image_id bbox",
     "category_id segmentation score file_name width height napari_cyto slide slides mpp offset_x offset_y progress",
-    "classes version colour key severity parent box_um",
+    "classes version colour key severity parent box_um result value type x y width height labels rectanglelabels",
+    "original_width points label shape_type shape_attributes region_attributes filename regions cx cy r",
 )
 WORDS = [
     *words(
@@ -180,6 +192,116 @@ def test_cric(place: Path, content: bytes) -> None:
 @given(content=spoiled(seeds("asap", ".xml")))
 def test_asap(place: Path, content: bytes) -> None:
     reads("asap", place / "a.xml", content)
+
+
+@brief
+@given(content=spoiled(seeds("voc", ".xml")), devkit=st.booleans(), skip=st.booleans())
+def test_voc(place: Path, content: bytes, devkit: bool, skip: bool) -> None:
+    reads("voc", place / "voc.xml", content, pixels="devkit" if devkit else "edges", skip_bad=skip)
+
+
+@brief
+@given(content=spoiled(seeds("cvat", ".xml")), skip=st.booleans())
+def test_cvat(place: Path, content: bytes, skip: bool) -> None:
+    reads("cvat", place / "cvat.xml", content, skip_bad=skip)
+
+
+@brief
+@given(content=spoiled(seeds("imagescope", ".xml")), skip=st.booleans())
+def test_imagescope(place: Path, content: bytes, skip: bool) -> None:
+    reads("imagescope", place / "scope.xml", content, skip_bad=skip)
+
+
+@brief
+@given(
+    content=spoiled(seeds("labelstudio", ".json"))
+    | documents(
+        lambda t: t,
+        lambda t: [{"data": t, "annotations": t}],
+        lambda t: [{"data": {"image": "a.png"}, "annotations": t, "predictions": t, "drafts": t}],
+        lambda t: [{"data": {"image": "a.png", "width": 5, "height": t},
+                    "annotations": [{"result": t, "completed_by": t}]}],
+        lambda t: [{"data": {"image": "a.png", "width": 5, "height": 5}, "annotations": [{"result": [
+            {"type": "polygonlabels", "id": t, "value": {"points": t, "polygonlabels": t}, "meta": t}]}]}],
+    ),
+    skip=st.booleans(),
+)  # fmt: skip
+def test_labelstudio(place: Path, content: bytes, skip: bool) -> None:
+    reads("labelstudio", place / "studio.json", content, skip_bad=skip)
+
+
+@brief
+@given(
+    content=spoiled(seeds("labelme", ".json"))
+    | documents(
+        lambda t: t,
+        lambda t: {"shapes": t, "imagePath": t, "imageHeight": t, "imageWidth": 5},
+        lambda t: {"shapes": [{"label": "a", "points": t, "shape_type": t, "group_id": t, "score": t}]},
+        lambda t: {"shapes": [{"label": "a", "points": t}], "napari_cyto": t},
+    ),
+    skip=st.booleans(),
+)
+def test_labelme(place: Path, content: bytes, skip: bool) -> None:
+    reads("labelme", place / "me.json", content, skip_bad=skip)
+
+
+@brief
+@given(
+    content=spoiled(seeds("via", ".json"))
+    | documents(
+        lambda t: t,
+        lambda t: {"a": {"filename": "a.png", "regions": t}},
+        lambda t: {"_via_img_metadata": {"a": {"filename": t, "regions": [
+                   {"shape_attributes": t, "region_attributes": t}]}}},
+        lambda t: {"a": {"filename": "a.png", "regions": [{"shape_attributes": {"name": "polygon", "all_points_x": t,
+                   "all_points_y": t}, "region_attributes": {"class": t}}]}},
+    ),
+    skip=st.booleans(),
+)  # fmt: skip
+def test_via_json(place: Path, content: bytes, skip: bool) -> None:
+    reads("via", place / "via.json", content, skip_bad=skip)
+
+
+@brief
+@given(content=spoiled(seeds("via", ".csv")), skip=st.booleans())
+def test_via_table(place: Path, content: bytes, skip: bool) -> None:
+    reads("via", place / "via.csv", content, skip_bad=skip)
+
+
+RESULT = {"image_id": 1, "category_id": 1}
+
+
+@brief
+@given(
+    content=spoiled([(GOLDEN / "coco-results" / "results.json").read_bytes()])
+    | documents(lambda t: t, lambda t: [t], lambda t: [{**RESULT, "bbox": t, "score": t, "segmentation": t}],
+                lambda t: [{**RESULT, "score": 0.5, "segmentation": [t]}]),
+    skip=st.booleans(),
+)  # fmt: skip
+def test_coco_results(place: Path, content: bytes, skip: bool) -> None:
+    reads("coco-results", place / "r.json", content, truth=GOLDEN / "coco-results" / "truth.json", skip_bad=skip)
+
+
+@brief
+@given(
+    content=documents(
+        lambda t: t,
+        lambda t: {"images": t, "categories": t},
+        lambda t: {"images": [{"id": t, "file_name": t}], "categories": [{"id": t, "name": t}]},
+    )
+)
+def test_coco_results_truth(place: Path, content: bytes) -> None:
+    truth = place / "truth.json"
+    truth.write_bytes(content)
+    results = place / "results.json"
+    shutil.copy(GOLDEN / "coco-results" / "results.json", results)
+    survives(lambda: get_format("coco-results").read(results, truth=truth), truth)
+
+
+@brief
+@given(content=spoiled([gzip.compress(b"[]"), zipped(b"[]")]))
+def test_packed(place: Path, content: bytes) -> None:
+    reads("geojson", place / "a.geojson.gz", content)
 
 
 @hard

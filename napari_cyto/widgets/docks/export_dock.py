@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QWidget
 from napari_cyto.datasets import ApaccExportOptions
 from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.errors import CytoError
-from napari_cyto.formats import FORMATS
+from napari_cyto.formats import FORMATS, WRITTEN
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -44,7 +44,7 @@ class ExportDock(Dock):
         self.format.setToolTip("What the files shall be for.")
         self.format.setAccessibleName("format")
         self.format.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        for name in sorted(FORMATS, key=lambda name: name != APACC):
+        for name in sorted(WRITTEN, key=lambda name: name != APACC):
             self.format.addItem(FORMATS[name].title, name)
         self.about = parts.text(colour=style.QUIET)
         self.target = QLineEdit()
