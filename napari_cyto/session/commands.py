@@ -16,9 +16,10 @@ def _take(tool: Tool) -> Callable[[Session], object]:
     return command
 
 
+SAVED = "All changes are saved."
 _VERDICTS = {"accept": Status.ACCEPTED, "reject": Status.REJECTED}
 
-# "finish" and "hide" belong to the canvas: they mean something only where things are drawn.
+# "finish", "hide", "pan" and "zoom" belong to the canvas: they mean something only where things are drawn.
 COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "tool.select": _take(Tool.SELECT),
     "tool.point": _take(Tool.POINT),
@@ -37,6 +38,10 @@ COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "accept": lambda s: s.set_status(_VERDICTS["accept"]),
     "reject": lambda s: s.set_status(_VERDICTS["reject"]),
     "review": lambda s: s.review_wanted.emit(),
+    "slides.add": lambda s: s.slides_wanted.emit(),
+    "saved": lambda s: s.message.emit(SAVED),
+    "fit": lambda s: s.home_wanted.emit(),
+    "help": lambda s: s.help_wanted.emit(),
     "slide.next": lambda s: s.next_slide(1),
     "slide.previous": lambda s: s.next_slide(-1),
 }

@@ -1,4 +1,4 @@
-"""The keys, as data: what is bound to the canvas, listed in the README and shown in the dock's help."""
+"""The keys, as data: what the slide obeys, what F1 shows, and what the README lists."""
 
 from __future__ import annotations
 
@@ -23,9 +23,26 @@ class Key:
     command: str
     sentence: str
 
+    @property
+    def anywhere(self) -> bool:
+        """Whether it works wherever the focus is: no letter that one may be typing does."""
+        return all(k.startswith("Ctrl+") or (k[0] == "F" and k[1:].isdigit()) for k in self.keys)
+
 
 CLASS_KEYS = tuple(
-    Key((digit,), f"class.{digit}", f"Choose class {digit}, and relabel what is selected") for digit in "123456789"
+    Key(
+        (digit,),
+        f"class.{digit}",
+        f"Relabel what is selected as class {digit}; with nothing selected, choose it for the next cell",
+    )
+    for digit in "123456789"
+)
+
+PAN_KEYS = (
+    Key(("Left",), "pan.left", "Pan left"),
+    Key(("Right",), "pan.right", "Pan right"),
+    Key(("Up",), "pan.up", "Pan up"),
+    Key(("Down",), "pan.down", "Pan down"),
 )
 
 KEYS: tuple[Key, ...] = (
@@ -40,7 +57,7 @@ KEYS: tuple[Key, ...] = (
     Key(("B",), "tool.box", "Box tool: a click makes a box of the class's size, a drag one of any size"),
     Key(("R",), "tool.region", "Region tool: click corners or drag an outline; inside it every cell is marked"),
     Key(("Enter",), "finish", "Close the region that is being drawn"),
-    Key(("Escape",), "cancel", "Drop what is being drawn, else select nothing"),
+    Key(("Escape",), "cancel", "Drop what is being drawn, else select nothing; in a dock, back to the slide"),
     Key(("Delete", "Backspace"), "delete", "Delete what is selected (while a region is drawn: its last corner)"),
     Key(("Ctrl+Z",), "undo", "Undo, and go to what changed"),
     Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "Redo, and go to what changed"),
@@ -50,12 +67,20 @@ KEYS: tuple[Key, ...] = (
     Key(("Shift+C",), "previous.class", "Previous annotation of the current class"),
     Key(("U",), "next.unreviewed", "Next annotation that nobody reviewed"),
     Key(("Shift+U",), "previous.unreviewed", "Previous annotation that nobody reviewed"),
-    Key(("A",), "accept", "Accept what is selected, else the cell under the mouse"),
-    Key(("X",), "reject", "Reject what is selected, else the cell under the mouse"),
+    Key(("A",), "accept", "Accept what is selected and in view, else the cell under the mouse"),
+    Key(("X",), "reject", "Reject what is selected and in view, else the cell under the mouse"),
     Key(("PageDown", "]"), "slide.next", "Next slide"),
     Key(("PageUp", "["), "slide.previous", "Previous slide"),
     Key(("G",), "review", "Go to the review gallery; Escape leads back"),
     Key(("H",), "hide", "Hide the annotations, or show them again"),
+    *PAN_KEYS,
+    Key(("+", "="), "zoom.in", "Zoom in"),
+    Key(("-",), "zoom.out", "Zoom out"),
+    Key(("Home",), "fit", "Look at the whole slide"),
+    Key(("Ctrl+O",), "slides.add", "Add slides to the project"),
+    Key(("Ctrl+S",), "saved", "Say that all changes are saved; they are, each at once"),
+    Key(("F1",), "help", "Show the keys of what has the focus"),
+    Key(("?",), "help", "The same, on the slide and in the gallery"),
 )
 
 MOUSE: tuple[tuple[str, str], ...] = (
@@ -64,12 +89,32 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("Click on a mark", "Select it, with any tool"),
 )
 
+ELSEWHERE: tuple[tuple[str, str], ...] = (
+    ("Tab or Shift+Tab", "Go to the next or previous control"),
+    ("Space", "Press the button, or tick the box, that has the focus"),
+    ("Arrow keys", "Go through a list, or change a number"),
+    ("Escape", "Back to the slide"),
+)
+"""What the keyboard does in the docks, where no letter is a command."""
+
 
 def keys_table() -> tuple[tuple[str, str], ...]:
-    """Return the rows that people read: keys and what they do, the nine class keys as one row."""
+    """Return the rows that people read: keys and what they do, the nine class keys and the four arrows as one row."""
     classes = (
         "1 to 9",
-        "Choose the class, and relabel what is selected, else (with the select tool) the proposal under the mouse",
+        "Relabel what is selected, and leave the class of the next cell as it is; with nothing selected, choose the "
+        "class of the next cell, or (with the select tool) relabel the proposal under the mouse",
     )
-    rest = tuple((" or ".join(k.keys), k.sentence) for k in KEYS if k not in CLASS_KEYS)
+    rest: list[tuple[str, str]] = []
+    for key in KEYS:
+        if key in PAN_KEYS:
+            row = ("Arrow keys", "Pan")
+            rest += [] if row in rest else [row]
+        elif key not in CLASS_KEYS:
+            rest.append((" or ".join(key.keys), key.sentence))
     return (classes, *rest, *MOUSE)
+
+
+def elsewhere_table() -> tuple[tuple[str, str], ...]:
+    """Return the rows for a focus that is neither on the slide nor in the gallery."""
+    return (*ELSEWHERE, *((" or ".join(k.keys), k.sentence) for k in KEYS if k.anywhere))

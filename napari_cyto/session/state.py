@@ -54,6 +54,9 @@ class SessionState:
     message = Signal(str)
     mpp_needed = Signal()
     review_wanted = Signal()  # the gallery, with the keyboard
+    slides_wanted = Signal()  # the dialog that adds slides
+    home_wanted = Signal()  # the view on the whole slide
+    help_wanted = Signal()  # the keys of what has the focus
     unreadable = Signal(object)
 
     def __init__(self, author: str | None = None) -> None:

@@ -60,6 +60,18 @@ class SlideView:
         if self._slide is not None:
             show_box(self.viewer, home_yxyx(self._slide), self._mpp)
 
+    def come_back(self) -> bool:
+        """Show the slide again after somebody removed its layer; return whether that was so."""
+        if self.layer is None or self.layer in self.viewer.layers or self._slide is None or self._slide.closed:
+            return False
+        self.layer = add_slide_layer(self.viewer, self._slide, self._mpp, self.layer.icc, look=False)
+        return True
+
+    @property
+    def placed(self) -> tuple[SlideImage, float] | None:
+        """The layer and its scale: µm per level-0 px, 1 while that is not known."""
+        return None if self.layer is None else (self.layer, self._mpp or 1.0)
+
     def _remember(self) -> None:
         if self.layer is not None:
             scale = self._mpp or 1.0
@@ -76,6 +88,7 @@ class SlideView:
             look_at(self.viewer, left[0], scale, left[1] / scale)
 
     def _remove(self) -> None:
-        if self.layer is not None and self.layer in self.viewer.layers:
-            self.viewer.layers.remove(self.layer)
-        self.layer = None
+        # Forgotten first: what is missing then is not missed.
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self.viewer.layers:
+            self.viewer.layers.remove(layer)

@@ -15,14 +15,18 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QTabWidget
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
+from napari_cyto.session.commands import SAVED
 from napari_cyto.widgets.canvas import Canvas, attach
+from napari_cyto.widgets.canvas.canvas import OFF_WORDS
 from napari_cyto.widgets.canvas.crosshair import Crosshair
-from napari_cyto.widgets.canvas.window import native_canvas
+from napari_cyto.widgets.canvas.napari_actions import answer_for, let_run
+from napari_cyto.widgets.canvas.pins import Pins
+from napari_cyto.widgets.canvas.window import drop_targets, native_canvas
 from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.export_dock import ExportDock
 from napari_cyto.widgets.docks.models_dock import ModelsDock
-from napari_cyto.widgets.docks.opening import dropped_paths, open_paths
+from napari_cyto.widgets.docks.opening import dropped_paths, local_paths, open_paths
 from napari_cyto.widgets.docks.propose_dock import ProposeDock
 from napari_cyto.widgets.docks.result_dock import ResultDock
 from napari_cyto.widgets.docks.review_dock import ReviewDock
@@ -40,6 +44,8 @@ LEFT_PX, RIGHT_PX = 268, 374
 WINDOW_PX = (1600, 960)
 APPLICATION = "napari-cyto"
 KEYS_HINT = "1 to 9: class    V P B R: tools    N: next mark    Ctrl+Z: undo    Delete: delete"
+
+NOT_A_FILE = "Only files and folders of this computer can be dropped here: slides, labels, or a project."
 
 _windows: WeakKeyDictionary[Any, CytoWindow] = WeakKeyDictionary()
 AnyDock = TypeVar("AnyDock", bound=Dock)
@@ -132,21 +138,35 @@ class CytoWindow(QObject):
         self._closed = False
         self.view = SlideView(viewer, session)
         self.looking = Looking(viewer, session)
+        self.pins = Pins(
+            viewer,
+            session,
+            lambda: self.view.placed,
+            lambda: None if self.canvas.layers.cells is None else (self.canvas.layers.cells, self.canvas.layers.scale),
+            lambda: not self.canvas.is_hidden,
+            self.view.come_back,
+            self,
+        )
         self._heard = (
             (session.message, self.message.tell),
             (session.project_changed, self._show_title),
+            (session.project_changed, self._follow_project),
             (session.slide_changed, self._show_title),
             (session.annotations_changed, self._begun),
             (session.review_wanted, self._to_gallery),
+            (session.slides_wanted, lambda: self.dock(SlidesDock).ask_slides()),
+            (session.home_wanted, self.view.home),
         )
         # Last, so that napari has shown its own words by then.
         viewer.events.help.connect(self._show_keys, position="last")
         for signal, slot in self._heard:
             signal.connect(slot)
         viewer.window._qt_window.installEventFilter(self)
-        viewer.window._qt_viewer.installEventFilter(self)
+        for taking_drops in drop_targets(viewer):
+            taking_drops.installEventFilter(self)
         _windows[viewer] = self
         self._show_title()
+        self._follow_project()
 
     def dock(self, kind: type[AnyDock]) -> AnyDock:
         """Return the dock of a kind, made on the first call."""
@@ -209,10 +229,10 @@ class CytoWindow(QObject):
         if kind == QEvent.Type.Close and watched is self.viewer.window._qt_window and not self._may_close():
             event.ignore()
             return True
-        if watched is self.viewer.window._qt_viewer:
-            if kind in (QEvent.Type.DragEnter, QEvent.Type.Drop):
-                return self._dropped(event)
-            if kind == QEvent.Type.Close:
+        if kind in (QEvent.Type.DragEnter, QEvent.Type.Drop):
+            return self._dropped(event)
+        if watched is not self.viewer.window._qt_window:
+            if kind == QEvent.Type.Close and watched is self.viewer.window._qt_viewer:
                 self.let_go()
         elif kind == QEvent.Type.Hide and not event.spontaneous():
             # Sent after the close was not refused; a window that is made small sends a spontaneous one.
@@ -235,6 +255,8 @@ class CytoWindow(QObject):
         for signal, slot in self._heard:
             signal.disconnect(slot, missing_ok=True)
         self.viewer.events.help.disconnect(self._show_keys)
+        self.pins.stop()
+        let_run(self.viewer)
         self.message.let_go()
         self.view.let_go()
         self.canvas.detach()
@@ -246,11 +268,18 @@ class CytoWindow(QObject):
         return all(dock.may_close() for dock in self.docks.values())
 
     def _dropped(self, event: Any) -> bool:
-        paths: Sequence[Path] = dropped_paths(event.mimeData().urls())
-        if not paths:
+        """Take what is dropped; while a project is open napari gets nothing, which would lay it over the slide."""
+        if self.session.project is not None:
+            paths: Sequence[Path] = local_paths(event.mimeData().urls())
+        else:
+            paths = dropped_paths(event.mimeData().urls())
+        if not paths and self.session.project is None:
             return False
         if event.type() == QEvent.Type.Drop:
-            self.dock(SlidesDock).open_dropped(paths)
+            if paths:
+                self.dock(SlidesDock).open_dropped(paths)
+            else:
+                self.session.message.emit(NOT_A_FILE)
         event.acceptProposedAction()
         return True
 
@@ -263,6 +292,30 @@ class CytoWindow(QObject):
             holder.show()
             holder.raise_()
         dock.gallery.setFocus()
+
+    def _follow_project(self) -> None:
+        """While a project is open the window belongs to its slides; else napari is as ever."""
+        self.pins.follow_project()
+        if self.session.project is not None:
+            answer_for(self.viewer, self._answer)
+        else:
+            let_run(self.viewer)
+
+    def _answer(self, command_id: str, title: str) -> None:
+        """Speak of the project where napari would have spoken of its layers."""
+        with self.session.telling():
+            if ".open_folder" in command_id:
+                self.dock(SlidesDock).ask_folder()
+            elif ".open_files" in command_id or "._open_" in command_id:
+                self.session.slides_wanted.emit()
+            elif ".save_layers" in command_id:
+                self.session.message.emit(SAVED)
+            elif command_id.endswith((".fit_to_view", ".reset_view")):
+                self.session.home_wanted.emit()
+            elif command_id.startswith("napari.window.help"):
+                self.session.help_wanted.emit()
+            else:
+                self.session.message.emit(OFF_WORDS.format(title))
 
     def _show_title(self) -> None:
         project, slide = self.session.project, self.session.slide

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel
+from qtpy.QtWidgets import QAbstractButton, QApplication, QFileDialog, QLabel
 
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
@@ -58,12 +60,17 @@ def test_a_message_is_shown_over_the_slide(window_bench):
     assert not line.isVisible()
 
 
-def test_class_keys_work_wherever_the_focus_is_but_in_text(window_bench):
+def test_class_keys_work_on_the_slide_and_nowhere_else(window_bench):
     [cell] = window_bench.mark(1, "HSIL")
     window_bench.session.select([cell])
     undo = window_bench.annotate.undo
     undo.setFocus()
     window_bench.qtbot.keyClick(undo, Qt.Key.Key_1)
+    window_bench.settle()
+    assert window_bench.session.project.annotation(cell).class_id == "HSIL"
+    canvas = native_canvas(window_bench.window.viewer)
+    canvas.setFocus()
+    window_bench.qtbot.keyClick(canvas, Qt.Key.Key_1)
     window_bench.settle()
     assert window_bench.session.project.annotation(cell).class_id == "NILM"
     window_bench.type(window_bench.annotate.selection.note, "3")
@@ -121,6 +128,50 @@ def test_labels_dropped_on_the_window_are_offered_for_import(window_bench, tmp_p
     assert dialog.isVisible()
     assert dialog.format.currentData() == "geojson"
     dialog.reject()
+
+
+def test_what_is_no_slide_is_refused_and_never_lies_over_the_slide(window_bench, tmp_path):
+    """A file that napari could show as an image was laid over the slide, and took its clicks."""
+    Image.new("RGB", (80, 60), "red").save(tmp_path / "x.gif")
+    (tmp_path / "y.npy").write_bytes(b"nonsense")
+    (tmp_path / "empty").mkdir()
+    session, viewer = window_bench.session, window_bench.window.viewer
+    heard = []
+    session.message.connect(heard.append)
+    for name in ("x.gif", "y.npy", "empty"):
+        before, slides = [*viewer.layers], len(session.project.slides())
+        drop(viewer.window._qt_viewer, tmp_path / name)
+        window_bench.settle()
+        added = len(session.project.slides()) > slides
+        assert added or [*viewer.layers] == before
+        assert added or name in heard[-1]
+        assert len(viewer.layers) == 2
+
+
+def test_a_folder_of_slides_is_taken_and_counted(open_window_on, slide_files, tmp_path):
+    bench = open_window_on(slide_files[0])
+    inner = tmp_path / "more" / "inner"
+    inner.mkdir(parents=True)
+    shutil.copy(slide_files[1], inner / "b.tif")
+    shutil.copy(slide_files[2], tmp_path / "more" / "c.png")
+    (tmp_path / "more" / "._c.png").write_bytes(b"a disk's own")
+    (tmp_path / "more" / "broken.png").write_bytes(b"no image")
+    drop(bench.window.viewer.window._qt_viewer, tmp_path / "more")
+    assert {r.name for r in bench.session.project.slides()} == {"smear_a.tif", "b.tif", "c.png"}
+    assert "2 slides of more are in the project; 1 could not be opened" in bench.window.message.text()
+
+
+def test_ctrl_s_and_ctrl_o_speak_of_the_project(window_bench, monkeypatch, slide_files, tmp_path):
+    other = tmp_path / "other.png"
+    Image.new("RGB", (80, 60), "red").save(other)
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_args: ([str(other)], ""))
+    canvas = native_canvas(window_bench.window.viewer)
+    canvas.setFocus()
+    window_bench.qtbot.keyClick(canvas, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    assert window_bench.window.message.text() == "All changes are saved."
+    window_bench.qtbot.keyClick(canvas, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
+    assert window_bench.session.slide.name == "other.png"
+    assert [layer.name for layer in window_bench.window.viewer.layers] == ["other.png", "Cells"]
 
 
 def test_a_path_that_cannot_be_opened_opens_no_window(tmp_path):

@@ -140,7 +140,8 @@ def test_a_slide_whose_file_is_missing_is_shown_without_pixels_and_said(tmp_path
 def test_every_key_has_a_command_and_no_two_share_one():
     combinations = [c for key in KEYS for c in key.keys]
     assert len(combinations) == len(set(combinations))
-    known = {*COMMANDS, "finish", "hide", *(f"class.{d}" for d in "123456789")}
+    moves = {"pan.left", "pan.right", "pan.up", "pan.down", "zoom.in", "zoom.out"}
+    known = {*COMMANDS, "finish", "hide", *moves, *(f"class.{d}" for d in "123456789")}
     assert {key.command for key in KEYS} == known
     assert len(keys_table()) > 20
 

@@ -21,7 +21,7 @@ from napari_cyto.widgets.canvas.arrival import Arrival
 from napari_cyto.widgets.canvas.frames import frame_to_data
 from napari_cyto.widgets.canvas.gestures import Gestures
 from napari_cyto.widgets.canvas.hover import Hover
-from napari_cyto.widgets.canvas.key_bindings import KeyBindings, ShortcutGuard
+from napari_cyto.widgets.canvas.key_bindings import SlideKeys
 from napari_cyto.widgets.canvas.layers import MarkLayers
 from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, unnamed
 from napari_cyto.widgets.canvas.nearness import usual_world, zoom_to_see
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 POLL_MS = 1000
 # A new sample takes long enough to be felt under a turning wheel.
 SAMPLE_REST_MS = 120
+# What an arrow moves, as a share of what is on screen, down and right; and what + and - multiply the zoom by.
+PAN_SHARE = 0.2
+PANS = {"pan.left": (0, -1), "pan.right": (0, 1), "pan.up": (-1, 0), "pan.down": (1, 0)}
+ZOOMS = {"zoom.in": 1.25, "zoom.out": 0.8}
+OFF_WORDS = "{} is off while a project is open: nothing may move, hide or cover the slide under its annotations."
 _HIDDEN_WORDS = "Annotations are hidden; H shows them."
 
 
@@ -62,12 +67,12 @@ class Canvas:
         self.hover = Hover(window.native_canvas(viewer), session)
         self.note = Note(window.native_canvas(viewer))
         self.gestures = Gestures(viewer, session, self.layers.show_draft, self.hover.move)
-        self._keys = KeyBindings(self.run, self._hold_to_pan)
         self._scheme: ClassScheme | None = None
         self._is_attached = True
+        self.is_hidden = False
         self._is_crowded = self._outlines_were_visible = self._jumped = False
         qt_window = window.qt_window(viewer)
-        self._guard = ShortcutGuard(window.native_canvas(viewer), qt_window, lambda: self._hold_to_pan(False))
+        self.keys = SlideKeys(window.native_canvas(viewer), qt_window, self.run, self._hold_to_pan, self._refuse_key)
         self._tether = Tether(qt_window, self.detach)
         self._poll_timer = QTimer(qt_window)
         self._poll_timer.setInterval(POLL_MS)
@@ -143,8 +148,7 @@ class Canvas:
         viewer.mouse_drag_callbacks.remove(self.gestures.press)
         viewer.mouse_move_callbacks.remove(self.gestures.move)
         viewer.mouse_double_click_callbacks[:] = self._double_clicks_before
-        self._keys.release()
-        self._guard.is_on = False
+        self.keys.is_on = False
         self.proposals.stop()
         # A window that is gone has taken its timers and visuals along.
         if window.is_open(viewer):
@@ -180,7 +184,7 @@ class Canvas:
                 region.cancel()
             elif command == "delete" and region.is_open:
                 region.drop_corner()
-            elif not self._means_cell_under_mouse(command):
+            elif not (self._move_view(command) or self._means_cell_under_mouse(command)):
                 run(self.session, command)
 
     def _means_cell_under_mouse(self, command: str) -> bool:
@@ -191,24 +195,38 @@ class Canvas:
     def toggle_visible(self) -> None:
         """Hide the annotations, or show them again."""
         if self.layers.cells is not None:
-            self.layers.cells.visible = not self.layers.cells.visible
+            self.is_hidden = not self.is_hidden
+            self.layers.cells.visible = not self.is_hidden
             self._tell_not_drawn()
 
     def _hold_to_pan(self, held: bool) -> None:
         self.gestures.is_space_held = held
 
+    def _refuse_key(self, combination: str) -> None:
+        title = window.title_of_shortcut(combination)
+        if title:
+            self.session.message.emit(OFF_WORDS.format(f"{combination} ({title})"))
+
+    def _move_view(self, command: str) -> bool:
+        """Pan or zoom by a step; return whether the command asks for that."""
+        if command in PANS:
+            window.pan(self.viewer, *(way * PAN_SHARE for way in PANS[command]))
+        elif command in ZOOMS:
+            window.camera_of(self.viewer).zoom *= ZOOMS[command]
+        else:
+            return False
+        return True
+
     # What the session says
 
     def _on_project(self) -> None:
         is_open = self.session.project is not None
-        self._guard.is_on = is_open
-        if is_open:
-            self._keys.bind(self.viewer)
-            if not self._poll_timer.isActive():
-                self._poll_timer.start()
-        else:
-            self._keys.release()
+        self.keys.is_on = is_open
+        if not is_open:
+            self._hold_to_pan(False)
             self._poll_timer.stop()
+        elif not self._poll_timer.isActive():
+            self._poll_timer.start()
         self._on_class()
 
     def _on_slide(self) -> None:
@@ -222,9 +240,7 @@ class Canvas:
             self.layers.remove()
             self.note.tell("")
             return
-        cells = self.layers.put(self.session.slide.mpp)
-        for layer in (cells, *self.viewer.layers):
-            self._bind_layer(layer)
+        self.layers.put(self.session.slide.mpp).visible = not self.is_hidden
         self._raise()
         self._on_tool()
         self._on_camera()
@@ -297,7 +313,6 @@ class Canvas:
         layer = event.value
         if not self._is_live or layer is self.layers.cells or self.session.slide is None:
             return
-        self._bind_layer(layer)
         if isinstance(layer, Image):
             # napari makes a new layer the active one right after it said that it is there.
             self._raise_timer.start()
@@ -305,17 +320,11 @@ class Canvas:
     def _on_layer_removed(self, event: Any) -> None:
         if not self._is_attached:
             return
-        self._keys.release(event.value)
         if event.value is self.layers.cells and self.session.slide is not None:
             self._restore_timer.start()
 
-    def _bind_layer(self, layer: Any) -> None:
-        # A user's own shapes or labels keep napari's keys: they are being edited, not our cells.
-        if isinstance(layer, Image) or layer is self.layers.cells:
-            self._keys.bind(layer)
-
     def _raise(self) -> None:
-        """Keep our layer above the slide, and active, so that napari's own keys for images do not come first."""
+        """Keep our layer above the slide, and active, so that no other layer takes the mouse."""
         layers, cells = self.viewer.layers, self.layers.cells
         if not self._is_live or cells is None or cells not in layers:
             return
@@ -378,7 +387,7 @@ class Canvas:
     def _tell_not_drawn(self) -> None:
         project, slide = self.session.project, self.session.slide
         words = ""
-        if self.layers.cells is not None and not self.layers.cells.visible:
+        if self.layers.cells is not None and self.is_hidden:
             words = _HIDDEN_WORDS
         elif project is not None and slide is not None:
             missing, is_more = self.shown.not_drawn(project, slide)

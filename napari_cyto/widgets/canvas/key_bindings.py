@@ -1,117 +1,175 @@
-"""Our keys on a viewer: on each layer that could swallow them, and on the viewer for when none is active.
+"""Our keys on a window: taken from Qt before napari or a menu sees them, and only where the eye expects it.
 
-napari asks the active layer's own keys first, then those of its class (where ``1`` and ``3`` delete), then the
-viewer's. So only what is bound on the layer itself wins.
+While a project is open the slide obeys the keys table and nothing else: a key of napari's that is not in it, whoever
+bound it, does nothing to the layers. Letters mean commands only while the slide itself has the focus; typed anywhere
+else they are what somebody writes beside a field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
+from qtpy import sip
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QWidget
+from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtWidgets import QDockWidget, QWidget
 
-from napari_cyto.session.keys import KEYS
+from napari_cyto.session.keys import KEYS, Key
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_SPACE = "Space"
-
-
-class KeyBindings:
-    """Bind every key of the keys table to one function, and take them off again.
-
-    Parameters
-    ----------
-    run : callable
-        What gets the command of the key that was pressed.
-    hold_to_pan : callable
-        What is told when Space goes down (True) and up (False).
-    """
-
-    def __init__(self, run: Callable[[str], None], hold_to_pan: Callable[[bool], None]) -> None:
-        self._run = run
-        self._hold_to_pan = hold_to_pan
-        self._bound: list[tuple[Any, str, Callable[..., Any] | None]] = []
-
-    def bind(self, provider: Any) -> None:
-        """Bind our keys on a viewer or layer; what was bound on it before comes back with `release`."""
-        if any(known is provider for known, _, _ in self._bound):
-            return
-        for key in KEYS:
-            for combination in key.keys:
-                self._bind(provider, combination, self._action(key.command))
-        self._bind(provider, _SPACE, self._hold())
-
-    def release(self, provider: Any | None = None) -> None:
-        """Take our keys off one viewer or layer, or off all."""
-        kept = []
-        for known, combination, before in self._bound:
-            if provider is None or known is provider:
-                known.bind_key(combination, before, overwrite=True)
-            else:
-                kept.append((known, combination, before))
-        self._bound = kept
-
-    def _bind(self, provider: Any, combination: str, action: Callable[..., Any]) -> None:
-        before = provider.bind_key(combination, action, overwrite=True)
-        self._bound.append((provider, combination, before))
-
-    def _action(self, command: str) -> Callable[[Any], None]:
-        def action(_provider: Any) -> None:
-            self._run(command)
-
-        return action
-
-    def _hold(self) -> Callable[[Any], Iterator[None]]:
-        def hold(_provider: Any) -> Iterator[None]:
-            self._hold_to_pan(True)
-            yield
-            self._hold_to_pan(False)
-
-        return hold
+# What Qt calls the keys that the table calls by other names.
+_QT_NAMES = {
+    "PageDown": ("PgDown",),
+    "PageUp": ("PgUp",),
+    "Escape": ("Esc",),
+    "Delete": ("Del",),
+    "Enter": ("Enter", "Return"),
+}
+# The focus moves with these, and a modifier alone asks for nothing.
+_LEFT_TO_QT = (
+    Qt.Key.Key_Tab,
+    Qt.Key.Key_Backtab,
+    Qt.Key.Key_Shift,
+    Qt.Key.Key_Control,
+    Qt.Key.Key_Alt,
+    Qt.Key.Key_AltGr,
+    Qt.Key.Key_Meta,
+)
+# Held down, these go on; whatever changes an annotation must not.
+_REPEATED = ("pan.", "zoom.")
 
 
-class ShortcutGuard(QObject):
-    """Keep menu shortcuts (napari's Ctrl+Y among them) from taking our keys, unless something is being typed.
-
-    Qt asks the focused widget and then its parents whether they want a key more than the menu does. Fields for
-    text say yes; for all else the main window says it here, and napari hands it the key press to the canvas.
+class SlideKeys(QObject):
+    """Hears every key of a window first, and passes those of the keys table on.
 
     Parameters
     ----------
     canvas : QWidget
         The widget with the slide.
-    qt_window : QWidget
-        The main window.
-    focus_lost : callable
-        What to call when keys go elsewhere: the release of one that is held will not be seen.
+    qt_window : QMainWindow
+        The main window. What no widget with the focus wanted comes to it, to one of its docks or to napari's viewer,
+        each of which would hand it to napari's layers.
+    run : callable
+        What gets the command of the key that was pressed.
+    hold_to_pan : callable
+        Hears when Space goes down (True) and up (False) on the slide.
+    refuse : callable
+        Hears of a combination, as Qt writes it, that is none of ours and has Ctrl or Alt in it: one of napari's, maybe.
     """
 
-    def __init__(self, canvas: QWidget, qt_window: QWidget, focus_lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        canvas: QWidget,
+        qt_window: QWidget,
+        run: Callable[[str], None],
+        hold_to_pan: Callable[[bool], None],
+        refuse: Callable[[str], None],
+    ) -> None:
         super().__init__(canvas)
         self._canvas = canvas
-        self._focus_lost = focus_lost
-        self._ours = {QKeySequence(combination).toString() for key in KEYS for combination in key.keys}
+        self._run, self._hold_to_pan, self._refuse = run, hold_to_pan, refuse
+        self._of_slide = combinations(KEYS)
+        self._of_all = combinations(key for key in KEYS if key.anywhere)
         self.is_on = False
-        canvas.installEventFilter(self)
-        qt_window.installEventFilter(self)
+        for watched in (canvas, qt_window, *_between(canvas), *qt_window.findChildren(QDockWidget)):
+            watched.installEventFilter(self)
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Qt's hook: a ShortcutOverride that is accepted comes back as a key press to the canvas."""
-        if event is not None and event.type() == QEvent.Type.FocusOut and watched is self._canvas:
-            self._focus_lost()
-        if self.is_on and event is not None and event.type() == QEvent.Type.ShortcutOverride:
-            modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-            pressed = QKeySequence(_combined(modifiers, event.key())).toString()
-            if pressed in self._ours:
-                event.accept()
-        return bool(super().eventFilter(watched, event))
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Qt's hook: what returns True here reaches neither napari nor a menu."""
+        kind = event.type()
+        if kind == QEvent.Type.FocusOut and watched is self._canvas:
+            # The release of a key that is held will not be seen.
+            self._hold_to_pan(False)
+        if kind == QEvent.Type.ChildAdded and isinstance(event.child(), QDockWidget):
+            event.child().installEventFilter(self)
+        if not self.is_on:
+            return False
+        answer = {
+            QEvent.Type.ShortcutOverride: self._claims,
+            QEvent.Type.KeyPress: self._pressed,
+            QEvent.Type.KeyRelease: self._released,
+        }.get(kind)
+        return answer is not None and answer(watched, _key_event(event))
+
+    def _table(self, watched: QObject) -> dict[str, str]:
+        return self._of_slide if watched is self._canvas else self._of_all
+
+    def _claims(self, watched: QObject, event: Any) -> bool:
+        """Take a key from the menus; it comes back as a key press."""
+        ours = _command(self._table(watched), event) is not None
+        if ours:
+            event.accept()
+        return ours
+
+    def _pressed(self, watched: QObject, event: Any) -> bool:
+        if event.key() in _LEFT_TO_QT:
+            return False
+        event.accept()
+        on_slide = watched is self._canvas
+        command = _command(self._table(watched), event)
+        if on_slide and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self._hold_to_pan(True)
+        elif command is not None:
+            if not event.isAutoRepeat() or command.startswith(_REPEATED):
+                self._run(command)
+        elif not on_slide and event.key() == Qt.Key.Key_Escape:
+            self._canvas.setFocus()
+        elif _has_ctrl_or_alt(event) and not event.isAutoRepeat():
+            self._refuse(pressed_combination(event))
+        return True
+
+    def _released(self, watched: QObject, event: Any) -> bool:
+        if watched is self._canvas and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self._hold_to_pan(False)
+        return event.key() not in _LEFT_TO_QT
 
 
-def _combined(modifiers: Any, key: int) -> int:
-    """Return key and modifiers as one number; PyQt6 and PyQt5 disagree on whether modifiers are numbers."""
-    return int(getattr(modifiers, "value", modifiers)) | int(key)
+def _between(canvas: QWidget) -> Iterator[QWidget]:
+    """Give all widgets round the canvas."""
+    holder = canvas.parentWidget()
+    while holder is not None:
+        yield holder
+        holder = holder.parentWidget()
+
+
+def _key_event(event: QEvent) -> QKeyEvent:
+    """Return an event that says to be of a key as what it is.
+
+    Qt makes events on its stack, and sip takes one for the last that lay at the same address while anybody still holds
+    on to that; vispy holds on to events of the mouse.
+    """
+    if isinstance(event, QKeyEvent):
+        return event
+    return sip.wrapinstance(sip.unwrapinstance(event), QKeyEvent)
+
+
+def combinations(keys: Iterable[Key]) -> dict[str, str]:
+    """Return the commands of some keys by their combinations as Qt writes them."""
+    return {name: key.command for key in keys for written in key.keys for name in as_qt_writes(written)}
+
+
+def as_qt_writes(combination: str) -> tuple[str, ...]:
+    """Return what Qt calls a combination of the keys table or of napari's: ``Ctrl+Del`` for ``Ctrl+Delete``."""
+    modifiers, plus, last = combination.rpartition("+") if combination != "+" else ("", "", "+")
+    names = _QT_NAMES.get(last, (last,))
+    return tuple(QKeySequence(modifiers + plus + name).toString() or combination for name in names)
+
+
+def pressed_combination(event: Any) -> str:
+    """Return what was pressed as Qt writes it, whatever keyboard or part of it; PyQt6's modifiers are no numbers."""
+    modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    return str(QKeySequence(int(getattr(modifiers, "value", modifiers)) | int(event.key())).toString())
+
+
+def _command(table: dict[str, str], event: Any) -> str | None:
+    found = table.get(pressed_combination(event))
+    text = event.text()
+    if found is None and text and not text.isalpha() and not _has_ctrl_or_alt(event):
+        # + and ? need Shift on most keyboards, and digits on some.
+        found = table.get(text)
+    return found
+
+
+def _has_ctrl_or_alt(event: Any) -> bool:
+    chosen = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
+    return bool(event.modifiers() & chosen)

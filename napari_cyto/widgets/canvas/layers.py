@@ -44,6 +44,7 @@ class MarkLayers:
         self._viewer = viewer
         self.heat = HeatMap()
         self.cells: Points | None = None
+        self.scale = 1.0
         self.marks = NO_MARKS
         self._mark_world, self._mark_screen_px = _PX_WITHOUT_MPP, MARK_SCREEN_PX[1]
         self._node: Any = None
@@ -62,7 +63,7 @@ class MarkLayers:
 
     def put(self, mpp: float | None) -> Points:
         """Put our layer on top of the viewer, with the slide's scale; it is made when it is not there."""
-        scale = mpp or 1.0
+        scale = self.scale = mpp or 1.0
         units = "um" if mpp else "pixel"
         if self.cells is None or self.cells not in self._viewer.layers:
             if self.cells is not None:

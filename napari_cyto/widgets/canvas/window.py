@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.widgets.canvas.frames import frame_to_world, world_to_frame
+from napari_cyto.widgets.canvas.key_bindings import as_qt_writes
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -23,6 +24,33 @@ if TYPE_CHECKING:
 def camera_of(viewer: Viewer) -> Any:
     """Return the camera model, where napari has kept it since 0.9 or before."""
     return getattr(viewer, "scene", viewer).camera
+
+
+def grid_of(viewer: Viewer) -> Any:
+    """Return the model of the grid of layers, where napari has kept it since 0.9 or before."""
+    return getattr(viewer, "canvas", viewer).grid
+
+
+def set_upright(viewer: Viewer) -> bool:
+    """Have y grow downwards and x to the right on the screen; return whether they did not."""
+    from napari.components.camera import Camera
+
+    camera = camera_of(viewer)
+    usual = getattr(Camera(), "orientation", None)
+    if usual is None or camera.orientation == usual:
+        return False
+    camera.orientation = usual
+    return True
+
+
+def unlink(layer: Layer) -> bool:
+    """Part a layer from those that follow its values; return whether there were any."""
+    from napari.layers.utils._link_layers import get_linked_layers, layer_is_linked, unlink_layers
+
+    if not layer_is_linked(layer):
+        return False
+    unlink_layers([layer, *get_linked_layers(layer)])
+    return True
 
 
 def qt_window(viewer: Viewer) -> QWidget:
@@ -40,6 +68,13 @@ def native_canvas(viewer: Viewer) -> QWidget:
     """Return the widget on which the slide is painted and clicked."""
     widget: QWidget = viewer.window._qt_viewer.canvas.native
     return widget
+
+
+def drop_targets(viewer: Viewer) -> list[QWidget]:
+    """Return the widgets on which napari takes what is dropped; the welcome covers the canvas while it is empty."""
+    qt_viewer = viewer.window._qt_viewer
+    welcome = getattr(qt_viewer, "_welcome_widget", None)
+    return [qt_viewer] if welcome is None else [qt_viewer, welcome]
 
 
 def node_of(viewer: Viewer, layer: Layer) -> Any:
@@ -65,6 +100,28 @@ def view_yxyx(viewer: Viewer, mpp: float) -> YXYX:
     y, x = world_to_frame(camera.center, mpp)
     half_y, half_x = height / camera.zoom / mpp / 2, width / camera.zoom / mpp / 2
     return (y - half_y, x - half_x, y + half_y, x + half_x)
+
+
+def pan(viewer: Viewer, down: float, right: float) -> None:
+    """Move the view by shares of its height and width."""
+    camera = camera_of(viewer)
+    height, width = canvas_size_px(viewer)
+    _, y, x = camera.center
+    camera.center = (0.0, y + down * height / camera.zoom, x + right * width / camera.zoom)
+
+
+def title_of_shortcut(combination: str) -> str:
+    """Return what napari does at a combination of keys (as Qt writes it), in napari's words; empty for nothing."""
+    from napari.utils.action_manager import action_manager
+
+    for name, shortcuts in action_manager._shortcuts.items():
+        if name in action_manager._actions and any(combination in as_qt_writes(str(s)) for s in shortcuts):
+            return _clipped_title(action_manager._actions[name].description)
+    return ""
+
+
+def _clipped_title(description: str) -> str:
+    return description.splitlines()[0].partition(", e.g.")[0].strip()
 
 
 @runtime_checkable

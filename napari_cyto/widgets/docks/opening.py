@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_cyto.domain.image_names import READ_SUFFIXES, reads_as_image
 from napari_cyto.domain.presets import preset
+from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.session import Session
 from napari_cyto.store import Project
 from napari_cyto.widgets.docks.label_sources import label_format_of
@@ -25,6 +26,8 @@ def is_ours(path: Path) -> bool:
 def open_paths(session: Session, paths: Sequence[Path]) -> None:
     """Open what the user pointed at; slides without a project get one beside the first of them.
 
+    A folder stands for the slides in it and in its subfolders, unless it is itself one slide (DICOM).
+
     Raises
     ------
     CytoError
@@ -34,11 +37,44 @@ def open_paths(session: Session, paths: Sequence[Path]) -> None:
     if projects:
         session.open_project(projects[0])
         return
+    files = [file for path in paths for file in slides_in(path)]
+    if not files:
+        names = " and ".join(path.name for path in paths)
+        raise SlideError(f"Expected slides or a project, got {names}, in which no file is a slide or image.")
     if session.project is None:
-        open_beside(session, paths[0])
-    added = session.add_slides(paths)
+        open_beside(session, files[0])
+    added = session.add_slides(files)
     if added:
         session.go_to_slide(added[0].id)
+    if files != list(paths):
+        count = f"1 slide of {paths[0].name} is" if len(added) == 1 else f"{len(added):,} slides of {paths[0].name} are"
+        session.message.emit(f"{count} in the project; {len(files) - len(added):,} could not be opened.")
+
+
+def slides_in(path: Path) -> list[Path]:
+    """Return the slide and image files that a dropped file or folder stands for, in the order of their names."""
+    if not path.is_dir() or _is_one_slide(path):
+        return [path]
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() in SLIDE_SUFFIXES and file.is_file() and not _is_beside_the_point(file, path)
+    )
+
+
+def _is_one_slide(folder: Path) -> bool:
+    try:
+        _refuse_unreadable(folder)
+    except CytoError:
+        return False
+    return True
+
+
+def _is_beside_the_point(file: Path, folder: Path) -> bool:
+    """Whether a file is a disk's own (``._a.png``), or lies in a project of ours, which keeps pictures of cells."""
+    parts = file.relative_to(folder).parts
+    inner = [folder.joinpath(*parts[:depth]) for depth in range(1, len(parts))]
+    return any(p.startswith(".") or p == "__MACOSX" for p in parts) or any(Project.is_project(p) for p in inner)
 
 
 def open_beside(session: Session, slide: Path) -> None:
@@ -77,10 +113,14 @@ def free_folder(place: Path, name: str) -> Path:
     return folder
 
 
+def local_paths(urls: Iterable[object]) -> list[Path]:
+    """Return the local files and folders among dropped URLs, whatever they are."""
+    return [Path(name) for url in urls if (name := url.toLocalFile())]  # type: ignore[attr-defined]
+
+
 def dropped_paths(urls: Iterable[object]) -> list[Path]:
     """Return the local files among dropped URLs that the window takes."""
-    names = [url.toLocalFile() for url in urls]  # type: ignore[attr-defined]
-    return [path for name in names if name and is_ours(path := Path(name))]
+    return [path for path in local_paths(urls) if is_ours(path)]
 
 
 def _refuse_unreadable(slide: Path) -> None:

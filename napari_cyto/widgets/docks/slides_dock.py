@@ -21,10 +21,11 @@ from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.import_dialog import ImportDialog
 from napari_cyto.widgets.docks.label_sources import label_format_of
 from napari_cyto.widgets.docks.new_project import NewProjectDialog
-from napari_cyto.widgets.docks.opening import SLIDE_FILTER, dropped_paths, open_paths
+from napari_cyto.widgets.docks.opening import SLIDE_FILTER, dropped_paths, open_paths, slides_in
 from napari_cyto.widgets.docks.slide_list import SlideList
 from napari_cyto.widgets.docks.tool_row import hint_of
 
+DATA_SETS = ("apacc", "yolo")
 WELCOME = (
     "Marks are kept in a project: one folder that remembers your slides and every mark on them. "
     "Drop slides here, or begin with one of these."
@@ -106,6 +107,12 @@ class SlidesDock(Dock):
         if chosen:
             self.do(open_paths, self.session, [Path(c) for c in chosen])
 
+    def ask_folder(self) -> None:
+        """Ask for a folder, and add the slides in it."""
+        chosen = QFileDialog.getExistingDirectory(self, "Add the slides of a folder")
+        if chosen:
+            self.open_dropped([Path(chosen)])
+
     def import_labels(self) -> None:
         """Show the dialog that brings marks in from another program."""
         if self.session.project is not None:
@@ -175,7 +182,9 @@ class SlidesDock(Dock):
     def open_dropped(self, paths: Sequence[Path]) -> None:
         """Open slides and projects; for labels, show the import dialog with the first of them filled in."""
         labels = [(path, name) for path in paths if (name := label_format_of(path))]
-        others = [path for path in paths if path not in {path for path, _ in labels}]
+        known = dict(labels)
+        # A folder may hold slides beside their labels; a data set's folder brings its images by the import.
+        others = [p for p in paths if p not in known or (known[p] not in DATA_SETS and p.is_dir() and slides_in(p))]
         if others:
             self.do(open_paths, self.session, others)
         if labels:

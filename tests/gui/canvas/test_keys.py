@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLineEdit, QPushButton
+from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point
+from napari_cyto.session import Tool
 from napari_cyto.widgets.canvas import window
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -86,12 +87,55 @@ def test_keys_reach_the_slide_from_a_dock_but_not_from_what_is_being_typed(desk)
     desk.qtbot.keyClick(button, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
     assert len(desk.stored()) == 1
     assert desk.viewer.dims.ndisplay == ndisplay
-    desk.qtbot.keyClick(button, Qt.Key.Key_5)
-    assert desk.session.current_class == "HSIL"
     field.setFocus()
     desk.qtbot.keyClicks(field, "12")
     assert field.text() == "12"
-    assert desk.session.current_class == "HSIL"
+    assert desk.session.current_class == "NILM"
+
+
+def test_letters_mean_nothing_where_the_slide_has_not_the_focus(desk):
+    """What is typed beside a field must not relabel, reject, choose a tool or hide, whatever has the focus."""
+    desk.keys("P")
+    desk.click((2000, 2000))
+    desk.session.select(desk.drawn())
+    button, bare = QPushButton("x"), QLabel("beside the field")
+    bare.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+    for widget in (button, bare):
+        desk.viewer.window.add_dock_widget(widget)
+    before = desk.stored()
+    for widget in (button, bare, desk.viewer.window._qt_window, desk.viewer.window._qt_viewer):
+        widget.setFocus()
+        desk.qtbot.keyClicks(widget, "5xahvbrg nu")
+        for key in (Qt.Key.Key_Delete, Qt.Key.Key_PageDown, Qt.Key.Key_Return):
+            desk.qtbot.keyClick(widget, key)
+        desk.settle()
+        assert desk.stored() == before
+        assert desk.session.tool is Tool.POINT
+        assert desk.session.slide.name == "one"
+        assert desk.session.selection
+        assert desk.canvas.layers.cells.visible
+        assert not desk.canvas.gestures.is_space_held
+
+
+def test_escape_in_a_dock_leads_back_to_the_slide(desk):
+    field = QLineEdit()
+    desk.viewer.window.add_dock_widget(field)
+    field.setFocus()
+    desk.qtbot.keyClick(field, Qt.Key.Key_Escape)
+    assert desk.viewer.window._qt_window.focusWidget() is desk.native
+
+
+def test_arrows_pan_and_plus_and_minus_zoom(desk):
+    camera = window.camera_of(desk.viewer)
+    for key, axis, sign in (("Left", 2, -1), ("Right", 2, 1), ("Up", 1, -1), ("Down", 1, 1)):
+        before = camera.center[axis]
+        desk.key(getattr(Qt.Key, f"Key_{key}"))
+        assert (camera.center[axis] - before) * sign > 0
+    zoom = camera.zoom
+    desk.key(Qt.Key.Key_Plus, SHIFT)
+    assert camera.zoom == pytest.approx(zoom * 1.25)
+    desk.key(Qt.Key.Key_Minus)
+    assert camera.zoom == pytest.approx(zoom)
 
 
 def test_undo_goes_to_what_changed_when_it_is_out_of_view(desk):
