@@ -58,7 +58,7 @@ def slides_in(path: Path) -> list[Path]:
     return sorted(
         file
         for file in path.rglob("*")
-        if file.suffix.lower() in SLIDE_SUFFIXES and file.is_file() and not _is_beside_the_point(file, path)
+        if reads_as_image(file.name) and file.is_file() and not _is_beside_the_point(file, path)
     )
 
 
