@@ -1,10 +1,9 @@
-"""Two label sets, one taken for the truth: their images paired by name, their cells matched within a radius in µm."""
+"""Two label sets, one taken for the truth: their images paired, their cells matched within a radius in µm."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,13 @@ import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.image_names import closeness
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.detected_field import judged
 from napari_cyto.evaluation.detection import Detection, score_detections
+from napari_cyto.evaluation.image_pairs import ImagePair, paired_images
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 SHOWN_NAMES = 3
@@ -112,7 +113,8 @@ def compare(
     cells, detections = _cells(truth, TRUTH_STATUSES), _cells(pred, PREDICTED_STATUSES)
     regions = _regions(truth)
     total, errors_um, used = Detection(), [np.empty(0)], {}
-    for name, of_truth, of_pred in _paired(truth.slides, pred.slides, missing_are_empty, nameless):
+    pairs = _image_pairs(truth.slides, pred.slides, missing_are_empty, nameless)
+    for name, of_truth, of_pred in pairs:
         scale = used[name] = mpp if mpp is not None else _mpp(name, of_truth, of_pred)
         left, right = _of(cells, of_truth), _of(detections, of_pred)
         found_yx = _centres(right)
@@ -122,7 +124,7 @@ def compare(
         total = total + scores
     errors = np.concatenate(errors_um)
     median = float(np.median(errors)) if len(errors) else None
-    return Comparison(total, median, radius_um, used, _remarks(truth, pred, mpp))
+    return Comparison(total, median, radius_um, used, _remarks(truth, pred, mpp, pairs))
 
 
 def _cells(labels: LabelSet, statuses: frozenset[Status]) -> dict[str, list[Annotation]]:
@@ -155,53 +157,30 @@ def _classes(cells: Sequence[Annotation]) -> list[str]:
     return [a.class_id or "" for a in cells]
 
 
-Pair = tuple[str, SlideRecord | None, SlideRecord | None]
-
-
-def _paired(
+def _image_pairs(
     truth: Sequence[SlideRecord], pred: Sequence[SlideRecord], missing_are_empty: bool, nameless: tuple[str, str]
-) -> list[Pair]:
+) -> list[ImagePair]:
     """Return name, slide of the truth and slide of the prediction of each image."""
     if len(truth) == len(pred) == 1 and (truth[0].name == nameless[0] or pred[0].name == nameless[1]):
         # A table without names speaks of one image; whoever names such a file means the image of the other.
         return [(truth[0].name, truth[0], pred[0])]
-    for spelled in (_whole, _bare):
-        left, right = _by_name(truth, spelled), _by_name(pred, spelled)
-        if left is None or right is None:
-            continue
-        if set(left) == set(right) or (missing_are_empty and set(left) & set(right)):
-            return [(name, left.get(name), right.get(name)) for name in sorted({*left, *right})]
-    raise CytoError(_mismatch(truth, pred))
+    pairs = paired_images(truth, pred)
+    alone = [pair for pair in pairs if None in pair]
+    if alone and not (missing_are_empty and len(alone) < len(pairs)):
+        raise CytoError(_mismatch(alone, both=len(alone) < len(pairs)))
+    return pairs
 
 
-def _whole(name: str) -> str:
-    return name
+def _mismatch(alone: Sequence[ImagePair], both: bool) -> str:
+    hint = "pass --missing-are-empty if those have no cells there, else " if both else ""
+    return f"The images of the two files do not match by name: {_sides(alone)}; {hint}give files of the same images."
 
 
-def _bare(name: str) -> str:
-    """Return a name without folders, extension and case: formats differ in what of it they keep."""
-    return PurePosixPath(name.replace("\\", "/")).stem.casefold()
-
-
-def _by_name(slides: Sequence[SlideRecord], spelled: Callable[[str], str]) -> dict[str, SlideRecord] | None:
-    """Return the slides by name, None when two share one."""
-    found = {spelled(slide.name): slide for slide in slides}
-    return found if len(found) == len(slides) else None
-
-
-def _mismatch(truth: Sequence[SlideRecord], pred: Sequence[SlideRecord]) -> str:
-    names = [{_bare(slide.name): slide.name for slide in slides} for slides in (truth, pred)]
-    for slides, known, what in ((truth, names[0], "truth"), (pred, names[1], "prediction")):
-        if len(known) < len(slides):
-            return f"Two images of the {what} share a name, so it is not clear which belongs to which; rename one."
-    only = [sorted(each[n] for n in each if n not in other) for each, other in (names, names[::-1])]
-    parts = [
-        f"only the {what} has {_some(each)}" for what, each in zip(("truth", "prediction"), only, strict=True) if each
-    ]
-    hint = "pass --missing-are-empty if those have no cells there, else " if set(names[0]) & set(names[1]) else ""
-    return (
-        f"The images of the two files do not match by name: {' and '.join(parts)}; {hint}give files of the same images."
-    )
+def _sides(alone: Sequence[ImagePair]) -> str:
+    """Return which images only one of the two has."""
+    only = [[name for name, *sides in alone if sides[1 - side] is None] for side in (0, 1)]
+    both = zip(("truth", "prediction"), only, strict=True)
+    return " and ".join(f"only the {what} has {_some(names)}" for what, names in both if names)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -230,8 +209,10 @@ def _refuse_absurd(whose: str, mpp: float) -> None:
         )
 
 
-def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None) -> tuple[str, ...]:
+def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None, pairs: Sequence[ImagePair]) -> tuple[str, ...]:
     said = []
+    if alone := [pair for pair in pairs if None in pair]:
+        said.append(f"Taken to have no cells on the other side: {_sides(alone)}.")
     proposed = sum(a.status is Status.PROPOSED for a in truth.annotations)
     rejected = sum(a.status is Status.REJECTED for labels in (truth, pred) for a in labels.annotations)
     limiting = sum(len(of_slide) for of_slide in _regions(truth).values())
@@ -250,8 +231,9 @@ def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None) -> tuple[str, .
     known = [{a.class_id for a in labels.annotations if not a.is_region} for labels in (truth, pred)]
     if all(known) and not known[0] & known[1]:
         said.append("The two have no class in common, so only the scores of all cells tell anything.")
-    if len(truth.slides) == len(pred.slides) == 1 and _bare(truth.slides[0].name) != _bare(pred.slides[0].name):
-        said.append(f"Compared {truth.slides[0].name!r} with {pred.slides[0].name!r} as one image.")
+    for name, of_truth, of_pred in pairs:
+        if of_truth is not None and of_pred is not None and not closeness(name, of_pred.name, either_way=True):
+            said.append(f"Compared {of_truth.name!r} with {of_pred.name!r} as one image.")
     stated = [s.mpp for labels in (truth, pred) for s in labels.slides if s.mpp is not None]
     others = [value for value in stated if mpp is not None and abs(value / mpp - 1) > 0.01]
     if others:

@@ -183,7 +183,7 @@ def test_names_may_differ_in_folder_extension_and_case() -> None:
 
 def test_two_images_of_one_name_are_refused() -> None:
     truth = labels([image("a/x.png"), image("b/x.png")], [])
-    with pytest.raises(CytoError, match="share a name"):
+    with pytest.raises(CytoError, match=r"not clear which image of the truth 'x\.png'"):
         compare(truth, labels([image("x.png"), image("y.png")], []), 1)
 
 
