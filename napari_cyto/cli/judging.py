@@ -10,7 +10,7 @@ from typing import Any
 from napari_cyto.cli.allocator import start_for_networks
 from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json, print_table
-from napari_cyto.cli.score_tables import estimated, shown, tell_detection
+from napari_cyto.cli.score_tables import ESTIMATE_HEADS, estimated, shown, tell_detection, tell_few
 from napari_cyto.evaluation.options import EvaluateConfig
 
 Plain = Mapping[str, Any]
@@ -81,13 +81,18 @@ def _tell_classes(told: Plain) -> None:
             "auroc": "AUROC of HSIL+",
         }
         rows = [estimated(title, page[name]) for name, title in names.items()]
-        print_table("Screening", ("score", "value", "95 % interval", "cells"), rows)
+        print_table("Screening", ESTIMATE_HEADS, rows)
+        tell_few(rows)
     views = {f"{len(own['classes'])} classes": own, "four classes": own["four_class"]}
     views["normal or abnormal"] = own["normal_abnormal"]
     fields = ("n", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
     rows = [(name, *(shown(view[f]) for f in fields)) for name, view in views.items() if view]
     heads = ("view", "cells", "accuracy", "balanced", "macro F1", "weighted F1", "macro AUROC", "kappa")
     print_table("Classes", heads, rows)
+    for name, view in views.items():
+        if view and view["kappa_left_out"]:
+            without = f"{', '.join(view['kappa_left_out'])} ({view['kappa_left_out_cells']:,} cells)"
+            print(f"Kappa ({name}) weighs mistakes by severity; without a grade, and left out of it: {without}.")
     columns = ("support", "sensitivity", "specificity", "precision", "f1", "auroc")
     rows = [(name, *(shown(scores[c]) for c in columns)) for name, scores in own["per_class"].items()]
     print_table("Each class against the rest", ("class", "cells", *columns[1:]), rows)

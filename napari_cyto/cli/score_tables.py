@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from napari_cyto.cli.printing import print_facts, print_table
+from napari_cyto.domain.statistics import FEW_GROUPS
 
 Plain = Mapping[str, Any]
+
+ESTIMATE_HEADS = ("score", "value", "95 % interval", "cells", "groups")
 
 
 def tell_detection(found: Plain) -> None:
@@ -37,7 +40,8 @@ def tell_detection(found: Plain) -> None:
             ("median_error_um", "median distance, µm"),
         )
     ]
-    print_table(f"Found within {found['radius_um']:g} µm", ("score", "value", "95 % interval", "cells"), rows)
+    print_table(f"Found within {found['radius_um']:g} µm", ESTIMATE_HEADS, rows)
+    tell_few(rows)
     columns = ("tp", "fp", "fn", "precision", "recall", "f1")
     every = {"all cells": (found, intervals["f1"])}
     every |= {name: (counts, intervals["per_class_f1"][name]) for name, counts in found["per_class"].items()}
@@ -51,15 +55,24 @@ def tell_detection(found: Plain) -> None:
 
 
 def estimated(title: str, estimate: Plain | None) -> tuple[str, ...]:
-    """Return the row of an estimate: title, value, interval, cells."""
+    """Return the row of an estimate: title, value, interval, cells, groups; under 20 groups have a star."""
     if estimate is None:
-        return (title, "-", "-", "-")
-    return (title, shown(estimate["value"]), span(estimate), f"{estimate['n']:,}")
+        return (title, "-", "-", "-", "-")
+    cells = "-" if estimate.get("n") is None else f"{estimate['n']:,}"
+    groups = "-" if estimate.get("groups") is None else f"{estimate['groups']:,}"
+    star = "*" if estimate.get("few_groups") else ""
+    return (title, shown(estimate["value"]), span(estimate), cells, groups + star)
+
+
+def tell_few(rows: Iterable[Sequence[str]]) -> None:
+    """Say what the star beside a number of groups means, where a row has one."""
+    if any(row[-1].endswith("*") for row in rows):
+        print(f"* fewer than {FEW_GROUPS} patients, smears or pictures hold such cells.")
 
 
 def span(estimate: Plain | None) -> str:
     """Return the interval of an estimate in words; ``-`` where it has none."""
-    if not estimate or estimate["low"] is None:
+    if not estimate or estimate.get("low") is None:
         return "-"
     return f"{estimate['low']:.3f} to {estimate['high']:.3f}"
 

@@ -9,7 +9,7 @@ from typing import Any
 from napari_cyto.cli.allocator import start_for_networks
 from napari_cyto.cli.following import follow
 from napari_cyto.cli.printing import print_facts, print_json, print_table
-from napari_cyto.cli.score_tables import shown, span, tell_detection
+from napari_cyto.cli.score_tables import ESTIMATE_HEADS, estimated, tell_detection, tell_few
 from napari_cyto.errors import CytoError
 from napari_cyto.models.manifest import Kind
 from napari_cyto.training.config import TrainConfig
@@ -107,11 +107,10 @@ def _tell(result: dict[str, Any]) -> None:
     classification = metrics.get("classification") or (metrics.get("found_cells") or {}).get("classification")
     if classification:
         names = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
-        rows = [
-            (name, shown(classification.get(name)), span(classification.get("intervals", {}).get(name)))
-            for name in names
-        ]
+        spans = classification.get("intervals", {})
+        rows = [estimated(name, spans.get(name) or {"value": classification.get(name)}) for name in names]
         of = f"Of the {classification['n']:,} cells found, " if metrics.get("detection") else ""
         where = side if side == "out of fold" else f"on the {side} side"
         title = f"{of}{where}"
-        print_table(title[:1].upper() + title[1:], ("score", "value", "95 %"), rows)
+        print_table(title[:1].upper() + title[1:], ESTIMATE_HEADS, rows)
+        tell_few(rows)

@@ -1,4 +1,8 @@
-"""Confidence intervals by drawing whole patients again: cells of one patient are not independent of each other."""
+"""Confidence intervals over whole patients: cells of one patient are not independent of each other.
+
+Shares get an interval from the number of independent cells that they are worth; other bounded figures (AUROC, F1,
+kappa) from leaving patients out in turn; what has no bounds (distances, detections a cell) from drawing patients again.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from napari_cyto.domain.statistics import FEW_GROUPS, clustered_share, transformed_interval
 from napari_cyto.errors import CytoError
 
 DRAWS = 2000
 """Resamples; Efron and Tibshirani 1993, An Introduction to the Bootstrap, ask for 1,000 or more for intervals."""
 
-BLOCK = 256
+MOST_LEFT_OUT = 200
+"""Parts that are left out in turn at most; of more groups several go together."""
+
+Bounds = tuple[float, float]
+SHARE_LIKE: Bounds = (0.0, 1.0)
+KAPPA_LIKE: Bounds = (-1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +38,21 @@ class Estimate:
         The interval; None with fewer than two groups, or when most draws had nothing to measure.
     n : int
         Cells that the value rests on (its denominator).
+    groups : int or None
+        Patients, else smears, else pictures that hold such cells: the informative ones; None where nobody counted.
     """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
+    groups: int | None = None
 
-    def as_dict(self) -> dict[str, float | int | None]:
-        """Return value and interval as plain values."""
-        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+    def as_dict(self) -> dict[str, float | int | bool | None]:
+        """Return value and interval as plain values; ``few_groups`` says that under 20 groups hold such cells."""
+        few = self.groups is not None and self.groups < FEW_GROUPS
+        ends = {"value": self.value, "low": self.low, "high": self.high}
+        return ends | {"n": self.n, "groups": self.groups, "few_groups": few}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +81,7 @@ RESAMPLING = Resampling()
 def share_estimate(
     hits: npt.ArrayLike, of: npt.ArrayLike, groups: Sequence[Hashable], resampling: Resampling = RESAMPLING
 ) -> Estimate:
-    """Estimate the share of the cells in ``of`` that are in ``hits``, groups drawn with replacement.
+    """Estimate the share of the cells in ``of`` that are in ``hits``, whole groups taken for what is independent.
 
     Parameters
     ----------
@@ -75,7 +90,7 @@ def share_estimate(
     groups : sequence (n,)
         The patient, else the smear, of each cell.
     resampling : Resampling
-        Draws, confidence, seed.
+        The confidence.
 
     Raises
     ------
@@ -84,25 +99,22 @@ def share_estimate(
 
     Notes
     -----
-    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 13 (percentile intervals) and 8
-    (drawing the units that are independent).
+    Source: see `napari_cyto.domain.statistics.clustered_share`.
     """
     below = np.asarray(of, dtype=bool)
     above = np.asarray(hits, dtype=bool) & below
     group_of, n_groups = group_numbers(groups, len(below))
-    counts = np.stack([np.bincount(group_of, weights=each, minlength=n_groups) for each in (above, below)])
-    total = counts.sum(axis=1)
-    value = float(total[0] / total[1]) if total[1] else None
-    shares = []
-    rng = np.random.default_rng(resampling.seed)
-    for start in range(0, resampling.draws, BLOCK) if n_groups > 1 else ():
-        resampling.pulse()
-        size = min(BLOCK, resampling.draws - start)
-        times = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=size)
-        up, down = (times @ counts.T).T
-        shares.append(up[down > 0] / down[down > 0])
-    low, high = _interval(np.concatenate([np.empty(0), *shares]), resampling)
-    return Estimate(value, low, high, int(total[1]))
+    up, down = (np.bincount(group_of, weights=each, minlength=n_groups) for each in (above, below))
+    return counted_estimate(up, down, resampling)
+
+
+def counted_estimate(counts: npt.ArrayLike, sizes: npt.ArrayLike, resampling: Resampling = RESAMPLING) -> Estimate:
+    """Estimate a share from how many units of each group count, and how many there are, both (groups,)."""
+    up, down = np.asarray(counts, np.float64), np.asarray(sizes, np.float64)
+    total = float(down.sum())
+    found = clustered_share(up, down, resampling.confidence)
+    value = float(up.sum()) / total if total else None
+    return Estimate(value, found.low, found.high, round(total), found.groups)
 
 
 def estimate(
@@ -129,17 +141,21 @@ def estimate(
         return statistic(np.concatenate([members[g] for g in drawn]))
 
     low, high = _interval(_drawn(of_groups, n_groups, resampling), resampling)
-    return Estimate(statistic(np.arange(n)), low, high, n)
+    return Estimate(statistic(np.arange(n)), low, high, n, n_groups)
 
 
 def weighted_estimate(
     statistic: Callable[[npt.NDArray[np.int64]], float | None],
     groups: Sequence[Hashable],
     resampling: Resampling = RESAMPLING,
+    bounds: Bounds | None = None,
+    informative: int | None = None,
 ) -> Estimate:
-    """Estimate a statistic that can count each cell any number of times, groups drawn with replacement.
+    """Estimate a statistic that can count each cell any number of times.
 
-    Drawing weights instead of places lets a statistic keep what it sorted once: a hundred times faster for ranks.
+    One with ``bounds`` is estimated by leaving groups out in turn: its interval stays within them, and is no point
+    where every group agrees. One without is estimated by drawing groups with replacement. Weights instead of places let
+    a statistic keep what it sorted once: a hundred times faster for ranks.
 
     Parameters
     ----------
@@ -149,15 +165,59 @@ def weighted_estimate(
         The patient, else the smear, of each cell.
     resampling : Resampling
         Draws, confidence, seed.
+    bounds : tuple of float, optional
+        The least and the largest value that the statistic can have.
+    informative : int, optional
+        How many groups hold what the value rests on, such as positive cells; all without it.
+
+    Notes
+    -----
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 11 (jackknife), 8 and 13.
     """
     n = len(groups)
     group_of, n_groups = group_numbers(groups, n)
+    value = statistic(np.ones(n, np.int64))
+    rests_on = n_groups if informative is None else informative
+    if bounds is not None:
+        low, high = _left_out(statistic, group_of, n_groups, value, rests_on, bounds, resampling)
+        return Estimate(value, low, high, n, rests_on)
 
     def of_groups(drawn: npt.NDArray[np.intp]) -> float | None:
         return statistic(np.bincount(drawn, minlength=n_groups)[group_of])
 
     low, high = _interval(_drawn(of_groups, n_groups, resampling), resampling)
-    return Estimate(statistic(np.ones(n, np.int64)), low, high, n)
+    return Estimate(value, low, high, n, rests_on)
+
+
+def groups_with(holds: npt.ArrayLike, groups: Sequence[Hashable]) -> int:
+    """Return how many groups have a cell for which ``holds``, bool (n,), is true."""
+    return len({group for group, held in zip(groups, np.asarray(holds, bool).tolist(), strict=True) if held})
+
+
+def _left_out(
+    statistic: Callable[[npt.NDArray[np.int64]], float | None],
+    group_of: npt.NDArray[np.intp],
+    n_groups: int,
+    value: float | None,
+    informative: int,
+    bounds: Bounds,
+    resampling: Resampling,
+) -> tuple[float | None, float | None]:
+    """Return the interval of a bounded statistic from its values without each group, or without each part of them."""
+    if value is None or n_groups < 2 or informative < 2:
+        return None, None
+    parts = min(n_groups, MOST_LEFT_OUT)
+    part_of = np.random.default_rng(resampling.seed).permutation(n_groups) % parts
+    values = []
+    for part in range(parts):
+        resampling.pulse()
+        without = statistic((part_of != part)[group_of].astype(np.int64))
+        if without is not None:
+            values.append(without)
+    if 2 * len(values) < parts or len(values) < 2:
+        return None, None
+    error = float(np.sqrt((len(values) - 1) * np.var(values)))
+    return transformed_interval(value, error, informative, bounds, resampling.confidence)
 
 
 def group_numbers(groups: Sequence[Hashable], n: int) -> tuple[npt.NDArray[np.intp], int]:

@@ -57,7 +57,12 @@ class Classification:
     macro_auroc : float or None
         Mean AUROC, one against the rest, of the classes that have one.
     quadratic_kappa : float or None
-        Agreement beyond chance, mistakes weighted by the square of how many grades they are off.
+        Agreement beyond chance, mistakes weighted by the square of how many grades of severity they are off; None with
+        less than two classes that have a grade.
+    kappa_left_out : tuple of str
+        Classes without a grade: cells that truly are, or are called, one of them have no part in the kappa.
+    kappa_left_out_cells : int
+        How many cells these are.
     per_class : mapping of class id to ClassScores
     """
 
@@ -69,17 +74,24 @@ class Classification:
     weighted_f1: float | None
     macro_auroc: float | None
     quadratic_kappa: float | None
+    kappa_left_out: tuple[str, ...]
+    kappa_left_out_cells: int
     per_class: Mapping[str, ClassScores]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the scores as plain values."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         of_class = {n: {f: getattr(c, f) for f in ClassScores.__slots__} for n, c in self.per_class.items()}
-        return plain | {"classes": list(self.classes), "confusion": self.confusion.tolist(), "per_class": of_class}
+        listed = {"classes": list(self.classes), "kappa_left_out": list(self.kappa_left_out)}
+        return plain | listed | {"confusion": self.confusion.tolist(), "per_class": of_class}
 
 
 def score_classes(
-    truth: Sequence[str], pred: Sequence[str], classes: Sequence[str], scores: npt.ArrayLike | None = None
+    truth: Sequence[str],
+    pred: Sequence[str],
+    classes: Sequence[str],
+    scores: npt.ArrayLike | None = None,
+    severities: Sequence[int | None] | None = None,
 ) -> Classification:
     """Score predicted classes.
 
@@ -88,9 +100,11 @@ def score_classes(
     truth, pred : sequence of str (n,)
         True and predicted class of each cell.
     classes : sequence of str (k,)
-        All class ids, in the order of severity, on which the kappa rests.
+        All class ids.
     scores : float array (n, k), optional
         A score of each class for each cell, the higher the likelier; needed for AUROC.
+    severities : sequence of int or None (k,), optional
+        The grade of each class, None for one without; without it, ``classes`` are in the order of severity.
 
     Raises
     ------
@@ -98,6 +112,10 @@ def score_classes(
         When a class is unknown, or the lengths differ.
     """
     table = confusion_matrix(truth, pred, classes)
+    grades = tuple(range(len(classes))) if severities is None else tuple(severities)
+    if len(grades) != len(classes):
+        raise CytoError(f"Expected a grade of severity or None for each of {len(classes)} classes, got {len(grades)}.")
+    graded = np.asarray([grade is not None for grade in grades], dtype=bool)
     actual = np.eye(len(classes), dtype=bool)[class_indices(truth, classes)]
     areas: list[float | None] = [None] * len(classes)
     if scores is not None:
@@ -113,7 +131,9 @@ def score_classes(
         mean_known([s.f1 for s in per_class.values()]),
         ratio(sum(s.support * (s.f1 or 0) for s in per_class.values()), float(supports.sum())),
         mean_known(areas),
-        quadratic_kappa(table),
+        quadratic_kappa(table, grades),
+        tuple(name for name, has_grade in zip(classes, graded, strict=True) if not has_grade),
+        int(table.sum() - table[np.ix_(graded, graded)].sum()),
         per_class,
     )
 
@@ -192,25 +212,35 @@ def auroc(is_positive: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
     return above / (n_positive * n_negative)
 
 
-def quadratic_kappa(confusion: Confusion) -> float | None:
-    """Return Cohen's kappa with quadratic weights; None where all cells are of one class on both sides.
+def quadratic_kappa(confusion: Confusion, severities: Sequence[int | None]) -> float | None:
+    """Return Cohen's kappa with quadratic weights over the classes that have a grade.
+
+    None with less than two such classes, for without an order no mistake is graver than another, and where all their
+    cells are of one grade on both sides.
 
     Parameters
     ----------
     confusion : int64 array (k, k)
-        Classes in the order of severity.
+        Cells by true and predicted class.
+    severities : sequence of int or None (k,)
+        The grade of each class. Cells of a class without one, such as artefacts, are left out.
 
     Notes
     -----
-    Source: Cohen 1968, Psychological Bulletin 70(4): ``1 - sum(w * observed) / sum(w * expected)``, ``w = (i - j)^2``.
+    Source: Cohen 1968, Psychological Bulletin 70(4): ``1 - sum(w * observed) / sum(w * expected)``, ``w = (i - j)^2``
+    with ``i`` and ``j`` the grades.
     """
-    grades = np.arange(len(confusion))
+    graded = [place for place, grade in enumerate(severities) if grade is not None]
+    if len(graded) < 2:
+        return None
+    grades = np.asarray([severities[place] for place in graded], dtype=np.float64)
+    table = confusion[np.ix_(graded, graded)]
     weights = (grades[:, None] - grades[None]) ** 2
-    total = confusion.sum()
+    total = table.sum()
     if not total:
         return None
-    by_chance = np.outer(confusion.sum(axis=1), confusion.sum(axis=0)) / total
-    share = ratio(float((weights * confusion).sum()), float((weights * by_chance).sum()))
+    by_chance = np.outer(table.sum(axis=1), table.sum(axis=0)) / total
+    share = ratio(float((weights * table).sum()), float((weights * by_chance).sum()))
     return None if share is None else 1 - share
 
 

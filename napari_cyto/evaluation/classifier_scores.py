@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.evaluation.bootstrap import RESAMPLING, Resampling, group_numbers, weighted_estimate
+from napari_cyto.evaluation.bootstrap import (
+    KAPPA_LIKE,
+    RESAMPLING,
+    SHARE_LIKE,
+    Bounds,
+    Resampling,
+    counted_estimate,
+    group_numbers,
+    groups_with,
+    weighted_estimate,
+)
 from napari_cyto.evaluation.calibration import calibration
 from napari_cyto.evaluation.classification import Confusion, mean_known, quadratic_kappa, score_classes
 from napari_cyto.evaluation.detection import ratio
@@ -27,6 +37,7 @@ SPECIFICITY = 0.90
 """At which the recall of high-grade cells is told on page one."""
 
 Plain = dict[str, Any]
+Tables = npt.NDArray[np.int64]
 
 
 def classifier_scores(cells: ScoredCells, resampling: Resampling = RESAMPLING) -> Plain:
@@ -59,11 +70,20 @@ def classifier_scores(cells: ScoredCells, resampling: Resampling = RESAMPLING) -
 
 
 def _classification(cells: Labelled, resampling: Resampling) -> Plain:
-    scores = score_classes(cells.truth_ids, cells.answer_ids, cells.classes, cells.scores).as_dict()
+    scores = score_classes(cells.truth_ids, cells.answer_ids, cells.classes, cells.scores, cells.severities).as_dict()
     rankings = [Ranking(cells.truth == c, cells.scores[:, c]) for c in range(len(cells.classes))]
-    areas = weighted_estimate(lambda w: mean_known([r.auroc(w) for r in rankings]), cells.groups, resampling)
-    intervals = _table_intervals(cells, resampling) | {"macro_auroc": areas.as_dict()}
-    return {"n": len(cells.truth), "n_groups": len(set(cells.groups))} | scores | {"intervals": intervals}
+    rarest = _rarest(cells)
+    areas = weighted_estimate(
+        lambda w: mean_known([r.auroc(w) for r in rankings]), cells.groups, resampling, SHARE_LIKE, rarest
+    )
+    tables = _group_tables(cells)
+    return {
+        "n": len(cells.truth),
+        "n_groups": len(set(cells.groups)),
+        **scores,
+        "intervals": _table_intervals(cells, tables, resampling) | {"macro_auroc": areas.as_dict()},
+        "per_class_intervals": {c: _class_intervals(tables, i, resampling) for i, c in enumerate(cells.classes)},
+    }
 
 
 def _two_classes(cells: Labelled, resampling: Resampling) -> Plain:
@@ -73,27 +93,57 @@ def _two_classes(cells: Labelled, resampling: Resampling) -> Plain:
     return told
 
 
-def _table_intervals(cells: Labelled, resampling: Resampling) -> Plain:
-    """Return the intervals of all that follows from the confusion matrix, from one matrix a group."""
+def _group_tables(cells: Labelled) -> Tables:
+    """Return the confusion matrix of each group, int64 (groups, k, k)."""
     k = len(cells.classes)
     group_of, n_groups = group_numbers(cells.groups, len(cells.truth))
     field = (group_of * k + cells.truth) * k + cells.answers
-    of_group = np.bincount(field, minlength=n_groups * k * k).reshape(n_groups, k * k)
-    statistics: dict[str, Callable[[Confusion], float | None]] = {
-        "accuracy": lambda t: ratio(float(np.trace(t)), float(t.sum())),
-        "balanced_accuracy": lambda t: mean_known(_shares(np.diag(t), t.sum(axis=1))),
-        "macro_f1": lambda t: mean_known(_shares(2 * np.diag(t), t.sum(axis=0) + t.sum(axis=1))),
-        "weighted_f1": _weighted_f1,
-        "quadratic_kappa": quadratic_kappa,
+    return np.bincount(field, minlength=n_groups * k * k).reshape(n_groups, k, k).astype(np.int64)
+
+
+def _table_intervals(cells: Labelled, tables: Tables, resampling: Resampling) -> Plain:
+    """Return the intervals of all that follows from the confusion matrix, from one matrix a group."""
+    n_groups = len(tables)
+    n, rarest = len(cells.truth), _rarest(cells)
+    graded = np.asarray([s is not None for s in cells.severities], dtype=bool)
+    statistics: dict[str, tuple[Callable[[Confusion], float | None], int, Bounds]] = {
+        "balanced_accuracy": (lambda t: mean_known(_shares(np.diag(t), t.sum(axis=1))), rarest, SHARE_LIKE),
+        "macro_f1": (lambda t: mean_known(_shares(2 * np.diag(t), t.sum(axis=0) + t.sum(axis=1))), rarest, SHARE_LIKE),
+        "weighted_f1": (_weighted_f1, n_groups, SHARE_LIKE),
+        "quadratic_kappa": (
+            lambda t: quadratic_kappa(t, cells.severities),
+            groups_with(graded[cells.truth], cells.groups),
+            KAPPA_LIKE,
+        ),
     }
-    told = {}
-    for name, statistic in statistics.items():
+    right, every = np.trace(tables, axis1=1, axis2=2), tables.sum(axis=(1, 2))
+    told: Plain = {"accuracy": counted_estimate(right, every, resampling).as_dict()}
+    for name, (statistic, informative, bounds) in statistics.items():
 
         def of_draw(times: npt.NDArray[np.int64], of: Callable[[Confusion], float | None] = statistic) -> float | None:
-            return of((times @ of_group).reshape(k, k))
+            return of(np.tensordot(times, tables, 1))
 
-        told[name] = weighted_estimate(of_draw, range(n_groups), resampling).as_dict() | {"n": len(cells.truth)}
+        found = weighted_estimate(of_draw, range(n_groups), resampling, bounds, informative)
+        told[name] = found.as_dict() | {"n": n}
     return told
+
+
+def _class_intervals(tables: Tables, place: int, resampling: Resampling) -> Plain:
+    """Return the intervals of one class's shares, from the confusion matrix of each group, int64 (groups, k, k)."""
+    right, actual, called = tables[:, place, place], tables[:, place].sum(axis=1), tables[:, :, place].sum(axis=1)
+    others = tables.sum(axis=(1, 2)) - actual
+    shares = {
+        "sensitivity": (right, actual),
+        "specificity": (others - (called - right), others),
+        "precision": (right, called),
+    }
+    return {name: counted_estimate(up, down, resampling).as_dict() for name, (up, down) in shares.items()}
+
+
+def _rarest(cells: Labelled) -> int:
+    """Return how many groups hold a cell of the class that the fewest groups hold, among those that have any."""
+    held = [groups_with(cells.truth == place, cells.groups) for place in range(len(cells.classes))]
+    return min((n for n in held if n), default=0)
 
 
 def _shares(up: npt.NDArray[np.int64], down: npt.NDArray[np.int64]) -> list[float | None]:
@@ -129,7 +179,13 @@ def screening_scores(
     is_high = np.isin(np.asarray(cells.truth_ids, dtype=object), chosen.high_grade)
     score = high_grade_score(cells.scores, cells.classes, chosen)
     ranking = Ranking(is_high, score)
-    recall = weighted_estimate(lambda w: ranking.recall_at_specificity(SPECIFICITY, w), cells.groups, resampling)
+    recall = weighted_estimate(
+        lambda w: ranking.recall_at_specificity(SPECIFICITY, w),
+        cells.groups,
+        resampling,
+        SHARE_LIKE,
+        groups_with(is_high, cells.groups),
+    )
     points = operating_points(is_high, score)
     return {
         **told.as_dict(),

@@ -1,4 +1,4 @@
-"""How sure a detector's scores are: pictures (or smears, patients) drawn again, whole ones at a time."""
+"""How sure a detector's scores are, over whole pictures (or smears, patients)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.evaluation.bootstrap import RESAMPLING, Resampling, group_numbers, weighted_estimate
+from napari_cyto.evaluation.bootstrap import (
+    RESAMPLING,
+    SHARE_LIKE,
+    Bounds,
+    Resampling,
+    counted_estimate,
+    group_numbers,
+    weighted_estimate,
+)
 from napari_cyto.evaluation.classification import mean_known
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detection import Counts, Detection, ratio
@@ -49,24 +57,38 @@ def detection_intervals(
         counts[group] += [_plain(c) for c in (one.overall, *(one.per_class.get(n, Counts()) for n in names))]
         spent[group] += len(f.scores), len(f.truth_classes)
 
-    tp, fp, fn = counts.sum(axis=0).T.tolist()
+    tp, _, fn = counts.sum(axis=0).T.tolist()
     marked = [found + missed for found, missed in zip(tp, fn, strict=True)]
 
-    def drawn(statistic: Callable[[Times], float | None], n: int) -> dict[str, Any]:
+    def drawn(
+        statistic: Callable[[Times], float | None], n: int, holds: npt.NDArray[np.int64], bounds: Bounds | None = None
+    ) -> dict[str, Any]:
         # The estimate counts what was drawn, and that is groups.
-        return weighted_estimate(statistic, range(n_groups), resampling).as_dict() | {"n": n}
+        informative = int((holds > 0).sum())
+        found = weighted_estimate(statistic, range(n_groups), resampling, bounds, informative)
+        return found.as_dict() | {"n": n}
 
     def f1_of(place: int) -> Callable[[Times], float | None]:
         return lambda times: _of(times, counts[:, place]).f1
 
     every = range(1, 1 + len(names))
+    cells, found, called = counts[:, :, 0] + counts[:, :, 2], counts[:, 0, 0], counts[:, 0, 0] + counts[:, 0, 1]
+    of_classes = [cells[:, place] for place in every if marked[place]]
+    rarest = min(of_classes, key=lambda c: (c > 0).sum(), default=cells[:, 0])
     return {
-        "precision": drawn(lambda times: _of(times, counts[:, 0]).precision, tp[0] + fp[0]),
-        "f1": drawn(f1_of(0), marked[0]),
-        "macro_f1": drawn(lambda times: mean_known([_of(times, counts[:, c]).f1 for c in every]), sum(marked[1:])),
-        "detections_per_cell": drawn(lambda times: ratio(*(times @ spent).tolist()), int(spent[:, 1].sum())),
-        "median_error_um": drawn(_median_error(fields, scored, group_of), tp[0]),
-        "per_class_f1": {name: drawn(f1_of(place), marked[place]) for place, name in zip(every, names, strict=True)},
+        "precision": counted_estimate(found, called, resampling).as_dict(),
+        "f1": drawn(f1_of(0), marked[0], cells[:, 0], SHARE_LIKE),
+        "macro_f1": drawn(
+            lambda times: mean_known([_of(times, counts[:, c]).f1 for c in every]), sum(marked[1:]), rarest, SHARE_LIKE
+        ),
+        "detections_per_cell": drawn(
+            lambda times: ratio(*(times @ spent).tolist()), int(spent[:, 1].sum()), spent[:, 1]
+        ),
+        "median_error_um": drawn(_median_error(fields, scored, group_of), tp[0], found),
+        "per_class_f1": {
+            name: drawn(f1_of(place), marked[place], cells[:, place], SHARE_LIKE)
+            for place, name in zip(every, names, strict=True)
+        },
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Polygon
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.statistics import clustered_share
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.proliferation import (
     FEWEST_CELLS,
@@ -34,7 +35,8 @@ def ki67_of(labels: LabelSet, positive: Sequence[str] = POSITIVE, negative: Sequ
     -------
     dict
         ``all`` and, in ``slides``, each slide with its ``regions``: ``index`` (share, 0 to 1, None without tumour
-        cells), ``interval`` (95 %, of counting alone), ``positive``, ``negative``, ``count``, ``warning``; JSON-able.
+        cells), ``interval`` (95 %; of one slide of counting alone, of several with what they differ by), ``positive``,
+        ``negative``, ``count``, ``warning``; JSON-able.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def ki67_of(labels: LabelSet, positive: Sequence[str] = POSITIVE, negative: Sequ
 
     Notes
     -----
-    Source: Dowsett et al. 2011, JNCI 103(22) (500 cells); Wilson 1927, JASA 22(158) (interval).
+    Source: Dowsett et al. 2011, JNCI 103(22) (500 cells); `napari_cyto.domain.statistics` (intervals).
     """
     tumour = {*positive, *negative}
     cells = [a for a in labels.annotations if not a.is_region and a.status is not Status.REJECTED]
@@ -55,8 +57,13 @@ def ki67_of(labels: LabelSet, positive: Sequence[str] = POSITIVE, negative: Sequ
         )
     slides = [_slide(labels, slide.id, slide.name, positive, negative) for slide in labels.slides]
     total = ProliferationIndex(sum(s["positive"] for s in slides), sum(s["negative"] for s in slides))
+    whole = total.as_dict()
+    if len(slides) > 1:
+        # Slides differ more than counting alone tells.
+        found = clustered_share([s["positive"] for s in slides], [s["count"] for s in slides])
+        whole |= {"interval": (found.low, found.high)} if found.low is not None else {}
     return {
-        "all": total.as_dict(),
+        "all": whole,
         "slides": slides,
         "positive_classes": list(positive),
         "negative_classes": list(negative),

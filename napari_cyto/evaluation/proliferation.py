@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError
 
 POSITIVE = ("tumour-positive",)
@@ -19,8 +19,6 @@ NEGATIVE = ("tumour-negative",)
 
 FEWEST_CELLS = 500
 """Source: Dowsett et al. 2011, JNCI 103(22), International Ki67 in Breast Cancer Working Group."""
-
-Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +52,9 @@ class ProliferationIndex:
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval of counting alone; None without tumour cells.
 
-        Source: Wilson 1927, JASA 22(158), score interval.
+        Source: see `napari_cyto.domain.statistics.share_interval`.
         """
-        if not self.count:
-            return None
-        n, share = self.count, self.positive / self.count
-        middle = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-        half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n * n))
-        return (max(0.0, middle - half), min(1.0, middle + half))
+        return share_interval(self.positive, self.count)
 
     @property
     def warning(self) -> str:

@@ -84,9 +84,13 @@ class ScoredCells:
 
 @dataclass(frozen=True)
 class Labelled:
-    """True and predicted classes as places among ``classes``, with scores and groups: what scores are made of."""
+    """True and predicted classes as places among ``classes``, with scores and groups: what scores are made of.
+
+    ``severities`` are the grades of the classes, None for one without.
+    """
 
     classes: tuple[str, ...]
+    severities: tuple[int | None, ...]
     truth: Indices
     answers: Indices
     scores: Scores
@@ -105,7 +109,8 @@ class Labelled:
 
 def as_labelled(cells: ScoredCells) -> Labelled:
     """Return the cells in the model's own classes."""
-    return Labelled(cells.ids, cells.truth, cells.answers, cells.probabilities, cells.groups)
+    grades = tuple(c.severity for c in cells.classes)
+    return Labelled(cells.ids, grades, cells.truth, cells.answers, cells.probabilities, cells.groups)
 
 
 def through(view: ClassView, cells: ScoredCells) -> Labelled:
@@ -121,7 +126,8 @@ def through(view: ClassView, cells: ScoredCells) -> Labelled:
     scores = view.scores(kept.probabilities)
     total = scores.sum(axis=1, keepdims=True)
     scores = np.divide(scores, total, out=np.full_like(scores, 1 / len(view.classes)), where=total > 0)
-    return Labelled(view.classes, truth[keep], _largest(view.scores(kept.weighed)), scores, kept.groups)
+    grades = tuple(range(len(view.classes)))
+    return Labelled(view.classes, grades, truth[keep], _largest(view.scores(kept.weighed)), scores, kept.groups)
 
 
 def _largest(scores: Scores) -> Indices:

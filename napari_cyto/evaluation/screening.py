@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import RESAMPLING, Estimate, Resampling, share_estimate, weighted_estimate
+from napari_cyto.evaluation.bootstrap import (
+    RESAMPLING,
+    SHARE_LIKE,
+    Estimate,
+    Resampling,
+    groups_with,
+    share_estimate,
+    weighted_estimate,
+)
 from napari_cyto.evaluation.classification import Scores, checked_scores, class_indices
 from napari_cyto.evaluation.detection import ratio
 from napari_cyto.evaluation.ranking import Ranking
@@ -89,7 +97,7 @@ class Screening:
     auroc: Estimate | None
     n_groups: int
 
-    def as_dict(self) -> dict[str, dict[str, float | int | None] | int | None]:
+    def as_dict(self) -> dict[str, dict[str, float | int | bool | None] | int | None]:
         """Return the scores as plain values."""
         names = ("recall", "fnr", "specificity", "npv", "undercall")
         shares = {name: getattr(self, name).as_dict() for name in names}
@@ -138,7 +146,8 @@ def score_screening(
     area = None
     if scores is not None:
         ranking = Ranking(is_high, high_grade_score(scores, classes, chosen))
-        area = weighted_estimate(ranking.auroc, groups, resampling)
+        informative = min(groups_with(is_high, groups), groups_with(~is_high, groups))
+        area = weighted_estimate(ranking.auroc, groups, resampling, SHARE_LIKE, informative)
 
     def share(hits: npt.NDArray[np.bool_], of: npt.NDArray[np.bool_]) -> Estimate:
         return share_estimate(hits, of, groups, resampling)

@@ -14,7 +14,7 @@ from napari_cyto import __version__
 from napari_cyto.domain.adequacy import Preparation
 from napari_cyto.domain.annotation import now_utc
 from napari_cyto.domain.coverage import MAGNIFICATIONS
-from napari_cyto.session.review import share_interval
+from napari_cyto.domain.statistics import share_interval
 from napari_cyto.store import Project
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,8 @@ from psygnal import Signal
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import Change
+from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError, StaleEditError
-from napari_cyto.evaluation.proliferation import Z_95
 from napari_cyto.session.proposals import judged
 from napari_cyto.session.review_order import Gathered, Tally, gather
 from napari_cyto.session.review_query import ReviewQuery, model_class
@@ -334,18 +333,3 @@ def estimate_words(estimate: Estimate) -> str:
         f"Of {estimate.seen} random control {plural} {estimate.corrected} needed correcting: "
         f"{low} to {high} % of those that nobody looks at may, too."
     )
-
-
-def share_interval(count: int, of: int) -> tuple[float, float] | None:
-    """Return the 95 % interval of the share ``count / of``, 0 to 1; None when ``of`` is 0.
-
-    Source
-    ------
-    Wilson 1927, JASA 22(158), score interval.
-    """
-    if not of:
-        return None
-    share, z2 = count / of, Z_95**2
-    middle = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = Z_95 / (1 + z2 / of) * math.sqrt(share * (1 - share) / of + z2 / (4 * of * of))
-    return (max(0.0, middle - half), min(1.0, middle + half))

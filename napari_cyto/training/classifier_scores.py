@@ -29,7 +29,7 @@ _METRIC = {
 def epoch_metrics(cells: ScoredCells) -> dict[str, float]:
     """Return the figures of one epoch by name; those that the cells give no ground for are left out."""
     own = as_labelled(cells)
-    whole = score_classes(own.truth_ids, own.answer_ids, own.classes, own.scores)
+    whole = score_classes(own.truth_ids, own.answer_ids, own.classes, own.scores, own.severities)
     four, two = four_class_view(cells.classes), normal_abnormal_view(cells.classes)
     sure = cells.probabilities.max(axis=1) if len(own.truth) else np.empty(0)
     likeliest = cells.probabilities.argmax(axis=1) if len(own.truth) else np.empty(0, np.intp)
@@ -49,7 +49,7 @@ def epoch_metrics(cells: ScoredCells) -> dict[str, float]:
 def recall_of_classes(cells: ScoredCells) -> dict[str, float | None]:
     """Return the recall of each class by id; None where no cell is of it."""
     own = as_labelled(cells)
-    scores = score_classes(own.truth_ids, own.answer_ids, own.classes)
+    scores = score_classes(own.truth_ids, own.answer_ids, own.classes, severities=own.severities)
     return {name: scores.per_class[name].sensitivity for name in own.classes}
 
 

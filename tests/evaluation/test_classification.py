@@ -98,3 +98,32 @@ def test_what_does_not_fit_is_refused() -> None:
         score_classes(["NILM"], ["NILM"], CLASSES, np.ones((1, 5)))
     with pytest.raises(CytoError, match="Finite"):
         score_classes(["NILM"], ["NILM"], CLASSES, np.full((1, 6), np.nan))
+
+
+def test_kappa_weighs_by_severity_and_leaves_out_what_has_no_grade() -> None:
+    """An artefact is not worse than a carcinoma: where it stands among the outputs must not matter."""
+    truth = ["NILM", "LSIL", "HSIL", "artefact", "NILM", "HSIL"]
+    pred = ["NILM", "HSIL", "HSIL", "artefact", "artefact", "NILM"]
+    told = {}
+    for classes, grades in (
+        (("NILM", "LSIL", "HSIL", "artefact"), (0, 2, 4, None)),
+        (("artefact", "HSIL", "NILM", "LSIL"), (None, 4, 0, 2)),
+    ):
+        found = score_classes(truth, pred, classes, severities=grades)
+        told[classes] = found.quadratic_kappa
+        assert found.kappa_left_out == ("artefact",)
+        assert found.kappa_left_out_cells == 2
+    one, other = told.values()
+    assert one == pytest.approx(other)
+    kept = [(t, p) for t, p in zip(truth, pred, strict=True) if "artefact" not in (t, p)]
+    grade = {"NILM": 0, "LSIL": 2, "HSIL": 4}
+    sides = [[grade[c] for c in side] for side in zip(*kept, strict=True)]
+    expected = metrics.cohen_kappa_score(*sides, labels=[0, 1, 2, 3, 4], weights="quadratic")
+    assert one == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("grades", [(None, None, None), (0, None, None)])
+def test_classes_without_an_order_have_no_weighted_kappa(grades: tuple[int | None, ...]) -> None:
+    found = score_classes(["a", "b", "c"], ["a", "b", "a"], ("a", "b", "c"), severities=grades)
+    assert found.quadratic_kappa is None
+    assert found.accuracy == pytest.approx(2 / 3)

@@ -9,9 +9,10 @@ import pytest
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError, StaleEditError
 from napari_cyto.session import Session
-from napari_cyto.session.review import Review, estimate_words, progress_words, share_interval
+from napari_cyto.session.review import Review, estimate_words, progress_words
 from napari_cyto.session.review_query import ReviewQuery
 from napari_cyto.store import Project
 

@@ -42,9 +42,15 @@ def screening_page(told: Plain) -> Iterator[Html]:
     yield tables.estimates_table(_screening_rows(told, page, worst, high))
     yield element(
         "p",
-        f"HSIL+: {high}. Intervals: {page['draws']:,} draws of whole patients, else smears, else pictures "
-        f"({page['n_groups']:,} of them); cells of one patient are not independent of each other. NPV depends on how "
-        "common high-grade cells are here, which is not how common they are in screening.",
+        f"HSIL+: {high}. Intervals take whole patients, else smears, else pictures for what is independent "
+        f"({page['n_groups']:,} of them; beside each figure, how many hold such cells). NPV depends on how common "
+        "high-grade cells are here, which is not how common they are in screening.",
+        cls="note",
+    )
+    yield element("p", tables.FEW_WORDS, cls="note") if tables.has_few(page) else join(())
+    yield element(
+        "p",
+        "How each interval is made, and how often it holds: docs/statistics.md.",
         cls="note",
     )
 
@@ -118,7 +124,7 @@ def classifier_sections(told: Plain, curves: ReportCurves) -> Iterator[Html]:
                 cls="note",
             ),
         )
-    yield section("Each class", tables.class_table(own["per_class"]))
+    yield section("Each class", tables.class_table(own["per_class"], own.get("per_class_intervals")))
     for name, title in VIEWS:
         view = own.get(name)
         if view:
@@ -135,7 +141,26 @@ def _summary(own: Plain) -> Html:
         ("quadratic_kappa", "quadratic-weighted kappa"),
     )
     told = [join((element("b", shown(own[name])), f" {title}; ")) for name, title in names]
-    return element("p", *told, f"{own['n']:,} cells of {own['n_groups']:,} patients, smears or pictures.", cls="note")
+    return element(
+        "p",
+        *told,
+        f"{own['n']:,} cells of {own['n_groups']:,} patients, smears or pictures. ",
+        _kappa_words(own),
+        cls="note",
+    )
+
+
+def _kappa_words(own: Plain) -> str:
+    """Return what the kappa rests on: grades of severity, without classes that have none."""
+    left_out = own.get("kappa_left_out", [])
+    if own["quadratic_kappa"] is None and left_out:
+        return "No kappa: it weighs mistakes by severity, and fewer than two of these classes have a grade."
+    if not left_out:
+        return "Kappa weighs mistakes by severity."
+    return (
+        f"Kappa weighs mistakes by severity; without a grade, and left out of it: {', '.join(left_out)} "
+        f"({own['kappa_left_out_cells']:,} cells)."
+    )
 
 
 def _high_grade_chart(told: Plain | None) -> Html | None:

@@ -38,6 +38,8 @@ def detection_page(told: Plain) -> Iterator[Html]:
         cls="tiles",
     )
     yield tables.estimates_table(_recall_rows(found))
+    if tables.has_few(found):
+        yield element("p", tables.FEW_WORDS, cls="note")
     if found["precision_is"] != "measured":
         yield element("p", INCOMPLETE, cls="note")
 

@@ -67,5 +67,13 @@ def percent_interval(estimate: object) -> str:
     return "no interval" if low is None or high is None else f"{100 * low:.1f} to {percent(high)}"
 
 
+def groups_text(estimate: object) -> str:
+    """Return how many groups an estimate rests on, with a star where they are few; a dash where nobody counted."""
+    groups = estimate.get("groups") if isinstance(estimate, dict) else None
+    if groups is None:
+        return "–"
+    return f"{groups:,}{' *' if isinstance(estimate, dict) and estimate.get('few_groups') else ''}"
+
+
 def _ends(estimate: object) -> tuple[float | None, float | None]:
     return (estimate.get("low"), estimate.get("high")) if isinstance(estimate, dict) else (None, None)

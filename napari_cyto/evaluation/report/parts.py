@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from napari_cyto.evaluation.report.content import Example
-from napari_cyto.evaluation.report.markup import Html, element, percent, percent_interval
+from napari_cyto.evaluation.report.markup import Html, element, groups_text, percent, percent_interval
 
 
 def section(title: str, *content: object) -> Html:
@@ -18,6 +18,7 @@ def tile(title: str, estimate: Mapping[str, Any] | None, value: str = "", note: 
     """Return one large number: an estimate with its interval, or a value with a note."""
     if estimate is not None:
         value, note = percent(estimate.get("value")), percent_interval(estimate)
+        note += f"; {groups_text(estimate)} groups" if estimate.get("groups") is not None else ""
     return element("div", element("span", title), element("b", value), element("small", note), cls="tile")
 
 

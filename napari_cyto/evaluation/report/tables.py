@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from napari_cyto.domain.statistics import FEW_GROUPS
 from napari_cyto.evaluation.report.charts import interval_bar
-from napari_cyto.evaluation.report.markup import Html, element, interval_text, percent, shown
+from napari_cyto.evaluation.report.markup import Html, element, groups_text, interval_text, join, percent, shown
 
 Row = tuple[str, Mapping[str, Any] | None, str]
 
@@ -20,10 +21,23 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], cls: str | N
     return element("table", head, element("tbody", *body), cls=cls)
 
 
+FEW_WORDS = (
+    f"* Fewer than {FEW_GROUPS} patients, smears or pictures hold such cells: one more of them may change the figure."
+)
+
+
 def estimates_table(rows: Iterable[Row]) -> Html:
     """Return scores with their intervals, drawn and told; rows of name, estimate, what it rests on."""
-    made = [(name, shown((e or {}).get("value")), interval_bar(e), interval_text(e), on) for name, e, on in rows]
-    return table(("score", "value", "0 to 1", "95 % interval", "rests on"), made, "scores")
+    made = [
+        (name, shown((e or {}).get("value")), interval_bar(e), interval_text(e), on, groups_text(e))
+        for name, e, on in rows
+    ]
+    return table(("score", "value", "0 to 1", "95 % interval", "rests on", "groups"), made, "scores")
+
+
+def has_few(estimates: Mapping[str, Any]) -> bool:
+    """Whether one of these estimates rests on so few groups that it is flagged."""
+    return any(isinstance(e, Mapping) and e.get("few_groups") for e in estimates.values())
 
 
 def confusion_table(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
@@ -55,11 +69,29 @@ def _count(count: int, total: int, is_right: bool) -> Html:
     return element("td", f"{count:,}", element("small", percent(share, 0)) if count else None, style=style)
 
 
-def class_table(per_class: Mapping[str, Mapping[str, Any]]) -> Html:
+def class_table(
+    per_class: Mapping[str, Mapping[str, Any]], intervals: Mapping[str, Mapping[str, Any]] | None = None
+) -> Html:
     """Return the scores of each class against the rest."""
-    fields = ("sensitivity", "specificity", "precision", "f1", "auroc")
-    rows = [(name, shown(s["support"]), *(shown(s[f]) for f in fields)) for name, s in per_class.items()]
-    return table(("class", "cells", "sensitivity", "specificity", "precision", "F1", "AUROC"), rows)
+    shares, others = ("sensitivity", "specificity", "precision"), ("f1", "auroc")
+    spans = intervals or {}
+    rows = [
+        (
+            name,
+            shown(s["support"]),
+            groups_text(spans.get(name, {}).get("sensitivity")),
+            *(_with_interval(s[f], spans.get(name, {}).get(f)) for f in shares),
+            *(shown(s[f]) for f in others),
+        )
+        for name, s in per_class.items()
+    ]
+    heads = ("class", "cells", "groups", "sensitivity", "specificity", "precision", "F1", "AUROC")
+    return table(heads, rows)
+
+
+def _with_interval(value: object, estimate: Mapping[str, Any] | None) -> Html:
+    small = element("small", f" {interval_text(estimate)}") if estimate and estimate["low"] is not None else None
+    return join((shown(value), small))
 
 
 def operating_table(points: Iterable[Mapping[str, Any]]) -> Html:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from napari_cyto.domain.statistics import FEW_GROUPS
+
 Row = tuple[str, str, str]
 
-METRIC_HEADINGS = ("Figure", "Value", "95 % interval")
+METRIC_HEADINGS = ("Figure", "Value", "95 % interval (groups)")
+FEW = f"* Under {FEW_GROUPS} patients, smears or pictures"
 # Group, where it stands, and what of it is shown: page one of the report, then the rest in its order.
 GROUPS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
     (
@@ -64,6 +67,8 @@ DEEPEST = 2
 def metric_rows(metrics: Mapping[str, Any]) -> list[Row]:
     """Return name, value and 95 % interval of the figures that matter; a heading has neither value nor interval.
 
+    In brackets stands how many groups a figure rests on, with a star where they are few.
+
     Parameters
     ----------
     metrics : mapping
@@ -74,7 +79,8 @@ def metric_rows(metrics: Mapping[str, Any]) -> list[Row]:
         group = _inside(metrics, place)
         found = [(f"  {words}", *_figure(group, name)) for name, words in names if group.get(name) is not None]
         rows += [(title, "", ""), *found] if found else []
-    return rows or list(_plain_rows(metrics))
+    rows = rows or list(_plain_rows(metrics))
+    return [*rows, (FEW, "", "")] if any(span.endswith("*)") for _, _, span in rows) else rows
 
 
 def _inside(metrics: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str, Any]:
@@ -122,8 +128,10 @@ def figure(value: object) -> str:
 
 
 def interval(estimate: Mapping[str, Any]) -> str:
-    """Return ``0.710 to 0.830``, or nothing where it is not known."""
+    """Return ``0.710 to 0.830 (15*)``, or nothing where it is not known; in brackets the groups, a star: few."""
     low, high = estimate.get("low"), estimate.get("high")
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return ""
-    return f"{low:.3f} to {high:.3f}"
+    groups = estimate.get("groups")
+    star = "*" if estimate.get("few_groups") else ""
+    return f"{low:.3f} to {high:.3f}" + (f" ({groups:,}{star})" if isinstance(groups, int) else "")

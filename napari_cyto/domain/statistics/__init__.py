@@ -1,0 +1,11 @@
+"""Plain statistics: intervals that hold for rare events, few groups and readers who stop when they like."""
+
+from napari_cyto.domain.statistics.shares import (
+    FEW_GROUPS,
+    ShareInterval,
+    clustered_share,
+    share_interval,
+    transformed_interval,
+)
+
+__all__ = ["FEW_GROUPS", "ShareInterval", "clustered_share", "share_interval", "transformed_interval"]
