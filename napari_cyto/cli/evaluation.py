@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_cyto.cli.printing import print_json, print_table
-from napari_cyto.errors import CytoError
+
+RESULTS = "coco-results"
 
 if TYPE_CHECKING:
     from napari_cyto.domain.label_set import LabelSet
@@ -49,7 +50,7 @@ def run(
     """
     from napari_cyto.evaluation.comparison import compare
 
-    labels = mapped_by(class_map, _read(truth, formats[0]), _read(pred, formats[1]))
+    labels = mapped_by(class_map, _read(truth, formats[0]), _read_predictions(pred, formats[1], truth))
     told = compare(labels[0], labels[1], radius_um, mpp, missing_are_empty, (truth.stem, pred.stem)).as_dict()
     for remark in told["remarks"]:
         print(remark, file=sys.stderr)
@@ -76,73 +77,25 @@ def mapped_by(class_map: str | None, *labels: LabelSet) -> tuple[LabelSet, ...]:
     return tuple(mapped(each, pairs) for each in labels)
 
 
-def _read(path: Path, name: str | None) -> LabelSet:
+def _read(path: Path, name: str | None, **options: Any) -> LabelSet:
     from napari_cyto.formats import get_format
+    from napari_cyto.formats.which_format import format_of
 
-    return get_format(name or format_of(path)).read(path)
+    labels = get_format(name or format_of(path, "say it with --format")).read(path, **options)
+    for remark in labels.remarks:
+        print(remark, file=sys.stderr)
+    return labels
 
 
-def format_of(path: Path) -> str:
-    """Return the name of the label format that ``path`` looks like.
+def _read_predictions(path: Path, name: str | None, truth: Path) -> LabelSet:
+    """Read predictions; a COCO results list takes its images and classes from the truth."""
+    from napari_cyto.formats.which_format import format_of, what_came
 
-    Raises
-    ------
-    CytoError
-        When it looks like none, or is not there.
-    """
-    if not path.exists():
-        raise CytoError(f"{path}: there is no such file or folder.")
-    if path.is_dir():
-        name = _format_of_folder(path)
-    elif _is_slice(path):
-        name = "apacc"
-    elif path.suffix.lower() == ".json":
-        name = _format_of_json(path)
-    elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        name = _format_of_table(path)
-    else:
-        name = {".geojson": "geojson", ".xml": "asap", ".yaml": "yolo", ".yml": "yolo"}.get(path.suffix.lower())
     if name is None:
-        from napari_cyto.formats import FORMATS
-
-        raise CytoError(
-            f"{path}: its format is not clear from what it looks like; say it with --format ({', '.join(FORMATS)})."
-        )
-    return name
-
-
-def _format_of_folder(path: Path) -> str | None:
-    if (path / "data.yaml").exists() or (path / "data.yml").exists():
-        return "yolo"
-    inside = {p.suffix.lower() for p in path.iterdir() if p.is_file()}
-    for suffix, name in ((".geojson", "geojson"), (".xml", "asap")):
-        if suffix in inside:
-            return name
-    if (path / "classifications.csv").exists() or (path / "cells.csv").exists():
-        return "cric"
-    slices = (p for folder in (path, path / "train", path / "test") for p in folder.glob("*.txt"))
-    return "apacc" if any(_is_slice(p) for p in slices) else None
-
-
-def _is_slice(path: Path) -> bool:
-    from napari_cyto.formats.apacc_names import match_stem
-
-    return path.suffix.lower() == ".txt" and match_stem(path.stem) is not None
-
-
-def _format_of_json(path: Path) -> str:
-    from napari_cyto.formats.text import read_json
-
-    data = read_json(path)
-    return "coco" if isinstance(data, dict) and "images" in data else "geojson"
-
-
-def _format_of_table(path: Path) -> str:
-    from napari_cyto.formats.tables import read_table
-
-    first = next(iter(read_table(path, ())), None)
-    columns = set(first[0]) if first else set()
-    return "cric" if {"bethesda_system", "bethesda"} & columns else "csv"
+        name = format_of(path, "say it with --format")
+    if RESULTS in (name, what_came(path, name) if name == "coco" else ""):
+        return _read(path, RESULTS, truth=truth)
+    return _read(path, name)
 
 
 def _tell(told: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ Each format is a verb of its own, with the options of its models.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,24 @@ Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The label file o
 Out = Annotated[
     Path, typer.Argument(metavar="OUT", help="The file or folder to write; replaced only when all is well.")
 ]
+
+
+def named_or_seen(word: str) -> tuple[str, ...]:
+    """Return nothing for a format's name, and for a file or folder the name of the format that it looks like.
+
+    Raises
+    ------
+    FormatError
+        When it is a file or folder that looks like no format, or like several.
+    """
+    from napari_cyto.formats.which_format import format_of
+
+    path = Path(word)
+    if word in FORMATS or not (path.exists() or len(path.parts) > 1 or path.suffix):
+        return ()
+    name = format_of(path, "put the format before it, as in import coco SOURCE PROJECT")
+    print(f"{path.name} looks like {FORMATS[name].title}; it is read as {name}.", file=sys.stderr)
+    return (name,)
 
 
 def fill(group: typer.Typer, verb: str, words: list[str]) -> None:

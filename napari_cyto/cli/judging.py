@@ -199,14 +199,14 @@ def ki67(path: Path, format_name: str | None, class_map: str | None, as_json: bo
 
 
 def _labels(path: Path, format_name: str | None) -> Any:
-    from napari_cyto.cli.evaluation import format_of
     from napari_cyto.formats import get_format
+    from napari_cyto.formats.which_format import format_of
     from napari_cyto.store import Project
 
     if Project.is_project(path):
         with Project.open(path) as project:
             return project.label_set()
-    return get_format(format_name or format_of(path)).read(path)
+    return get_format(format_name or format_of(path, "say it with --format")).read(path)
 
 
 def _indexed(name: str, told: Plain) -> tuple[object, ...]:

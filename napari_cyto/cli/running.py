@@ -38,6 +38,7 @@ def run(argv: list[str]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     words = json_last(argv)
     try:
+        words = format_first(words)
         code = build(words)(args=words, prog_name="napari-cyto", standalone_mode=False)
         if code == _CTRL_C:
             # Newer typer turns Ctrl-C into this code by itself, without a word.
@@ -66,6 +67,21 @@ def json_last(words: list[str]) -> list[str]:
     if "--" in words or "--json" not in words:
         return words
     return [*(w for w in words if w != "--json"), "--json"]
+
+
+def format_first(words: list[str]) -> list[str]:
+    """Return the words of ``import SOURCE PROJECT`` with the format that the source looks like before it.
+
+    Raises
+    ------
+    FormatError
+        When there is such a source, but it looks like no format or like several.
+    """
+    if words[:1] != ["import"] or len(words) < 2 or words[1].startswith("-"):
+        return words
+    from napari_cyto.cli.exchange import named_or_seen
+
+    return ["import", *named_or_seen(words[1]), *words[1:]]
 
 
 def _usage_sentence(error: BaseException) -> str:

@@ -56,7 +56,11 @@ def build(words: list[str]) -> typer.Typer:
     app.command("info")(info)
     named = words[0] if words else ""
     for name, summary in (
-        ("import", "Put labels, with their slides or images, into a project: import FORMAT SOURCE PROJECT."),
+        (
+            "import",
+            "Put labels, with their slides or images, into a project: import [FORMAT] SOURCE PROJECT. Without FORMAT "
+            "the source is looked at.",
+        ),
         ("export", "Write a project's labels, and what the format needs besides: export FORMAT PROJECT OUT."),
     ):
         group = typer.Typer(help=summary, no_args_is_help=True)

@@ -45,7 +45,8 @@ from napari_cyto.formats.apacc_slices import Cell, Corner, corners, cut_into_sli
 from napari_cyto.formats.apacc_tree import SIDES, read_slice, read_tree
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.formats.boxes import box_of, by_slide
-from napari_cyto.formats.label_format import ON_WRITING, BoxOptions, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import ON_WRITING, BoxOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.safe_names import safe_names
 
 __all__ = [
@@ -103,6 +104,15 @@ class ApaccFormat:
     suffix = ".txt"
     options_type = ApaccOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether files are called as slices are, in the folder, its sides or its ``slices``."""
+        if not seen.is_dir:
+            return seen.suffix == ".txt" and match_stem(seen.path.stem) is not None
+        places = [seen.path / below for below in ("", "train", "test", "slices", "slices/train", "slices/test")]
+        files = (inner for place in places for inner in Glimpse(place).files((".txt",)))
+        return any(match_stem(inner.path.stem) is not None for inner in files)
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the slices of a tree, folder or single label file; see ``read_tree``."""
         return read_tree(Path(source), checked_options(ApaccOptions, options).skip_bad)

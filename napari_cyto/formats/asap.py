@@ -22,7 +22,8 @@ from napari_cyto.formats.asap_read import NO_GROUP, PLAIN_NAME, read_asap
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
-from napari_cyto.formats.label_format import ON_READING, FormatOptions, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import ON_READING, FormatOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.per_slide import merged, source_files, with_remarks, write_per_slide
 from napari_cyto.formats.tables import plain_number
 
@@ -55,6 +56,13 @@ class AsapFormat:
     suffix = ".xml"
     options_type = AsapOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is XML of ASAP_Annotations, or a folder of such files."""
+        if seen.is_dir:
+            return any(self.sniff(inner) for inner in seen.files(_SUFFIXES))
+        return seen.xml_root == "ASAP_Annotations"
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the annotations of a file, or of every ``.xml`` file of a folder.
 

@@ -23,8 +23,9 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import box_of, by_slide, class_order, rectangle
+from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import image_of
-from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options
+from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.slide_json import KEY, slide_from_dict, slide_to_dict
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_json, shown, whole_number
 
@@ -51,6 +52,12 @@ class CocoFormat:
     suffix = ".json"
     options_type = CocoOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a mapping with a list of images, or of annotations that name image and category by number."""
+        annotated = {("annotations", "[]", "image_id"), ("annotations", "[]", "category_id")} <= seen.keys
+        return (("images", "[]") in seen.keys or annotated) and ("shapes", "[]") not in seen.keys
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the images and annotations of a COCO file.
 

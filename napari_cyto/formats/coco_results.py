@@ -16,7 +16,15 @@ from napari_cyto.domain.geometry import Geometry
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.label_format import ON_READING, FormatOptions, ReadOnly, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    FormatOptions,
+    ReadOnly,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.label_set_builder import LabelSetBuilder, image_name
 from napari_cyto.formats.shapes import box_of_edges, outline
 from napari_cyto.formats.text import Fault, class_name, number, read_json, shown, whole_number
@@ -43,6 +51,11 @@ class CocoResultsFormat(ReadOnly):
     suffix = ".json"
     options_type = CocoResultsOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a list of entries with image_id and category_id."""
+        return {("[]", "image_id"), ("[]", "category_id")} <= seen.keys
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the boxes as proposals on the truth's images; images without any are listed too.
 

@@ -25,8 +25,16 @@ from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.disk_files import folder_files
+from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
-from napari_cyto.formats.label_format import ON_READING, ON_WRITING, FormatOptions, TargetKind, checked_options
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    ON_WRITING,
+    FormatOptions,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
 from napari_cyto.formats.text import Fault, free_text, number, shown, whole_number
 
@@ -126,6 +134,13 @@ class CricFormat:
     suffix = ".csv"
     options_type = CricOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a table with CRIC's columns, or a folder with one under CRIC's name."""
+        if seen.is_dir:
+            return any(self.sniff(Glimpse(seen.path / name)) for name in _TABLES)
+        return any(name in seen.columns for name in _CLASS) and any(name in seen.columns for name in _IMAGE)
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the points of ``classifications.csv`` or ``cells.csv``, or of the folder that holds it.
 

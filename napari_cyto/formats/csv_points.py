@@ -15,9 +15,18 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide
+from napari_cyto.formats.csv_columns import ColumnValues, find_columns
 from napari_cyto.formats.csv_read import Choices, read_points
 from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf
-from napari_cyto.formats.label_format import ON_READING, ON_WRITING, StatusOptions, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    ON_WRITING,
+    StatusOptions,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.tables import plain_number, table_line
 
 _PLAIN = ("x", "y", "label")
@@ -74,6 +83,14 @@ class CsvFormat:
     suffix = ".csv"
     options_type = CsvOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a table with columns for x and y that is not one of another format."""
+        names_images = any(name in seen.columns for name in ("image_filename", "image"))
+        is_cric = names_images and any(name in seen.columns for name in ("bethesda_system", "bethesda"))
+        found = find_columns(() if is_cric else seen.columns, ColumnValues())
+        return bool(found.x and found.y)
+
+    @names_what_came
     def read(self, source: Path, *, size_finder: SizeFinder | None = None, **options: Any) -> LabelSet:
         """Return the points (and boxes, where cells have a width and height) of a table; see ``read_points``.
 

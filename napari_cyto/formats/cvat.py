@@ -13,7 +13,8 @@ from typing import Any
 from napari_cyto.domain.geometry import YX, Geometry, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.formats.label_format import FormatOptions, ReadOnly, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import FormatOptions, ReadOnly, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.label_set_builder import LabelSetBuilder, image_name
 from napari_cyto.formats.shapes import box_of_edges, ellipse, enclosing, outline
 from napari_cyto.formats.text import Fault, class_name, number, whole_number
@@ -45,6 +46,13 @@ class CvatFormat(ReadOnly):
     suffix = ".xml"
     options_type = CvatOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is XML of annotations, or a folder that holds ``annotations.xml`` of that kind."""
+        if seen.is_dir:
+            return seen.has(_FILE) and Glimpse(seen.path / _FILE).xml_root == "annotations"
+        return seen.xml_root == "annotations"
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the images of ``annotations.xml``, or of the folder that holds it.
 

@@ -18,12 +18,21 @@ from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.geojson_read import FeatureReader, features
 from napari_cyto.formats.geojson_write import geojson_lines
-from napari_cyto.formats.label_format import ON_READING, ON_WRITING, StatusOptions, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    ON_WRITING,
+    StatusOptions,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.per_slide import merged, source_files, with_remarks, write_per_slide
 from napari_cyto.formats.slide_json import KEY, slide_from_dict
 from napari_cyto.formats.text import Fault, read_json, shown
 
 _SUFFIXES = (".geojson", ".json")
+_TYPES = ("FeatureCollection", "Feature", "GeometryCollection", "MultiPoint", "MultiPolygon")
 
 
 class GeoJsonOptions(StatusOptions):
@@ -92,6 +101,15 @@ class GeoJsonFormat:
     suffix = ".geojson"
     options_type = GeoJsonOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a FeatureCollection, a list of features or a bare one, or a folder of such files."""
+        if seen.is_dir:
+            return any(self.sniff(inner) for inner in seen.files(_SUFFIXES))
+        kinds = {value for key, value in seen.values if key in (("type",), ("[]", "type"))}
+        features = ("features", "[]") in seen.keys or {("type",), ("geometry",)} <= seen.keys
+        return features or not kinds.isdisjoint(_TYPES) or ("[]", "geometry") in seen.keys
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the features of a file, or of every ``.geojson`` and ``.json`` file of a folder.
 

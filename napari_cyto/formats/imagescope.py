@@ -17,8 +17,16 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.bad_rows import LeftOut
 from napari_cyto.formats.colours import hex_colour
+from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.label_files import label_stem
-from napari_cyto.formats.label_format import ON_READING, FormatOptions, ReadOnly, TargetKind, checked_options
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    FormatOptions,
+    ReadOnly,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.label_set_builder import LabelSetBuilder
 from napari_cyto.formats.per_slide import source_files
 from napari_cyto.formats.shapes import box_of_corners, ellipse, outline
@@ -53,6 +61,13 @@ class ImageScopeFormat(ReadOnly):
     suffix = ".xml"
     options_type = ImageScopeOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is XML of Annotations, or a folder of such files."""
+        if seen.is_dir:
+            return any(self.sniff(inner) for inner in seen.files((".xml",)))
+        return seen.xml_root == "Annotations"
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the shapes of a file, or of every ``.xml`` file of a folder; a layer is a class.
 

@@ -18,6 +18,8 @@ MAX_UNPACKED_BYTES = 1 << 29
 LABEL_SUFFIXES = (".geojson", ".geojsonl", ".geojsons", ".ndjson", ".jsonl", ".json", ".xml", ".csv", ".tsv", ".txt")
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _CHUNK = 1 << 20
+# What the two libraries raise on archives that are broken, encrypted or of a method that they do not know.
+_DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
 _MOST_ENTRIES = 10_000
 
 
@@ -51,7 +53,7 @@ def unpacked(content: bytes, path: Path) -> bytes:
                 return _limited(stream, path)
         if content.startswith(_ZIP):
             return _of_zip(content, path)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError) as error:
+    except _DAMAGED as error:
         raise FormatError(f"the packed file is damaged or of an unknown kind ({str(error)[:80]}).", path) from error
     return content
 
@@ -90,3 +92,30 @@ def _limited(stream: object, path: Path) -> bytes:
             raise FormatError(f"unpacked, it has more than {MAX_UNPACKED_BYTES:,} bytes, so it is not read.", path)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def packed_head(path: Path, most: int) -> bytes:
+    """Return the first ``most`` bytes of a label file's content, out of its archive; empty where there are none."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(most)
+        if head.startswith(_GZIP):
+            with gzip.open(path) as unpacking:
+                return unpacking.read(most)
+        if head.startswith(_ZIP):
+            with zipfile.ZipFile(path) as archive:
+                labels = [entry for entry in archive.infolist()[:_MOST_ENTRIES] if _is_label(entry)]
+                with archive.open(labels[0]) as unpacking:
+                    return unpacking.read(most)
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        LookupError,
+    ):
+        return b""
+    return head

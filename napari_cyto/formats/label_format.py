@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
+
+if TYPE_CHECKING:
+    from napari_cyto.formats.glimpse import Glimpse
 
 TargetKind = Literal["file", "folder"]
 
@@ -106,6 +111,10 @@ class LabelFormat(Protocol):
         """The model of this format's options, from which forms and the command line are made."""
         ...
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether a file or folder looks like this format, by its beginning or by what lies in it."""
+        ...
+
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return what ``source`` (a file or folder) holds, whole or not at all.
 
@@ -129,6 +138,31 @@ class LabelFormat(Protocol):
             When something cannot be written; the sentence says what to do.
         """
         ...
+
+
+_Read = TypeVar("_Read", bound=Callable[..., LabelSet])
+
+
+def names_what_came(read: _Read) -> _Read:
+    """Return a format's ``read`` that says in its refusals which other format came, where that can be seen."""
+
+    @wraps(read)
+    def reading(self: LabelFormat, source: Path, **options: Any) -> LabelSet:
+        try:
+            return read(self, source, **options)
+        except FormatError as error:
+            # Looked up only when it is needed: every format's file imports this one.
+            from napari_cyto.formats import FORMATS
+            from napari_cyto.formats.which_format import what_came
+
+            other = what_came(Path(source), self.name)
+            if not other:
+                raise
+            raise FormatError(
+                f"expected {self.title}, got {FORMATS[other].title}; import it as {other}.", source
+            ) from error
+
+    return cast(_Read, reading)
 
 
 class ReadOnly:

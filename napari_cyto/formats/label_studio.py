@@ -19,10 +19,12 @@ from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.boxes import by_slide
-from napari_cyto.formats.label_format import ON_READING, StatusOptions, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import ON_READING, StatusOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.label_studio_read import TaskReader
 from napari_cyto.formats.slide_json import KEY, slide_to_dict
 
+_MIN_FIELDS = ("original_width", "rectanglelabels", "keypointlabels", "polygonlabels", "ellipselabels")
 _POINT_PERCENT = 0.5  # how large Label Studio draws a keypoint, of the image's width
 
 
@@ -63,6 +65,14 @@ class LabelStudioFormat:
     suffix = ".json"
     options_type = LabelStudioOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a list of tasks, or one task; JSON-MIN is known too, to be refused by name."""
+        task = ("[]",) if ("[]",) in seen.keys else ()
+        marked = any((*task, name) in seen.keys for name in ("annotations", "predictions", "completions"))
+        flat = any(key[-1] in _MIN_FIELDS and key[:1] == ("[]",) for key in seen.keys)
+        return ((*task, "data") in seen.keys and marked) or flat
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the tasks of an export (the kind called JSON, not JSON-MIN).
 

@@ -17,7 +17,8 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import losses
 from napari_cyto.formats.boxes import by_slide
-from napari_cyto.formats.label_format import FormatOptions, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import FormatOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.labelme_read import read_labelme
 from napari_cyto.formats.per_slide import write_per_slide
 from napari_cyto.formats.slide_json import KEY, slide_to_dict
@@ -40,6 +41,13 @@ class LabelMeFormat:
     suffix = ".json"
     options_type = LabelMeOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a mapping with shapes, or a folder of such files."""
+        if seen.is_dir:
+            return any(self.sniff(inner) for inner in seen.files(_SUFFIXES, below=True))
+        return ("shapes", "[]") in seen.keys
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the shapes of a file, or of every ``.json`` file of a folder and the folders in it.
 

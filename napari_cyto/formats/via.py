@@ -18,8 +18,16 @@ from pydantic import Field
 from napari_cyto.domain.geometry import Geometry, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.label_files import inner_suffix
-from napari_cyto.formats.label_format import ON_READING, FormatOptions, ReadOnly, TargetKind, checked_options
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    FormatOptions,
+    ReadOnly,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.label_set_builder import LabelSetBuilder, image_name
 from napari_cyto.formats.shapes import box_of_edges, ellipse, outline
 from napari_cyto.formats.tables import read_table
@@ -72,6 +80,14 @@ class ViaFormat(ReadOnly):
     suffix = ".json"
     options_type = ViaOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a project, images with regions, or their table."""
+        if set(TABLE_COLUMNS) <= set(seen.columns) or (IMAGES,) in seen.keys:
+            return True
+        images = {key[:-1] for key in seen.keys if key[-1:] == ("regions",) and len(key) == 2}
+        return any((*image, "filename") in seen.keys for image in images)
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the images and regions of a project or of exported annotations.
 

@@ -21,7 +21,8 @@ from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.formats.boxes import box_of, by_slide
-from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.safe_names import slide_stems
 from napari_cyto.formats.tables import plain_number
 from napari_cyto.formats.voc_read import read_voc
@@ -51,6 +52,13 @@ class VocFormat:
     suffix = ".xml"
     options_type = VocOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is XML of one annotation with objects or a size, or a folder of such files."""
+        if seen.is_dir:
+            return any(self.sniff(inner) for inner in seen.files((".xml",), below=True))
+        return seen.xml_root == "annotation"
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the boxes of a file, or of every ``.xml`` file of a folder and the folders in it.
 

@@ -20,13 +20,15 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import box_of, by_slide, class_order
-from napari_cyto.formats.label_format import ON_READING, BoxOptions, TargetKind, checked_options
+from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_format import ON_READING, BoxOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.safe_names import slide_stems
 from napari_cyto.formats.slide_json import slide_to_dict
 from napari_cyto.formats.tables import plain_number
 from napari_cyto.formats.yolo_read import read_yolo
 
 _SIDES = ("train", "test")
+_LISTS = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "obj.data")
 
 
 class YoloOptions(BoxOptions):
@@ -60,6 +62,13 @@ class YoloFormat:
     suffix = ".txt"
     options_type = YoloOptions
 
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a list of classes (``data.yaml``, ``classes.txt``, ``obj.names``) or a folder with one."""
+        if seen.is_dir:
+            return seen.has(*_LISTS)
+        return seen.path.name in _LISTS or (seen.suffix in (".yaml", ".yml") and "names:" in seen.text)
+
+    @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the boxes of a YOLO folder (or of its ``data.yaml``); see ``read_yolo``.
 
