@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 
@@ -13,6 +14,10 @@ from napari_cyto.domain.slide_record import SlideRecord
 
 _SAME_BOX_IOU = 0.8
 """Two boxes that overlap this much are the same cell; neighbours in a cluster overlap far less."""
+_SAME_POINT_UM = 2.0
+"""Two points this near lie in one nucleus."""
+_SAME_POINT_PX = 8.0
+"""The same on slides of unknown mpp, at the 0.25 µm per px of most scanners."""
 
 
 def class_shares(audited: Audited) -> Iterator[Finding]:
@@ -101,6 +106,43 @@ def shared_boxes(audited: Audited) -> Iterator[Finding]:
             yield Finding("shared_box", severity, detail, tuple(found), leak=across)
 
 
+def same_boxes(audited: Audited) -> Iterator[Finding]:
+    """Yield the cells that are labelled twice on one slide, and those that have two classes there."""
+    slides = {slide.id: slide for slide in audited.slides}
+    of_slide: dict[str, list[AuditedCell]] = defaultdict(list)
+    for cell in audited.cells:
+        of_slide[cell.slide_id].append(cell)
+    rows: dict[bool, list[Row]] = {True: [], False: []}
+    for slide_id, cells in of_slide.items():
+        for one, other in _overlapping(cells, slides[slide_id]):
+            first, second = _row(slides[slide_id], one), _row(slides[slide_id], other)
+            more = {"other_class": second["class"]} | ({"other_line": other.line} if other.line else {})
+            rows[one.said == other.said].append({**first, **more})
+    if found := rows[False]:
+        which = f"{found[0]['class']} and {found[0]['other_class']} in {found[0]['slice']}"
+        detail = f"{len(found)} pair(s) of labels on one cell have two classes, the first is {which}."
+        yield Finding("two_classes", Severity.ERROR, detail, tuple(found))
+    if found := rows[True]:
+        detail = f"{len(found)} pair(s) of labels are the same cell twice, the first in {found[0]['slice']}."
+        yield Finding("same_box", Severity.WARNING, detail, tuple(found))
+
+
+def _overlapping(cells: list[AuditedCell], slide: SlideRecord) -> Iterator[tuple[AuditedCell, AuditedCell]]:
+    """Yield the pairs of one slide's cells that lie on each other but for little, swept along x."""
+    near_px = _SAME_POINT_UM / slide.mpp if slide.mpp else _SAME_POINT_PX
+    active: list[AuditedCell] = []
+    for cell in sorted(cells, key=lambda c: c.box.x0):
+        active = [other for other in active if other.box.x1 > cell.box.x0]
+        yield from ((other, cell) for other in active if _same_place(cell, other, near_px))
+        active.append(cell)
+
+
+def _same_place(one: AuditedCell, other: AuditedCell, near_px: float) -> bool:
+    if not (one.is_point or other.is_point):
+        return _iou(one.box, other.box) >= _SAME_BOX_IOU
+    return math.dist(one.box.centre_yx, other.box.centre_yx) <= near_px
+
+
 def _shared(
     placed: list[tuple[Box, AuditedCell]], slides: dict[str, SlideRecord]
 ) -> Iterator[tuple[AuditedCell, AuditedCell]]:
@@ -151,5 +193,5 @@ def _row(slide: SlideRecord, cell: AuditedCell) -> Row:
 
 def all_checks(audited: Audited) -> Iterable[Finding]:
     """Yield the findings of every check of this file."""
-    for check in (shared_boxes, unknown_classes, labels_outside, class_shares, empty_slides):
+    for check in (shared_boxes, same_boxes, unknown_classes, labels_outside, class_shares, empty_slides):
         yield from check(audited)

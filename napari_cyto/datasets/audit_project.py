@@ -10,6 +10,7 @@ from napari_cyto.datasets.audit_report import Finding, Severity
 from napari_cyto.datasets.audited import Audited, AuditedCell, NamedCrop
 from napari_cyto.datasets.crops import RGB
 from napari_cyto.datasets.export_cells import apacc_map, whole_square
+from napari_cyto.datasets.import_slides import check_size
 from napari_cyto.datasets.split import SIDES, split_by_group
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
@@ -77,7 +78,8 @@ def _as_exported(scheme: ClassScheme, counts: dict[str, Counter[str]]) -> dict[s
 
 def _cell(slide: SlideRecord, annotation: Annotation, class_id: str, scheme: ClassScheme) -> AuditedCell:
     y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
-    if isinstance(annotation.geometry, Point):
+    is_point = isinstance(annotation.geometry, Point)
+    if is_point:
         side_px = scheme[class_id].box_um / slide.mpp if slide.mpp and class_id in scheme else _POINT_PX
         box = whole_square((y0, x0), side_px)
         height, width = slide.size_hw or (0, 0)
@@ -86,16 +88,27 @@ def _cell(slide: SlideRecord, annotation: Annotation, class_id: str, scheme: Cla
             box = Box(max(box.y0, 0), max(box.x0, 0), min(box.y1, height), min(box.x1, width))
     else:
         box = Box(y0, x0, max(y1, y0 + 1), max(x1, x0 + 1))
-    return AuditedCell(slide.id, class_id if class_id in scheme else None, class_id, box)
+    known = class_id if class_id in scheme else None
+    return AuditedCell(slide.id, known, class_id, box, is_point=is_point)
 
 
 def _paths(project: Project, audited: Audited) -> dict[str, str]:
-    paths, missing = {}, []
+    paths, missing, broken = {}, [], []
     for slide in audited.slides:
         try:
-            paths[slide.id] = str(project.slide_path(slide))
+            path = str(project.slide_path(slide))
         except CytoError as error:
             missing.append({"slide": slide.name, "reason": str(error)})
+            continue
+        try:
+            with open_slide(path) as opened:
+                check_size(slide.name, opened.info.size_hw, slide.size_hw)
+            paths[slide.id] = path
+        except CytoError as error:
+            broken.append({"slide": slide.name, "reason": str(error)})
+    if broken:
+        detail = f"{len(broken)} image(s) cannot be read, the first is {broken[0]['slide']}: {broken[0]['reason']}"
+        audited.findings.append(Finding("bad_image", Severity.ERROR, detail, tuple(broken)))
     if missing:
         detail = f"{len(missing)} slide(s) have no image file here; their crops were not compared."
         audited.findings.append(Finding("missing_image", Severity.WARNING, detail, tuple(missing)))

@@ -78,7 +78,8 @@ class AuditReport:
         errors = sum(f.severity is Severity.ERROR for f in self.findings)
         if errors:
             return f"No leak was found, but {errors} kind(s) of error."
-        return "No leak and no error was found."
+        warnings = sum(f.severity is Severity.WARNING for f in self.findings)
+        return "No leak and no error was found" + (f", but {warnings} kind(s) of warning." if warnings else ".")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-able values: ``ok``, ``source``, ``verdict``, ``findings``."""

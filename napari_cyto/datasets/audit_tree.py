@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from napari_cyto.datasets.split import SIDES, TEST, TRAIN
 from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
-from napari_cyto.formats.apacc_labels import CLASSES, parse_label_text
+from napari_cyto.formats.apacc_labels import CLASSES, LabelLine, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_crop_name, match_stem
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.disk_files import folder_files, subfolders
 from napari_cyto.formats.image_headers import image_size_hw
 from napari_cyto.formats.text import read_text
@@ -101,11 +102,11 @@ class _Tree:
         if labels is None:
             self._problems["missing_label"].append({"slice": stem, "side": side})
             return
-        try:
-            lines = parse_label_text(read_text(labels), self._name(labels))
-        except FormatError as error:
-            self._problems["bad_label"].append({"slice": stem, "side": side, "reason": str(error)})
-            return
+        lines: tuple[LabelLine, ...] = ()
+        bad = BadRows(labels, skip=True)
+        with bad:
+            lines = parse_label_text(read_text(labels), self._name(labels), bad)
+        self._problems["bad_label"] += [{"slice": stem, "side": side, "reason": str(error)} for error in bad.first]
         self.audited.cells += [
             AuditedCell(slide.id, line.class_id, line.class_id or str(line.class_number), line.box, line.line)
             for line in lines
@@ -147,22 +148,21 @@ class _Tree:
             yield from ((side, self._name(path), partial(read_rgb, path)) for side, path in self.crop_files)
             return
         slides = {slide.id: slide for slide in self.audited.slides}
-        image: tuple[str, RGB] = ("", np.empty((0, 0, 3), dtype=np.uint8))
+        # Cells come slice by slice. Each reads for itself, so that a broken image costs its own crops only.
+        pixels = lru_cache(maxsize=1)(read_rgb)
         for cell in self.audited.cells:
             slide = slides[cell.slide_id]
-            if slide.id not in self._images:
-                continue
-            if image[0] != slide.id:
-                image = (slide.id, read_rgb(self._images[slide.id]))
-            y0, x0, y1, x1 = (round(v) for v in cell.box.bounds_yxyx)
-            yield slide.side, f"{slide.stem} line {cell.line}", _cutter(image[1], (y0, x0, y1, x1))
+            if slide.id in self._images:
+                y0, x0, y1, x1 = (round(v) for v in cell.box.bounds_yxyx)
+                path = self._images[slide.id]
+                yield slide.side, f"{slide.stem} line {cell.line}", _cutter(pixels, path, (y0, x0, y1, x1))
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
 
 _SENTENCES = {
-    "bad_label": (Severity.ERROR, "{n} label file(s) cannot be read, the first of slice {first}."),
+    "bad_label": (Severity.ERROR, "{n} label file(s) or line(s) cannot be read, the first of slice {first}."),
     "missing_label": (
         Severity.ERROR,
         "{n} slice(s) have no label file, the first is {first}; a slice without cells needs an empty one.",
@@ -202,7 +202,10 @@ def same_files(slides: list[SlideRecord], images: dict[str, Path]) -> list[Findi
 
 def _is_plain(path: Path) -> bool:
     # Blank glass is blank glass on any smear.
-    return bool(read_rgb(path).std() < 2)
+    try:
+        return bool(read_rgb(path).std() < 2)
+    except FormatError:
+        return False
 
 
 def read_rgb(path: Path) -> RGB:
@@ -220,8 +223,8 @@ def read_rgb(path: Path) -> RGB:
         raise FormatError(f"the image cannot be read ({error}).", path) from error
 
 
-def _cutter(image: RGB, box_yxyx: tuple[int, int, int, int]) -> Callable[[], RGB]:
-    return lambda: cut_window(image, box_yxyx)
+def _cutter(pixels: Callable[[Path], RGB], path: Path, box_yxyx: tuple[int, int, int, int]) -> Callable[[], RGB]:
+    return lambda: cut_window(pixels(path), box_yxyx)
 
 
 def _text(row: Any, key: str) -> str:

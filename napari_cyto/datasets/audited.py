@@ -18,7 +18,8 @@ NamedCrop = tuple[str, str, Callable[[], RGB]]
 class AuditedCell:
     """A labelled box in px of its slide, which stands at ``line`` (1-based) of its label file, 0 where there is none.
 
-    ``class_id`` is None for a class that the scheme does not know, whose name or number is then in ``said``.
+    ``class_id`` is None for a class that the scheme does not know, whose name or number is then in ``said``. Where
+    ``is_point``, the box is only what was put round a point.
     """
 
     slide_id: str
@@ -26,6 +27,7 @@ class AuditedCell:
     said: str
     box: Box
     line: int = 0
+    is_point: bool = False
 
 
 @dataclass

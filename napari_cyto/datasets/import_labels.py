@@ -6,24 +6,23 @@ import getpass
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from napari_cyto.datasets.import_classes import mapped, new_scheme, scheme_for, used_classes
+from napari_cyto.datasets.import_sift import Sifted, sift
 from napari_cyto.datasets.import_slides import SlideMatcher
 from napari_cyto.datasets.import_sources import read_source
 from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
 from napari_cyto.datasets.known_slides import KnownSlides, contradictions, where_in
 from napari_cyto.datasets.options import ImportOptions
-from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.edits import add
-from napari_cyto.domain.geometry import Geometry
 from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import CytoError
+from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.store import Project
 
 
@@ -107,7 +106,9 @@ def _into(
     for done, what in enumerate(matched.add(labels.slides), start=1):
         stop_if_cancelled(token)
         yield Advanced(min(done, total), total, what)
-    sifted = _sift(project, labels, matched, options.author or getpass.getuser())
+    bad = BadRows(source, options.skip_bad)
+    sifted = _sifted(project, labels, matched, bad, options)
+    left_out = bad.remarks(len(labels.annotations) - bad.total)
     stop_if_cancelled(token)
     if wider != scheme:
         project.set_scheme(wider)
@@ -118,7 +119,7 @@ def _into(
     if sifted.fresh:
         project.apply(add(sifted.fresh, label), options.author or getpass.getuser())
     matching = (*matched.remarks, *contradictions(labels, matched.twins))
-    remarks = [*labels.remarks, *matching, *sifted.remarks(source), *_beside_slides(project, sifted.fresh)]
+    remarks = [*labels.remarks, *matching, *sifted.remarks(source), *left_out]
     yield from (Noted(remark) for remark in remarks)
     yield Done(
         {
@@ -129,6 +130,8 @@ def _into(
             "annotations_added": len(sifted.fresh),
             "already_there": sifted.same,
             "there_with_another_class": sifted.differing,
+            "doubled_in_source": sifted.doubled,
+            "contradicting": len(sifted.contradicting),
             "classes": {str(c): n for c, n in sorted(Counter(a.class_id or "" for a in sifted.fresh).items()) if c},
             "regions": sum(a.is_region for a in sifted.fresh),
             "scheme": wider.name,
@@ -138,55 +141,11 @@ def _into(
     )
 
 
-def _beside_slides(project: Project, cells: Sequence[Annotation]) -> list[str]:
-    sizes = {slide.id: slide.size_hw for slide in project.slides()}
-    beside = 0
-    for cell in cells:
-        size = sizes.get(cell.slide_id)
-        y, x = cell.geometry.centre_yx
-        beside += size is not None and not (0 <= y < size[0] and 0 <= x < size[1])
-    if not beside:
-        return []
-    return [f"{beside} mark(s) lie beside their slide; check that labels and slides belong together, at one scale."]
-
-
-@dataclass(frozen=True)
-class _Sifted:
-    """What is new, and what was there already: the same shape on the same slide."""
-
-    fresh: list[Annotation]
-    same: int
-    differing: int
-
-    def remarks(self, source: Path) -> list[str]:
-        sentences = []
-        if self.same:
-            sentences.append(f"{self.same} mark(s) of {source.name} are in the project already and were not doubled.")
-        if self.differing:
-            sentences.append(
-                f"{self.differing} mark(s) of {source.name} are in the project with another class; "
-                "the project's class was kept."
-            )
-        return sentences
-
-
-def _sift(project: Project, labels: LabelSet, matched: SlideMatcher, author: str) -> _Sifted:
-    new_ids = {record.id for record in matched.new}
-    known: dict[tuple[str, Geometry], set[str | None]] = {}
-    for slide_id in set(matched.ids.values()) - new_ids:
-        for there in project.annotations(slide_id):
-            known.setdefault((slide_id, there.geometry), set()).add(there.class_id)
-    fresh, same, differing = [], 0, 0
-    for annotation in labels.annotations:
-        slide_id = matched.ids[annotation.slide_id]
-        classes = known.get((slide_id, annotation.geometry))
-        if classes is None:
-            fresh.append(replace(annotation, slide_id=slide_id, author=annotation.author or author))
-        elif annotation.class_id in classes:
-            same += 1
-        else:
-            differing += 1
-    return _Sifted(fresh, same, differing)
+def _sifted(project: Project, labels: LabelSet, matched: SlideMatcher, bad: BadRows, options: ImportOptions) -> Sifted:
+    slides = {s.id: s for s in (*project.slides(), *matched.changed, *matched.new)}
+    of_source = {theirs: slides[ours] for theirs, ours in matched.ids.items()}
+    new = frozenset(record.id for record in matched.new)
+    return sift(project, labels.annotations, of_source, new, bad, options.author or getpass.getuser())
 
 
 class _Target:

@@ -16,6 +16,7 @@ from napari_cyto.formats.apacc_names import SLICE_SIDE, match_stem
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.disk_files import folder_files
 from napari_cyto.formats.image_headers import ImageFinder
+from napari_cyto.formats.outside import lies_outside, outside_sentence
 from napari_cyto.formats.text import read_text
 
 SIDES = ("train", "test")
@@ -92,6 +93,10 @@ def read_slice(labels: Path, side: str, image: Path | None, bad: BadRows) -> tup
         if line.class_id is None:
             known = f"one of 0 to {len(CLASSES) - 1} ({', '.join(CLASSES)})"
             bad.add(FormatError(f"the class must be {known}, but {line.class_number} came.", labels, line.line))
+            continue
+        size = (SLICE_SIDE, SLICE_SIDE)
+        if lies_outside(line.box, size):
+            bad.add(FormatError(outside_sentence(line.box, size, labels.stem), labels, line.line))
             continue
         cells.append(
             Annotation(slide_id=slide.id, geometry=line.box, class_id=line.class_id, origin=origin, created_utc=now)

@@ -17,6 +17,7 @@ from napari_cyto.formats.atomic import EXPORT_RECORD
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.disk_files import files_below
 from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
+from napari_cyto.formats.outside import check_inside
 from napari_cyto.formats.slide_json import slide_from_dict
 from napari_cyto.formats.text import Fault, class_name, number, read_json, read_text, read_yaml, shown, whole_number
 
@@ -169,9 +170,11 @@ def _cell(tokens: list[str], slide: SlideRecord, names: Mapping[int, str], fault
         if not 0 <= values[4] <= 1:
             raise fault(f"the confidence must be 0 to 1, but {values[4]:g} came.")
         score = ((names[key], values.pop()),)
+    geometry = _geometry(values, slide.size_hw, fault)
+    check_inside(geometry, slide.size_hw, slide.name, fault)
     return Annotation(
         slide_id=slide.id,
-        geometry=_geometry(values, slide.size_hw, fault),
+        geometry=geometry,
         class_id=names[key],
         scores=score,
         origin=imported_from(Path(str(fault.path)).name),

@@ -14,6 +14,7 @@ from PIL import Image, ImageEnhance
 
 from napari_cyto.datasets import ApaccExportOptions, AuditReport, audit, audit_job, export_apacc
 from napari_cyto.datasets.audit_checks import all_checks
+from napari_cyto.datasets.audit_report import Finding, Severity, report
 from napari_cyto.datasets.audit_tree import read_rgb
 from napari_cyto.datasets.audited import Audited, AuditedCell
 from napari_cyto.datasets.crop_prints import CropPrints, make_print, without_white_frame
@@ -117,6 +118,8 @@ SPOILED = {
     "duplicate_crop, padded": copy_crop(pad_centred),
     "same_image": lambda good: shutil.copy(one(good, "slices/train/*.png"), one(good, "slices/test/*.png")),
     "label_outside": write_line("0 0.99 0.5 0.1 0.1\n"),
+    "label_outside, wholly": write_line("0 5 0.5 0.1 0.1\n"),
+    "two_classes": write_line("0 0.9 0.9 0.04 0.04\n2 0.9 0.9 0.04 0.04\n"),
     "unknown_class": write_line("7 0.5 0.5 0.1 0.1\n"),
     "bad_label": write_line("0 0.5 0.5\n"),
     "missing_label": lambda good: one(good, "slices/train/*.txt").unlink(),
@@ -235,6 +238,65 @@ def test_a_missing_slide_file_does_not_stop_an_audit(make_project) -> None:
     Path(made.slides[1].path).unlink()
     report = audit(made.folder)
     assert "missing_image" in kinds(report, "warning")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n" + bytes(9), None], ids=["empty", "cut off", "other"])
+def test_a_broken_image_of_a_project_is_a_finding_and_the_rest_is_audited(make_project, content: bytes | None) -> None:
+    made = make_project(slides=3, side=["train", "test", "train"], smear=["1", "2", "1"])
+    path = Path(made.slides[1].path)
+    if content is None:
+        Image.new("RGB", (50, 60)).save(path)
+    else:
+        path.write_bytes(content)
+    report = audit(made.folder)
+    [found] = [f for f in report.findings if f.kind == "bad_image"]
+    assert (found.severity, found.rows[0]["slide"]) == ("error", path.name)
+    assert "class_shares" in kinds(report, "info")
+
+
+def test_a_slice_whose_pixels_are_cut_off_is_a_finding_and_the_rest_is_audited(good: Path) -> None:
+    shutil.rmtree(good / "cells")
+    image = one(good, "slices/train/*.png")
+    image.write_bytes(image.read_bytes()[:2000])
+    report = audit(good)
+    assert "bad_image" in kinds(report)
+    assert "class_shares" in kinds(report, "info")
+
+
+def test_one_bad_line_hides_no_other_and_the_good_ones_are_audited(good: Path) -> None:
+    write_line("0 0.5 0.5\nx 0.5 0.5 0.1 0.1\n0 5 0.5 0.1 0.1\n")(good)
+    report = audit(good)
+    [found] = [f for f in report.findings if f.kind == "bad_label"]
+    assert len(found.rows) == 2
+    assert "label_outside" in kinds(report)
+
+
+def on_one_slide(*cells: tuple[Box, str, bool], mpp: float | None = 0.25) -> list[str]:
+    slide = SlideRecord(name="a", size_hw=(2000, 2000), mpp=mpp)
+    audited = Audited("a", [slide], [AuditedCell(slide.id, c, c, box, is_point=p) for box, c, p in cells])
+    return [f.kind for f in all_checks(audited) if f.kind in ("same_box", "two_classes")]
+
+
+def test_the_same_box_twice_and_one_box_with_two_classes_are_found() -> None:
+    box, near, beside = Box(100, 100, 160, 160), Box(101, 102, 161, 161), Box(100, 130, 160, 190)
+    assert on_one_slide((box, "HSIL", False), (box, "HSIL", False)) == ["same_box"]
+    assert on_one_slide((box, "HSIL", False), (near, "HSIL", False)) == ["same_box"]
+    assert on_one_slide((box, "HSIL", False), (near, "NILM", False)) == ["two_classes"]
+    assert on_one_slide((box, "HSIL", False), (beside, "NILM", False)) == []
+
+
+def test_points_are_the_same_by_their_distance_and_not_by_what_is_put_round_them() -> None:
+    first, near, next_cell = (Box.around((500, x), 180, 180) for x in (500, 506, 515))
+    assert on_one_slide((first, "HSIL", True), (near, "HSIL", True)) == ["same_box"]
+    assert on_one_slide((first, "HSIL", True), (near, "HSIL", True), mpp=0.5) == []
+    assert on_one_slide((first, "HSIL", True), (near, "NILM", True), mpp=None) == ["two_classes"]
+    assert on_one_slide((first, "HSIL", True), (next_cell, "HSIL", True)) == []
+
+
+def test_a_verdict_without_errors_does_not_pass_over_warnings() -> None:
+    found = report("a", [Finding("same_box", Severity.WARNING, "One.")])
+    assert found.ok
+    assert "1 kind(s) of warning" in found.verdict
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:

@@ -154,14 +154,6 @@ def test_points_of_a_table_go_onto_the_slide_given_for_them(make_project, run, t
         assert not [a for a in project.annotations(made.slides[0].id) if isinstance(a.geometry, Point)]
 
 
-def test_marks_beside_the_slide_come_in_and_are_counted(make_project, run, tmp_path: Path) -> None:
-    made = make_project(slides=1, cells=2)
-    table = csv_file(tmp_path, [(30.5, 40.5, "healthy"), (5000, 60, "rubbish"), (-3, 60, "rubbish")])
-    ended = run(import_labels("csv", table, made.folder, ImportOptions(slide=Path(made.slides[0].path))))
-    assert ended.result["annotations_added"] == 3
-    assert [note for note in ended.notes if "2 mark(s) lie beside their slide" in note]
-
-
 def test_a_slide_is_found_again_by_its_pixels_after_it_moved(make_project, run, tmp_path: Path) -> None:
     from napari_cyto.slides import fingerprint
 

@@ -147,7 +147,7 @@ def test_cric_goes_in_whole(shared: Path, tmp_path: Path, capsys: pytest.Capture
     with Project.open(project) as opened:
         slides = opened.slides()
         assert len(slides) == 175
-        assert sum(opened.counts().values()) == 4276
+        assert sum(opened.counts().values()) == 4274  # two nuclei are in the table twice
         assert all(s.mpp is not None and 0.228 <= s.mpp <= 0.228 / 0.92 for s in slides)
 
 

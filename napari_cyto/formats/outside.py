@@ -1,0 +1,39 @@
+"""Labels that do not lie on their image: those that miss it wholly, and those that reach over its border."""
+
+from __future__ import annotations
+
+from napari_cyto.domain.geometry import Geometry, Point
+from napari_cyto.formats.text import Fault
+
+
+def lies_outside(geometry: Geometry, size_hw: tuple[int, int]) -> bool:
+    """Whether nothing of a shape lies on an image of ``size_hw``; level-0 px. A point on its border does."""
+    y0, x0, y1, x1 = geometry.bounds_yxyx
+    height, width = size_hw
+    if isinstance(geometry, Point):
+        return not (0 <= y0 <= height and 0 <= x0 <= width)
+    return y1 <= 0 or x1 <= 0 or y0 >= height or x0 >= width
+
+
+def reaches_out(geometry: Geometry, size_hw: tuple[int, int]) -> bool:
+    """Whether something of a shape lies beyond the border of an image of ``size_hw``; level-0 px."""
+    y0, x0, y1, x1 = geometry.bounds_yxyx
+    return y0 < 0 or x0 < 0 or y1 > size_hw[0] or x1 > size_hw[1]
+
+
+def outside_sentence(geometry: Geometry, size_hw: tuple[int, int], name: str) -> str:
+    """Return the sentence on a shape that lies wholly outside the image ``name``; level-0 px."""
+    y, x = geometry.centre_yx
+    return f"it lies wholly outside {name}, at x {x:g}, y {y:g} of {size_hw[1]} x {size_hw[0]} px."
+
+
+def check_inside(geometry: Geometry, size_hw: tuple[int, int], name: str, fault: Fault) -> None:
+    """Refuse a shape that lies wholly outside its image.
+
+    Raises
+    ------
+    FormatError
+        Made by ``fault``.
+    """
+    if lies_outside(geometry, size_hw):
+        raise fault(outside_sentence(geometry, size_hw, name))
