@@ -64,18 +64,11 @@ def slide_id_of(project: Path, name: str) -> str:
     CytoError
         When there is none, or there are several.
     """
+    from napari_cyto.datasets.relinking import slide_named
     from napari_cyto.store import Project
 
     with Project.open(project) as opened:
-        records = opened.slides()
-    found = [r.id for r in records if name in (r.name, r.id, Path(r.name).stem)]
-    if len(found) != 1:
-        names = ", ".join(r.name for r in records[:8]) or "none"
-        raise CytoError(
-            f"The project {project.name} has {'no slide' if not found else 'several slides'} called {name!r}; it has "
-            f"{names}{' and more' if len(records) > 8 else ''}."
-        )
-    return found[0]
+        return slide_named(opened, name).id
 
 
 def _tell(told: Mapping[str, Any]) -> None:

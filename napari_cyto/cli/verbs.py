@@ -76,6 +76,7 @@ def build(words: list[str]) -> typer.Typer:
         models.fill(library)
     app.add_typer(library, name="models")
     app.command("audit")(audit)
+    app.command("relink")(relink)
     app.command("schemes")(schemes)
     for name, brief in (("evaluate", evaluate), ("report", report)):
         app.command(name)(_in_full(name) if name == named else brief)
@@ -152,6 +153,26 @@ def audit(
     from napari_cyto.cli import reports
 
     reports.audit(path, as_json)
+
+
+def relink(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="The project folder.")],
+    images: Annotated[
+        Path | None,
+        typer.Option("--images", metavar="DIR", help="Where to look, by name and by fingerprint."),
+    ] = None,
+    slides: Annotated[
+        list[str] | None, typer.Option("--slide", metavar="NAME=PATH", help="The image of one slide; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Attach images to slides that came with labels only, and find again those whose files moved.
+
+    An image of another size or with another fingerprint than was annotated is refused.
+    """
+    from napari_cyto.cli import relinking
+
+    relinking.run(project, images, slides or (), as_json)
 
 
 def schemes(as_json: AsJson = False) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from napari_cyto.datasets.import_classes import mapped
 from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
 from napari_cyto.datasets.options import LabelExportOptions
+from napari_cyto.datasets.relinking import slide_named
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
-from napari_cyto.errors import CytoError
 from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.label_format import BoxOptions
 from napari_cyto.slides import open_slide
@@ -100,15 +100,7 @@ def labels_to_write(
 def _wanted(project: Project, names: tuple[str, ...]) -> tuple[str, ...] | None:
     if not names:
         return None
-    records = project.slides()
-    found = [s.id for s in records if names and (s.id in names or s.name in names or Path(s.name).stem in names)]
-    known = {n for s in records for n in (s.id, s.name, Path(s.name).stem)}
-    missing = [name for name in names if name not in known]
-    if missing:
-        raise CytoError(
-            f"The project has no slide {', '.join(missing)}; its slides are {', '.join(s.name for s in records[:20])}."
-        )
-    return tuple(found)
+    return tuple(dict.fromkeys(slide_named(project, name).id for name in names))
 
 
 def _coloured(labels: LabelSet, scheme: ClassScheme) -> LabelSet:

@@ -201,6 +201,24 @@ def at_new_place(slide: SlideRecord, record: SlideRecord) -> SlideRecord:
     )
 
 
+def slide_in(project: Project, record: SlideRecord, comparing: Comparing = lambda _: None) -> KnownSlide | None:
+    """Return which slide of a project a file is, also one that was taken out of it, or None when it is a new one.
+
+    Raises
+    ------
+    CytoError
+        When several slides moved that cannot be told apart; the sentence names them.
+    """
+    slides, where = project.slides(), where_in(project)
+    found = KnownSlides(slides, where, comparing).find(record)
+    if found is not None:
+        return found
+    hidden = project.find_slide(fingerprint=record.fingerprint, path=record.path)
+    if hidden is None or any(slide.id == hidden.id for slide in slides):
+        return None
+    return KnownSlides([hidden], where, comparing).find(record)
+
+
 def contradictions(labels: LabelSet, twins: Iterable[tuple[str, str]]) -> list[str]:
     """Return a sentence for each two slides of one image whose annotations of one place have different classes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from napari_cyto.datasets.known_slides import How, KnownSlide, at_new_place, slide_in
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.domain.slide_record import SlideRecord
@@ -42,11 +43,23 @@ def made(folder: Path, scheme: ClassScheme) -> Project:
 def believed_mpp(project: Project | None, slide: Slide) -> float | None:
     """Return µm per level-0 px of a slide: what the project knows goes before what the file says."""
     known = None if project is None else _known(project, slide)
-    return slide.info.mpp if known is None or known.mpp is None else known.mpp
+    return slide.info.mpp if known is None or known.slide.mpp is None else known.slide.mpp
 
 
-def _known(project: Project, slide: Slide) -> SlideRecord | None:
-    return project.find_slide(fingerprint=fingerprint(slide.info.path), path=slide.info.path)
+def _known(project: Project, slide: Slide) -> KnownSlide | None:
+    return slide_in(project, _record(slide))
+
+
+def _record(slide: Slide) -> SlideRecord:
+    info = slide.info
+    return SlideRecord(
+        name=info.name,
+        path=str(info.path),
+        size_hw=info.size_hw,
+        mpp=info.mpp,
+        mpp_source=info.mpp_source if info.mpp is not None else "",
+        fingerprint=fingerprint(info.path),
+    )
 
 
 def project_scheme(scheme: ClassScheme) -> ClassScheme:
@@ -75,19 +88,15 @@ def record_for(project: Project, slide: Slide, mpp: float | None) -> SlideRecord
     StoreError
         When the project cannot be written.
     """
-    info, known = slide.info, _known(project, slide)
-    if known is None:
-        known_mpp, source = (info.mpp, info.mpp_source) if info.mpp is not None else (mpp, "user" if mpp else "")
-        known = SlideRecord(
-            name=info.name,
-            path=str(info.path),
-            size_hw=info.size_hw,
-            mpp=known_mpp,
-            mpp_source=source,
-            fingerprint=fingerprint(info.path),
-        )
-        project.add_slides([known])
-    elif known.mpp is None and mpp is not None:
+    found = _known(project, slide)
+    new = _record(slide)
+    if found is None:
+        added = new if new.mpp is not None or mpp is None else replace(new, mpp=mpp, mpp_source="user")
+        project.add_slides([added])
+        return added
+    known = at_new_place(found.slide, new) if found.how is How.MOVED else found.slide
+    if known.mpp is None and mpp is not None:
         known = replace(known, mpp=mpp, mpp_source="user")
+    if known != found.slide:
         project.update_slide(known)
     return known

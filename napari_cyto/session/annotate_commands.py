@@ -36,7 +36,7 @@ class AnnotateCommands(ProjectCommands):
         cell_class = project.scheme[class_id]
         if class_id != self._class:
             self._class = class_id
-            project.set_setting(LAST_CLASS, class_id)
+            project.remember(LAST_CLASS, class_id)
             self.class_changed.emit()
         self._replace(
             [a for a in self._meant(of) if not a.is_region],

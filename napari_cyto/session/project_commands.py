@@ -8,7 +8,10 @@ from pathlib import Path
 
 from napari_cyto import slides, store
 from napari_cyto.datasets.import_slides import record_of_file
+from napari_cyto.datasets.known_slides import How, at_new_place, slide_in
+from napari_cyto.datasets.relinking import relink, relinked
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.jobs import Done, Failed, Noted
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.session.state import SessionState
@@ -29,7 +32,13 @@ class ProjectCommands(SessionState):
         StoreError
             When there is no project, or it cannot be read; the open one stays open then.
         """
-        self._take(store.Project.open(Path(folder)))
+        project = store.Project.open(Path(folder))
+        self._take(project)
+        if not project.writable:
+            self.message.emit(
+                f"The project {project.name} cannot be written and is open for reading only: look, export and report, "
+                "but no annotation and no change can be stored in it."
+            )
 
     def create_project(self, folder: str | Path, scheme: ClassScheme, name: str = "") -> None:
         """Create a project in ``folder`` and open it.
@@ -99,15 +108,10 @@ class ProjectCommands(SessionState):
             except SlideError as error:
                 failures.append(str(error))
                 continue
-            known = project.find_slide(fingerprint=record.fingerprint) or next(
-                (r for r in records if r.fingerprint == record.fingerprint), None
-            )
-            if known is None:
-                project.add_slides([record])
-            else:
-                # Who adds a slide that was taken out wants it back, with its history.
-                project.restore_slide(known.id)
-            records.append(known or record)
+            try:
+                records.append(self._added(project, record))
+            except CytoError as error:
+                failures.append(str(error))
         if failures and not records:
             raise SlideError(" ".join(failures))
         for failure in failures:
@@ -116,6 +120,67 @@ class ProjectCommands(SessionState):
         if self._slide is None and records:
             self.go_to_slide(records[0].id)
         return tuple(records)
+
+    def _added(self, project: store.Project, record: SlideRecord) -> SlideRecord:
+        """Return the project's record of a file: of the slide that it is already, or a new one."""
+        found = slide_in(project, record, self._comparing)
+        if found is None:
+            project.add_slides([record])
+            return record
+        slide = found.slide
+        # Who adds a slide that was taken out wants it back, with its history.
+        project.restore_slide(slide.id)
+        if found.how is How.MOVED:
+            slide = at_new_place(slide, record)
+            project.update_slide(slide)
+            self.message.emit(f"{slide.name}, whose image was not there, was found again at {record.path}.")
+            if self._slide is not None and self._slide.id == slide.id:
+                self._leave_slide()
+        elif found.how is How.COPY:
+            self.message.emit(f"{record.path} is the image of {slide.name} ({slide.path}); it is not added twice.")
+        return slide
+
+    def _comparing(self, sentence: str) -> None:
+        if sentence:
+            self.message.emit(sentence)
+
+    def relink_slide(self, slide_id: str, path: str | Path) -> None:
+        """Give a slide its image file: one that moved, or one whose labels came alone.
+
+        Raises
+        ------
+        CytoError
+            When the file is not the slide that was annotated, or that of another slide.
+        """
+        project = self.need_project()
+        relinked(project, project.slide(slide_id), Path(path))
+        self.project_changed.emit()
+        if self._slide is not None and self._slide.id == slide_id:
+            self._leave_slide()
+            self.go_to_slide(slide_id)
+
+    def relink_in(self, folder: str | Path) -> None:
+        """Look in a folder for the images of all slides that have none, and say what was found.
+
+        Raises
+        ------
+        CytoError
+            When the folder cannot be read, or the project not be written.
+        """
+        project = self.need_project()
+        for event in relink(project.folder, Path(folder)):
+            match event:
+                case Noted(message=message):
+                    self.message.emit(message)
+                case Failed(message=message):
+                    raise CytoError(message)
+                case Done(result=result):
+                    self.message.emit(f"{result['linked']} slide(s) were given their image files.")
+        self.project_changed.emit()
+        if self._slide is not None and self._handle is None:
+            slide_id = self._slide.id
+            self._leave_slide()
+            self.go_to_slide(slide_id)
 
     def remove_slide(self, slide_id: str) -> None:
         """Take a slide without marks out of the project; its file is not touched.
@@ -160,7 +225,7 @@ class ProjectCommands(SessionState):
                 self._handle.on_unreadable(self._unreadable_tiles.append)
             except CytoError as error:
                 self.message.emit(str(error))
-        project.set_setting(LAST_SLIDE, slide_id)
+        project.remember(LAST_SLIDE, slide_id)
         self.slide_changed.emit()
         self.annotations_changed.emit(None)
 

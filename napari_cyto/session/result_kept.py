@@ -61,7 +61,7 @@ def survey_of(project: Project, slide_id: str) -> Plain | None:
 
 def keep_survey(project: Project, slide_id: str, told: Mapping[str, Any]) -> None:
     """Keep what the spot checks of a slide came to."""
-    project.set_setting(_SURVEY.format(slide_id), dict(told))
+    project.remember(_SURVEY.format(slide_id), dict(told))
 
 
 def told_survey(found: Survey, mpp: float) -> Plain:

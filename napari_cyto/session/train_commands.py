@@ -110,7 +110,7 @@ def latest_unseen(project: Project | None) -> Path | None:
 def mark_seen(project: Project | None, out: Path) -> None:
     """Keep with the project that its user has left the run of ``out``."""
     if project is not None:
-        project.set_setting(SEEN, out.name)
+        project.remember(SEEN, out.name)
 
 
 def scheme_of(project: Project | None) -> str:

@@ -148,6 +148,16 @@ class ProjectCore:
         with self._database.read() as connection:
             return read_setting(connection, key, default)
 
+    @property
+    def writable(self) -> bool:
+        """Whether changes can be stored; a project that cannot be written is open for reading only."""
+        return self._database.writable
+
+    def remember(self, key: str, value: Any) -> None:
+        """Keep where somebody was in the project; nothing is kept where it cannot be written."""
+        if self.writable:
+            self.set_setting(key, value)
+
     def set_setting(self, key: str, value: Any) -> None:
         """Keep a JSON-able value with the project."""
         with self._writing() as connection:
@@ -180,6 +190,11 @@ class ProjectCore:
             return coverage.read_all(connection, slide_id, size_hw)
 
     def add_coverage(self, slide_id: str, author: str, seen: Coverage) -> None:
-        """Keep what a person looked at of a slide, with what is kept already; other windows are not told."""
+        """Keep what a person looked at of a slide, with what is kept already; other windows are not told.
+
+        Nothing is kept where the project cannot be written.
+        """
+        if not self.writable:
+            return
         with self._database.write() as connection:
             coverage.add(connection, slide_id, author, seen)

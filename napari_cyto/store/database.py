@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +37,10 @@ class Database:
         The execution options of transactions that write.
     file : Path, optional
         The file that the database is, if it is one.
+    writable : bool
+        Whether it can be written; else every change is refused.
+    copy : Path, optional
+        A folder with the copy that is read instead, gone when the database is closed.
     """
 
     def __init__(
@@ -44,7 +50,11 @@ class Database:
         explain: Explain,
         write_options: Mapping[str, Any],
         file: Path | None = None,
+        writable: bool = True,
+        copy: Path | None = None,
     ) -> None:
+        self.writable = writable
+        self._copy = copy
         self.engine = engine
         self.place = place
         self._explain = explain
@@ -73,8 +83,14 @@ class Database:
         Raises
         ------
         StoreError
-            When the database is closed, locked, damaged, full or out of reach; nothing is changed then.
+            When the database is closed, locked, damaged, full, out of reach or for reading only; nothing is changed
+            then.
         """
+        if not self.writable:
+            raise StoreError(
+                f"The project in {self.place} cannot be written and was opened for reading only, so nothing can be "
+                "stored in it; ask for write permission to its folder and files, or copy it to a place of your own."
+            )
         with (
             self._writer,
             self._sentences(),
@@ -98,6 +114,8 @@ class Database:
         """Close every connection; what is committed stays."""
         self._closed = True
         self.engine.dispose()
+        if self._copy is not None:
+            shutil.rmtree(self._copy, ignore_errors=True)
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -120,6 +138,33 @@ def open_file(path: Path, busy_seconds: float) -> Database:
     """Return the database in the SQLite file ``path``."""
     engine = sqlite.connect(path, busy_seconds)
     return Database(engine, str(path), lambda error: sqlite.explain(error, path), {"writes": True}, path)
+
+
+def open_to_read(path: Path) -> Database:
+    """Return the database in an SQLite file that cannot be written, at its last committed state.
+
+    Raises
+    ------
+    StoreError
+        When it is damaged, or a copy of what was not yet moved into the file cannot be made.
+    """
+    copy: Path | None = None
+    read = path
+    log = path.with_name(path.name + "-wal")
+    try:
+        if log.exists() and log.stat().st_size:
+            # SQLite must write to read a write-ahead log; without it the latest changes would be missed.
+            copy = Path(tempfile.mkdtemp(prefix="napari-cyto-"))
+            for each in (path, log):
+                shutil.copyfile(each, copy / each.name)
+            read = copy / path.name
+    except OSError as error:
+        raise StoreError(
+            f"The project {path.parent} cannot be written, and no copy of it could be made to read its latest changes: "
+            f"{error.strerror or error}."
+        ) from error
+    engine = sqlite.connect_to_read(read, immutable=copy is None)
+    return Database(engine, str(path), lambda error: sqlite.explain(error, path), {}, None, writable=False, copy=copy)
 
 
 def open_url(url: str) -> Database:

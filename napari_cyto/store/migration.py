@@ -22,16 +22,21 @@ Migration = Callable[[Connection], None]
 MIGRATIONS: Mapping[int, Migration] = {}
 
 
-def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, Migration] = MIGRATIONS) -> None:
+def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, Migration] = MIGRATIONS) -> bool:
     """Make sure that ``path`` is a project database of this version, bringing an older one up to date.
 
     Only the file's first bytes are read until it is certain that the project is ours to write.
 
+    Returns
+    -------
+    bool
+        Whether it can be written; what cannot is opened for reading only.
+
     Raises
     ------
     StoreError
-        When there is none, it is no project, damaged, of a newer version, or cannot be written; it is then left
-        exactly as it was.
+        When there is none, it is no project, damaged, of a newer version, or of an older one that cannot be written;
+        it is then left exactly as it was.
     """
     header = _header(path)
     if header.schema_version > current:
@@ -39,13 +44,15 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
             f"The project {path.parent} was written by a newer napari-cyto (project version {header.schema_version}, "
             f"this one knows up to {current}) and was left untouched; update napari-cyto to open it."
         )
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    if header.schema_version < current and not writable:
         raise StoreError(
-            f"The project {path.parent} cannot be written, so no annotation could be saved in it; ask for write "
-            "permission to the folder and its files, or copy the project to a place of your own."
+            f"The project {path.parent} has the older version {header.schema_version} and cannot be written, so it "
+            "cannot be brought up to date; copy it to a place of your own and open it there."
         )
     if header.schema_version < current:
         _migrate(path, header.schema_version, current, migrations)
+    return writable
 
 
 def _header(path: Path) -> sqlite.Header:

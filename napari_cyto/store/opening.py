@@ -11,7 +11,7 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.errors import StoreError
 from napari_cyto.store import sqlite
 from napari_cyto.store.core import scheme_text
-from napari_cyto.store.database import Database, create_file, create_tables, open_file, open_url
+from napari_cyto.store.database import Database, create_file, create_tables, open_file, open_to_read, open_url
 from napari_cyto.store.migration import prepare
 from napari_cyto.store.rows import to_us
 from napari_cyto.store.schema import SCHEMA_VERSION, project
@@ -65,13 +65,13 @@ def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Dat
     Raises
     ------
     StoreError
-        When it is no project, of a newer version, damaged or cannot be written; it is then left untouched.
+        When it is no project, of a newer version or damaged; it is then left untouched.
     """
     if url is not None:
         return folder, open_url(url)
     path = folder if folder.is_file() else folder / DATABASE_NAME
-    prepare(path)
-    return path.parent, open_file(path, busy_seconds)
+    writable = prepare(path)
+    return path.parent, open_file(path, busy_seconds) if writable else open_to_read(path)
 
 
 def _make_at(url: str, row: dict[str, object]) -> None:

@@ -67,6 +67,8 @@ class Project(ProjectCore):
     def open(cls, folder: Path | str, url: str | None = None, busy_seconds: float = 5.0) -> Self:
         """Open the project in ``folder`` (or whose database file that is), or at a database URL.
 
+        One that cannot be written is opened for reading: `writable` says so, and each change is refused.
+
         Parameters
         ----------
         folder : Path or str
@@ -79,7 +81,7 @@ class Project(ProjectCore):
         Raises
         ------
         StoreError
-            When it is no project, of a newer version, damaged or cannot be written; it is then left untouched.
+            When it is no project, of a newer version or damaged; it is then left untouched.
         """
         place, database = opening.reach(absolute_path(folder), url, busy_seconds)
         try:

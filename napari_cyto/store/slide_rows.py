@@ -12,22 +12,48 @@ from napari_cyto.domain.slide_record import Progress, SlideRecord
 
 
 def stored_path(path: str, folder: Path) -> str:
-    """Return how a project in ``folder`` stores the path of a file: relative when it lies under or beside it.
+    """Return how a project in ``folder`` stores the path of a file: relative to itself, at any depth.
 
-    Links are not followed: who links slides next to a project means them to be there.
+    Links are not followed: who links slides next to a project means them to be there. On another disk, or of a project
+    at the root of one, the path is absolute.
     """
     if not path:
         return ""
     file, here = absolute_path(path), absolute_path(folder)
     # Everything is beside a project that lies at the root of a disk; moving it would take nothing along.
-    if here.parent == here.parent.parent or not file.is_relative_to(here.parent):
+    if here.parent == here.parent.parent or file.anchor != here.anchor:
         return str(file)
     return Path(os.path.relpath(file, here)).as_posix()
 
 
-def shown_path(stored: str, folder: Path) -> str:
-    """Return the absolute path that a stored one means while the project lies in ``folder``."""
-    return str(absolute_path(folder / stored)) if stored else ""
+def places(stored: str, absolute: str, folder: Path) -> list[Path]:
+    """Return where a file may lie while the project lies in ``folder``, the likeliest place first.
+
+    A file under or beside the project goes along with it. One farther away may have stayed, or have moved together with
+    the project (as two folders of one study do), so there the place where it was goes first.
+    """
+    if not stored:
+        return []
+    relative = absolute_path(folder / stored)
+    was = absolute_path(absolute) if absolute else relative
+    both = [relative, was] if relative.is_relative_to(absolute_path(folder).parent) else [was, relative]
+    return list(dict.fromkeys(both))
+
+
+def shown_path(stored: str, absolute: str, folder: Path) -> str:
+    """Return the absolute path that a record shows: the first place where something is, else the likeliest."""
+    candidates = places(stored, absolute, folder)
+    if len(candidates) > 1 and candidates[0] != absolute_path(folder / stored) and not is_there(candidates[0]):
+        return str(next((place for place in candidates if is_there(place)), candidates[0]))
+    return str(candidates[0]) if candidates else ""
+
+
+def is_there(place: Path) -> bool:
+    """Whether a file or folder lies at a place; one that cannot be asked does not."""
+    try:
+        return place.exists()
+    except OSError:
+        return False
 
 
 def path_columns(path: str, folder: Path) -> dict[str, str]:
@@ -66,7 +92,7 @@ def record_of(row: Row[Any], folder: Path) -> SlideRecord:
     """Return the record that a row of ``slide`` holds; its path is absolute."""
     return SlideRecord(
         name=row.name,
-        path=shown_path(row.path, folder),
+        path=shown_path(row.path, row.path_absolute, folder),
         size_hw=None if row.height is None else (row.height, row.width),
         mpp=row.mpp,
         mpp_source=row.mpp_source,

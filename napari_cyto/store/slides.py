@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, false, func, insert, or_, select, update
 
+from napari_cyto.domain.fingerprints import same_fingerprint, sampled_part
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StoreError
 from napari_cyto.store.database import Database
 from napari_cyto.store.removing import removed_ids
 from napari_cyto.store.schema import slide
-from napari_cyto.store.slide_rows import path_columns, record_of, shown_path, slide_columns, stored_path
+from napari_cyto.store.slide_rows import is_there, path_columns, places, record_of, shown_path, slide_columns
 
 _ONE = select(slide).where(slide.c.id == bindparam("of_id"))
 _NUMBERS = select(slide.c.pk, slide.c.id).where(slide.c.pk > bindparam("known"))
@@ -76,22 +77,24 @@ def read_one(connection: Connection, slide_id: str, folder: Path) -> SlideRecord
 
 
 def find(connection: Connection, fingerprint: str, path: str, folder: Path) -> SlideRecord | None:
-    """Return the first slide with a fingerprint, else the first whose pixel file has a path.
+    """Return the first slide with a fingerprint (of any version), else the first whose pixel file has a path.
 
-    Slides that were taken out are found after all others.
+    Of several with the fingerprint the one at the path goes first; slides that were taken out are found after others.
     """
-    tests = []
-    if fingerprint:
-        tests.append(slide.c.fingerprint == fingerprint)
+    hidden = removed_ids(connection)
+    at_path: ColumnElement[bool] = false()
     if path:
         columns = path_columns(path, folder)
-        tests.append(or_(slide.c.path == columns["path"], slide.c.path_absolute == columns["path_absolute"]))
-    hidden = removed_ids(connection)
-    for test in tests:
-        rows = connection.execute(select(slide).where(test).order_by(slide.c.pk)).all()
-        if rows:
-            return record_of(min(rows, key=lambda row: row.id in hidden), folder)
-    return None
+        at_path = or_(slide.c.path == columns["path"], slide.c.path_absolute == columns["path_absolute"])
+    there = {row.id: row for row in connection.execute(select(slide).where(at_path).order_by(slide.c.pk))}
+    if fingerprint:
+        sampled = slide.c.fingerprint.startswith(sampled_part(fingerprint), autoescape=True)
+        rows = connection.execute(select(slide).where(sampled).order_by(slide.c.pk)).all()
+        same = [row for row in rows if same_fingerprint(row.fingerprint, fingerprint)]
+        if same:
+            return record_of(min(same, key=lambda row: (row.id in hidden, row.id not in there)), folder)
+    rows = list(there.values())
+    return record_of(min(rows, key=lambda row: row.id in hidden), folder) if rows else None
 
 
 def write_new(connection: Connection, records: Iterable[SlideRecord], folder: Path) -> None:
@@ -126,7 +129,7 @@ def write_changed(connection: Connection, record: SlideRecord, folder: Path) -> 
     row = _row(connection, record.id)
     columns: dict[str, Any] = slide_columns(record)
     # A record that only passed through keeps both ways to its file, also where just the second one works.
-    if record.path != shown_path(row.path, folder):
+    if record.path != shown_path(row.path, row.path_absolute, folder):
         columns |= path_columns(record.path, folder)
     connection.execute(update(slide).where(slide.c.pk == row.pk).values(columns))
 
@@ -141,18 +144,20 @@ def locate(connection: Connection, record: SlideRecord, folder: Path) -> Path:
     """
     if not record.path:
         raise StoreError(
-            f"The slide {record.name!r} came with labels only and has no image file; point the project to its file."
+            f"The slide {record.name!r} came with labels only and has no image file; attach one "
+            "in the Slides dock, or with 'napari-cyto relink'."
         )
-    places = [Path(record.path)]
+    tried = [Path(record.path)]
     row = connection.execute(_ONE, {"of_id": record.id}).first()
-    if row is not None and stored_path(record.path, folder) == row.path:
-        places.append(Path(row.path_absolute))
-    for place in places:
-        if place.exists():
+    if row is not None:
+        known = places(row.path, row.path_absolute, folder)
+        tried += known if tried[0] in known else []
+    for place in tried:
+        if is_there(place):
             return place
     raise StoreError(
         f"The image file of slide {record.name!r} is missing: {record.path} is not there; bring it back, or point the "
-        "project to where it lies now."
+        "project to where it lies now (in the Slides dock, or with 'napari-cyto relink')."
     )
 
 

@@ -64,6 +64,32 @@ def connect(path: Path, busy_seconds: float = 5.0) -> Engine:
     return engine
 
 
+def connect_to_read(path: Path, immutable: bool) -> Engine:
+    """Return an engine that only reads the database file ``path``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    immutable : bool
+        Whether the file stands alone: it is read without locks, and nothing is written beside it.
+    """
+    uri = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if immutable else 'mode=rw'}"
+
+    def connection() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+
+    engine = create_engine("sqlite://", creator=connection, poolclass=QueuePool, pool_size=4, max_overflow=-1)
+    event.listen(engine, "connect", _set_reading_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_reading_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in ("query_only=ON", f"cache_size=-{_PAGE_CACHE_KIB}"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in (
         "journal_mode=WAL",

@@ -124,10 +124,41 @@ def test_a_database_with_rubbish_in_its_middle_never_shows_a_bare_error(closed: 
     assert [text for text in refusals if "damaged" not in text] == []
 
 
-def test_a_project_that_may_not_be_written_is_refused(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_that_may_not_be_written_opens_for_reading(closed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """31: export, audit, report and evaluate need nothing to be stored; each change is refused in a sentence."""
     # Permission bits do not bind an administrator, whom some machines run tests as; so the answer is given here.
-    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed)
-    _refuses(closed, "cannot be written, so no annotation could be saved")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path) != closed)
+    before = _bytes(closed)
+    with Project.open(closed) as project:
+        assert not project.writable
+        assert len(list(project.annotations())) == len(project.label_set().annotations)
+        project.remember("session.slide", "one")
+        assert project.setting("session.slide") is None
+        slide = project.slides()[0]
+        for change in (
+            lambda: project.update_slide(slide),
+            lambda: project.set_setting("a", 1),
+            lambda: project.remove_slide(slide.id),
+        ):
+            with pytest.raises(StoreError, match="opened for reading only, so nothing can be stored"):
+                change()
+    assert _bytes(closed) == before
+
+
+def test_what_is_not_in_the_file_yet_is_read_too(closed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only copy of a project with its write-ahead log shows the last edit."""
+    with Project.open(closed) as project:
+        project.set_setting("last", "edit")
+        copy = tmp_path / "share.cyto"
+        shutil.copytree(closed, copy)
+    assert (copy / "project.sqlite-wal").stat().st_size
+    (copy / "project.sqlite-shm").unlink(missing_ok=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or copy not in (Path(path), Path(path).parent))
+    before = _bytes(copy)
+    with Project.open(copy) as shared:
+        assert not shared.writable
+        assert shared.setting("last") == "edit"
+    assert _bytes(copy) == before
 
 
 def test_a_project_is_made_once(closed: Path) -> None:

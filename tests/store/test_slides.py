@@ -177,3 +177,37 @@ def test_a_slide_taken_out_is_found_after_its_successor(project):
     new = SlideRecord(name="new", fingerprint="f1")
     project.add_slides([new])
     assert project.find_slide(fingerprint="f1").id == new.id
+
+
+def test_sibling_folders_that_move_together_find_each_other(tmp_path: Path) -> None:
+    """49: a project two folders away from its slides kept their absolute place only."""
+    record = _slide(tmp_path / "sib" / "slides" / "a.svs")
+    with Project.create(tmp_path / "sib" / "proj" / "m.cyto", preset("apacc")) as project:
+        project.add_slides([record])
+        assert project.slides()[0].path == record.path
+    (tmp_path / "sib").rename(tmp_path / "sib2")
+    with Project.open(tmp_path / "sib2" / "proj" / "m.cyto") as project:
+        (slide,) = project.slides()
+        assert Path(slide.path) == project.slide_path(slide) == tmp_path / "sib2" / "slides" / "a.svs"
+        project.update_slide(replace(slide, progress=Progress.DONE))
+        assert project.slide_path(project.slides()[0]) == tmp_path / "sib2" / "slides" / "a.svs"
+
+
+def test_a_project_that_was_copied_keeps_the_slides_it_was_made_on(tmp_path: Path) -> None:
+    """What happens to lie at the same place beside the copy may be another patient's slide."""
+    record = _slide(tmp_path / "one" / "slides" / "a.svs")
+    with Project.create(tmp_path / "one" / "proj" / "m.cyto", preset("apacc")) as project:
+        project.add_slides([record])
+    _slide(tmp_path / "two" / "slides" / "a.svs")
+    shutil.copytree(tmp_path / "one" / "proj", tmp_path / "two" / "proj")
+    with Project.open(tmp_path / "two" / "proj" / "m.cyto") as project:
+        assert project.slide_path(project.slides()[0]) == tmp_path / "one" / "slides" / "a.svs"
+
+
+def test_an_older_fingerprint_is_found_by_a_newer_one(project: Project) -> None:
+    older = SlideRecord(name="older", fingerprint="0f" * 16)
+    other = SlideRecord(name="other", fingerprint="0f" * 16 + "-wxy")
+    project.add_slides([older, other])
+    assert project.find_slide(fingerprint="0f" * 16 + "-wab").id == older.id
+    assert project.find_slide(fingerprint="0f" * 16 + "-wxy").id == older.id
+    assert project.find_slide(fingerprint="1f" * 16 + "-wxy") is None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from napari_cyto.domain.image_names import READ_SUFFIXES, reads_as_image
+from napari_cyto.datasets.import_slides import record_of_file
+from napari_cyto.datasets.known_slides import slide_in, where_in
+from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.session import Session
@@ -91,16 +94,38 @@ def open_beside(session: Session, slide: Path) -> None:
         return
     # The slide is tried first: a file that is no slide must not leave an empty project behind.
     _refuse_unreadable(slide)
-    session.create_project(folder, preset(DEFAULT_SCHEME), slide.stem)
+    session.create_project(folder, preset(DEFAULT_SCHEME), folder.name.removesuffix(PROJECT_SUFFIX))
     session.message.emit(f"Your marks are kept in {folder}.")
 
 
 def project_beside(slide: Path) -> Path:
-    """Return the folder of a slide's own project: beside it, or at home where that place cannot be written."""
+    """Return the folder of a slide's own project: beside it, or at home where that place cannot be written.
+
+    A project of that name which holds other slides is another slide's: two patients' ``001.png`` never share one.
+    """
     place = slide.absolute().parent
     if not os.access(place, os.W_OK):
         place = Path.home() / "napari-cyto"
-    return place / f"{slide.stem}{PROJECT_SUFFIX}"
+    name = bare_name(slide.name)
+    for count in itertools.count(1):
+        folder = place / f"{name}{'' if count == 1 else f' {count}'}{PROJECT_SUFFIX}"
+        if not folder.exists() or (Project.is_project(folder) and _is_of(folder, slide)):
+            return folder
+    raise AssertionError
+
+
+def _is_of(folder: Path, slide: Path) -> bool:
+    """Whether a project holds a slide, or none at all."""
+    try:
+        with Project.open(folder) as project:
+            slides, where = project.slides(), where_in(project)
+            places = [place.resolve() for each in slides if (place := where(each)) is not None]
+            if slide.resolve() in places or not slides:
+                return True
+            # One whose files are gone may be this one's from before it moved.
+            return len(places) < len(slides) and slide_in(project, record_of_file(slide)) is not None
+    except CytoError:
+        return False
 
 
 def free_folder(place: Path, name: str) -> Path:

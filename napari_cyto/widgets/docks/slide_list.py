@@ -31,6 +31,8 @@ class SlideList(QListWidget):
 
     chosen = Signal(str)
     removed = Signal(str)
+    relink_wanted = Signal(str)
+    search_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -91,6 +93,11 @@ class SlideList(QListWidget):
         """Return the menu of one slide."""
         menu = QMenu(self)
         slide_id = item.data(_ID)
+        linked = menu.addAction(style.icon("find"), "Attach its image file…")
+        linked.triggered.connect(lambda _checked=False: self.relink_wanted.emit(slide_id))
+        searched = menu.addAction(style.icon("find"), "Find missing images in a folder…")
+        searched.triggered.connect(lambda _checked=False: self.search_wanted.emit())
+        menu.addSeparator()
         taken = menu.addAction(style.icon("delete"), REMOVE_WORDS)
         taken.triggered.connect(lambda _checked=False: self.removed.emit(slide_id))
         return menu

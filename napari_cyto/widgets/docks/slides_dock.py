@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from qtpy.QtCore import Qt
@@ -12,9 +11,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_cyto.domain.slide_record import Progress
-from napari_cyto.errors import SlideError
 from napari_cyto.session import Session
-from napari_cyto.slides import fingerprint, open_slide
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.dock import Dock
@@ -55,6 +52,8 @@ class SlidesDock(Dock):
         )
         self.list = SlideList()
         self.list.removed.connect(self.ask_removal)
+        self.list.relink_wanted.connect(self.ask_relink_of)
+        self.list.search_wanted.connect(self.ask_relink_folder)
         self.list.chosen.connect(lambda slide_id: self.do(session.go_to_slide, slide_id))
         self.previous = parts.button(
             "", hint_of("slide.previous"), lambda: self._step(-1), icon="previous", name="previous slide"
@@ -152,22 +151,22 @@ class SlidesDock(Dock):
 
         Raises
         ------
-        SlideError
+        CytoError
             When it is not a slide, or another one than was annotated.
         """
-        record = self.session.need_slide()
-        with open_slide(path) as slide:
-            size_hw = (slide.info.height, slide.info.width)
-        found = fingerprint(path)
-        if record.fingerprint and found != record.fingerprint:
-            raise SlideError(
-                f"{path.name} is not the slide that was annotated as {record.name}: its content differs; "
-                "choose another file, or add this one as a slide of its own."
-            )
-        moved = replace(record, path=str(path.absolute()), size_hw=size_hw, fingerprint=found)
-        self.session.need_project().update_slide(moved)
-        self.session.project_changed.emit()
-        self._reopen(record.id)
+        self.session.relink_slide(self.session.need_slide().id, path)
+
+    def ask_relink_of(self, slide_id: str) -> None:
+        """Ask where the image of a slide is, on screen or not."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Where is the slide now?", "", SLIDE_FILTER)
+        if chosen:
+            self.do(self.session.relink_slide, slide_id, Path(chosen))
+
+    def ask_relink_folder(self) -> None:
+        """Ask for a folder, and find in it the images of all slides that have none."""
+        chosen = QFileDialog.getExistingDirectory(self, "Where are the images? Subfolders are searched too")
+        if chosen:
+            self.do(self.session.relink_in, Path(chosen))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802  Qt's name
         """Take what is a slide or a project."""
@@ -202,12 +201,6 @@ class SlidesDock(Dock):
         """Stop listening and reading pictures."""
         super().let_go()
         self.list.close_threads()
-
-    def _reopen(self, slide_id: str) -> None:
-        # The session keeps a slide that is on screen as it is; leaving it opens its file anew.
-        folder = self.session.need_project().folder
-        self.session.open_project(folder)
-        self.session.go_to_slide(slide_id)
 
     def _step(self, step: int) -> None:
         self.do(self.session.next_slide, step)
