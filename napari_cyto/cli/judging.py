@@ -60,7 +60,7 @@ def _tell(told: Plain) -> None:
     if told["kind"] == "detector":
         tell_detection(told["detection"])
         if told["found_cells"]:
-            print("The classes of the cells that were found:")
+            print("Screening over all annotated cells, and the classes of those that were found:")
             _tell_classes(told["found_cells"])
     else:
         _tell_classes(told)
@@ -71,16 +71,18 @@ def _tell(told: Plain) -> None:
 def _tell_classes(told: Plain) -> None:
     own, page = told["classification"], told["screening"]
     if page:
+        or_missed = " or not found" if "missed" in page else ""
         names = {
             "recall": "HSIL+ recall",
             "fnr": "HSIL+ missed (FNR)",
-            "undercall": f"{' or '.join(page['undercalled_from'])} called {page['negative']}",
+            "missed": "HSIL+ not found",
+            "undercall": f"{' or '.join(page['undercalled_from'])} called {page['negative']}{or_missed}",
             "npv": "NPV",
             "specificity": "specificity",
             "recall_at_specificity": f"HSIL+ recall at specificity {page['recall_at_specificity']['specificity']:g}",
             "auroc": "AUROC of HSIL+",
         }
-        rows = [estimated(title, page[name]) for name, title in names.items()]
+        rows = [estimated(title, page[name]) for name, title in names.items() if name in page]
         print_table("Screening", ESTIMATE_HEADS, rows)
         tell_few(rows)
     views = {f"{len(own['classes'])} classes": own, "four classes": own["four_class"]}

@@ -13,7 +13,7 @@ from napari_cyto.datasets.import_sources import read_source
 from napari_cyto.datasets.options import ImportOptions
 from napari_cyto.datasets.training_sources import SourceSpec
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
@@ -24,12 +24,13 @@ from napari_cyto.store import Project
 
 @dataclass(frozen=True, slots=True)
 class SourceSlide:
-    """One slide of a source: record, its accepted cells by the source's classes, and its exhaustive regions."""
+    """One slide of a source: record, accepted cells by the source's classes, exhaustive regions, rejected places."""
 
     record: SlideRecord
     cells: tuple[tuple[Geometry, str], ...]
     regions: tuple[Polygon, ...] = ()
     centred: bool = False
+    rejected_yx: tuple[YX, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +102,19 @@ def _path_of(project: Project, record: SlideRecord) -> str:
 
 
 def _labelled(spec: SourceSpec, labels: LabelSet, scheme_name: str, empty_too: bool = False) -> SourceContent:
-    """Return the slides of a label set that have accepted cells or regions, ``empty_too`` those without any."""
-    marks = _by_slide(labels.annotations)
+    """Return the slides of a label set of which a person said something, ``empty_too`` those without any word."""
+    marks, rejected = _by_slide(labels.annotations), _rejected(labels.annotations)
     slides, missing, remarks = [], [], list(labels.remarks)
     for record in labels.slides:
         cells, regions = marks.get(record.id, ((), ()))
-        if not cells and not regions and not empty_too:
+        denied = tuple(rejected.get(record.id, ()))
+        if not (cells or regions or denied or empty_too):
             continue
         if not record.path or not Path(record.path).exists():
             missing.append((record.name, len(cells)))
             continue
         try:
-            slides.append(SourceSlide(_with_scale(record, spec.mpp), tuple(cells), tuple(regions)))
+            slides.append(SourceSlide(_with_scale(record, spec.mpp), tuple(cells), tuple(regions), rejected_yx=denied))
         except CytoError as error:
             remarks.append(f"{error} It was left out with its {len(cells)} cell(s).")
     if missing:
@@ -136,6 +138,15 @@ def _by_slide(
         elif isinstance(mark.geometry, Polygon):
             marks[mark.slide_id][1].append(mark.geometry)
     return dict(marks)
+
+
+def _rejected(annotations: Iterable[Annotation]) -> dict[str, list[YX]]:
+    """Return the centres of the cells of each slide that a person rejected; a rejected region says nothing."""
+    places: dict[str, list[YX]] = defaultdict(list)
+    for mark in annotations:
+        if mark.status is Status.REJECTED and mark.class_id is not None:
+            places[mark.slide_id].append(mark.geometry.centre_yx)
+    return dict(places)
 
 
 def _with_scale(record: SlideRecord, mpp: float | None) -> SlideRecord:

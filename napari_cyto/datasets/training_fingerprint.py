@@ -36,4 +36,6 @@ def _slide_digest(slide: TrainingSlide) -> bytes:
     cells = np.round(np.hstack([slide.centres_yx, boxes, slide.class_index[:, None]]), _DECIMALS)
     regions = sorted(np.round(np.array(region.vertices_yx), _DECIMALS).tolist() for region in slide.regions)
     content = [slide.fingerprint, slide.mpp, sorted(cells.tolist()), regions, slide.centred]
+    if len(slide.rejected_yx):  # data without any keeps the fingerprint that models recorded of it
+        content.append(sorted(np.round(slide.rejected_yx, _DECIMALS).tolist()))
     return hashlib.sha256(json.dumps(content).encode()).digest()

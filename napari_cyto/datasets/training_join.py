@@ -57,13 +57,14 @@ class Joining:
         if record.size_hw is None:
             raise AssertionError
         new = self._slide(source, slide, pairs, pixels, record.size_hw)
-        if not len(new) and not new.regions and slide.cells:
+        says = bool(len(new) or new.regions or len(new.rejected_yx))
+        if not says and slide.cells:
             return
-        if pixels in self._labelled and (len(new) or new.regions):
+        if pixels in self._labelled and says:
             number = self._labelled[pixels]
             self.slides[number] = _merged(self.slides[number], new)
             return
-        if len(new) or new.regions:
+        if says:
             self._labelled[pixels] = len(self.slides)
         # Models' cards and run folders know slides by the part of the fingerprint that every version has.
         sampled = sampled_part(pixels)
@@ -93,6 +94,7 @@ class Joining:
             slide.centred,
             record.side,
             sampled_part(pixels),
+            np.array(slide.rejected_yx, dtype=np.float64).reshape(-1, 2),
         )
 
     def _known_pixels(self, pixels: str) -> str:
@@ -152,5 +154,6 @@ def _merged(first: TrainingSlide, second: TrainingSlide) -> TrainingSlide:
         class_index=np.concatenate([first.class_index, second.class_index]),
         regions=tuple(dict.fromkeys((*first.regions, *second.regions))),
         centred=first.centred and second.centred,
+        rejected_yx=np.unique(np.vstack([first.rejected_yx, second.rejected_yx]), axis=0),
         side=first.side or second.side,
     )

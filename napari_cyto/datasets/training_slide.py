@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,8 @@ class TrainingSlide:
         ``train``, ``validation`` or ``test`` when it came with one.
     fingerprint : str
         Of the pixel file.
+    rejected_yx : ndarray, (r, 2), float64
+        Centres of predictions that a person rejected: no cell is there; level-0 px.
     """
 
     key: str
@@ -61,6 +63,7 @@ class TrainingSlide:
     centred: bool = False
     side: str = ""
     fingerprint: str = ""
+    rejected_yx: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
 
     def __len__(self) -> int:
         """Return the number of cells."""

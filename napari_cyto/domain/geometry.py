@@ -10,6 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 YX: TypeAlias = tuple[float, float]
 YXYX: TypeAlias = tuple[float, float, float, float]
 
@@ -115,3 +118,19 @@ class Polygon:
 
 
 Geometry: TypeAlias = Point | Box | Polygon
+
+
+def is_inside(centres_yx: npt.NDArray[np.float64], region: Polygon) -> npt.NDArray[np.bool_]:
+    """Return which points lie within an outline, bool (n,), points float64 (n, 2) in the outline's frame.
+
+    Source: Shimrat 1962, Communications of the ACM 5(8), algorithm 112: an odd number of edges lies to one side.
+    """
+    inside = np.zeros(len(centres_yx), dtype=bool)
+    y, x = centres_yx[:, 0], centres_yx[:, 1]
+    corners = region.vertices_yx
+    for (y0, x0), (y1, x1) in zip(corners, (*corners[1:], corners[0]), strict=True):
+        if y0 == y1:
+            continue
+        crosses = (y0 > y) != (y1 > y)
+        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return inside

@@ -20,6 +20,7 @@ from napari_cyto.evaluation.classifier_scores import classifier_scores
 from napari_cyto.evaluation.curves import budget_curve, class_curves, screened_curves
 from napari_cyto.evaluation.detector_scores import detector_scores, found_cells
 from napari_cyto.evaluation.examples import missed_and_false, worst_and_best
+from napari_cyto.evaluation.found_screening import with_missed
 from napari_cyto.evaluation.judging import KEPT, Classifier, Detector, LeftOut, classified, detected, group_of
 from napari_cyto.evaluation.options import EvaluateConfig
 from napari_cyto.evaluation.report import ReportCurves, write_report
@@ -160,7 +161,7 @@ def _detector(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves]]
     missed, false = missed_and_false(kept, radius_um, work.config.examples)
     curve = budget_curve(fields, radius_um, work.pulse)
     found = found_cells(kept, manifest.classes, radius_um)
-    binary = () if found is None else screened_curves(found)
+    binary = () if found is None else screened_curves(with_missed(found, kept, radius_um)[0])
     per_class = () if found is None else class_curves(found, [c.colour for c in manifest.classes])
     return scores, ReportCurves(binary, per_class, curve, missed, false)
 

@@ -51,6 +51,8 @@ def _curves(name: str, colour: str, ranking: Ranking) -> Curves:
 def budget_curve(fields: Sequence[DetectedField], radius_um: float, pulse: Callable[[], None] = lambda: None) -> Curve:
     """Return the recall that the surest detections give, float64 (p, 2): detections a marked cell, recall.
 
+    Both are counted where it is known what is a cell, see `DetectedField.counted`.
+
     Parameters
     ----------
     fields : sequence of DetectedField
@@ -60,6 +62,7 @@ def budget_curve(fields: Sequence[DetectedField], radius_um: float, pulse: Calla
     pulse : callable
         Called between pictures; a job that is to stop raises from it.
     """
+    fields = [f.counted(radius_um) for f in fields]
     cells = sum(len(f.truth_yx) for f in fields)
     scores = np.sort(np.concatenate([np.empty(0), *(f.scores for f in fields)]))[::-1]
     if not cells or not len(scores):

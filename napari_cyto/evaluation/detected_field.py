@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.known_area import KnownArea
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.proliferation import is_inside
 
 Points = npt.NDArray[np.float64]
 
@@ -44,6 +44,10 @@ class DetectedField:
         The score of each of the detector's classes; k 0 for a detector without any.
     regions : tuple of Polygon
         Inside these every cell is marked; none: nobody says so of any part.
+    known_yx : float64 array (r, 2)
+        Of a slide that nobody annotated whole: places with known surroundings, see `KnownArea`.
+    reach_px : float
+        How far around these it is known what is a cell, level-0 px; 0: there is no such limit.
     """
 
     name: str
@@ -57,6 +61,8 @@ class DetectedField:
     scores: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     class_scores: Points = field(default_factory=lambda: _none(0))
     regions: tuple[Polygon, ...] = ()
+    known_yx: Points = field(default_factory=lambda: _none(2))
+    reach_px: float = 0.0
 
     def __post_init__(self) -> None:
         n, m = len(self.truth_classes), len(self.scores)
@@ -67,9 +73,39 @@ class DetectedField:
             )
 
     @property
+    def known(self) -> KnownArea:
+        """Where it is known which objects are cells."""
+        return KnownArea(self.regions, self.known_yx, self.reach_px)
+
+    @property
     def is_judged(self) -> npt.NDArray[np.bool_]:
-        """Which detections lie where every cell is marked, bool (m,); all, where no region says otherwise."""
-        return judged(self.found_yx, self.regions)
+        """Which detections lie where it is known what is a cell, bool (m,); all, where nothing says otherwise."""
+        return self.known.contains(self.found_yx)
+
+    def counted(self, radius_um: float) -> DetectedField:
+        """Return the field less what a number of detections a cell cannot be counted of.
+
+        The cells outside the known area go, and the detections there: nobody knows how many other cells they find. A
+        detection within the radius of a cell that counts stays wherever it lies.
+
+        Parameters
+        ----------
+        radius_um : float
+            Furthest distance at which a detection is the cell, µm.
+        """
+        known = self.known
+        if known.is_everywhere:
+            return self
+        cells = known.contains(self.truth_yx)
+        near = KnownArea((), self.truth_yx[cells], radius_um / self.mpp)
+        found = known.contains(self.found_yx) | near.contains(self.found_yx)
+        kept = replace(
+            self,
+            truth_yx=self.truth_yx[cells],
+            truth_classes=tuple(name for name, inside in zip(self.truth_classes, cells, strict=True) if inside),
+            truth_boxes_yxyx=self.truth_boxes_yxyx[cells],
+        )
+        return kept.keeping(found)
 
     def from_score(self, threshold: float) -> DetectedField:
         """Return the field with the detections that score the threshold or more."""
@@ -97,7 +133,4 @@ def judged(centres_yx: Points, regions: tuple[Polygon, ...]) -> npt.NDArray[np.b
     regions : tuple of Polygon
         Level-0 px.
     """
-    inside = np.full(len(centres_yx), not regions)
-    for region in regions:
-        inside |= is_inside(centres_yx, region)
-    return inside
+    return KnownArea(regions).contains(centres_yx)

@@ -25,7 +25,10 @@ Times = npt.NDArray[np.int64]
 
 
 def detection_intervals(
-    fields: Sequence[DetectedField], scored: Sequence[Detection], resampling: Resampling = RESAMPLING
+    fields: Sequence[DetectedField],
+    scored: Sequence[Detection],
+    resampling: Resampling = RESAMPLING,
+    radius_um: float = 0.0,
 ) -> dict[str, Any]:
     """Return the intervals of what detections are worth; that of recall is told where recall is.
 
@@ -37,6 +40,8 @@ def detection_intervals(
         Of each of these pictures.
     resampling : Resampling
         How the intervals are drawn, whole patients (else smears, else pictures) at a time.
+    radius_um : float
+        Furthest distance at which a detection is the cell, µm.
 
     Returns
     -------
@@ -55,7 +60,8 @@ def detection_intervals(
     spent = np.zeros((n_groups, 2), np.int64)
     for group, f, one in zip(group_of, fields, scored, strict=True):
         counts[group] += [_plain(c) for c in (one.overall, *(one.per_class.get(n, Counts()) for n in names))]
-        spent[group] += len(f.scores), len(f.truth_classes)
+        area = f.counted(radius_um)
+        spent[group] += len(area.scores), len(area.truth_classes)
 
     tp, _, fn = counts.sum(axis=0).T.tolist()
     marked = [found + missed for found, missed in zip(tp, fn, strict=True)]

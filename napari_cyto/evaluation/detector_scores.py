@@ -15,9 +15,10 @@ from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.bootstrap import RESAMPLING, Resampling, share_estimate
 from napari_cyto.evaluation.boxes import AveragePrecision, ImageBoxes, score_boxes
 from napari_cyto.evaluation.classifier_scores import classifier_scores
-from napari_cyto.evaluation.detected_field import DetectedField, judged
+from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detection import Detection, ratio, score_detections
 from napari_cyto.evaluation.detection_intervals import detection_intervals
+from napari_cyto.evaluation.found_screening import screening_with_missed
 from napari_cyto.evaluation.matching import match_points
 from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.evaluation.views import Graded
@@ -73,15 +74,19 @@ def detector_scores(
     ids = tuple(c.id for c in classes)
     own = list(threshold) if isinstance(threshold, Sequence) else [threshold] * len(fields)
     kept = [f.from_score(t) for f, t in zip(fields, own, strict=True)]
+    counted = [f.counted(radius_um) for f in fields]
     told = _at_threshold(kept, ids, radius_um, resampling) | {
         "threshold": min(own) if isinstance(threshold, Sequence) else threshold,
         "highest_threshold": max(own) if isinstance(threshold, Sequence) else threshold,
-        "at_detections_per_cell": _at_budget(fields, PER_CELL, radius_um, resampling),
-        "at_detections_per_field": [_at_field_budget(fields, n, radius_um, resampling) for n in PER_FIELD],
+        "at_detections_per_cell": _at_budget(counted, PER_CELL, radius_um, resampling),
+        "at_detections_per_field": [_at_field_budget(counted, n, radius_um, resampling) for n in PER_FIELD],
         "boxes": _boxes(fields, ids),
     }
     found = found_cells(kept, classes, radius_um)
-    return {"detection": told, "found_cells": None if found is None else classifier_scores(found, resampling)}
+    if found is None:
+        return {"detection": told, "found_cells": None}
+    screening = screening_with_missed(found, kept, radius_um, resampling)
+    return {"detection": told, "found_cells": classifier_scores(found, resampling) | {"screening": screening}}
 
 
 def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resampling: Resampling) -> Plain:
@@ -93,6 +98,8 @@ def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resamp
     total = sum(each, Detection())
     errors = np.concatenate([np.empty(0), *(one.distances_px * f.mpp for f, one in zip(fields, each, strict=True))])
     with_regions = sum(bool(f.regions) for f in fields)
+    limited = [f.counted(radius_um) for f in fields]
+    measured = fields and all(f.regions and not f.reach_px for f in fields)
     return {
         **total.overall.as_dict(),
         "per_class": {name: counts.as_dict() for name, counts in total.per_class.items()} if len(ids) > 1 else {},
@@ -101,13 +108,15 @@ def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resamp
         "median_error_um": float(np.median(errors)) if len(errors) else None,
         "errors_um": [float(q) for q in np.quantile(errors, (0.05, 0.25, 0.5, 0.75, 0.95))] if len(errors) else [],
         "recall_interval": _recall(fields, radius_um, resampling).as_dict(),
-        "intervals": detection_intervals(fields, each, resampling),
+        "intervals": detection_intervals(fields, each, resampling, radius_um),
         "fields": len(fields),
         "fields_with_regions": with_regions,
         "cells": _cells(fields),
         "detections": sum(len(f.scores) for f in fields),
-        "detections_per_cell": ratio(sum(len(f.scores) for f in fields), _cells(fields)),
-        "precision_is": "measured" if fields and with_regions == len(fields) else "a lower bound",
+        "cells_in_known_area": _cells(limited),
+        "detections_in_known_area": sum(len(f.scores) for f in limited),
+        "detections_per_cell": ratio(sum(len(f.scores) for f in limited), _cells(limited)),
+        "precision_is": "measured" if measured else "a lower bound",
     }
 
 
@@ -135,7 +144,10 @@ def _recall(fields: Fields, radius_um: float, resampling: Resampling) -> Any:
 
 
 def _at_budget(fields: Fields, per_cell: float, radius_um: float, resampling: Resampling) -> Plain:
-    """Return the recall of the surest detections of all pictures together, as many as the budget allows."""
+    """Return the recall of the surest detections of all pictures together, as many as the budget allows.
+
+    ``fields`` are `DetectedField.counted`, so that detections and cells are of the same area.
+    """
     scores = np.sort(np.concatenate([np.empty(0), *(f.scores for f in fields)]))[::-1]
     budget = int(per_cell * _cells(fields))
     threshold = float(scores[-1]) if len(scores) else None
@@ -222,7 +234,7 @@ def _score(
     truth, found = [], []
     for f in fields:
         of_truth, of_found = named(f)
-        inside = judged(f.truth_yx, f.regions)
+        inside = f.known.contains(f.truth_yx)
         has_box = np.isfinite(f.found_boxes_yxyx).all(axis=1) & f.is_judged
         truth.append(ImageBoxes(f.truth_boxes_yxyx[inside], _some(of_truth, inside)))
         found.append(ImageBoxes(f.found_boxes_yxyx[has_box], _some(of_found, has_box), f.scores[has_box]))

@@ -10,10 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from napari_cyto.datasets.annotated_area import RULE, AreaRule, area_used
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.datasets.training_set import TrainingSlide
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.jobs import Advanced, Event, Noted, Token
+from napari_cyto.domain.known_area import KnownArea
 from napari_cyto.errors import SlideError
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.scored_cells import ScoredCells
@@ -28,6 +30,8 @@ WHOLE_MAX_PX = 64_000_000
 """Pictures up to this many px are searched whole; of larger ones with regions, only these."""
 
 MARGIN_UM = 20.0
+SQUARE_UM = 200.0
+"""Side of the squares that the surroundings of single annotations are searched in."""
 
 KEPT = "Nothing was written."
 
@@ -183,6 +187,7 @@ def detected(
     class_ids: Sequence[str],
     token: Token | None,
     left_out: LeftOut,
+    rule: AreaRule = RULE,
 ) -> Generator[Event, None, tuple[DetectedField, ...]]:
     """Let a detector search slides; yields its progress, returns each slide's cells and detections.
 
@@ -200,8 +205,14 @@ def detected(
         Asks to stop.
     left_out : LeftOut
         Is told of slides without a scale, of slides that cannot be read, and of cells outside the parts searched.
+    rule : AreaRule
+        Which part of a slide counts that nobody annotated whole.
     """
     fields: list[DetectedField] = []
+    limits = area_used([slide for slide in slides if slide.mpp is not None], rule).sentence("Judged on")
+    if limits:
+        left_out.sentences.append(limits)
+        yield Noted(limits)
     for number, slide in enumerate(slides):
         stop_if_cancelled(token, KEPT)
         yield Advanced(number, len(slides), slide.name)
@@ -209,7 +220,7 @@ def detected(
             left_out.slide(slide.name, "its µm per px are unknown; add them behind the source, as in @mpp=0.25.")
             continue
         try:
-            fields.append(_searched(model, n_classes, slide, slide.mpp, class_ids, token, left_out))
+            fields.append(_searched(model, n_classes, slide, slide.mpp, class_ids, token, left_out, rule))
         except SlideError as error:
             yield left_out.slide(slide.name, error)
     return tuple(fields)
@@ -223,8 +234,10 @@ def _searched(
     class_ids: Sequence[str],
     token: Token | None,
     left_out: LeftOut,
+    rule: AreaRule,
 ) -> DetectedField:
-    parts = parts_to_search(slide, mpp)
+    known = rule.area(slide, mpp)
+    parts = parts_to_search(slide, mpp, known)
     with open_slide(slide.path) as opened:
         found = [model.detect(opened, mpp, part, token) for part in (parts or (None,))]
         _refuse_damaged(opened)
@@ -251,15 +264,20 @@ def _searched(
         scores=np.concatenate([np.asarray(f.scores, np.float64) for f in found]),
         class_scores=np.concatenate([s if s.size else np.empty((len(s), n_classes)) for s in scores]),
         regions=slide.regions,
+        known_yx=known.spots_yx,
+        reach_px=known.reach_px,
     )
 
 
-def parts_to_search(slide: TrainingSlide, mpp: float) -> list[YXYX]:
+def parts_to_search(slide: TrainingSlide, mpp: float, known: KnownArea | None = None) -> list[YXYX]:
     """Return the parts of a slide to search, level-0 px: none means all of it.
 
-    A whole slide takes long; where regions say that every cell inside is marked, these with a margin are enough.
+    A whole slide takes long; where regions say that every cell inside is marked, these with a margin are enough, and
+    where single places are known, what lies around them.
     """
     height, width = slide.size_hw
+    if known is not None and known.reach_px and height * width > WHOLE_MAX_PX:
+        return known.windows(slide.size_hw, SQUARE_UM / mpp, MARGIN_UM / mpp)
     if height * width <= WHOLE_MAX_PX or not slide.regions:
         return []
     margin = MARGIN_UM / mpp

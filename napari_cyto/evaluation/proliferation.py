@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.geometry import Polygon, is_inside
 from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError
 
@@ -110,19 +109,3 @@ def proliferation_index(
         inside = is_inside(centres, region)
     stained = np.asarray([a.class_id in positive for a in cells], dtype=bool)
     return ProliferationIndex(int((inside & stained).sum()), int((inside & ~stained).sum()))
-
-
-def is_inside(centres_yx: npt.NDArray[np.float64], region: Polygon) -> npt.NDArray[np.bool_]:
-    """Return which points lie within an outline, bool (n,), points float64 (n, 2) in the outline's frame.
-
-    Source: Shimrat 1962, Communications of the ACM 5(8), algorithm 112: an odd number of edges lies to one side.
-    """
-    inside = np.zeros(len(centres_yx), dtype=bool)
-    y, x = centres_yx[:, 0], centres_yx[:, 1]
-    corners = region.vertices_yx
-    for (y0, x0), (y1, x1) in zip(corners, (*corners[1:], corners[0]), strict=True):
-        if y0 == y1:
-            continue
-        crosses = (y0 > y) != (y1 > y)
-        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
-    return inside

@@ -20,7 +20,12 @@ SIDES = ("train", "validation", "test")
 
 
 def preview_training(
-    sources: Sequence[str], split: SplitConfig, scheme: str, parent: Path | None = None, token: Token | None = None
+    sources: Sequence[str],
+    split: SplitConfig,
+    scheme: str,
+    parent: Path | None = None,
+    token: Token | None = None,
+    area: tuple[float, float] | None = None,
 ) -> Events:
     """Read the sources and divide them as a run would; a job whose result is made of JSON-able values.
 
@@ -36,6 +41,8 @@ def preview_training(
         The bundle that the run would continue from: its classes hold, and what it learnt from never tests.
     token : Token, optional
         Asks the job to stop.
+    area : tuple of float, optional
+        ``around_um`` and ``field_mm2`` of a detector's recipe.
 
     Yields
     ------
@@ -43,13 +50,22 @@ def preview_training(
         ``Measured`` with the same values before the cells are divided, which takes longer: slides that show the same
         cells are looked for.
         The result holds ``scheme``, ``classes`` (rows of id, colour and cells by side), ``slides`` (number by side),
-        ``unit``, ``remarks`` and ``refusal``: why these cells cannot be divided so, empty when they can.
+        ``unit``, ``remarks``, ``area`` (what a detector would learn from and what is left out; empty where all is
+        used) and ``refusal``: why these cells cannot be divided so, empty when they can.
     """
-    yield from ending_once(_look(sources, split, scheme, parent, token))
+    yield from ending_once(_look(sources, split, scheme, parent, token, area))
 
 
-def _look(sources: Sequence[str], split: SplitConfig, scheme: str, parent: Path | None, token: Token | None) -> Events:
+def _look(
+    sources: Sequence[str],
+    split: SplitConfig,
+    scheme: str,
+    parent: Path | None,
+    token: Token | None,
+    area: tuple[float, float] | None,
+) -> Events:
     # The window imports this module for its job's name; scikit-learn would cost its start a second.
+    from napari_cyto.datasets.annotated_area import AreaRule, area_used
     from napari_cyto.datasets.training_split import split_training_set
     from napari_cyto.models.bundle import read_bundle
     from napari_cyto.training.continuing import had_a_say, read_for
@@ -65,7 +81,10 @@ def _look(sources: Sequence[str], split: SplitConfig, scheme: str, parent: Path 
         raise
     except CytoError as error:
         divided, refusal = None, str(error)
-    yield Done(_values(data, divided, refusal))
+    values = _values(data, divided, refusal)
+    rule = AreaRule() if area is None else AreaRule(*area)
+    learned = data.slides if divided is None else divided.of("train")
+    yield Done(values | {"area": area_used(learned, rule).sentence("A detector trains on")})
 
 
 def _values(data: TrainingSet, divided: TrainingSplit | None, refusal: str) -> dict[str, Any]:
@@ -75,6 +94,7 @@ def _values(data: TrainingSet, divided: TrainingSplit | None, refusal: str) -> d
         "slides": {side: len(divided.of(side)) for side in SIDES} if divided else {"all": len(data.slides)},
         "unit": "" if divided is None else str(divided.record.get("unit", "")),
         "remarks": list(data.remarks),
+        "area": "",
         "refusal": refusal,
     }
 

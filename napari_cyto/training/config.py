@@ -133,6 +133,32 @@ class DetectorConfig(_Config):
     regression_weight: float = Field(default=2e-3, ge=0, title="Regression weight", description="Squared distance.")
     many_weight: float = Field(default=0.5, ge=0, title="One-to-many weight", description="Of its loss.")
     size_weight: float = Field(default=0.1, ge=0, title="Size weight", description="Height and width, where known.")
+    around_um: float = Field(
+        default=15.0,
+        gt=0,
+        le=1000,
+        title="Known around, µm",
+        description="Of a slide without regions counts what lies so near an annotation or a rejected prediction.",
+    )
+    field_mm2: float = Field(
+        default=1.0,
+        ge=0,
+        le=10_000,
+        title="Field, mm²",
+        description="Larger pictures are slides, on which nobody is believed to have annotated every cell.",
+    )
+    unmarked: Literal["ignored", "positive-unlabelled"] = Field(
+        default="ignored",
+        title="The rest of a slide",
+        description="Neither cell nor background, or background less the cells that annotated_share expects there.",
+    )
+    annotated_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        title="Share annotated",
+        description="Of the cells of such slides, as guessed; only for 'positive-unlabelled'.",
+    )
     ignore_above: float = Field(
         default=1.0,
         gt=0,

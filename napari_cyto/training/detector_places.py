@@ -1,25 +1,47 @@
-"""Where the training tiles of a detector lie: round labelled cells, and anywhere that every cell is marked."""
+"""Where the training tiles of a detector lie: round annotated cells, where none are, and where a person said so."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.datasets.training_slide import TrainingSlide
+from napari_cyto.domain.known_area import KnownArea
 from napari_cyto.training.config import AugmentConfig
 
 ANYWHERE = 0.3
 """Share of tiles that lie anywhere, so that the empty parts are seen too."""
 
-WHOLE_TILES = 64
-"""A picture of at most this many tiles is taken for a field whose cells are marked; a slide is not."""
+EMPTY_TILES = 64
+"""Tiles an epoch that parts of one slide without cells give at most; all slides together give no more than cells do."""
 
 _REACH = 0.4
 
 Floats = npt.NDArray[np.float64]
+TileKind = Literal["cells", "empty", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class TilesWorth:
+    """How many tiles an epoch takes of a slide.
+
+    Parameters
+    ----------
+    cells : int
+        Round its cells, and anywhere between them where every cell is annotated.
+    empty : int
+        Anywhere in the parts of which it is known that they hold few cells or none.
+    rejected : int
+        Round predictions that a person rejected.
+    """
+
+    cells: int = 0
+    empty: int = 0
+    rejected: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,14 +88,22 @@ def drawn_turn(config: AugmentConfig, rng: np.random.Generator) -> Floats:
 
 
 def drawn_centre(
-    slide: TrainingSlide, size_hw: tuple[int, int], scale: float, tile_px: int, rng: np.random.Generator
+    slide: TrainingSlide,
+    known: KnownArea,
+    size_hw: tuple[int, int],
+    scale: float,
+    tile_px: int,
+    rng: np.random.Generator,
+    kind: TileKind = "cells",
 ) -> Floats:
     """Return the centre of a tile of a slide, px of the model.
 
     Parameters
     ----------
     slide : TrainingSlide
-        With at least one cell, or regions.
+        With what ``kind`` asks for.
+    known : KnownArea
+        Where on it every cell is annotated.
     size_hw : tuple of int
         Of the slide, px of the model.
     scale : float
@@ -82,23 +112,43 @@ def drawn_centre(
         Side of a tile.
     rng : Generator
         Where chance comes from.
+    kind : str
+        See `TilesWorth`.
     """
-    is_field = size_hw[0] * size_hw[1] <= WHOLE_TILES * tile_px**2
-    anywhere = not len(slide) or ((is_field or slide.regions) and rng.random() < ANYWHERE)
-    if anywhere:
+    anywhere = bool(known.regions) or known.is_everywhere
+    if kind == "rejected":
+        return _near(slide.rejected_yx / scale, tile_px, rng)
+    if kind == "empty" or not len(slide) or (anywhere and rng.random() < ANYWHERE):
         y0, x0, y1, x1 = (0.0, 0.0, float(size_hw[0]), float(size_hw[1]))
-        if slide.regions:
-            region = slide.regions[int(rng.integers(len(slide.regions)))]
-            y0, x0, y1, x1 = (v / scale for v in region.bounds_yxyx)
+        if known.regions:
+            bounds = np.array([region.bounds_yxyx for region in known.regions]) / scale
+            extents = np.prod(bounds[:, 2:] - bounds[:, :2], axis=1) + 1e-9
+            y0, x0, y1, x1 = bounds[rng.choice(len(bounds), p=extents / extents.sum())].tolist()
         return np.array([_inner(y0, y1, tile_px, rng), _inner(x0, x1, tile_px, rng)])
-    cell = slide.centres_yx[int(rng.integers(len(slide)))] / scale
-    return np.asarray(cell + rng.uniform(-_REACH, _REACH, 2) * tile_px, dtype=np.float64)
+    return _near(slide.centres_yx / scale, tile_px, rng)
 
 
-def tiles_worth(slide: TrainingSlide, size_hw: tuple[int, int], tile_px: int) -> int:
-    """Return how many tiles of a slide make an epoch: those that cover it, but not more than it has cells."""
+def tiles_worth(slide: TrainingSlide, known: KnownArea, size_hw: tuple[int, int], tile_px: int) -> TilesWorth:
+    """Return how many tiles of a slide make an epoch.
+
+    Those with cells cover the slide, but are not more than it has cells. A part that is known to hold none, a region
+    or a slide of a data set of fields, gives as many as cover it, `EMPTY_TILES` at most.
+    """
     covering = math.ceil(size_hw[0] * size_hw[1] / tile_px**2)
-    return max(1, min(covering, len(slide)))
+    cells = max(1, min(covering, len(slide))) if len(slide) else 0
+    empty = 0
+    if known.regions:
+        share = KnownArea(known.regions).area_px(slide.size_hw) / (slide.size_hw[0] * slide.size_hw[1])
+        empty = math.ceil(share * size_hw[0] * size_hw[1] / tile_px**2) - cells
+    elif known.is_everywhere and not len(slide):
+        empty = covering
+    return TilesWorth(cells, min(max(empty, 0), EMPTY_TILES), min(len(slide.rejected_yx), EMPTY_TILES))
+
+
+def _near(places_yx: Floats, tile_px: int, rng: np.random.Generator) -> Floats:
+    """Return a centre whose tile holds one of some places, wherever in the tile."""
+    place = places_yx[int(rng.integers(len(places_yx)))]
+    return np.asarray(place + rng.uniform(-_REACH, _REACH, 2) * tile_px, dtype=np.float64)
 
 
 def _inner(start: float, stop: float, tile_px: int, rng: np.random.Generator) -> float:

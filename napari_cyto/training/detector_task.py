@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_cyto.datasets.annotated_area import AreaRule, area_used
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.datasets.training_set import TrainingSet
 from napari_cyto.datasets.training_split import TrainingSplit
@@ -22,7 +23,9 @@ from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.manifest import Decision, ModelManifest
 from napari_cyto.training.augment import BatchAugment
 from napari_cyto.training.config import DetectorConfig, PhaseConfig, TrainConfig
+from napari_cyto.training.detector_epoch import EpochTiles
 from napari_cyto.training.detector_parts import frozen_part, parameter_groups
+from napari_cyto.training.detector_places import TilesWorth
 from napari_cyto.training.detector_tiles import TileSource, TrainingTile
 from napari_cyto.training.detector_validation import listed_cells, validated
 from napari_cyto.training.model_task import MOST_CELLS, ModelTask
@@ -46,7 +49,8 @@ class DetectorTask(ModelTask):
         assert isinstance(config.model, DetectorConfig)
         super().__init__(config, data, split, parent)
         self.model = config.model
-        self.tiles_of_epoch = np.zeros(0, np.intp)
+        self.rule = AreaRule(self.model.around_um, self.model.field_mm2)
+        self.tiles = EpochTiles()
 
     @property
     def architecture(self) -> str:
@@ -84,34 +88,40 @@ class DetectorTask(ModelTask):
         self.colour = self.colour_target()
         self.network = self.first_network()
         slides = self.split.of("train")
-        self.source = TileSource(slides, self.model.mpp, self.model.tile_px, self.config.augment, self.colour)
-        worth = []
+        tile_px, augment = self.model.tile_px, self.config.augment
+        self.source = TileSource(slides, self.model.mpp, tile_px, augment, self.colour, self.rule)
+        worth: dict[int, TilesWorth] = {}
         for number, slide in enumerate(slides):
             stop_if_cancelled(token)
             yield Advanced(number, len(slides), slide.name)
             try:
-                worth += [number] * (self.source.measure(number) if len(slide) or slide.regions else 0)
+                worth[number] = self.source.measure(number)
             except (SlideError, CytoError) as error:
                 yield Noted(f"{error} It is left out.")
-        if not worth:
+        self.tiles = EpochTiles.of(worth)
+        if not self.tiles.cells:
             raise CytoError("The training side has no picture that a detector can learn from; add data.")
-        self.tiles_of_epoch = np.asarray(worth, np.intp)
         still = {"rotation": "none", "flips": False, "zoom": (1.0, 1.0), "shift_px": 0.0}
         self.recolour = BatchAugment(self.config.augment.model_copy(update=still), self.normalisation)
         self.anchors = self.anchors_yx()
 
+    def used(self) -> list[str]:
+        """Return what of the training side is learned from and what is left out, in sentences."""
+        told = [area_used(self.split.of("train"), self.rule).sentence("Trained on"), self.tiles.sentence()]
+        return [sentence for sentence in told if sentence]
+
     def steps(self, batch: int) -> int:
         """Return the batches in an epoch; a last one that is not full is left out, if it is not the only one."""
-        return max(len(self.tiles_of_epoch) // batch, 1)
+        return max(len(self.tiles) // batch, 1)
 
     def batches(self, epoch: int, batch: int, share: Share) -> Iterator[Batch]:
         """Yield ``images`` (b, 3, t, t) float32 and lists of ``points``, ``sizes``, ``classes``, ``counted``."""
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(self.tiles_of_epoch)
+        order = self.tiles.drawn(np.random.default_rng([self.config.seed, epoch]))
         for step in range(self.steps(batch)):
             numbers = order[step * batch : (step + 1) * batch][share.rank :: share.of]
             # Chance belongs to the step, so that a run that goes on later draws what it would have drawn.
             rng = np.random.default_rng([self.config.seed, epoch, step, share.rank])
-            tiles = [self.source.tile(int(n), rng, self.anchors) for n in numbers]
+            tiles = [self.source.tile(number, rng, self.anchors, kind) for number, kind in numbers]
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
             yield self._batch(tiles, generator)
 
@@ -158,7 +168,8 @@ class DetectorTask(ModelTask):
         )
         engine = CellDetector.of_network(manifest, network.module, network)
         left_out = LeftOut()
-        fields = yield from detected(engine, len(self.classes), self.split.of(side), self.data.classes, token, left_out)
+        slides, ids = self.split.of(side), self.data.classes
+        fields = yield from detected(engine, len(self.classes), slides, ids, token, left_out, self.rule)
         for sentence in left_out.sentences:
             yield Noted(sentence)
         return side, fields

@@ -12,15 +12,23 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from napari_cyto.datasets.annotated_area import RULE, AreaRule
 from napari_cyto.datasets.colour_match import ColourMatch, match_for
 from napari_cyto.datasets.training_slide import TrainingSlide
 from napari_cyto.errors import CytoError, SlideError
-from napari_cyto.evaluation.detected_field import judged
 from napari_cyto.inference.model_view import RGB, WHITE, ModelView, PicturePixels, SlidePixels, model_view
 from napari_cyto.models.manifest import ColourTarget
 from napari_cyto.slides import Slide, open_slide
 from napari_cyto.training.config import AugmentConfig
-from napari_cyto.training.detector_places import Floats, TilePlace, drawn_centre, drawn_turn, tiles_worth
+from napari_cyto.training.detector_places import (
+    Floats,
+    TileKind,
+    TilePlace,
+    TilesWorth,
+    drawn_centre,
+    drawn_turn,
+    tiles_worth,
+)
 
 KEPT_PX = 16_000_000
 """Pictures up to this many px of the model are kept in memory, resampled once, 3 bytes a px."""
@@ -44,7 +52,7 @@ class TrainingTile:
     classes : ndarray, (n,), intp
         Classes.
     counted : ndarray or None, (m,), bool
-        Which of ``anchors`` lie where every cell is marked; None: all do.
+        Which of ``anchors`` lie where it is known what is a cell; None: all do.
     """
 
     pixels: RGB
@@ -69,6 +77,8 @@ class TileSource:
         How tiles are turned and zoomed.
     colour : ColourTarget, optional
         What colours are brought to.
+    rule : AreaRule
+        Which part of a slide counts that nobody annotated whole.
     """
 
     def __init__(
@@ -78,12 +88,14 @@ class TileSource:
         tile_px: int,
         augment: AugmentConfig,
         colour: ColourTarget | None = None,
+        rule: AreaRule = RULE,
     ) -> None:
         self.slides, self.mpp, self.tile_px, self.augment, self.colour = list(slides), mpp, tile_px, augment, colour
+        self.known = [rule.area(slide) for slide in self.slides]
         self._open: OrderedDict[int, tuple[Slide | None, ModelView, ColourMatch | None]] = OrderedDict()
         self._kept_px, self._lock = 0, threading.Lock()
 
-    def measure(self, number: int) -> int:
+    def measure(self, number: int) -> TilesWorth:
         """Open a slide for the first time and return how many tiles an epoch takes of it.
 
         Raises
@@ -97,13 +109,20 @@ class TileSource:
         if slide.centred:
             raise CytoError(f"{slide.name}: it shows one cell only, from which no detector can learn where cells are.")
         _, view, _ = self._view(number)
-        return tiles_worth(slide, view.size_hw, self.tile_px)
+        return tiles_worth(slide, self.known[number], view.size_hw, self.tile_px)
 
-    def tile(self, number: int, rng: np.random.Generator, anchors_yx: Floats | None = None) -> TrainingTile:
+    def tile(
+        self,
+        number: int,
+        rng: np.random.Generator,
+        anchors_yx: Floats | None = None,
+        kind: TileKind = "cells",
+    ) -> TrainingTile:
         """Return a random tile of slide ``number``; ``anchors_yx`` (px of the tile) are told whether they count."""
         slide = self.slides[number]
         _, view, _ = self._view(number)
-        centre = drawn_centre(slide, view.size_hw, view.scale, self.tile_px, rng)
+        known = self.known[number]
+        centre = drawn_centre(slide, known, view.size_hw, view.scale, self.tile_px, rng, kind)
         return self.tile_at(number, TilePlace(centre, drawn_turn(self.augment, rng)), anchors_yx)
 
     def tile_at(self, number: int, place: TilePlace, anchors_yx: Floats | None = None) -> TrainingTile:
@@ -113,8 +132,8 @@ class TileSource:
         inside = ((points >= 0) & (points < self.tile_px)).all(axis=1)
         sides = (slide.boxes_yxyx[:, 2:] - slide.boxes_yxyx[:, :2])[inside] / view.scale
         counted = None
-        if slide.regions and anchors_yx is not None:
-            counted = judged(place.on_slide(anchors_yx, self.tile_px) * view.scale, slide.regions)
+        if not self.known[number].is_everywhere and anchors_yx is not None:
+            counted = self.known[number].contains(place.on_slide(anchors_yx, self.tile_px) * view.scale)
         pixels = _turned(view, place, self.tile_px)
         return TrainingTile(
             pixels if colour is None else colour(pixels),

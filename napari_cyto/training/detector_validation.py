@@ -18,6 +18,9 @@ from napari_cyto.training.task import Validation, WorstCell
 BUDGETS = (1.0, 1.5, 2.0)
 """Detections a labelled cell at which recall is told, besides the recipe's own."""
 
+LOST = 0.02
+"""Share of the found cells that a threshold may lose where a small part of a slide only is known."""
+
 MOST_WORST = 12
 _PICTURE_UM = 40.0
 
@@ -25,11 +28,28 @@ _PICTURE_UM = 40.0
 def budget_threshold(fields: Sequence[DetectedField], per_cell: float) -> float:
     """Return the lowest score at which there are at most ``per_cell`` detections a labelled cell, 0 to 1.
 
-    Only detections that lie where every cell is marked are counted, where regions say so.
+    ``fields`` are `DetectedField.counted`, so that detections and cells are of the same area. Where equally sure
+    detections are too many and none is surer, they all stay: a threshold that lets nothing pass finds nothing.
     """
-    scores = np.sort(np.concatenate([np.empty(0), *(f.scores[f.is_judged] for f in fields)]))[::-1]
+    scores = np.sort(np.concatenate([np.empty(0), *(f.scores for f in fields)]))[::-1]
     budget = int(per_cell * sum(len(f.truth_classes) for f in fields))
-    return float(np.nextafter(scores[budget], 1.0)) if budget < len(scores) else 0.0
+    if budget >= len(scores):
+        return 0.0
+    return float(min(np.nextafter(scores[budget], 1.0), scores[0]))
+
+
+def kept_threshold(fields: Sequence[DetectedField], threshold: float, radius_um: float) -> float:
+    """Return the highest score that keeps nearly all cells which a threshold finds, 0 to 1.
+
+    For slides of which a small part only is known: a budget within it does not tell how many false detections there
+    are elsewhere, so that no more of them are let pass than those cells need.
+    """
+    sure = [np.empty(0)]
+    for f in fields:
+        kept = f.from_score(threshold)
+        sure.append(kept.scores[match_points(f.truth_yx, kept.found_yx, radius_um / f.mpp).pred_index])
+    scores = np.sort(np.concatenate(sure))
+    return float(scores[int(LOST * len(scores))]) if len(scores) else threshold
 
 
 def found_at(fields: Sequence[DetectedField], threshold: float, radius_um: float) -> tuple[float, float]:
@@ -60,10 +80,16 @@ def validated(
     merge_um : float
         Kept in the decision.
     """
+    is_partial = any(f.reach_px for f in fields)
+    counted = [f.counted(radius_um) for f in fields]
+    if any(len(f.truth_classes) for f in counted):
+        fields = counted
     recalls = {}
     for budget in dict.fromkeys((*BUDGETS, per_cell)):
         recalls[budget], error = found_at(fields, budget_threshold(fields, budget), radius_um)
     threshold = max(budget_threshold(fields, per_cell), 0.02)
+    if is_partial:
+        threshold = max(threshold, kept_threshold(fields, threshold, radius_um))
     at_one = _scored(fields, classes, budget_threshold(fields, 1.0), radius_um)
     metrics = {f"recall at {budget:g} a cell": recall for budget, recall in recalls.items()}
     metrics |= {"median error, µm": error, "threshold": threshold}

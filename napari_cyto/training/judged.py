@@ -135,13 +135,14 @@ def _of_fields(fields: Fields) -> tuple[Arrays, dict[str, Any]]:
     """Return the arrays of all pictures one after the other, and what each picture is with its numbers of rows."""
     arrays: Arrays = {}
     for number, field in enumerate(fields):
-        arrays |= {f"{number}.{name}": getattr(field, name) for name in (*_OF_TRUTH, *_OF_FOUND)}
+        arrays |= {f"{number}.{name}": getattr(field, name) for name in (*_OF_TRUTH, *_OF_FOUND, "known_yx")}
     rows = [
         {
             "name": f.name,
             "mpp": f.mpp,
             "group": f.group,
             "truth_classes": f.truth_classes,
+            "reach_px": f.reach_px,
             "regions": [polygon.vertices_yx for polygon in f.regions],
         }
         for f in fields
@@ -157,6 +158,9 @@ def _fields(arrays: Arrays, told: dict[str, Any]) -> list[DetectedField]:
             group=row["group"],
             truth_classes=tuple(row["truth_classes"]),
             regions=tuple(Polygon(tuple((y, x) for y, x in vertices)) for vertices in row["regions"]),
+            # Runs of earlier versions know of no such limit.
+            known_yx=arrays.get(f"{number}.known_yx", np.empty((0, 2))),
+            reach_px=row.get("reach_px", 0.0),
             **{name: arrays[f"{number}.{name}"] for name in (*_OF_TRUTH, *_OF_FOUND)},
         )
         for number, row in enumerate(told["fields"])

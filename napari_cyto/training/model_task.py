@@ -77,6 +77,10 @@ class ModelTask:
         found = picked_statistics(self.config.reinhard_target, icc)
         return ColourTarget(picture=found.picture, mean_lab=found.mean_lab, std_lab=found.std_lab)
 
+    def used(self) -> list[str]:
+        """Return what of the training side is learned from and what is left out, in sentences; empty where all is."""
+        return []
+
     def manifest_fields(self) -> dict[str, Any]:
         """Return what ``model.json`` keeps of the model; kinds add their input."""
         return {

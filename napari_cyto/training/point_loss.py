@@ -56,6 +56,9 @@ class PointLossWeights:
     ignore_above : float
         Unmatched proposals that are this sure to be a cell do not count as background, for data in which not every
         cell is marked; 1: all count.
+    hidden : float or None
+        Cells that nobody annotated for each that somebody did, where not every cell is annotated: unmatched proposals
+        there then count as background less what so many cells would lose by it. None: they do not count.
     """
 
     background: float = 0.5
@@ -66,6 +69,7 @@ class PointLossWeights:
     beta: int = 2
     tau: float = 0.05
     ignore_above: float = 1.0
+    hidden: float | None = None
 
 
 def hybrid_loss(
@@ -109,6 +113,8 @@ def matched_loss(
     counts = _weights_of(proposals, wanted, cells, weights)
     entropy = functional.cross_entropy(proposals.logits.transpose(1, 2), wanted, reduction="none")
     classes = (counts * entropy).sum() / counts.numel()
+    if weights.hidden is not None:
+        classes = classes + _unlabelled_risk(proposals, wanted, cells, weights) / counts.numel()
     total = max(len(picture), 1)
     moved = (proposals.points_yx[picture, proposal] - truth.points_yx).square().sum()
     known = torch.isfinite(truth.sizes_hw)
@@ -145,6 +151,26 @@ def _joined(cells: Sequence[TileCells], picture: torch.Tensor, cell: torch.Tenso
         for name in ("points_yx", "sizes_hw", "classes")
     )
     return TileCells(points, sizes, classes)
+
+
+def _unlabelled_risk(
+    proposals: Proposals, wanted: torch.Tensor, cells: Sequence[TileCells], weights: PointLossWeights
+) -> torch.Tensor:
+    """Return the background loss where cells may hide, less that of the cells expected there; never below 0.
+
+    Source: Kiryo et al. 2017, Positive-Unlabeled Learning with Non-Negative Risk Estimator, equation 6, the positive
+    part being the loss of the matched proposals.
+    """
+    background = proposals.logits.shape[-1] - 1
+    unlike = -functional.log_softmax(proposals.logits, dim=-1)[..., background]
+    matched = wanted != background
+    unlabelled = torch.zeros_like(matched)
+    for number, truth in enumerate(cells):
+        if truth.counted is not None:
+            unlabelled[number] = ~truth.counted.to(matched.device)
+    unlabelled &= ~matched
+    hidden = unlike[matched].sum() * (weights.hidden or 0.0)
+    return weights.background * (unlike[unlabelled].sum() - hidden * unlabelled.any()).clamp(min=0)
 
 
 def _weights_of(

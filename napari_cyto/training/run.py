@@ -113,7 +113,11 @@ def _steps(
         raise JobCancelled(f"Cancelled before the {'next' if resume else 'first'} epoch; {kept}.") from error
     backbone_of = _first_weights(config) if from_model is None else None
     record = with_parents(split.record, from_model)
-    writer = BundleWriter(out, task, config, data.describe(), record, from_model, added, backbone_of)
+    described = data.describe()
+    if used := task.used():
+        yield from (Noted(sentence) for sentence in used)
+        described["learned_from"] = used
+    writer = BundleWriter(out, task, config, described, record, from_model, added, backbone_of)
     yield from _fit_and_judge(config, task, writer, token, resume, data.fingerprint)
 
 

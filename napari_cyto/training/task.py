@@ -139,6 +139,10 @@ class Task(Protocol):
         """
         ...
 
+    def used(self) -> list[str]:
+        """Return, once prepared, what of the training side is learned from and what is left out, in sentences."""
+        ...
+
     def steps(self, batch: int) -> int:
         """Return the batches in an epoch."""
         ...

@@ -103,7 +103,10 @@ def test_the_classes_of_found_cells_are_judged_as_a_classifiers() -> None:
     told = detector_scores(fields, SIX, 0.5, 6.0, QUICK)
     found = told["found_cells"]
     assert found["classification"]["n"] == 2
-    assert found["screening"]["recall"]["value"] == 0.5
+    screening = found["screening"]
+    assert (screening["recall"]["value"], screening["recall"]["n"]) == (pytest.approx(1 / 3), 3), "SCC was missed"
+    assert (screening["fnr"]["value"], screening["missed"]["value"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert screening["undercall"]["value"] == pytest.approx(2 / 3), "one called NILM, one that nobody is shown"
     assert told["detection"]["per_class"]["HSIL"]["recall"] == 0.5
     json.dumps(told, allow_nan=False)
 

@@ -22,24 +22,25 @@ def screening_page(told: Plain) -> Iterator[Html]:
         yield from _without_screening(told)
         return
     high, worst = ", ".join(page["high_grade"]), " or ".join(page["undercalled_from"])
+    called = f"called {page['negative']}{' or not found' if 'missed' in page else ''}"
     undercalled = round((page["undercall"]["value"] or 0) * page["undercall"]["n"])
     missed = round((page["fnr"]["value"] or 0) * page["fnr"]["n"])
     yield element(
         "p",
         f"Of {page['recall']['n']:,} high-grade cells ({high}), {missed:,} were not called high-grade; of "
-        f"{page['undercall']['n']:,} cells of {worst}, {undercalled:,} were called {page['negative']}.",
+        f"{page['undercall']['n']:,} cells of {worst}, {undercalled:,} were {called}.",
         cls="verdict",
     )
     at = page["recall_at_specificity"]
     yield element(
         "div",
         tile("HSIL+ recall", page["recall"]),
-        tile(f"{worst} called {page['negative']}", page["undercall"]),
+        tile(f"{worst} {called}", page["undercall"]),
         tile("NPV", page["npv"]),
         tile(f"Recall at specificity {at['specificity']:.2f}", at),
         cls="tiles",
     )
-    yield tables.estimates_table(_screening_rows(told, page, worst, high))
+    yield tables.estimates_table(_screening_rows(told, page, f"{worst} {called}", high))
     yield element(
         "p",
         f"HSIL+: {high}. Intervals take whole patients, else smears, else pictures for what is independent "
@@ -59,7 +60,9 @@ def _screening_rows(told: Plain, page: Plain, worst: str, high: str) -> Iterator
     at = page["recall_at_specificity"]
     yield "HSIL+ recall", page["recall"], f"{page['recall']['n']:,} cells of {high}"
     yield "HSIL+ missed (FNR)", page["fnr"], f"{page['fnr']['n']:,} cells"
-    yield f"{worst} called {page['negative']}", page["undercall"], f"{page['undercall']['n']:,} cells"
+    if "missed" in page:
+        yield "HSIL+ not found by the detector", page["missed"], f"{page['missed']['n']:,} cells"
+    yield worst, page["undercall"], f"{page['undercall']['n']:,} cells"
     yield "NPV of not being HSIL+", page["npv"], f"{page['npv']['n']:,} cells not called HSIL+"
     yield "specificity for HSIL+", page["specificity"], f"{page['specificity']['n']:,} other cells"
     yield f"HSIL+ recall at specificity {at['specificity']:.2f}", at, f"{at['n']:,} cells"

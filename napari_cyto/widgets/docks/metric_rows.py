@@ -57,6 +57,15 @@ GROUPS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
             ("detections_per_cell", "Detections a cell"),
         ),
     ),
+    (
+        "Screening of all annotated cells",
+        ("found_cells", "screening"),
+        (
+            ("recall", "Recall of ASC-H, HSIL, SCC"),
+            ("missed", "of these not found"),
+            ("undercall", "HSIL, SCC called NILM or not found"),
+        ),
+    ),
     ("Classes of found cells", ("found_cells", "classification"), (("macro_f1", "Macro F1"),)),
 )
 _VALUE_KEYS = {"value", "low", "high"}

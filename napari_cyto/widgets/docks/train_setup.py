@@ -16,7 +16,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.train_commands import scheme_of
 from napari_cyto.session.training_preview import preview_training
-from napari_cyto.training.config import ClassifierConfig, TrainConfig
+from napari_cyto.training.config import ClassifierConfig, DetectorConfig, TrainConfig
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.job_bar import JobBar
@@ -115,7 +115,7 @@ class TrainSetup(QWidget):
         self.overrides.changed.connect(self.stale)
         self.recipe.currentIndexChanged.connect(lambda _index: self._show_recipe())
         self.looking.ended.connect(self._looked)
-        self.looking.measured.connect(lambda event: self.split_table.show_preview(event.values))
+        self.looking.measured.connect(lambda event: self._show_preview(event.values))
         self.settings.changed.connect(self._show_costs)
         self.settings.changed.connect(self.changed.emit)
         self.colour.changed.connect(self.changed.emit)
@@ -203,6 +203,7 @@ class TrainSetup(QWidget):
             self.looking.say(str(error), style.BAD)
             return
         wanted = {"sources": sources, "split": split, "scheme": self.scheme(), "parent": self.parent_path}
+        wanted["area"] = self._area()
         self.looking.run(preview_training, wanted, "Counting cells…")
 
     def let_go(self) -> None:
@@ -220,7 +221,7 @@ class TrainSetup(QWidget):
         if isinstance(event, Done):
             self.looking.say("")
             self.looked = event.result
-            self.split_table.show_preview(event.result)
+            self._show_preview(event.result)
             self.overrides.show_refusal(str(event.result["refusal"]))
             scheme = scheme_from_dict(event.result["scheme"])
             self.costs.show_classes([scheme[row["class"]] for row in event.result["classes"]])
@@ -228,6 +229,17 @@ class TrainSetup(QWidget):
         else:
             self.split_table.clear()
         self.changed.emit()
+
+    def _show_preview(self, result: Mapping[str, Any]) -> None:
+        self.split_table.show_preview(result, of_detector=self.kind == "detector")
+
+    def _area(self) -> tuple[float, float] | None:
+        """Return which part of a slide the chosen detector would learn from; None to go by what is usual."""
+        try:
+            model = self.settings.config().model
+        except CytoError:
+            return None
+        return (model.around_um, model.field_mm2) if isinstance(model, DetectorConfig) else None
 
     def _show_costs(self) -> None:
         """Offer the costs of mistakes where the settings give them weight and the classes are known."""
@@ -248,6 +260,8 @@ class TrainSetup(QWidget):
         self.recipe.setCurrentIndex(max(0, self.recipe.findData(before)))
         self.recipe.blockSignals(False)
         self._show_recipe()
+        if self.looked is not None:
+            self._show_preview(self.looked)
 
     def _show_recipe(self) -> None:
         recipe = self._recipes.get(str(self.recipe.currentData()))

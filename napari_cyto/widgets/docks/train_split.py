@@ -22,20 +22,21 @@ class TrainSplitTable(QWidget):
         super().__init__()
         self.words = parts.text(selectable=True)
         self.table = FactTable(TABLE_TIP)
+        self.area = parts.text(colour=style.WARN, selectable=True)
         self.remarks = parts.text(colour=style.WARN, selectable=True)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
-        for widget in (self.table, self.words, self.remarks):
+        for widget in (self.table, self.words, self.area, self.remarks):
             layout.addWidget(widget)
         self.clear()
 
     def clear(self) -> None:
         """Show nothing."""
-        for widget in (self.words, self.table, self.remarks):
+        for widget in (self.words, self.table, self.area, self.remarks):
             widget.hide()
 
-    def show_preview(self, result: Mapping[str, Any]) -> None:
-        """Show what a run would be given, or why it would be refused."""
+    def show_preview(self, result: Mapping[str, Any], of_detector: bool = False) -> None:
+        """Show what a run would be given, or why it would be refused; of a detector also what it leaves out."""
         self.clear()
         refusal = str(result["refusal"])
         divided = "all" not in result["slides"]
@@ -51,6 +52,8 @@ class TrainSplitTable(QWidget):
         self.words.setText(refusal or (split_words(result) if divided else ""))
         self.words.setStyleSheet(f"QLabel {{ color: {style.BAD if refusal else style.QUIET}; }}")
         self.words.setVisible(bool(self.words.text()))
+        self.area.setText(str(result["area"]) if of_detector else "")
+        self.area.setVisible(bool(self.area.text()))
         remarks = list(result["remarks"])
         self.remarks.setText("\n".join(remarks[:5]) + (f"\n… and {len(remarks) - 5} more" if len(remarks) > 5 else ""))
         self.remarks.setVisible(bool(remarks))
