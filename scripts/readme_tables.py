@@ -1,4 +1,4 @@
-"""Write the README's tables of keys, formats and recipes from what they describe: run it after changing one."""
+"""Write the tables of README and docs (keys, formats, recipes) from what they describe: run it after changing one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from napari_cyto.session.keys import keys_table
 from napari_cyto.session.review_keys import review_keys_table
 from napari_cyto.training.recipes import all_recipes
 
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
@@ -35,6 +36,23 @@ def recipes_markdown() -> str:
     """Return the recipes as a Markdown table."""
     rows = ((f"`{c.name}`", c.model.kind, f"`{c.model.backbone}`", c.summary) for c in all_recipes())
     return _table(("recipe", "trains a", "backbone", "what for"), rows)
+
+
+def deviations_markdown() -> str:
+    """Return in what each recipe is not as its source says, as Markdown lists."""
+    told = [c for c in all_recipes() if c.deviations]
+    lists = [f"`{c.name}` ({c.source}):\n\n" + "".join(f"- {d}\n" for d in c.deviations) for c in told]
+    return "\n".join(lists)
+
+
+def with_deviations(text: str) -> str:
+    """Return the text of ``docs/training.md`` with its lists of deviations made anew."""
+    return re.sub(
+        r"(<!-- deviations[^>]*-->\n).*?(<!-- end of deviations -->)",
+        lambda found: f"{found[1]}\n{deviations_markdown()}\n{found[2]}",
+        text,
+        flags=re.DOTALL,
+    )
 
 
 def with_tables(text: str) -> str:
@@ -75,4 +93,6 @@ def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 if __name__ == "__main__":
+    page = DOCS / "training.md"
+    page.write_text(with_deviations(page.read_text(encoding="utf-8")), encoding="utf-8")
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")

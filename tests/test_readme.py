@@ -29,6 +29,11 @@ def test_its_tables_are_those_of_the_code() -> None:
     assert script("readme_tables").with_tables(README) == README, "run: python scripts/readme_tables.py"
 
 
+def test_the_deviations_of_recipes_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    assert script("readme_tables").with_deviations(page) == page, "run: python scripts/readme_tables.py"
+
+
 def test_ci_runs_the_readmes_test_command_and_nothing_cleverer() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
     assert lines[-1] in README

@@ -35,6 +35,11 @@ def list_recipes(as_json: bool) -> None:
         for c in recipes
     ]
     print_table("Recipes", ("recipe", "trains", "backbone", "what for"), rows)
+    for c in recipes:
+        if c.deviations:
+            print(f"{c.name} is not in all as its source says ({c.source}):")
+            for sentence in c.deviations:
+                print(f"  - {sentence}")
 
 
 def run(

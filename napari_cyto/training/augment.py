@@ -78,6 +78,8 @@ class BatchAugment(v2.Transform):
             angle = angle * 0
         elif self.config.rotation == "quarter":
             angle = torch.floor(angle / (math.pi / 2)) * (math.pi / 2)
+        elif self.config.rotation_deg < 180:
+            angle = (angle / math.pi - 1) * math.radians(self.config.rotation_deg)
         low, high = (math.log(z) for z in self.config.zoom)
         scale = torch.exp(-(low + (high - low) * torch.rand(b, generator=generator)))
         mirror = torch.where(torch.rand(b, generator=generator) < 0.5 * self.config.flips, -1.0, 1.0)

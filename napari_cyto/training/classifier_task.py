@@ -26,7 +26,7 @@ from napari_cyto.models.manifest import Decision
 from napari_cyto.training.augment import BatchAugment, mixed
 from napari_cyto.training.calibrating import fitted_decision, prior_offsets, sampled_costs, shown_ratios
 from napari_cyto.training.classifier_scores import epoch_metrics, recall_of_classes, score_of, worst_cells
-from napari_cyto.training.config import ClassifierConfig, PhaseConfig, TrainConfig
+from napari_cyto.training.config import AugmentConfig, ClassifierConfig, PhaseConfig, TrainConfig
 from napari_cyto.training.losses import classifier_loss
 from napari_cyto.training.model_task import MOST_CELLS, ModelTask
 from napari_cyto.training.sampling import epoch_order
@@ -36,6 +36,11 @@ EVALUATION_BATCH = 64
 WATCHED_CELLS = 384
 """How many training cells an epoch is watched on when there is no validation side."""
 SIDES = ("train", "validation", "test")
+
+
+UNCHANGED = AugmentConfig(
+    rotation="none", flips=False, zoom=(1, 1), brightness=0, contrast=0, saturation=0, hue=0, blur=0, noise=0
+)
 
 
 class ClassifierTask(ModelTask):
@@ -81,11 +86,21 @@ class ClassifierTask(ModelTask):
             # Chance belongs to the step, so that a run that goes on later draws what it would have drawn.
             chance = np.random.SeedSequence([self.config.seed, epoch, step, share.rank])
             generator = torch.Generator().manual_seed(int(chance.generate_state(1)[0]))
-            pictures = self.augment(torch.from_numpy(crops.crops[cells]), generator)
+            pictures = self._changed(crops, cells, generator)
             labels = torch.from_numpy(crops.class_index[cells])
             targets = torch.nn.functional.one_hot(labels, len(self.classes)).float()
             pictures, targets = mixed(pictures, targets, self.config.augment.mixup, generator)
             yield {"crops": pictures, "targets": targets, "n": len(cells)}
+
+    def _changed(self, crops: CropSet, cells: npt.NDArray[np.intp], generator: torch.Generator) -> torch.Tensor:
+        """Return the pictures of a batch, changed by chance; where the recipe names classes, only theirs."""
+        cut = torch.from_numpy(crops.crops[cells])
+        changed = self.augment(cut, generator)
+        only = self.config.augment.classes
+        if not only:
+            return changed
+        named = np.array([c.id in only for c in self.classes])[crops.class_index[cells]]
+        return torch.where(torch.from_numpy(named)[:, None, None, None, None], changed, self.unchanged(cut, generator))
 
     def loss(self, network: Network, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
@@ -94,6 +109,8 @@ class ClassifierTask(ModelTask):
     def parameter_groups(self, phase: PhaseConfig) -> list[dict[str, Any]]:
         """Return the groups of what the phase trains."""
         self.network.train_only(phase.trains)
+        if phase.trains == "top" and phase.top_layers:
+            keep_top_layers(self.network.backbone, phase.top_layers)
         freeze_stages(self.network.backbone, phase.frozen_stages)
         groups: list[dict[str, Any]] = self.network.parameter_groups(phase.lr, phase.backbone_lr, phase.weight_decay)
         return groups
@@ -153,6 +170,13 @@ class ClassifierTask(ModelTask):
         """Make loss and changes of pictures for training cells of which ``counts`` are of each class."""
         self.objective = classifier_loss(self.model, self.classes, counts)
         self.augment = BatchAugment(self.config.augment, self.normalisation)
+        self.unchanged = BatchAugment(UNCHANGED, self.normalisation)
+        unknown = sorted({*self.config.augment.classes} - {c.id for c in self.classes})
+        if unknown:
+            raise CytoError(
+                f"Expected classes of the data ({', '.join(c.id for c in self.classes)}) in augment.classes, got "
+                f"{', '.join(unknown)}; name others with --set augment.classes={self.classes[0].id}, or none."
+            )
 
     def _decision(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> Decision:
         """Return the calibration and the costs of a network: fitted on held-out cells only, else as the recipe says."""
@@ -210,6 +234,16 @@ class ClassifierTask(ModelTask):
     def _plain_loss(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> float:
         targets = torch.nn.functional.one_hot(torch.from_numpy(truth), len(self.classes)).float()
         return float(self.objective(torch.from_numpy(logits[:, 0]).float(), targets))
+
+
+def keep_top_layers(backbone: Any, layers: int) -> None:
+    """Train of a backbone only its last so many convolutions or dense layers, each with the norm behind it."""
+    own = [m for m in backbone.modules() if any(True for _ in m.parameters(recurse=False))]
+    weighing = [i for i, m in enumerate(own) if any(p.ndim > 1 for p in m.parameters(recurse=False))]
+    first = weighing[-min(layers, len(weighing))]
+    for place, module in enumerate(own):
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad_(place >= first)
 
 
 def freeze_stages(backbone: Any, stages: int) -> None:

@@ -18,6 +18,9 @@ class AugmentConfig(_Config):
     """Random changes to training pictures; none changes the nucleus-to-cytoplasm ratio."""
 
     rotation: Literal["none", "quarter", "any"] = Field(default="any", title="Rotation", description="Of each picture.")
+    rotation_deg: float = Field(
+        default=180.0, ge=0, le=180, title="Largest rotation, °", description="Either way, where the rotation is any."
+    )
     flips: bool = Field(default=True, title="Flips", description="Left-right and up-down.")
     zoom: tuple[float, float] = Field(default=(0.9, 1.1), title="Zoom", description="Both axes alike.")
     shift_px: float = Field(default=0.0, ge=0, title="Shift, px", description="Of the centre, input px.")
@@ -27,6 +30,9 @@ class AugmentConfig(_Config):
     hue: float = Field(default=0.03, ge=0, le=0.5, title="Hue", description="Largest turn, of a full circle.")
     blur: float = Field(default=0.1, ge=0, le=1, title="Blur", description="Share of pictures made less sharp.")
     noise: float = Field(default=0.1, ge=0, le=1, title="Noise", description="Share of pictures given sensor noise.")
+    classes: tuple[str, ...] = Field(
+        default=(), title="Only of", description="Classes whose cells are changed, of a classifier; empty: all are."
+    )
     mixup: float = Field(default=0.0, ge=0, le=2, title="Mixup", description="Alpha of Zhang et al. 2018; 0: none.")
 
 
@@ -36,6 +42,13 @@ class PhaseConfig(_Config):
     epochs: int = Field(default=10, ge=1, le=10_000, title="Epochs", description="At most.")
     trains: Literal["head", "top", "all"] = Field(
         default="all", title="Trains", description="head: backbone frozen; top: its last stage too; all."
+    )
+    top_layers: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        title="Top layers",
+        description="With trains=top, of a classifier: so many of the backbone's last layers; 0: its last stage.",
     )
     frozen_stages: int = Field(
         default=0, ge=0, le=64, title="Frozen stages", description="Of the backbone, from its stem on; 0: none."
@@ -174,6 +187,9 @@ class DetectorConfig(_Config):
     merge_um: float = Field(
         default=0.0, ge=0, le=50, title="Merge, µm", description="Of detections nearer than this the surest stays."
     )
+    fixed_threshold: float | None = Field(
+        default=None, gt=0, lt=1, title="Fixed threshold", description="Of the score; empty: set on validation data."
+    )
     max_per_cell: float = Field(
         default=3.0, gt=0, title="Detections a labelled cell", description="Sets the threshold on validation data."
     )
@@ -186,6 +202,9 @@ class TrainConfig(_Config):
     title: str = Field(default="", title="Title", description="What people read in a list.")
     summary: str = Field(default="", title="Summary", description="One sentence: what it is good for, what it costs.")
     source: str = Field(default="", title="Source", description="Paper and section.")
+    deviations: tuple[str, ...] = Field(
+        default=(), title="Deviations", description="In what it is not as its source says, one sentence each."
+    )
     model: Annotated[ClassifierConfig | DetectorConfig, Field(discriminator="kind")] = ClassifierConfig()
     phases: tuple[PhaseConfig, ...] = Field(default=(PhaseConfig(),), min_length=1)
     batch: int = Field(default=32, ge=1, le=4096, title="Batch", description="Pictures a step.")

@@ -80,6 +80,8 @@ def drawn_turn(config: AugmentConfig, rng: np.random.Generator) -> Floats:
         angle = 0.0
     elif config.rotation == "quarter":
         angle = math.floor(angle / (math.pi / 2)) * (math.pi / 2)
+    elif config.rotation_deg < 180:
+        angle = (angle / math.pi - 1) * math.radians(config.rotation_deg)
     low, high = (math.log(z) for z in config.zoom)
     zoom = math.exp(rng.uniform(low, high))
     mirror = -1.0 if config.flips and rng.random() < 0.5 else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,7 +140,11 @@ class DetectorTask(ModelTask):
         """Search the pictures of the validation side, else (there is none) of the training side."""
         _, fields = yield from self._searched(network, ("validation", "train"), token)
         model = self.model
-        return validated(fields, self.data.classes, model.radius_um, model.max_per_cell, model.merge_um)
+        found = validated(fields, self.data.classes, model.radius_um, model.max_per_cell, model.merge_um)
+        if model.fixed_threshold is None:
+            return found
+        fixed = Decision(score_threshold=model.fixed_threshold, merge_um=model.merge_um)
+        return replace(found, decision=fixed, metrics=found.metrics | {"threshold": model.fixed_threshold})
 
     def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Verdict]:
         """Score the test side, else the validation side, with intervals over its groups."""

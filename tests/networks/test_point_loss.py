@@ -91,3 +91,26 @@ def test_each_picture_is_matched_by_itself() -> None:
     told = Proposals(points, torch.ones(2, 2, 2), torch.zeros(2, 2, 3))
     truth = [cells([[10.0, 10.0]], [0]), cells([[10.0, 12.0], [50.0, 50.0]], [1, 0])]
     assert plain(matched_loss(told, truth, PointLossWeights(), 1))["places"] == pytest.approx(4 / 3)
+
+
+def test_hidden_cells_are_taken_off_the_background_where_nobody_annotated_all() -> None:
+    """Kiryo et al. 2017: unlabelled proposals lose less by what the cells expected among them do; never below 0."""
+    points = [[10.0, 10.0], [40.0, 40.0], [70.0, 70.0]]
+    logits = [[2.0, 0.0], [1.0, 0.0], [-1.0, 0.0]]
+    truth = [cells([[10.0, 10.0]], [0], counted=[True, False, False])]
+
+    def risk(hidden: float | None) -> float:
+        weights = PointLossWeights(hidden=hidden)
+        return plain(matched_loss(proposals(points, logits), truth, weights, 1))["classes"]
+
+    ignored, all_background = risk(None), risk(0.0)
+    unlike = [math.log(1 + math.exp(a)) for a, _ in logits]
+    assert all_background - ignored == pytest.approx(0.5 * (unlike[1] + unlike[2]) / 3)
+    assert risk(0.5) - ignored == pytest.approx(0.5 * (unlike[1] + unlike[2] - 0.5 * unlike[0]) / 3)
+    assert risk(50.0) == pytest.approx(ignored)
+    whole = [cells([[10.0, 10.0]], [0])]
+    same = [
+        plain(matched_loss(proposals(points, logits), whole, PointLossWeights(hidden=h), 1))["classes"]
+        for h in (None, 9.0)
+    ]
+    assert same[0] == pytest.approx(same[1]), "where all is annotated nothing hides"

@@ -76,6 +76,30 @@ def test_quarter_turns_and_flips_move_pixels_and_make_none() -> None:
     assert len(seen) >= 6
 
 
+def test_a_turn_is_no_larger_than_the_recipe_says() -> None:
+    """Of a picture with one dark px, how far that px went round the centre."""
+    crops = torch.full((200, 1, 65, 65, 3), 255, dtype=torch.uint8)
+    crops[:, :, 32, 56:60] = 0
+    dark = 1 - back(changed(crops, rotation="any", rotation_deg=15))[:, 0, 0]
+    rows, columns = torch.meshgrid(torch.arange(65) - 32.0, torch.arange(65) - 32.0, indexing="ij")
+    total = dark.sum((1, 2))
+    angles = torch.rad2deg(torch.atan2((dark * rows).sum((1, 2)) / total, (dark * columns).sum((1, 2)) / total))
+    assert 12 < float(angles.abs().max()) <= 15.5
+    assert float(angles.min()) < -8 < 8 < float(angles.max())
+
+
+def test_only_the_last_layers_of_a_backbone_are_trained() -> None:
+    from torch import nn
+
+    from napari_cyto.training.classifier_task import keep_top_layers
+
+    body = nn.Sequential(*(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)) for _ in range(4)))
+    keep_top_layers(body, 2)
+    assert {name.split(".")[0] for name, p in body.named_parameters() if p.requires_grad} == {"2", "3"}
+    keep_top_layers(body, 99)
+    assert all(p.requires_grad for p in body.parameters())
+
+
 def test_all_windows_of_a_cell_change_alike() -> None:
     one = cells(3, 1)
     moved = changed(one.repeat(1, 2, 1, 1, 1), rotation="any", flips=True, zoom=(0.9, 1.1), hue=0.2, brightness=0.3)

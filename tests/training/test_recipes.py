@@ -9,7 +9,7 @@ import pytest
 
 from napari_cyto.cli.running import run
 from napari_cyto.errors import CytoError
-from napari_cyto.training.config import ClassifierConfig
+from napari_cyto.training.config import ClassifierConfig, DetectorConfig
 from napari_cyto.training.recipes import DEFAULTS, all_recipes, read_recipe, recipe, with_settings
 
 
@@ -48,6 +48,50 @@ def test_apacc_is_as_published() -> None:
     assert (phase.plateau_patience, phase.plateau_factor, phase.stop_after) == (3, 0.05, 6)
     assert config.split.validation_share == 0.15
     assert config.model.score == "loss"
+
+
+def test_coskun_strict_follows_the_text() -> None:
+    """Coskun et al. 2.4 to 2.6: batch 8, 80/10/10, +-15 degrees, horizontal flips, zoom 0.9 to 1.1, blur, no jitter."""
+    config, usual = recipe("coskun-resnet50-strict", "classifier"), recipe("coskun-resnet50", "classifier")
+    assert isinstance(config.model, ClassifierConfig)
+    assert (config.batch, config.split.validation_share, config.split.test_share) == (8, 0.1, 0.1)
+    augment = config.augment
+    assert (augment.rotation, augment.rotation_deg, augment.flips, augment.zoom) == ("any", 15, True, (0.9, 1.1))
+    assert (augment.brightness, augment.contrast, augment.saturation, augment.hue) == (0, 0, 0, 0)
+    assert augment.blur > 0
+    assert augment.classes == ("ASC-US", "LSIL")
+    assert (config.model.sampling, config.model.class_weights) == ("balanced", "none")
+    assert config.phases[1].top_layers == 2
+    assert config.phases[0].model_copy(update={"stop_after": 10}) == usual.phases[0]
+    assert config.scheme == "bethesda-4"
+
+
+def test_p2p_strict_follows_the_text() -> None:
+    """Patherea 6.1: level 2 of the pyramid (stride 4), threshold 0.5, nothing merged, 100 epochs, the last one told."""
+    config = recipe("p2p-convnext-strict", "detector")
+    assert isinstance(config.model, DetectorConfig)
+    model = config.model
+    assert (model.stride, model.levels, model.width, model.beta, model.tau) == (4, 4, 256, 6, 0.05)
+    assert (model.background_weight, model.cell_weight, model.regression_weight) == (0.5, 10, 2e-3)
+    assert (model.many_weight, model.fixed_threshold, model.merge_um) == (0.5, 0.5, 0)
+    (phase,) = config.phases
+    assert (phase.epochs, phase.lr, phase.weight_decay, config.batch, config.keep) == (100, 1e-4, 2e-3, 16, "last")
+
+
+def test_a_recipe_that_names_a_paper_says_where_it_departs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only what is no paper's recipe has nothing to say; a strict one names what the text leaves open."""
+    own = {"light", "starter-bethesda-light"}
+    silent = {c.name for c in all_recipes() if not c.deviations}
+    assert silent == own & {c.name for c in all_recipes()}
+    assert run(["train", "--list-recipes"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    for config in all_recipes():
+        for sentence in config.deviations:
+            assert sentence.endswith(".")
+            assert " ".join(sentence.split()) in told
+    page = " ".join((Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8").split())
+    for config in all_recipes():
+        assert all(" ".join(sentence.split()) in page for sentence in config.deviations), config.name
 
 
 @pytest.mark.parametrize(

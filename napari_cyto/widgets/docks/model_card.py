@@ -123,6 +123,8 @@ def data_rows(manifest: ModelManifest) -> Iterator[tuple[str, str]]:
     recipe = card.recipe
     if recipe:
         yield "Recipe", str(recipe.get("name", "custom"))
+        if recipe.get("deviations"):
+            yield "Not as published", " ".join(map(str, recipe["deviations"]))
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
