@@ -36,6 +36,7 @@ def info(path: Path, as_json: bool) -> None:
         "mpp": known.mpp,
         "mpp_source": known.mpp_source,
         "mpp_rejected": known.mpp_rejected,
+        "remarks": list(known.remarks),
         "objective": known.objective,
         "bounds_yxyx": known.bounds_yxyx,
         "icc_bytes": len(known.icc) if known.icc else 0,
@@ -47,7 +48,10 @@ def info(path: Path, as_json: bool) -> None:
     facts["level_sizes"] = ", ".join(f"{w} x {h}" for w, h in facts["level_sizes"])
     facts["downsamples"] = ", ".join(f"{d:g}" for d in known.downsamples)
     facts["associated"] = ", ".join(known.associated)
+    remarks = facts.pop("remarks")
     print_facts(facts.items())
+    for remark in remarks:
+        print(remark)
 
 
 def schemes(as_json: bool) -> None:

@@ -58,6 +58,7 @@ class SlideMatcher:
         self._finder = ImageFinder()
         self._taken: dict[str, str] = {}
         self._remarks: list[str] = []
+        self._files_say: dict[str, list[str]] = {}
         self.ids: dict[str, str] = {}
         self.new: list[SlideRecord] = []
         self.changed: list[SlideRecord] = []
@@ -101,6 +102,9 @@ class SlideMatcher:
                 f"{len(self._absurd)} slide(s) are said to have {self._absurd[0]:g} µm per pixel or the like, which no "
                 f"microscope gives (expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g}); it was not believed."
             )
+        for remark, names in self._files_say.items():
+            more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+            said.append(f"{', '.join(names[:3])}{more}: {remark}")
         return tuple(said)
 
     def _believed(self, slide: SlideRecord) -> SlideRecord:
@@ -116,7 +120,7 @@ class SlideMatcher:
         place = asked or self._beside(slide) or self._among_images(slide.name, short)
         if place is None:
             return _Coming(slide, replace(slide, path=""))
-        record = with_file(slide, place, self._options.mpp, short)
+        record = with_file(slide, place, self._options.mpp, short, self._files_say)
         if not slide.fingerprint or slide.stem or same_fingerprint(slide.fingerprint, record.fingerprint):
             return _Coming(slide, record)
         if asked is not None:
@@ -343,7 +347,13 @@ def record_of_file(path: Path) -> SlideRecord:
     return with_file(SlideRecord(name=path.name), path)
 
 
-def with_file(slide: SlideRecord, path: Path, mpp_um: float | None = None, short: str = "") -> SlideRecord:
+def with_file(
+    slide: SlideRecord,
+    path: Path,
+    mpp_um: float | None = None,
+    short: str = "",
+    said: dict[str, list[str]] | None = None,
+) -> SlideRecord:
     """Return ``slide`` with what its pixel file says: size, mpp (which goes before the label file's), fingerprint.
 
     Parameters
@@ -357,6 +367,8 @@ def with_file(slide: SlideRecord, path: Path, mpp_um: float | None = None, short
     short : str
         What the label file calls the slide, without the folders that all of its slides share; of what is left the
         folders stay in the name, since they may be all that tells two patients apart.
+    said : dict, optional
+        Takes the names of files by what a person should know of them.
 
     Raises
     ------
@@ -365,7 +377,9 @@ def with_file(slide: SlideRecord, path: Path, mpp_um: float | None = None, short
     """
     with open_slide(path) as opened:
         info = opened.info
-    check_size(info.name, info.size_hw, slide.size_hw)
+    check_size(info.name, info.size_hw, slide.size_hw, info.remarks)
+    for remark in info.remarks if said is not None else ():
+        said.setdefault(remark, []).append(info.name)
     mpp, source = slide.mpp, slide.mpp_source or ("format" if slide.mpp else "")
     if info.mpp is not None:
         mpp, source = info.mpp, info.mpp_source
@@ -382,7 +396,9 @@ def with_file(slide: SlideRecord, path: Path, mpp_um: float | None = None, short
     )
 
 
-def check_size(name: str, is_hw: tuple[int, int] | None, said_hw: tuple[int, int] | None) -> None:
+def check_size(
+    name: str, is_hw: tuple[int, int] | None, said_hw: tuple[int, int] | None, remarks: Sequence[str] = ()
+) -> None:
     """Refuse a picture of another size than its labels were made for, where both are known.
 
     Raises
@@ -394,6 +410,8 @@ def check_size(name: str, is_hw: tuple[int, int] | None, said_hw: tuple[int, int
         raise CytoError(
             f"The labels were made for an image of {said_hw[1]} x {said_hw[0]} px, but {name} has "
             f"{is_hw[1]} x {is_hw[0]}; they belong to another image or another resolution of it."
+            # Sides exchanged: the labels may have been made on a photo that was shown turned.
+            + (" " + " ".join(remarks) if remarks and is_hw == said_hw[::-1] else "")
         )
 
 

@@ -20,7 +20,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-FLAT_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".webp")
+FLAT_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".webp"),
+    *(".jp2", ".j2k", ".j2c", ".jpx", ".jpf", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 """Images without levels."""
 TIFF_SUFFIXES = (".tif", ".tiff", ".ome.tif", ".ome.tiff", ".btf", ".tf8", ".ome.btf", ".ome.tf8")
 """TIFF under its own names; vendors' files that are TIFFs too have theirs among the slides."""
@@ -30,7 +33,7 @@ VENDOR_SUFFIXES = (
 )
 """Slides of the scanners' vendors, as OpenSlide reads them."""
 FOREIGN_SUFFIXES = (
-    *(".jp2", ".j2k", ".jpx", ".jpf", ".mpo", ".gif", ".ppm", ".pgm", ".heic"),
+    *(".gif", ".heic", ".avif", ".jxl"),
     *(".isyntax", ".i2syntax", ".vsi", ".lif", ".nd2", ".oir", ".kfb", ".sdpc", ".tmap", ".mdsx", ".afi", ".ets"),
 )
 """Images that are not read here, but which label files name."""

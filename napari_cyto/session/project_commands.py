@@ -223,6 +223,8 @@ class ProjectCommands(SessionState):
             try:
                 self._handle = slides.open_slide(project.slide_path(record))
                 self._handle.on_unreadable(self._unreadable_tiles.append)
+                for remark in self._handle.info.remarks:
+                    self.message.emit(f"{record.name}: {remark}")
             except CytoError as error:
                 self.message.emit(str(error))
         project.remember(LAST_SLIDE, slide_id)

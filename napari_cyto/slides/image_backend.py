@@ -1,46 +1,33 @@
-"""PNG and JPEG: a camera's field, one level, decoded whole when first looked at."""
+"""A camera's field in a flat file: one level, decoded whole when first looked at; a large one through tiles on disk."""
 
 from __future__ import annotations
 
 import threading
-import warnings
 from pathlib import Path
 
-import numpy as np
-import simplejpeg
-from PIL import Image, UnidentifiedImageError
-
-from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import RGB, TileError
+from napari_cyto.slides.flat_image import decode, depth_remark, read_header
+from napari_cyto.slides.flat_tiles import TILE_PX, FlatTiles
 from napari_cyto.slides.slide_info import SlideInfo
 
-_TILE_PX = 4096
+FLAT_VENDORS = ("png", "jpeg", "bmp", "webp", "jpeg2000", "ppm")
+"""What ``SlideInfo.vendor`` says of flat images."""
+WHOLE_PX = 4096**2
+"""Up to this many px the image is one tile, which the cache of tiles holds."""
 
 
 class ImageBackend:
     """Reads one flat image. Its pixels stay as stored: a camera's rotation tag would move the annotations."""
 
     def __init__(self, path: Path) -> None:
-        self._pixels: RGB | None = None
+        self._header = header = read_header(path)
         self._lock = threading.Lock()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(path) as image:
-                    self._format = image.format or ""
-                    width, height = image.size
-                    icc = image.info.get("icc_profile")
-        except Image.DecompressionBombError as error:
-            raise SlideError(
-                f"{path.name} is too large for an image without levels ({error}); make it a pyramidal TIFF."
-            ) from error
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            raise SlideError(f"{path.name} is no image that can be read: {error}.") from error
-        if self._format not in ("PNG", "JPEG"):
-            raise SlideError(f"{path.name} should be a PNG or JPEG image, but it is {self._format}.")
+        self._tiles: FlatTiles | None = None
+        height, width = header.size_hw
+        self._is_whole = height * width <= WHOLE_PX
         self.info = SlideInfo(
             path=path,
-            vendor=self._format.lower(),
+            vendor={"MPO": "jpeg", "DIB": "bmp"}.get(header.format, header.format.lower()),
             width=width,
             height=height,
             level_sizes_hw=((height, width),),
@@ -48,33 +35,25 @@ class ImageBackend:
             factors_yx=((1.0, 1.0),),
             # The dpi of a flat image is for print: no camera writes the microscope's scale there.
             mpp_rejected="The file does not say how many µm a pixel covers.",
-            icc=icc,
+            icc=header.icc,
+            remarks=tuple(r for r in (*header.remarks, depth_remark(path, header)) if r),
         )
 
     def tile_shape_hw(self, level: int) -> tuple[int, int]:  # noqa: ARG002 - there is one level
-        """Return height and width of the tiles: the whole image, unless it is very large."""
-        return (min(_TILE_PX, self.info.height), min(_TILE_PX, self.info.width))
+        """Return height and width of the tiles: the whole image, unless it is large."""
+        return self.info.size_hw if self._is_whole else (TILE_PX, TILE_PX)
 
-    def decode_tile(self, level: int, row: int, column: int) -> RGB:
+    def decode_tile(self, level: int, row: int, column: int) -> RGB:  # noqa: ARG002 - there is one level
         """Return the pixels of one tile."""
-        th, tw = self.tile_shape_hw(level)
-        if (th, tw) == self.info.size_hw:
-            return self._decode()
+        if self._is_whole:
+            return decode(self.info.path, self._header)
         with self._lock:
-            if self._pixels is None:
-                self._pixels = self._decode()
-        return self._pixels[row * th : (row + 1) * th, column * tw : (column + 1) * tw].copy()
-
-    def _decode(self) -> RGB:
-        try:
-            if self._format == "JPEG":
-                _check_jpeg(self.info.path)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                with Image.open(self.info.path) as image:
-                    return _as_rgb(image)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise TileError(str(error)) from error
+            if self._tiles is None:
+                self._tiles = FlatTiles.of(self.info.path, self._header)
+        tile = self._tiles.tile(row, column)
+        if tile is None:
+            raise TileError("the tiles that were made of the image are gone; open it again")
+        return tile
 
     def associated(self, name: str) -> RGB:
         """Return an extra image; a flat image has none."""
@@ -82,20 +61,6 @@ class ImageBackend:
 
     def close(self) -> None:
         """Let go of the pixels."""
-        self._pixels = None
-
-
-def _check_jpeg(path: Path) -> None:
-    # PIL fills what damage leaves out with grey and says nothing; the strict decoder tells.
-    data = path.read_bytes()
-    if simplejpeg.decode_jpeg_header(data)[2] != "CMYK":
-        simplejpeg.decode_jpeg(data, "GRAY", strict=True, fastdct=True)
-
-
-def _as_rgb(image: Image.Image) -> RGB:
-    if image.mode in ("I;16", "I;16B", "I"):
-        return np.repeat((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)[..., None], 3, axis=-1)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return np.array(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
-    return np.array(image.convert("RGB"))
+        if self._tiles is not None:
+            self._tiles.close()
+        self._tiles = None

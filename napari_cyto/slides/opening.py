@@ -19,11 +19,21 @@ from napari_cyto.slides.tiff_backend import TiffBackend
 Kind: TypeAlias = Literal["openslide", "tiff", "image", "none"]
 
 _TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_IMAGE_STARTS = (b"\x89PNG", b"\xff\xd8\xff")
+# PNG, JPEG, BMP, WebP (RIFF), JPEG 2000 in its box and bare, PGM and PPM.
+_IMAGE_STARTS = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"BM",
+    b"RIFF",
+    b"\x00\x00\x00\x0cjP",
+    b"\xff\x4f\xff\x51",
+    *(b"P%d" % n for n in range(1, 7)),
+    b"GIF8",
+)
 
 
 def open_slide(path: str | os.PathLike[str]) -> Slide:
-    """Open a whole-slide image, a plain TIFF, a PNG or a JPEG.
+    """Open a whole-slide image, a plain TIFF, or a camera's flat image (PNG, JPEG, BMP, WebP, JPEG 2000, PNM).
 
     Parameters
     ----------
@@ -48,8 +58,9 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
             backend = ImageBackend(target)
         case "none":
             raise SlideError(
-                f"{target.name} is no slide or image that can be read: a slide of a known vendor, a TIFF, PNG or JPEG "
-                "was expected, but its bytes are none of these; check that it was copied whole."
+                f"{target.name} is no slide or image that can be read: expected a slide of a known vendor, or a TIFF, "
+                "PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got bytes that are none of these; check that it was "
+                "copied whole."
             )
     return Slide(backend)
 
@@ -59,7 +70,7 @@ def _vendor(path: Path) -> Backend:
         backend = OpenSlideBackend(path)
     except SlideError as first:
         # A TIFF whose compression OpenSlide lacks may still be one that our codecs know.
-        if _start(path) not in _TIFF_STARTS:
+        if not _start(path).startswith(_TIFF_STARTS):
             raise
         try:
             return TiffBackend(path)
@@ -69,12 +80,13 @@ def _vendor(path: Path) -> Backend:
 
 
 def _plain_instead(path: Path, backend: OpenSlideBackend) -> Backend:
-    """Prefer our own reader where OpenSlide misses levels (in SubIFDs) or the mpp (in OME-XML)."""
+    """Prefer our own reader where OpenSlide misses levels (in SubIFDs), planes, depth, or the mpp (in OME-XML)."""
     try:
         plain = TiffBackend(path)
     except SlideError:
         return backend
-    if plain.info.levels > backend.info.levels or (plain.info.mpp and not backend.info.mpp):
+    knows_more = plain.info.levels > backend.info.levels or (plain.info.mpp and not backend.info.mpp)
+    if knows_more or ((plain.info.remarks or plain.joins_planes) and plain.info.levels == backend.info.levels):
         backend.close()
         return plain
     plain.close()
@@ -85,14 +97,14 @@ def _kind(path: Path) -> Kind:
     if OpenSlide.detect_format(path) is not None:
         return "openslide"
     start = _start(path)
-    if start in _TIFF_STARTS:
+    if start.startswith(_TIFF_STARTS):
         return "tiff"
     return "image" if start.startswith(_IMAGE_STARTS) else "none"
 
 
 def _start(path: Path) -> bytes:
     with path.open("rb") as handle:
-        return handle.read(4)
+        return handle.read(6)
 
 
 def _the_file(path: Path) -> Path:

@@ -48,6 +48,8 @@ class SlideInfo:
         Colour of what was not scanned.
     properties : mapping
         Everything else that the file says, as text.
+    remarks : tuple of str
+        What of the file is not shown, or not as another program would show it, one sentence each.
     """
 
     path: Path
@@ -66,6 +68,7 @@ class SlideInfo:
     associated: tuple[str, ...] = ()
     background_rgb: tuple[int, int, int] = (255, 255, 255)
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    remarks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,12 @@ import tifffile
 
 from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import RGB
-from napari_cyto.slides.slide_info import BelievedMpp, SlideInfo, believe_mpp, true_factors_yx
-from napari_cyto.slides.tiff_tiles import TiffTiles, _readable
+from napari_cyto.slides.flat_image import said_of_bits
+from napari_cyto.slides.slide_info import SlideInfo, true_factors_yx
+from napari_cyto.slides.tiff_says import believed_mpp, is_colour_in_planes, ome_of, plane_remarks
+from napari_cyto.slides.tiff_tiles import Level, TiffTiles, _readable
 
 _ASPECT_TOLERANCE = 0.05
-_OME_SIZE = re.compile(r'PhysicalSize([XY])="([0-9.eE+-]+)"')
-_OME_UNIT = re.compile(r'PhysicalSize[XY]Unit="([^"]+)"')
-_UM_PER_UNIT = {2: 25_400.0, 3: 10_000.0}
 
 
 class TiffBackend:
@@ -27,8 +25,11 @@ class TiffBackend:
             with tifffile.TiffFile(path) as tiff:
                 pages = _levels(tiff)
                 self._check(path, pages)
-                self.info = _info(path, tiff, pages)
-                self._tiles = TiffTiles(path, pages)
+                levels, remarks = _planes(tiff, pages)
+                self._tiles = TiffTiles(path, levels)
+                self.joins_planes = len(levels[0]) > 1
+                remarks += [said_of_bits(*self._tiles.bits)]
+                self.info = _info(path, tiff, pages[: len(levels)], tuple(r for r in remarks if r))
         except (tifffile.TiffFileError, ValueError, TypeError, IndexError, KeyError) as error:
             # A lookup that failed has no sentence to pass on, only what was looked up.
             reason = "" if isinstance(error, LookupError) else f" ({error})"
@@ -87,9 +88,22 @@ def _levels(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
     return levels
 
 
-def _info(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.TiffPage]) -> SlideInfo:
+def _planes(tiff: tifffile.TiffFile, levels: list[tifffile.TiffPage]) -> tuple[list[Level], list[str]]:
+    """Return the pages of each level, three where red, green and blue lie apart, and what is not shown."""
+    ome, first = ome_of(tiff), levels[0]
+    size = (first.imagelength, first.imagewidth)
+    same = [p for p in tiff.pages if isinstance(p, tifffile.TiffPage) and (p.imagelength, p.imagewidth) == size]
+    apart = first.samplesperpixel == 1 and len(same) >= 3 and is_colour_in_planes(tiff, ome)
+    if not apart:
+        return [(page,) for page in levels], plane_remarks(tiff, ome, same, 1)
+    planes = [[plane, *(p for p in plane.pages or () if isinstance(p, tifffile.TiffPage))] for plane in same[:3]]
+    below = [tuple(plane[level] for plane in planes) for level in range(min(len(levels), *map(len, planes)))]
+    return below, plane_remarks(tiff, ome, same, 3)
+
+
+def _info(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.TiffPage], remarks: tuple[str, ...]) -> SlideInfo:
     sizes = tuple((p.imagelength, p.imagewidth) for p in pages)
-    believed = _mpp(tiff, pages[0])
+    believed = believed_mpp(tiff, pages[0])
     icc = pages[0].tags.get("InterColorProfile")
     return SlideInfo(
         path=path,
@@ -108,17 +122,5 @@ def _info(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.TiffPage]) -
             "tiff.ImageDescription": pages[0].description,
             "tiff.Software": pages[0].software,
         },
+        remarks=remarks,
     )
-
-
-def _mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> BelievedMpp:
-    if tiff.is_ome:
-        sizes = {axis: float(value) for axis, value in _OME_SIZE.findall(page.description)}
-        units = set(_OME_UNIT.findall(page.description))
-        if sizes and units <= {"µm", "\u03bcm", "um", "&#181;m"}:
-            return believe_mpp(sizes.get("X"), sizes.get("Y"))
-    unit = _UM_PER_UNIT.get(int(getattr(page.resolutionunit, "value", page.resolutionunit) or 0))
-    px_per_unit = page.resolution
-    if unit is None or not all(px_per_unit):
-        return believe_mpp(None, None)
-    return believe_mpp(unit / px_per_unit[0], unit / px_per_unit[1])

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from pathlib import Path
+from typing import TypeAlias
 
 import imagecodecs
 import numpy as np
@@ -14,12 +15,15 @@ import simplejpeg
 import tifffile
 
 from napari_cyto.slides.backend import RGB, TileError
+from napari_cyto.slides.depth import eight_bit, used_bits
 
 # It logs what it meets in a damaged file, which Python prints when nobody listens; we say it in one sentence.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _JPEG = 7
 _MIN_BAND_PX = 256
+# Enough of a slide's coarsest level to meet its bright glass.
+_SAMPLED_TILES = 16
 _PHOTOMETRICS = {0: "minis white", 1: "minis black", 2: "RGB", 3: "palette", 6: "YCbCr"}
 _YCBCR = 6
 # None, LZW, deflate, PackBits, LZMA, zstd: these hand out YCbCr as it is, where JPEG's kin make it RGB.
@@ -29,20 +33,33 @@ _KEEPING_COLOURS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 _APP14 = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
 
 
+Level: TypeAlias = tuple[tifffile.TiffPage, ...]
+"""One page, or three that are the red, green and blue of one image."""
+
+
 class TiffTiles:
-    """Reads and decodes the tiles of a list of TIFF pages, one page a level; safe from many threads.
+    """Reads and decodes the tiles of a TIFF's levels; safe from many threads.
 
     Parameters
     ----------
     path : Path
         The file.
-    pages : list of tifffile.TiffPage
-        The levels, largest first. Strips are joined into bands at least 256 px high.
+    levels : list of Level
+        Largest first. Strips are joined into bands at least 256 px high.
+
+    Attributes
+    ----------
+    bits : tuple of int
+        How many bits of each sample are used, as the coarsest level shows, and how many are stored.
     """
 
-    def __init__(self, path: Path, pages: list[tifffile.TiffPage]) -> None:
+    def __init__(self, path: Path, levels: list[Level]) -> None:
         self._file: _File | None = _File(path)
-        self._pages = [_Page(page) for page in pages]
+        self._levels = [tuple(_Page(page) for page in level) for level in levels]
+        stored = self._levels[0][0].bits
+        self.bits = (stored, stored) if stored <= 8 or self._levels[0][0].is_palette else (self._used(stored), stored)
+        for page in (page for level in self._levels for page in level):
+            page.bits = self.bits[0]
 
     @classmethod
     def matching(
@@ -56,13 +73,13 @@ class TiffTiles:
                     (p.imagelength, p.imagewidth, p.tilelength, p.tilewidth): p for p in reversed(pages) if _readable(p)
                 }
                 chosen = [by_size[(*size, *tile)] for size, tile in zip(sizes_hw, tiles_hw, strict=True)]
-                return cls(path, chosen)
+                return cls(path, [(page,) for page in chosen])
         except (KeyError, ValueError, OSError, tifffile.TiffFileError):
             return None
 
     def tile_shape_hw(self, level: int) -> tuple[int, int]:
         """Return height and width of the tiles of a level."""
-        return self._pages[level].tile_hw
+        return self._levels[level][0].tile_hw
 
     def decode(self, level: int, row: int, column: int) -> RGB | None:
         """Return the pixels of one tile, cut at the border, or None when the file leaves it out (sparse).
@@ -72,16 +89,38 @@ class TiffTiles:
         TileError
             When its bytes are damaged or gone.
         """
-        page = self._pages[level]
+        pages = self._levels[level]
+        parts = [self._segments(page, row, column) for page in pages]
+        known = [page.join(part) for page, part in zip(pages, parts, strict=True) if part is not None]
+        if len(known) < len(pages):
+            return None
+        whole = known[0] if len(known) == 1 else np.stack([plane[..., 0] for plane in known], axis=-1)
+        height, width = pages[0].cut_hw(row, column)
+        return np.ascontiguousarray(whole[:height, :width])
+
+    def _segments(self, page: _Page, row: int, column: int) -> list[npt.NDArray[np.generic]] | None:
+        """Return the samples of the segments that a tile is made of; None when the file leaves one out."""
         parts = []
         for index in page.segments(row, column):
             data = self._bytes(page.offsets[index], page.counts[index])
-            parts.append(None if data is None else page.decode_segment(data, index))
-        if any(part is None for part in parts):
-            return None
-        whole = page.join([part for part in parts if part is not None])
-        height, width = page.cut_hw(row, column)
-        return np.ascontiguousarray(whole[:height, :width])
+            part = None if data is None else page.decode_segment(data, index)
+            if part is None:
+                return None
+            parts.append(part)
+        return parts
+
+    def _used(self, stored: int) -> int:
+        """Return how many bits the largest sample needs, of tiles that are spread over the coarsest level."""
+        pages, largest = self._levels[-1], 0
+        rows, columns = pages[0].grid
+        for tile in np.unique(np.linspace(0, rows * columns - 1, _SAMPLED_TILES).round().astype(int)).tolist():
+            for page in pages:
+                try:
+                    parts = self._segments(page, *divmod(tile, columns)) or []
+                except TileError:
+                    continue
+                largest = max([largest, *(int(part.max(initial=0)) for part in parts)])
+        return used_bits(largest, stored) if largest else stored
 
     def _bytes(self, offset: int, count: int) -> bytes | None:
         if count == 0 or offset == 0:
@@ -140,6 +179,8 @@ class _Page:
         self.offsets, self.counts = page.dataoffsets, page.databytecounts
         self._size_hw = (page.imagelength, page.imagewidth)
         self._planes = page.samplesperpixel if page.planarconfig == 2 else 1
+        self.bits: int = page.bitspersample if isinstance(page.bitspersample, int) else page.bitspersample[0]
+        self.is_palette = int(page.photometric) == 3
         self._strips = 0 if page.is_tiled else -(-_MIN_BAND_PX // page.rowsperstrip)
         self.tile_hw = (
             (page.tilelength, page.tilewidth)
@@ -160,14 +201,18 @@ class _Page:
         tables = b"" if page.jpegtables is None else page.jpegtables[2:-2]
         return b"\xff\xd8" + _APP14 + bytes([colour]) + tables
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles."""
+        return (-(-self._size_hw[0] // self.tile_hw[0]), -(-self._size_hw[1] // self.tile_hw[1]))
+
     def segments(self, row: int, column: int) -> list[int]:
         """Return the indices of the segments that one tile is made of: planes, or the strips of a band."""
-        th, tw = self.tile_hw
         if self._strips:
             count = -(-self._size_hw[0] // self._page.rowsperstrip)
             first, across = row * self._strips, range(min(self._strips, count - row * self._strips))
             return [p * count + first + s for p in range(self._planes) for s in across]
-        rows, columns = -(-self._size_hw[0] // th), -(-self._size_hw[1] // tw)
+        rows, columns = self.grid
         return [(p * rows + row) * columns + column for p in range(self._planes)]
 
     def cut_hw(self, row: int, column: int) -> tuple[int, int]:
@@ -194,7 +239,7 @@ class _Page:
         per_plane = len(parts) // self._planes
         planes = [np.concatenate(parts[p * per_plane : (p + 1) * per_plane]) for p in range(self._planes)]
         samples = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
-        return _as_rgb(samples, self._page, self._palette)
+        return _as_rgb(samples, int(self._page.photometric), self.bits, self._palette)
 
 
 def _strict_jpeg(head: bytes, data: bytes) -> RGB | None:
@@ -211,15 +256,14 @@ def _strict_jpeg(head: bytes, data: bytes) -> RGB | None:
     return decoded
 
 
-def _as_rgb(samples: npt.NDArray[np.generic], page: tifffile.TiffPage, palette: RGB | None) -> RGB:
-    photometric = int(page.photometric)
+def _as_rgb(samples: npt.NDArray[np.generic], photometric: int, bits: int, palette: RGB | None) -> RGB:
     if palette is not None:
         return palette[samples[..., 0].astype(np.intp)]
-    bits = page.bitspersample if isinstance(page.bitspersample, int) else page.bitspersample[0]
     values: npt.NDArray[np.unsignedinteger] = samples.astype(np.uint32)
-    if bits != 8:
-        values = np.right_shift(values, bits - 8) if bits > 8 else values * np.uint32(255 // (2**bits - 1))
-    eight = values.astype(np.uint8)
+    if bits < 8:
+        values = values * np.uint32(255 // (2**bits - 1))
+    # A sample that was not met when the depth was measured must not wrap round to black.
+    eight = eight_bit(np.minimum(values, np.uint32(2 ** max(bits, 8) - 1)), bits)
     if photometric == 0:
         eight = 255 - eight
     return eight[..., :3] if eight.shape[-1] >= 3 else np.repeat(eight[..., :1], 3, axis=-1)

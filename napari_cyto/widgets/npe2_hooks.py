@@ -25,7 +25,6 @@ Reader: TypeAlias = Callable[[Paths], list[LayerData]]
 
 # Files of these kinds are slides only sometimes; napari reads the rest of them well by itself.
 AMBIGUOUS_SUFFIXES = (".tif", ".tiff", ".dcm")
-PLAIN_VENDORS = ("tiff", "generic-tiff", "png", "jpeg")
 LARGE_PX = 4096
 NOTHING_TO_ADD: list[LayerData] = [(None,)]
 
@@ -45,10 +44,12 @@ def slide_reader(path: Paths) -> Reader | None:
 
 def _is_slide(path: Path) -> bool:
     from napari_cyto.slides import open_slide
+    from napari_cyto.slides.image_backend import FLAT_VENDORS
 
+    plain = ("tiff", "generic-tiff", *FLAT_VENDORS)
     try:
         with open_slide(path) as slide:
-            return slide.info.vendor not in PLAIN_VENDORS or max(slide.info.size_hw) >= LARGE_PX
+            return slide.info.vendor not in plain or max(slide.info.size_hw) >= LARGE_PX
     except (SlideError, OSError, ValueError):
         return False
 

@@ -19,18 +19,22 @@ from napari_cyto.widgets.overview import OverviewMap
 
 VENDORS = {
     "aperio": "Aperio",
+    "bmp": "BMP",
     "dicom": "DICOM",
     "generic-tiff": "TIFF",
     "hamamatsu": "Hamamatsu",
     "jpeg": "JPEG",
+    "jpeg2000": "JPEG 2000",
     "leica": "Leica",
     "mirax": "3DHISTECH MIRAX",
     "philips": "Philips",
     "png": "PNG",
+    "ppm": "PNM",
     "sakura": "Sakura",
     "tiff": "TIFF",
     "trestle": "Trestle",
     "ventana": "Ventana",
+    "webp": "WebP",
     "zeiss": "Zeiss",
 }
 MPP_SOURCES = {"file": "the file says so", "user": "entered by you", "format": "the label file says so"}
@@ -172,6 +176,7 @@ def facts_of(record: SlideRecord, info: SlideInfo | None) -> list[tuple[str, str
         rows.append(("Objective", f"{info.objective:g}x" if info.objective else "not stated"))
         steps = ", ".join(f"{d:.6g}" for d in info.downsamples)
         rows.append(("Levels", f"{info.levels} ({steps} times smaller)" if info.levels > 1 else "1"))
+        rows += [("Note", remark) for remark in info.remarks]
     for name, words in (("Smear", record.smear), ("Patient", record.patient), ("Side", record.side)):
         if words:
             rows.append((name, words))

@@ -1,0 +1,195 @@
+"""Guards a camera's image files: each kind opens with the pixels it stores, and what is not shown as stored is said."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_cyto.errors import SlideError
+from napari_cyto.formats.image_headers import image_size_hw
+from napari_cyto.slides import flat_image, flat_tiles, image_backend, open_slide
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    with open_slide(path) as slide:
+        pixels = slide.read_region(0, 0, 0, *slide.info.size_hw)
+        assert slide.unreadable == ()
+    return pixels
+
+
+def remarks_of(path: Path) -> str:
+    with open_slide(path) as slide:
+        return " ".join(slide.info.remarks)
+
+
+@pytest.mark.parametrize(
+    ("name", "named", "options"),
+    [
+        ("a.bmp", "BMP", {}),
+        ("a.dib", "BMP", {}),
+        ("a.webp", "WEBP", {"lossless": True}),
+        ("a.jp2", "JPEG2000", {"irreversible": False}),
+        ("a.j2k", "JPEG2000", {"irreversible": False, "no_jp2": True}),
+        ("a.ppm", "PPM", {}),
+        ("a.png", "PNG", {}),
+        # What a file is called does not matter.
+        ("a.jpg", "BMP", {}),
+    ],
+)
+def test_every_kind_gives_the_pixels_that_were_stored(
+    tmp_path: Path, name: str, named: str, options: dict, paint
+) -> None:
+    path = tmp_path / name
+    Image.fromarray(paint(60, 90)).save(path, named, **options)
+    np.testing.assert_array_equal(pixels_of(path), paint(60, 90))
+    assert remarks_of(path) == ""
+
+
+def test_a_phones_jpeg_with_a_preview_is_the_jpeg_it_is(tmp_path: Path, paint) -> None:
+    plain, phone = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    field, preview = Image.fromarray(paint(64, 96)), Image.fromarray(paint(16, 24))
+    field.save(plain, "JPEG", quality=95)
+    field.save(phone, "MPO", save_all=True, append_images=[preview], quality=95)
+    np.testing.assert_array_equal(pixels_of(phone), pixels_of(plain))
+    with open_slide(phone) as slide:
+        assert (slide.info.vendor, slide.info.remarks) == ("jpeg", ())
+
+
+def test_what_is_no_field_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "moving.png"
+    Image.new("P", (9, 9)).save(path, "GIF")
+    with pytest.raises(SlideError, match=r"got GIF: moving\.png"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_pixels_stay_as_stored_and_a_rotation_is_said(tmp_path: Path, kind: str, orientation: int, paint) -> None:
+    path = tmp_path / f"photo.{kind.lower()}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(paint(40, 60)).save(path, kind, exif=exif)
+    with open_slide(path) as slide:
+        assert slide.info.size_hw == (40, 60)
+    assert ("as stored" in remarks_of(path)) is (orientation != 1)
+
+
+def png16(path: Path, samples: np.ndarray) -> None:
+    """A PNG of 16 bits; PIL writes grey ones only."""
+    path.write_bytes(imagecodecs.png_encode(samples.astype(np.uint16)))
+
+
+@pytest.mark.parametrize("depth", [10, 12, 14, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_camera_of_fewer_bits_is_neither_black_nor_silent(tmp_path: Path, depth: int, channels: int) -> None:
+    path = tmp_path / "deep.png"
+    ramp = np.linspace(0, 2**depth - 1, 40 * 60).reshape(40, 60).astype(np.uint16)
+    png16(path, ramp if channels == 1 else np.stack([ramp] * 3, axis=-1))
+    shown = pixels_of(path)
+    np.testing.assert_array_equal(shown[..., 0], ramp >> (depth - 8))
+    assert shown[..., 1].max() == 255
+    assert (f"{depth} of the 16 bits" in remarks_of(path)) is (depth < 16)
+
+
+def test_a_transparent_part_is_glass(tmp_path: Path) -> None:
+    path = tmp_path / "cut.png"
+    rgba = np.zeros((20, 30, 4), np.uint16)
+    rgba[:, :10] = [1000, 2000, 3000, 65535]
+    png16(path, rgba)
+    shown = pixels_of(path)
+    assert (shown[:, 10:] == 255).all()
+    assert shown[0, 0].tolist() == [3, 7, 11]
+
+
+def test_several_pictures_in_one_file_are_said(tmp_path: Path, paint) -> None:
+    path = tmp_path / "moving.webp"
+    frames = [Image.fromarray(np.roll(paint(40, 40), k, axis=0)) for k in range(3)]
+    frames[0].save(path, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    assert "3 images; the first is shown" in remarks_of(path)
+
+
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Everything over 100 x 100 px counts as large, so that the way of large images is taken by small ones."""
+    monkeypatch.setattr(image_backend, "WHOLE_PX", 10_000)
+    monkeypatch.setattr(image_backend, "TILE_PX", 64)
+    monkeypatch.setattr(flat_tiles, "TILE_PX", 64)
+    monkeypatch.setenv("NAPARI_CYTO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "flat-images"
+
+
+def test_a_large_image_is_read_through_tiles_that_are_made_once(small_limits: Path, tmp_path: Path, paint) -> None:
+    path = tmp_path / "large.png"
+    Image.fromarray(paint(150, 333)).save(path)
+    np.testing.assert_array_equal(pixels_of(path), paint(150, 333))
+    (made,) = small_limits.glob("*.tif")
+    before = made.stat().st_ino
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read_region(0, 70, 100, 60, 200), paint(150, 333)[70:130, 100:300])
+    assert made.stat().st_ino == before
+
+
+def test_damaged_tiles_in_the_cache_are_made_anew_and_old_ones_go(small_limits: Path, tmp_path: Path, paint) -> None:
+    path = tmp_path / "large.png"
+    Image.fromarray(paint(150, 200)).save(path)
+    pixels_of(path)
+    (made,) = small_limits.glob("*.tif")
+    made.write_bytes(b"II*\x00")
+    np.testing.assert_array_equal(pixels_of(path), paint(150, 200))
+    for k in range(flat_tiles.KEPT + 2):
+        other = tmp_path / f"{k}.png"
+        Image.fromarray(paint(150 + k, 200)).save(other)
+        pixels_of(other)
+    assert len(list(small_limits.glob("*.tif"))) == flat_tiles.KEPT
+
+
+def test_a_file_edited_in_place_is_not_shown_from_the_cache(small_limits: Path, tmp_path: Path, paint) -> None:
+    path = tmp_path / "large.bmp"
+    Image.fromarray(paint(150, 200)).save(path)
+    pixels_of(path)
+    Image.fromarray(255 - paint(150, 200)).save(path)
+    np.testing.assert_array_equal(pixels_of(path), 255 - paint(150, 200))
+
+
+def test_a_cache_that_cannot_be_written_costs_memory_only(small_limits: Path, tmp_path: Path, paint) -> None:
+    small_limits.parent.mkdir(parents=True)
+    small_limits.write_text("a file where the folder should be")
+    path = tmp_path / "large.png"
+    Image.fromarray(paint(150, 200)).save(path)
+    np.testing.assert_array_equal(pixels_of(path), paint(150, 200))
+
+
+def blank_png(path: Path, height: int, width: int) -> None:
+    """A PNG of any size in some kilobytes, without its pixels in memory."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    packer = zlib.compressobj(1)
+    row = b"\x00" + b"\xff" * ((width + 7) // 8)
+    data = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+def test_a_stitched_field_of_196_megapixels_opens(tmp_path: Path) -> None:
+    path = tmp_path / "stitched.png"
+    blank_png(path, 14_000, 14_000)
+    with open_slide(path) as slide:
+        assert slide.info.size_hw == (14_000, 14_000)
+        assert slide.tile_shape_hw(0) == (1024, 1024)
+    assert image_size_hw(path) == (14_000, 14_000)
+
+
+def test_what_would_take_all_memory_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    blank_png(path, 40_000, 40_000)
+    with pytest.raises(SlideError, match=r"bomb\.png has 40,000 x 40,000 px.*pyramidal TIFF"):
+        open_slide(path)
+    assert flat_image.MOST_PX < 40_000**2
