@@ -378,8 +378,9 @@ def with_file(
     with open_slide(path) as opened:
         info = opened.info
     check_size(info.name, info.size_hw, slide.size_hw, info.remarks)
-    for remark in info.remarks if said is not None else ():
-        said.setdefault(remark, []).append(info.name)
+    if said is not None:
+        for remark in info.remarks:
+            said.setdefault(remark, []).append(info.name)
     mpp, source = slide.mpp, slide.mpp_source or ("format" if slide.mpp else "")
     if info.mpp is not None:
         mpp, source = info.mpp, info.mpp_source
