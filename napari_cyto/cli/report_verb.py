@@ -95,6 +95,7 @@ def _tell_slide(slide: Mapping[str, Any]) -> None:
             ("focus", focus),
             ("obscured", obscured),
             ("looked at", looked_words(slide["looked_at"])),
+            ("unreviewed cells", slide["unreviewed"]["sentence"]),
         ]
     )
 

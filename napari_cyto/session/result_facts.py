@@ -9,8 +9,10 @@ from typing import Any
 from napari_cyto.domain.adequacy import SOURCE, Preparation, obscured_words
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.session.control_cells import METHOD, control_cells, estimate_words, limit_of, stop_words
 from napari_cyto.session.result import RISK_CELLS, RISK_FORMULA, RISK_SOURCE, SlideResult
 from napari_cyto.session.result_kept import preparation_of, survey_of, tissue_of
+from napari_cyto.session.review_query import ReviewQuery
 from napari_cyto.store import Project
 
 Plain = dict[str, Any]
@@ -48,6 +50,7 @@ def slide_facts(
     result: SlideResult,
     magnification: float,
     preparation: Preparation | None = None,
+    limit: float | None = None,
 ) -> Plain:
     """Return what is told of a slide.
 
@@ -63,6 +66,8 @@ def slide_facts(
         From which objective on a look counts.
     preparation : Preparation, optional
         How it was prepared, where nobody said so in the project.
+    limit : float, optional
+        Share of abnormal cells among the unreviewed, 0 to 1, under which one may stop; that of the project without it.
     """
     said, by = preparation_of(project, record.id)
     cells = result.cellularity(said or preparation)
@@ -93,9 +98,25 @@ def slide_facts(
             "sentence": cells.sentence,
         },
         "survey": None if survey is None else {k: v for k, v in survey.items() if k not in ("tissue", "form")},
+        "unreviewed": unreviewed(project, record.id, limit, result.is_blind),
         "looked_at": looked_at(project, record, magnification, survey),
         "origins": result.origins if not result.is_blind else {},
     }
+
+
+def unreviewed(project: Project, slide_id: str, limit: float | None = None, is_blind: bool = False) -> Plain:
+    """Return what the control cells of a slide that were read say of its cells that were not."""
+    followed = control_cells(project, ReviewQuery(slide_ids=(slide_id,)))
+    found = followed.estimate(limit=limit_of(project) if limit is None else limit)
+    hidden = {"missed": None, "corrected": None} if is_blind else {}
+    return (
+        found.as_dict()
+        | hidden
+        | {
+            "sentence": f"{estimate_words(found, is_blind)} {stop_words(found)}".strip(),
+            "by_rank": followed.bands(),
+        }
+    )
 
 
 def looked_at(
@@ -122,6 +143,7 @@ def methods() -> Plain:
     return {
         "risk": {"cells": RISK_CELLS, "formula": RISK_FORMULA, "source": RISK_SOURCE},
         "adequacy": {"source": SOURCE},
+        "unreviewed": METHOD,
         "focus": FOCUS_METHOD,
         "obscured": OBSCURED_METHOD,
         "looked_at": LOOKED_METHOD,

@@ -55,6 +55,14 @@ class ReportOptions(BaseModel):
         description="First measure focus and obscured area where that was not done yet; some seconds a slide.",
     )
     examples: int = Field(default=8, ge=0, le=12, title="Example cells", description="Pictures of cells a slide.")
+    limit: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        title="Limit",
+        description="Share of abnormal cells among the unreviewed, 0 to 0.5, under which one may stop; else as chosen "
+        "in the project, or 0.01.",
+    )
     blind: bool = Field(default=False, title="Blind", description="Leave out what models say.")
 
 
@@ -223,7 +231,9 @@ class _Reporter:
         stop_if_cancelled(self._token)
         assert found is not None
         result = found.blinded() if self.options.blind else found
-        facts = slide_facts(self.project, self.record, result, magnification, self.options.preparation)
+        facts = slide_facts(
+            self.project, self.record, result, magnification, self.options.preparation, self.options.limit
+        )
         return facts, self._pictures(result, magnification) if with_pictures else SlidePictures()
 
     def _may_go_on(self) -> bool:

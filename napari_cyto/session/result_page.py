@@ -104,6 +104,7 @@ def _slide_body(slide: Plain, pictures: SlidePictures) -> Iterator[Html | None]:
         ("Focus", focus),
         ("Obscured", obscured),
         ("Looked at", looked_words(looked)),
+        ("Unreviewed cells", slide["unreviewed"]["sentence"]),
         ("Smear", slide["smear"]),
         ("Patient", slide["patient"]),
         ("µm per pixel", slide["mpp"]),
@@ -155,5 +156,6 @@ def _methods(told: Plain) -> Html:
         ("Focus", methods["focus"]),
         ("Obscured", methods["obscured"]),
         ("Looked at", methods["looked_at"]),
+        ("Unreviewed cells", methods["unreviewed"]),
     )
     return section("How the figures come about", facts(rows))

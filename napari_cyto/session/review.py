@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from psygnal import Signal
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import Change
-from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError, StaleEditError
+from napari_cyto.session.control_cells import ACCEPT_ALL, ControlCells, Estimate, control_cells, keep_limit, limit_of
 from napari_cyto.session.proposals import judged
 from napari_cyto.session.review_order import Gathered, Tally, gather
-from napari_cyto.session.review_query import ReviewQuery, model_class
+from napari_cyto.session.review_query import ReviewQuery
 from napari_cyto.session.session import Session
 from napari_cyto.store import HistoryEntry
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """What the control cells say of the cells that nobody looked at.
-
-    Parameters
-    ----------
-    seen : int
-        Control cells that a person judged.
-    corrected : int
-        Those of them that were rejected or got another class.
-    interval : tuple of float, optional
-        95 % interval of the share of cells that need correcting, 0 to 1; None before the first.
-    """
-
-    seen: int
-    corrected: int
-    interval: tuple[float, float] | None
 
 
 class Review:
@@ -67,8 +47,9 @@ class Review:
         self._trail: list[int] = []
         self._missed: list[Change] | None = None
         self._slide_id = ""
-        # Hundreds of control cells are gone through for it; most verdicts are on none of them.
-        self._estimate: Estimate | None = None
+        self._followed: ControlCells | None = None
+        # A step that cannot be followed cell by cell, such as an undo: the history is read again when one asks.
+        self._is_behind = False
         session.annotations_changed.connect(self._on_annotations)
 
     def let_go(self) -> None:
@@ -100,7 +81,7 @@ class Review:
         self.controls, self.tally, self.left_out = gathered.controls, gathered.tally, gathered.left_out
         self._rows = {cell.id: row for row, cell in enumerate(self.cells)}
         self._gone.clear()
-        self._estimate = None
+        self._followed, self._is_behind = gathered.followed, bool(missed)
         self._waits = bytearray(cell.status is Status.PROPOSED for cell in self.cells)
         self._trail.clear()
         self.is_begun = False
@@ -165,8 +146,7 @@ class Review:
         CytoError
             In a blind reading: nobody accepts a class that is hidden from them.
         """
-        if self.session.shown_filter.blind:
-            raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
+        self._refuse_blind()
         return self._judge(rows, lambda a: judged(a, self.session.author, Status.ACCEPTED), "Accept {}")
 
     def reject(self, rows: Iterable[int]) -> bool:
@@ -188,7 +168,15 @@ class Review:
     def accept_all(self) -> int:
         """Accept all cells of the list that nobody judged yet, in one undo step; return how many."""
         rows = [row for row in range(len(self.cells)) if self.is_waiting(row)]
-        return len(rows) if self.accept(rows) else 0
+        self._refuse_blind()
+        accepted = self._judge(
+            rows, lambda a: judged(a, self.session.author, Status.ACCEPTED), f"{ACCEPT_ALL}{len(rows):,} {{}}"
+        )
+        return len(rows) if accepted else 0
+
+    def _refuse_blind(self) -> None:
+        if self.session.shown_filter.blind:
+            raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
 
     def _judge(self, rows: Iterable[int], change: Callable[[Annotation], Annotation], label: str) -> bool:
         rows = sorted(set(rows))
@@ -252,15 +240,31 @@ class Review:
         order = sorted(graded, key=lambda c: -1 if c.severity is None else c.severity, reverse=True)
         return [(c.id, self.tally.reviewed[c.id], n) for c in order if (n := self.tally.total[c.id]) > 0]
 
-    def estimate(self) -> Estimate:
-        """Return what the control cells that were judged say of the cells that were not."""
-        if self._estimate is None:
-            rows = [row for cell_id in self.controls if (row := self._rows.get(cell_id)) is not None]
-            seen = [cell for row in rows if (cell := self.cells[row]).status is not Status.PROPOSED]
-            costs = self.tally.costs
-            wrong = sum(c.status is Status.REJECTED or c.class_id != model_class(c, costs) for c in seen)
-            self._estimate = Estimate(len(seen), wrong, share_interval(wrong, len(seen)))
-        return self._estimate
+    def estimate(self) -> Estimate | None:
+        """Return what the control cells that were read say of the cells that were not; None without a list.
+
+        Raises
+        ------
+        StoreError
+            When the project cannot be read.
+        """
+        project = self.session.project
+        if project is None or self._followed is None:
+            return None
+        if self._is_behind:
+            self._followed, self._is_behind = control_cells(project, self.query), False
+        return self._followed.estimate(self._slide_id, limit_of(project))
+
+    def keep_limit(self, share: float) -> None:
+        """Keep under which share of abnormal cells among the unread one may stop, 0 to 0.5.
+
+        Raises
+        ------
+        CytoError
+            When it is out of this range.
+        """
+        keep_limit(self.session.need_project(), share)
+        self.progressed.emit()
 
     # What happened elsewhere
 
@@ -281,10 +285,13 @@ class Review:
         if entry is None:
             # Said when another slide is shown, too, which changes no cell.
             self.is_changed_elsewhere |= not moved
+            self._is_behind |= not moved
             if not moved:
                 self.progressed.emit()
             return
         changes = entry.edit.changes
+        if self._followed is not None and not self._is_behind:
+            self._is_behind = not self._followed.take(entry)
         if self._missed is not None:
             self._missed += changes
         rows = [row for change in changes if (row := self._follow(change)) is not None]
@@ -307,8 +314,6 @@ class Review:
         return row
 
     def _set(self, row: int, cell: Annotation | None) -> None:
-        if self.cells[row].id in self.controls:
-            self._estimate = None
         if cell is None:
             self._gone.add(self.cells[row].id)
         else:
@@ -321,15 +326,3 @@ def progress_words(review: Review) -> str:
     """Return the progress as a sentence: ``127 of 900 reviewed``."""
     done, total = review.progress()
     return f"{done:,} of {total:,} reviewed" if total else "No proposals here"
-
-
-def estimate_words(estimate: Estimate) -> str:
-    """Return the estimate as a sentence; empty before the first control cell was judged."""
-    if estimate.interval is None:
-        return ""
-    low, high = (round(100 * value) for value in estimate.interval)
-    plural = "cell" if estimate.seen == 1 else "cells"
-    return (
-        f"Of {estimate.seen} random control {plural} {estimate.corrected} needed correcting: "
-        f"{low} to {high} % of those that nobody looks at may, too."
-    )

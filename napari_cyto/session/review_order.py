@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,8 +13,9 @@ import numpy.typing as npt
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.calling import NO_MODELS, Costs
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.session.control_cells import ControlCells, chance, control_cells
 from napari_cyto.session.proposals import is_from_model
-from napari_cyto.session.review_query import ReviewQuery, model_class, sort_columns
+from napari_cyto.session.review_query import ReviewQuery, Sort, model_class, sort_columns
 from napari_cyto.store import Project
 
 # What fits the memory of a laptop beside its slides, about 1 kB a cell. Nobody goes through more in one sitting, and
@@ -61,6 +61,8 @@ class Gathered:
         Of all proposals that the query is about, reviewed or not.
     left_out : int
         Cells beyond what a list holds.
+    followed : ControlCells or None
+        Which cells were read so far; None where nothing is reviewed.
     """
 
     query: ReviewQuery
@@ -68,6 +70,7 @@ class Gathered:
     controls: frozenset[str]
     tally: Tally
     left_out: int = 0
+    followed: ControlCells | None = None
 
 
 def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gathered:
@@ -101,7 +104,8 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
     wanted_but_cut = seen - len(kept) if query.score_range == (0.0, 1.0) else 0
     left_out = max(0, len(cells) - most) + wanted_but_cut
     cells = cells[:most]
-    return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out)
+    followed = control_cells(project, query)
+    return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed)
 
 
 def ordered(
@@ -117,9 +121,11 @@ def ordered(
     place of the list, so that whoever stops early has seen their share of them.
     """
     wanted = [cell for cell in pool if query.takes(cell)]
-    controls = _drawn(pool, query, round(query.control_share * len(wanted)))
+    # In an order by chance each cell is a control cell.
+    share = 0.0 if query.sort is Sort.RANDOM else query.control_share
+    controls = _drawn(pool, query, round(share * len(wanted)))
     ranked = _ranked([cell for cell in wanted if cell.id not in controls], query, scheme, slide_place, costs)
-    strewn = sorted(controls.values(), key=lambda cell: _chance(cell.id, query.seed))
+    strewn = sorted(controls.values(), key=lambda cell: chance(cell.id, query.seed))
     if not query.by_slide:
         return _mixed(ranked, strewn), frozenset(controls)
     found: list[Annotation] = []
@@ -137,10 +143,12 @@ def _ranked(
 ) -> list[Annotation]:
     if not cells:
         return []
+    if query.sort is Sort.RANDOM:
+        return sorted(cells, key=lambda cell: chance(cell.id, query.seed))
     columns = sort_columns(cells, query.sort, scheme, costs)
     slides = np.array([slide_place.get(cell.slide_id, -1) for cell in cells])
     # Places on two slides cannot be compared; else the slide only breaks ties, so that the view seldom changes it.
-    weighty = (slides, *columns) if query.sort == "place" or query.by_slide else (*columns, slides)
+    weighty = (slides, *columns) if query.sort is Sort.PLACE or query.by_slide else (*columns, slides)
     rows: Rows = np.lexsort(weighty[::-1])
     return [cells[row] for row in rows]
 
@@ -148,13 +156,8 @@ def _ranked(
 def _drawn(pool: Iterable[Annotation], query: ReviewQuery, count: int) -> dict[str, Annotation]:
     if not count:
         return {}
-    drawn = sorted(pool, key=lambda cell: _chance(cell.id, query.seed))[:count]
+    drawn = sorted(pool, key=lambda cell: chance(cell.id, query.seed))[:count]
     return {cell.id: cell for cell in drawn}
-
-
-def _chance(cell_id: str, seed: int) -> bytes:
-    """Return what decides whether a cell is drawn: it does not change when other cells come or go."""
-    return hashlib.blake2b(f"{seed}/{cell_id}".encode(), digest_size=8).digest()
 
 
 def _mixed(ranked: Sequence[Annotation], strewn: Sequence[Annotation]) -> tuple[Annotation, ...]:

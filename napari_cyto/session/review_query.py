@@ -31,6 +31,7 @@ class Sort(StrEnum):
     DISAGREEMENT = "disagreement"
     CLASS = "class"
     PLACE = "place"
+    RANDOM = "random"
 
 
 @dataclass(frozen=True, slots=True)

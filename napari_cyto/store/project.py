@@ -16,10 +16,11 @@ from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.store import columns, opening, queries, removing, slides, writing
+from napari_cyto.store import columns, opening, queries, readings, removing, slides, writing
 from napari_cyto.store.core import ProjectCore
 from napari_cyto.store.database import Database
 from napari_cyto.store.history import HistoryEntry, Kind, changes_of, entry_of, steps_of
+from napari_cyto.store.readings import ReviewStep
 from napari_cyto.store.rows import from_us
 from napari_cyto.store.schema import history
 from napari_cyto.store.slide_rows import absolute_path
@@ -293,6 +294,11 @@ class Project(ProjectCore):
         """Return how many cells of a slide came from where: drawn, a file, each model."""
         with self._database.read() as connection:
             return columns.origins(connection, self._numbers[slide_id])
+
+    def review_steps(self, slide_id: str) -> Iterator[ReviewStep]:
+        """Yield the steps that made or judged the annotations of a slide and were not undone, in their order."""
+        with self._database.read() as connection:
+            yield from readings.review_steps(connection, self._numbers[slide_id])
 
     def label_set(self, slide_ids: Collection[str] | None = None) -> LabelSet:
         """Return some slides, or all, with their annotations and the project's classes, as of one moment."""

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.domain.statistics import clustered_share, share_interval, transformed_interval
+from napari_cyto.domain.statistics.unreviewed import ControlDraws
 
 Groups = tuple[np.ndarray, np.ndarray]
 
@@ -106,3 +107,77 @@ def test_a_bounded_figure_stays_within_its_bounds_and_is_no_point(value: float, 
     below, above = transformed_interval(2 * value - 1, 2 * error, groups, (-1.0, 1.0))
     assert below == pytest.approx(2 * low - 1, abs=1e-6)
     assert above == pytest.approx(2 * high - 1, abs=1e-6)
+
+
+def ever_wrong(cells: int, abnormal: int, control_share: float, every: int, rng: np.random.Generator) -> bool:
+    """Whether a bound was ever below the truth while a reader went through a slide, the riskiest cells first."""
+    risk = rng.random(cells)
+    is_abnormal = np.zeros(cells, bool)
+    if abnormal:
+        weights = np.exp(3 * risk)
+        is_abnormal[rng.choice(cells, abnormal, False, weights / weights.sum())] = True
+    by_chance, by_risk = rng.permutation(cells), np.argsort(-risk)
+    draws = ControlDraws()
+    draws.add((str(cell), place) for place, cell in enumerate(by_chance.tolist()))
+    waits, left = np.ones(cells, bool), abnormal
+    orders = {True: iter(by_chance.tolist()), False: iter(by_risk.tolist())}
+    for step in range(cells):
+        order = orders[bool(rng.random() < control_share)]
+        cell = next(c for c in order if waits[c])
+        waits[cell] = False
+        left -= int(is_abnormal[cell])
+        draws.read(str(cell), bool(is_abnormal[cell]))
+        if step % every == 0 and draws.bound().most < left:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(("abnormal", "control_share"), [(0, 0.3), (3, 0.6), (12, 0.3), (25, 0.3)])
+def test_the_bound_on_unread_cells_holds_whenever_one_stops(abnormal: int, control_share: float) -> None:
+    """Looked at after every tenth verdict, the bound is ever wrong in 5 % of readings at most."""
+    rng = np.random.default_rng(abnormal)
+    wrong = sum(ever_wrong(120, abnormal, control_share, 10, rng) for _ in range(40))
+    # 40 readings of which 5 % are wrong show 6 or more in 1.4 % of cases.
+    assert wrong < 6
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("cells", "abnormal", "control_share"), [(8000, 1, 0.05), (8000, 1, 0.5), (8000, 80, 0.1)])
+def test_the_bound_holds_at_the_size_of_a_slide(cells: int, abnormal: int, control_share: float) -> None:
+    rng = np.random.default_rng(cells)
+    assert sum(ever_wrong(cells, abnormal, control_share, 200, rng) for _ in range(40)) < 6
+
+
+def clean_reading(unread: int, read: int) -> ControlDraws:
+    draws = ControlDraws()
+    draws.add((str(cell), cell) for cell in range(unread + read))
+    for cell in range(read):
+        assert draws.read(str(cell), False)
+    return draws
+
+
+@pytest.mark.parametrize("read", [50, 380, 760])
+def test_clean_draws_bring_the_bound_down_nearly_as_fast_as_a_rule_of_three(read: int) -> None:
+    """What may be looked at any time costs a quarter more draws than what is looked at once (3 / n), or so."""
+    found = clean_reading(2431, read).bound()
+    assert found.unread == 2431
+    assert 3.0 / read * 0.8 < found.most / 2431 < 4.2 / read
+
+
+def test_the_draws_that_are_said_to_be_needed_suffice() -> None:
+    needed = clean_reading(8000, 100).bound(0.01).more
+    assert needed is not None
+    after = clean_reading(8000 - needed, 100 + needed).bound(0.01)
+    assert after.most <= 0.0101 * 8000
+    assert clean_reading(8000, 0).bound(0.01).most == 8000
+
+
+def test_cells_that_change_under_the_reader_cost_evidence() -> None:
+    """Each beginning anew spends of the same 5 %: whoever could begin anew for nothing would do so until it fits."""
+    draws = clean_reading(500, 200)
+    draws.lose(["300", "301"])
+    assert not draws.outcomes
+    for cell in range(200, 300):
+        draws.read(str(cell), False)
+    assert draws.bound().drawn == 100
+    assert draws.bound().most > clean_reading(398, 100).bound().most

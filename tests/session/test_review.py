@@ -12,8 +12,9 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError, StaleEditError
 from napari_cyto.session import Session
-from napari_cyto.session.review import Review, estimate_words, progress_words
-from napari_cyto.session.review_query import ReviewQuery
+from napari_cyto.session.control_cells import FEW_AT_ONCE, control_cells, estimate_words, limit_of, stop_words
+from napari_cyto.session.review import Review, progress_words
+from napari_cyto.session.review_query import ReviewQuery, Sort
 from napari_cyto.store import Project
 
 SCORES = (0.9, 0.7, 0.5, 0.3, 0.1)
@@ -213,19 +214,154 @@ def test_edits_while_a_long_list_is_made_are_not_lost(review):
     assert review.accept([review.row_of(cell.id)])
 
 
-def test_control_cells_estimate_what_nobody_looks_at(session):
-    propose(session, [0.9] * 40)
+def in_chance_order(review: Review) -> list[int]:
+    """Return the rows in the order by chance, in which a reader of control cells meets them."""
+    review.refresh(ReviewQuery(sort=Sort.RANDOM))
+    return list(range(len(review.cells)))
+
+
+def test_control_cells_bound_what_nobody_looks_at(session):
+    propose(session, [0.9] * 400)
     review = Review(session)
     review.refresh(ReviewQuery(control_share=0.25))
     rows = [n for n, cell in enumerate(review.cells) if cell.id in review.controls]
-    assert len(rows) == 10
-    assert estimate_words(review.estimate()) == ""
-    review.accept(rows[:9])
-    review.relabel(rows[9:], "NILM")
-    review.reject([n for n in range(40) if n not in rows][:1])
+    assert len(rows) == 100
+    before = review.estimate()
+    assert estimate_words(before) == "No control cell read yet: nothing is known of 400 unreviewed cells."
+    assert stop_words(before) == ""
+    for row in rows[:99]:
+        review.relabel([row], "NILM")
+    review.accept(rows[99:])
     estimate = review.estimate()
-    assert (estimate.seen, estimate.corrected) == (10, 1)
-    assert estimate_words(estimate).startswith("Of 10 random control cells 1 needed correcting: 2 to 40 %")
+    assert (estimate.bound.drawn, estimate.bound.abnormal, estimate.corrected) == (100, 1, 99)
+    assert estimate.bound.unread == 300
+    assert 0 < estimate.bound.most < 60
+    words = estimate_words(estimate)
+    assert words.startswith("100 control cells read: 1 abnormal")
+    assert f"At most {estimate.bound.most} abnormal" in words
+    assert "among 300 unreviewed (95 %, whenever you stop)" in words
+    assert stop_words(estimate).startswith("Limit of 1 % not reached: read about ")
+
+
+def test_accepting_all_reads_no_control_cell(session):
+    """A bulk verdict is one on cells that nobody looked at: the dock must not count its control cells as read."""
+    propose(session, [0.9] * 60)
+    review = Review(session)
+    review.refresh(ReviewQuery(control_share=0.25))
+    assert review.accept_all() == 60
+    estimate = review.estimate()
+    assert (estimate.bound.drawn, estimate.bound.unread, estimate.bulk) == (0, 0, 60)
+    assert not estimate.may_stop
+    assert estimate_words(estimate) == "60 cells accepted or rejected in bulk, unread: no figure covers them."
+    session.undo()
+    assert review.estimate().bulk == 0
+    assert review.estimate().bound.unread == 60
+
+
+def test_a_few_cells_judged_together_are_read_and_many_are_not(session):
+    propose(session, [0.9] * 60)
+    review = Review(session)
+    rows = in_chance_order(review)
+    review.accept(rows[:FEW_AT_ONCE])
+    assert review.estimate().bound.drawn == FEW_AT_ONCE
+    review.reject(rows[FEW_AT_ONCE : 2 * FEW_AT_ONCE + 1])
+    estimate = review.estimate()
+    assert (estimate.bulk, estimate.bound.drawn) == (FEW_AT_ONCE + 1, 0)
+    assert estimate.bound.unread == 60 - 2 * FEW_AT_ONCE - 1
+    in_chance_order(review)
+    for row in range(len(review.cells) - 2):
+        review.accept([row])
+    review.refresh()
+    # All that is left, however few.
+    assert review.accept_all() == 2
+    assert review.estimate().bulk == FEW_AT_ONCE + 3
+
+
+def test_a_control_cell_that_is_passed_over_stays_the_next(session):
+    """Whoever could leave out what looks bad would draw a sample of what looks good."""
+    propose(session, [0.9] * 60)
+    review = Review(session)
+    rows = in_chance_order(review)
+    review.relabel(rows[:1], "NILM")
+    for row in rows[2:12]:
+        review.relabel([row], "NILM")
+    assert review.estimate().bound.drawn == 1
+    review.accept(rows[1:2])
+    assert (review.estimate().bound.drawn, review.estimate().bound.abnormal) == (2, 1)
+    review.relabel(rows[12:13], "NILM")
+    assert review.estimate().bound.drawn == 3
+
+
+def test_what_was_read_is_the_same_after_a_restart_and_an_undo(session):
+    propose(session, [0.9] * 80)
+    review = Review(session)
+    rows = in_chance_order(review)
+    for row in rows[:20]:
+        review.relabel([row], "NILM")
+    review.accept(rows[20:21])
+    live = review.estimate()
+    assert live.bound.drawn == 21
+    review.accept(rows[40:60])
+    session.undo()
+    assert review.estimate() == live
+    session.undo()
+    assert (review.estimate().bound.drawn, review.estimate().bound.abnormal) == (20, 0)
+    session.redo()
+    folder = session.need_project().folder
+    with Project.open(folder) as again:
+        assert control_cells(again, review.query).estimate(limit=limit_of(again)) == live
+
+
+def test_new_predictions_begin_the_count_anew(session):
+    """What was drawn before they came says nothing of them."""
+    propose(session, [0.9] * 60)
+    review = Review(session)
+    for row in in_chance_order(review)[:10]:
+        review.relabel([row], "NILM")
+    propose(session, [0.8] * 30)
+    session.annotations_changed.emit(None)
+    estimate = review.estimate()
+    assert (estimate.bound.drawn, estimate.bound.unread) == (0, 80)
+
+
+def test_missed_abnormal_cells_are_counted_apart(session):
+    propose(session, [0.9] * 30)
+    propose(session, [0.1] * 30)
+    review = Review(session)
+    in_chance_order(review)
+    for row in range(30):
+        review.relabel([row], "HSIL")
+    estimate = review.estimate()
+    missed = sum(dict(cell.scores)["NILM"] > 0.5 for cell in review.cells[:30])
+    assert (estimate.bound.abnormal, estimate.missed) == (30, missed)
+    assert 0 < missed < 30
+    assert f"30 abnormal, {missed} of them missed by the model" in estimate_words(estimate)
+
+
+def test_the_limit_is_kept_and_a_wrong_one_refused(session):
+    propose(session, [0.9] * 400)
+    review = Review(session)
+    for row in in_chance_order(review)[:120]:
+        review.relabel([row], "NILM")
+    assert not review.estimate().may_stop
+    review.keep_limit(0.1)
+    assert limit_of(session.need_project()) == 0.1
+    assert review.estimate().may_stop
+    assert stop_words(review.estimate()) == "You may stop: within your limit of 10 %."
+    for wrong in (0.0, -0.1, 0.6, float("nan")):
+        with pytest.raises(CytoError, match="limit above 0"):
+            review.keep_limit(wrong)
+
+
+def test_slide_by_slide_each_slide_has_its_own_bound(session):
+    propose(session, [0.9] * 40)
+    review = Review(session)
+    review.refresh(ReviewQuery(by_slide=True, control_share=0.5))
+    rows = [n for n, cell in enumerate(review.cells) if cell.id in review.controls]
+    for row in rows[:5]:
+        review.accept([row])
+    assert review.estimate().bound.drawn == 5
+    assert review.estimate().bound.unread == 35
 
 
 def test_the_interval_is_wilsons():

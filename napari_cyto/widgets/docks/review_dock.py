@@ -10,7 +10,8 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_cyto.session import Session
-from napari_cyto.session.review import Review, estimate_words, progress_words
+from napari_cyto.session.control_cells import estimate_words, limit_of, stop_words
+from napari_cyto.session.review import Review, progress_words
 from napari_cyto.session.review_order import Gathered, gather
 from napari_cyto.store import HistoryEntry, Project
 from napari_cyto.widgets import style
@@ -55,6 +56,7 @@ class ReviewDock(Dock):
         self.progress = parts.text(bold=True)
         self.by_class = parts.text(colour=style.QUIET)
         self.estimate = parts.text(colour=style.QUIET)
+        self.stop = parts.text(bold=True)
         self.hint = parts.text(colour=style.WARN)
         self.words = parts.text()
         self.class_keys = ClassKeys()
@@ -93,7 +95,7 @@ class ReviewDock(Dock):
         return made
 
     def _lay_out(self) -> None:
-        for block in (self.progress, self.by_class, self.estimate, self.filters, self.hint):
+        for block in (self.progress, self.by_class, self.estimate, self.stop, self.filters, self.hint):
             self.body.addWidget(block)
         self.body.addWidget(parts.row(self.again, self.all, self.blind, self.smaller, self.larger, stretch=1))
         self.body.addWidget(self.gallery, 1)
@@ -107,6 +109,7 @@ class ReviewDock(Dock):
         gallery.chosen_changed.connect(self._show_chosen)
         gallery.clicked.connect(lambda index: self._go(index.row()))
         self.filters.changed.connect(lambda: self.refresh())
+        self.filters.limit_changed.connect(self._keep_limit)
         self.class_keys.chosen.connect(lambda key: self._run(f"class.{key}"))
         self.reader.made.connect(self._take)
         self._comparison.made.connect(self._compare)
@@ -296,6 +299,8 @@ class ReviewDock(Dock):
         self._show_scheme()
         self.filters.show_slides(() if project is None else project.slides())
         self.setEnabled(project is not None)
+        if project is not None:
+            self.filters.show_limit(limit_of(project))
         if project is not self._listed:
             self._listed = project
             self.reader.drop()
@@ -329,9 +334,8 @@ class ReviewDock(Dock):
         self.by_class.setVisible(bool(rows))
         waiting = self.review.waiting
         self.all.setText(f"Accept all {parts.number(waiting)}" if waiting else "Accept all")
-        self.all.setEnabled(waiting > 0)
-        self.estimate.setText(estimate_words(self.review.estimate()))
-        self.estimate.setVisible(bool(self.estimate.text()))
+        self._offer_accepting()
+        self._show_estimate()
         hints = []
         if self.review.newcomers:
             hints.append(f"{parts.number(self.review.newcomers)} new – F5 brings them into the list.")
@@ -341,6 +345,28 @@ class ReviewDock(Dock):
             hints.append(f"{parts.number(self.review.left_out)} cells further down the order are not in the list.")
         self.hint.setText(" ".join(hints))
         self.hint.setVisible(bool(self.hint.text()))
+
+    def _offer_accepting(self) -> None:
+        """Offer to accept only where that does something: a blind reader gives the class instead."""
+        is_blind = self.session.shown_filter.blind
+        why = "\nNot in a blind reading: give the cell its class instead." if is_blind else ""
+        self.accept.setEnabled(not is_blind)
+        self.accept.setToolTip(f"Accept the chosen cells.\nKeys: A or Space{why}")
+        self.all.setEnabled(self.review.waiting > 0 and not is_blind)
+        self.all.setToolTip(
+            "Accept all cells of this list that wait, in one undo step. They count as unread.\nKeys: Ctrl+Enter" + why
+        )
+
+    def _show_estimate(self) -> None:
+        found = self.review.estimate()
+        self.estimate.setText("" if found is None else estimate_words(found, self.session.shown_filter.blind))
+        self.stop.setText("" if found is None else stop_words(found))
+        for block in (self.estimate, self.stop):
+            block.setVisible(bool(block.text()))
+
+    def _keep_limit(self, share: float) -> None:
+        with self.session.telling():
+            self.review.keep_limit(share)
 
     def _show_words(self) -> None:
         rows = self.gallery.rows

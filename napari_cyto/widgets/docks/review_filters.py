@@ -21,6 +21,11 @@ SORTS = (
     (Sort.MARGIN, "Least certain first (margin)", "Where the two likeliest classes have nearly the same score."),
     (Sort.DISAGREEMENT, "Model against label", "Where the model finds another class likelier than the cell's."),
     (Sort.CLASS, "By class, severe first", "The most severe class first, in it the highest scores."),
+    (
+        Sort.RANDOM,
+        "At random (control cells)",
+        "Each cell is a control cell: the quickest way to a figure for what is unread.",
+    ),
     (Sort.PLACE, "By place on the slide", "In bands across the slide, to and fro."),
 )
 STATUSES = (
@@ -35,6 +40,7 @@ class ReviewFilters(QWidget):
     """``changed`` says that `query` has another answer."""
 
     changed = Signal()
+    limit_changed = Signal(float)  # share, 0 to 1
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,10 +62,24 @@ class ReviewFilters(QWidget):
         self.controls.setSuffix(" % drawn at random")
         self.controls.setAccessibleName("share of control cells")
         self.controls.setToolTip(
-            "Control cells are drawn at random, the same ones each time, and strewn in unmarked: what you correct "
-            "among them tells how many errors are left where nobody looks."
+            "Control cells are drawn at random, the same ones each time, and strewn in unmarked: what you find among "
+            "them, one by one, tells how many abnormal cells are left where nobody looks."
         )
         self.controls.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.limit = QDoubleSpinBox()
+        self.limit.setRange(0.1, 50)
+        self.limit.setDecimals(1)
+        self.limit.setSingleStep(0.5)
+        self.limit.setPrefix("at most ")
+        self.limit.setSuffix(" % abnormal left")
+        self.limit.setAccessibleName("limit for stopping")
+        self.limit.setToolTip(
+            "You may stop when the control cells show that at most this share of the unreviewed cells is abnormal. "
+            "Half the limit needs about twice as many control cells."
+        )
+        self.limit.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.limit.setKeyboardTracking(False)
+        self.limit.valueChanged.connect(self._tell_limit)
         self._lay_out()
         for combo in (self.sort, self.status, self.which, self.slide):
             combo.currentIndexChanged.connect(self._tell)
@@ -109,16 +129,29 @@ class ReviewFilters(QWidget):
         if not self._quiet:
             self.changed.emit()
 
+    def show_limit(self, share: float) -> None:
+        """Show under which share of abnormal cells, 0 to 1, one may stop."""
+        self._quiet = True
+        self.limit.setValue(100 * share)
+        self._quiet = False
+
+    def _tell_limit(self, percent: float) -> None:
+        if not self._quiet:
+            self.limit_changed.emit(percent / 100)
+
     def _lay_out(self) -> None:
         more = QWidget()
         grid = QGridLayout(more)
         parts.tighten(grid)
-        for row, (words, widget) in enumerate(
-            (("Score", parts.row(self.low, QLabel("to"), self.high, stretch=None)), ("Controls", self.controls))
-        ):
+        named = (
+            ("Score", parts.row(self.low, QLabel("to"), self.high, stretch=None)),
+            ("Controls", self.controls),
+            ("Stop at", self.limit),
+        )
+        for row, (words, widget) in enumerate(named):
             grid.addWidget(QLabel(words), row, 0)
             grid.addWidget(widget, row, 1)
-        grid.addWidget(self.by_slide, 2, 0, 1, 2)
+        grid.addWidget(self.by_slide, len(named), 0, 1, 2)
         grid.setColumnStretch(1, 1)
         layout = QVBoxLayout(self)
         parts.tighten(layout)

@@ -270,6 +270,11 @@ def test_blind_readers_see_neither_scores_nor_classes(bench):
     assert "HSIL 99 %" in dock.model.caption(0)
     press(bench, dock, "B")
     assert dock.blind.isChecked()
+    # What does nothing in a blind reading does not look as if it did.
+    assert not dock.accept.isEnabled()
+    assert not dock.all.isEnabled()
+    assert "Not in a blind reading" in dock.accept.toolTip()
+    assert dock.reject.isEnabled()
     assert "HSIL" not in dock.model.caption(0) + dock.model.words(0) + dock.by_class.text()
     assert "99" not in dock.model.caption(0)
     press(bench, dock, "A")
@@ -279,6 +284,8 @@ def test_blind_readers_see_neither_scores_nor_classes(bench):
     assert "HSIL" in dock.model.caption(0)
     press(bench, dock, "B")
     assert not dock.blind.isChecked()
+    assert dock.accept.isEnabled()
+    assert dock.all.isEnabled()
 
 
 def test_a_long_list_is_read_beside_the_window(bench, monkeypatch):
