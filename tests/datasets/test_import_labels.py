@@ -28,7 +28,7 @@ from napari_cyto.domain.jobs import Cancelled, CancelToken
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.formats import FORMATS
+from napari_cyto.formats import WRITTEN
 from napari_cyto.store import Project
 
 LINES = "3 0.07525 0.8035 0.1505 0.211\n0 0.106 0.06475 0.212 0.1295\n1 0.712 0.506 0.174 0.176\n"
@@ -211,11 +211,11 @@ def test_without_images_the_labels_come_in_and_that_is_said(tree: Path, run, tmp
         assert (tmp_path / "out/slices" / path.relative_to(tree)).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", sorted(set(FORMATS) - {"apacc"}))
+@pytest.mark.parametrize("name", sorted(set(WRITTEN) - {"apacc"}))
 def test_what_each_format_writes_comes_back_onto_the_same_slides(name: str, make_project, run, tmp_path: Path) -> None:
     scheme = "bethesda" if name == "cric" else "apacc"
     made = make_project(slides=2, cells=4, scheme=scheme)
-    label_format = FORMATS[name]
+    label_format = WRITTEN[name]
     target = tmp_path / ("out" if label_format.target_kind == "folder" else f"out{label_format.suffix}")
     assert preview(made.folder, name).ok
     ended = run(export_labels(name, made.folder, target))

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_cyto.formats import FORMATS
+from napari_cyto.formats import WRITTEN
 from napari_cyto.session.train_commands import runs_folder
 from napari_cyto.session.training_watch import RunWatch
 from napari_cyto.widgets.docks.import_dialog import ImportDialog
@@ -88,7 +88,7 @@ def test_training_before_and_after_a_run(bench):
 
 def test_options_of_every_format(bench):
     export = bench.export
-    for name in FORMATS:
+    for name in WRITTEN:
         export.format.setCurrentIndex(export.format.findData(name))
         check(export)
 
