@@ -20,7 +20,9 @@ from napari_cyto.formats.csv_points import CsvFormat
 from napari_cyto.formats.csv_sizes import SizeFinder
 from napari_cyto.formats.disk_files import folder_files, subfolders
 from napari_cyto.formats.image_headers import image_of
+from napari_cyto.formats.tables_qupath import MppFinder
 from napari_cyto.slides import open_slide
+from napari_cyto.slides.slide_info import SlideInfo
 
 
 def read_source(format_name: str, source: Path, options: ImportOptions) -> LabelSet:
@@ -39,7 +41,8 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
     if format_name == "geojson" and options.slide is not None and reader.get("origin") == "bounds":
         reader.setdefault("bounds_offset_yx", _bounds_corner(options.slide))
     if isinstance(label_format, CsvFormat):
-        labels = label_format.read(source, size_finder=_size_finder(source, options), **reader)
+        sizes, scales = _size_finder(source, options), _mpp_finder(source, options)
+        labels = label_format.read(source, size_finder=sizes, mpp_finder=scales, **reader)
     else:
         labels = label_format.read(source, **reader)
     if options.slide is not None and len(labels.slides) > 1:
@@ -86,19 +89,36 @@ def _size_finder(source: Path, options: ImportOptions) -> SizeFinder:
 
     @cache
     def size_of(name: str) -> tuple[int, int] | None:
-        path = options.slide
-        folders = (options.images, source.parent) if path is None else ()
-        for folder in folders:
-            path = path or (None if folder is None else image_of(folder, name))
-        if path is None:
-            return None
-        try:
-            with open_slide(path) as opened:
-                return opened.info.size_hw
-        except CytoError:
-            return None  # said when the image is opened for good
+        info = _info_of(name, source, options)
+        return None if info is None else info.size_hw
 
     return size_of
+
+
+def _mpp_finder(source: Path, options: ImportOptions) -> MppFinder:
+    """Return what gives the µm per px of the image of a name: as its file has it, else as it was given."""
+    given = options.mpp or options.reader.get("mpp")
+
+    @cache
+    def mpp_of(name: str) -> float | None:
+        info = _info_of(name, source, options)
+        return given if info is None or info.mpp is None else info.mpp
+
+    return mpp_of
+
+
+def _info_of(name: str, source: Path, options: ImportOptions) -> SlideInfo | None:
+    path = options.slide
+    folders = (options.images, source.parent) if path is None else ()
+    for folder in folders:
+        path = path or (None if folder is None else image_of(folder, name))
+    if path is None:
+        return None
+    try:
+        with open_slide(path) as opened:
+            return opened.info
+    except CytoError:
+        return None  # said when the image is opened for good
 
 
 def _bounds_corner(slide: Path) -> tuple[float, float]:

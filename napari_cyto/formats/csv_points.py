@@ -27,7 +27,9 @@ from napari_cyto.formats.label_format import (
     checked_options,
     names_what_came,
 )
-from napari_cyto.formats.tables import plain_number, table_line
+from napari_cyto.formats.tables import Table, plain_number, table_line
+from napari_cyto.formats.tables_napari import is_napari, read_napari
+from napari_cyto.formats.tables_qupath import MppFinder, is_qupath, read_qupath
 
 _PLAIN = ("x", "y", "label")
 _MORE = ("image", "width", "height", "score", "status", "author", "note", "id")
@@ -57,6 +59,14 @@ class CsvOptions(StatusOptions):
         max_length=200,
         title="Class of the unclassified",
         description="The class that points get when their table is of a kind that has no classes.",
+    )
+    mpp: float | None = Field(
+        json_schema_extra=ON_READING,
+        default=None,
+        gt=0.001,
+        le=1000,
+        title="µm per px",
+        description="For the centroids in µm of QuPath's tables, where the image does not say it.",
     )
     more_columns: bool = Field(
         json_schema_extra=ON_WRITING,
@@ -88,11 +98,20 @@ class CsvFormat:
         names_images = any(name in seen.columns for name in ("image_filename", "image"))
         is_cric = names_images and any(name in seen.columns for name in ("bethesda_system", "bethesda"))
         found = find_columns(() if is_cric else seen.columns, ColumnValues())
-        return bool(found.x and found.y)
+        return bool(found.x and found.y) or is_napari(seen.columns) or is_qupath(seen.columns)
 
     @names_what_came
-    def read(self, source: Path, *, size_finder: SizeFinder | None = None, **options: Any) -> LabelSet:
+    def read(
+        self,
+        source: Path,
+        *,
+        size_finder: SizeFinder | None = None,
+        mpp_finder: MppFinder | None = None,
+        **options: Any,
+    ) -> LabelSet:
         """Return the points (and boxes, where cells have a width and height) of a table; see ``read_points``.
+
+        napari's own tables of points and shapes and QuPath's of measurements are read as what they are.
 
         Parameters
         ----------
@@ -100,6 +119,8 @@ class CsvFormat:
             The table.
         size_finder : callable, optional
             Gives the size of an image, to tell whether width and height are its own.
+        mpp_finder : callable, optional
+            Gives the µm per px of an image, for the centroids in µm of QuPath's tables.
         **options
             Those of ``CsvOptions``.
 
@@ -109,6 +130,12 @@ class CsvFormat:
             Naming file, line and reason.
         """
         chosen = checked_options(CsvOptions, options)
+        columns = Table(Path(source)).columns
+        if is_napari(columns):
+            return read_napari(Path(source), chosen.unclassified, chosen.skip_bad)
+        if is_qupath(columns):
+            find = mpp_finder or (lambda _name: chosen.mpp)
+            return read_qupath(Path(source), chosen.unclassified, find, chosen.skip_bad)
         bad = BadRows(Path(source), chosen.skip_bad)
         choices = Choices(chosen.position, chosen.size_of, chosen.unclassified)
         return read_points(Path(source), choices, bad, size_finder or (lambda _name: None))

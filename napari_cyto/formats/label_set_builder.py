@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +11,12 @@ from napari_cyto.domain.annotation import Annotation, Status, imported_from, new
 from napari_cyto.domain.geometry import YX, Box, Geometry
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import FormatError
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
-from napari_cyto.formats.shapes import is_outside, turned_box
-from napari_cyto.formats.text import free_text
+from napari_cyto.formats.outside import check_inside
+from napari_cyto.formats.shapes import turned_box
+from napari_cyto.formats.text import Fault, free_text
 
-Fault = Callable[[str], FormatError]
 _IMAGE_FOLDERS = ("", "images", "JPEGImages")
 
 
@@ -118,13 +117,8 @@ class LabelSetBuilder:
         FormatError
             When it lies wholly outside its image; made by ``fault``.
         """
-        if slide.size_hw is not None and is_outside(geometry, slide.size_hw):
-            height, width = slide.size_hw
-            y, x = geometry.centre_yx
-            raise fault(
-                f"the shape at x {x:g}, y {y:g} lies wholly outside its image {slide.name!r:.80}, which has "
-                f"{width} x {height} px."
-            )
+        if slide.size_hw is not None:
+            check_inside(geometry, slide.size_hw, f"{slide.name!r:.80}", fault)
         if class_id is not None:
             self.classes.setdefault(class_id, None)
         self._cells.append(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
-from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YX, Box, Geometry, Polygon
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.boxes import rectangle
 
@@ -112,21 +111,6 @@ def enclosing(shapes: Sequence[Geometry], fault: Fault) -> Box:
     bounds = [shape.bounds_yxyx for shape in shapes]
     y0, x0 = min(b[0] for b in bounds), min(b[1] for b in bounds)
     return box_of_edges(y0, x0, max(b[2] for b in bounds), max(b[3] for b in bounds), fault)
-
-
-def is_outside(geometry: Geometry, size_hw: tuple[int, int]) -> bool:
-    """Whether a shape lies wholly outside an image of ``size_hw`` px."""
-    y0, x0, y1, x1 = geometry.bounds_yxyx
-    height, width = size_hw
-    if isinstance(geometry, Point):  # a click on the very edge is still a click on the image
-        return y0 < 0 or x0 < 0 or y0 > height or x0 > width
-    return y1 <= 0 or x1 <= 0 or y0 >= height or x0 >= width
-
-
-def area_px2(polygon: Polygon) -> float:
-    """Return what an outline encloses, px²; the shoelace formula."""
-    corners = polygon.vertices_yx
-    return abs(sum(x0 * y1 - x1 * y0 for (y0, x0), (y1, x1) in pairwise((*corners, corners[0])))) / 2
 
 
 def _turned(corner_yx: YX, degrees: float, pivot_yx: YX) -> YX:

@@ -23,6 +23,7 @@ from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.formats.boxes import box_of, by_slide
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.outside import lies_outside, reaches_out
 from napari_cyto.formats.safe_names import slide_stems
 from napari_cyto.formats.tables import plain_number
 from napari_cyto.formats.voc_read import read_voc
@@ -79,7 +80,7 @@ class VocFormat:
         split = sum(any(edge != int(edge) for edge in g.bounds_yxyx) for g, _ in boxes if isinstance(g, Box))
         if split:
             sentences.append(f"{losses.count(split, 'box')} will be rounded to whole pixels.")
-        out = sum(_reaches_out(g.bounds_yxyx, slide.size_hw) for g, slide in boxes if slide.size_hw is not None)
+        out = sum(reaches_out(g, slide.size_hw) for g, slide in boxes if slide.size_hw is not None)
         if out:
             sentences.append(f"{losses.count(out, 'box')} will be clipped at the border of the image.")
         sentences += losses.colour_losses(labels)
@@ -139,7 +140,7 @@ def _whole(box: Box, a: Annotation, slide: SlideRecord) -> tuple[int, int, int, 
     """Return the box's edges as whole px inside its image, at least one px apart."""
     assert slide.size_hw is not None
     height, width = slide.size_hw
-    if box.y1 <= 0 or box.x1 <= 0 or box.y0 >= height or box.x0 >= width:
+    if lies_outside(box, slide.size_hw):
         raise FormatError(
             f"A box of class {a.class_id} at y, x {a.geometry.centre_yx} lies outside {slide.name!r}, which has "
             f"{height} x {width} px; move or delete it."
@@ -152,11 +153,6 @@ def _whole(box: Box, a: Annotation, slide: SlideRecord) -> tuple[int, int, int, 
 def _span(low: float, high: float, size: int) -> tuple[int, int]:
     first = min(max(round(low), 0), size - 1)
     return first, min(max(round(high), first + 1), size)
-
-
-def _reaches_out(bounds_yxyx: tuple[float, float, float, float], size_hw: tuple[int, int]) -> bool:
-    y0, x0, y1, x1 = bounds_yxyx
-    return y0 < 0 or x0 < 0 or y1 > size_hw[0] or x1 > size_hw[1]
 
 
 def _escaped(text: str) -> str:
