@@ -22,6 +22,7 @@ from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import rectangle
+from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_bytes, shown
 
 NO_GROUP = "None"
@@ -48,7 +49,7 @@ def read_asap(path: Path, unclassified: str, bad: BadRows) -> LabelSet:
         Naming file, line and reason.
     """
     content = read_bytes(path)
-    slide = SlideRecord(name=path.stem)
+    slide = SlideRecord(name=label_stem(path))
     handler = _Handler(path, slide.id, unclassified, bad)
     try:
         # A document type is where entity bombs live; ASAP writes none.

@@ -16,6 +16,7 @@ from napari_cyto.errors import FormatError
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.csv_columns import CLASS, X_CORNER, Y_CORNER, Columns, ColumnValues, X, Y, find_columns
 from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf, SizeSurvey, box_at
+from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.tables import Row, Table, picked, picked_number
 from napari_cyto.formats.text import Fault, class_name, free_text, shown, whole_number
 
@@ -69,7 +70,7 @@ def read_points(path: Path, choices: Choices, bad: BadRows, size_finder: SizeFin
     for row, fault in table.rows(bad):
         with bad:
             reading.take(row, fault)
-    slides = reading.slides or {path.stem: SlideRecord(name=path.stem)}
+    slides = reading.slides or {label_stem(path): SlideRecord(name=label_stem(path))}
     classes = tuple(sorted({a.class_id or "" for a in reading.cells}))
     remarks = (*reading.remarks(values), *bad.remarks(len(reading.cells)))
     return LabelSet(tuple(slides.values()), tuple(reading.cells), classes, (), remarks)
@@ -155,7 +156,7 @@ class _Reading:
 
     def _image(self, row: Row) -> str:
         name = free_text(picked(row, (self.columns.image,)), 500)
-        return (name.partition(":")[0] if self.columns.is_imagej else name) or self.path.stem
+        return (name.partition(":")[0] if self.columns.is_imagej else name) or label_stem(self.path)
 
     def _class(self, row: Row, fault: Fault) -> str:
         if not self.columns.class_name and self.columns.is_imagej:

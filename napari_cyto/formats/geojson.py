@@ -16,9 +16,11 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
+from napari_cyto.formats.geojson_files import read_geojson
 from napari_cyto.formats.geojson_read import FeatureReader, features
 from napari_cyto.formats.geojson_write import geojson_lines
 from napari_cyto.formats.glimpse import Glimpse
+from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.label_format import (
     ON_READING,
     ON_WRITING,
@@ -29,9 +31,9 @@ from napari_cyto.formats.label_format import (
 )
 from napari_cyto.formats.per_slide import merged, source_files, with_remarks, write_per_slide
 from napari_cyto.formats.slide_json import KEY, slide_from_dict
-from napari_cyto.formats.text import Fault, read_json, shown
+from napari_cyto.formats.text import Fault, shown
 
-_SUFFIXES = (".geojson", ".json")
+_SUFFIXES = (".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson", ".jsonl")
 _TYPES = ("FeatureCollection", "Feature", "GeometryCollection", "MultiPoint", "MultiPolygon")
 
 
@@ -113,6 +115,8 @@ class GeoJsonFormat:
     def read(self, source: Path, **options: Any) -> LabelSet:
         """Return the features of a file, or of every ``.geojson`` and ``.json`` file of a folder.
 
+        Sequences of features (a line each, or as RFC 8142 has them) and packed files are read too.
+
         Raises
         ------
         FormatError
@@ -160,10 +164,10 @@ class GeoJsonFormat:
 
 
 def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows) -> LabelSet:
-    data, fault = read_json(path), Fault(path)
+    data, fault = read_geojson(path, bad), Fault(path)
     facts = data.get(KEY) if isinstance(data, dict) else None
     known = facts if isinstance(facts, dict) else {}
-    slide = slide_from_dict(known.get("slide"), path.stem, fault)
+    slide = slide_from_dict(known.get("slide"), label_stem(path), fault)
     if known.get("origin", options.origin) != options.origin:
         raise fault(f"the file says that its origin is {shown(known['origin'])}; choose that, not {options.origin!r}.")
     reader = FeatureReader(

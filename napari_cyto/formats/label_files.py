@@ -35,8 +35,10 @@ def label_stem(path: Path) -> str:
 
 def inner_suffix(path: Path) -> str:
     """Return the ending of a label file, lower case; of a packed one that of its content: ``.csv`` for a.csv.gz."""
-    name = path.name[: -len(path.suffix)] if path.suffix.lower() in PACKED_SUFFIXES else path.name
-    return PurePosixPath(name).suffix.lower()
+    packed = path.suffix.lower()
+    name = path.name[: -len(packed)] if packed in PACKED_SUFFIXES else path.name
+    ending = PurePosixPath(name).suffix.lower()
+    return ending if ending in LABEL_SUFFIXES or packed != ".zip" else _zipped_suffix(path)
 
 
 def unpacked(content: bytes, path: Path) -> bytes:
@@ -92,6 +94,15 @@ def _limited(stream: object, path: Path) -> bytes:
             raise FormatError(f"unpacked, it has more than {MAX_UNPACKED_BYTES:,} bytes, so it is not read.", path)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _zipped_suffix(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            labels = [entry for entry in archive.infolist()[:_MOST_ENTRIES] if _is_label(entry)]
+    except _DAMAGED:
+        return ""
+    return PurePosixPath(labels[0].filename).suffix.lower() if len(labels) == 1 else ""
 
 
 def packed_head(path: Path, most: int) -> bytes:

@@ -12,11 +12,14 @@ from napari_cyto.errors import FormatError
 from napari_cyto.formats.atomic import EXPORT_RECORD, atomic_file, atomic_folder
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.disk_files import folder_files
+from napari_cyto.formats.label_files import inner_suffix
 from napari_cyto.formats.safe_names import slide_stems
 
 
 def source_files(source: Path, suffixes: Sequence[str], what: str) -> list[Path]:
     """Return the file ``source``, or those files of the folder ``source`` that end in one of ``suffixes``, sorted.
+
+    Packed files (``.gz``, ``.zip``) count as what is in them.
 
     Raises
     ------
@@ -25,7 +28,7 @@ def source_files(source: Path, suffixes: Sequence[str], what: str) -> list[Path]
     """
     if not source.is_dir():
         return [source]
-    found = [p for p in folder_files(source, tuple(suffixes)) if p.name != EXPORT_RECORD]
+    found = [p for p in folder_files(source) if inner_suffix(p) in suffixes and p.name != EXPORT_RECORD]
     if not found:
         raise FormatError(f"no {what} file ({' or '.join(suffixes)}) is in this folder.", source)
     return found

@@ -99,11 +99,22 @@ def read_json(path: Path) -> Any:
     FormatError
         When it is not JSON or is nested too deeply; with the line where it is known.
     """
-    text = read_text(path)
+    return parse_json(read_text(path), path)
+
+
+def parse_json(text: str, path: Path, line: int = 1) -> Any:
+    """Return the value of a JSON text that begins in ``line`` of a file; see ``read_json``.
+
+    Raises
+    ------
+    FormatError
+        When it is not JSON or is nested too deeply; with the line where it is known.
+    """
     try:
         return json.loads(text, parse_constant=lambda _: None)
     except json.JSONDecodeError as error:
-        raise FormatError(f"this is not JSON ({error.msg}, column {error.colno}).", path, error.lineno) from error
+        where = line + error.lineno - 1
+        raise FormatError(f"this is not JSON ({error.msg}, column {error.colno}).", path, where) from error
     except RecursionError:
         raise FormatError("the JSON is nested too deeply to be a label file.", path) from None
     except ValueError as error:

@@ -64,7 +64,7 @@ def test_napari_shapes(tmp_path: Path) -> None:
     assert turned == Polygon(((10.5, 5.5), (15.5, 10.5), (10.5, 15.5), (5.5, 10.5)))
     assert ellipse.bounds_yxyx == pytest.approx((0.5, 0.5, 4.5, 10.5))
     assert outline == Polygon(((0.5, 0.5), (0.5, 9.5), (8.5, 9.5)))
-    assert "1 line left out" in labels.remarks[0]
+    assert "1 line left out" in labels.remarks[1]
 
 
 QUPATH = """Image\tObject ID\tObject type\tName\tClassification\tParent\tROI\tCentroid X µm\tCentroid Y µm\tNum points
