@@ -12,6 +12,7 @@ from napari_cyto.datasets.groups import slide_groups
 from napari_cyto.datasets.options import ApaccExportOptions
 from napari_cyto.datasets.split import SIDES, Split, split_by_group
 from napari_cyto.domain.classes import SchemeMap
+from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.apacc_names import match_stem, slice_stem
@@ -182,7 +183,7 @@ class _StemNames:
         return self._names[slide.id]
 
     def _free(self, slide: SlideRecord) -> str:
-        wanted = safe_name(slide.smear or Path(slide.name).stem or slide.id)
+        wanted = safe_name(slide.smear or bare_name(slide.name) or slide.id)
         name, number = wanted, 1
         while name.casefold() in self._taken:
             number += 1

@@ -16,6 +16,8 @@ from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.label_format import BoxOptions
+from napari_cyto.formats.replacing import check_may_replace, remember_export
+from napari_cyto.formats.safe_names import distinct_names
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
 
@@ -55,14 +57,16 @@ def _export(
     format_name: str, project_folder: Path, target: Path, options: LabelExportOptions, token: Token | None
 ) -> Steps:
     label_format = written_format(format_name)
+    check_may_replace(target, options.overwrite)
     yield Advanced(0, 0, "Reading the project.")
     with Project.open(project_folder) as project:
         labels, writer = labels_to_write(project, label_format, options)
-    losses = label_format.losses(labels, **writer)
+    losses = (*labels.remarks, *label_format.losses(labels, **writer))
     yield from (Noted(loss) for loss in losses)
     stop_if_cancelled(token)
     yield Advanced(0, 0, f"Writing {target.name}.")
     label_format.write(labels, target, **writer)
+    remember_export(target)
     yield Done(
         {
             "target": str(target),
@@ -85,7 +89,7 @@ def labels_to_write(
         When a slide was asked for that the project does not have.
     """
     wanted = _wanted(project, options.slides)
-    labels = mapped(_coloured(project.label_set(wanted), project.scheme), options.class_map)
+    labels = mapped(_coloured(_named_apart(project.label_set(wanted)), project.scheme), options.class_map)
     writer = dict(options.writer)
     fields = label_format.options_type.model_fields
     if issubclass(label_format.options_type, BoxOptions):
@@ -101,6 +105,18 @@ def _wanted(project: Project, names: tuple[str, ...]) -> tuple[str, ...] | None:
     if not names:
         return None
     return tuple(dict.fromkeys(slide_named(project, name).id for name in names))
+
+
+def _named_apart(labels: LabelSet) -> LabelSet:
+    """Return labels whose slides all have names of their own, and a remark on those that had not."""
+    names = distinct_names(labels.slides)
+    slides = tuple(replace(slide, name=names[slide.id]) for slide in labels.slides)
+    changed = [(old.name, new.name) for old, new in zip(labels.slides, slides, strict=True) if old.name != new.name]
+    if not changed:
+        return labels
+    some = ", ".join(f"{new!r}" for _, new in changed[:4]) + (" ..." if len(changed) > 4 else "")
+    said = f"{len(changed)} slides share their names with others ({changed[0][0]!r}), so they are written as {some}."
+    return replace(labels, slides=slides, remarks=(*labels.remarks, said))
 
 
 def _coloured(labels: LabelSet, scheme: ClassScheme) -> LabelSet:

@@ -23,6 +23,7 @@ from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.replacing import remember_import
 from napari_cyto.store import Project
 
 
@@ -121,6 +122,7 @@ def _into(
     matching = (*matched.remarks, *contradictions(labels, matched.twins))
     remarks = [*labels.remarks, *matching, *sifted.remarks(source), *left_out]
     yield from (Noted(remark) for remark in remarks)
+    remember_import(source)
     yield Done(
         {
             "project": str(project.folder),

@@ -160,6 +160,11 @@ class LabelExportOptions(BaseModel):
     class_map: dict[str, str] | None = Field(
         default=None, title="Class map", description="Which class of the target each class of the project becomes."
     )
+    overwrite: bool = Field(
+        default=False,
+        title="Replace the file",
+        description="Replace a single file that is there although it is no export, or was changed since.",
+    )
     writer: dict[str, Any] = Field(
         default_factory=dict, title="Format options", description="Options of the format's own writer."
     )

@@ -129,7 +129,7 @@ def _preview(
         raise CytoError(f"The options given are those of APACC, but the format is {format_name}.")
     label_format = written_format(format_name)
     labels, writer = labels_to_write(project, label_format, options or LabelExportOptions())
-    losses = label_format.losses(labels, **writer)
+    losses = (*labels.remarks, *label_format.losses(labels, **writer))
     return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})
 
 

@@ -7,7 +7,7 @@ Source: Kupas et al. 2024, doi 10.1038/s41597-024-03596-3. Names live in ``apacc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -159,13 +160,13 @@ class ApaccFormat:
                 path.write_bytes(text.encode("utf-8"))
 
     def _files(self, labels: LabelSet, options: ApaccOptions) -> dict[tuple[str, str], str]:
-        stems = safe_names(_smear_name(slide) for slide in labels.slides)
+        stems = _smear_stems(labels.slides)
         files: dict[tuple[str, str], str] = {}
         for slide, marks in by_slide(labels, losses.written(labels, options, regions=False)):
             cells = (Cell(a.class_id or "", box_of(a, slide, options)) for a in marks)
             dealt = cut_into_slices(cells, slide.size_hw).cells
             for corner in _wanted(slide, dealt, options):
-                smear = stems[_smear_name(slide)]
+                smear = stems[slide.id]
                 stem = smear if is_slice(slide) else slice_stem(smear, *corner, options.stem_style)
                 key = (slide.side if slide.side in SIDES else "", stem)
                 if key in files:
@@ -173,6 +174,26 @@ class ApaccFormat:
                 rows = dealt.get(corner, [])
                 files[key] = slice_labels([cell.box for cell in rows], [cell.class_id for cell in rows])
         return files
+
+
+def _smear_stems(slides: Iterable[SlideRecord]) -> dict[str, str]:
+    """Return what the names of each slide's slices begin with, by its id; no two slides share it.
+
+    Two slides of one smear, or of one name in two folders, would else be mixed slice by slice.
+    """
+    listed = list(slides)
+    safe = safe_names(_smear_name(slide) for slide in listed)
+    taken = {safe[slide.stem].lower() for slide in listed if is_slice(slide)}
+    stems: dict[str, str] = {}
+    for slide in listed:
+        name = wanted = safe[_smear_name(slide)]
+        number = 1
+        while name.lower() in taken and not is_slice(slide):
+            number += 1
+            name = f"{wanted}-{number}"
+        taken.add(name.lower())
+        stems[slide.id] = name
+    return stems
 
 
 def _wanted(slide: SlideRecord, dealt: Mapping[Corner, object], options: ApaccOptions) -> list[Corner]:
@@ -183,7 +204,7 @@ def _wanted(slide: SlideRecord, dealt: Mapping[Corner, object], options: ApaccOp
 
 
 def _smear_name(slide: SlideRecord) -> str:
-    return slide.stem if is_slice(slide) else slide.smear or Path(slide.name).stem or slide.name
+    return slide.stem if is_slice(slide) else slide.smear or bare_name(slide.name) or slide.name
 
 
 def _beside_and_clipped(labels: LabelSet, cells: list[Annotation]) -> tuple[int, int]:

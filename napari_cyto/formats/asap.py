@@ -16,9 +16,10 @@ from pydantic import Field
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import YX, Box, Point
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
-from napari_cyto.formats.asap_read import NO_GROUP, PLAIN_NAME, read_asap
+from napari_cyto.formats.asap_read import NO_GROUP, PLAIN_NAME, SLIDE_NAME, SLIDE_PRINT, read_asap
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
@@ -104,11 +105,11 @@ class AsapFormat:
         colours = class_colours(labels, class_order(labels, cells))
         if NO_GROUP in colours:
             raise FormatError("ASAP means 'no group' by None, so a class cannot be called None; rename it.")
-        files = [(slide, asap_lines(rows, colours)) for slide, rows in by_slide(labels, cells)]
+        files = [(slide, asap_lines(rows, colours, slide)) for slide, rows in by_slide(labels, cells)]
         write_per_slide(files, Path(target), _SUFFIXES, self.name)
 
 
-def asap_lines(cells: list[Annotation], colours: Mapping[str, str]) -> Iterator[str]:
+def asap_lines(cells: list[Annotation], colours: Mapping[str, str], slide: SlideRecord | None = None) -> Iterator[str]:
     """Yield the lines of one slide's file.
 
     Parameters
@@ -117,8 +118,12 @@ def asap_lines(cells: list[Annotation], colours: Mapping[str, str]) -> Iterator[
         Level-0 px of the slide.
     colours : mapping
         ``#rrggbb`` by class, in the order of the classes.
+    slide : SlideRecord, optional
+        Its name and fingerprint go into attributes that ASAP passes over.
     """
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n<ASAP_Annotations>\n\t<Annotations>\n'
+    facts = {} if slide is None else {SLIDE_NAME: slide.name, SLIDE_PRINT: slide.fingerprint}
+    ours = "".join(f" {key}={_quoted(value)}" for key, value in facts.items() if value)
+    yield f'<?xml version="1.0" encoding="UTF-8"?>\n<ASAP_Annotations{ours}>\n\t<Annotations>\n'
     for place, annotation in enumerate(cells):
         yield from _annotation(annotation, place, colours)
     yield "\t</Annotations>\n\t<AnnotationGroups>\n"

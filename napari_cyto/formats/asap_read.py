@@ -6,6 +6,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.sax import SAXException, SAXParseException
@@ -26,6 +27,7 @@ from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_bytes, shown
 
 NO_GROUP = "None"
+SLIDE_NAME, SLIDE_PRINT = "NapariCytoSlide", "NapariCytoFingerprint"
 PLAIN_NAME = re.compile(r"Annotation \d+")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _POINTS, _OUTLINES = ("Dot", "PointSet"), ("Polygon", "Spline", "Rectangle")
@@ -60,6 +62,8 @@ def read_asap(path: Path, unclassified: str, bad: BadRows) -> LabelSet:
         raise FormatError("XML with a document type or entities is not read.", path) from error
     except (SAXException, ValueError, LookupError) as error:
         raise FormatError(f"the XML cannot be read ({str(error)[:80]}).", path) from error
+    facts = handler.slide_facts
+    slide = replace(slide, name=facts.get(SLIDE_NAME) or slide.name, fingerprint=facts.get(SLIDE_PRINT, ""))
     if not handler.is_asap:
         raise FormatError("expected ASAP XML (an element ASAP_Annotations), but there is none.", path)
     classes = handler.classes
@@ -75,6 +79,7 @@ class _Handler(ContentHandler):
     def __init__(self, path: Path, slide_id: str, unclassified: str, bad: BadRows) -> None:
         super().__init__()
         self.is_asap = False
+        self.slide_facts: dict[str, str] = {}
         self.cells: list[Annotation] = []
         self.left_out: Counter[str] = Counter()
         self._groups: dict[str, str | None] = {}
@@ -93,6 +98,8 @@ class _Handler(ContentHandler):
 
     def startElement(self, name: str, attrs: Any) -> None:  # noqa: N802 - the SAX interface's name
         self.is_asap = self.is_asap or name == "ASAP_Annotations"
+        if name == "ASAP_Annotations":
+            self.slide_facts = {k: free_text(attrs.get(k, ""), 500).strip() for k in (SLIDE_NAME, SLIDE_PRINT)}
         if name == "Annotation":
             if self._open is not None:
                 raise self._fault("an annotation stands within another.")

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
 from napari_cyto.domain.geometry import Box, Geometry, Polygon
+from napari_cyto.domain.image_names import without_common_folders
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -24,7 +25,7 @@ from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import box_of, by_slide, class_order, rectangle
 from napari_cyto.formats.glimpse import Glimpse
-from napari_cyto.formats.image_headers import image_of
+from napari_cyto.formats.image_headers import ImageFinder
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.slide_json import KEY, slide_from_dict, slide_to_dict
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_json, shown, whole_number
@@ -200,24 +201,36 @@ def _categories(data: Mapping[str, Any], fault: Fault, bad: BadRows) -> dict[int
 
 def _images(data: Mapping[str, Any], path: Path, fault: Fault, bad: BadRows) -> dict[int | str, SlideRecord]:
     slides: dict[int | str, SlideRecord] = {}
+    finder = ImageFinder()
+    # Bad entries are counted below.
+    listed = [entry for entry, _ in _entries(data, "images", fault, BadRows(path))]
+    short = without_common_folders(free_text(entry.get("file_name"), 500).strip() for entry in listed)
     for entry, place in _entries(data, "images", fault, bad):
         with bad:
             key = _identity(entry.get("id"), "id", place)
             if key in slides:
                 raise place(f"the id {shown(key)} is that of an earlier image.")
-            slides[key] = _slide(entry, path, place)
+            slide = slides[key] = _slide(entry, place)
+            image = _image_of(finder, path.parent, slide.name, short.get(slide.name, slide.name))
+            if image is not None:
+                slides[key] = replace(slide, path=str(image.absolute()))
     return slides
 
 
-def _slide(entry: Mapping[str, Any], path: Path, fault: Fault) -> SlideRecord:
+def _slide(entry: Mapping[str, Any], fault: Fault) -> SlideRecord:
     name = free_text(entry.get("file_name"), 500).strip()
     if not name:
         raise fault(f"an image needs a file_name, but {shown(entry.get('file_name'))} came.")
     size = {k: entry.get(k) for k in ("width", "height")}
     ours = entry.get(KEY)
-    slide = slide_from_dict({**(ours if isinstance(ours, dict) else {}), **size, "name": name}, name, fault)
-    image = image_of(path.parent, name) or image_of(path.parent / "images", name)
-    return slide if image is None else replace(slide, path=str(image.absolute()))
+    return slide_from_dict({**(ours if isinstance(ours, dict) else {}), **size, "name": name}, name, fault)
+
+
+def _image_of(finder: ImageFinder, folder: Path, name: str, short: str) -> Path | None:
+    """Return the image of a name, whose leading folders may be missing where all images share them."""
+    places = (folder, folder / "images")
+    tries = dict.fromkeys((place, each) for each in (name, short) for place in places)
+    return next((image for place, each in tries if (image := finder.of(place, each)) is not None), None)
 
 
 def _identity(value: object, what: str, fault: Fault) -> int | str:

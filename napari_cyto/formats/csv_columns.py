@@ -29,7 +29,9 @@ IMAGE = (
     "image", "slide", "file", "filename", "file_name", "image_filename", "image_name", "imagename", "image_file",
     "image_path", "filepath", "file_path", "slide_name",
 )  # fmt: skip
-OWN = frozenset({"x", "y", "label", "image", "width", "height", "score", "status", "author", "note", "id"})
+OWN = frozenset(
+    {"x", "y", "label", "image", "width", "height", "score", "status", "author", "note", "id", "image_fingerprint"}
+)
 """The columns that this program writes, for which x, y is the middle of a box of width and height."""
 
 _IMAGEJ = frozenset({"xm", "ym", "mean", "intden", "%area", "rawintden", "counter", "count", "slice", "frame"})

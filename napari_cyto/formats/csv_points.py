@@ -167,6 +167,8 @@ class CsvFormat:
         chosen = checked_options(CsvOptions, options)
         groups = by_slide(labels, losses.written(labels, chosen, regions=False))
         columns = (*_PLAIN, *(_MORE if chosen.more_columns else ("image",) if len(labels.slides) > 1 else ()))
+        if chosen.more_columns and any(slide.fingerprint for slide in labels.slides):
+            columns = (*columns, "image_fingerprint")
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
             stream.write(table_line(columns))
             for slide, cells in groups:
@@ -183,4 +185,6 @@ def _row(a: Annotation, slide: SlideRecord) -> dict[str, str]:
         row |= {"width": plain_number(x1 - x0), "height": plain_number(y1 - y0)}
     own = dict(a.scores).get(a.class_id or "")
     score = "" if own is None else plain_number(own)
-    return {**row, "score": score, "status": str(a.status), "author": a.author, "note": a.note, "id": a.id}
+    return {**row, "score": score, "status": str(a.status), "author": a.author, "note": a.note, "id": a.id} | {
+        "image_fingerprint": slide.fingerprint
+    }

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, imported_from
 from napari_cyto.domain.geometry import YX
+from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -84,7 +85,7 @@ class GeoJsonOptions(StatusOptions):
             return (0.0, 0.0)
         known = self.bounds_offset_yx
         if isinstance(known, dict):
-            known = known.get(slide.name) or known.get(Path(slide.name).stem)
+            known = known.get(slide.name) or known.get(bare_name(slide.name))
         if known is None:
             raise FormatError(
                 f"The origin 'bounds' needs the corner of the scanned area of {slide.name!r} (its file states no "

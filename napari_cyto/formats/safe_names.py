@@ -10,8 +10,8 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import PurePath
 
+from napari_cyto.domain.image_names import bare_name, name_parts
 from napari_cyto.domain.slide_record import SlideRecord
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
@@ -74,9 +74,43 @@ def slide_stems(slides: Iterable[SlideRecord], max_bytes: int = 120) -> dict[str
     return {slide_id: safe[text] for slide_id, text in texts.items()}
 
 
+def distinct_names(slides: Iterable[SlideRecord]) -> dict[str, str]:
+    """Return a name for each slide, by its id, by which files of labels tell it from all others.
+
+    Slides of one name (whatever its case and how its accents are spelled) are named with as many of their folders as
+    tell them apart; those whose files are not known, with the beginning of their id.
+    """
+    listed = list(slides)
+    groups: dict[str, list[SlideRecord]] = {}
+    for slide in listed:
+        groups.setdefault(_folded("/".join(name_parts(slide.name))), []).append(slide)
+    names = {slide.id: slide.name for slide in listed}
+    taken = {key for key, group in groups.items() if len(group) == 1}
+    for group in groups.values():
+        if len(group) > 1:
+            names |= _with_folders(group, taken)
+    return names
+
+
+def _with_folders(group: list[SlideRecord], taken: set[str]) -> dict[str, str]:
+    """Return names for slides of one name, none of them among ``taken``, which grows by them."""
+    parts = {slide.id: name_parts(slide.path) for slide in group}
+    longest = max(map(len, parts.values()))
+    for depth in range(2, longest + 1):
+        found = {slide_id: "/".join(each[-depth:]) for slide_id, each in parts.items()}
+        keys = {_folded(name) for name in found.values()}
+        if len(keys) == len(group) and not keys & taken and all(found.values()):
+            taken |= keys
+            return found
+    found = {slide.id: f"{slide.id[:8]}/{name_parts(slide.name)[-1]}" for slide in group}
+    if len(set(found.values())) < len(group):
+        found = {slide.id: f"{slide.id}/{name_parts(slide.name)[-1]}" for slide in group}
+    taken |= {_folded(name) for name in found.values()}
+    return found
+
+
 def _stem(slide: SlideRecord) -> str:
-    # The backslash is a separator in names that come from Windows.
-    return PurePath(slide.name.replace("\\", "/")).stem or slide.name
+    return bare_name(slide.name) or slide.name
 
 
 def _folded(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, imported_from
 from napari_cyto.domain.geometry import Box, Geometry, Polygon
-from napari_cyto.domain.image_names import READ_SUFFIXES
+from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -119,7 +119,7 @@ def _found(root: Path) -> list[_Found]:
         folder = image.parent
         if "images" in folder.relative_to(root).parts and image not in known:
             side = next((_SIDES[p] for p in reversed(folder.relative_to(root).parts) if p in _SIDES), "")
-            items[str(folder), image.name] = _Found(image.stem, None, image, side)
+            items[str(folder), image.name] = _Found(bare_name(image.name), None, image, side)
     return [items[key] for key in sorted(items)]
 
 

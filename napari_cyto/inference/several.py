@@ -18,10 +18,12 @@ from typing import Any
 from pydantic import Field
 
 from napari_cyto.datasets.job import ending_once
+from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.formats.atomic import check_replaceable, write_text
+from napari_cyto.formats.replacing import check_may_replace
 from napari_cyto.inference.chosen import Chosen, chosen_bundles
 from napari_cyto.inference.chunks import ModelAsked
 from napari_cyto.inference.farm import Farm
@@ -95,6 +97,9 @@ class Target:
             )
         if self.kind == "geojson" and self.out.is_dir():
             raise FormatError("a file is to be written, but this is a folder.", self.out)
+        if self.kind == "geojson":
+            # Not only in the end, after hours of work.
+            check_may_replace(self.out)
         if self.kind == "apacc":
             check_replaceable(self.out)
 
@@ -189,7 +194,7 @@ def _asked(request: SeveralRequest, models: list[str]) -> dict[str, Any]:
 def run_folder_of(runs: Path, slide: SlideRecord) -> Path:
     """Return the folder, in ``runs``, of what is done on a slide: the same when the slide is moved."""
     mark = slide.fingerprint or hashlib.sha256(slide.path.encode()).hexdigest()
-    return runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', Path(slide.path).stem)[:60]}-{mark[:12]}"
+    return runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', bare_name(slide.path))[:60]}-{mark[:12]}"
 
 
 def _record(path: Path) -> SlideRecord:

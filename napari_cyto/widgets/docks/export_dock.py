@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QMessageBox, QWidget
 
 from napari_cyto.datasets import ApaccExportOptions
 from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import FORMATS, WRITTEN
+from napari_cyto.formats.replacing import OVERWRITE_WORDS
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -66,7 +68,7 @@ class ExportDock(Dock):
         self.leak_reason.setToolTip("Why this export may share data between training and test.")
         self.leak_reason.setAccessibleName("reason for a leak")
         self.leak_reason.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.go = parts.button("Export", "Write it now.", self.export, icon="export")
+        self.go = parts.button("Export", "Write it now.", lambda: self.export(), icon="export")
         self.bar = JobBar()
         self.open_folder = parts.button("Open folder", "Show what was written.", self._open_folder, icon="open")
         self._written: Path | None = None
@@ -141,13 +143,13 @@ class ExportDock(Dock):
         self.shown.clear()
         self.looking.run(function, kwargs, "Looking at what will be written…")
 
-    def export(self) -> None:
-        """Write the export, in a child process."""
+    def export(self, overwrite: bool = False) -> None:
+        """Write the export, in a child process; ``overwrite`` is whether a file that is no export may be replaced."""
         if not self.target.text().strip():
             self.bar.say("Choose where the export goes first.", style.BAD)
             return
         try:
-            function, kwargs = self.request().job()
+            function, kwargs = replace(self.request(), overwrite=overwrite).job()
         except CytoError as error:
             self.bar.say(str(error), style.BAD)
             return
@@ -200,10 +202,26 @@ class ExportDock(Dock):
         if isinstance(event, Failed) and self.format.currentData() == APACC and LEAK_WORDS in event.message:
             # Pictures are compared while writing, so this leak the preview could not know.
             self._show_leak(True)
+        if isinstance(event, Failed) and OVERWRITE_WORDS in event.message:
+            self.bar.say(event.message.replace(f", or allow it {OVERWRITE_WORDS}", ""), style.BAD)
+            self._ask_overwrite()
         if isinstance(event, Done):
             self._written = Path(self.target.text().strip())
             self.bar.say(done_words(event.result), style.GOOD)
             self.open_folder.show()
+
+    def _ask_overwrite(self) -> None:
+        """Ask whether a file that is no export, or was changed since, shall be replaced."""
+        name = Path(self.target.text().strip()).name
+        answer = QMessageBox.question(
+            self,
+            "Replace the file",
+            f"{name} is there and is not what an export left. Replace it? What is in it now is lost.",
+            QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
+            QMessageBox.StandardButton.Cancel,
+        )
+        if answer == QMessageBox.StandardButton.Yes:
+            self.export(overwrite=True)
 
     def _open_folder(self) -> None:
         if self._written is not None:

@@ -46,6 +46,8 @@ class ExportRequest:
         Values of ``options_model(format)`` by field name.
     leak_reason : str
         Why train and test may share data; empty: they may not.
+    overwrite : bool
+        Whether a file may be replaced that is no export.
     """
 
     format: str
@@ -53,6 +55,7 @@ class ExportRequest:
     target: Path
     options: Mapping[str, Any]
     leak_reason: str = ""
+    overwrite: bool = False
 
     def job(self) -> tuple[JobFunction, dict[str, Any]]:
         """Return the job that writes, and its arguments."""
@@ -68,4 +71,4 @@ class ExportRequest:
         """Return the options as the jobs take them; what the format needs of the project it finds there itself."""
         if self.format == APACC:
             return ApaccExportOptions(**self.options, allow_leak=self.leak_reason)
-        return LabelExportOptions(writer=dict(self.options))
+        return LabelExportOptions(writer=dict(self.options), overwrite=self.overwrite)

@@ -9,6 +9,7 @@ from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QFrame, QWidget
 
+from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.jobs import Cancelled, Done, Failed
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
@@ -189,7 +190,7 @@ class ResultDock(Dock):
         """Ask for a file, and write the report on the slide on screen."""
         slide = self.session.slide
         if slide is not None:
-            self._write(Path(slide.name).stem, slide.id)
+            self._write(bare_name(slide.name), slide.id)
 
     def write_project(self) -> None:
         """Ask for a file, and write the report on all slides."""
