@@ -143,28 +143,32 @@ def _walk(text: str) -> Iterator[tuple[Key, str]]:
     """Yield each field with its text value where it has a short one, as far as ``text`` goes; never raises."""
     path: list[str] = []
     pending, waiting = "", False  # a string that may be a name; whether a value is due
-    for token in _TOKENS.findall(text):
+    for found in _TOKENS.finditer(text):
+        token = found[0]
         if token in "{[":
-            path.append(pending if waiting else "")
+            path += [pending if waiting else "", *(["[]"] if token == "[" else [])]
             if token == "[":
-                path.append("[]")
-                yield tuple(p for p in path if p), ""
+                yield from _place(path)
             pending, waiting = "", False
         elif token in "}]":
-            if path and token == "]":
-                path.pop()
-            if path:
-                path.pop()
+            del path[-2 if token == "]" else -1 :]
             pending, waiting = "", False
         elif token == ":":
             waiting = True
-            yield (*(p for p in path if p), pending), ""
+            yield from _place(path, pending)
         elif token == ",":
             pending, waiting = "", False
         elif waiting:
-            yield (*(p for p in path if p), pending), token[1:60].rstrip('"')
+            yield from _place(path, pending, token[1:60].rstrip('"'))
         else:
             pending = token[1:200].rstrip('"') or " "
+
+
+def _place(path: Sequence[str], name: str = "", value: str = "") -> Iterator[tuple[Key, str]]:
+    # What lies deeper tells nothing, and brackets by the hundred thousand would take forever.
+    key = tuple(part for part in (*path, name) if part) if len(path) <= 2 * _DEEPEST else ()
+    if key:
+        yield key, value
 
 
 def _keys(text: str) -> Iterator[Key]:

@@ -158,9 +158,8 @@ def names_what_came(read: _Read) -> _Read:
             other = what_came(Path(source), self.name)
             if not other:
                 raise
-            raise FormatError(
-                f"expected {self.title}, got {FORMATS[other].title}; import it as {other}.", source
-            ) from error
+            said = f"expected {self.title}, got {FORMATS[other].title}; import it as {other}."
+            raise FormatError(f"{said} ({error.reason})", source, error.line) from error
 
     return cast(_Read, reading)
 

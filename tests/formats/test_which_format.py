@@ -114,6 +114,14 @@ def test_a_folder_of_something_else_names_the_file_to_choose(tmp_path: Path) -> 
         format_of(tmp_path)
 
 
+@pytest.mark.parametrize("piece", [b"[", b"{", b'{"a":', b'[{"a":[', b'"', b"<", b"\\", b"]", b'"a",', b"<a", b"a,"])
+def test_looking_at_the_worst_is_quick(piece: bytes, tmp_path: Path) -> None:
+    """A look that is paid for by the square of what is looked at would hang here for minutes."""
+    path = tmp_path / "a.json"
+    path.write_bytes((b"{" if piece == b'"a",' else b"") + piece * (HEAD_BYTES // len(piece) + 10))
+    assert fitting_formats(path) in ((), ("csv",))
+
+
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="no such file or folder"):
         format_of(tmp_path / "nothing.json")
