@@ -96,6 +96,7 @@ def _tell(result: dict[str, Any]) -> None:
         facts += [("runtime", ", ".join(dict.fromkeys(each.get("runtime", ()))))]
         if each["unreadable"]:
             facts += [("unreadable tiles", len(each["unreadable"]))]
+        facts += [("remark", remark) for remark in each.get("remarks", ())]
         print_facts(facts)
     print_facts([("out", result["out"])])
     sys.stdout.flush()

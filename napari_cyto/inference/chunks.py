@@ -196,13 +196,14 @@ def facts(request: PredictRequest, models: tuple[ModelAsked, ...]) -> WorkerFact
 
 
 def cells_of(asked: SlideAsked, tile: Tile) -> Answer:
-    """Return the cells that a tile of a slide tells of, those far from stain and on damage among them.
+    """Return the cells that a tile of a slide tells of, those where nothing was scanned and on damage among them.
 
     Raises
     ------
     CytoError
         When the slide or the model cannot be read here.
     """
+    from napari_cyto.inference.detecting import ShownTile
     from napari_cyto.inference.engine import table_of
     from napari_cyto.inference.model_view import SlidePixels, model_view
 
@@ -210,12 +211,10 @@ def cells_of(asked: SlideAsked, tile: Tile) -> Answer:
     with _BENCH.slide(asked) as opened:
         manifest = bundle.manifest
         view = model_view(SlidePixels(opened.slide), asked.mpp, manifest.mpp, opened.slide.info.name)
-        pixels = view.read(tile.y0, tile.x0, tile.height, tile.width)
-        colour = _BENCH.colour(opened, manifest, False)
-        rgb = pixels if colour is None else colour(pixels)
+        shown = ShownTile.read(tile, view, asked.mpp, _BENCH.colour(opened, manifest, False))
         # One network at a time: the threads of a process read and compute in turns.
         with _BENCH.network_lock:
-            table = table_of(_BENCH.models.detector(bundle, asked.request), tile, rgb, asked.score_from)
+            table = table_of(_BENCH.models.detector(bundle, asked.request), shown, asked.score_from)
         return Answer(table, opened.slide.unreadable)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,17 @@ from napari_cyto.domain.jobs import Token
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.detection_tiles import Tile, detection_tiles
 from napari_cyto.inference.detections import Detections, boxes_around
+from napari_cyto.inference.engine_tiles import stained_tiles
 from napari_cyto.inference.merging import surest_apart, within
 from napari_cyto.inference.model_view import ModelView, PicturePixels, SlidePixels, model_view
+from napari_cyto.inference.not_scanned import not_scanned
 from napari_cyto.inference.request import Runtime
 from napari_cyto.inference.runtime import DetectorRuntime, Wanted, detector_runtime
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.slides import Slide
+from napari_cyto.slides.stain import stain_of
 
 FLOOR = 0.02
 """Scores below it are not told: no threshold worth having lies there."""
@@ -33,6 +36,42 @@ SLACK_PX = 1.0
 """Cells this far outside a tile's core are told too, so that rounding loses none on a seam, px of the model."""
 SEAM_PX = 3.0
 """Two tiles' cells nearer than this are one, px of the model."""
+
+
+@dataclass(frozen=True)
+class ShownTile:
+    """A tile with its pixels.
+
+    Parameters
+    ----------
+    tile : Tile
+        Where it lies.
+    pixels : ndarray, uint8 (h, w, 3)
+        RGB as on the slide.
+    view : ModelView
+        The slide at the model's scale.
+    mpp : float or None
+        µm per level-0 px.
+    colour : ColourMatch or None
+        What brings the slide's colours to the model's.
+    """
+
+    tile: Tile
+    pixels: npt.NDArray[np.uint8]
+    view: ModelView
+    mpp: float | None
+    colour: ColourMatch | None
+
+    @classmethod
+    def read(cls, tile: Tile, view: ModelView, mpp: float | None, colour: ColourMatch | None) -> ShownTile:
+        """Return a tile with its pixels.
+
+        Raises
+        ------
+        SlideError
+            When the slide cannot be read.
+        """
+        return cls(tile, view.read(tile.y0, tile.x0, tile.height, tile.width), view, mpp, colour)
 
 
 class CellDetector:
@@ -135,6 +174,30 @@ class CellDetector:
         view = model_view(SlidePixels(slide), mpp, self.manifest.mpp, slide.info.name)
         return self._detected(view, mpp, region_yxyx, match_for(slide, self.manifest.colour), token)
 
+    def cells_of(
+        self, shown: ShownTile, floor: float, token: Token | None = None
+    ) -> tuple[FoundCells, npt.NDArray[np.bool_]]:
+        """Return the cells that a tile tells of, px of the model, and which of them lie where nothing was scanned.
+
+        Parameters
+        ----------
+        shown : ShownTile
+            Where to look.
+        floor : float
+            Lower scores are not told.
+        token : Token, optional
+            Asks to stop.
+
+        Raises
+        ------
+        JobCancelled
+            When ``token`` says so.
+        """
+        tile, pixels, view, mpp = shown.tile, shown.pixels, shown.view, shown.mpp
+        rgb = pixels if shown.colour is None else shown.colour(pixels)
+        found = own_cells(self.runtime.cells(rgb, floor, token), tile)
+        return found, not_scanned(found.points_yx, tile, pixels, view, None if mpp is None else mpp * view.scale)
+
     def _detected(
         self,
         view: ModelView,
@@ -145,12 +208,12 @@ class CellDetector:
     ) -> Detections:
         region = None if region_yxyx is None else view.to_model(region_yxyx)
         size, halo, multiple = view.size_hw, self.runtime.halo, self.runtime.multiple
+        stain = stain_of(view.pixels, mpp, region_yxyx)
         told = []
-        for tile in detection_tiles(size, self.tile_px, halo, multiple, region):
+        for tile in stained_tiles(detection_tiles(size, self.tile_px, halo, multiple, region), stain, view.scale):
             stop_if_cancelled(token)
-            pixels = view.read(tile.y0, tile.x0, tile.height, tile.width)
-            found = self.runtime.cells(pixels if colour is None else colour(pixels), FLOOR, token)
-            told.append(own_cells(found, tile))
+            found, lost = self.cells_of(ShownTile.read(tile, view, mpp, colour), FLOOR, token)
+            told.append(found.at(~lost))
         height, width = (length / view.scale for length in view.pixels.size_hw)
         bounds = (0.0, 0.0, height, width) if region is None else region
         return merged(told, self.manifest, view.scale, mpp, bounds)

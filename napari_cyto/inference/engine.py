@@ -22,11 +22,10 @@ from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.jobs import Token
 from napari_cyto.inference.checkpoint import Checkpoint
 from napari_cyto.inference.classifying import CellClassifier
-from napari_cyto.inference.detecting import CellDetector, own_cells
+from napari_cyto.inference.detecting import CellDetector, ShownTile
 from napari_cyto.inference.detection_tiles import Tile
 from napari_cyto.inference.detections import Detections, boxes_around
 from napari_cyto.inference.engine_plan import Plan
-from napari_cyto.inference.engine_tiles import near_stain
 from napari_cyto.inference.merging import in_outline, within
 from napari_cyto.inference.settling import Key, Table
 from napari_cyto.slides import Slide, UnreadableTile
@@ -105,6 +104,7 @@ class Engine:
         self._outline = None if outline_yx is None else np.asarray(outline_yx, dtype=np.float64) / plan.scale
         self._tables: dict[int, Table] = {}
         self._settling = plan.settling()
+        self.left_out = 0
         self._known = {} if checkpoint is None else _classes(checkpoint)
         self._waiting: list[tuple[Key, Detections]] = []
         self._cutting: deque[tuple[list[Key], Detections, YXYX, Future[Any]]] = deque()
@@ -183,10 +183,10 @@ class Engine:
         colour = match_for(self._slide, self._detector.manifest.colour)
 
         def look(tile: Tile) -> Table:
-            pixels = self._plan.view.read(tile.y0, tile.x0, tile.height, tile.width)
+            plan = self._plan
+            shown = ShownTile.read(tile, plan.view, plan.mpp, colour)
             stop_if_cancelled(self._token, _KEPT)
-            rgb = pixels if colour is None else colour(pixels)
-            return table_of(self._detector, tile, rgb, self._plan.score_from, self._token)
+            return table_of(self._detector, shown, plan.score_from, self._token)
 
         coming: deque[tuple[int, Future[Table]]] = deque()
         left = deque(numbers)
@@ -204,19 +204,24 @@ class Engine:
         return future.result()
 
     def _told(self, table: Table) -> Table:
-        """Return the cells of a tile that are told of: none far from stain, none on damage."""
-        points_yx = table[:, :2]
-        return table[near_stain(points_yx, self._plan.stained, self._plan.scale) & self._readable(points_yx)]
+        """Return the cells of a tile that are written down: none on damage."""
+        return table[self._readable(table[:, :2])]
 
     def _readable(self, points_yx: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Return which cells lie on pixels that are the slide's: a damaged tile is drawn hatched, which is no cell."""
         readable = np.ones(len(points_yx), dtype=np.bool_)
         for damaged in self.unreadable:
+            # A coarser level may be damaged where the one that the detector sees is not.
+            if damaged.level != self._plan.view.level:
+                continue
             y0, x0, y1, x1 = (v / self._plan.scale for v in damaged.bounds_yxyx)
             readable[within(points_yx, (y0, x0, y1, x1))] = False
         return readable
 
     def _taken(self, number: int, table: Table) -> list[Key]:
+        lost = table[:, 4] < 0
+        self.left_out += int(within(table[lost, :2], self._plan.tiles[number].core_yxyx).sum())
+        table = table[~lost]
         self._tables[number] = table
         return self._settling.add(number, table)
 
@@ -319,22 +324,19 @@ class Engine:
         return np.array([tile.y0, tile.x0], dtype=np.float64)
 
 
-def table_of(
-    detector: CellDetector,
-    tile: Tile,
-    pixels: npt.NDArray[np.uint8],
-    score_from: float,
-    token: Token | None = None,
-) -> Table:
-    """Return the cells that a detector finds on the pixels of a tile, uint8 RGB with its colours matched.
+def table_of(detector: CellDetector, shown: ShownTile, score_from: float, token: Token | None = None) -> Table:
+    """Return the cells that a detector finds on a tile; the scores of those where nothing was scanned are negative.
+
+    See `CellDetector.cells_of`.
 
     Raises
     ------
     JobCancelled
         When the token says so.
     """
-    found = own_cells(detector.runtime.cells(pixels, max(score_from, 1e-6), token), tile)
-    return np.column_stack([found.points_yx, found.sizes_hw, found.scores, found.class_scores])
+    found, lost = detector.cells_of(shown, max(score_from, 1e-6), token)
+    scores = np.where(lost, -found.scores, found.scores)
+    return np.column_stack([found.points_yx, found.sizes_hw, scores, found.class_scores])
 
 
 def _classified(cells: Detections, shares: npt.NDArray[np.float64]) -> Detections:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_cyto.datasets.tiles import StainedParts, stained_parts
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.detecting import SEAM_PX, SLACK_PX, CellDetector
@@ -15,9 +14,10 @@ from napari_cyto.inference.model_view import ModelView, SlidePixels, model_view
 from napari_cyto.inference.runtime import DetectorRuntime
 from napari_cyto.inference.settling import Settling
 from napari_cyto.slides import Slide
+from napari_cyto.slides.stain import Stain, stain_of
 
-WHOLE_PX = 4096**2
-"""Regions up to this many level-0 px are looked at whole: looking for stain first would take longer."""
+PLAN_VERSION = 2
+"""Counts up when the same request would look at other tiles, or keep other cells: unfinished runs begin anew."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,9 @@ class Plan:
     tiles : tuple of Tile
         What is looked at, px of the model.
     skipped : int
-        Tiles without stained material.
+        Tiles in which nothing stands out from bare glass, or which were not scanned.
     bounds_yxyx : tuple of float
         Cells with their centre in here are told of, px of the model.
-    stained : StainedParts or None
-        Where stained material lies; None where all is looked at.
     score_from : float
         Lower scores are not told.
     apart_px : float
@@ -49,7 +47,6 @@ class Plan:
     tiles: tuple[Tile, ...]
     skipped: int
     bounds_yxyx: YXYX
-    stained: StainedParts | None
     score_from: float
     apart_px: float
 
@@ -81,6 +78,7 @@ def make_plan(
     region_yxyx: YXYX | None = None,
     tile_px: int | None = None,
     score_from: float | None = None,
+    stain: Stain | None = None,
 ) -> Plan:
     """Return the plan of a run.
 
@@ -98,6 +96,8 @@ def make_plan(
         Side of a tile with its halo, px of the model, at most; by the memory at hand when not given.
     score_from : float, optional
         Lower scores are not told; the model's threshold when not given.
+    stain : Stain, optional
+        What `look_over` found for this slide and region; found out here when not given.
 
     Raises
     ------
@@ -113,10 +113,9 @@ def make_plan(
     if region_yxyx is not None:
         y0, x0, y1, x1 = view.to_model(region_yxyx)
         bounds = (max(y0, 0.0), max(x0, 0.0), min(y1, height), min(x1, width))
-    area = max(bounds[2] - bounds[0], 0) * max(bounds[3] - bounds[1], 0) * view.scale**2
-    stained = stained_parts(slide) if area > WHOLE_PX else None
+    stain = stain_of(view.pixels, mpp, region_yxyx) if stain is None else stain
     largest = tile_side(detector.device, detector.runtime.bytes_per_px) if tile_px is None else tile_px
-    tiles, wanted = _cheapest(detector.runtime, (height, width), bounds, largest, stained, view.scale)
+    tiles, wanted = _cheapest(detector.runtime, (height, width), bounds, largest, stain, view.scale)
     decision = manifest.decision
     return Plan(
         view=view,
@@ -124,7 +123,6 @@ def make_plan(
         tiles=tuple(wanted),
         skipped=len(tiles) - len(wanted),
         bounds_yxyx=bounds,
-        stained=stained,
         score_from=decision.score_threshold if score_from is None else score_from,
         apart_px=0.0 if manifest.mpp is None else decision.merge_um / manifest.mpp,
     )
@@ -135,7 +133,7 @@ def _cheapest(
     size_hw: tuple[float, float],
     bounds: YXYX,
     largest: int,
-    stained: StainedParts | None,
+    stain: Stain,
     scale: float,
 ) -> tuple[list[Tile], list[Tile]]:
     """Return the tiles of the side that costs least, and those of them to look at; the larger where it is equal.
@@ -147,7 +145,7 @@ def _cheapest(
         tiles = plan_tiles(size_hw, side, runtime.halo, runtime.multiple, bounds)
         height = max((tile.height for tile in tiles), default=side)
         width = max((tile.width for tile in tiles), default=side)
-        ways.append((height, width, tiles, stained_tiles(tiles, stained, scale)))
+        ways.append((height, width, tiles, stained_tiles(tiles, stain, scale)))
 
     def cost(way: tuple[int, int, list[Tile], list[Tile]]) -> tuple[int, int]:
         height, width = reckoned_hw(way[0], way[1], runtime.multiple)

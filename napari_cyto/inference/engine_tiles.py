@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from napari_cyto.datasets.tiles import StainedParts
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.detection_tiles import Tile
+from napari_cyto.slides.stain import Stain
 
-NEAR_PX = 64.0
-"""Cells this near to stained material are told of, px of the model: the low-power mask ends where a pale cell does."""
+_SLACK_PX = 4.0
+"""A detection lies this near to the cell that it is of, px of the model."""
 
 
 def plan_tiles(
@@ -78,27 +78,9 @@ def _spans(start: float, stop: float, core: int, multiple: int, offset: int) -> 
     return [(a, b) for a, b in pairwise(cuts) if b > a]
 
 
-def stained_tiles(tiles: Iterable[Tile], stained: StainedParts | None, scale: float) -> list[Tile]:
-    """Return the tiles that may hold a cell near stained material; ``scale`` is level-0 px per px of the model."""
-    if stained is None:
-        return list(tiles)
+def stained_tiles(tiles: Iterable[Tile], stain: Stain, scale: float) -> list[Tile]:
+    """Return the tiles in whose cores something may be; ``scale`` is level-0 px per px of the model."""
     known = list(tiles)
-    near = stained.each_within(_grown(np.array([tile.core_yxyx for tile in known]).reshape(-1, 4), scale))
-    return [tile for tile, wanted in zip(known, near.tolist(), strict=True) if wanted]
-
-
-def near_stain(points_yx: np.ndarray, stained: StainedParts | None, scale: float) -> np.ndarray:
-    """Return which cells ``(n, 2)``, px of the model, lie near stained material, bool ``(n,)``.
-
-    Judged by the cell and not by its tile, so that the answer does not depend on how large tiles are.
-    """
-    if stained is None:
-        return np.ones(len(points_yx), dtype=np.bool_)
-    near: np.ndarray = stained.each_within(_grown(np.hstack([points_yx, points_yx]), scale))
-    return near
-
-
-def _grown(boxes_yxyx: np.ndarray, scale: float) -> np.ndarray:
-    """Return boxes ``(n, 4)``, px of the model, with their surroundings, level-0 px."""
-    grown: np.ndarray = np.maximum((boxes_yxyx + np.array([-NEAR_PX, -NEAR_PX, NEAR_PX, NEAR_PX])) * scale, 0.0)
-    return grown
+    cores = np.array([tile.core_yxyx for tile in known], dtype=np.float64).reshape(-1, 4)
+    wanted = stain.each_within((cores + np.array([-_SLACK_PX, -_SLACK_PX, _SLACK_PX, _SLACK_PX])) * scale)
+    return [tile for tile, near in zip(known, wanted.tolist(), strict=True) if near]

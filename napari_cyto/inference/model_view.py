@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
-from napari_cyto.slides import Slide
+from napari_cyto.slides.backend import RGB
+from napari_cyto.slides.pixels import WHITE, PicturePixels, Pixels, SlidePixels
 
-RGB = npt.NDArray[np.uint8]
-WHITE = 255
-
-
-class Pixels(Protocol):
-    """What pixels are read from: the levels' factors, and any box of a level."""
-
-    factors_yx: Sequence[tuple[float, float]]
-    size_hw: tuple[int, int]
-
-    def read(self, level: int, y0: int, x0: int, height: int, width: int) -> RGB:
-        """Return uint8 RGB ``(height, width, 3)``, px of that level; white beyond it."""
-        ...
-
-
-class SlidePixels:
-    """The pixels of an open slide."""
-
-    def __init__(self, slide: Slide, icc: bool = False) -> None:
-        self.slide, self.icc = slide, icc
-        self.factors_yx: Sequence[tuple[float, float]] = slide.info.factors_yx
-        self.size_hw = slide.info.size_hw
-
-    def read(self, level: int, y0: int, x0: int, height: int, width: int) -> RGB:
-        """Return uint8 RGB ``(height, width, 3)``, px of that level; the slide's white beyond it."""
-        return self.slide.read_region(level, y0, x0, height, width, self.icc)
-
-
-class PicturePixels:
-    """The pixels of a picture in memory, uint8 RGB ``(h, w, 3)``."""
-
-    factors_yx: Sequence[tuple[float, float]] = ((1.0, 1.0),)
-
-    def __init__(self, picture: RGB) -> None:
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise CytoError(f"A picture is uint8 RGB (h, w, 3), but {picture.dtype} {picture.shape} came.")
-        self.picture = picture
-        self.size_hw = (picture.shape[0], picture.shape[1])
-
-    def read(self, level: int, y0: int, x0: int, height: int, width: int) -> RGB:
-        """Return uint8 RGB ``(height, width, 3)``; white beyond the picture."""
-        del level  # there is one only
-        out = np.full((height, width, 3), WHITE, np.uint8)
-        top, left = max(y0, 0), max(x0, 0)
-        inside = self.picture[top : max(y0 + height, 0), left : max(x0 + width, 0)]
-        out[top - y0 :, left - x0 :][: inside.shape[0], : inside.shape[1]] = inside
-        return out
+__all__ = ["RGB", "WHITE", "ModelView", "PicturePixels", "Pixels", "SlidePixels", "model_view"]
 
 
 @dataclass(frozen=True)
@@ -86,14 +38,18 @@ class ModelView:
         height, width = self.pixels.size_hw
         return (int(np.ceil(height / self.scale)), int(np.ceil(width / self.scale)))
 
+    @property
+    def level(self) -> int:
+        """The level that is read: the coarsest that is no coarser than the model's px."""
+        return max((n for n, f in enumerate(self.pixels.factors_yx) if max(f) <= self.scale * 1.001), default=0)
+
     def read(self, y0: int, x0: int, height: int, width: int) -> RGB:
         """Return a rectangle, uint8 RGB ``(height, width, 3)``, resampled once from the nearest finer level.
 
         The filter is PIL's bilinear one, which widens with the reduction and so does not alias; as much is read
         around the rectangle as the filter reaches, so that a pixel does not depend on where a rectangle ends.
         """
-        factors = self.pixels.factors_yx
-        level = max((n for n, f in enumerate(factors) if max(f) <= self.scale * 1.001), default=0)
+        factors, level = self.pixels.factors_yx, self.level
         fy, fx = self.scale / factors[level][0], self.scale / factors[level][1]
         if fy == fx == 1.0:
             return self.pixels.read(level, y0, x0, height, width)

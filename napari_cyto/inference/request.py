@@ -53,6 +53,11 @@ class PredictRequest(BaseModel):
     tile_px: int | None = Field(
         default=None, ge=64, le=8192, title="Tile, px", description="Of the model, at most; by the memory if empty."
     )
+    any_picture: bool = Field(
+        default=False,
+        title="Any picture",
+        description="Look for cells also on what cannot be a stained smear in bright field.",
+    )
     generation: int = Field(default=0, ge=0, description="Told back with each answer, so that late ones are known.")
 
     @model_validator(mode="after")

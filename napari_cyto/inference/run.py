@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from napari_cyto.datasets.job import ending_once, stop_if_cancelled
+from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Measured, Noted, Token
-from napari_cyto.errors import JobCancelled
+from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.inference.checkpoint import Checkpoint
 from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.chunks import ModelAsked, SlideAsked
 from napari_cyto.inference.detections import Detections
 from napari_cyto.inference.engine import Batch, Engine, TileDone, Waiting, joined
-from napari_cyto.inference.engine_plan import Plan, make_plan
+from napari_cyto.inference.engine_plan import PLAN_VERSION, Plan, make_plan
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.farmed_engine import FarmedEngine
 from napari_cyto.inference.loaded import LoadedModels
@@ -27,12 +28,17 @@ from napari_cyto.inference.proposals import ProposalWriter
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.targets import believed_mpp, made, record_for, there
 from napari_cyto.slides import Slide, fingerprint, open_slide
+from napari_cyto.slides.bright_field import look_of
+from napari_cyto.slides.pixels import SlidePixels
+from napari_cyto.slides.stain import Stain, look_over
 
 FIRST_WRITE_S, SLOWEST_WRITE_S = 0.5, 20.0
 """Cells are written soon at first, then in ever larger steps: each is a step that undo takes back."""
 
 LARGEST_WRITE = 5_000
 WARM_PX = 512
+
+_NOTHING_YET = "Nothing was found yet."
 
 
 def run(
@@ -89,15 +95,19 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         mpp = request.mpp or believed_mpp(project, slide)
         # All that can be refused is, before anything is written.
         scheme = None if project is None else project.scheme
-        for remark in check_fit(chosen, scheme, mpp, request.stain, slide.info.name):
-            yield Noted(remark)
+        remarks = [*check_fit(chosen, scheme, mpp, request.stain, slide.info.name)]
+        yield from (Noted(remark) for remark in remarks)
         yield Advanced(0, 0, f"Loading {chosen.detector.id}.")
         detector = models.detector(chosen.detector, request) if farm is None else farm.knows(chosen.detector)
         classifier = None if farm or chosen.classifier is None else models.classifier(chosen.classifier, request)
         yield from (Noted(remark) for model in (detector, classifier) if model is not None for remark in model.remarks)
         tile_px = request.tile_px or (None if farm is None else farm.tile_px)
-        plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from)
-        stop_if_cancelled(token, "Nothing was found yet.")
+        check_region(request.region_yxyx, slide)
+        stain = yield from _stain(slide, mpp, request, token)
+        seen = _looks(slide, mpp, request, stain)
+        yield from (Noted(remark) for remark in seen)
+        plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from, stain)
+        stop_if_cancelled(token, _NOTHING_YET)
         checkpoint = _checkpoint(request, chosen, plan)
         if checkpoint is not None and checkpoint.result is not None and (request.out is None or project is not None):
             yield Done(checkpoint.result | {"slide": str(request.slide), "done_before": True})
@@ -111,7 +121,65 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
             )
         engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _asked(request, chosen, plan))
         running = engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx)
-        yield from _OneSlide(request, chosen, slide, plan, running, writer).events()
+        yield from _OneSlide(request, chosen, slide, plan, running, writer, [*remarks, *seen]).events()
+
+
+def check_region(region_yxyx: YXYX | None, slide: Slide) -> None:
+    """Refuse a region that has nothing of the slide in it.
+
+    Raises
+    ------
+    CytoError
+        One sentence with both extents.
+    """
+    if region_yxyx is None:
+        return
+    (y0, x0, y1, x1), (height, width) = region_yxyx, slide.info.size_hw
+    if min(y1, height) <= max(y0, 0) or min(x1, width) <= max(x0, 0):
+        raise CytoError(
+            f"{slide.info.name} is {width} x {height} px, and the region from x {x0:g} to {x1:g} and y {y0:g} to "
+            f"{y1:g} lies beside it; give one that overlaps it, in px of the slide's full size."
+        )
+
+
+def _stain(
+    slide: Slide, mpp: float | None, request: PredictRequest, token: Token | None
+) -> Generator[Event, None, Stain]:
+    """Find where the slide may hold a cell, telling how far that is."""
+    told_s = time.monotonic()
+    for said in look_over(SlidePixels(slide), mpp, request.region_yxyx):
+        if isinstance(said, Stain):
+            return said
+        stop_if_cancelled(token, _NOTHING_YET)
+        if time.monotonic() >= told_s + FIRST_WRITE_S:
+            told_s = time.monotonic()
+            yield Advanced(*said, f"{slide.info.name}: looking where it holds anything.")
+    raise AssertionError
+
+
+def _looks(slide: Slide, mpp: float | None, request: PredictRequest, stain: Stain) -> list[str]:
+    """Return what to know of the slide's pixels, a sentence each.
+
+    Raises
+    ------
+    CytoError
+        When it cannot be a stained smear in bright field, unless any picture is to be looked at.
+    """
+    name = slide.info.name
+    if not stain.blocks.any():
+        where = "" if request.region_yxyx is None else " in this region"
+        return [
+            f"{name}: no stain was found{where}. Nothing stands out there at 2 µm per px, as bare glass and what was "
+            "not scanned look, so the network was not asked."
+        ]
+    look = look_of(SlidePixels(slide), mpp, stain, name)
+    if look.refusal and not request.any_picture:
+        raise CytoError(
+            f"{look.refusal}, and the model would find cells that are none; choose another picture (napari-cyto "
+            "predict --any-picture looks for cells all the same)."
+        )
+    found = f"{look.refusal}; expect wrong answers." if look.refusal else look.remark
+    return [found] if found else []
 
 
 def _asked(request: PredictRequest, chosen: Chosen, plan: Plan) -> SlideAsked:
@@ -133,6 +201,7 @@ def _checkpoint(request: PredictRequest, chosen: Chosen, plan: Plan) -> Checkpoi
         "region": request.region_yxyx,
         "outline": request.outline_yx,
         "score_from": plan.score_from,
+        "plan": PLAN_VERSION,
         "tiles": [[t.y0, t.x0, t.height, t.width] for t in plan.tiles],
     }
     return Checkpoint(request.run_folder, asked, request.again)
@@ -148,6 +217,7 @@ class _OneSlide:
     plan: Plan
     engine: Engine
     writer: ProposalWriter | None
+    remarks: list[str]
     found: int = 0
     resumed: int = 0
     done: int = 0
@@ -174,6 +244,9 @@ class _OneSlide:
             raise
         yield from self._write()
         yield from (Noted(str(tile)) for tile in self.engine.unreadable)
+        if self.engine.left_out:
+            self.remarks.append(_left_out(self.engine.left_out, self.slide.info.name))
+            yield Noted(self.remarks[-1])
         result = self._result(time.monotonic() - started_s)
         if self.engine.checkpoint is not None:
             self.engine.checkpoint.end(result)
@@ -236,6 +309,8 @@ class _OneSlide:
             "score_from": plan.score_from,
             "tiles": len(plan.tiles),
             "tiles_without_stain": plan.skipped,
+            "left_out_not_scanned": self.engine.left_out,
+            "remarks": self.remarks,
             "tiles_done_before": self.resumed,
             "megapixels": round(plan.megapixels, 3),
             "seconds": round(seconds, 3),
@@ -252,3 +327,8 @@ class _OneSlide:
                 "classes": dict(sorted(writer.classes.items())),
             }
         return told
+
+
+def _left_out(count: int, name: str) -> str:
+    what = "1 detection was" if count == 1 else f"{count} detections were"
+    return f"{name}: {what} left out, on one even colour wider than a cell: nothing was scanned there."

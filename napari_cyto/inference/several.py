@@ -26,6 +26,7 @@ from napari_cyto.formats.atomic import check_replaceable, write_text
 from napari_cyto.formats.replacing import check_may_replace
 from napari_cyto.inference.chosen import Chosen, chosen_bundles
 from napari_cyto.inference.chunks import ModelAsked
+from napari_cyto.inference.engine_plan import PLAN_VERSION
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.slide_files import slide_files
@@ -185,6 +186,7 @@ def _one(request: SeveralRequest, path: Path, target: Target) -> PredictRequest:
 def _asked(request: SeveralRequest, models: list[str]) -> dict[str, Any]:
     return {
         "models": models,
+        "plan": PLAN_VERSION,
         "region": request.region_yxyx,
         "score_from": request.score_from,
         "mpp": request.mpp,
