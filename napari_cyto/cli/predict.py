@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from napari_cyto.cli.allocator import start_for_networks
 from napari_cyto.cli.following import follow
+from napari_cyto.cli.options import checked
 from napari_cyto.cli.printing import print_facts, print_json
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.several import SeveralRequest
@@ -41,15 +43,15 @@ def run(
     runtime = options.get("runtime")
     if runtime not in (None, "auto", "torch", "openvino"):
         raise CytoError(f"A runtime is auto, torch or openvino, but {runtime[:40]!r} came.")
-    request = SeveralRequest(
-        slides=tuple(slides),
-        detector=detector,
-        classifier=classifier,
-        region_yxyx=None if region is None else region_yxyx(region),
-        out=out,
-        author=_author(),
-        **{name: value for name, value in options.items() if value is not None},
-    )
+    values = {
+        "slides": tuple(slides),
+        "detector": detector,
+        "classifier": classifier,
+        "region_yxyx": None if region is None else region_yxyx(region),
+        "out": out,
+        "author": _author(),
+    }
+    request = checked(SeveralRequest, values | {name: value for name, value in options.items() if value is not None})
     start_for_networks("Finding cells")
     from napari_cyto.inference.several import run_several
 
@@ -69,12 +71,14 @@ def region_yxyx(text: str) -> tuple[float, float, float, float]:
     Raises
     ------
     CytoError
-        When it is not four numbers, or has no extent.
+        When it is not four finite numbers, or has no extent.
     """
     try:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
         raise CytoError(f"A region is x,y,w,h in px of the slide's full size, but {text!r} came.") from None
+    if not all(map(isfinite, (x, y, x + width, y + height))):
+        raise CytoError(f"A region is x,y,w,h in px of the slide's full size, but {text!r} came.")
     if not (width > 0 and height > 0):
         raise CytoError(f"A region has a width and a height, but {text!r} came.")
     return (y, x, y + height, x + width)

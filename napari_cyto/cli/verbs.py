@@ -248,6 +248,10 @@ def predict(
         typer.Option("--score-from", help="Leave out cells that score lower than this, not than the model asks for."),
     ] = None,
     stain: Annotated[str | None, typer.Option("--stain", help="The slides' stain; models for another refuse.")] = None,
+    any_picture: Annotated[
+        bool,
+        typer.Option("--any-picture", help="Go on where a picture cannot be a stained smear, as dark field is none."),
+    ] = False,
     device: Annotated[
         str | None, typer.Option("--device", help="auto (which is the default), cpu, cuda or cuda:1.")
     ] = None,
@@ -264,5 +268,6 @@ def predict(
     from napari_cyto.cli import predict as verb
 
     options = {"mpp": mpp, "score_from": score_from, "stain": stain, "device": device}
+    options |= {"any_picture": any_picture or None}
     options |= {"runtime": runtime, "workers": workers, "scheduler": scheduler}
     verb.run(slides or (), detector, classifier, region, out, options, as_json)

@@ -26,7 +26,7 @@ from napari_cyto.inference.detecting import CellDetector, ShownTile
 from napari_cyto.inference.detection_tiles import Tile
 from napari_cyto.inference.detections import Detections, boxes_around
 from napari_cyto.inference.engine_plan import Plan
-from napari_cyto.inference.merging import in_outline, within
+from napari_cyto.inference.merging import in_outline, surest_apart, within
 from napari_cyto.inference.settling import Key, Table
 from napari_cyto.slides import Slide, UnreadableTile
 
@@ -220,8 +220,10 @@ class Engine:
 
     def _taken(self, number: int, table: Table) -> list[Key]:
         lost = table[:, 4] < 0
-        self.left_out += int(within(table[lost, :2], self._plan.tiles[number].core_yxyx).sum())
-        table = table[~lost]
+        if lost.any():
+            there = table[lost][within(table[lost, :2], self._plan.tiles[number].core_yxyx)]
+            self.left_out += len(surest_apart(there[:, :2], -there[:, 4], self._plan.apart_px))
+            table = table[~lost]
         self._tables[number] = table
         return self._settling.add(number, table)
 

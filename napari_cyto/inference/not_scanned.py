@@ -19,7 +19,7 @@ SIDE_UM = 40.0
 EVEN_SHARE = 0.97
 """Share of the square that has the centre's colour; what a compressed edge of the scanned part leaves out is less."""
 
-NEAR, NEAR_ON_BLACK, BLACK = 4, 10, 40
+NEAR, NEAR_ON_BLACK, BLACK = 8, 10, 40
 """Grey levels that count as one colour, in any channel, after averaging to 1 µm; more in black, where noise shows."""
 
 UNKNOWN_MPP = 0.5
@@ -50,52 +50,71 @@ def not_scanned(points_yx: npt.NDArray[np.float64], tile: Tile, rgb: RGB, view: 
     per_um = max(1, round(1 / (mpp or UNKNOWN_MPP)))
     um = per_um * (mpp or UNKNOWN_MPP)
     side = max(3, round(SIDE_UM / um))
-    reach = side * per_um
     found = np.zeros(len(points_yx), dtype=np.bool_)
     whole = np.floor(points_yx).astype(np.intp)
-    half = max(2, round(_AROUND_UM / 2 / um)) * per_um
-    corners = whole - half - np.array([tile.y0, tile.x0])
-    for n in np.flatnonzero(_maybe(corners, 2 * half, rgb, per_um)):
-        y, x = (int(v) - reach for v in whole[n])
-        window = _averaged(_window(y, x, 2 * reach, tile, rgb, view), per_um)
-        # What lies beyond the slide was not scanned either.
-        ys, xs = (at + per_um * np.arange(2 * side) for at in (y, x))
-        high, wide = view.size_hw
-        beyond = ((ys < 0) | (ys >= high))[:, None] | ((xs < 0) | (xs >= wide))[None]
-        found[n] = _is_even(window, side, beyond)
+    around = max(2, round(_AROUND_UM / 2 / um)) * per_um
+    for n in np.flatnonzero(_maybe(whole - around, 2 * around, tile, rgb, view, per_um)):
+        window, inside = _window(whole[n] - side * per_um, 2 * side * per_um, tile, rgb, view, per_um)
+        found[n] = _is_even(window, side, inside)
     return found
 
 
-def _window(y: int, x: int, side: int, tile: Tile, rgb: RGB, view: ModelView) -> RGB:
-    """Return a square, out of the tile's pixels where they reach so far."""
-    top, left = y - tile.y0, x - tile.x0
-    if min(top, left) >= 0 and top + side <= rgb.shape[0] and left + side <= rgb.shape[1]:
-        return rgb[top : top + side, left : left + side]
-    return view.read(y, x, side, side)
+def _last(view: ModelView) -> tuple[int, int]:
+    """Return the last row and column that the slide fills; into what begins beyond, white is mixed."""
+    height, width = (max(int(length / view.scale), 1) - 1 for length in view.pixels.size_hw)
+    return height, width
 
 
-def _maybe(corners: npt.NDArray[np.intp], side: int, rgb: RGB, per_um: int) -> Bools:
+def _maybe(corners: npt.NDArray[np.intp], side: int, tile: Tile, rgb: RGB, view: ModelView, per_um: int) -> Bools:
     """Return which detections have hardly any texture right around them: nearly all have, and need no second look."""
     if not len(corners):
         return np.zeros(0, dtype=np.bool_)
-    steps = np.arange(side)
-    ys = np.clip(corners[:, 0, None] + steps, 0, rgb.shape[0] - 1)
-    xs = np.clip(corners[:, 1, None] + steps, 0, rgb.shape[1] - 1)
-    parts = rgb[ys[:, :, None], xs[:, None, :]]
-    near = _near(_averaged_each(parts, per_um))
+    steps, starts = np.arange(side), (tile.y0, tile.x0)
+    # Beyond the slide and beyond the tile its own edge goes on.
+    ys, xs = (
+        np.clip(np.clip(corners[:, n, None] + steps, 0, _last(view)[n]) - starts[n], 0, rgb.shape[n] - 1)
+        for n in (0, 1)
+    )
+    near = _near(_averaged(rgb[ys[:, :, None], xs[:, None, :]], per_um))
     even: Bools = near.mean((1, 2)) >= _EVEN_AROUND
     return even
 
 
-def _is_even(window: npt.NDArray[np.float32], side: int, beyond: Bools) -> bool:
+def _window(
+    corner: npt.NDArray[np.intp], side: int, tile: Tile, rgb: RGB, view: ModelView, per_um: int
+) -> tuple[npt.NDArray[np.float32], Bools]:
+    """Return a square, averaged, its edge going on beyond the slide; and where it lies on the slide."""
+    (last_y, last_x), (y, x) = _last(view), (int(v) for v in corner)
+    y0, x0, y1, x1 = max(y, 0), max(x, 0), min(y + side, last_y + 1), min(x + side, last_x + 1)
+    top, left = y0 - tile.y0, x0 - tile.x0
+    if min(top, left) >= 0 and y1 - tile.y0 <= rgb.shape[0] and x1 - tile.x0 <= rgb.shape[1]:
+        part = rgb[top : y1 - tile.y0, left : x1 - tile.x0]
+    else:
+        part = view.read(y0, x0, y1 - y0, x1 - x0)
+    whole = np.pad(part, ((y0 - y, y + side - y1), (x0 - x, x + side - x1), (0, 0)), mode="edge")
+    rows, columns = (at + per_um * np.arange(side // per_um) + per_um // 2 for at in (y, x))
+    inside = ((rows >= 0) & (rows <= last_y))[:, None] & ((columns >= 0) & (columns <= last_x))
+    return _averaged(whole[None], per_um)[0], inside
+
+
+def _is_even(window: npt.NDArray[np.float32], side: int, inside: Bools) -> bool:
     """Whether a square of ``side`` px with the window's middle in it has the middle's colour.
 
-    The window is float32 ``(2 side, 2 side, 3)``; where it lies ``beyond`` the slide, any colour will do.
+    The window is float32 ``(2 side, 2 side, 3)``. Only what lies ``inside`` the slide counts; it is half of the square
+    at least, or nearly all of a picture that is smaller.
     """
-    near = _near(window[None])[0] | beyond
-    sums = np.pad(near.astype(np.int32).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    squares = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    return bool(squares.max() >= EVEN_SHARE * side * side)
+    near, there = _squares(_near(window[None])[0] & inside, side), _squares(inside, side)
+    enough = there >= min(side * side / 2, 0.9 * float(there.max()))
+    return bool((enough & (near >= EVEN_SHARE * there)).any())
+
+
+def _squares(where: Bools, side: int) -> npt.NDArray[np.int64]:
+    """Return how many px are set in each square of ``side`` px of a window of twice the side."""
+    sums = np.pad(where.astype(np.int64).cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    counts: npt.NDArray[np.int64] = (
+        sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    )
+    return counts
 
 
 def _near(windows: npt.NDArray[np.float32]) -> Bools:
@@ -108,13 +127,9 @@ def _near(windows: npt.NDArray[np.float32]) -> Bools:
     return near
 
 
-def _averaged(window: RGB, per_um: int) -> npt.NDArray[np.float32]:
-    return _averaged_each(window[None], per_um)[0]
-
-
-def _averaged_each(windows: RGB, per_um: int) -> npt.NDArray[np.float32]:
+def _averaged(windows: RGB, per_um: int) -> npt.NDArray[np.float32]:
     """Return windows ``(n, h, w, 3)`` with squares of ``per_um`` px averaged, float32."""
     n, height, width, _ = windows.shape
     split = windows.reshape(n, height // per_um, per_um, width // per_um, per_um, 3)
-    averaged: npt.NDArray[np.float32] = np.mean(split, axis=(2, 4), dtype=np.float32)
+    averaged: npt.NDArray[np.float32] = np.asarray(split.mean((2, 4), dtype=np.float32), dtype=np.float32)
     return averaged

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
+
+UmPerPx: TypeAlias = Annotated[float, Field(ge=MPP_MIN_UM, le=MPP_MAX_UM, allow_inf_nan=False)]
+"""µm per level-0 px that somebody enters: what microscopes and their scanners give."""
+
+Score: TypeAlias = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+"""How sure a model is that somebody asks for at least."""
 
 Precision = Literal["auto", "fp32", "bf16"]
 Runtime = Literal["auto", "torch", "openvino"]
@@ -23,8 +32,8 @@ class PredictRequest(BaseModel):
     classifier: str | None = Field(
         default=None, title="Classifier", description="A model that tells the class of each cell that is found."
     )
-    mpp: float | None = Field(
-        default=None, gt=0, le=100, title="µm per px", description="Of level 0, where the slide file does not say it."
+    mpp: UmPerPx | None = Field(
+        default=None, title="µm per px", description="Of level 0, where the slide file does not say it."
     )
     region_yxyx: tuple[float, float, float, float] | None = Field(
         default=None, title="Region", description="Half-open, level-0 px; all of the slide where none is given."
@@ -42,8 +51,8 @@ class PredictRequest(BaseModel):
     at_once: bool = Field(default=False, title="At once", description="Write what is found when all is found.")
     author: str = Field(default="", title="Asked by", description="Whose step in the history the proposals are.")
     stain: str | None = Field(default=None, title="Stain", description="Of the slide, where it is known.")
-    score_from: float | None = Field(
-        default=None, gt=0, le=1, title="Score from", description="Lower ones are not told; the model's own if empty."
+    score_from: Score | None = Field(
+        default=None, title="Score from", description="Lower ones are not told; the model's own if empty."
     )
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1.")
     precision: Precision = Field(default="auto", title="Precision", description="In which the networks compute.")
@@ -64,6 +73,6 @@ class PredictRequest(BaseModel):
     def _has_extent(self) -> PredictRequest:
         if self.region_yxyx is not None:
             y0, x0, y1, x1 = self.region_yxyx
-            if y1 <= y0 or x1 <= x0:
-                raise ValueError(f"a region has y1 > y0 and x1 > x0, but {self.region_yxyx} came")
+            if not all(map(isfinite, self.region_yxyx)) or y1 <= y0 or x1 <= x0:
+                raise ValueError(f"a region has y1 > y0 and x1 > x0, all finite, but {self.region_yxyx} came")
         return self

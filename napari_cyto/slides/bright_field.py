@@ -34,6 +34,8 @@ GREY_CHROMA = 8.0
 PINK_SHARE = 0.97
 _BLACK = 32
 _COLOURED = 24
+_STAINED = 20
+_ISLAND_UM, _BLACK_SHARE = 60.0, 0.3
 _ENOUGH_MM2, _LARGE_MM2 = 0.03, 0.35
 _USUAL_MPP = 0.25
 _FLAT_PX, _FLAT, _DARK_GROUND, _BRIGHT_GROUND = 4, 12, 100, 140
@@ -99,9 +101,21 @@ def judged(windows: list[npt.NDArray[np.uint8]], um: float, name: str) -> Look:
         return Look(remark=remark or _colour_remark(values, area_mm2, name))
     if top < DARK_TOP:
         return Look(refusal=told + dark)
+    if _is_islands(scanned, um):
+        return Look(refusal=f"{told}bright spots no larger than cells lie on black, as in fluorescence and dark field")
     if middle < MIDDLE and _ground_is_dark(windows) and _skewness(windows, scanned, um) > INVERTED_SKEW:
         return Look(refusal=f"{told}what stands out is brighter than its dark ground, as in an inverted picture")
     return Look(remark=_colour_remark(values, area_mm2, name))
+
+
+def _is_islands(scanned: list[npt.NDArray[np.bool_]], um: float) -> bool:
+    """Whether black lies all around what is not black: a scanned part in black is wider than a few cells."""
+    side = max(3, round(_ISLAND_UM / um))
+    black, there, wide = 0, 0, 0.0
+    for each in scanned:
+        black, there = black + int((~each).sum()), there + int(each.sum())
+        wide += float((ndimage.uniform_filter(each.astype(np.float32), side, mode="nearest") > 0.95).sum())
+    return black > _BLACK_SHARE * (black + there) and wide < there / 20
 
 
 def _ground_is_dark(windows: list[npt.NDArray[np.uint8]]) -> bool:
@@ -118,10 +132,15 @@ def _ground_is_dark(windows: list[npt.NDArray[np.uint8]]) -> bool:
 
 
 def _colour_remark(values: npt.NDArray[np.uint8], area_mm2: float, name: str) -> str:
-    chroma = values.max(1).astype(np.int16) - values.min(1)
+    brightness = values.mean(1)
+    # On a sparse smear nearly all is glass, which has no colour anywhere.
+    stained = values[brightness < np.quantile(brightness, 0.98) - _STAINED]
+    if not len(stained):
+        return ""
+    chroma = stained.max(1).astype(np.int16) - stained.min(1)
     if float(np.quantile(chroma, 0.95)) < GREY_CHROMA:
         return f"{name} has no colour, and the models were trained on stained smears in colour; expect wrong answers."
-    coloured = values[chroma > _COLOURED]
+    coloured = stained[chroma > _COLOURED]
     if area_mm2 >= _LARGE_MM2 and len(coloured) >= len(values) / 50:
         pink = float((coloured.argmin(1) == 1).mean())
         if pink >= PINK_SHARE:
