@@ -97,7 +97,7 @@ class CellClassifier:
             if token is not None and token.cancelled():
                 raise JobCancelled("Cancelled while classifying.")
             part = slice(start, start + BATCH)
-            told[part] = probabilities(self._logits(crops[part], token), self.manifest.decision)
+            told[part] = probabilities(self.logits(crops[part], token), self.manifest.decision)
         return told
 
     def classify(
@@ -135,7 +135,7 @@ class CellClassifier:
             told[part] = self.scores(self.rule.cut(slide, centres[part], mpp, colour), token)
         return told
 
-    def _logits(self, crops: npt.NDArray[np.uint8], token: Token | None) -> npt.NDArray[np.float64]:
-        """Return raw outputs (n, views, C)."""
+    def logits(self, crops: npt.NDArray[np.uint8], token: Token | None = None) -> npt.NDArray[np.float64]:
+        """Return raw outputs (n, views, C) for cells that are cut already, as ``scores`` takes them."""
         views = range(self.manifest.decision.views)
         return np.stack([self.runtime.logits(view_of(crops, view), token) for view in views], axis=1)

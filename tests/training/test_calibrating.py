@@ -9,6 +9,7 @@ import pytest
 from napari_cyto.inference.deciding import probabilities, weighed
 from napari_cyto.models.manifest import Decision
 from napari_cyto.training.calibrating import fitted_decision, prior_offsets, sampled_costs, shown_ratios
+from napari_cyto.training.cross_fitting import cross_fitted
 
 
 def drawn(temperature: float, offsets: list[float], n: int = 4000) -> tuple[np.ndarray, np.ndarray]:
@@ -100,3 +101,25 @@ def test_a_call_is_the_one_of_least_expected_cost() -> None:
     expected = np.stack([(np.delete(told * costs, j, axis=1)).sum(axis=1) for j in range(3)], axis=1)
     called = weighed(told, Decision(miss_costs=tuple(costs))).argmax(axis=1)
     np.testing.assert_array_equal(called, expected.argmin(axis=1))
+
+
+def test_a_fold_is_judged_by_what_the_others_say() -> None:
+    """Labels of one fold are made nonsense: its own decision must not see that, those of the others must."""
+    logits, truth = drawn(1.5, [1.0, 0.0, -1.0], n=3000)
+    fold = np.arange(3000) % 3
+    each, _ = cross_fitted(logits, truth, fold, (1.0, 1.0, 1.0))
+    spoilt = np.where(fold == 1, (truth + 1) % 3, truth)
+    again, of_all = cross_fitted(logits, spoilt, fold, (1.0, 1.0, 1.0))
+    assert again[1] == each[1]
+    assert again[0] != each[0]
+    assert of_all.temperature > 2 * each[1].temperature
+
+
+def test_cross_fitted_costs_undo_the_offsets_and_add_what_was_asked_for() -> None:
+    logits, truth = drawn(1.0, [1.0, 0.0, -1.0])
+    _, plain = cross_fitted(logits, truth, np.arange(len(truth)) % 3, (1.0, 1.0, 1.0))
+    called = weighed(probabilities(logits, plain), plain).argmax(axis=1)
+    np.testing.assert_array_equal(called, logits[:, 0].argmax(axis=1))
+    _, costly = cross_fitted(logits, truth, np.arange(len(truth)) % 3, (1.0, 1.0, 3.0))
+    ratio = np.array(costly.miss_costs) / np.array(plain.miss_costs)
+    assert ratio[2] / ratio[0] == pytest.approx(3.0)
