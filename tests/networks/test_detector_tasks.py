@@ -89,6 +89,26 @@ def test_batches_follow_from_the_seed_and_the_epoch(labelled: Any) -> None:
     assert not torch.equal(first[0]["images"], later[0]["images"])
 
 
+@pytest.mark.parametrize("unmarked", ["ignored", "positive-unlabelled"])
+def test_what_nobody_annotated_is_left_out_and_said(labelled: Any, unmarked: str) -> None:
+    """With every field taken for a slide: background counts near the cells only, and the run says so."""
+    data, config, split = labelled
+    rule = {"field_mm2": 0, "around_um": 12, "unmarked": unmarked}
+    task = make_task(config.with_values({"model": rule}), data, split)
+    exhausted(task.prepare(None))
+    (sentence,) = task.used()
+    cells = sum(len(s) for s in split.of("train"))
+    assert f"within 12 µm of {cells} annotations" in sentence
+    assert "is left out, for nobody said that it holds no cells" in sentence
+    batch = next(iter(task.batches(0, 4, Share())))
+    for points, counted in zip(batch["points"], batch["counted"], strict=True):
+        near = (torch.from_numpy(task.anchors)[:, None] - points.double()[None]).norm(dim=-1).amin(1) < 10
+        assert counted[near].all()
+        assert not counted.all()
+    assert bool(task.loss(task.network, batch).isfinite())
+    assert task_of(labelled, "p2p").used() == [], "of fields annotated whole there is nothing to say"
+
+
 def test_point_proposals_find_cells_after_a_few_steps(labelled: Any) -> None:
     torch.manual_seed(0)
     task = task_of(labelled, "p2p")
