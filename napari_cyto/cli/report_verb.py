@@ -15,6 +15,7 @@ from napari_cyto.cli.verbs import AsJson
 from napari_cyto.errors import CytoError
 from napari_cyto.session.result_facts import grade_words, looked_words, survey_words
 from napari_cyto.session.result_job import ReportOptions, write_result
+from napari_cyto.session.result_page import predicted_words
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder, NAME.cyto.")]
 SlideName = Annotated[
@@ -39,7 +40,7 @@ def report(
     *,
     given: dict[str, Any],
 ) -> None:
-    """Say what the slides of a project come to: counts, highest grade, risk, adequacy, focus, what was looked at.
+    """Say what the slides of a project come to: counts, highest grade, excess, adequacy, focus, what was looked at.
 
     Decision support, not a diagnosis. Cells are what persons marked and models proposed.
     """
@@ -77,7 +78,8 @@ def _tell(told: Mapping[str, Any]) -> None:
     if len(slides) == 1:
         _tell_slide(slides[0])
     else:
-        print_table("Slides", ("slide", "accepted", "proposed", "risk", "cells", "adequacy"), map(_row, slides))
+        heads = ("slide", "accepted", "proposed", "high grade predicted", "expected", "cells", "adequacy")
+        print_table("Slides", heads, map(_row, slides))
     print(f"{result['notice']}. {result['words']}")
     print_facts([("out", told["out"])])
 
@@ -90,7 +92,7 @@ def _tell_slide(slide: Mapping[str, Any]) -> None:
     print_facts(
         [
             ("highest grade", f"{accepted}; {proposed}"),
-            ("risk, 0 to 1", slide["risk"]),
+            ("high grade predicted", (slide["high_grade"] or {}).get("sentence") or "-"),
             ("cell count", slide["adequacy"]["sentence"]),
             ("focus", focus),
             ("obscured", obscured),
@@ -106,7 +108,7 @@ def _row(slide: Mapping[str, Any]) -> tuple[object, ...]:
         slide["name"],
         accepted["class_id"] if accepted else "-",
         proposed["class_id"] if proposed else "-",
-        slide["risk"],
+        *predicted_words(slide),
         slide["cells"],
         slide["adequacy"]["reached"],
     )

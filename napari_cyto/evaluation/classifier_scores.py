@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_cyto.domain.statistics import clustered_share
 from napari_cyto.evaluation.bootstrap import (
     KAPPA_LIKE,
     RESAMPLING,
@@ -187,9 +188,12 @@ def screening_scores(
         groups_with(is_high, cells.groups),
     )
     points = operating_points(is_high, score)
+    is_normal = np.asarray(cells.truth_ids, dtype=object) == chosen.negative
+    answers = np.asarray(cells.answer_ids, dtype=object)
     return {
         **told.as_dict(),
         "recall_at_specificity": {"specificity": SPECIFICITY} | recall.as_dict() | {"n": int(is_high.sum())},
+        "false_calls": _false_calls(cells, is_normal, np.isin(answers, chosen.high_grade)),
         "operating_points": [{f: getattr(point, f) for f in point.__slots__} for point in points],
         "high_grade": list(chosen.high_grade),
         "undercalled_from": list(chosen.undercalled_from),
@@ -204,6 +208,15 @@ def high_grade_of(cells: Labelled, classes: ScreeningClasses = BETHESDA) -> tupl
     if classes.negative not in cells.classes:
         return ()
     return tuple(n for n, name in enumerate(cells.classes) if name in classes.high_grade)
+
+
+def _false_calls(cells: Labelled, is_normal: npt.NDArray[np.bool_], called_high: npt.NDArray[np.bool_]) -> Plain:
+    """Return how many normal cells are called high-grade, and how many independent ones they are worth."""
+    group_of, n_groups = group_numbers(cells.groups, len(is_normal))
+    up, down = (np.bincount(group_of, weights=w, minlength=n_groups) for w in (is_normal & called_high, is_normal))
+    found = clustered_share(up, down)
+    counts = {"called_high": int(up.sum()), "cells": int(down.sum()), "groups": found.groups}
+    return counts | {"effective_n": round(found.effective_n, 2)}
 
 
 def calibration_scores(cells: Labelled, high_grade: Sequence[int] = ()) -> Plain:

@@ -15,6 +15,7 @@ from napari_cyto.domain.edits import Change, Edit
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.inference.detections import Detections
 from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.false_calls import false_rate, keep_false_rate
 from napari_cyto.models.fits import class_translation
 from napari_cyto.store import Project
 
@@ -79,6 +80,8 @@ class ProposalWriter:
         if changes:
             count = f"{len(changes)} cell{'s' if len(changes) > 1 else ''}"
             self.project.keep_model_costs(self._origin, self._costs)
+            manifest = self.speaker.manifest
+            keep_false_rate(self.project, self._origin, false_rate(manifest.card.metrics, manifest.classes))
             self.project.apply(Edit(f"Propose {count} ({self.speaker.id})", tuple(changes)), self.author or "user")
             self._written.update(c.annotation_id for c in changes)
         return len(changes)

@@ -1,4 +1,4 @@
-"""What the marks and proposals of a slide come to: counts, highest grade with its best cells, risk. Not a diagnosis."""
+"""What the marks and proposals of a slide come to: counts, highest grade, best cells, excess. Not a diagnosis."""
 
 from __future__ import annotations
 
@@ -13,22 +13,15 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.calling import NO_COSTS, Costs, called_class
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YX
-from napari_cyto.session.proposals import risk_of, severities
+from napari_cyto.domain.statistics.excess import FalseRate
+from napari_cyto.models.false_calls import false_rates, high_grade_of
+from napari_cyto.session.proposals import severities
+from napari_cyto.session.slide_risk import SlideRisk, slide_risk
 from napari_cyto.store import Project
 from napari_cyto.store.columns import CellRow
 
 DECISION_SUPPORT = "Decision support, not a diagnosis"
 
-RISK_CELLS = 10
-RISK_FORMULA = (
-    f"Mean risk of the {RISK_CELLS} riskiest cells, 0 to 1 (fewer than {RISK_CELLS}: the missing count 0). A cell that "
-    "a person accepted has the severity of its class, 0 for the mildest grade to 1 for the worst; a proposed one the "
-    "severity that its scores let expect: each class's severity times its score, added up. Rejected cells do not count."
-)
-RISK_SOURCE = (
-    "Ten cells, as Cheng et al., Nature Communications 12 (2021) 5639, show the ten likeliest lesion cells of a slide; "
-    "that they are averaged with equal weight is ours. The score is not calibrated on diagnoses."
-)
 BEST_CELLS = 6
 
 
@@ -45,13 +38,17 @@ class ClassCount:
 
 @dataclass(frozen=True, slots=True)
 class BestCell:
-    """A cell worth a picture: its class, whether a person accepted it, the model's score of the class, level-0 px."""
+    """A cell worth a picture: its class, whether a person accepted it, the model's score of the class, level-0 px.
+
+    A class that a person gave against the model has no score: what the model thought of it is no measure of it.
+    """
 
     id: str
     class_id: str
     is_accepted: bool
     score: float | None
     centre_yx: YX
+    is_corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +76,8 @@ class SlideResult:
         The highest grade that a person accepted, and that a model only proposed.
     best : tuple of BestCell
         The best cells of these two grades, accepted before proposed, high scores first.
-    risk : float or None
-        `RISK_FORMULA`; None where the classes have no grades, or nothing is marked.
+    risk : SlideRisk or None
+        What models predict beyond their errors, by which slides are ordered; None where the classes have no grades.
     origins : dict
         How many cells came from where.
     is_blind : bool
@@ -94,9 +91,16 @@ class SlideResult:
     accepted: Grade | None = None
     proposed: Grade | None = None
     best: tuple[BestCell, ...] = ()
-    risk: float | None = None
+    risk: SlideRisk | None = None
     origins: dict[str, int] = field(default_factory=dict)
     is_blind: bool = False
+
+    @property
+    def order_key(self) -> tuple[float, float, float]:
+        """What slides are sorted by, the most urgent first; in a blind reading by what persons accepted alone."""
+        if self.risk is None:
+            return 0.0, 0.0, 0.0
+        return (self.risk.accepted_severity * -1, 0.0, 0.0) if self.is_blind else self.risk.key
 
     @property
     def corrected(self) -> Counter[str]:
@@ -111,9 +115,9 @@ class SlideResult:
     def blinded(self) -> SlideResult:
         """Return the same without what models say: of the proposals only their number is left."""
         counts = tuple(replace(count, corrected=0, proposed=0) for count in self.counts)
-        best = tuple(replace(cell, score=None) for cell in self.best if cell.is_accepted)
+        best = tuple(replace(cell, score=None, is_corrected=False) for cell in self.best if cell.is_accepted)
         accepted = None if self.accepted is None else replace(self.accepted, score=None)
-        return replace(self, counts=counts, accepted=accepted, proposed=None, best=best, risk=None, is_blind=True)
+        return replace(self, counts=counts, accepted=accepted, proposed=None, best=best, is_blind=True)
 
 
 class _Tally:
@@ -124,24 +128,28 @@ class _Tally:
         self.severity = severities(scheme)
         self.statuses: Counter[tuple[str, str]] = Counter()
         self.corrected: Counter[str] = Counter()
-        self.risks: list[float] = []
+        self.high_grade = frozenset(high_grade_of(scheme.classes))
+        self.predicted: Counter[str] = Counter()
+        self.predicted_high: Counter[str] = Counter()
         self.best: dict[tuple[str, bool], list[tuple[float, str, BestCell]]] = {}
 
     def take(self, cell: CellRow) -> None:
         cell_id, y, x, class_id, status, scores, origin = cell
         self.statuses[class_id, status] += 1
+        if status == Status.PROPOSED or origin.startswith("model:"):
+            self.predicted[origin] += 1
+            self.predicted_high[origin] += status == Status.PROPOSED and class_id in self.high_grade
         if status == Status.REJECTED:
             return
         is_accepted = status == Status.ACCEPTED
-        if is_accepted and scores and called_class(scores, self._costs.get(origin, NO_COSTS)) != class_id:
-            self.corrected[class_id] += 1
-        said = () if is_accepted else tuple((name, score) for name, score in scores)
-        _keep_largest(self.risks, risk_of(said, class_id, self.severity), RISK_CELLS)
+        costs = self._costs.get(origin, NO_COSTS)
+        is_corrected = is_accepted and bool(scores) and called_class(scores, costs) != class_id
+        self.corrected[class_id] += is_corrected
         if class_id in self.severity:
-            score = dict(scores).get(class_id) if scores else None
-            shown = BestCell(cell_id, class_id, is_accepted, score, (y, x))
+            score = dict(scores).get(class_id) if scores and not is_corrected else None
+            shown = BestCell(cell_id, class_id, is_accepted, score, (y, x), is_corrected)
             kept = self.best.setdefault((class_id, is_accepted), [])
-            # What a person drew has no score, and is as sure as can be.
+            # What a person drew or corrected has no score, and is as sure as can be.
             _keep_largest(kept, (1.0 if score is None else score, cell_id, shown), BEST_CELLS)
 
 
@@ -166,15 +174,17 @@ def gather_result(project: Project, slide_id: str, may_go_on: Callable[[], bool]
             return None
         for row in rows:
             tally.take(row)
-    return _result(tally, project.scheme, project.origins(slide_id))
+    rates = false_rates(project, tally.predicted)
+    return _result(tally, project.scheme, project.origins(slide_id), rates)
 
 
-def _result(tally: _Tally, scheme: ClassScheme, origins: dict[str, int]) -> SlideResult:
+def _result(tally: _Tally, scheme: ClassScheme, origins: dict[str, int], rates: Mapping[str, FalseRate]) -> SlideResult:
     accepted, proposed = (_highest(tally, scheme, status) for status in (Status.ACCEPTED, Status.PROPOSED))
     wanted = [(grade.class_id, flag) for grade, flag in ((accepted, True), (proposed, False)) if grade is not None]
     wanted.sort(key=lambda key: (-tally.severity[key[0]], not key[1]))
     best = [cell for key in wanted for _, _, cell in sorted(tally.best.get(key, ()), reverse=True)]
     counts = class_counts(scheme, tally.statuses, tally.corrected)
+    severity = tally.severity[accepted.class_id] if accepted is not None else 0.0
     cells, proposed_cells = sum(c.accepted + c.proposed for c in counts), sum(c.proposed for c in counts)
     graded = [c for c in counts if c.class_id in tally.severity or not tally.severity]
     return SlideResult(
@@ -185,7 +195,7 @@ def _result(tally: _Tally, scheme: ClassScheme, origins: dict[str, int]) -> Slid
         accepted=accepted,
         proposed=proposed,
         best=tuple(best),
-        risk=sum(tally.risks) / RISK_CELLS if tally.severity and cells else None,
+        risk=slide_risk(severity, tally.predicted_high, tally.predicted, rates) if tally.severity else None,
         origins=origins,
     )
 

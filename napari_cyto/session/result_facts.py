@@ -10,9 +10,10 @@ from napari_cyto.domain.adequacy import SOURCE, Preparation, obscured_words
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.session.control_cells import METHOD, control_cells, estimate_words, limit_of, stop_words
-from napari_cyto.session.result import RISK_CELLS, RISK_FORMULA, RISK_SOURCE, SlideResult
+from napari_cyto.session.result import SlideResult
 from napari_cyto.session.result_kept import preparation_of, survey_of, tissue_of
 from napari_cyto.session.review_query import ReviewQuery
+from napari_cyto.session.slide_risk import ORDER, ORDER_SOURCE
 from napari_cyto.store import Project
 
 Plain = dict[str, Any]
@@ -39,7 +40,8 @@ CANNOT_SAY = (
     "whether the transformation zone is there, is for you to see.",
     "Obscured area is an estimate from colour: it does not tell blood from pus from a thick group of epithelial cells, "
     "and a crowded dark group may be the very one that matters.",
-    "The risk score orders slides for reading. It is no probability of disease, and was not calibrated on diagnoses.",
+    "The excess orders slides for reading; it is no probability of disease. A slide with a handful of high-grade cells "
+    "has no excess: that no more are predicted than expected does not mean that there are none.",
     "Age, history, HPV result and earlier smears are not known to it.",
 )
 
@@ -88,7 +90,7 @@ def slide_facts(
         "highest_accepted": None if result.accepted is None else asdict(result.accepted),
         "highest_proposed": None if result.proposed is None else asdict(result.proposed),
         "best_cells": [asdict(cell) for cell in result.best],
-        "risk": None if result.risk is None else round(result.risk, 4),
+        "high_grade": None if result.risk is None or result.is_blind else result.risk.as_dict(),
         "adequacy": {
             "preparation": cells.preparation.value if cells.preparation else None,
             "said_by": by,
@@ -141,7 +143,7 @@ def looked_at(
 def methods() -> Plain:
     """Return how each figure comes about, and from where."""
     return {
-        "risk": {"cells": RISK_CELLS, "formula": RISK_FORMULA, "source": RISK_SOURCE},
+        "high_grade": {"order": ORDER, "source": ORDER_SOURCE},
         "adequacy": {"source": SOURCE},
         "unreviewed": METHOD,
         "focus": FOCUS_METHOD,

@@ -34,6 +34,7 @@ _STEPS = 1000
 _MEASURED_SHARE = 0.8
 
 Plain = dict[str, Any]
+OrderKey = tuple[float, float, float]
 
 
 class ReportOptions(BaseModel):
@@ -139,7 +140,7 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
             raise CytoError(f"The project {project.name} has no such slide to report on; add slides to it first.")
         magnification = options.magnification or magnification_for(project)
         told = _frame(project, magnification)
-        parts: list[Html] = []
+        found: list[tuple[OrderKey, Plain, Html]] = []
         unreadable: list[str] = []
         for number, record in enumerate(records):
             stop_if_cancelled(token)
@@ -147,13 +148,15 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
             reporter = _Reporter(project, record, options, token)
             yield from reporter.measured(number * _STEPS, len(records) * _STEPS)
             facts, pictures = reporter.told(magnification, with_pictures=out.suffix.lower() != ".json")
-            told["slides"].append(facts)
-            parts.append(slide_part(facts, pictures, many=len(records) > 1))
+            found.append((reporter.order_key, facts, slide_part(facts, pictures, many=len(records) > 1)))
             if reporter.problem:
                 unreadable.append(record.name)
                 yield Noted(reporter.problem)
         stop_if_cancelled(token)
-        _write(out, told, parts)
+        # The most urgent slide first, of equal ones in the order of the project.
+        found.sort(key=lambda each: each[0])
+        told["slides"] = [facts for _, facts, _ in found]
+        _write(out, told, [part for _, _, part in found])
         yield Done({"out": str(out), "slides": len(records), "unreadable": unreadable, "result": told})
 
 
@@ -206,6 +209,7 @@ class _Reporter:
         self.record = record
         self.options = options
         self.problem = ""
+        self.order_key: OrderKey = (0.0, 0.0, 0.0)
         self._token = token
 
     def measured(self, done: int, total: int) -> Iterator[Advanced]:
@@ -231,6 +235,7 @@ class _Reporter:
         stop_if_cancelled(self._token)
         assert found is not None
         result = found.blinded() if self.options.blind else found
+        self.order_key = result.order_key
         facts = slide_facts(
             self.project, self.record, result, magnification, self.options.preparation, self.options.limit
         )

@@ -55,7 +55,17 @@ def result_page(told: Plain, slides: Sequence[Html]) -> str:
 
 
 def _overview(told: Plain) -> Html:
-    columns = ("slide", "accepted", "proposed", "risk", "cells", "adequacy", "obscured", "looked at")
+    columns = (
+        "slide",
+        "accepted",
+        "proposed",
+        "high grade predicted",
+        "expected",
+        "cells",
+        "adequacy",
+        "obscured",
+        "looked at",
+    )
     return section(f"{len(told['slides']):,} slides", table(columns, (_row(slide) for slide in told["slides"])))
 
 
@@ -67,12 +77,33 @@ def _row(slide: Plain) -> list[object]:
         slide["name"],
         accepted["class_id"] if accepted else "–",
         proposed["class_id"] if proposed else "–",
-        shown(slide["risk"], 2),
+        *predicted_words(slide),
         shown(slide["cells"]),
         slide["adequacy"]["reached"],
         percent(survey["obscured"], 0) if survey else "–",
         percent(looked["share"], 0) if looked else "–",
     ]
+
+
+def predicted_words(slide: Plain) -> tuple[str, str]:
+    """Return how many unreviewed cells are predicted as high grade, and how many are expected of a negative slide."""
+    told = slide["high_grade"]
+    if told is None or not told["of"]:
+        return "–", "–"
+    if told["expected"] is None:
+        return shown(told["predicted"]), "not known"
+    low, high = told["expected_range"]
+    return f"{told['predicted']:,}{' (excess)' if told['is_excess'] else ''}", f"{low:,.0f} to {high:,.0f}"
+
+
+def _excess_tile(told: Plain | None) -> Html:
+    if told is None or not told["of"]:
+        return tile("High grade predicted", None, "–", "no prediction")
+    if told["expected"] is None:
+        return tile("High grade predicted", None, shown(told["predicted"]), "unreviewed; expected: not known")
+    low, high = told["expected_range"]
+    note = f"unreviewed; of a negative slide {low:,.0f} to {high:,.0f} are expected"
+    return tile("High grade predicted", None, shown(told["predicted"]), note)
 
 
 def slide_part(slide: Plain, pictures: SlidePictures, many: bool) -> Html:
@@ -87,7 +118,7 @@ def _slide_body(slide: Plain, pictures: SlidePictures) -> Iterator[Html | None]:
     yield element("p", f"Highest grade: {accepted}. {proposed}.", cls="verdict")
     yield element(
         "div",
-        tile("Risk, 0 to 1", None, shown(slide["risk"], 2), "not calibrated" if slide["risk"] is not None else "–"),
+        _excess_tile(slide["high_grade"]),
         tile("Cells", None, shown(slide["cells"]), f"{slide['proposed_cells']:,} only proposed"),
         tile("Cell count", None, adequacy["reached"], _adequacy_note(adequacy)),
         tile("Looked at", None, *(_looked_tile(looked))),
@@ -97,6 +128,7 @@ def _slide_body(slide: Plain, pictures: SlidePictures) -> Iterator[Html | None]:
     yield section("Cells", _counts(slide))
     focus, obscured = survey_words(slide["survey"])
     rows = (
+        ("High grade predicted", (slide["high_grade"] or {}).get("sentence")),
         ("Cell count", adequacy["sentence"]),
         ("Preparation", f"{adequacy['preparation']} (said by {adequacy['said_by'] or 'who made this report'})")
         if adequacy["preparation"]
@@ -151,7 +183,7 @@ def _map(overview: RGB | None) -> Html | None:
 def _methods(told: Plain) -> Html:
     methods = told["methods"]
     rows = (
-        ("Risk", f"{methods['risk']['formula']} {methods['risk']['source']}"),
+        ("Order and excess", f"{methods['high_grade']['order']} {methods['high_grade']['source']}"),
         ("Cell count", f"Thresholds: {methods['adequacy']['source']}."),
         ("Focus", methods["focus"]),
         ("Obscured", methods["obscured"]),

@@ -41,7 +41,8 @@ def cell_examples(slide: Slide, mpp: float | None, best: Sequence[BestCell], mos
 def best_words(cell: BestCell) -> str:
     """Return what stands under a best cell."""
     score = "" if cell.score is None else f" {cell.score:.2f}"
-    return f"{cell.class_id}{score}, {'accepted' if cell.is_accepted else 'proposed'}"
+    state = "corrected" if cell.is_corrected else "accepted" if cell.is_accepted else "proposed"
+    return f"{cell.class_id}{score}, {state}"
 
 
 def map_picture(slide: Slide, seen: Coverage | None, magnification: float) -> RGB:

@@ -8,8 +8,12 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.adequacy import Preparation, Reached
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point, Polygon
-from napari_cyto.session.result import BEST_CELLS, gather_result, quick_counts
+from napari_cyto.domain.statistics.excess import FalseRate
+from napari_cyto.models.false_calls import keep_false_rate
+from napari_cyto.session.result import BEST_CELLS, Grade, gather_result, quick_counts
 from napari_cyto.session.result_kept import magnification_for, preparation_of, say_preparation
+from napari_cyto.session.result_pictures import best_words
+from napari_cyto.session.slide_risk import risk_words
 
 SCORES = (("HSIL", 0.6), ("NILM", 0.2))
 
@@ -59,19 +63,38 @@ def test_counts_and_corrections(session):
     assert found.origins == {"drawn": 1, "model:finder@0": 4}
 
 
-def test_risk_is_the_mean_of_the_ten_riskiest(session):
-    scheme = session.project.scheme
-    worst = max(c.severity for c in scheme.classes if c.severity is not None)
-    severity = {c.id: c.severity / worst for c in scheme.classes if c.severity is not None}
-    assert result(session).risk is None
-    put(session, ("HSIL", P, SCORES))
-    expected = 0.6 * severity["HSIL"]
-    assert result(session).risk == pytest.approx(expected / 10)
-    put(session, ("HSIL", A, SCORES), ("SCC", R, (("SCC", 1.0),)), ("NILM", A, ()))
-    expected += severity["HSIL"]
-    assert result(session).risk == pytest.approx(expected / 10)
-    put(session, *[("SCC", A, ())] * 10)
-    assert result(session).risk == pytest.approx(1.0)
+def test_a_slide_of_a_model_without_a_rate_is_told_and_ranked_by_what_it_predicts(session):
+    put(session, ("HSIL", P, SCORES), ("NILM", P, (("NILM", 1.0),)), ("SCC", R, (("SCC", 1.0),)), ("HSIL", A, ()))
+    risk = result(session).risk
+    assert (risk.predicted, risk.of) == (1, 3)
+    assert (risk.excess, risk.is_excess, risk.untold) == (None, None, ("finder",))
+    assert risk_words(risk).endswith(
+        "What a negative slide would have is not known: no rate of false positives for finder."
+    )
+
+
+def test_an_excess_is_what_exceeds_the_errors_of_the_model(session):
+    put(session, *[("HSIL", P, SCORES)] * 6, *[("NILM", P, (("NILM", 1.0),))] * 94)
+    keep_false_rate(session.project, "model:finder@0", FalseRate(10, 3255, 1200.0, 174))
+    risk = result(session).risk
+    assert risk.is_excess
+    assert risk.expected.high < 6
+    put(session, *[("NILM", P, (("NILM", 1.0),))] * 900)
+    risk = result(session).risk
+    assert not risk.is_excess
+    assert risk_words(risk).startswith(
+        "6 unreviewed of 1,000 cells predicted as high grade; expected of a negative slide:"
+    )
+    assert risk_words(risk).endswith("No more than expected of a negative slide.")
+
+
+def test_a_persons_correction_has_no_score_of_the_model(session):
+    """ "HSIL, best score 0.00" told of a cell that a person called HSIL against the model."""
+    put(session, ("HSIL", A, (("HSIL", 0.0), ("NILM", 0.98))), ("LSIL", A, (("LSIL", 0.9),)))
+    found = result(session)
+    assert found.accepted == Grade("HSIL", 1, None)
+    assert (found.best[0].score, found.best[0].is_corrected) == (None, True)
+    assert best_words(found.best[0]) == "HSIL, corrected"
 
 
 def test_highest_grade_and_its_best_cells(session):
@@ -88,7 +111,8 @@ def test_a_blind_result_says_nothing_of_what_a_model_said(session):
     put(session, ("HSIL", P, SCORES), ("LSIL", A, SCORES), ("NILM", A, ()))
     blind = result(session).blinded()
     assert blind.is_blind
-    assert (blind.risk, blind.proposed) == (None, None)
+    assert blind.proposed is None
+    assert blind.order_key[1:] == (0.0, 0.0)
     assert all(c.proposed == c.corrected == 0 for c in blind.counts)
     assert blind.proposed_cells == 1
     assert [(c.class_id, c.score) for c in blind.best] == [("LSIL", None)]

@@ -21,10 +21,11 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.jobs import Cancelled, CancelToken, Done, Failed
 from napari_cyto.domain.presets import preset
 from napari_cyto.session import Session
-from napari_cyto.session.result import DECISION_SUPPORT, RISK_FORMULA
+from napari_cyto.session.result import DECISION_SUPPORT
 from napari_cyto.session.result_facts import CANNOT_SAY
 from napari_cyto.session.result_job import ReportOptions, survey_slide, write_result
 from napari_cyto.session.result_kept import say_preparation, survey_of
+from napari_cyto.session.slide_risk import ORDER
 from napari_cyto.slides.tiff_writer import write_pyramid
 
 SIDE = 640
@@ -107,8 +108,8 @@ def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
     assert "Lab &lt;1&gt; &amp; co" in page
     assert DECISION_SUPPORT in page
     assert told["notice"] == DECISION_SUPPORT
-    assert RISK_FORMULA in html.unescape(page)
-    assert told["methods"]["risk"]["formula"] == RISK_FORMULA
+    assert ORDER in html.unescape(page)
+    assert told["methods"]["high_grade"]["order"] == ORDER
     assert told["cannot_say"] == list(CANNOT_SAY)
     first, second = told["slides"]
     assert (first["highest_accepted"]["class_id"], first["highest_proposed"]["class_id"]) == ("LSIL", "HSIL")
@@ -119,7 +120,7 @@ def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
     assert first["adequacy"]["preparation"] == "conventional"
     assert first["adequacy"]["sentence"] in page
     assert first["origins"] == {"drawn": 1, FINDER: 1}
-    assert (second["cells"], second["risk"], second["survey"]) == (0, None, None)
+    assert (second["cells"], second["high_grade"]["of"], second["survey"]) == (0, 0, None)
     assert [c["centre_yx"] for c in first["best_cells"]] == [[300.0, 300.0], [200.0, 200.0]]
 
 
@@ -128,7 +129,7 @@ def test_a_blind_report_tells_nothing_of_what_the_model_said(folder, tmp_path):
         told = written(folder, tmp_path / name, options=ReportOptions(blind=True))["result"]["slides"][0]
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert "0.81" not in text
-        assert (told["risk"], told["highest_proposed"], told["origins"]) == (None, None, {})
+        assert (told["high_grade"], told["highest_proposed"], told["origins"]) == (None, None, {})
         assert told["proposed_cells"] == 1
     hsil = next(c for c in told["counts"] if c["class_id"] == "HSIL")
     assert hsil["proposed"] == 0

@@ -38,7 +38,7 @@ FILTER = "Page with pictures (*.html);;Figures for machines (*.json)"
 
 
 class ResultDock(Dock):
-    """Counts, highest grade, risk, adequacy, focus, what was looked at; and the report on them."""
+    """Counts, highest grade, excess, adequacy, focus, what was looked at; and the report on them."""
 
     title = "Result"
 

@@ -1,4 +1,4 @@
-"""What was found on the slide: highest grade with its best cells, risk, counts of each class."""
+"""What was found on the slide: highest grade with its best cells, excess, counts of each class."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_cyto.session.result import RISK_FORMULA, RISK_SOURCE, ClassCount, Grade, SlideResult
+from napari_cyto.session.result import ClassCount, Grade, SlideResult
 from napari_cyto.session.result_pictures import best_words
+from napari_cyto.session.slide_risk import ORDER, ORDER_SOURCE, risk_words
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.cell_gallery import CellGallery
@@ -33,11 +34,11 @@ class ResultFinding(QWidget):
         self.proposed = parts.text()
         self.cells = CellGallery("best cells of the highest grade")
         self.cells.chosen.connect(self._go)
-        self.risk = parts.text(bold=True)
+        self.risk = parts.text()
         self.formula = Section(
-            "How the risk comes about",
-            parts.text(f"{RISK_FORMULA} {RISK_SOURCE}", colour=style.QUIET, selectable=True),
-            tip="The formula of the risk score, and where it comes from.",
+            "How slides are ordered",
+            parts.text(f"{ORDER} {ORDER_SOURCE}", colour=style.QUIET, selectable=True),
+            tip="What the excess of predicted high-grade cells is, and what it rests on.",
         )
         self.counts = FactTable("Cells of each class; corrected: accepted ones that a model had called otherwise")
         self.blind = parts.text(BLIND, colour=style.WARN)
@@ -73,7 +74,7 @@ class ResultFinding(QWidget):
         self.counts.show_rows(rows, HEADINGS)
 
     def show_result(self, result: SlideResult | None, path: Path | None) -> None:
-        """Show grade, cells and risk; None while they are being read."""
+        """Show grade, cells and excess; None while they are being read."""
         self.blind.setVisible(result is not None and result.is_blind)
         if result is None:
             self.accepted.setText("Reading the cells…")
@@ -84,9 +85,10 @@ class ResultFinding(QWidget):
         self.accepted.setText(f"Highest grade accepted: {grade(result.accepted)}")
         self.proposed.setText(f"Highest grade only proposed: {grade(result.proposed)}")
         self.proposed.setVisible(not result.is_blind)
-        self.risk.setText("" if result.risk is None else f"Risk {result.risk:.2f}   (0 mildest, 1 worst)")
-        self.risk.setVisible(result.risk is not None)
-        self.formula.setVisible(result.risk is not None)
+        risk = None if result.is_blind else result.risk
+        self.risk.setText("" if risk is None else risk_words(risk))
+        for block in (self.risk, self.formula):
+            block.setVisible(bool(self.risk.text()))
         self.cells.show_cells([] if path is None else shown_cells(result, path))
 
     def _go(self, cell: dict[str, Any]) -> None:
