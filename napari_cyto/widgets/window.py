@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 LEFT_PX, RIGHT_PX = 268, 374
+# The tabs of the docks and what lies between docks and slide.
+EDGES_PX = 46
+# Of the window's width: the slide keeps more than half.
+MOST_FOR_DOCKS = 0.44
 WINDOW_PX = (1600, 960)
 APPLICATION = "napari-cyto"
 KEYS_HINT = "1 to 9: class    V P B R: tools    N: next mark    Ctrl+Z: undo    Delete: delete"
@@ -185,15 +189,17 @@ class CytoWindow(QObject):
         window = self.viewer.window
         for own in (window._qt_viewer.dockLayerList, window._qt_viewer.dockLayerControls):
             own.setVisible(False)
-        slides = self._place(SlidesDock, "left")
-        slide = self._place(SlideDock, "left")
+        narrow = self._is_narrow = self._width_px() < 2 * (LEFT_PX + RIGHT_PX + EDGES_PX // 2)
+        # On a small or magnified screen docks on both sides would leave the slide a strip.
+        slides = self._place(SlidesDock, "right" if narrow else "left")
+        slide = self._place(SlideDock, "right" if narrow else "left", tabify=narrow)
         self.dock(SlideDock).icc_wanted.connect(self.view.set_icc)
-        annotate = self._place(AnnotateDock, "right")
+        annotate = self._place(AnnotateDock, "right", tabify=narrow)
         for kind in (ProposeDock, ReviewDock, ResultDock, ExportDock, TrainDock, ModelsDock):
             self._place(kind, "right", tabify=True)
         # Side by side, seven names would be cut to their first letters.
         window._qt_window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)
-        annotate.raise_()
+        (annotate if self.session.project is not None or not narrow else slides).raise_()
         self._places = (slides, slide, annotate)
 
     def arrange(self) -> None:
@@ -201,12 +207,19 @@ class CytoWindow(QObject):
         main = self.viewer.window._qt_window
         free = main.screen().availableGeometry()
         frame = main.frameGeometry().height() - main.geometry().height()
-        main.resize(min(WINDOW_PX[0], free.width()), min(WINDOW_PX[1], free.height() - frame))
+        main.resize(self._width_px(), min(WINDOW_PX[1], free.height() - frame))
         slides, slide, annotate = self._places
-        main.resizeDocks([slides, annotate], [LEFT_PX, RIGHT_PX], Qt.Orientation.Horizontal)
-        half_px = main.height() // 2
-        main.resizeDocks([slides, slide], [half_px, half_px], Qt.Orientation.Vertical)
+        right_px = min(RIGHT_PX, round(MOST_FOR_DOCKS * main.width()) - EDGES_PX)
+        if self._is_narrow:
+            main.resizeDocks([annotate], [right_px], Qt.Orientation.Horizontal)
+        else:
+            main.resizeDocks([slides, annotate], [LEFT_PX, RIGHT_PX], Qt.Orientation.Horizontal)
+            half_px = main.height() // 2
+            main.resizeDocks([slides, slide], [half_px, half_px], Qt.Orientation.Vertical)
         QApplication.processEvents()
+
+    def _width_px(self) -> int:
+        return int(min(WINDOW_PX[0], self.viewer.window._qt_window.screen().availableGeometry().width()))
 
     def _place(self, kind: type[Dock], area: str, tabify: bool = False) -> Any:
         placed = self.viewer.window.add_dock_widget(

@@ -154,5 +154,5 @@ def _line() -> QFrame:
     line = QFrame()
     line.setFrameShape(QFrame.Shape.HLine)
     line.setFixedHeight(1)
-    line.setStyleSheet("QFrame { background: rgba(150, 155, 165, 70); border: none; }")
+    line.setProperty("role", "line")
     return line

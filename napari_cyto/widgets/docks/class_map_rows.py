@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QWidget
 
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
 
 NOT_CHOSEN = "choose…"
 
@@ -71,7 +72,7 @@ class ClassMapRows(QWidget):
             self.boxes[class_id] = box
 
     def _box(self, class_id: str, target: str) -> QComboBox:
-        box = QComboBox()
+        box = Choice()
         box.addItem(NOT_CHOSEN, "")
         for target_id, words in self._targets:
             box.addItem(words, target_id)
@@ -89,4 +90,4 @@ class ClassMapRows(QWidget):
     def _tell(self) -> None:
         missing = self.open_classes()
         self.words.setText(f"{self._sentence} Still to choose: {', '.join(missing)}." if missing else self._sentence)
-        self.words.setStyleSheet(f"QLabel {{ color: {style.WARN if missing else style.QUIET}; }}")
+        style.tint(self.words, style.WARN if missing else style.QUIET)

@@ -8,10 +8,11 @@ from qtpy.QtCore import QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from napari_cyto.widgets import style
+
 ROW_PX = 20
 NAME_PX, VALUE_PX = 78, 52
 BAR_PX = 10
-RIM = QColor(160, 165, 172)
 TRACK = QColor(128, 134, 144, 60)
 TIP = "Recall: the share of the validation cells of a class that are given that class. A dash: no such cell there."
 
@@ -63,8 +64,8 @@ class ClassRecall(QWidget):
             painter.drawRoundedRect(track, 3, 3)
             if value:
                 painter.setBrush(QColor(self._colours.get(name, "#56b4e9")))
-                # Black classes are seen on a dark window by their rim.
-                painter.setPen(RIM)
+                # Black classes are seen on a dark window by their rim, pale ones on a light one.
+                painter.setPen(QColor(style.theme().rim))
                 painter.drawRoundedRect(QRectF(track.left(), track.top(), width * value, BAR_PX), 3, 3)
         painter.end()
 

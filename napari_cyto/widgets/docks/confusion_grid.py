@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QBrush, QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
 
+from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 
-RIGHT, WRONG = QColor("#0072b2"), QColor("#d55e00")
+RIGHT, WRONG = "#0072b2", "#d55e00"
+WHITE, BLACK = "#ffffff", "#000000"
 ROW_PX = 26
 NOTHING = "nothing"
 TIP = (
@@ -44,12 +46,14 @@ class ConfusionGrid(QTableWidget):
             header.setSectionsClickable(False)
             header.setMinimumSectionSize(24)
         self._classes: tuple[str, ...] = ()
+        self._counts: tuple[tuple[int, ...], ...] = ()
         self.cellClicked.connect(self._open)
         self.cellActivated.connect(self._open)
 
     def show_counts(self, classes: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
         """Show ``counts[truth][answer]``; an empty class id stands for "nothing there" of a detector."""
         self._classes = tuple(classes)
+        self._counts = tuple(tuple(map(int, line)) for line in counts)
         self.setRowCount(len(classes))
         self.setColumnCount(len(classes))
         names = [name or NOTHING for name in classes]
@@ -63,6 +67,13 @@ class ConfusionGrid(QTableWidget):
             self.setRowHeight(row, ROW_PX)
         self.setFixedHeight(len(classes) * ROW_PX + self.horizontalHeader().sizeHint().height() + 4)
 
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
+        """Fit the theme of the window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange and self._counts:
+            style.follow(self)
+            self.show_counts(self._classes, self._counts)
+
     def field(self, truth: str, answer: str) -> QTableWidgetItem | None:
         """Return the item of one field."""
         return self.item(self._classes.index(truth), self._classes.index(answer))
@@ -71,16 +82,20 @@ class ConfusionGrid(QTableWidget):
         self.chosen.emit(self._classes[row], self._classes[column])
 
 
+def shade(hue: str, share: float, theme: style.Theme) -> tuple[str, str]:
+    """Return the colours of a field's ground and of its figure, where ``share`` of the row's cells are in it."""
+    ground = style.blend(hue, 0.18 + 0.72 * share, theme.table)
+    return ground, max((BLACK, WHITE), key=lambda words: style.contrast(words, ground))
+
+
 def _field(truth: str, answer: str, count: int, total: int, right: bool) -> QTableWidgetItem:
     item = QTableWidgetItem(parts.number(count) if count else "·")
     item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
     share = count / total if total else 0.0
     if count:
-        colour = QColor(RIGHT if right else WRONG)
-        colour.setAlphaF(0.18 + 0.72 * share)
-        item.setBackground(QBrush(colour))
-        if share > 0.45:
-            item.setForeground(QBrush(QColor("#ffffff")))
+        ground, words = shade(RIGHT if right else WRONG, share, style.theme())
+        item.setBackground(QBrush(QColor(ground)))
+        item.setForeground(QBrush(QColor(words)))
     what = "recognised" if right else f"taken for {answer}"
     item.setToolTip(f"{parts.counted(count, f'{truth} cell')} {what}: {share:.0%} of {parts.number(total)}.")
     return item

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from psygnal import SignalInstance
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_cyto.session import Session
+from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.soon import Soon, later
 
@@ -64,6 +65,12 @@ class Dock(QWidget):
         outer.addLayout(self.footer)
         self.setMinimumWidth(MIN_WIDTH_PX)
         self.setWindowTitle(self.title)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
+        """Fit the theme of the window, whenever that changes."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            style.dress(self)
 
     def listen(self, signal: SignalInstance, slot: Callable[..., Any]) -> None:
         """Call ``slot`` whenever the session's ``signal`` speaks, until this dock is let go."""

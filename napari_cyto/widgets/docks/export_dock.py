@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLineEdit, QMessageBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QWidget
 
 from napari_cyto.datasets import ApaccExportOptions
 from napari_cyto.domain.jobs import Done, Failed
@@ -19,6 +19,7 @@ from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.apacc_map import ApaccMap
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.export_request import APACC, ExportRequest, hidden_options, options_model
 from napari_cyto.widgets.docks.job_bar import JobBar
@@ -42,7 +43,7 @@ class ExportDock(Dock):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.format = QComboBox()
+        self.format = Choice()
         self.format.setToolTip("What the files shall be for.")
         self.format.setAccessibleName("format")
         self.format.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -10,6 +10,9 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableWi
 
 from napari_cyto.widgets.docks import parts
 
+# What the widest column keeps before all share the width.
+LEAST_LETTERS = 12
+
 
 class FactTable(QTableWidget):
     """Shows rows of words, all of them: the dock scrolls, never the table.
@@ -47,7 +50,8 @@ class FactTable(QTableWidget):
         if headings:
             self.setHorizontalHeaderLabels(list(headings))
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        self.horizontalHeader().setDefaultAlignment(left)
+        self.horizontalHeader().setDefaultAlignment(left | Qt.Alignment(int(Qt.TextFlag.TextWordWrap)))
+        self.horizontalHeader().setMinimumSectionSize(18)
         self.clearSpans()
         self.setRowCount(len(rows))
         for i, row in enumerate(rows):
@@ -61,19 +65,24 @@ class FactTable(QTableWidget):
                     font.setBold(True)
                     item.setFont(font)
                 self.setItem(i, j, item)
-        for column in range(self.columnCount()):
-            mode = QHeaderView.ResizeMode
-            self.horizontalHeader().setSectionResizeMode(
-                column, mode.Stretch if column == self._wide else mode.ResizeToContents
-            )
         self.fit()
 
     def fit(self) -> None:
-        """Take the height that the rows need."""
+        """Take the height that the rows need, in columns that share the width where it holds not all their words."""
+        mode = QHeaderView.ResizeMode
+        others = sum(self._column_px(column) for column in range(self.columnCount()) if column != self._wide)
+        least = self.fontMetrics().averageCharWidth() * LEAST_LETTERS
+        shared = others + least > self.viewport().width()
+        for column in range(self.columnCount()):
+            stretched = shared or column == self._wide
+            self.horizontalHeader().setSectionResizeMode(column, mode.Stretch if stretched else mode.ResizeToContents)
         self.resizeRowsToContents()
         head = self.horizontalHeader()
         top = head.sizeHint().height() if not head.isHidden() else 0
         self.setFixedHeight(top + sum(self.rowHeight(i) for i in range(self.rowCount())) + 4)
+
+    def _column_px(self, column: int) -> int:
+        return int(max(self.sizeHintForColumn(column), self.horizontalHeader().sectionSizeHint(column)))
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's name
         """Wrap anew at another width."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_cyto.datasets import FOREIGN, ImportOptions, import_labels, source_classes
 from napari_cyto.domain.classes import ClassScheme
@@ -18,6 +18,7 @@ from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.class_map_rows import ClassMapRows
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
@@ -38,7 +39,7 @@ class ImportDialog(QDialog):
         self.setWindowTitle("Import labels")
         self.resize(560, 280)
         self.session = session
-        self.format = QComboBox()
+        self.format = Choice()
         self.format.setToolTip("Which program or collection wrote the marks.")
         self.format.setAccessibleName("format")
         self.format.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -91,7 +91,7 @@ class JobBar(QWidget):
 
     def say(self, words: str, colour: str = "") -> None:
         """Show a sentence under the bar."""
-        self.words.setStyleSheet(f"QLabel {{ color: {colour}; }}" if colour else "")
+        style.tint(self.words, colour)
         self.words.setText(words)
         self.words.setVisible(bool(words))
 

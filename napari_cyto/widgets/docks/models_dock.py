@@ -191,12 +191,12 @@ class ModelsDock(Dock):
         else:
             words, colour = "Fits this project: its classes, and the scale of its slides.", style.GOOD
         self.fit.setText(words)
-        self.fit.setStyleSheet(f"QLabel {{ color: {colour}; }}" if colour else "")
+        style.tint(self.fit, colour)
         self.fit.setVisible(bool(words))
 
     def _say(self, words: str, colour: str = "") -> None:
         self.words.setText(words)
-        self.words.setStyleSheet(f"QLabel {{ color: {colour}; }}" if colour else "")
+        style.tint(self.words, colour)
         self.words.setVisible(bool(words))
 
 

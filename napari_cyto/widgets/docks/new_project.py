@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDialog, QFileDialog, QFormLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import PRESETS, preset
@@ -14,6 +14,7 @@ from napari_cyto.formats.schemes import load_scheme
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.opening import free_folder
 from napari_cyto.widgets.docks.scheme_dialog import FILE_FILTER
 
@@ -37,7 +38,7 @@ class NewProjectDialog(QDialog):
         self.name = _line("My smears", "What you call the project; a folder of this name is made.")
         self.place = _line(str(place or Path.home()), "The folder in which the project's own folder is made.")
         self.browse = parts.button("Choose…", "Choose the folder in which the project is made.", self._ask_place)
-        self.scheme = QComboBox()
+        self.scheme = Choice()
         self.scheme.setToolTip("Which classes a cell can have; they can be changed later.")
         self.scheme.setAccessibleName("classes")
         self.scheme.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFileDialog, QGridLayout, QLineEdit, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFileDialog, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from napari_cyto.errors import FormatError
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Check, Choice
 
 _WHOLE_LIMIT = 2**31 - 1
 _NUMBER_LIMIT = 1e9
@@ -48,17 +49,16 @@ class OptionsForm(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._grid = QGridLayout(self)
-        parts.tighten(self._grid)
-        self._grid.setColumnStretch(0, 1)
+        self._rows = QVBoxLayout(self)
+        parts.tighten(self._rows)
         self._model: type[BaseModel] | None = None
         self.controls: dict[str, Control] = {}
 
     def show_model(self, model: type[BaseModel], hidden: Collection[str] = ()) -> None:
         """Make the form of ``model`` anew, without the fields in ``hidden`` and those that no control fits."""
-        for index in reversed(range(self._grid.count())):
-            widget = self._grid.itemAt(index).widget()
-            self._grid.removeWidget(widget)
+        for index in reversed(range(self._rows.count())):
+            widget = self._rows.itemAt(index).widget()
+            self._rows.removeWidget(widget)
             parts.discard(widget)
         self._model = model
         self.controls = {}
@@ -73,19 +73,20 @@ class OptionsForm(QWidget):
         control.widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         control.write(field.get_default(call_default_factory=True))
         control.changed.connect(lambda *_: self.changed.emit())
-        place = self._grid.rowCount()
         if isinstance(control.widget, QCheckBox):
             control.widget.setText(field.title or name)
-            self._grid.addWidget(control.widget, place, 0, 1, 2)
+            self._rows.addWidget(control.widget)
         else:
             label = parts.text(field.title or name)
             label.setToolTip(control.widget.toolTip())
-            wide = control.wide
-            self._grid.addWidget(label, place, 0, 1, 2 if wide else 1)
             shown = control.widget
             if control.beside is not None:
                 shown = parts.row(control.widget, control.beside, stretch=0)
-            self._grid.addWidget(shown, place + wide, 0 if wide else 1, 1, 2 if wide else 1)
+            if control.wide:
+                self._rows.addWidget(label)
+                self._rows.addWidget(shown)
+            else:
+                self._rows.addWidget(parts.row(label, shown, stretch=0))
         self.controls[name] = control
 
     def values(self) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def control_of(field: FieldInfo) -> Control | None:
     if choices is not None:
         return _choice(choices, optional)
     if kind is bool:
-        box = QCheckBox()
+        box = Check()
         return Control(box, box.isChecked, box.setChecked, box.toggled)
     if kind in (int, float) and not optional:
         return _number(kind, field)
@@ -150,7 +151,7 @@ def _choices(kind: Any) -> list[tuple[str, Any]] | None:
 
 
 def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
-    box = QComboBox()
+    box = Choice()
     for words, value in ([("as it is", None)] if optional else []) + choices:
         box.addItem(words, value)
     values = [box.itemData(i) for i in range(box.count())]

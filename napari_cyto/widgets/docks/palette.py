@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QShowEvent
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import longest_word_px
 
-WIDEST_ID_PX = 110
+# In letters of the font's mean width.
+WIDEST_ID = 13
 LONG_ID = 12
+LEAST_PX = 160
+_BORDERS_PX = 8
 
 
 class ClassRow(QPushButton):
@@ -35,17 +39,18 @@ class ClassRow(QPushButton):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 1, 6, 1)
         layout.setSpacing(6)
-        digit = _clear(QLabel(cell_class.key or " "))
-        digit.setFixedWidth(15)
-        square = _clear(QLabel())
-        square.setPixmap(style.swatch(cell_class.colour))
-        square.setScaledContents(True)
-        square.setFixedSize(16, 16)
-        layout.addWidget(digit)
-        layout.addWidget(square)
-        self.short, self._long = _names(cell_class)
+        self._digit = _clear(QLabel(cell_class.key or " "))
+        self._digit.setMinimumWidth(15)
+        self._digit.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Preferred)
+        self._square = _clear(QLabel())
+        self._square.setPixmap(style.swatch(cell_class.colour))
+        self._square.setScaledContents(True)
+        self._square.setFixedSize(16, 16)
+        layout.addWidget(self._digit)
+        layout.addWidget(self._square)
+        self.short, self.long = _names(cell_class)
         layout.addWidget(self.short)
-        layout.addWidget(self._long, 1)
+        layout.addWidget(self.long, 1)
         layout.addWidget(self._count)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
@@ -55,6 +60,12 @@ class ClassRow(QPushButton):
         """Show how many cells of the class this slide has; the tooltip tells of the project."""
         self._count.setText(parts.number(here))
         self._count.setToolTip(f"{parts.number(here)} on this slide, {parts.number(in_project)} in the project")
+
+    def room_for_words_px(self, width: int) -> int:
+        """Return how much of a row ``width`` px wide is left for id and name, px."""
+        margins, gap = self.layout().contentsMargins(), self.layout().spacing()
+        taken = self._digit.sizeHint().width() + self._square.width() + self._count.sizeHint().width()
+        return int(width - taken - margins.left() - margins.right() - 4 * gap - _BORDERS_PX)
 
     @property
     def count_text(self) -> str:
@@ -108,13 +119,33 @@ class Palette(QWidget):
 
     def _align(self) -> None:
         """Ids stand in a column of their own, so that names begin below each other."""
-        for row in self.rows.values():
+        rows = self.rows.values()
+        for row in rows:
             row.short.ensurePolished()
             row.short.setMinimumWidth(0)
-            row.short.setMaximumWidth(WIDEST_ID_PX)
-        widest = max((row.short.sizeHint().width() for row in self.rows.values()), default=0)
-        for row in self.rows.values():
-            row.short.setFixedWidth(min(widest, WIDEST_ID_PX))
+            row.short.setMaximumWidth(_letters(row.short, WIDEST_ID))
+        widest = max((row.short.sizeHint().width() for row in rows), default=0)
+        room = min((row.room_for_words_px(self.width()) for row in rows), default=0)
+        ids_px = min(widest, room, max((_letters(row.short, WIDEST_ID) for row in rows), default=0))
+        names_px = max((longest_word_px(row.long) for row in rows), default=0)
+        for row in rows:
+            row.short.setFixedWidth(max(1, ids_px))
+            row.long.setVisible(room - ids_px >= names_px)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """As narrow as the dock may become: ids then wrap, and names go."""
+        return QSize(LEAST_PX, super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802  Qt's name
+        """Show names only where they have the room."""
+        super().resizeEvent(event)
+        self._align()
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
+        """Align again when the letters have another size."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange and self.isVisible():
+            self._align()
 
     def _row(self, cell_class: CellClass) -> ClassRow:
         made = ClassRow(cell_class)
@@ -157,22 +188,26 @@ def _names(cell_class: CellClass) -> tuple[QLabel, QLabel]:
     short.setStyleSheet("QLabel { font-weight: bold; background: transparent; }")
     short.setWordWrap(len(cell_class.id) > LONG_ID)
     name = _clear(QLabel(cell_class.name if cell_class.name != cell_class.id else ""))
-    name.setStyleSheet(f"QLabel {{ background: transparent; color: {style.QUIET}; font-size: 11px; }}")
+    name.setProperty(style.TONE, style.QUIET)
     name.setWordWrap(True)
+    name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return short, name
+
+
+def _letters(label: QLabel, count: int) -> int:
+    return int(label.fontMetrics().averageCharWidth() * count)
 
 
 def _clear(label: QLabel) -> QLabel:
     """A label that lets clicks through to the button under it."""
     label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    label.setIndent(0)
     label.setStyleSheet("QLabel { background: transparent; }")
     return label
 
 
 def _row_rules(colour: str) -> str:
     return (
-        "ClassRow { text-align: left; border: 1px solid transparent; border-left: 4px solid transparent; }"
-        f"ClassRow:checked {{ border: 1px solid #aab0b8; border-left: 6px solid {colour};"
-        " background: rgba(127, 150, 180, 70); }"
-        "ClassRow:focus { border-top: 1px dotted white; border-bottom: 1px dotted white; }"
+        "ClassRow { text-align: left; border-left: 4px solid transparent; }"
+        f"ClassRow:checked {{ border-left: 6px solid {colour}; }}"
     )

@@ -6,19 +6,19 @@ import re
 from collections.abc import Callable
 
 from qtpy.QtCore import QPoint, QRect, QSize, Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cyto.widgets import style
+from napari_cyto.widgets.docks.controls import BREAK, Button, FlowLayout
 
 GAP = 4
-# A zero-width space. Names of scans are often long hashes, which have no sign to break after.
-BREAK = "\u200b"
+# Names of scans are often long hashes, which have no sign to break after.
 UNBROKEN_AT_MOST = 14
 
 
 def button(text: str, tip: str, clicked: Callable[[], object], *, icon: str = "", name: str = "") -> QPushButton:
     """Return a push button; a click of the mouse leaves the keys with the slide, Tab still reaches it."""
-    made = QPushButton(text)
+    made = Button(text)
     made.setToolTip(tip)
     made.setAccessibleName(name or text)
     made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -64,29 +64,27 @@ def discard(widget: QWidget) -> None:
 
 
 def text(words: str = "", *, colour: str = "", bold: bool = False, selectable: bool = False) -> QLabel:
-    """Return a label that wraps rather than cuts."""
+    """Return a label that wraps rather than cuts; ``colour`` is one of the tones of `style`."""
     label = QLabel(words)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     # Wrapped labels report the height of one line unless the width may shrink freely.
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    rules = ["font-weight: bold"] if bold else []
+    if bold:
+        label.setStyleSheet("QLabel { font-weight: bold; }")
     if colour:
-        rules.append(f"color: {colour}")
-    if rules:
-        label.setStyleSheet(f"QLabel {{ {'; '.join(rules)} }}")
+        label.setProperty(style.TONE, colour)
     if selectable:
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
 
 
 def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
-    """Return the widgets side by side; the one at ``stretch`` takes what is left over."""
+    """Return the widgets side by side, on two lines where they must; the one at ``stretch`` takes what is left over."""
     made = QWidget()
-    layout = QHBoxLayout(made)
-    tighten(layout)
-    for index, widget in enumerate(widgets):
-        layout.addWidget(widget, 1 if stretch in (None, index) else 0)
+    layout = FlowLayout(made, stretch, gap_px=GAP)
+    for widget in widgets:
+        layout.addWidget(widget)
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QSlider, QVBoxLayout, QWidget
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.classes import ClassScheme
@@ -13,6 +13,7 @@ from napari_cyto.session import Session
 from napari_cyto.session.proposals import Heat, ShownFilter
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Check, Choice, FlowLayout
 
 _STEPS = 100
 _STATUS_WORDS = {
@@ -38,8 +39,8 @@ class ProposalFilters(QWidget):
         self.statuses = {status: self._check(*words) for status, words in _STATUS_WORDS.items()}
         self.classes: dict[str, QCheckBox] = {}
         self._class_grid = QWidget()
-        parts.tighten(QGridLayout(self._class_grid))
-        self.heat = QComboBox()
+        self._class_flow = FlowLayout(self._class_grid, columns=2, gap_px=parts.GAP)
+        self.heat = Choice()
         self.heat.setToolTip("What the map tells that takes the place of proposals while they are too many to draw.")
         self.heat.setAccessibleName("map of many proposals")
         self.heat.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -67,16 +68,13 @@ class ProposalFilters(QWidget):
 
     def show_scheme(self, scheme: ClassScheme | None) -> None:
         """Offer the classes of a project."""
-        grid = self._class_grid.layout()
-        assert isinstance(grid, QGridLayout)
         for check in self.classes.values():
-            grid.removeWidget(check)
-            check.deleteLater()
+            parts.discard(check)
         self.classes = {}
-        for place, cell_class in enumerate(scheme.classes if scheme is not None else ()):
+        for cell_class in scheme.classes if scheme is not None else ():
             check = self._check(cell_class.id, f"Show cells of the class {cell_class.name}.")
             check.setIcon(style.swatch_icon(cell_class.colour))
-            grid.addWidget(check, place // 2, place % 2)
+            self._class_flow.addWidget(check)
             self.classes[cell_class.id] = check
         self.show_filter()
 
@@ -100,7 +98,7 @@ class ProposalFilters(QWidget):
         self.everything.setEnabled(not shown.hides_nothing)
 
     def _check(self, words: str, tip: str) -> QCheckBox:
-        check = QCheckBox(words)
+        check = Check(words)
         check.setToolTip(tip)
         check.setAccessibleName(words)
         check.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -19,6 +19,7 @@ from napari_cyto.session.model_commands import fit_of, model_of
 from napari_cyto.session.predict_commands import Proposer, Scope
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import eta_words
 
 POLL_MS = 33
@@ -236,7 +237,7 @@ class ProposeRun(QWidget):
 
     def _say(self, words: str, colour: str = "") -> None:
         self.words.setText(words)
-        self.words.setStyleSheet(f"QLabel {{ color: {colour}; }}" if colour else "")
+        style.tint(self.words, colour)
         self.words.setVisible(bool(words))
 
 
@@ -260,7 +261,7 @@ def _is(model: Entry, kind: Kind) -> bool:
 
 
 def _choice(kind: str, tip: str) -> QComboBox:
-    made = QComboBox()
+    made = Choice()
     made.setToolTip(tip)
     made.setAccessibleName(kind)
     made.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

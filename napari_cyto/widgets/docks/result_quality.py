@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.domain.adequacy import Preparation, Reached, cellularity
 from napari_cyto.domain.jobs import Cancelled, Done, Failed
@@ -16,6 +16,7 @@ from napari_cyto.session.result_job import survey_slide
 from napari_cyto.session.result_kept import keep_survey, preparation_of, say_preparation, survey_of
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 
 _COLOURS = {Reached.YES: style.GOOD, Reached.WITHIN: style.GOOD, Reached.NO: style.WARN}
@@ -30,7 +31,7 @@ class ResultQuality(QWidget):
         self._result: SlideResult | None = None
         # Of which project and slide the running measurement is.
         self._measured: tuple[object, str] | None = None
-        self.preparation = QComboBox()
+        self.preparation = Choice()
         self.preparation.setToolTip("How the cells came onto the glass; it is kept with the slide, and who said so.")
         self.preparation.setAccessibleName("preparation")
         self.preparation.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -85,7 +86,7 @@ class ResultQuality(QWidget):
         found = cellularity(0, self.said) if result is None else result.cellularity(self.said)
         colour = _COLOURS.get(found.reached, "") if result is not None else ""
         self.count.setText(found.sentence if result is not None else "")
-        self.count.setStyleSheet(f"QLabel {{ color: {colour}; }}" if colour else "")
+        style.tint(self.count, colour)
 
     def start(self) -> None:
         """Measure the slide on screen."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.domain.coverage import MAGNIFICATIONS
 from napari_cyto.session import Session
@@ -18,6 +18,7 @@ from napari_cyto.slides import Slide
 from napari_cyto.widgets import style
 from napari_cyto.widgets.coverage_map import CoverageMap
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.when_seen import WhenSeen
 
 REST_MS = 500
@@ -32,7 +33,7 @@ class ResultSeen(QWidget):
         self.recorder: CoverageRecorder | None = None
         self._mapped: Slide | None = None
         self._tissue: npt.NDArray[np.bool_] | None = None
-        self.magnification = QComboBox()
+        self.magnification = Choice()
         self.magnification.setToolTip("From which objective on a look counts; kept with the project.")
         self.magnification.setAccessibleName("magnification")
         self.magnification.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Check, Choice
 from napari_cyto.widgets.docks.tool_row import hint_of
 
 
@@ -18,12 +19,12 @@ class ReviewBox(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.which = QComboBox()
+        self.which = Choice()
         self.which.setToolTip("Which class the two buttons below go through.")
         self.which.setAccessibleName("class to go through")
         self.which.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.which.activated.connect(lambda _index: parts.focus_canvas(self))
-        self.unreviewed = QCheckBox("Only marks that nobody has reviewed")
+        self.unreviewed = Check("Only marks that nobody has reviewed")
         self.unreviewed.setToolTip("Go only through what a model proposed and no person accepted or rejected yet.")
         self.unreviewed.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.unreviewed.clicked.connect(lambda _on: parts.focus_canvas(self))

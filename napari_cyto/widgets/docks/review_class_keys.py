@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import FlowLayout
 
 _COLUMNS = 4
 
@@ -20,8 +21,7 @@ class ClassKeys(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._grid = QGridLayout(self)
-        parts.tighten(self._grid)
+        self._grid = FlowLayout(self, columns=_COLUMNS, gap_px=parts.GAP)
         self.buttons: dict[str, QPushButton] = {}
         self._scheme: ClassScheme | None = None
 
@@ -31,9 +31,9 @@ class ClassKeys(QWidget):
             return
         self._scheme = scheme
         for old in self.buttons.values():
-            old.deleteLater()
+            parts.discard(old)
         self.buttons.clear()
-        for place, cell_class in enumerate(c for c in (scheme.classes if scheme is not None else ()) if c.key):
+        for cell_class in (c for c in (scheme.classes if scheme is not None else ()) if c.key):
             made = parts.button(
                 f"{cell_class.key} {cell_class.id}",
                 f"Give the chosen cells the class {cell_class.name}, which accepts them.\nKey: {cell_class.key}",
@@ -43,7 +43,7 @@ class ClassKeys(QWidget):
             # Narrower than an icon: four must fit side by side.
             made.setStyleSheet(
                 f"QPushButton {{ border-left: 5px solid {cell_class.colour}; padding: 3px 2px; text-align: left; }}"
-                "QPushButton:focus { border-top: 1px dotted #9aa0a8; border-bottom: 1px dotted #9aa0a8; }"
+                f"QPushButton:focus {{ border-left: 5px solid {cell_class.colour}; padding: 2px 2px; }}"
             )
-            self._grid.addWidget(made, place // _COLUMNS, place % _COLUMNS)
+            self._grid.addWidget(made)
             self.buttons[cell_class.id] = made

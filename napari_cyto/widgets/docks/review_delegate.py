@@ -18,7 +18,7 @@ _CAPTION = QColor(32, 36, 43)
 _WORDS = QColor("#f2f3f5")
 _QUIET = QColor("#b9bec6")
 _CHOSEN, _CURRENT = QColor(0, 200, 220), QColor("#ffea3b")
-_VERDICTS = {Status.ACCEPTED: QColor(style.GOOD), Status.REJECTED: QColor(style.BAD)}
+_VERDICTS = {Status.ACCEPTED: QColor(style.DARK.good), Status.REJECTED: QColor(style.DARK.bad)}
 _FONT_PX = 11
 _ROOM_FOR_SCORE_PX = 90
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QPushButton, QWidget
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
 
 from napari_cyto.session import Session
 from napari_cyto.session.control_cells import estimate_words, limit_of, stop_words
@@ -86,7 +86,7 @@ class ReviewDock(Dock):
         self.smaller = self._button("–", "Smaller pictures.\nKeys: - or Ctrl and the wheel", "smaller", "")
         self.larger = self._button("+", "Larger pictures.\nKeys: + or Ctrl and the wheel", "larger", "")
         for small in (self.smaller, self.larger):
-            small.setFixedWidth(28)
+            small.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
     def _button(self, words: str, tip: str, command: str, icon: str) -> QPushButton:
         made = parts.button(words, tip, lambda: self._run(command), icon=icon, name=f"review {command}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.classes import ClassScheme
@@ -13,6 +13,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.session.review_query import ReviewQuery, Sort
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Check, Choice
 from napari_cyto.widgets.docks.section import Section
 
 SORTS = (
@@ -59,7 +60,7 @@ class ReviewFilters(QWidget):
         self.controls = QSpinBox()
         self.controls.setRange(0, 50)
         self.controls.setValue(round(100 * ReviewQuery().control_share))
-        self.controls.setSuffix(" % drawn at random")
+        self.controls.setSuffix(" %")
         self.controls.setAccessibleName("share of control cells")
         self.controls.setToolTip(
             "Control cells are drawn at random, the same ones each time, and strewn in unmarked: what you find among "
@@ -70,8 +71,7 @@ class ReviewFilters(QWidget):
         self.limit.setRange(0.1, 50)
         self.limit.setDecimals(1)
         self.limit.setSingleStep(0.5)
-        self.limit.setPrefix("at most ")
-        self.limit.setSuffix(" % abnormal left")
+        self.limit.setSuffix(" %")
         self.limit.setAccessibleName("limit for stopping")
         self.limit.setToolTip(
             "You may stop when the control cells show that at most this share of the unreviewed cells is abnormal. "
@@ -140,19 +140,12 @@ class ReviewFilters(QWidget):
             self.limit_changed.emit(percent / 100)
 
     def _lay_out(self) -> None:
-        more = QWidget()
-        grid = QGridLayout(more)
-        parts.tighten(grid)
-        named = (
-            ("Score", parts.row(self.low, QLabel("to"), self.high, stretch=None)),
-            ("Controls", self.controls),
-            ("Stop at", self.limit),
+        more = parts.column(
+            parts.row(QLabel("Score from"), self.low, QLabel("to"), self.high),
+            parts.row(parts.text("Control cells, at random"), self.controls, stretch=0),
+            parts.row(parts.text("Stop when the abnormal share of the rest is at most"), self.limit, stretch=0),
+            self.by_slide,
         )
-        for row, (words, widget) in enumerate(named):
-            grid.addWidget(QLabel(words), row, 0)
-            grid.addWidget(widget, row, 1)
-        grid.addWidget(self.by_slide, len(named), 0, 1, 2)
-        grid.setColumnStretch(1, 1)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         layout.addWidget(parts.row(self.sort, self.status, stretch=0))
@@ -162,7 +155,7 @@ class ReviewFilters(QWidget):
 
 
 def _combo(name: str, tip: str) -> QComboBox:
-    combo = QComboBox()
+    combo = Choice()
     combo.setAccessibleName(name)
     combo.setToolTip(tip)
     combo.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -185,7 +178,7 @@ def _score(name: str, value: float) -> QDoubleSpinBox:
 
 
 def _check(words: str, tip: str) -> QCheckBox:
-    check = QCheckBox(words)
+    check = Check(words)
     check.setToolTip(tip)
     check.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return check

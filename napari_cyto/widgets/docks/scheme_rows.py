@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QColorDialog, QComboBox, QDoubleSpinBox, QLineEdit, QWidget
+from qtpy.QtWidgets import QColorDialog, QDoubleSpinBox, QLineEdit, QWidget
 
 from napari_cyto.domain.classes import CellClass
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
 
 HEADINGS = ("Colour", "Short name", "Full name", "Key", "Box of one click", "Marks", "")
 
@@ -38,7 +39,7 @@ class SchemeRow:
         self.short.setReadOnly(count is not None)
         self.short.setEnabled(count is None)
         self.long = _line(cell_class.name, "What people read.", 200)
-        self.key = QComboBox()
+        self.key = Choice()
         self.key.addItems(["", *"123456789"])
         self.key.setCurrentText(cell_class.key)
         self.key.setToolTip("The key that chooses the class; each key belongs to one class.")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_cyto.widgets.docks.controls import Button
 
 _OPEN, _FOLDED = "▾", "▸"
 
@@ -21,14 +23,11 @@ class Section(QWidget):
         super().__init__()
         self._title = title
         self._content = content
-        self.head = QPushButton()
+        self.head = Button("")
         self.head.setToolTip(tip)
         self.head.setAccessibleName(title)
         self.head.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.head.setStyleSheet(
-            "QPushButton { text-align: left; border: none; background: transparent; font-weight: bold; padding: 2px; }"
-            "QPushButton:focus { border: 1px dotted #9aa0a8; }"
-        )
+        self.head.setProperty("role", "section")
         self.head.clicked.connect(lambda _checked=False: self.set_open(not self.is_open))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.slides import Slide, SlideInfo
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Check
 from napari_cyto.widgets.docks.dock import Dock
 from napari_cyto.widgets.docks.mpp_editor import MppEditor
 from napari_cyto.widgets.docks.picture import Picture
@@ -55,7 +56,7 @@ class SlideDock(Dock):
         self.overview = OverviewMap.of_session(session)
         self.mpp = MppEditor(session)
         self.unreadable = UnreadableList(session)
-        self.icc = QCheckBox("True colours (sRGB)")
+        self.icc = Check("True colours (sRGB)")
         self.icc.setToolTip("Bring the scanner's colours to the screen's standard by the colour profile in the file.")
         self.icc.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.icc.clicked.connect(self._toggle_icc)

@@ -20,7 +20,7 @@ REMOVE_WORDS = "Take out of the project…"
 _ID = Qt.ItemDataRole.UserRole
 _NAME, _STATE, _PROGRESS = _ID + 1, _ID + 2, _ID + 3
 PROGRESS_WORDS = {Progress.TODO: "to do", Progress.IN_PROGRESS: "in progress", Progress.DONE: "done"}
-_PROGRESS_COLOURS = {Progress.TODO: "#8a9099", Progress.IN_PROGRESS: style.WARN, Progress.DONE: style.GOOD}
+_PROGRESS_COLOURS = {Progress.TODO: style.QUIET, Progress.IN_PROGRESS: style.WARN, Progress.DONE: style.GOOD}
 
 
 class SlideList(QListWidget):
@@ -157,7 +157,7 @@ class SlideList(QListWidget):
                 side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
             )
             painter.drawImage((side - fit.width()) // 2, (side - fit.height()) // 2, fit)
-        painter.setBrush(QColor(_PROGRESS_COLOURS[progress]))
+        painter.setBrush(QColor(getattr(style.DARK, _PROGRESS_COLOURS[progress])))
         painter.setPen(QColor(30, 33, 40))
         painter.drawEllipse(side - 27, side - 27, 24, 24)
         painter.end()

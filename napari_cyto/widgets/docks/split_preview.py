@@ -54,7 +54,7 @@ class SplitPreview(QWidget):
         ok = bool(result["ok"])
         words = result["verdict"] if ok else result["problem"]
         self.verdict.setText(("✓ " if ok else "✗ ") + " ".join(filter(None, (words, size_words(result)))))
-        self.verdict.setStyleSheet(f"QLabel {{ color: {style.GOOD if ok else style.BAD}; }}")
+        style.tint(self.verdict, style.GOOD if ok else style.BAD)
         self.verdict.show()
         self._show_findings(result["findings"])
         self._show_classes(result["split"].get("classes", ()))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QGridLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QPushButton, QWidget
 
 from napari_cyto.domain.classes import CellClass
 from napari_cyto.session import Tool
 from napari_cyto.session.keys import KEYS
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import FlowLayout
 
 # A step that is felt on a nucleus of 5 µm and does not tire on a cluster of 200 µm.
 BOX_STEP_UM = 1.0
@@ -34,11 +35,10 @@ class ToolRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        layout = QGridLayout(self)
-        parts.tighten(layout)
+        layout = FlowLayout(self, columns=2, gap_px=parts.GAP)
         self._group = QButtonGroup(self)
         self.buttons: dict[Tool, QPushButton] = {}
-        for place, tool in enumerate(Tool):
+        for tool in Tool:
             command = f"tool.{tool.value}"
             made = parts.toggle(
                 f"{tool.value.capitalize()}  {key_of(command)}",
@@ -48,7 +48,7 @@ class ToolRow(QWidget):
                 name=f"{tool.value} tool",
             )
             self._group.addButton(made)
-            layout.addWidget(made, place // 2, place % 2)
+            layout.addWidget(made)
             self.buttons[tool] = made
 
     def show_tool(self, tool: Tool) -> None:
@@ -63,7 +63,7 @@ class BoxSize(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._label = QLabel("One-click box")
+        self._label = parts.text("One-click box")
         self._label.setToolTip("How wide a box becomes when the box tool is clicked.")
         self.spin = QDoubleSpinBox()
         self.spin.setRange(0.1, 10_000)
@@ -71,17 +71,14 @@ class BoxSize(QWidget):
         self.spin.setSingleStep(BOX_STEP_UM)
         self.spin.setSuffix(" µm")
         self.spin.setKeyboardTracking(False)
-        self.spin.setMinimumWidth(104)
         self.spin.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.spin.setAccessibleName("box of one click, µm")
         self.spin.setToolTip("How wide a box becomes when the box tool is clicked, not dragged, for the current class.")
         self.spin.valueChanged.connect(lambda value: self.changed.emit(float(value)))
         self.spin.lineEdit().returnPressed.connect(lambda: parts.focus_canvas(self))
-        layout = QGridLayout(self)
-        parts.tighten(layout)
-        layout.addWidget(self._label, 0, 0)
-        layout.addWidget(self.spin, 0, 1)
-        layout.setColumnStretch(1, 1)
+        layout = FlowLayout(self, stretch=0, gap_px=parts.GAP)
+        layout.addWidget(self._label)
+        layout.addWidget(self.spin)
 
     def show_class(self, cell_class: CellClass | None) -> None:
         """Show the size that belongs to ``cell_class``."""

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
 from napari_cyto.domain.jobs import Done
 from napari_cyto.session import Session
 from napari_cyto.session.colour_preview import preview_colour
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Check
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.picture import Picture
 
@@ -31,7 +32,7 @@ class TrainColour(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.on = QCheckBox("Match colours to a picture")
+        self.on = Check("Match colours to a picture")
         self.on.setToolTip(TIP)
         self.on.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.on.toggled.connect(lambda _on: self._show())

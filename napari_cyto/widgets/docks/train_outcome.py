@@ -77,7 +77,7 @@ class TrainOutcome(QWidget):
         self._shown = state
         has_model = (watch.out / "model.json").is_file()
         self.sentence.setText(sentence_of(state, has_model))
-        self.sentence.setStyleSheet(f"QLabel {{ color: {_COLOURS[state.status]}; }}")
+        style.tint(self.sentence, _COLOURS[state.status])
         self.resume.setVisible(watch.can_resume)
         self.use.setVisible(has_model)
         self.go_on.setVisible(has_model)

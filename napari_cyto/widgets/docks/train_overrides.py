@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Check
 
 CHOICES = {
     "single-group": (
@@ -34,7 +35,7 @@ class TrainOverrides(QWidget):
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for name, (words, tip) in CHOICES.items():
-            box = QCheckBox(words)
+            box = Check(words)
             box.setToolTip(f"{tip} The model's card records that this was allowed.")
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             box.toggled.connect(lambda _on: self.changed.emit())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QButtonGroup, QComboBox, QRadioButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 
 from napari_cyto.datasets.split_config import SplitConfig
 from napari_cyto.domain.classes import scheme_from_dict
@@ -19,6 +19,7 @@ from napari_cyto.session.training_preview import preview_training
 from napari_cyto.training.config import ClassifierConfig, DetectorConfig, TrainConfig
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
@@ -57,7 +58,7 @@ class TrainSetup(QWidget):
         self.split.show_model(SplitConfig, ("fold", "folds", "overrides"))
         self.split_section = Section("How they are divided", self.split, tip="Which cells train and which judge.")
         self.overrides = TrainOverrides()
-        self.recipe = QComboBox()
+        self.recipe = Choice()
         self.recipe.setToolTip("What is trained and how; each is a file that people can read and copy.")
         self.recipe.setAccessibleName("recipe")
         self.recipe.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

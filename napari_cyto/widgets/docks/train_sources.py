@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QMenu, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from napari_cyto.datasets.training_sources import SourceSpec, parse_source
 from napari_cyto.errors import CytoError
 from napari_cyto.store import Project
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Check
 
 Kind = Literal["cric", "apacc", "folders", "project"]
 CHOICES: tuple[tuple[Kind, str, str], ...] = (
@@ -70,7 +71,7 @@ class TrainSources(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._project: Project | None = None
-        self.own = QCheckBox("This project")
+        self.own = Check("This project")
         self.own.setToolTip("Train on the marks of the open project.")
         self.own.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.own.setChecked(True)

@@ -50,7 +50,7 @@ class TrainSplitTable(QWidget):
         self.table.show_rows(rows, ["Class", *(("Train", "Valid.", "Test") if divided else ("Cells",))])
         self.table.show()
         self.words.setText(refusal or (split_words(result) if divided else ""))
-        self.words.setStyleSheet(f"QLabel {{ color: {style.BAD if refusal else style.QUIET}; }}")
+        style.tint(self.words, style.BAD if refusal else style.QUIET)
         self.words.setVisible(bool(self.words.text()))
         self.area.setText(str(result["area"]) if of_detector else "")
         self.area.setVisible(bool(self.area.text()))

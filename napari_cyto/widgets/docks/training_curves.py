@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pyqtgraph as pg
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QColor, QWheelEvent
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.session.training_state import Epoch, RunState
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.metric_rows import readable
 
-# Okabe and Ito 2008, Color Universal Design: told apart with every kind of colour vision; dashes tell them in grey.
-TRAINING, VALIDATION, METRIC = "#e69f00", "#56b4e9", "#2fbf94"
-AXIS_COLOUR = style.ICON_COLOUR
 PLOT_HEIGHT_PX = 158
 # A flat curve may pass under the legend, whose words must stay readable.
-LEGEND_GROUND = (38, 41, 48, 190)
+LEGEND_OPACITY = 0.75
 SCORE = "score"
 
 
@@ -38,32 +36,45 @@ class _Plot(pg.PlotWidget):
         self.showGrid(x=True, y=True, alpha=0.18)
         for side, label in (("left", y_label), ("bottom", "epoch")):
             axis = self.getAxis(side)
-            axis.setPen(pg.mkPen(QColor(AXIS_COLOUR)))
-            axis.setTextPen(pg.mkPen(QColor(AXIS_COLOUR)))
             axis.enableAutoSIPrefix(False)
-            axis.setLabel(label, color=AXIS_COLOUR)
+            axis.setLabel(label)
         self.getAxis("left").setWidth(52)
         # Where the curve will not be: losses fall, figures rise.
         corner = (-6, -4) if rising else (-6, 4)
-        self.legend = self.addLegend(
-            offset=corner, labelTextColor=AXIS_COLOUR, verSpacing=-6, brush=pg.mkBrush(QColor(*LEGEND_GROUND))
-        )
+        self.legend = self.addLegend(offset=corner, verSpacing=-6)
+        self._lines: list[tuple[pg.PlotDataItem, str, Qt.PenStyle]] = []
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's name
         """Leave the wheel to what the plot lies in."""
         event.ignore()
 
-    def line(self, name: str, colour: str, dashed: bool = False) -> pg.PlotDataItem:
-        """Return a new curve with points at the epochs."""
-        shape = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
-        return self.plot(
-            name=name,
-            pen=pg.mkPen(QColor(colour), width=2, style=shape),
-            symbol="s" if dashed else "o",
-            symbolSize=5,
-            symbolPen=None,
-            symbolBrush=QColor(colour),
-        )
+    def line(self, name: str, tone: str, dashed: bool = False) -> pg.PlotDataItem:
+        """Return a new curve with points at the epochs; dashes tell curves apart in grey, too."""
+        made = self.plot(name=name, symbol="s" if dashed else "o", symbolSize=5, symbolPen=None)
+        self._lines.append((made, tone, Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine))
+        return made
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802  Qt's name
+        """Fit the theme of the window."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            style.follow(self)
+            self.show_theme()
+
+    def show_theme(self) -> None:
+        """Draw axes, curves and legend in the colours of the theme."""
+        colours = style.theme()
+        for side in ("left", "bottom"):
+            axis = self.getAxis(side)
+            axis.setPen(pg.mkPen(QColor(colours.quiet)))
+            axis.setTextPen(pg.mkPen(QColor(colours.quiet)))
+        for line, tone, shape in self._lines:
+            line.setPen(pg.mkPen(QColor(style.colour(tone)), width=2, style=shape))
+            line.setSymbolBrush(QColor(style.colour(tone)))
+        ground = QColor(colours.legend)
+        ground.setAlphaF(LEGEND_OPACITY)
+        self.legend.setBrush(pg.mkBrush(ground))
+        self.legend.setLabelTextColor(QColor(colours.quiet))
 
     def fit(self, last: float) -> None:
         """Show all epochs from the first one to ``last``; whole numbers only, as there are no half epochs."""
@@ -78,13 +89,13 @@ class TrainingCurves(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.loss = _Plot("loss", "The loss (what training lowers) on the training and on the validation cells.")
-        self._train = self.loss.line("training", TRAINING, dashed=True)
-        self._validation = self.loss.line("validation", VALIDATION)
+        self._train = self.loss.line("training", style.TRAINING, dashed=True)
+        self._validation = self.loss.line("validation", style.VALIDATION)
         self.metric = _Plot("share", "How well the validation cells are answered after each epoch.", rising=True)
-        self._metric = self.metric.line("validation", METRIC)
-        self._best = pg.InfiniteLine(angle=90, pen=pg.mkPen(QColor(AXIS_COLOUR), style=Qt.PenStyle.DotLine))
+        self._metric = self.metric.line("validation", style.METRIC)
+        self._best = pg.InfiniteLine(angle=90, pen=pg.mkPen(QColor(style.DARK.rim), style=Qt.PenStyle.DotLine))
         self.metric.addItem(self._best, ignoreBounds=True)
-        self.which = QComboBox()
+        self.which = Choice()
         self.which.setToolTip("Which figure the lower curve shows, measured on the validation cells.")
         self.which.setAccessibleName("figure of the lower curve")
         self.which.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -95,6 +106,8 @@ class TrainingCurves(QWidget):
         parts.tighten(layout)
         for widget in (self.loss, self.which, self.metric, self.words):
             layout.addWidget(widget)
+        for plot in (self.loss, self.metric):
+            plot.show_theme()
 
     def show_state(self, state: RunState) -> None:
         """Show the epochs of ``state``; nothing is drawn when they are those on screen."""
@@ -122,7 +135,7 @@ class TrainingCurves(QWidget):
         name = self.which.currentData() or SCORE
         _fill(self._metric, epochs, lambda e: value_of(e, name))
         axis = readable(self._state.score_name or SCORE) if name == SCORE else readable(name)
-        self.metric.setLabel("left", axis, color=AXIS_COLOUR)
+        self.metric.setLabel("left", axis)
         best = self._state.best
         self._best.setVisible(best is not None)
         if best is not None:
