@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_cyto.datasets.export_cells import CellRule, Losses, apacc_map
+from napari_cyto.datasets.export_cells import CellRule, Losses, apacc_map, merge_losses
 from napari_cyto.datasets.groups import slide_groups
 from napari_cyto.datasets.options import ApaccExportOptions
 from napari_cyto.datasets.split import SIDES, Split, split_by_group
@@ -98,8 +98,8 @@ def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
         no way to split; the sentence says what to do.
     """
     losses = Losses()
-    used = (c for c, n in project.counts(statuses=options.statuses).items() if c is not None and n)
-    class_map = apacc_map(project.scheme, options.class_map, used)
+    counts = {c: n for c, n in project.counts(statuses=options.statuses).items() if c is not None and n}
+    class_map = apacc_map(project.scheme, options.class_map, counts)
     rule = CellRule(project.scheme, class_map, options.statuses, options.point_px)
     names = _StemNames(project.slides())
     plans = [p for s in project.slides() if (p := _plan_slide(project, s, rule, options, names, losses)).slices]
@@ -112,7 +112,8 @@ def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
         large = sum(max(c.box.size_hw) > options.pad_crops_px for p in plans for s in p.slices for c in s.cells)
         losses.add("large_crops", large)
     split, notes = _split(plans, options)
-    plan = ExportPlan(tuple(plans), split, class_map, (*notes, *losses.sentences()))
+    merged = merge_losses(dict(class_map.pairs), counts)
+    plan = ExportPlan(tuple(plans), split, class_map, (*notes, *merged, *losses.sentences()))
     _refuse_same_stems(plan)
     return plan
 

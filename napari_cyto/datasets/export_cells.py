@@ -108,6 +108,31 @@ def proposed_apacc_map(scheme: ClassScheme, used: Iterable[str]) -> dict[str, st
     return {i: known.get(i, "") for i in scheme.ids if i in used}
 
 
+def merge_losses(pairs: Mapping[str, str], counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what an export cannot say any more because several classes become one, a sentence a target.
+
+    Parameters
+    ----------
+    pairs : mapping
+        Each class with what it becomes; a class that is not named stays as it is.
+    counts : mapping
+        How many cells of each class are written; only these classes can be lost.
+    """
+    sources: dict[str, list[str]] = {}
+    for source in dict.fromkeys((*pairs, *counts)):
+        sources.setdefault(pairs.get(source, source), []).append(source)
+    sentences = []
+    for target, merged in sources.items():
+        here = [f"{counts[c]:,} {c}" for c in merged if counts.get(c) and c != target]
+        if here and len(merged) > 1:
+            verb = "becomes" if len(here) == 1 and here[0].startswith("1 ") else "become"
+            sentences.append(
+                f"{', '.join(here)} {verb} {target}, which stands for {', '.join(merged)}: the export does not say "
+                "which of them a cell was."
+            )
+    return tuple(sentences)
+
+
 def _usual_map(scheme: ClassScheme, target: ClassScheme) -> SchemeMap:
     try:
         return map_between(scheme, target)

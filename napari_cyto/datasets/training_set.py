@@ -75,6 +75,7 @@ class TrainingSet:
             "scheme": self.scheme.name,
             "classes": list(self.classes),
             "slides": len(self.slides),
+            "mpp_um": _range_um(slide.mpp for slide in self.slides),
             "cells": self.counts(),
             "sources": [
                 {
@@ -87,6 +88,12 @@ class TrainingSet:
             ],
             "remarks": [_without_paths(remark, of_source) for remark in self.remarks],
         }
+
+
+def _range_um(mpps: Iterable[float | None]) -> list[float]:
+    """Return the finest and the coarsest µm per px, rounded; empty where none is known."""
+    known = [mpp for mpp in mpps if mpp is not None]
+    return [round(min(known), 4), round(max(known), 4)] if known else []
 
 
 def _without_folders(source: str) -> str:

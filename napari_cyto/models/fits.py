@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import PRESETS, map_between, preset
 from napari_cyto.errors import CytoError, SchemeError
+from napari_cyto.formats.cric import MPP as CRIC_MPP
 from napari_cyto.models.manifest import ModelManifest
 
-# Pixels this much larger than the input's lack detail that the model was trained on.
+# Pixels this much larger than those of the training slides lack detail that the model was trained on.
 _COARSER = 1.5
+# What a slide has that was scanned at 40x, as nearly all training slides are; for cards that do not say it.
+_USUAL_UM = 0.25
+_CRIC = "cric:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,40 @@ def fit(
             f"The model {manifest.id} sees cells at {manifest.mpp:.3g} µm per px, and of {unknown} of {len(slides)} "
             "slides the µm per px are unknown; enter them first."
         )
-    coarsest = max((m for m in slides if m is not None), default=None)
-    if manifest.mpp is not None and coarsest is not None and coarsest > _COARSER * manifest.mpp:
-        remarks.append(
-            f"The model {manifest.id} was trained at {manifest.mpp:.3g} µm per px, and a slide has {coarsest:.3g}: "
-            "details that it relies on are missing there, so expect more mistakes."
-        )
+    remarks += _too_coarse(manifest, [m for m in slides if m is not None])
     return Fit(tuple(refusals), tuple(remarks))
+
+
+def trained_um(manifest: ModelManifest) -> float | None:
+    """Return the µm per px of the coarsest slide that a model was trained on; None where its card does not say it.
+
+    A crop enlarged for the network holds no more detail than the slide that it was cut from: ``manifest.mpp``, which
+    is of the input, does not tell what the model has seen.
+    """
+    stated = manifest.card.data.get("mpp_um")
+    if isinstance(stated, list | tuple) and stated and all(isinstance(m, int | float) for m in stated):
+        return max(map(float, stated))
+    rows = manifest.card.data.get("sources")
+    sources = [str(row.get("source", "")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return CRIC_MPP if sources and all(source.startswith(_CRIC) for source in sources) else None
+
+
+def _too_coarse(manifest: ModelManifest, mpps: Iterable[float]) -> list[str]:
+    """Return what to say of slides whose pixels are larger than those that the model was trained on."""
+    if manifest.mpp is None:
+        return []
+    trained, coarsest = trained_um(manifest), max(mpps, default=0.0)
+    if coarsest <= _COARSER * max(manifest.mpp, trained or _USUAL_UM):
+        return []
+    seen = (
+        f"was trained on slides of {trained:.3g} µm per px"
+        if trained is not None
+        else f"looks at cells at {manifest.mpp:.3g} µm per px"
+    )
+    return [
+        f"The model {manifest.id} {seen}, and a slide here has {coarsest:.3g}: details that it relies on are missing "
+        "there, so expect more mistakes."
+    ]
 
 
 def needs_um(manifest: ModelManifest) -> bool:

@@ -40,6 +40,8 @@ class RunWatch:
         self._process = process
         self._read_to = 0
         self._gone_since_s: float | None = None
+        # When the run said its last word, and when it last foresaw its end.
+        self._heard_s = self._foreseen_s = time.monotonic()
         if process is not None:
             self._look_back()
 
@@ -60,7 +62,23 @@ class RunWatch:
             self._process.poll()
         if not self.state.ended and self._is_gone():
             self.state = replace(self.state, status="killed", sentence=self._obituary(), eta_s=None)
+        if self.state is not before:
+            self._heard_s = time.monotonic()
+            if self.state.eta_s != before.eta_s:
+                self._foreseen_s = self._heard_s
         return self.state is not before
+
+    @property
+    def quiet_s(self) -> float:
+        """How long the run has said nothing, s."""
+        return time.monotonic() - self._heard_s
+
+    @property
+    def left_s(self) -> float | None:
+        """How long the run still takes by what it foresaw, s, 0 once that time is up; None before it foresaw any."""
+        if self.state.eta_s is None:
+            return None
+        return max(0.0, self.state.eta_s - (time.monotonic() - self._foreseen_s))
 
     def _new_lines(self) -> list[dict[str, Any]]:
         try:

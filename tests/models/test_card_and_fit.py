@@ -8,8 +8,9 @@ from made_bundles import manifest
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.presets import preset
 from napari_cyto.models.card import card_defaults, card_html, card_sections, card_text
-from napari_cyto.models.fits import class_translation, fit, labels_scheme
-from napari_cyto.models.manifest import Card
+from napari_cyto.models.fits import class_translation, fit, labels_scheme, trained_um
+from napari_cyto.models.library import find_model
+from napari_cyto.models.manifest import Card, ModelManifest
 
 BETHESDA = preset("bethesda")
 
@@ -118,3 +119,34 @@ def test_a_parents_terms_are_carried_on() -> None:
     assert "CC BY 4.0" in said["licence"]
     assert "owner" in said["licence"]
     assert "Rezende" in said["attribution"]
+
+
+def test_a_model_is_not_doubted_on_slides_like_those_that_it_learned_from() -> None:
+    """Crops enlarged to 0.143 µm for the network came from slides of 0.228 µm: these lack nothing."""
+    shipped = read_manifest_of("bethesda-light")
+    assert trained_um(shipped) == pytest.approx(0.228)
+    assert not fit(shipped, mpps=[0.228]).remarks
+    assert not fit(shipped, mpps=[0.25, 0.228]).remarks
+    [remark] = fit(shipped, mpps=[0.228, 0.5]).remarks
+    assert "trained on slides of 0.228 µm per px, and a slide here has 0.5" in remark
+
+
+def test_the_card_says_at_what_scale_the_training_slides_were() -> None:
+    shipped = read_manifest_of("bethesda-light")
+    stated = shipped.model_copy(
+        update={"card": shipped.card.model_copy(update={"data": {"mpp_um": [0.25, 0.5], "sources": []}})}
+    )
+    assert trained_um(stated) == 0.5
+    assert not fit(stated, mpps=[0.7]).remarks
+    assert fit(stated, mpps=[0.8]).remarks
+    silent = shipped.model_copy(update={"card": shipped.card.model_copy(update={"data": {}})})
+    assert trained_um(silent) is None
+    assert not fit(silent, mpps=[0.25]).remarks
+    assert fit(silent, mpps=[0.5]).remarks
+
+
+def read_manifest_of(name: str) -> ModelManifest:
+    found = find_model(name)
+    assert found is not None
+    assert found.manifest is not None
+    return found.manifest

@@ -73,6 +73,8 @@ class ExportDock(Dock):
         self.bar = JobBar()
         self.open_folder = parts.button("Open folder", "Show what was written.", self._open_folder, icon="open")
         self._written: Path | None = None
+        # Of the export that runs or ran last; the controls may ask for another one meanwhile.
+        self._asked, self._going_to = "", Path()
         self._preview_soon = WhenSeen(self, self.preview, PREVIEW_AFTER_MS)
         self._lay_out()
         self._connect()
@@ -97,17 +99,20 @@ class ExportDock(Dock):
         for widget in (self.leak_words, self.leak_reason, self.bar, parts.row(self.go, self.open_folder)):
             self.footer.addWidget(widget)
         self.footer.setContentsMargins(6, 4, 6, 6)
-        self.open_folder.hide()
+        # There from the beginning, so that the other button keeps its place under the hand.
+        self.open_folder.setEnabled(False)
         self._show_leak(False)
 
     def _connect(self) -> None:
         self.format.currentIndexChanged.connect(lambda _index: self._show_format())
         self.form.changed.connect(self._form_changed)
         self.class_map.changed.connect(self._form_changed)
-        self.leak_reason.textChanged.connect(lambda _words: self._enable())
+        self.leak_reason.textChanged.connect(lambda _words: self._reasoned())
+        self.target.textChanged.connect(lambda _words: self._forget_outcome())
         self.looking.ended.connect(self._looked)
         self.bar.ended.connect(self._ended)
         self.listen(self.session.project_changed, self._show_project)
+        self.listen(self.session.slide_changed, self.later(self._slide_changed))
         self.listen(self.session.annotations_changed, self.later(self._marked))
 
     # What the user asks for
@@ -138,6 +143,7 @@ class ExportDock(Dock):
         try:
             function, kwargs = self.request().look_ahead()
         except CytoError as error:
+            self.shown.clear()
             self.looking.say(str(error), style.BAD)
             return
         self._preview_soon.stop()
@@ -154,8 +160,10 @@ class ExportDock(Dock):
         except CytoError as error:
             self.bar.say(str(error), style.BAD)
             return
-        self.open_folder.hide()
+        self._forget_outcome()
         self.go.setEnabled(False)
+        self._asked = f"{Path(self.target.text().strip()).name} ({self.format.currentText()})"
+        self._going_to = Path(self.target.text().strip())
         self.bar.run(function, kwargs, "Beginning…")
 
     def ask_target(self) -> None:
@@ -207,9 +215,9 @@ class ExportDock(Dock):
             self.bar.say(event.message.replace(f", or allow it {OVERWRITE_WORDS}", ""), style.BAD)
             self._ask_overwrite()
         if isinstance(event, Done):
-            self._written = Path(self.target.text().strip())
-            self.bar.say(done_words(event.result), style.GOOD)
-            self.open_folder.show()
+            self._written = self._going_to
+            self.bar.say(f"{self._asked}: {done_words(event.result)}", style.GOOD)
+            self.open_folder.setEnabled(True)
 
     def _ask_overwrite(self) -> None:
         """Ask whether a file that is no export, or was changed since, shall be replaced."""
@@ -252,8 +260,22 @@ class ExportDock(Dock):
         # Marks are made fast, and nobody sees this dock meanwhile.
         if self.isVisible():
             self._show_map()
-            if self.class_map.open_classes():
-                self._stale()
+            self._stale()
+
+    def _slide_changed(self) -> None:
+        """A scale that was told may end what kept an export from being written."""
+        if self.isVisible():
+            self._stale()
+
+    def _reasoned(self) -> None:
+        self._forget_outcome()
+        self._enable()
+
+    def _forget_outcome(self) -> None:
+        """Take away what was said of an export that the controls, or the cells, do not stand for any more."""
+        if not self.bar.running:
+            self.bar.say("")
+            self.open_folder.setEnabled(False)
 
     def _show_map(self) -> None:
         """Ask for counterparts where the format and the classes in use need them."""
@@ -288,9 +310,11 @@ class ExportDock(Dock):
         self.go.setToolTip(f"Choose first what becomes of {', '.join(unmapped)}." if unmapped else tip)
 
     def _stale(self) -> None:
+        self._forget_outcome()
         if self.class_map.open_classes():
             self._preview_soon.stop()
             self.shown.clear()
+            self.looking.say("")
         elif self.isVisible() and self.session.project is not None:
             self._preview_soon.ask()
 
@@ -300,10 +324,13 @@ def done_words(result: dict[str, Any]) -> str:
     counts = result.get("counts")
     if isinstance(counts, dict):
         sides = [
-            f"{side}: " + ", ".join(f"{name} {parts.number(n)}" for name, n in classes.items())
+            (", ".join(f"{parts.number(n)} {name}" for name, n in classes.items()) or "nothing") + f" to {side}"
             for side, classes in counts.items()
             if isinstance(classes, dict)
         ]
         if sides:
-            return "Written. " + "; ".join(sides) + "."
-    return "Written."
+            return "written, " + "; ".join(sides) + "."
+    marks, slides = result.get("annotations"), result.get("slides")
+    if isinstance(marks, int) and isinstance(slides, int):
+        return f"written, {parts.counted(marks, 'mark')} of {parts.counted(slides, 'slide')}."
+    return "written."

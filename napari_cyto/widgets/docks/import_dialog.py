@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,22 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import FORMATS
+from napari_cyto.formats.bad_rows import SKIPPABLE
+from napari_cyto.formats.which_format import fitting_formats
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.class_map_rows import ClassMapRows
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
+from napari_cyto.widgets.docks.label_sources import label_format_of
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
 
 # What the dock knows already, or what would need a table to be entered.
 HIDDEN = ("scheme", "class_map", "reader", "author")
 KEPT_AS = "import.class_map"
+COUNTED = ("annotations_added", "slides_added", "regions", "already_there")
 FOREIGN_WORDS = "The project lacks these classes. Choose what each becomes, or have it added, then import again."
 # No class id can be this: ids are no sentences.
 ADDED, ADDED_WORDS = "\0add", "add it to the project"
@@ -49,13 +55,24 @@ class ImportDialog(QDialog):
         self.source = QLineEdit()
         self.source.setPlaceholderText("File or folder to import")
         self.source.setToolTip("The file or folder that holds the marks.")
-        self.source.textChanged.connect(lambda _words: self._forget_classes())
+        self.source.textChanged.connect(lambda _words: self._another_source())
+        self.source.textEdited.connect(lambda _words: self._forget_queue())
         self.source.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.browse_file = parts.button("File…", "Choose a file.", self._ask_file, icon="open")
         self.browse_folder = parts.button("Folder…", "Choose a folder.", self._ask_folder, icon="open")
         self.form = OptionsForm()
         self.form.show_model(ImportOptions, HIDDEN)
         self.options = Section("Options", self.form, tip="Where images lie, and what to do with other classes.")
+        self.others = parts.text()
+        self.others.hide()
+        # What was dropped or chosen together with the source on screen, and what came of those before it.
+        self._queue: list[tuple[Path, str]] = []
+        self._outcomes: list[str] = []
+        self._totals = Counter[str]()
+        self.skip = parts.button(
+            "Skip bad rows", "Import all other rows; how many were left out is said at the end.", self.skip_bad
+        )
+        self.skip.hide()
         self.class_map = ClassMapRows(FOREIGN_WORDS)
         self.class_map.changed.connect(self._enable)
         self.looking = JobBar()
@@ -68,6 +85,7 @@ class ImportDialog(QDialog):
         self.start.setDefault(True)
         self.leave = parts.button("Close", "Close this window; an import that runs is stopped.", self.reject)
         self.format.currentIndexChanged.connect(lambda _index: self._show_format())
+        self.form.changed.connect(self._forget_outcome)
         self._lay_out()
         self._show_format()
 
@@ -83,19 +101,42 @@ class ImportDialog(QDialog):
             self.about,
             parts.text("From", bold=True),
             parts.row(self.source, self.browse_file, self.browse_folder, stretch=0),
+            self.others,
             self.options,
             self.class_map,
             self.looking,
             self.bar,
+            self.skip,
         ):
             outer.addWidget(widget)
         outer.addStretch(1)
         outer.addLayout(low)
 
-    def propose(self, format_name: str, source: Path) -> None:
-        """Fill in what to import; the user looks at it and starts it."""
+    def propose(self, format_name: str, source: Path, others: Sequence[tuple[Path, str]] = ()) -> None:
+        """Fill in what to import; the user looks at it and starts it.
+
+        Parameters
+        ----------
+        format_name : str
+            One of ``formats.FORMATS``.
+        source : Path
+            The file or folder.
+        others : sequence of (Path, str)
+            Further files or folders with their formats, imported one after the other with the same options.
+        """
         self.format.setCurrentIndex(self.format.findData(format_name))
         self.source.setText(str(source))
+        self._queue = list(others)
+        self._show_queue()
+        fitting = fitting_formats(source) if source.exists() else ()
+        if len(fitting) > 1:
+            names = " or ".join(FORMATS[name].title for name in fitting)
+            self.bar.say(f"The format of {source.name} is not clear: it may be {names}. Choose it above.", style.WARN)
+
+    def skip_bad(self) -> None:
+        """Import what can be read, and leave out the rest."""
+        self.form.set_values({"skip_bad": True})
+        self.run()
 
     def run(self) -> None:
         """Start the import."""
@@ -110,6 +151,7 @@ class ImportDialog(QDialog):
             self.bar.say(str(error), style.BAD)
             return
         self._keep_map()
+        self.skip.hide()
         self.start.setEnabled(False)
         self.bar.run(import_labels, self._source_named(source, options) | {"project_folder": folder}, "Reading…")
 
@@ -153,6 +195,47 @@ class ImportDialog(QDialog):
         if project is not None and mapped:
             project.set_setting(KEPT_AS, {**project.setting(KEPT_AS, {}), **mapped})
 
+    # Several sources, one after the other
+
+    def _another_source(self) -> None:
+        self._forget_classes()
+        self._forget_outcome()
+
+    def _forget_queue(self) -> None:
+        """Who types another source wants that one."""
+        self._queue, self._outcomes = [], []
+        self._totals.clear()
+        self._show_queue()
+
+    def _show_queue(self) -> None:
+        names = ", ".join(parts.breakable(path.name) for path, _ in self._queue)
+        self.others.setText(f"Then {parts.counted(len(self._queue), 'more file')}: {names}." if names else "")
+        self.others.setVisible(bool(names))
+
+    def _forget_outcome(self) -> None:
+        if not self.bar.running:
+            self.bar.say("")
+            self.skip.hide()
+
+    def _imported(self, result: dict[str, Any]) -> None:
+        told = "\n".join([result_words(result), *self.bar.notes]).strip()
+        source = Path(self.source.text())
+        if not self._queue and not self._outcomes:
+            self.bar.say(told, style.GOOD)
+            return
+        self._outcomes.append(f"{source.name}: {told}")
+        self._totals.update({name: result[name] for name in COUNTED if isinstance(result.get(name), int)})
+        if self._queue:
+            (path, name), *rest = self._queue
+            self.propose(name, path, rest)
+            self.run()
+            return
+        files = len(self._outcomes)
+        lines = [*self._outcomes, f"{parts.counted(files, 'file')} in all: {result_words(self._totals)}"]
+        self._outcomes = []
+        self._totals.clear()
+        self.bar.say("\n".join(lines), style.GOOD)
+
     def _enable(self) -> None:
         missing = self.class_map.open_classes()
         self.start.setEnabled(not missing and not self.bar.running)
@@ -175,35 +258,52 @@ class ImportDialog(QDialog):
         self._enable()
         if isinstance(event, Failed) and FOREIGN in event.message:
             self._look_for_classes()
+        if isinstance(event, Failed):
+            self._show_failure(event.message)
         if isinstance(event, Done):
             self.class_map.show_rows({}, ())
             # Another process wrote to the project; the session notices and tells everybody.
             self.session.poll()
-            told = result_words(event.result)
-            self.bar.say("\n".join([told, *self.bar.notes]).strip(), style.GOOD)
+            self._imported(event.result)
+
+    def _show_failure(self, sentence: str) -> None:
+        """Say it with what came before; bad rows can be left out by a button, not by the command line's option."""
+        self.skip.setVisible(SKIPPABLE in sentence)
+        if SKIPPABLE in sentence or self._outcomes:
+            said = sentence.replace(f" {SKIPPABLE}", "")
+            name = f"{Path(self.source.text()).name}: " if self._outcomes else ""
+            self.bar.say("\n".join([*self._outcomes, name + said]), style.BAD)
 
     def _show_format(self) -> None:
         chosen = FORMATS[self.format.currentData()]
         self.about.setText(chosen.description)
-        self._forget_classes()
+        self._another_source()
 
     def _ask_file(self) -> None:
-        chosen, _ = QFileDialog.getOpenFileName(self, "Import from file")
+        chosen, _ = QFileDialog.getOpenFileNames(self, "Import from files")
         if chosen:
-            self.source.setText(chosen)
+            name = str(self.format.currentData())
+            first, *others = map(Path, chosen)
+            self._forget_queue()
+            self.propose(
+                label_format_of(first) or name, first, [(path, label_format_of(path) or name) for path in others]
+            )
 
     def _ask_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Import from folder")
         if chosen:
+            self._forget_queue()
             self.source.setText(chosen)
 
 
-def result_words(result: dict[str, Any]) -> str:
+def result_words(result: Mapping[str, Any]) -> str:
     """Return what an import brought in, in words."""
-    slides, marks = result.get("slides"), result.get("annotations")
-    if isinstance(slides, int) and isinstance(marks, int):
-        return f"Imported {parts.counted(marks, 'mark')} on {parts.counted(slides, 'slide')}."
-    return "Imported."
+    added, slides, regions, there = (int(result.get(name, 0)) for name in COUNTED)
+    words = f"{parts.counted(added, 'mark')} imported"
+    if regions:
+        words += f", {parts.number(regions)} of them regions"
+    words += f", {parts.counted(slides, 'slide')} added"
+    return words + (f"; {parts.number(there)} were there already." if there else ".")
 
 
 def same_class(class_id: str, scheme: ClassScheme) -> str:

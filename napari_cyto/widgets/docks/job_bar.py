@@ -17,6 +17,8 @@ from napari_cyto.widgets.jobs import Job
 
 # Before this much is behind, a guess at the rest would jump about.
 ETA_AFTER_S = 1.5
+# "1 s left" that stays is not believed.
+LEAST_LEFT_S = 2.0
 
 
 class JobBar(QWidget):
@@ -128,8 +130,10 @@ def eta_words(done: int, total: int, passed_s: float) -> str:
     if not total or not done or passed_s < ETA_AFTER_S or done >= total:
         return ""
     left_s = passed_s * (total - done) / done
+    if left_s < LEAST_LEFT_S:
+        return ""
     if left_s < 90:
-        return f", {max(1, round(left_s))} s left"
+        return f", {round(left_s)} s left"
     if left_s < 90 * 60:
         return f", {round(left_s / 60)} min left"
     return f", {left_s / 3600:.1f} h left"

@@ -62,7 +62,8 @@ class ModelsDock(Dock):
         self.footer.addWidget(self.use)
         self.footer.setContentsMargins(6, 4, 6, 6)
         self._say("")
-        self.listen(session.project_changed, self.later(self.refresh))
+        self._folder: Path | None = None if session.project is None else session.project.folder
+        self.listen(session.project_changed, self.later(self._show_project))
         self.refresh()
 
     @property
@@ -161,6 +162,15 @@ class ModelsDock(Dock):
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
         """Read the library anew: a run may have ended since."""
         super().showEvent(event)
+        self.refresh()
+
+    def _show_project(self) -> None:
+        project = self.session.project
+        folder = None if project is None else project.folder
+        if folder != self._folder:
+            # What was said was of the project before.
+            self._folder = folder
+            self._say("")
         self.refresh()
 
     def _choose(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -20,6 +20,13 @@ from napari_cyto.widgets.docks.controls import Check, Choice
 _WHOLE_LIMIT = 2**31 - 1
 _NUMBER_LIMIT = 1e9
 NUMBER_PX = 110
+
+
+_NO_TITLES: Mapping[str, str] = {}
+
+
+def _no_words(_field: str, _value: object) -> str:
+    return ""
 
 
 class Control:
@@ -54,8 +61,26 @@ class OptionsForm(QWidget):
         self._model: type[BaseModel] | None = None
         self.controls: dict[str, Control] = {}
 
-    def show_model(self, model: type[BaseModel], hidden: Collection[str] = ()) -> None:
-        """Make the form of ``model`` anew, without the fields in ``hidden`` and those that no control fits."""
+    def show_model(
+        self,
+        model: type[BaseModel],
+        hidden: Collection[str] = (),
+        titles: Mapping[str, str] = _NO_TITLES,
+        words: Callable[[str, object], str] = _no_words,
+    ) -> None:
+        """Make the form of ``model`` anew.
+
+        Parameters
+        ----------
+        model : type of BaseModel
+            Whose fields are shown, but for those that no control fits.
+        hidden : collection of str
+            Fields that are left out.
+        titles : mapping
+            By field name, what to call a field other than the model does.
+        words : callable
+            From a field's name and one of the values to choose from to what that is called; empty for its own word.
+        """
         for index in reversed(range(self._rows.count())):
             widget = self._rows.itemAt(index).widget()
             self._rows.removeWidget(widget)
@@ -65,19 +90,21 @@ class OptionsForm(QWidget):
         for name, field in model.model_fields.items():
             control = None if name in hidden else control_of(field)
             if control is not None:
-                self._place(name, field, control)
+                if isinstance(control.widget, Choice):
+                    _name_values(control.widget, name, words)
+                self._place(name, field, control, titles.get(name) or field.title or name)
 
-    def _place(self, name: str, field: FieldInfo, control: Control) -> None:
-        control.widget.setToolTip(field.description or field.title or name)
-        control.widget.setAccessibleName(field.title or name)
+    def _place(self, name: str, field: FieldInfo, control: Control, title: str) -> None:
+        control.widget.setToolTip(field.description or title)
+        control.widget.setAccessibleName(title)
         control.widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         control.write(field.get_default(call_default_factory=True))
         control.changed.connect(lambda *_: self.changed.emit())
         if isinstance(control.widget, QCheckBox):
-            control.widget.setText(field.title or name)
+            control.widget.setText(title)
             self._rows.addWidget(control.widget)
         else:
-            label = parts.text(field.title or name)
+            label = parts.text(title)
             label.setToolTip(control.widget.toolTip())
             shown = control.widget
             if control.beside is not None:
@@ -113,6 +140,15 @@ class OptionsForm(QWidget):
         for name, value in values.items():
             if name in self.controls:
                 self.controls[name].write(value)
+
+
+def _name_values(choice: Choice, field: str, words: Callable[[str, object], str]) -> None:
+    for row in range(choice.count()):
+        value = choice.itemData(row)
+        if said := words(field, value):
+            choice.setItemText(row, said)
+            # What the command line and the recipe's file call it.
+            choice.setItemData(row, str(value), Qt.ItemDataRole.ToolTipRole)
 
 
 def control_of(field: FieldInfo) -> Control | None:

@@ -40,9 +40,10 @@ class ProposeDock(Dock):
             self.body.addWidget(widget)
         self.body.addStretch(1)
         self._scheme: object = None
+        self._place: object = None
         self.listen(session.project_changed, self._show_project)
         self.listen(session.class_changed, self._show_project)
-        self.listen(session.slide_changed, self._show_counts)
+        self.listen(session.slide_changed, self._show_slide)
         self.listen(session.annotations_changed, self.later(self._show_counts))
         self.listen(session.filter_changed, self.filters.show_filter)
         self._show_project()
@@ -70,6 +71,14 @@ class ProposeDock(Dock):
             self.filters.show_scheme(scheme)
         self.filters.setEnabled(project is not None)
         self.run.refresh()
+        self._show_counts()
+
+    def _show_slide(self) -> None:
+        slide = self.session.slide
+        place = None if slide is None else (slide.id, slide.mpp)
+        if place != self._place:
+            self._place = place
+            self.run.forget_outcome()
         self._show_counts()
 
     def _show_counts(self) -> None:

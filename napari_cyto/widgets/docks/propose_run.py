@@ -21,6 +21,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import eta_words
+from napari_cyto.widgets.docks.train_words import QUIET_FROM_S, working_words
 
 POLL_MS = 33
 _SCOPES: tuple[tuple[Scope, str, str], ...] = (
@@ -28,6 +29,7 @@ _SCOPES: tuple[tuple[Scope, str, str], ...] = (
     ("region", "Region", "The region that is selected; draw one with R."),
     ("slide", "Whole slide", "All tissue of the slide; go on working meanwhile, the proposals come in as found."),
 )
+LOADING = "Loading the models; the first time takes longer"
 NO_DETECTOR = "No detector is here yet: train one in the Train dock, or add one in the Models dock."
 
 
@@ -56,6 +58,7 @@ class ProposeRun(QWidget):
         self._scope: Scope = "field"
         self._found = 0
         self._started_s = 0.0
+        self._doing, self._doing_since_s = "", 0.0
         self._warmed: tuple[str, str, str | None] | None = None
         # With each choice, what the project used when it was made: a "use" elsewhere comes later and overrules it.
         self._choices: dict[tuple[Path | None, Kind], tuple[str | None, tuple[str, str] | None]] = {}
@@ -126,13 +129,14 @@ class ProposeRun(QWidget):
             return
         self.bar.setRange(0, 0)
         self.bar.setFormat("")
-        self._say("Loading the models and looking…")
+        self._say_what(LOADING)
         self._timer.start()
         self.show_state()
 
     def stop(self) -> None:
         """Ask the run to stop; what it has proposed stays."""
         self.proposer.cancel()
+        self._doing = ""
         self._say("Stopping…")
 
     def enterEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
@@ -151,7 +155,14 @@ class ProposeRun(QWidget):
             signal.disconnect(slot, missing_ok=True)
         self.proposer.close()
 
+    def forget_outcome(self) -> None:
+        """Take away what was said of a run on another slide, part or model."""
+        if not self.proposer.running:
+            self._say("")
+
     def _choose(self, scope: Scope) -> None:
+        if scope != self._scope:
+            self.forget_outcome()
         self._scope = scope
         for name, button in self.scopes.items():
             button.setChecked(name == scope)
@@ -181,6 +192,7 @@ class ProposeRun(QWidget):
         return chosen + ([used[0]] if used is not None else [])
 
     def _remember(self, kind: Kind, box: QComboBox) -> None:
+        self.forget_outcome()
         self._choices[self._key(kind)] = (box.currentData(), self._used(kind))
 
     def _catch_up(self) -> None:
@@ -206,8 +218,16 @@ class ProposeRun(QWidget):
         self._running.setVisible(running)
         self.run.setEnabled(not running and self._session.slide is not None and self.detector.count() > 0)
 
+    def _say_what(self, doing: str) -> None:
+        """Say what is being done; `_poll` adds for how long, until there is news."""
+        self._doing, self._doing_since_s = doing, time.monotonic()
+        self._say(doing)
+
     def _poll(self) -> None:
         self.proposer.poll()
+        quiet_s = time.monotonic() - self._doing_since_s
+        if self.proposer.running and self._doing and quiet_s > QUIET_FROM_S:
+            self._say(working_words(self._doing, quiet_s))
         if not self.proposer.running:
             self._timer.stop()
             self.show_state()
@@ -218,10 +238,11 @@ class ProposeRun(QWidget):
         left = eta_words(done, total, time.monotonic() - self._started_s)
         self.bar.setFormat(f"%p %{left}" if total else "")
         if words:
-            self._say(words)
+            self._say_what(words)
 
     def _arrived(self, count: int) -> None:
         self._found += count
+        self._doing = ""
         self._say(f"{parts.counted(self._found, 'cell')} proposed so far.")
 
     def _finished(self, result: dict[str, Any]) -> None:

@@ -179,7 +179,7 @@ class SlidesDock(Dock):
         event.acceptProposedAction()
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
-        """Open slides and projects; for labels, show the import dialog with the first of them filled in."""
+        """Open slides and projects; for labels, show the import dialog with all of them filled in."""
         labels = [(path, name) for path in paths if (name := label_format_of(path))]
         known = dict(labels)
         # A folder may hold slides beside their labels; a data set's folder brings its images by the import.
@@ -187,13 +187,14 @@ class SlidesDock(Dock):
         if others:
             self.do(open_paths, self.session, others)
         if labels:
-            self.do(self._propose_import, *labels[0])
+            self.do(self._propose_import, labels)
 
-    def _propose_import(self, path: Path, format_name: str) -> None:
+    def _propose_import(self, labels: Sequence[tuple[Path, str]]) -> None:
         self.session.need_project()
+        path, format_name = labels[0]
         dialog = ImportDialog(self.session, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.propose(format_name, path)
+        dialog.propose(format_name, path, labels[1:])
         # Not exec: the program that the file was dragged from waits until the drop has been handled.
         dialog.open()
 

@@ -17,7 +17,7 @@ def ask_about_run(parent: QWidget, watch: RunWatch) -> Answer:
     """Ask whether the run of ``watch`` goes on without the window, is stopped, or the window stays."""
     box = QMessageBox(parent)
     box.setWindowTitle("A training run is at work")
-    left = pace_words(watch.state)
+    left = pace_words(watch.state, watch.left_s)
     box.setText(f"{parts.unbroken(head_words(watch))}." + (f" {left}." if left else ""))
     box.setInformativeText(
         "It can go on without this window: whoever opens the project later finds it here, at work or finished. "

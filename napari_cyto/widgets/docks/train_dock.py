@@ -35,6 +35,7 @@ from napari_cyto.widgets.docks.train_closing import ask_about_run
 from napari_cyto.widgets.docks.train_outcome import TrainOutcome
 from napari_cyto.widgets.docks.train_progress import TrainProgress
 from napari_cyto.widgets.docks.train_setup import TrainSetup
+from napari_cyto.widgets.docks.train_words import plain
 
 POLL_MS = 250
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -94,7 +95,8 @@ class TrainDock(Dock):
         self.footer.setContentsMargins(6, 4, 6, 6)
 
     def _connect(self) -> None:
-        self.setup.changed.connect(self._show_setup)
+        self.setup.changed.connect(self._changed)
+        self.name.textChanged.connect(lambda _words: self._changed())
         self.outcome.used.connect(self.use)
         self.outcome.continued.connect(self.continue_run)
         self.outcome.resumed.connect(self.resume_run)
@@ -190,7 +192,11 @@ class TrainDock(Dock):
 
     def poll(self) -> None:
         """Read what the run has written since; at once when there is nothing."""
-        if self.watch is None or not self.watch.poll():
+        if self.watch is None:
+            return
+        if not self.watch.poll():
+            if self.isVisible():
+                self.progress.show_time(self.watch)
             return
         self._show_run()
         if self.watch.state.ended and not self.isVisible():
@@ -234,7 +240,7 @@ class TrainDock(Dock):
         try:
             self.follow(begin())
         except (CytoError, OSError) as error:
-            self.words.setText(str(error))
+            self.words.setText(plain(str(error)))
         self._show_words()
 
     def _show_project(self) -> None:
@@ -276,6 +282,12 @@ class TrainDock(Dock):
             self.cancel.setEnabled(not ending)
             if watch.state.ended:
                 self._polling.stop()
+        self._show_setup()
+
+    def _changed(self) -> None:
+        """What was said of the settings before is over."""
+        if self.watch is None:
+            self.words.setText("")
         self._show_setup()
 
     def _show_setup(self) -> None:

@@ -17,6 +17,7 @@ from napari_cyto.widgets.docks.cell_browser import CellBrowser
 from napari_cyto.widgets.docks.confusion_grid import ConfusionGrid
 from napari_cyto.widgets.docks.fact_table import FactTable
 from napari_cyto.widgets.docks.metric_rows import METRIC_HEADINGS, metric_rows
+from napari_cyto.widgets.docks.train_words import plain
 
 SIDE_WORDS = {
     "test": "Measured on the test side: cells that had no part in the training.",
@@ -123,4 +124,4 @@ def sentence_of(state: RunState, has_model: bool) -> str:
         kept = f" The best epoch, {best.number:g}, is kept." if best is not None else ""
         return f"The model is ready.{kept}"
     kept = " The best model so far is kept." if has_model and "kept" not in state.sentence else ""
-    return f"{state.sentence}{kept}"
+    return f"{plain(state.sentence)}{kept}"

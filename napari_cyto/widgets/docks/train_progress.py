@@ -14,10 +14,13 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.cell_browser import CellBrowser
 from napari_cyto.widgets.docks.class_recall import ClassRecall
 from napari_cyto.widgets.docks.section import Section
+from napari_cyto.widgets.docks.train_words import plain, time_words, working_words
 from napari_cyto.widgets.docks.training_curves import TrainingCurves
 from napari_cyto.widgets.soon import later
 
 CELLS_AFTER_MS = 80
+# A run that has trained is still judged: seconds counted down to one and staying there are not believed.
+LEAST_LEFT_S = 3.0
 
 STATUS_WORDS = {
     "waiting": "Starting…",
@@ -64,9 +67,8 @@ class TrainProgress(QWidget):
         if at_work:
             self.bar.setRange(0, state.total)
             self.bar.setValue(state.done)
-        self._say(self.pace, pace_words(state))
-        self._say(self.message, state.message if at_work else "")
-        self._say(self.notes, "\n".join(state.notes))
+        self.show_time(watch)
+        self._say(self.notes, "\n".join(map(plain, state.notes)))
         self.curves.show_state(state)
         self._shown = watch, colours
         # Curves and cells in one painting would hold up the window for longer than a hand takes for at once.
@@ -75,6 +77,14 @@ class TrainProgress(QWidget):
                 self._rest.start()
         else:
             self._show_cells()
+
+    def show_time(self, watch: RunWatch) -> None:
+        """Show how long it still takes, and what it does: also while it says nothing new."""
+        state = watch.state
+        self._say(self.pace, pace_words(state, watch.left_s))
+        doing = plain(state.message) or STATUS_WORDS["waiting" if state.status == "waiting" else "running"]
+        quiet_s = 0.0 if watch.paused else watch.quiet_s
+        self._say(self.message, "" if state.ended else working_words(doing, quiet_s))
 
     def _show_cells(self) -> None:
         self._rest.stop()
@@ -117,20 +127,21 @@ def head_words(watch: RunWatch) -> str:
     return f"{parts.breakable(watch.out.name)}: {words}{epoch}{of}"
 
 
-def pace_words(state: RunState) -> str:
-    """Return time left and speed: ``8 min left, 143 images/s``."""
+def pace_words(state: RunState, left_s: float | None) -> str:
+    """Return time left and speed: ``8 min left, 143 images/s``; no time once it is up and the run is not.
+
+    Parameters
+    ----------
+    state : RunState
+        What the run has said.
+    left_s : float, optional
+        How long it still takes by now, s.
+    """
     if state.ended:
         return ""
-    words = [] if state.eta_s is None else [f"About {time_words(state.eta_s)} left"]
+    words = [] if left_s is None or left_s < LEAST_LEFT_S else [f"About {time_words(left_s)} left"]
+    if left_s is not None and left_s < LEAST_LEFT_S:
+        words.append("The last steps")
     if state.images_per_s:
         words.append(f"{state.images_per_s:,.0f} images/s")
     return ", ".join(words)
-
-
-def time_words(seconds: float) -> str:
-    """Return a duration as people say it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"

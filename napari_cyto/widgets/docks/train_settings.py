@@ -13,6 +13,7 @@ from napari_cyto.training.config import ClassifierConfig, DetectorConfig, PhaseC
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
+from napari_cyto.widgets.docks.train_words import TITLES, value_words
 
 MAIN_OF_MODEL: Mapping[type[BaseModel], tuple[str, ...]] = {
     ClassifierConfig: ("sampling", "ordinal_weight"),
@@ -33,7 +34,7 @@ class _Part:
         fields = type(shown).model_fields
         hidden = [n for n in fields if n in ELSEWHERE or n in without or (only is not None and n not in only)]
         self.form = OptionsForm()
-        self.form.show_model(type(shown), hidden)
+        self.form.show_model(type(shown), hidden, TITLES, value_words)
         self.form.set_values(shown.model_dump())
         self._before = {name: control.read() for name, control in self.form.controls.items()}
 

@@ -29,6 +29,7 @@ from napari_cyto.widgets.docks.train_overrides import TrainOverrides
 from napari_cyto.widgets.docks.train_settings import TrainSettings
 from napari_cyto.widgets.docks.train_sources import TrainSources
 from napari_cyto.widgets.docks.train_split import TrainSplitTable
+from napari_cyto.widgets.docks.train_words import value_words
 from napari_cyto.widgets.docks.when_seen import WhenSeen
 
 LOOK_AFTER_MS = 400
@@ -55,7 +56,7 @@ class TrainSetup(QWidget):
         self.split_table = TrainSplitTable()
         self.looking = JobBar()
         self.split = OptionsForm()
-        self.split.show_model(SplitConfig, ("fold", "folds", "overrides"))
+        self.split.show_model(SplitConfig, ("fold", "folds", "overrides"), words=value_words)
         self.split_section = Section("How they are divided", self.split, tip="Which cells train and which judge.")
         self.overrides = TrainOverrides()
         self.recipe = Choice()

@@ -11,6 +11,7 @@ from napari_cyto.session.training_preview import SIDES
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.fact_table import FactTable
+from napari_cyto.widgets.docks.train_words import plain
 
 TABLE_TIP = "Cells of each class that are trained on, that steer the run (validation), and that judge it (test)."
 
@@ -46,15 +47,15 @@ class TrainSplitTable(QWidget):
             for row in result["classes"]
         ]
         sums = [sum(row["cells"].get(side, 0) for row in result["classes"]) for side in sides]
-        rows.append(["all", *(parts.number(n) for n in sums)])
-        self.table.show_rows(rows, ["Class", *(("Train", "Valid.", "Test") if divided else ("Cells",))])
+        rows.append(["All", *(parts.number(n) for n in sums)])
+        self.table.show_rows(rows, ["Class", *(("Training", "Validation", "Test") if divided else ("Cells",))])
         self.table.show()
-        self.words.setText(refusal or (split_words(result) if divided else ""))
+        self.words.setText(plain(refusal) or (split_words(result) if divided else ""))
         style.tint(self.words, style.BAD if refusal else style.QUIET)
         self.words.setVisible(bool(self.words.text()))
-        self.area.setText(str(result["area"]) if of_detector else "")
+        self.area.setText(plain(str(result["area"])) if of_detector else "")
         self.area.setVisible(bool(self.area.text()))
-        remarks = list(result["remarks"])
+        remarks = list(map(plain, result["remarks"]))
         self.remarks.setText("\n".join(remarks[:5]) + (f"\n… and {len(remarks) - 5} more" if len(remarks) > 5 else ""))
         self.remarks.setVisible(bool(remarks))
 

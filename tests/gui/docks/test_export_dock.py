@@ -47,7 +47,7 @@ def test_preview_then_export(bench, tmp_path):
     assert isinstance(ended(bench, export.bar), Done)
     assert export.open_folder.isVisible()
     assert {p.name for p in (target / "slices").iterdir()} == {"train", "test"}
-    assert "healthy 2" in export.bar.words.text()
+    assert "2 healthy" in export.bar.words.text()
     assert export.go.isEnabled()
 
 
@@ -134,8 +134,8 @@ def test_time_left_in_words():
 
 
 def test_results_in_words():
-    assert done_words({}) == "Written."
-    assert done_words({"counts": {"train": {"healthy": 1204}}}) == "Written. train: healthy 1,204."
+    assert done_words({}) == "written."
+    assert done_words({"counts": {"train": {"healthy": 1204}}}) == "written, 1,204 healthy to train."
     assert finding_rows([{"detail": "D.", "rows": [{"patient": "P"}]}]) == ["D.", "    patient P"]
 
 
@@ -167,8 +167,8 @@ def test_classes_of_ones_own_are_given_a_counterpart_in_the_dock(empty_bench, sl
     export.target.setText(str(tmp_path / "out"))
     bench.click(export.go)
     assert isinstance(ended(bench, export.bar), Done)
-    assert "healthy 2" in export.bar.words.text()
-    assert "rubbish 1" in export.bar.words.text()
+    assert "2 healthy" in export.bar.words.text()
+    assert "1 rubbish" in export.bar.words.text()
     session.close()
     bench.settle()
     assert not export.class_map.isVisible()
@@ -187,3 +187,52 @@ def test_shipped_schemes_and_other_formats_ask_for_no_map(bench):
 def test_options_that_only_reading_needs_are_not_asked_for():
     hidden = hidden_options("yolo")
     assert {"image_width", "image_height"} <= set(hidden)
+
+
+def test_what_was_said_of_an_export_goes_when_another_is_set_up(bench, tmp_path):
+    """A green or red sentence under settings to which it does not belong is believed."""
+    mark_both_smears(bench)
+    export = bench.export
+    export.target.setText(str(tmp_path / "out"))
+    width = export.go.width()
+    bench.click(export.go)
+    assert isinstance(ended(bench, export.bar), Done)
+    assert export.go.width() == width
+    changes = {
+        "format": lambda: export.format.setCurrentIndex(1),
+        "folder": lambda: export.target.setText(str(tmp_path / "elsewhere")),
+        "options": lambda: export.form.changed.emit(),
+        "a cell": lambda: bench.mark(1),
+        "the project": lambda: bench.session.project_changed.emit(),
+    }
+    for what, change in changes.items():
+        export.bar.say("written, 3 marks.")
+        change()
+        bench.settle()
+        assert not export.bar.words.text(), what
+        assert not export.open_folder.isEnabled()
+
+
+def test_merged_classes_and_an_empty_side_are_said_in_words(bench, tmp_path):
+    bench.mark(3, "HSIL")
+    bench.session.choose_class("NILM")
+    bench.session.add_box_at((500, 500))
+    export = bench.export
+    export.target.setText(str(tmp_path / "out"))
+    export.preview()
+    ended(bench, export.looking)
+    assert "3 HSIL become unhealthy, which stands for" in export.shown.losses.text()
+    assert "NILM" not in export.shown.losses.text()
+    bench.click(export.go)
+    ended(bench, export.bar)
+    assert export.bar.words.text() == "out (APACC): written, 1 healthy, 3 unhealthy to train; nothing to test."
+
+
+def test_the_preview_follows_the_cells(bench):
+    bench.mark(3, "HSIL")
+    export = bench.export
+    export.preview()
+    ended(bench, export.looking)
+    assert "3 marks" in export.shown.verdict.text()
+    bench.session.undo()
+    bench.qtbot.waitUntil(lambda: "2 marks" in export.shown.verdict.text(), timeout=60_000)

@@ -31,7 +31,7 @@ def test_marks_come_in_and_are_shown(bench, tmp_path):
     assert isinstance(ended, Done), ended
     bench.settle()
     assert bench.annotate.palette_rows.rows["LSIL"].count_text == "3"
-    assert dialog.bar.words.text().startswith("Imported")
+    assert dialog.bar.words.text().startswith("3 marks imported")
 
 
 def test_a_bad_file_is_a_sentence_and_nothing_changes(bench, tmp_path):
@@ -79,3 +79,52 @@ def test_foreign_classes_are_mapped_or_added_in_the_dialog(bench, tmp_path):
     assert bench.session.project.counts() == {"HSIL": 1, "odd": 1, "NILM": 1}
     assert "odd" in bench.session.project.scheme
     assert "other" not in bench.session.project.scheme
+
+
+def csv_of(bench, path, lines):
+    rows = "".join(f"{bench.session.slide.name},{x},{y},{c}\n" for x, y, c in lines)
+    path.write_text(f"slide,x,y,class\n{rows}")
+    return path
+
+
+def test_label_files_dropped_together_all_come_in_and_are_counted(bench, tmp_path):
+    """Of several dropped files only the first was offered, and the end said no more than: Imported."""
+    first = csv_of(bench, tmp_path / "one.csv", [(50, 60, "HSIL"), (90, 60, "NILM")])
+    second = csv_of(bench, tmp_path / "two.csv", [(150, 160, "HSIL")])
+    bench.slides.open_dropped([first, second])
+    [dialog] = bench.slides.findChildren(ImportDialog)
+    assert "two.csv" in dialog.others.text().replace("\u200b", "")
+    bench.click(dialog.start)
+    bench.qtbot.waitUntil(lambda: "2 files in all" in dialog.bar.words.text(), timeout=60_000)
+    said = dialog.bar.words.text()
+    assert "one.csv: 2 marks imported" in said
+    assert "two.csv: 1 mark imported" in said
+    assert "2 files in all: 3 marks imported" in said
+    assert not dialog.others.isVisible()
+    assert sum(bench.session.project.counts().values()) == 3
+    dialog.reject()
+
+
+def test_bad_rows_can_be_left_out_with_a_button(bench, tmp_path):
+    source = csv_of(bench, tmp_path / "marks.csv", [(50, 60, "HSIL"), ("x", 60, "NILM"), (150, 160, "LSIL")])
+    dialog = ImportDialog(bench.session)
+    bench.qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.propose("csv", source)
+    assert not dialog.skip.isVisible()
+    assert isinstance(run(bench, dialog), Failed)
+    assert "--skip-bad" not in dialog.bar.words.text()
+    assert sum(bench.session.project.counts().values()) == 0
+    bench.click(dialog.skip)
+    bench.qtbot.waitUntil(lambda: "2 marks imported" in dialog.bar.words.text(), timeout=60_000)
+    assert "1 entry could not be read, left out" in dialog.bar.words.text(), "what was left out is counted"
+    assert not dialog.skip.isVisible()
+
+
+def test_what_was_said_of_another_file_goes(bench, tmp_path):
+    dialog = ImportDialog(bench.session)
+    bench.qtbot.addWidget(dialog)
+    bench.click(dialog.start)
+    assert dialog.bar.words.text()
+    dialog.source.setText(str(tmp_path / "other.csv"))
+    assert not dialog.bar.words.text()
