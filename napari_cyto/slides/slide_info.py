@@ -8,7 +8,6 @@ from pathlib import Path
 
 MPP_MIN_UM = 0.05
 MPP_MAX_UM = 20.0
-
 _MPP_ANISOTROPY = 0.05
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.errors import SlideError
+from napari_cyto.slides.pixels import SlidePixels
 from napari_cyto.slides.sharpness import (
     MPP_UM,
     OUT_OF_FOCUS_BELOW,
@@ -20,7 +21,8 @@ from napari_cyto.slides.sharpness import (
     tile_at,
 )
 from napari_cyto.slides.slide import Slide
-from napari_cyto.slides.tissue import mask_of, thumbnail
+from napari_cyto.slides.stain import Stain, look_over
+from napari_cyto.slides.tissue import thumbnail, with_lone_cells
 
 MASK_PX = 1024
 SPOTS = 400
@@ -43,7 +45,9 @@ class Survey:
     obscured : float or None
         Share of the stained area that is obscured, 0 to 1.
     tissue : ndarray, bool (h, w)
-        Where stained material lies, over the whole slide.
+        Where stained material lies, over the whole slide; a px counts when a lone cell lies anywhere in it, so that the
+        share that was looked at counts the places of lone cells too. Surveys made before that know only of what is
+        seen at low power.
     """
 
     tiles: int
@@ -56,6 +60,9 @@ class Survey:
 
 def survey(slide: Slide, mpp: float | None, spots: int = SPOTS) -> Iterator[tuple[int, int] | Survey]:
     """Judge a slide by spot checks; yield (done, total) after each, and last the result.
+
+    First the slide is read once at 2 µm per px or finer, to find where anything lies, lone cells among it; that has
+    steps of its own, each told as (done, total).
 
     Parameters
     ----------
@@ -77,7 +84,12 @@ def survey(slide: Slide, mpp: float | None, spots: int = SPOTS) -> Iterator[tupl
             "enter it in the Slide dock first."
         )
     picture = thumbnail(slide, MASK_PX)
-    tissue, glass = mask_of(picture), glass_of(picture)
+    for said in look_over(SlidePixels(slide), mpp):
+        if isinstance(said, Stain):
+            stain = said
+        else:
+            yield said
+    tissue, glass = with_lone_cells(picture, stain, slide.info.size_hw), glass_of(picture)
     places = spots_in(tissue, slide.info.size_hw, spots, TILE_PX * MPP_UM / mpp)
     judged = []
     for number, (y, x) in enumerate(places.tolist()):

@@ -106,6 +106,19 @@ def test_a_survey_tells_sharp_from_blurred_at_any_scale(tmp_path, mpp):
         assert (found.out_of_focus == 0) if name == "sharp" else (found.out_of_focus == found.judged)
 
 
+def test_lone_cells_count_as_stained_and_pen_marks_do_not(tmp_path):
+    picture = np.full((8192, 8192, 3), 240, np.uint8)
+    cells = [(y, x) for y in range(900, 8000, 1700) for x in range(1000, 6000, 1900)]
+    for y, x in cells:
+        picture[y - 10 : y + 10, x - 10 : x + 10] = (150, 110, 160)
+    picture[300:420, 6500:8000] = (10, 20, 230)
+    write_pyramid(tmp_path / "s.tif", (8192, 8192), lambda y, x, h, w: picture[y : y + h, x : x + w], mpp=0.5)
+    found = run(tmp_path / "s.tif", 0.5)
+    assert all(found.tissue[y // 8, x // 8] for y, x in cells)
+    assert not found.tissue[44, 850:950].any()
+    assert found.tissue.mean() < 0.02
+
+
 def test_without_a_scale_it_is_refused(tmp_path):
     Image.fromarray(smear()).save(tmp_path / "field.png")
     with pytest.raises(SlideError, match="enter it"):
