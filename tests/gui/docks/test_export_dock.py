@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from qtpy.QtWidgets import QMessageBox
+
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.jobs import Cancelled, Done, Failed
 from napari_cyto.widgets.docks.export_dock import done_words
@@ -236,3 +238,21 @@ def test_the_preview_follows_the_cells(bench):
     assert "3 marks" in export.shown.verdict.text()
     bench.session.undo()
     bench.qtbot.waitUntil(lambda: "2 marks" in export.shown.verdict.text(), timeout=60_000)
+
+
+def test_a_file_that_is_no_export_is_asked_about(bench, tmp_path, monkeypatch):
+    """46: a person's text was replaced without a word."""
+    bench.mark(2, "NILM")
+    export = bench.export
+    export.format.setCurrentIndex(export.format.findData("csv"))
+    target = tmp_path / "thesis.csv"
+    target.write_text("my thesis", encoding="utf-8")
+    export.target.setText(str(target))
+    answers = [QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_args: answers.pop(0))
+    export.export()
+    assert isinstance(ended(bench, export.bar), Failed)
+    assert target.read_text(encoding="utf-8") == "my thesis"
+    assert "--overwrite" not in export.bar.words.text()
+    export.export()
+    bench.qtbot.waitUntil(lambda: target.read_text(encoding="utf-8").startswith("x,y,label"), timeout=60_000)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
-from qtpy.QtWidgets import QMessageBox
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.widgets.docks import parts
@@ -235,3 +235,21 @@ def test_which_labels_are_dropped(tmp_path, project_folder):
     found = [label_format_of(tmp_path / n) for n in ("cells.csv", "coco.json", "tree", "dicom", "smear_a.tif")]
     assert found == ["cric", "coco", "apacc", "", ""]
     assert label_format_of(project_folder) == ""
+
+
+def test_the_menu_of_a_slide_attaches_its_image(bench, tmp_path, monkeypatch):
+    """19: who moved a slide, or had labels only, found no way to its image."""
+    record = bench.session.project.slides()[2]
+    moved = Path(shutil.move(record.path, tmp_path / "moved.png"))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_args: (str(moved), ""))
+    menu = bench.slides.list.menu_of(bench.slides.list.item(2))
+    assert [parts.unbroken(a.text()) for a in menu.actions()][:2] == [
+        "Attach its image file…",
+        "Find missing images in a folder…",
+    ]
+    menu.actions()[0].trigger()
+    assert bench.session.project.slide(record.id).path == str(moved)
+    again = Path(shutil.move(moved, tmp_path / "again.png"))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args: str(tmp_path))
+    menu.actions()[1].trigger()
+    assert bench.session.project.slide(record.id).path == str(again)
