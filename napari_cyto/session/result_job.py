@@ -19,6 +19,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.report.markup import Html
 from napari_cyto.formats.atomic import write_text
+from napari_cyto.formats.replacing import check_may_replace, remember_export
 from napari_cyto.session.result import DECISION_SUPPORT, SlideResult, gather_result
 from napari_cyto.session.result_facts import CANNOT_SAY, methods, slide_facts
 from napari_cyto.session.result_kept import keep_survey, magnification_for, survey_of, told_survey
@@ -65,6 +66,11 @@ class ReportOptions(BaseModel):
         "in the project, or 0.01.",
     )
     blind: bool = Field(default=False, title="Blind", description="Leave out what models say.")
+    overwrite: bool = Field(
+        default=False,
+        title="Replace the file",
+        description="Replace a file that is there although it is no report, or was changed since.",
+    )
 
 
 DEFAULTS = ReportOptions()
@@ -157,6 +163,7 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
         found.sort(key=lambda each: each[0])
         told["slides"] = [facts for _, facts, _ in found]
         _write(out, told, [part for _, _, part in found])
+        remember_export(out)
         yield Done({"out": str(out), "slides": len(records), "unreadable": unreadable, "result": told})
 
 
@@ -174,6 +181,7 @@ def _check(out: Path, options: ReportOptions) -> None:
         )
     if not out.absolute().parent.is_dir():
         raise CytoError(f"The report cannot be written: there is no folder {out.absolute().parent}; make it first.")
+    check_may_replace(out, options.overwrite)
     if options.magnification is not None and options.magnification not in MAGNIFICATIONS:
         known = ", ".join(f"{each:g}" for each in MAGNIFICATIONS)
         raise CytoError(f"The magnification must be one of {known}, but {options.magnification:g} came.")

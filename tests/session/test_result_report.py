@@ -195,3 +195,15 @@ def test_the_command_line_writes_one_slide_or_all(folder, tmp_path, capsys):
     assert "has no slide other" in capsys.readouterr().err
     assert run(["report", str(folder)]) == 2
     assert "--out FILE.html" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_report_is_not_replaced_unasked(folder, tmp_path):
+    out = tmp_path / "mine.html"
+    out.write_text("my page", encoding="utf-8")
+    *_, last = write_result(folder, out)
+    assert isinstance(last, Failed)
+    assert "--overwrite" in last.message
+    assert out.read_text(encoding="utf-8") == "my page"
+    for options in (ReportOptions(overwrite=True, examples=0), ReportOptions(examples=0)):
+        *_, last = write_result(folder, out, options=options)
+        assert isinstance(last, Done)

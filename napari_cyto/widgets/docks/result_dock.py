@@ -211,7 +211,8 @@ class ResultDock(Dock):
             self.seen.recorder.keep_now()
         self.open.hide()
         self._written = out
-        options = ReportOptions(blind=self.session.shown_filter.blind)
+        # The dialog asked already whether a file of the chosen name shall be replaced.
+        options = ReportOptions(blind=self.session.shown_filter.blind, overwrite=out == Path(chosen))
         wanted = {"project_folder": project.folder, "out": out, "slide_id": slide_id, "options": options}
         self.job.run(write_result, wanted, "Writing the report…")
 
