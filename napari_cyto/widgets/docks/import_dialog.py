@@ -15,9 +15,10 @@ from napari_cyto.datasets import FOREIGN, ImportOptions, import_labels, source_c
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.errors import CytoError
-from napari_cyto.formats import FORMATS
+from napari_cyto.formats import FORMATS, FormatOptions
 from napari_cyto.formats.bad_rows import SKIPPABLE
-from napari_cyto.formats.which_format import fitting_formats
+from napari_cyto.formats.label_format import idle_options
+from napari_cyto.formats.which_format import format_of
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -62,6 +63,7 @@ class ImportDialog(QDialog):
         self.browse_folder = parts.button("Folder…", "Choose a folder.", self._ask_folder, icon="open")
         self.form = OptionsForm()
         self.form.show_model(ImportOptions, HIDDEN)
+        self.reader_form = OptionsForm()
         self.options = Section("Options", self.form, tip="Where images lie, and what to do with other classes.")
         self.others = parts.text()
         self.others.hide()
@@ -102,6 +104,7 @@ class ImportDialog(QDialog):
             parts.text("From", bold=True),
             parts.row(self.source, self.browse_file, self.browse_folder, stretch=0),
             self.others,
+            self.reader_form,
             self.options,
             self.class_map,
             self.looking,
@@ -128,10 +131,19 @@ class ImportDialog(QDialog):
         self.source.setText(str(source))
         self._queue = list(others)
         self._show_queue()
-        fitting = fitting_formats(source) if source.exists() else ()
-        if len(fitting) > 1:
-            names = " or ".join(FORMATS[name].title for name in fitting)
-            self.bar.say(f"The format of {source.name} is not clear: it may be {names}. Choose it above.", style.WARN)
+        self._recognise(source)
+
+    def _recognise(self, source: Path) -> None:
+        """Choose the format that ``source`` looks like, or none, with the reason, where that is not clear."""
+        try:
+            name = format_of(source, "choose it above")
+        except CytoError as error:
+            self.format.setCurrentIndex(-1)
+            self.bar.say("\n".join([*self._outcomes, str(error)]), style.WARN)
+            return
+        self.format.setCurrentIndex(self.format.findData(name))
+        if not self._outcomes:
+            self.bar.say(f"{source.name} looks like {FORMATS[name].title}.")
 
     def skip_bad(self) -> None:
         """Import what can be read, and leave out the rest."""
@@ -143,6 +155,9 @@ class ImportDialog(QDialog):
         source = Path(self.source.text().strip())
         if not self.source.text().strip() or not source.exists():
             self.bar.say("Choose the file or folder to import first.", style.BAD)
+            return
+        if self.format.currentData() is None:
+            self.bar.say("Choose the format first.", style.BAD)
             return
         try:
             folder = self.session.need_project().folder
@@ -161,7 +176,7 @@ class ImportDialog(QDialog):
         if mapped:
             values["class_map"] = {c: target for c, target in mapped.items() if target and target != ADDED}
             values["add_classes"] = values["add_classes"] or ADDED in mapped.values()
-        return ImportOptions(**values, author=self.session.author)
+        return ImportOptions(**values, reader=self.reader_form.values(), author=self.session.author)
 
     def _source_named(self, source: Path, options: ImportOptions) -> dict[str, Any]:
         return {"format_name": self.format.currentData(), "source": source, "options": options}
@@ -275,25 +290,27 @@ class ImportDialog(QDialog):
             self.bar.say("\n".join([*self._outcomes, name + said]), style.BAD)
 
     def _show_format(self) -> None:
-        chosen = FORMATS[self.format.currentData()]
-        self.about.setText(chosen.description)
+        chosen = FORMATS.get(self.format.currentData())
+        self.about.setText("" if chosen is None else chosen.description)
+        kind = FormatOptions if chosen is None else chosen.options_type
+        # What every import asks stands among its own options.
+        self.reader_form.show_model(kind, idle_options(kind, "reading") | ImportOptions.model_fields.keys())
+        self.reader_form.setVisible(bool(self.reader_form.controls))
         self._another_source()
 
     def _ask_file(self) -> None:
         chosen, _ = QFileDialog.getOpenFileNames(self, "Import from files")
         if chosen:
-            name = str(self.format.currentData())
             first, *others = map(Path, chosen)
             self._forget_queue()
-            self.propose(
-                label_format_of(first) or name, first, [(path, label_format_of(path) or name) for path in others]
-            )
+            self.propose(label_format_of(first), first, [(path, label_format_of(path)) for path in others])
 
     def _ask_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Import from folder")
         if chosen:
             self._forget_queue()
             self.source.setText(chosen)
+            self._recognise(Path(chosen))
 
 
 def result_words(result: Mapping[str, Any]) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+from qtpy.QtWidgets import QFileDialog
+
 from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.formats import get_format
 from napari_cyto.widgets.docks.import_dialog import ImportDialog
@@ -128,3 +133,38 @@ def test_what_was_said_of_another_file_goes(bench, tmp_path):
     assert dialog.bar.words.text()
     dialog.source.setText(str(tmp_path / "other.csv"))
     assert not dialog.bar.words.text()
+
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+
+
+def chosen(dialog: ImportDialog, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([str(path)], ""))
+    dialog.browse_file.click()
+
+
+def test_a_chosen_file_is_recognised_and_its_formats_options_are_shown(bench, monkeypatch):
+    """Promise: nobody has to know which of fourteen formats a file is, and what a format asks can be answered here."""
+    dialog = ImportDialog(bench.session)
+    bench.qtbot.addWidget(dialog)
+    chosen(dialog, GOLDEN / "labelstudio" / "export.json", monkeypatch)
+    assert dialog.format.currentData() == "labelstudio"
+    assert "export.json looks like Label Studio JSON." in dialog.bar.words.text()
+    assert {"annotator", "predictions", "unclassified"} == set(dialog.reader_form.controls)
+    dialog.reader_form.set_values({"annotator": "ann@example.org"})
+    assert dialog._chosen_options().reader["annotator"] == "ann@example.org"
+    chosen(dialog, GOLDEN / "voc" / "Annotations" / "field_1.xml", monkeypatch)
+    assert (dialog.format.currentData(), set(dialog.reader_form.controls)) == ("voc", {"pixels"})
+    dialog.reject()
+
+
+def test_what_is_not_clear_is_not_guessed(bench, monkeypatch, tmp_path):
+    (tmp_path / "a.json").write_text('{"answer": 42}', encoding="utf-8")
+    dialog = ImportDialog(bench.session)
+    bench.qtbot.addWidget(dialog)
+    chosen(dialog, tmp_path / "a.json", monkeypatch)
+    assert dialog.format.currentData() is None
+    assert "its format is not clear" in dialog.bar.words.text()
+    dialog.run()
+    assert "Choose the format first." in dialog.bar.words.text()
+    dialog.reject()
