@@ -300,7 +300,7 @@ def estimate_words(estimate: Estimate, is_blind: bool = False) -> str:
     kind = "abnormal" if estimate.is_graded else "to be corrected"
     if bound.drawn:
         tells_missed = estimate.is_graded and bound.abnormal > 0 and not is_blind
-        missed = f", {estimate.missed:,} of them missed by the model" if tells_missed else ""
+        missed = f" ({estimate.missed:,} missed by the model)" if tells_missed else ""
         words.append(f"{_cells(bound.drawn, 'control cell')} read: {bound.abnormal:,} {kind}{missed}.")
         if bound.unread:
             words.append(
@@ -324,8 +324,7 @@ def stop_words(estimate: Estimate) -> str:
         return f"You may stop: within your limit of {limit}."
     if not bound.drawn or bound.more is None:
         return ""
-    more = _cells(bound.more, "more control cell")
-    return f"Limit of {limit} not reached: read about {more}, if none is abnormal."
+    return f"Limit of {limit} not reached: about {_cells(bound.more, 'more control cell')}."
 
 
 def _cells(count: int, noun: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 from shapely import contains_xy
 from shapely.geometry import Polygon as ShapelyPolygon
 from sklearn import metrics
@@ -15,9 +17,18 @@ from sklearn import metrics
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import Estimate, Resampling, estimate, share_estimate
+from napari_cyto.evaluation.bootstrap import (
+    SHARE_LIKE,
+    Estimate,
+    Resampling,
+    estimate,
+    groups_with,
+    share_estimate,
+    weighted_estimate,
+)
 from napari_cyto.evaluation.calibration import calibration
 from napari_cyto.evaluation.proliferation import ProliferationIndex, is_inside, proliferation_index
+from napari_cyto.evaluation.ranking import Ranking
 from napari_cyto.evaluation.screening import high_grade_score, operating_point, operating_points, score_screening
 
 CLASSES = ("NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC")
@@ -220,3 +231,40 @@ def test_inside_a_region_is_what_shapely_says() -> None:
     theirs = contains_xy(ShapelyPolygon(corners[:, ::-1]), points[:, 1], points[:, 0])
     assert np.array_equal(ours, theirs)
     assert 0.1 < ours.mean() < 0.9
+
+
+def ranked_groups(rng: np.random.Generator, groups: int, shift: float) -> tuple[Any, Any, list[int]]:
+    """Return which cells are positive, their scores and groups; groups differ in size, share and score."""
+    sizes = np.maximum(1, np.round(rng.gamma(1.5, 20 / 1.5, groups))).astype(int)
+    of = np.repeat(np.arange(groups), sizes)
+    positive = rng.random(len(of)) < rng.beta(0.85, 4.8, groups)[of]
+    noise = np.sqrt(0.8) * rng.normal(size=len(of)) + np.sqrt(0.2) * rng.normal(size=groups)[of]
+    return positive, noise + shift * positive, of.tolist()
+
+
+def area_coverage(groups: int, shift: float, runs: int) -> float:
+    rng = np.random.default_rng(groups)
+    # A positive and a negative of different groups differ by the shift with variance 2.
+    truth, held, judged = float(norm.cdf(shift / np.sqrt(2))), 0, 0
+    for _ in range(runs):
+        positive, score, of = ranked_groups(rng, groups, shift)
+        informative = min(groups_with(positive, of), groups_with(~positive, of))
+        found = weighted_estimate(Ranking(positive, score).auroc, of, QUICK, SHARE_LIKE, informative)
+        if found.low is not None and found.high is not None:
+            judged += 1
+            held += found.low <= truth <= found.high
+            assert found.low < found.high
+    return held / judged
+
+
+@pytest.mark.parametrize(("groups", "shift"), [(10, 1.0), (14, 2.5), (30, 3.5)])
+def test_intervals_of_an_auroc_cover_as_the_page_states(groups: int, shift: float) -> None:
+    """90 to 98 %, also near 1; 150 runs tell it to within 4 points. A percentile bootstrap covers 50 to 94 %."""
+    assert area_coverage(groups, shift, 150) >= 0.87
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("groups", [10, 20, 40])
+@pytest.mark.parametrize("shift", [1.0, 2.5, 3.5, 4.5])
+def test_the_coverage_of_an_auroc_in_full(groups: int, shift: float) -> None:
+    assert area_coverage(groups, shift, 1000) >= 0.88

@@ -240,7 +240,7 @@ def test_control_cells_bound_what_nobody_looks_at(session):
     assert words.startswith("100 control cells read: 1 abnormal")
     assert f"At most {estimate.bound.most} abnormal" in words
     assert "among 300 unreviewed (95 %, whenever you stop)" in words
-    assert stop_words(estimate).startswith("Limit of 1 % not reached: read about ")
+    assert stop_words(estimate).startswith("Limit of 1 % not reached: about ")
 
 
 def test_accepting_all_reads_no_control_cell(session):
@@ -335,7 +335,7 @@ def test_missed_abnormal_cells_are_counted_apart(session):
     missed = sum(dict(cell.scores)["NILM"] > 0.5 for cell in review.cells[:30])
     assert (estimate.bound.abnormal, estimate.missed) == (30, missed)
     assert 0 < missed < 30
-    assert f"30 abnormal, {missed} of them missed by the model" in estimate_words(estimate)
+    assert f"30 abnormal ({missed} missed by the model)" in estimate_words(estimate)
 
 
 def test_the_limit_is_kept_and_a_wrong_one_refused(session):

@@ -148,5 +148,12 @@ def test_a_card_in_rows():
         ("Calibration", "", ""),
         ("  Expected error (ECE)", "0.021", ""),
     ]
+    few = {"value": 0.97, "low": 0.8, "high": 0.99, "n": 278, "groups": 15, "few_groups": True}
+    assert metric_rows({"screening": {"recall": few, "specificity": few | {"groups": 174, "few_groups": False}}}) == [
+        ("Screening: ASC-H, HSIL, SCC", "", ""),
+        ("  Recall", "0.970", "0.800 to 0.990 (15*)"),
+        ("  Specificity", "0.970", "0.800 to 0.990 (174)"),
+        ("* Under 20 patients, smears or pictures", "", ""),
+    ]
     assert metric_rows({"nested": {"f1": 0.5}}) == [("Nested", "", ""), ("  F1", "0.500", "")]
     assert metric_rows(Card().metrics) == []

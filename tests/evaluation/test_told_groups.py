@@ -1,0 +1,40 @@
+"""Guards that whoever reads an interval sees how many groups it rests on, and that few are flagged."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_cyto.cli.score_tables import estimated, tell_few
+from napari_cyto.evaluation.bootstrap import Estimate
+from napari_cyto.evaluation.report.parts import tile
+from napari_cyto.evaluation.report.tables import FEW_WORDS, estimates_table, has_few
+
+FEW = Estimate(0.97, 0.8, 0.99, 278, 15).as_dict()
+MANY = Estimate(0.97, 0.95, 0.98, 3935, 174).as_dict()
+OLD = {"value": 0.97, "low": 0.95, "high": 0.98, "n": 3935}
+"""As cards of before have it: nobody counted the groups."""
+
+
+def test_few_groups_are_flagged_in_the_json() -> None:
+    assert (FEW["groups"], FEW["few_groups"]) == (15, True)
+    assert (MANY["groups"], MANY["few_groups"]) == (174, False)
+    assert Estimate(0.5, None, None, 1).as_dict()["few_groups"] is False
+
+
+def test_the_page_tells_groups_and_flags_few() -> None:
+    page = estimates_table([("recall", FEW, "278 cells"), ("specificity", MANY, "3,935 cells"), ("old", OLD, "")])
+    for words in ("<td>15 *</td>", "<td>174</td>", "<td>–</td>"):
+        assert words in page
+    assert "15 * groups" in tile("Recall", FEW)
+    assert has_few({"recall": FEW, "n_groups": 3})
+    assert not has_few({"recall": MANY, "old": OLD, "auroc": None})
+    assert "Fewer than 20" in FEW_WORDS
+
+
+def test_the_table_on_the_command_line_does_too(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [estimated("recall", FEW), estimated("specificity", MANY), estimated("old", OLD), estimated("auroc", None)]
+    assert [row[-1] for row in rows] == ["15*", "174", "-", "-"]
+    tell_few(rows)
+    assert capsys.readouterr().out.startswith("* fewer than 20 patients, smears or pictures")
+    tell_few(rows[1:])
+    assert capsys.readouterr().out == ""
