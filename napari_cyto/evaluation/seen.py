@@ -112,8 +112,10 @@ def choose_slides(
     had_a_say = [s for s in slides if of_slide[s.key] in HAD_A_SAY]
     untold = () if recorded or had_a_say else (_UNTOLD,)
     related = sum(recorded_of[s.key] == UNSEEN for s in had_a_say) if recorded else 0
+    # What is advised must work as typed, so it is advised only where there is something to judge on.
+    unseen = "auto" if any(of_slide[s.key] not in HAD_A_SAY for s in slides) else ""
     if side == "all":
-        warned = (_flattering(len(had_a_say), len(slides), related),) if had_a_say else untold
+        warned = (_flattering(len(had_a_say), len(slides), unseen, related),) if had_a_say else untold
         return ChosenSlides(tuple(slides), "all", len(had_a_say), warned)
     if side == "auto" and untold:
         return ChosenSlides(tuple(slides), "all; the model does not tell what it was trained on", 0, untold)
@@ -124,11 +126,11 @@ def choose_slides(
     )
     if not chosen:
         raise CytoError(
-            f"None of the {len(slides):,} slides is on the {side} side of the model's own split; choose --side auto or "
-            "--side all."
+            f"None of the {len(slides):,} slides is on the {side} side of the model's own split; choose "
+            f"{'--side auto or ' if unseen else ''}--side all."
         )
     seen = sum(of_slide[s.key] in HAD_A_SAY for s in chosen)
-    return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen)),) if seen else untold)
+    return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen), unseen),) if seen else untold)
 
 
 def _with_relatives(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str]) -> dict[str, str]:
@@ -162,10 +164,11 @@ def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen
     )
 
 
-def _flattering(seen: int, of: int, related: int = 0) -> str:
+def _flattering(seen: int, of: int, unseen: str, related: int = 0) -> str:
+    advice = f"--side {unseen} judges it on slides that had none" if unseen else "give slides that it has not seen"
     return (
         f"{seen:,} of the {of:,} slides had a say in this model's training{_of_whom(related)}, so these scores flatter "
-        "it; --side test judges it on slides that had none."
+        f"it; {advice}."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,23 @@ def test_the_report_is_one_page_that_fetches_nothing_and_escapes_everything(
     assert page.count("data:image/jpeg;base64,") >= 3
     assert page.index("HSIL+ recall") < page.index("Confusion matrix")
     assert page.count("<svg") == page.count("</svg>") > 3
+
+
+@pytest.mark.parametrize("asked", ["all", "train", "validation", "test"])
+@pytest.mark.parametrize(
+    "sides", [("train", "train"), ("train", "test"), ("train", ""), ("", "test"), ("train", "validation")]
+)
+def test_the_side_that_is_advised_judges_something(asked: Any, sides: tuple[str, str]) -> None:
+    """A model without a test side was said to be judged on it with --side test, which then was refused."""
+    slides = [slide(key=key) for key in "ab"]
+    recorded = {side: [key for key, of in zip("ab", sides, strict=True) if of == side] for side in set(sides) - {""}}
+    card = {"split": {"sides": recorded}}
+    try:
+        told = " ".join(choose_slides(slides, card, "", asked).warnings)
+    except CytoError as error:
+        told = str(error)
+    for side in re.findall(r"--side (\w+)", told):
+        assert choose_slides(slides, card, "", side).slides
 
 
 def slide(**more: Any) -> TrainingSlide:
