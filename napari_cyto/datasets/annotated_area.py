@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,18 @@ FIELD_MM2 = 1.0
 
 AROUND_UM = 15.0
 """So far around an annotation it is known what is a cell: farther away, in CRIC, the next nucleus is likely."""
+
+
+Rest = Literal["ignored", "background-unless-sure", "positive-unlabelled"]
+"""What a detector's loss makes of the part of a slide that nobody annotated."""
+
+_REST: dict[Rest, str] = {
+    "ignored": "left out, for nobody said that it holds no cells.",
+    "background-unless-sure": "left out of figures and threshold, for nobody said that it holds no cells; there only "
+    "what looks unlike a cell is learned as background.",
+    "positive-unlabelled": "left out of figures and threshold, for nobody said that it holds no cells; it is learned "
+    "from as unlabelled, which is background less the cells expected there.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +102,15 @@ class AreaUsed:
     regions: int
     around_um: float
 
-    def sentence(self, verb: str) -> str:
+    def sentence(self, verb: str, rest: Rest = "ignored") -> str:
         """Return what is used and what is left out; empty where all of every slide is used.
 
         Parameters
         ----------
         verb : str
             What is done there, such as ``Trained on``.
+        rest : str
+            What the loss of a detector makes of the rest, as its recipe says.
         """
         if not self.limited:
             return ""
@@ -107,8 +122,8 @@ class AreaUsed:
         share = 100 * (1 - self.used_mm2 / self.slides_mm2) if self.slides_mm2 else 0.0
         whose = "the slide" if self.limited == 1 else f"these {self.limited:,} slides"
         return (
-            f"{verb} {_area(self.used_mm2)} {where}; {_percent(share)} of {whose} is left out, for nobody said that it "
-            "holds no cells. Draw a region round a part in which every cell is annotated to have all of it count."
+            f"{verb} {_area(self.used_mm2)} {where}; {_percent(share)} of {whose} is {_REST[rest]} Draw a region "
+            "round a part in which every cell is annotated to have all of it count."
         )
 
 

@@ -13,6 +13,7 @@ from napari_cyto.domain.jobs import Advanced, Done, Events, Measured, Token
 from napari_cyto.errors import CytoError, JobCancelled
 
 if TYPE_CHECKING:
+    from napari_cyto.datasets.annotated_area import Rest
     from napari_cyto.datasets.training_set import TrainingSet
     from napari_cyto.datasets.training_split import TrainingSplit
 
@@ -25,7 +26,7 @@ def preview_training(
     scheme: str,
     parent: Path | None = None,
     token: Token | None = None,
-    area: tuple[float, float] | None = None,
+    area: tuple[float, float, Rest] | None = None,
 ) -> Events:
     """Read the sources and divide them as a run would; a job whose result is made of JSON-able values.
 
@@ -42,7 +43,7 @@ def preview_training(
     token : Token, optional
         Asks the job to stop.
     area : tuple of float, optional
-        ``around_um`` and ``field_mm2`` of a detector's recipe.
+        ``around_um``, ``field_mm2`` and ``rest`` of a detector's recipe.
 
     Yields
     ------
@@ -62,10 +63,10 @@ def _look(
     scheme: str,
     parent: Path | None,
     token: Token | None,
-    area: tuple[float, float] | None,
+    area: tuple[float, float, Rest] | None,
 ) -> Events:
     # The window imports this module for its job's name; scikit-learn would cost its start a second.
-    from napari_cyto.datasets.annotated_area import AreaRule, area_used
+    from napari_cyto.datasets.annotated_area import AROUND_UM, FIELD_MM2, AreaRule, area_used
     from napari_cyto.datasets.training_split import split_training_set
     from napari_cyto.models.bundle import read_bundle
     from napari_cyto.training.continuing import had_a_say, read_for
@@ -82,9 +83,11 @@ def _look(
     except CytoError as error:
         divided, refusal = None, str(error)
     values = _values(data, divided, refusal)
-    rule = AreaRule() if area is None else AreaRule(*area)
+    around_um, field_mm2, rest = area or (AROUND_UM, FIELD_MM2, "ignored")
     learned = data.slides if divided is None else divided.of("train")
-    yield Done(values | {"area": area_used(learned, rule).sentence("A detector trains on")})
+    yield Done(
+        values | {"area": area_used(learned, AreaRule(around_um, field_mm2)).sentence("A detector trains on", rest)}
+    )
 
 
 def _values(data: TrainingSet, divided: TrainingSplit | None, refusal: str) -> dict[str, Any]:

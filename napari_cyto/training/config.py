@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
+from napari_cyto.datasets.annotated_area import Rest
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.datasets.split_config import SplitConfig
 
@@ -160,10 +161,17 @@ class DetectorConfig(_Config):
         title="Field, mm²",
         description="Larger pictures are slides, on which nobody is believed to have annotated every cell.",
     )
-    unmarked: Literal["ignored", "positive-unlabelled"] = Field(
+    unmarked: Rest = Field(
         default="ignored",
         title="The rest of a slide",
         description="Neither cell nor background, or background less the cells that annotated_share expects there.",
+    )
+    unsure_below: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        title="Sure from",
+        description="There, proposals this sure to be a cell are not taught to be background.",
     )
     annotated_share: float = Field(
         default=0.1,
@@ -193,6 +201,11 @@ class DetectorConfig(_Config):
     max_per_cell: float = Field(
         default=3.0, gt=0, title="Detections a labelled cell", description="Sets the threshold on validation data."
     )
+
+    @property
+    def rest(self) -> Rest:
+        """What the loss makes of the part of a slide that nobody annotated; only that of point proposals can."""
+        return self.unmarked if self.architecture == "p2p" else "ignored"
 
 
 class TrainConfig(_Config):

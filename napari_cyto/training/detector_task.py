@@ -108,7 +108,8 @@ class DetectorTask(ModelTask):
 
     def used(self) -> list[str]:
         """Return what of the training side is learned from and what is left out, in sentences."""
-        told = [area_used(self.split.of("train"), self.rule).sentence("Trained on"), self.tiles.sentence()]
+        area = area_used(self.split.of("train"), self.rule)
+        told = [area.sentence("Trained on", self.model.rest), self.tiles.sentence()]
         return [sentence for sentence in told if sentence]
 
     def steps(self, batch: int) -> int:

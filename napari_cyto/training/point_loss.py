@@ -59,6 +59,9 @@ class PointLossWeights:
     hidden : float or None
         Cells that nobody annotated for each that somebody did, where not every cell is annotated: unmatched proposals
         there then count as background less what so many cells would lose by it. None: they do not count.
+    unsure_below : float or None
+        Where not every cell is annotated, unmatched proposals less sure than this to be a cell count as background; one
+        that looks like the annotated cells may be a cell. None: none count.
     """
 
     background: float = 0.5
@@ -70,6 +73,7 @@ class PointLossWeights:
     tau: float = 0.05
     ignore_above: float = 1.0
     hidden: float | None = None
+    unsure_below: float | None = None
 
 
 def hybrid_loss(
@@ -180,9 +184,11 @@ def _weights_of(
     background = proposals.logits.shape[-1] - 1
     free = wanted == background
     counts = torch.where(free, weights.background, weights.cell)
+    cell_like = 1 - proposals.logits.detach().softmax(-1)[..., background]
+    unsure = cell_like < (weights.unsure_below or 0.0)
     for number, truth in enumerate(cells):
         if truth.counted is not None:
-            counts[number] *= ~free[number] | truth.counted.to(counts.device)
+            counts[number] *= ~free[number] | truth.counted.to(counts.device) | unsure[number]
     if weights.ignore_above < 1:
         sure = 1 - proposals.logits.detach().softmax(-1)[..., background] > weights.ignore_above
         counts = counts * ~(free & sure)

@@ -55,6 +55,7 @@ class PointTask(DetectorTask):
             beta=model.beta,
             tau=model.tau,
             ignore_above=model.ignore_above,
+            unsure_below=model.unsure_below if model.unmarked == "background-unless-sure" else None,
             hidden=1 / model.annotated_share - 1 if model.unmarked == "positive-unlabelled" else None,
         )
 

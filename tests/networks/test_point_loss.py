@@ -114,3 +114,14 @@ def test_hidden_cells_are_taken_off_the_background_where_nobody_annotated_all() 
         for h in (None, 9.0)
     ]
     assert same[0] == pytest.approx(same[1]), "where all is annotated nothing hides"
+
+
+def test_what_looks_like_a_cell_is_not_taught_to_be_background_where_nobody_annotated_all() -> None:
+    points = [[10.0, 10.0], [40.0, 40.0], [70.0, 70.0]]
+    logits = [[2.0, 0.0], [1.0, 0.0], [-3.0, 0.0]]
+    truth = [cells([[10.0, 10.0]], [0], counted=[True, False, False])]
+    ignored, soft = (
+        plain(matched_loss(proposals(points, logits), truth, PointLossWeights(unsure_below=t), 1))["classes"]
+        for t in (None, 0.3)
+    )
+    assert soft - ignored == pytest.approx(0.5 * math.log(1 + math.exp(-3)) / 3)

@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QButtonGroup, QRadioButton, QVBoxLayout, QWidget
 
+from napari_cyto.datasets.annotated_area import Rest
 from napari_cyto.datasets.split_config import SplitConfig
 from napari_cyto.domain.classes import scheme_from_dict
 from napari_cyto.domain.jobs import Done
@@ -235,13 +236,13 @@ class TrainSetup(QWidget):
     def _show_preview(self, result: Mapping[str, Any]) -> None:
         self.split_table.show_preview(result, of_detector=self.kind == "detector")
 
-    def _area(self) -> tuple[float, float] | None:
+    def _area(self) -> tuple[float, float, Rest] | None:
         """Return which part of a slide the chosen detector would learn from; None to go by what is usual."""
         try:
             model = self.settings.config().model
         except CytoError:
             return None
-        return (model.around_um, model.field_mm2) if isinstance(model, DetectorConfig) else None
+        return (model.around_um, model.field_mm2, model.rest) if isinstance(model, DetectorConfig) else None
 
     def _show_costs(self) -> None:
         """Offer the costs of mistakes where the settings give them weight and the classes are known."""
