@@ -24,6 +24,7 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.label_files import label_stem
+from napari_cyto.formats.shapes import is_flat
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_bytes, shown
 
 NO_GROUP = "None"
@@ -90,6 +91,7 @@ class _Handler(ContentHandler):
         self._open: Mapping[str, str] | None = None
         self._broken: FormatError | None = None
         self._corners: list[YX] = []
+        self._orders: list[float | None] = []
 
     @property
     def classes(self) -> dict[str, str | None]:
@@ -103,7 +105,7 @@ class _Handler(ContentHandler):
         if name == "Annotation":
             if self._open is not None:
                 raise self._fault("an annotation stands within another.")
-            self._open, self._corners, self._broken = dict(attrs.items()), [], None
+            self._open, self._corners, self._orders, self._broken = dict(attrs.items()), [], [], None
         elif name == "Coordinate" and self._open is not None:
             self._take_corner(attrs)
         elif name == "Group":
@@ -124,6 +126,8 @@ class _Handler(ContentHandler):
         try:
             y, x = number(attrs.get("Y"), "Y", self._fault), number(attrs.get("X"), "X", self._fault)
             self._corners.append((y, x))
+            order = attrs.get("Order")
+            self._orders.append(None if order is None else number(order, "Order", self._fault))
         except FormatError as error:
             self._broken = self._broken or error
 
@@ -155,8 +159,15 @@ class _Handler(ContentHandler):
             )
         )
 
+    def _in_order(self) -> tuple[YX, ...]:
+        """Return the corners by their Order, as ASAP draws them; as they stand where that is missing or doubled."""
+        orders = [order for order in self._orders if order is not None]
+        if len(set(orders)) != len(self._corners):
+            return tuple(self._corners)
+        return tuple(corner for _, corner in sorted(zip(orders, self._corners, strict=True)))
+
     def _shapes(self, kind: str, class_id: str | None) -> list[Geometry]:
-        corners = tuple(self._corners)
+        corners = self._in_order()
         if kind in _POINTS:
             if not corners or (kind == "Dot" and len(corners) != 1):
                 raise self._fault(f"a {kind} needs one coordinate, but {len(corners)} came.")
@@ -168,6 +179,8 @@ class _Handler(ContentHandler):
             return []
         if len(corners) < 3:
             raise self._fault(f"a {kind} needs at least 3 coordinates, but {len(corners)} came.")
+        if is_flat(corners):
+            raise self._fault(f"a {kind} needs an area, but its corners lie on one line.")
         outline = Polygon(corners)
         box = rectangle(outline) if kind == "Rectangle" and class_id is not None else None
         return [outline if box is None else box]

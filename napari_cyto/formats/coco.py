@@ -15,22 +15,21 @@ from typing import Any
 from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
-from napari_cyto.domain.geometry import Box, Geometry, Polygon
+from napari_cyto.domain.geometry import Polygon
 from napari_cyto.domain.image_names import without_common_folders
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
-from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.boxes import box_of, by_slide, class_order, rectangle
+from napari_cyto.formats.coco_shapes import is_set, shape_of
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import ImageFinder
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.slide_json import KEY, slide_from_dict, slide_to_dict
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_json, shown, whole_number
-
-_DIGITS = 6  # of a px; rounds off the noise of x + width
 
 
 class CocoOptions(BoxOptions):
@@ -76,12 +75,17 @@ class CocoFormat:
         classes = _categories(data, fault, bad)
         slides = _images(data, path, fault, bad)
         origin, now = imported_from(path.name), now_utc()
-        cells, remarks = [], 0
+        cells, left_out = list[Annotation](), LeftOut()
         for entry, place in _entries(data, "annotations", fault, bad):
             with bad:
+                if flag := next((key for key in ("iscrowd", "ignore") if is_set(entry.get(key))), ""):
+                    left_out.add("entry", f"with {flag} set left out, since a crowd or what is ignored is no cell.")
+                    continue
                 slide = _named(slides, entry, "image_id", place)
-                geometry, simplified = _geometry(entry, chosen, place)
-                remarks += simplified
+                geometry = shape_of(entry, chosen.outlines, left_out, place)
+                if geometry is None:
+                    left_out.add("entry", "without a shape left out.")
+                    continue
                 cells.append(
                     Annotation(
                         slide_id=slide.id,
@@ -92,9 +96,8 @@ class CocoFormat:
                         created_utc=now,
                     )
                 )
-        said = [f"{losses.count(remarks, 'outline')} of several parts or masks read as boxes."] if remarks else []
-        said += bad.remarks(len(cells))
-        return LabelSet(tuple(slides.values()), tuple(cells), tuple(dict.fromkeys(classes.values())), (), tuple(said))
+        said = left_out.remarks() + bad.remarks(len(cells))
+        return LabelSet(tuple(slides.values()), tuple(cells), tuple(dict.fromkeys(classes.values())), (), said)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what COCO cannot carry."""
@@ -234,8 +237,9 @@ def _image_of(finder: ImageFinder, folder: Path, name: str, short: str) -> Path 
 
 
 def _identity(value: object, what: str, fault: Fault) -> int | str:
-    if isinstance(value, str) and 0 < len(value) <= 200:
-        return value
+    if isinstance(value, str) and 0 < len(value.strip()) <= 200:
+        text = value.strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else text
     return whole_number(value, what, fault, 10**15)
 
 
@@ -244,33 +248,6 @@ def _named(table: Mapping[int | str, Any], entry: Mapping[str, Any], key: str, f
     if identity not in table:
         raise fault(f"the {key} {shown(identity)} is not in the file.")
     return table[identity]
-
-
-def _geometry(entry: Mapping[str, Any], options: CocoOptions, fault: Fault) -> tuple[Geometry, bool]:
-    """Return box or outline, and whether an outline was too much for one polygon."""
-    parts = entry.get("segmentation")
-    simplified = False
-    if options.outlines and parts:
-        if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], list) and len(parts[0]) >= 6:
-            values = [number(v, "a corner", fault) for v in parts[0]]
-            if len(values) % 2:
-                raise fault(f"an outline needs x and y for each corner, but {len(values)} numbers came.")
-            outline = Polygon(tuple(zip(values[1::2], values[0::2], strict=True)))
-            if rectangle(outline) is None:  # many tools write each box as an outline too
-                return outline, False
-        else:
-            simplified = True
-    return _box(entry.get("bbox"), fault), simplified
-
-
-def _box(bbox: object, fault: Fault) -> Box:
-    if not isinstance(bbox, list) or len(bbox) != 4:
-        raise fault(f"a bbox must be a list of x, y, width, height, but {shown(bbox)} came.")
-    x, y, width, height = (number(v, what, fault) for v, what in zip(bbox, ("x", "y", "width", "height"), strict=True))
-    y1, x1 = round(y + height, _DIGITS), round(x + width, _DIGITS)
-    if y1 <= y or x1 <= x:
-        raise fault(f"a bbox needs width and height above 0, but {width:g} x {height:g} came.")
-    return Box(y, x, y1, x1)
 
 
 def _scores(entry: Mapping[str, Any], class_id: str, fault: Fault) -> tuple[tuple[str, float], ...]:

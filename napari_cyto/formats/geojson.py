@@ -73,6 +73,14 @@ class GeoJsonOptions(StatusOptions):
         description="Which outline of a QuPath cell is read, where it has that of its nucleus too.",
     )
 
+    planes: Literal["first", "all"] = Field(
+        json_schema_extra=ON_READING,
+        default="first",
+        title="Focal planes",
+        description="Whether annotations of other focal planes (z) or times than the first, which is the one shown, "
+        "are left out or all put on it.",
+    )
+
     def offset_of(self, slide: SlideRecord) -> YX:
         """Return where the file's origin lies on a slide, level-0 px.
 
@@ -176,6 +184,7 @@ def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows) -> LabelSet:
         offset_yx=options.offset_of(slide),
         unclassified=options.unclassified,
         nucleus=options.cell_outline == "nucleus",
+        all_planes=options.planes == "all",
         origin=imported_from(path.name),
         classes=_stated_classes(known.get("classes")),
     )
@@ -184,7 +193,13 @@ def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows) -> LabelSet:
         with bad:
             cells.extend(list(reader.read(feature, place)))
     colours = tuple((name, colour) for name, colour in reader.classes.items() if colour)
-    return LabelSet((slide,), tuple(cells), tuple(reader.classes), colours, _remarks(path, reader))
+    remarks = reader.left_out.remarks(path.name)
+    if reader.other_planes:
+        beside = losses.count(reader.other_planes)
+        if not cells:
+            raise fault(f"all {beside} are on other focal planes than the first; read them with --planes all.")
+        remarks += (f"{path.name}: {beside} on other focal planes than the first left out (--planes all reads them).",)
+    return LabelSet((slide,), tuple(cells), tuple(reader.classes), colours, remarks)
 
 
 def _stated_classes(value: object) -> dict[str, str | None]:
@@ -197,18 +212,3 @@ def _stated_classes(value: object) -> dict[str, str | None]:
             if name and name.isprintable() and name == name.strip() and len(name) <= 500:
                 stated[name] = colour if plain else None
     return stated
-
-
-def _remarks(path: Path, reader: FeatureReader) -> tuple[str, ...]:
-    counts = reader.left_out
-    return tuple(
-        f"{path.name}: {losses.count(counts[kind], kind)} {words}"
-        for kind, words in (
-            ("line", "left out, since lines mark no cells."),
-            ("hole", "of outlines filled, since outlines here have none."),
-            ("tile", "left out."),
-            ("tma_core", "left out."),
-            ("root", "left out."),
-        )
-        if counts[kind]
-    )

@@ -7,7 +7,6 @@ https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,16 +14,18 @@ from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, Status, new_id, now_utc
 from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
-from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.colours import hex_colour
-from napari_cyto.formats.text import Fault, class_name, free_text, number, shown
+from napari_cyto.formats.geojson_class import OTHER_OBJECTS, classification_of, is_ignored, is_region, kind_of
+from napari_cyto.formats.shapes import enclosing, is_flat
+from napari_cyto.formats.text import Fault, free_text, number, shown
 
 NOTE_KEY = "ANNOTATION_DESCRIPTION"  # where QuPath keeps an annotation's description
 SCORE_PREFIX = "Score: "
 _PROBABILITIES = ("Detection probability", "Probability", "probability")
 _GEOMETRIES = frozenset({"Point", "MultiPoint", "Polygon", "MultiPolygon", "LineString", "MultiLineString"})
-_OTHER_OBJECTS = frozenset({"tile", "tma_core", "root"})
+_NO_AREA = "of fewer than three corners or without area left out."
 
 
 @dataclass(slots=True)
@@ -43,6 +44,8 @@ class FeatureReader:
         Whether a cell's outline is that of its nucleus, where the file has one.
     origin : str
         The origin of every annotation.
+    all_planes : bool
+        Whether what lies on other focal planes or times than the first is read too.
     """
 
     slide_id: str
@@ -50,13 +53,15 @@ class FeatureReader:
     unclassified: str
     nucleus: bool
     origin: str
+    all_planes: bool = False
     classes: dict[str, str | None] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    other_planes: int = 0
     _ids: set[str] = field(default_factory=set)
     _now: datetime = field(default_factory=now_utc)
 
     def read(self, feature: Mapping[str, Any], fault: Fault) -> Iterator[Annotation]:
-        """Yield the annotations of one feature: several for a MultiPoint or MultiPolygon.
+        """Yield the annotations of one feature: several for a MultiPoint, or a region of several parts.
 
         Raises
         ------
@@ -64,21 +69,55 @@ class FeatureReader:
             Naming the feature and the reason.
         """
         properties = _mapping(feature.get("properties"))
-        kind = free_text(properties.get("objectType") or properties.get("object_type") or "annotation", 40)
-        if kind in _OTHER_OBJECTS:
-            self.left_out[kind] += 1
+        kind = kind_of(feature, properties)
+        if kind in OTHER_OBJECTS:
+            self.left_out.add(kind, "left out.")
             return
         geometry = feature.get("geometry")
         if self.nucleus and isinstance(feature.get("nucleusGeometry"), Mapping):
             geometry = feature["nucleusGeometry"]
         metadata = _mapping(properties.get("metadata"))
-        class_id = self._class(properties, fault)
-        for shape in self._shapes(geometry, fault):
-            named = class_id
+        name, holder = classification_of(properties, fault)
+        if is_ignored(name):
+            self.left_out.add("annotation", f"of the class {name} left out.")
+            return
+        if self._on_another_plane(feature, geometry):
+            self.other_planes += 1
+            return
+        shapes = list(self._shapes(geometry, fault))
+        if is_region(name):
+            areas = [s for s in shapes if isinstance(s, Polygon)]
+            self.left_out.add("point", f"of the class {name} left out.", len(shapes) - len(areas))
+            shapes, name = list(areas), None
+        elif name is not None or kind != "annotation":
+            shapes = self._as_one_cell(shapes, fault)
+        if name is not None:
+            colour = _colour(holder)
+            self.classes[name] = self.classes.get(name) or colour
+        for shape in shapes:
+            named = name
             if named is None and not (isinstance(shape, Polygon) and kind == "annotation"):
                 named = self.unclassified
                 self.classes.setdefault(named, None)
             yield self._annotation(feature, properties, metadata, named, _kept_shape(shape, named, metadata))
+
+    def _on_another_plane(self, feature: Mapping[str, Any], geometry: object) -> bool:
+        """Whether a feature says that it lies on another focal plane, or at another time, than the first."""
+        if self.all_planes:
+            return False
+        holders = (geometry, feature, feature.get("properties"))
+        planes = [_mapping(holder.get("plane")) for holder in holders if isinstance(holder, Mapping)]
+        said = [plane.get(axis) for plane in planes for axis in ("z", "t")]
+        heights = _heights(geometry)
+        return any(isinstance(v, (int, float)) and v > 0 for v in said) or (bool(heights) and 0 not in heights)
+
+    def _as_one_cell(self, shapes: list[Geometry], fault: Fault) -> list[Geometry]:
+        """Return shapes with all outlines among them as one box, where there are several."""
+        parts = [shape for shape in shapes if isinstance(shape, Polygon)]
+        if len(parts) < 2:
+            return shapes
+        self.left_out.add("cell", "of several parts read as the box around them.")
+        return [enclosing(parts, fault), *(shape for shape in shapes if not isinstance(shape, Polygon))]
 
     def _annotation(
         self,
@@ -116,40 +155,24 @@ class FeatureReader:
         self._ids.add(result)
         return result
 
-    def _class(self, properties: Mapping[str, Any], fault: Fault) -> str | None:
-        found = properties.get("classification")
-        if found is None:
-            return None
-        if isinstance(found, str):
-            found = {"name": found}
-        if not isinstance(found, Mapping):
-            raise fault(f"the classification must be a mapping with a name, but {shown(found)} came.")
-        name = found.get("name")
-        if name is None and isinstance(found.get("names"), list):
-            name = ": ".join(str(part) for part in found["names"][:20] if isinstance(part, str))
-        if name is None or name == "":
-            return None
-        result = class_name(name, fault)
-        colour = _colour(found)
-        if colour is not None or result not in self.classes:
-            self.classes[result] = self.classes.get(result) or colour
-        return result
-
     def _shapes(self, geometry: object, fault: Fault) -> Iterator[Geometry]:
-        for part in flattened(geometry, fault):
+        parts = list(flattened(geometry, fault))
+        if not any(part.get("coordinates") for part in parts):
+            self.left_out.add("feature", "without a shape left out.")
+            return
+        for part in parts:
             kind, coordinates = part.get("type"), part.get("coordinates")
             if kind == "Point":
                 yield Point(*self._position(coordinates, fault))
             elif kind == "MultiPoint":
                 for position in _listed(coordinates, "the points", fault):
                     yield Point(*self._position(position, fault))
-            elif kind == "Polygon":
-                yield self._polygon(coordinates, fault)
-            elif kind == "MultiPolygon":
-                for rings in _listed(coordinates, "the polygons", fault):
-                    yield self._polygon(rings, fault)
+            elif kind in ("Polygon", "MultiPolygon"):
+                each = [coordinates] if kind == "Polygon" else _listed(coordinates, "the polygons", fault)
+                outlines = [self._polygon(rings, fault) for rings in each]
+                yield from (outline for outline in outlines if outline is not None)
             else:
-                self.left_out["line"] += 1
+                self.left_out.add("line", "left out, since lines mark no cells.")
 
     def _position(self, value: object, fault: Fault) -> YX:
         if not isinstance(value, list) or not 2 <= len(value) <= 4:
@@ -157,17 +180,33 @@ class FeatureReader:
         y, x = number(value[1], "y", fault), number(value[0], "x", fault)
         return (y + self.offset_yx[0], x + self.offset_yx[1])
 
-    def _polygon(self, rings: object, fault: Fault) -> Polygon:
+    def _polygon(self, rings: object, fault: Fault) -> Polygon | None:
         listed = _listed(rings, "a polygon", fault)
         if not listed:
             raise fault("a polygon needs an outline, but an empty one came.")
-        self.left_out["hole"] += len(listed) - 1
         corners = [self._position(position, fault) for position in _listed(listed[0], "an outline", fault)]
         if len(corners) > 3 and corners[0] == corners[-1]:
             corners.pop()
-        if len(corners) < 3:
-            raise fault(f"an outline needs at least 3 corners, but {len(corners)} came.")
+        if is_flat(corners):
+            self.left_out.add("outline", _NO_AREA)
+            return None
+        self.left_out.add("hole", "of outlines filled, since outlines here have none.", len(listed) - 1)
         return Polygon(tuple(corners))
+
+
+def _heights(geometry: object) -> set[float]:
+    """Return the third coordinates of a geometry, where it has some."""
+    heights: set[float] = set()
+    waiting = [geometry]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            waiting += [part.get("coordinates"), *(part.get("geometries") or [])]
+        elif isinstance(part, list) and part and all(isinstance(v, (int, float)) for v in part):
+            heights.update(part[2:3])
+        elif isinstance(part, list):
+            waiting += part
+    return heights
 
 
 def features(data: object, fault: Fault, bad: BadRows) -> Iterator[tuple[Mapping[str, Any], Fault]]:

@@ -64,6 +64,13 @@ def outline(corners_yx: Sequence[YX], fault: Fault) -> Polygon:
     return polygon
 
 
+def is_flat(corners_yx: Sequence[YX]) -> bool:
+    """Whether corners lie on one line, or are fewer than three, so that no outline through them has an area."""
+    (y0, x0), *others = corners_yx or [(0.0, 0.0)]
+    y1, x1 = next(((y, x) for y, x in others if (y, x) != (y0, x0)), (y0, x0))
+    return not any((y - y0) * (x1 - x0) - (x - x0) * (y1 - y0) for y, x in others)
+
+
 def turned_box(box: Box, degrees: float, pivot_yx: YX | None = None) -> Box | Polygon:
     """Return a box turned clockwise as seen on the screen: an outline of four corners, or a box at right angles.
 

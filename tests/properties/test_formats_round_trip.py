@@ -22,6 +22,7 @@ from napari_cyto.formats import get_format
 from napari_cyto.formats.apacc import CLASSES, SLICE_SIDE, StemStyle, parse_label_text, slice_labels, slice_stem
 from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.cric import CLASSES as CRIC_CLASSES
+from napari_cyto.formats.shapes import is_flat
 
 SIDE = 4096
 
@@ -42,7 +43,8 @@ free = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size
 printable = st.text(plain, max_size=40)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda m: m.replace(tzinfo=UTC))
 points = st.builds(Point, coordinate, coordinate)
-polygons = st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=8).map(lambda v: Polygon(tuple(v)))
+corners = st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=8)
+polygons = corners.filter(lambda v: not is_flat(v)).map(lambda v: Polygon(tuple(v)))
 scores = st.floats(0, 1)
 
 
