@@ -48,6 +48,17 @@ def test_import_of_nothing_and_of_an_unknown_format(tmp_path: Path, capsys: pyte
     assert "There is no format 'cocoo'" in capsys.readouterr().err
 
 
+def test_evaluate_reads_qupaths_centroids_by_the_scale_that_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv").write_text("image,x,y,class\na.png,100,120,HSIL\n", encoding="utf-8")
+    table = "Image,Class,Centroid X µm,Centroid Y µm\na.png,HSIL,25,30\n"
+    (tmp_path / "p.csv").write_text(table, encoding="utf-8")
+    words = ["evaluate", "--truth", str(tmp_path / "t.csv"), "--pred", str(tmp_path / "p.csv"), "--radius-um", "1"]
+    assert run([*words, "--mpp", "0.25", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["detection"]["tp"] == 1
+
+
 @pytest.mark.parametrize("named", [(), ("--format", "coco")])
 def test_evaluate_reads_coco_results_by_their_truth(
     named: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -50,7 +50,7 @@ def run(
     """
     from napari_cyto.evaluation.comparison import compare
 
-    labels = mapped_by(class_map, _read(truth, formats[0]), _read_predictions(pred, formats[1], truth))
+    labels = mapped_by(class_map, _read(truth, formats[0], mpp), _read_predictions(pred, formats[1], truth, mpp))
     told = compare(labels[0], labels[1], radius_um, mpp, missing_are_empty, (truth.stem, pred.stem)).as_dict()
     for remark in told["remarks"]:
         print(remark, file=sys.stderr)
@@ -77,25 +77,28 @@ def mapped_by(class_map: str | None, *labels: LabelSet) -> tuple[LabelSet, ...]:
     return tuple(mapped(each, pairs) for each in labels)
 
 
-def _read(path: Path, name: str | None, **options: Any) -> LabelSet:
+def _read(path: Path, name: str | None, mpp: float | None, **options: Any) -> LabelSet:
     from napari_cyto.formats import get_format
     from napari_cyto.formats.which_format import format_of
 
-    labels = get_format(name or format_of(path, "say it with --format")).read(path, **options)
+    name = name or format_of(path, "say it with --format")
+    if name == "csv" and mpp is not None:  # QuPath's tables have their centroids in µm
+        options["mpp"] = mpp
+    labels = get_format(name).read(path, **options)
     for remark in labels.remarks:
         print(remark, file=sys.stderr)
     return labels
 
 
-def _read_predictions(path: Path, name: str | None, truth: Path) -> LabelSet:
+def _read_predictions(path: Path, name: str | None, truth: Path, mpp: float | None) -> LabelSet:
     """Read predictions; a COCO results list takes its images and classes from the truth."""
     from napari_cyto.formats.which_format import format_of, what_came
 
     if name is None:
         name = format_of(path, "say it with --format")
     if RESULTS in (name, what_came(path, name) if name == "coco" else ""):
-        return _read(path, RESULTS, truth=truth)
-    return _read(path, name)
+        return _read(path, RESULTS, mpp, truth=truth)
+    return _read(path, name, mpp)
 
 
 def _tell(told: dict[str, Any]) -> None:

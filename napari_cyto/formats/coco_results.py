@@ -27,7 +27,10 @@ from napari_cyto.formats.label_format import (
 )
 from napari_cyto.formats.label_set_builder import LabelSetBuilder, image_name
 from napari_cyto.formats.shapes import box_of_edges, outline
+from napari_cyto.formats.slide_json import KEY, slide_from_dict
 from napari_cyto.formats.text import Fault, class_name, number, read_json, shown, whole_number
+
+_SIZE = ("height", "width")
 
 
 class CocoResultsOptions(FormatOptions):
@@ -102,10 +105,9 @@ def _truth(path: Path, builder: LabelSetBuilder) -> tuple[dict[str, SlideRecord]
         here = fault.at(f"images, entry {place}")
         row = _mapping(row, here)
         key = _key(row, "id", here)
-        size = None
-        if row.get("height") is not None and row.get("width") is not None:
-            size = tuple(whole_number(row[side], side, here, 10**7) for side in ("height", "width"))
-        record = SlideRecord(name=image_name(row.get("file_name"), here), size_hw=(size[0], size[1]) if size else None)
+        ours, name = row.get(KEY), image_name(row.get("file_name"), here)
+        facts = {**(ours if isinstance(ours, Mapping) else {}), **{side: row.get(side) for side in _SIZE}, "name": name}
+        record = slide_from_dict(facts, name, here)
         if key in slides:
             raise here(f"the id {key!r:.80} is that of an earlier image.")
         slides[key] = builder.new_slide(record, (path.parent,), here)

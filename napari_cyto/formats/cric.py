@@ -135,9 +135,11 @@ class CricFormat:
     options_type = CricOptions
 
     def sniff(self, seen: Glimpse) -> bool:
-        """Whether it is a table with CRIC's columns, or a folder with one under CRIC's name."""
+        """Whether it is a table with CRIC's columns, a list of its images, or a folder with either."""
         if seen.is_dir:
-            return any(self.sniff(Glimpse(seen.path / name)) for name in _TABLES)
+            return any(self.sniff(inner) for inner in seen.files((".csv", ".json")))
+        if {("[]", "image_name"), ("[]", "classifications")} <= seen.keys:
+            return True
         return any(name in seen.columns for name in _CLASS) and any(name in seen.columns for name in _IMAGE)
 
     @names_what_came
