@@ -79,7 +79,8 @@ class ImageScopeFormat(ReadOnly):
         chosen = checked_options(ImageScopeOptions, options)
         builder = LabelSetBuilder(Path(source), chosen.skip_bad)
         for path in source_files(Path(source), (".xml",), "ImageScope"):
-            _File(path, chosen.unclassified, builder).read()
+            with builder.one_of_many():
+                _File(path, chosen.unclassified, builder).read()
         return builder.labels()
 
 

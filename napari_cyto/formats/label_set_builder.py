@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,9 +57,9 @@ class LabelSetBuilder:
         """The slides so far, in their order."""
         return tuple(self._slides.values())
 
-    def has_slide(self, name: str) -> bool:
-        """Whether there is a slide of exactly this name."""
-        return name in self._slides
+    def one_of_many(self) -> AbstractContextManager[None]:
+        """Return the context to read a file in: what cannot be read is a bad row of a folder, and all of a file."""
+        return self.bad if self.source.is_dir() else nullcontext()
 
     def slide(self, record: SlideRecord, folders: Sequence[Path] = ()) -> SlideRecord:
         """Return the slide of the record's name: an earlier one, or this one with its image where that is found.

@@ -56,7 +56,8 @@ def read_labelme(source: Path, skip_bad: bool) -> LabelSet:
     builder = LabelSetBuilder(source, skip_bad)
     root = source if source.is_dir() else source.parent
     for path in files:
-        _read_file(path, root, builder)
+        with builder.one_of_many():
+            _read_file(path, root, builder)
     return builder.labels()
 
 

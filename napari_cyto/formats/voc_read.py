@@ -51,7 +51,8 @@ def read_voc(source: Path, *, counted_from_1: bool, skip_bad: bool) -> LabelSet:
     builder = LabelSetBuilder(source, skip_bad)
     for path in files:
         side = {"val": "train" if has_test else "test"}.get(said[path], said[path])
-        _File(path, root, side, 1 if counted_from_1 else 0).read_into(builder)
+        with builder.one_of_many():
+            _File(path, root, side, 1 if counted_from_1 else 0).read_into(builder)
     if "val" not in said.values():
         return builder.labels()
     words = "train, since there is a test side of its own" if has_test else "test"

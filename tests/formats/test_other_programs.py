@@ -460,6 +460,23 @@ def test_all_bad_rows_are_listed_in_one_go(name: str, make: Callable[[Path], Non
     assert "... and 5 more." in str(caught.value)
 
 
+@pytest.mark.parametrize(("name", "suffix"), [("voc", ".xml"), ("labelme", ".json"), ("imagescope", ".xml")])
+def test_a_file_of_a_folder_that_cannot_be_read_is_named_and_may_be_skipped(
+    name: str, suffix: str, tmp_path: Path
+) -> None:
+    good = next(p for p in sorted((GOLDEN / name).rglob(f"*{suffix}")))
+    (tmp_path / good.name).write_bytes(good.read_bytes())
+    (tmp_path / f"zz{suffix}").write_text("neither", encoding="utf-8")
+    with pytest.raises(FormatError, match="zz"):
+        get_format(name).read(tmp_path)
+    labels = get_format(name).read(tmp_path, skip_bad=True)
+    assert labels.annotations
+    assert "1 entry could not be read" in said(labels)
+    with pytest.raises(FormatError) as caught:
+        get_format(name).read(tmp_path / f"zz{suffix}")
+    assert "--skip-bad" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["voc", "labelme", "imagescope"])
 def test_a_disks_own_files_refuse_nothing(name: str, tmp_path: Path) -> None:
     for path in (GOLDEN / name).rglob("*.*"):
