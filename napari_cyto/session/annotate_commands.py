@@ -7,18 +7,23 @@ from dataclasses import replace
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YX, YXYX, Box, Geometry, Point, Polygon
 from napari_cyto.errors import CytoError, SchemeError, SlideError
 from napari_cyto.session.project_commands import LAST_CLASS, ProjectCommands
 from napari_cyto.session.proposals import ShownFilter, judged
 from napari_cyto.store import HistoryEntry
+
+TAKE_BACK = "Ctrl+Z takes it back."
+_STATUS_WORDS = {Status.ACCEPTED: "accepted", Status.REJECTED: "rejected", Status.PROPOSED: "set back to unreviewed"}
 
 
 class AnnotateCommands(ProjectCommands):
     """What the Annotate dock, the keys and the mouse ask for."""
 
     def choose_class(self, class_id: str, of: Iterable[str] | None = None) -> None:
-        """Make ``class_id`` the class of the next mark, and of the selected cells, in one undo step.
+        """Give the selected cells the class ``class_id``, in one undo step, else make it the class of the next mark.
+
+        Relabelling says so, since it leaves the class of the next mark as it was.
 
         Parameters
         ----------
@@ -34,15 +39,28 @@ class AnnotateCommands(ProjectCommands):
         """
         project = self.need_project()
         cell_class = project.scheme[class_id]
-        if class_id != self._class:
-            self._class = class_id
-            project.remember(LAST_CLASS, class_id)
-            self.class_changed.emit()
-        self._replace(
-            [a for a in self._meant(of) if not a.is_region],
+        chosen = [a for a in self._meant(of) if not a.is_region]
+        if not chosen and of is None:
+            self._choose_for_next(class_id)
+            return
+        count = self._replace(
+            chosen,
             lambda a: judged(a, self.author, _reviewed(a.status), class_id),
             f"Relabel {{}} as {cell_class.id}",
         )
+        if not count:
+            self.message.emit(f"{_those(chosen)} {cell_class.id} already. The class of the next cell is {self._class}.")
+        elif class_id != self._class or count > 1:
+            self.message.emit(
+                f"{_cells(count)} relabelled as {cell_class.id}; the class of the next cell is still {self._class}. "
+                f"{TAKE_BACK}"
+            )
+
+    def _choose_for_next(self, class_id: str) -> None:
+        if class_id != self._class:
+            self._class = class_id
+            self.need_project().remember(LAST_CLASS, class_id)
+            self.class_changed.emit()
 
     def add_point(self, yx: YX) -> Annotation:
         """Mark the cell at ``yx``, level-0 px, with the current class."""
@@ -102,13 +120,15 @@ class AnnotateCommands(ProjectCommands):
             # "next" must go on from here after the annotation it stood on is gone.
             self._cursor = self.need_project().neighbour(self._cursor.slide_id, self._cursor, step=-1)
         self._apply(edits.remove(chosen, f"Delete {_count(chosen)}"))
+        self._tell_bulk(len(chosen), "deleted", chosen)
 
     def move_selected(self, dy: float, dx: float) -> None:
         """Move what is selected by ``dy, dx`` level-0 px, in one undo step."""
         if dy or dx:
             chosen = self.selected()
             self._check_on_slide(a.geometry.translated(dy, dx) for a in chosen)
-            self._replace(chosen, lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
+            count = self._replace(chosen, lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
+            self._tell_bulk(count, "moved", chosen)
 
     def reshape(self, annotation_id: str, geometry: Geometry) -> None:
         """Give one annotation another outline, level-0 px."""
@@ -118,7 +138,8 @@ class AnnotateCommands(ProjectCommands):
 
     def set_note(self, text: str) -> None:
         """Give what is selected the note ``text``."""
-        self._replace(self.selected(), lambda a: replace(a, note=text), "Note on {}")
+        chosen = self.selected()
+        self._tell_bulk(self._replace(chosen, lambda a: replace(a, note=text), "Note on {}"), "given the note", chosen)
 
     def set_status(self, status: Status, of: Iterable[str] | None = None) -> None:
         """Accept, reject or propose again what is selected, or the annotations with the ids ``of``, in one undo step.
@@ -132,7 +153,11 @@ class AnnotateCommands(ProjectCommands):
         hidden = [a for a in chosen if a.status is Status.PROPOSED and not a.is_region]
         if self._shown_filter.blind and wanted is Status.ACCEPTED and hidden:
             raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
-        self._replace(chosen, lambda a: judged(a, self.author, wanted), f"Mark {{}} {wanted}")
+        count = self._replace(chosen, lambda a: judged(a, self.author, wanted), f"Mark {{}} {wanted}")
+        if chosen and not count:
+            self.message.emit(f"{_those(chosen)} {_STATUS_WORDS[wanted]} already.")
+        else:
+            self._tell_bulk(count, _STATUS_WORDS[wanted], chosen)
 
     def show_only(self, shown: ShownFilter) -> None:
         """Show the marks that pass ``shown`` and no others; what is hidden is no longer selected."""
@@ -189,10 +214,43 @@ class AnnotateCommands(ProjectCommands):
             if not (0 <= y < size_hw[0] and 0 <= x < size_hw[1]):
                 raise SlideError("The middle of that would lie beside the slide; cells and regions are marked on it.")
 
-    def _replace(self, before: Iterable[Annotation], change: Callable[[Annotation], Annotation], label: str) -> None:
+    def need_selection_in_view(self) -> None:
+        """Refuse to act on what nobody sees; without a view, as on the command line, everything is as good as seen.
+
+        Raises
+        ------
+        CytoError
+            When some of what is selected is not on screen.
+        """
+        out, count = self.out_of_view(), len(self._selection)
+        if out:
+            which = f"{out:,} of {count:,} selected annotations" if count > 1 else "The selected annotation"
+            raise CytoError(
+                f"{which} {'are' if out > 1 else 'is'} not in view, so nothing was changed. Zoom out until "
+                f"{'all are' if count > 1 else 'it is'} in view, or press Escape to select nothing."
+            )
+
+    def out_of_view(self) -> int:
+        """Return how many of the selected annotations are not on screen; of a region any part will do."""
+        view = self._view_yxyx
+        if view is None or not self._selection:
+            return 0
+        here = self._slide.id if self._slide is not None else ""
+        seen = sum(a.slide_id == here and _is_seen(a, view) for a in self.selected())
+        return len(self._selection) - seen
+
+    def _tell_bulk(self, count: int, done: str, of: Iterable[Annotation]) -> None:
+        """Say what became of more than one annotation; of a single one, the eye that is on it sees it."""
+        if count > 1:
+            things = "cells" if not any(a.is_region for a in of) else "annotations"
+            self.message.emit(f"{count:,} {things} {done}. {TAKE_BACK}")
+
+    def _replace(self, before: Iterable[Annotation], change: Callable[[Annotation], Annotation], label: str) -> int:
+        """Change what ``change`` makes another of, in one undo step; return how many that were."""
         pairs = [(a, b) for a in before if (b := change(a)) != a]
         if pairs:
             self._apply(edits.replace_all(pairs, label.format(_count([a for a, _ in pairs]))))
+        return len(pairs)
 
     def _apply(self, edit: edits.Edit) -> None:
         entry = self.need_project().apply(edit, self.author)
@@ -206,6 +264,24 @@ class AnnotateCommands(ProjectCommands):
     def _forget_removed(self, edit: edits.Edit) -> None:
         removed = {c.annotation_id for c in edit.changes if c.after is None}
         self.select(self._selection - removed)
+
+
+def _is_seen(annotation: Annotation, view_yxyx: YXYX) -> bool:
+    y0, x0, y1, x1 = view_yxyx
+    if annotation.is_region:
+        top, left, bottom, right = annotation.geometry.bounds_yxyx
+        return top <= y1 and bottom >= y0 and left <= x1 and right >= x0
+    y, x = annotation.geometry.centre_yx
+    return y0 <= y <= y1 and x0 <= x <= x1
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count:,} cells"
+
+
+def _those(chosen: Iterable[Annotation]) -> str:
+    count = len(list(chosen))
+    return "The selected annotation is" if count == 1 else f"The {count:,} selected annotations are"
 
 
 def _reviewed(status: Status) -> Status:

@@ -58,10 +58,17 @@ def run(session: Session, command: str) -> None:
         A command of ``napari_cyto.session.keys``.
     """
     with session.telling():
+        if acts_on_selection(command):
+            session.need_selection_in_view()
         if command.startswith("class."):
             _choose(session, command.removeprefix("class."))
         elif command in COMMANDS:
             COMMANDS[command](session)
+
+
+def acts_on_selection(command: str) -> bool:
+    """Whether a command changes what is selected, which must be in view then."""
+    return command in ("accept", "reject", "delete") or command.startswith("class.")
 
 
 def run_on(session: Session, command: str, cell: Annotation) -> bool:

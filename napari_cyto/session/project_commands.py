@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from napari_cyto import slides, store
@@ -14,11 +15,14 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Done, Failed, Noted
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.errors import CytoError, SlideError
+from napari_cyto.session.mpp_history import MppChange
+from napari_cyto.session.proposals import FROM_MODEL
 from napari_cyto.session.state import SessionState
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 LAST_SLIDE = "session.slide"
 LAST_CLASS = "session.class"
+MPP_HISTORY = "slide.mpp_history."
 
 
 class ProjectCommands(SessionState):
@@ -259,7 +263,7 @@ class ProjectCommands(SessionState):
         self.project_changed.emit()
 
     def set_mpp(self, mpp: float) -> None:
-        """Store what the user says a level-0 px of the slide on screen measures.
+        """Store what the user says a level-0 px of the slide on screen measures, and say what hung on the old value.
 
         Parameters
         ----------
@@ -275,8 +279,36 @@ class ProjectCommands(SessionState):
             raise SlideError(
                 f"A pixel must measure {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm, but {mpp:g} came; at 40x it is about 0.25."
             )
-        self._update(replace(self.need_project().slide(self.need_slide().id), mpp=float(mpp), mpp_source="user"))
+        project, mpp = self.need_project(), float(mpp)
+        before = project.slide(self.need_slide().id)
+        if before.mpp == mpp:
+            self.message.emit(f"A pixel of {before.name} measures {mpp:g} µm already.")
+            return
+        change = MppChange(self.author, datetime.now(UTC), before.mpp, mpp)
+        project.append_setting(MPP_HISTORY + before.id, change.as_json())
+        self._update(replace(before, mpp=mpp, mpp_source="user"))
         self.slide_changed.emit()
+        if before.mpp is not None:
+            self.message.emit(
+                f"{before.name}: a pixel counts as {mpp:g} µm now, not {before.mpp:g}. {self._hung_on_mpp(before.id)}"
+            )
+
+    def mpp_history(self) -> tuple[MppChange, ...]:
+        """Return who said when what a pixel of the slide on screen measures, the first first."""
+        kept = self.need_project().setting(MPP_HISTORY + self.need_slide().id, [])
+        return tuple(MppChange.of_json(each) for each in kept)
+
+    def _hung_on_mpp(self, slide_id: str) -> str:
+        """What was made with the old size of a pixel, in words; a place in px stays right, whatever a px measures."""
+        origins = self.need_project().origins(slide_id)
+        found = sum(count for origin, count in origins.items() if origin.startswith(FROM_MODEL))
+        rest = sum(origins.values()) - found
+        words = "Annotations keep their places; sizes and areas in µm, the scale bar and what counts as seen change."
+        if found:
+            words += f" Found by models at the old size: {found:,}; run detection again."
+        if rest:
+            words += f" Drawn or imported: {rest:,}; they keep their px, and boxes made by one click had the old size."
+        return words
 
     def _update(self, record: SlideRecord) -> None:
         self.need_project().update_slide(record)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 
-_FROM_MODEL = "model:"
+FROM_MODEL = "model:"
 
 
 class Heat(StrEnum):
@@ -35,6 +35,8 @@ class ShownFilter:
         Whether what the model says of its proposals, scores and class, is hidden from who reads.
     heat : Heat
         What the map of too many cells tells.
+    map_always : bool
+        Whether the map takes the place of proposals however few they are.
     """
 
     threshold: float = 0.0
@@ -42,6 +44,7 @@ class ShownFilter:
     statuses: frozenset[Status] = frozenset(Status)
     blind: bool = False
     heat: Heat = Heat.RISK
+    map_always: bool = False
 
     def passes(self, annotation: Annotation) -> bool:
         """Whether an annotation is shown."""
@@ -70,7 +73,7 @@ def total_score(scores: Iterable[tuple[str, float]]) -> float:
 
 def is_from_model(annotation: Annotation) -> bool:
     """Whether a model proposed it, whatever a person said of it since."""
-    return annotation.origin.startswith(_FROM_MODEL)
+    return annotation.origin.startswith(FROM_MODEL)
 
 
 def severities(scheme: ClassScheme) -> dict[str, float]:

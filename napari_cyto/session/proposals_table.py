@@ -117,6 +117,14 @@ class CellTable:
             found = found & ((self._columns["status"] == _PROPOSED) == proposed)
         return np.flatnonzero(found)
 
+    def accepted_hidden(self, box_yxyx: YXYX, shown: ShownFilter) -> int:
+        """Return how many accepted cells with their middle in a box (level-0 px) a filter keeps from view."""
+        y, x = self._columns["y"], self._columns["x"]
+        y0, x0, y1, x1 = (np.float32(v) for v in box_yxyx)
+        accepted = self._columns["status"] == self._status_codes[Status.ACCEPTED]
+        there = accepted & (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)
+        return int(np.count_nonzero(there & ~self._passes(shown)))
+
     def ids(self, rows: Rows) -> list[str]:
         """Return the ids of some rows."""
         return [str(i) for i in self._columns["id"][rows].astype(str)]

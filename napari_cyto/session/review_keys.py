@@ -19,6 +19,7 @@ REVIEW_KEYS: tuple[Key, ...] = (
     Key(("-",), "smaller", "Smaller pictures"),
     Key(("B",), "blind", "Hide what the model says, scores and class, or show it again"),
     Key(("F5",), "refresh", "Make the list anew, in the order of now"),
+    Key(("F1", "?"), "help", "Show these keys"),
     Key(("Escape",), "leave", "Give the keys back to the slide"),
 )
 

@@ -163,6 +163,11 @@ class ProjectCore:
         with self._writing() as connection:
             write_setting(connection, key, value)
 
+    def append_setting(self, key: str, value: Any) -> None:
+        """Add a JSON-able value to a list that is kept with the project; two windows lose nothing of each other's."""
+        with self._writing() as connection:
+            write_setting(connection, key, [*read_setting(connection, key, []), value])
+
     def model_costs(self) -> dict[str, Costs]:
         """Return what each model of which there are predictions is told that a miss costs, by their origin."""
         kept: dict[str, Costs] = self.setting(_MODEL_COSTS, {})

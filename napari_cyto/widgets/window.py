@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import napari
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, Qt
 from qtpy.QtWidgets import QApplication, QDockWidget, QTabWidget
 
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.commands import SAVED
+from napari_cyto.session.view_options import ViewOptions, load, save, shapes_of
 from napari_cyto.widgets.canvas import Canvas, attach
+from napari_cyto.widgets.canvas.badge import Badge
 from napari_cyto.widgets.canvas.canvas import OFF_WORDS
 from napari_cyto.widgets.canvas.crosshair import Crosshair
+from napari_cyto.widgets.canvas.focus_frame import FocusFrame
+from napari_cyto.widgets.canvas.key_help import KeyHelp
 from napari_cyto.widgets.canvas.napari_actions import answer_for, let_run
 from napari_cyto.widgets.canvas.pins import Pins
+from napari_cyto.widgets.canvas.view_panel import ViewPanel
 from napari_cyto.widgets.canvas.window import drop_targets, native_canvas
 from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
 from napari_cyto.widgets.docks.dock import Dock
@@ -47,7 +52,7 @@ EDGES_PX = 46
 MOST_FOR_DOCKS = 0.44
 WINDOW_PX = (1600, 960)
 APPLICATION = "napari-cyto"
-KEYS_HINT = "1 to 9: class    V P B R: tools    N: next mark    Ctrl+Z: undo    Delete: delete"
+KEYS_HINT = "1 to 9: class    V P B R: tools    N: next mark    Ctrl+Z: undo    F1: all keys"
 
 NOT_A_FILE = "Only files and folders of this computer can be dropped here: slides, labels, or a project."
 
@@ -91,6 +96,8 @@ def open_window(path: str | Path | None = None, viewer: Viewer | None = None) ->
     # napari sizes its window when it is shown, and the canvas has its final size only after that.
     window.arrange()
     window.view.home()
+    # Letters are commands on the slide only.
+    native_canvas(window.viewer).setFocus()
     return window.viewer
 
 
@@ -142,6 +149,10 @@ class CytoWindow(QObject):
         self._closed = False
         self.view = SlideView(viewer, session)
         self.looking = Looking(viewer, session)
+        self.frame = FocusFrame(painted)
+        self.badge = Badge(painted, session)
+        self.badge.view.clicked.connect(self.show_view_panel)
+        self.canvas.show_as(load())
         self.pins = Pins(
             viewer,
             session,
@@ -160,6 +171,7 @@ class CytoWindow(QObject):
             (session.review_wanted, self._to_gallery),
             (session.slides_wanted, lambda: self.dock(SlidesDock).ask_slides()),
             (session.home_wanted, self.view.home),
+            (session.help_wanted, self.show_key_help),
         )
         # Last, so that napari has shown its own words by then.
         viewer.events.help.connect(self._show_keys, position="last")
@@ -176,6 +188,8 @@ class CytoWindow(QObject):
         """Return the dock of a kind, made on the first call."""
         if kind not in self.docks:
             made = self.docks[kind] = kind(self.session)
+            # Who clicks beside a field is there, no more on the slide, and what is typed then means nothing.
+            made.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
             if isinstance(made, ReviewDock):
                 self.crosshair = Crosshair(self.viewer, self.session, made.review.pointed)
             if isinstance(made, ResultDock):
@@ -271,6 +285,8 @@ class CytoWindow(QObject):
         self.pins.stop()
         let_run(self.viewer)
         self.message.let_go()
+        self.badge.let_go()
+        self.frame.let_go()
         self.view.let_go()
         self.canvas.detach()
         self.session.close()
@@ -329,6 +345,36 @@ class CytoWindow(QObject):
                 self.session.help_wanted.emit()
             else:
                 self.session.message.emit(OFF_WORDS.format(title))
+
+    def show_key_help(self) -> KeyHelp:
+        """Show the keys of what has the focus."""
+        focused = self.viewer.window._qt_window.focusWidget()
+        review = self.docks.get(ReviewDock)
+        if isinstance(review, ReviewDock) and focused is review.gallery:
+            place = "gallery"
+        else:
+            place = "slide" if focused is native_canvas(self.viewer) else "dock"
+        shown = KeyHelp(self.viewer.window._qt_window, place)
+        shown.show()
+        return shown
+
+    def show_view_panel(self) -> ViewPanel:
+        """Show how annotations are drawn, to be changed."""
+        scheme = self.session.need_project().scheme
+        legend = "   ".join(f"{sign} {class_id}" for class_id, (_, sign) in shapes_of(scheme).items())
+        panel = ViewPanel(self.viewer.window._qt_window, self.canvas.view_options, self._choose_view, legend)
+        canvas = native_canvas(self.viewer)
+        panel.adjustSize()
+        panel.move(canvas.mapToGlobal(QPoint(max(canvas.width() - panel.width() - 10, 0), 46)))
+        panel.show()
+        return panel
+
+    def _choose_view(self, options: ViewOptions) -> None:
+        self.canvas.show_as(options)
+        try:
+            save(options)
+        except OSError as error:
+            self.session.message.emit(f"The view is as chosen, but cannot be kept for the next time: {error}.")
 
     def _show_title(self) -> None:
         project, slide = self.session.project, self.session.slide

@@ -9,6 +9,7 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.errors import CytoError, SchemeError, SlideError, StoreError
 from napari_cyto.session import Session, Tool
+from napari_cyto.session.commands import run
 from napari_cyto.store import Project
 
 
@@ -34,10 +35,10 @@ def test_a_class_chosen_relabels_the_selection_in_one_step_and_leaves_regions_al
     session.select([cells[0].id, cells[1].id, region.id])
     session.choose_class("HSIL")
     assert [a.class_id for a in stored(session)] == ["HSIL", "HSIL", "NILM", None]
-    assert session.current_class == "HSIL"
+    assert session.current_class == "NILM"
     session.undo()
     assert [a.class_id for a in stored(session)] == ["NILM", "NILM", "NILM", None]
-    assert session.current_class == "HSIL"
+    assert session.current_class == "NILM"
 
 
 def test_choosing_the_class_that_the_selected_have_is_no_edit(session, heard):
@@ -191,3 +192,71 @@ def test_nothing_is_drawn_or_moved_beside_the_slide(session):
         with pytest.raises(SlideError, match="beside the slide"):
             draw()
     assert stored(session) == [cell]
+
+
+def test_relabelling_says_that_the_next_cell_keeps_its_class_and_bulk_effects_are_counted(session, heard):
+    """A selection that had grown unseen was rejected, relabelled or deleted without a word."""
+    messages = []
+    session.message.connect(messages.append)
+    cells = [session.add_point((float(i), 5.0)) for i in range(4)]
+    session.select([cells[0].id])
+    session.choose_class("HSIL")
+    assert messages[-1] == (
+        "1 cell relabelled as HSIL; the class of the next cell is still NILM. Ctrl+Z takes it back."
+    )
+    session.select([c.id for c in cells[:3]])
+    session.set_status(Status.REJECTED)
+    assert messages[-1] == "3 cells rejected. Ctrl+Z takes it back."
+    session.set_status(Status.REJECTED)
+    assert messages[-1] == "The 3 selected annotations are rejected already."
+    session.delete_selected()
+    assert messages[-1] == "3 cells deleted. Ctrl+Z takes it back."
+    session.undo()
+    assert len(stored(session)) == 4
+
+
+@pytest.mark.parametrize("command", ["accept", "reject", "delete", "class.5"])
+def test_a_key_refuses_a_selection_that_is_not_all_in_view(session, command):
+    messages = []
+    session.message.connect(messages.append)
+    cells = [session.add_point((float(y), 50.0)) for y in (10, 50, 90)]
+    region = session.add_region([(0, 0), (0, 99), (99, 99)])
+    session.select([c.id for c in cells])
+    session.set_view((0.0, 0.0, 60.0, 99.0))
+    before = stored(session)
+    run(session, command)
+    assert stored(session) == before
+    assert "1 of 3 selected annotations is not in view" in messages[-1]
+    session.set_view((20.0, 20.0, 40.0, 40.0))
+    session.select([region.id])
+    assert session.out_of_view() == 0
+    session.select([c.id for c in cells])
+    session.set_view((0.0, 0.0, 99.0, 99.0))
+    run(session, command)
+    assert stored(session) != before or "accepted already" in messages[-1]
+
+
+def test_the_size_of_a_pixel_is_corrected_with_its_history_and_what_hung_on_it_is_said(session):
+    messages = []
+    session.message.connect(messages.append)
+    session.add_point((5.0, 5.0))
+    found = Annotation(
+        slide_id=session.slide.id, geometry=Point(9.0, 9.0), class_id="HSIL", status=Status.PROPOSED, origin="model:m@1"
+    )
+    session.project.apply(edits.add([found], "x"), "m")
+    first = session.slide.mpp
+    session.set_mpp(0.5)
+    assert f"a pixel counts as 0.5 µm now, not {first:g}" in messages[-1]
+    assert "Found by models at the old size: 1;" in messages[-1]
+    assert "Drawn or imported: 1;" in messages[-1]
+    session.set_mpp(0.4)
+    session.set_mpp(0.4)
+    assert "already" in messages[-1]
+    folder = session.project.folder
+    session.close()
+    session.open_project(folder)
+    assert [(c.author, c.before, c.after) for c in session.mpp_history()] == [
+        (session.author, first, 0.5),
+        (session.author, 0.5, 0.4),
+    ]
+    assert session.author in session.mpp_history()[0].words

@@ -13,9 +13,10 @@ from qtpy.QtCore import QTimer
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YX, Box
 from napari_cyto.session import Session, Tool
-from napari_cyto.session.commands import run, run_on
+from napari_cyto.session.commands import acts_on_selection, run, run_on
 from napari_cyto.session.handles import handles_yx
 from napari_cyto.session.proposals import Heat
+from napari_cyto.session.view_options import ViewOptions, shapes_of
 from napari_cyto.widgets.canvas import window
 from napari_cyto.widgets.canvas.arrival import Arrival
 from napari_cyto.widgets.canvas.frames import frame_to_data
@@ -23,7 +24,7 @@ from napari_cyto.widgets.canvas.gestures import Gestures
 from napari_cyto.widgets.canvas.hover import Hover
 from napari_cyto.widgets.canvas.key_bindings import SlideKeys
 from napari_cyto.widgets.canvas.layers import MarkLayers
-from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, unnamed
+from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, shaped_marks, unnamed
 from napari_cyto.widgets.canvas.nearness import usual_world, zoom_to_see
 from napari_cyto.widgets.canvas.note import Note
 from napari_cyto.widgets.canvas.outlining import is_crowded, outlines_show
@@ -66,7 +67,7 @@ class Canvas:
         self.layers = MarkLayers(viewer)
         self.hover = Hover(window.native_canvas(viewer), session)
         self.note = Note(window.native_canvas(viewer))
-        self.gestures = Gestures(viewer, session, self.layers.show_draft, self.hover.move)
+        self.gestures = Gestures(viewer, session, self.layers.show_draft, self.hover.move, self.uncover)
         self._scheme: ClassScheme | None = None
         self._is_attached = True
         self.is_hidden = False
@@ -184,13 +185,39 @@ class Canvas:
                 region.cancel()
             elif command == "delete" and region.is_open:
                 region.drop_corner()
-            elif not (self._move_view(command) or self._means_cell_under_mouse(command)):
+            elif not (self._is_blindfold(command) or self._move_view(command) or self._means_cell_under_mouse(command)):
                 run(self.session, command)
 
     def _means_cell_under_mouse(self, command: str) -> bool:
-        """Whether a key meant the cell under the mouse, nothing being selected; it has done its work then."""
-        cell = None if self.session.selection else self.hover.cell()
-        return cell is not None and run_on(self.session, command, cell)
+        """Whether a key meant the cell under the mouse rather than a selection; it has done its work then.
+
+        Of a selection that is in view there is no doubt; one that is not, nobody has in mind over another cell.
+        """
+        session = self.session
+        cell = None if self.is_hidden else self.hover.cell()
+        out = session.out_of_view() if cell is not None and acts_on_selection(command) else 0
+        if cell is None or cell.id in session.selection or (session.selection and not out):
+            return False
+        done = run_on(session, command, cell)
+        if done and session.selection:
+            session.message.emit(
+                f"Only the cell under the mouse was changed; what is selected ({len(session.selection):,}) is not all "
+                "in view. Ctrl+Z takes it back."
+            )
+        return done
+
+    def _is_blindfold(self, command: str) -> bool:
+        """Whether a key would change what is hidden; it is refused then."""
+        hides = self.is_hidden and acts_on_selection(command) and bool(self.session.selection)
+        if hides:
+            self.session.message.emit("The annotations are hidden, so nothing was changed; H shows them.")
+        return hides
+
+    def uncover(self) -> None:
+        """Show the annotations before somebody draws or selects some."""
+        if self.is_hidden:
+            self.toggle_visible()
+            self.session.message.emit("The annotations are shown again.")
 
     def toggle_visible(self) -> None:
         """Hide the annotations, or show them again."""
@@ -216,6 +243,18 @@ class Canvas:
         else:
             return False
         return True
+
+    @property
+    def view_options(self) -> ViewOptions:
+        """How annotations are drawn."""
+        return self.layers.options
+
+    def show_as(self, options: ViewOptions) -> None:
+        """Draw annotations as the user likes it, from now on."""
+        self.layers.show_as(options)
+        if self._is_live and self.session.slide is not None:
+            self.layers.fit(window.camera_of(self.viewer).zoom)
+            self._redraw()
 
     # What the session says
 
@@ -301,6 +340,9 @@ class Canvas:
         if not self._is_live or self.session.slide is None:
             return
         view = window.view_yxyx(self.viewer, self.mpp)
+        if view != self.session.view_yxyx:
+            # Another place lies under the mouse now, and nobody has pointed at what is there.
+            self.hover.leave()
         self.session.set_view(view)
         self.layers.fit(window.camera_of(self.viewer).zoom)
         if not self.shown.covers(view):
@@ -365,16 +407,24 @@ class Canvas:
         self.hover.show_cells(drawn)
         drawn = [unnamed(a) for a in drawn] if self.session.shown_filter.blind else drawn
         colours, selection = palette(self._scheme), self.session.selection
-        self.layers.show_cells(cell_marks([a for a in drawn if not a.is_region], colours))
+        cells = [a for a in drawn if not a.is_region]
+        if self.view_options.shapes:
+            self.layers.show_cells(shaped_marks(cells, colours, shapes_of(self._scheme)))
+        else:
+            self.layers.show_cells(cell_marks(cells, colours))
         self._is_crowded = is_crowded(drawn, self.shown.box_yxyx)
         self._outlines_were_visible = shows = self._outlines_visible()
-        outlined = [a for a in drawn if shows or a.id in selection or not isinstance(a.geometry, Box)]
+        bare = self.view_options.points_only
+        outlined = [a for a in drawn if shows or a.id in selection or not (isinstance(a.geometry, Box) or bare)]
+        outlined += [a for a in drawn if bare and a.is_region and a.id not in selection]
         self.layers.show_outlines(outlines_of(outlined, colours, selection))
         self._show_selection()
         self._tell_not_drawn()
 
     def _outlines_visible(self) -> bool:
         """Whether boxes have outlines at this zoom."""
+        if self.view_options.points_only:
+            return False
         on_screen_px = usual_world(self._mpp) * window.camera_of(self.viewer).zoom
         return outlines_show(on_screen_px, crowded=self._is_crowded)
 
@@ -393,14 +443,24 @@ class Canvas:
             missing, is_more = self.shown.not_drawn(project, slide)
             if missing:
                 words = f"{'More than ' if is_more else ''}{missing:,} cells here are not drawn; {self._instead()}"
+            words = "\n".join(line for line in (words, self._filter_words()) if line)
         self.note.tell(words)
+
+    def _filter_words(self) -> str:
+        """What a filter keeps from view: nobody may take the slide for free of what it hides."""
+        hidden = self.shown.accepted_hidden()
+        if hidden is None:
+            return ""
+        cells = "no accepted cell" if not hidden else "1 accepted cell" if hidden == 1 else f"{hidden:,} accepted cells"
+        return f"Filter on (Propose dock): it hides {cells} here."
 
     def _instead(self) -> str:
         """What a user can see and do while cells are too many to draw."""
         if not self.shown.is_heat:
             return "zoom in to see them all."
         shown = self.session.shown_filter
-        return f"zoom in. Map: {Heat.DENSITY if shown.blind else shown.heat}"
+        kind = Heat.DENSITY if shown.blind else shown.heat
+        return f"map of {kind} in their place (Propose dock)." if shown.map_always else f"zoom in. Map: {kind}"
 
 
 def _data_of(places_yx: Sequence[YX]) -> npt.NDArray[np.float64]:

@@ -42,6 +42,8 @@ class Gestures:
         Draws what the mouse is drawing.
     hover : callable
         Hears where the mouse is while no button is down.
+    uncover : callable
+        Shows annotations that are hidden, before a click or a drag changes or selects some.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class Gestures:
         session: Session,
         draft: Callable[[Segments], None],
         hover: Callable[[Place], None] = lambda _place: None,
+        uncover: Callable[[], None] = lambda: None,
     ) -> None:
         self._viewer = viewer
         self._session = session
         self._draft = draft
         self._hover = hover
+        self._uncover = uncover
         self.region = RegionDraft(session, draft)
         self.is_space_held = False
 
@@ -115,11 +119,9 @@ class Gestures:
                 self._click(self._place(event), adds="Shift" in event.modifiers)
 
     def _is_ours(self, event: Any) -> bool:
-        """Whether a press means us: not a layer of the user's own that is being edited, not a 3D view."""
-        active = self._viewer.layers.selection.active
-        elsewhere = active is not None and str(active.mode) != "pan_zoom"
+        """Whether a press means us, whatever layer is active: not a 3D view, nor before there is a slide."""
         is_2d = len(event.dims_displayed) == 2
-        return self._session.slide is not None and is_2d and not elsewhere and "Alt" not in event.modifiers
+        return self._session.slide is not None and is_2d and "Alt" not in event.modifiers
 
     def _place(self, event: Any) -> Place:
         mpp = self._mpp
@@ -135,6 +137,7 @@ class Gestures:
 
     def _click(self, place: Place, *, adds: bool) -> None:
         session = self._session
+        self._uncover()
         hit = None if self.region.is_open else self._hit(place)
         if hit is not None:
             session.select(session.selection ^ {hit.id} if adds else {hit.id})
@@ -188,9 +191,11 @@ class Gestures:
     def _drag(self, start: Place, *, adds: bool, outlines: bool) -> Drag:
         session = self._session
         if outlines and session.tool is Tool.SELECT:
+            self._uncover()
             return OutlineDrag(start, session, self._draft, adds=adds)
         if session.tool is Tool.POINT:
             return self._pan(start)
+        self._uncover()
         if session.tool is Tool.REGION:
             return LassoDrag(start, self.region)
         handle = self._handle_drag(start)

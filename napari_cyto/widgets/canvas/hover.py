@@ -14,6 +14,7 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.session import Session
 from napari_cyto.session.proposals import is_from_model
 from napari_cyto.widgets.canvas.drags import Place
+from napari_cyto.widgets.canvas.marks import is_dark
 
 REACH_SCREEN_PX = 7.0
 _BESIDE_PX = 16
@@ -134,4 +135,7 @@ def card_of(cell: Annotation, scheme: ClassScheme, *, blind: bool) -> str:
 
 
 def _name(class_id: str, colours: dict[str, str]) -> str:
-    return f"<span style='color:{colours.get(class_id, '#9aa0a8')}'>&#9632;</span>&nbsp;{escape(class_id)}"
+    colour = colours.get(class_id, "#9aa0a8")
+    # The card is dark; a dark class has its square on a pale ground.
+    ground = " background-color:#f2f3f5;" if is_dark([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]) else ""
+    return f"<span style='color:{colour};{ground}'>&#9632;</span>&nbsp;{escape(class_id)}"

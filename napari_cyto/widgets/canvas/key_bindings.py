@@ -91,8 +91,13 @@ class SlideKeys(QObject):
         }.get(kind)
         return answer is not None and answer(watched, _key_event(event))
 
+    def _is_on_slide(self, watched: QObject) -> bool:
+        """Whether a key is meant for the slide: it came to the canvas, and not from a button that lies on it."""
+        focused = self._canvas.window().focusWidget()
+        return watched is self._canvas and (focused is None or not self._canvas.isAncestorOf(focused))
+
     def _table(self, watched: QObject) -> dict[str, str]:
-        return self._of_slide if watched is self._canvas else self._of_all
+        return self._of_slide if self._is_on_slide(watched) else self._of_all
 
     def _claims(self, watched: QObject, event: Any) -> bool:
         """Take a key from the menus; it comes back as a key press."""
@@ -105,7 +110,7 @@ class SlideKeys(QObject):
         if event.key() in _LEFT_TO_QT:
             return False
         event.accept()
-        on_slide = watched is self._canvas
+        on_slide = self._is_on_slide(watched)
         command = _command(self._table(watched), event)
         if on_slide and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
             self._hold_to_pan(True)

@@ -16,8 +16,17 @@ from napari.layers import Points
 from vispy.scene.visuals import Line, Markers
 from vispy.visuals.transforms import MatrixTransform
 
+from napari_cyto.session.view_options import ViewOptions
 from napari_cyto.widgets.canvas.heat import HeatMap
-from napari_cyto.widgets.canvas.marks import NO_MARKS, NO_SEGMENTS, RIM_RGBA, SELECTED_RGBA, CellMarks, Segments
+from napari_cyto.widgets.canvas.marks import (
+    NO_MARKS,
+    NO_SEGMENTS,
+    RIM_RGBA,
+    SELECTED_RGBA,
+    CellMarks,
+    Segments,
+    halo_of,
+)
 from napari_cyto.widgets.canvas.window import node_of
 
 if TYPE_CHECKING:
@@ -28,10 +37,13 @@ LAYER_NAME = "Cells"
 # nor too small to be seen. vispy makes rims half as wide as the smallest mark, at least.
 MARK_UM = 40.0
 MARK_SCREEN_PX = (2.0, 10.0)
+# Shapes are told apart from here on.
+SHAPED_SCREEN_PX = (7.0, 15.0)
+_HOLLOW_RIM_SHARE = 0.2
 _RIM_SHARE = 0.12
 # Sizes nearer than this look the same; while the wheel turns, marks are not given anew for less.
 _SIZE_STEP_PX = 0.25
-OUTLINE_SCREEN_PX = 2
+_HALO_PX = 2
 _HANDLE_SCREEN_PX = 8
 _RING_SCREEN_PX = 18
 _PX_WITHOUT_MPP = 160.0
@@ -42,6 +54,7 @@ class MarkLayers:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        self.options = ViewOptions()
         self.heat = HeatMap()
         self.cells: Points | None = None
         self.scale = 1.0
@@ -55,11 +68,15 @@ class MarkLayers:
 
     def _make_visuals(self) -> None:
         self._marks = _markers()
-        self._outlines = _line()
-        self._draft = _line()
+        self._halo, self._outlines = _line(), _line()
+        self._draft_halo, self._draft = _line(), _line()
         self._handles = _markers()
         self._rings = _markers()
-        self._visuals = (self.heat.node, self._marks, self._outlines, self._draft, self._rings, self._handles)
+        self._visuals = (
+            *(self.heat.node, self._marks, self._halo, self._outlines, self._draft_halo, self._draft),
+            *(self._rings, self._handles),
+        )
+        self.show_as(self.options)
 
     def put(self, mpp: float | None) -> Points:
         """Put our layer on top of the viewer, with the slide's scale; it is made when it is not there."""
@@ -103,10 +120,24 @@ class MarkLayers:
             self.marks = marks
             self._give_marks()
 
+    def show_as(self, options: ViewOptions) -> None:
+        """Draw as wide and as opaque as the user likes it; shapes and boxes come with what is drawn next."""
+        self.options = options
+        for line in (self._outlines, self._draft):
+            line.set_data(width=options.line_px)
+        for line in (self._halo, self._draft_halo):
+            line.set_data(width=options.line_px + _HALO_PX)
+        for visual in (self._marks, self._halo, self._outlines):
+            visual.opacity = options.opacity
+
+    @property
+    def _mark_bounds_px(self) -> tuple[float, float]:
+        return SHAPED_SCREEN_PX if self.options.shapes else MARK_SCREEN_PX
+
     def fit(self, zoom: float) -> None:
         """Make the marks as large as cells are at a zoom, canvas px per world unit, within bounds."""
-        size = float(np.clip(self._mark_world * zoom, *MARK_SCREEN_PX))
-        at_end = size in MARK_SCREEN_PX and size != self._mark_screen_px
+        size = float(np.clip(self._mark_world * zoom, *self._mark_bounds_px))
+        at_end = size in self._mark_bounds_px and size != self._mark_screen_px
         if at_end or abs(size - self._mark_screen_px) >= _SIZE_STEP_PX:
             self._mark_screen_px = size
             self._give_marks()
@@ -120,18 +151,20 @@ class MarkLayers:
                 size=self._mark_screen_px,
                 symbol=marks.symbols.tolist(),
                 face_color=marks.face_rgba,
-                edge_color=RIM_RGBA,
+                edge_color=RIM_RGBA if marks.rim_rgba is None else marks.rim_rgba,
                 edge_width=None,
-                edge_width_rel=_RIM_SHARE,
+                edge_width_rel=_RIM_SHARE if marks.rim_rgba is None else _HOLLOW_RIM_SHARE,
             )
 
     def show_outlines(self, segments: Segments) -> None:
         """Draw these outlines of boxes and regions and no others."""
         _show(self._outlines, segments)
+        _show(self._halo, halo_of(segments))
 
     def show_draft(self, segments: Segments = NO_SEGMENTS) -> None:
         """Draw what the mouse is drawing."""
         _show(self._draft, segments)
+        _show(self._draft_halo, halo_of(segments))
 
     def show_rings(self, places: npt.NDArray[np.float64]) -> None:
         """Draw a ring around each of ``places`` (n, 2), napari data coordinates: the cells that are selected."""
@@ -161,7 +194,7 @@ def _draw_nothing(layer: Points, node: Any) -> None:
 
 
 def _line() -> Any:
-    line = Line(pos=np.zeros((2, 2), np.float32), connect="segments", method="gl", width=OUTLINE_SCREEN_PX)
+    line = Line(pos=np.zeros((2, 2), np.float32), connect="segments", method="gl", width=ViewOptions().line_px)
     # napari sets the matrix of whatever hangs under a layer's node.
     line.transform = MatrixTransform()
     line.set_gl_state("translucent", depth_test=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,11 @@ SYMBOLS = {Status.ACCEPTED: "disc", Status.PROPOSED: "diamond", Status.REJECTED:
 ALPHA = {Status.ACCEPTED: 1.0, Status.PROPOSED: 0.85, Status.REJECTED: 0.5}
 SELECTED_RGBA = (0.0, 1.0, 1.0, 1.0)
 RIM_RGBA = (1.0, 1.0, 1.0, 1.0)
-REGION_RGBA = (1.0, 0.85, 0.0, 1.0)
+# White on a dark halo: of no class's colour in any scheme, and to be seen on glass as on stain.
+REGION_RGBA = (1.0, 1.0, 1.0, 1.0)
+_DARK_HALO_RGBA, _PALE_HALO_RGBA = (0.08, 0.09, 0.12, 0.85), (1.0, 1.0, 1.0, 0.85)
+# Below this luminance a line is lost on dark nuclei, above the other one on pale glass.
+_DARK, _PALE = 0.12, 0.9
 # A cell whose class is not told: of no class's colour, and to be seen on pale glass.
 HIDDEN_RGB = (0.28, 0.33, 0.46)
 
@@ -37,11 +42,14 @@ class CellMarks:
         0 to 1.
     symbols : numpy.ndarray (n,), str
         vispy's names.
+    rim_rgba : numpy.ndarray (n, 4), float32, optional
+        0 to 1; all rims are white without.
     """
 
     centres: npt.NDArray[np.float64]
     face_rgba: Floats
     symbols: npt.NDArray[np.str_]
+    rim_rgba: Floats | None = None
 
     def same_as(self, other: CellMarks) -> bool:
         """Whether the other ones look alike."""
@@ -49,6 +57,7 @@ class CellMarks:
             np.array_equal(self.centres, other.centres)
             and np.array_equal(self.face_rgba, other.face_rgba)
             and np.array_equal(self.symbols, other.symbols)
+            and (self.rim_rgba is None) == (other.rim_rgba is None)
         )
 
 
@@ -73,6 +82,61 @@ def cell_marks(cells: Sequence[Annotation], colours: dict[str, tuple[float, floa
     centres = np.array([a.geometry.centre_yx for a in cells], dtype=np.float64).reshape(n, 2)
     symbols = np.array([SYMBOLS[a.status] for a in cells], dtype=np.str_)
     return CellMarks(frame_to_data(centres), _face(cells, colours), symbols)
+
+
+def shaped_marks(
+    cells: Sequence[Annotation],
+    colours: dict[str, tuple[float, float, float]],
+    shapes: dict[str, tuple[str, str]],
+) -> CellMarks:
+    """Return how ``cells`` look where each class has a shape of its own: hollow while unreviewed, a cross if rejected.
+
+    Parameters
+    ----------
+    cells : sequence of Annotation
+        No regions.
+    colours : dict
+        As `palette` returns it.
+    shapes : dict
+        As ``napari_cyto.session.view_options.shapes_of`` returns it.
+    """
+    plain = cell_marks(cells, colours)
+    hollow = np.array([a.status is Status.PROPOSED for a in cells], dtype=bool)
+    symbols = [
+        SYMBOLS[a.status] if a.status is Status.REJECTED else shapes.get(a.class_id or "", ("disc", ""))[0]
+        for a in cells
+    ]
+    rim = np.where(hollow[:, None], plain.face_rgba, np.array(RIM_RGBA, np.float32)).astype(np.float32)
+    face = plain.face_rgba.copy()
+    # White rather than nothing: a dark class must not vanish on a dark ground.
+    face[hollow] = _PALE_HALO_RGBA
+    return CellMarks(plain.centres, face, np.array(symbols, dtype=np.str_), rim.reshape(len(cells), 4))
+
+
+def is_dark(rgb: Sequence[float]) -> bool:
+    """Whether a colour, 0 to 1, is lost on a dark ground."""
+    return bool(luminance(rgb) < _DARK)
+
+
+def luminance(rgb: npt.ArrayLike) -> Any:
+    """Return the relative luminance of colours (..., 3), 0 to 1.
+
+    Source
+    ------
+    WCAG 2.1, definition of relative luminance.
+    """
+    values = np.asarray(rgb, dtype=np.float64)
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return linear @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def halo_of(segments: Segments) -> Segments:
+    """Return what is drawn beneath lines that would be lost: pale beneath dark ones, dark beneath pale ones."""
+    light = luminance(segments.rgba[:, :3])
+    dark, pale = light < _DARK, light > _PALE
+    rgba = np.where(dark[:, None], np.array(_PALE_HALO_RGBA, np.float32), np.array(_DARK_HALO_RGBA, np.float32))
+    needs = dark | pale
+    return Segments(segments.ends_xy[needs], rgba[needs].astype(np.float32))
 
 
 def _face(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> Floats:

@@ -77,6 +77,7 @@ class Pins:
         self._watched: list[Layer] = []
         self._soon = later(parent, self._hold_later)
         self._named: list[str] = []
+        self._view: tuple[Any, float] = ((0.0, 0.0, 0.0), 1.0)
 
     # On and off
 
@@ -124,6 +125,8 @@ class Pins:
         if hasattr(camera.events, "orientation"):
             yield camera.events.orientation, self._hold_at_once
         layers = viewer.layers
+        yield layers.events.inserting, self._remember_view
+        yield layers.events.removing, self._remember_view
         yield layers.events.inserted, self._on_inserted
         yield layers.events.removed, self._on_removed
         yield layers.events.reordered, self._on_change
@@ -150,6 +153,12 @@ class Pins:
 
     def _on_change(self, _event: Any = None) -> None:
         self.hold()
+
+    def _remember_view(self, _event: Any = None) -> None:
+        """Take note of where one looks: napari looks elsewhere when layers come or go."""
+        if not self._soon.isActive():
+            camera = window.camera_of(self._viewer)
+            self._view = (tuple(camera.center), float(camera.zoom))
 
     def _on_inserted(self, event: Any) -> None:
         self._watch(event.value)
@@ -182,9 +191,14 @@ class Pins:
     def _hold_later(self) -> None:
         if not self._is_on or not window.is_open(self._viewer):
             return
-        if self._come_back():
-            self._session.message.emit(COME_BACK.format("The slide with its annotations"))
+        view = self._view
         named, self._named = self._named, []
+        came_back = self._come_back()
+        if came_back:
+            self._session.message.emit(COME_BACK.format("The slide with its annotations"))
+        if came_back or named:
+            camera = window.camera_of(self._viewer)
+            camera.center, camera.zoom = view
         still = [name for name in named if name in [layer.name for layer in self._others]]
         self.hold()
         if still:

@@ -78,8 +78,9 @@ class Proposals(QObject):
             return
         statuses = project.status_counts(slide.id)
         count = sum(statuses.values())
-        is_plain = self._session.shown_filter.hides_nothing and not statuses.get(Status.PROPOSED)
-        if count <= MOST_DRAWN or is_plain:
+        shown = self._session.shown_filter
+        is_plain = shown.hides_nothing and not statuses.get(Status.PROPOSED)
+        if not shown.map_always and (count <= MOST_DRAWN or is_plain):
             self.table = None
             return
         if count <= READ_AT_ONCE:

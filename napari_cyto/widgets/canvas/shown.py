@@ -41,6 +41,7 @@ class Shown:
         # Whether a map stands for the proposals, which are then not drawn one by one.
         self.is_heat = False
         self._filter = ShownFilter()
+        self._hidden: set[str] = set()
         self._table: CellTable | None = None
         # The slide's, once they were read; finding them among a million cells takes the store its time.
         self._regions: dict[str, Annotation] | None = None
@@ -96,7 +97,7 @@ class Shown:
         for each in sorted({margin, min(margin, _SAMPLE_MARGIN)}, reverse=True):
             box = _grown(view_yxyx, each)
             rows = table.rows_in(box, self._filter)
-            if len(rows) <= self.most:
+            if len(rows) <= self.most and not self._filter.map_always:
                 break
         else:
             self.is_heat = True
@@ -131,6 +132,9 @@ class Shown:
         box = self.box_yxyx
         for change in changes:
             after = change.after
+            self._hidden.discard(change.annotation_id)
+            if after is not None and after.slide_id == slide_id and box is not None and self._is_hidden(after):
+                self._hidden.add(after.id)
             if self._regions is not None:
                 self._regions.pop(change.annotation_id, None)
                 if after is not None and after.is_region and after.slide_id == slide_id:
@@ -152,8 +156,24 @@ class Shown:
         there = project.count_in_box(slide.id, self.box_yxyx, at_most=COUNTED)
         return max(there - len(self.annotations), 0), there >= COUNTED
 
+    def accepted_hidden(self) -> int | None:
+        """Return how many accepted cells of what is shown the filter keeps from view; None without a filter.
+
+        Of a sample nobody knows, and those of the sample are counted.
+        """
+        if self._filter.hides_nothing:
+            return None
+        if self._table is not None and self.box_yxyx is not None:
+            return self._table.accepted_hidden(self.box_yxyx, self._filter)
+        return len(self._hidden)
+
+    def _is_hidden(self, annotation: Annotation) -> bool:
+        return annotation.status is Status.ACCEPTED and not self._filter.passes(annotation)
+
     def _keep(self, found: Iterable[Annotation], box_yxyx: YXYX, *, is_sample: bool) -> None:
+        found = list(found)
         self.annotations = {a.id: a for a in found if self._filter.passes(a)}
+        self._hidden = {a.id for a in found if self._is_hidden(a)}
         self.box_yxyx = box_yxyx
         self.is_sample = is_sample
 

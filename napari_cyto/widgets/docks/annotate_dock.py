@@ -48,13 +48,14 @@ class AnnotateDock(Dock):
             self.tools,
             _line(),
             self.palette_rows,
-            self.coarse,
             parts.row(self.box_size, self.edit_classes, stretch=0),
+            _line(),
+            # Above its field for notes nothing takes one line now and two the next time: it stays under the hand.
+            self.selection,
             _line(),
             parts.row(self.undo, self.redo),
             self.undo_words,
-            _line(),
-            self.selection,
+            self.coarse,
             _line(),
             parts.text("Go through the marks", bold=True),
             self.review,
@@ -66,7 +67,7 @@ class AnnotateDock(Dock):
     def _connect(self) -> None:
         session = self.session
         self.tools.chosen.connect(self._take_tool)
-        self.palette_rows.chosen.connect(lambda class_id: self.do(session.choose_class, class_id))
+        self.palette_rows.chosen.connect(self._choose_class)
         self.box_size.changed.connect(self._set_box)
         self.listen(session.project_changed, self._show_project)
         self.listen(session.slide_changed, self._show_counts)
@@ -76,6 +77,11 @@ class AnnotateDock(Dock):
         self.listen(session.annotations_changed, self._after_edit)
         self.listen(session.selection_changed, self.selection.refresh)
         self.listen(session.filter_changed, self.selection.refresh)
+
+    def _choose_class(self, class_id: str) -> None:
+        self.do(self.session.choose_class, class_id)
+        # A row goes down by itself, but what is selected may have got the class instead.
+        self.palette_rows.show_current(self.session.current_class)
 
     def _take_tool(self, tool: Tool) -> None:
         self.session.tool = tool

@@ -99,6 +99,10 @@ class Dock(QWidget):
 
         return ask
 
+    def ensure_seen(self, widget: QWidget) -> None:
+        """Scroll to a control of this dock."""
+        self._scroll.ensureWidgetVisible(widget)
+
     def may_close(self) -> bool:
         """Whether the window may close; a dock with work that could outlive it asks its user."""
         return True

@@ -1,10 +1,10 @@
-"""Asks once how many µm a pixel measures, where the file does not say it or says nonsense."""
+"""Asks how many µm a pixel measures, where the file does not say it or says nonsense, and takes corrections."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QVBoxLayout, QWidget
 
 from napari_cyto.session import Session
@@ -19,6 +19,8 @@ USUAL_UM = {"20x": 0.5, "40x": 0.25}
 class MppEditor(QWidget):
     """A question, a number, two usual answers, and a button that stores the answer with the project."""
 
+    stored = Signal()
+
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
@@ -32,12 +34,12 @@ class MppEditor(QWidget):
         self.value.setAccessibleName("µm per pixel")
         self.value.setToolTip("Width of one pixel of the slide at full size, in µm.")
         self.value.lineEdit().returnPressed.connect(self.store)
-        self.use = parts.button("Use it", "Store this with the project; you are not asked again.", self.store)
+        self.use = parts.button("Use it", "Store this with the project; it can be corrected later.", self.store)
         usual = [
             parts.button(
                 f"{name}: {um} µm",
-                f"What most scanners give with a {name} objective.",
-                partial(self.value.setValue, um),
+                f"Store {um} µm, which most scanners give with a {name} objective.",
+                partial(self._use, um),
             )
             for name, um in USUAL_UM.items()
         ]
@@ -46,6 +48,12 @@ class MppEditor(QWidget):
         layout.addWidget(self.question)
         layout.addWidget(parts.row(*usual))
         layout.addWidget(parts.row(self.value, self.use, stretch=0))
+        self.stored.connect(self.hide)
+
+    def show_correction(self, mpp: float) -> None:
+        """Ask for another value than the one that is known."""
+        self.question.setText(f"A pixel counts as {mpp:.4g} µm. What does it measure?")
+        self.value.setValue(mpp)
 
     def show_slide(self, rejected: str, objective: float | None) -> None:
         """Ask, saying why: ``rejected`` is the reason why the file's own statement is not believed."""
@@ -57,8 +65,13 @@ class MppEditor(QWidget):
         else:
             self.value.setValue(USUAL_UM["40x"])
 
+    def _use(self, um: float) -> None:
+        self.value.setValue(um)
+        self.store()
+
     def store(self) -> None:
         """Keep the answer with the project."""
         with self.session.telling():
             self.session.set_mpp(float(self.value.value()))
+            self.stored.emit()
         parts.focus_canvas(self)

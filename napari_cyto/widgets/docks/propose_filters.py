@@ -41,12 +41,18 @@ class ProposalFilters(QWidget):
         self._class_grid = QWidget()
         self._class_flow = FlowLayout(self._class_grid, columns=2, gap_px=parts.GAP)
         self.heat = Choice()
-        self.heat.setToolTip("What the map tells that takes the place of proposals while they are too many to draw.")
+        self.heat.setToolTip(
+            "What the map tells that takes the place of proposals: of more than 2,000 in view, or of all if so ticked."
+        )
         self.heat.setAccessibleName("map of many proposals")
         self.heat.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for heat, words in _HEAT_WORDS.items():
             self.heat.addItem(words, heat)
         self.heat.activated.connect(self._ask)
+        self.map_always = self._check(
+            "Show the map however few they are",
+            "Show the map instead of single proposals at any number; without this, of more than 2,000 in view only.",
+        )
         self.blind = self._check(
             "Blind reading: hide scores and classes",
             "Read without the model's word: its scores and the classes of its proposals are hidden until you judge.",
@@ -60,6 +66,7 @@ class ProposalFilters(QWidget):
             parts.row(*self.statuses.values()),
             self._class_grid,
             self.heat,
+            self.map_always,
             self.blind,
             self.everything,
         ):
@@ -81,7 +88,7 @@ class ProposalFilters(QWidget):
     def show_filter(self) -> None:
         """Show the filter that the session has."""
         shown = self._session.shown_filter
-        checks = [(self.blind, shown.blind)]
+        checks = [(self.blind, shown.blind), (self.map_always, shown.map_always)]
         checks += [(check, status in shown.statuses) for status, check in self.statuses.items()]
         checks += [(check, class_id not in shown.hidden_classes) for class_id, check in self.classes.items()]
         for check, checked in checks:
@@ -114,12 +121,13 @@ class ProposalFilters(QWidget):
                 statuses=frozenset(s for s, check in self.statuses.items() if check.isChecked()),
                 blind=self.blind.isChecked(),
                 heat=Heat(self.heat.currentData()),
+                map_always=self.map_always.isChecked(),
             )
         )
 
     def _show_everything(self) -> None:
         now = self._session.shown_filter
-        self._session.show_only(replace(ShownFilter(), blind=now.blind, heat=now.heat))
+        self._session.show_only(replace(ShownFilter(), blind=now.blind, heat=now.heat, map_always=now.map_always))
 
 
 def _threshold() -> QSlider:

@@ -138,6 +138,7 @@ class ReviewDock(Dock):
             "smaller": lambda: self.gallery.zoom(-1),
             "blind": self._toggle_blind,
             "refresh": self.refresh,
+            "help": self.session.help_wanted.emit,
             "leave": lambda: parts.focus_canvas(self),
         }
 

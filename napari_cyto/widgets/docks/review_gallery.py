@@ -16,6 +16,7 @@ from napari_cyto.widgets.docks.review_model import ReviewModel
 
 SIDES_PX = (64, 96, 136, 192)
 _COMMANDS = {QKeySequence(k).toString(): key.command for key in (*CLASS_KEYS, *REVIEW_KEYS) for k in key.keys}
+_BY_TEXT = {"+": "larger", "-": "smaller", "?": "help"}
 _MOVES = (
     Qt.Key.Key_Left,
     Qt.Key.Key_Right,
@@ -179,7 +180,5 @@ def _command(event: Any) -> str | None:
     modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
     pressed = int(getattr(modifiers, "value", modifiers)) | int(event.key())
     found = _COMMANDS.get(QKeySequence(pressed).toString())
-    if found is None and event.text() in ("+", "-"):
-        # On most keyboards + needs Shift.
-        return "larger" if event.text() == "+" else "smaller"
-    return found
+    # On most keyboards + and ? need Shift.
+    return found or _BY_TEXT.get(event.text())

@@ -45,7 +45,8 @@ class SelectionBox(QWidget):
         self.history.toggled.connect(lambda _open: self._show_history())
         layout = QVBoxLayout(self)
         parts.tighten(layout)
-        for widget in (self.summary, self.note, parts.row(self.accept, self.reject, self.delete), self.history):
+        # What is said of a selection takes one line or three: below the field, or that would move under the hand.
+        for widget in (self.note, parts.row(self.accept, self.reject, self.delete), self.summary, self.history):
             layout.addWidget(widget)
         self.refresh()
 

@@ -55,6 +55,12 @@ class SlideDock(Dock):
         self.none = parts.text("No slide is open.")
         self.overview = OverviewMap.of_session(session)
         self.mpp = MppEditor(session)
+        self.correct_mpp = parts.button(
+            "Correct the pixel size…",
+            "Say what a pixel measures; who changed it, when and from what, is kept with the project.",
+            self._correct_mpp,
+        )
+        self.mpp_history = parts.text()
         self.unreadable = UnreadableList(session)
         self.icc = Check("True colours (sRGB)")
         self.icc.setToolTip("Bring the scanner's colours to the screen's standard by the colour profile in the file.")
@@ -68,7 +74,17 @@ class SlideDock(Dock):
         self.pictures = Section(
             "Label and overview pictures", self._pictures, tip="Pictures that the scanner stored beside the slide."
         )
-        for widget in (self.none, self.mpp, self.unreadable, self.overview, self.icc, self.facts, self.pictures):
+        for widget in (
+            self.none,
+            self.mpp,
+            self.correct_mpp,
+            self.mpp_history,
+            self.unreadable,
+            self.overview,
+            self.icc,
+            self.facts,
+            self.pictures,
+        ):
             self.body.addWidget(widget)
         self.body.addStretch(1)
         self._shown: Slide | None = None
@@ -115,17 +131,28 @@ class SlideDock(Dock):
     def _show_mpp(self, record: SlideRecord | None, handle: Slide | None) -> None:
         asked = record is not None and record.mpp is None
         self.mpp.setVisible(asked)
+        self.correct_mpp.setVisible(record is not None and not asked)
+        history = self.session.mpp_history() if record is not None else ()
+        self.mpp_history.setText("\n".join(["Pixel size:", *(change.words for change in history)]))
+        self.mpp_history.setVisible(bool(history))
         if asked:
             info = handle.info if handle is not None else None
             self.mpp.show_slide(info.mpp_rejected if info else "", info.objective if info else None)
 
     def _ask_mpp(self) -> None:
+        """Show the question; the keyboard stays where it is, or the next class key would be taken for a number."""
         place = self.parentWidget()
         if place is not None:
             place.show()
             place.raise_()
-        self.mpp.value.setFocus()
-        self.mpp.value.selectAll()
+        self.ensure_seen(self.mpp)
+
+    def _correct_mpp(self) -> None:
+        record = self.session.slide
+        if record is not None and record.mpp is not None:
+            self.mpp.show_correction(record.mpp)
+            self.mpp.show()
+            self.ensure_seen(self.mpp)
 
     def _show_facts(self, record: SlideRecord | None, handle: Slide | None) -> None:
         while self._form.rowCount():

@@ -10,10 +10,11 @@ from qtpy.QtWidgets import QApplication
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.domain.presets import preset
 from napari_cyto.session.proposals import Heat, ShownFilter
 from napari_cyto.widgets.canvas import window
 from napari_cyto.widgets.canvas.heat import VEIL, coloured, smoothed
-from napari_cyto.widgets.canvas.marks import HIDDEN_RGB
+from napari_cyto.widgets.canvas.marks import HIDDEN_RGB, REGION_RGBA, box_segments, halo_of, line_segments
 from napari_cyto.widgets.canvas.proposals import READ_AT_ONCE
 
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -145,6 +146,64 @@ def test_what_is_selected_comes_before_what_is_under_the_mouse(desk):
     assert now(desk, other).status is Status.ACCEPTED
 
 
+def test_the_cell_under_the_mouse_comes_before_a_selection_that_is_out_of_view(desk):
+    """X over one cell rejected three others that nobody saw, without a word."""
+    said = []
+    desk.session.message.connect(said.append)
+    far = propose(desk, [(300, 300), (350, 350), (400, 400)])
+    [near] = propose(desk, [(2000, 2000)])
+    desk.session.select(far)
+    hover(desk, (2000, 2000))
+    desk.keys("X")
+    assert now(desk, near).status is Status.REJECTED
+    assert {now(desk, cell).status for cell in far} == {Status.PROPOSED}
+    assert "Only the cell under the mouse" in said[-1]
+    hover(desk, (2300, 2300))
+    for key in (Qt.Key.Key_X, Qt.Key.Key_A, Qt.Key.Key_5, Qt.Key.Key_Delete):
+        desk.key(key)
+        assert {now(desk, cell).status for cell in far} == {Status.PROPOSED}
+        assert "3 of 3 selected annotations are not in view" in said[-1]
+    window.look_at(desk.viewer, (350, 350), 0.25)
+    desk.settle()
+    desk.keys("X")
+    assert said[-1] == "3 cells rejected. Ctrl+Z takes it back."
+
+
+def test_nothing_is_under_the_mouse_when_the_slide_has_moved_away_under_it(desk):
+    [cell] = propose(desk, [(2000, 2000)])
+    hover(desk, (2000, 2000))
+    desk.key(Qt.Key.Key_Right)
+    desk.keys("X")
+    assert now(desk, cell).status is Status.PROPOSED
+
+
+def test_no_key_changes_what_is_hidden_and_a_click_shows_it_again(desk):
+    said = []
+    desk.session.message.connect(said.append)
+    [cell] = propose(desk, [(2000, 2000)])
+    desk.session.select([cell])
+    desk.keys("HX")
+    assert now(desk, cell).status is Status.PROPOSED
+    assert "hidden" in said[-1]
+    desk.keys("P")
+    desk.click((2200, 2200))
+    assert desk.canvas.layers.cells.visible
+    assert len(desk.stored()) == 2
+
+
+def test_the_map_can_be_had_at_any_number(desk):
+    cells = propose(desk, [(1900, 1900), (2100, 2100)])
+    desk.session.show_only(ShownFilter(map_always=True))
+    desk.settle()
+    assert desk.canvas.layers.heat.node.visible
+    assert not desk.drawn()
+    assert "map of risk in their place" in desk.canvas.note.text()
+    desk.session.show_only(ShownFilter())
+    desk.settle()
+    assert not desk.canvas.layers.heat.node.visible
+    assert desk.drawn() == set(cells)
+
+
 def test_an_outline_selects_and_one_key_judges_as_one_step(desk):
     places = [(2000, 2000), (2050, 2050), (2000, 2100), (2200, 2200)]
     cells = propose(desk, places, side=30)
@@ -266,6 +325,17 @@ def test_the_map_lies_where_the_cells_are(desk):
     assert max(glass) - min(glass) < 20
     tinted = [colour((y, x)) for y in (2700, 3000, 3300) for x in (2700, 3000, 3300)]
     assert sum(max(c) - min(c) > 40 for c in tinted) >= 7
+
+
+def test_dark_lines_have_a_pale_halo_and_regions_the_colour_of_no_class():
+    black, green = (0.0, 0.0, 0.0, 1.0), (0.0, 0.62, 0.45, 1.0)
+    halo = halo_of(box_segments([(0, 0, 9, 9), (20, 20, 29, 29)], [black, green]))
+    assert len(halo.ends_xy) == 8
+    assert halo.rgba[:, :3].min() > 0.9
+    assert len(halo_of(line_segments([(0, 0), (9, 9)], REGION_RGBA, closed=False)).ends_xy) == 2
+    for name in ("bethesda", "bethesda-4", "apacc", "ki67"):
+        for cell_class in preset(name).classes:
+            assert max(abs(v / 255 - r) for v, r in zip(cell_class.rgb, REGION_RGBA[:3], strict=True)) > 0.3
 
 
 def test_detached_while_cells_are_read(desk):

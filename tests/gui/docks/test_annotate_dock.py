@@ -122,3 +122,18 @@ def test_history_of_a_mark(bench):
     words = bench.annotate.selection._rows.text()
     assert "Box HSIL" in words
     assert "Relabel HSIL as SCC" in words
+
+
+def test_the_field_for_notes_stays_where_it_is(bench):
+    """A note was typed beside its field, which had moved when a text above it took another line."""
+    field = bench.annotate.selection.note
+    cells = bench.mark(3)
+    places = set()
+    for chosen in ([], cells[:1], cells):
+        bench.session.select(chosen)
+        bench.settle()
+        places.add(field.mapTo(bench.annotate, field.rect().topLeft()).y())
+    bench.session.undo()
+    bench.settle()
+    places.add(field.mapTo(bench.annotate, field.rect().topLeft()).y())
+    assert len(places) == 1

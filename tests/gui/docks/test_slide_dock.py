@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QPushButton
 
 from napari_cyto.slides import UnreadableTile
+from napari_cyto.widgets.canvas.window import native_canvas
 from napari_cyto.widgets.docks.slide_dock import SlideDock, facts_of
 
 
@@ -39,6 +42,41 @@ def test_a_one_click_box_without_mpp_leads_to_the_question(bench):
     with bench.session.telling():
         bench.session.add_box_at((100, 100))
     assert "µm a pixel" in told[0]
+
+
+def test_a_usual_answer_applies_when_it_is_chosen(bench):
+    bench.slide.show()
+    bench.session.go_to_slide(bench.session.project.slides()[2].id)
+    usual = next(b for b in bench.slide.mpp.findChildren(QPushButton) if b.text().startswith("40x"))
+    bench.click(usual)
+    assert bench.session.slide.mpp == 0.25
+    assert not bench.slide.mpp.isVisible()
+
+
+def test_the_size_of_a_pixel_can_be_corrected_and_its_history_is_shown(bench):
+    bench.slide.show()
+    bench.click(bench.slide.correct_mpp)
+    assert bench.slide.mpp.value.value() == 0.25
+    bench.slide.mpp.value.setValue(0.5)
+    bench.click(bench.slide.mpp.use)
+    assert bench.session.slide.mpp == 0.5
+    assert not bench.slide.mpp.isVisible()
+    assert "anna: 0.25 µm → 0.5 µm" in bench.slide.mpp_history.text()
+
+
+def test_a_refused_box_leaves_the_keyboard_on_the_slide(window_bench):
+    """The class key that was pressed next became the size of a pixel."""
+    window_bench.session.go_to_slide(window_bench.session.project.slides()[2].id)
+    main = window_bench.window.viewer.window._qt_window
+    canvas = native_canvas(window_bench.window.viewer)
+    canvas.setFocus()
+    with window_bench.session.telling():
+        window_bench.session.add_box_at((100, 100))
+    window_bench.settle()
+    assert main.focusWidget() is canvas
+    window_bench.qtbot.keyClick(canvas, Qt.Key.Key_5)
+    assert window_bench.session.slide.mpp is None
+    assert window_bench.session.current_class == "HSIL"
 
 
 def test_damaged_places_are_listed_once_and_a_click_goes_there(bench):
