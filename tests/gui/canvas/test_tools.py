@@ -232,11 +232,3 @@ def test_glass_inside_a_region_is_glass_and_its_line_selects_it(desk):
     assert not desk.session.selection
     desk.click((1800, 2000))
     assert len(desk.session.selection) == 1
-
-
-def test_a_layer_of_the_users_own_that_is_being_drawn_on_keeps_its_clicks(desk):
-    desk.keys("P")
-    shapes = desk.viewer.add_shapes(name="own", scale=(0.25, 0.25), units=("µm", "µm"))
-    shapes.mode = "add_rectangle"
-    desk.click((2000, 2000))
-    assert desk.stored() == []
