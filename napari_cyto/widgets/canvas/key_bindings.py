@@ -94,7 +94,8 @@ class SlideKeys(QObject):
     def _is_on_slide(self, watched: QObject) -> bool:
         """Whether a key is meant for the slide: it came to the canvas, and not from a button that lies on it."""
         focused = self._canvas.window().focusWidget()
-        return watched is self._canvas and (focused is None or not self._canvas.isAncestorOf(focused))
+        is_on_it = focused is not None and focused is not self._canvas and self._canvas.isAncestorOf(focused)
+        return watched is self._canvas and not is_on_it
 
     def _table(self, watched: QObject) -> dict[str, str]:
         return self._of_slide if self._is_on_slide(watched) else self._of_all
