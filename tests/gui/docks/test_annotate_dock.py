@@ -8,9 +8,14 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.session import Tool
 
 
-def test_a_click_on_a_class_chooses_it_and_relabels_the_selection(bench):
+def test_a_click_on_a_class_relabels_the_selection_else_chooses_it(bench):
     [cell] = bench.mark(1, "HSIL")
     bench.session.select([cell])
+    bench.click(bench.annotate.palette_rows.rows["LSIL"])
+    assert bench.session.current_class == "HSIL"
+    assert bench.annotate.palette_rows.rows["HSIL"].isChecked()
+    assert bench.session.project.annotation(cell).class_id == "LSIL"
+    bench.session.select([])
     bench.click(bench.annotate.palette_rows.rows["LSIL"])
     assert bench.session.current_class == "LSIL"
     assert bench.session.project.annotation(cell).class_id == "LSIL"
