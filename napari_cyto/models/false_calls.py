@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 from napari_cyto.domain.annotation import proposed_by
 from napari_cyto.domain.statistics.excess import FalseRate
+from napari_cyto.domain.statistics.shares import USUAL_CORRELATION
 from napari_cyto.models.library import list_models
 from napari_cyto.store import Project
 
 HIGH_GRADE = ("ASC-H", "HSIL", "SCC")
 """HSIL+; ASC-H, of which HSIL cannot be excluded, is among them."""
 
-USUAL_CORRELATION = 0.1
 _RATES = "model.false_rates"
 
 

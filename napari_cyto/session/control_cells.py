@@ -136,7 +136,8 @@ class _Frame:
     draws: ControlDraws = field(default_factory=ControlDraws)
     cells: dict[str, _Cell] = field(default_factory=dict)
     drawn: list[str] = field(default_factory=list)
-    bulk: int = 0
+    passed_over: set[str] = field(default_factory=set)
+    to_come: dict[int, tuple[list[str], list[str], list[str]]] = field(default_factory=dict)
 
 
 class ControlCells:
@@ -149,25 +150,30 @@ class ControlCells:
         self.costs = costs
         self.severity = dict(severity)
         self._frames: dict[str, _Frame] = {}
+        self._steps: dict[str, list[ReviewStep]] = {}
 
-    def build(self, cells: Iterable[Annotation], steps: Iterable[ReviewStep]) -> None:
-        """Take in cells as they are now, and the steps that made and judged them."""
-        of_cell: dict[str, list[ReviewStep]] = {}
+    def begin(self, steps: Iterable[ReviewStep]) -> None:
+        """Take in the steps that made and judged the cells that are seen next."""
+        self._steps = {}
         for step in steps:
-            of_cell.setdefault(step.annotation_id, []).append(step)
-        events: dict[str, dict[int, tuple[list[str], list[str], list[str]]]] = {}
-        for cell in cells:
-            passed = of_cell.get(cell.id, [])
-            if self._is_in(cell, passed):
-                self._frame(cell).cells[cell.id] = self._told(cell)
-                for seq, kind in _events(cell, passed):
-                    at = events.setdefault(self._key(cell), {}).setdefault(seq, ([], [], []))
-                    at[kind].append(cell.id)
-        for key, of_frame in events.items():
-            frame = self._frames[key]
-            for seq in sorted(of_frame):
-                added, lost, read = of_frame[seq]
-                self._replay(frame, added, lost, read)
+            self._steps.setdefault(step.annotation_id, []).append(step)
+
+    def see(self, cell: Annotation) -> None:
+        """Take in a cell as it is now."""
+        passed = self._steps.get(cell.id, [])
+        if self._is_in(cell, passed):
+            frame = self._frames.setdefault(self._key(cell), _Frame())
+            frame.cells[cell.id] = self._told(cell)
+            for seq, kind in _events(cell, passed):
+                frame.to_come.setdefault(seq, ([], [], []))[kind].append(cell.id)
+
+    def replay(self) -> None:
+        """Go through all that happened to the cells that were seen, in its order."""
+        self._steps = {}
+        for frame in self._frames.values():
+            for seq in sorted(frame.to_come):
+                self._follow(frame, *frame.to_come[seq])
+            frame.to_come.clear()
 
     def take(self, entry: HistoryEntry) -> bool:
         """Follow a step that was just done; return whether that was possible, else all is to be built anew."""
@@ -186,7 +192,7 @@ class ControlCells:
                 frame.cells[change.after.id] = self._told(change.after)
                 read.setdefault(self._key(change.after), []).append(change.after.id)
         for key, ids in read.items():
-            self._replay(self._frames[key], [], [], ids)
+            self._follow(self._frames[key], [], [], ids)
         return True
 
     def estimate(self, slide_id: str = "", limit: float = LIMIT) -> Estimate:
@@ -197,7 +203,7 @@ class ControlCells:
             bound=frame.draws.bound(limit, CONFIDENCE),
             missed=sum(c.is_abnormal and self._is_normal(c.called) for c in drawn),
             corrected=sum(c.is_corrected for c in drawn),
-            bulk=frame.bulk,
+            bulk=sum(not frame.cells[cell].is_read for cell in frame.passed_over),
             limit=limit,
             is_graded=bool(self.severity),
         )
@@ -209,12 +215,12 @@ class ControlCells:
         found = by_rank([c.is_read for c in ranked], [c.is_abnormal for c in ranked])
         return [dict(zip(("cells", "read", "abnormal"), band, strict=True)) for band in found]
 
-    def _replay(self, frame: _Frame, added: list[str], lost: list[str], read: list[str]) -> None:
+    def _follow(self, frame: _Frame, added: list[str], lost: list[str], read: list[str]) -> None:
         if added:
             frame.draws.add((cell, int.from_bytes(chance(cell, self.query.seed), "big")) for cell in added)
         if lost:
             frame.draws.lose(lost)
-            frame.bulk += len(lost)
+            frame.passed_over.update(lost)
         if not frame.draws.outcomes:
             frame.drawn.clear()
         for cell_id in sorted(read, key=lambda cell: chance(cell, self.query.seed)):
@@ -245,9 +251,6 @@ class ControlCells:
     def _key(self, cell: Annotation) -> str:
         return cell.slide_id if self.query.by_slide else ""
 
-    def _frame(self, cell: Annotation) -> _Frame:
-        return self._frames.setdefault(self._key(cell), _Frame())
-
 
 def control_cells(project: Project, query: ReviewQuery) -> ControlCells:
     """Return the control cells of a review as the history tells them; safe in any thread.
@@ -258,9 +261,11 @@ def control_cells(project: Project, query: ReviewQuery) -> ControlCells:
         When the project has no such slide, or cannot be read.
     """
     found = ControlCells(severities(project.scheme), query, project.model_costs())
-    slides = query.slide_ids or tuple(record.id for record in project.slides())
-    steps = (step for slide_id in slides for step in project.review_steps(slide_id))
-    found.build((cell for slide_id in slides for cell in project.annotations(slide_id)), list(steps))
+    for slide_id in query.slide_ids or tuple(record.id for record in project.slides()):
+        found.begin(project.review_steps(slide_id))
+        for cell in project.annotations(slide_id):
+            found.see(cell)
+    found.replay()
     return found
 
 

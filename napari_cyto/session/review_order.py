@@ -13,8 +13,8 @@ import numpy.typing as npt
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.calling import NO_MODELS, Costs
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.session.control_cells import ControlCells, chance, control_cells
-from napari_cyto.session.proposals import is_from_model
+from napari_cyto.session.control_cells import ControlCells, chance
+from napari_cyto.session.proposals import is_from_model, severities
 from napari_cyto.session.review_query import ReviewQuery, Sort, model_class, sort_columns
 from napari_cyto.store import Project
 
@@ -92,9 +92,12 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
     """
     scheme, slide_place = project.scheme, {record.id: n for n, record in enumerate(project.slides())}
     tally, kept, seen = Tally(costs=project.model_costs()), list[Annotation](), 0
+    followed = ControlCells(severities(scheme), query, tally.costs)
     for slide_id in query.slide_ids or slide_place:
+        followed.begin(project.review_steps(slide_id))
         for cell in project.annotations(slide_id):
             tally.count(cell, query)
+            followed.see(cell)
             if query.could_draw(cell):
                 seen += 1
                 kept.append(cell)
@@ -104,7 +107,7 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
     wanted_but_cut = seen - len(kept) if query.score_range == (0.0, 1.0) else 0
     left_out = max(0, len(cells) - most) + wanted_but_cut
     cells = cells[:most]
-    followed = control_cells(project, query)
+    followed.replay()
     return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed)
 
 

@@ -253,6 +253,10 @@ def test_accepting_all_reads_no_control_cell(session):
     assert (estimate.bound.drawn, estimate.bound.unread, estimate.bulk) == (0, 0, 60)
     assert not estimate.may_stop
     assert estimate_words(estimate) == "60 cells accepted or rejected in bulk, unread: no figure covers them."
+    # A second look at one of them, alone, reads it.
+    review.relabel([0], "NILM")
+    assert review.estimate().bulk == 59
+    session.undo()
     session.undo()
     assert review.estimate().bulk == 0
     assert review.estimate().bound.unread == 60

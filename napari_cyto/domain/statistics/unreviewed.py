@@ -74,9 +74,10 @@ class ControlDraws:
     def add(self, cells: Iterable[tuple[str, int]]) -> None:
         """Take in new cells that wait, each with its place in the order by chance."""
         self._begin()
-        for cell, place in cells:
-            self.place[cell] = place
-            heapq.heappush(self._next, (place, cell))
+        new = dict(cells)
+        self.place |= new
+        self._next += ((place, cell) for cell, place in new.items())
+        heapq.heapify(self._next)
 
     def lose(self, cells: Iterable[str]) -> None:
         """Take out cells that were accepted or rejected unread, in bulk: nothing is known of them."""
