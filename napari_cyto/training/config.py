@@ -162,7 +162,7 @@ class DetectorConfig(_Config):
         description="Larger pictures are slides, on which nobody is believed to have annotated every cell.",
     )
     unmarked: Rest = Field(
-        default="ignored",
+        default="positive-unlabelled",
         title="The rest of a slide",
         description="Neither cell nor background, or background less the cells that annotated_share expects there.",
     )
