@@ -49,9 +49,11 @@ def run(
         When a file cannot be read, a class has no counterpart, the images do not match, or µm per px are unknown.
     """
     from napari_cyto.evaluation.comparison import compare
+    from napari_cyto.formats.label_files import label_stem
 
     labels = mapped_by(class_map, _read(truth, formats[0], mpp), _read_predictions(pred, formats[1], truth, mpp))
-    told = compare(labels[0], labels[1], radius_um, mpp, missing_are_empty, (truth.stem, pred.stem)).as_dict()
+    nameless = label_stem(truth), label_stem(pred)
+    told = compare(labels[0], labels[1], radius_um, mpp, missing_are_empty, nameless).as_dict()
     for remark in told["remarks"]:
         print(remark, file=sys.stderr)
     if as_json:

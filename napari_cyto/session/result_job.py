@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.report.markup import Html
 from napari_cyto.formats.atomic import write_text
 from napari_cyto.formats.replacing import check_may_replace, remember_export
+from napari_cyto.formats.safe_names import distinct_names
 from napari_cyto.session.result import DECISION_SUPPORT, SlideResult, gather_result
 from napari_cyto.session.result_facts import CANNOT_SAY, methods, slide_facts
 from napari_cyto.session.result_kept import keep_survey, magnification_for, survey_of, told_survey
@@ -141,7 +143,10 @@ def write_result(
 def _report_steps(folder: Path, out: Path, slide_id: str | None, options: ReportOptions, token: Token | None) -> Steps:
     _check(out, options)
     with Project.open(folder) as project:
-        records = [r for r in project.slides() if slide_id in (None, r.id)]
+        slides = project.slides()
+        # Two patients' 001.png must not look like one on the page.
+        names = distinct_names(slides)
+        records = [replace(r, name=names[r.id]) for r in slides if slide_id in (None, r.id)]
         if not records:
             raise CytoError(f"The project {project.name} has no such slide to report on; add slides to it first.")
         magnification = options.magnification or magnification_for(project)

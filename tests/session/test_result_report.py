@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -207,3 +208,16 @@ def test_a_file_that_is_no_report_is_not_replaced_unasked(folder, tmp_path):
     for options in (ReportOptions(overwrite=True, examples=0), ReportOptions(examples=0)):
         *_, last = write_result(folder, out, options=options)
         assert isinstance(last, Done)
+
+
+def test_slides_of_one_name_are_told_apart_on_the_page(folder, tmp_path):
+    from napari_cyto.store import Project
+
+    with Project.open(folder) as project:
+        for number, slide in enumerate(project.slides()):
+            (tmp_path / str(number)).mkdir()
+            place = Path(slide.path).rename(tmp_path / str(number) / "001.tif")
+            project.update_slide(replace(slide, name="001.tif", path=str(place)))
+    *_, last = write_result(folder, tmp_path / "r.json", options=ReportOptions(examples=0))
+    assert isinstance(last, Done)
+    assert sorted(slide["name"] for slide in last.result["result"]["slides"]) == ["0/001.tif", "1/001.tif"]

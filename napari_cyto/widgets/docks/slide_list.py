@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QContextMenuEvent, QIcon, QImage, QKeyEvent, QPainter, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu, QWidget
 
+from napari_cyto.datasets.known_slides import where_in
 from napari_cyto.domain.slide_record import Progress, SlideRecord
+from napari_cyto.formats.safe_names import distinct_names
 from napari_cyto.store import Project
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -61,8 +64,13 @@ class SlideList(QListWidget):
         counts = project.slide_counts() if project is not None else {}
         if [r.id for r in records] != [self.item(i).data(_ID) for i in range(self.count())]:
             self._fill(records)
+        # Two patients' 001.png must not look like one in the list.
+        names = distinct_names(records)
+        where = where_in(project) if project is not None else lambda _: None
         for index, record in enumerate(records):
-            self._show_record(self.item(index), record, counts.get(record.id, 0))
+            place = where(record) if record.path else None
+            shown = replace(record, name=names[record.id], path=record.path if place is None else str(place))
+            self._show_record(self.item(index), shown, counts.get(record.id, 0))
         self.show_current(current_id)
 
     def show_current(self, slide_id: str) -> None:
@@ -93,13 +101,13 @@ class SlideList(QListWidget):
         """Return the menu of one slide."""
         menu = QMenu(self)
         slide_id = item.data(_ID)
+        taken = menu.addAction(style.icon("delete"), REMOVE_WORDS)
+        taken.triggered.connect(lambda _checked=False: self.removed.emit(slide_id))
+        menu.addSeparator()
         linked = menu.addAction(style.icon("find"), "Attach its image file…")
         linked.triggered.connect(lambda _checked=False: self.relink_wanted.emit(slide_id))
         searched = menu.addAction(style.icon("find"), "Find missing images in a folder…")
         searched.triggered.connect(lambda _checked=False: self.search_wanted.emit())
-        menu.addSeparator()
-        taken = menu.addAction(style.icon("delete"), REMOVE_WORDS)
-        taken.triggered.connect(lambda _checked=False: self.removed.emit(slide_id))
         return menu
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name

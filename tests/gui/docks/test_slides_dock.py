@@ -243,13 +243,23 @@ def test_the_menu_of_a_slide_attaches_its_image(bench, tmp_path, monkeypatch):
     moved = Path(shutil.move(record.path, tmp_path / "moved.png"))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_args: (str(moved), ""))
     menu = bench.slides.list.menu_of(bench.slides.list.item(2))
-    assert [parts.unbroken(a.text()) for a in menu.actions()][:2] == [
+    assert [parts.unbroken(a.text()) for a in menu.actions()][2:] == [
         "Attach its image file…",
         "Find missing images in a folder…",
     ]
-    menu.actions()[0].trigger()
+    menu.actions()[2].trigger()
     assert bench.session.project.slide(record.id).path == str(moved)
     again = Path(shutil.move(moved, tmp_path / "again.png"))
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_args: str(tmp_path))
-    menu.actions()[1].trigger()
+    menu.actions()[3].trigger()
     assert bench.session.project.slide(record.id).path == str(again)
+
+
+def test_two_slides_of_one_name_are_told_apart_in_the_list(bench, tmp_path):
+    for who in "ab":
+        (tmp_path / who).mkdir()
+        shutil.copyfile(bench.session.project.slides()[2].path, tmp_path / who / "001.png")
+        with (tmp_path / who / "001.png").open("ab") as file:
+            file.write(who.encode())
+    bench.session.add_slides([tmp_path / who / "001.png" for who in "ab"])
+    assert [row.partition("\n")[0] for row in rows(bench)[3:]] == ["a/001.png", "b/001.png"]
