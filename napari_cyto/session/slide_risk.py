@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,8 @@ class SlideRisk:
     def key(self) -> tuple[float, float, float]:
         """What slides are sorted by, the most urgent first."""
         excess = self.excess
+        if not self.of:
+            return -self.accepted_severity, 0.0, math.inf
         if excess is None:
             # Where nothing is known of a model's errors, all that it predicts may be true.
             return -self.accepted_severity, -float(self.predicted), -float(self.predicted)

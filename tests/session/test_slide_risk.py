@@ -60,8 +60,9 @@ def test_what_a_person_accepted_comes_before_any_prediction_and_an_excess_before
     negative, many = slide(8000, 25), slide(8000, 400)
     handful = slide(8000, 20, severity=0.8)
     small, low_grade = slide(300, 12), slide(8000, 25, severity=0.2)
-    order = sorted([negative, many, handful, small, low_grade], key=lambda risk: risk.key)
-    assert order == [handful, low_grade, many, small, negative]
+    nothing = slide(0, 0)
+    order = sorted([nothing, negative, many, handful, small, low_grade], key=lambda risk: risk.key)
+    assert order == [handful, low_grade, many, small, negative, nothing]
 
 
 def test_a_card_that_does_not_tell_is_said_and_its_slides_are_ranked_by_what_is_predicted() -> None:
