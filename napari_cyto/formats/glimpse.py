@@ -16,6 +16,8 @@ HEAD_BYTES = 1 << 18
 """How much of a file is looked at: 256 KiB."""
 MOST_ENTRIES = 2000
 """How many entries of a folder are looked at."""
+MOST_LOOKED_AT = 5000
+"""How many entries of a folder and the folders in it are looked at together."""
 _MOST_FILES = 20
 _DEEPEST = 4
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -104,16 +106,21 @@ class Glimpse:
         below : bool
             Whether folders in this one are looked into, two levels deep.
         """
-        for seen, _ in zip(self._files(suffixes, 2 if below else 0), range(_MOST_FILES), strict=False):
+        found = self._files(suffixes, 2 if below else 0, [MOST_LOOKED_AT])
+        for seen, _ in zip(found, range(_MOST_FILES), strict=False):
             yield seen
 
-    def _files(self, suffixes: Sequence[str], depth: int) -> Iterator[Glimpse]:
-        for entry in self.entries:
-            if entry.is_file() and (not suffixes or inner_suffix(entry) in suffixes):
+    def _files(self, suffixes: Sequence[str], depth: int, left: list[int]) -> Iterator[Glimpse]:
+        """Yield files, taking one from what is ``left`` to look at for each entry: trees of scans have millions."""
+        for entry in self.entries[: max(left[0], 0)]:
+            left[0] -= 1
+            if (not suffixes or inner_suffix(entry) in suffixes) and entry.is_file():
                 yield Glimpse(entry)
         for entry in self.entries if depth else ():
+            if left[0] <= 0:
+                return
             if entry.is_dir():
-                yield from Glimpse(entry)._files(suffixes, depth - 1)
+                yield from Glimpse(entry)._files(suffixes, depth - 1, left)
 
     def has(self, *names: str) -> bool:
         """Whether the folder holds an entry of one of these names."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.errors import FormatError
-from napari_cyto.formats import FORMATS, get_format
+from napari_cyto.formats import FORMATS, get_format, glimpse
 from napari_cyto.formats.glimpse import HEAD_BYTES, Glimpse
 from napari_cyto.formats.which_format import fitting_formats, format_of
 
@@ -120,6 +120,18 @@ def test_looking_at_the_worst_is_quick(piece: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes((b"{" if piece == b'"a",' else b"") + piece * (HEAD_BYTES // len(piece) + 10))
     assert fitting_formats(path) in ((), ("csv",))
+
+
+def test_a_tree_of_millions_is_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(glimpse, "MOST_LOOKED_AT", 50)
+    looked_at: list[Path] = []
+    monkeypatch.setattr(glimpse, "inner_suffix", lambda path: looked_at.append(path) or path.suffix)
+    for folder in range(10):
+        (tmp_path / str(folder)).mkdir()
+        for number in range(20):
+            (tmp_path / str(folder) / f"{number}.dcm").touch()
+    assert list(Glimpse(tmp_path).files((".xml",), below=True)) == []
+    assert len(looked_at) <= 50 + 11
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
