@@ -14,8 +14,11 @@ from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.formats.disk_files import folder_files, subfolders
 from napari_cyto.formats.image_headers import image_size_hw
 
-READABLE = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+READABLE = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 SIDE_FOLDERS = {"train": "train", "training": "train", "val": "validation", "validation": "validation", "test": "test"}
+
+
+_MASK = re.compile(r"[-_](d|mask|masks|seg|label|labels|gt)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +84,16 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
     CytoError
         When no class folder holds a picture.
     """
-    found = list(_pictures(root))
+    listed = list(_pictures(root))
+    names = {path.parent / path.stem for _, _, path in listed}
+    found = [item for item in listed if not _is_mask(item[2], names)]
     classes = {class_id for _, class_id, _ in found}
     known = HERLEV if classes and classes <= HERLEV.classes else None
     mpp = known.mpp if known and mpp is None else mpp
     smear = smear or (known.smear if known else "")
-    pictures, remarks = [], []
+    pictures, remarks = [], list[str]()
+    if masks := len(listed) - len(found):
+        remarks.append(f"{masks} mask(s) in {root} (-d, _mask) were left out, since they are no cells.")
     unread: Counter[str] = Counter()
     for side, class_id, path in found:
         if path.suffix.lower() not in READABLE:
@@ -103,6 +110,12 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
             "pictures in it, or such folders in train and validation." + "".join(f" {r}" for r in remarks[:3])
         )
     return pictures, remarks
+
+
+def _is_mask(path: Path, pictures: set[Path]) -> bool:
+    """Whether a picture is the mask of another beside it, as Herlev's ``-d`` and what segmentation tools write."""
+    plain = _MASK.sub("", path.stem)
+    return plain != path.stem and path.parent / plain in pictures
 
 
 def _record(path: Path, side: str, mpp: float | None, smear: str, class_id: str) -> SlideRecord:
@@ -128,5 +141,14 @@ def _pictures(root: Path) -> Iterator[tuple[str, str, Path]]:
         inner = subfolders(folder) if folder in sides else [folder]
         side = SIDE_FOLDERS[folder.name.lower()] if folder in sides else ""
         for class_folder in inner:
-            for path in folder_files(class_folder, READ_SUFFIXES):
+            for path in _cells_in(class_folder):
                 yield side, class_folder.name, path
+
+
+def _cells_in(class_folder: Path) -> list[Path]:
+    """Return the pictures of cells in a class folder; SIPaKMeD keeps them in ``CROPPED``, a folder further down."""
+    inner = subfolders(class_folder)
+    if [folder.name for folder in inner] == [class_folder.name]:
+        inner = subfolders(class_folder := inner[0])
+    cropped = next((folder for folder in inner if folder.name.upper() == "CROPPED"), None)
+    return folder_files(class_folder if cropped is None else cropped, READ_SUFFIXES)

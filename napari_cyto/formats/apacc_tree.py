@@ -20,6 +20,7 @@ from napari_cyto.formats.outside import lies_outside, outside_sentence
 from napari_cyto.formats.text import read_text
 
 SIDES = ("train", "test")
+_VALIDATION = ("val", "valid", "validation")
 _MAX_LABEL_BYTES = 1 << 24
 
 
@@ -51,7 +52,10 @@ def read_tree(root: Path, skip_bad: bool = False) -> LabelSet:
     annotations: list[Annotation] = []
     remarks: list[str] = []
     finder = ImageFinder()
-    for side, folder, labels in _label_files(root):
+    files = _label_files(root)
+    has_test = any(side == "test" for side, _, _ in files)
+    for said, folder, labels in files:
+        side = said if said not in _VALIDATION else "train" if has_test else "test"
         image = finder.of(folder, labels.stem)
         if image is None and match_stem(labels.stem) is None and root.is_dir():
             remarks.append(f"{labels.name} was left out: it is not named like a slice, and no image stands beside it.")
@@ -60,6 +64,8 @@ def read_tree(root: Path, skip_bad: bool = False) -> LabelSet:
             slide, cells = read_slice(labels, side, image, bad)
             slides.append(slide)
             annotations.extend(cells)
+    if any(side in _VALIDATION for side, _, _ in files):
+        remarks.append(f"Slices of the validation side count as {'train' if has_test else 'test'}.")
     remarks += bad.remarks(len(annotations))
     if not slides:
         raise FormatError(
@@ -108,7 +114,7 @@ def _label_files(root: Path) -> list[tuple[str, Path, Path]]:
     if not root.is_dir():
         side = root.parent.name if root.parent.name in SIDES else ""
         return [(side, root.parent, root)]
-    places = [("", root), *((side, root / side) for side in SIDES)]
+    places = [("", root), *((side, root / side) for side in (*SIDES, *_VALIDATION))]
     return [
         (side, folder, path) for side, folder in places if folder.is_dir() for path in folder_files(folder, (".txt",))
     ]

@@ -24,6 +24,7 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide
+from napari_cyto.formats.cric_files import cric_files, image_folder, json_rows
 from napari_cyto.formats.disk_files import folder_files
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
@@ -35,18 +36,18 @@ from napari_cyto.formats.label_format import (
     checked_options,
     names_what_came,
 )
-from napari_cyto.formats.tables import picked, plain_number, read_table, table_line
-from napari_cyto.formats.text import Fault, free_text, number, shown, whole_number
+from napari_cyto.formats.tables import picked, picked_number, plain_number, read_table, table_line
+from napari_cyto.formats.text import Fault, class_name, free_text, number, shown, whole_number
 
 CLASSES = ("NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC")
 NEGATIVE = "Negative for intraepithelial lesion"
 MPP = 0.228
 
-_TABLES = ("classifications.csv", "cells.csv")
 _PUBLISHED = ("image_id", "image_filename", "image_doi", "cell_id", "bethesda_system", "nucleus_x", "nucleus_y")
 _STORED = ("image", "width", "height", "px_per_cric_px", "image_id", "cell_id", "bethesda", "x", "y")
 _IMAGE, _CLASS = ("image_filename", "image"), ("bethesda_system", "bethesda")
 _X, _Y = ("nucleus_x", "x"), ("nucleus_y", "y")
+_NEEDED = (_IMAGE, _CLASS, _X, _Y)
 
 
 class CricOptions(FormatOptions):
@@ -91,7 +92,7 @@ class _Reading:
             raise fault(f"size or scale of {name!r:.80} differ from those in an earlier row.")
         if not any(picked(row, names) for names in (_CLASS, _X, _Y)):
             return  # an image without cells
-        point = Point(number(picked(row, _Y), "y", fault), number(picked(row, _X), "x", fault))
+        point = Point(picked_number(row, _Y, "y", fault), picked_number(row, _X, "x", fault))
         self.cells.append(
             Annotation(
                 slide_id=slide.id,
@@ -144,7 +145,7 @@ class CricFormat:
 
     @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
-        """Return the points of ``classifications.csv`` or ``cells.csv``, or of the folder that holds it.
+        """Return the points of a table or ``classifications.json``, or of a folder of them; see ``cric_files``.
 
         Raises
         ------
@@ -152,16 +153,23 @@ class CricFormat:
             Naming file, line and reason.
         """
         chosen = checked_options(CricOptions, options)
-        path = _table_in(Path(source))
-        images = path.parent / "images"
-        bad = BadRows(path, chosen.skip_bad)
-        reading = _Reading(path, images if images.is_dir() else path.parent, chosen.mpp)
-        for row, fault in read_table(path, (_IMAGE, _CLASS, _X, _Y), bad):
-            with bad:
-                reading.row(row, fault)
+        bad = BadRows(Path(source), chosen.skip_bad)
+        paths = cric_files(Path(source))
+        reading = _Reading(paths[0], image_folder(paths[0]), chosen.mpp)
+        for path in paths:
+            reading.path = path
+            rows = json_rows(path, bad) if path.suffix.lower() == ".json" else read_table(path, _NEEDED, bad)
+            for row, fault in rows:
+                with bad:
+                    reading.row(row, fault)
         reading.images_without_cells()
         said = bad.remarks(len(reading.cells))
-        return LabelSet(tuple(reading.slides.values()), tuple(reading.cells), CLASSES, (), said)
+        used = dict.fromkeys(a.class_id or "" for a in reading.cells)
+        foreign = [name for name in used if name not in CLASSES]
+        if foreign:
+            said += (f"classes that CRIC does not have: {', '.join(foreign)}; a map renames them (--map).",)
+        classes = tuple(used) if foreign else CLASSES
+        return LabelSet(tuple(reading.slides.values()), tuple(reading.cells), classes, (), said)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what the table cannot carry."""
@@ -235,15 +243,6 @@ def _scaled_head(slide: SlideRecord) -> tuple[object, ...]:
     return (slide.name, slide.size_hw[1], slide.size_hw[0], plain_number(MPP / slide.mpp))
 
 
-def _table_in(source: Path) -> Path:
-    if not source.is_dir():
-        return source
-    for name in _TABLES:
-        if (source / name).is_file():
-            return source / name
-    raise FormatError(f"neither {' nor '.join(_TABLES)} is in this folder.", source)
-
-
 def _stated(row: Mapping[str, str], fault: Fault) -> tuple[tuple[int, int] | None, float | None]:
     """Return size and µm per px as a row states them."""
     height, width = row.get("height", "").strip(), row.get("width", "").strip()
@@ -260,8 +259,5 @@ def _stated(row: Mapping[str, str], fault: Fault) -> tuple[tuple[int, int] | Non
 
 
 def _class(name: str, fault: Fault) -> str:
-    if name == NEGATIVE:
-        return "NILM"
-    if name not in CLASSES:
-        raise fault(f"the class must be {NEGATIVE!r} or one of {', '.join(CLASSES)}, but {shown(name)} came.")
-    return name
+    """Return a class; those of other collections in CRIC's layout stay as they are, for a map to rename."""
+    return "NILM" if name == NEGATIVE else class_name(name, fault)

@@ -148,7 +148,7 @@ POINT = '{"type": "Point", "coordinates": [1, %s]}'
         ),
         ("coco", "a.json", "[]", "expected a mapping with images"),
         ("cric", "a.csv", "image,x,y\n", "bethesda_system is missing"),
-        ("cric", "a.csv", "image,bethesda,x,y\na,NILM,1,2\na,Negative,1,2\n", "line 3: the class must be"),
+        ("cric", "a.csv", "image,bethesda,x,y\na,NILM,1,2\na,,1,2\n", "line 3: a class needs"),
         ("csv", "a.csv", "", "the file is empty"),
         ("csv", "a.csv", "x,y\n1,2\n", "label is missing"),
         ("csv", "a.csv", "x,y,label\n1,2,a\n1,2,a,b\n", "line 3: expected 3 values"),
