@@ -92,10 +92,12 @@ class SparseSlide:
             for number, tiles in enumerate(encoded):
                 shape = tuple(-(-length // 2**number) for length in self.size_hw)
                 rows, columns = (-(-length // TILE) for length in shape)
-                # Written once with as many tiles as there are bytes to keep, then pointed to by `share`.
-                order = [tiles.get((r, c), b"") for r in range(rows) for c in range(columns)]
+                # Written once, with nothing for the rest of the tiles, and then pointed to by `_share`.
+                full = [tiles[at] for at in sorted(tiles)]
+                bytes_of = [*([glass] if len(full) < rows * columns else []), *full]
+                bytes_of += [b""] * (rows * columns - len(bytes_of))
                 writer.write(
-                    iter([glass, *(t for t in order if t)] + [b""] * (len(order) - 1 - sum(map(bool, order)))),
+                    iter(bytes_of),
                     shape=(*shape, 3), dtype=np.uint8, tile=(TILE, TILE), photometric="ycbcr", subsampling=(2, 2),
                     compression="jpeg", subfiletype=int(number > 0), metadata=None,
                     resolution=(1e4 / MPP / 2**number,) * 2, resolutionunit="CENTIMETER",
@@ -109,7 +111,7 @@ class SparseSlide:
                 columns = -(-page.imagewidth // TILE)
                 kept = list(zip(page.dataoffsets, page.databytecounts, strict=True))
                 offsets, counts = ([v] * len(kept) for v in kept[0])
-                for place, (row, column) in enumerate(sorted(tiles), start=1):
+                for place, (row, column) in enumerate(sorted(tiles), start=int(len(tiles) < len(kept))):
                     offsets[row * columns + column], counts[row * columns + column] = kept[place]
                 page.tags["TileOffsets"].overwrite(offsets)
                 page.tags["TileByteCounts"].overwrite(counts)

@@ -79,7 +79,8 @@ def warm(request: PredictRequest, models: LoadedModels) -> None:
     """
     chosen = chosen_bundles(request)
     detector = models.detector(chosen.detector, request)
-    detector.detect_picture(np.full((WARM_PX, WARM_PX, 3), 255, np.uint8), detector.manifest.mpp)
+    # The network itself: a picture of nothing would be skipped.
+    detector.runtime.cells(np.full((WARM_PX, WARM_PX, 3), 255, np.uint8), 0.5)
     if chosen.classifier is not None:
         models.classifier(chosen.classifier, request)
 

@@ -265,8 +265,12 @@ def _wait(request: Any, token: Token | None) -> None:
 
 def _too_far(bundle: Bundle, record: ExportRecord) -> str:
     tolerance, compared = bundle.manifest.tolerance, record.compared.items()
-    told = ", ".join(f"{c.probability:.2g} and {c.place_px:.2g} px in {p}" for p, c in compared)
+    told = ", ".join(
+        f"{c.matched_f1:.4g}, {c.same_calls:.4g}, {c.probability:.2g} and {c.place_px:.2g} px in {p}"
+        for p, c in compared
+    )
     return (
-        f"{bundle.id}: in OpenVINO its probabilities and places differ from PyTorch's by {told}, and by at most "
-        f"{tolerance.probability:g} and {tolerance.place_px:g} px they may."
+        f"{bundle.id}: in OpenVINO its answers differ from PyTorch's too much: matched detections (F1), equal calls, "
+        f"and the largest difference of a probability and of a place are {told}, and {tolerance.matched_f1:g}, "
+        f"{tolerance.same_calls:g}, {tolerance.probability:g} and {tolerance.place_px:g} px are asked for."
     )

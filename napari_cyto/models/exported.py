@@ -28,22 +28,25 @@ from napari_cyto.models.manifest import Tolerance
 Precision = Literal["fp32", "bf16"]
 
 # Counts up whenever the same network would be exported in another way.
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 RECORD_NAME, GRAPH_NAME, WEIGHTS_NAME = "export.json", "network.xml", "network.bin"
 
 
 class Compared(BaseModel):
-    """What an export in one precision gave on the probe, beside torch in fp32; ``seconds`` are the processor's."""
+    """What an export in one precision gave, beside torch in fp32; ``seconds`` are the processor's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    matched_f1: float
+    same_calls: float
     probability: float
     place_px: float
     seconds: float
 
     def keeps(self, tolerance: Tolerance) -> bool:
         """Whether its answers are near enough to torch's; those that are no number are not."""
-        return self.probability <= tolerance.probability and self.place_px <= tolerance.place_px
+        same = self.matched_f1 >= tolerance.matched_f1 and self.same_calls >= tolerance.same_calls
+        return same and self.probability <= tolerance.probability and self.place_px <= tolerance.place_px
 
 
 class ExportRecord(BaseModel):

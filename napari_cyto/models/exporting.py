@@ -35,12 +35,23 @@ from napari_cyto.models.found_cells import READERS, MapReading, softmax
 from napari_cyto.models.manifest import Normalisation
 from napari_cyto.models.openvino_library import openvino_library, openvino_version
 from napari_cyto.models.point_detector import LONGEST_LOG, PROPOSALS, PointDetector
+from napari_cyto.models.probe_fields import (
+    CROPS,
+    FIELD_PX,
+    FIELDS,
+    MATCH_UM,
+    agreement,
+    probe_field,
+    told_cells,
+)
 from napari_cyto.models.pyramid import grid_feature
 
 LIKELY = 0.02
 """Places are compared of proposals that torch gives this score or more: the others are never told of."""
 
 _RUNS = 3
+_USUAL_MPP = 0.5
+_MOST_CELLS = 2000
 _CELL_PX = 50
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, OSError)
 
@@ -168,7 +179,79 @@ def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision,
             told = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
             found = differences(truth, told, bundle, module.network)
             worst[name] = (max(worst[name][0], found[0]), max(worst[name][1], found[1]))
-    return {n: Compared(probability=worst[n][0], place_px=worst[n][1], seconds=seconds[n]) for n in wanted}
+    kept = _kept(graph, module, bundle, core, wanted)
+    return {
+        n: Compared(
+            matched_f1=kept[n][0],
+            same_calls=kept[n][1],
+            probability=worst[n][0],
+            place_px=worst[n][1],
+            seconds=seconds[n],
+        )
+        for n in wanted
+    }
+
+
+def _kept(
+    graph: Any, module: Exportable, bundle: Bundle, core: Any, wanted: dict[Precision, str]
+) -> dict[Precision, tuple[float, float]]:
+    """Return the F1 of matched detections, and the share of equal calls, of each precision on fields of a smear."""
+    batches = _field_batches(bundle)
+    fixed = graph.clone()
+    fixed.reshape({fixed.inputs[0]: list(batches[0].shape)})
+    with torch.no_grad():
+        truth = [[each.float().numpy() for each in module(torch.from_numpy(pixels))] for pixels in batches]
+    kept: dict[Precision, tuple[float, float]] = {}
+    for name, hint in wanted.items():
+        request = core.compile_model(fixed, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
+        counts = np.zeros(3)
+        for pixels, right in zip(batches, truth, strict=True):
+            request.infer({0: pixels})
+            told = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
+            counts += _agreed(right, told, bundle, module.network)
+        matched, same, every = counts
+        kept[name] = (2 * matched / every if every else 1.0, same / matched if matched else 1.0)
+    return kept
+
+
+def _field_batches(bundle: Bundle) -> list[npt.NDArray[np.uint8]]:
+    """Return inputs of one shape, cut from fields of a smear."""
+    rule, mpp = bundle.manifest.crop_rule, bundle.manifest.mpp or _USUAL_MPP
+    if bundle.manifest.kind == "detector" or rule is None:
+        return [probe_field(n, mpp)[None] for n in range(FIELDS)]
+    shape = probe_shapes(bundle)[-1]
+    many, windows, side, _, _ = shape
+    rng, batches = np.random.default_rng(22), []
+    fields = [probe_field(n, mpp, max(FIELD_PX, 2 * side)) for n in range(FIELDS)]
+    for _ in range(-(-CROPS // many)):
+        cells = []
+        for _ in range(many * windows):
+            field = fields[rng.integers(FIELDS)]
+            y, x = rng.integers(0, field.shape[0] - side, 2)
+            cells.append(field[y : y + side, x : x + side])
+        batches.append(np.stack(cells).reshape(shape))
+    return batches
+
+
+def _agreed(
+    truth: Sequence[npt.NDArray[np.float32]], told: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
+) -> tuple[int, int, int]:
+    """Return cells that both tell of, those of them that both call the same, and the cells of both."""
+    manifest = bundle.manifest
+    if not all(np.isfinite(t).all() for t in told):
+        return 0, 0, 1
+    if manifest.kind == "classifier":
+        same = truth[0].argmax(-1) == told[0].argmax(-1)
+        return same.size, int(same.sum()), 2 * same.size
+    reading = _reading(network, manifest.architecture)
+    assert reading is not None
+    apart = 0.0 if manifest.mpp is None else manifest.decision.merge_um / manifest.mpp
+    threshold = max(manifest.decision.score_threshold, 1e-6)
+    scores = reading.cells(truth, threshold).scores
+    if len(scores) > _MOST_CELLS:  # of a network that was never trained, which finds cells everywhere
+        threshold = float(np.partition(scores, -_MOST_CELLS)[-_MOST_CELLS])
+    found = [told_cells(reading.cells(maps, threshold), apart) for maps in (truth, told)]
+    return agreement(found[0], found[1], MATCH_UM / (manifest.mpp or _USUAL_MPP))
 
 
 def _timed(requests: dict[Precision, Any], pixels: npt.NDArray[np.uint8]) -> dict[Precision, float]:

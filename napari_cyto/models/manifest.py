@@ -89,9 +89,15 @@ class Decision(_Value):
 
 
 class Tolerance(_Value):
-    """How far another runtime's answers may lie from PyTorch's in fp32, on the probe of `exporting`, at most."""
+    """What another runtime must keep of PyTorch's answers in fp32, where it is compared with them.
 
-    probability: float = Field(default=0.05, gt=0, le=1, description="Of any class of any cell, background counted.")
+    What matters is which cells are told of and what they are called, on fields like those of a smear. Probabilities and
+    places are looked at on the probe of `exporting` as well: what differs grossly there is no rounding.
+    """
+
+    matched_f1: float = Field(default=0.99, gt=0, le=1, description="Of the detections that count, at least.")
+    same_calls: float = Field(default=0.995, gt=0, le=1, description="Share of cells called the same, at least.")
+    probability: float = Field(default=0.2, gt=0, le=1, description="Of any class of any cell, background counted.")
     place_px: float = Field(default=0.5, gt=0, le=8, description="Of a detection's centre, px of the input.")
 
 

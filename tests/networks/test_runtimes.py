@@ -167,7 +167,7 @@ def test_answers_too_far_from_torchs_are_not_used_and_a_sentence_says_so(tmp_pat
     bundle = detector_in(tmp_path, tolerance={"probability": 1e-12, "place_px": 0.5})
     found, (remark,) = detector_runtime(bundle, Wanted("cpu", "fp32", "auto"))
     assert found.title == "PyTorch fp32"
-    assert "differ from PyTorch's by" in remark
+    assert "answers differ from PyTorch's too much" in remark
     assert remark.endswith("PyTorch runs it instead.")
     with pytest.raises(CytoError, match="differ from PyTorch's"):
         detector_runtime(bundle, Wanted("cpu", "fp32", "openvino"))
@@ -238,7 +238,7 @@ def test_an_export_that_is_there_is_run_without_torch_and_tells_nobody(finder: B
         "from napari_cyto.inference.detecting import CellDetector\n"
         "from napari_cyto.models.bundle import read_bundle\n"
         "model = CellDetector(read_bundle(sys.argv[1]), 'cpu', runtime='auto')\n"
-        "model.detect_picture(np.zeros((64, 64, 3), np.uint8), 1.0)\n"
+        "model.runtime.cells(np.zeros((64, 64, 3), np.uint8), 0.5)\n"
         "print(json.dumps([model.runtime.title, 'torch' in sys.modules, sys.modules['openvino_telemetry'] is None]))"
     )
     said = subprocess.run([sys.executable, "-c", program, str(finder.path)], capture_output=True, check=True, text=True)
