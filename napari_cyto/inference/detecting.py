@@ -160,7 +160,7 @@ class CellDetector:
             µm per level-0 px.
         region_yxyx : tuple of float, optional
             Half-open, level-0 px; a cell belongs to it when its centre does. The answer is that of the whole slide
-            for this region, up to the rounding of the tiles.
+            for this region, as far as the network does not see beyond a tile's halo.
         token : Token, optional
             Asks to stop, which it does between tiles.
 

@@ -39,7 +39,8 @@ def plan_tiles(
     region_yxyx : tuple of float, optional
         Px of the model; the cores end where it does, up to ``multiple``.
     offset_yx : tuple of int
-        Where the second row and column begin, multiples of ``multiple``; 0 for even ones. Answers do not depend on it.
+        Where the second row and column begin, multiples of ``multiple``; 0 for even ones. Which cells
+        are told of depends on it only as far as a network sees beyond the halo.
 
     Raises
     ------
