@@ -90,5 +90,7 @@ def _usage_sentence(error: BaseException) -> str:
 
 
 def _refuse(sentence: str) -> int:
-    print(" ".join(sentence.split()), file=sys.stderr)
+    # A list of bad rows keeps its lines; all other white space may come from a file and is made plain.
+    lines = [" ".join(line.split()) for line in sentence.split("\n  ")]
+    print("\n  ".join(lines), file=sys.stderr)
     return 2

@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from napari_cyto.domain.image_names import READ_SUFFIXES
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
-from napari_cyto.formats.disk_files import folder_files, subfolders
+from napari_cyto.formats.disk_files import files_below, folder_files, subfolders
 from napari_cyto.formats.image_headers import image_size_hw
 
 READABLE = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -92,6 +93,9 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
     mpp = known.mpp if known and mpp is None else mpp
     smear = smear or (known.smear if known else "")
     pictures, remarks = [], list[str]()
+    is_cut = cache(_is_cut)
+    if fields := sum(is_cut(path.parent) for path in files_below(root, READ_SUFFIXES)):
+        remarks.append(f"{fields} picture(s) beside a folder CROPPED were left out, since they show whole fields.")
     if masks := len(listed) - len(found):
         remarks.append(f"{masks} mask(s) in {root} (-d, _mask) were left out, since they are no cells.")
     unread: Counter[str] = Counter()
@@ -110,6 +114,11 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
             "pictures in it, or such folders in train and validation." + "".join(f" {r}" for r in remarks[:3])
         )
     return pictures, remarks
+
+
+def _is_cut(folder: Path) -> bool:
+    """Whether the pictures in a folder are whole fields, whose cells lie in a folder CROPPED beside them."""
+    return any(below.name.upper() == "CROPPED" for below in subfolders(folder))
 
 
 def _is_mask(path: Path, pictures: set[Path]) -> bool:

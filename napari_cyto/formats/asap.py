@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -76,7 +77,8 @@ class AsapFormat:
         bad = BadRows(Path(source), chosen.skip_bad)
         parts: list[LabelSet] = []
         for path in source_files(Path(source), _SUFFIXES, "ASAP"):
-            with bad:
+            # A file that cannot be read at all is one bad entry of a folder, but of itself all there is.
+            with bad if Path(source).is_dir() else nullcontext():
                 parts.append(read_asap(path, chosen.unclassified, bad))
         return with_remarks(merged(parts), bad)
 

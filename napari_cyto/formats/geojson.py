@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,7 +136,8 @@ class GeoJsonFormat:
         bad = BadRows(Path(source), chosen.skip_bad)
         parts: list[LabelSet] = []
         for path in source_files(Path(source), _SUFFIXES, "GeoJSON"):
-            with bad:
+            # A file that cannot be read at all is one bad entry of a folder, but of itself all there is.
+            with bad if Path(source).is_dir() else nullcontext():
                 parts.append(_read_file(path, chosen, bad))
         return with_remarks(merged(parts), bad)
 

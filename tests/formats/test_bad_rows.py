@@ -136,3 +136,11 @@ def test_what_is_left_out_is_counted_by_kind_in_plain_words() -> None:
     left.add("box", "read as a point.", 0)
     left.add("box", "outside.", 1200)
     assert left.remarks("a.json") == ("a.json: 3 entries without a shape left out.", "a.json: 1,200 boxes outside.")
+
+
+@pytest.mark.parametrize(("name", "suffix"), [("geojson", ".geojson"), ("asap", ".xml")])
+def test_a_lone_file_that_cannot_be_read_is_not_offered_to_be_left_out(name: str, suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"a{suffix}").write_text("{")
+    with pytest.raises(FormatError) as caught:
+        read(name, tmp_path / f"a{suffix}")
+    assert SKIPPABLE not in str(caught.value)
