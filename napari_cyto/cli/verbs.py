@@ -76,6 +76,7 @@ def build(words: list[str]) -> typer.Typer:
         models.fill(library)
     app.add_typer(library, name="models")
     app.command("audit")(audit)
+    app.command("slides")(_slides() if named == "slides" else slides)
     app.command("relink")(relink)
     app.command("schemes")(schemes)
     for name, brief in (("evaluate", evaluate), ("report", report)):
@@ -94,6 +95,16 @@ def _in_full(name: str) -> Callable[..., None]:
     from napari_cyto.cli import evaluate_verb
 
     return evaluate_verb.command()
+
+
+def _slides() -> Callable[..., None]:
+    from napari_cyto.cli import slides_verb
+
+    return slides_verb.slides
+
+
+def slides() -> None:
+    """List the slides of a project with patient and smear, by which splits keep cells together, or set these."""
 
 
 def _version(wanted: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,8 @@ from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.session.mpp_history import MppChange
 from napari_cyto.session.proposals import FROM_MODEL
+from napari_cyto.session.reader import keep_reader
+from napari_cyto.session.slide_facts import change_facts
 from napari_cyto.session.state import SessionState
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
@@ -260,6 +262,45 @@ class ProjectCommands(SessionState):
         project = self.need_project()
         record = project.slide(slide_id) if slide_id else project.slide(self.need_slide().id)
         self._update(replace(record, progress=Progress(progress)))
+        self.project_changed.emit()
+
+    def set_slide_facts(self, slide_ids: Collection[str], facts: Mapping[str, str]) -> tuple[SlideRecord, ...]:
+        """Store patient or smear of slides.
+
+        Parameters
+        ----------
+        slide_ids : collection of str
+            Which slides.
+        facts : mapping
+            ``patient`` and ``smear``, as many as are to change.
+
+        Returns
+        -------
+        tuple of SlideRecord
+            As they were before, those that changed.
+
+        Raises
+        ------
+        CytoError
+            When a value cannot be stored.
+        """
+        project = self.need_project()
+        before = change_facts(project, slide_ids, facts)
+        if self._slide is not None and self._slide.id in slide_ids:
+            self._slide = project.slide(self._slide.id)
+        if before:
+            self.project_changed.emit()
+        return before
+
+    def set_reader(self, name: str) -> None:
+        """Take another name for the annotations from now on; what is stored keeps its author.
+
+        Raises
+        ------
+        CytoError
+            When it is no name, or cannot be kept.
+        """
+        self.author = keep_reader(name)
         self.project_changed.emit()
 
     def set_mpp(self, mpp: float) -> None:

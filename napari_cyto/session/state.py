@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,19 +15,12 @@ from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, StoreError
 from napari_cyto.session.proposals import ShownFilter
+from napari_cyto.session.reader import reader_name
 from napari_cyto.session.tools import Tool
 
 if TYPE_CHECKING:
     from napari_cyto.slides import Slide, UnreadableTile
     from napari_cyto.store import Project
-
-
-def user_name() -> str:
-    """Return the login name of who sits here, or ``user`` where the system has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "user"
 
 
 class SessionState:
@@ -37,7 +29,7 @@ class SessionState:
     Parameters
     ----------
     author : str, optional
-        Who the edits belong to; the login name unless given.
+        Who the edits belong to; the reader's name of `session.reader` unless given.
     """
 
     project_changed = Signal()
@@ -60,7 +52,7 @@ class SessionState:
     unreadable = Signal(object)
 
     def __init__(self, author: str | None = None) -> None:
-        self.author = author or user_name()
+        self.author = author or reader_name()
         self._project: Project | None = None
         self._slide: SlideRecord | None = None
         self._handle: Slide | None = None

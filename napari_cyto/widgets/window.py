@@ -41,6 +41,7 @@ from napari_cyto.widgets.docks.train_dock import TrainDock
 from napari_cyto.widgets.looking import Looking
 from napari_cyto.widgets.message_line import MessageLine
 from napari_cyto.widgets.slide_view import SlideView
+from napari_cyto.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -141,6 +142,7 @@ class CytoWindow(QObject):
         self.session = session
         self.docks: dict[type[Dock], Dock] = {}
         self.crosshair: Crosshair | None = None
+        self.welcome: Welcome | None = None
         painted = native_canvas(viewer)
         # The slide covers it all: Qt need not paint what lies behind, four widgets deep, at each painting.
         painted.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -214,6 +216,8 @@ class CytoWindow(QObject):
         # Side by side, seven names would be cut to their first letters.
         window._qt_window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)
         (annotate if self.session.project is not None or not narrow else slides).raise_()
+        begin = self.dock(SlidesDock)
+        self.welcome = Welcome(native_canvas(self.viewer), self.session, begin.ask_slides, begin.ask_project)
         self._places = (slides, slide, annotate)
 
     def arrange(self) -> None:
@@ -277,8 +281,9 @@ class CytoWindow(QObject):
         for dock in self.docks.values():
             dock.let_go()
         self.looking.let_go()
-        if self.crosshair is not None:
-            self.crosshair.let_go()
+        for shown in (self.crosshair, self.welcome):
+            if shown is not None:
+                shown.let_go()
         for signal, slot in self._heard:
             signal.disconnect(slot, missing_ok=True)
         self.viewer.events.help.disconnect(self._show_keys)

@@ -13,12 +13,14 @@ from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMen
 from napari_cyto.datasets.known_slides import where_in
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats.safe_names import distinct_names
+from napari_cyto.session.slide_facts import FACTS
 from napari_cyto.store import Project
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.thumbnails import ThumbnailLoader
 
 PICTURE_PX = 44
+FACTS_WORDS = "Patient and smear…"
 REMOVE_WORDS = "Take out of the project…"
 _ID = Qt.ItemDataRole.UserRole
 _NAME, _STATE, _PROGRESS = _ID + 1, _ID + 2, _ID + 3
@@ -36,6 +38,7 @@ class SlideList(QListWidget):
     removed = Signal(str)
     relink_wanted = Signal(str)
     search_wanted = Signal()
+    facts_wanted = Signal(object)  # list of str: ids of the slides whose patient and smear are asked for
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,6 +50,8 @@ class SlideList(QListWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setToolTip("The slides of this project; click one to open it. A right click takes one out of the project.")
         self.setAccessibleName("slides")
+        # Patient and smear are given to several at once.
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setMinimumHeight(84)
         self._pictures: dict[str, QImage] = {}
         self._loader = ThumbnailLoader(self)
@@ -76,10 +81,17 @@ class SlideList(QListWidget):
     def show_current(self, slide_id: str) -> None:
         """Mark the slide that is on screen."""
         found = self._find(slide_id)
+        if found is not None and found is self.currentItem() and found.isSelected():
+            return
         if found is not None:
             self.setCurrentItem(found)
         else:
             self.clearSelection()
+
+    @property
+    def chosen_ids(self) -> list[str]:
+        """The slides that are selected."""
+        return [item.data(_ID) for item in self.selectedItems()]
 
     def show_counts(self, counts: Mapping[str, int]) -> None:
         """Show how many marks each slide has, by slide id."""
@@ -108,6 +120,9 @@ class SlideList(QListWidget):
         linked.triggered.connect(lambda _checked=False: self.relink_wanted.emit(slide_id))
         searched = menu.addAction(style.icon("find"), "Find missing images in a folder…")
         searched.triggered.connect(lambda _checked=False: self.search_wanted.emit())
+        ids = self.chosen_ids if item.isSelected() else [slide_id]
+        facts = menu.addAction(FACTS_WORDS)
+        facts.triggered.connect(lambda _checked=False: self.facts_wanted.emit(ids))
         return menu
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name
@@ -138,7 +153,8 @@ class SlideList(QListWidget):
         item.setData(_NAME, record.name)
         item.setData(_STATE, words)
         item.setData(_PROGRESS, record.progress.value)
-        item.setToolTip(record.path or "Only the labels of this slide are known.")
+        whose = "".join(f"\n{name.capitalize()}: {getattr(record, name) or 'not specified'}" for name in FACTS)
+        item.setToolTip((record.path or "Only the labels of this slide are known.") + whose)
         item.setIcon(self._icon(record.id, record.progress))
         if there and record.id not in self._pictures:
             assert path is not None
@@ -178,6 +194,9 @@ class SlideList(QListWidget):
         return None
 
     def _clicked(self, item: QListWidgetItem) -> None:
+        if len(self.selectedItems()) > 1:
+            # Who selects several wants none of them on the screen yet.
+            return
         self.chosen.emit(item.data(_ID))
         parts.focus_canvas(self)
 

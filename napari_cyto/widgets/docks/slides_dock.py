@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
+from qtpy.QtWidgets import QDialog, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
-from napari_cyto.domain.slide_record import Progress
+from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.session import Session
+from napari_cyto.session.slide_facts import FACTS
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.dock import Dock
@@ -19,6 +20,7 @@ from napari_cyto.widgets.docks.import_dialog import ImportDialog
 from napari_cyto.widgets.docks.label_sources import label_format_of
 from napari_cyto.widgets.docks.new_project import NewProjectDialog
 from napari_cyto.widgets.docks.opening import SLIDE_FILTER, dropped_paths, open_paths, slides_in
+from napari_cyto.widgets.docks.slide_facts_dialog import SlideFactsDialog
 from napari_cyto.widgets.docks.slide_list import SlideList
 from napari_cyto.widgets.docks.tool_row import hint_of
 
@@ -68,6 +70,22 @@ class SlidesDock(Dock):
             "Find the missing file…", "Show where the slide's file lies now.", self.ask_relink, icon="find"
         )
         self.totals = parts.text(colour=style.QUIET)
+        self.facts = parts.button(
+            "Patient, smear…",
+            "Say whose the selected slides are; cells of one patient are never divided between training and test.\n"
+            "Ctrl and Shift select several.",
+            lambda: self.ask_facts(self.list.chosen_ids),
+            name="patient and smear",
+        )
+        self.facts_back = parts.button(
+            "Take back", "Give these slides the patient and smear of before.", self.undo_facts
+        )
+        self.facts_back.hide()
+        self._facts_before: tuple[SlideRecord, ...] = ()
+        self.reader = parts.button(
+            "Reader…", "Who annotates here: the author of all annotations from now on.", self.ask_reader, name="reader"
+        )
+        self.list.facts_wanted.connect(self.ask_facts)
         self._lay_out()
         self.listen(session.project_changed, self._show)
         self.listen(session.slide_changed, self._show)
@@ -83,6 +101,8 @@ class SlidesDock(Dock):
             self.totals,
             self.list,
             self.relink,
+            parts.row(self.facts, self.reader),
+            self.facts_back,
             parts.row(self.previous, self.next, self.done, stretch=1),
         ):
             self.body.addWidget(widget)
@@ -116,6 +136,39 @@ class SlidesDock(Dock):
         """Show the dialog that brings marks in from another program."""
         if self.session.project is not None:
             ImportDialog(self.session, self).exec()
+
+    def ask_facts(self, slide_ids: Sequence[str]) -> None:
+        """Ask for patient and smear of slides, and store them."""
+        project = self.session.project
+        if project is None or not slide_ids:
+            self.session.message.emit("Select the slides first: a click, and Ctrl or Shift for several.")
+            return
+        dialog = SlideFactsDialog([project.slide(slide_id) for slide_id in slide_ids], self)
+        if dialog.exec() == QDialog.DialogCode.Accepted and dialog.facts:
+            self.do(self.set_facts, slide_ids, dialog.facts)
+
+    def set_facts(self, slide_ids: Sequence[str], facts: Mapping[str, str]) -> None:
+        """Store patient or smear of slides, say so, and offer to take it back."""
+        self._facts_before = self.session.set_slide_facts(slide_ids, facts)
+        count = len(self._facts_before)
+        self.facts_back.setText(f"Take back: {' and '.join(facts)} of {parts.counted(count, 'slide')}")
+        self.facts_back.setVisible(count > 0)
+        given = ", ".join(f"{name} {value.strip() or 'not specified'}" for name, value in facts.items())
+        self.session.message.emit(f"{parts.counted(count, 'slide')}: {given}.")
+
+    def undo_facts(self) -> None:
+        """Give the slides of the last change the patient and smear that they had."""
+        before, self._facts_before = self._facts_before, ()
+        self.facts_back.hide()
+        for record in before:
+            self.do(self.session.set_slide_facts, [record.id], {name: getattr(record, name) for name in FACTS})
+
+    def ask_reader(self) -> None:
+        """Ask who annotates here."""
+        words = "Your name or initials, as the author of your annotations.\nWhat is stored already keeps its author."
+        name, accepted = QInputDialog.getText(self, "Reader", words, QLineEdit.EchoMode.Normal, self.session.author)
+        if accepted:
+            self.do(self.session.set_reader, name)
 
     def ask_removal(self, slide_id: str) -> None:
         """Ask whether a slide shall leave the project, and take it out; one with marks stays, and a message says why.
@@ -218,7 +271,11 @@ class SlidesDock(Dock):
         self.headline.setText(project.name if project is not None else WELCOME)
         self.headline.setToolTip(str(project.folder) if project is not None else "")
         self.headline.setStyleSheet("QLabel { font-weight: bold; }" if project is not None else "")
-        for widget in (self.take, self.list):
+        self.reader.setText(f"Reader: {session.author}")
+        if project is None or (self._facts_before and not set(self._ids_before()) <= {r.id for r in records}):
+            self._facts_before = ()
+            self.facts_back.hide()
+        for widget in (self.take, self.list, self.facts):
             widget.setEnabled(project is not None)
         for widget in (self.previous, self.next, self.done):
             widget.setEnabled(session.slide is not None)
@@ -233,6 +290,9 @@ class SlidesDock(Dock):
             f"{parts.counted(len(records), 'slide')}: {states[Progress.DONE]} done, "
             f"{states[Progress.IN_PROGRESS]} begun"
         )
+
+    def _ids_before(self) -> list[str]:
+        return [record.id for record in self._facts_before]
 
     def _show_counts(self) -> None:
         project = self.session.project

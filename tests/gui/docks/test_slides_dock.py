@@ -15,6 +15,7 @@ from napari_cyto.widgets.docks.import_dialog import ImportDialog
 from napari_cyto.widgets.docks.label_sources import label_format_of
 from napari_cyto.widgets.docks.new_project import NewProjectDialog
 from napari_cyto.widgets.docks.opening import free_folder, project_beside
+from napari_cyto.widgets.docks.slide_list import REMOVE_WORDS
 
 
 def drop(dock, *paths: Path) -> None:
@@ -164,11 +165,12 @@ def test_a_slide_is_taken_out_after_a_question(bench, monkeypatch, slide_files):
     asked = answer(monkeypatch, QMessageBox.StandardButton.Cancel)
     listed = bench.slides.list
     menu = listed.menu_of(listed.item(0))
-    menu.actions()[0].trigger()
+    taken = next(action for action in menu.actions() if action.text() == REMOVE_WORDS)
+    taken.trigger()
     assert "smear_a.tif" in asked[0]
     assert len(rows(bench)) == 3
     answer(monkeypatch, QMessageBox.StandardButton.Yes)
-    menu.actions()[0].trigger()
+    taken.trigger()
     bench.settle()
     assert [r.split("\n")[0] for r in rows(bench)] == ["smear_b.tif", "field.png"]
     assert bench.session.slide.name == "smear_b.tif", "the one on screen made place for the next"
@@ -243,7 +245,7 @@ def test_the_menu_of_a_slide_attaches_its_image(bench, tmp_path, monkeypatch):
     moved = Path(shutil.move(record.path, tmp_path / "moved.png"))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_args: (str(moved), ""))
     menu = bench.slides.list.menu_of(bench.slides.list.item(2))
-    assert [parts.unbroken(a.text()) for a in menu.actions()][2:] == [
+    assert [parts.unbroken(a.text()) for a in menu.actions()][2:4] == [
         "Attach its image file…",
         "Find missing images in a folder…",
     ]
@@ -263,3 +265,37 @@ def test_two_slides_of_one_name_are_told_apart_in_the_list(bench, tmp_path):
             file.write(who.encode())
     bench.session.add_slides([tmp_path / who / "001.png" for who in "ab"])
     assert [row.partition("\n")[0] for row in rows(bench)[3:]] == ["a/001.png", "b/001.png"]
+
+
+def test_patient_of_several_slides_is_given_and_taken_back(bench, monkeypatch):
+    slides, project = bench.slides, bench.session.project
+    for row, modifier in ((0, Qt.KeyboardModifier.NoModifier), (1, Qt.KeyboardModifier.ControlModifier)):
+        place = slides.list.visualItemRect(slides.list.item(row)).center()
+        bench.qtbot.mouseClick(slides.list.viewport(), Qt.MouseButton.LeftButton, modifier, place)
+    assert len(slides.list.chosen_ids) == 2
+
+    def answer(dialog):
+        dialog.show()
+        bench.type(dialog.fields["patient"], "P7")
+        bench.click(dialog.ok)
+        return dialog.result()
+
+    monkeypatch.setattr("napari_cyto.widgets.docks.slides_dock.SlideFactsDialog.exec", answer)
+    bench.click(slides.facts)
+    assert [r.patient for r in project.slides()] == ["P7", "P7", ""]
+    assert "2 slides" in slides.facts_back.text()
+    assert "Patient: P7" in slides.list.item(0).toolTip()
+    bench.click(slides.facts_back)
+    assert [r.patient for r in project.slides()] == ["", "", ""]
+    assert not slides.facts_back.isVisible()
+
+
+def test_an_empty_window_begins_with_adding_slides(open_window_on, monkeypatch):
+    asked = []
+    monkeypatch.setattr("napari_cyto.widgets.docks.slides_dock.SlidesDock.ask_slides", lambda _dock: asked.append(1))
+    bench = open_window_on()
+    welcome = bench.window.welcome
+    assert welcome.isVisible()
+    assert welcome.size() == welcome.parentWidget().size()
+    bench.click(welcome.add)
+    assert asked
