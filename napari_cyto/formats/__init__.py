@@ -17,6 +17,7 @@ from napari_cyto.formats.label_format import FormatOptions, LabelFormat, ReadOnl
 from napari_cyto.formats.label_studio import LabelStudioFormat
 from napari_cyto.formats.labelme import LabelMeFormat
 from napari_cyto.formats.safe_names import safe_name, safe_names
+from napari_cyto.formats.sipakmed import SipakmedFormat
 from napari_cyto.formats.via import ViaFormat
 from napari_cyto.formats.voc import VocFormat
 from napari_cyto.formats.yolo import YoloFormat
@@ -49,6 +50,7 @@ _ALL: tuple[LabelFormat, ...] = (
     ImageScopeFormat(),
     ViaFormat(),
     CocoResultsFormat(),
+    SipakmedFormat(),
 )
 
 FORMATS: dict[str, LabelFormat] = {f.name: f for f in _ALL}

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from napari_cyto.datasets.class_folders import read_class_folders
-from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.geometry import Point, Polygon
+from napari_cyto.errors import FormatError
 from napari_cyto.formats import get_format
 
 HEADER = "image_id,image_filename,image_doi,cell_id,bethesda_system,nucleus_x,nucleus_y\n"
@@ -86,3 +87,70 @@ def test_sipakmed_as_it_is_downloaded(tmp_path: Path) -> None:
     assert [(p.record.name, p.class_id, p.record.size_hw) for p in pictures] == [
         ("im_Parabasal/001_01.bmp", "im_Parabasal", (30, 40))
     ]
+
+
+def sipakmed(folder: Path, contours: dict[str, str]) -> Path:
+    image(folder / "001.bmp", (90, 80))
+    for name, content in contours.items():
+        (folder / name).write_text(content)
+    return folder
+
+
+TRIANGLE = "10.0,20.0\n40,20\n40,50\n"
+
+
+def test_sipakmeds_contours_are_a_cell_each_of_the_folders_class(tmp_path: Path) -> None:
+    for name in ("im_Parabasal", "im_Koilocytotic"):
+        folder = tmp_path / name / name
+        sipakmed(folder, {"001_cyt01.dat": TRIANGLE, "001_nuc01.dat": TRIANGLE, "001_nuc02.dat": "1,2\n5,2\n5,6\n"})
+        image(folder / "CROPPED" / "001_01.bmp")
+        (folder / "CROPPED" / "001_01_cyt.dat").write_text(TRIANGLE)
+    image(folder / "002.bmp")
+    labels = get_format("sipakmed").read(tmp_path)
+    assert [s.name for s in labels.slides] == ["im_Koilocytotic/001.bmp", "im_Parabasal/001.bmp"]
+    assert all(s.size_hw == (80, 90) and Path(s.path).is_file() for s in labels.slides)
+    assert [a.class_id for a in labels.annotations] == ["im_Koilocytotic"] * 2 + ["im_Parabasal"] * 2
+    assert labels.annotations[0].geometry == Polygon(((20, 10), (20, 40), (50, 40)))
+    said = " ".join(labels.remarks)
+    for words in (
+        "2 nucleus outlines left out, since the outline of its cytoplasm is the cell.",
+        "2 nucleus outlines without one of the cytoplasm read as the cell.",
+        "2 contour files of cropped cells left out.",
+        "1 picture without contours left out.",
+    ):
+        assert words in said
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_one_class_folder_of_sipakmed_keeps_its_class_before_the_names(inside: bool, tmp_path: Path) -> None:
+    folder = sipakmed(tmp_path / "im_Parabasal" / "im_Parabasal", {"001_cyt01.dat": TRIANGLE})
+    labels = get_format("sipakmed").read(folder if inside else folder.parent)
+    assert [s.name for s in labels.slides] == ["im_Parabasal/001.bmp"]
+    assert labels.classes == ("im_Parabasal",)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("1,2\n3\n", "001_cyt01.dat, line 2: a line must be 'x,y', but '3' came."),
+        ("1,2\n3,x\n", "001_cyt01.dat, line 2: y must be a number"),
+        ("", "001_cyt01.dat: an outline needs at least 3 corners, but 0 came."),
+        ("100,2\n120,2\n120,9\n", "001_cyt01.dat: "),
+    ],
+)
+def test_a_broken_contour_is_a_bad_row_and_its_nucleus_does_not_stand_in(
+    content: str, words: str, tmp_path: Path
+) -> None:
+    contours = {"001_cyt01.dat": content, "001_nuc01.dat": TRIANGLE, "001_cyt02.dat": TRIANGLE}
+    folder = sipakmed(tmp_path / "im_Metaplastic", contours)
+    with pytest.raises(FormatError):
+        get_format("sipakmed").read(folder)
+    labels = get_format("sipakmed").read(folder, skip_bad=True)
+    assert len(labels.annotations) == 1
+    assert words in labels.remarks[-1]
+
+
+def test_a_folder_of_cropped_cells_alone_has_no_fields(tmp_path: Path) -> None:
+    (tmp_path / "001_01_cyt.dat").write_text(TRIANGLE)
+    with pytest.raises(FormatError, match=r"no contours of fields .* 1 contour file of cropped cells left out\."):
+        get_format("sipakmed").read(tmp_path)

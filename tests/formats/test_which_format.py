@@ -32,6 +32,7 @@ EACH = {
     "imagescope": ("imagescope", "imagescope/smear_4.xml"),
     "via": ("via/project.json", "via/annotations.csv"),
     "coco-results": ("coco-results/results.json",),
+    "sipakmed": ("sipakmed", "sipakmed/im_Parabasal", "sipakmed/im_Parabasal/im_Parabasal/001_cyt01.dat"),
 }
 PLACES = [(place, name) for name, places in EACH.items() for place in places]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -210,6 +211,16 @@ def test_cvat(place: Path, content: bytes, skip: bool) -> None:
 @given(content=spoiled(seeds("imagescope", ".xml")), skip=st.booleans())
 def test_imagescope(place: Path, content: bytes, skip: bool) -> None:
     reads("imagescope", place / "scope.xml", content, skip_bad=skip)
+
+
+@brief
+@given(content=spoiled(seeds("sipakmed", ".dat")), skip=st.booleans())
+def test_sipakmed(place: Path, content: bytes, skip: bool) -> None:
+    folder = place / "im_Parabasal"
+    folder.mkdir(exist_ok=True)
+    (folder / "001_cyt01.dat").write_bytes(content)
+    with contextlib.suppress(CytoError):
+        assert isinstance(get_format("sipakmed").read(folder, skip_bad=skip), LabelSet)
 
 
 @brief
