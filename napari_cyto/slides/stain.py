@@ -226,18 +226,25 @@ def _extremes(view: LowView, at: tuple[int, int], shape: tuple[int, int]) -> tup
     before = (at[0] * BLOCK_PX - y0, at[1] * BLOCK_PX - x0)
     sides = (shape[0] * BLOCK_PX, shape[1] * BLOCK_PX)
     pads = [(1 - b, max(0, s + 1 + b - n)) for b, s, n in zip(before, sides, read.shape, strict=False)]
-    framed = np.pad(read, (*pads, (0, 0)), mode="edge")[: sides[0] + 2, : sides[1] + 2]
-    inner = framed[1:-1, 1:-1]
-    rows, columns = shape
-    strips = np.ascontiguousarray(inner).reshape(rows, BLOCK_PX, -1)
-    low = strips.min(1).reshape(rows, columns, BLOCK_PX, 3).min(2)
-    high = strips.max(1).reshape(rows, columns, BLOCK_PX, 3).max(2)
+    framed = np.pad(read, (*pads, (0, 0)), mode="edge") if any(map(any, pads)) else read
+    framed = framed[: sides[0] + 2, : sides[1] + 2]
+    low, high = (_of_blocks(framed[1:-1, 1:-1], choose) for choose in (np.minimum, np.maximum))
     rough = np.nonzero((high - low).max(-1) >= CONTRAST)
     if len(rough[0]):
         around = np.lib.stride_tricks.sliding_window_view(framed, (BLOCK_PX + 2, BLOCK_PX + 2), (0, 1))
         smooth = _smoothed(around[::BLOCK_PX, ::BLOCK_PX][rough])
         low[rough], high[rough] = smooth.min((2, 3)), smooth.max((2, 3))
     return low, high
+
+
+def _of_blocks(pixels: RGB, choose: np.ufunc) -> Extremes:
+    """Return the chosen of each block, by channel; halved again and again, so that the rows in one step are long."""
+    rows, columns = pixels.shape[0] // BLOCK_PX, pixels.shape[1] // BLOCK_PX
+    left = choose.reduce(pixels.reshape(rows, BLOCK_PX, -1), axis=1).reshape(rows * columns, -1)
+    while left.shape[1] > 3:
+        half = left.shape[1] // 2
+        left = choose(left[:, :half], left[:, half:])
+    return np.asarray(left.reshape(rows, columns, 3), dtype=np.uint8)
 
 
 def _smoothed(parts: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:

@@ -22,6 +22,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _JPEG = 7
 _MIN_BAND_PX = 256
+# Bare glass is compressed to about a hundredth, and may bring its tables; what is larger seldom comes twice.
+_PLAIN_BYTES_PER_PX, _TABLES_BYTES = 1 / 16, 1024
 # Enough of a slide's coarsest level to meet its bright glass.
 _SAMPLED_TILES = 16
 _PHOTOMETRICS = {0: "minis white", 1: "minis black", 2: "RGB", 3: "palette", 6: "YCbCr"}
@@ -188,6 +190,7 @@ class _Page:
             else (min(self._strips * page.rowsperstrip, page.imagelength), page.imagewidth)
         )
         self._jpeg_head = self._head_of_jpeg() if page.compression == _JPEG else None
+        self._last_plain: tuple[bytes, RGB] = (b"", np.empty((0, 0, 3), np.uint8))
         # Tags are read while the file is open.
         colours = page.colormap if int(page.photometric) == 3 else None
         self._palette: RGB | None = None if colours is None else (colours.T >> 8).astype(np.uint8)
@@ -223,7 +226,7 @@ class _Page:
     def decode_segment(self, data: bytes, index: int) -> npt.NDArray[np.generic] | None:
         """Return one segment's samples, ``(h, w, samples)``."""
         try:
-            strict = None if self._jpeg_head is None else _strict_jpeg(self._jpeg_head, data)
+            strict = None if self._jpeg_head is None else self._jpeg(self._jpeg_head, data)
             if strict is not None:
                 return strict
             decoded = self._page.decode(data, index, jpegtables=self._page.jpegtables)[0]
@@ -231,6 +234,17 @@ class _Page:
             # Codecs raise RuntimeErrors of their own kinds.
             raise TileError(str(error).strip() or type(error).__name__) from error
         return None if decoded is None else np.asarray(decoded)[0]
+
+    def _jpeg(self, head: bytes, data: bytes) -> RGB | None:
+        """Return the samples of a JPEG; of a page's tiles of bare glass many are the very same bytes."""
+        known, pixels = self._last_plain
+        if data == known:
+            return pixels
+        decoded = _strict_jpeg(head, data)
+        if decoded is not None and len(data) <= _TABLES_BYTES + _PLAIN_BYTES_PER_PX * decoded[..., 0].size:
+            decoded.flags.writeable = False  # several tiles are this one
+            self._last_plain = (data, decoded)
+        return decoded
 
     def join(self, parts: list[npt.NDArray[np.generic]]) -> RGB:
         """Return the segments of one tile as uint8 RGB."""

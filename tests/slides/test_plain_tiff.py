@@ -12,7 +12,8 @@ import pytest
 import tifffile
 
 from napari_cyto.errors import SlideError
-from napari_cyto.slides import open_slide
+from napari_cyto.slides import open_slide, tiff_tiles
+from napari_cyto.slides.tiff_backend import TiffBackend
 
 LAYOUTS: dict[str, dict[str, Any]] = {
     "tiles": {"tile": (64, 64), "compression": "deflate"},
@@ -113,3 +114,21 @@ def test_half_a_file_is_refused_in_one_sentence(tmp_path: Path, paint) -> None:
     # In a process of its own: a test's handlers hide what Python prints for a library that nobody listens to.
     told = subprocess.run([sys.executable, "-m", "napari_cyto", "info", str(path)], capture_output=True, check=False)
     assert (told.returncode, told.stdout, told.stderr.count(b"\n")) == (2, b"", 1)
+
+
+def test_equal_bytes_of_bare_glass_are_decoded_once_and_only_they(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most tiles of a smear are the same few bytes; each tile must still be its own."""
+    pixels = np.full((256, 256, 3), 238, np.uint8)
+    pixels[:64, 128:192] = np.random.default_rng(0).integers(0, 255, (64, 64, 3))
+    pixels[192:, 64:128] = 120
+    path = tmp_path / "glass.tif"
+    write(path, pixels, tile=(64, 64), compression="jpeg", compressionargs={"level": 95})
+    decode, decoded = tiff_tiles._strict_jpeg, []
+    monkeypatch.setattr(tiff_tiles, "_strict_jpeg", lambda *a: (decoded.append(a), decode(*a))[1])
+    tiles = TiffBackend(path)
+    decoded.clear()
+    shown = np.block([[[tiles.decode_tile(0, r, c)] for c in range(4)] for r in range(4)])
+    assert len(decoded) == 4  # grain drives nothing out, another even tile does
+    np.testing.assert_array_equal(shown, tifffile.imread(path))
