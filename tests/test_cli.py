@@ -29,6 +29,8 @@ VERBS = (
     "report",
     "train",
     "predict",
+    "relink",
+    "slides",
 )
 
 

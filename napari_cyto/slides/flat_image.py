@@ -92,7 +92,7 @@ def read_header(path: Path) -> FlatHeader:
                     f"Expected a PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got {named or 'another'}: {path.name}. "
                     "Save it as PNG."
                 )
-            remarks = [orientation_remark(image.getexif().get(_ORIENTATION)), _frames_remark(image)]
+            remarks = [orientation_remark(_orientation(image)), _frames_remark(image)]
             icc, is_deep = image.info.get("icc_profile"), _is_deep(image, path)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, OverflowError) as error:
         raise SlideError(f"{path.name} is no image that can be read: {error}.") from error
@@ -125,6 +125,13 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                     yield image
                 return
     raise UnidentifiedImageError("its bytes are those of no image format")
+
+
+def _orientation(image: Image.Image) -> object:
+    """Return the tag as far as it stands in the header: PIL's own look for it would decode a whole PNG."""
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    return exif.get(_ORIENTATION)
 
 
 def _is_deep(image: Image.Image, path: Path) -> bool:
