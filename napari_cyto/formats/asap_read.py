@@ -24,6 +24,7 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.label_files import label_stem
+from napari_cyto.formats.no_cells import only_cells
 from napari_cyto.formats.shapes import is_flat
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_bytes, shown
 
@@ -73,7 +74,7 @@ def read_asap(path: Path, unclassified: str, bad: BadRows) -> LabelSet:
         f"{path.name}: {losses.count(number, 'annotation')} of type {kind} left out."
         for kind, number in sorted(handler.left_out.items())
     )
-    return LabelSet((slide,), tuple(handler.cells), tuple(classes), colours, remarks)
+    return only_cells(LabelSet((slide,), tuple(handler.cells), tuple(classes), colours, remarks), path.name)
 
 
 class _Handler(ContentHandler):

@@ -6,7 +6,7 @@ Source: Lin et al. 2014 and the data format page of cocodataset.org.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
-from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.geometry import Geometry, Polygon
 from napari_cyto.domain.image_names import without_common_folders
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -24,10 +24,11 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.boxes import box_of, by_slide, class_order, rectangle
-from napari_cyto.formats.coco_shapes import is_set, shape_of
+from napari_cyto.formats.coco_shapes import areas_of, is_set, shape_of
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import ImageFinder
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.no_cells import is_region, only_cells
 from napari_cyto.formats.slide_json import KEY, slide_from_dict, slide_to_dict
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_json, shown, whole_number
 
@@ -82,22 +83,22 @@ class CocoFormat:
                     left_out.add("entry", f"with {flag} set left out, since a crowd or what is ignored is no cell.")
                     continue
                 slide = _named(slides, entry, "image_id", place)
-                geometry = shape_of(entry, chosen.outlines, left_out, place)
-                if geometry is None:
-                    left_out.add("entry", "without a shape left out.")
-                    continue
-                cells.append(
-                    Annotation(
-                        slide_id=slide.id,
-                        geometry=geometry,
-                        class_id=(class_id := _named(classes, entry, "category_id", place)),
-                        scores=_scores(entry, class_id, place),
-                        origin=origin,
-                        created_utc=now,
+                class_id = _named(classes, entry, "category_id", place)
+                scores = _scores(entry, class_id, place)
+                for geometry in _shapes(entry, class_id, chosen.outlines, left_out, place):
+                    cells.append(
+                        Annotation(
+                            slide_id=slide.id,
+                            geometry=geometry,
+                            class_id=class_id,
+                            scores=scores,
+                            origin=origin,
+                            created_utc=now,
+                        )
                     )
-                )
         said = left_out.remarks() + bad.remarks(len(cells))
-        return LabelSet(tuple(slides.values()), tuple(cells), tuple(dict.fromkeys(classes.values())), (), said)
+        read = LabelSet(tuple(slides.values()), tuple(cells), tuple(dict.fromkeys(classes.values())), (), said)
+        return only_cells(read, path.name)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what COCO cannot carry."""
@@ -189,6 +190,19 @@ def _entries(
             yield row, here
         else:
             bad.add(here(f"expected a mapping, but {shown(row)} came."))
+
+
+def _shapes(
+    entry: Mapping[str, Any], class_id: str, outlines: bool, left_out: LeftOut, fault: Fault
+) -> Sequence[Geometry]:
+    """Return the one shape of a cell, or each part of a region; none where there is no shape."""
+    if is_region(class_id):
+        return areas_of(entry, left_out, fault)
+    shape = shape_of(entry, outlines, left_out, fault)
+    if shape is None:
+        left_out.add("entry", "without a shape left out.")
+        return ()
+    return (shape,)
 
 
 def _categories(data: Mapping[str, Any], fault: Fault, bad: BadRows) -> dict[int | str, str]:

@@ -64,6 +64,25 @@ def shape_of(entry: Mapping[str, Any], outlines: bool, left_out: LeftOut, fault:
     return None
 
 
+def areas_of(entry: Mapping[str, Any], left_out: LeftOut, fault: Fault) -> list[Geometry]:
+    """Return the outlines of a region, each part by itself, or its box; a box round a mask would say too much.
+
+    Raises
+    ------
+    FormatError
+        When the shape is wrong.
+    """
+    parts = entry.get("segmentation")
+    if isinstance(parts, Mapping):
+        left_out.add("mask", "of regions left out; export outlines.")
+        return []
+    rings = _rings(parts, fault)
+    if rings:
+        return list(rings)
+    shape = shape_of(entry, True, left_out, fault)
+    return [] if shape is None else [shape]
+
+
 def _noting(shape: Geometry, points: Sequence[Point], left_out: LeftOut) -> Geometry:
     left_out.add("key point", "left out; the cell's box or outline was read.", len(points))
     return shape

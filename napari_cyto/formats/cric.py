@@ -36,6 +36,7 @@ from napari_cyto.formats.label_format import (
     checked_options,
     names_what_came,
 )
+from napari_cyto.formats.no_cells import only_cells
 from napari_cyto.formats.tables import picked, picked_number, plain_number, read_table, table_line
 from napari_cyto.formats.text import Fault, class_name, free_text, number, shown, whole_number
 
@@ -169,7 +170,8 @@ class CricFormat:
         if foreign:
             said += (f"classes that CRIC does not have: {', '.join(foreign)}; a map renames them (--map).",)
         classes = tuple(used) if foreign else CLASSES
-        return LabelSet(tuple(reading.slides.values()), tuple(reading.cells), classes, (), said)
+        read = LabelSet(tuple(reading.slides.values()), tuple(reading.cells), classes, (), said)
+        return only_cells(read, Path(source).name)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what the table cannot carry."""

@@ -17,6 +17,7 @@ from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.csv_columns import CLASS, X_CORNER, Y_CORNER, Columns, ColumnValues, X, Y, find_columns
 from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf, SizeSurvey, box_at
 from napari_cyto.formats.label_files import label_stem
+from napari_cyto.formats.no_cells import only_cells
 from napari_cyto.formats.tables import Row, Table, picked, picked_number
 from napari_cyto.formats.text import Fault, class_name, free_text, shown, whole_number
 
@@ -73,7 +74,8 @@ def read_points(path: Path, choices: Choices, bad: BadRows, size_finder: SizeFin
     slides = reading.slides or {label_stem(path): SlideRecord(name=label_stem(path))}
     classes = tuple(sorted({a.class_id or "" for a in reading.cells}))
     remarks = (*reading.remarks(values), *bad.remarks(len(reading.cells)))
-    return LabelSet(tuple(slides.values()), tuple(reading.cells), classes, (), remarks)
+    read = LabelSet(tuple(slides.values()), tuple(reading.cells), classes, (), remarks)
+    return only_cells(read, path.name)
 
 
 @dataclass

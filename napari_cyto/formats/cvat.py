@@ -16,6 +16,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.label_format import FormatOptions, ReadOnly, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.label_set_builder import LabelSetBuilder, image_name
+from napari_cyto.formats.no_cells import is_region
 from napari_cyto.formats.shapes import box_of_edges, ellipse, enclosing, outline
 from napari_cyto.formats.text import Fault, class_name, number, whole_number
 from napari_cyto.formats.xml_tree import Element, read_xml
@@ -119,7 +120,7 @@ class _Image:
         left_out.add("shape", "marked as made by a model in CVAT read as accepted.", int(first.get("source") == "auto"))
         left_out.add("attribute", "of shapes not read.", sum(1 for s in shapes for _ in s.all("attribute")))
         geometries = [g for shape in shapes for g in self._geometries(shape, Fault(self._path, line=shape.line))]
-        if len(shapes) > 1:
+        if len(shapes) > 1 and not is_region(class_id):
             left_out.add("cell", "of several outlines (one group) read as the box around them.")
             geometries = [enclosing(geometries, fault)]
         for geometry in geometries:

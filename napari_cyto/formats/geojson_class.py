@@ -79,17 +79,3 @@ def _unpacked(text: str) -> object:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return text
-
-
-def is_ignored(name: str | None) -> bool:
-    """Whether a class is QuPath's ``Ignore*``, or one derived from it, in any case."""
-    return name is not None and _base(name) == "ignore"
-
-
-def is_region(name: str | None) -> bool:
-    """Whether a class is QuPath's ``Region*``, in any case, which is an area and no cell."""
-    return name is not None and _base(name) == "region"
-
-
-def _base(name: str) -> str:
-    return name.partition(":")[0].strip().lower().removesuffix("*")

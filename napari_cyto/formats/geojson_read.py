@@ -17,7 +17,8 @@ from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.colours import hex_colour
-from napari_cyto.formats.geojson_class import OTHER_OBJECTS, classification_of, is_ignored, is_region, kind_of
+from napari_cyto.formats.geojson_class import OTHER_OBJECTS, classification_of, kind_of
+from napari_cyto.formats.no_cells import is_ignored, is_region
 from napari_cyto.formats.shapes import enclosing, is_flat
 from napari_cyto.formats.text import Fault, free_text, number, shown
 
@@ -201,7 +202,7 @@ def _heights(geometry: object) -> set[float]:
     while waiting:
         part = waiting.pop()
         if isinstance(part, Mapping):
-            waiting += [part.get("coordinates"), *(part.get("geometries") or [])]
+            waiting += [part.get("coordinates"), part.get("geometries")]
         elif isinstance(part, list) and part and all(isinstance(v, (int, float)) for v in part):
             heights.update(part[2:3])
         elif isinstance(part, list):

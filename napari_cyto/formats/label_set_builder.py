@@ -14,6 +14,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
+from napari_cyto.formats.no_cells import only_cells
 from napari_cyto.formats.outside import check_inside
 from napari_cyto.formats.shapes import turned_box
 from napari_cyto.formats.text import Fault, free_text
@@ -147,7 +148,8 @@ class LabelSetBuilder:
         """
         said = (*remarks, *self.left_out.remarks(self.source.name), *self.bad.remarks(len(self._cells)))
         colours = tuple((name, colour) for name, colour in self.classes.items() if colour)
-        return LabelSet(self.slides, tuple(self._cells), tuple(self.classes), colours, said)
+        read = LabelSet(self.slides, tuple(self._cells), tuple(self.classes), colours, said)
+        return only_cells(read, self.source.name)
 
     def _with_image(self, record: SlideRecord, folders: Sequence[Path]) -> SlideRecord:
         for folder in folders:

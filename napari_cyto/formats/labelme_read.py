@@ -15,6 +15,7 @@ from napari_cyto.formats.atomic import EXPORT_RECORD
 from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.disk_files import files_below
 from napari_cyto.formats.label_set_builder import LabelSetBuilder, image_name
+from napari_cyto.formats.no_cells import is_region
 from napari_cyto.formats.shapes import box_of_corners, ellipse, enclosing, outline
 from napari_cyto.formats.slide_json import KEY, slide_from_dict
 from napari_cyto.formats.text import Fault, class_name, free_text, number, read_json, shown, whole_number
@@ -113,19 +114,19 @@ def _add(
         return
     class_id = class_name(first.get("label"), here)
     parts = [_geometry(shape, place, builder) for shape, place in shapes]
-    geometry: Geometry = parts[0]
-    if len(parts) > 1:
+    if len(parts) > 1 and not is_region(class_id):
         builder.left_out.add("cell", "of several outlines (one group_id) read as the box around them.")
-        geometry = enclosing(parts, here)
-    builder.cell(
-        slide,
-        geometry,
-        class_id,
-        here,
-        file_name=path.name,
-        score=_score(first.get("score"), here),
-        note=free_text(first.get("description")),
-    )
+        parts = [enclosing(parts, here)]
+    for geometry in parts:
+        builder.cell(
+            slide,
+            geometry,
+            class_id,
+            here,
+            file_name=path.name,
+            score=_score(first.get("score"), here),
+            note=free_text(first.get("description")),
+        )
 
 
 def _geometry(shape: Mapping[str, Any], here: Fault, builder: LabelSetBuilder) -> Geometry:

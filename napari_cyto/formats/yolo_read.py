@@ -16,6 +16,7 @@ from napari_cyto.formats.atomic import EXPORT_RECORD
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.disk_files import files_below
 from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
+from napari_cyto.formats.no_cells import only_cells
 from napari_cyto.formats.outside import check_inside
 from napari_cyto.formats.slide_json import slide_from_dict
 from napari_cyto.formats.text import Fault, read_json, read_text
@@ -72,7 +73,7 @@ def read_yolo(source: Path, bad: BadRows, size_hw: tuple[int, int] | None = None
     if not described.names and cells:
         remarks += ("the classes have no names here, only numbers; a map gives them names (--map).",)
     classes = tuple(dict.fromkeys(described.names.values())) or tuple(sorted({a.class_id or "" for a in cells}))
-    return LabelSet(tuple(slides), tuple(cells), classes, (), remarks)
+    return only_cells(LabelSet(tuple(slides), tuple(cells), classes, (), remarks), source.name)
 
 
 def _remarks(found: list[_Found], has_test: bool) -> tuple[str, ...]:

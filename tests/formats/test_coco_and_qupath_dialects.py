@@ -204,3 +204,9 @@ def test_asap_draws_corners_by_their_order(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(text)
     (cell,) = AsapFormat().read(tmp_path / "a.xml").annotations
     assert cell.geometry == Polygon(((10, 10), (10, 30), (30, 30), (30, 10)))
+
+
+@pytest.mark.parametrize("geometries", [True, 7, {"a": 1}])
+def test_a_collection_of_no_list_is_a_bad_row(geometries: object, tmp_path: Path) -> None:
+    with pytest.raises(FormatError):
+        qupath(tmp_path, {"type": "Feature", "geometry": {"geometries": geometries}, "properties": {}})
