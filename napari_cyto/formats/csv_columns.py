@@ -81,6 +81,12 @@ class Columns:
     is_imagej: bool = False
     unused_classes: tuple[str, ...] = ()
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns that hold positions and sizes."""
+        sizes = (self.width, self.height, self.image_width, self.image_height)
+        return tuple(name for name in (self.x, self.y, self.x_far, self.y_far, *sizes) if name)
+
 
 @dataclass
 class ColumnValues:

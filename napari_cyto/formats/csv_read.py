@@ -22,6 +22,7 @@ from napari_cyto.formats.tables import Row, Table, picked, picked_number
 from napari_cyto.formats.text import Fault, class_name, free_text, shown, whole_number
 
 _NEEDED = ((*X, *X_CORNER), (*Y, *Y_CORNER))
+SCORE = ("score", "probability", "confidence")
 _Z = ("z", "plane", "z_index", "focal_plane")
 
 
@@ -65,6 +66,7 @@ def read_points(path: Path, choices: Choices, bad: BadRows, size_finder: SizeFin
         table.check((*_NEEDED, ("label", *CLASS)))
         if values.images:
             raise table.header(f"the column {columns.image} names images, and no column names the class.")
+    table.check_numbers((*columns.numbers, *SCORE))
     reading = _Reading(path, columns, choices)
     if not columns.is_own:
         reading.survey(table, size_finder)
@@ -226,10 +228,9 @@ def _status(row: Mapping[str, str], fault: Fault) -> Status:
 
 
 def _scores(row: Row, class_id: str, fault: Fault) -> tuple[tuple[str, float], ...]:
-    names = ("score", "probability", "confidence")
-    if not picked(row, names):
+    if not picked(row, SCORE):
         return ()
-    score = picked_number(row, names, "the score", fault, 1.0)
+    score = picked_number(row, SCORE, "the score", fault, 1.0)
     if score < 0:
         raise fault(f"the score must be 0 to 1, but {score:g} came.")
     return ((class_id, score),)

@@ -6,15 +6,22 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.text import FARTHEST_PX, Fault, number, read_text
 
+if TYPE_CHECKING:
+    from _csv import Reader as _Reader
+
 _SEPARATORS = (",", ";", "\t", "|")
 # Excel's own line before the header; where the file was saved again, separators may follow it.
 _STATED = re.compile(r'"?sep=([^"\r\n])"?[,;\t|]*', re.IGNORECASE)
+_WITH_COMMA, _WITH_POINT = re.compile(r"[-+]?\d+(,\d+)+"), re.compile(r"[-+]?\d*\.\d+")
+_THOUSANDS, _LARGE = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+"), re.compile(r"[-+]?\d{4,}")
 _MAX_FIELD = 1 << 20
 _MOST_NAMES = 3
 
@@ -96,14 +103,14 @@ class Table:
         Parameters
         ----------
         bad : BadRows, optional
-            Takes the rows that are too long; without it the first of them is refused.
+            Takes the rows that are too long or whose quotes are not right; without it the first of them is refused.
 
         Raises
         ------
         FormatError
             When a row is too long, or its quotes are not right.
         """
-        lines = self._lines()
+        lines = self._lines(bad)
         next(lines)
         width = len(self.columns)
         for line, values in lines:
@@ -117,23 +124,90 @@ class Table:
             named = dict(zip(self.columns, padded, strict=False))
             yield Row(named, self._separator != ","), Fault(self._path, line=line)
 
-    def _lines(self) -> Iterator[tuple[int, list[str]]]:
-        reader = csv.reader(io.StringIO(self._text, newline=""), delimiter=self._separator, strict=True)
-        previous = csv.field_size_limit()
-        line = 0
+    def check_numbers(self, names: Iterable[str]) -> None:
+        """Refuse a table in which a comma in one of these columns may be more than one thing.
+
+        That is where a column has decimal commas and decimal points, and where each of its commas may as well part
+        thousands. Nothing is checked where commas separate the columns.
+
+        Raises
+        ------
+        FormatError
+            Naming column, values and lines.
+        """
+        wanted = [name for name in names if name in self.columns]
+        if self._separator == "," or not wanted:
+            return
+        seen = {name: _Marks() for name in wanted}
+        for row, fault in self.rows(BadRows(self._path)):
+            for name, marks in seen.items():
+                marks.add(row[name].strip(), fault)
+        for name, marks in seen.items():
+            if said := marks.doubt():
+                raise self.header(f"the column {name!r:.60} has {said}")
+
+    def _lines(self, bad: BadRows | None = None) -> Iterator[tuple[int, list[str]]]:
+        """Yield each row that is not blank with its line.
+
+        After a row whose quotes are not right the next line is the next row: a quote that is never closed would else
+        take all that follows with it. The header must be right.
+        """
+        first, has_header, previous = 0, False, csv.field_size_limit()
+        texts = list(io.StringIO(self._text, newline=""))
+        reader = self._reader(texts, first)
         while True:
+            line = first + reader.line_num + 1
             csv.field_size_limit(_MAX_FIELD)
             try:
-                line = reader.line_num + 1
                 values = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                raise FormatError(f"the row cannot be read ({error}).", self._path, line) from error
+                refused = FormatError(f"the row cannot be read ({error}).", self._path, line)
+                if bad is None or not has_header:
+                    raise refused from error
+                bad.add(refused)
+                first = line
+                reader = self._reader(texts, first)
+                continue
             finally:
                 csv.field_size_limit(previous)
             if line > self._skipped and any(value.strip() for value in values):
+                has_header = True
                 yield line, values
+
+    def _reader(self, texts: list[str], first: int) -> _Reader:
+        rest = (texts[place] for place in range(first, len(texts)))
+        return csv.reader(rest, delimiter=self._separator, strict=True)
+
+
+@dataclass(slots=True)
+class _Marks:
+    """What the numbers of a column have before their decimals, with the first value of each kind."""
+
+    comma: str = ""
+    point: str = ""
+    may_part_thousands: bool = True
+
+    def add(self, value: str, fault: Fault) -> None:
+        if _WITH_COMMA.fullmatch(value):
+            self.comma = self.comma or f"{value!r:.40} in line {fault.line}"
+            self.may_part_thousands = self.may_part_thousands and _THOUSANDS.fullmatch(value) is not None
+        elif _WITH_POINT.fullmatch(value):
+            self.point = self.point or f"{value!r:.40} in line {fault.line}"
+        elif _LARGE.fullmatch(value):
+            self.may_part_thousands = False
+
+    def doubt(self) -> str:
+        """Return why a comma may be more than one thing, empty where it is not so."""
+        if self.comma and self.point:
+            return f"commas ({self.comma}) and points ({self.point}) before decimals; write all of them in one way."
+        if self.comma and self.may_part_thousands:
+            return (
+                f"commas that may part decimals or thousands ({self.comma}); write thousands without a comma, or "
+                "decimals with a point."
+            )
+        return ""
 
 
 def read_table(path: Path, needed: Sequence[Sequence[str]], bad: BadRows | None = None) -> Iterator[tuple[Row, Fault]]:
@@ -142,9 +216,11 @@ def read_table(path: Path, needed: Sequence[Sequence[str]], bad: BadRows | None 
     Raises
     ------
     FormatError
-        When a needed column is missing, a column doubled, a row too long, or the file no text.
+        When a needed column is missing, a column doubled, a comma more than one thing, or the file no text.
     """
-    yield from Table(path, needed).rows(bad)
+    table = Table(path, needed)
+    table.check_numbers(name for names in needed for name in names)
+    yield from table.rows(bad)
 
 
 def _separator(text: str) -> tuple[str, int]:

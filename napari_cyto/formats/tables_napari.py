@@ -80,6 +80,7 @@ def read_napari(path: Path, unclassified: str, skip_bad: bool) -> LabelSet:
 def _shapes(path: Path, builder: LabelSetBuilder) -> list[_Shape]:
     table = Table(path, (("axis-0",), ("axis-1",)))
     axes = sorted((name for name in table.columns if _AXIS.fullmatch(name)), key=lambda name: int(name[5:]))
+    table.check_numbers(axes)
     shapes: dict[object, _Shape] = {}
     for row, fault in table.rows(builder.bad):
         with builder.bad:

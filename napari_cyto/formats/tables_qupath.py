@@ -69,6 +69,7 @@ def read_qupath(path: Path, unclassified: str, mpp_finder: MppFinder, skip_bad: 
     table = Table(path)
     builder = LabelSetBuilder(path, skip_bad)
     axes = {found[1].lower(): name for name in _sorted(table.columns) if (found := _CENTROID.fullmatch(name))}
+    table.check_numbers((*axes.values(), *_PROBABILITIES))
     in_px = all(_in_px(name) for name in axes.values())
     known: dict[str, float] = {}
     for row, fault in table.rows(builder.bad):

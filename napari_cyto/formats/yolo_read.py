@@ -16,6 +16,7 @@ from napari_cyto.formats.atomic import EXPORT_RECORD
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.disk_files import files_below
 from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
+from napari_cyto.formats.losses import count
 from napari_cyto.formats.no_cells import only_cells
 from napari_cyto.formats.outside import check_inside
 from napari_cyto.formats.slide_json import slide_from_dict
@@ -69,7 +70,7 @@ def read_yolo(source: Path, bad: BadRows, size_hw: tuple[int, int] | None = None
             slides.append(slide)
             if item.labels is not None:
                 cells.extend(_cells(item.labels, slide, described, left_out, bad))
-    remarks = _remarks(found, has_test) + left_out.remarks() + bad.remarks(len(cells))
+    remarks = _remarks(found, has_test) + _list_remarks(described, found) + left_out.remarks() + bad.remarks(len(cells))
     if not described.names and cells:
         remarks += ("the classes have no names here, only numbers; a map gives them names (--map).",)
     classes = tuple(dict.fromkeys(described.names.values())) or tuple(sorted({a.class_id or "" for a in cells}))
@@ -81,6 +82,22 @@ def _remarks(found: list[_Found], has_test: bool) -> tuple[str, ...]:
         return ()
     side = "train, since there is a test side of its own" if has_test else "test"
     return (f"Images of the validation side count as {side}.",)
+
+
+def _list_remarks(described: YoloSet, found: list[_Found]) -> tuple[str, ...]:
+    """Return what of the lists of images and of the images does not fit together."""
+    if not described.listed:
+        return ()
+    said = []
+    if missing := described.of_no_image(item.image for item in found if item.image is not None):
+        lines = count(len(missing), "line")
+        said.append(f"{lines} of the lists of images left out, since no such image is there: first {missing[0]:.200}.")
+    if described.on_two_sides:
+        images = count(described.on_two_sides, "image")
+        said.append(f"{images} on the list of train and on another one; the later list counts.")
+    if unlisted := sum(item.image is not None and not item.side for item in found):
+        said.append(f"{count(unlisted, 'image')} on no list read without a side.")
+    return tuple(said)
 
 
 def _recorded(root: Path) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ Source: https://docs.ultralytics.com/datasets/detect/; ``classes.txt`` as labelI
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,15 @@ class YoloSet:
         How many numbers of key points a line has behind its box.
     listed : dict
         Side by the parts of an image's path below the root, as lists of images give it.
+    on_two_sides : int
+        How many images both the list of train and another one name; the later list counts.
     """
 
     root: Path
     names: dict[int, str]
     pose_values: int = 0
     listed: dict[tuple[str, ...], str] = field(default_factory=dict)
+    on_two_sides: int = 0
 
     def side_of(self, image: Path) -> str:
         """Return the side that a list gives an image, by as much of its path as the list has; empty for none."""
@@ -52,6 +55,19 @@ class YoloSet:
                 return self.listed[parts[start:]]
         by_name = {side for listed, side in self.listed.items() if listed[-1] == parts[-1] and len(listed) > 1}
         return by_name.pop() if len(by_name) == 1 else ""
+
+    def of_no_image(self, images: Iterable[Path]) -> list[str]:
+        """Return the lines of lists that name none of these images."""
+        left = dict.fromkeys(self.listed)
+        unmatched: set[str] = set()
+        for image in images:
+            parts = name_parts(image.as_posix())
+            exact = next((parts[start:] for start in range(len(parts)) if parts[start:] in self.listed), None)
+            if exact is None:
+                unmatched.add(parts[-1])
+            else:
+                left.pop(exact, None)
+        return ["/".join(listed) for listed in left if len(listed) == 1 or listed[-1] not in unmatched]
 
 
 def describe(source: Path) -> YoloSet:
@@ -65,7 +81,11 @@ def describe(source: Path) -> YoloSet:
     listing = source if not source.is_dir() else _listing_in(source)
     if listing.suffix.lower() not in (".yaml", ".yml"):
         root = listing.parent.parent if listing.parent.name == "labels" else listing.parent
-        return YoloSet(source if source.is_dir() else root, _names_in(listing))
+        found = YoloSet(source if source.is_dir() else root, _names_in(listing))
+        for name, side in SIDES.items():
+            if (found.root / f"{name}.txt").is_file():
+                _take_list(found, found.root / f"{name}.txt", side)
+        return found
     data, fault = read_yaml(listing), Fault(listing)
     if not isinstance(data, Mapping) or not ({"names", "nc"} & set(data)):
         raise fault(f"expected a mapping with names (a list or mapping of classes), but {shown(data)} came.")
@@ -140,4 +160,7 @@ def _take_list(found: YoloSet, path: Path, side: str) -> None:
         raise FormatError("this list of images is named by the data.yaml, but is not there.", path)
     for line in read_text(path).splitlines():
         if line.strip():
-            found.listed[name_parts(line.strip())] = side
+            image = name_parts(line.strip())
+            if found.listed.get(image, side) != side and "train" in (found.listed[image], side):
+                found.on_two_sides += 1
+            found.listed[image] = side

@@ -216,11 +216,11 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
 def test_broken_pictures_and_other_kinds_are_told_of(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "f", {"NILM": 1})
     (root / "NILM" / "broken.png").write_bytes(b"no picture")
-    picture(root / "NILM" / "old.bmp")
+    picture(root / "NILM" / "other.webp")
     data = read_training_set([f"folders:{root}@0.2"])
     assert len(data.slides) == 1
     assert any("broken.png" in r and "left out" in r for r in data.remarks)
-    assert any(".bmp" in r for r in data.remarks)
+    assert any(".webp" in r for r in data.remarks)
 
 
 def test_what_a_card_tells_of_the_data_names_no_folder_above_it(tmp_path: Path) -> None:

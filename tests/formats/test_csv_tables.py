@@ -18,6 +18,7 @@ from napari_cyto.datasets.import_sources import read_source
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
+from napari_cyto.formats import get_format
 from napari_cyto.formats.csv_points import CsvFormat
 
 
@@ -161,6 +162,48 @@ def test_a_comma_that_might_group_thousands_is_refused(tmp_path: Path) -> None:
         read(tmp_path, 'x,y,label\n12,"1,234",A\n')
     with pytest.raises(FormatError, match="y must be a number"):
         read(tmp_path, "x;y;label\n12;1.234,5;A\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "words"),
+    [
+        (
+            "x;y;label",
+            "12,5;1;A\n2.5;3;A\n",
+            r"the column 'x' has commas \('12,5' in line 2\) and points \('2\.5' in line 3",
+        ),
+        ("x;y;label", "7;1;A\n8;1.5;A\n9;-2,25;A\n", r"the column 'y' has commas .* and points"),
+        ("x;y;label", "12,345;7;A\n987;8;A\n", r"the column 'x' has commas that may part decimals or thousands"),
+        ("x;y;score;label", "1;2;0,5;A\n1;2;0.25;A\n", r"the column 'score' has commas"),
+        ("image;bethesda;x;y", "a.png;HSIL;1,5;2\nb.png;HSIL;1.5;2\n", r"the column 'x' has commas"),
+    ],
+)
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_comma_that_is_two_things_in_one_column_is_refused(
+    header: str, rows: str, words: str, skip: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text(f"{header}\n{rows}")
+    with pytest.raises(FormatError, match=words):
+        get_format("cric" if "bethesda" in header else "csv").read(tmp_path / "a.csv", skip_bad=skip)
+
+
+def test_commas_that_can_only_be_decimal_are_read_and_text_is_no_number(tmp_path: Path) -> None:
+    text = "x;y;label;note\n512,125;0,125;1,5 and 2.5;2.5\n1024;3;A;1,5\n"
+    assert [shape for shape, _ in cells(read(tmp_path, text))] == [Point(0.125, 512.125), Point(3, 1024)]
+
+
+@pytest.mark.parametrize(
+    "broken", ['3,4,"HS"IL', '3,4,"HSIL', '"3,4,HSIL', '3,"4"x,HSIL', '3,4,"a\n3,4,"b"', '3,4,"' + "a" * (1 << 20)]
+)
+def test_a_quote_that_is_not_right_spoils_its_row_alone(broken: str, tmp_path: Path) -> None:
+    """A quote that is never closed would take every row up to the next quote with it."""
+    text = f'x,y,label\n1,2,"A, a"\n{broken}\n5,6,B\n7,8,"C"\n9,1,D\n'
+    with pytest.raises(FormatError, match=r"the row cannot be read|entries cannot be read"):
+        read(tmp_path, text)
+    labels = read(tmp_path, text, skip_bad=True)
+    found = [shape for shape, _ in cells(labels)]
+    assert [Point(2, 1), Point(6, 5), Point(8, 7), Point(1, 9)] == [p for p in found if p != Point(4, 3)]
+    assert "a.csv, line 3: the row cannot be read" in labels.remarks[-1] or "line 3: the row" in labels.remarks[-1]
 
 
 @pytest.mark.parametrize(

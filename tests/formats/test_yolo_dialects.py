@@ -99,6 +99,28 @@ def test_lists_of_images_give_the_sides_however_their_paths_are_written(tmp_path
     assert {s.name: s.side for s in read(folder).slides} == {"a.png": "train", "b.png": "test", "c.JPG": "test"}
 
 
+def test_a_line_of_a_list_that_names_no_image_is_counted(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, yaml="names: [NILM, HSIL]\ntrain: train.txt\nval: val.txt\n")
+    (folder / "train.txt").write_text("images/a.png\nimages/gone.png\nimages/val/a.png\n/content/c.JPG\n")
+    (folder / "val.txt").write_text("images/a.png\n")
+    labels = read(folder)
+    assert {s.name: s.side for s in labels.slides} == {"a.png": "test", "b.png": "", "c.JPG": "train"}
+    assert labels.remarks[-3:] == (
+        "2 lines of the lists of images left out, since no such image is there: first images/gone.png.",
+        "1 image on the list of train and on another one; the later list counts.",
+        "1 image on no list read without a side.",
+    )
+
+
+@pytest.mark.parametrize("name", ["obj.names", "classes.txt"])
+def test_lists_beside_names_without_a_yaml_give_the_sides_too(name: str, tmp_path: Path) -> None:
+    folder = dataset(tmp_path, yaml=None)
+    (folder / name).write_text("NILM\nHSIL\n")
+    (folder / "train.txt").write_text("data/images/a.png\ndata/images/b.png\n")
+    (folder / "test.txt").write_text("data/images/c.JPG\n")
+    assert {s.name: s.side for s in read(folder).slides} == {"a.png": "train", "b.png": "train", "c.JPG": "test"}
+
+
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="is not there"):
         read(dataset(tmp_path, yaml="names: [NILM, HSIL]\ntrain: train.txt\n"))
