@@ -34,7 +34,14 @@ def mapped(labels: LabelSet, class_map: Mapping[str, str] | None) -> LabelSet:
     )
     classes = tuple(dict.fromkeys(class_map.get(c, c) for c in labels.classes))
     colours = {class_map.get(c, c): colour for c, colour in labels.colours}
-    return replace(labels, annotations=annotations, classes=classes, colours=tuple(colours.items()))
+    idle = sorted(set(class_map) - set(labels.classes) - set(used_classes(labels)))
+    remarks = labels.remarks
+    if idle:
+        has = ", ".join(dict.fromkeys((*labels.classes, *used_classes(labels))))
+        remarks += (
+            f"The map names classes that the labels do not have: {', '.join(idle)}; they have {has or 'none'}.",
+        )
+    return replace(labels, annotations=annotations, classes=classes, colours=tuple(colours.items()), remarks=remarks)
 
 
 def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:

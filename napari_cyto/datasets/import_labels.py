@@ -103,7 +103,7 @@ def _into(
     wider = scheme_for(scheme, labels, options.add_classes)
     total = len(labels.slides)
     known = KnownSlides(project.slides(), where_in(project), lambda _: stop_if_cancelled(token))
-    matched = SlideMatcher(known, options)
+    matched = SlideMatcher(known, options, source)
     for done, what in enumerate(matched.add(labels.slides), start=1):
         stop_if_cancelled(token)
         yield Advanced(min(done, total), total, what)

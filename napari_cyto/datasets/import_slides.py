@@ -16,6 +16,7 @@ from napari_cyto.domain.image_names import (
     image_suffix,
     lookup_keys,
     name_parts,
+    same_folders,
     same_text,
     without_common_folders,
 )
@@ -39,6 +40,8 @@ class SlideMatcher:
         The project's slides.
     options : ImportOptions
         Where images lie that the source does not find itself.
+    source : Path, optional
+        The label file or folder, beside which images are looked for too.
 
     Attributes
     ----------
@@ -52,8 +55,11 @@ class SlideMatcher:
         Slides of the source, by their ids there, whose files are the same to the last byte.
     """
 
-    def __init__(self, known: KnownSlides | Iterable[SlideRecord], options: ImportOptions) -> None:
+    def __init__(
+        self, known: KnownSlides | Iterable[SlideRecord], options: ImportOptions, source: Path | None = None
+    ) -> None:
         self._options = options
+        self._folders = _image_folders(options, source)
         self._known = known if isinstance(known, KnownSlides) else KnownSlides(known)
         self._finder = ImageFinder()
         self._taken: dict[str, str] = {}
@@ -64,6 +70,8 @@ class SlideMatcher:
         self.changed: list[SlideRecord] = []
         self.twins: list[tuple[str, str]] = []
         self._absurd: list[float] = []
+        self._by_name_alone: list[str] = []
+        self._without_folders: list[str] = []
 
     def add(self, slides: Sequence[SlideRecord]) -> Iterator[str]:
         """Find the place of all slides of the source; yields the name of each, and what else takes its time.
@@ -102,6 +110,17 @@ class SlideMatcher:
                 f"{len(self._absurd)} slide(s) are said to have {self._absurd[0]:g} µm per pixel or the like, which no "
                 f"microscope gives (expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g}); it was not believed."
             )
+        if found := self._without_folders:
+            said.append(
+                f"{len(found)} image(s) were found by name, but not in the folders that the labels name "
+                f"({', '.join(found[:_SHOWN])}{' ...' if len(found) > _SHOWN else ''}); check that they are the same."
+            )
+        if alone := self._by_name_alone:
+            said.append(
+                f"{len(alone)} slide(s) were matched with the project's by name alone, since no image file is there to "
+                f"compare ({', '.join(alone[:_SHOWN])}{' ...' if len(alone) > _SHOWN else ''}); check that they are "
+                "the same slides."
+            )
         for remark, names in self._files_say.items():
             more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
             said.append(f"{', '.join(names[:3])}{more}: {remark}")
@@ -121,6 +140,8 @@ class SlideMatcher:
         if place is None:
             return _Coming(slide, replace(slide, path=""))
         record = with_file(slide, place, self._options.mpp, short, self._files_say)
+        if asked is None and not slide.stem and not same_folders(slide.name, str(place)):
+            self._without_folders.append(slide.name)
         if not slide.fingerprint or slide.stem or same_fingerprint(slide.fingerprint, record.fingerprint):
             return _Coming(slide, record)
         if asked is not None:
@@ -139,10 +160,11 @@ class SlideMatcher:
         return there(Path(slide.path)) if slide.path else None
 
     def _among_images(self, name: str, short: str) -> Path | None:
-        folder = self._options.images
-        if folder is None:
-            return None
-        return self._finder.of(folder, name) or (self._finder.of(folder, short) if short != name else None)
+        tries = ((folder, each) for folder in self._folders for each in dict.fromkeys((name, short)))
+        found = (self._finder.of(folder, each) for folder, each in tries)
+        # Nobody said that the images are those beside the labels, so that there another suffix is another image.
+        suffix = "" if self._options.images is not None else image_suffix(name).lower()
+        return next((image for image in found if image is not None and image.name.lower().endswith(suffix)), None)
 
     def _each_once(self, coming: Sequence[_Coming]) -> list[_Coming]:
         """Return the slides of the source, one for two spellings of a name; refuse one file for two names."""
@@ -232,8 +254,15 @@ class SlideMatcher:
         for close, each, slide in sorted(wishes, key=lambda wish: -wish[0]):
             if wished[close, slide.id] > 1 or not self._take(each, slide):
                 each.apart = slide
-            elif close not in (Closeness.EXACT, Closeness.BARE) or _other_suffix(each.slide.name, slide):
-                self._remarks.append(f"The labels of {each.slide.name!r} were taken for those of {slide.name!r}.")
+            else:
+                self._tell_name(each, slide, close)
+
+    def _tell_name(self, each: _Coming, slide: SlideRecord, close: Closeness) -> None:
+        """Note a match by name that a person should look at."""
+        if not (each.record.path or slide.path or slide.fingerprint):
+            self._by_name_alone.append(slide.name)
+        elif close not in (Closeness.EXACT, Closeness.BARE) or _other_suffix(each.slide.name, slide):
+            self._remarks.append(f"The labels of {each.slide.name!r} were taken for those of {slide.name!r}.")
 
     def _may_be(self, record: SlideRecord, slide: SlideRecord) -> bool:
         """Whether nothing but the name speaks against two being one slide."""
@@ -289,6 +318,16 @@ class _Coming:
     others: list[str] = field(default_factory=list)
 
 
+def _image_folders(options: ImportOptions, source: Path | None) -> tuple[Path, ...]:
+    """Return where images are looked for that the source does not find itself: as given, else beside the labels."""
+    if options.images is not None:
+        return (options.images,)
+    if source is None:
+        return ()
+    folder = source if source.is_dir() else source.parent
+    return (folder, folder / "images")
+
+
 def _names(slide: SlideRecord) -> list[str]:
     return [name for name in (slide.name, slide.path) if name]
 
@@ -317,8 +356,13 @@ def _one_name_of_two_spellings(each: _Coming, same: _Coming) -> bool:
     prints = each.slide.fingerprint, same.slide.fingerprint
     contradict = all(prints) and not same_fingerprint(*prints)
     if each.record.path:
-        if same_name and not contradict:
+        if same_name and each.slide.name != same.slide.name and not contradict:
             return True
+        if each.slide.name == same.slide.name:
+            raise CytoError(
+                f"Expected each image once in the labels, got {each.slide.name!r} twice for {each.record.path}; two "
+                "images of one name cannot be told apart, so name them with their folders, or import them one by one."
+            )
         raise CytoError(
             f"Expected an image for each slide of the labels, got one for two: {same.slide.name!r} and "
             f"{each.slide.name!r} would both be {each.record.path}; put each where its name says, or import them "

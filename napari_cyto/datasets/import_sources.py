@@ -20,6 +20,7 @@ from napari_cyto.formats.csv_points import CsvFormat
 from napari_cyto.formats.csv_sizes import SizeFinder
 from napari_cyto.formats.disk_files import folder_files, subfolders
 from napari_cyto.formats.image_headers import image_of
+from napari_cyto.formats.outside import refuse_fractions
 from napari_cyto.formats.tables_qupath import MppFinder
 from napari_cyto.slides import open_slide
 from napari_cyto.slides.slide_info import SlideInfo
@@ -45,6 +46,7 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
         labels = label_format.read(source, size_finder=sizes, mpp_finder=scales, **reader)
     else:
         labels = label_format.read(source, **reader)
+    refuse_fractions(labels, source)
     if options.slide is not None and len(labels.slides) > 1:
         raise CytoError(
             f"{source} holds labels of {len(labels.slides)} slides, but one slide was given for them; "

@@ -135,6 +135,13 @@ def closeness(wanted: str, candidate: str, *, either_way: bool = False) -> Close
     return Closeness.BUT_CASE if close >= Closeness.BUT_CASE else Closeness.BARE_BUT_CASE
 
 
+def same_folders(wanted: str, candidate: str) -> bool:
+    """Whether the folders that a name has are those right before a candidate's, whatever their upper and lower case."""
+    folders = [part.lower() for part in name_parts(wanted)[:-1] if part != ".."]
+    others = [part.lower() for part in name_parts(candidate)[:-1]]
+    return not folders or others[-len(folders) :] == folders
+
+
 def _names_agree(name: str, other: str) -> Closeness:
     if name == other:
         return Closeness.EXACT

@@ -46,6 +46,7 @@ def shape_of(entry: Mapping[str, Any], outlines: bool, left_out: LeftOut, fault:
     bbox, parts = entry.get("bbox"), entry.get("segmentation")
     rings = _rings(parts, fault)
     points = _visible(entry.get("keypoints"), fault)
+    _check_one_place(rings, bbox, fault)
     if outlines and len(rings) == 1 and rectangle(rings[0]) is None:  # many tools write each box as an outline too
         return _noting(rings[0], points, left_out)
     mask = parts if isinstance(parts, Mapping) else None
@@ -81,6 +82,15 @@ def areas_of(entry: Mapping[str, Any], left_out: LeftOut, fault: Fault) -> list[
         return list(rings)
     shape = shape_of(entry, True, left_out, fault)
     return [] if shape is None else [shape]
+
+
+def _check_one_place(rings: Sequence[Polygon], bbox: object, fault: Fault) -> None:
+    """Refuse an entry whose outline has nothing of its box: one of them is another cell's."""
+    if not rings or bbox in (None, []) or _is_empty(bbox):
+        return
+    box, ring = _box(bbox, fault).bounds_yxyx, _around(rings, fault).bounds_yxyx
+    if any(box[k + 2] < ring[k] or ring[k + 2] < box[k] for k in (0, 1)):
+        raise fault("its outline and its bbox lie at two places.")
 
 
 def _noting(shape: Geometry, points: Sequence[Point], left_out: LeftOut) -> Geometry:
@@ -154,9 +164,11 @@ def _mask_box(mask: Mapping[str, Any], fault: Fault) -> Box:
     if not isinstance(size, list) or len(size) != 2:
         raise fault(f"a mask needs its size, height and width, but {shown(size)} came.")
     height = whole_number(size[0], "the mask's height", fault)
-    whole_number(size[1], "the mask's width", fault)
+    width = whole_number(size[1], "the mask's width", fault)
     runs = _packed_runs(counts, fault) if isinstance(counts, str) else _plain_runs(counts, fault)
     ends = list(accumulate(runs))
+    if sum(runs) != height * width:
+        raise fault(f"the mask's counts are of {sum(runs)} px, but its size is {width} x {height}.")
     filled = [(start, end) for start, end in list(pairwise([0, *ends]))[1::2] if end > start]
     if not filled or not height:
         raise fault("the mask is empty.")

@@ -26,6 +26,8 @@ NOTE_KEY = "ANNOTATION_DESCRIPTION"  # where QuPath keeps an annotation's descri
 SCORE_PREFIX = "Score: "
 _PROBABILITIES = ("Detection probability", "Probability", "probability")
 _GEOMETRIES = frozenset({"Point", "MultiPoint", "Polygon", "MultiPolygon", "LineString", "MultiLineString"})
+# RFC 7946's own default, which programs write whatever the numbers are, and names of what is no place on the earth.
+_NO_PLACE = ("CRS84", "4326", "PIXEL", "IMAGE", "LOCAL", "ENGINEERING", "CARTESIAN", "UNKNOWN", "UNDEFINED")
 _NO_AREA = "of fewer than three corners or without area left out."
 
 
@@ -75,8 +77,10 @@ class FeatureReader:
             self.left_out.add(kind, "left out.")
             return
         geometry = feature.get("geometry")
-        if self.nucleus and isinstance(feature.get("nucleusGeometry"), Mapping):
-            geometry = feature["nucleusGeometry"]
+        if isinstance(feature.get("nucleusGeometry"), Mapping):
+            kept, other = ("nucleus", "cell") if self.nucleus else ("cell", "nucleus")
+            self.left_out.add("cell", f"read with the outline of the {kept}, without that of the {other}.")
+            geometry = feature["nucleusGeometry"] if self.nucleus else geometry
         metadata = _mapping(properties.get("metadata"))
         name, holder = classification_of(properties, fault)
         if is_ignored(name):
@@ -219,6 +223,7 @@ def features(data: object, fault: Fault, bad: BadRows) -> Iterator[tuple[Mapping
         When it is none of these.
     """
     if isinstance(data, Mapping) and isinstance(data.get("features"), list):
+        _check_pixels(data.get("crs"), fault)
         data = data["features"]
     rows = data if isinstance(data, list) else [data]
     for place, row in enumerate(rows, start=1):
@@ -232,10 +237,20 @@ def features(data: object, fault: Fault, bad: BadRows) -> Iterator[tuple[Mapping
         elif isinstance(kind, str) and (kind in _GEOMETRIES or kind == "GeometryCollection"):
             yield {"geometry": row}, here
         else:
-            error = here(f"expected GeoJSON (a FeatureCollection or features), but the type is {shown(kind)}.")
+            inner = " (a collection within another; take its features out)" if kind == "FeatureCollection" else ""
+            error = here(f"expected GeoJSON (a FeatureCollection or features), but the type is {shown(kind)}{inner}.")
             if not isinstance(data, list):
                 raise error
             bad.add(error)
+
+
+def _check_pixels(crs: object, fault: Fault) -> None:
+    """Refuse numbers that are said to be places on the earth, in any system but the one that is the default there."""
+    properties = _mapping(_mapping(crs).get("properties"))
+    name = properties.get("name") or properties.get("href") or properties.get("code")
+    if not isinstance(name, (str, int)) or any(known in str(name).upper() for known in _NO_PLACE):
+        return
+    raise fault(f"its crs is {shown(name)}, a map's, but pixels of the slide are expected; take crs out if they are.")
 
 
 def flattened(geometry: object, fault: Fault) -> Iterator[Mapping[str, Any]]:

@@ -24,8 +24,11 @@ _MOST_ENTRIES = 10_000
 
 
 def label_stem(path: Path) -> str:
-    """Return a label file's name without its endings: ``S1.2`` for ``S1.2.geojson`` and for ``S1.2.geojson.gz``."""
-    name = path.name
+    """Return a label file's name without its endings: ``S1.2`` for ``S1.2.geojson`` and for ``S1.2.geojson.gz``.
+
+    Of a zip archive it is the name of the label file in it, since archives of several slides may have one name.
+    """
+    name = _zipped_name(path) or path.name if path.suffix.lower() == ".zip" else path.name
     for suffixes in (PACKED_SUFFIXES, LABEL_SUFFIXES):
         ending = PurePosixPath(name).suffix
         if ending.lower() in suffixes and len(name) > len(ending):
@@ -97,12 +100,17 @@ def _limited(stream: object, path: Path) -> bytes:
 
 
 def _zipped_suffix(path: Path) -> str:
+    return PurePosixPath(_zipped_name(path)).suffix.lower()
+
+
+def _zipped_name(path: Path) -> str:
+    """Return the name of the one label file in a zip archive; empty where there are none or several."""
     try:
         with zipfile.ZipFile(path) as archive:
             labels = [entry for entry in archive.infolist()[:_MOST_ENTRIES] if _is_label(entry)]
     except _DAMAGED:
         return ""
-    return PurePosixPath(labels[0].filename).suffix.lower() if len(labels) == 1 else ""
+    return PurePosixPath(labels[0].filename.replace("\\", "/")).name if len(labels) == 1 else ""
 
 
 def packed_head(path: Path, most: int) -> bytes:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from napari_cyto.domain.geometry import Geometry, Point
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.errors import FormatError
 from napari_cyto.formats.text import Fault
 
 
@@ -37,3 +42,35 @@ def check_inside(geometry: Geometry, size_hw: tuple[int, int], name: str, fault:
     """
     if lies_outside(geometry, size_hw):
         raise fault(outside_sentence(geometry, size_hw, name))
+
+
+def refuse_fractions(labels: LabelSet, path: Path) -> None:
+    """Refuse labels of an image that all lie within its first px: their numbers are fractions of the image.
+
+    Raises
+    ------
+    FormatError
+        Naming the image.
+    """
+    shapes: dict[str, list[Geometry]] = {}
+    for annotation in labels.annotations:
+        shapes.setdefault(annotation.slide_id, []).append(annotation.geometry)
+    for slide in labels.slides:
+        if _are_fractions(shapes.get(slide.id, ())):
+            raise FormatError(
+                f"all positions on {slide.name!r:.200} are 0 to 1, fractions of the image; expected pixels of it.", path
+            )
+
+
+def _are_fractions(shapes: Iterable[Geometry]) -> bool:
+    points = areas = 0
+    whole = True
+    for shape in shapes:
+        bounds = shape.bounds_yxyx
+        if min(bounds) < 0 or max(bounds) > 1:
+            return False
+        areas += not isinstance(shape, Point)
+        points += isinstance(shape, Point)
+        whole = whole and all(value == int(value) for value in bounds)
+    # One point may lie there; two, or anything with an area, would be smaller than what can be seen.
+    return not whole and (areas > 0 or points > 1)

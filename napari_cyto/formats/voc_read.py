@@ -105,6 +105,8 @@ class _File:
             cy, cx, h, w, angle = (_value(turned, name, fault) for name in ("cy", "cx", "h", "w", "angle"))
             upright = box_of_edges(cy - h / 2, cx - w / 2, cy + h / 2, cx + w / 2, fault)
             return builder.turned(upright, math.degrees(angle))
+        if sum(1 for _ in element.all("bndbox")) > 1:
+            raise fault("an object needs one bndbox, but there are several.")
         if box is None:
             raise fault("an object needs a bndbox with xmin, ymin, xmax and ymax, but there is none.")
         y0, x0, y1, x1 = (_value(box, name, fault) for name in ("ymin", "xmin", "ymax", "xmax"))

@@ -16,6 +16,7 @@ from napari_cyto.formats.text import Fault, number, whole_number
 
 _DIGITS = 4  # of a px; rounds off the noise of fraction x size
 _BOX = 4
+_SEEN = {"0", "1", "2"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def read_line(
     elif _is_tracked(tokens[1:], values):
         left_out.add("track id", "left out.")
         values.pop()
+    elif _is_pose(tokens[1:]):
+        raise fault("its numbers are those of a pose (a box, then points that end in 0, 1 or 2); give kpt_shape.")
     score = values.pop() if len(values) >= _BOX and len(values) % 2 else None
     if score is not None and not 0 <= score <= 1:
         raise fault(f"the confidence must be 0 to 1, but {score:g} came.")
@@ -75,6 +78,18 @@ def _is_tracked(tokens: Sequence[str], values: Sequence[float]) -> bool:
     x, y, w, h, confidence, track = values
     inside = all(abs(c - 0.5) + size / 2 <= 0.51 for c, size in ((x, w), (y, h)))
     return track > 1 or (track == 1 and inside and 0 <= confidence <= 1)
+
+
+def _is_pose(tokens: Sequence[str]) -> bool:
+    """Whether a box is followed by key points of three numbers, the last of each saying how well it is seen."""
+    seen = {_plain(each) for each in tokens[_BOX + 2 :: 3]}
+    # An even number of values may be an outline, whose corners can lie on the border (0, 1) but not at 2.
+    may_be_outline = len(tokens) % 2 == 0 and "2" not in seen
+    return len(tokens) > _BOX + 2 and (len(tokens) - _BOX) % 3 == 0 and seen <= _SEEN and not may_be_outline
+
+
+def _plain(token: str) -> str:
+    return token.rstrip("0").rstrip(".") or "0" if "." in token else token
 
 
 def _geometry(values: Sequence[float], size_hw: tuple[int, int], fault: Fault) -> Geometry:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,20 @@ def _names_in(path: Path) -> dict[int, str]:
     lines = read_text(path).splitlines()
     while lines and not lines[-1].strip():
         lines.pop()
+    if any(_is_label(line) for line in lines):
+        raise FormatError(
+            "expected a list of classes, got labels; give the folder, with its data.yaml or classes.txt.", path
+        )
     return {place: class_name(line, Fault(path, line=place + 1)) for place, line in enumerate(lines)}
+
+
+def _is_label(line: str) -> bool:
+    """Whether a line is a label (a class's number and at least four fractions) rather than the name of a class."""
+    tokens = line.split()
+    try:
+        return len(tokens) > 4 and all(isfinite(float(token)) for token in tokens)
+    except ValueError:
+        return False
 
 
 def _pose_values(shape: object, fault: Fault) -> int:

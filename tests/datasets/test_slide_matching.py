@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import unicodedata
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -119,8 +120,74 @@ def test_a_name_that_only_begins_alike_is_another_slide(run, tmp_path: Path) -> 
     ended = run(import_labels("csv", table(tmp_path / "other.csv", row), tmp_path / "p.cyto"))
     assert sorted(where_cells_lie(tmp_path / "p.cyto").values()) == [1, 1, 1]
     assert "became a slide of its own" in " ".join(ended.notes)
-    refusal = run(import_labels("geojson", tmp_path / "S1.geojson", tmp_path / "p.cyto")).refusal
+    elsewhere = point(tmp_path / "elsewhere" / "S1.geojson")
+    refusal = run(import_labels("geojson", elsewhere, tmp_path / "p.cyto")).refusal
     assert "The labels of 'S1' may belong to 2 slides of the project" in refusal
+
+
+def coco(path: Path, *names: str, bbox: Sequence[float] = (5, 5, 9, 9)) -> Path:
+    content = {
+        "images": [{"id": k, "file_name": name, "width": 64, "height": 48} for k, name in enumerate(names)],
+        "annotations": [{"id": k, "image_id": k, "category_id": 1, "bbox": bbox} for k in range(len(names))],
+        "categories": [{"id": 1, "name": "HSIL"}],
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_an_image_named_twice_is_not_taken_for_two_patients(run, tmp_path: Path) -> None:
+    png(tmp_path / "001.png")
+    refusal = run(import_labels("coco", coco(tmp_path / "l.json", "001.png", "001.png"), tmp_path / "p.cyto")).refusal
+    assert "got '001.png' twice" in refusal
+
+
+@pytest.mark.parametrize("below", ["", "images"])
+@pytest.mark.parametrize("name", ["H23.0412.geojson", "H23.0412.csv"])
+def test_images_beside_the_labels_are_found_in_every_format(run, tmp_path: Path, name: str, below: str) -> None:
+    png(tmp_path / below / "H23.0412.png")
+    labels = tmp_path / name
+    point(labels) if name.endswith("geojson") else table(labels, "H23.0412,10,10,HSIL")
+    ended = run(import_labels(name.rpartition(".")[2], labels, tmp_path / "p.cyto"))
+    assert ended.result["slides_added"] == 1
+    assert not ended.notes
+    with Project.open(tmp_path / "p.cyto") as project:
+        assert [Path(slide.path).name for slide in project.slides()] == ["H23.0412.png"]
+
+
+def test_one_name_in_two_folders_is_two_slides_one_import_after_the_other(run, tmp_path: Path) -> None:
+    for tint, who in enumerate("AB"):
+        png(tmp_path / who / "001.png", tint)
+        run(import_labels("geojson", point(tmp_path / who / "001.geojson"), tmp_path / "p.cyto"))
+    assert where_cells_lie(tmp_path / "p.cyto") == {"A/001.png": 1, "B/001.png": 1}
+
+
+def test_what_only_a_name_says_is_told(run, tmp_path: Path) -> None:
+    for x, who in enumerate("AB"):
+        ended = run(import_labels("geojson", point(tmp_path / who / "001.geojson", x), tmp_path / "p.cyto"))
+    assert "by name alone, since no image file is there to compare (001)" in " ".join(ended.notes)
+    png(tmp_path / "002.png")
+    ended = run(import_labels("coco", coco(tmp_path / "l.json", "patient_A/002.png"), tmp_path / "q.cyto"))
+    assert "not in the folders that the labels name (patient_A/002.png)" in " ".join(ended.notes)
+
+
+def test_the_slide_of_a_zip_archive_is_called_as_what_is_in_it(run, tmp_path: Path) -> None:
+    for who in ("S1", "S2"):
+        (tmp_path / who).mkdir()
+        with zipfile.ZipFile(tmp_path / who / "labels.zip", "w") as archive:
+            archive.write(point(tmp_path / f"{who}.geojson"), f"{who}.geojson")
+        run(import_labels("geojson", tmp_path / who / "labels.zip", tmp_path / "p.cyto"))
+    assert where_cells_lie(tmp_path / "p.cyto") == {"S1": 1, "S2": 1}
+
+
+def test_fractions_of_an_image_are_refused_in_every_format(run, tmp_path: Path) -> None:
+    source = coco(tmp_path / "l.json", "a.png", bbox=(0.1, 0.1, 0.2, 0.2))
+    assert "fractions of the image" in run(import_labels("coco", source, tmp_path / "p.cyto")).refusal
+
+
+def test_a_map_of_classes_that_are_not_there_is_told(run, tmp_path: Path) -> None:
+    options = ImportOptions(class_map={"hsil": "LSIL"})
+    ended = run(import_labels("geojson", point(tmp_path / "a.geojson"), tmp_path / "p.cyto", options))
+    assert "The map names classes that the labels do not have: hsil; they have HSIL." in ended.notes
 
 
 def test_two_spellings_of_a_name_are_one_slide(run, tmp_path: Path) -> None:

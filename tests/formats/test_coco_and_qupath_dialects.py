@@ -210,3 +210,25 @@ def test_asap_draws_corners_by_their_order(tmp_path: Path) -> None:
 def test_a_collection_of_no_list_is_a_bad_row(geometries: object, tmp_path: Path) -> None:
     with pytest.raises(FormatError):
         qupath(tmp_path, {"type": "Feature", "geometry": {"geometries": geometries}, "properties": {}})
+
+
+def test_an_outline_of_another_place_than_its_box_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="lie at two places"):
+        coco(tmp_path, {"bbox": [1, 1, 5, 5], "segmentation": [[30, 30, 40, 30, 40, 40]]})
+
+
+def test_a_mask_of_another_size_than_it_says_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="counts are of 5 px"):
+        coco(tmp_path, {"bbox": None, "segmentation": {"size": [48, 64], "counts": [0, 5]}})
+
+
+def test_places_on_the_earth_are_no_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    for name, read in (("EPSG:25832", False), ("urn:ogc:def:crs:OGC:1.3:CRS84", True)):
+        crs = {"type": "name", "properties": {"name": name}}
+        path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature(polygon())]}))
+        if read:
+            assert GeoJsonFormat().read(path).annotations
+            continue
+        with pytest.raises(FormatError, match="pixels of the slide are expected"):
+            GeoJsonFormat().read(path)

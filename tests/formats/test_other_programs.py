@@ -485,3 +485,11 @@ def test_a_disks_own_files_refuse_nothing(name: str, tmp_path: Path) -> None:
     (tmp_path / "__MACOSX").mkdir()
     (tmp_path / "__MACOSX" / "._a.xml").write_bytes(b"\x00\x05\x16\x07")
     assert len(get_format(name).read(tmp_path).annotations) == len(read(name, name).annotations)
+
+
+def test_an_object_of_two_boxes_is_refused_since_one_would_be_lost(tmp_path: Path) -> None:
+    corners = "<xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax>"
+    path = tmp_path / "a.xml"
+    path.write_text(voc("a.png", box=f"{corners}</bndbox><bndbox>{corners}"), encoding="utf-8")
+    with pytest.raises(FormatError, match="needs one bndbox"):
+        read("voc", path)

@@ -147,3 +147,19 @@ def test_what_is_no_label_is_refused_with_its_line_or_left_out(rest: str, tmp_pa
     with pytest.raises(FormatError, match="line 2"):
         read(folder)
     assert len(read(folder, skip_bad=True).annotations) == 1
+
+
+@pytest.mark.parametrize("line", ["0 .5 .5 .1 .1 .5 .5 2 .6 .6 1", "0 .5 .5 .1 .1 .5 .5 1", "0 .5 .5 .1 .1 .5 .5 2.0"])
+def test_a_pose_without_its_kpt_shape_is_no_outline(line: str, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="give kpt_shape"):
+        read(dataset(tmp_path, line))
+
+
+def test_an_outline_with_corners_on_the_border_is_no_pose(tmp_path: Path) -> None:
+    assert isinstance(read(dataset(tmp_path, "0 0 0 .5 0 1 0 .7 .7 1 1")).annotations[0].geometry, Polygon)
+
+
+def test_a_file_of_labels_is_no_list_of_classes(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("0 .5 .5 .1 .1\n", encoding="utf-8")
+    with pytest.raises(FormatError, match="expected a list of classes, got labels"):
+        read(tmp_path / "a.txt")
