@@ -119,9 +119,15 @@ class Gestures:
                 self._click(self._place(event), adds="Shift" in event.modifiers)
 
     def _is_ours(self, event: Any) -> bool:
-        """Whether a press means us, whatever layer is active: not a 3D view, nor before there is a slide."""
+        """Whether a press means us: not a 3D view, nor before there is a slide, nor what somebody draws on.
+
+        The pins of a window keep every other layer hidden and inactive. Without them, as in a viewer that shows our
+        annotations alone, a layer of the user's own in drawing mode would take the click as well: one click, one mark.
+        """
+        active = self._viewer.layers.selection.active
+        elsewhere = active is not None and active.visible and str(active.mode) != "pan_zoom"
         is_2d = len(event.dims_displayed) == 2
-        return self._session.slide is not None and is_2d and "Alt" not in event.modifiers
+        return self._session.slide is not None and is_2d and not elsewhere and "Alt" not in event.modifiers
 
     def _place(self, event: Any) -> Place:
         mpp = self._mpp

@@ -50,7 +50,7 @@ class FactTable(QTableWidget):
         if headings:
             self.setHorizontalHeaderLabels(list(headings))
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        self.horizontalHeader().setDefaultAlignment(left | Qt.Alignment(int(Qt.TextFlag.TextWordWrap)))
+        self.horizontalHeader().setDefaultAlignment(left | Qt.AlignmentFlag(int(Qt.TextFlag.TextWordWrap)))
         self.horizontalHeader().setMinimumSectionSize(18)
         self.clearSpans()
         self.setRowCount(len(rows))

@@ -89,6 +89,11 @@ class CellCrops(QObject):
         """Whether there is no way to make a picture, because its slide cannot be read."""
         return wish in self._failed
 
+    @property
+    def has_failures(self) -> bool:
+        """Whether any picture could not be made."""
+        return bool(self._failed)
+
     def forget(self) -> None:
         """Drop everything, as for another project or slides that were found again; their files are opened anew."""
         self._age += 1

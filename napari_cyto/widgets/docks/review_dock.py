@@ -307,6 +307,10 @@ class ReviewDock(Dock):
             self.reader.drop()
             self.crops.forget()
             self.refresh()
+        elif self.crops.has_failures:
+            # A slide may have been given its file, be it at the place where a broken one lay.
+            self.crops.forget()
+            self.gallery.viewport().update()
         self.model.forget_slides()
         self._show_progress()
 

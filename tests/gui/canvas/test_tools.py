@@ -232,3 +232,18 @@ def test_glass_inside_a_region_is_glass_and_its_line_selects_it(desk):
     assert not desk.session.selection
     desk.click((1800, 2000))
     assert len(desk.session.selection) == 1
+
+
+def test_a_layer_of_the_users_own_that_is_being_drawn_on_keeps_its_clicks(desk):
+    """Where no pins hide it: one click is one mark, its own or ours, never both."""
+    desk.keys("P")
+    own = desk.viewer.add_shapes(name="own", scale=(0.25, 0.25), units=("µm", "µm"))
+    own.mode = "add_rectangle"
+    desk.click((2000, 2000))
+    assert desk.stored() == []
+    assert len(own.data) == 1
+    for mode, visible in (("pan_zoom", True), ("add_rectangle", False)):
+        own.mode, own.visible = mode, visible
+        desk.click((2000 + 200 * visible, 2300))
+    assert len(desk.stored()) == 2
+    assert len(own.data) == 1
