@@ -75,6 +75,7 @@ class ImportDialog(QDialog):
             "Skip bad rows", "Import all other rows; how many were left out is said at the end.", self.skip_bad
         )
         self.skip.hide()
+        self._skipping = False
         self.class_map = ClassMapRows(FOREIGN_WORDS)
         self.class_map.changed.connect(self._enable)
         self.looking = JobBar()
@@ -146,7 +147,8 @@ class ImportDialog(QDialog):
             self.bar.say(f"{source.name} looks like {FORMATS[name].title}.")
 
     def skip_bad(self) -> None:
-        """Import what can be read, and leave out the rest."""
+        """Import what can be read, and leave out the rest; of this source alone."""
+        self._skipping = True
         self.form.set_values({"skip_bad": True})
         self.run()
 
@@ -213,6 +215,9 @@ class ImportDialog(QDialog):
     # Several sources, one after the other
 
     def _another_source(self) -> None:
+        if self._skipping:
+            self._skipping = False
+            self.form.set_values({"skip_bad": False})
         self._forget_classes()
         self._forget_outcome()
 

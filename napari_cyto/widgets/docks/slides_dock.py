@@ -24,7 +24,7 @@ from napari_cyto.widgets.docks.slide_facts_dialog import SlideFactsDialog
 from napari_cyto.widgets.docks.slide_list import SlideList
 from napari_cyto.widgets.docks.tool_row import hint_of
 
-DATA_SETS = ("apacc", "yolo")
+DATA_SETS = ("apacc", "yolo", "sipakmed")
 WELCOME = (
     "Marks are kept in a project: one folder that remembers your slides and every mark on them. "
     "Drop slides here, or begin with one of these."

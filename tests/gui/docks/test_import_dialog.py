@@ -126,6 +126,22 @@ def test_bad_rows_can_be_left_out_with_a_button(bench, tmp_path):
     assert not dialog.skip.isVisible()
 
 
+def test_bad_rows_are_left_out_of_the_file_they_were_seen_in_alone(bench, tmp_path):
+    """One press of the button left out the bad rows of every file behind it, which nobody had seen."""
+    files = [csv_of(bench, tmp_path / f"{n}.csv", [(50 + n, 60, "HSIL"), ("x", 60, "NILM")]) for n in (1, 2)]
+    bench.slides.open_dropped(files)
+    [dialog] = bench.slides.findChildren(ImportDialog)
+    assert isinstance(run(bench, dialog), Failed)
+    bench.click(dialog.skip)
+    bench.qtbot.waitUntil(lambda: not dialog.others.isVisible() and dialog.skip.isVisible(), timeout=60_000)
+    assert "1.csv: 1 mark imported" in dialog.bar.words.text()
+    assert "2.csv: " in dialog.bar.words.text()
+    assert sum(bench.session.project.counts().values()) == 1
+    bench.click(dialog.skip)
+    bench.qtbot.waitUntil(lambda: "2 files in all: 2 marks imported" in dialog.bar.words.text(), timeout=60_000)
+    dialog.reject()
+
+
 def test_what_was_said_of_another_file_goes(bench, tmp_path):
     dialog = ImportDialog(bench.session)
     bench.qtbot.addWidget(dialog)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
+import zipfile
 from pathlib import Path
 
+from PIL import Image
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_cyto.domain.slide_record import Progress
+from napari_cyto.formats import FORMATS
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.import_dialog import ImportDialog
 from napari_cyto.widgets.docks.label_sources import label_format_of
@@ -218,6 +222,62 @@ def test_dropped_labels_open_the_import_dialog_filled_in(bench, tmp_path):
     assert dialog.source.text() == str(marks)
     bench.click(dialog.leave)
     assert len(rows(bench)) == 3
+
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+DROPPED = {
+    "apacc": ["apacc"],
+    "geojson": ["geojson/qupath_0.5.geojson", "geojson"],
+    "coco": ["coco/instances.json"],
+    "yolo": ["yolo"],
+    "cric": ["cric/cells.csv", "cric"],
+    "asap": ["asap/smear_4.xml", "asap"],
+    "csv": ["csv/semicolons.csv", "csv/tabs.tsv"],
+    "voc": ["voc", "voc/Annotations/field_1.xml"],
+    "labelstudio": ["labelstudio/export.json"],
+    "labelme": ["labelme/field_1.json", "labelme"],
+    "cvat": ["cvat/annotations.xml", "cvat"],
+    "imagescope": ["imagescope/smear_4.xml", "imagescope"],
+    "via": ["via/project.json", "via/annotations.csv"],
+    "coco-results": ["coco-results/results.json"],
+    "sipakmed": ["sipakmed", "sipakmed/im_Parabasal"],
+}
+
+
+def test_labels_of_every_format_dropped_reach_the_import_dialog(bench, tmp_path):
+    """A format that the drop does not know would be laid over the slide, or refused as no slide."""
+    assert set(DROPPED) == set(FORMATS)
+    places = [(GOLDEN / place, name) for name, listed in DROPPED.items() for place in listed]
+    packed = tmp_path / "marks.geojson.gz"
+    packed.write_bytes(gzip.compress((GOLDEN / "geojson" / "qupath_0.5.geojson").read_bytes()))
+    zipped = tmp_path / "export.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.write(GOLDEN / "labelstudio" / "export.json", "export.json")
+    slides = len(rows(bench))
+    for place, name in [*places, (packed, "geojson"), (zipped, "labelstudio")]:
+        drop(bench.slides, place)
+        [dialog] = [d for d in bench.slides.findChildren(ImportDialog) if d.isVisible()]
+        assert (dialog.format.currentData(), dialog.source.text()) == (name, str(place))
+        assert f"{place.name} looks like" in dialog.bar.words.text()
+        dialog.reject()
+    assert len(rows(bench)) == slides
+
+
+def test_a_dropped_tree_of_fields_and_cropped_cells_adds_no_slides_by_itself(bench, tmp_path):
+    """SIPaKMeD's cropped cells lie beside their fields; each became a slide of the project."""
+    inner = tmp_path / "im_Parabasal" / "im_Parabasal"
+    (inner / "CROPPED").mkdir(parents=True)
+    for place in ("001.bmp", "CROPPED/001_01.bmp"):
+        Image.new("RGB", (60, 50), "pink").save(inner / place)
+    (inner / "001_cyt01.dat").write_text("10,10\n40,12\n38,41\n", encoding="utf-8")
+    drop(bench.slides, tmp_path / "im_Parabasal")
+    assert len(rows(bench)) == 3
+    [dialog] = bench.slides.findChildren(ImportDialog)
+    dialog.form.set_values({"add_classes": True})
+    bench.click(dialog.start)
+    bench.qtbot.waitUntil(lambda: "1 mark imported" in dialog.bar.words.text(), timeout=60_000)
+    assert [Path(s.path) for s in bench.session.project.slides()][3:] == [inner / "001.bmp"]
+    dialog.reject()
 
 
 def test_dropped_labels_without_a_project_are_a_sentence(empty_bench, tmp_path):
