@@ -132,6 +132,7 @@ def _into(
             "annotations_added": len(sifted.fresh),
             "already_there": sifted.same,
             "there_with_another_class": sifted.differing,
+            "there_with_another_shape": sifted.reshaped,
             "doubled_in_source": sifted.doubled,
             "contradicting": len(sifted.contradicting),
             "classes": {str(c): n for c, n in sorted(Counter(a.class_id or "" for a in sifted.fresh).items()) if c},

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation import Annotation, new_id
 from napari_cyto.domain.geometry import Geometry, Polygon
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -41,6 +41,8 @@ class Sifted:
         How many are in the project already.
     differing : int
         How many are in the project with another class.
+    reshaped : int
+        How many are in the project with another shape: it knows them by their ids.
     doubled : int
         How many are in the source before, with the same class.
     contradicting : list of str
@@ -52,6 +54,7 @@ class Sifted:
     fresh: list[Annotation] = field(default_factory=list)
     same: int = 0
     differing: int = 0
+    reshaped: int = 0
     doubled: int = 0
     contradicting: list[str] = field(default_factory=list)
     centre_outside: int = 0
@@ -66,6 +69,9 @@ class Sifted:
         if self.differing:
             words = "are in the project with another class; the project's class was kept."
             said.append(f"{self.differing} mark(s) of {name} {words}")
+        if self.reshaped:
+            words = "are in the project with another shape; the project's shape was kept."
+            said.append(f"{self.reshaped} mark(s) of {name} {words}")
         if self.doubled:
             said.append(f"{self.doubled} mark(s) of {name} are in it more than once, and were taken once.")
         if self.contradicting:
@@ -129,12 +135,29 @@ def sift(
         there_with = known.get(place)
         if there_with is None:
             sifted.fresh.append(replace(annotation, slide_id=slide.id, author=annotation.author or author))
-            _count_border(annotation.geometry, slide, sifted)
         elif annotation.class_id in there_with:
             sifted.same += 1
         else:
             sifted.differing += 1
+    _settle_ids(project, sifted)
+    by_id = {slide.id: slide for slide in slides.values()}
+    for annotation in sifted.fresh:
+        _count_border(annotation.geometry, by_id[annotation.slide_id], sifted)
     return sifted
+
+
+def _settle_ids(project: Project, sifted: Sifted) -> None:
+    """Leave out what the project knows by its id, and give an id of its own to what shares one with another."""
+    there = {a.id: a.slide_id for a in project.annotations_by_id(a.id for a in sifted.fresh)}
+    fresh, taken = sifted.fresh, set(there)
+    sifted.fresh = []
+    for annotation in fresh:
+        if there.get(annotation.id) == annotation.slide_id:
+            sifted.reshaped += 1
+            continue
+        kept = annotation if annotation.id not in taken else replace(annotation, id=new_id())
+        taken.add(kept.id)
+        sifted.fresh.append(kept)
 
 
 def _outside(annotation: Annotation, slide: SlideRecord) -> str:

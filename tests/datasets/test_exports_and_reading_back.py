@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 from napari_cyto.datasets import ImportOptions, LabelExportOptions, export_labels, import_labels, preview
 from napari_cyto.datasets.import_slides import record_of_file
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.edits import add
+from napari_cyto.domain.edits import Change, Edit, add
 from napari_cyto.domain.geometry import Box
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
@@ -128,3 +129,37 @@ def test_a_record_of_exports_that_is_broken_only_makes_it_ask(run, tmp_path: Pat
     assert json.loads(record.read_text())
     record.write_text("[")
     assert "--overwrite" in run(export_labels("csv", folder, tmp_path / "out.csv")).refusal
+
+
+def _moved_by(shift: float, folder: Path) -> None:
+    with Project.open(folder) as project:
+        before = next(project.annotations())
+        y0, x0, y1, x1 = before.geometry.bounds_yxyx
+        after = replace(before, geometry=Box(y0 + shift, x0 + shift, y1 + shift, x1 + shift))
+        project.apply(Edit("Move", (Change(before, after),)), "a")
+
+
+@pytest.mark.parametrize("name", ["geojson", "csv"])
+def test_a_cell_that_was_moved_since_its_export_is_neither_doubled_nor_refused(
+    name: str, folder: Path, run, tmp_path: Path
+) -> None:
+    target = target_of(name, tmp_path)
+    run(export_labels(name, folder, target))
+    _moved_by(3, folder)
+    with Project.open(folder) as project:
+        cells_before = sorted(map(str, project.annotations()))
+    ended = run(import_labels(name, target, folder))
+    assert (ended.result["annotations_added"], ended.result["there_with_another_shape"]) == (0, 1)
+    assert "1 mark(s) of" in " ".join(ended.notes)
+    with Project.open(folder) as project:
+        assert sorted(map(str, project.annotations())) == cells_before
+
+
+def test_one_id_in_two_files_is_two_cells(run, tmp_path: Path) -> None:
+    point = {"type": "Point", "coordinates": [5, 5]}
+    properties = {"classification": {"name": "HSIL"}}
+    feature = {"type": "Feature", "id": "0b3c1d5e-8a4b-4f7a-9a55-6c1a0f3f2d11", "geometry": point}
+    (tmp_path / "two").mkdir()
+    for name in "ab":
+        (tmp_path / "two" / f"{name}.geojson").write_text(json.dumps(feature | {"properties": properties}))
+    assert run(import_labels("geojson", tmp_path / "two", tmp_path / "p.cyto")).result["annotations_added"] == 2
