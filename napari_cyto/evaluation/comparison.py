@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.geometry import Geometry, Polygon
 from napari_cyto.domain.image_names import closeness
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -110,7 +110,8 @@ def compare(
         raise CytoError(f"The µm per px must be above 0, but {mpp} came; expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g}.")
     if mpp is not None:
         _refuse_absurd("--mpp", mpp)
-    cells, detections = _cells(truth, TRUTH_STATUSES), _cells(pred, PREDICTED_STATUSES)
+    cells, doubled = _once(_cells(truth, TRUTH_STATUSES))
+    detections = _cells(pred, PREDICTED_STATUSES)
     regions = _regions(truth)
     total, errors_um, used = Detection(), [np.empty(0)], {}
     pairs = _image_pairs(truth.slides, pred.slides, missing_are_empty, nameless)
@@ -124,7 +125,7 @@ def compare(
         total = total + scores
     errors = np.concatenate(errors_um)
     median = float(np.median(errors)) if len(errors) else None
-    return Comparison(total, median, radius_um, used, _remarks(truth, pred, mpp, pairs))
+    return Comparison(total, median, radius_um, used, (*doubled, *_remarks(truth, pred, mpp, pairs)))
 
 
 def _cells(labels: LabelSet, statuses: frozenset[Status]) -> dict[str, list[Annotation]]:
@@ -134,6 +135,25 @@ def _cells(labels: LabelSet, statuses: frozenset[Status]) -> dict[str, list[Anno
         if not a.is_region and a.status in statuses:
             found.setdefault(a.slide_id, []).append(a)
     return found
+
+
+def _once(cells: Mapping[str, list[Annotation]]) -> tuple[dict[str, list[Annotation]], tuple[str, ...]]:
+    """Return the cells with each shape of a class once, and a sentence on those that were there again."""
+    kept: dict[str, list[Annotation]] = {}
+    doubled = contradicting = 0
+    for slide_id, listed in cells.items():
+        by_shape: dict[tuple[str | None, Geometry], Annotation] = {}
+        for cell in listed:
+            by_shape.setdefault((cell.class_id, cell.geometry), cell)
+        kept[slide_id] = list(by_shape.values())
+        doubled += len(listed) - len(by_shape)
+        contradicting += len(by_shape) - len({shape for _, shape in by_shape})
+    said = []
+    if doubled:
+        said.append(f"Cells that the truth has more than once count once: {doubled:,} left out.")
+    if contradicting:
+        said.append(f"The truth gives one shape several classes {contradicting:,} time(s); each of them counts.")
+    return kept, tuple(said)
 
 
 def _regions(truth: LabelSet) -> dict[str, tuple[Polygon, ...]]:

@@ -18,6 +18,13 @@ SKIPPABLE = "(--skip-bad)"
 _MEND = f"Correct {{them}}, or leave {{them}} out {SKIPPABLE} and import the rest."
 
 
+def without_skipping(sentence: str) -> str:
+    """Return the refusal of bad rows without the advice to leave them out, for who cannot."""
+    for them in ("it", "them"):
+        sentence = sentence.replace(_MEND.format(them=them), f"Correct {them}.")
+    return sentence
+
+
 class BadRows:
     """Collects the bad rows of one source, so that none of them hides the others.
 

@@ -86,7 +86,11 @@ class CocoResultsFormat(ReadOnly):
 
 
 def _truth(path: Path, builder: LabelSetBuilder) -> tuple[dict[str, SlideRecord], dict[str, str]]:
-    data, fault = read_json(path), Fault(path)
+    fault = Fault(path)
+    try:
+        data = read_json(path)
+    except FormatError as error:
+        raise fault(f"expected a COCO file, whose numbers a results list refers to; {error.reason}") from error
     images = data.get("images") if isinstance(data, Mapping) else None
     categories = data.get("categories") if isinstance(data, Mapping) else None
     if not isinstance(images, list) or not isinstance(categories, list):

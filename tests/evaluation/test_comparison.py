@@ -232,7 +232,8 @@ def test_real_cells_find_themselves_after_a_tremor(shared: Path, tmp_path: Path)
     rng = np.random.default_rng(1)
     moved = []
     scale = {slide.id: slide.mpp or 0 for slide in truth.slides}
-    for a in truth.annotations:
+    once = {(a.slide_id, a.geometry, a.class_id): a for a in truth.annotations}  # CRIC has two of its cells twice
+    for a in once.values():
         dy, dx = rng.uniform(-0.7, 0.7, 2) / scale[a.slide_id]
         centre = a.geometry.centre_yx
         moved.append(
@@ -243,3 +244,26 @@ def test_real_cells_find_themselves_after_a_tremor(shared: Path, tmp_path: Path)
     assert result.detection.macro_f1 == 1
     assert result.median_error_um is not None
     assert 0.3 < result.median_error_um < 0.7
+
+
+def test_a_cell_that_the_truth_has_twice_counts_once_and_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "x,y,label,image\n100,100,HSIL,a.png\n100,100,HSIL,a.png\n100,100,LSIL,a.png\n"
+    argv = [*files(tmp_path, table, "x,y,label,image\n100,100,HSIL,a.png\n"), "--radius-um", "5", "--mpp", "0.5"]
+    found = told([*argv, "--json"], capsys)
+    assert [found["detection"][k] for k in ("tp", "fp", "fn")] == [1, 0, 1]
+    assert any("more than once count once: 1" in remark for remark in found["remarks"])
+    assert any("one shape several classes 1 time(s)" in remark for remark in found["remarks"])
+
+
+@pytest.mark.parametrize(
+    ("row", "words"), [("nan,1,HSIL,a.png", "came. Correct it."), ("0.1,0.2,HSIL,a.png", "fractions of the image")]
+)
+def test_advice_and_refusals_are_those_of_an_evaluation(
+    row: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [*files(tmp_path, pred=f"x,y,label,image\n{row}\n"), "--radius-um", "5", "--mpp", "0.5"]
+    said = refusal(argv, capsys)
+    assert words in said
+    assert "--skip-bad" not in said
