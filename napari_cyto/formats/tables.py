@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _SEPARATORS = (",", ";", "\t", "|")
 # Excel's own line before the header; where the file was saved again, separators may follow it.
 _STATED = re.compile(r'"?sep=([^"\r\n])"?[,;\t|]*', re.IGNORECASE)
-_WITH_COMMA, _WITH_POINT = re.compile(r"[-+]?\d+(,\d+)+"), re.compile(r"[-+]?\d*\.\d+")
+_WITH_COMMA = re.compile(r"[-+]?\d*(,\d+)+(e[-+]?\d+)?", re.IGNORECASE)
+_WITH_POINT = re.compile(r"[-+]?\d*\.\d+(e[-+]?\d+)?", re.IGNORECASE)
 _THOUSANDS, _LARGE = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+"), re.compile(r"[-+]?\d{4,}")
 _MAX_FIELD = 1 << 20
 _MOST_NAMES = 3
@@ -259,7 +260,7 @@ def picked_number(
         When it is none; made by ``fault``.
     """
     text = picked(row, names)
-    if getattr(row, "decimal_comma", False) and text.count(",") == 1 and "." not in text:
+    if getattr(row, "decimal_comma", False) and _WITH_COMMA.fullmatch(text) and text.count(",") == 1:
         text = text.replace(",", ".")
     return number(text, what, fault, farthest)
 

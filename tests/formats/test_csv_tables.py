@@ -188,8 +188,9 @@ def test_a_comma_that_is_two_things_in_one_column_is_refused(
 
 
 def test_commas_that_can_only_be_decimal_are_read_and_text_is_no_number(tmp_path: Path) -> None:
-    text = "x;y;label;note\n512,125;0,125;1,5 and 2.5;2.5\n1024;3;A;1,5\n"
-    assert [shape for shape, _ in cells(read(tmp_path, text))] == [Point(0.125, 512.125), Point(3, 1024)]
+    text = "x;y;label;note\n512,125;0,125;1,5 and 2.5;2.5\n1024;3;A;1,5\n1,25E+02;,5;B;\n"
+    found = [shape for shape, _ in cells(read(tmp_path, text))]
+    assert found == [Point(0.125, 512.125), Point(3, 1024), Point(0.5, 125)]
 
 
 @pytest.mark.parametrize(

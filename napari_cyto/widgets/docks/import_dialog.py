@@ -248,7 +248,8 @@ class ImportDialog(QDialog):
         if self._queue:
             (path, name), *rest = self._queue
             self.propose(name, path, rest)
-            self.run()
+            if self.format.currentData() is not None:  # else it was said why, and a person chooses
+                self.run()
             return
         files = len(self._outcomes)
         lines = [*self._outcomes, f"{parts.counted(files, 'file')} in all: {result_words(self._totals)}"]
