@@ -161,6 +161,8 @@ class Table:
             csv.field_size_limit(_MAX_FIELD)
             try:
                 values = next(reader)
+                if has_header and self._are_rows(texts[line : first + reader.line_num]):
+                    raise csv.Error("a quote in it takes the rows behind it for text")
             except StopIteration:
                 return
             except csv.Error as error:
@@ -176,6 +178,11 @@ class Table:
             if line > self._skipped and any(value.strip() for value in values):
                 has_header = True
                 yield line, values
+
+    def _are_rows(self, inside: list[str]) -> bool:
+        """Whether a line within a quoted text has as many values as a row: two stray quotes enclose such lines."""
+        rows = csv.reader(inside, delimiter=self._separator, quoting=csv.QUOTE_NONE)
+        return len(self.columns) > 2 and any(len(values) == len(self.columns) for values in rows)
 
     def _reader(self, texts: list[str], first: int) -> _Reader:
         rest = (texts[place] for place in range(first, len(texts)))

@@ -193,6 +193,16 @@ def test_commas_that_can_only_be_decimal_are_read_and_text_is_no_number(tmp_path
     assert found == [Point(0.125, 512.125), Point(3, 1024), Point(0.5, 125)]
 
 
+def test_rows_between_two_stray_quotes_are_not_taken_for_a_note(tmp_path: Path) -> None:
+    text = 'x,y,label,note\n1,2,A,"one\n3,4,B,\n5,6,C,two"\n7,8,D,"a\nnote, of lines"\n'
+    with pytest.raises(FormatError, match="takes the rows behind it for text"):
+        read(tmp_path, text)
+    labels = read(tmp_path, text, skip_bad=True)
+    assert [a.note for a in labels.annotations if a.class_id == "D"] == ["a\nnote, of lines"]
+    assert [a.class_id for a in labels.annotations] == ["B", "C", "D"]
+    assert "1 entry could not be read, left out" in labels.remarks[-1]
+
+
 @pytest.mark.parametrize(
     "broken", ['3,4,"HS"IL', '3,4,"HSIL', '"3,4,HSIL', '3,"4"x,HSIL', '3,4,"a\n3,4,"b"', '3,4,"' + "a" * (1 << 20)]
 )
