@@ -70,20 +70,22 @@ class Eye:
         rows = np.frombuffer(bits, np.uint8).reshape(image.height(), image.bytesPerLine())
         return rows[:, : image.width() * 3].reshape(image.height(), image.width(), 3).astype(int)
 
-    def places_of(self, rgb: tuple[int, int, int]) -> np.ndarray:
-        return np.argwhere(np.abs(self.pixels() - np.array(rgb)).max(axis=2) < 30)
+    @staticmethod
+    def places_of(pixels: np.ndarray, rgb: tuple[int, int, int]) -> np.ndarray:
+        return np.argwhere(np.abs(pixels - np.array(rgb)).max(axis=2) < 30)
 
     def check(self, what: str) -> None:
         """Compare what is seen with what is stored."""
         self.settle()
-        seen = self.places_of(BLUE)
+        pixels = self.pixels()
+        seen = self.places_of(pixels, BLUE)
         assert len(seen) > 30, f"after {what} the slide is not seen"
         y, x = seen.mean(axis=0)
         per_px = 1 / (window.camera_of(self.viewer).zoom * MPP)
-        green = self.places_of(self.green)
+        green = self.places_of(pixels, self.green)
         for cell in CELLS_YX:
             there = (y + (cell[0] - LANDMARK_YX[0]) / per_px, x + (cell[1] - LANDMARK_YX[1]) / per_px)
-            if all(15 < v < size - 15 for v, size in zip(there, self.pixels().shape[:2], strict=True)):
+            if all(15 < v < size - 15 for v, size in zip(there, pixels.shape[:2], strict=True)):
                 away = np.abs(green - np.array(there)).max(axis=1).min(initial=99)
                 assert away < 6, f"after {what} the cell at {cell} is not drawn where it is"
         self.session.select(())
@@ -116,7 +118,8 @@ def eye(open_window_on: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("exec", "exec_", "open"):
         monkeypatch.setattr(QDialog, name, lambda *_a, **_k: 0, raising=False)
     monkeypatch.setattr(QMenu, "exec", lambda *_a, **_k: None)
-    monkeypatch.setattr(webbrowser, "open", lambda *_a, **_k: True)
+    # napari's help holds on to webbrowser.open itself; without browsers it starts none.
+    monkeypatch.setattr(webbrowser, "_tryorder", [])
     bench = open_window_on(tmp_path / "p.cyto")
     bench.window.viewer.window.resize(1000, 600)
     bench.settle()

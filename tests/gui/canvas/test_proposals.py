@@ -46,6 +46,8 @@ def propose(desk, places, class_id="HSIL", score=0.8, side=80.0) -> list[str]:
 def hover(desk, yx) -> None:
     """Move the real mouse, no button down."""
     desk._move(desk.screen(yx), Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier)
+    # A move within 5 ms of the last comes with napari's timer, which a busy machine holds up.
+    desk.qtbot.wait(20)
     desk.settle()
 
 
