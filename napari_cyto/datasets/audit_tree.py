@@ -21,12 +21,14 @@ from napari_cyto.datasets.split import SIDES, TEST, TRAIN
 from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
+from napari_cyto.formats import FORMATS
 from napari_cyto.formats.apacc_labels import CLASSES, LabelLine, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_crop_name, match_stem
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.disk_files import folder_files, subfolders
 from napari_cyto.formats.image_headers import image_size_hw
 from napari_cyto.formats.text import read_text
+from napari_cyto.formats.which_format import fitting_formats
 
 
 def audited_tree(root: Path) -> Audited:
@@ -40,6 +42,15 @@ def audited_tree(root: Path) -> Audited:
     tree = _Tree(root)
     for side, folder in _side_folders(root):
         tree.add_side(side, folder)
+    other = _another_format(root)
+    if other and not tree.audited.slides:
+        raise CytoError(
+            f"Expected a project, an APACC dataset or crops to audit, got {other} in {root}; import it into a project, "
+            "and audit that."
+        )
+    if other:
+        detail = f"The folder also holds {other}, which was not looked at; import it, and audit the project."
+        tree.audited.findings.append(Finding("not_audited", Severity.WARNING, detail, ()))
     if not tree.audited.slides and not tree.crop_files:
         raise CytoError(
             f"{root} holds neither APACC label files nor crops; give the folder that holds train and test, "
@@ -47,6 +58,12 @@ def audited_tree(root: Path) -> Audited:
         )
     tree.finish()
     return tree.audited
+
+
+def _another_format(root: Path) -> str:
+    """Return the titles of the formats that a folder looks like besides APACC; trees of crops are no labels."""
+    names = [name for name in fitting_formats(root) if name not in ("apacc", "sipakmed")]
+    return " and ".join(FORMATS[name].title for name in names)
 
 
 def _side_folders(root: Path) -> list[tuple[str, Path]]:

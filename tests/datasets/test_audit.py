@@ -337,3 +337,23 @@ def test_thousands_of_different_crops_have_no_pair_and_one_hidden_copy_is_found(
     [pair] = pairs_across(train, test)
     assert (pair.train, pair.test) == ("1", "copy")
     assert not pair.identical
+
+
+def test_another_format_is_not_passed_as_a_tree_without_errors(tmp_path: Path) -> None:
+    """A box outside of its image (0 5 0.5 0.1 0.1) in a YOLO folder was audited as "no error"."""
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    Image.new("RGB", (64, 48)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "labels" / "a.txt").write_text("0 5 0.5 0.1 0.1\n", encoding="utf-8")
+    (tmp_path / "data.yaml").write_text("names: [HSIL]\ntrain: images\n", encoding="utf-8")
+    with pytest.raises(CytoError, match="import it into a project, and audit that"):
+        audit(tmp_path)
+
+
+def test_labels_beside_an_apacc_tree_are_told(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "10030_18_18000_136000.txt").write_text("0 0.5 0.5 0.1 0.1\n", encoding="utf-8")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 5 0.5 0.1 0.1\n", encoding="utf-8")
+    (tmp_path / "data.yaml").write_text("names: [HSIL]\n", encoding="utf-8")
+    assert "not_audited" in kinds(audit(tmp_path), "warning")
