@@ -260,7 +260,7 @@ def test_every_action_of_naparis_layers_leaves_slide_and_annotations_alone(eye):
         eye.check(name)
 
 
-def test_accepted_cells_that_a_filter_hides_are_counted_on_the_slide(eye):
+def accepted_cells_that_a_filter_hides_are_counted_on_the_slide(eye):
     from dataclasses import replace
 
     note = eye.bench.window.canvas.note
@@ -273,7 +273,7 @@ def test_accepted_cells_that_a_filter_hides_are_counted_on_the_slide(eye):
     assert "Filter" not in note.text()
 
 
-def test_tool_and_class_are_on_the_slide_whatever_dock_is_in_front(eye):
+def tool_and_class_are_on_the_slide_whatever_dock_is_in_front(eye):
     badge = eye.bench.window.badge
     for tool, words in ((Tool.BOX, "Box"), (Tool.REGION, "Region"), (Tool.SELECT, "Select")):
         eye.session.tool = tool
@@ -291,8 +291,7 @@ def test_tool_and_class_are_on_the_slide_whatever_dock_is_in_front(eye):
     assert not badge.isVisible()
 
 
-def test_the_view_is_as_the_user_likes_it_and_stays_so(eye, monkeypatch, tmp_path):
-    monkeypatch.setenv("NAPARI_CYTO_DATA", str(tmp_path / "data"))
+def the_view_is_as_the_user_likes_it_and_stays_so(eye):
     panel, layers = eye.bench.window.show_view_panel(), eye.bench.window.canvas.layers
     assert "● NILM" in panel.legend.text()
     panel.shapes.setChecked(True)
@@ -311,7 +310,7 @@ def test_the_view_is_as_the_user_likes_it_and_stays_so(eye, monkeypatch, tmp_pat
     panel.close()
 
 
-def test_f1_shows_the_keys_of_what_has_the_focus(eye):
+def f1_shows_the_keys_of_what_has_the_focus(eye):
     main = eye.viewer.window._qt_window
     eye.native.setFocus()
     assert eye.bench.window.show_key_help().place == "slide"
@@ -322,3 +321,12 @@ def test_f1_shows_the_keys_of_what_has_the_focus(eye):
     assert shown.place == "dock"
     assert ("F1", "Show the keys of what has the focus") in shown.rows
     assert not any(keys == "A" for keys, _ in shown.rows)
+
+
+def test_what_is_on_the_slide_and_about_it(eye, monkeypatch, tmp_path):
+    """One window for all of them, since opening one costs more than they do."""
+    monkeypatch.setenv("NAPARI_CYTO_DATA", str(tmp_path / "data"))
+    f1_shows_the_keys_of_what_has_the_focus(eye)
+    accepted_cells_that_a_filter_hides_are_counted_on_the_slide(eye)
+    the_view_is_as_the_user_likes_it_and_stays_so(eye)
+    tool_and_class_are_on_the_slide_whatever_dock_is_in_front(eye)
