@@ -24,7 +24,7 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.boxes import box_of, by_slide, class_order, rectangle
-from napari_cyto.formats.coco_shapes import areas_of, is_set, shape_of
+from napari_cyto.formats.coco_shapes import areas_of, check_mask_size, is_set, shape_of
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import ImageFinder
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
@@ -83,6 +83,7 @@ class CocoFormat:
                     left_out.add("entry", f"with {flag} set left out, since a crowd or what is ignored is no cell.")
                     continue
                 slide = _named(slides, entry, "image_id", place)
+                check_mask_size(entry, slide.size_hw, place)
                 class_id = _named(classes, entry, "category_id", place)
                 scores = _scores(entry, class_id, place)
                 for geometry in _shapes(entry, class_id, chosen.outlines, left_out, place):

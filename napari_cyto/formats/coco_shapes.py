@@ -84,6 +84,21 @@ def areas_of(entry: Mapping[str, Any], left_out: LeftOut, fault: Fault) -> list[
     return [] if shape is None else [shape]
 
 
+def check_mask_size(entry: Mapping[str, Any], size_hw: tuple[int, int] | None, fault: Fault) -> None:
+    """Refuse a mask that is of another size than its image: its runs would lie elsewhere on it.
+
+    Raises
+    ------
+    FormatError
+        Saying both sizes, px.
+    """
+    mask = entry.get("segmentation")
+    said = mask.get("size") if isinstance(mask, Mapping) else None
+    if size_hw is not None and isinstance(said, list) and said != list(size_hw):
+        sizes = [" x ".join(str(v) for v in size[:2]) for size in (said, size_hw)]
+        raise fault(f"the mask's size is {sizes[0]:.40} px, but its image has {sizes[1]} (height x width).")
+
+
 def _check_one_place(rings: Sequence[Polygon], bbox: object, fault: Fault) -> None:
     """Refuse an entry whose outline has nothing of its box: one of them is another cell's."""
     if not rings or bbox in (None, []) or _is_empty(bbox):

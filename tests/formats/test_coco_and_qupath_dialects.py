@@ -50,9 +50,9 @@ def test_an_id_is_the_same_as_text_and_as_a_number(image_id: Any, said: Any, tmp
         ({"bbox": [], "segmentation": [0, 0, 8, 1, 9, 9]}, Polygon(((0, 0), (1, 8), (9, 9)))),
         ({"bbox": None, "segmentation": [[0, 0, 8, 0, 8, 9, 0, 9]]}, Box(0, 0, 9, 8)),
         ({"bbox": None, "segmentation": [[0, 0, 8, 1, 9, 9], [20, 20, 30, 21, 28, 40]]}, Box(0, 0, 40, 30)),
-        # 4 rows, 5 columns: column 1 rows 1 and 2, column 2 row 1.
-        ({"bbox": None, "segmentation": {"size": [4, 5], "counts": [5, 2, 2, 1, 10]}}, Box(1, 1, 3, 3)),
-        ({"bbox": None, "segmentation": {"size": [4, 5], "counts": [6, 4, 10]}}, Box(0, 1, 4, 3)),
+        # Down the columns of 480 rows: column 1 rows 1 and 2, column 2 row 1.
+        ({"bbox": None, "segmentation": {"size": [480, 640], "counts": [481, 2, 478, 1, 306238]}}, Box(1, 1, 3, 3)),
+        ({"bbox": None, "segmentation": {"size": [480, 640], "counts": [482, 480, 306238]}}, Box(0, 1, 480, 3)),
         ({"bbox": [10, 10, 20, 20], "keypoints": [1, 1, 2, 5, 5, 2]}, Box(10, 10, 30, 30)),
         ({"bbox": [10, 12, 0, 0], "keypoints": [10, 12, 2]}, Point(12, 10)),
         ({"attributes": {"rotation": 90}, "bbox": [100, 100, 80, 20]}, Box(70, 130, 150, 150)),
@@ -219,7 +219,12 @@ def test_an_outline_of_another_place_than_its_box_is_refused(tmp_path: Path) -> 
 
 def test_a_mask_of_another_size_than_it_says_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="counts are of 5 px"):
-        coco(tmp_path, {"bbox": None, "segmentation": {"size": [48, 64], "counts": [0, 5]}})
+        coco(tmp_path, {"bbox": None, "segmentation": {"size": [480, 640], "counts": [0, 5]}})
+
+
+def test_a_mask_of_another_size_than_its_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="mask's size is 7 x 5 px"):
+        coco(tmp_path, {"bbox": None, "segmentation": {"size": [7, 5], "counts": [0, 5, 30]}})
 
 
 def test_places_on_the_earth_are_no_pixels(tmp_path: Path) -> None:
