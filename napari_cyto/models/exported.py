@@ -28,7 +28,7 @@ from napari_cyto.models.manifest import Tolerance
 Precision = Literal["fp32", "bf16"]
 
 # Counts up whenever the same network would be exported in another way.
-EXPORT_VERSION = 3
+EXPORT_VERSION = 4
 RECORD_NAME, GRAPH_NAME, WEIGHTS_NAME = "export.json", "network.xml", "network.bin"
 
 
