@@ -41,6 +41,7 @@ from napari_cyto.widgets.docks.train_dock import TrainDock
 from napari_cyto.widgets.looking import Looking
 from napari_cyto.widgets.message_line import MessageLine
 from napari_cyto.widgets.slide_view import SlideView
+from napari_cyto.widgets.soon import later
 from napari_cyto.widgets.welcome import Welcome
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ EDGES_PX = 46
 # Of the window's width: the slide keeps more than half.
 MOST_FOR_DOCKS = 0.44
 WINDOW_PX = (1600, 960)
+# By then a window manager has put its frame round the window; before that nothing tells how high its title is.
+FRAMED_MS = 500
 APPLICATION = "napari-cyto"
 KEYS_HINT = "1 to 9: class    V P B R: tools    N: next mark    Ctrl+Z: undo    F1: all keys"
 
@@ -234,7 +237,19 @@ class CytoWindow(QObject):
             main.resizeDocks([slides, annotate], [LEFT_PX, RIGHT_PX], Qt.Orientation.Horizontal)
             half_px = main.height() // 2
             main.resizeDocks([slides, slide], [half_px, half_px], Qt.Orientation.Vertical)
+        later(self, self.keep_on_screen, FRAMED_MS).start()
         QApplication.processEvents()
+
+    def keep_on_screen(self) -> None:
+        """Make room for the window's title: what it pushes below the screen, nobody reads."""
+        main = self.viewer.window._qt_window
+        free, framed = main.screen().availableGeometry(), main.frameGeometry()
+        too_high, too_wide = (
+            max(0, a - b) for a, b in ((framed.height(), free.height()), (framed.width(), free.width()))
+        )
+        if too_high or too_wide:
+            main.resize(main.width() - too_wide, main.height() - too_high)
+            main.move(free.topLeft())
 
     def _width_px(self) -> int:
         return int(min(WINDOW_PX[0], self.viewer.window._qt_window.screen().availableGeometry().width()))

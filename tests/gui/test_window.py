@@ -100,6 +100,19 @@ def test_everything_fits_a_laptop(window_bench):
                 assert label.mapToGlobal(label.rect().topRight()).x() <= right, f"{label.text()!r} sticks out"
 
 
+def test_the_title_that_a_window_manager_adds_pushes_nothing_below_the_screen(window_bench, monkeypatch):
+    main = window_bench.window.viewer.window._qt_window
+    free = main.screen().availableGeometry()
+    main.resize(free.size())
+    window_bench.settle()
+    framed = lambda window: window.geometry().adjusted(-1, -20, 1, 5)  # noqa: E731
+    monkeypatch.setattr(type(main), "frameGeometry", framed, raising=False)
+    window_bench.window.keep_on_screen()
+    window_bench.settle()
+    assert main.frameGeometry().height() <= free.height()
+    assert main.frameGeometry().width() <= free.width()
+
+
 def drop(target, path: Path) -> None:
     """As the system does it: the drag enters, then drops."""
     data = QMimeData()
