@@ -65,9 +65,9 @@ def field() -> np.ndarray:
 
 
 def same(one: Any, other: Any) -> None:
-    assert len(one) == len(other) > 3
-    order = [np.lexsort(cells.centres_yx.T) for cells in (one, other)]
-    for name, near in (("centres_yx", 0.05), ("boxes_yxyx", 0.1), ("class_scores", 1e-3)):
+    assert len(one.scores) == len(other.scores) > 3
+    order = [np.lexsort(cells.points_yx.T) for cells in (one, other)]
+    for name, near in (("points_yx", 0.05), ("sizes_hw", 0.1), ("class_scores", 1e-3)):
         np.testing.assert_allclose(getattr(one, name)[order[0]], getattr(other, name)[order[1]], atol=near)
 
 
@@ -96,8 +96,8 @@ def test_answers_are_torchs_whatever_the_size(finder: Bundle, field: np.ndarray)
     # The last of torch's rows and columns are repeated where a tile ends, the other's tiles are white there.
     for picture in (field[:192, :320], field):
         wide = np.pad(picture, ((256, 256), (256, 256), (0, 0)), constant_values=255)
-        cells = [model.detect_picture(wide, 1.0).from_score(0.3) for model in (torch_one, other)]
-        same(*(c.at((c.centres_yx > 256).all(axis=1) & (c.centres_yx < 440).all(axis=1)) for c in cells))
+        cells = [model.runtime.cells(wide, 0.3) for model in (torch_one, other)]
+        same(*(c.at((c.points_yx > 256).all(axis=1) & (c.points_yx < 440).all(axis=1)) for c in cells))
 
 
 def test_a_classifiers_probabilities_are_torchs_for_any_number_of_cells(tmp_path: Path) -> None:
