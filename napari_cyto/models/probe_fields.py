@@ -1,9 +1,9 @@
 """Fields like those of a smear, made the same each time: on them a runtime is compared with PyTorch where it runs.
 
-They are no real pixels, which may not be copied into each installation. What matters is that a detector finds as many
-cells on them as on a crowded field, and is hardly sure of as many: 1.8 % of those that nucleus-detector tells of score
-less than 0.02 above its threshold, as 1.9 % do on 30 fields of CRIC. A classifier is surer of real cells:
-rounding changes more of its calls here than there, so that what passes here passes there, and not always the reverse.
+They are no real pixels, which may not be copied into each installation. A detector finds as many cells on them as on a
+crowded field, and some of these lie near its threshold, as on real ones. The probe is the stricter of the two: in bf16
+bethesda-light called 1,545 of 1,546 cells of CRIC as in fp32, and 99.0 % of those made here; nucleus-detector matched
+98.8 % there and 98.6 % here. So a runtime may be turned down here that would do on real fields.
 """
 
 from __future__ import annotations
