@@ -19,7 +19,7 @@ from napari_cyto.inference.runtime import RGB
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.exported import Exported, ExportRecord, read_export
 from napari_cyto.models.found_cells import READERS, FoundCells, MapReading
-from napari_cyto.models.openvino_library import openvino_library, openvino_version
+from napari_cyto.models.openvino_library import ON_ANY_CORE, openvino_library, openvino_version
 from napari_cyto.models.torch_installed import need_torch
 
 CELLS_AT_ONCE = 8
@@ -232,8 +232,7 @@ def _cores(large: bool) -> dict[str, Any]:
     The environment's number of threads holds, which OpenVINO does not look up: workers share a machine.
     """
     threads = threads_told()
-    # Each process would bind its threads to the first cores: two workers would share one, and the others lie idle.
-    hints: dict[str, Any] = {"ENABLE_CPU_PINNING": False}
+    hints: dict[str, Any] = dict(ON_ANY_CORE)
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads
     if large and (threads or os.cpu_count() or 1) >= STREAMS:

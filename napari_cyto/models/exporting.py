@@ -33,7 +33,7 @@ from napari_cyto.models.exported import (
 )
 from napari_cyto.models.found_cells import READERS, MapReading, softmax
 from napari_cyto.models.manifest import Normalisation
-from napari_cyto.models.openvino_library import openvino_library, openvino_version
+from napari_cyto.models.openvino_library import ON_ANY_CORE, openvino_library, openvino_version
 from napari_cyto.models.point_detector import LONGEST_LOG, PROPOSALS, PointDetector
 from napari_cyto.models.probe_fields import (
     CROP_MPP,
@@ -175,7 +175,9 @@ def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision,
         fixed = graph.clone()
         fixed.reshape({fixed.inputs[0]: list(shape)})
         requests: dict[Precision, Any] = {
-            name: core.compile_model(fixed, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
+            name: core.compile_model(
+                fixed, "CPU", {"INFERENCE_PRECISION_HINT": hint, **ON_ANY_CORE}
+            ).create_infer_request()
             for name, hint in wanted.items()
         }
         seconds = _timed(requests, pixels)
@@ -207,7 +209,7 @@ def _kept(
     fixed = graph.clone()
     fixed.reshape({fixed.inputs[0]: list(batches[0].shape)})
     requests = {
-        name: core.compile_model(fixed, "CPU", {"INFERENCE_PRECISION_HINT": hint}).create_infer_request()
+        name: core.compile_model(fixed, "CPU", {"INFERENCE_PRECISION_HINT": hint, **ON_ANY_CORE}).create_infer_request()
         for name, hint in wanted.items()
     }
     counts: dict[Precision, npt.NDArray[np.float64]] = {name: np.zeros(3) for name in wanted}

@@ -11,6 +11,9 @@ from napari_cyto.errors import CytoError
 
 _TELEMETRY = "openvino_telemetry"
 
+ON_ANY_CORE = {"ENABLE_CPU_PINNING": False}
+"""Each process would bind its threads to the first cores: two workers would share one, and the others lie idle."""
+
 
 def openvino_version() -> str | None:
     """Return the version that is installed, None where none is; it is not imported here."""
