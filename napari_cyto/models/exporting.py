@@ -174,12 +174,7 @@ def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision,
             truth = [each.float().numpy() for each in module(torch.from_numpy(pixels))]
         fixed = graph.clone()
         fixed.reshape({fixed.inputs[0]: list(shape)})
-        requests: dict[Precision, Any] = {
-            name: core.compile_model(
-                fixed, "CPU", {"INFERENCE_PRECISION_HINT": hint, **ON_ANY_CORE}
-            ).create_infer_request()
-            for name, hint in wanted.items()
-        }
+        requests: dict[Precision, Any] = {name: _request(core, fixed, hint) for name, hint in wanted.items()}
         seconds = _timed(requests, pixels)
         for name, request in requests.items():
             told = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
@@ -208,10 +203,7 @@ def _kept(
     batches = _field_batches(bundle)
     fixed = graph.clone()
     fixed.reshape({fixed.inputs[0]: list(batches[0].shape)})
-    requests = {
-        name: core.compile_model(fixed, "CPU", {"INFERENCE_PRECISION_HINT": hint, **ON_ANY_CORE}).create_infer_request()
-        for name, hint in wanted.items()
-    }
+    requests = {name: _request(core, fixed, hint) for name, hint in wanted.items()}
     counts: dict[Precision, npt.NDArray[np.float64]] = {name: np.zeros(3) for name in wanted}
     by_torch = len(batches) if not fp32_stands_in else -(-len(batches) // _TORCHS_PART)
     for pixels in batches[:by_torch]:
@@ -265,6 +257,13 @@ def _agreed(
         threshold = float(np.partition(scores, -_MOST_CELLS)[-_MOST_CELLS])
     found = [told_cells(reading.cells(maps, threshold), apart) for maps in (truth, told)]
     return agreement(found[0], found[1], MATCH_UM / (manifest.mpp or _USUAL_MPP), manifest.decision)
+
+
+def _request(core: Any, graph: Any, precision: Any) -> Any:
+    """Return what runs a graph of one shape in a precision."""
+    return core.compile_model(
+        graph, "CPU", {"INFERENCE_PRECISION_HINT": precision, **ON_ANY_CORE}
+    ).create_infer_request()
 
 
 def _timed(requests: dict[Precision, Any], pixels: npt.NDArray[np.uint8]) -> dict[Precision, float]:
