@@ -299,7 +299,10 @@ class TrainDock(Dock):
         ready = bool(self.setup.sources.texts()) and self.setup.recipe.currentData() is not None
         self.start.setEnabled(installed and ready and not refused)
         if not installed or self._fault:
-            self.words.setText(torch_is_missing(TRAINING) if not installed else self._fault)
+            said = torch_is_missing(TRAINING) if not installed else self._fault
+            self.words.setText(said)
+            # What is to be typed has no place to break it: in very large letters its end is cut off.
+            self.words.setToolTip("" if installed else said)
         self._show_words()
 
     def _show_words(self) -> None:

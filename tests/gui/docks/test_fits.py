@@ -100,7 +100,7 @@ def _cropped_label(label: QLabel) -> Iterator[str]:
         yield f"needs {label.heightForWidth(label.width())} px of height, has {label.height()}"
     words = label.text().replace("\u200b", " ").split()
     widest = max(label.fontMetrics().horizontalAdvance(word) for word in words)
-    if widest > label.width():
+    if widest > label.width() and not label.toolTip():
         yield f"a word of {widest} px in {label.width()}"
 
 
