@@ -92,6 +92,35 @@ def scheme_for(scheme: ClassScheme, labels: LabelSet, add_classes: bool) -> Clas
     return replace(scheme, classes=scheme.classes + _classes(missing, labels, [c.key for c in scheme.classes]))
 
 
+def scheme_remarks(scheme: ClassScheme, labels: LabelSet) -> tuple[str, ...]:
+    """Return what to say of the classes that labels bring: those of a scheme that was made of them have no severity.
+
+    Parameters
+    ----------
+    scheme : ClassScheme
+        Of the project that takes the labels in.
+    labels : LabelSet
+        What it takes in.
+    """
+    said = []
+    if scheme.name not in PRESETS and all(c.severity is None for c in scheme.classes) and used_classes(labels):
+        said.append(
+            f"The project's classes are those of the labels ({', '.join(scheme.ids)}), without an order of severity; "
+            "--scheme bethesda with --map takes them as classes of Bethesda."
+        )
+    alike: dict[str, list[str]] = {}
+    for name in scheme.ids:
+        # Not signs: Ki67+ and Ki67- are two classes.
+        alike.setdefault(" ".join(name.casefold().replace("_", " ").split()), []).append(name)
+    said += [
+        f"The classes {' and '.join(names)} differ in letter case or spaces alone; join them with a map "
+        f"({names[1]}={names[0]})."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+    return tuple(said)
+
+
 def _classes(names: Sequence[str], labels: LabelSet, taken_keys: Collection[str]) -> tuple[CellClass, ...]:
     keys = iter([key for key in "123456789" if key not in taken_keys])
     colours = class_colours(labels, names)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.datasets.import_classes import mapped, new_scheme, scheme_for, used_classes
+from napari_cyto.datasets.import_classes import mapped, new_scheme, scheme_for, scheme_remarks, used_classes
 from napari_cyto.datasets.import_sift import Sifted, sift
 from napari_cyto.datasets.import_slides import SlideMatcher
 from napari_cyto.datasets.import_sources import read_source
@@ -120,7 +120,7 @@ def _into(
     if sifted.fresh:
         project.apply(add(sifted.fresh, label), options.author or getpass.getuser())
     matching = (*matched.remarks, *contradictions(labels, matched.twins))
-    remarks = [*labels.remarks, *matching, *sifted.remarks(source), *left_out]
+    remarks = [*labels.remarks, *scheme_remarks(wider, labels), *matching, *sifted.remarks(source), *left_out]
     yield from (Noted(remark) for remark in remarks)
     remember_import(source)
     yield Done(

@@ -198,6 +198,17 @@ def test_a_new_projects_scheme_is_the_first_that_fits() -> None:
     assert len({c.colour for c in made.classes}) >= 8
 
 
+def test_classes_without_severity_and_two_spellings_of_one_are_said(run, tmp_path: Path) -> None:
+    rows = [(10.0, 10.0, "hsil"), (30.0, 30.0, "HSIL"), (50.0, 50.0, "Ki67+"), (70.0, 70.0, "Ki67-")]
+    ended = run(import_labels("csv", csv_file(tmp_path, rows), tmp_path / "p.cyto"))
+    said = " ".join(ended.notes)
+    assert "without an order of severity" in said
+    assert "hsil and HSIL differ in letter case" in said or "HSIL and hsil differ in letter case" in said
+    assert "Ki67+ and" not in said
+    known = csv_file(tmp_path, [(10.0, 10.0, "HSIL")], "known.csv")
+    assert "severity" not in " ".join(run(import_labels("csv", known, tmp_path / "q.cyto")).notes)
+
+
 def test_without_images_the_labels_come_in_and_that_is_said(tree: Path, run, tmp_path: Path) -> None:
     for image in tree.rglob("*.png"):
         image.unlink()
