@@ -99,6 +99,9 @@ class Tolerance(_Value):
     same_calls: float = Field(default=0.995, gt=0, le=1, description="Share of cells called the same, at least.")
     probability: float = Field(default=0.2, gt=0, le=1, description="Of any class of any cell, background counted.")
     place_px: float = Field(default=0.5, gt=0, le=8, description="Of a detection's centre, px of the input.")
+    turned_down: tuple[Literal["bf16"], ...] = Field(
+        default=(), description="Precisions that did not keep it where the model was made, so they are not tried again."
+    )
 
 
 class Parent(_Value):

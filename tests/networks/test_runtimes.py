@@ -217,6 +217,15 @@ def test_several_threads_ask_and_one_that_cancels_leaves_the_network_whole(finde
         np.testing.assert_array_equal(cells.points_yx, truth.points_yx)
 
 
+def test_a_precision_that_is_known_not_to_do_is_not_tried_again(tmp_path: Path) -> None:
+    bundle = detector_in(tmp_path, tolerance={"probability": 0.001, "place_px": 0.1, "turned_down": ["bf16"]})
+    model = runtime_openvino.OpenVinoDetector(bundle)
+    assert model.title == "OpenVINO fp32"
+    record = read_export(bundle, openvino_version() or "")
+    assert record is not None
+    assert set(record.record.compared) == {"fp32"}
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux tells on which cores a thread may run")
 def test_no_thread_is_bound_to_a_core(finder: Bundle, field: np.ndarray) -> None:
     """Each worker of a machine would bind its own to the first core, and all would share that one."""
