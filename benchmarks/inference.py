@@ -49,7 +49,7 @@ def made_slide(folder: Path, height: int, width: int) -> Path:
     """Write a slide of dark discs on uneven stain, in JPEG tiles, with the levels that scanners write."""
     from _repeated_slide import write_repeated
 
-    from napari_cyto.models.exporting import probe
+    from napari_cyto.models.probe_fields import probe
 
     # About as many cells as a crowded field of a smear has: the detector tells of some 400 in a Mpx.
     small = probe((1024, 1024, 3), apart_px=100).repeat(4, axis=0).repeat(4, axis=1)

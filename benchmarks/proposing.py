@@ -100,8 +100,8 @@ def network_seconds(detector: str, classifier: str | None) -> float:
 
     from napari_cyto.inference.classifying import CellClassifier
     from napari_cyto.inference.detecting import CellDetector
-    from napari_cyto.models.exporting import probe
     from napari_cyto.models.library import bundle_named
+    from napari_cyto.models.probe_fields import probe
 
     finder = CellDetector(bundle_named(detector), runtime="auto")
     tile = probe((1, 512, 512, 3))[0]

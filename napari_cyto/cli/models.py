@@ -67,7 +67,7 @@ def remove(name: Own, as_json: AsJson = False) -> None:
 
 
 def verify(name: Named, as_json: AsJson = False) -> None:
-    """Check a model: files, hash, tensors, and (where torch is installed) that settings and weights fit.
+    """Check a model: files, hash, tensors, and (where torch is installed) that it fits together and answers in numbers.
 
     Exit code 0: it is whole; 2: it is not, and one sentence says why.
     """

@@ -15,6 +15,7 @@ from napari_cyto.inference.inputs import view_of
 from napari_cyto.inference.request import Runtime
 from napari_cyto.inference.runtime import Wanted, classifier_runtime
 from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.finite import refuse_not_finite
 from napari_cyto.slides import Slide
 
 if TYPE_CHECKING:
@@ -136,6 +137,14 @@ class CellClassifier:
         return told
 
     def logits(self, crops: npt.NDArray[np.uint8], token: Token | None = None) -> npt.NDArray[np.float64]:
-        """Return raw outputs (n, views, C) for cells that are cut already, as ``scores`` takes them."""
+        """Return raw outputs (n, views, C) for cells that are cut already, as ``scores`` takes them.
+
+        Raises
+        ------
+        NotFiniteError
+            When one is NaN or infinite.
+        """
         views = range(self.manifest.decision.views)
-        return np.stack([self.runtime.logits(view_of(crops, view), token) for view in views], axis=1)
+        told = np.stack([self.runtime.logits(view_of(crops, view), token) for view in views], axis=1)
+        refuse_not_finite(self.bundle.id, told)
+        return told

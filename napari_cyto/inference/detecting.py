@@ -118,7 +118,7 @@ class CellDetector:
         from napari_cyto.inference.runtime_torch import TorchDetector
 
         self = cls.__new__(cls)
-        self._start(manifest, TorchDetector(network, run, manifest.normalisation), tile_px)
+        self._start(manifest, TorchDetector(network, run, manifest.normalisation, name=manifest.id), tile_px)
         return self
 
     @classmethod

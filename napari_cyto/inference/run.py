@@ -27,6 +27,7 @@ from napari_cyto.inference.loaded import LoadedModels
 from napari_cyto.inference.proposals import ProposalWriter
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.targets import believed_mpp, made, record_for, there
+from napari_cyto.models.finite import NotFiniteError
 from napari_cyto.slides import Slide, fingerprint, open_slide
 from napari_cyto.slides.bright_field import look_of
 from napari_cyto.slides.pixels import SlidePixels
@@ -238,7 +239,8 @@ class _OneSlide:
                 yield self._took(batch)
             yield from self._write()
             raise JobCancelled(f"Cancelled. {self._kept()}") from None
-        except GeneratorExit:
+        except (GeneratorExit, NotFiniteError):
+            # Cells that a model found before its answers turned into NaN are nothing to build on.
             raise
         except Exception:
             yield from self._write()

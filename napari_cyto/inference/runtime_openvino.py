@@ -18,6 +18,7 @@ from napari_cyto.inference.memory import FIELD_SIDES_PX, OPENVINO_BYTES_PER_PX, 
 from napari_cyto.inference.runtime import RGB
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.exported import Exported, ExportRecord, read_export
+from napari_cyto.models.finite import refuse_not_finite
 from napari_cyto.models.found_cells import READERS, FoundCells, MapReading
 from napari_cyto.models.openvino_library import ON_ANY_CORE, openvino_library, openvino_version
 from napari_cyto.models.torch_installed import need_torch
@@ -131,7 +132,7 @@ class OpenVinoDetector:
     def __init__(self, bundle: Bundle, precision: str = "auto") -> None:
         if bundle.manifest.architecture not in READERS:
             raise CytoError(f"{bundle.id}: networks of the kind {bundle.manifest.architecture} run in PyTorch only.")
-        self._model = OpenVinoModel(bundle, precision)
+        self._model, self._name = OpenVinoModel(bundle, precision), bundle.id
         reading = self._model.record.reading
         assert reading is not None, "an export of a detector says how its maps are read"
         self._reading: MapReading = reading
@@ -150,6 +151,7 @@ class OpenVinoDetector:
             whole[:height, :width] = pixels
             pixels = whole
         with network.outputs(np.ascontiguousarray(pixels)[None], token) as maps:
+            refuse_not_finite(self._name, maps)
             cells = self._reading.cells(maps, floor)
         return cells.at((cells.points_yx[:, 0] < height) & (cells.points_yx[:, 1] < width))
 

@@ -17,6 +17,7 @@ from napari_cyto.inference.interrupting import interruptible
 from napari_cyto.inference.memory import BYTES_PER_PX
 from napari_cyto.inference.runtime import RGB
 from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.finite import refuse_not_finite, try_network, watched
 from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.manifest import Normalisation
 from napari_cyto.models.raw_cells import RawCells
@@ -37,6 +38,8 @@ class TorchDetector:
         Where it runs.
     title : str
         What people read.
+    name : str
+        What people call the model.
     """
 
     bytes_per_px = BYTES_PER_PX
@@ -48,9 +51,10 @@ class TorchDetector:
         normalisation: Normalisation,
         device: str = "cpu",
         title: str = "PyTorch",
+        name: str = "The network",
     ) -> None:
         self.network, self.run, self._normalisation = network, run, normalisation
-        self.device, self.title = device, title
+        self.device, self.title, self._name = device, title, name
         self.halo, self.multiple = int(network.halo), int(network.multiple)
         self._lock = threading.Lock()
 
@@ -61,17 +65,18 @@ class TorchDetector:
         Raises
         ------
         CytoError
-            When the device is not here.
+            When the device is not here, or the network's answers are no numbers.
         """
         where = chosen_device(device)
         network = bundle.load_network(str(where)).to(memory_format=torch.channels_last)
+        try_network(network, bundle.manifest, where)
         reduced = precision == "bf16" or (precision == "auto" and computes_bf16(where))
 
         def run(images: torch.Tensor) -> Any:
             with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=reduced):
                 return network(images.to(where))
 
-        return cls(network, run, bundle.manifest.normalisation, str(where), titled(where, reduced))
+        return cls(network, run, bundle.manifest.normalisation, str(where), titled(where, reduced), bundle.id)
 
     def prepared(self, pixels: RGB) -> torch.Tensor:
         """Return a tile, uint8 RGB ``(h, w, 3)``, as the network takes it, ``(1, 3, h, w)`` float32."""
@@ -85,8 +90,9 @@ class TorchDetector:
         images = self.prepared(pixels)
         # One at a time: the network takes all cores by itself, and a tile all the memory that was reckoned with.
         with self._lock:
-            with interruptible(self.network, token):
+            with interruptible(self.network, token), watched(self.network, self._name):
                 outputs = self.run(images)
+            refuse_not_finite(self._name, outputs)
             return plain(self.network.decode(outputs, floor)[0])
 
 
@@ -99,11 +105,17 @@ class TorchClassifier:
         The model.
     device, precision : str
         As asked for; without a word on precision, that in which the model was judged.
+
+    Raises
+    ------
+    CytoError
+        When the device is not here, or the network's answers are no numbers.
     """
 
     def __init__(self, bundle: Bundle, device: str, precision: str = "auto") -> None:
         self._where = chosen_device(device)
         self.network = bundle.load_network(str(self._where))
+        try_network(self.network, bundle.manifest, self._where)
         self._normalisation = bundle.manifest.normalisation
         judged = bundle.manifest.decision.precision if precision == "auto" else precision
         self._reduced = judged == "bf16" and (precision == "bf16" or computes_bf16(self._where))

@@ -74,6 +74,13 @@ class BoxDetector(nn.Module):
         body: nn.Module = self.detector.backbone.body
         return body
 
+    @property
+    def judging_parts(self) -> tuple[nn.Module, ...]:
+        """What scores boxes; those whose score is NaN are dropped behind it."""
+        heads = (getattr(self.detector, "rpn", None), getattr(self.detector, "roi_heads", None))
+        parts = (getattr(heads[0], "head", None), getattr(heads[1], "box_predictor", None))
+        return tuple(p for p in (*parts, getattr(self.detector, "head", None)) if p is not None)
+
     def forward(self, images: torch.Tensor, targets: list[dict[str, torch.Tensor]] | None = None) -> Any:
         """Return losses by name in training, else torchvision's boxes (x first), labels and scores of each picture.
 

@@ -17,12 +17,13 @@ from pydantic import ValidationError
 from napari_cyto import __version__
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import atomic_folder, write_text
+from napari_cyto.formats.safe_names import safe_name
 from napari_cyto.formats.text import read_json
 from napari_cyto.models.manifest import FORMAT, ModelManifest, Parent, first_fault
 from napari_cyto.models.manifest_file import MANIFEST_NAME, Digests, jsonable, parse_manifest, read_manifest
-from napari_cyto.models.registry import architecture, build
+from napari_cyto.models.registry import architecture, build, planned_shapes
 from napari_cyto.models.state_dicts import mismatch, shapes
-from napari_cyto.models.tensor_file import first_not_finite, looks_pickled, stored_tensors, written_note
+from napari_cyto.models.tensor_file import TensorFile, looks_pickled, opened_tensors
 
 WEIGHTS_NAME = "model.safetensors"
 # What the weights mean is written into their own file, so that their hash vouches for it.
@@ -75,7 +76,7 @@ class Bundle:
                 "Networks need torch and safetensors; install napari-cyto with its part `models`: "
                 'pip install "napari-cyto[models]".'
             ) from error
-        return dict(load(_checked_weights(self.path, self.manifest)))
+        return dict(load(_weights_in_memory(self.path, self.manifest)))
 
     def load_network(self, device: str = "cpu") -> Any:
         """Return the network with its weights, float32, in evaluation mode, on ``device``.
@@ -83,16 +84,23 @@ class Bundle:
         Raises
         ------
         CytoError
-            When the architecture is unknown, or its settings do not fit the weights.
+            When the architecture is unknown, or its settings do not fit the weights; then neither the network nor a
+            byte of the weights is in memory.
         """
         known = self.manifest
+        planned = planned_shapes(known.architecture, known.settings, len(known.classes))
+        if planned is not None:
+            self._check_shapes(planned, _described_weights(self.path, known).shapes())
         network = build(known.architecture, known.settings, len(known.classes))
         state = self.state_dict()
-        fault = mismatch(shapes(network.state_dict()), shapes(state))
-        if fault:
-            raise CytoError(f"{self.path}: the weights do not fit the settings in {MANIFEST_NAME}: {fault}.")
+        self._check_shapes(shapes(network.state_dict()), shapes(state))
         network.load_state_dict(state, strict=True)
         return network.to(device).eval()
+
+    def _check_shapes(self, expected: Mapping[str, tuple[int, ...]], came: Mapping[str, tuple[int, ...]]) -> None:
+        fault = mismatch(expected, came)
+        if fault:
+            raise CytoError(f"{self.path}: the weights do not fit the settings in {MANIFEST_NAME}: {fault}.")
 
 
 def described_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -126,12 +134,9 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     _check_folder(folder)
     manifest, digests = read_manifest(folder)
     _check_kind(manifest, folder)
-    content, weights = _checked_weights(folder, manifest), folder / WEIGHTS_NAME
-    unfit = first_not_finite(content, stored_tensors(content, weights))
-    if unfit is not None:
-        raise CytoError(f"{weights}: the weights {unfit[:80]!r} hold NaN or infinity; train it again.")
+    notes = _checked_weights(folder, manifest).notes
     for name, digest in zip(_NOTES, digests, strict=True):
-        if written_note(content, weights, name) not in (None, digest):
+        if notes.get(name) not in (None, digest):
             raise CytoError(
                 f"{folder / MANIFEST_NAME}: its classes, input, settings, calibration or costs were changed after the "
                 "weights were written, so answers would be wrong without a word; copy the model anew."
@@ -237,7 +242,9 @@ def _check_kind(manifest: ModelManifest, folder: Path) -> None:
 def id_from_name(name: str) -> str:
     """Return a model id made of any name: letters, digits, dots, hyphens and underscores."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:80]
-    return plain if plain and plain[0].isalnum() else "model"
+    if not plain or not plain[0].isalnum():
+        return "model"
+    return plain if safe_name(plain) == plain else f"model-{plain}"[:80].rstrip("-._")
 
 
 def _serialised(state_dict: Mapping[str, Any], dtype: str, notes: dict[str, str]) -> bytes:
@@ -263,7 +270,7 @@ def _check_folder(folder: Path) -> None:
     try:
         if folder.is_file():
             with folder.open("rb") as stream:
-                pickled = looks_pickled(stream.read(8)) or folder.suffix in _PICKLES
+                pickled = (looks_pickled(stream.read(8)) or folder.suffix in _PICKLES) and folder.suffix != ".zip"
             raise CytoError(
                 f"{folder}: this is a pickle; opening it could run foreign code, so it is refused. A bundle is "
                 f"a folder with {MANIFEST_NAME} and {WEIGHTS_NAME}."
@@ -284,8 +291,8 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _checked_weights(folder: Path, manifest: ModelManifest) -> bytes:
-    """Return the bytes of the weights, whose hash is the manifest's."""
+def _described_weights(folder: Path, manifest: ModelManifest) -> TensorFile:
+    """Return what the weights' header says, whose file is as long as the manifest says; no tensor is read."""
     path = folder / WEIGHTS_NAME
     try:
         if path.is_symlink():
@@ -293,24 +300,47 @@ def _checked_weights(folder: Path, manifest: ModelManifest) -> bytes:
         if not path.is_file():
             raise CytoError(f"{path}: the weights are missing; copy the bundle as a whole.")
         size = path.stat().st_size
-        start = b""
         if size != manifest.weights_bytes:
             with path.open("rb") as stream:
-                start = stream.read(8)
-        content = start if start else path.read_bytes()
+                pickled = looks_pickled(stream.read(8))
+            if not pickled:
+                raise CytoError(
+                    f"{path}: {manifest.weights_bytes:,} bytes are expected, but it has {size:,}; the copy is not "
+                    "whole, or the weights are of another model."
+                )
+        return opened_tensors(path)
     except OSError as error:
         raise CytoError(f"{path}: the weights cannot be read ({error.strerror or error}).") from error
-    if looks_pickled(content):
-        stored_tensors(content, path)
-    if size != manifest.weights_bytes:
-        raise CytoError(
-            f"{path}: {manifest.weights_bytes:,} bytes are expected, but it has {size:,}; the copy is not whole, or "
-            "the weights are of another model."
-        )
-    found = hashlib.sha256(content).hexdigest()
+
+
+def _checked_weights(folder: Path, manifest: ModelManifest) -> TensorFile:
+    """Return what is known of the weights, whose hash is the manifest's and all of whose numbers are finite."""
+    described = _described_weights(folder, manifest)
+    try:
+        found, unfit = described.looked_through()
+    except OSError as error:
+        raise CytoError(f"{described.path}: the weights cannot be read ({error.strerror or error}).") from error
+    _check_hash(described.path, found, manifest)
+    if unfit is not None:
+        raise CytoError(f"{described.path}: the weights {unfit[:80]!r} hold NaN or infinity; train it again.")
+    return described
+
+
+def _weights_in_memory(folder: Path, manifest: ModelManifest) -> bytes:
+    """Return the bytes of the weights, whose hash is the manifest's."""
+    path = _described_weights(folder, manifest).path
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(manifest.weights_bytes + 1)
+    except OSError as error:
+        raise CytoError(f"{path}: the weights cannot be read ({error.strerror or error}).") from error
+    _check_hash(path, hashlib.sha256(content).hexdigest(), manifest)
+    return content
+
+
+def _check_hash(path: Path, found: str, manifest: ModelManifest) -> None:
     if found != manifest.weights_sha256:
         raise CytoError(
             f"{path}: the weights are not those that {MANIFEST_NAME} tells of (SHA-256 {found[:12]}..., expected "
             f"{manifest.weights_sha256[:12]}...); the file is damaged or was exchanged, so the model is refused."
         )
-    return content

@@ -24,6 +24,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.found_cells import MapReading
 from napari_cyto.models.manifest import Tolerance
+from napari_cyto.models.probe_fields import probe_shapes
 
 Precision = Literal["fp32", "bf16"]
 
@@ -92,22 +93,11 @@ def export_key(bundle: Bundle, openvino: str) -> str:
         "version": EXPORT_VERSION,
         "weights": bundle.sha256,
         "network": [known.architecture, known.settings, known.normalisation.model_dump(), len(known.classes)],
-        "input": probe_shapes(bundle),
+        "input": probe_shapes(known),
         "openvino": openvino,
         "processor": processor(),
     }
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:24]
-
-
-def probe_shapes(bundle: Bundle) -> tuple[tuple[int, ...], ...]:
-    """Return the shapes of the inputs, uint8 RGB, on which an export is compared: two, as it shall take any size."""
-    rule = bundle.manifest.crop_rule
-    if bundle.manifest.kind == "detector" or rule is None:
-        return ((1, 256, 320, 3), (1, 640, 512, 3))
-    return (
-        (3, len(rule.windows), rule.size_px, rule.size_px, 3),
-        (8, len(rule.windows), rule.size_px, rule.size_px, 3),
-    )
 
 
 @cache

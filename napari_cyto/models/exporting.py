@@ -28,7 +28,6 @@ from napari_cyto.models.exported import (
     Precision,
     export_key,
     export_places,
-    probe_shapes,
     read_export,
 )
 from napari_cyto.models.found_cells import READERS, MapReading, softmax
@@ -42,8 +41,10 @@ from napari_cyto.models.probe_fields import (
     MATCH_UM,
     agreement,
     called,
+    probe,
     probe_cells,
     probe_field,
+    probe_shapes,
     told_cells,
 )
 from napari_cyto.models.pyramid import grid_feature
@@ -56,7 +57,6 @@ _TORCHS_PART = 16
 _THE_SAME = 1e-3
 _USUAL_MPP = 0.5
 _MOST_CELLS = 2000
-_CELL_PX = 50
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, OSError)
 
 
@@ -135,7 +135,7 @@ def _write(folder: Path, bundle: Bundle, key: str, version: str) -> None:
         bundle=bundle.id,
         key=key,
         openvino=version,
-        probes=probe_shapes(bundle),
+        probes=probe_shapes(bundle.manifest),
         sha256={n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in (GRAPH_NAME, WEIGHTS_NAME)},
         compared=compared,
         reading=_reading(network, bundle.manifest.architecture),
@@ -148,7 +148,7 @@ def _converted(module: nn.Module, bundle: Bundle) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    first, other = probe_shapes(bundle)
+    first, other = probe_shapes(bundle.manifest)
     # Tracing warns of sizes that may be burned in; that none is, is seen on a probe of another size.
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
@@ -170,7 +170,7 @@ def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision,
     wanted: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"} if can_bf16 else {"fp32": "f32"}
     worst: dict[Precision, tuple[float, float]] = dict.fromkeys(wanted, (0.0, 0.0))
     seconds: dict[Precision, float] = {}
-    for shape in probe_shapes(bundle):
+    for shape in probe_shapes(bundle.manifest):
         pixels = probe(shape)
         with torch.no_grad():
             truth = [each.float().numpy() for each in module(torch.from_numpy(pixels))]
@@ -234,7 +234,7 @@ def _field_batches(bundle: Bundle) -> list[npt.NDArray[np.uint8]]:
     rule, mpp = bundle.manifest.crop_rule, bundle.manifest.mpp or _USUAL_MPP
     if bundle.manifest.kind == "detector" or rule is None:
         return [probe_field(n, mpp)[0][None] for n in range(FIELDS)]
-    shape = probe_shapes(bundle)[-1]
+    shape = probe_shapes(bundle.manifest)[-1]
     windows = [window / CROP_MPP if rule.unit == "um" else window for window in rule.windows]
     crops = probe_cells(CROPS, windows, rule.size_px)
     return [crops[start : start + shape[0]] for start in range(0, CROPS, shape[0])]
@@ -309,43 +309,6 @@ def differences(
     likely = 1 - each[0][..., -1] >= LIKELY
     moved = (places[0] - places[1])[likely][:, :2] * network.stride
     return _largest(each[0] - each[1]), _largest(moved)
-
-
-def probe(shape: tuple[int, ...], apart_px: int = 50) -> npt.NDArray[np.uint8]:
-    """Return the fixed picture on which runtimes are compared: pale uneven ground with dark discs.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        The last three axes are height, width and RGB; each picture of a stack is another.
-    apart_px : int
-        Discs lie about so far from each other.
-
-    Returns
-    -------
-    ndarray, uint8
-        Of that shape.
-    """
-    rng = np.random.default_rng(20)
-    *stack, height, width, _ = shape
-    pictures = []
-    for _ in range(int(np.prod(stack))):
-        coarse = rng.uniform(165, 240, (-(-height // 32), -(-width // 32), 3))
-        picture = coarse.repeat(32, axis=0).repeat(32, axis=1)[:height, :width] + rng.normal(0, 6, (height, width, 3))
-        for _ in range(max(1, height * width // apart_px**2)):
-            _disc(picture, rng)
-        pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
-    return np.stack(pictures).reshape(shape)
-
-
-def _disc(picture: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
-    radius = rng.uniform(0.06, 0.3) * _CELL_PX
-    cy, cx = rng.uniform(0, picture.shape[0]), rng.uniform(0, picture.shape[1])
-    y0, x0 = max(int(cy - radius) - 1, 0), max(int(cx - radius) - 1, 0)
-    part = picture[y0 : int(cy + radius) + 2, x0 : int(cx + radius) + 2]
-    y, x = np.ogrid[: part.shape[0], : part.shape[1]]
-    inside = np.clip(radius - np.hypot(y + y0 + 0.5 - cy, x + x0 + 0.5 - cx), 0, 1)[..., None]
-    part *= 1 - inside * rng.uniform(0.4, 0.8, 3)
 
 
 def _largest(differences: npt.NDArray[Any]) -> float:

@@ -14,6 +14,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import atomic_folder
 from napari_cyto.models.bundle import WEIGHTS_NAME, Bundle, described_bundle, read_bundle
 from napari_cyto.models.exported import forget_exports
+from napari_cyto.models.finite import try_network
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.models.manifest_file import MANIFEST_NAME, read_manifest
 
@@ -164,7 +165,8 @@ def verify_model(name_or_path: str | os.PathLike[str], build_network: bool = Fal
     name_or_path : str or path
         A name in the library, or a folder.
     build_network : bool
-        Whether to load it with torch too, which shows that settings and weights belong together.
+        Whether to load it with torch too, which shows that settings and weights belong together, and to let it look
+        at a fixed picture, which shows that its answers are numbers.
 
     Raises
     ------
@@ -174,8 +176,8 @@ def verify_model(name_or_path: str | os.PathLike[str], build_network: bool = Fal
     bundle = bundle_named(name_or_path)
     checked = ["manifest", "hash", "tensors", "finite"]
     if build_network:
-        bundle.load_network()
-        checked.append("network")
+        try_network(bundle.load_network(), bundle.manifest)
+        checked += ["network", "answers"]
     return {"id": bundle.id, "path": str(bundle.path), "sha256": bundle.sha256, "ok": True, "checked": checked}
 
 

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.errors import SchemeError
+from napari_cyto.formats.safe_names import safe_name
 
 Kind = Literal["classifier", "detector"]
 
 FORMAT = 1
 """Version of ``model.json`` that is written, and the newest that is read."""
+
+
+MAX_CLASSES = 1_000
+MAX_WEIGHTS_BYTES = 1 << 32
+"""The largest encoders that are in use have 1.1 billion weights (ViT-g/14), 2.2 GB in fp16."""
+
+ChannelMean: TypeAlias = Annotated[float, Field(ge=-10, le=10)]
+STD_RANGE = (0.001, 10.0)
+"""Inputs are divided by it, so a tiny one makes answers infinite; that of networks for 0..255 is 1 / 255."""
+
+LabMean: TypeAlias = Annotated[float, Field(ge=-200, le=200)]
+LabStd: TypeAlias = Annotated[float, Field(ge=0, le=200)]
+LogitOffset: TypeAlias = Annotated[float, Field(ge=-50, le=50)]
+MissCost: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e6)]
+ShortText: TypeAlias = Annotated[str, Field(max_length=1_000)]
 
 
 class _Value(BaseModel):
@@ -24,11 +40,11 @@ class _Value(BaseModel):
 class ModelClass(_Value):
     """One class that the model knows, in the order of its outputs."""
 
-    id: str
-    name: str
+    id: ShortText
+    name: ShortText
     colour: str
-    severity: int | None = None
-    parent: str | None = None
+    severity: int | None = Field(default=None, ge=-1_000, le=1_000)
+    parent: ShortText | None = None
     box_um: float = 40.0
 
     @model_validator(mode="after")
@@ -52,14 +68,15 @@ class ModelClass(_Value):
 class Normalisation(_Value):
     """How 0..1 RGB becomes the network's input: ``(value - mean) / std`` per channel."""
 
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mean: tuple[ChannelMean, ChannelMean, ChannelMean] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
 
     @field_validator("std")
     @classmethod
-    def _positive(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
-        if min(std) <= 0:
-            raise ValueError("inputs are divided by it, so it must be above zero")
+    def _divides(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
+        low, high = STD_RANGE
+        if not low <= min(std) <= max(std) <= high:
+            raise ValueError(f"inputs are divided by it, so it must be above zero: {low:g} to {high:g}")
         return std
 
 
@@ -67,18 +84,20 @@ class ColourTarget(_Value):
     """Reinhard's target: mean and standard deviation per LAB channel of the picture the user picked."""
 
     picture: str
-    mean_lab: tuple[float, float, float]
-    std_lab: tuple[float, float, float]
+    mean_lab: tuple[LabMean, LabMean, LabMean]
+    std_lab: tuple[LabStd, LabStd, LabStd]
 
 
 class Decision(_Value):
     """How raw outputs become what people see; fitted on validation cells, never on test cells."""
 
-    temperature: float = Field(default=1.0, gt=0, description="Logits are divided by it; Guo et al. 2017, section 4.2.")
-    logit_offsets: tuple[float, ...] = Field(
+    temperature: float = Field(
+        default=1.0, ge=0.01, le=100, description="Logits are divided by it; Guo et al. 2017, section 4.2."
+    )
+    logit_offsets: tuple[LogitOffset, ...] = Field(
         default=(), description="Added to the divided logits, one a class: part of the probabilities."
     )
-    miss_costs: tuple[float, ...] = Field(
+    miss_costs: tuple[MissCost, ...] = Field(
         default=(),
         description="Relative cost of missing a cell of each class: acts when a class is called, not on probabilities.",
     )
@@ -95,8 +114,8 @@ class Tolerance(_Value):
     places are looked at on the probe of `exporting` as well: what differs grossly there is no rounding.
     """
 
-    matched_f1: float = Field(default=0.99, gt=0, le=1, description="Of the detections that count, at least.")
-    same_calls: float = Field(default=0.995, gt=0, le=1, description="Share of cells called the same, at least.")
+    matched_f1: float = Field(default=0.99, ge=0.5, le=1, description="Of the detections that count, at least.")
+    same_calls: float = Field(default=0.995, ge=0.5, le=1, description="Share of cells called the same, at least.")
     probability: float = Field(default=0.2, gt=0, le=1, description="Of any class of any cell, background counted.")
     place_px: float = Field(default=0.5, gt=0, le=8, description="Of a detection's centre, px of the input.")
     turned_down: tuple[Literal["bf16"], ...] = Field(
@@ -135,7 +154,7 @@ class ModelManifest(_Value):
     architecture: str = Field(description="A name in napari_cyto.models.registry.")
     settings: dict[str, Any] = Field(default_factory=dict, description="What the architecture is built from.")
     scheme: str = "bethesda"
-    classes: tuple[ModelClass, ...] = Field(min_length=1)
+    classes: tuple[ModelClass, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     stain: str = "Papanicolaou"
     mpp: float | None = Field(description="µm per px of the input; None for a crop rule in px.")
     input_px: int = Field(ge=16, le=4096, description="Side of a crop, or of a training tile of a detector, px.")
@@ -149,7 +168,7 @@ class ModelManifest(_Value):
     tolerance: Tolerance = Field(default=Tolerance(), description="A runtime that keeps it may take torch's place.")
     weights_dtype: Literal["fp32", "fp16"] = Field(default="fp32", description="How the larger weights are stored.")
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    weights_bytes: int = Field(ge=1)
+    weights_bytes: int = Field(ge=1, le=MAX_WEIGHTS_BYTES)
     parents: tuple[Parent, ...] = ()
     card: Card = Card()
     created_utc: str
@@ -166,14 +185,12 @@ class ModelManifest(_Value):
             values = getattr(self.decision, name)
             if values and len(values) != len(self.classes):
                 raise ValueError(f"{len(self.classes)} classes need as many {name}, got {len(values)}")
-        if min(self.decision.miss_costs, default=1.0) <= 0:
-            raise ValueError("miss_costs must all be above 0, for a class that costs nothing is never called")
         if self.kind == "classifier" and self.crop_rule is None:
             raise ValueError("a classifier needs the crop_rule that it was trained with")
         if self.crop_rule is not None:
             self._check_crop_rule(self.crop_rule)
-        if self.mpp is not None and not 0 < self.mpp <= 100:
-            raise ValueError(f"an mpp is between 0 and 100 µm per px, but {self.mpp:g} came")
+        if self.mpp is not None and not 0.01 <= self.mpp <= 100:
+            raise ValueError(f"an mpp is between 0.01 and 100 µm per px, but {self.mpp:g} came")
         return self
 
     def _check_crop_rule(self, rule: CropRule) -> None:
@@ -182,6 +199,16 @@ class ModelManifest(_Value):
         ruled = rule.mpp_of(0)
         if ruled is not None and self.mpp is not None and abs(ruled - self.mpp) > 0.01 * ruled:
             raise ValueError(f"the crop rule makes inputs of {ruled:g} µm per px, but mpp is {self.mpp:g}")
+
+    @field_validator("id")
+    @classmethod
+    def _is_a_folders_name(cls, name: str) -> str:
+        if safe_name(name) != name:
+            raise ValueError(
+                "a model's id is the name of its folder on every system, so it is none that Windows keeps for itself "
+                f"(con, nul, com1 ...) and has no dot at its end, as {safe_name(name)}"
+            )
+        return name
 
     @field_validator("created_utc")
     @classmethod

@@ -17,7 +17,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from napari_cyto.models.found_cells import FoundCells
-from napari_cyto.models.manifest import Decision
+from napari_cyto.models.manifest import Decision, ModelManifest
 
 FIELDS = 8
 FIELD_PX = 512
@@ -29,7 +29,57 @@ _BLUR_UM = 0.6
 CROP_MPP, CROP_FIELD_PX = 0.25, 2048
 MATCH_UM = 2.0
 
+_CELL_PX = 50
+
 Pixels = npt.NDArray[np.uint8]
+
+
+def probe_shapes(manifest: ModelManifest) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of two inputs, uint8 RGB, on which a network is tried: two, as it shall take any size."""
+    rule = manifest.crop_rule
+    if manifest.kind == "detector" or rule is None:
+        return ((1, 256, 320, 3), (1, 640, 512, 3))
+    return (
+        (3, len(rule.windows), rule.size_px, rule.size_px, 3),
+        (8, len(rule.windows), rule.size_px, rule.size_px, 3),
+    )
+
+
+def probe(shape: tuple[int, ...], apart_px: int = 50) -> npt.NDArray[np.uint8]:
+    """Return the fixed picture on which runtimes are compared: pale uneven ground with dark discs.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The last three axes are height, width and RGB; each picture of a stack is another.
+    apart_px : int
+        Discs lie about so far from each other.
+
+    Returns
+    -------
+    ndarray, uint8
+        Of that shape.
+    """
+    rng = np.random.default_rng(20)
+    *stack, height, width, _ = shape
+    pictures = []
+    for _ in range(int(np.prod(stack))):
+        coarse = rng.uniform(165, 240, (-(-height // 32), -(-width // 32), 3))
+        picture = coarse.repeat(32, axis=0).repeat(32, axis=1)[:height, :width] + rng.normal(0, 6, (height, width, 3))
+        for _ in range(max(1, height * width // apart_px**2)):
+            _disc(picture, rng)
+        pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
+    return np.stack(pictures).reshape(shape)
+
+
+def _disc(picture: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
+    radius = rng.uniform(0.06, 0.3) * _CELL_PX
+    cy, cx = rng.uniform(0, picture.shape[0]), rng.uniform(0, picture.shape[1])
+    y0, x0 = max(int(cy - radius) - 1, 0), max(int(cx - radius) - 1, 0)
+    part = picture[y0 : int(cy + radius) + 2, x0 : int(cx + radius) + 2]
+    y, x = np.ogrid[: part.shape[0], : part.shape[1]]
+    inside = np.clip(radius - np.hypot(y + y0 + 0.5 - cy, x + x0 + 0.5 - cx), 0, 1)[..., None]
+    part *= 1 - inside * rng.uniform(0.4, 0.8, 3)
 
 
 def probe_field(seed: int, mpp: float, size_px: int = FIELD_PX) -> tuple[Pixels, npt.NDArray[np.float64]]:

@@ -63,6 +63,36 @@ def architecture(name: str) -> Architecture:
     return ARCHITECTURES[name]
 
 
+def planned_shapes(name: str, settings: Mapping[str, Any], n_classes: int) -> dict[str, tuple[int, ...]] | None:
+    """Return the shape of each tensor of a network that is not built: no memory is taken for any of them.
+
+    Parameters
+    ----------
+    name, settings, n_classes
+        As ``build`` takes them.
+
+    Returns
+    -------
+    dict or None
+        By name; None for a network that cannot be planned so.
+
+    Raises
+    ------
+    CytoError
+        As ``build``.
+    """
+    import torch
+
+    from napari_cyto.models.state_dicts import shapes
+
+    try:
+        with torch.device("meta"):
+            return shapes(build(name, settings, n_classes).state_dict())
+    except (NotImplementedError, RuntimeError):
+        # A backbone that reckons with its own weights while it is made.
+        return None
+
+
 def build(name: str, settings: Mapping[str, Any], n_classes: int, weights: str = "none") -> Any:
     """Return a network with random weights, all but the backbone's first ones, float32, on the CPU.
 

@@ -5,19 +5,21 @@ Source: the safetensors format, https://huggingface.co/docs/safetensors (8 bytes
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from napari_cyto.errors import CytoError
 
-MAX_HEADER_BYTES = 100_000_000
-"""The format's own limit."""
+MAX_HEADER_BYTES = 1 << 24
+"""The format's own limit is 100 MB, which takes a gigabyte to read; 16 MiB are some 150,000 tensors."""
 
 _BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16, "I64": 64, "I32": 32, "I16": 16, "I8": 8, "U8": 8, "BOOL": 8}
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
@@ -48,6 +50,81 @@ class StoredTensor:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class TensorFile:
+    """A safetensors file of which the header was read, and no tensor.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    size : int
+        Its bytes.
+    start : bytes
+        Those before the first tensor.
+    tensors : tuple of StoredTensor
+        What it holds, in the order of its bytes, without a gap from the header to the end.
+    notes : mapping
+        Texts that its writer left in the header.
+    """
+
+    path: Path
+    size: int
+    start: bytes
+    tensors: tuple[StoredTensor, ...]
+    notes: Mapping[str, str]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each tensor by its name."""
+        return {t.name: t.shape for t in self.tensors}
+
+    def looked_through(self) -> tuple[str, str | None]:
+        """Return the SHA-256 of the whole file, and the first tensor that holds NaN or infinity, if one does.
+
+        A part at a time is in memory, however large the file is.
+
+        Raises
+        ------
+        CytoError
+            When it is not as long any more as it was.
+        OSError
+            When it cannot be read.
+        """
+        digest, fault = hashlib.sha256(), None
+        with self.path.open("rb") as stream:
+            digest.update(_exactly(stream, len(self.start), self.path))
+            for tensor in self.tensors:
+                left = tensor.end - tensor.start
+                while left:
+                    part = _exactly(stream, min(left, _READ_AT_ONCE), self.path)
+                    left -= len(part)
+                    digest.update(part)
+                    if fault is None and not _finite(memoryview(part), tensor.dtype):
+                        fault = tensor.name
+        return digest.hexdigest(), fault
+
+
+def opened_tensors(path: Path) -> TensorFile:
+    """Return a safetensors file of which the header alone is read; its length decides nothing before it is checked.
+
+    Raises
+    ------
+    CytoError
+        When it is a pickle, truncated, or not laid out as the format wants.
+    OSError
+        When it cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(8)
+        _refuse_pickle(start, path)
+        start += stream.read(_header_bytes(start, size, path))
+    header, begin = _header(start, path, size)
+    notes = header.pop("__metadata__", None)
+    texts = {n: t for n, t in notes.items() if isinstance(t, str)} if isinstance(notes, dict) else {}
+    return TensorFile(path, size, start, _laid_out(header, begin, size, path), texts)
+
+
 def looks_pickled(start: bytes) -> bool:
     """Return whether bytes begin as a pickle or a torch archive does."""
     return start.startswith(_PICKLE_STARTS)
@@ -68,50 +145,48 @@ def stored_tensors(content: bytes, path: Path) -> tuple[StoredTensor, ...]:
     CytoError
         When it is a pickle, truncated, or not laid out as the format wants.
     """
-    if looks_pickled(content):
+    _refuse_pickle(content, path)
+    header, begin = _header(content, path, len(content))
+    header.pop("__metadata__", None)
+    return _laid_out(header, begin, len(content), path)
+
+
+def _refuse_pickle(start: bytes, path: Path) -> None:
+    if looks_pickled(start):
         raise CytoError(
             f"{path}: this is a pickle under another name; opening it could run foreign code, so it is refused. "
             "Bundles hold safetensors only."
         )
-    header, begin = _header(content, path)
-    header.pop("__metadata__", None)
+
+
+def _laid_out(header: dict[str, Any], begin: int, size: int, path: Path) -> tuple[StoredTensor, ...]:
     tensors = sorted((_tensor(name, entry, begin, path) for name, entry in header.items()), key=lambda t: t.start)
     end = begin
     for tensor in tensors:
         if tensor.start != end:
             raise _broken(path, f"the bytes of {tensor.name[:80]!r} do not follow those before")
         end = tensor.end
-    if end != len(content):
-        raise _broken(path, f"its tensors need {end:,} bytes, but it has {len(content):,}")
+    if end != size:
+        raise _broken(path, f"its tensors need {end:,} bytes, but it has {size:,}")
     if not tensors:
         raise _broken(path, "it holds no tensor")
     return tuple(tensors)
 
 
-def written_note(content: bytes, path: Path, name: str) -> str | None:
-    """Return a text that the writer of a safetensors file left in its header under ``name``, if there is one.
-
-    Raises
-    ------
-    CytoError
-        When the header cannot be read.
-    """
-    notes = _header(content, path)[0].get("__metadata__")
-    note = notes.get(name) if isinstance(notes, dict) else None
-    return note if isinstance(note, str) else None
-
-
-def first_not_finite(content: bytes, tensors: tuple[StoredTensor, ...]) -> str | None:
-    """Return the name of the first tensor that holds NaN or infinity, or None."""
-    return next((t.name for t in tensors if not _finite(memoryview(content)[t.start : t.end], t.dtype)), None)
-
-
-def _header(content: bytes, path: Path) -> tuple[dict[str, Any], int]:
-    if len(content) < 8:
-        raise _broken(path, f"it has {len(content)} bytes")
-    (length,) = struct.unpack("<Q", content[:8])
-    if length > min(MAX_HEADER_BYTES, len(content) - 8):
+def _header_bytes(start: bytes, size: int, path: Path) -> int:
+    """Return how long the header is, by the first 8 bytes of a file."""
+    if len(start) < 8:
+        raise _broken(path, f"it has {len(start)} bytes")
+    (length,) = struct.unpack("<Q", start[:8])
+    if length > MAX_HEADER_BYTES and length <= size - 8:
+        raise _broken(path, f"its header has {length:,} bytes, and {MAX_HEADER_BYTES:,} are the most that is read")
+    if length > size - 8:
         raise _broken(path, "its header is cut off")
+    return int(length)
+
+
+def _header(content: bytes, path: Path, size: int) -> tuple[dict[str, Any], int]:
+    length = _header_bytes(content, size, path)
     try:
         header = json.loads(content[8 : 8 + length].decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -119,6 +194,13 @@ def _header(content: bytes, path: Path) -> tuple[dict[str, Any], int]:
     if not isinstance(header, dict):
         raise _broken(path, "its header is no JSON object")
     return header, 8 + length
+
+
+def _exactly(stream: BinaryIO, count: int, path: Path) -> bytes:
+    part = stream.read(count)
+    if len(part) != count:
+        raise _broken(path, "it became shorter while it was read")
+    return part
 
 
 def _tensor(name: str, entry: object, begin: int, path: Path) -> StoredTensor:
@@ -147,9 +229,7 @@ def _finite(data: memoryview, dtype: str) -> bool:
         return not bool(((values & 0x7F80) == 0x7F80).any())
     if dtype not in _FLOATS:
         return True
-    numbers = np.frombuffer(data, dtype=_FLOATS[dtype])
-    step = _READ_AT_ONCE
-    return all(bool(np.isfinite(numbers[i : i + step]).all()) for i in range(0, len(numbers), step))
+    return bool(np.isfinite(np.frombuffer(data, dtype=_FLOATS[dtype])).all())
 
 
 def _broken(path: Path, reason: str) -> CytoError:

@@ -22,6 +22,7 @@ from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.inference.deciding import probabilities
 from napari_cyto.inference.inputs import as_input, view_of
 from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.finite import refuse_not_finite
 from napari_cyto.models.manifest import Decision
 from napari_cyto.training.augment import BatchAugment, mixed
 from napari_cyto.training.calibrating import fitted_decision, prior_offsets, sampled_costs, shown_ratios
@@ -220,6 +221,7 @@ class ClassifierTask(ModelTask):
             for view in range(views):
                 stop_if_cancelled(token)
                 logits[part, view] = network(as_input(view_of(crops.crops[part], view), self.normalisation)).numpy()
+            refuse_not_finite("This training", logits[part])
             yield Advanced(min(start + EVALUATION_BATCH, n), n, "Judging cells")
         return logits
 

@@ -13,6 +13,7 @@ import torch
 
 from napari_cyto.domain.jobs import Advanced, Event, Measured, Noted
 from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.models.finite import NotFiniteError
 from napari_cyto.training import checkpoint as checkpoints
 from napari_cyto.training.averaging import Average
 from napari_cyto.training.checkpoint import Checkpoint
@@ -228,8 +229,13 @@ class Fitting:
         validation: Validation | None = None
         if self.share.rank == 0:
             network = self._best_network()
-            with interruptible(network, self.token if self.share.of == 1 else None):
-                validation = yield from self.task.validate(Judged(self.fabric, network), self.token)
+            try:
+                with interruptible(network, self.token if self.share.of == 1 else None):
+                    validation = yield from self.task.validate(Judged(self.fabric, network), self.token)
+            except NotFiniteError as error:
+                if self.share.of > 1:
+                    raise
+                raise NotFinite("answers on the validation side were") from error
         shared: Validation = self.fabric.broadcast(validation)
         return shared
 

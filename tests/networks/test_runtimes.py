@@ -29,6 +29,7 @@ from napari_cyto.models.bundle import Bundle, write_bundle
 from napari_cyto.models.exported import RECORD_NAME, beside, read_export
 from napari_cyto.models.manifest import ModelClass
 from napari_cyto.models.openvino_library import openvino_version
+from napari_cyto.models.probe_fields import probe
 from napari_cyto.models.registry import build
 
 DETECTORS: dict[str, dict[str, Any]] = {
@@ -61,7 +62,7 @@ def finder(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture(scope="module")
 def field() -> np.ndarray:
-    return exporting.probe((1, 200, 330, 3))[0]
+    return probe((1, 200, 330, 3))[0]
 
 
 def same(one: Any, other: Any) -> None:
@@ -75,7 +76,7 @@ def same(one: Any, other: Any) -> None:
 def test_a_detectors_maps_are_read_as_torch_reads_them(architecture: str, tmp_path: Path) -> None:
     bundle = detector_in(tmp_path, architecture)
     network = bundle.load_network()
-    pixels = exporting.probe((1, 128, 192, 3))
+    pixels = probe((1, 128, 192, 3))
     module = exporting.Exportable(network, bundle.manifest.normalisation).eval()
     with torch.no_grad():
         maps = [m.numpy() for m in module(torch.from_numpy(pixels))]
@@ -107,7 +108,7 @@ def test_a_classifiers_probabilities_are_torchs_for_any_number_of_cells(tmp_path
     fields = {"kind": "classifier", "architecture": "timm-classifier", "settings": settings, "classes": CLASSES}
     fields |= {"mpp": None, "input_px": 32, "crop_rule": RULE, "decision": {"views": 2}}
     bundle = write_bundle(tmp_path / "namer", fields, network.state_dict())
-    crops = exporting.probe((19, 2, 32, 32, 3))
+    crops = probe((19, 2, 32, 32, 3))
     truth = CellClassifier(bundle, "cpu", "fp32").scores(crops)
     told = CellClassifier(bundle, "cpu", "fp32", "openvino").scores(crops)
     np.testing.assert_allclose(told, truth, atol=1e-5)
