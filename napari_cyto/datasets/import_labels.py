@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import getpass
-import shutil
-import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,20 @@ from napari_cyto.datasets.import_slides import SlideMatcher
 from napari_cyto.datasets.import_sources import read_source
 from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
 from napari_cyto.datasets.known_slides import KnownSlides, contradictions, where_in
+from napari_cyto.datasets.new_folder import NewFolder
 from napari_cyto.datasets.options import ImportOptions
+from napari_cyto.domain.annotation_rows import row_of
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.edits import add
 from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
-from napari_cyto.errors import CytoError
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.replacing import remember_import
 from napari_cyto.store import Project
+
+BATCH = 5_000
+"""How many annotations are stored between two looks at whether the user wants to stop."""
+
+_NOTHING = "Nothing was stored."
 
 
 def import_labels(
@@ -77,57 +82,89 @@ def source_classes(
 
 def _import(format_name: str, source: Path, project_folder: Path, options: ImportOptions, token: Token | None) -> Steps:
     yield Advanced(0, 0, f"Reading {source.name}.")
+    place = NewFolder(project_folder)
     labels = mapped(read_source(format_name, source, options), options.class_map)
-    stop_if_cancelled(token)
-    target = _Target(project_folder)
-    if target.exists:
-        with Project.open(project_folder) as project:
-            yield from _into(project, labels, project.scheme, source, options, token)
-        return
-    scheme = new_scheme(format_name, labels, options.scheme)
-    if options.scheme:
-        scheme_for(scheme, labels, options.add_classes)
-    result: dict[str, Any] = {}
-    with target.making(scheme) as project:
-        for step in _into(project, labels, scheme, source, options, token):
-            if isinstance(step, Done):
-                result = step.result
-            else:
-                yield step
-    yield Done(result | {"created": True, "project": str(project_folder)})
+    stop_if_cancelled(token, _NOTHING)
+    if not place.is_project():
+        scheme = new_scheme(format_name, labels, options.scheme)
+        if options.scheme:
+            scheme_for(scheme, labels, options.add_classes)
+        made: dict[str, Any] = {}
+        with place.making(scheme) as project:
+            for step in _into(project, labels, source, options, token):
+                if isinstance(step, Done):
+                    made = step.result
+                else:
+                    yield step
+        if place.made:
+            remember_import(source)
+            yield Done(made | {"created": True, "project": str(project_folder)})
+            return
+        # Another program made a project there meanwhile: what it holds is kept, and the labels go into it.
+    with Project.open(project_folder) as project:
+        yield from _into(project, labels, source, options, token)
+    remember_import(source)
 
 
-def _into(
-    project: Project, labels: LabelSet, scheme: ClassScheme, source: Path, options: ImportOptions, token: Token | None
-) -> Steps:
-    wider = scheme_for(scheme, labels, options.add_classes)
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What an import will change, as of a revision of the project."""
+
+    revision: int
+    scheme: ClassScheme
+    matched: SlideMatcher
+    sifted: Sifted
+    left_out: tuple[str, ...]
+
+
+def _into(project: Project, labels: LabelSet, source: Path, options: ImportOptions, token: Token | None) -> Steps:
+    label, author = f"Import {source.name}", options.author or getpass.getuser()
+    plan = yield from _planned(project, labels, source, options, token)
+    with project.bulk() as bulk:
+        if bulk.revision != plan.revision:
+            # Somebody wrote in the meantime; looked at again, now that nobody else can.
+            plan = yield from _planned(project, labels, source, options, token)
+        if plan.scheme != bulk.scheme:
+            bulk.set_scheme(plan.scheme)
+        bulk.add_slides(plan.matched.new)
+        for record in plan.matched.changed:
+            bulk.update_slide(record)
+        rows = map(row_of, plan.sifted.fresh)
+        while batch := list(islice(rows, BATCH)):
+            bulk.add(batch, label, author)
+            yield Advanced(bulk.count, len(plan.sifted.fresh), "Storing the annotations.")
+            stop_if_cancelled(token, _NOTHING)
+    yield from _told(project, labels, source, plan, label if plan.sifted.fresh else "")
+
+
+def _planned(
+    project: Project, labels: LabelSet, source: Path, options: ImportOptions, token: Token | None
+) -> Generator[Advanced, None, _Plan]:
+    revision = project.revision()
+    wider = scheme_for(project.scheme, labels, options.add_classes)
     total = len(labels.slides)
-    known = KnownSlides(project.slides(), where_in(project), lambda _: stop_if_cancelled(token))
+    known = KnownSlides(project.slides(), where_in(project), lambda _: stop_if_cancelled(token, _NOTHING))
     matched = SlideMatcher(known, options, source)
     for done, what in enumerate(matched.add(labels.slides), start=1):
-        stop_if_cancelled(token)
+        stop_if_cancelled(token, _NOTHING)
         yield Advanced(min(done, total), total, what)
     bad = BadRows(source, options.skip_bad)
     sifted = _sifted(project, labels, matched, bad, options)
     left_out = bad.remarks(len(labels.annotations) - bad.total)
-    stop_if_cancelled(token)
-    if wider != scheme:
-        project.set_scheme(wider)
-    project.add_slides(matched.new)
-    for record in matched.changed:
-        project.update_slide(record)
-    label = f"Import {source.name}"
-    if sifted.fresh:
-        project.apply(add(sifted.fresh, label), options.author or getpass.getuser())
+    stop_if_cancelled(token, _NOTHING)
+    return _Plan(revision, wider, matched, sifted, left_out)
+
+
+def _told(project: Project, labels: LabelSet, source: Path, plan: _Plan, undo_label: str) -> Steps:
+    matched, sifted = plan.matched, plan.sifted
     matching = (*matched.remarks, *contradictions(labels, matched.twins))
-    remarks = [*labels.remarks, *scheme_remarks(wider, labels), *matching, *sifted.remarks(source), *left_out]
-    yield from (Noted(remark) for remark in remarks)
-    remember_import(source)
+    said = (*labels.remarks, *scheme_remarks(plan.scheme, labels), *matching, *sifted.remarks(source), *plan.left_out)
+    yield from (Noted(remark) for remark in said)
     yield Done(
         {
             "project": str(project.folder),
             "created": False,
-            "slides": total,
+            "slides": len(labels.slides),
             "slides_added": len(matched.new),
             "annotations_added": len(sifted.fresh),
             "already_there": sifted.same,
@@ -137,9 +174,9 @@ def _into(
             "contradicting": len(sifted.contradicting),
             "classes": {str(c): n for c, n in sorted(Counter(a.class_id or "" for a in sifted.fresh).items()) if c},
             "regions": sum(a.is_region for a in sifted.fresh),
-            "scheme": wider.name,
-            "undo_label": label if sifted.fresh else "",
-            "remarks": remarks,
+            "scheme": plan.scheme.name,
+            "undo_label": undo_label,
+            "remarks": list(said),
         }
     )
 
@@ -149,40 +186,3 @@ def _sifted(project: Project, labels: LabelSet, matched: SlideMatcher, bad: BadR
     of_source = {theirs: slides[ours] for theirs, ours in matched.ids.items()}
     new = frozenset(record.id for record in matched.new)
     return sift(project, labels.annotations, of_source, new, bad, options.author or getpass.getuser())
-
-
-class _Target:
-    """The project's folder: there, or to be made whole under another name and then given its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
-        self.exists = Project.is_project(self.folder)
-        if not self.exists and self.folder.exists() and not (self.folder.is_dir() and not any(self.folder.iterdir())):
-            raise CytoError(
-                f"{self.folder} is there, but it is no project; choose a project or a folder that does not exist yet."
-            )
-
-    def making(self, scheme: ClassScheme) -> _Making:
-        return _Making(self.folder, scheme)
-
-
-class _Making:
-    def __init__(self, folder: Path, scheme: ClassScheme) -> None:
-        self._folder, self._scheme = folder, scheme
-        # Beside the final place, so that slides' relative paths hold after the rename.
-        self._partial = folder.parent / f".{folder.name}.partial-{uuid.uuid4().hex[:12]}"
-
-    def __enter__(self) -> Project:
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        self._project = Project.create(self._partial, self._scheme, self._folder.name.removesuffix(".cyto"))
-        return self._project
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._project.close()
-        try:
-            if kind is None:
-                if self._folder.is_dir():
-                    self._folder.rmdir()
-                self._partial.rename(self._folder)
-        finally:
-            shutil.rmtree(self._partial, ignore_errors=True)

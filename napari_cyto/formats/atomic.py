@@ -36,7 +36,7 @@ def atomic_file(target: str | os.PathLike[str]) -> Iterator[Path]:
         disk is full; ``target`` is then as it was.
     """
     path = Path(target)
-    temporary = _beside(path, "partial")
+    temporary = beside(path, "partial")
     try:
         _check_text_or_nothing(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,8 +101,8 @@ def atomic_folder(target: str | os.PathLike[str], record: Mapping[str, Any] | No
     path = Path(target)
     _recover(path)
     check_replaceable(path)
-    _drop_leftovers(path)
-    temporary = _beside(path, "partial")
+    drop_leftovers(path)
+    temporary = beside(path, "partial")
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -175,12 +175,13 @@ def _count_files(folder: Path) -> int:
     return sum(name not in _LEFT_BY_SYSTEMS for _, _, files in os.walk(folder) for name in files)
 
 
-def _beside(path: Path, what: str) -> Path:
+def beside(path: Path, what: str) -> Path:
+    """Return a hidden name beside ``path`` that says which process of which machine it belongs to."""
     return path.parent / f".{path.name[:60]}.{what}-{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
-def _drop_leftovers(path: Path) -> None:
-    """Remove the gigabytes that a killed export to the same place left, if it ran on this machine and is gone."""
+def drop_leftovers(path: Path) -> None:
+    """Remove what killed work on the same place left beside it, if it ran on this machine and is gone."""
     if not path.parent.is_dir():
         return
     for left in path.parent.glob(f".{_escaped(path.name[:60])}.partial-{_HOST}-*-*"):
@@ -205,7 +206,7 @@ def _swap_in(new: Path, path: Path) -> None:
     if not path.exists():
         new.rename(path)
     else:
-        previous = _beside(path, "previous")
+        previous = beside(path, "previous")
         path.rename(previous)
         try:
             new.rename(path)

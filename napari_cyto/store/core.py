@@ -23,12 +23,34 @@ from napari_cyto.store.settings import all_settings, read_setting, write_setting
 _BUMP = update(project).values(revision=project.c.revision + 1)
 _HEAD = select(project)
 _REVISION = select(project.c.revision)
+_USED = (
+    select(tally.c.class_id, func.sum(tally.c.n))
+    .where(tally.c.slide_pk == WHOLE_PROJECT, tally.c.n > 0, tally.c.class_id != REGION)
+    .group_by(tally.c.class_id)
+)
 _MODEL_COSTS = "predictions.miss_costs"
 
 
 def scheme_text(scheme: ClassScheme) -> str:
     """Return a class scheme as the text that the database holds."""
     return json.dumps(scheme_to_dict(scheme), ensure_ascii=False)
+
+
+def write_scheme(connection: Connection, scheme: ClassScheme) -> None:
+    """Replace the classes that annotations can have.
+
+    Raises
+    ------
+    StoreError
+        When a class that is in use would be gone; the sentence names it and counts its annotations.
+    """
+    lost = [f"{class_id} ({n})" for class_id, n in connection.execute(_USED) if class_id not in scheme]
+    if lost:
+        raise StoreError(
+            f"The classes were not changed: annotations still have the class {', '.join(lost)}, which the new "
+            f"scheme {scheme.name!r} lacks; relabel or delete those first."
+        )
+    connection.execute(update(project).values(scheme=scheme_text(scheme)))
 
 
 class ProjectCore:
@@ -98,6 +120,12 @@ class ProjectCore:
         self._own = [written for written in self._own if written > revision]
         return changed
 
+    def revision(self) -> int:
+        """Return the number of the last write by anyone; it grows by one with each."""
+        with self._database.read() as connection:
+            revision: int = connection.execute(_REVISION).scalar_one()
+        return revision
+
     # What the project says of itself
 
     @property
@@ -123,19 +151,8 @@ class ProjectCore:
         StoreError
             When a class that is in use would be gone; the sentence names it and counts its annotations.
         """
-        used = (
-            select(tally.c.class_id, func.sum(tally.c.n))
-            .where(tally.c.slide_pk == WHOLE_PROJECT, tally.c.n > 0, tally.c.class_id != REGION)
-            .group_by(tally.c.class_id)
-        )
         with self._writing() as connection:
-            lost = [f"{class_id} ({n})" for class_id, n in connection.execute(used) if class_id not in scheme]
-            if lost:
-                raise StoreError(
-                    f"The classes were not changed: annotations still have the class {', '.join(lost)}, which the new "
-                    f"scheme {scheme.name!r} lacks; relabel or delete those first."
-                )
-            connection.execute(update(project).values(scheme=scheme_text(scheme)))
+            write_scheme(connection, scheme)
         self._scheme, self._scheme_text = scheme, scheme_text(scheme)
 
     def standing(self) -> object:

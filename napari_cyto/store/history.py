@@ -11,9 +11,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, bindparam, select
 
 from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation_rows import from_us
 from napari_cyto.domain.edits import Change, Edit
 from napari_cyto.domain.geometry import YX
-from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of, from_us
+from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
 from napari_cyto.store.schema import annotation, change, history, version
 
 Kind = Literal["edit", "undo", "redo"]

@@ -7,13 +7,13 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, inspect
 
 from napari_cyto.domain.annotation import now_utc
+from napari_cyto.domain.annotation_rows import to_us
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.errors import StoreError
 from napari_cyto.store import sqlite
 from napari_cyto.store.core import scheme_text
 from napari_cyto.store.database import Database, create_file, create_tables, open_file, open_to_read, open_url
 from napari_cyto.store.migration import prepare
-from napari_cyto.store.rows import to_us
 from napari_cyto.store.schema import SCHEMA_VERSION, project
 
 DATABASE_NAME = "project.sqlite"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -11,17 +12,18 @@ from typing import Any, Self
 from sqlalchemy import Connection, Row, bindparam, select
 
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.annotation_rows import from_us
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import columns, opening, queries, readings, removing, slides, writing
-from napari_cyto.store.core import ProjectCore
+from napari_cyto.store.bulk import Bulk
+from napari_cyto.store.core import ProjectCore, scheme_text
 from napari_cyto.store.database import Database
 from napari_cyto.store.history import HistoryEntry, Kind, changes_of, entry_of, steps_of
 from napari_cyto.store.readings import ReviewStep
-from napari_cyto.store.rows import from_us
 from napari_cyto.store.schema import history
 from napari_cyto.store.slide_rows import absolute_path
 
@@ -187,6 +189,25 @@ class Project(ProjectCore):
             row = connection.execute(_STEP, {"step": seq}).one()
             removing.bring_back_touched(connection, row.slide_pks)
         return entry_of(row, self._numbers.ids, lambda: edit)
+
+    @contextmanager
+    def bulk(self) -> Iterator[Bulk]:
+        """Give what takes in slides, classes and any number of annotations: all of it when the block ends, or nothing.
+
+        Other programs cannot write meanwhile. What they wrote since `revision` was last asked shows in the
+        ``revision`` of what is given.
+
+        Raises
+        ------
+        StoreError
+            When the database cannot be written; nothing is changed then.
+        """
+        with self._writing() as connection:
+            bulk = Bulk(connection, self._folder, self._scheme, self._look(connection) - 1)
+            yield bulk
+            bulk.finish()
+        if bulk.scheme != self._scheme:
+            self._scheme, self._scheme_text = bulk.scheme, scheme_text(bulk.scheme)
 
     def undo(self, author: str) -> HistoryEntry | None:
         """Take back the author's last edit that is not undone; None when there is none.

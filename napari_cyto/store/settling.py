@@ -61,19 +61,22 @@ _SETTLE = (
 _LIFT = delete(box).where(
     box.c.pk.in_(select(change.c.before_pk).where(change.c.seq == _SEQ, change.c.before_pk.is_not(None)))
 )
+_BOX_COLUMNS = ["pk", "s0", "s1", "y0", "y1", "x0", "x1"]
+_boxes = select(
+    version.c.pk,
+    version.c.slide_pk * SLIDE_SPACING,
+    version.c.slide_pk * SLIDE_SPACING + SLIDE_EXTENT,
+    version.c.y0,
+    version.c.y1,
+    version.c.x0,
+    version.c.x1,
+)
 _PUT = insert(box).from_select(
-    ["pk", "s0", "s1", "y0", "y1", "x0", "x1"],
-    select(
-        version.c.pk,
-        version.c.slide_pk * SLIDE_SPACING,
-        version.c.slide_pk * SLIDE_SPACING + SLIDE_EXTENT,
-        version.c.y0,
-        version.c.y1,
-        version.c.x0,
-        version.c.x1,
-    )
-    .select_from(change.join(version, version.c.pk == change.c.after_pk))
-    .where(change.c.seq == _SEQ),
+    _BOX_COLUMNS,
+    _boxes.select_from(change.join(version, version.c.pk == change.c.after_pk)).where(change.c.seq == _SEQ),
+)
+_PUT_RANGE = insert(box).from_select(
+    _BOX_COLUMNS, _boxes.where(version.c.pk >= bindparam("first"), version.c.pk < bindparam("end"))
 )
 _COUNT = (
     update(tally)
@@ -112,10 +115,16 @@ def settle(connection: Connection, seq: int, class_ids: Collection[str]) -> None
     connection.execute(_PUT, step)
     for (slide_pk, class_id, status), by in difference.items():
         if by:
-            _count(connection, slide_pk, class_id, status, by)
+            count(connection, slide_pk, class_id, status, by)
 
 
-def _count(connection: Connection, slide_pk: int, class_id: str, status: str, by: int) -> None:
+def put_boxes(connection: Connection, first: int, end: int) -> None:
+    """Index the boxes of the versions ``first`` to ``end``, which hold now."""
+    connection.execute(_PUT_RANGE, {"first": first, "end": end})
+
+
+def count(connection: Connection, slide_pk: int, class_id: str, status: str, by: int) -> None:
+    """Count ``by`` more annotations of a slide, or of `WHOLE_PROJECT`, with a class and status."""
     where = {"of_slide": slide_pk, "of_class": class_id, "of_status": status, "by": by}
     if connection.execute(_COUNT, where).rowcount == 0:
         row = {"slide_pk": slide_pk, "class_id": class_id, "status": status, "n": by}

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
 
 from napari_cyto.domain.annotation import Annotation, now_utc
+from napari_cyto.domain.annotation_rows import to_us
 from napari_cyto.domain.edits import Change, Edit
 from napari_cyto.errors import StaleEditError
 from napari_cyto.store.history import Kind, first_change_of
-from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of, to_us, version_row
+from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of, version_row
 from napari_cyto.store.schema import annotation, change, history, version
 from napari_cyto.store.settling import settle
 
@@ -31,7 +32,7 @@ _STORED = (
     .select_from(annotation.outerjoin(version, version.c.pk == annotation.c.version_pk))
     .where(annotation.c.id.in_(bindparam("ids", expanding=True)))
 )
-_FORGET = (
+FORGET = (
     update(history)
     .where(history.c.author == bindparam("by_author"), history.c.state == "undone")
     .values(state="forgotten")
@@ -52,12 +53,17 @@ class Known:
 
 
 @dataclass(slots=True)
-class _Numbers:
+class Numbers:
     """The next free number of each table."""
 
     seq: int
     version_pk: int
     annotation_pk: int
+
+
+def next_numbers(connection: Connection) -> Numbers:
+    """Return the next free number of each table."""
+    return Numbers(*connection.execute(_NEXT).one())
 
 
 def write_edit(connection: Connection, known: Known, edit: Edit, author: str) -> int:
@@ -70,9 +76,9 @@ def write_edit(connection: Connection, known: Known, edit: Edit, author: str) ->
     StoreError
         When an annotation lies on a slide, or has a class, that the project does not have.
     """
-    numbers = _Numbers(*connection.execute(_NEXT).one())
+    numbers = next_numbers(connection)
     # What was undone before a new edit can no longer be redone; the history keeps it.
-    connection.execute(_FORGET, {"by_author": author})
+    connection.execute(FORGET, {"by_author": author})
     _write_step(connection, known, numbers.seq, edit, author)
     stale = 0
     changes = iter(edit.changes)
@@ -111,7 +117,7 @@ def _place(known: Known, first: Change) -> dict[str, Any]:
     return {"place_slide_pk": known.slide_pks[shown.slide_id], "place_y": float(y), "place_x": float(x)}
 
 
-def _write_batch(connection: Connection, known: Known, numbers: _Numbers, batch: Sequence[Change]) -> int:
+def _write_batch(connection: Connection, known: Known, numbers: Numbers, batch: Sequence[Change]) -> int:
     """Write the new states of some annotations and who follows whom; return how many of them were stale."""
     found = {row.id: row for row in connection.execute(_STORED, {"ids": [c.annotation_id for c in batch]})}
     stale = 0

@@ -1,0 +1,105 @@
+"""Annotations as rows of plain values, and back, exactly: how a database and a file on the disk hold them."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
+
+NO_CLASS = ""
+"""The class of a region in a row: an empty text is no class id, and unlike None it can be compared in a database."""
+
+Row: TypeAlias = tuple[Any, ...]
+"""id, slide id, kind, y0, x0, y1, x1 (level-0 px), corners of a polygon, class id, status, author, origin, scores,
+creation (µs since 1970 UTC), note. Corners are little-endian float64 pairs (y, x); scores are JSON."""
+
+ID, SLIDE, KIND, Y0, X0, Y1, X1, CORNERS, CLASS, STATUS, AUTHOR, ORIGIN, SCORES, CREATED, NOTE = range(15)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_STATUS = {status.value: status for status in Status}
+
+
+def to_us(moment: datetime) -> int:
+    """Return an aware moment as µs since 1970 UTC, exactly.
+
+    Raises
+    ------
+    ValueError
+        When the moment does not say its time zone.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"A stored time must be aware (UTC), but {moment!r} has no time zone.")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_us(us: int) -> datetime:
+    """Return the moment ``us`` µs after 1970, aware, UTC."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def row_of(annotation: Annotation) -> Row:
+    """Return the row that holds ``annotation``."""
+    kind, bounds, corners = _shape(annotation.geometry)
+    return (
+        annotation.id,
+        annotation.slide_id,
+        kind,
+        *bounds,
+        corners,
+        NO_CLASS if annotation.class_id is None else annotation.class_id,
+        annotation.status.value,
+        annotation.author,
+        annotation.origin,
+        _scores_text(annotation.scores),
+        to_us(annotation.created_utc),
+        annotation.note,
+    )
+
+
+def annotation_of(row: Sequence[Any]) -> Annotation:
+    """Return the annotation that a row holds."""
+    (annotation_id, slide_id, kind, y0, x0, y1, x1, corners, class_id, *rest) = row
+    status, author, origin, scores, created_us, note = rest
+    return Annotation(
+        slide_id=slide_id,
+        geometry=_geometry(kind, (y0, x0, y1, x1), corners),
+        class_id=None if class_id == NO_CLASS else class_id,
+        status=_STATUS[status],
+        author=author,
+        origin=origin,
+        scores=tuple((name, score) for name, score in json.loads(scores)) if scores else (),
+        created_utc=from_us(created_us),
+        note=note,
+        id=annotation_id,
+    )
+
+
+def _geometry(kind: str, bounds: tuple[float, float, float, float], corners: bytes | None) -> Geometry:
+    if kind == "point":
+        return Point(*bounds[:2])
+    if kind == "box":
+        return Box(*bounds)
+    return Polygon(tuple(struct.iter_unpack("<2d", corners or b"")))
+
+
+def _shape(geometry: Geometry) -> tuple[str, tuple[float, ...], bytes | None]:
+    if isinstance(geometry, Point):
+        y, x = float(geometry.y), float(geometry.x)
+        return "point", (y, x, y, x), None
+    if isinstance(geometry, Box):
+        return "box", (float(geometry.y0), float(geometry.x0), float(geometry.y1), float(geometry.x1)), None
+    ys = [float(y) for y, _ in geometry.vertices_yx]
+    xs = [float(x) for _, x in geometry.vertices_yx]
+    flat = [0.0] * (2 * len(ys))
+    flat[0::2], flat[1::2] = ys, xs
+    return "polygon", (min(ys), min(xs), max(ys), max(xs)), struct.pack(f"<{len(flat)}d", *flat)
+
+
+def _scores_text(scores: tuple[tuple[str, float], ...]) -> str:
+    return json.dumps([[name, float(score)] for name, score in scores]) if scores else ""
