@@ -96,6 +96,8 @@ def _tell(result: dict[str, Any]) -> None:
         rate = each["megapixels"] / each["seconds"] if each["seconds"] else 0.0
         facts: list[tuple[str, object]] = [("slide", each["slide"]), ("cells", each["cells"])]
         facts += [(class_id, count) for class_id, count in each.get("classes", {}).items()]
+        if each.get("judged_before"):
+            facts += [("a person's word stands for", each["judged_before"])]
         facts += [("looked at", f"{each['megapixels']:.1f} MP in {each['seconds']:.1f} s ({rate:.1f} MP/s)")]
         facts += [("runtime", ", ".join(dict.fromkeys(each.get("runtime", ()))))]
         if each["unreadable"]:

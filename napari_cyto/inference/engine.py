@@ -87,6 +87,8 @@ class Engine:
         Asks to stop: between tiles, between layers of the network, between cells.
     outline_yx : sequence of (y, x), optional
         Only cells with their centre inside are told, level-0 px.
+    ahead : int
+        How many tiles are in work at a time; it changes no answer.
     """
 
     def __init__(
@@ -98,7 +100,9 @@ class Engine:
         checkpoint: Checkpoint | None = None,
         token: Token | None = None,
         outline_yx: Sequence[tuple[float, float]] | None = None,
+        ahead: int = AHEAD,
     ) -> None:
+        self._ahead = ahead
         self._slide, self._plan, self._detector, self._classifier = slide, plan, detector, classifier
         self.checkpoint, self._token = checkpoint, token
         self._outline = None if outline_yx is None else np.asarray(outline_yx, dtype=np.float64) / plan.scale
@@ -156,7 +160,7 @@ class Engine:
     def _rest(self, todo: list[int]) -> Iterator[Step]:
         """Yield what happens from the first tile on that was not done before."""
         plan = self._plan
-        pool, cutting = (ThreadPoolExecutor(n, thread_name_prefix="ahead") for n in (AHEAD, CUTTING))
+        pool, cutting = (ThreadPoolExecutor(n, thread_name_prefix="ahead") for n in (self._ahead, CUTTING))
         try:
             for number, table in self._found_ahead(pool, todo):
                 told = self._written(number, self._told(table))
@@ -191,7 +195,7 @@ class Engine:
         coming: deque[tuple[int, Future[Table]]] = deque()
         left = deque(numbers)
         while left or coming:
-            while left and len(coming) <= AHEAD:
+            while left and len(coming) <= self._ahead:
                 coming.append((left[0], pool.submit(look, self._plan.tiles[left.popleft()])))
             number, future = coming.popleft()
             yield number, self._waited(future)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
+from napari_cyto.inference.checkpoint import KeptTiles
 from napari_cyto.inference.detecting import SEAM_PX, SLACK_PX, CellDetector
 from napari_cyto.inference.detection_tiles import Tile
 from napari_cyto.inference.engine_tiles import plan_tiles, stained_tiles
@@ -13,6 +14,7 @@ from napari_cyto.inference.memory import SIDES_PX, reckoned_hw, tile_side
 from napari_cyto.inference.model_view import ModelView, SlidePixels, model_view
 from napari_cyto.inference.runtime import DetectorRuntime
 from napari_cyto.inference.settling import Settling
+from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.slides import Slide
 from napari_cyto.slides.stain import Stain, stain_of
 
@@ -40,6 +42,8 @@ class Plan:
         Lower scores are not told.
     apart_px : float
         Cells nearer than this are one, px of the model.
+    side_px : int
+        The side that the tiles were cut with, px of the model.
     """
 
     view: ModelView
@@ -49,6 +53,7 @@ class Plan:
     bounds_yxyx: YXYX
     score_from: float
     apart_px: float
+    side_px: int = 0
 
     @property
     def scale(self) -> float:
@@ -79,6 +84,7 @@ def make_plan(
     tile_px: int | None = None,
     score_from: float | None = None,
     stain: Stain | None = None,
+    kept: KeptTiles | None = None,
 ) -> Plan:
     """Return the plan of a run.
 
@@ -98,6 +104,8 @@ def make_plan(
         Lower scores are not told; the model's threshold when not given.
     stain : Stain, optional
         What `look_over` found for this slide and region; found out here when not given.
+    kept : KeptTiles, optional
+        The tiles of an unfinished run, which stay whatever memory is free now, unless they are none of this slide.
 
     Raises
     ------
@@ -114,18 +122,70 @@ def make_plan(
         y0, x0, y1, x1 = view.to_model(region_yxyx)
         bounds = (max(y0, 0.0), max(x0, 0.0), min(y1, height), min(x1, width))
     stain = stain_of(view.pixels, mpp, region_yxyx) if stain is None else stain
-    largest = tile_side(detector.device, detector.runtime.bytes_per_px) if tile_px is None else tile_px
-    tiles, wanted = _cheapest(detector.runtime, (height, width), bounds, largest, stain, view.scale)
+    way = None if kept is None else _as_before(detector.runtime, (height, width), bounds, kept, stain, view.scale)
+    if way is None:
+        largest = tile_side(detector.device, detector.runtime.bytes_per_px) if tile_px is None else tile_px
+        way = _cheapest(detector.runtime, (height, width), bounds, largest, stain, view.scale)
     decision = manifest.decision
     return Plan(
         view=view,
         mpp=mpp,
-        tiles=tuple(wanted),
-        skipped=len(tiles) - len(wanted),
+        tiles=tuple(way.wanted),
+        skipped=len(way.tiles) - len(way.wanted),
         bounds_yxyx=bounds,
-        score_from=decision.score_threshold if score_from is None else score_from,
+        score_from=threshold(manifest, score_from),
         apart_px=0.0 if manifest.mpp is None else decision.merge_um / manifest.mpp,
+        side_px=way.side_px,
     )
+
+
+def threshold(manifest: ModelManifest, score_from: float | None) -> float:
+    """Return the score from which on cells are told: as asked for, else the model's own."""
+    return manifest.decision.score_threshold if score_from is None else score_from
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to divide a slide: its tiles, and those of them to look at."""
+
+    side_px: int
+    tiles: list[Tile]
+    wanted: list[Tile]
+
+    @classmethod
+    def of(
+        cls,
+        runtime: DetectorRuntime,
+        size_hw: tuple[float, float],
+        bounds: YXYX,
+        side_px: int,
+        stain: Stain,
+        scale: float,
+    ) -> _Way:
+        side = max(side_px, 2 * runtime.halo + runtime.multiple)
+        tiles = plan_tiles(size_hw, side, runtime.halo, runtime.multiple, bounds)
+        return cls(side, tiles, stained_tiles(tiles, stain, scale))
+
+    @property
+    def largest_hw(self) -> tuple[int, int]:
+        height = max((tile.height for tile in self.tiles), default=self.side_px)
+        return height, max((tile.width for tile in self.tiles), default=self.side_px)
+
+
+def _as_before(
+    runtime: DetectorRuntime, size_hw: tuple[float, float], bounds: YXYX, kept: KeptTiles, stain: Stain, scale: float
+) -> _Way | None:
+    """Return the way in which an unfinished run divided a slide; None where it cannot be had again."""
+    for side in SIDES_PX if kept.side_px is None else (kept.side_px,):
+        way = _Way.of(runtime, size_hw, bounds, side, stain, scale)
+        if tuple((t.y0, t.x0, t.height, t.width) for t in way.wanted) != kept.tiles:
+            continue
+        try:
+            runtime.ready(*way.largest_hw)
+        except CytoError:
+            return None
+        return way
+    return None
 
 
 def _cheapest(
@@ -135,29 +195,26 @@ def _cheapest(
     largest: int,
     stain: Stain,
     scale: float,
-) -> tuple[list[Tile], list[Tile]]:
-    """Return the tiles of the side that costs least, and those of them to look at; the larger where it is equal.
+) -> _Way:
+    """Return the way whose tiles cost least; that with the larger ones where it is equal.
 
     Small ones have more halo, large ones more that nobody asked for.
     """
-    smallest, ways = 2 * runtime.halo + runtime.multiple, []
-    for side in sorted({max(s, smallest) for s in (*SIDES_PX, largest) if s <= largest}):
-        tiles = plan_tiles(size_hw, side, runtime.halo, runtime.multiple, bounds)
-        height = max((tile.height for tile in tiles), default=side)
-        width = max((tile.width for tile in tiles), default=side)
-        ways.append((height, width, tiles, stained_tiles(tiles, stain, scale)))
+    smallest = 2 * runtime.halo + runtime.multiple
+    sides = sorted({max(s, smallest) for s in (*SIDES_PX, largest) if s <= largest})
+    ways = [_Way.of(runtime, size_hw, bounds, side, stain, scale) for side in sides]
 
-    def cost(way: tuple[int, int, list[Tile], list[Tile]]) -> tuple[int, int]:
-        height, width = reckoned_hw(way[0], way[1], runtime.multiple)
-        return (len(way[3]) * height * width, -height * width)
+    def cost(way: _Way) -> tuple[int, int]:
+        height, width = reckoned_hw(*way.largest_hw, runtime.multiple)
+        return (len(way.wanted) * height * width, -height * width)
 
     fault: CytoError | None = None
-    for height, width, tiles, wanted in sorted(ways, key=cost):
+    for way in sorted(ways, key=cost):
         try:
-            runtime.ready(height, width)
+            runtime.ready(*way.largest_hw)
         except CytoError as error:
             fault = error
             continue
-        return tiles, wanted
+        return way
     assert fault is not None
     raise fault

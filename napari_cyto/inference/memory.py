@@ -52,6 +52,35 @@ def tile_side(device: str = "cpu", bytes_per_px: int = BYTES_PER_PX) -> int:
     return SIDES_PX[-1]
 
 
+def tiles_at_a_time(pixels: int, bytes_per_px: int, most: int) -> int:
+    """Return how many tiles may be in work at a time when their size is given: ``most``, or one where memory is short.
+
+    Parameters
+    ----------
+    pixels : int
+        Of the largest tile, px.
+    bytes_per_px : int
+        What a px of a tile needs at the peak; one at a time need half of that in OpenVINO.
+    most : int
+        How many are in work where there is room.
+
+    Raises
+    ------
+    CytoError
+        When there is not room for a single one; the sentence has both figures.
+    """
+    free = free_bytes()
+    if free is None or pixels * bytes_per_px <= free - SPARE_BYTES:
+        return most
+    one_bytes = pixels * (bytes_per_px // 2 if bytes_per_px == OPENVINO_BYTES_PER_PX else bytes_per_px)
+    if one_bytes > free:
+        raise CytoError(
+            f"Going on with the unfinished run needs about {one_bytes >> 20:,} MiB of memory, but only "
+            f"{free >> 20:,} MiB are free; what is done is kept: close other programs and try again."
+        )
+    return 1
+
+
 def reckoned_hw(height: int, width: int, multiple: int) -> tuple[int, int]:
     """Return the height and width that a tile costs, px: that of the next square for a field, else its own."""
     for side in FIELD_SIDES_PX:

@@ -11,7 +11,7 @@ from scipy.spatial import KDTree
 
 from napari_cyto.domain.annotation import Annotation, Status, now_utc, proposed_by
 from napari_cyto.domain.calling import Costs, called_class
-from napari_cyto.domain.edits import Change, Edit
+from napari_cyto.domain.edits import Change, Edit, remove
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.inference.detections import Detections
 from napari_cyto.models.bundle import Bundle
@@ -62,6 +62,7 @@ class ProposalWriter:
         self._costs = self._miss_costs()
         self._origin = proposed_by(self.speaker.id, self.speaker.sha256)
         self._written: set[str] = set()
+        self._there_before: set[str] = set()
 
     def put(self, cells: Detections) -> int:
         """Write cells, all at once, and return how many are new.
@@ -85,6 +86,34 @@ class ProposalWriter:
             self.project.apply(Edit(f"Propose {count} ({self.speaker.id})", tuple(changes)), self.author or "user")
             self._written.update(c.annotation_id for c in changes)
         return len(changes)
+
+    @property
+    def kept(self) -> int:
+        """How many of the cells that were found so far stand in the project as this model's."""
+        return self.added + self.replaced + len(self._there_before)
+
+    @property
+    def written(self) -> frozenset[str]:
+        """Ids of the annotations that were stored so far."""
+        return frozenset(self._written)
+
+    def withdraw(self, ids: Sequence[str]) -> int:
+        """Remove proposals that an unfinished run stored and that are none in the end; return how many.
+
+        Those that a person has judged or changed meanwhile stay.
+
+        Raises
+        ------
+        StoreError
+            When the database cannot be written.
+        """
+        not_found = [each for each in ids if each not in self._there_before and each not in self._written]
+        known = self.project.annotations_by_id(not_found)
+        gone = [a for a in known if a.status is Status.PROPOSED and a.origin == self._origin]
+        if gone:
+            label = f"Remove {len(gone)} cell{'s' if len(gone) > 1 else ''} of an unfinished run ({self.speaker.id})"
+            self.project.apply(remove(gone, label), self.author or "user")
+        return len(gone)
 
     def _miss_costs(self) -> Costs:
         """Return what it costs to miss a class of the project: where several outputs stand for it, the most."""
@@ -113,6 +142,8 @@ class ProposalWriter:
             elif mark.origin == self._origin:
                 if distances[n] < _AGAIN_UM / um:
                     self.there += 1
+                    self._there_before.add(mark.id)
+                    self.classes[str(mark.class_id)] += 1
                     continue
                 changes.append(Change(None, new))
             else:

@@ -15,15 +15,17 @@ from napari_cyto.datasets.job import ending_once, stop_if_cancelled
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Measured, Noted, Token
 from napari_cyto.errors import CytoError, JobCancelled
-from napari_cyto.inference.checkpoint import Checkpoint
+from napari_cyto.inference.checkpoint import Checkpoint, unfinished_tiles
 from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.chunks import ModelAsked, SlideAsked
+from napari_cyto.inference.detecting import CellDetector
 from napari_cyto.inference.detections import Detections
-from napari_cyto.inference.engine import Batch, Engine, TileDone, Waiting, joined
-from napari_cyto.inference.engine_plan import PLAN_VERSION, Plan, make_plan
+from napari_cyto.inference.engine import AHEAD, Batch, Engine, TileDone, Waiting, joined
+from napari_cyto.inference.engine_plan import PLAN_VERSION, Plan, make_plan, threshold
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.farmed_engine import FarmedEngine
 from napari_cyto.inference.loaded import LoadedModels
+from napari_cyto.inference.memory import tiles_at_a_time
 from napari_cyto.inference.proposals import ProposalWriter
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.targets import believed_mpp, made, record_for, there
@@ -108,12 +110,18 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         stain = yield from _stain(slide, mpp, request, token)
         seen = _looks(slide, mpp, request, stain)
         yield from (Noted(remark) for remark in seen)
-        plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from, stain)
+        asked = _depends_on(request, chosen, mpp)
+        kept = None if request.run_folder is None else unfinished_tiles(request.run_folder, asked)
+        plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from, stain, kept)
+        ahead = AHEAD if kept is None else _tiles_at_a_time(plan, detector, farm)
         stop_if_cancelled(token, _NOTHING_YET)
-        checkpoint = _checkpoint(request, chosen, plan)
+        checkpoint = _checkpoint(request, asked, plan, detector)
         if checkpoint is not None and checkpoint.result is not None and (request.out is None or project is not None):
+            yield Noted(f"{slide.info.name}: done before, so it is not looked at again.")
             yield Done(checkpoint.result | {"slide": str(request.slide), "done_before": True})
             return
+        begun = _begun(slide, checkpoint, ahead)
+        yield from (Noted(remark) for remark in begun)
         writer = None
         if request.out is not None:
             project = project or stack.enter_context(made(request.out, chosen.scheme))
@@ -122,8 +130,8 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
                 project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes
             )
         engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _asked(request, chosen, plan))
-        running = engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx)
-        yield from _OneSlide(request, chosen, slide, plan, running, writer, [*remarks, *seen]).events()
+        running = engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx, ahead)
+        yield from _OneSlide(request, chosen, slide, plan, running, writer, [*remarks, *seen, *begun]).events()
 
 
 def check_region(region_yxyx: YXYX | None, slide: Slide) -> None:
@@ -192,21 +200,58 @@ def _asked(request: PredictRequest, chosen: Chosen, plan: Plan) -> SlideAsked:
     return SlideAsked(slide, fingerprint(request.slide), plan.mpp, plan.score_from, detector, classifier)
 
 
-def _checkpoint(request: PredictRequest, chosen: Chosen, plan: Plan) -> Checkpoint | None:
-    if request.run_folder is None:
-        return None
-    asked = {
+def _depends_on(request: PredictRequest, chosen: Chosen, mpp: float | None) -> dict[str, Any]:
+    """Return all that the cells of a whole run depend on, JSON-able."""
+    return {
         "slide": fingerprint(request.slide),
         "detector": chosen.detector.sha256,
         "classifier": None if chosen.classifier is None else chosen.classifier.sha256,
-        "mpp": plan.mpp,
+        "mpp": mpp,
         "region": request.region_yxyx,
         "outline": request.outline_yx,
-        "score_from": plan.score_from,
+        "score_from": threshold(chosen.detector.manifest, request.score_from),
         "plan": PLAN_VERSION,
-        "tiles": [[t.y0, t.x0, t.height, t.width] for t in plan.tiles],
     }
-    return Checkpoint(request.run_folder, asked, request.again)
+
+
+def _checkpoint(
+    request: PredictRequest, asked: dict[str, Any], plan: Plan, detector: CellDetector
+) -> Checkpoint | None:
+    if request.run_folder is None:
+        return None
+    divided = {
+        "tiles": [[t.y0, t.x0, t.height, t.width] for t in plan.tiles],
+        "side_px": plan.side_px,
+        "computed_by": [detector.runtime.title],
+    }
+    return Checkpoint(request.run_folder, asked | divided, request.again)
+
+
+def _tiles_at_a_time(plan: Plan, detector: CellDetector, farm: Farm | None) -> int:
+    """Return how many tiles of an unfinished run may be in work: their size stays, whatever memory is free.
+
+    Raises
+    ------
+    CytoError
+        When there is not memory for a single one.
+    """
+    if farm is not None or detector.device != "cpu":
+        return AHEAD
+    pixels = max((tile.height * tile.width for tile in plan.tiles), default=0)
+    return tiles_at_a_time(pixels, detector.runtime.bytes_per_px, AHEAD)
+
+
+def _begun(slide: Slide, checkpoint: Checkpoint | None, ahead: int) -> list[str]:
+    """Return how a run stands to one before it, a sentence each; nothing where there was none."""
+    told = []
+    if checkpoint is not None and checkpoint.news is not None:
+        told.append(f"{slide.info.name}: {checkpoint.news}.")
+    if ahead < AHEAD:
+        told.append(
+            f"{slide.info.name}: less memory is free than when this run began; its tiles stay, and one at a time is "
+            "worked on."
+        )
+    return told
 
 
 @dataclass
@@ -229,15 +274,17 @@ class _OneSlide:
         """Yield what happens till the end; what was found is written, however it ends."""
         started_s = time.monotonic()
         self._next_write_s, self._pause_s = started_s + FIRST_WRITE_S, FIRST_WRITE_S
+        before = () if self.engine.checkpoint is None else self.engine.checkpoint.computed_by
+        self._runtimes = list(dict.fromkeys((*self.engine.runtimes, *before)))
         yield Advanced(0, len(self.plan.tiles), self.slide.info.name)
         try:
             yield from self._steps()
         except JobCancelled:
             if self.engine.dropped:
                 raise JobCancelled("Given up for another question.") from None
-            for batch in self.engine.left_over():
-                yield self._took(batch)
             yield from self._write()
+            yield from self._write_left_over()
+            yield self._advanced(midway=True)
             raise JobCancelled(f"Cancelled. {self._kept()}") from None
         except (GeneratorExit, NotFiniteError):
             # Cells that a model found before its answers turned into NaN are nothing to build on.
@@ -246,6 +293,8 @@ class _OneSlide:
             yield from self._write()
             raise
         yield from self._write()
+        self._withdraw()
+        yield self._advanced()
         yield from (Noted(str(tile)) for tile in self.engine.unreadable)
         if self.engine.left_out:
             self.remarks.append(_left_out(self.engine.left_out, self.slide.info.name))
@@ -255,14 +304,34 @@ class _OneSlide:
             self.engine.checkpoint.end(result)
         yield Done(result)
 
+    def _write_left_over(self) -> Iterator[Measured]:
+        """Store what is found and not settled; when the run goes on, what is no cell after all is removed again."""
+        before = frozenset() if self.writer is None else self.writer.written
+        for batch in self.engine.left_over():
+            yield self._took(batch)
+        yield from self._write()
+        if self.writer is not None and self.engine.checkpoint is not None:
+            self.engine.checkpoint.note_early(self.writer.written - before)
+
+    def _withdraw(self) -> None:
+        checkpoint = self.engine.checkpoint
+        if self.writer is None or checkpoint is None or not checkpoint.early:
+            return
+        if gone := self.writer.withdraw(checkpoint.early):
+            what = "1 cell was" if gone == 1 else f"{gone:,} cells were"
+            self.remarks.append(
+                f"{self.slide.info.name}: {what} removed that the unfinished run had stored at the edge of its last "
+                "tiles; the tiles beside them show the same cells better."
+            )
+
     def _steps(self) -> Iterator[Event]:
         for step in self.engine.steps():
             if isinstance(step, TileDone):
                 self.done += 1
                 self.resumed += step.resumed
-                yield self._advanced()
+                yield self._advanced(midway=True)
             elif isinstance(step, Waiting):
-                yield self._advanced()
+                yield self._advanced(midway=True)
                 continue
             else:
                 yield self._took(step)
@@ -272,8 +341,16 @@ class _OneSlide:
                 self._pause_s = min(2 * self._pause_s, SLOWEST_WRITE_S)
                 self._next_write_s = time.monotonic() + self._pause_s
 
-    def _advanced(self) -> Advanced:
-        return Advanced(self.done, len(self.plan.tiles), f"{self.slide.info.name}: {self.found} cells")
+    def _advanced(self, midway: bool = False) -> Advanced:
+        """Return how far it is, with the cells that stand in the project, or were told of where there is none."""
+        total = len(self.plan.tiles)
+        # All tiles are behind when their cells are stored: the count beside them is the one that stays.
+        done = min(self.done, total - 1) if midway else self.done
+        return Advanced(done, total, f"{self.slide.info.name}: {self._stored:,} cells")
+
+    @property
+    def _stored(self) -> int:
+        return self.found if self.writer is None else self.writer.kept
 
     def _took(self, batch: Batch) -> Measured:
         cells = batch.cells
@@ -292,12 +369,13 @@ class _OneSlide:
         waiting, self.waiting = self.waiting, []
         if self.writer is not None and waiting:
             stored = self.writer.put(joined(waiting))
-            yield Measured({"stored": stored, "generation": self.request.generation})
+            values = {"stored": stored, "kept": self.writer.kept, "generation": self.request.generation}
+            yield Measured(values)
 
     def _kept(self) -> str:
         where = "" if self.writer is None else " and kept in the project"
         again = ", the same run goes on from there" if self.request.run_folder is not None else ""
-        return f"{self.found} cells were found{where}{again}."
+        return f"{self._stored:,} cells were found{where}{again}."
 
     def _result(self, seconds: float) -> dict[str, Any]:
         writer, classifier, plan = self.writer, self.chosen.classifier, self.plan
@@ -306,7 +384,7 @@ class _OneSlide:
             "cells": self.found,
             "detector": {"id": self.chosen.detector.id, "sha256": self.chosen.detector.sha256},
             "device": str(self.engine.device),
-            "runtime": list(self.engine.runtimes),
+            "runtime": self._runtimes,
             "classifier": classifier and {"id": classifier.id, "sha256": classifier.sha256},
             "mpp": plan.mpp,
             "score_from": plan.score_from,
@@ -326,6 +404,7 @@ class _OneSlide:
                 "slide_id": writer.slide_id,
                 "added": writer.added,
                 "there_before": writer.there,
+                "judged_before": self.found - writer.kept,
                 "replaced": writer.replaced,
                 "classes": dict(sorted(writer.classes.items())),
             }

@@ -24,6 +24,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.formats.atomic import check_replaceable, write_text
 from napari_cyto.formats.replacing import check_may_replace
+from napari_cyto.inference.checkpoint import read_record, why_anew
 from napari_cyto.inference.chosen import Chosen, chosen_bundles
 from napari_cyto.inference.chunks import ModelAsked
 from napari_cyto.inference.engine_plan import PLAN_VERSION
@@ -104,8 +105,8 @@ class Target:
         if self.kind == "apacc":
             check_replaceable(self.out)
 
-    def begin(self, asked: dict[str, Any]) -> None:
-        """Drop what another request left beside a file or dataset: its cells are none of these.
+    def begin(self, asked: dict[str, Any]) -> str | None:
+        """Drop what another request left beside a file or dataset: its cells are none of these; return why, if so.
 
         Raises
         ------
@@ -113,7 +114,7 @@ class Target:
             When the folder is there and is of something else, such as the training of a model of that name.
         """
         if self.kind == "project":
-            return
+            return None
         known = self.runs / _ASKED
         text = json.dumps(asked, indent=1) + "\n"
         if self.runs.exists() and not known.exists() and any(self.runs.iterdir()):
@@ -122,10 +123,16 @@ class Target:
                 f"move it away, or give another name than {self.out.name}.",
                 self.runs,
             )
-        if not (known.exists() and known.read_text(encoding="utf-8") == text):
+        news = None
+        if not known.exists():
+            self.runs.mkdir(parents=True, exist_ok=True)
+        elif known.read_bytes() != text.encode():
+            why = why_anew(read_record(known), json.loads(text))
+            news = f"{self.out.name}: starting anew, for {why}; what {self.runs.name} holds does not count."
             shutil.rmtree(self.runs, ignore_errors=True)
-        self.runs.mkdir(parents=True, exist_ok=True)
+            self.runs.mkdir(parents=True, exist_ok=True)
         write_text(known, text)
+        return news
 
 
 def run_several(request: SeveralRequest, token: Token | None = None) -> Events:
@@ -160,7 +167,8 @@ def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event
             farm = stack.enter_context(_workers(request, chosen, token))
             yield from (Noted(remark) for remark in farm.remarks)
         turns = Turns(request.device, farm, token)
-        target.begin(_asked(request, [bundle.sha256 for bundle in chosen.both]))
+        news = target.begin(_asked(request, [bundle.sha256 for bundle in chosen.both]))
+        yield from (Noted(each) for each in (news,) if each)
         yield from turns.events([_one(request, path, target) for path in slides])
     if not turns.done:
         raise CytoError(" ".join(each["reason"] for each in turns.failed))

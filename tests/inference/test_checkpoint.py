@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
-from napari_cyto.inference.checkpoint import Checkpoint, Records
+from napari_cyto.inference.checkpoint import Checkpoint, KeptTiles, Records, unfinished_tiles
 from napari_cyto.slides import UnreadableTile
+
+ASKED: dict[str, Any] = {"detector": "a", "classifier": None, "mpp": 1.0, "region": None}
+ASKED |= {"tiles": [[0, 0, 8, 8], [0, 4, 8, 8], [0, 8, 8, 8]]}
 
 
 def test_records_come_back_and_a_torn_one_is_cut_off(tmp_path: Path) -> None:
@@ -72,3 +77,72 @@ def test_damage_is_kept_once_and_a_torn_line_spoils_only_itself(tmp_path: Path) 
     again.note_damage(holes)
     assert Checkpoint(tmp_path / "run", {"a": 1}).damage == tuple(holes)
     assert Checkpoint(tmp_path / "run", {"a": 2}).damage == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"detector": "b"}, "starting anew, for the model changed; 2 tiles that were done before do not count"),
+        ({"classifier": "c"}, "starting anew, for the classifier changed; 2 tiles"),
+        ({"mpp": 0.5, "region": [0, 0, 1, 1]}, "starting anew, for the µm per px changed and the region changed; 2"),
+        ({"tiles": [[0, 0, 4, 4]]}, "starting anew, for its tiles cannot be taken over; 2 tiles"),
+    ],
+)
+def test_why_a_run_starts_anew_is_said_with_what_is_lost(tmp_path: Path, change: dict[str, Any], why: str) -> None:
+    first = Checkpoint(tmp_path / "run", ASKED)
+    assert first.news is None
+    for number in (0, 2):
+        first.tiles.append(number, np.ones((1, 6), np.float32))
+    news = Checkpoint(tmp_path / "run", ASKED | change).news
+    assert news is not None
+    assert news.startswith(why)
+
+
+def test_going_on_is_said_with_how_much_is_done_and_by_what(tmp_path: Path) -> None:
+    first = Checkpoint(tmp_path / "run", ASKED | {"computed_by": ["PyTorch fp32"], "side_px": 8})
+    first.tiles.append(2, np.ones((1, 6), np.float32))
+    first.tiles.append(9, np.ones((1, 6), np.float32))  # of no tile
+    assert Checkpoint(tmp_path / "run", ASKED).news == "going on: 1 of 3 tiles are done"
+    other = Checkpoint(tmp_path / "run", ASKED | {"computed_by": ["OpenVINO bf16"]})
+    assert other.news is not None
+    assert "1 of 3 tiles are done by PyTorch fp32, the others will be by OpenVINO bf16" in other.news
+    assert other.computed_by == ("PyTorch fp32",)
+    assert Checkpoint(tmp_path / "run", ASKED).computed_by == ("PyTorch fp32", "OpenVINO bf16")
+    kept = unfinished_tiles(tmp_path / "run", {n: v for n, v in ASKED.items() if n != "tiles"})
+    assert kept == KeptTiles(((0, 0, 8, 8), (0, 4, 8, 8), (0, 8, 8, 8)), 8)
+    assert unfinished_tiles(tmp_path / "run", ASKED | {"mpp": 2}) is None
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\x00" * 300, b"[1]", b"{", b'{"tiles": 3}'])
+def test_a_damaged_request_is_said_and_replaced(tmp_path: Path, garbage: bytes) -> None:
+    Checkpoint(tmp_path / "run", ASKED).tiles.append(0, np.ones((1, 6), np.float32))
+    (tmp_path / "run" / "request.json").write_bytes(garbage)
+    assert unfinished_tiles(tmp_path / "run", ASKED) is None
+    news = Checkpoint(tmp_path / "run", ASKED).news
+    assert news is not None
+    assert news.startswith("starting anew, for ")
+    assert Checkpoint(tmp_path / "run", ASKED).news == "going on: 0 of 3 tiles are done"
+
+
+def test_a_damaged_result_is_no_end(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "run", ASKED).end({"cells": 7})
+    (tmp_path / "run" / "result.json").write_bytes(b"\x00" * 40)
+    damaged = Checkpoint(tmp_path / "run", ASKED)
+    assert damaged.result is None
+    assert damaged.news == "starting anew, for the record of its result is damaged"
+
+
+def test_a_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:
+    """The number of a tile too: its cells would lie somewhere else."""
+    records = Records(tmp_path / "tiles.bin")
+    records.append(0, np.ones((1, 2), np.float32))
+    first = (tmp_path / "tiles.bin").stat().st_size
+    records.append(1, np.full((1, 2), 2, np.float32))
+    whole = (tmp_path / "tiles.bin").read_bytes()
+    for place in range(first, len(whole)):
+        for bit in range(8):
+            data = bytearray(whole)
+            data[place] ^= 1 << bit
+            (tmp_path / "tiles.bin").write_bytes(bytes(data))
+            assert [n for n, _ in records.read()] == [0]
+            assert records.cut_off

@@ -25,7 +25,8 @@ def test_what_was_done_for_another_request_is_dropped_and_for_the_same_kept(tmp_
     target.begin({"models": ["a"]})
     done = target.runs / "slide-1"
     done.mkdir()
-    target.begin({"models": ["a"]})
+    assert target.begin({"models": ["a"]}) is None
     assert done.exists()
-    target.begin({"models": ["b"]})
+    news = target.begin({"models": ["b"]})
     assert not done.exists()
+    assert news == "dataset: starting anew, for the models changed; what dataset.run holds does not count."

@@ -59,6 +59,7 @@ class ProposeRun(QWidget):
         self._found = 0
         self._started_s = 0.0
         self._doing, self._doing_since_s = "", 0.0
+        self._news = ""
         self._warmed: tuple[str, str, str | None] | None = None
         # With each choice, what the project used when it was made: a "use" elsewhere comes later and overrules it.
         self._choices: dict[tuple[Path | None, Kind], tuple[str | None, tuple[str, str] | None]] = {}
@@ -76,7 +77,7 @@ class ProposeRun(QWidget):
         self.classifier.activated.connect(lambda _row: self._remember("classifier", self.classifier))
         self._heard = (
             (self.proposer.advanced, self._advanced),
-            (self.proposer.noted, self._say),
+            (self.proposer.noted, self._noted),
             (self.proposer.arrived, self._arrived),
             (self.proposer.finished, self._finished),
             (self.proposer.failed, self._failed),
@@ -121,7 +122,7 @@ class ProposeRun(QWidget):
         if detector is None:
             self._say(NO_DETECTOR, style.BAD)
             return
-        self._found, self._started_s = 0, time.monotonic()
+        self._found, self._started_s, self._news = 0, time.monotonic(), ""
         try:
             self.proposer.ask(self._scope, detector, classifier or None)
         except CytoError as error:
@@ -221,13 +222,13 @@ class ProposeRun(QWidget):
     def _say_what(self, doing: str) -> None:
         """Say what is being done; `_poll` adds for how long, until there is news."""
         self._doing, self._doing_since_s = doing, time.monotonic()
-        self._say(doing)
+        self._say_with_news(doing)
 
     def _poll(self) -> None:
         self.proposer.poll()
         quiet_s = time.monotonic() - self._doing_since_s
         if self.proposer.running and self._doing and quiet_s > QUIET_FROM_S:
-            self._say(working_words(self._doing, quiet_s))
+            self._say_with_news(working_words(self._doing, quiet_s))
         if not self.proposer.running:
             self._timer.stop()
             self.show_state()
@@ -243,7 +244,15 @@ class ProposeRun(QWidget):
     def _arrived(self, count: int) -> None:
         self._found += count
         self._doing = ""
-        self._say(f"{parts.counted(self._found, 'cell')} proposed so far.")
+        self._say_with_news(f"{parts.counted(self._found, 'cell')} proposed so far.")
+
+    def _noted(self, sentence: str) -> None:
+        # Progress comes many times a second, and would take a sentence away before it is read.
+        self._news = sentence
+        self._say_with_news(self._doing)
+
+    def _say_with_news(self, words: str) -> None:
+        self._say("\n".join(part for part in (words, self._news) if part))
 
     def _finished(self, result: dict[str, Any]) -> None:
         if "cancelled" in result:
@@ -274,7 +283,7 @@ def outcome_words(result: Mapping[str, Any]) -> str:
     words += f" ({float(result.get('seconds', 0)):.1f} s on {result.get('device', 'cpu')}{', ' if ways else ''}{ways})."
     if unreadable := len(result.get("unreadable", ())):
         words += f" {parts.counted(unreadable, 'part')} of the slide could not be read."
-    return words
+    return " ".join((words, *map(str, result.get("remarks", ()))))
 
 
 def _is(model: Entry, kind: Kind) -> bool:
