@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from openslide import OpenSlide, OpenSlideError
-
 from napari_cyto.domain.fingerprints import joined
+from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import SlideError
+from napari_cyto.slides.native_check import open_natively
 
 WHOLE_BYTES = 64 * 2**20
 """Up to this size all of a slide is hashed."""
@@ -42,6 +42,8 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     try:
         if target.is_dir():
             target = next(iter(sorted(p for p in target.iterdir() if p.suffix.lower() == ".dcm")), target)
+        if special := special_kind(target):
+            raise SlideError(f"{target.name} is {special}, but a slide file was expected.")
         folder = _mirax_folder(target)
         if folder is None and (series := _dicom_series(target)):
             sampled.update(series.encode())
@@ -104,6 +106,8 @@ def _members(path: Path) -> list[tuple[Path, int]]:
     if folder is None and path.suffix.lower() == ".dcm":
         folder = path.parent
     if folder is None:
+        if special := special_kind(path):
+            raise OSError(f"it is {special}")
         return [(path, path.stat().st_size)]
     return [(p, p.stat().st_size) for p in sorted(folder.iterdir()) if p.is_file()]
 
@@ -147,9 +151,9 @@ def _dicom_series(path: Path) -> str:
     if path.suffix.lower() != ".dcm" and not _is_dicom(path):
         return ""
     try:
-        with OpenSlide(path) as handle:
+        with open_natively(path) as handle:
             return handle.properties.get("dicom.SeriesInstanceUID", "")
-    except OpenSlideError:
+    except SlideError:
         return ""
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from openslide import OpenSlide
-
+from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import Backend
 from napari_cyto.slides.image_backend import ImageBackend
+from napari_cyto.slides.mirax_index import check_mirax
+from napari_cyto.slides.native_check import look
 from napari_cyto.slides.openslide_backend import OpenSlideBackend
 from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.tiff_backend import TiffBackend
@@ -47,22 +47,32 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
         is no slide, or is a MIRAX slide without its folder or with a data file gone.
     """
     target = _the_file(Path(path))
-    kind = _kind(target)
-    backend: Backend
-    match kind:
+    try:
+        return Slide(_backend(target))
+    except SlideError:
+        raise
+    except Exception as error:
+        # Whatever a stranger's file makes a parser raise: it is the file that cannot be read.
+        raise SlideError(
+            f"{target.name} is damaged, and cannot be read ({type(error).__name__}: {str(error)[:100]}); "
+            "check that it was copied whole."
+        ) from error
+
+
+def _backend(target: Path) -> Backend:
+    match _kind(target):
         case "openslide":
-            backend = _vendor(target)
+            return _vendor(target)
         case "tiff":
-            backend = TiffBackend(target)
+            return TiffBackend(target)
         case "image":
-            backend = ImageBackend(target)
+            return ImageBackend(target)
         case "none":
             raise SlideError(
                 f"{target.name} is no slide or image that can be read: expected a slide of a known vendor, or a TIFF, "
                 "PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got bytes that are none of these; check that it was "
                 "copied whole."
             )
-    return Slide(backend)
 
 
 def _vendor(path: Path) -> Backend:
@@ -94,12 +104,13 @@ def _plain_instead(path: Path, backend: OpenSlideBackend) -> Backend:
 
 
 def _kind(path: Path) -> Kind:
-    if OpenSlide.detect_format(path) is not None:
-        return "openslide"
     start = _start(path)
-    if start.startswith(_TIFF_STARTS):
-        return "tiff"
-    return "image" if start.startswith(_IMAGE_STARTS) else "none"
+    if start.startswith(_IMAGE_STARTS) and path.suffix.lower() != ".mrxs":
+        return "image"
+    looked = look(path)
+    if looked.vendor is not None or looked.error:
+        return "openslide"
+    return "tiff" if start.startswith(_TIFF_STARTS) else "none"
 
 
 def _start(path: Path) -> bytes:
@@ -114,6 +125,8 @@ def _the_file(path: Path) -> Path:
             raise SlideError(f"{path.name} does not exist in {path.parent}; it may have been moved or renamed.")
         if path.is_dir():
             path = _in_folder(path)
+        if special := special_kind(path):
+            raise SlideError(f"{path.name} is {special}, but a slide file was expected.")
         with path.open("rb"):
             pass
     except PermissionError as error:
@@ -123,7 +136,7 @@ def _the_file(path: Path) -> Path:
     except OSError as error:
         raise SlideError(f"{path.name} cannot be read: {error.strerror or error}.") from error
     if path.suffix.lower() == ".mrxs":
-        _check_mirax(path)
+        check_mirax(path)
     elif path.stat().st_size == 0:
         raise SlideError(f"{path.name} is empty (0 bytes); copy it again from where it came.")
     return path
@@ -132,39 +145,8 @@ def _the_file(path: Path) -> Path:
 def _in_folder(folder: Path) -> Path:
     dicom = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".dcm")
     for candidate in dicom:
-        if OpenSlide.detect_format(candidate) is not None:
+        if not special_kind(candidate) and look(candidate).vendor is not None:
             return candidate
     beside = folder.parent / f"{folder.name}.mrxs"
     hint = f"open {beside.name} beside it" if beside.exists() else "open the slide file in it"
     raise SlideError(f"{folder.name or folder} is a folder, but a slide file was expected; {hint}.")
-
-
-def _check_mirax(path: Path) -> None:
-    folder = path.with_suffix("")
-    index = folder / "Slidedat.ini"
-    if not folder.is_dir():
-        raise SlideError(
-            f"{path.name} is a MIRAX slide without its folder: {folder.name}/ with its .dat files must lie beside it."
-        )
-    if not index.is_file():
-        raise SlideError(f"{path.name} is a MIRAX slide whose folder {folder.name}/ lacks Slidedat.ini.")
-    missing = [name for name in _mirax_files(index) if not (folder / name).is_file()]
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise SlideError(
-            f"{path.name} is a MIRAX slide whose folder {folder.name}/ lacks {', '.join(missing[:3])}{more}; "
-            "copy the whole folder again."
-        )
-
-
-def _mirax_files(index: Path) -> list[str]:
-    """Return the names of the data files that a MIRAX index lists; none when it cannot be parsed."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(index.read_text(encoding="utf-8-sig", errors="replace"))
-    except configparser.Error:
-        return []
-    names = [parser.get("HIERARCHICAL", "INDEXFILE", fallback="")]
-    if parser.has_section("DATAFILE"):
-        names += [value for key, value in parser.items("DATAFILE") if key.startswith("file_") and key != "file_count"]
-    return [name for name in names if name]

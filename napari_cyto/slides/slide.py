@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
 
@@ -16,7 +16,7 @@ import numpy as np
 from napari_cyto.domain.geometry import YXYX, Box
 from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import RGB, Backend, TileError
-from napari_cyto.slides.colour import SrgbTransform
+from napari_cyto.slides.colour import SrgbTransform, usable_profile
 from napari_cyto.slides.hatching import hatched
 from napari_cyto.slides.slide_info import SlideInfo
 from napari_cyto.slides.tile_cache import TileCache, shared_cache
@@ -60,7 +60,7 @@ class Slide:
     """
 
     def __init__(self, backend: Backend, cache: TileCache | None = None) -> None:
-        self.info: SlideInfo = backend.info
+        self.info: SlideInfo = _with_usable_profile(backend.info)
         self._backend = backend
         self._cache = shared_cache() if cache is None else cache
         self._identity = _identity(self.info)
@@ -284,7 +284,13 @@ class Slide:
         return (min(th, level_h - row * th), min(tw, level_w - column * tw))
 
     def _decode(self, level: int, row: int, column: int) -> RGB:
-        tile = self._backend.decode_tile(level, row, column)
+        try:
+            tile = self._backend.decode_tile(level, row, column)
+        except TileError:
+            raise
+        except Exception as error:
+            # A decoder may raise anything on damaged bytes, and no view may fail by it.
+            raise TileError(f"{type(error).__name__}: {error}") from error
         size = self._tile_size_hw(level, row, column)
         if tile.shape != (*size, 3):
             raise TileError(f"it should be {size[0]} x {size[1]} px RGB, but {tile.shape} came")
@@ -302,6 +308,11 @@ class Slide:
             self._unreadable[level, row, column] = tile
         for callback in tuple(self._callbacks):
             callback(tile)
+
+
+def _with_usable_profile(info: SlideInfo) -> SlideInfo:
+    icc, remark = usable_profile(info.icc)
+    return replace(info, icc=icc, remarks=(*info.remarks, remark)) if remark else info
 
 
 def _identity(info: SlideInfo) -> Hashable:

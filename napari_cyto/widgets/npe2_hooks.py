@@ -55,16 +55,21 @@ def _is_slide(path: Path) -> bool:
 
 
 def read_slide(path: Paths) -> list[LayerData]:
-    """Return a slide as one multiscale image layer in µm.
+    """Return a slide as one multiscale image layer in µm; what cannot be opened is said in the window, never raised."""
+    try:
+        if not isinstance(path, str | os.PathLike):
+            raise SlideError(f"Expected one slide file, got {len(path)}; open them one by one.")
+        return [_slide_layer(path)]
+    except SlideError as error:
+        from napari.utils.notifications import show_error
 
-    Raises
-    ------
-    SlideError
-        When it cannot be opened.
-    """
+        show_error(str(error))
+        return NOTHING_TO_ADD
+
+
+def _slide_layer(path: str | os.PathLike[str]) -> LayerData:
     from napari_cyto.slides import open_slide, pyramid
 
-    assert isinstance(path, str | os.PathLike)
     slide = open_slide(path)
     mpp = slide.info.mpp
     attributes = {
@@ -75,7 +80,7 @@ def read_slide(path: Paths) -> list[LayerData]:
         "units": ("um",) * 2 if mpp else ("pixel",) * 2,
         "metadata": {"vendor": slide.info.vendor, "mpp": mpp, "objective": slide.info.objective},
     }
-    return [(pyramid(slide), attributes, "image")]
+    return (pyramid(slide), attributes, "image")
 
 
 def project_reader(path: Paths) -> Reader | None:
@@ -142,7 +147,7 @@ def demo_smear() -> list[LayerData]:
         "size": 60,
         "visible": False,
     }
-    return [*read_slide(made.slide_path), ([_data_yx(a) for a in cells], attributes, "points")]
+    return [_slide_layer(made.slide_path), ([_data_yx(a) for a in cells], attributes, "points")]
 
 
 def make_demo_smear(token: Token | None = None) -> Events:

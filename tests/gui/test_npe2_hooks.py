@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,27 @@ def test_plain_and_broken_tiffs_are_left_to_napari(tmp_path: Path) -> None:
     for path in (small, broken, tmp_path / "absent.tif"):
         assert npe2_hooks.slide_reader(str(path)) is None
     assert npe2_hooks.slide_reader([str(small), str(broken)]) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["letter.svs", "void.png", "gone.ndpi", "cut.png", "half.mrxs", "pipe.svs", "a\x00.png"]
+)
+def test_what_cannot_be_opened_is_one_sentence_and_never_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_error", said.append)
+    contents = {"letter.svs": b"Dear pathologist", "void.png": b"", "cut.png": b"\x89PNG\r\n", "half.mrxs": b""}
+    path = tmp_path / name
+    if name in contents:
+        path.write_bytes(contents[name])
+    elif name == "pipe.svs" and hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+    reader = npe2_hooks.slide_reader(str(path))
+    assert reader is not None
+    assert reader(str(path)) == npe2_hooks.NOTHING_TO_ADD
+    assert len(said) == 1
+    assert name.partition(".")[0].strip("\x00") in said[0]
 
 
 def test_napari_opens_a_slide_by_itself(make_napari_viewer: Callable[[], Any], slide_path: Path) -> None:
