@@ -109,10 +109,11 @@ def detector_runtime(bundle: Bundle, wanted: Wanted) -> tuple[DetectorRuntime, t
         When the device or the runtime that was demanded cannot be had.
     """
 
-    def openvino() -> DetectorRuntime:
+    def openvino() -> tuple[DetectorRuntime, tuple[str, ...]]:
         from napari_cyto.inference.runtime_openvino import OpenVinoDetector
 
-        return OpenVinoDetector(bundle, wanted.precision)
+        made = OpenVinoDetector(bundle, wanted.precision)
+        return made, made.remarks
 
     def torch() -> DetectorRuntime:
         from napari_cyto.inference.runtime_torch import TorchDetector
@@ -131,10 +132,11 @@ def classifier_runtime(bundle: Bundle, wanted: Wanted) -> tuple[ClassifierRuntim
         When the device or the runtime that was demanded cannot be had.
     """
 
-    def openvino() -> ClassifierRuntime:
+    def openvino() -> tuple[ClassifierRuntime, tuple[str, ...]]:
         from napari_cyto.inference.runtime_openvino import OpenVinoClassifier
 
-        return OpenVinoClassifier(bundle, wanted.precision)
+        made = OpenVinoClassifier(bundle, wanted.precision)
+        return made, made.remarks
 
     def torch() -> ClassifierRuntime:
         from napari_cyto.inference.runtime_torch import TorchClassifier
@@ -187,13 +189,13 @@ def _has_driver() -> bool:
 
 
 def _chosen(
-    wanted: Wanted, openvino: Callable[[], Runtimes], torch: Callable[[], Runtimes]
+    wanted: Wanted, openvino: Callable[[], tuple[Runtimes, tuple[str, ...]]], torch: Callable[[], Runtimes]
 ) -> tuple[Runtimes, tuple[str, ...]]:
     """Return what OpenVINO makes where it is to be tried and can, else what torch makes and a sentence why."""
     if not takes_openvino(wanted):
         return torch(), ()
     try:
-        return openvino(), ()
+        return openvino()
     except CytoError as error:
         if wanted.runtime == "openvino":
             raise

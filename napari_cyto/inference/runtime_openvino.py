@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from napari_cyto.inference.devices import threads_told
 from napari_cyto.inference.memory import FIELD_SIDES_PX, OPENVINO_BYTES_PER_PX, reckoned_hw
 from napari_cyto.inference.runtime import RGB
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.exported import Exported, ExportRecord, read_export
+from napari_cyto.models.exported import Exported, ExportRecord, has_refused_export, read_export
 from napari_cyto.models.finite import refuse_not_finite
 from napari_cyto.models.found_cells import READERS, FoundCells, MapReading
 from napari_cyto.models.openvino_library import ON_ANY_CORE, openvino_library, openvino_version
@@ -37,6 +38,7 @@ Whole slides took 8 % less time so than with all cores on each layer (median of 
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _LOOK_MS = 15
+_MADE_ANEW = "{}: the OpenVINO export that was there is damaged or was not made here, so it was made anew."
 _WHITE = 255
 
 
@@ -59,6 +61,7 @@ class OpenVinoModel:
     def __init__(self, bundle: Bundle, precision: str = "auto") -> None:
         self._bundle, self._exported = bundle, _exported(bundle)
         self.record = self._exported.record
+        self.remarks = (self._exported.remark,) if self._exported.remark else ()
         chosen = self.record.precision(bundle.manifest.tolerance, precision)
         if chosen is None:
             raise CytoError(_too_far(bundle, self.record))
@@ -76,7 +79,7 @@ class OpenVinoModel:
         hints = {"INFERENCE_PRECISION_HINT": _HINTS[self.precision], **_cores(is_large(shape))}
         try:
             core = openvino.Core()
-            graph = core.read_model(exported.graph, openvino.Tensor(np.frombuffer(exported.weights, np.uint8)))
+            graph = exported.model.clone() if exported.model is not None else _graph(core, exported)
             graph.reshape({graph.inputs[0]: list(shape)})
             compiled = core.compile_model(graph, "CPU", hints)
             return OpenVinoNetwork(shape, [compiled.create_infer_request() for _ in range(REQUESTS)])
@@ -137,7 +140,7 @@ class OpenVinoDetector:
         assert reading is not None, "an export of a detector says how its maps are read"
         self._reading: MapReading = reading
         self.halo, self.multiple = reading.halo, reading.multiple
-        self.title = f"OpenVINO {self._model.precision}"
+        self.title, self.remarks = f"OpenVINO {self._model.precision}", self._model.remarks
         self._networks: dict[tuple[int, int], OpenVinoNetwork] = {}
         self._large: tuple[int, int] | None = None
         self._lock = threading.Lock()
@@ -209,7 +212,7 @@ class OpenVinoClassifier:
         model, rule = OpenVinoModel(bundle, precision), bundle.manifest.crop_rule
         assert rule is not None, "a classifier has a crop rule"
         self._network = model.compiled((CELLS_AT_ONCE, len(rule.windows), rule.size_px, rule.size_px, 3))
-        self.title = f"OpenVINO {model.precision}"
+        self.title, self.remarks = f"OpenVINO {model.precision}", model.remarks
 
     def logits(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
         """See `ClassifierRuntime.logits`."""
@@ -221,6 +224,10 @@ class OpenVinoClassifier:
             with self._network.outputs(batch, token) as outputs:
                 told.append(outputs[0][: len(part)].astype(np.float64))
         return np.concatenate(told)
+
+
+def _graph(core: Any, exported: Exported) -> Any:
+    return core.read_model(exported.graph, openvino_library().Tensor(np.frombuffer(exported.weights, np.uint8)))
 
 
 def is_large(shape: tuple[int, ...]) -> bool:
@@ -243,13 +250,19 @@ def _cores(large: bool) -> dict[str, Any]:
 
 
 def _exported(bundle: Bundle) -> Exported:
-    known = read_export(bundle, openvino_version() or "")
+    version = openvino_version() or ""
+    known = read_export(bundle, version)
     if known is not None:
         return known
+    refused = has_refused_export(bundle, version)
     need_torch("Exporting a network")
-    from napari_cyto.models.exporting import export
+    from napari_cyto.models.exporting import NotKeptError, export
 
-    return export(bundle)
+    try:
+        made = export(bundle)
+    except NotKeptError as error:
+        return replace(error.exported, remark=str(error))
+    return replace(made, remark=_MADE_ANEW.format(bundle.id)) if refused else made
 
 
 def _wait(request: Any, token: Token | None) -> None:

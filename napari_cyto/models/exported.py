@@ -3,6 +3,11 @@
 An export is made once for a bundle, a version of OpenVINO and a processor, and takes pictures of any size. It lies in
 a hidden folder beside the bundle; for a bundle that ships, or whose folder cannot be written, in the user's cache
 folder.
+
+What lies beside a bundle comes along with it, so it vouches for nothing: an export with other weights and the hashes
+of these would answer in the model's name. It is used only where a seal of it lies in the user's data folder, which is
+written when the export was made here and its answers were compared with torch's; the seal is a copy of the record that
+holds these figures and the hashes of the files. A bundle that is copied is therefore exported anew by each user.
 """
 
 from __future__ import annotations
@@ -15,11 +20,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_cyto.domain.places import user_cache_dir
+from napari_cyto.domain.places import user_cache_dir, user_data_dir
 from napari_cyto.errors import CytoError
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.found_cells import MapReading
@@ -29,8 +34,9 @@ from napari_cyto.models.probe_fields import probe_shapes
 Precision = Literal["fp32", "bf16"]
 
 # Counts up whenever the same network would be exported in another way.
-EXPORT_VERSION = 4
+EXPORT_VERSION = 5
 RECORD_NAME, GRAPH_NAME, WEIGHTS_NAME = "export.json", "network.xml", "network.bin"
+MAX_RECORD_BYTES = 1 << 20
 
 
 class Compared(BaseModel):
@@ -60,6 +66,7 @@ class ExportRecord(BaseModel):
     openvino: str
     probes: tuple[tuple[int, ...], ...]
     sha256: dict[str, str]
+    bytes: dict[str, int]
     compared: dict[Precision, Compared]
     reading: MapReading | None = None
 
@@ -79,11 +86,17 @@ class Exported:
         What is known of it.
     graph, weights : bytes
         As OpenVINO reads them.
+    model : openvino.Model, optional
+        The network itself, where it could be kept nowhere; then there are no bytes.
+    remark : str
+        What to know of it, as a sentence.
     """
 
     record: ExportRecord
-    graph: bytes
-    weights: bytes
+    graph: bytes = b""
+    weights: bytes = b""
+    model: Any = None
+    remark: str = ""
 
 
 def export_key(bundle: Bundle, openvino: str) -> str:
@@ -93,6 +106,7 @@ def export_key(bundle: Bundle, openvino: str) -> str:
         "version": EXPORT_VERSION,
         "weights": bundle.sha256,
         "network": [known.architecture, known.settings, known.normalisation.model_dump(), len(known.classes)],
+        "calls": [known.mpp, known.decision.model_dump(mode="json"), known.tolerance.turned_down],
         "input": probe_shapes(known),
         "openvino": openvino,
         "processor": processor(),
@@ -126,8 +140,13 @@ def export_places(bundle: Bundle) -> tuple[Path, ...]:
     return (beside(folder), own)
 
 
+def seal_of(key: str, record: bytes) -> Path:
+    """Return where the seal of an export lies, if the export with this record was made and compared here."""
+    return user_data_dir() / "openvino-seals" / f"{key}-{hashlib.sha256(record).hexdigest()[:24]}.json"
+
+
 def read_export(bundle: Bundle, openvino: str) -> Exported | None:
-    """Return the export of a bundle, None where none is there or it is damaged."""
+    """Return the export of a bundle, None where none is there, it is damaged, or it was not made here."""
     key = export_key(bundle, openvino)
     for place in export_places(bundle):
         with suppress(OSError, ValueError, ValidationError, CytoError):
@@ -135,8 +154,21 @@ def read_export(bundle: Bundle, openvino: str) -> Exported | None:
     return None
 
 
+def has_refused_export(bundle: Bundle, openvino: str) -> bool:
+    """Whether something lies where a bundle's export would, which ``read_export`` did not take."""
+    key = export_key(bundle, openvino)
+    return any((place / key / RECORD_NAME).exists() for place in export_places(bundle))
+
+
 def _read(folder: Path, key: str) -> Exported:
-    record = ExportRecord.model_validate_json((folder / RECORD_NAME).read_bytes())
+    with (folder / RECORD_NAME).open("rb") as stream:
+        written = stream.read(MAX_RECORD_BYTES)
+    # Before anything of it is believed.
+    if seal_of(key, written).read_bytes() != written:
+        raise CytoError(f"{folder}: this export was not made here.")
+    record = ExportRecord.model_validate_json(written)
+    if {n: (folder / n).stat().st_size for n in (GRAPH_NAME, WEIGHTS_NAME)} != record.bytes:
+        raise CytoError(f"{folder}: this export is damaged.")
     content = {name: (folder / name).read_bytes() for name in (GRAPH_NAME, WEIGHTS_NAME)}
     if record.key != key or {n: hashlib.sha256(c).hexdigest() for n, c in content.items()} != record.sha256:
         raise CytoError(f"{folder}: this export is damaged.")
@@ -145,4 +177,15 @@ def _read(folder: Path, key: str) -> Exported:
 
 def forget_exports(bundle_folder: Path) -> None:
     """Remove what was exported beside a bundle that is no more."""
-    shutil.rmtree(beside(bundle_folder), ignore_errors=True)
+    place = beside(bundle_folder)
+    with suppress(OSError):
+        for folder in place.iterdir():
+            forget_export(folder)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def forget_export(folder: Path) -> None:
+    """Remove one export, and its seal."""
+    with suppress(OSError):
+        seal_of(folder.name, (folder / RECORD_NAME).read_bytes()).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)

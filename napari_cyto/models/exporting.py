@@ -7,6 +7,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from napari_cyto.errors import CytoError, FormatError
-from napari_cyto.formats.atomic import atomic_folder
+from napari_cyto.errors import CytoError
+from napari_cyto.formats.atomic import atomic_folder, write_text
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.exported import (
     GRAPH_NAME,
@@ -28,7 +29,9 @@ from napari_cyto.models.exported import (
     Precision,
     export_key,
     export_places,
+    forget_export,
     read_export,
+    seal_of,
 )
 from napari_cyto.models.found_cells import READERS, MapReading, softmax
 from napari_cyto.models.manifest import Normalisation
@@ -57,6 +60,7 @@ _TORCHS_PART = 16
 _THE_SAME = 1e-3
 _USUAL_MPP = 0.5
 _MOST_CELLS = 2000
+_LITTLE_ROOM_BYTES = 100_000_000
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, OSError)
 
 
@@ -89,6 +93,22 @@ class Exportable(nn.Module):
         return network.place.one(network.place(feature)), network.sort.one(network.sort(feature))
 
 
+class NotKeptError(CytoError):
+    """An export was made and compared, but no place takes it: it is there as long as the process runs.
+
+    Parameters
+    ----------
+    sentence : str
+        Why.
+    exported : Exported
+        The export.
+    """
+
+    def __init__(self, sentence: str, exported: Exported) -> None:
+        super().__init__(sentence)
+        self.exported = exported
+
+
 def export(bundle: Bundle) -> Exported:
     """Export a bundle's network, and return it as it is read back.
 
@@ -97,50 +117,111 @@ def export(bundle: Bundle) -> Exported:
 
     Raises
     ------
+    NotKeptError
+        When no place for the export can be written; it has the export.
     CytoError
-        When OpenVINO cannot take the network, or no place for the export can be written.
+        When OpenVINO cannot take the network.
     """
     version = openvino_version() or ""
     if bundle.manifest.kind == "detector" and bundle.manifest.architecture not in READERS:
         raise CytoError(f"{bundle.id}: networks of the kind {bundle.manifest.architecture} run in PyTorch only.")
-    key = export_key(bundle, version)
+    graph, record = _made(bundle, version)
     reasons = []
     for place in export_places(bundle):
-        shutil.rmtree(place / key, ignore_errors=True)  # a damaged one
         try:
-            with atomic_folder(place / key, {"kind": "OpenVINO export", "bundle": bundle.id}) as folder:
-                _write(folder, bundle, key, version)
-        except FormatError as error:
+            _keep(place, graph, record)
+        except CytoError as error:
             reasons.append(str(error))
             continue
         _drop_older(place, bundle, version)
         exported = read_export(bundle, version)
         if exported is not None:
             return exported
-    raise CytoError(f"{bundle.id}: its export to OpenVINO can be kept nowhere. {' '.join(reasons)}".strip())
+    told = " ".join(dict.fromkeys(reasons))
+    raise NotKeptError(
+        f"{bundle.id}: its export to OpenVINO can be kept nowhere, so it is made anew each time. {told}".strip(),
+        Exported(record, model=graph),
+    )
 
 
-def _write(folder: Path, bundle: Bundle, key: str, version: str) -> None:
-    openvino = openvino_library()
+def _made(bundle: Bundle, version: str) -> tuple[Any, ExportRecord]:
+    """Return a bundle's network as OpenVINO knows it, and what is known of it but for the files, which are not there.
+
+    Raises
+    ------
+    CytoError
+        When OpenVINO cannot take the network.
+    """
     try:
         network = bundle.load_network()
         module = Exportable(network, bundle.manifest.normalisation).eval()
         graph = _converted(module, bundle)
-        openvino.save_model(graph, folder / GRAPH_NAME, compress_to_fp16=False)
         compared = _compared(graph, module, bundle)
     except _FAILURES as error:
         said = " ".join(str(error).split())[:160]
         raise CytoError(f"{bundle.id}: OpenVINO cannot take this network ({said}).") from error
-    record = ExportRecord(
+    return graph, ExportRecord(
         bundle=bundle.id,
-        key=key,
+        key=export_key(bundle, version),
         openvino=version,
         probes=probe_shapes(bundle.manifest),
-        sha256={n: hashlib.sha256((folder / n).read_bytes()).hexdigest() for n in (GRAPH_NAME, WEIGHTS_NAME)},
+        sha256={},
+        bytes={},
         compared=compared,
         reading=_reading(network, bundle.manifest.architecture),
     )
-    (folder / RECORD_NAME).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def _keep(place: Path, graph: Any, record: ExportRecord) -> None:
+    """Write an export to a place, and its seal where nobody who passes on a bundle can.
+
+    Raises
+    ------
+    CytoError
+        When either cannot be written; nothing of the export is left then.
+    """
+    folder = place / record.key
+    if place.is_symlink():
+        raise CytoError(f"{place}: this is a link to elsewhere, into which nothing is written.")
+    forget_export(folder)  # a damaged one, or another's
+    try:
+        with atomic_folder(folder, {"kind": "OpenVINO export", "bundle": record.bundle}) as temporary:
+            sealed = _written(temporary, graph, record)
+        write_text(seal_of(record.key, sealed), sealed.decode())
+    except (RuntimeError, OSError) as error:
+        # OpenVINO's own writer says nothing of the disk but "basic_ios::clear: iostream error".
+        raise CytoError(f"{place}: the export cannot be written there; {_room(place)}.") from error
+    except CytoError:
+        forget_export(folder)  # without its seal it is of no use
+        raise
+
+
+def _written(folder: Path, graph: Any, record: ExportRecord) -> bytes:
+    """Write graph, weights and record into a folder, and return the record's bytes."""
+    openvino = openvino_library()
+    openvino.save_model(graph, folder / GRAPH_NAME, compress_to_fp16=False)
+    content = {name: (folder / name).read_bytes() for name in (GRAPH_NAME, WEIGHTS_NAME)}
+    # A file that a full disk cut short is told by nobody else.
+    openvino.Core().read_model(content[GRAPH_NAME], openvino.Tensor(np.frombuffer(content[WEIGHTS_NAME], np.uint8)))
+    whole = record.model_copy(
+        update={
+            "sha256": {name: hashlib.sha256(each).hexdigest() for name, each in content.items()},
+            "bytes": {name: len(each) for name, each in content.items()},
+        }
+    )
+    told = (whole.model_dump_json(indent=1) + "\n").encode()
+    (folder / RECORD_NAME).write_bytes(told)
+    return told
+
+
+def _room(place: Path) -> str:
+    """Return in words what a disk has to say to a file that could not be written."""
+    there = next((p for p in (place, *place.parents) if p.exists()), Path.cwd())
+    with suppress(OSError):
+        free = shutil.disk_usage(there).free
+        if free < _LITTLE_ROOM_BYTES:
+            return f"the disk is full, {free / 1e6:.1f} MB are free"
+    return "look whether the folder may be written and the disk has room"
 
 
 def _converted(module: nn.Module, bundle: Bundle) -> Any:
@@ -332,4 +413,4 @@ def _drop_older(place: Path, bundle: Bundle, version: str) -> None:
         except (OSError, ValueError):
             continue
         if record.bundle == bundle.id and record.openvino != version:
-            shutil.rmtree(path.parent, ignore_errors=True)
+            forget_export(path.parent)
