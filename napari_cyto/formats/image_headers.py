@@ -5,13 +5,11 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-import tifffile
 from PIL import Image
 
 from napari_cyto.domain.image_names import Closeness, closest, lookup_keys, name_parts, reads_as_image
+from napari_cyto.domain.tiff_layout import STARTS, first_size_hw
 from napari_cyto.errors import FormatError
-
-_TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
 def image_size_hw(path: Path) -> tuple[int, int]:
@@ -28,10 +26,10 @@ def image_size_hw(path: Path) -> tuple[int, int]:
             warnings.simplefilter("ignore")
             with path.open("rb") as stream:
                 start = stream.read(4)
-            return _tiff_size(path) if start in _TIFF else _plain_size(path)
+            return _tiff_size(path) if start in STARTS else _plain_size(path)
     except FileNotFoundError:
         raise FormatError("there is no such image.", path) from None
-    except Exception as error:  # PIL and tifffile raise anything on broken headers, TypeError among it
+    except Exception as error:  # PIL raises anything on broken headers, TypeError among it
         raise FormatError(f"the size of the image cannot be read ({str(error)[:100]}).", path) from error
 
 
@@ -124,6 +122,5 @@ def _plain_size(path: Path) -> tuple[int, int]:
 
 
 def _tiff_size(path: Path) -> tuple[int, int]:
-    with tifffile.TiffFile(path) as tiff:
-        page = tiff.pages[0]
-        return (int(page.shape[0]), int(page.shape[1]))
+    with path.open("rb") as stream:
+        return first_size_hw(stream)

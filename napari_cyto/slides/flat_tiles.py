@@ -15,9 +15,11 @@ import numpy as np
 import tifffile
 
 from napari_cyto.domain.places import user_cache_dir
+from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import RGB, TileError
 from napari_cyto.slides.fingerprint import fingerprint
 from napari_cyto.slides.flat_image import FlatHeader, decode
+from napari_cyto.slides.tiff_check import checked_tiff
 from napari_cyto.slides.tiff_tiles import TiffTiles
 
 TILE_PX = 1024
@@ -45,7 +47,7 @@ class FlatTiles:
         known = path.stat()
         place = folder / f"{fingerprint(path)}-{known.st_size}-{known.st_mtime_ns}.tif"
         if place.exists():
-            with contextlib.suppress(OSError, ValueError, IndexError, tifffile.TiffFileError):
+            with contextlib.suppress(OSError, ValueError, IndexError, SlideError):
                 return cls(_opened(place, header))
         pixels = decode(path, header)
         try:
@@ -73,9 +75,9 @@ class FlatTiles:
 
 
 def _opened(place: Path, header: FlatHeader) -> TiffTiles:
-    with tifffile.TiffFile(place) as tiff:
-        page = tiff.pages.first
-        if (page.imagelength, page.imagewidth) != header.size_hw:
+    with checked_tiff(place) as tiff:
+        page = tiff.pages[0]
+        if page.size_hw != header.size_hw:
             raise ValueError("these are the tiles of another image")
         tiles = TiffTiles(place, [(page,)])
     os.utime(place)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from napari_cyto.domain.special_files import special_kind
+from napari_cyto.domain.tiff_layout import STARTS
 from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import Backend
 from napari_cyto.slides.image_backend import ImageBackend
@@ -15,10 +16,10 @@ from napari_cyto.slides.native_check import look
 from napari_cyto.slides.openslide_backend import OpenSlideBackend
 from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.tiff_backend import TiffBackend
+from napari_cyto.slides.tiff_check import DamagedTiffError, check_tiff
 
 Kind: TypeAlias = Literal["openslide", "tiff", "image", "none"]
 
-_TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # PNG, JPEG, BMP, WebP (RIFF), JPEG 2000 in its box and bare, PGM and PPM.
 _IMAGE_STARTS = (
     b"\x89PNG",
@@ -30,6 +31,8 @@ _IMAGE_STARTS = (
     *(b"P%d" % n for n in range(1, 7)),
     b"GIF8",
 )
+# Of these our own reader knows the tiles, and can say better what is wrong with them.
+_READ_BY_US = ("generic-tiff", "aperio")
 
 
 def open_slide(path: str | os.PathLike[str]) -> Slide:
@@ -60,7 +63,12 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
 
 
 def _backend(target: Path) -> Backend:
-    match _kind(target):
+    # What is wrong with a TIFF's header is told before the slide library sees it.
+    unfit = check_tiff(target) if _start(target).startswith(STARTS) else ""
+    kind = _kind(target)
+    if unfit and kind == "openslide":
+        kind = _without_library(target, unfit)
+    match kind:
         case "openslide":
             return _vendor(target)
         case "tiff":
@@ -75,28 +83,47 @@ def _backend(target: Path) -> Backend:
             )
 
 
+def _without_library(path: Path, unfit: str) -> Kind:
+    """Return how a TIFF is read whose further pages the slide library is not to see; most vendors' need it."""
+    vendor = look(path).vendor
+    if vendor is None or vendor in _READ_BY_US:
+        return "tiff"
+    raise SlideError(f"{path.name} is a damaged {vendor} slide: {unfit.rstrip('.')}; check that it was copied whole.")
+
+
 def _vendor(path: Path) -> Backend:
     try:
         backend = OpenSlideBackend(path)
     except SlideError as first:
         # A TIFF whose compression OpenSlide lacks may still be one that our codecs know.
-        if not _start(path).startswith(_TIFF_STARTS):
+        if not _start(path).startswith(STARTS):
             raise
         try:
             return TiffBackend(path)
-        except SlideError:
-            raise first from None
+        except SlideError as ours:
+            raise (ours if look(path).vendor in (None, *_READ_BY_US) else first) from None
     return _plain_instead(path, backend) if backend.info.vendor == "generic-tiff" else backend
 
 
 def _plain_instead(path: Path, backend: OpenSlideBackend) -> Backend:
-    """Prefer our own reader where OpenSlide misses levels (in SubIFDs), planes, depth, or the mpp (in OME-XML)."""
+    """Prefer our own reader where OpenSlide misses levels (in SubIFDs), planes, depth, or the mpp (in OME-XML).
+
+    A plain TIFF that it finds damaged is refused: OpenSlide knows no more of it, and would hatch all of it.
+    """
     try:
         plain = TiffBackend(path)
+    except DamagedTiffError:
+        backend.close()
+        raise
     except SlideError:
         return backend
     knows_more = plain.info.levels > backend.info.levels or (plain.info.mpp and not backend.info.mpp)
-    if knows_more or ((plain.info.remarks or plain.joins_planes) and plain.info.levels == backend.info.levels):
+    reads_better = not backend.decodes_itself and plain.info.levels == backend.info.levels
+    if (
+        knows_more
+        or reads_better
+        or ((plain.info.remarks or plain.joins_planes) and plain.info.levels == backend.info.levels)
+    ):
         backend.close()
         return plain
     plain.close()
@@ -110,7 +137,7 @@ def _kind(path: Path) -> Kind:
     looked = look(path)
     if looked.vendor is not None or looked.error:
         return "openslide"
-    return "tiff" if start.startswith(_TIFF_STARTS) else "none"
+    return "tiff" if start.startswith(STARTS) else "none"
 
 
 def _start(path: Path) -> bytes:

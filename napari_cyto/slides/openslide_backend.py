@@ -47,6 +47,11 @@ class OpenSlideBackend:
         self._tiles_hw = tuple(_tile_hw(self._handle, k) for k in range(self.info.levels))
         self._plain = _plain_tiles(path, self.info, self._tiles_hw)
 
+    @property
+    def decodes_itself(self) -> bool:
+        """Whether its tiles are decoded here, one by one, and not by OpenSlide."""
+        return self._plain is not None
+
     def tile_shape_hw(self, level: int) -> tuple[int, int]:
         """Return height and width of the tiles of a level."""
         return self._tiles_hw[level]

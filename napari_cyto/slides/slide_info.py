@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,15 +147,22 @@ def true_factors_yx(
 
 def _true_factor_yx(size0_hw: tuple[int, int], size_hw: tuple[int, int]) -> tuple[float, float]:
     ratios = (size0_hw[0] / size_hw[0], size0_hw[1] / size_hw[1])
-    lowest = min(s0 // (s + 1) for s0, s in zip(size0_hw, size_hw, strict=True))
-    highest = max(-(-s0 // max(1, s - 1)) for s0, s in zip(size0_hw, size_hw, strict=True))
-    wholes = [n for n in range(max(1, lowest), highest + 1) if _explains(n, size0_hw, size_hw)]
-    if not wholes:
+    ranges = [_wholes(s0, s, max(size0_hw)) for s0, s in zip(size0_hw, size_hw, strict=True)]
+    lowest, highest = max(r[0] for r in ranges), min(r[1] for r in ranges)
+    if lowest > highest:
         return ratios
     # Small levels fit several whole factors; scanners and writers halve.
-    nearest = min(wholes, key=lambda n: (n & (n - 1) != 0, abs(n - sum(ratios) / 2)))
-    return (float(nearest), float(nearest))
+    mean = sum(ratios) / 2
+    halved = [1 << k for k in range(lowest.bit_length() - 1, highest.bit_length()) if lowest <= 1 << k <= highest]
+    near = halved or [min(max(n, lowest), highest) for n in (math.floor(mean), math.ceil(mean))]
+    nearest = float(min(near, key=lambda n: (abs(n - mean), n)))
+    return (nearest, nearest)
 
 
-def _explains(whole: int, size0_hw: tuple[int, int], size_hw: tuple[int, int]) -> bool:
-    return all(s in (s0 // whole, -(-s0 // whole)) for s0, s in zip(size0_hw, size_hw, strict=True))
+def _wholes(size0: int, size: int, largest: int) -> tuple[int, int]:
+    """Return the first and last whole factor by which ``size0`` px become ``size``, truncated or rounded up.
+
+    Truncated are those above ``size0 / (size + 1)`` and up to ``size0 / size``, rounded up those from there to below
+    ``size0 / (size - 1)``: one range. A side of 1 px comes of every larger factor too, up to ``largest``.
+    """
+    return (size0 // (size + 1) + 1, -(-size0 // (size - 1)) - 1 if size > 1 else largest)

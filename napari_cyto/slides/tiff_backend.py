@@ -7,43 +7,46 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from napari_cyto.domain.tiff_layout import TiffFault
 from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import RGB
+from napari_cyto.slides.colour import unusable_remark, usable_profile
+from napari_cyto.slides.encoded_size import KNOWN
 from napari_cyto.slides.flat_image import said_of_bits
 from napari_cyto.slides.slide_info import SlideInfo, true_factors_yx
+from napari_cyto.slides.tiff_check import MOST_SEGMENTS, CheckedPage, CheckedTiff, checked_tiff, damaged
 from napari_cyto.slides.tiff_says import believed_mpp, is_colour_in_planes, ome_of, plane_remarks
-from napari_cyto.slides.tiff_tiles import Level, TiffTiles, _readable
+from napari_cyto.slides.tiff_tiles import Level, TiffTiles, readable
 
 _ASPECT_TOLERANCE = 0.05
+# Halved from 2,147,483,647 px, a side is 1 px after 31 levels.
+_MOST_LEVELS = 32
 
 
 class TiffBackend:
     """Reads TIFFs that OpenSlide does not."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            with tifffile.TiffFile(path) as tiff:
-                pages = _levels(tiff)
-                self._check(path, pages)
-                levels, remarks = _planes(tiff, pages)
+        with checked_tiff(path) as checked:
+            try:
+                pages = _levels(checked)
+                self._check(path, pages[0])
+                levels, remarks = _planes(checked, pages)
                 self._tiles = TiffTiles(path, levels)
                 self.joins_planes = len(levels[0]) > 1
-                remarks += [said_of_bits(*self._tiles.bits)]
-                self.info = _info(path, tiff, pages[: len(levels)], tuple(r for r in remarks if r))
-        except (tifffile.TiffFileError, ValueError, TypeError, IndexError, KeyError) as error:
-            # A lookup that failed has no sentence to pass on, only what was looked up.
-            reason = "" if isinstance(error, LookupError) else f" ({error})"
-            raise SlideError(
-                f"{path.name} is a damaged or unusual TIFF of which no image can be read{reason}; "
-                "check that it was copied whole."
-            ) from error
+                remarks = [*checked.remarks, *remarks, said_of_bits(*self._tiles.bits)]
+                self.info = _info(checked, pages[: len(levels)], remarks)
+            except (tifffile.TiffFileError, ValueError, TypeError, LookupError, ArithmeticError, OSError) as error:
+                # A lookup that failed has no sentence to pass on, only what was looked up.
+                reason = ValueError("it has no picture") if isinstance(error, LookupError) else error
+                raise damaged(path, reason) from error
 
     @staticmethod
-    def _check(path: Path, pages: list[tifffile.TiffPage]) -> None:
-        page = pages[0]
-        if not isinstance(page.compression, tifffile.COMPRESSION):
-            raise SlideError(f"{path.name} cannot be read: its TIFF compression {page.compression} is not known.")
-        if not _readable(page):
+    def _check(path: Path, checked: CheckedPage) -> None:
+        page = checked.page
+        if checked.compression not in KNOWN:
+            raise SlideError(f"{path.name} cannot be read: its TIFF compression {checked.compression} is not known.")
+        if not readable(checked):
             raise SlideError(
                 f"{path.name} cannot be shown: an RGB, grey or palette TIFF of whole numbers was expected, "
                 f"but its pixels are {page.dtype} in the colour model {page.photometric!s}."
@@ -71,42 +74,57 @@ class TiffBackend:
         self._tiles.close()
 
 
-def _levels(tiff: tifffile.TiffFile) -> list[tifffile.TiffPage]:
-    first = tiff.pages.first
-    candidates = list(first.pages or ()) + [p for p in list(tiff.pages)[1:] if isinstance(p, tifffile.TiffPage)]
-    levels = [first]
-    for page in candidates:
-        last = levels[-1]
-        if not isinstance(page, tifffile.TiffPage) or not _readable(page):
+def _levels(checked: CheckedTiff) -> list[CheckedPage]:
+    first = checked.pages[0]
+    levels, segments = [first], first.stored_segments
+    for page in (*first.below, *checked.pages[1:]):
+        (height, width), (last_h, last_w) = page.size_hw, levels[-1].size_hw
+        if not readable(page) or len(levels) == _MOST_LEVELS or segments + page.stored_segments > MOST_SEGMENTS:
             continue
-        smaller = page.imagelength < last.imagelength and page.imagewidth < last.imagewidth
-        ratio_y, ratio_x = first.imagelength / page.imagelength, first.imagewidth / page.imagewidth
+        ratio_y, ratio_x = first.size_hw[0] / height, first.size_hw[1] / width
         # Truncation to whole px changes the ratio of small levels; thumbnails and labels differ by far more.
-        slack = _ASPECT_TOLERANCE + 1 / page.imagelength + 1 / page.imagewidth
-        if smaller and abs(ratio_y / ratio_x - 1) <= slack and page.is_tiled == first.is_tiled:
+        slack = _ASPECT_TOLERANCE + 1 / height + 1 / width
+        is_smaller = height < last_h and width < last_w
+        if is_smaller and abs(ratio_y / ratio_x - 1) <= slack and page.is_tiled == first.is_tiled:
             levels.append(page)
+            segments += page.stored_segments
     return levels
 
 
-def _planes(tiff: tifffile.TiffFile, levels: list[tifffile.TiffPage]) -> tuple[list[Level], list[str]]:
+def _planes(checked: CheckedTiff, levels: list[CheckedPage]) -> tuple[list[Level], list[str]]:
     """Return the pages of each level, three where red, green and blue lie apart, and what is not shown."""
-    ome, first = ome_of(tiff), levels[0]
-    size = (first.imagelength, first.imagewidth)
-    same = [p for p in tiff.pages if isinstance(p, tifffile.TiffPage) and (p.imagelength, p.imagewidth) == size]
-    apart = first.samplesperpixel == 1 and len(same) >= 3 and is_colour_in_planes(tiff, ome)
+    tiff, ome, first = checked.tiff, ome_of(checked.tiff), levels[0]
+    same = [page for page in checked.pages if page.size_hw == first.size_hw]
+    apart = first.samples == 1 and len(same) >= 3 and is_colour_in_planes(tiff, ome)
     if not apart:
-        return [(page,) for page in levels], plane_remarks(tiff, ome, same, 1)
-    planes = [[plane, *(p for p in plane.pages or () if isinstance(p, tifffile.TiffPage))] for plane in same[:3]]
-    below = [tuple(plane[level] for plane in planes) for level in range(min(len(levels), *map(len, planes)))]
-    return below, plane_remarks(tiff, ome, same, 3)
+        return [(page,) for page in levels], plane_remarks(tiff, ome, len(same), 1)
+    planes = [[plane, *plane.below] for plane in same[:3]]
+    below = []
+    for level in zip(levels, *planes, strict=False):
+        if not all(_alike(plane, level[0]) for plane in level[1:]):
+            break
+        below.append(tuple(level[1:]))
+    if not below:
+        return [(page,) for page in levels], plane_remarks(tiff, ome, len(same), 1)
+    return below, plane_remarks(tiff, ome, len(same), 3)
 
 
-def _info(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.TiffPage], remarks: tuple[str, ...]) -> SlideInfo:
-    sizes = tuple((p.imagelength, p.imagewidth) for p in pages)
-    believed = believed_mpp(tiff, pages[0])
-    icc = pages[0].tags.get("InterColorProfile")
+def _alike(one: CheckedPage, other: CheckedPage) -> bool:
+    """Whether two pages are cut alike, so that their tiles lie on each other."""
+    return readable(one) and (one.size_hw, one.segment_hw, one.is_tiled) == (
+        other.size_hw,
+        other.segment_hw,
+        other.is_tiled,
+    )
+
+
+def _info(checked: CheckedTiff, pages: list[CheckedPage], remarks: list[str]) -> SlideInfo:
+    sizes = tuple(page.size_hw for page in pages)
+    first = pages[0].page
+    believed = believed_mpp(checked.tiff, first)
+    icc, icc_remark = _icc(pages[0])
     return SlideInfo(
-        path=path,
+        path=checked.path,
         vendor="tiff",
         width=sizes[0][1],
         height=sizes[0][0],
@@ -116,11 +134,18 @@ def _info(path: Path, tiff: tifffile.TiffFile, pages: list[tifffile.TiffPage], r
         mpp=believed.mpp,
         mpp_source=believed.source,
         mpp_rejected=believed.rejected,
-        icc=None if icc is None else bytes(icc.value),
+        icc=icc,
         properties={
-            "tiff.compression": str(getattr(pages[0].compression, "name", pages[0].compression)),
-            "tiff.ImageDescription": pages[0].description,
-            "tiff.Software": pages[0].software,
+            "tiff.compression": str(getattr(first.compression, "name", first.compression)),
+            "tiff.ImageDescription": first.description,
+            "tiff.Software": first.software,
         },
-        remarks=remarks,
+        remarks=tuple(remark for remark in (*remarks, icc_remark) if remark),
     )
+
+
+def _icc(page: CheckedPage) -> tuple[bytes | None, str]:
+    try:
+        return usable_profile(page.icc())
+    except TiffFault as fault:
+        return None, unusable_remark(str(fault))

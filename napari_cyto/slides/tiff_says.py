@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tifffile
@@ -140,9 +139,7 @@ def _rgb_of(text: str | None) -> tuple[int, int, int] | None:
     return None if value == 0xFFFFFFFF else (value >> 24, value >> 16 & 255, value >> 8 & 255)
 
 
-def plane_remarks(
-    tiff: tifffile.TiffFile, ome: Ome | None, same_size: Sequence[tifffile.TiffPage], shown: int
-) -> list[str]:
+def plane_remarks(tiff: tifffile.TiffFile, ome: Ome | None, same_size: int, shown: int) -> list[str]:
     """Return what to say of what the file holds and is not shown.
 
     Parameters
@@ -151,8 +148,8 @@ def plane_remarks(
         The file.
     ome : Ome or None
         Its OME header.
-    same_size : sequence of TiffPage
-        Pages of the size of the first one, it among them.
+    same_size : int
+        How many pages have the size of the first one, it among them.
     shown : int
         How many of them make up the image that is shown.
     """
@@ -169,8 +166,8 @@ def plane_remarks(
     if channels > max(shown, per_page):
         which = "the first is" if shown == 1 == per_page else f"the first {max(shown, per_page)} are"
         remarks.append(f"The file holds {channels} channels; {which} shown, which is no colour image of a smear.")
-    if max(planes, times, channels) == 1 and len(same_size) > shown:
-        remarks.append(f"The file holds {len(same_size)} images of this size; the first is shown.")
+    if max(planes, times, channels) == 1 and same_size > shown:
+        remarks.append(f"The file holds {same_size} images of this size; the first is shown.")
     return [remark for remark in remarks if remark]
 
 
