@@ -52,6 +52,14 @@ class StoreError(CytoError):
     """The project database cannot be opened, migrated or written."""
 
 
+class ReplacedFileError(StoreError):
+    """The database of an open project is not the file any more that was opened; nothing was stored."""
+
+
+class ProjectThereError(StoreError):
+    """A project was to be made where there is one already, perhaps since a moment ago."""
+
+
 class StaleEditError(StoreError):
     """An edit was made against a state that is no longer the stored one."""
 

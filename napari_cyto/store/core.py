@@ -126,6 +126,16 @@ class ProjectCore:
             revision: int = connection.execute(_REVISION).scalar_one()
         return revision
 
+    def check_place(self) -> None:
+        """Look whether the database is still the file that was opened.
+
+        Raises
+        ------
+        ReplacedFileError
+            When it was replaced, moved, deleted, or written over; the sentence says which.
+        """
+        self._database.check_place()
+
     # What the project says of itself
 
     @property

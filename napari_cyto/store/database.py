@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
 import tempfile
 import threading
@@ -17,7 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from napari_cyto.errors import StoreError
 from napari_cyto.store import sqlite
+from napari_cyto.store.clearing import has_own_log
+from napari_cyto.store.places import refusal
 from napari_cyto.store.schema import SCHEMA_VERSION, box_metadata, metadata
+from napari_cyto.store.watch import Watch
 
 Explain = Callable[[BaseException | None], StoreError | None]
 
@@ -35,8 +36,8 @@ class Database:
         Gives the sentence for an error of the driver, or None for one that is a bug.
     write_options : mapping
         The execution options of transactions that write.
-    file : Path, optional
-        The file that the database is, if it is one.
+    watch : Watch, optional
+        Looks after the file that the database is, if it is one that can be written.
     writable : bool
         Whether it can be written; else every change is refused.
     copy : Path, optional
@@ -49,7 +50,7 @@ class Database:
         place: str,
         explain: Explain,
         write_options: Mapping[str, Any],
-        file: Path | None = None,
+        watch: Watch | None = None,
         writable: bool = True,
         copy: Path | None = None,
     ) -> None:
@@ -59,7 +60,7 @@ class Database:
         self.place = place
         self._explain = explain
         self._write_options = write_options
-        self._file = file
+        self._watch = watch
         self._closed = False
         # One writer at a time: threads of one program wait here rather than run into the busy timeout.
         self._writer = threading.RLock()
@@ -91,29 +92,40 @@ class Database:
                 f"The project in {self.place} cannot be written and was opened for reading only, so nothing can be "
                 "stored in it; ask for write permission to its folder and files, or copy it to a place of your own."
             )
-        with (
-            self._writer,
-            self._sentences(),
-            self._still_there(),
-            self.engine.connect().execution_options(**self._write_options) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        with self._writer, self._sentences():
+            if self._watch is not None:
+                self._watch.check_place()
+            with (
+                self.engine.connect().execution_options(**self._write_options) as connection,
+                connection.begin(),
+            ):
+                if self._watch is not None:
+                    self._watch.check(connection)
+                yield connection
+            if self._watch is not None:
+                self._watch.settle()
 
-    @contextmanager
-    def _still_there(self) -> Iterator[None]:
-        # Systems let a program write on into a file that was deleted, and forget it all when it ends.
-        if self._file is not None and not self._file.exists():
-            raise StoreError(
-                f"The project database {self._file} was moved or deleted while it was open, so nothing of this step "
-                "was stored; bring it back, or open the project where it lies now."
-            )
-        yield
+    def check_place(self) -> None:
+        """Refuse when the file that was opened is no longer the one on its path.
+
+        Raises
+        ------
+        ReplacedFileError
+            When it was replaced, moved, deleted, or written over in place.
+        """
+        if self._watch is not None and not self._closed:
+            with self._sentences():
+                self._watch.check_quietly()
 
     def close(self) -> None:
         """Close every connection; what is committed stays."""
+        if self._closed:
+            return
         self._closed = True
-        self.engine.dispose()
+        if self._watch is None:
+            self.engine.dispose()
+        else:
+            self._watch.close(self.engine)
         if self._copy is not None:
             shutil.rmtree(self._copy, ignore_errors=True)
 
@@ -124,6 +136,9 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            if self._watch is not None:
+                # What SQLite stumbles over in a file that somebody replaced is no fault of the disk.
+                self._watch.check_quietly()
             sentence = self._explain(error.orig)
             if sentence is None:
                 raise
@@ -134,10 +149,21 @@ class Database:
             ) from error
 
 
-def open_file(path: Path, busy_seconds: float) -> Database:
-    """Return the database in the SQLite file ``path``."""
-    engine = sqlite.connect(path, busy_seconds)
-    return Database(engine, str(path), lambda error: sqlite.explain(error, path), {"writes": True}, path)
+def open_file(path: Path, busy_seconds: float, called: Path | None = None) -> Database:
+    """Return the database in the SQLite file ``path``, which sentences call ``called``.
+
+    Raises
+    ------
+    StoreError
+        When it cannot be opened.
+    """
+    shown = called or path
+    try:
+        watch = Watch(path)
+    except OSError as error:
+        raise refusal(error, f"The project database {shown} cannot be opened", shown) from error
+    engine = sqlite.connect(watch, busy_seconds)
+    return Database(engine, str(shown), lambda error: sqlite.explain(error, shown), {"writes": True}, watch)
 
 
 def open_to_read(path: Path) -> Database:
@@ -152,7 +178,7 @@ def open_to_read(path: Path) -> Database:
     read = path
     log = path.with_name(path.name + "-wal")
     try:
-        if log.exists() and log.stat().st_size:
+        if has_own_log(path):
             # SQLite must write to read a write-ahead log; without it the latest changes would be missed.
             copy = Path(tempfile.mkdtemp(prefix="napari-cyto-"))
             for each in (path, log):
@@ -187,33 +213,3 @@ def create_tables(connection: Connection) -> None:
         sqlite.stamp(connection, SCHEMA_VERSION)
     else:
         box_metadata.create_all(connection)
-
-
-def create_file(path: Path, fill: Callable[[Connection], None]) -> None:
-    """Make a database file with all tables and what ``fill`` writes; there is all of it or no file.
-
-    Raises
-    ------
-    StoreError
-        When the folder cannot be written or the disk is full.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        temporary.touch()
-        database = open_file(temporary, busy_seconds=5.0)
-        try:
-            with database.write() as connection:
-                create_tables(connection)
-                fill(connection)
-        finally:
-            database.close()
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except OSError as error:
-        raise StoreError(
-            f"No project could be made in {path.parent}: {error.strerror}; choose a folder you may write to."
-        ) from error
-    finally:
-        for suffix in ("", "-wal", "-shm"):
-            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)

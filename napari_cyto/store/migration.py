@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,11 @@ from sqlalchemy import Connection
 
 from napari_cyto.errors import StoreError
 from napari_cyto.store import sqlite
+from napari_cyto.store.clearing import check_logs
 from napari_cyto.store.database import open_file
 from napari_cyto.store.schema import SCHEMA_VERSION, project
 
+_MADE_SECONDS = 0.3
 Migration = Callable[[Connection], None]
 
 # What brings a database of the given version to the next one. A released schema never changes: a new version adds a
@@ -45,6 +48,7 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
             f"this one knows up to {current}) and was left untouched; update napari-cyto to open it."
         )
     writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    check_logs(path, writable)
     if header.schema_version < current and not writable:
         raise StoreError(
             f"The project {path.parent} has the older version {header.schema_version} and cannot be written, so it "
@@ -57,7 +61,7 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
 
 def _header(path: Path) -> sqlite.Header:
     try:
-        header = sqlite.read_header(path)
+        header = _header_once_made(path)
         size = path.stat().st_size
     except FileNotFoundError:
         where = f"it has no {path.name}" if path.parent.is_dir() else "there is no such folder"
@@ -65,7 +69,10 @@ def _header(path: Path) -> sqlite.Header:
             f"{path.parent} is no napari-cyto project: {where}; choose a project folder (NAME.cyto), or make a new one."
         ) from None
     except OSError as error:
-        raise StoreError(f"The project {path.parent} cannot be read: {error.strerror}.") from error
+        raise StoreError(
+            f"The project {path.parent} cannot be read: {error.strerror or error}; ask for permission to it and to the "
+            "files in it, or look after its disk."
+        ) from error
     if header is None:
         raise StoreError(
             f"The project database {path} ({size} bytes) is damaged: it does not begin as an SQLite file should; it "
@@ -77,6 +84,14 @@ def _header(path: Path) -> sqlite.Header:
             "project folder (NAME.cyto)."
         )
     return header
+
+
+def _header_once_made(path: Path) -> sqlite.Header | None:
+    """Read the header; where names are taken before they are filled, a new project is empty for a moment."""
+    until = time.monotonic() + _MADE_SECONDS
+    while path.stat().st_size == 0 and time.monotonic() < until:
+        time.sleep(_MADE_SECONDS / 10)
+    return sqlite.read_header(path)
 
 
 def _migrate(path: Path, old: int, current: int, migrations: Mapping[int, Migration]) -> None:

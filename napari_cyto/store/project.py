@@ -18,7 +18,7 @@ from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.store import columns, opening, queries, readings, removing, slides, writing
+from napari_cyto.store import columns, making, opening, queries, readings, removing, slides, writing
 from napari_cyto.store.bulk import Bulk
 from napari_cyto.store.core import ProjectCore, scheme_text
 from napari_cyto.store.database import Database
@@ -44,7 +44,14 @@ class Project(ProjectCore):
         self._numbers = slides.SlideNumbers(database)
 
     @classmethod
-    def create(cls, folder: Path | str, scheme: ClassScheme, name: str = "", url: str | None = None) -> Self:
+    def create(
+        cls,
+        folder: Path | str,
+        scheme: ClassScheme,
+        name: str = "",
+        url: str | None = None,
+        called: Path | str | None = None,
+    ) -> Self:
         """Make a new project and open it.
 
         Parameters
@@ -57,13 +64,17 @@ class Project(ProjectCore):
             What people call it; the folder's name if empty.
         url : str, optional
             The SQLAlchemy URL of an empty database to use instead of an SQLite file in the folder.
+        called : Path or str, optional
+            What sentences call the folder, when it is made under another name first.
 
         Raises
         ------
+        ProjectThereError
+            When there is a project already, perhaps since a moment ago; it is left as it is.
         StoreError
-            When there is a project already, or the place cannot be written.
+            When the place cannot be written or the disk is full; nothing of the new project stays then.
         """
-        opening.make(absolute_path(folder), scheme, name, url)
+        making.make(absolute_path(folder), scheme, name, url, None if called is None else Path(called))
         return cls.open(folder, url)
 
     @classmethod

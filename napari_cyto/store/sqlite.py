@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import QueuePool, StaticPool
 
 from napari_cyto.errors import StoreError
+from napari_cyto.store.held import reading
+from napari_cyto.store.stamps import create_stamp
+from napari_cyto.store.watch import Watch
 
 APPLICATION_ID = 0x4379746F  # "Cyto"
 _MAGIC = b"SQLite format 3\x00"
@@ -37,31 +42,56 @@ def read_header(path: Path) -> Header | None:
     OSError
         When the file cannot be read.
     """
-    with path.open("rb") as file:
-        head = file.read(100)
+    with reading(path) as read:
+        head = read(0, 100)
     if len(head) < 100 or not head.startswith(_MAGIC):
         return None
     return Header(*reversed(struct.unpack_from(">I4xI", head, 60)))
 
 
-def connect(path: Path, busy_seconds: float = 5.0) -> Engine:
-    """Return an engine on the existing database file ``path``, safe for use from several threads.
+def connect(watch: Watch, busy_seconds: float = 5.0) -> Engine:
+    """Return an engine on the existing database file that ``watch`` looks after, safe for use from several threads.
 
     Every commit is on the disk when it returns (WAL, ``synchronous=FULL``). Writers say so before they read
     (``BEGIN IMMEDIATE``), since SQLite refuses a transaction that decides to write after another one has.
     """
-    uri = f"{path.absolute().as_uri()}?mode=rw"
+    uri = f"{watch.path.absolute().as_uri()}?mode=rw"
 
     def connection() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False, isolation_level=None)
+        return watch.connect(uri, busy_seconds)
+
+    def prepare(made: sqlite3.Connection, record: object) -> None:
+        _set_pragmas(made, record)
+        watch.begin()
 
     # Last in, first out: the connection that comes back first still has the pages that are asked for most.
     engine = create_engine(
         "sqlite://", creator=connection, poolclass=QueuePool, pool_size=4, max_overflow=-1, pool_use_lifo=True
     )
-    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def new_file(fill: Callable[[Connection], None]) -> bytes:
+    """Return the bytes of a new database file with what ``fill`` makes in it, for writing through a log.
+
+    Made in memory: what is then written to the disk is written in one piece, or not at all.
+
+    Source: SQLite, "Database File Format", section 1.3.3: 2 at bytes 18 and 19 means a write-ahead log.
+    """
+    memory = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    engine = create_engine("sqlite://", creator=lambda: memory, poolclass=StaticPool)
+    try:
+        with engine.begin() as connection:
+            create_stamp(connection)
+            fill(connection)
+        content = bytearray(memory.serialize())
+    finally:
+        engine.dispose()
+        memory.close()
+    content[18:20] = b"\x02\x02"
+    return bytes(content)
 
 
 def connect_to_read(path: Path, immutable: bool) -> Engine:
@@ -146,6 +176,8 @@ def backup(source: Path, target: Path) -> None:
 def explain(error: BaseException | None, path: Path) -> StoreError | None:
     """Return the sentence for an error of SQLite that a user can act on; None for one that is a bug."""
     name = str(getattr(error, "sqlite_errorname", ""))
+    if name.startswith(_MAYBE_FULL) and _has_no_room(path.parent):
+        name = "SQLITE_FULL"
     for start, sentence in _SENTENCES:
         if name.startswith(start):
             return StoreError(sentence.format(path=path))
@@ -154,6 +186,16 @@ def explain(error: BaseException | None, path: Path) -> StoreError | None:
     return None
 
 
+def _has_no_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_ROOM_BYTES
+    except OSError:
+        return False
+
+
+# SQLite says "full" of the database and its log only, not of the index that it keeps beside them.
+_MAYBE_FULL = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
+_LEAST_ROOM_BYTES = 128 * 2**10
 _DAMAGED = (
     "The project database {path} is damaged and was left as it is; keep a copy of it and go back to your last "
     "backup, or ask for help with the copy."

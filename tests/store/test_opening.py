@@ -173,13 +173,13 @@ def test_a_project_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatc
     with pytest.raises(StoreError, match="cannot be made"):
         Project.create(tmp_path / "file" / "x.cyto", preset("apacc"))
 
-    def fail(connection: Connection) -> None:
+    def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_cyto.store.sqlite.create_box_index", fail)
-    with pytest.raises(StoreError, match="No space left on device"):
-        Project.create(tmp_path / "x.cyto", preset("apacc"))
-    assert list((tmp_path / "x.cyto").iterdir()) == []
+    monkeypatch.setattr("napari_cyto.store.making.os.fsync", fail)
+    with pytest.raises(StoreError, match=r"the disk that holds .*x\.cyto is full"):
+        Project.create(tmp_path / "new" / "x.cyto", preset("apacc"))
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_closed_project_says_so(closed: Path) -> None:

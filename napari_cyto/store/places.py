@@ -1,0 +1,63 @@
+"""Where the database of a project lies, and the sentences for places that will not do."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from napari_cyto.errors import StoreError
+
+DATABASE_NAME = "project.sqlite"
+# SQLite's limit on Linux and macOS, less its longest suffix.
+_LONGEST_BYTES = 504
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WHY = {
+    errno.EROFS: "its disk can only be read; choose a place on another disk",
+    errno.EACCES: "you may not write there; ask for permission, or choose another place",
+    errno.EPERM: "you may not write there; ask for permission, or choose another place",
+    errno.ENAMETOOLONG: "a name in its path is too long; choose a shorter one",
+    errno.ENOTDIR: "a file is in the way, where a folder is needed; choose another place",
+    errno.ENOENT: "its folder went away meanwhile; look where it is, and repeat it",
+    errno.ENOTEMPTY: "something else was put there meanwhile; look what it is, or choose another place",
+    errno.EIO: "its disk refused to read or write; look after the disk, and repeat it",
+}
+
+
+def check_length(path: Path, called: Path) -> None:
+    """Refuse a path that SQLite cannot open.
+
+    Raises
+    ------
+    StoreError
+        When it is too long.
+    """
+    length = len(os.fsencode(os.path.realpath(path)))
+    if os.name == "posix" and length > _LONGEST_BYTES:
+        raise StoreError(
+            f"The path of the project {called} is too long: with its database it has {length} bytes, and there may be "
+            f"{_LONGEST_BYTES}; choose a shorter one."
+        )
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that there is no more room."""
+    return error.errno in _FULL
+
+
+def refusal(error: OSError, what: str, called: Path) -> StoreError:
+    """Return the sentence for what the system refused.
+
+    Parameters
+    ----------
+    error : OSError
+        What it said.
+    what : str
+        What did not happen: the beginning of the sentence.
+    called : Path
+        What the user knows the place as.
+    """
+    if is_full(error):
+        return StoreError(f"{what}: the disk that holds {called} is full; free some space and repeat it.")
+    why = _WHY.get(error.errno or 0, f"the system refused it ({error.strerror or error}); choose another place")
+    return StoreError(f"{what}: {why}.")
