@@ -9,7 +9,7 @@ from napari_cyto.datasets.known_slides import How, KnownSlide, at_new_place, sli
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, ProjectThereError
 from napari_cyto.slides import Slide, fingerprint
 from napari_cyto.store import Project
 
@@ -32,12 +32,25 @@ def there(folder: Path) -> Project | None:
 def made(folder: Path, scheme: ClassScheme) -> Project:
     """Make a project in ``folder`` whose classes are those of a model, and open it.
 
+    One that another program has made since it was looked for is opened.
+
     Raises
     ------
-    StoreError
-        When the place cannot be written.
+    CytoError
+        When the place cannot be written, or the project there lacks a class of the model.
     """
-    return Project.create(folder, project_scheme(scheme), folder.name.removesuffix(".cyto"))
+    try:
+        return Project.create(folder, project_scheme(scheme), folder.name.removesuffix(".cyto"))
+    except ProjectThereError:
+        project = Project.open(folder)
+    lacking = [class_id for class_id in scheme.ids if class_id not in project.scheme]
+    if lacking:
+        project.close()
+        raise CytoError(
+            f"Another program has just made {folder} with other classes than the model's: it lacks "
+            f"{', '.join(lacking)}; nothing was stored in it: choose another project, or map the classes."
+        )
+    return project
 
 
 def believed_mpp(project: Project | None, slide: Slide) -> float | None:

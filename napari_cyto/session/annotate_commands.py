@@ -9,15 +9,16 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import YX, YXYX, Box, Geometry, Point, Polygon
 from napari_cyto.errors import CytoError, SchemeError, SlideError
-from napari_cyto.session.project_commands import LAST_CLASS, ProjectCommands
+from napari_cyto.session.project_commands import LAST_CLASS
 from napari_cyto.session.proposals import ShownFilter, judged
+from napari_cyto.session.replaced_commands import ReplacedCommands
 from napari_cyto.store import HistoryEntry
 
 TAKE_BACK = "Ctrl+Z takes it back."
 _STATUS_WORDS = {Status.ACCEPTED: "accepted", Status.REJECTED: "rejected", Status.PROPOSED: "set back to unreviewed"}
 
 
-class AnnotateCommands(ProjectCommands):
+class AnnotateCommands(ReplacedCommands):
     """What the Annotate dock, the keys and the mouse ask for."""
 
     def choose_class(self, class_id: str, of: Iterable[str] | None = None) -> None:
@@ -253,7 +254,7 @@ class AnnotateCommands(ProjectCommands):
         return len(pairs)
 
     def _apply(self, edit: edits.Edit) -> None:
-        entry = self.need_project().apply(edit, self.author)
+        entry = self.store_edit(edit)
         self._forget_removed(edit)
         self.annotations_changed.emit(entry)
 

@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "reject": lambda s: s.set_status(_VERDICTS["reject"]),
     "review": lambda s: s.review_wanted.emit(),
     "slides.add": lambda s: s.slides_wanted.emit(),
-    "saved": lambda s: s.message.emit(SAVED),
+    "saved": lambda s: s.message.emit(s.replaced or SAVED),
     "fit": lambda s: s.home_wanted.emit(),
     "help": lambda s: s.help_wanted.emit(),
     "slide.next": lambda s: s.next_slide(1),

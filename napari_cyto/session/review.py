@@ -190,7 +190,7 @@ class Review:
         if self.session.shown_filter.blind and len(pairs) == 1:
             what = "cell"
         try:
-            entry = self.session.need_project().apply(edits.replace_all(pairs, label.format(what)), self.session.author)
+            entry = self.session.store_edit(edits.replace_all(pairs, label.format(what)))
         except StaleEditError:
             self.read_again([self._rows[a.id] for a, _ in pairs])
             raise

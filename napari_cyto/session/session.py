@@ -71,8 +71,9 @@ class Session(AnnotateCommands):
         """
         while self._unreadable_tiles:
             self.unreadable.emit(self._unreadable_tiles.popleft())
+        self.look_after_file()
         project = self._project
-        if project is not None and project.changed_elsewhere():
+        if project is not None and not self._replaced and project.changed_elsewhere():
             self._refresh_slide()
             kept = [a.id for a in self.selected()]
             self.select(kept)

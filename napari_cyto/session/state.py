@@ -19,6 +19,7 @@ from napari_cyto.session.reader import reader_name
 from napari_cyto.session.tools import Tool
 
 if TYPE_CHECKING:
+    from napari_cyto.domain.edits import Edit
     from napari_cyto.slides import Slide, UnreadableTile
     from napari_cyto.store import Project
 
@@ -50,6 +51,7 @@ class SessionState:
     home_wanted = Signal()  # the view on the whole slide
     help_wanted = Signal()  # the keys of what has the focus
     unreadable = Signal(object)
+    replaced_changed = Signal()  # the project's file is not the one that was opened, or is again
 
     def __init__(self, author: str | None = None) -> None:
         self.author = author or reader_name()
@@ -64,6 +66,9 @@ class SessionState:
         # What the project was when others' writing was last passed on.
         self._stood: object = None
         self._view_yxyx: YXYX | None = None
+        # Why nothing can be stored since the project's file was replaced, and the edit that showed it.
+        self._replaced = ""
+        self._unsaved: Edit | None = None
         # Tiles are decoded in threads; what they report waits here for `poll` on the window's own thread.
         self._unreadable_tiles: deque[UnreadableTile] = deque()
 
@@ -71,6 +76,16 @@ class SessionState:
     def project(self) -> Project | None:
         """The open project."""
         return self._project
+
+    @property
+    def replaced(self) -> str:
+        """Why nothing can be stored: the project's file is not the one that was opened; empty when it is."""
+        return self._replaced
+
+    @property
+    def unsaved(self) -> Edit | None:
+        """The edit that is on screen but could not be stored, since the project's file was replaced."""
+        return self._unsaved
 
     @property
     def slide(self) -> SlideRecord | None:

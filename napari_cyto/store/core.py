@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select, update
 from napari_cyto.domain.calling import Costs
 from napari_cyto.domain.classes import ClassScheme, scheme_from_dict, scheme_to_dict
 from napari_cyto.domain.coverage import Coverage
-from napari_cyto.errors import StoreError
+from napari_cyto.errors import ReplacedFileError, StoreError
 from napari_cyto.store import coverage
 from napari_cyto.store.database import Database
 from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
@@ -136,6 +136,11 @@ class ProjectCore:
         """
         self._database.check_place()
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the file that was opened still is somewhere with all that was stored, though not on its path."""
+        return self._database.is_elsewhere
+
     # What the project says of itself
 
     @property
@@ -181,9 +186,10 @@ class ProjectCore:
         return self._database.writable
 
     def remember(self, key: str, value: Any) -> None:
-        """Keep where somebody was in the project; nothing is kept where it cannot be written."""
+        """Keep where somebody was in the project; nothing is kept where it cannot be written, or was replaced."""
         if self.writable:
-            self.set_setting(key, value)
+            with suppress(ReplacedFileError):
+                self.set_setting(key, value)
 
     def set_setting(self, key: str, value: Any) -> None:
         """Keep a JSON-able value with the project."""
@@ -224,9 +230,9 @@ class ProjectCore:
     def add_coverage(self, slide_id: str, author: str, seen: Coverage) -> None:
         """Keep what a person looked at of a slide, with what is kept already; other windows are not told.
 
-        Nothing is kept where the project cannot be written.
+        Nothing is kept where the project cannot be written, or its file was replaced.
         """
         if not self.writable:
             return
-        with self._database.write() as connection:
+        with suppress(ReplacedFileError), self._database.write() as connection:
             coverage.add(connection, slide_id, author, seen)

@@ -58,7 +58,7 @@ class Database:
         self._copy = copy
         self.engine = engine
         self.place = place
-        self._explain = explain
+        self.explain = explain
         self._write_options = write_options
         self._watch = watch
         self._closed = False
@@ -117,6 +117,11 @@ class Database:
             with self._sentences():
                 self._watch.check_quietly()
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the file that was opened still is somewhere, complete, though not on its path."""
+        return self._watch is None or self._watch.is_elsewhere()
+
     def close(self) -> None:
         """Close every connection; what is committed stays."""
         if self._closed:
@@ -139,7 +144,7 @@ class Database:
             if self._watch is not None:
                 # What SQLite stumbles over in a file that somebody replaced is no fault of the disk.
                 self._watch.check_quietly()
-            sentence = self._explain(error.orig)
+            sentence = self.explain(error.orig)
             if sentence is None:
                 raise
             raise sentence from error

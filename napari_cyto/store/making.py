@@ -106,7 +106,7 @@ def _write(folder: Path, content: bytes, called: Path, made: list[Path]) -> None
             _write_whole(temporary, content)
             _try_out(temporary, called)
             _clear_logs(path)
-            _give_name(temporary, path)
+            give_name(temporary, path)
         except FileExistsError:
             raise _there(called) from None
         except FileNotFoundError as error:
@@ -173,7 +173,7 @@ def _is_filled(path: Path) -> bool:
         return False
 
 
-def _give_name(temporary: Path, path: Path) -> None:
+def give_name(temporary: Path, path: Path) -> None:
     """Call ``temporary`` ``path``, unless there is something of that name.
 
     Raises

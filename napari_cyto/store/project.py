@@ -18,7 +18,7 @@ from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.store import columns, making, opening, queries, readings, removing, slides, writing
+from napari_cyto.store import columns, copying, making, opening, queries, readings, removing, slides, writing
 from napari_cyto.store.bulk import Bulk
 from napari_cyto.store.core import ProjectCore, scheme_text
 from napari_cyto.store.database import Database
@@ -108,6 +108,16 @@ class Project(ProjectCore):
     def is_project(path: Path | str) -> bool:
         """Whether ``path`` is a project folder or the database file of one."""
         return opening.is_project(Path(path))
+
+    def save_copy(self, folder: Path | str) -> None:
+        """Write all that is stored, as this window sees it, into a new project folder.
+
+        Raises
+        ------
+        StoreError
+            When there is something already, the place cannot be written, or what is open was destroyed.
+        """
+        copying.save_copy(self._database, absolute_path(folder))
 
     # Slides
 

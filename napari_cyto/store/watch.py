@@ -47,6 +47,7 @@ class Watch:
         self._connections: WeakSet[WatchedConnection] = WeakSet()
         self.lost: ReplacedFileError | None = None
         self._bar: Bar | None = None
+        self._put_aside = False
 
     # Connections
 
@@ -217,6 +218,10 @@ class Watch:
         if self._bar is None and self.is_here():
             self._bar = Bar(self.path, list(self._connections))
 
+    def is_elsewhere(self) -> bool:
+        """Whether the file still has a name, and its log beside it, but not on its path."""
+        return not self.is_here() and not self._put_aside and self._held.status().st_nlink > 0
+
     def is_here(self) -> bool:
         """Whether the very file that was opened lies on the path, whatever is in it."""
         try:
@@ -233,6 +238,7 @@ class Watch:
                 return None
             if standing(self.path).log is not Belongs.FOREIGN:
                 return None
+            self._put_aside = True
             return set_aside(self.path, _BROTHERS)
         except OSError:
             return None

@@ -40,6 +40,7 @@ from napari_cyto.widgets.docks.slides_dock import SlidesDock
 from napari_cyto.widgets.docks.train_dock import TrainDock
 from napari_cyto.widgets.looking import Looking
 from napari_cyto.widgets.message_line import MessageLine
+from napari_cyto.widgets.replaced_bar import ReplacedBar
 from napari_cyto.widgets.slide_view import SlideView
 from napari_cyto.widgets.soon import later
 from napari_cyto.widgets.welcome import Welcome
@@ -150,6 +151,7 @@ class CytoWindow(QObject):
         # The slide covers it all: Qt need not paint what lies behind, four widgets deep, at each painting.
         painted.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.message = MessageLine(painted)
+        self.replaced = ReplacedBar(painted, session)
         self.canvas: Canvas = attach(viewer, session)
         self._closed = False
         self.view = SlideView(viewer, session)
@@ -305,6 +307,7 @@ class CytoWindow(QObject):
         self.pins.stop()
         let_run(self.viewer)
         self.message.let_go()
+        self.replaced.let_go()
         self.badge.let_go()
         self.frame.let_go()
         self.view.let_go()
@@ -358,7 +361,7 @@ class CytoWindow(QObject):
             elif ".open_files" in command_id or "._open_" in command_id:
                 self.session.slides_wanted.emit()
             elif ".save_layers" in command_id:
-                self.session.message.emit(SAVED)
+                self.session.message.emit(self.session.replaced or SAVED)
             elif command_id.endswith((".fit_to_view", ".reset_view")):
                 self.session.home_wanted.emit()
             elif command_id.startswith("napari.window.help"):

@@ -124,6 +124,7 @@ class Canvas:
             (session.jump_requested, self.jump),
             (session.next_foreseen, self.arrival.foresee),
             (session.filter_changed, self._on_filter),
+            (session.replaced_changed, self._on_replaced),
         ]
 
     def _napari_slots(self) -> list[tuple[Any, Any]]:
@@ -297,6 +298,12 @@ class Canvas:
             self.shown.apply(entry.edit.changes, slide.id)
             self._redraw_soon.ask()
 
+    def _on_replaced(self) -> None:
+        """Show, or no longer, what could not be stored, since the project's file was replaced."""
+        if self._is_live and self.session.slide is not None:
+            self.shown.forget()
+            self._reload_soon.ask()
+
     def _on_selection(self) -> None:
         # A command often changes the annotations, the selection and the view: one redraw does for all.
         if self._is_live:
@@ -395,6 +402,8 @@ class Canvas:
             view, session = window.view_yxyx(self.viewer, self.mpp), self.session
             ahead, self._jumped = not self._jumped, False
             self.shown.load(project, slide, view, session.shown_filter, self.proposals.table, ahead=ahead)
+            if session.unsaved is not None:
+                self.shown.apply(session.unsaved.changes, slide.id)
         self.proposals.show_heat(wanted=self.shown.is_heat)
         self._redraw()
 

@@ -75,6 +75,7 @@ class AnnotateDock(Dock):
         self.listen(session.tool_changed, self._show_tool)
         self._after_edit = self.later(self._annotations_changed)
         self.listen(session.annotations_changed, self._after_edit)
+        self.listen(session.replaced_changed, self._after_edit)
         self.listen(session.selection_changed, self.selection.refresh)
         self.listen(session.filter_changed, self.selection.refresh)
 
@@ -149,6 +150,10 @@ class AnnotateDock(Dock):
         project = self.session.project
         if project is None:
             self.saved.setText("Open or create a project in the Slides dock to begin.")
+            return
+        if self.session.replaced:
+            self.saved.setText("NOT stored: the project's file was replaced. Say over the slide how to go on.")
+            self.saved.setToolTip(self.session.replaced)
             return
         total = parts.counted(sum(project.counts().values()), "mark")
         at = project.saved_at
