@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 from napari_cyto.datasets.import_classes import mapped
 from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
 from napari_cyto.datasets.options import LabelExportOptions
+from napari_cyto.datasets.reading_rate import Reading
 from napari_cyto.datasets.relinking import slide_named
+from napari_cyto.domain.annotation_source import Alike, AnnotationSource
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
+from napari_cyto.domain.jobs import Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.label_format import BoxOptions
@@ -20,6 +23,8 @@ from napari_cyto.formats.replacing import check_may_replace, remember_export
 from napari_cyto.formats.safe_names import distinct_names
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
+
+APACC = "apacc"
 
 
 def export_labels(
@@ -58,38 +63,63 @@ def _export(
 ) -> Steps:
     label_format = written_format(format_name)
     check_may_replace(target, options.overwrite)
-    yield Advanced(0, 0, "Reading the project.")
-    with Project.open(project_folder) as project:
-        labels, writer = labels_to_write(project, label_format, options)
-    losses = (*labels.remarks, *label_format.losses(labels, **writer))
-    yield from (Noted(loss) for loss in losses)
-    stop_if_cancelled(token)
-    yield Advanced(0, 0, f"Writing {target.name}.")
-    label_format.write(labels, target, **writer)
+    reading = Reading(token)
+    with (
+        Project.open(project_folder) as project,
+        labels_to_write(project, label_format, options, reading.take) as (labels, writer),
+    ):
+        count = len(labels.annotations)
+        losses = yield from reading.follow(lambda: told_losses(label_format, labels, writer), "Reading", count)
+        yield from (Noted(loss) for loss in losses)
+        stop_if_cancelled(token)
+        words = f"Writing {target.name}"
+        yield from reading.follow(lambda: label_format.write(labels, target, **writer), words, count)
     remember_export(target)
     yield Done(
         {
             "target": str(target),
             "format": format_name,
             "slides": len(labels.slides),
-            "annotations": len(labels.annotations),
+            "annotations": count,
             "losses": list(losses),
         }
     )
 
 
+def told_losses(label_format: LabelFormat, labels: LabelSet, writer: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a format cannot carry, in sentences."""
+    found = labels.annotations
+    if isinstance(found, AnnotationSource):
+        # Label files of slices lose what crosses a border, so that each box counts there.
+        alike = tuple(found) if label_format.name == APACC else Alike(found.kinds())
+        labels = replace(labels, annotations=alike)
+    return (*labels.remarks, *label_format.losses(labels, **writer))
+
+
+@contextmanager
 def labels_to_write(
-    project: Project, label_format: LabelFormat, options: LabelExportOptions
-) -> tuple[LabelSet, dict[str, Any]]:
-    """Return what is to be written, and the options of the format's writer completed from the project.
+    project: Project,
+    label_format: LabelFormat,
+    options: LabelExportOptions,
+    on_batch: Callable[[int], None] = lambda _number: None,
+) -> Iterator[tuple[LabelSet, dict[str, Any]]]:
+    """Give what is to be written, and the options of the format's writer completed from the project.
+
+    The annotations are read within the block, each time they are gone through; ``on_batch`` is told of them.
 
     Raises
     ------
     CytoError
         When a slide was asked for that the project does not have.
     """
-    wanted = _wanted(project, options.slides)
-    labels = mapped(_coloured(_named_apart(project.label_set(wanted)), project.scheme), options.class_map)
+    with project.labels_now(_wanted(project, options.slides), on_batch) as found:
+        labels = mapped(_coloured(_named_apart(found), project.scheme), options.class_map)
+        yield labels, _completed(project, label_format, options, labels)
+
+
+def _completed(
+    project: Project, label_format: LabelFormat, options: LabelExportOptions, labels: LabelSet
+) -> dict[str, Any]:
     writer = dict(options.writer)
     fields = label_format.options_type.model_fields
     if issubclass(label_format.options_type, BoxOptions):
@@ -98,7 +128,7 @@ def labels_to_write(
         writer["box_um"] = {names.get(k, k): v for k, v in sizes.items()} | dict(writer.get("box_um") or {})
     if "bounds_offset_yx" in fields and writer.get("origin") == "bounds" and not writer.get("bounds_offset_yx"):
         writer["bounds_offset_yx"] = _bounds_corners(project, labels)
-    return labels, writer
+    return writer
 
 
 def _wanted(project: Project, names: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation_source import AnnotationSource
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import PRESETS, preset
@@ -28,20 +30,27 @@ def mapped(labels: LabelSet, class_map: Mapping[str, str] | None) -> LabelSet:
     """Return ``labels`` with each class renamed as ``class_map`` says; classes that it lacks stay."""
     if not class_map:
         return labels
-    annotations = tuple(
-        replace(a, class_id=class_map.get(a.class_id, a.class_id)) if a.class_id is not None else a
-        for a in labels.annotations
-    )
+    annotations: Collection[Annotation]
+    if isinstance(labels.annotations, AnnotationSource):
+        annotations, used = labels.annotations.renamed(class_map), tuple(sorted(labels.annotations.class_ids()))
+    else:
+        annotations, used = _renamed(labels.annotations, class_map), used_classes(labels)
     classes = tuple(dict.fromkeys(class_map.get(c, c) for c in labels.classes))
     colours = {class_map.get(c, c): colour for c, colour in labels.colours}
-    idle = sorted(set(class_map) - set(labels.classes) - set(used_classes(labels)))
+    idle = sorted(set(class_map) - set(labels.classes) - set(used))
     remarks = labels.remarks
     if idle:
-        has = ", ".join(dict.fromkeys((*labels.classes, *used_classes(labels))))
+        has = ", ".join(dict.fromkeys((*labels.classes, *used)))
         remarks += (
             f"The map names classes that the labels do not have: {', '.join(idle)}; they have {has or 'none'}.",
         )
     return replace(labels, annotations=annotations, classes=classes, colours=tuple(colours.items()), remarks=remarks)
+
+
+def _renamed(annotations: Iterable[Annotation], class_map: Mapping[str, str]) -> tuple[Annotation, ...]:
+    return tuple(
+        replace(a, class_id=class_map.get(a.class_id, a.class_id)) if a.class_id is not None else a for a in annotations
+    )
 
 
 def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:

@@ -9,7 +9,7 @@ from typing import Any
 
 from napari_cyto.datasets.apacc_plan import ExportPlan, plan_export
 from napari_cyto.datasets.audit_report import Finding
-from napari_cyto.datasets.export_labels import labels_to_write
+from napari_cyto.datasets.export_labels import labels_to_write, told_losses
 from napari_cyto.datasets.job import Steps, ending_once
 from napari_cyto.datasets.leaks import shared_ties
 from napari_cyto.datasets.options import ApaccExportOptions, LabelExportOptions
@@ -128,9 +128,9 @@ def _preview(
     if isinstance(options, ApaccExportOptions):
         raise CytoError(f"The options given are those of APACC, but the format is {format_name}.")
     label_format = written_format(format_name)
-    labels, writer = labels_to_write(project, label_format, options or LabelExportOptions())
-    losses = (*labels.remarks, *label_format.losses(labels, **writer))
-    return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})
+    with labels_to_write(project, label_format, options or LabelExportOptions()) as (labels, writer):
+        losses = told_losses(label_format, labels, writer)
+        return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})
 
 
 def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:

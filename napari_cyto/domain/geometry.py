@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -118,6 +119,16 @@ class Polygon:
 
 
 Geometry: TypeAlias = Point | Box | Polygon
+
+
+def rectangle(polygon: Polygon) -> Box | None:
+    """Return the box that an outline of four axis-aligned sides is, else None."""
+    y0, x0, y1, x1 = polygon.bounds_yxyx
+    corners = polygon.vertices_yx
+    if len(corners) != 4 or set(corners) != {(y0, x0), (y0, x1), (y1, x1), (y1, x0)} or y0 == y1 or x0 == x1:
+        return None
+    straight = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in pairwise(corners))
+    return Box(y0, x0, y1, x1) if straight else None
 
 
 def is_inside(centres_yx: npt.NDArray[np.float64], region: Polygon) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from napari_cyto.domain.annotation import Annotation
@@ -16,8 +17,8 @@ class LabelSet:
     ----------
     slides : tuple of SlideRecord
         Each slide once; an image without cells is listed too.
-    annotations : tuple of Annotation
-        ``slide_id`` of each is the id of one of ``slides``; level-0 px of that slide.
+    annotations : tuple of Annotation, or AnnotationSource
+        In memory, or read anew each time; ``slide_id`` of each is that of one of ``slides``, level-0 px of it.
     classes : tuple of str
         All class ids that the source knows, in its order, those without cells included.
     colours : tuple of (class id, "#rrggbb")
@@ -27,7 +28,7 @@ class LabelSet:
     """
 
     slides: tuple[SlideRecord, ...]
-    annotations: tuple[Annotation, ...]
+    annotations: Collection[Annotation]
     classes: tuple[str, ...] = ()
     colours: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()

@@ -5,8 +5,6 @@ Source: Coskun et al., section 3, table 6: accuracy and F1 of each training sour
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from napari_cyto.evaluation.report.page import document
 from napari_cyto.evaluation.report.parts import section
 from napari_cyto.evaluation.report.tables import table
 from napari_cyto.formats.atomic import write_text
+from napari_cyto.formats.tables import table_line
 
 Plain = dict[str, Any]
 
@@ -70,11 +69,9 @@ def write_grid(out: Path, told: Plain) -> None:
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()
+    columns = list(rows[0]) if rows else []
+    values = [["" if row[c] is None else row[c] for c in columns] for row in rows]
+    return "".join(map(table_line, [columns, *values]))
 
 
 def grid_page(told: Plain) -> str:

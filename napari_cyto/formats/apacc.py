@@ -207,7 +207,7 @@ def _smear_name(slide: SlideRecord) -> str:
     return slide.stem if is_slice(slide) else slide.smear or bare_name(slide.name) or slide.name
 
 
-def _beside_and_clipped(labels: LabelSet, cells: list[Annotation]) -> tuple[int, int]:
+def _beside_and_clipped(labels: LabelSet, cells: Iterable[Annotation]) -> tuple[int, int]:
     outside = clipped = 0
     for slide, marks in by_slide(labels, cells):
         shapes = (a.geometry for a in marks)

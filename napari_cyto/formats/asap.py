@@ -6,7 +6,7 @@ Source: the files of ASAP (Automated Slide Analysis Platform, Radboud University
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -111,12 +111,14 @@ class AsapFormat:
         write_per_slide(files, Path(target), _SUFFIXES, self.name)
 
 
-def asap_lines(cells: list[Annotation], colours: Mapping[str, str], slide: SlideRecord | None = None) -> Iterator[str]:
+def asap_lines(
+    cells: Iterable[Annotation], colours: Mapping[str, str], slide: SlideRecord | None = None
+) -> Iterator[str]:
     """Yield the lines of one slide's file.
 
     Parameters
     ----------
-    cells : list of Annotation
+    cells : iterable of Annotation
         Level-0 px of the slide.
     colours : mapping
         ``#rrggbb`` by class, in the order of the classes.

@@ -16,13 +16,12 @@ import defusedxml.sax
 from defusedxml.common import DefusedXmlException
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
-from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon, rectangle
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.no_cells import only_cells
 from napari_cyto.formats.shapes import is_flat

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import Box, Point, Polygon
+from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -40,7 +40,23 @@ def box_of(annotation: Annotation, slide: SlideRecord, options: BoxOptions) -> B
     return Box.around(geometry.centre_yx, side, side)
 
 
-def by_slide(labels: LabelSet, cells: Iterable[Annotation]) -> list[tuple[SlideRecord, list[Annotation]]]:
+class SlideRows:
+    """The annotations of one slide, read anew each time they are gone through."""
+
+    def __init__(self, source: AnnotationSource, slide_id: str) -> None:
+        self._source, self._slide_id = source, slide_id
+
+    def __iter__(self) -> Iterator[Annotation]:
+        return self._source.of_slide(self._slide_id)
+
+    def __bool__(self) -> bool:
+        return next(iter(self), None) is not None
+
+
+Rows = list[Annotation] | SlideRows
+
+
+def by_slide(labels: LabelSet, cells: Iterable[Annotation]) -> list[tuple[SlideRecord, Rows]]:
     """Return every slide with those of ``cells`` that lie on it, in their order.
 
     Raises
@@ -48,10 +64,12 @@ def by_slide(labels: LabelSet, cells: Iterable[Annotation]) -> list[tuple[SlideR
     FormatError
         When a cell lies on a slide that the label set does not list.
     """
+    if isinstance(cells, AnnotationSource):
+        return [(slide, SlideRows(cells, slide.id)) for slide in labels.slides]
     grouped: dict[str, list[Annotation]] = defaultdict(list)
     for annotation in cells:
         grouped[annotation.slide_id].append(annotation)
-    result = [(slide, grouped.pop(slide.id, [])) for slide in labels.slides]
+    result: list[tuple[SlideRecord, Rows]] = [(slide, grouped.pop(slide.id, [])) for slide in labels.slides]
     if grouped:
         number = sum(len(rows) for rows in grouped.values())
         raise FormatError(f"{number} annotation(s) lie on slides that are not part of this export.")
@@ -61,15 +79,8 @@ def by_slide(labels: LabelSet, cells: Iterable[Annotation]) -> list[tuple[SlideR
 def class_order(labels: LabelSet, cells: Iterable[Annotation]) -> tuple[str, ...]:
     """Return all classes: those that the label set lists, in its order, then others that occur, sorted."""
     listed = dict.fromkeys(labels.classes)
-    others = {a.class_id for a in cells if a.class_id is not None} - set(listed)
-    return (*listed, *sorted(others))
-
-
-def rectangle(polygon: Polygon) -> Box | None:
-    """Return the box that an outline of four axis-aligned sides is, else None."""
-    y0, x0, y1, x1 = polygon.bounds_yxyx
-    corners = polygon.vertices_yx
-    if len(corners) != 4 or set(corners) != {(y0, x0), (y0, x1), (y1, x1), (y1, x0)} or y0 == y1 or x0 == x1:
-        return None
-    straight = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in pairwise(corners))
-    return Box(y0, x0, y1, x1) if straight else None
+    if isinstance(cells, AnnotationSource):
+        others = set(cells.class_ids())
+    else:
+        others = {a.class_id for a in cells if a.class_id is not None}
+    return (*listed, *sorted(others - set(listed)))

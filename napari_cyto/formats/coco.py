@@ -5,17 +5,16 @@ Source: Lin et al. 2014 and the data format page of cocodataset.org.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
-from napari_cyto.domain.geometry import Geometry, Polygon
+from napari_cyto.domain.geometry import Geometry, Polygon, rectangle
 from napari_cyto.domain.image_names import without_common_folders
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -23,10 +22,11 @@ from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
-from napari_cyto.formats.boxes import box_of, by_slide, class_order, rectangle
+from napari_cyto.formats.boxes import box_of, by_slide, class_order
 from napari_cyto.formats.coco_shapes import areas_of, check_mask_size, is_set, shape_of
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import ImageFinder
+from napari_cyto.formats.json_pieces import json_number, json_text
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.no_cells import is_region, only_cells
 from napari_cyto.formats.slide_json import KEY, slide_from_dict, slide_to_dict
@@ -127,25 +127,22 @@ class CocoFormat:
         cells = losses.written(labels, chosen, regions=False)
         names = class_order(labels, cells)
         numbers = {name: place for place, name in enumerate(names, start=1)}
-        images: list[dict[str, Any]] = []
-        entries: list[dict[str, Any]] = []
-        for image_id, (slide, rows) in enumerate(by_slide(labels, cells), start=1):
-            images.append(_image(image_id, slide))
-            for a in rows:
-                entries.append(_entry(len(entries) + 1, image_id, numbers[a.class_id or ""], a, slide, chosen))
+        groups = by_slide(labels, cells)
+        images = [_image(image_id, slide) for image_id, (slide, _) in enumerate(groups, start=1)]
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
             stream.write('{"info": {"description": "Written by napari-cyto"},\n"images": [')
-            stream.writelines(_rows(images))
+            stream.writelines(_rows(map(json_text, images)))
             stream.write('],\n"annotations": [')
-            stream.writelines(_rows(entries))
+            stream.writelines(_rows(_annotations(groups, numbers, chosen)))
             stream.write('],\n"categories": [')
-            stream.writelines(_rows([{"id": n, "name": name, "supercategory": "cell"} for name, n in numbers.items()]))
+            categories = ({"id": n, "name": name, "supercategory": "cell"} for name, n in numbers.items())
+            stream.writelines(_rows(map(json_text, categories)))
             stream.write("]}\n")
 
 
-def _rows(entries: list[dict[str, Any]]) -> Iterator[str]:
+def _rows(entries: Iterable[str]) -> Iterator[str]:
     for place, entry in enumerate(entries):
-        yield (",\n" if place else "\n") + json.dumps(entry, ensure_ascii=False, allow_nan=False)
+        yield (",\n" if place else "\n") + entry
 
 
 def _image(image_id: int, slide: SlideRecord) -> dict[str, Any]:
@@ -159,17 +156,29 @@ def _image(image_id: int, slide: SlideRecord) -> dict[str, Any]:
     return {"id": image_id, "file_name": slide.name, "width": width, "height": height, **ours}
 
 
-def _entry(
-    number: int, image_id: int, category: int, a: Annotation, slide: SlideRecord, options: CocoOptions
-) -> dict[str, Any]:
+def _annotations(
+    groups: Iterable[tuple[SlideRecord, Iterable[Annotation]]], numbers: Mapping[str, int], options: CocoOptions
+) -> Iterator[str]:
+    number = count(1)
+    for image_id, (slide, rows) in enumerate(groups, start=1):
+        for a in rows:
+            ids = f'"id": {next(number)}, "image_id": {image_id}, "category_id": {numbers[a.class_id or ""]}'
+            yield _entry(ids, a, slide, options)
+
+
+def _entry(ids: str, a: Annotation, slide: SlideRecord, options: CocoOptions) -> str:
+    """Return an annotation as ``json.dumps`` would write it; put together here, since that takes twice as long."""
     y0, x0, y1, x1 = box_of(a, slide, options).bounds_yxyx
-    entry: dict[str, Any] = {"id": number, "image_id": image_id, "category_id": category}
-    entry |= {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
+    width, height = x1 - x0, y1 - y0
+    area, outline = width * height, ""
     if options.outlines and isinstance(a.geometry, Polygon):
-        entry["area"] = _area(a.geometry)
-        entry["segmentation"] = [[v for y, x in a.geometry.vertices_yx for v in (x, y)]]
-    own = dict(a.scores).get(a.class_id or "")
-    return entry if own is None else {**entry, "score": own}
+        area = _area(a.geometry)
+        corners = ", ".join([f"{json_number(x)}, {json_number(y)}" for y, x in a.geometry.vertices_yx])
+        outline = f', "segmentation": [[{corners}]]'
+    own = dict(a.scores).get(a.class_id or "") if a.scores else None
+    score = "" if own is None else f', "score": {json_number(own)}'
+    box = ", ".join([json_number(value) for value in (x0, y0, width, height)])
+    return f'{{{ids}, "bbox": [{box}], "area": {json_number(area)}, "iscrowd": 0{outline}{score}}}'
 
 
 def _area(outline: Polygon) -> float:

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon, rectangle
 from napari_cyto.formats.bad_rows import LeftOut
-from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.shapes import is_flat, turned_box
 from napari_cyto.formats.text import Fault, number, shown, whole_number
 

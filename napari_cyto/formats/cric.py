@@ -6,7 +6,7 @@ Source: Rezende et al. 2021, doi 10.1038/s41597-021-00933-8; images of 1376 x 10
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -211,7 +211,7 @@ class CricFormat:
             stream.writelines(map(table_line, rows))
 
 
-def _rows(labels: LabelSet, cells: list[Annotation], options: CricOptions) -> Iterator[tuple[object, ...]]:
+def _rows(labels: LabelSet, cells: Iterable[Annotation], options: CricOptions) -> Iterator[tuple[object, ...]]:
     cell_id = 0
     for image_id, (slide, rows) in enumerate(by_slide(labels, cells), start=1):
         head = _scaled_head(slide) if options.layout == "scaled" else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from napari_cyto.formats.label_format import (
     checked_options,
     names_what_came,
 )
-from napari_cyto.formats.tables import Table, plain_number, table_line
+from napari_cyto.formats.tables import Table, plain_number, table_field, table_line
 from napari_cyto.formats.tables_napari import is_napari, read_napari
 from napari_cyto.formats.tables_qupath import MppFinder, is_qupath, read_qupath
 
@@ -172,19 +174,33 @@ class CsvFormat:
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
             stream.write(table_line(columns))
             for slide, cells in groups:
-                for a in cells:
-                    row = _row(a, slide)
-                    stream.write(table_line(row.get(column, "") for column in columns))
+                stream.writelines(_lines(cells, slide, columns))
 
 
-def _row(a: Annotation, slide: SlideRecord) -> dict[str, str]:
-    y, x = a.geometry.centre_yx
-    row = {"x": plain_number(x), "y": plain_number(y), "label": a.class_id or "", "image": slide.name}
-    if not isinstance(a.geometry, Point):
-        y0, x0, y1, x1 = a.geometry.bounds_yxyx
-        row |= {"width": plain_number(x1 - x0), "height": plain_number(y1 - y0)}
+def _lines(cells: Iterable[Annotation], slide: SlideRecord, columns: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of one slide; what is the same in most of them is made ready once."""
+    text = lru_cache(maxsize=4096)(table_field)
+    image, mark = table_field(slide.name), table_field(slide.fingerprint)
+    end = {"image_fingerprint": f",{mark}\n"}.get(columns[-1], "\n")
+    more, with_image = "status" in columns, "image" in columns
+    for a in cells:
+        y, x = a.geometry.centre_yx
+        line = f"{plain_number(x)},{plain_number(y)},{text(a.class_id or '')}"
+        if more:
+            line += f",{image},{_size(a)},{_score(a)},{a.status.value},{text(a.author)},{table_field(a.note)},"
+            line += a.id if a.id.isalnum() else table_field(a.id)
+        elif with_image:
+            line += f",{image}"
+        yield line + end
+
+
+def _size(a: Annotation) -> str:
+    if isinstance(a.geometry, Point):
+        return ","
+    y0, x0, y1, x1 = a.geometry.bounds_yxyx
+    return f"{plain_number(x1 - x0)},{plain_number(y1 - y0)}"
+
+
+def _score(a: Annotation) -> str:
     own = dict(a.scores).get(a.class_id or "")
-    score = "" if own is None else plain_number(own)
-    return {**row, "score": score, "status": str(a.status), "author": a.author, "note": a.note, "id": a.id} | {
-        "image_fingerprint": slide.fingerprint
-    }
+    return "" if own is None else plain_number(own)

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, Status, new_id, now_utc
-from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon, rectangle
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
-from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.colours import hex_colour
 from napari_cyto.formats.geojson_class import OTHER_OBJECTS, classification_of, kind_of
 from napari_cyto.formats.no_cells import is_ignored, is_region

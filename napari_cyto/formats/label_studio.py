@@ -6,6 +6,7 @@ Source: the task format and the tags' result tables of Label Studio, https://lab
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def _loses_scores(a: Annotation) -> bool:
     return bool(a.scores) and (a.status is Status.ACCEPTED or not own)
 
 
-def _task(number: int, slide: SlideRecord, cells: list[Annotation]) -> dict[str, Any]:
+def _task(number: int, slide: SlideRecord, cells: Iterable[Annotation]) -> dict[str, Any]:
     facts = {name: value for name, value in slide_to_dict(slide).items() if name != "name"}
     task: dict[str, Any] = {"id": number, "data": {"image": slide.name, **({KEY: facts} if facts else {})}}
     accepted = [_result(a, slide) for a in cells if a.status is Status.ACCEPTED]

@@ -7,7 +7,7 @@ AnyLabeling and X-AnyLabeling, which share them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class LabelMeFormat:
         write_per_slide(files, Path(target), _SUFFIXES, self.name)
 
 
-def _lines(slide: SlideRecord, cells: list[Annotation]) -> Iterator[str]:
+def _lines(slide: SlideRecord, cells: Iterable[Annotation]) -> Iterator[str]:
     height, width = slide.size_hw or (None, None)
     facts = {name: value for name, value in slide_to_dict(slide).items() if name != "name"}
     yield f'{{"version": "{_VERSION}",\n"flags": {{}},\n"shapes": ['

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.domain.geometry import YX, Box, Geometry, Point
+from napari_cyto.domain.geometry import YX, Box, Geometry, Point, rectangle
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.atomic import EXPORT_RECORD
-from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.disk_files import files_below
 from napari_cyto.formats.label_set_builder import LabelSetBuilder, image_name
 from napari_cyto.formats.no_cells import is_region

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Literal
 
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.annotation_source import AnnotationSource
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.formats.label_format import FormatOptions
@@ -30,10 +31,16 @@ def count(number: int, what: str = "annotation") -> str:
     return f"{number:,} {what if number == 1 else plural}"
 
 
-def written(labels: LabelSet, options: FormatOptions, *, regions: bool = True) -> list[Annotation]:
+def written(labels: LabelSet, options: FormatOptions, *, regions: bool = True) -> Collection[Annotation]:
     """Return the annotations that an export writes: of the chosen statuses, with or without regions."""
     statuses = options.statuses
-    return [a for a in labels.annotations if a.status in statuses and (regions or not a.is_region)]
+
+    def is_written(a: Annotation) -> bool:
+        return a.status in statuses and (regions or a.class_id is not None)
+
+    if isinstance(labels.annotations, AnnotationSource):
+        return labels.annotations.where(is_written)
+    return list(filter(is_written, labels.annotations))
 
 
 def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: bool = False) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from napari_cyto.domain.annotation import Annotation
@@ -48,7 +48,7 @@ def only_cells(labels: LabelSet, source: str) -> LabelSet:
     )
 
 
-def _sifted(annotations: tuple[Annotation, ...], left_out: LeftOut) -> Iterator[Annotation]:
+def _sifted(annotations: Collection[Annotation], left_out: LeftOut) -> Iterator[Annotation]:
     for a in annotations:
         if is_ignored(a.class_id):
             left_out.add("annotation", f"of the class {a.class_id} left out.")

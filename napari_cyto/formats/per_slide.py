@@ -76,14 +76,15 @@ def write_per_slide(
                 f"one {target.suffix} file holds one slide, but {len(files)} are to be written; give a folder.", target
             )
         with atomic_file(target) as path:
-            _write(path, files[0][1])
+            write_pieces(path, files[0][1])
         return
     stems = slide_stems(slide for slide, _ in files)
     with atomic_folder(target, {"format": format_name}) as folder:
         for slide, pieces in files:
-            _write(folder / (stems[slide.id] + suffixes[0]), pieces)
+            write_pieces(folder / (stems[slide.id] + suffixes[0]), pieces)
 
 
-def _write(path: Path, pieces: Iterable[str]) -> None:
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Write text into a file of a folder that is being made, piece by piece."""
     with path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
         stream.writelines(pieces)

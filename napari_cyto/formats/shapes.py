@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from napari_cyto.domain.geometry import YX, Box, Geometry, Polygon
+from napari_cyto.domain.geometry import YX, Box, Geometry, Polygon, rectangle
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.boxes import rectangle
 
 ELLIPSE_CORNERS = 64
 """Corners of the outline that an ellipse becomes; it then lies within 0.13 % of the radius of the ellipse."""

@@ -23,6 +23,11 @@ _STATED = re.compile(r'"?sep=([^"\r\n])"?[,;\t|]*', re.IGNORECASE)
 _WITH_COMMA = re.compile(r"[-+]?\d*(,\d+)+(e[-+]?\d+)?", re.IGNORECASE)
 _WITH_POINT = re.compile(r"[-+]?\d*\.\d+(e[-+]?\d+)?", re.IGNORECASE)
 _THOUSANDS, _LARGE = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+"), re.compile(r"[-+]?\d{4,}")
+# Source: OWASP, "CSV Injection": = + - @, tab, carriage return, line feed and the wide forms begin a formula. What
+# already has apostrophes before such a sign gets one more, so that one can be taken off whatever it was.
+_MAY_BE_FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]").match
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.IGNORECASE | re.ASCII).fullmatch
+_NEEDS_QUOTES = re.compile('[,"\r\n]').search
 _MAX_FIELD = 1 << 20
 _MOST_NAMES = 3
 
@@ -121,7 +126,7 @@ class Table:
                     raise error
                 bad.add(error)
                 continue
-            padded = values + [""] * (width - len(values))
+            padded = [unguarded(v) for v in values] + [""] * (width - len(values))
             named = dict(zip(self.columns, padded, strict=False))
             yield Row(named, self._separator != ","), Fault(self._path, line=line)
 
@@ -275,13 +280,22 @@ def picked_number(
 def table_line(values: Iterable[object]) -> str:
     """Return one line of a comma-separated table, with its line end.
 
-    Quotes also what holds a carriage return, which ``csv.writer`` leaves bare when lines end in LF.
+    Quotes also what holds a carriage return, which ``csv.writer`` leaves bare when lines end in LF. What a spreadsheet
+    would take for a formula gets an apostrophe before it, which `Table` takes off again.
     """
-    return ",".join(_field(str(value)) for value in values) + "\n"
+    return ",".join(map(table_field, map(str, values))) + "\n"
 
 
-def _field(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+def table_field(text: str) -> str:
+    """Return a value as it stands in a line of a table; see `table_line`."""
+    if _MAY_BE_FORMULA(text) and not _NUMBER(text):
+        text = "'" + text
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES(text) else text
+
+
+def unguarded(text: str) -> str:
+    """Return a value as it was before `table_field` made it harmless for spreadsheets."""
+    return text[1:] if text.startswith("'") and _MAY_BE_FORMULA(text) and not _NUMBER(text) else text
 
 
 def plain_number(value: float) -> str:

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon, rectangle
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.csv_columns import CLASS
 from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.label_set_builder import LabelSetBuilder

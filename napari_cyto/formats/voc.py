@@ -6,7 +6,7 @@ as LabelImg, CVAT and Roboflow write them today.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import escape
@@ -24,6 +24,7 @@ from napari_cyto.formats.boxes import box_of, by_slide
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.outside import lies_outside, reaches_out
+from napari_cyto.formats.per_slide import write_pieces
 from napari_cyto.formats.safe_names import slide_stems
 from napari_cyto.formats.tables import plain_number
 from napari_cyto.formats.voc_read import read_voc
@@ -105,7 +106,7 @@ class VocFormat:
             for slide, rows in groups:
                 path = folder / "Annotations" / f"{stems[slide.id]}.xml"
                 path.parent.mkdir(exist_ok=True)
-                path.write_bytes("".join(_lines(slide, rows, chosen)).encode("utf-8", "replace"))
+                write_pieces(path, _lines(slide, rows, chosen))
             for side in _SIDES:
                 names = [stems[slide.id] for slide in labels.slides if slide.side == side]
                 if names:
@@ -114,7 +115,7 @@ class VocFormat:
                     path.write_bytes("".join(f"{name}\n" for name in names).encode("utf-8", "replace"))
 
 
-def _lines(slide: SlideRecord, cells: list[Annotation], options: VocOptions) -> Iterator[str]:
+def _lines(slide: SlideRecord, cells: Iterable[Annotation], options: VocOptions) -> Iterator[str]:
     if slide.size_hw is None or 0 in slide.size_hw:
         raise FormatError(
             f"The size of {slide.name!r} is unknown, and Pascal VOC needs it; open its image once, then export."

@@ -5,7 +5,7 @@ Source: the dataset layout that Ultralytics documents for detection, https://doc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import box_of, by_slide, class_order
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.label_format import ON_READING, BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.per_slide import write_pieces
 from napari_cyto.formats.safe_names import slide_stems
 from napari_cyto.formats.slide_json import slide_to_dict
 from napari_cyto.formats.tables import plain_number
@@ -109,7 +110,7 @@ class YoloFormat:
             for slide, rows in by_slide(labels, cells):
                 path = folder / "labels" / _side(slide) / f"{stems[slide.id]}.txt"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes("".join(_lines(slide, rows, names, chosen)).encode("utf-8"))
+                write_pieces(path, _lines(slide, rows, names, chosen))
             data = _data(labels, names)
             text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
             (folder / "data.yaml").write_bytes(text.encode("utf-8", "replace"))
@@ -122,7 +123,9 @@ def _data(labels: LabelSet, names: tuple[str, ...]) -> dict[str, Any]:
     return {"path": ".", "train": train, "val": test, "test": test, "names": dict(enumerate(names))}
 
 
-def _lines(slide: SlideRecord, cells: list[Annotation], names: tuple[str, ...], options: YoloOptions) -> Iterator[str]:
+def _lines(
+    slide: SlideRecord, cells: Iterable[Annotation], names: tuple[str, ...], options: YoloOptions
+) -> Iterator[str]:
     if slide.size_hw is None or 0 in slide.size_hw:
         raise FormatError(
             f"The size of {slide.name!r} is unknown, and YOLO needs it; open its image once, then export."
@@ -141,7 +144,7 @@ def _lines(slide: SlideRecord, cells: list[Annotation], names: tuple[str, ...], 
         yield f"{numbers[a.class_id or '']} {' '.join(map(plain_number, values))}\n"
 
 
-def _with_sizes(labels: LabelSet, cells: list[Annotation]) -> Iterator[tuple[Annotation, tuple[int, int]]]:
+def _with_sizes(labels: LabelSet, cells: Iterable[Annotation]) -> Iterator[tuple[Annotation, tuple[int, int]]]:
     sizes = {slide.id: slide.size_hw for slide in labels.slides}
     for a in cells:
         size = sizes.get(a.slide_id)

@@ -26,6 +26,7 @@ from napari_cyto.store.history import HistoryEntry, Kind, changes_of, entry_of, 
 from napari_cyto.store.readings import ReviewStep
 from napari_cyto.store.schema import history
 from napari_cyto.store.slide_rows import absolute_path
+from napari_cyto.store.stored_annotations import OnBatch, StoredAnnotations
 
 _STEP = select(history).where(history.c.seq == bindparam("step"))
 _LAST_STEPS = select(history).order_by(history.c.seq.desc()).limit(bindparam("at_most"))
@@ -351,6 +352,25 @@ class Project(ProjectCore):
         if slide_ids is not None:
             records = tuple(record for record in records if record.id in slide_ids)
         return LabelSet(records, found, self._scheme.ids)
+
+    @contextmanager
+    def labels_now(
+        self, slide_ids: Collection[str] | None = None, on_batch: OnBatch = lambda _number: None
+    ) -> Iterator[LabelSet]:
+        """Give what `label_set` returns without holding it: within the block, annotations are read as they are used.
+
+        Parameters
+        ----------
+        slide_ids : collection of str, optional
+            Of which slides; of all without.
+        on_batch : callable
+            Told how many annotations more were read, some thousand times a million; what it raises ends the reading.
+        """
+        with self._database.read() as connection:
+            records = slides.read_all(connection, self._folder)
+            chosen = [record for record in records if slide_ids is None or record.id in slide_ids]
+            found = StoredAnnotations(connection, {self._numbers[s.id]: s for s in chosen}, on_batch)
+            yield LabelSet(tuple(chosen), found, self._scheme.ids)
 
     def in_box(self, slide_id: str, box_yxyx: YXYX, limit: int | None = None) -> list[Annotation]:
         """Return the annotations whose bounds meet a half-open box; at most ``limit``, whichever come first.

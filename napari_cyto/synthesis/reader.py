@@ -65,7 +65,7 @@ def annotated(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
         geometry=outline,
         class_id=None,
         author=READER,
-        created_utc=made.truth.annotations[0].created_utc,
+        created_utc=next(iter(made.truth.annotations)).created_utc,
         note="Every cell inside is marked.",
     )
     return (region, *marks)

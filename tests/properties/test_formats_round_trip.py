@@ -15,12 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Box, Point, Polygon
+from napari_cyto.domain.geometry import Box, Point, Polygon, rectangle
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats import get_format
 from napari_cyto.formats.apacc import CLASSES, SLICE_SIDE, StemStyle, parse_label_text, slice_labels, slice_stem
-from napari_cyto.formats.boxes import rectangle
 from napari_cyto.formats.cric import CLASSES as CRIC_CLASSES
 from napari_cyto.formats.shapes import is_flat
 

@@ -1,0 +1,177 @@
+"""What an export costs in core seconds and memory, at N and at 10 N: GeoJSON, COCO, CSV, and fields as APACC.
+
+    python benchmarks/size_export.py [--count 100000] [--fields 200]
+
+The projects are made once and kept in a temporary folder. Each export is a command line of its own, whose core seconds
+(user and system, children included) and largest resident memory the system counts. The last line is JSON: for each
+kind of export the figures at N and at 10 N, and ``growth``, the core seconds of 10 N over ten times those of N.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FORMATS = ("geojson", "coco", "csv")
+BATCH = 20_000
+FIELD_PX = 256
+CELLS_A_FIELD = 4
+SLIDES = 4
+KEPT = Path(tempfile.gettempdir()) / "napari-cyto-size-export"
+
+
+def main() -> None:
+    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    wanted.add_argument("--count", type=int, default=100_000, help="annotations; measured too: ten times as many")
+    wanted.add_argument("--fields", type=int, default=200, help="fields of APACC; measured too: ten times as many")
+    asked = wanted.parse_args()
+    print(json.dumps({**grown(measure, asked.count), **grown(measure_apacc, asked.fields)}))
+
+
+def grown(measured: Any, count: int) -> dict[str, Any]:
+    """Return the figures of ``measured`` at ``count`` and at ten times that, and the growth between them."""
+    small, large = measured(count), measured(10 * count)
+    return {
+        name: {
+            str(count): small[name],
+            str(10 * count): large[name],
+            "growth": large[name]["core_s"] / (10 * small[name]["core_s"]),
+        }
+        for name in small
+    }
+
+
+def measure(count: int) -> dict[str, dict[str, float]]:
+    """Return core seconds and peak MB of an export of ``count`` annotations, by format."""
+    project = project_of(count)
+    return {name: _exported(name, project, suffix) for name, suffix in zip(FORMATS, ("", ".json", ".csv"), strict=True)}
+
+
+def measure_apacc(fields: int) -> dict[str, dict[str, float]]:
+    """Return core seconds and peak MB of an APACC export of ``fields`` small fields, and core seconds a field."""
+    told = _exported("apacc", fields_of(fields), "", "--test-share", "0.2")
+    return {"apacc": {**told, "core_s_a_field": told["core_s"] / fields}}
+
+
+def project_of(count: int) -> Path:
+    """Return a project of ``count`` annotations on four slides, made if it is not there yet."""
+    from napari_cyto.domain import edits
+    from napari_cyto.domain.presets import preset
+    from napari_cyto.domain.slide_record import SlideRecord
+    from napari_cyto.store import Project
+
+    folder = KEPT / f"{count}.cyto"
+    if folder.exists():
+        return folder
+    making = KEPT / f"making-{count}.cyto"
+    shutil.rmtree(making, ignore_errors=True)
+    KEPT.mkdir(exist_ok=True)
+    with Project.create(making, preset("bethesda")) as project:
+        slides = [
+            SlideRecord(name=f"slide-{k}.tif", path=f"/no/slide-{k}.tif", size_hw=(100_000, 100_000), mpp=0.25)
+            for k in range(SLIDES)
+        ]
+        project.add_slides(slides)
+        cells = annotations(count, [slide.id for slide in slides])
+        while batch := [a for a, _ in zip(cells, range(BATCH), strict=False)]:
+            project.apply(edits.add(batch, "add"), "measured")
+    making.rename(folder)
+    return folder
+
+
+def annotations(count: int, slide_ids: list[str]) -> Iterator[Any]:
+    """Yield boxes, every tenth a point and every tenth an outline of 12 corners, all with a score."""
+    from napari_cyto.domain.annotation import Annotation, Status
+    from napari_cyto.domain.geometry import Box, Point, Polygon
+
+    names = ("NILM", "ASC-US", "LSIL", "HSIL")
+    for k in range(count):
+        y, x = (k * 97.25) % 99_000, (k * 31.5) % 99_000
+        kind = k % 10
+        corners = [(y + 20 * math.sin(t / 2), x + 20 * math.cos(t / 2)) for t in range(12)] if kind == 1 else []
+        name = names[k % 4]
+        yield Annotation(
+            slide_id=slide_ids[k * len(slide_ids) // count],
+            geometry=Point(y, x) if kind == 0 else Polygon(tuple(corners)) if corners else Box(y, x, y + 40, x + 38.5),
+            class_id=name,
+            status=Status.PROPOSED if k % 3 else Status.ACCEPTED,
+            author="measured",
+            origin="model:nucleus@0123456789ab",
+            scores=((name, 0.5 + (k % 1000) / 2001),),
+        )
+
+
+def fields_of(count: int) -> Path:
+    """Return a project of ``count`` small fields of drawn cells, a smear each, made if it is not there yet."""
+    import numpy as np
+    from PIL import Image
+
+    from napari_cyto.domain import edits
+    from napari_cyto.domain.annotation import Annotation
+    from napari_cyto.domain.geometry import Box
+    from napari_cyto.domain.presets import preset
+    from napari_cyto.domain.slide_record import SlideRecord
+    from napari_cyto.store import Project
+
+    folder = KEPT / f"fields-{count}"
+    if folder.exists():
+        return folder / "fields.cyto"
+    making = KEPT / f"making-fields-{count}"
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    with Project.create(making / "fields.cyto", preset("bethesda")) as project:
+        for k in range(count):
+            field = rng.normal(225, 6, (FIELD_PX, FIELD_PX, 3)).clip(0, 255).astype(np.uint8)
+            # Fields lie beside their project, so that both can be moved together.
+            path = making / f"field-{k:05d}.png"
+            corners = rng.integers(10, FIELD_PX - 70, (CELLS_A_FIELD, 2))
+            for y, x in corners:
+                field[y : y + 50, x : x + 50] = rng.integers(60, 160, 3) + rng.integers(0, 20, (50, 50, 3))
+            Image.fromarray(field).save(path, compress_level=1)
+            slide = SlideRecord(
+                name=path.name, path=str(path), size_hw=(FIELD_PX, FIELD_PX), mpp=0.25, smear=f"smear-{k:05d}"
+            )
+            project.add_slides([slide])
+            cells = [
+                Annotation(slide_id=slide.id, geometry=Box(y, x, y + 50, x + 50), class_id=name)
+                for (y, x), name in zip(corners.astype(float).tolist(), ("NILM", "LSIL") * 2, strict=True)
+            ]
+            project.apply(edits.add(cells, "add"), "measured")
+    making.rename(folder)
+    return folder / "fields.cyto"
+
+
+def _exported(name: str, project: Path, suffix: str, *words: str) -> dict[str, float]:
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+        out = Path(folder) / f"out{suffix}"
+        # Its data folder is its own: what exports to remember there is none of the person's.
+        environment = {**os.environ, "NAPARI_CYTO_DATA": folder}
+        argv = [sys.executable, "-m", "napari_cyto", "export", name, str(project), str(out), "--json", *words]
+        log = os.open(Path(folder) / "log", os.O_WRONLY | os.O_CREAT)
+        began_s = time.monotonic()
+        pid = os.posix_spawn(
+            argv[0], argv, environment, file_actions=[(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+        )
+        _, status, used = os.wait4(pid, 0)
+        os.close(log)
+        if os.waitstatus_to_exitcode(status):
+            raise SystemExit((Path(folder) / "log").read_text(encoding="utf-8"))
+        return {
+            "core_s": used.ru_utime + used.ru_stime,
+            "peak_mb": used.ru_maxrss / 1024,
+            "wall_s": time.monotonic() - began_s,
+        }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Annotations that are read anew each time they are gone through, so that a million of them need no memory."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, repeat
+
+from napari_cyto.domain.annotation import Annotation
+
+Kinds = Sequence[tuple[Annotation, int]]
+"""One annotation of each kind, with how many there are that are like it for everything that a format can lose."""
+
+
+class AnnotationSource(ABC, Collection[Annotation]):
+    """Annotations of some slides, as of one moment; each way through them reads them again."""
+
+    @abstractmethod
+    def of_slide(self, slide_id: str) -> Iterator[Annotation]:
+        """Yield those of one slide, in order of creation."""
+
+    @abstractmethod
+    def class_ids(self) -> frozenset[str]:
+        """Return the classes that occur."""
+
+    @abstractmethod
+    def kinds(self) -> Kinds:
+        """Return one annotation for all that are alike in slide, class, status, shape and what is known of them."""
+
+    def where(self, keep: Callable[[Annotation], bool]) -> AnnotationSource:
+        """Return those for which ``keep`` is true."""
+        return _Kept(self, keep)
+
+    def renamed(self, class_map: Mapping[str, str]) -> AnnotationSource:
+        """Return them with their classes renamed; those that ``class_map`` does not name stay."""
+        return _Renamed(self, class_map)
+
+    def __contains__(self, value: object) -> bool:
+        return any(each == value for each in self)
+
+
+class _Kept(AnnotationSource):
+    def __init__(self, source: AnnotationSource, keep: Callable[[Annotation], bool]) -> None:
+        self._source, self._keep = source, keep
+
+    def __iter__(self) -> Iterator[Annotation]:
+        return filter(self._keep, self._source)
+
+    def __len__(self) -> int:
+        return sum(n for _, n in self.kinds())
+
+    def of_slide(self, slide_id: str) -> Iterator[Annotation]:
+        return filter(self._keep, self._source.of_slide(slide_id))
+
+    def class_ids(self) -> frozenset[str]:
+        return self._source.class_ids()
+
+    def kinds(self) -> Kinds:
+        return [(a, n) for a, n in self._source.kinds() if self._keep(a)]
+
+
+class _Renamed(AnnotationSource):
+    def __init__(self, source: AnnotationSource, class_map: Mapping[str, str]) -> None:
+        self._source, self._map = source, class_map
+
+    def __iter__(self) -> Iterator[Annotation]:
+        return map(self._change, self._source)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def of_slide(self, slide_id: str) -> Iterator[Annotation]:
+        return map(self._change, self._source.of_slide(slide_id))
+
+    def class_ids(self) -> frozenset[str]:
+        return frozenset(self._map.get(name, name) for name in self._source.class_ids())
+
+    def kinds(self) -> Kinds:
+        return [(self._change(a), n) for a, n in self._source.kinds()]
+
+    def _change(self, a: Annotation) -> Annotation:
+        name = None if a.class_id is None else self._map.get(a.class_id)
+        return a if name is None else replace(a, class_id=name)
+
+
+class Alike(Collection[Annotation]):
+    """Many annotations, each given by one that is like it: enough to count what a format loses."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = tuple(kinds)
+
+    def __iter__(self) -> Iterator[Annotation]:
+        return chain.from_iterable(repeat(a, n) for a, n in self._kinds)
+
+    def __len__(self) -> int:
+        return sum(n for _, n in self._kinds)
+
+    def __contains__(self, value: object) -> bool:
+        return any(each == value for each, _ in self._kinds)
