@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from typing import TypeAlias
 
 import numpy as np
@@ -31,7 +32,8 @@ class Point:
     x: float
 
     def __post_init__(self) -> None:
-        _finite(self.y, self.x)
+        if not (isfinite(self.y) and isfinite(self.x)):
+            _finite(self.y, self.x)
 
     @property
     def centre_yx(self) -> YX:
@@ -58,6 +60,9 @@ class Box:
     x1: float
 
     def __post_init__(self) -> None:
+        # One comparison says that all is well (no nan, no infinity, some extent); a million boxes feel more.
+        if -math.inf < self.y0 < self.y1 < math.inf and -math.inf < self.x0 < self.x1 < math.inf:
+            return
         _finite(self.y0, self.x0, self.y1, self.x1)
         if self.y1 <= self.y0 or self.x1 <= self.x0:
             raise ValueError(f"A box needs y1 > y0 and x1 > x0, but {self.bounds_yxyx} came.")
@@ -97,8 +102,9 @@ class Polygon:
     def __post_init__(self) -> None:
         if len(self.vertices_yx) < 3:
             raise ValueError(f"A polygon needs at least 3 corners, but {len(self.vertices_yx)} came.")
-        for vertex in self.vertices_yx:
-            _finite(*vertex)
+        for y, x in self.vertices_yx:
+            if not (isfinite(y) and isfinite(x)):
+                _finite(y, x)
 
     @property
     def centre_yx(self) -> YX:

@@ -187,8 +187,8 @@ def _lines(cells: Iterable[Annotation], slide: SlideRecord, columns: Sequence[st
         y, x = a.geometry.centre_yx
         line = f"{plain_number(x)},{plain_number(y)},{text(a.class_id or '')}"
         if more:
-            line += f",{image},{_size(a)},{_score(a)},{a.status.value},{text(a.author)},{table_field(a.note)},"
-            line += a.id if a.id.isalnum() else table_field(a.id)
+            line += f",{image},{_size(a)},{_score(a)},{a.status.value},{text(a.author)},"
+            line += f"{table_field(a.note) if a.note else ''},{a.id if a.id.isalnum() else table_field(a.id)}"
         elif with_image:
             line += f",{image}"
         yield line + end
@@ -202,5 +202,5 @@ def _size(a: Annotation) -> str:
 
 
 def _score(a: Annotation) -> str:
-    own = dict(a.scores).get(a.class_id or "")
+    own = dict(a.scores).get(a.class_id or "") if a.scores else None
     return "" if own is None else plain_number(own)

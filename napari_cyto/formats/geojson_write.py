@@ -84,7 +84,8 @@ class _Features:
         if not a.scores:
             return ""
         # One place a name, as in a mapping.
-        rows = ", ".join(f"{self._score_key(name)}: {json_number(score)}" for name, score in dict(a.scores).items())
+        scores = a.scores if len(a.scores) == 1 else dict(a.scores).items()
+        rows = ", ".join([f"{self._score_key(name)}: {json_number(score)}" for name, score in scores])
         return f'"measurements": {{{rows}}}, '
 
     def _metadata(self, a: Annotation, is_rectangle: bool) -> str:

@@ -33,7 +33,8 @@ def count(number: int, what: str = "annotation") -> str:
 
 def written(labels: LabelSet, options: FormatOptions, *, regions: bool = True) -> Collection[Annotation]:
     """Return the annotations that an export writes: of the chosen statuses, with or without regions."""
-    statuses = options.statuses
+    # A tuple is searched by identity first, a set by a hash that Python computes.
+    statuses = tuple(options.statuses)
 
     def is_written(a: Annotation) -> bool:
         return a.status in statuses and (regions or a.class_id is not None)

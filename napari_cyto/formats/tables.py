@@ -300,4 +300,5 @@ def unguarded(text: str) -> str:
 
 def plain_number(value: float) -> str:
     """Return the shortest text that reads back as ``value``: ``12``, not ``12.0``."""
-    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+    value = float(value)
+    return str(int(value)) if value.is_integer() and -1e15 < value < 1e15 else repr(value)

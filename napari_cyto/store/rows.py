@@ -12,6 +12,8 @@ from napari_cyto.domain.annotation_rows import ID, KIND, Row, from_us, row_of
 from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
 from napari_cyto.store.schema import REGION, version
 
+# Without the search for white space round it, which takes longer than the rest.
+_parse = json.JSONDecoder().raw_decode
 _STATUS = {status.value: status for status in Status}
 
 VERSION_COLUMNS = tuple(column for column in version.c if column.name != "pk")
@@ -45,7 +47,7 @@ def annotation_of(row: Sequence[Any], slide_ids: Mapping[int, str]) -> Annotatio
         status=_STATUS[status],
         author=author,
         origin=origin,
-        scores=tuple((name, score) for name, score in json.loads(scores)) if scores else (),
+        scores=tuple([(name, score) for name, score in _parse(scores)[0]]) if scores else (),
         created_utc=from_us(created_us),
         note=note,
         id=annotation_id,
