@@ -40,6 +40,10 @@ MOST_SEGMENT_BYTES: Final = 2**27
 """The most bytes that one tile or strip may unpack to."""
 MOST_SEGMENTS: Final = 4_000_000
 """How many tiles or strips the levels of a file may have together."""
+MOST_PX: Final = 2**38
+"""The most px of a page: 524,288 x 524,288, several times the largest glass at the finest scale."""
+WIDEST_STRIP_PX: Final = 2**20
+"""The widest strip, px: whatever is looked at, strips are read from end to end."""
 SMALLEST_TILE_PX: Final = 16
 """TIFF 6.0, section 15: the sides of tiles are multiples of 16."""
 _BAND_ROWS, _BAND_PX = 256, 2**22
@@ -258,7 +262,7 @@ def _directories(layout: TiffLayout) -> tuple[list[Directory], str]:
 def _first_fault(directory: Directory, *, is_first: bool) -> str:
     """Return what the slide library could stumble over in a page; of the first page it is raised."""
     try:
-        directory.size_hw()
+        _size_hw(directory)
         _tile_hw(directory)
         _bits(directory)
     except TiffFault as fault:
@@ -325,6 +329,13 @@ def _add_parts(layout: TiffLayout, page: CheckedPage, seen: set[int], left_out: 
     return f"{tag_name(SUB_PAGES)} lists {len(offsets):,} pages; the first {MOST_SUB_PAGES} are looked at."
 
 
+def _size_hw(directory: Directory) -> tuple[int, int]:
+    height, width = directory.size_hw()
+    if height * width > MOST_PX:
+        raise TiffFault(f"expected at most {MOST_PX:,} px, got {width:,} x {height:,}")
+    return (height, width)
+
+
 def _tile_hw(directory: Directory) -> tuple[int, int] | None:
     """Return height and width of the tiles, None where there are strips."""
     if 322 not in directory and 323 not in directory:
@@ -350,7 +361,7 @@ def _bits(directory: Directory) -> tuple[int, int]:
 
 def _checked(directory: Directory, name: str, remarks: list[str] | None) -> CheckedPage:
     """Return a page when all that decoding it needs is right; ``remarks`` takes what is wrong with the rest."""
-    size = directory.size_hw()
+    size = _size_hw(directory)
     samples, bits = _bits(directory)
     planar = directory.bounded(284, 1, 2, 1)
     compression = directory.bounded(259, 1, 65535, 1)
@@ -395,6 +406,8 @@ def _band_hw(size_hw: tuple[int, int], rows: int, compression: int) -> tuple[int
 
 def _check_budget(segment_hw: tuple[int, int], bytes_per_px: int, *, is_tiled: bool) -> None:
     px = math.prod(segment_hw)
+    if not is_tiled and segment_hw[1] > WIDEST_STRIP_PX:
+        raise TiffFault(f"expected strips of at most {WIDEST_STRIP_PX:,} px across, got {segment_hw[1]:,}")
     if px > MOST_SEGMENT_PX or px * bytes_per_px > MOST_SEGMENT_BYTES:
         what = "tiles" if is_tiled else "strips"
         raise TiffFault(
@@ -419,6 +432,12 @@ def _check_tables(page: CheckedPage) -> None:
             continue
         if code not in directory or directory.tags[code].fault or not directory.tags[code].count:
             directory.numbers(code)
+        if directory.tags[code].count < page.stored_segments:
+            what = "tiles" if page.is_tiled else "strips"
+            raise TiffFault(
+                f"expected {page.stored_segments:,} numbers in {tag_name(code)}, one for each of the {what}, "
+                f"got {directory.tags[code].count:,}"
+            )
     if page.photometric == _PALETTE:
         _check_palette(page)
     if 347 in directory and page.compression == 7:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.stain import Stain
 
 _BAND_PX = 2048
+_MOST_AT_ONCE_PX = 4 * _BAND_PX**2
 _BAND_ROWS, _BANDS_AT_ONCE = 128, 4
 # Four standard deviations, as far as SciPy reaches by itself.
 _SMOOTH_PX, _SMOOTH_REACH_PX = 1.5, 6
@@ -48,16 +50,37 @@ def thumbnail(slide: Slide, max_px: int = 1024) -> RGB:
     fy, fx = info.factors_yx[level]
     # What a truncated level leaves out at its far edges is missing from the file; the picture ends there too.
     covered_h, covered_w = min(height * fy, info.height), min(width * fx, info.width)
-    bands = []
+    out = np.zeros((out_h, out_w, 3), np.uint8)
     rows = max(1, _BAND_PX * _BAND_PX // max(1, width) * out_h // height)
+    # Of an image of a million px across, even the rows that one px of the picture covers are too many at once.
+    columns = max(1, min(out_w, _MOST_AT_ONCE_PX * out_w * out_h // (width * height * rows)))
     for top in range(0, out_h, rows):
-        bottom = min(out_h, top + rows)
-        y0, y1 = top / out_h * info.height / fy, bottom / out_h * info.height / fy
-        first, last = int(y0), min(height, int(np.ceil(y1)))
-        region = Image.fromarray(slide.read_region(level, first, 0, max(1, last - first), width))
-        box = (0.0, y0 - first, min(float(width), info.width / fx), min(y1, covered_h / fy) - first)
-        bands.append(np.asarray(region.resize((out_w, bottom - top), Image.Resampling.BOX, box=box)))
-    return np.ascontiguousarray(np.concatenate(bands)) if covered_w else np.zeros((out_h, out_w, 3), np.uint8)
+        down = _Stretch.of(top, min(out_h, top + rows), out_h, info.height / fy, covered_h / fy, height)
+        for left in range(0, out_w, columns):
+            across = _Stretch.of(left, min(out_w, left + columns), out_w, info.width / fx, covered_w / fx, width)
+            region = Image.fromarray(slide.read_region(level, down.first, across.first, down.length, across.length))
+            box = (across.begin, down.begin, across.end, down.end)
+            size = (min(columns, out_w - left), min(rows, out_h - top))
+            small = region.resize(size, Image.Resampling.BOX, box=box)
+            out[top : top + rows, left : left + columns] = np.asarray(small)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """The px of a level along one axis that some px of a smaller picture cover, and where these begin and end there."""
+
+    first: int
+    length: int
+    begin: float
+    end: float
+
+    @classmethod
+    def of(cls, start: int, stop: int, of_px: int, whole: float, covered: float, level_px: int) -> _Stretch:
+        begin, end = start / of_px * whole, stop / of_px * whole
+        first = min(int(begin), level_px - 1)
+        length = max(1, min(level_px, int(np.ceil(end))) - first)
+        return cls(first, length, min(begin - first, length - 1e-6), min(end, covered, first + length) - first)
 
 
 def tissue_mask(slide: Slide, max_px: int = 1024) -> npt.NDArray[np.bool_]:

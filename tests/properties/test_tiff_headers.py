@@ -141,10 +141,12 @@ ATTACKS: dict[str, tuple[Made | bytes, str]] = {
     "tiles of 0 px": (Made((tiled() | {TILE_W: long(0)},), PIXELS), r"TileWidth \(tag 322\), got 0"),
     "tiles of 1 px": (Made((tiled() | {TILE_W: long(1)},), PIXELS), r"TileWidth \(tag 322\), got 1"),
     "tiles of 10 Gpx": (Made((tiled() | {TILE_W: long(10**5), TILE_L: long(10**5)},), PIXELS), "tiles of at most"),
-    "more tiles than a file has": (
-        Made((tiled() | {WIDTH: long(30_000_000), LENGTH: long(30_000_000)},), PIXELS),
-        "at most 4,000,000 tiles or strips",
-    ),
+    "too many px": (
+        Made((tiled() | {WIDTH: long(30_000_000), LENGTH: long(30_000_000)},), PIXELS), "at most 274,877,906,944 px"),
+    "too many tiles": (
+        Made((tiled() | {WIDTH: long(40_000), LENGTH: long(40_000)},), PIXELS), "at most 4,000,000 tiles or strips"),
+    "too few places": (Made((tiled() | {TILE_PLACES: long(16, 784)},), PIXELS), "6 numbers in TileOffsets .* got 2"),
+    "strips too wide": (Made((striped(1, 2_000_000, 1),), PIXELS), "1,048,576 px across"),
     "no places": (Made(({c: v for c, v in tiled().items() if c != TILE_PLACES},), PIXELS), "TileOffsets"),
     "places beyond the end": (
         Made((tiled() | {TILE_PLACES: Value(4, (1, 2), count=2**30, place=100)},), PIXELS), "TileOffsets"),
@@ -245,12 +247,16 @@ def test_a_resolution_over_nothing_is_unknown(written) -> None:
 
 def test_a_tile_without_a_place_is_hatched_and_the_others_shown(written) -> None:
     tags = tiled()
-    tags |= {TILE_PLACES: long(16, 2**32 - 1, 16, 16), TILE_LENGTHS: long(768, 768, 5, 2**32 - 1)}
+    tags |= {TILE_PLACES: long(16, 2**32 - 1, 16, 16, 16, 16), TILE_LENGTHS: long(768, 768, 5, 2**32 - 1, 768, 0)}
     with open_slide(written(Made((tags,), PIXELS))) as slide:
-        slide.read_region(0, 0, 0, 40, 30)
-        said = [tile.reason for tile in slide.unreadable]
-        # Two have no place at all, one lies beyond the end, one is too short; more bytes than needed do no harm.
-        assert len(said) == 4, said
+        pixels = slide.read_region(0, 0, 0, 40, 30)
+        said = sorted(tile.reason for tile in slide.unreadable)
+        # More bytes than needed do no harm, and a tile of no bytes is left out on purpose.
+        assert len(said) == 2
+        assert "the file gives it 5" in said[0]
+        assert "the file ends at byte" in said[1]
+        assert pixels[0, 0].tolist() == list(PIXELS[:3])
+        assert pixels[39, 29].tolist() == [255, 255, 255]
 
 
 def test_a_huge_strip_that_is_not_packed_is_read_in_bands(written, tmp_path: Path) -> None:
