@@ -48,8 +48,8 @@ MAY_USE = {
     "domain": {"shapely", "scipy"},
     "slides": {"openslide", "dask", "tifffile", "imagecodecs", "simplejpeg", "psygnal"} | _PIXELS,
     "store": {"sqlalchemy", "pydantic"},
-    # tifffile and PIL read the size of an image from its header, never a pixel.
-    "formats": {"yaml", "defusedxml", "shapely", "pydantic", "tifffile", "PIL"},
+    # PIL reads the size of an image from its header, never a pixel.
+    "formats": {"yaml", "defusedxml", "shapely", "pydantic", "PIL"},
     "datasets": {"sklearn", "shapely", "pydantic", "imagecodecs", "torchstain", "torch"} | _PIXELS,
     "models": {"torch", "torchvision", "timm", "huggingface_hub", "safetensors", "openvino", "pydantic"} | _PIXELS,
     "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "pydantic", "yaml"} | _PIXELS,
