@@ -66,8 +66,8 @@ def _jpeg_xl(data: bytes) -> tuple[int, int]:
     if data[:2] == b"\xff\x0a":
         return _jpeg_xl_size(data[2:14])
     # In boxes: the codestream, or the first part of it, which begins with its number.
-    place = next(data.index(name) for name in (b"jxlc", b"jxlp") if name in data[:4096])
-    start = place + (4 if data[place : place + 4] == b"jxlc" else 8)
+    is_whole = b"jxlc" in data[:4096]
+    start = data.index(b"jxlc") + 4 if is_whole else data.index(b"jxlp") + 8
     if data[start : start + 2] != b"\xff\x0a":
         raise ValueError("no codestream")
     return _jpeg_xl_size(data[start + 2 : start + 14])
@@ -80,6 +80,8 @@ def _jpeg_xl_size(head: bytes) -> tuple[int, int]:
         nonlocal used
         value = bits >> used & (1 << count) - 1
         used += count
+        if used > 8 * len(head):
+            raise ValueError("cut off")
         return value
 
     is_small = take(1)
