@@ -104,5 +104,5 @@ def _tell(result: dict[str, Any]) -> None:
             facts += [("unreadable tiles", len(each["unreadable"]))]
         facts += [("remark", remark) for remark in each.get("remarks", ())]
         print_facts(facts)
-    print_facts([("out", result["out"])])
+    print_facts([*(("workers", sentence) for sentence in result.get("incidents", ())), ("out", result["out"])])
     sys.stdout.flush()

@@ -1,33 +1,35 @@
-"""Workers by dask.distributed: some of this machine's own, or those of a cluster that is there already."""
+"""Workers: processes of this machine's own, or those of a dask cluster that is there already."""
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from napari_cyto import __version__
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.domain.jobs import Token
+from napari_cyto.domain.places import user_cache_dir
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.allocator import ALLOCATOR
 from napari_cyto.inference.chunks import ModelAsked, WorkerFacts, facts
 from napari_cyto.inference.devices import threads_told
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.memory import BYTES_PER_PX, SPARE_BYTES, free_bytes, tile_side
+from napari_cyto.inference.own_workers import OwnWorkers
 from napari_cyto.inference.request import PredictRequest
 
 CONNECT_S = 10.0
 FACTS_S = 180.0
 """The first time a worker imports torch, from a shared disk at that."""
 
-THREADS = 2
-"""Of each worker process here: one reads while the other computes."""
+LOG_BYTES = 4 * 2**20
+"""A log this long begins anew."""
 
 
 @contextmanager
@@ -58,17 +60,20 @@ def workers_for(
     CytoError
         When dask.distributed is missing, nobody answers at the address, or a worker cannot do the work.
     """
+    if scheduler is None:
+        with _own(request, models, workers or 1, token) as farm:
+            yield farm
+        return
     distributed = _distributed()
     with ExitStack() as stack:
         remarks = []
-        if scheduler is None:
-            wanted, workers = workers or 1, _that_fit(workers or 1, request.tile_px)
-            if workers < wanted:
-                remarks.append(f"There is memory for {workers} workers here, not for {wanted}.")
-            client = stack.enter_context(_own(distributed, workers))
-        else:
-            client = stack.enter_context(_connected(distributed, scheduler))
-        known = _facts(client, request, models, token)
+        client = stack.enter_context(_connected(distributed, scheduler))
+
+        def ask(worker: str) -> Future[WorkerFacts]:
+            asked: Future[WorkerFacts] = client.submit(facts, request, models, workers=[worker], pure=False)
+            return asked
+
+        known = _facts(ask, list(client.nthreads()), token)
         if not all(each.quick_memory for each in known):
             settings = " ".join(f"{name}={value}" for name, value in ALLOCATOR.items())
             remarks.append(f"Workers compute faster when they are started with {settings} in their environment.")
@@ -81,8 +86,7 @@ def workers_for(
             executor,
             workers=len(known),
             detector=known[0].detector,
-            # Here tiles are those of one process, so that the answers are the same; the workers are fewer if need be.
-            tile_px=None if scheduler is None else min(each.tile_px for each in known),
+            tile_px=min(each.tile_px for each in known),
             remarks=tuple(remarks),
             present=lambda: _present(client),
         )
@@ -93,7 +97,7 @@ def _distributed() -> Any:
         import distributed
     except ImportError as error:
         raise CytoError(
-            'Working on several processes needs dask.distributed: pip install "napari-cyto[cluster]" brings it.'
+            'Working on a cluster needs dask.distributed: pip install "napari-cyto[cluster]" brings it.'
         ) from error
     return distributed
 
@@ -107,40 +111,44 @@ def _that_fit(workers: int, tile_px: int | None) -> int:
 
 
 @contextmanager
-def _own(distributed: Any, workers: int) -> Iterator[Any]:
+def _own(request: PredictRequest, models: tuple[ModelAsked, ...], wanted: int, token: Token | None) -> Iterator[Farm]:
     """Start worker processes and leave none behind; one that dies is started anew."""
-    import dask
-
+    workers = _that_fit(wanted, request.tile_px)
+    remarks = [f"There is memory for {workers} workers here, not for {wanted}."] if workers < wanted else []
     threads = str(threads_told() or max(1, _cores() // workers))
     environment = {**ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
-    with ExitStack() as stack:
-        stack.enter_context(_quiet())
-        stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": environment}))
-        with _deaf_to_ctrl_c():
-            cluster = stack.enter_context(
-                distributed.LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=THREADS,
-                    processes=True,
-                    memory_limit=0,
-                    dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
-            )
-            client = stack.enter_context(distributed.Client(cluster))
-        stack.callback(_end, cluster)
-        yield client
+    executor = OwnWorkers(workers, environment, workers_log())
+    try:
+
+        def ask(worker: int) -> Future[WorkerFacts]:
+            return executor.submit_to(worker, facts, request, models)
+
+        known = _facts(ask, executor.numbers, token)
+        executor.incidents()
+        yield Farm(
+            executor,
+            workers=len(known),
+            detector=known[0].detector,
+            # Tiles are those of one process, so that the answers are the same; the workers are fewer if need be.
+            tile_px=None,
+            remarks=tuple(remarks),
+            present=executor.present,
+            incidents=executor.incidents,
+        )
+    finally:
+        executor.shutdown()
 
 
-def _end(cluster: Any) -> None:
-    """End the worker processes at once: none of them holds anything that is wanted."""
-    for nanny in cluster.workers.values():
-        nanny.auto_restart = False
-        if nanny.pid is not None:
-            try:
-                os.kill(nanny.pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-            except OSError:
-                continue
+def workers_log() -> Path | None:
+    """Return the file that takes what libraries print in workers, begun anew where it is long; None without one."""
+    path = user_cache_dir() / "logs" / "workers.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.unlink()
+    except OSError:
+        return None
+    return path
 
 
 @contextmanager
@@ -160,7 +168,7 @@ def _connected(distributed: Any, address: str) -> Iterator[Any]:
 
 
 def _facts(
-    client: Any, request: PredictRequest, models: tuple[ModelAsked, ...], token: Token | None
+    ask: Callable[[Any], Future[WorkerFacts]], workers: Sequence[object], token: Token | None
 ) -> list[WorkerFacts]:
     """Ask all workers what they are; they load their models for it, the first one alone.
 
@@ -173,21 +181,24 @@ def _facts(
     JobCancelled
         When the token says so.
     """
-    asked: dict[str, Any] = {}
     known: list[WorkerFacts] = []
-    addresses = list(client.nthreads())
-    for some in (addresses[:1], addresses[1:]):
-        new = {each: client.submit(facts, request, models, workers=[each], pure=False) for each in some}
+    for some in (workers[:1], workers[1:]):
+        new = {each: ask(each) for each in some}
         until_s = time.monotonic() + FACTS_S
         while not all(future.done() for future in new.values()) and time.monotonic() < until_s:
             stop_if_cancelled(token, "Nothing was found yet.")
             time.sleep(0.05)
-        known += [_fact(address, future) for address, future in new.items()]
-        asked |= new
-    for address, each in zip(asked, known, strict=True):
+        known += [_fact(_called(worker), future) for worker, future in new.items()]
+    for worker, each in zip(workers, known, strict=True):
         if each.version != __version__:
-            raise CytoError(f"The worker {address} has napari-cyto {each.version}, but {__version__} asks; use one.")
+            raise CytoError(
+                f"The worker {_called(worker)} has napari-cyto {each.version}, but {__version__} asks; use one."
+            )
     return known
+
+
+def _called(worker: object) -> str:
+    return str(worker + 1) if isinstance(worker, int) else str(worker)
 
 
 def _fact(address: str, future: Any) -> WorkerFacts:
@@ -230,16 +241,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C: this one does, and ends them."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

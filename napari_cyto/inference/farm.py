@@ -41,6 +41,10 @@ class Farm:
         What to know of them.
     present : callable
         Returns how many there are now; None when whoever passes the work on is gone.
+    incidents : callable
+        Returns what happened to workers since the last call, a sentence each.
+    happened : list of str
+        What happened so far.
     """
 
     executor: Executor
@@ -49,6 +53,8 @@ class Farm:
     tile_px: int | None = None
     remarks: tuple[str, ...] = ()
     present: Callable[[], int | None] | None = None
+    incidents: Callable[[], list[str]] | None = None
+    happened: list[str] = field(default_factory=list)
     lost: bool = False
     _looked_s: float = field(default_factory=time.monotonic)
     _missing: bool = False
@@ -100,6 +106,12 @@ class Farm:
                     "fewer workers on a machine."
                 ) from error
             raise
+
+    def new_incidents(self) -> list[str]:
+        """Return what happened to workers since the last call, a sentence each."""
+        found = [] if self.incidents is None else self.incidents()
+        self.happened += found
+        return found
 
     def news(self) -> str | None:
         """Return that all workers went, or that some came back, as a sentence; None when there is nothing new.

@@ -174,7 +174,9 @@ def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event
         raise CytoError(" ".join(each["reason"] for each in turns.failed))
     yield from _exported(target, [str(result["slide_id"]) for result in turns.done], token)
     told: dict[str, Any] = {"out": str(request.out), "kind": target.kind, "slides": len(slides)}
-    yield Done(told | {"workers": farm.workers if farm else 0, "done": turns.done, "failed": turns.failed})
+    yield from (Noted(each) for each in (farm.new_incidents() if farm else ()))
+    told |= {"workers": farm.workers if farm else 0, "incidents": farm.happened if farm else []}
+    yield Done(told | {"done": turns.done, "failed": turns.failed})
 
 
 def _workers(request: SeveralRequest, chosen: Chosen, token: Token | None) -> AbstractContextManager[Farm]:

@@ -118,6 +118,8 @@ class Turns:
         self._ends[number] = end
 
     def _news(self) -> Iterator[Event]:
-        news = None if self._farm is None else self._farm.news()
-        if news is not None:
+        if self._farm is None:
+            return
+        yield from (Noted(each) for each in self._farm.new_incidents())
+        if (news := self._farm.news()) is not None:
             yield Noted(news)

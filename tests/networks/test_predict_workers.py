@@ -231,6 +231,8 @@ def test_two_workers_one_of_them_killed_give_exactly_the_serial_result(
     assert [Path(f["slide"]).name for f in end.result["failed"]] == ["b.svs"]
     assert any(isinstance(e, Noted) and "b.svs" in e.message for e in events)
     assert told(tmp_path / "p.cyto") == serial
+    assert [each for each in end.result["incidents"] if f"(process {killed[0].pid}) ended" in each]
+    assert any(isinstance(e, Noted) and "SIGKILL" in e.message for e in events)
     left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before and _is_worker(p)]
     assert left == []
     again = last(run_several(request.model_copy(update={"workers": None})))
