@@ -60,6 +60,10 @@ class ProjectThereError(StoreError):
     """A project was to be made where there is one already, perhaps since a moment ago."""
 
 
+class DamagedError(StoreError):
+    """The project database is damaged, or holds what this program never writes; it is left as it is."""
+
+
 class StaleEditError(StoreError):
     """An edit was made against a state that is no longer the stored one."""
 

@@ -126,13 +126,28 @@ class Coverage:
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any], size_hw: tuple[int, int]) -> Self:
-        """Return what `to_dict` gave; empty where it is of another form or of a slide of another size."""
+        """Return what `to_dict` gave; empty where it is of another form or of a slide of another size.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            When `to_dict` never gives such a value.
+        """
         made = cls(size_hw)
         if kept.get("form") == _FORM and tuple(kept.get("size_hw", ())) == made.size_hw:
-            flat = np.frombuffer(zlib.decompress(base64.b64decode(kept["seen"])), np.uint8)
-            if flat.size == made.seen.size:
+            # Never more than the slide has places: a few hundred bytes can unpack to many gigabytes.
+            unpacked = _unpacked(base64.b64decode(kept["seen"]), made.seen.size + 1)
+            flat = np.frombuffer(unpacked, np.uint8)
+            if flat.size == made.seen.size and flat.max(initial=0) <= len(MAGNIFICATIONS):
                 return cls(size_hw, flat.reshape(made.seen.shape).copy())
         return made
+
+
+def _unpacked(packed: bytes, at_most: int) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(packed, at_most)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
 
 
 def level_of(magnification: float) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from napari_cyto.domain.annotation import Status
 from napari_cyto.store.schema import REGION, annotation, version
+from napari_cyto.store.validity import PX_MAX, UNREADABLE, RowFault, scores_of
 
 CellRow = tuple[str, float, float, str, str, list[tuple[str, float]], str]
 _AT_ONCE = 5_000
@@ -44,6 +46,23 @@ def cell_rows(connection: Connection, slide_pk: int) -> Iterator[list[CellRow]]:
 
     The place of an outline with a class is the middle of its bounds, which is near enough to map it.
     """
+    statuses = {status.value for status in Status}
     rows = connection.execute(_CELLS, {"of_slide": slide_pk}, execution_options={"yield_per": _AT_ONCE})
     for part in rows.partitions():
-        yield [(i, y, x, c, s, json.loads(scores) if scores else [], o) for i, y, x, c, s, scores, o in part]
+        yield [_cell(row, statuses) for row in part]
+
+
+def _cell(row: Sequence[Any], statuses: set[str]) -> CellRow:
+    annotation_id, y, x, class_id, status, scores, origin = row
+    try:
+        if not (
+            annotation_id.__class__ is class_id.__class__ is origin.__class__ is str
+            and status in statuses
+            and -PX_MAX <= y <= PX_MAX
+            and -PX_MAX <= x <= PX_MAX
+        ):
+            raise ValueError("a field that is not ours")
+        return annotation_id, y, x, class_id, status, list(scores_of(scores)) if scores else [], origin
+    except UNREADABLE as error:
+        due = "an id, a place, a class, a status, scores and an origin"
+        raise RowFault("version", annotation_id, "of the cell", tuple(row)[1:], due) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,11 +14,21 @@ from sqlalchemy import Connection, func, select, update
 from napari_cyto.domain.calling import Costs
 from napari_cyto.domain.classes import ClassScheme, scheme_from_dict, scheme_to_dict
 from napari_cyto.domain.coverage import Coverage
-from napari_cyto.errors import ReplacedFileError, StoreError
+from napari_cyto.errors import ReplacedFileError, SchemeError, StoreError
 from napari_cyto.store import coverage
 from napari_cyto.store.database import Database
 from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
 from napari_cyto.store.settings import all_settings, read_setting, write_setting
+from napari_cyto.store.validity import (
+    MOMENT,
+    NUMBER,
+    TEXT,
+    UNREADABLE,
+    Check,
+    RowFault,
+    check_row,
+    json_of,
+)
 
 _BUMP = update(project).values(revision=project.c.revision + 1)
 _HEAD = select(project)
@@ -29,6 +39,7 @@ _USED = (
     .group_by(tally.c.class_id)
 )
 _MODEL_COSTS = "predictions.miss_costs"
+_CHECKS: dict[str, Check] = {"pk": NUMBER, "name": TEXT, "revision": NUMBER, "created_us": MOMENT}
 
 
 def scheme_text(scheme: ClassScheme) -> str:
@@ -51,6 +62,28 @@ def write_scheme(connection: Connection, scheme: ClassScheme) -> None:
             f"scheme {scheme.name!r} lacks; relabel or delete those first."
         )
     connection.execute(update(project).values(scheme=scheme_text(scheme)))
+
+
+def check_head(row: Mapping[str, Any]) -> ClassScheme:
+    """Return the classes that the row of ``project`` holds.
+
+    Raises
+    ------
+    RowFault
+        When this program never writes such a row.
+    """
+    check_row("project", row["pk"], row, _CHECKS)
+    return _scheme_of(row["pk"], row["scheme"])
+
+
+def _scheme_of(pk: int, text: object) -> ClassScheme:
+    value = json_of(text, "project", pk, "scheme")
+    try:
+        return scheme_from_dict(value)
+    except SchemeError as error:
+        raise RowFault("project", pk, "scheme", text, f"a class scheme ({str(error).rstrip('.')})") from error
+    except UNREADABLE as error:
+        raise RowFault("project", pk, "scheme", text, "a class scheme") from error
 
 
 class ProjectCore:
@@ -103,9 +136,10 @@ class ProjectCore:
                 f"{SCHEMA_VERSION}: another window may have updated it just now; nothing was changed, so close it "
                 "here and open it with the newer napari-cyto."
             )
+        check_row("project", head.pk, dict(head._mapping), _CHECKS)
         self._name: str = head.name
         if head.scheme != self._scheme_text:
-            self._scheme = scheme_from_dict(json.loads(head.scheme))
+            self._scheme = _scheme_of(head.pk, head.scheme)
             self._scheme_text = head.scheme
         revision: int = head.revision
         return revision

@@ -5,13 +5,14 @@ It is no edit: it has no history, cannot be undone, and other windows need not h
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select
 
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.store.schema import setting
 from napari_cyto.store.settings import read_setting, write_setting
+from napari_cyto.store.validity import json_of, row_of
 
 COVERAGE_PREFIX = "coverage"
 _OF_SLIDE = select(setting.c.key, setting.c.value).where(
@@ -24,7 +25,14 @@ def read_all(connection: Connection, slide_id: str, size_hw: tuple[int, int]) ->
     start = f"{COVERAGE_PREFIX}/{slide_id}/"
     # All keys that begin so: "0" is the sign after "/".
     rows = connection.execute(_OF_SLIDE, {"first": start, "beyond": f"{start[:-1]}0"})
-    return {key.removeprefix(start): Coverage.from_dict(json.loads(value), size_hw) for key, value in rows}
+    return {
+        key.removeprefix(start): _kept(key, json_of(value, "setting", key, "value"), size_hw) for key, value in rows
+    }
+
+
+def _kept(key: str, value: Any, size_hw: tuple[int, int]) -> Coverage:
+    with row_of("setting", key, "value", "what was looked at of a slide"):
+        return Coverage.from_dict(value, size_hw)
 
 
 def add(connection: Connection, slide_id: str, author: str, seen: Coverage) -> None:
@@ -32,5 +40,5 @@ def add(connection: Connection, slide_id: str, author: str, seen: Coverage) -> N
     key = f"{COVERAGE_PREFIX}/{slide_id}/{author}"
     kept = read_setting(connection, key)
     if kept is not None:
-        seen = seen.merged(Coverage.from_dict(kept, seen.size_hw))
+        seen = seen.merged(_kept(key, kept, seen.size_hw))
     write_setting(connection, key, seen.to_dict())

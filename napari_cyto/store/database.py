@@ -7,20 +7,23 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
-from napari_cyto.errors import StoreError
+from napari_cyto.errors import DamagedError, JobCancelled, StoreError
 from napari_cyto.store import sqlite
 from napari_cyto.store.clearing import has_own_log
 from napari_cyto.store.places import refusal
 from napari_cyto.store.schema import SCHEMA_VERSION, box_metadata, metadata
+from napari_cyto.store.validity import WHAT_TO_DO, RowFault
 from napari_cyto.store.watch import Watch
 
 Explain = Callable[[BaseException | None], StoreError | None]
+_CANCELLED = "Cancelled. Nothing of this step was stored."
 
 
 class Database:
@@ -42,6 +45,8 @@ class Database:
         Whether it can be written; else every change is refused.
     copy : Path, optional
         A folder with the copy that is read instead, gone when the database is closed.
+    stop : Stop, optional
+        What the engine's connections ask whether they shall give up.
     """
 
     def __init__(
@@ -53,8 +58,10 @@ class Database:
         watch: Watch | None = None,
         writable: bool = True,
         copy: Path | None = None,
+        stop: sqlite.Stop | None = None,
     ) -> None:
         self.writable = writable
+        self.stop = stop or sqlite.Stop()
         self._copy = copy
         self.engine = engine
         self.place = place
@@ -141,6 +148,9 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            if sqlite.is_interrupt(error.orig):
+                # Python swallows the KeyboardInterrupt of Ctrl-C inside SQLite, which then only says "interrupted".
+                raise JobCancelled(_CANCELLED) if self.stop() else KeyboardInterrupt from error
             if self._watch is not None:
                 # What SQLite stumbles over in a file that somebody replaced is no fault of the disk.
                 self._watch.check_quietly()
@@ -148,6 +158,11 @@ class Database:
             if sentence is None:
                 raise
             raise sentence from error
+        except RowFault as fault:
+            raise DamagedError(
+                f"The project database {self.place} is damaged or foreign: {fault.words}; it was left as it is. "
+                f"{WHAT_TO_DO}"
+            ) from fault
         except UnicodeEncodeError as error:
             raise StoreError(
                 f"The text {error.object!a:.80} is not valid Unicode and was not stored; type it again."
@@ -167,8 +182,10 @@ def open_file(path: Path, busy_seconds: float, called: Path | None = None) -> Da
         watch = Watch(path)
     except OSError as error:
         raise refusal(error, f"The project database {shown} cannot be opened", shown) from error
-    engine = sqlite.connect(watch, busy_seconds)
-    return Database(engine, str(shown), lambda error: sqlite.explain(error, shown), {"writes": True}, watch)
+    stop = sqlite.Stop()
+    engine = sqlite.connect(watch, busy_seconds, stop)
+    explain = partial(sqlite.explain, path=shown)
+    return Database(engine, str(shown), explain, {"writes": True}, watch, stop=stop)
 
 
 def open_to_read(path: Path) -> Database:
@@ -194,8 +211,10 @@ def open_to_read(path: Path) -> Database:
             f"The project {path.parent} cannot be written, and no copy of it could be made to read its latest changes: "
             f"{error.strerror or error}."
         ) from error
-    engine = sqlite.connect_to_read(read, immutable=copy is None)
-    return Database(engine, str(path), lambda error: sqlite.explain(error, path), {}, None, writable=False, copy=copy)
+    stop = sqlite.Stop()
+    engine = sqlite.connect_to_read(read, copy is None, stop)
+    explain = partial(sqlite.explain, path=path)
+    return Database(engine, str(path), explain, {}, None, writable=False, copy=copy, stop=stop)
 
 
 def open_url(url: str) -> Database:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +15,21 @@ from napari_cyto.domain.edits import Change, Edit
 from napari_cyto.domain.geometry import YX
 from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
 from napari_cyto.store.schema import annotation, change, history, version
+from napari_cyto.store.validity import MOMENT, NUMBER, PX, TEXT, Check, check_row, is_number, json_of, need
 
 Kind = Literal["edit", "undo", "redo"]
+_KINDS = ("edit", "undo", "redo")
+_CHECKS: dict[str, Check] = {
+    "seq": NUMBER,
+    "label": TEXT,
+    "author": TEXT,
+    "at_us": MOMENT,
+    "kind": (lambda value: value in _KINDS, "edit, undo or redo"),
+    "amount": NUMBER,
+    "place_slide_pk": NUMBER,
+    "place_y": PX,
+    "place_x": PX,
+}
 
 _before = version.alias("before")
 _after = version.alias("after")
@@ -79,15 +91,37 @@ class HistoryEntry:
         return self._load()
 
 
+def check_step(row: Mapping[str, Any]) -> list[int]:
+    """Return the numbers of the slides that a row of ``history`` speaks of.
+
+    Raises
+    ------
+    RowFault
+        When this program never writes such a row.
+    """
+    check_row("history", row["seq"], row, _CHECKS)
+    pks = json_of(row["slide_pks"], "history", row["seq"], "slide_pks")
+    listed = isinstance(pks, list) and all(is_number(pk) for pk in pks)
+    need(listed, "history", row["seq"], "slide_pks", row["slide_pks"], "a list of slides")
+    return list(pks)
+
+
 def entry_of(row: Row[Any], slide_ids: Mapping[int, str], load: Callable[[], Edit]) -> HistoryEntry:
-    """Return the entry that a row of ``history`` holds."""
+    """Return the entry that a row of ``history`` holds.
+
+    Raises
+    ------
+    RowFault
+        When this program never writes such a row.
+    """
+    pks = check_step(dict(row._mapping))
     return HistoryEntry(
         seq=row.seq,
         label=row.label,
         author=row.author,
         at=from_us(row.at_us),
         kind=row.kind,
-        slide_ids=tuple(slide_ids[pk] for pk in json.loads(row.slide_pks)),
+        slide_ids=tuple(slide_ids[pk] for pk in pks),
         count=row.amount,
         place=(slide_ids[row.place_slide_pk], (row.place_y, row.place_x)),
         _load=load,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_cyto.store import sqlite
+from napari_cyto.store import inspection, sqlite
 from napari_cyto.store.database import Database, open_file, open_to_read, open_url
 from napari_cyto.store.migration import prepare
 from napari_cyto.store.places import DATABASE_NAME, check_length
@@ -38,4 +38,9 @@ def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Dat
     path = folder if folder.is_file() else folder / DATABASE_NAME
     check_length(path, path.parent)
     writable = prepare(path)
-    return path.parent, open_file(path, busy_seconds) if writable else open_to_read(path)
+    if not writable:
+        database = open_to_read(path)
+        inspection.inspect_opened(database)
+        return path.parent, database
+    inspection.inspect(path)
+    return path.parent, open_file(path, busy_seconds)

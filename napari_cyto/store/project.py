@@ -12,7 +12,6 @@ from typing import Any, Self
 from sqlalchemy import Connection, Row, bindparam, select
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.annotation_rows import from_us
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
@@ -27,6 +26,7 @@ from napari_cyto.store.readings import ReviewStep
 from napari_cyto.store.schema import history
 from napari_cyto.store.slide_rows import absolute_path
 from napari_cyto.store.stored_annotations import OnBatch, StoredAnnotations
+from napari_cyto.store.validity import moment_of
 
 _STEP = select(history).where(history.c.seq == bindparam("step"))
 _LAST_STEPS = select(history).order_by(history.c.seq.desc()).limit(bindparam("at_most"))
@@ -301,7 +301,7 @@ class Project(ProjectCore):
         """When the last edit, undo or redo was committed, aware, UTC; None before the first."""
         with self._database.read() as connection:
             row = connection.execute(_LAST_STEPS, {"at_most": 1}).first()
-        return None if row is None else from_us(row.at_us)
+        return None if row is None else moment_of(row.at_us, "history", row.seq, "at_us")
 
     def _entry(self, row: Row[Any], annotation_id: str | None = None) -> HistoryEntry:
         def load() -> Edit:

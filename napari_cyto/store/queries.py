@@ -23,8 +23,9 @@ from sqlalchemy import (
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.store.picking import preference
-from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
+from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of, status_of
 from napari_cyto.store.schema import REGION, SLIDE_EXTENT, SLIDE_SPACING, WHOLE_PROJECT, annotation, box, tally, version
+from napari_cyto.store.validity import number_of
 
 _present = annotation.join(version, version.c.pk == annotation.c.version_pk)
 _ANNOTATIONS = select(*VERSION_COLUMNS).select_from(_present)
@@ -162,7 +163,10 @@ def tallies(connection: Connection, slide_pk: int | None) -> list[tuple[str | No
     rows = connection.execute(
         select(tally.c.class_id, tally.c.status, tally.c.n).where(tally.c.slide_pk == of, tally.c.n > 0)
     )
-    return [(None if class_id == REGION else class_id, Status(status), n) for class_id, status, n in rows]
+    return [
+        (None if class_id == REGION else class_id, status_of(status, "tally", of), number_of(n, "tally", of, "n"))
+        for class_id, status, n in rows
+    ]
 
 
 def slide_tallies(connection: Connection, statuses: Collection[Status] | None) -> list[tuple[int, int]]:
@@ -170,7 +174,8 @@ def slide_tallies(connection: Connection, statuses: Collection[Status] | None) -
     sums = select(tally.c.slide_pk, func.sum(tally.c.n)).where(tally.c.slide_pk != WHOLE_PROJECT, tally.c.n > 0)
     if statuses is not None:
         sums = sums.where(tally.c.status.in_([status.value for status in statuses]))
-    return [(slide_pk, int(n)) for slide_pk, n in connection.execute(sums.group_by(tally.c.slide_pk))]
+    rows = connection.execute(sums.group_by(tally.c.slide_pk))
+    return [(slide_pk, number_of(n, "tally", slide_pk, "n")) for slide_pk, n in rows]
 
 
 def neighbour(

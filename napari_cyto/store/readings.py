@@ -8,7 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, or_, select
 
 from napari_cyto.domain.annotation import Status
+from napari_cyto.store.rows import status_of
 from napari_cyto.store.schema import annotation, change, history, version
+from napari_cyto.store.validity import number_of, text_of
 
 _before, _after = version.alias("before"), version.alias("after")
 _STEPS = (
@@ -50,4 +52,6 @@ class ReviewStep(NamedTuple):
 def review_steps(connection: Connection, slide_pk: int) -> Iterator[ReviewStep]:
     """Yield the steps that made or judged the annotations of a slide and were not undone, in their order."""
     for cell, seq, amount, label, before, after in connection.execute(_STEPS, {"of_slide": slide_pk}):
-        yield ReviewStep(cell, seq, amount, label, None if before is None else Status(before), Status(after))
+        was = None if before is None else status_of(before, "version", cell)
+        number, words = number_of(amount, "history", seq, "amount"), text_of(label, "history", seq, "label")
+        yield ReviewStep(cell, seq, number, words, was, status_of(after, "version", cell))

@@ -6,7 +6,6 @@ on a list of those that are not shown, and any step that puts marks on one of th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 
 from sqlalchemy import Connection, func, select
@@ -14,13 +13,16 @@ from sqlalchemy import Connection, func, select
 from napari_cyto.errors import StoreError
 from napari_cyto.store.schema import slide, tally
 from napari_cyto.store.settings import read_setting, write_setting
+from napari_cyto.store.validity import json_of, need
 
 _KEPT_AS = "slides.removed"
 
 
 def removed_ids(connection: Connection) -> frozenset[str]:
     """Return the ids of the slides that were taken out."""
-    return frozenset(read_setting(connection, _KEPT_AS, ()))
+    ids = read_setting(connection, _KEPT_AS, [])
+    need(all(isinstance(each, str) for each in ids), "setting", _KEPT_AS, "value", ids, "a list of slide ids")
+    return frozenset(ids)
 
 
 def take_out(connection: Connection, slide_id: str) -> None:
@@ -55,5 +57,5 @@ def bring_back(connection: Connection, slide_ids: Collection[str]) -> None:
 def bring_back_touched(connection: Connection, slide_pks: str) -> None:
     """Show the slides again that a step of the history changed; ``slide_pks`` as the step stores them."""
     if removed_ids(connection):
-        touched = select(slide.c.id).where(slide.c.pk.in_(json.loads(slide_pks)))
+        touched = select(slide.c.id).where(slide.c.pk.in_(json_of(slide_pks, "history", "?", "slide_pks")))
         bring_back(connection, connection.execute(touched).scalars().all())

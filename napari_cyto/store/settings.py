@@ -7,15 +7,31 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from napari_cyto.store.kept_values import check_kept
 from napari_cyto.store.schema import setting
+from napari_cyto.store.validity import json_of, need
 
 _ONE = select(setting.c.value).where(setting.c.key == bindparam("of_key"))
 
 
 def read_setting(connection: Connection, key: str, default: Any = None) -> Any:
-    """Return a value that was kept, or ``default``."""
+    """Return a value that was kept, or ``default``, whose kind it has.
+
+    Raises
+    ------
+    RowFault
+        When what was kept is no JSON, or of another kind.
+    """
     text = connection.execute(_ONE, {"of_key": key}).scalar()
-    return default if text is None else json.loads(text)
+    if text is None:
+        return default
+    value = json_of(text, "setting", key, "value")
+    for kind in (dict, list, str, float):
+        if isinstance(default, kind):
+            fits = isinstance(value, kind) or (kind is float and isinstance(value, int))
+            need(fits, "setting", key, "value", text, f"a value like {default!r}")
+    check_kept(key, value)
+    return value
 
 
 def all_settings(connection: Connection, without: str) -> tuple[tuple[str, str], ...]:

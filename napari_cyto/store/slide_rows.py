@@ -3,12 +3,46 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row
 
 from napari_cyto.domain.slide_record import Progress, SlideRecord
+from napari_cyto.store.validity import (
+    MPP,
+    NAME,
+    NUMBER,
+    OFFSET,
+    PATH,
+    SIZE,
+    TEXT,
+    UNREADABLE,
+    Check,
+    RowFault,
+    check_new,
+    check_row,
+    need,
+)
+
+_PROGRESS = {progress.value: progress for progress in Progress}
+_OWN_CHECKS: dict[str, Check] = {
+    "id": NAME,
+    "name": TEXT,
+    "height": SIZE,
+    "width": SIZE,
+    "mpp": MPP,
+    "mpp_source": TEXT,
+    "smear": TEXT,
+    "patient": TEXT,
+    "stem": TEXT,
+    "offset_y": OFFSET,
+    "offset_x": OFFSET,
+    "side": TEXT,
+    "fingerprint": TEXT,
+}
+_CHECKS = {"pk": NUMBER, **_OWN_CHECKS, "path": PATH, "path_absolute": PATH}
 
 
 def stored_path(path: str, folder: Path) -> str:
@@ -67,10 +101,16 @@ def absolute_path(path: Path | str) -> Path:
 
 
 def slide_columns(record: SlideRecord) -> dict[str, Any]:
-    """Return the columns of a record, but for where its pixels lie."""
+    """Return the columns of a record, but for where its pixels lie.
+
+    Raises
+    ------
+    StoreError
+        When a value is none that could be read again, such as a height below 1.
+    """
     height, width = record.size_hw or (None, None)
     offset_y, offset_x = record.offset_yx or (None, None)
-    return {
+    columns = {
         "id": record.id,
         "name": record.name,
         "height": None if height is None else int(height),
@@ -86,13 +126,42 @@ def slide_columns(record: SlideRecord) -> dict[str, Any]:
         "fingerprint": record.fingerprint,
         "progress": record.progress.value,
     }
+    check_new(f"The slide {record.name!a:.80}", columns, _OWN_CHECKS)
+    return columns
+
+
+def check_slide(row: Mapping[str, Any]) -> None:
+    """Refuse a row of ``slide`` that this program never writes.
+
+    Raises
+    ------
+    RowFault
+        Naming the field.
+    """
+    pk = row["pk"]
+    check_row("slide", pk, row, _CHECKS)
+    for a, b in (("height", "width"), ("offset_y", "offset_x")):
+        pair = (row[a], row[b])
+        need(pair.count(None) != 1, "slide", pk, f"{a}, {b}", pair, "both or neither")
+    need(row["progress"] in _PROGRESS, "slide", pk, "progress", row["progress"], f"one of {', '.join(_PROGRESS)}")
 
 
 def record_of(row: Row[Any], folder: Path) -> SlideRecord:
-    """Return the record that a row of ``slide`` holds; its path is absolute."""
+    """Return the record that a row of ``slide`` holds; its path is absolute.
+
+    Raises
+    ------
+    RowFault
+        When this program never writes such a row.
+    """
+    check_slide(dict(row._mapping))
+    try:
+        path = shown_path(row.path, row.path_absolute, folder)
+    except UNREADABLE as error:
+        raise RowFault("slide", row.pk, "path", row.path, "the path of a file") from error
     return SlideRecord(
         name=row.name,
-        path=shown_path(row.path, row.path_absolute, folder),
+        path=path,
         size_hw=None if row.height is None else (row.height, row.width),
         mpp=row.mpp,
         mpp_source=row.mpp_source,
@@ -102,6 +171,6 @@ def record_of(row: Row[Any], folder: Path) -> SlideRecord:
         offset_yx=None if row.offset_y is None else (row.offset_y, row.offset_x),
         side=row.side,
         fingerprint=row.fingerprint,
-        progress=Progress(row.progress),
+        progress=_PROGRESS[row.progress],
         id=row.id,
     )

@@ -13,9 +13,10 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from napari_cyto.errors import StoreError
+from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.store.held import reading
 from napari_cyto.store.stamps import create_stamp
+from napari_cyto.store.validity import WHAT_TO_DO
 from napari_cyto.store.watch import Watch
 
 APPLICATION_ID = 0x4379746F  # "Cyto"
@@ -49,7 +50,61 @@ def read_header(path: Path) -> Header | None:
     return Header(*reversed(struct.unpack_from(">I4xI", head, 60)))
 
 
-def connect(watch: Watch, busy_seconds: float = 5.0) -> Engine:
+# No row of ours comes near it: an outline of four million corners. A stranger's text of a gigabyte is refused unread.
+LONGEST_VALUE_BYTES = 64 * 2**20
+# Of SQLite's virtual machine: some hundredths of a second, so that a wish to stop is heard soon at no cost.
+_STEPS_BETWEEN_LOOKS = 400_000
+
+
+class Stop:
+    """Whether the work of some connections shall be given up; nobody asks for it at first."""
+
+    def __init__(self) -> None:
+        self._asked: Callable[[], bool] | None = None
+
+    def when(self, asked: Callable[[], bool] | None) -> None:
+        """Give up as soon as ``asked`` says so; never with None."""
+        self._asked = asked
+
+    def __call__(self) -> bool:
+        """Whether to give up."""
+        return self._asked is not None and self._asked()
+
+
+def harden(connection: sqlite3.Connection, stop: Stop | None = None) -> None:
+    """Have a connection trust nothing in its file, and give up its work when ``stop`` says so.
+
+    Source: SQLite, "Defense Against The Dark Arts", section 1.
+    """
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE_BYTES)
+    for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0"):
+        connection.execute(f"PRAGMA {pragma}").close()
+    # From Python 3.12 on.
+    configure = getattr(connection, "setconfig", None)
+    if configure is not None:
+        configure(vars(sqlite3)["SQLITE_DBCONFIG_DEFENSIVE"], True)
+    # Set in any case: it is where Python hears of Ctrl-C while a statement runs.
+    connection.set_progress_handler(stop or Stop(), _STEPS_BETWEEN_LOOKS)
+
+
+def look_into(path: Path, stop: Stop | None = None) -> sqlite3.Connection:
+    """Return a connection that reads a database file and changes neither it nor what lies beside it.
+
+    The write-ahead log is read where there is one; without one the file is read alone and without locks.
+    """
+    log = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+    try:
+        harden(connection, stop)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect(watch: Watch, busy_seconds: float = 5.0, stop: Stop | None = None) -> Engine:
     """Return an engine on the existing database file that ``watch`` looks after, safe for use from several threads.
 
     Every commit is on the disk when it returns (WAL, ``synchronous=FULL``). Writers say so before they read
@@ -61,6 +116,7 @@ def connect(watch: Watch, busy_seconds: float = 5.0) -> Engine:
         return watch.connect(uri, busy_seconds)
 
     def prepare(made: sqlite3.Connection, record: object) -> None:
+        harden(made, stop)
         _set_pragmas(made, record)
         watch.begin()
 
@@ -94,7 +150,7 @@ def new_file(fill: Callable[[Connection], None]) -> bytes:
     return bytes(content)
 
 
-def connect_to_read(path: Path, immutable: bool) -> Engine:
+def connect_to_read(path: Path, immutable: bool, stop: Stop | None = None) -> Engine:
     """Return an engine that only reads the database file ``path``.
 
     Parameters
@@ -103,6 +159,8 @@ def connect_to_read(path: Path, immutable: bool) -> Engine:
         The file.
     immutable : bool
         Whether the file stands alone: it is read without locks, and nothing is written beside it.
+    stop : callable
+        Says whether a statement shall give up.
     """
     uri = f"{path.absolute().as_uri()}?{'mode=ro&immutable=1' if immutable else 'mode=rw'}"
 
@@ -110,6 +168,7 @@ def connect_to_read(path: Path, immutable: bool) -> Engine:
         return sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
 
     engine = create_engine("sqlite://", creator=connection, poolclass=QueuePool, pool_size=4, max_overflow=-1)
+    event.listen(engine, "connect", lambda made, _record: harden(made, stop))
     event.listen(engine, "connect", _set_reading_pragmas)
     event.listen(engine, "begin", _begin)
     return engine
@@ -180,9 +239,10 @@ def explain(error: BaseException | None, path: Path) -> StoreError | None:
         name = "SQLITE_FULL"
     for start, sentence in _SENTENCES:
         if name.startswith(start):
-            return StoreError(sentence.format(path=path))
-    if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
-        return StoreError(_DAMAGED.format(path=path))
+            kind = DamagedError if sentence is _DAMAGED else StoreError
+            return kind(sentence.format(path=path))
+    if isinstance(error, sqlite3.DatabaseError) and any(words in str(error) for words in _DAMAGED_WORDS):
+        return DamagedError(_DAMAGED.format(path=path))
     return None
 
 
@@ -193,13 +253,17 @@ def _has_no_room(folder: Path) -> bool:
         return False
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether a statement was given up because somebody asked for it."""
+    return getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT"
+
+
 # SQLite says "full" of the database and its log only, not of the index that it keeps beside them.
 _MAYBE_FULL = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
 _LEAST_ROOM_BYTES = 128 * 2**10
-_DAMAGED = (
-    "The project database {path} is damaged and was left as it is; keep a copy of it and go back to your last "
-    "backup, or ask for help with the copy."
-)
+_DAMAGED = "The project database {path} is damaged or foreign and was left as it is. " + WHAT_TO_DO
+# What SQLite says of a damaged schema, and Python of text that is none; neither comes with a name of its own.
+_DAMAGED_WORDS = ("malformed", "Could not decode to UTF-8")
 _SENTENCES: tuple[tuple[str, str], ...] = (
     (
         "SQLITE_BUSY",
@@ -231,6 +295,14 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     ("SQLITE_CORRUPT", _DAMAGED),
     ("SQLITE_NOTADB", _DAMAGED),
+    ("SQLITE_FORMAT", _DAMAGED),
+    # What this program writes breaks none of its own rules, unless other rows do.
+    ("SQLITE_CONSTRAINT", _DAMAGED),
+    (
+        "SQLITE_TOOBIG",
+        "A value is longer than the {path} may hold or than napari-cyto ever stores (64 MiB); nothing of this step was "
+        "stored: shorten it, or, where it was read, take the project for damaged or foreign.",
+    ),
     (
         "SQLITE_IOERR",
         "The disk that holds {path} refused to read or write (it may be full or unplugged); nothing of this step was "

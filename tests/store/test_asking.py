@@ -170,10 +170,12 @@ def test_a_plain_bounding_box_table_answers_as_the_tree_does(
     # Guards the way that databases without R*Tree go, such as PostgreSQL.
     from napari_cyto.domain.presets import preset
     from napari_cyto.domain.slide_record import SlideRecord
-    from napari_cyto.store import sqlite
+    from napari_cyto.store import schema_check, sqlite
     from napari_cyto.store.schema import box_metadata
 
     monkeypatch.setattr(sqlite, "create_box_index", box_metadata.create_all)
+    # Computed once as a rule, and with an R*Tree.
+    monkeypatch.setattr(schema_check, "_own_schema", schema_check._own_schema.__wrapped__)
     cells = _scatter(cell, 200)
     with Project.create(folder, preset("bethesda")) as plain:
         plain.add_slides([SlideRecord(name="one", id="one"), SlideRecord(name="two", id="two")])

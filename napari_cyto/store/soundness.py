@@ -1,0 +1,193 @@
+"""Whether a database is sound: by SQLite's own checks, and by what its tables say of each other.
+
+SQLite has no checksums, so a value that changed on the disk looks like any other. Much of a project is kept twice (the
+present state, its boxes and counts beside the history), and what contradicts its twin is found out.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.errors import CytoError
+from napari_cyto.store.core import check_head
+from napari_cyto.store.history import check_step
+from napari_cyto.store.kept_values import check_kept
+from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
+from napari_cyto.store.schema import REGION, SLIDE_SPACING, WHOLE_PROJECT
+from napari_cyto.store.slide_rows import check_slide
+from napari_cyto.store.validity import UNREADABLE, json_of
+
+_PROBLEMS_AT_MOST = 20
+_Problems = Iterator[str]
+
+# Each gives the first rows that contradict others, and what is wrong with them.
+_CONTRADICTIONS = (
+    (
+        "SELECT a.pk FROM annotation a LEFT JOIN version v ON v.pk = a.version_pk WHERE "
+        "(a.version_pk IS NOT NULL AND (v.pk IS NULL OR v.annotation_id IS NOT a.id OR v.slide_pk IS NOT a.slide_pk "
+        "OR v.class_id IS NOT a.class_id OR v.status IS NOT a.status)) OR (a.version_pk IS NULL AND (a.slide_pk IS NOT "
+        "NULL OR a.class_id IS NOT NULL OR a.status IS NOT NULL)) LIMIT 1",
+        "the annotation in row {} is not what its last version says",
+    ),
+    (
+        "SELECT seq FROM history WHERE kind = 'edit' AND (state NOT IN ('done', 'undone', 'forgotten') OR target_seq "
+        "IS NOT NULL) OR kind <> 'edit' AND (kind NOT IN ('undo', 'redo') OR state <> '' OR target_seq IS NULL) "
+        "LIMIT 1",
+        "the step {} of the history is neither an edit nor an undo or redo of one",
+    ),
+    (
+        "SELECT u.seq FROM history u LEFT JOIN history e ON e.seq = u.target_seq WHERE u.target_seq IS NOT NULL AND "
+        "(e.seq IS NULL OR e.kind <> 'edit' OR e.seq >= u.seq) LIMIT 1",
+        "the step {} of the history takes back an edit that is not there",
+    ),
+)
+_THOROUGH_CONTRADICTIONS = (
+    (
+        "SELECT h.seq FROM history h LEFT JOIN (SELECT seq, count(*) AS n FROM change GROUP BY seq) c ON c.seq = h.seq "
+        "WHERE h.amount IS NOT coalesce(c.n, 0) LIMIT 1",
+        "the step {} of the history has not as many changes as it says",
+    ),
+    (
+        "SELECT c.seq FROM change c JOIN annotation a ON a.pk = c.annotation_pk LEFT JOIN version b ON b.pk = "
+        "c.before_pk LEFT JOIN version v ON v.pk = c.after_pk WHERE coalesce(c.before_pk, c.after_pk) IS NULL OR "
+        "(c.before_pk IS NOT NULL AND b.annotation_id IS NOT a.id) OR (c.after_pk IS NOT NULL AND v.annotation_id IS "
+        "NOT a.id) LIMIT 1",
+        "the step {} of the history speaks of versions that are not there",
+    ),
+    (
+        "SELECT a.pk FROM annotation a WHERE a.version_pk IS NOT (SELECT c.after_pk FROM change c WHERE "
+        "c.annotation_pk = a.pk ORDER BY c.seq DESC LIMIT 1) LIMIT 1",
+        "the annotation in row {} is not what the history made it",
+    ),
+)
+_BOXES = (
+    "SELECT v.pk FROM annotation a JOIN version v ON v.pk = a.version_pk LEFT JOIN box b ON b.pk = v.pk WHERE b.pk IS "
+    f"NULL OR b.y0 > v.y0 OR b.x0 > v.x0 OR b.y1 < v.y1 OR b.x1 < v.x1 OR b.s0 > v.slide_pk * {SLIDE_SPACING:.0f} "
+    f"OR b.s1 < v.slide_pk * {SLIDE_SPACING:.0f} LIMIT 1"
+)
+
+
+def problems(connection: sqlite3.Connection, thorough: bool) -> list[str]:
+    """Return what is wrong with a project's database, the gravest first; empty where it is sound.
+
+    Parameters
+    ----------
+    connection : sqlite3.Connection
+        That reads it; its schema is ours.
+    thorough : bool
+        Every row, index and reference too, some ten µs for each row; else what SQLite's quick check finds, and
+        contradictions between the present state, its counts and its history.
+
+    Raises
+    ------
+    sqlite3.Error
+        When it is so damaged that it cannot be asked.
+    """
+    found: list[str] = []
+    for part in (_of_pages, _of_contradictions, *((_of_references, _of_rows) if thorough else ())):
+        found += part(connection, thorough)
+        # Rows on pages that are damaged contradict others in many ways, none of which tells more.
+        if found:
+            break
+    return found[:_PROBLEMS_AT_MOST]
+
+
+def _of_pages(connection: sqlite3.Connection, thorough: bool) -> _Problems:
+    pragma = "integrity_check" if thorough else "quick_check"
+    for (line,) in connection.execute(f"PRAGMA {pragma}({_PROBLEMS_AT_MOST})"):
+        if line != "ok":
+            yield " ".join(str(line).split())
+
+
+def _of_contradictions(connection: sqlite3.Connection, thorough: bool) -> _Problems:
+    for query, words in _CONTRADICTIONS + (_THOROUGH_CONTRADICTIONS if thorough else ()):
+        row = connection.execute(query).fetchone()
+        if row is not None:
+            yield words.format(row[0])
+    yield from _of_counts(connection)
+    present = connection.execute("SELECT count(*) FROM annotation WHERE version_pk IS NOT NULL").fetchone()[0]
+    if connection.execute("SELECT count(*) FROM box").fetchone()[0] != present:
+        yield "the index of places has not as many boxes as there are annotations"
+    row = connection.execute(_BOXES).fetchone()
+    if row is not None:
+        yield f"the version in row {row[0]} lies outside its box in the index of places"
+
+
+def _of_counts(connection: sqlite3.Connection) -> _Problems:
+    counted: Counter[tuple[Any, ...]] = Counter()
+    query = (
+        "SELECT slide_pk, class_id, status, count(*) FROM annotation WHERE version_pk IS NOT NULL "
+        "GROUP BY slide_pk, class_id, status"
+    )
+    for slide_pk, class_id, status, n in connection.execute(query):
+        counted[slide_pk, class_id, status] += n
+        counted[WHOLE_PROJECT, class_id, status] += n
+    kept = {
+        (slide_pk, class_id, status): n
+        for slide_pk, class_id, status, n in connection.execute("SELECT slide_pk, class_id, status, n FROM tally")
+    }
+    for key in {**counted, **kept}:
+        if counted[key] != kept.get(key, 0):
+            yield f"{counted[key]} annotations of {key!a:.80} are there, but {kept.get(key, 0)!a:.40} are counted"
+            break
+    yield from _of_classes(connection, {class_id for _, class_id, _ in counted})
+
+
+def _of_classes(connection: sqlite3.Connection, used: set[Any]) -> _Problems:
+    head = _named(connection, "SELECT * FROM project")
+    try:
+        for row in head:
+            scheme = check_head(row)
+            unknown = sorted(repr(each) for each in used if each != REGION and each not in scheme)
+            if unknown:
+                yield f"annotations have the class {unknown[0]:.60}, which the project's classes lack"
+    except CytoError as error:
+        yield str(error)
+    if len(head) != 1:
+        yield f"it says {len(head)} times what project it is"
+
+
+def _of_references(connection: sqlite3.Connection, _thorough: bool) -> _Problems:
+    for table, row, other, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(_PROBLEMS_AT_MOST):
+        yield f"the table '{table}', row {row}, speaks of a row of '{other}' that is not there"
+
+
+def _of_rows(connection: sqlite3.Connection, _thorough: bool) -> _Problems:
+    try:
+        slides = _named(connection, "SELECT * FROM slide")
+        for row in slides:
+            check_slide(row)
+        ids = {row["pk"]: row["id"] for row in slides}
+        columns = ", ".join(column.name for column in VERSION_COLUMNS)
+        for row in connection.execute(f"SELECT {columns} FROM version"):
+            annotation_of(row, ids)
+        for row in _named(connection, "SELECT * FROM history"):
+            check_step(row)
+        for key, value in connection.execute("SELECT key, value FROM setting"):
+            check_kept(str(key), json_of(value, "setting", key, "value"))
+        for (value,) in connection.execute("SELECT id FROM annotation WHERE typeof(id) <> 'text' OR id = '' LIMIT 1"):
+            yield f"an annotation has the id {value!a:.40}"
+    except CytoError as error:
+        yield str(error)
+    except UNREADABLE as error:
+        yield f"a row cannot be read ({error})"
+
+
+def _named(connection: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
+    cursor = connection.execute(query)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def file_problems(path: Path, connection: sqlite3.Connection, thorough: bool) -> list[str]:
+    """Return what is wrong with a database file, SQLite's refusals included; empty where it is sound."""
+    try:
+        return problems(connection, thorough)
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_BUSY", "SQLITE_LOCKED"):
+            raise
+        return [f"{path.name} cannot be read in full ({error})"]

@@ -1,0 +1,70 @@
+"""Promise: a project from a stranger runs nothing, is refused where it is not ours, and is not changed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from napari_cyto.errors import DamagedError, StoreError
+from napari_cyto.store import Project
+from tests.store.strangers import ROWS, SCHEMAS, ask_everything, make_project, with_schema, with_value
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("strangers") / "sound.cyto"
+    make_project(folder)
+    return folder
+
+
+@pytest.fixture
+def strange(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "strange.cyto"))
+
+
+def _asked(folder: Path) -> str:
+    """Ask a project for everything, and return the sentence that refuses it, empty where none does."""
+    before = (folder / "project.sqlite").read_bytes()
+    try:
+        with Project.open(folder) as project:
+            ask_everything(project)
+        sentence = ""
+    except StoreError as error:
+        sentence = str(error)
+    assert "\n" not in sentence
+    assert len(sentence) < 1_000
+    assert (folder / "project.sqlite").read_bytes() == before
+    return sentence
+
+
+def test_a_project_of_our_own_is_not_refused(strange: Path) -> None:
+    assert _asked(strange) == ""
+
+
+@pytest.mark.parametrize("script", SCHEMAS, ids=lambda text: text[:40])
+def test_what_runs_by_itself_is_refused_before_anything_is_read(strange: Path, script: str) -> None:
+    with_schema(strange, script)
+    before = (strange / "project.sqlite").read_bytes()
+    with pytest.raises(DamagedError, match="is damaged or foreign"):
+        Project.open(strange)
+    assert (strange / "project.sqlite").read_bytes() == before
+    assert sorted(path.name for path in strange.iterdir()) == ["project.sqlite"]
+
+
+def _is_named(folder: Path, table: str, column: str, value: object) -> None:
+    with_value(folder, table, column, value)
+    sentence = _asked(folder)
+    assert "damaged" in sentence or "version" in sentence
+
+
+@pytest.mark.parametrize(("table", "column", "value"), ROWS[::5], ids=lambda part: f"{part!s:.24}")
+def test_a_value_that_is_not_ours_is_named(strange: Path, table: str, column: str, value: object) -> None:
+    _is_named(strange, table, column, value)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("table", "column", "value"), ROWS, ids=lambda part: f"{part!s:.24}")
+def test_each_value_that_is_not_ours_is_named(strange: Path, table: str, column: str, value: object) -> None:
+    _is_named(strange, table, column, value)
