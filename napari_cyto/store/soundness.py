@@ -64,10 +64,12 @@ _THOROUGH_CONTRADICTIONS = (
         "the annotation in row {} is not what the history made it",
     ),
 )
+# Source: SQLite, R*Tree: bounds are float32 and rounded outward, except for numbers too small for that.
+_SLACK_PX = 1e-6
 _BOXES = (
     "SELECT v.pk FROM annotation a JOIN version v ON v.pk = a.version_pk LEFT JOIN box b ON b.pk = v.pk WHERE b.pk IS "
-    f"NULL OR b.y0 > v.y0 OR b.x0 > v.x0 OR b.y1 < v.y1 OR b.x1 < v.x1 OR b.s0 > v.slide_pk * {SLIDE_SPACING:.0f} "
-    f"OR b.s1 < v.slide_pk * {SLIDE_SPACING:.0f} LIMIT 1"
+    f"NULL OR b.y0 > v.y0 + {_SLACK_PX} OR b.x0 > v.x0 + {_SLACK_PX} OR b.y1 < v.y1 - {_SLACK_PX} OR b.x1 < v.x1 - "
+    f"{_SLACK_PX} OR b.s0 > v.slide_pk * {SLIDE_SPACING:.0f} OR b.s1 < v.slide_pk * {SLIDE_SPACING:.0f} LIMIT 1"
 )
 
 
