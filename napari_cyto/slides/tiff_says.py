@@ -21,10 +21,12 @@ _UM_PER = {
 }  # fmt: skip
 """µm in one of each unit. Source: OME schema 2016-06, UnitsLength; ImageJ writes what its user typed."""
 _UM_PER_TIFF_UNIT = {2: 25_400.0, 3: 10_000.0}
-_PIXELS = re.compile(r"<(?:\w+:)?Pixels\b([^>]*)>")
-_CHANNEL = re.compile(r"<(?:\w+:)?Channel\b([^>]*)>")
-_ATTRIBUTE = re.compile(r'(\w+)\s*=\s*"([^"]*)"')
-_MPP_WORD = re.compile(r"(?:^|[|;,\s])MPP\s*=\s*([0-9.eE+-]+)")
+# None of these goes over a character more than a few times, whatever a stranger wrote.
+_PIXELS = re.compile(r"<(?:\w++:)?Pixels\b([^<>]*+)>")
+_CHANNEL = re.compile(r"<(?:\w++:)?Channel\b([^<>]*+)>")
+_ATTRIBUTE = re.compile(r'\b(\w++)\s*+=\s*+"([^"]*)"')
+_MPP_WORD = re.compile(r"(?:^|[|;,\s])MPP\s*=\s*([^|;,\s]{1,40})")
+_OME_SIZES = ("PhysicalSizeX", "PhysicalSizeY")
 _COLOURS = ("red", "green", "blue")
 _OME_COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 _MOST_CHARS = 1_000_000
@@ -61,7 +63,10 @@ def ome_of(tiff: tifffile.TiffFile) -> Ome | None:
 
 
 def believed_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> BelievedMpp:
-    """Return µm per px as OME, ImageJ, the scanner's words or the resolution say it, in this order."""
+    """Return µm per px as OME, ImageJ, the scanner's words or the resolution say it, in this order.
+
+    A statement that is no number, or none above 0, is passed over, and told when nothing else says it.
+    """
     ome = ome_of(tiff)
     if ome is not None and (told := _ome_mpp(ome)) is not None:
         return told
@@ -73,8 +78,14 @@ def believed_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> BelievedMp
     unit = _UM_PER_TIFF_UNIT.get(int(getattr(page.resolutionunit, "value", page.resolutionunit) or 0))
     px_per_unit = page.resolution
     if unit is None or not all(px_per_unit):
-        return believe_mpp(None, None)
+        texts = [] if word is None else [word.group(1)]
+        texts += [] if ome is None else [ome.pixels[name] for name in _OME_SIZES if name in ome.pixels]
+        return _nonsense(texts[0]) if texts else believe_mpp(None, None)
     return believe_mpp(unit / px_per_unit[0], unit / px_per_unit[1])
+
+
+def _nonsense(text: str) -> BelievedMpp:
+    return BelievedMpp(None, "", f"The file says that a pixel covers {text[:40]!r}, which is no length.")
 
 
 def _ome_mpp(ome: Ome) -> BelievedMpp | None:
@@ -127,7 +138,14 @@ def is_colour_in_planes(tiff: tifffile.TiffFile, ome: Ome | None) -> bool:
         named = [name == colour or name == colour[0] for name, colour in zip(names, _COLOURS, strict=False)]
         return all(named) or tuple(colours) == _OME_COLOURS or not any((*names, *colours))
     known = tiff.imagej_metadata or {}
-    return tiff.is_imagej and known.get("channels") == 3 and known.get("slices", 1) == 1 == known.get("frames", 1)
+    counts = tuple(_count(known, name) for name in ("channels", "slices", "frames"))
+    return tiff.is_imagej and counts == (3, 1, 1)
+
+
+def _count(known: dict[str, object], name: str) -> int:
+    """Return how many planes ImageJ says there are; 1 where it is no number that can be."""
+    value = known.get(name, 1)
+    return value if type(value) is int and 1 <= value < 10**6 else 1
 
 
 def _rgb_of(text: str | None) -> tuple[int, int, int] | None:
@@ -155,9 +173,9 @@ def plane_remarks(tiff: tifffile.TiffFile, ome: Ome | None, same_size: int, show
     """
     remarks = [orientation_remark(_orientation(tiff.pages.first))]
     known = tiff.imagej_metadata or {} if tiff.is_imagej else {}
-    planes = ome.count("Z") if ome else int(known.get("slices", 1))
-    times = ome.count("T") if ome else int(known.get("frames", 1))
-    channels = ome.count("C") if ome else int(known.get("channels", 1))
+    planes = ome.count("Z") if ome else _count(known, "slices")
+    times = ome.count("T") if ome else _count(known, "frames")
+    channels = ome.count("C") if ome else _count(known, "channels")
     per_page = tiff.pages.first.samplesperpixel
     if planes > 1:
         remarks.append(f"The file holds {planes} focal planes; the first is shown.")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_cyto.slides import open_slide
+from napari_cyto.slides import open_slide, tiff_says
 from napari_cyto.slides.tiff_says import read_ome, um_per
 
 
@@ -157,3 +157,46 @@ def test_units_and_headers_that_are_none() -> None:
     broken = read_ome('<OME><Image><Pixels SizeZ="99999999999" SizeC="x">')
     assert broken is not None
     assert (broken.count("Z"), broken.count("C"), broken.count("T")) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "-0.5", "0", "1e999", "half"])
+@pytest.mark.parametrize("where", ["ome", "words"])
+def test_a_size_of_a_pixel_that_is_no_number_is_unknown_and_said(tmp_path: Path, where: str, text: str, paint) -> None:
+    ome = (
+        f'<OME><Image><Pixels DimensionOrder="XYCZT" SizeX="30" SizeY="40" PhysicalSizeX="{text}" '
+        f'PhysicalSizeY="{text}"/></Image></OME>'
+    )
+    path = tmp_path / "a.tif"
+    description = ome if where == "ome" else f"A scanner|MPP = {text}|AppMag = {text}"
+    tifffile.imwrite(path, paint(40, 30), photometric="rgb", metadata=None, description=description)
+    with open_slide(path) as slide:
+        assert slide.info.mpp is None
+        assert slide.info.mpp_rejected == f"The file says that a pixel covers {text!r}, which is no length."
+
+
+@pytest.mark.parametrize("count", ["many", "inf", "-3", "0", "1e9", "9" * 5000])
+def test_counts_of_planes_that_are_none_leave_the_slide_as_it_is(tmp_path: Path, count: str, paint) -> None:
+    path = tmp_path / "a.tif"
+    said = f"ImageJ=1.53\nimages=1\nslices={count}\nframes={count}\nchannels={count}\nunit={count}\n"
+    tifffile.imwrite(path, paint(40, 30), photometric="rgb", metadata=None, description=said)
+    with open_slide(path) as slide:
+        assert slide.info.remarks == ()
+        assert slide.info.mpp is None
+
+
+LONG_WORDS = {
+    "opened": "<Pixels " * 100_000,
+    "one word": "<Pixels " + "a" * 900_000 + ">",
+    "channels": "<Pixels>" + "<Channel " * 99_999,
+    "a name": "<" + "a" * 900_000,
+    "scale": "MPP " * 200_000,
+    "quotes": "<Pixels " + 'a="' * 300_000 + ">",
+}
+
+
+@pytest.mark.parametrize("words", LONG_WORDS.values(), ids=LONG_WORDS)
+def test_reading_words_takes_no_longer_than_they_are(words: str) -> None:
+    """Each would take hours if a place were looked at once for every place before it; the test's own limit stops it."""
+    read_ome(words)
+    read_ome(f"<OME><Pixels>{words}</Pixels></OME>")
+    tiff_says._MPP_WORD.search(words)
