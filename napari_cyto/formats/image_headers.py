@@ -8,6 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from napari_cyto.domain.image_names import Closeness, closest, lookup_keys, name_parts, reads_as_image
+from napari_cyto.domain.picture_header import picture_header
+from napari_cyto.domain.special_files import special_kind
 from napari_cyto.domain.tiff_layout import STARTS, first_size_hw
 from napari_cyto.errors import FormatError
 
@@ -22,8 +24,9 @@ def image_size_hw(path: Path) -> tuple[int, int]:
     """
     try:
         with warnings.catch_warnings():
-            # Large images are what this is for; their pixels are not decoded here.
             warnings.simplefilter("ignore")
+            if special := special_kind(path):
+                raise ValueError(f"it is {special}")
             with path.open("rb") as stream:
                 start = stream.read(4)
             return _tiff_size(path) if start in STARTS else _plain_size(path)
@@ -108,17 +111,12 @@ def _is_image(path: Path) -> bool:
 
 
 def _plain_size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return (image.height, image.width)
-    except Image.DecompressionBombError:
-        # A guard against decoding, which is not done here: a stitched field may well have 200 Mpx.
-        with path.open("rb") as stream:
-            start = stream.read(16)
-            factory = next(make for make, accepts in Image.OPEN.values() if accepts and accepts(start) is True)
-            stream.seek(0)
-            with factory(stream, str(path)) as image:
-                return (image.height, image.width)
+    header = picture_header(path)
+    if header is not None:
+        return header.size_hw
+    # Of other kinds, which are no slides here, Pillow knows the size; up to its own limit.
+    with Image.open(path) as image:
+        return (image.height, image.width)
 
 
 def _tiff_size(path: Path) -> tuple[int, int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,18 +13,26 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image, UnidentifiedImageError
+from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, WebPImagePlugin
 
+from napari_cyto.domain.picture_header import MOST_PX, DamagedPicture, PictureHeader, picture_header
 from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import RGB, TileError
+from napari_cyto.slides.colour import unusable_remark
 from napari_cyto.slides.depth import eight_bit, used_bits
+from napari_cyto.slides.flat_rows import Samples, bands, row_bytes
 
-FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "WEBP", "JPEG2000", "PPM")
-"""As PIL calls them. MPO is a JPEG with further ones behind it, as phones write it."""
-MOST_PX = 1_000_000_000
-"""Decoding takes 3 bytes a px at once: 3 GB."""
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "JPEG2000", "PPM")
+WHOLE_PX = 4096**2
+"""Up to this many px the image is one tile, which the cache of tiles holds."""
+DECODING_BYTES = 400 * 10**6
+"""Memory that may be taken to unpack one picture; what can be unpacked row by row takes less, whatever its size."""
+MOST_TEXT_PX = 4_000_000
+"""Of pictures whose samples are written as text."""
+MOST_SCANS = 100
+"""Passes of a progressive JPEG; cameras and programs write about ten."""
 
-_ORIENTATION = 0x0112
+_ROW_BYTES = 64 * 2**20
 _TURNED = {
     2: "mirrored",
     3: "turned by 180°",
@@ -41,23 +50,36 @@ class FlatHeader:
 
     Parameters
     ----------
-    format : str
-        One of ``FORMATS``.
-    size_hw : tuple of int
-        Height and width as stored, px.
-    icc : bytes or None
-        Its colour profile.
+    picture : PictureHeader
+        Its fields, each of them checked.
     is_deep : bool
         Whether a sample has more than 8 bits.
+    known_bits : int
+        How many of them are used, where the header tells; else 0.
     remarks : tuple of str
         What a person should know, one sentence each.
     """
 
-    format: str
-    size_hw: tuple[int, int]
-    icc: bytes | None
+    picture: PictureHeader
     is_deep: bool
+    known_bits: int
     remarks: tuple[str, ...]
+
+    @property
+    def format(self) -> str:
+        """One of ``FORMATS``."""
+        return self.picture.format
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width as stored, px."""
+        return self.picture.size_hw
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the image is one tile."""
+        height, width = self.picture.size_hw
+        return height * width <= WHOLE_PX
 
 
 def orientation_remark(orientation: object) -> str:
@@ -82,69 +104,70 @@ def read_header(path: Path) -> FlatHeader:
     Raises
     ------
     SlideError
-        When it is no image, one of another format, or has more than ``MOST_PX``.
+        When it is no image, one of another format, or would take more memory than it may.
     """
     try:
-        with _opened(path) as image:
-            named, (width, height) = image.format or "", image.size
-            if named not in FORMATS:
-                raise SlideError(
-                    f"Expected a PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got {named or 'another'}: {path.name}. "
-                    "Save it as PNG."
-                )
-            remarks = [orientation_remark(_orientation(image)), _frames_remark(image)]
-            icc, is_deep = image.info.get("icc_profile"), _is_deep(image, path)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, OverflowError) as error:
+        picture = picture_header(path)
+    except (DamagedPicture, OSError) as error:
         raise SlideError(f"{path.name} is no image that can be read: {error}.") from error
-    if height * width > MOST_PX:
+    if picture is None or picture.format not in FORMATS:
+        named = "another" if picture is None else picture.format
         raise SlideError(
-            f"{path.name} has {width:,} x {height:,} px, and a file without tiles is read up to {MOST_PX / 1e6:,.0f} "
-            "Mpx; make it a pyramidal TIFF."
+            f"Expected a PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got {named}: {path.name}. Save it as PNG."
         )
-    return FlatHeader(named, (height, width), icc, is_deep, tuple(r for r in remarks if r))
+    if too_large := _too_large(picture):
+        raise SlideError(f"{path.name} has {picture.size_hw[1]:,} x {picture.size_hw[0]:,} px, {too_large}")
+    is_deep = picture.format in ("PNG", "JPEG2000", "PPM") and picture.bits > 8
+    is_deep &= picture.format != "PPM" or picture.channels == 1
+    frames = f"The file holds {picture.frames:,} images; the first is shown." if picture.frames > 1 else ""
+    icc = unusable_remark(picture.icc_left_out) if picture.icc_left_out else ""
+    # A sample of 16 bits may be that of a camera of 12: only the pixels tell.
+    known_bits = picture.bits if is_deep and picture.format == "JPEG2000" and picture.bits < 16 else 0
+    bits = said_of_bits(known_bits, 16) if known_bits else ""
+    remarks = (orientation_remark(picture.orientation), frames, icc, bits)
+    return FlatHeader(picture, is_deep, known_bits, tuple(remark for remark in remarks if remark))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open an image of any size: PIL's own limit guards against decoding, which is not done here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        Image.init()
-        with path.open("rb") as stream:
-            start = stream.read(16)
-            for named in (*FORMATS, *(other for other in Image.OPEN if other not in FORMATS)):
-                factory, accepts = Image.OPEN.get(named, (None, None))
-                if factory is None or (accepts is not None and accepts(start) is not True):
-                    continue
-                stream.seek(0)
-                try:
-                    image = factory(stream, str(path))
-                except (SyntaxError, IndexError, TypeError, KeyError, EOFError):
-                    continue
-                with image:
-                    yield image
-                return
-    raise UnidentifiedImageError("its bytes are those of no image format")
+def _too_large(picture: PictureHeader) -> str:
+    """Return why a picture is too large to be unpacked and what to do; empty when it is not."""
+    height, width = picture.size_hw
+    instead = 'make it a pyramidal TIFF, with "vips tiffsave --tile --pyramid" or QuPath.'
+    if height * width > MOST_PX:
+        return f"and a file without tiles is read up to {MOST_PX / 1e6:,.0f} Mpx; {instead}"
+    if picture.in_rows and row_bytes(picture) <= _ROW_BYTES:
+        return ""
+    if picture.format == "PPM" and not picture.in_rows and height * width > MOST_TEXT_PX:
+        return "and a PNM whose samples are text is read up to 4 Mpx; save it as PNG."
+    needed = _decoding_bytes(picture)
+    if needed > DECODING_BYTES:
+        return (
+            f"and would take {needed / 1e6:,.0f} MB to be unpacked, where {DECODING_BYTES / 1e6:,.0f} MB are allowed; "
+            + instead
+        )
+    return ""
 
 
-def _orientation(image: Image.Image) -> object:
-    """Return the tag as far as it stands in the header: PIL's own look for it would decode a whole PNG."""
-    exif = Image.Exif()
-    exif.load(image.info.get("exif", b""))
-    return exif.get(_ORIENTATION)
+def _decoding_bytes(picture: PictureHeader) -> int:
+    """Return what unpacking a picture takes that cannot be unpacked row by row, bytes.
 
-
-def _is_deep(image: Image.Image, path: Path) -> bool:
-    if image.format == "PNG":
-        with path.open("rb") as stream:
-            return stream.read(25)[24:] == b"\x10"
-    return image.format == "JPEG2000" or image.mode.startswith("I")
-
-
-def _frames_remark(image: Image.Image) -> str:
-    """Return what to say of further pictures; those of an MPO are previews or the second eye's."""
-    count = getattr(image, "n_frames", 1)
-    return f"The file holds {count} images; the first is shown." if count > 1 and image.format != "MPO" else ""
+    Source
+    ------
+    Measured with the codecs of imagecodecs 2026.3 and Pillow 13: bytes a px at the peak.
+    """
+    px, channels = picture.size_hw[0] * picture.size_hw[1], picture.channels
+    sample = -(-picture.bits // 8)
+    if picture.in_rows:  # rows that are too long
+        return 4 * row_bytes(picture)
+    match picture.format:
+        case "JPEG":
+            # A baseline JPEG of a large size goes to the disk as it is unpacked.
+            return px * 16 if channels == 4 else picture.coefficient_bytes
+        case "JPEG2000":
+            return px * (channels * (4 + sample) + 3)
+        case "WEBP":
+            return px * (18 if picture.frames > 1 or px <= WHOLE_PX else 11)
+        case _:
+            return px * (2 * channels * sample + 6)
 
 
 def decode(path: Path, header: FlatHeader) -> RGB:
@@ -155,26 +178,57 @@ def decode(path: Path, header: FlatHeader) -> RGB:
     TileError
         When the file is damaged.
     """
+    return decode_deep(path, header)[0]
+
+
+def decode_deep(path: Path, header: FlatHeader) -> tuple[RGB, int]:
+    """Return the pixels as ``decode`` does, and how many bits of the samples are used (8 where no more are stored).
+
+    Raises
+    ------
+    TileError
+        When the file is damaged.
+    """
     try:
-        if header.format in ("JPEG", "MPO"):
-            return _jpeg(path)
-        if header.is_deep:
-            return _on_white(eight_bit(*_deep(path, header)))
-        with _opened(path) as image:
-            return _as_rgb(image)
+        if header.picture.in_rows:
+            return _joined(list(bands(path, header.picture)), header)
+        if header.format == "JPEG":
+            return _jpeg(path), 8
+        samples = _decoded(path, header)
     except (OSError, ValueError, SyntaxError, RuntimeError, TypeError, EOFError, MemoryError) as error:
         raise TileError(str(error) or type(error).__name__) from error
+    return _joined([samples], header)
 
 
-def depth_remark(path: Path, header: FlatHeader) -> str:
-    """Return what to say of samples of more than 8 bits of which not all are used; their pixels are decoded for it."""
-    if not header.is_deep:
-        return ""
-    try:
-        samples, bits = _deep(path, header)
-    except (OSError, ValueError, RuntimeError, TypeError):
-        return ""
-    return said_of_bits(bits, samples.dtype.itemsize * 8)
+def bits_of(parts: Iterator[Samples]) -> int:
+    """Return how many bits the largest sample of a deep image needs."""
+    largest, stored = 0, 8
+    for part in parts:
+        largest, stored = max(largest, int(part.max(initial=0))), 8 * part.dtype.itemsize
+    return 8 if stored == 8 else used_bits(largest, stored)
+
+
+def as_rgb(samples: Samples, bits: int) -> RGB:
+    """Return samples of which ``bits`` are used as uint8 RGB ``(h, w, 3)``; what is transparent is white."""
+    if bits > 8:
+        # A sample that is larger than the header says must not wrap round to black.
+        samples = eight_bit(np.minimum(samples, samples.dtype.type(2**bits - 1)), bits)
+    return _on_white(samples.astype(np.uint8, copy=False))
+
+
+def _joined(parts: list[Samples], header: FlatHeader) -> tuple[RGB, int]:
+    bits = (header.known_bits or bits_of(iter(parts))) if header.is_deep else 8
+    out = np.empty((*header.size_hw, 3), np.uint8)
+    row = 0
+    for part in parts:
+        # In small steps: alpha and depth take several times the room of the pixels.
+        for first in range(0, len(part), 256):
+            piece = as_rgb(part[first : first + 256], bits)
+            out[row : row + len(piece)] = piece
+            row += len(piece)
+    if row != len(out):
+        raise TileError(f"it should have {len(out):,} rows, but {row:,} came")
+    return out, bits
 
 
 def said_of_bits(bits: int, stored: int) -> str:
@@ -184,31 +238,97 @@ def said_of_bits(bits: int, stored: int) -> str:
     return f"{bits} of the {stored} bits of each sample are used; {bits} bits are shown as the full range."
 
 
-def _deep(path: Path, header: FlatHeader) -> tuple[npt.NDArray[np.unsignedinteger], int]:
-    data = path.read_bytes()
-    if header.format == "PNG":
-        samples = np.asarray(imagecodecs.png_decode(data))
-    elif header.format == "JPEG2000":
-        samples = np.asarray(imagecodecs.jpeg2k_decode(data))
-    else:
-        with _opened(path) as image:
-            samples = np.asarray(image).astype(np.uint16)
+def _decoded(path: Path, header: FlatHeader) -> Samples:
+    """Return the samples of a picture that is unpacked at once."""
+    data, picture = path.read_bytes(), header.picture
+    match picture.format:
+        case "JPEG2000":
+            samples = np.asarray(imagecodecs.jpeg2k_decode(data))
+        case "WEBP" if picture.frames == 1 and not header.is_whole:
+            samples = np.asarray(imagecodecs.webp_decode(data))
+        case "WEBP":
+            samples = _by_pil(WebPImagePlugin.WebPImageFile, data)
+        case "PPM":
+            samples = _from_text(data, picture)
+        case "PNG":
+            samples = np.asarray(imagecodecs.png_decode(_bare_png(data)))
+        case _:
+            samples = _by_pil(BmpImagePlugin.BmpImageFile, data)
     if samples.dtype.kind != "u":
         raise ValueError(f"samples of the type {samples.dtype} are not read")
-    if samples.dtype == np.uint8:
-        return samples, 8
-    return samples, used_bits(int(samples.max(initial=0)), samples.dtype.itemsize * 8)
+    samples = samples if samples.ndim == 3 else samples[..., None]
+    if samples.shape[:2] != picture.size_hw:
+        raise ValueError(f"its size should be {picture.size_hw}, but {samples.shape[:2]} came")
+    return samples
 
 
-def _jpeg(path: Path) -> RGB:
+def _by_pil(kind: type[ImageFile.ImageFile], data: bytes) -> npt.NDArray[np.uint8]:
+    with warnings.catch_warnings(), kind(io.BytesIO(data)) as image:
+        warnings.simplefilter("ignore")
+        transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
+        return np.asarray(image.convert("RGBA" if transparent else "RGB"))
+
+
+def _bare_png(data: bytes) -> bytes:
+    """Return a PNG without what pixels do not need: texts and profiles may unpack to anything."""
+    parts, at = [data[:8]], 8
+    while at + 12 <= len(data):
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
+            parts.append(data[at : at + 12 + length])
+        at += 12 + length
+    return b"".join(parts)
+
+
+def _from_text(data: bytes, picture: PictureHeader) -> Samples:
+    """Return the samples of a PNM that writes them as text, in 8 bits or 16."""
+    body = re.sub(rb"#[^\r\n]*", b" ", data[picture.pixels_at - 1 :])
+    height, width = picture.size_hw
+    count = height * width * picture.channels
+    if picture.kind == 1:
+        digits = np.frombuffer(b"".join(body.split())[:count], np.uint8)
+        values, largest = (digits == ord("0")).astype(np.int64), 1
+        known = bool(np.isin(digits, (ord("0"), ord("1"))).all())
+    else:
+        values = np.array(body.split(maxsplit=count)[:count], np.int64)
+        largest = int(data[: picture.pixels_at].split()[-1])
+        known = bool(((values >= 0) & (values <= largest)).all())
+    if len(values) < count or not known:
+        raise ValueError(f"expected {count:,} samples of 0 to {largest}, got others or fewer")
+    top = 65_535 if picture.bits == 16 and picture.channels == 1 else 255
+    scaled = (values * top + largest // 2) // largest
+    samples: Samples = scaled.astype(np.uint16 if top > 255 else np.uint8)
+    return samples.reshape(height, width, picture.channels)
+
+
+def _jpeg(path: Path, out: RGB | None = None) -> RGB:
+    """Return the pixels of a JPEG, in ``out`` where that is given."""
     data = path.read_bytes()
     colours = simplejpeg.decode_jpeg_header(data)[2]
     if colours in ("CMYK", "YCCK"):
-        with _opened(path) as image:
-            return _as_rgb(image)
+        whole = _by_pil(JpegImagePlugin.JpegImageFile, data)
+        if out is not None:
+            out[:] = whole
+        return whole if out is None else out
+    if data.count(b"\xff\xda") > MOST_SCANS:
+        raise ValueError(f"it has more than {MOST_SCANS} passes")
     # PIL fills what damage leaves out with grey and says nothing; the strict decoder tells.
-    decoded: RGB = simplejpeg.decode_jpeg(data, "RGB", strict=True)
+    decoded: RGB = simplejpeg.decode_jpeg(data, "RGB", strict=True, buffer=out)
     return decoded
+
+
+def jpeg_into(path: Path, out: RGB) -> None:
+    """Unpack a JPEG into an array, uint8 ``(h, w, 3)``, that may lie on the disk.
+
+    Raises
+    ------
+    TileError
+        When the file is damaged.
+    """
+    try:
+        _jpeg(path, out)
+    except (OSError, ValueError, SyntaxError, RuntimeError, TypeError, EOFError, MemoryError) as error:
+        raise TileError(str(error) or type(error).__name__) from error
 
 
 def _on_white(pixels: npt.NDArray[np.uint8]) -> RGB:
@@ -216,15 +336,12 @@ def _on_white(pixels: npt.NDArray[np.uint8]) -> RGB:
     if pixels.ndim == 2:
         pixels = pixels[..., None]
     channels = pixels.shape[-1]
-    colours = np.repeat(pixels[..., :1], 3, axis=-1) if channels <= 2 else pixels[..., :3]
+    if channels == 1:
+        grey = np.empty((*pixels.shape[:2], 3), np.uint8)
+        grey[...] = pixels  # several times quicker than repeating it
+        return grey
+    colours = pixels[..., :1] if channels == 2 else pixels[..., :3]
     if channels in (2, 4):
         alpha = pixels[..., -1:].astype(np.uint16)
         colours = ((colours * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    return np.ascontiguousarray(colours)
-
-
-def _as_rgb(image: Image.Image) -> RGB:
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        return np.array(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
-    return np.array(image.convert("RGB"))
+    return np.ascontiguousarray(np.broadcast_to(colours, (*pixels.shape[:2], 3)))

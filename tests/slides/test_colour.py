@@ -61,10 +61,11 @@ DAMAGED_PROFILES = {
     "a link": _profile()[:12] + b"link" + _profile()[16:],
     "table of a billion": _profile()[:128] + b"\x3f\xff\xff\xff" + _profile()[132:],
     "entry beyond its end": _profile()[:136] + b"\xff\xff\xff\xff" + _profile()[140:],
+    "five megabytes": (5 * 2**20).to_bytes(4, "big") + _profile()[4:] + bytes(5 * 2**20),
     "no curves": _profile()[:132] + bytes(len(_profile()) - 132),
 }
 # The slide library hands these out whole.
-REPAIRED = ("size beyond its end", "entry beyond its end")
+REPAIRED = ("size beyond its end", "entry beyond its end", "five megabytes")
 
 
 @pytest.mark.parametrize("kind", DAMAGED_PROFILES)

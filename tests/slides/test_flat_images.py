@@ -13,7 +13,7 @@ from PIL import Image
 
 from napari_cyto.errors import SlideError
 from napari_cyto.formats.image_headers import image_size_hw
-from napari_cyto.slides import flat_image, flat_tiles, image_backend, open_slide
+from napari_cyto.slides import flat_image, flat_rows, flat_tiles, image_backend, open_slide
 
 
 def pixels_of(path: Path) -> np.ndarray:
@@ -80,6 +80,78 @@ def test_pixels_stay_as_stored_and_a_rotation_is_said(tmp_path: Path, kind: str,
     assert ("as stored" in remarks_of(path)) is (orientation != 1)
 
 
+RNG = np.random.default_rng(16)
+NOISE = Image.fromarray(RNG.integers(0, 256, (67, 93, 3), np.uint8))
+ALPHA = Image.fromarray(RNG.integers(0, 256, (67, 93), np.uint8))
+
+
+def seen_by_pillow(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        if image.mode not in ("RGBA", "LA") and "transparency" not in image.info:
+            return np.array(image.convert("RGB"))
+        rgba = image.convert("RGBA")
+    return np.array(Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB"))
+
+
+@pytest.mark.parametrize("whole_px", [4096**2, 100])
+@pytest.mark.parametrize("suffix", ["png", "bmp", "ppm", "webp", "jpg"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "P2", "P4", "RGB", "RGBA", "CMYK", "L clear", "P clear", "RGB clear"]
+)
+def test_every_kind_of_pixel_is_what_pillow_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, suffix: str, whole_px: int
+) -> None:
+    monkeypatch.setattr(flat_image, "WHOLE_PX", whole_px)
+    monkeypatch.setattr(flat_rows, "BAND_BYTES", 1000)
+    kind, _, clear = mode.partition(" ")
+    options: dict = {"quality": 95, "lossless": True} if suffix in ("jpg", "webp") else {}
+    if kind.startswith("P"):
+        colours = {"P2": 4, "P4": 16}.get(kind, 256)
+        image = NOISE.convert("P", palette=Image.Palette.ADAPTIVE, colors=colours)
+        options |= {"bits": int(kind[1:])} if kind[1:] and suffix == "png" else {}
+    else:
+        image = NOISE.convert("RGBA")
+        image.putalpha(ALPHA)
+        image = image.convert(kind)
+    if clear:
+        options["transparency"] = NOISE.getpixel((3, 4)) if kind == "RGB" else 3
+    path = tmp_path / f"a.{suffix}"
+    try:
+        image.save(path, **options)
+    except (OSError, KeyError):
+        return  # no such pixels in this format
+    np.testing.assert_array_equal(pixels_of(path), seen_by_pillow(path))
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_samples_that_are_text_are_read(tmp_path: Path, kind: int) -> None:
+    picture = np.array(NOISE.convert({1: "1", 2: "L", 3: "RGB"}[kind])).astype(int)
+    path = tmp_path / "a.pnm"
+    numbers = " ".join(str(v) for v in (1 - picture if kind == 1 else picture).ravel())
+    path.write_text(f"P{kind}\n# by hand\n93 67\n" + ("" if kind == 1 else "255\n") + numbers)
+    np.testing.assert_array_equal(pixels_of(path), seen_by_pillow(path))
+    path.write_text(path.read_text()[:-20])
+    with open_slide(path) as slide:
+        slide.read_region(0, 0, 0, 9, 9)
+        assert slide.unreadable
+
+
+def test_an_interlaced_png_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Two passes of Adam7 hold all pixels of a picture of 2 x 1.
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", 2, 1, 8, 0, 0, 0, 1)
+    data = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\x00\x05\x00\x07")) + chunk(b"IEND", b"")
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    assert pixels_of(path)[0, :, 0].tolist() == [5, 7]
+    large = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 1)
+    path.write_bytes(path.read_bytes().replace(chunk(b"IHDR", head), chunk(b"IHDR", large)))
+    with pytest.raises(SlideError, match=r"30,000 x 30,000 px, and would take .* MB to be unpacked"):
+        open_slide(path)
+
+
 def png16(path: Path, samples: np.ndarray) -> None:
     """A PNG of 16 bits; PIL writes grey ones only."""
     path.write_bytes(imagecodecs.png_encode(samples.astype(np.uint16)))
@@ -117,7 +189,7 @@ def test_several_pictures_in_one_file_are_said(tmp_path: Path, paint) -> None:
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Everything over 100 x 100 px counts as large, so that the way of large images is taken by small ones."""
-    monkeypatch.setattr(image_backend, "WHOLE_PX", 10_000)
+    monkeypatch.setattr(flat_image, "WHOLE_PX", 10_000)
     monkeypatch.setattr(image_backend, "TILE_PX", 64)
     monkeypatch.setattr(flat_tiles, "TILE_PX", 64)
     monkeypatch.setenv("NAPARI_CYTO_CACHE", str(tmp_path / "cache"))
@@ -128,7 +200,7 @@ def test_a_large_image_is_read_through_tiles_that_are_made_once(small_limits: Pa
     path = tmp_path / "large.png"
     Image.fromarray(paint(150, 333)).save(path)
     np.testing.assert_array_equal(pixels_of(path), paint(150, 333))
-    (made,) = small_limits.glob("*.tif")
+    (made,) = small_limits.glob("*.rgb")
     before = made.stat().st_ino
     with open_slide(path) as slide:
         np.testing.assert_array_equal(slide.read_region(0, 70, 100, 60, 200), paint(150, 333)[70:130, 100:300])
@@ -139,14 +211,46 @@ def test_damaged_tiles_in_the_cache_are_made_anew_and_old_ones_go(small_limits: 
     path = tmp_path / "large.png"
     Image.fromarray(paint(150, 200)).save(path)
     pixels_of(path)
-    (made,) = small_limits.glob("*.tif")
+    (made,) = small_limits.glob("*.rgb")
     made.write_bytes(b"II*\x00")
     np.testing.assert_array_equal(pixels_of(path), paint(150, 200))
     for k in range(flat_tiles.KEPT + 2):
         other = tmp_path / f"{k}.png"
         Image.fromarray(paint(150 + k, 200)).save(other)
         pixels_of(other)
-    assert len(list(small_limits.glob("*.tif"))) == flat_tiles.KEPT
+    assert len(list(small_limits.glob("*.rgb"))) == flat_tiles.KEPT
+
+
+def test_of_a_large_image_that_is_cut_off_the_upper_part_is_shown(
+    small_limits: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(flat_rows, "BAND_BYTES", 2000)
+    path = tmp_path / "large.png"
+    noise = RNG.integers(0, 256, (300, 90, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with open_slide(path) as slide:
+        shown = slide.read_region(0, 0, 0, 300, 90)
+        np.testing.assert_array_equal(shown[:128], noise[:128])
+        assert [tile.bounds_yxyx[0] for tile in slide.unreadable][:2] == [128, 128]
+    assert not list(small_limits.glob("*"))
+    assert not list(small_limits.glob(".*"))
+
+
+def test_without_room_on_the_disk_it_is_hatched_and_said(
+    small_limits: Path, tmp_path: Path, monkeypatch, paint
+) -> None:
+    path = tmp_path / "large.png"
+    Image.fromarray(paint(150, 200)).save(path)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(flat_tiles, "_make_room", full)
+    with open_slide(path) as slide:
+        slide.read_region(0, 0, 0, 9, 9)
+        assert "there is no room in" in slide.unreadable[0].reason
+    assert not list(small_limits.glob(".*"))
 
 
 def test_a_file_edited_in_place_is_not_shown_from_the_cache(small_limits: Path, tmp_path: Path, paint) -> None:
