@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.errors import SchemeError
+from napari_cyto.formats.annotation_spool import class_ids_of, spooled
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.schemes import load_scheme
 
@@ -23,7 +24,7 @@ _SCHEME_OF_FORMAT = {"apacc": "apacc", "cric": "bethesda"}
 
 def used_classes(labels: LabelSet) -> tuple[str, ...]:
     """Return the classes of the annotations, in the order of their first occurrence; regions have none."""
-    return tuple(dict.fromkeys(a.class_id for a in labels.annotations if a.class_id is not None))
+    return tuple(class_ids_of(labels.annotations))
 
 
 def mapped(labels: LabelSet, class_map: Mapping[str, str] | None) -> LabelSet:
@@ -34,7 +35,7 @@ def mapped(labels: LabelSet, class_map: Mapping[str, str] | None) -> LabelSet:
     if isinstance(labels.annotations, AnnotationSource):
         annotations, used = labels.annotations.renamed(class_map), tuple(sorted(labels.annotations.class_ids()))
     else:
-        annotations, used = _renamed(labels.annotations, class_map), used_classes(labels)
+        annotations, used = spooled(_renamed(labels.annotations, class_map)), used_classes(labels)
     classes = tuple(dict.fromkeys(class_map.get(c, c) for c in labels.classes))
     colours = {class_map.get(c, c): colour for c, colour in labels.colours}
     idle = sorted(set(class_map) - set(labels.classes) - set(used))
@@ -47,10 +48,9 @@ def mapped(labels: LabelSet, class_map: Mapping[str, str] | None) -> LabelSet:
     return replace(labels, annotations=annotations, classes=classes, colours=tuple(colours.items()), remarks=remarks)
 
 
-def _renamed(annotations: Iterable[Annotation], class_map: Mapping[str, str]) -> tuple[Annotation, ...]:
-    return tuple(
-        replace(a, class_id=class_map.get(a.class_id, a.class_id)) if a.class_id is not None else a for a in annotations
-    )
+def _renamed(annotations: Iterable[Annotation], class_map: Mapping[str, str]) -> Iterator[Annotation]:
+    for a in annotations:
+        yield replace(a, class_id=class_map.get(a.class_id, a.class_id)) if a.class_id is not None else a
 
 
 def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import getpass
-from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from napari_cyto.datasets.import_classes import mapped, new_scheme, scheme_for, scheme_remarks, used_classes
-from napari_cyto.datasets.import_sift import Sifted, sift
+from napari_cyto.datasets.import_sift import Sieve, Sifted, fresh_rows
 from napari_cyto.datasets.import_slides import SlideMatcher
 from napari_cyto.datasets.import_sources import read_source
 from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
 from napari_cyto.datasets.known_slides import KnownSlides, contradictions, where_in
 from napari_cyto.datasets.new_folder import NewFolder
 from napari_cyto.datasets.options import ImportOptions
-from napari_cyto.domain.annotation_rows import row_of
+from napari_cyto.datasets.watched_work import Pace, watched_work
+from napari_cyto.domain.annotation_rows import NO_CLASS, Row
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.formats.annotation_spool import rows_of
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.replacing import remember_import
 from napari_cyto.store import Project
@@ -69,12 +71,13 @@ def source_classes(
     format_name: str,
     source: Path,
     options: ImportOptions | None = None,
-    token: Token | None = None,  # noqa: ARG001  a job's signature; reading one source is not cut short
+    token: Token | None = None,
 ) -> Iterator[Event]:
     """Read which classes a source has, as a job; ``Done.result["classes"]`` is a list of their ids."""
 
     def steps() -> Steps:
-        labels = read_source(format_name, Path(source), options or ImportOptions())
+        chosen = options or ImportOptions()
+        labels = yield from watched_work(lambda: read_source(format_name, Path(source), chosen), token, _NOTHING)
         yield Done({"classes": list(used_classes(labels))})
 
     return ending_once(steps())
@@ -83,8 +86,11 @@ def source_classes(
 def _import(format_name: str, source: Path, project_folder: Path, options: ImportOptions, token: Token | None) -> Steps:
     yield Advanced(0, 0, f"Reading {source.name}.")
     place = NewFolder(project_folder)
-    labels = mapped(read_source(format_name, source, options), options.class_map)
-    stop_if_cancelled(token, _NOTHING)
+
+    def read() -> LabelSet:
+        return mapped(read_source(format_name, source, options), options.class_map)
+
+    labels = yield from watched_work(read, token, _NOTHING)
     if not place.is_project():
         scheme = new_scheme(format_name, labels, options.scheme)
         if options.scheme:
@@ -113,6 +119,7 @@ class _Plan:
     revision: int
     scheme: ClassScheme
     matched: SlideMatcher
+    slides: Mapping[str, SlideRecord]
     sifted: Sifted
     left_out: tuple[str, ...]
 
@@ -129,12 +136,19 @@ def _into(project: Project, labels: LabelSet, source: Path, options: ImportOptio
         bulk.add_slides(plan.matched.new)
         for record in plan.matched.changed:
             bulk.update_slide(record)
-        rows = map(row_of, plan.sifted.fresh)
-        while batch := list(islice(rows, BATCH)):
+        pace = Pace()
+        for batch in batched(_fresh(labels, plan, author), BATCH):
             bulk.add(batch, label, author)
-            yield Advanced(bulk.count, len(plan.sifted.fresh), "Storing the annotations.")
+            yield pace.advanced(bulk.count, plan.sifted.fresh, "Storing the annotations")
             stop_if_cancelled(token, _NOTHING)
     yield from _told(project, labels, source, plan, label if plan.sifted.fresh else "")
+
+
+def _fresh(labels: LabelSet, plan: _Plan, author: str) -> Iterator[Row]:
+    at = 0
+    for rows in rows_of(labels.annotations):
+        yield from fresh_rows(rows, plan.sifted.keep[at : at + len(rows)], plan.slides, author)
+        at += len(rows)
 
 
 def _planned(
@@ -149,10 +163,19 @@ def _planned(
         stop_if_cancelled(token, _NOTHING)
         yield Advanced(min(done, total), total, what)
     bad = BadRows(source, options.skip_bad)
-    sifted = _sifted(project, labels, matched, bad, options)
-    left_out = bad.remarks(len(labels.annotations) - bad.total)
-    stop_if_cancelled(token, _NOTHING)
-    return _Plan(revision, wider, matched, sifted, left_out)
+    ours = {s.id: s for s in (*project.slides(), *matched.changed, *matched.new)}
+    slides = {theirs: ours[own] for theirs, own in matched.ids.items()}
+    sieve = Sieve(project, slides, frozenset(record.id for record in matched.new), bad)
+    pace, there, total = Pace(), sum(project.counts().values()), len(labels.annotations)
+    for seen in sieve.look():
+        stop_if_cancelled(token, _NOTHING)
+        yield pace.advanced(seen, there, "Looking at what the project has")
+    for rows in rows_of(labels.annotations):
+        sieve.take(rows)
+        stop_if_cancelled(token, _NOTHING)
+        yield pace.advanced(len(sieve.sifted.keep), total, "Comparing the annotations with the project's")
+    left_out = bad.remarks(total - bad.total)
+    return _Plan(revision, wider, matched, slides, sieve.sifted, left_out)
 
 
 def _told(project: Project, labels: LabelSet, source: Path, plan: _Plan, undo_label: str) -> Steps:
@@ -166,14 +189,14 @@ def _told(project: Project, labels: LabelSet, source: Path, plan: _Plan, undo_la
             "created": False,
             "slides": len(labels.slides),
             "slides_added": len(matched.new),
-            "annotations_added": len(sifted.fresh),
+            "annotations_added": sifted.fresh,
             "already_there": sifted.same,
             "there_with_another_class": sifted.differing,
             "there_with_another_shape": sifted.reshaped,
             "doubled_in_source": sifted.doubled,
-            "contradicting": len(sifted.contradicting),
-            "classes": {str(c): n for c, n in sorted(Counter(a.class_id or "" for a in sifted.fresh).items()) if c},
-            "regions": sum(a.is_region for a in sifted.fresh),
+            "contradicting": sifted.contradicting,
+            "classes": {c: n for c, n in sorted(sifted.classes.items()) if c != NO_CLASS},
+            "regions": sifted.classes[NO_CLASS],
             "scheme": plan.scheme.name,
             "undo_label": undo_label,
             "remarks": list(said),
@@ -181,8 +204,8 @@ def _told(project: Project, labels: LabelSet, source: Path, plan: _Plan, undo_la
     )
 
 
-def _sifted(project: Project, labels: LabelSet, matched: SlideMatcher, bad: BadRows, options: ImportOptions) -> Sifted:
-    slides = {s.id: s for s in (*project.slides(), *matched.changed, *matched.new)}
-    of_source = {theirs: slides[ours] for theirs, ours in matched.ids.items()}
-    new = frozenset(record.id for record in matched.new)
-    return sift(project, labels.annotations, of_source, new, bad, options.author or getpass.getuser())
+def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """Yield rows in lists of ``size``, the last one shorter."""
+    waiting = iter(rows)
+    while batch := list(islice(waiting, size)):
+        yield batch

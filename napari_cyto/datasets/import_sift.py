@@ -2,31 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from hashlib import blake2b
 from pathlib import Path
 
-from napari_cyto.domain.annotation import Annotation, new_id
-from napari_cyto.domain.geometry import Geometry, Polygon
+import numpy as np
+
+from napari_cyto.domain.annotation import new_id
+from napari_cyto.domain.annotation_rows import (
+    AUTHOR,
+    CLASS,
+    CORNERS,
+    ID,
+    KIND,
+    NO_CLASS,
+    ORIGIN,
+    SLIDE,
+    X0,
+    X1,
+    Y0,
+    Y1,
+    Row,
+    annotation_of,
+)
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.annotation_spool import rows_of
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.outside import lies_outside, outside_sentence, reaches_out
+from napari_cyto.formats.outside import bounds_outside, bounds_reach_out, outside_sentence
 from napari_cyto.store import Project
-
-Place = tuple[str, type, tuple[float, ...]]
-"""Slide, kind of shape and rounded corners: what two annotations of one cell share."""
 
 _DIGITS = 2  # of a px; what formats lose in fractions and decimals
 _MOST_NAMED = 5
+_PLACE_BYTES = 12  # in a billion annotations two get one number by chance with a probability below 1e-11
+_KINDS = {"point": b"p", "box": b"b", "polygon": b"o"}
 
 
-def place_of(slide_id: str, geometry: Geometry) -> Place:
-    """Return what annotations of the same shape at the same place share."""
-    corners: tuple[float, ...] = geometry.bounds_yxyx
-    if isinstance(geometry, Polygon):
-        corners = tuple(v for vertex in geometry.vertices_yx for v in vertex)
-    return (slide_id, type(geometry), tuple(round(v, _DIGITS) for v in corners))
+class Keep(IntEnum):
+    """What becomes of an annotation of the source."""
+
+    LEFT_OUT = 0
+    FRESH = 1
+    FRESH_WITH_NEW_ID = 2
+
+
+def places_of(rows: Sequence[Row], slides: Sequence[int]) -> list[int]:
+    """Return for each annotation a number that it shares with those of the same shape at the same place.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        The annotations.
+    slides : sequence of int
+        A number for the slide of each.
+    """
+    corners = [row[CORNERS] or struct.pack("<4d", *row[Y0 : X1 + 1]) for row in rows]
+    # Adding 0 makes one of -0 and 0.
+    rounded = (np.round(np.frombuffer(b"".join(corners), "<f8"), _DIGITS) + 0.0).tobytes()
+    places, at = [], 0
+    for row, slide, own in zip(rows, slides, corners, strict=True):
+        end = at + len(own)
+        of_what = _KINDS[row[KIND]] + slide.to_bytes(8, "little")
+        digest = blake2b(rounded[at:end], digest_size=_PLACE_BYTES, salt=of_what)
+        places.append(int.from_bytes(digest.digest(), "little"))
+        at = end
+    return places
+
+
+class _ClassesAt:
+    """The classes of the annotations at each place; a million places need no more than about 100 MB."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[str, ...]] = {}
+        self._shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def of(self, place: int) -> tuple[str, ...]:
+        return self._found.get(place, ())
+
+    def add(self, place: int, class_id: str) -> None:
+        classes = (*self._found.get(place, ()), class_id)
+        self._found[place] = self._shared.setdefault(classes, classes)
 
 
 @dataclass
@@ -35,8 +94,12 @@ class Sifted:
 
     Parameters
     ----------
-    fresh : list of Annotation
-        What is new to the project.
+    keep : bytearray
+        A value of `Keep` for each annotation of the source, in their order.
+    fresh : int
+        How many are new to the project.
+    classes : Counter
+        How many of those have which class; regions are counted under an empty text.
     same : int
         How many are in the project already.
     differing : int
@@ -45,18 +108,23 @@ class Sifted:
         How many are in the project with another shape: it knows them by their ids.
     doubled : int
         How many are in the source before, with the same class.
-    contradicting : list of str
-        Where the source gives one shape several classes.
+    contradicting : int
+        How often the source gives one shape several classes.
+    contradictions : list of str
+        The first places where it does.
     centre_outside, partly_outside : int
         How many of the fresh ones have their centre beside the slide, or reach over its border.
     """
 
-    fresh: list[Annotation] = field(default_factory=list)
+    keep: bytearray = field(default_factory=bytearray)
+    fresh: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
     same: int = 0
     differing: int = 0
     reshaped: int = 0
     doubled: int = 0
-    contradicting: list[str] = field(default_factory=list)
+    contradicting: int = 0
+    contradictions: list[str] = field(default_factory=list)
     centre_outside: int = 0
     partly_outside: int = 0
 
@@ -75,10 +143,10 @@ class Sifted:
         if self.doubled:
             said.append(f"{self.doubled} mark(s) of {name} are in it more than once, and were taken once.")
         if self.contradicting:
-            more = len(self.contradicting) - _MOST_NAMED
-            named = "; ".join(self.contradicting[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+            more = self.contradicting - len(self.contradictions)
+            named = "; ".join(self.contradictions) + (f"; and {more} more" if more > 0 else "")
             words = "has several classes, all of which were kept; decide which is right"
-            said.append(f"{len(self.contradicting)} time(s) one shape of {name} {words}: {named}.")
+            said.append(f"{self.contradicting} time(s) one shape of {name} {words}: {named}.")
         if self.centre_outside:
             words = "lie beside their slide; check that labels and slides belong together, at one scale."
             said.append(f"{self.centre_outside} mark(s) {words}")
@@ -89,93 +157,142 @@ class Sifted:
         return said
 
 
-def sift(
-    project: Project,
-    annotations: Iterable[Annotation],
-    slides: Mapping[str, SlideRecord],
-    is_new: frozenset[str],
-    bad: BadRows,
-    author: str,
-) -> Sifted:
-    """Return what is new among ``annotations``, each on the slide of the project that it belongs to.
+class Sieve:
+    """Finds out what is new among the annotations of a source, each on the slide of the project that it belongs to.
 
     Parameters
     ----------
     project : Project
         What they are to be added to.
-    annotations : iterable of Annotation
-        Those of a source.
     slides : mapping
         The project's slide for each slide id of the source.
     is_new : frozenset of str
         The ids of those slides that the project does not have yet.
     bad : BadRows
         Takes the annotations that lie wholly outside their slide.
-    author : str
-        Whose annotations these are where the source does not say it.
+
+    Attributes
+    ----------
+    sifted : Sifted
+        What was found so far.
     """
-    known: dict[Place, set[str | None]] = {}
-    for slide_id in {slide.id for slide in slides.values()} - is_new:
-        for there in project.annotations(slide_id):
-            known.setdefault(place_of(slide_id, there.geometry), set()).add(there.class_id)
-    sifted, met = Sifted(), dict[Place, list[str | None]]()
-    for annotation in annotations:
-        slide = slides[annotation.slide_id]
-        if slide.size_hw is not None and lies_outside(annotation.geometry, slide.size_hw):
-            bad.add(FormatError(f"{annotation.class_id or 'a region'}: {_outside(annotation, slide)}"))
-            continue
-        place = place_of(slide.id, annotation.geometry)
-        before = met.setdefault(place, [])
-        if annotation.class_id in before:
+
+    def __init__(
+        self, project: Project, slides: Mapping[str, SlideRecord], is_new: frozenset[str], bad: BadRows
+    ) -> None:
+        self.sifted = Sifted()
+        self._project, self._slides, self._is_new, self._bad = project, slides, is_new, bad
+        self._numbers = {slide_id: n for n, slide_id in enumerate(sorted({slide.id for slide in slides.values()}))}
+        self._any_there = any(project.counts().values())
+        self._known, self._met = _ClassesAt(), _ClassesAt()
+        self._taken: set[int | str] = set()
+
+    def look(self) -> Iterator[int]:
+        """Take in what the slides have already; yields how many annotations that are."""
+        seen = 0
+        for slide_id in self._numbers.keys() - self._is_new:
+            for rows in rows_of(self._project.annotations(slide_id)):
+                for row, place in zip(rows, places_of(rows, [self._numbers[slide_id]] * len(rows)), strict=True):
+                    self._known.add(place, row[CLASS])
+                seen += len(rows)
+                yield seen
+
+    def take(self, rows: Sequence[Row]) -> None:
+        """Sort out some more annotations of the source."""
+        numbers = [self._numbers[self._slides[row[SLIDE]].id] for row in rows]
+        keep = [self._is_fresh(row, place) for row, place in zip(rows, places_of(rows, numbers), strict=True)]
+        there = self._there([row[ID] for row, fresh in zip(rows, keep, strict=True) if fresh])
+        for row, fresh in zip(rows, keep, strict=True):
+            self.sifted.keep.append(self._settled(row, there) if fresh else Keep.LEFT_OUT)
+
+    def _is_fresh(self, row: Row, place: int) -> bool:
+        slide, class_id, sifted = self._slides[row[SLIDE]], row[CLASS], self.sifted
+        if slide.size_hw is not None and bounds_outside(row[Y0 : X1 + 1], row[KIND] == "point", slide.size_hw):
+            self._bad.add(FormatError(f"{class_id or 'a region'}: {_outside(row, slide)}"))
+            return False
+        before = self._met.of(place)
+        if class_id in before:
             sifted.doubled += 1
-            continue
-        if before and annotation.class_id is not None and before != [None]:
-            sifted.contradicting.append(_contradiction(annotation, before, slide))
-        before.append(annotation.class_id)
-        there_with = known.get(place)
-        if there_with is None:
-            sifted.fresh.append(replace(annotation, slide_id=slide.id, author=annotation.author or author))
-        elif annotation.class_id in there_with:
+            return False
+        if before and class_id != NO_CLASS and before != (NO_CLASS,):
+            sifted.contradicting += 1
+            if len(sifted.contradictions) < _MOST_NAMED:
+                sifted.contradictions.append(_contradiction(row, before, slide))
+        self._met.add(place, class_id)
+        there_with = self._known.of(place)
+        if not there_with:
+            return True
+        if class_id in there_with:
             sifted.same += 1
         else:
             sifted.differing += 1
-    _settle_ids(project, sifted)
-    by_id = {slide.id: slide for slide in slides.values()}
-    for annotation in sifted.fresh:
-        _count_border(annotation.geometry, by_id[annotation.slide_id], sifted)
-    return sifted
+        return False
 
+    def _there(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the slides of those annotations that the project knows by their ids."""
+        if not self._any_there:
+            return {}
+        return {a.id: a.slide_id for a in self._project.annotations_by_id(ids)}
 
-def _settle_ids(project: Project, sifted: Sifted) -> None:
-    """Leave out what the project knows by its id, and give an id of its own to what shares one with another."""
-    there = {a.id: a.slide_id for a in project.annotations_by_id(a.id for a in sifted.fresh)}
-    fresh, taken = sifted.fresh, set(there)
-    sifted.fresh = []
-    for annotation in fresh:
-        if there.get(annotation.id) == annotation.slide_id:
+    def _settled(self, row: Row, there: Mapping[str, str]) -> Keep:
+        """Leave out what the project knows by its id, and give an id of its own to what shares one with another."""
+        slide, sifted = self._slides[row[SLIDE]], self.sifted
+        if there.get(row[ID]) == slide.id:
             sifted.reshaped += 1
-            continue
-        kept = annotation if annotation.id not in taken else replace(annotation, id=new_id())
-        taken.add(kept.id)
-        sifted.fresh.append(kept)
+            return Keep.LEFT_OUT
+        number = _as_number(row[ID])
+        is_taken = row[ID] in there or number in self._taken
+        self._taken.add(number)
+        sifted.fresh += 1
+        sifted.classes[row[CLASS]] += 1
+        if slide.size_hw is not None and bounds_reach_out(row[Y0 : X1 + 1], slide.size_hw):
+            y, x = _centre(row)
+            beside = not (0 <= y < slide.size_hw[0] and 0 <= x < slide.size_hw[1])
+            sifted.centre_outside += beside
+            sifted.partly_outside += not beside
+        return Keep.FRESH_WITH_NEW_ID if is_taken else Keep.FRESH
 
 
-def _outside(annotation: Annotation, slide: SlideRecord) -> str:
+def fresh_rows(
+    rows: Sequence[Row], keep: Sequence[int], slides: Mapping[str, SlideRecord], author: str
+) -> Iterator[Row]:
+    """Yield what of some annotations of the source is new, as it is to be stored.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        As the source has them.
+    keep : sequence of int
+        A value of `Keep` for each.
+    slides : mapping
+        The project's slide for each slide id of the source.
+    author : str
+        Whose they are where the source does not say it.
+    """
+    for row, how in zip(rows, keep, strict=True):
+        if how != Keep.LEFT_OUT:
+            own = row[ID] if how == Keep.FRESH else new_id()
+            yield (own, slides[row[SLIDE]].id, *row[KIND:AUTHOR], row[AUTHOR] or author, *row[ORIGIN:])
+
+
+def _as_number(annotation_id: str) -> int | str:
+    """Return what stands for an id and takes half its memory, as a rule."""
+    try:
+        return int(annotation_id, 16)
+    except ValueError:
+        return annotation_id
+
+
+def _centre(row: Row) -> tuple[float, float]:
+    return ((row[Y0] + row[Y1]) / 2, (row[X0] + row[X1]) / 2)
+
+
+def _outside(row: Row, slide: SlideRecord) -> str:
     assert slide.size_hw is not None
-    return outside_sentence(annotation.geometry, slide.size_hw, slide.name)
+    return outside_sentence(annotation_of(row).geometry, slide.size_hw, slide.name)
 
 
-def _contradiction(annotation: Annotation, before: list[str | None], slide: SlideRecord) -> str:
-    y, x = annotation.geometry.centre_yx
-    others = ", ".join(c for c in before if c is not None)
-    return f"{others} and {annotation.class_id} at x {x:g}, y {y:g} of {slide.name}"
-
-
-def _count_border(geometry: Geometry, slide: SlideRecord, sifted: Sifted) -> None:
-    if slide.size_hw is None or not reaches_out(geometry, slide.size_hw):
-        return
-    y, x = geometry.centre_yx
-    if 0 <= y < slide.size_hw[0] and 0 <= x < slide.size_hw[1]:
-        sifted.partly_outside += 1
-    else:
-        sifted.centre_outside += 1
+def _contradiction(row: Row, before: Sequence[str], slide: SlideRecord) -> str:
+    y, x = _centre(row)
+    others = ", ".join(c for c in before if c != NO_CLASS)
+    return f"{others} and {row[CLASS]} at x {x:g}, y {y:g} of {slide.name}"

@@ -129,9 +129,11 @@ Geometry: TypeAlias = Point | Box | Polygon
 
 def rectangle(polygon: Polygon) -> Box | None:
     """Return the box that an outline of four axis-aligned sides is, else None."""
-    y0, x0, y1, x1 = polygon.bounds_yxyx
     corners = polygon.vertices_yx
-    if len(corners) != 4 or set(corners) != {(y0, x0), (y0, x1), (y1, x1), (y1, x0)} or y0 == y1 or x0 == x1:
+    if len(corners) != 4:
+        return None
+    y0, x0, y1, x1 = polygon.bounds_yxyx
+    if set(corners) != {(y0, x0), (y0, x1), (y1, x1), (y1, x0)} or y0 == y1 or x0 == x1:
         return None
     straight = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in pairwise(corners))
     return Box(y0, x0, y1, x1) if straight else None

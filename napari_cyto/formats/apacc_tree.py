@@ -11,6 +11,7 @@ from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.apacc_labels import CLASSES, COLOURS, parse_label_text
 from napari_cyto.formats.apacc_names import SLICE_SIDE, match_stem
 from napari_cyto.formats.bad_rows import BadRows
@@ -49,7 +50,7 @@ def read_tree(root: Path, skip_bad: bool = False) -> LabelSet:
     root = Path(root)
     bad = BadRows(root, skip_bad)
     slides: list[SlideRecord] = []
-    annotations: list[Annotation] = []
+    annotations = AnnotationSpool()
     remarks: list[str] = []
     finder = ImageFinder()
     files = _label_files(root)
@@ -72,7 +73,7 @@ def read_tree(root: Path, skip_bad: bool = False) -> LabelSet:
             "no APACC label files (like 10030_18_18000_136000.txt) are in this folder or its train and test folders.",
             root,
         )
-    return LabelSet(tuple(slides), tuple(annotations), CLASSES, tuple(COLOURS.items()), tuple(remarks))
+    return LabelSet(tuple(slides), annotations.settled(), CLASSES, tuple(COLOURS.items()), tuple(remarks))
 
 
 def read_slice(labels: Path, side: str, image: Path | None, bad: BadRows) -> tuple[SlideRecord, tuple[Annotation, ...]]:

@@ -20,6 +20,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
+from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.boxes import box_of, by_slide, class_order
@@ -28,9 +29,10 @@ from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import ImageFinder
 from napari_cyto.formats.json_pieces import json_number, json_text
 from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.large_json import FarList, read_json_with
 from napari_cyto.formats.no_cells import is_region, only_cells
 from napari_cyto.formats.slide_json import KEY, slide_from_dict, slide_to_dict
-from napari_cyto.formats.text import Fault, class_name, free_text, number, read_json, shown, whole_number
+from napari_cyto.formats.text import Fault, class_name, free_text, number, shown, whole_number
 
 
 class CocoOptions(BoxOptions):
@@ -70,13 +72,13 @@ class CocoFormat:
         chosen = checked_options(CocoOptions, options)
         path = Path(source)
         bad = BadRows(path, chosen.skip_bad)
-        data, fault = read_json(path), Fault(path)
+        data, fault = read_json_with(path, "annotations"), Fault(path)
         if not isinstance(data, dict) or not isinstance(data.get("images"), list):
             raise fault(f"expected a mapping with images, annotations and categories, but {shown(data)} came.")
         classes = _categories(data, fault, bad)
         slides = _images(data, path, fault, bad)
         origin, now = imported_from(path.name), now_utc()
-        cells, left_out = list[Annotation](), LeftOut()
+        cells, left_out = AnnotationSpool(), LeftOut()
         for entry, place in _entries(data, "annotations", fault, bad):
             with bad:
                 if flag := next((key for key in ("iscrowd", "ignore") if is_set(entry.get(key))), ""):
@@ -98,7 +100,7 @@ class CocoFormat:
                         )
                     )
         said = left_out.remarks() + bad.remarks(len(cells))
-        read = LabelSet(tuple(slides.values()), tuple(cells), tuple(dict.fromkeys(classes.values())), (), said)
+        read = LabelSet(tuple(slides.values()), cells.settled(), tuple(dict.fromkeys(classes.values())), (), said)
         return only_cells(read, path.name)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
@@ -192,7 +194,7 @@ def _entries(
     data: Mapping[str, Any], key: str, fault: Fault, bad: BadRows
 ) -> Iterator[tuple[Mapping[str, Any], Fault]]:
     rows = data.get(key, [])
-    if not isinstance(rows, list):
+    if not isinstance(rows, (list, FarList)):
         raise fault(f"{key} must be a list, but {shown(rows)} came.")
     for place, row in enumerate(rows, start=1):
         here = fault.at(f"{key}, entry {place}")

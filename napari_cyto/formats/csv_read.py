@@ -13,6 +13,7 @@ from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.csv_columns import CLASS, X_CORNER, Y_CORNER, Columns, ColumnValues, X, Y, find_columns
 from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf, SizeSurvey, box_at
@@ -74,9 +75,9 @@ def read_points(path: Path, choices: Choices, bad: BadRows, size_finder: SizeFin
         with bad:
             reading.take(row, fault)
     slides = reading.slides or {label_stem(path): SlideRecord(name=label_stem(path))}
-    classes = tuple(sorted({a.class_id or "" for a in reading.cells}))
+    classes = tuple(sorted(reading.cells.class_ids))
     remarks = (*reading.remarks(values), *bad.remarks(len(reading.cells)))
-    read = LabelSet(tuple(slides.values()), tuple(reading.cells), classes, (), remarks)
+    read = LabelSet(tuple(slides.values()), reading.cells.settled(), classes, (), remarks)
     return only_cells(read, path.name)
 
 
@@ -88,7 +89,8 @@ class _Reading:
     columns: Columns
     choices: Choices
     slides: dict[str, SlideRecord] = field(default_factory=dict)
-    cells: list[Annotation] = field(default_factory=list)
+    cells: AnnotationSpool = field(default_factory=AnnotationSpool)
+    boxes: int = 0
     is_corner: bool = False
     is_of_image: bool = False
     left_out: LeftOut = field(default_factory=LeftOut)
@@ -146,10 +148,11 @@ class _Reading:
         class_id = self._class(row, fault)
         if picked(row, _Z) not in ("", "0", "0.0"):
             self.left_out.add("annotation", "of other focal planes (z) than 0; they lie on the one that is shown.")
+        geometry = self._geometry(row, fault)
         self.cells.append(
             Annotation(
                 slide_id=slide.id,
-                geometry=self._geometry(row, fault),
+                geometry=geometry,
                 class_id=class_id,
                 status=_status(row, fault),
                 author=free_text(row.get("author", "").strip()),
@@ -160,6 +163,7 @@ class _Reading:
                 id=_identity(row.get("id", ""), self._ids),
             )
         )
+        self.boxes += isinstance(geometry, Box)
 
     def _image(self, row: Row) -> str:
         name = free_text(picked(row, (self.columns.image,)), 500)
@@ -207,8 +211,7 @@ class _Reading:
         columns, said = self.columns, []
         if self.is_of_image:
             said.append("width and height are those of the images; the cells are points.")
-        boxes = sum(isinstance(a.geometry, Box) for a in self.cells)
-        if boxes and not columns.is_own and not columns.is_corner and self.choices.position == "auto":
+        if self.boxes and not columns.is_own and not columns.is_corner and self.choices.position == "auto":
             said.append("x and y were taken as the centre of each box (--position corner if they are its top left).")
         if columns.is_imagej:
             said.append("ImageJ's results have no classes and their positions were taken as pixels.")

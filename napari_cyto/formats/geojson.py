@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from napari_cyto.domain.annotation import Annotation, imported_from
+from napari_cyto.domain.annotation import imported_from
 from napari_cyto.domain.geometry import YX
 from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
+from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
@@ -135,11 +136,12 @@ class GeoJsonFormat:
         chosen = checked_options(GeoJsonOptions, options)
         bad = BadRows(Path(source), chosen.skip_bad)
         parts: list[LabelSet] = []
+        cells = AnnotationSpool()
         for path in source_files(Path(source), _SUFFIXES, "GeoJSON"):
             # A file that cannot be read at all is one bad entry of a folder, but of itself all there is.
             with bad if Path(source).is_dir() else nullcontext():
-                parts.append(_read_file(path, chosen, bad))
-        return with_remarks(merged(parts), bad)
+                parts.append(_read_file(path, chosen, bad, cells))
+        return with_remarks(merged(parts, cells.settled()), bad)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what is left out by its status; everything else is carried."""
@@ -174,7 +176,8 @@ class GeoJsonFormat:
         write_per_slide(files, Path(target), _SUFFIXES, self.name)
 
 
-def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows) -> LabelSet:
+def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows, cells: AnnotationSpool) -> LabelSet:
+    """Put the annotations of a file into ``cells`` and return what else is in it."""
     data, fault = read_geojson(path, bad), Fault(path)
     facts = data.get(KEY) if isinstance(data, dict) else None
     known = facts if isinstance(facts, dict) else {}
@@ -190,7 +193,7 @@ def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows) -> LabelSet:
         origin=imported_from(path.name),
         classes=_stated_classes(known.get("classes")),
     )
-    cells: list[Annotation] = []
+    before = len(cells)
     for feature, place in features(data, fault, bad):
         with bad:
             cells.extend(list(reader.read(feature, place)))
@@ -198,10 +201,10 @@ def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows) -> LabelSet:
     remarks = reader.left_out.remarks(path.name)
     if reader.other_planes:
         beside = losses.count(reader.other_planes)
-        if not cells:
+        if len(cells) == before:
             raise fault(f"all {beside} are on other focal planes than the first; read them with --planes all.")
         remarks += (f"{path.name}: {beside} on other focal planes than the first left out (--planes all reads them).",)
-    return LabelSet((slide,), tuple(cells), tuple(reader.classes), colours, remarks)
+    return LabelSet((slide,), (), tuple(reader.classes), colours, remarks)
 
 
 def _stated_classes(value: object) -> dict[str, str | None]:

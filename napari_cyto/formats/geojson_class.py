@@ -53,7 +53,7 @@ def classification_of(properties: Mapping[str, Any], fault: Fault) -> tuple[str 
     for _ in range(_MOST_NESTED):
         if isinstance(found, str):
             found = _unpacked(found)
-        if not isinstance(found, Mapping):
+        if not isinstance(found, dict):
             break
         holder = found
         names = found.get("names")

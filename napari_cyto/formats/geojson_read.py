@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, Status, new_id, now_utc
@@ -17,9 +18,11 @@ from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon, rectangle
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.colours import hex_colour
 from napari_cyto.formats.geojson_class import OTHER_OBJECTS, classification_of, kind_of
+from napari_cyto.formats.geojson_files import FarSequence
+from napari_cyto.formats.large_json import FarList
 from napari_cyto.formats.no_cells import is_ignored, is_region
 from napari_cyto.formats.shapes import enclosing, is_flat
-from napari_cyto.formats.text import Fault, free_text, number, shown
+from napari_cyto.formats.text import FARTHEST_PX, Fault, free_text, number, shown
 
 NOTE_KEY = "ANNOTATION_DESCRIPTION"  # where QuPath keeps an annotation's description
 SCORE_PREFIX = "Score: "
@@ -27,6 +30,8 @@ _PROBABILITIES = ("Detection probability", "Probability", "probability")
 _GEOMETRIES = frozenset({"Point", "MultiPoint", "Polygon", "MultiPolygon", "LineString", "MultiLineString"})
 # RFC 7946's own default, which programs write whatever the numbers are, and names of what is no place on the earth.
 _NO_PLACE = ("CRS84", "4326", "PIXEL", "IMAGE", "LOCAL", "ENGINEERING", "CARTESIAN", "UNKNOWN", "UNDEFINED")
+_UUID_DIGITS = 32
+_MANY = (list, FarList, FarSequence)
 _NO_AREA = "of fewer than three corners or without area left out."
 
 
@@ -59,7 +64,7 @@ class FeatureReader:
     classes: dict[str, str | None] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=LeftOut)
     other_planes: int = 0
-    _ids: set[str] = field(default_factory=set)
+    _ids: set[int] = field(default_factory=set)  # numbers need half the memory of texts
     _now: datetime = field(default_factory=now_utc)
 
     def read(self, feature: Mapping[str, Any], fault: Fault) -> Iterator[Annotation]:
@@ -76,7 +81,7 @@ class FeatureReader:
             self.left_out.add(kind, "left out.")
             return
         geometry = feature.get("geometry")
-        if isinstance(feature.get("nucleusGeometry"), Mapping):
+        if isinstance(feature.get("nucleusGeometry"), dict):
             kept, other = ("nucleus", "cell") if self.nucleus else ("cell", "nucleus")
             self.left_out.add("cell", f"read with the outline of the {kept}, without that of the {other}.")
             geometry = feature["nucleusGeometry"] if self.nucleus else geometry
@@ -95,9 +100,8 @@ class FeatureReader:
             shapes, name = list(areas), None
         elif name is not None or kind != "annotation":
             shapes = self._as_one_cell(shapes, fault)
-        if name is not None:
-            colour = _colour(holder)
-            self.classes[name] = self.classes.get(name) or colour
+        if name is not None and not self.classes.get(name):
+            self.classes[name] = _colour(holder)
         for shape in shapes:
             named = name
             if named is None and not (isinstance(shape, Polygon) and kind == "annotation"):
@@ -109,11 +113,12 @@ class FeatureReader:
         """Whether a feature says that it lies on another focal plane, or at another time, than the first."""
         if self.all_planes:
             return False
-        holders = (geometry, feature, feature.get("properties"))
-        planes = [_mapping(holder.get("plane")) for holder in holders if isinstance(holder, Mapping)]
-        said = [plane.get(axis) for plane in planes for axis in ("z", "t")]
-        heights = _heights(geometry)
-        return any(isinstance(v, (int, float)) and v > 0 for v in said) or (bool(heights) and 0 not in heights)
+        for holder in (geometry, feature, feature.get("properties")):
+            plane = holder.get("plane") if isinstance(holder, dict) else None
+            if plane and any(_above_first(_mapping(plane).get(axis)) for axis in ("z", "t")):
+                return True
+        heights = () if _has_no_heights(geometry) else _heights(geometry)
+        return bool(heights) and 0 not in heights
 
     def _as_one_cell(self, shapes: list[Geometry], fault: Fault) -> list[Geometry]:
         """Return shapes with all outlines among them as one box, where there are several."""
@@ -148,16 +153,12 @@ class FeatureReader:
 
     def _identity(self, value: object) -> str:
         # Old QuPath writes one constant for all; only the first bearer of an id keeps it.
-        result = new_id()
-        if isinstance(value, str) and len(value) <= 64:
-            try:
-                result = uuid.UUID(value).hex
-            except ValueError:
-                return result
-        if result in self._ids:
-            return new_id()
-        self._ids.add(result)
-        return result
+        number_ = _uuid_of(value)
+        if number_ is None or number_ in self._ids:
+            number_ = _uuid_of(new_id())
+            assert number_ is not None
+        self._ids.add(number_)
+        return f"{number_:032x}"
 
     def _shapes(self, geometry: object, fault: Fault) -> Iterator[Geometry]:
         parts = list(flattened(geometry, fault))
@@ -184,11 +185,20 @@ class FeatureReader:
         y, x = number(value[1], "y", fault), number(value[0], "x", fault)
         return (y + self.offset_yx[0], x + self.offset_yx[1])
 
+    def _positions(self, values: list[Any], fault: Fault) -> list[YX]:
+        """Return what `_position` says of each, without asking it one by one where all are plain pairs."""
+        if set(map(type, values)) == {list} and set(map(len, values)) == {2}:
+            flat = list(chain.from_iterable(values))
+            if set(map(type, flat)) <= {int, float} and min(flat) >= -FARTHEST_PX and max(flat) <= FARTHEST_PX:
+                down, right = self.offset_yx
+                return list(zip([y + down for y in flat[1::2]], [x + right for x in flat[0::2]], strict=True))
+        return [self._position(position, fault) for position in values]
+
     def _polygon(self, rings: object, fault: Fault) -> Polygon | None:
         listed = _listed(rings, "a polygon", fault)
         if not listed:
             raise fault("a polygon needs an outline, but an empty one came.")
-        corners = [self._position(position, fault) for position in _listed(listed[0], "an outline", fault)]
+        corners = self._positions(_listed(listed[0], "an outline", fault), fault)
         if len(corners) > 3 and corners[0] == corners[-1]:
             corners.pop()
         if is_flat(corners):
@@ -198,13 +208,44 @@ class FeatureReader:
         return Polygon(tuple(corners))
 
 
+def _uuid_of(value: object) -> int | None:
+    """Return the number of a UUID in any of its spellings, None for what is none."""
+    if not isinstance(value, str) or len(value) > 64:
+        return None
+    plain = value.replace("-", "")
+    try:
+        return int(plain, 16) if len(plain) == _UUID_DIGITS else uuid.UUID(value).int
+    except ValueError:
+        return None
+
+
+def _above_first(value: object) -> bool:
+    return isinstance(value, (int, float)) and value > 0
+
+
+def _has_no_heights(geometry: object) -> bool:
+    """Whether a point or an outline is one of plain pairs; False also where that takes more to find out."""
+    if not isinstance(geometry, dict):
+        return False
+    coordinates = geometry.get("coordinates")
+    if not isinstance(coordinates, list) or not coordinates or "geometries" in geometry:
+        return False
+    if geometry.get("type") == "Point":
+        return len(coordinates) == 2
+    return (
+        geometry.get("type") == "Polygon"
+        and all(isinstance(ring, list) and set(map(type, ring)) == {list} for ring in coordinates)
+        and all(set(map(len, ring)) == {2} for ring in coordinates)
+    )
+
+
 def _heights(geometry: object) -> set[float]:
     """Return the third coordinates of a geometry, where it has some."""
     heights: set[float] = set()
     waiting = [geometry]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, Mapping):
+        if isinstance(part, dict):
             waiting += [part.get("coordinates"), part.get("geometries")]
         elif isinstance(part, list) and part and all(isinstance(v, (int, float)) for v in part):
             heights.update(part[2:3])
@@ -221,13 +262,13 @@ def features(data: object, fault: Fault, bad: BadRows) -> Iterator[tuple[Mapping
     FormatError
         When it is none of these.
     """
-    if isinstance(data, Mapping) and isinstance(data.get("features"), list):
+    if isinstance(data, dict) and isinstance(data.get("features"), _MANY):
         _check_pixels(data.get("crs"), fault)
         data = data["features"]
-    rows = data if isinstance(data, list) else [data]
+    rows = data if isinstance(data, _MANY) else [data]
     for place, row in enumerate(rows, start=1):
-        here = fault.at(f"feature {place}") if isinstance(data, list) else fault
-        if not isinstance(row, Mapping):
+        here = fault.at(f"feature {place}") if isinstance(data, _MANY) else fault
+        if not isinstance(row, dict):
             bad.add(here(f"expected a feature, but {shown(row)} came."))
             continue
         kind = row.get("type")
@@ -238,7 +279,7 @@ def features(data: object, fault: Fault, bad: BadRows) -> Iterator[tuple[Mapping
         else:
             inner = " (a collection within another; take its features out)" if kind == "FeatureCollection" else ""
             error = here(f"expected GeoJSON (a FeatureCollection or features), but the type is {shown(kind)}{inner}.")
-            if not isinstance(data, list):
+            if not isinstance(data, _MANY):
                 raise error
             bad.add(error)
 
@@ -265,7 +306,7 @@ def flattened(geometry: object, fault: Fault) -> Iterator[Mapping[str, Any]]:
         part = waiting.pop()
         if part is None:
             continue
-        if not isinstance(part, Mapping):
+        if not isinstance(part, dict):
             raise fault(f"the geometry must be a mapping with a type, but {shown(part)} came.")
         if part.get("type") == "GeometryCollection":
             waiting.extend(reversed(_listed(part.get("geometries"), "the geometries", fault)))
@@ -283,7 +324,8 @@ def _kept_shape(shape: Geometry, class_id: str | None, metadata: Mapping[str, An
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    # What JSON holds; to ask whether it is any Mapping takes several times as long.
+    return value if isinstance(value, dict) else {}
 
 
 def _listed(value: object, what: str, fault: Fault) -> list[Any]:

@@ -16,10 +16,10 @@ MAX_UNPACKED_BYTES = 1 << 29
 """Largest content of a packed label file: 512 MiB, far more than any slide's labels and bearable for most computers."""
 
 LABEL_SUFFIXES = (".geojson", ".geojsonl", ".geojsons", ".ndjson", ".jsonl", ".json", ".xml", ".csv", ".tsv", ".txt")
-_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _CHUNK = 1 << 20
 # What the two libraries raise on archives that are broken, encrypted or of a method that they do not know.
-_DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
+DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
 _MOST_ENTRIES = 10_000
 
 
@@ -53,32 +53,41 @@ def unpacked(content: bytes, path: Path) -> bytes:
         When the archive is damaged, holds none or several label files, or more than ``MAX_UNPACKED_BYTES``.
     """
     try:
-        if content.startswith(_GZIP):
+        if content.startswith(GZIP):
             with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
                 return _limited(stream, path)
-        if content.startswith(_ZIP):
+        if content.startswith(ZIP):
             return _of_zip(content, path)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise FormatError(f"the packed file is damaged or of an unknown kind ({str(error)[:80]}).", path) from error
     return content
 
 
 def _of_zip(content: bytes, path: Path) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        entries = archive.infolist()
-        if len(entries) > _MOST_ENTRIES:
-            raise FormatError(f"the archive has {len(entries):,} entries; unpack it and choose what is in it.", path)
-        labels = [entry for entry in entries if _is_label(entry)]
-        if len(labels) != 1:
-            names = ", ".join(entry.filename for entry in labels[:5])
-            held = f"{len(labels)} ({names:.200})" if names else "none"
-            raise FormatError(
-                f"expected an archive with one label file, but it holds {held}; "
-                "unpack it and choose the file or folder.",
-                path,
-            )
-        with archive.open(labels[0]) as stream:
-            return _limited(stream, path)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(only_label(archive, path)) as stream:
+        return _limited(stream, path)
+
+
+def only_label(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
+    """Return the one label file in an archive.
+
+    Raises
+    ------
+    FormatError
+        When it holds none or several.
+    """
+    entries = archive.infolist()
+    if len(entries) > _MOST_ENTRIES:
+        raise FormatError(f"the archive has {len(entries):,} entries; unpack it and choose what is in it.", path)
+    labels = [entry for entry in entries if _is_label(entry)]
+    if len(labels) != 1:
+        names = ", ".join(entry.filename for entry in labels[:5])
+        held = f"{len(labels)} ({names:.200})" if names else "none"
+        raise FormatError(
+            f"expected an archive with one label file, but it holds {held}; unpack it and choose the file or folder.",
+            path,
+        )
+    return labels[0]
 
 
 def _is_label(entry: zipfile.ZipInfo) -> bool:
@@ -94,9 +103,14 @@ def _limited(stream: object, path: Path) -> bytes:
     while piece := stream.read(_CHUNK):  # type: ignore[attr-defined]
         total += len(piece)
         if total > MAX_UNPACKED_BYTES:
-            raise FormatError(f"unpacked, it has more than {MAX_UNPACKED_BYTES:,} bytes, so it is not read.", path)
+            raise too_much(path)
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def too_much(path: Path) -> FormatError:
+    """Return what is said of an archive that holds more than is believed."""
+    return FormatError(f"unpacked, it has more than {MAX_UNPACKED_BYTES:,} bytes, so it is not read.", path)
 
 
 def _zipped_suffix(path: Path) -> str:
@@ -108,7 +122,7 @@ def _zipped_name(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             labels = [entry for entry in archive.infolist()[:_MOST_ENTRIES] if _is_label(entry)]
-    except _DAMAGED:
+    except DAMAGED:
         return ""
     return PurePosixPath(labels[0].filename.replace("\\", "/")).name if len(labels) == 1 else ""
 
@@ -118,10 +132,10 @@ def packed_head(path: Path, most: int) -> bytes:
     try:
         with path.open("rb") as stream:
             head = stream.read(most)
-        if head.startswith(_GZIP):
+        if head.startswith(GZIP):
             with gzip.open(path) as unpacking:
                 return unpacking.read(most)
-        if head.startswith(_ZIP):
+        if head.startswith(ZIP):
             with zipfile.ZipFile(path) as archive:
                 labels = [entry for entry in archive.infolist()[:_MOST_ENTRIES] if _is_label(entry)]
                 with archive.open(labels[0]) as unpacking:

@@ -12,6 +12,7 @@ from napari_cyto.domain.annotation import Annotation, Status, imported_from, new
 from napari_cyto.domain.geometry import YX, Box, Geometry
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
 from napari_cyto.formats.no_cells import only_cells
@@ -48,7 +49,7 @@ class LabelSetBuilder:
         self.left_out = LeftOut()
         self.classes: dict[str, str | None] = {}
         self._slides: dict[str, SlideRecord] = {}
-        self._cells: list[Annotation] = []
+        self._cells = AnnotationSpool()
         self._ids: set[str] = set()
         self._images = ImageFinder()
         self._now = now_utc()
@@ -148,7 +149,7 @@ class LabelSetBuilder:
         """
         said = (*remarks, *self.left_out.remarks(self.source.name), *self.bad.remarks(len(self._cells)))
         colours = tuple((name, colour) for name, colour in self.classes.items() if colour)
-        read = LabelSet(self.slides, tuple(self._cells), tuple(self.classes), colours, said)
+        read = LabelSet(self.slides, self._cells.settled(), tuple(self.classes), colours, said)
         return only_cells(read, self.source.name)
 
     def _with_image(self, record: SlideRecord, folders: Sequence[Path]) -> SlideRecord:

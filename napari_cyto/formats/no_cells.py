@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box, Polygon
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.formats.annotation_spool import class_ids_of, spooled
 from napari_cyto.formats.bad_rows import LeftOut
 
 
@@ -34,14 +36,14 @@ def only_cells(labels: LabelSet, source: str) -> LabelSet:
     source : str
         The name of the source, for the remarks.
     """
-    names = {*labels.classes, *(a.class_id for a in labels.annotations if a.class_id is not None)}
+    names = {*labels.classes, *class_ids_of(labels.annotations)}
     no_cells = {name for name in names if is_ignored(name) or is_region(name)}
     if not no_cells:
         return labels
     left_out = LeftOut()
     return replace(
         labels,
-        annotations=tuple(_sifted(labels.annotations, left_out)),
+        annotations=spooled(_sifted(labels.annotations, left_out)),
         classes=tuple(name for name in labels.classes if name not in no_cells),
         colours=tuple((name, colour) for name, colour in labels.colours if name not in no_cells),
         remarks=(*labels.remarks, *left_out.remarks(source)),
@@ -68,5 +70,6 @@ def _outline(area: Box | Polygon) -> Polygon:
     return Polygon(((y0, x0), (y0, x1), (y1, x1), (y1, x0)))
 
 
+@lru_cache(maxsize=1024)
 def _base(name: str) -> str:
     return name.partition(":")[0].strip().lower().removesuffix("*")

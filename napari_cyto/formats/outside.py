@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
+from napari_cyto.domain.annotation_rows import KIND, SLIDE, X1, Y0, Row
 from napari_cyto.domain.geometry import Geometry, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.annotation_spool import rows_of
 from napari_cyto.formats.text import Fault
 
 
 def lies_outside(geometry: Geometry, size_hw: tuple[int, int]) -> bool:
     """Whether nothing of a shape lies on an image of ``size_hw``; level-0 px. A point on its border does."""
-    y0, x0, y1, x1 = geometry.bounds_yxyx
+    return bounds_outside(geometry.bounds_yxyx, isinstance(geometry, Point), size_hw)
+
+
+def bounds_outside(bounds_yxyx: Sequence[float], is_point: bool, size_hw: tuple[int, int]) -> bool:
+    """Whether nothing of a shape with these bounds lies on an image of ``size_hw``; level-0 px."""
+    y0, x0, y1, x1 = bounds_yxyx
     height, width = size_hw
-    if isinstance(geometry, Point):
+    if is_point:
         return not (0 <= y0 <= height and 0 <= x0 <= width)
     return y1 <= 0 or x1 <= 0 or y0 >= height or x0 >= width
 
 
 def reaches_out(geometry: Geometry, size_hw: tuple[int, int]) -> bool:
     """Whether something of a shape lies beyond the border of an image of ``size_hw``; level-0 px."""
-    y0, x0, y1, x1 = geometry.bounds_yxyx
+    return bounds_reach_out(geometry.bounds_yxyx, size_hw)
+
+
+def bounds_reach_out(bounds_yxyx: Sequence[float], size_hw: tuple[int, int]) -> bool:
+    """Whether something of a shape with these bounds lies beyond the border of an image of ``size_hw``; level-0 px."""
+    y0, x0, y1, x1 = bounds_yxyx
     return y0 < 0 or x0 < 0 or y1 > size_hw[0] or x1 > size_hw[1]
 
 
@@ -52,25 +65,38 @@ def refuse_fractions(labels: LabelSet, path: Path) -> None:
     FormatError
         Naming the image.
     """
-    shapes: dict[str, list[Geometry]] = {}
-    for annotation in labels.annotations:
-        shapes.setdefault(annotation.slide_id, []).append(annotation.geometry)
+    found = {slide.id: _Fractions() for slide in labels.slides}
+    waiting = len(found)
+    for row in chain.from_iterable(rows_of(labels.annotations)):
+        waiting -= found[row[SLIDE]].disproved_by(row)
+        if not waiting:
+            return
     for slide in labels.slides:
-        if _are_fractions(shapes.get(slide.id, ())):
+        if found[slide.id].are_all():
             raise FormatError(
                 f"all positions on {slide.name!r:.200} are 0 to 1, fractions of the image; expected pixels of it.", path
             )
 
 
-def _are_fractions(shapes: Iterable[Geometry]) -> bool:
-    points = areas = 0
-    whole = True
-    for shape in shapes:
-        bounds = shape.bounds_yxyx
-        if min(bounds) < 0 or max(bounds) > 1:
+class _Fractions:
+    """Whether all shapes of one image lie within its first px, and what they are."""
+
+    def __init__(self) -> None:
+        self._disproved = False
+        self._points = self._areas = 0
+        self._whole = True
+
+    def disproved_by(self, row: Row) -> bool:
+        """Take one more shape; return whether it is the first that is no fraction of the image."""
+        if self._disproved:
             return False
-        areas += not isinstance(shape, Point)
-        points += isinstance(shape, Point)
-        whole = whole and all(value == int(value) for value in bounds)
-    # One point may lie there; two, or anything with an area, would be smaller than what can be seen.
-    return not whole and (areas > 0 or points > 1)
+        bounds = row[Y0 : X1 + 1]
+        self._disproved = min(bounds) < 0 or max(bounds) > 1
+        self._areas += row[KIND] != "point"
+        self._points += row[KIND] == "point"
+        self._whole = self._whole and not self._disproved and all(value == int(value) for value in bounds)
+        return self._disproved
+
+    def are_all(self) -> bool:
+        # One point may lie there; two, or anything with an area, would be smaller than what can be seen.
+        return not self._disproved and not self._whole and (self._areas > 0 or self._points > 1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.annotation_spool import spooled
 from napari_cyto.formats.atomic import EXPORT_RECORD, atomic_file, atomic_folder
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.disk_files import folder_files
@@ -34,15 +37,23 @@ def source_files(source: Path, suffixes: Sequence[str], what: str) -> list[Path]
     return found
 
 
-def merged(parts: Sequence[LabelSet]) -> LabelSet:
-    """Return label sets of different slides as one; classes and colours keep the order of their first mention."""
+def merged(parts: Sequence[LabelSet], annotations: Collection[Annotation] | None = None) -> LabelSet:
+    """Return label sets of different slides as one; classes and colours keep the order of their first mention.
+
+    Parameters
+    ----------
+    parts : sequence of LabelSet
+        What was read.
+    annotations : collection of Annotation, optional
+        All annotations, where the parts come without them.
+    """
     colours: dict[str, str] = {}
     for part in parts:
         colours = {**dict(part.colours), **colours}
     classes = dict.fromkeys(name for part in parts for name in part.classes)
     return LabelSet(
         tuple(slide for part in parts for slide in part.slides),
-        tuple(annotation for part in parts for annotation in part.annotations),
+        spooled(chain.from_iterable(part.annotations for part in parts)) if annotations is None else annotations,
         tuple(classes),
         tuple((name, colours[name]) for name in classes if name in colours),
         tuple(remark for part in parts for remark in part.remarks),

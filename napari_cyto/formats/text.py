@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
             raise FormatError("expected a file, but this is a folder.", path)
         size = path.stat().st_size
         if size > max_bytes:
-            raise FormatError(f"the file has {size:,} bytes; label files up to {max_bytes:,} are read.", path)
+            raise too_large(path, size, max_bytes)
         return unpacked(path.read_bytes(), path)
     except FileNotFoundError:
         raise FormatError("there is no such file.", path) from None
@@ -64,20 +65,38 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
         When it is not there, too large, or not text; the sentence names the line.
     """
     content = read_bytes(path, max_bytes)
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    encoding = encoding_of(content)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        advice = _SAVE_AS_UTF8 if _is_other_text(content) else ""
-        reason = f"expected {encoding.upper()} text, but byte {error.start} is none.{advice}"
-        raise FormatError(reason, path, line) from error
+        raise not_text(encoding, content, error.start, path, line) from error
     if "\x00" in text:
-        if _is_unmarked_utf16(content):
-            raise FormatError(f"expected UTF-8 text, but this is UTF-16 without a mark.{_SAVE_AS_UTF8}", path)
-        line = text.count("\n", 0, text.index("\x00")) + 1
-        raise FormatError("expected text, but this is a binary file.", path, line)
+        raise is_binary(content, path, text.count("\n", 0, text.index("\x00")) + 1)
     return text
+
+
+def encoding_of(head: bytes) -> str:
+    """Return the encoding that the mark at the beginning of a file names, else UTF-8."""
+    return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
+
+
+def too_large(path: Path, size: int, most: int) -> FormatError:
+    """Return what is said of a file of ``size`` bytes where ``most`` are read."""
+    return FormatError(f"the file has {size:,} bytes; label files up to {most:,} are read.", path)
+
+
+def not_text(encoding: str, head: bytes, start: int, path: Path, line: int) -> FormatError:
+    """Return what is said of a file whose byte ``start`` is none of its encoding; ``head`` is its beginning."""
+    advice = _SAVE_AS_UTF8 if _is_other_text(head) else ""
+    return FormatError(f"expected {encoding.upper()} text, but byte {start} is none.{advice}", path, line)
+
+
+def is_binary(head: bytes, path: Path, line: int) -> FormatError:
+    """Return what is said of a file with a zero in its text; ``head`` is its beginning."""
+    if _is_unmarked_utf16(head):
+        return FormatError(f"expected UTF-8 text, but this is UTF-16 without a mark.{_SAVE_AS_UTF8}", path)
+    return FormatError("expected text, but this is a binary file.", path, line)
 
 
 def _is_other_text(content: bytes) -> bool:
@@ -110,11 +129,29 @@ def parse_json(text: str, path: Path, line: int = 1) -> Any:
     FormatError
         When it is not JSON or is nested too deeply; with the line where it is known.
     """
+    with parsing(path):
+        try:
+            return json.loads(text, parse_constant=lambda _: None)
+        except json.JSONDecodeError as error:
+            raise no_json(error.msg, error.colno, path, line + error.lineno - 1) from error
+
+
+def no_json(reason: str, column: int, path: Path, line: int) -> FormatError:
+    """Return what is said of a text that is no JSON."""
+    return FormatError(f"this is not JSON ({reason}, column {column}).", path, line)
+
+
+@contextmanager
+def parsing(path: Path) -> Iterator[None]:
+    """Turn what Python raises on JSON that is no label file's into sentences.
+
+    Raises
+    ------
+    FormatError
+        When it is nested too deeply, or holds a number of thousands of digits.
+    """
     try:
-        return json.loads(text, parse_constant=lambda _: None)
-    except json.JSONDecodeError as error:
-        where = line + error.lineno - 1
-        raise FormatError(f"this is not JSON ({error.msg}, column {error.colno}).", path, where) from error
+        yield
     except RecursionError:
         raise FormatError("the JSON is nested too deeply to be a label file.", path) from None
     except ValueError as error:

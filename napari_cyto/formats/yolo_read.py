@@ -12,6 +12,7 @@ from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.atomic import EXPORT_RECORD
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.disk_files import files_below
@@ -63,7 +64,7 @@ def read_yolo(source: Path, bad: BadRows, size_hw: tuple[int, int] | None = None
         raise FormatError("no label files (labels/*.txt, or beside their images) are in this folder.", root)
     has_test = any(item.side == "test" for item in found)
     slides: list[SlideRecord] = []
-    cells: list[Annotation] = []
+    cells = AnnotationSpool()
     for item in found:
         with bad:
             slide = _slide(item, recorded, size_hw, has_test)
@@ -73,8 +74,8 @@ def read_yolo(source: Path, bad: BadRows, size_hw: tuple[int, int] | None = None
     remarks = _remarks(found, has_test) + _list_remarks(described, found) + left_out.remarks() + bad.remarks(len(cells))
     if not described.names and cells:
         remarks += ("the classes have no names here, only numbers; a map gives them names (--map).",)
-    classes = tuple(dict.fromkeys(described.names.values())) or tuple(sorted({a.class_id or "" for a in cells}))
-    return only_cells(LabelSet(tuple(slides), tuple(cells), classes, (), remarks), source.name)
+    classes = tuple(dict.fromkeys(described.names.values())) or tuple(sorted(cells.class_ids))
+    return only_cells(LabelSet(tuple(slides), cells.settled(), classes, (), remarks), source.name)
 
 
 def _remarks(found: list[_Found], has_test: bool) -> tuple[str, ...]:

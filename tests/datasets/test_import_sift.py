@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from napari_cyto.datasets import ImportOptions, import_labels
-from napari_cyto.datasets.import_sift import place_of
+from napari_cyto.datasets.import_sift import places_of
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation_rows import row_of
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.store import Project
 
@@ -95,6 +97,8 @@ def test_a_refused_import_changes_nothing(make_project, run, tmp_path: Path) -> 
 def test_shapes_of_different_kinds_at_one_place_are_not_the_same() -> None:
     box, point = Box(0, 0, 10, 10), Point(5, 5)
     outline = Polygon(((0, 0), (0, 10), (10, 10), (10, 0)))
-    assert len({place_of("s", shape) for shape in (box, point, outline)}) == 3
-    assert place_of("s", box) != place_of("t", box)
-    assert place_of("s", Box(0.001, 0, 10, 10)) == place_of("s", box)
+    near = Box(0.001, -0.0, 10, 10)
+    rows = [row_of(Annotation(slide_id="s", geometry=g, class_id="a")) for g in (box, point, outline, near, box)]
+    places = places_of(rows, [1, 1, 1, 1, 2])
+    assert len(set(places)) == 4
+    assert places[3] == places[0] != places[4]
