@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_cyto.cli.numbers import number
 from napari_cyto.cli.options import checked, with_options
 from napari_cyto.cli.verbs import AsJson, Data
+from napari_cyto.domain.quantities import MPP
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.options import EvaluateConfig
 
@@ -22,7 +24,13 @@ Report = Annotated[
 Truth = Annotated[Path | None, typer.Option("--truth", metavar="FILE", help="The cells that a person marked.")]
 Pred = Annotated[Path | None, typer.Option("--pred", metavar="FILE", help="The cells that a model or another marked.")]
 Mpp = Annotated[
-    float | None, typer.Option("--mpp", metavar="M", help="µm per px of all images; else as the files state it.")
+    float | None,
+    typer.Option(
+        "--mpp",
+        metavar="M",
+        parser=number("--mpp", MPP),
+        help="µm per px of all images; else as the files state it.",
+    ),
 ]
 FormatName = Annotated[
     str | None,

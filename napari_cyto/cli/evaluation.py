@@ -80,15 +80,15 @@ def mapped_by(class_map: str | None, *labels: LabelSet) -> tuple[LabelSet, ...]:
 
 
 def _read(path: Path, name: str | None, mpp: float | None, **options: Any) -> LabelSet:
+    from napari_cyto.domain.quantities import MPP
     from napari_cyto.errors import FormatError
     from napari_cyto.formats import get_format
     from napari_cyto.formats.bad_rows import without_skipping
     from napari_cyto.formats.outside import refuse_fractions
     from napari_cyto.formats.which_format import format_of
-    from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
     name = name or format_of(path, "say it with --format")
-    if name == "csv" and mpp is not None and MPP_MIN_UM <= mpp <= MPP_MAX_UM:  # others are refused by the comparison
+    if name == "csv" and mpp is not None and MPP.holds(mpp):  # others are refused by the comparison
         options["mpp"] = mpp  # QuPath's tables have their centroids in µm
     try:
         labels = get_format(name).read(path, **options)

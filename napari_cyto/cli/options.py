@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -13,6 +14,8 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from napari_cyto.cli.numbers import number
+from napari_cyto.domain.quantities import Quantity
 from napari_cyto.errors import CytoError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -68,6 +71,31 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
         raise CytoError(f"{_flag(name)} cannot be {values.get(name)!r}: {reason}.") from error
 
 
+def quantity_of(field: FieldInfo) -> Quantity | None:
+    """Return the range of a field that is a number; what it does not say is open."""
+    kind, rules = _number_and_rules(field.annotation, list(field.metadata))
+    if kind is None:
+        return None
+    limits = {b: getattr(r, b) for r in rules for b in ("ge", "gt", "le", "lt") if getattr(r, b, None) is not None}
+    return Quantity(
+        low=limits.get("ge", limits.get("gt", -math.inf)),
+        high=limits.get("le", limits.get("lt", math.inf)),
+        unit=next((rule.unit for rule in rules if isinstance(rule, Quantity)), ""),
+        whole=kind is int,
+        above="gt" in limits,
+        below="lt" in limits,
+    )
+
+
+def _number_and_rules(annotation: Any, rules: list[Any]) -> tuple[type | None, list[Any]]:
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return _number_and_rules(next(a for a in args if a is not type(None)), rules)
+    if origin is Annotated:
+        return _number_and_rules(args[0], [*rules, *args[1:]])
+    return (annotation if annotation in (int, float) else None), rules
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
@@ -80,7 +108,11 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     flag = _flag(name) + (f"/--no-{name.replace('_', '-')}" if kind is bool else "")
     if shown not in (None, (), {}, [], ""):
         help_text += f" [default: {shown}]"
-    option = typer.Option(flag, *SHORTHANDS.get(name, ()), help=help_text, metavar=metavar, show_default=False)
+    quantity = quantity_of(field)
+    parser = None if quantity is None else number(flag, quantity)
+    option = typer.Option(
+        flag, *SHORTHANDS.get(name, ()), help=help_text, metavar=metavar, show_default=False, parser=parser
+    )
     annotation: Any = list[str] if kind is list else kind
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation | None, option]
@@ -106,8 +138,10 @@ def _kind(annotation: Any) -> tuple[Any, str | None]:
         return list, "NAME=VALUE"
     if origin in (tuple, list, frozenset, set):
         return list, None
-    if annotation in (bool, int, float):
-        return annotation, None
+    if annotation in (int, float):
+        return annotation, "NUMBER"
+    if annotation is bool:
+        return bool, None
     return (Path, None) if annotation is Path else (str, None)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from napari_cyto.cli.allocator import start_for_networks
 from napari_cyto.cli.following import follow
 from napari_cyto.cli.options import checked
 from napari_cyto.cli.printing import print_facts, print_json
+from napari_cyto.domain.quantities import REGION_PX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.several import SeveralRequest
 
@@ -74,13 +74,14 @@ def region_yxyx(text: str) -> tuple[float, float, float, float]:
         When it is not four finite numbers, or has no extent.
     """
     try:
-        x, y, width, height = (float(part) for part in text.split(","))
+        x, y, width, height = (float(REGION_PX.parsed(part)) for part in text.split(","))
     except ValueError:
-        raise CytoError(f"A region is x,y,w,h in px of the slide's full size, but {text!r} came.") from None
-    if not all(map(isfinite, (x, y, x + width, y + height))):
-        raise CytoError(f"A region is x,y,w,h in px of the slide's full size, but {text!r} came.")
+        raise CytoError(
+            f"--region: A region is x,y,w,h in px of the slide's full size, up to {REGION_PX.high:,.0f}, "
+            f"but {text[:80]!r} came."
+        ) from None
     if not (width > 0 and height > 0):
-        raise CytoError(f"A region has a width and a height, but {text!r} came.")
+        raise CytoError(f"--region: A region has a width and a height, but {text[:80]!r} came.")
     return (y, x, y + height, x + width)
 
 

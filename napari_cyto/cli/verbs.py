@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from napari_cyto import __version__
+from napari_cyto.cli.numbers import number
+from napari_cyto.domain.quantities import FOLDS, MPP, SCORE, WORKERS
 
 HELP = """Mark cells on whole-slide Pap smears, review proposals, leave with a dataset.
 
@@ -31,7 +33,12 @@ Runtime = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", metavar="N", min=1, max=1024, help="Share the work among N processes of this machine."),
+    typer.Option(
+        "--workers",
+        metavar="N",
+        parser=number("--workers", WORKERS),
+        help="Share the work among N processes of this machine.",
+    ),
 ]
 Scheduler = Annotated[
     str | None,
@@ -217,7 +224,13 @@ def train(
         Path | None, typer.Option("--parent", metavar="BUNDLE", help="A model to continue from, with more data.")
     ] = None,
     cross_validate: Annotated[
-        int | None, typer.Option("--cross-validate", metavar="K", help="Train K times, each part being the test once.")
+        int | None,
+        typer.Option(
+            "--cross-validate",
+            metavar="K",
+            parser=number("--cross-validate", FOLDS),
+            help="Train K times, each part being the test once.",
+        ),
     ] = None,
     list_recipes: Annotated[bool, typer.Option("--list-recipes", help="List the recipes that ship.")] = False,
     as_json: AsJson = False,
@@ -252,11 +265,22 @@ def predict(
         str | None, typer.Option("--region", metavar="X,Y,W,H", help="Only this part, px of the slide's full size.")
     ] = None,
     mpp: Annotated[
-        float | None, typer.Option("--mpp", help="µm per px where the slide's file does not say it.")
+        float | None,
+        typer.Option(
+            "--mpp",
+            metavar="NUMBER",
+            parser=number("--mpp", MPP),
+            help="µm per px where the slide's file does not say it.",
+        ),
     ] = None,
     score_from: Annotated[
         float | None,
-        typer.Option("--score-from", help="Leave out cells that score lower than this, not than the model asks for."),
+        typer.Option(
+            "--score-from",
+            metavar="NUMBER",
+            parser=number("--score-from", SCORE),
+            help="Leave out cells that score lower than this, not than the model asks for.",
+        ),
     ] = None,
     stain: Annotated[str | None, typer.Option("--stain", help="The slides' stain; models for another refuse.")] = None,
     any_picture: Annotated[

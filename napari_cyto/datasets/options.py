@@ -11,16 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_cyto.datasets.crops import APACC_CROP_PX
 from napari_cyto.datasets.split import APACC_TEST_SHARE
 from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.quantities import Seed, UmPerPx
 from napari_cyto.formats.apacc_names import StemStyle
 from napari_cyto.formats.apacc_slices import BorderRule
 from napari_cyto.formats.label_format import SKIP_BAD
-from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 
 class ApaccExportOptions(BaseModel):
     """How an APACC dataset is made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     test_share: float = Field(
         default=APACC_TEST_SHARE,
@@ -30,7 +30,7 @@ class ApaccExportOptions(BaseModel):
         description="Share of the patients or smears, and as nearly as possible of the cells, for the test side; "
         "the collection's is 20 of 107.",
     )
-    seed: int = Field(default=0, ge=0, title="Seed", description="The same seed gives the same split.")
+    seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same split.")
     new_split: bool = Field(
         default=False,
         title="New split",
@@ -112,7 +112,7 @@ class ApaccExportOptions(BaseModel):
 class ImportOptions(BaseModel):
     """How labels come into a project."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     slide: Path | None = Field(
         default=None,
@@ -135,10 +135,8 @@ class ImportOptions(BaseModel):
         title="Class scheme",
         description="For a new project: a scheme that ships, or a YAML or JSON file. Empty: one that fits the source.",
     )
-    mpp: float | None = Field(
+    mpp: UmPerPx | None = Field(
         default=None,
-        ge=MPP_MIN_UM,
-        le=MPP_MAX_UM,
         title="µm per pixel",
         description="For slides of which neither the file nor the source says it.",
     )
@@ -152,7 +150,7 @@ class ImportOptions(BaseModel):
 class LabelExportOptions(BaseModel):
     """How labels leave a project in a format other than APACC."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     slides: tuple[str, ...] = Field(
         default=(), title="Slides", description="Names or ids of the slides to write. Empty: all."

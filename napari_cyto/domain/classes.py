@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from napari_cyto.domain.quantities import BOX_UM
 from napari_cyto.errors import SchemeError
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -49,7 +50,7 @@ class CellClass:
             raise SchemeError(f"The colour of class {self.id} must look like #1a2b3c, but {self.colour!r} came.")
         if self.key and self.key not in "123456789":
             raise SchemeError(f"The key of class {self.id} must be one of 1 to 9 or empty, but {self.key!r} came.")
-        if not 0.1 <= self.box_um <= 10_000:
+        if not BOX_UM.holds(self.box_um):
             raise SchemeError(f"The box of class {self.id} must be 0.1 to 10000 µm wide, but {self.box_um} came.")
 
     @property

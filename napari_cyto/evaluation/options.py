@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_cyto.domain.quantities import Draws, RadiusUm, Seed
+
 Side = Literal["auto", "test", "validation", "train", "all"]
 
 
@@ -20,11 +22,11 @@ class EvaluateConfig(BaseModel):
         description="Which slides: auto leaves out those that had a say in the model's training; all takes them too, "
         "and says so; test, validation and train are the sides of the model's own split.",
     )
-    radius_um: float = Field(
-        default=6.0, gt=0, le=200, title="Radius, µm", description="Furthest distance at which a detection is the cell."
+    radius_um: RadiusUm = Field(
+        default=6.0, title="Radius, µm", description="Furthest distance at which a detection is the cell."
     )
-    draws: int = Field(default=2000, ge=100, le=100_000, title="Draws", description="Resamples behind each interval.")
-    seed: int = Field(default=0, ge=0, title="Seed", description="The same seed gives the same intervals.")
+    draws: Draws = Field(default=2000, title="Draws", description="Resamples behind each interval.")
+    seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same intervals.")
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1.")
     examples: int = Field(
         default=12, ge=0, le=200, title="Example cells", description="Pictures of each kind on the report's page."

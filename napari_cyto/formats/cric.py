@@ -18,6 +18,7 @@ from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.image_names import READ_SUFFIXES
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.quantities import UmPerPx
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
@@ -54,11 +55,9 @@ _NEEDED = (_IMAGE, _CLASS, _X, _Y)
 class CricOptions(FormatOptions):
     """Scale of images whose table does not state it, and which table is written."""
 
-    mpp: float | None = Field(
+    mpp: UmPerPx | None = Field(
         json_schema_extra=ON_READING,
         default=MPP,
-        gt=0.001,
-        le=1000,
         title="µm per px",
         description="Of images in a table without px_per_cric_px; 0.228 for CRIC's own, None to leave it open.",
     )

@@ -12,6 +12,7 @@ from pydantic import Field
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.quantities import UmPerPx
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
@@ -62,11 +63,9 @@ class CsvOptions(StatusOptions):
         title="Class of the unclassified",
         description="The class that points get when their table is of a kind that has no classes.",
     )
-    mpp: float | None = Field(
+    mpp: UmPerPx | None = Field(
         json_schema_extra=ON_READING,
         default=None,
-        gt=0.001,
-        le=1000,
         title="µm per px",
         description="For the centroids in µm of QuPath's tables, where the image does not say it.",
     )

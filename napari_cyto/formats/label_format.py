@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.quantities import BoxUm, UmPerPx
 from napari_cyto.errors import FormatError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SKIP_BAD = "Leave out rows that cannot be read, and list them, instead of refusi
 class FormatOptions(BaseModel):
     """Options that every format has; each adds its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     include_proposed: bool = Field(
         json_schema_extra=ON_WRITING,
@@ -73,25 +74,21 @@ class StatusOptions(FormatOptions):
 class BoxOptions(FormatOptions):
     """Options of the formats that know boxes only."""
 
-    box_um: dict[str, float] = Field(
+    box_um: dict[str, BoxUm] = Field(
         json_schema_extra=ON_WRITING,
         default_factory=dict,
         title="Box sizes",
         description="Side in µm of the box that a point of a class becomes; classes not named get the default.",
     )
-    default_box_um: float = Field(
+    default_box_um: BoxUm = Field(
         json_schema_extra=ON_WRITING,
         default=40.0,
-        ge=0.1,
-        le=10_000,
         title="Default box, µm",
         description="Side in µm of the box that a point becomes when its class has no size of its own.",
     )
-    assumed_mpp: float | None = Field(
+    assumed_mpp: UmPerPx | None = Field(
         json_schema_extra=ON_WRITING,
         default=None,
-        gt=0.001,
-        le=1000,
         title="Assumed µm per px",
         description="Used for the boxes of points on slides whose µm per px is unknown; without it they are refused.",
     )

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.quantities import PicturePx
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
@@ -35,19 +36,15 @@ _LISTS = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "
 class YoloOptions(BoxOptions):
     """Size of images that are not beside the labels."""
 
-    image_width: int | None = Field(
+    image_width: PicturePx | None = Field(
         json_schema_extra=ON_READING,
         default=None,
-        ge=1,
-        le=10_000_000,
         title="Image width, px",
         description="When reading: of images that are not there and whose size is not recorded.",
     )
-    image_height: int | None = Field(
+    image_height: PicturePx | None = Field(
         json_schema_extra=ON_READING,
         default=None,
-        ge=1,
-        le=10_000_000,
         title="Image height, px",
         description="When reading: of images that are not there and whose size is not recorded.",
     )

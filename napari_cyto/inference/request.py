@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
-
-UmPerPx: TypeAlias = Annotated[float, Field(ge=MPP_MIN_UM, le=MPP_MAX_UM, allow_inf_nan=False)]
-"""µm per level-0 px that somebody enters: what microscopes and their scanners give."""
-
-Score: TypeAlias = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-"""How sure a model is that somebody asks for at least."""
+from napari_cyto.domain.quantities import REGION_PX, Score, UmPerPx
 
 Precision = Literal["auto", "fp32", "bf16"]
 Runtime = Literal["auto", "torch", "openvino"]
@@ -73,6 +66,6 @@ class PredictRequest(BaseModel):
     def _has_extent(self) -> PredictRequest:
         if self.region_yxyx is not None:
             y0, x0, y1, x1 = self.region_yxyx
-            if not all(map(isfinite, self.region_yxyx)) or y1 <= y0 or x1 <= x0:
+            if not all(map(REGION_PX.holds, self.region_yxyx)) or y1 <= y0 or x1 <= x0:
                 raise ValueError(f"a region has y1 > y0 and x1 > x0, all finite, but {self.region_yxyx} came")
         return self

@@ -97,16 +97,17 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         if project is not None:
             stack.enter_context(project)
         mpp = request.mpp or believed_mpp(project, slide)
+        region, clipped = on_slide(request.region_yxyx, slide)
+        request = request.model_copy(update={"region_yxyx": region})
         # All that can be refused is, before anything is written.
         scheme = None if project is None else project.scheme
-        remarks = [*check_fit(chosen, scheme, mpp, request.stain, slide.info.name)]
+        remarks = [*check_fit(chosen, scheme, mpp, request.stain, slide.info.name), *clipped]
         yield from (Noted(remark) for remark in remarks)
         yield Advanced(0, 0, f"Loading {chosen.detector.id}.")
         detector = models.detector(chosen.detector, request) if farm is None else farm.knows(chosen.detector)
         classifier = None if farm or chosen.classifier is None else models.classifier(chosen.classifier, request)
         yield from (Noted(remark) for model in (detector, classifier) if model is not None for remark in model.remarks)
         tile_px = request.tile_px or (None if farm is None else farm.tile_px)
-        check_region(request.region_yxyx, slide)
         stain = yield from _stain(slide, mpp, request, token)
         seen = _looks(slide, mpp, request, stain)
         yield from (Noted(remark) for remark in seen)
@@ -134,22 +135,29 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         yield from _OneSlide(request, chosen, slide, plan, running, writer, [*remarks, *seen, *begun]).events()
 
 
-def check_region(region_yxyx: YXYX | None, slide: Slide) -> None:
-    """Refuse a region that has nothing of the slide in it.
+def on_slide(region_yxyx: YXYX | None, slide: Slide) -> tuple[YXYX | None, list[str]]:
+    """Return the part of a region that is on a slide, level-0 px, and a sentence where that is not all of it.
 
     Raises
     ------
     CytoError
-        One sentence with both extents.
+        When there is none: one sentence with both extents.
     """
     if region_yxyx is None:
-        return
+        return None, []
     (y0, x0, y1, x1), (height, width) = region_yxyx, slide.info.size_hw
     if min(y1, height) <= max(y0, 0) or min(x1, width) <= max(x0, 0):
         raise CytoError(
             f"{slide.info.name} is {width} x {height} px, and the region from x {x0:g} to {x1:g} and y {y0:g} to "
             f"{y1:g} lies beside it; give one that overlaps it, in px of the slide's full size."
         )
+    inside = (max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width)))
+    if inside == region_yxyx:
+        return region_yxyx, []
+    return inside, [
+        f"{slide.info.name} is {width} x {height} px, and the region reaches beyond it: looked at is the part from "
+        f"x {inside[1]:g} to {inside[3]:g} and y {inside[0]:g} to {inside[2]:g}."
+    ]
 
 
 def _stain(

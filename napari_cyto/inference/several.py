@@ -20,6 +20,7 @@ from pydantic import Field
 from napari_cyto.datasets.job import ending_once
 from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
+from napari_cyto.domain.quantities import Workers
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.formats.atomic import check_replaceable, write_text
@@ -44,8 +45,8 @@ class SeveralRequest(PredictRequest):
     slide: Path = Path()
     slides: tuple[Path, ...] = Field(min_length=1, title="Slides", description="Slide files, or folders of them.")
     out: Path = Field(title="Target", description="A project, a GeoJSON file of one slide, or a folder (APACC).")
-    workers: int | None = Field(
-        default=None, ge=1, le=1024, title="Workers", description="Processes of this machine that share the work."
+    workers: Workers | None = Field(
+        default=None, title="Workers", description="Processes of this machine that share the work."
     )
     scheduler: str | None = Field(
         default=None, title="Scheduler", description="Address of a dask cluster that does the work."

@@ -31,7 +31,7 @@ class BoxSettings(PyramidSettings):
     """What a box detector is built from, as ``model.json`` keeps it."""
 
     architecture: Literal["faster-rcnn", "retinanet"]
-    size_px: float = Field(default=40.0, gt=0)
+    size_px: float = Field(default=40.0, ge=1, le=4096)
 
 
 class PyramidBackbone(nn.Module):

@@ -27,7 +27,7 @@ LONGEST_LOG = 4.0
 class PointSettings(PyramidSettings):
     """What a point detector is built from, as ``model.json`` keeps it."""
 
-    size_px: float = Field(default=40.0, gt=0)
+    size_px: float = Field(default=40.0, ge=1, le=4096)
     sizes: bool = False
 
 

@@ -47,6 +47,8 @@ class ReportOptions(BaseModel):
 
     magnification: float | None = Field(
         default=None,
+        ge=min(MAGNIFICATIONS),
+        le=max(MAGNIFICATIONS),
         title="Magnification",
         description="From which objective on a look counts: 4, 10, 20 or 40; else as chosen in the project, or 10.",
     )

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MPP_MIN_UM = 0.05
-MPP_MAX_UM = 20.0
+from napari_cyto.domain.quantities import MPP
+
+MPP_MIN_UM, MPP_MAX_UM = MPP.low, MPP.high
 _MPP_ANISOTROPY = 0.05
 
 

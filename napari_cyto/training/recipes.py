@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from napari_cyto.training.config import TrainConfig
 DEFAULTS: Mapping[Kind, str] = {"classifier": "light", "detector": "p2p-light"}
 """The recipe of each kind when none is named."""
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -106,8 +109,8 @@ def with_settings(config: TrainConfig, settings: Iterable[str]) -> TrainConfig:
             raise CytoError(f"--set takes key=value such as batch=16 or phases.0.lr=1e-4, but {setting!r} came.")
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise CytoError(f"--set {key}: {text!r} is not a value that YAML knows.") from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number of thousands of digits among it
+            raise CytoError(f"--set {key}: {text[:60]!r} is not a value that YAML knows.") from error
         _place(content, key.strip(), _number(value))
     return _checked(lambda: TrainConfig.model_validate(content), "--set")
 
@@ -163,6 +166,7 @@ def _checked(make: Any, where: str) -> TrainConfig:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         name = ".".join(str(p) for p in fault["loc"] if p not in ("classifier", "detector"))
-        came = f" ({fault['input']!r:.60} came)" if not isinstance(fault["input"], dict) else ""
+        # A stranger's file may be a few lines of which each repeats the one before tenfold.
+        came = f" ({_SHORT.repr(fault['input'])[:60]} came)" if not isinstance(fault["input"], dict) else ""
         raise CytoError(f"{where}: {name or 'the recipe'}: {fault['msg'].rstrip('.')}{came}.") from error
     return config

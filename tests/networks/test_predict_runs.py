@@ -237,3 +237,18 @@ def test_a_region_in_other_words_is_refused(region: str, tmp_path: Path, capsys:
     words = ["predict", str(tmp_path), "--detector", "x", "--out", "o.cyto", "--region", region]
     assert command_line(words) == 2
     assert "region" in capsys.readouterr().err.lower()
+
+
+def test_a_region_partly_beside_the_slide_is_clipped_and_told(finder: Path, picture: Path, tmp_path: Path) -> None:
+    request = asked(finder, picture, region_yxyx=(-1e6, 100.0, 200.0, 1e6), out=tmp_path / "p.cyto")
+    told = last(run(request)).result
+    assert any(
+        "reaches beyond it: looked at is the part from x 100 to 352 and y 0 to 200" in r for r in told["remarks"]
+    )
+    inside = last(run(asked(finder, picture, region_yxyx=(0.0, 100.0, 200.0, 352.0)))).result
+    assert inside["cells"] == told["cells"] > 0
+    assert inside["remarks"] == [r for r in told["remarks"] if "beyond" not in r]
+    beside = last(run(asked(finder, picture, region_yxyx=(400.0, 0.0, 500.0, 100.0), out=tmp_path / "q.cyto")))
+    assert isinstance(beside, Failed)
+    assert "lies beside it" in beside.message
+    assert not (tmp_path / "q.cyto").exists()

@@ -174,8 +174,13 @@ def control_of(field: FieldInfo) -> Control | None:
 def _without_none(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) in (Union, types.UnionType):
         rest = [a for a in get_args(annotation) if a is not type(None)]
-        return (rest[0] if len(rest) == 1 else None), len(rest) < len(get_args(annotation))
+        return (_bare(rest[0]) if len(rest) == 1 else None), len(rest) < len(get_args(annotation))
     return annotation, False
+
+
+def _bare(annotation: Any) -> Any:
+    """Return a type without what is said of its range."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _choices(kind: Any) -> list[tuple[str, Any]] | None:
@@ -201,7 +206,7 @@ def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
 
 def _is_numbers(kind: Any) -> bool:
     """Whether a type is a tuple of floats, as many as one likes or some."""
-    members = [get_args(a)[0] if get_origin(a) is Annotated else a for a in get_args(kind) if a is not Ellipsis]
+    members = [_bare(a) for a in get_args(kind) if a is not Ellipsis]
     return get_origin(kind) is tuple and bool(members) and all(member is float for member in members)
 
 

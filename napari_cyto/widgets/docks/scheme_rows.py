@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QColorDialog, QDoubleSpinBox, QLineEdit, QWidget
 
 from napari_cyto.domain.classes import CellClass
+from napari_cyto.domain.quantities import BOX_UM
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Choice
@@ -45,7 +46,7 @@ class SchemeRow:
         self.key.setToolTip("The key that chooses the class; each key belongs to one class.")
         self.key.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.box = QDoubleSpinBox()
-        self.box.setRange(0.1, 10_000)
+        self.box.setRange(BOX_UM.low, BOX_UM.high)
         self.box.setDecimals(1)
         self.box.setSuffix(" µm")
         self.box.setValue(cell_class.box_um)

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QPushButton, QWidget
 
 from napari_cyto.domain.classes import CellClass
+from napari_cyto.domain.quantities import BOX_UM
 from napari_cyto.session import Tool
 from napari_cyto.session.keys import KEYS
 from napari_cyto.widgets.docks import parts
@@ -66,7 +67,7 @@ class BoxSize(QWidget):
         self._label = parts.text("One-click box")
         self._label.setToolTip("How wide a box becomes when the box tool is clicked.")
         self.spin = QDoubleSpinBox()
-        self.spin.setRange(0.1, 10_000)
+        self.spin.setRange(BOX_UM.low, BOX_UM.high)
         self.spin.setDecimals(1)
         self.spin.setSingleStep(BOX_STEP_UM)
         self.spin.setSuffix(" µm")
