@@ -24,13 +24,18 @@ from napari_cyto.datasets.split import SIDES, TEST, TRAIN, Split
 from napari_cyto.domain.annotation import now_utc
 from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
 from napari_cyto.errors import SplitError
-from napari_cyto.formats.atomic import atomic_folder, check_replaceable
+from napari_cyto.formats.atomic import atomic_folder, check_replaceable, exporting
+from napari_cyto.formats.replacing import replacing
 from napari_cyto.slides import UnreadableTile
 from napari_cyto.store import Project
 
 
 def export_apacc(
-    project_folder: Path, target: Path, options: ApaccExportOptions | None = None, token: Token | None = None
+    project_folder: Path,
+    target: Path,
+    options: ApaccExportOptions | None = None,
+    token: Token | None = None,
+    any_project: bool = False,
 ) -> Iterator[Event]:
     """Write a project as an APACC dataset; a job.
 
@@ -46,25 +51,32 @@ def export_apacc(
         How; the defaults are the collection's ways.
     token : Token, optional
         Asks for a stop.
+    any_project : bool
+        Whether an untouched export of another project may be replaced, as where the project is but a step on the way.
 
     Yields
     ------
     Event
         Losses and remarks as ``Noted``; ``Done.result`` has the counts per side and class, slices, files' place.
     """
-    return ending_once(_export(Path(project_folder), Path(target).absolute(), options or ApaccExportOptions(), token))
+    chosen = options or ApaccExportOptions()
+    return ending_once(_export(Path(project_folder), Path(target).absolute(), chosen, token, any_project))
 
 
-def _export(project_folder: Path, target: Path, options: ApaccExportOptions, token: Token | None) -> Steps:
-    check_replaceable(target)
+def _export(
+    project_folder: Path, target: Path, options: ApaccExportOptions, token: Token | None, any_project: bool
+) -> Steps:
+    with exporting(target, options.overwrite):
+        check_replaceable(target)
     day = options.crop_date or now_utc().date()
     with Project.open(project_folder) as project:
+        identity = "" if any_project else project.identity
         plan, scheme = plan_export(project, options), project.scheme
     leaks = list(shared_ties([p.slide for p in plan.slides], plan.split.sides))
     refuse_leaks(leaks, options.allow_leak)
     for loss in plan.losses:
         yield Noted(loss)
-    with atomic_folder(target) as folder:
+    with replacing(target, options.overwrite, identity), atomic_folder(target) as folder:
         run = _Run(plan, options, folder)
         yield from run.write(day, token)
         split, found = run.keep_same_cells_together()

@@ -17,9 +17,10 @@ from napari_cyto.domain.annotation_source import Alike, AnnotationSource
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Done, Event, Noted, Token
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.errors import FormatError
 from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.label_format import BoxOptions
-from napari_cyto.formats.replacing import check_may_replace, remember_export
+from napari_cyto.formats.replacing import check_may_replace, replacing
 from napari_cyto.formats.safe_names import distinct_names
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
@@ -33,6 +34,7 @@ def export_labels(
     target: Path,
     options: LabelExportOptions | None = None,
     token: Token | None = None,
+    any_project: bool = False,
 ) -> Iterator[Event]:
     """Write a project's labels; a job. The target is complete or as it was.
 
@@ -48,6 +50,8 @@ def export_labels(
         How.
     token : Token, optional
         Asks for a stop.
+    any_project : bool
+        Whether an untouched export of another project may be replaced, as where the project is but a step on the way.
 
     Yields
     ------
@@ -55,26 +59,34 @@ def export_labels(
         Losses as ``Noted``, before anything is written; ``Done.result`` has counts and losses.
     """
     chosen = options or LabelExportOptions()
-    return ending_once(_export(format_name, Path(project_folder), Path(target), chosen, token))
+    return ending_once(_export(format_name, Path(project_folder), Path(target), chosen, token, any_project))
 
 
 def _export(
-    format_name: str, project_folder: Path, target: Path, options: LabelExportOptions, token: Token | None
+    format_name: str,
+    project_folder: Path,
+    target: Path,
+    options: LabelExportOptions,
+    token: Token | None,
+    any_project: bool,
 ) -> Steps:
     label_format = written_format(format_name)
-    check_may_replace(target, options.overwrite)
+    if label_format.target_kind == "file" and target.is_dir():
+        raise FormatError("this is a folder, but a file is to be written; choose a file name.", target)
     reading = Reading(token)
     with (
         Project.open(project_folder) as project,
         labels_to_write(project, label_format, options, reading.take) as (labels, writer),
+        replacing(target, options.overwrite, "" if any_project else project.identity),
     ):
         count = len(labels.annotations)
         losses = yield from reading.follow(lambda: told_losses(label_format, labels, writer), "Reading", count)
         yield from (Noted(loss) for loss in losses)
         stop_if_cancelled(token)
+        # Once more, now that it is going to be written: counting took its time.
+        check_may_replace(target, options.overwrite, "" if any_project else project.identity)
         words = f"Writing {target.name}"
         yield from reading.follow(lambda: label_format.write(labels, target, **writer), words, count)
-    remember_export(target)
     yield Done(
         {
             "target": str(target),

@@ -99,6 +99,11 @@ class ApaccExportOptions(BaseModel):
         title="Allow a leak because",
         description="Export although train and test share data; the reason is recorded in the export.",
     )
+    overwrite: bool = Field(
+        default=False,
+        title="Replace what is there",
+        description="Replace an earlier export although it was changed since, or is of another project.",
+    )
     crop_date: date | None = Field(
         default=None, title="Date in crop names", description="Empty: today, which is the day of extraction."
     )
@@ -160,8 +165,9 @@ class LabelExportOptions(BaseModel):
     )
     overwrite: bool = Field(
         default=False,
-        title="Replace the file",
-        description="Replace a single file that is there although it is no export, or was changed since.",
+        title="Replace what is there",
+        description="Replace a file that is there although it is no export of this project, or was changed since; of "
+        "folders only those that are exports.",
     )
     writer: dict[str, Any] = Field(
         default_factory=dict, title="Format options", description="Options of the format's own writer."

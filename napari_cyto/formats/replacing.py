@@ -1,29 +1,27 @@
-"""Which files an export may replace: those that an export wrote and nobody touched since.
+"""Which files an export may replace: those that an export of the same project wrote and nobody touched since.
 
-A hash of each single file that an export writes is kept in the user's own data folder, by the file's place. A file
-that is there and is not what an export left is never replaced unasked: it may be a person's text, another program's
-labels, or what an import came from.
+A hash of each single file that an export writes is kept in the user's own data folder, by the file's place, with the
+project that it is of: a project need not be writable for that, and may be moved. A file that is there and is not what
+an export left is never replaced unasked: it may be a person's text, another program's labels, or what an import came
+from. Folders keep the hashes of their files themselves, see ``atomic``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_cyto.domain.places import user_data_dir
 from napari_cyto.errors import FormatError
+from napari_cyto.formats.atomic import OVERWRITE_WORDS, check_replaceable, exporting, file_hash, write_text
 
 _RECORD = "exports.json"
 _MOST = 2000
-_PIECE_BYTES = 1 << 20
-
-OVERWRITE_WORDS = "(--overwrite)"
-"""Part of the refusal to replace a file that a person may allow, for windows that ask."""
 
 
-def check_may_replace(target: Path, overwrite: bool = False) -> None:
+def check_may_replace(target: Path, overwrite: bool = False, project: str = "") -> None:
     """Refuse to replace a file that no export left as it is.
 
     Parameters
@@ -32,6 +30,8 @@ def check_may_replace(target: Path, overwrite: bool = False) -> None:
         The file to be. A folder, or nothing, is not refused here.
     overwrite : bool
         Whether a person allowed it.
+    project : str
+        The `Project.identity` of what is to be written; empty where an export of any project may be replaced.
 
     Raises
     ------
@@ -41,26 +41,55 @@ def check_may_replace(target: Path, overwrite: bool = False) -> None:
     if overwrite or not target.is_file():
         return
     known = _read().get(_key(target))
-    if known is not None and known == _digest(target):
+    digest, _, of = (known or "").partition(" ")
+    is_whole = bool(known) and digest == _digest(target)
+    if is_whole and (not project or of in ("", project)):
         return
     what = "was changed since it was exported" if known else "was not written by an export"
+    what = "is an export of another project" if is_whole else what
     raise FormatError(
         f"the file there {what}, so it is not replaced; choose a new name, or allow it {OVERWRITE_WORDS}.", target
     )
 
 
-def remember_export(target: Path) -> None:
-    """Keep what an export wrote, so that the next one to the same place may replace it."""
+@contextmanager
+def replacing(target: Path, overwrite: bool = False, project: str = "") -> Iterator[None]:
+    """Refuse at once what may not be replaced, let the block write ``target``, and keep what it wrote.
+
+    A folder is refused where it is not an export of ours, or changed, and that again when it is put in its place.
+
+    Parameters
+    ----------
+    target : Path
+        The file or folder to be.
+    overwrite, project : bool, str
+        As for `check_may_replace`.
+
+    Raises
+    ------
+    FormatError
+        Saying what is there.
+    """
+    with exporting(target, overwrite, project):
+        check_may_replace(target, overwrite, project)
+        if target.is_dir():
+            check_replaceable(target)
+        yield
+    remember_export(target, project)
+
+
+def remember_export(target: Path, project: str = "") -> None:
+    """Keep what an export of a project wrote, so that the next one to the same place may replace it."""
     if not target.is_file():
         return
-    with suppress(OSError):  # a place that cannot be remembered is asked about next time
-        _write({**_without(target), _key(target): _digest(target)})
+    with suppress(OSError, FormatError):  # a place that cannot be remembered is asked about next time
+        _write({**_without(target), _key(target): f"{_digest(target)} {project}".strip()})
 
 
 def remember_import(source: Path) -> None:
     """Forget that a file was an export of ours: labels were read from it, and no export may replace it unasked."""
     if source.is_file() and _key(source) in _read():
-        with suppress(OSError):
+        with suppress(OSError, FormatError):
             _write(_without(source))
 
 
@@ -73,14 +102,10 @@ def _key(target: Path) -> str:
 
 
 def _digest(target: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with target.open("rb") as stream:
-            while piece := stream.read(_PIECE_BYTES):
-                digest.update(piece)
+        return file_hash(target)
     except OSError as error:
         raise FormatError(f"the file there cannot be read ({error.strerror or error}).", target) from error
-    return digest.hexdigest()
 
 
 def _read() -> dict[str, str]:
@@ -92,9 +117,5 @@ def _read() -> dict[str, str]:
 
 
 def _write(record: dict[str, str]) -> None:
-    folder = user_data_dir()
-    folder.mkdir(parents=True, exist_ok=True)
     latest = dict(list(record.items())[-_MOST:])
-    temporary = folder / f".{_RECORD}.partial"
-    temporary.write_text(json.dumps(latest, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(folder / _RECORD)
+    write_text(user_data_dir() / _RECORD, json.dumps(latest, indent=1) + "\n")

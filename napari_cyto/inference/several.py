@@ -244,5 +244,6 @@ def _export(target: Target, slide_ids: list[str], token: Token | None) -> Events
 
     if target.kind == "geojson":
         options = LabelExportOptions(slides=tuple(slide_ids), writer={"object_type": "detection"})
-        return export_labels("geojson", target.project, target.out, options, token)
-    return export_apacc(target.project, target.out, ApaccExportOptions(include_proposed=True), token)
+        return export_labels("geojson", target.project, target.out, options, token, any_project=True)
+    chosen = ApaccExportOptions(include_proposed=True)
+    return export_apacc(target.project, target.out, chosen, token, any_project=True)

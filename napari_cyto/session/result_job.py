@@ -20,7 +20,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.report.markup import Html
 from napari_cyto.formats.atomic import write_text
-from napari_cyto.formats.replacing import check_may_replace, remember_export
+from napari_cyto.formats.replacing import check_may_replace, replacing
 from napari_cyto.formats.safe_names import distinct_names
 from napari_cyto.session.result import DECISION_SUPPORT, SlideResult, gather_result
 from napari_cyto.session.result_facts import CANNOT_SAY, methods, slide_facts
@@ -169,8 +169,8 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
         # The most urgent slide first, of equal ones in the order of the project.
         found.sort(key=lambda each: each[0])
         told["slides"] = [facts for _, facts, _ in found]
-        _write(out, told, [part for _, _, part in found])
-        remember_export(out)
+        with replacing(out, options.overwrite, project.identity):
+            _write(out, told, [part for _, _, part in found])
         yield Done({"out": str(out), "slides": len(records), "unreadable": unreadable, "result": told})
 
 
@@ -211,9 +211,9 @@ def _frame(project: Project, magnification: float) -> Plain:
 
 def _write(out: Path, told: Plain, parts: list[Html]) -> None:
     if out.suffix.lower() == ".json":
-        write_text(out, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(out, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False)
     else:
-        write_text(out, result_page(told, parts))
+        write_text(out, result_page(told, parts), last_wins=False)
 
 
 class _Reporter:

@@ -73,7 +73,7 @@ def save(options: ViewOptions, path: Path | None = None) -> None:
     """
     place = path or _place()
     place.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(place) as written:
+    with atomic_file(place, last_wins=True) as written:
         written.write_text(json.dumps(asdict(options)), encoding="utf-8")
 
 

@@ -138,11 +138,17 @@ class ProjectCore:
             )
         check_row("project", head.pk, dict(head._mapping), _CHECKS)
         self._name: str = head.name
+        self._created_us: int = head.created_us
         if head.scheme != self._scheme_text:
             self._scheme = _scheme_of(head.pk, head.scheme)
             self._scheme_text = head.scheme
         revision: int = head.revision
         return revision
+
+    @property
+    def identity(self) -> str:
+        """What tells this project from others, wherever it lies: its birth to the µs, 12 to 16 hexadecimal digits."""
+        return f"{self._created_us:012x}"
 
     def changed_elsewhere(self) -> bool:
         """Whether another window or program has written to the project since this was last asked."""

@@ -14,7 +14,7 @@ from napari_cyto.datasets import ApaccExportOptions
 from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import FORMATS, WRITTEN
-from napari_cyto.formats.replacing import OVERWRITE_WORDS
+from napari_cyto.formats.atomic import OVERWRITE_WORDS
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -224,8 +224,8 @@ class ExportDock(Dock):
         name = Path(self.target.text().strip()).name
         answer = QMessageBox.question(
             self,
-            "Replace the file",
-            f"{name} is there and is not what an export left. Replace it? What is in it now is lost.",
+            "Replace what is there",
+            f"{name} is there and is not what an export of this project left. Replace it? What is in it now is lost.",
             QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
             QMessageBox.StandardButton.Cancel,
         )

@@ -16,7 +16,7 @@ from napari_cyto.widgets.job_child import JobFunction
 
 APACC = "apacc"
 # What has a place of its own in the dock, or would need a table to be entered.
-_APACC_HIDDEN = ("allow_leak", "class_map", "crop_date")
+_APACC_HIDDEN = ("allow_leak", "class_map", "crop_date", "overwrite")
 _LABEL_HIDDEN = ("box_um",)
 
 
@@ -47,7 +47,7 @@ class ExportRequest:
     leak_reason : str
         Why train and test may share data; empty: they may not.
     overwrite : bool
-        Whether a file may be replaced that is no export.
+        Whether a file that is no export, or an export that was changed, may be replaced.
     """
 
     format: str
@@ -70,5 +70,5 @@ class ExportRequest:
     def checked_options(self) -> ApaccExportOptions | LabelExportOptions:
         """Return the options as the jobs take them; what the format needs of the project it finds there itself."""
         if self.format == APACC:
-            return ApaccExportOptions(**self.options, allow_leak=self.leak_reason)
+            return ApaccExportOptions(**self.options, allow_leak=self.leak_reason, overwrite=self.overwrite)
         return LabelExportOptions(writer=dict(self.options), overwrite=self.overwrite)
