@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 from napari_cyto.datasets.audit_checks import all_checks
 from napari_cyto.datasets.audit_project import audited_project
 from napari_cyto.datasets.audit_report import AuditReport, Finding, Severity, report
 from napari_cyto.datasets.audit_tree import audited_tree
-from napari_cyto.datasets.audited import Audited
+from napari_cyto.datasets.audited import Audited, Tick
 from napari_cyto.datasets.crop_prints import CropPrints
 from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
 from napari_cyto.datasets.leaks import shared_crops, shared_ties
@@ -18,6 +19,8 @@ from napari_cyto.datasets.split import SIDES, TEST, TRAIN
 from napari_cyto.domain.jobs import Advanced, Done, Event, Token
 from napari_cyto.errors import CytoError
 from napari_cyto.store import Project
+
+_KEPT = "Nothing was changed."
 
 
 def audit(path: Path, *, compare_crops: bool = True) -> AuditReport:
@@ -56,11 +59,13 @@ def _job(path: Path, compare_crops: bool, token: Token | None) -> Steps:
 
 def _steps(path: Path, compare_crops: bool, token: Token | None) -> Generator[Advanced, None, AuditReport]:
     yield Advanced(0, 0, f"Reading the labels of {path.name}.")
-    audited = _audited(path)
+    audited = _audited(path, partial(stop_if_cancelled, token, _KEPT))
     findings = list(audited.findings)
     sides = {slide.id: slide.side for slide in audited.slides}
     findings += shared_ties(audited.slides, sides)
-    findings += all_checks(audited)
+    for finding in all_checks(audited):
+        stop_if_cancelled(token, _KEPT)
+        findings.append(finding)
     if compare_crops and {TRAIN, TEST} <= set(sides.values()):
         findings += yield from _compared(audited, token)
     if not set(SIDES) & set(sides.values()):
@@ -68,22 +73,22 @@ def _steps(path: Path, compare_crops: bool, token: Token | None) -> Generator[Ad
     return report(audited.source, findings)
 
 
-def _audited(path: Path) -> Audited:
+def _audited(path: Path, tick: Tick) -> Audited:
     if Project.is_project(path):
         with Project.open(path) as project:
-            return audited_project(project)
+            return audited_project(project, tick)
     if not path.is_dir():
         raise CytoError(f"{path} is neither a project nor a folder of a dataset; give one of these.")
-    return audited_tree(path)
+    return audited_tree(path, tick)
 
 
 def _compared(audited: Audited, token: Token | None) -> Generator[Advanced, None, list[Finding]]:
     prints = {side: CropPrints() for side in SIDES}
-    unreadable = []
+    unreadable, done = [], 0
     for done, (side, name, pixels) in enumerate(audited.crops(), start=1):
         if side not in prints:
             continue
-        stop_if_cancelled(token, "Nothing was changed.")
+        stop_if_cancelled(token, _KEPT)
         try:
             prints[side].add(name, pixels())
         except CytoError as error:
@@ -91,7 +96,9 @@ def _compared(audited: Audited, token: Token | None) -> Generator[Advanced, None
         yield Advanced(done, 0, name)
     # Where nobody has divided the slides yet, an export keeps those with the same cell on one side.
     severity = Severity.ERROR if audited.sides_came else Severity.WARNING
-    findings = list(shared_crops(pairs_across(prints[TRAIN], prints[TEST]), severity))
+    yield Advanced(done, done, f"Comparing {len(prints[TRAIN])} crops of the train side with {len(prints[TEST])}.")
+    pairs = pairs_across(prints[TRAIN], prints[TEST], partial(stop_if_cancelled, token, _KEPT))
+    findings = list(shared_crops(pairs, severity))
     if unreadable:
         detail = f"{len(unreadable)} crop(s) cannot be read, the first is {unreadable[0]['crop']}."
         findings.append(Finding("bad_image", Severity.ERROR, detail, tuple(unreadable)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from napari_cyto.datasets.audit_report import Finding, Row, Severity
 from napari_cyto.datasets.audited import Audited, AuditedCell
+from napari_cyto.datasets.box_neighbours import touching
 from napari_cyto.datasets.split import SIDES, TEST, TRAIN
 from napari_cyto.domain.geometry import Box
 from napari_cyto.domain.slide_record import SlideRecord
@@ -120,21 +121,26 @@ def same_boxes(audited: Audited) -> Iterator[Finding]:
             rows[one.said == other.said].append({**first, **more})
     if found := rows[False]:
         which = f"{found[0]['class']} and {found[0]['other_class']} in {found[0]['slice']}"
-        detail = f"{len(found)} pair(s) of labels on one cell have two classes, the first is {which}."
+        detail = f"{len(found)} label(s) are of a cell that has one of another class already, the first is {which}."
         yield Finding("two_classes", Severity.ERROR, detail, tuple(found))
     if found := rows[True]:
-        detail = f"{len(found)} pair(s) of labels are the same cell twice, the first in {found[0]['slice']}."
+        where = found[0]["slice"]
+        detail = f"{len(found)} label(s) are of a cell that has one of the same class already, the first in {where}."
         yield Finding("same_box", Severity.WARNING, detail, tuple(found))
 
 
 def _overlapping(cells: list[AuditedCell], slide: SlideRecord) -> Iterator[tuple[AuditedCell, AuditedCell]]:
-    """Yield the pairs of one slide's cells that lie on each other but for little, swept along x."""
+    """Yield each of a slide's cells with the first one of its class, and of another, that lies on it but for little."""
     near_px = _SAME_POINT_UM / slide.mpp if slide.mpp else _SAME_POINT_PX
-    active: list[AuditedCell] = []
-    for cell in sorted(cells, key=lambda c: c.box.x0):
-        active = [other for other in active if other.box.x1 > cell.box.x0]
-        yield from ((other, cell) for other in active if _same_place(cell, other, near_px))
-        active.append(cell)
+    for number, others in touching([cell.box for cell in cells]):
+        cell, met = cells[number], set[bool]()
+        for other in (cells[i] for i in others):
+            same_class = other.said == cell.said
+            if same_class not in met and _same_place(cell, other, near_px):
+                met.add(same_class)
+                yield other, cell
+                if len(met) == 2:
+                    break
 
 
 def _same_place(one: AuditedCell, other: AuditedCell, near_px: float) -> bool:
@@ -146,16 +152,16 @@ def _same_place(one: AuditedCell, other: AuditedCell, near_px: float) -> bool:
 def _shared(
     placed: list[tuple[Box, AuditedCell]], slides: dict[str, SlideRecord]
 ) -> Iterator[tuple[AuditedCell, AuditedCell]]:
-    """Yield pairs of cells from different slices that are one cell; boxes in px of the smear, swept along x."""
-    active: list[tuple[Box, AuditedCell]] = []
-    for box, cell in sorted(placed, key=lambda p: p[0].x0):
-        active = [p for p in active if p[0].x1 >= box.x0]
-        for other_box, other in active:
-            if other.slide_id == cell.slide_id or other.said != cell.said:
+    """Yield each cell with the first one of each other slice that is the same cell; boxes in px of the smear."""
+    for number, others in touching([box for box, _ in placed]):
+        box, cell = placed[number]
+        met = {cell.slide_id}
+        for other_box, other in (placed[i] for i in others):
+            if other.slide_id in met or other.said != cell.said:
                 continue
             if _iou(box, other_box) >= _SAME_BOX_IOU or _halves(box, other_box, slides, cell, other):
+                met.add(other.slide_id)
                 yield other, cell
-        active.append((box, cell))
 
 
 def _iou(a: Box, b: Box) -> float:
@@ -191,7 +197,7 @@ def _row(slide: SlideRecord, cell: AuditedCell) -> Row:
     return row | ({"line": cell.line} if cell.line else {}) | {"box_yxyx": [y0, x0, y1, x1]}
 
 
-def all_checks(audited: Audited) -> Iterable[Finding]:
+def all_checks(audited: Audited) -> Iterator[Finding]:
     """Yield the findings of every check of this file."""
     for check in (shared_boxes, same_boxes, unknown_classes, labels_outside, class_shares, empty_slides):
         yield from check(audited)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from napari_cyto.datasets.audit_report import Finding, Severity
-from napari_cyto.datasets.audited import Audited, AuditedCell, NamedCrop
+from napari_cyto.datasets.audited import Audited, AuditedCell, NamedCrop, Tick, no_tick
 from napari_cyto.datasets.crops import RGB
 from napari_cyto.datasets.export_cells import apacc_map, whole_square
 from napari_cyto.datasets.import_slides import check_size
@@ -25,8 +25,8 @@ _POINT_PX = 100
 """Side of the crop compared for a point on a slide of unknown mpp. Source: CRIC's crops, Rezende et al. 2021."""
 
 
-def audited_project(project: Project) -> Audited:
-    """Return the slides and accepted cells of ``project``.
+def audited_project(project: Project, tick: Tick = no_tick) -> Audited:
+    """Return the slides and accepted cells of ``project``; ``tick`` is called for each slide, and may end it.
 
     Raises
     ------
@@ -37,6 +37,7 @@ def audited_project(project: Project) -> Audited:
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     records = project.slides()
     for slide in records:
+        tick()
         for annotation in project.annotations(slide.id):
             if annotation.class_id is not None and annotation.status is Status.ACCEPTED:
                 audited.cells.append(_cell(slide, annotation, annotation.class_id, project.scheme))
@@ -50,7 +51,7 @@ def audited_project(project: Project) -> Audited:
         if not audited.sides_came:
             audited.findings.append(Finding("no_split", Severity.INFO, str(error)))
     audited.slides = [replace(slide, side=slide.side or sides.get(slide.id, "")) for slide in records]
-    paths = _paths(project, audited)
+    paths = _paths(project, audited, tick)
     audited.crops = lambda: _crops(audited, paths)
     if not audited.sides_came and sides:
         audited.findings.append(
@@ -92,9 +93,10 @@ def _cell(slide: SlideRecord, annotation: Annotation, class_id: str, scheme: Cla
     return AuditedCell(slide.id, known, class_id, box, is_point=is_point)
 
 
-def _paths(project: Project, audited: Audited) -> dict[str, str]:
+def _paths(project: Project, audited: Audited, tick: Tick) -> dict[str, str]:
     paths, missing, broken = {}, [], []
     for slide in audited.slides:
+        tick()
         try:
             path = str(project.slide_path(slide))
         except CytoError as error:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from napari_cyto.datasets.audit_report import Finding, Row, Severity
-from napari_cyto.datasets.audited import Audited, AuditedCell, NamedCrop
+from napari_cyto.datasets.audited import Audited, AuditedCell, NamedCrop, Tick, no_tick
 from napari_cyto.datasets.crops import RGB, cut_window
 from napari_cyto.datasets.manifest import read_manifest, slides_by_stem
 from napari_cyto.datasets.slice_writer import OVERVIEW
@@ -31,15 +31,15 @@ from napari_cyto.formats.text import read_text
 from napari_cyto.formats.which_format import fitting_formats
 
 
-def audited_tree(root: Path) -> Audited:
-    """Return what the folder ``root`` holds.
+def audited_tree(root: Path, tick: Tick = no_tick) -> Audited:
+    """Return what the folder ``root`` holds; ``tick`` is called for each image, and may end it.
 
     Raises
     ------
     CytoError
         When it holds neither label files nor crops.
     """
-    tree = _Tree(root)
+    tree = _Tree(root, tick)
     for side, folder in _side_folders(root):
         tree.add_side(side, folder)
     other = _another_format(root)
@@ -76,8 +76,9 @@ def _side_folders(root: Path) -> list[tuple[str, Path]]:
 class _Tree:
     """Collects what lies in the folders of a dataset."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, tick: Tick) -> None:
         self._root = root
+        self._tick = tick
         self._told = slides_by_stem(read_manifest(root))
         self._problems: dict[str, list[Row]] = defaultdict(list)
         self._images: dict[str, Path] = {}
@@ -99,6 +100,7 @@ class _Tree:
         self.crop_files += [(side, p) for p in files if match_crop_name(p.name)]
 
     def _add_slice(self, side: str, stem: str, image: Path | None, labels: Path | None) -> None:
+        self._tick()
         name, told = match_stem(stem), self._told.get(stem, {})
         slide = SlideRecord(
             name=stem,
@@ -150,7 +152,7 @@ class _Tree:
             if rows := problems[kind]:
                 detail = sentence.format(n=len(rows), first=next(iter(rows[0].values())))
                 self.audited.findings.append(Finding(kind, severity, detail, tuple(rows)))
-        self.audited.findings += same_files(self.audited.slides, self._images)
+        self.audited.findings += same_files(self.audited.slides, self._images, self._tick)
         # Crops say by their names of which smear they are; a folder of crops alone is judged by that.
         smears = {(s.smear, s.side) for s in self.audited.slides}
         for side, path in self.crop_files:
@@ -192,7 +194,7 @@ _SENTENCES = {
 }
 
 
-def same_files(slides: list[SlideRecord], images: dict[str, Path]) -> list[Finding]:
+def same_files(slides: list[SlideRecord], images: dict[str, Path], tick: Tick = no_tick) -> list[Finding]:
     """Return a leak when images with something in them are byte for byte the same on both sides."""
     by_size: dict[int, list[SlideRecord]] = defaultdict(list)
     for slide in slides:
@@ -203,6 +205,7 @@ def same_files(slides: list[SlideRecord], images: dict[str, Path]) -> list[Findi
         if {s.side for s in group} >= set(SIDES):
             first: dict[bytes, dict[str, str]] = defaultdict(dict)
             for slide in group:
+                tick()
                 digest = blake2b(images[slide.id].read_bytes(), digest_size=16).digest()
                 first[digest].setdefault(slide.side, slide.id)
             by_id = {s.id: s for s in group}

@@ -13,6 +13,13 @@ from napari_cyto.domain.slide_record import SlideRecord
 NamedCrop = tuple[str, str, Callable[[], RGB]]
 """Side, name, and how to get the pixels ((h, w, 3), uint8, RGB)."""
 
+Tick = Callable[[], None]
+"""Called several times a second by long work; what it raises ends the work."""
+
+
+def no_tick() -> None:
+    """Let work that nobody can stop go on."""
+
 
 @dataclass(frozen=True, slots=True)
 class AuditedCell:

@@ -122,7 +122,8 @@ def make_print(crop: RGB) -> CropPrint:
 
 def without_white_frame(crop: RGB) -> RGB:
     """Return ``crop`` less the rows and columns at its borders that are white, as padding is, JPEG's ripples aside."""
-    dark = crop.min(axis=2) < PADDING_FROM
+    # Channel by channel: a minimum along an axis of three takes six times as long.
+    dark = (crop[..., 0] < PADDING_FROM) | (crop[..., 1] < PADDING_FROM) | (crop[..., 2] < PADDING_FROM)
     ys, xs = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
     if not len(ys):
         return crop

@@ -1,23 +1,36 @@
-"""Crops of one side that occur, exactly or nearly, on the other."""
+"""Crops of one side that occur, exactly or nearly, on the other.
+
+Copies come in crowds: an image that was exported twice, a cell that an augmentation turned a hundred ways. Comparing
+each with each would take the square of their number, so a crop is compared only until its question is answered.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_cyto.datasets.audited import Tick, no_tick
 from napari_cyto.datasets.crop_prints import HASH_BITS, CropPrints, Hashes, Thumbs, hashes, orientations
+from napari_cyto.datasets.thumb_agreement import Sketches, correlation, sketches
 
 MAX_DIFFERENT_BITS = 10
 MIN_CORRELATION = 0.975
 """Thumbnails that agree better than this are the same cell; different cells of the CRIC and Herlev sets do not."""
 
+_BOUND = MIN_CORRELATION - 1e-4  # less what single precision may round off
 _BANDS = 6
 _BAND_BITS = HASH_BITS // _BANDS
-_PAIRS_AT_ONCE = 1 << 20
+_BAND_MASK = np.uint64((1 << _BAND_BITS) - 1)
+_PAIRS_AT_ONCE = 1 << 19
+_CORRELATED_AT_ONCE = 1 << 10
+_FIRST_REACH = 64
+
+Indices = npt.NDArray[np.intp]
+Wanted = Callable[[Indices, Indices], npt.NDArray[np.bool_]]
+"""Which of some pairs (first and second index of each) still have something to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,129 +47,185 @@ class CropPair:
         return self.correlation >= 1
 
 
-def pairs_across(train: CropPrints, test: CropPrints) -> tuple[CropPair, ...]:
-    """Return the pairs of a train and a test crop that are the same cell, each test crop's nearest one.
+def pairs_across(train: CropPrints, test: CropPrints, tick: Tick = no_tick) -> tuple[CropPair, ...]:
+    """Return, for each test crop that shows the same cell as some train crop, one pair: identical pixels come first.
 
     A pair is named by the hash (at most 10 of 60 bits differ, in any of eight orientations of the test crop, and one
     of six bands of 10 bits agrees fully, which is what makes the search far cheaper than every pair) and confirmed
-    when the thumbnails' correlation is at least 0.975. Plain glass is only compared to the pixel.
+    when the thumbnails' correlation is at least 0.975. A test crop that has its pair is compared no further. Plain
+    glass is never compared.
 
     Parameters
     ----------
     train, test : CropPrints
         The crops of each side.
+    tick : callable
+        Called several times a second; what it raises ends the search.
     """
-    found: dict[int, tuple[float, int]] = {}
-    for i, j in _identical(train, test):
-        found.setdefault(j, (1.0, i))
-    for i, j, correlation in _similar(train, test):
-        if correlation > found.get(j, (0.0, 0))[0]:
-            found[j] = (min(correlation, 0.9999), i)
+    found = {j: (1.0, i) for i, j in _identical(train, test)}
+    of_train, of_test = _first_of_each(train), np.flatnonzero(test.telling)
+    alone = np.ones(len(test), dtype=np.bool_)
+    alone[list(found)] = False
+    of_test = of_test[alone[of_test]]
+    unanswered = np.ones(len(of_test), dtype=np.bool_)
+    sides = train.thumbs[of_train], test.thumbs[of_test]
+    for i, j, likeness in _similar(*sides, lambda _, second: unanswered[second], tick):
+        unanswered[j] = False
+        found.setdefault(int(of_test[j]), (min(likeness, 0.9999), int(of_train[i])))
     return tuple(CropPair(train.names[i], test.names[j], c) for j, (c, i) in sorted(found.items()))
 
 
-def pairs_among(prints: CropPrints, owners: npt.NDArray[np.intp]) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs of crops of two different owners that show the same cell, found and confirmed as `pairs_across` does.
+def owners_that_share(
+    prints: CropPrints, owners: npt.NDArray[np.intp], tick: Tick = no_tick
+) -> frozenset[tuple[int, int]]:
+    """Return the pairs of owners (the lower first) that have a cell in common, found as `pairs_across` does.
 
     Parameters
     ----------
     prints : CropPrints
         The crops.
     owners : ndarray, (crops,), intp
-        What each was cut from; crops of one owner are not compared.
-
-    Yields
-    ------
-    (int, int, float)
-        Two crops, that of the lower owner first, and their correlation; a pair may come more than once.
+        What each was cut from, from 0; crops of one owner are not compared.
+    tick : callable
+        Called several times a second; what it raises ends the search.
     """
     telling = np.flatnonzero(prints.telling)
     if not len(telling):
-        return
+        return frozenset()
     thumbs, own = prints.thumbs[telling], owners[telling]
-    plain = hashes(thumbs)
-    for turned in orientations(thumbs):
-        for i, j in _candidates(plain, hashes(turned)):
-            apart = own[i] < own[j]
-            one, other = i[apart], j[apart]
-            correlation = _correlation(thumbs[one], turned[other])
-            for k in np.flatnonzero(correlation >= MIN_CORRELATION):
-                yield int(telling[one[k]]), int(telling[other[k]]), float(correlation[k])
+    count = int(own.max()) + 1
+    known: set[int] = set()
+
+    def wanted(first: Indices, second: Indices) -> npt.NDArray[np.bool_]:
+        a, b = own[first], own[second]
+        fresh = a < b
+        if known:
+            fresh &= ~np.isin(a * count + b, np.fromiter(known, dtype=np.intp, count=len(known)))
+        return fresh
+
+    for i, j, _ in _similar(thumbs, thumbs, wanted, tick):
+        known.add(int(own[i]) * count + int(own[j]))
+    return frozenset(divmod(code, count) for code in known)
+
+
+def _first_of_each(prints: CropPrints) -> Indices:
+    """Return the first crop of each that are identical, plain glass left out."""
+    first: dict[bytes, int] = {}
+    for i, digest in enumerate(prints.digests):
+        if prints.telling[i]:
+            first.setdefault(digest, i)
+    return np.fromiter(first.values(), dtype=np.intp, count=len(first))
 
 
 def _identical(train: CropPrints, test: CropPrints) -> Iterator[tuple[int, int]]:
-    first: dict[bytes, int] = {}
-    for i, digest in enumerate(train.digests):
-        if train.telling[i]:
-            first.setdefault(digest, i)
+    first = {train.digests[i]: i for i in reversed(range(len(train))) if train.telling[i]}
     for j, digest in enumerate(test.digests):
         if test.telling[j] and digest in first:
             yield first[digest], j
 
 
-def _similar(train: CropPrints, test: CropPrints) -> Iterator[tuple[int, int, float]]:
-    of_train, of_test = np.flatnonzero(train.telling), np.flatnonzero(test.telling)
-    if not len(of_train) or not len(of_test):
+def _similar(first: Thumbs, second: Thumbs, wanted: Wanted, tick: Tick) -> Iterator[tuple[int, int, float]]:
+    """Yield pairs that show the same cell, each as soon as it is confirmed and only while it is ``wanted``."""
+    if not len(first) or not len(second):
         return
-    train_thumbs, test_thumbs = train.thumbs[of_train], test.thumbs[of_test]
-    train_hashes = hashes(train_thumbs)
-    for turned in orientations(test_thumbs):
-        turned_hashes = hashes(turned)
-        for i, j in _candidates(train_hashes, turned_hashes):
-            correlation = _correlation(train_thumbs[i], turned[j])
-            for k in np.flatnonzero(correlation >= MIN_CORRELATION):
-                yield int(of_train[i[k]]), int(of_test[j[k]]), float(correlation[k])
+    plain, sketched = hashes(first), sketches(first)
+    for turned in orientations(second):
+        tick()
+        pictures = _Pictures(first, turned, sketched, sketches(turned, shifted=True))
+        for i, j in _candidates(plain, hashes(turned), wanted, tick):
+            yield from _confirmed(pictures, i, j, wanted, tick)
 
 
-def _candidates(train: Hashes, test: Hashes) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Yield index pairs whose hashes differ in at most ``MAX_DIFFERENT_BITS`` and agree in one band."""
-    mask = np.uint64((1 << _BAND_BITS) - 1)
+@dataclass(frozen=True, slots=True)
+class _Pictures:
+    """Thumbnails to compare, and their sketches."""
+
+    first: Thumbs
+    second: Thumbs
+    sketched_first: Sketches
+    sketched_second: Sketches
+
+    def agreeing(self, i: Indices, j: Indices, tick: Tick) -> Iterator[tuple[int, int, float]]:
+        """Yield the pairs that show the same cell, with their correlation."""
+        could = np.flatnonzero(self.sketched_first.could_agree(self.sketched_second, i, j) >= _BOUND)
+        i, j = i[could], j[could]
+        for start in range(0, len(i), _CORRELATED_AT_ONCE):
+            tick()
+            part = slice(start, start + _CORRELATED_AT_ONCE)
+            found = correlation(self.first[i[part]], self.second[j[part]])
+            for k in np.flatnonzero(found >= MIN_CORRELATION) + start:
+                yield int(i[k]), int(j[k]), float(found[k - start])
+
+
+def _candidates(first: Hashes, second: Hashes, wanted: Wanted, tick: Tick) -> Iterator[tuple[Indices, Indices]]:
+    """Yield each wanted pair whose hashes are near and agree in one band, once, the nearest of a batch first."""
     for band in range(_BANDS):
         shift = np.uint64(band * _BAND_BITS)
-        buckets: dict[int, list[int]] = defaultdict(list)
-        for j, key in enumerate(((test >> shift) & mask).tolist()):
-            buckets[key].append(j)
-        keys = (train >> shift) & mask
+        keys = (first >> shift) & _BAND_MASK
         order = np.argsort(keys, kind="stable")
-        starts = np.searchsorted(keys[order], np.arange((1 << _BAND_BITS) + 1, dtype=np.uint64))
-        for key, members in buckets.items():
-            rows = order[starts[key] : starts[key + 1]]
-            if len(rows):
-                yield from _close(train, test, rows, np.array(members, dtype=np.intp))
+        sought = (second >> shift) & _BAND_MASK
+        ends = np.searchsorted(keys[order], sought, side="right")
+        starts = np.searchsorted(keys[order], sought, side="left")
+        for places, j in _in_reach(starts, ends, wanted, order):
+            tick()
+            i = order[places]
+            differing = first[i] ^ second[j]
+            bits = np.bitwise_count(differing)
+            near = np.flatnonzero(bits <= MAX_DIFFERENT_BITS)
+            near = near[~_agreed_before(differing[near], band)]
+            near = near[np.argsort(bits[near], kind="stable")]
+            near = near[wanted(i[near], j[near])]
+            if len(near):
+                yield i[near], j[near]
 
 
-def _close(
-    train: Hashes, test: Hashes, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
-) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    step = max(1, _PAIRS_AT_ONCE // len(rows))
-    for start in range(0, len(columns), step):
-        part = columns[start : start + step]
-        different = np.bitwise_count(train[rows][:, None] ^ test[part][None])
-        i, j = np.nonzero(different <= MAX_DIFFERENT_BITS)
-        if len(i):
-            yield rows[i], part[j]
+def _in_reach(starts: Indices, ends: Indices, wanted: Wanted, order: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """Yield places in ``order`` with the second crop that they are to be compared to, in batches of growing reach.
+
+    What a crop asks is most often answered by the first few of its bucket, so that the rest is not looked at.
+    """
+    everyone = np.arange(len(starts))
+    reach, done = _FIRST_REACH, 0
+    while True:
+        everyone = everyone[starts[everyone] + done < ends[everyone]]
+        if not len(everyone):
+            return
+        for part in _parts(everyone, np.minimum(ends[everyone] - starts[everyone] - done, reach)):
+            counts = np.minimum(ends[part] - starts[part] - done, reach)
+            j = np.repeat(part, counts)
+            within = np.arange(len(j)) - np.repeat(np.cumsum(counts) - counts, counts)
+            places = starts[j] + done + within
+            open_now = wanted(order[places], j)
+            yield places[open_now], j[open_now]
+        done += reach
+        reach *= 4
 
 
-def _correlation(a: Thumbs, b: Thumbs) -> npt.NDArray[np.float32]:
-    """Return Pearson's correlation of each pair of thumbnails ((n, 32, 32), uint8), the best of nine small shifts."""
-    smooth_a, smooth_b = _smoothed(a), _smoothed(b)
-    inner = _normalised(smooth_a[:, 1:-1, 1:-1])
-    side = inner.shape[1]
-    best = np.full(len(a), -1.0, dtype=np.float32)
-    for y, x in np.ndindex(3, 3):
-        shifted = _normalised(smooth_b[:, y : y + side, x : x + side])
-        np.maximum(best, np.einsum("nij,nij->n", inner, shifted), out=best)
-    return best
+def _parts(members: Indices, counts: Indices) -> list[Indices]:
+    """Cut ``members`` where the sum of their counts would pass what is compared at once."""
+    batch = np.cumsum(counts) // _PAIRS_AT_ONCE
+    return np.split(members, np.flatnonzero(np.diff(batch)) + 1)
 
 
-def _smoothed(thumbs: Thumbs) -> npt.NDArray[np.float32]:
-    # A shift by half a thumbnail px must not cost the edges of a nucleus their agreement.
-    wide = thumbs.astype(np.float32)
-    rows = wide[:, :-2] + wide[:, 1:-1] + wide[:, 2:]
-    return np.asarray(rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:])
+def _agreed_before(differing: Hashes, band: int) -> npt.NDArray[np.bool_]:
+    """Return which pairs an earlier band has named already."""
+    agreed = np.zeros(len(differing), dtype=np.bool_)
+    for earlier in range(band):
+        agreed |= ((differing >> np.uint64(earlier * _BAND_BITS)) & _BAND_MASK) == 0
+    return agreed
 
 
-def _normalised(windows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    centred = windows - windows.mean(axis=(1, 2), keepdims=True)
-    norm = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
-    return np.asarray(centred / np.maximum(norm, 1e-6), dtype=np.float32)
+def _confirmed(
+    pictures: _Pictures, i: Indices, j: Indices, wanted: Wanted, tick: Tick
+) -> Iterator[tuple[int, int, float]]:
+    """Yield the pairs that the thumbnails confirm: the first candidate of each second crop, then the next two ..."""
+    by_second = np.argsort(j, kind="stable")
+    _, begins, counts = np.unique(j[by_second], return_index=True, return_counts=True)
+    rank = np.empty(len(j), dtype=np.intp)
+    rank[by_second] = np.arange(len(j)) - np.repeat(begins, counts)
+    low, high = 0, 1
+    while low < counts.max():
+        turn = np.flatnonzero((rank >= low) & (rank < high))
+        turn = turn[wanted(i[turn], j[turn])]
+        yield from pictures.agreeing(i[turn], j[turn], tick)
+        low, high = high, 2 * high + 1

@@ -11,7 +11,7 @@ from napari_cyto.datasets.crop_cache import readable_crops
 from napari_cyto.datasets.crop_prints import CropPrints
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.datasets.job import stop_if_cancelled
-from napari_cyto.datasets.near_duplicates import pairs_among
+from napari_cyto.datasets.near_duplicates import owners_that_share
 from napari_cyto.datasets.training_fingerprint import set_fingerprint
 from napari_cyto.datasets.training_slide import TrainingSlide
 from napari_cyto.domain.jobs import Token
@@ -63,16 +63,8 @@ def _look(slides: Sequence[TrainingSlide], token: Token | None) -> Pairs:
         if len(slide):
             _add(prints, slide)
             owners += [number] * (len(prints) - len(owners))
-    pairs = {(slides[i].key, slides[j].key) for i, j in _owner_pairs(prints, owners, token)}
-    return tuple(sorted(pairs))
-
-
-def _owner_pairs(prints: CropPrints, owners: list[int], token: Token | None) -> set[tuple[int, int]]:
-    found = set()
-    for i, j, _ in pairs_among(prints, np.array(owners, dtype=np.intp)):
-        stop_if_cancelled(token)
-        found.add((owners[i], owners[j]))
-    return found
+    pairs = owners_that_share(prints, np.array(owners, dtype=np.intp), lambda: stop_if_cancelled(token))
+    return tuple(sorted((slides[i].key, slides[j].key) for i, j in pairs))
 
 
 def _add(prints: CropPrints, slide: TrainingSlide) -> None:

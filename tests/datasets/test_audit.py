@@ -22,6 +22,7 @@ from napari_cyto.datasets.crops import pad_centred
 from napari_cyto.datasets.near_duplicates import pairs_across
 from napari_cyto.domain.edits import remove
 from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.jobs import Cancelled, CancelToken
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
@@ -357,3 +358,22 @@ def test_labels_beside_an_apacc_tree_are_told(tmp_path: Path) -> None:
     (tmp_path / "labels" / "a.txt").write_text("0 5 0.5 0.1 0.1\n", encoding="utf-8")
     (tmp_path / "data.yaml").write_text("names: [HSIL]\n", encoding="utf-8")
     assert "not_audited" in kinds(audit(tmp_path), "warning")
+
+
+def test_a_crowd_of_labels_on_one_cell_is_told_once_each() -> None:
+    """Every label was paired with every other: 20,000 of them took the square of their number."""
+    slide = SlideRecord(name="a", size_hw=(4000, 4000), mpp=0.25)
+    crowd = [AuditedCell(slide.id, "HSIL", "HSIL", Box(5, 5, 105, 105))] * 1500
+    apart = [AuditedCell(slide.id, "NILM", "NILM", Box(y, 500, y + 80, 580)) for y in range(0, 4000, 100)]
+    one_of_another = AuditedCell(slide.id, "LSIL", "LSIL", Box(6, 6, 105, 105))
+    found = {f.kind: f for f in all_checks(Audited("a", [slide], [*crowd, *apart, one_of_another]))}
+    assert len(found["same_box"].rows) == 1499
+    assert len(found["two_classes"].rows) == 1
+
+
+def test_an_audit_is_cancelled_wherever_it_is(good: Path) -> None:
+    token = CancelToken()
+    token.cancel()
+    *_, end = audit_job(good, token=token)
+    assert isinstance(end, Cancelled)
+    assert end.message == "Cancelled. Nothing was changed."
