@@ -70,14 +70,12 @@ class FlatTiles:
             return cls(path, header, _with_room(_part_of(place), size), place, 0)
         try:
             # The cache cannot be written, or is full: elsewhere for as long as the image is open.
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the image
-            _make_room(file, Path(tempfile.gettempdir()), size)
+            return cls(path, header, _elsewhere(size), None, 0)
         except OSError as error:
             raise TileError(
                 f"it is unpacked to {size / 1e6:,.0f} MB on the disk, for which there is no room in {folder} "
                 f"({error.strerror or error})"
             ) from error
-        return cls(path, header, file, None, 0)
 
     def tile(self, row: int, column: int) -> RGB:
         """Return one tile, cut at the border, uint8 RGB.
@@ -208,6 +206,23 @@ def _with_room(path: Path, size: int) -> IO[bytes]:
     except OSError:
         file.close()
         path.unlink(missing_ok=True)
+        raise
+    return file
+
+
+def _elsewhere(size: int) -> IO[bytes]:
+    """Return a file without a name of that many bytes, among the system's temporary ones.
+
+    Raises
+    ------
+    OSError
+        When there is no room for it there, either.
+    """
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the image
+    try:
+        _make_room(file, Path(tempfile.gettempdir()), size)
+    except OSError:
+        file.close()
         raise
     return file
 
