@@ -82,6 +82,14 @@ def build(words: list[str]) -> typer.Typer:
 
         models.fill(library)
     app.add_typer(library, name="models")
+    care = typer.Typer(
+        help="Keep a project safe, and get it back: project backup, restore, check, rescue.", no_args_is_help=True
+    )
+    if named == "project":
+        from napari_cyto.cli import project_verb
+
+        project_verb.fill(care)
+    app.add_typer(care, name="project")
     app.command("audit")(audit)
     app.command("slides")(_slides() if named == "slides" else slides)
     app.command("relink")(relink)

@@ -75,6 +75,7 @@ def relink(
 
 def _relink(folder: Path, images: Path | None, named: Mapping[str, Path], token: Token | None) -> Steps:
     with Project.open(folder) as project:
+        project.back_up_before("relink")
         linked: dict[str, str] = {}
         for name, path in named.items():
             slide = slide_named(project, name)

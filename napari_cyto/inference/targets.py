@@ -23,7 +23,9 @@ def there(folder: Path) -> Project | None:
         When something else is there, or it cannot be read.
     """
     if Project.is_project(folder):
-        return Project.open(folder)
+        project = Project.open(folder)
+        project.back_up_before("prediction")
+        return project
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise CytoError(f"{folder} is there, but it is no project; choose one, or a folder that is not there yet.")
     return None

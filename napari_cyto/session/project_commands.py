@@ -40,6 +40,7 @@ class ProjectCommands(SessionState):
         """
         project = store.Project.open(Path(folder))
         self._take(project)
+        project.back_up_at_opening()
         if not project.writable:
             self.message.emit(
                 f"The project {project.name} cannot be written and is open for reading only: look, export and report, "

@@ -73,6 +73,8 @@ class Session(AnnotateCommands):
             self.unreadable.emit(self._unreadable_tiles.popleft())
         self.look_after_file()
         project = self._project
+        for failure in () if project is None else project.back_up_in_rhythm():
+            self.message.emit(failure)
         if project is not None and not self._replaced and project.changed_elsewhere():
             self._refresh_slide()
             kept = [a.id for a in self.selected()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,23 +12,16 @@ from typing import Any, Self
 from sqlalchemy import Connection, func, select, update
 
 from napari_cyto.domain.calling import Costs
-from napari_cyto.domain.classes import ClassScheme, scheme_from_dict, scheme_to_dict
+from napari_cyto.domain.classes import ClassScheme, scheme_to_dict
 from napari_cyto.domain.coverage import Coverage
-from napari_cyto.errors import ReplacedFileError, SchemeError, StoreError
+from napari_cyto.errors import DamagedError, ReplacedFileError, StoreError
 from napari_cyto.store import coverage
+from napari_cyto.store.backup_keeper import BackupKeeper
+from napari_cyto.store.damage import damage_sentence
 from napari_cyto.store.database import Database
+from napari_cyto.store.head import check_head, scheme_of
 from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
 from napari_cyto.store.settings import all_settings, read_setting, write_setting
-from napari_cyto.store.validity import (
-    MOMENT,
-    NUMBER,
-    TEXT,
-    UNREADABLE,
-    Check,
-    RowFault,
-    check_row,
-    json_of,
-)
 
 _BUMP = update(project).values(revision=project.c.revision + 1)
 _HEAD = select(project)
@@ -38,8 +31,9 @@ _USED = (
     .where(tally.c.slide_pk == WHOLE_PROJECT, tally.c.n > 0, tally.c.class_id != REGION)
     .group_by(tally.c.class_id)
 )
+# A copy of a gigabyte takes about so long; a window that closes waits no longer.
+_WAIT_FOR_BACKUP_S = 20.0
 _MODEL_COSTS = "predictions.miss_costs"
-_CHECKS: dict[str, Check] = {"pk": NUMBER, "name": TEXT, "revision": NUMBER, "created_us": MOMENT}
 
 
 def scheme_text(scheme: ClassScheme) -> str:
@@ -64,28 +58,6 @@ def write_scheme(connection: Connection, scheme: ClassScheme) -> None:
     connection.execute(update(project).values(scheme=scheme_text(scheme)))
 
 
-def check_head(row: Mapping[str, Any]) -> ClassScheme:
-    """Return the classes that the row of ``project`` holds.
-
-    Raises
-    ------
-    RowFault
-        When this program never writes such a row.
-    """
-    check_row("project", row["pk"], row, _CHECKS)
-    return _scheme_of(row["pk"], row["scheme"])
-
-
-def _scheme_of(pk: int, text: object) -> ClassScheme:
-    value = json_of(text, "project", pk, "scheme")
-    try:
-        return scheme_from_dict(value)
-    except SchemeError as error:
-        raise RowFault("project", pk, "scheme", text, f"a class scheme ({str(error).rstrip('.')})") from error
-    except UNREADABLE as error:
-        raise RowFault("project", pk, "scheme", text, "a class scheme") from error
-
-
 class ProjectCore:
     """An open database with a project in it."""
 
@@ -95,13 +67,17 @@ class ProjectCore:
         self._scheme_text = ""
         # The revisions that this window wrote since it last looked for those of others.
         self._own: list[int] = []
+        path = database.path
+        self._backups = BackupKeeper(path) if path is not None and database.writable else None
         with database.read() as connection:
             self._seen = self._look(connection)
 
     # Coming and going
 
     def close(self) -> None:
-        """Let go of the database; nothing needs saving."""
+        """Let go of the database; nothing needs saving, but a backup that was begun is finished."""
+        if self._backups is not None:
+            self._backups.close(_WAIT_FOR_BACKUP_S)
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -126,21 +102,18 @@ class ProjectCore:
         """Take in the project's name and classes; return its revision."""
         head = connection.execute(_HEAD).one_or_none()
         if head is None:
-            raise StoreError(
-                f"The project database in {self._folder} is damaged: it does not say what project it is; it was left "
-                "as it is, so go back to your last backup."
-            )
+            raise DamagedError(damage_sentence(Path(self._database.place), ("it does not say what project it is",)))
         if head.schema_version != SCHEMA_VERSION:
             raise StoreError(
                 f"The project {self._folder} has the version {head.schema_version} and this napari-cyto works with "
                 f"{SCHEMA_VERSION}: another window may have updated it just now; nothing was changed, so close it "
                 "here and open it with the newer napari-cyto."
             )
-        check_row("project", head.pk, dict(head._mapping), _CHECKS)
+        check_head(dict(head._mapping))
         self._name: str = head.name
         self._created_us: int = head.created_us
         if head.scheme != self._scheme_text:
-            self._scheme = _scheme_of(head.pk, head.scheme)
+            self._scheme = scheme_of(head.pk, head.scheme)
             self._scheme_text = head.scheme
         revision: int = head.revision
         return revision
@@ -149,6 +122,26 @@ class ProjectCore:
     def identity(self) -> str:
         """What tells this project from others, wherever it lies: its birth to the µs, 12 to 16 hexadecimal digits."""
         return f"{self._created_us:012x}"
+
+    # Backups
+
+    def back_up_before(self, what: str, label: str = "") -> None:
+        """Begin a backup of the present state, before a bulk edit; see `BackupKeeper.before`."""
+        if self._backups is not None:
+            self._backups.before(what, label)
+
+    def back_up_at_opening(self) -> None:
+        """Begin a backup when the newest one is older than a day, or there is none."""
+        if self._backups is not None:
+            self._backups.at_opening()
+
+    def back_up_in_rhythm(self) -> list[str]:
+        """Begin a backup when it is time; return sentences about those that could not be written, each once."""
+        if self._backups is None:
+            return []
+        self._backups.in_rhythm()
+        failures = self._backups.failures
+        return [failures.popleft() for _ in range(len(failures))]
 
     def changed_elsewhere(self) -> bool:
         """Whether another window or program has written to the project since this was last asked."""

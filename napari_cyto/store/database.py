@@ -17,9 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from napari_cyto.errors import DamagedError, JobCancelled, StoreError
 from napari_cyto.store import sqlite
 from napari_cyto.store.clearing import has_own_log
+from napari_cyto.store.damage import ways_out
 from napari_cyto.store.places import refusal
 from napari_cyto.store.schema import SCHEMA_VERSION, box_metadata, metadata
-from napari_cyto.store.validity import WHAT_TO_DO, RowFault
+from napari_cyto.store.validity import RowFault
 from napari_cyto.store.watch import Watch
 
 Explain = Callable[[BaseException | None], StoreError | None]
@@ -112,6 +113,11 @@ class Database:
             if self._watch is not None:
                 self._watch.settle()
 
+    @property
+    def path(self) -> Path | None:
+        """The file that is watched; None for what is only read, and for a server."""
+        return None if self._watch is None else self._watch.path
+
     def check_place(self) -> None:
         """Refuse when the file that was opened is no longer the one on its path.
 
@@ -161,7 +167,7 @@ class Database:
         except RowFault as fault:
             raise DamagedError(
                 f"The project database {self.place} is damaged or foreign: {fault.words}; it was left as it is. "
-                f"{WHAT_TO_DO}"
+                f"{ways_out(Path(self.place))}"
             ) from fault
         except UnicodeEncodeError as error:
             raise StoreError(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from napari_cyto.errors import StoreError
+from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.store import sqlite
 from napari_cyto.store.clearing import check_logs
+from napari_cyto.store.damage import ways_out
 from napari_cyto.store.database import open_file
 from napari_cyto.store.schema import SCHEMA_VERSION, project
 
@@ -41,7 +42,7 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
         When there is none, it is no project, damaged, of a newer version, or of an older one that cannot be written;
         it is then left exactly as it was.
     """
-    header = _header(path)
+    header = project_header(path)
     if header.schema_version > current:
         raise StoreError(
             f"The project {path.parent} was written by a newer napari-cyto (project version {header.schema_version}, "
@@ -59,7 +60,16 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
     return writable
 
 
-def _header(path: Path) -> sqlite.Header:
+def project_header(path: Path) -> sqlite.Header:
+    """Return what the first bytes of a project's database say.
+
+    Raises
+    ------
+    StoreError
+        When there is none, or it is no project's.
+    DamagedError
+        When it does not begin as an SQLite file.
+    """
     try:
         header = _header_once_made(path)
         size = path.stat().st_size
@@ -67,6 +77,7 @@ def _header(path: Path) -> sqlite.Header:
         where = f"it has no {path.name}" if path.parent.is_dir() else "there is no such folder"
         raise StoreError(
             f"{path.parent} is no napari-cyto project: {where}; choose a project folder (NAME.cyto), or make a new one."
+            f"{_backup_there(path)}"
         ) from None
     except OSError as error:
         raise StoreError(
@@ -74,9 +85,9 @@ def _header(path: Path) -> sqlite.Header:
             "files in it, or look after its disk."
         ) from error
     if header is None:
-        raise StoreError(
+        raise DamagedError(
             f"The project database {path} ({size} bytes) is damaged: it does not begin as an SQLite file should; it "
-            "was left as it is, so go back to your last backup."
+            f"was left as it is. {ways_out(path)}"
         )
     if header.application_id != sqlite.APPLICATION_ID:
         raise StoreError(
@@ -84,6 +95,11 @@ def _header(path: Path) -> sqlite.Header:
             "project folder (NAME.cyto)."
         )
     return header
+
+
+def _backup_there(path: Path) -> str:
+    named = ways_out(path)
+    return "" if named.startswith("There is no backup") else f" {named}"
 
 
 def _header_once_made(path: Path) -> sqlite.Header | None:

@@ -18,6 +18,7 @@ from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import columns, copying, making, opening, queries, readings, removing, slides, writing
+from napari_cyto.store.backup_keeper import BULK_FROM
 from napari_cyto.store.bulk import Bulk
 from napari_cyto.store.core import ProjectCore, scheme_text
 from napari_cyto.store.database import Database
@@ -206,6 +207,8 @@ class Project(ProjectCore):
         StoreError
             When a slide or class is not in the project, or the database cannot be written.
         """
+        if len(edit.changes) >= BULK_FROM:
+            self.back_up_before("bulk-edit", edit.label)
         with self._writing() as connection:
             seq = writing.write_edit(connection, self._known(), edit, author)
             row = connection.execute(_STEP, {"step": seq}).one()
@@ -224,6 +227,7 @@ class Project(ProjectCore):
         StoreError
             When the database cannot be written; nothing is changed then.
         """
+        self.back_up_before("import")
         with self._writing() as connection:
             bulk = Bulk(connection, self._folder, self._scheme, self._look(connection) - 1)
             yield bulk
@@ -264,8 +268,12 @@ class Project(ProjectCore):
     def _return(self, kind: Kind, author: str) -> HistoryEntry | None:
         search = writing.next_to_undo if kind == "undo" else writing.next_to_redo
         with self._database.read() as connection:
-            if search(connection, author) is None:
+            target = search(connection, author)
+            if target is None:
                 return None
+            amount: int = connection.execute(_STEP, {"step": target}).one().amount
+        if amount >= BULK_FROM:
+            self.back_up_before(kind)
         with self._writing() as connection:
             # Looked up again, now that nobody else can write.
             target = search(connection, author)

@@ -10,14 +10,15 @@ import re
 import sqlite3
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
 from sqlalchemy import create_engine
 
 from napari_cyto.errors import DamagedError
+from napari_cyto.store.damage import ways_out
 from napari_cyto.store.database import create_tables
 from napari_cyto.store.schema import SCHEMA_VERSION
 from napari_cyto.store.stamps import STAMP_TABLE, create_stamp
-from napari_cyto.store.validity import WHAT_TO_DO
 
 _Objects = Mapping[tuple[str, str], tuple[str, str]]
 _OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_master"
@@ -61,7 +62,7 @@ def refuse_foreign_schema(connection: sqlite3.Connection, place: str, version: i
     if extra:
         raise DamagedError(
             f"The project database {place} is damaged or foreign: it has {_some(extra)}, which no napari-cyto project "
-            f"has; it was left as it is. {WHAT_TO_DO}"
+            f"has; it was left as it is. {ways_out(Path(place))}"
         )
     # The stamp comes with the first write of a version that knows it.
     lost = [f"the {kind} {name}" for kind, name in known if (kind, name) not in found and name != STAMP_TABLE]
@@ -69,7 +70,8 @@ def refuse_foreign_schema(connection: sqlite3.Connection, place: str, version: i
     if lost or other:
         wrong = f"it lacks {_some(lost)}" if lost else f"{_some(other)} is not what napari-cyto makes"
         raise DamagedError(
-            f"The project database {place} is damaged or foreign: {wrong}; it was left as it is. {WHAT_TO_DO}"
+            f"The project database {place} is damaged or foreign: {wrong}; it was left as it is. "
+            f"{ways_out(Path(place))}"
         )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.errors import CytoError
-from napari_cyto.store.core import check_head
+from napari_cyto.store.head import check_head, scheme_of
 from napari_cyto.store.history import check_step
 from napari_cyto.store.kept_values import check_kept
 from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
@@ -143,7 +143,8 @@ def _of_classes(connection: sqlite3.Connection, used: set[Any]) -> _Problems:
     head = _named(connection, "SELECT * FROM project")
     try:
         for row in head:
-            scheme = check_head(row)
+            check_head(row)
+            scheme = scheme_of(row["pk"], row["scheme"])
             unknown = sorted(repr(each) for each in used if each != REGION and each not in scheme)
             if unknown:
                 yield f"annotations have the class {unknown[0]:.60}, which the project's classes lack"

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from napari_cyto.errors import DamagedError, StoreError
+from napari_cyto.store.damage import damage_sentence
 from napari_cyto.store.held import reading
 from napari_cyto.store.stamps import create_stamp
-from napari_cyto.store.validity import WHAT_TO_DO
 from napari_cyto.store.watch import Watch
 
 APPLICATION_ID = 0x4379746F  # "Cyto"
@@ -93,7 +93,7 @@ def look_into(path: Path, stop: Stop | None = None) -> sqlite3.Connection:
     The write-ahead log is read where there is one; without one the file is read alone and without locks.
     """
     log = path.with_name(path.name + "-wal")
-    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+    mode = "mode=ro" if log.exists() else "mode=ro&immutable=1"
     uri = f"{path.absolute().as_uri()}?{mode}"
     connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
     try:
@@ -224,6 +224,9 @@ def backup(source: Path, target: Path) -> None:
     new = sqlite3.connect(temporary)
     try:
         old.backup(new)
+        said = new.execute("PRAGMA quick_check(1)").fetchone()
+        if said != ("ok",):
+            raise sqlite3.DatabaseError(f"the copy is not sound ({said[0]})")
     finally:
         new.close()
         old.close()
@@ -239,10 +242,11 @@ def explain(error: BaseException | None, path: Path) -> StoreError | None:
         name = "SQLITE_FULL"
     for start, sentence in _SENTENCES:
         if name.startswith(start):
-            kind = DamagedError if sentence is _DAMAGED else StoreError
-            return kind(sentence.format(path=path))
+            if sentence is _DAMAGED:
+                return DamagedError(damage_sentence(path))
+            return StoreError(sentence.format(path=path))
     if isinstance(error, sqlite3.DatabaseError) and any(words in str(error) for words in _DAMAGED_WORDS):
-        return DamagedError(_DAMAGED.format(path=path))
+        return DamagedError(damage_sentence(path))
     return None
 
 
@@ -261,7 +265,7 @@ def is_interrupt(error: BaseException | None) -> bool:
 # SQLite says "full" of the database and its log only, not of the index that it keeps beside them.
 _MAYBE_FULL = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
 _LEAST_ROOM_BYTES = 128 * 2**10
-_DAMAGED = "The project database {path} is damaged or foreign and was left as it is. " + WHAT_TO_DO
+_DAMAGED = "damaged"
 # What SQLite says of a damaged schema, and Python of text that is none; neither comes with a name of its own.
 _DAMAGED_WORDS = ("malformed", "Could not decode to UTF-8")
 _SENTENCES: tuple[tuple[str, str], ...] = (

@@ -29,10 +29,6 @@ US_RANGE = (-62_135_000_000_000_000, 253_402_000_000_000_000)
 NUMBER_MAX = 2**62
 # A model's shares are float32 and may round a hair beyond 1.
 _SCORE_SLACK = 1e-6
-WHAT_TO_DO = (
-    "'napari-cyto project rescue' takes what can be read of it into a new project; 'napari-cyto project restore' goes "
-    "back to a backup."
-)
 # What reading a value that is not ours may raise.
 UNREADABLE = (
     ValueError,
