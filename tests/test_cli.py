@@ -23,6 +23,7 @@ VERBS = (
     "import",
     "export",
     "audit",
+    "project",
     "schemes",
     "evaluate",
     "models",
