@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+
 
 class CytoError(Exception):
     """Something a user can understand and act on; docks show its text, the command line exits 2."""
@@ -9,8 +13,35 @@ class CytoError(Exception):
 
 def system_sentence(error: OSError) -> str:
     """Return what the operating system refused (a name too long, no permission, a full disk), as one sentence."""
-    where = f"{error.filename}: " if error.filename is not None else ""
-    return f"{where}the system refused this ({error.strerror or error})."
+    where = f"{_as_asked(error.filename)}: " if error.filename is not None else ""
+    why = _WHY.get(error.errno or 0, "")
+    return f"{where}{why}." if why else f"{where}the system refused this ({error.strerror or error})."
+
+
+# What is written under a hidden name first, beside what a person named: .NAME.partial-..., .NAME.1234.part.
+_HIDDEN = re.compile(r"\.(?P<name>.+?)\.((partial|previous)-[\w-]+|[\w-]*\.?part)")
+_WHY = {
+    errno.ENOSPC: "the disk is full; what was there before is untouched, so free some space and try again",
+    errno.EDQUOT: "the disk is full; what was there before is untouched, so free some space and try again",
+    errno.EROFS: "the disk is read-only, so nothing can be written there; choose another place",
+    errno.EACCES: "the permission is missing; ask for it, or choose another place",
+    errno.EPERM: "the permission is missing; ask for it, or choose another place",
+    errno.ENAMETOOLONG: "the name is too long for the disk; choose a shorter one",
+    errno.ENOENT: "there is no such file or folder; look whether it was moved or deleted",
+    errno.ENOTDIR: "a file lies where a folder should be; choose another place",
+    errno.EISDIR: "this is a folder, but a file is needed; choose a file",
+    errno.ENOTEMPTY: "the folder is not empty; choose another place",
+}
+
+
+def _as_asked(name: object) -> str:
+    """Return a path as a person knows it: without the hidden names under which files come to be."""
+    text = os.fsdecode(name) if isinstance(name, str | bytes) else str(name)
+    parts = re.split(r"(?<=[/\\])", text)
+    for place, part in enumerate(parts):
+        if found := _HIDDEN.fullmatch(part.rstrip("/\\")):
+            return "".join(parts[:place]) + found["name"]
+    return text
 
 
 class SlideError(CytoError):

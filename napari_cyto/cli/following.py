@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from napari_cyto.cli.printing import in_line, printable, screen
 from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Done, Events, Failed, Noted
 from napari_cyto.errors import CytoError
 
@@ -90,7 +91,8 @@ def _interrupts(token: CancelToken) -> Iterator[list[int]]:
 @contextmanager
 def _bar(title: str) -> Iterator[Callable[[Advanced | Noted], None]]:
     """A bar with the time that is left where stderr is a screen, plain lines where it is a file."""
-    if not sys.stderr.isatty():
+    out = screen(sys.stderr)
+    if not out.isatty():
         lines = _PlainLines()
         yield lines.show
         # Not reached when the job failed: then its one sentence is all that is said.
@@ -100,17 +102,22 @@ def _bar(title: str) -> Iterator[Callable[[Advanced | Noted], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None)
+    bar = Progress(*columns, console=Console(file=out), transient=True, redirect_stdout=False, redirect_stderr=False)
+    with bar as progress:
+        task = progress.add_task(_words(title), total=None)
 
         def show(event: Advanced | Noted) -> None:
             if isinstance(event, Noted):
-                progress.console.print(event.message, highlight=False, markup=False)
+                progress.console.print(printable(event.message), highlight=False, markup=False)
             else:
-                words = event.message.replace("[", "(").replace("]", ")") or title
+                words = _words(event.message or title)
                 progress.update(task, completed=event.done, total=event.total or None, description=words)
 
         yield show
+
+
+def _words(text: str) -> str:
+    return in_line(text).replace("[", "(").replace("]", ")")
 
 
 class _PlainLines:
@@ -133,7 +140,7 @@ class _PlainLines:
             if tenth != self._tenth:
                 self._tenth = tenth
                 share = f"{event.done}/{event.total}" if event.total else str(event.done)
-                print(f"{share} {event.message}".rstrip(), file=sys.stderr)
+                print(f"{share} {in_line(event.message)}".rstrip(), file=sys.stderr)
 
     def tell_notes(self) -> None:
         """Print the notes that were kept back."""

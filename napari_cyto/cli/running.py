@@ -8,6 +8,7 @@ import sys
 import typer
 
 from napari_cyto.cli.following import Interrupted
+from napari_cyto.cli.printing import printable_streams
 from napari_cyto.errors import CytoError, system_sentence
 
 # Typer brings click along in some versions and needs it in others; both name the root of its errors like this.
@@ -31,11 +32,16 @@ def run(argv: list[str]) -> int:
     int
         The exit code: 0, 2 for what a user can mend, 128 + the signal when interrupted. A bug is raised.
     """
-    from napari_cyto.cli.verbs import build
-
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A pipe on Windows has a code page that lacks most letters; a slide's name must not end in a traceback there.
         sys.stdout.reconfigure(errors="backslashreplace")
+    with printable_streams():
+        return _run(argv)
+
+
+def _run(argv: list[str]) -> int:
+    from napari_cyto.cli.verbs import build
+
     words = json_last(argv)
     try:
         words = format_first(words)

@@ -8,6 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.disk_files import is_disk_file
 
@@ -120,6 +121,8 @@ def _zipped_suffix(path: Path) -> str:
 def _zipped_name(path: Path) -> str:
     """Return the name of the one label file in a zip archive; empty where there are none or several."""
     try:
+        if special_kind(path):
+            return ""
         with zipfile.ZipFile(path) as archive:
             labels = [entry for entry in archive.infolist()[:_MOST_ENTRIES] if _is_label(entry)]
     except DAMAGED:
@@ -130,6 +133,8 @@ def _zipped_name(path: Path) -> str:
 def packed_head(path: Path, most: int) -> bytes:
     """Return the first ``most`` bytes of a label file's content, out of its archive; empty where there are none."""
     try:
+        if special_kind(path):
+            return b""
         with path.open("rb") as stream:
             head = stream.read(most)
         if head.startswith(GZIP):

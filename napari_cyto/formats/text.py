@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.label_files import unpacked
 
@@ -46,6 +47,8 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     try:
         if path.is_dir():
             raise FormatError("expected a file, but this is a folder.", path)
+        if special := special_kind(path):
+            raise FormatError(f"expected a file, but this is {special}.", path)
         size = path.stat().st_size
         if size > max_bytes:
             raise too_large(path, size, max_bytes)

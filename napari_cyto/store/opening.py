@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_cyto.domain.special_files import special_kind
+from napari_cyto.errors import StoreError
 from napari_cyto.store import inspection, sqlite
 from napari_cyto.store.database import Database, open_file, open_to_read, open_url
 from napari_cyto.store.migration import prepare
@@ -17,7 +19,7 @@ def is_project(path: Path) -> bool:
     """
     file = path / DATABASE_NAME if path.is_dir() else path
     try:
-        header = sqlite.read_header(file)
+        header = None if special_kind(file) else sqlite.read_header(file)
     except PermissionError:
         return file.name == DATABASE_NAME
     except OSError:
@@ -37,6 +39,9 @@ def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Dat
         return folder, open_url(url)
     path = folder if folder.is_file() else folder / DATABASE_NAME
     check_length(path, path.parent)
+    for each in (folder, path):
+        if special := _special(each):
+            raise StoreError(f"{each} is {special}, but the folder of a project was expected.")
     writable = prepare(path)
     if not writable:
         database = open_to_read(path)
@@ -44,3 +49,10 @@ def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Dat
         return path.parent, database
     inspection.inspect(path)
     return path.parent, open_file(path, busy_seconds)
+
+
+def _special(path: Path) -> str:
+    try:
+        return special_kind(path)
+    except OSError:  # told with its reason when it is opened
+        return ""
