@@ -74,7 +74,7 @@ class ReplacedBar(QWidget):
         shown = "All changes until then were stored in the file that was there before."
         if edit is not None:
             shown = (
-                f"\u201c{edit.label}\u201d is on screen, but NOT stored; nothing more can be changed until you choose."
+                f"'{edit.label}' is on screen, but NOT stored; nothing more can be changed until you choose."
             )
         self.words.setText(f"{replaced}\n{shown}")
         self._fit()

@@ -1,0 +1,40 @@
+"""Promise: a bar over the slide says that nothing is stored any more, shows what is not, and leads on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import pytest
+
+from napari_cyto.store import Project
+from napari_cyto.widgets.canvas.window import native_canvas
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file be replaced")
+
+
+def test_a_replaced_file_is_said_over_the_slide_until_somebody_chooses(window_bench):
+    session, window = window_bench.session, window_bench.window
+    bar, folder = window.replaced, session.project.folder
+    assert not bar.isVisible()
+    [stored] = window_bench.mark(1, "HSIL")
+    older = folder.with_name("older.sqlite")
+    shutil.copy(folder / "project.sqlite", older)
+    older.replace(folder / "project.sqlite")
+    with session.telling():
+        session.add_box_at((300, 300))
+    window_bench.settle()
+    window.canvas._reload()
+    assert bar.isVisible()
+    assert native_canvas(window.viewer).rect().contains(bar.geometry())
+    assert "'Box HSIL' is on screen, but NOT stored" in bar.words.text()
+    unsaved = session.unsaved.changes[0].annotation_id
+    assert {stored, unsaved} <= set(window.canvas.shown.annotations)
+    assert "NOT stored" in window_bench.annotate.saved.text()
+    window_bench.click(bar.copy)
+    assert not bar.isVisible()
+    copy = session.project.folder
+    assert copy != folder
+    assert {a.id for a in session.project.annotations()} == {stored, unsaved}
+    assert "as it was open" in copy.name
+    assert Project.is_project(folder)
