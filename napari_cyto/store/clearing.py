@@ -28,19 +28,14 @@ def check_logs(path: Path, writable: bool) -> None:
     """
     try:
         foreign = _foreign(path)
-        if foreign and writable:
-            _tell(path, set_aside(path, foreign))
+        if foreign:
+            _tell(path, set_aside(path, foreign) if writable else None)
     except OSError as error:
         raise StoreError(
             f"The project {path.parent} was not opened and is left as it was: beside its database lies a file of "
             f"SQLite that cannot be looked at or put aside ({error.strerror or error}); ask for permission to the "
             "folder and its files."
         ) from error
-
-
-def has_own_log(path: Path) -> bool:
-    """Whether a write-ahead log lies beside ``path`` that holds what is not in the file yet."""
-    return standing(path).log is Belongs.OURS
 
 
 def _foreign(path: Path) -> tuple[str, ...]:
@@ -65,10 +60,13 @@ def _foreign(path: Path) -> tuple[str, ...]:
     return tuple(suffixes)
 
 
-def _tell(path: Path, aside: Path) -> None:
+def _tell(path: Path, aside: Path | None) -> None:
+    where = "where they are left, since the folder cannot be written"
+    if aside is not None:
+        where = f"and were put aside as {aside.name}"
     _log.warning(
-        "Beside %s lay changes of another database, perhaps from before a backup was put there; they are not part of "
-        "this project and were put aside as %s.",
+        "Beside %s lie changes of another database, perhaps from before a backup was put there; they are not part of "
+        "this project, %s.",
         path,
-        aside.name,
+        where,
     )

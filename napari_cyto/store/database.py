@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +14,6 @@ from sqlalchemy.exc import DBAPIError
 
 from napari_cyto.errors import DamagedError, JobCancelled, StoreError
 from napari_cyto.store import sqlite
-from napari_cyto.store.clearing import has_own_log
 from napari_cyto.store.damage import ways_out
 from napari_cyto.store.places import refusal
 from napari_cyto.store.schema import SCHEMA_VERSION, box_metadata, metadata
@@ -44,8 +41,6 @@ class Database:
         Looks after the file that the database is, if it is one that can be written.
     writable : bool
         Whether it can be written; else every change is refused.
-    copy : Path, optional
-        A folder with the copy that is read instead, gone when the database is closed.
     stop : Stop, optional
         What the engine's connections ask whether they shall give up.
     """
@@ -58,12 +53,10 @@ class Database:
         write_options: Mapping[str, Any],
         watch: Watch | None = None,
         writable: bool = True,
-        copy: Path | None = None,
         stop: sqlite.Stop | None = None,
     ) -> None:
         self.writable = writable
         self.stop = stop or sqlite.Stop()
-        self._copy = copy
         self.engine = engine
         self.place = place
         self.explain = explain
@@ -144,8 +137,6 @@ class Database:
             self.engine.dispose()
         else:
             self._watch.close(self.engine)
-        if self._copy is not None:
-            shutil.rmtree(self._copy, ignore_errors=True)
 
     @contextmanager
     def _sentences(self) -> Iterator[None]:
@@ -192,35 +183,6 @@ def open_file(path: Path, busy_seconds: float, called: Path | None = None) -> Da
     engine = sqlite.connect(watch, busy_seconds, stop)
     explain = partial(sqlite.explain, path=shown)
     return Database(engine, str(shown), explain, {"writes": True}, watch, stop=stop)
-
-
-def open_to_read(path: Path) -> Database:
-    """Return the database in an SQLite file that cannot be written, at its last committed state.
-
-    Raises
-    ------
-    StoreError
-        When it is damaged, or a copy of what was not yet moved into the file cannot be made.
-    """
-    copy: Path | None = None
-    read = path
-    log = path.with_name(path.name + "-wal")
-    try:
-        if has_own_log(path):
-            # SQLite must write to read a write-ahead log; without it the latest changes would be missed.
-            copy = Path(tempfile.mkdtemp(prefix="napari-cyto-"))
-            for each in (path, log):
-                shutil.copyfile(each, copy / each.name)
-            read = copy / path.name
-    except OSError as error:
-        raise StoreError(
-            f"The project {path.parent} cannot be written, and no copy of it could be made to read its latest changes: "
-            f"{error.strerror or error}."
-        ) from error
-    stop = sqlite.Stop()
-    engine = sqlite.connect_to_read(read, copy is None, stop)
-    explain = partial(sqlite.explain, path=path)
-    return Database(engine, str(path), explain, {}, None, writable=False, copy=copy, stop=stop)
 
 
 def open_url(url: str) -> Database:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.store import sqlite
+from napari_cyto.store.belonging import beside
 from napari_cyto.store.clearing import check_logs
 from napari_cyto.store.damage import ways_out
 from napari_cyto.store.database import open_file
@@ -48,7 +49,7 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
             f"The project {path.parent} was written by a newer napari-cyto (project version {header.schema_version}, "
             f"this one knows up to {current}) and was left untouched; update napari-cyto to open it."
         )
-    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    writable = all(os.access(each, os.W_OK) for each in (path.parent, path, *_brothers(path)))
     check_logs(path, writable)
     if header.schema_version < current and not writable:
         raise StoreError(
@@ -58,6 +59,11 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
     if header.schema_version < current:
         _migrate(path, header.schema_version, current, migrations)
     return writable
+
+
+def _brothers(path: Path) -> list[Path]:
+    """SQLite's own files beside ``path`` that are there: a colleague's may not be ours to write."""
+    return [file for suffix in ("-wal", "-shm") if (file := beside(path, suffix)).exists()]
 
 
 def project_header(path: Path) -> sqlite.Header:

@@ -7,9 +7,10 @@ from pathlib import Path
 from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import StoreError
 from napari_cyto.store import inspection, sqlite
-from napari_cyto.store.database import Database, open_file, open_to_read, open_url
+from napari_cyto.store.database import Database, open_file, open_url
 from napari_cyto.store.migration import prepare
 from napari_cyto.store.places import DATABASE_NAME, check_length
+from napari_cyto.store.reading import ReadingDatabase
 
 
 def is_project(path: Path) -> bool:
@@ -44,7 +45,7 @@ def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Dat
             raise StoreError(f"{each} is {special}, but the folder of a project was expected.")
     writable = prepare(path)
     if not writable:
-        database = open_to_read(path)
+        database = ReadingDatabase(path)
         inspection.inspect_opened(database)
         return path.parent, database
     inspection.inspect(path)

@@ -73,9 +73,7 @@ class ReplacedBar(QWidget):
             return
         shown = "All changes until then were stored in the file that was there before."
         if edit is not None:
-            shown = (
-                f"'{edit.label}' is on screen, but NOT stored; nothing more can be changed until you choose."
-            )
+            shown = f"'{edit.label}' is on screen, but NOT stored; nothing more can be changed until you choose."
         self.words.setText(f"{replaced}\n{shown}")
         self._fit()
         self.show()
