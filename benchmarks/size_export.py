@@ -12,16 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import shutil
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-FORMATS = ("geojson", "coco", "csv")
+from _child_cost import child_cost
+
+SUFFIXES = {"geojson": "", "coco": ".json", "csv": ".csv"}
 BATCH = 20_000
 FIELD_PX = 256
 CELLS_A_FIELD = 4
@@ -34,7 +33,11 @@ def main() -> None:
     wanted.add_argument("--count", type=int, default=100_000, help="annotations; measured too: ten times as many")
     wanted.add_argument("--fields", type=int, default=200, help="fields of APACC; measured too: ten times as many")
     asked = wanted.parse_args()
-    print(json.dumps({**grown(measure, asked.count), **grown(measure_apacc, asked.fields)}))
+    print(
+        json.dumps(
+            {**grown(measure, asked.count), **grown(lambda fields: {"apacc": measure_fields(fields)}, asked.fields)}
+        )
+    )
 
 
 def grown(measured: Any, count: int) -> dict[str, Any]:
@@ -50,16 +53,20 @@ def grown(measured: Any, count: int) -> dict[str, Any]:
     }
 
 
-def measure(count: int) -> dict[str, dict[str, float]]:
-    """Return core seconds and peak MB of an export of ``count`` annotations, by format."""
-    project = project_of(count)
-    return {name: _exported(name, project, suffix) for name, suffix in zip(FORMATS, ("", ".json", ".csv"), strict=True)}
+def measure(count: int) -> dict[str, dict[str, Any]]:
+    """Return what an export of ``count`` annotations takes, by format."""
+    return {name: measure_one(name, count) for name in SUFFIXES}
 
 
-def measure_apacc(fields: int) -> dict[str, dict[str, float]]:
-    """Return core seconds and peak MB of an APACC export of ``fields`` small fields, and core seconds a field."""
+def measure_one(name: str, count: int) -> dict[str, Any]:
+    """Return what an export of ``count`` annotations to one of the formats takes."""
+    return _exported(name, project_of(count), SUFFIXES[name])
+
+
+def measure_fields(fields: int) -> dict[str, Any]:
+    """Return what an APACC export of ``fields`` small fields takes, and the core seconds a field."""
     told = _exported("apacc", fields_of(fields), "", "--test-share", "0.2")
-    return {"apacc": {**told, "core_s_a_field": told["core_s"] / fields}}
+    return {**told, "core_s_a_field": told["core_s"] / fields}
 
 
 def project_of(count: int) -> Path:
@@ -151,26 +158,10 @@ def fields_of(count: int) -> Path:
     return folder / "fields.cyto"
 
 
-def _exported(name: str, project: Path, suffix: str, *words: str) -> dict[str, float]:
+def _exported(name: str, project: Path, suffix: str, *words: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=KEPT) as folder:
-        out = Path(folder) / f"out{suffix}"
-        # Its data folder is its own: what exports to remember there is none of the person's.
-        environment = {**os.environ, "NAPARI_CYTO_DATA": folder}
-        argv = [sys.executable, "-m", "napari_cyto", "export", name, str(project), str(out), "--json", *words]
-        log = os.open(Path(folder) / "log", os.O_WRONLY | os.O_CREAT)
-        began_s = time.monotonic()
-        pid = os.posix_spawn(
-            argv[0], argv, environment, file_actions=[(os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
-        )
-        _, status, used = os.wait4(pid, 0)
-        os.close(log)
-        if os.waitstatus_to_exitcode(status):
-            raise SystemExit((Path(folder) / "log").read_text(encoding="utf-8"))
-        return {
-            "core_s": used.ru_utime + used.ru_stime,
-            "peak_mb": used.ru_maxrss / 1024,
-            "wall_s": time.monotonic() - began_s,
-        }
+        out = str(Path(folder) / f"out{suffix}")
+        return child_cost(("-m", "napari_cyto", "export", name, str(project), out, "--json", *words))[0]
 
 
 if __name__ == "__main__":

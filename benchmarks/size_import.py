@@ -12,15 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
-import subprocess
-import sys
 import tempfile
-import time
 import uuid
 from pathlib import Path
 from typing import Any
+
+from _child_cost import child_cost
 
 SIDE_PX = 100_000
 """Of the slide on which the annotations lie; no picture of it is made."""
@@ -87,22 +85,8 @@ with Project.open(sys.argv[1]) as project:
 
 
 def _in_child(words: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as out:
-        child = subprocess.Popen([sys.executable, *words], stdout=out)
-        _, status, used = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-        wall_s = time.perf_counter() - started
-        out.seek(0)
-        said = out.read()
-    if child.returncode:
-        raise SystemExit(f"{' '.join(words)} ended with {child.returncode}")
-    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    core_s = used.ru_utime + used.ru_stime
-    return (
-        {"core_s": round(core_s, 1), "wall_s": round(wall_s, 1), "peak_mb": round(peak / 1e6)},
-        json.loads(said),
-    )
+    row, said = child_cost(words)
+    return row, json.loads(said)
 
 
 def make_geojson(path: Path, count: int, seed: int = 0) -> Path:
