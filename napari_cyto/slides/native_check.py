@@ -42,6 +42,7 @@ KEPT = 4096
 
 _ENDED_BY_ITSELF = (0, -int(getattr(signal, "SIGALRM", 0)))
 _VERSION = 1
+_MOST_SAID = 400
 _HEAD_BYTES = 2**16
 _MOST_FILES = 20_000
 _CHILD = Path(__file__).with_name("native_child.py")
@@ -101,7 +102,9 @@ def open_natively(path: Path) -> openslide.OpenSlide:
         reason = looked.error
     except (openslide.OpenSlideError, OSError, MemoryError) as error:
         reason = str(error) or type(error).__name__
-    raise SlideError(f"{path.name} cannot be opened as a slide: {reason.rstrip('.')}.")
+    # The library's words may quote the file, with whatever is in it.
+    said = "".join(c if c.isprintable() else " " for c in reason).strip()[:_MOST_SAID]
+    raise SlideError(f"{path.name} cannot be opened as a slide: {said.rstrip('.')}.")
 
 
 def _ask(path: Path, size_bytes: int) -> tuple[Looked, bool]:

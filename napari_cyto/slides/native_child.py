@@ -59,8 +59,8 @@ def _begin(request: dict[str, Any], unused_bytes: int) -> None:
     # A signal that nobody handles ends the process even when it is inside the library.
     signal.setitimer(signal.ITIMER_PROF, request["cpu_s"])
     if unused_bytes:
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (unused_bytes + request["memory_bytes"], hard))
+        soft, hard = unused_bytes + request["memory_bytes"], resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def _rest() -> None:

@@ -5,10 +5,7 @@ Whatever is drawn is opened in a process of its own, as the command line, the wi
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from opener import Opener
 from tiff_bytes import (
     LENGTH,
     LENGTHS,
@@ -38,46 +36,11 @@ from tiff_bytes import (
     tiled,
 )
 
-CHILD = Path(__file__).with_name("opener_child.py")
 IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SHORT_FORM, NIGHTLY = 120, 10_000
 MOST_MEMORY_MB = 500
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured as Linux can")
-
-
-class Opener:
-    """The process that opens what is drawn; started again when a file ended it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._process: subprocess.Popen[str] | None = None
-
-    def opened(self, data: bytes) -> tuple[str, float, float]:
-        """Return what came of it, seconds of the processor, and MB."""
-        self.path.write_bytes(data)
-        process = self._process or self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(f"{self.path}\n")
-        process.stdin.flush()
-        answer = process.stdout.readline()
-        if not answer:
-            self._process = None
-            return f"ended with {process.wait()}", 0.0, 0.0
-        what, seconds, megabytes = json.loads(answer)
-        return what, seconds, megabytes
-
-    def _start(self) -> subprocess.Popen[str]:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", str(CHILD)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        return self._process
-
-    def close(self) -> None:
-        if self._process is not None:
-            self._process.communicate()
 
 
 @pytest.fixture(scope="module")
