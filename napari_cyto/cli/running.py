@@ -44,7 +44,7 @@ def _run(argv: list[str]) -> int:
 
     words = json_last(argv)
     try:
-        words = format_first(words)
+        words = format_first(_with_folders(words))
         code = build(words)(args=words, prog_name="napari-cyto", standalone_mode=False)
         if code == _CTRL_C:
             # Newer typer turns Ctrl-C into this code by itself, without a word.
@@ -66,6 +66,15 @@ def _run(argv: list[str]) -> int:
     except _USAGE_ERRORS as error:
         return _refuse(_usage_sentence(error))
     return code if isinstance(code, int) else 0
+
+
+def _with_folders(words: list[str]) -> list[str]:
+    """Return the words with folders in the place of databases' addresses, which may hold passwords."""
+    if not any("postgres" in word for word in words):
+        return words
+    from napari_cyto.store.database_links import with_folders
+
+    return with_folders(words)
 
 
 def json_last(words: list[str]) -> list[str]:

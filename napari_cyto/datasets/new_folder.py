@@ -40,7 +40,7 @@ class NewFolder:
 
     def is_project(self) -> bool:
         """Whether there is a project now."""
-        return Project.is_project(self.folder)
+        return Project.is_project(self.folder) and not Project.is_empty_database(self.folder)
 
     @contextmanager
     def making(self, scheme: ClassScheme) -> Iterator[Project]:
@@ -51,6 +51,12 @@ class NewFolder:
         CytoError
             When it cannot be written, or something that is no project came to its place.
         """
+        if Project.stands_for_database(self.folder):
+            # The labels are one transaction; of one that fails an empty project stays, with its classes.
+            with Project.create(self.folder, scheme) as project:
+                yield project
+            self.made = True
+            return
         # Beside the final place, so that slides' relative paths hold after the rename.
         partial = beside(self.folder, "partial")
         try:
@@ -79,7 +85,7 @@ class NewFolder:
 
     def _refuse_others(self) -> None:
         folder = self.folder
-        if self.is_project() or not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        if Project.is_project(folder) or not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
         raise CytoError(
             f"{folder} is there, but it is no project; choose a project or a folder that does not exist yet."

@@ -22,6 +22,8 @@ def there(folder: Path) -> Project | None:
     CytoError
         When something else is there, or it cannot be read.
     """
+    if Project.is_empty_database(folder):
+        return None
     if Project.is_project(folder):
         project = Project.open(folder)
         project.back_up_before("prediction")
@@ -42,7 +44,7 @@ def made(folder: Path, scheme: ClassScheme) -> Project:
         When the place cannot be written, or the project there lacks a class of the model.
     """
     try:
-        return Project.create(folder, project_scheme(scheme), folder.name.removesuffix(".cyto"))
+        return Project.create(folder, project_scheme(scheme))
     except ProjectThereError:
         project = Project.open(folder)
     lacking = [class_id for class_id in scheme.ids if class_id not in project.scheme]

@@ -38,7 +38,7 @@ class ProjectCommands(SessionState):
         StoreError
             When there is no project, or it cannot be read; the open one stays open then.
         """
-        project = store.Project.open(Path(folder))
+        project = store.Project.open(store.Project.folder_of(folder))
         self._take(project)
         project.back_up_at_opening()
         if not project.writable:

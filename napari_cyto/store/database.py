@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from napari_cyto.errors import DamagedError, JobCancelled, StoreError
-from napari_cyto.store import sqlite
+from napari_cyto.store import postgresql, sqlite
 from napari_cyto.store.damage import ways_out
 from napari_cyto.store.places import refusal
+from napari_cyto.store.postgresql import CommitWitness
 from napari_cyto.store.schema import SCHEMA_VERSION, box_metadata, metadata
 from napari_cyto.store.validity import RowFault
 from napari_cyto.store.watch import Watch
@@ -43,6 +44,8 @@ class Database:
         Whether it can be written; else every change is refused.
     stop : Stop, optional
         What the engine's connections ask whether they shall give up.
+    witness : CommitWitness, optional
+        Finds out whether a commit arrived whose answer did not come.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class Database:
         watch: Watch | None = None,
         writable: bool = True,
         stop: sqlite.Stop | None = None,
+        witness: CommitWitness | None = None,
     ) -> None:
+        self._witness = witness
         self.writable = writable
         self.stop = stop or sqlite.Stop()
         self.engine = engine
@@ -98,7 +103,7 @@ class Database:
                 self._watch.check_place()
             with (
                 self.engine.connect().execution_options(**self._write_options) as connection,
-                connection.begin(),
+                self._committed(connection),
             ):
                 if self._watch is not None:
                     self._watch.check(connection)
@@ -110,6 +115,29 @@ class Database:
     def path(self) -> Path | None:
         """The file that is watched; None for what is only read, and for a server."""
         return None if self._watch is None else self._watch.path
+
+    @contextmanager
+    def _committed(self, connection: Connection) -> Iterator[None]:
+        """Commit at the end of the block; over a network, make sure of it where no answer comes."""
+        if self._witness is None:
+            with connection.begin():
+                yield
+            return
+        transaction = connection.begin()
+        try:
+            number = self._witness.begin(connection)
+            yield
+        except BaseException:
+            # What was cut cannot be rolled back, and need not be.
+            with suppress(DBAPIError):
+                transaction.rollback()
+            raise
+        try:
+            transaction.commit()
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            self._witness.look_up(number)
 
     def check_place(self) -> None:
         """Refuse when the file that was opened is no longer the one on its path.
@@ -185,16 +213,24 @@ def open_file(path: Path, busy_seconds: float, called: Path | None = None) -> Da
     return Database(engine, str(shown), explain, {"writes": True}, watch, stop=stop)
 
 
-def open_url(url: str) -> Database:
-    """Return the database that an SQLAlchemy URL names, such as a team's PostgreSQL."""
-    engine = create_engine(url, isolation_level="REPEATABLE READ")
-    place = engine.url.render_as_string(hide_password=True)
+def open_url(url: str, busy_seconds: float = 5.0) -> Database:
+    """Return the database at a URL of PostgreSQL, a team's.
 
-    def explain(error: BaseException | None) -> StoreError:
-        return StoreError(f"The project database {place} refused: {error}; nothing of this step was stored.")
-
+    Raises
+    ------
+    StoreError
+        When it is no such URL, or the driver is not installed.
+    """
+    address = postgresql.parsed(url)
+    engine, place = postgresql.connect(address, busy_seconds), postgresql.shown(address)
     # Readers see one moment; writers wait for each other at the project's row and then see what the other wrote.
-    return Database(engine, place, explain, {"isolation_level": "READ COMMITTED"})
+    return Database(
+        engine,
+        place,
+        lambda error: postgresql.explain(error, place),
+        {"isolation_level": "READ COMMITTED"},
+        witness=CommitWitness(engine, place),
+    )
 
 
 def create_tables(connection: Connection) -> None:

@@ -18,7 +18,9 @@ from napari_cyto.store import sqlite
 from napari_cyto.store.belonging import beside, set_aside
 from napari_cyto.store.core import scheme_text
 from napari_cyto.store.database import create_tables, open_file, open_url
+from napari_cyto.store.database_links import address_of
 from napari_cyto.store.places import DATABASE_NAME, check_length, refusal
+from napari_cyto.store.postgresql import parsed
 from napari_cyto.store.schema import SCHEMA_VERSION, project
 
 _TRIES = 5
@@ -47,6 +49,9 @@ def make(folder: Path, scheme: ClassScheme, name: str, url: str | None, called: 
     StoreError
         When the place cannot be written or the disk is full; nothing of it stays then.
     """
+    url = url or address_of(folder)
+    if url is not None:
+        name = name or str(parsed(url).database)
     row = {
         "pk": 1,
         "schema_version": SCHEMA_VERSION,

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import inspect
+
 from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import StoreError
 from napari_cyto.store import inspection, sqlite
 from napari_cyto.store.database import Database, open_file, open_url
+from napari_cyto.store.database_links import address_of
 from napari_cyto.store.migration import prepare
 from napari_cyto.store.places import DATABASE_NAME, check_length
 from napari_cyto.store.reading import ReadingDatabase
+from napari_cyto.store.schema import project
 
 
 def is_project(path: Path) -> bool:
-    """Whether ``path`` is a project folder or the database file of one.
+    """Whether ``path`` is a project folder or the database file of one, or stands for a database at an address.
 
     A folder whose database may not be looked at is one too: opening it says what is missing.
     """
+    if address_of(path) is not None:
+        return True
     file = path / DATABASE_NAME if path.is_dir() else path
     try:
         header = None if special_kind(file) else sqlite.read_header(file)
@@ -28,6 +34,24 @@ def is_project(path: Path) -> bool:
     return header is not None and header.application_id == sqlite.APPLICATION_ID
 
 
+def is_empty_database(path: Path) -> bool:
+    """Whether ``path`` stands for a database in which a project can be made.
+
+    One that cannot be reached may hold one: opening it says what is the matter.
+    """
+    address = address_of(path)
+    if address is None:
+        return False
+    database = open_url(address)
+    try:
+        with database.read() as connection:
+            return not inspect(connection).has_table(project.name)
+    except StoreError:
+        return False
+    finally:
+        database.close()
+
+
 def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Database]:
     """Return the folder of a project and its database, brought up to date.
 
@@ -36,8 +60,9 @@ def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Dat
     StoreError
         When it is no project, of a newer version or damaged; it is then left untouched.
     """
+    url = url or address_of(folder)
     if url is not None:
-        return folder, open_url(url)
+        return folder, open_url(url, busy_seconds)
     path = folder if folder.is_file() else folder / DATABASE_NAME
     check_length(path, path.parent)
     for each in (folder, path):

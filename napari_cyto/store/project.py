@@ -22,6 +22,7 @@ from napari_cyto.store.backup_keeper import BULK_FROM
 from napari_cyto.store.bulk import Bulk
 from napari_cyto.store.core import ProjectCore, scheme_text
 from napari_cyto.store.database import Database
+from napari_cyto.store.database_links import address_of, folder_of, is_address
 from napari_cyto.store.history import HistoryEntry, Kind, changes_of, entry_of, steps_of
 from napari_cyto.store.readings import ReviewStep
 from napari_cyto.store.schema import history
@@ -105,6 +106,27 @@ class Project(ProjectCore):
         except BaseException:
             database.close()
             raise
+
+    @staticmethod
+    def folder_of(place: Path | str) -> Path:
+        """Return the folder of a project from what a person names it by: the folder, or the address of a database.
+
+        Raises
+        ------
+        StoreError
+            When it is an address, but not of a database that can be used.
+        """
+        return folder_of(place) if isinstance(place, str) and is_address(place) else Path(place)
+
+    @staticmethod
+    def stands_for_database(folder: Path) -> bool:
+        """Whether a folder stands for a database at an address, as `folder_of` returns it."""
+        return address_of(folder) is not None
+
+    @staticmethod
+    def is_empty_database(folder: Path) -> bool:
+        """Whether a folder stands for a database in which there is no project yet."""
+        return opening.is_empty_database(folder)
 
     @staticmethod
     def is_project(path: Path | str) -> bool:
