@@ -43,7 +43,7 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
 @pytest.mark.parametrize("which", ["folder", "file", "log"])
