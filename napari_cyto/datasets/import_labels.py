@@ -17,7 +17,7 @@ from napari_cyto.datasets.job import Steps, ending_once, stop_if_cancelled
 from napari_cyto.datasets.known_slides import KnownSlides, contradictions, where_in
 from napari_cyto.datasets.new_folder import NewFolder
 from napari_cyto.datasets.options import ImportOptions
-from napari_cyto.datasets.watched_work import Pace, watched_work
+from napari_cyto.datasets.watched_work import Pace, seldom_collecting, watched_work
 from napari_cyto.domain.annotation_rows import NO_CLASS, Row
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Advanced, Done, Event, Noted, Token
@@ -64,7 +64,12 @@ def import_labels(
         Remarks as ``Noted``; ``Done.result`` has how many slides and cells were added and were there already.
     """
     chosen = options or ImportOptions()
-    return ending_once(_import(format_name, Path(source), Path(project_folder), chosen, token))
+
+    def steps() -> Steps:
+        with seldom_collecting():
+            yield from _import(format_name, Path(source), Path(project_folder), chosen, token)
+
+    return ending_once(steps())
 
 
 def source_classes(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from napari_cyto.datasets.job import stop_if_cancelled
@@ -17,6 +19,7 @@ Result = TypeVar("Result")
 _LOOK_S = 0.1
 _STOP_S = 0.5
 _MB = 1_000_000
+_OBJECTS_BETWEEN = 50_000
 
 
 class Pace:
@@ -33,6 +36,17 @@ class Pace:
         passed_s = time.monotonic() - self._began_s
         rate = f" ({done / passed_s:,.0f}{unit}/s)" if passed_s > 1 and done else ""
         return Advanced(done, total, f"{name}{rate}.")
+
+
+@contextmanager
+def seldom_collecting() -> Iterator[None]:
+    """Look less often for objects that refer to each other: a million small ones come and go, none of which does."""
+    before = gc.get_threshold()
+    gc.set_threshold(_OBJECTS_BETWEEN, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def watched_work(work: Callable[[], Result], token: Token | None, kept: str) -> Generator[Advanced, None, Result]:

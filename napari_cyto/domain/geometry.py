@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import isfinite
 from typing import TypeAlias
 
@@ -102,9 +102,11 @@ class Polygon:
     def __post_init__(self) -> None:
         if len(self.vertices_yx) < 3:
             raise ValueError(f"A polygon needs at least 3 corners, but {len(self.vertices_yx)} came.")
-        for y, x in self.vertices_yx:
-            if not (isfinite(y) and isfinite(x)):
-                _finite(y, x)
+        # The sum of finite numbers of this size is finite, and of others never.
+        if not isfinite(sum(chain.from_iterable(self.vertices_yx))):
+            for y, x in self.vertices_yx:
+                if not (isfinite(y) and isfinite(x)):
+                    _finite(y, x)
 
     @property
     def centre_yx(self) -> YX:

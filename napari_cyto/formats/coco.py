@@ -72,7 +72,7 @@ class CocoFormat:
         chosen = checked_options(CocoOptions, options)
         path = Path(source)
         bad = BadRows(path, chosen.skip_bad)
-        data, fault = read_json_with(path, "annotations"), Fault(path)
+        data, fault = read_json_with(path, "annotations", needed=("images", "categories")), Fault(path)
         if not isinstance(data, dict) or not isinstance(data.get("images"), list):
             raise fault(f"expected a mapping with images, annotations and categories, but {shown(data)} came.")
         classes = _categories(data, fault, bad)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from napari_cyto.formats.text import Fault, class_name, free_text, shown
@@ -36,7 +37,14 @@ def kind_of(feature: Mapping[str, Any], properties: Mapping[str, Any]) -> str:
     said = properties.get("objectType") or properties.get("object_type")
     if not said and str(feature.get("id", "")).lower() in _KINDS:
         said = feature["id"]
-    kind = free_text(said or "annotation", 40).strip().lower()
+    if not said:
+        return "annotation"
+    return _kind(said) if isinstance(said, str) else ""
+
+
+@lru_cache(maxsize=256)
+def _kind(said: str) -> str:
+    kind = free_text(said, 40).strip().lower()
     return _KINDS.get(kind, kind)
 
 
@@ -48,7 +56,9 @@ def classification_of(properties: Mapping[str, Any], fault: Fault) -> tuple[str 
     FormatError
         When there is a classification that says no name.
     """
-    found: object = next((properties[key] for key in _CLASS_KEYS if properties.get(key) not in (None, "")), None)
+    found: object = properties.get("classification")
+    if found is None or found == "":
+        found = next((properties[key] for key in _CLASS_KEYS if properties.get(key) not in (None, "")), None)
     holder: Mapping[str, Any] = {}
     for _ in range(_MOST_NESTED):
         if isinstance(found, str):

@@ -14,6 +14,7 @@ from typing import Any
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.large_json import read_large_json
+from napari_cyto.formats.slide_json import KEY
 from napari_cyto.formats.text import parse_json, read_text
 from napari_cyto.formats.text_pieces import is_large, text_pieces
 
@@ -58,7 +59,7 @@ def _read_large(path: Path, bad: BadRows) -> Any:
     start = _beginning(path)
     if start.lstrip().startswith(_SEPARATOR) or _is_lines(start, path):
         return FarSequence(path, bad)
-    return read_large_json(path, "features")
+    return read_large_json(path, "features", facts=(KEY, "crs"))
 
 
 def _beginning(path: Path) -> str:

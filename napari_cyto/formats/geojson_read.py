@@ -31,6 +31,8 @@ _GEOMETRIES = frozenset({"Point", "MultiPoint", "Polygon", "MultiPolygon", "Line
 # RFC 7946's own default, which programs write whatever the numbers are, and names of what is no place on the earth.
 _NO_PLACE = ("CRS84", "4326", "PIXEL", "IMAGE", "LOCAL", "ENGINEERING", "CARTESIAN", "UNKNOWN", "UNDEFINED")
 _UUID_DIGITS = 32
+_TWO, _NUMBERS = {2}, {int, float}
+_OFTEN = ("Point", "Polygon")
 _MANY = (list, FarList, FarSequence)
 _NO_AREA = "of fewer than three corners or without area left out."
 
@@ -93,7 +95,7 @@ class FeatureReader:
         if self._on_another_plane(feature, geometry):
             self.other_planes += 1
             return
-        shapes = list(self._shapes(geometry, fault))
+        shapes = self._shapes(geometry, fault)
         if is_region(name):
             areas = [s for s in shapes if isinstance(s, Polygon)]
             self.left_out.add("point", f"of the class {name} left out.", len(shapes) - len(areas))
@@ -122,6 +124,8 @@ class FeatureReader:
 
     def _as_one_cell(self, shapes: list[Geometry], fault: Fault) -> list[Geometry]:
         """Return shapes with all outlines among them as one box, where there are several."""
+        if len(shapes) < 2:
+            return shapes
         parts = [shape for shape in shapes if isinstance(shape, Polygon)]
         if len(parts) < 2:
             return shapes
@@ -160,24 +164,28 @@ class FeatureReader:
         self._ids.add(number_)
         return f"{number_:032x}"
 
-    def _shapes(self, geometry: object, fault: Fault) -> Iterator[Geometry]:
+    def _shapes(self, geometry: object, fault: Fault) -> list[Geometry]:
+        if isinstance(geometry, dict) and geometry.get("type") in _OFTEN and geometry.get("coordinates"):
+            return self._shapes_of(geometry, fault)
         parts = list(flattened(geometry, fault))
         if not any(part.get("coordinates") for part in parts):
             self.left_out.add("feature", "without a shape left out.")
-            return
-        for part in parts:
-            kind, coordinates = part.get("type"), part.get("coordinates")
-            if kind == "Point":
-                yield Point(*self._position(coordinates, fault))
-            elif kind == "MultiPoint":
-                for position in _listed(coordinates, "the points", fault):
-                    yield Point(*self._position(position, fault))
-            elif kind in ("Polygon", "MultiPolygon"):
-                each = [coordinates] if kind == "Polygon" else _listed(coordinates, "the polygons", fault)
-                outlines = [self._polygon(rings, fault) for rings in each]
-                yield from (outline for outline in outlines if outline is not None)
-            else:
-                self.left_out.add("line", "left out, since lines mark no cells.")
+            return []
+        return [shape for part in parts for shape in self._shapes_of(part, fault)]
+
+    def _shapes_of(self, part: Mapping[str, Any], fault: Fault) -> list[Geometry]:
+        """Return the shapes of a simple geometry."""
+        kind, coordinates = part.get("type"), part.get("coordinates")
+        if kind == "Point":
+            return [Point(*self._position(coordinates, fault))]
+        if kind == "MultiPoint":
+            return [Point(*self._position(each, fault)) for each in _listed(coordinates, "the points", fault)]
+        if kind in ("Polygon", "MultiPolygon"):
+            each = [coordinates] if kind == "Polygon" else _listed(coordinates, "the polygons", fault)
+            outlines = [self._polygon(rings, fault) for rings in each]
+            return [outline for outline in outlines if outline is not None]
+        self.left_out.add("line", "left out, since lines mark no cells.")
+        return []
 
     def _position(self, value: object, fault: Fault) -> YX:
         if not isinstance(value, list) or not 2 <= len(value) <= 4:
@@ -187,11 +195,10 @@ class FeatureReader:
 
     def _positions(self, values: list[Any], fault: Fault) -> list[YX]:
         """Return what `_position` says of each, without asking it one by one where all are plain pairs."""
-        if set(map(type, values)) == {list} and set(map(len, values)) == {2}:
-            flat = list(chain.from_iterable(values))
-            if set(map(type, flat)) <= {int, float} and min(flat) >= -FARTHEST_PX and max(flat) <= FARTHEST_PX:
-                down, right = self.offset_yx
-                return list(zip([y + down for y in flat[1::2]], [x + right for x in flat[0::2]], strict=True))
+        flat = _flat_pairs(values)
+        if flat and min(flat) >= -FARTHEST_PX and max(flat) <= FARTHEST_PX:
+            down, right = self.offset_yx
+            return list(zip([y + down for y in flat[1::2]], [x + right for x in flat[0::2]], strict=True))
         return [self._position(position, fault) for position in values]
 
     def _polygon(self, rings: object, fault: Fault) -> Polygon | None:
@@ -232,11 +239,23 @@ def _has_no_heights(geometry: object) -> bool:
         return False
     if geometry.get("type") == "Point":
         return len(coordinates) == 2
-    return (
-        geometry.get("type") == "Polygon"
-        and all(isinstance(ring, list) and set(map(type, ring)) == {list} for ring in coordinates)
-        and all(set(map(len, ring)) == {2} for ring in coordinates)
-    )
+    if geometry.get("type") != "Polygon":
+        return False
+    try:
+        return all(set(map(len, ring)) == _TWO for ring in coordinates)
+    except TypeError:
+        return False
+
+
+def _flat_pairs(values: list[Any]) -> list[float]:
+    """Return x, y, x, y ... of positions that are plain pairs of numbers; nothing where one is anything else."""
+    try:
+        if set(map(len, values)) != _TWO:
+            return []
+        flat = list(chain.from_iterable(values))
+    except TypeError:
+        return []
+    return flat if set(map(type, flat)) <= _NUMBERS else []
 
 
 def _heights(geometry: object) -> set[float]:

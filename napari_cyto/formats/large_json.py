@@ -6,7 +6,8 @@ Source: RFC 8259 for the grammar; each value is read by Python's own scanner, so
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,20 @@ from napari_cyto.formats.text import no_json, parsing, read_json
 from napari_cyto.formats.text_pieces import is_large, text_pieces
 
 _BLANKS = " \t\n\r"
+_NOTHING_THERE = frozenset(("", *_BLANKS))
 # An error this near to the end of what was read may only mean that the rest is missing.
 _NEAR_END = 100
+_END_BYTES = 1 << 16
+_to_next_entry = re.compile(r"[ \t\n\r]*,[ \t\n\r]*(?=[^ \t\n\r])").match
 
 _decoder = json.JSONDecoder(parse_constant=lambda _: None)
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 
 
-class FarList(Collection[Any]):
+class FarList(Iterable[Any]):
     """A long list in a JSON file, whose entries are read anew each time it is gone through.
+
+    What follows it is checked on the way: the file has to be JSON to its end.
 
     Parameters
     ----------
@@ -31,36 +37,53 @@ class FarList(Collection[Any]):
         The file.
     key : str
         The field of the file's mapping that holds the list; empty where the file is the list.
-    length : int
-        How many entries it has.
+    unexpected : collection of str
+        Fields that must not come behind it, since nobody would look at them.
     """
 
-    def __init__(self, path: Path, key: str, length: int) -> None:
-        self._path, self._key, self._length = path, key, length
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __contains__(self, value: object) -> bool:
-        return any(each == value for each in self)
+    def __init__(self, path: Path, key: str, unexpected: Collection[str] = ()) -> None:
+        self._path, self._key, self._unexpected = path, key, frozenset(unexpected)
 
     def __iter__(self) -> Iterator[Any]:
         with parsing(self._path):
             text = JsonText(text_pieces(self._path), self._path)
-            if not self._key:
+            if self._key:
+                yield from self._in_mapping(text)
+            else:
                 yield from text.entries()
-                return
-            for key in text.names():
-                if key == self._key and text.peek() == "[":
-                    yield from text.entries()
-                    return
+            text.end()
+
+    def _in_mapping(self, text: JsonText) -> Iterator[Any]:
+        met = False
+        for name in text.names():
+            if name == self._key and text.peek() == "[":
+                if met:
+                    raise _two_lists(name, self._path)
+                met = True
+                yield from text.entries()
+            elif met and name in self._unexpected:
+                raise FormatError(
+                    f"its field {name} comes far behind {self._key}; put it before that list.", self._path
+                )
+            else:
                 text.value()
 
 
-def read_large_json(path: Path, key: str) -> Any:
+def read_large_json(path: Path, key: str, needed: Collection[str] = (), facts: Collection[str] = ()) -> Any:
     """Return the content of a JSON file, with the list under ``key``, or that which the file is, as a `FarList`.
 
-    The whole file is looked at, so that what is no JSON is refused before anything of it is used.
+    Of what comes behind that list no more is looked at than has to be; the rest is when the list is gone through.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    key : str
+        The field with the list.
+    needed : collection of str
+        Fields that the mapping must have.
+    facts : collection of str
+        Fields that it may have.
 
     Raises
     ------
@@ -71,32 +94,53 @@ def read_large_json(path: Path, key: str) -> Any:
         text = JsonText(text_pieces(path, "Checking"), path)
         start = text.peek()
         if start == "[":
-            content: Any = FarList(path, "", sum(1 for _ in text.entries()))
-        elif start == "{":
-            content = {}
-            for name in text.names():
-                if name == key and text.peek() == "[":
-                    if isinstance(content.get(key), FarList):
-                        raise FormatError(f"it has two lists called {key}; which of them counts is not clear.", path)
-                    content[name] = FarList(path, key, sum(1 for _ in text.entries()))
-                else:
-                    content[name] = text.value()
-        else:
-            content = text.value()
-        if text.peek():
-            raise text.error("Extra data")
+            return FarList(path, "")
+        if start != "{":
+            content: Any = text.value()
+            text.end()
+            return content
+        content = {}
+        for name in text.names():
+            if name != key or text.peek() != "[":
+                content[name] = text.value()
+            elif isinstance(content.get(key), FarList):
+                raise _two_lists(key, path)
+            else:
+                late = {name for name in (*needed, *facts) if name not in content}
+                content[key] = FarList(path, key, late)
+                if late.isdisjoint(needed) and not _ends_with_any(path, late):
+                    return content
+                content[key] = FarList(path, key)
+                for _ in text.entries():
+                    pass
+        text.end()
         return content
 
 
-def read_json_with(path: Path, key: str) -> Any:
-    """Return the content of a JSON file, of a large one with the list under ``key`` as a `FarList`.
+def _ends_with_any(path: Path, names: Collection[str]) -> bool:
+    """Whether the end of a file may hold one of some fields; always, where it is packed or in another encoding."""
+    with path.open("rb") as stream:
+        if stream.read(1) not in (b"{", b" ", b"\n", b"\r", b"\t"):
+            return True
+        stream.seek(0, 2)
+        stream.seek(max(stream.tell() - _END_BYTES, 0))
+        end = stream.read()
+    return any(json.dumps(name).encode() in end for name in names) or b"\\u" in end
+
+
+def _two_lists(key: str, path: Path) -> FormatError:
+    return FormatError(f"it has two lists called {key}; which of them counts is not clear.", path)
+
+
+def read_json_with(path: Path, key: str, needed: Collection[str] = (), facts: Collection[str] = ()) -> Any:
+    """Return the content of a JSON file, of a large one as `read_large_json` does.
 
     Raises
     ------
     FormatError
-        As `text.read_json` does, or where a large one has two lists under ``key``.
+        As `text.read_json` or `read_large_json` does.
     """
-    return read_large_json(path, key) if is_large(path) else read_json(path)
+    return read_large_json(path, key, needed, facts) if is_large(path) else read_json(path)
 
 
 class JsonText:
@@ -130,7 +174,8 @@ class JsonText:
 
     def value(self) -> Any:
         """Return the next value."""
-        self.peek()
+        if self._text[self._at : self._at + 1] in _NOTHING_THERE:
+            self.peek()
         while True:
             try:
                 found, end = _scan(self._text, self._at)
@@ -170,10 +215,19 @@ class JsonText:
             return
         while True:
             yield self.value()
+            next_entry = _to_next_entry(self._text, self._at)
+            if next_entry is not None:
+                self._at = next_entry.end()
+                continue
             if self.peek() == "]":
                 self._at += 1
                 return
             self._take(",", "Expecting ',' delimiter")
+
+    def end(self) -> None:
+        """Refuse what comes after the whole."""
+        if self.peek():
+            raise self.error("Extra data")
 
     def error(self, reason: str, at: int | None = None) -> FormatError:
         """Return the error that what stands at a place of the text held, by default the next character, is no JSON."""

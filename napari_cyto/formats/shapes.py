@@ -65,6 +65,10 @@ def outline(corners_yx: Sequence[YX], fault: Fault) -> Polygon:
 
 def is_flat(corners_yx: Sequence[YX]) -> bool:
     """Whether corners lie on one line, or are fewer than three, so that no outline through them has an area."""
+    if len(corners_yx) > 2:
+        (y0, x0), (y1, x1), (y2, x2) = corners_yx[:3]
+        if (y2 - y0) * (x1 - x0) != (x2 - x0) * (y1 - y0):
+            return False  # as with nearly all
     (y0, x0), *others = corners_yx or [(0.0, 0.0)]
     y1, x1 = next(((y, x) for y, x in others if (y, x) != (y0, x0)), (y0, x0))
     return not any((y - y0) * (x1 - x0) - (x - x0) * (y1 - y0) for y, x in others)
