@@ -24,6 +24,7 @@ from napari_cyto.store.schema import (
     tally,
     version,
 )
+from napari_cyto.store.sqlite import create_box_index
 
 _SEQ: ColumnElement[int] = bindparam("step")
 
@@ -78,6 +79,12 @@ _PUT = insert(box).from_select(
 _PUT_RANGE = insert(box).from_select(
     _BOX_COLUMNS, _boxes.where(version.c.pk >= bindparam("first"), version.c.pk < bindparam("end"))
 )
+_PUT_PRESENT = insert(box).from_select(
+    _BOX_COLUMNS, _boxes.select_from(annotation.join(version, version.c.pk == annotation.c.version_pk))
+)
+_PRESENT = select(func.count()).select_from(annotation).where(annotation.c.version_pk.is_not(None))
+# From so many boxes on it is worth counting those that stay.
+_MANY = 5_000
 _COUNT = (
     update(tally)
     .where(
@@ -111,11 +118,31 @@ def settle(connection: Connection, seq: int, class_ids: Collection[str]) -> None
         difference[slide_pk, class_id, status] -= n
         difference[WHOLE_PROJECT, class_id, status] -= n
     connection.execute(_SETTLE, step)
-    connection.execute(_LIFT, step)
-    connection.execute(_PUT, step)
+    leaving = -sum(n for (slide_pk, _, _), n in difference.items() if slide_pk == WHOLE_PROJECT and n < 0)
+    if (
+        leaving >= _MANY
+        and connection.dialect.name == "sqlite"
+        and leaving >= connection.execute(_PRESENT).scalar_one()
+    ):
+        _index_anew(connection)
+    else:
+        connection.execute(_LIFT, step)
+        connection.execute(_PUT, step)
     for (slide_pk, class_id, status), by in difference.items():
         if by:
             count(connection, slide_pk, class_id, status, by)
+
+
+def _are_most(connection: Connection, leaving: int) -> bool:
+    """Whether fewer boxes stay than leave, in an index from which that takes long."""
+    return connection.dialect.name == "sqlite" and leaving >= connection.execute(_PRESENT).scalar_one()
+
+
+def _index_anew(connection: Connection) -> None:
+    """Make the index of boxes of what is there now; taking most boxes out of an R*Tree one by one takes far longer."""
+    connection.exec_driver_sql("DROP TABLE box")
+    create_box_index(connection)
+    connection.execute(_PUT_PRESENT)
 
 
 def put_boxes(connection: Connection, first: int, end: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.edits import Edit, add, remove, replace_all
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import StaleEditError, StoreError
-from napari_cyto.store import Project
+from napari_cyto.store import Project, settling
+from napari_cyto.store.soundness import problems
 from tests.store.conftest import Cell
 
 
@@ -146,3 +148,31 @@ def test_a_step_read_later_says_the_same(project: Project, cell: Cell) -> None:
     entry = project.apply(edit, "Ana")
     assert entry.edit is edit
     assert project.history()[0].edit == edit
+
+
+def test_places_are_found_when_most_annotations_went_and_came_back(
+    project: Project, folder: Path, cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "_MANY", 3)
+    few = [cell(y=10.0 * place) for place in range(4)]
+    many = [cell(y=1000 + 10.0 * place) for place in range(9)]
+    project.apply(add(few, "few"), "me")
+    project.apply(add(many, "many"), "me")
+    everywhere = (0.0, 0.0, 5000.0, 5000.0)
+
+    def found() -> set[str]:
+        return {a.id for a in project.in_box(few[0].slide_id, everywhere)}
+
+    project.undo("me")
+    assert found() == {a.id for a in few}
+    project.redo("me")
+    assert found() == {a.id for a in (*few, *many)}
+    project.undo("me")
+    project.undo("me")
+    assert found() == set()
+    assert not project.counts()
+    project.redo("me")
+    assert found() == {a.id for a in few}
+    with sqlite3.connect(folder / "project.sqlite") as connection:
+        assert not problems(connection, thorough=True)
+    connection.close()
