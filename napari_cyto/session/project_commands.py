@@ -22,6 +22,7 @@ from napari_cyto.session.slide_facts import change_facts
 from napari_cyto.session.state import SessionState
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
+READING_ONLY = "What can be read is shown, and nothing can be stored in it."
 LAST_SLIDE = "session.slide"
 LAST_CLASS = "session.class"
 MPP_HISTORY = "slide.mpp_history."
@@ -38,10 +39,13 @@ class ProjectCommands(SessionState):
         StoreError
             When there is no project, or it cannot be read; the open one stays open then.
         """
-        project = store.Project.open(store.Project.folder_of(folder))
+        project = store.Project.open(store.Project.folder_of(folder), even_damaged=True)
         self._take(project)
         project.back_up_at_opening()
-        if not project.writable:
+        if project.damage:
+            self._told_damage = project.damage
+            self.message.emit(f"{project.damage} {READING_ONLY}")
+        elif not project.writable:
             self.message.emit(
                 f"The project {project.name} cannot be written and is open for reading only: look, export and report, "
                 "but no annotation and no change can be stored in it."

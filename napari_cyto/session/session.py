@@ -5,7 +5,8 @@ from __future__ import annotations
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.session.annotate_commands import AnnotateCommands
-from napari_cyto.store import HistoryEntry
+from napari_cyto.session.project_commands import READING_ONLY
+from napari_cyto.store import HistoryEntry, Project
 
 _LOOKED_THROUGH = 500
 # Hidden annotations that "next" passes over at most, 0.3 ms each.
@@ -73,8 +74,10 @@ class Session(AnnotateCommands):
             self.unreadable.emit(self._unreadable_tiles.popleft())
         self.look_after_file()
         project = self._project
-        for failure in () if project is None else project.back_up_in_rhythm():
-            self.message.emit(failure)
+        if project is not None:
+            self._tell_damage(project)
+            for failure in project.back_up_in_rhythm():
+                self.message.emit(failure)
         if project is not None and not self._replaced and project.changed_elsewhere():
             self._refresh_slide()
             kept = [a.id for a in self.selected()]
@@ -84,6 +87,12 @@ class Session(AnnotateCommands):
             before, self._stood = self._stood, (project, project.slides(), project.standing())
             if self._stood != before:
                 self.project_changed.emit()
+
+    def _tell_damage(self, project: Project) -> None:
+        """Say once what the look through a large database found; nothing can be stored in it from the start."""
+        if project.damage and project.damage != self._told_damage:
+            self._told_damage = project.damage
+            self.message.emit(f"{project.damage} {READING_ONLY}")
 
     def _refresh_slide(self) -> None:
         if self._slide is not None and self._project is not None:

@@ -65,6 +65,7 @@ class SessionState:
         self._cursor: Annotation | None = None
         # What the project was when others' writing was last passed on.
         self._stood: object = None
+        self._told_damage = ""
         self._view_yxyx: YXYX | None = None
         # Why nothing can be stored since the project's file was replaced, and the edit that showed it.
         self._replaced = ""

@@ -83,7 +83,7 @@ def contents_of(path: Path) -> Contents | None:
     try:
         with contextlib.closing(sqlite.look_into(path)) as connection:
             return _contents(connection)
-    except (sqlite3.Error, OSError):
+    except (*sqlite.REFUSALS, OSError):
         return None
 
 
@@ -102,7 +102,7 @@ def check_copy(path: Path, stop: sqlite.Stop | None = None) -> list[str]:
             return file_problems(path, connection, path.stat().st_size <= _THOROUGH_BYTES)
     except DamagedError as error:
         return [str(error)]
-    except sqlite3.DatabaseError as error:
+    except sqlite.REFUSALS as error:
         if sqlite.is_interrupt(error):
             raise
         return [str(error)]
@@ -291,7 +291,7 @@ def _sweep(folder: Path) -> None:
 def _sentences(path: Path) -> Iterator[None]:
     try:
         yield
-    except sqlite3.Error as error:
+    except sqlite.REFUSALS as error:
         if sqlite.is_interrupt(error):
             raise JobCancelled("Cancelled. No backup was written.") from error
         sentence = sqlite.explain(error, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import time
 from pathlib import Path
 
@@ -131,7 +130,7 @@ def _problems(path: Path, thorough: bool, stop: sqlite.Stop | None) -> list[str]
             return file_problems(path, connection, thorough)
     except DamagedError as error:
         return [str(error)]
-    except sqlite3.DatabaseError as error:
+    except sqlite.REFUSALS as error:
         if sqlite.is_interrupt(error):
             raise KeyboardInterrupt from error
         return [f"{path.name} cannot be read ({error})"]

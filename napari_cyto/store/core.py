@@ -86,7 +86,12 @@ class ProjectCore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if kind is None:
+                # Whoever comes to a good end has told or written what is in the database.
+                self._database.require_sound()
+        finally:
+            self.close()
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -123,7 +128,12 @@ class ProjectCore:
         """What tells this project from others, wherever it lies: its birth to the µs, 12 to 16 hexadecimal digits."""
         return f"{self._created_us:012x}"
 
-    # Backups
+    # Damage and backups
+
+    @property
+    def damage(self) -> str:
+        """The sentence about damage in the database, which is open for reading only then; empty while none is known."""
+        return self._database.damage
 
     def back_up_before(self, what: str, label: str = "") -> None:
         """Begin a backup of the present state, before a bulk edit; see `BackupKeeper.before`."""

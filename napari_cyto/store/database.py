@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from napari_cyto.errors import DamagedError, JobCancelled, StoreError
 from napari_cyto.store import postgresql, sqlite
-from napari_cyto.store.damage import ways_out
+from napari_cyto.store.damage import damage_sentence, ways_out
+from napari_cyto.store.file_check import FileCheck
 from napari_cyto.store.places import refusal
 from napari_cyto.store.postgresql import CommitWitness
 from napari_cyto.store.schema import SCHEMA_VERSION, box_metadata, metadata
@@ -62,6 +63,8 @@ class Database:
         self._witness = witness
         self.writable = writable
         self.stop = stop or sqlite.Stop()
+        self._damage = ""
+        self._check: FileCheck | None = None
         self.engine = engine
         self.place = place
         self.explain = explain
@@ -93,6 +96,7 @@ class Database:
             When the database is closed, locked, damaged, full, out of reach or for reading only; nothing is changed
             then.
         """
+        self.require_sound()
         if not self.writable:
             raise StoreError(
                 f"The project in {self.place} cannot be written and was opened for reading only, so nothing can be "
@@ -110,6 +114,32 @@ class Database:
                 yield connection
             if self._watch is not None:
                 self._watch.settle()
+
+    @property
+    def damage(self) -> str:
+        """The sentence about the damage that was found; empty while none was."""
+        return self._damage or ("" if self._check is None else self._check.sentence)
+
+    def open_though(self, damage: str) -> None:
+        """Have every change refused by the sentence about the damage."""
+        self._damage, self.writable = damage, False
+
+    def check_in_background(self, path: Path) -> None:
+        """Look for damage in a thread; no change is made before its verdict."""
+        self._check = FileCheck(self.engine, path)
+
+    def require_sound(self) -> None:
+        """Refuse when the database is damaged; waits until that is known.
+
+        Raises
+        ------
+        DamagedError
+            When it is.
+        """
+        if self._damage:
+            raise DamagedError(self._damage)
+        if self._check is not None:
+            self._check.require_sound()
 
     @property
     def path(self) -> Path | None:
@@ -160,6 +190,8 @@ class Database:
         """Close every connection; what is committed stays."""
         if self._closed:
             return
+        if self._check is not None:
+            self._check.stop()
         self._closed = True
         if self._watch is None:
             self.engine.dispose()
@@ -188,6 +220,8 @@ class Database:
                 f"The project database {self.place} is damaged or foreign: {fault.words}; it was left as it is. "
                 f"{ways_out(Path(self.place))}"
             ) from fault
+        except UnicodeDecodeError as error:
+            raise DamagedError(damage_sentence(Path(self.place))) from error
         except UnicodeEncodeError as error:
             raise StoreError(
                 f"The text {error.object!a:.80} is not valid Unicode and was not stored; type it again."

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import inspect
 
 from napari_cyto.domain.special_files import special_kind
-from napari_cyto.errors import StoreError
+from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.store import inspection, sqlite
 from napari_cyto.store.database import Database, open_file, open_url
 from napari_cyto.store.database_links import address_of
@@ -52,8 +52,10 @@ def is_empty_database(path: Path) -> bool:
         database.close()
 
 
-def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Database]:
+def reach(folder: Path, url: str | None, busy_seconds: float, even_damaged: bool = False) -> tuple[Path, Database]:
     """Return the folder of a project and its database, brought up to date.
+
+    With ``even_damaged``, a damaged one is opened for reading only, as far as it can be read.
 
     Raises
     ------
@@ -69,12 +71,22 @@ def reach(folder: Path, url: str | None, busy_seconds: float) -> tuple[Path, Dat
         if special := _special(each):
             raise StoreError(f"{each} is {special}, but the folder of a project was expected.")
     writable = prepare(path)
-    if not writable:
-        database = ReadingDatabase(path)
-        inspection.inspect_opened(database)
-        return path.parent, database
-    inspection.inspect(path)
-    return path.parent, open_file(path, busy_seconds)
+    damage = inspection.inspect(path) if writable else ""
+    may_write = writable and not damage
+    database: Database = open_file(path, busy_seconds) if may_write else ReadingDatabase(path)
+    try:
+        if not writable:
+            damage = inspection.inspect_opened(database)
+        if damage and not even_damaged:
+            raise DamagedError(damage)
+    except BaseException:
+        database.close()
+        raise
+    if damage:
+        database.open_though(damage)
+    elif not inspection.is_small(path):
+        database.check_in_background(path)
+    return path.parent, database
 
 
 def _special(path: Path) -> str:

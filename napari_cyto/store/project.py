@@ -81,7 +81,9 @@ class Project(ProjectCore):
         return cls.open(folder, url)
 
     @classmethod
-    def open(cls, folder: Path | str, url: str | None = None, busy_seconds: float = 5.0) -> Self:
+    def open(
+        cls, folder: Path | str, url: str | None = None, busy_seconds: float = 5.0, even_damaged: bool = False
+    ) -> Self:
         """Open the project in ``folder`` (or whose database file that is), or at a database URL.
 
         One that cannot be written is opened for reading: `writable` says so, and each change is refused.
@@ -94,13 +96,16 @@ class Project(ProjectCore):
             The SQLAlchemy URL of its database, when that is not the file in the folder.
         busy_seconds : float
             How long a write waits for that of another program, s.
+        even_damaged : bool
+            Open a damaged one for reading only, as far as it can be read; `damage` says what is wrong. A large file
+            is looked through in the background, and nothing is stored before that is done.
 
         Raises
         ------
         StoreError
-            When it is no project, of a newer version or damaged; it is then left untouched.
+            When it is no project, of a newer version, foreign or damaged; it is then left untouched.
         """
-        place, database = opening.reach(absolute_path(folder), url, busy_seconds)
+        place, database = opening.reach(absolute_path(folder), url, busy_seconds, even_damaged)
         try:
             return cls(place, database)
         except BaseException:

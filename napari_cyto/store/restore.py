@@ -24,6 +24,7 @@ from napari_cyto.store.backups import (
 from napari_cyto.store.belonging import beside, set_aside
 from napari_cyto.store.damage import BACKUP_FOLDER
 from napari_cyto.store.places import DATABASE_NAME, refusal
+from napari_cyto.store.sqlite import REFUSALS
 from napari_cyto.store.stamps import STAMP_TABLE, Stamp
 
 _LOGS = ("-wal", "-shm")
@@ -131,7 +132,7 @@ def _keep(path: Path) -> Path | None:
     (path.parent / BACKUP_FOLDER).mkdir(exist_ok=True)
     try:
         return Snapshot(path).save(BEFORE_RESTORE).path
-    except (CytoError, sqlite3.Error):
+    except (CytoError, *REFUSALS):
         moment = datetime.now(UTC).strftime(MOMENT_FORMAT)[:-3]
         kept = path.parent / BACKUP_FOLDER / f"{moment}Z-{DAMAGED}.sqlite"
         shutil.copyfile(path, kept)

@@ -190,6 +190,8 @@ def file_problems(path: Path, connection: sqlite3.Connection, thorough: bool) ->
     """Return what is wrong with a database file, SQLite's refusals included; empty where it is sound."""
     try:
         return problems(connection, thorough)
+    except UnicodeDecodeError:
+        return [f"{path.name} cannot be read in full"]
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_BUSY", "SQLITE_LOCKED"):
             raise

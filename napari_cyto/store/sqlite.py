@@ -50,6 +50,8 @@ def read_header(path: Path) -> Header | None:
     return Header(*reversed(struct.unpack_from(">I4xI", head, 60)))
 
 
+# What asking a damaged database may raise: Python cannot even decode what SQLite says of some.
+REFUSALS = (sqlite3.Error, UnicodeDecodeError)
 # No row of ours comes near it: an outline of four million corners. A stranger's text of a gigabyte is refused unread.
 LONGEST_VALUE_BYTES = 64 * 2**20
 # Of SQLite's virtual machine: some hundredths of a second, so that a wish to stop is heard soon at no cost.
@@ -245,6 +247,8 @@ def explain(error: BaseException | None, path: Path) -> StoreError | None:
             if sentence is _DAMAGED:
                 return DamagedError(damage_sentence(path))
             return StoreError(sentence.format(path=path))
+    if isinstance(error, UnicodeDecodeError):
+        return DamagedError(damage_sentence(path))
     if isinstance(error, sqlite3.DatabaseError) and any(words in str(error) for words in _DAMAGED_WORDS):
         return DamagedError(damage_sentence(path))
     return None
@@ -267,7 +271,7 @@ _MAYBE_FULL = ("SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
 _LEAST_ROOM_BYTES = 128 * 2**10
 _DAMAGED = "damaged"
 # What SQLite says of a damaged schema, and Python of text that is none; neither comes with a name of its own.
-_DAMAGED_WORDS = ("malformed", "Could not decode to UTF-8")
+_DAMAGED_WORDS = ("malformed", "Could not decode to UTF-8", "unsupported file format")
 _SENTENCES: tuple[tuple[str, str], ...] = (
     (
         "SQLITE_BUSY",
