@@ -10,6 +10,7 @@ from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.store import sqlite
 from napari_cyto.store.backups import Backup, Contents, backups_of, contents_of, take
 from napari_cyto.store.damage import ways_out
+from napari_cyto.store.database_links import address_of
 from napari_cyto.store.migration import project_header
 from napari_cyto.store.places import DATABASE_NAME
 from napari_cyto.store.restore import Restored, backup_named
@@ -27,12 +28,12 @@ def database_of(place: Path) -> Path:
     Raises
     ------
     StoreError
-        When ``place`` is the URL of a database server.
+        When ``place`` stands for a database on a server.
     """
-    if "://" in str(place) or str(place).startswith(("postgresql:", "postgres:")):
+    if address_of(place) is not None:
         raise StoreError(
-            f"{place} is a database server's: its backups, checks and restores are the server's own job (pg_dump, "
-            "pg_basebackup); ask who looks after it."
+            f"The project {place.name} is on a database server: its backups, checks and restores are the server's own "
+            "job (pg_dump, pg_basebackup); ask who looks after it."
         )
     path = absolute_path(place)
     return path if path.is_file() else path / DATABASE_NAME

@@ -222,5 +222,10 @@ def test_the_verbs_say_what_they_did(two_states: Path, capsys: pytest.CaptureFix
     assert run(["project", "check", str(two_states)]) == 1
     assert "goes back to the backup" in capsys.readouterr().out
     assert run(["project", "check", str(two_states.parent)]) == 2
-    assert run(["project", "backup", "postgresql://team@server/cyto"]) == 2
-    assert "the server's own job" in capsys.readouterr().err
+
+
+def test_backups_of_a_server_are_the_servers_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(care, "address_of", lambda _folder: "postgresql://team@server/cyto")
+    for verb in (care.backup, care.backups, care.restore, care.check):
+        with pytest.raises(StoreError, match="the server's own job"):
+            verb(tmp_path / "cyto.cyto")
