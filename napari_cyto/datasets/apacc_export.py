@@ -27,6 +27,7 @@ from napari_cyto.errors import SplitError
 from napari_cyto.formats.atomic import atomic_folder, check_replaceable, exporting
 from napari_cyto.formats.replacing import replacing
 from napari_cyto.slides import UnreadableTile
+from napari_cyto.slides.slide import said_of_unreadable
 from napari_cyto.store import Project
 
 
@@ -108,7 +109,7 @@ class _Run:
         for done, piece in enumerate(slices, start=1):
             self.written.setdefault(piece.slide_id, []).append(piece)
             yield Advanced(done, total, Path(piece.files[0]).stem)
-        self.remarks += [str(tile) for tile in self.unreadable]
+        self.remarks += said_of_unreadable(self.unreadable)
 
     def keep_same_cells_together(self) -> tuple[Split, list[Finding]]:
         """Return the final split, slides that show the same cell moved to one side, and what still leaks.

@@ -33,6 +33,7 @@ from napari_cyto.models.finite import NotFiniteError
 from napari_cyto.slides import Slide, fingerprint, open_slide
 from napari_cyto.slides.bright_field import look_of
 from napari_cyto.slides.pixels import SlidePixels
+from napari_cyto.slides.slide import said_of_unreadable
 from napari_cyto.slides.stain import Stain, look_over
 
 FIRST_WRITE_S, SLOWEST_WRITE_S = 0.5, 20.0
@@ -303,7 +304,7 @@ class _OneSlide:
         yield from self._write()
         self._withdraw()
         yield self._advanced()
-        yield from (Noted(str(tile)) for tile in self.engine.unreadable)
+        yield from (Noted(said) for said in said_of_unreadable(self.engine.unreadable))
         if self.engine.left_out:
             self.remarks.append(_left_out(self.engine.left_out, self.slide.info.name))
             yield Noted(self.remarks[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -20,6 +20,9 @@ from napari_cyto.slides.colour import SrgbTransform, usable_profile
 from napari_cyto.slides.hatching import hatched
 from napari_cyto.slides.slide_info import SlideInfo
 from napari_cyto.slides.tile_cache import TileCache, shared_cache
+
+TOLD_ONE_BY_ONE = 20
+"""A slide may be damaged all over: of so many tiles each is told, of more their number."""
 
 DECODING_THREADS = min(8, os.cpu_count() or 1)
 
@@ -51,6 +54,14 @@ class UnreadableTile:
             f"{self.slide_name}: the tile at y {y0} to {y1}, x {x0} to {x1} (level {self.level}) cannot be read "
             f"and is drawn hatched: {self.reason}"
         )
+
+
+def said_of_unreadable(tiles: Sequence[UnreadableTile]) -> list[str]:
+    """Return what to say of damaged tiles: of the first ones each, of the others how many."""
+    said = [str(tile) for tile in tiles[:TOLD_ONE_BY_ONE]]
+    if len(tiles) > TOLD_ONE_BY_ONE:
+        said.append(f"{len(tiles) - TOLD_ONE_BY_ONE:,} more tiles cannot be read and are drawn hatched.")
+    return said
 
 
 class Slide:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from napari_cyto.slides import UnreadableTile, open_slide
 from napari_cyto.slides.hatching import BETWEEN_RGB, STRIPE_RGB, hatched
+from napari_cyto.slides.slide import said_of_unreadable
 
 
 def damage(path: Path, offset: int, count: int, seed: int = 0) -> None:
@@ -116,3 +118,21 @@ def test_a_damaged_mirax_tile_does_not_spoil_the_others(shared: Path, tmp_path: 
             hurt[y0:y1, x0:x1] = True
             assert colours(region[y0:y1, x0:x1]) == {STRIPE_RGB, BETWEEN_RGB}
         np.testing.assert_array_equal(region[~hurt], expected[~hurt])
+
+
+def test_damage_all_over_is_told_by_its_number() -> None:
+    tiles = [UnreadableTile("a.tif", 0, (0.0, float(k), 1.0, k + 1.0), "it is damaged") for k in range(2000)]
+    said = said_of_unreadable(tiles)
+    assert said[:20] == [str(tile) for tile in tiles[:20]]
+    assert said[20:] == ["1,980 more tiles cannot be read and are drawn hatched."]
+    assert len(said_of_unreadable(tiles[:20])) == 20
+
+
+def test_what_a_decoder_raises_is_a_damaged_tile(plain_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is: memory that ran out, a mistake in a library."""
+    with open_slide(plain_path) as slide:
+        for kind in (MemoryError, ZeroDivisionError, AttributeError, OverflowError):
+            monkeypatch.setattr(slide._backend, "decode_tile", Mock(side_effect=kind("so")))
+            slide._unreadable.clear()
+            np.testing.assert_array_equal(slide.read_tile(0, 0, 0), hatched(64, 80))
+            assert "so" in slide.unreadable[0].reason
