@@ -37,7 +37,10 @@ from napari_cyto.slides.encoded_size import encoded_size_hw
 MOST_SEGMENT_PX: Final = 2**25
 """The largest tile or packed strip that is unpacked, px: 5,792 x 5,792."""
 MOST_SEGMENT_BYTES: Final = 2**27
-"""The most bytes that one tile or strip may unpack to."""
+"""The most bytes that one tile or strip may unpack to, in all of its planes."""
+MOST_COSTLY_PX: Final = 2**24
+"""The largest tile of JPEG 2000 and JPEG XL, whose decoders take many times the room and the time of others, and the
+largest of several strips, of which a view shows many."""
 MOST_SEGMENTS: Final = 4_000_000
 """How many tiles or strips the levels of a file may have together."""
 MOST_PX: Final = 2**38
@@ -55,6 +58,8 @@ _PALETTE, _SEPARATE = 3, 2
 _TEXT, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
 _PLACES, _LENGTHS = (324, 273, 513), (325, 279, 514)
 _BYTES_TYPES = frozenset({1, 7})
+_WAVELETS = frozenset({33003, 33004, 33005, 34712, 50002, 52546})
+_MOST_TEXT_BYTES = 8 * 2**20
 
 
 class DamagedTiffError(SlideError):
@@ -309,11 +314,11 @@ def _add_parts(layout: TiffLayout, page: CheckedPage, seen: set[int], left_out: 
     if SUB_PAGES not in page.directory:
         return ""
     try:
-        offsets = page.directory.numbers(SUB_PAGES, MOST_VALUE_BYTES).tolist()
+        offsets = page.directory.numbers(SUB_PAGES, MOST_VALUE_BYTES)
     except TiffFault as fault:
         left_out.append(str(fault))
         return ""
-    for part, offset in enumerate(offsets[:MOST_SUB_PAGES], 1):
+    for part, offset in enumerate(offsets[:MOST_SUB_PAGES].tolist(), 1):
         name = f"part {part} of {page.name}"
         if offset in seen:
             left_out.append(f"expected a page of its own as {name}, got one that was met before")
@@ -372,7 +377,9 @@ def _checked(directory: Directory, name: str, remarks: list[str] | None) -> Chec
     planes = samples if planar == _SEPARATE and samples > 1 else 1
     stored_rows = _strip_rows(directory, size[0]) if tile is None else tile[0]
     segment = tile or _band_hw(size, stored_rows, compression)
-    _check_budget(segment, (1 if planes > 1 else samples) * -(-bits // 8), is_tiled=tile is not None)
+    is_costly = compression in _WAVELETS or (tile is None and segment[0] < size[0])
+    most_px = MOST_COSTLY_PX if is_costly else MOST_SEGMENT_PX
+    _check_budget(segment, samples * -(-bits // 8), most_px, is_tiled=tile is not None)
     cleaned = _cleaned(directory, size, segment, is_tiled=tile is not None)
     cleaned |= _numbers({258: [bits] * samples, 259: [compression], 262: [photometric], 277: [samples],
                          284: [planar]}, directory.order)  # fmt: skip
@@ -404,14 +411,14 @@ def _band_hw(size_hw: tuple[int, int], rows: int, compression: int) -> tuple[int
     return (rows, width)
 
 
-def _check_budget(segment_hw: tuple[int, int], bytes_per_px: int, *, is_tiled: bool) -> None:
+def _check_budget(segment_hw: tuple[int, int], bytes_per_px: int, most_px: int, *, is_tiled: bool) -> None:
     px = math.prod(segment_hw)
     if not is_tiled and segment_hw[1] > WIDEST_STRIP_PX:
         raise TiffFault(f"expected strips of at most {WIDEST_STRIP_PX:,} px across, got {segment_hw[1]:,}")
-    if px > MOST_SEGMENT_PX or px * bytes_per_px > MOST_SEGMENT_BYTES:
+    if px > most_px or px * bytes_per_px > MOST_SEGMENT_BYTES:
         what = "tiles" if is_tiled else "strips"
         raise TiffFault(
-            f"expected {what} of at most {MOST_SEGMENT_PX:,} px and {MOST_SEGMENT_BYTES:,} bytes, got "
+            f"expected {what} of at most {most_px:,} px and {MOST_SEGMENT_BYTES:,} bytes, got "
             f"{segment_hw[1]:,} x {segment_hw[0]:,} px of {bytes_per_px} byte(s), which must be unpacked at once "
             "(saved anew in tiles, it can be read)"
         )
@@ -512,7 +519,7 @@ def _said(directory: Directory, remarks: list[str]) -> Cleaned:
 def _saying(directory: Directory, code: int) -> tuple[int, bytes]:
     tag = directory.tags[code]
     if code in (270, 305):
-        text = directory.raw(code, MOST_VALUE_BYTES)
+        text = directory.raw(code, _MOST_TEXT_BYTES)
         if tag.kind not in (_TEXT, *_BYTES_TYPES):
             raise TiffFault(f"expected text, got {tag.count:,} value(s) of the type {tag.kind}")
         return (_TEXT, text)
