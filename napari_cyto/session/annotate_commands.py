@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Literal
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import YX, YXYX, Box, Geometry, Point, Polygon
-from napari_cyto.errors import CytoError, SchemeError, SlideError
+from napari_cyto.errors import CytoError, SchemeError, SlideError, StoreError
 from napari_cyto.session.project_commands import LAST_CLASS
 from napari_cyto.session.proposals import ShownFilter, judged
 from napari_cyto.session.replaced_commands import ReplacedCommands
@@ -16,6 +17,10 @@ from napari_cyto.store import HistoryEntry
 
 TAKE_BACK = "Ctrl+Z takes it back."
 _STATUS_WORDS = {Status.ACCEPTED: "accepted", Status.REJECTED: "rejected", Status.PROPOSED: "set back to unreviewed"}
+
+
+LARGE_STEP = 20_000
+"""Annotations in a step of the history from which on it is taken back in the background."""
 
 
 class AnnotateCommands(ReplacedCommands):
@@ -188,19 +193,42 @@ class AnnotateCommands(ReplacedCommands):
         self.class_changed.emit()
 
     def undo(self) -> HistoryEntry | None:
-        """Take back the last edit of this author; the view goes to what changed."""
-        entry = self.need_project().undo(self.author)
-        if entry is None:
-            self.message.emit("There is nothing to undo.")
-        else:
-            self._announce(entry)
-        return entry
+        """Take back the last edit of this author; the view goes to what changed.
+
+        In a window a large one is taken back in the background; None is returned then.
+        """
+        return self._return("undo")
 
     def redo(self) -> HistoryEntry | None:
-        """Do again what was last undone; the view goes to what changed."""
-        entry = self.need_project().redo(self.author)
+        """Do again what was last undone; the view goes to what changed. A large one as `undo` does."""
+        return self._return("redo")
+
+    def _return(self, kind: Literal["undo", "redo"]) -> HistoryEntry | None:
+        project, author = self.need_project(), self.author
+        act = project.undo if kind == "undo" else project.redo
+        if self._at_work:
+            raise StoreError(self._at_work)
+        amount = project.amount_to_return(kind, author)
+        if self.background is None or amount < LARGE_STEP:
+            return self._returned(kind, act(author))
+        label = project.can_undo(author) if kind == "undo" else project.can_redo(author)
+        doing = "taken back" if kind == "undo" else "done again"
+        words = f"'{label}' is being {doing} ({amount:,} annotations)"
+        self._at_work = f"{words}; wait until that is done, then repeat this."
+        self.message.emit(f"{words}; you can look around meanwhile.")
+
+        def then(result: Callable[[], HistoryEntry | None]) -> None:
+            self._at_work = ""
+            if project is self._project:
+                with self.telling():
+                    self._returned(kind, result())
+
+        self.background(lambda: act(author), then)
+        return None
+
+    def _returned(self, kind: Literal["undo", "redo"], entry: HistoryEntry | None) -> HistoryEntry | None:
         if entry is None:
-            self.message.emit("There is nothing to redo.")
+            self.message.emit(f"There is nothing to {kind}.")
         else:
             self._announce(entry)
         return entry
@@ -260,7 +288,8 @@ class AnnotateCommands(ReplacedCommands):
 
     def _announce(self, entry: HistoryEntry) -> None:
         self.select(a.id for a in self.selected())
-        self.annotations_changed.emit(entry)
+        # Reading so much to follow it takes longer than to look anew.
+        self.annotations_changed.emit(entry if entry.count < LARGE_STEP else None)
 
     def _forget_removed(self, edit: edits.Edit) -> None:
         removed = {c.annotation_id for c in edit.changes if c.after is None}

@@ -28,8 +28,10 @@ class ReplacedCommands(ProjectCommands):
         ReplacedFileError
             When the project's file was replaced; the first such edit is kept as `unsaved`, further ones are refused.
         StoreError
-            As `Project.apply` says.
+            As `Project.apply` says, and while a large step is being taken back.
         """
+        if self._at_work:
+            raise StoreError(self._at_work)
         if self._unsaved is not None:
             raise ReplacedFileError(_FIRST)
         try:

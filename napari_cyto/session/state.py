@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from psygnal import Signal
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from napari_cyto.domain.edits import Edit
     from napari_cyto.slides import Slide, UnreadableTile
     from napari_cyto.store import Project
+
+
+class InBackground(Protocol):
+    """Does work while the window goes on, and hands over in the window's thread what it returns or raises."""
+
+    def __call__(self, work: Callable[[], Any], then: Callable[[Callable[[], Any]], None]) -> None:
+        """Do ``work`` and call ``then`` with what returns its result, or raises its error."""
+        ...
 
 
 class SessionState:
@@ -70,6 +78,10 @@ class SessionState:
         # Why nothing can be stored since the project's file was replaced, and the edit that showed it.
         self._replaced = ""
         self._unsaved: Edit | None = None
+        # Set by a window, which must not wait for long work; without one it is done at once.
+        self.background: InBackground | None = None
+        # What is at work there and changes the project, as a sentence for who wants to change it too.
+        self._at_work = ""
         # Tiles are decoded in threads; what they report waits here for `poll` on the window's own thread.
         self._unreadable_tiles: deque[UnreadableTile] = deque()
 

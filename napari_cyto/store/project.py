@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sqlalchemy import Connection, Row, bindparam, select
 
@@ -292,13 +292,19 @@ class Project(ProjectCore):
         with self._database.read() as connection:
             return self._label(connection, writing.next_to_redo(connection, author))
 
-    def _return(self, kind: Kind, author: str) -> HistoryEntry | None:
+    def amount_to_return(self, kind: Literal["undo", "redo"], author: str) -> int:
+        """Return how many annotations `undo` or `redo` would change; 0 when there is nothing to do."""
         search = writing.next_to_undo if kind == "undo" else writing.next_to_redo
         with self._database.read() as connection:
             target = search(connection, author)
-            if target is None:
-                return None
-            amount: int = connection.execute(_STEP, {"step": target}).one().amount
+            amount: int = 0 if target is None else connection.execute(_STEP, {"step": target}).one().amount
+        return amount
+
+    def _return(self, kind: Kind, author: str) -> HistoryEntry | None:
+        search = writing.next_to_undo if kind == "undo" else writing.next_to_redo
+        amount = self.amount_to_return("undo" if kind == "undo" else "redo", author)
+        if not amount:
+            return None
         if amount >= BULK_FROM:
             self.back_up_before(kind)
         with self._writing() as connection:

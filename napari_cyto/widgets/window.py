@@ -17,6 +17,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.commands import SAVED
 from napari_cyto.session.view_options import ViewOptions, load, save, shapes_of
+from napari_cyto.widgets.background import Background
 from napari_cyto.widgets.canvas import Canvas, attach
 from napari_cyto.widgets.canvas.badge import Badge
 from napari_cyto.widgets.canvas.canvas import OFF_WORDS
@@ -169,6 +170,7 @@ class CytoWindow(QObject):
             self.view.come_back,
             self,
         )
+        self.background = session.background = Background(self)
         self._heard = (
             (session.message, self.message.tell),
             (session.project_changed, self._show_title),
@@ -312,6 +314,7 @@ class CytoWindow(QObject):
         self.frame.let_go()
         self.view.let_go()
         self.canvas.detach()
+        self.background.close()
         self.session.close()
         _windows.pop(self.viewer, None)
 
