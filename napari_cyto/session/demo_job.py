@@ -164,7 +164,7 @@ def _create(folder: Path, made: tuple[MadeSmear, ...]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with Project.create(temporary, preset("bethesda"), folder.stem) as project:
+        with Project.create(temporary, preset("bethesda"), folder.stem, called=folder) as project:
             project.add_slides(replace(smear.record, progress=Progress.IN_PROGRESS) for smear in made)
             for number, smear in enumerate(made):
                 part = read_part(smear, _SMALL_PART if number else _LARGE_PART)
@@ -172,6 +172,9 @@ def _create(folder: Path, made: tuple[MadeSmear, ...]) -> None:
                 project.apply(edits.add(marks, f"Read {smear.record.smear}"), READER)
                 if not number and (waiting := proposals(smear, part)):
                     project.apply(edits.add(waiting, "Propose cells"), PROPOSER)
+        if Project.is_project(folder):
+            # Another program was faster, and its demo is as good.
+            return
         _check_free(folder)
         if folder.exists():
             folder.rmdir()

@@ -103,3 +103,19 @@ def test_two_patients_of_one_name_in_read_only_folders_have_two_projects(
     assert folders[:2] == folders[2:]
     assert len(set(folders)) == 2
     assert all(Project.is_project(folder) for folder in folders)
+
+
+def test_two_windows_that_open_one_new_slide_share_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_cyto.widgets.docks import opening
+
+    slide, first, second = png(tmp_path / "new.png"), Session("anna"), Session("ben")
+    opening.open_beside(first, slide)
+    folder = first.need_project().folder
+    # The second one looked before the first had made it.
+    looked = iter([False])
+    monkeypatch.setattr(opening, "project_beside", lambda _: folder)
+    monkeypatch.setattr(opening.Project, "is_project", staticmethod(lambda _: next(looked, True)))
+    opening.open_beside(second, slide)
+    assert second.need_project().folder == folder
+    first.close()
+    second.close()

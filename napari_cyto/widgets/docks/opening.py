@@ -11,7 +11,7 @@ from napari_cyto.datasets.import_slides import record_of_file
 from napari_cyto.datasets.known_slides import slide_in, where_in
 from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.presets import preset
-from napari_cyto.errors import CytoError, SlideError
+from napari_cyto.errors import CytoError, ProjectThereError, SlideError
 from napari_cyto.session import Session
 from napari_cyto.store import Project
 from napari_cyto.widgets.docks.label_sources import label_format_of
@@ -94,7 +94,12 @@ def open_beside(session: Session, slide: Path) -> None:
         return
     # The slide is tried first: a file that is no slide must not leave an empty project behind.
     _refuse_unreadable(slide)
-    session.create_project(folder, preset(DEFAULT_SCHEME), folder.name.removesuffix(PROJECT_SUFFIX))
+    try:
+        session.create_project(folder, preset(DEFAULT_SCHEME), folder.name.removesuffix(PROJECT_SUFFIX))
+    except ProjectThereError:
+        # Another window was faster.
+        session.open_project(folder)
+        return
     session.message.emit(f"Your marks are kept in {folder}.")
 
 

@@ -1,0 +1,30 @@
+"""Promise: predictions of two programs for one new project end up in the same one, or are refused in a sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_cyto.domain.presets import preset
+from napari_cyto.errors import CytoError
+from napari_cyto.inference.targets import made
+from napari_cyto.store import Project
+
+
+def test_a_project_that_another_program_made_meanwhile_is_shared(tmp_path: Path) -> None:
+    folder = tmp_path / "new.cyto"
+    with made(folder, preset("bethesda")) as first, made(folder, preset("bethesda")) as second:
+        first.set_setting("a", 1)
+        assert second.setting("a") == 1
+
+
+def test_one_with_other_classes_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "new.cyto"
+    Project.create(folder, preset("ki67")).close()
+    before = (folder / "project.sqlite").read_bytes()
+    with pytest.raises(
+        CytoError, match=r"has just made .*new\.cyto with other classes than the model's: it lacks NILM"
+    ):
+        made(folder, preset("bethesda"))
+    assert (folder / "project.sqlite").read_bytes() == before
