@@ -15,6 +15,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def project_of(count: int) -> Path:
         ]
         project.add_slides(slides)
         cells = annotations(count, [slide.id for slide in slides])
-        while batch := [a for a, _ in zip(cells, range(BATCH), strict=False)]:
+        while batch := list(islice(cells, BATCH)):
             project.apply(edits.add(batch, "add"), "measured")
     making.rename(folder)
     return folder
