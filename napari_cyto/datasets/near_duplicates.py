@@ -128,10 +128,10 @@ def _similar(first: Thumbs, second: Thumbs, wanted: Wanted, tick: Tick) -> Itera
     """Yield pairs that show the same cell, each as soon as it is confirmed and only while it is ``wanted``."""
     if not len(first) or not len(second):
         return
-    plain, sketched = hashes(first), sketches(first)
+    plain, sketched = hashes(first), sketches(first, tick)
     for turned in orientations(second):
         tick()
-        pictures = _Pictures(first, turned, sketched, sketches(turned, shifted=True))
+        pictures = _Pictures(first, turned, sketched, sketches(turned, tick, shifted=True))
         for i, j in _candidates(plain, hashes(turned), wanted, tick):
             yield from _confirmed(pictures, i, j, wanted, tick)
 

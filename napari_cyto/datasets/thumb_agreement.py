@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import dct
 
+from napari_cyto.datasets.audited import Tick, no_tick
 from napari_cyto.datasets.crop_prints import THUMB_PX, Thumbs
 
 _SHIFTS = tuple(np.ndindex(3, 3))
@@ -58,13 +59,14 @@ class Sketches:
         return most
 
 
-def sketches(thumbs: Thumbs, shifted: bool = False) -> Sketches:
+def sketches(thumbs: Thumbs, tick: Tick = no_tick, *, shifted: bool = False) -> Sketches:
     """Return the sketch of each thumbnail ((n, 32, 32), uint8), in the middle alone or in all nine shifts."""
     shifts = _SHIFTS if shifted else _MIDDLE
     waves = dct(np.eye(_SIDE), axis=0, norm="ortho")[:_WAVES].astype(np.float32)
     low = np.empty((len(thumbs), len(shifts), _WAVES**2), dtype=np.float32)
     rest = np.empty(low.shape[:2], dtype=np.float32)
     for start in range(0, len(thumbs), _AT_ONCE):
+        tick()
         part = slice(start, start + _AT_ONCE)
         windows = _windows(thumbs[part], shifts)
         low[part] = (waves @ windows @ waves.T).reshape(*windows.shape[:2], -1)
