@@ -8,6 +8,7 @@ import sys
 import typer
 
 from napari_cyto.cli.following import Interrupted
+from napari_cyto.cli.library_logs import VERBOSE, library_logs
 from napari_cyto.cli.printing import printable_streams
 from napari_cyto.errors import CytoError, system_sentence
 
@@ -35,8 +36,9 @@ def run(argv: list[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A pipe on Windows has a code page that lacks most letters; a slide's name must not end in a traceback there.
         sys.stdout.reconfigure(errors="backslashreplace")
-    with printable_streams():
-        return _run(argv)
+    verbose = VERBOSE in argv
+    with printable_streams(), library_logs(verbose):
+        return _run([word for word in argv if word != VERBOSE] if verbose else argv)
 
 
 def _run(argv: list[str]) -> int:

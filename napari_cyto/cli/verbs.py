@@ -132,6 +132,9 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
+    verbose: Annotated[  # taken out of the words before they come here
+        bool, typer.Option("--verbose", help="Show what libraries log, which else goes into a file; for any verb.")
+    ] = False,
 ) -> None:
     pass
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 DATA_VARIABLE = "NAPARI_CYTO_DATA"
 CACHE_VARIABLE = "NAPARI_CYTO_CACHE"
+LOG_BYTES = 4 * 2**20
+"""A log this long begins anew."""
 
 
 def user_data_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
@@ -45,3 +47,21 @@ def user_cache_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.
         return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "napari-cyto" / "Cache"
     xdg = Path(environ.get("XDG_CACHE_HOME") or "")
     return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "napari-cyto"
+
+
+def log_path(name: str) -> Path | None:
+    """Return the file that takes what libraries say, begun anew where it is long; None where none can be.
+
+    Parameters
+    ----------
+    name : str
+        Of the file in ``logs`` in the user's cache folder, without its end.
+    """
+    path = user_cache_dir() / "logs" / f"{name}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.unlink()
+    except OSError:
+        return None
+    return path if path.is_file() or not path.exists() else None

@@ -7,17 +7,17 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from napari_cyto import __version__
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.domain.jobs import Token
-from napari_cyto.domain.places import user_cache_dir
+from napari_cyto.domain.places import log_path
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.allocator import ALLOCATOR
 from napari_cyto.inference.chunks import ModelAsked, WorkerFacts, facts
+from napari_cyto.inference.cluster_watch import ClusterWatch
 from napari_cyto.inference.devices import threads_told
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.memory import BYTES_PER_PX, SPARE_BYTES, free_bytes, tile_side
@@ -25,11 +25,9 @@ from napari_cyto.inference.own_workers import OwnWorkers
 from napari_cyto.inference.request import PredictRequest
 
 CONNECT_S = 10.0
+CLOSE_S = 5.0
 FACTS_S = 180.0
 """The first time a worker imports torch, from a shared disk at that."""
-
-LOG_BYTES = 4 * 2**20
-"""A log this long begins anew."""
 
 
 @contextmanager
@@ -80,15 +78,19 @@ def workers_for(
         ways = sorted({f"{each.detector.title} on {each.detector.device}" for each in known})
         if len(ways) > 1:
             remarks.append(f"Workers compute in several ways ({', '.join(ways)}), which differ in the last digits.")
+        remarks += _trusted(scheduler)
         executor = client.get_executor(pure=False)
         stack.callback(executor.shutdown, wait=False)
+        watch = ClusterWatch(client, scheduler)
+        stack.callback(watch.close)
         yield Farm(
             executor,
             workers=len(known),
             detector=known[0].detector,
             tile_px=min(each.tile_px for each in known),
             remarks=tuple(remarks),
-            present=lambda: _present(client),
+            present=watch.present,
+            incidents=watch.incidents,
         )
 
 
@@ -117,7 +119,7 @@ def _own(request: PredictRequest, models: tuple[ModelAsked, ...], wanted: int, t
     remarks = [f"There is memory for {workers} workers here, not for {wanted}."] if workers < wanted else []
     threads = str(threads_told() or max(1, _cores() // workers))
     environment = {**ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
-    executor = OwnWorkers(workers, environment, workers_log())
+    executor = OwnWorkers(workers, environment, log_path("workers"))
     try:
 
         def ask(worker: int) -> Future[WorkerFacts]:
@@ -139,18 +141,6 @@ def _own(request: PredictRequest, models: tuple[ModelAsked, ...], wanted: int, t
         executor.shutdown()
 
 
-def workers_log() -> Path | None:
-    """Return the file that takes what libraries print in workers, begun anew where it is long; None without one."""
-    path = user_cache_dir() / "logs" / "workers.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size > LOG_BYTES:
-            path.unlink()
-    except OSError:
-        return None
-    return path
-
-
 @contextmanager
 def _connected(distributed: Any, address: str) -> Iterator[Any]:
     with _quiet():
@@ -161,10 +151,25 @@ def _connected(distributed: Any, address: str) -> Iterator[Any]:
                 f"No dask scheduler answers at {address!r}; it is started by `dask scheduler`, which prints its "
                 "address, like tcp://10.0.0.5:8786."
             ) from error
-        with client:
+        try:
             if not _present(client):
                 raise CytoError(f"The scheduler at {address} has no workers; start some by `dask worker {address}`.")
             yield client
+        finally:
+            # Of a scheduler that is gone nobody takes leave.
+            with suppress(Exception):
+                client.close(timeout=CLOSE_S)
+
+
+def _trusted(address: str) -> list[str]:
+    """Return what is trusted of a cluster, where others could be in its place."""
+    host = address.partition("://")[2].rpartition(":")[0].strip("[]")
+    if not address.startswith("tcp://") or host in ("localhost", "::1") or host.startswith("127."):
+        return []
+    return [
+        f"The connection to {address} is not encrypted: scheduler and workers run whatever reaches their ports, and "
+        "what they answer is trusted; have it in a network of your own only, or use tls:// (docs/safety.md)."
+    ]
 
 
 def _facts(
@@ -234,10 +239,12 @@ def _cores() -> int:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep dask's log to itself: what matters is told in sentences."""
-    log = logging.getLogger("distributed")
-    before = log.level
-    log.setLevel(logging.CRITICAL)
+    logs = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio", "bokeh")]
+    before = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        log.setLevel(before)
+        for log, level in zip(logs, before, strict=True):
+            log.setLevel(level)

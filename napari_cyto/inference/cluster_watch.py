@@ -1,0 +1,153 @@
+"""Looks after the workers and the scheduler of a dask cluster: who is silent is named, and others take the chunks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+SILENT_S = 10.0
+"""Who is not heard of for so long is named."""
+
+GIVEN_UP_S = 30.0
+"""A worker that is not heard of for so long is taken out of the cluster: the scheduler gives its chunks to others."""
+
+SCHEDULER_LOST_S = 60.0
+_LOOK_S = 2.0
+_ANSWER_S = 5.0
+_ASLEEP_S = 20.0
+"""When this process itself did not run for so long, the silence of others says nothing."""
+
+
+class ClusterWatch:
+    """Asks the scheduler every two seconds who is there, in a thread of its own: nobody who is frozen holds it up.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected.
+    address : str
+        Of the scheduler.
+    """
+
+    def __init__(self, client: Any, address: str) -> None:
+        self._client, self._address = client, address
+        self._said: deque[str] = deque()
+        self._workers: dict[str, tuple[float, float]] | None = None
+        self._silent: set[str] = set()
+        self._dropped: set[str] = set()
+        self._scheduler_silent = self._lost = False
+        now_s = time.monotonic()
+        self._heard_s = self._looked_s = now_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="cluster", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._ended.set()
+        self._thread.join(_ANSWER_S + _LOOK_S)
+
+    def present(self) -> int | None:
+        """Return how many workers answer; None when the scheduler is gone."""
+        if self._lost or self._client.status not in ("running", "connecting"):
+            return None
+        return 1 if self._workers is None else len(self._workers)
+
+    def incidents(self) -> list[str]:
+        """Return what happened since the last call, a sentence each."""
+        found = []
+        while self._said:
+            found.append(self._said.popleft())
+        return found
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_LOOK_S):
+            last_seen = self._asked()
+            now_s = time.monotonic()
+            if now_s - self._looked_s > _ASLEEP_S:
+                self._heard_s = now_s
+                self._workers = None
+            self._looked_s = now_s
+            if last_seen is None:
+                self._scheduler_is_silent(now_s)
+            else:
+                self._heard(last_seen, now_s)
+
+    def _asked(self) -> dict[str, float] | None:
+        """Return when the scheduler last heard of each worker, by its clock; None when it does not answer."""
+        try:
+            told = self._client.sync(self._client.scheduler.identity, callback_timeout=_ANSWER_S)
+            return {address: float(worker["last_seen"]) for address, worker in told["workers"].items()}
+        except Exception:  # noqa: BLE001  whatever a broken connection looks like in this version of dask
+            return None
+
+    def _scheduler_is_silent(self, now_s: float) -> None:
+        quiet_s = now_s - self._heard_s
+        if quiet_s >= SCHEDULER_LOST_S:
+            self._lost = True
+        elif quiet_s >= SILENT_S and not self._scheduler_silent:
+            self._scheduler_silent = True
+            self._said.append(
+                f"The scheduler at {self._address} does not answer for {SILENT_S:.0f} s; when that has been "
+                f"{SCHEDULER_LOST_S:.0f} s, the run stops with what it has, and the same command goes on from there."
+            )
+
+    def _heard(self, last_seen: dict[str, float], now_s: float) -> None:
+        if self._scheduler_silent:
+            self._said.append(f"The scheduler at {self._address} answers again.")
+            # It could not listen to its workers, either.
+            self._workers = None
+        self._scheduler_silent, self._heard_s = False, now_s
+        before = self._workers
+        self._workers = {}
+        for address, seen in last_seen.items():
+            known = (before or {}).get(address)
+            # Only that the time changes counts: the clocks of two machines may differ.
+            changed_s = now_s if known is None or known[0] != seen else known[1]
+            self._workers[address] = (seen, changed_s)
+            self._judge(address, now_s - changed_s)
+            if before is not None and known is None:
+                self._said.append(f"The worker {address} has come.")
+        for address in (before or {}).keys() - last_seen.keys() - self._dropped:
+            self._said.append(
+                f"The worker {address} is gone (it ended, or the network to it broke); its chunks go to others."
+            )
+
+    def _judge(self, address: str, quiet_s: float) -> None:
+        if quiet_s < SILENT_S:
+            if address in self._silent:
+                self._silent.discard(address)
+                self._said.append(f"The worker {address} answers again.")
+        elif quiet_s >= GIVEN_UP_S:
+            self._drop(address)
+        elif address not in self._silent:
+            self._silent.add(address)
+            self._said.append(
+                f"The worker {address} does not answer for {SILENT_S:.0f} s; others take its chunks when that has been "
+                f"{GIVEN_UP_S:.0f} s."
+            )
+
+    def _drop(self, address: str) -> None:
+        if address in self._dropped:
+            return
+        try:
+            # The scheduler closes the connection to it, so that nothing it still says is heard.
+            self._client.sync(self._client._run_on_scheduler, take_out, address, callback_timeout=_ANSWER_S)
+        except Exception as error:  # noqa: BLE001  of any kind, from another machine
+            told = " ".join(str(error).split())[:120]
+            self._said.append(f"The worker {address} does not answer, and could not be taken out ({told}).")
+        else:
+            self._said.append(
+                f"The worker {address} did not answer for {GIVEN_UP_S:.0f} s and was taken out of the cluster; its "
+                "chunks go to others."
+            )
+        self._dropped.add(address)
+
+
+async def take_out(address: str, dask_scheduler: Any = None) -> None:
+    """Have the scheduler, on which this runs, take a worker out of its cluster."""
+    remove: Callable[..., Any] = dask_scheduler.remove_worker
+    await remove(address, stimulus_id="napari-cyto-silent-worker")

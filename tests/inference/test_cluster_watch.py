@@ -1,0 +1,124 @@
+"""Guards that a cluster's silent worker, one that is gone and a silent scheduler are named, each once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from napari_cyto.inference import cluster_watch
+from napari_cyto.inference.cluster_watch import ClusterWatch
+
+PATIENCE_S = 30.0
+
+
+class Client:
+    """A scheduler with two workers, whose clock is another one."""
+
+    status = "running"
+
+    def __init__(self) -> None:
+        self.frozen: set[str] = set()
+        self.gone: set[str] = set()
+        self.taken_out: list[str] = []
+        self.answers = True
+        self.clock_s = 1e9
+        self.seen = {"tcp://a:1": self.clock_s, "tcp://b:2": self.clock_s}
+        self.scheduler = self
+
+    def identity(self) -> dict[str, Any]:
+        self.clock_s += 0.5
+        self.seen |= {name: self.clock_s for name in self.seen if name not in self.frozen}
+        return {"workers": {n: {"last_seen": s} for n, s in self.seen.items() if n not in self.gone}}
+
+    def _run_on_scheduler(self, work: Any, address: str) -> None:
+        assert work is cluster_watch.take_out
+        self.taken_out.append(address)
+        self.gone.add(address)
+
+    def sync(self, work: Callable[..., Any], *arguments: Any, callback_timeout: float) -> Any:
+        if not self.answers:
+            raise TimeoutError
+        return work(*arguments)
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    for name, seconds in {"_LOOK_S": 0.02, "SILENT_S": 0.2, "GIVEN_UP_S": 0.6, "SCHEDULER_LOST_S": 0.6}.items():
+        monkeypatch.setattr(cluster_watch, name, seconds)
+    return Client()
+
+
+@pytest.fixture
+def watch(client: Client) -> Iterator[ClusterWatch]:
+    watch = ClusterWatch(client, "tcp://s:8786")
+    yield watch
+    watch.close()
+
+
+def said(watch: ClusterWatch, count: int) -> list[str]:
+    found: list[str] = []
+    end_s = time.monotonic() + PATIENCE_S
+    while len(found) < count:
+        assert time.monotonic() < end_s, found
+        found += watch.incidents()
+        time.sleep(0.01)
+    return found
+
+
+def test_a_frozen_worker_is_named_and_taken_out_once(client: Client, watch: ClusterWatch) -> None:
+    client.frozen.add("tcp://b:2")
+    first, second = said(watch, 2)
+    assert first.startswith("The worker tcp://b:2 does not answer for 0 s; others take its chunks when")
+    assert second.startswith("The worker tcp://b:2 did not answer for 1 s and was taken out of the cluster; its chunks")
+    assert client.taken_out == ["tcp://b:2"]
+    time.sleep(0.1)
+    assert watch.incidents() == []
+    assert watch.present() == 1
+
+
+def test_one_that_wakes_in_time_stays(client: Client, watch: ClusterWatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_watch, "GIVEN_UP_S", PATIENCE_S)
+    client.frozen.add("tcp://a:1")
+    assert "does not answer" in said(watch, 1)[0]
+    client.frozen.clear()
+    assert said(watch, 1) == ["The worker tcp://a:1 answers again."]
+    assert client.taken_out == []
+
+
+def test_who_dies_and_who_comes_is_named(client: Client, watch: ClusterWatch) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while watch._workers is None and time.monotonic() < end_s:
+        time.sleep(0.01)
+    client.gone.add("tcp://a:1")
+    assert said(watch, 1)[0].startswith("The worker tcp://a:1 is gone (it ended, or the network to it broke); its")
+    client.gone.clear()
+    assert said(watch, 1) == ["The worker tcp://a:1 has come."]
+
+
+def test_a_silent_scheduler_is_named_then_given_up(client: Client, watch: ClusterWatch) -> None:
+    client.answers = False
+    assert said(watch, 1)[0].startswith("The scheduler at tcp://s:8786 does not answer for 0 s; when that has been 1 s")
+    end_s = time.monotonic() + PATIENCE_S
+    while watch.present() is not None:
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def test_a_scheduler_that_wakes_is_told_and_blames_no_worker(
+    client: Client, watch: ClusterWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_watch, "SCHEDULER_LOST_S", PATIENCE_S)
+    client.answers = False
+    said(watch, 1)
+    client.answers = True
+    assert said(watch, 1) == ["The scheduler at tcp://s:8786 answers again."]
+    time.sleep(0.1)
+    assert watch.incidents() == []
+
+
+def test_a_connection_that_is_closed_is_seen_at_once(client: Client, watch: ClusterWatch) -> None:
+    client.status = "closed"
+    assert watch.present() is None
