@@ -22,6 +22,8 @@ MOST_PROFILE_BYTES = 4 * 2**20
 _MOST_PARTS = 100_000
 """Chunks, segments and boxes that are passed over before the pixels."""
 _MOST_FRAMES = 10_000
+_MOST_FILLING = 4096
+"""Bytes between two segments of a JPEG that may say nothing."""
 _MOST_EXIF_BYTES = 2**17
 _ORIENTATION = 0x0112
 _PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
@@ -106,7 +108,23 @@ def _header(stream: BinaryIO, length: int) -> PictureHeader | None:
     height, width = header.size_hw
     if height < 1 or width < 1:
         raise DamagedPicture(f"expected a size of 1 px or more, got {width:,} x {height:,}")
+    if least_bytes(header) > length:
+        raise DamagedPicture(f"its {length:,} bytes cannot hold {width:,} x {height:,} px: it was not copied whole")
     return header
+
+
+def least_bytes(header: PictureHeader) -> int:
+    """Return how many bytes a file of this header has at least, if it is whole.
+
+    Source
+    ------
+    RFC 1951: deflate packs at most 1,032 bytes in one. ITU-T T.81, F.1.2: a block of 8 x 8 px takes a bit or more, and
+    up to 4 x 4 px share one sample of colour; a progressive JPEG has passes that take next to nothing.
+    """
+    height, width = header.size_hw
+    if header.format == "PNG":
+        return height * -(-width * header.channels * header.bits // 8) // 1_100
+    return height * width // 1_024 if header.format == "JPEG" else 0
 
 
 class _Bytes:
@@ -223,9 +241,7 @@ def _jpeg_segments(data: _Bytes) -> Iterator[tuple[int, int]]:
     for _ in range(_MOST_PARTS):
         if data.take(1) != b"\xff":
             raise DamagedPicture(f"expected a marker of a JPEG at byte {data.at - 1:,}")
-        marker = 0xFF
-        while marker == 0xFF:
-            marker = data.number(1)
+        marker = next((byte for byte in (data.number(1) for _ in range(_MOST_FILLING)) if byte != 0xFF), 0)
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
             continue
         if marker in (0x00, 0xD9):

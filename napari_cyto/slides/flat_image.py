@@ -15,24 +15,28 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, WebPImagePlugin
 
-from napari_cyto.domain.picture_header import MOST_PX, DamagedPicture, PictureHeader, picture_header
+from napari_cyto.domain.picture_header import MOST_PX, DamagedPicture, PictureHeader, least_bytes, picture_header
 from napari_cyto.errors import SlideError
 from napari_cyto.slides.backend import RGB, TileError
 from napari_cyto.slides.colour import unusable_remark
 from napari_cyto.slides.depth import eight_bit, used_bits
-from napari_cyto.slides.flat_rows import Samples, bands, row_bytes
+from napari_cyto.slides.flat_rows import Samples, bands, interlaced
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "JPEG2000", "PPM")
 WHOLE_PX = 4096**2
 """Up to this many px the image is one tile, which the cache of tiles holds."""
 DECODING_BYTES = 400 * 10**6
 """Memory that may be taken to unpack one picture; what can be unpacked row by row takes less, whatever its size."""
-MOST_TEXT_PX = 4_000_000
-"""Of pictures whose samples are written as text."""
+MOST_SLOW_PX = 4_000_000
+"""Of pictures whose samples are text (PNM) or runs (BMP): they are few, and unpacked slowly."""
+MOST_ACROSS_PX = 1_000_000
+"""In a row; as libpng has it."""
 MOST_SCANS = 100
 """Passes of a progressive JPEG; cameras and programs write about ten."""
 
-_ROW_BYTES = 64 * 2**20
+_TEXT_BYTES, _MOST_TEXT_BYTES = 12, 2**16
+"""Of a sample that is text with the space round it, and of what else may stand between them."""
+_PARSED_BYTES = 2**20
 _TURNED = {
     2: "mirrored",
     3: "turned by 180°",
@@ -134,10 +138,13 @@ def _too_large(picture: PictureHeader) -> str:
     instead = 'make it a pyramidal TIFF, with "vips tiffsave --tile --pyramid" or QuPath.'
     if height * width > MOST_PX:
         return f"and a file without tiles is read up to {MOST_PX / 1e6:,.0f} Mpx; {instead}"
-    if picture.in_rows and row_bytes(picture) <= _ROW_BYTES:
+    if width > MOST_ACROSS_PX:
+        return f"and rows of up to {MOST_ACROSS_PX:,} px are read; {instead}"
+    if picture.in_rows:
         return ""
-    if picture.format == "PPM" and not picture.in_rows and height * width > MOST_TEXT_PX:
-        return "and a PNM whose samples are text is read up to 4 Mpx; save it as PNG."
+    is_slow = not picture.in_rows and (picture.format == "PPM" or (picture.format == "BMP" and picture.kind in (1, 2)))
+    if is_slow and height * width > MOST_SLOW_PX:
+        return f"and one whose samples are text or runs is read up to {MOST_SLOW_PX / 1e6:g} Mpx; save it as PNG."
     needed = _decoding_bytes(picture)
     if needed > DECODING_BYTES:
         return (
@@ -156,8 +163,6 @@ def _decoding_bytes(picture: PictureHeader) -> int:
     """
     px, channels = picture.size_hw[0] * picture.size_hw[1], picture.channels
     sample = -(-picture.bits // 8)
-    if picture.in_rows:  # rows that are too long
-        return 4 * row_bytes(picture)
     match picture.format:
         case "JPEG":
             # A baseline JPEG of a large size goes to the disk as it is unpacked.
@@ -193,7 +198,7 @@ def decode_deep(path: Path, header: FlatHeader) -> tuple[RGB, int]:
         if header.picture.in_rows:
             return _joined(list(bands(path, header.picture)), header)
         if header.format == "JPEG":
-            return _jpeg(path), 8
+            return _jpeg(path, header.picture), 8
         samples = _decoded(path, header)
     except (OSError, ValueError, SyntaxError, RuntimeError, TypeError, EOFError, MemoryError) as error:
         raise TileError(str(error) or type(error).__name__) from error
@@ -251,9 +256,11 @@ def _decoded(path: Path, header: FlatHeader) -> Samples:
         case "PPM":
             samples = _from_text(data, picture)
         case "PNG":
-            samples = np.asarray(imagecodecs.png_decode(_bare_png(data)))
+            samples = interlaced(path, picture)
         case _:
-            samples = _by_pil(BmpImagePlugin.BmpImageFile, data)
+            # Runs are decoded one by one, whatever is in them: no picture needs more bytes than this for them.
+            longest = picture.pixels_at + 2 * (picture.size_hw[0] + 1) * (picture.size_hw[1] + 2)
+            samples = _by_pil(BmpImagePlugin.BmpImageFile, data[:longest])
     if samples.dtype.kind != "u":
         raise ValueError(f"samples of the type {samples.dtype} are not read")
     samples = samples if samples.ndim == 3 else samples[..., None]
@@ -269,28 +276,18 @@ def _by_pil(kind: type[ImageFile.ImageFile], data: bytes) -> npt.NDArray[np.uint
         return np.asarray(image.convert("RGBA" if transparent else "RGB"))
 
 
-def _bare_png(data: bytes) -> bytes:
-    """Return a PNG without what pixels do not need: texts and profiles may unpack to anything."""
-    parts, at = [data[:8]], 8
-    while at + 12 <= len(data):
-        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
-            parts.append(data[at : at + 12 + length])
-        at += 12 + length
-    return b"".join(parts)
-
-
 def _from_text(data: bytes, picture: PictureHeader) -> Samples:
     """Return the samples of a PNM that writes them as text, in 8 bits or 16."""
-    body = re.sub(rb"#[^\r\n]*", b" ", data[picture.pixels_at - 1 :])
     height, width = picture.size_hw
     count = height * width * picture.channels
+    body = data[picture.pixels_at - 1 : picture.pixels_at + _MOST_TEXT_BYTES + _TEXT_BYTES * count]
+    body = re.sub(rb"#[^\r\n]*", b"", body)
     if picture.kind == 1:
         digits = np.frombuffer(b"".join(body.split())[:count], np.uint8)
         values, largest = (digits == ord("0")).astype(np.int64), 1
         known = bool(np.isin(digits, (ord("0"), ord("1"))).all())
     else:
-        values = np.array(body.split(maxsplit=count)[:count], np.int64)
+        values = _numbers(body, count)
         largest = int(data[: picture.pixels_at].split()[-1])
         known = bool(((values >= 0) & (values <= largest)).all())
     if len(values) < count or not known:
@@ -301,9 +298,32 @@ def _from_text(data: bytes, picture: PictureHeader) -> Samples:
     return samples.reshape(height, width, picture.channels)
 
 
-def _jpeg(path: Path, out: RGB | None = None) -> RGB:
+def _numbers(text: bytes, most: int) -> npt.NDArray[np.int64]:
+    """Return the first ``most`` numbers of a text, or as many as there are."""
+    found: list[npt.NDArray[np.int64]] = []
+    at = 0
+    while at < len(text) and most > 0:
+        space = re.compile(rb"\s").search(text, min(at + _PARSED_BYTES, len(text)))
+        end = len(text) if space is None else space.start() + 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            try:
+                part = np.fromstring(text[at:end], np.int64, sep=" ")[:most]
+            except DeprecationWarning as error:
+                raise ValueError("its samples are no numbers") from error
+        found.append(part)
+        most -= len(part)
+        at = end
+    return np.concatenate(found) if found else np.empty(0, np.int64)
+
+
+def _jpeg(path: Path, picture: PictureHeader, out: RGB | None = None) -> RGB:
     """Return the pixels of a JPEG, in ``out`` where that is given."""
     data = path.read_bytes()
+    # The decoder would make up what is missing, px by px, before it says so.
+    end = data.find(b"\xff\xd9", picture.pixels_at)
+    if end - picture.pixels_at < least_bytes(picture):
+        raise ValueError("its pixels end too early")
     colours = simplejpeg.decode_jpeg_header(data)[2]
     if colours in ("CMYK", "YCCK"):
         whole = _by_pil(JpegImagePlugin.JpegImageFile, data)
@@ -317,7 +337,7 @@ def _jpeg(path: Path, out: RGB | None = None) -> RGB:
     return decoded
 
 
-def jpeg_into(path: Path, out: RGB) -> None:
+def jpeg_into(path: Path, header: FlatHeader, out: RGB) -> None:
     """Unpack a JPEG into an array, uint8 ``(h, w, 3)``, that may lie on the disk.
 
     Raises
@@ -326,7 +346,7 @@ def jpeg_into(path: Path, out: RGB) -> None:
         When the file is damaged.
     """
     try:
-        _jpeg(path, out)
+        _jpeg(path, header.picture, out)
     except (OSError, ValueError, SyntaxError, RuntimeError, TypeError, EOFError, MemoryError) as error:
         raise TileError(str(error) or type(error).__name__) from error
 

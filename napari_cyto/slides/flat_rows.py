@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -26,6 +27,9 @@ BAND_BYTES = 2 * 2**20
 
 _MOST_CHUNK_BYTES = 2**31 - 1
 _READ_BYTES = 2**18
+_MOST_BAND_ROWS = 65_536
+# First column and row of each pass, and the steps across and down.
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 # PNG's filters work on bytes: any kind of pixel is unfiltered as one that has as many bytes a px.
 _UNFILTERED_AS = {1: (8, 0), 2: (8, 4), 3: (8, 2), 4: (8, 6), 6: (16, 2), 8: (16, 6)}
 
@@ -52,22 +56,56 @@ def row_bytes(picture: PictureHeader) -> int:
 def _heights(picture: PictureHeader) -> Iterator[tuple[int, int]]:
     """Yield first and end row of each band."""
     height = picture.size_hw[0]
-    step = max(1, BAND_BYTES // row_bytes(picture))
+    step = min(max(1, BAND_BYTES // row_bytes(picture)), _MOST_BAND_ROWS)
     for first in range(0, height, step):
         yield first, min(first + step, height)
 
 
 def _png(stream: BinaryIO, picture: PictureHeader) -> Iterator[Samples]:
     """Source: PNG (Third Edition), W3C 2025, 9 (filters) and 11.3.1 (transparency)."""
-    length = row_bytes(picture)
     extra = _png_extra(stream, picture)
-    packed = _Unpacked(stream, picture.pixels_at)
+    yield from _png_bands(_Unpacked(stream, picture.pixels_at), picture, extra)
+
+
+def _png_bands(packed: _Unpacked, picture: PictureHeader, extra: dict[bytes, bytes]) -> Iterator[Samples]:
+    length = row_bytes(picture)
     last = bytes(length)
     for first, end in _heights(picture):
         filtered = packed.take((end - first) * (length + 1))
         rows = _unfiltered(b"\x00" + last + filtered, end - first + 1, length, picture)[1:]
         last = rows[-1].tobytes()
         yield _png_samples(rows, picture, extra)
+
+
+def interlaced(path: Path, picture: PictureHeader) -> Samples:
+    """Return the samples of a PNG that comes in seven passes, all at once.
+
+    Source
+    ------
+    PNG (Third Edition), W3C 2025, 8.1 (Adam7).
+
+    Raises
+    ------
+    TileError
+        When the file is damaged.
+    """
+    height, width = picture.size_hw
+    out: Samples | None = None
+    with path.open("rb") as stream:
+        extra = _png_extra(stream, picture)
+        packed = _Unpacked(stream, picture.pixels_at)
+        for x0, y0, across, down in _ADAM7:
+            rows, columns = -(-(height - y0) // down), -(-(width - x0) // across)
+            if rows < 1 or columns < 1:
+                continue
+            row = y0
+            for samples in _png_bands(packed, replace(picture, size_hw=(rows, columns)), extra):
+                if out is None:
+                    out = np.empty((height, width, samples.shape[2]), samples.dtype)
+                out[row : row + down * len(samples) : down, x0::across] = samples
+                row += down * len(samples)
+    assert out is not None
+    return out
 
 
 def _png_extra(stream: BinaryIO, picture: PictureHeader) -> dict[bytes, bytes]:

@@ -67,10 +67,10 @@ class FlatTiles:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             _forget_old(folder)
-            return cls(path, header, _with_room(_part_of(place), size), place, 0)
+            return cls(path, header, _with_room(_part_of(place), size, header.format == "JPEG"), place, 0)
         try:
             # The cache cannot be written, or is full: elsewhere for as long as the image is open.
-            return cls(path, header, _elsewhere(size), None, 0)
+            return cls(path, header, _elsewhere(size, header.format == "JPEG"), None, 0)
         except OSError as error:
             raise TileError(
                 f"it is unpacked to {size / 1e6:,.0f} MB on the disk, for which there is no room in {folder} "
@@ -157,7 +157,7 @@ class FlatTiles:
         dropping = threading.Thread(target=_drop_pages, args=(pixels, done), daemon=True)
         dropping.start()
         try:
-            jpeg_into(self._path, pixels)
+            jpeg_into(self._path, self._header, pixels)
         finally:
             done.set()
             dropping.join()
@@ -192,8 +192,8 @@ def _part_of(place: Path) -> Path:
     return place.with_name(f".{place.name}.{os.getpid()}.part")
 
 
-def _with_room(path: Path, size: int) -> IO[bytes]:
-    """Return a new file of that many bytes, or none at all.
+def _with_room(path: Path, size: int, at_once: bool) -> IO[bytes]:
+    """Return a new file with room for that many bytes, or none at all.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def _with_room(path: Path, size: int) -> IO[bytes]:
     """
     file = path.open("w+b", buffering=0)
     try:
-        _make_room(file, path.parent, size)
+        _make_room(file, path.parent, size, at_once)
     except OSError:
         file.close()
         path.unlink(missing_ok=True)
@@ -210,8 +210,8 @@ def _with_room(path: Path, size: int) -> IO[bytes]:
     return file
 
 
-def _elsewhere(size: int) -> IO[bytes]:
-    """Return a file without a name of that many bytes, among the system's temporary ones.
+def _elsewhere(size: int, at_once: bool) -> IO[bytes]:
+    """Return a file without a name, with room for that many bytes, among the system's temporary ones.
 
     Raises
     ------
@@ -220,18 +220,23 @@ def _elsewhere(size: int) -> IO[bytes]:
     """
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the image
     try:
-        _make_room(file, Path(tempfile.gettempdir()), size)
+        _make_room(file, Path(tempfile.gettempdir()), size, at_once)
     except OSError:
         file.close()
         raise
     return file
 
 
-def _make_room(file: IO[bytes], folder: Path, size: int) -> None:
-    """Reserve the room of a file: writing to a mapped one that the disk has no room for ends the process."""
+def _make_room(file: IO[bytes], folder: Path, size: int, at_once: bool) -> None:
+    """See that there is room for a file, and reserve it where the file is mapped into memory.
+
+    Writing to a mapped file that the disk has no room for would end the process.
+    """
     free = shutil.disk_usage(folder).free
     if free < size + _LEFT_FREE_BYTES:
         raise OSError(f"{free / 1e6:,.0f} MB are free")
+    if not at_once:
+        return
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file.fileno(), 0, size)
         return

@@ -47,14 +47,22 @@ def check_mirax(path: Path) -> None:
     if not index.is_file():
         raise SlideError(f"{path.name} is a MIRAX slide whose folder {folder.name}/ lacks Slidedat.ini.")
     parser = _parsed(path, index)
-    missing = [name for name in _files(path, parser) if not (folder / name).is_file()]
+    missing = [name for name in _files(path, parser) if not _is_there(folder / name)]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        named = ", ".join(f"{name:.80}" for name in missing[:3])
         raise SlideError(
-            f"{path.name} is a MIRAX slide whose folder {folder.name}/ lacks {', '.join(missing[:3])}{more}; "
+            f"{path.name} is a MIRAX slide whose folder {folder.name}/ lacks {named}{more}; "
             "copy the whole folder again."
         )
     _check_numbers(path, parser)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file of this system can have
+        return False
 
 
 def _parsed(path: Path, index: Path) -> configparser.ConfigParser:

@@ -136,19 +136,57 @@ def test_samples_that_are_text_are_read(tmp_path: Path, kind: int) -> None:
         assert slide.unreadable
 
 
-def test_an_interlaced_png_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Two passes of Adam7 hold all pixels of a picture of 2 x 1.
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    head = struct.pack(">IIBBBBB", 2, 1, 8, 0, 0, 0, 1)
-    data = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\x00\x05\x00\x07")) + chunk(b"IEND", b"")
-    path = tmp_path / "a.png"
+
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def interlaced_png(path: Path, samples: np.ndarray) -> None:
+    """Write a PNG in seven passes, which Pillow cannot."""
+    height, width, channels = samples.shape
+    bits = 8 * samples.dtype.itemsize
+    rows = b""
+    for x, y, across, down in ADAM7:
+        part = samples[y::down, x::across]
+        if part.size:
+            rows += b"".join(b"\x00" + row.astype(f">u{bits // 8}").tobytes() for row in part)
+    head = struct.pack(">IIBBBBB", width, height, bits, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 1)
+    data = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
-    assert pixels_of(path)[0, :, 0].tolist() == [5, 7]
-    large = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 1)
-    path.write_bytes(path.read_bytes().replace(chunk(b"IHDR", head), chunk(b"IHDR", large)))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("size_hw", [(1, 1), (1, 9), (3, 2), (21, 34)])
+def test_an_interlaced_png_is_what_pillow_sees(tmp_path: Path, size_hw: tuple[int, int], channels: int) -> None:
+    path = tmp_path / "a.png"
+    samples = RNG.integers(0, 256, (*size_hw, channels), np.uint8)
+    interlaced_png(path, samples)
+    np.testing.assert_array_equal(pixels_of(path), seen_by_pillow(path))
+    deep = samples[..., :1].astype(np.uint16) << 8
+    deep[0, 0] = 65_535
+    interlaced_png(path, deep)
+    np.testing.assert_array_equal(pixels_of(path)[..., 0], deep[..., 0] >> 8)
+
+
+def test_an_interlaced_png_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    interlaced_png(path, np.zeros((2, 2, 3), np.uint8))
+    head, large = (struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 1) for size in ((2, 2), (30_000, 30_000)))
+    path.write_bytes(path.read_bytes().replace(chunk(b"IHDR", head), chunk(b"IHDR", large)) + bytes(3_000_000))
     with pytest.raises(SlideError, match=r"30,000 x 30,000 px, and would take .* MB to be unpacked"):
+        open_slide(path)
+
+
+def test_fewer_bytes_than_its_px_can_have_are_refused_before_they_are_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    NOISE.save(path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack(">HH", 60_000, 15_000)
+    path.write_bytes(data)
+    with pytest.raises(SlideError, match="bytes cannot hold 15,000 x 60,000 px"):
         open_slide(path)
 
 
@@ -271,10 +309,6 @@ def test_a_cache_that_cannot_be_written_costs_memory_only(small_limits: Path, tm
 
 def blank_png(path: Path, height: int, width: int) -> None:
     """A PNG of any size in some kilobytes, without its pixels in memory."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     packer = zlib.compressobj(1)
     row = b"\x00" + b"\xff" * ((width + 7) // 8)
     data = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()

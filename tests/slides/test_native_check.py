@@ -110,6 +110,15 @@ def test_an_index_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
         open_slide(path)
 
 
+@pytest.mark.parametrize("name", ["a" * 300, "a\x00b", "."])
+def test_an_index_that_names_files_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
+    path = mirax(tmp_path)
+    index = tmp_path / "smear" / "Slidedat.ini"
+    index.write_text(index.read_text().replace("FILE_0 = Data0000.dat", f"FILE_0 = {name}"))
+    with pytest.raises(SlideError, match=r"smear\.mrxs is a MIRAX slide"):
+        open_slide(path)
+
+
 def test_an_index_beyond_its_size_or_grammar_is_refused(tmp_path: Path) -> None:
     path = mirax(tmp_path)
     index = tmp_path / "smear" / "Slidedat.ini"
