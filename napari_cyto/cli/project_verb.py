@@ -20,6 +20,7 @@ def fill(group: typer.Typer) -> None:
     group.command("backup")(backup)
     group.command("restore")(restore)
     group.command("check")(check)
+    group.command("rescue")(rescue)
 
 
 def backup(project: ProjectFolder, as_json: AsJson = False) -> None:
@@ -66,6 +67,21 @@ def check(project: ProjectFolder, as_json: AsJson = False) -> int:
     else:
         print_facts([("sound", project)])
     return _DAMAGED if problems else _SOUND
+
+
+def rescue(
+    damaged: Annotated[Path, typer.Argument(metavar="DAMAGED", help="The damaged project's folder; it is only read.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.cyto", help="A folder for the new project.")],
+    as_json: AsJson = False,
+) -> None:
+    """Save every row that can be read of a damaged or foreign project into a new one, and list what is gone."""
+    came = care.rescue(damaged, out)
+    if as_json:
+        facts = {"slides": came.slides, "annotations": came.annotations, "steps": came.steps, "lost": came.lost}
+        print_json({"project": str(out), **facts})
+        return
+    print_facts([("slides", came.slides), ("annotations", came.annotations), ("steps of the history", came.steps)])
+    print_facts([("lost", words) for words in came.lost] or [("lost", "nothing that could be noticed")])
 
 
 def _list(project: Path, as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from napari_cyto.errors import DamagedError, StoreError
@@ -13,6 +14,8 @@ from napari_cyto.store.damage import ways_out
 from napari_cyto.store.database_links import address_of
 from napari_cyto.store.migration import project_header
 from napari_cyto.store.places import DATABASE_NAME
+from napari_cyto.store.rescue import Rescued
+from napari_cyto.store.rescue import rescue as rescue_rows
 from napari_cyto.store.restore import Restored, backup_named
 from napari_cyto.store.restore import restore as restore_backup
 from napari_cyto.store.schema_check import refuse_foreign_schema
@@ -141,6 +144,29 @@ def _look(path: Path) -> tuple[int, ...]:
     log = path.with_name(path.name + "-wal")
     status = path.stat()
     return (status.st_size, status.st_mtime_ns, log.exists())
+
+
+def rescue(place: Path, out: Path, stop: Callable[[], None] = lambda: None) -> Rescued:
+    """Write what can be read of a damaged or foreign project into a new one.
+
+    Parameters
+    ----------
+    place : Path
+        The damaged project's folder, or its database file.
+    out : Path
+        The new project's folder.
+    stop : callable
+        Asked now and then; what it raises ends the rescue.
+
+    Raises
+    ------
+    StoreError
+        When there is no file, nothing can be read, or the new project cannot be written.
+    """
+    path = database_of(place)
+    if not path.is_file():
+        project_header(path)
+    return rescue_rows(path, absolute_path(out), stop)
 
 
 def ways_out_of(place: Path) -> str:

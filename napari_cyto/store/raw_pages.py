@@ -175,8 +175,8 @@ def rows_of(pages: Pages, root: int, columns: int) -> Iterator[Sequence[Value]]:
 
 
 def _row(pages: Pages, page: bytes, spot: int, columns: int) -> list[Value]:
-    length, at = _varint(page, spot)
-    _, at = _varint(page, at)
+    length, at = varint(page, spot)
+    _, at = varint(page, at)
     usable = len(page)
     most = usable - 35
     if length > _MOST_PAYLOAD:
@@ -197,10 +197,10 @@ def _row(pages: Pages, page: bytes, spot: int, columns: int) -> list[Value]:
 
 
 def _values(payload: bytes, columns: int) -> list[Value]:
-    head, at = _varint(payload, 0)
+    head, at = varint(payload, 0)
     kinds: list[int] = []
     while at < head and len(kinds) < columns:
-        kind, at = _varint(payload, at)
+        kind, at = varint(payload, at)
         kinds.append(kind)
     at, values = head, []
     for kind in kinds:
@@ -221,7 +221,14 @@ def _value(kind: int, content: bytes) -> Value:
     return content if kind >= 12 else None
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the number of variable length at a place, and the place behind it.
+
+    Raises
+    ------
+    NotReadableError, IndexError
+        When there is none.
+    """
     value = 0
     for count in range(9):
         byte = data[at + count]

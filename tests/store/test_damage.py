@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from napari_cyto.cli.running import run
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.session import Session
-from napari_cyto.store import Project, inspection
+from napari_cyto.store import Project, care, inspection
 from tests.store.strangers import make_project
 
 Harm = Callable[[bytearray, random.Random], None]
@@ -198,3 +199,80 @@ def test_a_window_shows_what_can_be_read_of_a_damaged_project(sound: Path, tmp_p
     assert sum("is damaged" in text for text in heard) == 1
     session.close()
     assert (folder / "project.sqlite").read_bytes() == content
+
+
+# Rescue
+
+
+def _rescue_all(sound: Path, place: Path, seeds: range) -> None:
+    with Project.open(sound) as project:
+        everything = list(project.annotations())
+    whole = (sound / "project.sqlite").read_bytes()
+    for seed in seeds:
+        content = bytearray(whole)
+        _HARMS[seed % len(_HARMS)](content, random.Random(seed))
+        harmed, out = place / f"{seed}.cyto", place / f"{seed} rescued.cyto"
+        harmed.mkdir(parents=True)
+        (harmed / "project.sqlite").write_bytes(content)
+        try:
+            came = care.rescue(harmed, out)
+        except StoreError as error:
+            sentence = str(error)
+            assert "Nothing of a project can be read" in sentence
+            assert not out.exists()
+            continue
+        assert (harmed / "project.sqlite").read_bytes() == content
+        assert care.check(out) == []
+        with Project.open(out) as project:
+            saved = list(project.annotations())
+            assert len(saved) == came.annotations
+            new = Annotation(slide_id=project.slides()[0].id, geometry=Point(1, 2), class_id=project.scheme.ids[0])
+            project.apply(add([new], "Draw"), "Ana")
+        if len(saved) < len(everything):
+            assert came.lost, f"{len(everything) - len(saved)} annotations are gone in silence"
+        shutil.rmtree(harmed)
+        shutil.rmtree(out)
+
+
+def test_a_rescue_saves_what_can_be_read_and_lists_what_is_gone(sound: Path, tmp_path: Path) -> None:
+    _rescue_all(sound, tmp_path, range(8))
+
+
+@pytest.mark.nightly
+def test_a_rescue_is_sound_however_often(sound: Path, tmp_path: Path) -> None:
+    _rescue_all(sound, tmp_path, range(8, 1_000))
+
+
+def test_a_rescue_of_a_sound_project_loses_nothing(sound: Path, tmp_path: Path) -> None:
+    came = care.rescue(sound, tmp_path / "again.cyto")
+    assert came.lost == []
+    with Project.open(sound) as before, Project.open(tmp_path / "again.cyto") as after:
+        assert list(after.annotations()) == list(before.annotations())
+        assert [(e.label, e.count) for e in after.history()] == [(e.label, e.count) for e in before.history()]
+        assert (after.name, after.scheme, after.slides()) == (before.name, before.scheme, before.slides())
+        assert after.undo("Ana") is not None
+
+
+def test_a_rescue_finds_the_rows_of_a_lost_page_among_those_of_others(sound: Path, tmp_path: Path) -> None:
+    """A page of versions is gone: their annotations are named, all others are there."""
+    content = bytearray((sound / "project.sqlite").read_bytes())
+    pages = range(4096, len(content), 4096)
+    gone = next(i for i in pages if content[i] == 0x0D and content[i : i + 4096].count(b"drawn") > 9)
+    content[gone : gone + 4096] = bytes(4096)
+    harmed = tmp_path / "harmed.cyto"
+    harmed.mkdir()
+    (harmed / "project.sqlite").write_bytes(content)
+    came = care.rescue(harmed, tmp_path / "out.cyto")
+    with Project.open(sound) as project:
+        there = sum(project.counts().values())
+    assert 0 < there - came.annotations < 60
+    assert any(text.startswith(f"{there - came.annotations:,} annotations: ") for text in came.lost)
+
+
+def test_the_verb_rescue_lists_what_is_gone(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["project", "rescue", str(sound), str(tmp_path / "out.cyto"), "--json"]) == 0
+    assert '"lost": []' in capsys.readouterr().out
+    assert run(["project", "rescue", str(sound), str(tmp_path / "out.cyto")]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert run(["project", "rescue", str(tmp_path / "nowhere.cyto"), str(tmp_path / "new.cyto")]) == 2
+    assert not (tmp_path / "new.cyto").exists()
