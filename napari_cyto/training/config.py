@@ -101,7 +101,7 @@ class ClassifierConfig(_Config):
     ordinal_weight: Weight = Field(
         default=0.0, title="Ordinal cost", description="Weight of the expected cost by the cost matrix."
     )
-    cost_matrix: tuple[tuple[Weight, ...], ...] = Field(
+    cost_matrix: tuple[tuple[float, ...], ...] = Field(
         default=(), title="Cost matrix", description="Truth by answer; empty: distance of severities."
     )
     auxiliary_weight: Weight = Field(

@@ -22,6 +22,7 @@ from napari_cyto.training.cpu_convolutions import quicken
 from napari_cyto.training.hardware import chosen_precision, is_out_of_memory, make_fabric
 from napari_cyto.training.interrupting import interruptible
 from napari_cyto.training.measuring import measured
+from napari_cyto.training.memory_needed import memory_sentence
 from napari_cyto.training.optimising import make_optimiser, rate_factor, set_rates
 from napari_cyto.training.progress import Progress, after_epoch, is_over, stopped_early
 from napari_cyto.training.run_folder import FolderToken, RunFolder
@@ -135,6 +136,11 @@ class Fitting:
             self.progress = start.progress
             yield Noted(f"Going on after epoch {start.progress.epoch}.")
         self.fabric = make_fabric(self.config, self.progress.precision)
+        if self.fabric.device.type == "cpu" and not is_over(self.progress, self.config):
+            phases = self.config.phases[self.progress.phase :]
+            told = memory_sentence(self.task, phases, self.progress.batch, self.progress.precision == "bf16")
+            if told:
+                yield Noted(told)
         if self.progress.precision == "bf16" and self.fabric.device.type == "cpu":
             # After the average has its copy: a quickened layer cannot be copied.
             quicken(self.network)
