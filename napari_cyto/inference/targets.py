@@ -12,6 +12,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, ProjectThereError
 from napari_cyto.slides import Slide, fingerprint
 from napari_cyto.store import Project
+from napari_cyto.store.places import is_free
 
 
 def there(folder: Path) -> Project | None:
@@ -28,7 +29,7 @@ def there(folder: Path) -> Project | None:
         project = Project.open(folder)
         project.back_up_before("prediction")
         return project
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    if not is_free(folder):
         raise CytoError(f"{folder} is there, but it is no project; choose one, or a folder that is not there yet.")
     return None
 

@@ -28,7 +28,8 @@ def check_logs(path: Path, writable: bool) -> None:
     """
     try:
         foreign = _foreign(path)
-        if foreign:
+        # Looked at twice: another program may just have put it aside, and begun a log of its own.
+        if foreign and foreign == _foreign(path):
             _tell(path, set_aside(path, foreign) if writable else None)
     except OSError as error:
         raise StoreError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from napari_cyto.errors import ProjectThereError, StoreError
 from napari_cyto.store.belonging import beside
 from napari_cyto.store.database import Database
 from napari_cyto.store.making import give_name
-from napari_cyto.store.places import DATABASE_NAME, check_length, refusal
+from napari_cyto.store.places import DATABASE_NAME, check_length, refusal, unfinished_name
 from napari_cyto.store.stamps import STAMP_TABLE, Stamp
 
 
@@ -47,7 +46,7 @@ def save_copy(database: Database, folder: Path) -> None:
     """
     path = folder / DATABASE_NAME
     check_length(path, folder)
-    temporary = folder / f".{secrets.token_hex(4)}.part"
+    temporary = folder / unfinished_name()
     what = f"What was open cannot be saved in {folder}"
     try:
         folder.mkdir(parents=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, inspect
@@ -19,7 +18,7 @@ from napari_cyto.store.belonging import beside, set_aside
 from napari_cyto.store.core import scheme_text
 from napari_cyto.store.database import create_tables, open_file, open_url
 from napari_cyto.store.database_links import address_of
-from napari_cyto.store.places import DATABASE_NAME, check_length, refusal
+from napari_cyto.store.places import DATABASE_NAME, check_length, refusal, sweep, unfinished_name
 from napari_cyto.store.postgresql import parsed
 from napari_cyto.store.schema import SCHEMA_VERSION, project
 
@@ -104,10 +103,10 @@ def _there(called: Path) -> ProjectThereError:
 def _write(folder: Path, content: bytes, called: Path, made: list[Path]) -> None:
     path = folder / DATABASE_NAME
     for tries in range(_TRIES):
-        # As long as the final name, which SQLite's longest path must hold.
-        temporary = folder / f".{secrets.token_hex(4)}.part"
+        temporary = folder / unfinished_name()
         try:
             _make_folder(folder, made)
+            sweep(folder)
             _write_whole(temporary, content)
             _try_out(temporary, called)
             _clear_logs(path)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
+import secrets
+import time
 from pathlib import Path
 
 from napari_cyto.errors import StoreError
 
 DATABASE_NAME = "project.sqlite"
+# What a database is called while it is made; with what SQLite adds to that.
+_UNFINISHED = re.compile(r"\.[0-9a-f]{8}\.part(-wal|-shm|-journal)?")
+_MADE_WITHIN_SECONDS = 600
 # SQLite's limit on Linux and macOS, less its longest suffix.
 _LONGEST_BYTES = 504
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -22,6 +29,33 @@ _WHY = {
     errno.ENOTEMPTY: "something else was put there meanwhile; look what it is, or choose another place",
     errno.EIO: "its disk refused to read or write; look after the disk, and repeat it",
 }
+
+
+def unfinished_name() -> str:
+    """Return a name for a database that is being made; no longer than the final one, as SQLite limits paths."""
+    return f".{secrets.token_hex(4)}.part"
+
+
+def is_free(folder: Path) -> bool:
+    """Whether a project can be made in ``folder`` that has it for itself: there is nothing, or what a kill left.
+
+    Raises
+    ------
+    OSError
+        When it cannot be looked at.
+    """
+    if not folder.exists():
+        return True
+    return folder.is_dir() and all(_UNFINISHED.fullmatch(each.name) for each in folder.iterdir())
+
+
+def sweep(folder: Path) -> None:
+    """Remove what programs that were killed while they made a project left in its folder."""
+    with contextlib.suppress(OSError):
+        for each in folder.iterdir():
+            with contextlib.suppress(OSError):
+                if _UNFINISHED.fullmatch(each.name) and time.time() - each.stat().st_mtime > _MADE_WITHIN_SECONDS:
+                    each.unlink()
 
 
 def check_length(path: Path, called: Path) -> None:

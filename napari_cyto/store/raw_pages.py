@@ -18,7 +18,7 @@ _WAL_HEADER, _FRAME_HEADER = 32, 24
 _LEAF, _INTERIOR = 0x0D, 0x05
 _MOST_PAGES = 2_000
 _MOST_PAYLOAD = 1 << 24
-_BLOCK_BYTES = 1 << 22
+_BLOCK_BYTES, _READ_WHOLE_BYTES = 1 << 22, 1 << 24
 _INT_SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 
 Value = int | bytes | None
@@ -91,15 +91,23 @@ def frames(read: Reader, size: int) -> Iterator[Frame]:
     if struct.unpack_from(">I", head, 8)[0] not in (size, 1 if size == 65_536 else size):
         raise NotReadableError
     salts, step = head[16:24], _FRAME_HEADER + size
-    in_block = max(1, _BLOCK_BYTES // step)
     offset = _WAL_HEADER
-    while block := read(offset, in_block * step):
-        for start in range(0, len(block) - step + 1, step):
-            if block[start + 8 : start + 16] != salts:
+    while block := _frame_heads(read, offset, step):
+        for head in block:
+            if head[8:16] != salts:
                 return
-            page, pages_after = struct.unpack_from(">II", block, start)
-            yield Frame(page, pages_after != 0, offset + start + _FRAME_HEADER)
-        offset += in_block * step
+            page, pages_after = struct.unpack_from(">II", head)
+            yield Frame(page, pages_after != 0, offset + _FRAME_HEADER)
+            offset += step
+
+
+def _frame_heads(read: Reader, offset: int, step: int) -> list[bytes]:
+    """Return the headers of some frames that are there in whole; a kill leaves half of one at the end."""
+    if offset < _READ_WHOLE_BYTES:
+        block = read(offset, max(1, _BLOCK_BYTES // step) * step)
+        return [block[at : at + _FRAME_HEADER] for at in range(0, len(block) - step + 1, step)]
+    # Of a log as large as an import leaves it, only what tells the pages is read.
+    return [read(offset, _FRAME_HEADER)] if read(offset + step - 1, 1) else []
 
 
 def pages_of(read: Reader, size: int, log: Reader | None = None, newer: Mapping[int, int] | None = None) -> Pages:

@@ -153,8 +153,11 @@ class Watch:
             When it was replaced, moved, deleted, or written over in place.
         """
         self.check_place()
-        if self._look() != self._looks:
+        looks = self._look()
+        # A log that grows is looked at before the next write, and need not be each second.
+        if not self._looks or looks[0] != self._looks[0]:
             self._check_log()
+            self._looks = (looks[0], *self._looks[1:])
 
     def settle(self) -> None:
         """Take note of what the file looks like after a write of ours.

@@ -71,6 +71,19 @@ def test_a_killed_window_loses_nothing(killed: Path) -> None:
     assert list(_bytes(killed)) == [NAME]
 
 
+@pytest.mark.parametrize("bytes_lost", [1, 4_000, 4_100])
+@pytest.mark.parametrize("whole_bytes", [1 << 24, 0])
+def test_a_log_that_ends_in_the_middle_is_its_files_own(
+    bytes_lost: int, whole_bytes: int, killed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a kill leaves it; what was acknowledged came before. Large logs are read otherwise, and alike."""
+    monkeypatch.setattr("napari_cyto.store.raw_pages._READ_WHOLE_BYTES", whole_bytes)
+    with (killed / f"{NAME}-wal").open("r+b") as log:
+        log.truncate(log.seek(0, os.SEEK_END) - bytes_lost)
+    assert standing(killed / NAME).log is Belongs.OURS
+    assert _counts(killed) == 305
+
+
 def _backup_restored(killed: Path, backup: Path) -> int:
     shutil.copyfile(backup / NAME, killed / NAME)
     return 1

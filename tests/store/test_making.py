@@ -17,7 +17,9 @@ from napari_cyto.domain.edits import add
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import ProjectThereError, StoreError
+from napari_cyto.inference.targets import there
 from napari_cyto.store import Project, making
+from napari_cyto.store.places import is_free
 from tests.store.conftest import Cell
 
 _MAKER = """
@@ -131,6 +133,23 @@ def test_what_is_left_of_another_database_is_put_aside(project: Project, folder:
         assert again.counts() == {"HSIL": 1}
     assert [path.read_bytes() for path in folder.glob("project-set-aside-*-wal")] == [log]
     assert len(list(folder.glob("project-set-aside-*-journal"))) == 1
+
+
+def test_what_a_kill_left_of_a_new_project_is_in_nobodys_way(tmp_path: Path) -> None:
+    folder = tmp_path / "x.cyto"
+    folder.mkdir()
+    left, fresh = folder / ".0123abcd.part", folder / ".0123abce.part-wal"
+    for file in (left, fresh):
+        file.write_bytes(b"half of it")
+    os.utime(left, (1_600_000_000, 1_600_000_000))
+    assert is_free(folder)
+    assert there(folder) is None
+    Project.create(folder, preset("bethesda")).close()
+    # What may be another program's, which is just at it, stays.
+    assert sorted(path.name for path in folder.iterdir()) == [fresh.name, "project.sqlite"]
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.part").write_text("much work")
+    assert not is_free(tmp_path / "thesis")
 
 
 def test_a_path_that_is_too_long_for_sqlite_says_so(tmp_path: Path) -> None:
