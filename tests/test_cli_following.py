@@ -65,6 +65,20 @@ def test_long_work_is_told_by_tenths(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert len(lines) == 10
 
 
+def test_long_work_says_how_long_the_rest_takes_stretch_by_stretch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, *(float(n) for n in range(0, 1000, 5))])
+    monkeypatch.setattr(following.time, "monotonic", lambda: next(clock))
+    steps = [Advanced(i, 10, "MB read.") for i in range(10)] + [Advanced(i, 100, "Storing.") for i in range(0, 100, 10)]
+    follow(job(*steps, Done()), "Import")
+    lines = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("5/10 MB read. About ") for line in lines)
+    first_stored = next(line for line in lines if "Storing" in line)
+    assert "left" not in first_stored, "the pace of reading says nothing of storing"
+    assert "About" in lines[-1]
+
+
 def test_a_screen_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert follow(job(Advanced(1, 2, "[one]"), Noted("[see]"), Done({"a": 1})), "Count") == {"a": 1}

@@ -111,6 +111,9 @@ def _bar(title: str) -> Iterator[Callable[[Advanced | Noted], None]]:
                 progress.console.print(printable(event.message), highlight=False, markup=False)
             else:
                 words = _words(event.message or title)
+                if event.total != (progress.tasks[0].total or 0):
+                    # Another stretch of the work goes at a pace of its own.
+                    progress.reset(task)
                 progress.update(task, completed=event.done, total=event.total or None, description=words)
 
         yield show
@@ -126,12 +129,15 @@ class _PlainLines:
     def __init__(self) -> None:
         self._started_s = time.monotonic()
         self._tenth = -1
+        self._stretch, self._stretch_s = -1, self._started_s
         self._notes: list[str] = []
 
     def show(self, event: Advanced | Noted) -> None:
         """Take what the job says."""
         if isinstance(event, Noted):
             self._notes.append(event.message)
+        elif event.total != self._stretch:
+            self._stretch, self._stretch_s = event.total, time.monotonic()
         if time.monotonic() - self._started_s < QUIET_S:
             return
         self.tell_notes()
@@ -140,7 +146,14 @@ class _PlainLines:
             if tenth != self._tenth:
                 self._tenth = tenth
                 share = f"{event.done}/{event.total}" if event.total else str(event.done)
-                print(f"{share} {in_line(event.message)}".rstrip(), file=sys.stderr)
+                print(f"{share} {in_line(event.message)}".rstrip() + self._left(event), file=sys.stderr)
+
+    def _left(self, event: Advanced) -> str:
+        """Return how long the rest takes at the pace of this stretch of the work, once there is one."""
+        passed_s = time.monotonic() - self._stretch_s
+        if not 0 < event.done < event.total or passed_s < QUIET_S:
+            return ""
+        return f" About {passed_s * (event.total - event.done) / event.done:,.0f} s left."
 
     def tell_notes(self) -> None:
         """Print the notes that were kept back."""

@@ -105,6 +105,9 @@ class JobBar(QWidget):
             self.notes.append(event.message)
             self.say(event.message)
             return
+        if event.total != self.bar.maximum():
+            # Another stretch of the work goes at a pace of its own.
+            self._started_s = time.monotonic()
         self.bar.setRange(0, event.total)
         self.bar.setValue(event.done)
         left = eta_words(event.done, event.total, time.monotonic() - self._started_s)
