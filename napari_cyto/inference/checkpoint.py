@@ -266,6 +266,13 @@ def unfinished_tiles(folder: Path, request: dict[str, Any]) -> KeptTiles | None:
     return KeptTiles(tuple(tuple(tile) for tile in tiles), side if isinstance(side, int) else None)
 
 
+def unfinished_side(folder: Path) -> int | None:
+    """Return the side, px of the model, with which the tiles of an unfinished run were cut; None where none is."""
+    before = read_record(folder / _REQUEST)
+    side = None if before is None or (folder / _RESULT).exists() else before.get("side_px")
+    return side if isinstance(side, int) else None
+
+
 def why_anew(before: dict[str, Any] | None, asked: dict[str, Any]) -> str:
     """Return why a run cannot go on from one before it, as the end of a sentence: what else was asked for then."""
     if before is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
@@ -71,7 +71,9 @@ def workers_for(
             asked: Future[WorkerFacts] = client.submit(facts, request, models, workers=[worker], pure=False)
             return asked
 
-        known = _facts(ask, list(client.nthreads()), token)
+        watch = ClusterWatch(client, scheduler)
+        stack.callback(watch.close)
+        known = _facts(ask, list(client.nthreads()), token, watch.check)
         if not all(each.quick_memory for each in known):
             settings = " ".join(f"{name}={value}" for name, value in ALLOCATOR.items())
             remarks.append(f"Workers compute faster when they are started with {settings} in their environment.")
@@ -81,8 +83,6 @@ def workers_for(
         remarks += _trusted(scheduler)
         executor = client.get_executor(pure=False)
         stack.callback(executor.shutdown, wait=False)
-        watch = ClusterWatch(client, scheduler)
-        stack.callback(watch.close)
         yield Farm(
             executor,
             workers=len(known),
@@ -173,9 +173,12 @@ def _trusted(address: str) -> list[str]:
 
 
 def _facts(
-    ask: Callable[[Any], Future[WorkerFacts]], workers: Sequence[object], token: Token | None
+    ask: Callable[[Any], Future[WorkerFacts]],
+    workers: Sequence[object],
+    token: Token | None,
+    taken_out: Callable[[], Collection[object]] = tuple,
 ) -> list[WorkerFacts]:
-    """Ask all workers what they are; they load their models for it, the first one alone.
+    """Ask all workers what they are, but for those that are taken out; they load their models, the first one alone.
 
     What is made of a model once and kept beside it is then made by one of them, and found by the others.
 
@@ -192,13 +195,17 @@ def _facts(
         until_s = time.monotonic() + FACTS_S
         while not all(future.done() for future in new.values()) and time.monotonic() < until_s:
             stop_if_cancelled(token, "Nothing was found yet.")
+            for silent in new.keys() & set(taken_out()):
+                del new[silent]
             time.sleep(0.05)
-        known += [_fact(_called(worker), future) for worker, future in new.items()]
-    for worker, each in zip(workers, known, strict=True):
-        if each.version != __version__:
-            raise CytoError(
-                f"The worker {_called(worker)} has napari-cyto {each.version}, but {__version__} asks; use one."
-            )
+        for worker, future in new.items():
+            known.append(_fact(_called(worker), future))
+            if (version := known[-1].version) != __version__:
+                raise CytoError(
+                    f"The worker {_called(worker)} has napari-cyto {version}, but {__version__} asks; use one."
+                )
+    if not known:
+        raise CytoError("No worker of the cluster answers; look whether they run, and at the network to them.")
     return known
 
 

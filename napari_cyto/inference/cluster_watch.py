@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from napari_cyto.errors import CytoError
+
 SILENT_S = 10.0
 """Who is not heard of for so long is named."""
 
@@ -55,6 +57,20 @@ class ClusterWatch:
         if self._lost or self._client.status not in ("running", "connecting"):
             return None
         return 1 if self._workers is None else len(self._workers)
+
+    def check(self) -> frozenset[str]:
+        """Return the workers that were taken out.
+
+        Raises
+        ------
+        CytoError
+            When the scheduler is gone.
+        """
+        if self.present() is None:
+            raise CytoError(
+                f"The scheduler at {self._address} does not answer any more; look whether it runs, and at the network."
+            )
+        return frozenset(self._dropped)
 
     def incidents(self) -> list[str]:
         """Return what happened since the last call, a sentence each."""

@@ -25,7 +25,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.formats.atomic import check_replaceable, write_text
 from napari_cyto.formats.replacing import check_may_replace
-from napari_cyto.inference.checkpoint import read_record, why_anew
+from napari_cyto.inference.checkpoint import read_record, unfinished_side, why_anew
 from napari_cyto.inference.chosen import Chosen, chosen_bundles
 from napari_cyto.inference.chunks import ModelAsked
 from napari_cyto.inference.engine_plan import PLAN_VERSION
@@ -165,7 +165,7 @@ def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event
         farm = None
         if request.workers is not None or request.scheduler is not None:
             yield Advanced(0, 0, "Starting workers." if request.scheduler is None else "Asking the workers.")
-            farm = stack.enter_context(_workers(request, chosen, token))
+            farm = stack.enter_context(_workers(_with_kept_tiles(request, target), chosen, token))
             yield from (Noted(remark) for remark in farm.remarks)
         turns = Turns(request.device, farm, token)
         news = target.begin(_asked(request, [bundle.sha256 for bundle in chosen.both]))
@@ -178,6 +178,13 @@ def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event
     yield from (Noted(each) for each in (farm.new_incidents() if farm else ()))
     told |= {"workers": farm.workers if farm else 0, "incidents": farm.happened if farm else []}
     yield Done(told | {"done": turns.done, "failed": turns.failed})
+
+
+def _with_kept_tiles(request: SeveralRequest, target: Target) -> SeveralRequest:
+    """Return the request with the largest tiles of unfinished runs: so much memory each worker needs."""
+    folders = [run_folder_of(target.runs, _record(path)) for path in slide_files(request.slides)]
+    sides = [side for folder in folders if (side := unfinished_side(folder)) is not None]
+    return request.model_copy(update={"tile_px": max(sides)}) if sides else request
 
 
 def _workers(request: SeveralRequest, chosen: Chosen, token: Token | None) -> AbstractContextManager[Farm]:

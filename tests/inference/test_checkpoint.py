@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_cyto.inference.checkpoint import Checkpoint, KeptTiles, Records, unfinished_tiles
+from napari_cyto.inference.checkpoint import Checkpoint, KeptTiles, Records, unfinished_side, unfinished_tiles
 from napari_cyto.slides import UnreadableTile
 
 ASKED: dict[str, Any] = {"detector": "a", "classifier": None, "mpp": 1.0, "region": None}
@@ -111,6 +111,9 @@ def test_going_on_is_said_with_how_much_is_done_and_by_what(tmp_path: Path) -> N
     kept = unfinished_tiles(tmp_path / "run", {n: v for n, v in ASKED.items() if n != "tiles"})
     assert kept == KeptTiles(((0, 0, 8, 8), (0, 4, 8, 8), (0, 8, 8, 8)), 8)
     assert unfinished_tiles(tmp_path / "run", ASKED | {"mpp": 2}) is None
+    assert unfinished_side(tmp_path / "run") == 8
+    other.end({"cells": 1})
+    assert unfinished_side(tmp_path / "run") is None
 
 
 @pytest.mark.parametrize("garbage", [b"", b"\x00" * 300, b"[1]", b"{", b'{"tiles": 3}'])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from napari_cyto.errors import CytoError
 from napari_cyto.inference import cluster_watch
 from napari_cyto.inference.cluster_watch import ClusterWatch
 
@@ -122,3 +123,27 @@ def test_a_scheduler_that_wakes_is_told_and_blames_no_worker(
 def test_a_connection_that_is_closed_is_seen_at_once(client: Client, watch: ClusterWatch) -> None:
     client.status = "closed"
     assert watch.present() is None
+
+
+def test_while_workers_are_asked_what_they_are_a_silent_one_is_left_out_and_a_lost_scheduler_ends_it(
+    client: Client, watch: ClusterWatch
+) -> None:
+    from concurrent.futures import Future
+    from types import SimpleNamespace
+
+    from napari_cyto import __version__
+    from napari_cyto.inference.cluster import _facts
+
+    client.frozen.add("tcp://b:2")
+
+    def ask(worker: str) -> Future[Any]:
+        future: Future[Any] = Future()
+        if worker not in client.frozen:
+            future.set_result(SimpleNamespace(version=__version__))
+        return future
+
+    assert len(_facts(ask, ["tcp://a:1", "tcp://b:2"], None, watch.check)) == 1
+    client.answers = False
+    client.frozen.add("tcp://a:1")
+    with pytest.raises(CytoError, match="The scheduler at tcp://s:8786 does not answer any more"):
+        _facts(ask, ["tcp://a:1"], None, watch.check)
