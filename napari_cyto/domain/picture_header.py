@@ -22,6 +22,7 @@ MOST_PROFILE_BYTES = 4 * 2**20
 _MOST_PARTS = 100_000
 """Chunks, segments and boxes that are passed over before the pixels."""
 _MOST_FRAMES = 10_000
+_MOST_WEBP_PX = 16_384
 _MOST_FILLING = 4096
 """Bytes between two segments of a JPEG that may say nothing."""
 _MOST_EXIF_BYTES = 2**17
@@ -106,6 +107,8 @@ def _header(stream: BinaryIO, length: int) -> PictureHeader | None:
     stream.seek(0)
     header = read(_Bytes(stream, length))
     height, width = header.size_hw
+    if header.format == "WEBP" and max(height, width) > _MOST_WEBP_PX:
+        raise DamagedPicture(f"expected up to {_MOST_WEBP_PX:,} px a side of a WebP, got {width:,} x {height:,}")
     if height < 1 or width < 1:
         raise DamagedPicture(f"expected a size of 1 px or more, got {width:,} x {height:,}")
     if least_bytes(header) > length:

@@ -29,8 +29,8 @@ DECODING_BYTES = 400 * 10**6
 """Memory that may be taken to unpack one picture; what can be unpacked row by row takes less, whatever its size."""
 MOST_SLOW_PX = 4_000_000
 """Of pictures whose samples are text (PNM) or runs (BMP): they are few, and unpacked slowly."""
-MOST_ACROSS_PX = 1_000_000
-"""In a row; as libpng has it."""
+MOST_SIDE_PX = 1_000_000
+"""Of a side; as libpng has it."""
 MOST_SCANS = 100
 """Passes of a progressive JPEG; cameras and programs write about ten."""
 
@@ -138,8 +138,8 @@ def _too_large(picture: PictureHeader) -> str:
     instead = 'make it a pyramidal TIFF, with "vips tiffsave --tile --pyramid" or QuPath.'
     if height * width > MOST_PX:
         return f"and a file without tiles is read up to {MOST_PX / 1e6:,.0f} Mpx; {instead}"
-    if width > MOST_ACROSS_PX:
-        return f"and rows of up to {MOST_ACROSS_PX:,} px are read; {instead}"
+    if max(height, width) > MOST_SIDE_PX:
+        return f"and sides of up to {MOST_SIDE_PX:,} px are read; {instead}"
     if picture.in_rows:
         return ""
     is_slow = not picture.in_rows and (picture.format == "PPM" or (picture.format == "BMP" and picture.kind in (1, 2)))

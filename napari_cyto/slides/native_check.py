@@ -44,7 +44,7 @@ _ENDED_BY_ITSELF = (0, -int(getattr(signal, "SIGALRM", 0)))
 _VERSION = 1
 _MOST_SAID = 400
 _HEAD_BYTES = 2**16
-_MOST_FILES = 20_000
+_MOST_FILES = 2_000
 _CHILD = Path(__file__).with_name("native_child.py")
 
 
@@ -145,6 +145,7 @@ def _files(path: Path) -> list[tuple[str, os.stat_result]]:
         folder = path.parent
     found = [(path.name, path.stat())]
     if folder is not None and folder.is_dir():
+        found.append((".", folder.stat()))
         with os.scandir(folder) as entries:
             for entry in entries:
                 if len(found) >= _MOST_FILES:

@@ -31,6 +31,7 @@ _IMAGE_STARTS = (
     *(b"P%d" % n for n in range(1, 7)),
     b"GIF8",
 )
+_MOST_TRIED = 100
 # Of these our own reader knows the tiles, and can say better what is wrong with them.
 _READ_BY_US = ("generic-tiff", "aperio")
 
@@ -171,7 +172,8 @@ def _the_file(path: Path) -> Path:
 
 def _in_folder(folder: Path) -> Path:
     dicom = sorted(p for p in folder.iterdir() if p.suffix.lower() == ".dcm")
-    for candidate in dicom:
+    # A folder of another kind of pictures may hold thousands.
+    for candidate in dicom[:_MOST_TRIED]:
         if not special_kind(candidate) and look(candidate).vendor is not None:
             return candidate
     beside = folder.parent / f"{folder.name}.mrxs"

@@ -20,6 +20,9 @@ from hypothesis import strategies as st
 from opener import Opener
 from PIL import Image
 
+from napari_cyto.slides import open_slide, openslide_backend
+from napari_cyto.slides.native_check import open_natively
+
 IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SHORT_FORM, NIGHTLY = 12, 10_000
 MOST_MEMORY_MB = 500
@@ -176,7 +179,7 @@ def written(folder: Path, files: Files) -> Path:
     """Write the files of a slide, and return the one to open."""
     for name, data in files.items():
         path = folder / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return folder / next(iter(files))
 
@@ -257,3 +260,24 @@ def test_a_damaged_slide_opens_or_is_refused_in_a_sentence(opener: Opener, kind:
     what, _, megabytes = opened(opener, data.draw(damaged(kind)))
     assert what == "opened" or what.startswith("refused: "), what
     assert megabytes <= MOST_MEMORY_MB
+
+
+def test_a_damaged_tile_spoils_no_other_and_costs_few_openings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = dict(KINDS["mirax"])
+    hurt = files["a/Data0000.dat"].index(jpeg(SIDE, SIDE, 1))
+    data = bytearray(files["a/Data0000.dat"])
+    data[hurt : hurt + 40] = bytes(40)
+    path = written(tmp_path, files | {"a/Data0000.dat": bytes(data)})
+    whole = written(tmp_path / "whole", files)
+    monkeypatch.setattr(openslide_backend, "_TILE_PX", SIDE)
+    opened: list[Path] = []
+    monkeypatch.setattr(openslide_backend, "open_natively", lambda p: (opened.append(p), open_natively(p))[1])
+    with open_slide(path) as slide, open_slide(whole) as good:
+        opened.clear()
+        for _ in range(2):
+            shown, expected = (each.read_region(0, 0, 0, 2 * SIDE, 2 * SIDE) for each in (slide, good))
+        assert [tile.bounds_yxyx for tile in slide.unreadable] == [(0, SIDE, SIDE, 2 * SIDE)]
+        # One to tell that it is this tile, and at most one for each of those read beside it.
+        assert len(opened) <= 4
+    np.testing.assert_array_equal(shown[:, :SIDE], expected[:, :SIDE])
+    np.testing.assert_array_equal(shown[SIDE:], expected[SIDE:])
