@@ -21,6 +21,10 @@ MOST_SUB_PAGES: Final = 64
 """How many pages that one page lists as belonging to it (SubIFDs) are looked at."""
 MOST_ENTRIES: Final = 4096
 """How many tags a page may have."""
+MOST_ENTRIES_IN_ALL: Final = 100_000
+"""How many tags all pages together may have: a hundred for each page that is looked at."""
+MOST_ENTRIES_OF_PARTS: Final = 30_000
+"""How many tags the pages that one page lists may have together."""
 MOST_VALUE_BYTES: Final = 32 * 2**20
 """The longest value of a tag that is read: 4,194,304 places of tiles in a file beyond 4 GB."""
 SHORT_VALUE_BYTES: Final = 4096
@@ -82,12 +86,15 @@ class Directory:
         Where it begins, bytes from the beginning of the file.
     tags : dict of int to Tag
         By their numbers; of one that comes twice the first counts.
+    entries : int
+        How many tags it lists, those that come again among them.
     following : int
         Where the next page's directory begins; 0 for none.
     """
 
-    def __init__(self, layout: TiffLayout, offset: int, tags: dict[int, Tag], following: int) -> None:
-        self._layout, self.offset, self.tags, self.following = layout, offset, tags, following
+    def __init__(self, layout: TiffLayout, offset: int, tags: dict[int, Tag], entries: int, following: int) -> None:
+        self._layout, self.offset, self.tags = layout, offset, tags
+        self.entries, self.following = entries, following
 
     def __contains__(self, code: int) -> bool:
         return code in self.tags
@@ -259,7 +266,7 @@ class TiffLayout:
             at = k * self._entry_bytes
             tag = self._tag(table[at : at + self._entry_bytes], begin + at, highs[k])
             tags.setdefault(tag.code, tag)
-        return Directory(self, place, tags, self._following(begin + len(table)))
+        return Directory(self, place, tags, count, self._following(begin + len(table)))
 
     def _up_to(self, place: int, n_bytes: int) -> bytes:
         if place >= self.n_bytes:

@@ -21,6 +21,8 @@ import tifffile
 
 from napari_cyto.domain.tiff_layout import (
     LONGEST_SIDE_PX,
+    MOST_ENTRIES_IN_ALL,
+    MOST_ENTRIES_OF_PARTS,
     MOST_PAGES,
     MOST_SUB_PAGES,
     MOST_VALUE_BYTES,
@@ -252,10 +254,15 @@ def _directories(layout: TiffLayout) -> tuple[list[Directory], str]:
         When the first one cannot be read.
     """
     found: list[Directory] = []
+    entries = 0
     try:
         for directory in layout.pages():
+            entries += directory.entries
             if len(found) == MOST_PAGES:
                 return found, f"The file holds more than {MOST_PAGES:,} pages; those behind them are not looked at."
+            if entries > MOST_ENTRIES_IN_ALL:
+                many = f"The pages of the file have more than {MOST_ENTRIES_IN_ALL:,} tags together"
+                return found, f"{many}; those behind page {len(found)} are not looked at."
             found.append(directory)
     except TiffFault as fault:
         if not found:
@@ -318,15 +325,19 @@ def _add_parts(layout: TiffLayout, page: CheckedPage, seen: set[int], left_out: 
     except TiffFault as fault:
         left_out.append(str(fault))
         return ""
+    entries = 0
     for part, offset in enumerate(offsets[:MOST_SUB_PAGES].tolist(), 1):
         name = f"part {part} of {page.name}"
-        if offset in seen:
-            left_out.append(f"expected a page of its own as {name}, got one that was met before")
+        if offset in seen or entries > MOST_ENTRIES_OF_PARTS:
+            got = "one that was met before" if offset in seen else f"more than {MOST_ENTRIES_OF_PARTS:,} tags before it"
+            left_out.append(f"expected a page of its own as {name}, got {got}")
             continue
         seen.add(offset)
         try:
             with _naming(name):
-                page.below.append(_checked(layout.directory(offset), name, None))
+                directory = layout.directory(offset)
+                entries += directory.entries
+                page.below.append(_checked(directory, name, None))
         except TiffFault as fault:
             left_out.append(str(fault))
     if len(offsets) <= MOST_SUB_PAGES:

@@ -127,6 +127,14 @@ def test_chains_that_come_back_end(written) -> None:
         assert [r for r in slide.info.remarks if "lists 50,000 pages" in r]
 
 
+def test_more_tags_than_are_looked_at_are_said(written) -> None:
+    page = striped(8, 8) | {code: short(1) for code in range(1000, 5000)}
+    with open_slide(written(Made((page,) * 26, PIXELS))) as slide:
+        assert [r for r in slide.info.remarks if "more than 100,000 tags together; those behind page 24" in r]
+    with open_slide(written(Made((striped(8, 8),), PIXELS, sub_pages=(page,) * 10))) as slide:
+        assert [r for r in slide.info.remarks if "2 pages of the file cannot be read" in r]
+
+
 def test_more_pages_than_are_looked_at_are_said(written) -> None:
     with open_slide(written(Made((striped(8, 8),) * 1100, PIXELS))) as slide:
         assert [r for r in slide.info.remarks if "more than 1,000 pages" in r]
