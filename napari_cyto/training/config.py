@@ -13,6 +13,8 @@ from napari_cyto.domain.quantities import EPOCHS, WEIGHT, Epochs, RadiusUm, Seed
 from napari_cyto.models.manifest import LogitOffset, MissCost
 
 Zoom: TypeAlias = Annotated[float, Field(ge=0.1, le=10)]
+Cost: TypeAlias = Annotated[float, Field(allow_inf_nan=True)]
+"""Of an answer; the loss looks at the table as a whole, and has one sentence for what is wrong with it."""
 
 
 class _Config(BaseModel):
@@ -101,7 +103,7 @@ class ClassifierConfig(_Config):
     ordinal_weight: Weight = Field(
         default=0.0, title="Ordinal cost", description="Weight of the expected cost by the cost matrix."
     )
-    cost_matrix: tuple[tuple[float, ...], ...] = Field(
+    cost_matrix: tuple[tuple[Cost, ...], ...] = Field(
         default=(), title="Cost matrix", description="Truth by answer; empty: distance of severities."
     )
     auxiliary_weight: Weight = Field(
