@@ -21,6 +21,7 @@ from napari_cyto.session.reader import keep_reader
 from napari_cyto.session.slide_facts import change_facts
 from napari_cyto.session.state import SessionState
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
+from napari_cyto.store import care
 
 READING_ONLY = "What can be read is shown, and nothing can be stored in it."
 LAST_SLIDE = "session.slide"
@@ -50,6 +51,34 @@ class ProjectCommands(SessionState):
                 f"The project {project.name} cannot be written and is open for reading only: look, export and report, "
                 "but no annotation and no change can be stored in it."
             )
+
+    def restore_backup(self, folder: Path, name: str) -> None:
+        """Go back to a backup of a project, keep what is there now as one, and open the project.
+
+        Parameters
+        ----------
+        folder : Path
+            The project's; it is closed here first.
+        name : str
+            Of the backup's file.
+
+        Raises
+        ------
+        StoreError
+            When it is open elsewhere, or the backup is not sound; what is there stays, and is opened again.
+        """
+        if self._project is not None and self._project.folder == folder:
+            self.close()
+        try:
+            restored = care.restore(folder, name)
+        except CytoError:
+            with self.telling():
+                self.open_project(folder)
+            raise
+        self.open_project(folder)
+        kept = "" if restored.kept is None else f" What was there is kept as {restored.kept.name}."
+        taken = f"{restored.backup.taken_utc.astimezone():%d %b %Y %H:%M}"
+        self.message.emit(f"The project is as it was on {taken}.{kept}")
 
     def create_project(self, folder: str | Path, scheme: ClassScheme, name: str = "") -> None:
         """Create a project in ``folder`` and open it.

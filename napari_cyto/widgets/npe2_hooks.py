@@ -193,6 +193,33 @@ def open_demo() -> None:
     read_project(folder)
 
 
+def restore_backup() -> None:
+    """List the backups of the open project, or of one that is asked for, and go back to the one that is chosen.
+
+    Raises
+    ------
+    CytoError
+        When there is no viewer.
+    """
+    from qtpy.QtWidgets import QFileDialog
+
+    from napari_cyto.widgets.docks.backups_dialog import BackupsDialog
+
+    window = _window()
+    parent, session = window.viewer.window._qt_window, window.session
+    if session.project is not None:
+        folder = session.project.folder
+    else:
+        asked = QFileDialog.getExistingDirectory(parent, "Project whose backup is to be restored")
+        if not asked:
+            return
+        folder = Path(asked)
+    dialog = BackupsDialog(folder, parent)
+    if dialog.exec() and dialog.chosen is not None:
+        with session.telling():
+            session.restore_backup(folder, dialog.chosen.path.name)
+
+
 def slides_dock() -> QWidget:
     """Return the Slides dock of the viewer at hand."""
     from napari_cyto.widgets.docks.slides_dock import SlidesDock
