@@ -103,10 +103,6 @@ def rescue(damaged: Path, out: Path, stop: Callable[[], None] = lambda: None) ->
     except OSError as error:
         raise StoreError(f"{damaged} cannot be read: {error.strerror or error}; look after its disk.") from error
     saved = _Saved(damaged, carved)
-    if not (saved.slides or saved.versions):
-        raise StoreError(
-            f"Nothing of a project can be read in {damaged}: neither a slide nor an annotation; go back to a backup."
-        )
     scheme = saved.scheme()
     was_there = out.is_dir()
     try:
@@ -121,7 +117,13 @@ def rescue(damaged: Path, out: Path, stop: Callable[[], None] = lambda: None) ->
 
 
 class _Saved:
-    """The rows of a damaged database that hold together."""
+    """The rows of a damaged database that hold together.
+
+    Raises
+    ------
+    StoreError
+        When there are none.
+    """
 
     def __init__(self, path: Path, carved: Carved) -> None:
         self.path, self.lost = path, list[str]()
@@ -130,6 +132,10 @@ class _Saved:
             self.lost.append(f"{carved.damaged:,} rows or parts of indexes could not be read")
         self.head = self._head()
         self.slides = self._slides()
+        if not self.slides:
+            raise StoreError(
+                f"Nothing of a project can be read in {path}: neither a slide nor an annotation; go back to a backup."
+            )
         self.ids = {pk: row["id"] for pk, row in self.slides.items()}
         self.versions = self._versions()
         self.history = self._history()
