@@ -17,7 +17,7 @@ from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.store import columns, copying, making, opening, queries, readings, removing, slides, writing
+from napari_cyto.store import columns, copying, making, opening, queries, readings, removing, slides, sqlite, writing
 from napari_cyto.store.backup_keeper import BULK_FROM
 from napari_cyto.store.bulk import Bulk
 from napari_cyto.store.core import ProjectCore, scheme_text
@@ -255,7 +255,7 @@ class Project(ProjectCore):
             When the database cannot be written; nothing is changed then.
         """
         self.back_up_before("import")
-        with self._writing() as connection:
+        with self._writing() as connection, sqlite.roomy(connection):
             bulk = Bulk(connection, self._folder, self._scheme, self._look(connection) - 1)
             yield bulk
             bulk.finish()
@@ -307,7 +307,7 @@ class Project(ProjectCore):
             return None
         if amount >= BULK_FROM:
             self.back_up_before(kind)
-        with self._writing() as connection:
+        with self._writing() as connection, sqlite.roomy(connection):
             # Looked up again, now that nobody else can write.
             target = search(connection, author)
             if target is None:

@@ -6,11 +6,13 @@ import os
 import shutil
 import sqlite3
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from napari_cyto.errors import DamagedError, StoreError
@@ -22,6 +24,7 @@ from napari_cyto.store.watch import Watch
 APPLICATION_ID = 0x4379746F  # "Cyto"
 _MAGIC = b"SQLite format 3\x00"
 _PAGE_CACHE_KIB = 32_768
+_BULK_CACHE_KIB = 131_072
 _WAL_LIMIT_BYTES = 16 * 2**20
 
 
@@ -195,6 +198,20 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def roomy(connection: Connection) -> Iterator[None]:
+    """Hold more of the database in memory within the block: the indexes of a million rows are written all over."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql(f"PRAGMA cache_size=-{_BULK_CACHE_KIB}")
+    try:
+        yield
+    finally:
+        with suppress(DBAPIError):  # of a connection that failed, the error before is the one to tell
+            connection.exec_driver_sql(f"PRAGMA cache_size=-{_PAGE_CACHE_KIB}")
 
 
 def create_box_index(connection: Connection) -> None:
