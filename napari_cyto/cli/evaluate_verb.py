@@ -73,7 +73,8 @@ MODES = {
     "two label files": frozenset(
         {"truth", "pred", "radius_um", "mpp", "format_name", "pred_format", "missing_are_empty", "class_map"}
     ),
-    "a grid": frozenset({"grid", "grid_all", "data", "recipe", "settings", "out"}) | _JUDGE - {"side", "examples"},
+    "a grid": frozenset({"grid", "grid_all", "data", "recipe", "settings", "out"})
+    | _JUDGE - {"side", "examples", "overwrite"},
     "a Ki-67 index": frozenset({"ki67", "format_name", "class_map"}),
 }
 _FLAGS = {"format_name": "--format", "settings": "--set", "bundle": "BUNDLE"}

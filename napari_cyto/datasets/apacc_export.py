@@ -61,7 +61,7 @@ def export_apacc(
         Losses and remarks as ``Noted``; ``Done.result`` has the counts per side and class, slices, files' place.
     """
     chosen = options or ApaccExportOptions()
-    return ending_once(_export(Path(project_folder), Path(target).absolute(), chosen, token, any_project))
+    return ending_once(_export(Path(project_folder), Path(target), chosen, token, any_project))
 
 
 def _export(
@@ -86,7 +86,7 @@ def _export(
         yield from (Noted(remark) for remark in run.remarks)
         write_manifest(folder, apacc_manifest(plan, split, options, scheme, day, leaks, run.unreadable))
         yield Advanced(plan.slice_count, plan.slice_count, "Making sure that everything is on the disk.")
-    yield Done(_result(target, plan, split, run, leaks))
+    yield Done(_result(target.absolute(), plan, split, run, leaks))
 
 
 @dataclass

@@ -23,7 +23,7 @@ from napari_cyto.evaluation.examples import missed_and_false, worst_and_best
 from napari_cyto.evaluation.found_screening import with_missed
 from napari_cyto.evaluation.judging import KEPT, Classifier, Detector, LeftOut, classified, detected, group_of
 from napari_cyto.evaluation.options import EvaluateConfig
-from napari_cyto.evaluation.report import ReportCurves, write_report
+from napari_cyto.evaluation.report import ReportCurves, check_report_place, write_report
 from napari_cyto.evaluation.seen import ChosenSlides, choose_slides
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.fits import labels_scheme
@@ -97,6 +97,8 @@ def _steps(
     token: Token | None,
     report: Path | None,
 ) -> Generator[Event, None, None]:
+    if report is not None:
+        check_report_place(report, config.overwrite)
     yield Advanced(0, 0, "Reading the model and the labels")
     bundle = bundle_named(bundle_path)
     data = read_training_set(sources, labels_scheme(bundle.manifest))
@@ -114,7 +116,7 @@ def _steps(
         **scores,
     }
     if report is not None:
-        page, plain = write_report(report, told, curves)
+        page, plain = write_report(report, told, curves, config.overwrite)
         told |= {"report": str(page), "json": str(plain)}
     yield Done(told)
 

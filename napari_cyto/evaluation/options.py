@@ -31,3 +31,8 @@ class EvaluateConfig(BaseModel):
     examples: int = Field(
         default=12, ge=0, le=200, title="Example cells", description="Pictures of each kind on the report's page."
     )
+    overwrite: bool = Field(
+        default=False,
+        title="Replace what is there",
+        description="Replace the files of the report although they are none, or were changed since.",
+    )

@@ -166,6 +166,11 @@ def _check_place(grid: _Grid) -> None:
         When its settings or sources are others.
     """
     marker = grid.out / "asked.json"
+    there = [name for name in ("grid.json", "grid.csv", "index.html") if (grid.out / name).exists()]
+    if there and not marker.exists():
+        raise CytoError(
+            f"{grid.out}: {there[0]} in this folder is of no grid and would be replaced; choose another one."
+        )
     grid.out.mkdir(parents=True, exist_ok=True)
     for folder in ("models", "results"):
         (grid.out / folder).mkdir(exist_ok=True)

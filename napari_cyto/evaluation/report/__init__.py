@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from napari_cyto.evaluation.report.content import Example, ReportCurves
-from napari_cyto.evaluation.report.page import report_page, write_report
+from napari_cyto.evaluation.report.page import check_report_place, report_page, write_report
 
-__all__ = ["Example", "ReportCurves", "report_page", "write_report"]
+__all__ = ["Example", "ReportCurves", "check_report_place", "report_page", "write_report"]

@@ -15,6 +15,7 @@ from napari_cyto.evaluation.report.markup import Html, element, join
 from napari_cyto.evaluation.report.parts import gallery, section
 from napari_cyto.evaluation.report.tables import facts
 from napari_cyto.formats.atomic import write_text
+from napari_cyto.formats.replacing import check_may_replace, replacing
 
 PAGE_NAME, JSON_NAME = "index.html", "evaluation.json"
 
@@ -34,17 +35,31 @@ GALLERIES = {
 }
 
 
-def write_report(folder: Path, told: Plain, curves: ReportCurves) -> tuple[Path, Path]:
+def check_report_place(folder: Path, overwrite: bool) -> None:
+    """Refuse, before any work is done, a folder whose files of these names are no report, or were changed since.
+
+    Raises
+    ------
+    FormatError
+        Saying what is there.
+    """
+    for name in (PAGE_NAME, JSON_NAME):
+        check_may_replace(folder / name, overwrite)
+
+
+def write_report(folder: Path, told: Plain, curves: ReportCurves, overwrite: bool = False) -> tuple[Path, Path]:
     """Write ``index.html`` and ``evaluation.json`` into a folder, which is made if it is not there.
 
     Parameters
     ----------
     folder : Path
-        Where; files of these names are replaced.
+        Where; files of these names are replaced if a report wrote them and nobody touched them since.
     told : mapping
         The result of `evaluate_bundle`.
     curves : ReportCurves
         What the page draws besides.
+    overwrite : bool
+        Whether files that are no report may be replaced.
 
     Returns
     -------
@@ -56,10 +71,10 @@ def write_report(folder: Path, told: Plain, curves: ReportCurves) -> tuple[Path,
     FormatError
         When the place cannot be written or the disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     page, data = folder / PAGE_NAME, folder / JSON_NAME
-    write_text(data, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(page, report_page(told, curves))
+    with replacing(data, overwrite), replacing(page, overwrite):
+        write_text(data, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False)
+        write_text(page, report_page(told, curves), last_wins=False)
     return page, data
 
 
