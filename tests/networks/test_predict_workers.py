@@ -239,6 +239,25 @@ def test_two_workers_one_of_them_killed_give_exactly_the_serial_result(
     assert [each["done_before"] for each in again.result["done"]] == [True, True]
 
 
+@pytest.mark.nightly
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be frozen here")
+def test_two_workers_one_of_them_frozen_give_exactly_the_serial_result(
+    finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_cyto.inference.own_workers.SILENT_S", 1.5)
+    monkeypatch.setattr("napari_cyto.inference.own_workers.GIVEN_UP_S", 4.0)
+    frozen = None
+    for event in run_several(asked(finder, namer, pictures, tmp_path / "p.cyto", workers=2)):
+        if frozen is None and isinstance(event, Advanced) and "cells" in event.message:
+            frozen = next(p for p in psutil.Process().children(recursive=True) if _is_worker(p))
+            frozen.send_signal(signal.SIGSTOP)
+    assert isinstance(event, Done), event
+    assert frozen is not None
+    assert any(f"(process {frozen.pid}) did not answer for 4 s" in each for each in event.result["incidents"])
+    assert told(tmp_path / "p.cyto") == serial
+    assert not frozen.is_running()
+
+
 def _is_worker(process: psutil.Process) -> bool:
     try:
         return process.status() != psutil.STATUS_ZOMBIE and "spawn_main" in " ".join(process.cmdline())
