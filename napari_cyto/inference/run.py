@@ -117,16 +117,19 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from, stain, kept)
         ahead = AHEAD if kept is None else _tiles_at_a_time(plan, detector, farm)
         stop_if_cancelled(token, _NOTHING_YET)
+        is_new = request.out is not None and project is None
+        if request.out is not None:
+            # Before what is kept of the run, which lies in the project's folder and would be all there is of it.
+            project = project or stack.enter_context(made(request.out, chosen.scheme))
         checkpoint = _checkpoint(request, asked, plan, detector)
-        if checkpoint is not None and checkpoint.result is not None and (request.out is None or project is not None):
+        if checkpoint is not None and checkpoint.result is not None and not is_new:
             yield Noted(f"{slide.info.name}: done before, so it is not looked at again.")
             yield Done(checkpoint.result | {"slide": str(request.slide), "done_before": True})
             return
         begun = _begun(slide, checkpoint, ahead)
         yield from (Noted(remark) for remark in begun)
         writer = None
-        if request.out is not None:
-            project = project or stack.enter_context(made(request.out, chosen.scheme))
+        if project is not None:
             record = record_for(project, slide, request.mpp)
             writer = ProposalWriter(
                 project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes

@@ -32,6 +32,7 @@ from napari_cyto.inference.engine_plan import PLAN_VERSION
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.slide_files import slide_files
+from napari_cyto.inference.targets import RUNS
 from napari_cyto.slides import fingerprint
 from napari_cyto.store import Project
 
@@ -78,7 +79,7 @@ class Target:
     @property
     def runs(self) -> Path:
         """The folder of what is done."""
-        return self.out / "predict" if self.kind == "project" else self.out.with_name(f"{self.out.name}.run")
+        return self.out / RUNS if self.kind == "project" else self.out.with_name(f"{self.out.name}.run")
 
     @property
     def project(self) -> Path:

@@ -14,6 +14,9 @@ from napari_cyto.slides import Slide, fingerprint
 from napari_cyto.store import Project
 from napari_cyto.store.places import is_free
 
+# Where in a project what is done of its runs is kept.
+RUNS = "predict"
+
 
 def there(folder: Path) -> Project | None:
     """Open the project in ``folder``; None where one can be made.
@@ -29,7 +32,8 @@ def there(folder: Path) -> Project | None:
         project = Project.open(folder)
         project.back_up_before("prediction")
         return project
-    if not is_free(folder):
+    # A run that ended before its project was made has left its records there.
+    if not is_free(folder, but=RUNS):
         raise CytoError(f"{folder} is there, but it is no project; choose one, or a folder that is not there yet.")
     return None
 

@@ -36,8 +36,15 @@ def unfinished_name() -> str:
     return f".{secrets.token_hex(4)}.part"
 
 
-def is_free(folder: Path) -> bool:
+def is_free(folder: Path, but: str = "") -> bool:
     """Whether a project can be made in ``folder`` that has it for itself: there is nothing, or what a kill left.
+
+    Parameters
+    ----------
+    folder : Path
+        The project's folder.
+    but : str
+        The name of what may be there, since the same work left it.
 
     Raises
     ------
@@ -46,7 +53,7 @@ def is_free(folder: Path) -> bool:
     """
     if not folder.exists():
         return True
-    return folder.is_dir() and all(_UNFINISHED.fullmatch(each.name) for each in folder.iterdir())
+    return folder.is_dir() and all(_UNFINISHED.fullmatch(each.name) or each.name == but for each in folder.iterdir())
 
 
 def sweep(folder: Path) -> None:

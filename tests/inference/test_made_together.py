@@ -8,7 +8,7 @@ import pytest
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.targets import made
+from napari_cyto.inference.targets import made, there
 from napari_cyto.store import Project
 
 
@@ -28,3 +28,14 @@ def test_one_with_other_classes_is_refused_and_left_as_it_is(tmp_path: Path) -> 
     ):
         made(folder, preset("bethesda"))
     assert (folder / "project.sqlite").read_bytes() == before
+
+
+def test_a_run_that_ended_before_its_project_was_made_is_in_nobodys_way(tmp_path: Path) -> None:
+    folder = tmp_path / "new.cyto"
+    (folder / "predict" / "smear-0123").mkdir(parents=True)
+    assert there(folder) is None
+    made(folder, preset("bethesda")).close()
+    (tmp_path / "thesis" / "predict").mkdir(parents=True)
+    (tmp_path / "thesis" / "text.txt").write_text("much work")
+    with pytest.raises(CytoError, match="it is no project"):
+        there(tmp_path / "thesis")
