@@ -318,7 +318,10 @@ class Engine:
         if self.checkpoint is None:
             return
         for number, rows in self.checkpoint.tiles.read():
-            yield number, self._read_back(number, rows)
+            # A checksum tells what was damaged, not what somebody else wrote: such a tile is looked at anew.
+            columns = 5 + len(self._detector.manifest.classes)
+            if number < len(self._plan.tiles) and is_told(rows, columns, unsized=(2, 3)):
+                yield number, self._read_back(number, rows)
 
     def _read_back(self, number: int, rows: npt.NDArray[np.float32]) -> Table:
         table = rows.astype(np.float64)
@@ -360,5 +363,28 @@ def joined(parts: list[Detections]) -> Detections:
     )
 
 
+def is_told(rows: npt.NDArray[np.float32], columns: int, unsized: tuple[int, ...] = ()) -> bool:
+    """Whether a table read from a checkpoint can be what a model told: as many columns, and numbers in all of them.
+
+    Parameters
+    ----------
+    rows : ndarray, float32 (n, columns)
+        As it was read.
+    columns : int
+        How many there must be.
+    unsized : tuple of int
+        Columns that may be NaN: sizes that a model does not know.
+    """
+    if rows.shape[1] != columns:
+        return False
+    known = np.delete(rows, unsized, axis=1)
+    return bool(np.isfinite(known).all())
+
+
 def _classes(checkpoint: Checkpoint) -> dict[Key, npt.NDArray[np.float64]]:
-    return {(tile, int(row[0])): row[1:].astype(np.float64) for tile, rows in checkpoint.classes.read() for row in rows}
+    return {
+        (tile, int(row[0])): row[1:].astype(np.float64)
+        for tile, rows in checkpoint.classes.read()
+        if is_told(rows, rows.shape[1])
+        for row in rows
+    }

@@ -18,6 +18,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference import runtime_openvino, runtime_torch
 from napari_cyto.inference.classifying import CellClassifier
 from napari_cyto.inference.detecting import CellDetector
+from napari_cyto.inference.engine import is_told
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.run import run
 from napari_cyto.models.bundle import Bundle, read_bundle, write_bundle
@@ -192,3 +193,14 @@ def test_what_is_planned_is_what_is_built(architecture: str) -> None:
 def test_a_whole_bundle_still_loads(tmp_path: Path) -> None:
     bundle = bundle_of(tmp_path, "fcrn")
     assert read_bundle(bundle.path).load_network().n_classes == len(CLASSES)
+
+
+def test_what_a_checkpoint_holds_that_no_model_told_is_looked_up_anew() -> None:
+    """Its checksum is right whoever wrote it."""
+    rows = np.array([[1, 2, np.nan, np.nan, 0.5, 0.25, 0.25]], np.float32)
+    assert is_told(rows, 7, unsized=(2, 3))
+    assert not is_told(rows, 8, unsized=(2, 3))
+    for column in (0, 4, 6):
+        spoilt = rows.copy()
+        spoilt[0, column] = np.nan
+        assert not is_told(spoilt, 7, unsized=(2, 3))
