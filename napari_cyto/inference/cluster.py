@@ -74,6 +74,7 @@ def workers_for(
         watch = ClusterWatch(client, scheduler)
         stack.callback(watch.close)
         known = _facts(ask, list(client.nthreads()), token, watch.check)
+        watch.have_loaded()
         if not all(each.quick_memory for each in known):
             settings = " ".join(f"{name}={value}" for name, value in ALLOCATOR.items())
             remarks.append(f"Workers compute faster when they are started with {settings} in their environment.")

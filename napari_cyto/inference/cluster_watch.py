@@ -16,6 +16,9 @@ SILENT_S = 10.0
 GIVEN_UP_S = 30.0
 """A worker that is not heard of for so long is taken out of the cluster: the scheduler gives its chunks to others."""
 
+LOADING_S = 150.0
+"""The same while workers load their models: the libraries of a slow disk keep one from answering for long."""
+
 SCHEDULER_LOST_S = 60.0
 _LOOK_S = 2.0
 _ANSWER_S = 5.0
@@ -41,6 +44,7 @@ class ClusterWatch:
         self._silent: set[str] = set()
         self._dropped: set[str] = set()
         self._scheduler_silent = self._lost = False
+        self._loading = True
         now_s = time.monotonic()
         self._heard_s = self._looked_s = now_s
         self._ended = threading.Event()
@@ -51,6 +55,10 @@ class ClusterWatch:
         """Watch no longer."""
         self._ended.set()
         self._thread.join(_ANSWER_S + _LOOK_S)
+
+    def have_loaded(self) -> None:
+        """Expect answers from workers from now on: their models are loaded."""
+        self._workers, self._loading = None, False
 
     def present(self) -> int | None:
         """Return how many workers answer; None when the scheduler is gone."""
@@ -117,16 +125,17 @@ class ClusterWatch:
             # It could not listen to its workers, either.
             self._workers = None
         self._scheduler_silent, self._heard_s = False, now_s
-        before = self._workers
-        self._workers = {}
+        before, found = self._workers, dict[str, tuple[float, float]]()
         for address, seen in last_seen.items():
             known = (before or {}).get(address)
             # Only that the time changes counts: the clocks of two machines may differ.
             changed_s = now_s if known is None or known[0] != seen else known[1]
-            self._workers[address] = (seen, changed_s)
+            found[address] = (seen, changed_s)
             self._judge(address, now_s - changed_s)
             if before is not None and known is None:
                 self._said.append(f"The worker {address} has come.")
+        # Whole at once: another thread reads it, and may forget it.
+        self._workers = found
         for address in (before or {}).keys() - last_seen.keys() - self._dropped:
             self._said.append(
                 f"The worker {address} is gone (it ended, or the network to it broke); its chunks go to others."
@@ -137,16 +146,16 @@ class ClusterWatch:
             if address in self._silent:
                 self._silent.discard(address)
                 self._said.append(f"The worker {address} answers again.")
-        elif quiet_s >= GIVEN_UP_S:
-            self._drop(address)
-        elif address not in self._silent:
+        elif quiet_s >= (LOADING_S if self._loading else GIVEN_UP_S):
+            self._drop(address, quiet_s)
+        elif address not in self._silent and not self._loading:
             self._silent.add(address)
             self._said.append(
                 f"The worker {address} does not answer for {SILENT_S:.0f} s; others take its chunks when that has been "
                 f"{GIVEN_UP_S:.0f} s."
             )
 
-    def _drop(self, address: str) -> None:
+    def _drop(self, address: str, quiet_s: float) -> None:
         if address in self._dropped:
             return
         try:
@@ -157,7 +166,7 @@ class ClusterWatch:
             self._said.append(f"The worker {address} does not answer, and could not be taken out ({told}).")
         else:
             self._said.append(
-                f"The worker {address} did not answer for {GIVEN_UP_S:.0f} s and was taken out of the cluster; its "
+                f"The worker {address} did not answer for {quiet_s:.0f} s and was taken out of the cluster; its "
                 "chunks go to others."
             )
         self._dropped.add(address)

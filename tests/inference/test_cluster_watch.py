@@ -47,7 +47,8 @@ class Client:
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
-    for name, seconds in {"_LOOK_S": 0.02, "SILENT_S": 0.2, "GIVEN_UP_S": 0.6, "SCHEDULER_LOST_S": 0.6}.items():
+    limits = {"_LOOK_S": 0.02, "SILENT_S": 0.2, "GIVEN_UP_S": 0.6, "LOADING_S": 0.6, "SCHEDULER_LOST_S": 0.6}
+    for name, seconds in limits.items():
         monkeypatch.setattr(cluster_watch, name, seconds)
     return Client()
 
@@ -55,6 +56,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
 @pytest.fixture
 def watch(client: Client) -> Iterator[ClusterWatch]:
     watch = ClusterWatch(client, "tcp://s:8786")
+    watch.have_loaded()
     yield watch
     watch.close()
 
@@ -87,6 +89,18 @@ def test_one_that_wakes_in_time_stays(client: Client, watch: ClusterWatch, monke
     client.frozen.clear()
     assert said(watch, 1) == ["The worker tcp://a:1 answers again."]
     assert client.taken_out == []
+
+
+def test_while_models_are_loaded_silence_is_no_fault(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_watch, "LOADING_S", PATIENCE_S)
+    watch = ClusterWatch(client, "tcp://s:8786")
+    client.frozen.add("tcp://a:1")
+    time.sleep(1.0)
+    assert watch.incidents() == []
+    assert client.taken_out == []
+    watch.have_loaded()
+    assert "does not answer" in said(watch, 1)[0]
+    watch.close()
 
 
 def test_who_dies_and_who_comes_is_named(client: Client, watch: ClusterWatch) -> None:
