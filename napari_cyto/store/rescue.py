@@ -42,7 +42,7 @@ from napari_cyto.store.schema import (
 from napari_cyto.store.settling import put_boxes
 from napari_cyto.store.slide_rows import check_slide, path_columns, shown_path
 from napari_cyto.store.soundness import problems
-from napari_cyto.store.validity import UNREADABLE, is_number, json_of
+from napari_cyto.store.validity import UNREADABLE, is_number, json_of, need
 
 _TABLES = {table.name: table for table in (project, setting, slide, version, annotation, history, change)}
 _REALS = {name: [c.name for c in table.c if "DOUBLE" in str(c.type).upper()] for name, table in _TABLES.items()}
@@ -53,7 +53,14 @@ _SLIDE_DEFAULTS: dict[str, Any] = {
     "mpp_source": "", "smear": "", "patient": "", "stem": "", "offset_y": None, "offset_x": None, "side": "",
     "fingerprint": "", "progress": "todo",
 }  # fmt: skip
-_VERSION_DEFAULTS: dict[str, Any] = {"note": "", "scores": "", "author": "", "origin": "rescued", "created_us": 0}
+_VERSION_DEFAULTS: dict[str, Any] = {
+    "note": "",
+    "scores": "",
+    "author": "",
+    "origin": "rescued",
+    "created_us": 0,
+    "class_id": "unreadable class",
+}
 _GREY = "#8c8c8c"
 _RESCUER = "rescue"
 _AT_ONCE = 5_000
@@ -176,6 +183,9 @@ class _Saved:
         names = [c.name for c in version.c if c.name != "pk"]
 
         def check(row: Row) -> None:
+            class_id = row["class_id"]
+            printable = isinstance(class_id, str) and class_id.isprintable() and class_id == class_id.strip()
+            need(printable, "version", row["pk"], "class_id", class_id, "printable text")
             annotation_of([row[name] for name in names], self.ids)
 
         found: dict[int, Row] = {}

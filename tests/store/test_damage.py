@@ -16,7 +16,7 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.session import Session
 from napari_cyto.store import Project, care, inspection
-from tests.store.strangers import make_project
+from tests.store.strangers import make_project, with_value
 
 Harm = Callable[[bytearray, random.Random], None]
 
@@ -276,3 +276,13 @@ def test_the_verb_rescue_lists_what_is_gone(sound: Path, tmp_path: Path, capsys:
     assert "is there already" in capsys.readouterr().err
     assert run(["project", "rescue", str(tmp_path / "nowhere.cyto"), str(tmp_path / "new.cyto")]) == 2
     assert not (tmp_path / "new.cyto").exists()
+
+
+def test_a_rescue_keeps_a_cell_whose_class_is_garbage(sound: Path, tmp_path: Path) -> None:
+    """A flipped byte in a class id makes no id of it; the cell is kept, and its class is told to be lost."""
+    harmed = Path(shutil.copytree(sound, tmp_path / "harmed.cyto"))
+    with_value(harmed, "version", "class_id", "H\x19IL")
+    came = care.rescue(harmed, tmp_path / "out.cyto")
+    assert any("'class_id'" in text for text in came.lost)
+    with Project.open(tmp_path / "out.cyto") as project:
+        assert set(project.counts()) == {"unreadable class"}
