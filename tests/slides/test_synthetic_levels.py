@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import ImageCms
 
 from napari_cyto.slides import Slide, TileCache, open_slide, thumbnail
 from napari_cyto.slides.hatching import BETWEEN_RGB, STRIPE_RGB
@@ -168,7 +169,7 @@ def test_closing_stops_the_work(flat: Slide) -> None:
 
 def test_colours_come_to_srgb_in_their_own_levels(flat: Slide, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Slide, "_srgb", lambda self: lambda tile: 255 - tile)
-    flat._backend.info = replace(flat.info, icc=b"a profile")
+    flat._backend.info = replace(flat.info, icc=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     shown = made(Slide(flat._backend, TileCache()))
     before = shown.live(2).copy()
     done = threading.Event()
