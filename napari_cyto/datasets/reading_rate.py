@@ -1,4 +1,7 @@
-"""Work that goes through a project's annotations, followed from outside: how far, how fast, and a stop."""
+"""Work that goes through a project's annotations, followed from outside: how far, how fast, and a stop.
+
+Who shows it reckons the time that is left from the share that is done.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,9 @@ class Reading:
         if self._left:
             raise JobCancelled("Cancelled. Nothing was written.")
 
-    def follow(self, work: Callable[[], Result], words: str, total: int) -> Generator[Advanced, None, Result]:
+    def follow(
+        self, work: Callable[[], Result], words: str, total: int, part: tuple[float, float]
+    ) -> Generator[Advanced, None, Result]:
         """Do ``work`` in a thread of its own and tell meanwhile how far it is.
 
         Parameters
@@ -55,6 +60,8 @@ class Reading:
             What it does.
         total : int
             How many there are.
+        part : tuple of float
+            Which part of the whole this is, from and to, as shares of the time.
 
         Yields
         ------
@@ -67,22 +74,19 @@ class Reading:
             What ``work`` returned.
         """
         self._done, began_s = 0, time.monotonic()
-        yield Advanced(0, total, f"{words}.")
+        begin, end = part
+        yield Advanced(round(begin * total), total, f"{words}.")
         with ThreadPoolExecutor(1, "export") as pool:
             future = pool.submit(work)
             try:
                 while not wait([future], _POLL_S).done:
-                    done = min(self._done, total)
-                    yield Advanced(done, total, f"{words}{_rate(done, total, time.monotonic() - began_s)}.")
+                    share = begin + (end - begin) * min(self._done / max(total, 1), 1.0)
+                    rate = _rate(self._done, time.monotonic() - began_s)
+                    yield Advanced(round(share * total), total, f"{words}{rate}.")
             finally:
                 self._left = not future.done()
         return future.result()
 
 
-def _rate(done: int, total: int, took_s: float) -> str:
-    if took_s < _RATE_AFTER_S or not done:
-        return ""
-    rate = done / took_s
-    left_s = (total - done) / rate
-    left = f"{left_s / 60:.0f} min" if left_s > 90 else f"{left_s:.0f} s"
-    return f": {rate:,.0f} annotations a second, about {left} left"
+def _rate(done: int, took_s: float) -> str:
+    return "" if took_s < _RATE_AFTER_S or not done else f": {done / took_s:,.0f} annotations a second"

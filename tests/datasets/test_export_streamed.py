@@ -61,7 +61,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
             SlideRecord(name=n, path=f"/no/{n}", size_hw=(950, 950), mpp=0.25) for n in ("a.tif", "b.tif", "c.tif")
         ]
         opened.add_slides(slides)
-        cells = [cell(rng, slides[k % 2].id) for k in range(400)]
+        cells = [cell(rng, slides[k % 2].id) for k in range(150)]
         opened.apply(edits.add(cells, "add"), "me")
         opened.apply(edits.remove(cells[::9], "remove"), "me")
     return folder
