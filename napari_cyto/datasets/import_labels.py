@@ -113,6 +113,7 @@ def _import(format_name: str, source: Path, project_folder: Path, options: Impor
             return
         # Another program made a project there meanwhile: what it holds is kept, and the labels go into it.
     with Project.open(project_folder) as project:
+        project.stop_when(None if token is None else token.cancelled)
         yield from _into(project, labels, source, options, token)
     remember_import(source)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -127,6 +127,10 @@ class ProjectCore:
     def identity(self) -> str:
         """What tells this project from others, wherever it lies: its birth to the µs, 12 to 16 hexadecimal digits."""
         return f"{self._created_us:012x}"
+
+    def stop_when(self, asked: Callable[[], bool] | None) -> None:
+        """Give up a statement that runs, with its step, as soon as ``asked`` says so, by `JobCancelled`."""
+        self._database.stop.when(asked)
 
     # Damage and backups
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.errors import DamagedError, StoreError
+from napari_cyto.errors import DamagedError, JobCancelled, StoreError
 from napari_cyto.store import Project
 from tests.store.strangers import ROWS, SCHEMAS, ask_everything, make_project, with_schema, with_value
 
@@ -68,3 +68,16 @@ def test_a_value_that_is_not_ours_is_named(strange: Path, table: str, column: st
 @pytest.mark.parametrize(("table", "column", "value"), ROWS, ids=lambda part: f"{part!s:.24}")
 def test_each_value_that_is_not_ours_is_named(strange: Path, table: str, column: str, value: object) -> None:
     _is_named(strange, table, column, value)
+
+
+def test_a_statement_that_runs_is_given_up_when_somebody_asks(strange: Path) -> None:
+    endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c"
+    with Project.open(strange) as project:
+        project.stop_when(lambda: True)
+        with (
+            pytest.raises(JobCancelled, match="Nothing of this step was stored"),
+            project._database.read() as connection,
+        ):
+            connection.exec_driver_sql(endless).all()
+        project.stop_when(None)
+        ask_everything(project)
