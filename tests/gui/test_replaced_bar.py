@@ -30,7 +30,9 @@ def test_a_replaced_file_is_said_over_the_slide_until_somebody_chooses(window_be
     assert "'Box HSIL' is on screen, but NOT stored" in bar.words.text()
     unsaved = session.unsaved.changes[0].annotation_id
     assert {stored, unsaved} <= set(window.canvas.shown.annotations)
-    assert "NOT stored" in window_bench.annotate.saved.text()
+    window_bench.bring_to_front(window_bench.annotate)
+    # The dock follows edits a moment later, and only while it can be seen.
+    window_bench.qtbot.waitUntil(lambda: "NOT stored" in window_bench.annotate.saved.text())
     window_bench.click(bar.copy)
     assert not bar.isVisible()
     copy = session.project.folder
