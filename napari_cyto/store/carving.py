@@ -38,11 +38,14 @@ class Carved:
         How many rows were there, but could not be read.
     unreadable_pages : int
         How many pages of the file are no pages.
+    missing_pages : int
+        How many pages the file once had more, as it says itself.
     """
 
     rows: dict[str | None, list[tuple[int | None, Values]]] = field(default_factory=dict)
     damaged: int = 0
     unreadable_pages: int = 0
+    missing_pages: int = 0
 
 
 def carve(path: Path, stop: Callable[[], None]) -> Carved:
@@ -72,7 +75,10 @@ def carve(path: Path, stop: Callable[[], None]) -> Carved:
                 raise NotReadableError
             return content
 
-        return _Carver(page, total, stop).carve()
+        found = _Carver(page, total, stop).carve()
+        # Source: section 1.3.7: the size of the database in pages.
+        found.missing_pages = max(0, int.from_bytes(read(28, 4), "big") - total)
+        return found
 
 
 def _page_size(read: Callable[[int, int], bytes], count: int) -> int:

@@ -137,6 +137,10 @@ class _Saved:
         self._raw = _by_table(carved)
         if carved.damaged:
             self.lost.append(f"{carved.damaged:,} rows or parts of indexes could not be read")
+        if carved.missing_pages:
+            self.lost.append("what was at the end of the file, which was cut short")
+        if carved.unreadable_pages:
+            self.lost.append(f"what was on {carved.unreadable_pages:,} pages of the file")
         self.head = self._head()
         self.slides = self._slides()
         if not self.slides:
@@ -149,6 +153,8 @@ class _Saved:
         self.annotations = self._numbered()
         self.changes = self._changes()
         self._settle()
+        if not self.versions:
+            self.lost.append("all annotations, if there were any")
         self.settings = self._settings()
 
     # Tables
