@@ -70,8 +70,11 @@ def carve(path: Path, stop: Callable[[], None]) -> Carved:
         total = max([-(-count // size), *newer])
 
         def page(number: int) -> bytes:
+            # A damaged pointer may lead anywhere.
+            if not 1 <= number <= total:
+                raise NotReadableError
             content = newer.get(number) or read((number - 1) * size, size)
-            if number < 1 or len(content) < size:
+            if len(content) < size:
                 raise NotReadableError
             return content
 
