@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from napari_cyto.datasets.job import ending_once, stop_if_cancelled
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Measured, Noted, Token
 from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.formats.in_use import alone_in
 from napari_cyto.inference.checkpoint import Checkpoint, unfinished_tiles
 from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.chunks import ModelAsked, SlideAsked
@@ -94,6 +95,10 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         yield Advanced(0, 0, f"Opening {request.slide.name}.")
         chosen = chosen_bundles(request)
         slide = stack.enter_context(open_slide(request.slide))
+        is_held = request.run_folder is not None and request.run_folder.is_dir()
+        if is_held:
+            # Whose tiles these are is settled before they are read, and before anybody waits for a model.
+            stack.enter_context(_alone(request))
         project = None if request.out is None else there(request.out)
         if project is not None:
             stack.enter_context(project)
@@ -121,6 +126,10 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         if request.out is not None:
             # Before what is kept of the run, which lies in the project's folder and would be all there is of it.
             project = project or stack.enter_context(made(request.out, chosen.scheme))
+            # Else another program made it since, and did perhaps the very same.
+            is_new = is_new and not project.slides()
+        if not is_held:
+            stack.enter_context(_alone(request))
         checkpoint = _checkpoint(request, asked, plan, detector)
         if checkpoint is not None and checkpoint.result is not None and not is_new:
             yield Noted(f"{slide.info.name}: done before, so it is not looked at again.")
@@ -224,6 +233,17 @@ def _depends_on(request: PredictRequest, chosen: Chosen, mpp: float | None) -> d
         "score_from": threshold(chosen.detector.manifest, request.score_from),
         "plan": PLAN_VERSION,
     }
+
+
+def _alone(request: PredictRequest) -> AbstractContextManager[None]:
+    """Hold the folder of what is done: two runs at once would write their tiles into one another's."""
+    if request.run_folder is None:
+        return nullcontext()
+    target = "" if request.out is None else f" into {request.out}"
+    return alone_in(
+        request.run_folder,
+        f"{request.slide.name}: another run is predicting on it{target}; wait for its end, or stop it and try again.",
+    )
 
 
 def _checkpoint(

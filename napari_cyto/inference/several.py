@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from napari_cyto.domain.quantities import Workers
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.formats.atomic import check_replaceable, write_text
+from napari_cyto.formats.in_use import IN_USE, alone_in
 from napari_cyto.formats.replacing import check_may_replace
 from napari_cyto.inference.checkpoint import read_record, unfinished_side, why_anew
 from napari_cyto.inference.chosen import Chosen, chosen_bundles
@@ -107,6 +108,18 @@ class Target:
         if self.kind == "apacc":
             check_replaceable(self.out)
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold what is done for a file or dataset; in a project each slide is held by itself.
+
+        Raises
+        ------
+        CytoError
+            When another run works for the same target.
+        """
+        if self.kind == "project":
+            return nullcontext()
+        return alone_in(self.runs, f"{self.out}: another run is at work on it; wait for its end, or give another name.")
+
     def begin(self, asked: dict[str, Any]) -> str | None:
         """Drop what another request left beside a file or dataset: its cells are none of these; return why, if so.
 
@@ -117,22 +130,24 @@ class Target:
         """
         if self.kind == "project":
             return None
+        self.runs.mkdir(parents=True, exist_ok=True)
         known = self.runs / _ASKED
         text = json.dumps(asked, indent=1) + "\n"
-        if self.runs.exists() and not known.exists() and any(self.runs.iterdir()):
+        if not known.exists() and any(each.name != IN_USE for each in self.runs.iterdir()):
             raise FormatError(
                 "what is done would be kept in this folder, but it holds something else; "
                 f"move it away, or give another name than {self.out.name}.",
                 self.runs,
             )
         news = None
-        if not known.exists():
-            self.runs.mkdir(parents=True, exist_ok=True)
-        elif known.read_bytes() != text.encode():
+        if known.exists() and known.read_bytes() != text.encode():
             why = why_anew(read_record(known), json.loads(text))
             news = f"{self.out.name}: starting anew, for {why}; what {self.runs.name} holds does not count."
-            shutil.rmtree(self.runs, ignore_errors=True)
-            self.runs.mkdir(parents=True, exist_ok=True)
+            for each in self.runs.iterdir():
+                if each.is_dir() and not each.is_symlink():
+                    shutil.rmtree(each, ignore_errors=True)
+                elif each.name != IN_USE:
+                    each.unlink()
         write_text(known, text)
         return news
 
@@ -157,11 +172,18 @@ def run_several(request: SeveralRequest, token: Token | None = None) -> Events:
 
 
 def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event]:
-    from napari_cyto.inference.turns import Turns
-
     slides, target = slide_files(request.slides), Target.of(request.out)
     target.check(len(slides))
     chosen = chosen_bundles(request)
+    with target.alone():
+        yield from _run_alone(request, slides, target, chosen, token)
+
+
+def _run_alone(
+    request: SeveralRequest, slides: tuple[Path, ...], target: Target, chosen: Chosen, token: Token | None
+) -> Iterator[Event]:
+    from napari_cyto.inference.turns import Turns
+
     with ExitStack() as stack:
         farm = None
         if request.workers is not None or request.scheduler is not None:

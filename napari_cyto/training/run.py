@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -57,19 +58,21 @@ def train(
         ``confusion``, ``cells``, ``split_record``; or ``Cancelled`` or ``Failed``.
     """
     folder = RunFolder.of(out)
-    try:
-        config = as_parent_says(config, parent)
-        _check_place(out, folder, resume)
-        asked = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": _text(parent)}
-        folder.begin(asked, resume)
-        if not resume:
-            checkpoints.forget(folder.path)
-    except (CytoError, OSError) as error:
-        # Another run may be at work in that folder, so nothing is written there.
-        yield Failed(str(error) if isinstance(error, CytoError) else system_sentence(error))
-        return
-    steps = _steps(config, sources, out, FolderToken(folder, token), resume, parent)
-    yield from _recorded(folder, ending_once(steps))
+    with ExitStack() as stack:
+        try:
+            config = as_parent_says(config, parent)
+            stack.enter_context(folder.alone())
+            _check_place(out, folder, resume)
+            asked = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": _text(parent)}
+            folder.begin(asked, resume)
+            if not resume:
+                checkpoints.forget(folder.path)
+        except (CytoError, OSError) as error:
+            # Another run may be at work in that folder, so nothing is written there.
+            yield Failed(str(error) if isinstance(error, CytoError) else system_sentence(error))
+            return
+        steps = _steps(config, sources, out, FolderToken(folder, token), resume, parent)
+        yield from _recorded(folder, ending_once(steps))
 
 
 def _recorded(folder: RunFolder, events: Iterator[Event]) -> Events:

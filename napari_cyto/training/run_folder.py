@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, Literal
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Failed, Measured, Noted, Token
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.atomic import write_text
+from napari_cyto.formats.in_use import alone_in
 from napari_cyto.training.processes import process_mark, runs
 
 Wish = Literal["go", "pause", "cancel"]
@@ -53,6 +55,20 @@ class RunFolder:
         """Return the folder of the run that writes the bundle ``out``."""
         return cls(out.with_name(f"{out.name}.run"))
 
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold the folder for the length of a block: of two runs that begin at one moment, one is refused.
+
+        Raises
+        ------
+        CytoError
+            When another run holds it, or it cannot be made.
+        """
+        return alone_in(self.path, self._taken)
+
+    @property
+    def _taken(self) -> str:
+        return f"{self.path}: a run is at work there; wait for its end, or cancel it first."
+
     def begin(self, config: dict[str, Any], resumed: bool) -> None:
         """Start, or go on with, a run: this process is its process from here on, and its wish is ``go``.
 
@@ -69,7 +85,7 @@ class RunFolder:
             When another process is at it, or the folder cannot be written.
         """
         if self.is_running() and self.process().get("pid") != os.getpid():
-            raise CytoError(f"{self.path}: a run is at work there; wait for its end, or cancel it first.")
+            raise CytoError(self._taken)
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.json", json.dumps(config, indent=1) + "\n")
         self.ask("go")
