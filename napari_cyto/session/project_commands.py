@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -93,6 +94,7 @@ class ProjectCommands(SessionState):
     def _take(self, project: store.Project) -> None:
         self.close()
         self._project = project
+        project.tell_when_waiting(self._say_that_it_waits)
         last_class = project.setting(LAST_CLASS, "")
         self._class = last_class if last_class in project.scheme else project.scheme.ids[0]
         self.project_changed.emit()
@@ -102,6 +104,11 @@ class ProjectCommands(SessionState):
             last = project.setting(LAST_SLIDE, "")
             with self.telling():
                 self.go_to_slide(last if any(r.id == last for r in records) else records[0].id)
+
+    def _say_that_it_waits(self, sentence: str) -> None:
+        # What waits in another thread holds nobody up.
+        if threading.current_thread() is threading.main_thread():
+            self.waiting.emit(sentence)
 
     def close(self) -> None:
         """Close the project and its slide; everything is already saved."""

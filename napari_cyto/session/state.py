@@ -53,6 +53,7 @@ class SessionState:
     next_foreseen = Signal(float, float)  # y, x: level-0 px of where the next jump will probably go
     view_changed = Signal(float, float, float, float)  # y0, x0, y1, x1: level-0 px
     message = Signal(str)
+    waiting = Signal(str)  # why the window stands still for some seconds; to be shown at once
     mpp_needed = Signal()
     review_wanted = Signal()  # the gallery, with the keyboard
     slides_wanted = Signal()  # the dialog that adds slides

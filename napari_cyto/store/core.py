@@ -139,6 +139,16 @@ class ProjectCore:
         """The sentence about damage in the database, which is open for reading only then; empty while none is known."""
         return self._database.damage
 
+    def tell_when_waiting(self, told: Callable[[str], None]) -> None:
+        """Have a sentence told when a change waits noticeably for the look through a large file that was just opened.
+
+        Parameters
+        ----------
+        told : callable
+            Called in the thread that makes the change, which goes on waiting when it returns.
+        """
+        self._database.waiting = told
+
     def back_up_before(self, what: str, label: str = "") -> None:
         """Begin a backup of the present state, before a bulk edit; see `BackupKeeper.before`."""
         if self._backups is not None:
@@ -234,7 +244,8 @@ class ProjectCore:
 
     def remember(self, key: str, value: Any) -> None:
         """Keep where somebody was in the project; nothing is kept where it cannot be written, or was replaced."""
-        if self.writable:
+        # Who only looks leaves the file as it is, and does not wait for the look through it.
+        if self.writable and self.setting(key) != value:
             with suppress(ReplacedFileError):
                 self.set_setting(key, value)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from napari_cyto.errors import DamagedError, JobCancelled, StoreError
-from napari_cyto.store import postgresql, sqlite
+from napari_cyto.store import postgresql, sqlite, verdicts
 from napari_cyto.store.damage import damage_sentence, ways_out
 from napari_cyto.store.file_check import FileCheck
 from napari_cyto.store.places import refusal
@@ -23,6 +23,9 @@ from napari_cyto.store.validity import RowFault
 from napari_cyto.store.watch import Watch
 
 Explain = Callable[[BaseException | None], StoreError | None]
+LOOKING_THROUGH = (
+    "The project's file is being looked through for damage before the first change is stored in it; a few seconds more."
+)
 _CANCELLED = "Cancelled. Nothing of this step was stored."
 
 
@@ -65,6 +68,8 @@ class Database:
         self.stop = stop or sqlite.Stop()
         self._damage = ""
         self._check: FileCheck | None = None
+        self.waiting: Callable[[str], None] | None = None
+        """Told a sentence when a change waits noticeably for the look through a large file."""
         self.engine = engine
         self.place = place
         self.explain = explain
@@ -96,7 +101,7 @@ class Database:
             When the database is closed, locked, damaged, full, out of reach or for reading only; nothing is changed
             then.
         """
-        self.require_sound()
+        self._require_sound_pages()
         if not self.writable:
             raise StoreError(
                 f"The project in {self.place} cannot be written and was opened for reading only, so nothing can be "
@@ -125,8 +130,12 @@ class Database:
         self._damage, self.writable = damage, False
 
     def check_in_background(self, path: Path) -> None:
-        """Look for damage in a thread; no change is made before its verdict."""
-        self._check = FileCheck(self.engine, path)
+        """Look for damage in a thread, unless the file was found sound within a day and did not change since.
+
+        No change is made before its pages were looked through; when more is found later, none is from then on.
+        """
+        if not verdicts.is_known_sound(path):
+            self._check = FileCheck(self.engine, path, self.open_though)
 
     def require_sound(self) -> None:
         """Refuse when the database is damaged; waits until that is known.
@@ -140,6 +149,16 @@ class Database:
             raise DamagedError(self._damage)
         if self._check is not None:
             self._check.require_sound()
+
+    def _require_sound_pages(self) -> None:
+        if self._damage:
+            raise DamagedError(self._damage)
+        if self._check is not None:
+            self._check.require_sound_pages(self._say_that_it_waits)
+
+    def _say_that_it_waits(self) -> None:
+        if self.waiting is not None:
+            self.waiting(LOOKING_THROUGH)
 
     @property
     def path(self) -> Path | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,11 @@ from napari_cyto.store.slide_rows import check_slide
 from napari_cyto.store.validity import UNREADABLE, json_of
 
 _PROBLEMS_AT_MOST = 20
+_REFUSALS = (UnicodeDecodeError, sqlite3.DatabaseError)
 _Problems = Iterator[str]
 
 # Each gives the first rows that contradict others, and what is wrong with them.
 _CONTRADICTIONS = (
-    (
-        "SELECT a.pk FROM annotation a LEFT JOIN version v ON v.pk = a.version_pk WHERE "
-        "(a.version_pk IS NOT NULL AND (v.pk IS NULL OR v.annotation_id IS NOT a.id OR v.slide_pk IS NOT a.slide_pk "
-        "OR v.class_id IS NOT a.class_id OR v.status IS NOT a.status)) OR (a.version_pk IS NULL AND (a.slide_pk IS NOT "
-        "NULL OR a.class_id IS NOT NULL OR a.status IS NOT NULL)) LIMIT 1",
-        "the annotation in row {} is not what its last version says",
-    ),
     (
         "SELECT seq FROM history WHERE kind = 'edit' AND (state NOT IN ('done', 'undone', 'forgotten') OR target_seq "
         "IS NOT NULL) OR kind <> 'edit' AND (kind NOT IN ('undo', 'redo') OR state <> '' OR target_seq IS NULL) "
@@ -66,11 +61,26 @@ _THOROUGH_CONTRADICTIONS = (
 )
 # Source: SQLite, R*Tree: bounds are float32 and rounded outward, except for numbers too small for that.
 _SLACK_PX = 1e-6
-_BOXES = (
-    "SELECT v.pk FROM annotation a JOIN version v ON v.pk = a.version_pk LEFT JOIN box b ON b.pk = v.pk WHERE b.pk IS "
-    f"NULL OR b.y0 > v.y0 + {_SLACK_PX} OR b.x0 > v.x0 + {_SLACK_PX} OR b.y1 < v.y1 - {_SLACK_PX} OR b.x1 < v.x1 - "
-    f"{_SLACK_PX} OR b.s0 > v.slide_pk * {SLIDE_SPACING:.0f} OR b.s1 < v.slide_pk * {SLIDE_SPACING:.0f} LIMIT 1"
+# Each of the annotations from one row to another, in some hundredths of a second.
+_ROWS_AT_ONCE = 20_000
+_BEYOND = "SELECT pk FROM annotation WHERE pk >= ? ORDER BY pk LIMIT 1 OFFSET ?"
+_OF_ANNOTATIONS = (
+    (
+        "SELECT a.pk FROM annotation a LEFT JOIN version v ON v.pk = a.version_pk WHERE a.pk BETWEEN ? AND ? AND "
+        "((a.version_pk IS NOT NULL AND (v.pk IS NULL OR v.annotation_id IS NOT a.id OR v.slide_pk IS NOT a.slide_pk "
+        "OR v.class_id IS NOT a.class_id OR v.status IS NOT a.status)) OR (a.version_pk IS NULL AND (a.slide_pk IS NOT "
+        "NULL OR a.class_id IS NOT NULL OR a.status IS NOT NULL))) LIMIT 1",
+        "the annotation in row {} is not what its last version says",
+    ),
+    (
+        "SELECT v.pk FROM annotation a JOIN version v ON v.pk = a.version_pk LEFT JOIN box b ON b.pk = v.pk WHERE "
+        f"a.pk BETWEEN ? AND ? AND (b.pk IS NULL OR b.y0 > v.y0 + {_SLACK_PX} OR b.x0 > v.x0 + {_SLACK_PX} OR b.y1 < "
+        f"v.y1 - {_SLACK_PX} OR b.x1 < v.x1 - {_SLACK_PX} OR b.s0 > v.slide_pk * {SLIDE_SPACING:.0f} OR b.s1 < "
+        f"v.slide_pk * {SLIDE_SPACING:.0f}) LIMIT 1",
+        "the version in row {} lies outside its box in the index of places",
+    ),
 )
+_ROW_MAX = 2**63 - 1
 
 
 def problems(connection: sqlite3.Connection, thorough: bool) -> list[str]:
@@ -106,17 +116,54 @@ def _of_pages(connection: sqlite3.Connection, thorough: bool) -> _Problems:
 
 
 def _of_contradictions(connection: sqlite3.Connection, thorough: bool) -> _Problems:
+    for found in _compared(connection, thorough):
+        yield from found
+
+
+def _compared(connection: sqlite3.Connection, thorough: bool) -> Iterator[list[str]]:
+    """Compare what is kept twice, part by part, each at one moment; yield what was found after each part."""
     for query, words in _CONTRADICTIONS + (_THOROUGH_CONTRADICTIONS if thorough else ()):
-        row = connection.execute(query).fetchone()
-        if row is not None:
-            yield words.format(row[0])
-    yield from _of_counts(connection)
+        yield _first(connection, query, words)
+    for compare in (_of_counts, _of_number_of_boxes):
+        with _one_moment(connection):
+            found = list(compare(connection))
+        yield found
+    yield from _of_annotations(connection)
+
+
+def _first(connection: sqlite3.Connection, query: str, words: str, *limits: int) -> list[str]:
+    row = connection.execute(query, limits).fetchone()
+    return [] if row is None else [words.format(row[0])]
+
+
+def _of_annotations(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    start: int | None = -_ROW_MAX - 1
+    while start is not None:
+        beyond = connection.execute(_BEYOND, (start, _ROWS_AT_ONCE)).fetchone()
+        last = _ROW_MAX if beyond is None else beyond[0] - 1
+        for query, words in _OF_ANNOTATIONS:
+            yield _first(connection, query, words, start, last)
+        start = None if beyond is None else beyond[0]
+
+
+@contextmanager
+def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """Have several questions answered from one state of the database, whatever others write meanwhile."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _of_number_of_boxes(connection: sqlite3.Connection) -> _Problems:
     present = connection.execute("SELECT count(*) FROM annotation WHERE version_pk IS NOT NULL").fetchone()[0]
     if connection.execute("SELECT count(*) FROM box").fetchone()[0] != present:
         yield "the index of places has not as many boxes as there are annotations"
-    row = connection.execute(_BOXES).fetchone()
-    if row is not None:
-        yield f"the version in row {row[0]} lies outside its box in the index of places"
 
 
 def _of_counts(connection: sqlite3.Connection) -> _Problems:
@@ -190,9 +237,33 @@ def file_problems(path: Path, connection: sqlite3.Connection, thorough: bool) ->
     """Return what is wrong with a database file, SQLite's refusals included; empty where it is sound."""
     try:
         return problems(connection, thorough)
-    except UnicodeDecodeError:
-        return [f"{path.name} cannot be read in full"]
-    except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_BUSY", "SQLITE_LOCKED"):
-            raise
-        return [f"{path.name} cannot be read in full ({error})"]
+    except _REFUSALS as error:
+        return _refusal(path, error)
+
+
+def page_problems(path: Path, connection: sqlite3.Connection) -> list[str]:
+    """Return what SQLite's quick check finds in a database file, at some hundreds of MB/s."""
+    try:
+        return list(_of_pages(connection, thorough=False))
+    except _REFUSALS as error:
+        return _refusal(path, error)
+
+
+def comparisons(path: Path, connection: sqlite3.Connection) -> Iterator[list[str]]:
+    """Compare what a database file keeps twice, which the quick check does not.
+
+    Yields
+    ------
+    list of str
+        What is wrong, mostly nothing, after each part of some hundredths of a second; between two, others may write.
+    """
+    try:
+        yield from _compared(connection, thorough=False)
+    except _REFUSALS as error:
+        yield _refusal(path, error)
+
+
+def _refusal(path: Path, error: Exception) -> list[str]:
+    if getattr(error, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_BUSY", "SQLITE_LOCKED"):
+        raise error
+    return [f"{path.name} cannot be read in full" + ("" if isinstance(error, UnicodeDecodeError) else f" ({error})")]

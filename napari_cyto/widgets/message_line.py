@@ -42,6 +42,11 @@ class MessageLine(QLabel):
         self.raise_()
         self._timer.start(SHOWN_MS + SHOWN_MS_PER_LETTER * len(sentence))
 
+    def tell_now(self, sentence: str) -> None:
+        """Show ``sentence`` before the window stands still, which it does as soon as this returns."""
+        self.tell(sentence)
+        self.repaint()
+
     def let_go(self) -> None:
         """Stop waiting to hide."""
         self._timer.stop()

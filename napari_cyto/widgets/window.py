@@ -173,6 +173,7 @@ class CytoWindow(QObject):
         self.background = session.background = Background(self)
         self._heard = (
             (session.message, self.message.tell),
+            (session.waiting, self.message.tell_now),
             (session.project_changed, self._show_title),
             (session.project_changed, self._follow_project),
             (session.slide_changed, self._show_title),
