@@ -19,7 +19,7 @@ def system_sentence(error: OSError) -> str:
 
 
 # What is written under a hidden name first, beside what a person named: .NAME.partial-..., .NAME.1234.part.
-_HIDDEN = re.compile(r"\.(?P<name>.+?)\.((partial|previous)-[\w-]+|[\w-]*\.?part)")
+_HIDDEN = re.compile(r"\.(?P<name>.+?)\.((partial|previous)-[\w-]+|([0-9]+\.|[0-9a-f]{8}\.)?part)")
 _WHY = {
     errno.ENOSPC: "the disk is full; what was there before is untouched, so free some space and try again",
     errno.EDQUOT: "the disk is full; what was there before is untouched, so free some space and try again",

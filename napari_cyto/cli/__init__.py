@@ -6,9 +6,24 @@ what was wrong; 130 or 143: interrupted, targets as they were; 1: a bug, with it
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from types import FrameType
+
+
+class _CtrlC(KeyboardInterrupt):
+    """Ctrl-C, of a class of its own.
+
+    Where a plain KeyboardInterrupt passes through code in a string, as in what makes dataclasses, CPython remembers it
+    and ends the process by the signal however it was dealt with.
+    """
+
+
+def _ctrl_c(_number: int, _frame: FrameType | None) -> None:
+    raise _CtrlC
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -16,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from napari_cyto.cli.printing import printable_streams
     from napari_cyto.cli.running import run
 
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _ctrl_c)
     with printable_streams():
         try:
             code = run(list(sys.argv[1:] if argv is None else argv))

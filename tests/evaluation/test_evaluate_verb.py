@@ -74,7 +74,7 @@ def test_a_bundle_is_told_as_json_and_as_tables(
         (["--grid", "--data", "cric:x", "--out", "o", "--report", "r"], ("--report has no say",)),
         (["--ki67", "a.csv", "--data", "cric:x"], ("--data has no say",)),
         (["made-up", "--data", "cric:x", "--side", "left"], ("--side cannot be 'left'",)),
-        (["made-up", "--data", "cric:x", "--radius-um", "0"], ("--radius-um cannot be 0",)),
+        (["made-up", "--data", "cric:x", "--radius-um", "0"], ("--radius-um: expected", "got '0'")),
     ],
 )
 def test_what_does_not_go_together_is_one_sentence(
