@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from napari_cyto.errors import CytoError, system_sentence
@@ -14,6 +15,7 @@ from napari_cyto.errors import CytoError, system_sentence
 IN_USE = ".in-use"
 """The file in such a folder that is locked; without a lock it means nothing, so one that a kill left does no harm."""
 
+_LOOK_S = 0.1
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 
 
@@ -57,6 +59,28 @@ def alone_in(folder: Path, refusal: str) -> Iterator[None]:
         if is_new:
             with suppress(OSError):
                 folder.rmdir()  # where nothing came to lie in it
+
+
+@contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Hold a folder as `alone_in`, but wait for whoever has it; one that cannot be written is held by nobody.
+
+    Parameters
+    ----------
+    folder : Path
+        Where what is made once is made.
+    """
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(alone_in(folder, ""))
+            except InUseError:
+                time.sleep(_LOOK_S)
+                continue
+            except CytoError:
+                pass  # what is to be written there says so itself
+            break
+        yield
 
 
 def _held(path: Path) -> int | None:

@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from napari_cyto.domain.jobs import Token
 from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.formats.in_use import in_turn
 from napari_cyto.inference.devices import threads_told
 from napari_cyto.inference.memory import FIELD_SIDES_PX, OPENVINO_BYTES_PER_PX, reckoned_hw
 from napari_cyto.inference.runtime import RGB
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.exported import Exported, ExportRecord, has_refused_export, read_export
+from napari_cyto.models.exported import Exported, ExportRecord, has_refused_export, read_export, seals_folder
 from napari_cyto.models.finite import refuse_not_finite
 from napari_cyto.models.found_cells import READERS, FoundCells, MapReading
 from napari_cyto.models.openvino_library import ON_ANY_CORE, openvino_library, openvino_version
@@ -254,10 +255,16 @@ def _exported(bundle: Bundle) -> Exported:
     known = read_export(bundle, version)
     if known is not None:
         return known
-    refused = has_refused_export(bundle, version)
     need_torch("Exporting a network")
+    # Of two programs that begin together one exports; the other would find half an export and call it damaged.
+    with in_turn(seals_folder()):
+        return read_export(bundle, version) or _exported_anew(bundle, version)
+
+
+def _exported_anew(bundle: Bundle, version: str) -> Exported:
     from napari_cyto.models.exporting import NotKeptError, export
 
+    refused = has_refused_export(bundle, version)
     try:
         made = export(bundle)
     except NotKeptError as error:

@@ -140,9 +140,14 @@ def export_places(bundle: Bundle) -> tuple[Path, ...]:
     return (beside(folder), own)
 
 
+def seals_folder() -> Path:
+    """Return the folder of this user's seals."""
+    return user_data_dir() / "openvino-seals"
+
+
 def seal_of(key: str, record: bytes) -> Path:
     """Return where the seal of an export lies, if the export with this record was made and compared here."""
-    return user_data_dir() / "openvino-seals" / f"{key}-{hashlib.sha256(record).hexdigest()[:24]}.json"
+    return seals_folder() / f"{key}-{hashlib.sha256(record).hexdigest()[:24]}.json"
 
 
 def read_export(bundle: Bundle, openvino: str) -> Exported | None:

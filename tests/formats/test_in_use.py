@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.in_use import IN_USE, InUseError, alone_in
+from napari_cyto.formats.in_use import IN_USE, InUseError, alone_in, in_turn
 
 HOLD = """
 import sys, time
@@ -54,6 +55,23 @@ def test_a_lock_file_that_was_removed_keeps_nobody_out_and_lets_nobody_in_twice(
     (tmp_path / IN_USE).write_text("left by a kill")
     with alone_in(tmp_path, "first"), pytest.raises(InUseError), alone_in(tmp_path, "second"):
         pass
+
+
+def test_who_waits_comes_after_who_had_it(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with in_turn(tmp_path):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with alone_in(tmp_path, "taken"):
+            waiting = pool.submit(second)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+            order.append("first")
+        waiting.result(60)
+    assert order == ["first", "second"]
 
 
 def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:

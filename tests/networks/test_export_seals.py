@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 import torch
 from made_detectors import SETTINGS, write_finder
 
+from napari_cyto.formats.atomic import write_text
 from napari_cyto.inference.runtime import Wanted, detector_runtime
 from napari_cyto.inference.runtime_openvino import OpenVinoDetector
 from napari_cyto.models import exporting
@@ -112,6 +115,19 @@ def test_an_export_that_is_not_the_one_made_here_is_made_anew_and_said(
     assert "is damaged or was not made here" in remark
     np.testing.assert_array_equal(found.cells(pixels, 0.1).scores, truth.scores)
     assert detector_runtime(model, AUTO)[1] == ()
+    assert count == [1]
+
+
+def test_of_several_that_begin_together_one_exports_and_nothing_is_called_damaged(
+    bundle: tuple[Bundle, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, count = bundle
+    forget_exports(model.path)
+    # Half of an export lies there: its seal is not written yet.
+    monkeypatch.setattr(exporting, "write_text", lambda *values: (time.sleep(0.3), write_text(*values)))
+    with ThreadPoolExecutor(3) as pool:
+        remarks = list(pool.map(lambda _: detector_runtime(model, AUTO)[1], range(3)))
+    assert remarks == [(), (), ()]
     assert count == [1]
 
 
