@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
@@ -15,7 +16,7 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YXYX, Box, Geometry, Point, Polygon
 
 NO_CLASS = ""
 """The class of a region in a row: an empty text is no class id, and unlike None it can be compared in a database."""
@@ -25,6 +26,9 @@ Row: TypeAlias = tuple[Any, ...]
 creation (µs since 1970 UTC), note. Corners are little-endian float64 pairs (y, x); scores are JSON."""
 
 ID, SLIDE, KIND, Y0, X0, Y1, X1, CORNERS, CLASS, STATUS, AUTHOR, ORIGIN, SCORES, CREATED, NOTE = range(15)
+
+one_score = re.compile(r'\[\[("[^"\\\x00-\x1f\x7f-\U0010ffff]*"), (0\.[0-9]+|1\.0)\]\]').fullmatch
+"""The name, as JSON, and the number of scores that are but one; None for others, which `scores_of` reads."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -75,19 +79,66 @@ def annotation_of(row: Sequence[Any]) -> Annotation:
     status, author, origin, scores, created_us, note = rest
     return Annotation(
         slide_id=slide_id,
-        geometry=_geometry(kind, (y0, x0, y1, x1), corners),
+        geometry=geometry_of(kind, (y0, x0, y1, x1), corners),
         class_id=None if class_id == NO_CLASS else class_id,
         status=_STATUS[status],
         author=author,
         origin=origin,
-        scores=tuple((name, score) for name, score in json.loads(scores)) if scores else (),
+        scores=scores_of(scores),
         created_utc=from_us(created_us),
         note=note,
         id=annotation_id,
     )
 
 
-def _geometry(kind: str, bounds: tuple[float, float, float, float], corners: bytes | None) -> Geometry:
+def scores_of(text: str) -> tuple[tuple[str, float], ...]:
+    """Return the scores that a row's text holds."""
+    return tuple((name, score) for name, score in json.loads(text)) if text else ()
+
+
+def score_text(scores: str, class_id: str, written: Callable[[float], str]) -> str:
+    """Return the score of a class as JSON, or as ``written`` says where it is not plain; empty where there is none."""
+    if not scores:
+        return ""
+    if (one := one_score(scores)) is not None:
+        return one[2] if one[1] == f'"{class_id}"' else ""
+    own = dict(scores_of(scores)).get(class_id)
+    return "" if own is None else written(own)
+
+
+def corners_of(corners: bytes) -> array[float]:
+    """Return the corners of an outline as they stand in a row: y, x, y, x ..., level-0 px."""
+    flat = array("d", corners)
+    if sys.byteorder == "big":
+        flat.byteswap()
+    return flat
+
+
+def bounds_of(row: Row) -> YXYX:
+    """Return the box round a row's shape, level-0 px; an outline's from its corners, which are what counts."""
+    if row[KIND] == "box":
+        return row[Y0:CORNERS]
+    if row[KIND] == "point":
+        y, x = row[Y0], row[X0]
+        return (y, x, y, x)
+    flat = corners_of(row[CORNERS])
+    ys, xs = flat[0::2], flat[1::2]
+    return (min(ys), min(xs), max(ys), max(xs))
+
+
+def utc_text(us: int) -> str:
+    """Return a moment, µs since 1970 UTC, as `datetime.isoformat` writes it."""
+    seconds, rest = divmod(us, 1_000_000)
+    return f"{_second(seconds)}.{rest:06}+00:00" if rest else f"{_second(seconds)}+00:00"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
+
+
+def geometry_of(kind: str, bounds: YXYX, corners: bytes | None) -> Geometry:
+    """Return the shape of a row."""
     if kind == "point":
         return Point(*bounds[:2])
     if kind == "box":

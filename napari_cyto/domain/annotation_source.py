@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, repeat
 
-from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.annotation_rows import CLASS, NO_CLASS, STATUS, Row
 
 Kinds = Sequence[tuple[Annotation, int]]
 """One annotation of each kind, with how many there are that are like it for everything that a format can lose."""
@@ -21,6 +22,10 @@ class AnnotationSource(ABC, Collection[Annotation]):
         """Yield those of one slide, in order of creation."""
 
     @abstractmethod
+    def rows_of_slide(self, slide_id: str) -> Iterator[Row]:
+        """Yield what `of_slide` does as rows, whose slide is the one asked for whatever stands in them."""
+
+    @abstractmethod
     def class_ids(self) -> frozenset[str]:
         """Return the classes that occur."""
 
@@ -28,9 +33,9 @@ class AnnotationSource(ABC, Collection[Annotation]):
     def kinds(self) -> Kinds:
         """Return one annotation for all that are alike in slide, class, status, shape and what is known of them."""
 
-    def where(self, keep: Callable[[Annotation], bool]) -> AnnotationSource:
-        """Return those for which ``keep`` is true."""
-        return _Kept(self, keep)
+    def where(self, statuses: Collection[Status], regions: bool) -> AnnotationSource:
+        """Return those of some statuses, with or without regions."""
+        return _Kept(self, statuses, regions)
 
     def renamed(self, class_map: Mapping[str, str]) -> AnnotationSource:
         """Return them with their classes renamed; those that ``class_map`` does not name stay."""
@@ -41,8 +46,13 @@ class AnnotationSource(ABC, Collection[Annotation]):
 
 
 class _Kept(AnnotationSource):
-    def __init__(self, source: AnnotationSource, keep: Callable[[Annotation], bool]) -> None:
-        self._source, self._keep = source, keep
+    def __init__(self, source: AnnotationSource, statuses: Collection[Status], regions: bool) -> None:
+        # A tuple is searched by identity first, a set by a hash that Python computes.
+        self._source, self._statuses, self._regions = source, tuple(statuses), regions
+        self._words = frozenset(status.value for status in statuses)
+
+    def _keep(self, a: Annotation) -> bool:
+        return a.status in self._statuses and (self._regions or a.class_id is not None)
 
     def __iter__(self) -> Iterator[Annotation]:
         return filter(self._keep, self._source)
@@ -52,6 +62,12 @@ class _Kept(AnnotationSource):
 
     def of_slide(self, slide_id: str) -> Iterator[Annotation]:
         return filter(self._keep, self._source.of_slide(slide_id))
+
+    def rows_of_slide(self, slide_id: str) -> Iterator[Row]:
+        words, regions = self._words, self._regions
+        for row in self._source.rows_of_slide(slide_id):
+            if row[STATUS] in words and (regions or row[CLASS] != NO_CLASS):
+                yield row
 
     def class_ids(self) -> frozenset[str]:
         return self._source.class_ids()
@@ -72,6 +88,11 @@ class _Renamed(AnnotationSource):
 
     def of_slide(self, slide_id: str) -> Iterator[Annotation]:
         return map(self._change, self._source.of_slide(slide_id))
+
+    def rows_of_slide(self, slide_id: str) -> Iterator[Row]:
+        for row in self._source.rows_of_slide(slide_id):
+            name = None if row[CLASS] == NO_CLASS else self._map.get(row[CLASS])
+            yield row if name is None else (*row[:CLASS], name, *row[CLASS + 1 :])
 
     def class_ids(self) -> frozenset[str]:
         return frozenset(self._map.get(name, name) for name in self._source.class_ids())

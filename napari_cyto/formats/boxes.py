@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation_rows import NO_CLASS, Row, row_of
 from napari_cyto.domain.annotation_source import AnnotationSource
-from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.domain.geometry import Box, Geometry, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -22,7 +23,17 @@ def box_of(annotation: Annotation, slide: SlideRecord, options: BoxOptions) -> B
     FormatError
         When a point's box size cannot be had because the slide's µm per px is unknown.
     """
-    geometry = annotation.geometry
+    return box_round(annotation.geometry, annotation.class_id or NO_CLASS, slide, options)
+
+
+def box_round(geometry: Geometry, class_id: str, slide: SlideRecord, options: BoxOptions) -> Box:
+    """Return the box, level-0 px, that stands for a shape of a class; see `box_of`.
+
+    Raises
+    ------
+    FormatError
+        When a point's box size cannot be had because the slide's µm per px is unknown.
+    """
     if isinstance(geometry, Box):
         return geometry
     if not isinstance(geometry, Point):
@@ -36,7 +47,7 @@ def box_of(annotation: Annotation, slide: SlideRecord, options: BoxOptions) -> B
             f"The points on {slide.name!r} need boxes of their class's size in µm, but its µm per px is not known; "
             "set it for the slide and export again."
         )
-    side = options.box_um.get(annotation.class_id or "", options.default_box_um) / mpp
+    side = options.box_um.get(class_id, options.default_box_um) / mpp
     return Box.around(geometry.centre_yx, side, side)
 
 
@@ -74,6 +85,19 @@ def by_slide(labels: LabelSet, cells: Iterable[Annotation]) -> list[tuple[SlideR
         number = sum(len(rows) for rows in grouped.values())
         raise FormatError(f"{number} annotation(s) lie on slides that are not part of this export.")
     return result
+
+
+def rows_by_slide(labels: LabelSet, cells: Iterable[Annotation]) -> list[tuple[SlideRecord, Iterator[Row]]]:
+    """Return what `by_slide` does as rows of plain values, to be gone through once.
+
+    Raises
+    ------
+    FormatError
+        When a cell lies on a slide that the label set does not list.
+    """
+    if isinstance(cells, AnnotationSource):
+        return [(slide, cells.rows_of_slide(slide.id)) for slide in labels.slides]
+    return [(slide, map(row_of, found)) for slide, found in by_slide(labels, cells)]
 
 
 def class_order(labels: LabelSet, cells: Iterable[Annotation]) -> tuple[str, ...]:

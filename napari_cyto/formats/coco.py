@@ -5,7 +5,7 @@ Source: Lin et al. 2014 and the data format page of cocodataset.org.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
@@ -14,7 +14,19 @@ from typing import Any
 from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
-from napari_cyto.domain.geometry import Geometry, Polygon, rectangle
+from napari_cyto.domain.annotation_rows import (
+    CLASS,
+    CORNERS,
+    KIND,
+    NO_CLASS,
+    SCORES,
+    Y0,
+    Row,
+    geometry_of,
+    score_text,
+)
+from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.geometry import YXYX, Box, Geometry, Polygon, rectangle
 from napari_cyto.domain.image_names import without_common_folders
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -23,7 +35,7 @@ from napari_cyto.formats import losses
 from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
-from napari_cyto.formats.boxes import box_of, by_slide, class_order
+from napari_cyto.formats.boxes import box_round, by_slide, class_order
 from napari_cyto.formats.coco_shapes import areas_of, check_mask_size, is_set, shape_of
 from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.image_headers import ImageFinder
@@ -129,7 +141,7 @@ class CocoFormat:
         cells = losses.written(labels, chosen, regions=False)
         names = class_order(labels, cells)
         numbers = {name: place for place, name in enumerate(names, start=1)}
-        groups = by_slide(labels, cells)
+        groups = _parts(labels, cells)
         images = [_image(image_id, slide) for image_id, (slide, _) in enumerate(groups, start=1)]
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
             stream.write('{"info": {"description": "Written by napari-cyto"},\n"images": [')
@@ -158,29 +170,54 @@ def _image(image_id: int, slide: SlideRecord) -> dict[str, Any]:
     return {"id": image_id, "file_name": slide.name, "width": width, "height": height, **ours}
 
 
+_Part = tuple[str, YXYX, Geometry | None, str]
+"""What an entry is made of: class, the box of a box (level-0 px), any other shape, its own score as JSON."""
+
+
+def _parts(labels: LabelSet, cells: Collection[Annotation]) -> list[tuple[SlideRecord, Iterator[_Part]]]:
+    if isinstance(cells, AnnotationSource):
+        return [(slide, map(_part_of_row, cells.rows_of_slide(slide.id))) for slide in labels.slides]
+    return [(slide, map(_part_of, rows)) for slide, rows in by_slide(labels, cells)]
+
+
+def _part_of_row(row: Row) -> _Part:
+    bounds, class_id = row[Y0:CORNERS], row[CLASS]
+    geometry = None if row[KIND] == "box" else geometry_of(row[KIND], bounds, row[CORNERS])
+    return class_id, bounds, geometry, score_text(row[SCORES], class_id, json_number)
+
+
+def _part_of(a: Annotation) -> _Part:
+    class_id, geometry = a.class_id or NO_CLASS, a.geometry
+    own = dict(a.scores).get(class_id)
+    shape = None if isinstance(geometry, Box) else geometry
+    return class_id, geometry.bounds_yxyx, shape, "" if own is None else json_number(own)
+
+
 def _annotations(
-    groups: Iterable[tuple[SlideRecord, Iterable[Annotation]]], numbers: Mapping[str, int], options: CocoOptions
+    groups: Iterable[tuple[SlideRecord, Iterable[_Part]]], numbers: Mapping[str, int], options: CocoOptions
 ) -> Iterator[str]:
     number = count(1)
-    for image_id, (slide, rows) in enumerate(groups, start=1):
-        for a in rows:
-            ids = f'"id": {next(number)}, "image_id": {image_id}, "category_id": {numbers[a.class_id or ""]}'
-            yield _entry(ids, a, slide, options)
+    for image_id, (slide, parts) in enumerate(groups, start=1):
+        for part in parts:
+            ids = f'"id": {next(number)}, "image_id": {image_id}, "category_id": {numbers[part[0]]}'
+            yield _entry(ids, part, slide, options)
 
 
-def _entry(ids: str, a: Annotation, slide: SlideRecord, options: CocoOptions) -> str:
+def _entry(ids: str, part: _Part, slide: SlideRecord, options: CocoOptions) -> str:
     """Return an annotation as ``json.dumps`` would write it; put together here, since that takes twice as long."""
-    y0, x0, y1, x1 = box_of(a, slide, options).bounds_yxyx
+    class_id, (y0, x0, y1, x1), geometry, score = part
+    outline, area = "", None
+    if geometry is not None:
+        y0, x0, y1, x1 = box_round(geometry, class_id, slide, options).bounds_yxyx
+        if options.outlines and isinstance(geometry, Polygon):
+            area = _area(geometry)
+            corners = ", ".join([f"{json_number(x)}, {json_number(y)}" for y, x in geometry.vertices_yx])
+            outline = f', "segmentation": [[{corners}]]'
     width, height = x1 - x0, y1 - y0
-    area, outline = width * height, ""
-    if options.outlines and isinstance(a.geometry, Polygon):
-        area = _area(a.geometry)
-        corners = ", ".join([f"{json_number(x)}, {json_number(y)}" for y, x in a.geometry.vertices_yx])
-        outline = f', "segmentation": [[{corners}]]'
-    own = dict(a.scores).get(a.class_id or "") if a.scores else None
-    score = "" if own is None else f', "score": {json_number(own)}'
     box = ", ".join([json_number(value) for value in (x0, y0, width, height)])
-    return f'{{{ids}, "bbox": [{box}], "area": {json_number(area)}, "iscrowd": 0{outline}{score}}}'
+    covered = json_number(width * height if area is None else area)
+    said = f', "score": {score}' if score else ""
+    return f'{{{ids}, "bbox": [{box}], "area": {covered}, "iscrowd": 0{outline}{said}}}'
 
 
 def _area(outline: Polygon) -> float:

@@ -9,15 +9,15 @@ from typing import Any
 
 from pydantic import Field
 
-from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.annotation_rows import KIND, Row, bounds_of, score_text
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.quantities import UmPerPx
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import losses
 from napari_cyto.formats.atomic import atomic_file
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.boxes import by_slide
+from napari_cyto.formats.boxes import rows_by_slide
 from napari_cyto.formats.csv_columns import ColumnValues, find_columns
 from napari_cyto.formats.csv_read import Choices, read_points
 from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf
@@ -166,40 +166,36 @@ class CsvFormat:
             When the place cannot be written.
         """
         chosen = checked_options(CsvOptions, options)
-        groups = by_slide(labels, losses.written(labels, chosen, regions=False))
+        groups = rows_by_slide(labels, losses.written(labels, chosen, regions=False))
         columns = (*_PLAIN, *(_MORE if chosen.more_columns else ("image",) if len(labels.slides) > 1 else ()))
         if chosen.more_columns and any(slide.fingerprint for slide in labels.slides):
             columns = (*columns, "image_fingerprint")
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
             stream.write(table_line(columns))
-            for slide, cells in groups:
-                stream.writelines(_lines(cells, slide, columns))
+            for slide, rows in groups:
+                stream.writelines(_lines(rows, slide, columns))
 
 
-def _lines(cells: Iterable[Annotation], slide: SlideRecord, columns: Sequence[str]) -> Iterator[str]:
+def _lines(rows: Iterable[Row], slide: SlideRecord, columns: Sequence[str]) -> Iterator[str]:
     """Yield the lines of one slide; what is the same in most of them is made ready once."""
     text = lru_cache(maxsize=4096)(table_field)
     image, mark = table_field(slide.name), table_field(slide.fingerprint)
     end = {"image_fingerprint": f",{mark}\n"}.get(columns[-1], "\n")
     more, with_image = "status" in columns, "image" in columns
-    for a in cells:
-        y, x = a.geometry.centre_yx
-        line = f"{plain_number(x)},{plain_number(y)},{text(a.class_id or '')}"
+    for row in rows:
+        y0, x0, y1, x1 = bounds_of(row)
+        (annotation_id, *_, class_id, status, author, _origin, scores, _created, note) = row
+        if row[KIND] == "point":
+            place, size = f"{plain_number(x0)},{plain_number(y0)}", ","
+        else:
+            place = f"{plain_number((x0 + x1) / 2)},{plain_number((y0 + y1) / 2)}"
+            size = f"{plain_number(x1 - x0)},{plain_number(y1 - y0)}" if more else ""
         if more:
-            line += f",{image},{_size(a)},{_score(a)},{a.status.value},{text(a.author)},"
-            line += f"{table_field(a.note) if a.note else ''},{a.id if a.id.isalnum() else table_field(a.id)}"
-        elif with_image:
-            line += f",{image}"
-        yield line + end
-
-
-def _size(a: Annotation) -> str:
-    if isinstance(a.geometry, Point):
-        return ","
-    y0, x0, y1, x1 = a.geometry.bounds_yxyx
-    return f"{plain_number(x1 - x0)},{plain_number(y1 - y0)}"
-
-
-def _score(a: Annotation) -> str:
-    own = dict(a.scores).get(a.class_id or "") if a.scores else None
-    return "" if own is None else plain_number(own)
+            score = score_text(scores, class_id, plain_number).removesuffix(".0")
+            name = annotation_id if annotation_id.isalnum() else table_field(annotation_id)
+            yield (
+                f"{place},{text(class_id)},{image},{size},{score},{status},{text(author)},"
+                f"{table_field(note) if note else ''},{name}{end}"
+            )
+        else:
+            yield f"{place},{text(class_id)}{f',{image}' if with_image else ''}{end}"

@@ -17,7 +17,7 @@ from napari_cyto.errors import FormatError
 from napari_cyto.formats import losses
 from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.boxes import by_slide, class_order
+from napari_cyto.formats.boxes import class_order, rows_by_slide
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.geojson_files import read_geojson
 from napari_cyto.formats.geojson_read import FeatureReader, features
@@ -171,7 +171,7 @@ class GeoJsonFormat:
                     object_type=chosen.object_type,
                 ),
             )
-            for slide, rows in by_slide(labels, cells)
+            for slide, rows in rows_by_slide(labels, cells)
         ]
         write_per_slide(files, Path(target), _SUFFIXES, self.name)
 

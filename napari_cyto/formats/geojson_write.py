@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import YX, Box, Point, rectangle
+from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.annotation_rows import NO_CLASS, Row, corners_of, one_score, scores_of, utc_text
+from napari_cyto.domain.geometry import YX, YXYX, Polygon, rectangle
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.colours import rgb
 from napari_cyto.formats.geojson_read import NOTE_KEY, SCORE_PREFIX
@@ -20,7 +21,7 @@ _PLAIN_ID = re.compile("([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-
 
 def geojson_lines(
     slide: SlideRecord,
-    cells: Iterable[Annotation],
+    rows: Iterable[Row],
     colours: Mapping[str, str],
     *,
     offset_yx: YX,
@@ -33,8 +34,8 @@ def geojson_lines(
     ----------
     slide : SlideRecord
         Its facts go into a field of our own, which other readers pass over.
-    cells : iterable of Annotation
-        Level-0 px of the slide.
+    rows : iterable of Row
+        The slide's annotations, level-0 px.
     colours : mapping
         ``#rrggbb`` by class, in the order of the classes.
     offset_yx : tuple of float
@@ -50,8 +51,8 @@ def geojson_lines(
     yield '"features": ['
     separator = "\n"
     text = _Features(colours, offset_yx, object_type).text
-    for annotation in cells:
-        yield separator + text(annotation)
+    for row in rows:
+        yield separator + text(row)
         separator = ",\n"
     yield "\n]}\n"
 
@@ -69,48 +70,63 @@ class _Features:
         # Authors, origins and classes are few; notes are not.
         self._text = lru_cache(maxsize=4096)(json_text)
         self._score_key = lru_cache(maxsize=4096)(lambda name: json_text(SCORE_PREFIX + name))
+        self._start = lru_cache(maxsize=4096)(self._start_of)
+        self._end = lru_cache(maxsize=4096)(self._end_of)
 
-    def text(self, a: Annotation) -> str:
+    def text(self, row: Row) -> str:
         """Return one feature, as ``json.dumps`` would write it."""
-        shape, is_rectangle = self._geometry(a)
-        kind = self._type if a.class_id is not None else '"annotation"'
-        classification = "" if a.class_id is None else self._classes[a.class_id]
+        (name, _slide, kind, y0, x0, y1, x1, corners, class_id, status, author, origin, scores, created_us, note) = row
+        shape, is_rectangle = self._geometry(kind, (y0, x0, y1, x1), corners)
+        said = f'"{NOTE_KEY}": {json_text(note)}, ' if note else ""
         return (
-            f'{{"type": "Feature", {_identity(a.id)}"geometry": {shape}, "properties": {{"objectType": {kind}, '
-            f"{classification}{self._scores(a)}{self._metadata(a, is_rectangle)}}}}}"
+            f'{{"type": "Feature", {_identity(name)}"geometry": {shape}, "properties": {{{self._start(class_id)}'
+            f'{self._scores(scores)}"metadata": {{{self._author(author)}{said}{self._end(origin, status)}"created": '
+            f'"{utc_text(created_us)}"{_SHAPE if is_rectangle else ""}}}}}}}'
         )
 
-    def _scores(self, a: Annotation) -> str:
-        if not a.scores:
+    def _start_of(self, class_id: str) -> str:
+        if class_id == NO_CLASS:
+            return '"objectType": "annotation", '
+        return f'"objectType": {self._type}, {self._classes[class_id]}'
+
+    def _scores(self, text: str) -> str:
+        if not text:
             return ""
+        if (one := one_score(text)) is not None:
+            return f'"measurements": {{{self._score_key(one[1][1:-1])}: {one[2]}}}, '
         # One place a name, as in a mapping.
-        scores = a.scores if len(a.scores) == 1 else dict(a.scores).items()
+        scores = dict(scores_of(text)).items()
         rows = ", ".join([f"{self._score_key(name)}: {json_number(score)}" for name, score in scores])
         return f'"measurements": {{{rows}}}, '
 
-    def _metadata(self, a: Annotation, is_rectangle: bool) -> str:
-        author = f'"author": {self._text(a.author)}, ' if a.author else ""
-        note = f'"{NOTE_KEY}": {json_text(a.note)}, ' if a.note else ""
-        origin = f'"origin": {self._text(a.origin)}, ' if a.origin else ""
-        status = "" if a.status is Status.ACCEPTED else f'"status": "{a.status.value}", '
-        shape = ', "shape": "polygon"' if is_rectangle else ""
-        created = a.created_utc.isoformat()
-        return f'"metadata": {{{author}{note}{origin}{status}"created": "{created}"{shape}}}'
+    def _author(self, author: str) -> str:
+        return f'"author": {self._text(author)}, ' if author else ""
 
-    def _geometry(self, a: Annotation) -> tuple[str, bool]:
+    def _end_of(self, origin: str, status: str) -> str:
+        where = f'"origin": {self._text(origin)}, ' if origin else ""
+        return where if status == Status.ACCEPTED.value else f'{where}"status": "{status}", '
+
+    def _geometry(self, kind: str, bounds: YXYX, corners: bytes | None) -> tuple[str, bool]:
         """Return a shape as text, and whether it is an outline that would be read back as a box."""
-        geometry, (dy, dx) = a.geometry, self._offset_yx
-        if isinstance(geometry, Point):
-            return f'{{"type": "Point", "coordinates": [{_plain(geometry.x - dx)}, {_plain(geometry.y - dy)}]}}', False
-        if isinstance(geometry, Box):
-            y0, x0, y1, x1 = geometry.bounds_yxyx
+        (y0, x0, y1, x1), (dy, dx) = bounds, self._offset_yx
+        if kind == "point":
+            return f'{{"type": "Point", "coordinates": [{_plain(x0 - dx)}, {_plain(y0 - dy)}]}}', False
+        if kind == "box":
             top, left, low, right = _plain(y0 - dy), _plain(x0 - dx), _plain(y1 - dy), _plain(x1 - dx)
-            ring = f"[{left}, {top}], [{right}, {top}], [{right}, {low}], [{left}, {low}], [{left}, {top}]"
-            return f'{{"type": "Polygon", "coordinates": [[{ring}]]}}', False
-        corners = [f"[{_plain(x - dx)}, {_plain(y - dy)}]" for y, x in geometry.vertices_yx]
-        ring = ", ".join((*corners, corners[0]))
-        flat = len(corners) == 4 and rectangle(geometry) is not None
-        return f'{{"type": "Polygon", "coordinates": [[{ring}]]}}', flat
+            return (
+                f'{{"type": "Polygon", "coordinates": [[[{left}, {top}], [{right}, {top}], [{right}, {low}], '
+                f"[{left}, {low}], [{left}, {top}]]]}}"
+            ), False
+        flat = corners_of(corners or b"")
+        places = [[x - dx, y - dy] for y, x in zip(flat[0::2], flat[1::2], strict=True)]
+        ring = _places(places + places[:1])
+        is_rectangle = (
+            len(places) == 4 and rectangle(Polygon(tuple(zip(flat[0::2], flat[1::2], strict=True)))) is not None
+        )
+        return f'{{"type": "Polygon", "coordinates": [{ring}]}}', is_rectangle
+
+
+_SHAPE = ', "shape": "polygon"'
 
 
 def _identity(text: str) -> str:
@@ -122,6 +138,16 @@ def _identity(text: str) -> str:
         return ""
 
 
+def _places(places: list[list[float]]) -> str:
+    """Return places as JSON; Python writes a list in one go, but for whole numbers, which need no decimals."""
+    text = repr(places)
+    if "e" in text or "-0" in text:
+        return "[" + ", ".join([f"[{_plain(x)}, {_plain(y)}]" for x, y in places]) + "]"
+    return text.replace(".0,", ",").replace(".0]", "]")
+
+
 def _plain(value: float) -> str:
-    value = float(value)
-    return str(int(value)) if value.is_integer() else repr(value)
+    text = repr(value)
+    if text[-2:] == ".0":
+        return text[:-2] if text != "-0.0" else "0"
+    return text if "e" not in text or not value.is_integer() else str(int(value))

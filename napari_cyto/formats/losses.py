@@ -33,15 +33,11 @@ def count(number: int, what: str = "annotation") -> str:
 
 def written(labels: LabelSet, options: FormatOptions, *, regions: bool = True) -> Collection[Annotation]:
     """Return the annotations that an export writes: of the chosen statuses, with or without regions."""
+    if isinstance(labels.annotations, AnnotationSource):
+        return labels.annotations.where(options.statuses, regions)
     # A tuple is searched by identity first, a set by a hash that Python computes.
     statuses = tuple(options.statuses)
-
-    def is_written(a: Annotation) -> bool:
-        return a.status in statuses and (regions or a.class_id is not None)
-
-    if isinstance(labels.annotations, AnnotationSource):
-        return labels.annotations.where(is_written)
-    return list(filter(is_written, labels.annotations))
+    return [a for a in labels.annotations if a.status in statuses and (regions or a.class_id is not None)]
 
 
 def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: bool = False) -> list[str]:

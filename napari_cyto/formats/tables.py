@@ -300,5 +300,9 @@ def unguarded(text: str) -> str:
 
 def plain_number(value: float) -> str:
     """Return the shortest text that reads back as ``value``: ``12``, not ``12.0``."""
-    value = float(value)
-    return str(int(value)) if value.is_integer() and -1e15 < value < 1e15 else repr(value)
+    text = repr(float(value))
+    if text[-2:] != ".0":
+        return text
+    if text == "-0.0":
+        return "0"
+    return text[:-2] if -1e15 < value < 1e15 else text

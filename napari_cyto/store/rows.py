@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.annotation_rows import ID, KIND, SCORES, Row, from_us, row_of
+from napari_cyto.domain.annotation_rows import CLASS, ID, KIND, SCORES, Row, corners_of, from_us, one_score, row_of
 from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
 from napari_cyto.errors import StoreError
 from napari_cyto.store.schema import REGION, version
@@ -105,6 +106,62 @@ def annotation_of(row: Sequence[Any], slide_ids: Mapping[int, str]) -> Annotatio
         )
     except UNREADABLE as error:
         raise _fault(row) from error
+
+
+def checked(batches: Iterable[Sequence[Row]], slide_ids: Mapping[int, str]) -> Iterator[Row]:
+    """Yield rows (the values of ``VERSION_COLUMNS``) that hold annotations, without making these.
+
+    Raises
+    ------
+    RowFault
+        As `annotation_of` does, which looks at each row that is not plainly good.
+    """
+    # What most rows share is looked at once.
+    known: set[tuple[str, ...]] = set()
+    for rows in batches:
+        for row in rows:
+            shared = (row[KIND], *row[CLASS:SCORES])
+            if shared not in known:
+                annotation_of(row, slide_ids)
+                known = known if len(known) < _MOST_KNOWN else set()
+                known.add(shared)
+            elif not _is_plain(row, slide_ids):
+                annotation_of(row, slide_ids)
+            yield row
+
+
+_MOST_KNOWN = 4096
+
+
+def _is_plain(row: Row, slide_ids: Mapping[int, str]) -> bool:
+    """Whether what a row shares with no other is good; only a part of what is good is found so."""
+    (annotation_id, slide_pk, kind, y0, x0, y1, x1, corners, *_, scores, created_us, note) = row
+    try:
+        return (
+            annotation_id.__class__ is str
+            and 0 < len(annotation_id) <= LONGEST_NAME
+            and slide_pk in slide_ids
+            and (
+                -PX_MAX <= y0 < y1 <= PX_MAX and -PX_MAX <= x0 < x1 <= PX_MAX
+                if kind == "box"
+                else -PX_MAX <= y0 <= y1 <= PX_MAX and -PX_MAX <= x0 <= x1 <= PX_MAX
+            )
+            and (kind != "polygon" or _is_outline(corners))
+            and (scores == "" or one_score(scores) is not None)
+            and created_us.__class__ is int
+            and _US_FIRST <= created_us <= _US_LAST
+            and (note == "" or (note.__class__ is str and len(note) <= LONGEST_NOTE))
+        )
+    except UNREADABLE:
+        return False
+
+
+def _is_outline(corners: object) -> bool:
+    if not isinstance(corners, bytes) or len(corners) % 16 or len(corners) < 48:
+        return False
+    flat = corners_of(corners)
+    # With a number that is none among them, neither the least nor the largest means anything.
+    return isfinite(sum(flat)) and min(flat) >= -PX_MAX and max(flat) <= PX_MAX
 
 
 def status_of(value: object, table: str, row: object) -> Status:

@@ -26,11 +26,12 @@ from sqlalchemy import (
 )
 
 from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation_rows import Row
 from napari_cyto.domain.annotation_source import AnnotationSource, Kinds
 from napari_cyto.domain.geometry import Polygon, rectangle
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import queries
-from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
+from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of, checked
 from napari_cyto.store.schema import annotation, version
 from napari_cyto.store.validity import NUMBER_MAX, PX_MAX, UNREADABLE
 
@@ -138,6 +139,10 @@ class StoredAnnotations(AnnotationSource):
         for rows in self._batches(self._numbers[slide_id]):
             for row in rows:
                 yield annotation_of(row, ids)
+
+    def rows_of_slide(self, slide_id: str) -> Iterator[Row]:
+        """Yield those of one slide as rows, in order of creation, each one checked."""
+        return checked(self._batches(self._numbers[slide_id]), self._ids)
 
     def class_ids(self) -> frozenset[str]:
         """Return the classes that occur."""
