@@ -1,4 +1,7 @@
-"""What libraries log and warn of, kept out of the way of the sentences on stderr: in a file, or with --verbose."""
+"""What libraries log and warn of, kept out of the way of the sentences on stderr: in a file, or with --verbose.
+
+What this program itself warns of is said on stderr, a line each.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 VERBOSE = "--verbose"
+_OWN = "napari_cyto"
 _FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
 
@@ -17,12 +21,17 @@ def library_logs(verbose: bool) -> Iterator[None]:
     handler, root = _handler(verbose), logging.getLogger()
     handler.setFormatter(logging.Formatter(_FORMAT))
     root.addHandler(handler)
+    own, said = logging.getLogger(_OWN), logging.StreamHandler(sys.stderr)
+    said.setLevel(logging.WARNING)
+    if not verbose:
+        own.addHandler(said)
     logging.captureWarnings(True)
     try:
         yield
     finally:
         logging.captureWarnings(False)
         root.removeHandler(handler)
+        own.removeHandler(said)
         # On a full disk what libraries said is what is lost.
         with suppress(OSError):
             handler.close()

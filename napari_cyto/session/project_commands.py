@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +15,16 @@ from napari_cyto.datasets.relinking import relink, relinked
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.jobs import Done, Failed, Noted
 from napari_cyto.domain.slide_record import Progress, SlideRecord
-from napari_cyto.errors import CytoError, SlideError
+from napari_cyto.errors import CytoError, SlideError, StoreError
 from napari_cyto.session.mpp_history import MppChange
 from napari_cyto.session.proposals import FROM_MODEL
 from napari_cyto.session.reader import keep_reader
 from napari_cyto.session.slide_facts import change_facts
 from napari_cyto.session.state import SessionState
+from napari_cyto.session.warnings_heard import warnings_heard
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 from napari_cyto.store import care
+from napari_cyto.store.restore import Restored
 
 READING_ONLY = "What can be read is shown, and nothing can be stored in it."
 LAST_SLIDE = "session.slide"
@@ -41,9 +43,12 @@ class ProjectCommands(SessionState):
         StoreError
             When there is no project, or it cannot be read; the open one stays open then.
         """
-        project = store.Project.open(store.Project.folder_of(folder), even_damaged=True)
+        with warnings_heard() as heard:
+            project = store.Project.open(store.Project.folder_of(folder), even_damaged=True)
         self._take(project)
         project.back_up_at_opening()
+        for sentence in heard:
+            self.message.emit(sentence)
         if project.damage:
             self._told_damage = project.damage
             self.message.emit(f"{project.damage} {READING_ONLY}")
@@ -66,20 +71,43 @@ class ProjectCommands(SessionState):
         Raises
         ------
         StoreError
-            When it is open elsewhere, or the backup is not sound; what is there stays, and is opened again.
+            When it is open elsewhere, or the backup is not sound; what is there stays, and is opened again. In a
+            window, which does it in the background, a message says so.
         """
+        if self._at_work:
+            raise StoreError(self._at_work)
         if self._project is not None and self._project.folder == folder:
             self.close()
+        if self.background is None:
+            self._restored(folder, lambda: care.restore(folder, name))
+            return
+        words = f"The backup {name} of {folder.stem} is being restored"
+        self._at_work = f"{words}; wait until that is done, then repeat this."
+        self.message.emit(f"{words}; the project is opened when that is done.")
+
+        def then(result: Callable[[], Restored]) -> None:
+            self._at_work = ""
+            with self.telling():
+                self._restored(folder, result)
+
+        self.background(lambda: care.restore(folder, name), then)
+
+    def _restored(self, folder: Path, result: Callable[[], Restored]) -> None:
+        """Open what is there after a restore, unless another project was opened meanwhile, and say what was done."""
         try:
-            restored = care.restore(folder, name)
+            restored = result()
         except CytoError:
             with self.telling():
-                self.open_project(folder)
+                self._open_unless_busy(folder)
             raise
-        self.open_project(folder)
+        self._open_unless_busy(folder)
         kept = "" if restored.kept is None else f" What was there is kept as {restored.kept.name}."
         taken = f"{restored.backup.taken_utc.astimezone():%d %b %Y %H:%M}"
-        self.message.emit(f"The project is as it was on {taken}.{kept}")
+        self.message.emit(f"The project {folder.stem} is as it was on {taken}.{kept}")
+
+    def _open_unless_busy(self, folder: Path) -> None:
+        if self._project is None:
+            self.open_project(folder)
 
     def create_project(self, folder: str | Path, scheme: ClassScheme, name: str = "") -> None:
         """Create a project in ``folder`` and open it.

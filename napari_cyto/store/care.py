@@ -12,6 +12,7 @@ from napari_cyto.store import sqlite
 from napari_cyto.store.backups import Backup, Contents, backups_of, contents_of, take
 from napari_cyto.store.damage import ways_out
 from napari_cyto.store.database_links import address_of
+from napari_cyto.store.inspection import inspect
 from napari_cyto.store.migration import project_header
 from napari_cyto.store.places import DATABASE_NAME
 from napari_cyto.store.rescue import Rescued
@@ -54,6 +55,8 @@ def backup(place: Path) -> Backup:
     """
     path = database_of(place)
     project_header(path)
+    if damage := inspect(path):
+        raise DamagedError(damage)
     return take(path, "asked")
 
 

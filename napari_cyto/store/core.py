@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from napari_cyto.store.head import check_head, scheme_of
 from napari_cyto.store.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
 from napari_cyto.store.settings import all_settings, read_setting, write_setting
 
+_log = logging.getLogger("napari_cyto.store")
 _BUMP = update(project).values(revision=project.c.revision + 1)
 _HEAD = select(project)
 _REVISION = select(project.c.revision)
@@ -78,6 +80,9 @@ class ProjectCore:
         """Let go of the database; nothing needs saving, but a backup that was begun is finished."""
         if self._backups is not None:
             self._backups.close(_WAIT_FOR_BACKUP_S)
+            while self._backups.failures:
+                # A verb ends here, and has nobody else who would say so.
+                _log.warning("%s", self._backups.failures.popleft())
         self._database.close()
 
     def __enter__(self) -> Self:

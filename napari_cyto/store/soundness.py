@@ -20,7 +20,7 @@ from napari_cyto.store.kept_values import check_kept
 from napari_cyto.store.rows import VERSION_COLUMNS, annotation_of
 from napari_cyto.store.schema import REGION, SLIDE_SPACING, WHOLE_PROJECT
 from napari_cyto.store.slide_rows import check_slide
-from napari_cyto.store.validity import UNREADABLE, json_of
+from napari_cyto.store.validity import UNREADABLE, RowFault, json_of
 
 _PROBLEMS_AT_MOST = 20
 _REFUSALS = (UnicodeDecodeError, sqlite3.DatabaseError)
@@ -204,7 +204,7 @@ def _of_classes(connection: sqlite3.Connection, used: set[Any]) -> _Problems:
             if unknown:
                 yield f"annotations have the class {unknown[0]:.60}, which the project's classes lack"
     except CytoError as error:
-        yield str(error)
+        yield _words(error)
     if len(head) != 1:
         yield f"it says {len(head)} times what project it is"
 
@@ -230,9 +230,14 @@ def _of_rows(connection: sqlite3.Connection, _thorough: bool) -> _Problems:
         for (value,) in connection.execute("SELECT id FROM annotation WHERE typeof(id) <> 'text' OR id = '' LIMIT 1"):
             yield f"an annotation has the id {value!a:.40}"
     except CytoError as error:
-        yield str(error)
+        yield _words(error)
     except UNREADABLE as error:
         yield f"a row cannot be read ({error})"
+
+
+def _words(error: CytoError) -> str:
+    """Return what is wrong, without that the database is damaged or foreign: the sentence round it says so."""
+    return error.words if isinstance(error, RowFault) else str(error)
 
 
 def _named(connection: sqlite3.Connection, query: str) -> list[dict[str, Any]]:

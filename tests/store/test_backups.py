@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -17,6 +18,19 @@ from napari_cyto.store import Project, backups, care
 from napari_cyto.store.backup_keeper import BULK_FROM
 from napari_cyto.store.backups import MOMENT_FORMAT, backups_of, check_copy, contents_of, thin_out
 from tests.store.conftest import Cell
+
+_FEATURE = json.dumps(
+    {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "geometry": {"type": "Polygon", "coordinates": [[[10, 10], [30, 10], [30, 30], [10, 10]]]},
+                "properties": {"classification": {"name": "HSIL"}},
+            }
+        ],
+    }
+)
 
 
 def _reasons(folder: Path) -> list[str]:
@@ -68,6 +82,25 @@ def test_an_edit_goes_on_where_no_backup_can_be_written(
     project._backups.close()  # type: ignore[union-attr]
     assert project.counts() == {"HSIL": BULK_FROM + 1}
     assert [text for text in project.back_up_in_rhythm() if "edits are stored as before" in text] != []
+
+
+def test_a_verb_says_that_no_backup_could_be_written(
+    project: Project, folder: Path, cell: Cell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.apply(add([cell(i, i) for i in range(BULK_FROM)], "Draw"), "Ana")
+    project.close()
+    shutil.rmtree(folder / "backups", ignore_errors=True)
+    monkeypatch.setattr("napari_cyto.store.backups._make_room", _no_room)
+    (folder.parent / "one.geojson").write_text(_FEATURE)
+    assert run(["import", "geojson", str(folder.parent / "one.geojson"), str(folder), "--json"]) == 0
+    said = capsys.readouterr()
+    assert len([line for line in said.err.splitlines() if "No backup of" in line]) == 1
+    assert "edits are stored as before" in said.err
+    assert json.loads(said.out)
+
+
+def _no_room(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_disk_with_little_room_is_left_to_the_edits(
@@ -209,6 +242,17 @@ def test_a_backup_with_a_trigger_is_not_restored(two_states: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match="is not sound"):
         care.restore(two_states, backup.path.name)
+
+
+def test_a_foreign_project_is_not_backed_up_and_the_sentence_names_it(two_states: Path) -> None:
+    connection = sqlite3.connect(two_states / "project.sqlite")
+    connection.execute("CREATE TRIGGER t AFTER INSERT ON version BEGIN DELETE FROM tally; END")
+    connection.close()
+    with pytest.raises(DamagedError) as caught:
+        care.backup(two_states)
+    assert str(caught.value).count("damaged or foreign") == 1
+    assert ".part" not in str(caught.value)
+    assert _reasons(two_states) == ["asked"]
 
 
 def test_the_verbs_say_what_they_did(two_states: Path, capsys: pytest.CaptureFixture[str]) -> None:

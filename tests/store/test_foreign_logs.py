@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from napari_cyto.cli.running import run
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StoreError
+from napari_cyto.session import Session
 from napari_cyto.store import Project
 from napari_cyto.store.belonging import Belongs, standing
 from tests.store.conftest import Cell
@@ -150,6 +152,25 @@ def test_a_foreign_log_is_put_aside_and_never_deleted(
     assert "changes of another database" in caplog.text
     assert "project-set-aside-" in caplog.text
     assert _counts(killed) == wanted
+
+
+def test_a_verb_says_that_a_foreign_log_was_put_aside(
+    killed: Path, backup: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _backup_restored(killed, backup)
+    assert run(["slides", str(killed)]) == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "changes of another database" in said
+    assert "project-set-aside-" in said
+
+
+def test_a_window_says_that_a_foreign_log_was_put_aside(killed: Path, backup: Path) -> None:
+    _backup_restored(killed, backup)
+    session, heard = Session(author="Ana"), []
+    session.message.connect(heard.append)
+    session.open_project(killed)
+    session.close()
+    assert any("changes of another database" in text and "project-set-aside-" in text for text in heard)
 
 
 @pytest.mark.parametrize("kind", FOREIGN)

@@ -57,6 +57,7 @@ def _is_named(folder: Path, table: str, column: str, value: object) -> None:
     with_value(folder, table, column, value)
     sentence = _asked(folder)
     assert "damaged" in sentence or "version" in sentence
+    assert sentence.count("damaged or foreign") <= 1
 
 
 @pytest.mark.parametrize(("table", "column", "value"), ROWS[::5], ids=lambda part: f"{part!s:.24}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -12,6 +14,7 @@ from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import StoreError
 from napari_cyto.session import Session
 from napari_cyto.store import Project, care
 from napari_cyto.widgets.docks.backups_dialog import BackupsDialog
@@ -61,4 +64,36 @@ def test_a_restore_that_fails_leaves_the_project_open(qtbot: QtBot, folder: Path
         session.restore_backup(folder, care.backups(folder)[0].path.name)
     assert any("open in another window or program" in text for text in heard)
     assert session.project is not None
+    session.close()
+
+
+def test_a_window_restores_in_the_background(qtbot: QtBot, folder: Path) -> None:
+    """A restore copies the whole file twice: the window goes on meanwhile, and edits are refused in a sentence."""
+    backup = care.backup(folder)
+    session = Session(author="Ana")
+    heard: list[str] = []
+    session.message.connect(heard.append)
+    session.open_project(folder)
+    begun: list[tuple[Callable[[], Any], Callable[[Callable[[], Any]], None]]] = []
+    session.background = lambda work, then: begun.append((work, then))
+    session.restore_backup(folder, backup.path.name)
+    assert session.project is None
+    assert "is being restored" in heard[-1]
+    with pytest.raises(StoreError, match="is being restored"):
+        session.restore_backup(folder, backup.path.name)
+    ((work, then),) = begun
+    done = work()
+    then(lambda: done)
+    assert session.project is not None
+    assert session.project.folder == folder
+    assert "is as it was on" in heard[-1]
+    session.restore_backup(folder, backup.path.name)
+    session.close()
+
+    def failed() -> None:
+        raise StoreError("The backup is not sound.")
+
+    begun[-1][1](failed)
+    assert session.project is not None
+    assert heard[-1] == "The backup is not sound."
     session.close()
