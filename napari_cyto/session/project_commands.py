@@ -45,6 +45,8 @@ class ProjectCommands(SessionState):
         """
         with warnings_heard() as heard:
             project = store.Project.open(store.Project.folder_of(folder), even_damaged=True)
+        if project.damage:
+            _need_slides(project)
         self._take(project)
         project.back_up_at_opening()
         for sentence in heard:
@@ -424,3 +426,12 @@ class ProjectCommands(SessionState):
         self.need_project().update_slide(record)
         if self._slide is not None and record.id == self._slide.id:
             self._slide = record
+
+
+def _need_slides(project: store.Project) -> None:
+    """Refuse a damaged project of which there is nothing to show, while the one before is still open."""
+    try:
+        project.slides()
+    except CytoError:
+        project.close()
+        raise

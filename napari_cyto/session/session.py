@@ -92,6 +92,7 @@ class Session(AnnotateCommands):
         """Say once what the look through a large database found; nothing can be stored in it from the start."""
         if project.damage and project.damage != self._told_damage:
             self._told_damage = project.damage
+            self.project_changed.emit()
             self.message.emit(f"{project.damage} {READING_ONLY}")
 
     def _refresh_slide(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from psygnal import Signal
+from psygnal import EmitLoopError, Signal
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.classes import CellClass
@@ -191,8 +191,18 @@ class SessionState:
 
     @contextmanager
     def telling(self) -> Iterator[None]:
-        """Turn a ``CytoError`` raised inside into a message for the user; other errors are bugs and pass."""
+        """Turn a ``CytoError`` raised inside into a message for the user; other errors are bugs and pass.
+
+        One that whoever hears a signal raised comes wrapped by the signal, once for each signal within a signal.
+        """
         try:
             yield
         except CytoError as error:
             self.message.emit(str(error))
+        except EmitLoopError as error:
+            cause: BaseException | None = error
+            while isinstance(cause, EmitLoopError):
+                cause = cause.__cause__
+            if not isinstance(cause, CytoError):
+                raise
+            self.message.emit(str(cause))

@@ -248,10 +248,15 @@ class ProjectCore:
         return self._database.writable
 
     def remember(self, key: str, value: Any) -> None:
-        """Keep where somebody was in the project; nothing is kept where it cannot be written, or was replaced."""
-        # Who only looks leaves the file as it is, and does not wait for the look through it.
-        if self.writable and self.setting(key) != value:
-            with suppress(ReplacedFileError):
+        """Keep where somebody was in the project, if that can be done at once.
+
+        A disk that is full, damage and a replaced file keep nobody from looking at the next slide, and neither does a
+        large file that is still looked through. Who only looks leaves the file as it is.
+        """
+        if self.writable and not self._database.is_looked_through:
+            with suppress(StoreError):
+                if self.setting(key) == value:
+                    return
                 self.set_setting(key, value)
 
     def set_setting(self, key: str, value: Any) -> None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+# How the sentence about a row begins where nobody knows yet which file it lies in.
+ALREADY_SAID = "The project database is damaged or foreign: "
 BACKUP_FOLDER = "backups"
 _OF_SOUND = re.compile(r"\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z-(?!damaged)[a-z0-9-]+\.sqlite")
 
@@ -18,8 +20,14 @@ def damage_sentence(path: Path, problems: Sequence[str] = ()) -> str:
     what = ""
     if problems:
         more = f" and {len(problems) - 1} more problems" if len(problems) > 1 else ""
-        what = f" ({problems[0].rstrip('.')}{more})"
+        what = f" ({_first(problems[0])}{more})"
     return f"The project database {path} is damaged or foreign{what} and was left as it is. {ways_out(path)}"
+
+
+def _first(problem: str) -> str:
+    """Return the first finding; SQLite puts up to a hundred of one page on lines of one text."""
+    lines = [line for line in problem.splitlines() if line.strip("* ") and not line.startswith("*** in database")]
+    return (lines[0] if lines else problem).removeprefix(ALREADY_SAID).strip().rstrip(".")
 
 
 def ways_out(path: Path) -> str:

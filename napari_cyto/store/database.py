@@ -125,6 +125,11 @@ class Database:
         """The sentence about the damage that was found; empty while none was."""
         return self._damage or ("" if self._check is None else self._check.sentence)
 
+    @property
+    def is_looked_through(self) -> bool:
+        """Whether the look for damage in the background is not over; a change would wait for it."""
+        return self._check is not None and self._check.is_at_work
+
     def open_though(self, damage: str) -> None:
         """Have every change refused by the sentence about the damage."""
         self._damage, self.writable = damage, False

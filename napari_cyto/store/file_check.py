@@ -47,6 +47,11 @@ class FileCheck:
         self._thread = threading.Thread(target=self._run, name="file check", daemon=True)
         self._thread.start()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the quick check is not over."""
+        return not self._pages_known.is_set()
+
     def require_sound_pages(self, waiting: Callable[[], None]) -> None:
         """Wait for the quick check; what takes longer goes on.
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from napari_cyto.domain.annotation_rows import from_us
 from napari_cyto.errors import DamagedError, StoreError
+from napari_cyto.store.damage import ALREADY_SAID
 
 # Without the search for white space round it, which takes longer than the rest.
 _parse = json.JSONDecoder().raw_decode
@@ -49,7 +50,7 @@ class RowFault(DamagedError):
     def __init__(self, table: str, row: object, column: str, value: object, due: str) -> None:
         where = f"in the table '{table}', row {_shown(row)}, the field '{column}'"
         self.words = f"{where} is {_shown(value)} where {due} is due"
-        super().__init__(f"The project database is damaged or foreign: {self.words}.")
+        super().__init__(f"{ALREADY_SAID}{self.words}.")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (DamagedError, (str(self),))

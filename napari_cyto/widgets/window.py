@@ -406,6 +406,8 @@ class CytoWindow(QObject):
     def _show_title(self) -> None:
         project, slide = self.session.project, self.session.slide
         names = [slide.name if slide is not None else "", project.name if project is not None else "", APPLICATION]
+        if project is not None and (project.damage or not project.writable):
+            names[1] += " (for reading only)"
         self.viewer.title = " – ".join(name for name in names if name)
         self._show_keys()
 

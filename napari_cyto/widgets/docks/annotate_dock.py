@@ -155,6 +155,11 @@ class AnnotateDock(Dock):
             self.saved.setText("NOT stored: the project's file was replaced. Say over the slide how to go on.")
             self.saved.setToolTip(self.session.replaced)
             return
+        if not project.writable or project.damage:
+            why = "the project is damaged" if project.damage else "the project cannot be written"
+            self.saved.setText(f"For reading only: {why}. Nothing can be stored.")
+            self.saved.setToolTip(project.damage)
+            return
         total = parts.counted(sum(project.counts().values()), "mark")
         at = project.saved_at
         self.saved.setText(f"Saved {at.astimezone():%H:%M:%S} – {total}" if at is not None else f"All saved: {total}")

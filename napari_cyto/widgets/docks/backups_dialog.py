@@ -64,6 +64,10 @@ class BackupsDialog(QDialog):
         buttons.addButton(self.now, QDialogButtonBox.ButtonRole.ActionRole)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
+        # Enter means what the dialog is for, wherever the focus is.
+        self.restore.setDefault(True)
+        self.table.activated.connect(self.accept)
+        self.now.setAutoDefault(False)
         self.now.clicked.connect(self._take)
         self.table.itemSelectionChanged.connect(self._enable)
         layout = QVBoxLayout(self)
@@ -96,7 +100,8 @@ class BackupsDialog(QDialog):
                 if column > 1:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(row, column, item)
-        self.table.resizeColumnToContents(0)
+        for column in (0, 2, 3, 4):
+            self.table.resizeColumnToContents(column)
         if self._backups:
             self.table.selectRow(0)
         self._enable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 from psygnal import SignalInstance
@@ -73,9 +74,17 @@ class Dock(QWidget):
             style.dress(self)
 
     def listen(self, signal: SignalInstance, slot: Callable[..., Any]) -> None:
-        """Call ``slot`` whenever the session's ``signal`` speaks, until this dock is let go."""
-        signal.connect(slot)
-        self._heard.append((signal, slot))
+        """Call ``slot`` whenever the session's ``signal`` speaks, until this dock is let go.
+
+        What it cannot read of a damaged project is told, and whoever else listens hears the signal all the same.
+        """
+
+        @wraps(slot)
+        def told(*values: Any) -> None:
+            self.do(slot, *values)
+
+        signal.connect(told)
+        self._heard.append((signal, told))
 
     def do(self, command: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         """Run a command of the session; what the user can mend becomes a message."""
@@ -88,7 +97,8 @@ class Dock(QWidget):
         A dock that lies behind another waits until the hand rests: nobody sees it meanwhile. What nobody watches while
         the hand moves can wait ``at_rest``, too, and leaves the time to what they do watch.
         """
-        soon, rested = Soon(self, refresh), later(self, refresh, REST_MS)
+        told = partial(self.do, refresh)
+        soon, rested = Soon(self, told), later(self, told, REST_MS)
         self._waiting += [soon, rested]
 
         def ask(*_values: object) -> None:
