@@ -106,8 +106,8 @@ class ResultQuality(QWidget):
         ids = [slide.id] if only_here else [record.id for record in project.slides()]
         with self._session.telling():
             say_preparation(project, ids, self.said, self._session.author)
-        if not only_here:
-            self._session.message.emit(f"Kept for {parts.counted(len(ids), 'slide')}.")
+            if not only_here:
+                self._session.message.emit(f"Kept for {parts.counted(len(ids), 'slide')}.")
         self.show_result(self._result)
 
     def _ended(self, event: Done | Failed | Cancelled) -> None:
