@@ -42,13 +42,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the window's tests, and deselect what this machine or this run is not for."""
+    """Mark the window's tests and the fuzzed ones, and deselect what this machine or this run is not for."""
     gui_folder = REPOSITORY / "tests" / "gui"
+    fuzzed_folders = {REPOSITORY / "tests" / name for name in ("properties", "store")}
     nightly = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
     kept, dropped = [], []
     for item in items:
         if gui_folder in item.path.parents:
             item.add_marker(pytest.mark.gui)
+        if not fuzzed_folders.isdisjoint(item.path.parents):
+            item.add_marker(pytest.mark.fuzzed)
         absent = item.get_closest_marker("shared") is not None and not SHARED_DATA.is_dir()
         too_long = item.get_closest_marker("nightly") is not None and not nightly
         no_window = item.get_closest_marker("gui") is not None and not HAS_WINDOW

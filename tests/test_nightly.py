@@ -1,0 +1,25 @@
+"""Guards that the nightly environment runs every long test, wherever it stands, with all that these need."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def test_the_nightly_environment_runs_the_long_tests_of_all_parts(request: pytest.FixtureRequest) -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(REPOSITORY / "tox.ini", encoding="utf-8")
+    nightly = tox["testenv:nightly"]
+    assert {"test", "gui-test", "models", "cluster", "openvino", "pyqt5"} <= set(nightly["extras"].split())
+    assert "HYPOTHESIS_PROFILE = nightly" in nightly["set_env"]
+    (command,) = nightly["commands"].strip().splitlines()
+    words = shlex.split(command)
+    assert words[words.index("-m") + 1] == "nightly or fuzzed"
+    # Words of the caller's stand in the place of the folder, which is the default then.
+    assert words[-1] == "{posargs:tests}"
+    assert request.config.getini("testpaths") == ["tests"]
