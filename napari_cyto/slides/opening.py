@@ -31,6 +31,7 @@ _IMAGE_STARTS = (
     *(b"P%d" % n for n in range(1, 7)),
     b"GIF8",
 )
+_DATABASE_START = b"SQLite format 3\0"
 _MOST_TRIED = 100
 # Of these our own reader knows the tiles, and can say better what is wrong with them.
 _READ_BY_US = ("generic-tiff", "aperio")
@@ -65,6 +66,7 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
 
 def _backend(target: Path) -> Backend:
     # What is wrong with a TIFF's header is told before the slide library sees it.
+    _refuse_database(target)
     unfit = check_tiff(target) if _start(target).startswith(STARTS) else ""
     kind = _kind(target)
     if unfit and kind == "openslide":
@@ -82,6 +84,19 @@ def _backend(target: Path) -> Backend:
                 "PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got bytes that are none of these; check that it was "
                 "copied whole."
             )
+
+
+def _refuse_database(path: Path) -> None:
+    """Refuse a database that SQLite, in the slide library, would write files beside, and whose views it would run.
+
+    Source: SQLite, "Database File Format", section 1.3.3: 2 at bytes 18 and 19 means a write-ahead log.
+    """
+    with path.open("rb") as handle:
+        head = handle.read(20)
+    if head.startswith(_DATABASE_START) and head[18:20] != b"\x01\x01":
+        raise SlideError(
+            f"{path.name} is no slide but a database; if it is that of a project, open the project's folder."
+        )
 
 
 def _without_library(path: Path, unfit: str) -> Kind:

@@ -40,12 +40,15 @@ class Carved:
         How many pages of the file are no pages.
     missing_pages : int
         How many pages the file once had more, as it says itself.
+    programs : list of str
+        The triggers and views that are in it, which no project has, with their names as Python's ascii() writes them.
     """
 
     rows: dict[str | None, list[tuple[int | None, Values]]] = field(default_factory=dict)
     damaged: int = 0
     unreadable_pages: int = 0
     missing_pages: int = 0
+    programs: list[str] = field(default_factory=list)
 
 
 def carve(path: Path, stop: Callable[[], None]) -> Carved:
@@ -119,6 +122,7 @@ class _Carver:
         self._page, self._total, self._stop = page, total, stop
         self._found = Carved()
         self._owner: dict[int, str] = {}
+        self._programs: list[str] = []
 
     def carve(self) -> Carved:
         with contextlib.suppress(*_DAMAGED):
@@ -130,7 +134,7 @@ class _Carver:
                 for _, values in self._rows_on(number):
                     self._own_table(values)
         free = self._free_pages()
-        self._found = Carved()
+        self._found = Carved(programs=self._programs)
         for number in range(1, self._total + 1):
             if number % 256 == 0:
                 self._stop()
@@ -142,6 +146,8 @@ class _Carver:
         return self._found
 
     def _own_table(self, values: Values) -> None:
+        if len(values) == 5 and values[0] in ("trigger", "view"):
+            self._programs.append(f"{values[0]} {values[1]!a:.60}")
         if len(values) == 5 and values[0] == "table" and isinstance(values[3], int) and values[3] > 1:
             self._own(values[3], str(values[1]))
 

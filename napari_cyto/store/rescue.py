@@ -135,6 +135,10 @@ class _Saved:
     def __init__(self, path: Path, carved: Carved) -> None:
         self.path, self.lost = path, list[str]()
         self._raw = _by_table(carved)
+        if carved.programs:
+            self.lost.append(
+                f"the {_some(carved.programs)}, which no project has; what was changed by it before cannot be told"
+            )
         if carved.damaged:
             self.lost.append(f"{carved.damaged:,} rows or parts of indexes could not be read")
         if carved.missing_pages:

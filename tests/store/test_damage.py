@@ -139,6 +139,7 @@ def test_damage_anywhere_is_a_sentence_or_no_harm(sound: Path, tmp_path: Path) -
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(3_600)
 def test_damage_anywhere_is_a_sentence_or_no_harm_however_often(sound: Path, tmp_path: Path) -> None:
     _try_all(sound, tmp_path / "harmed.cyto", range(32, 2_000))
 
@@ -239,6 +240,7 @@ def test_a_rescue_saves_what_can_be_read_and_lists_what_is_gone(sound: Path, tmp
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(3_600)
 def test_a_rescue_is_sound_however_often(sound: Path, tmp_path: Path) -> None:
     _rescue_all(sound, tmp_path, range(8, 1_000))
 

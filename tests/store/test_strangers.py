@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.errors import DamagedError, JobCancelled, StoreError
-from napari_cyto.store import Project
+from napari_cyto.errors import DamagedError, JobCancelled, SlideError, StoreError
+from napari_cyto.slides import open_slide
+from napari_cyto.store import Project, care
 from tests.store.strangers import ROWS, SCHEMAS, ask_everything, make_project, with_schema, with_value
 
 
@@ -82,3 +83,20 @@ def test_a_statement_that_runs_is_given_up_when_somebody_asks(strange: Path) -> 
             connection.exec_driver_sql(endless).all()
         project.stop_when(None)
         ask_everything(project)
+
+
+def test_a_rescue_names_what_would_run(strange: Path, tmp_path: Path) -> None:
+    with_schema(strange, SCHEMAS[0])
+    came = care.rescue(strange, tmp_path / "rescued.cyto")
+    assert [text for text in came.lost if text.startswith("the trigger 't', which no project has")]
+    assert _asked(tmp_path / "rescued.cyto") == ""
+
+
+@pytest.mark.parametrize("script", ["", SCHEMAS[3]])
+def test_a_project_that_is_taken_for_a_slide_is_refused_and_not_touched(strange: Path, script: str) -> None:
+    """The slide library knows slides that are databases, and would make a log beside ours."""
+    with_schema(strange, script)
+    before = {path.name: path.read_bytes() for path in strange.iterdir()}
+    with pytest.raises(SlideError, match="open the project's folder"):
+        open_slide(strange / "project.sqlite")
+    assert {path.name: path.read_bytes() for path in strange.iterdir()} == before
