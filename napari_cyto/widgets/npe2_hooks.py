@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_cyto.domain.jobs import Done, Events, Token
+from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import CytoError, SlideError
 
 if TYPE_CHECKING:
@@ -37,9 +38,17 @@ def slide_reader(path: Paths) -> Reader | None:
     if not isinstance(path, str | os.PathLike):
         return None
     file = Path(path)
-    if file.suffix.lower() in AMBIGUOUS_SUFFIXES and not _is_slide(file):
+    # napari's own reader would wait for a named pipe for ever.
+    if file.suffix.lower() in AMBIGUOUS_SUFFIXES and not _is_special(file) and not _is_slide(file):
         return None
     return read_slide
+
+
+def _is_special(path: Path) -> bool:
+    try:
+        return bool(special_kind(path))
+    except (OSError, ValueError):
+        return False
 
 
 def _is_slide(path: Path) -> bool:

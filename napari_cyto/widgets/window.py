@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import napari
 from qtpy.QtCore import QEvent, QObject, QPoint, Qt
-from qtpy.QtWidgets import QApplication, QDockWidget, QTabWidget
+from qtpy.QtWidgets import QApplication, QDockWidget, QMessageBox, QTabWidget
 
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
@@ -136,6 +136,17 @@ def session_for(viewer: Viewer) -> Session:
     return window_of(viewer).session
 
 
+def _shown_alone(sentences: Sequence[str]) -> QMessageBox | None:
+    """Show what was said while the window closed, as where its work is kept, in a box that outlives it."""
+    if not sentences:
+        return None
+    box = QMessageBox(QMessageBox.Icon.Warning, APPLICATION, "\n\n".join(sentences))
+    box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    box.setModal(False)
+    box.show()
+    return box
+
+
 class CytoWindow(QObject):
     """One viewer's session, canvas and docks; lets go of all of them when the window closes."""
 
@@ -155,6 +166,7 @@ class CytoWindow(QObject):
         self.replaced = ReplacedBar(painted, session)
         self.canvas: Canvas = attach(viewer, session)
         self._closed = False
+        self.last_words: QMessageBox | None = None
         self.view = SlideView(viewer, session)
         self.looking = Looking(viewer, session)
         self.frame = FocusFrame(painted)
@@ -316,7 +328,11 @@ class CytoWindow(QObject):
         self.view.let_go()
         self.canvas.detach()
         self.background.close()
+        last_words: list[str] = []
+        self.session.message.connect(last_words.append)
         self.session.close()
+        self.session.message.disconnect(last_words.append, missing_ok=True)
+        self.last_words = _shown_alone(last_words)
         _windows.pop(self.viewer, None)
 
     def _may_close(self) -> bool:

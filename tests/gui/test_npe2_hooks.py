@@ -88,6 +88,12 @@ def test_napari_opens_a_slide_by_itself(make_napari_viewer: Callable[[], Any], s
     assert layer.scale[-2:] == pytest.approx((0.25, 0.25))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are of Unix")
+def test_a_named_pipe_is_not_left_to_napari_which_would_wait_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "smear.tif")
+    assert npe2_hooks.slide_reader(tmp_path / "smear.tif") is npe2_hooks.read_slide
+
+
 def test_only_projects_are_read_as_projects(tmp_path: Path) -> None:
     folder = tmp_path / "empty.cyto"
     folder.mkdir()

@@ -40,3 +40,16 @@ def test_a_replaced_file_is_said_over_the_slide_until_somebody_chooses(window_be
     assert {a.id for a in session.project.annotations()} == {stored, unsaved}
     assert "as it was open" in copy.name
     assert Project.is_project(folder)
+
+
+def test_a_window_that_closes_says_where_the_copy_is(window_bench):
+    session, window = window_bench.session, window_bench.window
+    window_bench.mark(1, "HSIL")
+    (session.project.folder / "project.sqlite").unlink()
+    with session.telling():
+        session.add_box_at((300, 300))
+    window.let_go()
+    assert window.last_words is not None
+    assert window.last_words.isVisible()
+    assert "as it was open" in window.last_words.text()
+    window.last_words.close()
