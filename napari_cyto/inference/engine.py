@@ -7,7 +7,7 @@ that are settled. At most a few tiles are in memory, however large the slide is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +27,7 @@ from napari_cyto.inference.detection_tiles import Tile
 from napari_cyto.inference.detections import Detections, boxes_around
 from napari_cyto.inference.engine_plan import Plan
 from napari_cyto.inference.merging import in_outline, surest_apart, within
+from napari_cyto.inference.met_damage import MetDamage
 from napari_cyto.inference.settling import Key, Table
 from napari_cyto.slides import Slide, UnreadableTile
 
@@ -112,6 +113,9 @@ class Engine:
         self._known = {} if checkpoint is None else _classes(checkpoint)
         self._waiting: list[tuple[Key, Detections]] = []
         self._cutting: deque[tuple[list[Key], Detections, YXYX, Future[Any]]] = deque()
+        self._seen_unreadable = 0
+        self._damage = MetDamage(plan.view.level)
+        self._damage.add(() if checkpoint is None else checkpoint.damage)
 
     @property
     def device(self) -> str:
@@ -132,8 +136,19 @@ class Engine:
     @property
     def unreadable(self) -> tuple[UnreadableTile, ...]:
         """The slide's damaged tiles that were met so far, those before the run was interrupted among them."""
-        before = () if self.checkpoint is None else self.checkpoint.damage
-        return tuple(dict.fromkeys((*before, *self._slide.unreadable)))
+        self._note_damage()
+        return tuple(self._damage.tiles)
+
+    def _note_damage(self) -> None:
+        """Take in what could not be read since, and write it down."""
+        met = self._slide.unreadable_after(self._seen_unreadable)
+        self._seen_unreadable += len(met)
+        self._take_damage(met)
+
+    def _take_damage(self, met: Iterable[UnreadableTile]) -> None:
+        new = self._damage.add(met)
+        if self.checkpoint is not None:
+            self.checkpoint.note_damage(new)
 
     @property
     def dropped(self) -> bool:
@@ -208,19 +223,9 @@ class Engine:
         return future.result()
 
     def _told(self, table: Table) -> Table:
-        """Return the cells of a tile that are written down: none on damage."""
-        return table[self._readable(table[:, :2])]
-
-    def _readable(self, points_yx: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Return which cells lie on pixels that are the slide's: a damaged tile is drawn hatched, which is no cell."""
-        readable = np.ones(len(points_yx), dtype=np.bool_)
-        for damaged in self.unreadable:
-            # A coarser level may be damaged where the one that the detector sees is not.
-            if damaged.level != self._plan.view.level:
-                continue
-            y0, x0, y1, x1 = (v / self._plan.scale for v in damaged.bounds_yxyx)
-            readable[within(points_yx, (y0, x0, y1, x1))] = False
-        return readable
+        """Return the cells of a tile that are written down: none on damage, which is drawn hatched and is no cell."""
+        self._note_damage()
+        return table[self._damage.readable(table[:, :2] * self._plan.scale)]
 
     def _taken(self, number: int, table: Table) -> list[Key]:
         lost = table[:, 4] < 0
@@ -281,7 +286,7 @@ class Engine:
         """Return cells with their classifier's answer, which is written down."""
         shares = shares.astype(np.float32).astype(np.float64)  # as they will be read
         if self.checkpoint is not None:
-            self.checkpoint.note_damage(self.unreadable)
+            self._note_damage()
             rows = np.column_stack([np.array([row for _, row in keys]), shares]).astype(np.float32)
             tiles = np.array([tile for tile, _ in keys])
             for tile in np.unique(tiles).tolist():
@@ -310,7 +315,7 @@ class Engine:
         moved[:, :2] -= self._corner(number)
         rows = moved.astype(np.float32)
         if self.checkpoint is not None:
-            self.checkpoint.note_damage(self.unreadable)
+            self._note_damage()
             self.checkpoint.tiles.append(number, rows)
         return self._read_back(number, rows)
 

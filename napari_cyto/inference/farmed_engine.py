@@ -17,7 +17,6 @@ from napari_cyto.inference.detections import Detections
 from napari_cyto.inference.engine import Engine, Step, TileDone, Waiting
 from napari_cyto.inference.farm import Farm
 from napari_cyto.inference.settling import Key
-from napari_cyto.slides import UnreadableTile
 
 _PATIENCE_S = 0.05
 """How long an answer is waited for before somebody else may go on."""
@@ -41,17 +40,11 @@ class FarmedEngine(Engine):
         self._farm, self._asked = farm, asked
         self._looking: deque[tuple[int, Future[Answer]]] = deque()
         self._naming: deque[tuple[list[Key], Detections, Future[Answer]]] = deque()
-        self._damage: dict[UnreadableTile, None] = {}
 
     @property
     def names(self) -> bool:
         """Whether cells are classified."""
         return self._asked.classifier is not None
-
-    @property
-    def unreadable(self) -> tuple[UnreadableTile, ...]:
-        """The slide's damaged tiles that were met so far, here or by a worker."""
-        return tuple({**dict.fromkeys(super().unreadable), **self._damage})
 
     def _rest(self, todo: list[int]) -> Iterator[Step]:
         left = deque(todo)
@@ -87,7 +80,7 @@ class FarmedEngine(Engine):
 
     def _taken_in(self, future: Future[Answer]) -> Any:
         answer = self._farm.answer(future)
-        self._damage.update(dict.fromkeys(answer.unreadable))
+        self._take_damage(answer.unreadable)
         return answer.rows
 
     def _wait(self) -> Iterator[Step]:

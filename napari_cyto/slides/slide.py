@@ -76,6 +76,7 @@ class Slide:
         self._cache = shared_cache() if cache is None else cache
         self._identity = _identity(self.info)
         self._unreadable: dict[tuple[int, int, int], UnreadableTile] = {}
+        self._met: list[UnreadableTile] = []
         self._callbacks: list[Callable[[UnreadableTile], None]] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -114,6 +115,10 @@ class Slide:
     def unreadable(self) -> tuple[UnreadableTile, ...]:
         """Every tile found damaged so far."""
         return tuple(self._unreadable.values())
+
+    def unreadable_after(self, known: int) -> tuple[UnreadableTile, ...]:
+        """Return the tiles found damaged since there were ``known`` of them, at no cost for those."""
+        return tuple(self._met[known:])
 
     def on_unreadable(self, callback: Callable[[UnreadableTile], None]) -> Callable[[], None]:
         """Have ``callback`` told of each damaged tile once, in the thread that met it; return how to stop that."""
@@ -316,6 +321,8 @@ class Slide:
         with self._lock:
             if (level, row, column) in self._unreadable:
                 return
+            # Before any thread can draw it hatched without reading it.
+            self._met.append(tile)
             self._unreadable[level, row, column] = tile
         for callback in tuple(self._callbacks):
             callback(tile)

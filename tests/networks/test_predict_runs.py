@@ -195,7 +195,7 @@ def test_damage_that_was_met_before_a_stop_is_told_at_the_end(
     hole = UnreadableTile(picture.name, 0, (0.0, 0.0, 40.0, 40.0), "made so")
     request, token = asked(finder, picture, out=tmp_path / "p.cyto", run_folder=tmp_path / "run"), CancelToken()
     with monkeypatch.context() as damaged:
-        damaged.setattr(Slide, "unreadable", property(lambda _: (hole,)))
+        damaged.setattr(Slide, "unreadable_after", lambda _, known: (hole,)[known:])
         for event in run(request, token):
             if getattr(event, "done", 0) == 2:
                 token.cancel()
