@@ -20,8 +20,10 @@ import pytest
 
 from napari_cyto.cli.running import run as command_line
 from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.annotation_rows import ID, KIND, annotation_of
+from napari_cyto.domain.annotation_source import AnnotationSource
 from napari_cyto.domain.edits import add
-from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.places import DATA_VARIABLE
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
@@ -165,6 +167,27 @@ def test_verbs_take_the_address_and_show_no_password(
         assert [a.geometry.centre_yx for a in project.annotations()] == [(4.0, 3.0)]
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or PASSWORD.encode() not in path.read_bytes()
+
+
+def test_what_an_export_loses_is_counted_there_too(url: str) -> None:
+    box = Box(1.0, 2.0, 3.0, 4.5)
+    square = Polygon(((0.0, 0.0), (0.0, 9.0), (9.0, 9.0), (9.0, 0.0)))
+    scores = ((), (("HSIL", 0.5),), (("LSIL", 0.5),), (("HSIL", 0.5), ("LSIL", 0.25)))
+    cells = [
+        Annotation(slide_id="one", geometry=shape, class_id="HSIL", scores=known, note=note)
+        for shape in (box, square, Point(1.0, 2.5))
+        for known in scores
+        for note in ("", "a note", "another")
+    ]
+    with filled(url) as project:
+        project.apply(add(cells, "add"), "ana")
+        with project.labels_now() as labels:
+            assert isinstance(labels.annotations, AnnotationSource)
+            kinds = labels.annotations.kinds()
+            # The two notes are alike.
+            assert sorted(n for _, n in kinds) == [1] * 12 + [2] * 12
+            rows = labels.annotations.rows_of_slide("one")
+            assert [annotation_of((row[ID], "one", *row[KIND:])) for row in rows] == cells
 
 
 def test_a_writer_that_holds_on_is_waited_for_only_so_long(url: str) -> None:
