@@ -122,21 +122,25 @@ class _Run:
             pairs = self._pairs(split)
             fresh = {pair.slide_ids for pair in pairs} - together
             if not fresh:
-                return split, list(shared_crops([pair.crops for pair in pairs]))
+                break
             together |= fresh
             try:
                 new = split_plans(self.plan.slides, self.options, sorted(together))
             except SplitError:
-                return split, list(shared_crops([pair.crops for pair in pairs]))
-            self._move(split, new)
+                break
             split = replace(new, algorithm=f"{new.algorithm}; slides that show the same cell kept together")
             self.remarks += [
                 f"{pair.crops.train} and {pair.crops.test} show the same cell; their slides were kept on one side."
                 for pair in pairs
                 if split.sides[pair.slide_ids[0]] == split.sides[pair.slide_ids[1]]
             ]
+        # Once, since a slide may change its side more than once until all is settled.
+        self._move(self.plan.split, split)
+        return split, list(shared_crops([pair.crops for pair in pairs]))
 
     def _move(self, old: Split, new: Split) -> None:
+        if old.sides == new.sides:
+            return
         for slide_id, pieces in self.written.items():
             if old.sides[slide_id] != new.sides[slide_id]:
                 self.written[slide_id] = [

@@ -115,6 +115,9 @@ class _Search:
         self._whole = counts.sum(axis=0)
         self._spread = (counts > 0).sum(axis=0)
         self._share = test_share
+        # Groups with the same cells are one kind, and most are of few kinds: what a swap costs hangs on its kinds.
+        kinds, kind_of = np.unique(counts, axis=0, return_inverse=True)
+        self._kinds, self._kind_of = kinds, kind_of.reshape(-1)
 
     def cost(self, test_counts: Counts) -> Counts:
         return split_cost(test_counts, self._whole, self._spread, self._share)
@@ -144,10 +147,18 @@ class _Search:
             if swaps > _SWAPS_LOOKED_AT:
                 looked_at = rng.integers(0, swaps, _SWAPS_LOOKED_AT)
             out, into = np.divmod(looked_at, len(train))
-            totals = total - self._counts[test[out]] + self._counts[train[into]]
-            costs = self.cost(totals)
+            costs = self._swap_costs(total, test[out], train[into])
             i = int(costs.argmin())
             if not costs[i] < cost - 1e-12:
                 return test, cost
-            total, cost = totals[i], float(costs[i])
+            total = total - self._counts[test[out[i]]] + self._counts[train[into[i]]]
+            cost = float(costs[i])
             test[out[i]], train[into[i]] = train[into[i]], test[out[i]]
+
+    def _swap_costs(self, total: Counts, out: npt.NDArray[np.intp], into: npt.NDArray[np.intp]) -> Counts:
+        """Return what splits cost in which a group of each place of ``out`` was swapped for one of ``into``."""
+        if len(self._kinds) ** 2 >= len(out):
+            return self.cost(total - self._counts[out] + self._counts[into])
+        swapped = total - self._kinds[:, None] + self._kinds[None]
+        costs = self.cost(swapped.reshape(-1, len(total))).reshape(len(self._kinds), -1)
+        return np.asarray(costs[self._kind_of[out], self._kind_of[into]])
