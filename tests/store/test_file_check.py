@@ -173,6 +173,7 @@ def test_whoever_waits_noticeably_is_told_why(large: Path, monkeypatch: pytest.M
     session.open_project(large)
     assert session.project is not None
     # Who only looks waits for nothing, and leaves the file as it is.
+    session.go_to_slide("two")
     assert not asked.is_set()
     _draw(session.project)
     assert heard == [database.LOOKING_THROUGH]
