@@ -12,12 +12,14 @@ from napari_cyto.datasets.apacc_plan import SlicePlan, SlidePlan
 from napari_cyto.datasets.job import stop_if_cancelled
 from napari_cyto.datasets.slice_writer import SliceWriter, Written
 from napari_cyto.domain.jobs import Token
-from napari_cyto.slides import Slide, UnreadableTile, open_slide
+from napari_cyto.slides import Slide, TileCache, UnreadableTile, open_slide
 
 WORKERS = min(8, os.cpu_count() or 1)
 """PNG encoding is what takes the time, and it releases the interpreter."""
 
 _POLL_S = 0.05
+_KEPT_BYTES = 128 * 2**20
+"""Of tiles, for slices that share them: a row of them across a large slide is about 80 MB."""
 
 
 class _OpenSlides:
@@ -28,13 +30,15 @@ class _OpenSlides:
         self._open: dict[str, Slide] = {}
         self._locks = {slide_id: threading.Lock() for slide_id in self._left}
         self._unreadable = unreadable
+        # Not the one of the window: a folder of small fields would push out all that is there, and fill it.
+        self._tiles = TileCache(_KEPT_BYTES)
 
     def get(self, plan: SlidePlan) -> Slide | None:
         if plan.path is None:
             return None
         with self._locks[plan.slide.id]:
             if plan.slide.id not in self._open:
-                slide = open_slide(plan.path)
+                slide = open_slide(plan.path, self._tiles)
                 slide.on_unreadable(self._unreadable.append)
                 self._open[plan.slide.id] = slide
             return self._open[plan.slide.id]

@@ -17,6 +17,7 @@ from napari_cyto.slides.openslide_backend import OpenSlideBackend
 from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.tiff_backend import TiffBackend
 from napari_cyto.slides.tiff_check import DamagedTiffError, check_tiff
+from napari_cyto.slides.tile_cache import TileCache
 
 Kind: TypeAlias = Literal["openslide", "tiff", "image", "none"]
 
@@ -37,13 +38,15 @@ _MOST_TRIED = 100
 _READ_BY_US = ("generic-tiff", "aperio")
 
 
-def open_slide(path: str | os.PathLike[str]) -> Slide:
+def open_slide(path: str | os.PathLike[str], cache: TileCache | None = None) -> Slide:
     """Open a whole-slide image, a plain TIFF, or a camera's flat image (PNG, JPEG, BMP, WebP, JPEG 2000, PNM).
 
     Parameters
     ----------
     path : path-like
         The file; for DICOM any file of the slide, or its folder.
+    cache : TileCache, optional
+        Keeps its tiles; the one that all slides share where it is not given.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
     """
     target = _the_file(Path(path))
     try:
-        return Slide(_backend(target))
+        return Slide(_backend(target), cache)
     except SlideError:
         raise
     except Exception as error:

@@ -21,6 +21,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.apacc_labels import COLOURS
 from napari_cyto.formats.apacc_names import parse_crop_name, parse_stem
 from napari_cyto.formats.atomic import EXPORT_RECORD
+from napari_cyto.slides import shared_cache
 from napari_cyto.store import Project
 
 FAST = ApaccExportOptions(overview=False, crops=False)
@@ -56,6 +57,15 @@ def project_of(folder: Path, marks: dict[Path, list], scheme: str = "apacc", **f
                     add([Annotation(slide_id=record.id, geometry=g, class_id=c) for g, c in pairs], "x"), "me"
                 )
     return folder
+
+
+def test_fields_that_are_written_take_no_room_among_the_tiles_in_view(tmp_path: Path, run) -> None:
+    files = [slide_file(tmp_path, f"field-{k}.png", (60, 60)) for k in range(3)]
+    project = project_of(tmp_path / "p.cyto", {path: [Box(10, 10, 40, 40)] for path in files})
+    before = shared_cache().nbytes
+    run(export_apacc(project, tmp_path / "out", FAST))
+    assert len(labels(tmp_path / "out")) == 3
+    assert shared_cache().nbytes == before
 
 
 def test_the_tree_has_slices_labels_crops_and_overviews_for_each_side(make_project, run, tmp_path: Path) -> None:
