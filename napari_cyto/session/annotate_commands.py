@@ -9,7 +9,7 @@ from typing import Literal
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import YX, YXYX, Box, Geometry, Point, Polygon
-from napari_cyto.errors import CytoError, SchemeError, SlideError, StoreError
+from napari_cyto.errors import CytoError, SchemeError, SlideError, StaleEditError, StoreError
 from napari_cyto.session.project_commands import LAST_CLASS
 from napari_cyto.session.proposals import ShownFilter, judged
 from napari_cyto.session.replaced_commands import ReplacedCommands
@@ -125,6 +125,7 @@ class AnnotateCommands(ReplacedCommands):
         if self._cursor is not None and self._cursor.id in self._selection:
             # "next" must go on from here after the annotation it stood on is gone.
             self._cursor = self.need_project().neighbour(self._cursor.slide_id, self._cursor, step=-1)
+        self._refuse_unseen(chosen)
         self._apply(edits.remove(chosen, f"Delete {_count(chosen)}"))
         self._tell_bulk(len(chosen), "deleted", chosen)
 
@@ -276,10 +277,30 @@ class AnnotateCommands(ReplacedCommands):
 
     def _replace(self, before: Iterable[Annotation], change: Callable[[Annotation], Annotation], label: str) -> int:
         """Change what ``change`` makes another of, in one undo step; return how many that were."""
+        before = list(before)
+        self._refuse_unseen(before)
         pairs = [(a, b) for a in before if (b := change(a)) != a]
         if pairs:
             self._apply(edits.replace_all(pairs, label.format(_count([a for a, _ in pairs]))))
         return len(pairs)
+
+    def _refuse_unseen(self, stored: Iterable[Annotation]) -> None:
+        """Refuse to change what was changed elsewhere and is not on the screen yet, and bring it there.
+
+        Raises
+        ------
+        StaleEditError
+            When something of ``stored`` is drawn as it was before.
+        """
+        if self._unsaved is not None:
+            return
+        unseen = [a for a in stored if (drawn := self.drawn(a.id)) is not None and drawn != a]
+        if unseen:
+            self.annotations_changed.emit(None)
+            raise StaleEditError(
+                f"Nothing was changed: {_cells(len(unseen))} of what is meant had just been changed elsewhere, perhaps "
+                "in another window; look at what is there now, and repeat it."
+            )
 
     def _apply(self, edit: edits.Edit) -> None:
         entry = self.store_edit(edit)

@@ -81,6 +81,8 @@ class SessionState:
         self._unsaved: Edit | None = None
         # Set by a window, which must not wait for long work; without one it is done at once.
         self.background: InBackground | None = None
+        # Set by a window: the annotation as it is drawn, by its id, for an edit is of what its author sees.
+        self.drawn: Callable[[str], Annotation | None] = lambda _annotation_id: None
         # What is at work there and changes the project, as a sentence for who wants to change it too.
         self._at_work = ""
         # Tiles are decoded in threads; what they report waits here for `poll` on the window's own thread.

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from napari.layers import Image
 from qtpy.QtCore import QTimer
 
+from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YX, Box
 from napari_cyto.session import Session, Tool
@@ -64,6 +65,7 @@ class Canvas:
         self.viewer = viewer
         self.session = session
         self.shown = Shown()
+        session.drawn = self._drawn
         self.layers = MarkLayers(viewer)
         self.hover = Hover(window.native_canvas(viewer), session)
         self.note = Note(window.native_canvas(viewer))
@@ -387,6 +389,12 @@ class Canvas:
             self.session.message.emit("The annotations are in the project and stay on the slide; H hides them.")
 
     # Drawing
+
+    def _drawn(self, annotation_id: str) -> Annotation | None:
+        """Return an annotation as it is drawn; None where nothing is, or where all is about to be drawn anew."""
+        if not self._is_live or self._reload_soon.is_asked or self._reload_timer.isActive():
+            return None
+        return self.shown.annotations.get(annotation_id)
 
     def _poll(self) -> None:
         with self.session.telling():
