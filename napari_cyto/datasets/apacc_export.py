@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from napari_cyto.datasets.apacc_plan import ExportPlan, plan_export, split_plans
 from napari_cyto.datasets.audit_report import Finding
+from napari_cyto.datasets.audited import Tick
 from napari_cyto.datasets.crop_prints import CropPrints
-from napari_cyto.datasets.job import Steps, ending_once
+from napari_cyto.datasets.job import UNTOUCHED, Steps, ending_once, stop_if_cancelled
 from napari_cyto.datasets.leaks import refuse_leaks, shared_crops, shared_ties
 from napari_cyto.datasets.manifest import apacc_manifest, write_manifest
 from napari_cyto.datasets.near_duplicates import CropPair, pairs_across
@@ -29,6 +31,8 @@ from napari_cyto.formats.replacing import replacing
 from napari_cyto.slides import UnreadableTile
 from napari_cyto.slides.slide import said_of_unreadable
 from napari_cyto.store import Project
+
+_MOST_NAMED = 10
 
 
 def export_apacc(
@@ -80,7 +84,7 @@ def _export(
     with replacing(target, options.overwrite, identity), atomic_folder(target) as folder:
         run = _Run(plan, options, folder)
         yield from run.write(day, token)
-        split, found = run.keep_same_cells_together()
+        split, found = run.keep_same_cells_together(partial(stop_if_cancelled, token, UNTOUCHED))
         refuse_leaks(found, options.allow_leak)
         leaks += found
         yield from (Noted(remark) for remark in run.remarks)
@@ -111,15 +115,16 @@ class _Run:
             yield Advanced(done, total, Path(piece.files[0]).stem)
         self.remarks += said_of_unreadable(self.unreadable)
 
-    def keep_same_cells_together(self) -> tuple[Split, list[Finding]]:
+    def keep_same_cells_together(self, tick: Tick) -> tuple[Split, list[Finding]]:
         """Return the final split, slides that show the same cell moved to one side, and what still leaks.
 
         Two fields of one smear may overlap without anybody having said that they are of one smear; sides that came
         with the data are not changed, so there it stays a leak.
         """
-        split, together = self.plan.split, set[tuple[str, str]]()
+        split, together, moved = self.plan.split, set[tuple[str, str]](), list[str]()
         while True:
-            pairs = self._pairs(split)
+            tick()
+            pairs = self._pairs(split, tick)
             fresh = {pair.slide_ids for pair in pairs} - together
             if not fresh:
                 break
@@ -129,11 +134,15 @@ class _Run:
             except SplitError:
                 break
             split = replace(new, algorithm=f"{new.algorithm}; slides that show the same cell kept together")
-            self.remarks += [
+            moved += [
                 f"{pair.crops.train} and {pair.crops.test} show the same cell; their slides were kept on one side."
                 for pair in pairs
                 if split.sides[pair.slide_ids[0]] == split.sides[pair.slide_ids[1]]
             ]
+        self.remarks += moved[:_MOST_NAMED]
+        if len(moved) > _MOST_NAMED:
+            more = f"{len(moved) - _MOST_NAMED:,} more pairs of crops show the same cell"
+            self.remarks.append(f"{more}; their slides were kept on one side.")
         # Once, since a slide may change its side more than once until all is settled.
         self._move(self.plan.split, split)
         return split, list(shared_crops([pair.crops for pair in pairs]))
@@ -152,7 +161,7 @@ class _Run:
                 if below.is_dir() and not any(below.iterdir()):
                     below.rmdir()
 
-    def _pairs(self, split: Split) -> list[_SamePlace]:
+    def _pairs(self, split: Split, tick: Tick) -> list[_SamePlace]:
         prints = {side: CropPrints() for side in SIDES}
         owners: dict[str, list[str]] = {side: [] for side in SIDES}
         for slide_id, pieces in self.written.items():
@@ -161,7 +170,7 @@ class _Run:
                     prints[split.sides[slide_id]].add_print(name, made)
                     owners[split.sides[slide_id]].append(slide_id)
         of = {side: dict(zip(prints[side].names, owners[side], strict=True)) for side in SIDES}
-        found = pairs_across(prints[TRAIN], prints[TEST])
+        found = pairs_across(prints[TRAIN], prints[TEST], tick)
         return [_SamePlace(crops, (of[TRAIN][crops.train], of[TEST][crops.test])) for crops in found]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Failed, Noted, Token
 from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 
+UNTOUCHED = "What was there before is untouched."
 Steps = Iterator[Advanced | Noted | Done]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from napari_cyto.datasets.apacc_plan import SlicePlan, SlidePlan
-from napari_cyto.datasets.job import stop_if_cancelled
+from napari_cyto.datasets.job import UNTOUCHED, stop_if_cancelled
 from napari_cyto.datasets.slice_writer import SliceWriter, Written
 from napari_cyto.domain.jobs import Token
 from napari_cyto.slides import Slide, TileCache, UnreadableTile, open_slide
@@ -101,8 +101,9 @@ def write_slices(
                 if not waiting:
                     break
                 done, waiting = wait(waiting, _POLL_S, FIRST_COMPLETED)
-                stop_if_cancelled(token, "What was there before is untouched.")
+                stop_if_cancelled(token, UNTOUCHED)
                 for future in done:
+                    stop_if_cancelled(token, UNTOUCHED)
                     yield future.result()
         finally:
             stop.set()

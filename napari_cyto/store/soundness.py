@@ -80,7 +80,7 @@ _OF_ANNOTATIONS = (
         "the annotation in row {} is not what its last version says",
     ),
     (
-        "SELECT a.pk FROM annotation a LEFT JOIN box_rowid b ON b.rowid = a.version_pk WHERE a.pk BETWEEN ? AND ? AND "
+        "SELECT a.pk FROM annotation a LEFT JOIN {boxes} b ON b.rowid = a.version_pk WHERE a.pk BETWEEN ? AND ? AND "
         "a.version_pk IS NOT NULL AND b.rowid IS NULL LIMIT 1",
         "the annotation in row {} is not in the index of places",
     ),
@@ -145,12 +145,15 @@ def _first(connection: sqlite3.Connection, query: str, words: str, *limits: int)
 
 
 def _of_annotations(connection: sqlite3.Connection) -> Iterator[list[str]]:
+    # Where SQLite was built without R*Trees, the boxes are a plain table; else the tree's own list of rows is asked.
+    plain = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'box_rowid'").fetchone() is None
+    boxes = "box" if plain else "box_rowid"
     start: int | None = -_ROW_MAX - 1
     while start is not None:
         beyond = connection.execute(_BEYOND, (start, _ROWS_AT_ONCE)).fetchone()
         last = _ROW_MAX if beyond is None else beyond[0] - 1
         for query, words in _OF_ANNOTATIONS:
-            yield _first(connection, query, words, start, last)
+            yield _first(connection, query.replace("{boxes}", boxes), words, start, last)
         start = None if beyond is None else beyond[0]
 
 

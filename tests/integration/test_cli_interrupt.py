@@ -41,6 +41,9 @@ def _begun(cache: Path) -> bool:
 
 
 _IN_A_STRING = """
+import signal
+# A parent in the background of a shell may have left it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from napari_cyto.cli import main, verbs
 def build(_words):
     return lambda **_: exec("import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")

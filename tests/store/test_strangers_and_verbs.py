@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,11 @@ def _verbs() -> Iterator[list[str]]:
     yield ["audit", _NAME]
     yield ["report", _NAME, "--out", "r.json"]
     yield ["relink", _NAME, "--images", "."]
-    yield ["evaluate", "bethesda-light", "--data", _NAME]
-    yield ["predict", "a.png", "--detector", "nucleus-detector", "--out", _NAME]
-    yield ["train", "classifier", "--data", _NAME, "--out", "m"]
+    # Without PyTorch these refuse before they look at a project.
+    if find_spec("torch"):
+        yield ["evaluate", "bethesda-light", "--data", _NAME]
+        yield ["predict", "a.png", "--detector", "nucleus-detector", "--out", _NAME]
+        yield ["train", "classifier", "--data", _NAME, "--out", "m"]
     yield ["project", "backup", _NAME]
     yield ["info", f"{_NAME}/project.sqlite"]
 
