@@ -83,7 +83,7 @@ def workers_for(
             remarks.append(f"Workers compute in several ways ({', '.join(ways)}), which differ in the last digits.")
         remarks += _trusted(scheduler)
         executor = client.get_executor(pure=False)
-        stack.callback(executor.shutdown, wait=False)
+        stack.callback(shut_down, executor)
         yield Farm(
             executor,
             workers=len(known),
@@ -93,6 +93,19 @@ def workers_for(
             present=watch.present,
             incidents=watch.incidents,
         )
+
+
+def shut_down(executor: Any) -> None:
+    """Give up what was asked of a cluster and not answered; one that is gone has given it up already.
+
+    Parameters
+    ----------
+    executor : distributed.cfexecutor.ClientExecutor
+        That asked.
+    """
+    gone = _distributed().client.ClosedClientError
+    with suppress(gone, OSError, TimeoutError):
+        executor.shutdown(wait=False)
 
 
 def _distributed() -> Any:

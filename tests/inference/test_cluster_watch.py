@@ -10,6 +10,7 @@ import pytest
 
 from napari_cyto.errors import CytoError
 from napari_cyto.inference import cluster_watch
+from napari_cyto.inference.cluster import shut_down
 from napari_cyto.inference.cluster_watch import ClusterWatch
 
 PATIENCE_S = 30.0
@@ -161,3 +162,14 @@ def test_while_workers_are_asked_what_they_are_a_silent_one_is_left_out_and_a_lo
     client.frozen.add("tcp://a:1")
     with pytest.raises(CytoError, match="The scheduler at tcp://s:8786 does not answer any more"):
         _facts(ask, ["tcp://a:1"], None, watch.check)
+
+
+def test_what_was_asked_of_a_cluster_that_is_gone_is_given_up_without_a_word() -> None:
+    """Its client being closed, giving up raised what is no sentence, in place of the sentence that it is gone."""
+    distributed = pytest.importorskip("distributed")
+
+    class Gone:
+        def shutdown(self, wait: bool) -> None:
+            raise distributed.client.ClosedClientError("Client is closed.")
+
+    shut_down(Gone())

@@ -54,7 +54,7 @@ NO_BRIGHT_FIELD = {
 
 
 @pytest.mark.parametrize("how", NO_BRIGHT_FIELD)
-@pytest.mark.parametrize("mpp", [0.25, None])
+@pytest.mark.parametrize("mpp", [0.25, pytest.param(None, marks=pytest.mark.nightly)])
 def test_dark_ground_is_refused(how: str, mpp: float | None) -> None:
     for seed, crowded in ((0, 0.4), (1, 1.5)):
         found = look(NO_BRIGHT_FIELD[how](field(seed, crowded)), mpp)

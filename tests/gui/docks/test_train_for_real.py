@@ -116,6 +116,7 @@ def test_a_classifier_from_first_click_to_use(marked):
     assert dock.request().words()[-2:] == ["--parent", str(dock.setup.parent_path)]
 
 
+@pytest.mark.nightly
 @pytest.mark.torch
 @pytest.mark.timeout(600)
 def test_a_detector_from_first_click_to_use(marked):
