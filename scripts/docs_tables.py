@@ -1,0 +1,188 @@
+"""Write the tables of the documentation (keys, formats, recipes, options) from the code; run it after a change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from napari_cyto.cli.verbs import build
+from napari_cyto.formats import FORMATS
+from napari_cyto.session.keys import keys_table
+from napari_cyto.session.review_keys import review_keys_table
+from napari_cyto.training.recipes import all_recipes
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def pages() -> list[Path]:
+    """Return the README and every page of the documentation."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def keys_markdown() -> str:
+    """Return the keys as a Markdown table."""
+    return _table(("key", "does"), ((_code(keys), sentence) for keys, sentence in keys_table()))
+
+
+def review_keys_markdown() -> str:
+    """Return the keys of the review gallery as a Markdown table."""
+    rows = ((keys if keys.startswith("Arrow") else _each_code(keys), words) for keys, words in review_keys_table())
+    return _table(("key", "does"), rows)
+
+
+def formats_markdown() -> str:
+    """Return the label formats as a Markdown table."""
+    rows = ((f"`{f.name}`", f.title, f.target_kind, f.description) for f in FORMATS.values())
+    return _table(("name", "format", "is a", "what it carries"), rows)
+
+
+def recipes_markdown() -> str:
+    """Return the recipes as a Markdown table."""
+    rows = ((f"`{c.name}`", c.model.kind, f"`{c.model.backbone}`", c.summary) for c in all_recipes())
+    return _table(("recipe", "trains a", "backbone", "what for"), rows)
+
+
+def deviations_markdown() -> str:
+    """Return in what each recipe is not as its source says, as Markdown lists."""
+    told = [c for c in all_recipes() if c.deviations]
+    lists = [f"`{c.name}` ({c.source}):\n\n" + "".join(f"- {d}\n" for d in c.deviations) for c in told]
+    return "\n".join(lists)
+
+
+def verbs() -> list[str]:
+    """Return the verbs of the command line."""
+    return sorted(_command().commands)
+
+
+def depth_of(words: list[str]) -> int:
+    """Return how many of the words after ``napari-cyto`` name the verb: two where a verb has others below it."""
+    below = getattr(_command(words[0]).commands.get(words[0]), "commands", {})
+    return 2 if len(words) > 1 and words[1] in below else 1
+
+
+def verbs_markdown() -> str:
+    """Return the verbs of the command line, with what each does, as a Markdown table linked to their pages."""
+    rows = ((f"[`{name}`]({name}.md)", _brief(command)) for name, command in sorted(_command().commands.items()))
+    return _table(("verb", "what it does"), rows)
+
+
+def options_markdown(verb: str) -> str:
+    """Return what a verb takes, as Markdown: a table, or one for each verb below it, or for all formats and for some.
+
+    Parameters
+    ----------
+    verb : str
+        Such as ``predict``, ``models`` or ``export``.
+    """
+    command = _command(verb).commands[verb]
+    names = getattr(command, "commands", {})
+    if not names:
+        return _options_table(command.params)
+    below = {name: _command(verb, name).commands[verb].commands[name] for name in names}
+    if verb in ("import", "export"):
+        return _options_of_formats(below)
+    return "\n".join(f"**`{verb} {n}`**: {_brief(c)}\n\n{_options_table(c.params)}" for n, c in below.items())
+
+
+def _options_of_formats(commands: dict[str, Any]) -> str:
+    """Return one table of what every format takes, and one of what only some take."""
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for name, command in commands.items():
+        for parameter in _shown(command.params):
+            rows.setdefault(_row(parameter), []).append(name)
+    common = [row for row, names in rows.items() if len(names) == len(commands)]
+    special = [(*row, ", ".join(f"`{n}`" for n in names)) for row, names in rows.items() if len(names) < len(commands)]
+    return (
+        "All formats:\n\n"
+        + _table(("option", "value", "what it does"), common)
+        + "\nSome formats:\n\n"
+        + _table(("option", "value", "what it does", "formats"), special)
+    )
+
+
+def _options_table(parameters: Iterable[Any]) -> str:
+    return _table(("option", "value", "what it does"), (_row(p) for p in _shown(parameters)))
+
+
+def _shown(parameters: Iterable[Any]) -> list[Any]:
+    return [p for p in parameters if not getattr(p, "hidden", False) and "--help" not in p.opts]
+
+
+def _row(parameter: Any) -> tuple[str, str, str]:
+    """Return an argument or option of the command line as name, value and sentence."""
+    if not any(o.startswith("-") for o in parameter.opts):
+        return f"`{parameter.metavar or parameter.name.upper()}`", "", _plain(parameter.help)
+    names = ", ".join(f"`{o}`" for o in (*parameter.opts, *parameter.secondary_opts))
+    flag = getattr(parameter, "is_flag", False)
+    value = "" if flag else (parameter.metavar or "")
+    several = " (may be repeated)" if parameter.multiple and "repeated" not in (parameter.help or "") else ""
+    return names, f"`{value}`" if value else "", _plain(parameter.help) + several
+
+
+def _plain(sentence: str | None) -> str:
+    return " ".join((sentence or "").split())
+
+
+def _brief(command: Any) -> str:
+    return _plain((command.help or "").split("\n\n")[0])
+
+
+@cache
+def _command(*words: str) -> Any:
+    """Return the command line, with what the verb in ``words`` needs."""
+    return typer.main.get_command(build(list(words)))
+
+
+def with_tables(text: str) -> str:
+    """Return the text of a page with its tables made anew."""
+    makers: dict[str, Callable[[], str]] = {
+        "keys": keys_markdown,
+        "review keys": review_keys_markdown,
+        "formats": formats_markdown,
+        "recipes": recipes_markdown,
+        "deviations": deviations_markdown,
+        "verbs": verbs_markdown,
+    }
+
+    def made(found: re.Match[str]) -> str:
+        name = found["name"]
+        verb = name.removeprefix("options of ")
+        table = options_markdown(verb) if verb != name else makers[name]()
+        return f"{found['begin']}\n{table}\n{found['end']}"
+
+    return re.sub(
+        r"(?P<begin><!-- begin (?P<name>[a-z ]+) -->\n).*?(?P<end><!-- end (?P=name) -->)", made, text, flags=re.DOTALL
+    )
+
+
+def _code(keys: str) -> str:
+    """Return key names in the type of code; what the mouse does stays prose."""
+    if " to " in keys:
+        return " to ".join(f"`{key}`" for key in keys.split(" to "))
+    if keys[0].isupper() and not any(word in keys for word in ("Click", "Wheel", "drag")):
+        return " or ".join(f"`{key}`" for key in keys.split(" or "))
+    return keys
+
+
+def _each_code(keys: str) -> str:
+    return re.sub(r"\S+", lambda found: found[0] if found[0] in ("or", "to") else f"`{found[0]}`", keys)
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(columns)]
+    lines += [["---"] * len(lines[0])]
+    lines += [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if with_tables(text) != text:
+            page.write_text(with_tables(text), encoding="utf-8")
+            print(page.relative_to(ROOT))
