@@ -15,7 +15,7 @@ from tiatoolbox.models.engine.io_config import IOSegmentorConfig
 from tiatoolbox.models.engine.nucleus_detector import NucleusDetector
 from tiatoolbox.models.models_abc import ModelABC
 
-from napari_cyto.inference.inputs import as_input
+from napari_cyto.inference.network_input import as_input
 from napari_cyto.models.bundle import Bundle
 
 FLOOR = 0.02

@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.domain.jobs import Done, Failed, Measured
-from napari_cyto.inference.allocator import ALLOCATOR
+from napari_cyto.jobs.allocator import ALLOCATOR
+from napari_cyto.jobs.events import Done, Failed, Measured
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.training.checkpoint import TENSORS
+from napari_cyto.training._checkpoint import TENSORS
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import recipe
 from napari_cyto.training.run import train

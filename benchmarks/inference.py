@@ -23,7 +23,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.inference.allocator import ALLOCATOR
+from napari_cyto.jobs.allocator import ALLOCATOR
 
 SLIDE_MPP = 0.25
 NAIVE = "CYTO_NAIVE_MP_PER_S"
@@ -49,7 +49,7 @@ def made_slide(folder: Path, height: int, width: int) -> Path:
     """Write a slide of dark discs on uneven stain, in JPEG tiles, with the levels that scanners write."""
     from _repeated_slide import write_repeated
 
-    from napari_cyto.models.probe_fields import probe
+    from napari_cyto.models._probe_fields import probe
 
     # About as many cells as a crowded field of a smear has: the detector tells of some 400 in a Mpx.
     small = probe((1024, 1024, 3), apart_px=100).repeat(4, axis=0).repeat(4, axis=1)
@@ -57,8 +57,8 @@ def made_slide(folder: Path, height: int, width: int) -> Path:
 
 
 def measured(name: str, side: int, turns: int, runtime: Any, naive: float) -> dict[str, Any]:
-    from napari_cyto.inference.detecting import CellDetector
-    from napari_cyto.inference.engine_plan import make_plan
+    from napari_cyto.inference.engine.detect import CellDetector
+    from napari_cyto.inference.engine.plan import make_plan
     from napari_cyto.models.library import bundle_named
     from napari_cyto.slides import open_slide
 
@@ -95,8 +95,8 @@ def measured(name: str, side: int, turns: int, runtime: Any, naive: float) -> di
 
 def whole(path: Path, detector: Any) -> float:
     """Return MP/s, px of the model, of a slide from opening it until its last cell is told."""
-    from napari_cyto.inference.engine import Engine
-    from napari_cyto.inference.engine_plan import make_plan
+    from napari_cyto.inference.engine.pipeline import Engine
+    from napari_cyto.inference.engine.plan import make_plan
     from napari_cyto.slides import open_slide
 
     started_s = time.perf_counter()
@@ -109,7 +109,7 @@ def whole(path: Path, detector: Any) -> float:
 
 def peak_mb(path: Path, name: str, runtime: Any) -> float:
     """Return the most memory that this process has held, MB, after one whole slide."""
-    from napari_cyto.inference.detecting import CellDetector
+    from napari_cyto.inference.engine.detect import CellDetector
     from napari_cyto.models.library import bundle_named
 
     whole(path, CellDetector(bundle_named(name), "cpu", runtime=runtime))

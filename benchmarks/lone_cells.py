@@ -144,8 +144,8 @@ def near(found_yx: np.ndarray, centres_yx: np.ndarray) -> np.ndarray:
 
 def looked_through(path: Path, detector: Any) -> tuple[np.ndarray, float, float, float]:
     """Return centres, and seconds of all, of the network's part alone, and the MP that were looked at."""
-    from napari_cyto.inference.engine import Batch, Engine
-    from napari_cyto.inference.engine_plan import make_plan
+    from napari_cyto.inference.engine.pipeline import Batch, Engine
+    from napari_cyto.inference.engine.plan import make_plan
     from napari_cyto.slides import open_slide
 
     with open_slide(path) as slide:
@@ -159,7 +159,7 @@ def looked_through(path: Path, detector: Any) -> tuple[np.ndarray, float, float,
 
 def measured(cric: Path, name: str, many: int, fields: int, sizes: tuple[tuple[int, int], ...]) -> dict[str, Any]:
     """Return the figures."""
-    from napari_cyto.inference.detecting import CellDetector
+    from napari_cyto.inference.engine.detect import CellDetector
     from napari_cyto.models.library import bundle_named
 
     detector = CellDetector(bundle_named(name), "cpu", runtime="auto")

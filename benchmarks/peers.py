@@ -66,7 +66,7 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
     """Return the rates of the engines, and how many cells each found."""
     from _peer_engine import PeerModel, run_engine
 
-    from napari_cyto.inference.loaded import LoadedModels
+    from napari_cyto.inference.runtimes.model_cache import LoadedModels
     from napari_cyto.models.library import bundle_named
 
     bundle, models = bundle_named(asked.detector), LoadedModels()
@@ -108,9 +108,9 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
 
 def run_ours(asked: argparse.Namespace, out: Path, models: Any, how: dict[str, Any]) -> dict[str, Any]:
     """Return the result of our engine, its cells in a project."""
-    from napari_cyto.domain.jobs import Done
+    from napari_cyto.inference._job import run
     from napari_cyto.inference.request import PredictRequest
-    from napari_cyto.inference.run import run
+    from napari_cyto.jobs.events import Done
 
     values = {"slide": asked.slide, "detector": asked.detector, "mpp": asked.mpp, "tile_px": asked.tile}
     *_, end = run(PredictRequest(**values, out=out.with_suffix(".cyto"), **how), models=models)
@@ -123,7 +123,7 @@ def recall(asked: argparse.Namespace) -> dict[str, Any]:
     """Return the recall of each method, and on which fields."""
     from _peer_engine import PeerModel
 
-    from napari_cyto.inference.detecting import CellDetector
+    from napari_cyto.inference.engine.detect import CellDetector
     from napari_cyto.models.library import bundle_named
 
     bundle = bundle_named(asked.detector)
@@ -162,8 +162,8 @@ def recall(asked: argparse.Namespace) -> dict[str, Any]:
 
 def held_out(asked: argparse.Namespace, bundle: Any) -> tuple[list[Any], str]:
     """Return the fields that the detector did not see, or all where it saw all, and in words which they are."""
-    from napari_cyto.datasets.training_set import read_training_set
-    from napari_cyto.evaluation.seen import HAD_A_SAY, recorded_sides, side_of
+    from napari_cyto.datasets.training.training_set import read_training_set
+    from napari_cyto.evaluation.training_overlap import HAD_A_SAY, recorded_sides, side_of
 
     slides = [s for s in read_training_set([f"cric:{asked.cric}"]).slides if len(s.centres_yx)]
     recorded = recorded_sides(bundle.manifest.card.model_dump(mode="json").get("split") or {})

@@ -98,10 +98,10 @@ def network_seconds(detector: str, classifier: str | None) -> float:
     """Return what the networks take for a field's tile, and for 32 cells of it where they are classified."""
     import numpy as np
 
-    from napari_cyto.inference.classifying import CellClassifier
-    from napari_cyto.inference.detecting import CellDetector
+    from napari_cyto.inference.classify import CellClassifier
+    from napari_cyto.inference.engine.detect import CellDetector
+    from napari_cyto.models._probe_fields import probe
     from napari_cyto.models.library import bundle_named
-    from napari_cyto.models.probe_fields import probe
 
     finder = CellDetector(bundle_named(detector), runtime="auto")
     tile = probe((1, 512, 512, 3))[0]

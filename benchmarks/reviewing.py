@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_cyto.datasets.import_slides import record_of_file
+from napari_cyto.datasets.import_.slide_match import record_of_file
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Box
@@ -35,7 +35,7 @@ from napari_cyto.slides.tiff_writer import write_pyramid
 from napari_cyto.store import Project
 
 if TYPE_CHECKING:
-    from napari_cyto.widgets.docks.review_dock import ReviewDock
+    from napari_cyto.widgets.docks.review.dock import ReviewDock
     from napari_cyto.widgets.window import CytoWindow
 
 warnings.filterwarnings("ignore")
@@ -95,7 +95,7 @@ def first_screen_s(window: CytoWindow) -> tuple[ReviewDock, float]:
     """Bring the dock to the front; return it, and how long until its cells have their pictures."""
     from qtpy.QtWidgets import QDockWidget
 
-    from napari_cyto.widgets.docks.review_dock import ReviewDock
+    from napari_cyto.widgets.docks.review.dock import ReviewDock
 
     dock = window.dock(ReviewDock)
     holder = dock

@@ -92,8 +92,8 @@ def measured(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, 
 
 def one_run(asked: argparse.Namespace, slide: Path, out: Path, workers: int, classified: bool) -> dict[str, Any]:
     """Return the result of the slide."""
-    from napari_cyto.domain.jobs import Done
-    from napari_cyto.inference.several import SeveralRequest, run_several
+    from napari_cyto.inference.many_slides import SeveralRequest, run_several
+    from napari_cyto.jobs.events import Done
 
     request = SeveralRequest(
         slides=(slide,),
@@ -144,10 +144,10 @@ def laboratory(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str
 
     In the time of the processor that one thread takes, so that other work on the machine does not count.
     """
-    from napari_cyto.domain.jobs import Done
-    from napari_cyto.inference.loaded import LoadedModels
+    from napari_cyto.inference._job import run
     from napari_cyto.inference.request import PredictRequest
-    from napari_cyto.inference.run import run
+    from napari_cyto.inference.runtimes.model_cache import LoadedModels
+    from napari_cyto.jobs.events import Done
     from napari_cyto.models.library import bundle_named
 
     models, spent_s = LoadedModels(), {}

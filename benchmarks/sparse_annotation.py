@@ -20,16 +20,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from napari_cyto.datasets.training_set import TrainingSet, read_training_set
-from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
-from napari_cyto.evaluation.judging import LeftOut, detected
-from napari_cyto.inference.detecting import CellDetector
+from napari_cyto.datasets.splits.training_split import TrainingSplit, split_training_set
+from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
+from napari_cyto.evaluation.model_answers import LeftOut, detected
+from napari_cyto.inference.engine.detect import CellDetector
 from napari_cyto.models.manifest import Decision, ModelManifest
+from napari_cyto.training._task import Share
+from napari_cyto.training._task_registry import make_task
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.detector_validation import budget_threshold, found_at
+from napari_cyto.training.detector._validation import budget_threshold, found_at
 from napari_cyto.training.recipes import recipe
-from napari_cyto.training.task import Share
-from napari_cyto.training.tasks import make_task
 
 FIELDS = {"validation": 12, "test": 30}
 SHARES = (0.05, 0.2, 0.5)

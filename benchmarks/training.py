@@ -17,7 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from napari_cyto.inference.allocator import ALLOCATOR
+from napari_cyto.jobs.allocator import ALLOCATOR
 
 
 def main() -> None:
@@ -74,9 +74,9 @@ def prepared(config: Any, steps: int, folder: Path) -> Any:
     import numpy as np
 
     from napari_cyto.domain.presets import preset
+    from napari_cyto.jobs.run_folder import FolderToken, RunFolder
+    from napari_cyto.training._loop import Fitting
     from napari_cyto.training.classifier_task import ClassifierTask
-    from napari_cyto.training.fitting import Fitting
-    from napari_cyto.training.run_folder import FolderToken, RunFolder
 
     scheme = preset("bethesda")
     data = SimpleNamespace(scheme=scheme, classes=scheme.ids)

@@ -19,14 +19,14 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QWidget
 from napari_cyto.domain.adequacy import Preparation
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box
+from napari_cyto.reporting.stored_facts import say_preparation
 from napari_cyto.session import Session, Tool
-from napari_cyto.session.demo_job import demo_project
-from napari_cyto.session.result_kept import say_preparation
+from napari_cyto.synthesis.demo_job import demo_project
 from napari_cyto.widgets.canvas.window import look_at, qt_window
-from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
-from napari_cyto.widgets.docks.export_dock import ExportDock
-from napari_cyto.widgets.docks.result_dock import ResultDock
-from napari_cyto.widgets.docks.review_dock import ReviewDock
+from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
+from napari_cyto.widgets.docks.export.dock import ExportDock
+from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
 PICTURES = Path(__file__).resolve().parents[1] / "docs" / "images"

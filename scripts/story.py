@@ -20,17 +20,17 @@ from qtpy.QtTest import QTest
 from screenshots import PICTURES, raise_dock, save, settle
 from train_screenshots import HeartBeat, beside, click, enter, scrolled, subset, wait
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Status
-from napari_cyto.domain.places import DATA_VARIABLE
-from napari_cyto.session.demo_job import demo_project
+from napari_cyto.files.user_folders import DATA_VARIABLE
 from napari_cyto.store import Project
+from napari_cyto.synthesis.demo_job import demo_project
 from napari_cyto.widgets.canvas.window import native_canvas, qt_window
-from napari_cyto.widgets.docks.export_dock import ExportDock
-from napari_cyto.widgets.docks.propose_dock import ProposeDock
-from napari_cyto.widgets.docks.review_dock import ReviewDock
-from napari_cyto.widgets.docks.train_dock import TrainDock
+from napari_cyto.widgets.docks.export.dock import ExportDock
+from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.review.dock import ReviewDock
+from napari_cyto.widgets.docks.train.dock import TrainDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
 UNLABELLED = 3

@@ -20,25 +20,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.datasets.training_set import read_training_set
-from napari_cyto.domain.jobs import Done, Event, Failed, Measured, Noted
+from napari_cyto.datasets.training.training_set import read_training_set
 from napari_cyto.domain.presets import preset
 from napari_cyto.evaluation.classifier_scores import classifier_scores
-from napari_cyto.evaluation.judging import costs_of
+from napari_cyto.evaluation.model_answers import costs_of
 from napari_cyto.evaluation.scored_cells import ScoredCells
-from napari_cyto.inference.classifying import CellClassifier
-from napari_cyto.inference.deciding import probabilities
+from napari_cyto.inference.classify import CellClassifier
+from napari_cyto.inference.probabilities import probabilities
+from napari_cyto.jobs.events import Done, Event, Failed, Measured, Noted
+from napari_cyto.jobs.run_folder import RunFolder
+from napari_cyto.models._manifest_file import jsonable
 from napari_cyto.models.bundle import read_bundle, with_figures, write_bundle
 from napari_cyto.models.manifest import Kind
-from napari_cyto.models.manifest_file import jsonable
 from napari_cyto.slides import open_slide
+from napari_cyto.training._kept_outputs import pooled, read_judged
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.cross_fitting import cross_fitted
-from napari_cyto.training.crossing import cross_validate
-from napari_cyto.training.judged import pooled, read_judged
+from napari_cyto.training.cross_validation import cross_validate
 from napari_cyto.training.recipes import recipe
 from napari_cyto.training.run import train
-from napari_cyto.training.run_folder import RunFolder
 
 STARTERS: dict[str, Kind] = {"nucleus-detector": "detector", "bethesda-light": "classifier"}
 FOLDS = 3

@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "napari_cyto"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Imports run one way: a part may import those in its row, itself, and nothing of ours besides.
-_CORE = {"errors", "domain"}
+_BASE = {"errors", "files", "jobs"}
+_CORE = _BASE | {"domain"}
 _DATA = _CORE | {"slides", "store", "formats"}
 _MODELS = _DATA | {"datasets", "models"}
 _JUDGED = _MODELS | {"inference", "evaluation"}
@@ -22,6 +23,8 @@ _JOBS = {"training", "inference", "evaluation", "synthesis"}
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
+    "files": {"errors"},
+    "jobs": {"errors", "files"},
     "domain": {"errors"},
     "slides": _CORE,
     "store": _CORE,
@@ -33,9 +36,11 @@ MAY_IMPORT = {
     "inference": _MODELS,
     "evaluation": _MODELS | {"inference"},
     "synthesis": _MODELS,
-    "session": _MODELS | _JOBS,
-    "widgets": _MODELS | _JOBS | {"session"},
-    "cli": _MODELS | _JOBS | {"session", "widgets"},
+    "review": _DATA,
+    "reporting": _JUDGED | {"review"},
+    "session": _MODELS | _JOBS | {"review"},
+    "widgets": _MODELS | _JOBS | {"review", "reporting", "session"},
+    "cli": _MODELS | _JOBS | {"review", "reporting", "session", "widgets"},
     "__main__": {"cli"},
 }
 
@@ -45,6 +50,8 @@ _PIXELS = {"PIL", "skimage", "scipy"}
 MAY_USE = {
     "__init__": set(),
     "errors": set(),
+    "files": set(),
+    "jobs": set(),
     "domain": {"shapely", "scipy"},
     "slides": {"openslide", "dask", "tifffile", "imagecodecs", "simplejpeg", "psygnal"} | _PIXELS,
     "store": {"sqlalchemy", "pydantic"},
@@ -56,6 +63,8 @@ MAY_USE = {
     "inference": {"torch", "timm", "pydantic", "dask", "distributed"} | _PIXELS,
     "evaluation": {"pydantic", "scipy", "sklearn", "pycocotools", "matplotlib", "PIL"},
     "synthesis": {"torch", "shapely", "pydantic"} | _PIXELS,
+    "review": {"pydantic"},
+    "reporting": {"pydantic"},
     "session": {"psygnal", "pydantic", "shapely"},
     "widgets": {"psygnal", "pydantic", "dask", "shapely"} | _QT | _PIXELS,
     "cli": {"typer", "rich", "pydantic", "napari"},
@@ -63,7 +72,7 @@ MAY_USE = {
 }
 BINDINGS = {"PyQt5", "PyQt6", "PySide2", "PySide6"}
 # The command line must answer at once: these of its files are read whatever it is asked, and import only this.
-CLI_FRONT = {"__init__", "running", "verbs", "following", "printing"}
+CLI_FRONT = {"__init__", "entry", "verbs", "job_follower", "output"}
 CLI_AT_IMPORT = {"typer"}
 
 
@@ -139,6 +148,67 @@ def test_imports_run_one_way(path: Path) -> None:
     assert part_of(path) in MAY_IMPORT, f"{part_of(path)} is a new part: give it a row in this test's tables."
     front = part_of(path) == "cli" and path.stem in CLI_FRONT
     assert broken_imports(part_of(path), parse(path), front) == []
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name; a package's is that of its ``__init__``."""
+    found = {}
+    for path in FILES:
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported_modules(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules of the package that a file imports, in functions too."""
+    found = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in known}
+        elif isinstance(node, ast.ImportFrom) and node.module in known:
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {node.module, *(inner & known.keys())}
+    return found
+
+
+# Their modules are read by nobody else: the command line and the window's own rooms.
+_LEAVES = {"napari_cyto", "napari_cyto.cli", "napari_cyto.widgets", "napari_cyto.widgets.docks"}
+
+
+def test_what_only_its_package_uses_is_private_and_stays_so() -> None:
+    known = modules()
+    importers: dict[str, set[str]] = {name: set() for name in known}
+    for name, path in known.items():
+        for each in imported_modules(path, known):
+            importers[each].add(name)
+    wrong = []
+    for name, path in known.items():
+        package, _, last = name.rpartition(".")
+        outside = {i for i in importers[name] if i != package and not i.startswith(package + ".")}
+        if last.startswith("_") and not last.startswith("__"):
+            wrong += [f"{i} imports {name}, which is its package's own" for i in sorted(outside)]
+        elif package not in _LEAVES and path.name != "__init__.py" and importers[name] and not outside:
+            named = any(f'{name}"' in each.read_text(encoding="utf-8") for each in FILES)
+            wrong += [] if named else [f"only {package} imports {name}: its name begins with an underscore"]
+    assert wrong == []
+
+
+def test_a_package_names_what_others_may_use() -> None:
+    wrong = []
+    for path in (p for p in FILES if p.name == "__init__.py"):
+        folder = ".".join(path.relative_to(PACKAGE.parent).parent.parts)
+        if folder in _LEAVES:
+            continue
+        public = {p.stem for p in path.parent.glob("*.py") if not p.stem.startswith("_")}
+        lists = [
+            ast.literal_eval(node.value)
+            for node in parse(path).body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        ]
+        named = set(lists[0]) if lists else set()
+        wrong += [f"{folder}.__all__ lacks {stem}" for stem in sorted(public - named)]
+        wrong += [f"{folder}.__all__ names {stem}, which is its own" for stem in sorted(named) if stem.startswith("_")]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

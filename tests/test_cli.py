@@ -13,7 +13,7 @@ from PIL import Image
 
 from napari_cyto import __version__
 from napari_cyto.cli import main, verbs
-from napari_cyto.cli.running import json_last, run
+from napari_cyto.cli.entry import json_last, run
 from napari_cyto.errors import CytoError
 
 VERBS = (
@@ -85,7 +85,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("seen")
 
-    monkeypatch.setattr("napari_cyto.cli.reports.schemes", broken)
+    monkeypatch.setattr("napari_cyto.cli.inspect_verbs.schemes", broken)
     with pytest.raises(ZeroDivisionError, match="seen"):
         run(["schemes"])
 
@@ -96,7 +96,7 @@ def test_the_sentence_of_an_error_is_one_line(
     def refuse(*_: object) -> None:
         raise CytoError("one\nline  only")
 
-    monkeypatch.setattr("napari_cyto.cli.reports.schemes", refuse)
+    monkeypatch.setattr("napari_cyto.cli.inspect_verbs.schemes", refuse)
     assert refusal(["schemes"], capsys) == "one line only"
 
 
@@ -104,7 +104,7 @@ def test_ctrl_c_says_so_and_exits_130(monkeypatch: pytest.MonkeyPatch, capsys: p
     def pressed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_cyto.cli.reports.schemes", pressed)
+    monkeypatch.setattr("napari_cyto.cli.inspect_verbs.schemes", pressed)
     assert run(["schemes"]) == 130
     assert "untouched" in capsys.readouterr().err
 
@@ -131,7 +131,7 @@ def test_main_leaves_with_the_exit_code() -> None:
 def test_starting_loads_nothing_heavy() -> None:
     heavy = ("napari", "torch", "qtpy", "PyQt5", "PyQt6", "numpy", "openslide", "sqlalchemy", "dask", "skimage")
     code = (
-        "import sys, napari_cyto.cli.verbs as v, napari_cyto.cli.running; v.build(['--help']);"
+        "import sys, napari_cyto.cli.verbs as v, napari_cyto.cli.entry; v.build(['--help']);"
         f"print([m for m in {heavy!r} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from napari_cyto.cli import following
-from napari_cyto.cli.following import Interrupted, follow
-from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
+from napari_cyto.cli import job_follower as following
+from napari_cyto.cli.job_follower import Interrupted, follow
 from napari_cyto.errors import CytoError
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
 
 
 def job(*events: Event) -> object:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from napari_cyto.cli import reports
-from napari_cyto.cli.running import run
-from napari_cyto.domain import places
+from napari_cyto.cli import inspect_verbs as reports
+from napari_cyto.cli.entry import run
 from napari_cyto.errors import CytoError
+from napari_cyto.files import user_folders as places
 
 
 @pytest.fixture(autouse=True)

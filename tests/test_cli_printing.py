@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_cyto.cli.following import follow
-from napari_cyto.cli.printing import print_facts, print_json, print_table, printable, printable_streams
-from napari_cyto.cli.running import run
-from napari_cyto.domain.jobs import Advanced, Done, Noted
+from napari_cyto.cli.entry import run
+from napari_cyto.cli.job_follower import follow
+from napari_cyto.cli.output import print_facts, print_json, print_table, printable, printable_streams
+from napari_cyto.jobs.events import Advanced, Done, Noted
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\r\x7f"
 OBEYED = {*map(chr, range(32)), *map(chr, range(0x7F, 0xA0)), *"\u061c\u200e\u200f\u2028\u2029"} - {"\n", "\t"}
@@ -84,7 +84,7 @@ def test_pipes_are_refused_without_waiting(
 
 def test_a_bug_shows_its_traceback_without_obeying_it() -> None:
     code = (
-        "import napari_cyto.cli.running as r; from napari_cyto.cli import main\n"
+        "import napari_cyto.cli.entry as r; from napari_cyto.cli import main\n"
         "def broken(argv): raise RuntimeError('\\x1b[2J')\n"
         "r.run = broken; main(['x'])"
     )

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 import yaml
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

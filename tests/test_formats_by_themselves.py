@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 
 GOLDEN = Path(__file__).parent / "golden"
 

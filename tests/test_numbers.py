@@ -15,18 +15,18 @@ import pytest
 import typer
 from pydantic import BaseModel, ValidationError
 
-from napari_cyto.cli.options import quantity_of
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
+from napari_cyto.cli.option_flags import quantity_of
 from napari_cyto.cli.verbs import build
-from napari_cyto.datasets.options import ApaccExportOptions, ImportOptions, LabelExportOptions
-from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.datasets._exchange_options import ApaccExportOptions, ImportOptions, LabelExportOptions
+from napari_cyto.datasets.splits.config import SplitConfig
 from napari_cyto.domain import quantities
 from napari_cyto.domain.quantities import MPP, SCORE, SEED, Quantity
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.options import EvaluateConfig
+from napari_cyto.evaluation.config import EvaluateConfig
 from napari_cyto.formats import FORMATS
-from napari_cyto.inference.several import SeveralRequest
-from napari_cyto.session.result_job import ReportOptions
+from napari_cyto.inference.many_slides import SeveralRequest
+from napari_cyto.reporting.job import ReportOptions
 from napari_cyto.training.config import AugmentConfig, ClassifierConfig, DetectorConfig, PhaseConfig, TrainConfig
 from napari_cyto.training.recipes import recipe, with_settings
 

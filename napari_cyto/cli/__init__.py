@@ -28,8 +28,8 @@ def _ctrl_c(_number: int, _frame: FrameType | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the verb that ``argv`` (else the command line) names, and leave the process with its exit code."""
-    from napari_cyto.cli.printing import printable_streams
-    from napari_cyto.cli.running import run
+    from napari_cyto.cli.entry import run
+    from napari_cyto.cli.output import printable_streams
 
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _ctrl_c)

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from napari_cyto.cli.following import follow
-from napari_cyto.cli.options import checked, with_options
-from napari_cyto.cli.printing import print_facts, print_json, print_table
+from napari_cyto.cli.job_follower import follow
+from napari_cyto.cli.option_flags import checked, with_options
+from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.cli.verbs import AsJson
 from napari_cyto.formats import FORMATS, WRITTEN, LabelFormat, get_format, written_format
 from napari_cyto.formats.label_format import idle_options
@@ -35,7 +35,7 @@ def named_or_seen(word: str) -> tuple[str, ...]:
     FormatError
         When it is a file or folder that looks like no format, or like several.
     """
-    from napari_cyto.formats.which_format import format_of
+    from napari_cyto.formats.format_guess import format_of
 
     path = Path(word)
     if word in FORMATS or not (path.exists() or len(path.parts) > 1 or path.suffix):

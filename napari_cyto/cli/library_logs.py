@@ -38,7 +38,7 @@ def library_logs(verbose: bool) -> Iterator[None]:
 
 
 def _handler(verbose: bool) -> logging.Handler:
-    from napari_cyto.domain.places import log_path
+    from napari_cyto.files.user_folders import log_path
 
     if verbose:
         return logging.StreamHandler(sys.stderr)

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.cli.allocator import start_for_networks
-from napari_cyto.cli.following import follow
-from napari_cyto.cli.options import checked
-from napari_cyto.cli.printing import print_facts, print_json
+from napari_cyto.cli.job_follower import follow
+from napari_cyto.cli.option_flags import checked
+from napari_cyto.cli.output import print_facts, print_json
+from napari_cyto.cli.restart import start_for_networks
 from napari_cyto.domain.quantities import REGION_PX
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.several import SeveralRequest
+from napari_cyto.inference.many_slides import SeveralRequest
 
 
 def run(
@@ -53,7 +53,7 @@ def run(
     }
     request = checked(SeveralRequest, values | {name: value for name, value in options.items() if value is not None})
     start_for_networks("Finding cells")
-    from napari_cyto.inference.several import run_several
+    from napari_cyto.inference.many_slides import run_several
 
     result = follow(lambda token: run_several(request, token), f"Looking for cells with {detector}")
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from napari_cyto.cli.printing import print_facts, print_table
+from napari_cyto.cli.output import print_facts, print_table
 from napari_cyto.domain.statistics import FEW_GROUPS
 
 Plain = Mapping[str, Any]

@@ -78,7 +78,7 @@ def build(words: list[str]) -> typer.Typer:
         app.add_typer(group, name=name)
     library = typer.Typer(help="List, show, add, remove and verify models: models VERB.", no_args_is_help=True)
     if named == "models":
-        from napari_cyto.cli import models
+        from napari_cyto.cli import models_verbs as models
 
         models.fill(library)
     app.add_typer(library, name="models")
@@ -86,7 +86,7 @@ def build(words: list[str]) -> typer.Typer:
         help="Keep a project safe, and get it back: project backup, restore, check, rescue.", no_args_is_help=True
     )
     if named == "project":
-        from napari_cyto.cli import project_verb
+        from napari_cyto.cli import project as project_verb
 
         project_verb.fill(care)
     app.add_typer(care, name="project")
@@ -104,16 +104,16 @@ def build(words: list[str]) -> typer.Typer:
 def _in_full(name: str) -> Callable[..., None]:
     """Return a verb with its options, for which more must be read."""
     if name == "report":
-        from napari_cyto.cli import report_verb
+        from napari_cyto.cli import report as report_verb
 
         return report_verb.command()
-    from napari_cyto.cli import evaluate_verb
+    from napari_cyto.cli import evaluate as evaluate_verb
 
     return evaluate_verb.command()
 
 
 def _slides() -> Callable[..., None]:
-    from napari_cyto.cli import slides_verb
+    from napari_cyto.cli import slides as slides_verb
 
     return slides_verb.slides
 
@@ -147,7 +147,7 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Make a synthetic Pap smear (once), annotate some of it, and open it; headless: export and audit it too."""
-    from napari_cyto.cli import demonstration
+    from napari_cyto.cli import demo as demonstration
 
     demonstration.run(headless, out, as_json)
 
@@ -157,7 +157,7 @@ def open_(
     as_json: AsJson = False,
 ) -> None:
     """Open a slide or a project in the window."""
-    from napari_cyto.cli import window
+    from napari_cyto.cli import open_window as window
 
     window.run(path, as_json)
 
@@ -166,7 +166,7 @@ def info(
     slide: Annotated[Path, typer.Argument(metavar="SLIDE", help="A slide or image.")], as_json: AsJson = False
 ) -> None:
     """Say what a slide file is: size, levels, µm per pixel and where that comes from, extra images."""
-    from napari_cyto.cli import reports
+    from napari_cyto.cli import inspect_verbs as reports
 
     reports.info(slide, as_json)
 
@@ -179,7 +179,7 @@ def audit(
 
     Exit code 0: nothing that would make the dataset wrong; 2: something does, and the findings say where.
     """
-    from napari_cyto.cli import reports
+    from napari_cyto.cli import inspect_verbs as reports
 
     reports.audit(path, as_json)
 
@@ -199,14 +199,14 @@ def relink(
 
     An image of another size or with another fingerprint than was annotated is refused.
     """
-    from napari_cyto.cli import relinking
+    from napari_cyto.cli import relink as relinking
 
     relinking.run(project, images, slides or (), as_json)
 
 
 def schemes(as_json: AsJson = False) -> None:
     """List the class schemes that ship, with their classes and keys, and the maps between them."""
-    from napari_cyto.cli import reports
+    from napari_cyto.cli import inspect_verbs as reports
 
     reports.schemes(as_json)
 
@@ -250,7 +250,7 @@ def train(
 
     Beside the model a folder BUNDLE.run keeps what happened, and from what an interrupted run goes on.
     """
-    from napari_cyto.cli import training
+    from napari_cyto.cli import train as training
 
     if list_recipes:
         training.list_recipes(as_json)

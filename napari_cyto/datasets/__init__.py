@@ -1,16 +1,16 @@
 """Datasets out of projects and into them: crops, splits that cannot leak, audits, imports and exports."""
 
-from napari_cyto.datasets.apacc_export import export_apacc
-from napari_cyto.datasets.audit import audit, audit_job
-from napari_cyto.datasets.audit_report import AuditReport, Finding, Severity
-from napari_cyto.datasets.crops import APACC_CROP_PX, pad_centred
-from napari_cyto.datasets.export_cells import proposed_apacc_map
-from napari_cyto.datasets.export_labels import export_labels
-from napari_cyto.datasets.import_classes import FOREIGN
-from napari_cyto.datasets.import_labels import import_labels, source_classes
-from napari_cyto.datasets.options import ApaccExportOptions, ImportOptions, LabelExportOptions
-from napari_cyto.datasets.preview import ExportPreview, preview, preview_job
-from napari_cyto.datasets.split import APACC_TEST_SHARE, Split, split_by_group, split_slides
+from napari_cyto.datasets._crops import APACC_CROP_PX, pad_centred
+from napari_cyto.datasets._exchange_options import ApaccExportOptions, ImportOptions, LabelExportOptions
+from napari_cyto.datasets.audit.job import audit_job
+from napari_cyto.datasets.audit.report import AuditReport, Finding, Severity
+from napari_cyto.datasets.export.apacc import export_apacc
+from napari_cyto.datasets.export.cells import proposed_apacc_map
+from napari_cyto.datasets.export.labels import export_labels
+from napari_cyto.datasets.export.preview import ExportPreview, preview, preview_job
+from napari_cyto.datasets.import_.classes import FOREIGN
+from napari_cyto.datasets.import_.job import import_labels, source_classes
+from napari_cyto.datasets.splits.split import APACC_TEST_SHARE, Split, split_by_group, split_slides
 
 __all__ = [
     "APACC_CROP_PX",
@@ -24,8 +24,10 @@ __all__ = [
     "LabelExportOptions",
     "Severity",
     "Split",
-    "audit",
     "audit_job",
+    "colour_match",
+    "colour_preview",
+    "crop_rule",
     "export_apacc",
     "export_labels",
     "import_labels",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_cyto.datasets.crops import APACC_CROP_PX
+from napari_cyto.datasets._crops import APACC_CROP_PX
 from napari_cyto.errors import CytoError
 from napari_cyto.slides import Slide
 

@@ -1,1 +1,23 @@
 """Plain values that every other part speaks: geometry, classes, annotations, edits, slides, jobs."""
+
+__all__ = [
+    "adequacy",
+    "annotation",
+    "annotation_rows",
+    "annotation_source",
+    "classes",
+    "coverage",
+    "decision_rule",
+    "edits",
+    "fingerprints",
+    "geometry",
+    "image_header",
+    "image_names",
+    "known_area",
+    "label_set",
+    "presets",
+    "quantities",
+    "resources",
+    "slide_record",
+    "tiff_layout",
+]

@@ -10,24 +10,24 @@ from typing import Any
 
 from napari_cyto import __version__
 from napari_cyto.datasets.crop_rule import CropRule
-from napari_cyto.datasets.job import ending_once, stop_if_cancelled
-from napari_cyto.datasets.training_set import TrainingSet, read_training_set
-from napari_cyto.datasets.training_sources import SourceSpec, parse_source
-from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Noted, Token
+from napari_cyto.datasets.training.sources import SourceSpec, parse_source
+from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
+from napari_cyto.domain.statistics.bootstrap import Resampling
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import Resampling
+from napari_cyto.evaluation._curves import budget_curve, class_curves, screened_curves
+from napari_cyto.evaluation._examples import missed_and_false, worst_and_best
+from napari_cyto.evaluation._found_screening import with_missed
 from napari_cyto.evaluation.classifier_scores import classifier_scores
-from napari_cyto.evaluation.curves import budget_curve, class_curves, screened_curves
+from napari_cyto.evaluation.config import EvaluateConfig
 from napari_cyto.evaluation.detector_scores import detector_scores, found_cells
-from napari_cyto.evaluation.examples import missed_and_false, worst_and_best
-from napari_cyto.evaluation.found_screening import with_missed
-from napari_cyto.evaluation.judging import KEPT, Classifier, Detector, LeftOut, classified, detected, group_of
-from napari_cyto.evaluation.options import EvaluateConfig
+from napari_cyto.evaluation.model_answers import KEPT, Classifier, Detector, LeftOut, classified, detected, group_of
 from napari_cyto.evaluation.report import ReportCurves, check_report_place, write_report
-from napari_cyto.evaluation.seen import ChosenSlides, choose_slides
+from napari_cyto.evaluation.training_overlap import ChosenSlides, choose_slides
+from napari_cyto.jobs.events import Advanced, Done, Event, Events, Noted, Token
+from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.fits import labels_scheme
 from napari_cyto.models.library import bundle_named
+from napari_cyto.models.suitability import labels_scheme
 
 Plain = dict[str, Any]
 
@@ -170,14 +170,14 @@ def _detector(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves]]
 
 def open_classifier(bundle: Bundle, device: str) -> Classifier:
     """Return a bundle's classifier, ready to answer; torch is imported here and not before."""
-    from napari_cyto.inference.classifying import CellClassifier
+    from napari_cyto.inference.classify import CellClassifier
 
     return CellClassifier(bundle, device)
 
 
 def open_detector(bundle: Bundle, device: str) -> Detector:
     """Return a bundle's detector, ready to search; torch is imported here and not before."""
-    from napari_cyto.inference.detecting import CellDetector
+    from napari_cyto.inference.engine.detect import CellDetector
 
     return CellDetector(bundle, device)
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.statistics import clustered_share
-from napari_cyto.evaluation.bootstrap import (
+from napari_cyto.domain.statistics.bootstrap import (
     KAPPA_LIKE,
     RESAMPLING,
     SHARE_LIKE,
@@ -20,10 +20,10 @@ from napari_cyto.evaluation.bootstrap import (
     groups_with,
     weighted_estimate,
 )
+from napari_cyto.evaluation._ranking import Ranking
 from napari_cyto.evaluation.calibration import calibration
 from napari_cyto.evaluation.classification import Confusion, mean_known, quadratic_kappa, score_classes
 from napari_cyto.evaluation.detection import ratio
-from napari_cyto.evaluation.ranking import Ranking
 from napari_cyto.evaluation.scored_cells import Labelled, ScoredCells, as_labelled, through
 from napari_cyto.evaluation.screening import (
     BETHESDA,

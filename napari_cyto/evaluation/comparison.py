@@ -15,9 +15,9 @@ from napari_cyto.domain.image_names import closeness
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation._image_pairs import ImagePair, paired_images
 from napari_cyto.evaluation.detected_field import judged
 from napari_cyto.evaluation.detection import Detection, score_detections
-from napari_cyto.evaluation.image_pairs import ImagePair, paired_images
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
 SHOWN_NAMES = 3

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from napari_cyto.domain.statistics.bootstrap import RESAMPLING, Resampling, share_estimate
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import RESAMPLING, Resampling, share_estimate
-from napari_cyto.evaluation.boxes import AveragePrecision, ImageBoxes, score_boxes
+from napari_cyto.evaluation._boxes import AveragePrecision, ImageBoxes, score_boxes
+from napari_cyto.evaluation._detection_intervals import detection_intervals
+from napari_cyto.evaluation._found_screening import screening_with_missed
 from napari_cyto.evaluation.classifier_scores import classifier_scores
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detection import Detection, ratio, score_detections
-from napari_cyto.evaluation.detection_intervals import detection_intervals
-from napari_cyto.evaluation.found_screening import screening_with_missed
 from napari_cyto.evaluation.matching import match_points
 from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.evaluation.views import Graded

@@ -14,7 +14,7 @@ from napari_cyto.evaluation.report.markup import Html, element, percent, shown
 from napari_cyto.evaluation.report.page import document
 from napari_cyto.evaluation.report.parts import section
 from napari_cyto.evaluation.report.tables import table
-from napari_cyto.formats.atomic import write_text
+from napari_cyto.files.atomic import write_text
 from napari_cyto.formats.tables import table_line
 
 Plain = dict[str, Any]

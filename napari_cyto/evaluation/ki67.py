@@ -10,7 +10,7 @@ from napari_cyto.domain.geometry import Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.statistics import clustered_share
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.proliferation import (
+from napari_cyto.evaluation._proliferation import (
     FEWEST_CELLS,
     NEGATIVE,
     POSITIVE,

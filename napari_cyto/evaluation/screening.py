@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import (
+from napari_cyto.domain.statistics.bootstrap import (
     RESAMPLING,
     SHARE_LIKE,
     Estimate,
@@ -22,9 +21,10 @@ from napari_cyto.evaluation.bootstrap import (
     share_estimate,
     weighted_estimate,
 )
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation._ranking import Ranking
 from napari_cyto.evaluation.classification import Scores, checked_scores, class_indices
 from napari_cyto.evaluation.detection import ratio
-from napari_cyto.evaluation.ranking import Ranking
 
 TARGET_RECALLS = (0.90, 0.95, 0.98, 0.99, 1.0)
 TARGET_SPECIFICITIES = (0.90, 0.95)

@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.apacc import ApaccFormat
-from napari_cyto.formats.asap import AsapFormat
-from napari_cyto.formats.atomic import atomic_file, atomic_folder
-from napari_cyto.formats.coco import CocoFormat
-from napari_cyto.formats.coco_results import CocoResultsFormat
+from napari_cyto.files.atomic import atomic_file, atomic_folder
+from napari_cyto.files.safe_names import safe_name, safe_names
+from napari_cyto.formats._asap import AsapFormat
+from napari_cyto.formats._coco import CocoFormat
+from napari_cyto.formats._coco_results import CocoResultsFormat
+from napari_cyto.formats._cvat import CvatFormat
+from napari_cyto.formats._geojson import GeoJsonFormat
+from napari_cyto.formats._imagescope import ImageScopeFormat
+from napari_cyto.formats._label_studio import LabelStudioFormat
+from napari_cyto.formats._labelme import LabelMeFormat
+from napari_cyto.formats._sipakmed import SipakmedFormat
+from napari_cyto.formats._via import ViaFormat
+from napari_cyto.formats._voc import VocFormat
+from napari_cyto.formats._yolo import YoloFormat
+from napari_cyto.formats.apacc.label_format import ApaccFormat
 from napari_cyto.formats.cric import CricFormat
 from napari_cyto.formats.csv_points import CsvFormat
-from napari_cyto.formats.cvat import CvatFormat
-from napari_cyto.formats.geojson import GeoJsonFormat
-from napari_cyto.formats.imagescope import ImageScopeFormat
 from napari_cyto.formats.label_format import FormatOptions, LabelFormat, ReadOnly
-from napari_cyto.formats.label_studio import LabelStudioFormat
-from napari_cyto.formats.labelme import LabelMeFormat
-from napari_cyto.formats.safe_names import safe_name, safe_names
-from napari_cyto.formats.sipakmed import SipakmedFormat
-from napari_cyto.formats.via import ViaFormat
-from napari_cyto.formats.voc import VocFormat
-from napari_cyto.formats.yolo import YoloFormat
 
 __all__ = [
     "FORMATS",
     "WRITTEN",
     "FormatOptions",
     "LabelFormat",
+    "annotation_spool",
     "atomic_file",
     "atomic_folder",
+    "bad_rows",
+    "colours",
+    "cric",
+    "csv_points",
+    "csv_sizes",
+    "format_guess",
     "get_format",
+    "image_size",
+    "label_files",
+    "label_format",
+    "labels_outside",
     "safe_name",
     "safe_names",
+    "schemes",
+    "slide_names",
+    "tables",
+    "tables_qupath",
+    "text",
     "written_format",
 ]
 

@@ -11,8 +11,8 @@ from typing import IO
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.annotation_rows import Row, annotation_of, row_of
-from napari_cyto.domain.watching import progressed
 from napari_cyto.errors import CytoError
+from napari_cyto.jobs.progress import progressed
 
 ROWS_AT_ONCE = 1_000
 MOST_IN_MEMORY = 20_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.losses import count
+from napari_cyto.formats._losses import count
 
 MOST_LISTED = 20
 """How many bad rows a sentence lists."""

@@ -21,14 +21,15 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.quantities import UmPerPx
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
-from napari_cyto.formats import losses
-from napari_cyto.formats.atomic import atomic_file
+from napari_cyto.files.atomic import atomic_file
+from napari_cyto.files.disk_files import folder_files
+from napari_cyto.formats import _losses as losses
+from napari_cyto.formats._boxes import by_slide
+from napari_cyto.formats._cric_files import cric_files, image_folder, json_rows
+from napari_cyto.formats._non_cell_classes import only_cells
+from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.boxes import by_slide
-from napari_cyto.formats.cric_files import cric_files, image_folder, json_rows
-from napari_cyto.formats.disk_files import folder_files
-from napari_cyto.formats.glimpse import Glimpse
-from napari_cyto.formats.image_headers import ImageFinder, image_size_hw
+from napari_cyto.formats.image_size import ImageFinder, image_size_hw
 from napari_cyto.formats.label_format import (
     ON_READING,
     ON_WRITING,
@@ -37,7 +38,6 @@ from napari_cyto.formats.label_format import (
     checked_options,
     names_what_came,
 )
-from napari_cyto.formats.no_cells import only_cells
 from napari_cyto.formats.tables import picked, picked_number, plain_number, read_table, table_line
 from napari_cyto.formats.text import Fault, class_name, free_text, number, shown, whole_number
 

@@ -14,14 +14,15 @@ from napari_cyto.domain.annotation_rows import KIND, Row, bounds_of, score_text
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.quantities import UmPerPx
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.formats import losses
-from napari_cyto.formats.atomic import atomic_file
+from napari_cyto.files.atomic import atomic_file
+from napari_cyto.formats import _losses as losses
+from napari_cyto.formats._boxes import rows_by_slide
+from napari_cyto.formats._csv_columns import ColumnValues, find_columns
+from napari_cyto.formats._csv_read import Choices, read_points
+from napari_cyto.formats._sniffing_reader import Glimpse
+from napari_cyto.formats._tables_napari import is_napari, read_napari
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.boxes import rows_by_slide
-from napari_cyto.formats.csv_columns import ColumnValues, find_columns
-from napari_cyto.formats.csv_read import Choices, read_points
 from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf
-from napari_cyto.formats.glimpse import Glimpse
 from napari_cyto.formats.label_format import (
     ON_READING,
     ON_WRITING,
@@ -31,7 +32,6 @@ from napari_cyto.formats.label_format import (
     names_what_came,
 )
 from napari_cyto.formats.tables import Table, plain_number, table_field, table_line
-from napari_cyto.formats.tables_napari import is_napari, read_napari
 from napari_cyto.formats.tables_qupath import MppFinder, is_qupath, read_qupath
 
 _PLAIN = ("x", "y", "label")

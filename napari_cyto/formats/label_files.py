@@ -8,9 +8,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.disk_files import is_disk_file
+from napari_cyto.files.disk_files import is_disk_file
+from napari_cyto.files.special_files import special_kind
 
 PACKED_SUFFIXES = (".gz", ".zip")
 MAX_UNPACKED_BYTES = 1 << 29

@@ -15,7 +15,7 @@ from napari_cyto.domain.quantities import BoxUm, UmPerPx
 from napari_cyto.errors import FormatError
 
 if TYPE_CHECKING:
-    from napari_cyto.formats.glimpse import Glimpse
+    from napari_cyto.formats._sniffing_reader import Glimpse
 
 TargetKind = Literal["file", "folder"]
 
@@ -150,7 +150,7 @@ def names_what_came(read: _Read) -> _Read:
         except FormatError as error:
             # Looked up only when it is needed: every format's file imports this one.
             from napari_cyto.formats import FORMATS
-            from napari_cyto.formats.which_format import what_came
+            from napari_cyto.formats.format_guess import what_came
 
             other = what_came(Path(source), self.name)
             if not other:

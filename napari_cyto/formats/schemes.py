@@ -9,7 +9,7 @@ import yaml
 
 from napari_cyto.domain.classes import ClassScheme, scheme_from_dict, scheme_to_dict
 from napari_cyto.errors import FormatError, SchemeError
-from napari_cyto.formats.atomic import write_text
+from napari_cyto.files.atomic import write_text
 from napari_cyto.formats.text import read_json, read_yaml
 
 SCHEME_SUFFIXES = (".yaml", ".yml", ".json")

@@ -13,8 +13,8 @@ from pathlib import Path
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.formats._label_set_builder import LabelSetBuilder
 from napari_cyto.formats.label_files import label_stem
-from napari_cyto.formats.label_set_builder import LabelSetBuilder
 from napari_cyto.formats.tables import Row, Table, picked, picked_number
 from napari_cyto.formats.text import Fault, class_name, free_text
 

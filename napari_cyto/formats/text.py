@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import FormatError
+from napari_cyto.files.special_files import special_kind
 from napari_cyto.formats.label_files import unpacked
 
 MAX_BYTES = 1 << 30

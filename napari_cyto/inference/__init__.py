@@ -1,1 +1,13 @@
 """From pixels to proposals: cells found and classified by model bundles."""
+
+__all__ = [
+    "classify",
+    "client",
+    "many_slides",
+    "model_choice",
+    "model_view",
+    "network_input",
+    "probabilities",
+    "request",
+    "server",
+]

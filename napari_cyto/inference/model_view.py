@@ -10,7 +10,7 @@ from PIL import Image
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
 from napari_cyto.slides.backend import RGB
-from napari_cyto.slides.pixels import WHITE, PicturePixels, Pixels, SlidePixels
+from napari_cyto.slides.pixel_source import WHITE, PicturePixels, Pixels, SlidePixels
 
 __all__ = ["RGB", "WHITE", "ModelView", "PicturePixels", "Pixels", "SlidePixels", "model_view"]
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from napari_cyto.errors import CytoError
-from napari_cyto.models.first_weights import load_first_weights
+from napari_cyto.models._first_weights import load_first_weights
+from napari_cyto.models._state_dicts import fill, without_wrappers
 from napari_cyto.models.manifest import Normalisation
-from napari_cyto.models.state_dicts import fill, without_wrappers
 
 
 class FeatureMaps(nn.Module):

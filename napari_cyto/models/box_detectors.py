@@ -13,8 +13,8 @@ from torchvision.models.detection import FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, nms
 
-from napari_cyto.models.box_regions import MarkedProposals, MarkedRetinaHead, MarkedRoiHeads
-from napari_cyto.models.pyramid import HALO_PX, MULTIPLE, PyramidSettings, built_maps, padded
+from napari_cyto.models._box_regions import MarkedProposals, MarkedRetinaHead, MarkedRoiHeads
+from napari_cyto.models._pyramid import HALO_PX, MULTIPLE, PyramidSettings, built_maps, padded
 from napari_cyto.models.raw_cells import RawCells
 
 MOST_CELLS = 2000

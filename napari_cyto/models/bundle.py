@@ -16,14 +16,14 @@ from pydantic import ValidationError
 
 from napari_cyto import __version__
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.atomic import atomic_folder, write_text
-from napari_cyto.formats.safe_names import safe_name
+from napari_cyto.files.atomic import atomic_folder, write_text
+from napari_cyto.files.safe_names import safe_name
 from napari_cyto.formats.text import read_json
+from napari_cyto.models._manifest_file import MANIFEST_NAME, Digests, jsonable, parse_manifest, read_manifest
+from napari_cyto.models._state_dicts import mismatch, shapes
+from napari_cyto.models._tensor_file import TensorFile, looks_pickled, opened_tensors
 from napari_cyto.models.manifest import FORMAT, ModelManifest, Parent, first_fault
-from napari_cyto.models.manifest_file import MANIFEST_NAME, Digests, jsonable, parse_manifest, read_manifest
 from napari_cyto.models.registry import architecture, build, planned_shapes
-from napari_cyto.models.state_dicts import mismatch, shapes
-from napari_cyto.models.tensor_file import TensorFile, looks_pickled, opened_tensors
 
 WEIGHTS_NAME = "model.safetensors"
 # What the weights mean is written into their own file, so that their hash vouches for it.

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.domain.places import DATA_VARIABLE, user_data_dir
 from napari_cyto.domain.resources import resource_path
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.atomic import atomic_folder
+from napari_cyto.files.atomic import atomic_folder
+from napari_cyto.files.user_folders import DATA_VARIABLE, user_data_dir
+from napari_cyto.models._manifest_file import MANIFEST_NAME, read_manifest
 from napari_cyto.models.bundle import WEIGHTS_NAME, Bundle, described_bundle, read_bundle
-from napari_cyto.models.exported import forget_exports
-from napari_cyto.models.finite import try_network
+from napari_cyto.models.finite_outputs import try_network
 from napari_cyto.models.manifest import ModelManifest
-from napari_cyto.models.manifest_file import MANIFEST_NAME, read_manifest
+from napari_cyto.models.openvino_cache import forget_exports
 
 
 @dataclass(frozen=True, slots=True)

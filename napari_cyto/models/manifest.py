@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.errors import SchemeError
-from napari_cyto.formats.safe_names import safe_name
+from napari_cyto.files.safe_names import safe_name
 
 Kind = Literal["classifier", "detector"]
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import nn
 from torch.nn import functional
 
-from napari_cyto.models.pyramid import HALO_PX, MULTIPLE, FeaturePyramid, PyramidSettings, built_maps, grid_feature
+from napari_cyto.models._pyramid import HALO_PX, MULTIPLE, FeaturePyramid, PyramidSettings, built_maps, grid_feature
 from napari_cyto.models.raw_cells import RawCells
 
 PROPOSALS = 2

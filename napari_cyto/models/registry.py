@@ -83,7 +83,7 @@ def planned_shapes(name: str, settings: Mapping[str, Any], n_classes: int) -> di
     """
     import torch
 
-    from napari_cyto.models.state_dicts import shapes
+    from napari_cyto.models._state_dicts import shapes
 
     try:
         with torch.device("meta"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_cyto.session.session import Session
+from napari_cyto.session._session import Session
 
 # A run's centre is the mark's own; a box that was rounded since is off by a px or two.
 NEAR_PX = 12.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.session.session import Session
+from napari_cyto.session._session import Session
 from napari_cyto.session.tools import Tool
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from napari_cyto.errors import CytoError
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.models.fits import Fit, fit
 from napari_cyto.models.library import Entry, add_model, find_model
 from napari_cyto.models.manifest import Kind, ModelManifest
+from napari_cyto.models.suitability import Fit, fit
 from napari_cyto.store import Project
 
 SETTING = "model."

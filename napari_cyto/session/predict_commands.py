@@ -11,12 +11,12 @@ from psygnal import Signal
 from napari_cyto.domain.geometry import YXYX, Polygon
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.chosen import Chosen, check_fit, chosen_bundles
+from napari_cyto.inference.client import InferenceLink
+from napari_cyto.inference.many_slides import run_folder_of
+from napari_cyto.inference.model_choice import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.inference.several import run_folder_of
 from napari_cyto.models.torch_installed import has_torch, need_torch
-from napari_cyto.session.inference_link import InferenceLink
-from napari_cyto.session.session import Session
+from napari_cyto.session._session import Session
 
 Scope = Literal["field", "region", "slide"]
 

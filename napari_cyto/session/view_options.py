@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.formats.atomic import atomic_file
-from napari_cyto.session.places import user_data_dir
+from napari_cyto.files.atomic import atomic_file
+from napari_cyto.files.user_folders import user_data_dir
 
 FILE_NAME = "view.json"
 # Told apart at 14 px; a scheme has nine classes with a key at most, and further ones begin anew.

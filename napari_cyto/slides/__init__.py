@@ -1,11 +1,11 @@
 """Open a slide, read its pyramid and tiles, know its scale, tissue and colour."""
 
+from napari_cyto.slides._levels import LevelArray, as_dask, pyramid
+from napari_cyto.slides._open_any import open_slide
+from napari_cyto.slides._tile_cache import TileCache, shared_cache
 from napari_cyto.slides.fingerprint import fingerprint, same_files, slide_bytes
-from napari_cyto.slides.levels import LevelArray, as_dask, pyramid
-from napari_cyto.slides.opening import open_slide
 from napari_cyto.slides.slide import Slide, UnreadableTile
 from napari_cyto.slides.slide_info import SlideInfo, believe_mpp
-from napari_cyto.slides.tile_cache import TileCache, shared_cache
 from napari_cyto.slides.tissue import thumbnail, tissue_bounds_yxyx, tissue_mask
 
 __all__ = [
@@ -15,14 +15,28 @@ __all__ = [
     "TileCache",
     "UnreadableTile",
     "as_dask",
+    "backend",
     "believe_mpp",
+    "bright_field",
+    "colour",
     "fingerprint",
+    "image_backend",
+    "native_child",
     "open_slide",
+    "pixel_source",
+    "progressive_read",
     "pyramid",
     "same_files",
     "shared_cache",
+    "slide",
     "slide_bytes",
+    "slide_info",
+    "stain",
+    "survey",
+    "synthetic_levels",
     "thumbnail",
+    "tiff_writer",
+    "tissue",
     "tissue_bounds_yxyx",
     "tissue_mask",
 ]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_cyto.slides.pixels import Pixels
+from napari_cyto.slides.pixel_source import Pixels
 from napari_cyto.slides.stain import BLOCK_PX, LowView, Stain
 
 Floats = npt.NDArray[np.float32]

@@ -9,9 +9,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from napari_cyto.domain.fingerprints import joined
-from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import SlideError
-from napari_cyto.slides.native_check import open_natively
+from napari_cyto.files.special_files import special_kind
+from napari_cyto.slides._native_check import open_natively
 
 WHOLE_BYTES = 64 * 2**20
 """Up to this size all of a slide is hashed."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from napari_cyto.slides._flat_image import decode, decode_deep, read_header, said_of_bits
+from napari_cyto.slides._flat_tiles import TILE_PX, FlatTiles
 from napari_cyto.slides.backend import RGB, TileError
-from napari_cyto.slides.flat_image import decode, decode_deep, read_header, said_of_bits
-from napari_cyto.slides.flat_tiles import TILE_PX, FlatTiles
 from napari_cyto.slides.slide_info import SlideInfo
 
 FLAT_VENDORS = ("png", "jpeg", "bmp", "webp", "jpeg2000", "ppm")

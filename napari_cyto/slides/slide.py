@@ -15,11 +15,11 @@ import numpy as np
 
 from napari_cyto.domain.geometry import YXYX, Box
 from napari_cyto.errors import SlideError
+from napari_cyto.slides._hatch_pattern import hatched
+from napari_cyto.slides._tile_cache import TileCache, shared_cache
 from napari_cyto.slides.backend import RGB, Backend, TileError
 from napari_cyto.slides.colour import SrgbTransform, usable_profile
-from napari_cyto.slides.hatching import hatched
 from napari_cyto.slides.slide_info import SlideInfo
-from napari_cyto.slides.tile_cache import TileCache, shared_cache
 
 TOLD_ONE_BY_ONE = 20
 """A slide may be damaged all over: of so many tiles each is told, of more their number."""
@@ -91,7 +91,7 @@ class Slide:
         self.close()
 
     def __reduce__(self) -> tuple[object, ...]:
-        from napari_cyto.slides.opening import open_slide
+        from napari_cyto.slides._open_any import open_slide
 
         return (open_slide, (self.info.path,))
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides.backend import RGB
-from napari_cyto.slides.pixels import Pixels
+from napari_cyto.slides.pixel_source import Pixels
 
 COARSEST_UM = 2.0
 """Cells are looked for at this many µm per px or fewer: the smallest nuclei, of 6 µm, are three px wide there."""

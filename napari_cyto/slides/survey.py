@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.errors import SlideError
-from napari_cyto.slides.pixels import SlidePixels
-from napari_cyto.slides.sharpness import (
+from napari_cyto.slides._sharpness import (
     MPP_UM,
     OUT_OF_FOCUS_BELOW,
     TILE_PX,
@@ -20,6 +19,7 @@ from napari_cyto.slides.sharpness import (
     quality_of,
     tile_at,
 )
+from napari_cyto.slides.pixel_source import SlidePixels
 from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.stain import Stain, look_over
 from napari_cyto.slides.tissue import thumbnail, with_lone_cells

@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 from napari_cyto.domain.geometry import YXYX
+from napari_cyto.slides._hatch_pattern import hatched
 from napari_cyto.slides.backend import RGB, TileError
-from napari_cyto.slides.hatching import hatched
 from napari_cyto.slides.slide import DECODING_THREADS, Slide, decoding_pool
 from napari_cyto.slides.slide_info import SlideInfo
 

@@ -1,6 +1,13 @@
 """The project database: slides, annotations, and the history of every edit."""
 
-from napari_cyto.store.history import HistoryEntry
-from napari_cyto.store.project import Project
+from napari_cyto.store._history import HistoryEntry
+from napari_cyto.store._project import Project
 
-__all__ = ["HistoryEntry", "Project"]
+__all__ = [
+    "HistoryEntry",
+    "Project",
+    "columns",
+    "hit_test",
+    "project_copy",
+    "step_origin",
+]

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from napari_cyto.domain.annotation import Status
-from napari_cyto.store.schema import REGION, annotation, version
-from napari_cyto.store.validity import PX_MAX, UNREADABLE, RowFault, scores_of
+from napari_cyto.store._validity import PX_MAX, UNREADABLE, RowFault, scores_of
+from napari_cyto.store.database.schema import REGION, annotation, version
 
 CellRow = tuple[str, float, float, str, str, list[tuple[str, float]], str]
 _AT_ONCE = 5_000

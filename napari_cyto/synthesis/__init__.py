@@ -1,10 +1,10 @@
 """Synthetic smears with exact truth."""
 
-from napari_cyto.domain.places import user_cache_dir
-from napari_cyto.synthesis.cache import MadeSmear, obtain_smear
-from napari_cyto.synthesis.demo import DEMO_SIZE_PX, DemoSmear, demo_smear, demo_specs
-from napari_cyto.synthesis.layout import Smear, SmearSpec, lay_out
-from napari_cyto.synthesis.truth import CellTruth, RubbishTruth, SmearTruth
+from napari_cyto.files.user_folders import user_cache_dir
+from napari_cyto.synthesis._cache import MadeSmear, obtain_smear
+from napari_cyto.synthesis._demo import DEMO_SIZE_PX, DemoSmear, demo_smear, demo_specs
+from napari_cyto.synthesis._layout import Smear, SmearSpec, lay_out
+from napari_cyto.synthesis._truth import CellTruth, RubbishTruth, SmearTruth
 
 __all__ = [
     "DEMO_SIZE_PX",
@@ -15,8 +15,10 @@ __all__ = [
     "Smear",
     "SmearSpec",
     "SmearTruth",
+    "demo_job",
     "demo_smear",
     "demo_specs",
+    "job",
     "lay_out",
     "obtain_smear",
     "user_cache_dir",

@@ -10,28 +10,28 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from napari_cyto.datasets.crop_cache import CropSet, cut_all
-from napari_cyto.datasets.job import stop_if_cancelled
-from napari_cyto.datasets.training_set import TrainingSet
-from napari_cyto.datasets.training_split import TrainingSplit
-from napari_cyto.domain.jobs import Advanced, Event, Noted, Token
+from napari_cyto.datasets.splits.training_split import TrainingSplit
+from napari_cyto.datasets.training.crop_cache import CropSet, cut_all
+from napari_cyto.datasets.training.training_set import TrainingSet
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.classifier_scores import classifier_scores
-from napari_cyto.evaluation.judging import costs_of
+from napari_cyto.evaluation.model_answers import costs_of
 from napari_cyto.evaluation.scored_cells import ScoredCells
-from napari_cyto.inference.deciding import probabilities
-from napari_cyto.inference.inputs import as_input, view_of
+from napari_cyto.inference.network_input import as_input, view_of
+from napari_cyto.inference.probabilities import probabilities
+from napari_cyto.jobs.events import Advanced, Event, Noted, Token
+from napari_cyto.jobs.outcome import stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.finite import refuse_not_finite
+from napari_cyto.models.finite_outputs import refuse_not_finite
 from napari_cyto.models.manifest import Decision
-from napari_cyto.training.augment import BatchAugment, mixed
-from napari_cyto.training.calibrating import fitted_decision, prior_offsets, sampled_costs, shown_ratios
-from napari_cyto.training.classifier_scores import epoch_metrics, recall_of_classes, score_of, worst_cells
+from napari_cyto.training._augmentation import BatchAugment, mixed
+from napari_cyto.training._calibration_fit import fitted_decision, prior_offsets, sampled_costs, shown_ratios
+from napari_cyto.training._epoch_scores import epoch_metrics, recall_of_classes, score_of, worst_cells
+from napari_cyto.training._losses import classifier_loss
+from napari_cyto.training._model_task import MOST_CELLS, ModelTask
+from napari_cyto.training._sampler import epoch_order
+from napari_cyto.training._task import Batch, Network, Share, Tensor, Validation, Verdict
 from napari_cyto.training.config import AugmentConfig, ClassifierConfig, PhaseConfig, TrainConfig
-from napari_cyto.training.losses import classifier_loss
-from napari_cyto.training.model_task import MOST_CELLS, ModelTask
-from napari_cyto.training.sampling import epoch_order
-from napari_cyto.training.task import Batch, Network, Share, Tensor, Validation, Verdict
 
 EVALUATION_BATCH = 64
 WATCHED_CELLS = 384

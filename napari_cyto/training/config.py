@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_cyto.datasets.annotated_area import Rest
 from napari_cyto.datasets.crop_rule import CropRule
-from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.datasets.splits.config import SplitConfig
+from napari_cyto.datasets.training.annotated_area import Rest
 from napari_cyto.domain.quantities import EPOCHS, WEIGHT, Epochs, RadiusUm, Seed, UmPerPx, Weight, WholeEpochs
 from napari_cyto.models.manifest import LogitOffset, MissCost
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.models.manifest import Decision
-from napari_cyto.training.calibrating import Logits, fitted_decision
+from napari_cyto.training._calibration_fit import Logits, fitted_decision
 
 
 def cross_fitted(

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.domain.jobs import Event, Token
+from napari_cyto.jobs.events import Event, Token
 from napari_cyto.models.point_detector import Proposals, grid_anchors_yx
-from napari_cyto.training.detector_task import DetectorTask
-from napari_cyto.training.point_loss import PointLossWeights, TileCells, hybrid_loss
-from napari_cyto.training.task import Batch, Network, Tensor
+from napari_cyto.training._point_loss import PointLossWeights, TileCells, hybrid_loss
+from napari_cyto.training._task import Batch, Network, Tensor
+from napari_cyto.training.detector.task import DetectorTask
 
 
 class PointTask(DetectorTask):

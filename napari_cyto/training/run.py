@@ -8,19 +8,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.datasets.job import ending_once, stop_if_cancelled
-from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
-from napari_cyto.domain.jobs import Advanced, Done, Event, Events, Failed, Noted, Token
+from napari_cyto.datasets.splits.training_split import TrainingSplit, split_training_set
 from napari_cyto.errors import CytoError, JobCancelled, system_sentence
+from napari_cyto.jobs.events import Advanced, Done, Event, Events, Failed, Noted, Token
+from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
+from napari_cyto.jobs.run_folder import FolderToken, RunFolder
 from napari_cyto.models.bundle import Bundle, read_bundle
-from napari_cyto.training import checkpoint as checkpoints
+from napari_cyto.training import _checkpoint as checkpoints
+from napari_cyto.training._bundle_writer import BundleWriter
+from napari_cyto.training._fine_tuning import as_parent_says, had_a_say, read_for, what_is_new, with_parents
+from napari_cyto.training._kept_outputs import write_judged
+from napari_cyto.training._run_progress import Progress
+from napari_cyto.training._task_registry import make_task
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.continuing import as_parent_says, had_a_say, read_for, what_is_new, with_parents
-from napari_cyto.training.judged import write_judged
-from napari_cyto.training.progress import Progress
-from napari_cyto.training.run_folder import FolderToken, RunFolder
-from napari_cyto.training.tasks import make_task
-from napari_cyto.training.writing import BundleWriter
 
 _TELL_S = 0.25
 """Progress is told no more often: a data set of a hundred thousand pictures would fill the folder with it."""
@@ -127,7 +127,7 @@ def _steps(
 def _fit_and_judge(
     config: TrainConfig, task: Any, writer: BundleWriter, token: FolderToken, resume: bool, fingerprint: str
 ) -> Iterator[Event]:
-    from napari_cyto.training.fitting import Fitting
+    from napari_cyto.training._loop import Fitting
 
     folder = RunFolder.of(writer.out)
     asked = {"config": config.model_dump(mode="json"), "data": fingerprint}
@@ -146,7 +146,7 @@ def _fit_and_judge(
 
 def _judge(task: Any, writer: BundleWriter, token: FolderToken, fabric: Any, progress: Progress) -> Iterator[Event]:
     """Judge the best network and write its bundle."""
-    from napari_cyto.training.fitting import Judged
+    from napari_cyto.training._loop import Judged
 
     folder = RunFolder.of(writer.out)
     bundle = read_bundle(writer.out)

@@ -8,7 +8,7 @@ from qtpy.QtGui import QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QWidget
 
 from napari_cyto.domain.coverage import Coverage
-from napari_cyto.session.result_pictures import LOOKED_RGB
+from napari_cyto.reporting.images import LOOKED_RGB
 from napari_cyto.widgets.overview import OverviewMap
 
 _LONGEST_PX = 320

@@ -8,10 +8,10 @@ from typing import Any
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QDialog, QVBoxLayout, QWidget
 
-from napari_cyto.domain.jobs import Cancelled, Done, Failed
 from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.jobs.child import JobFunction
+from napari_cyto.jobs.events import Cancelled, Done, Failed
 from napari_cyto.widgets.docks.job_bar import JobBar
-from napari_cyto.widgets.job_child import JobFunction
 
 WIDTH_PX = 460
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_cyto.domain.jobs import Cancelled, Done, Event, Failed
-from napari_cyto.widgets.job_child import JobFunction, run_in_child
+from napari_cyto.jobs.child import JobFunction, run_in_child
+from napari_cyto.jobs.events import Cancelled, Done, Event, Failed
 
 POLL_MS = 30
 # A cancelled job is asked first (it says what was kept), then told, then ended: all within one second.

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from napari_cyto.domain.jobs import Done, Events, Token
-from napari_cyto.domain.special_files import special_kind
 from napari_cyto.errors import CytoError, SlideError
+from napari_cyto.files.special_files import special_kind
+from napari_cyto.jobs.events import Done, Events, Token
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_cyto.domain.annotation import Annotation
-    from napari_cyto.widgets.docks.dock import Dock
-    from napari_cyto.widgets.job_child import JobFunction
+    from napari_cyto.jobs.child import JobFunction
+    from napari_cyto.widgets.docks.base import Dock
     from napari_cyto.widgets.layer_labels import LayerTuple
     from napari_cyto.widgets.window import CytoWindow
 
@@ -162,7 +162,7 @@ def demo_smear() -> list[LayerData]:
 def make_demo_smear(token: Token | None = None) -> Events:
     """Make the demo smear, or find that it is there; a job."""
     from napari_cyto.synthesis import demo_specs
-    from napari_cyto.synthesis.making import make_smears
+    from napari_cyto.synthesis.job import make_smears
 
     name, spec = next(iter(demo_specs().items()))
     yield from make_smears({name: spec}, None, token)
@@ -193,8 +193,8 @@ def open_demo() -> None:
     CytoError
         When there is no viewer, or the project cannot be made or opened.
     """
-    from napari_cyto.session.demo_job import PROJECT_NAME, prepare_demo
-    from napari_cyto.session.places import user_data_dir
+    from napari_cyto.files.user_folders import user_data_dir
+    from napari_cyto.synthesis.demo_job import PROJECT_NAME, prepare_demo
 
     _window()
     folder = user_data_dir() / PROJECT_NAME
@@ -212,7 +212,7 @@ def restore_backup() -> None:
     """
     from qtpy.QtWidgets import QFileDialog
 
-    from napari_cyto.widgets.docks.backups_dialog import BackupsDialog
+    from napari_cyto.widgets.docks.slides.backups_dialog import BackupsDialog
 
     window = _window()
     parent, session = window.viewer.window._qt_window, window.session
@@ -231,63 +231,63 @@ def restore_backup() -> None:
 
 def slides_dock() -> QWidget:
     """Return the Slides dock of the viewer at hand."""
-    from napari_cyto.widgets.docks.slides_dock import SlidesDock
+    from napari_cyto.widgets.docks.slides.dock import SlidesDock
 
     return _dock(SlidesDock)
 
 
 def annotate_dock() -> QWidget:
     """Return the Annotate dock of the viewer at hand."""
-    from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
+    from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
 
     return _dock(AnnotateDock)
 
 
 def propose_dock() -> QWidget:
     """Return the Propose dock (what a model proposes, and what of it is shown) of the viewer at hand."""
-    from napari_cyto.widgets.docks.propose_dock import ProposeDock
+    from napari_cyto.widgets.docks.predict.dock import ProposeDock
 
     return _dock(ProposeDock)
 
 
 def review_dock() -> QWidget:
     """Return the Review dock (the gallery of cells that wait for a verdict) of the viewer at hand."""
-    from napari_cyto.widgets.docks.review_dock import ReviewDock
+    from napari_cyto.widgets.docks.review.dock import ReviewDock
 
     return _dock(ReviewDock)
 
 
 def result_dock() -> QWidget:
     """Return the Result dock (what the slide comes to, and how much of it was looked at) of the viewer at hand."""
-    from napari_cyto.widgets.docks.result_dock import ResultDock
+    from napari_cyto.widgets.docks.report.dock import ResultDock
 
     return _dock(ResultDock)
 
 
 def export_dock() -> QWidget:
     """Return the Export dock of the viewer at hand."""
-    from napari_cyto.widgets.docks.export_dock import ExportDock
+    from napari_cyto.widgets.docks.export.dock import ExportDock
 
     return _dock(ExportDock)
 
 
 def train_dock() -> QWidget:
     """Return the Train dock of the viewer at hand."""
-    from napari_cyto.widgets.docks.train_dock import TrainDock
+    from napari_cyto.widgets.docks.train.dock import TrainDock
 
     return _dock(TrainDock)
 
 
 def models_dock() -> QWidget:
     """Return the Models dock of the viewer at hand."""
-    from napari_cyto.widgets.docks.models_dock import ModelsDock
+    from napari_cyto.widgets.docks.models.dock import ModelsDock
 
     return _dock(ModelsDock)
 
 
 def slide_dock() -> QWidget:
     """Return the Slide dock (what is known of the slide, its overview) of the viewer at hand."""
-    from napari_cyto.widgets.docks.slide_dock import SlideDock
+    from napari_cyto.widgets.docks.slide.dock import SlideDock
 
     return _dock(SlideDock)
 

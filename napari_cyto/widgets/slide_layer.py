@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides import LevelArray, Slide, tissue_bounds_yxyx
-from napari_cyto.slides.patience import PatientReader
+from napari_cyto.slides.progressive_read import PatientReader
 from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
 from napari_cyto.widgets.canvas.frames import world_to_frame
 from napari_cyto.widgets.canvas.window import canvas_size_px, look_at

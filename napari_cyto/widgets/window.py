@@ -28,22 +28,22 @@ from napari_cyto.widgets.canvas.napari_actions import answer_for, let_run
 from napari_cyto.widgets.canvas.pins import Pins
 from napari_cyto.widgets.canvas.view_panel import ViewPanel
 from napari_cyto.widgets.canvas.window import drop_targets, native_canvas
-from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
-from napari_cyto.widgets.docks.dock import Dock
-from napari_cyto.widgets.docks.export_dock import ExportDock
-from napari_cyto.widgets.docks.models_dock import ModelsDock
-from napari_cyto.widgets.docks.opening import dropped_paths, local_paths, open_paths
-from napari_cyto.widgets.docks.propose_dock import ProposeDock
-from napari_cyto.widgets.docks.result_dock import ResultDock
-from napari_cyto.widgets.docks.review_dock import ReviewDock
-from napari_cyto.widgets.docks.slide_dock import SlideDock
-from napari_cyto.widgets.docks.slides_dock import SlidesDock
-from napari_cyto.widgets.docks.train_dock import TrainDock
-from napari_cyto.widgets.looking import Looking
+from napari_cyto.widgets.coverage_clock import Looking
+from napari_cyto.widgets.deferred import later
+from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
+from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.export.dock import ExportDock
+from napari_cyto.widgets.docks.models.dock import ModelsDock
+from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.review.dock import ReviewDock
+from napari_cyto.widgets.docks.slide.dock import SlideDock
+from napari_cyto.widgets.docks.slides.dock import SlidesDock
+from napari_cyto.widgets.docks.slides.open_paths import dropped_paths, local_paths, open_paths
+from napari_cyto.widgets.docks.train.dock import TrainDock
 from napari_cyto.widgets.message_line import MessageLine
 from napari_cyto.widgets.replaced_bar import ReplacedBar
 from napari_cyto.widgets.slide_view import SlideView
-from napari_cyto.widgets.soon import later
 from napari_cyto.widgets.welcome import Welcome
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Box
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Failed, Noted
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Failed, Noted
 from napari_cyto.store import Project
 
 CLASSES = ("healthy", "unhealthy", "rubbish", "bothcells")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_cyto.datasets.annotated_area import AreaRule, area_used
-from napari_cyto.datasets.training_set import read_training_set
-from napari_cyto.datasets.training_slide import TrainingSlide
+from napari_cyto.datasets.training.annotated_area import AreaRule, area_used
+from napari_cyto.datasets.training.labelled_slide import TrainingSlide
+from napari_cyto.datasets.training.training_set import read_training_set
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Point, Polygon

@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from napari_cyto.datasets import ApaccExportOptions, AuditReport, audit, audit_job, export_apacc
-from napari_cyto.datasets.audit_checks import all_checks
-from napari_cyto.datasets.audit_report import Finding, Severity, report
-from napari_cyto.datasets.audit_tree import read_rgb
-from napari_cyto.datasets.audited import Audited, AuditedCell
-from napari_cyto.datasets.crop_prints import CropPrints, make_print, without_white_frame
-from napari_cyto.datasets.crops import pad_centred
-from napari_cyto.datasets.near_duplicates import pairs_across
+from napari_cyto.datasets import ApaccExportOptions, AuditReport, audit_job, export_apacc
+from napari_cyto.datasets._crops import pad_centred
+from napari_cyto.datasets.audit._checks import all_checks
+from napari_cyto.datasets.audit._folder_subject import read_rgb
+from napari_cyto.datasets.audit.crop_prints import CropPrints, make_print, without_white_frame
+from napari_cyto.datasets.audit.job import audit
+from napari_cyto.datasets.audit.near_duplicates import pairs_across
+from napari_cyto.datasets.audit.report import Finding, Severity, report
+from napari_cyto.datasets.audit.subject import Audited, AuditedCell
 from napari_cyto.domain.edits import remove
 from napari_cyto.domain.geometry import Box
-from napari_cyto.domain.jobs import Cancelled, CancelToken
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.jobs.events import Cancelled, CancelToken
 from napari_cyto.store import Project
 
 

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from napari_cyto.datasets.crop_cache import CropSet, cut_all
 from napari_cyto.datasets.crop_rule import CropRule
-from napari_cyto.datasets.training_slide import TrainingSlide
-from napari_cyto.domain.jobs import CancelToken, Noted
+from napari_cyto.datasets.training.crop_cache import CropSet, cut_all
+from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.jobs.events import CancelToken, Noted
 from napari_cyto.slides import open_slide
+from napari_cyto.slides._tile_cache import TileCache, shared_cache
 from napari_cyto.slides.image_backend import ImageBackend
 from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.tiff_writer import write_pyramid
-from napari_cyto.slides.tile_cache import TileCache, shared_cache
 
 
 def run(steps) -> tuple[CropSet, list]:
@@ -250,7 +250,7 @@ def test_real_mirax_levels_are_chosen_and_cut_alike(shared: Path) -> None:
 def test_real_cric_cells_are_cut_alike_for_training_and_inference(shared: Path) -> None:
     from dataclasses import replace
 
-    from napari_cyto.datasets.training_set import read_training_set
+    from napari_cyto.datasets.training.training_set import read_training_set
 
     data = read_training_set([f"cric:{shared / 'cric'}"])
     slides = [replace(s) for s in data.slides[:4]]

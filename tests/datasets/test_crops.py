@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cyto.datasets.crops import cut_window, pad_centred
+from napari_cyto.datasets._crops import cut_window, pad_centred
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 200, (50, 80, 3), dtype=np.uint8)

@@ -15,12 +15,12 @@ from napari_cyto.datasets import ApaccExportOptions, export_apacc, import_labels
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import add, replace_all
 from napari_cyto.domain.geometry import Box, Point, Polygon
-from napari_cyto.domain.jobs import Failed
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.formats.apacc_labels import COLOURS
-from napari_cyto.formats.apacc_names import parse_crop_name, parse_stem
-from napari_cyto.formats.atomic import EXPORT_RECORD
+from napari_cyto.files.atomic import EXPORT_RECORD
+from napari_cyto.formats.apacc.label_lines import COLOURS
+from napari_cyto.formats.apacc.names import parse_crop_name, parse_stem
+from napari_cyto.jobs.events import Failed
 from napari_cyto.slides import shared_cache
 from napari_cyto.store import Project
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from napari_cyto.datasets import ApaccExportOptions, export_apacc
-from napari_cyto.datasets.slice_writer import SliceWriter
-from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken
+from napari_cyto.datasets.export.slice_writer import SliceWriter
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken
 
 FAST = ApaccExportOptions(overview=False, crops=False)
 

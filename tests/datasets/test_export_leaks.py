@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_cyto.datasets import ApaccExportOptions, audit, export_apacc, preview
+from napari_cyto.datasets import ApaccExportOptions, export_apacc, preview
+from napari_cyto.datasets.audit.job import audit
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.formats.atomic import EXPORT_RECORD
+from napari_cyto.files.atomic import EXPORT_RECORD
 from napari_cyto.store import Project
 
 FAST = ApaccExportOptions(overview=False, crops=False)

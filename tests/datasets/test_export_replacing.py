@@ -12,11 +12,11 @@ from napari_cyto.datasets import LabelExportOptions, export_labels
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box
-from napari_cyto.domain.jobs import CancelToken, Done, Failed
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.files.atomic import EXPORT_RECORD
 from napari_cyto.formats import WRITTEN
-from napari_cyto.formats.atomic import EXPORT_RECORD
+from napari_cyto.jobs.events import CancelToken, Done, Failed
 from napari_cyto.store import Project
 
 NAMES = sorted(set(WRITTEN) - {"apacc"})

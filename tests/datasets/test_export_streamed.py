@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from napari_cyto.datasets import LabelExportOptions, export_labels
-from napari_cyto.datasets.export_labels import labels_to_write, told_losses
+from napari_cyto.datasets.export.labels import labels_to_write, told_losses
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.annotation_source import AnnotationSource
 from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
-from napari_cyto.domain.jobs import Advanced, Done
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import WRITTEN
+from napari_cyto.jobs.events import Advanced, Done
 from napari_cyto.store import Project
 
 CLASSES = ("NILM", "LSIL", "HSIL")

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from napari_cyto.datasets import ImportOptions, LabelExportOptions, export_labels, import_labels, preview
-from napari_cyto.datasets.import_slides import record_of_file
+from napari_cyto.datasets.import_.slide_match import record_of_file
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import Change, Edit, add
 from napari_cyto.domain.geometry import Box
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import FORMATS
-from napari_cyto.formats.safe_names import distinct_names, slide_stems
+from napari_cyto.formats.slide_names import distinct_names, slide_stems
 from napari_cyto.store import Project
 
 

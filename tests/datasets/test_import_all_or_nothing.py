@@ -17,8 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from napari_cyto.datasets import ImportOptions, import_labels
-from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Done
 from napari_cyto.domain.presets import preset
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done
 from napari_cyto.store import Project
 
 # Its name is also that of the function.

@@ -19,16 +19,16 @@ from napari_cyto.datasets import (
     import_labels,
     preview,
 )
-from napari_cyto.datasets.import_classes import new_scheme
-from napari_cyto.datasets.import_slides import SlideMatcher
+from napari_cyto.datasets.import_.classes import new_scheme
+from napari_cyto.datasets.import_.slide_match import SlideMatcher
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import replace_all
 from napari_cyto.domain.geometry import Box, Point
-from napari_cyto.domain.jobs import Cancelled, CancelToken
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import WRITTEN
+from napari_cyto.jobs.events import Cancelled, CancelToken
 from napari_cyto.store import Project
 
 LINES = "3 0.07525 0.8035 0.1505 0.211\n0 0.106 0.06475 0.212 0.1295\n1 0.712 0.506 0.174 0.176\n"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from napari_cyto.datasets import ImportOptions, import_labels
-from napari_cyto.datasets.import_sift import places_of
+from napari_cyto.datasets.import_._sift import places_of
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.annotation_rows import row_of
 from napari_cyto.domain.geometry import Box, Point, Polygon

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from napari_cyto.datasets import near_duplicates, thumb_agreement
-from napari_cyto.datasets.crop_prints import HASH_BITS, CropPrint, CropPrints, hashes, orientations
-from napari_cyto.datasets.near_duplicates import MIN_CORRELATION, owners_that_share, pairs_across
-from napari_cyto.datasets.thumb_agreement import correlation, sketches
+from napari_cyto.datasets.audit import _thumb_agreement as thumb_agreement
+from napari_cyto.datasets.audit import near_duplicates
+from napari_cyto.datasets.audit._thumb_agreement import correlation, sketches
+from napari_cyto.datasets.audit.crop_prints import HASH_BITS, CropPrint, CropPrints, hashes, orientations
+from napari_cyto.datasets.audit.near_duplicates import MIN_CORRELATION, owners_that_share, pairs_across
 from napari_cyto.errors import JobCancelled
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from napari_cyto.cli.running import run as main
-from napari_cyto.datasets.import_slides import record_of_file
-from napari_cyto.datasets.known_slides import How, slide_in
-from napari_cyto.datasets.relinking import relink, slide_named
+from napari_cyto.cli.entry import run as main
+from napari_cyto.datasets.import_.known_slides import How, slide_in
+from napari_cyto.datasets.import_.relink import relink, slide_named
+from napari_cyto.datasets.import_.slide_match import record_of_file
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError

@@ -7,11 +7,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cyto.datasets.overview import NAME_HEIGHT_PX, NAME_WIDTH_PX, draw_overview
-from napari_cyto.datasets.slice_png import encode_padded
+from napari_cyto.datasets.export._slice_overview import NAME_HEIGHT_PX, NAME_WIDTH_PX, draw_overview
+from napari_cyto.datasets.export._slice_png import encode_padded
 from napari_cyto.domain.geometry import Box
-from napari_cyto.formats.apacc_labels import CLASSES
-from napari_cyto.formats.apacc_slices import SliceCell
+from napari_cyto.formats.apacc.label_lines import CLASSES
+from napari_cyto.formats.apacc.slices import SliceCell
 
 SIDE = 200
 

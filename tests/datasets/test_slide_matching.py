@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from napari_cyto.datasets import ImportOptions, import_labels
-from napari_cyto.datasets.import_slides import SlideMatcher
-from napari_cyto.datasets.known_slides import KnownSlides
+from napari_cyto.datasets.import_.known_slides import KnownSlides
+from napari_cyto.datasets.import_.slide_match import SlideMatcher
 from napari_cyto.domain.fingerprints import sampled_part
 from napari_cyto.domain.image_names import closeness
 from napari_cyto.domain.slide_record import SlideRecord

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from napari_cyto.datasets.groups import slide_groups
-from napari_cyto.datasets.split import (
+from napari_cyto.datasets.splits._search import split_cost
+from napari_cyto.datasets.splits.groups import slide_groups
+from napari_cyto.datasets.splits.split import (
     ALL_TO_TRAIN,
     APACC_TEST_SHARE,
     CAME_WITH_DATA,
@@ -20,7 +21,6 @@ from napari_cyto.datasets.split import (
     split_by_group,
     split_slides,
 )
-from napari_cyto.datasets.split_search import split_cost
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point, Polygon
 from napari_cyto.domain.label_set import LabelSet

@@ -13,9 +13,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from napari_cyto.datasets.training_scheme import named_scheme, scheme_name_for, scheme_name_of
-from napari_cyto.datasets.training_set import TrainingSet, read_training_set
-from napari_cyto.datasets.training_sources import KINDS, SourceSpec, parse_source
+from napari_cyto.datasets.training.scheme import named_scheme, scheme_name_for, scheme_name_of
+from napari_cyto.datasets.training.sources import KINDS, SourceSpec, parse_source
+from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.edits import add

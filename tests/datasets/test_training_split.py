@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from napari_cyto.datasets.split_config import SplitConfig
-from napari_cyto.datasets.training_set import TrainingSet, read_training_set
-from napari_cyto.datasets.training_slide import TrainingSlide
-from napari_cyto.datasets.training_split import SIDES, TrainingSplit, recorded_split, split_training_set
-from napari_cyto.datasets.twin_slides import twin_slides
+from napari_cyto.datasets.splits._twin_slides import twin_slides
+from napari_cyto.datasets.splits.config import SplitConfig
+from napari_cyto.datasets.splits.training_split import SIDES, TrainingSplit, recorded_split, split_training_set
+from napari_cyto.datasets.training.labelled_slide import TrainingSlide
+from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError, SplitError
 from napari_cyto.training.recipes import recipe, with_settings

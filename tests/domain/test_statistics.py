@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.domain.statistics import clustered_share, share_interval, transformed_interval
-from napari_cyto.domain.statistics.unreviewed import ControlDraws
+from napari_cyto.domain.statistics.unreviewed_bound import ControlDraws
 
 Groups = tuple[np.ndarray, np.ndarray]
 

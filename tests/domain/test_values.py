@@ -12,11 +12,11 @@ import pytest
 from napari_cyto.domain.annotation import Annotation, imported_from, new_id, proposed_by
 from napari_cyto.domain.classes import CellClass, ClassScheme, SchemeMap, scheme_from_dict, scheme_to_dict
 from napari_cyto.domain.geometry import Box, Point, Polygon
-from napari_cyto.domain.jobs import CancelToken
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import PRESETS, map_between, preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError, SchemeError
+from napari_cyto.jobs.events import CancelToken
 
 TRIANGLE = Polygon(((0.0, 0.0), (0.0, 4.0), (2.0, 4.0)))
 

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from napari_cyto.datasets.crop_rule import CropRule
-from napari_cyto.domain.jobs import Done, Event
 from napari_cyto.domain.presets import preset
 from napari_cyto.evaluation import bundle_scores
 from napari_cyto.evaluation.bundle_scores import evaluate_bundle
+from napari_cyto.jobs.events import Done, Event
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.manifest import Card, Decision, ModelClass, ModelManifest
 

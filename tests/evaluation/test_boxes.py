@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.boxes import AveragePrecision, ImageBoxes, score_boxes
+from napari_cyto.evaluation._boxes import AveragePrecision, ImageBoxes, score_boxes
 
 CLASSES = ("NILM", "HSIL", "SCC")
 

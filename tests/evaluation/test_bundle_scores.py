@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_cyto.datasets.training_set import TrainingSlide, read_training_set
+from napari_cyto.datasets.training.training_set import TrainingSlide, read_training_set
 from napari_cyto.domain.geometry import Polygon
-from napari_cyto.domain.jobs import Cancelled, CancelToken, Failed, Noted
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.judging import group_of, parts_to_search
-from napari_cyto.evaluation.options import EvaluateConfig
-from napari_cyto.evaluation.seen import choose_slides, recorded_sides
+from napari_cyto.evaluation.config import EvaluateConfig
+from napari_cyto.evaluation.model_answers import group_of, parts_to_search
+from napari_cyto.evaluation.training_overlap import choose_slides, recorded_sides
+from napari_cyto.jobs.events import Cancelled, CancelToken, Failed, Noted
 from napari_cyto.models.bundle import Bundle
 
 QUICK = EvaluateConfig(draws=100, examples=3)

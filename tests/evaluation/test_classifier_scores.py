@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from napari_cyto.domain.presets import preset
+from napari_cyto.domain.statistics.bootstrap import Resampling, estimate, weighted_estimate
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import Resampling, estimate, weighted_estimate
+from napari_cyto.evaluation._ranking import Ranking, thinned
 from napari_cyto.evaluation.classification import auroc
 from napari_cyto.evaluation.classifier_scores import classifier_scores
-from napari_cyto.evaluation.ranking import Ranking, thinned
 from napari_cyto.evaluation.scored_cells import ScoredCells, through
 from napari_cyto.evaluation.screening import operating_points
 from napari_cyto.evaluation.views import FOUR, four_class_view, normal_abnormal_view

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from verb_calls import refusal, told
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
@@ -18,7 +18,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.comparison import compare
 from napari_cyto.formats import get_format
-from napari_cyto.formats.which_format import format_of
+from napari_cyto.formats.format_guess import format_of
 
 TRUTH = "x,y,label,image\n100,100,HSIL,a.png\n200,100,NILM,a.png\n50,50,HSIL,b.png\n"
 PRED = "x,y,label,image\n108,106,HSIL,a.png\n200,101,HSIL,a.png\n500,500,NILM,b.png\n"

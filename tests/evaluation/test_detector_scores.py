@@ -9,8 +9,8 @@ import pytest
 
 from napari_cyto.domain.geometry import Polygon
 from napari_cyto.domain.presets import preset
+from napari_cyto.domain.statistics.bootstrap import Resampling
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import Resampling
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detector_scores import detector_scores
 

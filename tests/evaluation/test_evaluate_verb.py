@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from verb_calls import refusal
 
-from napari_cyto.cli import judging
-from napari_cyto.cli.running import run
+from napari_cyto.cli import evaluate_model as judging
+from napari_cyto.cli.entry import run
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point, Polygon
@@ -205,8 +205,8 @@ def test_ki67_from_a_file_and_from_a_project(tmp_path: Path, capsys: pytest.Capt
 def test_a_grids_table_is_printed(
     no_torch_needed: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from napari_cyto.domain.jobs import Done
-    from napari_cyto.session import grid_job
+    from napari_cyto.jobs.events import Done
+    from napari_cyto.training import grid_job
 
     asked = SimpleNamespace()
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.config import EvaluateConfig
 from napari_cyto.evaluation.grid_table import grid_page
-from napari_cyto.evaluation.options import EvaluateConfig
-from napari_cyto.session import grid_job
-from napari_cyto.session.grid_job import ALL, can_go_on, named_sources, run_grid
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
+from napari_cyto.training import grid_job
 from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.grid_job import ALL, can_go_on, named_sources, run_grid
 
 QUICK = EvaluateConfig(draws=100)
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation._image_pairs import paired_images
 from napari_cyto.evaluation.comparison import compare
-from napari_cyto.evaluation.image_pairs import paired_images
 
 
 def named(*names: str, marks: tuple[str, ...] = ()) -> list[SlideRecord]:

@@ -16,8 +16,7 @@ from sklearn import metrics
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Box, Point, Polygon
-from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.bootstrap import (
+from napari_cyto.domain.statistics.bootstrap import (
     SHARE_LIKE,
     Estimate,
     Resampling,
@@ -26,9 +25,10 @@ from napari_cyto.evaluation.bootstrap import (
     share_estimate,
     weighted_estimate,
 )
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation._proliferation import ProliferationIndex, is_inside, proliferation_index
+from napari_cyto.evaluation._ranking import Ranking
 from napari_cyto.evaluation.calibration import calibration
-from napari_cyto.evaluation.proliferation import ProliferationIndex, is_inside, proliferation_index
-from napari_cyto.evaluation.ranking import Ranking
 from napari_cyto.evaluation.screening import high_grade_score, operating_point, operating_points, score_screening
 
 CLASSES = ("NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC")

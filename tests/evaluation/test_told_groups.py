@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_cyto.cli.score_tables import estimated, tell_few
-from napari_cyto.evaluation.bootstrap import Estimate
+from napari_cyto.domain.statistics.bootstrap import Estimate
 from napari_cyto.evaluation.report.parts import tile
 from napari_cyto.evaluation.report.tables import FEW_WORDS, estimates_table, has_few
 

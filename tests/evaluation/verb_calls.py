@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 
 
 def told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:

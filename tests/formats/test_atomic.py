@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.atomic import EXPORT_RECORD, atomic_file, atomic_folder, check_replaceable, write_text
+from napari_cyto.files.atomic import EXPORT_RECORD, atomic_file, atomic_folder, check_replaceable, write_text
 
 
 class _StoppedError(BaseException):

@@ -11,9 +11,9 @@ import pytest
 from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.asap import AsapFormat
-from napari_cyto.formats.coco import CocoFormat
-from napari_cyto.formats.geojson import GeoJsonFormat
+from napari_cyto.formats._asap import AsapFormat
+from napari_cyto.formats._coco import CocoFormat
+from napari_cyto.formats._geojson import GeoJsonFormat
 
 GOOD = {"id": 9, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
 RING = [[0, 0], [8, 1], [9, 9], [0, 7], [0, 0]]

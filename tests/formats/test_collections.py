@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from napari_cyto.datasets.class_folders import read_class_folders
+from napari_cyto.datasets.training._class_folders import read_class_folders
 from napari_cyto.domain.geometry import Point, Polygon
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import get_format

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from napari_cyto.datasets import ImportOptions
-from napari_cyto.datasets.import_sources import read_source
+from napari_cyto.datasets.import_.label_source import read_source
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError

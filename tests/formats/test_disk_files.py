@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from napari_cyto.datasets.audit import audit
-from napari_cyto.datasets.class_folders import read_class_folders
+from napari_cyto.datasets.audit.job import audit
+from napari_cyto.datasets.training._class_folders import read_class_folders
 from napari_cyto.errors import FormatError
+from napari_cyto.files.disk_files import files_below, folder_entries, is_disk_file
 from napari_cyto.formats import get_format
-from napari_cyto.formats.disk_files import files_below, folder_entries, is_disk_file
 
 RUBBISH = ("._{}", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX/._{}", "__MACOSX/{}", ".hidden/{}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.image_headers import ImageFinder, image_of
+from napari_cyto.formats.image_size import ImageFinder, image_of
 
 
 def _files(folder: Path, *names: str) -> Path:

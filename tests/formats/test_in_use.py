@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.in_use import IN_USE, InUseError, alone_in, in_turn
+from napari_cyto.files.lock import IN_USE, InUseError, alone_in, in_turn
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from napari_cyto.formats.in_use import alone_in
+from napari_cyto.files.lock import alone_in
 with alone_in(Path(sys.argv[1]), "taken"):
     print("held", flush=True)
     time.sleep(600)

@@ -16,12 +16,14 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.annotation_rows import annotation_of, row_of
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
-from napari_cyto.domain.watching import watched
 from napari_cyto.errors import FormatError, JobCancelled
-from napari_cyto.formats import annotation_spool, get_format, large_json, text_pieces
+from napari_cyto.formats import _large_json as large_json
+from napari_cyto.formats import _text_pieces as text_pieces
+from napari_cyto.formats import annotation_spool, get_format
+from napari_cyto.formats._large_json import FarList, read_large_json
 from napari_cyto.formats.annotation_spool import AnnotationSpool
-from napari_cyto.formats.large_json import FarList, read_large_json
 from napari_cyto.formats.text import parse_json, read_text
+from napari_cyto.jobs.progress import watched
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

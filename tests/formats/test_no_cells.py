@@ -12,7 +12,7 @@ from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import get_format
-from napari_cyto.formats.no_cells import only_cells
+from napari_cyto.formats._non_cell_classes import only_cells
 
 AREA = Polygon(((1, 2), (1, 9), (8, 9), (8, 2)))
 TRIANGLE = Polygon(((1, 2), (1, 9), (8, 9)))

@@ -17,7 +17,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import FORMATS, WRITTEN, get_format, written_format
-from napari_cyto.formats.shapes import ELLIPSE_CORNERS
+from napari_cyto.formats._shapes import ELLIPSE_CORNERS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

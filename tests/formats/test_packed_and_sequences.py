@@ -13,8 +13,8 @@ import pytest
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import get_format, label_files
+from napari_cyto.formats.format_guess import format_of
 from napari_cyto.formats.label_files import inner_suffix, label_stem
-from napari_cyto.formats.which_format import format_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 QUPATH = (GOLDEN / "geojson" / "qupath_0.5.geojson").read_bytes()

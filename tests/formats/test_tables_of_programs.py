@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from napari_cyto.datasets import ImportOptions
-from napari_cyto.datasets.import_sources import read_source
+from napari_cyto.datasets.import_.label_source import read_source
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import get_format
-from napari_cyto.formats.which_format import format_of
+from napari_cyto.formats.format_guess import format_of
 
 
 def table(tmp_path: Path, text: str, **options: Any) -> LabelSet:

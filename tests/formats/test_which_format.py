@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.errors import FormatError
-from napari_cyto.formats import FORMATS, get_format, glimpse
-from napari_cyto.formats.glimpse import HEAD_BYTES, Glimpse
-from napari_cyto.formats.which_format import fitting_formats, format_of
+from napari_cyto.formats import FORMATS, get_format
+from napari_cyto.formats import _sniffing_reader as glimpse
+from napari_cyto.formats._sniffing_reader import HEAD_BYTES, Glimpse
+from napari_cyto.formats.format_guess import fitting_formats, format_of
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EACH = {

@@ -11,7 +11,7 @@ from PIL import Image
 from napari_cyto.domain.geometry import Box, Geometry, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
-from napari_cyto.formats.yolo import YoloFormat
+from napari_cyto.formats._yolo import YoloFormat
 
 BOX = Box(40, 80, 60, 120)  # 0.5 0.5 0.2 0.2 of 200 x 100 px
 

@@ -22,11 +22,11 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 from napari_cyto.domain.presets import preset
 from napari_cyto.session import Session
 from napari_cyto.slides.tiff_writer import write_pyramid
-from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
-from napari_cyto.widgets.docks.dock import Dock
-from napari_cyto.widgets.docks.export_dock import ExportDock
-from napari_cyto.widgets.docks.slide_dock import SlideDock
-from napari_cyto.widgets.docks.slides_dock import SlidesDock
+from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
+from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.export.dock import ExportDock
+from napari_cyto.widgets.docks.slide.dock import SlideDock
+from napari_cyto.widgets.docks.slides.dock import SlidesDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
 # Test files are no package (importlib mode), but a spawned child must find the sample jobs by name.

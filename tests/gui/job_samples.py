@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Events, Failed, Noted, Token
 from napari_cyto.errors import FormatError
+from napari_cyto.jobs.events import Advanced, Cancelled, Done, Events, Failed, Noted, Token
 
 
 def counts(total: int, token: Token) -> Events:

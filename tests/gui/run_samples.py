@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Failed, Measured, Noted
+from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Failed, Measured, Noted
+from napari_cyto.jobs.run_folder import FolderToken, RunFolder
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.run_folder import FolderToken, RunFolder
 
 CLASSES = ("NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC")
 CELLS = (652, 58, 77, 13, 43, 12)

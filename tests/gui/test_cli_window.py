@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain.presets import preset
 from napari_cyto.store import Project
 from napari_cyto.widgets.window import session_for

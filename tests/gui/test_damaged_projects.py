@@ -11,9 +11,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from napari_cyto.errors import DamagedError, StoreError
-from napari_cyto.store import Project, care
-from napari_cyto.store.damage import damage_sentence
-from napari_cyto.widgets.docks.backups_dialog import BackupsDialog
+from napari_cyto.store import Project
+from napari_cyto.store.recovery import maintenance as care
+from napari_cyto.store.recovery.damage_message import damage_sentence
+from napari_cyto.widgets.docks.slides.backups_dialog import BackupsDialog
 
 
 def spoil(folder: Path, change: str) -> Path:

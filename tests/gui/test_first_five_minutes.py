@@ -7,9 +7,9 @@ from typing import Any
 
 from qtpy.QtCore import QPoint, Qt
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain.geometry import YX
-from napari_cyto.domain.jobs import Done
+from napari_cyto.jobs.events import Done
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.frames import frame_to_world
 from napari_cyto.widgets.canvas.window import camera_of, canvas_size_px, native_canvas

@@ -9,7 +9,7 @@ import job_samples
 import psutil
 import pytest
 
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Failed, Noted
+from napari_cyto.jobs.events import Advanced, Cancelled, Done, Failed, Noted
 from napari_cyto.widgets.jobs import Job
 
 pytestmark = pytest.mark.gui

@@ -13,10 +13,10 @@ from PIL import Image, ImageCms
 from qtpy.QtWidgets import QApplication
 
 from napari_cyto.slides import open_slide
-from napari_cyto.slides.hatching import BETWEEN_RGB, STRIPE_RGB
+from napari_cyto.slides._hatch_pattern import BETWEEN_RGB, STRIPE_RGB
 from napari_cyto.slides.synthetic_levels import NOT_MADE_RGB, Sizes, ZoomableSlide, zoomable
 from napari_cyto.slides.tiff_writer import write_pyramid
-from napari_cyto.widgets.canvas.arrival import Arrival
+from napari_cyto.widgets.canvas._jump_preload import Arrival
 from napari_cyto.widgets.canvas.window import arrive, camera_of, look_at, set_out_for, view_yxyx
 from napari_cyto.widgets.slide_layer import add_slide_layer, home_yxyx
 

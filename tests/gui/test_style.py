@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QAbstractButton, QLabel, QWidget
 
 import napari_cyto.widgets
 from napari_cyto.widgets import style
-from napari_cyto.widgets.docks.confusion_grid import RIGHT, WRONG, shade
+from napari_cyto.widgets.docks.train._confusion_grid import RIGHT, WRONG, shade
 
 WORDS, GRAPHICS = 4.5, 3.0
 THEMES = {"dark": style.DARK, "light": style.LIGHT}

@@ -17,7 +17,7 @@ from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.window import native_canvas
-from napari_cyto.widgets.docks.import_dialog import ImportDialog
+from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.window import open_window, session_for, window_of
 
 
@@ -215,8 +215,8 @@ def test_closing_stops_the_job_and_closes_the_project(window_bench, project_fold
 
 
 def test_docks_from_the_plugin_menu_share_the_session(make_napari_viewer, project_folder):
-    from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
-    from napari_cyto.widgets.docks.slides_dock import SlidesDock
+    from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
+    from napari_cyto.widgets.docks.slides.dock import SlidesDock
 
     viewer = make_napari_viewer()
     slides, annotate = window_of(viewer).dock(SlidesDock), window_of(viewer).dock(AnnotateDock)

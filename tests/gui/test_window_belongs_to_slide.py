@@ -28,7 +28,7 @@ from napari_cyto.session import Session, Tool
 from napari_cyto.session.keys import KEYS
 from napari_cyto.slides.tiff_writer import write_pyramid
 from napari_cyto.widgets.canvas import window
-from napari_cyto.widgets.canvas.key_bindings import as_qt_writes
+from napari_cyto.widgets.canvas._key_bindings import as_qt_writes
 from napari_cyto.widgets.canvas.napari_actions import serves_a_slide
 
 SIDE, MPP = 640, 0.25

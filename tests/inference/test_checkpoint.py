@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_cyto.inference.checkpoint import Checkpoint, KeptTiles, Records, unfinished_side, unfinished_tiles
+from napari_cyto.inference._checkpoint import Checkpoint, KeptTiles, Records, unfinished_side, unfinished_tiles
 from napari_cyto.slides import UnreadableTile
 
 ASKED: dict[str, Any] = {"detector": "a", "classifier": None, "mpp": 1.0, "region": None}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from napari_cyto.errors import CytoError
-from napari_cyto.inference import cluster_watch
-from napari_cyto.inference.cluster import shut_down
-from napari_cyto.inference.cluster_watch import ClusterWatch
+from napari_cyto.inference.cluster import _watch as cluster_watch
+from napari_cyto.inference.cluster._watch import ClusterWatch
+from napari_cyto.inference.cluster.workers import shut_down
 
 PATIENCE_S = 30.0
 
@@ -147,7 +147,7 @@ def test_while_workers_are_asked_what_they_are_a_silent_one_is_left_out_and_a_lo
     from types import SimpleNamespace
 
     from napari_cyto import __version__
-    from napari_cyto.inference.cluster import _facts
+    from napari_cyto.inference.cluster.workers import _facts
 
     client.frozen.add("tcp://b:2")
 

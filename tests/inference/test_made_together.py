@@ -8,7 +8,7 @@ import pytest
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.targets import made, there
+from napari_cyto.inference._target_project import made, there
 from napari_cyto.store import Project
 
 

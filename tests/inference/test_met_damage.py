@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_cyto.inference import met_damage
-from napari_cyto.inference.merging import within
-from napari_cyto.inference.met_damage import MetDamage
+from napari_cyto.inference.engine import _damage_map as met_damage
+from napari_cyto.inference.engine._damage_map import MetDamage
+from napari_cyto.inference.engine._merge import within
 from napari_cyto.slides import UnreadableTile
 
 

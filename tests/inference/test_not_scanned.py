@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from napari_cyto.inference.detection_tiles import Tile
+from napari_cyto.inference.engine._unscanned_area import not_scanned
+from napari_cyto.inference.engine.tile_grid import Tile
 from napari_cyto.inference.model_view import ModelView, PicturePixels
-from napari_cyto.inference.not_scanned import not_scanned
 
 
 def asked(picture: np.ndarray, points: list[tuple[float, float]], mpp: float | None, cut: bool = False) -> list[bool]:

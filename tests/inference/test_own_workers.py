@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from napari_cyto.errors import CytoError
-from napari_cyto.inference import own_workers
-from napari_cyto.inference.own_workers import KilledWorker, OwnWorkers
+from napari_cyto.inference.cluster import _local_workers as own_workers
+from napari_cyto.inference.cluster._local_workers import KilledWorker, OwnWorkers
 
 PATIENCE_S = 60.0
 

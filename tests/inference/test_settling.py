@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_cyto.inference.engine_tiles import plan_tiles
-from napari_cyto.inference.merging import in_outline, surest_apart, within
-from napari_cyto.inference.settling import Settling
+from napari_cyto.inference.engine._early_results import Settling
+from napari_cyto.inference.engine._merge import in_outline, surest_apart, within
+from napari_cyto.inference.engine._run_tiles import plan_tiles
 
 
 @st.composite

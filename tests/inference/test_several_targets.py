@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from napari_cyto.errors import FormatError
-from napari_cyto.inference.several import Target
+from napari_cyto.inference.many_slides import Target
 
 
 @pytest.mark.parametrize("name", ["dataset", "cells.geojson"])

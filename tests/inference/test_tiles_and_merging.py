@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.detection_tiles import detection_tiles
-from napari_cyto.inference.merging import surest_apart, within
+from napari_cyto.inference.engine._merge import surest_apart, within
+from napari_cyto.inference.engine.tile_grid import detection_tiles
 from napari_cyto.inference.model_view import ModelView, PicturePixels, model_view
 
 SIZES = st.integers(1, 400)

@@ -7,7 +7,7 @@ import sys
 import time
 
 from napari_cyto.session import Session
-from napari_cyto.session.coverage import CoverageRecorder
+from napari_cyto.session.coverage_recorder import CoverageRecorder
 
 STEP_PX, SAMPLE_S, KEEP_EVERY_S = 100.0, 0.01, 0.3
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Done, Event, Failed
-from napari_cyto.session.demo_job import demo_project, prepare_demo, run_demo_headless
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Event, Failed
 from napari_cyto.store import Project
+from napari_cyto.synthesis.demo_job import demo_project, prepare_demo, run_demo_headless
 
 SIZE_PX = 2400
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.datasets import ApaccExportOptions, ImportOptions, audit, export_apacc, import_labels
+from napari_cyto.datasets import ApaccExportOptions, ImportOptions, export_apacc, import_labels
+from napari_cyto.datasets.audit.job import audit
 from napari_cyto.domain.geometry import Box
-from napari_cyto.domain.jobs import Done, Event
-from napari_cyto.formats.apacc_names import parse_stem
+from napari_cyto.formats.apacc.names import parse_stem
+from napari_cyto.jobs.events import Done, Event
 from napari_cyto.store import Project
 
 pytestmark = pytest.mark.shared

@@ -14,9 +14,9 @@ import pytest
 from made_bundles import manifest_fields, tensor_bytes
 
 from napari_cyto.errors import CytoError
-from napari_cyto.models import tensor_file
+from napari_cyto.models import _tensor_file as tensor_file
+from napari_cyto.models._manifest_file import parse_manifest
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.models.manifest_file import parse_manifest
 
 MakeBundle = Callable[..., Path]
 NAN, INF = float("nan"), float("inf")

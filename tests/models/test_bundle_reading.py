@@ -18,9 +18,9 @@ from made_bundles import manifest_fields, tensor_bytes
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
+from napari_cyto.models._manifest_file import calling, jsonable, meaning, read_manifest
 from napari_cyto.models.bundle import id_from_name, read_bundle, with_figures
 from napari_cyto.models.manifest import Card
-from napari_cyto.models.manifest_file import calling, jsonable, meaning, read_manifest
 
 MakeBundle = Callable[..., Path]
 ONES = {"w": np.ones((2, 3), dtype=np.float32)}
@@ -39,7 +39,8 @@ def test_a_whole_bundle_is_read_without_torch(make_bundle: MakeBundle) -> None:
     assert bundle.as_parent("new cells").added == "new cells"
     code = (
         "import sys; from napari_cyto.models.bundle import read_bundle; from napari_cyto.models import library, card, "
-        f"fits, registry; read_bundle({str(folder)!r}); print('torch' in sys.modules, 'safetensors' in sys.modules)"
+        "suitability, registry; "
+        f"read_bundle({str(folder)!r}); print('torch' in sys.modules, 'safetensors' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -13,17 +13,17 @@ from made_bundles import manifest
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Status
-from napari_cyto.domain.calling import called_class
+from napari_cyto.domain.decision_rule import called_class
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.inference.deciding import weighed
-from napari_cyto.inference.detections import Detections
-from napari_cyto.inference.proposals import ProposalWriter
+from napari_cyto.inference._detections import Detections
+from napari_cyto.inference._stored_predictions import ProposalWriter
+from napari_cyto.inference.probabilities import weighed
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.manifest import Decision, ModelClass
-from napari_cyto.session.result import gather_result
-from napari_cyto.session.review_order import gather
-from napari_cyto.session.review_query import ReviewQuery, Sort, model_class
+from napari_cyto.reporting.slide_summary import gather_result
+from napari_cyto.review.order import gather
+from napari_cyto.review.query import ReviewQuery, Sort, model_class
 from napari_cyto.store import Project
 
 CLASSES = ("NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC")

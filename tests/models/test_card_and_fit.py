@@ -8,9 +8,9 @@ from made_bundles import manifest
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.presets import preset
 from napari_cyto.models.card import card_defaults, card_html, card_sections, card_text
-from napari_cyto.models.fits import class_translation, fit, labels_scheme, trained_um
 from napari_cyto.models.library import find_model
 from napari_cyto.models.manifest import Card, ModelManifest
+from napari_cyto.models.suitability import class_translation, fit, labels_scheme, trained_um
 
 BETHESDA = preset("bethesda")
 

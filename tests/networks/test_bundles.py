@@ -11,16 +11,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.models import bundle as bundles
+from napari_cyto.models._state_dicts import backbone_part, without_wrappers
+from napari_cyto.models._tensor_file import stored_tensors
 from napari_cyto.models.backbones import make_backbone, normalisation_of
 from napari_cyto.models.bundle import Bundle, read_bundle, write_bundle
 from napari_cyto.models.manifest import ModelClass, Parent
 from napari_cyto.models.registry import build
-from napari_cyto.models.state_dicts import backbone_part, without_wrappers
-from napari_cyto.models.tensor_file import stored_tensors
 
 SETTINGS = {"backbone": "test_efficientnet", "head": 8}
 IDS = preset("bethesda").ids

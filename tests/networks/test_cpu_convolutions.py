@@ -10,7 +10,7 @@ import torch
 from timm.layers import Conv2dSame
 from torch import nn
 
-from napari_cyto.training.cpu_convolutions import quicken, restore
+from napari_cyto.training._cpu_convolutions import quicken, restore
 
 
 def gradients(layer: nn.Module, pixels: torch.Tensor, bf16: bool) -> tuple[torch.Tensor, ...]:

@@ -13,8 +13,8 @@ from made_detectors import CENTRES, UNWRITTEN, Spots, detector_fields, noise, sp
 from PIL import Image
 
 from napari_cyto.errors import CytoError, JobCancelled
-from napari_cyto.inference.detecting import CellDetector, merged, own_cells
-from napari_cyto.inference.detection_tiles import detection_tiles
+from napari_cyto.inference.engine.detect import CellDetector, merged, own_cells
+from napari_cyto.inference.engine.tile_grid import detection_tiles
 from napari_cyto.models.bundle import write_bundle
 from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.manifest import ModelManifest

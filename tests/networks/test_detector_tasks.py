@@ -10,13 +10,13 @@ import pytest
 import torch
 from made_detectors import UNWRITTEN
 
-from napari_cyto.datasets.training_set import TrainingSet, read_training_set
-from napari_cyto.datasets.training_split import TrainingSplit, split_training_set
+from napari_cyto.datasets.splits.training_split import TrainingSplit, split_training_set
+from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.models.registry import build
+from napari_cyto.training._task import Share, Task
+from napari_cyto.training._task_registry import make_task
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.task import Share, Task
-from napari_cyto.training.tasks import make_task
 
 ARCHITECTURES = ("p2p", "fcrn", "faster-rcnn", "retinanet")
 

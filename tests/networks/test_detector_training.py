@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from napari_cyto.datasets.training_slide import TrainingSlide
+from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.domain.geometry import Polygon
 from napari_cyto.errors import CytoError
 from napari_cyto.models.registry import build
 from napari_cyto.training.box_task import box_targets
 from napari_cyto.training.config import AugmentConfig, PhaseConfig
-from napari_cyto.training.detector_parts import frozen_part, parameter_groups
-from napari_cyto.training.detector_places import TilePlace, drawn_turn
-from napari_cyto.training.detector_tiles import TileSource, turned_sizes
+from napari_cyto.training.detector._parts import frozen_part, parameter_groups
+from napari_cyto.training.detector._tile_places import TilePlace, drawn_turn
+from napari_cyto.training.detector._training_tiles import TileSource, turned_sizes
 from napari_cyto.training.fcrn_task import proximity_maps
 
 CENTRES = np.array([[60.0, 70.0], [120.0, 40.0], [90.0, 150.0], [150.0, 130.0], [30.0, 180.0]])

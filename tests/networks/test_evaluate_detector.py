@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.domain.presets import preset
 from napari_cyto.evaluation.bundle_scores import evaluate_bundle
-from napari_cyto.evaluation.options import EvaluateConfig
+from napari_cyto.evaluation.config import EvaluateConfig
+from napari_cyto.jobs.events import Done, Failed
 from napari_cyto.models.bundle import Bundle, write_bundle
 from napari_cyto.models.manifest import ModelClass
 from napari_cyto.models.registry import build

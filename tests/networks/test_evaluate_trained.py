@@ -12,18 +12,18 @@ import pytest
 from PIL import Image
 
 from napari_cyto.datasets.crop_rule import CropRule
-from napari_cyto.datasets.split_config import SplitConfig
+from napari_cyto.datasets.splits.config import SplitConfig
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.edits import add
-from napari_cyto.domain.jobs import Cancelled, CancelToken, Done
 from napari_cyto.domain.presets import preset
 from napari_cyto.evaluation.bundle_scores import evaluate_bundle
-from napari_cyto.evaluation.options import EvaluateConfig
+from napari_cyto.evaluation.config import EvaluateConfig
 from napari_cyto.formats import get_format
+from napari_cyto.jobs.events import Cancelled, CancelToken, Done
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.session.grid_job import run_grid
 from napari_cyto.store import Project
 from napari_cyto.training.config import ClassifierConfig, PhaseConfig, TrainConfig
+from napari_cyto.training.grid_job import run_grid
 from napari_cyto.training.run import train
 
 SIX = preset("bethesda").classes[:6]

@@ -16,14 +16,22 @@ import pytest
 import torch
 from made_detectors import SETTINGS, write_finder
 
-from napari_cyto.formats.atomic import write_text
-from napari_cyto.inference.runtime import Wanted, detector_runtime
-from napari_cyto.inference.runtime_openvino import OpenVinoDetector
-from napari_cyto.models import exporting
+from napari_cyto.files.atomic import write_text
+from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoDetector
+from napari_cyto.inference.runtimes.choice import Wanted, detector_runtime
+from napari_cyto.models import openvino_export as exporting
+from napari_cyto.models._probe_fields import probe
 from napari_cyto.models.bundle import Bundle, read_bundle, write_bundle
-from napari_cyto.models.exported import RECORD_NAME, Compared, beside, export_key, forget_exports, read_export, seal_of
+from napari_cyto.models.openvino_cache import (
+    RECORD_NAME,
+    Compared,
+    beside,
+    export_key,
+    forget_exports,
+    read_export,
+    seal_of,
+)
 from napari_cyto.models.openvino_library import openvino_version
-from napari_cyto.models.probe_fields import probe
 
 AUTO = Wanted("cpu", "fp32", "openvino")
 

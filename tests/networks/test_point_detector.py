@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from napari_cyto.errors import CytoError
+from napari_cyto.models._pyramid import maps_for_stride
 from napari_cyto.models.backbones import make_backbone
 from napari_cyto.models.point_detector import PointDetector, Proposals, grid_anchors_yx
-from napari_cyto.models.pyramid import maps_for_stride
 from napari_cyto.models.registry import build
 
 TINY = {"backbone": "test_efficientnet", "stride": 8, "width": 16, "levels": 2, "input_px": 96}

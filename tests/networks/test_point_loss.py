@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from napari_cyto.models.point_detector import Proposals
-from napari_cyto.training.point_loss import PointLossWeights, TileCells, hybrid_loss, matched_loss
+from napari_cyto.training._point_loss import PointLossWeights, TileCells, hybrid_loss, matched_loss
 
 NAN = float("nan")
 

@@ -17,18 +17,19 @@ from PIL import Image
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.edits import replace_all
-from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
 from napari_cyto.errors import CytoError
-from napari_cyto.inference import engine_plan, memory
-from napari_cyto.inference.checkpoint import KeptTiles, Records
-from napari_cyto.inference.detecting import CellDetector
-from napari_cyto.inference.elsewhere import Elsewhere
-from napari_cyto.inference.engine import AHEAD, Engine
-from napari_cyto.inference.engine_plan import Plan, make_plan
-from napari_cyto.inference.farm import Farm
+from napari_cyto.inference._checkpoint import KeptTiles, Records
+from napari_cyto.inference._job import run
+from napari_cyto.inference.cluster._remote_network import Elsewhere
+from napari_cyto.inference.cluster.pool import Farm
+from napari_cyto.inference.engine import plan as engine_plan
+from napari_cyto.inference.engine import tile_memory as memory
+from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.inference.engine.pipeline import AHEAD, Engine
+from napari_cyto.inference.engine.plan import Plan, make_plan
+from napari_cyto.inference.many_slides import SeveralRequest, run_several
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.inference.run import run
-from napari_cyto.inference.several import SeveralRequest, run_several
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.slides import Slide, open_slide
 from napari_cyto.store import Project

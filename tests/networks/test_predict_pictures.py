@@ -11,10 +11,10 @@ import pytest
 from made_detectors import CENTRES, noise, spotted
 from PIL import Image
 
-from napari_cyto.cli.running import run as command_line
-from napari_cyto.domain.jobs import Done, Failed, Measured
+from napari_cyto.cli.entry import run as command_line
+from napari_cyto.inference._job import run
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.inference.run import run
+from napari_cyto.jobs.events import Done, Failed, Measured
 from napari_cyto.store import Project
 
 

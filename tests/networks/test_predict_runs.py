@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from made_detectors import CENTRES, CLASSES, Spots, noise, spotted
 from PIL import Image
 
-from napari_cyto.cli.running import run as command_line
+from napari_cyto.cli.entry import run as command_line
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.edits import add, replace_all
 from napari_cyto.domain.geometry import Box, Point
-from napari_cyto.domain.jobs import Cancelled, CancelToken, Event, Failed, Measured
 from napari_cyto.domain.presets import preset
-from napari_cyto.inference.detecting import CellDetector
-from napari_cyto.inference.engine import Batch, Engine, joined
-from napari_cyto.inference.engine_plan import make_plan
-from napari_cyto.inference.engine_tiles import plan_tiles
+from napari_cyto.inference._job import run
+from napari_cyto.inference.engine._run_tiles import plan_tiles
+from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.inference.engine.pipeline import Batch, Engine, joined
+from napari_cyto.inference.engine.plan import make_plan
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.inference.run import run
+from napari_cyto.jobs.events import Cancelled, CancelToken, Event, Failed, Measured
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.slides import Slide, UnreadableTile, open_slide
 from napari_cyto.store import Project

@@ -19,17 +19,17 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_cyto.cli.running import run as command_line
-from napari_cyto.domain.jobs import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
+from napari_cyto.cli.entry import run as command_line
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
-from napari_cyto.inference import chunks
-from napari_cyto.inference.detecting import CellDetector
-from napari_cyto.inference.elsewhere import Elsewhere
-from napari_cyto.inference.farm import Farm, WorkersLost
+from napari_cyto.inference._job import run
+from napari_cyto.inference.cluster import chunks
+from napari_cyto.inference.cluster._remote_network import Elsewhere
+from napari_cyto.inference.cluster.pool import Farm, WorkersLost
+from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.inference.many_slides import SeveralRequest, run_several
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.inference.run import run
-from napari_cyto.inference.several import SeveralRequest, run_several
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Event, Failed, Noted
 from napari_cyto.models.bundle import read_bundle, write_bundle
 from napari_cyto.models.manifest import ModelClass
 from napari_cyto.models.registry import build
@@ -163,7 +163,7 @@ def test_when_the_workers_are_lost_the_run_says_so_at_once(
     def nobody(*_: Any) -> Iterator[Farm]:
         yield Farm(pool, 1, known(finder))
 
-    monkeypatch.setattr("napari_cyto.inference.cluster.workers_for", nobody)
+    monkeypatch.setattr("napari_cyto.inference.cluster.workers.workers_for", nobody)
     end = last(run_several(asked(finder, namer, pictures, tmp_path / "p.cyto", workers=1)))
     assert isinstance(end, Failed)
     assert "connection to the workers was lost" in end.message
@@ -180,7 +180,7 @@ def test_workers_that_die_of_a_chunk_are_a_sentence() -> None:
 
 
 def test_who_is_gone_and_who_is_back_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_cyto.inference.farm._LOOK_EVERY_S", -1.0)
+    monkeypatch.setattr("napari_cyto.inference.cluster.pool._LOOK_EVERY_S", -1.0)
     present: list[int | None] = [2, 0, 0, 1, 1, None]
     with ThreadPoolExecutor(1) as pool:
         farm = Farm(pool, 2, Elsewhere("torch", "cpu", 32, 32, 1), present=lambda: present.pop(0))
@@ -197,7 +197,7 @@ def test_who_is_gone_and_who_is_back_is_told_once(monkeypatch: pytest.MonkeyPatc
 def test_a_worker_that_sees_other_files_says_so(
     finder: Path, pictures: list[Path], tmp_path: Path, change: str, sentence: str
 ) -> None:
-    from napari_cyto.inference.detection_tiles import Tile
+    from napari_cyto.inference.engine.tile_grid import Tile
     from napari_cyto.slides import fingerprint
 
     bundle = read_bundle(finder)
@@ -244,8 +244,8 @@ def test_two_workers_one_of_them_killed_give_exactly_the_serial_result(
 def test_two_workers_one_of_them_frozen_give_exactly_the_serial_result(
     finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_cyto.inference.own_workers.SILENT_S", 1.5)
-    monkeypatch.setattr("napari_cyto.inference.own_workers.GIVEN_UP_S", 4.0)
+    monkeypatch.setattr("napari_cyto.inference.cluster._local_workers.SILENT_S", 1.5)
+    monkeypatch.setattr("napari_cyto.inference.cluster._local_workers.GIVEN_UP_S", 4.0)
     frozen = None
     for event in run_several(asked(finder, namer, pictures, tmp_path / "p.cyto", workers=2)):
         if frozen is None and isinstance(event, Advanced) and "cells" in event.message:
@@ -343,7 +343,7 @@ def test_what_cannot_be_reached_is_one_sentence(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("napari_cyto.inference.cluster.CONNECT_S", 1.0)
+    monkeypatch.setattr("napari_cyto.inference.cluster.workers.CONNECT_S", 1.0)
     out = tmp_path / "p.cyto"
     assert command_line(["predict", str(pictures[0]), "--detector", str(finder), "--out", str(out), *words]) == 2
     shown = capsys.readouterr().err

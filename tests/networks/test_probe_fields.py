@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_cyto.inference.deciding import probabilities, weighed
-from napari_cyto.models import probe_fields
-from napari_cyto.models.exported import Compared
+from napari_cyto.inference.probabilities import probabilities, weighed
+from napari_cyto.models import _probe_fields as probe_fields
+from napari_cyto.models._probe_fields import agreement, called, probe_cells, probe_field, told_cells
 from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.manifest import Decision, Tolerance
-from napari_cyto.models.probe_fields import agreement, called, probe_cells, probe_field, told_cells
+from napari_cyto.models.openvino_cache import Compared
 
 
 def cells(points: list[tuple[float, float]], scores: list[float], calls: list[int]) -> FoundCells:

@@ -16,20 +16,21 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cyto.domain.jobs import CancelToken
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError, JobCancelled
-from napari_cyto.inference import runtime as choosing
-from napari_cyto.inference import runtime_openvino
-from napari_cyto.inference.classifying import CellClassifier
-from napari_cyto.inference.detecting import CellDetector
-from napari_cyto.inference.runtime import Wanted, detector_runtime
-from napari_cyto.models import exported, exporting
+from napari_cyto.inference.classify import CellClassifier
+from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.inference.runtimes import _openvino_runtime as runtime_openvino
+from napari_cyto.inference.runtimes import choice as choosing
+from napari_cyto.inference.runtimes.choice import Wanted, detector_runtime
+from napari_cyto.jobs.events import CancelToken
+from napari_cyto.models import openvino_cache as exported
+from napari_cyto.models import openvino_export as exporting
+from napari_cyto.models._probe_fields import probe
 from napari_cyto.models.bundle import Bundle, write_bundle
-from napari_cyto.models.exported import RECORD_NAME, beside, read_export
 from napari_cyto.models.manifest import ModelClass
+from napari_cyto.models.openvino_cache import RECORD_NAME, beside, read_export
 from napari_cyto.models.openvino_library import openvino_version
-from napari_cyto.models.probe_fields import probe
 from napari_cyto.models.registry import build
 
 DETECTORS: dict[str, dict[str, Any]] = {
@@ -245,7 +246,7 @@ def test_an_export_that_is_there_is_run_without_torch_and_tells_nobody(finder: B
     runtime_openvino.OpenVinoDetector(finder)
     program = (
         "import json, sys; import numpy as np\n"
-        "from napari_cyto.inference.detecting import CellDetector\n"
+        "from napari_cyto.inference.engine.detect import CellDetector\n"
         "from napari_cyto.models.bundle import read_bundle\n"
         "model = CellDetector(read_bundle(sys.argv[1]), 'cpu', runtime='auto')\n"
         "model.runtime.cells(np.zeros((64, 64, 3), np.uint8), 0.5)\n"

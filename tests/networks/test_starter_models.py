@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from napari_cyto.domain.jobs import Done
 from napari_cyto.domain.resources import resource_path
 from napari_cyto.evaluation.bundle_scores import evaluate_bundle
-from napari_cyto.evaluation.options import EvaluateConfig
+from napari_cyto.evaluation.config import EvaluateConfig
+from napari_cyto.jobs.events import Done
 from napari_cyto.models.bundle import WEIGHTS_NAME, Bundle, read_bundle
 from napari_cyto.training.config import TrainConfig
 

@@ -11,18 +11,19 @@ import pytest
 import torch
 from PIL import Image
 
-from napari_cyto.cli.running import run as command_line
-from napari_cyto.domain.jobs import Failed
+from napari_cyto.cli.entry import run as command_line
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
-from napari_cyto.inference import runtime_openvino, runtime_torch
-from napari_cyto.inference.classifying import CellClassifier
-from napari_cyto.inference.detecting import CellDetector
-from napari_cyto.inference.engine import is_told
+from napari_cyto.inference._job import run
+from napari_cyto.inference.classify import CellClassifier
+from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.inference.engine.pipeline import is_told
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.inference.run import run
+from napari_cyto.inference.runtimes import _openvino_runtime as runtime_openvino
+from napari_cyto.inference.runtimes import torch_runtime as runtime_torch
+from napari_cyto.jobs.events import Failed
 from napari_cyto.models.bundle import Bundle, read_bundle, write_bundle
-from napari_cyto.models.finite import NotFiniteError, is_finite
+from napari_cyto.models.finite_outputs import NotFiniteError, is_finite
 from napari_cyto.models.library import verify_model
 from napari_cyto.models.manifest import ModelClass
 from napari_cyto.models.registry import build, planned_shapes

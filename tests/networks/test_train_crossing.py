@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.domain.jobs import Done, Failed, Measured, Noted
+from napari_cyto.jobs.events import Done, Failed, Measured, Noted
+from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.models.manifest import Decision
 from napari_cyto.training import classifier_task
+from napari_cyto.training._kept_outputs import JUDGED, read_judged
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.crossing import cross_validate
-from napari_cyto.training.judged import JUDGED, read_judged
-from napari_cyto.training.run_folder import RunFolder
+from napari_cyto.training.cross_validation import cross_validate
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from napari_cyto.inference.allocator import ALLOCATOR
+from napari_cyto.jobs.allocator import ALLOCATOR
+from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.run_folder import RunFolder
 
 
 def test_a_killed_run_goes_on(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:

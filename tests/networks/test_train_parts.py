@@ -11,14 +11,14 @@ from torchvision.transforms import v2
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.inputs import as_input, view_of
+from napari_cyto.inference.network_input import as_input, view_of
 from napari_cyto.models.manifest import Normalisation
-from napari_cyto.training import checkpoint
-from napari_cyto.training.augment import BatchAugment, mixed
-from napari_cyto.training.averaging import Average
+from napari_cyto.training import _checkpoint as checkpoint
+from napari_cyto.training._augmentation import BatchAugment, mixed
+from napari_cyto.training._losses import classifier_loss, cost_table
+from napari_cyto.training._run_progress import Progress
+from napari_cyto.training._weight_average import Average
 from napari_cyto.training.config import AugmentConfig, ClassifierConfig
-from napari_cyto.training.losses import classifier_loss, cost_table
-from napari_cyto.training.progress import Progress
 
 PLAIN = Normalisation(mean=(0.5, 0.4, 0.3), std=(0.5, 0.2, 0.3))
 STILL = {

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cyto.domain.jobs import Cancelled, CancelToken, Done, Event, Failed, Measured, Noted
-from napari_cyto.inference.classifying import CellClassifier
+from napari_cyto.inference.classify import CellClassifier
+from napari_cyto.jobs.events import Cancelled, CancelToken, Done, Event, Failed, Measured, Noted
+from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.slides import open_slide
-from napari_cyto.training import checkpoint
-from napari_cyto.training.calibrating import prior_offsets, sampled_costs, shown_ratios
+from napari_cyto.training import _checkpoint as checkpoint
+from napari_cyto.training._calibration_fit import prior_offsets, sampled_costs, shown_ratios
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.run import train
-from napari_cyto.training.run_folder import RunFolder
 
 
 def events_of(config: TrainConfig, cells: Path, out: Path, **more: Any) -> list[Event]:
@@ -221,7 +221,7 @@ def test_a_run_waits_and_goes_on_as_its_folder_says(tiny_cells: Path, tiny_recip
 
 
 def broken_step(times: int, break_: Callable[[Any, Any], torch.Tensor]) -> Callable[[Any, Any], torch.Tensor]:
-    from napari_cyto.training.fitting import Fitting
+    from napari_cyto.training._loop import Fitting
 
     whole, seen = Fitting._step, [0]
 
@@ -248,7 +248,7 @@ def full_memory(self: Any, batch: Any) -> torch.Tensor:
 def test_a_nan_is_undone_and_said(
     tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_cyto.training.fitting.Fitting._step", broken_step(1, nan_step))
+    monkeypatch.setattr("napari_cyto.training._loop.Fitting._step", broken_step(1, nan_step))
     events = events_of(tiny_recipe, tiny_cells, tmp_path / "model")
     assert isinstance(events[-1], Done)
     assert "gone back to the state after epoch 1" in sentences(events)
@@ -259,7 +259,7 @@ def test_weights_that_the_last_step_of_an_epoch_broke_are_not_kept(
     tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loss of that step is still a number: 24 cells in steps of 8, the third breaks the weights."""
-    from napari_cyto.training.fitting import Fitting
+    from napari_cyto.training._loop import Fitting
 
     whole, steps = Fitting._step, [0]
 
@@ -281,7 +281,7 @@ def test_weights_that_the_last_step_of_an_epoch_broke_are_not_kept(
 def test_a_loss_that_stays_nan_ends_the_run_with_the_best_model(
     tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_cyto.training.fitting.Fitting._step", broken_step(99, nan_step))
+    monkeypatch.setattr("napari_cyto.training._loop.Fitting._step", broken_step(99, nan_step))
     events = events_of(tiny_recipe, tiny_cells, tmp_path / "model")
     assert isinstance(events[-1], Failed)
     assert events[-1].expected
@@ -292,12 +292,12 @@ def test_a_loss_that_stays_nan_ends_the_run_with_the_best_model(
 def test_too_little_memory_halves_the_batch_once(
     tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_cyto.training.fitting.Fitting._step", broken_step(1, full_memory))
+    monkeypatch.setattr("napari_cyto.training._loop.Fitting._step", broken_step(1, full_memory))
     events = events_of(tiny_recipe, tiny_cells, tmp_path / "once")
     assert isinstance(events[-1], Done)
     assert "with 4 pictures a step instead of 8" in sentences(events)
     monkeypatch.undo()
-    monkeypatch.setattr("napari_cyto.training.fitting.Fitting._step", broken_step(2, full_memory))
+    monkeypatch.setattr("napari_cyto.training._loop.Fitting._step", broken_step(2, full_memory))
     last = events_of(tiny_recipe, tiny_cells, tmp_path / "twice")[-1]
     assert isinstance(last, Failed)
     assert last.expected

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from napari_cyto.domain.jobs import Done, Measured, Noted
-from napari_cyto.training import memory_needed
+from napari_cyto.jobs.events import Done, Measured, Noted
+from napari_cyto.training import _memory_needed as memory_needed
+from napari_cyto.training._memory_needed import memory_sentence, step_bytes
 from napari_cyto.training.config import PhaseConfig, TrainConfig
-from napari_cyto.training.memory_needed import memory_sentence, step_bytes
 from napari_cyto.training.run import train
 
 

@@ -13,11 +13,11 @@ import pytest
 from made_detectors import noise
 from PIL import Image
 
-from napari_cyto.domain.jobs import Done, Failed, Measured
-from napari_cyto.formats.in_use import IN_USE
+from napari_cyto.files.lock import IN_USE
+from napari_cyto.inference._job import run
+from napari_cyto.inference.many_slides import SeveralRequest, run_several
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.inference.run import run
-from napari_cyto.inference.several import SeveralRequest, run_several
+from napari_cyto.jobs.events import Done, Failed, Measured
 from napari_cyto.store import Project
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.run import train

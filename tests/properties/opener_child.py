@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.image_headers import image_size_hw
+from napari_cyto.formats.image_size import image_size_hw
 from napari_cyto.slides import fingerprint, open_slide, shared_cache, thumbnail
-from napari_cyto.slides.levels import pyramid
+from napari_cyto.slides._levels import pyramid
 from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.synthetic_levels import zoomable
 from napari_cyto.widgets.npe2_hooks import slide_reader

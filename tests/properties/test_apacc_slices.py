@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_cyto.datasets.export_cells import whole_square
+from napari_cyto.datasets.export.cells import whole_square
 from napari_cyto.domain.geometry import Box
-from napari_cyto.formats.apacc_labels import parse_label_text, slice_labels, whole_box
-from napari_cyto.formats.apacc_slices import BorderRule, Cell, corners, cut_into_slices
+from napari_cyto.formats.apacc.label_lines import parse_label_text, slice_labels, whole_box
+from napari_cyto.formats.apacc.slices import BorderRule, Cell, corners, cut_into_slices
 
 SIZE_HW = (5100, 4300)
 SIDE = 2000

@@ -19,16 +19,23 @@ from napari_cyto.domain.geometry import Box, Point, Polygon, rectangle
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats import get_format
-from napari_cyto.formats.apacc import CLASSES, SLICE_SIDE, StemStyle, parse_label_text, slice_labels, slice_stem
+from napari_cyto.formats._shapes import is_flat
+from napari_cyto.formats.apacc.label_format import (
+    CLASSES,
+    SLICE_SIDE,
+    StemStyle,
+    parse_label_text,
+    slice_labels,
+    slice_stem,
+)
 from napari_cyto.formats.cric import CLASSES as CRIC_CLASSES
-from napari_cyto.formats.shapes import is_flat
 
 SIDE = 4096
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _no_waiting_for_the_disk() -> Iterator[None]:
-    with patch("napari_cyto.formats.atomic.os.fsync"):
+    with patch("napari_cyto.files.atomic.os.fsync"):
         yield
 
 

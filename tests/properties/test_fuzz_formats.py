@@ -23,7 +23,7 @@ from PIL import Image
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import get_format
-from napari_cyto.formats.image_headers import image_size_hw
+from napari_cyto.formats.image_size import image_size_hw
 from napari_cyto.formats.schemes import load_scheme
 
 GOLDEN = Path(__file__).parents[1] / "golden"

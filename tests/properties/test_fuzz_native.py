@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from opener import Opener
 from PIL import Image
 
-from napari_cyto.slides import open_slide, openslide_backend
-from napari_cyto.slides.native_check import open_natively
+from napari_cyto.slides import _openslide_backend as openslide_backend
+from napari_cyto.slides import open_slide
+from napari_cyto.slides._native_check import open_natively
 
 IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SHORT_FORM, NIGHTLY = 12, 10_000

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from opener import Opener
 from PIL import Image, ImageCms
 
-from napari_cyto.domain.picture_header import DamagedPicture, picture_header
+from napari_cyto.domain.image_header import DamagedPicture, picture_header
 
 IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SHORT_FORM, NIGHTLY = 15, 10_000

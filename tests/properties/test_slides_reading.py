@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.slides import TileCache, open_slide
-from napari_cyto.slides.levels import LevelArray
+from napari_cyto.slides._levels import LevelArray
 from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.slide_info import true_factors_yx
 

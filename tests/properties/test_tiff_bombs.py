@@ -13,9 +13,9 @@ import pytest
 from tiff_bytes import LENGTH, LENGTHS, TILE_LENGTHS, TILE_PLACES, WIDTH, Made, long, short, striped, tiled
 
 from napari_cyto.slides import open_slide
+from napari_cyto.slides._encoded_size import encoded_size_hw
+from napari_cyto.slides._hatch_pattern import hatched
 from napari_cyto.slides.backend import TileError
-from napari_cyto.slides.encoded_size import encoded_size_hw
-from napari_cyto.slides.hatching import hatched
 
 ENCODERS: dict[str, tuple[int, Callable[[np.ndarray], bytes]]] = {
     "jpeg": (7, lambda pixels: imagecodecs.jpeg_encode(pixels, 50)),

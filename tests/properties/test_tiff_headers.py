@@ -30,10 +30,10 @@ from tiff_bytes import (
 )
 
 from napari_cyto.errors import FormatError, SlideError
-from napari_cyto.formats.image_headers import image_size_hw
+from napari_cyto.formats.image_size import image_size_hw
 from napari_cyto.slides import open_slide
+from napari_cyto.slides._tiff_check import check_tiff
 from napari_cyto.slides.slide_info import true_factors_yx
-from napari_cyto.slides.tiff_check import check_tiff
 
 PALETTE = {258: short(8), 262: short(3), 277: short(1), 320: short(*range(30))}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from napari_cyto.session import Session
-from napari_cyto.session.coverage import CoverageRecorder
+from napari_cyto.session.coverage_recorder import CoverageRecorder
 
 VIEW, NEXT = (0.0, 0.0, 1000.0, 1000.0), (500.0, 0.0, 1500.0, 1000.0)
 SIZE = (4000, 4000)

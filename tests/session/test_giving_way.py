@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from napari_cyto.session.giving_way import NICENESS, give_way
+from napari_cyto.jobs.priority import NICENESS, give_way
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows is told when a process is started")

@@ -8,7 +8,8 @@ from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import StoreError
-from napari_cyto.session import Session, annotate_commands
+from napari_cyto.session import Session
+from napari_cyto.session import _annotate_commands as annotate_commands
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.session.places import user_data_dir
+from napari_cyto.files.user_folders import user_data_dir
 
 
 @pytest.mark.parametrize(

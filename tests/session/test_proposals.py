@@ -10,9 +10,9 @@ from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
+from napari_cyto.review.prediction_table import CellTable
+from napari_cyto.review.predictions import Heat, ShownFilter, judged, risk_of, score_of, severities
 from napari_cyto.session.commands import run, run_on
-from napari_cyto.session.proposals import Heat, ShownFilter, judged, risk_of, score_of, severities
-from napari_cyto.session.proposals_table import CellTable
 from napari_cyto.session.tools import Tool
 
 ORIGIN = proposed_by("finder", "0" * 64)

@@ -10,10 +10,10 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point, Polygon
 from napari_cyto.domain.statistics.excess import FalseRate
 from napari_cyto.models.false_calls import keep_false_rate
-from napari_cyto.session.result import BEST_CELLS, Grade, gather_result, quick_counts
-from napari_cyto.session.result_kept import magnification_for, preparation_of, say_preparation
-from napari_cyto.session.result_pictures import best_words
-from napari_cyto.session.slide_risk import risk_words
+from napari_cyto.reporting.images import best_words
+from napari_cyto.reporting.slide_summary import BEST_CELLS, Grade, gather_result, quick_counts
+from napari_cyto.reporting.stored_facts import magnification_for, preparation_of, say_preparation
+from napari_cyto.review.slide_risk import risk_words
 
 SCORES = (("HSIL", 0.6), ("NILM", 0.2))
 

@@ -13,20 +13,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain import edits
 from napari_cyto.domain.adequacy import Preparation
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.geometry import Point
-from napari_cyto.domain.jobs import Cancelled, CancelToken, Done, Failed
 from napari_cyto.domain.presets import preset
+from napari_cyto.jobs.events import Cancelled, CancelToken, Done, Failed
+from napari_cyto.reporting.job import ReportOptions, survey_slide, write_result
+from napari_cyto.reporting.slide_facts import CANNOT_SAY
+from napari_cyto.reporting.slide_summary import DECISION_SUPPORT
+from napari_cyto.reporting.stored_facts import say_preparation, survey_of
+from napari_cyto.review.slide_risk import ORDER
 from napari_cyto.session import Session
-from napari_cyto.session.result import DECISION_SUPPORT
-from napari_cyto.session.result_facts import CANNOT_SAY
-from napari_cyto.session.result_job import ReportOptions, survey_slide, write_result
-from napari_cyto.session.result_kept import say_preparation, survey_of
-from napari_cyto.session.slide_risk import ORDER
 from napari_cyto.slides.tiff_writer import write_pyramid
 
 SIDE = 640

@@ -11,10 +11,10 @@ from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError, StaleEditError
+from napari_cyto.review.control_cells import FEW_AT_ONCE, control_cells, estimate_words, limit_of, stop_words
+from napari_cyto.review.query import ReviewQuery, Sort
 from napari_cyto.session import Session
-from napari_cyto.session.control_cells import FEW_AT_ONCE, control_cells, estimate_words, limit_of, stop_words
-from napari_cyto.session.review import Review, progress_words
-from napari_cyto.session.review_query import ReviewQuery, Sort
+from napari_cyto.session.review_progress import Review, progress_words
 from napari_cyto.store import Project
 
 SCORES = (0.9, 0.7, 0.5, 0.3, 0.1)
@@ -203,7 +203,7 @@ def test_new_cells_wait_for_a_refresh(review):
 
 
 def test_edits_while_a_long_list_is_made_are_not_lost(review):
-    from napari_cyto.session.review_order import gather
+    from napari_cyto.review.order import gather
 
     cell = review.cells[0]
     review.begin()

@@ -12,9 +12,8 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point, Polygon
 from napari_cyto.domain.presets import preset
-from napari_cyto.session import Session
-from napari_cyto.session.review_order import gather, ordered
-from napari_cyto.session.review_query import (
+from napari_cyto.review.order import gather, ordered
+from napari_cyto.review.query import (
     ReviewQuery,
     Sort,
     disagreements,
@@ -24,6 +23,7 @@ from napari_cyto.session.review_query import (
     model_class,
     score_table,
 )
+from napari_cyto.session import Session
 
 SCHEME = preset("bethesda")
 MODEL = proposed_by("finder", "0" * 64)

@@ -13,8 +13,8 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
-from napari_cyto.session.reader import keep_reader, reader_name
-from napari_cyto.session.slide_facts import checked_fact, parsed_setting
+from napari_cyto.session._reader import keep_reader, reader_name
+from napari_cyto.session.slide_details import checked_fact, parsed_setting
 from napari_cyto.store import Project
 
 

@@ -9,7 +9,7 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.domain.statistics.excess import SLIDE_VARIATION, FalseRate
 from napari_cyto.models.false_calls import false_rate, high_grade_of
 from napari_cyto.models.library import list_models
-from napari_cyto.session.slide_risk import NO_MORE, SlideRisk, risk_words, slide_risk
+from napari_cyto.review.slide_risk import NO_MORE, SlideRisk, risk_words, slide_risk
 
 MODEL = "model:light@0"
 CARD = FalseRate(called=10, cells=3255, effective_n=1175.0, groups=174)

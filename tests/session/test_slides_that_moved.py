@@ -88,7 +88,7 @@ def test_two_patients_of_one_name_in_read_only_folders_have_two_projects(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """28: both were kept in ~/napari-cyto/001.cyto, without a word."""
-    from napari_cyto.widgets.docks.opening import open_paths
+    from napari_cyto.widgets.docks.slides.open_paths import open_paths
 
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path).name not in ("A", "B"))
@@ -106,7 +106,7 @@ def test_two_patients_of_one_name_in_read_only_folders_have_two_projects(
 
 
 def test_two_windows_that_open_one_new_slide_share_its_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_cyto.widgets.docks import opening
+    from napari_cyto.widgets.docks.slides import open_paths as opening
 
     slide, first, second = png(tmp_path / "new.png"), Session("anna"), Session("ben")
     opening.open_beside(first, slide)

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_cyto.slides.bright_field import Look, look_of
-from napari_cyto.slides.pixels import PicturePixels
+from napari_cyto.slides.pixel_source import PicturePixels
 from napari_cyto.slides.stain import stain_of
 
 CRIC = Path(__file__).parents[3] / "shared/data/cric/images"

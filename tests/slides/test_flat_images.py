@@ -12,8 +12,11 @@ import pytest
 from PIL import Image
 
 from napari_cyto.errors import SlideError
-from napari_cyto.formats.image_headers import image_size_hw
-from napari_cyto.slides import flat_image, flat_rows, flat_tiles, image_backend, open_slide
+from napari_cyto.formats.image_size import image_size_hw
+from napari_cyto.slides import _flat_image as flat_image
+from napari_cyto.slides import _flat_rows as flat_rows
+from napari_cyto.slides import _flat_tiles as flat_tiles
+from napari_cyto.slides import image_backend, open_slide
 
 
 def pixels_of(path: Path) -> np.ndarray:

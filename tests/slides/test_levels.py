@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_cyto.errors import SlideError
-from napari_cyto.slides import LevelArray, as_dask, levels, open_slide, pyramid
+from napari_cyto.slides import LevelArray, as_dask, open_slide, pyramid
+from napari_cyto.slides import _levels as levels
 
 INDICES = [
     np.s_[:], np.s_[5], np.s_[-1], np.s_[3:50], np.s_[3:50:7], np.s_[::-1], np.s_[50:3:-4, 1:9], np.s_[..., 1],

@@ -13,9 +13,10 @@ import pytest
 import tifffile
 
 from napari_cyto.errors import SlideError
-from napari_cyto.slides import fingerprint, native_check, open_slide
-from napari_cyto.slides.mirax_index import check_mirax
-from napari_cyto.slides.native_check import Looked, look
+from napari_cyto.slides import _native_check as native_check
+from napari_cyto.slides import fingerprint, open_slide
+from napari_cyto.slides._mirax_index import check_mirax
+from napari_cyto.slides._native_check import Looked, look
 
 HAS_TIMERS = hasattr(signal, "setitimer")
 LEVEL = """[LAYER_0_LEVEL_0_SECTION]
@@ -214,7 +215,7 @@ def test_a_tiff_that_the_library_cannot_stand_is_read_by_ourselves(
     monkeypatch: pytest.MonkeyPatch, plain_path: Path, paint
 ) -> None:
     monkeypatch.setattr(native_check, "look", lambda _: Looked(None, "stopped with abort"))
-    monkeypatch.setattr("napari_cyto.slides.opening.look", lambda _: Looked(None, "stopped with abort"))
+    monkeypatch.setattr("napari_cyto.slides._open_any.look", lambda _: Looked(None, "stopped with abort"))
     with open_slide(plain_path) as slide:
         assert slide.info.vendor == "tiff"
         np.testing.assert_array_equal(slide.read_region(0, 0, 0, 50, 60), paint(50, 60))

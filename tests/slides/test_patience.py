@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_cyto.slides import TileCache, open_slide, patience
-from napari_cyto.slides.patience import PatientReader
+from napari_cyto.slides import TileCache, open_slide
+from napari_cyto.slides import progressive_read as patience
+from napari_cyto.slides.progressive_read import PatientReader
 from napari_cyto.slides.slide import Slide
 
 VIEW = (0, 300, 500, 400, 600)

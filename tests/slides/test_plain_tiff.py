@@ -12,8 +12,9 @@ import pytest
 import tifffile
 
 from napari_cyto.errors import SlideError
-from napari_cyto.slides import open_slide, tiff_tiles
-from napari_cyto.slides.tiff_backend import TiffBackend
+from napari_cyto.slides import _tiff_tiles as tiff_tiles
+from napari_cyto.slides import open_slide
+from napari_cyto.slides._tiff_backend import TiffBackend
 
 LAYOUTS: dict[str, dict[str, Any]] = {
     "tiles": {"tile": (64, 64), "compression": "deflate"},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides import open_slide
-from napari_cyto.slides.pixels import PicturePixels, SlidePixels
+from napari_cyto.slides.pixel_source import PicturePixels, SlidePixels
 from napari_cyto.slides.stain import BLOCK_PX, COARSEST_UM, CONTRAST, LowView, Stain, look_over, stain_of
 from napari_cyto.slides.tiff_writer import write_pyramid
 

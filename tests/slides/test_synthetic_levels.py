@@ -13,7 +13,7 @@ import tifffile
 from PIL import ImageCms
 
 from napari_cyto.slides import Slide, TileCache, open_slide, thumbnail
-from napari_cyto.slides.hatching import BETWEEN_RGB, STRIPE_RGB
+from napari_cyto.slides._hatch_pattern import BETWEEN_RGB, STRIPE_RGB
 from napari_cyto.slides.slide import decoding_pool
 from napari_cyto.slides.synthetic_levels import NOT_MADE_RGB, Sizes, ZoomableSlide, zoomable
 

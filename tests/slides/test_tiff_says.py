@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_cyto.slides import open_slide, tiff_says
-from napari_cyto.slides.tiff_says import read_ome, um_per
+from napari_cyto.slides import _tiff_metadata as tiff_says
+from napari_cyto.slides import open_slide
+from napari_cyto.slides._tiff_metadata import read_ome, um_per
 
 
 def facts(path: Path) -> tuple[float | None, str]:

@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image
 
 from napari_cyto.slides import UnreadableTile, open_slide
-from napari_cyto.slides.hatching import BETWEEN_RGB, STRIPE_RGB, hatched
+from napari_cyto.slides._hatch_pattern import BETWEEN_RGB, STRIPE_RGB, hatched
 from napari_cyto.slides.slide import said_of_unreadable
 
 

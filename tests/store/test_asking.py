@@ -170,8 +170,8 @@ def test_a_plain_bounding_box_table_answers_as_the_tree_does(
     # Guards the way that databases without R*Tree go, such as PostgreSQL.
     from napari_cyto.domain.presets import preset
     from napari_cyto.domain.slide_record import SlideRecord
-    from napari_cyto.store import schema_check, sqlite
-    from napari_cyto.store.schema import box_metadata
+    from napari_cyto.store.database import schema_check, sqlite
+    from napari_cyto.store.database.schema import box_metadata
 
     monkeypatch.setattr(sqlite, "create_box_index", box_metadata.create_all)
     # Computed once as a rule, and with an R*Tree.

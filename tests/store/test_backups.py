@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain.edits import add
 from napari_cyto.errors import DamagedError, StoreError
-from napari_cyto.store import Project, backups, care
-from napari_cyto.store.backup_keeper import BULK_FROM
-from napari_cyto.store.backups import MOMENT_FORMAT, backups_of, check_copy, contents_of, thin_out
+from napari_cyto.store import Project
+from napari_cyto.store.recovery import backups
+from napari_cyto.store.recovery import maintenance as care
+from napari_cyto.store.recovery.backup_keeper import BULK_FROM
+from napari_cyto.store.recovery.backups import MOMENT_FORMAT, backups_of, check_copy, contents_of, thin_out
 from tests.store.conftest import Cell
 
 _FEATURE = json.dumps(
@@ -90,7 +92,7 @@ def test_a_verb_says_that_no_backup_could_be_written(
     project.apply(add([cell(i, i) for i in range(BULK_FROM)], "Draw"), "Ana")
     project.close()
     shutil.rmtree(folder / "backups", ignore_errors=True)
-    monkeypatch.setattr("napari_cyto.store.backups._make_room", _no_room)
+    monkeypatch.setattr("napari_cyto.store.recovery.backups._make_room", _no_room)
     (folder.parent / "one.geojson").write_text(_FEATURE)
     assert run(["import", "geojson", str(folder.parent / "one.geojson"), str(folder), "--json"]) == 0
     said = capsys.readouterr()
@@ -119,7 +121,7 @@ def test_backups_are_taken_in_rhythm_only_when_something_was_stored(
 ) -> None:
     project.apply(add([cell()], "Draw"), "Ana")
     project.back_up_in_rhythm()
-    monkeypatch.setattr("napari_cyto.store.backup_keeper.RHYTHM_S", 0.0)
+    monkeypatch.setattr("napari_cyto.store.recovery.backup_keeper.RHYTHM_S", 0.0)
     project.back_up_in_rhythm()
     project._backups.close()  # type: ignore[union-attr]
     assert _reasons(folder) == ["rhythm"]

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.session import Session
-from napari_cyto.store import Project, care, inspection
+from napari_cyto.store import Project
+from napari_cyto.store.database import inspection
+from napari_cyto.store.recovery import maintenance as care
 from tests.store.strangers import make_project, with_value
 
 Harm = Callable[[bytearray, random.Random], None]

@@ -15,8 +15,11 @@ from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import DamagedError
 from napari_cyto.session import Session
-from napari_cyto.store import Project, database, file_check, inspection
-from napari_cyto.store.file_check import FileCheck
+from napari_cyto.store import Project
+from napari_cyto.store.database import connection as database
+from napari_cyto.store.database import inspection
+from napari_cyto.store.recovery import background_check as file_check
+from napari_cyto.store.recovery.background_check import FileCheck
 from tests.store.strangers import make_project
 
 _CELLS = [Annotation(slide_id="one", geometry=Point(1 + i % 97, 2 + i), class_id="HSIL") for i in range(60)]
@@ -36,7 +39,7 @@ def large(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of a project whose file counts as large, of which nothing is remembered."""
     monkeypatch.setenv("NAPARI_CYTO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(inspection, "CHECKED_AT_ONCE_BYTES", 0)
-    monkeypatch.setattr("napari_cyto.store.soundness._ROWS_AT_ONCE", 10)
+    monkeypatch.setattr("napari_cyto.store.recovery.integrity._ROWS_AT_ONCE", 10)
     return Path(shutil.copytree(sound, tmp_path / "large.cyto"))
 
 
@@ -135,7 +138,7 @@ def test_what_changed_since_is_looked_through_again(
             shutil.copy2(file, large / "copy")
             (large / "copy").replace(file)
         case "late":
-            monkeypatch.setattr("napari_cyto.store.verdicts.KEPT_S", 0.0)
+            monkeypatch.setattr("napari_cyto.store.recovery.checked_files.KEPT_S", 0.0)
         case "record":
             for each in (large.parent / "cache" / "sound-projects").iterdir():
                 each.write_bytes(b"\xff[}")

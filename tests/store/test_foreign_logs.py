@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StoreError
 from napari_cyto.session import Session
 from napari_cyto.store import Project
-from napari_cyto.store.belonging import Belongs, standing
+from napari_cyto.store.database.log_owner import Belongs, standing
 from tests.store.conftest import Cell
 
 NAME = "project.sqlite"
@@ -79,7 +79,7 @@ def test_a_log_that_ends_in_the_middle_is_its_files_own(
     bytes_lost: int, whole_bytes: int, killed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So a kill leaves it; what was acknowledged came before. Large logs are read otherwise, and alike."""
-    monkeypatch.setattr("napari_cyto.store.raw_pages._READ_WHOLE_BYTES", whole_bytes)
+    monkeypatch.setattr("napari_cyto.store.recovery.raw_pages._READ_WHOLE_BYTES", whole_bytes)
     with (killed / f"{NAME}-wal").open("r+b") as log:
         log.truncate(log.seek(0, os.SEEK_END) - bytes_lost)
     assert standing(killed / NAME).log is Belongs.OURS
@@ -235,7 +235,7 @@ def test_a_log_of_a_version_without_stamps_is_told_by_its_revision(
     with monkeypatch.context() as old:
         for place in (backup, folder):
             _first_version(place)
-        old.setattr("napari_cyto.store.watch.renew_stamp", lambda *_: None)
+        old.setattr("napari_cyto.store.database._file_watch.renew_stamp", lambda *_: None)
         with Project.open(folder) as project:
             for i in range(40):
                 project.set_setting("a", i)

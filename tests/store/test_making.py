@@ -17,9 +17,10 @@ from napari_cyto.domain.edits import add
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import ProjectThereError, StoreError
-from napari_cyto.inference.targets import there
-from napari_cyto.store import Project, making
-from napari_cyto.store.places import is_free
+from napari_cyto.inference._target_project import there
+from napari_cyto.store import Project
+from napari_cyto.store.database import creation as making
+from napari_cyto.store.database.place import is_free
 from tests.store.conftest import Cell
 
 _MAKER = """

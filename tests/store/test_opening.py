@@ -15,9 +15,10 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import StoreError
-from napari_cyto.store import Project, migration
-from napari_cyto.store.migration import prepare
-from napari_cyto.store.schema import SCHEMA_VERSION
+from napari_cyto.store import Project
+from napari_cyto.store.database import migration
+from napari_cyto.store.database.migration import prepare
+from napari_cyto.store.database.schema import SCHEMA_VERSION
 from tests.store.conftest import Cell
 
 
@@ -176,7 +177,7 @@ def test_a_project_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatc
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("napari_cyto.store.making.os.fsync", fail)
+    monkeypatch.setattr("napari_cyto.store.database.creation.os.fsync", fail)
     with pytest.raises(StoreError, match=r"the disk that holds .*x\.cyto is full"):
         Project.create(tmp_path / "new" / "x.cyto", preset("apacc"))
     assert not (tmp_path / "new").exists()

@@ -18,17 +18,18 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.cli.running import run as command_line
+from napari_cyto.cli.entry import run as command_line
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.annotation_rows import ID, KIND, annotation_of
 from napari_cyto.domain.annotation_source import AnnotationSource
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Box, Point, Polygon
-from napari_cyto.domain.places import DATA_VARIABLE
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StoreError
-from napari_cyto.store import Project, postgresql
+from napari_cyto.files.user_folders import DATA_VARIABLE
+from napari_cyto.store import Project
+from napari_cyto.store.database import _postgresql as postgresql
 
 pytest.importorskip("psycopg", reason="the extra [postgresql] is not installed")
 

@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
-from napari_cyto.cli.running import run as command_line
-from napari_cyto.domain.places import DATA_VARIABLE
+from napari_cyto.cli.entry import run as command_line
 from napari_cyto.errors import StoreError
-from napari_cyto.store import Project, database_links, postgresql
-from napari_cyto.store.postgresql import CommitWitness, explain, shown
+from napari_cyto.files.user_folders import DATA_VARIABLE
+from napari_cyto.store import Project
+from napari_cyto.store.database import _postgresql as postgresql
+from napari_cyto.store.database import links as database_links
+from napari_cyto.store.database._postgresql import CommitWitness, explain, shown
 
 SECRET = "Zu#gEheim"
 URL = "postgresql://ana:Zu%23gEheim@lab.example:5433/smears"

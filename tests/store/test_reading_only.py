@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.domain.edits import add
 from napari_cyto.errors import StoreError
 from napari_cyto.session import Session
@@ -100,7 +100,7 @@ def test_what_others_write_meanwhile_is_seen(killed: Path, cell: Cell, monkeypat
         colleague.apply(add([cell(50, 50)], "Draw"), "Ben")
         patched.setattr(os, "access", lambda path, mode: mode != os.W_OK)
         reader = Project.open(killed)
-        patched.setattr("napari_cyto.store.reading._COPYING_SHARE", 1e9)
+        patched.setattr("napari_cyto.store.database._read_only._COPYING_SHARE", 1e9)
         assert reader.counts() == {"HSIL": 3}
         colleague.apply(add([cell(i, i) for i in range(200)], "Import"), "Ben")
         reader._database._not_before_s = 0.0
@@ -121,7 +121,7 @@ def test_what_cannot_be_looked_at_is_not_called_no_project(
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("napari_cyto.store.held._open", refuse)
+    monkeypatch.setattr("napari_cyto.store.database.raw_read._open", refuse)
     assert Project.is_project(killed)
     assert run(["export", "csv", str(killed), str(tmp_path / "out.csv")]) == 2
     said = capsys.readouterr().err

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.domain.annotation_rows import utc_text
-from napari_cyto.store.rows import annotation_of, checked
-from napari_cyto.store.validity import RowFault
+from napari_cyto.store._rows import annotation_of, checked
+from napari_cyto.store._validity import RowFault
 
 SLIDES = {1: "slide"}
 TRIANGLE = struct.pack("<6d", 0, 0, 0, 4, 4, 4)

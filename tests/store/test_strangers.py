@@ -9,7 +9,8 @@ import pytest
 
 from napari_cyto.errors import DamagedError, JobCancelled, SlideError, StoreError
 from napari_cyto.slides import open_slide
-from napari_cyto.store import Project, care
+from napari_cyto.store import Project
+from napari_cyto.store.recovery import maintenance as care
 from tests.store.strangers import ROWS, SCHEMAS, ask_everything, make_project, with_schema, with_value
 
 

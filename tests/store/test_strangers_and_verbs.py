@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from tests.store.strangers import NAN, SCHEMAS, make_project, with_schema, with_value
 
 _NAME = "strange.cyto"

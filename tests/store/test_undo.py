@@ -13,8 +13,9 @@ from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.edits import Edit, add, remove, replace_all
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import StaleEditError, StoreError
-from napari_cyto.store import Project, settling
-from napari_cyto.store.soundness import problems
+from napari_cyto.store import Project
+from napari_cyto.store import _history_replay as settling
+from napari_cyto.store.recovery.integrity import problems
 from tests.store.conftest import Cell
 
 

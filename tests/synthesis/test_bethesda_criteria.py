@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from napari_cyto.synthesis import Smear
-from napari_cyto.synthesis.catalogue import Catalogue
-from napari_cyto.synthesis.specs import CLASSES, KINDS, NORMAL_NUCLEUS_UM2, CellKind
+from napari_cyto.synthesis._catalogue import Catalogue
+from napari_cyto.synthesis._specs import CLASSES, KINDS, NORMAL_NUCLEUS_UM2, CellKind
 
 MPP = 0.25
 

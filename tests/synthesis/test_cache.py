@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.domain.jobs import CancelToken
 from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.jobs.events import CancelToken
 from napari_cyto.slides import open_slide
-from napari_cyto.synthesis import MadeSmear, SmearSpec, cache, demo_smear, demo_specs, obtain_smear, user_cache_dir
-from napari_cyto.synthesis.making import make_smears
+from napari_cyto.synthesis import MadeSmear, SmearSpec, demo_smear, demo_specs, obtain_smear, user_cache_dir
+from napari_cyto.synthesis import _cache as cache
+from napari_cyto.synthesis.job import make_smears
 
 SPEC = SmearSpec((700, 900), seed=5)
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_cyto.domain.jobs import CancelToken
 from napari_cyto.errors import JobCancelled
+from napari_cyto.jobs.events import CancelToken
 from napari_cyto.synthesis import Smear, SmearSpec, lay_out
-from napari_cyto.synthesis.catalogue import Catalogue
-from napari_cyto.synthesis.fields import interpolate
-from napari_cyto.synthesis.specs import KINDS
-from napari_cyto.synthesis.sprite import turned
-from napari_cyto.synthesis.stains import WHITE_RGB
+from napari_cyto.synthesis._catalogue import Catalogue
+from napari_cyto.synthesis._fields import interpolate
+from napari_cyto.synthesis._specs import KINDS
+from napari_cyto.synthesis._sprite import turned
+from napari_cyto.synthesis._stains import WHITE_RGB
 
 SMALL = SmearSpec((1500, 1500), seed=11)
 

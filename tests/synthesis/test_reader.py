@@ -12,8 +12,8 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.slides import open_slide
 from napari_cyto.synthesis import MadeSmear, SmearSpec, obtain_smear
-from napari_cyto.synthesis.overview import render_overview, write_overview
-from napari_cyto.synthesis.reader import annotated, proposals, read_part
+from napari_cyto.synthesis._overview import render_overview, write_overview
+from napari_cyto.synthesis._reader import annotated, proposals, read_part
 
 
 @pytest.fixture(scope="module")

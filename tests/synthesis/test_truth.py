@@ -10,8 +10,8 @@ from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.synthesis import Smear, SmearSpec, SmearTruth, lay_out
-from napari_cyto.synthesis.layout import CELLS_MM2
-from napari_cyto.synthesis.specs import CLASSES
+from napari_cyto.synthesis._layout import CELLS_MM2
+from napari_cyto.synthesis._specs import CLASSES
 
 
 def test_every_class_occurs_even_on_a_very_small_smear() -> None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cyto.inference.deciding import probabilities, weighed
+from napari_cyto.inference.probabilities import probabilities, weighed
 from napari_cyto.models.manifest import Decision
-from napari_cyto.training.calibrating import fitted_decision, prior_offsets, sampled_costs, shown_ratios
+from napari_cyto.training._calibration_fit import fitted_decision, prior_offsets, sampled_costs, shown_ratios
 from napari_cyto.training.cross_fitting import cross_fitted
 
 

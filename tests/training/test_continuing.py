@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_cyto.datasets.split_config import SplitConfig
-from napari_cyto.datasets.training_set import TrainingSet
-from napari_cyto.datasets.training_slide import TrainingSlide
-from napari_cyto.datasets.training_split import split_training_set
+from napari_cyto.datasets.splits.config import SplitConfig
+from napari_cyto.datasets.splits.training_split import split_training_set
+from napari_cyto.datasets.training.labelled_slide import TrainingSlide
+from napari_cyto.datasets.training.training_set import TrainingSet
 from napari_cyto.domain.presets import preset
-from napari_cyto.session.training_preview import preview_training
-from napari_cyto.training.continuing import had_a_say, on_sides_of_parent, with_parents
+from napari_cyto.training._fine_tuning import had_a_say, on_sides_of_parent, with_parents
+from napari_cyto.training.preview import preview_training
 
 
 def slide(key: str) -> TrainingSlide:
@@ -75,7 +75,7 @@ def test_without_a_record_the_same_data_had_a_say() -> None:
 
 def test_the_preview_divides_as_the_run_will(monkeypatch: pytest.MonkeyPatch) -> None:
     known = parent({"sides": {"train": OLD}})
-    monkeypatch.setattr("napari_cyto.training.continuing.read_for", lambda *_: data_of(*OLD))
+    monkeypatch.setattr("napari_cyto.training._fine_tuning.read_for", lambda *_: data_of(*OLD))
     monkeypatch.setattr("napari_cyto.models.bundle.read_bundle", lambda _: known)
     asked = SplitConfig(published=False, twins=False)
 

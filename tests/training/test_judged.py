@@ -11,7 +11,7 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.scored_cells import ScoredCells
-from napari_cyto.training.judged import pooled
+from napari_cyto.training._kept_outputs import pooled
 
 TWO = preset("bethesda").classes[:2]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Event, Failed
-from napari_cyto.training import checkpoint
+from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Failed
+from napari_cyto.jobs.run_folder import RunFolder
+from napari_cyto.training import _checkpoint as checkpoint
 from napari_cyto.training.recipes import recipe
 from napari_cyto.training.run import train
-from napari_cyto.training.run_folder import RunFolder
 
 
 def left_behind(out: Path, best_epoch: int, *events: Event) -> RunFolder:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from napari_cyto.training.point_matching import hungarian, matching_cost
+from napari_cyto.training._point_matching import hungarian, matching_cost
 
 
 def cheapest(cost: np.ndarray, repeats: int) -> float:

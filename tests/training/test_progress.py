@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
+from napari_cyto.training._optimizer import rate_factor
+from napari_cyto.training._run_progress import Progress, after_epoch, epochs_left, is_over, stopped_early
 from napari_cyto.training.config import PhaseConfig, TrainConfig
-from napari_cyto.training.optimising import rate_factor
-from napari_cyto.training.progress import Progress, after_epoch, epochs_left, is_over, stopped_early
 
 
 def run(config: TrainConfig, scores: list[float]) -> list[Progress]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.cli.running import run
+from napari_cyto.cli.entry import run
 from napari_cyto.errors import CytoError
 from napari_cyto.training.config import ClassifierConfig, DetectorConfig
 from napari_cyto.training.recipes import DEFAULTS, all_recipes, read_recipe, recipe, with_settings

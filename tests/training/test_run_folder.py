@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from napari_cyto.domain.jobs import Advanced, CancelToken, Done, Failed, Measured, Noted
 from napari_cyto.errors import CytoError
-from napari_cyto.training.processes import process_mark, runs
-from napari_cyto.training.run_folder import FolderToken, RunFolder, from_dict, to_dict
+from napari_cyto.jobs._processes import process_mark, runs
+from napari_cyto.jobs.events import Advanced, CancelToken, Done, Failed, Measured, Noted
+from napari_cyto.jobs.run_folder import FolderToken, RunFolder, from_dict, to_dict
 
 EVENTS = (
     Advanced(1, 2, "x"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cyto.training.sampling import class_weights, epoch_order
+from napari_cyto.training._sampler import class_weights, epoch_order
 
 LABELS = np.repeat([0, 1, 2], [900, 90, 10])
 

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_cyto.datasets.annotated_area import AreaRule
-from napari_cyto.datasets.training_slide import TrainingSlide
+from napari_cyto.datasets.training.annotated_area import AreaRule
+from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.domain.geometry import Polygon
 from napari_cyto.domain.presets import preset
-from napari_cyto.evaluation.bootstrap import Resampling
-from napari_cyto.evaluation.curves import budget_curve
+from napari_cyto.domain.statistics.bootstrap import Resampling
+from napari_cyto.evaluation._curves import budget_curve
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detector_scores import detector_scores
 from napari_cyto.training.config import AugmentConfig
-from napari_cyto.training.detector_epoch import EpochTiles
-from napari_cyto.training.detector_places import (
+from napari_cyto.training.detector._epoch import EpochTiles
+from napari_cyto.training.detector._tile_places import (
     EMPTY_TILES,
     TilePlace,
     TilesWorth,
@@ -25,7 +25,7 @@ from napari_cyto.training.detector_places import (
     drawn_turn,
     tiles_worth,
 )
-from napari_cyto.training.detector_validation import budget_threshold, validated
+from napari_cyto.training.detector._validation import budget_threshold, validated
 
 SIX = preset("bethesda").classes[:6]
 IDS = tuple(c.id for c in SIX)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_cyto.cli.training import _tell
+from napari_cyto.cli.train import _tell
 from napari_cyto.domain.presets import preset
-from napari_cyto.evaluation.bootstrap import Resampling
+from napari_cyto.domain.statistics.bootstrap import Resampling
 from napari_cyto.evaluation.classifier_scores import classifier_scores
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detector_scores import detector_scores

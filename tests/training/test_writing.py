@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from napari_cyto.training import writing
+from napari_cyto.training import _bundle_writer as writing
+from napari_cyto.training._task import Validation
 from napari_cyto.training.config import TrainConfig
-from napari_cyto.training.task import Validation
 
 HOME = "/home/jane doe/lab"
 

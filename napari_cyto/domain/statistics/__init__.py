@@ -8,4 +8,14 @@ from napari_cyto.domain.statistics.shares import (
     transformed_interval,
 )
 
-__all__ = ["FEW_GROUPS", "ShareInterval", "clustered_share", "share_interval", "transformed_interval"]
+__all__ = [
+    "FEW_GROUPS",
+    "ShareInterval",
+    "bootstrap",
+    "clustered_share",
+    "excess",
+    "share_interval",
+    "shares",
+    "transformed_interval",
+    "unreviewed_bound",
+]

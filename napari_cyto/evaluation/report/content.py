@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from napari_cyto.evaluation.ranking import Curve
+from napari_cyto.evaluation._ranking import Curve
 from napari_cyto.evaluation.report.markup import Html, element
 
 EXAMPLE_PX = 112

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.domain.resources import resource_path
-from napari_cyto.evaluation.report.classifier_sections import classifier_sections, screening_page
+from napari_cyto.evaluation.report._classifier_sections import classifier_sections, screening_page
+from napari_cyto.evaluation.report._detector_sections import INCOMPLETE, detection_page, detector_sections
 from napari_cyto.evaluation.report.content import ReportCurves
-from napari_cyto.evaluation.report.detector_sections import INCOMPLETE, detection_page, detector_sections
 from napari_cyto.evaluation.report.markup import Html, element, join
 from napari_cyto.evaluation.report.parts import gallery, section
 from napari_cyto.evaluation.report.tables import facts
-from napari_cyto.formats.atomic import write_text
-from napari_cyto.formats.replacing import check_may_replace, replacing
+from napari_cyto.files.atomic import write_text
+from napari_cyto.files.replacement import check_may_replace, replacing
 
 PAGE_NAME, JSON_NAME = "index.html", "evaluation.json"
 

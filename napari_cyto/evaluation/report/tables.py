@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from napari_cyto.domain.statistics import FEW_GROUPS
-from napari_cyto.evaluation.report.charts import interval_bar
+from napari_cyto.evaluation.report._charts import interval_bar
 from napari_cyto.evaluation.report.markup import Html, element, groups_text, interval_text, join, percent, shown
 
 Row = tuple[str, Mapping[str, Any] | None, str]

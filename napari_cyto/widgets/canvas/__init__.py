@@ -2,4 +2,17 @@
 
 from napari_cyto.widgets.canvas.canvas import Canvas, attach
 
-__all__ = ["Canvas", "attach"]
+__all__ = [
+    "Canvas",
+    "attach",
+    "badge",
+    "canvas",
+    "crosshair",
+    "focus_frame",
+    "frames",
+    "key_help",
+    "napari_actions",
+    "pins",
+    "view_panel",
+    "window",
+]

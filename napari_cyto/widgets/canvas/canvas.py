@@ -13,26 +13,26 @@ from qtpy.QtCore import QTimer
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YX, Box
+from napari_cyto.review.predictions import Heat
 from napari_cyto.session import Session, Tool
 from napari_cyto.session.commands import acts_on_selection, run, run_on
 from napari_cyto.session.handles import handles_yx
-from napari_cyto.session.proposals import Heat
 from napari_cyto.session.view_options import ViewOptions, shapes_of
 from napari_cyto.widgets.canvas import window
-from napari_cyto.widgets.canvas.arrival import Arrival
+from napari_cyto.widgets.canvas._annotation_style import cell_marks, outlines_of, palette, shaped_marks, unnamed
+from napari_cyto.widgets.canvas._gestures import Gestures
+from napari_cyto.widgets.canvas._hover import Hover
+from napari_cyto.widgets.canvas._jump_preload import Arrival
+from napari_cyto.widgets.canvas._key_bindings import SlideKeys
+from napari_cyto.widgets.canvas._layers import MarkLayers
+from napari_cyto.widgets.canvas._note import Note
+from napari_cyto.widgets.canvas._outline_choice import is_crowded, outlines_show
+from napari_cyto.widgets.canvas._prediction_layer import Proposals
+from napari_cyto.widgets.canvas._visible_annotations import Shown
+from napari_cyto.widgets.canvas._window_link import Tether
+from napari_cyto.widgets.canvas._zoom_levels import usual_world, zoom_to_see
 from napari_cyto.widgets.canvas.frames import frame_to_data
-from napari_cyto.widgets.canvas.gestures import Gestures
-from napari_cyto.widgets.canvas.hover import Hover
-from napari_cyto.widgets.canvas.key_bindings import SlideKeys
-from napari_cyto.widgets.canvas.layers import MarkLayers
-from napari_cyto.widgets.canvas.marks import cell_marks, outlines_of, palette, shaped_marks, unnamed
-from napari_cyto.widgets.canvas.nearness import usual_world, zoom_to_see
-from napari_cyto.widgets.canvas.note import Note
-from napari_cyto.widgets.canvas.outlining import is_crowded, outlines_show
-from napari_cyto.widgets.canvas.proposals import Proposals
-from napari_cyto.widgets.canvas.shown import Shown
-from napari_cyto.widgets.canvas.tether import Tether
-from napari_cyto.widgets.soon import Soon, later
+from napari_cyto.widgets.deferred import Soon, later
 
 if TYPE_CHECKING:
     from napari import Viewer

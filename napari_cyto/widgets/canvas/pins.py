@@ -17,7 +17,7 @@ from napari.layers import Layer
 
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import window
-from napari_cyto.widgets.soon import later
+from napari_cyto.widgets.deferred import later
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.geometry import YX, YXYX
+from napari_cyto.widgets.canvas._key_bindings import as_qt_writes
 from napari_cyto.widgets.canvas.frames import frame_to_world, world_to_frame
-from napari_cyto.widgets.canvas.key_bindings import as_qt_writes
 
 if TYPE_CHECKING:
     from napari import Viewer

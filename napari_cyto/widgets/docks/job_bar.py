@@ -9,10 +9,10 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QProgressBar, QVBoxLayout, QWidget
 
-from napari_cyto.domain.jobs import Advanced, Cancelled, Done, Failed, Measured, Noted
+from napari_cyto.jobs.child import JobFunction
+from napari_cyto.jobs.events import Advanced, Cancelled, Done, Failed, Measured, Noted
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
-from napari_cyto.widgets.job_child import JobFunction
 from napari_cyto.widgets.jobs import Job
 
 # Before this much is behind, a guess at the rest would jump about.

@@ -11,11 +11,11 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
-from napari_cyto.session.proposals import Heat, ShownFilter
+from napari_cyto.review.predictions import Heat, ShownFilter
 from napari_cyto.widgets.canvas import window
-from napari_cyto.widgets.canvas.heat import VEIL, coloured, smoothed
-from napari_cyto.widgets.canvas.marks import HIDDEN_RGB, REGION_RGBA, box_segments, halo_of, line_segments
-from napari_cyto.widgets.canvas.proposals import READ_AT_ONCE
+from napari_cyto.widgets.canvas._annotation_style import HIDDEN_RGB, REGION_RGBA, box_segments, halo_of, line_segments
+from napari_cyto.widgets.canvas._heat import VEIL, coloured, smoothed
+from napari_cyto.widgets.canvas._prediction_layer import READ_AT_ONCE
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier

@@ -11,7 +11,7 @@ from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.session.keys import KEYS
 from napari_cyto.widgets.canvas import window
-from napari_cyto.widgets.canvas.shown import MOST_DRAWN
+from napari_cyto.widgets.canvas._visible_annotations import MOST_DRAWN
 
 
 def _scatter(desk, n, low=0, high=4000):

@@ -16,8 +16,9 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StoreError
 from napari_cyto.session import Session
-from napari_cyto.store import Project, care
-from napari_cyto.widgets.docks.backups_dialog import BackupsDialog
+from napari_cyto.store import Project
+from napari_cyto.store.recovery import maintenance as care
+from napari_cyto.widgets.docks.slides.backups_dialog import BackupsDialog
 
 pytestmark = pytest.mark.gui
 

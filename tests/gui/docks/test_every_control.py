@@ -15,15 +15,15 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cyto.formats import WRITTEN
-from napari_cyto.session.train_commands import runs_folder
-from napari_cyto.session.training_watch import RunWatch
-from napari_cyto.widgets.docks.import_dialog import ImportDialog
-from napari_cyto.widgets.docks.models_dock import ModelsDock
-from napari_cyto.widgets.docks.new_project import NewProjectDialog
-from napari_cyto.widgets.docks.propose_dock import ProposeDock
-from napari_cyto.widgets.docks.result_dock import ResultDock
-from napari_cyto.widgets.docks.scheme_dialog import SchemeDialog
-from napari_cyto.widgets.docks.train_dock import TrainDock
+from napari_cyto.training.request import runs_folder
+from napari_cyto.training.run_watch import RunWatch
+from napari_cyto.widgets.docks.models.dock import ModelsDock
+from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
+from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
+from napari_cyto.widgets.docks.slides.scheme_dialog import SchemeDialog
+from napari_cyto.widgets.docks.train.dock import TrainDock
 
 INTERACTIVE = (QAbstractButton, QLineEdit, QAbstractSpinBox, QComboBox, QAbstractItemView)
 

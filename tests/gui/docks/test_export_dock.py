@@ -10,11 +10,11 @@ from pathlib import Path
 from qtpy.QtWidgets import QMessageBox
 
 from napari_cyto.domain.classes import CellClass, ClassScheme
-from napari_cyto.domain.jobs import Cancelled, Done, Failed
-from napari_cyto.widgets.docks.export_dock import done_words
-from napari_cyto.widgets.docks.export_request import hidden_options
+from napari_cyto.jobs.events import Cancelled, Done, Failed
+from napari_cyto.widgets.docks.export._request import hidden_options
+from napari_cyto.widgets.docks.export._split_preview import finding_rows
+from napari_cyto.widgets.docks.export.dock import done_words
 from napari_cyto.widgets.docks.job_bar import eta_words
-from napari_cyto.widgets.docks.split_preview import finding_rows
 
 
 def ended(bench, bar):

@@ -10,18 +10,18 @@ from napari._qt.qt_resources import get_stylesheet
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QCheckBox, QLabel, QTableWidget, QVBoxLayout, QWidget
 
-from napari_cyto.widgets.docks.annotate_dock import AnnotateDock
+from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
+from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.controls import Button, Check, Choice
-from napari_cyto.widgets.docks.dock import Dock
-from napari_cyto.widgets.docks.export_dock import ExportDock
-from napari_cyto.widgets.docks.models_dock import ModelsDock
-from napari_cyto.widgets.docks.propose_dock import ProposeDock
-from napari_cyto.widgets.docks.result_dock import ResultDock
-from napari_cyto.widgets.docks.review_dock import ReviewDock
+from napari_cyto.widgets.docks.export.dock import ExportDock
+from napari_cyto.widgets.docks.models.dock import ModelsDock
+from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.section import Section
-from napari_cyto.widgets.docks.slide_dock import SlideDock
-from napari_cyto.widgets.docks.slides_dock import SlidesDock
-from napari_cyto.widgets.docks.train_dock import TrainDock
+from napari_cyto.widgets.docks.slide.dock import SlideDock
+from napari_cyto.widgets.docks.slides.dock import SlidesDock
+from napari_cyto.widgets.docks.train.dock import TrainDock
 
 DOCKS = (
     *(SlidesDock, SlideDock, AnnotateDock, ProposeDock, ReviewDock),

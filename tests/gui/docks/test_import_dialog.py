@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from qtpy.QtWidgets import QFileDialog
 
-from napari_cyto.domain.jobs import Done, Failed
 from napari_cyto.formats import get_format
-from napari_cyto.widgets.docks.import_dialog import ImportDialog
+from napari_cyto.jobs.events import Done, Failed
+from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 
 
 def run(bench, dialog):

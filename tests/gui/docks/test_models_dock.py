@@ -19,8 +19,8 @@ from napari_cyto.models.library import find_model
 from napari_cyto.models.manifest import Card, ModelManifest
 from napari_cyto.session.model_commands import model_of
 from napari_cyto.widgets.docks.metric_rows import metric_rows
-from napari_cyto.widgets.docks.model_card import data_rows, fact_rows
-from napari_cyto.widgets.docks.models_dock import EMPTY, ModelsDock
+from napari_cyto.widgets.docks.models._card import data_rows, fact_rows
+from napari_cyto.widgets.docks.models.dock import EMPTY, ModelsDock
 
 CONTENT = tensor_bytes({"w": np.arange(6, dtype=np.float32).reshape(2, 3)})
 METRICS = {

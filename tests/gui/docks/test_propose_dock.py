@@ -8,8 +8,8 @@ from qtpy.QtCore import Qt
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point
-from napari_cyto.session.proposals import Heat, ShownFilter
-from napari_cyto.widgets.docks.propose_dock import ProposeDock
+from napari_cyto.review.predictions import Heat, ShownFilter
+from napari_cyto.widgets.docks.predict.dock import ProposeDock
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from napari_cyto.widgets.docks.propose_dock import ProposeDock
-from napari_cyto.widgets.docks.propose_run import ProposeRun
+from napari_cyto.widgets.docks.predict._run import ProposeRun
+from napari_cyto.widgets.docks.predict.dock import ProposeDock
 
 ANSWERED_WITHIN_MS = 240_000
 

@@ -20,9 +20,9 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.models import library
 from napari_cyto.session.model_commands import use_model
 from napari_cyto.session.predict_commands import Proposer
-from napari_cyto.widgets.docks.models_dock import ModelsDock
-from napari_cyto.widgets.docks.propose_dock import ProposeDock
-from napari_cyto.widgets.docks.propose_run import ProposeRun
+from napari_cyto.widgets.docks.models.dock import ModelsDock
+from napari_cyto.widgets.docks.predict._run import ProposeRun
+from napari_cyto.widgets.docks.predict.dock import ProposeDock
 
 CONTENT = tensor_bytes({"w": np.arange(6, dtype=np.float32).reshape(2, 3)})
 

@@ -6,9 +6,9 @@ import pytest
 from psygnal import Signal
 
 from napari_cyto.errors import CytoError
-from napari_cyto.widgets.docks import propose_run
-from napari_cyto.widgets.docks.propose_dock import ProposeDock
-from napari_cyto.widgets.docks.propose_run import outcome_words
+from napari_cyto.widgets.docks.predict import _run as propose_run
+from napari_cyto.widgets.docks.predict._run import outcome_words
+from napari_cyto.widgets.docks.predict.dock import ProposeDock
 
 
 class Asked:

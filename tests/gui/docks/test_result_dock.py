@@ -15,14 +15,14 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.geometry import Point
-from napari_cyto.session.coverage import CoverageRecorder
-from napari_cyto.session.proposals import ShownFilter
-from napari_cyto.session.result import DECISION_SUPPORT
-from napari_cyto.session.result_kept import preparation_of, survey_of
+from napari_cyto.reporting.slide_summary import DECISION_SUPPORT
+from napari_cyto.reporting.stored_facts import preparation_of, survey_of
+from napari_cyto.review.predictions import ShownFilter
+from napari_cyto.session.coverage_recorder import CoverageRecorder
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.window import look_at
-from napari_cyto.widgets.docks import result_dock
-from napari_cyto.widgets.docks.result_dock import ResultDock
+from napari_cyto.widgets.docks.report import dock as result_dock
+from napari_cyto.widgets.docks.report.dock import ResultDock
 
 LONGEST_MS = 60_000
 

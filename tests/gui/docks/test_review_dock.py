@@ -20,9 +20,9 @@ from napari_cyto.errors import SlideError
 from napari_cyto.slides import open_slide
 from napari_cyto.widgets.canvas.crosshair import ARM_SCREEN_PX, FREE_UM, arms_xy
 from napari_cyto.widgets.canvas.window import native_canvas
-from napari_cyto.widgets.docks import review_crops
-from napari_cyto.widgets.docks.review_crops import MOST_WISHES, CellCrops, Wish, cell_crop
-from napari_cyto.widgets.docks.review_dock import ReviewDock
+from napari_cyto.widgets.docks import cell_images as review_crops
+from napari_cyto.widgets.docks.cell_images import MOST_WISHES, CellCrops, Wish, cell_crop
+from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.thumbnails import image_of
 
 NONE, SHIFT, CTRL = (
@@ -289,7 +289,7 @@ def test_blind_readers_see_neither_scores_nor_classes(bench):
 
 
 def test_a_long_list_is_read_beside_the_window(bench, monkeypatch):
-    monkeypatch.setattr("napari_cyto.widgets.docks.review_dock.READ_AT_ONCE", 5)
+    monkeypatch.setattr("napari_cyto.widgets.docks.review.dock.READ_AT_ONCE", 5)
     propose(bench)
     dock = bench.dock(ReviewDock)
     dock.refresh()

@@ -6,7 +6,7 @@ import pytest
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.formats.schemes import load_scheme
-from napari_cyto.widgets.docks.scheme_dialog import SchemeDialog
+from napari_cyto.widgets.docks.slides.scheme_dialog import SchemeDialog
 
 
 @pytest.fixture

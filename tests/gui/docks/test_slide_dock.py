@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_cyto.slides import UnreadableTile
 from napari_cyto.widgets.canvas.window import native_canvas
-from napari_cyto.widgets.docks.slide_dock import SlideDock, facts_of
+from napari_cyto.widgets.docks.slide.dock import SlideDock, facts_of
 
 
 def test_facts(bench):

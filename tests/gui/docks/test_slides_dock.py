@@ -15,11 +15,11 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.formats import FORMATS
 from napari_cyto.widgets.docks import parts
-from napari_cyto.widgets.docks.import_dialog import ImportDialog
-from napari_cyto.widgets.docks.label_sources import label_format_of
-from napari_cyto.widgets.docks.new_project import NewProjectDialog
-from napari_cyto.widgets.docks.opening import free_folder, project_beside
-from napari_cyto.widgets.docks.slide_list import REMOVE_WORDS
+from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
+from napari_cyto.widgets.docks.slides._label_sources import label_format_of
+from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
+from napari_cyto.widgets.docks.slides._slide_list import REMOVE_WORDS
+from napari_cyto.widgets.docks.slides.open_paths import free_folder, project_beside
 
 
 def drop(dock, *paths: Path) -> None:
@@ -340,7 +340,7 @@ def test_patient_of_several_slides_is_given_and_taken_back(bench, monkeypatch):
         bench.click(dialog.ok)
         return dialog.result()
 
-    monkeypatch.setattr("napari_cyto.widgets.docks.slides_dock.SlideFactsDialog.exec", answer)
+    monkeypatch.setattr("napari_cyto.widgets.docks.slides.dock.SlideFactsDialog.exec", answer)
     bench.click(slides.facts)
     assert [r.patient for r in project.slides()] == ["P7", "P7", ""]
     assert "2 slides" in slides.facts_back.text()
@@ -352,7 +352,7 @@ def test_patient_of_several_slides_is_given_and_taken_back(bench, monkeypatch):
 
 def test_an_empty_window_begins_with_adding_slides(open_window_on, monkeypatch):
     asked = []
-    monkeypatch.setattr("napari_cyto.widgets.docks.slides_dock.SlidesDock.ask_slides", lambda _dock: asked.append(1))
+    monkeypatch.setattr("napari_cyto.widgets.docks.slides.dock.SlidesDock.ask_slides", lambda _dock: asked.append(1))
     bench = open_window_on()
     welcome = bench.window.welcome
     assert welcome.isVisible()

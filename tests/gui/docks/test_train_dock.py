@@ -17,23 +17,23 @@ import run_samples
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox
 
-from napari_cyto.datasets.training_set import read_training_set
+from napari_cyto.datasets.training.training_set import read_training_set
 from napari_cyto.domain.classes import CellClass, ClassScheme
-from napari_cyto.domain.jobs import Cancelled, Done
+from napari_cyto.jobs.events import Cancelled, Done
+from napari_cyto.jobs.priority import give_way
+from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models import torch_installed
-from napari_cyto.session import train_commands
-from napari_cyto.session.giving_way import give_way
-from napari_cyto.session.train_commands import TRAINING, TrainRequest, runs_folder
-from napari_cyto.session.training_watch import RunWatch
+from napari_cyto.training import request as train_commands
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import all_recipes
-from napari_cyto.training.run_folder import RunFolder
-from napari_cyto.widgets.docks import train_dock
-from napari_cyto.widgets.docks.export_dock import PREVIEW_AFTER_MS, ExportDock
+from napari_cyto.training.request import TRAINING, TrainRequest, runs_folder
+from napari_cyto.training.run_watch import RunWatch
+from napari_cyto.widgets.docks.export.dock import PREVIEW_AFTER_MS, ExportDock
 from napari_cyto.widgets.docks.job_bar import JobBar
-from napari_cyto.widgets.docks.train_dock import TrainDock
-from napari_cyto.widgets.docks.train_settings import TrainSettings
-from napari_cyto.widgets.docks.train_setup import LOOK_AFTER_MS
+from napari_cyto.widgets.docks.train import dock as train_dock
+from napari_cyto.widgets.docks.train._settings import TrainSettings
+from napari_cyto.widgets.docks.train._setup import LOOK_AFTER_MS
+from napari_cyto.widgets.docks.train.dock import TrainDock
 
 PLAYER = Path(run_samples.__file__)
 LONG = 40

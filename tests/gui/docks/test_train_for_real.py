@@ -11,8 +11,8 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.models.library import find_model
 from napari_cyto.session.model_commands import model_of
 from napari_cyto.training.recipes import DEFAULTS
-from napari_cyto.widgets.docks.models_dock import ModelsDock
-from napari_cyto.widgets.docks.train_dock import TrainDock
+from napari_cyto.widgets.docks.models.dock import ModelsDock
+from napari_cyto.widgets.docks.train.dock import TrainDock
 
 SIDE = 320
 PLACES = [(60.0 + 80 * (i // 3), 60.0 + 80 * (i % 3)) for i in range(9)]

@@ -7,15 +7,15 @@ from typing import Any, get_args
 
 import pytest
 
-from napari_cyto.datasets.split_config import Override, SplitConfig
-from napari_cyto.datasets.split_rules import _how
-from napari_cyto.session.training_state import RunState
-from napari_cyto.session.training_watch import RunWatch
+from napari_cyto.datasets.splits._rules import _how
+from napari_cyto.datasets.splits.config import Override, SplitConfig
+from napari_cyto.training.run_state import RunState
+from napari_cyto.training.run_watch import RunWatch
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import eta_words
-from napari_cyto.widgets.docks.train_dock import TrainDock
-from napari_cyto.widgets.docks.train_progress import pace_words
-from napari_cyto.widgets.docks.train_words import plain, working_words
+from napari_cyto.widgets.docks.train._progress import pace_words
+from napari_cyto.widgets.docks.train.dock import TrainDock
+from napari_cyto.widgets.docks.train.words import plain, working_words
 
 JARGON = re.compile(r"--set|split\.|_|\b(sqrt|um|fp32|bf16|fp16)\b")
 
@@ -66,7 +66,7 @@ def test_a_time_that_is_up_is_not_shown_as_one_second() -> None:
 
 def test_the_time_left_runs_down_between_two_words_of_a_run(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("napari_cyto.session.training_watch.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("napari_cyto.training.run_watch.time.monotonic", lambda: now[0])
     watch = RunWatch(tmp_path / "model")
     watch.state = RunState(status="running")
     monkeypatch.setattr(watch, "_is_gone", lambda: False)

@@ -7,7 +7,7 @@ import gc
 import pytest
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_cyto.widgets.docks.when_seen import WhenSeen
+from napari_cyto.widgets.docks.run_when_visible import WhenSeen
 
 
 class Stage:

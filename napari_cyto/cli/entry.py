@@ -1,0 +1,113 @@
+"""From the words of the command line to an exit code."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import typer
+
+from napari_cyto.cli.job_follower import Interrupted
+from napari_cyto.cli.library_logs import VERBOSE, library_logs
+from napari_cyto.cli.output import printable_streams
+from napari_cyto.errors import CytoError, system_sentence
+
+# Typer brings click along in some versions and needs it in others; both name the root of its errors like this.
+_USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
+    k for k in typer.BadParameter.__mro__ if k.__name__ in ("ClickException", "TyperException")
+)
+
+_CTRL_C = 130
+
+
+def run(argv: list[str]) -> int:
+    """Run one verb.
+
+    Parameters
+    ----------
+    argv : list of str
+        The words after ``napari-cyto``.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 2 for what a user can mend, 128 + the signal when interrupted. A bug is raised.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A pipe on Windows has a code page that lacks most letters; a slide's name must not end in a traceback there.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    verbose = VERBOSE in argv
+    with printable_streams(), library_logs(verbose):
+        return _run([word for word in argv if word != VERBOSE] if verbose else argv)
+
+
+def _run(argv: list[str]) -> int:
+    from napari_cyto.cli.verbs import build
+
+    words = json_last(argv)
+    try:
+        words = format_first(_with_folders(words))
+        code = build(words)(args=words, prog_name="napari-cyto", standalone_mode=False)
+        if code == _CTRL_C:
+            # Newer typer turns Ctrl-C into this code by itself, without a word.
+            raise KeyboardInterrupt
+    except CytoError as error:
+        return _refuse(str(error))
+    except Interrupted as error:
+        _refuse(str(error))
+        return error.code
+    except (KeyboardInterrupt, typer.Abort):
+        _refuse("Interrupted; what was there before is untouched.")
+        return _CTRL_C
+    except BrokenPipeError:
+        # The reader of our stdout has left (`... | head`), which is no mistake of anybody.
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        return _refuse(system_sentence(error))
+    except _USAGE_ERRORS as error:
+        return _refuse(_usage_sentence(error))
+    return code if isinstance(code, int) else 0
+
+
+def _with_folders(words: list[str]) -> list[str]:
+    """Return the words with folders in the place of databases' addresses, which may hold passwords."""
+    if not any("postgres" in word for word in words):
+        return words
+    from napari_cyto.store.database.links import with_folders
+
+    return with_folders(words)
+
+
+def json_last(words: list[str]) -> list[str]:
+    """Return the words with ``--json`` at the end, so that it may stand anywhere, before a format's name too."""
+    if "--" in words or "--json" not in words:
+        return words
+    return [*(w for w in words if w != "--json"), "--json"]
+
+
+def format_first(words: list[str]) -> list[str]:
+    """Return the words of ``import SOURCE PROJECT`` with the format that the source looks like before it.
+
+    Raises
+    ------
+    FormatError
+        When there is such a source, but it looks like no format or like several.
+    """
+    if words[:1] != ["import"] or len(words) < 2 or words[1].startswith("-"):
+        return words
+    from napari_cyto.cli.exchange import named_or_seen
+
+    return ["import", *named_or_seen(words[1]), *words[1:]]
+
+
+def _usage_sentence(error: BaseException) -> str:
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{message.rstrip('.')}; `napari-cyto --help` shows what is possible."
+
+
+def _refuse(sentence: str) -> int:
+    # A list of bad rows keeps its lines; all other white space may come from a file and is made plain.
+    lines = [" ".join(line.split()) for line in sentence.split("\n  ")]
+    print("\n  ".join(lines), file=sys.stderr)
+    return 2

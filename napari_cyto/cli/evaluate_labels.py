@@ -1,0 +1,129 @@
+"""The verb ``evaluate``: predictions against the truth."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_cyto.cli.output import print_json, print_table
+
+RESULTS = "coco-results"
+
+if TYPE_CHECKING:
+    from napari_cyto.domain.label_set import LabelSet
+
+
+def run(
+    truth: Path,
+    pred: Path,
+    radius_um: float,
+    mpp: float | None,
+    formats: tuple[str | None, str | None],
+    missing_are_empty: bool,
+    as_json: bool,
+    class_map: str | None = None,
+) -> None:
+    """Print how the cells of ``truth`` were found by ``pred``.
+
+    Parameters
+    ----------
+    truth, pred : Path
+        Label files or folders of any importable format.
+    radius_um : float
+        Furthest distance at which a detection is the cell, µm.
+    mpp : float or None
+        µm per px of all images; None where the files state it.
+    formats : tuple of (str or None)
+        The formats of both; None to tell it from the file.
+    missing_are_empty : bool
+        Whether an image that only one of the two lists has no cells in the other.
+    as_json : bool
+        JSON for machines.
+    class_map : str or None
+        A scheme or map that ships, or a file of pairs, through which the classes of both go.
+
+    Raises
+    ------
+    CytoError
+        When a file cannot be read, a class has no counterpart, the images do not match, or µm per px are unknown.
+    """
+    from napari_cyto.evaluation.comparison import compare
+    from napari_cyto.formats.label_files import label_stem
+
+    labels = mapped_by(class_map, _read(truth, formats[0], mpp), _read_predictions(pred, formats[1], truth, mpp))
+    nameless = label_stem(truth), label_stem(pred)
+    told = compare(labels[0], labels[1], radius_um, mpp, missing_are_empty, nameless).as_dict()
+    for remark in told["remarks"]:
+        print(remark, file=sys.stderr)
+    if as_json:
+        print_json(told)
+    else:
+        _tell(told)
+
+
+def mapped_by(class_map: str | None, *labels: LabelSet) -> tuple[LabelSet, ...]:
+    """Return label sets with their classes renamed through one map; as they are without one.
+
+    Raises
+    ------
+    CytoError
+        When there is no such map, or a class has no counterpart.
+    """
+    if class_map is None:
+        return labels
+    from napari_cyto.datasets.import_.classes import mapped, used_classes
+    from napari_cyto.evaluation.class_maps import class_map as pairs_of
+
+    pairs = pairs_of(class_map, [name for each in labels for name in used_classes(each)])
+    return tuple(mapped(each, pairs) for each in labels)
+
+
+def _read(path: Path, name: str | None, mpp: float | None, **options: Any) -> LabelSet:
+    from napari_cyto.domain.quantities import MPP
+    from napari_cyto.errors import FormatError
+    from napari_cyto.formats import get_format
+    from napari_cyto.formats.bad_rows import without_skipping
+    from napari_cyto.formats.format_guess import format_of
+    from napari_cyto.formats.labels_outside import refuse_fractions
+
+    name = name or format_of(path, "say it with --format")
+    if name == "csv" and mpp is not None and MPP.holds(mpp):  # others are refused by the comparison
+        options["mpp"] = mpp  # QuPath's tables have their centroids in µm
+    try:
+        labels = get_format(name).read(path, **options)
+    except FormatError as error:
+        # What an import may leave out would be missing from the figures here.
+        raise FormatError(without_skipping(error.reason), error.path, error.line) from error
+    refuse_fractions(labels, path)
+    for remark in labels.remarks:
+        print(remark, file=sys.stderr)
+    return labels
+
+
+def _read_predictions(path: Path, name: str | None, truth: Path, mpp: float | None) -> LabelSet:
+    """Read predictions; a COCO results list takes its images and classes from the truth."""
+    from napari_cyto.formats.format_guess import format_of, what_came
+
+    if name is None:
+        name = format_of(path, "say it with --format")
+    if RESULTS in (name, what_came(path, name) if name == "coco" else ""):
+        return _read(path, RESULTS, mpp, truth=truth)
+    return _read(path, name, mpp)
+
+
+def _tell(told: dict[str, Any]) -> None:
+    detection = told["detection"]
+    every = {"all cells": detection} | detection["per_class"]
+    columns = ("tp", "fp", "fn", "precision", "recall", "f1")
+    rows = [(name, *(_shown(counts[c]) for c in columns)) for name, counts in every.items()]
+    title = f"Found within {told['radius_um']:g} µm, in {told['images']} image{'s' * (told['images'] != 1)}"
+    print_table(title, ("class", "found", "false", "missed", "precision", "recall", "F1"), rows)
+    if detection["median_error_um"] is not None:
+        print(f"A found cell lies {detection['median_error_um']:.2f} µm (median) from its detection.")
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"

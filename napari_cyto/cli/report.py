@@ -1,0 +1,114 @@
+"""The verb ``report`` with its options: what the slides of a project come to, as a page or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_cyto.cli.job_follower import follow
+from napari_cyto.cli.option_flags import checked, with_options
+from napari_cyto.cli.output import print_facts, print_json, print_table
+from napari_cyto.cli.verbs import AsJson
+from napari_cyto.errors import CytoError
+from napari_cyto.reporting.job import ReportOptions, write_result
+from napari_cyto.reporting.slide_facts import grade_words, looked_words, survey_words
+from napari_cyto.reporting.slide_page import predicted_words
+
+ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder, NAME.cyto.")]
+SlideName = Annotated[
+    str | None, typer.Option("--slide", metavar="NAME", help="Only this slide, by its name in the project.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE.html|FILE.json", help="A page with pictures that fetches nothing, or JSON."),
+]
+
+
+def command() -> Callable[..., None]:
+    """Return the verb, with the options of `ReportOptions` among its own."""
+    return with_options(report, ReportOptions)
+
+
+def report(
+    project: ProjectFolder,
+    slide: SlideName = None,
+    out: Out = None,
+    as_json: AsJson = False,
+    *,
+    given: dict[str, Any],
+) -> None:
+    """Say what the slides of a project come to: counts, highest grade, excess, adequacy, focus, what was looked at.
+
+    Decision support, not a diagnosis. Cells are what persons marked and models proposed.
+    """
+    if out is None:
+        raise CytoError(
+            "Say where the report is to be written, a page or JSON: napari-cyto report PROJECT --out FILE.html."
+        )
+    options = checked(ReportOptions, given)
+    slide_id = None if slide is None else slide_id_of(project, slide)
+    told = follow(lambda token: write_result(project, out, slide_id, options, token=token), f"Report on {project.name}")
+    if as_json:
+        print_json(told)
+    else:
+        _tell(told)
+
+
+def slide_id_of(project: Path, name: str) -> str:
+    """Return the id of the slide that is called ``name``.
+
+    Raises
+    ------
+    CytoError
+        When there is none, or there are several.
+    """
+    from napari_cyto.datasets.import_.relink import slide_named
+    from napari_cyto.store import Project
+
+    with Project.open(project) as opened:
+        return slide_named(opened, name).id
+
+
+def _tell(told: Mapping[str, Any]) -> None:
+    result = told["result"]
+    slides = result["slides"]
+    if len(slides) == 1:
+        _tell_slide(slides[0])
+    else:
+        heads = ("slide", "accepted", "proposed", "high grade predicted", "expected", "cells", "adequacy")
+        print_table("Slides", heads, map(_row, slides))
+    print(f"{result['notice']}. {result['words']}")
+    print_facts([("out", told["out"])])
+
+
+def _tell_slide(slide: Mapping[str, Any]) -> None:
+    accepted, proposed = grade_words(slide)
+    focus, obscured = survey_words(slide["survey"])
+    counts = [(c["class_id"], c["accepted"], c["corrected"], c["proposed"], c["rejected"]) for c in slide["counts"]]
+    print_table(slide["name"], ("class", "accepted", "of them corrected", "proposed", "rejected"), counts)
+    print_facts(
+        [
+            ("highest grade", f"{accepted}; {proposed}"),
+            ("high grade predicted", (slide["high_grade"] or {}).get("sentence") or "-"),
+            ("cell count", slide["adequacy"]["sentence"]),
+            ("focus", focus),
+            ("obscured", obscured),
+            ("looked at", looked_words(slide["looked_at"])),
+            ("unreviewed cells", slide["unreviewed"]["sentence"]),
+        ]
+    )
+
+
+def _row(slide: Mapping[str, Any]) -> tuple[object, ...]:
+    accepted, proposed = slide["highest_accepted"], slide["highest_proposed"]
+    return (
+        slide["name"],
+        accepted["class_id"] if accepted else "-",
+        proposed["class_id"] if proposed else "-",
+        *predicted_words(slide),
+        slide["cells"],
+        slide["adequacy"]["reached"],
+    )

@@ -1,0 +1,121 @@
+"""The verb ``train``: a detector or a classifier from labelled cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.cli.job_follower import follow
+from napari_cyto.cli.output import print_facts, print_json, print_table
+from napari_cyto.cli.restart import start_for_networks
+from napari_cyto.cli.score_tables import ESTIMATE_HEADS, estimated, tell_detection, tell_few
+from napari_cyto.errors import CytoError
+from napari_cyto.jobs.run_folder import RunFolder
+from napari_cyto.models.manifest import Kind
+from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.recipes import DEFAULTS, all_recipes, recipe, with_settings
+
+
+def list_recipes(as_json: bool) -> None:
+    """Print the recipes that ship."""
+    recipes = all_recipes()
+    if as_json:
+        defaults = set(DEFAULTS.values())
+        print_json(
+            {
+                "recipes": [
+                    {"default": c.name in defaults, "kind": c.model.kind, **c.model_dump(mode="json")} for c in recipes
+                ]
+            }
+        )
+        return
+    rows = [
+        (f"{c.name}{' (default)' if c.name in DEFAULTS.values() else ''}", c.model.kind, c.model.backbone, c.summary)
+        for c in recipes
+    ]
+    print_table("Recipes", ("recipe", "trains", "backbone", "what for"), rows)
+    for c in recipes:
+        if c.deviations:
+            print(f"{c.name} is not in all as its source says ({c.source}):")
+            for sentence in c.deviations:
+                print(f"  - {sentence}")
+
+
+def run(
+    kind: str | None,
+    sources: Sequence[str],
+    out: Path | None,
+    recipe_name: str | None,
+    settings: Sequence[str],
+    resume: bool,
+    parent: Path | None,
+    folds: int | None,
+    as_json: bool,
+) -> None:
+    """Train a model and print what it is worth.
+
+    Raises
+    ------
+    CytoError
+        When something is missing or wrong; the sentence says what.
+    """
+    checked_kind = _kind(kind)
+    if out is None or not (sources or resume):
+        raise CytoError("Training needs data and a place for the model: add --data SRC and --out BUNDLE.")
+    asked = RunFolder.of(out).config() if resume else {}
+    config = _config(checked_kind, recipe_name, settings, asked)
+    sources = sources or asked.get("sources", ())
+    parent = parent or (Path(asked["parent"]) if asked.get("parent") else None)
+    start_for_networks("Training")
+    from napari_cyto.training.cross_validation import cross_validate
+    from napari_cyto.training.run import train
+
+    title = f"Training {out.name}"
+    if folds is None:
+        result = follow(lambda token: train(config, tuple(sources), out, token, resume, parent), title)
+    elif parent is not None:
+        raise CytoError(
+            "A model that continues from another cannot be cross-validated: it knows the test cells already."
+        )
+    else:
+        result = follow(lambda token: cross_validate(config, tuple(sources), out, folds, token), title)
+    if as_json:
+        print_json(result)
+    else:
+        _tell(result)
+
+
+def _config(kind: Kind, recipe_name: str | None, settings: Sequence[str], asked: dict[str, Any]) -> TrainConfig:
+    """Return the recipe as asked for now, else as the run that goes on was asked for."""
+    if "config" in asked and recipe_name is None:
+        return with_settings(TrainConfig.model_validate(asked["config"]), settings)
+    return with_settings(recipe(recipe_name, kind), settings)
+
+
+def _kind(kind: str | None) -> Kind:
+    if kind == "classifier":
+        return "classifier"
+    if kind == "detector":
+        return "detector"
+    came = "nothing" if kind is None else repr(kind)
+    raise CytoError(f"What is to be trained is 'detector' or 'classifier', but {came} came: napari-cyto train KIND ...")
+
+
+def _tell(result: dict[str, Any]) -> None:
+    metrics, side = result["metrics"], result["side"]
+    print_facts((name, result[name]) for name in ("bundle", "id", "side", "epochs", "seconds") if name in result)
+    for fold in result.get("folds", ()):
+        print_facts([("fold", f"{fold['id']}, {fold['epochs']} epochs: {fold['bundle']}")])
+    if metrics.get("detection"):
+        tell_detection(metrics["detection"])
+    classification = metrics.get("classification") or (metrics.get("found_cells") or {}).get("classification")
+    if classification:
+        names = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
+        spans = classification.get("intervals", {})
+        rows = [estimated(name, spans.get(name) or {"value": classification.get(name)}) for name in names]
+        of = f"Of the {classification['n']:,} cells found, " if metrics.get("detection") else ""
+        where = side if side == "out of fold" else f"on the {side} side"
+        title = f"{of}{where}"
+        print_table(title[:1].upper() + title[1:], ESTIMATE_HEADS, rows)
+        tell_few(rows)

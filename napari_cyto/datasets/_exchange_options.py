@@ -1,0 +1,174 @@
+"""What a person can choose for an import or export; titles, ranges and help are written here once."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_cyto.datasets._crops import APACC_CROP_PX
+from napari_cyto.datasets.splits.split import APACC_TEST_SHARE
+from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.quantities import Seed, UmPerPx
+from napari_cyto.formats.apacc.names import StemStyle
+from napari_cyto.formats.apacc.slices import BorderRule
+from napari_cyto.formats.label_format import SKIP_BAD
+
+
+class ApaccExportOptions(BaseModel):
+    """How an APACC dataset is made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    test_share: float = Field(
+        default=APACC_TEST_SHARE,
+        gt=0,
+        lt=1,
+        title="Test share",
+        description="Share of the patients or smears, and as nearly as possible of the cells, for the test side; "
+        "the collection's is 20 of 107.",
+    )
+    seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same split.")
+    new_split: bool = Field(
+        default=False,
+        title="New split",
+        description="Forget the train and test sides that came with imported data and divide everything anew.",
+    )
+    all_to_train: bool = Field(
+        default=False,
+        title="Everything to train",
+        description="Write no test side, as happens by itself when all cells are of a single patient.",
+    )
+    border: BorderRule = Field(
+        default=BorderRule.CENTRE,
+        title="Cells on slice borders",
+        description="centre: clipped into the slice that holds the centre, as the collection does it; "
+        "every: clipped into each slice it reaches into; drop: left out.",
+    )
+    all_slices: bool = Field(
+        default=False,
+        title="All slices",
+        description="Also write the slices without cells, with an empty label file.",
+    )
+    include_proposed: bool = Field(
+        default=False,
+        title="Proposals too",
+        description="Also write what a model proposed and nobody has accepted yet.",
+    )
+    crops: bool = Field(default=True, title="Cell crops", description="Write one image a cell, in a folder a class.")
+    pad_crops_px: int | None = Field(
+        default=None,
+        ge=16,
+        le=2000,
+        title="Pad crops to, px",
+        description=f"Put each crop in the middle of a white square of this side ({APACC_CROP_PX} for the "
+        "collection's baselines); never stretched, larger crops keep their size. Empty: as cut.",
+    )
+    overview: bool = Field(
+        default=True,
+        title="Overview slices",
+        description="Write each slice once more with boxes and class names drawn in the collection's colours.",
+    )
+    point_px: float | None = Field(
+        default=None,
+        ge=1,
+        le=2000,
+        title="Point size, px",
+        description="Side of the box that a point becomes on slides whose µm per pixel is unknown; "
+        "without it such slides are refused.",
+    )
+    class_map: dict[str, str] | None = Field(
+        default=None,
+        title="Class map",
+        description="Which APACC class each class of the project becomes; empty for the map that ships.",
+    )
+    stem_style: StemStyle = Field(
+        default=StemStyle.UNDERSCORE,
+        title="Slice names",
+        description="How x and y are joined in new names: 10030_18_18000_136000 or 669-15_36000-74000.",
+    )
+    check_duplicates: bool = Field(
+        default=True,
+        title="Look for the same cell on both sides",
+        description="Compare the crops of train and test; slides that show the same cell are kept on one side.",
+    )
+    allow_leak: str = Field(
+        default="",
+        title="Allow a leak because",
+        description="Export although train and test share data; the reason is recorded in the export.",
+    )
+    overwrite: bool = Field(
+        default=False,
+        title="Replace what is there",
+        description="Replace an earlier export although it was changed since, or is of another project.",
+    )
+    crop_date: date | None = Field(
+        default=None, title="Date in crop names", description="Empty: today, which is the day of extraction."
+    )
+
+    @property
+    def statuses(self) -> frozenset[Status]:
+        """The statuses that are written."""
+        return frozenset({Status.ACCEPTED, Status.PROPOSED} if self.include_proposed else {Status.ACCEPTED})
+
+
+class ImportOptions(BaseModel):
+    """How labels come into a project."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    slide: Path | None = Field(
+        default=None,
+        title="Slide",
+        description="The slide or image that a single label file (GeoJSON, CSV, ASAP) belongs to.",
+    )
+    images: Path | None = Field(
+        default=None, title="Image folder", description="Where the images lie that the label file names."
+    )
+    class_map: dict[str, str] | None = Field(
+        default=None, title="Class map", description="Which class of the project each class of the source becomes."
+    )
+    add_classes: bool = Field(
+        default=False,
+        title="Add classes",
+        description="Add classes that the project does not have yet, instead of refusing.",
+    )
+    scheme: str = Field(
+        default="",
+        title="Class scheme",
+        description="For a new project: a scheme that ships, or a YAML or JSON file. Empty: one that fits the source.",
+    )
+    mpp: UmPerPx | None = Field(
+        default=None,
+        title="µm per pixel",
+        description="For slides of which neither the file nor the source says it.",
+    )
+    author: str = Field(default="", title="Author", description="Whose marks these are. Empty: who imports them.")
+    skip_bad: bool = Field(default=False, title="Leave out bad rows", description=SKIP_BAD)
+    reader: dict[str, Any] = Field(
+        default_factory=dict, title="Format options", description="Options of the format's own reader."
+    )
+
+
+class LabelExportOptions(BaseModel):
+    """How labels leave a project in a format other than APACC."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    slides: tuple[str, ...] = Field(
+        default=(), title="Slides", description="Names or ids of the slides to write. Empty: all."
+    )
+    class_map: dict[str, str] | None = Field(
+        default=None, title="Class map", description="Which class of the target each class of the project becomes."
+    )
+    overwrite: bool = Field(
+        default=False,
+        title="Replace what is there",
+        description="Replace a file that is there although it is no export of this project, or was changed since; of "
+        "folders only those that are exports.",
+    )
+    writer: dict[str, Any] = Field(
+        default_factory=dict, title="Format options", description="Options of the format's own writer."
+    )

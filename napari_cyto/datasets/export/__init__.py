@@ -1,0 +1,10 @@
+"""Data sets out of a project."""
+
+__all__ = [
+    "apacc",
+    "cells",
+    "export_manifest",
+    "labels",
+    "preview",
+    "slice_writer",
+]

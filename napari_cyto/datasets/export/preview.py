@@ -1,0 +1,151 @@
+"""What an export is going to write and lose, shown before it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.datasets._exchange_options import ApaccExportOptions, LabelExportOptions
+from napari_cyto.datasets.audit.report import Finding
+from napari_cyto.datasets.export._apacc_plan import ExportPlan, plan_export
+from napari_cyto.datasets.export.labels import labels_to_write, told_losses
+from napari_cyto.datasets.splits.leaks import shared_ties
+from napari_cyto.datasets.splits.split import SIDES
+from napari_cyto.errors import CytoError
+from napari_cyto.formats import written_format
+from napari_cyto.formats.apacc.names import SLICE_SIDE
+from napari_cyto.jobs.events import Done, Event, Token
+from napari_cyto.jobs.outcome import Steps, ending_once
+from napari_cyto.store import Project
+
+_BYTES_PER_PX = 1.6
+"""Of a slice as PNG. Measured on CRIC fields of 1280 x 960 px, 2.0 MB each; their padding costs next to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPreview:
+    """What an export would do.
+
+    Parameters
+    ----------
+    problem : str
+        Why it would be refused, one sentence; empty when it would not.
+    losses : tuple of str
+        What would not be carried.
+    findings : tuple of Finding
+        Leaks that are known without looking at pixels.
+    split : mapping
+        The tables of ``Split.to_dict``; empty for formats without a split.
+    slices, cells : mapping
+        Slices and cells by side (APACC), or under ``all``.
+    estimated_bytes : int
+        About how much will be written; 0 when it is too little to matter.
+    """
+
+    problem: str = ""
+    losses: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    split: Mapping[str, Any] | None = None
+    slices: Mapping[str, int] | None = None
+    cells: Mapping[str, int] | None = None
+    estimated_bytes: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the export would go ahead."""
+        return not self.problem
+
+    @property
+    def verdict(self) -> str:
+        """The audit's verdict in one sentence."""
+        if self.findings:
+            return "Train and test would share data: " + " ".join(f.detail for f in self.findings)
+        if self.problem or self.split is None:
+            return self.problem or "This format has no train and test sides."
+        return "No patient, smear or slide is on both sides; crops are compared while writing."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the preview as JSON-able values."""
+        return {
+            "ok": self.ok,
+            "problem": self.problem,
+            "verdict": self.verdict,
+            "losses": list(self.losses),
+            "findings": [f.to_dict() for f in self.findings],
+            "split": dict(self.split or {}),
+            "slices": dict(self.slices or {}),
+            "cells": dict(self.cells or {}),
+            "estimated_bytes": self.estimated_bytes,
+        }
+
+
+def preview(
+    project: Project | Path,
+    format_name: str = "apacc",
+    options: ApaccExportOptions | LabelExportOptions | None = None,
+) -> ExportPreview:
+    """Return what an export would do; reads no pixels and writes nothing.
+
+    Parameters
+    ----------
+    project : Project or Path
+        An open project, or its folder.
+    format_name : str
+        One of ``formats.FORMATS``.
+    options : ApaccExportOptions or LabelExportOptions, optional
+        The former for ``apacc``.
+    """
+    try:
+        if isinstance(project, Path):
+            with Project.open(project) as opened:
+                return _preview(opened, format_name, options)
+        return _preview(project, format_name, options)
+    except CytoError as error:
+        return ExportPreview(problem=str(error))
+
+
+def preview_job(
+    project_folder: Path,
+    format_name: str = "apacc",
+    options: ApaccExportOptions | LabelExportOptions | None = None,
+    token: Token | None = None,  # noqa: ARG001  a job's signature; a preview is too short to cancel
+) -> Iterator[Event]:
+    """Preview as a job; ``Done.result`` is ``ExportPreview.to_dict()``."""
+
+    def steps() -> Steps:
+        yield Done(preview(Path(project_folder), format_name, options).to_dict())
+
+    return ending_once(steps())
+
+
+def _preview(
+    project: Project, format_name: str, options: ApaccExportOptions | LabelExportOptions | None
+) -> ExportPreview:
+    if format_name == "apacc" and not isinstance(options, LabelExportOptions):
+        return _apacc(plan_export(project, options or ApaccExportOptions()), options or ApaccExportOptions())
+    if isinstance(options, ApaccExportOptions):
+        raise CytoError(f"The options given are those of APACC, but the format is {format_name}.")
+    label_format = written_format(format_name)
+    with labels_to_write(project, label_format, options or LabelExportOptions()) as (labels, writer):
+        losses = told_losses(label_format, labels, writer)
+        return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})
+
+
+def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:
+    findings = shared_ties([p.slide for p in plan.slides], plan.split.sides)
+    slices, cells, size = dict.fromkeys(SIDES, 0), dict.fromkeys(SIDES, 0), 0.0
+    for slide in plan.slides:
+        side = plan.split.sides[slide.slide.id]
+        height, width = slide.slide.size_hw or (SLICE_SIDE, SLICE_SIDE)
+        for piece in slide.slices:
+            slices[side] += 1
+            cells[side] += len(piece.cells)
+            px = min(SLICE_SIDE, height - piece.y0) * min(SLICE_SIDE, width - piece.x0)
+            size += px * _BYTES_PER_PX * (2 if options.overview and piece.cells else 1)
+            if options.crops:
+                size += _BYTES_PER_PX * sum(c.box.size_hw[0] * c.box.size_hw[1] for c in piece.cells)
+    leak = " ".join(f.detail for f in findings) if not options.allow_leak.strip() else ""
+    problem = f"The export is refused because train and test would share data. {leak}" if leak else ""
+    return ExportPreview(problem, plan.losses, findings, plan.split.to_dict(), slices, cells, round(size))

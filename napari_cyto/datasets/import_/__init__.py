@@ -1,0 +1,10 @@
+"""Labels of other programs into a project, and which slide each belongs to."""
+
+__all__ = [
+    "classes",
+    "job",
+    "known_slides",
+    "label_source",
+    "relink",
+    "slide_match",
+]

@@ -1,0 +1,217 @@
+"""Labels of any format into a project: one edit, all or nothing."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from napari_cyto.datasets._exchange_options import ImportOptions
+from napari_cyto.datasets.import_._new_project import NewFolder
+from napari_cyto.datasets.import_._sift import Sieve, Sifted, fresh_rows
+from napari_cyto.datasets.import_.classes import mapped, new_scheme, scheme_for, scheme_remarks, used_classes
+from napari_cyto.datasets.import_.known_slides import KnownSlides, contradictions, where_in
+from napari_cyto.datasets.import_.label_source import read_source
+from napari_cyto.datasets.import_.slide_match import SlideMatcher
+from napari_cyto.domain.annotation_rows import NO_CLASS, Row
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.files.replacement import remember_import
+from napari_cyto.formats.annotation_spool import rows_of
+from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.jobs.events import Advanced, Done, Event, Noted, Token
+from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
+from napari_cyto.jobs.watched_call import Pace, seldom_collecting, watched_work
+from napari_cyto.store import Project
+
+BATCH = 5_000
+"""How many annotations are stored between two looks at whether the user wants to stop."""
+
+_NOTHING = "Nothing was stored."
+
+
+def import_labels(
+    format_name: str,
+    source: Path,
+    project_folder: Path,
+    options: ImportOptions | None = None,
+    token: Token | None = None,
+) -> Iterator[Event]:
+    """Take labels into a project, which is made when it is not there; a job.
+
+    Slides that the project has already are found again; cells that are there already are counted, not doubled.
+
+    Parameters
+    ----------
+    format_name : str
+        One of ``formats.FORMATS``.
+    source : Path
+        The label file or folder.
+    project_folder : Path
+        The project.
+    options : ImportOptions, optional
+        How.
+    token : Token, optional
+        Asks for a stop.
+
+    Yields
+    ------
+    Event
+        Remarks as ``Noted``; ``Done.result`` has how many slides and cells were added and were there already.
+    """
+    chosen = options or ImportOptions()
+
+    def steps() -> Steps:
+        with seldom_collecting():
+            yield from _import(format_name, Path(source), Path(project_folder), chosen, token)
+
+    return ending_once(steps())
+
+
+def source_classes(
+    format_name: str,
+    source: Path,
+    options: ImportOptions | None = None,
+    token: Token | None = None,
+) -> Iterator[Event]:
+    """Read which classes a source has, as a job; ``Done.result["classes"]`` is a list of their ids."""
+
+    def steps() -> Steps:
+        chosen = options or ImportOptions()
+        labels = yield from watched_work(lambda: read_source(format_name, Path(source), chosen), token, _NOTHING)
+        yield Done({"classes": list(used_classes(labels))})
+
+    return ending_once(steps())
+
+
+def _import(format_name: str, source: Path, project_folder: Path, options: ImportOptions, token: Token | None) -> Steps:
+    yield Advanced(0, 0, f"Reading {source.name}.")
+    place = NewFolder(project_folder)
+
+    def read() -> LabelSet:
+        return mapped(read_source(format_name, source, options), options.class_map)
+
+    labels = yield from watched_work(read, token, _NOTHING)
+    if not place.is_project():
+        scheme = new_scheme(format_name, labels, options.scheme)
+        if options.scheme:
+            scheme_for(scheme, labels, options.add_classes)
+        made: dict[str, Any] = {}
+        with place.making(scheme) as project:
+            for step in _into(project, labels, source, options, token):
+                if isinstance(step, Done):
+                    made = step.result
+                else:
+                    yield step
+        if place.made:
+            remember_import(source)
+            yield Done(made | {"created": True, "project": str(project_folder)})
+            return
+        # Another program made a project there meanwhile: what it holds is kept, and the labels go into it.
+    with Project.open(project_folder) as project:
+        project.stop_when(None if token is None else token.cancelled)
+        yield from _into(project, labels, source, options, token)
+    remember_import(source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What an import will change, as of a revision of the project."""
+
+    revision: int
+    scheme: ClassScheme
+    matched: SlideMatcher
+    slides: Mapping[str, SlideRecord]
+    sifted: Sifted
+    left_out: tuple[str, ...]
+
+
+def _into(project: Project, labels: LabelSet, source: Path, options: ImportOptions, token: Token | None) -> Steps:
+    label, author = f"Import {source.name}", options.author or getpass.getuser()
+    plan = yield from _planned(project, labels, source, options, token)
+    with project.bulk() as bulk:
+        if bulk.revision != plan.revision:
+            # Somebody wrote in the meantime; looked at again, now that nobody else can.
+            plan = yield from _planned(project, labels, source, options, token)
+        if plan.scheme != bulk.scheme:
+            bulk.set_scheme(plan.scheme)
+        bulk.add_slides(plan.matched.new)
+        for record in plan.matched.changed:
+            bulk.update_slide(record)
+        pace = Pace()
+        for batch in batched(_fresh(labels, plan, author), BATCH):
+            bulk.add(batch, label, author)
+            yield pace.advanced(bulk.count, plan.sifted.fresh, "Storing the annotations")
+            stop_if_cancelled(token, _NOTHING)
+    yield from _told(project, labels, source, plan, label if plan.sifted.fresh else "")
+
+
+def _fresh(labels: LabelSet, plan: _Plan, author: str) -> Iterator[Row]:
+    at = 0
+    for rows in rows_of(labels.annotations):
+        yield from fresh_rows(rows, plan.sifted.keep[at : at + len(rows)], plan.slides, author)
+        at += len(rows)
+
+
+def _planned(
+    project: Project, labels: LabelSet, source: Path, options: ImportOptions, token: Token | None
+) -> Generator[Advanced, None, _Plan]:
+    revision = project.revision()
+    wider = scheme_for(project.scheme, labels, options.add_classes)
+    total = len(labels.slides)
+    known = KnownSlides(project.slides(), where_in(project), lambda _: stop_if_cancelled(token, _NOTHING))
+    matched = SlideMatcher(known, options, source)
+    for done, what in enumerate(matched.add(labels.slides), start=1):
+        stop_if_cancelled(token, _NOTHING)
+        yield Advanced(min(done, total), total, what)
+    bad = BadRows(source, options.skip_bad)
+    ours = {s.id: s for s in (*project.slides(), *matched.changed, *matched.new)}
+    slides = {theirs: ours[own] for theirs, own in matched.ids.items()}
+    sieve = Sieve(project, slides, frozenset(record.id for record in matched.new), bad)
+    pace, there, total = Pace(), sum(project.counts().values()), len(labels.annotations)
+    for seen in sieve.look():
+        stop_if_cancelled(token, _NOTHING)
+        yield pace.advanced(seen, there, "Looking at what the project has")
+    for rows in rows_of(labels.annotations):
+        sieve.take(rows)
+        stop_if_cancelled(token, _NOTHING)
+        yield pace.advanced(len(sieve.sifted.keep), total, "Comparing the annotations with the project's")
+    left_out = bad.remarks(total - bad.total)
+    return _Plan(revision, wider, matched, slides, sieve.sifted, left_out)
+
+
+def _told(project: Project, labels: LabelSet, source: Path, plan: _Plan, undo_label: str) -> Steps:
+    matched, sifted = plan.matched, plan.sifted
+    matching = (*matched.remarks, *contradictions(labels, matched.twins))
+    said = (*labels.remarks, *scheme_remarks(plan.scheme, labels), *matching, *sifted.remarks(source), *plan.left_out)
+    yield from (Noted(remark) for remark in said)
+    yield Done(
+        {
+            "project": str(project.folder),
+            "created": False,
+            "slides": len(labels.slides),
+            "slides_added": len(matched.new),
+            "annotations_added": sifted.fresh,
+            "already_there": sifted.same,
+            "there_with_another_class": sifted.differing,
+            "there_with_another_shape": sifted.reshaped,
+            "doubled_in_source": sifted.doubled,
+            "contradicting": sifted.contradicting,
+            "classes": {c: n for c, n in sorted(sifted.classes.items()) if c != NO_CLASS},
+            "regions": sifted.classes[NO_CLASS],
+            "scheme": plan.scheme.name,
+            "undo_label": undo_label,
+            "remarks": list(said),
+        }
+    )
+
+
+def batched(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """Yield rows in lists of ``size``, the last one shorter."""
+    waiting = iter(rows)
+    while batch := list(islice(waiting, size)):
+        yield batch

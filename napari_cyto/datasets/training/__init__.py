@@ -1,0 +1,11 @@
+"""Training sets: labelled cells of many sources in one class scheme."""
+
+__all__ = [
+    "annotated_area",
+    "crop_cache",
+    "labelled_slide",
+    "scheme",
+    "set_fingerprint",
+    "sources",
+    "training_set",
+]

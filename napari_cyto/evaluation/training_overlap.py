@@ -1,0 +1,176 @@
+"""Which slides a model has seen before: an evaluation on these flatters it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from napari_cyto.datasets.splits.training_split import grouped
+from napari_cyto.datasets.training.training_set import TrainingSlide
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.config import Side
+
+HAD_A_SAY = ("train", "validation")
+OF_PARENTS = "sides_of_parents"
+UNSEEN = "unseen"
+_UNTOLD = "The model does not tell what it was trained on, so it may have seen these slides: its scores may flatter it."
+
+
+@dataclass(frozen=True)
+class ChosenSlides:
+    """The slides that are judged, and what must be said of them.
+
+    Parameters
+    ----------
+    slides : tuple of TrainingSlide
+        In their order.
+    side : str
+        What they are, in words.
+    seen : int
+        How many of these had a say in the model's training, or are of a patient or smear of whom another slide had.
+    warnings : tuple of str
+        Sentences for people.
+    """
+
+    slides: tuple[TrainingSlide, ...]
+    side: str
+    seen: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def recorded_sides(split_record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the side of each slide that a model's split record names, by key or name; empty where it names none.
+
+    Parameters
+    ----------
+    split_record : mapping
+        ``card.split`` of a bundle, or any value of that form that came in a foreign ``model.json``. Its own ``sides``
+        come before ``sides_of_parents``, of slides that only the models before it knew.
+    """
+    found: dict[str, str] = {}
+    for sides in (split_record.get(OF_PARENTS), split_record.get("sides")):
+        if isinstance(sides, Mapping):
+            for key, value in sides.items():
+                if isinstance(value, str):
+                    found[str(key)] = value
+                elif isinstance(value, Iterable):
+                    found |= {str(name): str(key) for name in value}
+    return found
+
+
+def side_of(slide: TrainingSlide, recorded: Mapping[str, str]) -> str:
+    """Return the side that a slide had in the model's training, ``unseen`` when it had none."""
+    return recorded.get(slide.key) or recorded.get(slide.fingerprint or "-") or UNSEEN
+
+
+def sides_in(slides: Iterable[TrainingSlide], card: Mapping[str, Any], fingerprint: str) -> dict[str, str]:
+    """Return the side that each slide had in the model's training, by key.
+
+    Parameters
+    ----------
+    slides : iterable of TrainingSlide
+        Any.
+    card : mapping
+        The model's card: its ``data`` and ``split``.
+    fingerprint : str
+        Of the data that the slides are all of; empty where they are not.
+    """
+    recorded = recorded_sides(card.get("split") or {})
+    if not recorded and fingerprint and (card.get("data") or {}).get("fingerprint") == fingerprint:
+        # The same data to the last cell, without a record of who was on which side: all of it had a say.
+        return {slide.key: "train" for slide in slides}
+    return {slide.key: side_of(slide, recorded) for slide in slides}
+
+
+def choose_slides(
+    slides: Sequence[TrainingSlide], card: Mapping[str, Any], fingerprint: str, side: Side
+) -> ChosenSlides:
+    """Return the slides to judge a model on.
+
+    Cells of one patient or smear are alike, so an unseen slide of one whose other slides had a say counts as seen.
+
+    Parameters
+    ----------
+    slides : sequence of TrainingSlide
+        All that the sources hold.
+    card : mapping
+        The model's card: its ``data`` and ``split``.
+    fingerprint : str
+        Of the sources together.
+    side : str
+        What was asked for, see `EvaluateConfig`.
+
+    Raises
+    ------
+    CytoError
+        When no slide is left.
+    """
+    recorded = recorded_sides(card.get("split") or {})
+    recorded_of = sides_in(slides, card, fingerprint)
+    of_slide = _with_relatives(slides, recorded_of)
+    had_a_say = [s for s in slides if of_slide[s.key] in HAD_A_SAY]
+    untold = () if recorded or had_a_say else (_UNTOLD,)
+    related = sum(recorded_of[s.key] == UNSEEN for s in had_a_say) if recorded else 0
+    # What is advised must work as typed, so it is advised only where there is something to judge on.
+    unseen = "auto" if any(of_slide[s.key] not in HAD_A_SAY for s in slides) else ""
+    if side == "all":
+        warned = (_flattering(len(had_a_say), len(slides), unseen, related),) if had_a_say else untold
+        return ChosenSlides(tuple(slides), "all", len(had_a_say), warned)
+    if side == "auto" and untold:
+        return ChosenSlides(tuple(slides), "all; the model does not tell what it was trained on", 0, untold)
+    if side == "auto":
+        return _held_out(slides, of_slide, len(had_a_say), related)
+    chosen = tuple(
+        s for s in slides if (side if of_slide[s.key] == UNSEEN and s.side == side else of_slide[s.key]) == side
+    )
+    if not chosen:
+        raise CytoError(
+            f"None of the {len(slides):,} slides is on the {side} side of the model's own split; choose "
+            f"{'--side auto or ' if unseen else ''}--side all."
+        )
+    seen = sum(of_slide[s.key] in HAD_A_SAY for s in chosen)
+    return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen), unseen),) if seen else untold)
+
+
+def _with_relatives(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str]) -> dict[str, str]:
+    """Return the sides with each unseen slide on that of its patient's or smear's slides that had a say.
+
+    A model's card names no patients, so this sees what the sources themselves say of who belongs together.
+    """
+    groups = grouped(slides, "auto")
+    had_a_say = {groups[key]: side for key, side in of_slide.items() if side in HAD_A_SAY}
+    return {key: had_a_say.get(groups[key], side) if side == UNSEEN else side for key, side in of_slide.items()}
+
+
+def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen: int, related: int) -> ChosenSlides:
+    left = tuple(s for s in slides if of_slide[s.key] not in HAD_A_SAY)
+    if not seen:
+        of_test = bool(left) and all(of_slide[s.key] == "test" for s in left)
+        return ChosenSlides(left, "test" if of_test else "all, none of which the model has seen")
+    if not left:
+        raise CytoError(
+            f"All {len(slides):,} slides had a say in this model's training, so scores on them say nothing about new "
+            "cells; give other data, or --side all to see the flattering figures."
+        )
+    return ChosenSlides(
+        left,
+        "test",
+        0,
+        (
+            f"{seen:,} of {len(slides):,} slides had a say in this model's training{_of_whom(related)} and were left "
+            f"out; judged are the {len(left):,} that had none.",
+        ),
+    )
+
+
+def _flattering(seen: int, of: int, unseen: str, related: int = 0) -> str:
+    advice = f"--side {unseen} judges it on slides that had none" if unseen else "give slides that it has not seen"
+    return (
+        f"{seen:,} of the {of:,} slides had a say in this model's training{_of_whom(related)}, so these scores flatter "
+        f"it; {advice}."
+    )
+
+
+def _of_whom(related: int) -> str:
+    return f" (of {related:,} another slide of the same patient or smear had)" if related else ""

@@ -1,0 +1,11 @@
+"""Files that appear whole or not at all, safe names, locks, and the folders of a user."""
+
+__all__ = [
+    "atomic",
+    "disk_files",
+    "lock",
+    "replacement",
+    "safe_names",
+    "special_files",
+    "user_folders",
+]

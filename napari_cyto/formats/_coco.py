@@ -1,0 +1,322 @@
+"""COCO detection JSON: images, annotations with ``bbox`` x, y, width, height, categories.
+
+Source: Lin et al. 2014 and the data format page of cocodataset.org.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count, pairwise
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
+from napari_cyto.domain.annotation_rows import (
+    CLASS,
+    CORNERS,
+    KIND,
+    NO_CLASS,
+    SCORES,
+    Y0,
+    Row,
+    geometry_of,
+    score_text,
+)
+from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.geometry import YXYX, Box, Geometry, Polygon, rectangle
+from napari_cyto.domain.image_names import without_common_folders
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.files.atomic import atomic_file
+from napari_cyto.formats import _losses as losses
+from napari_cyto.formats._boxes import box_round, by_slide, class_order
+from napari_cyto.formats._coco_shapes import areas_of, check_mask_size, is_set, shape_of
+from napari_cyto.formats._json_pieces import json_number, json_text
+from napari_cyto.formats._large_json import FarList, read_json_with
+from napari_cyto.formats._non_cell_classes import is_region, only_cells
+from napari_cyto.formats._slide_json import KEY, slide_from_dict, slide_to_dict
+from napari_cyto.formats._sniffing_reader import Glimpse
+from napari_cyto.formats.annotation_spool import AnnotationSpool
+from napari_cyto.formats.bad_rows import BadRows, LeftOut
+from napari_cyto.formats.image_size import ImageFinder
+from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.text import Fault, class_name, free_text, number, shown, whole_number
+
+
+class CocoOptions(BoxOptions):
+    """What is made of outlines."""
+
+    outlines: bool = Field(
+        default=True,
+        title="Outlines",
+        description="Read and write outlines (segmentation) where there are some, not only their boxes.",
+    )
+
+
+class CocoFormat:
+    """COCO detection JSON, one file for all images."""
+
+    name = "coco"
+    title = "COCO"
+    description = "One JSON file with images, boxes and categories, for detectors."
+    target_kind: TargetKind = "file"
+    suffix = ".json"
+    options_type = CocoOptions
+
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a mapping with a list of images, or of annotations that name image and category by number."""
+        annotated = {("annotations", "[]", "image_id"), ("annotations", "[]", "category_id")} <= seen.keys
+        return (("images", "[]") in seen.keys or annotated) and ("shapes", "[]") not in seen.keys
+
+    @names_what_came
+    def read(self, source: Path, **options: Any) -> LabelSet:
+        """Return the images and annotations of a COCO file.
+
+        Raises
+        ------
+        FormatError
+            Naming file, line or entry, and reason.
+        """
+        chosen = checked_options(CocoOptions, options)
+        path = Path(source)
+        bad = BadRows(path, chosen.skip_bad)
+        data, fault = read_json_with(path, "annotations", needed=("images", "categories")), Fault(path)
+        if not isinstance(data, dict) or not isinstance(data.get("images"), list):
+            raise fault(f"expected a mapping with images, annotations and categories, but {shown(data)} came.")
+        classes = _categories(data, fault, bad)
+        slides = _images(data, path, fault, bad)
+        origin, now = imported_from(path.name), now_utc()
+        cells, left_out = AnnotationSpool(), LeftOut()
+        for entry, place in _entries(data, "annotations", fault, bad):
+            with bad:
+                if flag := next((key for key in ("iscrowd", "ignore") if is_set(entry.get(key))), ""):
+                    left_out.add("entry", f"with {flag} set left out, since a crowd or what is ignored is no cell.")
+                    continue
+                slide = _named(slides, entry, "image_id", place)
+                check_mask_size(entry, slide.size_hw, place)
+                class_id = _named(classes, entry, "category_id", place)
+                scores = _scores(entry, class_id, place)
+                for geometry in _shapes(entry, class_id, chosen.outlines, left_out, place):
+                    cells.append(
+                        Annotation(
+                            slide_id=slide.id,
+                            geometry=geometry,
+                            class_id=class_id,
+                            scores=scores,
+                            origin=origin,
+                            created_utc=now,
+                        )
+                    )
+        said = left_out.remarks() + bad.remarks(len(cells))
+        read = LabelSet(tuple(slides.values()), cells.settled(), tuple(dict.fromkeys(classes.values())), (), said)
+        return only_cells(read, path.name)
+
+    def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
+        """Return what COCO cannot carry."""
+        chosen = checked_options(CocoOptions, options)
+        cells = losses.written(labels, chosen, regions=False)
+        shapes = cells if not chosen.outlines else [a for a in cells if not isinstance(a.geometry, Polygon)]
+        partial = [a for a in cells if any(name != a.class_id for name, _ in a.scores)]
+        sentences = losses.plain_losses(labels, chosen, "boxes", "author", "note", "time", shapes=shapes)
+        flat = sum(isinstance(a.geometry, Polygon) and rectangle(a.geometry) is not None for a in cells)
+        if flat and chosen.outlines:
+            sentences.append(f"{losses.count(flat, 'rectangular outline')} will be read back as a box.")
+        if partial:
+            sentences.append(f"Of the scores of {losses.count(len(partial))} only that of its own class is written.")
+        return (*sentences, *losses.colour_losses(labels))
+
+    def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
+        """Write one JSON file.
+
+        Raises
+        ------
+        FormatError
+            When an image's size is unknown, a point lacks a box size, or the place cannot be written.
+        """
+        chosen = checked_options(CocoOptions, options)
+        cells = losses.written(labels, chosen, regions=False)
+        names = class_order(labels, cells)
+        numbers = {name: place for place, name in enumerate(names, start=1)}
+        groups = _parts(labels, cells)
+        images = [_image(image_id, slide) for image_id, (slide, _) in enumerate(groups, start=1)]
+        with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
+            stream.write('{"info": {"description": "Written by napari-cyto"},\n"images": [')
+            stream.writelines(_rows(map(json_text, images)))
+            stream.write('],\n"annotations": [')
+            stream.writelines(_rows(_annotations(groups, numbers, chosen)))
+            stream.write('],\n"categories": [')
+            categories = ({"id": n, "name": name, "supercategory": "cell"} for name, n in numbers.items())
+            stream.writelines(_rows(map(json_text, categories)))
+            stream.write("]}\n")
+
+
+def _rows(entries: Iterable[str]) -> Iterator[str]:
+    for place, entry in enumerate(entries):
+        yield (",\n" if place else "\n") + entry
+
+
+def _image(image_id: int, slide: SlideRecord) -> dict[str, Any]:
+    if slide.size_hw is None:
+        raise FormatError(
+            f"The size of {slide.name!r} is unknown, and COCO needs it; open its image once, then export."
+        )
+    height, width = slide.size_hw
+    facts = {k: v for k, v in slide_to_dict(slide).items() if k not in ("name", "width", "height")}
+    ours = {KEY: facts} if facts else {}
+    return {"id": image_id, "file_name": slide.name, "width": width, "height": height, **ours}
+
+
+_Part = tuple[str, YXYX, Geometry | None, str]
+"""What an entry is made of: class, the box of a box (level-0 px), any other shape, its own score as JSON."""
+
+
+def _parts(labels: LabelSet, cells: Collection[Annotation]) -> list[tuple[SlideRecord, Iterator[_Part]]]:
+    if isinstance(cells, AnnotationSource):
+        return [(slide, map(_part_of_row, cells.rows_of_slide(slide.id))) for slide in labels.slides]
+    return [(slide, map(_part_of, rows)) for slide, rows in by_slide(labels, cells)]
+
+
+def _part_of_row(row: Row) -> _Part:
+    bounds, class_id = row[Y0:CORNERS], row[CLASS]
+    geometry = None if row[KIND] == "box" else geometry_of(row[KIND], bounds, row[CORNERS])
+    return class_id, bounds, geometry, score_text(row[SCORES], class_id, json_number)
+
+
+def _part_of(a: Annotation) -> _Part:
+    class_id, geometry = a.class_id or NO_CLASS, a.geometry
+    own = dict(a.scores).get(class_id)
+    shape = None if isinstance(geometry, Box) else geometry
+    return class_id, geometry.bounds_yxyx, shape, "" if own is None else json_number(own)
+
+
+def _annotations(
+    groups: Iterable[tuple[SlideRecord, Iterable[_Part]]], numbers: Mapping[str, int], options: CocoOptions
+) -> Iterator[str]:
+    number = count(1)
+    for image_id, (slide, parts) in enumerate(groups, start=1):
+        for part in parts:
+            ids = f'"id": {next(number)}, "image_id": {image_id}, "category_id": {numbers[part[0]]}'
+            yield _entry(ids, part, slide, options)
+
+
+def _entry(ids: str, part: _Part, slide: SlideRecord, options: CocoOptions) -> str:
+    """Return an annotation as ``json.dumps`` would write it; put together here, since that takes twice as long."""
+    class_id, (y0, x0, y1, x1), geometry, score = part
+    outline, area = "", None
+    if geometry is not None:
+        y0, x0, y1, x1 = box_round(geometry, class_id, slide, options).bounds_yxyx
+        if options.outlines and isinstance(geometry, Polygon):
+            area = _area(geometry)
+            corners = ", ".join([f"{json_number(x)}, {json_number(y)}" for y, x in geometry.vertices_yx])
+            outline = f', "segmentation": [[{corners}]]'
+    width, height = x1 - x0, y1 - y0
+    box = ", ".join([json_number(value) for value in (x0, y0, width, height)])
+    covered = json_number(width * height if area is None else area)
+    said = f', "score": {score}' if score else ""
+    return f'{{{ids}, "bbox": [{box}], "area": {covered}, "iscrowd": 0{outline}{said}}}'
+
+
+def _area(outline: Polygon) -> float:
+    """Return what an outline encloses, px²; the shoelace formula."""
+    corners = outline.vertices_yx
+    twice = sum(x0 * y1 - x1 * y0 for (y0, x0), (y1, x1) in pairwise((*corners, corners[0])))
+    return abs(twice) / 2
+
+
+def _entries(
+    data: Mapping[str, Any], key: str, fault: Fault, bad: BadRows
+) -> Iterator[tuple[Mapping[str, Any], Fault]]:
+    rows = data.get(key, [])
+    if not isinstance(rows, (list, FarList)):
+        raise fault(f"{key} must be a list, but {shown(rows)} came.")
+    for place, row in enumerate(rows, start=1):
+        here = fault.at(f"{key}, entry {place}")
+        if isinstance(row, Mapping):
+            yield row, here
+        else:
+            bad.add(here(f"expected a mapping, but {shown(row)} came."))
+
+
+def _shapes(
+    entry: Mapping[str, Any], class_id: str, outlines: bool, left_out: LeftOut, fault: Fault
+) -> Sequence[Geometry]:
+    """Return the one shape of a cell, or each part of a region; none where there is no shape."""
+    if is_region(class_id):
+        return areas_of(entry, left_out, fault)
+    shape = shape_of(entry, outlines, left_out, fault)
+    if shape is None:
+        left_out.add("entry", "without a shape left out.")
+        return ()
+    return (shape,)
+
+
+def _categories(data: Mapping[str, Any], fault: Fault, bad: BadRows) -> dict[int | str, str]:
+    classes: dict[int | str, str] = {}
+    for entry, place in _entries(data, "categories", fault, bad):
+        with bad:
+            key = _identity(entry.get("id"), "id", place)
+            if key in classes:
+                raise place(f"the id {shown(key)} is that of an earlier category.")
+            classes[key] = class_name(entry.get("name"), place)
+    return classes
+
+
+def _images(data: Mapping[str, Any], path: Path, fault: Fault, bad: BadRows) -> dict[int | str, SlideRecord]:
+    slides: dict[int | str, SlideRecord] = {}
+    finder = ImageFinder()
+    # Bad entries are counted below.
+    listed = [entry for entry, _ in _entries(data, "images", fault, BadRows(path))]
+    short = without_common_folders(free_text(entry.get("file_name"), 500).strip() for entry in listed)
+    for entry, place in _entries(data, "images", fault, bad):
+        with bad:
+            key = _identity(entry.get("id"), "id", place)
+            if key in slides:
+                raise place(f"the id {shown(key)} is that of an earlier image.")
+            slide = slides[key] = _slide(entry, place)
+            image = _image_of(finder, path.parent, slide.name, short.get(slide.name, slide.name))
+            if image is not None:
+                slides[key] = replace(slide, path=str(image.absolute()))
+    return slides
+
+
+def _slide(entry: Mapping[str, Any], fault: Fault) -> SlideRecord:
+    name = free_text(entry.get("file_name"), 500).strip()
+    if not name:
+        raise fault(f"an image needs a file_name, but {shown(entry.get('file_name'))} came.")
+    size = {k: entry.get(k) for k in ("width", "height")}
+    ours = entry.get(KEY)
+    return slide_from_dict({**(ours if isinstance(ours, dict) else {}), **size, "name": name}, name, fault)
+
+
+def _image_of(finder: ImageFinder, folder: Path, name: str, short: str) -> Path | None:
+    """Return the image of a name, whose leading folders may be missing where all images share them."""
+    places = (folder, folder / "images")
+    tries = dict.fromkeys((place, each) for each in (name, short) for place in places)
+    return next((image for place, each in tries if (image := finder.of(place, each)) is not None), None)
+
+
+def _identity(value: object, what: str, fault: Fault) -> int | str:
+    if isinstance(value, str) and 0 < len(value.strip()) <= 200:
+        text = value.strip()
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else text
+    return whole_number(value, what, fault, 10**15)
+
+
+def _named(table: Mapping[int | str, Any], entry: Mapping[str, Any], key: str, fault: Fault) -> Any:
+    identity = _identity(entry.get(key), key, fault)
+    if identity not in table:
+        raise fault(f"the {key} {shown(identity)} is not in the file.")
+    return table[identity]
+
+
+def _scores(entry: Mapping[str, Any], class_id: str, fault: Fault) -> tuple[tuple[str, float], ...]:
+    if entry.get("score") is None:
+        return ()
+    score = number(entry["score"], "the score", fault, 1.0)
+    if score < 0:
+        raise fault(f"the score must be 0 to 1, but {score:g} came.")
+    return ((class_id, score),)

@@ -1,0 +1,158 @@
+"""YOLO text labels: one file an image, ``class x y width height`` in fractions of the image, and ``data.yaml``.
+
+Source: the dataset layout that Ultralytics documents for detection, https://docs.ultralytics.com/datasets/detect/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.quantities import PicturePx
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.files.atomic import atomic_folder
+from napari_cyto.formats import _losses as losses
+from napari_cyto.formats._boxes import box_of, by_slide, class_order
+from napari_cyto.formats._per_slide import write_pieces
+from napari_cyto.formats._slide_json import slide_to_dict
+from napari_cyto.formats._sniffing_reader import Glimpse
+from napari_cyto.formats._yolo_read import read_yolo
+from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.label_format import ON_READING, BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.slide_names import slide_stems
+from napari_cyto.formats.tables import plain_number
+
+_SIDES = ("train", "test")
+_LISTS = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "obj.data")
+
+
+class YoloOptions(BoxOptions):
+    """Size of images that are not beside the labels."""
+
+    image_width: PicturePx | None = Field(
+        json_schema_extra=ON_READING,
+        default=None,
+        title="Image width, px",
+        description="When reading: of images that are not there and whose size is not recorded.",
+    )
+    image_height: PicturePx | None = Field(
+        json_schema_extra=ON_READING,
+        default=None,
+        title="Image height, px",
+        description="When reading: of images that are not there and whose size is not recorded.",
+    )
+
+
+class YoloFormat:
+    """YOLO text labels in a folder with ``data.yaml``."""
+
+    name = "yolo"
+    title = "YOLO"
+    description = "A label file an image and data.yaml with the classes, for detectors."
+    target_kind: TargetKind = "folder"
+    suffix = ".txt"
+    options_type = YoloOptions
+
+    def sniff(self, seen: Glimpse) -> bool:
+        """Whether it is a list of classes (``data.yaml``, ``classes.txt``, ``obj.names``) or a folder with one."""
+        if seen.is_dir:
+            return seen.has(*_LISTS)
+        return seen.path.name in _LISTS or (seen.suffix in (".yaml", ".yml") and "names:" in seen.text)
+
+    @names_what_came
+    def read(self, source: Path, **options: Any) -> LabelSet:
+        """Return the boxes of a YOLO folder (or of its ``data.yaml``); see ``read_yolo``.
+
+        Raises
+        ------
+        FormatError
+            Naming file, line and reason.
+        """
+        chosen = checked_options(YoloOptions, options)
+        height, width = chosen.image_height, chosen.image_width
+        bad = BadRows(Path(source), chosen.skip_bad)
+        return read_yolo(Path(source), bad, None if height is None or width is None else (height, width))
+
+    def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
+        """Return what YOLO labels cannot carry."""
+        chosen = checked_options(YoloOptions, options)
+        cells = losses.written(labels, chosen, regions=False)
+        sentences = losses.plain_losses(labels, chosen, "boxes", "author", "note", "score", "time")
+        outside = sum(_reaches_out(a, size) for a, size in _with_sizes(labels, cells))
+        if outside:
+            sentences.append(f"{losses.count(outside, 'box')} will be clipped at the border of the image.")
+        return (*sentences, *losses.colour_losses(labels))
+
+    def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
+        """Write ``data.yaml`` and ``labels/`` (with ``train/`` and ``test/`` where slides have a side).
+
+        Raises
+        ------
+        FormatError
+            When an image's size is unknown, a point lacks a box size, or the place cannot be written.
+        """
+        chosen = checked_options(YoloOptions, options)
+        cells = losses.written(labels, chosen, regions=False)
+        names = class_order(labels, cells)
+        stems = slide_stems(labels.slides)
+        record = {"format": self.name, "slides": {stems[s.id]: slide_to_dict(s) for s in labels.slides}}
+        with atomic_folder(target, record) as folder:
+            for slide, rows in by_slide(labels, cells):
+                path = folder / "labels" / _side(slide) / f"{stems[slide.id]}.txt"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_pieces(path, _lines(slide, rows, names, chosen))
+            data = _data(labels, names)
+            text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+            (folder / "data.yaml").write_bytes(text.encode("utf-8", "replace"))
+
+
+def _data(labels: LabelSet, names: tuple[str, ...]) -> dict[str, Any]:
+    sides = {_side(slide) for slide in labels.slides}
+    train = "images/train" if "train" in sides else "images"
+    test = "images/test" if "test" in sides else train
+    return {"path": ".", "train": train, "val": test, "test": test, "names": dict(enumerate(names))}
+
+
+def _lines(
+    slide: SlideRecord, cells: Iterable[Annotation], names: tuple[str, ...], options: YoloOptions
+) -> Iterator[str]:
+    if slide.size_hw is None or 0 in slide.size_hw:
+        raise FormatError(
+            f"The size of {slide.name!r} is unknown, and YOLO needs it; open its image once, then export."
+        )
+    height, width = slide.size_hw
+    numbers = {name: place for place, name in enumerate(names)}
+    for a in cells:
+        y0, x0, y1, x1 = box_of(a, slide, options).bounds_yxyx
+        y0, y1, x0, x1 = max(y0, 0), min(y1, height), max(x0, 0), min(x1, width)
+        if y0 >= y1 or x0 >= x1:
+            raise FormatError(
+                f"A box of class {a.class_id} at y, x {a.geometry.centre_yx} lies outside {slide.name!r}, which has "
+                f"{height} x {width} px; move or delete it."
+            )
+        values = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height)
+        yield f"{numbers[a.class_id or '']} {' '.join(map(plain_number, values))}\n"
+
+
+def _with_sizes(labels: LabelSet, cells: Iterable[Annotation]) -> Iterator[tuple[Annotation, tuple[int, int]]]:
+    sizes = {slide.id: slide.size_hw for slide in labels.slides}
+    for a in cells:
+        size = sizes.get(a.slide_id)
+        if size is not None:
+            yield a, size
+
+
+def _reaches_out(a: Annotation, size_hw: tuple[int, int]) -> bool:
+    y0, x0, y1, x1 = a.geometry.bounds_yxyx
+    return y0 < 0 or x0 < 0 or y1 > size_hw[0] or x1 > size_hw[1]
+
+
+def _side(slide: SlideRecord) -> str:
+    return slide.side if slide.side in _SIDES else ""

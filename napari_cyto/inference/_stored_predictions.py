@@ -1,0 +1,188 @@
+"""Cells that models found, into a project as proposals: none twice, and never in the place of a person's word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from napari_cyto.domain.annotation import Annotation, Status, now_utc, proposed_by
+from napari_cyto.domain.decision_rule import Costs, called_class
+from napari_cyto.domain.edits import Change, Edit, remove
+from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.inference._detections import Detections
+from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.false_calls import false_rate, keep_false_rate
+from napari_cyto.models.suitability import class_translation
+from napari_cyto.store import Project
+
+SAME_UM = 4.0
+"""A cell this near to a mark is the marked one: half of a small nucleus."""
+
+_AGAIN_UM = 1.0
+_UNKNOWN_MPP = 0.25
+
+
+@dataclass
+class ProposalWriter:
+    """Writes the cells of one slide.
+
+    Parameters
+    ----------
+    project : Project
+        Open.
+    slide_id : str
+        The slide in it.
+    mpp : float or None
+        µm per level-0 px.
+    speaker : Bundle
+        The model whose classes the cells have.
+    author : str
+        Whose step in the history it is.
+    sized : bool
+        Whether the boxes are the detector's own word, rather than the usual ones of a class: else points are stored.
+    """
+
+    project: Project
+    slide_id: str
+    mpp: float | None
+    speaker: Bundle
+    author: str
+    sized: bool = True
+    added: int = 0
+    there: int = 0
+    replaced: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self._ids = class_translation(self.speaker.manifest, self.project.scheme)
+        self._costs = self._miss_costs()
+        self._origin = proposed_by(self.speaker.id, self.speaker.sha256)
+        self._written: set[str] = set()
+        self._there_before: set[str] = set()
+
+    def put(self, cells: Detections) -> int:
+        """Write cells, all at once, and return how many are new.
+
+        A cell where a person has accepted, rejected or drawn one is not proposed; one that this very model has
+        proposed before stays; a proposal of another model that nobody has judged makes place.
+
+        Raises
+        ------
+        StoreError
+            When the database cannot be written.
+        """
+        if not len(cells):
+            return 0
+        changes = self._changes(cells)
+        if changes:
+            count = f"{len(changes)} cell{'s' if len(changes) > 1 else ''}"
+            self.project.keep_model_costs(self._origin, self._costs)
+            manifest = self.speaker.manifest
+            keep_false_rate(self.project, self._origin, false_rate(manifest.card.metrics, manifest.classes))
+            self.project.apply(Edit(f"Propose {count} ({self.speaker.id})", tuple(changes)), self.author or "user")
+            self._written.update(c.annotation_id for c in changes)
+        return len(changes)
+
+    @property
+    def kept(self) -> int:
+        """How many of the cells that were found so far stand in the project as this model's."""
+        return self.added + self.replaced + len(self._there_before)
+
+    @property
+    def written(self) -> frozenset[str]:
+        """Ids of the annotations that were stored so far."""
+        return frozenset(self._written)
+
+    def withdraw(self, ids: Sequence[str]) -> int:
+        """Remove proposals that an unfinished run stored and that are none in the end; return how many.
+
+        Those that a person has judged or changed meanwhile stay.
+
+        Raises
+        ------
+        StoreError
+            When the database cannot be written.
+        """
+        not_found = [each for each in ids if each not in self._there_before and each not in self._written]
+        known = self.project.annotations_by_id(not_found)
+        gone = [a for a in known if a.status is Status.PROPOSED and a.origin == self._origin]
+        if gone:
+            label = f"Remove {len(gone)} cell{'s' if len(gone) > 1 else ''} of an unfinished run ({self.speaker.id})"
+            self.project.apply(remove(gone, label), self.author or "user")
+        return len(gone)
+
+    def _miss_costs(self) -> Costs:
+        """Return what it costs to miss a class of the project: where several outputs stand for it, the most."""
+        costs: dict[str, float] = {}
+        for class_id, cost in zip(self._ids, self.speaker.manifest.decision.miss_costs, strict=False):
+            costs[class_id] = max(costs.get(class_id, 0.0), cost)
+        return costs if len(set(costs.values())) > 1 else {}
+
+    def _changes(self, cells: Detections) -> list[Change]:
+        marks = self._marks_near(cells)
+        judged, waiting = ([a for a in marks if (a.status is Status.PROPOSED) is waits] for waits in (False, True))
+        um = self.mpp or _UNKNOWN_MPP
+        # A person's word counts wherever it is near enough, also behind a proposal that is nearer.
+        from_judged, _ = _nearest(cells, judged)
+        distances, places = _nearest(cells, waiting)
+        changes: list[Change] = []
+        taken: set[str] = set()
+        for n in range(len(cells)):
+            if from_judged[n] < SAME_UM / um:
+                self.there += 1
+                continue
+            mark = waiting[places[n]] if distances[n] < SAME_UM / um else None
+            new = self._annotation(cells, n)
+            if mark is None or mark.id in taken:
+                changes.append(Change(None, new))
+            elif mark.origin == self._origin:
+                if distances[n] < _AGAIN_UM / um:
+                    self.there += 1
+                    self._there_before.add(mark.id)
+                    self.classes[str(mark.class_id)] += 1
+                    continue
+                changes.append(Change(None, new))
+            else:
+                taken.add(mark.id)
+                # In its place: who knows the older one by its id finds the new one.
+                changes.append(Change(mark, replace(new, note=mark.note, id=mark.id)))
+                self.replaced += 1
+            self.classes[str(new.class_id)] += 1
+        self.added += sum(c.before is None for c in changes)
+        return changes
+
+    def _marks_near(self, cells: Detections) -> list[Annotation]:
+        """Return the cells that are marked where these were found, but for those of this run."""
+        reach = SAME_UM / (self.mpp or _UNKNOWN_MPP)
+        low, high = cells.centres_yx.min(axis=0) - reach, cells.centres_yx.max(axis=0) + reach
+        found = self.project.in_box(self.slide_id, (float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+        return [a for a in found if not a.is_region and a.id not in self._written]
+
+    def _annotation(self, cells: Detections, n: int) -> Annotation:
+        shares = cells.class_scores[n]
+        scores: dict[str, float] = {}
+        for class_id, share in zip(self._ids, shares.tolist(), strict=True):
+            # Several outputs may stand for one class of the project; their scores add up.
+            scores[class_id] = min(scores.get(class_id, 0.0) + share, 1.0)
+        y0, x0, y1, x1 = cells.boxes_yxyx[n].tolist()
+        return Annotation(
+            slide_id=self.slide_id,
+            geometry=Box(y0, x0, y1, x1) if self.sized else Point((y0 + y1) / 2, (x0 + x1) / 2),
+            class_id=called_class(scores.items(), self._costs),
+            status=Status.PROPOSED,
+            author=self.speaker.id,
+            origin=self._origin,
+            scores=tuple(scores.items()),
+            created_utc=now_utc(),
+        )
+
+
+def _nearest(cells: Detections, marks: Sequence[Annotation]) -> tuple[np.ndarray, np.ndarray]:
+    if not marks:
+        return np.full(len(cells), np.inf), np.zeros(len(cells), np.intp)
+    distances, places = KDTree([a.geometry.centre_yx for a in marks]).query(cells.centres_yx)
+    return np.asarray(distances), np.asarray(places)

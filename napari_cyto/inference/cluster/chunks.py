@@ -1,0 +1,254 @@
+"""What a worker does for a run elsewhere: the cells of a tile, the classes of cells; small answers, no files written.
+
+Networks and slides stay open from one chunk to the next. Nothing here imports torch before the first chunk: whoever
+only passes chunks on need not have it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto import __version__
+from napari_cyto.errors import CytoError
+from napari_cyto.inference.cluster._remote_network import Elsewhere
+from napari_cyto.inference.engine.tile_grid import Tile
+from napari_cyto.inference.engine.tile_memory import tile_side
+from napari_cyto.inference.request import PredictRequest
+from napari_cyto.jobs.allocator import ALLOCATOR
+from napari_cyto.models.bundle import Bundle, read_bundle
+from napari_cyto.models.library import bundle_named
+from napari_cyto.slides import Slide, UnreadableTile, fingerprint, open_slide
+
+if TYPE_CHECKING:
+    from napari_cyto.datasets.colour_match import ColourMatch
+    from napari_cyto.inference.runtimes.model_cache import LoadedModels
+
+_SLIDES_KEPT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAsked:
+    """A model by its name, the folder it has where the run is, and the hash of its weights, which decides."""
+
+    name: str
+    path: Path
+    sha256: str
+
+    @classmethod
+    def of(cls, bundle: Bundle, name: str) -> ModelAsked:
+        """Return what names a bundle on another machine."""
+        return cls(name, bundle.path, bundle.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class SlideAsked:
+    """What all chunks of a slide have in common.
+
+    Parameters
+    ----------
+    request : PredictRequest
+        Of the slide.
+    fingerprint : str
+        Of its file: the one that a worker sees under the same path must be the same.
+    mpp : float or None
+        µm per level-0 px.
+    score_from : float
+        Lower scores are not told.
+    detector : ModelAsked
+        What finds cells.
+    classifier : ModelAsked or None
+        What tells their classes.
+    """
+
+    request: PredictRequest
+    fingerprint: str
+    mpp: float | None
+    score_from: float
+    detector: ModelAsked
+    classifier: ModelAsked | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Of a chunk.
+
+    Parameters
+    ----------
+    rows : ndarray, float64
+        The table of a tile (see `settling.Table`), or the probabilities (n, classes) of cells.
+    unreadable : tuple of UnreadableTile
+        The slide's damaged tiles that this worker met so far.
+    """
+
+    rows: npt.NDArray[np.float64]
+    unreadable: tuple[UnreadableTile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """What is to be known of a worker before it gets work."""
+
+    version: str
+    detector: Elsewhere
+    tile_px: int
+    quick_memory: bool
+
+
+@dataclass
+class _OpenSlide:
+    slide: Slide
+    users: int = 0
+    colours: dict[str, ColourMatch | None] = field(default_factory=dict)
+
+
+class _Bench:
+    """One process's networks and slides; several threads of it may work at the same time."""
+
+    def __init__(self) -> None:
+        self._slides: dict[tuple[Path, str], _OpenSlide] = {}
+        self._bundles: dict[ModelAsked, Bundle] = {}
+        self._lock = threading.Lock()
+        self.network_lock = threading.Lock()
+        self._models: LoadedModels | None = None
+
+    @property
+    def models(self) -> LoadedModels:
+        """The networks in memory."""
+        from napari_cyto.inference.runtimes.model_cache import LoadedModels
+
+        self._models = self._models or LoadedModels()
+        return self._models
+
+    def bundle(self, asked: ModelAsked) -> Bundle:
+        """Return a model, its hash checked the first time.
+
+        Raises
+        ------
+        CytoError
+            When it is not here, or is another one.
+        """
+        with self._lock:
+            if asked not in self._bundles:
+                found = read_bundle(asked.path) if asked.path.is_dir() else bundle_named(asked.name)
+                if found.sha256 != asked.sha256:
+                    raise CytoError(
+                        f"The model {asked.name} has other weights on the worker {_place()}; put the same model there, "
+                        "or into a folder that all workers share."
+                    )
+                self._bundles[asked] = found
+            return self._bundles[asked]
+
+    @contextmanager
+    def slide(self, asked: SlideAsked) -> Iterator[_OpenSlide]:
+        """Keep a slide open while it is worked on; those that nobody works on go, the oldest first."""
+        key = (asked.request.slide, asked.fingerprint)
+        with self._lock:
+            if key not in self._slides:
+                self._slides[key] = _OpenSlide(_opened(*key))
+            found = self._slides[key] = self._slides.pop(key)
+            found.users += 1
+        try:
+            yield found
+        finally:
+            with self._lock:
+                found.users -= 1
+                idle = [k for k, s in self._slides.items() if not s.users]
+                for old in idle[: max(len(self._slides) - _SLIDES_KEPT, 0)]:
+                    self._slides.pop(old).slide.close()
+
+    def colour(self, opened: _OpenSlide, model: Any, icc: bool) -> ColourMatch | None:
+        """Return what brings a slide's colours to a model's, worked out once a slide."""
+        from napari_cyto.datasets.colour_match import match_for
+
+        key = f"{model.id}@{model.weights_sha256}"
+        if key not in opened.colours:
+            opened.colours[key] = match_for(opened.slide, model.colour, icc)
+        return opened.colours[key]
+
+
+_BENCH = _Bench()
+
+
+def facts(request: PredictRequest, models: tuple[ModelAsked, ...]) -> WorkerFacts:
+    """Return what is to be known of the worker that this runs on, its models loaded.
+
+    Raises
+    ------
+    CytoError
+        When it has not the device, the models or the memory.
+    """
+    first, *others = (_BENCH.bundle(asked) for asked in models)
+    with _BENCH.network_lock:
+        detector = Elsewhere.of(_BENCH.models.detector(first, request).runtime)
+        for each in others:
+            _BENCH.models.classifier(each, request)
+    quick = os.name != "posix" or all(name in os.environ for name in ALLOCATOR)
+    return WorkerFacts(__version__, detector, tile_side(detector.device, detector.bytes_per_px), quick)
+
+
+def cells_of(asked: SlideAsked, tile: Tile) -> Answer:
+    """Return the cells that a tile of a slide tells of, those where nothing was scanned and on damage among them.
+
+    Raises
+    ------
+    CytoError
+        When the slide or the model cannot be read here.
+    """
+    from napari_cyto.inference.engine.detect import ShownTile
+    from napari_cyto.inference.engine.pipeline import table_of
+    from napari_cyto.inference.model_view import SlidePixels, model_view
+
+    bundle = _BENCH.bundle(asked.detector)
+    with _BENCH.slide(asked) as opened:
+        manifest = bundle.manifest
+        view = model_view(SlidePixels(opened.slide), asked.mpp, manifest.mpp, opened.slide.info.name)
+        shown = ShownTile.read(tile, view, asked.mpp, _BENCH.colour(opened, manifest, False))
+        # One network at a time: the threads of a process read and compute in turns.
+        with _BENCH.network_lock:
+            table = table_of(_BENCH.models.detector(bundle, asked.request), shown, asked.score_from)
+        return Answer(table, opened.slide.unreadable)
+
+
+def classes_of(asked: SlideAsked, centres_yx: npt.NDArray[np.float64]) -> Answer:
+    """Return the probabilities ``(n, classes)`` of cells ``(n, 2)``, level-0 px.
+
+    Raises
+    ------
+    CytoError
+        When the slide or the model cannot be read here.
+    """
+    assert asked.classifier is not None
+    bundle = _BENCH.bundle(asked.classifier)
+    rule = bundle.manifest.crop_rule
+    assert rule is not None
+    with _BENCH.slide(asked) as opened:
+        crops = rule.cut(opened.slide, centres_yx, asked.mpp, _BENCH.colour(opened, bundle.manifest, rule.icc))
+        with _BENCH.network_lock:
+            shares = _BENCH.models.classifier(bundle, asked.request).scores(crops)
+        return Answer(shares, opened.slide.unreadable)
+
+
+def _opened(path: Path, mark: str) -> Slide:
+    if not path.exists():
+        raise CytoError(
+            f"{path} is not there on the worker {_place()}; slides must lie in a folder that all workers share, "
+            "under the same path."
+        )
+    if fingerprint(path) != mark:
+        raise CytoError(f"{path} is another slide on the worker {_place()} than here; share the folder with it.")
+    return open_slide(path)
+
+
+def _place() -> str:
+    import socket
+
+    return socket.gethostname()

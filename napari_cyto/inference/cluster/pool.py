@@ -1,0 +1,150 @@
+"""Others that do the work: how much they take at a time, and whether they are still there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_cyto.errors import CytoError
+from napari_cyto.inference.cluster._remote_network import Elsewhere
+from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.models.bundle import Bundle
+
+CHUNKS_AHEAD = 3
+"""Chunks of a slide that are given out for each worker: one that it computes, and what comes next."""
+
+_LOOK_EVERY_S = 5.0
+
+
+class WorkersLost(CytoError):
+    """There is nobody any more who could go on."""
+
+
+@dataclass
+class Farm:
+    """Workers, and how to ask them.
+
+    Parameters
+    ----------
+    executor : Executor
+        What takes a function and its arguments to one of them.
+    workers : int
+        How many there were at the start.
+    detector : Elsewhere
+        How they run the detector.
+    tile_px : int or None
+        The largest tile that all of them have the memory for; None for this machine's own.
+    remarks : tuple of str
+        What to know of them.
+    present : callable
+        Returns how many there are now; None when whoever passes the work on is gone.
+    incidents : callable
+        Returns what happened to workers since the last call, a sentence each.
+    happened : list of str
+        What happened so far.
+    """
+
+    executor: Executor
+    workers: int
+    detector: Elsewhere
+    tile_px: int | None = None
+    remarks: tuple[str, ...] = ()
+    present: Callable[[], int | None] | None = None
+    incidents: Callable[[], list[str]] | None = None
+    happened: list[str] = field(default_factory=list)
+    lost: bool = False
+    _looked_s: float = field(default_factory=time.monotonic)
+    _missing: bool = False
+
+    @property
+    def ahead(self) -> int:
+        """How many chunks of a slide are given out at a time."""
+        return CHUNKS_AHEAD * self.workers
+
+    def knows(self, bundle: Bundle) -> CellDetector:
+        """Return the detector that they have, to plan with."""
+        return CellDetector.of_runtime(bundle.manifest, self.detector)
+
+    def ask(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """Give out a chunk.
+
+        Raises
+        ------
+        WorkersLost
+            When nobody takes it.
+        """
+        try:
+            return self.executor.submit(work, *arguments)
+        except (RuntimeError, OSError) as error:
+            raise self._lost() from error
+
+    def answer(self, future: Future[Any]) -> Any:
+        """Return what came of a chunk that is done.
+
+        Raises
+        ------
+        CytoError
+            What the worker could not do, in its own words; or that several workers died of it.
+        WorkersLost
+            When there is nobody any more.
+        """
+        try:
+            return future.result()
+        except CancelledError as error:
+            raise self._lost() from error
+        except OSError as error:
+            if self.present is not None and self.present() is None:
+                raise self._lost() from error
+            raise
+        except Exception as error:
+            if type(error).__name__ == "KilledWorker":
+                raise CytoError(
+                    "Several workers ended in the middle of the same chunk, most likely for want of memory; try with "
+                    "fewer workers on a machine."
+                ) from error
+            raise
+
+    def new_incidents(self) -> list[str]:
+        """Return what happened to workers since the last call, a sentence each."""
+        found = [] if self.incidents is None else self.incidents()
+        self.happened += found
+        return found
+
+    def news(self) -> str | None:
+        """Return that all workers went, or that some came back, as a sentence; None when there is nothing new.
+
+        Raises
+        ------
+        WorkersLost
+            When whoever passes the work on is gone.
+        """
+        if self.present is None or time.monotonic() - self._looked_s < _LOOK_EVERY_S:
+            return None
+        self._looked_s = time.monotonic()
+        present = self.present()
+        if present is None:
+            raise self._lost()
+        was, self._missing = self._missing, not present
+        if self._missing and not was:
+            return "All workers are gone; waiting until one comes."
+        return f"{present} workers are there again." if was and not self._missing else None
+
+    def check(self) -> None:
+        """Do nothing while there is somebody.
+
+        Raises
+        ------
+        WorkersLost
+            When there is not.
+        """
+        if self.lost or (self.present is not None and self.present() is None):
+            raise self._lost()
+
+    def _lost(self) -> WorkersLost:
+        self.lost = True
+        return WorkersLost(
+            "The connection to the workers was lost. What was found is kept; the same command goes on from there."
+        )

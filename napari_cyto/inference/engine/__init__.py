@@ -1,0 +1,10 @@
+"""The one way from pixels to cells: tiles, network, merging, at the same time."""
+
+__all__ = [
+    "detect",
+    "distributed",
+    "pipeline",
+    "plan",
+    "tile_grid",
+    "tile_memory",
+]

@@ -1,0 +1,279 @@
+"""Many slides, one after the other: one that cannot be read is told at the end, and a second call does the rest only.
+
+What is done is kept beside the target, in ``OUT.run`` (in a project: in its folder ``predict``), a folder a slide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from napari_cyto.domain.image_names import bare_name
+from napari_cyto.domain.quantities import Workers
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError, FormatError, JobCancelled
+from napari_cyto.files.atomic import check_replaceable, write_text
+from napari_cyto.files.lock import IN_USE, alone_in
+from napari_cyto.files.replacement import check_may_replace
+from napari_cyto.inference._checkpoint import read_record, unfinished_side, why_anew
+from napari_cyto.inference._slide_files import slide_files
+from napari_cyto.inference._target_project import RUNS
+from napari_cyto.inference.cluster.chunks import ModelAsked
+from napari_cyto.inference.cluster.pool import Farm
+from napari_cyto.inference.engine.plan import PLAN_VERSION
+from napari_cyto.inference.model_choice import Chosen, chosen_bundles
+from napari_cyto.inference.request import PredictRequest
+from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
+from napari_cyto.jobs.outcome import ending_once
+from napari_cyto.slides import fingerprint
+from napari_cyto.store import Project
+
+_GEOJSON = (".geojson", ".json")
+_ASKED = "asked.json"
+
+
+class SeveralRequest(PredictRequest):
+    """The same for many slides."""
+
+    slide: Path = Path()
+    slides: tuple[Path, ...] = Field(min_length=1, title="Slides", description="Slide files, or folders of them.")
+    out: Path = Field(title="Target", description="A project, a GeoJSON file of one slide, or a folder (APACC).")
+    workers: Workers | None = Field(
+        default=None, title="Workers", description="Processes of this machine that share the work."
+    )
+    scheduler: str | None = Field(
+        default=None, title="Scheduler", description="Address of a dask cluster that does the work."
+    )
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the cells go in the end, and the project that takes them on the way.
+
+    Parameters
+    ----------
+    out : Path
+        As the user named it.
+    kind : str
+        ``project``, ``geojson`` or ``apacc``.
+    """
+
+    out: Path
+    kind: str
+
+    @classmethod
+    def of(cls, out: Path) -> Target:
+        """Return what a path stands for: a project, else a GeoJSON file, else the folder of an APACC dataset."""
+        if Project.is_project(out) or out.suffix.lower() == ".cyto":
+            return cls(out, "project")
+        return cls(out, "geojson" if out.suffix.lower() in _GEOJSON else "apacc")
+
+    @property
+    def runs(self) -> Path:
+        """The folder of what is done."""
+        return self.out / RUNS if self.kind == "project" else self.out.with_name(f"{self.out.name}.run")
+
+    @property
+    def project(self) -> Path:
+        """The project that takes the cells."""
+        return self.out if self.kind == "project" else self.runs / "cells.cyto"
+
+    def check(self, slides: int) -> None:
+        """Refuse a target that could not be written in the end.
+
+        Raises
+        ------
+        FormatError
+            One GeoJSON file for several slides, or a folder that holds something else.
+        """
+        if self.kind == "geojson" and slides > 1:
+            raise FormatError(
+                f"one {self.out.suffix} file holds one slide, but {slides} came; give a project, and export that.",
+                self.out,
+            )
+        if self.kind == "geojson" and self.out.is_dir():
+            raise FormatError("a file is to be written, but this is a folder.", self.out)
+        if self.kind == "geojson":
+            # Not only in the end, after hours of work.
+            check_may_replace(self.out)
+        if self.kind == "apacc":
+            check_replaceable(self.out)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold what is done for a file or dataset; in a project each slide is held by itself.
+
+        Raises
+        ------
+        CytoError
+            When another run works for the same target.
+        """
+        if self.kind == "project":
+            return nullcontext()
+        return alone_in(self.runs, f"{self.out}: another run is at work on it; wait for its end, or give another name.")
+
+    def begin(self, asked: dict[str, Any]) -> str | None:
+        """Drop what another request left beside a file or dataset: its cells are none of these; return why, if so.
+
+        Raises
+        ------
+        FormatError
+            When the folder is there and is of something else, such as the training of a model of that name.
+        """
+        if self.kind == "project":
+            return None
+        self.runs.mkdir(parents=True, exist_ok=True)
+        known = self.runs / _ASKED
+        text = json.dumps(asked, indent=1) + "\n"
+        if not known.exists() and any(each.name != IN_USE for each in self.runs.iterdir()):
+            raise FormatError(
+                "what is done would be kept in this folder, but it holds something else; "
+                f"move it away, or give another name than {self.out.name}.",
+                self.runs,
+            )
+        news = None
+        if known.exists() and known.read_bytes() != text.encode():
+            why = why_anew(read_record(known), json.loads(text))
+            news = f"{self.out.name}: starting anew, for {why}; what {self.runs.name} holds does not count."
+            for each in self.runs.iterdir():
+                if each.is_dir() and not each.is_symlink():
+                    shutil.rmtree(each, ignore_errors=True)
+                elif each.name != IN_USE:
+                    each.unlink()
+        write_text(known, text)
+        return news
+
+
+def run_several(request: SeveralRequest, token: Token | None = None) -> Events:
+    """Find the cells of many slides; a job.
+
+    Parameters
+    ----------
+    request : SeveralRequest
+        What is asked for; of ``slide``, ``run_folder`` and ``generation`` nothing is read.
+    token : Token, optional
+        Asks to stop.
+
+    Yields
+    ------
+    Event
+        As `run.run` for each slide, without the cells; ``Done.result`` has ``done`` (the result of each slide),
+        ``failed`` (slide and reason) and the target.
+    """
+    return ending_once(_run_several(request, token))
+
+
+def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event]:
+    slides, target = slide_files(request.slides), Target.of(request.out)
+    target.check(len(slides))
+    chosen = chosen_bundles(request)
+    with target.alone():
+        yield from _run_alone(request, slides, target, chosen, token)
+
+
+def _run_alone(
+    request: SeveralRequest, slides: tuple[Path, ...], target: Target, chosen: Chosen, token: Token | None
+) -> Iterator[Event]:
+    from napari_cyto.inference._slide_queue import Turns
+
+    with ExitStack() as stack:
+        farm = None
+        if request.workers is not None or request.scheduler is not None:
+            yield Advanced(0, 0, "Starting workers." if request.scheduler is None else "Asking the workers.")
+            farm = stack.enter_context(_workers(_with_kept_tiles(request, target), chosen, token))
+            yield from (Noted(remark) for remark in farm.remarks)
+        turns = Turns(request.device, farm, token)
+        news = target.begin(_asked(request, [bundle.sha256 for bundle in chosen.both]))
+        yield from (Noted(each) for each in (news,) if each)
+        yield from turns.events([_one(request, path, target) for path in slides])
+    if not turns.done:
+        raise CytoError(" ".join(each["reason"] for each in turns.failed))
+    yield from _exported(target, [str(result["slide_id"]) for result in turns.done], token)
+    told: dict[str, Any] = {"out": str(request.out), "kind": target.kind, "slides": len(slides)}
+    yield from (Noted(each) for each in (farm.new_incidents() if farm else ()))
+    told |= {"workers": farm.workers if farm else 0, "incidents": farm.happened if farm else []}
+    yield Done(told | {"done": turns.done, "failed": turns.failed})
+
+
+def _with_kept_tiles(request: SeveralRequest, target: Target) -> SeveralRequest:
+    """Return the request with the largest tiles of unfinished runs: so much memory each worker needs."""
+    folders = [run_folder_of(target.runs, _record(path)) for path in slide_files(request.slides)]
+    sides = [side for folder in folders if (side := unfinished_side(folder)) is not None]
+    return request.model_copy(update={"tile_px": max(sides)}) if sides else request
+
+
+def _workers(request: SeveralRequest, chosen: Chosen, token: Token | None) -> AbstractContextManager[Farm]:
+    from napari_cyto.inference.cluster.workers import workers_for
+
+    names = (request.detector, request.classifier or "")
+    models = tuple(ModelAsked.of(bundle, name) for bundle, name in zip(chosen.both, names, strict=False))
+    return workers_for(request, models, request.workers, request.scheduler, token)
+
+
+def _one(request: SeveralRequest, path: Path, target: Target) -> PredictRequest:
+    values = {name: getattr(request, name) for name in PredictRequest.model_fields}
+    folder = run_folder_of(target.runs, _record(path))
+    return PredictRequest(**values | {"slide": path, "out": target.project, "run_folder": folder})
+
+
+def _asked(request: SeveralRequest, models: list[str]) -> dict[str, Any]:
+    return {
+        "models": models,
+        "plan": PLAN_VERSION,
+        "region": request.region_yxyx,
+        "score_from": request.score_from,
+        "mpp": request.mpp,
+    }
+
+
+def run_folder_of(runs: Path, slide: SlideRecord) -> Path:
+    """Return the folder, in ``runs``, of what is done on a slide: the same when the slide is moved."""
+    mark = slide.fingerprint or hashlib.sha256(slide.path.encode()).hexdigest()
+    return runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', bare_name(slide.path))[:60]}-{mark[:12]}"
+
+
+def _record(path: Path) -> SlideRecord:
+    try:
+        return SlideRecord(name=path.name, path=str(path), fingerprint=fingerprint(path))
+    except CytoError:
+        return SlideRecord(name=path.name, path=str(path))  # opening it will say why
+
+
+def _exported(target: Target, slide_ids: list[str], token: Token | None) -> Iterator[Event]:
+    """Write the target from the project, where that is not the target itself.
+
+    Raises
+    ------
+    CytoError
+        As the export says.
+    """
+    if target.kind == "project":
+        return
+    for event in _export(target, slide_ids, token):
+        match event:
+            case Failed(reason, True):
+                raise CytoError(reason)
+            case Cancelled(message):
+                raise JobCancelled(message)
+            case Advanced() | Noted() | Failed():
+                yield event
+            case _:
+                pass
+
+
+def _export(target: Target, slide_ids: list[str], token: Token | None) -> Events:
+    from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export_apacc, export_labels
+
+    if target.kind == "geojson":
+        options = LabelExportOptions(slides=tuple(slide_ids), writer={"object_type": "detection"})
+        return export_labels("geojson", target.project, target.out, options, token, any_project=True)
+    chosen = ApaccExportOptions(include_proposed=True)
+    return export_apacc(target.project, target.out, chosen, token, any_project=True)

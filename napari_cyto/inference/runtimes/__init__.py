@@ -1,0 +1,8 @@
+"""What runs a network here: PyTorch or OpenVINO, on which device."""
+
+__all__ = [
+    "choice",
+    "devices",
+    "model_cache",
+    "torch_runtime",
+]

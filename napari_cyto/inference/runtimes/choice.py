@@ -1,0 +1,202 @@
+"""What runs a network here: PyTorch, or OpenVINO where it keeps to the bundle's tolerance; nothing here imports torch.
+
+The choice is made by itself and told: PyTorch on a graphics card; on a processor OpenVINO where it is installed and
+its answers are those of torch; else PyTorch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.errors import CytoError
+from napari_cyto.inference.request import Runtime
+from napari_cyto.jobs.events import Token
+from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.found_cells import FoundCells
+from napari_cyto.models.openvino_library import openvino_version
+
+RGB = npt.NDArray[np.uint8]
+Runtimes = TypeVar("Runtimes")
+
+
+class DetectorRuntime(Protocol):
+    """A detector's network, ready."""
+
+    title: str
+    """What people read, such as ``OpenVINO fp32``."""
+    device: str
+    halo: int
+    """How far a cell's surroundings reach that have a say in it, px of the input."""
+    multiple: int
+    """Tiles start at multiples of this many px."""
+    bytes_per_px: int
+    """What a px of a tile needs at the peak, measured for networks of the shipped kind."""
+
+    def ready(self, height: int, width: int) -> None:
+        """Have all that tiles of a height and width, px, need.
+
+        Raises
+        ------
+        CytoError
+            When that cannot be; smaller ones may be possible.
+        """
+        ...
+
+    def cells(self, pixels: RGB, floor: float, token: Token | None = None) -> FoundCells:
+        """Return what scores ``floor`` or more on a tile, uint8 RGB ``(h, w, 3)``, colours matched already.
+
+        Called from several threads at a time.
+
+        Raises
+        ------
+        JobCancelled
+            When the token says so, in the midst of the network too.
+        """
+        ...
+
+
+class ClassifierRuntime(Protocol):
+    """A classifier's network, ready."""
+
+    title: str
+    device: str
+
+    def logits(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
+        """Return raw outputs ``(n, C)`` of cells ``(n, windows, s, s, 3)``, uint8 RGB.
+
+        Raises
+        ------
+        JobCancelled
+            When the token says so.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for of a runtime.
+
+    Parameters
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` ...
+    precision : str
+        ``auto``, ``fp32`` or ``bf16``.
+    runtime : str
+        ``auto``, ``torch`` or ``openvino``.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    runtime: Runtime = "auto"
+
+
+def detector_runtime(bundle: Bundle, wanted: Wanted) -> tuple[DetectorRuntime, tuple[str, ...]]:
+    """Return what runs a detector, and what to know of the choice, a sentence each.
+
+    Raises
+    ------
+    CytoError
+        When the device or the runtime that was demanded cannot be had.
+    """
+
+    def openvino() -> tuple[DetectorRuntime, tuple[str, ...]]:
+        from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoDetector
+
+        made = OpenVinoDetector(bundle, wanted.precision)
+        return made, made.remarks
+
+    def torch() -> DetectorRuntime:
+        from napari_cyto.inference.runtimes.torch_runtime import TorchDetector
+
+        return TorchDetector.of_bundle(bundle, wanted.device, wanted.precision)
+
+    return _chosen(wanted, openvino, torch)
+
+
+def classifier_runtime(bundle: Bundle, wanted: Wanted) -> tuple[ClassifierRuntime, tuple[str, ...]]:
+    """Return what runs a classifier, and what to know of the choice, a sentence each.
+
+    Raises
+    ------
+    CytoError
+        When the device or the runtime that was demanded cannot be had.
+    """
+
+    def openvino() -> tuple[ClassifierRuntime, tuple[str, ...]]:
+        from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoClassifier
+
+        made = OpenVinoClassifier(bundle, wanted.precision)
+        return made, made.remarks
+
+    def torch() -> ClassifierRuntime:
+        from napari_cyto.inference.runtimes.torch_runtime import TorchClassifier
+
+        return TorchClassifier(bundle, wanted.device, wanted.precision)
+
+    return _chosen(wanted, openvino, torch)
+
+
+def takes_openvino(wanted: Wanted) -> bool:
+    """Whether OpenVINO is to be tried.
+
+    Raises
+    ------
+    CytoError
+        When it was demanded and is not installed, or together with a graphics card.
+    """
+    if wanted.runtime == "torch":
+        return False
+    on_processor = wanted.device == "cpu" or (wanted.device == "auto" and not gpu_here())
+    if wanted.runtime == "auto":
+        return on_processor and openvino_version() is not None
+    if wanted.device not in ("auto", "cpu"):
+        raise CytoError(f"OpenVINO runs networks on the processor here, but {wanted.device} was asked; use torch.")
+    if openvino_version() is None:
+        raise CytoError('OpenVINO is not installed here: pip install "napari-cyto[openvino]" brings it.')
+    return True
+
+
+@cache
+def gpu_here() -> bool:
+    """Whether torch has a graphics card; it is asked only where a driver for one is, because it starts slowly."""
+    if not _has_driver():
+        return False
+    try:
+        import torch
+    except ImportError:
+        return False
+    return bool(torch.cuda.is_available())
+
+
+def _has_driver() -> bool:
+    if Path("/dev/kfd").exists():
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _chosen(
+    wanted: Wanted, openvino: Callable[[], tuple[Runtimes, tuple[str, ...]]], torch: Callable[[], Runtimes]
+) -> tuple[Runtimes, tuple[str, ...]]:
+    """Return what OpenVINO makes where it is to be tried and can, else what torch makes and a sentence why."""
+    if not takes_openvino(wanted):
+        return torch(), ()
+    try:
+        return openvino()
+    except CytoError as error:
+        if wanted.runtime == "openvino":
+            raise
+        return torch(), (f"{error} PyTorch runs it instead.",)

@@ -1,0 +1,13 @@
+"""Long work: events, stopping, child processes, run folders, priorities; it knows nothing of slides or cells."""
+
+__all__ = [
+    "allocator",
+    "child",
+    "detached_process",
+    "events",
+    "outcome",
+    "priority",
+    "progress",
+    "run_folder",
+    "watched_call",
+]

@@ -1,0 +1,416 @@
+"""Export a bundle's network to OpenVINO, compare its answers with torch's on a probe, and keep it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from napari_cyto.errors import CytoError
+from napari_cyto.files.atomic import atomic_folder, write_text
+from napari_cyto.models._probe_fields import (
+    CROP_MPP,
+    CROPS,
+    FIELDS,
+    MATCH_UM,
+    agreement,
+    called,
+    probe,
+    probe_cells,
+    probe_field,
+    probe_shapes,
+    told_cells,
+)
+from napari_cyto.models._pyramid import grid_feature
+from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.found_cells import READERS, MapReading, softmax
+from napari_cyto.models.manifest import Normalisation
+from napari_cyto.models.openvino_cache import (
+    GRAPH_NAME,
+    RECORD_NAME,
+    WEIGHTS_NAME,
+    Compared,
+    Exported,
+    ExportRecord,
+    Precision,
+    export_key,
+    export_places,
+    forget_export,
+    read_export,
+    seal_of,
+)
+from napari_cyto.models.openvino_library import ON_ANY_CORE, openvino_library, openvino_version
+from napari_cyto.models.point_detector import LONGEST_LOG, PROPOSALS, PointDetector
+
+LIKELY = 0.02
+"""Places are compared of proposals that torch gives this score or more: the others are never told of."""
+
+_RUNS = 3
+_TORCHS_PART = 16
+_THE_SAME = 1e-3
+_USUAL_MPP = 0.5
+_MOST_CELLS = 2000
+_LITTLE_ROOM_BYTES = 100_000_000
+_FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, OSError)
+
+
+class Exportable(nn.Module):
+    """A network that takes uint8 RGB as it is read, and puts out what is read without torch.
+
+    Parameters
+    ----------
+    network : nn.Module
+        A detector or classifier.
+    normalisation : Normalisation
+        The bundle's.
+    """
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = torch.tensor(normalisation.mean), torch.tensor(normalisation.std)
+        self.register_buffer("scale", 1 / (255 * std))
+        self.register_buffer("shift", mean / std)
+
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return maps of ``(1, h, w, 3)``, or logits of ``(n, windows, s, s, 3)``, both uint8."""
+        # Turned after the arithmetic, not before: OpenVINO then reads the pixels in the order that it wants them in.
+        images = torch.movedim(pixels.float() * self.scale - self.shift, -1, -3)
+        network = self.network
+        if not isinstance(network, PointDetector):
+            return (network(images),)
+        feature = grid_feature(network.backbone, network.pyramid, images, network.stride, network.multiple)
+        return network.place.one(network.place(feature)), network.sort.one(network.sort(feature))
+
+
+class NotKeptError(CytoError):
+    """An export was made and compared, but no place takes it: it is there as long as the process runs.
+
+    Parameters
+    ----------
+    sentence : str
+        Why.
+    exported : Exported
+        The export.
+    """
+
+    def __init__(self, sentence: str, exported: Exported) -> None:
+        super().__init__(sentence)
+        self.exported = exported
+
+
+def export(bundle: Bundle) -> Exported:
+    """Export a bundle's network, and return it as it is read back.
+
+    Its input is ``(1, h, w, 3)`` of a detector, any height and width that are multiples of its ``multiple``, and
+    ``(n, windows, s, s, 3)`` of a classifier, any ``n``.
+
+    Raises
+    ------
+    NotKeptError
+        When no place for the export can be written; it has the export.
+    CytoError
+        When OpenVINO cannot take the network.
+    """
+    version = openvino_version() or ""
+    if bundle.manifest.kind == "detector" and bundle.manifest.architecture not in READERS:
+        raise CytoError(f"{bundle.id}: networks of the kind {bundle.manifest.architecture} run in PyTorch only.")
+    graph, record = _made(bundle, version)
+    reasons = []
+    for place in export_places(bundle):
+        try:
+            _keep(place, graph, record)
+        except CytoError as error:
+            reasons.append(str(error))
+            continue
+        _drop_older(place, bundle, version)
+        exported = read_export(bundle, version)
+        if exported is not None:
+            return exported
+    told = " ".join(dict.fromkeys(reasons))
+    raise NotKeptError(
+        f"{bundle.id}: its export to OpenVINO can be kept nowhere, so it is made anew each time. {told}".strip(),
+        Exported(record, model=graph),
+    )
+
+
+def _made(bundle: Bundle, version: str) -> tuple[Any, ExportRecord]:
+    """Return a bundle's network as OpenVINO knows it, and what is known of it but for the files, which are not there.
+
+    Raises
+    ------
+    CytoError
+        When OpenVINO cannot take the network.
+    """
+    try:
+        network = bundle.load_network()
+        module = Exportable(network, bundle.manifest.normalisation).eval()
+        graph = _converted(module, bundle)
+        compared = _compared(graph, module, bundle)
+    except _FAILURES as error:
+        said = " ".join(str(error).split())[:160]
+        raise CytoError(f"{bundle.id}: OpenVINO cannot take this network ({said}).") from error
+    return graph, ExportRecord(
+        bundle=bundle.id,
+        key=export_key(bundle, version),
+        openvino=version,
+        probes=probe_shapes(bundle.manifest),
+        sha256={},
+        bytes={},
+        compared=compared,
+        reading=_reading(network, bundle.manifest.architecture),
+    )
+
+
+def _keep(place: Path, graph: Any, record: ExportRecord) -> None:
+    """Write an export to a place, and its seal where nobody who passes on a bundle can.
+
+    Raises
+    ------
+    CytoError
+        When either cannot be written; nothing of the export is left then.
+    """
+    folder = place / record.key
+    if place.is_symlink():
+        raise CytoError(f"{place}: this is a link to elsewhere, into which nothing is written.")
+    forget_export(folder)  # a damaged one, or another's
+    try:
+        with atomic_folder(folder, {"kind": "OpenVINO export", "bundle": record.bundle}) as temporary:
+            sealed = _written(temporary, graph, record)
+        write_text(seal_of(record.key, sealed), sealed.decode())
+    except (RuntimeError, OSError) as error:
+        # OpenVINO's own writer says nothing of the disk but "basic_ios::clear: iostream error".
+        raise CytoError(f"{place}: the export cannot be written there; {_room(place)}.") from error
+    except CytoError:
+        forget_export(folder)  # without its seal it is of no use
+        raise
+
+
+def _written(folder: Path, graph: Any, record: ExportRecord) -> bytes:
+    """Write graph, weights and record into a folder, and return the record's bytes."""
+    openvino = openvino_library()
+    openvino.save_model(graph, folder / GRAPH_NAME, compress_to_fp16=False)
+    content = {name: (folder / name).read_bytes() for name in (GRAPH_NAME, WEIGHTS_NAME)}
+    # A file that a full disk cut short is told by nobody else.
+    openvino.Core().read_model(content[GRAPH_NAME], openvino.Tensor(np.frombuffer(content[WEIGHTS_NAME], np.uint8)))
+    whole = record.model_copy(
+        update={
+            "sha256": {name: hashlib.sha256(each).hexdigest() for name, each in content.items()},
+            "bytes": {name: len(each) for name, each in content.items()},
+        }
+    )
+    told = (whole.model_dump_json(indent=1) + "\n").encode()
+    (folder / RECORD_NAME).write_bytes(told)
+    return told
+
+
+def _room(place: Path) -> str:
+    """Return in words what a disk has to say to a file that could not be written."""
+    there = next((p for p in (place, *place.parents) if p.exists()), Path.cwd())
+    with suppress(OSError):
+        free = shutil.disk_usage(there).free
+        if free < _LITTLE_ROOM_BYTES:
+            return f"the disk is full, {free / 1e6:.1f} MB are free"
+    return "look whether the folder may be written and the disk has room"
+
+
+def _converted(module: nn.Module, bundle: Bundle) -> Any:
+    """Return the network as OpenVINO knows it, for inputs of any size."""
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    first, other = probe_shapes(bundle.manifest)
+    # Tracing warns of sizes that may be burned in; that none is, is seen on a probe of another size.
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        pixels = torch.from_numpy(probe(first))
+        traced = torch.jit.trace(module, (pixels,), check_trace=False)
+        decoder = TorchScriptPythonDecoder(traced, example_input=(pixels,))  # the frontend does not keep it alive
+        # Not through convert_model, which reports to its maker what it converts.
+        frontend = FrontEndManager().load_by_framework("pytorch")
+        graph = frontend.convert(frontend.load(decoder))
+    graph.reshape({graph.inputs[0]: [a if a == b else -1 for a, b in zip(first, other, strict=True)]})
+    return graph
+
+
+def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision, Compared]:
+    core = openvino_library().Core()
+    # Who knows that bf16 will not do spares each user's machine the longest part of the comparison.
+    known = bundle.manifest.tolerance.turned_down
+    can_bf16 = "bf16" not in known and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    wanted: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"} if can_bf16 else {"fp32": "f32"}
+    worst: dict[Precision, tuple[float, float]] = dict.fromkeys(wanted, (0.0, 0.0))
+    seconds: dict[Precision, float] = {}
+    for shape in probe_shapes(bundle.manifest):
+        pixels = probe(shape)
+        with torch.no_grad():
+            truth = [each.float().numpy() for each in module(torch.from_numpy(pixels))]
+        fixed = graph.clone()
+        fixed.reshape({fixed.inputs[0]: list(shape)})
+        requests: dict[Precision, Any] = {name: _request(core, fixed, hint) for name, hint in wanted.items()}
+        seconds = _timed(requests, pixels)
+        for name, request in requests.items():
+            told = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
+            found = differences(truth, told, bundle, module.network)
+            worst[name] = (max(worst[name][0], found[0]), max(worst[name][1], found[1]))
+    kept = _kept(graph, module, bundle, core, wanted, max(worst["fp32"]) <= _THE_SAME)
+    return {
+        n: Compared(
+            matched_f1=kept[n][0],
+            same_calls=kept[n][1],
+            probability=worst[n][0],
+            place_px=worst[n][1],
+            seconds=seconds[n],
+        )
+        for n in wanted
+    }
+
+
+def _kept(
+    graph: Any, module: Exportable, bundle: Bundle, core: Any, wanted: dict[Precision, str], fp32_stands_in: bool
+) -> dict[Precision, tuple[float, float]]:
+    """Return the F1 of matched detections, and the share of equal calls, of each precision on fields of a smear.
+
+    Torch takes several times as long. Where fp32 was found to be the same, it stands in for torch on most of them.
+    """
+    batches = _field_batches(bundle)
+    fixed = graph.clone()
+    fixed.reshape({fixed.inputs[0]: list(batches[0].shape)})
+    requests = {name: _request(core, fixed, hint) for name, hint in wanted.items()}
+    counts: dict[Precision, npt.NDArray[np.float64]] = {name: np.zeros(3) for name in wanted}
+    by_torch = len(batches) if not fp32_stands_in else -(-len(batches) // _TORCHS_PART)
+    for pixels in batches[:by_torch]:
+        with torch.no_grad():
+            truth = [each.float().numpy() for each in module(torch.from_numpy(pixels))]
+        for name, request in requests.items():
+            counts[name] += _agreed(truth, _answer(request, pixels), bundle, module.network)
+    others: list[Precision] = [name for name in wanted if name != "fp32"]
+    for pixels in batches[by_torch:] if others else ():
+        truth = _answer(requests["fp32"], pixels)
+        for name in others:
+            counts[name] += _agreed(truth, _answer(requests[name], pixels), bundle, module.network)
+    return {
+        name: (2 * matched / every if every else 1.0, same / matched if matched else 1.0)
+        for name, (matched, same, every) in counts.items()
+    }
+
+
+def _answer(request: Any, pixels: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
+    request.infer({0: pixels})
+    return [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
+
+
+def _field_batches(bundle: Bundle) -> list[npt.NDArray[np.uint8]]:
+    """Return inputs of one shape, cut from fields of a smear."""
+    rule, mpp = bundle.manifest.crop_rule, bundle.manifest.mpp or _USUAL_MPP
+    if bundle.manifest.kind == "detector" or rule is None:
+        return [probe_field(n, mpp)[0][None] for n in range(FIELDS)]
+    shape = probe_shapes(bundle.manifest)[-1]
+    windows = [window / CROP_MPP if rule.unit == "um" else window for window in rule.windows]
+    crops = probe_cells(CROPS, windows, rule.size_px)
+    return [crops[start : start + shape[0]] for start in range(0, CROPS, shape[0])]
+
+
+def _agreed(
+    truth: Sequence[npt.NDArray[np.float32]], told: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
+) -> tuple[int, int, int]:
+    """Return cells that both tell of, those of them that both call the same, and the cells of both."""
+    manifest = bundle.manifest
+    if not all(np.isfinite(t).all() for t in told):
+        return 0, 0, 1
+    if manifest.kind == "classifier":
+        same = called(truth[0], manifest.decision) == called(told[0], manifest.decision)
+        return same.size, int(same.sum()), 2 * same.size
+    reading = _reading(network, manifest.architecture)
+    assert reading is not None
+    apart = 0.0 if manifest.mpp is None else manifest.decision.merge_um / manifest.mpp
+    threshold = max(manifest.decision.score_threshold, 1e-6)
+    scores = reading.cells(truth, threshold).scores
+    if len(scores) > _MOST_CELLS:  # of a network that was never trained, which finds cells everywhere
+        threshold = float(np.partition(scores, -_MOST_CELLS)[-_MOST_CELLS])
+    found = [told_cells(reading.cells(maps, threshold), apart) for maps in (truth, told)]
+    return agreement(found[0], found[1], MATCH_UM / (manifest.mpp or _USUAL_MPP), manifest.decision)
+
+
+def _request(core: Any, graph: Any, precision: Any) -> Any:
+    """Return what runs a graph of one shape in a precision."""
+    return core.compile_model(
+        graph, "CPU", {"INFERENCE_PRECISION_HINT": precision, **ON_ANY_CORE}
+    ).create_infer_request()
+
+
+def _timed(requests: dict[Precision, Any], pixels: npt.NDArray[np.uint8]) -> dict[Precision, float]:
+    """Run each in turns and return its processor's seconds: what else the machine does shall not choose."""
+    seconds: dict[Precision, float] = dict.fromkeys(requests, float("inf"))
+    for turn in range(_RUNS):
+        for name, request in requests.items():
+            started_s = time.process_time()
+            request.infer({0: pixels})
+            if turn:  # the first one prepares
+                seconds[name] = min(seconds[name], time.process_time() - started_s)
+    return seconds
+
+
+def differences(
+    truth: Sequence[npt.NDArray[np.float32]], told: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
+) -> tuple[float, float]:
+    """Return by how much probabilities and places differ at most, the latter in px of the input.
+
+    Parameters
+    ----------
+    truth, told : sequence of ndarray
+        Raw outputs of torch and of another runtime.
+    bundle : Bundle
+        Whose.
+    network : nn.Module
+        Loaded from it.
+    """
+    if [t.shape for t in truth] != [t.shape for t in told] or not all(np.isfinite(t).all() for t in told):
+        return 1e9, 1e9
+    if bundle.manifest.kind == "classifier":
+        heat = bundle.manifest.decision.temperature
+        return _largest(softmax(truth[0] / heat) - softmax(told[0] / heat)), 0.0
+    if not isinstance(network, PointDetector):
+        return _largest(np.clip(truth[0], 0, 1) - np.clip(told[0], 0, 1)), 0.0
+    per_cell = PROPOSALS**2
+    places, shares = (
+        [np.moveaxis(m[n].reshape(per_cell, -1, *m[n].shape[-2:]), 1, -1) for m in (truth, told)] for n in (0, 1)
+    )
+    each = [softmax(s) for s in shares]
+    likely = 1 - each[0][..., -1] >= LIKELY
+    moved = (places[0] - places[1])[likely][:, :2] * network.stride
+    return _largest(each[0] - each[1]), _largest(moved)
+
+
+def _largest(differences: npt.NDArray[Any]) -> float:
+    return float(np.abs(differences).max(initial=0.0))
+
+
+def _reading(network: Any, architecture: str) -> MapReading | None:
+    if architecture not in READERS:
+        return None
+    known = {"architecture": architecture, "stride": network.stride, "halo": network.halo, "multiple": network.multiple}
+    if isinstance(network, PointDetector):
+        known |= {"size_px": network.size_px, "sizes": network.sizes, "per_side": PROPOSALS, "longest_log": LONGEST_LOG}
+    return MapReading.model_validate(known)
+
+
+def _drop_older(place: Path, bundle: Bundle, version: str) -> None:
+    """Remove the exports of this bundle that another version of OpenVINO made in the same place."""
+    for path in place.glob(f"*/{RECORD_NAME}"):
+        try:
+            record = ExportRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if record.bundle == bundle.id and record.openvino != version:
+            forget_export(path.parent)

@@ -1,0 +1,60 @@
+"""The pictures of a result: best cells, and the slide with what of it was looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.datasets.crop_rule import CropRule
+from napari_cyto.domain.coverage import Coverage
+from napari_cyto.evaluation.report import Example
+from napari_cyto.reporting.slide_summary import BestCell
+from napari_cyto.slides import Slide, thumbnail
+
+AROUND_UM, AROUND_PX = 51.2, 205.0
+MAP_PX = 480
+LOOKED_RGB = (38, 166, 91)
+_TINT = 0.30
+
+RGB = npt.NDArray[np.uint8]
+
+
+def cell_examples(slide: Slide, mpp: float | None, best: Sequence[BestCell], most: int) -> tuple[Example, ...]:
+    """Return pictures of the best cells of a slide, 51 µm wide (205 px where the scale is not known).
+
+    Raises
+    ------
+    SlideError
+        When the slide cannot be read.
+    """
+    chosen = best[:most]
+    rule = CropRule(windows=(AROUND_UM,)) if mpp else CropRule(windows=(AROUND_PX,), unit="px")
+    crops = rule.cut(slide, [cell.centre_yx for cell in chosen], mpp)
+    return tuple(
+        Example(crop[0], best_words(cell), f"y {cell.centre_yx[0]:.0f}, x {cell.centre_yx[1]:.0f}")
+        for crop, cell in zip(crops, chosen, strict=True)
+    )
+
+
+def best_words(cell: BestCell) -> str:
+    """Return what stands under a best cell."""
+    score = "" if cell.score is None else f" {cell.score:.2f}"
+    state = "corrected" if cell.is_corrected else "accepted" if cell.is_accepted else "proposed"
+    return f"{cell.class_id}{score}, {state}"
+
+
+def map_picture(slide: Slide, seen: Coverage | None, magnification: float) -> RGB:
+    """Return the slide, uint8 RGB ``(h, w, 3)``, tinted green where it was looked at."""
+    return tinted(thumbnail(slide, MAP_PX), seen, magnification)
+
+
+def tinted(rgb: RGB, seen: Coverage | None, magnification: float) -> RGB:
+    """Return a picture of the whole slide, uint8 RGB ``(h, w, 3)``, tinted green where it was looked at."""
+    if seen is None:
+        return rgb
+    looked = seen.picture(magnification, rgb.shape[:2])
+    made = rgb.astype(np.float32)
+    made[looked] = (1 - _TINT) * made[looked] + _TINT * np.array(LOOKED_RGB, np.float32)
+    return made.round().astype(np.uint8)

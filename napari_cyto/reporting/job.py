@@ -1,0 +1,275 @@
+"""Jobs of the result: spot checks of a slide, and the report on slides as one HTML page or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_cyto import __version__
+from napari_cyto.domain.adequacy import Preparation
+from napari_cyto.domain.annotation import now_utc
+from napari_cyto.domain.coverage import MAGNIFICATIONS
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.report.markup import Html
+from napari_cyto.files.atomic import write_text
+from napari_cyto.files.replacement import check_may_replace, replacing
+from napari_cyto.formats.slide_names import distinct_names
+from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
+from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
+from napari_cyto.reporting.images import cell_examples, map_picture
+from napari_cyto.reporting.slide_facts import CANNOT_SAY, methods, slide_facts
+from napari_cyto.reporting.slide_page import SlidePictures, result_page, slide_part
+from napari_cyto.reporting.slide_summary import DECISION_SUPPORT, SlideResult, gather_result
+from napari_cyto.reporting.stored_facts import keep_survey, magnification_for, survey_of, told_survey
+from napari_cyto.slides import Slide, open_slide
+from napari_cyto.slides.survey import SPOTS, Survey, survey
+from napari_cyto.store import Project
+
+SUFFIXES = (".html", ".htm", ".json")
+WORDS = "Made by a program from marks and proposals on the slide; the finding is that of the person who reads it."
+_STEPS = 1000
+_MEASURED_SHARE = 0.8
+
+Plain = dict[str, Any]
+OrderKey = tuple[float, float, float]
+
+
+class ReportOptions(BaseModel):
+    """What a report on the result of slides tells."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    magnification: float | None = Field(
+        default=None,
+        ge=min(MAGNIFICATIONS),
+        le=max(MAGNIFICATIONS),
+        title="Magnification",
+        description="From which objective on a look counts: 4, 10, 20 or 40; else as chosen in the project, or 10.",
+    )
+    preparation: Preparation | None = Field(
+        default=None, title="Preparation", description="Of slides for which nobody said so in the project."
+    )
+    measure: bool = Field(
+        default=False,
+        title="Measure",
+        description="First measure focus and obscured area where that was not done yet; some seconds a slide.",
+    )
+    examples: int = Field(default=8, ge=0, le=12, title="Example cells", description="Pictures of cells a slide.")
+    limit: float | None = Field(
+        default=None,
+        gt=0,
+        le=0.5,
+        title="Limit",
+        description="Share of abnormal cells among the unreviewed, 0 to 0.5, under which one may stop; else as chosen "
+        "in the project, or 0.01.",
+    )
+    blind: bool = Field(default=False, title="Blind", description="Leave out what models say.")
+    overwrite: bool = Field(
+        default=False,
+        title="Replace the file",
+        description="Replace a file that is there although it is no report, or was changed since.",
+    )
+
+
+DEFAULTS = ReportOptions()
+
+
+def survey_slide(path: Path, mpp: float | None, token: Token | None = None) -> Events:
+    """Judge focus and cover of a slide by spot checks; a job.
+
+    Parameters
+    ----------
+    path : Path
+        The slide's file.
+    mpp : float or None
+        µm per level-0 px.
+    token : Token, optional
+        Asks the job to stop.
+
+    Yields
+    ------
+    Event
+        The last one is ``Done`` with what `result_kept.told_survey` tells, ``Cancelled`` or ``Failed``.
+    """
+    yield from ending_once(_survey_steps(path, mpp, token))
+
+
+def _survey_steps(path: Path, mpp: float | None, token: Token | None) -> Steps:
+    with open_slide(path) as slide:
+        for said in survey(slide, mpp, SPOTS):
+            stop_if_cancelled(token, "Nothing was kept of the measurement.")
+            if isinstance(said, Survey):
+                assert mpp is not None
+                yield Done(told_survey(said, mpp))
+            else:
+                yield Advanced(*said, "Looking at focus and cover")
+
+
+def write_result(
+    project_folder: Path,
+    out: Path,
+    slide_id: str | None = None,
+    options: ReportOptions = DEFAULTS,
+    token: Token | None = None,
+) -> Events:
+    """Write the report on one slide of a project, or on all of them; a job.
+
+    Parameters
+    ----------
+    project_folder : Path
+        The project.
+    out : Path
+        ``NAME.html`` for one self-contained page with pictures, ``NAME.json`` for the same figures.
+    slide_id : str, optional
+        The slide; all slides without.
+    options : ReportOptions
+        What is told.
+    token : Token, optional
+        Asks the job to stop.
+
+    Yields
+    ------
+    Event
+        The last one is ``Done`` with ``out``, ``slides`` (count), ``unreadable`` (names) and ``result``, which is what
+        the JSON holds; ``Cancelled`` or ``Failed``.
+    """
+    yield from ending_once(_report_steps(project_folder, out, slide_id, options, token))
+
+
+def _report_steps(folder: Path, out: Path, slide_id: str | None, options: ReportOptions, token: Token | None) -> Steps:
+    _check(out, options)
+    with Project.open(folder) as project:
+        slides = project.slides()
+        # Two patients' 001.png must not look like one on the page.
+        names = distinct_names(slides)
+        records = [replace(r, name=names[r.id]) for r in slides if slide_id in (None, r.id)]
+        if not records:
+            raise CytoError(f"The project {project.name} has no such slide to report on; add slides to it first.")
+        magnification = options.magnification or magnification_for(project)
+        told = _frame(project, magnification)
+        found: list[tuple[OrderKey, Plain, Html]] = []
+        unreadable: list[str] = []
+        for number, record in enumerate(records):
+            stop_if_cancelled(token)
+            yield Advanced(number * _STEPS, len(records) * _STEPS, record.name)
+            reporter = _Reporter(project, record, options, token)
+            yield from reporter.measured(number * _STEPS, len(records) * _STEPS)
+            facts, pictures = reporter.told(magnification, with_pictures=out.suffix.lower() != ".json")
+            found.append((reporter.order_key, facts, slide_part(facts, pictures, many=len(records) > 1)))
+            if reporter.problem:
+                unreadable.append(record.name)
+                yield Noted(reporter.problem)
+        stop_if_cancelled(token)
+        # The most urgent slide first, of equal ones in the order of the project.
+        found.sort(key=lambda each: each[0])
+        told["slides"] = [facts for _, facts, _ in found]
+        with replacing(out, options.overwrite, project.identity):
+            _write(out, told, [part for _, _, part in found])
+        yield Done({"out": str(out), "slides": len(records), "unreadable": unreadable, "result": told})
+
+
+def _check(out: Path, options: ReportOptions) -> None:
+    """Refuse what cannot be written, before any work is done.
+
+    Raises
+    ------
+    CytoError
+        When the file's name says neither HTML nor JSON, its folder is not there, or there is no such objective.
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise CytoError(
+            f"A report is a file NAME.html or NAME.json, but {out.name!r} came; give it one of these names."
+        )
+    if not out.absolute().parent.is_dir():
+        raise CytoError(f"The report cannot be written: there is no folder {out.absolute().parent}; make it first.")
+    check_may_replace(out, options.overwrite)
+    if options.magnification is not None and options.magnification not in MAGNIFICATIONS:
+        known = ", ".join(f"{each:g}" for each in MAGNIFICATIONS)
+        raise CytoError(f"The magnification must be one of {known}, but {options.magnification:g} came.")
+
+
+def _frame(project: Project, magnification: float) -> Plain:
+    return {
+        "kind": "result",
+        "notice": DECISION_SUPPORT,
+        "words": WORDS,
+        "made_by": f"napari-cyto {__version__}",
+        "made_utc": now_utc().isoformat(timespec="seconds"),
+        "project": {"name": project.name, "scheme": project.scheme.name, "classes": list(project.scheme.ids)},
+        "magnification": magnification,
+        "slides": [],
+        "methods": methods(),
+        "cannot_say": list(CANNOT_SAY),
+    }
+
+
+def _write(out: Path, told: Plain, parts: list[Html]) -> None:
+    if out.suffix.lower() == ".json":
+        write_text(out, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False)
+    else:
+        write_text(out, result_page(told, parts), last_wins=False)
+
+
+class _Reporter:
+    """Gathers what is told of one slide; a file that cannot be read is a sentence, and the rest is told."""
+
+    def __init__(self, project: Project, record: SlideRecord, options: ReportOptions, token: Token | None) -> None:
+        self.project = project
+        self.record = record
+        self.options = options
+        self.problem = ""
+        self.order_key: OrderKey = (0.0, 0.0, 0.0)
+        self._token = token
+
+    def measured(self, done: int, total: int) -> Iterator[Advanced]:
+        """Measure focus and cover, if that is asked for and was not done; ``done`` of ``total`` steps are behind."""
+        if not self.options.measure or survey_of(self.project, self.record.id) is not None:
+            return
+        try:
+            with open_slide(self.project.slide_path(self.record)) as slide:
+                for said in survey(slide, self.record.mpp):
+                    stop_if_cancelled(self._token)
+                    if isinstance(said, Survey):
+                        keep_survey(self.project, self.record.id, told_survey(said, self.record.mpp or 0.0))
+                    else:
+                        share = _MEASURED_SHARE * said[0] / max(1, said[1])
+                        yield Advanced(done + round(share * _STEPS), total, self.record.name)
+        except CytoError as error:
+            stop_if_cancelled(self._token)
+            self.problem = str(error)
+
+    def told(self, magnification: float, with_pictures: bool) -> tuple[Plain, SlidePictures]:
+        """Return facts and pictures of the slide."""
+        found = gather_result(self.project, self.record.id, self._may_go_on)
+        stop_if_cancelled(self._token)
+        assert found is not None
+        result = found.blinded() if self.options.blind else found
+        self.order_key = result.order_key
+        facts = slide_facts(
+            self.project, self.record, result, magnification, self.options.preparation, self.options.limit
+        )
+        return facts, self._pictures(result, magnification) if with_pictures else SlidePictures()
+
+    def _may_go_on(self) -> bool:
+        return self._token is None or not self._token.cancelled()
+
+    def _pictures(self, result: SlideResult, magnification: float) -> SlidePictures:
+        try:
+            with open_slide(self.project.slide_path(self.record)) as slide:
+                best = cell_examples(slide, self.record.mpp, result.best, self.options.examples)
+                return SlidePictures(best, self._overview(slide, magnification))
+        except CytoError as error:
+            self.problem = self.problem or str(error)
+            return SlidePictures()
+
+    def _overview(self, slide: Slide, magnification: float) -> Any:
+        together = None
+        for seen in self.project.coverage(self.record.id, slide.info.size_hw).values():
+            together = seen if together is None else together.merged(seen)
+        return map_picture(slide, together, magnification)

@@ -1,0 +1,10 @@
+"""Which predictions are reviewed, in which order, and what the review shows about those nobody read."""
+
+__all__ = [
+    "control_cells",
+    "order",
+    "prediction_table",
+    "predictions",
+    "query",
+    "slide_risk",
+]

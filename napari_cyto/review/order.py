@@ -1,0 +1,186 @@
+"""From a project to the list of cells that a reviewer goes through, control cells among them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.decision_rule import NO_MODELS, Costs
+from napari_cyto.review.control_cells import ControlCells, chance
+from napari_cyto.review.predictions import is_from_model, severities
+from napari_cyto.review.query import ReviewQuery, Sort, model_class, sort_columns
+from napari_cyto.store import Project
+
+# What fits the memory of a laptop beside its slides, about 1 kB a cell. Nobody goes through more in one sitting, and
+# of more cells these are the first in the order.
+MOST_CELLS = 200_000
+
+Rows: TypeAlias = npt.NDArray[np.intp]
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many proposals were made and how many of them are reviewed, by the class that was proposed."""
+
+    total: Counter[str] = field(default_factory=Counter)
+    reviewed: Counter[str] = field(default_factory=Counter)
+    costs: Mapping[str, Costs] = field(default_factory=dict)
+
+    def count(self, cell: Annotation | None, query: ReviewQuery, by: int = 1) -> None:
+        """Count a cell, or with ``by`` -1 count it no longer; what no model proposed does not count."""
+        if cell is None or cell.is_region or not (is_from_model(cell) or cell.status is Status.PROPOSED):
+            return
+        proposed = model_class(cell, self.costs)
+        slide = not query.slide_ids or cell.slide_id in query.slide_ids
+        if slide and (not query.class_ids or proposed in query.class_ids):
+            self.total[proposed] += by
+            if cell.status is not Status.PROPOSED:
+                self.reviewed[proposed] += by
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The list as it was when it was made.
+
+    Parameters
+    ----------
+    query : ReviewQuery
+        What was asked.
+    cells : tuple of Annotation
+        In the order of the review.
+    controls : frozenset of str
+        Ids of those that were drawn at random.
+    tally : Tally
+        Of all proposals that the query is about, reviewed or not.
+    left_out : int
+        Cells beyond what a list holds.
+    followed : ControlCells or None
+        Which cells were read so far; None where nothing is reviewed.
+    """
+
+    query: ReviewQuery
+    cells: tuple[Annotation, ...]
+    controls: frozenset[str]
+    tally: Tally
+    left_out: int = 0
+    followed: ControlCells | None = None
+
+
+def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gathered:
+    """Read what ``query`` asks for and put it in order; safe in any thread.
+
+    Parameters
+    ----------
+    project : Project
+        Where the cells are stored.
+    query : ReviewQuery
+        Which, and in which order.
+    most : int
+        How many the list holds; while it is read, no more than twice as many are kept.
+
+    Raises
+    ------
+    StoreError
+        When the project has no such slide, or cannot be read.
+    """
+    scheme, slide_place = project.scheme, {record.id: n for n, record in enumerate(project.slides())}
+    tally, kept, seen = Tally(costs=project.model_costs()), list[Annotation](), 0
+    followed = ControlCells(severities(scheme), query, tally.costs)
+    for slide_id in query.slide_ids or slide_place:
+        followed.begin(project.review_steps(slide_id))
+        for cell in project.annotations(slide_id):
+            tally.count(cell, query)
+            followed.see(cell)
+            if query.could_draw(cell):
+                seen += 1
+                kept.append(cell)
+                if len(kept) >= 2 * most:
+                    kept = _foremost(kept, query, scheme, slide_place, most, tally.costs)
+    cells, controls = ordered(kept, query, scheme, slide_place, tally.costs)
+    wanted_but_cut = seen - len(kept) if query.score_range == (0.0, 1.0) else 0
+    left_out = max(0, len(cells) - most) + wanted_but_cut
+    cells = cells[:most]
+    followed.replay()
+    return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed)
+
+
+def ordered(
+    pool: Sequence[Annotation],
+    query: ReviewQuery,
+    scheme: ClassScheme,
+    slide_place: Mapping[str, int],
+    costs: Mapping[str, Costs] = NO_MODELS,
+) -> tuple[tuple[Annotation, ...], frozenset[str]]:
+    """Return the cells in the order of the review, and the ids of those among them that are controls.
+
+    Controls are drawn from the whole ``pool``, also from what the score range leaves out, and take every so many-th
+    place of the list, so that whoever stops early has seen their share of them.
+    """
+    wanted = [cell for cell in pool if query.takes(cell)]
+    # In an order by chance each cell is a control cell.
+    share = 0.0 if query.sort is Sort.RANDOM else query.control_share
+    controls = _drawn(pool, query, round(share * len(wanted)))
+    ranked = _ranked([cell for cell in wanted if cell.id not in controls], query, scheme, slide_place, costs)
+    strewn = sorted(controls.values(), key=lambda cell: chance(cell.id, query.seed))
+    if not query.by_slide:
+        return _mixed(ranked, strewn), frozenset(controls)
+    found: list[Annotation] = []
+    for slide_id in sorted({cell.slide_id for cell in (*ranked, *strewn)}, key=lambda s: slide_place.get(s, -1)):
+        found += _mixed([c for c in ranked if c.slide_id == slide_id], [c for c in strewn if c.slide_id == slide_id])
+    return tuple(found), frozenset(controls)
+
+
+def _ranked(
+    cells: Sequence[Annotation],
+    query: ReviewQuery,
+    scheme: ClassScheme,
+    slide_place: Mapping[str, int],
+    costs: Mapping[str, Costs],
+) -> list[Annotation]:
+    if not cells:
+        return []
+    if query.sort is Sort.RANDOM:
+        return sorted(cells, key=lambda cell: chance(cell.id, query.seed))
+    columns = sort_columns(cells, query.sort, scheme, costs)
+    slides = np.array([slide_place.get(cell.slide_id, -1) for cell in cells])
+    # Places on two slides cannot be compared; else the slide only breaks ties, so that the view seldom changes it.
+    weighty = (slides, *columns) if query.sort is Sort.PLACE or query.by_slide else (*columns, slides)
+    rows: Rows = np.lexsort(weighty[::-1])
+    return [cells[row] for row in rows]
+
+
+def _drawn(pool: Iterable[Annotation], query: ReviewQuery, count: int) -> dict[str, Annotation]:
+    if not count:
+        return {}
+    drawn = sorted(pool, key=lambda cell: chance(cell.id, query.seed))[:count]
+    return {cell.id: cell for cell in drawn}
+
+
+def _mixed(ranked: Sequence[Annotation], strewn: Sequence[Annotation]) -> tuple[Annotation, ...]:
+    """Return ``ranked`` with ``strewn`` at even distances in it."""
+    total = len(ranked) + len(strewn)
+    places = {int((n + 0.5) * total / len(strewn)) for n in range(len(strewn))} if strewn else set()
+    one, other = iter(ranked), iter(strewn)
+    return tuple(next(other) if place in places else next(one) for place in range(total))
+
+
+def _foremost(
+    cells: list[Annotation],
+    query: ReviewQuery,
+    scheme: ClassScheme,
+    slide_place: Mapping[str, int],
+    most: int,
+    costs: Mapping[str, Costs],
+) -> list[Annotation]:
+    """Return the first ``most`` cells in the order, and as many more as controls may be drawn."""
+    ranked = _ranked([cell for cell in cells if query.takes(cell)], query, scheme, slide_place, costs)[:most]
+    here = {cell.id for cell in ranked}
+    drawn = _drawn(cells, query, round(query.control_share * most))
+    return [*ranked, *(cell for cell in drawn.values() if cell.id not in here)]

@@ -1,0 +1,89 @@
+"""What the small values that are kept with a project look like, for those that more than one key's reader trusts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from napari_cyto.store._validity import is_mpp, is_text, need
+
+_Fits = Callable[[Any], bool]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _share(value: Any) -> bool:
+    return _number(value) and 0 < value <= 0.5
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(is_text(each) for each in value)
+
+
+def _map_of(fits: _Fits) -> _Fits:
+    return lambda value: isinstance(value, dict) and all(fits(each) for each in value.values())
+
+
+def _record_of(**fields: _Fits) -> _Fits:
+    def fits(value: Any) -> bool:
+        return isinstance(value, dict) and all(name in value and is_so(value[name]) for name, is_so in fields.items())
+
+    return fits
+
+
+def _moment(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and len(value) <= 40 and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _cost(value: Any) -> bool:
+    return _number(value) and value >= 0
+
+
+def _list_of(fits: _Fits) -> _Fits:
+    return lambda value: isinstance(value, list) and all(fits(each) for each in value)
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+# By the beginning of their keys; a key that is not named here has the kind of its default only.
+_KEPT: Mapping[str, tuple[_Fits, str]] = {
+    "session.": (is_text, "the id of a slide or class"),
+    "slides.removed": (_texts, "a list of slide ids"),
+    "slide.mpp_history.": (
+        _list_of(_record_of(by=is_text, at=_moment, **{"from": is_mpp, "to": is_mpp})),
+        "who said when what a pixel measures",
+    ),
+    "predictions.miss_costs": (_map_of(_map_of(_cost)), "what a miss of each class costs"),
+    "result.preparations": (_map_of(_record_of(preparation=is_text, by=is_text)), "how slides were prepared"),
+    "result.magnification": (_number, "a magnification"),
+    "review.limit": (_share, "a share above 0 and at most 0.5"),
+    "model.false_rates": (
+        _map_of(_record_of(called=_count, cells=_count)),
+        "how often models call normal cells high-grade",
+    ),
+    "export.apacc.class_map": (_map_of(is_text), "what classes become"),
+    "import.class_map": (_map_of(is_text), "what classes become"),
+    "train.seen": (is_text, "the name of a run"),
+}
+
+
+def check_kept(key: str, value: Any) -> None:
+    """Refuse a kept value whose form its readers cannot take.
+
+    Raises
+    ------
+    RowFault
+        When this program never keeps such a value under ``key``.
+    """
+    for start, (fits, due) in _KEPT.items():
+        if key.startswith(start):
+            need(fits(value), "setting", key, "value", value, due)

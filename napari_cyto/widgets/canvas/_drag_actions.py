@@ -1,0 +1,213 @@
+"""What a drag of the mouse does: one small class each, told of every place and of the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.geometry import YX, YXYX, Box, Geometry, Polygon
+from napari_cyto.session import Session
+from napari_cyto.session.handles import box_between, dragged
+from napari_cyto.session.outlines import closed_outline, is_inside
+from napari_cyto.session.tools import Tool
+from napari_cyto.widgets.canvas._annotation_style import (
+    SELECTED_RGBA,
+    Segments,
+    box_segments,
+    joined,
+    line_segments,
+    outlines_of,
+)
+
+MOST_IN_ONE_BAND = 20_000
+_GHOSTS = 300
+_STEP_SCREEN_PX = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the mouse is.
+
+    Parameters
+    ----------
+    yx : tuple of float
+        On the slide, level-0 px.
+    screen_xy : tuple of float
+        On the canvas, screen px.
+    level0_per_screen_px : float
+        How many level-0 px a screen px covers.
+    """
+
+    yx: YX
+    screen_xy: tuple[float, float]
+    level0_per_screen_px: float
+
+    def reach(self, screen_px: float) -> float:
+        """Return a distance on the screen as one on the slide, level-0 px."""
+        return screen_px * self.level0_per_screen_px
+
+    def screen_distance(self, other: Place) -> float:
+        """Return how far apart two places are on the screen, px."""
+        return math.dist(self.screen_xy, other.screen_xy)
+
+
+class Drag(Protocol):
+    """A drag under way."""
+
+    def to(self, place: Place) -> None:
+        """Follow the mouse."""
+        ...
+
+    def end(self) -> None:
+        """Do what the drag was for."""
+        ...
+
+
+Draft = Callable[[Segments], None]
+
+
+class PanDrag:
+    """Move the view with the mouse."""
+
+    def __init__(self, start: Place, shift_view: Callable[[float, float], None]) -> None:
+        self._last = start
+        self._shift_view = shift_view
+
+    def to(self, place: Place) -> None:
+        """Keep the glass under the mouse."""
+        (x0, y0), (x1, y1) = self._last.screen_xy, place.screen_xy
+        self._shift_view(y0 - y1, x0 - x1)
+        self._last = place
+
+    def end(self) -> None:
+        """Stay."""
+
+
+class BandDrag:
+    """Draw a box with a rubber band: to keep it, or to select what is inside."""
+
+    def __init__(self, start: Place, session: Session, draft: Draft, rgba: Sequence[float], *, adds: bool) -> None:
+        self._start = start
+        self._session = session
+        self._draft = draft
+        self._rgba = rgba
+        self._adds = adds
+        self._box: Box | None = None
+
+    def to(self, place: Place) -> None:
+        """Stretch the band."""
+        self._box = box_between(self._start.yx, place.yx)
+        if self._box is not None:
+            self._draft(box_segments([self._box.bounds_yxyx], [self._rgba]))
+
+    def end(self) -> None:
+        """Store the box, or select what has its middle in it."""
+        if self._box is None:
+            return
+        if self._session.tool is Tool.BOX:
+            self._session.select(())
+            self._session.add_box(self._box)
+            return
+        box = self._box
+        select_inside(self._session, box.bounds_yxyx, lambda a: _holds(box, a), adds=self._adds)
+
+
+class OutlineDrag:
+    """Select what has its middle inside an outline that the mouse draws."""
+
+    def __init__(self, start: Place, session: Session, draft: Draft, *, adds: bool) -> None:
+        self._session = session
+        self._draft = draft
+        self._adds = adds
+        self._places = [start]
+
+    def to(self, place: Place) -> None:
+        """Draw on."""
+        if place.screen_distance(self._places[-1]) >= _STEP_SCREEN_PX:
+            self._places.append(place)
+            self._draft(line_segments([p.yx for p in self._places], SELECTED_RGBA, closed=True))
+
+    def end(self) -> None:
+        """Select; one key then judges them all, as one undo step."""
+        outline = Polygon(closed_outline([p.yx for p in self._places], self._places[-1].reach(1.0)))
+        vertices = outline.vertices_yx
+        select_inside(
+            self._session,
+            outline.bounds_yxyx,
+            lambda a: not a.is_region and is_inside(vertices, a.geometry.centre_yx),
+            adds=self._adds,
+        )
+
+
+def select_inside(session: Session, box_yxyx: YXYX, holds: Callable[[Annotation], bool], *, adds: bool) -> None:
+    """Select those of the annotations shown in a box (level-0 px) for which ``holds`` is true."""
+    project, slide, shown = session.need_project(), session.need_slide(), session.shown_filter
+    found = project.in_box(slide.id, box_yxyx, limit=MOST_IN_ONE_BAND + 1)
+    if len(found) > MOST_IN_ONE_BAND:
+        session.message.emit(f"More than {MOST_IN_ONE_BAND:,} annotations lie in there; select them in smaller parts.")
+        return
+    inside = {a.id for a in found if shown.passes(a) and holds(a)}
+    session.select(session.selection | inside if adds else inside)
+
+
+class MoveDrag:
+    """Move what is selected."""
+
+    def __init__(self, start: Place, session: Session, draft: Draft) -> None:
+        self._start = start
+        self._session = session
+        self._draft = draft
+        self._chosen = session.selected()
+        self._by = (0.0, 0.0)
+
+    def to(self, place: Place) -> None:
+        """Show ghosts where the selected would come to lie."""
+        dy, dx = place.yx[0] - self._start.yx[0], place.yx[1] - self._start.yx[1]
+        self._by = (dy, dx)
+        half = place.reach(6)
+        moved = [_moved(a, dy, dx) for a in self._chosen[:_GHOSTS]]
+        dots = [(y - half, x - half, y + half, x + half) for y, x in (a.geometry.centre_yx for a in moved)]
+        ids = frozenset(a.id for a in moved)
+        ghosts = box_segments(dots, [SELECTED_RGBA] * len(dots))
+        self._draft(joined([ghosts, outlines_of(moved, {}, ids)]))
+
+    def end(self) -> None:
+        """Store the new places, in one step."""
+        self._session.move_selected(*self._by)
+
+
+class HandleDrag:
+    """Reshape one box or region by a handle."""
+
+    def __init__(self, annotation: Annotation, handle: int, session: Session, draft: Draft) -> None:
+        self._annotation = annotation
+        self._handle = handle
+        self._session = session
+        self._draft = draft
+        self._shape: Geometry = annotation.geometry
+
+    def to(self, place: Place) -> None:
+        """Show the new outline."""
+        self._shape = dragged(self._annotation.geometry, self._handle, place.yx)
+        shaped = replace(self._annotation, geometry=self._shape)
+        self._draft(outlines_of([shaped], {}, frozenset([shaped.id])))
+
+    def end(self) -> None:
+        """Store the new outline."""
+        self._session.reshape(self._annotation.id, self._shape)
+
+
+def _moved(annotation: Annotation, dy: float, dx: float) -> Annotation:
+    return replace(annotation, geometry=annotation.geometry.translated(dy, dx))
+
+
+def _holds(box: Box, annotation: Annotation) -> bool:
+    """Whether a cell's middle, or all of a region, is inside the box."""
+    if annotation.is_region:
+        y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
+        return box.y0 <= y0 and box.x0 <= x0 and box.y1 >= y1 and box.x1 >= x1
+    y, x = annotation.geometry.centre_yx
+    return box.y0 <= y <= box.y1 and box.x0 <= x <= box.x1

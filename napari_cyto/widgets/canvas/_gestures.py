@@ -1,0 +1,232 @@
+"""From presses, moves and releases of the mouse to commands of the session, by the tool in hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.geometry import YX, Box, Polygon
+from napari_cyto.errors import CytoError
+from napari_cyto.session import Session
+from napari_cyto.session.handles import handle_at
+from napari_cyto.session.outlines import distance_to_outline
+from napari_cyto.session.tools import Tool
+from napari_cyto.store.hit_test import preference
+from napari_cyto.widgets.canvas._annotation_style import NO_SEGMENTS, SELECTED_RGBA, Segments
+from napari_cyto.widgets.canvas._drag_actions import BandDrag, Drag, HandleDrag, MoveDrag, OutlineDrag, PanDrag, Place
+from napari_cyto.widgets.canvas._region_draft import LassoDrag, RegionDraft
+from napari_cyto.widgets.canvas.frames import world_to_frame
+from napari_cyto.widgets.canvas.window import camera_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+# A hand that clicks fast moves the mouse; Qt's own limit for a drag is 10 px.
+CLICK_SCREEN_PX = 6.0
+MARKER_SCREEN_PX = 6.0
+_LEFT, _MIDDLE = 1, 3
+
+
+class Gestures:
+    """The mouse callbacks of one viewer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer, whose camera pans.
+    session : Session
+        What the gestures speak to.
+    draft : callable
+        Draws what the mouse is drawing.
+    hover : callable
+        Hears where the mouse is while no button is down.
+    uncover : callable
+        Shows annotations that are hidden, before a click or a drag changes or selects some.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        session: Session,
+        draft: Callable[[Segments], None],
+        hover: Callable[[Place], None] = lambda _place: None,
+        uncover: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._viewer = viewer
+        self._session = session
+        self._draft = draft
+        self._hover = hover
+        self._uncover = uncover
+        self.region = RegionDraft(session, draft)
+        self.is_space_held = False
+
+    def press(self, viewer: Viewer, event: Any) -> Iterator[None]:
+        """Napari's drag callback: from press to release."""
+        pans = event.button == _MIDDLE or (event.button == _LEFT and self.is_space_held)
+        if not self._is_ours(event) or (event.button != _LEFT and not pans):
+            return
+        camera = camera_of(viewer)
+        start, adds, outlines = self._place(event), "Shift" in event.modifiers, "Control" in event.modifiers
+
+        def begin() -> Drag:
+            return self._pan(start) if pans else self._drag(start, adds=adds, outlines=outlines)
+
+        # vispy's camera sees each move too, and would pan under what is drawn.
+        pans_before, camera.mouse_pan = camera.mouse_pan, False
+        event.handled = True
+        drag: Drag | None = None
+        try:
+            yield
+            while event.type == "mouse_move":
+                place = self._place(event)
+                if drag is None and place.screen_distance(start) >= CLICK_SCREEN_PX:
+                    drag = begin()
+                if drag is not None:
+                    drag.to(place)
+                yield
+            self._release(drag, start, self._place(event), adds=adds, clicks=not pans)
+        finally:
+            camera.mouse_pan = pans_before
+
+    def _release(self, drag: Drag | None, start: Place, end: Place, *, adds: bool, clicks: bool) -> None:
+        with self._session.telling():
+            if drag is not None:
+                drag.to(end)
+                if not self.region.is_open:
+                    self._draft(NO_SEGMENTS)
+                drag.end()
+            elif clicks:
+                self._click(start, adds=adds)
+
+    def move(self, _viewer: Viewer, event: Any) -> None:
+        """Napari's move callback: no button is down."""
+        if self.region.is_open:
+            self.region.follow(self._place(event))
+        elif self._session.slide is not None:
+            self._hover(self._place(event))
+
+    def double_click(self, _viewer: Viewer, event: Any) -> None:
+        """Close the region; for other tools the second press of a double click is a click like any."""
+        if not self._is_ours(event) or event.button != _LEFT:
+            return
+        event.handled = True
+        with self._session.telling():
+            if self._session.tool is Tool.REGION and self.region.is_open:
+                self.region.finish()
+            else:
+                self._click(self._place(event), adds="Shift" in event.modifiers)
+
+    def _is_ours(self, event: Any) -> bool:
+        """Whether a press means us: not a 3D view, nor before there is a slide, nor what somebody draws on.
+
+        The pins of a window keep every other layer hidden and inactive. Without them, as in a viewer that shows our
+        annotations alone, a layer of the user's own in drawing mode would take the click as well: one click, one mark.
+        """
+        active = self._viewer.layers.selection.active
+        elsewhere = active is not None and active.visible and str(active.mode) != "pan_zoom"
+        is_2d = len(event.dims_displayed) == 2
+        return self._session.slide is not None and is_2d and not elsewhere and "Alt" not in event.modifiers
+
+    def _place(self, event: Any) -> Place:
+        mpp = self._mpp
+        screen_xy = (float(event.pos[0]), float(event.pos[1]))
+        return Place(world_to_frame(event.position, mpp), screen_xy, 1 / (camera_of(self._viewer).zoom * mpp))
+
+    @property
+    def _mpp(self) -> float:
+        slide = self._session.slide
+        return (slide.mpp if slide is not None else None) or 1.0
+
+    # Clicks
+
+    def _click(self, place: Place, *, adds: bool) -> None:
+        session = self._session
+        self._uncover()
+        hit = None if self.region.is_open else self._hit(place)
+        if hit is not None:
+            session.select(session.selection ^ {hit.id} if adds else {hit.id})
+        elif session.tool is Tool.SELECT:
+            if not adds:
+                session.select(())
+        elif session.tool is Tool.REGION:
+            self.region.click(place)
+        else:
+            self._mark(place.yx)
+
+    def _mark(self, yx: YX) -> None:
+        slide = self._session.need_slide()
+        if slide.size_hw is not None and not (0 <= yx[0] < slide.size_hw[0] and 0 <= yx[1] < slide.size_hw[1]):
+            raise CytoError("That click was beside the slide; cells are marked on it.")
+        # A new mark is not selected: the next digit chooses the class of the next cell, not of this one.
+        self._session.select(())
+        if self._session.tool is Tool.POINT:
+            self._session.add_point(yx)
+        else:
+            self._session.add_box_at(yx)
+
+    def _hit(self, place: Place) -> Annotation | None:
+        """Return what a click means: with the select tool all that it touches, with others only a cell's middle."""
+        session = self._session
+        project, slide = session.need_project(), session.need_slide()
+        reach, (y, x) = place.reach(MARKER_SCREEN_PX), place.yx
+        near = project.in_box(slide.id, (y - reach, x - reach, y + reach, x + reach))
+        near = [a for a in near if session.shown_filter.passes(a)]
+        cells = [(math.dist(a.geometry.centre_yx, place.yx), a.id, a) for a in near if not a.is_region]
+        if cells and min(cells)[0] <= reach:
+            return min(cells)[2]
+        if session.tool is not Tool.SELECT:
+            return None
+        found = _nearest_of(near, place.yx, reach)
+        # Glass inside a region is glass: only its line selects it, or no rubber band could begin there.
+        if found is not None and found.is_region and isinstance(found.geometry, Polygon):
+            return found if distance_to_outline(found.geometry.vertices_yx, place.yx) <= reach else None
+        return found
+
+    # Drags
+
+    def _pan(self, start: Place) -> Drag:
+        return PanDrag(start, self._shift_view)
+
+    def _shift_view(self, down_px: float, right_px: float) -> None:
+        camera = camera_of(self._viewer)
+        _, y, x = camera.center
+        camera.center = (0.0, y + down_px / camera.zoom, x + right_px / camera.zoom)
+
+    def _drag(self, start: Place, *, adds: bool, outlines: bool) -> Drag:
+        session = self._session
+        if outlines and session.tool is Tool.SELECT:
+            self._uncover()
+            return OutlineDrag(start, session, self._draft, adds=adds)
+        if session.tool is Tool.POINT:
+            return self._pan(start)
+        self._uncover()
+        if session.tool is Tool.REGION:
+            return LassoDrag(start, self.region)
+        handle = self._handle_drag(start)
+        if handle is not None:
+            return handle
+        if session.tool is Tool.BOX:
+            rgb = session.need_project().scheme[session.current_class].rgb
+            return BandDrag(start, session, self._draft, (*(v / 255 for v in rgb), 1.0), adds=False)
+        hit = self._hit(start)
+        if hit is not None and hit.id in session.selection:
+            return MoveDrag(start, session, self._draft)
+        return BandDrag(start, session, self._draft, SELECTED_RGBA, adds=adds)
+
+    def _handle_drag(self, start: Place) -> Drag | None:
+        chosen = self._session.selected() if len(self._session.selection) == 1 else ()
+        for annotation in chosen:
+            if isinstance(annotation.geometry, Box | Polygon):
+                handle = handle_at(annotation.geometry, start.yx, start.reach(MARKER_SCREEN_PX))
+                if handle is not None:
+                    return HandleDrag(annotation, handle, self._session, self._draft)
+        return None
+
+
+def _nearest_of(near: Sequence[Annotation], yx: YX, reach: float) -> Annotation | None:
+    """Return which of ``near`` a click means, within ``reach`` (level-0 px)."""
+    keyed = [(preference(a, yx), a.id, a) for a in near]
+    reached = [each for each in keyed if each[0][1] <= reach]
+    return min(reached)[2] if reached else None

@@ -1,0 +1,6 @@
+"""Dock Annotate."""
+
+__all__ = [
+    "dock",
+    "tool_row",
+]

@@ -1,0 +1,174 @@
+"""Dock Annotate: tools, classes, the selection, undo, and when it was last saved."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QFrame, QWidget
+
+from napari_cyto.session import Session, Tool
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.annotate._class_palette import Palette, coarse_sentence
+from napari_cyto.widgets.docks.annotate._selection_box import SelectionBox
+from napari_cyto.widgets.docks.annotate._step_box import ReviewBox
+from napari_cyto.widgets.docks.annotate.tool_row import BoxSize, ToolRow, hint_of
+from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.slides.scheme_dialog import SchemeDialog
+
+
+class AnnotateDock(Dock):
+    """Everything one needs while marking cells."""
+
+    title = "Annotate"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.tools = ToolRow()
+        self.palette_rows = Palette()
+        self.box_size = BoxSize()
+        self.coarse = parts.text(colour=style.QUIET)
+        self.edit_classes = parts.button(
+            "Classes…",
+            "Rename, recolour, add or remove classes, give them keys, or load them from a file.",
+            self.open_scheme,
+            name="edit classes",
+        )
+        self.selection = SelectionBox(session)
+        self.review = ReviewBox(session)
+        self.undo = parts.button("Undo", hint_of("undo"), lambda: self.do(session.undo), icon="undo")
+        self.redo = parts.button("Redo", hint_of("redo"), lambda: self.do(session.redo), icon="redo")
+        self.undo_words = parts.text(colour=style.QUIET)
+        self.saved = parts.text()
+        self._lay_out()
+        self._connect()
+        self._show_project()
+
+    def _lay_out(self) -> None:
+        blocks: tuple[QWidget, ...] = (
+            self.saved,
+            self.tools,
+            _line(),
+            self.palette_rows,
+            parts.row(self.box_size, self.edit_classes, stretch=0),
+            _line(),
+            # Above its field for notes nothing takes one line now and two the next time: it stays under the hand.
+            self.selection,
+            _line(),
+            parts.row(self.undo, self.redo),
+            self.undo_words,
+            self.coarse,
+            _line(),
+            parts.text("Go through the marks", bold=True),
+            self.review,
+        )
+        for block in blocks:
+            self.body.addWidget(block)
+        self.body.addStretch(1)
+
+    def _connect(self) -> None:
+        session = self.session
+        self.tools.chosen.connect(self._take_tool)
+        self.palette_rows.chosen.connect(self._choose_class)
+        self.box_size.changed.connect(self._set_box)
+        self.listen(session.project_changed, self._show_project)
+        self.listen(session.slide_changed, self._show_counts)
+        self.listen(session.class_changed, self._show_class)
+        self.listen(session.tool_changed, self._show_tool)
+        self._after_edit = self.later(self._annotations_changed)
+        self.listen(session.annotations_changed, self._after_edit)
+        self.listen(session.replaced_changed, self._after_edit)
+        self.listen(session.selection_changed, self.selection.refresh)
+        self.listen(session.filter_changed, self.selection.refresh)
+
+    def _choose_class(self, class_id: str) -> None:
+        self.do(self.session.choose_class, class_id)
+        # A row goes down by itself, but what is selected may have got the class instead.
+        self.palette_rows.show_current(self.session.current_class)
+
+    def _take_tool(self, tool: Tool) -> None:
+        self.session.tool = tool
+
+    def _set_box(self, um: float) -> None:
+        if self.session.current_class:
+            self.do(self.session.set_box_um, self.session.current_class, um)
+
+    def open_scheme(self) -> None:
+        """Show the classes for editing."""
+        if self.session.project is not None:
+            SchemeDialog(self.session, self).exec()
+
+    def _show_project(self) -> None:
+        for widget in (self.tools, self.edit_classes, self.review):
+            widget.setEnabled(self.session.project is not None)
+        self._show_class()
+        self._show_tool()
+        self._annotations_changed()
+
+    def _show_class(self) -> None:
+        project = self.session.project
+        scheme = project.scheme if project is not None else None
+        self.palette_rows.show_scheme(scheme)
+        self.palette_rows.show_current(self.session.current_class)
+        self.review.show_scheme(scheme)
+        current = self.session.current_class
+        self.box_size.show_class(scheme[current] if scheme is not None and current in scheme else None)
+        self._show_counts()
+
+    def _show_tool(self) -> None:
+        self.tools.show_tool(self.session.tool)
+
+    def _annotations_changed(self) -> None:
+        self._show_counts()
+        self._show_undo()
+        self.selection.refresh()
+
+    def _show_counts(self) -> None:
+        project, slide = self.session.project, self.session.slide
+        if project is None:
+            self.coarse.setText("")
+            self.coarse.hide()
+            return
+        in_project = project.counts()
+        here = project.counts(slide.id) if slide is not None else {}
+        self.palette_rows.show_counts(here, in_project)
+        words = coarse_sentence(project.scheme, here)
+        self.coarse.setText(words)
+        self.coarse.setVisible(bool(words))
+
+    def _show_undo(self) -> None:
+        project, author = self.session.project, self.session.author
+        back = project.can_undo(author) if project is not None else None
+        again = project.can_redo(author) if project is not None else None
+        self.undo.setEnabled(back is not None)
+        self.redo.setEnabled(again is not None)
+        words = [f"Undo takes back: {back}."] if back is not None else ["Nothing to undo."]
+        if again is not None:
+            words.append(f"Redo does again: {again}.")
+        self.undo_words.setText("\n".join(words))
+        self._show_saved()
+
+    def _show_saved(self) -> None:
+        project = self.session.project
+        if project is None:
+            self.saved.setText("Open or create a project in the Slides dock to begin.")
+            return
+        if self.session.replaced:
+            self.saved.setText("NOT stored: the project's file was replaced. Say over the slide how to go on.")
+            self.saved.setToolTip(self.session.replaced)
+            return
+        if not project.writable or project.damage:
+            why = "the project is damaged" if project.damage else "the project cannot be written"
+            self.saved.setText(f"For reading only: {why}. Nothing can be stored.")
+            self.saved.setToolTip(project.damage)
+            return
+        total = parts.counted(sum(project.counts().values()), "mark")
+        at = project.saved_at
+        self.saved.setText(f"Saved {at.astimezone():%H:%M:%S} – {total}" if at is not None else f"All saved: {total}")
+        self.saved.setToolTip("Every change is saved at once; there is no save button.")
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFixedHeight(1)
+    line.setProperty("role", "line")
+    return line

@@ -1,0 +1,5 @@
+"""Dock Export."""
+
+__all__ = [
+    "dock",
+]

@@ -1,0 +1,74 @@
+"""What the Export dock asks for, as one value; from it come the job that writes and the one that looks ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export_apacc, export_labels, preview_job
+from napari_cyto.formats import get_format
+from napari_cyto.formats.label_format import idle_options
+from napari_cyto.jobs.child import JobFunction
+
+APACC = "apacc"
+# What has a place of its own in the dock, or would need a table to be entered.
+_APACC_HIDDEN = ("allow_leak", "class_map", "crop_date", "overwrite")
+_LABEL_HIDDEN = ("box_um",)
+
+
+def options_model(format_name: str) -> type[BaseModel]:
+    """Return the model whose fields the dock shows for a format."""
+    return ApaccExportOptions if format_name == APACC else get_format(format_name).options_type
+
+
+def hidden_options(format_name: str) -> tuple[str, ...]:
+    """Return the fields that the form leaves out."""
+    if format_name == APACC:
+        return _APACC_HIDDEN
+    return (*_LABEL_HIDDEN, *sorted(idle_options(get_format(format_name).options_type, "writing")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """One export as the dock's controls say.
+
+    Parameters
+    ----------
+    format : str
+        One of ``formats.FORMATS``.
+    project_folder, target : Path
+        From where, and where to.
+    options : mapping
+        Values of ``options_model(format)`` by field name.
+    leak_reason : str
+        Why train and test may share data; empty: they may not.
+    overwrite : bool
+        Whether a file that is no export, or an export that was changed, may be replaced.
+    """
+
+    format: str
+    project_folder: Path
+    target: Path
+    options: Mapping[str, Any]
+    leak_reason: str = ""
+    overwrite: bool = False
+
+    def job(self) -> tuple[JobFunction, dict[str, Any]]:
+        """Return the job that writes, and its arguments."""
+        where = {"project_folder": self.project_folder, "target": self.target, "options": self.checked_options()}
+        return (export_apacc, where) if self.format == APACC else (export_labels, {"format_name": self.format, **where})
+
+    def look_ahead(self) -> tuple[JobFunction, dict[str, Any]]:
+        """Return the job that says what would be written, and its arguments."""
+        options = self.checked_options()
+        return preview_job, {"format_name": self.format, "project_folder": self.project_folder, "options": options}
+
+    def checked_options(self) -> ApaccExportOptions | LabelExportOptions:
+        """Return the options as the jobs take them; what the format needs of the project it finds there itself."""
+        if self.format == APACC:
+            return ApaccExportOptions(**self.options, allow_leak=self.leak_reason, overwrite=self.overwrite)
+        return LabelExportOptions(writer=dict(self.options), overwrite=self.overwrite)

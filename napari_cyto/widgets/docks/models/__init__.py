@@ -1,0 +1,5 @@
+"""Dock Models."""
+
+__all__ = [
+    "dock",
+]

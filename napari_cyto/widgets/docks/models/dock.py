@@ -1,0 +1,217 @@
+"""Dock Models: the library of models, what each is worth, and which one proposes cells in this project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QFileDialog, QListWidget, QListWidgetItem, QMessageBox, QWidget
+
+from napari_cyto.errors import CytoError
+from napari_cyto.models.library import Entry, add_model, list_models, remove_model, verify_model
+from napari_cyto.models.suitability import Fit
+from napari_cyto.session import Session
+from napari_cyto.session.model_commands import fit_of, is_used, use_model
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.models._card import ModelCard
+
+_MODEL = Qt.ItemDataRole.UserRole
+LIST_PX = 132
+EMPTY = "No model is here yet: train one in the Train dock, or add one from a folder."
+
+
+class ModelsDock(Dock):
+    """Lists, shows, adds, removes, verifies models, and makes one the project's."""
+
+    title = "Models"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.list = QListWidget()
+        self.list.setToolTip("Models at hand: those that ship and your own; a tick marks those this project uses.")
+        self.list.setAccessibleName("models")
+        self.list.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.list.setWordWrap(True)
+        self.list.setFixedHeight(LIST_PX)
+        self.list.currentItemChanged.connect(lambda *_items: self._choose())
+        self.add = parts.button("Add…", "Add a model from its folder to the library.", self.ask_add, icon="add")
+        self.verify = parts.button(
+            "Verify", "Read the whole model and compare its hash with the one on its card.", self.verify_current
+        )
+        self.remove = parts.button(
+            "Remove…", "Delete this model from your library; those that ship stay.", self.ask_remove, icon="delete"
+        )
+        self.use = parts.button(
+            "Use in this project", "Let this model propose cells in this project.", self.use_current, icon="check"
+        )
+        self.fit = parts.text(selectable=True)
+        self.words = parts.text(selectable=True)
+        self.card = ModelCard()
+        for widget in (
+            self.list,
+            parts.row(self.add, self.verify, self.remove),
+            self.words,
+            self.fit,
+            self.card,
+        ):
+            self.body.addWidget(widget)
+        self.body.addStretch(1)
+        self.footer.addWidget(self.use)
+        self.footer.setContentsMargins(6, 4, 6, 6)
+        self._say("")
+        self._folder: Path | None = None if session.project is None else session.project.folder
+        self.listen(session.project_changed, self.later(self._show_project))
+        self.refresh()
+
+    @property
+    def current(self) -> Entry | None:
+        """The model that is chosen in the list."""
+        item = self.list.currentItem()
+        return None if item is None else item.data(_MODEL)
+
+    def refresh(self, chosen: str = "") -> None:
+        """Read the library anew and keep the choice, or choose the model called ``chosen``."""
+        before = self.current
+        wanted = chosen or (before.name if before is not None else "")
+        self.list.blockSignals(True)
+        self.list.clear()
+        row = 0
+        for number, model in enumerate(list_models()):
+            item = QListWidgetItem(list_words(model, is_used(self.session.project, model)))
+            item.setData(_MODEL, model)
+            item.setToolTip(str(model.path))
+            if is_used(self.session.project, model):
+                item.setIcon(style.icon("check", style.GOOD))
+            self.list.addItem(item)
+            row = number if model.name == wanted else row
+        self.list.setCurrentRow(row)
+        self.list.blockSignals(False)
+        after = self.current
+        if before is None or after is None or after.name != before.name:
+            self._choose()
+        else:
+            self._show_model()
+
+    def use_current(self) -> None:
+        """Make the chosen model the project's."""
+        model = self.current
+        if model is None:
+            return
+        try:
+            name = use_model(self.session.project, model.path)
+        except CytoError as error:
+            self._say(str(error), style.BAD)
+            return
+        # Which has this dock refreshed as well.
+        self.session.project_changed.emit()
+        self._say(f"{name} is this project's model now.", style.GOOD)
+
+    def verify_current(self) -> None:
+        """Compare the chosen model's files with its card."""
+        model = self.current
+        if model is None:
+            return
+        try:
+            checked = verify_model(model.path)
+            self._say(f"{checked['id']} is whole: its weights are those that its card was written for.", style.GOOD)
+        except CytoError as error:
+            self._say(str(error), style.BAD)
+
+    def ask_add(self) -> None:
+        """Ask for a model's folder and add it."""
+        chosen = QFileDialog.getExistingDirectory(self, "Folder of a model (with model.json)")
+        if chosen:
+            self.add_from(Path(chosen))
+
+    def add_from(self, folder: Path) -> None:
+        """Add the model in ``folder`` to the library, or say why not."""
+        try:
+            name = add_model(folder).name
+        except CytoError as error:
+            self._say(str(error), style.BAD)
+            return
+        self.refresh(name)
+        self._say(f"{name} was added.", style.GOOD)
+
+    def ask_remove(self) -> None:
+        """Ask once, then delete the chosen model."""
+        model = self.current
+        if model is None:
+            return
+        yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+        question = f"Delete {model.name} from your library? Labels that it made keep its name and hash."
+        if QMessageBox.question(self, "Remove a model", question, yes | no, no) == yes:
+            self.remove_current()
+
+    def remove_current(self) -> None:
+        """Delete the chosen model from the library."""
+        model = self.current
+        if model is None:
+            return
+        try:
+            remove_model(model.name)
+        except CytoError as error:
+            self._say(str(error), style.BAD)
+            return
+        self.refresh()
+        self._say(f"{model.name} was removed.")
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
+        """Read the library anew: a run may have ended since."""
+        super().showEvent(event)
+        self.refresh()
+
+    def _show_project(self) -> None:
+        project = self.session.project
+        folder = None if project is None else project.folder
+        if folder != self._folder:
+            # What was said was of the project before.
+            self._folder = folder
+            self._say("")
+        self.refresh()
+
+    def _choose(self) -> None:
+        """Show another model than before; what was said of that one is over."""
+        self._say("" if self.current is not None else EMPTY, style.QUIET)
+        self._show_model()
+
+    def _show_model(self) -> None:
+        model, project = self.current, self.session.project
+        manifest = None if model is None else model.manifest
+        self.card.show_model(manifest)
+        fits = fit_of(manifest, project) if manifest is not None and project is not None else None
+        self._show_fit(model, fits)
+        usable = fits is not None and not fits.refusals
+        self.use.setEnabled(usable and model is not None and not is_used(project, model))
+        self.verify.setEnabled(model is not None)
+        self.remove.setEnabled(model is not None and not model.shipped)
+
+    def _show_fit(self, model: Entry | None, fits: Fit | None) -> None:
+        if model is None:
+            words, colour = "", ""
+        elif model.fault:
+            words, colour = model.fault, style.BAD
+        elif fits is None:
+            words, colour = "Open a project to see whether this model fits it.", style.QUIET
+        elif fits.sentences:
+            words, colour = " ".join(fits.sentences), style.BAD if fits.refusals else style.WARN
+        else:
+            words, colour = "Fits this project: its classes, and the scale of its slides.", style.GOOD
+        self.fit.setText(words)
+        style.tint(self.fit, colour)
+        self.fit.setVisible(bool(words))
+
+    def _say(self, words: str, colour: str = "") -> None:
+        self.words.setText(words)
+        style.tint(self.words, colour)
+        self.words.setVisible(bool(words))
+
+
+def list_words(model: Entry, used: bool) -> str:
+    """Return what the list says of a model."""
+    kind = model.manifest.kind if model.manifest is not None else "cannot be read"
+    where = "ships with napari-cyto" if model.shipped else "your own"
+    return f"{parts.breakable(model.name)}\n{kind}, {where}" + (", used here" if used else "")

@@ -1,0 +1,5 @@
+"""Dock Predict."""
+
+__all__ = [
+    "dock",
+]

@@ -1,0 +1,98 @@
+"""Dock Propose: what a model proposes on the slide, and which of it is shown."""
+
+from __future__ import annotations
+
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QFrame, QWidget
+
+from napari_cyto.domain.annotation import Status
+from napari_cyto.session import Session
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.predict._filters import ProposalFilters
+from napari_cyto.widgets.docks.predict._run import ProposeRun
+
+HINT = (
+    "Over a cell: A accepts, X rejects, 1 to 9 correct. Drag on glass, or Ctrl and drag an outline, selects many; "
+    "the same keys judge them all, as one undo step."
+)
+
+
+class ProposeDock(Dock):
+    """Lets models propose cells, and filters what is shown of it."""
+
+    title = "Propose"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.run = ProposeRun(session)
+        self.counts = parts.text()
+        self.filters = ProposalFilters(session)
+        for widget in (
+            self.run,
+            _line(),
+            self.counts,
+            parts.text(HINT, colour=style.QUIET),
+            parts.text("What is shown", bold=True),
+            self.filters,
+        ):
+            self.body.addWidget(widget)
+        self.body.addStretch(1)
+        self._scheme: object = None
+        self._place: object = None
+        self.listen(session.project_changed, self._show_project)
+        self.listen(session.class_changed, self._show_project)
+        self.listen(session.slide_changed, self._show_slide)
+        self.listen(session.annotations_changed, self.later(self._show_counts))
+        self.listen(session.filter_changed, self.filters.show_filter)
+        self._show_project()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
+        """Read the library anew: a model may have come since."""
+        super().showEvent(event)
+        self.run.refresh()
+
+    def cancel_jobs(self) -> None:
+        """Stop a run; what it has proposed stays."""
+        if self.run.proposer.running:
+            self.run.stop()
+
+    def let_go(self) -> None:
+        """Stop listening, and end the process that looks for cells."""
+        super().let_go()
+        self.run.let_go()
+
+    def _show_project(self) -> None:
+        project = self.session.project
+        scheme = project.scheme if project is not None else None
+        if scheme != self._scheme:
+            self._scheme = scheme
+            self.filters.show_scheme(scheme)
+        self.filters.setEnabled(project is not None)
+        self.run.refresh()
+        self._show_counts()
+
+    def _show_slide(self) -> None:
+        slide = self.session.slide
+        place = None if slide is None else (slide.id, slide.mpp)
+        if place != self._place:
+            self._place = place
+            self.run.forget_outcome()
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        self.run.show_state()
+        project, slide = self.session.project, self.session.slide
+        if project is None or slide is None:
+            self.counts.setText("Open a slide to see what is proposed on it.")
+            return
+        counts = project.status_counts(slide.id)
+        proposed, rejected = (parts.number(counts.get(s, 0)) for s in (Status.PROPOSED, Status.REJECTED))
+        self.counts.setText(f"On this slide {proposed} proposed, {rejected} rejected.")
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line

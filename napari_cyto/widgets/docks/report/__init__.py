@@ -1,0 +1,5 @@
+"""Dock Report."""
+
+__all__ = [
+    "dock",
+]

@@ -1,0 +1,133 @@
+"""How much of the slide was looked at, near enough, by whom; with a map of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_cyto.domain.coverage import MAGNIFICATIONS
+from napari_cyto.reporting.slide_facts import LOOKED_METHOD
+from napari_cyto.reporting.stored_facts import count_from, magnification_for, survey_of, tissue_of
+from napari_cyto.session import Session
+from napari_cyto.session.coverage_recorder import CoverageRecorder
+from napari_cyto.slides import Slide
+from napari_cyto.widgets import style
+from napari_cyto.widgets.coverage_map import CoverageMap
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.controls import Choice
+from napari_cyto.widgets.docks.run_when_visible import WhenSeen
+
+REST_MS = 500
+
+
+class ResultSeen(QWidget):
+    """Shows a recorder's map and shares, while somebody looks at them."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.recorder: CoverageRecorder | None = None
+        self._mapped: Slide | None = None
+        self._tissue: npt.NDArray[np.bool_] | None = None
+        self.magnification = Choice()
+        self.magnification.setToolTip("From which objective on a look counts; kept with the project.")
+        self.magnification.setAccessibleName("magnification")
+        self.magnification.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        for each in MAGNIFICATIONS:
+            self.magnification.addItem(f"{each:g}x or more", each)
+        self.magnification.activated.connect(lambda _index: self._choose())
+        self.words = parts.text(bold=True)
+        self.words.setToolTip(LOOKED_METHOD)
+        self.people = parts.text(colour=style.QUIET)
+        self.map = CoverageMap()
+        self.map.jumped.connect(lambda y, x: session.jump((y, x)))
+        self._show_soon = WhenSeen(self, self._show, REST_MS)
+        layout = QVBoxLayout(self)
+        parts.tighten(layout)
+        for block in (parts.row(parts.text("Looked at with"), self.magnification), self.words, self.people, self.map):
+            layout.addWidget(block)
+
+    def watch(self, recorder: CoverageRecorder) -> None:
+        """Show what a recorder takes down."""
+        self.recorder = recorder
+        recorder.grown.connect(self._soon)
+        self._show()
+
+    def let_go(self) -> None:
+        """Stop listening."""
+        self._show_soon.stop()
+        self.map.let_go()
+        if self.recorder is not None:
+            self.recorder.grown.disconnect(self._soon, missing_ok=True)
+
+    def show_slide(self) -> None:
+        """Show the slide that is on screen now."""
+        project, slide = self._session.project, self._session.slide
+        self.setEnabled(project is not None and slide is not None)
+        if project is not None:
+            self.magnification.setCurrentIndex(self.magnification.findData(magnification_for(project)))
+        self._tissue = None
+        if project is not None and slide is not None:
+            self._tissue = tissue_of(survey_of(project, slide.id))
+        self._show()
+
+    def set_view(self, *view_yxyx: float) -> None:
+        """Mark what is on screen, level-0 px."""
+        y0, x0, y1, x1 = view_yxyx
+        self.map.set_view((y0, x0, y1, x1))
+
+    def _soon(self, *_values: Any) -> None:
+        # One pans without a rest, and the map grows all the while.
+        if not self._show_soon.is_asked and self._show_soon.is_now():
+            self._show_soon.ask()
+
+    def _choose(self) -> None:
+        with self._session.telling():
+            count_from(self._session.need_project(), float(self.magnification.currentData()))
+        self._show()
+
+    def _show(self) -> None:
+        if not self._show_soon.is_now():
+            return
+        handle = self._session.open_slide_handle
+        if handle is not self._mapped:
+            self._mapped = handle
+            self.map.set_slide(handle)
+            if self._session.view_yxyx is not None:
+                self.map.set_view(self._session.view_yxyx)
+        everybody = None if self.recorder is None else self.recorder.everybody()
+        magnification = float(self.magnification.currentData())
+        self.map.setVisible(handle is not None)
+        self.map.show_coverage(everybody, magnification)
+        self._tell(magnification)
+
+    def _tell(self, magnification: float) -> None:
+        slide, recorder = self._session.slide, self.recorder
+        self.people.setVisible(False)
+        if slide is None or recorder is None or recorder.mine is None:
+            self.words.setText("")
+            return
+        if slide.mpp is None:
+            self.words.setText("Enter how many µm a pixel covers (dock Slide): else nobody knows how near you look.")
+            return
+        everybody = recorder.everybody()
+        assert everybody is not None
+        of = "tissue" if self._tissue is not None and self._tissue.any() else "slide"
+        share = everybody.share(magnification, self._tissue)
+        self.words.setText(f"{percent(share)} of the {of}")
+        if recorder.others:
+            shares = {"you": recorder.mine, **recorder.others}
+            told = (f"{name} {percent(seen.share(magnification, self._tissue))}" for name, seen in shares.items())
+            self.people.setText(", ".join(told))
+            self.people.setVisible(True)
+
+
+def percent(share: float) -> str:
+    """Return a share as people read it: never 0 % of what was begun, nor 100 % of what lacks something."""
+    if 0 < share < 0.01:
+        return "under 1 %"
+    return f"{min(99, round(100 * share)) if share < 1 else 100} %"

@@ -1,0 +1,249 @@
+"""Dock Result: what the slide comes to, whether it can be judged, and how much of it was looked at."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog, QFrame, QWidget
+
+from napari_cyto.domain.image_names import bare_name
+from napari_cyto.errors import CytoError
+from napari_cyto.jobs.events import Cancelled, Done, Failed
+from napari_cyto.reporting.job import ReportOptions, write_result
+from napari_cyto.reporting.slide_facts import CANNOT_SAY
+from napari_cyto.reporting.slide_summary import DECISION_SUPPORT, SlideResult, gather_result, quick_counts
+from napari_cyto.session import Session
+from napari_cyto.session.coverage_recorder import CoverageRecorder
+from napari_cyto.store import Project
+from napari_cyto.widgets import style
+from napari_cyto.widgets.deferred import later
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.job_bar import JobBar
+from napari_cyto.widgets.docks.report._findings import ResultFinding
+from napari_cyto.widgets.docks.report._quality import ResultQuality
+from napari_cyto.widgets.docks.report._viewed_area import ResultSeen
+from napari_cyto.widgets.docks.run_when_visible import WhenSeen
+from napari_cyto.widgets.docks.section import Section
+from napari_cyto.widgets.latest import Latest, MayGoOn
+
+# After this long without a further edit the cells are read again; of very many less often, for reading takes its share.
+REST_MS, LONGEST_REST_MS = 400, 5_000
+# Between parts of some thousand cells that are read the window gets its turn.
+_BREATH_S = 0.002
+FILTER = "Page with pictures (*.html);;Figures for machines (*.json)"
+
+
+class ResultDock(Dock):
+    """Counts, highest grade, excess, adequacy, focus, what was looked at; and the report on them."""
+
+    title = "Result"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.notice = parts.text(f"{DECISION_SUPPORT}.", colour=style.WARN, bold=True)
+        self.finding = ResultFinding()
+        self.quality = ResultQuality(session)
+        self.seen = ResultSeen(session)
+        limits = parts.text("\n".join(f"•  {words}" for words in CANNOT_SAY), selectable=True)
+        self.limits = Section("What this cannot say", limits, tip="What to keep in mind when reading these figures.")
+        self.reader = Latest("result", self)
+        self.result: SlideResult | None = None
+        self.report_slide = parts.button(
+            "Report on slide…", "Write what this dock tells, with pictures: a page (HTML), or JSON.", self.write_slide
+        )
+        self.report_project = parts.button(
+            "on project…", "Write the same on every slide of the project.", self.write_project, name="report on project"
+        )
+        self.open = parts.button("Open the report", "Show the written report in the browser.", self._open, icon="find")
+        self.job = JobBar()
+        self._written: Path | None = None
+        self._asked_s = 0.0
+        self._rest = later(self, self._read, REST_MS)
+        self._soon = self.later(self._show_slide)
+        self._seen = WhenSeen(self, self._show_slide)
+        self._lay_out()
+        self._connect()
+        self._show_slide()
+
+    def _lay_out(self) -> None:
+        blocks = (self.notice, self.finding, _line(), self.quality, _line(), self.seen, _line(), self.limits)
+        for block in blocks:
+            self.body.addWidget(block)
+        self.body.addStretch(1)
+        for block in (self.job, self.open, parts.row(self.report_slide, self.report_project)):
+            self.footer.addWidget(block)
+        self.open.hide()
+        # There is nothing to tell before the first look at the project.
+        self._offer(has_slide=False)
+
+    def _offer(self, *, has_slide: bool) -> None:
+        self.finding.setVisible(has_slide)
+        for control in (self.report_slide, self.report_project):
+            control.setEnabled(has_slide)
+
+    def _connect(self) -> None:
+        session = self.session
+        self.finding.wanted.connect(self._go)
+        self.reader.made.connect(self._take)
+        self.job.ended.connect(self._ended)
+        # What was looked at is told of the tissue, as soon as that is known.
+        self.quality.job.ended.connect(lambda _event: self.seen.show_slide())
+        self.listen(session.slide_changed, self._soon)
+        self.listen(session.project_changed, self._soon)
+        self.listen(session.annotations_changed, self.later(self._follow))
+        self.listen(session.filter_changed, self._show)
+        self.listen(session.view_changed, self.seen.set_view)
+
+    def watch(self, recorder: CoverageRecorder) -> None:
+        """Show what a recorder takes down of what is looked at."""
+        self.seen.watch(recorder)
+
+    def cancel_jobs(self) -> None:
+        """Stop a measurement and a report that are under way."""
+        self.quality.job.stop()
+        self.job.stop()
+
+    def let_go(self) -> None:
+        """Stop reading and what still runs."""
+        super().let_go()
+        self._rest.stop()
+        self._seen.stop()
+        self.reader.close()
+        self.finding.cells.close_threads()
+        self.quality.job.close_job()
+        self.job.close_job()
+        self.seen.let_go()
+
+    # What is shown
+
+    def _show_slide(self) -> None:
+        """Begin anew with the slide that is on screen now, unless nobody looks."""
+        self.result = None
+        self.reader.drop()
+        if not self._seen.is_now():
+            return
+        self._offer(has_slide=self.session.project is not None and self.session.slide is not None)
+        with self.session.telling():
+            self.quality.show_slide()
+            self.seen.show_slide()
+            self._show()
+            self._read()
+
+    def _follow(self) -> None:
+        """Show counts at once after an edit, and the rest when the hand rests."""
+        if not self._seen.is_now():
+            return
+        with self.session.telling():
+            self._show_counts()
+        self._rest.start()
+
+    def _read(self) -> None:
+        project, slide = self.session.project, self.session.slide
+        if project is not None and slide is not None:
+            self._asked_s = time.monotonic()
+            self.reader.ask(lambda may_go_on: _told(project, slide.id, may_go_on))
+
+    def _take(self, told: tuple[str, SlideResult]) -> None:
+        slide, (slide_id, result) = self.session.slide, told
+        if slide is not None and slide.id == slide_id:
+            self.result = result
+            took_ms = round(1000 * (time.monotonic() - self._asked_s))
+            self._rest.setInterval(max(REST_MS, min(LONGEST_REST_MS, 2 * took_ms)))
+            self._show()
+
+    def _show(self) -> None:
+        if self.session.slide is None or not self._seen.is_now():
+            return
+        result = self.result
+        if result is not None and self.session.shown_filter.blind:
+            result = result.blinded()
+        self.finding.show_result(result, self._path())
+        self.quality.show_result(result)
+        self._show_counts()
+
+    def _show_counts(self) -> None:
+        project, slide = self.session.project, self.session.slide
+        if project is None or slide is None:
+            return
+        counts = quick_counts(project, slide.id, None if self.result is None else self.result.corrected)
+        proposed = sum(count.proposed for count in counts)
+        self.finding.show_counts(counts, proposed, self.session.shown_filter.blind)
+
+    def _path(self) -> Path | None:
+        try:
+            return self.session.need_project().slide_path(self.session.need_slide())
+        except CytoError:
+            # The file is missing, and was told when the slide was opened.
+            return None
+
+    def _go(self, cell_id: str, y: float, x: float) -> None:
+        self.session.select([cell_id])
+        self.session.jump((y, x))
+
+    # The report
+
+    def write_slide(self) -> None:
+        """Ask for a file, and write the report on the slide on screen."""
+        slide = self.session.slide
+        if slide is not None:
+            self._write(bare_name(slide.name), slide.id)
+
+    def write_project(self) -> None:
+        """Ask for a file, and write the report on all slides."""
+        project = self.session.project
+        if project is not None:
+            self._write(project.name, None)
+
+    def _write(self, name: str, slide_id: str | None) -> None:
+        project = self.session.need_project()
+        start = project.folder.parent / f"{name}-result.html"
+        chosen, kind = QFileDialog.getSaveFileName(self, "Write the report to", str(start), FILTER)
+        if not chosen:
+            return
+        out = Path(chosen)
+        if not out.suffix:
+            out = out.with_name(out.name + (".json" if "json" in kind else ".html"))
+        if self.seen.recorder is not None:
+            self.seen.recorder.keep_now()
+        self.open.hide()
+        self._written = out
+        # The dialog asked already whether a file of the chosen name shall be replaced.
+        options = ReportOptions(blind=self.session.shown_filter.blind, overwrite=out == Path(chosen))
+        wanted = {"project_folder": project.folder, "out": out, "slide_id": slide_id, "options": options}
+        self.job.run(write_result, wanted, "Writing the report…")
+
+    def _ended(self, event: Done | Failed | Cancelled) -> None:
+        if isinstance(event, Done):
+            notes = self.job.notes
+            self.job.say("\n".join((f"Written: {parts.breakable(str(event.result['out']))}", *notes)), style.GOOD)
+        self.open.setVisible(isinstance(event, Done))
+
+    def _open(self) -> None:
+        if self._written is not None:
+            show_file(self._written)
+
+
+def _told(project: Project, slide_id: str, may_go_on: MayGoOn) -> tuple[str, SlideResult] | None:
+    """Return a slide's id and what it comes to, read without holding up the window."""
+
+    def breathe() -> bool:
+        time.sleep(_BREATH_S)
+        return may_go_on()
+
+    result = gather_result(project, slide_id, breathe)
+    return None if result is None else (slide_id, result)
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    return line
+
+
+def show_file(path: Path) -> None:
+    """Show a file in the program that the system has for it."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))

@@ -1,0 +1,5 @@
+"""Dock Review."""
+
+__all__ = [
+    "dock",
+]

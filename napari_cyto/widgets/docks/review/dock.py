@@ -1,0 +1,394 @@
+"""Dock Review: the cells that wait, the riskiest first, judged with one key each while the slide follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
+
+from napari_cyto.review.control_cells import estimate_words, limit_of, stop_words
+from napari_cyto.review.order import Gathered, gather
+from napari_cyto.session import Session
+from napari_cyto.session.review_progress import Review, progress_words
+from napari_cyto.store import HistoryEntry, Project
+from napari_cyto.widgets import style
+from napari_cyto.widgets.deferred import later
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.cell_images import CellCrops
+from napari_cyto.widgets.docks.review._class_keys import ClassKeys
+from napari_cyto.widgets.docks.review._filters import ReviewFilters
+from napari_cyto.widgets.docks.review._gallery import ReviewGallery
+from napari_cyto.widgets.docks.review._list_model import ReviewModel
+from napari_cyto.widgets.docks.run_when_visible import WhenSeen
+from napari_cyto.widgets.latest import Latest
+
+# More than these are read in a thread: 10,000 take some 0.2 s.
+READ_AT_ONCE = 20_000
+# All docks look at each annotation that is selected.
+MOST_SELECTED = 2_000
+# A model writes several times a second; a list that nobody goes through yet need not follow each time.
+RENEWED_EVERY_MS = 800
+
+
+class ReviewDock(Dock):
+    """A gallery of cells, with verdicts, progress and filters."""
+
+    title = "Review"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.review = Review(session)
+        self.model = ReviewModel(self.review, self)
+        self.crops = CellCrops(self)
+        self.gallery = ReviewGallery(self.model, self.crops)
+        self.filters = ReviewFilters()
+        self.reader = Latest("review", self)
+        self._comparison = Latest("review news", self)
+        self._renewal = WhenSeen(self, self._catch_up)
+        self._throttle = later(self, self._renewal.ask, RENEWED_EVERY_MS)
+        self._listed: Project | None = None
+        self._edits = 0
+        self._is_by_itself = False
+        self.progress = parts.text(bold=True)
+        self.by_class = parts.text(colour=style.QUIET)
+        self.estimate = parts.text(colour=style.QUIET)
+        self.stop = parts.text(bold=True)
+        self.hint = parts.text(colour=style.WARN)
+        self.words = parts.text()
+        self.class_keys = ClassKeys()
+        self._make_buttons()
+        self._commands = self._table()
+        self._is_due = True
+        self._lay_out()
+        self._connect()
+        self._show_project()
+
+    def _make_buttons(self) -> None:
+        self.again = self._button("Refresh", "Make the list anew, in the order of now.\nKey: F5", "refresh", "")
+        self.all = self._button(
+            "Accept all shown",
+            "Accept all cells of this list that wait, in one undo step.\nKeys: Ctrl+Enter",
+            "accept.all",
+            "accept",
+        )
+        self.accept = self._button("Accept  A", "Accept the chosen cells.\nKeys: A or Space", "accept", "accept")
+        self.reject = self._button("Reject  X", "Reject the chosen cells.\nKeys: X or Delete", "reject", "reject")
+        self.back = self._button(
+            "Back  ⌫", "Back to the cell that was judged last.\nKey: Backspace", "back", "previous"
+        )
+        self.blind = parts.toggle(
+            "Blind", "Hide what the model says, scores and class.\nKey: B", lambda: self._run("blind"), name="blind"
+        )
+        self.smaller = self._button("–", "Smaller pictures.\nKeys: - or Ctrl and the wheel", "smaller", "")
+        self.larger = self._button("+", "Larger pictures.\nKeys: + or Ctrl and the wheel", "larger", "")
+        for small in (self.smaller, self.larger):
+            small.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def _button(self, words: str, tip: str, command: str, icon: str) -> QPushButton:
+        made = parts.button(words, tip, lambda: self._run(command), icon=icon, name=f"review {command}")
+        # The keys belong to the gallery after a click, so that one can go on without the mouse.
+        made.clicked.connect(lambda _on=False: self.gallery.setFocus())
+        return made
+
+    def _lay_out(self) -> None:
+        for block in (self.progress, self.by_class, self.estimate, self.stop, self.filters, self.hint):
+            self.body.addWidget(block)
+        self.body.addWidget(parts.row(self.again, self.all, self.blind, self.smaller, self.larger, stretch=1))
+        self.body.addWidget(self.gallery, 1)
+        for block in (self.words, self.class_keys, parts.row(self.accept, self.reject, self.back)):
+            self.body.addWidget(block)
+
+    def _connect(self) -> None:
+        session, gallery = self.session, self.gallery
+        gallery.asked.connect(self._run)
+        gallery.moved.connect(self._go)
+        gallery.chosen_changed.connect(self._show_chosen)
+        gallery.clicked.connect(lambda index: self._go(index.row()))
+        self.filters.changed.connect(lambda: self.refresh())
+        self.filters.limit_changed.connect(self._keep_limit)
+        self.class_keys.chosen.connect(lambda key: self._run(f"class.{key}"))
+        self.reader.made.connect(self._take)
+        self._comparison.made.connect(self._compare)
+        self.listen(session.project_changed, self.later(self._show_project))
+        self.listen(session.slide_changed, self._show_slide)
+        self.listen(session.class_changed, self._show_scheme)
+        self.listen(session.filter_changed, self._show_blind)
+        self.listen(session.selection_changed, self._follow)
+        self.listen(session.annotations_changed, self._follow_undo)
+        self.listen(session.annotations_changed, self._notice)
+        self._progress_later = self.later(self._show_progress)
+        self.listen(self.review.progressed, self._progress_later)
+        self.listen(self.review.changed, self.later(self._show_words))
+
+    def _table(self) -> dict[str, Callable[[], object]]:
+        return {
+            "accept": lambda: self._judge(self.review.accept),
+            "reject": lambda: self._judge(self.review.reject),
+            "back": self._back,
+            "undo": self.session.undo,
+            "redo": self.session.redo,
+            "choose.all": self.gallery.selectAll,
+            "accept.all": self._accept_all,
+            "show": lambda: self._go(self.gallery.current),
+            "larger": lambda: self.gallery.zoom(1),
+            "smaller": lambda: self.gallery.zoom(-1),
+            "blind": self._toggle_blind,
+            "refresh": self.refresh,
+            "help": self.session.help_wanted.emit,
+            "leave": lambda: parts.focus_canvas(self),
+        }
+
+    # The list
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
+        """Make the list when it is first looked at."""
+        super().showEvent(event)
+        if self._is_due:
+            self.refresh()
+
+    def refresh(self, *, by_itself: bool = False) -> None:
+        """Make the list anew; not before anybody looks at it, and ``by_itself`` not under anybody's hand."""
+        self._is_by_itself = by_itself
+        self._is_due = not self.isVisible()
+        project = self.session.project
+        if self._is_due or project is None:
+            self.review.clear()
+            return
+        query = self.filters.query()
+        with self.session.telling():
+            if sum(project.counts().values()) <= READ_AT_ONCE:
+                self.reader.drop()
+                self.review.refresh(query)
+                self._begin_at_first()
+            else:
+                self.review.begin(query)
+                if not by_itself:
+                    self.progress.setText("Reading the cells…")
+                self.reader.ask(lambda _: gather(project, query))
+
+    def _notice(self, entry: HistoryEntry | None) -> None:
+        self._edits += entry is not None
+        if self.review.is_outdated and not self._throttle.isActive():
+            self._throttle.start()
+
+    def _catch_up(self) -> None:
+        """Make an empty or untouched list anew; for one that is gone through, count what came."""
+        project = self.session.project
+        if project is None or not self.review.is_outdated:
+            return
+        if self.review.is_being_made:
+            self._throttle.start()
+        elif self._may_renew():
+            self.refresh(by_itself=True)
+        elif self.review.is_changed_elsewhere:
+            query, edits = self.review.query, self._edits
+            self._comparison.ask(lambda _: (edits, gather(project, query)))
+
+    def _may_renew(self) -> bool:
+        """Whether nobody's hand is on the list: a cell must not take another's place under a key."""
+        if not self.review.cells:
+            return True
+        return not self.review.is_begun and self.window().focusWidget() is not self.gallery
+
+    def _compare(self, made: tuple[int, Gathered]) -> None:
+        edits, gathered = made
+        if self.session.project is None or gathered.query != self.review.query:
+            return
+        if edits != self._edits:
+            # It was counted while cells were judged.
+            self._throttle.start()
+            return
+        self.review.compare(gathered)
+
+    def _take(self, gathered: Gathered) -> None:
+        if self.session.project is None:
+            return
+        if self._is_by_itself and not self._may_renew():
+            self.review.compare(gathered)
+            return
+        self.review.take(gathered)
+        self._begin_at_first()
+
+    def _begin_at_first(self) -> None:
+        """Frame the first cell; the slide stays where it is until a key or a click asks for a cell."""
+        if self.review.cells:
+            self.gallery.follow([0])
+        self.gallery.scrollToTop()
+        self._show_words()
+
+    # Commands
+
+    def _run(self, command: str) -> None:
+        with self.session.telling():
+            if command.startswith("class."):
+                self._relabel(command.removeprefix("class."))
+            else:
+                self._commands[command]()
+
+    def _judge(self, verdict: Callable[[list[int]], object]) -> None:
+        rows = self.gallery.rows
+        if not rows:
+            self.session.message.emit("No cell is chosen; go to one with the arrow keys or a click.")
+            return
+        verdict(rows)
+        self.gallery.go(self.review.after(rows[-1]))
+
+    def _relabel(self, key: str) -> None:
+        cell_class = self.session.class_by_key(key)
+        if cell_class is None:
+            self.session.message.emit(f"No class of this project has the key {key}.")
+        else:
+            self._judge(partial(self.review.relabel, class_id=cell_class.id))
+
+    def _accept_all(self) -> None:
+        count = self.review.accept_all()
+        told = f"Accepted {parts.counted(count, 'cell')}; Ctrl+Z takes it back." if count else "No cell here waits."
+        self.session.message.emit(told)
+
+    def _back(self) -> None:
+        row = self.review.back()
+        if row is None:
+            self.session.message.emit("This is where you began; no cell was judged before.")
+        else:
+            self.gallery.go(row)
+
+    def _toggle_blind(self) -> None:
+        shown = self.session.shown_filter
+        self.session.show_only(replace(shown, blind=not shown.blind))
+        self._show_blind()
+
+    # Gallery and slide
+
+    def _go(self, row: int | None) -> None:
+        if row is None or row >= len(self.review.cells):
+            return
+        with self.session.telling():
+            self.review.go(row)
+            self._show_chosen()
+
+    def _show_chosen(self) -> None:
+        """Select on the slide what is chosen here; of very many, the one in the frame."""
+        cells, rows = self.review.cells, self.gallery.rows
+        if len(rows) > MOST_SELECTED:
+            rows = [row for row in [self.gallery.current] if row is not None]
+        self.session.select(cells[row].id for row in rows if row < len(cells))
+        self._show_words()
+
+    def _follow(self) -> None:
+        """Choose here what was selected on the slide."""
+        rows = [row for i in self.session.selection if (row := self.review.row_of(i)) is not None]
+        if rows and sorted(rows) != self.gallery.rows and len(self.gallery.rows) <= MOST_SELECTED:
+            self.gallery.follow(sorted(rows))
+            self._show_words()
+            self.review.pointed.emit(None)
+
+    def _follow_undo(self, entry: HistoryEntry | None) -> None:
+        if entry is None or entry.kind == "edit":
+            return
+        rows = [row for c in entry.edit.changes if (row := self.review.row_of(c.annotation_id)) is not None]
+        if len(rows) == 1:
+            self.gallery.go(rows[0])
+
+    # What it says
+
+    def _show_project(self) -> None:
+        project = self.session.project
+        self._show_scheme()
+        self.filters.show_slides(() if project is None else project.slides())
+        self.setEnabled(project is not None)
+        if project is not None:
+            self.filters.show_limit(limit_of(project))
+        if project is not self._listed:
+            self._listed = project
+            self.reader.drop()
+            self.crops.forget()
+            self.refresh()
+        elif self.crops.has_failures:
+            # A slide may have been given its file, be it at the place where a broken one lay.
+            self.crops.forget()
+            self.gallery.viewport().update()
+        self.model.forget_slides()
+        self._show_progress()
+
+    def _show_slide(self) -> None:
+        self.model.forget_changed_slide()
+        self.gallery.viewport().update()
+
+    def _show_scheme(self) -> None:
+        scheme = self.session.project.scheme if self.session.project is not None else None
+        self.filters.show_scheme(scheme)
+        self.class_keys.show_scheme(scheme)
+        self.gallery.delegate.set_colours({} if scheme is None else {c.id: c.colour for c in scheme.classes})
+        self.gallery.viewport().update()
+
+    def _show_blind(self) -> None:
+        self.blind.setChecked(self.session.shown_filter.blind)
+        self.gallery.viewport().update()
+        self._show_progress()
+        self._show_words()
+
+    def _show_progress(self) -> None:
+        self.progress.setText(progress_words(self.review))
+        # How many of a class wait would tell a blind reader what the model thinks.
+        rows = [] if self.session.shown_filter.blind else self.review.progress_by_class()
+        self.by_class.setText("   ".join(f"{c}\u00a0{parts.number(done)}/{parts.number(n)}" for c, done, n in rows))
+        self.by_class.setVisible(bool(rows))
+        waiting = self.review.waiting
+        self.all.setText(f"Accept all {parts.number(waiting)}" if waiting else "Accept all")
+        self._offer_accepting()
+        self._show_estimate()
+        hints = []
+        if self.review.newcomers:
+            hints.append(f"{parts.number(self.review.newcomers)} new – F5 brings them into the list.")
+        elif self.review.is_outdated:
+            hints.append("The list has changed – F5 makes it anew.")
+        if self.review.left_out:
+            hints.append(f"{parts.number(self.review.left_out)} cells further down the order are not in the list.")
+        self.hint.setText(" ".join(hints))
+        self.hint.setVisible(bool(self.hint.text()))
+
+    def _offer_accepting(self) -> None:
+        """Offer to accept only where that does something: a blind reader gives the class instead."""
+        is_blind = self.session.shown_filter.blind
+        why = "\nNot in a blind reading: give the cell its class instead." if is_blind else ""
+        self.accept.setEnabled(not is_blind)
+        self.accept.setToolTip(f"Accept the chosen cells.\nKeys: A or Space{why}")
+        self.all.setEnabled(self.review.waiting > 0 and not is_blind)
+        self.all.setToolTip(
+            "Accept all cells of this list that wait, in one undo step. They count as unread.\nKeys: Ctrl+Enter" + why
+        )
+
+    def _show_estimate(self) -> None:
+        found = self.review.estimate()
+        self.estimate.setText("" if found is None else estimate_words(found, self.session.shown_filter.blind))
+        self.stop.setText("" if found is None else stop_words(found))
+        for block in (self.estimate, self.stop):
+            block.setVisible(bool(block.text()))
+
+    def _keep_limit(self, share: float) -> None:
+        with self.session.telling():
+            self.review.keep_limit(share)
+
+    def _show_words(self) -> None:
+        rows = self.gallery.rows
+        if not self.review.cells:
+            self.words.setText("No cell passes these filters." if self.session.project is not None else "")
+        elif len(rows) > 1:
+            self.words.setText(f"{parts.number(len(rows))} cells chosen.")
+        else:
+            self.words.setText(self.model.words(rows[0]) if rows and rows[0] < len(self.review.cells) else "")
+
+    def let_go(self) -> None:
+        """Stop reading, too."""
+        self._throttle.stop()
+        self._renewal.stop()
+        self.reader.close()
+        self._comparison.close()
+        self.crops.close()
+        self.model.let_go()
+        self.review.let_go()
+        super().let_go()

@@ -1,0 +1,5 @@
+"""Dock Slide."""
+
+__all__ = [
+    "dock",
+]

@@ -1,0 +1,300 @@
+"""Dock Slides: the project, its slides, and going through them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QDialog, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
+
+from napari_cyto.domain.slide_record import Progress, SlideRecord
+from napari_cyto.session import Session
+from napari_cyto.session.slide_details import FACTS
+from napari_cyto.widgets import style
+from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.annotate.tool_row import hint_of
+from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
+from napari_cyto.widgets.docks.slides._label_sources import label_format_of
+from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
+from napari_cyto.widgets.docks.slides._slide_details_dialog import SlideFactsDialog
+from napari_cyto.widgets.docks.slides._slide_list import SlideList
+from napari_cyto.widgets.docks.slides.open_paths import SLIDE_FILTER, dropped_paths, open_paths, slides_in
+
+DATA_SETS = ("apacc", "yolo", "sipakmed")
+WELCOME = (
+    "Marks are kept in a project: one folder that remembers your slides and every mark on them. "
+    "Drop slides here, or begin with one of these."
+)
+
+
+class SlidesDock(Dock):
+    """Open and create projects, add slides, and go from one to the next."""
+
+    title = "Slides"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.setAcceptDrops(True)
+        self.headline = parts.text(WELCOME)
+        self.new = parts.button("New…", "Make a new project.", self.new_project, icon="new", name="new project")
+        self.open = parts.button("Open…", "Open a project folder.", self.ask_project, icon="open", name="open project")
+        self.add = parts.button(
+            "Add slides…", "Add slide or image files to this project.", self.ask_slides, icon="add", name="add slides"
+        )
+        self.take = parts.button(
+            "Import…",
+            "Bring in marks that another program wrote: QuPath, COCO, YOLO, APACC, CRIC, ASAP, CSV.",
+            self.import_labels,
+            icon="import",
+            name="import labels",
+        )
+        self.list = SlideList()
+        self.list.removed.connect(self.ask_removal)
+        self.list.relink_wanted.connect(self.ask_relink_of)
+        self.list.search_wanted.connect(self.ask_relink_folder)
+        self.list.chosen.connect(lambda slide_id: self.do(session.go_to_slide, slide_id))
+        self.previous = parts.button(
+            "", hint_of("slide.previous"), lambda: self._step(-1), icon="previous", name="previous slide"
+        )
+        self.next = parts.button(
+            "Next slide", hint_of("slide.next"), lambda: self._step(1), icon="next", name="next slide"
+        )
+        self.done = parts.toggle(
+            "Done", "Tick when every cell of this slide is marked.", self._toggle_done, icon="check", name="slide done"
+        )
+        self.relink = parts.button(
+            "Find the missing file…", "Show where the slide's file lies now.", self.ask_relink, icon="find"
+        )
+        self.totals = parts.text(colour=style.QUIET)
+        self.facts = parts.button(
+            "Patient, smear…",
+            "Say whose the selected slides are; cells of one patient are never divided between training and test.\n"
+            "Ctrl and Shift select several.",
+            lambda: self.ask_facts(self.list.chosen_ids),
+            name="patient and smear",
+        )
+        self.facts_back = parts.button(
+            "Take back", "Give these slides the patient and smear of before.", self.undo_facts
+        )
+        self.facts_back.hide()
+        self._facts_before: tuple[SlideRecord, ...] = ()
+        self.reader = parts.button(
+            "Reader…", "Who annotates here: the author of all annotations from now on.", self.ask_reader, name="reader"
+        )
+        self.list.facts_wanted.connect(self.ask_facts)
+        self._lay_out()
+        self.listen(session.project_changed, self._show)
+        self.listen(session.slide_changed, self._show)
+        self._after_edit = self.later(self._show_counts, at_rest=True)
+        self.listen(session.annotations_changed, self._after_edit)
+        self._show()
+
+    def _lay_out(self) -> None:
+        for widget in (
+            self.headline,
+            parts.row(self.new, self.open),
+            parts.row(self.add, self.take),
+            self.totals,
+            self.list,
+            self.relink,
+            parts.row(self.facts, self.reader),
+            self.facts_back,
+            parts.row(self.previous, self.next, self.done, stretch=1),
+        ):
+            self.body.addWidget(widget)
+        self.body.setStretchFactor(self.list, 100)
+        self.body.addStretch(1)
+
+    def new_project(self) -> None:
+        """Ask for a name, a place and classes, and make the project."""
+        project = self.session.project
+        NewProjectDialog(self.session, self, project.folder.parent if project is not None else None).exec()
+
+    def ask_project(self) -> None:
+        """Ask for a project folder and open it."""
+        chosen = QFileDialog.getExistingDirectory(self, "Open a project: choose its folder (NAME.cyto)")
+        if chosen:
+            self.do(self.session.open_project, Path(chosen))
+
+    def ask_slides(self) -> None:
+        """Ask for slide files and add them; without a project one is made beside the first."""
+        chosen, _ = QFileDialog.getOpenFileNames(self, "Add slides", "", SLIDE_FILTER)
+        if chosen:
+            self.do(open_paths, self.session, [Path(c) for c in chosen])
+
+    def ask_folder(self) -> None:
+        """Ask for a folder, and add the slides in it."""
+        chosen = QFileDialog.getExistingDirectory(self, "Add the slides of a folder")
+        if chosen:
+            self.open_dropped([Path(chosen)])
+
+    def import_labels(self) -> None:
+        """Show the dialog that brings marks in from another program."""
+        if self.session.project is not None:
+            ImportDialog(self.session, self).exec()
+
+    def ask_facts(self, slide_ids: Sequence[str]) -> None:
+        """Ask for patient and smear of slides, and store them."""
+        project = self.session.project
+        if project is None or not slide_ids:
+            self.session.message.emit("Select the slides first: a click, and Ctrl or Shift for several.")
+            return
+        dialog = SlideFactsDialog([project.slide(slide_id) for slide_id in slide_ids], self)
+        if dialog.exec() == QDialog.DialogCode.Accepted and dialog.facts:
+            self.do(self.set_facts, slide_ids, dialog.facts)
+
+    def set_facts(self, slide_ids: Sequence[str], facts: Mapping[str, str]) -> None:
+        """Store patient or smear of slides, say so, and offer to take it back."""
+        self._facts_before = self.session.set_slide_facts(slide_ids, facts)
+        count = len(self._facts_before)
+        self.facts_back.setText(f"Take back: {' and '.join(facts)} of {parts.counted(count, 'slide')}")
+        self.facts_back.setVisible(count > 0)
+        given = ", ".join(f"{name} {value.strip() or 'not specified'}" for name, value in facts.items())
+        self.session.message.emit(f"{parts.counted(count, 'slide')}: {given}.")
+
+    def undo_facts(self) -> None:
+        """Give the slides of the last change the patient and smear that they had."""
+        before, self._facts_before = self._facts_before, ()
+        self.facts_back.hide()
+        for record in before:
+            self.do(self.session.set_slide_facts, [record.id], {name: getattr(record, name) for name in FACTS})
+
+    def ask_reader(self) -> None:
+        """Ask who annotates here."""
+        words = "Your name or initials, as the author of your annotations.\nWhat is stored already keeps its author."
+        name, accepted = QInputDialog.getText(self, "Reader", words, QLineEdit.EchoMode.Normal, self.session.author)
+        if accepted:
+            self.do(self.session.set_reader, name)
+
+    def ask_removal(self, slide_id: str) -> None:
+        """Ask whether a slide shall leave the project, and take it out; one with marks stays, and a message says why.
+
+        Parameters
+        ----------
+        slide_id : str
+            Which.
+        """
+        project = self.session.project
+        if project is None:
+            return
+        if not project.counts(slide_id):
+            answer = QMessageBox.question(
+                self,
+                "Take out of the project",
+                f"Take {project.slide(slide_id).name} out of the project? The file itself stays where it is.",
+                QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
+                QMessageBox.StandardButton.Cancel,
+            )
+            if answer != QMessageBox.StandardButton.Yes:
+                return
+        self.do(self.session.remove_slide, slide_id)
+
+    def ask_relink(self) -> None:
+        """Ask where the missing file of the slide on screen is."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Where is the slide now?", "", SLIDE_FILTER)
+        if chosen:
+            self.do(self.relink_to, Path(chosen))
+
+    def relink_to(self, path: Path) -> None:
+        """Take ``path`` as the file of the slide on screen.
+
+        Raises
+        ------
+        CytoError
+            When it is not a slide, or another one than was annotated.
+        """
+        self.session.relink_slide(self.session.need_slide().id, path)
+
+    def ask_relink_of(self, slide_id: str) -> None:
+        """Ask where the image of a slide is, on screen or not."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Where is the slide now?", "", SLIDE_FILTER)
+        if chosen:
+            self.do(self.session.relink_slide, slide_id, Path(chosen))
+
+    def ask_relink_folder(self) -> None:
+        """Ask for a folder, and find in it the images of all slides that have none."""
+        chosen = QFileDialog.getExistingDirectory(self, "Where are the images? Subfolders are searched too")
+        if chosen:
+            self.do(self.session.relink_in, Path(chosen))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802  Qt's name
+        """Take what is a slide or a project."""
+        if dropped_paths(event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802  Qt's name
+        """Open what was dropped."""
+        self.open_dropped(dropped_paths(event.mimeData().urls()))
+        event.acceptProposedAction()
+
+    def open_dropped(self, paths: Sequence[Path]) -> None:
+        """Open slides and projects; for labels, show the import dialog with all of them filled in."""
+        labels = [(path, name) for path in paths if (name := label_format_of(path))]
+        known = dict(labels)
+        # A folder may hold slides beside their labels; a data set's folder brings its images by the import.
+        others = [p for p in paths if p not in known or (known[p] not in DATA_SETS and p.is_dir() and slides_in(p))]
+        if others:
+            self.do(open_paths, self.session, others)
+        if labels:
+            self.do(self._propose_import, labels)
+
+    def _propose_import(self, labels: Sequence[tuple[Path, str]]) -> None:
+        self.session.need_project()
+        path, format_name = labels[0]
+        dialog = ImportDialog(self.session, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.propose(format_name, path, labels[1:])
+        # Not exec: the program that the file was dragged from waits until the drop has been handled.
+        dialog.open()
+
+    def let_go(self) -> None:
+        """Stop listening and reading pictures."""
+        super().let_go()
+        self.list.close_threads()
+
+    def _step(self, step: int) -> None:
+        self.do(self.session.next_slide, step)
+
+    def _toggle_done(self) -> None:
+        if self.session.slide is not None:
+            done = self.session.slide.progress is not Progress.DONE
+            self.do(self.session.set_progress, Progress.DONE if done else Progress.IN_PROGRESS)
+        self._show()
+
+    def _show(self) -> None:
+        session, project = self.session, self.session.project
+        records = project.slides() if project is not None else ()
+        self.headline.setText(project.name if project is not None else WELCOME)
+        self.headline.setToolTip(str(project.folder) if project is not None else "")
+        self.headline.setStyleSheet("QLabel { font-weight: bold; }" if project is not None else "")
+        self.reader.setText(f"Reader: {session.author}")
+        if project is None or (self._facts_before and not set(self._ids_before()) <= {r.id for r in records}):
+            self._facts_before = ()
+            self.facts_back.hide()
+        for widget in (self.take, self.list, self.facts):
+            widget.setEnabled(project is not None)
+        for widget in (self.previous, self.next, self.done):
+            widget.setEnabled(session.slide is not None)
+        self.done.setChecked(session.slide is not None and session.slide.progress is Progress.DONE)
+        self.list.setVisible(project is not None)
+        self.list.show_project(project, session.slide.id if session.slide is not None else "")
+        lost = session.slide is not None and session.open_slide_handle is None
+        self.relink.setVisible(lost)
+        states = Counter(r.progress for r in records)
+        self.totals.setVisible(bool(records))
+        self.totals.setText(
+            f"{parts.counted(len(records), 'slide')}: {states[Progress.DONE]} done, "
+            f"{states[Progress.IN_PROGRESS]} begun"
+        )
+
+    def _ids_before(self) -> list[str]:
+        return [record.id for record in self._facts_before]
+
+    def _show_counts(self) -> None:
+        project = self.session.project
+        if project is not None:
+            self.list.show_counts(project.slide_counts())

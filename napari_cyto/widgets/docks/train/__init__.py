@@ -1,0 +1,6 @@
+"""Dock Train."""
+
+__all__ = [
+    "dock",
+    "words",
+]
