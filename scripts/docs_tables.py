@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import re
+import sys
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import typer
@@ -69,6 +73,29 @@ def verbs_markdown() -> str:
     """Return the verbs of the command line, with what each does, as a Markdown table linked to their pages."""
     rows = ((f"[`{name}`]({name}.md)", _brief(command)) for name, command in sorted(_command().commands.items()))
     return _table(("verb", "what it does"), rows)
+
+
+def layers_markdown() -> str:
+    """Return what each part of the package holds, may import of the others and may use, as a Markdown table."""
+    rules = _module(ROOT / "tests" / "test_architecture.py")
+    rows = []
+    for part, imports in rules.MAY_IMPORT.items():
+        file = ROOT / "napari_cyto" / part / "__init__.py"
+        if file.is_file() and not part.startswith("_"):
+            holds = (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").split("\n")[0]
+            uses = sorted(rules.MAY_USE[part], key=str.lower)
+            rows.append((f"`{part}`", holds, ", ".join(sorted(imports)), ", ".join(uses)))
+    return _table(("part", "what it holds", "may import", "may use"), rows)
+
+
+def _module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def options_markdown(verb: str) -> str:
@@ -147,6 +174,7 @@ def with_tables(text: str) -> str:
         "recipes": recipes_markdown,
         "deviations": deviations_markdown,
         "verbs": verbs_markdown,
+        "layers": layers_markdown,
     }
 
     def made(found: re.Match[str]) -> str:

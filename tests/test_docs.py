@@ -43,13 +43,19 @@ def test_tables_are_those_of_the_code(page: str, tables: ModuleType) -> None:
 
 
 def test_no_table_is_left_out() -> None:
-    for name in ("keys", "review keys", "formats", "recipes", "deviations", "verbs"):
+    for name in ("keys", "review keys", "formats", "recipes", "deviations", "verbs", "layers"):
         assert f"<!-- begin {name} -->" in TEXT
 
 
 def test_every_verb_has_a_page_with_its_options(tables: ModuleType) -> None:
     for verb in tables.verbs():
         assert f"<!-- begin options of {verb} -->" in TEXTS[f"docs/verbs/{verb}.md"]
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(napari_cyto(?:\.\w+)+)`", TEXT))))
+def test_modules_that_the_pages_name_exist(name: str) -> None:
+    path = ROOT.joinpath(*name.split("."))
+    assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
 def test_ci_runs_the_readmes_test_command_and_nothing_cleverer() -> None:
