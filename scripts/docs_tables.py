@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from napari_cyto.cli.verbs import build
+from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.formats import FORMATS
 from napari_cyto.session.keys import keys_table
 from napari_cyto.session.review_keys import review_keys_table
@@ -73,6 +74,12 @@ def verbs_markdown() -> str:
     """Return the verbs of the command line, with what each does, as a Markdown table linked to their pages."""
     rows = ((f"[`{name}`]({name}.md)", _brief(command)) for name, command in sorted(_command().commands.items()))
     return _table(("verb", "what it does"), rows)
+
+
+def schemes_markdown() -> str:
+    """Return the classes of each class scheme that ships, as a Markdown table."""
+    rows = ((f"`{s.name}`", f"`{c.id}`", c.name, c.key) for s in map(preset, PRESETS) for c in s.classes)
+    return _table(("scheme", "class", "name", "key"), rows)
 
 
 def layers_markdown() -> str:
@@ -175,6 +182,7 @@ def with_tables(text: str) -> str:
         "deviations": deviations_markdown,
         "verbs": verbs_markdown,
         "layers": layers_markdown,
+        "schemes": schemes_markdown,
     }
 
     def made(found: re.Match[str]) -> str:

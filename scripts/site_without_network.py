@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mkdocs.exceptions import PluginError
-
 # What a browser fetches by itself; a link that somebody may click is not among them.
 _FETCHED = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed)\b[^>]*?\ssrc=["']?((?:https?:)?//[^"'\s>]+)"""
@@ -25,5 +23,7 @@ def fetched(html: str) -> list[str]:
 def on_post_page(output: str, page: Any, **_: Any) -> str:
     """Refuse a page that fetches something."""
     if fetched(output):
+        from mkdocs.exceptions import PluginError
+
         raise PluginError(f"{page.file.src_uri} fetches {', '.join(fetched(output))}; the site must work offline.")
     return output

@@ -43,7 +43,7 @@ def test_tables_are_those_of_the_code(page: str, tables: ModuleType) -> None:
 
 
 def test_no_table_is_left_out() -> None:
-    for name in ("keys", "review keys", "formats", "recipes", "deviations", "verbs", "layers"):
+    for name in ("keys", "review keys", "formats", "recipes", "deviations", "verbs", "layers", "schemes"):
         assert f"<!-- begin {name} -->" in TEXT
 
 
@@ -103,6 +103,21 @@ def test_the_site_is_built_from_what_the_extra_names_and_every_part_of_it_is_pub
     assert "mkdocs build --quiet --strict" in docs["commands"]
     assert "docs" in tox["tox"]["env_list"].split(", ")
     assert {"docs", "mkdocs.yml", "scripts"} <= set(project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
+
+
+@pytest.mark.parametrize(
+    ("html", "hosts"),
+    [
+        ('<link rel="stylesheet" href="https://fonts.googleapis.com/css?family=Roboto">', 1),
+        ("<script async src=//unpkg.com/mermaid></script>", 1),
+        ('<img alt="" src="http://example.org/a.png">', 1),
+        ("<style>@import 'https://example.org/a.css'; p { background: url(//example.org/b.png) }</style>", 2),
+        ('<a href="https://napari.org">napari</a><link rel="canonical" href="https://example.org/">', 0),
+        ('<script src="javascripts/bundle.js"></script><img src="images/window.jpg">', 0),
+    ],
+)
+def test_a_page_that_fetches_something_fails_the_build(html: str, hosts: int) -> None:
+    assert len(script("site_without_network").fetched(html)) == hosts
 
 
 def commands() -> list[list[str]]:
