@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -17,9 +18,14 @@ HAS_WINDOW = all(importlib.util.find_spec(name) is not None for name in ("napari
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
-# An environment without Qt and napari passes all tests but those of the window, which it cannot even import; one
-# without torch, all but those of the networks.
-collect_ignore = [*([] if HAS_WINDOW else ["gui"]), *([] if HAS_TORCH else ["networks"])]
+# Test files are no package (importlib mode), and find by name what they share.
+SUPPORT = REPOSITORY / "tests" / "support"
+sys.path.insert(0, str(SUPPORT))
+pytest_plugins = ["evaluation_fixtures", "network_fixtures", "session_fixtures"]
+
+# An environment without Qt and napari passes all tests but those of the window, which it cannot even import.
+collect_ignore = ["support", *([] if HAS_WINDOW else ["widgets"])]
+_NETWORKS = "pytestmark = pytest.mark.networks"
 
 # No deadline: two shared cores make any timed assertion a coin toss.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -41,9 +47,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(getattr(config, "_cyto_cache", ""), ignore_errors=True)
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out, where torch is not installed, the files that need it as a whole: they cannot even be imported."""
+    if HAS_TORCH or collection_path.suffix != ".py":
+        return None
+    return _NETWORKS in collection_path.read_text(encoding="utf-8") or None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the window's tests and the fuzzed ones, and deselect what this machine or this run is not for."""
-    gui_folder = REPOSITORY / "tests" / "gui"
+    gui_folder = REPOSITORY / "tests" / "widgets"
     fuzzed_folders = {REPOSITORY / "tests" / name for name in ("properties", "store")}
     nightly = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
     kept, dropped = [], []
@@ -55,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent = item.get_closest_marker("shared") is not None and not SHARED_DATA.is_dir()
         too_long = item.get_closest_marker("nightly") is not None and not nightly
         no_window = item.get_closest_marker("gui") is not None and not HAS_WINDOW
-        no_torch = item.get_closest_marker("torch") is not None and not HAS_TORCH
+        no_torch = item.get_closest_marker("networks") is not None and not HAS_TORCH
         (dropped if absent or too_long or no_window or no_torch else kept).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from session_fixtures import Heard
 
 from napari_cyto.errors import ReplacedFileError, StoreError
 from napari_cyto.session import Session
 from napari_cyto.session.commands import run
 from napari_cyto.store import Project
-from tests.session.conftest import Heard
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file be replaced")
 

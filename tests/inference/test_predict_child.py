@@ -1,0 +1,117 @@
+"""Guards the warm process beside the window: it answers, stops within a second, and its death is told in a sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_cyto.domain.presets import preset
+from napari_cyto.errors import CytoError
+from napari_cyto.session import Session
+from napari_cyto.session.predict_commands import Proposer
+
+pytestmark = pytest.mark.networks
+
+PATIENCE_S = 280.0
+
+
+@pytest.fixture
+def proposer(tmp_path: Path) -> Iterator[Proposer]:
+    pixels = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noise.png")
+    session = Session("ann")
+    session.create_project(tmp_path / "p.cyto", preset("bethesda"))
+    (record,) = session.add_slides([tmp_path / "noise.png"])
+    session.go_to_slide(record.id)
+    session.set_mpp(1.0)
+    session.set_view((0.0, 0.0, 200.0, 200.0))
+    made = Proposer(session)
+    yield made
+    made.close()
+    session.close()
+
+
+def wait(proposer: Proposer, until: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not until():
+        assert time.monotonic() < end_s
+        proposer.poll()
+        time.sleep(0.01)
+
+
+def ended(proposer: Proposer) -> list[object]:
+    said: list[object] = []
+    proposer.finished.connect(said.append)
+    proposer.failed.connect(said.append)
+    return said
+
+
+def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Proposer, finder: Path) -> None:
+    said, arrived = ended(proposer), []
+    proposer.arrived.connect(arrived.append)
+    proposer.ask("field", str(finder))
+    wait(proposer, lambda: bool(said))
+    project = proposer.session.need_project()
+    first = list(project.annotations())
+    assert said.pop()["added"] == sum(arrived) == len(first) > 0
+    assert all(max(a.geometry.centre_yx) <= 200 for a in first)
+    pid = proposer.link.pid
+
+    begun: list[tuple[int, int, str]] = []
+    proposer.advanced.connect(lambda *step: begun.append(step))
+    proposer.ask("slide", str(finder))
+    wait(proposer, lambda: bool(begun))
+    proposer.cancel()
+    asked_s = time.monotonic()
+    wait(proposer, lambda: bool(said))
+    assert time.monotonic() - asked_s < 1.5
+    assert "cancelled" in said.pop()
+
+    begun.clear()
+    proposer.ask("slide", str(finder))
+    wait(proposer, lambda: bool(begun))
+    os.kill(proposer.link.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    wait(proposer, lambda: bool(said))
+    assert "ended from outside" in said.pop()
+    assert len(list(project.annotations())) >= len(first)
+
+    proposer.ask("field", str(finder))
+    wait(proposer, lambda: bool(said))
+    assert said.pop()["added"] == 0
+    assert proposer.link.pid != pid
+
+
+def test_what_cannot_work_is_refused_at_once(proposer: Proposer, finder: Path) -> None:
+    with pytest.raises(CytoError, match="Select one region"):
+        proposer.ask("region", str(finder))
+    with pytest.raises(CytoError, match="no model"):
+        proposer.ask("field", "nobody")
+    proposer.session.set_view((5000.0, 0.0, 6000.0, 100.0))
+    with pytest.raises(CytoError, match="beside the slide"):
+        proposer.ask("field", str(finder))
+    assert not proposer.running
+    assert not proposer.link.alive
+
+
+def test_weights_that_are_not_whole_are_refused_by_the_child_in_a_sentence(
+    proposer: Proposer, finder: Path, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(finder, damaged)
+    weights = damaged / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    said = ended(proposer)
+    proposer.ask("field", str(damaged))
+    wait(proposer, lambda: bool(said))
+    assert "damaged or was exchanged" in str(said.pop())
+    assert not proposer.running
