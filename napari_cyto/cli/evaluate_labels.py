@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_cyto.cli.output import print_json, print_table
 
-RESULTS = "coco-results"
-
 if TYPE_CHECKING:
     from napari_cyto.domain.label_set import LabelSet
 
@@ -29,7 +27,7 @@ def run(
     Parameters
     ----------
     truth, pred : Path
-        Label files or folders of any importable format.
+        Projects, or label files or folders of any importable format.
     radius_um : float
         Furthest distance at which a detection is the cell, µm.
     mpp : float or None
@@ -51,7 +49,7 @@ def run(
     from napari_cyto.evaluation.comparison import compare
     from napari_cyto.formats.label_files import label_stem
 
-    labels = mapped_by(class_map, _read(truth, formats[0], mpp), _read_predictions(pred, formats[1], truth, mpp))
+    labels = mapped_by(class_map, _read(truth, formats[0], mpp), _read(pred, formats[1], mpp, truth))
     nameless = label_stem(truth), label_stem(pred)
     told = compare(labels[0], labels[1], radius_um, mpp, missing_are_empty, nameless).as_dict()
     for remark in told["remarks"]:
@@ -79,37 +77,25 @@ def mapped_by(class_map: str | None, *labels: LabelSet) -> tuple[LabelSet, ...]:
     return tuple(mapped(each, pairs) for each in labels)
 
 
-def _read(path: Path, name: str | None, mpp: float | None, **options: Any) -> LabelSet:
+def _read(path: Path, name: str | None, mpp: float | None, truth: Path | None = None) -> LabelSet:
+    """Read a project or label files; a list of results takes its images and classes from ``truth``."""
+    from napari_cyto.datasets.import_.source_kind import likely_format, read_labels
     from napari_cyto.domain.quantities import MPP
-    from napari_cyto.errors import FormatError
-    from napari_cyto.formats import get_format
-    from napari_cyto.formats.bad_rows import without_skipping
-    from napari_cyto.formats.format_guess import format_of
-    from napari_cyto.formats.labels_outside import refuse_fractions
+    from napari_cyto.formats import FORMATS, Capabilities
 
-    name = name or format_of(path, "say it with --format")
-    if name == "csv" and mpp is not None and MPP.holds(mpp):  # others are refused by the comparison
-        options["mpp"] = mpp  # QuPath's tables have their centroids in µm
-    try:
-        labels = get_format(name).read(path, **options)
-    except FormatError as error:
-        # What an import may leave out would be missing from the figures here.
-        raise FormatError(without_skipping(error.reason), error.path, error.line) from error
-    refuse_fractions(labels, path)
+    came = likely_format(path)
+    if truth is not None and came and name in (None, FORMATS[came].capabilities.results_of):
+        name = came
+    special = FORMATS[name or came].capabilities if (name or came) in FORMATS else Capabilities()
+    options: dict[str, Any] = {}
+    if special.may_be_um and mpp is not None and MPP.holds(mpp):  # others are refused by the comparison
+        options["mpp"] = mpp
+    if special.results_of and truth is not None:
+        options["truth"] = truth
+    labels = read_labels(path, name, "say it with --format", **options)
     for remark in labels.remarks:
         print(remark, file=sys.stderr)
     return labels
-
-
-def _read_predictions(path: Path, name: str | None, truth: Path, mpp: float | None) -> LabelSet:
-    """Read predictions; a COCO results list takes its images and classes from the truth."""
-    from napari_cyto.formats.format_guess import format_of, what_came
-
-    if name is None:
-        name = format_of(path, "say it with --format")
-    if RESULTS in (name, what_came(path, name) if name == "coco" else ""):
-        return _read(path, RESULTS, mpp, truth=truth)
-    return _read(path, name, mpp)
 
 
 def _tell(told: dict[str, Any]) -> None:

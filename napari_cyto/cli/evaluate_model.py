@@ -201,14 +201,9 @@ def ki67(path: Path, format_name: str | None, class_map: str | None, as_json: bo
 
 
 def _labels(path: Path, format_name: str | None) -> Any:
-    from napari_cyto.formats import get_format
-    from napari_cyto.formats.format_guess import format_of
-    from napari_cyto.store import Project
+    from napari_cyto.datasets.import_.source_kind import read_labels
 
-    if Project.is_project(path):
-        with Project.open(path) as project:
-            return project.label_set()
-    return get_format(format_name or format_of(path, "say it with --format")).read(path)
+    return read_labels(path, format_name, "say it with --format")
 
 
 def _indexed(name: str, told: Plain) -> tuple[object, ...]:

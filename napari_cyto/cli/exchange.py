@@ -35,12 +35,12 @@ def named_or_seen(word: str) -> tuple[str, ...]:
     FormatError
         When it is a file or folder that looks like no format, or like several.
     """
-    from napari_cyto.formats.format_guess import format_of
+    from napari_cyto.datasets.import_.source_kind import format_to_import
 
     path = Path(word)
     if word in FORMATS or not (path.exists() or len(path.parts) > 1 or path.suffix):
         return ()
-    name = format_of(path, "put the format before it, as in import coco SOURCE PROJECT")
+    name = format_to_import(path, "put the format before it, as in import coco SOURCE PROJECT")
     print(f"{path.name} looks like {FORMATS[name].title}; it is read as {name}.", file=sys.stderr)
     return (name,)
 
@@ -84,16 +84,14 @@ def _importer(label_format: LabelFormat) -> Callable[..., None]:
 
 
 def _exporter(label_format: LabelFormat) -> Callable[..., None]:
-    from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export_apacc, export_labels
+    from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export
 
     def write(project: Project, out: Out, as_json: AsJson = False, *, given: dict[str, Any]) -> None:
         options = _nested(LabelExportOptions, "writer", label_format.options_type, given)
-        result = follow(
-            lambda token: export_labels(label_format.name, project, out, options, token), f"Writing {out.name}"
-        )
+        result = follow(lambda token: export(label_format.name, project, out, options, token), f"Writing {out.name}")
         tell(result, as_json)
 
-    def write_apacc(
+    def write_slices(
         project: Project,
         out: Out,
         pad_224: Annotated[bool, typer.Option("--pad-224", help="The same as --pad-crops-px 224.")] = False,
@@ -102,11 +100,11 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
         given: dict[str, Any],
     ) -> None:
         options = checked(ApaccExportOptions, ({"pad_crops_px": 224} if pad_224 else {}) | given)
-        result = follow(lambda token: export_apacc(project, out, options, token), f"Writing {out.name}")
+        result = follow(lambda token: export(label_format.name, project, out, options, token), f"Writing {out.name}")
         tell(result, as_json)
 
-    if label_format.name == "apacc":
-        return with_options(write_apacc, ApaccExportOptions)
+    if label_format.capabilities.slices:
+        return with_options(write_slices, ApaccExportOptions)
     idle = idle_options(label_format.options_type, "writing")
     return with_options(write, LabelExportOptions, label_format.options_type, skip=idle | {"writer"})
 

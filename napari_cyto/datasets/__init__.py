@@ -6,6 +6,7 @@ from napari_cyto.datasets.audit.job import audit_job
 from napari_cyto.datasets.audit.report import AuditReport, Finding, Severity
 from napari_cyto.datasets.export.apacc import export_apacc
 from napari_cyto.datasets.export.cells import proposed_apacc_map
+from napari_cyto.datasets.export.job import ExportOptions, export, export_fields
 from napari_cyto.datasets.export.labels import export_labels
 from napari_cyto.datasets.export.preview import ExportPreview, preview, preview_job
 from napari_cyto.datasets.import_.classes import FOREIGN
@@ -18,6 +19,7 @@ __all__ = [
     "FOREIGN",
     "ApaccExportOptions",
     "AuditReport",
+    "ExportOptions",
     "ExportPreview",
     "Finding",
     "ImportOptions",
@@ -28,7 +30,9 @@ __all__ = [
     "colour_match",
     "colour_preview",
     "crop_rule",
+    "export",
     "export_apacc",
+    "export_fields",
     "export_labels",
     "import_labels",
     "pad_centred",

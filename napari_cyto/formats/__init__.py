@@ -20,11 +20,12 @@ from napari_cyto.formats._yolo import YoloFormat
 from napari_cyto.formats.apacc.label_format import ApaccFormat
 from napari_cyto.formats.cric import CricFormat
 from napari_cyto.formats.csv_points import CsvFormat
-from napari_cyto.formats.label_format import FormatOptions, LabelFormat, ReadOnly
+from napari_cyto.formats.label_format import Capabilities, FormatOptions, LabelFormat, ReadOnly
 
 __all__ = [
     "FORMATS",
     "WRITTEN",
+    "Capabilities",
     "FormatOptions",
     "LabelFormat",
     "annotation_spool",

@@ -26,7 +26,14 @@ from napari_cyto.formats._per_slide import merged, source_files, with_remarks, w
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.colours import class_colours
-from napari_cyto.formats.label_format import ON_READING, FormatOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    Capabilities,
+    FormatOptions,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.tables import plain_number
 
 _SUFFIXES = (".xml",)
@@ -57,9 +64,11 @@ class AsapFormat:
     target_kind: TargetKind = "folder"
     suffix = ".xml"
     options_type = AsapOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is XML of ASAP_Annotations, or a folder of such files."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return any(self.sniff(inner) for inner in seen.files(_SUFFIXES))
         return seen.xml_root == "ASAP_Annotations"

@@ -43,7 +43,7 @@ from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.image_size import ImageFinder
-from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import BoxOptions, Capabilities, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.text import Fault, class_name, free_text, number, shown, whole_number
 
 
@@ -66,9 +66,11 @@ class CocoFormat:
     target_kind: TargetKind = "file"
     suffix = ".json"
     options_type = CocoOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a mapping with a list of images, or of annotations that name image and category by number."""
+        seen = Glimpse.of(source)
         annotated = {("annotations", "[]", "image_id"), ("annotations", "[]", "category_id")} <= seen.keys
         return (("images", "[]") in seen.keys or annotated) and ("shapes", "[]") not in seen.keys
 

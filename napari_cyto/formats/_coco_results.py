@@ -22,6 +22,7 @@ from napari_cyto.formats._slide_json import KEY, slide_from_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.label_format import (
     ON_READING,
+    Capabilities,
     FormatOptions,
     ReadOnly,
     TargetKind,
@@ -53,9 +54,11 @@ class CocoResultsFormat(ReadOnly):
     target_kind: TargetKind = "file"
     suffix = ".json"
     options_type = CocoResultsOptions
+    capabilities = Capabilities(results_of="coco")
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a list of entries with image_id and category_id."""
+        seen = Glimpse.of(source)
         return {("[]", "image_id"), ("[]", "category_id")} <= seen.keys
 
     @names_what_came

@@ -18,7 +18,14 @@ from napari_cyto.formats._non_cell_classes import is_region
 from napari_cyto.formats._shapes import box_of_edges, ellipse, enclosing, outline
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats._xml_tree import Element, read_xml
-from napari_cyto.formats.label_format import FormatOptions, ReadOnly, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import (
+    Capabilities,
+    FormatOptions,
+    ReadOnly,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.text import Fault, class_name, number, whole_number
 
 _FILE = "annotations.xml"
@@ -46,9 +53,11 @@ class CvatFormat(ReadOnly):
     target_kind: TargetKind = "file"
     suffix = ".xml"
     options_type = CvatOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is XML of annotations, or a folder that holds ``annotations.xml`` of that kind."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return seen.has(_FILE) and Glimpse(seen.path / _FILE).xml_root == "annotations"
         return seen.xml_root == "annotations"

@@ -29,6 +29,7 @@ from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.label_format import (
     ON_READING,
     ON_WRITING,
+    Capabilities,
     StatusOptions,
     TargetKind,
     checked_options,
@@ -113,9 +114,11 @@ class GeoJsonFormat:
     target_kind: TargetKind = "folder"
     suffix = ".geojson"
     options_type = GeoJsonOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a FeatureCollection, a list of features or a bare one, or a folder of such files."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return any(self.sniff(inner) for inner in seen.files(_SUFFIXES))
         kinds = {value for key, value in seen.values if key in (("type",), ("[]", "type"))}

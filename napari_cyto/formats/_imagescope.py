@@ -25,6 +25,7 @@ from napari_cyto.formats.colours import hex_colour
 from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.label_format import (
     ON_READING,
+    Capabilities,
     FormatOptions,
     ReadOnly,
     TargetKind,
@@ -60,9 +61,11 @@ class ImageScopeFormat(ReadOnly):
     target_kind: TargetKind = "folder"
     suffix = ".xml"
     options_type = ImageScopeOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is XML of Annotations, or a folder of such files."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return any(self.sniff(inner) for inner in seen.files((".xml",)))
         return seen.xml_root == "Annotations"

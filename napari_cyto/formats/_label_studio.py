@@ -23,7 +23,14 @@ from napari_cyto.formats._boxes import by_slide
 from napari_cyto.formats._label_studio_read import TaskReader
 from napari_cyto.formats._slide_json import KEY, slide_to_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
-from napari_cyto.formats.label_format import ON_READING, StatusOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    Capabilities,
+    StatusOptions,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 
 _MIN_FIELDS = ("original_width", "rectanglelabels", "keypointlabels", "polygonlabels", "ellipselabels")
 _POINT_PERCENT = 0.5  # how large Label Studio draws a keypoint, of the image's width
@@ -65,9 +72,11 @@ class LabelStudioFormat:
     target_kind: TargetKind = "file"
     suffix = ".json"
     options_type = LabelStudioOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a list of tasks, or one task; JSON-MIN is known too, to be refused by name."""
+        seen = Glimpse.of(source)
         task = ("[]",) if ("[]",) in seen.keys else ()
         marked = any((*task, name) in seen.keys for name in ("annotations", "predictions", "completions"))
         flat = any(key[-1] in _MIN_FIELDS and key[:1] == ("[]",) for key in seen.keys)

@@ -21,7 +21,7 @@ from napari_cyto.formats._labelme_read import read_labelme
 from napari_cyto.formats._per_slide import write_per_slide
 from napari_cyto.formats._slide_json import KEY, slide_to_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
-from napari_cyto.formats.label_format import FormatOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import Capabilities, FormatOptions, TargetKind, checked_options, names_what_came
 
 _SUFFIXES = (".json",)
 _VERSION = "5.5.0"
@@ -40,9 +40,11 @@ class LabelMeFormat:
     target_kind: TargetKind = "folder"
     suffix = ".json"
     options_type = LabelMeOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a mapping with shapes, or a folder of such files."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return any(self.sniff(inner) for inner in seen.files(_SUFFIXES, below=True))
         return ("shapes", "[]") in seen.keys

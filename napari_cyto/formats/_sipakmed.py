@@ -22,7 +22,14 @@ from napari_cyto.formats._label_set_builder import LabelSetBuilder
 from napari_cyto.formats._shapes import outline
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.image_size import ImageFinder, image_size_hw
-from napari_cyto.formats.label_format import FormatOptions, ReadOnly, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import (
+    Capabilities,
+    FormatOptions,
+    ReadOnly,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.text import Fault, class_name, number, read_text
 
 _SUFFIX = ".dat"
@@ -54,9 +61,11 @@ class SipakmedFormat(ReadOnly):
     target_kind: TargetKind = "folder"
     suffix = _SUFFIX
     options_type = SipakmedOptions
+    capabilities = Capabilities(brings_images=True, crops=True)
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a contour file of a field, or a folder with such files, at most two folders down."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return any(self.sniff(inner) for inner in seen.files((_SUFFIX,), below=True))
         return bool(_OF_FIELD.fullmatch(seen.path.name) and _FIRST_LINE.match(seen.text))

@@ -43,6 +43,11 @@ class Glimpse:
         self.suffix = inner_suffix(path)
         self.is_dir = path.is_dir()
 
+    @classmethod
+    def of(cls, source: Path | Glimpse) -> Glimpse:
+        """Return ``source`` if it is a glimpse already, else one of that path."""
+        return source if isinstance(source, Glimpse) else cls(Path(source))
+
     @cached_property
     def text(self) -> str:
         """The beginning of a text file, unpacked; empty for a folder and for what is no text."""

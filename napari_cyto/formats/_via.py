@@ -24,6 +24,7 @@ from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.label_files import inner_suffix
 from napari_cyto.formats.label_format import (
     ON_READING,
+    Capabilities,
     FormatOptions,
     ReadOnly,
     TargetKind,
@@ -79,9 +80,11 @@ class ViaFormat(ReadOnly):
     target_kind: TargetKind = "file"
     suffix = ".json"
     options_type = ViaOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a project, images with regions, or their table."""
+        seen = Glimpse.of(source)
         if set(TABLE_COLUMNS) <= set(seen.columns) or (IMAGES,) in seen.keys:
             return True
         images = {key[:-1] for key in seen.keys if key[-1:] == ("regions",) and len(key) == 2}

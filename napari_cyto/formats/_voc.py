@@ -25,7 +25,7 @@ from napari_cyto.formats._per_slide import write_pieces
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats._voc_read import read_voc
 from napari_cyto.formats._xml_tree import xml_text
-from napari_cyto.formats.label_format import BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import BoxOptions, Capabilities, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.labels_outside import lies_outside, reaches_out
 from napari_cyto.formats.slide_names import slide_stems
 from napari_cyto.formats.tables import plain_number
@@ -53,9 +53,11 @@ class VocFormat:
     target_kind: TargetKind = "folder"
     suffix = ".xml"
     options_type = VocOptions
+    capabilities = Capabilities()
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is XML of one annotation with objects or a size, or a folder of such files."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return any(self.sniff(inner) for inner in seen.files((".xml",), below=True))
         return seen.xml_root == "annotation"

@@ -25,7 +25,14 @@ from napari_cyto.formats._slide_json import slide_to_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats._yolo_read import read_yolo
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.label_format import ON_READING, BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import (
+    ON_READING,
+    BoxOptions,
+    Capabilities,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.slide_names import slide_stems
 from napari_cyto.formats.tables import plain_number
 
@@ -59,9 +66,11 @@ class YoloFormat:
     target_kind: TargetKind = "folder"
     suffix = ".txt"
     options_type = YoloOptions
+    capabilities = Capabilities(brings_images=True)
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a list of classes (``data.yaml``, ``classes.txt``, ``obj.names``) or a folder with one."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return seen.has(*_LISTS)
         return seen.path.name in _LISTS or (seen.suffix in (".yaml", ".yml") and "names:" in seen.text)

@@ -33,6 +33,7 @@ from napari_cyto.formats.image_size import ImageFinder, image_size_hw
 from napari_cyto.formats.label_format import (
     ON_READING,
     ON_WRITING,
+    Capabilities,
     FormatOptions,
     TargetKind,
     checked_options,
@@ -134,9 +135,11 @@ class CricFormat:
     target_kind: TargetKind = "file"
     suffix = ".csv"
     options_type = CricOptions
+    capabilities = Capabilities(scheme="bethesda")
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a table with CRIC's columns, a list of its images, or a folder with either."""
+        seen = Glimpse.of(source)
         if seen.is_dir:
             return any(self.sniff(inner) for inner in seen.files((".csv", ".json")))
         if {("[]", "image_name"), ("[]", "classifications")} <= seen.keys:

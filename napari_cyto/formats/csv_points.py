@@ -26,6 +26,7 @@ from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf
 from napari_cyto.formats.label_format import (
     ON_READING,
     ON_WRITING,
+    Capabilities,
     StatusOptions,
     TargetKind,
     checked_options,
@@ -93,9 +94,11 @@ class CsvFormat:
     target_kind: TargetKind = "file"
     suffix = ".csv"
     options_type = CsvOptions
+    capabilities = Capabilities(may_be_um=True)
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether it is a table with columns for x and y that is not one of another format."""
+        seen = Glimpse.of(source)
         names_images = any(name in seen.columns for name in ("image_filename", "image"))
         is_cric = names_images and any(name in seen.columns for name in ("bethesda_system", "bethesda"))
         found = find_columns(() if is_cric else seen.columns, ColumnValues())

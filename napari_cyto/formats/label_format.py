@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
@@ -94,6 +95,35 @@ class BoxOptions(FormatOptions):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What is special about a format, declared here so that nobody has to ask for its name.
+
+    Parameters
+    ----------
+    scheme : str
+        The class scheme that its classes are of; empty for any classes.
+    slices : bool
+        Whether it is written as slices with their images, crops and overviews, each class one of ``scheme``, divided
+        into a training and a test set; what it loses depends on where a cell lies.
+    crops : bool
+        Whether its folder may be a tree of images of single cells as well, a folder a class.
+    brings_images : bool
+        Whether its folder is a data set, the images of which come with its import.
+    may_be_um : bool
+        Whether places may be given in µm, which the reader's option ``mpp`` turns into px.
+    results_of : str
+        The format whose files say what its entries are of; empty where it stands for itself.
+    """
+
+    scheme: str = ""
+    slices: bool = False
+    crops: bool = False
+    brings_images: bool = False
+    may_be_um: bool = False
+    results_of: str = ""
+
+
 class LabelFormat(Protocol):
     """One label format: its names, and how it is read and written."""
 
@@ -102,14 +132,21 @@ class LabelFormat(Protocol):
     description: str
     target_kind: TargetKind
     suffix: str
+    capabilities: Capabilities
 
     @property
     def options_type(self) -> type[FormatOptions]:
         """The model of this format's options, from which forms and the command line are made."""
         ...
 
-    def sniff(self, seen: Glimpse) -> bool:
-        """Whether a file or folder looks like this format, by its beginning or by what lies in it."""
+    def sniff(self, source: Path | Glimpse) -> bool:
+        """Whether a file or folder looks like this format, by its beginning or by what lies in it.
+
+        Parameters
+        ----------
+        source : Path or Glimpse
+            What is looked at; a ``Glimpse`` where several formats are asked, so that it is read once.
+        """
         ...
 
     def read(self, source: Path, **options: Any) -> LabelSet:

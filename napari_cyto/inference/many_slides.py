@@ -24,6 +24,7 @@ from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.files.atomic import check_replaceable, write_text
 from napari_cyto.files.lock import IN_USE, alone_in
 from napari_cyto.files.replacement import check_may_replace
+from napari_cyto.formats import get_format
 from napari_cyto.inference._checkpoint import read_record, unfinished_side, why_anew
 from napari_cyto.inference._slide_files import slide_files
 from napari_cyto.inference._target_project import RUNS
@@ -37,7 +38,8 @@ from napari_cyto.jobs.outcome import ending_once
 from napari_cyto.slides import fingerprint
 from napari_cyto.store import Project
 
-_GEOJSON = (".geojson", ".json")
+_FILE, _DATA_SET = "geojson", "apacc"
+_FILE_SUFFIXES = (".geojson", ".json")
 _ASKED = "asked.json"
 
 
@@ -63,29 +65,39 @@ class Target:
     ----------
     out : Path
         As the user named it.
-    kind : str
-        ``project``, ``geojson`` or ``apacc``.
+    format : str
+        Of the file or data set; empty for a project.
     """
 
     out: Path
-    kind: str
+    format: str = ""
 
     @classmethod
     def of(cls, out: Path) -> Target:
         """Return what a path stands for: a project, else a GeoJSON file, else the folder of an APACC dataset."""
         if Project.is_project(out) or out.suffix.lower() == ".cyto":
-            return cls(out, "project")
-        return cls(out, "geojson" if out.suffix.lower() in _GEOJSON else "apacc")
+            return cls(out)
+        return cls(out, _FILE if out.suffix.lower() in _FILE_SUFFIXES else _DATA_SET)
+
+    @property
+    def kind(self) -> str:
+        """``project``, or the format."""
+        return self.format or "project"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether one file is written, which holds one slide."""
+        return bool(self.format) and get_format(self.format).target_kind == "file"
 
     @property
     def runs(self) -> Path:
         """The folder of what is done."""
-        return self.out / RUNS if self.kind == "project" else self.out.with_name(f"{self.out.name}.run")
+        return self.out / RUNS if not self.format else self.out.with_name(f"{self.out.name}.run")
 
     @property
     def project(self) -> Path:
         """The project that takes the cells."""
-        return self.out if self.kind == "project" else self.runs / "cells.cyto"
+        return self.out if not self.format else self.runs / "cells.cyto"
 
     def check(self, slides: int) -> None:
         """Refuse a target that could not be written in the end.
@@ -95,17 +107,17 @@ class Target:
         FormatError
             One GeoJSON file for several slides, or a folder that holds something else.
         """
-        if self.kind == "geojson" and slides > 1:
+        if self.is_file and slides > 1:
             raise FormatError(
                 f"one {self.out.suffix} file holds one slide, but {slides} came; give a project, and export that.",
                 self.out,
             )
-        if self.kind == "geojson" and self.out.is_dir():
+        if self.is_file and self.out.is_dir():
             raise FormatError("a file is to be written, but this is a folder.", self.out)
-        if self.kind == "geojson":
+        if self.is_file:
             # Not only in the end, after hours of work.
             check_may_replace(self.out)
-        if self.kind == "apacc":
+        elif self.format:
             check_replaceable(self.out)
 
     def alone(self) -> AbstractContextManager[None]:
@@ -116,7 +128,7 @@ class Target:
         CytoError
             When another run works for the same target.
         """
-        if self.kind == "project":
+        if not self.format:
             return nullcontext()
         return alone_in(self.runs, f"{self.out}: another run is at work on it; wait for its end, or give another name.")
 
@@ -128,7 +140,7 @@ class Target:
         FormatError
             When the folder is there and is of something else, such as the training of a model of that name.
         """
-        if self.kind == "project":
+        if not self.format:
             return None
         self.runs.mkdir(parents=True, exist_ok=True)
         known = self.runs / _ASKED
@@ -255,7 +267,7 @@ def _exported(target: Target, slide_ids: list[str], token: Token | None) -> Iter
     CytoError
         As the export says.
     """
-    if target.kind == "project":
+    if not target.format:
         return
     for event in _export(target, slide_ids, token):
         match event:
@@ -270,10 +282,9 @@ def _exported(target: Target, slide_ids: list[str], token: Token | None) -> Iter
 
 
 def _export(target: Target, slide_ids: list[str], token: Token | None) -> Events:
-    from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export_apacc, export_labels
+    from napari_cyto.datasets import ApaccExportOptions, ExportOptions, LabelExportOptions, export
 
-    if target.kind == "geojson":
+    options: ExportOptions = ApaccExportOptions(include_proposed=True)
+    if target.is_file:
         options = LabelExportOptions(slides=tuple(slide_ids), writer={"object_type": "detection"})
-        return export_labels("geojson", target.project, target.out, options, token, any_project=True)
-    chosen = ApaccExportOptions(include_proposed=True)
-    return export_apacc(target.project, target.out, chosen, token, any_project=True)
+    return export(target.format, target.project, target.out, options, token, any_project=True)

@@ -62,8 +62,8 @@ def audited_tree(root: Path, tick: Tick = no_tick) -> Audited:
 
 def _another_format(root: Path) -> str:
     """Return the titles of the formats that a folder looks like besides APACC; trees of crops are no labels."""
-    names = [name for name in fitting_formats(root) if name not in ("apacc", "sipakmed")]
-    return " and ".join(FORMATS[name].title for name in names)
+    found = [FORMATS[name] for name in fitting_formats(root)]
+    return " and ".join(each.title for each in found if not (each.capabilities.slices or each.capabilities.crops))
 
 
 def _side_folders(root: Path) -> list[tuple[str, Path]]:

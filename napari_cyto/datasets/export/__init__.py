@@ -4,6 +4,7 @@ __all__ = [
     "apacc",
     "cells",
     "export_manifest",
+    "job",
     "labels",
     "preview",
     "slice_writer",

@@ -1,4 +1,4 @@
-"""Labels of a project in any format but APACC; what the format cannot carry is told before it is written."""
+"""Labels of a project in any format, without images; what the format cannot carry is told before it is written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
 
-APACC = "apacc"
 _READING_SHARE = 0.3
 """Of the time of an export, before the first line is written. Measured on a million annotations: 0.2 to 0.35."""
 
@@ -108,8 +107,8 @@ def told_losses(label_format: LabelFormat, labels: LabelSet, writer: dict[str, A
     """Return what a format cannot carry, in sentences."""
     found = labels.annotations
     if isinstance(found, AnnotationSource):
-        # Label files of slices lose what crosses a border, so that each box counts there.
-        alike = tuple(found) if label_format.name == APACC else Alike(found.kinds())
+        # Slices lose what crosses their borders, so that each box counts there.
+        alike = tuple(found) if label_format.capabilities.slices else Alike(found.kinds())
         labels = replace(labels, annotations=alike)
     return (*labels.remarks, *label_format.losses(labels, **writer))
 

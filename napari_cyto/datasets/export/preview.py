@@ -95,7 +95,7 @@ def preview(
     format_name : str
         One of ``formats.FORMATS``.
     options : ApaccExportOptions or LabelExportOptions, optional
-        The former for ``apacc``.
+        The former for a format of slices.
     """
     try:
         if isinstance(project, Path):
@@ -123,11 +123,11 @@ def preview_job(
 def _preview(
     project: Project, format_name: str, options: ApaccExportOptions | LabelExportOptions | None
 ) -> ExportPreview:
-    if format_name == "apacc" and not isinstance(options, LabelExportOptions):
+    label_format = written_format(format_name)
+    if label_format.capabilities.slices and not isinstance(options, LabelExportOptions):
         return _apacc(plan_export(project, options or ApaccExportOptions()), options or ApaccExportOptions())
     if isinstance(options, ApaccExportOptions):
-        raise CytoError(f"The options given are those of APACC, but the format is {format_name}.")
-    label_format = written_format(format_name)
+        raise CytoError(f"Expected the options of labels in {format_name}, got those of an APACC export.")
     with labels_to_write(project, label_format, options or LabelExportOptions()) as (labels, writer):
         losses = told_losses(label_format, labels, writer)
         return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})

@@ -7,4 +7,5 @@ __all__ = [
     "label_source",
     "relink",
     "slide_match",
+    "source_kind",
 ]

@@ -12,14 +12,13 @@ from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.errors import SchemeError
+from napari_cyto.formats import get_format
 from napari_cyto.formats.annotation_spool import class_ids_of, spooled
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.schemes import load_scheme
 
 FOREIGN = "not in the project's scheme"
 """Part of the sentence about classes that a project lacks."""
-
-_SCHEME_OF_FORMAT = {"apacc": "apacc", "cric": "bethesda"}
 
 
 def used_classes(labels: LabelSet) -> tuple[str, ...]:
@@ -59,7 +58,7 @@ def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:
     Parameters
     ----------
     format_name : str
-        Where they come from: APACC and CRIC have schemes of their own.
+        Where they come from; some formats have a scheme of their own.
     labels : LabelSet
         What is to be taken in.
     wanted : str
@@ -74,7 +73,7 @@ def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:
     if wanted:
         return preset(wanted) if wanted in PRESETS else load_scheme(Path(wanted))
     needed = set(labels.classes) | set(used_classes(labels))
-    own = _SCHEME_OF_FORMAT.get(format_name)
+    own = get_format(format_name).capabilities.scheme
     for name in ((own,) if own else ()) + PRESETS:
         if needed and needed <= set(preset(name).ids):
             return preset(name)

@@ -35,11 +35,12 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
         When it cannot be read, or labels of several slides are to go onto one.
     """
     label_format = get_format(format_name)
+    fields = label_format.options_type.model_fields
     reader = dict(options.reader) | ({"skip_bad": True} if options.skip_bad else {})
-    if format_name == "apacc":
+    if label_format.capabilities.slices:
         labels = label_format.read(slices_folder(source), **reader)
         return replace(labels, slides=tuple(_told(labels.slides, read_manifest(source))))
-    if format_name == "geojson" and options.slide is not None and reader.get("origin") == "bounds":
+    if "bounds_offset_yx" in fields and options.slide is not None and reader.get("origin") == "bounds":
         reader.setdefault("bounds_offset_yx", _bounds_corner(options.slide))
     if isinstance(label_format, CsvFormat):
         sizes, scales = _size_finder(source, options), _mpp_finder(source, options)

@@ -17,6 +17,7 @@ from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.formats import get_format
 from napari_cyto.slides import open_slide
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 from napari_cyto.store import Project
@@ -61,16 +62,22 @@ def read_content(spec: SourceSpec) -> SourceContent:
         When the source cannot be read.
     """
     match spec.kind:
-        case "cric":
-            # 0.228 µm is believed only of CRIC's own table; who says otherwise is heard.
-            reader = {} if spec.mpp is None else {"mpp": spec.mpp}
-            return _labelled(spec, read_source("cric", spec.path, ImportOptions(reader=reader)), "bethesda")
-        case "apacc":
-            return _labelled(spec, read_source("apacc", spec.path, ImportOptions()), "apacc", empty_too=True)
         case "folders":
             return _folders(spec)
         case "project":
             return _project(spec)
+        case format_name:
+            return _of_format(spec, format_name)
+
+
+def _of_format(spec: SourceSpec, format_name: str) -> SourceContent:
+    label_format = get_format(format_name)
+    # A scale that the format knows by itself (0.228 µm, of CRIC's own table only) is believed unless another is given.
+    knows_scale = "mpp" in label_format.options_type.model_fields
+    reader = {"mpp": spec.mpp} if knows_scale and spec.mpp is not None else {}
+    labels = read_source(format_name, spec.path, ImportOptions(reader=reader))
+    special = label_format.capabilities
+    return _labelled(spec, labels, special.scheme, empty_too=special.slices)
 
 
 def _folders(spec: SourceSpec) -> SourceContent:

@@ -48,7 +48,14 @@ from napari_cyto.formats.apacc.names import (
     slice_stem,
 )
 from napari_cyto.formats.apacc.slices import Cell, Corner, corners, cut_into_slices, is_slice
-from napari_cyto.formats.label_format import ON_WRITING, BoxOptions, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import (
+    ON_WRITING,
+    BoxOptions,
+    Capabilities,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 
 __all__ = [
     "CLASSES",
@@ -104,9 +111,11 @@ class ApaccFormat:
     target_kind: TargetKind = "folder"
     suffix = ".txt"
     options_type = ApaccOptions
+    capabilities = Capabilities(scheme="apacc", slices=True, brings_images=True)
 
-    def sniff(self, seen: Glimpse) -> bool:
+    def sniff(self, source: Path | Glimpse) -> bool:
         """Whether files are called as slices are, in the folder, its sides or its ``slices``."""
+        seen = Glimpse.of(source)
         if not seen.is_dir:
             return seen.suffix == ".txt" and match_stem(seen.path.stem) is not None
         places = [seen.path / below for below in ("", "train", "test", "slices", "slices/train", "slices/test")]

@@ -7,6 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from napari_cyto.widgets.docks.slides._label_sources import label_format_of
 from PIL import Image
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
@@ -16,7 +17,6 @@ from napari_cyto.domain.slide_record import Progress
 from napari_cyto.formats import FORMATS
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
-from napari_cyto.widgets.docks.slides._label_sources import label_format_of
 from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
 from napari_cyto.widgets.docks.slides._slide_list import REMOVE_WORDS
 from napari_cyto.widgets.docks.slides.open_paths import free_folder, project_beside

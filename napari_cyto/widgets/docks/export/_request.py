@@ -7,27 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
-from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export_apacc, export_labels, preview_job
+from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export, export_fields, preview_job
 from napari_cyto.formats import get_format
 from napari_cyto.formats.label_format import idle_options
 from napari_cyto.jobs.child import JobFunction
 
-APACC = "apacc"
 # What has a place of its own in the dock, or would need a table to be entered.
 _APACC_HIDDEN = ("allow_leak", "class_map", "crop_date", "overwrite")
 _LABEL_HIDDEN = ("box_um",)
 
 
-def options_model(format_name: str) -> type[BaseModel]:
-    """Return the model whose fields the dock shows for a format."""
-    return ApaccExportOptions if format_name == APACC else get_format(format_name).options_type
-
-
 def hidden_options(format_name: str) -> tuple[str, ...]:
     """Return the fields that the form leaves out."""
-    if format_name == APACC:
+    if issubclass(export_fields(format_name), ApaccExportOptions):
         return _APACC_HIDDEN
     return (*_LABEL_HIDDEN, *sorted(idle_options(get_format(format_name).options_type, "writing")))
 
@@ -43,7 +35,7 @@ class ExportRequest:
     project_folder, target : Path
         From where, and where to.
     options : mapping
-        Values of ``options_model(format)`` by field name.
+        Values of ``export_fields(format)`` by field name.
     leak_reason : str
         Why train and test may share data; empty: they may not.
     overwrite : bool
@@ -60,7 +52,7 @@ class ExportRequest:
     def job(self) -> tuple[JobFunction, dict[str, Any]]:
         """Return the job that writes, and its arguments."""
         where = {"project_folder": self.project_folder, "target": self.target, "options": self.checked_options()}
-        return (export_apacc, where) if self.format == APACC else (export_labels, {"format_name": self.format, **where})
+        return export, {"format_name": self.format, **where}
 
     def look_ahead(self) -> tuple[JobFunction, dict[str, Any]]:
         """Return the job that says what would be written, and its arguments."""
@@ -69,6 +61,6 @@ class ExportRequest:
 
     def checked_options(self) -> ApaccExportOptions | LabelExportOptions:
         """Return the options as the jobs take them; what the format needs of the project it finds there itself."""
-        if self.format == APACC:
+        if issubclass(export_fields(self.format), ApaccExportOptions):
             return ApaccExportOptions(**self.options, allow_leak=self.leak_reason, overwrite=self.overwrite)
         return LabelExportOptions(writer=dict(self.options), overwrite=self.overwrite)

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QWidget
 
-from napari_cyto.datasets import ApaccExportOptions
+from napari_cyto.datasets import ApaccExportOptions, export_fields
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import OVERWRITE_WORDS
 from napari_cyto.formats import FORMATS, WRITTEN
@@ -21,7 +21,7 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.export._class_map import ApaccMap
-from napari_cyto.widgets.docks.export._request import APACC, ExportRequest, hidden_options, options_model
+from napari_cyto.widgets.docks.export._request import ExportRequest, hidden_options
 from napari_cyto.widgets.docks.export._split_preview import SplitPreview
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
@@ -47,7 +47,7 @@ class ExportDock(Dock):
         self.format.setToolTip("What the files shall be for.")
         self.format.setAccessibleName("format")
         self.format.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        for name in sorted(WRITTEN, key=lambda name: name != APACC):
+        for name in sorted(WRITTEN, key=lambda name: not WRITTEN[name].capabilities.slices):
             self.format.addItem(FORMATS[name].title, name)
         self.about = parts.text(colour=style.QUIET)
         self.target = QLineEdit()
@@ -208,7 +208,7 @@ class ExportDock(Dock):
 
     def _ended(self, event: object) -> None:
         self._enable()
-        if isinstance(event, Failed) and self.format.currentData() == APACC and LEAK_WORDS in event.message:
+        if isinstance(event, Failed) and self._slices() and LEAK_WORDS in event.message:
             # Pictures are compared while writing, so this leak the preview could not know.
             self._show_leak(True)
         if isinstance(event, Failed) and OVERWRITE_WORDS in event.message:
@@ -240,7 +240,7 @@ class ExportDock(Dock):
     def _show_format(self) -> None:
         name = self.format.currentData()
         self.about.setText(FORMATS[name].description)
-        self.form.show_model(options_model(name), hidden_options(name))
+        self.form.show_model(export_fields(name), hidden_options(name))
         self.options.setVisible(bool(self.form.controls))
         self._propose_target()
         self._show_map()
@@ -279,12 +279,16 @@ class ExportDock(Dock):
 
     def _show_map(self) -> None:
         """Ask for counterparts where the format and the classes in use need them."""
-        needed = self.format.currentData() == APACC
+        needed = self._slices()
         control = self.form.controls.get("include_proposed")
         proposals = control is not None and bool(control.read())
         statuses = ApaccExportOptions(include_proposed=proposals).statuses
         self.class_map.show_project(self.session.project if needed else None, statuses)
         self._enable()
+
+    def _slices(self) -> bool:
+        """Whether the format is one of slices, with a split and classes of its own."""
+        return FORMATS[self.format.currentData()].capabilities.slices
 
     def _propose_target(self) -> None:
         project = self.session.project

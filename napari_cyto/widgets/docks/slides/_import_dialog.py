@@ -12,11 +12,11 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_cyto.datasets import FOREIGN, ImportOptions, import_labels, source_classes
+from napari_cyto.datasets.import_.source_kind import format_to_import, likely_format
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import FORMATS, FormatOptions
 from napari_cyto.formats.bad_rows import SKIPPABLE
-from napari_cyto.formats.format_guess import format_of
 from napari_cyto.formats.label_format import idle_options
 from napari_cyto.jobs.events import Done, Failed
 from napari_cyto.session import Session
@@ -27,7 +27,6 @@ from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
-from napari_cyto.widgets.docks.slides._label_sources import label_format_of
 
 # What the dock knows already, or what would need a table to be entered.
 HIDDEN = ("scheme", "class_map", "reader", "author")
@@ -137,7 +136,7 @@ class ImportDialog(QDialog):
     def _recognise(self, source: Path) -> None:
         """Choose the format that ``source`` looks like, or none, with the reason, where that is not clear."""
         try:
-            name = format_of(source, "choose it above")
+            name = format_to_import(source, "choose it above")
         except CytoError as error:
             self.format.setCurrentIndex(-1)
             self.bar.say("\n".join([*self._outcomes, str(error)]), style.WARN)
@@ -309,7 +308,7 @@ class ImportDialog(QDialog):
         if chosen:
             first, *others = map(Path, chosen)
             self._forget_queue()
-            self.propose(label_format_of(first), first, [(path, label_format_of(path)) for path in others])
+            self.propose(likely_format(first), first, [(path, likely_format(path)) for path in others])
 
     def _ask_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Import from folder")

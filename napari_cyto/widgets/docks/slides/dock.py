@@ -10,7 +10,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QDialog, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
+from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.slide_record import Progress, SlideRecord
+from napari_cyto.formats import FORMATS
 from napari_cyto.session import Session
 from napari_cyto.session.slide_details import FACTS
 from napari_cyto.widgets import style
@@ -18,13 +20,11 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.annotate.tool_row import hint_of
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
-from napari_cyto.widgets.docks.slides._label_sources import label_format_of
 from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
 from napari_cyto.widgets.docks.slides._slide_details_dialog import SlideFactsDialog
 from napari_cyto.widgets.docks.slides._slide_list import SlideList
 from napari_cyto.widgets.docks.slides.open_paths import SLIDE_FILTER, dropped_paths, open_paths, slides_in
 
-DATA_SETS = ("apacc", "yolo", "sipakmed")
 WELCOME = (
     "Marks are kept in a project: one folder that remembers your slides and every mark on them. "
     "Drop slides here, or begin with one of these."
@@ -233,10 +233,14 @@ class SlidesDock(Dock):
 
     def open_dropped(self, paths: Sequence[Path]) -> None:
         """Open slides and projects; for labels, show the import dialog with all of them filled in."""
-        labels = [(path, name) for path in paths if (name := label_format_of(path))]
+        labels = [(path, name) for path in paths if (name := likely_format(path))]
         known = dict(labels)
         # A folder may hold slides beside their labels; a data set's folder brings its images by the import.
-        others = [p for p in paths if p not in known or (known[p] not in DATA_SETS and p.is_dir() and slides_in(p))]
+        others = [
+            p
+            for p in paths
+            if p not in known or (not FORMATS[known[p]].capabilities.brings_images and p.is_dir() and slides_in(p))
+        ]
         if others:
             self.do(open_paths, self.session, others)
         if labels:

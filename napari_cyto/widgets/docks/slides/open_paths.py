@@ -9,12 +9,12 @@ from pathlib import Path
 
 from napari_cyto.datasets.import_.known_slides import slide_in, where_in
 from napari_cyto.datasets.import_.slide_match import record_of_file
+from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError, ProjectThereError, SlideError
 from napari_cyto.session import Session
 from napari_cyto.store import Project
-from napari_cyto.widgets.docks.slides._label_sources import label_format_of
 
 SLIDE_FILTER = "Slides and images (" + " ".join(f"*{s} *{s.upper()}" for s in READ_SUFFIXES) + ");;All files (*)"
 PROJECT_SUFFIX = ".cyto"
@@ -23,7 +23,7 @@ DEFAULT_SCHEME = "bethesda"
 
 def is_ours(path: Path) -> bool:
     """Whether the window takes ``path``: a project, a slide, a folder that is one slide (DICOM), or labels."""
-    return Project.is_project(path) or path.is_dir() or reads_as_image(path.name) or bool(label_format_of(path))
+    return Project.is_project(path) or path.is_dir() or reads_as_image(path.name) or bool(likely_format(path))
 
 
 def open_paths(session: Session, paths: Sequence[Path]) -> None:

@@ -25,6 +25,8 @@ CHOICES: tuple[tuple[Kind, str, str], ...] = (
     ("folders", "Class folders…", "One folder a class, each picture in it one cell, as in the Herlev set."),
 )
 KIND_WORDS = {"project": "Project", "cric": "CRIC", "apacc": "APACC", "folders": "Class folders"}
+# CRIC says its own scale and classes, and so does a project.
+KINDS_WITH_OPTIONS = {"apacc", "folders"}
 OPTIONS_TIP = (
     "Only where it is needed: the µm a pixel covers, as in 0.25, and what becomes of classes, as in "
     "normal=NILM, or map=herlev. Commas between."
@@ -47,8 +49,7 @@ class SourceRow(QWidget):
         self.options.setAccessibleName(f"options of {spec.path.name}")
         self.options.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.options.editingFinished.connect(self.changed.emit)
-        # CRIC says its own scale and classes, and so does a project.
-        self.options.setVisible(spec.kind in ("apacc", "folders"))
+        self.options.setVisible(spec.kind in KINDS_WITH_OPTIONS)
         self.remove = parts.button(
             "", "Train without this source.", lambda: removed(self), icon="delete", name=f"remove {spec.path.name}"
         )

@@ -1,0 +1,74 @@
+"""One door to all exports: the labels of a project in any format, with what the format declares to be special."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from napari_cyto.datasets._exchange_options import ApaccExportOptions, LabelExportOptions
+from napari_cyto.datasets.export.apacc import export_apacc
+from napari_cyto.datasets.export.labels import export_labels
+from napari_cyto.errors import CytoError
+from napari_cyto.formats import get_format, written_format
+from napari_cyto.jobs.events import Event, Token
+from napari_cyto.jobs.outcome import ending_once
+
+ExportOptions = ApaccExportOptions | LabelExportOptions
+
+
+def export_fields(format_name: str) -> type[BaseModel]:
+    """Return the model whose fields a person fills in for an export into a format; forms and flags come from it."""
+    chosen = get_format(format_name)
+    return ApaccExportOptions if chosen.capabilities.slices else chosen.options_type
+
+
+def export(
+    format_name: str,
+    project_folder: Path,
+    target: Path,
+    options: ExportOptions | None = None,
+    token: Token | None = None,
+    any_project: bool = False,
+) -> Iterator[Event]:
+    """Write a project in a format; a job. The target is complete or as it was.
+
+    Parameters
+    ----------
+    format_name : str
+        One of ``formats.WRITTEN``.
+    project_folder : Path
+        The project.
+    target : Path
+        The file or folder to be.
+    options : ApaccExportOptions or LabelExportOptions, optional
+        How; the former for a format of slices, of which the latter write the label files alone.
+    token : Token, optional
+        Asks for a stop.
+    any_project : bool
+        Whether an untouched export of another project may be replaced, as where the project is but a step on the way.
+
+    Yields
+    ------
+    Event
+        Losses as ``Noted``; ``Done.result`` has counts and losses.
+    """
+    return ending_once(_chosen(format_name, Path(project_folder), Path(target), options, token, any_project))
+
+
+def _chosen(
+    format_name: str,
+    project_folder: Path,
+    target: Path,
+    options: ExportOptions | None,
+    token: Token | None,
+    any_project: bool,
+) -> Iterator[Event]:
+    of_slices = written_format(format_name).capabilities.slices
+    if isinstance(options, ApaccExportOptions) and not of_slices:
+        raise CytoError(f"Expected the options of labels in {format_name}, got those of an APACC export.")
+    if isinstance(options, LabelExportOptions) or not of_slices:
+        yield from export_labels(format_name, project_folder, target, options, token, any_project)
+    else:
+        yield from export_apacc(project_folder, target, options, token, any_project)
