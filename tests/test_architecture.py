@@ -236,3 +236,25 @@ def test_nothing_is_called_utils_or_manager() -> None:
     assert [p for p in FILES if p.stem in {"utils", "util", "helpers", "misc"}] == []
     names = [n.name for p in FILES for n in ast.walk(parse(p)) if isinstance(n, ast.ClassDef)]
     assert [name for name in names if name.endswith("Manager")] == []
+
+
+def names_compared(tree: ast.AST, names: set[str]) -> set[str]:
+    """The names among ``names`` that code compares something with, or matches it against."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides = [each for each in (node.left, *node.comparators) if not isinstance(each, ast.Call)]
+        elif isinstance(node, ast.match_case):
+            sides = [node.pattern]
+        else:
+            continue
+        found |= {c.value for side in sides for c in ast.walk(side) if isinstance(c, ast.Constant)} & names
+    return found
+
+
+def test_a_format_is_asked_what_it_can_do_not_for_its_name() -> None:
+    from napari_cyto.formats import FORMATS
+
+    assert names_compared(ast.parse("a.kind in ('apacc', 'b') or a == 'csv'"), set(FORMATS)) == {"apacc", "csv"}
+    found = {str(path): names_compared(parse(path), set(FORMATS)) for path in FILES}
+    assert {path: names for path, names in found.items() if names} == {}

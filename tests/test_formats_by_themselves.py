@@ -79,3 +79,26 @@ def test_evaluate_reads_coco_results_by_their_truth(
     told = capsys.readouterr()
     assert json.loads(told.out)["detection"]["tp"] == 1
     assert "1 pose left out" in told.err
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    assert run(["import", str(GOLDEN / "coco" / "instances.json"), str(tmp_path / "p.cyto"), "--json"]) == 0
+    return tmp_path / "p.cyto"
+
+
+def test_a_project_is_evaluated_as_it_is(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    rules = ["--radius-um", "5", "--mpp", "0.25", "--json"]
+    truth = str(GOLDEN / "coco" / "instances.json")
+    for argv in (["--truth", str(project), "--pred", truth], ["--truth", truth, "--pred", str(project)]):
+        assert run(["evaluate", *argv, *rules]) == 0
+        found = json.loads(capsys.readouterr().out)["detection"]
+        assert (found["tp"] > 0, found["fp"], found["fn"]) == (True, 0, 0)
+
+
+def test_a_project_is_no_label_file_to_import(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert run(["import", str(project), str(project.with_name("other.cyto"))]) == 2
+    err = capsys.readouterr().err
+    assert "expected label files, got a napari-cyto project; open it, or export its labels and import these." in err

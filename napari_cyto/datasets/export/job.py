@@ -66,9 +66,9 @@ def _chosen(
     any_project: bool,
 ) -> Iterator[Event]:
     of_slices = written_format(format_name).capabilities.slices
-    if isinstance(options, ApaccExportOptions) and not of_slices:
-        raise CytoError(f"Expected the options of labels in {format_name}, got those of an APACC export.")
-    if isinstance(options, LabelExportOptions) or not of_slices:
-        yield from export_labels(format_name, project_folder, target, options, token, any_project)
-    else:
+    if of_slices and not isinstance(options, LabelExportOptions):
         yield from export_apacc(project_folder, target, options, token, any_project)
+    elif isinstance(options, ApaccExportOptions):
+        raise CytoError(f"Expected the options of labels in {format_name}, got those of an APACC export.")
+    else:
+        yield from export_labels(format_name, project_folder, target, options, token, any_project)

@@ -7,12 +7,12 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from napari_cyto.widgets.docks.slides._label_sources import label_format_of
 from PIL import Image
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
+from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.formats import FORMATS
 from napari_cyto.widgets.docks import parts
@@ -294,9 +294,9 @@ def test_which_labels_are_dropped(tmp_path, project_folder):
     (tmp_path / "tree" / "train").mkdir(parents=True)
     (tmp_path / "tree" / "train" / "1_0_0.txt").write_text("", encoding="utf-8")
     (tmp_path / "dicom").mkdir()
-    found = [label_format_of(tmp_path / n) for n in ("cells.csv", "coco.json", "tree", "dicom", "smear_a.tif")]
+    found = [likely_format(tmp_path / n) for n in ("cells.csv", "coco.json", "tree", "dicom", "smear_a.tif")]
     assert found == ["cric", "coco", "apacc", "", ""]
-    assert label_format_of(project_folder) == ""
+    assert likely_format(project_folder) == ""
 
 
 def test_the_menu_of_a_slide_attaches_its_image(bench, tmp_path, monkeypatch):
