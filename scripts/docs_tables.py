@@ -150,12 +150,17 @@ def _shown(parameters: Iterable[Any]) -> list[Any]:
 def _row(parameter: Any) -> tuple[str, str, str]:
     """Return an argument or option of the command line as name, value and sentence."""
     if not any(o.startswith("-") for o in parameter.opts):
-        return f"`{parameter.metavar or parameter.name.upper()}`", "", _plain(parameter.help)
+        return _values(parameter.metavar or parameter.name.upper()), "", _plain(parameter.help)
     names = ", ".join(f"`{o}`" for o in (*parameter.opts, *parameter.secondary_opts))
     flag = getattr(parameter, "is_flag", False)
     value = "" if flag else (parameter.metavar or "")
     several = " (may be repeated)" if parameter.multiple and "repeated" not in (parameter.help or "") else ""
-    return names, f"`{value}`" if value else "", _plain(parameter.help) + several
+    return names, _values(value), _plain(parameter.help) + several
+
+
+def _values(metavar: str) -> str:
+    """Return what may stand there; code hosts and MkDocs differ in how a bar within code in a table is written."""
+    return ", ".join(f"`{value}`" for value in metavar.split("|") if value)
 
 
 def _plain(sentence: str | None) -> str:
