@@ -23,3 +23,17 @@ def test_the_nightly_environment_runs_the_long_tests_of_all_parts(request: pytes
     # Words of the caller's stand in the place of the folder, which is the default then.
     assert words[-1] == "{posargs:tests}"
     assert request.config.getini("testpaths") == ["tests"]
+
+
+def test_qt_6_runs_the_smoke_tests_on_each_push_and_every_test_of_the_window_at_night() -> None:
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(REPOSITORY / "tox.ini", encoding="utf-8")
+    pushed, nightly = tox["testenv:gui-pyqt6"], tox["testenv:nightly-pyqt6"]
+    assert "gui-pyqt6" in tox["tox"]["env_list"]
+    assert "-m smoke" in pushed["commands"]
+    assert " -m " not in nightly["commands"]
+    assert nightly["commands"].strip().endswith("{posargs:tests/widgets}")
+    assert nightly["deps"] == "{[testenv:gui-pyqt6]deps}"
+    marked = "pytestmark = pytest.mark.smoke"
+    files = (REPOSITORY / "tests" / "widgets").rglob("test_*.py")
+    assert any(marked in file.read_text(encoding="utf-8") for file in files)

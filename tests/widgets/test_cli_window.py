@@ -16,6 +16,8 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.store import Project
 from napari_cyto.widgets.window import session_for
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 def field(tmp_path: Path) -> Path:

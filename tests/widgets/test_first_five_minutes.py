@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from qtpy.QtCore import QPoint, Qt
 
 from napari_cyto.cli.entry import run
@@ -13,6 +14,8 @@ from napari_cyto.jobs.events import Done
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.frames import frame_to_world
 from napari_cyto.widgets.canvas.window import camera_of, canvas_size_px, native_canvas
+
+pytestmark = pytest.mark.smoke
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 APACC = {"HSIL": "unhealthy", "NILM": "healthy"}

@@ -23,6 +23,8 @@ from napari_cyto.store import Project
 from napari_cyto.widgets import npe2_hooks
 from napari_cyto.widgets.layer_labels import label_set
 
+pytestmark = pytest.mark.smoke
+
 
 @pytest.fixture
 def slide_path(tmp_path: Path) -> Path:

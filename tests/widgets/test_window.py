@@ -20,6 +20,8 @@ from napari_cyto.widgets.canvas.window import native_canvas
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.window import open_window, session_for, window_of
 
+pytestmark = pytest.mark.smoke
+
 
 def test_a_project_opens_with_docks_title_and_pixels(window_bench):
     viewer = window_bench.window.viewer

@@ -12,6 +12,8 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.session import Tool
 from napari_cyto.widgets.canvas import window
 
+pytestmark = pytest.mark.smoke
+
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 

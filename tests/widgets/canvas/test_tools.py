@@ -10,6 +10,8 @@ from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.session import Tool
 from napari_cyto.widgets.canvas import window
 
+pytestmark = pytest.mark.smoke
+
 
 def test_a_click_on_the_middle_of_a_pixel_gives_the_frames_half(desk):
     window.look_at(desk.viewer, (2000.5, 2000.5), 0.25, zoom=40.0)  # ten screen px per level-0 px

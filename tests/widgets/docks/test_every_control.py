@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import run_samples
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -24,6 +25,8 @@ from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
 from napari_cyto.widgets.docks.slides.scheme_dialog import SchemeDialog
 from napari_cyto.widgets.docks.train.dock import TrainDock
+
+pytestmark = pytest.mark.smoke
 
 INTERACTIVE = (QAbstractButton, QLineEdit, QAbstractSpinBox, QComboBox, QAbstractItemView)
 

@@ -25,6 +25,8 @@ from napari_cyto.widgets.docks.cell_images import MOST_WISHES, CellCrops, Wish, 
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.thumbnails import image_of
 
+pytestmark = pytest.mark.smoke
+
 NONE, SHIFT, CTRL = (
     Qt.KeyboardModifier.NoModifier,
     Qt.KeyboardModifier.ShiftModifier,
