@@ -1,4 +1,4 @@
-"""Make the README's pictures from the demo in the real window.
+"""Make the images of README and documentation from the demo in the real window.
 
 ``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/screenshots.py [FOLDER]``
 """
@@ -160,7 +160,7 @@ def result(window: CytoWindow, folder: Path) -> None:
     )
     window.message.hide()
     settle(2 * SETTLE_S)
-    save(qt_window(window.viewer), folder / "result.jpg")
+    save(qt_window(window.viewer), folder / "report.jpg")
 
 
 def raise_dock(dock: QWidget) -> None:

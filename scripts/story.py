@@ -158,7 +158,7 @@ def main() -> None:
         print(f"{propose(window, 'nucleus-detector', 'bethesda-light')} proposals")
         window.message.hide()
         settle()
-        save(qt_window(window.viewer), given.target / "propose.jpg")
+        save(qt_window(window.viewer), given.target / "predict.jpg")
         review(window)
         save(qt_window(window.viewer), given.target / "story-review.jpg")
         export(window, folder / "apacc")

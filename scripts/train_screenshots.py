@@ -1,4 +1,4 @@
-"""Make the README's pictures of training from a run on CRIC in the real window, all of it by clicks.
+"""Make the images of training from a run on CRIC in the real window, all of it by clicks.
 
 ``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/train_screenshots.py CRIC_FOLDER [FOLDER]``
 
