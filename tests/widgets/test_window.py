@@ -20,9 +20,8 @@ from napari_cyto.widgets.canvas.window import native_canvas
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.window import open_window, session_for, window_of
 
-pytestmark = pytest.mark.smoke
 
-
+@pytest.mark.smoke
 def test_a_project_opens_with_docks_title_and_pixels(window_bench):
     viewer = window_bench.window.viewer
     assert viewer.title == "smear_a.tif – Smears – napari-cyto"
@@ -62,6 +61,7 @@ def test_a_message_is_shown_over_the_slide(window_bench):
     assert not line.isVisible()
 
 
+@pytest.mark.smoke
 def test_class_keys_work_on_the_slide_and_nowhere_else(window_bench):
     [cell] = window_bench.mark(1, "HSIL")
     window_bench.session.select([cell])
@@ -84,6 +84,7 @@ def test_our_keys_are_told_where_napari_told_its_own(window_bench):
     assert "1 to 9: class" in window_bench.window.viewer.window._qt_window.statusBar()._help.text()
 
 
+@pytest.mark.smoke
 def test_everything_fits_a_laptop(window_bench):
     """At 1366 x 768 no button or label of a dock is narrower than its words."""
     window = window_bench.window.viewer.window._qt_window
@@ -127,6 +128,7 @@ def drop(target, path: Path) -> None:
     QApplication.sendEvent(target, QDropEvent(place, *how))
 
 
+@pytest.mark.smoke
 def test_a_slide_dropped_on_the_window_joins_the_project(open_window_on, slide_files):
     bench = open_window_on(slide_files[0])
     assert bench.session.project.folder == slide_files[0].parent / "smear_a.cyto"
@@ -176,6 +178,7 @@ def test_a_folder_of_slides_is_taken_and_counted(open_window_on, slide_files, tm
     assert "2 slides of more are in the project; 1 could not be opened" in bench.window.message.text()
 
 
+@pytest.mark.smoke
 def test_ctrl_s_and_ctrl_o_speak_of_the_project(window_bench, monkeypatch, slide_files, tmp_path):
     other = tmp_path / "other.png"
     Image.new("RGB", (80, 60), "red").save(other)
@@ -197,6 +200,7 @@ def test_a_path_that_cannot_be_opened_opens_no_window(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.smoke
 def test_closing_stops_the_job_and_closes_the_project(window_bench, project_folder, tmp_path):
     for record in window_bench.session.project.slides()[:2]:
         window_bench.session.go_to_slide(record.id)
