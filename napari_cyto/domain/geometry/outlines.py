@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import shapely
 
-from napari_cyto.domain.geometry import YX
+from napari_cyto.domain.geometry.shapes import YX
 from napari_cyto.errors import CytoError
 
 DECIMALS = 6
@@ -46,13 +46,3 @@ def closed_outline(vertices_yx: Sequence[YX], tolerance_px: float) -> tuple[YX, 
             outline = simple if simple.geom_type == "Polygon" and simple.area > 0 else largest
             return tuple((float(y), float(x)) for y, x in outline.exterior.coords[:-1])
     raise CytoError("A region needs at least three corners that enclose some of the slide; draw it again, larger.")
-
-
-def distance_to_outline(vertices_yx: Sequence[YX], yx: YX) -> float:
-    """Return how far ``yx`` is from the line around a region, inside or outside of it, level-0 px."""
-    return float(shapely.LinearRing(vertices_yx).distance(shapely.Point(yx)))
-
-
-def is_inside(vertices_yx: Sequence[YX], yx: YX) -> bool:
-    """Whether ``yx`` is inside an outline, level-0 px."""
-    return bool(shapely.contains_xy(shapely.Polygon(vertices_yx), yx[0], yx[1]))

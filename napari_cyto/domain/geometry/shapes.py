@@ -1,8 +1,4 @@
-"""Shapes on a slide.
-
-One frame everywhere: level-0 pixels of the slide file, ``(y, x)``, float64, pixel centres at integers + 0.5,
-boxes half-open ``(y0, x0, y1, x1)``.
-"""
+"""The shapes of annotations: point, box, polygon; values in level-0 px."""
 
 from __future__ import annotations
 
@@ -11,9 +7,6 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 from math import isfinite
 from typing import TypeAlias
-
-import numpy as np
-import numpy.typing as npt
 
 YX: TypeAlias = tuple[float, float]
 YXYX: TypeAlias = tuple[float, float, float, float]
@@ -139,19 +132,3 @@ def rectangle(polygon: Polygon) -> Box | None:
         return None
     straight = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in pairwise(corners))
     return Box(y0, x0, y1, x1) if straight else None
-
-
-def is_inside(centres_yx: npt.NDArray[np.float64], region: Polygon) -> npt.NDArray[np.bool_]:
-    """Return which points lie within an outline, bool (n,), points float64 (n, 2) in the outline's frame.
-
-    Source: Shimrat 1962, Communications of the ACM 5(8), algorithm 112: an odd number of edges lies to one side.
-    """
-    inside = np.zeros(len(centres_yx), dtype=bool)
-    y, x = centres_yx[:, 0], centres_yx[:, 1]
-    corners = region.vertices_yx
-    for (y0, x0), (y1, x1) in zip(corners, (*corners[1:], corners[0]), strict=True):
-        if y0 == y1:
-            continue
-        crosses = (y0 > y) != (y1 > y)
-        inside ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
-    return inside
