@@ -8,10 +8,9 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 from scipy.spatial import cKDTree
 
-from napari_cyto.domain.geometry import YXYX, Polygon, is_inside
+from napari_cyto.domain.geometry import YXYX, Polygon, box_area, covered_area, points_in_outline
 
 Points = npt.NDArray[np.float64]
 
@@ -53,7 +52,7 @@ class KnownArea:
         """Return which points lie in it, bool (n,), points float64 (n, 2), level-0 px."""
         inside = np.full(len(points_yx), self.is_everywhere)
         for region in self.regions:
-            inside |= is_inside(points_yx, region)
+            inside |= points_in_outline(points_yx, region.vertices_yx)
         if self.reach_px and len(self.spots_yx) and len(points_yx):
             distances, _ = self._tree.query(points_yx, distance_upper_bound=np.nextafter(self.reach_px, np.inf))
             inside |= np.isfinite(distances)
@@ -61,13 +60,10 @@ class KnownArea:
 
     def area_px(self, size_hw: tuple[int, int]) -> float:
         """Return how many level-0 px of a slide of this size it has; circles are counted as polygons of 32 corners."""
-        slide = shapely.box(0, 0, size_hw[1], size_hw[0])
+        slide_yxyx = (0.0, 0.0, float(size_hw[0]), float(size_hw[1]))
         if self.is_everywhere:
-            return float(slide.area)
-        shapes = [shapely.make_valid(shapely.Polygon([(x, y) for y, x in r.vertices_yx])) for r in self.regions]
-        if self.reach_px:
-            shapes += list(shapely.buffer(shapely.points(self.spots_yx[:, ::-1]), self.reach_px, quad_segs=8))
-        return float(shapely.intersection(shapely.union_all(shapes), slide).area)
+            return box_area(slide_yxyx)
+        return covered_area(self.regions, self.spots_yx, self.reach_px, slide_yxyx)
 
     def windows(self, size_hw: tuple[int, int], side_px: float, margin_px: float) -> list[YXYX]:
         """Return rectangles that hold all of it and do not overlap, made of the squares of a grid.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Polygon, is_inside
+from napari_cyto.domain.geometry import Polygon, points_in_outline
 from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError
 
@@ -106,6 +106,6 @@ def proliferation_index(
     inside = np.ones(len(cells), dtype=bool)
     if region is not None:
         centres = np.asarray([a.geometry.centre_yx for a in cells], np.float64).reshape(-1, 2)
-        inside = is_inside(centres, region)
+        inside = points_in_outline(centres, region.vertices_yx)
     stained = np.asarray([a.class_id in positive for a in cells], dtype=bool)
     return ProliferationIndex(int((inside & stained).sum()), int((inside & ~stained).sum()))

@@ -16,6 +16,7 @@ from scipy.sparse import coo_array, csr_matrix
 from scipy.sparse.csgraph import connected_components, maximum_flow
 from scipy.spatial import KDTree
 
+from napari_cyto.domain.geometry import distances
 from napari_cyto.errors import CytoError
 
 Points = npt.NDArray[np.float64]
@@ -97,11 +98,11 @@ def match_points(truth_yx: npt.ArrayLike, pred_yx: npt.ArrayLike, radius_px: flo
     truth, pred = _points(truth_yx, "cells"), _points(pred_yx, "detections")
     if not (np.isfinite(radius_px) and radius_px > 0):
         raise CytoError(f"The matching radius must be above 0 px, but {radius_px} came.")
-    rows, columns, distances = _pairs_within(truth, pred, radius_px)
-    partner = _maximum_matching(rows, columns, distances, len(truth), len(pred))
+    rows, columns, apart = _pairs_within(truth, pred, radius_px)
+    partner = _maximum_matching(rows, columns, apart, len(truth), len(pred))
     matched = np.flatnonzero(partner >= 0)
     found = partner[matched]
-    return Matching(matched, found, np.hypot(*(truth[matched] - pred[found]).T), len(truth), len(pred))
+    return Matching(matched, found, distances(truth[matched], pred[found]), len(truth), len(pred))
 
 
 def _points(values: npt.ArrayLike, what: str) -> Points:
@@ -129,13 +130,13 @@ def _pairs_within(truth: Points, pred: Points, radius_px: float) -> tuple[Indice
         )
     found = cells.sparse_distance_matrix(detections, further, output_type="ndarray")
     rows, columns = found["i"].astype(np.intp), found["j"].astype(np.intp)
-    distances = np.hypot(*(truth[rows] - pred[columns]).T)
-    near = distances <= reach
-    return rows[near], columns[near], distances[near]
+    apart = distances(truth[rows], pred[columns])
+    near = apart <= reach
+    return rows[near], columns[near], apart[near]
 
 
 def _maximum_matching(
-    rows: Indices, columns: Indices, distances: npt.NDArray[np.float64], n_truth: int, n_pred: int
+    rows: Indices, columns: Indices, apart: npt.NDArray[np.float64], n_truth: int, n_pred: int
 ) -> Indices:
     """Return the detection of each cell, -1 for none: as many as possible, cluster by cluster."""
     partner = np.full(n_truth, -1, dtype=np.intp)
@@ -152,20 +153,20 @@ def _maximum_matching(
         cells, at_row = np.unique(rows[edges], return_inverse=True)
         detections, at_column = np.unique(columns[edges], return_inverse=True)
         if max(len(cells), len(detections)) <= NEAREST_LIMIT:
-            chosen = _nearest_pairs(at_row, at_column, distances[edges])
+            chosen = _nearest_pairs(at_row, at_column, apart[edges])
         else:
             chosen = _any_pairs(at_row, at_column)
         partner[cells[chosen[0]]] = detections[chosen[1]]
     return partner
 
 
-def _nearest_pairs(rows: Indices, columns: Indices, distances: npt.NDArray[np.float64]) -> tuple[Indices, Indices]:
+def _nearest_pairs(rows: Indices, columns: Indices, apart: npt.NDArray[np.float64]) -> tuple[Indices, Indices]:
     """Return the maximum matching of one cluster whose distances sum to the least."""
     shape = (rows.max() + 1, columns.max() + 1)
     # Dearer than all pairs of the cluster together, so that no pair is given up for nearness.
-    no_pair = (distances.max() + 1) * (min(shape) + 1)
+    no_pair = (apart.max() + 1) * (min(shape) + 1)
     cost = np.full(shape, no_pair)
-    cost[rows, columns] = distances
+    cost[rows, columns] = apart
     chosen = linear_sum_assignment(cost)
     real = cost[chosen] < no_pair
     return chosen[0][real], chosen[1][real]

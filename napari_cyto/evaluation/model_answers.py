@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from napari_cyto.datasets.training.annotated_area import RULE, AreaRule, area_used
 from napari_cyto.datasets.training.training_set import TrainingSlide
-from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.geometry import YXYX, bounds_of, boxes_overlap, points_in_box
 from napari_cyto.domain.known_area import KnownArea
 from napari_cyto.errors import SlideError
 from napari_cyto.evaluation.detected_field import DetectedField
@@ -244,7 +244,7 @@ def _searched(
     stop_if_cancelled(token, KEPT)
     inside = np.full(len(slide), not parts)
     for part in parts:
-        inside |= _within(slide.centres_yx, part)
+        inside |= points_in_box(slide.centres_yx, part)
     if not inside.all():
         outside = int((~inside).sum())
         left_out.sentences.append(f"{slide.name}: {outside:,} cells outside its regions were left out.")
@@ -293,15 +293,8 @@ def _joined(parts: list[YXYX], part: YXYX) -> list[YXYX]:
     """Return the parts with one more, those that overlap it made one with it, so that nothing is searched twice."""
     apart = []
     for other in parts:
-        if part[0] < other[2] and other[0] < part[2] and part[1] < other[3] and other[1] < part[3]:
-            low, high = map(min, part[:2], other[:2]), map(max, part[2:], other[2:])
-            part = (*low, *high)  # type: ignore[assignment]
+        if boxes_overlap(part, other):
+            part = bounds_of((part, other))
         else:
             apart.append(other)
     return [*apart, part] if len(apart) == len(parts) else _joined(apart, part)
-
-
-def _within(centres_yx: npt.NDArray[np.float64], part: YXYX) -> npt.NDArray[np.bool_]:
-    y, x = centres_yx[:, 0], centres_yx[:, 1]
-    inside: npt.NDArray[np.bool_] = (y >= part[0]) & (y < part[2]) & (x >= part[1]) & (x < part[3])
-    return inside

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from napari_cyto.domain.annotation_rows import (
     score_text,
 )
 from napari_cyto.domain.annotation_source import AnnotationSource
-from napari_cyto.domain.geometry import YXYX, Box, Geometry, Polygon, rectangle
+from napari_cyto.domain.geometry import YXYX, Box, Geometry, Polygon, area, rectangle
 from napari_cyto.domain.image_names import without_common_folders
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -208,25 +208,18 @@ def _annotations(
 def _entry(ids: str, part: _Part, slide: SlideRecord, options: CocoOptions) -> str:
     """Return an annotation as ``json.dumps`` would write it; put together here, since that takes twice as long."""
     class_id, (y0, x0, y1, x1), geometry, score = part
-    outline, area = "", None
+    outline, covered_px2 = "", None
     if geometry is not None:
         y0, x0, y1, x1 = box_round(geometry, class_id, slide, options).bounds_yxyx
         if options.outlines and isinstance(geometry, Polygon):
-            area = _area(geometry)
+            covered_px2 = area(geometry)
             corners = ", ".join([f"{json_number(x)}, {json_number(y)}" for y, x in geometry.vertices_yx])
             outline = f', "segmentation": [[{corners}]]'
     width, height = x1 - x0, y1 - y0
     box = ", ".join([json_number(value) for value in (x0, y0, width, height)])
-    covered = json_number(width * height if area is None else area)
+    covered = json_number(width * height if covered_px2 is None else covered_px2)
     said = f', "score": {score}' if score else ""
     return f'{{{ids}, "bbox": [{box}], "area": {covered}, "iscrowd": 0{outline}{said}}}'
-
-
-def _area(outline: Polygon) -> float:
-    """Return what an outline encloses, px²; the shoelace formula."""
-    corners = outline.vertices_yx
-    twice = sum(x0 * y1 - x1 * y0 for (y0, x0), (y1, x1) in pairwise((*corners, corners[0])))
-    return abs(twice) / 2
 
 
 def _entries(

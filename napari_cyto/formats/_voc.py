@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.geometry import Box, lies_outside, reaches_out
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -26,7 +26,6 @@ from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats._voc_read import read_voc
 from napari_cyto.formats._xml_tree import xml_text
 from napari_cyto.formats.label_format import BoxOptions, Capabilities, TargetKind, checked_options, names_what_came
-from napari_cyto.formats.labels_outside import lies_outside, reaches_out
 from napari_cyto.formats.slide_names import slide_stems
 from napari_cyto.formats.tables import plain_number
 

@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.geometry import clipped, reaches_out
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.quantities import PicturePx
 from napari_cyto.domain.slide_record import SlideRecord
@@ -94,7 +95,7 @@ class YoloFormat:
         chosen = checked_options(YoloOptions, options)
         cells = losses.written(labels, chosen, regions=False)
         sentences = losses.plain_losses(labels, chosen, "boxes", "author", "note", "score", "time")
-        outside = sum(_reaches_out(a, size) for a, size in _with_sizes(labels, cells))
+        outside = sum(reaches_out(a.geometry, size) for a, size in _with_sizes(labels, cells))
         if outside:
             sentences.append(f"{losses.count(outside, 'box')} will be clipped at the border of the image.")
         return (*sentences, *losses.colour_losses(labels))
@@ -139,13 +140,13 @@ def _lines(
     height, width = slide.size_hw
     numbers = {name: place for place, name in enumerate(names)}
     for a in cells:
-        y0, x0, y1, x1 = box_of(a, slide, options).bounds_yxyx
-        y0, y1, x0, x1 = max(y0, 0), min(y1, height), max(x0, 0), min(x1, width)
-        if y0 >= y1 or x0 >= x1:
+        on_image = clipped(box_of(a, slide, options).bounds_yxyx, slide.size_hw)
+        if on_image is None:
             raise FormatError(
                 f"A box of class {a.class_id} at y, x {a.geometry.centre_yx} lies outside {slide.name!r}, which has "
                 f"{height} x {width} px; move or delete it."
             )
+        y0, x0, y1, x1 = on_image
         values = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height)
         yield f"{numbers[a.class_id or '']} {' '.join(map(plain_number, values))}\n"
 
@@ -156,11 +157,6 @@ def _with_sizes(labels: LabelSet, cells: Iterable[Annotation]) -> Iterator[tuple
         size = sizes.get(a.slide_id)
         if size is not None:
             yield a, size
-
-
-def _reaches_out(a: Annotation, size_hw: tuple[int, int]) -> bool:
-    y0, x0, y1, x1 = a.geometry.bounds_yxyx
-    return y0 < 0 or x0 < 0 or y1 > size_hw[0] or x1 > size_hw[1]
 
 
 def _side(slide: SlideRecord) -> str:

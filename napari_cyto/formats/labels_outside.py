@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
 from napari_cyto.domain.annotation_rows import KIND, SLIDE, X1, Y0, Row
-from napari_cyto.domain.geometry import Geometry, Point
+from napari_cyto.domain.geometry import Geometry, lies_outside
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.annotation_spool import rows_of
 from napari_cyto.formats.text import Fault
-
-
-def lies_outside(geometry: Geometry, size_hw: tuple[int, int]) -> bool:
-    """Whether nothing of a shape lies on an image of ``size_hw``; level-0 px. A point on its border does."""
-    return bounds_outside(geometry.bounds_yxyx, isinstance(geometry, Point), size_hw)
-
-
-def bounds_outside(bounds_yxyx: Sequence[float], is_point: bool, size_hw: tuple[int, int]) -> bool:
-    """Whether nothing of a shape with these bounds lies on an image of ``size_hw``; level-0 px."""
-    y0, x0, y1, x1 = bounds_yxyx
-    height, width = size_hw
-    if is_point:
-        return not (0 <= y0 <= height and 0 <= x0 <= width)
-    return y1 <= 0 or x1 <= 0 or y0 >= height or x0 >= width
-
-
-def reaches_out(geometry: Geometry, size_hw: tuple[int, int]) -> bool:
-    """Whether something of a shape lies beyond the border of an image of ``size_hw``; level-0 px."""
-    return bounds_reach_out(geometry.bounds_yxyx, size_hw)
-
-
-def bounds_reach_out(bounds_yxyx: Sequence[float], size_hw: tuple[int, int]) -> bool:
-    """Whether something of a shape with these bounds lies beyond the border of an image of ``size_hw``; level-0 px."""
-    y0, x0, y1, x1 = bounds_yxyx
-    return y0 < 0 or x0 < 0 or y1 > size_hw[0] or x1 > size_hw[1]
 
 
 def outside_sentence(geometry: Geometry, size_hw: tuple[int, int], name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.geometry import YXYX, clipped
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.files.lock import alone_in
 from napari_cyto.inference._checkpoint import Checkpoint, unfinished_tiles
@@ -159,12 +159,12 @@ def on_slide(region_yxyx: YXYX | None, slide: Slide) -> tuple[YXYX | None, list[
     if region_yxyx is None:
         return None, []
     (y0, x0, y1, x1), (height, width) = region_yxyx, slide.info.size_hw
-    if min(y1, height) <= max(y0, 0) or min(x1, width) <= max(x0, 0):
+    inside = clipped(region_yxyx, (height, width))
+    if inside is None:
         raise CytoError(
             f"{slide.info.name} is {width} x {height} px, and the region from x {x0:g} to {x1:g} and y {y0:g} to "
             f"{y1:g} lies beside it; give one that overlaps it, in px of the slide's full size."
         )
-    inside = (max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width)))
     if inside == region_yxyx:
         return region_yxyx, []
     return inside, [

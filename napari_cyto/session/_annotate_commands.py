@@ -8,7 +8,17 @@ from typing import Literal
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import YX, YXYX, Box, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import (
+    YX,
+    YXYX,
+    Box,
+    Geometry,
+    Point,
+    Polygon,
+    box_contains_point,
+    boxes_touch,
+    is_on_image,
+)
 from napari_cyto.errors import CytoError, SchemeError, SlideError, StaleEditError, StoreError
 from napari_cyto.review.predictions import ShownFilter, judged
 from napari_cyto.session._project_commands import LAST_CLASS
@@ -240,8 +250,7 @@ class AnnotateCommands(ReplacedCommands):
         if size_hw is None:
             return
         for geometry in geometries:
-            y, x = geometry.centre_yx
-            if not (0 <= y < size_hw[0] and 0 <= x < size_hw[1]):
+            if not is_on_image(geometry.centre_yx, size_hw):
                 raise SlideError("The middle of that would lie beside the slide; cells and regions are marked on it.")
 
     def need_selection_in_view(self) -> None:
@@ -318,12 +327,9 @@ class AnnotateCommands(ReplacedCommands):
 
 
 def _is_seen(annotation: Annotation, view_yxyx: YXYX) -> bool:
-    y0, x0, y1, x1 = view_yxyx
     if annotation.is_region:
-        top, left, bottom, right = annotation.geometry.bounds_yxyx
-        return top <= y1 and bottom >= y0 and left <= x1 and right >= x0
-    y, x = annotation.geometry.centre_yx
-    return y0 <= y <= y1 and x0 <= x <= x1
+        return boxes_touch(annotation.geometry.bounds_yxyx, view_yxyx)
+    return box_contains_point(view_yxyx, annotation.geometry.centre_yx, closed=True)
 
 
 def _cells(count: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import YX, YXYX
+from napari_cyto.domain.geometry import YX, box_contains_point
 from napari_cyto.session._annotate_commands import AnnotateCommands
 from napari_cyto.session._project_commands import READING_ONLY
 from napari_cyto.store import HistoryEntry, Project
@@ -113,14 +113,10 @@ class Session(AnnotateCommands):
     def _shows_some_of(self, entry: HistoryEntry, slide_id: str) -> bool:
         """Whether anything that changed has its middle on screen; only the first place is asked of a large edit."""
         if entry.count > _LOOKED_THROUGH:
-            return entry.place[0] == slide_id and _inside(entry.place[1], self._view_yxyx)
+            return entry.place[0] == slide_id and self._is_seen(entry.place[1])
         sides = (c.after if c.after is not None else c.before for c in entry.edit.changes)
-        return any(
-            a is not None and a.slide_id == slide_id and _inside(a.geometry.centre_yx, self._view_yxyx) for a in sides
-        )
+        return any(a is not None and a.slide_id == slide_id and self._is_seen(a.geometry.centre_yx) for a in sides)
 
-
-def _inside(yx: YX, view_yxyx: YXYX | None) -> bool:
-    if view_yxyx is None:
-        return False
-    return view_yxyx[0] <= yx[0] <= view_yxyx[2] and view_yxyx[1] <= yx[1] <= view_yxyx[3]
+    def _is_seen(self, yx: YX) -> bool:
+        view = self._view_yxyx
+        return view is not None and box_contains_point(view, yx, closed=True)

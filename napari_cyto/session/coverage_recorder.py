@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_cyto.domain.coverage import Coverage
-from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.geometry import YXYX, intersection
 from napari_cyto.errors import CytoError
 from napari_cyto.session._session import Session
 
@@ -71,7 +71,8 @@ class CoverageRecorder:
         before, self._before = self._before, (view_yxyx, magnification)
         if self.mine is None:
             return
-        if before is not None and self.mine.see(_common(before[0], view_yxyx), min(before[1], magnification)):
+        common = None if before is None else intersection(before[0], view_yxyx)
+        if before is not None and common is not None and self.mine.see(common, min(before[1], magnification)):
             self._is_new = True
             self.grown.emit()
         if self._is_new and time.monotonic() - self._kept_at_s >= self._keep_every_s:
@@ -134,9 +135,3 @@ def _keep(project: Project, slide_id: str, author: str, seen: Coverage) -> None:
     except CytoError:
         # A full disk or a lost share stops no reading; edits, which matter more, will say so.
         return
-
-
-def _common(one_yxyx: YXYX, other_yxyx: YXYX) -> YXYX:
-    """Return the part that two boxes share; of no extent where they share none."""
-    y0, x0 = max(one_yxyx[0], other_yxyx[0]), max(one_yxyx[1], other_yxyx[1])
-    return (y0, x0, max(y0, min(one_yxyx[2], other_yxyx[2])), max(x0, min(one_yxyx[3], other_yxyx[3])))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from psygnal import Signal
 
-from napari_cyto.domain.geometry import YXYX, Polygon
+from napari_cyto.domain.geometry import YXYX, Polygon, clipped
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.client import InferenceLink
@@ -190,9 +190,7 @@ class Proposer:
 
 
 def _on_slide(box_yxyx: YXYX, slide: SlideRecord) -> YXYX:
-    y0, x0, y1, x1 = box_yxyx
-    height, width = slide.size_hw or (float("inf"), float("inf"))
-    inside = (max(y0, 0.0), max(x0, 0.0), min(y1, float(height)), min(x1, float(width)))
-    if inside[2] <= inside[0] or inside[3] <= inside[1]:
+    inside = clipped(box_yxyx, slide.size_hw or (float("inf"), float("inf")))
+    if inside is None:
         raise CytoError("What is on screen lies beside the slide; go back to it first.")
     return inside

@@ -7,7 +7,6 @@ __all__ = [
     "HistoryEntry",
     "Project",
     "columns",
-    "hit_test",
     "project_copy",
     "step_origin",
 ]

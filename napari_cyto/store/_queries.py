@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import YX, YXYX
+from napari_cyto.domain.geometry import YX, YXYX, click_rank
 from napari_cyto.store._rows import VERSION_COLUMNS, annotation_of, status_of
 from napari_cyto.store._validity import number_of
 from napari_cyto.store.database.schema import (
@@ -34,7 +34,6 @@ from napari_cyto.store.database.schema import (
     tally,
     version,
 )
-from napari_cyto.store.hit_test import preference
 
 _present = annotation.join(version, version.c.pk == annotation.c.version_pk)
 _ANNOTATIONS = select(*VERSION_COLUMNS).select_from(_present)
@@ -160,7 +159,7 @@ def nearest(
         if row.gap2 > enough**2 * (1 + 1e-9):
             break
         candidate = annotation_of(row[:-1], slide_ids)
-        key = preference(candidate, (y, x))
+        key = click_rank(candidate.geometry, (y, x), is_region=candidate.is_region)
         if key[1] <= radius_px and key < best_key:
             best, best_key = candidate, key
     return best

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.geometry import Box, boxes_touch
 from napari_cyto.slides import Slide, thumbnail
 
 _MAP_PX = 1240
@@ -114,7 +114,7 @@ def _field(slide: Slide, marks: _Marks, origin_yx: tuple[int, int], mpp: float |
     taken: list[tuple[float, float, float]] = []
     for annotation in marks.annotations:
         ay0, ax0, ay1, ax1 = annotation.geometry.bounds_yxyx
-        if annotation.is_region or ay1 < y0 or ax1 < x0 or ay0 > y0 + height or ax0 > x0 + width:
+        if annotation.is_region or not boxes_touch((ay0, ax0, ay1, ax1), (y0, x0, y0 + height, x0 + width)):
             continue
         colour = marks.colour(annotation)
         box = ((ax0 - x0) * zoom, (ay0 - y0) * zoom, (ax1 - x0) * zoom, (ay1 - y0) * zoom)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
-from napari_cyto.domain.geometry import Point, Polygon
+from napari_cyto.domain.geometry import Point, Polygon, box_contains_point
 from napari_cyto.synthesis._cache import GENERATOR_VERSION, MadeSmear
 from napari_cyto.synthesis._specs import CLASSES
 from napari_cyto.synthesis._truth import IntBox, SmearTruth
@@ -50,7 +50,7 @@ def read_part(made: MadeSmear, slices_hw: tuple[int, int]) -> IntBox:
 
 def annotated(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
     """Return the marks of a reader who has finished ``part``: a region, every cell in it, all accepted."""
-    inside = [a for a in made.truth.annotations if _holds(part, a.geometry.centre_yx)]
+    inside = [a for a in made.truth.annotations if box_contains_point(part, a.geometry.centre_yx)]
     marks: list[Annotation] = []
     for number, annotation in enumerate(inside):
         mark = replace(annotation, author=READER)
@@ -76,7 +76,11 @@ def proposals(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
     rng = np.random.default_rng([GENERATOR_VERSION, int(made.record.id[:8], 16)])
     middle = ((part[0] + part[2]) / 2, (part[1] + part[3]) / 2)
     near = sorted(
-        (a for a in made.truth.annotations if a.class_id in CLASSES and not _holds(part, a.geometry.centre_yx)),
+        (
+            a
+            for a in made.truth.annotations
+            if a.class_id in CLASSES and not box_contains_point(part, a.geometry.centre_yx)
+        ),
         key=lambda a: max(abs(a.geometry.centre_yx[0] - middle[0]), abs(a.geometry.centre_yx[1] - middle[1])),
     )
     origin = proposed_by(PROPOSER, hashlib.sha256(f"{PROPOSER} {GENERATOR_VERSION}".encode()).hexdigest())
@@ -106,9 +110,5 @@ def _scores(rng: np.random.Generator, truth: int) -> tuple[tuple[str, float], ..
 
 
 def _worth(truth: SmearTruth, part: IntBox) -> tuple[int, int]:
-    inside = [c.class_id for c in truth.cells if _holds(part, c.nucleus_yx)]
+    inside = [c.class_id for c in truth.cells if box_contains_point(part, c.nucleus_yx)]
     return (len(set(inside)), sum(class_id != "NILM" for class_id in inside))
-
-
-def _holds(part: IntBox, yx: tuple[float, float]) -> bool:
-    return part[0] <= yx[0] < part[2] and part[1] <= yx[1] < part[3]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cyto.domain.geometry import overlapping
 from napari_cyto.synthesis._sprite import Sprite, turned
 from napari_cyto.synthesis._stains import Coefficients
 
@@ -51,7 +52,7 @@ class StampList:
     """Stamps and their boxes, to find those that touch a region at once."""
 
     stamps: list[Stamp] = field(default_factory=list)
-    _boxes: NDArray[np.int64] | None = None
+    _boxes: NDArray[np.float64] | None = None
 
     def add(self, stamp: Stamp) -> None:
         """Put one more thing on the glass."""
@@ -62,7 +63,5 @@ class StampList:
         """Return the stamps whose sprite overlaps the half-open box, level-0 px."""
         if self._boxes is None:
             corners = [(s.y0, s.x0, s.y0 + s.sprite.shape_hw[0], s.x0 + s.sprite.shape_hw[1]) for s in self.stamps]
-            self._boxes = np.array(corners, dtype=np.int64).reshape(-1, 4)
-        b = self._boxes
-        hit = (b[:, 0] < y1) & (b[:, 2] > y0) & (b[:, 1] < x1) & (b[:, 3] > x0)
-        return [self.stamps[i] for i in np.flatnonzero(hit)]
+            self._boxes = np.array(corners, dtype=np.float64).reshape(-1, 4)
+        return [self.stamps[i] for i in np.flatnonzero(overlapping(self._boxes, (y0, x0, y1, x1)))]

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
-from shapely import contains_xy
-from shapely.geometry import Polygon as ShapelyPolygon
 from sklearn import metrics
 
 from napari_cyto.domain.annotation import Annotation, Status
@@ -26,7 +24,7 @@ from napari_cyto.domain.statistics.bootstrap import (
     weighted_estimate,
 )
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation._proliferation import ProliferationIndex, is_inside, proliferation_index
+from napari_cyto.evaluation._proliferation import ProliferationIndex, proliferation_index
 from napari_cyto.evaluation._ranking import Ranking
 from napari_cyto.evaluation.calibration import calibration
 from napari_cyto.evaluation.screening import high_grade_score, operating_point, operating_points, score_screening
@@ -219,18 +217,6 @@ def test_few_cells_are_warned_of() -> None:
     assert (low, high) == pytest.approx((0.1334, 0.2888), abs=1e-4)
     with pytest.raises(CytoError, match="negative"):
         ProliferationIndex(-1, 0)
-
-
-def test_inside_a_region_is_what_shapely_says() -> None:
-    rng = np.random.default_rng(3)
-    angle = np.sort(rng.uniform(0, 2 * np.pi, 40))
-    reach = rng.uniform(10, 50, 40)
-    corners = np.stack([reach * np.sin(angle), reach * np.cos(angle)], 1)
-    points = rng.uniform(-50, 50, (5000, 2))
-    ours = is_inside(points, Polygon(tuple((float(y), float(x)) for y, x in corners)))
-    theirs = contains_xy(ShapelyPolygon(corners[:, ::-1]), points[:, 1], points[:, 0])
-    assert np.array_equal(ours, theirs)
-    assert 0.1 < ours.mean() < 0.9
 
 
 def ranked_groups(rng: np.random.Generator, groups: int, shift: float) -> tuple[Any, Any, list[int]]:

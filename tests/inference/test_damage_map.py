@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_cyto.domain.geometry import points_in_box
 from napari_cyto.inference.engine import _damage_map as met_damage
 from napari_cyto.inference.engine._damage_map import MetDamage
-from napari_cyto.inference.engine._merge import within
 from napari_cyto.slides import UnreadableTile
 
 
@@ -27,7 +27,7 @@ def test_it_is_what_each_damaged_tile_of_the_level_says(
     expected = np.ones(len(points_yx), dtype=np.bool_)
     for each in tiles:
         if each.level == 0:
-            expected[within(points_yx, each.bounds_yxyx)] = False
+            expected[points_in_box(points_yx, each.bounds_yxyx)] = False
     damage = MetDamage(0)
     assert damage.add(tiles) == list(dict.fromkeys(tiles))
     assert damage.add(tiles) == []
@@ -38,6 +38,13 @@ def test_only_damage_nearby_is_looked_at(monkeypatch) -> None:  # type: ignore[n
     damage = MetDamage(0)
     damage.add(tile(y * 256, x * 256, 256) for y in range(100) for x in range(100))
     looked: list[object] = []
-    monkeypatch.setattr(met_damage, "within", lambda points, box: (looked.append(box), within(points, box))[1])
+
+    def counted(points: np.ndarray, box: tuple[float, ...]) -> np.ndarray:
+        looked.append(box)
+        return points_in_box(points, box)
+
+    monkeypatch.setattr(
+        met_damage, "points_in_box", lambda points, box: (looked.append(box), points_in_box(points, box))[1]
+    )
     assert not damage.readable(np.array([[5000.0, 5000.0], [5010.0, 5010.0]])).any()
     assert len(looked) <= 36

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_cyto.domain.geometry import points_in_box
 from napari_cyto.inference.engine._early_results import Settling
-from napari_cyto.inference.engine._merge import in_outline, surest_apart, within
+from napari_cyto.inference.engine._merge import surest_apart
 from napari_cyto.inference.engine._run_tiles import plan_tiles
 
 
@@ -21,7 +22,7 @@ def told(draw: st.DrawFn) -> tuple[list, list[np.ndarray], float, list[int]]:
     scores = rng.integers(1, 6, len(cells)) / 5
     tables = []
     for tile in tiles:
-        own = within(cells, tile.core_yxyx, 1.0)
+        own = np.flatnonzero(points_in_box(cells, tile.core_yxyx, 1.0))
         jitter = cells[own] + rng.uniform(-0.2, 0.2, (len(own), 2))
         tables.append(np.column_stack([jitter, np.full((len(own), 2), 9.0), scores[own], scores[own]]))
     return tiles, tables, draw(st.sampled_from([0.0, 2.0, 12.0, 40.0])), draw(st.permutations(range(len(tiles))))
@@ -70,9 +71,3 @@ def test_every_place_is_in_one_core(size_hw: tuple[int, int], side: int, offset:
         assert max(tile.height, tile.width) <= side
     assert (seen[: size_hw[0], : size_hw[1]] == 1).all()
     assert seen.max() == 1
-
-
-def test_an_outline_holds_what_lies_inside_it() -> None:
-    hook = np.array([(0, 0), (0, 10), (10, 10), (10, 6), (4, 6), (4, 0)], dtype=float)
-    points = np.array([(2, 2), (2, 8), (8, 8), (8, 2), (11, 8)], dtype=float)
-    assert in_outline(points, hook).tolist() == [True, True, True, False, False]

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_cyto.domain.geometry import points_in_box
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.engine._merge import surest_apart, within
+from napari_cyto.inference.engine._merge import surest_apart
 from napari_cyto.inference.engine.tile_grid import detection_tiles
 from napari_cyto.inference.model_view import ModelView, PicturePixels, model_view
 
@@ -19,7 +20,7 @@ SIZES = st.integers(1, 400)
 def test_every_place_is_in_exactly_one_core(height: int, width: int, tile: int, seed: int) -> None:
     tiles = detection_tiles((height, width), tile, 64, 32)
     points = np.random.default_rng(seed).uniform(0, (height, width), (50, 2))
-    owners = sum(np.isin(np.arange(50), within(points, t.core_yxyx)).astype(int) for t in tiles)
+    owners = sum(points_in_box(points, t.core_yxyx).astype(int) for t in tiles)
     assert (owners == 1).all()
     assert all(t.y0 % 32 == t.x0 % 32 == t.height % 32 == t.width % 32 == 0 for t in tiles)
     assert all(t.height <= tile and t.width <= tile for t in tiles)
@@ -37,7 +38,7 @@ def test_a_region_is_covered_by_tiles_of_the_whole(seed: int) -> None:
     points = points[(points >= 0).all(1) & (points < (320, 280)).all(1)]
     owners = np.zeros(len(points), int)
     for tile in part:
-        owners[within(points, tile.core_yxyx)] += 1
+        owners[points_in_box(points, tile.core_yxyx)] += 1
     assert (owners == 1).all()
 
 

@@ -6,11 +6,10 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from napari_cyto.datasets.audit._box_neighbours import touching
 from napari_cyto.datasets.audit.report import Finding, Row, Severity
 from napari_cyto.datasets.audit.subject import Audited, AuditedCell
 from napari_cyto.datasets.splits.split import SIDES, TEST, TRAIN
-from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.geometry import Box, iou, reaches_out, touching
 from napari_cyto.domain.slide_record import SlideRecord
 
 _SAME_BOX_IOU = 0.8
@@ -62,8 +61,7 @@ def labels_outside(audited: Audited) -> Iterator[Finding]:
         size_hw = slides[cell.slide_id].size_hw
         if size_hw is None:
             continue
-        y0, x0, y1, x1 = cell.box.bounds_yxyx
-        if y0 < 0 or x0 < 0 or y1 > size_hw[0] or x1 > size_hw[1]:
+        if reaches_out(cell.box, size_hw):
             rows.append(_row(slides[cell.slide_id], cell))
     if rows:
         detail = f"{len(rows)} label(s) reach out of their image, the first in {rows[0]['slice']}."
@@ -145,7 +143,7 @@ def _overlapping(cells: list[AuditedCell], slide: SlideRecord) -> Iterator[tuple
 
 def _same_place(one: AuditedCell, other: AuditedCell, near_px: float) -> bool:
     if not (one.is_point or other.is_point):
-        return _iou(one.box, other.box) >= _SAME_BOX_IOU
+        return iou(one.box.bounds_yxyx, other.box.bounds_yxyx) >= _SAME_BOX_IOU
     return math.dist(one.box.centre_yx, other.box.centre_yx) <= near_px
 
 
@@ -159,18 +157,10 @@ def _shared(
         for other_box, other in (placed[i] for i in others):
             if other.slide_id in met or other.said != cell.said:
                 continue
-            if _iou(box, other_box) >= _SAME_BOX_IOU or _halves(box, other_box, slides, cell, other):
+            same = iou(box.bounds_yxyx, other_box.bounds_yxyx) >= _SAME_BOX_IOU
+            if same or _halves(box, other_box, slides, cell, other):
                 met.add(other.slide_id)
                 yield other, cell
-
-
-def _iou(a: Box, b: Box) -> float:
-    height = min(a.y1, b.y1) - max(a.y0, b.y0)
-    width = min(a.x1, b.x1) - max(a.x0, b.x0)
-    if height <= 0 or width <= 0:
-        return 0.0
-    common = height * width
-    return common / (a.size_hw[0] * a.size_hw[1] + b.size_hw[0] * b.size_hw[1] - common)
 
 
 def _halves(a: Box, b: Box, slides: dict[str, SlideRecord], of_a: AuditedCell, of_b: AuditedCell) -> bool:

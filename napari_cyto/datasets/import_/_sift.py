@@ -29,11 +29,12 @@ from napari_cyto.domain.annotation_rows import (
     Row,
     annotation_of,
 )
+from napari_cyto.domain.geometry import bounds_outside, bounds_reach_out
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats.annotation_spool import rows_of
 from napari_cyto.formats.bad_rows import BadRows
-from napari_cyto.formats.labels_outside import bounds_outside, bounds_reach_out, outside_sentence
+from napari_cyto.formats.labels_outside import outside_sentence
 from napari_cyto.store import Project
 
 _DIGITS = 2  # of a px; what formats lose in fractions and decimals

@@ -4,8 +4,8 @@ One frame everywhere: level-0 pixels of the slide file, ``(y, x)``, float64, pix
 boxes half-open ``(y0, x0, y1, x1)``.
 """
 
-from napari_cyto.domain.geometry.area import area, covered_area
-from napari_cyto.domain.geometry.boxes import (
+from napari_cyto.domain.geometry._area import area, covered_area
+from napari_cyto.domain.geometry._box_overlap import (
     bounds_of,
     box_area,
     boxes_overlap,
@@ -13,20 +13,27 @@ from napari_cyto.domain.geometry.boxes import (
     grown,
     intersection,
     iou,
-    on_image,
     overlapping,
     touching,
 )
-from napari_cyto.domain.geometry.containment import (
+from napari_cyto.domain.geometry._containment import (
     box_contains_box,
     box_contains_point,
     points_in_box,
     points_in_outline,
 )
-from napari_cyto.domain.geometry.distance import distance, distance_to_outline, distances, pairs_within
-from napari_cyto.domain.geometry.hit_test import click_rank
-from napari_cyto.domain.geometry.outlines import closed_outline
-from napari_cyto.domain.geometry.shapes import YX, YXYX, Box, Geometry, Point, Polygon, rectangle
+from napari_cyto.domain.geometry._distance import distance, distance_to_outline, distances, pairs_within
+from napari_cyto.domain.geometry._hit_test import click_rank
+from napari_cyto.domain.geometry._on_image import (
+    bounds_outside,
+    bounds_reach_out,
+    clipped,
+    is_on_image,
+    lies_outside,
+    reaches_out,
+)
+from napari_cyto.domain.geometry._outlines import closed_outline
+from napari_cyto.domain.geometry._shapes import YX, YXYX, Box, Geometry, Point, Polygon, rectangle
 
 __all__ = [
     "YX",
@@ -37,12 +44,15 @@ __all__ = [
     "Polygon",
     "area",
     "bounds_of",
+    "bounds_outside",
+    "bounds_reach_out",
     "box_area",
     "box_contains_box",
     "box_contains_point",
     "boxes_overlap",
     "boxes_touch",
     "click_rank",
+    "clipped",
     "closed_outline",
     "covered_area",
     "distance",
@@ -51,11 +61,13 @@ __all__ = [
     "grown",
     "intersection",
     "iou",
-    "on_image",
+    "is_on_image",
+    "lies_outside",
     "overlapping",
     "pairs_within",
     "points_in_box",
     "points_in_outline",
+    "reaches_out",
     "rectangle",
     "touching",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
+from napari_cyto.domain.geometry import lies_outside
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -17,7 +18,7 @@ from napari_cyto.formats.apacc.label_lines import CLASSES, COLOURS, parse_label_
 from napari_cyto.formats.apacc.names import SLICE_SIDE, match_stem
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.image_size import ImageFinder
-from napari_cyto.formats.labels_outside import lies_outside, outside_sentence
+from napari_cyto.formats.labels_outside import outside_sentence
 from napari_cyto.formats.text import read_text
 
 SIDES = ("train", "test")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.geometry import Box, is_on_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.apacc.label_lines import whole_box
 from napari_cyto.formats.apacc.names import SLICE_SIDE
@@ -102,7 +102,7 @@ def cut_into_slices(
     clipped = dropped = outside = 0
     for cell in cells:
         y, x = cell.box.centre_yx
-        if not (0 <= y < height and 0 <= x < width):
+        if not is_on_image((y, x), (height, width)):
             outside += 1
             continue
         home = (int(y // side) * side, int(x // side) * side)

@@ -8,8 +8,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.domain.geometry import YXYX
-from napari_cyto.inference.engine._merge import within
+from napari_cyto.domain.geometry import YXYX, points_in_box
 from napari_cyto.slides import UnreadableTile
 
 _PLACE_PX = 1024.0
@@ -48,5 +47,5 @@ class MetDamage:
         places = np.floor(points_yx / _PLACE_PX).astype(np.int64)
         for place in np.unique(places, axis=0):
             for bounds in self._by_place.get((int(place[0]), int(place[1])), ()):
-                readable[within(points_yx, bounds)] = False
+                readable[points_in_box(points_yx, bounds)] = False
         return readable

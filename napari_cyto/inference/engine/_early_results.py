@@ -8,6 +8,7 @@ what lies along the edge of the tiles that are done, however large the slide is.
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
-from napari_cyto.inference.engine._merge import surest, within
+from napari_cyto.domain.geometry import overlapping, pairs_within, points_in_box
+from napari_cyto.inference.engine._merge import surest
 from napari_cyto.inference.engine.tile_grid import Tile
 
 Table = npt.NDArray[np.float64]
@@ -85,9 +86,7 @@ class Settling:
 
     def _neighbours(self, number: int) -> list[int]:
         if number not in self._around:
-            y0, x0, y1, x1 = self._cores[number]
-            m, c = self._margin, self._cores
-            near = (c[:, 0] < y1 + m) & (c[:, 2] > y0 - m) & (c[:, 1] < x1 + m) & (c[:, 3] > x0 - m)
+            near = overlapping(self._cores, self._cores[number], self._margin)
             self._around[number] = [n for n in np.flatnonzero(near).tolist() if n != number]
         return self._around[number]
 
@@ -124,9 +123,7 @@ class Settling:
     def _meet(self, number: int, table: Table) -> None:
         """Find which cells are one with a new tile's: of its own, and of tiles that are done."""
         points_yx = table[:, :2]
-        y0, x0, y1, x1 = self._cores[number]
-        inner = (y0 + self._margin, x0 + self._margin, y1 - self._margin, x1 - self._margin)
-        edge = np.setdiff1d(np.arange(len(table)), within(points_yx, inner))
+        edge = np.flatnonzero(~points_in_box(points_yx, self._cores[number], -self._margin))
         stay, pairs = self._thinned(table, edge)
         values = table[stay][:, (4, 0, 1)].tolist()
         self._open.update({(number, row): (-s, y, x, number, row) for row, (s, y, x) in zip(stay, values, strict=True)})
@@ -138,7 +135,7 @@ class Settling:
             by, bx = self._bin(y, x)
             for met in [k for dy in (-1, 0, 1) for dx in (-1, 0, 1) for k in self._bins.get((by + dy, bx + dx), ())]:
                 _, met_y, met_x, *_ = self._open[met]
-                if met[0] != number and np.hypot(met_y - y, met_x - x) < self._reach:
+                if met[0] != number and math.hypot(met_y - y, met_x - x) < self._reach:
                     self._are_one(key, met)
             self._bins[by, bx].add(key)
 
@@ -150,8 +147,7 @@ class Settling:
         count, points_yx = len(table), table[:, :2]
         if self._apart <= 0:
             return list(range(count)), []
-        pairs = cKDTree(points_yx).query_pairs(self._apart, output_type="ndarray")
-        pairs = pairs[np.hypot(*(points_yx[pairs[:, 0]] - points_yx[pairs[:, 1]]).T) < self._apart]
+        pairs = pairs_within(points_yx, self._apart)
         links = coo_array((np.ones(len(pairs), dtype=np.bool_), pairs.T), shape=(count, count))
         groups, group = connected_components(links, directed=False)
         reaches_edge = np.zeros(groups, dtype=np.bool_)

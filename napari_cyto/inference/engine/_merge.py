@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import KDTree
+
+from napari_cyto.domain.geometry import distances, pairs_within
 
 Points = npt.NDArray[np.float64]
 Scores = npt.NDArray[np.float64]
@@ -38,11 +39,11 @@ def surest_apart(
     order = np.lexsort((points[:, 1], points[:, 0], -np.asarray(scores, np.float64)))
     if not len(points) or reach <= 0:
         return np.asarray(order, np.intp)
-    pairs = KDTree(points).query_pairs(reach, output_type="ndarray")
-    distances = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
-    one_cell = distances < apart
+    pairs = pairs_within(points, reach)
+    away = distances(points[pairs[:, 0]], points[pairs[:, 1]])
+    one_cell = away < apart
     if tiles is not None:
-        one_cell |= (tiles[pairs[:, 0]] != tiles[pairs[:, 1]]) & (distances < seam)
+        one_cell |= (tiles[pairs[:, 0]] != tiles[pairs[:, 1]]) & (away < seam)
     return surest(order, pairs[one_cell])
 
 
@@ -83,24 +84,3 @@ def surest(order: npt.NDArray[np.intp], pairs: npt.NDArray[np.intp]) -> Kept:
         left[other[fresh[one]]] = False
         both = both[left[one] & left[other]]
     return np.asarray(order[(kept | left)[order]], np.intp)
-
-
-def within(points_yx: Points, bounds_yxyx: tuple[float, float, float, float], slack: float = 0.0) -> Kept:
-    """Return the places of the points in a half-open box, grown by ``slack`` on all sides."""
-    y0, x0, y1, x1 = bounds_yxyx
-    y, x = points_yx[:, 0], points_yx[:, 1]
-    inside = (y >= y0 - slack) & (y < y1 + slack) & (x >= x0 - slack) & (x < x1 + slack)
-    return np.asarray(np.flatnonzero(inside), np.intp)
-
-
-def in_outline(points_yx: Points, outline_yx: Points) -> npt.NDArray[np.bool_]:
-    """Return which points ``(n, 2)`` lie inside a closed outline ``(k, 2)``, bool ``(n,)``.
-
-    Source: M. Shimrat, "Algorithm 112: position of point relative to polygon", CACM 5 (1962) 434 (even-odd rule).
-    """
-    y, x = points_yx[:, 0], points_yx[:, 1]
-    inside = np.zeros(len(points_yx), dtype=np.bool_)
-    for (y0, x0), (y1, x1) in zip(outline_yx, np.roll(outline_yx, -1, axis=0), strict=True):
-        if y0 != y1:
-            inside ^= ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
-    return inside

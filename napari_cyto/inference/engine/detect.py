@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.datasets.colour_match import ColourMatch, colour_statistics, match_for
-from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.geometry import YXYX, points_in_box
 from napari_cyto.errors import CytoError
 from napari_cyto.inference._detections import Detections, boxes_around
-from napari_cyto.inference.engine._merge import surest_apart, within
+from napari_cyto.inference.engine._merge import surest_apart
 from napari_cyto.inference.engine._run_tiles import stained_tiles
 from napari_cyto.inference.engine._unscanned_area import not_scanned
 from napari_cyto.inference.engine.tile_grid import Tile, detection_tiles
@@ -222,7 +222,7 @@ class CellDetector:
 def own_cells(cells: FoundCells, tile: Tile) -> FoundCells:
     """Return the cells whose centre is in a tile's core, or next to it, moved to the slide's frame."""
     points = cells.points_yx + np.array([tile.y0, tile.x0], dtype=np.float64)
-    return replace(cells, points_yx=points).at(within(points, tile.core_yxyx, SLACK_PX))
+    return replace(cells, points_yx=points).at(np.flatnonzero(points_in_box(points, tile.core_yxyx, SLACK_PX)))
 
 
 def merged(
@@ -252,7 +252,7 @@ def merged(
     tiles = np.repeat(np.arange(len(parts)), [len(p.scores) for p in parts])
     apart = 0.0 if manifest.mpp is None else manifest.decision.merge_um / manifest.mpp
     kept = surest_apart(points, scores, apart, tiles, SEAM_PX)
-    kept = kept[np.isin(kept, within(points, bounds_yxyx))]
+    kept = kept[points_in_box(points[kept], bounds_yxyx)]
     centres, told_shares = points[kept] * scale, shares[kept]
     usual_um = np.array([c.box_um for c in manifest.classes])[told_shares.argmax(axis=1)] if len(kept) else np.empty(0)
     boxes = boxes_around(centres, sizes[kept] * scale, usual_um / (mpp or 1.0))

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.datasets.colour_match import ColourMatch, match_for
-from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.geometry import YXYX, points_in_box, points_in_outline
 from napari_cyto.inference._checkpoint import Checkpoint
 from napari_cyto.inference._detections import Detections, boxes_around
 from napari_cyto.inference.classify import CellClassifier
 from napari_cyto.inference.engine._damage_map import MetDamage
 from napari_cyto.inference.engine._early_results import Key, Table
-from napari_cyto.inference.engine._merge import in_outline, surest_apart, within
+from napari_cyto.inference.engine._merge import surest_apart
 from napari_cyto.inference.engine.detect import CellDetector, ShownTile
 from napari_cyto.inference.engine.plan import Plan
 from napari_cyto.inference.engine.tile_grid import Tile
@@ -230,7 +230,7 @@ class Engine:
     def _taken(self, number: int, table: Table) -> list[Key]:
         lost = table[:, 4] < 0
         if lost.any():
-            there = table[lost][within(table[lost, :2], self._plan.tiles[number].core_yxyx)]
+            there = table[lost][points_in_box(table[lost, :2], self._plan.tiles[number].core_yxyx)]
             self.left_out += len(surest_apart(there[:, :2], -there[:, 4], self._plan.apart_px))
             table = table[~lost]
         self._tables[number] = table
@@ -298,9 +298,9 @@ class Engine:
         plan, detector = self._plan, self._detector.manifest
         rows = [self._tables[tile][row] for tile, row in keys]
         table = np.array(rows, dtype=np.float64).reshape(len(rows), 5 + len(detector.classes))
-        inside = within(table[:, :2], plan.bounds_yxyx)
+        inside = np.flatnonzero(points_in_box(table[:, :2], plan.bounds_yxyx))
         if self._outline is not None:
-            inside = inside[in_outline(table[inside, :2], self._outline)]
+            inside = inside[points_in_outline(table[inside, :2], self._outline)]
         for tile in [n for n in self._tables if not self._settling.holds(n)]:
             del self._tables[tile]
         table = table[inside]

@@ -7,11 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import YX, YXYX, Box, Geometry, Polygon
+from napari_cyto.domain.geometry import (
+    YX,
+    YXYX,
+    Box,
+    Geometry,
+    Polygon,
+    box_contains_box,
+    box_contains_point,
+    closed_outline,
+    points_in_outline,
+)
 from napari_cyto.session import Session
 from napari_cyto.session.handles import box_between, dragged
-from napari_cyto.session.outlines import closed_outline, is_inside
 from napari_cyto.session.tools import Tool
 from napari_cyto.widgets.canvas._annotation_style import (
     SELECTED_RGBA,
@@ -112,7 +123,7 @@ class BandDrag:
             self._session.add_box(self._box)
             return
         box = self._box
-        select_inside(self._session, box.bounds_yxyx, lambda a: _holds(box, a), adds=self._adds)
+        select_inside(self._session, box.bounds_yxyx, lambda found: [_holds(box, a) for a in found], adds=self._adds)
 
 
 class OutlineDrag:
@@ -133,23 +144,24 @@ class OutlineDrag:
     def end(self) -> None:
         """Select; one key then judges them all, as one undo step."""
         outline = Polygon(closed_outline([p.yx for p in self._places], self._places[-1].reach(1.0)))
-        vertices = outline.vertices_yx
-        select_inside(
-            self._session,
-            outline.bounds_yxyx,
-            lambda a: not a.is_region and is_inside(vertices, a.geometry.centre_yx),
-            adds=self._adds,
-        )
+
+        def holds(found: Sequence[Annotation]) -> Sequence[bool]:
+            inside = points_in_outline(np.array([a.geometry.centre_yx for a in found]), outline.vertices_yx)
+            return [not a.is_region and bool(is_in) for a, is_in in zip(found, inside, strict=True)]
+
+        select_inside(self._session, outline.bounds_yxyx, holds, adds=self._adds)
 
 
-def select_inside(session: Session, box_yxyx: YXYX, holds: Callable[[Annotation], bool], *, adds: bool) -> None:
+def select_inside(
+    session: Session, box_yxyx: YXYX, holds: Callable[[Sequence[Annotation]], Sequence[bool]], *, adds: bool
+) -> None:
     """Select those of the annotations shown in a box (level-0 px) for which ``holds`` is true."""
     project, slide, shown = session.need_project(), session.need_slide(), session.shown_filter
     found = project.in_box(slide.id, box_yxyx, limit=MOST_IN_ONE_BAND + 1)
     if len(found) > MOST_IN_ONE_BAND:
         session.message.emit(f"More than {MOST_IN_ONE_BAND:,} annotations lie in there; select them in smaller parts.")
         return
-    inside = {a.id for a in found if shown.passes(a) and holds(a)}
+    inside = {a.id for a, is_held in zip(found, holds(found), strict=True) if is_held and shown.passes(a)}
     session.select(session.selection | inside if adds else inside)
 
 
@@ -207,7 +219,5 @@ def _moved(annotation: Annotation, dy: float, dx: float) -> Annotation:
 def _holds(box: Box, annotation: Annotation) -> bool:
     """Whether a cell's middle, or all of a region, is inside the box."""
     if annotation.is_region:
-        y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
-        return box.y0 <= y0 and box.x0 <= x0 and box.y1 >= y1 and box.x1 >= x1
-    y, x = annotation.geometry.centre_yx
-    return box.y0 <= y <= box.y1 and box.x0 <= x <= box.x1
+        return box_contains_box(box.bounds_yxyx, annotation.geometry.bounds_yxyx)
+    return box_contains_point(box.bounds_yxyx, annotation.geometry.centre_yx, closed=True)

@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import YX, Box, Polygon
+from napari_cyto.domain.geometry import YX, Box, Polygon, click_rank, distance_to_outline, is_on_image
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.handles import handle_at
-from napari_cyto.session.outlines import distance_to_outline
 from napari_cyto.session.tools import Tool
-from napari_cyto.store.hit_test import preference
 from napari_cyto.widgets.canvas._annotation_style import NO_SEGMENTS, SELECTED_RGBA, Segments
 from napari_cyto.widgets.canvas._drag_actions import BandDrag, Drag, HandleDrag, MoveDrag, OutlineDrag, PanDrag, Place
 from napari_cyto.widgets.canvas._region_draft import LassoDrag, RegionDraft
@@ -157,7 +155,7 @@ class Gestures:
 
     def _mark(self, yx: YX) -> None:
         slide = self._session.need_slide()
-        if slide.size_hw is not None and not (0 <= yx[0] < slide.size_hw[0] and 0 <= yx[1] < slide.size_hw[1]):
+        if slide.size_hw is not None and not is_on_image(yx, slide.size_hw):
             raise CytoError("That click was beside the slide; cells are marked on it.")
         # A new mark is not selected: the next digit chooses the class of the next cell, not of this one.
         self._session.select(())
@@ -227,6 +225,6 @@ class Gestures:
 
 def _nearest_of(near: Sequence[Annotation], yx: YX, reach: float) -> Annotation | None:
     """Return which of ``near`` a click means, within ``reach`` (level-0 px)."""
-    keyed = [(preference(a, yx), a.id, a) for a in near]
+    keyed = [(click_rank(a.geometry, yx, is_region=a.is_region), a.id, a) for a in near]
     reached = [each for each in keyed if each[0][1] <= reach]
     return min(reached)[2] if reached else None

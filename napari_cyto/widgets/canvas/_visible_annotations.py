@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import Change
-from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.geometry import YXYX, box_area, box_contains_box, boxes_touch, clipped, grown
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.review.prediction_table import CellTable
 from napari_cyto.review.predictions import ShownFilter
@@ -63,11 +63,9 @@ class Shown:
         """Whether what is drawn is still right for a view, level-0 px."""
         if self.box_yxyx is None:
             return False
-        y0, x0, y1, x1 = self.box_yxyx
-        inside = y0 <= view_yxyx[0] and x0 <= view_yxyx[1] and y1 >= view_yxyx[2] and x1 >= view_yxyx[3]
         # Zoomed in on a sample, there is room for more of it.
-        coarse = self.is_sample and _area(view_yxyx) < 0.7 * _area(self.box_yxyx) / (1 + 2 * _SAMPLE_MARGIN) ** 2
-        return inside and not coarse
+        coarse = self.is_sample and box_area(view_yxyx) < 0.7 * box_area(self.box_yxyx) / (1 + 2 * _SAMPLE_MARGIN) ** 2
+        return box_contains_box(self.box_yxyx, view_yxyx) and not coarse
 
     def load(
         self,
@@ -106,7 +104,7 @@ class Shown:
             rows = rows[:: max(1, -(-len(rows) // self.most))]
         if self._regions is None:
             self._regions = {a.id: a for a in project.regions(slide.id, limit=MOST_REGIONS)}
-        regions = [a for a in self._regions.values() if _meets(box, a)]
+        regions = [a for a in self._regions.values() if boxes_touch(box, a.geometry.bounds_yxyx)]
         ids = table.ids(rows)
         # Going on to the next cell, most of what is in view is at hand and as it is stored.
         new = {a.id: a for a in project.annotations_by_id([i for i in ids if i not in self.annotations])}
@@ -123,7 +121,7 @@ class Shown:
                 return
         box = _grown(view_yxyx, _SAMPLE_MARGIN)
         # Regions are few, and at low power they are what one looks for.
-        regions = [a for a in project.regions(slide_id, limit=MOST_REGIONS) if _meets(box, a)]
+        regions = [a for a in project.regions(slide_id, limit=MOST_REGIONS) if boxes_touch(box, a.geometry.bounds_yxyx)]
         sample = self._sample(project, slide_id, _clipped(box, slide.size_hw))
         self._keep((*sample, *regions), box, is_sample=True)
 
@@ -180,7 +178,7 @@ class Shown:
     def _draws(self, annotation: Annotation, box_yxyx: YXYX) -> bool:
         if self.is_heat and annotation.status is Status.PROPOSED and not annotation.is_region:
             return False
-        return self._filter.passes(annotation) and _meets(box_yxyx, annotation)
+        return self._filter.passes(annotation) and boxes_touch(box_yxyx, annotation.geometry.bounds_yxyx)
 
     def _sample(self, project: Project, slide_id: str, box_yxyx: YXYX) -> Iterator[Annotation]:
         """Some of each tile of the box, so that the sample is spread as the cells are, whatever order they come in."""
@@ -195,29 +193,15 @@ class Shown:
         return (annotation for cells in found.values() for annotation in cells)
 
 
-def _meets(box_yxyx: YXYX, annotation: Annotation) -> bool:
-    y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
-    return y0 <= box_yxyx[2] and y1 >= box_yxyx[0] and x0 <= box_yxyx[3] and x1 >= box_yxyx[1]
-
-
-def _area(box_yxyx: YXYX) -> float:
-    return (box_yxyx[2] - box_yxyx[0]) * (box_yxyx[3] - box_yxyx[1])
-
-
 def _grown(box_yxyx: YXYX, margin: float) -> YXYX:
     """Return the box with ``margin`` times its size more on each side."""
     y0, x0, y1, x1 = box_yxyx
-    dy, dx = (y1 - y0) * margin, (x1 - x0) * margin
-    return (y0 - dy, x0 - dx, y1 + dy, x1 + dx)
+    return grown(box_yxyx, (y1 - y0) * margin, (x1 - x0) * margin)
 
 
 def _clipped(box_yxyx: YXYX, size_hw: tuple[int, int] | None) -> YXYX:
     """Return the part of the box that is on the slide; all of it while its size is not known or none is on it."""
-    if size_hw is None:
-        return box_yxyx
-    y0, x0 = max(box_yxyx[0], 0.0), max(box_yxyx[1], 0.0)
-    y1, x1 = min(box_yxyx[2], float(size_hw[0])), min(box_yxyx[3], float(size_hw[1]))
-    return (y0, x0, y1, x1) if y1 > y0 and x1 > x0 else box_yxyx
+    return box_yxyx if size_hw is None else clipped(box_yxyx, size_hw) or box_yxyx
 
 
 def _tiles(box_yxyx: YXYX) -> list[YXYX]:

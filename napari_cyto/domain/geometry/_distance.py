@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from napari_cyto.domain.geometry.shapes import YX, Geometry, Polygon
+from napari_cyto.domain.geometry._shapes import YX, Geometry, Polygon
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from napari_cyto.domain.geometry.shapes import YX, YXYX
+from napari_cyto.domain.geometry._shapes import YX, YXYX
 
 Points = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from napari_cyto.domain.geometry.boxes import box_area
-from napari_cyto.domain.geometry.distance import distance
-from napari_cyto.domain.geometry.shapes import YX, Geometry
+from napari_cyto.domain.geometry._box_overlap import box_area
+from napari_cyto.domain.geometry._distance import distance
+from napari_cyto.domain.geometry._shapes import YX, Geometry
 
 
 def click_rank(geometry: Geometry, yx: YX, *, is_region: bool) -> tuple[bool, float, float, float]:

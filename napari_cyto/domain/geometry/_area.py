@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from napari_cyto.domain.geometry.boxes import box_area
-from napari_cyto.domain.geometry.shapes import YXYX, Geometry, Polygon
+from napari_cyto.domain.geometry._box_overlap import box_area
+from napari_cyto.domain.geometry._shapes import YXYX, Geometry, Polygon
 
 
 def area(geometry: Geometry) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import shapely
 
-from napari_cyto.domain.geometry.shapes import YX
+from napari_cyto.domain.geometry._shapes import YX
 from napari_cyto.errors import CytoError
 
 DECIMALS = 6

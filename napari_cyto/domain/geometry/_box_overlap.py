@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from napari_cyto.domain.geometry.shapes import YXYX, Box
+from napari_cyto.domain.geometry._shapes import YXYX, Box
 
 Boxes = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -54,11 +54,6 @@ def intersection(one_yxyx: YXYX, other_yxyx: YXYX) -> YXYX | None:
         min(one_yxyx[2], other_yxyx[2]),
         min(one_yxyx[3], other_yxyx[3]),
     )
-
-
-def on_image(box_yxyx: YXYX, size_hw: tuple[float, float]) -> YXYX | None:
-    """Return the part of a box that lies on an image of this height and width, None where none does."""
-    return intersection(box_yxyx, (0.0, 0.0, float(size_hw[0]), float(size_hw[1])))
 
 
 def bounds_of(boxes_yxyx: Iterable[YXYX]) -> YXYX:
