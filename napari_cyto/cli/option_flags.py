@@ -153,5 +153,5 @@ def _unfolded(field: FieldInfo, value: Any) -> Any:
     pairs = [word.partition("=") for word in value]
     wrong = next((name for name, sign, _ in pairs if not sign), None)
     if wrong is not None:
-        raise CytoError(f"A value like NAME=VALUE was expected, but {wrong!r} came; put an = between the two.")
+        raise CytoError(f"Expected NAME=VALUE, got {wrong!r}; put an = between the two.")
     return {name: text for name, _, text in pairs}

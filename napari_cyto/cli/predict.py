@@ -42,7 +42,7 @@ def run(
         raise CytoError("The work is done by --workers of this machine or by those of a --scheduler, not by both.")
     runtime = options.get("runtime")
     if runtime not in (None, "auto", "torch", "openvino"):
-        raise CytoError(f"A runtime is auto, torch or openvino, but {runtime[:40]!r} came.")
+        raise CytoError(f"Expected the runtime auto, torch or openvino, got {runtime[:40]!r}.")
     values = {
         "slides": tuple(slides),
         "detector": detector,
@@ -77,11 +77,10 @@ def region_yxyx(text: str) -> tuple[float, float, float, float]:
         x, y, width, height = (float(REGION_PX.parsed(part)) for part in text.split(","))
     except ValueError:
         raise CytoError(
-            f"--region: A region is x,y,w,h in px of the slide's full size, up to {REGION_PX.high:,.0f}, "
-            f"but {text[:80]!r} came."
+            f"--region: expected X,Y,W,H in px at full resolution, each up to {REGION_PX.high:,.0f}, got {text[:80]!r}."
         ) from None
     if not (width > 0 and height > 0):
-        raise CytoError(f"--region: A region has a width and a height, but {text[:80]!r} came.")
+        raise CytoError(f"--region: expected a width and a height above 0, got {text[:80]!r}.")
     return (y, x, y + height, x + width)
 
 

@@ -99,7 +99,7 @@ def _kind(kind: str | None) -> Kind:
     if kind == "detector":
         return "detector"
     came = "nothing" if kind is None else repr(kind)
-    raise CytoError(f"What is to be trained is 'detector' or 'classifier', but {came} came: napari-cyto train KIND ...")
+    raise CytoError(f"Expected 'detector' or 'classifier', got {came}: napari-cyto train detector|classifier ...")
 
 
 def _tell(result: dict[str, Any]) -> None:

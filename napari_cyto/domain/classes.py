@@ -45,13 +45,15 @@ class CellClass:
 
     def __post_init__(self) -> None:
         if not self.id or not self.id.isprintable() or self.id != self.id.strip():
-            raise SchemeError(f"A class id must be printable text without blanks at its ends, but {self.id!r} came.")
+            raise SchemeError(
+                f"Expected a class id of printable characters without leading or trailing blanks, got {self.id!r}."
+            )
         if not _COLOUR.fullmatch(self.colour):
-            raise SchemeError(f"The colour of class {self.id} must look like #1a2b3c, but {self.colour!r} came.")
+            raise SchemeError(f"Expected a colour like #1a2b3c for class {self.id}, got {self.colour!r}.")
         if self.key and self.key not in "123456789":
-            raise SchemeError(f"The key of class {self.id} must be one of 1 to 9 or empty, but {self.key!r} came.")
+            raise SchemeError(f"Expected a key from 1 to 9, or none, for class {self.id}, got {self.key!r}.")
         if not BOX_UM.holds(self.box_um):
-            raise SchemeError(f"The box of class {self.id} must be 0.1 to 10000 µm wide, but {self.box_um} came.")
+            raise SchemeError(f"Expected a box from 0.1 to 10000 µm wide for class {self.id}, got {self.box_um}.")
 
     @property
     def rgb(self) -> tuple[int, int, int]:
@@ -165,7 +167,7 @@ def scheme_from_dict(data: object) -> ClassScheme:
         When a field is missing, unknown or of the wrong kind; the sentence names it.
     """
     if not isinstance(data, Mapping):
-        raise SchemeError(f"A class scheme must be a mapping with name, version and classes, but {data!r:.80} came.")
+        raise SchemeError(f"Expected a class scheme with name, version and classes, got {data!r:.80}.")
     _only(data, {"name", "version", "classes"}, "A class scheme")
     name, version, classes = data.get("name"), data.get("version", 1), data.get("classes")
     if not isinstance(name, str) or not name or not isinstance(version, int) or not isinstance(classes, list):
@@ -175,7 +177,7 @@ def scheme_from_dict(data: object) -> ClassScheme:
 
 def _class_from_dict(data: object) -> CellClass:
     if not isinstance(data, Mapping):
-        raise SchemeError(f"Each class must be a mapping with id, name and colour, but {data!r:.80} came.")
+        raise SchemeError(f"Expected a class with id, name and colour, got {data!r:.80}.")
     _only(data, set(CellClass.__slots__), "A class")
     kinds: dict[str, tuple[type, ...]] = {
         "id": (str,),
@@ -190,7 +192,7 @@ def _class_from_dict(data: object) -> CellClass:
         if not isinstance(value, kinds[field]) or isinstance(value, bool):
             raise SchemeError(f"The field {field!r} of a class cannot be {value!r:.80}.")
     if "id" not in data or "colour" not in data:
-        raise SchemeError(f"Each class needs at least an id and a colour, but {dict(data)!r:.80} came.")
+        raise SchemeError(f"Expected at least an id and a colour for each class, got {dict(data)!r:.80}.")
     return CellClass(**{"name": data["id"], **data})
 
 

@@ -55,7 +55,7 @@ class Coverage:
         shape = (len(self._heights), len(self._widths))
         self.seen = np.zeros(shape, np.uint8) if seen is None else seen
         if self.seen.shape != shape:
-            raise ValueError(f"A grid of {shape} places belongs to the slide, but {self.seen.shape} came.")
+            raise ValueError(f"Expected a grid of {shape} tiles for the slide, got {self.seen.shape}.")
 
     def see(self, view_yxyx: YXYX, magnification: float) -> bool:
         """Take note of a view, and return whether it showed anything new.

@@ -39,7 +39,9 @@ class ImageBoxes:
         n = len(self.classes)
         boxes = np.asarray(self.boxes_yxyx, dtype=np.float64)
         if boxes.size != 4 * n or (self.scores is not None and np.shape(self.scores) != (n,)):
-            raise CytoError(f"Each of the {n} boxes needs y0, x0, y1, x1 and one score, but shape {boxes.shape} came.")
+            raise CytoError(
+                f"Expected y0, x0, y1, x1 and one score for each of the {n} boxes, got the shape {boxes.shape}."
+            )
         boxes = boxes.reshape(-1, 4)
         if not np.isfinite(boxes).all() or (boxes[:, 2:] <= boxes[:, :2]).any():
             raise CytoError("A box must be finite with y1 > y0 and x1 > x0, but one is not.")
@@ -93,7 +95,9 @@ def score_boxes(truth: Sequence[ImageBoxes], pred: Sequence[ImageBoxes], classes
     Source: Lin et al. 2014, Microsoft COCO, and its evaluation page; precision at 101 recalls.
     """
     if len(truth) != len(pred):
-        raise CytoError(f"Truth and predictions must be of the same images, but {len(truth)} and {len(pred)} came.")
+        raise CytoError(
+            f"Expected ground truth and predictions of the same images, got {len(truth)} and {len(pred)} images."
+        )
     if any(image.scores is None for image in pred):
         raise CytoError("Average precision needs a score for each detection, but some images have none.")
     precision = _precision(truth, pred, classes)

@@ -35,7 +35,7 @@ class ProliferationIndex:
 
     def __post_init__(self) -> None:
         if self.positive < 0 or self.negative < 0:
-            raise CytoError(f"Counts of cells cannot be negative, but {self.positive} and {self.negative} came.")
+            raise CytoError(f"Expected counts of cells of 0 or more, got {self.positive} and {self.negative}.")
 
     @property
     def count(self) -> int:

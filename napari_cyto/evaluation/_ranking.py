@@ -33,7 +33,7 @@ class Ranking:
         values = np.asarray(score, dtype=np.float64)
         if values.shape != self.is_positive.shape or values.ndim != 1 or not np.isfinite(values).all():
             raise CytoError(
-                f"Each of the {self.is_positive.size} cells needs one finite score, but shape {values.shape} came."
+                f"Expected one finite score for each of {self.is_positive.size} cells, got the shape {values.shape}."
             )
         self.values, self._place = np.unique(values, return_inverse=True)
 

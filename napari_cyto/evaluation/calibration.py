@@ -68,8 +68,8 @@ def calibration(
     values, right = np.asarray(confidence, dtype=np.float64), np.asarray(is_right, dtype=bool)
     if values.shape != right.shape or values.ndim != 1 or bins < 1:
         raise CytoError(
-            "Calibration needs a confidence and a verdict for each cell and at least 1 bin, but shapes "
-            f"{values.shape}, {right.shape} and {bins} bins came."
+            "Expected a confidence and whether it was right for each cell, and at least 1 bin, got the shapes "
+            f"{values.shape} and {right.shape}, and {bins} bins."
         )
     if not ((values >= 0) & (values <= 1)).all():
         raise CytoError("Confidences must be probabilities, 0 to 1; pass them through softmax or sigmoid first.")

@@ -148,7 +148,7 @@ def class_indices(labels: Sequence[str], classes: Sequence[str]) -> npt.NDArray[
     """
     places = {name: place for place, name in enumerate(classes)}
     if len(places) != len(classes):
-        raise CytoError(f"Each class must be listed once, but {', '.join(classes)} came.")
+        raise CytoError(f"Expected each class once, got {', '.join(classes)}.")
     unknown = sorted({label for label in labels if label not in places})
     if unknown:
         raise CytoError(
@@ -169,7 +169,7 @@ def checked_scores(scores: npt.ArrayLike, n_cells: int, n_classes: int) -> Score
     array = np.asarray(scores, dtype=np.float64)
     if array.shape != (n_cells, n_classes) or not np.isfinite(array).all():
         raise CytoError(
-            f"Finite scores of {n_cells} cells and {n_classes} classes were expected, but shape {array.shape} came."
+            f"Expected finite scores of {n_cells} cells and {n_classes} classes, got the shape {array.shape}."
         )
     return array
 
@@ -183,7 +183,7 @@ def confusion_matrix(truth: Sequence[str], pred: Sequence[str], classes: Sequenc
         When a class is unknown, or the lengths differ.
     """
     if len(truth) != len(pred):
-        raise CytoError(f"Each cell needs a true and a predicted class, but {len(truth)} and {len(pred)} came.")
+        raise CytoError(f"Expected a true and a predicted class for each cell, got {len(truth)} and {len(pred)}.")
     k = len(classes)
     cells = class_indices(truth, classes) * k + class_indices(pred, classes)
     return np.bincount(cells, minlength=k * k).reshape(k, k).astype(np.int64)

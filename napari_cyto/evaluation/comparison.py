@@ -105,9 +105,9 @@ def compare(
     Source: Patherea, section 5.
     """
     if not (np.isfinite(radius_um) and radius_um > 0):
-        raise CytoError(f"The matching radius must be above 0 µm, but {radius_um} came.")
+        raise CytoError(f"Expected a matching radius above 0 µm, got {radius_um}.")
     if mpp is not None and not (np.isfinite(mpp) and mpp > 0):
-        raise CytoError(f"The µm per px must be above 0, but {mpp} came; expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g}.")
+        raise CytoError(f"Expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm per px, got {mpp}.")
     if mpp is not None:
         _refuse_absurd("--mpp", mpp)
     cells, doubled = _once(_cells(truth, TRUTH_STATUSES))

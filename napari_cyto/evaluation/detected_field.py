@@ -69,7 +69,7 @@ class DetectedField:
         shapes = (self.truth_yx.shape, self.truth_boxes_yxyx.shape, self.found_yx.shape, self.found_boxes_yxyx.shape)
         if shapes != ((n, 2), (n, 4), (m, 2), (m, 4)) or len(self.class_scores) != m:
             raise CytoError(
-                f"{self.name}: {n} cells and {m} detections need as many centres and boxes, but {shapes} came."
+                f"{self.name}: expected a centre and a box for each of {n} cells and {m} detections, got {shapes}."
             )
 
     @property

@@ -135,7 +135,7 @@ def score_detections(
     overall = match_points(truth, pred, radius_px)
     counts = np.ones(len(pred), dtype=bool) if is_judged is None else np.array(is_judged, dtype=bool).reshape(-1)
     if len(counts) != len(pred):
-        raise CytoError(f"Each of the {len(pred)} detections needs to be judged or not, but {len(counts)} words came.")
+        raise CytoError(f"Expected whether each of the {len(pred)} detections counts, got {len(counts)} values.")
     counts[overall.pred_index] = True
     of_truth, of_pred = np.asarray(truth_classes, dtype=object), np.asarray(pred_classes, dtype=object)
     per_class = {}

@@ -70,7 +70,7 @@ def detector_scores(
     Source: Patherea, section 5 (matching); Lin et al. 2014, Microsoft COCO (box AP).
     """
     if not (np.isfinite(radius_um) and radius_um > 0):
-        raise CytoError(f"The matching radius must be above 0 µm, but {radius_um} came.")
+        raise CytoError(f"Expected a matching radius above 0 µm, got {radius_um}.")
     ids = tuple(c.id for c in classes)
     own = list(threshold) if isinstance(threshold, Sequence) else [threshold] * len(fields)
     kept = [f.from_score(t) for f, t in zip(fields, own, strict=True)]

@@ -97,7 +97,7 @@ def match_points(truth_yx: npt.ArrayLike, pred_yx: npt.ArrayLike, radius_px: flo
     """
     truth, pred = _points(truth_yx, "cells"), _points(pred_yx, "detections")
     if not (np.isfinite(radius_px) and radius_px > 0):
-        raise CytoError(f"The matching radius must be above 0 px, but {radius_px} came.")
+        raise CytoError(f"Expected a matching radius above 0 px, got {radius_px}.")
     rows, columns, apart = _pairs_within(truth, pred, radius_px)
     partner = _maximum_matching(rows, columns, apart, len(truth), len(pred))
     matched = np.flatnonzero(partner >= 0)
@@ -110,7 +110,7 @@ def _points(values: npt.ArrayLike, what: str) -> Points:
     if array.size == 0:
         return np.empty((0, 2))
     if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
-        raise CytoError(f"The centres of the {what} must be finite (n, 2) numbers, but shape {array.shape} came.")
+        raise CytoError(f"Expected finite centres of the {what}, shape (n, 2), got the shape {array.shape}.")
     return array
 
 

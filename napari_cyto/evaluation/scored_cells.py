@@ -49,7 +49,9 @@ class ScoredCells:
         n = len(self.truth)
         shapes = (self.probabilities.shape, (len(self.groups), len(self.slides)), self.centres_yx.shape)
         if shapes != ((n, len(self.classes)), (n, n), (n, 2)):
-            raise CytoError(f"Each of the {n} cells needs scores, a group, a picture and a centre, but {shapes} came.")
+            raise CytoError(
+                f"Expected scores, a group, an image and a centre for each of the {n} cells, got the shapes {shapes}."
+            )
         if self.costs is not None and self.costs.shape != self.probabilities.shape:
             raise CytoError(f"Expected costs of shape {self.probabilities.shape}, got {self.costs.shape}.")
 

@@ -137,7 +137,7 @@ def score_screening(
     """
     chosen = screening.within(classes)
     if len(truth) != len(pred):
-        raise CytoError(f"Each cell needs a true and a predicted class, but {len(truth)} and {len(pred)} came.")
+        raise CytoError(f"Expected a true and a predicted class for each cell, got {len(truth)} and {len(pred)}.")
     actual, called = class_indices(truth, classes), class_indices(pred, classes)
     high = class_indices(chosen.high_grade, classes)
     is_high, called_high = np.isin(actual, high), np.isin(called, high)
@@ -253,10 +253,12 @@ def operating_points(
     """
     positive, values = np.asarray(is_high, dtype=bool), np.asarray(score, dtype=np.float64)
     if positive.shape != values.shape or not np.isfinite(values).all():
-        raise CytoError(f"Each of the {len(positive)} cells needs one finite score, but shape {values.shape} came.")
+        raise CytoError(
+            f"Expected one finite score for each of the {len(positive)} cells, got the shape {values.shape}."
+        )
     wrong = [target for target in (*recalls, *specificities) if not 0 < target <= 1]
     if wrong:
-        raise CytoError(f"A target recall or specificity must be above 0 and at most 1, but {wrong[0]} came.")
+        raise CytoError(f"Expected a target recall or specificity above 0 and at most 1, got {wrong[0]}.")
     if positive.all() or not positive.any():
         return ()
     of_high, of_others = np.sort(values[positive])[::-1], np.sort(values[~positive])

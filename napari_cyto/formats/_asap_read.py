@@ -170,15 +170,15 @@ class _Handler(ContentHandler):
         corners = self._in_order()
         if kind in _POINTS:
             if not corners or (kind == "Dot" and len(corners) != 1):
-                raise self._fault(f"a {kind} needs one coordinate, but {len(corners)} came.")
+                raise self._fault(f"expected one coordinate for a {kind}, got {len(corners)}.")
             return [Point(*corner) for corner in corners]
         if kind not in _OUTLINES:
             if not kind or not kind.isprintable():
-                raise self._fault(f"the type must be Dot, Rectangle or Polygon, but {shown(kind)} came.")
+                raise self._fault(f"expected the Type Dot, Rectangle or Polygon, got {shown(kind)}.")
             self.left_out[kind[:40]] += 1
             return []
         if len(corners) < 3:
-            raise self._fault(f"a {kind} needs at least 3 coordinates, but {len(corners)} came.")
+            raise self._fault(f"expected at least 3 coordinates for a {kind}, got {len(corners)}.")
         if is_flat(corners):
             raise self._fault(f"a {kind} needs an area, but its corners lie on one line.")
         outline = Polygon(corners)

@@ -88,7 +88,7 @@ class CocoFormat:
         bad = BadRows(path, chosen.skip_bad)
         data, fault = read_json_with(path, "annotations", needed=("images", "categories")), Fault(path)
         if not isinstance(data, dict) or not isinstance(data.get("images"), list):
-            raise fault(f"expected a mapping with images, annotations and categories, but {shown(data)} came.")
+            raise fault(f"expected a mapping with images, annotations and categories, got {shown(data)}.")
         classes = _categories(data, fault, bad)
         slides = _images(data, path, fault, bad)
         origin, now = imported_from(path.name), now_utc()
@@ -227,13 +227,13 @@ def _entries(
 ) -> Iterator[tuple[Mapping[str, Any], Fault]]:
     rows = data.get(key, [])
     if not isinstance(rows, (list, FarList)):
-        raise fault(f"{key} must be a list, but {shown(rows)} came.")
+        raise fault(f"expected a list of {key}, got {shown(rows)}.")
     for place, row in enumerate(rows, start=1):
         here = fault.at(f"{key}, entry {place}")
         if isinstance(row, Mapping):
             yield row, here
         else:
-            bad.add(here(f"expected a mapping, but {shown(row)} came."))
+            bad.add(here(f"expected a mapping, got {shown(row)}."))
 
 
 def _shapes(
@@ -281,7 +281,7 @@ def _images(data: Mapping[str, Any], path: Path, fault: Fault, bad: BadRows) -> 
 def _slide(entry: Mapping[str, Any], fault: Fault) -> SlideRecord:
     name = free_text(entry.get("file_name"), 500).strip()
     if not name:
-        raise fault(f"an image needs a file_name, but {shown(entry.get('file_name'))} came.")
+        raise fault(f"expected a file_name for the image, got {shown(entry.get('file_name'))}.")
     size = {k: entry.get(k) for k in ("width", "height")}
     ours = entry.get(KEY)
     return slide_from_dict({**(ours if isinstance(ours, dict) else {}), **size, "name": name}, name, fault)
@@ -313,5 +313,5 @@ def _scores(entry: Mapping[str, Any], class_id: str, fault: Fault) -> tuple[tupl
         return ()
     score = number(entry["score"], "the score", fault, 1.0)
     if score < 0:
-        raise fault(f"the score must be 0 to 1, but {score:g} came.")
+        raise fault(f"expected a score from 0 to 1, got {score:g}.")
     return ((class_id, score),)

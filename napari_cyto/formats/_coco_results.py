@@ -74,7 +74,7 @@ class CocoResultsFormat(ReadOnly):
         path = Path(source)
         rows, fault = read_json(path), Fault(path)
         if not isinstance(rows, list):
-            raise fault(f"expected a list of COCO results, but {shown(rows)} came.")
+            raise fault(f"expected a list of COCO results, got {shown(rows)}.")
         if chosen.truth is None:
             raise fault(
                 "a results list names images and classes by number only; give the COCO file it was made for with "
@@ -97,7 +97,7 @@ def _truth(path: Path, builder: LabelSetBuilder) -> tuple[dict[str, SlideRecord]
     images = data.get("images") if isinstance(data, Mapping) else None
     categories = data.get("categories") if isinstance(data, Mapping) else None
     if not isinstance(images, list) or not isinstance(categories, list):
-        raise fault(f"expected a COCO file with images and categories as the truth, but {shown(data)} came.")
+        raise fault(f"expected a COCO file with images and categories as the ground truth, got {shown(data)}.")
     classes: dict[str, str] = {}
     for place, row in enumerate(categories, start=1):
         here = fault.at(f"categories, entry {place}")
@@ -123,7 +123,7 @@ def _truth(path: Path, builder: LabelSetBuilder) -> tuple[dict[str, SlideRecord]
 
 def _mapping(row: object, here: Fault) -> Mapping[str, Any]:
     if not isinstance(row, Mapping):
-        raise here(f"expected a mapping, but {shown(row)} came.")
+        raise here(f"expected a mapping, got {shown(row)}.")
     return row
 
 
@@ -146,7 +146,7 @@ def _add(
         raise here(f"the {what} is not in the truth file; give the one that the results were made for.")
     score = number(row.get("score"), "the score", here, 1.0)
     if score < 0:
-        raise here(f"the score must be 0 to 1, but {score:g} came.")
+        raise here(f"expected a score from 0 to 1, got {score:g}.")
     if "keypoints" in row and "bbox" not in row:
         builder.left_out.add("pose", "left out, since poses are not cells.")
         return
@@ -159,7 +159,7 @@ def _geometry(row: Mapping[str, Any], here: Fault, builder: LabelSetBuilder) -> 
     if isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], list):
         values = [number(v, "a corner", here) for v in parts[0]]
         if len(values) % 2:
-            raise here(f"an outline needs x and y for each corner, but {len(values)} numbers came.")
+            raise here(f"expected x and y for each corner of the outline, got {len(values)} numbers.")
         return outline(list(zip(values[1::2], values[0::2], strict=True)), here)
     box = row.get("bbox")
     if not isinstance(box, list) or len(box) != 4:
@@ -173,4 +173,4 @@ def _geometry(row: Mapping[str, Any], here: Fault, builder: LabelSetBuilder) -> 
 def _no_box(parts: object, box: object, here: Fault) -> FormatError:
     if parts and box is None:
         return here("a mask without a bbox is not read, since masks are not cells.")
-    return here(f"a bbox must be a list of x, y, width, height, but {shown(box)} came.")
+    return here(f"expected a bbox [x, y, width, height], got {shown(box)}.")

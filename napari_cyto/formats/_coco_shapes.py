@@ -123,7 +123,7 @@ def _rings(parts: object, fault: Fault) -> list[Polygon]:
 def _ring(part: Sequence[object], fault: Fault) -> Polygon:
     values = [number(v, "a corner", fault) for v in part]
     if len(values) % 2:
-        raise fault(f"an outline needs x and y for each corner, but {len(values)} numbers came.")
+        raise fault(f"expected x and y for each corner of the outline, got {len(values)} numbers.")
     corners = tuple(zip(values[1::2], values[0::2], strict=True))
     if is_flat(corners):
         raise fault("its outline has no area.")
@@ -143,11 +143,11 @@ def _is_empty(bbox: object) -> bool:
 
 def _box(bbox: object, fault: Fault) -> Box:
     if not isinstance(bbox, list) or len(bbox) != 4:
-        raise fault(f"a bbox must be a list of x, y, width, height, but {shown(bbox)} came.")
+        raise fault(f"expected a bbox [x, y, width, height], got {shown(bbox)}.")
     x, y, width, height = (number(v, what, fault) for v, what in zip(bbox, ("x", "y", "width", "height"), strict=True))
     y1, x1 = round(y + height, _DIGITS), round(x + width, _DIGITS)
     if y1 <= y or x1 <= x:
-        raise fault(f"a bbox needs width and height above 0, but {width:g} x {height:g} came.")
+        raise fault(f"expected a bbox with width and height above 0, got {width:g} x {height:g}.")
     return Box(y, x, y1, x1)
 
 
@@ -176,7 +176,7 @@ def _mask_box(mask: Mapping[str, Any], fault: Fault) -> Box:
     """Return the box round a mask of runs down its columns, first background, then cell."""
     size, counts = mask.get("size"), mask.get("counts")
     if not isinstance(size, list) or len(size) != 2:
-        raise fault(f"a mask needs its size, height and width, but {shown(size)} came.")
+        raise fault(f"expected the mask's size [height, width], got {shown(size)}.")
     height = whole_number(size[0], "the mask's height", fault)
     width = whole_number(size[1], "the mask's width", fault)
     runs = _packed_runs(counts, fault) if isinstance(counts, str) else _plain_runs(counts, fault)
@@ -197,7 +197,7 @@ def _mask_box(mask: Mapping[str, Any], fault: Fault) -> Box:
 
 def _plain_runs(counts: object, fault: Fault) -> list[int]:
     if not isinstance(counts, list) or len(counts) > _MOST_RUNS:
-        raise fault(f"a mask needs its counts, but {shown(counts)} came.")
+        raise fault(f"expected the mask's counts, got {shown(counts)}.")
     return [whole_number(v, "a mask's count", fault, 10**12) for v in counts]
 
 

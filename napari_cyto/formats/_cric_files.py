@@ -57,7 +57,7 @@ def json_rows(path: Path, bad: BadRows) -> Iterator[tuple[Row, Fault]]:
     data, fault = read_json(path), Fault(path)
     images = [data] if isinstance(data, dict) else data
     if not isinstance(images, list):
-        raise fault(f"expected a list of images with classifications, but {shown(data)} came.")
+        raise fault(f"expected a list of images with classifications, got {shown(data)}.")
     for place, image in enumerate(images, start=1):
         here = fault.at(f"image {place}")
         cells = image.get("classifications") if isinstance(image, Mapping) else None
@@ -73,7 +73,7 @@ def json_rows(path: Path, bad: BadRows) -> Iterator[tuple[Row, Fault]]:
             if isinstance(cell, Mapping):
                 yield Row({**head, **{key: _text(cell.get(key)) for key in _KEYS}}), at_cell
             else:
-                bad.add(at_cell(f"expected a mapping, but {shown(cell)} came."))
+                bad.add(at_cell(f"expected a mapping, got {shown(cell)}."))
 
 
 def _text(value: object) -> str:

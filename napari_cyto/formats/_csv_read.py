@@ -226,7 +226,7 @@ class _Reading:
 def _status(row: Mapping[str, str], fault: Fault) -> Status:
     value = row.get("status", "").strip().lower()
     if value and value not in set(Status):
-        raise fault(f"the status must be {', '.join(Status)} or empty, but {value!r:.40} came.")
+        raise fault(f"expected one of the statuses {', '.join(Status)}, or none, got {value!r:.40}.")
     return Status(value) if value else Status.ACCEPTED
 
 
@@ -235,7 +235,7 @@ def _scores(row: Row, class_id: str, fault: Fault) -> tuple[tuple[str, float], .
         return ()
     score = picked_number(row, SCORE, "the score", fault, 1.0)
     if score < 0:
-        raise fault(f"the score must be 0 to 1, but {score:g} came.")
+        raise fault(f"expected a score from 0 to 1, got {score:g}.")
     return ((class_id, score),)
 
 

@@ -77,7 +77,9 @@ class CvatFormat(ReadOnly):
         document, fault = read_xml(path), Fault(path)
         images = list(document.all("image"))
         if document.tag != "annotations" or not (images or document.first("meta") is not None):
-            raise fault(f"expected CVAT for images (annotations with images in them), but {document.tag!r:.60} came.")
+            raise fault(
+                f"expected the format 'CVAT for images' (annotations with images in them), got {document.tag!r:.60}."
+            )
         if document.first("track") is not None:
             raise fault("this is CVAT for video, whose tracks are not read; export as CVAT for images 1.1.")
         builder = LabelSetBuilder(path, chosen.skip_bad)
@@ -115,7 +117,7 @@ class _Image:
         name = image_name(self._element.get("name"), fault)
         size = tuple(whole_number(self._element.get(side), side, fault, 10**7) for side in ("height", "width"))
         if 0 in size:
-            raise fault(f"an image needs width and height above 0, but {size[1]} x {size[0]} came.")
+            raise fault(f"expected an image with width and height above 0, got {size[1]} x {size[0]}.")
         record = SlideRecord(name=name, size_hw=(size[0], size[1]), side=self._side)
         return self._builder.new_slide(record, (self._path.parent,), fault)
 
@@ -145,7 +147,7 @@ class _Image:
             self._builder.left_out.add("ellipse", "read as an outline.")
             return [ellipse((cy, cx), (ry, rx), degrees, fault)]
         if shape.tag not in ("polygon", "points"):
-            raise fault(f"the shape must be box, polygon, points or ellipse, but {shape.tag!r:.60} came.")
+            raise fault(f"expected the shape box, polygon, points or ellipse, got {shape.tag!r:.60}.")
         corners = list(_positions(shape.get("points"), fault))
         if shape.tag == "polygon":
             return [outline(corners, fault)]
@@ -166,9 +168,9 @@ def _labels(document: Element) -> Iterator[Element]:
 
 def _positions(text: str, fault: Fault) -> Iterator[YX]:
     if not text:
-        raise fault("a shape needs points, but none came.")
+        raise fault("expected points of a shape, got none.")
     for pair in text.split(";"):
         x, comma, y = pair.partition(",")
         if not comma:
-            raise fault(f"points must be 'x,y;x,y', but {pair!r:.60} came.")
+            raise fault(f"expected points as 'x,y;x,y', got {pair!r:.60}.")
         yield number(y.strip(), "y", fault), number(x.strip(), "x", fault)

@@ -73,7 +73,7 @@ def classification_of(properties: Mapping[str, Any], fault: Fault) -> tuple[str 
     if found is None or found == "":
         return None, holder
     if not isinstance(found, str):
-        raise fault(f"the classification must be a name or a mapping with one, but {shown(found)} came.")
+        raise fault(f"expected a classification that is a name or a mapping with a name, got {shown(found)}.")
     return class_name(found, fault), holder
 
 

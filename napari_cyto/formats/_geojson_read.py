@@ -189,7 +189,7 @@ class FeatureReader:
 
     def _position(self, value: object, fault: Fault) -> YX:
         if not isinstance(value, list) or not 2 <= len(value) <= 4:
-            raise fault(f"a position must be a list [x, y], but {shown(value)} came.")
+            raise fault(f"expected a position [x, y], got {shown(value)}.")
         y, x = number(value[1], "y", fault), number(value[0], "x", fault)
         return (y + self.offset_yx[0], x + self.offset_yx[1])
 
@@ -204,7 +204,7 @@ class FeatureReader:
     def _polygon(self, rings: object, fault: Fault) -> Polygon | None:
         listed = _listed(rings, "a polygon", fault)
         if not listed:
-            raise fault("a polygon needs an outline, but an empty one came.")
+            raise fault("expected a polygon with an outline, got an empty one.")
         corners = self._positions(_listed(listed[0], "an outline", fault), fault)
         if len(corners) > 3 and corners[0] == corners[-1]:
             corners.pop()
@@ -288,7 +288,7 @@ def features(data: object, fault: Fault, bad: BadRows) -> Iterator[tuple[Mapping
     for place, row in enumerate(rows, start=1):
         here = fault.at(f"feature {place}") if isinstance(data, _MANY) else fault
         if not isinstance(row, dict):
-            bad.add(here(f"expected a feature, but {shown(row)} came."))
+            bad.add(here(f"expected a feature, got {shown(row)}."))
             continue
         kind = row.get("type")
         if kind == "Feature" or "geometry" in row:
@@ -326,7 +326,7 @@ def flattened(geometry: object, fault: Fault) -> Iterator[Mapping[str, Any]]:
         if part is None:
             continue
         if not isinstance(part, dict):
-            raise fault(f"the geometry must be a mapping with a type, but {shown(part)} came.")
+            raise fault(f"expected a geometry with a type, got {shown(part)}.")
         if part.get("type") == "GeometryCollection":
             waiting.extend(reversed(_listed(part.get("geometries"), "the geometries", fault)))
         elif isinstance(part.get("type"), str) and part["type"] in _GEOMETRIES:
@@ -349,7 +349,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _listed(value: object, what: str, fault: Fault) -> list[Any]:
     if not isinstance(value, list):
-        raise fault(f"{what} must be a list, but {shown(value)} came.")
+        raise fault(f"expected {what} to be a list, got {shown(value)}.")
     return value
 
 

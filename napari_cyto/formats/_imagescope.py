@@ -96,7 +96,7 @@ class _File:
         fault = Fault(self._path, line=document.line)
         if document.tag != "Annotations":
             raise FormatError(
-                f"expected ImageScope XML (an element Annotations), but {document.tag!r:.60} came.", self._path
+                f"expected ImageScope XML (an element Annotations), got {document.tag!r:.60}.", self._path
             )
         mpp = number(document.get("MicronsPerPixel") or "0", "MicronsPerPixel", fault, 1000)
         known = mpp if mpp >= 0.001 else None
@@ -143,7 +143,7 @@ def _geometries(region: Element, left_out: LeftOut, fault: Fault) -> list[Geomet
         return [Point(*corner) for corner in corners]
     if kind == _ELLIPSE:
         if len(corners) < 2:
-            raise fault(f"an ellipse needs 2 vertices, but {len(corners)} came.")
+            raise fault(f"expected 2 vertices for an ellipse, got {len(corners)}.")
         left_out.add("ellipse", "read as an outline.")
         box = box_of_corners(corners[0], corners[2 if len(corners) == 4 else 1], fault)
         height, width = box.size_hw
@@ -151,7 +151,7 @@ def _geometries(region: Element, left_out: LeftOut, fault: Fault) -> list[Geomet
     if kind == _RECTANGLE:
         return [_rectangle(corners, left_out, fault)]
     if kind != _OUTLINE:
-        raise fault(f"the Type must be 0 (outline), 1 (rectangle), 2 (ellipse) or 5 (points), but {kind!r:.40} came.")
+        raise fault(f"expected the Type 0 (outline), 1 (rectangle), 2 (ellipse) or 5 (points), got {kind!r:.40}.")
     return [outline(corners, fault)]
 
 

@@ -183,7 +183,7 @@ def image_name(text: object, fault: Fault) -> str:
         name = name[2:]
     parts = [part for part in posixpath.normpath(name).split("/") if part not in ("", ".", "..")] if name else []
     if not parts or not "".join(parts).isprintable():
-        raise fault(f"the name of an image is needed, but {text!r:.80} came.")
+        raise fault(f"expected the name of an image, got {text!r:.80}.")
     return "/".join(parts)[:500]
 
 

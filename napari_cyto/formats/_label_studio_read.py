@@ -64,7 +64,7 @@ class TaskReader:
         tasks = [data] if isinstance(data, Mapping) and "data" in data else data
         if not isinstance(tasks, list) or (tasks and not any(map(_is_task, tasks))):
             raise fault(
-                f"expected a list of Label Studio tasks (each with data and annotations), but {shown(data)} came; "
+                f"expected a list of Label Studio tasks (each with data and annotations), got {shown(data)}; "
                 "export as JSON, not as JSON-MIN."
             )
         numbered = [(task, fault.at(f"task {_task_id(task, place)}")) for place, task in enumerate(tasks, start=1)]
@@ -82,7 +82,7 @@ class TaskReader:
         for place, (task, here) in enumerate(tasks):
             with self._builder.bad:
                 if not _is_task(task):
-                    raise here(f"expected a task with data, but {shown(task)} came.")
+                    raise here(f"expected a task with data, got {shown(task)}.")
                 names[place] = _image_of_task(task, here)
         plain = {place: _without_stamp(name) for place, name in names.items()}
         times = Counter(plain.values())
@@ -315,7 +315,7 @@ def _score(value: object, here: Fault) -> float | None:
         return None
     score = number(value, "the score", here, 1.0)
     if score < 0:
-        raise here(f"the score must be 0 to 1, but {score:g} came.")
+        raise here(f"expected a score from 0 to 1, got {score:g}.")
     return score
 
 
@@ -330,7 +330,7 @@ def _annotator(entry: Mapping[str, Any]) -> str:
 
 def _percent_pair(pair: object, height: int, width: int, here: Fault) -> tuple[float, float]:
     if not isinstance(pair, list) or len(pair) != 2:
-        raise here(f"a corner must be a list [x, y], but {shown(pair)} came.")
+        raise here(f"expected a corner [x, y], got {shown(pair)}.")
     return number(pair[1], "y", here, 1e6) * height / 100, number(pair[0], "x", here, 1e6) * width / 100
 
 
@@ -349,7 +349,7 @@ def _stated_size(results: list[Mapping[str, Any]], data: Mapping[str, Any], here
 def _size(height: object, width: object, here: Fault) -> tuple[int, int]:
     size = (whole_number(height, "original_height", here, 10**7), whole_number(width, "original_width", here, 10**7))
     if 0 in size:
-        raise here(f"an image needs width and height above 0, but {size[1]} x {size[0]} came.")
+        raise here(f"expected an image with width and height above 0, got {size[1]} x {size[0]}.")
     return size
 
 

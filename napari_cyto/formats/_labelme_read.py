@@ -64,13 +64,13 @@ def read_labelme(source: Path, skip_bad: bool) -> LabelSet:
 def _read_file(path: Path, root: Path, builder: LabelSetBuilder) -> None:
     data, fault = read_json(path), Fault(path)
     if not isinstance(data, Mapping) or not isinstance(data.get("shapes"), list):
-        raise fault(f"expected LabelMe JSON (a mapping with shapes and imagePath), but {shown(data)} came.")
+        raise fault(f"expected LabelMe JSON (a mapping with shapes and imagePath), got {shown(data)}.")
     slide = _slide(data, path, root, builder, fault)
     groups: dict[Any, list[tuple[Mapping[str, Any], Fault]]] = {}
     for place, shape in enumerate(data["shapes"], start=1):
         here = fault.at(f"shape {place}")
         if not isinstance(shape, Mapping):
-            builder.bad.add(here(f"expected a mapping, but {shown(shape)} came."))
+            builder.bad.add(here(f"expected a mapping, got {shown(shape)}."))
             continue
         groups.setdefault(_group(shape, place), []).append((shape, here))
     for shapes in groups.values():
@@ -132,11 +132,11 @@ def _geometry(shape: Mapping[str, Any], here: Fault, builder: LabelSetBuilder) -
     kind, corners = _kind(shape, here), list(_corners(shape, here))
     if kind == "point":
         if len(corners) != 1:
-            raise here(f"a point needs one position, but {len(corners)} came.")
+            raise here(f"expected one position for a point, got {len(corners)}.")
         return Point(*corners[0])
     if kind == "circle":
         if len(corners) != 2:
-            raise here(f"a circle needs its centre and a point on it, but {len(corners)} positions came.")
+            raise here(f"expected a circle's centre and a point on it, got {len(corners)} position(s).")
         radius = math.dist(*corners)
         builder.left_out.add("circle", "read as an outline.")
         return ellipse(corners[0], (radius, radius), 0, here)
@@ -149,24 +149,24 @@ def _geometry(shape: Mapping[str, Any], here: Fault, builder: LabelSetBuilder) -
             builder.left_out.add("turned box", "read as an outline of four corners.")
         return box or turned
     if kind != "polygon":
-        raise here(f"the shape_type must be polygon, rectangle, circle or point, but {shown(kind)} came.")
+        raise here(f"expected the shape_type polygon, rectangle, circle or point, got {shown(kind)}.")
     return outline(corners, here)
 
 
 def _kind(shape: Mapping[str, Any], here: Fault) -> str:
     kind = shape.get("shape_type") or "polygon"  # LabelMe 3 wrote none
     if not isinstance(kind, str):
-        raise here(f"the shape_type must be polygon, rectangle, circle or point, but {shown(kind)} came.")
+        raise here(f"expected the shape_type polygon, rectangle, circle or point, got {shown(kind)}.")
     return kind
 
 
 def _corners(shape: Mapping[str, Any], here: Fault) -> Iterator[YX]:
     points = shape.get("points")
     if not isinstance(points, list):
-        raise here(f"the points must be a list, but {shown(points)} came.")
+        raise here(f"expected a list of points, got {shown(points)}.")
     for pair in points:
         if not isinstance(pair, list) or len(pair) != 2:
-            raise here(f"a position must be a list [x, y], but {shown(pair)} came.")
+            raise here(f"expected a position [x, y], got {shown(pair)}.")
         yield number(pair[1], "y", here), number(pair[0], "x", here)
 
 
@@ -175,5 +175,5 @@ def _score(value: object, here: Fault) -> float | None:
         return None
     score = number(value, "the score", here, 1.0)
     if score < 0:
-        raise here(f"the score must be 0 to 1, but {score:g} came.")
+        raise here(f"expected a score from 0 to 1, got {score:g}.")
     return score

@@ -27,7 +27,7 @@ def box_of_edges(y0: float, x0: float, y1: float, x1: float, fault: Fault) -> Bo
     """
     y0, x0, y1, x1 = (_tidy(edge) for edge in (y0, x0, y1, x1))
     if y1 <= y0 or x1 <= x0:
-        raise fault(f"a box needs width and height above 0, but {x1 - x0:g} x {y1 - y0:g} came.")
+        raise fault(f"expected a box with width and height above 0, got {x1 - x0:g} x {y1 - y0:g}.")
     return Box(y0, x0, y1, x1)
 
 
@@ -55,11 +55,11 @@ def outline(corners_yx: Sequence[YX], fault: Fault) -> Polygon:
     if len(corners) > 3 and corners[0] == corners[-1]:
         corners.pop()
     if len(corners) < 3:
-        raise fault(f"an outline needs at least 3 corners, but {len(corners)} came.")
+        raise fault(f"expected an outline with at least 3 corners, got {len(corners)}.")
     polygon = Polygon(tuple(corners))
     y0, x0, y1, x1 = polygon.bounds_yxyx
     if y1 <= y0 or x1 <= x0:
-        raise fault(f"an outline needs width and height above 0, but {x1 - x0:g} x {y1 - y0:g} came.")
+        raise fault(f"expected an outline with width and height above 0, got {x1 - x0:g} x {y1 - y0:g}.")
     return polygon
 
 
@@ -104,7 +104,7 @@ def ellipse(centre_yx: YX, radii_yx: YX, degrees: float, fault: Fault) -> Polygo
     """
     (cy, cx), (ry, rx) = centre_yx, radii_yx
     if ry <= 0 or rx <= 0:
-        raise fault(f"an ellipse needs radii above 0, but {rx:g} and {ry:g} came.")
+        raise fault(f"expected an ellipse with radii above 0, got {rx:g} and {ry:g}.")
     angles = (2 * math.pi * i / ELLIPSE_CORNERS for i in range(ELLIPSE_CORNERS))
     upright = ((cy + ry * math.sin(t), cx + rx * math.cos(t)) for t in angles)
     return Polygon(tuple(_turned(corner, degrees, centre_yx) for corner in upright))

@@ -117,7 +117,9 @@ def _fields(root: Path, builder: LabelSetBuilder) -> list[_Field]:
         part, cell = match["part"].lower(), int(match["cell"])
         with builder.bad:
             if part in found.cells.setdefault(cell, {}):
-                raise FormatError(f"a second contour of the {part} of cell {cell} of {found.name!r:.80} came.", path)
+                raise FormatError(
+                    f"expected one contour of the {part} of cell {cell} of {found.name!r:.80}, got a second one.", path
+                )
             found.cells[cell][part] = path
     return list(fields.values())
 
@@ -160,5 +162,5 @@ def _corners(path: Path) -> Iterator[YX]:
         fault = Fault(path, line=line)
         x, comma, y = text.partition(",")
         if not comma:
-            raise fault(f"a line must be 'x,y', but {text.strip()!r:.60} came.")
+            raise fault(f"expected a line 'x,y', got {text.strip()!r:.60}.")
         yield number(y.strip(), "y", fault), number(x.strip(), "x", fault)

@@ -60,7 +60,7 @@ def _mpp(value: object, fault: Callable[[str], FormatError]) -> float | None:
         return None
     mpp = number(value, "mpp (µm per px)", fault, 1000)
     if mpp < 0.001:
-        raise fault(f"mpp (µm per px) must be 0.001 to 1000, but {mpp} came.")
+        raise fault(f"expected an mpp from 0.001 to 1000 µm per px, got {mpp}.")
     return mpp
 
 

@@ -104,9 +104,9 @@ def _geometry(shape: _Shape) -> Geometry:
     if shape.kind == "polygon":
         return outline(corners, shape.fault)
     if shape.kind not in ("rectangle", "ellipse"):
-        raise shape.fault(f"the shape-type must be rectangle, ellipse or polygon, but {shown(shape.kind)} came.")
+        raise shape.fault(f"expected the shape-type rectangle, ellipse or polygon, got {shown(shape.kind)}.")
     if len(corners) != 4:
-        raise shape.fault(f"a {shape.kind} needs 4 corners, but {len(corners)} came.")
+        raise shape.fault(f"expected 4 corners for a shape of type {shape.kind}, got {len(corners)}.")
     around = outline(corners, shape.fault)
     return (rectangle(around) or around) if shape.kind == "rectangle" else _ellipse(corners)
 

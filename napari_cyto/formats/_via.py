@@ -117,7 +117,7 @@ def _of_json(path: Path, builder: LabelSetBuilder) -> Iterator[_Region]:
         data = data[IMAGES]
     entries = list(data.values()) if isinstance(data, Mapping) else data
     if not isinstance(entries, list) or not all(isinstance(e, Mapping) and "regions" in e for e in entries):
-        raise fault(f"expected VIA annotations (images with filename and regions), but {shown(data)} came.")
+        raise fault(f"expected VIA annotations (images with filename and regions), got {shown(data)}.")
     for place, entry in enumerate(entries, start=1):
         here = fault.at(f"image {place}")
         with builder.bad:
@@ -126,13 +126,13 @@ def _of_json(path: Path, builder: LabelSetBuilder) -> Iterator[_Region]:
             listed = entry["regions"]
             rows = list(listed.values()) if isinstance(listed, Mapping) else listed
             if not isinstance(rows, list):
-                raise here(f"the regions must be a list, but {shown(rows)} came.")
+                raise here(f"expected a list of regions, got {shown(rows)}.")
             for number_of, row in enumerate(rows, start=1):
                 inner = fault.at(f"image {place} ({name[:80]}), region {number_of}")
                 if isinstance(row, Mapping):
                     yield _Region(name, _mapping(row, "shape_attributes"), _mapping(row, "region_attributes"), inner)
                 else:
-                    builder.bad.add(inner(f"expected a mapping, but {shown(row)} came."))
+                    builder.bad.add(inner(f"expected a mapping, got {shown(row)}."))
 
 
 def _of_table(path: Path, builder: LabelSetBuilder) -> Iterator[_Region]:
@@ -151,9 +151,9 @@ def _parsed(text: str, fault: Fault) -> Mapping[str, Any]:
     try:
         value = json.loads(text, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
-        raise fault(f"attributes must be JSON, but {text!r:.80} came.") from error
+        raise fault(f"expected attributes in JSON, got {text!r:.80}.") from error
     if not isinstance(value, Mapping):
-        raise fault(f"attributes must be a mapping, but {shown(value)} came.")
+        raise fault(f"expected a mapping of attributes, got {shown(value)}.")
     return value
 
 
@@ -226,7 +226,7 @@ def _geometry(shape: Mapping[str, Any], fault: Fault, builder: LabelSetBuilder) 
         builder.left_out.add(kind, "read as an outline.")
         return ellipse((value("cy"), value("cx")), radii, degrees, fault)
     if kind != "polygon":
-        raise fault(f"the shape must be rect, circle, ellipse, point or polygon, but {shown(kind)} came.")
+        raise fault(f"expected the shape rect, circle, ellipse, point or polygon, got {shown(kind)}.")
     ys, xs = shape.get("all_points_y"), shape.get("all_points_x")
     if not isinstance(ys, list) or not isinstance(xs, list) or len(ys) != len(xs):
         raise fault("a polygon needs as many all_points_x as all_points_y, but it has not.")

@@ -63,9 +63,9 @@ def read_line(
         raise fault("its numbers are those of a pose (a box, then points that end in 0, 1 or 2); give kpt_shape.")
     score = values.pop() if len(values) >= _BOX and len(values) % 2 else None
     if score is not None and not 0 <= score <= 1:
-        raise fault(f"the confidence must be 0 to 1, but {score:g} came.")
+        raise fault(f"expected a confidence from 0 to 1, got {score:g}.")
     if any(abs(value) > 1000 for value in values):
-        raise fault("expected fractions of the image, but a value above 1000 came.")
+        raise fault("expected fractions of the image, got a value above 1000.")
     return YoloLine(class_number, _geometry(values, size_hw, fault), score)
 
 
@@ -101,10 +101,10 @@ def _geometry(values: Sequence[float], size_hw: tuple[int, int], fault: Fault) -
             raise fault("the outline has no area.")
         return Polygon(corners)
     if len(values) != _BOX:
-        raise fault(f"expected a class and x, y, width, height, but {len(values) + 1} values came.")
+        raise fault(f"expected five values (class, x, y, width, height), got {len(values) + 1}.")
     x, y, w, h = values
     edges = ((y - h / 2) * height, (x - w / 2) * width, (y + h / 2) * height, (x + w / 2) * width)
     y0, x0, y1, x1 = (round(edge, _DIGITS) for edge in edges)
     if y1 <= y0 or x1 <= x0:
-        raise fault(f"a box needs width and height above 0, but {w:g} x {h:g} came.")
+        raise fault(f"expected a box with width and height above 0, got {w:g} x {h:g}.")
     return Box(y0, x0, y1, x1)

@@ -89,7 +89,7 @@ def describe(source: Path) -> YoloSet:
         return found
     data, fault = read_yaml(listing), Fault(listing)
     if not isinstance(data, Mapping) or not ({"names", "nc"} & set(data)):
-        raise fault(f"expected a mapping with names (a list or mapping of classes), but {shown(data)} came.")
+        raise fault(f"expected a mapping with names (a list or mapping of classes), got {shown(data)}.")
     root = _root(listing, data)
     found = YoloSet(root, _names(data, listing, root, fault), _pose_values(data.get("kpt_shape"), fault))
     for key, side in SIDES.items():
@@ -133,7 +133,7 @@ def _names(data: Mapping[str, Any], listing: Path, root: Path, fault: Fault) -> 
         there = next((path for path in lists if path.is_file()), None)
         return {} if there is None else _names_in(there)
     if not isinstance(said, (list, dict)):
-        raise fault(f"expected a mapping with names (a list or mapping of classes), but {shown(said)} came.")
+        raise fault(f"expected a mapping with names (a list or mapping of classes), got {shown(said)}.")
     names: dict[int, str] = {}
     for key, value in said.items() if isinstance(said, dict) else enumerate(said):
         text = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
@@ -165,7 +165,7 @@ def _pose_values(shape: object, fault: Fault) -> int:
     if shape is None:
         return 0
     if not isinstance(shape, list) or len(shape) != 2:
-        raise fault(f"kpt_shape must be two numbers, points and values of each, but {shown(shape)} came.")
+        raise fault(f"expected kpt_shape [number of points, values per point], got {shown(shape)}.")
     return whole_number(shape[0], "kpt_shape", fault, 1000) * whole_number(shape[1], "kpt_shape", fault, 3)
 
 

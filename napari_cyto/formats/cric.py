@@ -258,7 +258,7 @@ def _stated(row: Mapping[str, str], fault: Fault) -> tuple[tuple[int, int] | Non
         return size, None
     px_per_cric_px = number(scale, "px_per_cric_px", fault, 100)
     if px_per_cric_px < 0.001:
-        raise fault(f"px_per_cric_px must be 0.001 to 100, but {shown(scale)} came.")
+        raise fault(f"expected a px_per_cric_px from 0.001 to 100, got {shown(scale)}.")
     return size, MPP / px_per_cric_px
 
 

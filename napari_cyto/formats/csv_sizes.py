@@ -141,5 +141,5 @@ def box_at(x: float, y: float, width: float, height: float, is_corner: bool, fau
     else:
         edges = (y - height / 2, x - width / 2, y + height / 2, x + width / 2)
     if edges[2] <= edges[0] or edges[3] <= edges[1]:
-        raise fault(f"a box needs width and height above 0, but {width:g} x {height:g} came.")
+        raise fault(f"expected a box with width and height above 0, got {width:g} x {height:g}.")
     return Box(*edges)

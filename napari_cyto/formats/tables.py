@@ -121,7 +121,7 @@ class Table:
         width = len(self.columns)
         for line, values in lines:
             if any(v.strip() for v in values[width:]):
-                error = FormatError(f"expected {width} values, but {len(values)} came.", self._path, line)
+                error = FormatError(f"expected {width} values, got {len(values)}.", self._path, line)
                 if bad is None:
                     raise error
                 bad.add(error)

@@ -152,7 +152,7 @@ def _score(row: Row, fault: Fault) -> float | None:
         return None
     score = picked_number(row, _PROBABILITIES, "the probability", fault, 1.0)
     if score < 0:
-        raise fault(f"the probability must be 0 to 1, but {score:g} came.")
+        raise fault(f"expected a probability from 0 to 1, got {score:g}.")
     return score
 
 

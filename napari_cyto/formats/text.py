@@ -246,7 +246,7 @@ def number(value: object, what: str, fault: Callable[[str], FormatError], farthe
         except ValueError:
             result = math.nan
     if not abs(result) <= farthest:
-        raise fault(f"{what} must be a number up to {farthest:g}, but {shown(value)} came.")
+        raise fault(f"expected {what} to be a number up to {farthest:g}, got {shown(value)}.")
     return result
 
 
@@ -260,7 +260,7 @@ def whole_number(value: object, what: str, fault: Callable[[str], FormatError], 
     """
     result = number(value, what, fault, float(largest))
     if result < 0 or result != int(result):
-        raise fault(f"{what} must be a whole number from 0 to {largest}, but {shown(value)} came.")
+        raise fault(f"expected {what} to be a whole number from 0 to {largest}, got {shown(value)}.")
     return int(result)
 
 
@@ -274,7 +274,7 @@ def class_name(value: object, fault: Callable[[str], FormatError]) -> str:
     """
     name = value.strip() if isinstance(value, str) else ""
     if not name or not name.isprintable() or len(name) > 500:
-        raise fault(f"a class needs a printable name of 1 to 500 characters, but {shown(value)} came.")
+        raise fault(f"expected a printable class name of 1 to 500 characters, got {shown(value)}.")
     return name
 
 

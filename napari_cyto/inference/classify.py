@@ -90,8 +90,8 @@ class CellClassifier:
         size = self.rule.size_px
         if crops.ndim != 5 or crops.shape[1:] != (len(self.rule.windows), size, size, 3):
             raise CytoError(
-                f"{self.bundle.id} takes cells of shape (n, {len(self.rule.windows)}, {size}, {size}, 3), but "
-                f"{crops.shape} came; cut them by the model's crop rule."
+                f"{self.bundle.id}: expected crops of shape (n, {len(self.rule.windows)}, {size}, {size}, 3), got "
+                f"{crops.shape}; cut them by the model's crop rule."
             )
         told = np.empty((len(crops), len(self.class_ids)))
         for start in range(0, len(crops), BATCH):

@@ -109,7 +109,7 @@ class Target:
         """
         if self.is_file and slides > 1:
             raise FormatError(
-                f"one {self.out.suffix} file holds one slide, but {slides} came; give a project, and export that.",
+                f"expected one slide for a {self.out.suffix} file, got {slides}; predict into a project and export it.",
                 self.out,
             )
         if self.is_file and self.out.is_dir():

@@ -40,7 +40,7 @@ class PredictRequest(BaseModel):
     run_folder: Path | None = Field(
         default=None, title="Run folder", description="What an interrupted run goes on from; none for a short one."
     )
-    again: bool = Field(default=False, title="Again", description="Look anew where a run came to its end before.")
+    again: bool = Field(default=False, title="Again", description="Predict again where an earlier run has finished.")
     at_once: bool = Field(default=False, title="At once", description="Write what is found when all is found.")
     author: str = Field(default="", title="Asked by", description="Whose step in the history the proposals are.")
     stain: str | None = Field(default=None, title="Stain", description="Of the slide, where it is known.")
@@ -67,5 +67,5 @@ class PredictRequest(BaseModel):
         if self.region_yxyx is not None:
             y0, x0, y1, x1 = self.region_yxyx
             if not all(map(REGION_PX.holds, self.region_yxyx)) or y1 <= y0 or x1 <= x0:
-                raise ValueError(f"a region has y1 > y0 and x1 > x0, all finite, but {self.region_yxyx} came")
+                raise ValueError(f"expected a region with y1 > y0 and x1 > x0, all finite, got {self.region_yxyx}")
         return self

@@ -52,7 +52,7 @@ def load_first_weights(net: Any, name: str, weights: str) -> None:
 
         fill_backbone(net, backbone_part(read_bundle(value).state_dict()), f"the backbone's weights of {value}")
     else:
-        raise CytoError(f"First weights are one of {', '.join(KINDS)}, but {weights[:80]!r} came.")
+        raise CytoError(f"Expected initial weights of the kind {', '.join(KINDS)}, got {weights[:80]!r}.")
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def fill_by_position(net: Any, state: Mapping[str, Any], what: str) -> None:
     """
     own = net.state_dict()
     if len(own) != len(state):
-        raise CytoError(f"{what[:1].upper()}{what[1:]} do not fit: {len(own)} tensors are expected, {len(state)} came.")
+        raise CytoError(f"{what[:1].upper()}{what[1:]} do not fit: expected {len(own)} tensors, got {len(state)}.")
     for (expected, place), (name, tensor) in zip(own.items(), state.items(), strict=True):
         if place.shape != tensor.shape:
             raise CytoError(

@@ -118,5 +118,5 @@ def mismatch(
         said.append(f"{len(spare)} are unknown to the network ({spare[0]} is the first)")
     if other:
         first = other[0]
-        said.append(f"{len(other)} have another shape ({first}: expected {expected[first]}, came {came[first]})")
+        said.append(f"{len(other)} have another shape ({first}: expected {expected[first]}, got {came[first]})")
     return "; ".join(said)

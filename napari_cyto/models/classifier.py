@@ -75,7 +75,7 @@ class TimmClassifier(nn.Module):
         if crops.ndim == 4:
             crops = crops.unsqueeze(1)
         if crops.ndim != 5 or crops.shape[1] != self.n_windows:
-            raise ValueError(f"expected crops (b, {self.n_windows}, 3, s, s), but {tuple(crops.shape)} came")
+            raise ValueError(f"expected crops (b, {self.n_windows}, 3, s, s), got {tuple(crops.shape)}")
         flat = crops.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         pooled: torch.Tensor = self.backbone(flat)
         return pooled.reshape(crops.shape[0], -1)

@@ -190,7 +190,7 @@ class ModelManifest(_Value):
         if self.crop_rule is not None:
             self._check_crop_rule(self.crop_rule)
         if self.mpp is not None and not 0.01 <= self.mpp <= 100:
-            raise ValueError(f"an mpp is between 0.01 and 100 µm per px, but {self.mpp:g} came")
+            raise ValueError(f"expected an mpp from 0.01 to 100 µm per px, got {self.mpp:g}")
         return self
 
     def _check_crop_rule(self, rule: CropRule) -> None:

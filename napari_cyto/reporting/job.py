@@ -183,15 +183,13 @@ def _check(out: Path, options: ReportOptions) -> None:
         When the file's name says neither HTML nor JSON, its folder is not there, or there is no such objective.
     """
     if out.suffix.lower() not in SUFFIXES:
-        raise CytoError(
-            f"A report is a file NAME.html or NAME.json, but {out.name!r} came; give it one of these names."
-        )
+        raise CytoError(f"Expected a report's name NAME.html or NAME.json, got {out.name!r}.")
     if not out.absolute().parent.is_dir():
         raise CytoError(f"The report cannot be written: there is no folder {out.absolute().parent}; make it first.")
     check_may_replace(out, options.overwrite)
     if options.magnification is not None and options.magnification not in MAGNIFICATIONS:
         known = ", ".join(f"{each:g}" for each in MAGNIFICATIONS)
-        raise CytoError(f"The magnification must be one of {known}, but {options.magnification:g} came.")
+        raise CytoError(f"Expected one of the magnifications {known}, got {options.magnification:g}.")
 
 
 def _frame(project: Project, magnification: float) -> Plain:

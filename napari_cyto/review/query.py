@@ -71,9 +71,9 @@ class ReviewQuery:
     def __post_init__(self) -> None:
         low, high = self.score_range
         if not 0 <= low <= high <= 1:
-            raise ValueError(f"Scores must range from low to high within 0 to 1, but {self.score_range} came.")
+            raise ValueError(f"Expected a range of scores from low to high within 0 to 1, got {self.score_range}.")
         if not 0 <= self.control_share <= 0.5:
-            raise ValueError(f"The share of control cells must be 0 to 0.5, but {self.control_share} came.")
+            raise ValueError(f"Expected a share of control cells from 0 to 0.5, got {self.control_share}.")
 
     def is_about(self, cell: Annotation) -> bool:
         """Whether the slide and the class of a cell are wanted, whatever its score and status."""

@@ -389,7 +389,7 @@ class ProjectCommands(SessionState):
         """
         if not MPP_MIN_UM <= mpp <= MPP_MAX_UM:
             raise SlideError(
-                f"A pixel must measure {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm, but {mpp:g} came; at 40x it is about 0.25."
+                f"Expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm per px, got {mpp:g}; at 40x it is about 0.25."
             )
         project, mpp = self.need_project(), float(mpp)
         before = project.slide(self.need_slide().id)

@@ -232,7 +232,7 @@ def _joined(parts: list[Samples], header: FlatHeader) -> tuple[RGB, int]:
             out[row : row + len(piece)] = piece
             row += len(piece)
     if row != len(out):
-        raise TileError(f"it should have {len(out):,} rows, but {row:,} came")
+        raise TileError(f"expected {len(out):,} rows, got {row:,}")
     return out, bits
 
 
@@ -265,7 +265,7 @@ def _decoded(path: Path, header: FlatHeader) -> Samples:
         raise ValueError(f"samples of the type {samples.dtype} are not read")
     samples = samples if samples.ndim == 3 else samples[..., None]
     if samples.shape[:2] != picture.size_hw:
-        raise ValueError(f"its size should be {picture.size_hw}, but {samples.shape[:2]} came")
+        raise ValueError(f"expected the size {picture.size_hw}, got {samples.shape[:2]}")
     return samples
 
 

@@ -119,7 +119,7 @@ def as_dask(slide: Slide, level: int = 0, tiles_per_chunk: int = 4, icc: bool = 
 def _normalise(index: Index | tuple[Index, ...], shape: tuple[int, int, int]) -> tuple[int | slice, ...]:
     parts = list(index) if isinstance(index, tuple) else [index]
     if sum(part is Ellipsis for part in parts) > 1 or sum(part is not Ellipsis for part in parts) > len(shape):
-        raise IndexError(f"A level has {len(shape)} axes, but the index {index!r} came.")
+        raise IndexError(f"Expected an index of at most {len(shape)} axes, got {index!r}.")
     if Ellipsis in parts:
         at = parts.index(Ellipsis)
         parts[at : at + 1] = [slice(None)] * (len(shape) - len(parts) + 1)

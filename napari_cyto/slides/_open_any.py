@@ -184,7 +184,7 @@ def _the_file(path: Path) -> Path:
     if path.suffix.lower() == ".mrxs":
         check_mirax(path)
     elif path.stat().st_size == 0:
-        raise SlideError(f"{path.name} is empty (0 bytes); copy it again from where it came.")
+        raise SlideError(f"{path.name} is empty (0 bytes); copy it again from its source.")
     return path
 
 

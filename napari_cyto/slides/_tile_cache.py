@@ -29,7 +29,7 @@ class TileCache:
 
     def __init__(self, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         if max_bytes < 0:
-            raise ValueError(f"A cache needs 0 bytes or more, but {max_bytes} came.")
+            raise ValueError(f"Expected a cache of 0 bytes or more, got {max_bytes}.")
         self._max_bytes = max_bytes
         self._bytes = 0
         self._tiles: OrderedDict[Hashable, Tile] = OrderedDict()

@@ -56,7 +56,7 @@ class PicturePixels:
 
     def __init__(self, picture: RGB) -> None:
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise CytoError(f"A picture is uint8 RGB (h, w, 3), but {picture.dtype} {picture.shape} came.")
+            raise CytoError(f"Expected an image in uint8 RGB (h, w, 3), got {picture.dtype} {picture.shape}.")
         self.picture = picture
         self.size_hw = (picture.shape[0], picture.shape[1])
         self.level_sizes_hw: Sequence[tuple[int, int]] = (self.size_hw,)

@@ -309,7 +309,7 @@ class Slide:
             raise TileError(f"{type(error).__name__}: {error}") from error
         size = self._tile_size_hw(level, row, column)
         if tile.shape != (*size, 3):
-            raise TileError(f"it should be {size[0]} x {size[1]} px RGB, but {tile.shape} came")
+            raise TileError(f"expected {size[0]} x {size[1]} px RGB, got {tile.shape}")
         return tile
 
     def _report(self, level: int, row: int, column: int, reason: str) -> None:

@@ -66,8 +66,8 @@ def write_pyramid(
     target = Path(path)
     if min(size_hw) < 1 or tile < 16 or tile % 16:
         raise SlideError(
-            f"{target.name} cannot be written: it needs at least 1 x 1 px and tiles of a multiple of 16 px, "
-            f"but {size_hw} px and tiles of {tile} px came."
+            f"{target.name} cannot be written: expected at least 1 x 1 px and tiles of a multiple of 16 px, "
+            f"got {size_hw} px and tiles of {tile} px."
         )
     sizes = _level_sizes(size_hw, min_level_px)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -135,8 +135,8 @@ def _level0_tiles(
             pixels = np.asarray(draw(y, x, h, w))
             if pixels.shape != (h, w, 3) or pixels.dtype != np.uint8:
                 raise SlideError(
-                    f"Drawing the block at y {y}, x {x} should give uint8 pixels of shape {(h, w, 3)}, "
-                    f"but {pixels.dtype} of shape {pixels.shape} came."
+                    f"Expected uint8 pixels of shape {(h, w, 3)} for the block at y {y}, x {x}, "
+                    f"got {pixels.dtype} of shape {pixels.shape}."
                 )
             band[:, x : x + w] = pixels
         tiles = encode.band(band)

@@ -144,7 +144,7 @@ def locate(connection: Connection, record: SlideRecord, folder: Path) -> Path:
     """
     if not record.path:
         raise StoreError(
-            f"The slide {record.name!r} came with labels only and has no image file; attach one "
+            f"The slide {record.name!r} has labels only and no image file; attach one "
             "in the Slides dock, or with 'napari-cyto relink'."
         )
     tried = [Path(record.path)]

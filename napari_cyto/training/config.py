@@ -114,7 +114,9 @@ class ClassifierConfig(_Config):
     )
     views: int = Field(default=1, ge=1, le=8, title="Views", description="Averaged when the model is used.")
     norms: Literal["train", "frozen"] = Field(
-        default="train", title="Norms", description="frozen: batch norms keep the statistics they came with."
+        default="train",
+        title="Norms",
+        description="frozen: batch norms keep the statistics of the weights they start from.",
     )
     temperature: bool = Field(default=True, title="Calibrate", description="Fit a temperature on validation cells.")
     logit_offsets: bool = Field(default=False, title="Offsets", description="Fit one a class on validation cells too.")

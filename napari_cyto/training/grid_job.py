@@ -145,9 +145,7 @@ def named_sources(sources: Sequence[SourceSpec | str]) -> dict[str, tuple[Source
     """
     specs = [parse_source(s) if isinstance(s, str) else s for s in sources]
     if len(specs) < 2 or len(set(specs)) < len(specs):
-        raise CytoError(
-            f"A grid needs two different sources or more, each with --data, but {len(specs)} came, or one twice."
-        )
+        raise CytoError(f"Expected two or more different sources, each with --data, got {len(specs)}, or one twice.")
     bare = [spec.path.name.removesuffix(".cyto") or str(spec.path) for spec in specs]
     counts, seen = Counter(bare), Counter[str]()
     named: dict[str, tuple[SourceSpec, ...]] = {}

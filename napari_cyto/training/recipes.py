@@ -81,7 +81,7 @@ def read_recipe(path: Path) -> TrainConfig:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise CytoError(f"{path}: this recipe is not valid YAML ({' '.join(str(error).split())[:200]}).") from error
     if not isinstance(content, dict):
-        raise CytoError(f"{path}: a recipe is a mapping with model, phases, batch ..., but {content!r:.60} came.")
+        raise CytoError(f"{path}: expected a recipe (a mapping with model, phases, batch ...), got {content!r:.60}.")
     return _checked(lambda: TrainConfig.model_validate(content), str(path))
 
 
@@ -106,7 +106,7 @@ def with_settings(config: TrainConfig, settings: Iterable[str]) -> TrainConfig:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
-            raise CytoError(f"--set takes key=value such as batch=16 or phases.0.lr=1e-4, but {setting!r} came.")
+            raise CytoError(f"--set: expected KEY=VALUE such as batch=16 or phases.0.lr=1e-4, got {setting!r}.")
         try:
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number of thousands of digits among it
@@ -167,6 +167,6 @@ def _checked(make: Any, where: str) -> TrainConfig:
         fault = error.errors(include_url=False)[0]
         name = ".".join(str(p) for p in fault["loc"] if p not in ("classifier", "detector"))
         # A stranger's file may be a few lines of which each repeats the one before tenfold.
-        came = f" ({_SHORT.repr(fault['input'])[:60]} came)" if not isinstance(fault["input"], dict) else ""
+        came = f", got {_SHORT.repr(fault['input'])[:60]}" if not isinstance(fault["input"], dict) else ""
         raise CytoError(f"{where}: {name or 'the recipe'}: {fault['msg'].rstrip('.')}{came}.") from error
     return config

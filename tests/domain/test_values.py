@@ -102,10 +102,10 @@ def test_what_a_map_does_not_know_is_listed_and_never_guessed() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"id": ""}, "class id must be printable"),
-        ({"id": " NILM"}, "without blanks at its ends"),
-        ({"colour": "red"}, "must look like #1a2b3c"),
-        ({"key": "0"}, "must be one of 1 to 9"),
+        ({"id": ""}, "class id of printable"),
+        ({"id": " NILM"}, "without leading or trailing blanks"),
+        ({"colour": "red"}, "a colour like #1a2b3c"),
+        ({"key": "0"}, "a key from 1 to 9"),
         ({"box_um": 0.0}, "0.1 to 10000"),
         ({"parent": "nobody"}, "not one of its classes"),
         ({"severity": "high"}, "'severity' of a class cannot be 'high'"),

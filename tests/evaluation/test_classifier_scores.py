@@ -122,7 +122,7 @@ def test_next_to_nothing_is_told_as_unknown_not_as_an_error(n: int) -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(CytoError, match="needs scores"):
+    with pytest.raises(CytoError, match="Expected scores"):
         ScoredCells(SIX, np.zeros(2, np.intp), np.zeros((1, 6)), ("a", "b"), ("p", "p"), np.zeros((2, 2)))
     with pytest.raises(CytoError, match="one finite score"):
         Ranking([True, False], [0.5])

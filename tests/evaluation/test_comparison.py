@@ -258,7 +258,7 @@ def test_a_cell_that_the_truth_has_twice_counts_once_and_is_told(
 
 
 @pytest.mark.parametrize(
-    ("row", "words"), [("nan,1,HSIL,a.png", "came. Correct it."), ("0.1,0.2,HSIL,a.png", "fractions of the image")]
+    ("row", "words"), [("nan,1,HSIL,a.png", "got 'nan'. Correct it."), ("0.1,0.2,HSIL,a.png", "fractions of the image")]
 )
 def test_advice_and_refusals_are_those_of_an_evaluation(
     row: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

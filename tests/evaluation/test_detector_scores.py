@@ -147,7 +147,7 @@ def test_empty_sides(truth: list, found: list, counts: list[int]) -> None:
 
 
 def test_what_does_not_fit_together_is_refused() -> None:
-    with pytest.raises(CytoError, match="as many centres"):
+    with pytest.raises(CytoError, match="expected a centre and a box"):
         field([(1, 1)], [], truth_boxes_yxyx=np.empty((0, 4)))
 
 

@@ -128,7 +128,7 @@ def test_it_stops_when_asked(quick: Made, sources: list[str], tmp_path: Path) ->
 def test_sources_are_called_by_their_folders() -> None:
     assert list(named_sources(["cric:/x/a", "folders:/y/a", "/z/b.cyto"])) == ["a 1", "a 2", "b"]
     for wrong in ([], ["cric:a"], ["cric:a", "cric:a"]):
-        with pytest.raises(CytoError, match="two different sources"):
+        with pytest.raises(CytoError, match="two or more different sources"):
             named_sources(wrong)
 
 

@@ -66,5 +66,5 @@ def test_without_regions_everything_is_judged() -> None:
     assert judged(where, ()).all()
     assert judged(where, (LEFT,)).tolist() == [True, False]
     assert judged(np.empty((0, 2)), (LEFT,)).tolist() == []
-    with pytest.raises(CytoError, match="judged or not"):
+    with pytest.raises(CytoError, match="whether each of the 2 detections counts"):
         score_detections([], [], where, ["a", "a"], 1, [True])

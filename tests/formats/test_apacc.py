@@ -55,7 +55,7 @@ def test_both_kinds_of_stems(stem: str, name: SliceName) -> None:
 @pytest.mark.parametrize("stem", ["", "smear", "a_2000", "_0_0", "a_02000_0", "a_2001_0", "a_0_-2000", "a_0-0.png"])
 def test_what_is_no_stem(stem: str) -> None:
     assert match_stem(stem) is None
-    with pytest.raises(FormatError, match="A slice is named like"):
+    with pytest.raises(FormatError, match="Expected a slice's name like"):
         parse_stem(stem)
 
 
@@ -64,7 +64,7 @@ def test_crop_names() -> None:
     assert parse_crop_name(name) == CropName("669-15", 74000, 36000, 10, 1300, 850, date(2021, 7, 7))
     assert crop_name(parse_crop_name(name)) == name
     for wrong in ("669-15_36000-74000_10_850-1300_2021-13-07.png", "a.png", name[:-4], name.replace(".png", ".jpeg")):
-        with pytest.raises(FormatError, match="A crop is named like"):
+        with pytest.raises(FormatError, match="Expected a crop's name like"):
             parse_crop_name(wrong)
 
 
@@ -92,7 +92,7 @@ def test_boxes_are_rounded_and_clipped(box: Box, line: str) -> None:
 
 def test_no_cells_make_an_empty_file_and_foreign_classes_are_refused() -> None:
     assert slice_labels([], []) == ""
-    with pytest.raises(FormatError, match="'HSIL' came"):
+    with pytest.raises(FormatError, match="got 'HSIL'"):
         label_line("HSIL", Box(0, 0, 1, 1))
     with pytest.raises(FormatError, match="outside its slice"):
         label_line("healthy", Box(2000, 0, 2010, 10))
@@ -162,7 +162,7 @@ def test_images_are_found_and_crop_folders_and_strangers_left_alone(tmp_path: Pa
 
 def test_a_class_that_the_collection_does_not_know_stops_the_import(tmp_path: Path) -> None:
     (tmp_path / "a_0_0.txt").write_text("0 0.5 0.5 0.1 0.1\n4 0.5 0.5 0.1 0.1\n")
-    with pytest.raises(FormatError, match=r"a_0_0\.txt, line 2: the class must be one of 0 to 3"):
+    with pytest.raises(FormatError, match=r"a_0_0\.txt, line 2: expected a class from 0 to 3"):
         read_tree(tmp_path)
 
 

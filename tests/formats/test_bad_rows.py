@@ -107,7 +107,7 @@ def test_a_long_list_ends_after_twenty_with_the_number_of_the_others(tmp_path: P
 
 def test_a_single_bad_row_keeps_its_place_and_says_what_to_do(tmp_path: Path) -> None:
     source = written("csv", [1, "north"], tmp_path)
-    with pytest.raises(FormatError, match=r"s\.csv, line 3: x must be a number.*north") as caught:
+    with pytest.raises(FormatError, match=r"s\.csv, line 3: expected x to be a number.*north") as caught:
         read("csv", source)
     assert caught.value.line == 3
     assert SKIPPABLE in str(caught.value)

@@ -132,9 +132,9 @@ def test_one_class_folder_of_sipakmed_keeps_its_class_before_the_names(inside: b
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("1,2\n3\n", "001_cyt01.dat, line 2: a line must be 'x,y', but '3' came."),
-        ("1,2\n3,x\n", "001_cyt01.dat, line 2: y must be a number"),
-        ("", "001_cyt01.dat: an outline needs at least 3 corners, but 0 came."),
+        ("1,2\n3\n", "001_cyt01.dat, line 2: expected a line 'x,y', got '3'."),
+        ("1,2\n3,x\n", "001_cyt01.dat, line 2: expected y to be a number"),
+        ("", "001_cyt01.dat: expected an outline with at least 3 corners, got 0."),
         ("100,2\n120,2\n120,9\n", "001_cyt01.dat: "),
     ],
 )

@@ -158,9 +158,9 @@ def test_a_decimal_point_is_read_beside_semicolons_too(tmp_path: Path) -> None:
 
 
 def test_a_comma_that_might_group_thousands_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="y must be a number"):
+    with pytest.raises(FormatError, match="expected y to be a number"):
         read(tmp_path, 'x,y,label\n12,"1,234",A\n')
-    with pytest.raises(FormatError, match="y must be a number"):
+    with pytest.raises(FormatError, match="expected y to be a number"):
         read(tmp_path, "x;y;label\n12;1.234,5;A\n")
 
 

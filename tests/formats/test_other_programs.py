@@ -220,7 +220,7 @@ class TestLabelStudio:
             ({"image_rotation": 90}, "turned in Label Studio"),
             ({"value": {"x": 1, "y": 1, "keypointlabels": ["HSIL", "LSIL"]}}, "several labels"),
             ({"value": {"x": 101, "y": 1, "keypointlabels": ["HSIL"]}}, "wholly outside"),
-            ({"value": {"x": None, "y": 1, "keypointlabels": ["HSIL"]}}, "x must be a number"),
+            ({"value": {"x": None, "y": 1, "keypointlabels": ["HSIL"]}}, "expected x to be a number"),
             ({"original_width": 0}, "above 0"),
         ],
     )

@@ -113,7 +113,7 @@ def test_another_nets_file_is_refused_with_what_differs(tmp_path: Path) -> None:
     state = random("test_resnet").state_dict()
     state["conv1.0.weight"] = torch.zeros(1)
     save_file(state, tmp_path / "w.safetensors")
-    with pytest.raises(CytoError, match=r"conv1\.0\.weight: expected .* came \(1,\)"):
+    with pytest.raises(CytoError, match=r"conv1\.0\.weight: expected .* got \(1,\)"):
         make_backbone("test_resnet", f"file:{tmp_path / 'w.safetensors'}")
 
 
@@ -170,11 +170,11 @@ def test_the_package_of_lite0_fits_by_position() -> None:
 @pytest.mark.parametrize(
     ("name", "weights", "word"),
     [
-        ("tf_efficientnet_lite1", f"package:{LITE}", "386 tensors are expected, 296 came"),
+        ("tf_efficientnet_lite1", f"package:{LITE}", "expected 386 tensors, got 296"),
         ("test_resnet", "package:no-such-package", "not installed"),
         ("test_resnet", "package:numpy", "brings 0 files"),
-        ("test_resnet", "package:", "First weights are one of"),
-        ("test_resnet", "magic", "First weights are one of"),
+        ("test_resnet", "package:", "Expected initial weights"),
+        ("test_resnet", "magic", "Expected initial weights"),
         ("test_resnet", "file:/no/such/file.pth", "no such file"),
         ("test_resnet", "bundle:/no/such/bundle", "no such bundle"),
         ("test_resnet", "timm:resnet50", "not of the backbone"),

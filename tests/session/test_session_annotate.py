@@ -88,7 +88,7 @@ def test_a_one_click_box_on_a_slide_without_mpp_asks_for_it(session):
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, 896.0, float("nan"), float("inf")])
 def test_a_pixel_size_that_no_microscope_has_is_refused(session, mpp):
-    with pytest.raises(SlideError, match="must measure"):
+    with pytest.raises(SlideError, match="µm per px"):
         session.set_mpp(mpp)
     assert session.slide.mpp == 0.25
 

@@ -49,6 +49,6 @@ def test_refuses_what_cannot_be_written(tmp_path: Path, size: tuple[int, int], t
 
 
 def test_refuses_a_drawing_of_another_shape(tmp_path: Path) -> None:
-    with pytest.raises(SlideError, match="should give uint8 pixels of shape"):
+    with pytest.raises(SlideError, match="Expected uint8 pixels of shape"):
         write_pyramid(tmp_path / "bad.tiff", (50, 50), lambda y, x, h, w: np.zeros((h, w), np.uint8), mpp=1)
     assert not list(tmp_path.iterdir())

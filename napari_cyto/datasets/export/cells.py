@@ -33,7 +33,7 @@ class Losses:
         "dropped": "{n} cell(s) that cross the border of a slice are left out, as asked.",
         "clipped": "{n} box(es) that cross the border of a slice are clipped there.",
         "rounded": "{n} box(es) are rounded to whole pixels.",
-        "without_image": "{n} slice(s) came without image; only their label files are written.",
+        "without_image": "{n} slice(s) have no image; only their label files are written.",
         "large_crops": "{n} crop(s) larger than the padded size keep their own size.",
     }
 

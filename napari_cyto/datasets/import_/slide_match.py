@@ -104,7 +104,7 @@ class SlideMatcher:
         """What a person should know, one sentence each."""
         said = list(self._remarks)
         if without := sum(not record.path for record in self.new):
-            said.append(f"{without} slide(s) came with labels only; their image files were not found beside them.")
+            said.append(f"{without} slide(s) have labels only; their image files were not found beside them.")
         if self._absurd:
             said.append(
                 f"{len(self._absurd)} slide(s) are said to have {self._absurd[0]:g} µm per pixel or the like, which no "

@@ -34,7 +34,7 @@ def refuse_shares(config: SplitConfig) -> None:
             "must be less than 1 together."
         )
     if config.fold is not None and config.fold >= config.folds:
-        raise SplitError(f"Of {config.folds} folds there are 0 to {config.folds - 1}, but fold {config.fold} came.")
+        raise SplitError(f"Expected a fold from 0 to {config.folds - 1} ({config.folds} folds), got {config.fold}.")
 
 
 def unknown_patients(slides: Sequence[TrainingSlide], config: SplitConfig) -> bool:

@@ -127,7 +127,7 @@ def split_by_group(
         When there is only one group with cells, or the share is not between 0 and 1.
     """
     if not 0 < test_share < 1:
-        raise SplitError(f"The test share must lie between 0 and 1, but {test_share} came; 0.19 is the collection's.")
+        raise SplitError(f"Expected a test share between 0 and 1, got {test_share}; the APACC collection has 0.19.")
     records = list(slides)
     groups = slide_groups(records, together)
     if all_to_train:

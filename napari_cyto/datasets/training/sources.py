@@ -54,7 +54,7 @@ class SourceSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise CytoError(f"A source is one of {', '.join(KINDS)}, but {self.kind!r} came.")
+            raise CytoError(f"Expected a source of the kind {', '.join(KINDS)}, got {self.kind!r}.")
         if self.mpp is not None and not MPP_MIN_UM <= self.mpp <= MPP_MAX_UM:
             raise CytoError(
                 f"{self.path}: {self.mpp:g} µm per px is what no microscope gives; expected {MPP_MIN_UM:g} to "
@@ -119,11 +119,11 @@ def _with_options(kind: SourceKind, path: Path, options: list[str], text: str) -
         name, value = (name.strip(), value.strip()) if equals else ("mpp", option)
         into = words if name in _WORDS else pairs
         if not name or name in into:
-            raise CytoError(f"{text!r}: {option!r} is no option, or its name came twice; expected {SOURCE_HELP}")
+            raise CytoError(f"{text!r}: {option!r} is not an option, or is given twice; expected {SOURCE_HELP}")
         into[name] = value
     mpp = words.get("mpp")
     if mpp is not None and not _NUMBER.fullmatch(mpp):
-        raise CytoError(f"{text!r}: the µm per px must be a number such as 0.25, but {mpp!r} came.")
+        raise CytoError(f"{text!r}: expected a number of µm per px such as 0.25, got {mpp!r}.")
     return SourceSpec(
         kind,
         path,

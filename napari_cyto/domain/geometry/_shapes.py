@@ -14,7 +14,7 @@ YXYX: TypeAlias = tuple[float, float, float, float]
 
 def _finite(*values: float) -> None:
     if not all(map(math.isfinite, values)):
-        raise ValueError(f"Coordinates must be finite numbers, but {values} came.")
+        raise ValueError(f"Expected finite coordinates, got {values}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Box:
             return
         _finite(self.y0, self.x0, self.y1, self.x1)
         if self.y1 <= self.y0 or self.x1 <= self.x0:
-            raise ValueError(f"A box needs y1 > y0 and x1 > x0, but {self.bounds_yxyx} came.")
+            raise ValueError(f"Expected a box with y1 > y0 and x1 > x0, got {self.bounds_yxyx}.")
 
     @classmethod
     def around(cls, centre_yx: YX, height: float, width: float) -> Box:
@@ -94,7 +94,7 @@ class Polygon:
 
     def __post_init__(self) -> None:
         if len(self.vertices_yx) < 3:
-            raise ValueError(f"A polygon needs at least 3 corners, but {len(self.vertices_yx)} came.")
+            raise ValueError(f"Expected a polygon with at least 3 corners, got {len(self.vertices_yx)}.")
         # The sum of finite numbers of this size is finite, and of others never.
         if not isfinite(sum(chain.from_iterable(self.vertices_yx))):
             for y, x in self.vertices_yx:

@@ -70,8 +70,8 @@ class Resampling:
     def __post_init__(self) -> None:
         if self.draws < 1 or not 0 < self.confidence < 1:
             raise CytoError(
-                f"Intervals need at least 1 draw and a confidence between 0 and 1, but {self.draws} and "
-                f"{self.confidence} came."
+                f"Expected at least 1 resample and a confidence between 0 and 1, got {self.draws} and "
+                f"{self.confidence}."
             )
 
 
@@ -229,7 +229,7 @@ def group_numbers(groups: Sequence[Hashable], n: int) -> tuple[npt.NDArray[np.in
         When there is not one group for each of the ``n`` cells.
     """
     if len(groups) != n:
-        raise CytoError(f"Each of the {n} cells needs its patient or smear, but {len(groups)} came.")
+        raise CytoError(f"Expected a patient or smear for each of the {n} cells, got {len(groups)}.")
     numbers: dict[Hashable, int] = {}
     return np.asarray([numbers.setdefault(g, len(numbers)) for g in groups], dtype=np.intp), len(numbers)
 

@@ -99,8 +99,8 @@ def read_slice(labels: Path, side: str, image: Path | None, bad: BadRows) -> tup
     cells = []
     for line in parse_label_text(read_text(labels, _MAX_LABEL_BYTES), labels, bad):
         if line.class_id is None:
-            known = f"one of 0 to {len(CLASSES) - 1} ({', '.join(CLASSES)})"
-            bad.add(FormatError(f"the class must be {known}, but {line.class_number} came.", labels, line.line))
+            known = f"from 0 to {len(CLASSES) - 1} ({', '.join(CLASSES)})"
+            bad.add(FormatError(f"expected a class {known}, got {line.class_number}.", labels, line.line))
             continue
         size = (SLICE_SIDE, SLICE_SIDE)
         if lies_outside(line.box, size):

@@ -76,7 +76,7 @@ def label_line(class_id: str, box: Box) -> str:
     """
     if class_id not in CLASS_NUMBERS:
         raise FormatError(
-            f"APACC knows the classes {', '.join(CLASSES)}, but {class_id!r} came; choose a map to these classes."
+            f"Expected a class of APACC ({', '.join(CLASSES)}), got {class_id!r}; choose a class map to these."
         )
     whole = whole_box(box)
     if whole is None:
@@ -146,22 +146,24 @@ def _parse_line(line: str, number: int, path: object) -> LabelLine:
     if len(tokens) != 5:
         raise FormatError(
             "expected five values (class, x centre, y centre, width, height), "
-            f"but {len(tokens)} came: {line.strip()!r:.80}.",
+            f"got {len(tokens)}: {line.strip()!r:.80}.",
             path,
             number,
         )
     if not _CLASS.fullmatch(tokens[0]):
-        raise FormatError(f"the class must be a whole number, but {tokens[0]!r:.40} came.", path, number)
+        raise FormatError(f"expected a whole number as the class, got {tokens[0]!r:.40}.", path, number)
     x, y, width, height = (_fraction(token, path, number) * SLICE_SIDE for token in tokens[1:])
     edges = (y - height / 2, x - width / 2, y + height / 2, x + width / 2)
     corners = tuple(float(round(edge)) for edge in edges)
     if corners[2] <= corners[0] or corners[3] <= corners[1]:
-        raise FormatError(f"width and height must be at least one pixel (0.0005), but {line!r:.80} came.", path, number)
+        raise FormatError(
+            f"expected a width and height of at least one pixel (0.0005), got {line!r:.80}.", path, number
+        )
     return LabelLine(int(tokens[0]), Box(*corners), number)
 
 
 def _fraction(token: str, path: object, number: int) -> float:
     value = float(token) if _NUMBER.fullmatch(token) else float("nan")
     if not abs(value) <= _FARTHEST:
-        raise FormatError(f"expected a fraction of the slice, 0 to 1, but {token!r:.40} came.", path, number)
+        raise FormatError(f"expected a fraction of the slice from 0 to 1, got {token!r:.40}.", path, number)
     return value

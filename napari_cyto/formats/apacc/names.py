@@ -73,8 +73,8 @@ def slice_stem(smear: str, y0: int, x0: int, style: StemStyle = StemStyle.UNDERS
     """
     if not smear or y0 < 0 or x0 < 0 or y0 % SLICE_SIDE or x0 % SLICE_SIDE:
         raise FormatError(
-            f"A slice needs a smear id and a corner on the grid of {SLICE_SIDE} px, but {smear!r} and "
-            f"x {x0}, y {y0} came."
+            f"Expected a smear id and a corner on the grid of {SLICE_SIDE} px for a slice, got {smear!r} and "
+            f"x {x0}, y {y0}."
         )
     return f"{smear}_{x0}{style}{y0}"
 
@@ -101,8 +101,8 @@ def parse_stem(stem: str) -> SliceName:
     name = match_stem(stem)
     if name is None:
         raise FormatError(
-            f"A slice is named like 10030_18_18000_136000 or 669-15_36000-74000 (smear, x, y; multiples of "
-            f"{SLICE_SIDE}), but {stem!r:.120} came."
+            f"Expected a slice's name like 10030_18_18000_136000 or 669-15_36000-74000 (smear, x, y; multiples of "
+            f"{SLICE_SIDE}), got {stem!r:.120}."
         )
     return name
 
@@ -116,7 +116,7 @@ def crop_name(crop: CropName) -> str:
         When the smear's id is empty or a number is negative.
     """
     if not crop.smear or min(crop.y0, crop.x0, crop.number, crop.y, crop.x) < 0:
-        raise FormatError(f"A crop's name needs a smear id and no negative number, but {crop} came.")
+        raise FormatError(f"Expected a smear id and no negative number for a crop's name, got {crop}.")
     place = f"{crop.x0}-{crop.y0}_{crop.number}_{crop.x}-{crop.y}"
     return f"{crop.smear}_{place}_{crop.day.isoformat()}.png"
 
@@ -146,6 +146,6 @@ def parse_crop_name(name: str) -> CropName:
     crop = match_crop_name(name)
     if crop is None:
         raise FormatError(
-            f"A crop is named like 669-15_36000-74000_10_850-1300_2021-07-07.png, but {name!r:.160} came."
+            f"Expected a crop's name like 669-15_36000-74000_10_850-1300_2021-07-07.png, got {name!r:.160}."
         )
     return crop

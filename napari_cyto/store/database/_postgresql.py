@@ -168,7 +168,7 @@ def explain(error: BaseException | None, place: str) -> StoreError:
 
 
 _NO_URL = (
-    "Expected the address of a PostgreSQL database, like postgresql://ana@server/smears, but something else came; the "
+    "Expected the address of a PostgreSQL database, like postgresql://ana@server/smears, got another one; the "
     "password is best left to PGPASSWORD or the file .pgpass."
 )
 _UNREACHABLE = (

@@ -213,7 +213,7 @@ def test_without_images_the_labels_come_in_and_that_is_said(tree: Path, run, tmp
     for image in tree.rglob("*.png"):
         image.unlink()
     ended = run(import_labels("apacc", tree, tmp_path / "p.cyto"))
-    assert "2 slide(s) came with labels only" in " ".join(ended.notes)
+    assert "2 slide(s) have labels only" in " ".join(ended.notes)
     assert ended.result["annotations_added"] == 6
     again = run(import_labels("apacc", tree, tmp_path / "p.cyto"))
     assert again.result["slides_added"] == 0

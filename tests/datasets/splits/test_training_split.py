@@ -143,7 +143,7 @@ def test_folds_divide_the_slides_among_them() -> None:
         assert split.record["fold"] == fold
         assert all(split.counts["test"].values())
     assert sorted(tested) == [s.key for s in data.slides]
-    with pytest.raises(SplitError, match="fold 4 came"):
+    with pytest.raises(SplitError, match="got 4"):
         split_training_set(data, config(fold=4, folds=4))
 
 
