@@ -58,6 +58,12 @@ def test_modules_that_the_pages_name_exist(name: str) -> None:
     assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
+def test_files_that_the_pages_name_exist() -> None:
+    named = set(re.findall(r"\b(?:tests|scripts|benchmarks)/[\w/-]+\.(?:py|md|txt)\b", TEXT))
+    assert len(named) > 10
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
 def test_ci_runs_the_readmes_test_command_and_nothing_cleverer() -> None:
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()
     assert lines[-1] in TEXTS["README.md"]

@@ -1,4 +1,4 @@
-"""The keys, as data: what the slide obeys, what F1 shows, and what the README lists."""
+"""The keys, as data: what the slide obeys, what F1 shows, and what the documentation lists."""
 
 from __future__ import annotations
 

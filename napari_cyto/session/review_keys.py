@@ -1,4 +1,4 @@
-"""The keys of the review gallery, as data: what the gallery obeys, and what the README lists."""
+"""The keys of the review gallery, as data: what the gallery obeys, and what the documentation lists."""
 
 from __future__ import annotations
 
