@@ -159,18 +159,22 @@ def looked_through(path: Path, detector: Any) -> tuple[np.ndarray, float, float,
 
 def measured(cric: Path, name: str, many: int, fields: int, sizes: tuple[tuple[int, int], ...]) -> dict[str, Any]:
     """Return the figures."""
+    from _picture_slide import picture_slide
+
     from napari_cyto.inference.engine.detect import CellDetector
+    from napari_cyto.inference.engine.search import CellSearch
     from napari_cyto.models.library import bundle_named
 
     detector = CellDetector(bundle_named(name), "cpu", runtime="auto")
-    floor = detector.manifest.decision.score_threshold
+    search = CellSearch(detector, detector.manifest.decision.score_threshold)
     cells = lone_cells(cric, many)
     names = sorted((cric / "images").glob("*.jpg"))[:fields]
     dense = [np.asarray(Image.open(p).convert("RGB"))[:896, :1216] for p in names]
     middle = np.array([[PATCH / 2, PATCH / 2]])
-    alone = np.array(
-        [near(detector.detect_picture(p, MPP).from_score(floor).centres_yx, middle)[0] for _, p in cells], dtype=bool
-    )
+    alone = np.zeros(len(cells), dtype=bool)
+    for n, (_, picture) in enumerate(cells):
+        with picture_slide(picture) as slide:
+            alone[n] = near(search.detect(slide, MPP).centres_yx, middle)[0]
     classes = np.array([class_id for class_id, _ in cells])
     told: dict[str, Any] = {"on_field": {c: f"{alone[classes == c].sum()}/{(classes == c).sum()}" for c in CLASSES}}
     shares = []

@@ -122,16 +122,19 @@ def run_ours(asked: argparse.Namespace, out: Path, models: Any, how: dict[str, A
 def recall(asked: argparse.Namespace) -> dict[str, Any]:
     """Return the recall of each method, and on which fields."""
     from _peer_engine import PeerModel
+    from _picture_slide import picture_slide
 
     from napari_cyto.inference.engine.detect import CellDetector
+    from napari_cyto.inference.engine.search import CellSearch
     from napari_cyto.models.library import bundle_named
 
     bundle = bundle_named(asked.detector)
-    detector, peer = CellDetector(bundle), PeerModel(bundle)
+    search, peer = CellSearch(CellDetector(bundle)), PeerModel(bundle)
     model_mpp = bundle.manifest.mpp or CLASSICAL_UM
 
     def ours(rgb: np.ndarray, mpp: float) -> Found:
-        found = detector.detect_picture(rgb, mpp)
+        with picture_slide(rgb) as slide:
+            found = search.detect(slide, mpp)
         return found.centres_yx, found.scores
 
     methods: dict[str, Callable[[np.ndarray, float], Found]] = {

@@ -24,6 +24,7 @@ from napari_cyto.datasets.splits.training_split import TrainingSplit, split_trai
 from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
 from napari_cyto.evaluation.model_answers import LeftOut, detected
 from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.inference.engine.search import CellSearch
 from napari_cyto.models.manifest import Decision, ModelManifest
 from napari_cyto.training._task import Share
 from napari_cyto.training._task_registry import make_task
@@ -141,7 +142,7 @@ def measured(way: dict[str, Any], share: float, whole: TrainingSet, steps: int) 
     task, network = trained(config, kept, sparse_split, steps)
     decision: Decision = exhausted(task.validate(Judged(network), None)).decision
     manifest = ModelManifest.model_validate(task.manifest_fields() | UNWRITTEN | {"decision": decision})
-    engine = CellDetector.of_network(manifest, network, Judged(network))
+    engine = CellSearch(CellDetector.of_network(manifest, network, Judged(network)))
     fields = exhausted(
         detected(
             engine, len(task.classes), TrainingSplit(whole, sides, {}, {}).of("test"), whole.classes, None, LeftOut()

@@ -178,8 +178,9 @@ def open_classifier(bundle: Bundle, device: str) -> Classifier:
 def open_detector(bundle: Bundle, device: str) -> Detector:
     """Return a bundle's detector, ready to search; torch is imported here and not before."""
     from napari_cyto.inference.engine.detect import CellDetector
+    from napari_cyto.inference.engine.search import CellSearch
 
-    return CellDetector(bundle, device)
+    return CellSearch(CellDetector(bundle, device))
 
 
 def _nothing_left(work: _Work) -> str:

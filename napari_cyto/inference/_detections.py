@@ -35,6 +35,11 @@ class Detections:
         """Return the number of cells."""
         return len(self.scores)
 
+    @classmethod
+    def none(cls, classes: int) -> Detections:
+        """Return no cells, of a model of so many classes."""
+        return cls(np.empty((0, 2)), np.empty((0, 4)), np.empty(0), np.empty((0, classes)))
+
     def from_score(self, threshold: float) -> Detections:
         """Return the cells that score the threshold or more."""
         return self.at(self.scores >= threshold)

@@ -75,7 +75,7 @@ def test_the_answer_does_not_depend_on_size_offset_or_order_of_tiles(
     from dataclasses import replace
 
     spots = Spots(len(CLASSES))
-    detector = CellDetector.of_network(read_bundle(finder).manifest, spots, spots, side)
+    detector = CellDetector.of_network(read_bundle(finder).manifest, spots, spots)
     with open_slide(with_spots) as slide:
         plan = make_plan(slide, 0.5, detector, tile_px=side)
         tiles = plan_tiles((200, 200), side, 32, 32, offset_yx=offset)

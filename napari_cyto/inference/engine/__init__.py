@@ -5,6 +5,7 @@ __all__ = [
     "distributed",
     "pipeline",
     "plan",
+    "search",
     "tile_grid",
     "tile_memory",
 ]

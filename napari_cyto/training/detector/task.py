@@ -18,6 +18,7 @@ from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detector_scores import detector_scores
 from napari_cyto.evaluation.model_answers import LeftOut, detected
 from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.inference.engine.search import CellSearch
 from napari_cyto.jobs.events import Advanced, Event, Noted, Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
@@ -172,10 +173,10 @@ class DetectorTask(ModelTask):
         manifest = ModelManifest.model_validate(
             self.manifest_fields() | _UNWRITTEN | {"decision": Decision(merge_um=self.model.merge_um)}
         )
-        engine = CellDetector.of_network(manifest, network.module, network)
+        search = CellSearch(CellDetector.of_network(manifest, network.module, network))
         left_out = LeftOut()
         slides, ids = self.split.of(side), self.data.classes
-        fields = yield from detected(engine, len(self.classes), slides, ids, token, left_out, self.rule)
+        fields = yield from detected(search, len(self.classes), slides, ids, token, left_out, self.rule)
         for sentence in left_out.sentences:
             yield Noted(sentence)
         return side, fields
