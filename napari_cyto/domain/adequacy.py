@@ -29,7 +29,7 @@ class Reached(StrEnum):
     YES = "reached"
     WITHIN = "within the range"
     NO = "not reached"
-    UNKNOWN = "preparation not said"
+    UNKNOWN = "preparation not specified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,18 @@ class Cellularity:
     @property
     def sentence(self) -> str:
         """What a person reads."""
-        words = f"{self.cells:,} cells marked or proposed"
+        words = f"{self.cells:,} cells annotated or predicted"
         low, high = CONVENTIONAL_CELLS
         if self.preparation is None:
-            words += ": say how the slide was prepared to compare them with the Bethesda thresholds."
+            words += ". Specify the preparation to compare this with the Bethesda thresholds."
         elif self.preparation is Preparation.LIQUID_BASED:
             words += {
-                Reached.YES: f": the {LIQUID_BASED_CELLS:,} of a liquid-based preparation are reached.",
+                Reached.YES: f", at least the {LIQUID_BASED_CELLS:,} that a liquid-based preparation needs.",
             }.get(self.reached, f", fewer than the {LIQUID_BASED_CELLS:,} that a liquid-based preparation needs.")
         else:
             words += {
-                Reached.YES: f": more than the {low:,} to {high:,} of a conventional smear.",
-                Reached.WITHIN: f": within the {low:,} to {high:,} that a conventional smear needs at least.",
+                Reached.YES: f", more than the {low:,} to {high:,} that a conventional smear needs.",
+                Reached.WITHIN: f", within the minimum of {low:,} to {high:,} for a conventional smear.",
             }.get(self.reached, f", fewer than the {low:,} to {high:,} that a conventional smear needs.")
         if self.has_abnormal:
             words += " Abnormal cells were accepted: the slide is satisfactory whatever their number."
@@ -103,4 +103,6 @@ def obscured_words(share: float) -> str:
     """
     if share > OBSCURED:
         return "over 75 %: unsatisfactory, unless abnormal cells are found"
-    return "50 to 75 %: to be told as partially obscured" if share >= PARTLY_OBSCURED else "under 50 %: not limiting"
+    return (
+        "50 to 75 %: to be reported as partially obscured" if share >= PARTLY_OBSCURED else "under 50 %: not limiting"
+    )

@@ -71,7 +71,7 @@ class ClassScheme:
 
     def __post_init__(self) -> None:
         if not self.classes:
-            raise SchemeError(f"The class scheme {self.name!r} has no classes; it needs at least one.")
+            raise SchemeError(f"Expected at least one class in the class scheme {self.name!r}, got none.")
         _refuse_doubles(f"scheme {self.name!r}", "class id", [c.id for c in self.classes])
         _refuse_doubles(f"scheme {self.name!r}", "key", [c.key for c in self.classes if c.key])
         for cell_class in self.classes:

@@ -41,7 +41,7 @@ def cell_examples(slide: Slide, mpp: float | None, best: Sequence[BestCell], mos
 def best_words(cell: BestCell) -> str:
     """Return what stands under a best cell."""
     score = "" if cell.score is None else f" {cell.score:.2f}"
-    state = "corrected" if cell.is_corrected else "accepted" if cell.is_accepted else "proposed"
+    state = "corrected" if cell.is_corrected else "accepted" if cell.is_accepted else "predicted"
     return f"{cell.class_id}{score}, {state}"
 
 

@@ -32,7 +32,10 @@ from napari_cyto.slides.survey import SPOTS, Survey, survey
 from napari_cyto.store import Project
 
 SUFFIXES = (".html", ".htm", ".json")
-WORDS = "Made by a program from marks and proposals on the slide; the finding is that of the person who reads it."
+WORDS = (
+    "Compiled by software from annotations and predictions on the slide; the finding is that of the person who "
+    "reads the slide."
+)
 _STEPS = 1000
 _MEASURED_SHARE = 0.8
 
@@ -50,26 +53,30 @@ class ReportOptions(BaseModel):
         ge=min(MAGNIFICATIONS),
         le=max(MAGNIFICATIONS),
         title="Magnification",
-        description="From which objective on a look counts: 4, 10, 20 or 40; else as chosen in the project, or 10.",
+        description=(
+            "Lowest magnification that counts as viewed: 4, 10, 20 or 40. Empty: as chosen in the project, or 10."
+        ),
     )
     preparation: Preparation | None = Field(
-        default=None, title="Preparation", description="Of slides for which nobody said so in the project."
+        default=None, title="Preparation", description=("For slides whose preparation is not specified in the project.")
     )
     measure: bool = Field(
         default=False,
         title="Measure",
-        description="First measure focus and obscured area where that was not done yet; some seconds a slide.",
+        description="First measure focus and obscured area where not done yet; a few seconds per slide.",
     )
-    examples: int = Field(default=8, ge=0, le=12, title="Example cells", description="Pictures of cells a slide.")
+    examples: int = Field(default=8, ge=0, le=12, title="Example cells", description="Images of cells per slide.")
     limit: float | None = Field(
         default=None,
         gt=0,
         le=0.5,
         title="Limit",
-        description="Share of abnormal cells among the unreviewed, 0 to 0.5, under which one may stop; else as chosen "
-        "in the project, or 0.01.",
+        description=(
+            "Share of abnormal cells among the unreviewed, 0 to 0.5, below which review may stop. Empty: as "
+            "chosen in the project, or 0.01."
+        ),
     )
-    blind: bool = Field(default=False, title="Blind", description="Leave out what models say.")
+    blind: bool = Field(default=False, title="Blind", description="Leave out the models' scores and classes.")
     overwrite: bool = Field(
         default=False,
         title="Replace the file",
@@ -103,12 +110,12 @@ def survey_slide(path: Path, mpp: float | None, token: Token | None = None) -> E
 def _survey_steps(path: Path, mpp: float | None, token: Token | None) -> Steps:
     with open_slide(path) as slide:
         for said in survey(slide, mpp, SPOTS):
-            stop_if_cancelled(token, "Nothing was kept of the measurement.")
+            stop_if_cancelled(token, "The measurement was discarded.")
             if isinstance(said, Survey):
                 assert mpp is not None
                 yield Done(told_survey(said, mpp))
             else:
-                yield Advanced(*said, "Looking at focus and cover")
+                yield Advanced(*said, "Measuring focus and obscured area")
 
 
 def write_result(

@@ -24,25 +24,36 @@ FOCUS_METHOD = (
     "2000; Lindeberg, IJCV 30, 1998)."
 )
 OBSCURED_METHOD = (
-    "Share of the stained area where dark pixels (optical density over 0.35) fill 30 % or more of their surroundings: "
-    "pus, blood, thick groups. Thresholds set by eye on fields of conventional smears."
+    "Share of the stained area where dark pixels (optical density over 0.35) fill 30 % or more of their "
+    "surroundings: inflammation, blood, thick groups. Thresholds were set by eye on fields of conventional "
+    "smears."
 )
 LOOKED_METHOD = (
-    "A place counts when it was on screen for a quarter of a second at this magnification or more (40x: 0.25 µm on "
-    "each pixel of the screen). On screen is not the same as read."
+    "An area counts as viewed when it was on screen for at least 0.25 s at this magnification or more (40x: "
+    "0.25 µm per screen pixel). Being on screen is not the same as being read."
 )
 CANNOT_SAY = (
-    "It tells what was marked or proposed. What no person marked and no model found is missing here; some of what a "
-    "model proposed is wrong.",
-    "It knows the classes of this project only: no glandular lesion, organism or reactive change that is not among "
-    "them. That none is told does not mean that there is none.",
-    "Cells are counted whatever their kind and state: whether they are squamous, well preserved and well seen, and "
-    "whether the transformation zone is there, is for you to see.",
-    "Obscured area is an estimate from colour: it does not tell blood from pus from a thick group of epithelial cells, "
-    "and a crowded dark group may be the very one that matters.",
-    "The excess orders slides for reading; it is no probability of disease. A slide with a handful of high-grade cells "
-    "has no excess: that no more are predicted than expected does not mean that there are none.",
-    "Age, history, HPV result and earlier smears are not known to it.",
+    (
+        "This covers only what was annotated or predicted. Cells that no person annotated and no model found are "
+        "missing, and some predictions are wrong."
+    ),
+    (
+        "Only the classes of this project are counted: a glandular lesion, organism or reactive change that is "
+        "not among them is not reported. That none is reported does not mean that there is none."
+    ),
+    (
+        "Cells of any kind and condition are counted. Whether they are squamous, well preserved and well "
+        "visualized, and whether the transformation zone was sampled, is for you to assess."
+    ),
+    (
+        "The obscured area is estimated from colour: it does not distinguish blood, inflammation and thick "
+        "groups of epithelial cells, and a crowded dark group may be the one that matters."
+    ),
+    (
+        "The excess orders slides for reading; it is not a probability of disease. A slide with a few high-grade "
+        "cells may have no excess: no more predicted than expected does not mean none."
+    ),
+    "Age, history, HPV result and earlier smears are not considered.",
 )
 
 
@@ -157,7 +168,7 @@ def survey_words(told: Mapping[str, Any] | None) -> tuple[str, str]:
     if told is None:
         return ("Not measured.", "Not measured.")
     if told["out_of_focus"] is None:
-        return ("Nothing stained to judge by.", "Nothing stained to judge by.")
+        return ("No stained area to measure.", "No stained area to measure.")
     low, high = (100 * end for end in told["out_of_focus_interval"])
     focus = (
         f"{100 * told['out_of_focus']:.0f} % of {told['judged']} tiles out of focus "
@@ -172,11 +183,11 @@ def grade_words(facts: Mapping[str, Any]) -> tuple[str, str]:
     accepted, proposed = facts["highest_accepted"], facts["highest_proposed"]
     words = "None accepted" if accepted is None else f"{accepted['class_id']}: {_cells(accepted['cells'])} accepted"
     if facts["is_blind"]:
-        return (words, "Hidden in a blind reading")
+        return (words, "Predictions hidden in a blind reading")
     if proposed is None:
-        return (words, "None proposed")
+        return (words, "None predicted")
     best = "" if proposed["score"] is None else f", best score {proposed['score']:.2f}"
-    return (words, f"{proposed['class_id']}: {_cells(proposed['cells'])} proposed{best}")
+    return (words, f"{proposed['class_id']}: {_cells(proposed['cells'])} predicted{best}")
 
 
 def looked_words(looked: Mapping[str, Any] | None) -> str:

@@ -42,29 +42,29 @@ def result_page(told: Plain, slides: Sequence[Html]) -> str:
     body = [
         element(
             "header",
-            element("h1", name, element("small", " result of a project" if many else " result of a slide")),
+            element("h1", name, element("small", " project report" if many else " slide report")),
             element("p", f"Project {told['project']['name']}; {told['made_utc']}, {told['made_by']}.", cls="note"),
         ),
         element("p", element("b", f"{DECISION_SUPPORT}."), " ", told["words"], cls="warnings"),
         _overview(told) if many else None,
         *slides,
         _methods(told),
-        section("What this cannot say", element("ul", *(element("li", words) for words in told["cannot_say"]))),
+        section("Limitations", element("ul", *(element("li", words) for words in told["cannot_say"]))),
     ]
-    return document(f"{name}: result", body)
+    return document(f"{name}: report", body)
 
 
 def _overview(told: Plain) -> Html:
     columns = (
         "slide",
         "accepted",
-        "proposed",
+        "predicted",
         "high grade predicted",
         "expected",
         "cells",
         "adequacy",
         "obscured",
-        "looked at",
+        "viewed",
     )
     return section(f"{len(told['slides']):,} slides", table(columns, (_row(slide) for slide in told["slides"])))
 
@@ -100,9 +100,9 @@ def _excess_tile(told: Plain | None) -> Html:
     if told is None or not told["of"]:
         return tile("High grade predicted", None, "–", "no prediction")
     if told["expected"] is None:
-        return tile("High grade predicted", None, shown(told["predicted"]), "unreviewed; expected: not known")
+        return tile("High grade predicted", None, shown(told["predicted"]), "unreviewed; expected number unknown")
     low, high = told["expected_range"]
-    note = f"unreviewed; of a negative slide {low:,.0f} to {high:,.0f} are expected"
+    note = f"unreviewed; {low:,.0f} to {high:,.0f} expected on a negative slide"
     return tile("High grade predicted", None, shown(told["predicted"]), note)
 
 
@@ -119,35 +119,38 @@ def _slide_body(slide: Plain, pictures: SlidePictures) -> Iterator[Html | None]:
     yield element(
         "div",
         _excess_tile(slide["high_grade"]),
-        tile("Cells", None, shown(slide["cells"]), f"{slide['proposed_cells']:,} only proposed"),
+        tile("Cells", None, shown(slide["cells"]), f"{slide['proposed_cells']:,} predicted only"),
         tile("Cell count", None, adequacy["reached"], _adequacy_note(adequacy)),
-        tile("Looked at", None, *(_looked_tile(looked))),
+        tile("Viewed", None, *(_looked_tile(looked))),
         cls="tiles",
     )
-    yield gallery("Best cells of the highest grade", "Accepted cells before proposed ones.", pictures.best)
+    yield gallery("Best cells of the highest grade", "Accepted cells first, then predictions.", pictures.best)
     yield section("Cells", _counts(slide))
     focus, obscured = survey_words(slide["survey"])
     rows = (
         ("High grade predicted", (slide["high_grade"] or {}).get("sentence")),
         ("Cell count", adequacy["sentence"]),
-        ("Preparation", f"{adequacy['preparation']} (said by {adequacy['said_by'] or 'who made this report'})")
+        (
+            "Preparation",
+            (f"{adequacy['preparation']} (specified by {adequacy['said_by'] or 'the author of this report'})"),
+        )
         if adequacy["preparation"]
-        else ("Preparation", "not said"),
+        else ("Preparation", "not specified"),
         ("Focus", focus),
         ("Obscured", obscured),
-        ("Looked at", looked_words(looked)),
+        ("Viewed", looked_words(looked)),
         ("Unreviewed cells", slide["unreviewed"]["sentence"]),
         ("Smear", slide["smear"]),
         ("Patient", slide["patient"]),
         ("µm per pixel", slide["mpp"]),
-        ("Cells came from", "; ".join(f"{origin} ({n:,})" for origin, n in slide["origins"].items())),
+        ("Origin of cells", "; ".join(f"{origin} ({n:,})" for origin, n in slide["origins"].items())),
     )
     yield section("Quality and reading", facts(rows), _map(pictures.overview))
 
 
 def _adequacy_note(adequacy: Plain) -> str:
     if adequacy["has_abnormal"]:
-        return "satisfactory all the same: abnormal cells"
+        return "satisfactory because of abnormal cells"
     return adequacy["preparation"] or "–"
 
 
@@ -159,7 +162,7 @@ def _looked_tile(looked: Plain | None) -> tuple[str, str]:
 
 def _counts(slide: Plain) -> Html:
     blind = slide["is_blind"]
-    columns = ("class", "accepted", *(() if blind else ("of them corrected", "proposed")), "rejected")
+    columns = ("class", "accepted", *(() if blind else ("corrected", "predicted")), "rejected")
     rows = [
         (
             f"{c['class_id']} ({c['name']})" if c["name"] != c["class_id"] else c["class_id"],
@@ -169,15 +172,15 @@ def _counts(slide: Plain) -> Html:
         )
         for c in slide["counts"]
     ]
-    words = f"Blind reading: {slide['proposed_cells']:,} proposals wait, their classes and scores are left out."
+    words = f"Blind reading: {slide['proposed_cells']:,} unreviewed predictions; their classes and scores are left out."
     return join((table(columns, rows), element("p", words, cls="note") if blind else None))
 
 
 def _map(overview: RGB | None) -> Html | None:
     if overview is None:
         return None
-    image = Html(f'<img src="{picture_uri(overview, MAP_PX)}" alt="The slide; green: looked at">')
-    return element("figure", image, element("figcaption", "Green: looked at.", cls="note"))
+    image = Html(f'<img src="{picture_uri(overview, MAP_PX)}" alt="The slide; green: viewed">')
+    return element("figure", image, element("figcaption", "Green: viewed.", cls="note"))
 
 
 def _methods(told: Plain) -> Html:
@@ -187,7 +190,7 @@ def _methods(told: Plain) -> Html:
         ("Cell count", f"Thresholds: {methods['adequacy']['source']}."),
         ("Focus", methods["focus"]),
         ("Obscured", methods["obscured"]),
-        ("Looked at", methods["looked_at"]),
+        ("Viewed", methods["looked_at"]),
         ("Unreviewed cells", methods["unreviewed"]),
     )
-    return section("How the figures come about", facts(rows))
+    return section("Methods", facts(rows))

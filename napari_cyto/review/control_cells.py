@@ -31,10 +31,10 @@ LIMIT = 0.01
 
 CONFIDENCE = 0.95
 METHOD = (
-    "Control cells come in an order by chance. A control cell counts when it was judged alone or with at most "
-    f"{FEW_AT_ONCE - 1} others, was the next in that order, and nothing was predicted or accepted in bulk since. The "
-    "bound holds whenever one stops: a betting confidence sequence for draws without replacement (Waudby-Smith and "
-    "Ramdas 2020; docs/statistics.md)."
+    "Control cells come in random order. A control cell counts when it was reviewed alone or with at most "
+    f"{FEW_AT_ONCE - 1} others, was the next in that order, and nothing was predicted or accepted in bulk "
+    "since. The bound holds whenever you stop: a betting confidence sequence for draws without replacement "
+    "(Waudby-Smith and Ramdas 2020; docs/statistics.md)."
 )
 _LIMIT = "review.limit"
 
@@ -306,16 +306,16 @@ def estimate_words(estimate: Estimate, is_blind: bool = False) -> str:
     if bound.drawn:
         tells_missed = estimate.is_graded and bound.abnormal > 0 and not is_blind
         missed = f" ({estimate.missed:,} missed by the model)" if tells_missed else ""
-        words.append(f"{_cells(bound.drawn, 'control cell')} read: {bound.abnormal:,} {kind}{missed}.")
+        words.append(f"{_cells(bound.drawn, 'control cell')} reviewed: {bound.abnormal:,} {kind}{missed}.")
         if bound.unread:
             words.append(
                 f"At most {bound.most:,} {kind} ({100 * (bound.share or 0):.1f} %) among {bound.unread:,} unreviewed "
                 "(95 %, whenever you stop)."
             )
     elif bound.unread:
-        words.append(f"No control cell read yet: nothing is known of {bound.unread:,} unreviewed cells.")
+        words.append(f"No control cell reviewed yet: nothing is known about {bound.unread:,} unreviewed cells.")
     if estimate.bulk:
-        words.append(f"{_cells(estimate.bulk, 'cell')} accepted or rejected in bulk, unread: no figure covers them.")
+        words.append(f"{_cells(estimate.bulk, 'cell')} accepted or rejected in bulk: no figure covers them.")
     return " ".join(words)
 
 

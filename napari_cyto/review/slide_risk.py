@@ -10,17 +10,18 @@ from typing import Any
 from napari_cyto.domain.statistics.excess import Expected, FalseRate, together
 
 ORDER = (
-    "Slides are ordered by the highest grade that a person accepted, then by the excess: unreviewed cells that models "
-    "predict as high grade, less what their false-positive rate lets expect of a slide without such cells, for as many "
-    "cells as they predicted. The range of what is expected (95 %) holds the uncertainty of that rate, and that slides "
-    "differ in it."
+    "Slides are ordered by the highest grade that a person accepted, then by the excess: unreviewed cells "
+    "that models predict as high grade, minus those expected from their false-positive rate on a slide "
+    "without such cells, for the same number of predictions. The 95 % range of the expected number includes "
+    "the uncertainty of that rate and its variation between slides."
 )
 ORDER_SOURCE = (
-    "The rate is that of a model's card: normal cells that it called high grade where it was judged. Debris that a "
-    "detector takes for cells is not in it. How much slides differ is not on any card: taken is a standard deviation "
-    "as large as the rate (beta-binomial; docs/statistics.md). The order is no probability of disease."
+    "The rate comes from the model card: normal cells that the model called high grade when it was "
+    "evaluated. Debris that a detector takes for cells is not included. How much slides differ is on no "
+    "card; a standard deviation as large as the rate is assumed (beta-binomial; docs/statistics.md). The "
+    "order is not a probability of disease."
 )
-NO_MORE = "No more than expected of a negative slide"
+NO_MORE = "No more than expected on a negative slide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,9 @@ def risk_words(risk: SlideRisk) -> str:
     words = f"{risk.predicted:,} unreviewed of {risk.of:,} cells predicted as high grade"
     if risk.expected is None:
         names = ", ".join(risk.untold)
-        return f"{words}. What a negative slide would have is not known: no rate of false positives for {names}."
+        return f"{words}. The number expected on a negative slide is unknown: no false-positive rate for {names}."
     expected = risk.expected
-    words += f"; expected of a negative slide: {expected.value:,.0f} ({expected.low:,.0f} to {expected.high:,.0f})."
+    words += f"; expected on a negative slide: {expected.value:,.0f} ({expected.low:,.0f} to {expected.high:,.0f})."
     if not risk.is_excess:
         return f"{words} {NO_MORE}."
     low = risk.predicted - expected.high

@@ -25,8 +25,9 @@ from napari_cyto.session._project_commands import LAST_CLASS
 from napari_cyto.session._replaced_file_commands import ReplacedCommands
 from napari_cyto.store import HistoryEntry
 
-TAKE_BACK = "Ctrl+Z takes it back."
+TAKE_BACK = "Undo with Ctrl+Z."
 _STATUS_WORDS = {Status.ACCEPTED: "accepted", Status.REJECTED: "rejected", Status.PROPOSED: "set back to unreviewed"}
+_STATUS_LABELS = {Status.ACCEPTED: "Accept", Status.REJECTED: "Reject", Status.PROPOSED: "Set back to unreviewed:"}
 
 
 LARGE_STEP = 20_000
@@ -80,11 +81,11 @@ class AnnotateCommands(ReplacedCommands):
 
     def add_point(self, yx: YX) -> Annotation:
         """Mark the cell at ``yx``, level-0 px, with the current class."""
-        return self._add(Point(*yx), f"Mark {self._class}")
+        return self._add(Point(*yx), f"Add {self._class}")
 
     def add_box(self, box: Box) -> Annotation:
         """Draw ``box``, level-0 px, around a cell of the current class."""
-        return self._add(box, f"Box {self._class}")
+        return self._add(box, f"Add {self._class} box")
 
     def add_box_at(self, centre_yx: YX) -> Annotation:
         """Draw a box of the current class's size around ``centre_yx``, level-0 px.
@@ -98,8 +99,8 @@ class AnnotateCommands(ReplacedCommands):
         if slide.mpp is None:
             self.mpp_needed.emit()
             raise SlideError(
-                f"One-click boxes are sized in µm, but how many µm a pixel of {slide.name} measures is not known; "
-                "enter it in the Slide dock, or drag a box of the size you want."
+                f"One-click boxes are sized in µm, but the pixel size of {slide.name} is unknown; enter it in "
+                "the Slide dock, or drag a box of the size you want."
             )
         side_px = self.need_project().scheme[self._class].box_um / slide.mpp
         return self.add_box(Box.around(centre_yx, side_px, side_px))
@@ -156,7 +157,9 @@ class AnnotateCommands(ReplacedCommands):
     def set_note(self, text: str) -> None:
         """Give what is selected the note ``text``."""
         chosen = self.selected()
-        self._tell_bulk(self._replace(chosen, lambda a: replace(a, note=text), "Note on {}"), "given the note", chosen)
+        self._tell_bulk(
+            self._replace(chosen, lambda a: replace(a, note=text), "Add note to {}"), "given a note", chosen
+        )
 
     def set_status(self, status: Status, of: Iterable[str] | None = None) -> None:
         """Accept, reject or propose again what is selected, or the annotations with the ids ``of``, in one undo step.
@@ -170,7 +173,7 @@ class AnnotateCommands(ReplacedCommands):
         hidden = [a for a in chosen if a.status is Status.PROPOSED and not a.is_region]
         if self._shown_filter.blind and wanted is Status.ACCEPTED and hidden:
             raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
-        count = self._replace(chosen, lambda a: judged(a, self.author, wanted), f"Mark {{}} {wanted}")
+        count = self._replace(chosen, lambda a: judged(a, self.author, wanted), f"{_STATUS_LABELS[wanted]} {{}}")
         if chosen and not count:
             self.message.emit(f"{_those(chosen)} {_STATUS_WORDS[wanted]} already.")
         else:
@@ -223,7 +226,7 @@ class AnnotateCommands(ReplacedCommands):
         if self.background is None or amount < LARGE_STEP:
             return self._returned(kind, act(author))
         label = project.can_undo(author) if kind == "undo" else project.can_redo(author)
-        doing = "taken back" if kind == "undo" else "done again"
+        doing = "undone" if kind == "undo" else "redone"
         words = f"'{label}' is being {doing} ({amount:,} annotations)"
         self._at_work = f"{words}; wait until that is done, then repeat this."
         self.message.emit(f"{words}; you can look around meanwhile.")
@@ -239,7 +242,7 @@ class AnnotateCommands(ReplacedCommands):
 
     def _returned(self, kind: Literal["undo", "redo"], entry: HistoryEntry | None) -> HistoryEntry | None:
         if entry is None:
-            self.message.emit(f"There is nothing to {kind}.")
+            self.message.emit(f"Nothing to {kind}.")
         else:
             self._announce(entry)
         return entry
@@ -266,7 +269,7 @@ class AnnotateCommands(ReplacedCommands):
             which = f"{out:,} of {count:,} selected annotations" if count > 1 else "The selected annotation"
             raise CytoError(
                 f"{which} {'are' if out > 1 else 'is'} not in view, so nothing was changed. Zoom out until "
-                f"{'all are' if count > 1 else 'it is'} in view, or press Escape to select nothing."
+                f"{'all are' if count > 1 else 'it is'} in view, or press Escape to clear the selection."
             )
 
     def out_of_view(self) -> int:
@@ -307,8 +310,8 @@ class AnnotateCommands(ReplacedCommands):
         if unseen:
             self.annotations_changed.emit(None)
             raise StaleEditError(
-                f"Nothing was changed: {_cells(len(unseen))} of what is meant had just been changed elsewhere, perhaps "
-                "in another window; look at what is there now, and repeat it."
+                f"Nothing was changed: {_cells(len(unseen))} had just been changed elsewhere, perhaps in "
+                "another window; look at the current state, and repeat it."
             )
 
     def _apply(self, edit: edits.Edit) -> None:

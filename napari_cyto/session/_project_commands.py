@@ -26,7 +26,7 @@ from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 from napari_cyto.store.recovery import maintenance as care
 from napari_cyto.store.recovery.restore import Restored
 
-READING_ONLY = "What can be read is shown, and nothing can be stored in it."
+READING_ONLY = "What can be read is shown; nothing can be saved in it."
 LAST_SLIDE = "session.slide"
 LAST_CLASS = "session.class"
 MPP_HISTORY = "slide.mpp_history."
@@ -56,8 +56,8 @@ class ProjectCommands(SessionState):
             self.message.emit(f"{project.damage} {READING_ONLY}")
         elif not project.writable:
             self.message.emit(
-                f"The project {project.name} cannot be written and is open for reading only: look, export and report, "
-                "but no annotation and no change can be stored in it."
+                f"The project {project.name} is read-only: you can look, export and report, but no annotation "
+                "and no other change can be saved."
             )
 
     def restore_backup(self, folder: Path, name: str) -> None:
@@ -210,7 +210,7 @@ class ProjectCommands(SessionState):
         if found.how is How.MOVED:
             slide = at_new_place(slide, record)
             project.update_slide(slide)
-            self.message.emit(f"{slide.name}, whose image was not there, was found again at {record.path}.")
+            self.message.emit(f"The missing image of {slide.name} was found at {record.path}.")
             if self._slide is not None and self._slide.id == slide.id:
                 self._leave_slide()
         elif found.how is How.COPY:
@@ -319,7 +319,7 @@ class ProjectCommands(SessionState):
         ids = [record.id for record in self.need_project().slides()]
         # Another window may just have taken the slide on screen out.
         if not ids:
-            self.message.emit("The project has no slides yet; add some in the Slides dock.")
+            self.message.emit("The project has no slides yet. Add some in the Slides dock.")
             return
         here = ids.index(self._slide.id) if self._slide is not None and self._slide.id in ids else -1
         there = min(max(here + step, 0), len(ids) - 1)
@@ -394,7 +394,7 @@ class ProjectCommands(SessionState):
         project, mpp = self.need_project(), float(mpp)
         before = project.slide(self.need_slide().id)
         if before.mpp == mpp:
-            self.message.emit(f"A pixel of {before.name} measures {mpp:g} µm already.")
+            self.message.emit(f"The pixel size of {before.name} is {mpp:g} µm already.")
             return
         change = MppChange(self.author, datetime.now(UTC), before.mpp, mpp)
         project.append_setting(MPP_HISTORY + before.id, change.as_json())
@@ -402,7 +402,8 @@ class ProjectCommands(SessionState):
         self.slide_changed.emit()
         if before.mpp is not None:
             self.message.emit(
-                f"{before.name}: a pixel counts as {mpp:g} µm now, not {before.mpp:g}. {self._hung_on_mpp(before.id)}"
+                f"{before.name}: the pixel size is now {mpp:g} µm, before {before.mpp:g}. "
+                f"{self._hung_on_mpp(before.id)}"
             )
 
     def mpp_history(self) -> tuple[MppChange, ...]:
@@ -415,11 +416,14 @@ class ProjectCommands(SessionState):
         origins = self.need_project().origins(slide_id)
         found = sum(count for origin, count in origins.items() if origin.startswith(FROM_MODEL))
         rest = sum(origins.values()) - found
-        words = "Annotations keep their places; sizes and areas in µm, the scale bar and what counts as seen change."
+        words = "Annotations keep their places; sizes and areas in µm, the scale bar and the viewed area change."
         if found:
-            words += f" Found by models at the old size: {found:,}; run detection again."
+            words += f" Predicted at the old pixel size: {found:,}; run detection again."
         if rest:
-            words += f" Drawn or imported: {rest:,}; they keep their px, and boxes made by one click had the old size."
+            words += (
+                f" Drawn or imported: {rest:,}; they keep their size in px, so one-click boxes made before have "
+                "the old size."
+            )
         return words
 
     def _update(self, record: SlideRecord) -> None:

@@ -106,7 +106,7 @@ class Session(AnnotateCommands):
         if self._slide is None or self._slide.id not in entry.slide_ids:
             self.go_to_slide(slide_id)
         super()._announce(entry)
-        self.message.emit(f"{'Undone' if entry.kind == 'undo' else 'Done again'}: {entry.label}.")
+        self.message.emit(f"{'Undone' if entry.kind == 'undo' else 'Redone'}: {entry.label}.")
         if self._slide is not None and not self._shows_some_of(entry, self._slide.id):
             self.jump_requested.emit(*place_yx)
 

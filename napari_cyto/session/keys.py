@@ -33,7 +33,7 @@ CLASS_KEYS = tuple(
     Key(
         (digit,),
         f"class.{digit}",
-        f"Relabel what is selected as class {digit}; with nothing selected, choose it for the next cell",
+        f"Give the selection class {digit}; with nothing selected, choose it for the next cell",
     )
     for digit in "123456789"
 )
@@ -50,43 +50,45 @@ KEYS: tuple[Key, ...] = (
     Key(
         ("V",),
         "tool.select",
-        "Select tool: click a cell, Shift adds, drag on glass selects all inside, Ctrl and drag all inside an outline, "
-        "drag a cell moves it",
+        (
+            "Select tool: click a cell to select it (Shift adds); drag on the background to select a rectangle, "
+            "with Ctrl an outline; drag a cell to move it"
+        ),
     ),
-    Key(("P",), "tool.point", "Point tool: a click marks a cell"),
-    Key(("B",), "tool.box", "Box tool: a click makes a box of the class's size, a drag one of any size"),
-    Key(("R",), "tool.region", "Region tool: click corners or drag an outline; inside it every cell is marked"),
-    Key(("Enter",), "finish", "Close the region that is being drawn"),
-    Key(("Escape",), "cancel", "Drop what is being drawn, else select nothing; in a dock, back to the slide"),
-    Key(("Delete", "Backspace"), "delete", "Delete what is selected (while a region is drawn: its last corner)"),
+    Key(("P",), "tool.point", "Point tool: a click adds a cell"),
+    Key(("B",), "tool.box", "Box tool: a click adds a box of the class's size, a drag one of any size"),
+    Key(("R",), "tool.region", "Region tool: click corners or drag an outline in which every cell is annotated"),
+    Key(("Enter",), "finish", "Finish the region that is being drawn"),
+    Key(("Escape",), "cancel", "Cancel drawing, else clear the selection; in a dock, back to the slide"),
+    Key(("Delete", "Backspace"), "delete", "Delete the selection (while drawing a region: its last corner)"),
     Key(("Ctrl+Z",), "undo", "Undo, and go to what changed"),
     Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "Redo, and go to what changed"),
     Key(("N",), "next", "Next annotation"),
     Key(("Shift+N",), "previous", "Previous annotation"),
     Key(("C",), "next.class", "Next annotation of the current class"),
     Key(("Shift+C",), "previous.class", "Previous annotation of the current class"),
-    Key(("U",), "next.unreviewed", "Next annotation that nobody reviewed"),
-    Key(("Shift+U",), "previous.unreviewed", "Previous annotation that nobody reviewed"),
-    Key(("A",), "accept", "Accept what is selected and in view, else the cell under the mouse"),
-    Key(("X",), "reject", "Reject what is selected and in view, else the cell under the mouse"),
+    Key(("U",), "next.unreviewed", "Next unreviewed prediction"),
+    Key(("Shift+U",), "previous.unreviewed", "Previous unreviewed prediction"),
+    Key(("A",), "accept", "Accept the selection if in view, else the cell under the mouse"),
+    Key(("X",), "reject", "Reject the selection if in view, else the cell under the mouse"),
     Key(("PageDown", "]"), "slide.next", "Next slide"),
     Key(("PageUp", "["), "slide.previous", "Previous slide"),
-    Key(("G",), "review", "Go to the review gallery; Escape leads back"),
-    Key(("H",), "hide", "Hide the annotations, or show them again"),
+    Key(("G",), "review", "Go to the review gallery; Escape goes back"),
+    Key(("H",), "hide", "Hide or show the annotations"),
     *PAN_KEYS,
     Key(("+", "="), "zoom.in", "Zoom in"),
     Key(("-",), "zoom.out", "Zoom out"),
-    Key(("Home",), "fit", "Look at the whole slide"),
+    Key(("Home",), "fit", "Show the whole slide"),
     Key(("Ctrl+O",), "slides.add", "Add slides to the project"),
-    Key(("Ctrl+S",), "saved", "Say that all changes are saved; they are, each at once"),
-    Key(("F1",), "help", "Show the keys of what has the focus"),
+    Key(("Ctrl+S",), "saved", "Confirm that all changes are saved (each is saved at once)"),
+    Key(("F1",), "help", "Show the keys for what has the focus"),
     Key(("?",), "help", "The same, on the slide and in the gallery"),
 )
 
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Wheel", "Zoom"),
     ("Middle drag, or Space and drag", "Pan, with any tool"),
-    ("Click on a mark", "Select it, with any tool"),
+    ("Click on an annotation", "Select it, with any tool"),
 )
 
 ELSEWHERE: tuple[tuple[str, str], ...] = (
@@ -102,8 +104,10 @@ def keys_table() -> tuple[tuple[str, str], ...]:
     """Return the rows that people read: keys and what they do, the nine class keys and the four arrows as one row."""
     classes = (
         "1 to 9",
-        "Relabel what is selected, and leave the class of the next cell as it is; with nothing selected, choose the "
-        "class of the next cell, or (with the select tool) relabel the proposal under the mouse",
+        (
+            "Relabel the selection and keep the class of the next cell; with nothing selected, choose the class "
+            "of the next cell, or (with the select tool) relabel the prediction under the mouse"
+        ),
     )
     rest: list[tuple[str, str]] = []
     for key in KEYS:

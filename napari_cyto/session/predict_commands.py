@@ -24,8 +24,8 @@ CANCEL_S = 0.7
 """A process that has not stopped by then is ended: cancelling takes less than a second."""
 
 _ENDED_OUTSIDE = (
-    "The process that looks for cells was ended from outside (the system does so when memory runs out). What was "
-    "stored is kept; ask again to go on."
+    "The detection process was ended from outside (the system does so when memory runs out). What was stored "
+    "is kept; run detection again to continue."
 )
 
 
@@ -85,7 +85,7 @@ class Proposer:
         CytoError
             When it cannot work: no slide, no region selected, no scale, another stain or other classes, no torch.
         """
-        need_torch("Proposing cells")
+        need_torch("Detecting cells")
         request = self._request(scope, detector, classifier, score_from)
         if self._running:
             # A field that was left is not wanted in part; of a region or slide, what was found is.
@@ -153,7 +153,7 @@ class Proposer:
         session = self.session
         project, slide = session.need_project(), session.need_slide()
         if not slide.path:
-            raise CytoError(f"{slide.name}: only its labels are here; give its pixel file in the Slides dock first.")
+            raise CytoError(f"{slide.name}: its image file is missing; attach it in the Slides dock first.")
         path = project.slide_path(slide)
         place, outline = self._place(scope, slide)
         request = PredictRequest(
@@ -181,7 +181,7 @@ class Proposer:
         if scope == "field":
             view = self.session.view_yxyx
             if view is None:
-                raise CytoError("No field is on screen; open the slide first.")
+                raise CytoError("No field of view is on screen; open the slide first.")
             return _on_slide(view, slide), None
         regions = [a.geometry for a in self.session.selected() if a.is_region and isinstance(a.geometry, Polygon)]
         if len(regions) != 1:

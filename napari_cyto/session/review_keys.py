@@ -7,27 +7,27 @@ from napari_cyto.session.keys import Key
 CLASS_KEYS = tuple(Key((digit,), f"class.{digit}", "") for digit in "123456789")
 
 REVIEW_KEYS: tuple[Key, ...] = (
-    Key(("A", "Space"), "accept", "Accept the chosen cells, and go on to the next that waits"),
-    Key(("X", "Delete"), "reject", "Reject the chosen cells, and go on"),
-    Key(("Backspace",), "back", "Back to the cell that was judged last, then to the one before it"),
+    Key(("A", "Space"), "accept", "Accept the selected cells, and go to the next unreviewed one"),
+    Key(("X", "Delete"), "reject", "Reject the selected cells, and go to the next unreviewed one"),
+    Key(("Backspace",), "back", "Back to the cell reviewed last, then to the one before it"),
     Key(("Ctrl+Z",), "undo", "Undo, and go to what changed"),
     Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "Redo, and go to what changed"),
-    Key(("Ctrl+A",), "choose.all", "Choose all cells of the list"),
-    Key(("Ctrl+Enter", "Ctrl+Return"), "accept.all", "Accept all cells of the list that wait, in one undo step"),
+    Key(("Ctrl+A",), "choose.all", "Select all cells of the list"),
+    Key(("Ctrl+Enter", "Ctrl+Return"), "accept.all", "Accept all unreviewed cells of the list, as one undo step"),
     Key(("Enter", "Return"), "show", "Centre the slide on the cell again"),
-    Key(("+", "="), "larger", "Larger pictures"),
-    Key(("-",), "smaller", "Smaller pictures"),
-    Key(("B",), "blind", "Hide what the model says, scores and class, or show it again"),
-    Key(("F5",), "refresh", "Make the list anew, in the order of now"),
+    Key(("+", "="), "larger", "Larger images"),
+    Key(("-",), "smaller", "Smaller images"),
+    Key(("B",), "blind", "Hide or show the model's scores and classes (blind review)"),
+    Key(("F5",), "refresh", "Refresh the list and its order"),
     Key(("F1", "?"), "help", "Show these keys"),
-    Key(("Escape",), "leave", "Give the keys back to the slide"),
+    Key(("Escape",), "leave", "Back to the slide"),
 )
 
 
 def review_keys_table() -> tuple[tuple[str, str], ...]:
     """Return the rows that people read: keys and what they do in the gallery."""
     first = (
-        ("1 to 9", "Give the chosen cells this class, which accepts them, and go on to the next that waits"),
-        ("Arrow keys", "Go from cell to cell; with Shift, choose several"),
+        ("1 to 9", "Give the selected cells this class, which accepts them, and go to the next unreviewed one"),
+        ("Arrow keys", "Go from cell to cell; with Shift, select several"),
     )
     return (*first, *((" or ".join(k.keys), k.sentence) for k in REVIEW_KEYS))

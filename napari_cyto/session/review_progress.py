@@ -325,4 +325,4 @@ class Review:
 def progress_words(review: Review) -> str:
     """Return the progress as a sentence: ``127 of 900 reviewed``."""
     done, total = review.progress()
-    return f"{done:,} of {total:,} reviewed" if total else "No proposals here"
+    return f"{done:,} of {total:,} reviewed" if total else "No predictions here"

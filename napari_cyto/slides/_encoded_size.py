@@ -37,7 +37,7 @@ def encoded_size_hw(compression: int, data: bytes) -> tuple[int, int] | None:
     try:
         return told(data)
     except (struct.error, IndexError, ValueError) as error:
-        raise TileError("its packed bytes do not say how large the picture in them is") from error
+        raise TileError("its packed bytes do not say how large the image in them is") from error
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:

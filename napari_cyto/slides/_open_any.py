@@ -83,9 +83,9 @@ def _backend(target: Path) -> Backend:
             return ImageBackend(target)
         case "none":
             raise SlideError(
-                f"{target.name} is no slide or image that can be read: expected a slide of a known vendor, or a TIFF, "
-                "PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got bytes that are none of these; check that it was "
-                "copied whole."
+                f"{target.name} is not a slide or image that can be read: expected a slide of a known vendor, "
+                "or a TIFF, PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got bytes of none of these; check "
+                "that it was copied completely."
             )
 
 

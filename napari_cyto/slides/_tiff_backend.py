@@ -38,7 +38,7 @@ class TiffBackend:
                 self.info = _info(checked, pages[: len(levels)], remarks)
             except (tifffile.TiffFileError, ValueError, TypeError, LookupError, ArithmeticError, OSError) as error:
                 # A lookup that failed has no sentence to pass on, only what was looked up.
-                reason = ValueError("it has no picture") if isinstance(error, LookupError) else error
+                reason = ValueError("it has no image") if isinstance(error, LookupError) else error
                 raise damaged(path, reason) from error
 
     @staticmethod

@@ -468,7 +468,7 @@ def _check_jpeg_tables(tables: bytes) -> None:
         raise TiffFault(f"expected a JPEG's first bytes in {tag_name(347)}, got others")
     with contextlib.suppress(TileError):
         size = encoded_size_hw(7, tables)
-        raise TiffFault(f"expected tables alone in {tag_name(347)}, got a picture of {size} px")
+        raise TiffFault(f"expected tables alone in {tag_name(347)}, got an image of {size} px")
 
 
 def _check_palette(page: CheckedPage) -> None:

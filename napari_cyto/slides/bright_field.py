@@ -104,7 +104,7 @@ def judged(windows: list[npt.NDArray[np.uint8]], um: float, name: str) -> Look:
     if _is_islands(scanned, um):
         return Look(refusal=f"{told}bright spots no larger than cells lie on black, as in fluorescence and dark field")
     if middle < MIDDLE and _ground_is_dark(windows) and _skewness(windows, scanned, um) > INVERTED_SKEW:
-        return Look(refusal=f"{told}what stands out is brighter than its dark ground, as in an inverted picture")
+        return Look(refusal=f"{told}what stands out is brighter than its dark background, as in an inverted image")
     return Look(remark=_colour_remark(values, area_mm2, name))
 
 

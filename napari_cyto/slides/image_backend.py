@@ -34,7 +34,7 @@ class ImageBackend:
             downsamples=(1.0,),
             factors_yx=((1.0, 1.0),),
             # The dpi of a flat image is for print: no camera writes the microscope's scale there.
-            mpp_rejected="The file does not say how many µm a pixel covers.",
+            mpp_rejected="The file does not state the pixel size in µm.",
             icc=header.picture.icc,
             remarks=tuple(r for r in (*header.remarks, self._depth_remark(path)) if r),
         )

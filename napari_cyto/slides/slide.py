@@ -257,9 +257,9 @@ class Slide:
         if self.closed:
             raise SlideError(f"{self.info.name} is closed; open it again to read from it.")
         if not 0 <= level < self.info.levels:
-            raise SlideError(f"{self.info.name} has levels 0 to {self.info.levels - 1}, but level {level} was asked.")
+            raise SlideError(f"Expected a level from 0 to {self.info.levels - 1} of {self.info.name}, got {level}.")
         if height < 0 or width < 0:
-            raise SlideError(f"A region needs a size of 0 or more, but {height} x {width} px was asked.")
+            raise SlideError(f"Expected a region of 0 px or more, got {height} x {width} px.")
 
     def _each(
         self, paste: Callable[[tuple[int, int]], None], places: list[tuple[int, int]], level: int, icc: bool

@@ -109,7 +109,7 @@ def believe_mpp(mpp_x: float | None, mpp_y: float | None) -> BelievedMpp:
         µm per level-0 px as the file states it; None when it does not.
     """
     if mpp_x is None and mpp_y is None:
-        return BelievedMpp(None, "", "The file does not say how many µm a pixel covers.")
+        return BelievedMpp(None, "", "The file does not state the pixel size in µm.")
     x = mpp_x if mpp_x is not None else mpp_y
     y = mpp_y if mpp_y is not None else mpp_x
     if x is None or y is None:

@@ -80,7 +80,7 @@ def survey(slide: Slide, mpp: float | None, spots: int = SPOTS) -> Iterator[tupl
     """
     if mpp is None:
         raise SlideError(
-            f"{slide.info.name}: how many µm a pixel covers is not known, and focus is judged at 0.5 µm per pixel; "
+            f"{slide.info.name}: the pixel size in µm is unknown, and focus is measured at 0.5 µm per pixel; "
             "enter it in the Slide dock first."
         )
     picture = thumbnail(slide, MASK_PX)

@@ -230,8 +230,8 @@ def _refuse_changed(connection: Connection, edit: Row[Any], expected: Any, verb:
     changed = sum(1 for row in connection.execute(differing) if not _same(row, len(names)))
     if changed:
         raise StaleEditError(
-            f"'{edit.label}' was not {verb}: {changed} of its {edit.amount} annotation(s) were changed by a later "
-            "edit, perhaps of another person or window; take that one back first, or change them by hand."
+            f"'{edit.label}' was not {verb}: {changed} of its {edit.amount} annotation(s) were changed by a "
+            "later edit, perhaps of another person or window; undo that one first, or change them by hand."
         )
 
 

@@ -31,10 +31,10 @@ def test_thresholds(cells, preparation, reached):
 
 def test_what_is_said():
     assert "fewer than the 5,000" in cellularity(10, LIQUID).sentence
-    assert "are reached" in cellularity(6_000, LIQUID).sentence
-    assert "within the 8,000 to 12,000" in cellularity(9_000, CONVENTIONAL).sentence
+    assert "at least the 5,000" in cellularity(6_000, LIQUID).sentence
+    assert "within the minimum of 8,000 to 12,000" in cellularity(9_000, CONVENTIONAL).sentence
     assert "more than the 8,000 to 12,000" in cellularity(20_000, CONVENTIONAL).sentence
-    assert "say how the slide was prepared" in cellularity(20_000, None).sentence
+    assert "Specify the preparation" in cellularity(20_000, None).sentence
 
 
 def test_abnormal_cells_make_any_slide_satisfactory():

@@ -115,7 +115,7 @@ def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
     first, second = told["slides"]
     assert (first["highest_accepted"]["class_id"], first["highest_proposed"]["class_id"]) == ("LSIL", "HSIL")
     assert "LSIL: 1 cell accepted" in page
-    assert "HSIL: 1 cell proposed, best score 0.81" in page
+    assert "HSIL: 1 cell predicted, best score 0.81" in page
     assert first["looked_at"]["by_person"] == {"anna": 0.2}
     assert "20 % of the slide at 10x or more" in page
     assert first["adequacy"]["preparation"] == "conventional"
@@ -187,7 +187,7 @@ def test_the_command_line_writes_one_slide_or_all(folder, tmp_path, capsys):
     said = capsys.readouterr().out
     assert DECISION_SUPPORT in said
     assert "LSIL: 1 cell accepted" in said
-    assert "result of a slide" in out.read_text(encoding="utf-8")
+    assert "slide report" in out.read_text(encoding="utf-8")
     assert run(["report", str(folder), "--out", str(tmp_path / "r.json"), "--magnification", "40", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["slides"], told["result"]["magnification"]) == (2, 40)

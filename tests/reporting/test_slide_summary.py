@@ -69,7 +69,7 @@ def test_a_slide_of_a_model_without_a_rate_is_told_and_ranked_by_what_it_predict
     assert (risk.predicted, risk.of) == (1, 3)
     assert (risk.excess, risk.is_excess, risk.untold) == (None, None, ("finder",))
     assert risk_words(risk).endswith(
-        "What a negative slide would have is not known: no rate of false positives for finder."
+        "The number expected on a negative slide is unknown: no false-positive rate for finder."
     )
 
 
@@ -83,9 +83,9 @@ def test_an_excess_is_what_exceeds_the_errors_of_the_model(session):
     risk = result(session).risk
     assert not risk.is_excess
     assert risk_words(risk).startswith(
-        "6 unreviewed of 1,000 cells predicted as high grade; expected of a negative slide:"
+        "6 unreviewed of 1,000 cells predicted as high grade; expected on a negative slide:"
     )
-    assert risk_words(risk).endswith("No more than expected of a negative slide.")
+    assert risk_words(risk).endswith("No more than expected on a negative slide.")
 
 
 def test_a_persons_correction_has_no_score_of_the_model(session):

@@ -227,7 +227,7 @@ def test_control_cells_bound_what_nobody_looks_at(session):
     rows = [n for n, cell in enumerate(review.cells) if cell.id in review.controls]
     assert len(rows) == 100
     before = review.estimate()
-    assert estimate_words(before) == "No control cell read yet: nothing is known of 400 unreviewed cells."
+    assert estimate_words(before) == "No control cell reviewed yet: nothing is known about 400 unreviewed cells."
     assert stop_words(before) == ""
     for row in rows[:99]:
         review.relabel([row], "NILM")
@@ -237,7 +237,7 @@ def test_control_cells_bound_what_nobody_looks_at(session):
     assert estimate.bound.unread == 300
     assert 0 < estimate.bound.most < 60
     words = estimate_words(estimate)
-    assert words.startswith("100 control cells read: 1 abnormal")
+    assert words.startswith("100 control cells reviewed: 1 abnormal")
     assert f"At most {estimate.bound.most} abnormal" in words
     assert "among 300 unreviewed (95 %, whenever you stop)" in words
     assert stop_words(estimate).startswith("Limit of 1 % not reached: about ")
@@ -252,7 +252,7 @@ def test_accepting_all_reads_no_control_cell(session):
     estimate = review.estimate()
     assert (estimate.bound.drawn, estimate.bound.unread, estimate.bulk) == (0, 0, 60)
     assert not estimate.may_stop
-    assert estimate_words(estimate) == "60 cells accepted or rejected in bulk, unread: no figure covers them."
+    assert estimate_words(estimate) == "60 cells accepted or rejected in bulk: no figure covers them."
     # A second look at one of them, alone, reads it.
     review.relabel([0], "NILM")
     assert review.estimate().bulk == 59

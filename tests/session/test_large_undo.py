@@ -25,7 +25,7 @@ def given(session: Session, monkeypatch: pytest.MonkeyPatch) -> list:
 
 def test_a_large_undo_is_done_in_the_background_and_told(session: Session, heard, given) -> None:
     assert session.undo() is None
-    assert heard.messages == ["'Import a.csv' is being taken back (4 annotations); you can look around meanwhile."]
+    assert heard.messages == ["'Import a.csv' is being undone (4 annotations); you can look around meanwhile."]
     assert sum(session.project.counts().values()) == 4
     for change in (session.undo, session.redo, lambda: session.add_point((50.0, 50.0))):
         with pytest.raises(StoreError, match="wait until that is done"):

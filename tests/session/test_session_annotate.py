@@ -78,7 +78,7 @@ def test_a_one_click_box_on_a_slide_without_mpp_asks_for_it(session):
     asked = []
     session.mpp_needed.connect(lambda: asked.append(1))
     session.next_slide(1)
-    with pytest.raises(SlideError, match="how many µm a pixel of two measures is not known"):
+    with pytest.raises(SlideError, match="the pixel size of two is unknown"):
         session.add_box_at((10.0, 10.0))
     assert asked == [1]
     session.set_mpp(0.5)
@@ -121,8 +121,8 @@ def test_nothing_selected_nothing_to_undo_and_no_project_are_said_not_raised_as_
     session.redo()
     assert [m.split(";")[0] for m in heard.messages] == [
         "Nothing is selected",
-        "There is nothing to undo.",
-        "There is nothing to redo.",
+        "Nothing to undo.",
+        "Nothing to redo.",
     ]
     session.close()
     with pytest.raises(StoreError, match="No project is open"):
@@ -189,7 +189,7 @@ def test_nothing_is_drawn_or_moved_beside_the_slide(session):
         lambda: session.move_selected(100.0, 0.0),
     ):
         session.select([cell.id])
-        with pytest.raises(SlideError, match="beside the slide"):
+        with pytest.raises(SlideError, match="lies beside it"):
             draw()
     assert stored(session) == [cell]
 
@@ -201,16 +201,14 @@ def test_relabelling_says_that_the_next_cell_keeps_its_class_and_bulk_effects_ar
     cells = [session.add_point((float(i), 5.0)) for i in range(4)]
     session.select([cells[0].id])
     session.choose_class("HSIL")
-    assert messages[-1] == (
-        "1 cell relabelled as HSIL; the class of the next cell is still NILM. Ctrl+Z takes it back."
-    )
+    assert messages[-1] == ("1 cell relabelled as HSIL; the class of the next cell is still NILM. Undo with Ctrl+Z.")
     session.select([c.id for c in cells[:3]])
     session.set_status(Status.REJECTED)
-    assert messages[-1] == "3 cells rejected. Ctrl+Z takes it back."
+    assert messages[-1] == "3 cells rejected. Undo with Ctrl+Z."
     session.set_status(Status.REJECTED)
     assert messages[-1] == "The 3 selected annotations are rejected already."
     session.delete_selected()
-    assert messages[-1] == "3 cells deleted. Ctrl+Z takes it back."
+    assert messages[-1] == "3 cells deleted. Undo with Ctrl+Z."
     session.undo()
     assert len(stored(session)) == 4
 
@@ -246,8 +244,8 @@ def test_the_size_of_a_pixel_is_corrected_with_its_history_and_what_hung_on_it_i
     session.project.apply(edits.add([found], "x"), "m")
     first = session.slide.mpp
     session.set_mpp(0.5)
-    assert f"a pixel counts as 0.5 µm now, not {first:g}" in messages[-1]
-    assert "Found by models at the old size: 1;" in messages[-1]
+    assert f"the pixel size is now 0.5 µm, before {first:g}" in messages[-1]
+    assert "Predicted at the old pixel size: 1;" in messages[-1]
     assert "Drawn or imported: 1;" in messages[-1]
     session.set_mpp(0.4)
     session.set_mpp(0.4)

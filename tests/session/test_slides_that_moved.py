@@ -39,7 +39,7 @@ def test_added_from_its_new_place_it_is_the_slide_that_it_was(opened, tmp_path: 
     assert again.id == first.id
     session.go_to_slide(again.id)
     assert session.open_slide_handle is not None
-    assert any("was found again at" in text for text in said)
+    assert any("was found at" in text for text in said)
     assert len(session.project.slides()) == 1
     session.close()
 
@@ -77,7 +77,7 @@ def test_a_project_that_cannot_be_written_is_shown_and_it_is_said(
     folder = tmp_path / "p.cyto"
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path) != folder)
     session.open_project(folder)
-    assert "open for reading only" in said[-1]
+    assert "is read-only" in said[-1]
     session.go_to_slide(records[1].id)
     session.next_slide(-1)
     assert session.open_slide_handle is not None

@@ -65,9 +65,9 @@ def test_beyond_the_slide_is_background(plain_path: Path, paint) -> None:
 
 def test_asking_for_nonsense_is_refused(plain_path: Path) -> None:
     slide = open_slide(plain_path)
-    with pytest.raises(SlideError, match="levels 0 to 0, but level 1"):
+    with pytest.raises(SlideError, match="Expected a level from 0 to 0"):
         slide.read_region(1, 0, 0, 5, 5)
-    with pytest.raises(SlideError, match="size of 0 or more"):
+    with pytest.raises(SlideError, match="region of 0 px or more"):
         slide.read_region(0, 0, 0, -5, 5)
     slide.close()
     with pytest.raises(SlideError, match="is closed"):
@@ -107,7 +107,7 @@ def test_no_such_file(tmp_path: Path) -> None:
 def test_no_slide(tmp_path: Path) -> None:
     path = tmp_path / "letter.svs"
     path.write_text("Dear pathologist")
-    with pytest.raises(SlideError, match=r"letter\.svs is no slide or image that can be read"):
+    with pytest.raises(SlideError, match=r"letter\.svs is not a slide or image that can be read"):
         open_slide(path)
 
 
@@ -172,7 +172,7 @@ def test_mirax_with_a_file_gone(shared: Path, tmp_path: Path, gone: str) -> None
 
 @pytest.mark.shared
 @pytest.mark.parametrize(
-    ("name", "says"), [("broken.svs", "no slide or image"), ("unopenable.tiff", "compression 52479")]
+    ("name", "says"), [("broken.svs", "not a slide or image"), ("unopenable.tiff", "compression 52479")]
 )
 def test_bad_real_files(shared: Path, name: str, says: str) -> None:
     with pytest.raises(SlideError, match=f"{name}.*{says}"):

@@ -17,7 +17,7 @@ def test_what_microscopes_give_is_believed(mpp: float) -> None:
 @pytest.mark.parametrize(
     ("x", "y", "says"),
     [
-        (None, None, "does not say"),
+        (None, None, "does not state"),
         (896.06, 896.06, "896.1 µm per pixel, which no microscope gives"),
         (0.01, 0.01, "0.01 µm"),
         (0.0, 0.0, "0 µm"),

@@ -197,7 +197,7 @@ def test_a_window_shows_what_can_be_read_of_a_damaged_project(sound: Path, tmp_p
     session.open_project(folder)
     assert session.project is not None
     assert not session.project.writable
-    assert any("is damaged or foreign" in text and "nothing can be stored in it" in text for text in heard)
+    assert any("is damaged or foreign" in text and "nothing can be saved in it" in text for text in heard)
     session.poll()
     assert sum("is damaged" in text for text in heard) == 1
     session.close()

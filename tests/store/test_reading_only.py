@@ -88,7 +88,7 @@ def test_a_window_shows_it_and_says_that_nothing_can_be_stored(killed: Path, loc
     session.poll()
     with session.telling():
         session.add_point((5, 5))
-    assert "open for reading only" in heard[0]
+    assert "is read-only" in heard[0]
     assert "nothing can be stored" in heard[-1]
     session.close()
     assert _bytes(killed) == before

@@ -319,7 +319,7 @@ def f1_shows_the_keys_of_what_has_the_focus(eye):
     assert main.focusWidget() is not eye.native
     shown = eye.bench.window.show_key_help()
     assert shown.place == "dock"
-    assert ("F1", "Show the keys of what has the focus") in shown.rows
+    assert ("F1", "Show the keys for what has the focus") in shown.rows
     assert not any(keys == "A" for keys, _ in shown.rows)
 
 

@@ -37,7 +37,7 @@ _CONTRADICTIONS = (
     (
         "SELECT u.seq FROM history u LEFT JOIN history e ON e.seq = u.target_seq WHERE u.target_seq IS NOT NULL AND "
         "(e.seq IS NULL OR e.kind <> 'edit' OR e.seq >= u.seq) LIMIT 1",
-        "the step {} of the history takes back an edit that is not there",
+        "the step {} of the history undoes an edit that is not there",
     ),
 )
 _THOROUGH_CONTRADICTIONS = (

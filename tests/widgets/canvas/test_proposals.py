@@ -168,7 +168,7 @@ def test_the_cell_under_the_mouse_comes_before_a_selection_that_is_out_of_view(d
     window.look_at(desk.viewer, (350, 350), 0.25)
     desk.settle()
     desk.keys("X")
-    assert said[-1] == "3 cells rejected. Ctrl+Z takes it back."
+    assert said[-1] == "3 cells rejected. Undo with Ctrl+Z."
 
 
 def test_nothing_is_under_the_mouse_when_the_slide_has_moved_away_under_it(desk):

@@ -120,7 +120,7 @@ def test_a_click_beside_the_slide_marks_nothing_and_says_so(desk):
     desk.keys("P")
     desk.click((-50, 100))
     assert desk.stored() == []
-    assert "beside the slide" in said[-1]
+    assert "lies beside it" in said[-1]
 
 
 def test_clicks_are_corners_of_a_region_that_enter_closes(desk):

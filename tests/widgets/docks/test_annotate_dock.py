@@ -42,10 +42,10 @@ def test_tools_are_buttons(bench):
 
 def test_undo_says_what_it_takes_back(bench):
     [cell] = bench.mark(1, "HSIL")
-    assert bench.annotate.undo_words.text() == "Undo takes back: Box HSIL."
+    assert bench.annotate.undo_words.text() == "Undo: Add HSIL box"
     bench.click(bench.annotate.undo)
     assert bench.session.project.annotation(cell) is None
-    assert "Redo does again: Box HSIL." in bench.annotate.undo_words.text()
+    assert "Redo: Add HSIL box" in bench.annotate.undo_words.text()
     assert not bench.annotate.undo.isEnabled()
     bench.click(bench.annotate.redo)
     assert bench.session.project.annotation(cell) is not None
@@ -125,7 +125,7 @@ def test_history_of_a_mark(bench):
     bench.click(bench.annotate.selection.history.head)
     bench.settle()
     words = bench.annotate.selection._rows.text()
-    assert "Box HSIL" in words
+    assert "Add HSIL box" in words
     assert "Relabel HSIL as SCC" in words
 
 

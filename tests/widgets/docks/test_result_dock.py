@@ -123,7 +123,7 @@ def test_a_blind_reading_hides_what_models_say(bench):
 def test_the_preparation_is_asked_and_kept(bench):
     bench.mark(1, "NILM")
     dock = read(bench)
-    assert "say how the slide was prepared" in dock.quality.count.text()
+    assert "Specify the preparation" in dock.quality.count.text()
     box = dock.quality.preparation
     box.setFocus()
     bench.qtbot.keyClick(box, Qt.Key.Key_Down)

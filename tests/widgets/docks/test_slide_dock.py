@@ -24,7 +24,7 @@ def test_unknown_mpp_is_asked_once_and_kept(bench, project_folder):
     bench.slide.show()
     bench.session.go_to_slide(bench.session.project.slides()[2].id)
     assert bench.slide.mpp.isVisible()
-    assert "does not say" in bench.slide.mpp.question.text()
+    assert "does not state" in bench.slide.mpp.question.text()
     bench.slide.mpp.value.setValue(0.31)
     bench.click(bench.slide.mpp.use)
     assert not bench.slide.mpp.isVisible()
