@@ -254,7 +254,7 @@ class AnnotateCommands(ReplacedCommands):
             return
         for geometry in geometries:
             if not is_on_image(geometry.centre_yx, size_hw):
-                raise SlideError("The middle of that would lie beside the slide; cells and regions are marked on it.")
+                raise SlideError("Expected a cell or region on the slide, got one whose middle lies beside it.")
 
     def need_selection_in_view(self) -> None:
         """Refuse to act on what nobody sees; without a view, as on the command line, everything is as good as seen.
