@@ -162,7 +162,7 @@ def test_refusals_write_nothing(folder, tmp_path):
     for out, options, words in (
         (tmp_path / "r.pdf", ReportOptions(), "NAME.html or NAME.json"),
         (tmp_path / "none" / "r.html", ReportOptions(), "no folder"),
-        (tmp_path / "r.html", ReportOptions(magnification=7), "one of 4, 10, 20, 40"),
+        (tmp_path / "r.html", ReportOptions(magnification=7), "magnifications 4, 10, 20, 40"),
     ):
         *_, last = write_result(folder, out, options=options)
         assert isinstance(last, Failed)
