@@ -47,26 +47,28 @@ MAY_IMPORT = {
 # What each part may import from elsewhere; the standard library and numpy are open to all.
 _QT = {"pyqtgraph", "napari", "qtpy", "superqt", "magicgui", "vispy", "app_model", "npe2"}
 _PIXELS = {"PIL", "skimage", "scipy"}
+_TORCH = {"torch", "torchvision", "timm", "safetensors"}
 MAY_USE = {
     "__init__": set(),
     "errors": set(),
-    "files": set(),
-    "jobs": set(),
+    "files": {"platformdirs", "psutil"},
+    "jobs": {"psutil"},
     "domain": {"shapely", "scipy"},
     "slides": {"openslide", "dask", "tifffile", "imagecodecs", "simplejpeg", "psygnal"} | _PIXELS,
     "store": {"sqlalchemy", "pydantic"},
     # PIL reads the size of an image from its header, never a pixel.
-    "formats": {"yaml", "defusedxml", "shapely", "pydantic", "PIL"},
-    "datasets": {"sklearn", "shapely", "pydantic", "imagecodecs", "torchstain", "torch"} | _PIXELS,
-    "models": {"torch", "torchvision", "timm", "huggingface_hub", "safetensors", "openvino", "pydantic"} | _PIXELS,
-    "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "pydantic", "yaml"} | _PIXELS,
-    "inference": {"torch", "timm", "pydantic", "dask", "distributed"} | _PIXELS,
+    "formats": {"yaml", "defusedxml", "pydantic", "PIL"},
+    "datasets": {"sklearn", "psutil", "pydantic", "imagecodecs", "torchstain", "torch"} | _PIXELS,
+    "models": {"huggingface_hub", "openvino", "pydantic"} | _TORCH | _PIXELS,
+    "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "psutil", "pydantic", "yaml"}
+    | _PIXELS,
+    "inference": {"torch", "timm", "psutil", "pydantic", "dask", "distributed"} | _PIXELS,
     "evaluation": {"pydantic", "scipy", "sklearn", "pycocotools", "matplotlib", "PIL"},
-    "synthesis": {"torch", "shapely", "pydantic"} | _PIXELS,
+    "synthesis": {"torch", "pydantic"} | _PIXELS,
     "review": {"pydantic"},
     "reporting": {"pydantic"},
-    "session": {"psygnal", "pydantic", "shapely"},
-    "widgets": {"psygnal", "pydantic", "dask", "shapely"} | _QT | _PIXELS,
+    "session": {"psygnal", "pydantic"},
+    "widgets": {"psygnal", "pydantic", "dask"} | _QT | _PIXELS,
     "cli": {"typer", "rich", "pydantic", "napari"},
     "__main__": set(),
 }
@@ -216,6 +218,9 @@ def test_a_package_names_what_others_may_use() -> None:
     [
         ("domain", "import openslide"),
         ("slides", "from napari_cyto import store"),
+        # Geometry is decided once, in the domain.
+        ("formats", "import shapely"),
+        ("widgets", "from shapely import Polygon"),
         ("formats", "from napari_cyto.slides import open_slide"),
         ("session", "from qtpy.QtCore import Qt"),
         ("session", "def f():\n    import torch"),

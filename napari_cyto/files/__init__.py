@@ -4,6 +4,7 @@ __all__ = [
     "atomic",
     "disk_files",
     "lock",
+    "processes",
     "replacement",
     "safe_names",
     "special_files",

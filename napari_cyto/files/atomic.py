@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.errors import FormatError
+from napari_cyto.files.processes import runs
 
 EXPORT_RECORD = "napari-cyto-export.json"
 OVERWRITE_WORDS = "(--overwrite)"
@@ -328,7 +329,7 @@ def drop_leftovers(path: Path) -> None:
         return
     for left in path.parent.glob(f".{_escaped(_cut(path.name))}.partial-{_HOST}-*-*"):
         pid = left.name.rsplit("-", 2)[1]
-        if pid.isdigit() and not _runs(int(pid)):
+        if pid.isdigit() and not runs(int(pid)):
             _remove(left)
 
 
@@ -338,18 +339,6 @@ def _remove(path: Path) -> None:
         return
     with suppress(OSError):
         path.unlink(missing_ok=True)
-
-
-def _runs(pid: int) -> bool:
-    if os.name == "nt":  # asking there would end the process; a leftover is then kept rather than guessed about
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _swap_in(new: Path, path: Path, before: Mapping[str, tuple[int, ...] | None]) -> None:

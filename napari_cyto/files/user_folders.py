@@ -4,49 +4,42 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+
+import platformdirs
 
 DATA_VARIABLE = "NAPARI_CYTO_DATA"
 CACHE_VARIABLE = "NAPARI_CYTO_CACHE"
+_APP = "napari-cyto"
 LOG_BYTES = 4 * 2**20
 """A log this long begins anew."""
 
 
-def user_data_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
-    """Return the folder for what a user made and may not lose: ``NAPARI_CYTO_DATA``, else the platform's custom.
-
-    Source
-    ------
-    XDG Base Directory Specification 0.8 (``XDG_DATA_HOME``, relative values are ignored); Apple File System
-    Programming Guide (Application Support); Windows known folder LocalAppData.
-    """
-    if own := environ.get(DATA_VARIABLE):
+def user_data_dir() -> Path:
+    """Return the folder for what a user made and may not lose: ``NAPARI_CYTO_DATA``, else the platform's custom."""
+    if own := os.environ.get(DATA_VARIABLE):
         return Path(own).expanduser()
-    if platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "napari-cyto"
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "napari-cyto"
-    xdg = Path(environ.get("XDG_DATA_HOME") or "")
-    return (xdg if xdg.is_absolute() else Path.home() / ".local" / "share") / "napari-cyto"
+    return _kept(platformdirs.user_data_path(_APP, appauthor=False), "Library/Application Support", "")
 
 
-def user_cache_dir(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
-    """Return the folder for what can be made again: ``NAPARI_CYTO_CACHE``, else the platform's custom.
-
-    Source
-    ------
-    XDG Base Directory Specification 0.8 (``XDG_CACHE_HOME``, relative values are ignored); Apple File System
-    Programming Guide (``~/Library/Caches``); Windows known folder LocalAppData.
-    """
-    if own := environ.get(CACHE_VARIABLE):
+def user_cache_dir() -> Path:
+    """Return the folder for what can be made again: ``NAPARI_CYTO_CACHE``, else the platform's custom."""
+    if own := os.environ.get(CACHE_VARIABLE):
         return Path(own).expanduser()
-    if platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "napari-cyto"
-    if platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "napari-cyto" / "Cache"
-    xdg = Path(environ.get("XDG_CACHE_HOME") or "")
-    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "napari-cyto"
+    return _kept(platformdirs.user_cache_path(_APP, appauthor=False), "Library/Caches", "Cache")
+
+
+def _kept(place: Path, mac: str, windows: str) -> Path:
+    """Return a place, or where versions before this one kept the same if that is there and the place is not.
+
+    They knew nothing of XDG variables on macOS, and on Windows took the variable for the known folder.
+    """
+    before, local = place, os.environ.get("LOCALAPPDATA")
+    if sys.platform == "darwin":
+        before = Path.home() / mac / _APP
+    elif sys.platform == "win32" and local:
+        before = Path(local) / _APP / windows
+    return before if before.is_dir() and not place.is_dir() else place
 
 
 def log_path(name: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""From a classifier's raw outputs to probabilities, and from these to a called class; numpy alone.
+"""From a classifier's raw outputs to probabilities, and from these to a called class; numpy and scipy alone.
 
 Probabilities and decisions are two things: temperature and offsets make the probabilities true, costs act only when a
 class is called.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from napari_cyto.models.manifest import Decision
 
@@ -36,9 +37,7 @@ def probabilities(logits: npt.ArrayLike, decision: Decision) -> Scores:
     scaled = np.asarray(logits, dtype=np.float64) / decision.temperature
     if decision.logit_offsets:
         scaled = scaled + np.asarray(decision.logit_offsets)
-    scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    each = scaled / scaled.sum(axis=-1, keepdims=True)
-    mean: Scores = each.mean(axis=1)
+    mean: Scores = softmax(scaled, axis=-1).mean(axis=1)
     return mean
 
 

@@ -15,7 +15,7 @@ from napari_cyto.jobs.priority import give_way
 _STARTED: list[subprocess.Popen[bytes]] = []
 _FLAGS = 0
 if sys.platform == "win32":
-    _FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NO_WINDOW
+    _FLAGS = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
 
 
 def child_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -44,7 +44,7 @@ def start_detached(words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
             creationflags=_FLAGS,
             start_new_session=sys.platform != "win32",
         )
-    # The window goes first: a run takes all cores, but only what is left of them. Windows was told by its flags.
+    # The window goes first: a run takes all cores, but only what is left of them.
     give_way(process.pid)
     _STARTED.append(process)
     return process

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-NICENESS = 10
+import psutil
+
+NICENESS = psutil.BELOW_NORMAL_PRIORITY_CLASS if sys.platform == "win32" else 10
 
 
 def give_way(pid: int = 0) -> None:
@@ -22,8 +24,8 @@ def give_way(pid: int = 0) -> None:
     try:
         if sys.platform == "linux":
             os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
-        elif sys.platform != "win32":
-            os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
-    except OSError:
+        else:
+            psutil.Process(pid or None).nice(NICENESS)
+    except (OSError, psutil.Error):
         # It has ended already, which its watcher will tell, or may not be asked: then it works as any other.
         return

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import write_text
 from napari_cyto.files.lock import alone_in
-from napari_cyto.jobs._processes import process_mark, runs
+from napari_cyto.files.processes import process_mark, runs
 from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Failed, Measured, Noted, Token
 
 Wish = Literal["go", "pause", "cancel"]

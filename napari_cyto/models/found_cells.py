@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.ndimage import maximum_filter
+from scipy.special import softmax
 
 Floats = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.float32]
@@ -72,7 +73,7 @@ def point_cells(reading: MapReading, maps: Sequence[Maps], floor: float) -> Foun
     number, rows, columns = np.unravel_index(np.flatnonzero(likely), likely.shape)
     order = np.lexsort((number, columns, rows))
     number, rows, columns = number[order], rows[order], columns[order]
-    shares = softmax(logits[number, :, rows, columns].astype(np.float64))
+    shares = softmax(logits[number, :, rows, columns].astype(np.float64), axis=-1)
     scores = 1 - shares[:, -1]
     kept = scores >= floor
     rows, columns, number, shares = rows[kept], columns[kept], number[kept], shares[kept]
@@ -99,13 +100,6 @@ def density_cells(reading: MapReading, maps: Sequence[Maps], floor: float) -> Fo
     each = shares[:, rows, columns].T.astype(np.float64)
     each = each / np.maximum(each.sum(axis=1, keepdims=True), 1e-9) * scores[:, None]
     return FoundCells(points, np.full_like(points, np.nan), scores, each)
-
-
-def softmax(logits: npt.NDArray[Any]) -> Floats:
-    """Return shares along the last axis, float64."""
-    raised = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True, initial=-np.inf))
-    told: Floats = raised / raised.sum(axis=-1, keepdims=True)
-    return told
 
 
 def _vertex(total: Maps, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp], axis: int) -> Floats:

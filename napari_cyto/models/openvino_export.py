@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.special import softmax
 from torch import nn
 
 from napari_cyto.errors import CytoError
@@ -33,7 +34,7 @@ from napari_cyto.models._probe_fields import (
 )
 from napari_cyto.models._pyramid import grid_feature
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.found_cells import READERS, MapReading, softmax
+from napari_cyto.models.found_cells import READERS, MapReading
 from napari_cyto.models.manifest import Normalisation
 from napari_cyto.models.openvino_cache import (
     GRAPH_NAME,
@@ -379,14 +380,14 @@ def differences(
         return 1e9, 1e9
     if bundle.manifest.kind == "classifier":
         heat = bundle.manifest.decision.temperature
-        return _largest(softmax(truth[0] / heat) - softmax(told[0] / heat)), 0.0
+        return _largest(softmax(truth[0] / heat, axis=-1) - softmax(told[0] / heat, axis=-1)), 0.0
     if not isinstance(network, PointDetector):
         return _largest(np.clip(truth[0], 0, 1) - np.clip(told[0], 0, 1)), 0.0
     per_cell = PROPOSALS**2
     places, shares = (
         [np.moveaxis(m[n].reshape(per_cell, -1, *m[n].shape[-2:]), 1, -1) for m in (truth, told)] for n in (0, 1)
     )
-    each = [softmax(s) for s in shares]
+    each = [softmax(s.astype(np.float64), axis=-1) for s in shares]
     likely = 1 - each[0][..., -1] >= LIKELY
     moved = (places[0] - places[1])[likely][:, :2] * network.stride
     return _largest(each[0] - each[1]), _largest(moved)

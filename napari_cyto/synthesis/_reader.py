@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import softmax
 
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point, Polygon, box_contains_point
@@ -105,7 +106,7 @@ def _scores(rng: np.random.Generator, truth: int) -> tuple[tuple[str, float], ..
     guessed = truth if rng.random() > _CLASS_NOISE else int(np.clip(truth + rng.choice((-1, 1)), 0, len(CLASSES) - 1))
     logits = -1.6 * np.abs(np.arange(len(CLASSES)) - guessed) + rng.normal(0, 0.25, len(CLASSES))
     logits[guessed] = logits.max() + rng.uniform(0.2, 1.5)
-    shares = np.exp(logits) / np.exp(logits).sum()
+    shares = softmax(logits)
     return tuple((class_id, round(float(share), 4)) for class_id, share in zip(CLASSES, shares, strict=True))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 _COUNT = "steps of the average"
 
@@ -25,26 +26,34 @@ class Average:
     """
 
     def __init__(self, network: torch.nn.Module, decay: float) -> None:
-        self._decay, self._n = decay, 0
-        self.network = copy.deepcopy(network).requires_grad_(False)
+        self._decay = decay
+        self._averaged = AveragedModel(network, multi_avg_fn=self._take_in, use_buffers=True).requires_grad_(False)
+        # At 0 torch would take the first step's weights as they are; steps are counted from 1 here.
+        self._averaged.n_averaged.fill_(1)
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The network with the averaged weights."""
+        module: torch.nn.Module = self._averaged.module
+        return module
 
     def update(self, network: torch.nn.Module) -> None:
         """Take in the weights after a step."""
-        self._n += 1
-        own, new = self.network.state_dict(), network.state_dict()
-        smooth = [name for name, tensor in own.items() if tensor.is_floating_point()]
-        share = 1 - min(self._decay, self._n / (9 + self._n))
-        with torch.no_grad():
-            # All at once: a loop over some two hundred small tensors costs more than the sums.
-            torch._foreach_lerp_([own[n] for n in smooth], [new[n] for n in smooth], share)
-            for name in own.keys() - set(smooth):
-                own[name].copy_(new[name])
+        self._averaged.update_parameters(network)
+
+    def _take_in(self, own: Sequence[torch.Tensor], new: Sequence[torch.Tensor], _step: object) -> None:
+        if own[0].is_floating_point():
+            # Asked of the count that lies beside the processor: to read ``_step`` would wait for the accelerator.
+            step = int(self._averaged.n_averaged)
+            torch._foreach_lerp_(list(own), list(new), 1 - min(self._decay, step / (9 + step)))
+        else:
+            torch._foreach_copy_(list(own), list(new))
 
     def state(self) -> dict[str, Any]:
         """Return everything that a resumed run needs."""
-        return {**self.network.state_dict(), _COUNT: torch.tensor(self._n)}
+        return {**self.network.state_dict(), _COUNT: self._averaged.n_averaged - 1}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what ``state`` returned."""
-        self._n = int(state[_COUNT])
+        self._averaged.n_averaged.fill_(int(state[_COUNT]) + 1)
         self.network.load_state_dict({name: tensor for name, tensor in state.items() if name != _COUNT})

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from napari_cyto.errors import CytoError
-from napari_cyto.jobs._processes import process_mark, runs
+from napari_cyto.files.processes import process_mark, runs
 from napari_cyto.jobs.events import Advanced, CancelToken, Done, Failed, Measured, Noted
 from napari_cyto.jobs.run_folder import FolderToken, RunFolder, from_dict, to_dict
 

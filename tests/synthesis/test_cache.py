@@ -10,7 +10,7 @@ import pytest
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.jobs.events import CancelToken
 from napari_cyto.slides import open_slide
-from napari_cyto.synthesis import MadeSmear, SmearSpec, demo_smear, demo_specs, obtain_smear, user_cache_dir
+from napari_cyto.synthesis import MadeSmear, SmearSpec, demo_smear, demo_specs, obtain_smear
 from napari_cyto.synthesis import _cache as cache
 from napari_cyto.synthesis.job import make_smears
 
@@ -79,15 +79,6 @@ def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CytoError, match="cannot be written") as caught:
         obtain_smear(SPEC, "small", tmp_path / "file")
     assert "NAPARI_CYTO_CACHE" in str(caught.value)
-
-
-def test_the_cache_lies_where_the_platform_keeps_such_things() -> None:
-    home = Path.home()
-    assert user_cache_dir({"NAPARI_CYTO_CACHE": "/x"}, "linux") == Path("/x")
-    assert user_cache_dir({"XDG_CACHE_HOME": "/y"}, "linux") == Path("/y/napari-cyto")
-    assert user_cache_dir({"XDG_CACHE_HOME": "not/absolute"}, "linux") == home / ".cache" / "napari-cyto"
-    assert user_cache_dir({}, "darwin") == home / "Library" / "Caches" / "napari-cyto"
-    assert user_cache_dir({"LOCALAPPDATA": "/l"}, "win32") == Path("/l/napari-cyto/Cache")
 
 
 def test_the_demo_is_a_large_smear_and_two_small_ones_of_other_patients() -> None:

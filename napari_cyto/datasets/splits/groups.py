@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from scipy.cluster.hierarchy import DisjointSet
 
 from napari_cyto.domain.slide_record import SlideRecord
 
@@ -35,24 +38,16 @@ def slide_groups(slides: Iterable[SlideRecord], together: Iterable[tuple[str, st
         Further pairs that must not be divided, because both show the same cells, say.
     """
     records = list(slides)
-    parent: dict[Key, Key] = {}
-
-    def root(key: Key) -> Key:
-        parent.setdefault(key, key)
-        while parent[key] != key:
-            parent[key] = parent[parent[key]]
-            key = parent[key]
-        return key
-
-    for slide in records:
-        own: Key = ("slide", slide.id)
-        for tie in ties(slide):
-            parent[root(tie)] = root(own)
-    for one, other in together:
-        parent[root(("slide", one))] = root(("slide", other))
+    tied = DisjointSet()
+    pairs = [(("slide", slide.id), tie) for slide in records for tie in ties(slide)]
+    pairs += [(("slide", one), ("slide", other)) for one, other in together]
+    for key in chain(*pairs, (("slide", slide.id) for slide in records)):
+        tied.add(key)
+    for one, other in pairs:
+        tied.merge(one, other)
     members: dict[Key, list[SlideRecord]] = defaultdict(list)
     for slide in records:
-        members[root(("slide", slide.id))].append(slide)
+        members[tied["slide", slide.id]].append(slide)
     names = _names(members)
     return {slide.id: names[key] for key, group in members.items() for slide in group}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from napari_cyto.datasets.colour_match import ColourMatch, LabStatistics, match_for
 from napari_cyto.datasets.crop_rule import CropRule, Crops
@@ -233,8 +234,8 @@ def _room(cells: int, rule: CropRule, memory_bytes: int | None) -> Crops:
 
 def _quarter_of_memory() -> int:
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-    except (AttributeError, OSError, ValueError):  # Windows
+        return int(psutil.virtual_memory().total) // 4
+    except (OSError, psutil.Error):
         return _FALLBACK_BYTES
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammaln, softmax
 from scipy.stats import beta
 
 SLIDE_VARIATION = 1.0
@@ -87,8 +87,8 @@ def _range(cells: int, a: float, b: float, confidence: float) -> tuple[float, fl
         low, high = (math.floor(cells * float(beta.ppf(tail, a, b))) for tail in tails)
         return float(low), float(high)
     k = np.arange(cells + 1, dtype=np.float64)
+    # Up to a factor that is the same for all k; scipy's betabinom takes four times as long.
     log_p = gammaln(k + a) + gammaln(cells - k + b) - gammaln(k + 1) - gammaln(cells - k + 1)
-    shares = np.exp(log_p - log_p.max())
-    below = np.cumsum(shares / shares.sum())
+    below = np.cumsum(softmax(log_p))
     least, most = (min(cells, int(np.searchsorted(below, tail))) for tail in tails)
     return float(least), float(most)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 from scipy.stats import norm, t
 
 FEW_GROUPS = 20
@@ -123,7 +124,7 @@ def transformed_interval(
     else:
         logit = math.log(place / (1 - place))
         half = float(t.ppf((1 + confidence) / 2, max(1, groups - 1))) * spread / (place * (1 - place))
-        ends = (_expit(logit - half), _expit(logit + half))
+        ends = (float(expit(logit - half)), float(expit(logit + half)))
     return low + width * min(place, ends[0]), low + width * max(place, ends[1])
 
 
@@ -164,7 +165,3 @@ def _wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     half = quantile / (1 + z2 / n) * math.sqrt(max(0.0, share * (1 - share)) / n + z2 / (4 * n * n))
     # Rounding must not put the share itself outside.
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
-
-
-def _expit(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

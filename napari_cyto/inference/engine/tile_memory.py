@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import psutil
 
 from napari_cyto.errors import CytoError
 
@@ -108,12 +107,6 @@ def need_memory(wanted_bytes: int, what: str) -> None:
 def free_bytes() -> int | None:
     """Return how much memory can be had without swapping; None where the system does not say."""
     try:
-        with Path("/proc/meminfo").open(encoding="ascii") as stream:
-            lines = dict(line.split(":", 1) for line in stream)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
+        return int(psutil.virtual_memory().available)
+    except (OSError, psutil.Error):
         return None
