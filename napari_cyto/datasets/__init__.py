@@ -1,7 +1,12 @@
 """Datasets out of projects and into them: crops, splits that cannot leak, audits, imports and exports."""
 
 from napari_cyto.datasets._crops import APACC_CROP_PX, pad_centred
-from napari_cyto.datasets._exchange_options import ApaccExportOptions, ImportOptions, LabelExportOptions
+from napari_cyto.datasets._exchange_options import (
+    APACC_TEST_SHARE,
+    ApaccExportOptions,
+    ImportOptions,
+    LabelExportOptions,
+)
 from napari_cyto.datasets.audit.job import audit_job
 from napari_cyto.datasets.audit.report import AuditReport, Finding, Severity
 from napari_cyto.datasets.export.apacc import export_apacc
@@ -11,7 +16,7 @@ from napari_cyto.datasets.export.labels import export_labels
 from napari_cyto.datasets.export.preview import ExportPreview, preview, preview_job
 from napari_cyto.datasets.import_.classes import FOREIGN
 from napari_cyto.datasets.import_.job import import_labels, source_classes
-from napari_cyto.datasets.splits.split import APACC_TEST_SHARE, Split, split_by_group, split_slides
+from napari_cyto.datasets.splits.split import Split
 
 __all__ = [
     "APACC_CROP_PX",
@@ -40,6 +45,4 @@ __all__ = [
     "preview_job",
     "proposed_apacc_map",
     "source_classes",
-    "split_by_group",
-    "split_slides",
 ]

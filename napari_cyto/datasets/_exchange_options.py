@@ -4,42 +4,36 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.datasets._crops import APACC_CROP_PX
-from napari_cyto.datasets.splits.split import APACC_TEST_SHARE
+from napari_cyto.datasets.splits.config import ExportSplitConfig
+from napari_cyto.datasets.splits.split import TEST, TRAIN
 from napari_cyto.domain.annotation import Status
-from napari_cyto.domain.quantities import Seed, UmPerPx
+from napari_cyto.domain.quantities import UmPerPx
 from napari_cyto.formats.apacc.names import StemStyle
 from napari_cyto.formats.apacc.slices import BorderRule
 from napari_cyto.formats.label_format import SKIP_BAD
 
+APACC_TEST_SHARE = 20 / 107
+"""The collection's own share: 20 of 107 smears. Source: Kupas et al. 2024, Table 2."""
 
-class ApaccExportOptions(BaseModel):
-    """How an APACC dataset is made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class ApaccExportOptions(ExportSplitConfig):
+    """How an APACC dataset is made; it has a training and a test set."""
 
+    sets: ClassVar[tuple[str, ...]] = (TRAIN, TEST)
+
+    validation_share: float = Field(default=0, ge=0, le=0, title="Validation share", description="APACC has none.")
     test_share: float = Field(
         default=APACC_TEST_SHARE,
-        gt=0,
+        ge=0,
         lt=1,
         title="Test share",
-        description="Share of the patients or smears, and as nearly as possible of the cells, for the test side; "
-        "the collection's is 20 of 107.",
-    )
-    seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same split.")
-    new_split: bool = Field(
-        default=False,
-        title="New split",
-        description="Forget the train and test sides that came with imported data and divide everything anew.",
-    )
-    all_to_train: bool = Field(
-        default=False,
-        title="Everything to train",
-        description="Write no test side, as happens by itself when all cells are of a single patient.",
+        description="Share of the patients or smears, and as nearly as possible of the cells, for the test set; "
+        "the collection's is 20 of 107. 0: everything in the training set.",
     )
     border: BorderRule = Field(
         default=BorderRule.CENTRE,
@@ -88,16 +82,6 @@ class ApaccExportOptions(BaseModel):
         default=StemStyle.UNDERSCORE,
         title="Slice names",
         description="How x and y are joined in new names: 10030_18_18000_136000 or 669-15_36000-74000.",
-    )
-    check_duplicates: bool = Field(
-        default=True,
-        title="Look for the same cell on both sides",
-        description="Compare the crops of train and test; slides that show the same cell are kept on one side.",
-    )
-    allow_leak: str = Field(
-        default="",
-        title="Allow a leak because",
-        description="Export although train and test share data; the reason is recorded in the export.",
     )
     overwrite: bool = Field(
         default=False,

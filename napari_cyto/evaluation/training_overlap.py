@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from napari_cyto.datasets.splits.training_split import grouped
+from napari_cyto.datasets.splits.training_split import grouped_slides
 from napari_cyto.datasets.training.training_set import TrainingSlide
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.config import Side
@@ -138,7 +138,7 @@ def _with_relatives(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str]
 
     A model's card names no patients, so this sees what the sources themselves say of who belongs together.
     """
-    groups = grouped(slides, "auto")
+    groups = grouped_slides(slides, "auto")
     had_a_say = {groups[key]: side for key, side in of_slide.items() if side in HAD_A_SAY}
     return {key: had_a_say.get(groups[key], side) if side == UNSEEN else side for key, side in of_slide.items()}
 

@@ -77,7 +77,7 @@ def _look(
     yield Measured(_values(data, None, ""))
     yield Advanced(0, 0, "Dividing them; slides that show the same cells are looked for…")
     try:
-        divided, refusal = split_training_set(data, split, token=token, had_a_say=had_a_say(data, from_model)), ""
+        divided, refusal = split_training_set(data, split, token=token, known=had_a_say(data, from_model)), ""
     except JobCancelled:
         raise
     except CytoError as error:

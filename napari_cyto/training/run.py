@@ -102,7 +102,7 @@ def _steps(
         )
     data = read_for(sources, config.scheme, from_model)
     stop_if_cancelled(token)
-    split = split_training_set(data, config.split, token=token, had_a_say=had_a_say(data, from_model))
+    split = split_training_set(data, config.split, token=token, known=had_a_say(data, from_model))
     yield from (Noted(remark) for remark in data.remarks)
     yield Noted(_sides(split))
     added = what_is_new(data, from_model)

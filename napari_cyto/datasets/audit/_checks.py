@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from napari_cyto.datasets.audit.report import Finding, Row, Severity
 from napari_cyto.datasets.audit.subject import Audited, AuditedCell
-from napari_cyto.datasets.splits.split import SIDES, TEST, TRAIN
+from napari_cyto.datasets.splits.split import SETS, TEST, TRAIN
 from napari_cyto.domain.geometry import Box, iou, reaches_out, touching
 from napari_cyto.domain.slide_record import SlideRecord
 
@@ -23,7 +23,7 @@ _SAME_POINT_PX = 8.0
 def class_shares(audited: Audited) -> Iterator[Finding]:
     """Yield the table of classes by side, and a warning for classes that only one side has."""
     side_of = {slide.id: slide.side for slide in audited.slides}
-    counts: dict[str, Counter[str]] = {side: Counter() for side in (*SIDES, "")}
+    counts: dict[str, Counter[str]] = {side: Counter() for side in (*SETS, "")}
     for cell in audited.cells:
         counts[side_of[cell.slide_id]][cell.class_id or cell.said] += 1
     totals = {side: counts[side].total() for side in counts}

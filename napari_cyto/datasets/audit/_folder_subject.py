@@ -17,12 +17,13 @@ from napari_cyto.datasets.audit.report import Finding, Row, Severity
 from napari_cyto.datasets.audit.subject import Audited, AuditedCell, NamedCrop, Tick, no_tick
 from napari_cyto.datasets.export.export_manifest import read_manifest, slides_by_stem
 from napari_cyto.datasets.export.slice_writer import OVERVIEW
-from napari_cyto.datasets.splits.split import SIDES, TEST, TRAIN
+from napari_cyto.datasets.splits.split import TEST, TRAIN
 from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.files.disk_files import folder_files, subfolders
 from napari_cyto.formats import FORMATS
+from napari_cyto.formats.apacc.label_format import SIDES
 from napari_cyto.formats.apacc.label_lines import CLASSES, LabelLine, parse_label_text
 from napari_cyto.formats.apacc.names import SLICE_SIDE, match_crop_name, match_stem
 from napari_cyto.formats.bad_rows import BadRows

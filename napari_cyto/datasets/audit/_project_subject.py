@@ -1,4 +1,4 @@
-"""A project as an audit sees it, with the sides that came with its slides or that an export would choose."""
+"""A project as an audit sees it, with the sets that came with its slides or that an export would choose."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from napari_cyto.datasets._crops import RGB
+from napari_cyto.datasets._exchange_options import ApaccExportOptions
 from napari_cyto.datasets.audit.report import Finding, Severity
 from napari_cyto.datasets.audit.subject import Audited, AuditedCell, NamedCrop, Tick, no_tick
 from napari_cyto.datasets.export.cells import apacc_map, whole_square
 from napari_cyto.datasets.import_.slide_match import check_size
-from napari_cyto.datasets.splits.split import SIDES, split_by_group
+from napari_cyto.datasets.splits.export_split import split_for_export
+from napari_cyto.datasets.splits.split import set_of
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import Box, Point
@@ -43,14 +45,14 @@ def audited_project(project: Project, tick: Tick = no_tick) -> Audited:
                 audited.cells.append(_cell(slide, annotation, annotation.class_id, project.scheme))
                 counts[slide.id][annotation.class_id] += 1
     counts = _as_exported(project.scheme, counts)
-    audited.sides_came = any(slide.side in SIDES for slide in records)
+    audited.sides_came = any(set_of(slide.side) for slide in records)
     try:
-        sides = split_by_group(records, counts).sides
+        sides = split_for_export(records, counts, ApaccExportOptions())[0].sets
     except SplitError as error:
         sides = {}
         if not audited.sides_came:
             audited.findings.append(Finding("no_split", Severity.INFO, str(error)))
-    audited.slides = [replace(slide, side=slide.side or sides.get(slide.id, "")) for slide in records]
+    audited.slides = [replace(slide, side=set_of(slide.side) or sides.get(slide.id, "")) for slide in records]
     paths = _paths(project, audited, tick)
     audited.crops = lambda: _crops(audited, paths)
     if not audited.sides_came and sides:

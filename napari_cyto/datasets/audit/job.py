@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 from napari_cyto.datasets.audit._checks import all_checks
@@ -14,7 +15,7 @@ from napari_cyto.datasets.audit.near_duplicates import pairs_across
 from napari_cyto.datasets.audit.report import AuditReport, Finding, Severity, report
 from napari_cyto.datasets.audit.subject import Audited, Tick
 from napari_cyto.datasets.splits.leaks import shared_crops, shared_ties
-from napari_cyto.datasets.splits.split import SIDES, TEST, TRAIN
+from napari_cyto.datasets.splits.split import SETS
 from napari_cyto.errors import CytoError
 from napari_cyto.jobs.events import Advanced, Done, Event, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
@@ -66,9 +67,9 @@ def _steps(path: Path, compare_crops: bool, token: Token | None) -> Generator[Ad
     for finding in all_checks(audited):
         stop_if_cancelled(token, _KEPT)
         findings.append(finding)
-    if compare_crops and {TRAIN, TEST} <= set(sides.values()):
+    if compare_crops and len(set(SETS) & set(sides.values())) > 1:
         findings += yield from _compared(audited, token)
-    if not set(SIDES) & set(sides.values()):
+    if not set(SETS) & set(sides.values()):
         findings.append(Finding("no_sides", Severity.INFO, "Nothing is divided into train and test here."))
     return report(audited.source, findings)
 
@@ -83,7 +84,7 @@ def _audited(path: Path, tick: Tick) -> Audited:
 
 
 def _compared(audited: Audited, token: Token | None) -> Generator[Advanced, None, list[Finding]]:
-    prints = {side: CropPrints() for side in SIDES}
+    prints = {side: CropPrints() for side in SETS}
     unreadable, done = [], 0
     for done, (side, name, pixels) in enumerate(audited.crops(), start=1):
         if side not in prints:
@@ -96,9 +97,11 @@ def _compared(audited: Audited, token: Token | None) -> Generator[Advanced, None
         yield Advanced(done, 0, name)
     # Where nobody has divided the slides yet, an export keeps those with the same cell on one side.
     severity = Severity.ERROR if audited.sides_came else Severity.WARNING
-    yield Advanced(done, done, f"Comparing {len(prints[TRAIN])} crops of the train side with {len(prints[TEST])}.")
-    pairs = pairs_across(prints[TRAIN], prints[TEST], partial(stop_if_cancelled, token, _KEPT))
-    findings = list(shared_crops(pairs, severity))
+    findings: list[Finding] = []
+    for one, other in combinations([name for name in SETS if len(prints[name])], 2):
+        yield Advanced(done, done, f"Comparing {len(prints[one])} crops ({one}) with {len(prints[other])} ({other}).")
+        pairs = pairs_across(prints[one], prints[other], partial(stop_if_cancelled, token, _KEPT))
+        findings += shared_crops(pairs, severity, (one, other))
     if unreadable:
         detail = f"{len(unreadable)} crop(s) cannot be read, the first is {unreadable[0]['crop']}."
         findings.append(Finding("bad_image", Severity.ERROR, detail, tuple(unreadable)))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_cyto.datasets._exchange_options import ApaccExportOptions
 from napari_cyto.datasets.export.cells import CellRule, Losses, apacc_map, merge_losses
-from napari_cyto.datasets.splits.groups import slide_groups
-from napari_cyto.datasets.splits.split import SIDES, Split, split_by_group
+from napari_cyto.datasets.splits.export_split import split_for_export
+from napari_cyto.datasets.splits.split import Split
+from napari_cyto.datasets.splits.split_slides import Pairs
 from napari_cyto.domain.classes import SchemeMap
 from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.slide_record import SlideRecord
@@ -20,11 +21,6 @@ from napari_cyto.formats.apacc.names import match_stem, slice_stem
 from napari_cyto.formats.apacc.slices import SliceCell, corners, cut_into_slices, is_slice
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
-
-_ONE_PATIENT = (
-    "All cells are of one patient or smear: everything goes to train and there is no test side; for one, add slides "
-    "of another patient."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,7 @@ class ExportPlan:
     slides : tuple of SlidePlan
         Slides with something to write.
     split : Split
-        The side of each of them.
+        The set of each of them.
     class_map : SchemeMap
         From the project's classes to the collection's.
     losses : tuple of str
@@ -78,7 +74,7 @@ class ExportPlan:
     """
 
     slides: tuple[SlidePlan, ...]
-    split: Split
+    split: Split[SlideRecord]
     class_map: SchemeMap
     losses: tuple[str, ...]
 
@@ -111,34 +107,15 @@ def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
     if options.pad_crops_px is not None and options.crops:
         large = sum(max(c.box.size_hw) > options.pad_crops_px for p in plans for s in p.slices for c in s.cells)
         losses.add("large_crops", large)
-    split, notes = _split(plans, options)
+    split, notes = split_plans(plans, options)
     merged = merge_losses(dict(class_map.pairs), counts)
     plan = ExportPlan(tuple(plans), split, class_map, (*notes, *merged, *losses.sentences()))
     _refuse_same_stems(plan)
     return plan
 
 
-def _split(plans: Iterable[SlidePlan], options: ApaccExportOptions) -> tuple[Split, tuple[str, ...]]:
-    """Return the sides, and what a person should know of them."""
-    listed = list(plans)
-    if options.all_to_train or not _of_one_patient(listed, options):
-        return split_plans(listed, options), ()
-    # A first export of a first slide must not end in a refusal; what it lacks is said instead.
-    split = split_plans(listed, options.model_copy(update={"all_to_train": True}))
-    return replace(split, algorithm="everything on the train side, since all cells are of one patient"), (_ONE_PATIENT,)
-
-
-def _of_one_patient(plans: Iterable[SlidePlan], options: ApaccExportOptions) -> bool:
-    """Whether all cells are of one patient or smear, and none came with a side of its own."""
-    listed = list(plans)
-    groups = slide_groups([plan.slide for plan in listed])
-    with_cells = {groups[plan.slide.id] for plan in listed if plan.class_counts}
-    came = not options.new_split and any(plan.slide.side in SIDES for plan in listed)
-    return len(with_cells) == 1 and not came
-
-
 def _refuse_same_stems(plan: ExportPlan) -> None:
-    names = Counter((plan.split.sides[p.slide.id], piece.stem.casefold()) for p in plan.slides for piece in p.slices)
+    names = Counter((plan.split.sets[p.slide.id], piece.stem.casefold()) for p in plan.slides for piece in p.slices)
     double = sorted(stem for (_, stem), count in names.items() if count > 1)
     if double:
         raise CytoError(
@@ -148,9 +125,9 @@ def _refuse_same_stems(plan: ExportPlan) -> None:
 
 
 def split_plans(
-    plans: Iterable[SlidePlan], options: ApaccExportOptions, together: Iterable[tuple[str, str]] = ()
-) -> Split:
-    """Return the sides of the slides of ``plans``; pairs ``together`` (slide ids) are not divided.
+    plans: Iterable[SlidePlan], options: ApaccExportOptions, twins: Pairs = ()
+) -> tuple[Split[SlideRecord], tuple[str, ...]]:
+    """Return the sets of the slides of ``plans``, pairs of ``twins`` (slide ids) kept together, and remarks.
 
     Raises
     ------
@@ -158,16 +135,8 @@ def split_plans(
         When there is no way to split them.
     """
     listed = list(plans)
-    counts: Mapping[str, Mapping[str, int]] = {plan.slide.id: plan.class_counts for plan in listed}
-    return split_by_group(
-        [plan.slide for plan in listed],
-        counts,
-        test_share=options.test_share,
-        seed=options.seed,
-        new=options.new_split,
-        all_to_train=options.all_to_train,
-        together=together,
-    )
+    counts = {plan.slide.id: plan.class_counts for plan in listed}
+    return split_for_export([plan.slide for plan in listed], counts, options, twins)
 
 
 class _StemNames:

@@ -21,11 +21,13 @@ from napari_cyto.datasets.export._slide_pool import write_slices
 from napari_cyto.datasets.export.export_manifest import apacc_manifest, write_manifest
 from napari_cyto.datasets.export.slice_writer import SliceWriter, Written, move_side
 from napari_cyto.datasets.splits.leaks import refuse_leaks, shared_crops, shared_ties
-from napari_cyto.datasets.splits.split import SIDES, TEST, TRAIN, Split
+from napari_cyto.datasets.splits.split import TEST, TRAIN, Split
 from napari_cyto.domain.annotation import now_utc
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SplitError
 from napari_cyto.files.atomic import atomic_folder, check_replaceable, exporting
 from napari_cyto.files.replacement import replacing
+from napari_cyto.formats.apacc.label_format import SIDES
 from napari_cyto.jobs.events import Advanced, Done, Event, Noted, Token
 from napari_cyto.jobs.outcome import UNTOUCHED, Steps, ending_once, stop_if_cancelled
 from napari_cyto.slides import UnreadableTile
@@ -77,15 +79,15 @@ def _export(
     with Project.open(project_folder) as project:
         identity = "" if any_project else project.identity
         plan, scheme = plan_export(project, options), project.scheme
-    leaks = list(shared_ties([p.slide for p in plan.slides], plan.split.sides))
-    refuse_leaks(leaks, options.allow_leak)
+    leaks = list(shared_ties([p.slide for p in plan.slides], plan.split.sets))
+    refuse_leaks(leaks, options)
     for loss in plan.losses:
         yield Noted(loss)
     with replacing(target, options.overwrite, identity), atomic_folder(target) as folder:
         run = _Run(plan, options, folder)
         yield from run.write(day, token)
         split, found = run.keep_same_cells_together(partial(stop_if_cancelled, token, UNTOUCHED))
-        refuse_leaks(found, options.allow_leak)
+        refuse_leaks(found, options)
         leaks += found
         yield from (Noted(remark) for remark in run.remarks)
         write_manifest(folder, apacc_manifest(plan, split, options, scheme, day, leaks, run.unreadable))
@@ -109,13 +111,13 @@ class _Run:
         writer = SliceWriter(self.folder, self.options, day, stop)
         total = self.plan.slice_count
         yield Advanced(0, total, "Writing slices.")
-        slices = write_slices(self.plan.slides, self.plan.split.sides, writer, stop, token, self.unreadable)
+        slices = write_slices(self.plan.slides, self.plan.split.sets, writer, stop, token, self.unreadable)
         for done, piece in enumerate(slices, start=1):
             self.written.setdefault(piece.slide_id, []).append(piece)
             yield Advanced(done, total, Path(piece.files[0]).stem)
         self.remarks += said_of_unreadable(self.unreadable)
 
-    def keep_same_cells_together(self, tick: Tick) -> tuple[Split, list[Finding]]:
+    def keep_same_cells_together(self, tick: Tick) -> tuple[Split[SlideRecord], list[Finding]]:
         """Return the final split, slides that show the same cell moved to one side, and what still leaks.
 
         Two fields of one smear may overlap without anybody having said that they are of one smear; sides that came
@@ -130,30 +132,31 @@ class _Run:
                 break
             together |= fresh
             try:
-                new = split_plans(self.plan.slides, self.options, sorted(together))
+                new, _ = split_plans(self.plan.slides, self.options, sorted(together))
             except SplitError:
                 break
-            split = replace(new, algorithm=f"{new.algorithm}; slides that show the same cell kept together")
+            algorithm = f"{new.algorithm}; slides that show the same cell kept together"
+            split = replace(new, record=new.record | {"algorithm": algorithm})
             moved += [
-                f"{pair.crops.train} and {pair.crops.test} show the same cell; their slides were kept on one side."
+                f"{pair.crops.train} and {pair.crops.test} show the same cell; their slides were kept in one set."
                 for pair in pairs
-                if split.sides[pair.slide_ids[0]] == split.sides[pair.slide_ids[1]]
+                if split.sets[pair.slide_ids[0]] == split.sets[pair.slide_ids[1]]
             ]
         self.remarks += moved[:_MOST_NAMED]
         if len(moved) > _MOST_NAMED:
             more = f"{len(moved) - _MOST_NAMED:,} more pairs of crops show the same cell"
-            self.remarks.append(f"{more}; their slides were kept on one side.")
+            self.remarks.append(f"{more}; their slides were kept in one set.")
         # Once, since a slide may change its side more than once until all is settled.
         self._move(self.plan.split, split)
         return split, list(shared_crops([pair.crops for pair in pairs]))
 
-    def _move(self, old: Split, new: Split) -> None:
-        if old.sides == new.sides:
+    def _move(self, old: Split[SlideRecord], new: Split[SlideRecord]) -> None:
+        if old.sets == new.sets:
             return
         for slide_id, pieces in self.written.items():
-            if old.sides[slide_id] != new.sides[slide_id]:
+            if old.sets[slide_id] != new.sets[slide_id]:
                 self.written[slide_id] = [
-                    replace(piece, files=move_side(self.folder, piece.files, new.sides[slide_id])) for piece in pieces
+                    replace(piece, files=move_side(self.folder, piece.files, new.sets[slide_id])) for piece in pieces
                 ]
         for folder in self.folder.glob("*/*"):
             # A side, or a class of it, that has become empty is not part of the dataset.
@@ -161,14 +164,14 @@ class _Run:
                 if below.is_dir() and not any(below.iterdir()):
                     below.rmdir()
 
-    def _pairs(self, split: Split, tick: Tick) -> list[_SamePlace]:
+    def _pairs(self, split: Split[SlideRecord], tick: Tick) -> list[_SamePlace]:
         prints = {side: CropPrints() for side in SIDES}
         owners: dict[str, list[str]] = {side: [] for side in SIDES}
         for slide_id, pieces in self.written.items():
             for piece in sorted(pieces, key=lambda p: p.files[0]):
                 for name, made in piece.prints:
-                    prints[split.sides[slide_id]].add_print(name, made)
-                    owners[split.sides[slide_id]].append(slide_id)
+                    prints[split.sets[slide_id]].add_print(name, made)
+                    owners[split.sets[slide_id]].append(slide_id)
         of = {side: dict(zip(prints[side].names, owners[side], strict=True)) for side in SIDES}
         found = pairs_across(prints[TRAIN], prints[TEST], tick)
         return [_SamePlace(crops, (of[TRAIN][crops.train], of[TEST][crops.test])) for crops in found]
@@ -182,11 +185,13 @@ class _SamePlace:
     slide_ids: tuple[str, str]
 
 
-def _result(target: Path, plan: ExportPlan, split: Split, run: _Run, leaks: list[Finding]) -> dict[str, Any]:
+def _result(
+    target: Path, plan: ExportPlan, split: Split[SlideRecord], run: _Run, leaks: list[Finding]
+) -> dict[str, Any]:
     counts: dict[str, Counter[str]] = {side: Counter() for side in SIDES}
     slices = Counter[str]()
     for slide_id, pieces in run.written.items():
-        side = split.sides[slide_id]
+        side = split.sets[slide_id]
         slices[side] += len(pieces)
         for piece in pieces:
             counts[side].update(piece.class_counts)
@@ -200,5 +205,5 @@ def _result(target: Path, plan: ExportPlan, split: Split, run: _Run, leaks: list
         "losses": list(plan.losses),
         "remarks": run.remarks,
         "leaks": [finding.to_dict() for finding in leaks],
-        "leak_allowed_because": run.options.allow_leak or None,
+        "leak_allowed_because": run.options.leak_reason or None,
     }

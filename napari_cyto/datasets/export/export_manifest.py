@@ -15,6 +15,7 @@ from napari_cyto.datasets.audit.report import Finding
 from napari_cyto.datasets.export._apacc_plan import ExportPlan, SlidePlan
 from napari_cyto.datasets.splits.split import Split
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import EXPORT_RECORD
 from napari_cyto.formats.text import read_json
@@ -23,7 +24,7 @@ from napari_cyto.slides import UnreadableTile
 
 def apacc_manifest(
     plan: ExportPlan,
-    split: Split,
+    split: Split[SlideRecord],
     options: ApaccExportOptions,
     scheme: ClassScheme,
     day: date,
@@ -52,10 +53,10 @@ def apacc_manifest(
         "options": options.model_dump(mode="json"),
         "split": split.to_dict(),
         "losses": list(plan.losses),
-        "leak_allowed_because": options.allow_leak or None,
+        "leak_allowed_because": options.leak_reason or None,
         "leaks": [finding.to_dict() for finding in leaks],
         "unreadable_tiles": [str(tile) for tile in unreadable],
-        "slides": _slides(plan.slides, split.sides),
+        "slides": _slides(plan.slides, split.sets),
     }
 
 

@@ -11,10 +11,10 @@ from napari_cyto.datasets._exchange_options import ApaccExportOptions, LabelExpo
 from napari_cyto.datasets.audit.report import Finding
 from napari_cyto.datasets.export._apacc_plan import ExportPlan, plan_export
 from napari_cyto.datasets.export.labels import labels_to_write, told_losses
-from napari_cyto.datasets.splits.leaks import shared_ties
-from napari_cyto.datasets.splits.split import SIDES
+from napari_cyto.datasets.splits.leaks import LEAK_WORDS, shared_ties
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import written_format
+from napari_cyto.formats.apacc.label_format import SIDES
 from napari_cyto.formats.apacc.names import SLICE_SIDE
 from napari_cyto.jobs.events import Done, Event, Token
 from napari_cyto.jobs.outcome import Steps, ending_once
@@ -61,10 +61,10 @@ class ExportPreview:
     def verdict(self) -> str:
         """The audit's verdict in one sentence."""
         if self.findings:
-            return "Train and test would share data: " + " ".join(f.detail for f in self.findings)
+            return "Two sets would share data: " + " ".join(f.detail for f in self.findings)
         if self.problem or self.split is None:
-            return self.problem or "This format has no train and test sides."
-        return "No patient, smear or slide is on both sides; crops are compared while writing."
+            return self.problem or "This format has no training and test set."
+        return "No patient, smear or slide is in two sets; crops are compared while writing."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the preview as JSON-able values."""
@@ -134,10 +134,10 @@ def _preview(
 
 
 def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:
-    findings = shared_ties([p.slide for p in plan.slides], plan.split.sides)
+    findings = shared_ties([p.slide for p in plan.slides], plan.split.sets)
     slices, cells, size = dict.fromkeys(SIDES, 0), dict.fromkeys(SIDES, 0), 0.0
     for slide in plan.slides:
-        side = plan.split.sides[slide.slide.id]
+        side = plan.split.sets[slide.slide.id]
         height, width = slide.slide.size_hw or (SLICE_SIDE, SLICE_SIDE)
         for piece in slide.slices:
             slices[side] += 1
@@ -146,6 +146,6 @@ def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:
             size += px * _BYTES_PER_PX * (2 if options.overview and piece.cells else 1)
             if options.crops:
                 size += _BYTES_PER_PX * sum(c.box.size_hw[0] * c.box.size_hw[1] for c in piece.cells)
-    leak = " ".join(f.detail for f in findings) if not options.allow_leak.strip() else ""
-    problem = f"The export is refused because train and test would share data. {leak}" if leak else ""
+    leak = " ".join(f.detail for f in findings) if not options.leak_reason else ""
+    problem = f"{LEAK_WORDS}. {leak}" if leak else ""
     return ExportPreview(problem, plan.losses, findings, plan.split.to_dict(), slices, cells, round(size))

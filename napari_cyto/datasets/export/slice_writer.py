@@ -103,7 +103,7 @@ class SliceWriter:
         for number, cell in enumerate(sorted(piece.cells, key=lambda c: c.class_id), start=1):
             self._go_on()
             name, crop = self._crop_name(piece, number, cell), cut_window(image, _whole(cell))
-            if self._options.check_duplicates:
+            if self._options.twins:
                 prints.append((name, make_print(crop)))
             if self._options.crops:
                 padded = crop if self._options.pad_crops_px is None else pad_centred(crop, self._options.pad_crops_px)

@@ -11,12 +11,12 @@ from typing import Any
 from napari_cyto.datasets._exchange_options import ImportOptions
 from napari_cyto.datasets.export.export_manifest import read_manifest, slides_by_stem
 from napari_cyto.datasets.export.slice_writer import SLICES
-from napari_cyto.datasets.splits.split import SIDES
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.files.disk_files import folder_files, subfolders
 from napari_cyto.formats import get_format
+from napari_cyto.formats.apacc.label_format import SIDES
 from napari_cyto.formats.csv_points import CsvFormat
 from napari_cyto.formats.csv_sizes import SizeFinder
 from napari_cyto.formats.image_size import image_of

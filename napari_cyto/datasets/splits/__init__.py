@@ -2,8 +2,10 @@
 
 __all__ = [
     "config",
+    "export_split",
     "groups",
     "leaks",
     "split",
+    "split_slides",
     "training_split",
 ]

@@ -146,7 +146,7 @@ def test_crops_are_padded_with_white_and_never_stretched(tmp_path: Path, run) ->
 def test_only_slices_with_cells_unless_all_are_asked_for(tmp_path: Path, run) -> None:
     path = slide_file(tmp_path, "s.png", (2100, 4100))
     project = project_of(tmp_path / "p.cyto", {path: [Box(100, 100, 150, 150)]})
-    options = FAST.model_copy(update={"all_to_train": True})
+    options = FAST.model_copy(update={"test_share": 0})
     run(export_apacc(project, tmp_path / "some", options))
     assert list(labels(tmp_path / "some")) == ["train/s_0_0.txt"]
     run(export_apacc(project, tmp_path / "all", options.model_copy(update={"all_slices": True})))
@@ -190,7 +190,7 @@ def test_only_accepted_cells_are_written_and_the_rest_is_counted(tmp_path: Path,
         marks = [a for a in project.annotations() if isinstance(a.geometry, Box)]
         project.apply(replace_all([(marks[0], replace(marks[0], status=Status.PROPOSED))], "x"), "me")
         project.apply(replace_all([(marks[1], replace(marks[1], status=Status.REJECTED))], "x"), "me")
-    options = FAST.model_copy(update={"all_to_train": True})
+    options = FAST.model_copy(update={"test_share": 0})
     ended = run(export_apacc(folder, tmp_path / "out", options))
     assert ended.result["cells"] == 3
     said = " ".join(ended.notes)
@@ -202,7 +202,7 @@ def test_only_accepted_cells_are_written_and_the_rest_is_counted(tmp_path: Path,
 
 def test_points_become_boxes_of_their_class_in_um_and_need_the_scale(tmp_path: Path, run) -> None:
     path = slide_file(tmp_path, "s.png", (900, 900))
-    options = FAST.model_copy(update={"all_to_train": True})
+    options = FAST.model_copy(update={"test_share": 0})
     known = project_of(tmp_path / "k.cyto", {path: [Point(400, 500)]}, mpp=0.25, mpp_source="user")
     run(export_apacc(known, tmp_path / "k", options))
     assert labels(tmp_path / "k") == {"train/s_0_0.txt": "0 0.25 0.2 0.08 0.08\n"}  # 40 µm are 160 px
@@ -216,7 +216,7 @@ def test_points_become_boxes_of_their_class_in_um_and_need_the_scale(tmp_path: P
 
 def test_bethesda_becomes_apacc_and_a_class_without_counterpart_is_refused_by_name(tmp_path: Path, run) -> None:
     path = slide_file(tmp_path, "s.png", (500, 500))
-    options = FAST.model_copy(update={"all_to_train": True})
+    options = FAST.model_copy(update={"test_share": 0})
     classes = ("NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC", "rubbish", "bothcells")
     shapes = [(Box(10, 10 + 40 * i, 40, 40 + 40 * i), c) for i, c in enumerate(classes)]
     folder = project_of(tmp_path / "b.cyto", {path: shapes}, "bethesda")
@@ -290,7 +290,7 @@ def test_damaged_tiles_are_told_and_recorded(tmp_path: Path, run) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2 :] = b"\0" * (len(data) - len(data) // 2)
     path.write_bytes(data)
-    ended = run(export_apacc(project, tmp_path / "out", FAST.model_copy(update={"all_to_train": True})))
+    ended = run(export_apacc(project, tmp_path / "out", FAST.model_copy(update={"test_share": 0})))
     assert any("cannot be read" in note for note in ended.notes)
     assert json.loads((tmp_path / "out" / EXPORT_RECORD).read_text())["unreadable_tiles"]
 

@@ -31,13 +31,13 @@ def test_a_smear_on_both_sides_is_refused_with_the_rows_unless_a_reason_is_given
     assert not (tmp_path / "out").exists()
     assert not preview(made.folder, options=FAST).ok
     reason = "the two slides are of different regions"
-    allowed = FAST.model_copy(update={"allow_leak": reason})
+    allowed = FAST.model_copy(update={"overrides": ("leak",), "reason": reason})
     assert preview(made.folder, options=allowed).ok
     assert run(export_apacc(made.folder, tmp_path / "out", allowed)).result["leak_allowed_because"] == reason
     record = json.loads((tmp_path / "out" / EXPORT_RECORD).read_text())
     assert record["leak_allowed_because"] == reason
     assert record["leaks"][0]["kind"] == "same_smear"
-    assert run(export_apacc(made.folder, tmp_path / "new", FAST.model_copy(update={"new_split": True}))).result
+    assert run(export_apacc(made.folder, tmp_path / "new", FAST.model_copy(update={"published": False}))).result
 
 
 def test_a_patient_on_both_sides_is_refused(make_project, run, tmp_path: Path) -> None:

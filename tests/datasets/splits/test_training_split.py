@@ -16,7 +16,8 @@ from PIL import Image
 
 from napari_cyto.datasets.splits._twin_slides import twin_slides
 from napari_cyto.datasets.splits.config import SplitConfig
-from napari_cyto.datasets.splits.training_split import SIDES, TrainingSplit, recorded_split, split_training_set
+from napari_cyto.datasets.splits.split import SETS, Split
+from napari_cyto.datasets.splits.training_split import recorded_split, split_training_set
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
 from napari_cyto.domain.presets import preset
@@ -74,16 +75,16 @@ def test_no_patient_smear_or_picture_is_on_two_sides(rows: list, by: str, seed: 
     else:
         said = ""
     if said:
-        assert "override" in said
+        assert "override" in said or not sum(data.counts().values())
         return
-    assert sorted(split.sides) == sorted(s.key for s in slides)
+    assert sorted(split.sets) == sorted(s.key for s in slides)
     audit = split.record["audit"]
     assert audit["groups"] == audit["pictures"] == 0
     assert by == "image" or audit["smears"] == 0
     assert by != "auto" or audit["patients"] == 0
-    total = {c: sum(split.counts[side][c] for side in SIDES) for c in CLASSES}
+    total = {c: sum(split.counts[side][c] for side in SETS) for c in CLASSES}
     assert total == data.counts()
-    for side in SIDES:
+    for side in SETS:
         assert sum(split.counts[side].values()) > 0
     json.dumps(split.record)
 
@@ -111,16 +112,16 @@ def test_the_same_seed_gives_the_same_sides_in_any_order() -> None:
     backwards = TrainingSet(data.scheme, data.classes, data.slides[::-1])
     first = split_training_set(data, config(seed=3))
     assert first.record["seed"] == 3
-    assert dict(split_training_set(backwards, config(seed=3)).sides) == dict(first.sides)
-    assert dict(split_training_set(data, config(seed=4)).sides) != dict(first.sides)
+    assert dict(split_training_set(backwards, config(seed=3)).sets) == dict(first.sets)
+    assert dict(split_training_set(data, config(seed=4)).sets) != dict(first.sets)
 
 
 def test_sides_are_tuples_of_slides() -> None:
     split = split_training_set(many(), config())
-    assert isinstance(split, TrainingSplit)
-    assert sum(len(split.of(side)) for side in SIDES) == 40
-    assert all(split.sides[s.key] == "test" for s in split.of("test"))
-    assert split.record["slides"] == {side: len(split.of(side)) for side in SIDES}
+    assert isinstance(split, Split)
+    assert sum(len(split.of(side)) for side in SETS) == 40
+    assert all(split.sets[s.key] == "test" for s in split.of("test"))
+    assert split.record["slides"] == {side: len(split.of(side)) for side in SETS}
 
 
 def test_without_a_test_or_validation_share_there_is_no_such_side() -> None:
@@ -157,7 +158,7 @@ def test_one_patient_only_is_refused_or_divided_within_on_the_record() -> None:
     assert split.record["audit"]["patients"] == 1, "said, not hidden"
     one = training_set([slide("only", (9, 3, 1))])
     split = split_training_set(one, config(overrides=("single-group", "few-groups")))
-    assert [len(split.of(side)) for side in SIDES] == [1, 0, 0]
+    assert [len(split.of(side)) for side in SETS] == [1, 0, 0]
 
 
 def test_two_patients_are_too_few_for_three_sides() -> None:
@@ -165,7 +166,7 @@ def test_two_patients_are_too_few_for_three_sides() -> None:
     with pytest.raises(SplitError, match="a test share of 0"):
         split_training_set(data, config())
     split = split_training_set(data, config(test_share=0))
-    assert [len(split.of(side)) for side in SIDES] == [1, 1, 0]
+    assert [len(split.of(side)) for side in SETS] == [1, 1, 0]
 
 
 def test_a_class_of_too_few_groups_is_refused_or_recorded() -> None:
@@ -231,7 +232,7 @@ def olds_and_news(news: int, **facts: str) -> TrainingSet:
 def test_what_had_a_say_in_the_parent_is_never_tested_on(seed: int, news: int, published: bool) -> None:
     olds = frozenset(f"old{i}" for i in range(6))
     asked = config(seed=seed, published=published, overrides=("single-group", "few-groups"))
-    split = split_training_set(olds_and_news(news), asked, had_a_say=olds)
+    split = split_training_set(olds_and_news(news), asked, known=olds)
     test = {s.key for s in split.of("test")}
     assert test
     assert not test & olds
@@ -243,23 +244,35 @@ def test_a_new_slide_of_a_patient_that_had_a_say_is_not_tested_on_either() -> No
     data = olds_and_news(3)
     slides = [*data.slides, slide("b", (9, 3, 2), "p"), slide("a", (9, 3, 2), "p", side="test")]
     for published in (True, False):
-        split = split_training_set(training_set(slides), config(published=published), had_a_say=["b"])
-        assert split.sides["a"] == split.sides["b"] != "test"
+        split = split_training_set(training_set(slides), config(published=published), known=["b"])
+        assert split.sets["a"] == split.sets["b"] != "test"
 
 
 def test_without_anything_new_there_is_no_test_side_to_continue_with() -> None:
     olds = [f"old{i}" for i in range(6)]
     for published in (True, False):
         with pytest.raises(SplitError, match=r"steered by 6 image\(s\).*test share of 0"):
-            split_training_set(olds_and_news(0), config(published=published), had_a_say=olds)
-    split = split_training_set(olds_and_news(0), config(test_share=0), had_a_say=olds)
+            split_training_set(olds_and_news(0), config(published=published), known=olds)
+    split = split_training_set(olds_and_news(0), config(test_share=0), known=olds)
     assert split.of("validation")
+
+
+def test_a_published_validation_set_is_kept_whatever_it_is_called() -> None:
+    for name in ("validation", "val", "valid"):
+        slides = [slide(f"s{i:02}", (9, 3, 2), side=("test", name, "train", "train")[i % 4]) for i in range(24)]
+        split = split_training_set(training_set(slides), config())
+        assert {s.key for s in split.of("validation")} == {f"s{i:02}" for i in range(1, 24, 4)}
+
+
+def test_one_patient_needs_no_override_where_nothing_is_held_back() -> None:
+    split = split_training_set(many(patient="p"), config(test_share=0, validation_share=0))
+    assert len(split.of("train")) == 40
 
 
 def test_the_same_picture_under_two_names_stays_together() -> None:
     slides = [slide(f"s{i:02}", (9, 3, 2), fingerprint="same" if i < 10 else f"f{i}") for i in range(40)]
     split = split_training_set(training_set(slides), config(by="image"))
-    assert len({split.sides[f"s{i:02}"] for i in range(10)}) == 1
+    assert len({split.sets[f"s{i:02}"] for i in range(10)}) == 1
 
 
 def test_a_recorded_split_is_found_again() -> None:
@@ -269,7 +282,7 @@ def test_a_recorded_split_is_found_again() -> None:
     more = TrainingSet(data.scheme, data.classes, (*data.slides, slide("new", (1, 1, 1))))
     again = recorded_split(more, record)
     assert [s.key for s in again.of("test")] == [s.key for s in split.of("test")]
-    assert "new" not in again.sides
+    assert "new" not in again.sets
     with pytest.raises(CytoError, match="does not tell"):
         recorded_split(data, {})
 
@@ -295,7 +308,7 @@ def test_fields_that_show_the_same_cells_are_found_and_kept_together(tmp_path: P
     assert twin_slides(data.slides) == (("s0", "s1"),)
     for seed in range(4):
         split = split_training_set(data, SplitConfig(seed=seed))
-        assert split.sides["s0"] == split.sides["s1"]
+        assert split.sets["s0"] == split.sets["s1"]
     assert split.record["near_duplicates"] == [["s0.png", "s1.png"]]
     assert split.record["audit"]["near_duplicates"] == 0
 
@@ -308,7 +321,7 @@ def test_the_two_real_fields_of_one_place_stay_together(shared: Path) -> None:
     assert found == (tuple(sorted(twins)),)
     for fold in range(5):
         split = split_training_set(data, SplitConfig(fold=fold), found)
-        assert len({split.sides[key] for key in twins}) == 1
+        assert len({split.sets[key] for key in twins}) == 1
         assert set(split.record["audit"].values()) == {0}
         assert split.record["lacking"] == {}
 

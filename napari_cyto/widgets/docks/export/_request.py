@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from napari_cyto.formats.label_format import idle_options
 from napari_cyto.jobs.child import JobFunction
 
 # What has a place of its own in the dock, or would need a table to be entered.
-_APACC_HIDDEN = ("allow_leak", "class_map", "crop_date", "overwrite")
+_SPLIT_HIDDEN = ("validation_share", "share_of", "fold", "folds", "fill", "overrides", "reason")
+_APACC_HIDDEN = ("class_map", "crop_date", "overwrite", *_SPLIT_HIDDEN)
 _LABEL_HIDDEN = ("box_um",)
 
 
-def hidden_options(format_name: str) -> tuple[str, ...]:
+def hidden_options(format_name: str) -> Collection[str]:
     """Return the fields that the form leaves out."""
     if issubclass(export_fields(format_name), ApaccExportOptions):
         return _APACC_HIDDEN
@@ -62,5 +63,8 @@ class ExportRequest:
     def checked_options(self) -> ApaccExportOptions | LabelExportOptions:
         """Return the options as the jobs take them; what the format needs of the project it finds there itself."""
         if issubclass(export_fields(self.format), ApaccExportOptions):
-            return ApaccExportOptions(**self.options, allow_leak=self.leak_reason, overwrite=self.overwrite)
+            return ApaccExportOptions(**self.options, **self._leak_allowed(), overwrite=self.overwrite)
         return LabelExportOptions(writer=dict(self.options), overwrite=self.overwrite)
+
+    def _leak_allowed(self) -> dict[str, Any]:
+        return {"overrides": ("leak",), "reason": self.leak_reason} if self.leak_reason else {}

@@ -1,4 +1,4 @@
-"""What an export is going to write: classes and smears by side, what is lost, and the audit's verdict."""
+"""What an export is going to write: classes and smears by set, what is lost, and the audit's verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 
-SIDES = ("train", "test")
+SET_WORDS = {"train": "Training", "val": "Validation", "validation": "Validation", "test": "Test"}
 # More rows than this are counted, not listed: the export's own report has them all.
 ROWS_AT_MOST = 100
 TABLE_HEIGHT_PX = 170
@@ -32,11 +32,11 @@ class SplitPreview(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.verdict = parts.text(selectable=True)
-        self.classes = table("Marks of each class on the training and the test side.")
-        self.smears = table("Which smears or patients go to which side; none goes to both.")
+        self.classes = table("Annotations of each class in the training, validation and test set.")
+        self.smears = table("Which smears or patients go to which set; none goes to two.")
         self.losses = parts.text(colour=style.WARN, selectable=True)
         self.findings = table("What the check found, row by row.")
-        self._smears_head = parts.text("Smears on each side", bold=True)
+        self._smears_head = parts.text("Smears in each set", bold=True)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for widget in (self.verdict, self.findings, self.classes, self._smears_head, self.smears, self.losses):
@@ -69,25 +69,22 @@ class SplitPreview(QWidget):
         self.findings.setVisible(bool(rows))
 
     def _show_classes(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        names = [name for name in rows[0] if f"{name}_share" in rows[0]] if rows else []
         cells = [
-            [
-                str(row["class"]),
-                f"{parts.number(row['train'])} ({row['train_share']:.0%})",
-                f"{parts.number(row['test'])} ({row['test_share']:.0%})",
-            ]
+            [str(row["class"]), *(f"{parts.number(row[name])} ({row[f'{name}_share']:.0%})" for name in names)]
             for row in rows
         ]
-        fill(self.classes, ["Class", "Train", "Test"], cells)
+        fill(self.classes, ["Class", *(SET_WORDS.get(name, name) for name in names)], cells)
         self.classes.setVisible(bool(cells))
 
     def _show_smears(self, smears: Mapping[str, Sequence[str]]) -> None:
-        sides = [list(smears.get(side, ())) for side in SIDES]
-        if not any(sides):
+        if not any(smears.values()):
             return
-        self._smears_head.setText(f"Smears: {len(sides[0])} to train, {len(sides[1])} to test")
-        longest = min(max(map(len, sides)), ROWS_AT_MOST)
-        cells = [[names[i] if i < len(names) else "" for names in sides] for i in range(longest)]
-        fill(self.smears, ["Train", "Test"], cells)
+        listed = ", ".join(f"{len(groups)} in the {SET_WORDS.get(n, n).lower()} set" for n, groups in smears.items())
+        self._smears_head.setText(f"Smears: {listed}")
+        longest = min(max(map(len, smears.values())), ROWS_AT_MOST)
+        cells = [[of[i] if i < len(of) else "" for of in smears.values()] for i in range(longest)]
+        fill(self.smears, [SET_WORDS.get(name, name) for name in smears], cells)
         self._smears_head.show()
         self.smears.show()
 

@@ -11,6 +11,7 @@ from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QWidget
 
 from napari_cyto.datasets import ApaccExportOptions, export_fields
+from napari_cyto.datasets.splits.leaks import LEAK_WORDS
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import OVERWRITE_WORDS
 from napari_cyto.formats import FORMATS, WRITTEN
@@ -33,7 +34,6 @@ LEAK_SENTENCE = (
     "Cells of the same smear, patient or picture would stand on both sides, so that a test would prove "
     "nothing. If it must be, write down why; the reason is kept in the export."
 )
-LEAK_WORDS = "train and test"
 
 
 class ExportDock(Dock):

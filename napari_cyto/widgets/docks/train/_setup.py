@@ -34,6 +34,8 @@ from napari_cyto.widgets.docks.train._split import TrainSplitTable
 from napari_cyto.widgets.docks.train.words import value_words
 
 LOOK_AFTER_MS = 400
+# Of the split: what is for other uses, or has a place of its own.
+HIDDEN = ("fold", "folds", "share_of", "fill", "overrides", "reason")
 KINDS = (
     ("classifier", "Cell classifier", "Learns to tell the class of a cell that was found or marked."),
     ("detector", "Cell detector", "Learns to find cells on the slide, and what class they are of."),
@@ -57,7 +59,7 @@ class TrainSetup(QWidget):
         self.split_table = TrainSplitTable()
         self.looking = JobBar()
         self.split = OptionsForm()
-        self.split.show_model(SplitConfig, ("fold", "folds", "overrides"), words=value_words)
+        self.split.show_model(SplitConfig, HIDDEN, words=value_words)
         self.split_section = Section("How they are divided", self.split, tip="Which cells train and which judge.")
         self.overrides = TrainOverrides()
         self.recipe = Choice()

@@ -9,7 +9,7 @@ from napari_cyto.widgets.docks import parts
 # What to type is of no use in a window, where a box, a field or a list stands for it.
 _REWRITTEN = (
     (r"the override '[a-z-]+' \(--set [^)]*\)", "the box below"),
-    (r" with --set split\.published=false", ' by unticking the published sides under "How they are divided"'),
+    (r" with --set split\.published=false", ' by unticking the published sets under "How they are divided"'),
     (r"\(a test share of 0: --set [^)]*\)", '(a test share of 0 under "How they are divided")'),
     (r" ?\((?:[^()]*: )?--set [^)]*\)", ""),
     (r"\bfp32\b", "32-bit numbers"),
