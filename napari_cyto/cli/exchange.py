@@ -27,6 +27,14 @@ Out = Annotated[
 ]
 
 
+_OLD_FLAGS = {
+    "new_split": "--no-published",
+    "all_to_train": "--test-share 0",
+    "check_duplicates": "--twins or --no-twins",
+    "allow_leak": "--overrides leak --reason REASON",
+}
+
+
 def named_or_seen(word: str) -> tuple[str, ...]:
     """Return nothing for a format's name, and for a file or folder the name of the format that it looks like.
 
@@ -95,18 +103,34 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
         project: Project,
         out: Out,
         pad_224: Annotated[bool, typer.Option("--pad-224", help="The same as --pad-crops-px 224.")] = False,
+        new_split: Annotated[bool, typer.Option("--new-split/--no-new-split", hidden=True)] = False,
+        all_to_train: Annotated[bool, typer.Option("--all-to-train/--no-all-to-train", hidden=True)] = False,
+        check_duplicates: Annotated[
+            bool | None, typer.Option("--check-duplicates/--no-check-duplicates", hidden=True)
+        ] = None,
+        allow_leak: Annotated[str, typer.Option("--allow-leak", hidden=True)] = "",
         as_json: AsJson = False,
         *,
         given: dict[str, Any],
     ) -> None:
-        options = checked(ApaccExportOptions, ({"pad_crops_px": 224} if pad_224 else {}) | given)
+        old = {"new_split": new_split, "all_to_train": all_to_train, "allow_leak": allow_leak}
+        old |= {} if check_duplicates is None else {"check_duplicates": check_duplicates}
+        options = checked(ApaccExportOptions, ({"pad_crops_px": 224} if pad_224 else {}) | given | _renamed(old))
         result = follow(lambda token: export(label_format.name, project, out, options, token), f"Writing {out.name}")
         tell(result, as_json)
 
     if label_format.capabilities.slices:
-        return with_options(write_slices, ApaccExportOptions)
+        return with_options(write_slices, ApaccExportOptions, skip=frozenset({"validation_share"}))
     idle = idle_options(label_format.options_type, "writing")
     return with_options(write, LabelExportOptions, label_format.options_type, skip=idle | {"writer"})
+
+
+def _renamed(old: dict[str, Any]) -> dict[str, Any]:
+    """Return flags of earlier versions that were used, and say what they are called today."""
+    used = {name: value for name, value in old.items() if value not in (False, "") or name == "check_duplicates"}
+    for name in used:
+        print(f"--{name.replace('_', '-')} is now {_OLD_FLAGS[name]}.", file=sys.stderr)
+    return used
 
 
 def _nested(outer: type[BaseModel], field: str, inner: type[BaseModel], given: dict[str, Any]) -> Any:

@@ -43,7 +43,7 @@ def test_a_parents_training_slides_do_not_judge_its_child(published: bool, seed:
     known = parent({"sides": {"train": OLD[:5], "validation": OLD[5:], "test": ["gone"]}})
     data = on_sides_of_parent(data_of(*OLD, *NEW), known)
     asked = SplitConfig(published=published, seed=seed, twins=False)
-    split = split_training_set(data, asked, had_a_say=had_a_say(data, known))
+    split = split_training_set(data, asked, known=had_a_say(data, known))
     test = {s.key for s in split.of("test")}
     assert test
     assert test <= set(NEW)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from napari_cyto.datasets._crops import RGB
@@ -46,12 +46,15 @@ def audited_project(project: Project, tick: Tick = no_tick) -> Audited:
                 counts[slide.id][annotation.class_id] += 1
     counts = _as_exported(project.scheme, counts)
     audited.sides_came = any(set_of(slide.side) for slide in records)
+    sides: Mapping[str, str] = {}
     try:
-        sides = split_for_export(records, counts, ApaccExportOptions())[0].sets
+        split, remarks = split_for_export(records, counts, ApaccExportOptions())
     except SplitError as error:
-        sides = {}
-        if not audited.sides_came:
-            audited.findings.append(Finding("no_split", Severity.INFO, str(error)))
+        remarks = (str(error),)
+    else:
+        sides = split.sets if not remarks else {}
+    if not audited.sides_came:
+        audited.findings += [Finding("no_split", Severity.INFO, remark) for remark in remarks]
     audited.slides = [replace(slide, side=set_of(slide.side) or sides.get(slide.id, "")) for slide in records]
     paths = _paths(project, audited, tick)
     audited.crops = lambda: _crops(audited, paths)

@@ -114,7 +114,7 @@ def test_cells_of_one_patient_all_go_to_train_and_it_is_said(tmp_path: Path, run
     ended = run(export_apacc(project, tmp_path / "out"))
     assert (tmp_path / "out/slices/train/only_0_0.txt").is_file()
     assert not list((tmp_path / "out/slices").glob("test/*"))
-    assert any("there is no test side" in note for note in ended.notes)
+    assert any("There is no test set" in note for note in ended.notes)
     assert "one patient" in ended.result["split"]["algorithm"]
 
 

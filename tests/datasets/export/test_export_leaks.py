@@ -25,7 +25,7 @@ FAST = ApaccExportOptions(overview=False, crops=False)
 def test_a_smear_on_both_sides_is_refused_with_the_rows_unless_a_reason_is_given(make_project, run, tmp_path) -> None:
     made = make_project(slides=3, smear=["A", "A", "B"], side=["train", "test", "train"])
     ended = run(export_apacc(made.folder, tmp_path / "out", FAST))
-    assert "refused because train and test would share data" in ended.refusal
+    assert "refused because two of its sets would share data" in ended.refusal
     assert "smear A" in ended.refusal
     assert "made-0.png" in ended.refusal
     assert not (tmp_path / "out").exists()
@@ -84,6 +84,6 @@ def test_fields_that_overlap_without_anybody_saying_so_go_to_one_side(make_proje
 def test_the_same_cell_on_both_sides_of_a_given_split_is_refused(make_project, run, tmp_path: Path) -> None:
     folder = twin_fields(tmp_path, make_project, side=("train", "test"))
     refusal = run(export_apacc(folder, tmp_path / "out", FAST)).refusal
-    assert "crop(s) of the test side are on the train side too" in refusal
+    assert "crop(s) of the test set are in the training set too" in refusal
     assert "unrelated_0-0" in refusal
     assert not (tmp_path / "out").exists()
