@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from napari_cyto.datasets.splits.split import Split
 from napari_cyto.datasets.splits.training_split import TrainingSplit, split_training_set
 from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
 from napari_cyto.evaluation.model_answers import LeftOut, detected
@@ -72,6 +73,11 @@ def fewer(sides: Mapping[str, str]) -> dict[str, str]:
         if seen[side] <= FIELDS.get(side, len(sides)):
             kept[key] = side
     return kept
+
+
+def divided(data: TrainingSet, sets: Mapping[str, str], groups: Mapping[str, str]) -> TrainingSplit:
+    """Return the split of ``data`` in which each slide is in the set that is named."""
+    return Split({slide.key: slide for slide in data.slides}, sets, groups, {}, {})
 
 
 def trained(config: TrainConfig, data: TrainingSet, split: TrainingSplit, epochs: int) -> Any:
@@ -135,18 +141,16 @@ def measured(way: dict[str, Any], share: float, whole: TrainingSet, steps: int) 
         }
     )
     split = split_training_set(whole, config.split)
-    sides = fewer(split.sides)
+    sides = fewer(split.sets)
     kept = whole if share == 1 else sparse(whole, share, 0)
-    sparse_split = TrainingSplit(kept, sides, split.groups, {})
+    sparse_split = divided(kept, sides, split.groups)
     began = time.monotonic()
     task, network = trained(config, kept, sparse_split, steps)
     decision: Decision = exhausted(task.validate(Judged(network), None)).decision
     manifest = ModelManifest.model_validate(task.manifest_fields() | UNWRITTEN | {"decision": decision})
     engine = CellSearch(CellDetector.of_network(manifest, network, Judged(network)))
     fields = exhausted(
-        detected(
-            engine, len(task.classes), TrainingSplit(whole, sides, {}, {}).of("test"), whole.classes, None, LeftOut()
-        )
+        detected(engine, len(task.classes), divided(whole, sides, {}).of("test"), whole.classes, None, LeftOut())
     )
     recalls = {budget: found_at(fields, budget_threshold(fields, budget), 6.0)[0] for budget in (1.0, 2.5)}
     kept_fields = [f.from_score(decision.score_threshold) for f in fields]
