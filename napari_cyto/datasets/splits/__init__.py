@@ -3,7 +3,6 @@
 __all__ = [
     "config",
     "export_split",
-    "groups",
     "leaks",
     "split",
     "split_slides",

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from napari_cyto.datasets.audit.near_duplicates import CropPair
 from napari_cyto.datasets.audit.report import Finding, Row, Severity
+from napari_cyto.datasets.splits._groups import ties
 from napari_cyto.datasets.splits.config import SplitConfig
-from napari_cyto.datasets.splits.groups import ties
 from napari_cyto.datasets.splits.split import SETS, TEST, TRAIN, VALIDATION
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import LeakError

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_cyto.datasets.splits._groups import slide_groups
 from napari_cyto.datasets.splits._optimizer import ALGORITHM, ALGORITHM_OF_COUNT, Counts, choose_groups, folds_of
 from napari_cyto.datasets.splits._rules import (
     refuse_divided,
@@ -18,7 +19,6 @@ from napari_cyto.datasets.splits._rules import (
     unknown_patients,
 )
 from napari_cyto.datasets.splits.config import GroupUnit, SplitConfig
-from napari_cyto.datasets.splits.groups import slide_groups
 from napari_cyto.datasets.splits.leaks import overlaps
 from napari_cyto.datasets.splits.split import SETS, TEST, TRAIN, VALIDATION, Split, set_of
 from napari_cyto.domain.slide_record import SlideRecord

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
 from napari_cyto.datasets import APACC_TEST_SHARE, ApaccExportOptions
+from napari_cyto.datasets.splits._groups import slide_groups
 from napari_cyto.datasets.splits._optimizer import ProportionCost
 from napari_cyto.datasets.splits.config import ExportSplitConfig, SplitConfig
 from napari_cyto.datasets.splits.export_split import split_for_export
-from napari_cyto.datasets.splits.groups import slide_groups
 from napari_cyto.datasets.splits.split import SETS, TEST, TRAIN, VALIDATION, Split
 from napari_cyto.datasets.splits.split_slides import ALL_TO_TRAIN, CAME_WITH_DATA, in_order, split_slides
 from napari_cyto.domain.slide_record import SlideRecord
