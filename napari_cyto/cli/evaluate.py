@@ -21,8 +21,10 @@ Model = Annotated[
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write the report there: index.html, evaluation.json.")
 ]
-Truth = Annotated[Path | None, typer.Option("--truth", metavar="FILE", help="The cells that a person marked.")]
-Pred = Annotated[Path | None, typer.Option("--pred", metavar="FILE", help="The cells that a model or another marked.")]
+Truth = Annotated[Path | None, typer.Option("--truth", metavar="FILE|PROJECT", help="The cells that a person marked.")]
+Pred = Annotated[
+    Path | None, typer.Option("--pred", metavar="FILE|PROJECT", help="The cells that a model or another marked.")
+]
 Mpp = Annotated[
     float | None,
     typer.Option(

@@ -13,9 +13,10 @@ from napari_cyto.datasets.splits.config import ExportSplitConfig
 from napari_cyto.datasets.splits.split import TEST, TRAIN
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.quantities import UmPerPx
+from napari_cyto.formats.apacc.label_format import ApaccOptions
 from napari_cyto.formats.apacc.names import StemStyle
 from napari_cyto.formats.apacc.slices import BorderRule
-from napari_cyto.formats.label_format import SKIP_BAD
+from napari_cyto.formats.label_format import SKIP_BAD, declared
 
 APACC_TEST_SHARE = 20 / 107
 """The collection's own share: 20 of 107 smears. Source: Kupas et al. 2024, Table 2."""
@@ -41,16 +42,8 @@ class ApaccExportOptions(ExportSplitConfig):
         description="centre: clipped into the slice that holds the centre, as the collection does it; "
         "every: clipped into each slice it reaches into; drop: left out.",
     )
-    all_slices: bool = Field(
-        default=False,
-        title="All slices",
-        description="Also write the slices without cells, with an empty label file.",
-    )
-    include_proposed: bool = Field(
-        default=False,
-        title="Proposals too",
-        description="Also write what a model proposed and nobody has accepted yet.",
-    )
+    all_slices: bool = declared(ApaccOptions, "all_slices")
+    include_proposed: bool = declared(ApaccOptions, "include_proposed")
     crops: bool = Field(default=True, title="Cell crops", description="Write one image a cell, in a folder a class.")
     pad_crops_px: int | None = Field(
         default=None,
@@ -78,11 +71,7 @@ class ApaccExportOptions(ExportSplitConfig):
         title="Class map",
         description="Which APACC class each class of the project becomes; empty for the map that ships.",
     )
-    stem_style: StemStyle = Field(
-        default=StemStyle.UNDERSCORE,
-        title="Slice names",
-        description="How x and y are joined in new names: 10030_18_18000_136000 or 669-15_36000-74000.",
-    )
+    stem_style: StemStyle = declared(ApaccOptions, "stem_style")
     overwrite: bool = Field(
         default=False,
         title="Replace what is there",

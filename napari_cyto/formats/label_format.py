@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -214,6 +215,14 @@ class ReadOnly:
             Always.
         """
         raise FormatError("this format is read, not written; choose another one.", target)
+
+
+def declared(model: type[BaseModel], name: str, default: Any = ...) -> Any:
+    """Return a field as ``model`` declares it, for another model that has the same one; with a default of its own."""
+    field = copy(model.model_fields[name])
+    if default is not ...:
+        field.default = default
+    return field
 
 
 def idle_options(kind: type[FormatOptions], doing: Literal["reading", "writing"]) -> frozenset[str]:

@@ -47,6 +47,11 @@ def test_exactly_one_format_fits(place: str, name: str) -> None:
     assert fitting_formats(GOLDEN / place) == (name,)
 
 
+def test_a_format_is_asked_by_path() -> None:
+    assert FORMATS["coco"].sniff(GOLDEN / "coco" / "instances.json")
+    assert not FORMATS["coco"].sniff(GOLDEN / "voc")
+
+
 @pytest.mark.parametrize(("place", "name"), [(p, n) for p, n in PLACES if (GOLDEN / p).is_file()])
 def test_each_reader_says_what_came_instead(place: str, name: str) -> None:
     for other in FORMATS.keys() - {name}:

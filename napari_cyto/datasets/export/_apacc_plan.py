@@ -13,12 +13,11 @@ from napari_cyto.datasets.splits.export_split import split_for_export
 from napari_cyto.datasets.splits.split import Split
 from napari_cyto.datasets.splits.split_slides import Pairs
 from napari_cyto.domain.classes import SchemeMap
-from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.files.safe_names import safe_name
 from napari_cyto.formats.apacc.names import match_stem, slice_stem
 from napari_cyto.formats.apacc.slices import SliceCell, corners, cut_into_slices, is_slice
+from napari_cyto.formats.apacc.smear_names import SmearNames
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
 
@@ -97,7 +96,7 @@ def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
     counts = {c: n for c, n in project.counts(statuses=options.statuses).items() if c is not None and n}
     class_map = apacc_map(project.scheme, options.class_map, counts)
     rule = CellRule(project.scheme, class_map, options.statuses, options.point_px)
-    names = _StemNames(project.slides())
+    names = SmearNames(project.slides())
     plans = [p for s in project.slides() if (p := _plan_slide(project, s, rule, options, names, losses)).slices]
     if not any(piece.cells for plan in plans for piece in plan.slices):
         raise CytoError(
@@ -139,35 +138,12 @@ def split_plans(
     return split_for_export([plan.slide for plan in listed], counts, options, twins)
 
 
-class _StemNames:
-    """What the stems of each slide begin with, such that no two slides get the same stem."""
-
-    def __init__(self, slides: Iterable[SlideRecord]) -> None:
-        listed = list(slides)
-        came = [slide.stem for slide in listed if is_slice(slide)]
-        self._taken = {name.smear.casefold() for stem in came if (name := match_stem(stem))}
-        self._taken |= {stem.casefold() for stem in came}
-        self._names = {slide.id: self._free(slide) for slide in listed if not is_slice(slide)}
-
-    def __getitem__(self, slide: SlideRecord) -> str:
-        return self._names[slide.id]
-
-    def _free(self, slide: SlideRecord) -> str:
-        wanted = safe_name(slide.smear or bare_name(slide.name) or slide.id)
-        name, number = wanted, 1
-        while name.casefold() in self._taken:
-            number += 1
-            name = f"{wanted}-{number}"
-        self._taken.add(name.casefold())
-        return name
-
-
 def _plan_slide(
     project: Project,
     slide: SlideRecord,
     rule: CellRule,
     options: ApaccExportOptions,
-    names: _StemNames,
+    names: SmearNames,
     losses: Losses,
 ) -> SlidePlan:
     as_came = is_slice(slide)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_cyto.datasets.splits.split import SETS
 from napari_cyto.domain.quantities import FOLDS, Folds, Seed
+from napari_cyto.formats.label_format import declared
 
 GroupUnit = Literal["auto", "patient", "smear", "image"]
 ShareOf = Literal["cells", "groups"]
@@ -21,13 +21,6 @@ OVERRIDES: dict[Override, str] = {
     "leak": "Sets that came with the data are kept although they share a patient, a smear or cells.",
 }
 """What may be allowed although it is refused, and its price; what was made use of is recorded with the reason."""
-
-
-def _as(model: type[BaseModel], name: str, default: Any) -> Any:
-    """Return a field of ``model`` with another default."""
-    field = copy(model.model_fields[name])
-    field.default = default
-    return field
 
 
 class SplitConfig(BaseModel):
@@ -113,8 +106,8 @@ class ExportSplitConfig(SplitConfig):
 
     never_refused: ClassVar[frozenset[Override]] = frozenset({"few-groups", "leak"})
 
-    share_of: ShareOf = _as(SplitConfig, "share_of", "groups")
-    fill: bool = _as(SplitConfig, "fill", False)
+    share_of: ShareOf = declared(SplitConfig, "share_of", "groups")
+    fill: bool = declared(SplitConfig, "fill", False)
 
     @model_validator(mode="before")
     @classmethod

@@ -5,4 +5,5 @@ __all__ = [
     "label_lines",
     "names",
     "slices",
+    "smear_names",
 ]

@@ -15,12 +15,10 @@ from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box
-from napari_cyto.domain.image_names import bare_name
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_folder
-from napari_cyto.files.safe_names import safe_names
 from napari_cyto.formats import _losses as losses
 from napari_cyto.formats._boxes import box_of, by_slide
 from napari_cyto.formats._sniffing_reader import Glimpse
@@ -48,6 +46,7 @@ from napari_cyto.formats.apacc.names import (
     slice_stem,
 )
 from napari_cyto.formats.apacc.slices import Cell, Corner, corners, cut_into_slices, is_slice
+from napari_cyto.formats.apacc.smear_names import SmearNames
 from napari_cyto.formats.label_format import (
     ON_WRITING,
     BoxOptions,
@@ -169,13 +168,13 @@ class ApaccFormat:
                 path.write_bytes(text.encode("utf-8"))
 
     def _files(self, labels: LabelSet, options: ApaccOptions) -> dict[tuple[str, str], str]:
-        stems = _smear_stems(labels.slides)
+        smears = SmearNames(labels.slides)
         files: dict[tuple[str, str], str] = {}
         for slide, marks in by_slide(labels, losses.written(labels, options, regions=False)):
             cells = (Cell(a.class_id or "", box_of(a, slide, options)) for a in marks)
             dealt = cut_into_slices(cells, slide.size_hw).cells
             for corner in _wanted(slide, dealt, options):
-                smear = stems[slide.id]
+                smear = smears[slide]
                 stem = smear if is_slice(slide) else slice_stem(smear, *corner, options.stem_style)
                 key = (slide.side if slide.side in SIDES else "", stem)
                 if key in files:
@@ -185,35 +184,11 @@ class ApaccFormat:
         return files
 
 
-def _smear_stems(slides: Iterable[SlideRecord]) -> dict[str, str]:
-    """Return what the names of each slide's slices begin with, by its id; no two slides share it.
-
-    Two slides of one smear, or of one name in two folders, would else be mixed slice by slice.
-    """
-    listed = list(slides)
-    safe = safe_names(_smear_name(slide) for slide in listed)
-    taken = {safe[slide.stem].lower() for slide in listed if is_slice(slide)}
-    stems: dict[str, str] = {}
-    for slide in listed:
-        name = wanted = safe[_smear_name(slide)]
-        number = 1
-        while name.lower() in taken and not is_slice(slide):
-            number += 1
-            name = f"{wanted}-{number}"
-        taken.add(name.lower())
-        stems[slide.id] = name
-    return stems
-
-
 def _wanted(slide: SlideRecord, dealt: Mapping[Corner, object], options: ApaccOptions) -> list[Corner]:
     """Return the corners of the slices that get a file; an imported one without cells has its own, as it came."""
     if is_slice(slide):
         return [(0, 0)]
     return list(corners(slide.size_hw)) if options.all_slices and slide.size_hw is not None else sorted(dealt)
-
-
-def _smear_name(slide: SlideRecord) -> str:
-    return slide.stem if is_slice(slide) else slide.smear or bare_name(slide.name) or slide.name
 
 
 def _beside_and_clipped(labels: LabelSet, cells: Iterable[Annotation]) -> tuple[int, int]:

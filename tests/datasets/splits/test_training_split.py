@@ -287,6 +287,17 @@ def test_a_recorded_split_is_found_again() -> None:
         recorded_split(data, {})
 
 
+def test_what_earlier_versions_recorded_is_read() -> None:
+    data = many(4)
+    sides = {"train": ["s000", "s001"], "validation": ["s002"], "test": ["s003", "gone"]}
+    again = recorded_split(data, {"unit": "image", "seed": 0, "sides": sides, "sides_asked": 3})
+    assert [[s.key for s in again.of(name)] for name in SETS] == [["s000", "s001"], ["s002"], ["s003"]]
+    assert again.counts["validation"] == {"NILM": 9, "LSIL": 3, "HSIL": 0}
+    old = {"by": "auto", "validation_share": 0.15, "test_share": 0.2, "seed": 3, "fold": None, "folds": 5}
+    old |= {"published": True, "twins": True, "overrides": ["few-groups"]}
+    assert SplitConfig.model_validate(old) == SplitConfig(seed=3, overrides=("few-groups",))
+
+
 def drawn(path: Path, shift: tuple[int, int] = (0, 0), seed: int = 0) -> list[tuple[float, float]]:
     """Draw a field of textured blots; a shift shows the same place moved, as overlapping photographs do."""
     rng = np.random.default_rng(seed)
