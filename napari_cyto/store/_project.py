@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -449,13 +449,54 @@ class Project(ProjectCore):
             enough = _NO_LIMIT if at_most is None else at_most
             return queries.count_in_box(connection, self._numbers[slide_id], box_yxyx, enough)
 
-    def nearest(self, slide_id: str, yx: YX, radius_px: float) -> Annotation | None:
-        """Return the annotation that a click at ``yx`` means, within ``radius_px`` (level-0 px).
+    def nearest(
+        self, slide_id: str, yx: YX, radius_px: float, passes: Callable[[Annotation], bool] = lambda _: True
+    ) -> Annotation | None:
+        """Return the annotation that a click at ``yx`` means, within ``radius_px`` (level-0 px), of those that pass.
 
         A cell wins over a region, the nearer over the farther, the smaller over the larger.
         """
         with self._database.read() as connection:
-            return queries.nearest(connection, self._numbers[slide_id], yx, radius_px, self._numbers.ids)
+            return queries.nearest(connection, self._numbers[slide_id], yx, radius_px, self._numbers.ids, passes)
+
+    def cell_at(
+        self,
+        slide_id: str,
+        yx: YX,
+        radius_px: float,
+        passes: Callable[[Annotation], bool] = lambda _: True,
+        among: Collection[str] | None = None,
+        *,
+        bounds_count: bool = False,
+    ) -> Annotation | None:
+        """Return the cell whose middle is nearest to a place and within reach of it; None where there is none.
+
+        Parameters
+        ----------
+        slide_id : str
+            The slide.
+        yx : tuple of float
+            The place, level-0 px.
+        radius_px : float
+            The reach, level-0 px.
+        passes : callable
+            Whether a cell counts at all.
+        among : collection of str, optional
+            Ids of those that count at all; quicker than to look at each.
+        bounds_count : bool
+            Whether a cell is also within reach where the place lies in its bounds, edges and all.
+        """
+        with self._database.read() as connection:
+            return queries.cell_at(
+                connection,
+                self._numbers[slide_id],
+                yx,
+                radius_px,
+                self._numbers.ids,
+                passes,
+                among,
+                bounds_count=bounds_count,
+            )
 
     def neighbour(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -80,7 +80,22 @@ def _gap(low: ColumnElement[float], high: ColumnElement[float], value: ColumnEle
 
 _gap_y = _gap(version.c.y0, version.c.y1, _number("at_y"))
 _gap_x = _gap(version.c.x0, version.c.x1, _number("at_x"))
-_NEAR = _IN_BOX.add_columns((_gap_y * _gap_y + _gap_x * _gap_x).label("gap2")).order_by("gap2")
+_gap2 = (_gap_y * _gap_y + _gap_x * _gap_x).label("gap2")
+_NEAR = _IN_BOX.add_columns(_gap2).order_by("gap2")
+_away_y = (version.c.y0 + version.c.y1) / 2 - _number("at_y")
+_away_x = (version.c.x0 + version.c.x1) / 2 - _number("at_x")
+_away2 = (_away_y * _away_y + _away_x * _away_x).label("away2")
+
+
+def _cells_at(columns: tuple[ColumnElement[Any], ...]) -> Select[Any]:
+    """Return the query for cells near a place, the nearest middle first: these columns, gap2 and away2."""
+    near = _boxes((*columns, _gap2, _away2)).where(version.c.class_id != REGION)
+    met = or_(_away2.element <= _number("reach2"), and_(_number("by_bounds") > 0, _gap2.element == 0))
+    return near.where(met).order_by("away2", version.c.annotation_id)
+
+
+_CELLS_AT = _cells_at(VERSION_COLUMNS)
+_IDS_AT = _cells_at((version.c.annotation_id,))
 
 
 def one(connection: Connection, annotation_id: str, slide_ids: Mapping[int, str]) -> Annotation | None:
@@ -143,14 +158,21 @@ def count_in_box(connection: Connection, slide_pk: int, box_yxyx: YXYX, at_most:
     return n
 
 
+def _all(_annotation: Annotation) -> bool:
+    return True
+
+
 def nearest(
-    connection: Connection, slide_pk: int, yx: YX, radius_px: float, slide_ids: Mapping[int, str]
+    connection: Connection,
+    slide_pk: int,
+    yx: YX,
+    radius_px: float,
+    slide_ids: Mapping[int, str],
+    passes: Callable[[Annotation], bool] = _all,
 ) -> Annotation | None:
-    """Return the annotation that a click at ``yx`` means, or None when none is within ``radius_px``."""
+    """Return the annotation that a click at ``yx`` means, of those that pass; None when none is near enough."""
     y, x = float(yx[0]), float(yx[1])
-    # Half-open boxes leave out their far edge, a circle does not.
-    reach = radius_px * (1 + 1e-9) + 1e-6
-    area = _area(slide_pk, (y - reach, x - reach, y + reach, x + reach))
+    area = _around(slide_pk, (y, x), radius_px)
     best: Annotation | None = None
     best_key = (True, radius_px, math.inf, math.inf)
     # Sorted by the distance to the bounds, which no shape can undercut: the first one too far ends the search.
@@ -160,9 +182,45 @@ def nearest(
             break
         candidate = annotation_of(row[:-1], slide_ids)
         key = click_rank(candidate.geometry, (y, x), is_region=candidate.is_region)
-        if key[1] <= radius_px and key < best_key:
+        if key[1] <= radius_px and key < best_key and passes(candidate):
             best, best_key = candidate, key
     return best
+
+
+def cell_at(
+    connection: Connection,
+    slide_pk: int,
+    yx: YX,
+    radius_px: float,
+    slide_ids: Mapping[int, str],
+    passes: Callable[[Annotation], bool] = _all,
+    among: Collection[str] | None = None,
+    *,
+    bounds_count: bool = False,
+) -> Annotation | None:
+    """Return the cell whose middle is nearest to ``yx``, of those that pass; see ``Project.cell_at``."""
+    y, x = float(yx[0]), float(yx[1])
+    values = {**_around(slide_pk, (y, x), radius_px), "at_y": y, "at_x": x}
+    values |= {"reach2": radius_px**2 * (1 + 1e-9), "by_bounds": float(bounds_count)}
+    # Where most of what is near does not count, its rows are not worth reading.
+    query = _CELLS_AT if among is None else _IDS_AT
+    for row in connection.execute(query, values, execution_options={"yield_per": 50}):
+        if among is None:
+            candidate = annotation_of(row[:-2], slide_ids)
+        elif row.annotation_id not in among or (stored := one(connection, row.annotation_id, slide_ids)) is None:
+            continue
+        else:
+            candidate = stored
+        is_met = (bounds_count and not row.gap2) or math.dist(candidate.geometry.centre_yx, (y, x)) <= radius_px
+        if is_met and passes(candidate):
+            return candidate
+    return None
+
+
+def _around(slide_pk: int, yx: YX, radius_px: float) -> dict[str, float]:
+    # Half-open boxes leave out their far edge, a circle does not.
+    reach = radius_px * (1 + 1e-9) + 1e-6
+    return _area(slide_pk, (yx[0] - reach, yx[1] - reach, yx[0] + reach, yx[1] + reach))
 
 
 def tallies(connection: Connection, slide_pk: int | None) -> list[tuple[str | None, Status, int]]:

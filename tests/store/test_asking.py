@@ -207,3 +207,35 @@ def test_many_are_found_by_their_ids_in_the_order_asked(project: Project, cell: 
     wanted = [a.id for a in reversed(cells)]
     assert project.annotations_by_id(["nobody", *wanted]) == cells[:0:-1]
     assert project.annotations_by_id([]) == []
+
+
+def test_the_cell_at_a_place_is_that_of_all_with_the_nearest_middle(project: Project, cell: Cell) -> None:
+    rng = random.Random(4)
+    cells = [cell(rng.randrange(60), rng.randrange(60)) for _ in range(60)]
+    corners = [(rng.randrange(50), rng.randrange(50)) for _ in range(60)]
+    cells += [cell(geometry=Box(y, x, y + rng.randrange(1, 25), x + rng.randrange(1, 25))) for y, x in corners]
+    region = cell(geometry=Polygon(((0, 0), (0, 60), (60, 60), (60, 0))), class_id=None)
+    project.apply(add([*cells, region], "Import"), "Ana")
+    for n in range(120):
+        yx, radius, by_bounds = (rng.randrange(70), rng.randrange(70)), rng.choice((0.0, 1.0, 5.0, 13.0)), n % 2 == 0
+        counted = set(rng.sample([a.id for a in cells], 40)) if n % 3 else None
+
+        def is_met(a: Annotation, yx=yx, radius=radius, by_bounds=by_bounds, counted=counted) -> bool:
+            y0, x0, y1, x1 = a.geometry.bounds_yxyx
+            covers = by_bounds and y0 <= yx[0] <= y1 and x0 <= yx[1] <= x1
+            near = covers or math.dist(a.geometry.centre_yx, yx) <= radius
+            return near and (counted is None or a.id in counted) and a.id[-1] in "0123456789ab"
+
+        met = [a for a in cells if is_met(a)]
+        best = min(met, key=lambda a: (math.dist(a.geometry.centre_yx, yx), a.id), default=None)
+        found = project.cell_at(
+            "one", yx, radius, lambda a: a.id[-1] in "0123456789ab", counted, bounds_count=by_bounds
+        )
+        assert found == best
+
+
+def test_a_click_passes_over_what_does_not_count(project: Project, cell: Cell) -> None:
+    hidden, shown = cell(100, 100), cell(geometry=Box(90, 90, 120, 130))
+    project.apply(add([hidden, shown], "Draw"), "Ana")
+    assert project.nearest("one", (100, 100), 5.0, lambda a: a.id != hidden.id) == shown
+    assert project.nearest("one", (100, 100), 5.0, lambda a: False) is None

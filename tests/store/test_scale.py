@@ -83,6 +83,7 @@ def _costs(folder: Path, n: int) -> dict[str, int]:
                 "undo add": lambda: project.undo("Ana"),
                 "counts": lambda: project.counts("one"),
                 "nearest": lambda at=(y, x): project.nearest("one", at, 20.0),
+                "cell at": lambda at=(y, x): project.cell_at("one", at, 20.0, bounds_count=True),
                 "view": lambda at=(y - reach, x - reach, y + reach, x + reach): project.in_box("one", at),
                 "step": lambda a=cell: project.neighbour("one", a, 1, "SCC", True),
                 "open": lambda: Project.open(folder).close(),

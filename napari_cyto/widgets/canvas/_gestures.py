@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import YX, Box, Polygon, click_rank, distance_to_outline, is_on_image
+from napari_cyto.domain.geometry import YX, Box, Polygon, distance_to_outline, is_on_image
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.handles import handle_at
@@ -168,15 +167,11 @@ class Gestures:
         """Return what a click means: with the select tool all that it touches, with others only a cell's middle."""
         session = self._session
         project, slide = session.need_project(), session.need_slide()
-        reach, (y, x) = place.reach(MARKER_SCREEN_PX), place.yx
-        near = project.in_box(slide.id, (y - reach, x - reach, y + reach, x + reach))
-        near = [a for a in near if session.shown_filter.passes(a)]
-        cells = [(math.dist(a.geometry.centre_yx, place.yx), a.id, a) for a in near if not a.is_region]
-        if cells and min(cells)[0] <= reach:
-            return min(cells)[2]
-        if session.tool is not Tool.SELECT:
-            return None
-        found = _nearest_of(near, place.yx, reach)
+        reach, passes = place.reach(MARKER_SCREEN_PX), session.shown_filter.passes
+        found = project.cell_at(slide.id, place.yx, reach, passes)
+        if found is not None or session.tool is not Tool.SELECT:
+            return found
+        found = project.nearest(slide.id, place.yx, reach, passes)
         # Glass inside a region is glass: only its line selects it, or no rubber band could begin there.
         if found is not None and found.is_region and isinstance(found.geometry, Polygon):
             return found if distance_to_outline(found.geometry.vertices_yx, place.yx) <= reach else None
@@ -221,10 +216,3 @@ class Gestures:
                 if handle is not None:
                     return HandleDrag(annotation, handle, self._session, self._draft)
         return None
-
-
-def _nearest_of(near: Sequence[Annotation], yx: YX, reach: float) -> Annotation | None:
-    """Return which of ``near`` a click means, within ``reach`` (level-0 px)."""
-    keyed = [(click_rank(a.geometry, yx, is_region=a.is_region), a.id, a) for a in near]
-    reached = [each for each in keyed if each[0][1] <= reach]
-    return min(reached)[2] if reached else None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-import numpy as np
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.errors import CytoError
 from napari_cyto.review.predictions import is_from_model
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas._annotation_style import is_dark
@@ -36,9 +36,7 @@ class Hover(QObject):
         super().__init__(canvas)
         self._canvas = canvas
         self._session = session
-        self._drawn: list[Annotation] = []
-        self._centres = np.zeros((0, 2))
-        self._bounds = np.zeros((0, 4))
+        self._drawn: frozenset[str] = frozenset()
         self._place: Place | None = None
         self.card = QLabel(canvas)
         self.card.setTextFormat(Qt.TextFormat.RichText)
@@ -52,9 +50,7 @@ class Hover(QObject):
 
     def show_cells(self, drawn: Sequence[Annotation]) -> None:
         """Take note of the cells that are drawn now."""
-        self._drawn = [a for a in drawn if not a.is_region]
-        self._centres = np.array([a.geometry.centre_yx for a in self._drawn]).reshape(-1, 2)
-        self._bounds = np.array([a.geometry.bounds_yxyx for a in self._drawn]).reshape(-1, 4)
+        self._drawn = frozenset(a.id for a in drawn if not a.is_region)
         if self._place is not None and not self.card.isHidden():
             self._tell()
 
@@ -69,10 +65,12 @@ class Hover(QObject):
         self.card.hide()
 
     def cell(self) -> Annotation | None:
-        """Return the cell under the mouse, as it is stored now."""
-        drawn = self._hit()
-        project = self._session.project
-        return None if drawn is None or project is None else project.annotation(drawn.id)
+        """Return the cell under the mouse, as it is stored now: of those drawn the one with the nearest middle."""
+        project, slide, place = self._session.project, self._session.slide, self._place
+        if project is None or slide is None or place is None or not self._drawn:
+            return None
+        reach = place.reach(REACH_SCREEN_PX)
+        return project.cell_at(slide.id, place.yx, reach, among=self._drawn, bounds_count=True)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Qt's hook: the mouse left the canvas, or one of its buttons went down."""
@@ -82,20 +80,13 @@ class Hover(QObject):
             self.card.hide()
         return bool(super().eventFilter(watched, event))
 
-    def _hit(self) -> Annotation | None:
-        if self._place is None or not self._drawn:
-            return None
-        yx = self._place.yx
-        away = np.hypot(*(self._centres - yx).T)
-        y0, x0, y1, x1 = self._bounds.T
-        inside = (y0 <= yx[0]) & (yx[0] <= y1) & (x0 <= yx[1]) & (yx[1] <= x1)
-        reached = inside | (away <= self._place.reach(REACH_SCREEN_PX))
-        if not reached.any():
-            return None
-        return self._drawn[int(np.argmin(np.where(reached, away, np.inf)))]
-
     def _tell(self) -> None:
-        found, project = self._hit(), self._session.project
+        project = self._session.project
+        try:
+            found = self.cell()
+        except CytoError:
+            # Of a project that cannot be read any more a click or a key says so, once.
+            found = None
         words = ""
         if found is not None and project is not None and is_from_model(found):
             words = card_of(found, project.scheme, blind=self._session.shown_filter.blind)
