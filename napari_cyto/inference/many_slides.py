@@ -24,7 +24,6 @@ from napari_cyto.errors import CytoError, FormatError, JobCancelled
 from napari_cyto.files.atomic import check_replaceable, write_text
 from napari_cyto.files.lock import IN_USE, alone_in
 from napari_cyto.files.replacement import check_may_replace
-from napari_cyto.formats import get_format
 from napari_cyto.inference._checkpoint import read_record, unfinished_side, why_anew
 from napari_cyto.inference._slide_files import slide_files
 from napari_cyto.inference._target_project import RUNS
@@ -87,7 +86,7 @@ class Target:
     @property
     def is_file(self) -> bool:
         """Whether one file is written, which holds one slide."""
-        return bool(self.format) and get_format(self.format).target_kind == "file"
+        return bool(self.format) and self.out.suffix.lower() in _FILE_SUFFIXES
 
     @property
     def runs(self) -> Path:

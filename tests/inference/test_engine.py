@@ -89,7 +89,7 @@ def detector_none(detector: Any) -> Any:
     return Detections.none(len(detector.manifest.classes))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(cases())
 def test_everything_is_found_to_the_last_cell(case: Case) -> None:
     expected = brute_force(

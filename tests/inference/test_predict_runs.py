@@ -20,10 +20,10 @@ from napari_cyto.domain.edits import add, replace_all
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.inference._job import run
-from napari_cyto.inference.engine._run_tiles import plan_tiles
 from napari_cyto.inference.engine.detect import CellDetector
 from napari_cyto.inference.engine.pipeline import Batch, Engine, joined
 from napari_cyto.inference.engine.plan import make_plan
+from napari_cyto.inference.engine.tile_grid import plan_tiles
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.jobs.events import Cancelled, CancelToken, Event, Failed, Measured
 from napari_cyto.models.bundle import read_bundle

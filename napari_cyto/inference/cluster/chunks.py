@@ -84,7 +84,7 @@ class Answer:
     Parameters
     ----------
     rows : ndarray, float64
-        The table of a tile (see `settling.Table`), or the probabilities (n, classes) of cells.
+        The table of a tile (see `_early_results.Table`), or the probabilities (n, classes) of cells.
     unreadable : tuple of UnreadableTile
         The slide's damaged tiles that this worker met so far.
     """

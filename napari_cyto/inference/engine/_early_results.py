@@ -1,7 +1,7 @@
-"""Tell cells as soon as no tile to come can change them: the same answer as when all tiles are merged at the end.
+"""Report cells as soon as no tile to come can change them: the same answer as when all tiles are merged at the end.
 
-Of cells that are too near to each other the surest stays, walking from the surest on. A cell is settled when the tile
-that told of it and all tiles around are done, and no surer cell nearby is still open. What waits is therefore only
+Of cells that are too near to each other the surest stays, walking from the surest on. A cell is final when the tile
+that it was found on and all tiles around are done, and no surer cell nearby is still open. What waits is therefore only
 what lies along the edge of the tiles that are done, however large the slide is.
 """
 
@@ -30,7 +30,7 @@ Key = tuple[int, int]
 _Rank = tuple[float, float, float, int, int]
 
 
-class Settling:
+class IncrementalMerge:
     """Cells of tiles that come in any order.
 
     Parameters
@@ -60,29 +60,29 @@ class Settling:
 
     @property
     def waiting(self) -> int:
-        """How many cells are not settled yet."""
+        """How many cells are not final yet."""
         return len(self._open)
 
     def holds(self, number: int) -> bool:
-        """Whether a tile's table is still asked for."""
+        """Whether a tile's table is still needed."""
         return number in self._of_tile
 
     def add(self, number: int, table: Table) -> list[Key]:
-        """Take what tile ``number`` told, and return the cells that are settled now, the surest first."""
+        """Take what was found on tile ``number``, and return the cells that are final now, the surest first."""
         self._done[number] = True
         if len(table):
             self._meet(number, table)
         fresh = [n for n in (number, *self._neighbours(number)) if n not in self._closed and self._is_closed(n)]
         self._closed.update(fresh)
-        settled = self._decide([self._open[k] for n in fresh for k in self._of_tile[n]])
+        final = self._keep([self._open[k] for n in fresh for k in self._of_tile.get(n, ())])
         for n in fresh:
             self._around.pop(n, None)
-        return settled
+        return final
 
     def finish(self) -> list[Key]:
-        """Settle all that waits, as if no tile came any more."""
+        """Return what stays of all that waits, as if no tile came any more."""
         self._closed.update(self._of_tile)
-        return self._decide(list(self._open.values()))
+        return self._keep(list(self._open.values()))
 
     def _neighbours(self, number: int) -> list[int]:
         if number not in self._around:
@@ -93,7 +93,7 @@ class Settling:
     def _is_closed(self, number: int) -> bool:
         return bool(self._done[number] and self._done[self._neighbours(number)].all())
 
-    def _decide(self, ranks: list[_Rank]) -> list[Key]:
+    def _keep(self, ranks: list[_Rank]) -> list[Key]:
         beside = self._beside
         # Most cells have none beside them, and are kept without a walk.
         kept = [rank for rank in ranks if rank[3:] not in beside]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.domain.geometry import distances, pairs_within
+from napari_cyto.domain.geometry import pairs_within
 
 Points = npt.NDArray[np.float64]
 Scores = npt.NDArray[np.float64]
 Kept = npt.NDArray[np.intp]
 
 
-def surest_apart(
-    points_yx: Points, scores: Scores, apart: float, tiles: npt.NDArray[np.intp] | None = None, seam: float = 0.0
-) -> Kept:
+def surest_apart(points_yx: Points, scores: Scores, apart: float) -> Kept:
     """Return which points stay when of points too near to each other the surest stays.
 
     Parameters
@@ -25,26 +23,15 @@ def surest_apart(
         How sure each is; of equal ones the topmost, then the leftmost goes first.
     apart : float
         Points nearer than this are one cell; 0 for none.
-    tiles : ndarray, (n,), intp, optional
-        The tile that told of each.
-    seam : float
-        Points of different tiles nearer than this are one cell, told of twice.
 
     Returns
     -------
     ndarray, (k,), intp
         Places of those that stay, the surest first.
     """
-    points, reach = np.asarray(points_yx, np.float64).reshape(-1, 2), max(apart, seam)
+    points = np.asarray(points_yx, np.float64).reshape(-1, 2)
     order = np.lexsort((points[:, 1], points[:, 0], -np.asarray(scores, np.float64)))
-    if not len(points) or reach <= 0:
-        return np.asarray(order, np.intp)
-    pairs = pairs_within(points, reach)
-    away = distances(points[pairs[:, 0]], points[pairs[:, 1]])
-    one_cell = away < apart
-    if tiles is not None:
-        one_cell |= (tiles[pairs[:, 0]] != tiles[pairs[:, 1]]) & (away < seam)
-    return surest(order, pairs[one_cell])
+    return surest(order, pairs_within(points, apart))
 
 
 def surest(order: npt.NDArray[np.intp], pairs: npt.NDArray[np.intp]) -> Kept:

@@ -108,7 +108,7 @@ class Engine:
         self.checkpoint, self._token = checkpoint, token
         self._outline = None if outline_yx is None else np.asarray(outline_yx, dtype=np.float64) / plan.scale
         self._tables: dict[int, Table] = {}
-        self._settling = plan.settling()
+        self._merge = plan.merge()
         self.left_out = 0
         self._known = {} if checkpoint is None else _classes(checkpoint)
         self._waiting: list[tuple[Key, Detections]] = []
@@ -188,7 +188,7 @@ class Engine:
 
     def left_over(self) -> Iterator[Batch]:
         """Yield what a stopped run found and did not tell, as if no tile came any more; unclassified cells are left."""
-        keys = self._settling.finish()
+        keys = self._merge.finish()
         if keys and not self.names:
             yield Batch(self._cells(keys)[1], self._everything)
 
@@ -234,7 +234,7 @@ class Engine:
             self.left_out += len(surest_apart(there[:, :2], -there[:, 4], self._plan.apart_px))
             table = table[~lost]
         self._tables[number] = table
-        return self._settling.add(number, table)
+        return self._merge.add(number, table)
 
     def _tell(
         self, keys: Sequence[Key], place: YXYX, pool: ThreadPoolExecutor | None = None, last: bool = False
@@ -301,7 +301,7 @@ class Engine:
         inside = np.flatnonzero(points_in_box(table[:, :2], plan.bounds_yxyx))
         if self._outline is not None:
             inside = inside[points_in_outline(table[inside, :2], self._outline)]
-        for tile in [n for n in self._tables if not self._settling.holds(n)]:
+        for tile in [n for n in self._tables if not self._merge.holds(n)]:
             del self._tables[tile]
         table = table[inside]
         centres, shares = table[:, :2] * plan.scale, table[:, 5:]

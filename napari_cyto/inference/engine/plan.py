@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference._checkpoint import KeptTiles
-from napari_cyto.inference.engine._early_results import Settling
-from napari_cyto.inference.engine._run_tiles import plan_tiles, stained_tiles
+from napari_cyto.inference.engine._early_results import IncrementalMerge
 from napari_cyto.inference.engine.detect import SEAM_PX, SLACK_PX, CellDetector
-from napari_cyto.inference.engine.tile_grid import Tile
+from napari_cyto.inference.engine.tile_grid import Tile, plan_tiles, stained_tiles
 from napari_cyto.inference.engine.tile_memory import SIDES_PX, reckoned_hw, tile_side
 from napari_cyto.inference.model_view import ModelView, SlidePixels, model_view
 from napari_cyto.inference.runtimes.choice import DetectorRuntime
@@ -66,9 +65,9 @@ class Plan:
         sides = ((t.core_yxyx[2] - t.core_yxyx[0], t.core_yxyx[3] - t.core_yxyx[1]) for t in self.tiles)
         return sum(height * width for height, width in sides) / 1e6
 
-    def settling(self) -> Settling:
+    def merge(self) -> IncrementalMerge:
         """Return what merges the cells of these tiles."""
-        return Settling(self.tiles, self.apart_px, SEAM_PX, SLACK_PX)
+        return IncrementalMerge(self.tiles, self.apart_px, SEAM_PX, SLACK_PX)
 
     def level0(self, tile: Tile) -> YXYX:
         """Return the core of a tile, level-0 px."""
