@@ -26,8 +26,8 @@ class Pixels(Protocol):
         """Return uint8 RGB ``(height, width, 3)``, px of that level; white beyond it."""
         ...
 
-    def damage(self, level: int) -> list[YXYX]:
-        """Return the boxes of a level, in level-0 px, that were met and could not be read."""
+    def damage(self, level: int, bounds_yxyx: YXYX) -> list[YXYX]:
+        """Return what of a level was met in a box and could not be read, boxes too; level-0 px."""
         ...
 
 
@@ -44,9 +44,9 @@ class SlidePixels:
         """Return uint8 RGB ``(height, width, 3)``, px of that level; the slide's white beyond it."""
         return self.slide.read_region(level, y0, x0, height, width, self.icc)
 
-    def damage(self, level: int) -> list[YXYX]:
-        """Return the boxes of a level, in level-0 px, that were met and could not be read."""
-        return [tile.bounds_yxyx for tile in self.slide.unreadable if tile.level == level]
+    def damage(self, level: int, bounds_yxyx: YXYX) -> list[YXYX]:
+        """Return what of a level was met in a box and could not be read, boxes too; level-0 px."""
+        return [tile.bounds_yxyx for tile in self.slide.unreadable_in(bounds_yxyx, level)]
 
 
 class PicturePixels:
@@ -70,6 +70,6 @@ class PicturePixels:
         out[top - y0 :, left - x0 :][: inside.shape[0], : inside.shape[1]] = inside
         return out
 
-    def damage(self, level: int) -> list[YXYX]:  # noqa: ARG002 - what is in memory was read
+    def damage(self, level: int, bounds_yxyx: YXYX) -> list[YXYX]:  # noqa: ARG002 - what is in memory was read
         """Return nothing: what is in memory was read."""
         return []

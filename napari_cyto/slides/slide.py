@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import deque
@@ -119,6 +120,26 @@ class Slide:
     def unreadable_after(self, known: int) -> tuple[UnreadableTile, ...]:
         """Return the tiles found damaged since there were ``known`` of them, at no cost for those."""
         return tuple(self._met[known:])
+
+    def unreadable_in(self, bounds_yxyx: YXYX, level: int | None = None) -> tuple[UnreadableTile, ...]:
+        """Return the tiles found damaged so far that touch a box, at the cost of the box's tiles.
+
+        Parameters
+        ----------
+        bounds_yxyx : tuple of float
+            Half-open, level-0 px.
+        level : int, optional
+            Only tiles of this level; of all levels when not given.
+        """
+        found: list[UnreadableTile] = []
+        if not self._unreadable:
+            return ()
+        for each in range(self.info.levels) if level is None else (level,):
+            (y0, x0, y1, x1), (fy, fx) = bounds_yxyx, self.info.factors_yx[each]
+            top, left = math.floor(y0 / fy), math.floor(x0 / fx)
+            places = self.tiles_in(each, top, left, math.ceil(y1 / fy) - top, math.ceil(x1 / fx) - left)
+            found += [tile for place in places if (tile := self._unreadable.get((each, *place))) is not None]
+        return tuple(found)
 
     def on_unreadable(self, callback: Callable[[UnreadableTile], None]) -> Callable[[], None]:
         """Have ``callback`` told of each damaged tile once, in the thread that met it; return how to stop that."""

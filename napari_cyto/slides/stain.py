@@ -185,7 +185,8 @@ def look_over(pixels: Pixels, mpp: float | None, region_yxyx: YXYX | None = None
                 future.cancel()
     most, least = _with_ring(high, np.maximum), _with_ring(low, np.minimum)
     blocks = np.asarray(np.subtract(most, least, dtype=np.int16).max(-1) >= CONTRAST, dtype=np.bool_)
-    for box in pixels.damage(view.level):
+    judged = (top * step_yx[0], left * step_yx[1], bottom * step_yx[0], right * step_yx[1])
+    for box in pixels.damage(view.level, judged):
         _mark(blocks, box, step_yx)
     yield Stain(blocks, step_yx)
 

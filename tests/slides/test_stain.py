@@ -96,7 +96,7 @@ class SparsePixels:
                 part[np.hypot(ys + top + 0.5 - cy, xs + left + 0.5 - cx) <= r] = np.array(GLASS) - depth
         return out
 
-    def damage(self, level: int) -> list[YXYX]:
+    def damage(self, level: int, bounds_yxyx: YXYX) -> list[YXYX]:
         return [(4096.0, 0.0, 4608.0, 512.0)] if level else []
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto import __version__
+from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.cluster._remote_network import Elsewhere
 from napari_cyto.inference.engine.tile_grid import Tile
@@ -86,7 +87,8 @@ class Answer:
     rows : ndarray, float64
         The table of a tile (see `_early_results.Table`), or the probabilities (n, classes) of cells.
     unreadable : tuple of UnreadableTile
-        The slide's damaged tiles that this worker met so far.
+        What of the slide could not be read where the chunk lies, and where its colours were measured: not all that
+        this worker met, which every answer would carry again.
     """
 
     rows: npt.NDArray[np.float64]
@@ -108,6 +110,12 @@ class _OpenSlide:
     slide: Slide
     users: int = 0
     colours: dict[str, ColourMatch | None] = field(default_factory=dict)
+    beside_chunks: set[UnreadableTile] = field(default_factory=set)
+    """Damage that was met when colours were measured, which is done in a few places of the slide."""
+
+    def damage(self, bounds_yxyx: YXYX) -> tuple[UnreadableTile, ...]:
+        """Return what could not be read in a box, level-0 px, and where colours were measured."""
+        return tuple(dict.fromkeys((*self.slide.unreadable_in(bounds_yxyx), *self.beside_chunks)))
 
 
 class _Bench:
@@ -171,7 +179,10 @@ class _Bench:
 
         key = f"{model.id}@{model.weights_sha256}"
         if key not in opened.colours:
+            known = len(opened.slide.unreadable)
             opened.colours[key] = match_for(opened.slide, model.colour, icc)
+            if model.colour is not None:
+                opened.beside_chunks.update(opened.slide.unreadable_after(known))
         return opened.colours[key]
 
 
@@ -215,7 +226,7 @@ def cells_of(asked: SlideAsked, tile: Tile) -> Answer:
         # One network at a time: the threads of a process read and compute in turns.
         with _BENCH.network_lock:
             table = table_of(_BENCH.models.detector(bundle, asked.request), shown, asked.score_from)
-        return Answer(table, opened.slide.unreadable)
+        return Answer(table, opened.damage(shown.bounds_yxyx))
 
 
 def classes_of(asked: SlideAsked, centres_yx: npt.NDArray[np.float64]) -> Answer:
@@ -234,7 +245,9 @@ def classes_of(asked: SlideAsked, centres_yx: npt.NDArray[np.float64]) -> Answer
         crops = rule.cut(opened.slide, centres_yx, asked.mpp, _BENCH.colour(opened, bundle.manifest, rule.icc))
         with _BENCH.network_lock:
             shares = _BENCH.models.classifier(bundle, asked.request).scores(crops)
-        return Answer(shares, opened.slide.unreadable)
+        half = max(rule.sides_px(asked.mpp, opened.slide.info.name)) / 2 + 1
+        met = [tile for y, x in centres_yx.tolist() for tile in opened.damage((y - half, x - half, y + half, x + half))]
+        return Answer(shares, tuple(dict.fromkeys(met)))
 
 
 def _opened(path: Path, mark: str) -> Slide:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.datasets.colour_match import ColourMatch
-from napari_cyto.domain.geometry import points_in_box
+from napari_cyto.domain.geometry import YXYX, points_in_box
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.engine._unscanned_area import not_scanned
+from napari_cyto.inference.engine._unscanned_area import SIDE_UM, UNKNOWN_MPP, not_scanned
 from napari_cyto.inference.engine.tile_grid import Tile
 from napari_cyto.inference.model_view import ModelView
 from napari_cyto.inference.request import Runtime
@@ -62,6 +62,15 @@ class ShownTile:
             When the slide cannot be read.
         """
         return cls(tile, view.read(tile.y0, tile.x0, tile.height, tile.width), view, mpp, colour)
+
+    @property
+    def bounds_yxyx(self) -> YXYX:
+        """The part of the slide, level-0 px, whose pixels may be looked at for the cells of this tile."""
+        # Around its cells it is looked whether anything was scanned.
+        around = 2 * SIDE_UM / (self.mpp or UNKNOWN_MPP)
+        tile, scale = self.tile, self.view.scale
+        y1, x1 = tile.y0 + tile.height, tile.x0 + tile.width
+        return (tile.y0 * scale - around, tile.x0 * scale - around, y1 * scale + around, x1 * scale + around)
 
 
 class CellDetector:
