@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_cyto.datasets._exchange_options import ApaccExportOptions
-from napari_cyto.datasets.export.cells import CellRule, Losses, apacc_map, merge_losses
+from napari_cyto.datasets.export.cells import CellRule, apacc_map, merge_losses
 from napari_cyto.datasets.splits.export_split import split_for_export
 from napari_cyto.datasets.splits.split import Split
 from napari_cyto.datasets.splits.split_slides import Pairs
 from napari_cyto.domain.classes import SchemeMap
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.formats.apacc.losses import SliceLosses
 from napari_cyto.formats.apacc.names import match_stem, slice_stem
 from napari_cyto.formats.apacc.slices import SliceCell, corners, cut_into_slices, is_slice
 from napari_cyto.formats.apacc.smear_names import SmearNames
@@ -92,7 +93,7 @@ def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
         When there is nothing to write, a class has no counterpart, a point no size, a slide no file, or there is
         no way to split; the sentence says what to do.
     """
-    losses = Losses()
+    losses = SliceLosses()
     counts = {c: n for c, n in project.counts(statuses=options.statuses).items() if c is not None and n}
     class_map = apacc_map(project.scheme, options.class_map, counts)
     rule = CellRule(project.scheme, class_map, options.statuses, options.point_px)
@@ -144,7 +145,7 @@ def _plan_slide(
     rule: CellRule,
     options: ApaccExportOptions,
     names: SmearNames,
-    losses: Losses,
+    losses: SliceLosses,
 ) -> SlidePlan:
     as_came = is_slice(slide)
     cells = rule.cells(slide, project.annotations(slide.id), losses)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme, SchemeMap
@@ -13,37 +12,8 @@ from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import map_between, preset, shipped_maps
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, SchemeError
+from napari_cyto.formats.apacc.losses import SliceLosses
 from napari_cyto.formats.apacc.slices import Cell
-
-
-@dataclass
-class Losses:
-    """What of a project an APACC dataset cannot or shall not carry, counted."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-
-    _SENTENCES = {
-        "regions": "{n} region(s) (areas in which every cell is marked) are not written: APACC knows cells only.",
-        "proposed": "{n} proposal(s) that nobody has accepted yet are not written, unless asked for.",
-        "rejected": "{n} rejected mark(s) are not written.",
-        "outlines": "{n} cell outline(s) are written as their bounding boxes.",
-        "points": "{n} point(s) are written as boxes of their class's size.",
-        "notes": "{n} note(s) are not written: APACC has no place for them.",
-        "outside": "{n} cell(s) whose centre lies outside their slide are not written.",
-        "dropped": "{n} cell(s) that cross the border of a slice are left out, as asked.",
-        "clipped": "{n} box(es) that cross the border of a slice are clipped there.",
-        "rounded": "{n} box(es) are rounded to whole pixels.",
-        "without_image": "{n} slice(s) have no image; only their label files are written.",
-        "large_crops": "{n} crop(s) larger than the padded size keep their own size.",
-    }
-
-    def add(self, kind: str, count: int = 1) -> None:
-        """Count ``count`` more of a kind."""
-        self.counts[kind] += count
-
-    def sentences(self) -> tuple[str, ...]:
-        """Return one sentence for each kind that occurred."""
-        return tuple(text.format(n=self.counts[kind]) for kind, text in self._SENTENCES.items() if self.counts[kind])
 
 
 def apacc_map(scheme: ClassScheme, own: Mapping[str, str] | None, used: Iterable[str]) -> SchemeMap:
@@ -162,7 +132,7 @@ class CellRule:
     statuses: frozenset[Status]
     point_px: float | None = None
 
-    def cells(self, slide: SlideRecord, annotations: Iterable[Annotation], losses: Losses) -> list[Cell]:
+    def cells(self, slide: SlideRecord, annotations: Iterable[Annotation], losses: SliceLosses) -> list[Cell]:
         """Return the cells of one slide in their order; what is not written is counted in ``losses``.
 
         Raises
@@ -172,27 +142,16 @@ class CellRule:
         """
         cells = []
         for annotation in annotations:
-            if annotation.note:
-                losses.add("notes")
-            if annotation.class_id is None:
-                losses.add("regions")
-            elif annotation.status not in self.statuses:
-                losses.add(str(annotation.status))
-            else:
-                box = self._box(slide, annotation, annotation.class_id, losses)
+            if losses.add_annotation(annotation, self.statuses) and annotation.class_id is not None:
+                box = self._box(slide, annotation, annotation.class_id)
                 cells.append(Cell(self.class_map.apply(annotation.class_id), box))
         return cells
 
-    def _box(self, slide: SlideRecord, annotation: Annotation, class_id: str, losses: Losses) -> Box:
+    def _box(self, slide: SlideRecord, annotation: Annotation, class_id: str) -> Box:
         geometry = annotation.geometry
         if isinstance(geometry, Point):
-            losses.add("points")
             return whole_square(geometry.centre_yx, self.point_side_px(slide, class_id))
-        if not isinstance(geometry, Box):
-            losses.add("outlines")
         y0, x0, y1, x1 = geometry.bounds_yxyx
-        if any(v != int(v) for v in (y0, x0, y1, x1)):
-            losses.add("rounded")
         # An outline may be a line; a box needs some extent to be drawn.
         return Box(y0, x0, max(y1, math.nextafter(y0, math.inf)), max(x1, math.nextafter(x0, math.inf)))
 

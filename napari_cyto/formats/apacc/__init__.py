@@ -3,6 +3,7 @@
 __all__ = [
     "label_format",
     "label_lines",
+    "losses",
     "names",
     "slices",
     "smear_names",

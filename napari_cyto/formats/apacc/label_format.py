@@ -33,6 +33,7 @@ from napari_cyto.formats.apacc.label_lines import (
     slice_labels,
     whole_box,
 )
+from napari_cyto.formats.apacc.losses import SliceLosses
 from napari_cyto.formats.apacc.names import (
     SLICE_SIDE,
     CropName,
@@ -131,24 +132,17 @@ class ApaccFormat:
         chosen = checked_options(ApaccOptions, options)
         cells = losses.written(labels, chosen, regions=False)
         unknown = Counter(a.class_id for a in cells if a.class_id not in CLASS_NUMBERS)
-        outside, clipped = _beside_and_clipped(labels, cells)
-        fractional = sum(any(v != int(v) for v in a.geometry.bounds_yxyx) for a in cells if isinstance(a.geometry, Box))
         sentences = [
             f"{losses.count(number)} of class {name!r} cannot be written: APACC knows {', '.join(CLASSES)} only; "
             "choose a map to these classes."
             for name, number in sorted(unknown.items(), key=str)
         ]
-        sentences += losses.status_losses(labels, chosen) + losses.region_losses(labels, chosen)
-        sentences += losses.shape_losses(cells, "boxes")
-        if fractional:
-            sentences.append(f"{losses.count(fractional, 'box')} will be rounded to whole pixels.")
-        if clipped:
-            sentences.append(
-                f"{losses.count(clipped, 'box')} will be clipped at the border of the slice that holds the centre."
-            )
-        if outside:
-            sentences.append(f"{losses.count(outside)} with the centre outside the slide left out.")
-        sentences += losses.feature_losses(cells, "author", "note", "score", "time")
+        lost = SliceLosses()
+        for a in labels.annotations:
+            lost.add_annotation(a, chosen.statuses)
+        _add_beside_and_clipped(lost, labels, cells)
+        sentences += lost.sentences()
+        sentences += losses.feature_losses(cells, "author", "score", "time")
         return tuple(sentences)
 
     def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
@@ -191,11 +185,10 @@ def _wanted(slide: SlideRecord, dealt: Mapping[Corner, object], options: ApaccOp
     return list(corners(slide.size_hw)) if options.all_slices and slide.size_hw is not None else sorted(dealt)
 
 
-def _beside_and_clipped(labels: LabelSet, cells: Iterable[Annotation]) -> tuple[int, int]:
-    outside = clipped = 0
+def _add_beside_and_clipped(lost: SliceLosses, labels: LabelSet, cells: Iterable[Annotation]) -> None:
     for slide, marks in by_slide(labels, cells):
         shapes = (a.geometry for a in marks)
         boxes = (shape if isinstance(shape, Box) else Box.around(shape.centre_yx, 1, 1) for shape in shapes)
         dealt = cut_into_slices((Cell("", box) for box in boxes), slide.size_hw)
-        outside, clipped = outside + dealt.outside, clipped + dealt.clipped
-    return outside, clipped
+        lost.add("outside", dealt.outside)
+        lost.add("clipped", dealt.clipped)
