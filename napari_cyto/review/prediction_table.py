@@ -110,20 +110,22 @@ class CellTable:
         proposed : bool, optional
             Only proposals, or only what is none.
         """
-        y, x = self._columns["y"], self._columns["x"]
-        y0, x0, y1, x1 = (np.float32(v) for v in box_yxyx)
-        found: npt.NDArray[np.bool_] = self._passes(shown) & (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)
+        found = self._passes(shown) & self._is_in(box_yxyx)
         if proposed is not None:
             found = found & ((self._columns["status"] == _PROPOSED) == proposed)
         return np.flatnonzero(found)
 
     def accepted_hidden(self, box_yxyx: YXYX, shown: ShownFilter) -> int:
         """Return how many accepted cells with their middle in a box (level-0 px) a filter keeps from view."""
+        accepted = self._columns["status"] == self._status_codes[Status.ACCEPTED]
+        return int(np.count_nonzero(accepted & self._is_in(box_yxyx) & ~self._passes(shown)))
+
+    def _is_in(self, box_yxyx: YXYX) -> npt.NDArray[np.bool_]:
+        """Return which cells have their middle in a closed box, rounded as the columns are; those are float32."""
         y, x = self._columns["y"], self._columns["x"]
         y0, x0, y1, x1 = (np.float32(v) for v in box_yxyx)
-        accepted = self._columns["status"] == self._status_codes[Status.ACCEPTED]
-        there = accepted & (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)
-        return int(np.count_nonzero(there & ~self._passes(shown)))
+        inside: npt.NDArray[np.bool_] = (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)
+        return inside
 
     def ids(self, rows: Rows) -> list[str]:
         """Return the ids of some rows."""

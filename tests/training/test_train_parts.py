@@ -215,6 +215,26 @@ def test_the_average_forgets_how_it_began_and_survives_being_kept() -> None:
         assert torch.equal(torch.as_tensor(one), torch.as_tensor(two))
 
 
+def test_the_average_forgets_the_first_weights_and_follows_statistics_and_counts() -> None:
+    network = torch.nn.BatchNorm1d(1)
+    average, expected = Average(network, 0.6), 1.0
+    for n in range(1, 25):
+        with torch.no_grad():
+            network.weight.fill_(float(n))
+            network.running_var.fill_(float(n))
+            network.num_batches_tracked.fill_(n)
+        average.update(network)
+        share = min(0.6, n / (9 + n))
+        expected = share * expected + (1 - share) * n
+        assert average.network.weight.item() == pytest.approx(expected, rel=1e-5)
+        assert average.network.running_var.item() == pytest.approx(expected, rel=1e-5)
+        assert average.network.num_batches_tracked.item() == n
+    # As run folders hold it.
+    assert {*average.state()} == {*network.state_dict(), "steps of the average"}
+    assert int(average.state()["steps of the average"]) == 24
+    assert not any(p.requires_grad for p in average.network.parameters())
+
+
 def test_checkpoints_come_back_and_damage_is_said(tmp_path: Path) -> None:
     network = torch.nn.Linear(3, 2)
     optimiser = torch.optim.AdamW(network.parameters())

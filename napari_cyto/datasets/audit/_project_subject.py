@@ -16,7 +16,7 @@ from napari_cyto.datasets.splits.export_split import split_for_export
 from napari_cyto.datasets.splits.split import set_of
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.geometry import Box, Point
+from napari_cyto.domain.geometry import Box, Point, is_on_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, SchemeError, SplitError
 from napari_cyto.formats.apacc.names import SLICE_SIDE
@@ -90,7 +90,7 @@ def _cell(slide: SlideRecord, annotation: Annotation, class_id: str, scheme: Cla
         box = whole_square((y0, x0), side_px)
         height, width = slide.size_hw or (0, 0)
         # A point has no extent that could reach out of the image; only its place can.
-        if 0 <= y0 < height and 0 <= x0 < width:
+        if is_on_image((y0, x0), (height, width)):
             box = Box(max(box.y0, 0), max(box.x0, 0), min(box.y1, height), min(box.x1, width))
     else:
         box = Box(y0, x0, max(y1, y0 + 1), max(x1, x0 + 1))
