@@ -60,7 +60,7 @@ def make_project(folder: Path, cells: int) -> None:
                 Annotation(slide_id=slide.id, geometry=Box.around((y, x), 120, 120), class_id=str(c), author="made")
                 for (y, x), c in zip(places[first : first + 50_000], classes[first : first + 50_000], strict=False)
             ]
-            project.apply(edits.add(part, "Made"), "made")
+            project.apply(edits.add(part, "Created"), "made")
 
 
 class Desk:

@@ -67,7 +67,7 @@ def make_project(folder: Path, proposals: int) -> None:
                 )
                 for (y, x), of in zip(np.clip(places, 1, SLIDE_PX - 1).tolist(), scores, strict=True)
             ]
-            project.apply(edits.add(part, "Propose"), "finder")
+            project.apply(edits.add(part, "Predict"), "finder")
 
 
 def rest(desk: Desk, seconds: float = 0.3) -> None:

@@ -80,7 +80,7 @@ def make_project(folder: Path, slide: Path, cells: int) -> None:
     ]
     with Project.create(folder, scheme) as project:
         project.add_slides([record])
-        project.apply(edits.add(proposals, "Propose cells"), "made")
+        project.apply(edits.add(proposals, "Run detection"), "made")
 
 
 def settle() -> None:

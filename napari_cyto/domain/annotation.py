@@ -20,6 +20,10 @@ class Status(StrEnum):
     REJECTED = "rejected"
 
 
+STATUS_NAMES = {Status.PROPOSED: "unreviewed", Status.ACCEPTED: "accepted", Status.REJECTED: "rejected"}
+"""What people read for each status."""
+
+
 def new_id() -> str:
     """Return a fresh random identity: 32 hexadecimal digits."""
     return uuid.uuid4().hex

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_cyto.domain.quantities import BOX_UM
@@ -22,7 +22,7 @@ class CellClass:
     id : str
         What label files and the database call it, e.g. ``HSIL``.
     name : str
-        What people read, e.g. ``High-grade lesion``.
+        What people read, e.g. ``High-grade squamous intraepithelial lesion (HSIL)``.
     colour : str
         ``#rrggbb``; presets are safe for the colour-blind.
     key : str
@@ -95,6 +95,12 @@ class ClassScheme:
                 return cell_class
         raise SchemeError(
             f"The class {class_id!r} is not in the scheme {self.name!r}, which has {', '.join(self.ids)}."
+        )
+
+    def same_but_for_names(self, other: ClassScheme) -> bool:
+        """Whether both have the same classes, however these are called: projects keep the names they began with."""
+        return replace(self, classes=tuple(replace(c, name="") for c in self.classes)) == replace(
+            other, classes=tuple(replace(c, name="") for c in other.classes)
         )
 
     def by_key(self, key: str) -> CellClass | None:

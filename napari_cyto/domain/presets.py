@@ -1,4 +1,4 @@
-"""The class schemes and maps that ship: bethesda, bethesda-4, apacc, ki67."""
+"""The class schemes and maps that ship: bethesda, bethesda-full, bethesda-4, apacc, ki67."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari_cyto.domain.classes import ClassScheme, SchemeMap, identity, scheme_
 from napari_cyto.domain.resources import resource_path
 from napari_cyto.errors import SchemeError
 
-PRESETS = ("bethesda", "bethesda-4", "apacc", "ki67")
+PRESETS = ("bethesda", "bethesda-full", "bethesda-4", "apacc", "ki67")
 
 
 def preset(name: str) -> ClassScheme:

@@ -51,7 +51,7 @@ def run_in_child(connection: Connection, function: JobFunction, kwargs: Mapping[
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     # An exception, unlike the signal's own effect, lets the job remove what it wrote under a temporary name.
-    raise JobCancelled("The job was told to stop.")
+    raise JobCancelled("The job was cancelled.")
 
 
 def _forward(connection: Connection, function: JobFunction, kwargs: Mapping[str, Any]) -> None:

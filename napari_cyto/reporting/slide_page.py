@@ -165,7 +165,7 @@ def _counts(slide: Plain) -> Html:
     columns = ("class", "accepted", *(() if blind else ("corrected", "predicted")), "rejected")
     rows = [
         (
-            f"{c['class_id']} ({c['name']})" if c["name"] != c["class_id"] else c["class_id"],
+            c["name"] if c["class_id"] in c["name"] else f"{c['class_id']} ({c['name']})",
             shown(c["accepted"]),
             *(() if blind else (shown(c["corrected"]), shown(c["proposed"]))),
             shown(c["rejected"]),

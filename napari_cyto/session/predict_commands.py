@@ -1,4 +1,4 @@
-"""What the Propose dock asks for: cells of the visible field, of a region, of the slide; nothing here imports torch."""
+"""What the Predict dock asks for: cells of the visible field, of a region, of the slide; nothing here imports torch."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ class CoverageMap(OverviewMap):
         super().__init__(parent)
         self._looked: QImage | None = None
         self.setMaximumHeight(_TALLEST_PX)
-        self.setToolTip("Green: looked at. The frame is what you see. Click or drag to go there, arrow keys to step.")
-        self.setAccessibleName("Map of what was looked at")
+        self.setToolTip("Green: viewed. The frame is the current view. Click or drag to go there, arrow keys to step.")
+        self.setAccessibleName("Map of the viewed area")
 
     def show_coverage(self, seen: Coverage | None, magnification: float) -> None:
         """Tint what was looked at with a magnification or beyond."""

@@ -144,7 +144,7 @@ def demo_smear() -> list[LayerData]:
     """
     from napari_cyto.synthesis import demo_smear as obtain
 
-    _with_progress("Making the demo smear", make_demo_smear, {})
+    _with_progress("Creating the demo smear", make_demo_smear, {})
     made = obtain()
     cells = [a for a in made.truth.annotations if a.class_id is not None]
     attributes = {
@@ -198,7 +198,7 @@ def open_demo() -> None:
 
     _window()
     folder = user_data_dir() / PROJECT_NAME
-    _with_progress("Making the demo project", prepare_demo, {"folder": folder})
+    _with_progress("Creating the demo project", prepare_demo, {"folder": folder})
     read_project(folder)
 
 
@@ -219,7 +219,7 @@ def restore_backup() -> None:
     if session.project is not None:
         folder = session.project.folder
     else:
-        asked = QFileDialog.getExistingDirectory(parent, "Project whose backup is to be restored")
+        asked = QFileDialog.getExistingDirectory(parent, "Project to restore from a backup")
         if not asked:
             return
         folder = Path(asked)
@@ -244,7 +244,7 @@ def annotate_dock() -> QWidget:
 
 
 def propose_dock() -> QWidget:
-    """Return the Propose dock (what a model proposes, and what of it is shown) of the viewer at hand."""
+    """Return the Predict dock (predictions of models, and filters) of the viewer at hand."""
     from napari_cyto.widgets.docks.predict.dock import ProposeDock
 
     return _dock(ProposeDock)
@@ -258,7 +258,7 @@ def review_dock() -> QWidget:
 
 
 def result_dock() -> QWidget:
-    """Return the Result dock (what the slide comes to, and how much of it was looked at) of the viewer at hand."""
+    """Return the Report dock (summary of the slide, and how much of it was viewed) of the viewer at hand."""
     from napari_cyto.widgets.docks.report.dock import ResultDock
 
     return _dock(ResultDock)
@@ -308,5 +308,5 @@ def _window() -> CytoWindow:
 
     viewer = napari.current_viewer()
     if viewer is None:
-        raise CytoError("There is no napari window to show this in; open one first, or use `napari-cyto open`.")
+        raise CytoError("Expected an open napari window, got none; open one first, or use `napari-cyto open`.")
     return window_of(viewer)

@@ -43,7 +43,9 @@ class OverviewMap(QWidget):
         self.setSizePolicy(policy)
         self.setCursor(Qt.CursorShape.CrossCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setToolTip("The whole slide; the frame is what you see. Click or drag to go there, arrow keys to step.")
+        self.setToolTip(
+            "The whole slide; the frame is the current view. Click or drag to go there, arrow keys to step."
+        )
         self.setAccessibleName("Overview map")
 
     @classmethod

@@ -41,15 +41,19 @@ class ReplacedBar(QWidget):
         self.setStyleSheet(_RULES)
         self.words = parts.text()
         self.copy = parts.button(
-            "Save a copy and go on in it",
-            "Saves all that was open here, with the change that is on screen only, as a project beside this one, and "
-            "opens that. What is in the project's place now is left as it is.",
+            "Save a copy and continue in it",
+            (
+                "Saves everything that was open here, including the unsaved change on screen, as a project "
+                "beside this one, and opens it. What has replaced the project is left untouched."
+            ),
             lambda: self._do(session.go_on_in_copy),
         )
         self.open = parts.button(
-            "Open what is there now",
-            "Opens what lies in the project's folder now. A change that is on screen only is dropped; what else only "
-            "this window has is saved in a copy beside the project before.",
+            "Open the replaced project",
+            (
+                "Opens what is in the project's folder now. The unsaved change on screen is discarded; "
+                "everything else that only this window has is first saved in a copy beside the project."
+            ),
             lambda: self._do(session.open_what_is_there),
         )
         row = QHBoxLayout()
@@ -71,9 +75,9 @@ class ReplacedBar(QWidget):
         if not replaced:
             self.hide()
             return
-        shown = "All changes until then were stored in the file that was there before."
+        shown = "All changes before that were saved in the original file."
         if edit is not None:
-            shown = f"'{edit.label}' is on screen, but NOT stored; nothing more can be changed until you choose."
+            shown = f"'{edit.label}' is on screen but NOT saved; nothing more can be changed until you choose."
         self.words.setText(f"{replaced}\n{shown}")
         self._fit()
         self.show()

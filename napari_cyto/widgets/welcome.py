@@ -14,7 +14,7 @@ from napari_cyto.widgets.docks import parts
 
 BUTTON_PX = 220
 PADDING_PX = 24
-HOW = "Or drop slides, images or a folder of them here. Annotations are kept in a project, a folder beside the slides."
+HOW = "Or drop slides, images or a folder of them here. Annotations are saved in a project, a folder beside the slides."
 
 
 class Welcome(QWidget):

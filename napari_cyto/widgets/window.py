@@ -58,9 +58,9 @@ WINDOW_PX = (1600, 960)
 # By then a window manager has put its frame round the window; before that nothing tells how high its title is.
 FRAMED_MS = 500
 APPLICATION = "napari-cyto"
-KEYS_HINT = "1 to 9: class    V P B R: tools    N: next mark    Ctrl+Z: undo    F1: all keys"
+KEYS_HINT = "1 to 9: class    V P B R: tools    N: next annotation    Ctrl+Z: undo    F1: all keys"
 
-NOT_A_FILE = "Only files and folders of this computer can be dropped here: slides, labels, or a project."
+NOT_A_FILE = "Expected files or folders of this computer (slides, labels or a project), got something else."
 
 _windows: WeakKeyDictionary[Any, CytoWindow] = WeakKeyDictionary()
 AnyDock = TypeVar("AnyDock", bound=Dock)
@@ -152,7 +152,7 @@ class CytoWindow(QObject):
 
     def __init__(self, viewer: Viewer, session: Session) -> None:
         if viewer in _windows:
-            raise CytoError("This viewer already shows a project; open another window for a second one.")
+            raise CytoError("This window already shows a project; open another window for a second one.")
         super().__init__(viewer.window._qt_window)
         self.viewer = viewer
         self.session = session
@@ -417,13 +417,13 @@ class CytoWindow(QObject):
         try:
             save(options)
         except OSError as error:
-            self.session.message.emit(f"The view is as chosen, but cannot be kept for the next time: {error}.")
+            self.session.message.emit(f"The view options apply, but could not be saved for next time: {error}.")
 
     def _show_title(self) -> None:
         project, slide = self.session.project, self.session.slide
         names = [slide.name if slide is not None else "", project.name if project is not None else "", APPLICATION]
         if project is not None and (project.damage or not project.writable):
-            names[1] += " (for reading only)"
+            names[1] += " (read-only)"
         self.viewer.title = " – ".join(name for name in names if name)
         self._show_keys()
 

@@ -117,7 +117,7 @@ def test_json_may_stand_anywhere() -> None:
 def test_schemes_are_told_to_machines_and_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schemes", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert {s["name"] for s in told["schemes"]} == {"bethesda", "bethesda-4", "apacc", "ki67"}
+    assert {s["name"] for s in told["schemes"]} == {"bethesda", "bethesda-full", "bethesda-4", "apacc", "ki67"}
     assert run(["schemes"]) == 0
     assert "HSIL" in capsys.readouterr().out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+from dataclasses import replace
 from datetime import UTC
 
 import pytest
@@ -72,7 +73,8 @@ def test_an_annotation_is_born_with_an_identity_and_a_time() -> None:
 def test_shipped_schemes_read_back_and_have_keys_of_their_own(name: str) -> None:
     scheme = preset(name)
     assert scheme_from_dict(json.loads(json.dumps(scheme_to_dict(scheme)))) == scheme
-    assert [scheme.by_key(c.key) for c in scheme.classes] == list(scheme.classes)
+    keyed = [c for c in scheme.classes if c.key]
+    assert [scheme.by_key(c.key) for c in keyed] == keyed[:9]
     assert scheme.by_key("") is None
     assert all(scheme[i].id == i and i in scheme for i in scheme.ids)
     assert len(scheme.classes[0].rgb) == 3
@@ -157,3 +159,22 @@ def test_a_format_error_names_file_and_line_and_comes_whole_out_of_a_child() -> 
     assert str(error) == "a.txt, line 7: expected 5 numbers"
     assert (error.path, error.line) == ("a.txt", 7)
     assert str(FormatError("empty")) == "empty"
+
+
+def test_the_full_bethesda_scheme_grades_squamous_cells_only_and_its_maps_list_the_rest() -> None:
+    full, squamous = preset("bethesda-full"), preset("bethesda")
+    rest = [c for c in full.classes if c.id not in squamous]
+    assert full.classes[: len(squamous.classes)] == squamous.classes
+    assert {c.id for c in rest} >= {"AGC", "AIS", "ADC", "TRICH", "CAND", "BV", "ACTINO", "HSV"}
+    assert all(c.severity is None for c in rest)
+    assert len({c.colour for c in full.classes}) == len(full.classes)
+    ids = sorted(c.id for c in rest)
+    assert list(map_between(full, squamous).unmapped(full.ids)) == ids
+    assert set(map_between(full, preset("bethesda-4")).unmapped(full.ids)) == {*ids, "rubbish", "bothcells"}
+
+
+def test_a_project_that_keeps_the_names_of_before_has_the_shipped_scheme() -> None:
+    shipped = preset("bethesda")
+    before = replace(shipped, classes=tuple(replace(c, name=f"old {c.id}") for c in shipped.classes))
+    assert before.same_but_for_names(shipped)
+    assert not replace(before, classes=before.classes[:-1]).same_but_for_names(shipped)

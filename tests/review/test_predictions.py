@@ -32,7 +32,7 @@ def proposal(slide_id, yx, class_id="HSIL", score=0.8, status=Status.PROPOSED) -
 
 
 def put(session, cells) -> None:
-    session.project.apply(edits.add(cells, "Propose"), "finder")
+    session.project.apply(edits.add(cells, "Predict"), "finder")
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def propose(session: Session, scores=SCORES, slide_id: str = "") -> list[Annotat
         )
         for n, score in enumerate(scores)
     ]
-    session.need_project().apply(edits.add(cells, "Propose cells"), "finder")
+    session.need_project().apply(edits.add(cells, "Run detection"), "finder")
     return cells
 
 
@@ -193,7 +193,7 @@ def test_new_cells_wait_for_a_refresh(review):
     new = Annotation(
         slide_id=review.session.need_slide().id, geometry=Point(900, 900), class_id="SCC", status=Status.PROPOSED
     )
-    entry = review.session.need_project().apply(edits.add([new], "Propose cells"), "finder")
+    entry = review.session.need_project().apply(edits.add([new], "Run detection"), "finder")
     review.session.annotations_changed.emit(entry)
     assert review.is_outdated
     assert len(review.cells) == 5

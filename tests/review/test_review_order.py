@@ -156,7 +156,7 @@ def test_a_list_is_bounded_and_holds_the_foremost(session: Session):
     cells = [
         cell({"HSIL": float(s)}, slide=slide.id, geometry=Point(*rng.uniform(1, 3999, 2))) for s in rng.uniform(size=95)
     ]
-    project.apply(edits.add(cells, "Propose cells"), "finder")
+    project.apply(edits.add(cells, "Run detection"), "finder")
     gathered = gather(project, ReviewQuery(control_share=0.0), most=10)
     best = sorted(cells, key=lambda c: -dict(c.scores)["HSIL"])[:10]
     assert [c.id for c in gathered.cells] == [c.id for c in best]

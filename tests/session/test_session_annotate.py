@@ -56,7 +56,7 @@ def test_a_proposal_that_a_person_relabels_is_accepted(session):
         status=Status.PROPOSED,
         scores=(("LSIL", 0.7),),
     )
-    session.project.apply(edits.add([proposal], "Propose"), "model")
+    session.project.apply(edits.add([proposal], "Predict"), "model")
     session.select([proposal.id])
     session.choose_class("HSIL")
     [cell] = stored(session)
@@ -121,7 +121,7 @@ def test_nothing_selected_nothing_to_undo_and_no_project_are_said_not_raised_as_
     session.redo()
     assert [m.split(";")[0] for m in heard.messages] == [
         "Nothing is selected",
-        "Nothing to undo.",
+        "Nothing to undo",
         "Nothing to redo.",
     ]
     session.close()

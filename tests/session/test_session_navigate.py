@@ -35,7 +35,7 @@ def test_step_by_class_and_unreviewed(session, heard):
     session.choose_class("SCC")
     scc = session.add_point((1.0, 1.0))
     proposal = Annotation(slide_id=session.slide.id, geometry=Point(2, 2), class_id="LSIL", status=Status.PROPOSED)
-    session.project.apply(edits.add([proposal], "Propose"), "model")
+    session.project.apply(edits.add([proposal], "Predict"), "model")
     assert session.step(1, class_id="SCC") == scc
     assert session.step(1, unreviewed=True) == proposal
     assert session.step(1, class_id="ASC-H") is None

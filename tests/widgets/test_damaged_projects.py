@@ -36,7 +36,7 @@ def test_docks_tell_what_they_cannot_read_and_that_nothing_can_be_stored(bench):
     bench.settle()
     assert session.project.damage
     assert any("damaged or foreign" in sentence for sentence in heard)
-    bench.qtbot.waitUntil(lambda: "For reading only: the project is damaged" in bench.annotate.saved.text())
+    bench.qtbot.waitUntil(lambda: "Read-only: the project is damaged" in bench.annotate.saved.text())
     assert "smear_a.tif" in [record.name for record in bench.session.project.slides()]
     assert bench.slides.headline.text() == session.project.name
 

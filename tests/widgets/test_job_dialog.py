@@ -33,7 +33,7 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 @pytest.mark.parametrize("way", ["escape", "close"])
 def test_it_can_be_stopped(way: str) -> None:
-    dialog = JobDialog("Waiting")
+    dialog = JobDialog("Unreviewed")
     press = dialog.reject if way == "escape" else dialog.close
     QTimer.singleShot(50, press)
     with pytest.raises(JobCancelled):

@@ -114,7 +114,7 @@ def test_a_project_opens_with_its_docks(make_napari_viewer: Callable[[], Any], t
     window = window_of(viewer)
     assert window.session.project is not None
     shown = {kind.__name__.removesuffix("Dock") for kind in window.docks}
-    assert shown == {"Slides", "Slide", "Annotate", "Propose", "Review", "Result", "Export", "Train", "Models"}
+    assert shown == {"Slides", "Slide", "Annotate", "Predict", "Review", "Report", "Export", "Train", "Models"}
 
 
 @pytest.mark.parametrize("name", ["Slides", "Annotate", "Export", "Slide"])
@@ -125,7 +125,7 @@ def test_each_dock_opens_from_the_plugin_menu(make_napari_viewer: Callable[[], A
 
 
 def test_hooks_that_need_a_window_say_so() -> None:
-    with pytest.raises(CytoError, match="no napari window"):
+    with pytest.raises(CytoError, match="open napari window, got none"):
         npe2_hooks.slides_dock()
 
 

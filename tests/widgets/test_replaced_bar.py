@@ -27,12 +27,12 @@ def test_a_replaced_file_is_said_over_the_slide_until_somebody_chooses(window_be
     window.canvas._reload()
     assert bar.isVisible()
     assert native_canvas(window.viewer).rect().contains(bar.geometry())
-    assert "'Add HSIL box' is on screen, but NOT stored" in bar.words.text()
+    assert "'Add HSIL box' is on screen, but NOT saved" in bar.words.text()
     unsaved = session.unsaved.changes[0].annotation_id
     assert {stored, unsaved} <= set(window.canvas.shown.annotations)
     window_bench.bring_to_front(window_bench.annotate)
     # The dock follows edits a moment later, and only while it can be seen.
-    window_bench.qtbot.waitUntil(lambda: "NOT stored" in window_bench.annotate.saved.text())
+    window_bench.qtbot.waitUntil(lambda: "NOT saved" in window_bench.annotate.saved.text())
     window_bench.click(bar.copy)
     assert not bar.isVisible()
     copy = session.project.folder

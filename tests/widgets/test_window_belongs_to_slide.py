@@ -209,7 +209,7 @@ def test_every_key_of_naparis_leaves_slide_and_annotations_alone(eye):
     eye.check("all keys")
     eye.said.clear()
     eye.bench.qtbot.keyClick(eye.native, Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier)
-    assert "Ctrl+G (Toggle grid mode) is off" in eye.said[-1]
+    assert "Ctrl+G (Toggle grid mode) is disabled" in eye.said[-1]
 
 
 @pytest.mark.parametrize("way", ["asked", pytest.param("forced", marks=pytest.mark.nightly)])
@@ -267,7 +267,7 @@ def accepted_cells_that_a_filter_hides_are_counted_on_the_slide(eye):
     assert "Filter" not in note.text()
     eye.session.show_only(replace(eye.session.shown_filter, statuses=frozenset([Status.PROPOSED])))
     eye.settle()
-    assert "Filter on (Propose dock): it hides 3 accepted cells here." in note.text()
+    assert "Filter on (Predict dock): 3 accepted cells hidden here." in note.text()
     eye.session.show_only(replace(eye.session.shown_filter, statuses=frozenset(Status)))
     eye.settle()
     assert "Filter" not in note.text()

@@ -35,7 +35,11 @@ def named_scheme(name: str) -> ClassScheme:
 def scheme_name_of(project: Project) -> str:
     """Return what `named_scheme` finds a project's scheme by: its name where it ships, unchanged, else the folder."""
     scheme = project.scheme
-    return scheme.name if scheme.name in PRESETS and scheme == preset(scheme.name) else str(project.folder)
+    return (
+        scheme.name
+        if scheme.name in PRESETS and scheme.same_but_for_names(preset(scheme.name))
+        else str(project.folder)
+    )
 
 
 def scheme_name_for(sources: Iterable[SourceSpec]) -> str:

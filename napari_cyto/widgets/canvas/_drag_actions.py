@@ -159,7 +159,9 @@ def select_inside(
     project, slide, shown = session.need_project(), session.need_slide(), session.shown_filter
     found = project.in_box(slide.id, box_yxyx, limit=MOST_IN_ONE_BAND + 1)
     if len(found) > MOST_IN_ONE_BAND:
-        session.message.emit(f"More than {MOST_IN_ONE_BAND:,} annotations lie in there; select them in smaller parts.")
+        session.message.emit(
+            f"Expected at most {MOST_IN_ONE_BAND:,} annotations in the area, got more; select them in smaller parts."
+        )
         return
     inside = {a.id for a, is_held in zip(found, holds(found), strict=True) if is_held and shown.passes(a)}
     session.select(session.selection | inside if adds else inside)

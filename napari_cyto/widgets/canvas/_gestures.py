@@ -155,7 +155,7 @@ class Gestures:
     def _mark(self, yx: YX) -> None:
         slide = self._session.need_slide()
         if slide.size_hw is not None and not is_on_image(yx, slide.size_hw):
-            raise CytoError("That click was beside the slide; cells are marked on it.")
+            raise CytoError("The click was outside the slide; click on the slide to annotate a cell.")
         # A new mark is not selected: the next digit chooses the class of the next cell, not of this one.
         self._session.select(())
         if self._session.tool is Tool.POINT:

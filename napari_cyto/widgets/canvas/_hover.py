@@ -8,7 +8,7 @@ from html import escape
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.annotation import STATUS_NAMES, Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.errors import CytoError
 from napari_cyto.review.predictions import is_from_model
@@ -109,11 +109,13 @@ class Hover(QObject):
 def card_of(cell: Annotation, scheme: ClassScheme, *, blind: bool) -> str:
     """Return what the card says of a cell that a model proposed, as rich text; to a blind reader no scores."""
     if blind and cell.status is Status.PROPOSED:
-        return "<b>A proposal</b><br>class and scores are hidden"
+        return "<b>Prediction</b><br>class and scores hidden (blind)"
     colours = {c.id: c.colour for c in scheme.classes}
     model = cell.origin.removeprefix("model:").partition("@")[0]
-    verdict = "proposed" if cell.status is Status.PROPOSED else f"{cell.status.value} by {cell.author}"
-    lines = [_name(str(cell.class_id), colours) + f", {escape(verdict)}"]
+    state = STATUS_NAMES[cell.status]
+    if cell.status is not Status.PROPOSED:
+        state += f" by {cell.author}"
+    lines = [_name(str(cell.class_id), colours) + f", {escape(state)}"]
     if not blind:
         ranked = sorted(cell.scores, key=lambda pair: -pair[1])[:_MOST_CLASSES]
         rows = "".join(

@@ -46,8 +46,8 @@ SAMPLE_REST_MS = 120
 PAN_SHARE = 0.2
 PANS = {"pan.left": (0, -1), "pan.right": (0, 1), "pan.up": (-1, 0), "pan.down": (1, 0)}
 ZOOMS = {"zoom.in": 1.25, "zoom.out": 0.8}
-OFF_WORDS = "{} is off while a project is open: nothing may move, hide or cover the slide under its annotations."
-_HIDDEN_WORDS = "Annotations are hidden; H shows them."
+OFF_WORDS = "{} is disabled while a project is open: nothing may move, hide or cover the slide under its annotations."
+_HIDDEN_WORDS = "Annotations are hidden; press H to show them."
 
 
 def attach(viewer: Viewer, session: Session) -> Canvas:
@@ -204,8 +204,8 @@ class Canvas:
         done = run_on(session, command, cell)
         if done and session.selection:
             session.message.emit(
-                f"Only the cell under the mouse was changed; what is selected ({len(session.selection):,}) is not all "
-                "in view. Ctrl+Z takes it back."
+                "Only the cell under the mouse was changed, because the selection "
+                f"({len(session.selection):,}) is not all in view. Undo with Ctrl+Z."
             )
         return done
 
@@ -213,14 +213,14 @@ class Canvas:
         """Whether a key would change what is hidden; it is refused then."""
         hides = self.is_hidden and acts_on_selection(command) and bool(self.session.selection)
         if hides:
-            self.session.message.emit("The annotations are hidden, so nothing was changed; H shows them.")
+            self.session.message.emit("Nothing was changed, because the annotations are hidden; press H to show them.")
         return hides
 
     def uncover(self) -> None:
         """Show the annotations before somebody draws or selects some."""
         if self.is_hidden:
             self.toggle_visible()
-            self.session.message.emit("The annotations are shown again.")
+            self.session.message.emit("Annotations are visible again.")
 
     def toggle_visible(self) -> None:
         """Hide the annotations, or show them again."""
@@ -386,7 +386,9 @@ class Canvas:
     def _restore(self) -> None:
         if self._is_live and self.session.slide is not None and self.layers.cells not in self.viewer.layers:
             self._on_slide()
-            self.session.message.emit("The annotations are in the project and stay on the slide; H hides them.")
+            self.session.message.emit(
+                "The annotations belong to the project and stay on the slide; press H to hide them."
+            )
 
     # Drawing
 
@@ -469,15 +471,15 @@ class Canvas:
         if hidden is None:
             return ""
         cells = "no accepted cell" if not hidden else "1 accepted cell" if hidden == 1 else f"{hidden:,} accepted cells"
-        return f"Filter on (Propose dock): it hides {cells} here."
+        return f"Filter on (Predict dock): {cells} hidden here."
 
     def _instead(self) -> str:
         """What a user can see and do while cells are too many to draw."""
         if not self.shown.is_heat:
-            return "zoom in to see them all."
+            return "zoom in to see all."
         shown = self.session.shown_filter
         kind = Heat.DENSITY if shown.blind else shown.heat
-        return f"map of {kind} in their place (Propose dock)." if shown.map_always else f"zoom in. Map: {kind}"
+        return f"shown as a map of {kind} (Predict dock)." if shown.map_always else f"zoom in. Map: {kind}"
 
 
 def _data_of(places_yx: Sequence[YX]) -> npt.NDArray[np.float64]:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from napari import Viewer
     from qtpy.QtCore import QObject
 
-SET_RIGHT = "Set back: {}. While a project is open, slide and annotations stay as they are; H hides annotations."
+SET_RIGHT = "Reset: {}. While a project is open, slide and annotations stay in place; press H to hide annotations."
 BENEATH = (
-    "{} is hidden beneath the slide while the project is open: nothing may lie over the slide. To annotate an image, "
-    "add its file with Ctrl+O."
+    "{} was moved below the slide: while a project is open, nothing may cover the slide. To annotate an "
+    "image, add its file with Ctrl+O."
 )
-COME_BACK = "{} cannot leave while the project is open, and is back. Slides are removed in the Slides dock."
+COME_BACK = "{} cannot be removed while the project is open. Remove slides in the Slides dock."
 _WATCHED = (
     *("visible", "opacity", "blending", "scale", "translate", "rotate", "shear", "affine", "mode", "editable"),
     *("locked", "units"),

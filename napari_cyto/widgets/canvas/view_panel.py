@@ -37,21 +37,23 @@ class ViewPanel(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.options = options
         self._changed = changed
-        self.shapes = QCheckBox("A shape for each class, beside its colour")
-        self.shapes.setToolTip("For eyes that do not tell all colours apart. Filled: accepted; hollow: unreviewed.")
-        self.points_only = QCheckBox("Points only: no boxes, but of what is selected")
+        self.shapes = QCheckBox("Distinguish classes by shape as well as colour")
+        self.shapes.setToolTip(
+            "Draws each class with a shape of its own, for colour-blind readers. Filled: accepted; hollow: unreviewed."
+        )
+        self.points_only = QCheckBox("Points only (boxes of the selection only)")
         self.line = QSpinBox()
         self.line.setRange(*LINE_PX)
         self.line.setSuffix(" px")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(round(OPACITY[0] * _PERCENT), round(OPACITY[1] * _PERCENT))
-        usual = QPushButton("As at first")
+        usual = QPushButton("Reset view options")
         for widget, name in (
-            (self.shapes, "a shape for each class"),
+            (self.shapes, "shape per class"),
             (self.points_only, "points only"),
             (self.line, "line width, px"),
             (self.opacity, "opacity of annotations"),
-            (usual, "view as at first"),
+            (usual, "reset view options"),
         ):
             widget.setAccessibleName(name)
         self.legend = QLabel(legend)

@@ -25,7 +25,7 @@ class CellBrowser(QWidget):
         self.gallery.chosen.connect(self._go)
         self.words = parts.text(colour=style.QUIET)
         self.add = parts.button(
-            "Add this slide to the project", "Add the slide of that cell, and show the cell on it.", self._add
+            "Add this slide to the project", "Adds the slide of that cell and shows the cell on it.", self._add
         )
         self._asked: Cell | None = None
         layout = QVBoxLayout(self)
@@ -46,7 +46,7 @@ class CellBrowser(QWidget):
         if title:
             self.head.setText(title)
         self.gallery.show_cells(cells, folder)
-        self._tell(f"The first {SHOWN_AT_MOST} are shown." if len(cells) > SHOWN_AT_MOST else "")
+        self._tell(f"First {SHOWN_AT_MOST} shown." if len(cells) > SHOWN_AT_MOST else "")
         self.show()
 
     def let_go(self) -> None:

@@ -47,7 +47,7 @@ class CellGallery(QListWidget):
         self.setIconSize(QSize(PICTURE_PX, PICTURE_PX))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setToolTip("Click a cell, or press Enter on it, to see it on its slide.")
+        self.setToolTip("Click a cell, or press Enter, to see it on its slide.")
         self.setAccessibleName(name)
         self._loader = CellPictures(self)
         self._loader.ready.connect(self._show_picture)
@@ -175,11 +175,11 @@ def cell_tip(cell: Cell) -> str:
     """Return what the tooltip says of a cell."""
     if "tip" in cell:
         return str(cell["tip"])
-    truth, answer = cell.get("truth") or "nothing there", cell.get("answer") or "nothing there"
+    truth, answer = cell.get("truth") or "no cell", cell.get("answer") or "no cell"
     sure = f" with probability {cell['probability']:.2f}" if "probability" in cell else ""
     y, x = cell["centre_yx"]
     slide = parts.breakable(Path(str(cell["slide"])).name)
-    return f"Marked as {truth}; the model says {answer}{sure}.\n{slide}, x {x:,.0f}, y {y:,.0f} px."
+    return f"Annotated as {truth}; predicted as {answer}{sure}.\n{slide}, x {x:,.0f}, y {y:,.0f} px."
 
 
 def _stored(picture: Path) -> npt.NDArray[np.uint8]:

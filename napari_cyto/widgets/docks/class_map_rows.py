@@ -77,8 +77,8 @@ class ClassMapRows(QWidget):
         for target_id, words in self._targets:
             box.addItem(words, target_id)
         box.setCurrentIndex(max(0, box.findData(target)))
-        box.setToolTip(f"What {class_id} becomes.")
-        box.setAccessibleName(f"what {class_id} becomes")
+        box.setToolTip(f"Class that {class_id} is mapped to")
+        box.setAccessibleName(f"class that {class_id} is mapped to")
         box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         box.currentIndexChanged.connect(lambda _index: self._chosen())
         return box
@@ -89,5 +89,5 @@ class ClassMapRows(QWidget):
 
     def _tell(self) -> None:
         missing = self.open_classes()
-        self.words.setText(f"{self._sentence} Still to choose: {', '.join(missing)}." if missing else self._sentence)
+        self.words.setText(f"{self._sentence} Not mapped yet: {', '.join(missing)}." if missing else self._sentence)
         style.tint(self.words, style.WARN if missing else style.QUIET)

@@ -20,7 +20,7 @@ class Picture(QWidget):
     def __init__(self, name: str, rgb: npt.NDArray[np.uint8]) -> None:
         super().__init__()
         self._image: QImage = image_of(rgb, SIDE_PX)
-        self.setToolTip(f"The {name} picture stored in the slide file.")
+        self.setToolTip(f"The {name} image stored in the slide file.")
         self.setAccessibleName(name)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)

@@ -34,10 +34,10 @@ class JobBar(QWidget):
         self._started_s = 0.0
         self.notes: list[str] = []
         self.bar = QProgressBar()
-        self.bar.setToolTip("How far the work has come.")
+        self.bar.setToolTip("Progress")
         self.bar.setTextVisible(True)
         self.cancel = parts.button(
-            "Cancel", "Stop the work; what was there before stays as it was.", self.stop, icon="stop"
+            "Cancel", "Stops the job; what was there before stays untouched.", self.stop, icon="stop"
         )
         self.words = parts.text(selectable=True)
         self.running_row = parts.row(self.bar, self.cancel, stretch=0)
@@ -122,7 +122,7 @@ class JobBar(QWidget):
         elif isinstance(event, Cancelled):
             self.say(event.message, style.WARN)
         else:
-            bug = "" if event.expected else "\nThis is a fault of the program; please report it."
+            bug = "" if event.expected else "\nThis is a bug; please report it."
             self.say(event.message + bug, style.BAD)
             self.words.setToolTip(event.traceback)
         self.ended.emit(event)

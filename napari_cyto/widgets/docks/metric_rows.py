@@ -9,8 +9,8 @@ from napari_cyto.domain.statistics import FEW_GROUPS
 
 Row = tuple[str, str, str]
 
-METRIC_HEADINGS = ("Figure", "Value", "95 % interval (groups)")
-FEW = f"* Under {FEW_GROUPS} patients, smears or pictures"
+METRIC_HEADINGS = ("Metric", "Value", "95 % interval (groups)")
+FEW = f"* Fewer than {FEW_GROUPS} patients, smears or images"
 # Group, where it stands, and what of it is shown: page one of the report, then the rest in its order.
 GROUPS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
     (
@@ -42,11 +42,15 @@ GROUPS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
     (
         "Calibration",
         ("calibration",),
-        (("ece", "Expected error (ECE)"), ("class_wise_ece", "Expected error, mean of the classes")),
+        (("ece", "Expected calibration error (ECE)"), ("class_wise_ece", "ECE, mean of the classes")),
     ),
-    ("Calibration of ASC-H, HSIL, SCC together", ("calibration", "high_grade"), (("ece", "Expected error (ECE)"),)),
     (
-        "Finding cells",
+        "Calibration of ASC-H, HSIL, SCC together",
+        ("calibration", "high_grade"),
+        (("ece", ("Expected calibration error (ECE)")),),
+    ),
+    (
+        "Detection",
         ("detection",),
         (
             ("recall", "Recall"),
@@ -54,19 +58,19 @@ GROUPS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
             ("f1", "F1"),
             ("macro_f1", "Macro F1 of classes"),
             ("median_error_um", "Median error, µm"),
-            ("detections_per_cell", "Detections a cell"),
+            ("detections_per_cell", "Detections per cell"),
         ),
     ),
     (
-        "Screening of all annotated cells",
+        "Screening, all annotated cells",
         ("found_cells", "screening"),
         (
             ("recall", "Recall of ASC-H, HSIL, SCC"),
-            ("missed", "of these not found"),
-            ("undercall", "HSIL, SCC called NILM or not found"),
+            ("missed", "not detected, of these"),
+            ("undercall", "HSIL, SCC called NILM or not detected"),
         ),
     ),
-    ("Classes of found cells", ("found_cells", "classification"), (("macro_f1", "Macro F1"),)),
+    ("Classes of detected cells", ("found_cells", "classification"), (("macro_f1", "Macro F1"),)),
 )
 _VALUE_KEYS = {"value", "low", "high"}
 # Beyond two levels stand single classes and thresholds; the report has them.

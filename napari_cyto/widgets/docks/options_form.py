@@ -193,7 +193,7 @@ def _choices(kind: Any) -> list[tuple[str, Any]] | None:
 
 def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
     box = Choice()
-    for words, value in ([("as it is", None)] if optional else []) + choices:
+    for words, value in ([("unchanged", None)] if optional else []) + choices:
         box.addItem(words, value)
     values = [box.itemData(i) for i in range(box.count())]
     return Control(
@@ -261,14 +261,14 @@ def _path(optional: bool, is_folder: bool) -> Control:
 
     def choose() -> None:
         if is_folder:
-            chosen = QFileDialog.getExistingDirectory(line, "Choose the folder")
+            chosen = QFileDialog.getExistingDirectory(line, "Choose a folder")
         else:
-            chosen, _ = QFileDialog.getOpenFileName(line, "Choose the file")
+            chosen, _ = QFileDialog.getOpenFileName(line, "Choose a file")
         if chosen:
             made.write(chosen)
             line.editingFinished.emit()
 
-    made.beside = parts.button("Choose…", "Choose it on the disk.", choose, icon="open")
+    made.beside = parts.button("Choose…", "Opens a file dialog.", choose, icon="open")
     return made
 
 

@@ -71,7 +71,7 @@ def slide_thumbnail(path: Path) -> npt.NDArray[np.uint8]:
         if height * width <= READ_AT_MOST_PX:
             return thumbnail(slide, 2 * SIDE_PX)
         if "thumbnail" not in slide.info.associated:
-            raise SlideError(f"{slide.info.name} has no level that is small enough for a picture in the list.")
+            raise SlideError(f"{slide.info.name} has no level small enough for a thumbnail.")
         return slide.associated("thumbnail")
 
 

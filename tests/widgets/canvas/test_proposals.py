@@ -37,7 +37,7 @@ def propose(desk, places, class_id="HSIL", score=0.8, side=80.0) -> list[str]:
         )
         for yx in places
     ]
-    entry = desk.session.project.apply(edits.add(cells, "Propose"), "finder")
+    entry = desk.session.project.apply(edits.add(cells, "Predict"), "finder")
     desk.session.annotations_changed.emit(entry)
     desk.settle()
     return [a.id for a in cells]
@@ -105,7 +105,7 @@ def test_hover_tells_the_scores_and_leaves_with_the_mouse(desk):
     card = desk.canvas.hover.card
     hover(desk, (2000, 2000))
     assert card.isVisible()
-    for words in ("HSIL", "0.81", "NILM", "0.05", "finder", "proposed"):
+    for words in ("HSIL", "0.81", "NILM", "0.05", "finder", "unreviewed"):
         assert words in card.text()
     assert desk.native.rect().contains(card.geometry())
     hover(desk, (2300, 2300))
@@ -199,7 +199,7 @@ def test_the_map_can_be_had_at_any_number(desk):
     desk.settle()
     assert desk.canvas.layers.heat.node.visible
     assert not desk.drawn()
-    assert "map of risk in their place" in desk.canvas.note.text()
+    assert "shown as a map of risk" in desk.canvas.note.text()
     desk.session.show_only(ShownFilter())
     desk.settle()
     assert not desk.canvas.layers.heat.node.visible
@@ -346,7 +346,7 @@ def test_detached_while_cells_are_read(desk):
         Annotation(slide_id=desk.session.slide.id, geometry=Point(*p), class_id="LSIL", status=Status.PROPOSED)
         for p in places
     ]
-    desk.session.project.apply(edits.add(cells, "Propose"), "finder")
+    desk.session.project.apply(edits.add(cells, "Predict"), "finder")
     desk.session.annotations_changed.emit(None)
     desk.canvas.detach()
     assert desk.canvas.proposals.table is None

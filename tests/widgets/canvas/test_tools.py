@@ -107,7 +107,7 @@ def test_a_box_click_without_a_pixel_size_asks_for_it(desk):
     desk.click((100, 100))
     assert desk.stored() == []
     assert asked
-    assert "how many µm a pixel of two measures is not known" in said[-1]
+    assert "the pixel size of two is unknown" in said[-1]
     desk.drag([(100, 100), (150, 160)])
     assert len(desk.stored()) == 1
 
@@ -120,7 +120,7 @@ def test_a_click_beside_the_slide_marks_nothing_and_says_so(desk):
     desk.keys("P")
     desk.click((-50, 100))
     assert desk.stored() == []
-    assert "lies beside it" in said[-1]
+    assert "outside the slide" in said[-1]
 
 
 def test_clicks_are_corners_of_a_region_that_enter_closes(desk):

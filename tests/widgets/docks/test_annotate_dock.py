@@ -95,7 +95,7 @@ def test_accept_reject_and_delete(bench):
     assert bench.session.project.annotation(cell).status is Status.ACCEPTED
     bench.click(selection.delete)
     assert bench.session.project.annotation(cell) is None
-    assert selection.summary.text() == "Nothing is selected."
+    assert selection.summary.text() == "Nothing selected"
 
 
 def test_what_is_selected_is_said_in_words(bench):

@@ -131,8 +131,8 @@ def test_without_a_project_the_library_is_still_there(empty_bench, folder_of, tm
 def test_a_card_in_rows():
     made = ModelManifest.model_validate(manifest_fields(CONTENT, card=CARD))
     facts = dict(fact_rows(made))
-    assert facts["Sees"] == "51.2 µm round the cell, as 224 × 224 px"
-    assert facts["Limits"] == "One laboratory."
+    assert facts["Input"] == "51.2 µm round the cell, as 224 × 224 px"
+    assert facts["Limitations"] == "One laboratory."
     data = dict(data_rows(made))
     assert data["Cells"] == "NILM 3,259, HSIL 217"
     assert data["Recipe"] == "light"
@@ -142,7 +142,7 @@ def test_a_card_in_rows():
         ("Classes", "", ""),
         ("  Macro F1", "0.610", "0.550 to 0.670"),
         ("Calibration", "", ""),
-        ("  Expected error (ECE)", "0.021", ""),
+        ("  Expected calibration error (ECE)", "0.021", ""),
     ]
     few = {"value": 0.97, "low": 0.8, "high": 0.99, "n": 278, "groups": 15, "few_groups": True}
     assert metric_rows({"screening": {"recall": few, "specificity": few | {"groups": 174, "few_groups": False}}}) == [

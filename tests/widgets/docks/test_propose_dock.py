@@ -59,7 +59,7 @@ def test_counts_of_the_slide_are_told(bench, dock):
         )
         for n in range(3)
     ]
-    entry = bench.session.project.apply(edits.add(cells, "Propose"), "m")
+    entry = bench.session.project.apply(edits.add(cells, "Predict"), "m")
     bench.session.annotations_changed.emit(entry)
     bench.settle()
     assert dock.counts.text() == "On this slide 3 proposed, 0 rejected."
@@ -82,7 +82,7 @@ def test_the_selection_says_who_proposed_and_who_judged_and_nothing_to_a_blind_r
         origin=proposed_by("finder", "0" * 64),
         scores=(("HSIL", 0.8),),
     )
-    bench.session.project.apply(edits.add([cell], "Propose"), "finder")
+    bench.session.project.apply(edits.add([cell], "Predict"), "finder")
     bench.session.select([cell.id])
     bench.settle()
     summary = bench.annotate.selection.summary

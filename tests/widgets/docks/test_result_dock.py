@@ -41,7 +41,7 @@ def propose(bench: Any, count: int, class_id: str = "HSIL", score: float = 0.7) 
         )
         for _ in range(count)
     ]
-    entry = bench.session.project.apply(edits.add(made, "Propose cells"), "finder")
+    entry = bench.session.project.apply(edits.add(made, "Run detection"), "finder")
     bench.session.annotations_changed.emit(entry)
     bench.settle()
     return made
@@ -243,7 +243,7 @@ def test_many_cells_do_not_hold_up_the_window(bench):
         )
         for y, x in chance.uniform(0, 640, (40_000, 2))
     ]
-    bench.session.project.apply(edits.add(cells, "Propose"), "m")
+    bench.session.project.apply(edits.add(cells, "Predict"), "m")
     dock = bench.dock(ResultDock)
     bench.settle()
     beats: list[float] = []

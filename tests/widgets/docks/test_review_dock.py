@@ -52,7 +52,7 @@ def propose(bench: Any, count: int = 12, slide: int = 0) -> list[Annotation]:
                 scores=(("HSIL", score), ("NILM", round(1 - score, 4))),
             )
         )
-    project.apply(edits.add(made, "Propose cells"), "finder")
+    project.apply(edits.add(made, "Run detection"), "finder")
     return made
 
 
@@ -166,7 +166,7 @@ def test_filters_and_sorting_make_the_list_anew(bench):
     assert len(dock.review.cells) == sum(cell.scores[0][1] >= 0.5 or cell.scores[1][1] >= 0.5 for cell in cells)
     dock.filters.which.setCurrentIndex(dock.filters.which.findData("NILM"))
     assert dock.review.cells == []
-    assert dock.words.text() == "No cell passes these filters."
+    assert dock.words.text() == "No cells match these filters."
 
 
 def test_only_what_is_on_screen_is_cut_out(bench):
@@ -369,7 +369,7 @@ def test_cells_reviewed_elsewhere_show_at_once(bench):
 def test_an_empty_list_fills_by_itself_when_a_model_has_found_cells(bench):
     """The first prediction is written by a process beside the window, which only learns that something changed."""
     dock = shown(bench)
-    assert dock.words.text() == "No cell passes these filters."
+    assert dock.words.text() == "No cells match these filters."
     cells = propose(bench)
     bench.session.annotations_changed.emit(None)
     bench.qtbot.waitUntil(lambda: len(dock.review.cells) == len(cells), timeout=10_000)

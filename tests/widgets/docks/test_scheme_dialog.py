@@ -50,7 +50,7 @@ def test_a_class_in_use_cannot_be_removed(bench):
     dialog = SchemeDialog(bench.session)
     bench.qtbot.addWidget(dialog)
     assert not row(dialog, "SCC").remove.isEnabled()
-    assert "while marks have it" in row(dialog, "SCC").remove.toolTip()
+    assert "while annotations have this class" in row(dialog, "SCC").remove.toolTip()
 
 
 def test_two_classes_with_one_key_are_refused_in_words(bench, dialog):

@@ -116,7 +116,7 @@ def test_what_was_asked_for_reaches_the_command_line(bench, played, tmp_path):
     assert request.config.scheme == "bethesda"
     dock.name.setText("no / name")
     bench.click(dock.start)
-    assert "Give the model a name" in dock.words.text()
+    assert "Expected a model name" in dock.words.text()
     assert not played.started
 
 
@@ -141,7 +141,7 @@ def test_pause_go_on_and_cancel(bench, played):
     wait_for(bench, dock, "running")
     bench.click(dock.pause)
     assert dock.watch.folder.wish() == "pause"
-    assert dock.pause.text() == "Go on"
+    assert dock.pause.text() == "Continue"
     assert "paused" in dock.progress.head.text()
     bench.click(dock.pause)
     assert dock.watch.folder.wish() == "go"
@@ -221,7 +221,7 @@ def test_closing_asks_what_becomes_of_the_run(bench, played, button, closes, wis
     def answer():
         box = next(w for w in dock.findChildren(QMessageBox) if w.isVisible())
         assert "goes on" in box.informativeText() or "go on" in box.informativeText()
-        words = ("Let it go on", "Stop the run", "Stay")[button]
+        words = ("Keep running", "Cancel run", "Keep window open")[button]
         next(b for b in box.buttons() if b.text() == words).click()
 
     QTimer.singleShot(300, answer)
@@ -237,7 +237,7 @@ def test_the_window_itself_asks_before_it_closes(window_bench, played):
 
     def stay():
         box = next(w for w in dock.findChildren(QMessageBox) if w.isVisible())
-        next(b for b in box.buttons() if b.text() == "Stay").click()
+        next(b for b in box.buttons() if b.text() == "Keep window open").click()
 
     QTimer.singleShot(300, stay)
     main.close()

@@ -31,7 +31,8 @@ class ClassRow(QPushButton):
         self.setAccessibleName(cell_class.name)
         key = f"key {cell_class.key}" if cell_class.key else "no key"
         self.setToolTip(
-            f"{cell_class.id}: {cell_class.name} ({key}).\nThe next mark gets this class, and so does what is selected."
+            f"{cell_class.name} ({cell_class.id}, {key}).\nGives this class to the next annotation and to the "
+            "selection."
         )
         self.setStyleSheet(_row_rules(cell_class.colour))
         self._count = _clear(QLabel("0"))

@@ -7,7 +7,7 @@ from collections import Counter
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
-from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.annotation import STATUS_NAMES, Annotation, Status
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.session import Session
 from napari_cyto.store import HistoryEntry
@@ -27,8 +27,8 @@ class SelectionBox(QWidget):
         self.summary = parts.text()
         self._noted: set[str] = set()
         self.note = QLineEdit()
-        self.note.setPlaceholderText("Note on the selection")
-        self.note.setToolTip("Free text, kept with the selected mark; Enter saves it.")
+        self.note.setPlaceholderText("Note on selection")
+        self.note.setToolTip("Free text, saved with the selected annotation; press Enter to save.")
         self.note.setAccessibleName("note")
         self.note.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.note.editingFinished.connect(self._save_note)
@@ -41,7 +41,7 @@ class SelectionBox(QWidget):
         )
         self.delete = parts.button("Delete", hint_of("delete"), self._delete, icon="delete", name="delete selection")
         self._rows = parts.text(selectable=True)
-        self.history = Section("History of the selected mark", self._rows, tip="Who did what to it, and when.")
+        self.history = Section("History of the selected annotation", self._rows, tip="Who changed it, how and when.")
         self.history.toggled.connect(lambda _open: self._show_history())
         layout = QVBoxLayout(self)
         parts.tighten(layout)
@@ -69,7 +69,7 @@ class SelectionBox(QWidget):
 
     def _words(self, chosen: tuple[Annotation, ...]) -> str:
         if not chosen:
-            return "Nothing is selected."
+            return "Nothing selected"
         if len(chosen) > 1:
             kinds = Counter("proposals" if self._is_hidden(a) else a.class_id or "region" for a in chosen)
             return f"{parts.number(len(chosen))} selected: " + ", ".join(
@@ -77,7 +77,7 @@ class SelectionBox(QWidget):
             )
         slide = self.session.slide
         if self._is_hidden(chosen[0]):
-            return "A proposal; its class is hidden (blind reading)."
+            return "Prediction; class hidden (blind reading)."
         return describe(chosen[0], slide.mpp if slide is not None else None)
 
     def _is_hidden(self, annotation: Annotation) -> bool:
@@ -105,7 +105,7 @@ class SelectionBox(QWidget):
         chosen = self.session.selected() if self.history.is_open else ()
         project = self.session.project
         if len(chosen) != 1 or project is None:
-            self._rows.setText("Select one mark to see its history.")
+            self._rows.setText("Select one annotation to see its history.")
             return
         entries = project.history_of(chosen[0].id)
         self._rows.setText("\n".join(history_line(e) for e in entries[-HISTORY_ROWS:]) or "No history.")
@@ -121,19 +121,19 @@ def describe(annotation: Annotation, mpp: float | None) -> str:
         size = f"{width * mpp:.1f} × {height * mpp:.1f} µm" if mpp else f"{width:.0f} × {height:.0f} px"
         what = f"{annotation.class_id}, box {size}"
     else:
-        what = annotation.class_id or "Region: every cell inside is marked"
+        what = annotation.class_id or "Region: every cell inside is annotated"
     when = f"{annotation.created_utc.astimezone():%d %b %Y %H:%M}"
     kind, _, source = annotation.origin.partition(":")
     if kind == "model":
         model = source.partition("@")[0]
         judge = "" if annotation.author in ("", model) else f" by {annotation.author}"
-        return f"{what}. Proposed by {model}, {when}. Status: {annotation.status.value}{judge}."
+        return f"{what}. Predicted by {model}, {when}. Status: {STATUS_NAMES[annotation.status]}{judge}."
     how = f"imported from {source}" if kind == "imported" else "drawn"
-    state = "" if annotation.status is Status.ACCEPTED else f" Status: {annotation.status.value}."
+    state = "" if annotation.status is Status.ACCEPTED else f" Status: {STATUS_NAMES[annotation.status]}."
     return f"{what}. {how.capitalize()} by {annotation.author or 'unknown'}, {when}.{state}"
 
 
 def history_line(entry: HistoryEntry) -> str:
     """Return one step of a mark's history as a line."""
-    undone = {"undo": "took back: ", "redo": "did again: "}.get(entry.kind, "")
+    undone = {"undo": "undo: ", "redo": "redo: "}.get(entry.kind, "")
     return f"{entry.at.astimezone():%d %b %H:%M:%S}  {entry.author}  {undone}{entry.label}"

@@ -20,12 +20,12 @@ class ReviewBox(QWidget):
         super().__init__()
         self.session = session
         self.which = Choice()
-        self.which.setToolTip("Which class the two buttons below go through.")
-        self.which.setAccessibleName("class to go through")
+        self.which.setToolTip("Class that the buttons below step through.")
+        self.which.setAccessibleName("class to step through")
         self.which.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.which.activated.connect(lambda _index: parts.focus_canvas(self))
-        self.unreviewed = Check("Only marks that nobody has reviewed")
-        self.unreviewed.setToolTip("Go only through what a model proposed and no person accepted or rejected yet.")
+        self.unreviewed = Check("Unreviewed predictions only")
+        self.unreviewed.setToolTip("Steps only through predictions that nobody has accepted or rejected.")
         self.unreviewed.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.unreviewed.clicked.connect(lambda _on: parts.focus_canvas(self))
         self.previous = parts.button(

@@ -28,7 +28,7 @@ class AnnotateDock(Dock):
         self.coarse = parts.text(colour=style.QUIET)
         self.edit_classes = parts.button(
             "Classes…",
-            "Rename, recolour, add or remove classes, give them keys, or load them from a file.",
+            "Opens a dialog to rename, recolour, add or remove classes, assign keys, or load a scheme.",
             self.open_scheme,
             name="edit classes",
         )
@@ -57,7 +57,7 @@ class AnnotateDock(Dock):
             self.undo_words,
             self.coarse,
             _line(),
-            parts.text("Go through the marks", bold=True),
+            parts.text("Step through annotations", bold=True),
             self.review,
         )
         for block in blocks:
@@ -140,30 +140,30 @@ class AnnotateDock(Dock):
         again = project.can_redo(author) if project is not None else None
         self.undo.setEnabled(back is not None)
         self.redo.setEnabled(again is not None)
-        words = [f"Undo takes back: {back}."] if back is not None else ["Nothing to undo."]
+        words = [f"Undo: {back}"] if back is not None else ["Nothing to undo"]
         if again is not None:
-            words.append(f"Redo does again: {again}.")
+            words.append(f"Redo: {again}")
         self.undo_words.setText("\n".join(words))
         self._show_saved()
 
     def _show_saved(self) -> None:
         project = self.session.project
         if project is None:
-            self.saved.setText("Open or create a project in the Slides dock to begin.")
+            self.saved.setText("To start, open or create a project in the Slides dock.")
             return
         if self.session.replaced:
-            self.saved.setText("NOT stored: the project's file was replaced. Say over the slide how to go on.")
+            self.saved.setText("NOT saved: the project's file was replaced. Choose above the slide how to continue.")
             self.saved.setToolTip(self.session.replaced)
             return
         if not project.writable or project.damage:
-            why = "the project is damaged" if project.damage else "the project cannot be written"
-            self.saved.setText(f"For reading only: {why}. Nothing can be stored.")
+            why = "the project is damaged" if project.damage else "no write permission"
+            self.saved.setText(f"Read-only: {why}. Nothing can be saved.")
             self.saved.setToolTip(project.damage)
             return
-        total = parts.counted(sum(project.counts().values()), "mark")
+        total = parts.counted(sum(project.counts().values()), "annotation")
         at = project.saved_at
         self.saved.setText(f"Saved {at.astimezone():%H:%M:%S} – {total}" if at is not None else f"All saved: {total}")
-        self.saved.setToolTip("Every change is saved at once; there is no save button.")
+        self.saved.setToolTip("Every change is saved immediately; there is no save button.")
 
 
 def _line() -> QFrame:

@@ -11,7 +11,7 @@ from napari_cyto.store import Project
 from napari_cyto.widgets.docks.class_map_rows import ClassMapRows
 
 KEPT_AS = "export.apacc.class_map"
-SENTENCE = "Some classes have no counterpart in APACC. Choose what each becomes; the project remembers it."
+SENTENCE = "Some classes have no counterpart in APACC. Choose a class for each; the project remembers it."
 
 
 class ApaccMap(ClassMapRows):

@@ -32,10 +32,10 @@ class SplitPreview(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.verdict = parts.text(selectable=True)
-        self.classes = table("Annotations of each class in the training, validation and test set.")
-        self.smears = table("Which smears or patients go to which set; none goes to two.")
+        self.classes = table("Annotations of each class in the training, validation and test set")
+        self.smears = table("Smears or patients in each set; none is in two")
         self.losses = parts.text(colour=style.WARN, selectable=True)
-        self.findings = table("What the check found, row by row.")
+        self.findings = table("Findings of the check, row by row")
         self._smears_head = parts.text("Smears in each set", bold=True)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
@@ -65,7 +65,7 @@ class SplitPreview(QWidget):
 
     def _show_findings(self, findings: Sequence[Mapping[str, Any]]) -> None:
         rows = [[words] for words in finding_rows(findings)]
-        fill(self.findings, ["What was found"], rows)
+        fill(self.findings, ["Findings"], rows)
         self.findings.setVisible(bool(rows))
 
     def _show_classes(self, rows: Sequence[Mapping[str, Any]]) -> None:

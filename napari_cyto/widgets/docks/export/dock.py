@@ -31,8 +31,8 @@ from napari_cyto.widgets.docks.section import Section
 
 PREVIEW_AFTER_MS = 400
 LEAK_SENTENCE = (
-    "Cells of the same smear, patient or picture would stand on both sides, so that a test would prove "
-    "nothing. If it must be, write down why; the reason is kept in the export."
+    "Cells of the same smear, patient or image would be in both the training and the test set, so the test "
+    "would prove nothing. To export anyway, give a reason; it is saved in the export."
 )
 
 
@@ -44,34 +44,38 @@ class ExportDock(Dock):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.format = Choice()
-        self.format.setToolTip("What the files shall be for.")
+        self.format.setToolTip("Purpose of the files")
         self.format.setAccessibleName("format")
         self.format.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for name in sorted(WRITTEN, key=lambda name: not WRITTEN[name].capabilities.slices):
             self.format.addItem(FORMATS[name].title, name)
         self.about = parts.text(colour=style.QUIET)
         self.target = QLineEdit()
-        self.target.setToolTip("Where the export goes; an earlier export there is replaced when the new one is whole.")
+        self.target.setToolTip(
+            "Destination of the export; an earlier export there is replaced once the new one is complete."
+        )
         self.target.setAccessibleName("target")
         self.target.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.browse = parts.button("Choose…", "Choose where the export goes.", self.ask_target, icon="open")
+        self.browse = parts.button("Choose…", "Opens a dialog to choose the destination.", self.ask_target, icon="open")
         self.class_map = ApaccMap()
         self.form = OptionsForm()
-        self.options = Section("Options", self.form, tip="How the files are written; the usual is set.")
+        self.options = Section("Options", self.form, tip="How the files are written; the defaults suit most uses.")
         self.look = parts.button(
-            "Preview", "Show what will be written and check it; nothing is written yet.", self.preview, icon="find"
+            "Preview", "Shows and checks what will be written; nothing is written yet.", self.preview, icon="find"
         )
         self.looking = JobBar()
         self.shown = SplitPreview()
         self.leak_words = parts.text(LEAK_SENTENCE, colour=style.BAD)
         self.leak_reason = QLineEdit()
-        self.leak_reason.setPlaceholderText("Reason to export all the same")
-        self.leak_reason.setToolTip("Why this export may share data between training and test.")
+        self.leak_reason.setPlaceholderText("Reason for exporting anyway")
+        self.leak_reason.setToolTip("Why this export may share data between the training and the test set.")
         self.leak_reason.setAccessibleName("reason for a leak")
         self.leak_reason.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.go = parts.button("Export", "Write it now.", lambda: self.export(), icon="export")
+        self.go = parts.button("Export", "Writes the export.", lambda: self.export(), icon="export")
         self.bar = JobBar()
-        self.open_folder = parts.button("Open folder", "Show what was written.", self._open_folder, icon="open")
+        self.open_folder = parts.button(
+            "Open folder", "Opens the folder of the export.", self._open_folder, icon="open"
+        )
         self._written: Path | None = None
         # Of the export that runs or ran last; the controls may ask for another one meanwhile.
         self._asked, self._going_to = "", Path()
@@ -148,12 +152,12 @@ class ExportDock(Dock):
             return
         self._preview_soon.stop()
         self.shown.clear()
-        self.looking.run(function, kwargs, "Looking at what will be written…")
+        self.looking.run(function, kwargs, "Checking what will be written…")
 
     def export(self, overwrite: bool = False) -> None:
         """Write the export, in a child process; ``overwrite`` is whether a file that is no export may be replaced."""
         if not self.target.text().strip():
-            self.bar.say("Choose where the export goes first.", style.BAD)
+            self.bar.say("Choose a destination first.", style.BAD)
             return
         try:
             function, kwargs = replace(self.request(), overwrite=overwrite).job()
@@ -164,7 +168,7 @@ class ExportDock(Dock):
         self.go.setEnabled(False)
         self._asked = f"{Path(self.target.text().strip()).name} ({self.format.currentText()})"
         self._going_to = Path(self.target.text().strip())
-        self.bar.run(function, kwargs, "Beginning…")
+        self.bar.run(function, kwargs, "Starting…")
 
     def ask_target(self) -> None:
         """Ask where the export goes."""
@@ -224,8 +228,8 @@ class ExportDock(Dock):
         name = Path(self.target.text().strip()).name
         answer = QMessageBox.question(
             self,
-            "Replace what is there",
-            f"{name} is there and is not what an export of this project left. Replace it? What is in it now is lost.",
+            "Replace existing files",
+            (f"{name} exists and was not written by an export of this project. Replace it? Its contents will be lost."),
             QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
             QMessageBox.StandardButton.Cancel,
         )
@@ -310,8 +314,8 @@ class ExportDock(Dock):
         ready = self.session.project is not None
         self.look.setEnabled(ready and not unmapped)
         self.go.setEnabled(ready and not leaks and not unmapped and not self.bar.running)
-        tip = "Write down a reason above first." if leaks else "Write it now."
-        self.go.setToolTip(f"Choose first what becomes of {', '.join(unmapped)}." if unmapped else tip)
+        tip = "Give a reason above first." if leaks else "Writes the export."
+        self.go.setToolTip(f"Choose a class for {', '.join(unmapped)} first." if unmapped else tip)
 
     def _stale(self) -> None:
         self._forget_outcome()

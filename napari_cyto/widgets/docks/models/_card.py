@@ -29,13 +29,13 @@ class ModelCard(QWidget):
         self._classes = QWidget()
         self._chips = QVBoxLayout(self._classes)
         parts.tighten(self._chips)
-        self.facts = FactTable("What it takes, what it gives, and under which terms.", wide=1)
-        self.metrics = FactTable("Figures measured on cells that had no part in its training, with 95 % intervals.")
-        self.data = FactTable("The cells that it was trained on, and how they were divided.", wide=1)
+        self.facts = FactTable("Input, output and licence", wide=1)
+        self.metrics = FactTable("Metrics on cells that were not used in training, with 95 % confidence intervals")
+        self.data = FactTable("Cells that the model was trained on, and their split", wide=1)
         self.sections = {
-            "worth": Section("What it is worth", self.metrics, tip="Held-out figures.", opened=True),
-            "facts": Section("What it is", self.facts, tip="Input, output, licence.", opened=True),
-            "data": Section("What it was made from", self.data, tip="Data, split, recipe."),
+            "worth": Section("Evaluation", self.metrics, tip="Metrics on held-out cells", opened=True),
+            "facts": Section("Description", self.facts, tip="Input, output and licence", opened=True),
+            "data": Section("Training", self.data, tip="Data, split and recipe"),
         }
         layout = QVBoxLayout(self)
         parts.tighten(layout)
@@ -53,7 +53,7 @@ class ModelCard(QWidget):
         self.summary.setVisible(bool(manifest.card.summary))
         self._show_classes(manifest)
         self.facts.show_rows(list(fact_rows(manifest)))
-        self.data.show_rows(list(data_rows(manifest)) or [("Nothing is written down", "")])
+        self.data.show_rows(list(data_rows(manifest)) or [("Not specified", "")])
         rows = metric_rows(manifest.card.metrics) or [("Not measured", "", "")]
         self.metrics.show_rows(rows, METRIC_HEADINGS)
 
@@ -87,19 +87,19 @@ def fact_rows(manifest: ModelManifest) -> Iterator[tuple[str, str]]:
     """Yield what a user must know to use a model, as name and words."""
     card = manifest.card
     yield "Stain", manifest.stain
-    yield "Sees", sees_words(manifest)
+    yield "Input", sees_words(manifest)
     yield "Colours", f"matched to {manifest.colour.picture}" if manifest.colour else "as scanned"
     yield "Licence", card.licence
     for name, words in (
         ("Attribution", card.attribution),
-        ("For", card.intended_use),
-        ("Limits", card.limits),
+        ("Intended use", card.intended_use),
+        ("Limitations", card.limits),
     ):
         if words:
             yield name, words
     for parent in manifest.parents:
-        yield "Continues from", f"{parent.id}. {parent.added}".strip()
-    yield "Made", f"{manifest.created_utc[:10]} by {manifest.made_by}"
+        yield "Fine-tuned from", f"{parent.id}. {parent.added}".strip()
+    yield "Created", f"{manifest.created_utc[:10]} by {manifest.made_by}"
     yield "Size", f"{manifest.weights_bytes / 1e6:.1f} MB"
     yield "SHA-256", f"{manifest.weights_sha256[:16]}…"
 
@@ -109,10 +109,10 @@ def sees_words(manifest: ModelManifest) -> str:
     rule = manifest.crop_rule
     if rule is None:
         scale = "" if manifest.mpp is None else f" at {manifest.mpp:g} µm per px"
-        return f"the whole field{scale}"
+        return f"the whole field of view{scale}"
     unit = "µm" if rule.unit == "um" else "px"
     windows = " and ".join(f"{window:g} {unit}" for window in rule.windows)
-    return f"{windows} round the cell, as {rule.size_px} × {rule.size_px} px"
+    return f"{windows} around the cell, as {rule.size_px} × {rule.size_px} px"
 
 
 def data_rows(manifest: ModelManifest) -> Iterator[tuple[str, str]]:
@@ -124,7 +124,7 @@ def data_rows(manifest: ModelManifest) -> Iterator[tuple[str, str]]:
     if recipe:
         yield "Recipe", str(recipe.get("name", "custom"))
         if recipe.get("deviations"):
-            yield "Not as published", " ".join(map(str, recipe["deviations"]))
+            yield "Differs from publication", " ".join(map(str, recipe["deviations"]))
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from napari_cyto.widgets.docks.models._card import ModelCard
 
 _MODEL = Qt.ItemDataRole.UserRole
 LIST_PX = 132
-EMPTY = "No model is here yet: train one in the Train dock, or add one from a folder."
+EMPTY = "No models yet. Train one in the Train dock, or add one from a folder."
 
 
 class ModelsDock(Dock):
@@ -31,21 +31,26 @@ class ModelsDock(Dock):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.list = QListWidget()
-        self.list.setToolTip("Models at hand: those that ship and your own; a tick marks those this project uses.")
+        self.list.setToolTip(
+            "Model library: models that ship with napari-cyto and your own. Those with a tick are used by this project."
+        )
         self.list.setAccessibleName("models")
         self.list.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.list.setWordWrap(True)
         self.list.setFixedHeight(LIST_PX)
         self.list.currentItemChanged.connect(lambda *_items: self._choose())
-        self.add = parts.button("Add…", "Add a model from its folder to the library.", self.ask_add, icon="add")
+        self.add = parts.button("Add…", "Copies a model from its folder into the library.", self.ask_add, icon="add")
         self.verify = parts.button(
-            "Verify", "Read the whole model and compare its hash with the one on its card.", self.verify_current
+            "Verify", "Reads the whole model and compares its hash with the one on its card.", self.verify_current
         )
         self.remove = parts.button(
-            "Remove…", "Delete this model from your library; those that ship stay.", self.ask_remove, icon="delete"
+            "Remove…", "Deletes this model from your library. Shipped models stay.", self.ask_remove, icon="delete"
         )
         self.use = parts.button(
-            "Use in this project", "Let this model propose cells in this project.", self.use_current, icon="check"
+            "Use in this project",
+            "Makes this model the one used for detection in this project.",
+            self.use_current,
+            icon="check",
         )
         self.fit = parts.text(selectable=True)
         self.words = parts.text(selectable=True)
@@ -107,7 +112,7 @@ class ModelsDock(Dock):
             return
         # Which has this dock refreshed as well.
         self.session.project_changed.emit()
-        self._say(f"{name} is this project's model now.", style.GOOD)
+        self._say(f"{name} is now this project's model.", style.GOOD)
 
     def verify_current(self) -> None:
         """Compare the chosen model's files with its card."""
@@ -116,7 +121,7 @@ class ModelsDock(Dock):
             return
         try:
             checked = verify_model(model.path)
-            self._say(f"{checked['id']} is whole: its weights are those that its card was written for.", style.GOOD)
+            self._say(f"{checked['id']} is intact: its weights match its card.", style.GOOD)
         except CytoError as error:
             self._say(str(error), style.BAD)
 
@@ -134,7 +139,7 @@ class ModelsDock(Dock):
             self._say(str(error), style.BAD)
             return
         self.refresh(name)
-        self._say(f"{name} was added.", style.GOOD)
+        self._say(f"Added {name}.", style.GOOD)
 
     def ask_remove(self) -> None:
         """Ask once, then delete the chosen model."""
@@ -142,8 +147,8 @@ class ModelsDock(Dock):
         if model is None:
             return
         yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
-        question = f"Delete {model.name} from your library? Labels that it made keep its name and hash."
-        if QMessageBox.question(self, "Remove a model", question, yes | no, no) == yes:
+        question = f"Delete {model.name} from your library? Its predictions keep its name and hash."
+        if QMessageBox.question(self, "Remove model", question, yes | no, no) == yes:
             self.remove_current()
 
     def remove_current(self) -> None:
@@ -157,7 +162,7 @@ class ModelsDock(Dock):
             self._say(str(error), style.BAD)
             return
         self.refresh()
-        self._say(f"{model.name} was removed.")
+        self._say(f"Removed {model.name}.")
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
         """Read the library anew: a run may have ended since."""
@@ -195,7 +200,7 @@ class ModelsDock(Dock):
         elif model.fault:
             words, colour = model.fault, style.BAD
         elif fits is None:
-            words, colour = "Open a project to see whether this model fits it.", style.QUIET
+            words, colour = "Open a project to check whether this model fits it.", style.QUIET
         elif fits.sentences:
             words, colour = " ".join(fits.sentences), style.BAD if fits.refusals else style.WARN
         else:

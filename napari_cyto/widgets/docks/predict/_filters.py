@@ -17,9 +17,9 @@ from napari_cyto.widgets.docks.controls import Check, Choice, FlowLayout
 
 _STEPS = 100
 _STATUS_WORDS = {
-    Status.PROPOSED: ("Proposed", "What a model proposes and nobody has judged."),
-    Status.ACCEPTED: ("Accepted", "What a person marked, or accepted from a model."),
-    Status.REJECTED: ("Rejected", "What a person rejected."),
+    Status.PROPOSED: ("Unreviewed", "Predictions that nobody has reviewed"),
+    Status.ACCEPTED: ("Accepted", "Cells that a person annotated or accepted"),
+    Status.REJECTED: ("Rejected", "Predictions that a person rejected"),
 }
 _HEAT_WORDS = {
     Heat.RISK: "Map of risk: severity × score",
@@ -42,22 +42,23 @@ class ProposalFilters(QWidget):
         self._class_flow = FlowLayout(self._class_grid, columns=2, gap_px=parts.GAP)
         self.heat = Choice()
         self.heat.setToolTip(
-            "What the map tells that takes the place of proposals: of more than 2,000 in view, or of all if so ticked."
+            "What the map shows in place of single predictions: when more than 2,000 are in view, or always "
+            "if ticked below."
         )
-        self.heat.setAccessibleName("map of many proposals")
+        self.heat.setAccessibleName("map of many predictions")
         self.heat.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for heat, words in _HEAT_WORDS.items():
             self.heat.addItem(words, heat)
         self.heat.activated.connect(self._ask)
         self.map_always = self._check(
-            "Show the map however few they are",
-            "Show the map instead of single proposals at any number; without this, of more than 2,000 in view only.",
+            "Always show the map",
+            "Shows the map at any number of predictions; otherwise only when more than 2,000 are in view.",
         )
         self.blind = self._check(
             "Blind reading: hide scores and classes",
-            "Read without the model's word: its scores and the classes of its proposals are hidden until you judge.",
+            "Hides the model's scores and classes until you have reviewed a cell.",
         )
-        self.everything = parts.button("Show everything", "Take all filters away.", self._show_everything)
+        self.everything = parts.button("Reset filters", "Shows all cells.", self._show_everything)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for widget in (
@@ -79,7 +80,7 @@ class ProposalFilters(QWidget):
             parts.discard(check)
         self.classes = {}
         for cell_class in scheme.classes if scheme is not None else ():
-            check = self._check(cell_class.id, f"Show cells of the class {cell_class.name}.")
+            check = self._check(cell_class.id, f"Shows cells of the class {cell_class.name}.")
             check.setIcon(style.swatch_icon(cell_class.colour))
             self._class_flow.addWidget(check)
             self.classes[cell_class.id] = check
@@ -100,7 +101,7 @@ class ProposalFilters(QWidget):
         self.threshold.blockSignals(False)
         self.heat.setCurrentIndex(self.heat.findData(shown.heat))
         self.heat.setEnabled(not shown.blind)
-        words = f"Score {shown.threshold:.2f} or more" if shown.threshold else "Every score"
+        words = f"Score {shown.threshold:.2f} or more" if shown.threshold else "Any score"
         self.threshold_words.setText(words)
         self.everything.setEnabled(not shown.hides_nothing)
 
@@ -134,7 +135,7 @@ def _threshold() -> QSlider:
     slider = QSlider(Qt.Orientation.Horizontal)
     slider.setRange(0, _STEPS)
     slider.setPageStep(5)
-    slider.setToolTip("Show cells of which a model is so sure or surer; a person's own marks are always shown.")
-    slider.setAccessibleName("least score shown")
+    slider.setToolTip("Shows predictions with at least this score; a person's annotations are always shown.")
+    slider.setAccessibleName("minimum score shown")
     slider.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     return slider

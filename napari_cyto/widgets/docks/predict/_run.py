@@ -25,12 +25,16 @@ from napari_cyto.widgets.docks.train.words import QUIET_FROM_S, working_words
 
 POLL_MS = 33
 _SCOPES: tuple[tuple[Scope, str, str], ...] = (
-    ("field", "This field", "What is on screen now."),
-    ("region", "Region", "The region that is selected; draw one with R."),
-    ("slide", "Whole slide", "All tissue of the slide; go on working meanwhile, the proposals come in as found."),
+    ("field", "Current view", "Searches the field of view on screen."),
+    ("region", "Region", "Searches the selected region; draw one with R."),
+    (
+        "slide",
+        "Whole slide",
+        ("Searches all tissue of the slide. You can keep working; predictions appear as they are found."),
+    ),
 )
 LOADING = "Loading the models; the first time takes longer"
-NO_DETECTOR = "No detector is here yet: train one in the Train dock, or add one in the Models dock."
+NO_DETECTOR = "No detector yet. Train one in the Train dock, or add one in the Models dock."
 
 
 class ProposeRun(QWidget):
@@ -40,20 +44,24 @@ class ProposeRun(QWidget):
         super().__init__()
         self._session = session
         self.proposer = Proposer(session)
-        self.detector = _choice("detector", "The model that finds the cells.")
+        self.detector = _choice("detector", "Model that finds cells.")
         self.classifier = _choice(
-            "classifier", "The model that names the class of each cell found; else the detector's own word holds."
+            "classifier",
+            ("Model that assigns a class to each detected cell. Without one, the detector's classes are kept."),
         )
         self.scopes = {
-            scope: parts.toggle(words, tip, partial(self._choose, scope), name=f"propose in {words}")
+            scope: parts.toggle(words, tip, partial(self._choose, scope), name=f"detect in {words}")
             for scope, words, tip in _SCOPES
         }
         self.run = parts.button(
-            "Propose cells", "Let the models look, and draw what they propose.", self.start, icon="find"
+            "Run detection",
+            "Finds cells with the chosen models and adds them as unreviewed predictions.",
+            self.start,
+            icon="find",
         )
-        self.cancel = parts.button("Cancel", "Stop; what was proposed so far stays.", self.stop, icon="stop")
+        self.cancel = parts.button("Cancel", "Stops the run; predictions so far stay.", self.stop, icon="stop")
         self.bar = QProgressBar()
-        self.bar.setToolTip("How far the run has come.")
+        self.bar.setToolTip("Progress of the run")
         self.words = parts.text(selectable=True)
         self._scope: Scope = "field"
         self._found = 0
@@ -90,9 +98,9 @@ class ProposeRun(QWidget):
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for widget in (
-            parts.text("Find cells with"),
+            parts.text("Detector"),
             self.detector,
-            parts.text("Name them with"),
+            parts.text("Classifier"),
             self.classifier,
             parts.row(*self.scopes.values()),
             self.run,
@@ -109,7 +117,7 @@ class ProposeRun(QWidget):
         self._offered_for = self._used_by_kind()
         self._offer(self.detector, [m for m in models if _is(m, "detector")], "detector", "")
         self._offer(
-            self.classifier, [m for m in models if _is(m, "classifier")], "classifier", "The detector's own classes"
+            self.classifier, [m for m in models if _is(m, "classifier")], "classifier", ("None (detector's classes)")
         )
         self.show_state()
         if not self.detector.count():
@@ -244,7 +252,7 @@ class ProposeRun(QWidget):
     def _arrived(self, count: int) -> None:
         self._found += count
         self._doing = ""
-        self._say_with_news(f"{parts.counted(self._found, 'cell')} proposed so far.")
+        self._say_with_news(f"{parts.counted(self._found, 'cell')} so far")
 
     def _noted(self, sentence: str) -> None:
         # Progress comes many times a second, and would take a sentence away before it is read.
@@ -274,11 +282,11 @@ class ProposeRun(QWidget):
 def outcome_words(result: Mapping[str, Any]) -> str:
     """Return what a run came to, in a sentence or two."""
     added, there, replaced = (int(result.get(name, 0)) for name in ("added", "there_before", "replaced"))
-    words = f"{parts.counted(added, 'new cell')} proposed"
+    words = f"{parts.counted(added, 'new prediction')}"
     if replaced:
-        words += f", {parts.number(replaced)} in the place of another model's"
+        words += f", {parts.number(replaced)} replacing another model's"
     if there:
-        words += f"; {parts.number(there)} were marked already"
+        words += f"; {parts.number(there)} already annotated"
     ways = ", ".join(dict.fromkeys(result.get("runtime", ())))
     words += f" ({float(result.get('seconds', 0)):.1f} s on {result.get('device', 'cpu')}{', ' if ways else ''}{ways})."
     if unreadable := len(result.get("unreadable", ())):

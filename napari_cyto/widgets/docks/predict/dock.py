@@ -14,15 +14,15 @@ from napari_cyto.widgets.docks.predict._filters import ProposalFilters
 from napari_cyto.widgets.docks.predict._run import ProposeRun
 
 HINT = (
-    "Over a cell: A accepts, X rejects, 1 to 9 correct. Drag on glass, or Ctrl and drag an outline, selects many; "
-    "the same keys judge them all, as one undo step."
+    "Over a cell: A accepts, X rejects, 1 to 9 corrects the class. Drag on the background, or Ctrl-drag an "
+    "outline, to select many; the same keys then apply to all, as one undo step."
 )
 
 
 class ProposeDock(Dock):
     """Lets models propose cells, and filters what is shown of it."""
 
-    title = "Propose"
+    title = "Predict"
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -34,7 +34,7 @@ class ProposeDock(Dock):
             _line(),
             self.counts,
             parts.text(HINT, colour=style.QUIET),
-            parts.text("What is shown", bold=True),
+            parts.text("Show", bold=True),
             self.filters,
         ):
             self.body.addWidget(widget)
@@ -85,11 +85,11 @@ class ProposeDock(Dock):
         self.run.show_state()
         project, slide = self.session.project, self.session.slide
         if project is None or slide is None:
-            self.counts.setText("Open a slide to see what is proposed on it.")
+            self.counts.setText("Open a slide to see its predictions.")
             return
         counts = project.status_counts(slide.id)
         proposed, rejected = (parts.number(counts.get(s, 0)) for s in (Status.PROPOSED, Status.REJECTED))
-        self.counts.setText(f"On this slide {proposed} proposed, {rejected} rejected.")
+        self.counts.setText(f"This slide: {proposed} unreviewed, {rejected} rejected")
 
 
 def _line() -> QFrame:

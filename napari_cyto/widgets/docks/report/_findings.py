@@ -20,7 +20,7 @@ from napari_cyto.widgets.docks.section import Section
 
 PICTURES = 6
 HEADINGS = ("Class", "accepted", "corrected", "proposed")
-BLIND = "Blind reading: what models say, classes and scores, is hidden."
+BLIND = "Blind reading: the models' classes and scores are hidden."
 
 
 class ResultFinding(QWidget):
@@ -36,11 +36,11 @@ class ResultFinding(QWidget):
         self.cells.chosen.connect(self._go)
         self.risk = parts.text()
         self.formula = Section(
-            "How slides are ordered",
+            "Order of slides",
             parts.text(f"{ORDER} {ORDER_SOURCE}", colour=style.QUIET, selectable=True),
-            tip="What the excess of predicted high-grade cells is, and what it rests on.",
+            tip="Explains the excess of predicted high-grade cells.",
         )
-        self.counts = FactTable("Cells of each class; corrected: accepted ones that a model had called otherwise")
+        self.counts = FactTable("Cells per class; corrected: accepted with another class than predicted")
         self.blind = parts.text(BLIND, colour=style.WARN)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
@@ -83,7 +83,7 @@ class ResultFinding(QWidget):
             self.cells.show_cells([])
             return
         self.accepted.setText(f"Highest grade accepted: {grade(result.accepted)}")
-        self.proposed.setText(f"Highest grade only proposed: {grade(result.proposed)}")
+        self.proposed.setText(f"Highest grade predicted only: {grade(result.proposed)}")
         self.proposed.setVisible(not result.is_blind)
         risk = None if result.is_blind else result.risk
         self.risk.setText("" if risk is None else risk_words(risk))
@@ -114,8 +114,9 @@ def shown_cells(result: SlideResult, path: Path) -> list[dict[str, Any]]:
             "slide": str(path),
             "centre_yx": cell.centre_yx,
             "words": best_words(cell).replace(", ", "\n"),
-            "tip": f"{best_words(cell)}; x {cell.centre_yx[1]:,.0f}, y {cell.centre_yx[0]:,.0f} px.\n"
-            "Click: the slide goes there.",
+            "tip": (
+                f"{best_words(cell)}; x {cell.centre_yx[1]:,.0f}, y {cell.centre_yx[0]:,.0f} px.\nClick to go there."
+            ),
         }
         for cell in result.best
         if cell.id in chosen

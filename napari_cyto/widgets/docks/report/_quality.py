@@ -32,22 +32,26 @@ class ResultQuality(QWidget):
         # Of which project and slide the running measurement is.
         self._measured: tuple[object, str] | None = None
         self.preparation = Choice()
-        self.preparation.setToolTip("How the cells came onto the glass; it is kept with the slide, and who said so.")
+        self.preparation.setToolTip("How the specimen was prepared; saved with the slide and your name.")
         self.preparation.setAccessibleName("preparation")
         self.preparation.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.preparation.addItem("preparation not said", "")
+        self.preparation.addItem("Preparation not specified", "")
         for kind in Preparation:
             self.preparation.addItem(kind.value, kind.value)
         self.preparation.activated.connect(lambda _index: self._say(only_here=True))
         self.all_slides = parts.button(
-            "For all slides", "Say the same of every slide of the project.", lambda: self._say(only_here=False)
+            "Apply to all slides",
+            "Applies this preparation to every slide of the project.",
+            lambda: self._say(only_here=False),
         )
         self.count = parts.text()
         self.focus, self.obscured = parts.text(), parts.text()
         self.focus.setToolTip(FOCUS_METHOD)
         self.obscured.setToolTip(OBSCURED_METHOD)
         self.measure = parts.button(
-            "Measure focus and cover", "Look at some hundred places of the tissue; a few seconds.", self.start
+            "Measure focus and obscured area",
+            "Samples a few hundred places of the tissue; takes a few seconds.",
+            self.start,
         )
         self.job = JobBar()
         self.job.ended.connect(self._ended)
@@ -97,7 +101,7 @@ class ResultQuality(QWidget):
             path: Path = project.slide_path(slide)
             self._measured = (project, slide.id)
             self.measure.hide()
-            self.job.run(survey_slide, {"path": path, "mpp": slide.mpp}, "Looking at focus and cover…")
+            self.job.run(survey_slide, {"path": path, "mpp": slide.mpp}, "Measuring focus and obscured area…")
 
     def _say(self, *, only_here: bool) -> None:
         project, slide = self._session.project, self._session.slide
@@ -107,7 +111,7 @@ class ResultQuality(QWidget):
         with self._session.telling():
             say_preparation(project, ids, self.said, self._session.author)
             if not only_here:
-                self._session.message.emit(f"Kept for {parts.counted(len(ids), 'slide')}.")
+                self._session.message.emit(f"Saved for {parts.counted(len(ids), 'slide')}.")
         self.show_result(self._result)
 
     def _ended(self, event: Done | Failed | Cancelled) -> None:
@@ -124,4 +128,4 @@ class ResultQuality(QWidget):
         self.focus.setText(f"Focus: {focus}")
         self.obscured.setText(f"Obscured: {obscured}")
         self.measure.setVisible(not self.job.running)
-        self.measure.setText("Measure focus and cover" if told is None else "Measure again")
+        self.measure.setText("Measure focus and obscured area" if told is None else "Measure again")

@@ -34,7 +34,7 @@ class ResultSeen(QWidget):
         self._mapped: Slide | None = None
         self._tissue: npt.NDArray[np.bool_] | None = None
         self.magnification = Choice()
-        self.magnification.setToolTip("From which objective on a look counts; kept with the project.")
+        self.magnification.setToolTip("Lowest magnification that counts as viewed; saved with the project.")
         self.magnification.setAccessibleName("magnification")
         self.magnification.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for each in MAGNIFICATIONS:
@@ -48,7 +48,7 @@ class ResultSeen(QWidget):
         self._show_soon = WhenSeen(self, self._show, REST_MS)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
-        for block in (parts.row(parts.text("Looked at with"), self.magnification), self.words, self.people, self.map):
+        for block in (parts.row(parts.text("Viewed at"), self.magnification), self.words, self.people, self.map):
             layout.addWidget(block)
 
     def watch(self, recorder: CoverageRecorder) -> None:
@@ -112,7 +112,7 @@ class ResultSeen(QWidget):
             self.words.setText("")
             return
         if slide.mpp is None:
-            self.words.setText("Enter how many µm a pixel covers (dock Slide): else nobody knows how near you look.")
+            self.words.setText("Enter the pixel size in the Slide dock; without it the magnification is unknown.")
             return
         everybody = recorder.everybody()
         assert everybody is not None

@@ -34,13 +34,13 @@ from napari_cyto.widgets.latest import Latest, MayGoOn
 REST_MS, LONGEST_REST_MS = 400, 5_000
 # Between parts of some thousand cells that are read the window gets its turn.
 _BREATH_S = 0.002
-FILTER = "Page with pictures (*.html);;Figures for machines (*.json)"
+FILTER = "Page with images (*.html);;JSON (*.json)"
 
 
 class ResultDock(Dock):
     """Counts, highest grade, excess, adequacy, focus, what was looked at; and the report on them."""
 
-    title = "Result"
+    title = "Report"
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -49,16 +49,21 @@ class ResultDock(Dock):
         self.quality = ResultQuality(session)
         self.seen = ResultSeen(session)
         limits = parts.text("\n".join(f"•  {words}" for words in CANNOT_SAY), selectable=True)
-        self.limits = Section("What this cannot say", limits, tip="What to keep in mind when reading these figures.")
+        self.limits = Section("Limitations", limits, tip=("What to keep in mind when reading these figures."))
         self.reader = Latest("result", self)
         self.result: SlideResult | None = None
         self.report_slide = parts.button(
-            "Report on slide…", "Write what this dock tells, with pictures: a page (HTML), or JSON.", self.write_slide
+            "Save slide report…",
+            "Saves a report of this slide, as a page with images (HTML) or as JSON.",
+            self.write_slide,
         )
         self.report_project = parts.button(
-            "on project…", "Write the same on every slide of the project.", self.write_project, name="report on project"
+            "Save project report…",
+            "Saves a report of all slides of the project.",
+            self.write_project,
+            name=("save project report"),
         )
-        self.open = parts.button("Open the report", "Show the written report in the browser.", self._open, icon="find")
+        self.open = parts.button("Open report", "Opens the saved report in the browser.", self._open, icon="find")
         self.job = JobBar()
         self._written: Path | None = None
         self._asked_s = 0.0
@@ -201,7 +206,7 @@ class ResultDock(Dock):
     def _write(self, name: str, slide_id: str | None) -> None:
         project = self.session.need_project()
         start = project.folder.parent / f"{name}-result.html"
-        chosen, kind = QFileDialog.getSaveFileName(self, "Write the report to", str(start), FILTER)
+        chosen, kind = QFileDialog.getSaveFileName(self, "Save report as", str(start), FILTER)
         if not chosen:
             return
         out = Path(chosen)
@@ -219,7 +224,7 @@ class ResultDock(Dock):
     def _ended(self, event: Done | Failed | Cancelled) -> None:
         if isinstance(event, Done):
             notes = self.job.notes
-            self.job.say("\n".join((f"Written: {parts.breakable(str(event.result['out']))}", *notes)), style.GOOD)
+            self.job.say("\n".join((f"Saved: {parts.breakable(str(event.result['out']))}", *notes)), style.GOOD)
         self.open.setVisible(isinstance(event, Done))
 
     def _open(self) -> None:

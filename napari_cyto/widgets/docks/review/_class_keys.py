@@ -36,7 +36,7 @@ class ClassKeys(QWidget):
         for cell_class in (c for c in (scheme.classes if scheme is not None else ()) if c.key):
             made = parts.button(
                 f"{cell_class.key} {cell_class.id}",
-                f"Give the chosen cells the class {cell_class.name}, which accepts them.\nKey: {cell_class.key}",
+                f"{cell_class.name}: accepts the selected cells with this class.\nKey: {cell_class.key}",
                 partial(self.chosen.emit, cell_class.key),
                 name=f"review as {cell_class.id}",
             )

@@ -17,20 +17,24 @@ from napari_cyto.widgets.docks.controls import Check, Choice
 from napari_cyto.widgets.docks.section import Section
 
 SORTS = (
-    (Sort.RISK, "Riskiest first", "Severity of each class times its score, added up."),
-    (Sort.ENTROPY, "Least certain first (entropy)", "Where the model spreads its scores over many classes."),
-    (Sort.MARGIN, "Least certain first (margin)", "Where the two likeliest classes have nearly the same score."),
-    (Sort.DISAGREEMENT, "Model against label", "Where the model finds another class likelier than the cell's."),
-    (Sort.CLASS, "By class, severe first", "The most severe class first, in it the highest scores."),
+    (Sort.RISK, "Riskiest first", "Sum over classes of severity times score."),
+    (Sort.ENTROPY, "Least certain first (entropy)", "Cells whose scores are spread over many classes."),
+    (Sort.MARGIN, "Least certain first (margin)", "Cells whose two likeliest classes have nearly the same score."),
+    (
+        Sort.DISAGREEMENT,
+        "Model disagrees with label",
+        ("Cells for which the model finds another class likelier than the annotated one."),
+    ),
+    (Sort.CLASS, "By class, most severe first", "Most severe class first, then by score."),
     (
         Sort.RANDOM,
-        "At random (control cells)",
-        "Each cell is a control cell: the quickest way to a figure for what is unread.",
+        "Random (control cells)",
+        "Every cell is a control cell: the fastest way to estimate what remains unreviewed.",
     ),
-    (Sort.PLACE, "By place on the slide", "In bands across the slide, to and fro."),
+    (Sort.PLACE, "By position on the slide", "In bands across the slide, back and forth."),
 )
 STATUSES = (
-    ("Waiting", (Status.PROPOSED,)),
+    ("Unreviewed", (Status.PROPOSED,)),
     ("Accepted", (Status.ACCEPTED,)),
     ("Rejected", (Status.REJECTED,)),
     ("All cells", tuple(Status)),
@@ -46,25 +50,25 @@ class ReviewFilters(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._quiet = False
-        self.sort = _combo("order", "In which order the cells are shown; it stays until the list is made anew.")
+        self.sort = _combo("order", "Order of the cells; it stays until you refresh the list.")
         for value, words, tip in SORTS:
             self.sort.addItem(words, value)
             self.sort.setItemData(self.sort.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.status = _combo("status", "Cells that wait for a verdict, or those that have one.")
+        self.status = _combo("status", "Shows unreviewed, accepted, rejected or all cells.")
         for words, statuses in STATUSES:
             self.status.addItem(words, statuses)
-        self.which = _combo("class", "Cells of which class.")
-        self.slide = _combo("slide", "Cells of which slide.")
-        self.low, self.high = _score("least score", 0.0), _score("largest score", 1.0)
-        self.by_slide = _check("Keep slides together", "Finish one slide before the next.")
+        self.which = _combo("class", "Shows cells of one class.")
+        self.slide = _combo("slide", "Shows cells of one slide.")
+        self.low, self.high = _score("minimum score", 0.0), _score("maximum score", 1.0)
+        self.by_slide = _check("Keep slides together", "Shows all cells of one slide before the next.")
         self.controls = QSpinBox()
         self.controls.setRange(0, 50)
         self.controls.setValue(round(100 * ReviewQuery().control_share))
         self.controls.setSuffix(" %")
         self.controls.setAccessibleName("share of control cells")
         self.controls.setToolTip(
-            "Control cells are drawn at random, the same ones each time, and strewn in unmarked: what you find among "
-            "them, one by one, tells how many abnormal cells are left where nobody looks."
+            "Control cells are drawn at random (the same ones each time) and mixed in unseen. What you find "
+            "among them, one by one, shows how many abnormal cells remain among those not reviewed."
         )
         self.controls.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.limit = QDoubleSpinBox()
@@ -74,8 +78,8 @@ class ReviewFilters(QWidget):
         self.limit.setSuffix(" %")
         self.limit.setAccessibleName("limit for stopping")
         self.limit.setToolTip(
-            "You may stop when the control cells show that at most this share of the unreviewed cells is abnormal. "
-            "Half the limit needs about twice as many control cells."
+            "Review may stop when the control cells show that at most this share of the unreviewed cells is "
+            "abnormal. Half the limit needs about twice as many control cells."
         )
         self.limit.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.limit.setKeyboardTracking(False)
@@ -105,7 +109,7 @@ class ReviewFilters(QWidget):
     def show_scheme(self, scheme: ClassScheme | None) -> None:
         """Offer the classes of ``scheme``; the choice made before stays where it can."""
         classes = scheme.classes if scheme is not None else ()
-        self._offer(self.which, "Every class", [(c.id, c.id) for c in classes])
+        self._offer(self.which, "All classes", [(c.id, c.id) for c in classes])
         for row, cell_class in enumerate(classes, start=1):
             self.which.setItemIcon(row, style.swatch_icon(cell_class.colour))
 
@@ -142,7 +146,7 @@ class ReviewFilters(QWidget):
     def _lay_out(self) -> None:
         more = parts.column(
             parts.row(QLabel("Score from"), self.low, QLabel("to"), self.high),
-            parts.row(parts.text("Control cells, at random"), self.controls, stretch=0),
+            parts.row(parts.text("Random control cells"), self.controls, stretch=0),
             parts.row(parts.text("Stop when the abnormal share of the rest is at most"), self.limit, stretch=0),
             self.by_slide,
         )
@@ -150,7 +154,9 @@ class ReviewFilters(QWidget):
         parts.tighten(layout)
         layout.addWidget(parts.row(self.sort, self.status, stretch=0))
         layout.addWidget(parts.row(self.which, self.slide))
-        self.more = Section("Score, control cells, slides", more, "Narrow the list further; what controls are drawn.")
+        self.more = Section(
+            "Score, control cells, slides", more, ("Filters by score and slide, and sets the control cells.")
+        )
         layout.addWidget(self.more)
 
 
@@ -172,7 +178,9 @@ def _score(name: str, value: float) -> QDoubleSpinBox:
     spin.setDecimals(2)
     spin.setValue(value)
     spin.setAccessibleName(name)
-    spin.setToolTip("The model's score of the likeliest class, 0 to 1. Control cells are drawn whatever their score.")
+    spin.setToolTip(
+        "The model's score for the likeliest class, 0 to 1. Control cells are drawn regardless of their score."
+    )
     spin.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     return spin
 

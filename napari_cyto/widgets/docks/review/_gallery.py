@@ -54,7 +54,7 @@ class ReviewGallery(QListView):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumHeight(150)
         self.setAccessibleName("cells to review")
-        self.setToolTip("Arrow keys go from cell to cell; A accepts, X rejects, 1 to 9 give another class.")
+        self.setToolTip("Arrow keys go from cell to cell; A accepts, X rejects, 1 to 9 assigns another class.")
         crops.ready.connect(self._repaint)
         self._fit()
 

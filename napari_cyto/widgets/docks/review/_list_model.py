@@ -8,15 +8,13 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractListModel, QModelIndex, QObject, Qt
 
-from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.annotation import STATUS_NAMES, Annotation, Status
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.review.query import label_score
 from napari_cyto.session.review_progress import Review
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.cell_images import Wish
-
-_WORDS = {Status.PROPOSED: "waits", Status.ACCEPTED: "accepted", Status.REJECTED: "rejected"}
 
 
 class ReviewModel(QAbstractListModel):
@@ -65,7 +63,7 @@ class ReviewModel(QAbstractListModel):
 
     def caption(self, row: int) -> str:
         """Return a cell in a line."""
-        state = "deleted" if self.review.is_gone(row) else _WORDS[self.review.cells[row].status]
+        state = "deleted" if self.review.is_gone(row) else STATUS_NAMES[self.review.cells[row].status]
         return f"{self.shown_class(row)} {self.shown_score(row)} {state}".replace("  ", " ")
 
     def words(self, row: int) -> str:
@@ -73,8 +71,8 @@ class ReviewModel(QAbstractListModel):
         cell = self.review.cells[row]
         record = self._slide(cell)[0]
         y, x = cell.geometry.centre_yx
-        state = "deleted since" if self.review.is_gone(row) else _WORDS[cell.status]
-        name = parts.breakable(record.name) if record is not None else "a slide that is gone"
+        state = "deleted since" if self.review.is_gone(row) else STATUS_NAMES[cell.status]
+        name = parts.breakable(record.name) if record is not None else "slide removed"
         lines = [f"{self.shown_class(row)}, {state}. {name}, x {x:,.0f}, y {y:,.0f} px."]
         if cell.scores and not self.is_blind:
             best = sorted(cell.scores, key=lambda pair: -pair[1])

@@ -68,23 +68,21 @@ class ReviewDock(Dock):
         self._show_project()
 
     def _make_buttons(self) -> None:
-        self.again = self._button("Refresh", "Make the list anew, in the order of now.\nKey: F5", "refresh", "")
+        self.again = self._button("Refresh", "Refreshes the list and its order.\nKey: F5", "refresh", "")
         self.all = self._button(
             "Accept all shown",
-            "Accept all cells of this list that wait, in one undo step.\nKeys: Ctrl+Enter",
+            "Accepts all unreviewed cells of this list, as one undo step.\nKeys: Ctrl+Enter",
             "accept.all",
             "accept",
         )
-        self.accept = self._button("Accept  A", "Accept the chosen cells.\nKeys: A or Space", "accept", "accept")
-        self.reject = self._button("Reject  X", "Reject the chosen cells.\nKeys: X or Delete", "reject", "reject")
-        self.back = self._button(
-            "Back  ⌫", "Back to the cell that was judged last.\nKey: Backspace", "back", "previous"
-        )
+        self.accept = self._button("Accept  A", "Accepts the selected cells.\nKeys: A or Space", "accept", "accept")
+        self.reject = self._button("Reject  X", "Rejects the selected cells.\nKeys: X or Delete", "reject", "reject")
+        self.back = self._button("Back  ⌫", "Goes back to the cell reviewed last.\nKey: Backspace", "back", "previous")
         self.blind = parts.toggle(
-            "Blind", "Hide what the model says, scores and class.\nKey: B", lambda: self._run("blind"), name="blind"
+            "Blind", "Hides the model's scores and classes.\nKey: B", lambda: self._run("blind"), name="blind"
         )
-        self.smaller = self._button("–", "Smaller pictures.\nKeys: - or Ctrl and the wheel", "smaller", "")
-        self.larger = self._button("+", "Larger pictures.\nKeys: + or Ctrl and the wheel", "larger", "")
+        self.smaller = self._button("–", "Smaller images\nKeys: - or Ctrl and the wheel", "smaller", "")
+        self.larger = self._button("+", "Larger images\nKeys: + or Ctrl and the wheel", "larger", "")
         for small in (self.smaller, self.larger):
             small.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
@@ -232,7 +230,7 @@ class ReviewDock(Dock):
     def _judge(self, verdict: Callable[[list[int]], object]) -> None:
         rows = self.gallery.rows
         if not rows:
-            self.session.message.emit("No cell is chosen; go to one with the arrow keys or a click.")
+            self.session.message.emit("No cell is selected; select one with a click or the arrow keys.")
             return
         verdict(rows)
         self.gallery.go(self.review.after(rows[-1]))
@@ -246,13 +244,13 @@ class ReviewDock(Dock):
 
     def _accept_all(self) -> None:
         count = self.review.accept_all()
-        told = f"Accepted {parts.counted(count, 'cell')}; Ctrl+Z takes it back." if count else "No cell here waits."
+        told = f"Accepted {parts.counted(count, 'cell')}. Undo with Ctrl+Z." if count else ("No unreviewed cell here.")
         self.session.message.emit(told)
 
     def _back(self) -> None:
         row = self.review.back()
         if row is None:
-            self.session.message.emit("This is where you began; no cell was judged before.")
+            self.session.message.emit("No cell was reviewed before this one.")
         else:
             self.gallery.go(row)
 
@@ -343,23 +341,27 @@ class ReviewDock(Dock):
         self._show_estimate()
         hints = []
         if self.review.newcomers:
-            hints.append(f"{parts.number(self.review.newcomers)} new – F5 brings them into the list.")
+            hints.append(f"{parts.number(self.review.newcomers)} new – press F5 to refresh.")
         elif self.review.is_outdated:
-            hints.append("The list has changed – F5 makes it anew.")
+            hints.append("The list has changed – press F5 to refresh.")
         if self.review.left_out:
-            hints.append(f"{parts.number(self.review.left_out)} cells further down the order are not in the list.")
+            hints.append(f"{parts.number(self.review.left_out)} cells further down the order are not listed.")
         self.hint.setText(" ".join(hints))
         self.hint.setVisible(bool(self.hint.text()))
 
     def _offer_accepting(self) -> None:
         """Offer to accept only where that does something: a blind reader gives the class instead."""
         is_blind = self.session.shown_filter.blind
-        why = "\nNot in a blind reading: give the cell its class instead." if is_blind else ""
+        why = "\nNot in a blind reading: assign a class instead." if is_blind else ""
         self.accept.setEnabled(not is_blind)
-        self.accept.setToolTip(f"Accept the chosen cells.\nKeys: A or Space{why}")
+        self.accept.setToolTip(f"Accepts the selected cells.\nKeys: A or Space{why}")
         self.all.setEnabled(self.review.waiting > 0 and not is_blind)
         self.all.setToolTip(
-            "Accept all cells of this list that wait, in one undo step. They count as unread.\nKeys: Ctrl+Enter" + why
+            (
+                "Accepts all unreviewed cells of this list, as one undo step. They do not count as individually "
+                "reviewed.\nKeys: Ctrl+Enter"
+            )
+            + why
         )
 
     def _show_estimate(self) -> None:
@@ -376,9 +378,9 @@ class ReviewDock(Dock):
     def _show_words(self) -> None:
         rows = self.gallery.rows
         if not self.review.cells:
-            self.words.setText("No cell passes these filters." if self.session.project is not None else "")
+            self.words.setText("No cells match these filters." if self.session.project is not None else "")
         elif len(rows) > 1:
-            self.words.setText(f"{parts.number(len(rows))} cells chosen.")
+            self.words.setText(f"{parts.number(len(rows))} cells selected")
         else:
             self.words.setText(self.model.words(rows[0]) if rows and rows[0] < len(self.review.cells) else "")
 

@@ -32,13 +32,13 @@ class MppEditor(QWidget):
         self.value.setSuffix(" µm")
         self.value.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.value.setAccessibleName("µm per pixel")
-        self.value.setToolTip("Width of one pixel of the slide at full size, in µm.")
+        self.value.setToolTip("Width of one pixel at full resolution, in µm.")
         self.value.lineEdit().returnPressed.connect(self.store)
-        self.use = parts.button("Use it", "Store this with the project; it can be corrected later.", self.store)
+        self.use = parts.button("Set", "Saves the pixel size with the project; it can be corrected later.", self.store)
         usual = [
             parts.button(
                 f"{name}: {um} µm",
-                f"Store {um} µm, which most scanners give with a {name} objective.",
+                f"Sets {um} µm, as most scanners give with a {name} objective.",
                 partial(self._use, um),
             )
             for name, um in USUAL_UM.items()
@@ -52,13 +52,13 @@ class MppEditor(QWidget):
 
     def show_correction(self, mpp: float) -> None:
         """Ask for another value than the one that is known."""
-        self.question.setText(f"A pixel counts as {mpp:.4g} µm. What does it measure?")
+        self.question.setText(f"Current pixel size: {mpp:.4g} µm. Enter the correct one.")
         self.value.setValue(mpp)
 
     def show_slide(self, rejected: str, objective: float | None) -> None:
         """Ask, saying why: ``rejected`` is the reason why the file's own statement is not believed."""
-        why = rejected or "The file does not say how many µm a pixel measures."
-        self.question.setText(f"{why} Sizes in µm need it once.")
+        why = rejected or "The file does not state the pixel size."
+        self.question.setText(f"{why} It is needed for sizes in µm.")
         if objective:
             # 10 µm of camera pixel over the magnification is where most scanners lie.
             self.value.setValue(10.0 / objective)

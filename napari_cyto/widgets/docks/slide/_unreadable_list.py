@@ -25,8 +25,8 @@ class UnreadableList(QWidget):
         self._seen: set[tuple[float, ...]] = set()
         self.words = parts.text(colour=style.WARN)
         self.list = QListWidget()
-        self.list.setToolTip("Click a place to look at it; the slide shows it hatched.")
-        self.list.setAccessibleName("places that cannot be read")
+        self.list.setToolTip("Click a place to go there; it is drawn hatched.")
+        self.list.setAccessibleName("unreadable places")
         self.list.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.list.setMaximumHeight(90)
         self.list.setWordWrap(True)
@@ -53,8 +53,8 @@ class UnreadableList(QWidget):
         self._seen.add(tile.bounds_yxyx)
         self.count += 1
         self.words.setText(
-            f"{parts.counted(self.count, 'place')} on this slide cannot be read: the file is damaged there. "
-            "They are shown hatched; the rest is fine."
+            f"{parts.counted(self.count, 'place')} on this slide cannot be read because the file is damaged "
+            "there. They are drawn hatched; the rest is fine."
         )
         if self.count <= SHOWN_AT_MOST:
             item = QListWidgetItem(f"x {centre[1]:,.0f}, y {centre[0]:,.0f} px")

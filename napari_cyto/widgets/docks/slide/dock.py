@@ -52,27 +52,27 @@ class SlideDock(Dock):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.none = parts.text("No slide is open.")
+        self.none = parts.text("No slide open")
         self.overview = OverviewMap.of_session(session)
         self.mpp = MppEditor(session)
         self.correct_mpp = parts.button(
             "Correct the pixel size…",
-            "Say what a pixel measures; who changed it, when and from what, is kept with the project.",
+            "Sets the pixel size. Who changed it, when and from what is saved with the project.",
             self._correct_mpp,
         )
         self.mpp_history = parts.text()
         self.unreadable = UnreadableList(session)
         self.icc = Check("True colours (sRGB)")
-        self.icc.setToolTip("Bring the scanner's colours to the screen's standard by the colour profile in the file.")
+        self.icc.setToolTip("Converts the scanner's colours to sRGB with the colour profile in the file.")
         self.icc.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.icc.clicked.connect(self._toggle_icc)
         self._facts = QWidget()
         self._form = QFormLayout(self._facts)
         parts.tighten(self._form)
-        self.facts = Section("About this slide", self._facts, tip="What the slide's file says.", opened=True)
+        self.facts = Section("About this slide", self._facts, tip="Information from the slide file", opened=True)
         self._pictures = parts.column()
         self.pictures = Section(
-            "Label and overview pictures", self._pictures, tip="Pictures that the scanner stored beside the slide."
+            "Label and overview images", self._pictures, tip="Images that the scanner stored with the slide"
         )
         for widget in (
             self.none,
@@ -199,11 +199,11 @@ def facts_of(record: SlideRecord, info: SlideInfo | None) -> list[tuple[str, str
         source = MPP_SOURCES.get(record.mpp_source, record.mpp_source)
         rows.append(("Pixel", f"{record.mpp:.4g} µm" + (f" ({source})" if source else "")))
     else:
-        rows.append(("Pixel", "size in µm not known"))
+        rows.append(("Pixel", "size in µm unknown"))
     if info is not None:
-        rows.append(("Objective", f"{info.objective:g}x" if info.objective else "not stated"))
+        rows.append(("Objective", f"{info.objective:g}x" if info.objective else "not specified"))
         steps = ", ".join(f"{d:.6g}" for d in info.downsamples)
-        rows.append(("Levels", f"{info.levels} ({steps} times smaller)" if info.levels > 1 else "1"))
+        rows.append(("Levels", f"{info.levels} (downsampled {steps} times)" if info.levels > 1 else "1"))
         rows += [("Note", remark) for remark in info.remarks]
     for name, words in (("Smear", record.smear), ("Patient", record.patient), ("Side", record.side)):
         if words:

@@ -32,9 +32,9 @@ from napari_cyto.widgets.docks.section import Section
 HIDDEN = ("scheme", "class_map", "reader", "author")
 KEPT_AS = "import.class_map"
 COUNTED = ("annotations_added", "slides_added", "regions", "already_there")
-FOREIGN_WORDS = "The project lacks these classes. Choose what each becomes, or have it added, then import again."
+FOREIGN_WORDS = "The project lacks these classes. Choose a class for each, or add it, then import again."
 # No class id can be this: ids are no sentences.
-ADDED, ADDED_WORDS = "\0add", "add it to the project"
+ADDED, ADDED_WORDS = "\0add", "Add to project"
 
 
 class ImportDialog(QDialog):
@@ -46,7 +46,7 @@ class ImportDialog(QDialog):
         self.resize(560, 280)
         self.session = session
         self.format = Choice()
-        self.format.setToolTip("Which program or collection wrote the marks.")
+        self.format.setToolTip("Program or data set that wrote the labels")
         self.format.setAccessibleName("format")
         self.format.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for label_format in FORMATS.values():
@@ -54,16 +54,18 @@ class ImportDialog(QDialog):
         self.about = parts.text(colour=style.QUIET)
         self.source = QLineEdit()
         self.source.setPlaceholderText("File or folder to import")
-        self.source.setToolTip("The file or folder that holds the marks.")
+        self.source.setToolTip("File or folder with the labels")
         self.source.textChanged.connect(lambda _words: self._another_source())
         self.source.textEdited.connect(lambda _words: self._forget_queue())
         self.source.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.browse_file = parts.button("File…", "Choose a file.", self._ask_file, icon="open")
-        self.browse_folder = parts.button("Folder…", "Choose a folder.", self._ask_folder, icon="open")
+        self.browse_file = parts.button("File…", "Opens a dialog to choose a file.", self._ask_file, icon="open")
+        self.browse_folder = parts.button(
+            "Folder…", "Opens a dialog to choose a folder.", self._ask_folder, icon="open"
+        )
         self.form = OptionsForm()
         self.form.show_model(ImportOptions, HIDDEN)
         self.reader_form = OptionsForm()
-        self.options = Section("Options", self.form, tip="Where images lie, and what to do with other classes.")
+        self.options = Section("Options", self.form, tip="Where the images are, and how other classes are handled")
         self.others = parts.text()
         self.others.hide()
         # What was dropped or chosen together with the source on screen, and what came of those before it.
@@ -71,7 +73,7 @@ class ImportDialog(QDialog):
         self._outcomes: list[str] = []
         self._totals = Counter[str]()
         self.skip = parts.button(
-            "Skip bad rows", "Import all other rows; how many were left out is said at the end.", self.skip_bad
+            "Skip bad rows", "Imports all other rows; the number skipped is reported at the end.", self.skip_bad
         )
         self.skip.hide()
         self._skipping = False
@@ -82,10 +84,10 @@ class ImportDialog(QDialog):
         self.bar = JobBar()
         self.bar.ended.connect(self._ended)
         self.start = parts.button(
-            "Import", "Add the slides and marks to this project, all or nothing.", self.run, icon="import"
+            "Import", "Adds the slides and annotations to this project, all or nothing.", self.run, icon="import"
         )
         self.start.setDefault(True)
-        self.leave = parts.button("Close", "Close this window; an import that runs is stopped.", self.reject)
+        self.leave = parts.button("Close", "Closes this window and cancels a running import.", self.reject)
         self.format.currentIndexChanged.connect(lambda _index: self._show_format())
         self.form.changed.connect(self._forget_outcome)
         self._lay_out()
@@ -186,7 +188,7 @@ class ImportDialog(QDialog):
 
     def _look_for_classes(self) -> None:
         source = Path(self.source.text().strip())
-        self.looking.run(source_classes, self._source_named(source, self._chosen_options()), "Looking at its classes…")
+        self.looking.run(source_classes, self._source_named(source, self._chosen_options()), "Reading classes…")
 
     def _looked(self, event: object) -> None:
         project = self.session.project
@@ -251,7 +253,7 @@ class ImportDialog(QDialog):
                 self.run()
             return
         files = len(self._outcomes)
-        lines = [*self._outcomes, f"{parts.counted(files, 'file')} in all: {result_words(self._totals)}"]
+        lines = [*self._outcomes, f"{parts.counted(files, 'file')} in total: {result_words(self._totals)}"]
         self._outcomes = []
         self._totals.clear()
         self.bar.say("\n".join(lines), style.GOOD)
@@ -259,8 +261,8 @@ class ImportDialog(QDialog):
     def _enable(self) -> None:
         missing = self.class_map.open_classes()
         self.start.setEnabled(not missing and not self.bar.running)
-        tip = "Add the slides and marks to this project, all or nothing."
-        self.start.setToolTip(f"Choose first what becomes of {', '.join(missing)}." if missing else tip)
+        tip = "Adds the slides and annotations to this project, all or nothing."
+        self.start.setToolTip(f"Choose a class for {', '.join(missing)} first." if missing else tip)
 
     def done(self, result: int) -> None:
         """Stop what still runs before the dialog goes."""
@@ -321,11 +323,11 @@ class ImportDialog(QDialog):
 def result_words(result: Mapping[str, Any]) -> str:
     """Return what an import brought in, in words."""
     added, slides, regions, there = (int(result.get(name, 0)) for name in COUNTED)
-    words = f"{parts.counted(added, 'mark')} imported"
+    words = f"{parts.counted(added, 'annotation')} imported"
     if regions:
         words += f", {parts.number(regions)} of them regions"
     words += f", {parts.counted(slides, 'slide')} added"
-    return words + (f"; {parts.number(there)} were there already." if there else ".")
+    return words + (f"; {parts.number(there)} already present." if there else ".")
 
 
 def same_class(class_id: str, scheme: ClassScheme) -> str:

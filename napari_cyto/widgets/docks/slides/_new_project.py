@@ -19,9 +19,10 @@ from napari_cyto.widgets.docks.slides.open_paths import free_folder
 from napari_cyto.widgets.docks.slides.scheme_dialog import FILE_FILTER
 
 PRESET_WORDS = {
-    "bethesda": "Bethesda: eight classes",
+    "bethesda": "Bethesda: squamous categories",
+    "bethesda-full": "Bethesda: with glandular categories and organisms",
     "bethesda-4": "Bethesda: four classes",
-    "apacc": "APACC: healthy, unhealthy, both, rubbish",
+    "apacc": "APACC: healthy, unhealthy, mixed group, artefact",
     "ki67": "Ki-67: positive and negative cells",
 }
 
@@ -35,29 +36,29 @@ class NewProjectDialog(QDialog):
         self.resize(520, 260)
         self.session = session
         self._from_file: ClassScheme | None = None
-        self.name = _line("My smears", "What you call the project; a folder of this name is made.")
-        self.place = _line(str(place or Path.home()), "The folder in which the project's own folder is made.")
-        self.browse = parts.button("Choose…", "Choose the folder in which the project is made.", self._ask_place)
+        self.name = _line("My smears", "Name of the project and of its folder")
+        self.place = _line(str(place or Path.home()), "Folder in which the project folder is created")
+        self.browse = parts.button("Choose…", "Opens a dialog to choose the folder.", self._ask_place)
         self.scheme = Choice()
-        self.scheme.setToolTip("Which classes a cell can have; they can be changed later.")
+        self.scheme.setToolTip("Classes that a cell can have; they can be changed later.")
         self.scheme.setAccessibleName("classes")
         self.scheme.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for name in PRESETS:
             self.scheme.addItem(PRESET_WORDS.get(name, name), name)
         self.scheme.currentIndexChanged.connect(lambda _index: self._preview())
-        self.load = parts.button("From a file…", "Take the classes from a YAML or JSON file.", self._ask_load)
+        self.load = parts.button("From a file…", "Loads the classes from a YAML or JSON file.", self._ask_load)
         self.classes = parts.text(colour=style.QUIET)
         self.problem = parts.text(colour=style.BAD)
-        self.create = parts.button("Create project", "Make the folder and open the project.", self.make)
+        self.create = parts.button("Create project", "Creates the folder and opens the project.", self.make)
         self.create.setDefault(True)
-        self.leave = parts.button("Cancel", "Make nothing.", self.reject)
+        self.leave = parts.button("Cancel", "Closes this window without creating a project.", self.reject)
         self._lay_out()
         self._preview()
 
     def _lay_out(self) -> None:
         form = QFormLayout()
         form.addRow("Name", self.name)
-        form.addRow("In folder", parts.row(self.place, self.browse, stretch=0))
+        form.addRow("Folder", parts.row(self.place, self.browse, stretch=0))
         form.addRow("Classes", parts.row(self.scheme, self.load, stretch=0))
         form.addRow("", self.classes)
         low = QHBoxLayout()
@@ -86,7 +87,7 @@ class NewProjectDialog(QDialog):
         return self._from_file
 
     def load_file(self, path: Path) -> None:
-        """Take the classes from a YAML or JSON file."""
+        """Loads the classes from a YAML or JSON file."""
         try:
             self._from_file = load_scheme(path)
         except CytoError as error:
@@ -103,7 +104,7 @@ class NewProjectDialog(QDialog):
         """Create the project and open it, or say why not and stay open."""
         name = self.name.text().strip()
         if not name or any(sign in name for sign in '/\\:*?"<>|\0') or name.startswith("."):
-            self.problem.setText('Give the project a name without / \\ : * ? " < > | and without a dot in front.')
+            self.problem.setText('Expected a project name without / \\ : * ? " < > | that does not start with a dot.')
             return
         try:
             self.session.create_project(free_folder(Path(self.place.text()), name), self.chosen_scheme(), name)

@@ -15,7 +15,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Choice
 
-HEADINGS = ("Colour", "Short name", "Full name", "Key", "Box of one click", "Marks", "")
+HEADINGS = ("Colour", "Id", "Full name", "Key", "One-click box", "Cells", "")
 
 
 class SchemeRow:
@@ -35,22 +35,24 @@ class SchemeRow:
         self._start = cell_class
         self.count = count
         self.colour = cell_class.colour
-        self.swatch = parts.button("", "Choose another colour.", self._choose_colour, name="colour")
-        self.short = _line(cell_class.id, "What label files call the class, such as HSIL; fixed once it exists.", 80)
+        self.swatch = parts.button("", "Opens a dialog to choose a colour.", self._choose_colour, name="colour")
+        self.short = _line(
+            cell_class.id, ("Id of the class in label files, such as HSIL; fixed once the class exists."), 80
+        )
         self.short.setReadOnly(count is not None)
         self.short.setEnabled(count is None)
-        self.long = _line(cell_class.name, "What people read.", 200)
+        self.long = _line(cell_class.name, "Name shown to people", 200)
         self.key = Choice()
         self.key.addItems(["", *"123456789"])
         self.key.setCurrentText(cell_class.key)
-        self.key.setToolTip("The key that chooses the class; each key belongs to one class.")
+        self.key.setToolTip("Key that selects the class; one key per class")
         self.key.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.box = QDoubleSpinBox()
         self.box.setRange(BOX_UM.low, BOX_UM.high)
         self.box.setDecimals(1)
         self.box.setSuffix(" µm")
         self.box.setValue(cell_class.box_um)
-        self.box.setToolTip("How wide a box becomes when the box tool is clicked.")
+        self.box.setToolTip("Width of a box added by one click of the box tool")
         self.box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.marks = parts.text(parts.number(count or 0))
         self.marks.setMinimumWidth(50)
@@ -101,5 +103,5 @@ def _line(words: str, tip: str, width_px: int) -> QLineEdit:
 
 def _remove_tip(count: int | None) -> str:
     if count:
-        return "Cannot be removed while marks have it: give those another class first."
-    return "Take this class out of the list."
+        return "Cannot be removed while annotations have this class; relabel those first."
+    return "Removes this class from the list."

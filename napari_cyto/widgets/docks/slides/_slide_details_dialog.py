@@ -10,8 +10,8 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 
-SEVERAL = "several; leave empty to keep them"
-WHY = "Cells of one patient, or of one smear, are never divided between training and test."
+SEVERAL = "multiple values; leave empty to keep"
+WHY = "Cells of one patient or smear are never split between the training and test set."
 
 
 class SlideFactsDialog(QDialog):
@@ -26,7 +26,7 @@ class SlideFactsDialog(QDialog):
         which = records[0].name if count == 1 else parts.counted(count, "slide")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
-        self.ok.setText("Store" if count == 1 else f"Store for {parts.counted(count, 'slide')}")
+        self.ok.setText("Save" if count == 1 else f"Save for {parts.counted(count, 'slide')}")
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
@@ -48,5 +48,5 @@ def _field(name: str, values: Sequence[str]) -> QLineEdit:
     made = QLineEdit(values[0] if len(set(values)) == 1 else "")
     made.setPlaceholderText("not specified" if len(set(values)) == 1 else SEVERAL)
     made.setAccessibleName(name)
-    made.setToolTip(f"A name or number that tells this {name} from others, not the person's own name.")
+    made.setToolTip(f"A code that identifies this {name}, not the person's name.")
     return made

@@ -21,7 +21,7 @@ from napari_cyto.widgets.docks.thumbnails import ThumbnailLoader
 
 PICTURE_PX = 44
 FACTS_WORDS = "Patient and smear…"
-REMOVE_WORDS = "Take out of the project…"
+REMOVE_WORDS = "Remove from project…"
 _ID = Qt.ItemDataRole.UserRole
 _NAME, _STATE, _PROGRESS = _ID + 1, _ID + 2, _ID + 3
 PROGRESS_WORDS = {Progress.TODO: "to do", Progress.IN_PROGRESS: "in progress", Progress.DONE: "done"}
@@ -48,7 +48,7 @@ class SlideList(QListWidget):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setToolTip("The slides of this project; click one to open it. A right click takes one out of the project.")
+        self.setToolTip("Slides of this project. Click one to open it; right-click for more.")
         self.setAccessibleName("slides")
         # Patient and smear are given to several at once.
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -154,7 +154,7 @@ class SlideList(QListWidget):
         item.setData(_STATE, words)
         item.setData(_PROGRESS, record.progress.value)
         whose = "".join(f"\n{name.capitalize()}: {getattr(record, name) or 'not specified'}" for name in FACTS)
-        item.setToolTip((record.path or "Only the labels of this slide are known.") + whose)
+        item.setToolTip((record.path or "Labels only; the image file is missing.") + whose)
         item.setIcon(self._icon(record.id, record.progress))
         if there and record.id not in self._pictures:
             assert path is not None
@@ -203,7 +203,7 @@ class SlideList(QListWidget):
 
 def item_words(name: str, state: str, count: int) -> str:
     """Return what the list says of a slide."""
-    return f"{parts.breakable(name)}\n{state}, {parts.counted(count, 'mark')}"
+    return f"{parts.breakable(name)}\n{state}, {parts.counted(count, 'annotation')}"
 
 
 def _same_when_selected(pixmap: QPixmap) -> QIcon:

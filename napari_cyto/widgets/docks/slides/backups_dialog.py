@@ -24,11 +24,11 @@ from napari_cyto.store.recovery.backups import Backup
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 
-COLUMNS = ("Taken", "Why", "Slides", "Annotations", "Size")
-WHY = "What is there now is kept as a backup first, so that this can be taken back."
+COLUMNS = ("Created", "Reason", "Slides", "Annotations", "Size")
+WHY = "The current state is backed up first, so this can be undone."
 NONE = (
-    "There is no backup yet. One is taken when a project is opened after a day, every 15 minutes of work, and before "
-    "bulk edits."
+    "No backup yet. Backups are made when a project is opened after a day, every 15 minutes of work, and "
+    "before bulk edits."
 )
 
 
@@ -72,7 +72,7 @@ class BackupsDialog(QDialog):
         self.table.itemSelectionChanged.connect(self._enable)
         layout = QVBoxLayout(self)
         layout.addWidget(parts.text(parts.breakable(folder.name), bold=True))
-        layout.addWidget(parts.text(f"Backups lie in {parts.breakable(str(folder / 'backups'))}", colour=style.QUIET))
+        layout.addWidget(parts.text(f"Backups are in {parts.breakable(str(folder / 'backups'))}", colour=style.QUIET))
         layout.addWidget(self.table)
         layout.addWidget(parts.text(WHY, colour=style.QUIET))
         layout.addWidget(self.told)
@@ -126,6 +126,6 @@ def _or_none(ask: Callable[[], list[Backup]]) -> list[Backup]:
 
 
 def _why(reason: str) -> str:
-    known = {"asked": "Asked for", "rhythm": "During work", "opening": "When it was opened"}
-    known |= {"before-restore": "Before a restore", "damaged": "Damaged, as it was"}
+    known = {"asked": "On request", "rhythm": "During work", "opening": "On opening"}
+    known |= {"before-restore": "Before a restore", "damaged": "Damaged original"}
     return known.get(reason, reason.replace("-", " ").capitalize())

@@ -26,8 +26,8 @@ from napari_cyto.widgets.docks.slides._slide_list import SlideList
 from napari_cyto.widgets.docks.slides.open_paths import SLIDE_FILTER, dropped_paths, open_paths, slides_in
 
 WELCOME = (
-    "Marks are kept in a project: one folder that remembers your slides and every mark on them. "
-    "Drop slides here, or begin with one of these."
+    "Annotations are saved in a project: a folder with your slides and all annotations on them. Drop slides "
+    "here, or start with one of these."
 )
 
 
@@ -40,14 +40,14 @@ class SlidesDock(Dock):
         super().__init__(session, parent)
         self.setAcceptDrops(True)
         self.headline = parts.text(WELCOME)
-        self.new = parts.button("New…", "Make a new project.", self.new_project, icon="new", name="new project")
-        self.open = parts.button("Open…", "Open a project folder.", self.ask_project, icon="open", name="open project")
+        self.new = parts.button("New…", "Creates a new project.", self.new_project, icon="new", name="new project")
+        self.open = parts.button("Open…", "Opens a project folder.", self.ask_project, icon="open", name="open project")
         self.add = parts.button(
-            "Add slides…", "Add slide or image files to this project.", self.ask_slides, icon="add", name="add slides"
+            "Add slides…", "Adds slide or image files to this project.", self.ask_slides, icon="add", name="add slides"
         )
         self.take = parts.button(
             "Import…",
-            "Bring in marks that another program wrote: QuPath, COCO, YOLO, APACC, CRIC, ASAP, CSV.",
+            "Imports labels from other programs: QuPath, COCO, YOLO, APACC, CRIC, ASAP, CSV.",
             self.import_labels,
             icon="import",
             name="import labels",
@@ -64,26 +64,32 @@ class SlidesDock(Dock):
             "Next slide", hint_of("slide.next"), lambda: self._step(1), icon="next", name="next slide"
         )
         self.done = parts.toggle(
-            "Done", "Tick when every cell of this slide is marked.", self._toggle_done, icon="check", name="slide done"
+            "Done",
+            "Tick when every cell of this slide is annotated.",
+            self._toggle_done,
+            icon="check",
+            name="slide done",
         )
         self.relink = parts.button(
-            "Find the missing file…", "Show where the slide's file lies now.", self.ask_relink, icon="find"
+            "Find the missing file…", "Opens a dialog to locate the slide's file.", self.ask_relink, icon="find"
         )
         self.totals = parts.text(colour=style.QUIET)
         self.facts = parts.button(
             "Patient, smear…",
-            "Say whose the selected slides are; cells of one patient are never divided between training and test.\n"
-            "Ctrl and Shift select several.",
+            (
+                "Sets patient and smear of the selected slides; cells of one patient are never split between the "
+                "training and test set.\nSelect several with Ctrl or Shift."
+            ),
             lambda: self.ask_facts(self.list.chosen_ids),
             name="patient and smear",
         )
         self.facts_back = parts.button(
-            "Take back", "Give these slides the patient and smear of before.", self.undo_facts
+            "Undo", "Restores the previous patient and smear of these slides.", self.undo_facts
         )
         self.facts_back.hide()
         self._facts_before: tuple[SlideRecord, ...] = ()
         self.reader = parts.button(
-            "Reader…", "Who annotates here: the author of all annotations from now on.", self.ask_reader, name="reader"
+            "Reader…", "Sets the reader: the author of all annotations from now on.", self.ask_reader, name="reader"
         )
         self.list.facts_wanted.connect(self.ask_facts)
         self._lay_out()
@@ -141,7 +147,7 @@ class SlidesDock(Dock):
         """Ask for patient and smear of slides, and store them."""
         project = self.session.project
         if project is None or not slide_ids:
-            self.session.message.emit("Select the slides first: a click, and Ctrl or Shift for several.")
+            self.session.message.emit("Select slides first (several with Ctrl or Shift).")
             return
         dialog = SlideFactsDialog([project.slide(slide_id) for slide_id in slide_ids], self)
         if dialog.exec() == QDialog.DialogCode.Accepted and dialog.facts:
@@ -151,7 +157,7 @@ class SlidesDock(Dock):
         """Store patient or smear of slides, say so, and offer to take it back."""
         self._facts_before = self.session.set_slide_facts(slide_ids, facts)
         count = len(self._facts_before)
-        self.facts_back.setText(f"Take back: {' and '.join(facts)} of {parts.counted(count, 'slide')}")
+        self.facts_back.setText(f"Undo: {' and '.join(facts)} of {parts.counted(count, 'slide')}")
         self.facts_back.setVisible(count > 0)
         given = ", ".join(f"{name} {value.strip() or 'not specified'}" for name, value in facts.items())
         self.session.message.emit(f"{parts.counted(count, 'slide')}: {given}.")
@@ -165,7 +171,9 @@ class SlidesDock(Dock):
 
     def ask_reader(self) -> None:
         """Ask who annotates here."""
-        words = "Your name or initials, as the author of your annotations.\nWhat is stored already keeps its author."
+        words = (
+            "Your name or initials, saved as the author of your annotations.\nExisting annotations keep their author."
+        )
         name, accepted = QInputDialog.getText(self, "Reader", words, QLineEdit.EchoMode.Normal, self.session.author)
         if accepted:
             self.do(self.session.set_reader, name)
@@ -184,8 +192,8 @@ class SlidesDock(Dock):
         if not project.counts(slide_id):
             answer = QMessageBox.question(
                 self,
-                "Take out of the project",
-                f"Take {project.slide(slide_id).name} out of the project? The file itself stays where it is.",
+                "Remove from project",
+                f"Remove {project.slide(slide_id).name} from the project? The slide file stays where it is.",
                 QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel,
                 QMessageBox.StandardButton.Cancel,
             )

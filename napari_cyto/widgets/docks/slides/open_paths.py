@@ -43,7 +43,7 @@ def open_paths(session: Session, paths: Sequence[Path]) -> None:
     files = [file for path in paths for file in slides_in(path)]
     if not files:
         names = " and ".join(path.name for path in paths)
-        raise SlideError(f"Expected slides or a project, got {names}, in which no file is a slide or image.")
+        raise SlideError(f"Expected slides or a project, got {names} without any slide or image.")
     if session.project is None:
         open_beside(session, files[0])
     added = session.add_slides(files)
@@ -100,7 +100,7 @@ def open_beside(session: Session, slide: Path) -> None:
         # Another window was faster.
         session.open_project(folder)
         return
-    session.message.emit(f"Your marks are kept in {folder}.")
+    session.message.emit(f"Your annotations are saved in {folder}.")
 
 
 def project_beside(slide: Path) -> Path:

@@ -37,19 +37,19 @@ class SchemeDialog(QDialog):
         self._grid = QGridLayout()
         self._grid.setColumnStretch(2, 1)
         self.problem = parts.text(colour=style.BAD)
-        self.add = parts.button("Add a class", "Add an empty row for a class of your own.", self.add_row, icon="add")
+        self.add = parts.button("Add a class", "Adds an empty row for a new class.", self.add_row, icon="add")
         self.load = parts.button(
-            "Load from file…", "Take the classes from a YAML or JSON file.", self._ask_load, icon="open"
+            "Load from file…", "Loads the classes from a YAML or JSON file.", self._ask_load, icon="open"
         )
         self.save = parts.button(
             "Save to file…",
-            "Write these classes to a file for other projects.",
+            "Saves these classes to a file for other projects.",
             self._ask_save,
             icon="export",
         )
-        self.use = parts.button("Use these classes", "Store them in the project.", self.accept_rows, icon="accept")
+        self.use = parts.button("Save classes", "Saves these classes in the project.", self.accept_rows, icon="accept")
         self.use.setDefault(True)
-        self.leave = parts.button("Cancel", "Leave the classes as they were.", self.reject)
+        self.leave = parts.button("Cancel", "Closes this window; the classes stay as they were.", self.reject)
         self._lay_out()
         self.show_scheme(self._scheme)
 
@@ -73,7 +73,7 @@ class SchemeDialog(QDialog):
         for made in (self.leave, self.use):
             low.addWidget(made)
         outer = QVBoxLayout(self)
-        outer.addWidget(parts.text("Each class has a colour, a name and, if you like, a key from 1 to 9."))
+        outer.addWidget(parts.text("Each class has a colour, a name and, optionally, a key from 1 to 9."))
         outer.addWidget(scroll, 1)
         outer.addWidget(self.problem)
         outer.addLayout(low)

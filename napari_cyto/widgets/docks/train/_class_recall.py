@@ -14,7 +14,7 @@ ROW_PX = 20
 NAME_PX, VALUE_PX = 78, 52
 BAR_PX = 10
 TRACK = QColor(128, 134, 144, 60)
-TIP = "Recall: the share of the validation cells of a class that are given that class. A dash: no such cell there."
+TIP = "Recall: share of the validation cells of a class that are predicted as that class. A dash: no such cell."
 
 
 class ClassRecall(QWidget):

@@ -16,20 +16,20 @@ Answer = Literal["go on", "stop", "stay"]
 def ask_about_run(parent: QWidget, watch: RunWatch) -> Answer:
     """Ask whether the run of ``watch`` goes on without the window, is stopped, or the window stays."""
     box = QMessageBox(parent)
-    box.setWindowTitle("A training run is at work")
+    box.setWindowTitle("A training run is in progress")
     left = pace_words(watch.state, watch.left_s)
     box.setText(f"{parts.unbroken(head_words(watch))}." + (f" {left}." if left else ""))
     box.setInformativeText(
-        "It can go on without this window: whoever opens the project later finds it here, at work or finished. "
-        "Stopped, it keeps the best model so far."
+        "The run can continue without this window and will be shown here when the project is opened again. "
+        "If stopped, it keeps the best model so far."
     )
-    go_on = box.addButton("Let it go on", QMessageBox.ButtonRole.AcceptRole)
-    stop = box.addButton("Stop the run", QMessageBox.ButtonRole.DestructiveRole)
-    stay = box.addButton("Stay", QMessageBox.ButtonRole.RejectRole)
+    go_on = box.addButton("Keep running", QMessageBox.ButtonRole.AcceptRole)
+    stop = box.addButton("Cancel run", QMessageBox.ButtonRole.DestructiveRole)
+    stay = box.addButton("Keep window open", QMessageBox.ButtonRole.RejectRole)
     for button, tip in (
-        (go_on, "Close the window; the run works on."),
-        (stop, "End the run and close the window."),
-        (stay, "Keep the window open."),
+        (go_on, "Closes the window; the run continues."),
+        (stop, "Cancels the run and closes the window."),
+        (stay, "Leaves the window open."),
     ):
         button.setToolTip(tip)
     box.setDefaultButton(go_on)

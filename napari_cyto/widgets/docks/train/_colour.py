@@ -17,10 +17,11 @@ from napari_cyto.widgets.docks.controls import Check
 from napari_cyto.widgets.docks.image_label import Picture
 from napari_cyto.widgets.docks.job_bar import JobBar
 
-PICTURE_FILTER = "Pictures (*.png *.jpg *.jpeg *.tif *.tiff)"
+PICTURE_FILTER = "Images (*.png *.jpg *.jpeg *.tif *.tiff)"
 TIP = (
-    "Bring the colours of every cell to those of one picture (Reinhard, in LAB), when slides of several "
-    "laboratories differ in stain. The model keeps the picture's figures and does the same when it is used."
+    "Matches the colours of every cell to those of one image (Reinhard, in LAB), for slides of several "
+    "laboratories that differ in stain. The model stores the image's statistics and applies the same when it "
+    "is used."
 )
 
 
@@ -32,17 +33,17 @@ class TrainColour(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.on = Check("Match colours to a picture")
+        self.on = Check("Match colours to an image")
         self.on.setToolTip(TIP)
         self.on.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.on.toggled.connect(lambda _on: self._show())
         self.path = QLineEdit()
-        self.path.setPlaceholderText("a field whose stain you like")
-        self.path.setToolTip("The picture whose colours the others get.")
-        self.path.setAccessibleName("picture to match colours to")
+        self.path.setPlaceholderText("image with a typical stain")
+        self.path.setToolTip("Image whose colours are the target")
+        self.path.setAccessibleName("target image for colours")
         self.path.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.path.editingFinished.connect(self._show)
-        self.browse = parts.button("Choose…", "Choose the picture.", self.ask, icon="open")
+        self.browse = parts.button("Choose…", "Opens a dialog to choose the image.", self.ask, icon="open")
         self.looking = JobBar()
         self.looking.ended.connect(self._looked)
         self.shown = QWidget()
@@ -62,7 +63,7 @@ class TrainColour(QWidget):
 
     def ask(self) -> None:
         """Ask for the picture."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Picture to match colours to", self.path.text(), PICTURE_FILTER)
+        chosen, _ = QFileDialog.getOpenFileName(self, "Target image for colours", self.path.text(), PICTURE_FILTER)
         if chosen:
             self.path.setText(chosen)
             self._show()
@@ -82,7 +83,7 @@ class TrainColour(QWidget):
         if target is None:
             self.looking.say("")
         elif self._sample() is None:
-            self.looking.say("Open a slide to see what this does to it.", style.QUIET)
+            self.looking.say("Open a slide to preview this.", style.QUIET)
         else:
             wanted = {"target": Path(target), "slide": self._sample()}
             self.looking.run(preview_colour, wanted, "Matching colours…")

@@ -16,8 +16,8 @@ WHITE, BLACK = "#ffffff", "#000000"
 ROW_PX = 26
 NOTHING = "nothing"
 TIP = (
-    "Rows: what the cell is. Columns: what the model says. Blue: right, orange: wrong, the stronger the larger its "
-    "share of the row. Click a field, or go there with the arrow keys and press Enter, to see its cells."
+    "Rows: truth. Columns: prediction. Blue: correct, orange: wrong, stronger for a larger share of the row. "
+    "Click an entry, or select it with the arrow keys and press Enter, to see its cells."
 )
 
 
@@ -96,6 +96,6 @@ def _field(truth: str, answer: str, count: int, total: int, right: bool) -> QTab
         ground, words = shade(RIGHT if right else WRONG, share, style.theme())
         item.setBackground(QBrush(QColor(ground)))
         item.setForeground(QBrush(QColor(words)))
-    what = "recognised" if right else f"taken for {answer}"
+    what = "recognised" if right else f"predicted as {answer}"
     item.setToolTip(f"{parts.counted(count, f'{truth} cell')} {what}: {share:.0%} of {parts.number(total)}.")
     return item

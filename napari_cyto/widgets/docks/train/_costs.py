@@ -14,8 +14,8 @@ from napari_cyto.widgets.docks import parts
 
 ROW_PX = 24
 TIP = (
-    "What a mistake costs: truth in rows, the model's answer in columns, 0 for the right one. Type a number to change "
-    "it; HSIL taken for NILM should cost more than HSIL taken for ASC-H."
+    "Cost of each mistake: truth in rows, prediction in columns, 0 for the correct class. Type a number to "
+    "change it; HSIL predicted as NILM should cost more than HSIL predicted as ASC-H."
 )
 
 
@@ -36,7 +36,7 @@ class TrainCosts(QWidget):
         font.setPointSizeF(max(7.0, font.pointSizeF() - 1.5))
         for part in (self.table, self.table.horizontalHeader(), self.table.verticalHeader()):
             part.setFont(font)
-        self.words = parts.text("What a mistake costs: truth in rows, answer in columns.", colour=style.QUIET)
+        self.words = parts.text("Cost of each mistake: truth in rows, prediction in columns", colour=style.QUIET)
         self._classes: tuple[str, ...] = ()
         self._usual: tuple[tuple[float, ...], ...] = ()
         self._graded = True

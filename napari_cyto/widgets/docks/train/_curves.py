@@ -88,16 +88,16 @@ class TrainingCurves(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loss = _Plot("loss", "The loss (what training lowers) on the training and on the validation cells.")
+        self.loss = _Plot("loss", "Loss on the training and validation cells.")
         self._train = self.loss.line("training", style.TRAINING, dashed=True)
         self._validation = self.loss.line("validation", style.VALIDATION)
-        self.metric = _Plot("share", "How well the validation cells are answered after each epoch.", rising=True)
+        self.metric = _Plot("share", "Score on the validation cells after each epoch.", rising=True)
         self._metric = self.metric.line("validation", style.METRIC)
         self._best = pg.InfiniteLine(angle=90, pen=pg.mkPen(QColor(style.DARK.rim), style=Qt.PenStyle.DotLine))
         self.metric.addItem(self._best, ignoreBounds=True)
         self.which = Choice()
-        self.which.setToolTip("Which figure the lower curve shows, measured on the validation cells.")
-        self.which.setAccessibleName("figure of the lower curve")
+        self.which.setToolTip("Metric of the lower curve, on the validation cells.")
+        self.which.setAccessibleName("metric of the lower curve")
         self.which.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.which.activated.connect(lambda _index: self._draw())
         self.words = parts.text(colour=style.QUIET, selectable=True)
@@ -166,7 +166,7 @@ def score_words(state: RunState) -> str:
 def words_of(state: RunState) -> str:
     """Return the last epoch and the best one in a sentence each."""
     if not state.epochs:
-        return "No epoch has ended yet."
+        return "No epoch finished yet."
     last, best = state.epochs[-1], state.best
     figures = [
         f"{name} {value:.3f}"

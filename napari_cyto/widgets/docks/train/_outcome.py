@@ -20,8 +20,10 @@ from napari_cyto.widgets.docks.train._confusion_grid import ConfusionGrid
 from napari_cyto.widgets.docks.train.words import plain
 
 SIDE_WORDS = {
-    "test": "Measured on the test side: cells that had no part in the training.",
-    "validation": "Measured on the validation side, which helped to choose this model: these figures flatter it.",
+    "test": "Evaluated on the test set: cells that were not used in training.",
+    "validation": (
+        "Evaluated on the validation set, which was used to choose this model, so these metrics are optimistic."
+    ),
 }
 _COLOURS = {"done": style.GOOD, "failed": style.BAD, "killed": style.WARN, "cancelled": style.WARN}
 
@@ -37,27 +39,31 @@ class TrainOutcome(QWidget):
         super().__init__()
         self.sentence = parts.text(selectable=True)
         self.resume = parts.button(
-            "Resume", "Go on from the last saved state of this run.", self.resumed.emit, name="resume the run"
+            "Resume", "Resumes this run from its last checkpoint.", self.resumed.emit, name="resume the run"
         )
         self.use = parts.button(
             "Use this model",
-            "Add it to the library and make it this project's model: it proposes cells from now on.",
+            "Adds the model to the library and uses it for detection in this project.",
             self.used.emit,
             icon="check",
         )
         self.go_on = parts.button(
-            "Continue from this model\nwith my corrections",
-            "Set up the next run: it starts from this model and trains on the project as it is marked now. The model "
-            "that comes of it records its parent and what was new.",
+            "Fine-tune this model\nwith my corrections",
+            (
+                "Sets up a run that starts from this model and trains on the project's current annotations. The "
+                "new model records its parent and what was new."
+            ),
             self.continued.emit,
-            name="continue from this model with my corrections",
+            name="fine-tune this model with my corrections",
         )
         self.side = parts.text(colour=style.QUIET)
-        self.metrics = FactTable("Figures of the finished model, with 95 % intervals over patients or slides.")
-        self.matrix_head = parts.text("Confusion matrix: truth in rows, the model's answer in columns", bold=True)
+        self.metrics = FactTable(
+            "Metrics of the finished model, with 95 % confidence intervals over patients or slides"
+        )
+        self.matrix_head = parts.text("Confusion matrix: truth in rows, prediction in columns", bold=True)
         self.matrix = ConfusionGrid()
         self.matrix.chosen.connect(self._open)
-        self.field = CellBrowser(session, "Cells of a field")
+        self.field = CellBrowser(session, "Cells of a matrix entry")
         self._cells: Sequence[Mapping[str, Any]] = ()
         self._shown: object = None
         layout = QVBoxLayout(self)

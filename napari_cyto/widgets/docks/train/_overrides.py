@@ -10,16 +10,16 @@ from napari_cyto.widgets.docks.controls import Check
 
 CHOICES = {
     "single-group": (
-        "One patient or slide only: divide its images",
-        "Cells of one patient will stand on both sides, so that the figures flatter the model.",
+        "One patient or slide only: split by image",
+        "Cells of one patient will be in more than one set, so the metrics will be optimistic.",
     ),
     "few-groups": (
-        "A class with too few slides: go on",
-        "That class may have no cell to be judged on.",
+        "Allow classes with too few slides",
+        "Such a class may have no cell to be evaluated on.",
     ),
     "unknown-patient": (
-        "Patient unknown: divide by slide",
-        "Slides of one patient may stand on both sides, so that the figures may flatter the model.",
+        "Patient unknown: split by slide",
+        "Slides of one patient may be in more than one set, so the metrics may be optimistic.",
     ),
 }
 
@@ -36,7 +36,7 @@ class TrainOverrides(QWidget):
         parts.tighten(layout)
         for name, (words, tip) in CHOICES.items():
             box = Check(words)
-            box.setToolTip(f"{tip} The model's card records that this was allowed.")
+            box.setToolTip(f"{tip} The model card records that this was allowed.")
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             box.toggled.connect(lambda _on: self.changed.emit())
             box.hide()

@@ -26,9 +26,9 @@ STATUS_WORDS = {
     "waiting": "Starting…",
     "running": "Training",
     "done": "Done",
-    "failed": "Ended with an error",
+    "failed": "Failed",
     "cancelled": "Cancelled",
-    "killed": "Stopped from outside",
+    "killed": "Killed from outside",
 }
 
 
@@ -39,7 +39,7 @@ class TrainProgress(QWidget):
         super().__init__()
         self.head = parts.text(bold=True)
         self.bar = QProgressBar()
-        self.bar.setToolTip("How much of this step is done.")
+        self.bar.setToolTip("Progress of this step")
         self.bar.setTextVisible(True)
         self.pace = parts.text(colour=style.QUIET)
         self.message = parts.text(colour=style.QUIET, selectable=True)
@@ -47,9 +47,9 @@ class TrainProgress(QWidget):
         self.curves = TrainingCurves()
         self.recall_head = parts.text("Recall by class", bold=True)
         self.recall = ClassRecall()
-        self.worst = CellBrowser(session, "What it gets most wrong (validation)")
+        self.worst = CellBrowser(session, "Worst errors (validation)")
         charts = parts.column(self.curves, self.recall_head, self.recall, self.worst)
-        self.charts = Section("Curves", charts, tip="Loss, score, recall and the worst cells.", opened=True)
+        self.charts = Section("Curves", charts, tip="Loss, score, recall and worst errors", opened=True)
         self._shown: tuple[RunWatch, Mapping[str, str]] | None = None
         self._rest = later(self, self._show_cells, CELLS_AFTER_MS)
         layout = QVBoxLayout(self)

@@ -119,14 +119,14 @@ class TrainSettings(QWidget):
         layout.addWidget(self._run[0].form)
         blocks: list[QWidget] = [parts.text("Model", bold=True), self._model[1].form]
         for part in self._crop[1:]:
-            blocks += [parts.text("How a cell is cut out", bold=True), part.form]
+            blocks += [parts.text("Cropping", bold=True), part.form]
         for number, forms in enumerate(self._phases, start=1):
             title = phase_title(number, self._recipe.phases[number - 1]) if len(self._phases) > 1 else "Training"
             blocks += [parts.text(title, bold=True), forms[1].form]
-        blocks += [parts.text("Random changes to the pictures", bold=True), self._augment[0].form]
+        blocks += [parts.text("Augmentation", bold=True), self._augment[0].form]
         blocks += [parts.text("Run", bold=True), self._run[1].form]
         opened = self.more.is_open
-        self.more = Section("More settings", parts.column(*blocks), tip="All other settings of the recipe.")
+        self.more = Section("More settings", parts.column(*blocks), tip="All other settings of the recipe")
         self.more.set_open(opened)
         layout.addWidget(self.more)
         self._layout.addWidget(self._content)

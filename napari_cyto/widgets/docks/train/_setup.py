@@ -37,8 +37,8 @@ LOOK_AFTER_MS = 400
 # Of the split: what is for other uses, or has a place of its own.
 HIDDEN = ("fold", "folds", "share_of", "fill", "overrides", "reason")
 KINDS = (
-    ("classifier", "Cell classifier", "Learns to tell the class of a cell that was found or marked."),
-    ("detector", "Cell detector", "Learns to find cells on the slide, and what class they are of."),
+    ("classifier", "Cell classifier", "Learns to classify cells that were detected or annotated."),
+    ("detector", "Cell detector", "Learns to find cells on the slide, and their classes."),
 )
 
 
@@ -60,16 +60,20 @@ class TrainSetup(QWidget):
         self.looking = JobBar()
         self.split = OptionsForm()
         self.split.show_model(SplitConfig, HIDDEN, words=value_words)
-        self.split_section = Section("How they are divided", self.split, tip="Which cells train and which judge.")
+        self.split_section = Section("Split", self.split, tip="Which cells are used for training, validation and test")
         self.overrides = TrainOverrides()
         self.recipe = Choice()
-        self.recipe.setToolTip("What is trained and how; each is a file that people can read and copy.")
+        self.recipe.setToolTip(
+            "Recipe: the model and its training settings; each is a readable file that can be copied."
+        )
         self.recipe.setAccessibleName("recipe")
         self.recipe.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.summary = parts.text(colour=style.QUIET)
         self.parent_words = parts.text(colour=style.GOOD)
         self.forget = parts.button(
-            "Begin anew instead", "Start from the recipe's own first weights.", lambda: self.continue_from(None)
+            "Start from scratch instead",
+            "Starts from the initial weights of the recipe.",
+            lambda: self.continue_from(None),
         )
         self.settings = TrainSettings()
         self.costs = TrainCosts()
@@ -93,17 +97,17 @@ class TrainSetup(QWidget):
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for widget in (
-            parts.text("What to train", bold=True),
+            parts.text("Model", bold=True),
             parts.row(*self.kinds.values()),
             self.parent_words,
             self.forget,
-            parts.text("On which cells", bold=True),
+            parts.text("Data", bold=True),
             self.sources,
             self.looking,
             self.split_table,
             self.overrides,
             self.split_section,
-            parts.text("How", bold=True),
+            parts.text("Settings", bold=True),
             self.recipe,
             self.summary,
             self.settings,
@@ -139,7 +143,7 @@ class TrainSetup(QWidget):
             When there is no recipe, or a setting is out of its range.
         """
         if self.recipe.currentData() is None:
-            raise CytoError(f"There is no recipe for a {self.kind}; reinstall napari-cyto, which brings some.")
+            raise CytoError(f"Expected a recipe for a {self.kind}, got none; reinstall napari-cyto, which ships some.")
         costs = {"model": {"cost_matrix": self.costs.matrix()}} if not self.costs.isHidden() else {}
         return self.settings.config().with_values(
             {
@@ -176,7 +180,8 @@ class TrainSetup(QWidget):
         self.parent_path = bundle
         name = "" if bundle is None else parts.breakable(bundle.name)
         self.parent_words.setText(
-            f"Continues from {name}, with its network, scale and classes; the new model records it, and what was new."
+            f"Fine-tunes {name}, with its network, scale and classes; the new model records its parent and "
+            "what was new."
         )
         for widget in (self.parent_words, self.forget):
             widget.setVisible(bundle is not None)

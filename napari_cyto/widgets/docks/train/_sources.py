@@ -19,17 +19,24 @@ from napari_cyto.widgets.docks.controls import Check
 
 Kind = Literal["cric", "apacc", "folders", "project"]
 CHOICES: tuple[tuple[Kind, str, str], ...] = (
-    ("project", "Another project…", "The folder of a project; its marks are read, nothing in it is changed."),
-    ("cric", "CRIC folder…", "A folder with CRIC's images and classifications.csv or cells.csv."),
-    ("apacc", "APACC tree…", "A folder with train and test, slices and their label files, or crops by class."),
-    ("folders", "Class folders…", "One folder a class, each picture in it one cell, as in the Herlev set."),
+    ("project", "Another project…", "Adds the annotations of another project; nothing in it is changed."),
+    ("cric", "CRIC folder…", "Adds a folder with CRIC's images and classifications.csv or cells.csv."),
+    (
+        "apacc",
+        "APACC tree…",
+        ("Adds an APACC folder: train and test, slices and their label files, or crops by class."),
+    ),
+    (
+        "folders",
+        "Class folders…",
+        ("Adds a folder with one subfolder per class and one image per cell, as in the Herlev set."),
+    ),
 )
 KIND_WORDS = {"project": "Project", "cric": "CRIC", "apacc": "APACC", "folders": "Class folders"}
 # CRIC says its own scale and classes, and so does a project.
 KINDS_WITH_OPTIONS = {"apacc", "folders"}
 OPTIONS_TIP = (
-    "Only where it is needed: the µm a pixel covers, as in 0.25, and what becomes of classes, as in "
-    "normal=NILM, or map=herlev. Commas between."
+    "If needed: pixel size in µm, such as 0.25, and class map, such as normal=NILM or map=herlev, separated by commas."
 )
 
 
@@ -44,14 +51,14 @@ class SourceRow(QWidget):
         self.words = parts.text(f"{KIND_WORDS[spec.kind]}: {parts.breakable(spec.path.name)}")
         self.words.setToolTip(str(spec.path))
         self.options = QLineEdit(str(spec)[len(str(self._place)) + 1 :])
-        self.options.setPlaceholderText("µm per px and class map, if asked for")
+        self.options.setPlaceholderText("µm per px and class map, if needed")
         self.options.setToolTip(OPTIONS_TIP)
         self.options.setAccessibleName(f"options of {spec.path.name}")
         self.options.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.options.editingFinished.connect(self.changed.emit)
         self.options.setVisible(spec.kind in KINDS_WITH_OPTIONS)
         self.remove = parts.button(
-            "", "Train without this source.", lambda: removed(self), icon="delete", name=f"remove {spec.path.name}"
+            "", "Removes this source.", lambda: removed(self), icon="delete", name=f"remove {spec.path.name}"
         )
         layout = QVBoxLayout(self)
         parts.tighten(layout)
@@ -73,7 +80,7 @@ class TrainSources(QWidget):
         super().__init__()
         self._project: Project | None = None
         self.own = Check("This project")
-        self.own.setToolTip("Train on the marks of the open project.")
+        self.own.setToolTip("Trains on the annotations of the open project.")
         self.own.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.own.setChecked(True)
         self.own.toggled.connect(lambda _on: self.changed.emit())
@@ -85,7 +92,7 @@ class TrainSources(QWidget):
         self.add.setIcon(style.icon("add"))
         self.add.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.add.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.add.setToolTip("Train on a data set on the disk or on another project as well.")
+        self.add.setToolTip("Adds a data set on disk or another project.")
         self.add.setAccessibleName("add a source")
         self.add.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.menu = QMenu(self.add)
@@ -131,7 +138,7 @@ class TrainSources(QWidget):
             self._say(str(error))
             return
         if not spec.path.is_dir():
-            self._say(f"{spec.path} is no folder; choose the folder that holds the cells.")
+            self._say(f"Expected a folder with cells, got {spec.path}.")
             return
         self._say("")
         row = SourceRow(spec, self._remove)

@@ -13,7 +13,7 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.fact_table import FactTable
 from napari_cyto.widgets.docks.train.words import plain
 
-TABLE_TIP = "Cells of each class that are trained on, that steer the run (validation), and that judge it (test)."
+TABLE_TIP = "Cells of each class in the training, validation and test set"
 
 
 class TrainSplitTable(QWidget):
@@ -65,4 +65,4 @@ def split_words(result: Mapping[str, Any]) -> str:
     slides = result["slides"]
     counts = " / ".join(parts.number(slides.get(side, 0)) for side in SIDES)
     unit = {"patient": "patient", "smear": "smear"}.get(str(result["unit"]), "slide or image")
-    return f"{counts} slides. All cells of a {unit} are on one side."
+    return f"{counts} slides. All cells of a {unit} are in one set."

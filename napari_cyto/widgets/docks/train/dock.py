@@ -55,7 +55,7 @@ class TrainDock(Dock):
         self.progress = TrainProgress(session)
         self.outcome = TrainOutcome(session)
         self.name = QLineEdit()
-        self.name.setToolTip("What the model will be called: letters, digits, dots, - and _.")
+        self.name.setToolTip("Name of the new model: letters, digits, dots, - and _.")
         self.name.setAccessibleName("name of the model")
         self.name.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.name.setPlaceholderText("name of the model")
@@ -63,15 +63,15 @@ class TrainDock(Dock):
         self.words = parts.text(colour=style.BAD, selectable=True)
         self.start = parts.button(
             "Start training",
-            "Train in a process of its own; you can go on marking cells, or close the window.",
+            "Trains in a separate process; you can keep annotating, or close the window.",
             self.start_run,
             icon="next",
         )
-        self.pause = parts.toggle("Pause", "Let the run wait, and go on later.", self.pause_run)
+        self.pause = parts.toggle("Pause", "Pauses the run; it can be continued later.", self.pause_run)
         self.cancel = parts.button(
-            "Cancel", "End the run within a second; the best model so far is kept.", self.cancel_run, icon="stop"
+            "Cancel", "Cancels the run within a second; the best model so far is kept.", self.cancel_run, icon="stop"
         )
-        self.new = parts.button("New run", "Set up another run.", self.leave_run, icon="new")
+        self.new = parts.button("New run", "Sets up another run.", self.leave_run, icon="new")
         self._polling = QTimer(self)
         self._polling.setInterval(POLL_MS)
         self._polling.timeout.connect(self.poll)
@@ -116,7 +116,7 @@ class TrainDock(Dock):
         name = self.name.text().strip()
         if not NAME.fullmatch(name):
             raise CytoError(
-                "Give the model a name of letters, digits, dots, - and _ that begins with a letter or digit."
+                "Expected a model name of letters, digits, dots, - and _ that starts with a letter or digit."
             )
         config = self.setup.config()
         out = runs_folder(self.session.project) / name
@@ -152,7 +152,7 @@ class TrainDock(Dock):
             out = self.watch.out
             with self.session.telling():
                 name = use_model(self.session.project, out)
-                self.session.message.emit(f"{name} is in the library and is this project's model now.")
+                self.session.message.emit(f"{name} was added to the library and is now this project's model.")
                 self.session.project_changed.emit()
 
     def continue_run(self) -> None:
@@ -201,7 +201,7 @@ class TrainDock(Dock):
         self._show_run()
         if self.watch.state.ended and not self.isVisible():
             # Whoever marks cells meanwhile looks at another dock.
-            self.session.message.emit(f"The run {self.watch.out.name} has ended; dock Train shows what came of it.")
+            self.session.message.emit(f"The run {self.watch.out.name} has ended; see the Train dock.")
 
     def at_work(self) -> bool:
         """Whether the run on screen has not ended."""
@@ -276,7 +276,7 @@ class TrainDock(Dock):
             self.progress.show_run(watch, class_colours(self.session.project))
             self.outcome.show_run(watch)
             self.pause.setChecked(watch.paused)
-            self.pause.setText("Go on" if watch.paused else "Pause")
+            self.pause.setText("Continue" if watch.paused else "Pause")
             ending = watch.wish == "cancel"
             self.pause.setEnabled(not ending)
             self.cancel.setEnabled(not ending)

@@ -9,16 +9,16 @@ from napari_cyto.widgets.docks import parts
 # What to type is of no use in a window, where a box, a field or a list stands for it.
 _REWRITTEN = (
     (r"the override '[a-z-]+' \(--set [^)]*\)", "the box below"),
-    (r" with --set split\.published=false", ' by unticking the published sets under "How they are divided"'),
-    (r"\(a test share of 0: --set [^)]*\)", '(a test share of 0 under "How they are divided")'),
+    (r" with --set split\.published=false", ' by unticking the published sets under "Split"'),
+    (r"\(a test share of 0: --set [^)]*\)", '(a test share of 0 under "Split")'),
     (r" ?\((?:[^()]*: )?--set [^)]*\)", ""),
     (r"\bfp32\b", "32-bit numbers"),
     (r"\b(?:bf16|fp16)\b", "16-bit numbers"),
 )
 # How values of settings are called; by field where the same word means different things.
 VALUE_WORDS = {
-    "natural": "as they come",
-    "sqrt": "rare ones more often",
+    "natural": "as in the data",
+    "sqrt": "rare classes more often",
     "balanced": "all equally often",
     "class_weights.sqrt": "rare classes somewhat more",
     "class_weights.inverse": "all classes alike",
@@ -49,14 +49,14 @@ VALUE_WORDS = {
     "retinanet": "RetinaNet: boxes",
 }
 TITLES = {
-    "sampling": "How often each class is shown",
-    "ordinal_weight": "Weight of grave mistakes",
-    "windows": "Seen round a cell",
+    "sampling": "Sampling of classes",
+    "ordinal_weight": "Weight of serious mistakes",
+    "windows": "Context around a cell",
     "unit": "Unit",
-    "size_px": "Size for the network, px",
-    "epochs": "Passes over all cells (epochs)",
-    "batch": "Pictures a step (batch)",
-    "max_per_cell": "Detections a labelled cell",
+    "size_px": "Input size, px",
+    "epochs": "Epochs",
+    "batch": "Batch size, images",
+    "max_per_cell": "Detections per labelled cell",
 }
 
 
@@ -84,7 +84,7 @@ def working_words(message: str, quiet_s: float) -> str:
     """
     if quiet_s < QUIET_FROM_S or not message:
         return message
-    return f"{message.rstrip('.…')}, for {time_words(quiet_s)} so far; still at work."
+    return f"{message.rstrip('.…')}, for {time_words(quiet_s)} so far; still running."
 
 
 # From when on silence is explained: sooner than anybody takes it for a standstill.
