@@ -55,7 +55,7 @@ MAY_USE = {
     "errors": set(),
     "files": {"platformdirs", "psutil"},
     "jobs": {"psutil"},
-    "domain": {"shapely", "scipy"},
+    "domain": {"shapely", "scipy", "pydantic"},
     "slides": {"openslide", "dask", "tifffile", "imagecodecs", "simplejpeg", "psygnal"} | _PIXELS,
     "store": {"sqlalchemy", "pydantic"},
     # PIL reads the size of an image from its header, never a pixel.

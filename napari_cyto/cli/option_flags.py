@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 import inspect
-import math
-import types
+import re
 from collections.abc import Callable, Mapping
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from napari_cyto.cli.numbers import number
-from napari_cyto.domain.quantities import Quantity
+from napari_cyto.domain.option_fields import Kind, OptionField, option_fields
 from napari_cyto.errors import CytoError
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 SHORTHANDS = {"class_map": ("--map",)}
+METAVARS = {
+    "detector": "MODEL",
+    "classifier": "MODEL",
+    "workers": "N",
+    "scheduler": "ADDRESS",
+    "format": "NAME",
+    "pred_format": "NAME",
+}
+_TYPES: Mapping[Kind, Any] = {
+    **dict.fromkeys(Kind, str),
+    Kind.SWITCH: bool,
+    Kind.WHOLE: int,
+    Kind.NUMBER: float,
+    Kind.PATH: Path,
+    Kind.NUMBERS: list[str],
+    Kind.SEVERAL: list[str],
+    Kind.PAIRS: list[str],
+}
+_QUOTED = re.compile(r"'([\w-]+)'")
 
 
 def with_options(
-    function: Callable[..., None], *models: type[BaseModel], skip: frozenset[str] = frozenset()
+    function: Callable[..., None],
+    *models: type[BaseModel],
+    skip: frozenset[str] = frozenset(),
+    only: tuple[str, ...] = (),
 ) -> Callable[..., None]:
     """Return ``function`` with an option for each field of ``models``, collected into its ``given`` argument.
 
@@ -37,17 +56,19 @@ def with_options(
         Whose fields become options; of fields with the same name the first one's.
     skip : frozenset of str
         Fields that the command line offers otherwise, or not at all.
+    only : tuple of str
+        The fields that it offers, in this order; all when empty.
     """
     own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != "given"]
-    every = {n: f for model in reversed(models) for n, f in model.model_fields.items()}
-    fields = {n: f for n, f in every.items() if n not in skip and n not in {p.name for p in own}}
-    options = [_parameter(name, field) for name, field in fields.items()]
+    every = {option.name: option for model in reversed(models) for option in option_fields(model)}
+    offered = {n: every[n] for n in only or every if n not in skip and n not in {p.name for p in own}}
 
     def command(**values: Any) -> None:
-        named = {n: values.pop(n) for n in fields}
-        given = {n: _unfolded(fields[n], value) for n, value in named.items() if value not in (None, [])}
+        named = {n: values.pop(n) for n in offered}
+        given = {n: _value(offered[n], value) for n, value in named.items() if value not in (None, [])}
         function(**values, given=given)
 
+    options = [_parameter(option) for option in offered.values()]
     command.__doc__ = function.__doc__
     command.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
@@ -67,91 +88,54 @@ def checked(model: type[Model], values: Mapping[str, Any]) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]) if first["loc"] else "options"
-        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-        raise CytoError(f"{_flag(name)} cannot be {values.get(name)!r}: {reason}.") from error
+        raise refused(_flag(name), first["msg"], values.get(name)) from error
 
 
-def quantity_of(field: FieldInfo) -> Quantity | None:
-    """Return the range of a field that is a number; what it does not say is open."""
-    kind, rules = _number_and_rules(field.annotation, list(field.metadata))
-    if kind is None:
-        return None
-    limits = {b: getattr(r, b) for r in rules for b in ("ge", "gt", "le", "lt") if getattr(r, b, None) is not None}
-    return Quantity(
-        low=limits.get("ge", limits.get("gt", -math.inf)),
-        high=limits.get("le", limits.get("lt", math.inf)),
-        unit=next((rule.unit for rule in rules if isinstance(rule, Quantity)), ""),
-        whole=kind is int,
-        above="gt" in limits,
-        below="lt" in limits,
-    )
-
-
-def _number_and_rules(annotation: Any, rules: list[Any]) -> tuple[type | None, list[Any]]:
-    origin, args = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return _number_and_rules(next(a for a in args if a is not type(None)), rules)
-    if origin is Annotated:
-        return _number_and_rules(args[0], [*rules, *args[1:]])
-    return (annotation if annotation in (int, float) else None), rules
+def refused(flag: str, reason: str, value: object) -> CytoError:
+    """Return the error for a value that an option does not take; ``reason`` is pydantic's."""
+    words = reason.removeprefix("Value error, ").rstrip(".").replace("Input should be", "expected")
+    words = _QUOTED.sub(r"\1", words) if words.startswith("expected") else words[:1].lower() + words[1:]
+    return CytoError(f"{flag}: {words}{'' if ', got ' in words else f', got {value!r}'}.")
 
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    kind, metavar = _kind(field.annotation)
-    default = field.get_default(call_default_factory=True)
-    shown = ("on" if default else "off") if isinstance(default, bool) else default
-    help_text = " ".join(part for part in (_sentence(field.title), field.description) if part)
-    flag = _flag(name) + (f"/--no-{name.replace('_', '-')}" if kind is bool else "")
+def _parameter(option: OptionField) -> inspect.Parameter:
+    flag, plain = _flag(option.name), _flag(option.name)
+    if option.kind is Kind.SWITCH:
+        flag += f"/--no-{option.name.replace('_', '-')}"
+    shown = ("on" if option.default else "off") if isinstance(option.default, bool) else option.default
+    help_text = " ".join(part for part in (f"{option.title}." if option.title else "", option.help) if part)
     if shown not in (None, (), {}, [], ""):
         help_text += f" [default: {shown}]"
-    quantity = quantity_of(field)
-    parser = None if quantity is None else number(flag, quantity)
-    option = typer.Option(
-        flag, *SHORTHANDS.get(name, ()), help=help_text, metavar=metavar, show_default=False, parser=parser
+    made = typer.Option(
+        flag,
+        *SHORTHANDS.get(option.name, ()),
+        help=help_text,
+        metavar=_metavar(option),
+        show_default=False,
+        parser=None if option.quantity is None else number(plain, option.quantity),
     )
-    annotation: Any = list[str] if kind is list else kind
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[annotation | None, option]
-    )
+    annotation = Annotated[_TYPES[option.kind] | None, made]
+    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _sentence(title: str | None) -> str:
-    return f"{title}." if title else ""
+def _metavar(option: OptionField) -> str | None:
+    if option.name in METAVARS:
+        return METAVARS[option.name]
+    if option.choices:
+        return "|".join(choice.word for choice in option.choices)
+    return {Kind.PAIRS: "NAME=VALUE", Kind.WHOLE: "NUMBER", Kind.NUMBER: "NUMBER"}.get(option.kind)
 
 
-def _kind(annotation: Any) -> tuple[Any, str | None]:
-    """Return what the command line parses a field as, and the word that stands for it in the help."""
-    origin, args = get_origin(annotation), get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return _kind(next(a for a in args if a is not type(None)))
-    if origin is Annotated:
-        return _kind(args[0])
-    if origin is Literal:
-        return str, "|".join(str(a) for a in args)
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return str, "|".join(str(member.value) for member in annotation)
-    if origin is dict:
-        return list, "NAME=VALUE"
-    if origin in (tuple, list, frozenset, set):
-        return list, None
-    if annotation in (int, float):
-        return annotation, "NUMBER"
-    if annotation is bool:
-        return bool, None
-    return (Path, None) if annotation is Path else (str, None)
-
-
-def _unfolded(field: FieldInfo, value: Any) -> Any:
-    """Return ``NAME=VALUE`` words as a dict where the field is one."""
-    kind, metavar = _kind(field.annotation)
-    if kind is not list or metavar is None:
+def _value(option: OptionField, value: Any) -> Any:
+    """Return ``NAME=VALUE`` words as a dict where the option is one."""
+    if option.kind is not Kind.PAIRS:
         return value
     pairs = [word.partition("=") for word in value]
     wrong = next((name for name, sign, _ in pairs if not sign), None)
     if wrong is not None:
-        raise CytoError(f"Expected NAME=VALUE, got {wrong!r}; put an = between the two.")
+        raise CytoError(f"{_flag(option.name)}: expected NAME=VALUE, got {wrong!r}; put an = between the two.")
     return {name: text for name, _, text in pairs}

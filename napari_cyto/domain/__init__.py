@@ -15,6 +15,7 @@ __all__ = [
     "image_names",
     "known_area",
     "label_set",
+    "option_fields",
     "presets",
     "quantities",
     "resources",

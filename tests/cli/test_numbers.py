@@ -16,11 +16,11 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from napari_cyto.cli.entry import run
-from napari_cyto.cli.option_flags import quantity_of
 from napari_cyto.cli.verbs import build
 from napari_cyto.datasets._exchange_options import ApaccExportOptions, ImportOptions, LabelExportOptions
 from napari_cyto.datasets.splits.config import SplitConfig
 from napari_cyto.domain import quantities
+from napari_cyto.domain.option_fields import option_field
 from napari_cyto.domain.quantities import MPP, SCORE, SEED, Quantity
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.config import EvaluateConfig
@@ -142,7 +142,7 @@ MODELS = (
 def test_every_number_of_every_form_has_two_ends(model: type[BaseModel]) -> None:
     """Forms take their spin boxes' ends from here, and what has none could be set to anything."""
     for name, field in model.model_fields.items():
-        quantity = quantity_of(field)
+        quantity = option_field(name, field).quantity
         if quantity is not None and name != "generation":
             assert math.isfinite(quantity.low), name
             assert math.isfinite(quantity.high), name

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import types
+import math
 from collections.abc import Callable, Collection, Mapping
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFileDialog, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
+from napari_cyto.domain.option_fields import Kind, OptionField, option_fields
+from napari_cyto.domain.quantities import Quantity
 from napari_cyto.errors import FormatError
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Check, Choice
@@ -87,18 +87,18 @@ class OptionsForm(QWidget):
             parts.discard(widget)
         self._model = model
         self.controls = {}
-        for name, field in model.model_fields.items():
-            control = None if name in hidden else control_of(field)
+        for option in option_fields(model):
+            control = None if option.name in hidden else control_of(option)
             if control is not None:
                 if isinstance(control.widget, Choice):
-                    _name_values(control.widget, name, words)
-                self._place(name, field, control, titles.get(name) or field.title or name)
+                    _name_values(control.widget, option.name, words)
+                self._place(option, control, titles.get(option.name) or option.title or option.name)
 
-    def _place(self, name: str, field: FieldInfo, control: Control, title: str) -> None:
-        control.widget.setToolTip(field.description or title)
+    def _place(self, option: OptionField, control: Control, title: str) -> None:
+        control.widget.setToolTip(option.help or title)
         control.widget.setAccessibleName(title)
         control.widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        control.write(field.get_default(call_default_factory=True))
+        control.write(option.default)
         control.changed.connect(lambda *_: self.changed.emit())
         if isinstance(control.widget, QCheckBox):
             control.widget.setText(title)
@@ -114,7 +114,7 @@ class OptionsForm(QWidget):
                 self._rows.addWidget(shown)
             else:
                 self._rows.addWidget(parts.row(label, shown, stretch=0))
-        self.controls[name] = control
+        self.controls[option.name] = control
 
     def values(self) -> dict[str, Any]:
         """Return what the user chose, by field name.
@@ -151,44 +151,27 @@ def _name_values(choice: Choice, field: str, words: Callable[[str, object], str]
             choice.setItemData(row, str(value), Qt.ItemDataRole.ToolTipRole)
 
 
-def control_of(field: FieldInfo) -> Control | None:
-    """Return a control for a field, or None where its type has none (lists but of numbers, mappings, models)."""
-    kind, optional = _without_none(field.annotation)
-    choices = _choices(kind)
-    if choices is not None:
-        return _choice(choices, optional)
-    if kind is bool:
+def control_of(option: OptionField) -> Control | None:
+    """Return a control for an option, or None where no control fits (words, mappings, configs, several types)."""
+    if option.mixed:
+        return None
+    if option.kind is Kind.CHOICE:
+        return _choice([(choice.label, choice.value) for choice in option.choices], option.optional)
+    if option.kind is Kind.SWITCH:
         box = Check()
         return Control(box, box.isChecked, box.setChecked, box.toggled)
-    if kind in (int, float) and not optional:
-        return _number(kind, field)
-    if kind in (int, float, str):
-        return _line(kind, optional)
-    if _is_numbers(kind) and not optional:
+    if option.quantity is not None and not option.optional:
+        return _number(option.quantity, option.default)
+    if option.kind in _LINES:
+        return _line(_LINES[option.kind], option.optional)
+    if option.kind is Kind.NUMBERS and not option.optional:
         return _numbers()
-    if kind is Path:
-        return _path(optional, "folder" in f"{field.title} {field.description}".lower())
+    if option.kind is Kind.PATH:
+        return _path(option.optional, "folder" in f"{option.title} {option.help}".lower())
     return None
 
 
-def _without_none(annotation: Any) -> tuple[Any, bool]:
-    if get_origin(annotation) in (Union, types.UnionType):
-        rest = [a for a in get_args(annotation) if a is not type(None)]
-        return (_bare(rest[0]) if len(rest) == 1 else None), len(rest) < len(get_args(annotation))
-    return annotation, False
-
-
-def _bare(annotation: Any) -> Any:
-    """Return a type without what is said of its range."""
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def _choices(kind: Any) -> list[tuple[str, Any]] | None:
-    if get_origin(kind) is Literal:
-        return [(str(value).replace("_", " "), value) for value in get_args(kind)]
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return [(member.name.lower().replace("_", " "), member) for member in kind]
-    return None
+_LINES: Mapping[Kind, type] = {Kind.WHOLE: int, Kind.NUMBER: float, Kind.TEXT: str}
 
 
 def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
@@ -202,12 +185,6 @@ def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
         lambda value: box.setCurrentIndex(max(0, values.index(value))),
         box.currentIndexChanged,
     )
-
-
-def _is_numbers(kind: Any) -> bool:
-    """Whether a type is a tuple of floats, as many as one likes or some."""
-    members = [_bare(a) for a in get_args(kind) if a is not Ellipsis]
-    return get_origin(kind) is tuple and bool(members) and all(member is float for member in members)
 
 
 def _numbers() -> Control:
@@ -236,22 +213,17 @@ class _Spin(QDoubleSpinBox):
         return words.rstrip("0").rstrip(point) if point in words else words
 
 
-def _number(kind: type, field: FieldInfo) -> Control:
-    limits: dict[str, float] = {}
-    for rule in field.metadata:
-        for bound in ("ge", "gt", "le", "lt"):
-            if getattr(rule, bound, None) is not None:
-                limits[bound[0]] = getattr(rule, bound)
-    if kind is int:
+def _number(quantity: Quantity, default: float) -> Control:
+    if quantity.whole:
         whole = QSpinBox()
-        whole.setRange(int(limits.get("g", -_WHOLE_LIMIT)), int(limits.get("l", _WHOLE_LIMIT)))
+        whole.setRange(int(max(quantity.low, -_WHOLE_LIMIT)), int(min(quantity.high, _WHOLE_LIMIT)))
         return Control(whole, whole.value, whole.setValue, whole.valueChanged)
     spin = _Spin()
     # Shares and rates may be as small as a learning rate of 1e-5.
-    highest = limits.get("l", 10)
+    highest = quantity.high if math.isfinite(quantity.high) else 10
     spin.setDecimals(7 if highest <= 1 else 3 if highest <= 100 else 1)
-    spin.setRange(limits.get("g", -_NUMBER_LIMIT), limits.get("l", _NUMBER_LIMIT))
-    spin.setSingleStep(0.05 if min(highest, field.get_default(call_default_factory=True)) <= 1 else 1.0)
+    spin.setRange(max(quantity.low, -_NUMBER_LIMIT), min(quantity.high, _NUMBER_LIMIT))
+    spin.setSingleStep(0.05 if min(highest, default) <= 1 else 1.0)
     return Control(spin, spin.value, spin.setValue, spin.valueChanged)
 
 
