@@ -73,7 +73,13 @@ def test_a_bundle_is_told_as_json_and_as_tables(
         (["--grid", "--data", "cric:x"], ("--out must be given",)),
         (["--grid", "--data", "cric:x", "--out", "o", "--report", "r"], ("--report has no say",)),
         (["--ki67", "a.csv", "--data", "cric:x"], ("--data has no say",)),
-        (["made-up", "--data", "cric:x", "--side", "left"], ("--side: expected", "got 'left'",)),
+        (
+            ["made-up", "--data", "cric:x", "--side", "left"],
+            (
+                "--side: expected",
+                "got 'left'",
+            ),
+        ),
         (["made-up", "--data", "cric:x", "--radius-um", "0"], ("--radius-um: expected", "got '0'")),
     ],
 )
