@@ -54,7 +54,16 @@ def test_evaluate_reads_qupaths_centroids_by_the_scale_that_is_given(
     (tmp_path / "t.csv").write_text("image,x,y,class\na.png,100,120,HSIL\n", encoding="utf-8")
     table = "Image,Class,Centroid X µm,Centroid Y µm\na.png,HSIL,25,30\n"
     (tmp_path / "p.csv").write_text(table, encoding="utf-8")
-    words = ["evaluate", "--truth", str(tmp_path / "t.csv"), "--pred", str(tmp_path / "p.csv"), "--radius-um", "1"]
+    words = [
+        "evaluate",
+        "labels",
+        "--truth",
+        str(tmp_path / "t.csv"),
+        "--pred",
+        str(tmp_path / "p.csv"),
+        "--radius-um",
+        "1",
+    ]
     assert run([*words, "--mpp", "0.25", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["detection"]["tp"] == 1
 
@@ -74,7 +83,7 @@ def test_evaluate_reads_coco_results_by_their_truth(
     ]
     for name, content in (("truth.json", truth), ("pred.json", results)):
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
-    words = ["evaluate", "--truth", str(tmp_path / "truth.json"), "--pred", str(tmp_path / "pred.json")]
+    words = ["evaluate", "labels", "--truth", str(tmp_path / "truth.json"), "--pred", str(tmp_path / "pred.json")]
     assert run([*words, "--radius-um", "5", "--mpp", "0.5", "--json", *named]) == 0
     told = capsys.readouterr()
     assert json.loads(told.out)["detection"]["tp"] == 1
@@ -92,7 +101,7 @@ def test_a_project_is_evaluated_as_it_is(project: Path, capsys: pytest.CaptureFi
     rules = ["--radius-um", "5", "--mpp", "0.25", "--json"]
     truth = str(GOLDEN / "coco" / "instances.json")
     for argv in (["--truth", str(project), "--pred", truth], ["--truth", truth, "--pred", str(project)]):
-        assert run(["evaluate", *argv, *rules]) == 0
+        assert run(["evaluate", "labels", *argv, *rules]) == 0
         found = json.loads(capsys.readouterr().out)["detection"]
         assert (found["tp"] > 0, found["fp"], found["fn"]) == (True, 0, 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 
 import typer
@@ -18,6 +19,7 @@ _USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
 )
 
 _CTRL_C = 130
+_FOREIGN = re.compile(r"(mysql|mariadb|sqlite|oracle|mssql|sqlserver|mongodb)(?:\+\w+)?://", re.IGNORECASE)
 
 
 def run(argv: list[str]) -> int:
@@ -71,7 +73,19 @@ def _run(argv: list[str]) -> int:
 
 
 def _with_folders(words: list[str]) -> list[str]:
-    """Return the words with folders in the place of databases' addresses, which may hold passwords."""
+    """Return the words with folders in the place of databases' addresses, which may hold passwords.
+
+    Raises
+    ------
+    CytoError
+        When an address is of another database than PostgreSQL.
+    """
+    foreign = next((found for word in words if (found := _FOREIGN.match(word))), None)
+    if foreign is not None:
+        raise CytoError(
+            "Expected a project folder or the address of a PostgreSQL database, like postgresql://ana@server/smears, "
+            f"got an address of {foreign[1]}."
+        )
     if not any("postgres" in word for word in words):
         return words
     from napari_cyto.store.database.links import with_folders
@@ -87,13 +101,17 @@ def json_last(words: list[str]) -> list[str]:
 
 
 def format_first(words: list[str]) -> list[str]:
-    """Return the words of ``import SOURCE PROJECT`` with the format that the source looks like before it.
+    """Return the words of ``import SOURCE PROJECT`` with the format before them, and old calls of ``evaluate`` as new.
 
     Raises
     ------
     FormatError
         When there is such a source, but it looks like no format or like several.
     """
+    if words[:1] == ["evaluate"]:
+        from napari_cyto.cli.evaluate import named
+
+        return ["evaluate", *named(words[1:])]
     if words[:1] != ["import"] or len(words) < 2 or words[1].startswith("-"):
         return words
     from napari_cyto.cli.exchange import named_or_seen
@@ -103,7 +121,7 @@ def format_first(words: list[str]) -> list[str]:
 
 def _usage_sentence(error: BaseException) -> str:
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    return f"{message.rstrip('.')}; `napari-cyto --help` shows what is possible."
+    return f"{message.rstrip('.')}; see `napari-cyto --help`."
 
 
 def _refuse(sentence: str) -> int:

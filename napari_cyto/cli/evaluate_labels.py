@@ -1,4 +1,4 @@
-"""The verb ``evaluate``: predictions against the truth."""
+"""The verb ``evaluate labels``: two label files compared."""
 
 from __future__ import annotations
 
@@ -10,36 +10,20 @@ from napari_cyto.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from napari_cyto.domain.label_set import LabelSet
+    from napari_cyto.evaluation.config import LabelComparisonConfig
 
 
-def run(
-    truth: Path,
-    pred: Path,
-    radius_um: float,
-    mpp: float | None,
-    formats: tuple[str | None, str | None],
-    missing_are_empty: bool,
-    as_json: bool,
-    class_map: str | None = None,
-) -> None:
+def run(truth: Path, pred: Path, config: LabelComparisonConfig, as_json: bool) -> None:
     """Print how the cells of ``truth`` were found by ``pred``.
 
     Parameters
     ----------
     truth, pred : Path
-        Projects, or label files or folders of any importable format.
-    radius_um : float
-        Furthest distance at which a detection is the cell, µm.
-    mpp : float or None
-        µm per px of all images; None where the files state it.
-    formats : tuple of (str or None)
-        The formats of both; None to tell it from the file.
-    missing_are_empty : bool
-        Whether an image that only one of the two lists has no cells in the other.
+        Label files or folders of any importable format, or projects.
+    config : LabelComparisonConfig
+        Radius, µm per px, formats and classes.
     as_json : bool
         JSON for machines.
-    class_map : str or None
-        A scheme or map that ships, or a file of pairs, through which the classes of both go.
 
     Raises
     ------
@@ -49,15 +33,17 @@ def run(
     from napari_cyto.evaluation.comparison import compare
     from napari_cyto.formats.label_files import label_stem
 
-    labels = mapped_by(class_map, _read(truth, formats[0], mpp), _read(pred, formats[1], mpp, truth))
+    mpp, of_pred = config.mpp, config.pred_format or config.format
+    read = _read(truth, config.format, mpp), _read(pred, of_pred, mpp, truth)
+    labels = mapped_by(config.class_map, *read)
     nameless = label_stem(truth), label_stem(pred)
-    told = compare(labels[0], labels[1], radius_um, mpp, missing_are_empty, nameless).as_dict()
-    for remark in told["remarks"]:
+    result = compare(labels[0], labels[1], config.radius_um, mpp, config.missing_are_empty, nameless).as_dict()
+    for remark in result["remarks"]:
         print(remark, file=sys.stderr)
     if as_json:
-        print_json(told)
+        print_json(result)
     else:
-        _tell(told)
+        _print(result)
 
 
 def mapped_by(class_map: str | None, *labels: LabelSet) -> tuple[LabelSet, ...]:
@@ -98,15 +84,15 @@ def _read(path: Path, name: str | None, mpp: float | None, truth: Path | None = 
     return labels
 
 
-def _tell(told: dict[str, Any]) -> None:
-    detection = told["detection"]
+def _print(result: dict[str, Any]) -> None:
+    detection = result["detection"]
     every = {"all cells": detection} | detection["per_class"]
     columns = ("tp", "fp", "fn", "precision", "recall", "f1")
     rows = [(name, *(_shown(counts[c]) for c in columns)) for name, counts in every.items()]
-    title = f"Found within {told['radius_um']:g} µm, in {told['images']} image{'s' * (told['images'] != 1)}"
-    print_table(title, ("class", "found", "false", "missed", "precision", "recall", "F1"), rows)
+    title = f"Found within {result['radius_um']:g} µm, in {result['images']} image{'s' * (result['images'] != 1)}"
+    print_table(title, ("class", "found", "false positive", "missed", "precision", "recall", "F1"), rows)
     if detection["median_error_um"] is not None:
-        print(f"A found cell lies {detection['median_error_um']:.2f} µm (median) from its detection.")
+        print(f"Median distance of a found cell from its detection: {detection['median_error_um']:.2f} µm.")
 
 
 def _shown(value: float | None) -> str:

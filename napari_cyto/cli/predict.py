@@ -4,62 +4,80 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from napari_cyto.cli.job_follower import follow
-from napari_cyto.cli.option_flags import checked
+from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json
 from napari_cyto.cli.restart import start_for_networks
+from napari_cyto.cli.verbs import AsJson
 from napari_cyto.domain.quantities import REGION_PX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.many_slides import SeveralRequest
 
+Slides = Annotated[list[Path] | None, typer.Argument(metavar="SLIDE_OR_DIR...", help="Slides, or folders of slides.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="PROJECT|FILE.geojson|DIR",
+        help="A project (NAME.cyto), a GeoJSON file of one slide, or a folder for an APACC data set.",
+    ),
+]
+Region = Annotated[
+    str | None, typer.Option("--region", metavar="X,Y,W,H", help="Only this part of the slide, px at full resolution.")
+]
 
-def run(
-    slides: Sequence[Path],
-    detector: str | None,
-    classifier: str | None,
-    region: str | None,
-    out: Path | None,
-    options: dict[str, Any],
-    as_json: bool,
+_OPTIONS = (
+    *("detector", "classifier", "mpp", "score_from", "stain", "any_picture", "device", "runtime", "workers"),
+    "scheduler",
+)
+
+
+def command() -> Callable[..., None]:
+    """Return the verb, with the options of `SeveralRequest` among its own."""
+    return with_options(predict, SeveralRequest, only=_OPTIONS)
+
+
+def predict(
+    slides: Slides = None,
+    out: Out = None,
+    region: Region = None,
+    as_json: AsJson = False,
+    *,
+    given: dict[str, Any],
 ) -> None:
-    """Find cells and print what was found.
+    """Find cells on slides with a model, and classify them: predictions, for a person to review.
 
-    Raises
-    ------
-    CytoError
-        When something is missing or wrong, or a slide could not be read; the sentence says which and why.
+    The same command continues a run that was interrupted, and does only what is missing. Exit code 2 also when a slide
+    could not be read; the others are done.
     """
-    if not slides or detector is None or out is None:
+    if not slides or given.get("detector") is None or out is None:
         raise CytoError(
-            "Finding cells needs slides, a model and a place for what is found: "
+            "Expected slides, a detector and a place for the predictions: "
             "napari-cyto predict SLIDE --detector MODEL --out PROJECT."
         )
-    if options.get("workers") is not None and options.get("scheduler") is not None:
-        raise CytoError("The work is done by --workers of this machine or by those of a --scheduler, not by both.")
-    runtime = options.get("runtime")
-    if runtime not in (None, "auto", "torch", "openvino"):
-        raise CytoError(f"Expected the runtime auto, torch or openvino, got {runtime[:40]!r}.")
+    if given.get("workers") is not None and given.get("scheduler") is not None:
+        raise CytoError("Expected --workers of this machine or a --scheduler, got both.")
     values = {
         "slides": tuple(slides),
-        "detector": detector,
-        "classifier": classifier,
         "region_yxyx": None if region is None else region_yxyx(region),
         "out": out,
         "author": _author(),
     }
-    request = checked(SeveralRequest, values | {name: value for name, value in options.items() if value is not None})
+    request = checked(SeveralRequest, values | given)
     start_for_networks("Finding cells")
     from napari_cyto.inference.many_slides import run_several
 
-    result = follow(lambda token: run_several(request, token), f"Looking for cells with {detector}")
+    result = follow(lambda token: run_several(request, token), f"Finding cells with {request.detector}")
     if as_json:
         print_json(result)
     else:
-        _tell(result)
+        _print(result)
     if result["failed"]:
         sentences = " ".join(f"{each['slide']}: {each['reason']}" for each in result["failed"])
         raise CytoError(f"{len(result['failed'])} of {result['slides']} slides were left out. {sentences}")
@@ -91,14 +109,14 @@ def _author() -> str:
         return "user"
 
 
-def _tell(result: dict[str, Any]) -> None:
+def _print(result: dict[str, Any]) -> None:
     for each in result["done"]:
         rate = each["megapixels"] / each["seconds"] if each["seconds"] else 0.0
         facts: list[tuple[str, object]] = [("slide", each["slide"]), ("cells", each["cells"])]
         facts += [(class_id, count) for class_id, count in each.get("classes", {}).items()]
         if each.get("judged_before"):
-            facts += [("a person's word stands for", each["judged_before"])]
-        facts += [("looked at", f"{each['megapixels']:.1f} MP in {each['seconds']:.1f} s ({rate:.1f} MP/s)")]
+            facts += [("reviewed cells kept", each["judged_before"])]
+        facts += [("searched", f"{each['megapixels']:.1f} MP in {each['seconds']:.1f} s ({rate:.1f} MP/s)")]
         facts += [("runtime", ", ".join(dict.fromkeys(each.get("runtime", ()))))]
         if each["unreadable"]:
             facts += [("unreadable tiles", len(each["unreadable"]))]

@@ -49,10 +49,12 @@ class SeveralRequest(PredictRequest):
     slides: tuple[Path, ...] = Field(min_length=1, title="Slides", description="Slide files, or folders of them.")
     out: Path = Field(title="Target", description="A project, a GeoJSON file of one slide, or a folder (APACC).")
     workers: Workers | None = Field(
-        default=None, title="Workers", description="Processes of this machine that share the work."
+        default=None, title="Workers", description="Processes of this machine among which the work is shared."
     )
     scheduler: str | None = Field(
-        default=None, title="Scheduler", description="Address of a dask cluster that does the work."
+        default=None,
+        title="Scheduler",
+        description="Address of a dask cluster that does the work, such as tcp://HOST:8786.",
     )
 
 

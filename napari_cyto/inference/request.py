@@ -1,4 +1,4 @@
-"""What a run of proposals is asked for, as one frozen value; nothing here imports torch."""
+"""What a run of predictions is asked for, as one frozen value; nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -20,45 +20,61 @@ class PredictRequest(BaseModel):
 
     slide: Path = Field(title="Slide", description="The slide file.")
     detector: str = Field(
-        title="Detector", description="A model that finds cells: its name in the library, or its folder."
+        title="Detector", description="The model that finds cells: its name in the model library, or its folder."
     )
     classifier: str | None = Field(
-        default=None, title="Classifier", description="A model that tells the class of each cell that is found."
+        default=None,
+        title="Classifier",
+        description="The model that classifies the cells found; without one the detector's own classes count.",
     )
     mpp: UmPerPx | None = Field(
-        default=None, title="µm per px", description="Of level 0, where the slide file does not say it."
+        default=None, title="µm per px", description="At full resolution, where the slide file does not state it."
     )
     region_yxyx: tuple[float, float, float, float] | None = Field(
-        default=None, title="Region", description="Half-open, level-0 px; all of the slide where none is given."
+        default=None, title="Region", description="Half-open, level-0 px; the whole slide by default."
     )
     outline_yx: tuple[tuple[float, float], ...] | None = Field(
         default=None, title="Outline", description="Only cells with their centre inside count, level-0 px."
     )
     out: Path | None = Field(
-        default=None, title="Project", description="The project that takes the proposals; events alone without one."
+        default=None,
+        title="Project",
+        description="The project that takes the predictions; without one they are only reported.",
     )
     run_folder: Path | None = Field(
-        default=None, title="Run folder", description="What an interrupted run goes on from; none for a short one."
+        default=None,
+        title="Run folder",
+        description="Keeps what an interrupted run continues from; none for a short one.",
     )
     again: bool = Field(default=False, title="Again", description="Predict again where an earlier run has finished.")
-    at_once: bool = Field(default=False, title="At once", description="Write what is found when all is found.")
-    author: str = Field(default="", title="Asked by", description="Whose step in the history the proposals are.")
-    stain: str | None = Field(default=None, title="Stain", description="Of the slide, where it is known.")
+    at_once: bool = Field(default=False, title="At once", description="Store the cells when all are found.")
+    author: str = Field(default="", title="Author", description="Whose step in the history the predictions are.")
+    stain: str | None = Field(
+        default=None, title="Stain", description="Of the slides; a model for another stain refuses."
+    )
     score_from: Score | None = Field(
-        default=None, title="Score from", description="Lower ones are not told; the model's own if empty."
+        default=None,
+        title="Minimum score",
+        description="Cells that score lower are left out; the model's own threshold by default.",
     )
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1.")
-    precision: Precision = Field(default="auto", title="Precision", description="In which the networks compute.")
+    precision: Precision = Field(default="auto", title="Precision", description="Of the networks' arithmetic.")
     runtime: Runtime = Field(
-        default="auto", title="Runtime", description="What computes: auto, torch or openvino; auto takes the faster."
+        default="auto",
+        title="Runtime",
+        description="What runs the networks; auto takes the faster one that gives the same answers as torch.",
     )
     tile_px: int | None = Field(
-        default=None, ge=64, le=8192, title="Tile, px", description="Of the model, at most; by the memory if empty."
+        default=None,
+        ge=64,
+        le=8192,
+        title="Tile, px",
+        description="At most, in px of the model; by the memory by default.",
     )
     any_picture: bool = Field(
         default=False,
-        title="Any picture",
-        description="Look for cells also on what cannot be a stained smear in bright field.",
+        title="Any image",
+        description="Find cells even on images that cannot be a stained smear in bright field.",
     )
     generation: int = Field(default=0, ge=0, description="Told back with each answer, so that late ones are known.")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto.datasets.splits.training_split import TrainingSplit, split_training_set
+from napari_cyto.datasets.training.scheme import refuse_unreadable
 from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Failed, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
@@ -61,6 +62,7 @@ def train(
     with ExitStack() as stack:
         try:
             config = as_parent_says(config, parent)
+            refuse_unreadable(sources)
             stack.enter_context(folder.alone())
             _check_place(out, folder, resume)
             asked = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": _text(parent)}

@@ -12,6 +12,7 @@ from verb_calls import refusal
 
 from napari_cyto.cli import evaluate_model as judging
 from napari_cyto.cli.entry import run
+from napari_cyto.cli.evaluate import named
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point, Polygon
@@ -49,12 +50,12 @@ def test_a_bundle_is_told_as_json_and_as_tables(
     faked: None, made: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
-    assert run(["evaluate", kind, "--data", source, "--draws", "100", "--json"]) == 0
+    assert run(["evaluate", "model", kind, "--data", source, "--draws", "100", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["kind"] == kind
     assert "report" not in told
     report = tmp_path / "report"
-    assert run(["evaluate", kind, "--data", source, "--draws", "100", "--report", str(report)]) == 0
+    assert run(["evaluate", "model", kind, "--data", source, "--draws", "100", "--report", str(report)]) == 0
     out = capsys.readouterr().out
     assert "HSIL+ recall" in out
     assert str(report / "index.html") in out
@@ -64,23 +65,16 @@ def test_a_bundle_is_told_as_json_and_as_tables(
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], ("BUNDLE --data SRC", "--truth FILE", "--grid", "--ki67")),
-        (["made-up"], ("--data must be given",)),
-        (["--data", "cric:x"], ("BUNDLE must be given",)),
-        (["made-up", "--data", "cric:x", "--mpp", "1"], ("--mpp has no say", "a model")),
-        (["--truth", "a.csv"], ("--pred and --radius-um must be given",)),
-        (["--truth", "a.csv", "--pred", "b.csv", "--radius-um", "5", "--side", "all"], ("--side has no say",)),
-        (["--grid", "--data", "cric:x"], ("--out must be given",)),
-        (["--grid", "--data", "cric:x", "--out", "o", "--report", "r"], ("--report has no say",)),
-        (["--ki67", "a.csv", "--data", "cric:x"], ("--data has no say",)),
-        (
-            ["made-up", "--data", "cric:x", "--side", "left"],
-            (
-                "--side: expected",
-                "got 'left'",
-            ),
-        ),
-        (["made-up", "--data", "cric:x", "--radius-um", "0"], ("--radius-um: expected", "got '0'")),
+        (["model"], ("MODEL",)),
+        (["model", "made-up"], ("--data SRC",)),
+        (["model", "made-up", "--data", "cric:x", "--mpp", "1"], ("--mpp",)),
+        (["labels", "--truth", "a.csv"], ("--truth FILE", "--pred FILE")),
+        (["labels", "--truth", "a.csv", "--pred", "b.csv", "--side", "all"], ("--side",)),
+        (["grid", "--data", "cric:x"], ("--out DIR",)),
+        (["grid", "--data", "cric:x", "--out", "o", "--report", "r"], ("--report",)),
+        (["ki67", "a.csv", "--data", "cric:x"], ("--data",)),
+        (["model", "made-up", "--data", "cric:x", "--side", "left"], ("--side: expected", "got 'left'")),
+        (["model", "made-up", "--data", "cric:x", "--radius-um", "0"], ("--radius-um: expected", "got '0'")),
     ],
 )
 def test_what_does_not_go_together_is_one_sentence(
@@ -91,13 +85,32 @@ def test_what_does_not_go_together_is_one_sentence(
         assert word in sentence
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (["b", "--data", "x", "--radius-um", "5"], ["model", "b", "--data", "x", "--radius-um", "5"]),
+        (["--truth", "a", "--pred=b", "--json"], ["labels", "--truth", "a", "--pred=b", "--json"]),
+        (["--grid", "--data", "a", "--grid-all", "--out", "o"], ["grid", "--data", "a", "--all", "--out", "o"]),
+        (["--ki67", "a.csv", "--format", "csv"], ["ki67", "a.csv", "--format", "csv"]),
+        (["--json", "--ki67=a.csv"], ["ki67", "--json", "a.csv"]),
+    ],
+)
+def test_a_call_of_the_former_version_is_understood_with_a_hint(
+    old: list[str], new: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert named(old) == new
+    assert f"evaluate {new[0]}" in capsys.readouterr().err
+    assert named(new) == new
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("mpp", ["1000", "1e-9", "0.049", "20.1", "nan", "inf", "-1"])
 def test_a_scale_that_no_microscope_gives_is_refused(
     mpp: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With 1e-9 µm per px every cell lies within 6 µm of any detection: all found, and nothing said."""
     (tmp_path / "truth.csv").write_text(TRUTH, encoding="utf-8")
-    argv = ["evaluate", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / "truth.csv")]
+    argv = ["evaluate", "labels", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / "truth.csv")]
     assert "0.05 to 20" in refusal([*argv, "--radius-um", "5", "--mpp", mpp], capsys)
 
 
@@ -106,7 +119,16 @@ def test_a_radius_wider_than_any_cell_is_refused(
     radius_um: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "truth.csv").write_text(TRUTH, encoding="utf-8")
-    argv = ["evaluate", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / "truth.csv"), "--mpp", "1"]
+    argv = [
+        "evaluate",
+        "labels",
+        "--truth",
+        str(tmp_path / "truth.csv"),
+        "--pred",
+        str(tmp_path / "truth.csv"),
+        "--mpp",
+        "1",
+    ]
     assert "--radius-um" in refusal([*argv, "--radius-um", radius_um], capsys)
 
 
@@ -114,14 +136,14 @@ def test_without_torch_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("napari_cyto.models.torch_installed.has_torch", lambda: False)
-    assert "napari-cyto[models]" in refusal(["evaluate", "made-up", "--data", "cric:x"], capsys)
+    assert "napari-cyto[models]" in refusal(["evaluate", "model", "made-up", "--data", "cric:x"], capsys)
 
 
 def test_label_files_are_compared_through_a_class_map(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "truth.csv").write_text(TRUTH, encoding="utf-8")
     (tmp_path / "pred.csv").write_text(PRED, encoding="utf-8")
     (tmp_path / "pairs.json").write_text('{"SCC": "bad", "HSIL": "bad"}', encoding="utf-8")
-    argv = ["evaluate", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / "pred.csv")]
+    argv = ["evaluate", "labels", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / "pred.csv")]
     argv += ["--radius-um", "5", "--mpp", "1", "--json"]
     assert run(argv) == 0
     plain = json.loads(capsys.readouterr().out)["detection"]["per_class"]
@@ -192,20 +214,20 @@ def test_ki67_from_a_file_and_from_a_project(tmp_path: Path, capsys: pytest.Capt
     table.write_text("x,y,label\n1,1,tumour-positive\n5,5,neg\n9,9,neg\n", encoding="utf-8")
     pairs = tmp_path / "pairs.json"
     pairs.write_text('{"neg": "tumour-negative"}', encoding="utf-8")
-    assert run(["evaluate", "--ki67", str(table), "--class-map", str(pairs), "--json"]) == 0
+    assert run(["evaluate", "ki67", str(table), "--class-map", str(pairs), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["all"]["index"] == pytest.approx(1 / 3)
     with Project.create(tmp_path / "p.cyto", preset("ki67")) as project:
         labels = tumour(3, 1)
         project.add_slides(labels.slides)
         project.apply(edits.add(labels.annotations, "Marked"), "someone")
-    assert run(["evaluate", "--ki67", str(tmp_path / "p.cyto")]) == 0
+    assert run(["evaluate", "ki67", str(tmp_path / "p.cyto")]) == 0
     out = capsys.readouterr().out
     assert "75.0 %" in out
     assert "fewer than 500" in out
     assert "smear 1" in out
     table.write_text("x,y,label\n1,1,NILM\n", encoding="utf-8")
-    assert "the classes here are NILM" in refusal(["evaluate", "--ki67", str(table)], capsys)
-    assert "no such file" in refusal(["evaluate", "--ki67", str(tmp_path / "gone.csv")], capsys)
+    assert "the classes here are NILM" in refusal(["evaluate", "ki67", str(table)], capsys)
+    assert "no such file" in refusal(["evaluate", "ki67", str(tmp_path / "gone.csv")], capsys)
 
 
 def test_a_grids_table_is_printed(
@@ -222,7 +244,7 @@ def test_a_grids_table_is_printed(
         yield Done({"rows": rows, "warnings": ["Mind."], "report": "r", "csv": "c", "json": "j"})
 
     monkeypatch.setattr(grid_job, "run_grid", run_grid)
-    argv = ["evaluate", "--grid", "--data", "cric:a", "--data", "cric:b", "--out", "o", "--grid-all"]
+    argv = ["evaluate", "grid", "--data", "cric:a", "--data", "cric:b", "--out", "o", "--all"]
     assert run([*argv, "--set", "batch=4", "--radius-um", "7"]) == 0
     out = capsys.readouterr().out
     assert "1,234" in out

@@ -74,6 +74,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["info", "/no/such/slide.svs"], "slide.svs"),
         (["audit", "/no/such/folder"], "folder"),
         (["open", "/no/such/slide.svs"], "slide.svs"),
+        (["open", "mysql://ana@server/smears"], "got an address of mysql"),
         (["demo", "--headless"], "--out"),
     ],
 )

@@ -332,7 +332,7 @@ def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
     [
         (["--scheduler", "tcp://127.0.0.1:9"], "No dask scheduler answers at 'tcp://127.0.0.1:9'"),
         (["--scheduler", "no such place"], "No dask scheduler answers at 'no such place'"),
-        (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "not by both"),
+        (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "got both"),
         (["--workers", "0"], "--workers"),
     ],
 )

@@ -43,7 +43,7 @@ def _verbs() -> Iterator[list[str]]:
     yield ["relink", _NAME, "--images", "."]
     # Without PyTorch these refuse before they look at a project.
     if find_spec("torch"):
-        yield ["evaluate", "bethesda-light", "--data", _NAME]
+        yield ["evaluate", "model", "bethesda-light", "--data", _NAME]
         yield ["predict", "a.png", "--detector", "nucleus-detector", "--out", _NAME]
         yield ["train", "classifier", "--data", _NAME, "--out", "m"]
     yield ["project", "backup", _NAME]

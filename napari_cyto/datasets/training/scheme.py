@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_cyto.datasets.training.sources import SourceSpec
+from napari_cyto.datasets.training.sources import SourceSpec, parse_source
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.formats.schemes import load_scheme
@@ -55,3 +55,16 @@ def scheme_name_for(sources: Iterable[SourceSpec]) -> str:
             with Project.open(spec.path) as project:
                 return scheme_name_of(project)
     return USUAL
+
+
+def refuse_unreadable(sources: Iterable[str]) -> None:
+    """Refuse sources that mean nothing and projects that cannot be opened, before anything is written.
+
+    Raises
+    ------
+    CytoError
+        Saying why, in the project's own words.
+    """
+    for spec in map(parse_source, sources):
+        if spec.kind == "project" and Project.is_project(spec.path):
+            Project.open(spec.path).close()
