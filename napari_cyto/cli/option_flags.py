@@ -118,7 +118,8 @@ def _parameter(option: OptionField) -> inspect.Parameter:
         show_default=False,
         parser=None if option.quantity is None else number(plain, option.quantity),
     )
-    annotation = Annotated[_TYPES[option.kind] | None, made]
+    taken: Any = _TYPES[option.kind] | None
+    annotation: Any = Annotated[taken, made]
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
