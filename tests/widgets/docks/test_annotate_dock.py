@@ -55,7 +55,7 @@ def test_saved_is_said_with_time_and_count(bench):
     bench.mark(2)
     words = bench.annotate.saved.text()
     assert words.startswith("Saved ")
-    assert words.endswith(" – 2 marks")
+    assert words.endswith(" – 2 annotations")
 
 
 def test_a_note_keeps_its_digits(bench):

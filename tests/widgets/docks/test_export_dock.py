@@ -38,7 +38,7 @@ def test_preview_then_export(bench, tmp_path):
     bench.click(export.look)
     assert isinstance(ended(bench, export.looking), Done)
     assert export.shown.verdict.text().startswith("✓ ")
-    assert "6 marks in 2 slices" in export.shown.verdict.text()
+    assert "6 annotations in 2 slices" in export.shown.verdict.text()
     table = export.shown.classes
     assert [table.item(i, 0).text() for i in range(table.rowCount())] == ["healthy", "rubbish"]
     assert not export.leak_reason.isVisible()
@@ -111,7 +111,7 @@ def test_without_a_target_nothing_starts(bench):
     bench.export.target.clear()
     bench.click(bench.export.go)
     assert not bench.export.bar.running
-    assert "Choose where" in bench.export.bar.words.text()
+    assert "Choose a destination" in bench.export.bar.words.text()
 
 
 def test_letting_go_stops_what_runs_within_a_second(bench, tmp_path):
@@ -159,7 +159,7 @@ def test_classes_of_ones_own_are_given_a_counterpart_in_the_dock(empty_bench, sl
     bench.mark(1, "odd")
     assert export.class_map.isVisible()
     assert export.class_map.values() == {"NILM": "healthy", "odd": ""}, "a name that ships is proposed"
-    assert "Still to choose: odd" in export.class_map.words.text()
+    assert "Not mapped yet: odd" in export.class_map.words.text()
     assert not export.go.isEnabled()
     box = export.class_map.boxes["odd"]
     box.setFocus()
@@ -235,9 +235,9 @@ def test_the_preview_follows_the_cells(bench):
     export = bench.export
     export.preview()
     ended(bench, export.looking)
-    assert "3 marks" in export.shown.verdict.text()
+    assert "3 annotations" in export.shown.verdict.text()
     bench.session.undo()
-    bench.qtbot.waitUntil(lambda: "2 marks" in export.shown.verdict.text(), timeout=60_000)
+    bench.qtbot.waitUntil(lambda: "2 annotations" in export.shown.verdict.text(), timeout=60_000)
 
 
 def test_a_file_that_is_no_export_is_asked_about(bench, tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ def test_marks_come_in_and_are_shown(bench, tmp_path):
     assert isinstance(ended, Done), ended
     bench.settle()
     assert bench.annotate.palette_rows.rows["LSIL"].count_text == "3"
-    assert dialog.bar.words.text().startswith("3 marks imported")
+    assert dialog.bar.words.text().startswith("3 annotations imported")
 
 
 def test_a_bad_file_is_a_sentence_and_nothing_changes(bench, tmp_path):
@@ -100,11 +100,11 @@ def test_label_files_dropped_together_all_come_in_and_are_counted(bench, tmp_pat
     [dialog] = bench.slides.findChildren(ImportDialog)
     assert "two.csv" in dialog.others.text().replace("\u200b", "")
     bench.click(dialog.start)
-    bench.qtbot.waitUntil(lambda: "2 files in all" in dialog.bar.words.text(), timeout=60_000)
+    bench.qtbot.waitUntil(lambda: "2 files in total" in dialog.bar.words.text(), timeout=60_000)
     said = dialog.bar.words.text()
-    assert "one.csv: 2 marks imported" in said
-    assert "two.csv: 1 mark imported" in said
-    assert "2 files in all: 3 marks imported" in said
+    assert "one.csv: 2 annotations imported" in said
+    assert "two.csv: 1 annotation imported" in said
+    assert "2 files in total: 3 annotations imported" in said
     assert not dialog.others.isVisible()
     assert sum(bench.session.project.counts().values()) == 3
     dialog.reject()
@@ -121,7 +121,7 @@ def test_bad_rows_can_be_left_out_with_a_button(bench, tmp_path):
     assert "--skip-bad" not in dialog.bar.words.text()
     assert sum(bench.session.project.counts().values()) == 0
     bench.click(dialog.skip)
-    bench.qtbot.waitUntil(lambda: "2 marks imported" in dialog.bar.words.text(), timeout=60_000)
+    bench.qtbot.waitUntil(lambda: "2 annotations imported" in dialog.bar.words.text(), timeout=60_000)
     assert "1 entry could not be read, left out" in dialog.bar.words.text(), "what was left out is counted"
     assert not dialog.skip.isVisible()
 
@@ -134,7 +134,7 @@ def test_bad_rows_are_left_out_of_the_file_they_were_seen_in_alone(bench, tmp_pa
     assert isinstance(run(bench, dialog), Failed)
     bench.click(dialog.skip)
     bench.qtbot.waitUntil(lambda: not dialog.others.isVisible() and dialog.skip.isVisible(), timeout=60_000)
-    assert "1.csv: 1 mark imported" in dialog.bar.words.text()
+    assert "1.csv: 1 annotation imported" in dialog.bar.words.text()
     assert "2.csv: " in dialog.bar.words.text()
     assert sum(bench.session.project.counts().values()) == 1
     dialog.reject()
@@ -152,7 +152,7 @@ def test_a_dropped_folder_of_two_formats_waits_for_an_answer_and_what_came_befor
     assert isinstance(run(bench, dialog), Done)
     assert dialog.format.currentData() is None
     said = dialog.bar.words.text()
-    assert "one.csv: 1 mark imported" in said
+    assert "one.csv: 1 annotation imported" in said
     assert "its format is not clear: it may be asap" in said
     dialog.reject()
 

@@ -67,16 +67,16 @@ def test_add_read_verify_use_and_remove(bench, folder_of, monkeypatch):
     assert dock.words.text() == EMPTY
     assert not dock.use.isEnabled()
     dock.add_from(folder_of("mine"))
-    assert "mine was added" in dock.words.text()
+    assert "Added mine" in dock.words.text()
     assert dock.current.name == "mine"
     assert dock.card.head.text() == "mine (classifier)"
     assert "Fits this project" in dock.fit.text()
     bench.click(dock.verify)
-    assert "is whole" in dock.words.text()
+    assert "is intact" in dock.words.text()
     bench.click(dock.use)
     assert model_of(bench.session.project, "classifier") == ("mine", find_model("mine").manifest.weights_sha256)
     assert "used here" in dock.list.currentItem().text()
-    assert "mine is this project's model now" in dock.words.text()
+    assert "mine is now this project's model" in dock.words.text()
     assert not dock.use.isEnabled()
     monkeypatch.setattr(QMessageBox, "question", lambda *_args: QMessageBox.StandardButton.No)
     bench.click(dock.remove)

@@ -62,10 +62,10 @@ def test_counts_of_the_slide_are_told(bench, dock):
     entry = bench.session.project.apply(edits.add(cells, "Predict"), "m")
     bench.session.annotations_changed.emit(entry)
     bench.settle()
-    assert dock.counts.text() == "On this slide 3 proposed, 0 rejected."
+    assert dock.counts.text() == "This slide: 3 unreviewed, 0 rejected"
     bench.session.set_status(Status.REJECTED, of=[cells[0].id])
     bench.settle()
-    assert dock.counts.text() == "On this slide 2 proposed, 1 rejected."
+    assert dock.counts.text() == "This slide: 2 unreviewed, 1 rejected"
     bench.session.close()
     bench.settle()
     assert "Open a slide" in dock.counts.text()

@@ -85,7 +85,7 @@ def test_progress_comes_as_numbers_and_words(bench, run):
     assert run.words.text() == "smear_a: 40 cells"
     run.proposer.arrived.emit(25)
     run.proposer.arrived.emit(1000)
-    assert run.words.text() == "1,025 cells proposed so far."
+    assert run.words.text() == "1,025 cells so far"
 
 
 def test_that_a_run_goes_on_stays_in_view_until_its_end(bench, run):
@@ -136,11 +136,11 @@ def test_the_process_ends_with_the_dock(bench, run):
 
 
 def test_an_outcome_in_words():
-    assert outcome_words({"added": 1, "seconds": 0.42, "device": "cpu"}) == "1 new cell proposed (0.4 s on cpu)."
+    assert outcome_words({"added": 1, "seconds": 0.42, "device": "cpu"}) == "1 new prediction (0.4 s on cpu)."
     words = outcome_words(
         {"added": 1200, "there_before": 7, "replaced": 3, "seconds": 61, "device": "cuda", "unreadable": [{}]}
     )
     assert words == (
-        "1,200 new cells proposed, 3 in the place of another model's; 7 were marked already (61.0 s on cuda). "
+        "1,200 new predictions, 3 replacing another model's; 7 already annotated (61.0 s on cuda). "
         "1 part of the slide could not be read."
     )

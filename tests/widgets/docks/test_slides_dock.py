@@ -42,9 +42,9 @@ def rows(bench) -> list[str]:
 
 def test_the_list_shows_names_progress_and_counts(bench):
     bench.mark(2)
-    assert rows(bench) == ["smear_a.tif\nto do, 2 marks", "smear_b.tif\nto do, 0 marks", "field.png\nto do, 0 marks"]
+    assert rows(bench) == ["smear_a.tif\nto do, 2 annotations", "smear_b.tif\nto do, 0 annotations", "field.png\nto do, 0 annotations"]
     bench.session.set_progress(Progress.DONE)
-    assert rows(bench)[0] == "smear_a.tif\ndone, 2 marks"
+    assert rows(bench)[0] == "smear_a.tif\ndone, 2 annotations"
     assert bench.slides.totals.text() == "3 slides: 1 done, 0 begun"
 
 
@@ -75,7 +75,7 @@ def test_a_dropped_slide_without_a_project_gets_one_beside_it(empty_bench, slide
     project = empty_bench.session.project
     assert project.folder == slide_files[0].parent / "smear_a.cyto"
     assert any(str(project.folder) in sentence for sentence in told)
-    assert rows(empty_bench) == ["smear_a.tif\nto do, 0 marks"]
+    assert rows(empty_bench) == ["smear_a.tif\nto do, 0 annotations"]
     drop(empty_bench.slides, slide_files[1])
     assert empty_bench.session.project.folder == slide_files[0].parent / "smear_a.cyto"
     assert empty_bench.session.slide.name == "smear_b.tif"
@@ -116,7 +116,7 @@ def test_a_moved_file_is_found_again_and_another_one_is_refused(bench, slide_fil
     assert bench.session.slide.id == record.id
     assert bench.session.open_slide_handle is not None
     assert not bench.slides.relink.isVisible()
-    assert rows(bench)[0] == "smear_a.tif\nto do, 1 mark"
+    assert rows(bench)[0] == "smear_a.tif\nto do, 1 annotation"
 
 
 def test_a_new_project_has_a_name_a_place_and_classes(empty_bench, tmp_path):
@@ -186,7 +186,7 @@ def test_a_slide_is_taken_out_after_a_question(bench, monkeypatch, slide_files):
     assert rows(bench) == []
     assert bench.session.slide is None
     drop(bench.slides, slide_files[0])
-    assert rows(bench) == ["smear_a.tif\nto do, 0 marks"]
+    assert rows(bench) == ["smear_a.tif\nto do, 0 annotations"]
     assert bench.session.slide.name == "smear_a.tif"
 
 
@@ -199,7 +199,7 @@ def test_a_slide_with_marks_stays_and_an_undo_brings_a_slide_back(bench, monkeyp
     listed.setFocus()
     bench.qtbot.keyClick(listed, Qt.Key.Key_Delete)
     assert not asked
-    assert "2 mark(s)" in told[-1]
+    assert "2 annotation(s)" in told[-1]
     assert len(rows(bench)) == 3
     for _ in range(2):
         bench.session.undo()
@@ -208,7 +208,7 @@ def test_a_slide_with_marks_stays_and_an_undo_brings_a_slide_back(bench, monkeyp
     assert len(rows(bench)) == 2
     bench.session.redo()
     bench.settle()
-    assert rows(bench)[0] == "smear_a.tif\nto do, 1 mark"
+    assert rows(bench)[0] == "smear_a.tif\nto do, 1 annotation"
     assert bench.session.slide.name == "smear_a.tif"
 
 
@@ -275,7 +275,7 @@ def test_a_dropped_tree_of_fields_and_cropped_cells_adds_no_slides_by_itself(ben
     [dialog] = bench.slides.findChildren(ImportDialog)
     dialog.form.set_values({"add_classes": True})
     bench.click(dialog.start)
-    bench.qtbot.waitUntil(lambda: "1 mark imported" in dialog.bar.words.text(), timeout=60_000)
+    bench.qtbot.waitUntil(lambda: "1 annotation imported" in dialog.bar.words.text(), timeout=60_000)
     assert [Path(s.path) for s in bench.session.project.slides()][3:] == [inner / "001.bmp"]
     dialog.reject()
 

@@ -220,7 +220,7 @@ def test_closing_asks_what_becomes_of_the_run(bench, played, button, closes, wis
 
     def answer():
         box = next(w for w in dock.findChildren(QMessageBox) if w.isVisible())
-        assert "goes on" in box.informativeText() or "go on" in box.informativeText()
+        assert "can continue" in box.informativeText()
         words = ("Keep running", "Cancel run", "Keep window open")[button]
         next(b for b in box.buttons() if b.text() == words).click()
 

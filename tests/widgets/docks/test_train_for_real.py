@@ -108,7 +108,7 @@ def test_a_classifier_from_first_click_to_use(marked):
     models.refresh("tiny")
     assert "used here" in models.list.currentItem().text()
     bench.click(models.verify)
-    assert "is whole" in models.words.text()
+    assert "is intact" in models.words.text()
     assert "Fits this project" in models.fit.text()
     bench.click(dock.outcome.go_on)
     assert dock.setup.parent_path is not None
