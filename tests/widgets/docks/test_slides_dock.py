@@ -42,7 +42,11 @@ def rows(bench) -> list[str]:
 
 def test_the_list_shows_names_progress_and_counts(bench):
     bench.mark(2)
-    assert rows(bench) == ["smear_a.tif\nto do, 2 annotations", "smear_b.tif\nto do, 0 annotations", "field.png\nto do, 0 annotations"]
+    assert rows(bench) == [
+        "smear_a.tif\nto do, 2 annotations",
+        "smear_b.tif\nto do, 0 annotations",
+        "field.png\nto do, 0 annotations",
+    ]
     bench.session.set_progress(Progress.DONE)
     assert rows(bench)[0] == "smear_a.tif\ndone, 2 annotations"
     assert bench.slides.totals.text() == "3 slides: 1 done, 0 begun"
