@@ -62,9 +62,9 @@ def train(
     with ExitStack() as stack:
         try:
             config = as_parent_says(config, parent)
-            refuse_unreadable(sources)
             stack.enter_context(folder.alone())
             _check_place(out, folder, resume)
+            refuse_unreadable(sources)
             asked = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": _text(parent)}
             folder.begin(asked, resume)
             if not resume:

@@ -51,3 +51,12 @@ def test_a_run_without_a_model_yet_can_be_gone_on_with(tmp_path: Path) -> None:
     left_behind(tmp_path / "model", 0, Cancelled("x"))
     assert "go on with it with --resume" in refusal(tmp_path / "model", resume=False)
     assert "nowhere" in refusal(tmp_path / "model", resume=True)
+
+
+def test_a_project_that_cannot_be_opened_leaves_no_run_behind(tmp_path: Path) -> None:
+    (tmp_path / "p.cyto").mkdir()
+    (tmp_path / "p.cyto" / "project.sqlite").write_bytes(b"no database at all")
+    *_, last = train(recipe(None, "classifier"), (str(tmp_path / "p.cyto"),), tmp_path / "m")
+    assert isinstance(last, Failed)
+    assert "p.cyto" in last.message
+    assert [path.name for path in tmp_path.iterdir()] == ["p.cyto"]

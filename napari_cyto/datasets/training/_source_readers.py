@@ -11,6 +11,7 @@ from napari_cyto.datasets._exchange_options import ImportOptions
 from napari_cyto.datasets.import_.label_source import read_source
 from napari_cyto.datasets.import_.slide_match import check_size
 from napari_cyto.datasets.training._class_folders import read_class_folders
+from napari_cyto.datasets.training.scheme import refuse_no_project
 from napari_cyto.datasets.training.sources import SourceSpec
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
@@ -91,10 +92,7 @@ def _folders(spec: SourceSpec) -> SourceContent:
 
 
 def _project(spec: SourceSpec) -> SourceContent:
-    if not Project.is_project(spec.path):
-        raise CytoError(
-            f"{spec.path} is no project; for other data say what it is: cric:DIR, apacc:DIR or folders:DIR."
-        )
+    refuse_no_project(spec.path)
     with Project.open(spec.path) as project:
         labels = project.label_set()
         found = tuple(replace(record, path=_path_of(project, record)) for record in labels.slides)

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_cyto.datasets.training.sources import SourceSpec, parse_source
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import PRESETS, preset
+from napari_cyto.errors import CytoError
 from napari_cyto.formats.schemes import load_scheme
 from napari_cyto.store import Project
 
@@ -63,8 +64,21 @@ def refuse_unreadable(sources: Iterable[str]) -> None:
     Raises
     ------
     CytoError
-        Saying why, in the project's own words.
+        Saying why.
     """
     for spec in map(parse_source, sources):
-        if spec.kind == "project" and Project.is_project(spec.path):
+        if spec.kind == "project":
+            refuse_no_project(spec.path)
             Project.open(spec.path).close()
+
+
+def refuse_no_project(path: Path) -> None:
+    """Refuse a source without a kind that is no project.
+
+    Raises
+    ------
+    CytoError
+        Saying how other data is named.
+    """
+    if not Project.is_project(path):
+        raise CytoError(f"Expected a project, or other data as cric:DIR, apacc:DIR or folders:DIR, got {path}.")

@@ -209,7 +209,7 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
         read_training_set([f"folders:{tmp_path / 'empty'}"])
     with pytest.raises(CytoError, match="is no folder"):
         read_training_set([f"folders:{tmp_path / 'nowhere'}"])
-    with pytest.raises(CytoError, match="is no project"):
+    with pytest.raises(CytoError, match="Expected a project"):
         read_training_set([f"{tmp_path / 'empty'}"])
 
 
