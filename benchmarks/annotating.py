@@ -86,7 +86,7 @@ class Desk:
         self.settle()
         begin = time.perf_counter()
         if folder is not None:
-            self.session.open_project(folder)
+            self.session.projects.open(folder)
         self.look(0)
         self.open_s = time.perf_counter() - begin
         self.native = window.native_canvas(self.viewer)

@@ -106,7 +106,7 @@ def time_threshold(desk: Desk, zoom: float) -> list[float]:
     took = []
     for threshold in (0.3, 0.5, 0.7, 0.9, 0.0):
         shown = replace(session.shown_filter, threshold=threshold)
-        took.append(until_painted_ms(desk, lambda s=shown: session.show_only(s)))
+        took.append(until_painted_ms(desk, lambda s=shown: session.view.show_only(s)))
     return took
 
 

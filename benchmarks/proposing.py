@@ -36,13 +36,13 @@ def main() -> None:
 def measured(folder: Path, detector: str, classifier: str | None, fields: int) -> dict[str, Any]:
     from napari_cyto.domain.presets import preset
     from napari_cyto.session import Session
-    from napari_cyto.session.predict_commands import Proposer
+    from napari_cyto.widgets.docks.predict._predictor import Predictor
 
     session = Session("ann")
-    session.create_project(folder / "p.cyto", preset("bethesda"))
-    (record,) = session.add_slides([made_slide(folder, SIDE, SIDE)])
-    session.go_to_slide(record.id)
-    proposer = Proposer(session)
+    session.projects.create(folder / "p.cyto", preset("bethesda"))
+    (record,) = session.slides.add([made_slide(folder, SIDE, SIDE)])
+    session.slides.go_to(record.id)
+    proposer = Predictor(session)
     results: list[Any] = []
     proposer.finished.connect(results.append)
     proposer.failed.connect(results.append)

@@ -17,9 +17,8 @@ import typer
 from napari_cyto.cli.verbs import build
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.formats import FORMATS
-from napari_cyto.session.keys import keys_table
-from napari_cyto.session.review_keys import review_keys_table
 from napari_cyto.training.recipes import all_recipes
+from napari_cyto.widgets.keys import keys_table, review_keys_table
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -92,7 +92,7 @@ def annotated_slide(window: CytoWindow, folder: Path) -> None:
     assert session.slide is not None
     cell = worth_a_picture(session)
     session.tool = Tool.BOX
-    session.choose_class(str(cell.class_id))
+    session.edits.choose_class(str(cell.class_id))
     look_at(window.viewer, cell.geometry.centre_yx, session.slide.mpp or 1.0, ZOOM / (session.slide.mpp or 1.0))
     session.select([cell.id])
     settle(3 * SETTLE_S)

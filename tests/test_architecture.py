@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "synthesis": _MODELS,
     "review": _DATA,
     "reporting": _JUDGED | {"review"},
-    "session": _MODELS | _JOBS | {"review"},
+    "session": _DATA | {"datasets", "review"},
     "widgets": _MODELS | _JOBS | {"review", "reporting", "session"},
     "cli": _MODELS | _JOBS | {"review", "reporting", "session", "widgets"},
     "__main__": {"cli"},

@@ -9,8 +9,8 @@ import typer
 
 from napari_cyto.cli.output import print_json, print_table
 from napari_cyto.cli.verbs import AsJson
-from napari_cyto.session.slide_details import change_facts, named_slides, parsed_setting
 from napari_cyto.store import Project
+from napari_cyto.store.slide_details import change_facts, named_slides, parsed_setting
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder, NAME.cyto.")]
 Settings = Annotated[

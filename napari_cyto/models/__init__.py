@@ -16,6 +16,7 @@ __all__ = [
     "openvino_export",
     "openvino_library",
     "point_detector",
+    "project_models",
     "raw_cells",
     "registry",
     "suitability",

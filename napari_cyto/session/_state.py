@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from psygnal import EmitLoopError, Signal
 
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.classes import CellClass
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, StoreError
 from napari_cyto.review.predictions import ShownFilter
-from napari_cyto.session._reader import reader_name
 from napari_cyto.session.tools import Tool
 
 if TYPE_CHECKING:
@@ -32,14 +31,8 @@ class InBackground(Protocol):
         ...
 
 
-class SessionState:
-    """The values and signals of a session; the commands on them are in its subclasses.
-
-    Parameters
-    ----------
-    author : str, optional
-        Who the edits belong to; the reader's name of `session.reader` unless given.
-    """
+class SessionSignals:
+    """What a session says to those who show it."""
 
     project_changed = Signal()
     slide_changed = Signal()
@@ -55,141 +48,12 @@ class SessionState:
     message = Signal(str)
     waiting = Signal(str)  # why the window stands still for some seconds; to be shown at once
     mpp_needed = Signal()
-    review_wanted = Signal()  # the gallery, with the keyboard
-    slides_wanted = Signal()  # the dialog that adds slides
-    home_wanted = Signal()  # the view on the whole slide
-    help_wanted = Signal()  # the keys of what has the focus
+    review_requested = Signal()  # the gallery, with the keyboard
+    slides_requested = Signal()  # the dialog that adds slides
+    home_requested = Signal()  # the view on the whole slide
+    help_requested = Signal()  # the keys of what has the focus
     unreadable = Signal(object)
     replaced_changed = Signal()  # the project's file is not the one that was opened, or is again
-
-    def __init__(self, author: str | None = None) -> None:
-        self.author = author or reader_name()
-        self._project: Project | None = None
-        self._slide: SlideRecord | None = None
-        self._handle: Slide | None = None
-        self._class = ""
-        self._tool = Tool.SELECT
-        self._shown_filter = ShownFilter()
-        self._selection: frozenset[str] = frozenset()
-        self._cursor: Annotation | None = None
-        # What the project was when others' writing was last passed on.
-        self._stood: object = None
-        self._told_damage = ""
-        self._view_yxyx: YXYX | None = None
-        # Why nothing can be stored since the project's file was replaced, and the edit that showed it.
-        self._replaced = ""
-        self._unsaved: Edit | None = None
-        # Set by a window, which must not wait for long work; without one it is done at once.
-        self.background: InBackground | None = None
-        # Set by a window: the annotation as it is drawn, by its id, for an edit is of what its author sees.
-        self.drawn: Callable[[str], Annotation | None] = lambda _annotation_id: None
-        # What is at work there and changes the project, as a sentence for who wants to change it too.
-        self._at_work = ""
-        # Tiles are decoded in threads; what they report waits here for `poll` on the window's own thread.
-        self._unreadable_tiles: deque[UnreadableTile] = deque()
-
-    @property
-    def project(self) -> Project | None:
-        """The open project."""
-        return self._project
-
-    @property
-    def replaced(self) -> str:
-        """Why nothing can be stored: the project's file is not the one that was opened; empty when it is."""
-        return self._replaced
-
-    @property
-    def unsaved(self) -> Edit | None:
-        """The edit that is on screen but could not be stored, since the project's file was replaced."""
-        return self._unsaved
-
-    @property
-    def slide(self) -> SlideRecord | None:
-        """The slide on screen, as the project knows it."""
-        return self._slide
-
-    @property
-    def open_slide_handle(self) -> Slide | None:
-        """The open pixel file of the slide on screen; None also when only its labels are known."""
-        return self._handle
-
-    @property
-    def current_class(self) -> str:
-        """The class id that the next mark gets; empty without a project."""
-        return self._class
-
-    @property
-    def tool(self) -> Tool:
-        """The tool in hand."""
-        return self._tool
-
-    @tool.setter
-    def tool(self, tool: Tool) -> None:
-        if tool != self._tool:
-            self._tool = Tool(tool)
-            self.tool_changed.emit()
-
-    @property
-    def shown_filter(self) -> ShownFilter:
-        """Which marks are shown, and whether what a model says of them is."""
-        return self._shown_filter
-
-    @property
-    def selection(self) -> frozenset[str]:
-        """Ids of the selected annotations."""
-        return self._selection
-
-    @property
-    def view_yxyx(self) -> YXYX | None:
-        """The part of the slide on screen, level-0 px; None while nobody looks."""
-        return self._view_yxyx
-
-    def set_view(self, view_yxyx: YXYX) -> None:
-        """Take note of what is on screen: ``(y0, x0, y1, x1)``, level-0 px."""
-        if view_yxyx != self._view_yxyx:
-            self._view_yxyx = view_yxyx
-            self.view_changed.emit(*view_yxyx)
-
-    def need_project(self) -> Project:
-        """Return the open project.
-
-        Raises
-        ------
-        StoreError
-            When none is open.
-        """
-        if self._project is None:
-            raise StoreError("No project is open; open or create one in the Slides dock first.")
-        return self._project
-
-    def need_slide(self) -> SlideRecord:
-        """Return the slide on screen.
-
-        Raises
-        ------
-        StoreError
-            When none is.
-        """
-        if self._slide is None:
-            raise StoreError("No slide is open; add one to the project or choose one in the Slides dock first.")
-        return self._slide
-
-    def class_by_key(self, key: str) -> CellClass | None:
-        """Return the class of the project's scheme that the key ``1`` to ``9`` chooses, if one does."""
-        return None if self._project is None else self._project.scheme.by_key(key)
-
-    def selected(self) -> tuple[Annotation, ...]:
-        """Return the selected annotations as they are stored now."""
-        if self._project is None:
-            return ()
-        return tuple(self._project.annotations_by_id(sorted(self._selection)))
-
-    def select(self, ids: Iterable[str]) -> None:
-        """Select exactly the annotations with these ids."""
-        wanted = frozenset(ids)
-        if wanted != self._selection:
-            self._selection = wanted
-            self.selection_changed.emit()
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -208,3 +72,108 @@ class SessionState:
             if not isinstance(cause, CytoError):
                 raise
             self.message.emit(str(cause))
+
+
+@dataclass(eq=False, slots=True)
+class SessionState:
+    """The values of a session, which its parts share and change; others see them through `Session`.
+
+    Parameters
+    ----------
+    signals : SessionSignals
+        Where a part says what it changed.
+    author : str
+        Who the edits belong to.
+    project : Project, optional
+        The open project.
+    slide : SlideRecord, optional
+        The slide on screen.
+    handle : Slide, optional
+        Its open pixel file.
+    class_id : str
+        The class of the next annotation.
+    tool : Tool
+        The tool in hand.
+    shown_filter : ShownFilter
+        Which annotations are shown.
+    selection : frozenset of str
+        Ids of the selected annotations.
+    cursor : Annotation, optional
+        Where "next" goes on from when nothing is selected.
+    view_yxyx : tuple of float, optional
+        What is on screen, level-0 px.
+    replaced : str
+        Why nothing can be stored since the project's file was replaced.
+    unsaved : Edit, optional
+        The edit that showed it.
+    busy_reason : str
+        What is at work in the background and changes the project, as a sentence for who wants to change it too.
+    reported_damage : str
+        The damage of the project that the user was told of.
+    background : InBackground, optional
+        Set by a window, which must not wait for long work; without one it is done at once.
+    drawn : callable
+        Set by a window: the annotation as it is drawn, by its id, for an edit is of what its author sees.
+    unreadable_tiles : deque of UnreadableTile
+        Tiles are decoded in threads; what they report waits here for `Session.poll` on the window's own thread.
+    """
+
+    signals: SessionSignals
+    author: str
+    project: Project | None = None
+    slide: SlideRecord | None = None
+    handle: Slide | None = None
+    class_id: str = ""
+    tool: Tool = Tool.SELECT
+    shown_filter: ShownFilter = field(default_factory=ShownFilter)
+    selection: frozenset[str] = frozenset()
+    cursor: Annotation | None = None
+    view_yxyx: YXYX | None = None
+    replaced: str = ""
+    unsaved: Edit | None = None
+    busy_reason: str = ""
+    reported_damage: str = ""
+    background: InBackground | None = None
+    drawn: Callable[[str], Annotation | None] = lambda _annotation_id: None
+    unreadable_tiles: deque[UnreadableTile] = field(default_factory=deque)
+
+    def say(self, sentence: str) -> None:
+        """Tell the user something."""
+        self.signals.message.emit(sentence)
+
+    def need_project(self) -> Project:
+        """Return the open project.
+
+        Raises
+        ------
+        StoreError
+            When none is open.
+        """
+        if self.project is None:
+            raise StoreError("No project is open; open or create one in the Slides dock first.")
+        return self.project
+
+    def need_slide(self) -> SlideRecord:
+        """Return the slide on screen.
+
+        Raises
+        ------
+        StoreError
+            When none is.
+        """
+        if self.slide is None:
+            raise StoreError("No slide is open; add one to the project or choose one in the Slides dock first.")
+        return self.slide
+
+    def selected(self) -> tuple[Annotation, ...]:
+        """Return the selected annotations as they are stored now."""
+        if self.project is None:
+            return ()
+        return tuple(self.project.annotations_by_id(sorted(self.selection)))
+
+    def select(self, ids: Iterable[str]) -> None:
+        """Select exactly the annotations with these ids."""
+        chosen = frozenset(ids)
+        if chosen != self.selection:
+            self.selection = chosen
+            self.signals.selection_changed.emit()

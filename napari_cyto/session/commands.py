@@ -26,24 +26,24 @@ COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "tool.box": _take(Tool.BOX),
     "tool.region": _take(Tool.REGION),
     "cancel": lambda s: s.select(()),
-    "delete": lambda s: s.delete_selected(),
-    "undo": lambda s: s.undo(),
-    "redo": lambda s: s.redo(),
-    "next": lambda s: s.step(1),
-    "previous": lambda s: s.step(-1),
-    "next.class": lambda s: s.step(1, class_id=s.current_class),
-    "previous.class": lambda s: s.step(-1, class_id=s.current_class),
-    "next.unreviewed": lambda s: s.step(1, unreviewed=True),
-    "previous.unreviewed": lambda s: s.step(-1, unreviewed=True),
-    "accept": lambda s: s.set_status(_VERDICTS["accept"]),
-    "reject": lambda s: s.set_status(_VERDICTS["reject"]),
-    "review": lambda s: s.review_wanted.emit(),
-    "slides.add": lambda s: s.slides_wanted.emit(),
+    "delete": lambda s: s.edits.delete_selected(),
+    "undo": lambda s: s.history.undo(),
+    "redo": lambda s: s.history.redo(),
+    "next": lambda s: s.view.step(1),
+    "previous": lambda s: s.view.step(-1),
+    "next.class": lambda s: s.view.step(1, class_id=s.current_class),
+    "previous.class": lambda s: s.view.step(-1, class_id=s.current_class),
+    "next.unreviewed": lambda s: s.view.step(1, unreviewed=True),
+    "previous.unreviewed": lambda s: s.view.step(-1, unreviewed=True),
+    "accept": lambda s: s.edits.set_status(_VERDICTS["accept"]),
+    "reject": lambda s: s.edits.set_status(_VERDICTS["reject"]),
+    "review": lambda s: s.review_requested.emit(),
+    "slides.add": lambda s: s.slides_requested.emit(),
     "saved": lambda s: s.message.emit(s.replaced or SAVED),
-    "fit": lambda s: s.home_wanted.emit(),
-    "help": lambda s: s.help_wanted.emit(),
-    "slide.next": lambda s: s.next_slide(1),
-    "slide.previous": lambda s: s.next_slide(-1),
+    "fit": lambda s: s.home_requested.emit(),
+    "help": lambda s: s.help_requested.emit(),
+    "slide.next": lambda s: s.slides.next(1),
+    "slide.previous": lambda s: s.slides.next(-1),
 }
 
 
@@ -55,11 +55,11 @@ def run(session: Session, command: str) -> None:
     session : Session
         On which to do it.
     command : str
-        A command of ``napari_cyto.session.keys``.
+        A command of ``napari_cyto.widgets.keys``.
     """
     with session.telling():
         if acts_on_selection(command):
-            session.need_selection_in_view()
+            session.view.need_selection_in_view()
         if command.startswith("class."):
             _choose(session, command.removeprefix("class."))
         elif command in COMMANDS:
@@ -79,19 +79,19 @@ def run_on(session: Session, command: str, cell: Annotation) -> bool:
     session : Session
         On which to do it.
     command : str
-        A command of ``napari_cyto.session.keys``.
+        A command of ``napari_cyto.widgets.keys``.
     cell : Annotation
         The cell under the mouse. A class key relabels it only with the select tool, where it cannot mean the next
         mark, and only while it is a proposal: what a person has said is changed on purpose, by selecting it first.
     """
     if command in _VERDICTS:
-        session.set_status(_VERDICTS[command], of=[cell.id])
+        session.edits.set_status(_VERDICTS[command], of=[cell.id])
         return True
     corrects = session.tool is Tool.SELECT and cell.status is Status.PROPOSED
     cell_class = session.class_by_key(command.removeprefix("class.")) if command.startswith("class.") else None
     if not corrects or cell_class is None:
         return False
-    session.choose_class(cell_class.id, of=[cell.id])
+    session.edits.choose_class(cell_class.id, of=[cell.id])
     return True
 
 
@@ -100,4 +100,4 @@ def _choose(session: Session, key: str) -> None:
     if cell_class is None:
         session.message.emit(f"No class of this project has the key {key}.")
     else:
-        session.choose_class(cell_class.id)
+        session.edits.choose_class(cell_class.id)

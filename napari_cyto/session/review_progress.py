@@ -190,7 +190,7 @@ class Review:
         if self.session.shown_filter.blind and len(pairs) == 1:
             what = "cell"
         try:
-            entry = self.session.store_edit(edits.replace_all(pairs, label.format(what)))
+            entry = self.session.file.store(edits.replace_all(pairs, label.format(what)))
         except StaleEditError:
             self.read_again([self._rows[a.id] for a, _ in pairs])
             raise
@@ -220,7 +220,7 @@ class Review:
         """
         cell, session = self.cells[row], self.session
         self.is_begun = True
-        session.go_to_slide(cell.slide_id)
+        session.slides.go_to(cell.slide_id)
         session.jump(cell.geometry.centre_yx)
         following = self.cells[self.after(row)]
         if following.slide_id == cell.slide_id:

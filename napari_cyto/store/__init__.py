@@ -8,5 +8,6 @@ __all__ = [
     "Project",
     "columns",
     "project_copy",
+    "slide_details",
     "step_origin",
 ]

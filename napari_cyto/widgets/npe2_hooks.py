@@ -112,7 +112,7 @@ def read_project(path: Paths) -> list[LayerData]:
     window = _window()
     if not window.docks:
         window.place_docks()
-    window.session.open_project(folder if folder.is_dir() else folder.parent)
+    window.session.projects.open(folder if folder.is_dir() else folder.parent)
     return NOTHING_TO_ADD
 
 
@@ -226,7 +226,7 @@ def restore_backup() -> None:
     dialog = BackupsDialog(folder, parent)
     if dialog.exec() and dialog.chosen is not None:
         with session.telling():
-            session.restore_backup(folder, dialog.chosen.path.name)
+            session.projects.restore_backup(folder, dialog.chosen.path.name)
 
 
 def slides_dock() -> QWidget:

@@ -46,7 +46,7 @@ class ReplacedBar(QWidget):
                 "Saves everything that was open here, including the unsaved change on screen, as a project "
                 "beside this one, and opens it. What has replaced the project is left untouched."
             ),
-            lambda: self._do(session.go_on_in_copy),
+            lambda: self._do(session.projects.go_on_in_copy),
         )
         self.open = parts.button(
             "Open the replaced project",
@@ -54,7 +54,7 @@ class ReplacedBar(QWidget):
                 "Opens what is in the project's folder now. The unsaved change on screen is discarded; "
                 "everything else that only this window has is first saved in a copy beside the project."
             ),
-            lambda: self._do(session.open_what_is_there),
+            lambda: self._do(session.projects.open_what_is_there),
         )
         row = QHBoxLayout()
         row.addStretch(1)

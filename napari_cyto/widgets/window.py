@@ -16,7 +16,6 @@ from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.commands import SAVED
-from napari_cyto.session.view_options import ViewOptions, load, save, shapes_of
 from napari_cyto.widgets.background import Background
 from napari_cyto.widgets.canvas import Canvas, attach
 from napari_cyto.widgets.canvas.badge import Badge
@@ -26,6 +25,7 @@ from napari_cyto.widgets.canvas.focus_frame import FocusFrame
 from napari_cyto.widgets.canvas.key_help import KeyHelp
 from napari_cyto.widgets.canvas.napari_actions import answer_for, let_run
 from napari_cyto.widgets.canvas.pins import Pins
+from napari_cyto.widgets.canvas.view_options import ViewOptions, load, save, shapes_of
 from napari_cyto.widgets.canvas.view_panel import ViewPanel
 from napari_cyto.widgets.canvas.window import drop_targets, native_canvas
 from napari_cyto.widgets.coverage_clock import Looking
@@ -190,10 +190,10 @@ class CytoWindow(QObject):
             (session.project_changed, self._follow_project),
             (session.slide_changed, self._show_title),
             (session.annotations_changed, self._begun),
-            (session.review_wanted, self._to_gallery),
-            (session.slides_wanted, lambda: self.dock(SlidesDock).ask_slides()),
-            (session.home_wanted, self.view.home),
-            (session.help_wanted, self.show_key_help),
+            (session.review_requested, self._to_gallery),
+            (session.slides_requested, lambda: self.dock(SlidesDock).ask_slides()),
+            (session.home_requested, self.view.home),
+            (session.help_requested, self.show_key_help),
         )
         # Last, so that napari has shown its own words by then.
         viewer.events.help.connect(self._show_keys, position="last")
@@ -379,13 +379,13 @@ class CytoWindow(QObject):
             if ".open_folder" in command_id:
                 self.dock(SlidesDock).ask_folder()
             elif ".open_files" in command_id or "._open_" in command_id:
-                self.session.slides_wanted.emit()
+                self.session.slides_requested.emit()
             elif ".save_layers" in command_id:
                 self.session.message.emit(self.session.replaced or SAVED)
             elif command_id.endswith((".fit_to_view", ".reset_view")):
-                self.session.home_wanted.emit()
+                self.session.home_requested.emit()
             elif command_id.startswith("napari.window.help"):
-                self.session.help_wanted.emit()
+                self.session.help_requested.emit()
             else:
                 self.session.message.emit(OFF_WORDS.format(title))
 
@@ -437,4 +437,4 @@ class CytoWindow(QObject):
         slide = self.session.slide
         drawn = entry is not None and getattr(entry, "kind", "") == "edit"
         if drawn and slide is not None and slide.progress is Progress.TODO:
-            self.session.set_progress(Progress.IN_PROGRESS)
+            self.session.facts.set_progress(Progress.IN_PROGRESS)

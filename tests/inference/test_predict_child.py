@@ -16,7 +16,7 @@ from PIL import Image
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
-from napari_cyto.session.predict_commands import Proposer
+from napari_cyto.widgets.docks.predict._predictor import Predictor
 
 pytestmark = pytest.mark.networks
 
@@ -24,22 +24,22 @@ PATIENCE_S = 280.0
 
 
 @pytest.fixture
-def proposer(tmp_path: Path) -> Iterator[Proposer]:
+def proposer(tmp_path: Path) -> Iterator[Predictor]:
     pixels = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "noise.png")
     session = Session("ann")
-    session.create_project(tmp_path / "p.cyto", preset("bethesda"))
-    (record,) = session.add_slides([tmp_path / "noise.png"])
-    session.go_to_slide(record.id)
-    session.set_mpp(1.0)
+    session.projects.create(tmp_path / "p.cyto", preset("bethesda"))
+    (record,) = session.slides.add([tmp_path / "noise.png"])
+    session.slides.go_to(record.id)
+    session.facts.set_mpp(1.0)
     session.set_view((0.0, 0.0, 200.0, 200.0))
-    made = Proposer(session)
+    made = Predictor(session)
     yield made
     made.close()
     session.close()
 
 
-def wait(proposer: Proposer, until: Callable[[], bool]) -> None:
+def wait(proposer: Predictor, until: Callable[[], bool]) -> None:
     end_s = time.monotonic() + PATIENCE_S
     while not until():
         assert time.monotonic() < end_s
@@ -47,14 +47,14 @@ def wait(proposer: Proposer, until: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def ended(proposer: Proposer) -> list[object]:
+def ended(proposer: Predictor) -> list[object]:
     said: list[object] = []
     proposer.finished.connect(said.append)
     proposer.failed.connect(said.append)
     return said
 
 
-def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Proposer, finder: Path) -> None:
+def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Predictor, finder: Path) -> None:
     said, arrived = ended(proposer), []
     proposer.arrived.connect(arrived.append)
     proposer.ask("field", str(finder))
@@ -89,7 +89,7 @@ def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Proposer, finder
     assert proposer.link.pid != pid
 
 
-def test_what_cannot_work_is_refused_at_once(proposer: Proposer, finder: Path) -> None:
+def test_what_cannot_work_is_refused_at_once(proposer: Predictor, finder: Path) -> None:
     with pytest.raises(CytoError, match="Select one region"):
         proposer.ask("region", str(finder))
     with pytest.raises(CytoError, match="no model"):
@@ -102,7 +102,7 @@ def test_what_cannot_work_is_refused_at_once(proposer: Proposer, finder: Path) -
 
 
 def test_weights_that_are_not_whole_are_refused_by_the_child_in_a_sentence(
-    proposer: Proposer, finder: Path, tmp_path: Path
+    proposer: Predictor, finder: Path, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(finder, damaged)

@@ -20,7 +20,7 @@ def view(step: int) -> tuple[float, float, float, float]:
 def main() -> None:
     """Pan, and say each step that was taken down."""
     session = Session("anna")
-    session.open_project(sys.argv[1])
+    session.projects.open(sys.argv[1])
     recorder = CoverageRecorder(session, KEEP_EVERY_S)
     for step in range(10_000):
         recorder.sample(view(step), 40)

@@ -38,12 +38,12 @@ VOID = {"img", "meta", "br", "link", "input"}
 def folder(tmp_path: Path) -> Path:
     """A project of two slides; of the first a fifth was looked at, and it has two cells."""
     session = Session("anna")
-    session.create_project(tmp_path / "lab.cyto", preset("bethesda"), "Lab <1> & co")
+    session.projects.create(tmp_path / "lab.cyto", preset("bethesda"), "Lab <1> & co")
     for number in range(2):
         pixels = np.random.default_rng(number).integers(60, 255, (SIDE, SIDE, 3), dtype=np.uint8)
         path = tmp_path / f"smear_{number}.tif"
         write_pyramid(path, (SIDE, SIDE), lambda y, x, h, w, p=pixels: p[y : y + h, x : x + w], mpp=0.25)
-        session.add_slides([path])
+        session.slides.add([path])
     project = session.project
     first = project.slides()[0]
     cells = [

@@ -51,7 +51,7 @@ def many(session):
     ]
     cells += [Annotation(slide_id=slide.id, geometry=Point(70.0 * n, 90.0), class_id="LSIL") for n in range(30)]
     put(session, cells)
-    session.add_region([(10, 10), (10, 900), (900, 900)])
+    session.edits.add_region([(10, 10), (10, 900), (900, 900)])
     return session
 
 
@@ -98,21 +98,21 @@ def test_columns_follow_every_kind_of_edit(many):
             agrees(table, many, shown)
 
     many.select(ids[:40])
-    many.set_status(Status.ACCEPTED)
+    many.edits.set_status(Status.ACCEPTED)
     check()
-    many.choose_class("SCC")
+    many.edits.choose_class("SCC")
     check()
-    many.move_selected(33.0, -21.5)
+    many.edits.move_selected(33.0, -21.5)
     check()
-    many.delete_selected()
+    many.edits.delete_selected()
     check()
     assert len(table) == len(ids) - 40
-    many.add_point((1234.5, 999.5))
+    many.edits.add_point((1234.5, 999.5))
     check()
     for _ in range(5):
-        many.undo()
+        many.history.undo()
         check()
-    many.redo()
+    many.history.redo()
     check()
 
 
@@ -122,12 +122,12 @@ def test_columns_read_while_edits_are_made_catch_up(many):
     many.annotations_changed.connect(lambda entry: changes.extend(entry.edit.changes))
     ids = [a.id for a in many.project.annotations(many.slide.id) if not a.is_region]
     many.select(ids[:5])
-    many.set_status(Status.REJECTED)
+    many.edits.set_status(Status.REJECTED)
     table.read(many.project, many.slide.id)
-    many.move_selected(50, 50)
+    many.edits.move_selected(50, 50)
     many.select(ids[5:8])
-    many.delete_selected()
-    many.add_point((5, 5))
+    many.edits.delete_selected()
+    many.edits.add_point((5, 5))
     table.catch_up(changes, many.slide.id)
     for shown in FILTERS:
         agrees(table, many, shown)
@@ -142,7 +142,7 @@ def test_reading_stops_when_told(many):
 def test_the_map_counts_proposals_only_and_weighs_them_by_risk(session):
     at = [((100.0, 100.0), "SCC"), ((110.0, 120.0), "NILM"), ((3900.0, 2000.0), "HSIL")]
     put(session, [proposal(session.slide.id, yx, c, 1.0) for yx, c in at])
-    session.add_point((2000, 2000))
+    session.edits.add_point((2000, 2000))
     table = CellTable(session.project.scheme)
     table.read(session.project, session.slide.id)
     density = table.heat(ShownFilter(heat=Heat.DENSITY), (4000, 2000), side=8)
@@ -175,12 +175,12 @@ def test_judging_keeps_the_model_and_records_the_person(session):
         after = judged(cell, "anna", verdict)
         assert (after.status, after.author, after.origin, after.scores) == (verdict, "anna", ORIGIN, cell.scores)
     session.select([cell.id])
-    session.choose_class("LSIL")
+    session.edits.choose_class("LSIL")
     stored = session.project.annotation(cell.id)
     assert (stored.class_id, stored.status, stored.author) == ("LSIL", Status.ACCEPTED, "anna")
     assert (stored.origin, stored.scores) == (ORIGIN, cell.scores)
     assert [e.author for e in session.project.history_of(cell.id)] == ["finder", "anna"]
-    session.undo()
+    session.history.undo()
     assert session.project.annotation(cell.id) == cell
 
 
@@ -192,9 +192,9 @@ def test_a_second_verdict_leaves_the_first_judge(session):
 def test_bulk_judging_is_one_undo_step(many):
     ids = [a.id for a in many.project.annotations(many.slide.id) if a.status is Status.PROPOSED]
     many.select(ids)
-    many.set_status(Status.REJECTED)
+    many.edits.set_status(Status.REJECTED)
     assert not many.project.status_counts(many.slide.id).get(Status.PROPOSED)
-    many.undo()
+    many.history.undo()
     assert many.project.status_counts(many.slide.id)[Status.PROPOSED] == len(ids)
 
 
@@ -224,22 +224,22 @@ def test_what_the_filter_hides_is_no_longer_selected(many):
     many.select(a.id for a in cells)
     told = []
     many.filter_changed.connect(lambda: told.append(1))
-    many.show_only(ShownFilter(threshold=0.5))
+    many.view.show_only(ShownFilter(threshold=0.5))
     assert many.selection == {a.id for a in cells if score_of(a) >= 0.5}
-    many.show_only(ShownFilter(threshold=0.5))
+    many.view.show_only(ShownFilter(threshold=0.5))
     assert told == [1]
 
 
 def test_a_blind_reader_gives_classes_and_cannot_accept_one_unseen(session, heard):
     cell = proposal(session.slide.id, (500, 500))
     put(session, [cell])
-    session.show_only(ShownFilter(blind=True))
+    session.view.show_only(ShownFilter(blind=True))
     session.select([cell.id])
     run(session, "accept")
     assert "blind reading" in heard.messages[-1]
     assert session.project.annotation(cell.id) == cell
     with pytest.raises(CytoError, match="1 to 9"):
-        session.set_status(Status.ACCEPTED)
+        session.edits.set_status(Status.ACCEPTED)
     run(session, "class.3")
     assert session.project.annotation(cell.id).class_id == "LSIL"
     assert session.project.annotation(cell.id).status is Status.ACCEPTED
@@ -248,6 +248,6 @@ def test_a_blind_reader_gives_classes_and_cannot_accept_one_unseen(session, hear
 def test_next_passes_over_what_the_filter_hides(session):
     cells = [proposal(session.slide.id, (100.0 * (n + 1), 100.0), score=0.2 + 0.6 * (n % 2)) for n in range(6)]
     put(session, cells)
-    session.show_only(ShownFilter(threshold=0.5))
-    went = [session.step(1, unreviewed=True).id for _ in range(4)]
+    session.view.show_only(ShownFilter(threshold=0.5))
+    went = [session.view.step(1, unreviewed=True).id for _ in range(4)]
     assert went == [cells[n].id for n in (1, 3, 5, 1)]

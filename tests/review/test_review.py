@@ -92,7 +92,7 @@ def test_progress_counts_proposals_by_the_class_proposed(review):
     assert review.progress_by_class() == [("HSIL", 2, 3), ("NILM", 0, 2)]
     review.refresh()
     assert progress_words(review) == "2 of 5 reviewed"
-    review.session.undo()
+    review.session.history.undo()
     assert progress_words(review) == "1 of 5 reviewed"
 
 
@@ -104,7 +104,7 @@ def test_accept_all_is_one_undo_step_and_spares_what_was_judged(review):
     assert [cell.status for cell in review.cells].count(Status.ACCEPTED) == 4
     assert review.waiting == 0
     assert review.accept_all() == 0
-    review.session.undo()
+    review.session.history.undo()
     assert review.waiting == 4
     assert review.cells[1].status is Status.REJECTED
 
@@ -166,7 +166,7 @@ def test_a_cell_on_another_slide_is_not_foreseen_on_this_one(session):
 
 
 def test_blind_readers_do_not_accept_what_they_cannot_see(review):
-    review.session.show_only(replace(review.session.shown_filter, blind=True))
+    review.session.view.show_only(replace(review.session.shown_filter, blind=True))
     with pytest.raises(CytoError, match="blind"):
         review.accept([0])
     assert review.relabel([0], "LSIL")
@@ -256,8 +256,8 @@ def test_accepting_all_reads_no_control_cell(session):
     # A second look at one of them, alone, reads it.
     review.relabel([0], "NILM")
     assert review.estimate().bulk == 59
-    session.undo()
-    session.undo()
+    session.history.undo()
+    session.history.undo()
     assert review.estimate().bulk == 0
     assert review.estimate().bound.unread == 60
 
@@ -306,11 +306,11 @@ def test_what_was_read_is_the_same_after_a_restart_and_an_undo(session):
     live = review.estimate()
     assert live.bound.drawn == 21
     review.accept(rows[40:60])
-    session.undo()
+    session.history.undo()
     assert review.estimate() == live
-    session.undo()
+    session.history.undo()
     assert (review.estimate().bound.drawn, review.estimate().bound.abnormal) == (20, 0)
-    session.redo()
+    session.history.redo()
     folder = session.need_project().folder
     with Project.open(folder) as again:
         assert control_cells(again, review.query).estimate(limit=limit_of(again)) == live

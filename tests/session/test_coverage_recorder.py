@@ -36,17 +36,17 @@ def test_it_is_kept_when_the_slide_goes_and_comes_again(session):
         recorder.sample(VIEW, 40)
     share = recorder.mine.share(40)
     assert share > 0.05
-    session.go_to_slide(two.id)
+    session.slides.go_to(two.id)
     assert recorder.mine is None
     recorder.sample(VIEW, 40)
-    session.go_to_slide(one.id)
+    session.slides.go_to(one.id)
     assert recorder.mine.share(40) == share
     folder = session.project.folder
     for _ in range(2):
         recorder.sample((2000.0, 2000.0, 3000.0, 3000.0), 40)
     session.close()
     ben = Session("ben")
-    ben.open_project(folder)
+    ben.projects.open(folder)
     theirs = CoverageRecorder(ben)
     assert theirs.mine.share(40) == 0
     assert theirs.others["anna"].share(40) > 1.5 * share

@@ -8,14 +8,13 @@ from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import StoreError
-from napari_cyto.session import Session
-from napari_cyto.session import _annotate_commands as annotate_commands
+from napari_cyto.session import Session, _history
 
 
 @pytest.fixture
 def given(session: Session, monkeypatch: pytest.MonkeyPatch) -> list:
     """What the session gave to the background of its window: four annotations are many here."""
-    monkeypatch.setattr(annotate_commands, "LARGE_STEP", 4)
+    monkeypatch.setattr(_history, "LARGE_STEP", 4)
     many = [Annotation(slide_id=session.slide.id, geometry=Point(y, 5), class_id="LSIL") for y in range(1, 5)]
     session.project.apply(add(many, "Import a.csv"), "anna")
     given: list = []
@@ -24,10 +23,10 @@ def given(session: Session, monkeypatch: pytest.MonkeyPatch) -> list:
 
 
 def test_a_large_undo_is_done_in_the_background_and_told(session: Session, heard, given) -> None:
-    assert session.undo() is None
+    assert session.history.undo() is None
     assert heard.messages == ["'Import a.csv' is being undone (4 annotations); you can look around meanwhile."]
     assert sum(session.project.counts().values()) == 4
-    for change in (session.undo, session.redo, lambda: session.add_point((50.0, 50.0))):
+    for change in (session.history.undo, session.history.redo, lambda: session.edits.add_point((50.0, 50.0))):
         with pytest.raises(StoreError, match="wait until that is done"):
             change()
     ((work, then),) = given
@@ -36,24 +35,24 @@ def test_a_large_undo_is_done_in_the_background_and_told(session: Session, heard
     assert not session.project.counts()
     assert heard.messages[-1] == "Undone: Import a.csv."
     assert heard.entries == [None], "so many are looked at anew, not followed one by one"
-    session.add_point((50.0, 50.0))
-    assert session.undo() is not None, "small ones are done at once"
+    session.edits.add_point((50.0, 50.0))
+    assert session.history.undo() is not None, "small ones are done at once"
     assert len(given) == 1
 
 
 def test_an_undo_in_the_background_that_fails_is_a_sentence(session: Session, heard, given) -> None:
-    session.undo()
+    session.history.undo()
 
     def fails():
         raise StoreError("The disk is full.")
 
     given[0][1](fails)
     assert heard.messages[-1] == "The disk is full."
-    session.add_point((50.0, 50.0))
+    session.edits.add_point((50.0, 50.0))
 
 
 def test_the_end_of_an_undo_is_not_told_of_another_project(session: Session, heard, given) -> None:
-    session.undo()
+    session.history.undo()
     result = given[0][0]()
     session.close()
     given[0][1](lambda: result)

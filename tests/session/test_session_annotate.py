@@ -18,33 +18,33 @@ def stored(session: Session) -> list[Annotation]:
 
 
 def test_a_mark_is_in_the_database_when_the_command_returns(session):
-    mark = session.add_point((10.5, 20.5))
+    mark = session.edits.add_point((10.5, 20.5))
     with Project.open(session.project.folder) as other:
         assert other.annotation(mark.id) == mark
     assert (mark.class_id, mark.author, mark.status) == ("NILM", "anna", Status.ACCEPTED)
 
 
 def test_a_new_mark_is_not_selected(session):
-    session.add_point((10.5, 20.5))
+    session.edits.add_point((10.5, 20.5))
     assert session.selection == frozenset()
 
 
 def test_a_class_chosen_relabels_the_selection_in_one_step_and_leaves_regions_alone(session):
-    cells = [session.add_point((float(i), 5.0)) for i in range(3)]
-    region = session.add_region([(0, 0), (0, 9), (9, 9)])
+    cells = [session.edits.add_point((float(i), 5.0)) for i in range(3)]
+    region = session.edits.add_region([(0, 0), (0, 9), (9, 9)])
     session.select([cells[0].id, cells[1].id, region.id])
-    session.choose_class("HSIL")
+    session.edits.choose_class("HSIL")
     assert [a.class_id for a in stored(session)] == ["HSIL", "HSIL", "NILM", None]
     assert session.current_class == "NILM"
-    session.undo()
+    session.history.undo()
     assert [a.class_id for a in stored(session)] == ["NILM", "NILM", "NILM", None]
     assert session.current_class == "NILM"
 
 
 def test_choosing_the_class_that_the_selected_have_is_no_edit(session, heard):
-    session.select([session.add_point((1.0, 1.0)).id])
+    session.select([session.edits.add_point((1.0, 1.0)).id])
     before = len(heard.entries)
-    session.choose_class("NILM")
+    session.edits.choose_class("NILM")
     assert len(heard.entries) == before
 
 
@@ -58,49 +58,49 @@ def test_a_proposal_that_a_person_relabels_is_accepted(session):
     )
     session.project.apply(edits.add([proposal], "Predict"), "model")
     session.select([proposal.id])
-    session.choose_class("HSIL")
+    session.edits.choose_class("HSIL")
     [cell] = stored(session)
     assert (cell.class_id, cell.status, cell.scores) == ("HSIL", Status.ACCEPTED, (("LSIL", 0.7),))
 
 
 def test_an_unknown_class_is_refused_by_name(session):
     with pytest.raises(SchemeError, match="'alien' is not in the scheme"):
-        session.choose_class("alien")
+        session.edits.choose_class("alien")
 
 
 def test_a_one_click_box_has_the_classs_size_in_um(session):
-    session.set_box_um("NILM", 20.0)
-    box = session.add_box_at((100.0, 200.0))
+    session.edits.set_box_um("NILM", 20.0)
+    box = session.edits.add_box_at((100.0, 200.0))
     assert box.geometry == Box(60.0, 160.0, 140.0, 240.0)
 
 
 def test_a_one_click_box_on_a_slide_without_mpp_asks_for_it(session):
     asked = []
     session.mpp_needed.connect(lambda: asked.append(1))
-    session.next_slide(1)
+    session.slides.next(1)
     with pytest.raises(SlideError, match="the pixel size of two is unknown"):
-        session.add_box_at((10.0, 10.0))
+        session.edits.add_box_at((10.0, 10.0))
     assert asked == [1]
-    session.set_mpp(0.5)
+    session.facts.set_mpp(0.5)
     assert session.slide.mpp_source == "user"
-    assert session.add_box_at((100.0, 100.0)).geometry.size_hw == (90.0, 90.0)
+    assert session.edits.add_box_at((100.0, 100.0)).geometry.size_hw == (90.0, 90.0)
 
 
 @pytest.mark.parametrize("mpp", [0.0, -1.0, 896.0, float("nan"), float("inf")])
 def test_a_pixel_size_that_no_microscope_has_is_refused(session, mpp):
     with pytest.raises(SlideError, match="µm per px"):
-        session.set_mpp(mpp)
+        session.facts.set_mpp(mpp)
     assert session.slide.mpp == 0.25
 
 
 def test_delete_move_reshape_note_and_status_are_each_one_undo_step(session):
-    box = session.add_box(Box(10, 10, 20, 20))
+    box = session.edits.add_box(Box(10, 10, 20, 20))
     session.select([box.id])
-    session.move_selected(5.0, -5.0)
-    session.reshape(box.id, Box(0, 0, 30, 30))
-    session.set_note("crowded")
-    session.set_status(Status.REJECTED)
-    session.delete_selected()
+    session.edits.move_selected(5.0, -5.0)
+    session.edits.reshape(box.id, Box(0, 0, 30, 30))
+    session.edits.set_note("crowded")
+    session.edits.set_status(Status.REJECTED)
+    session.edits.delete_selected()
     assert stored(session) == []
     assert session.selection == frozenset()
     for expected in (
@@ -110,15 +110,15 @@ def test_delete_move_reshape_note_and_status_are_each_one_undo_step(session):
         (Box(15, 5, 25, 15), "", Status.ACCEPTED),
         (Box(10, 10, 20, 20), "", Status.ACCEPTED),
     ):
-        session.undo()
+        session.history.undo()
         [cell] = stored(session)
         assert (cell.geometry, cell.note, cell.status) == expected
 
 
 def test_nothing_selected_nothing_to_undo_and_no_project_are_said_not_raised_as_bugs(session, heard):
-    session.delete_selected()
-    session.undo()
-    session.redo()
+    session.edits.delete_selected()
+    session.history.undo()
+    session.history.redo()
     assert [m.split(";")[0] for m in heard.messages] == [
         "Nothing is selected",
         "Nothing to undo",
@@ -126,9 +126,9 @@ def test_nothing_selected_nothing_to_undo_and_no_project_are_said_not_raised_as_
     ]
     session.close()
     with pytest.raises(StoreError, match="No project is open"):
-        session.add_point((1.0, 1.0))
+        session.edits.add_point((1.0, 1.0))
     with session.telling():
-        session.delete_selected()
+        session.edits.delete_selected()
 
 
 def test_telling_lets_bugs_pass(session):
@@ -137,39 +137,39 @@ def test_telling_lets_bugs_pass(session):
 
 
 def test_a_region_has_no_class(session):
-    region = session.add_region([(0, 0), (0, 9), (9, 9)])
+    region = session.edits.add_region([(0, 0), (0, 9), (9, 9)])
     assert region.is_region
     assert isinstance(region.geometry, Polygon)
 
 
 def test_undo_goes_to_what_changed_when_it_is_out_of_view_and_stays_when_it_is_not(session, heard):
-    session.add_point((500.0, 500.0))
-    session.add_point((3000.0, 3000.0))
-    session.undo()
+    session.edits.add_point((500.0, 500.0))
+    session.edits.add_point((3000.0, 3000.0))
+    session.history.undo()
     assert heard.jumps == [(3000.0, 3000.0)]
-    session.undo()
+    session.history.undo()
     assert heard.jumps == [(3000.0, 3000.0)]
 
 
 def test_undo_goes_to_the_slide_on_which_something_changed(session):
-    session.add_point((5.0, 5.0))
-    session.next_slide(1)
-    session.undo()
+    session.edits.add_point((5.0, 5.0))
+    session.slides.next(1)
+    session.history.undo()
     assert session.slide.name == "one"
 
 
 def test_undo_lets_go_of_what_it_removes_from_the_selection(session):
-    session.select([session.add_point((5.0, 5.0)).id])
-    session.undo()
+    session.select([session.edits.add_point((5.0, 5.0)).id])
+    session.history.undo()
     assert session.selection == frozenset()
 
 
 def test_an_edit_against_what_another_window_changed_is_refused_whole(session):
-    mark = session.add_point((5.0, 5.0))
+    mark = session.edits.add_point((5.0, 5.0))
     with Project.open(session.project.folder) as other:
         other.apply(edits.remove([mark], "Delete"), "ben")
     with pytest.raises(CytoError):
-        session.undo()
+        session.history.undo()
 
 
 def test_the_tool_says_when_it_changes_and_only_then(session):
@@ -181,12 +181,12 @@ def test_the_tool_says_when_it_changes_and_only_then(session):
 
 
 def test_nothing_is_drawn_or_moved_beside_the_slide(session):
-    cell = session.add_box(Box(3900.0, 3900.0, 4050.0, 4050.0))
+    cell = session.edits.add_box(Box(3900.0, 3900.0, 4050.0, 4050.0))
     for draw in (
-        lambda: session.add_point((-1.0, 5.0)),
-        lambda: session.add_box(Box(-300.0, -300.0, -50.0, -50.0)),
-        lambda: session.add_region([(4100, 0), (4100, 90), (4200, 90)]),
-        lambda: session.move_selected(100.0, 0.0),
+        lambda: session.edits.add_point((-1.0, 5.0)),
+        lambda: session.edits.add_box(Box(-300.0, -300.0, -50.0, -50.0)),
+        lambda: session.edits.add_region([(4100, 0), (4100, 90), (4200, 90)]),
+        lambda: session.edits.move_selected(100.0, 0.0),
     ):
         session.select([cell.id])
         with pytest.raises(SlideError, match="lies beside it"):
@@ -198,18 +198,18 @@ def test_relabelling_says_that_the_next_cell_keeps_its_class_and_bulk_effects_ar
     """A selection that had grown unseen was rejected, relabelled or deleted without a word."""
     messages = []
     session.message.connect(messages.append)
-    cells = [session.add_point((float(i), 5.0)) for i in range(4)]
+    cells = [session.edits.add_point((float(i), 5.0)) for i in range(4)]
     session.select([cells[0].id])
-    session.choose_class("HSIL")
+    session.edits.choose_class("HSIL")
     assert messages[-1] == ("1 cell relabelled as HSIL; the class of the next cell is still NILM. Undo with Ctrl+Z.")
     session.select([c.id for c in cells[:3]])
-    session.set_status(Status.REJECTED)
+    session.edits.set_status(Status.REJECTED)
     assert messages[-1] == "3 cells rejected. Undo with Ctrl+Z."
-    session.set_status(Status.REJECTED)
+    session.edits.set_status(Status.REJECTED)
     assert messages[-1] == "The 3 selected annotations are rejected already."
-    session.delete_selected()
+    session.edits.delete_selected()
     assert messages[-1] == "3 cells deleted. Undo with Ctrl+Z."
-    session.undo()
+    session.history.undo()
     assert len(stored(session)) == 4
 
 
@@ -217,8 +217,8 @@ def test_relabelling_says_that_the_next_cell_keeps_its_class_and_bulk_effects_ar
 def test_a_key_refuses_a_selection_that_is_not_all_in_view(session, command):
     messages = []
     session.message.connect(messages.append)
-    cells = [session.add_point((float(y), 50.0)) for y in (10, 50, 90)]
-    region = session.add_region([(0, 0), (0, 99), (99, 99)])
+    cells = [session.edits.add_point((float(y), 50.0)) for y in (10, 50, 90)]
+    region = session.edits.add_region([(0, 0), (0, 99), (99, 99)])
     session.select([c.id for c in cells])
     session.set_view((0.0, 0.0, 60.0, 99.0))
     before = stored(session)
@@ -227,7 +227,7 @@ def test_a_key_refuses_a_selection_that_is_not_all_in_view(session, command):
     assert "1 of 3 selected annotations is not in view" in messages[-1]
     session.set_view((20.0, 20.0, 40.0, 40.0))
     session.select([region.id])
-    assert session.out_of_view() == 0
+    assert session.view.out_of_view() == 0
     session.select([c.id for c in cells])
     session.set_view((0.0, 0.0, 99.0, 99.0))
     run(session, command)
@@ -237,24 +237,24 @@ def test_a_key_refuses_a_selection_that_is_not_all_in_view(session, command):
 def test_the_size_of_a_pixel_is_corrected_with_its_history_and_what_hung_on_it_is_said(session):
     messages = []
     session.message.connect(messages.append)
-    session.add_point((5.0, 5.0))
+    session.edits.add_point((5.0, 5.0))
     found = Annotation(
         slide_id=session.slide.id, geometry=Point(9.0, 9.0), class_id="HSIL", status=Status.PROPOSED, origin="model:m@1"
     )
     session.project.apply(edits.add([found], "x"), "m")
     first = session.slide.mpp
-    session.set_mpp(0.5)
+    session.facts.set_mpp(0.5)
     assert f"the pixel size is now 0.5 µm, before {first:g}" in messages[-1]
     assert "Predicted at the old pixel size: 1;" in messages[-1]
     assert "Drawn or imported: 1;" in messages[-1]
-    session.set_mpp(0.4)
-    session.set_mpp(0.4)
+    session.facts.set_mpp(0.4)
+    session.facts.set_mpp(0.4)
     assert "already" in messages[-1]
     folder = session.project.folder
     session.close()
-    session.open_project(folder)
-    assert [(c.author, c.before, c.after) for c in session.mpp_history()] == [
+    session.projects.open(folder)
+    assert [(c.author, c.before, c.after) for c in session.facts.mpp_history()] == [
         (session.author, first, 0.5),
         (session.author, 0.5, 0.4),
     ]
-    assert session.author in session.mpp_history()[0].words
+    assert session.author in session.facts.mpp_history()[0].words

@@ -16,42 +16,42 @@ from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.errors import SlideError, StoreError
 from napari_cyto.session import Session
 from napari_cyto.session.commands import COMMANDS, run
-from napari_cyto.session.keys import KEYS, keys_table
 from napari_cyto.store import Project
+from napari_cyto.widgets.keys import KEYS, keys_table
 
 
 def test_step_goes_round_and_says_so(session, heard):
-    marks = [session.add_point((float(i), 1.0)) for i in range(3)]
-    seen = [session.step(1).id for _ in range(4)]
+    marks = [session.edits.add_point((float(i), 1.0)) for i in range(3)]
+    seen = [session.view.step(1).id for _ in range(4)]
     assert seen == [marks[0].id, marks[1].id, marks[2].id, marks[0].id]
     assert heard.jumps == [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (0.0, 1.0)]
     assert heard.messages == ["Went round to the first annotation."]
-    assert session.step(-1).id == marks[2].id
+    assert session.view.step(-1).id == marks[2].id
     assert session.selection == {marks[2].id}
 
 
 def test_step_by_class_and_unreviewed(session, heard):
-    session.add_point((0.0, 1.0))
-    session.choose_class("SCC")
-    scc = session.add_point((1.0, 1.0))
+    session.edits.add_point((0.0, 1.0))
+    session.edits.choose_class("SCC")
+    scc = session.edits.add_point((1.0, 1.0))
     proposal = Annotation(slide_id=session.slide.id, geometry=Point(2, 2), class_id="LSIL", status=Status.PROPOSED)
     session.project.apply(edits.add([proposal], "Predict"), "model")
-    assert session.step(1, class_id="SCC") == scc
-    assert session.step(1, unreviewed=True) == proposal
-    assert session.step(1, class_id="ASC-H") is None
+    assert session.view.step(1, class_id="SCC") == scc
+    assert session.view.step(1, unreviewed=True) == proposal
+    assert session.view.step(1, class_id="ASC-H") is None
     assert heard.messages[-1] == "This slide has no ASC-H annotations."
 
 
 def test_step_goes_on_from_where_a_deleted_one_stood(session):
-    marks = [session.add_point((float(i), 1.0)) for i in range(3)]
-    session.step(1)
-    session.step(1)
-    session.delete_selected()
-    assert session.step(1).id == marks[2].id
+    marks = [session.edits.add_point((float(i), 1.0)) for i in range(3)]
+    session.view.step(1)
+    session.view.step(1)
+    session.edits.delete_selected()
+    assert session.view.step(1).id == marks[2].id
 
 
 def test_what_another_window_does_is_seen_at_the_next_poll(session, heard):
-    mark = session.add_point((5.0, 5.0))
+    mark = session.edits.add_point((5.0, 5.0))
     session.select([mark.id])
     heard.entries.clear()
     session.poll()
@@ -71,21 +71,21 @@ def test_what_another_window_does_is_seen_at_the_next_poll(session, heard):
 
 def test_slides_are_walked_to_either_end(session, heard):
     assert session.slide.name == "one"
-    session.next_slide(-1)
+    session.slides.next(-1)
     assert heard.messages[-1] == "This is the first slide of the project."
-    session.next_slide(1)
-    session.next_slide(1)
+    session.slides.next(1)
+    session.slides.next(1)
     assert session.slide.name == "two"
     assert heard.messages[-1] == "This is the last slide of the project."
 
 
 def test_a_project_opens_where_it_was_left(session):
     folder = session.project.folder
-    session.choose_class("LSIL")
-    session.next_slide(1)
-    session.set_progress(Progress.DONE)
+    session.edits.choose_class("LSIL")
+    session.slides.next(1)
+    session.facts.set_progress(Progress.DONE)
     session.close()
-    session.open_project(folder)
+    session.projects.open(folder)
     assert session.slide.name == "two"
     assert session.slide.progress is Progress.DONE
     assert session.current_class == "LSIL"
@@ -93,7 +93,7 @@ def test_a_project_opens_where_it_was_left(session):
 
 def test_a_project_that_cannot_be_opened_leaves_the_open_one(session, tmp_path):
     with pytest.raises(StoreError):
-        session.open_project(tmp_path / "nowhere")
+        session.projects.open(tmp_path / "nowhere")
     assert session.slide.name == "one"
 
 
@@ -106,31 +106,31 @@ def test_slides_are_added_once_and_bad_files_are_told(tmp_path):
     session = Session("anna")
     said: list[str] = []
     session.message.connect(said.append)
-    session.create_project(tmp_path / "p.cyto", preset("apacc"))
+    session.projects.create(tmp_path / "p.cyto", preset("apacc"))
     good, bad = _picture(tmp_path / "a.png", 200), tmp_path / "b.svs"
     bad.write_bytes(b"no slide")
-    [record] = session.add_slides([good, bad])
+    [record] = session.slides.add([good, bad])
     assert record.size_hw == (60, 80)
     assert session.slide == session.project.slide(record.id)
     assert session.open_slide_handle is not None
     assert "b.svs" in said[-1]
-    assert [r.id for r in session.add_slides([good])] == [record.id]
+    assert [r.id for r in session.slides.add([good])] == [record.id]
     assert len(session.project.slides()) == 1
     with pytest.raises(SlideError, match=r"b\.svs"):
-        session.add_slides([bad])
+        session.slides.add([bad])
     session.close()
     assert session.open_slide_handle is None
 
 
 def test_a_slide_whose_file_is_missing_is_shown_without_pixels_and_said(tmp_path):
     session = Session("anna")
-    session.create_project(tmp_path / "p.cyto", preset("apacc"))
-    [record] = session.add_slides([_picture(tmp_path / "a.png", 200)])
+    session.projects.create(tmp_path / "p.cyto", preset("apacc"))
+    [record] = session.slides.add([_picture(tmp_path / "a.png", 200)])
     session.close()
     (tmp_path / "a.png").unlink()
     said: list[str] = []
     session.message.connect(said.append)
-    session.open_project(tmp_path / "p.cyto")
+    session.projects.open(tmp_path / "p.cyto")
     assert session.slide.id == record.id
     assert session.open_slide_handle is None
     assert "a.png" in said[0]
@@ -153,7 +153,7 @@ def test_every_command_runs_or_says_why_not_without_a_project():
 
 
 def test_who_shows_slides_and_classes_need_not_follow_the_marks_of_others(session):
-    mark = session.add_point((5.0, 5.0))
+    mark = session.edits.add_point((5.0, 5.0))
     told = []
     with Project.open(session.project.folder) as other:
         other.apply(edits.remove([mark], "Delete"), "ben")

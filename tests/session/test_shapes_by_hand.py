@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from napari_cyto.domain.geometry import Box, Point, Polygon, closed_outline, distance_to_outline
 from napari_cyto.errors import CytoError
-from napari_cyto.session.handles import box_between, dragged, handle_at, handles_yx
+from napari_cyto.widgets.canvas._shape_handles import box_between, dragged, handle_at, handles_yx
 
 places = st.tuples(st.floats(-1e5, 1e5), st.floats(-1e5, 1e5))
 

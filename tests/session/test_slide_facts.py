@@ -14,8 +14,8 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session._reader import keep_reader, reader_name
-from napari_cyto.session.slide_details import checked_fact, parsed_setting
 from napari_cyto.store import Project
+from napari_cyto.store.slide_details import checked_fact, parsed_setting
 
 
 @pytest.fixture
@@ -61,15 +61,15 @@ def test_values_are_trimmed_and_readable() -> None:
 
 def test_the_window_changes_them_and_says_what_was_before(folder: Path) -> None:
     session = Session("anna")
-    session.open_project(folder)
+    session.projects.open(folder)
     ids = [r.id for r in session.need_project().slides()]
     heard: list[None] = []
     session.project_changed.connect(lambda: heard.append(None))
-    before = session.set_slide_facts(ids[:2], {"patient": " P9 "})
+    before = session.facts.set(ids[:2], {"patient": " P9 "})
     assert [r.patient for r in before] == ["", ""]
     assert session.need_slide().patient == "P9"
     assert len(heard) == 1
-    assert session.set_slide_facts(ids[:2], {"patient": "P9"}) == ()
+    assert session.facts.set(ids[:2], {"patient": "P9"}) == ()
     session.close()
     assert facts(folder) == [("P9", ""), ("P9", ""), ("", "")]
 

@@ -24,20 +24,20 @@ def png(path: Path, tint: int = 0) -> Path:
 def opened(tmp_path: Path) -> tuple[Session, list[str]]:
     session, said = Session("me"), list[str]()
     session.message.connect(said.append)
-    session.create_project(tmp_path / "p.cyto", preset("bethesda"))
+    session.projects.create(tmp_path / "p.cyto", preset("bethesda"))
     return session, said
 
 
 def test_added_from_its_new_place_it_is_the_slide_that_it_was(opened, tmp_path: Path) -> None:
     """19: it was recognised, yet the project went on looking for it at its old place."""
     session, said = opened
-    (first,) = session.add_slides([png(tmp_path / "S2.png")])
+    (first,) = session.slides.add([png(tmp_path / "S2.png")])
     session.close()
     moved = (tmp_path / "S2.png").rename(tmp_path / "far.png")
-    session.open_project(tmp_path / "p.cyto")
-    (again,) = session.add_slides([moved])
+    session.projects.open(tmp_path / "p.cyto")
+    (again,) = session.slides.add([moved])
     assert again.id == first.id
-    session.go_to_slide(again.id)
+    session.slides.go_to(again.id)
     assert session.open_slide_handle is not None
     assert any("was found at" in text for text in said)
     assert len(session.project.slides()) == 1
@@ -48,7 +48,7 @@ def test_a_copy_is_not_added_twice_and_it_is_said(opened, tmp_path: Path) -> Non
     session, said = opened
     first = png(tmp_path / "a.png")
     shutil.copyfile(first, tmp_path / "b.png")
-    records = session.add_slides([first, tmp_path / "b.png", png(tmp_path / "c.png", 7)])
+    records = session.slides.add([first, tmp_path / "b.png", png(tmp_path / "c.png", 7)])
     assert len({record.id for record in records}) == 2
     assert any("is not added twice" in text for text in said)
     session.close()
@@ -56,13 +56,13 @@ def test_a_copy_is_not_added_twice_and_it_is_said(opened, tmp_path: Path) -> Non
 
 def test_images_are_attached_one_by_one_or_from_a_folder(opened, tmp_path: Path) -> None:
     session, said = opened
-    records = session.add_slides([png(tmp_path / "x" / f"{k}.png", k) for k in range(3)])
+    records = session.slides.add([png(tmp_path / "x" / f"{k}.png", k) for k in range(3)])
     session.close()
     (tmp_path / "x").rename(tmp_path / "y")
-    session.open_project(tmp_path / "p.cyto")
+    session.projects.open(tmp_path / "p.cyto")
     assert session.open_slide_handle is None
-    session.relink_slide(records[2].id, tmp_path / "y" / "2.png")
-    session.relink_in(tmp_path / "y")
+    session.slides.relink(records[2].id, tmp_path / "y" / "2.png")
+    session.slides.relink_in(tmp_path / "y")
     assert session.open_slide_handle is not None
     assert "2 slide(s) were given their image files." in said
     session.close()
@@ -72,14 +72,14 @@ def test_a_project_that_cannot_be_written_is_shown_and_it_is_said(
     opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, said = opened
-    records = session.add_slides([png(tmp_path / f"{k}.png", k) for k in range(2)])
+    records = session.slides.add([png(tmp_path / f"{k}.png", k) for k in range(2)])
     session.close()
     folder = tmp_path / "p.cyto"
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path) != folder)
-    session.open_project(folder)
+    session.projects.open(folder)
     assert "is read-only" in said[-1]
-    session.go_to_slide(records[1].id)
-    session.next_slide(-1)
+    session.slides.go_to(records[1].id)
+    session.slides.next(-1)
     assert session.open_slide_handle is not None
     session.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_cyto.domain.presets import preset
-from napari_cyto.session.view_options import ViewOptions, load, save, shapes_of
+from napari_cyto.widgets.canvas.view_options import ViewOptions, load, save, shapes_of
 
 
 def test_what_was_chosen_is_there_the_next_time(tmp_path):

@@ -194,7 +194,7 @@ def test_a_window_shows_what_can_be_read_of_a_damaged_project(sound: Path, tmp_p
     session = Session(author="Ana")
     heard: list[str] = []
     session.message.connect(heard.append)
-    session.open_project(folder)
+    session.projects.open(folder)
     assert session.project is not None
     assert not session.project.writable
     assert any("is damaged or foreign" in text and "nothing can be saved in it" in text for text in heard)

@@ -173,10 +173,10 @@ def test_whoever_waits_noticeably_is_told_why(large: Path, monkeypatch: pytest.M
     heard: list[str] = []
     session.waiting.connect(heard.append)
     session.waiting.connect(lambda _text: asked.set())
-    session.open_project(large)
+    session.projects.open(large)
     assert session.project is not None
     # Who only looks waits for nothing, and leaves the file as it is.
-    session.go_to_slide("two")
+    session.slides.go_to("two")
     assert not asked.is_set()
     _draw(session.project)
     assert heard == [database.LOOKING_THROUGH]

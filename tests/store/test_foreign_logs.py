@@ -168,7 +168,7 @@ def test_a_window_says_that_a_foreign_log_was_put_aside(killed: Path, backup: Pa
     _backup_restored(killed, backup)
     session, heard = Session(author="Ana"), []
     session.message.connect(heard.append)
-    session.open_project(killed)
+    session.projects.open(killed)
     session.close()
     assert any("changes of another database" in text and "project-set-aside-" in text for text in heard)
 

@@ -82,12 +82,12 @@ def test_a_window_shows_it_and_says_that_nothing_can_be_stored(killed: Path, loc
     before = _bytes(killed)
     session, heard = Session("ana"), []
     session.message.connect(heard.append)
-    session.open_project(killed)
-    session.next_slide(1)
-    session.next_slide(-1)
+    session.projects.open(killed)
+    session.slides.next(1)
+    session.slides.next(-1)
     session.poll()
     with session.telling():
-        session.add_point((5, 5))
+        session.edits.add_point((5, 5))
     assert "is read-only" in heard[0]
     assert "nothing can be stored" in heard[-1]
     session.close()

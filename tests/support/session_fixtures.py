@@ -43,10 +43,10 @@ class Heard:
 def session(tmp_path: Path) -> Iterator[Session]:
     """Anna's session, slide one (0.25 µm per px) on screen, its top-left 1000 px in view; slide two has no mpp."""
     session = Session("anna")
-    session.create_project(tmp_path / "p.cyto", preset("bethesda"))
+    session.projects.create(tmp_path / "p.cyto", preset("bethesda"))
     records = [SlideRecord(name="one", size_hw=(4000, 4000), mpp=0.25, mpp_source="file"), SlideRecord(name="two")]
     session.project.add_slides(records)
-    session.go_to_slide(records[0].id)
+    session.slides.go_to(records[0].id)
     session.set_view((0.0, 0.0, 1000.0, 1000.0))
     yield session
     session.close()

@@ -90,9 +90,9 @@ def slide_files(slides_made_once: list[Path], tmp_path: Path) -> list[Path]:
 @pytest.fixture
 def project_folder(tmp_path: Path, slide_files: list[Path]) -> Path:
     session = Session("anna")
-    session.create_project(tmp_path / "smears.cyto", preset("bethesda"), "Smears")
-    session.add_slides(slide_files)
-    session.go_to_slide(session.project.slides()[0].id)
+    session.projects.create(tmp_path / "smears.cyto", preset("bethesda"), "Smears")
+    session.slides.add(slide_files)
+    session.slides.go_to(session.project.slides()[0].id)
     session.close()
     return tmp_path / "smears.cyto"
 
@@ -147,8 +147,8 @@ class Bench:
     def mark(self, count: int = 1, class_id: str = "HSIL") -> list[str]:
         """Mark cells on the slide on screen, well apart."""
         self.session.select(())
-        self.session.choose_class(class_id)
-        ids = [self.session.add_box_at((150 + 130 * (i // 7), 150 + 130 * (i % 7))).id for i in range(count)]
+        self.session.edits.choose_class(class_id)
+        ids = [self.session.edits.add_box_at((150 + 130 * (i // 7), 150 + 130 * (i % 7))).id for i in range(count)]
         self.settle()
         return ids
 
@@ -201,5 +201,5 @@ def empty_bench(qtbot) -> Iterator[Bench]:
 
 @pytest.fixture
 def bench(empty_bench: Bench, project_folder: Path) -> Bench:
-    empty_bench.session.open_project(project_folder)
+    empty_bench.session.projects.open(project_folder)
     return empty_bench

@@ -32,7 +32,7 @@ def test_docks_tell_what_they_cannot_read_and_that_nothing_can_be_stored(bench):
     assert bench.slides is not None
     session.message.connect(heard.append)
     with session.telling():
-        session.open_project(folder)
+        session.projects.open(folder)
     bench.settle()
     assert session.project.damage
     assert any("damaged or foreign" in sentence for sentence in heard)
@@ -48,7 +48,7 @@ def test_a_project_without_a_readable_slide_does_not_take_the_place_of_the_open_
         project.add_slides(bench.session.project.slides())
     spoil(other, "UPDATE slide SET path = x'ff00fe'")
     with pytest.raises(DamagedError, match="the field 'path'"):
-        bench.session.open_project(other)
+        bench.session.projects.open(other)
     assert bench.session.project.folder == open_before
 
 
@@ -63,7 +63,7 @@ def test_the_next_slide_comes_although_its_place_cannot_be_kept(bench, monkeypat
         seen.append(bench.session.slide.name)
 
     bench.session.slide_changed.connect(see)
-    bench.session.next_slide(1)
+    bench.session.slides.next(1)
     bench.session.slide_changed.disconnect(see)
     assert seen == ["smear_b.tif"]
 

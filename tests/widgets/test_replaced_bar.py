@@ -22,7 +22,7 @@ def test_a_replaced_file_is_said_over_the_slide_until_somebody_chooses(window_be
     shutil.copy(folder / "project.sqlite", older)
     older.replace(folder / "project.sqlite")
     with session.telling():
-        session.add_box_at((300, 300))
+        session.edits.add_box_at((300, 300))
     window_bench.settle()
     window.canvas._reload()
     assert bar.isVisible()
@@ -47,7 +47,7 @@ def test_a_window_that_closes_says_where_the_copy_is(window_bench):
     window_bench.mark(1, "HSIL")
     (session.project.folder / "project.sqlite").unlink()
     with session.telling():
-        session.add_box_at((300, 300))
+        session.edits.add_box_at((300, 300))
     window.let_go()
     assert window.last_words is not None
     assert window.last_words.isVisible()

@@ -33,7 +33,7 @@ def test_entering_the_size_of_a_pixel_keeps_the_place(window_bench):
     assert bench.session.slide.mpp is None
     look_at(viewer, (200.0, 300.0), 1.0, 3.0)
     left = view_yxyx(viewer, 1.0)
-    bench.session.set_mpp(0.5)
+    bench.session.facts.set_mpp(0.5)
     bench.settle()
     assert view_yxyx(viewer, 0.5) == pytest.approx(left)
 

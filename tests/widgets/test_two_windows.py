@@ -20,10 +20,10 @@ def test_a_key_does_not_overwrite_what_another_window_stored_a_moment_before(win
         before = other.annotation(cell)
         other.apply(edits.replace_all([(before, replace(before, class_id="LSIL"))], "Relabel"), "another")
     for change in (
-        lambda: session.choose_class("NILM"),
-        lambda: session.set_note("seen"),
-        lambda: session.move_selected(3, 0),
-        session.delete_selected,
+        lambda: session.edits.choose_class("NILM"),
+        lambda: session.edits.set_note("seen"),
+        lambda: session.edits.move_selected(3, 0),
+        session.edits.delete_selected,
     ):
         # Each sees the slide as it was before the other window wrote.
         canvas.shown.annotations[cell] = before
@@ -35,5 +35,5 @@ def test_a_key_does_not_overwrite_what_another_window_stored_a_moment_before(win
         assert "look at the current state" in said[-1]
     window_bench.settle()
     assert canvas.shown.annotations[cell].class_id == "LSIL"
-    session.choose_class("NILM")
+    session.edits.choose_class("NILM")
     assert session.project.annotation(cell).class_id == "NILM"

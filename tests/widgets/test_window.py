@@ -39,9 +39,9 @@ def test_slides_are_exchanged_with_the_session(window_bench):
     images = [layer.name for layer in viewer.layers if layer.name.endswith((".tif", ".png"))]
     assert images == ["smear_b.tif"]
     assert viewer.title.startswith("smear_b.tif")
-    window_bench.session.go_to_slide(window_bench.session.project.slides()[2].id)
+    window_bench.session.slides.go_to(window_bench.session.project.slides()[2].id)
     assert tuple(viewer.layers[0].scale) == (1, 1)
-    window_bench.session.set_mpp(0.5)
+    window_bench.session.facts.set_mpp(0.5)
     assert tuple(viewer.layers[0].scale) == (0.5, 0.5)
 
 
@@ -203,7 +203,7 @@ def test_a_path_that_cannot_be_opened_opens_no_window(tmp_path):
 @pytest.mark.smoke
 def test_closing_stops_the_job_and_closes_the_project(window_bench, project_folder, tmp_path):
     for record in window_bench.session.project.slides()[:2]:
-        window_bench.session.go_to_slide(record.id)
+        window_bench.session.slides.go_to(record.id)
         window_bench.mark(2)
     export = window_bench.export
     export.target.setText(str(tmp_path / "out"))
@@ -228,6 +228,6 @@ def test_docks_from_the_plugin_menu_share_the_session(make_napari_viewer, projec
     slides, annotate = window_of(viewer).dock(SlidesDock), window_of(viewer).dock(AnnotateDock)
     viewer.window.add_dock_widget(slides, name="Slides")
     viewer.window.add_dock_widget(annotate, name="Annotate")
-    session_for(viewer).open_project(project_folder)
+    session_for(viewer).projects.open(project_folder)
     assert slides.list.count() == 3
     assert set(annotate.palette_rows.rows) == set(session_for(viewer).project.scheme.ids)

@@ -25,11 +25,11 @@ from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QMenu
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.presets import preset
 from napari_cyto.session import Session, Tool
-from napari_cyto.session.keys import KEYS
 from napari_cyto.slides.tiff_writer import write_pyramid
 from napari_cyto.widgets.canvas import window
 from napari_cyto.widgets.canvas._key_bindings import as_qt_writes
 from napari_cyto.widgets.canvas.napari_actions import serves_a_slide
+from napari_cyto.widgets.keys import KEYS
 
 SIDE, MPP = 640, 0.25
 LANDMARK_YX, BLUE = (200.0, 420.0), (20, 40, 230)
@@ -48,7 +48,7 @@ class Eye:
         self.native = window.native_canvas(self.viewer)
         self.session.tool = Tool.POINT
         for yx in CELLS_YX:
-            self.session.add_point(yx)
+            self.session.edits.add_point(yx)
         bench.window.view.home()
         self.settle()
         self.said: list[str] = []
@@ -96,7 +96,7 @@ class Eye:
         self.settle()
         [new] = [a for a in self.stored() if a.id not in self.before]
         assert new.geometry.centre_yx == pytest.approx(LANDMARK_YX, abs=3 * per_px), f"after {what}"
-        self.session.undo()
+        self.session.history.undo()
         self.settle()
         assert {a.id for a in self.stored()} == self.before, what
 
@@ -108,8 +108,8 @@ def eye(open_window_on: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     pixels[y - 15 : y + 15, x - 15 : x + 15] = BLUE
     write_pyramid(tmp_path / "a.tif", (SIDE, SIDE), lambda y, x, h, w: pixels[y : y + h, x : x + w], mpp=MPP)
     session = Session("anna")
-    session.create_project(tmp_path / "p.cyto", preset("bethesda"))
-    session.add_slides([tmp_path / "a.tif"])
+    session.projects.create(tmp_path / "p.cyto", preset("bethesda"))
+    session.slides.add([tmp_path / "a.tif"])
     session.close()
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_a, **_k: ([], ""))
     for name in ("getOpenFileName", "getSaveFileName"):
@@ -265,10 +265,10 @@ def accepted_cells_that_a_filter_hides_are_counted_on_the_slide(eye):
 
     note = eye.bench.window.canvas.note
     assert "Filter" not in note.text()
-    eye.session.show_only(replace(eye.session.shown_filter, statuses=frozenset([Status.PROPOSED])))
+    eye.session.view.show_only(replace(eye.session.shown_filter, statuses=frozenset([Status.PROPOSED])))
     eye.settle()
     assert "Filter on (Predict dock): 3 accepted cells hidden here." in note.text()
-    eye.session.show_only(replace(eye.session.shown_filter, statuses=frozenset(Status)))
+    eye.session.view.show_only(replace(eye.session.shown_filter, statuses=frozenset(Status)))
     eye.settle()
     assert "Filter" not in note.text()
 
@@ -298,12 +298,12 @@ def the_view_is_as_the_user_likes_it_and_stays_so(eye):
     panel.points_only.setChecked(True)
     panel.line.setValue(4)
     panel.opacity.setValue(50)
-    eye.session.choose_class("LSIL")
-    cell = eye.session.add_point((300, 300))
+    eye.session.edits.choose_class("LSIL")
+    cell = eye.session.edits.add_point((300, 300))
     eye.settle()
     assert "triangle_up" in layers.marks.symbols
     assert layers._marks.opacity == 0.5
-    from napari_cyto.session.view_options import ViewOptions, load
+    from napari_cyto.widgets.canvas.view_options import ViewOptions, load
 
     assert load() == ViewOptions(shapes=True, points_only=True, line_px=4, opacity=0.5)
     assert cell.id in eye.bench.window.canvas.shown.annotations

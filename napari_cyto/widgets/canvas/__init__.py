@@ -13,6 +13,7 @@ __all__ = [
     "key_help",
     "napari_actions",
     "pins",
+    "view_options",
     "view_panel",
     "window",
 ]

@@ -98,7 +98,7 @@ def shaped_marks(
     colours : dict
         As `palette` returns it.
     shapes : dict
-        As ``napari_cyto.session.view_options.shapes_of`` returns it.
+        As ``napari_cyto.widgets.canvas.view_options.shapes_of`` returns it.
     """
     plain = cell_marks(cells, colours)
     hollow = np.array([a.status is Status.PROPOSED for a in cells], dtype=bool)

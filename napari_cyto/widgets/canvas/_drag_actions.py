@@ -22,7 +22,6 @@ from napari_cyto.domain.geometry import (
     points_in_outline,
 )
 from napari_cyto.session import Session
-from napari_cyto.session.handles import box_between, dragged
 from napari_cyto.session.tools import Tool
 from napari_cyto.widgets.canvas._annotation_style import (
     SELECTED_RGBA,
@@ -32,6 +31,7 @@ from napari_cyto.widgets.canvas._annotation_style import (
     line_segments,
     outlines_of,
 )
+from napari_cyto.widgets.canvas._shape_handles import box_between, dragged
 
 MOST_IN_ONE_BAND = 20_000
 _GHOSTS = 300
@@ -120,7 +120,7 @@ class BandDrag:
             return
         if self._session.tool is Tool.BOX:
             self._session.select(())
-            self._session.add_box(self._box)
+            self._session.edits.add_box(self._box)
             return
         box = self._box
         select_inside(self._session, box.bounds_yxyx, lambda found: [_holds(box, a) for a in found], adds=self._adds)
@@ -190,7 +190,7 @@ class MoveDrag:
 
     def end(self) -> None:
         """Store the new places, in one step."""
-        self._session.move_selected(*self._by)
+        self._session.edits.move_selected(*self._by)
 
 
 class HandleDrag:
@@ -211,7 +211,7 @@ class HandleDrag:
 
     def end(self) -> None:
         """Store the new outline."""
-        self._session.reshape(self._annotation.id, self._shape)
+        self._session.edits.reshape(self._annotation.id, self._shape)
 
 
 def _moved(annotation: Annotation, dy: float, dx: float) -> Annotation:

@@ -9,11 +9,11 @@ from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import YX, Box, Polygon, distance_to_outline, is_on_image
 from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
-from napari_cyto.session.handles import handle_at
 from napari_cyto.session.tools import Tool
 from napari_cyto.widgets.canvas._annotation_style import NO_SEGMENTS, SELECTED_RGBA, Segments
 from napari_cyto.widgets.canvas._drag_actions import BandDrag, Drag, HandleDrag, MoveDrag, OutlineDrag, PanDrag, Place
 from napari_cyto.widgets.canvas._region_draft import LassoDrag, RegionDraft
+from napari_cyto.widgets.canvas._shape_handles import handle_at
 from napari_cyto.widgets.canvas.frames import world_to_frame
 from napari_cyto.widgets.canvas.window import camera_of
 
@@ -159,9 +159,9 @@ class Gestures:
         # A new mark is not selected: the next digit chooses the class of the next cell, not of this one.
         self._session.select(())
         if self._session.tool is Tool.POINT:
-            self._session.add_point(yx)
+            self._session.edits.add_point(yx)
         else:
-            self._session.add_box_at(yx)
+            self._session.edits.add_box_at(yx)
 
     def _hit(self, place: Place) -> Annotation | None:
         """Return what a click means: with the select tool all that it touches, with others only a cell's middle."""

@@ -15,7 +15,7 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QDockWidget, QWidget
 
-from napari_cyto.session.keys import KEYS, Key
+from napari_cyto.widgets.keys import KEYS, Key
 
 # What Qt calls the keys that the table calls by other names.
 _QT_NAMES = {

@@ -16,7 +16,6 @@ from napari.layers import Points
 from vispy.scene.visuals import Line, Markers
 from vispy.visuals.transforms import MatrixTransform
 
-from napari_cyto.session.view_options import ViewOptions
 from napari_cyto.widgets.canvas._annotation_style import (
     NO_MARKS,
     NO_SEGMENTS,
@@ -27,6 +26,7 @@ from napari_cyto.widgets.canvas._annotation_style import (
     halo_of,
 )
 from napari_cyto.widgets.canvas._heat import HeatMap
+from napari_cyto.widgets.canvas.view_options import ViewOptions
 from napari_cyto.widgets.canvas.window import node_of
 
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ class RegionDraft:
             return
         vertices, stray = self._vertices(), self._corners[-1].reach(_STRAY_SCREEN_PX)
         self.cancel()
-        self._session.add_region(closed_outline(vertices, stray))
+        self._session.edits.add_region(closed_outline(vertices, stray))
 
     def drop_corner(self) -> None:
         """Take back the last corner."""

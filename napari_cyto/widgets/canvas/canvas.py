@@ -16,8 +16,6 @@ from napari_cyto.domain.geometry import YX, Box
 from napari_cyto.review.predictions import Heat
 from napari_cyto.session import Session, Tool
 from napari_cyto.session.commands import acts_on_selection, run, run_on
-from napari_cyto.session.handles import handles_yx
-from napari_cyto.session.view_options import ViewOptions, shapes_of
 from napari_cyto.widgets.canvas import window
 from napari_cyto.widgets.canvas._annotation_style import cell_marks, outlines_of, palette, shaped_marks, unnamed
 from napari_cyto.widgets.canvas._gestures import Gestures
@@ -28,10 +26,12 @@ from napari_cyto.widgets.canvas._layers import MarkLayers
 from napari_cyto.widgets.canvas._note import Note
 from napari_cyto.widgets.canvas._outline_choice import is_crowded, outlines_show
 from napari_cyto.widgets.canvas._prediction_layer import Proposals
+from napari_cyto.widgets.canvas._shape_handles import handles_yx
 from napari_cyto.widgets.canvas._visible_annotations import Shown
 from napari_cyto.widgets.canvas._window_link import Tether
 from napari_cyto.widgets.canvas._zoom_levels import usual_world, zoom_to_see
 from napari_cyto.widgets.canvas.frames import frame_to_data
+from napari_cyto.widgets.canvas.view_options import ViewOptions, shapes_of
 from napari_cyto.widgets.deferred import Soon, later
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class Canvas:
         """
         session = self.session
         cell = None if self.is_hidden else self.hover.cell()
-        out = session.out_of_view() if cell is not None and acts_on_selection(command) else 0
+        out = session.view.out_of_view() if cell is not None and acts_on_selection(command) else 0
         if cell is None or cell.id in session.selection or (session.selection and not out):
             return False
         done = run_on(session, command, cell)

@@ -8,8 +8,7 @@ from html import escape
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QTextBrowser, QVBoxLayout, QWidget
 
-from napari_cyto.session.keys import elsewhere_table, keys_table
-from napari_cyto.session.review_keys import review_keys_table
+from napari_cyto.widgets.keys import elsewhere_table, keys_table, review_keys_table
 
 TABLES = {
     "slide": ("Keys on the slide", keys_table),

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QDialog, QFormLayout, QLabel, QPushButton, QSlider, QSpinBox, QWidget
 
-from napari_cyto.session.view_options import LINE_PX, OPACITY, ViewOptions
+from napari_cyto.widgets.canvas.view_options import LINE_PX, OPACITY, ViewOptions
 
 _PERCENT = 100
 

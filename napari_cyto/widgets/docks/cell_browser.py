@@ -8,10 +8,12 @@ from pathlib import Path
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.session import Session
-from napari_cyto.session.cell_places import add_and_go, go_to_cell
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.cell_gallery import SHOWN_AT_MOST, Cell, CellGallery
+
+NEAR_PX = 12.0
+"""A run's centre is the annotation's own; a box that was rounded since is off by a px or two."""
 
 
 class CellBrowser(QWidget):
@@ -73,3 +75,40 @@ class CellBrowser(QWidget):
     def _tell(self, words: str) -> None:
         self.words.setText(words)
         self.words.setVisible(bool(words))
+
+
+def go_to_cell(session: Session, slide_path: str | Path, centre_yx: Sequence[float]) -> bool:
+    """Put a cell in the middle of the view and select its mark; return whether its slide is in the project.
+
+    Parameters
+    ----------
+    session : Session
+        With or without a project.
+    slide_path : str or Path
+        The slide's file.
+    centre_yx : sequence of float
+        Level-0 px.
+    """
+    project = session.project
+    record = None if project is None else project.find_slide(path=Path(slide_path).absolute())
+    if project is None or record is None:
+        session.message.emit(f"{Path(slide_path).name} is not in this project, so the cell cannot be shown on it.")
+        return False
+    session.slides.go_to(record.id)
+    y, x = (float(v) for v in centre_yx)
+    found = project.nearest(record.id, (y, x), NEAR_PX)
+    session.select([] if found is None else [found.id])
+    session.jump((y, x))
+    return True
+
+
+def add_and_go(session: Session, slide_path: str | Path, centre_yx: Sequence[float]) -> None:
+    """Add the cell's slide to the project, and go to the cell.
+
+    Raises
+    ------
+    CytoError
+        When no project is open, or the slide cannot be opened.
+    """
+    session.slides.add([slide_path])
+    go_to_cell(session, slide_path, centre_yx)

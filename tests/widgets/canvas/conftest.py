@@ -136,7 +136,7 @@ def sit_down(make_napari_viewer: Callable, qtbot, folder: Path) -> Iterator[Call
         viewer.add_image(glass, scale=(MPP * 8,) * 2, units=("µm", "µm"), name="slide")
         session = Session(author)
         canvas = attach(viewer, session)
-        session.open_project(folder)
+        session.projects.open(folder)
         desk = Desk(viewer, session, canvas, qtbot)
         desk.settle()
         window.look_at(viewer, (2000, 2000), MPP, zoom=2.0)

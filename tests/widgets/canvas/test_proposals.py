@@ -65,7 +65,7 @@ def many(desk, n=READ_AT_ONCE + 500, score=0.8) -> None:
 def test_filters_act_live_on_what_is_drawn(desk):
     sure = propose(desk, [(2000, 2000), (2100, 2100)], "HSIL", 0.9)
     faint = propose(desk, [(2000, 2200)], "LSIL", 0.3)
-    point = desk.session.add_point((1900, 1900))
+    point = desk.session.edits.add_point((1900, 1900))
     desk.settle()
     everything = {*sure, *faint, point.id}
     cases = [
@@ -77,10 +77,10 @@ def test_filters_act_live_on_what_is_drawn(desk):
     ]
     assert point.class_id != "HSIL"
     for shown, expected in cases:
-        desk.session.show_only(shown)
+        desk.session.view.show_only(shown)
         desk.settle()
         assert desk.drawn() == expected
-    desk.session.show_only(ShownFilter(threshold=0.95))
+    desk.session.view.show_only(ShownFilter(threshold=0.95))
     later = propose(desk, [(2050, 2050)], "HSIL", 0.9)
     assert later[0] not in desk.drawn()
 
@@ -88,13 +88,13 @@ def test_filters_act_live_on_what_is_drawn(desk):
 def test_hidden_cells_cannot_be_hit_or_swept(desk):
     [faint] = propose(desk, [(2000, 2000)], "LSIL", 0.3)
     [sure] = propose(desk, [(2100, 2100)], "HSIL", 0.9)
-    desk.session.show_only(ShownFilter(threshold=0.5))
+    desk.session.view.show_only(ShownFilter(threshold=0.5))
     desk.settle()
     desk.click((2000, 2000))
     assert not desk.session.selection
     desk.drag([(1850, 1850), (2250, 2250)])
     assert desk.session.selection == {sure}
-    desk.session.show_only(ShownFilter())
+    desk.session.view.show_only(ShownFilter())
     desk.settle()
     desk.click((2000, 2000))
     assert desk.session.selection == {faint}
@@ -115,7 +115,7 @@ def test_hover_tells_the_scores_and_leaves_with_the_mouse(desk):
     QApplication.sendEvent(desk.native, QEvent(QEvent.Type.Leave))
     assert not card.isVisible()
     # A person's own mark has no scores to tell.
-    desk.session.add_point((2200, 2000))
+    desk.session.edits.add_point((2200, 2000))
     desk.settle()
     hover(desk, (2200, 2000))
     assert not card.isVisible()
@@ -195,12 +195,12 @@ def test_no_key_changes_what_is_hidden_and_a_click_shows_it_again(desk):
 
 def test_the_map_can_be_had_at_any_number(desk):
     cells = propose(desk, [(1900, 1900), (2100, 2100)])
-    desk.session.show_only(ShownFilter(map_always=True))
+    desk.session.view.show_only(ShownFilter(map_always=True))
     desk.settle()
     assert desk.canvas.layers.heat.node.visible
     assert not desk.drawn()
     assert "shown as a map of risk" in desk.canvas.note.text()
-    desk.session.show_only(ShownFilter())
+    desk.session.view.show_only(ShownFilter())
     desk.settle()
     assert not desk.canvas.layers.heat.node.visible
     assert desk.drawn() == set(cells)
@@ -226,7 +226,7 @@ def test_an_outline_selects_and_one_key_judges_as_one_step(desk):
 
 def test_a_blind_reader_sees_neither_scores_nor_classes(desk):
     [cell] = propose(desk, [(2000, 2000)], "HSIL", 0.81)
-    desk.session.show_only(ShownFilter(blind=True))
+    desk.session.view.show_only(ShownFilter(blind=True))
     desk.settle()
     assert desk.canvas.layers.marks.face_rgba[0][:3] == pytest.approx(HIDDEN_RGB, abs=0.01)
     hover(desk, (2000, 2000))
@@ -241,14 +241,14 @@ def test_a_blind_reader_sees_neither_scores_nor_classes(desk):
     # It is the reader's word now, and still without the model's.
     assert "HSIL" in card.text()
     assert "0.81" not in card.text()
-    desk.session.show_only(ShownFilter())
+    desk.session.view.show_only(ShownFilter())
     desk.settle()
     assert "0.81" in card.text()
 
 
 def test_too_many_become_a_map_with_their_number_and_come_back_on_zooming_in(desk):
     many(desk)
-    accepted = desk.session.add_point((2000, 2000))
+    accepted = desk.session.edits.add_point((2000, 2000))
     window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     heat = desk.canvas.layers.heat
     desk.qtbot.waitUntil(lambda: bool(heat.node.visible))
@@ -258,11 +258,11 @@ def test_too_many_become_a_map_with_their_number_and_come_back_on_zooming_in(des
     assert desk.canvas.note.text().startswith(f"{n:,} cells here are not drawn; zoom in. Map: risk")
     picture = heat._picture._data
     assert picture[..., 3].max() > 200
-    desk.session.show_only(ShownFilter(threshold=0.9, heat=Heat.DENSITY))
+    desk.session.view.show_only(ShownFilter(threshold=0.9, heat=Heat.DENSITY))
     desk.settle()
     assert not heat.node.visible
     assert desk.drawn() == {accepted.id}
-    desk.session.show_only(ShownFilter())
+    desk.session.view.show_only(ShownFilter())
     desk.settle()
     assert heat.node.visible
     window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=4.0)
@@ -283,7 +283,7 @@ def test_the_map_follows_what_is_proposed_and_judged(desk):
     assert new[0] not in desk.drawn()
     table = desk.canvas.proposals.table
     before = table.heat(ShownFilter(heat=Heat.DENSITY), (4000, 4000)).sum()
-    desk.session.set_status(Status.ACCEPTED, of=new)
+    desk.session.edits.set_status(Status.ACCEPTED, of=new)
     desk.settle()
     assert new[0] in desk.drawn()
     assert table.heat(ShownFilter(heat=Heat.DENSITY), (4000, 4000)).sum() == before - 1

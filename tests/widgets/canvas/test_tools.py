@@ -228,7 +228,7 @@ def test_a_selected_box_is_resized_by_its_handles(desk):
 
 
 def test_glass_inside_a_region_is_glass_and_its_line_selects_it(desk):
-    desk.session.add_region([(1800, 1800), (1800, 2200), (2200, 2200), (2200, 1800)])
+    desk.session.edits.add_region([(1800, 1800), (1800, 2200), (2200, 2200), (2200, 1800)])
     desk.keys("V")
     desk.click((2000, 2000))
     assert not desk.session.selection

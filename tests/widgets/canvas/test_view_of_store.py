@@ -9,9 +9,9 @@ from qtpy.QtCore import QTimer
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box, Point
-from napari_cyto.session.keys import KEYS
 from napari_cyto.widgets.canvas import window
 from napari_cyto.widgets.canvas._visible_annotations import MOST_DRAWN
+from napari_cyto.widgets.keys import KEYS
 
 
 def _scatter(desk, n, low=0, high=4000):
@@ -40,7 +40,7 @@ def test_only_what_is_in_view_is_drawn(desk):
 
 def test_beyond_the_cap_a_spread_sample_is_drawn_and_the_rest_is_told(desk):
     _scatter(desk, 6000)
-    region = desk.session.add_region([(10, 10), (10, 3000), (3000, 3000)])
+    region = desk.session.edits.add_region([(10, 10), (10, 3000), (3000, 3000)])
     window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     desk.settle()
     desk.qtbot.waitUntil(lambda: desk.canvas.shown.is_sample)
@@ -69,7 +69,7 @@ def test_two_windows_on_one_project_see_each_others_edits(sit_down):
     one.settle()
     assert [a.class_id for a in one.canvas.shown.annotations.values()] == ["HSIL"]
     one.session.select(one.drawn())
-    one.session.delete_selected()
+    one.session.edits.delete_selected()
     two.canvas._poll()
     assert two.drawn() == set()
     assert not two.session.selection
@@ -151,7 +151,7 @@ def test_boxes_that_heap_up_give_way_to_dots_until_one_is_near(desk):
 def test_a_viewer_that_closes_leaves_no_timers_and_the_project_stays_usable(desk):
     desk.viewer.close()
     desk.settle()
-    desk.session.add_point((10.0, 10.0))
+    desk.session.edits.add_point((10.0, 10.0))
     assert len(desk.stored()) == 1
 
 

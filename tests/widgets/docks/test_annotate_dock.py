@@ -26,9 +26,9 @@ def test_a_click_on_a_class_relabels_the_selection_else_chooses_it(bench):
 
 def test_counts_follow_the_slide(bench):
     bench.mark(3, "SCC")
-    bench.session.next_slide(1)
+    bench.session.slides.next(1)
     assert bench.annotate.palette_rows.rows["SCC"].count_text == "0"
-    bench.session.next_slide(-1)
+    bench.session.slides.next(-1)
     assert bench.annotate.palette_rows.rows["SCC"].count_text == "3"
     assert "HSIL 3" in bench.annotate.coarse.text()
 
@@ -70,7 +70,7 @@ def test_a_note_keeps_its_digits(bench):
 
 
 def test_the_box_of_one_click_is_the_class_s_own(bench):
-    bench.session.choose_class("LSIL")
+    bench.session.edits.choose_class("LSIL")
     spin = bench.annotate.box_size.spin
     assert spin.value() == 45.0
     spin.setFocus()
@@ -80,7 +80,7 @@ def test_the_box_of_one_click_is_the_class_s_own(bench):
     bench.settle()
     assert bench.session.project.scheme["LSIL"].box_um == 52
     assert bench.session.project.scheme["NILM"].box_um == 45
-    bench.session.choose_class("HSIL")
+    bench.session.edits.choose_class("HSIL")
     assert spin.value() == 30
 
 
@@ -121,7 +121,7 @@ def test_next_goes_through_the_marks_of_one_class(bench):
 def test_history_of_a_mark(bench):
     [cell] = bench.mark(1, "HSIL")
     bench.session.select([cell])
-    bench.session.choose_class("SCC")
+    bench.session.edits.choose_class("SCC")
     bench.click(bench.annotate.selection.history.head)
     bench.settle()
     words = bench.annotate.selection._rows.text()
@@ -138,7 +138,7 @@ def test_the_field_for_notes_stays_where_it_is(bench):
         bench.session.select(chosen)
         bench.settle()
         places.add(field.mapTo(bench.annotate, field.rect().topLeft()).y())
-    bench.session.undo()
+    bench.session.history.undo()
     bench.settle()
     places.add(field.mapTo(bench.annotate, field.rect().topLeft()).y())
     assert len(places) == 1

@@ -44,10 +44,10 @@ def test_a_backup_is_taken_listed_and_restored(qtbot: QtBot, folder: Path) -> No
     session = Session(author="Ana")
     heard: list[str] = []
     session.message.connect(heard.append)
-    session.open_project(folder)
+    session.projects.open(folder)
     assert session.project is not None
     session.project.apply(add([Annotation(slide_id="one", geometry=Point(3, 4), class_id="LSIL")], "Draw"), "Ana")
-    session.restore_backup(folder, dialog.chosen.path.name)
+    session.projects.restore_backup(folder, dialog.chosen.path.name)
     assert session.project.counts() == {"HSIL": 1}
     assert "What was there is kept as" in heard[-1]
     session.close()
@@ -59,10 +59,10 @@ def test_a_restore_that_fails_leaves_the_project_open(qtbot: QtBot, folder: Path
     session = Session(author="Ana")
     heard: list[str] = []
     session.message.connect(heard.append)
-    session.open_project(folder)
+    session.projects.open(folder)
     with Project.open(folder) as other, session.telling():
         other.counts()
-        session.restore_backup(folder, care.backups(folder)[0].path.name)
+        session.projects.restore_backup(folder, care.backups(folder)[0].path.name)
     assert any("open in another window or program" in text for text in heard)
     assert session.project is not None
     session.close()
@@ -74,21 +74,21 @@ def test_a_window_restores_in_the_background(qtbot: QtBot, folder: Path) -> None
     session = Session(author="Ana")
     heard: list[str] = []
     session.message.connect(heard.append)
-    session.open_project(folder)
+    session.projects.open(folder)
     begun: list[tuple[Callable[[], Any], Callable[[Callable[[], Any]], None]]] = []
     session.background = lambda work, then: begun.append((work, then))
-    session.restore_backup(folder, backup.path.name)
+    session.projects.restore_backup(folder, backup.path.name)
     assert session.project is None
     assert "is being restored" in heard[-1]
     with pytest.raises(StoreError, match="is being restored"):
-        session.restore_backup(folder, backup.path.name)
+        session.projects.restore_backup(folder, backup.path.name)
     ((work, then),) = begun
     done = work()
     then(lambda: done)
     assert session.project is not None
     assert session.project.folder == folder
     assert "is as it was on" in heard[-1]
-    session.restore_backup(folder, backup.path.name)
+    session.projects.restore_backup(folder, backup.path.name)
     session.close()
 
     def failed() -> None:

@@ -27,7 +27,7 @@ def ended(bench, bar):
 
 def mark_both_smears(bench):
     for record in bench.session.project.slides()[:2]:
-        bench.session.go_to_slide(record.id)
+        bench.session.slides.go_to(record.id)
         bench.mark(2, "NILM")
         bench.mark(1, "rubbish")
 
@@ -151,8 +151,8 @@ OWN = ClassScheme(
 def test_classes_of_ones_own_are_given_a_counterpart_in_the_dock(empty_bench, slide_files, tmp_path):
     """A scheme that APACC knows nothing of can be exported, and the choice is not asked for twice."""
     bench, session = empty_bench, empty_bench.session
-    session.create_project(tmp_path / "own.cyto", OWN)
-    session.add_slides(slide_files[:2])
+    session.projects.create(tmp_path / "own.cyto", OWN)
+    session.slides.add(slide_files[:2])
     export = bench.export
     assert not export.class_map.isVisible(), "nothing is marked yet"
     bench.mark(2, "NILM")
@@ -174,7 +174,7 @@ def test_classes_of_ones_own_are_given_a_counterpart_in_the_dock(empty_bench, sl
     session.close()
     bench.settle()
     assert not export.class_map.isVisible()
-    session.open_project(tmp_path / "own.cyto")
+    session.projects.open(tmp_path / "own.cyto")
     assert export.class_map.values()["odd"] == "rubbish"
     assert export.go.isEnabled()
 
@@ -217,8 +217,8 @@ def test_what_was_said_of_an_export_goes_when_another_is_set_up(bench, tmp_path)
 
 def test_merged_classes_and_an_empty_side_are_said_in_words(bench, tmp_path):
     bench.mark(3, "HSIL")
-    bench.session.choose_class("NILM")
-    bench.session.add_box_at((500, 500))
+    bench.session.edits.choose_class("NILM")
+    bench.session.edits.add_box_at((500, 500))
     export = bench.export
     export.target.setText(str(tmp_path / "out"))
     export.preview()
@@ -236,7 +236,7 @@ def test_the_preview_follows_the_cells(bench):
     export.preview()
     ended(bench, export.looking)
     assert "3 annotations" in export.shown.verdict.text()
-    bench.session.undo()
+    bench.session.history.undo()
     bench.qtbot.waitUntil(lambda: "2 annotations" in export.shown.verdict.text(), timeout=60_000)
 
 

@@ -25,7 +25,7 @@ def test_marks_come_in_and_are_shown(bench, tmp_path):
     here = bench.session.project.label_set([bench.session.slide.id])
     get_format("geojson").write(here, tmp_path / "marks.geojson")
     for _ in range(3):
-        bench.session.undo()
+        bench.session.history.undo()
     assert bench.annotate.palette_rows.rows["LSIL"].count_text == "0"
     dialog = ImportDialog(bench.session)
     bench.qtbot.addWidget(dialog)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QMessageBox
 from napari_cyto.models import library
 from napari_cyto.models.library import find_model
 from napari_cyto.models.manifest import Card, ModelManifest
-from napari_cyto.session.model_commands import model_of
+from napari_cyto.models.project_models import model_of
 from napari_cyto.widgets.docks.metric_rows import metric_rows
 from napari_cyto.widgets.docks.models._card import data_rows, fact_rows
 from napari_cyto.widgets.docks.models.dock import EMPTY, ModelsDock
@@ -55,9 +55,9 @@ def folder_of(tmp_path, monkeypatch):
 def with_scale(bench) -> None:
     """Every slide gets its µm per px, which a model in µm needs."""
     for record in bench.session.project.slides():
-        bench.session.go_to_slide(record.id)
+        bench.session.slides.go_to(record.id)
         if record.mpp is None:
-            bench.session.set_mpp(0.25)
+            bench.session.facts.set_mpp(0.25)
 
 
 def test_add_read_verify_use_and_remove(bench, folder_of, monkeypatch):

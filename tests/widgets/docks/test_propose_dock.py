@@ -41,7 +41,7 @@ def test_each_control_sets_its_part_of_the_filter(bench, dock):
 
 
 def test_the_controls_show_a_filter_that_was_set_elsewhere(bench, dock):
-    bench.session.show_only(ShownFilter(threshold=0.4, hidden_classes=frozenset({"SCC"})))
+    bench.session.view.show_only(ShownFilter(threshold=0.4, hidden_classes=frozenset({"SCC"})))
     assert dock.filters.threshold.value() == 40
     assert not dock.filters.classes["SCC"].isChecked()
     assert dock.filters.classes["HSIL"].isChecked()
@@ -63,7 +63,7 @@ def test_counts_of_the_slide_are_told(bench, dock):
     bench.session.annotations_changed.emit(entry)
     bench.settle()
     assert dock.counts.text() == "This slide: 3 unreviewed, 0 rejected"
-    bench.session.set_status(Status.REJECTED, of=[cells[0].id])
+    bench.session.edits.set_status(Status.REJECTED, of=[cells[0].id])
     bench.settle()
     assert dock.counts.text() == "This slide: 2 unreviewed, 1 rejected"
     bench.session.close()
@@ -88,9 +88,9 @@ def test_the_selection_says_who_proposed_and_who_judged_and_nothing_to_a_blind_r
     summary = bench.annotate.selection.summary
     assert "Proposed by finder," in summary.text()
     assert "Status: proposed." in summary.text()
-    bench.session.show_only(ShownFilter(blind=True))
+    bench.session.view.show_only(ShownFilter(blind=True))
     assert "HSIL" not in summary.text()
-    bench.session.choose_class("LSIL")
+    bench.session.edits.choose_class("LSIL")
     bench.settle()
     assert "LSIL" in summary.text()
     assert "Status: accepted by anna." in summary.text()

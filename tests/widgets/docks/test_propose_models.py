@@ -14,9 +14,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.models import library
-from napari_cyto.session.model_commands import use_model
-from napari_cyto.session.predict_commands import Proposer
+from napari_cyto.models.project_models import use_model
 from napari_cyto.widgets.docks.models.dock import ModelsDock
+from napari_cyto.widgets.docks.predict._predictor import Predictor
 from napari_cyto.widgets.docks.predict._run import ProposeRun
 from napari_cyto.widgets.docks.predict.dock import ProposeDock
 
@@ -44,8 +44,8 @@ def models(tmp_path, monkeypatch) -> Path:
 def asked(monkeypatch) -> list[tuple]:
     """What is asked of the process that looks, which is not there."""
     said: list[tuple] = []
-    monkeypatch.setattr(Proposer, "ask", lambda _self, *what: said.append(what))
-    monkeypatch.setattr(Proposer, "warm", lambda _self, *what: said.append(("warm", *what)))
+    monkeypatch.setattr(Predictor, "ask", lambda _self, *what: said.append(what))
+    monkeypatch.setattr(Predictor, "warm", lambda _self, *what: said.append(("warm", *what)))
     return said
 
 
@@ -76,14 +76,14 @@ def choose(bench, box, key: Qt.Key) -> None:
 def test_a_dock_that_was_there_before_the_project_takes_the_projects_models(empty_bench, models, project_folder, asked):
     bench = empty_bench
     run = bench.dock(ProposeDock).run
-    bench.session.open_project(project_folder)
+    bench.session.projects.open(project_folder)
     bench.settle()
     assert chosen(run) == ("find-a", None)
     use(bench, models / "find-b", models / "name-b")
     assert chosen(run) == ("find-b", "name-b")
     bench.session.close()
     bench.settle()
-    bench.session.open_project(project_folder)
+    bench.session.projects.open(project_folder)
     bench.settle()
     bench.click(run.run)
     assert asked[-1] == ("field", "find-b", "name-b")
@@ -94,10 +94,10 @@ def test_each_project_has_its_own_models_and_its_own_choice(bench, models, proje
     use(bench, models / "find-b", models / "name-b")
     choose(bench, run.detector, Qt.Key.Key_Down)
     assert chosen(run) == ("find-c", "name-b")
-    bench.session.create_project(tmp_path / "other.cyto", preset("bethesda"), "Other")
+    bench.session.projects.create(tmp_path / "other.cyto", preset("bethesda"), "Other")
     bench.settle()
     assert chosen(run) == ("find-a", None)
-    bench.session.open_project(project_folder)
+    bench.session.projects.open(project_folder)
     bench.settle()
     assert chosen(run) == ("find-c", "name-b")
 

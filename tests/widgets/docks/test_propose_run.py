@@ -51,7 +51,7 @@ class Asked:
 
 @pytest.fixture
 def run(bench, monkeypatch):
-    monkeypatch.setattr(propose_run, "Proposer", Asked)
+    monkeypatch.setattr(propose_run, "Predictor", Asked)
     made = bench.dock(ProposeDock).run
     made.detector.clear()
     made.detector.addItem("finder", "finder")

@@ -79,7 +79,7 @@ def test_it_tells_counts_grade_and_risk_and_follows_edits(bench):
     assert dock.finding.cells.count() == 6
     before = dock.finding.risk.text()
     bench.session.select([cells[0].id])
-    bench.session.choose_class("SCC")
+    bench.session.edits.choose_class("SCC")
     bench.settle()
     # Counts follow at once, the rest when the hand rests.
     assert table(dock)["SCC"][0] == "1"
@@ -107,7 +107,7 @@ def test_a_blind_reading_hides_what_models_say(bench):
     bench.mark(1, "LSIL")
     dock = read(bench)
     assert dock.finding.risk.isVisible()
-    bench.session.show_only(ShownFilter(blind=True))
+    bench.session.view.show_only(ShownFilter(blind=True))
     bench.settle()
     assert dock.finding.blind.isVisible()
     assert not dock.finding.risk.isVisible()
@@ -115,7 +115,7 @@ def test_a_blind_reading_hides_what_models_say(bench):
     assert table(dock)["HSIL"] == ["0", "–", "–"]
     assert table(dock)["All"] == ["1", "–", "5"]
     assert dock.finding.cells.count() == 1
-    bench.session.show_only(ShownFilter())
+    bench.session.view.show_only(ShownFilter())
     bench.settle()
     assert table(dock)["HSIL"] == ["0", "0", "5"]
 
@@ -135,7 +135,7 @@ def test_the_preparation_is_asked_and_kept(bench):
     assert preparation_of(bench.session.project, slides[1].id) == (None, "")
     bench.click(dock.quality.all_slides)
     assert all(preparation_of(bench.session.project, s.id)[0] == dock.quality.said for s in slides)
-    bench.session.go_to_slide(slides[1].id)
+    bench.session.slides.go_to(slides[1].id)
     bench.settle()
     assert dock.quality.preparation.currentText() == "conventional"
 

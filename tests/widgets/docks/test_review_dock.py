@@ -202,7 +202,7 @@ def test_pictures_are_the_cells_and_their_memory_is_bounded(qtbot, slide_files, 
 
 def test_pictures_follow_the_scale_that_a_person_tells(bench):
     propose(bench, 1, slide=2)
-    bench.session.go_to_slide(bench.session.project.slides()[2].id)
+    bench.session.slides.go_to(bench.session.project.slides()[2].id)
     dock = shown(bench)
     before = painted(bench, dock)
     editor = bench.slide.mpp
@@ -227,7 +227,7 @@ def test_a_slide_that_could_not_be_opened_is_shown_when_its_file_is_found_again(
     propose(bench, 1)
     whole = Path(shutil.move(slide_files[0], tmp_path / "whole.tif"))
     slide_files[0].write_bytes(b"not yet copied whole")
-    bench.session.open_project(bench.session.project.folder)
+    bench.session.projects.open(bench.session.project.folder)
     dock = shown(bench)
     wish = dock.model.wish(0, dock.gallery.side_px)
     assert wish.path == slide_files[0]
@@ -359,7 +359,7 @@ def test_cells_reviewed_elsewhere_show_at_once(bench):
     cells = propose(bench)
     dock = shown(bench)
     bench.session.select([cells[3].id])
-    bench.session.set_status(Status.REJECTED)
+    bench.session.edits.set_status(Status.REJECTED)
     bench.settle()
     assert dock.review.cells[3].status is Status.REJECTED
     assert dock.progress.text() == "1 of 12 reviewed"
@@ -412,6 +412,6 @@ def test_cells_marked_in_this_window_are_counted_as_new_and_an_undo_takes_them_o
     press(bench, dock, "Right")
     bench.mark(2)
     assert dock.hint.text().startswith("2 new")
-    bench.session.undo()
+    bench.session.history.undo()
     bench.settle()
     assert dock.hint.text().startswith("1 new")

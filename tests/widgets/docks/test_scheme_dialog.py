@@ -61,7 +61,7 @@ def test_two_classes_with_one_key_are_refused_in_words(bench, dialog):
 
 
 def test_removing_the_current_class_chooses_another(bench):
-    bench.session.choose_class("rubbish")
+    bench.session.edits.choose_class("rubbish")
     dialog = SchemeDialog(bench.session)
     bench.qtbot.addWidget(dialog)
     bench.click(row(dialog, "rubbish").remove)

@@ -22,31 +22,31 @@ def test_facts(bench):
 
 def test_unknown_mpp_is_asked_once_and_kept(bench, project_folder):
     bench.slide.show()
-    bench.session.go_to_slide(bench.session.project.slides()[2].id)
+    bench.session.slides.go_to(bench.session.project.slides()[2].id)
     assert bench.slide.mpp.isVisible()
     assert "does not state" in bench.slide.mpp.question.text()
     bench.slide.mpp.value.setValue(0.31)
     bench.click(bench.slide.mpp.use)
     assert not bench.slide.mpp.isVisible()
     assert bench.slide.fact("Pixel") == "0.31 µm (entered by you)"
-    bench.session.open_project(project_folder)
+    bench.session.projects.open(project_folder)
     assert bench.session.slide.mpp == 0.31
     assert not bench.slide.mpp.isVisible()
 
 
 def test_a_one_click_box_without_mpp_leads_to_the_question(bench):
-    bench.session.go_to_slide(bench.session.project.slides()[2].id)
+    bench.session.slides.go_to(bench.session.project.slides()[2].id)
     told = []
     bench.session.message.connect(told.append)
     assert bench.slide.mpp.isVisible()
     with bench.session.telling():
-        bench.session.add_box_at((100, 100))
+        bench.session.edits.add_box_at((100, 100))
     assert "µm a pixel" in told[0]
 
 
 def test_a_usual_answer_applies_when_it_is_chosen(bench):
     bench.slide.show()
-    bench.session.go_to_slide(bench.session.project.slides()[2].id)
+    bench.session.slides.go_to(bench.session.project.slides()[2].id)
     usual = next(b for b in bench.slide.mpp.findChildren(QPushButton) if b.text().startswith("40x"))
     bench.click(usual)
     assert bench.session.slide.mpp == 0.25
@@ -66,12 +66,12 @@ def test_the_size_of_a_pixel_can_be_corrected_and_its_history_is_shown(bench):
 
 def test_a_refused_box_leaves_the_keyboard_on_the_slide(window_bench):
     """The class key that was pressed next became the size of a pixel."""
-    window_bench.session.go_to_slide(window_bench.session.project.slides()[2].id)
+    window_bench.session.slides.go_to(window_bench.session.project.slides()[2].id)
     main = window_bench.window.viewer.window._qt_window
     canvas = native_canvas(window_bench.window.viewer)
     canvas.setFocus()
     with window_bench.session.telling():
-        window_bench.session.add_box_at((100, 100))
+        window_bench.session.edits.add_box_at((100, 100))
     window_bench.settle()
     assert main.focusWidget() is canvas
     window_bench.qtbot.keyClick(canvas, Qt.Key.Key_5)
@@ -90,7 +90,7 @@ def test_damaged_places_are_listed_once_and_a_click_goes_there(bench):
     assert bench.slide.unreadable.words.text().startswith("1 place on this slide cannot be read")
     bench.slide.unreadable.list.itemClicked.emit(bench.slide.unreadable.list.item(0))
     assert jumps == [(128.0, 384.0)]
-    bench.session.next_slide(1)
+    bench.session.slides.next(1)
     assert bench.slide.unreadable.count == 0
 
 
@@ -103,8 +103,8 @@ def test_colours_are_offered_only_where_the_file_has_a_profile(bench):
 def test_nonsense_is_not_believed_and_the_reason_is_said(empty_bench, shared, tmp_path):
     from napari_cyto.domain.presets import preset
 
-    empty_bench.session.create_project(tmp_path / "p.cyto", preset("bethesda"))
-    empty_bench.session.add_slides([shared / "slides" / "generic_six_levels_odd_mpp.tiff"])
+    empty_bench.session.projects.create(tmp_path / "p.cyto", preset("bethesda"))
+    empty_bench.session.slides.add([shared / "slides" / "generic_six_levels_odd_mpp.tiff"])
     assert "896" in empty_bench.slide.mpp.question.text()
     assert empty_bench.slide.mpp.isVisible()
     assert "8.0128" in empty_bench.slide.fact("Levels")
@@ -114,8 +114,8 @@ def test_nonsense_is_not_believed_and_the_reason_is_said(empty_bench, shared, tm
 def test_pictures_of_the_scanner(empty_bench, shared, tmp_path):
     from napari_cyto.domain.presets import preset
 
-    empty_bench.session.create_project(tmp_path / "p.cyto", preset("bethesda"))
-    empty_bench.session.add_slides([shared / "slides" / "CMU-1-Small-Region.svs"])
+    empty_bench.session.projects.create(tmp_path / "p.cyto", preset("bethesda"))
+    empty_bench.session.slides.add([shared / "slides" / "CMU-1-Small-Region.svs"])
     assert empty_bench.slide.fact("Objective") == "20x"
     assert empty_bench.slide._pictures.layout().count() == 3
 

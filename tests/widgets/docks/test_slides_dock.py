@@ -47,7 +47,7 @@ def test_the_list_shows_names_progress_and_counts(bench):
         "smear_b.tif\nto do, 0 annotations",
         "field.png\nto do, 0 annotations",
     ]
-    bench.session.set_progress(Progress.DONE)
+    bench.session.facts.set_progress(Progress.DONE)
     assert rows(bench)[0] == "smear_a.tif\ndone, 2 annotations"
     assert bench.slides.totals.text() == "3 slides: 1 done, 0 begun"
 
@@ -109,7 +109,7 @@ def test_a_moved_file_is_found_again_and_another_one_is_refused(bench, slide_fil
     moved = slide_files[0].parent / "elsewhere" / "renamed.tif"
     moved.parent.mkdir()
     shutil.move(slide_files[0], moved)
-    bench.session.open_project(bench.session.project.folder)
+    bench.session.projects.open(bench.session.project.folder)
     assert bench.slides.relink.isVisible()
     assert "file not found" in rows(bench)[0]
     told = []
@@ -206,11 +206,11 @@ def test_a_slide_with_marks_stays_and_an_undo_brings_a_slide_back(bench, monkeyp
     assert "2 annotation(s)" in told[-1]
     assert len(rows(bench)) == 3
     for _ in range(2):
-        bench.session.undo()
+        bench.session.history.undo()
     bench.qtbot.keyClick(listed, Qt.Key.Key_Delete)
     bench.settle()
     assert len(rows(bench)) == 2
-    bench.session.redo()
+    bench.session.history.redo()
     bench.settle()
     assert rows(bench)[0] == "smear_a.tif\nto do, 1 annotation"
     assert bench.session.slide.name == "smear_a.tif"
@@ -327,7 +327,7 @@ def test_two_slides_of_one_name_are_told_apart_in_the_list(bench, tmp_path):
         shutil.copyfile(bench.session.project.slides()[2].path, tmp_path / who / "001.png")
         with (tmp_path / who / "001.png").open("ab") as file:
             file.write(who.encode())
-    bench.session.add_slides([tmp_path / who / "001.png" for who in "ab"])
+    bench.session.slides.add([tmp_path / who / "001.png" for who in "ab"])
     assert [row.partition("\n")[0] for row in rows(bench)[3:]] == ["a/001.png", "b/001.png"]
 
 

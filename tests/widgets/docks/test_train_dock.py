@@ -182,7 +182,7 @@ def test_a_window_opened_later_finds_the_run_and_keeps_it_until_it_is_left(bench
 
 def test_a_field_of_the_matrix_opens_its_cells_on_the_slide(bench):
     slides = slides_of(bench)
-    bench.session.go_to_slide(bench.session.project.slides()[0].id)
+    bench.session.slides.go_to(bench.session.project.slides()[0].id)
     out = runs_folder(bench.session.project) / "earlier"
     run_samples.finished(out, slides[1:2])
     dock = bench.dock(TrainDock)

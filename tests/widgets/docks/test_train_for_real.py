@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 
 from napari_cyto.domain.presets import preset
 from napari_cyto.models.library import find_model
-from napari_cyto.session.model_commands import model_of
+from napari_cyto.models.project_models import model_of
 from napari_cyto.training.recipes import DEFAULTS
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
@@ -37,19 +37,19 @@ def draw_field(path, seed: int) -> None:
 def marked(empty_bench, tmp_path):
     """A project of five fields with two classes of cells on each."""
     session = empty_bench.session
-    session.create_project(tmp_path / "fields.cyto", preset("bethesda"), "Fields")
+    session.projects.create(tmp_path / "fields.cyto", preset("bethesda"), "Fields")
     paths = []
     for seed in range(5):
         paths.append(tmp_path / f"field_{seed}.png")
         draw_field(paths[-1], seed)
-    session.add_slides(paths)
+    session.slides.add(paths)
     for record in session.project.slides():
-        session.go_to_slide(record.id)
-        session.set_mpp(0.25)
+        session.slides.go_to(record.id)
+        session.facts.set_mpp(0.25)
         for number, place in enumerate(PLACES):
             session.select(())
-            session.choose_class("HSIL" if number % 2 else "NILM")
-            session.add_box_at(place)
+            session.edits.choose_class("HSIL" if number % 2 else "NILM")
+            session.edits.add_box_at(place)
     empty_bench.settle()
     return empty_bench
 

@@ -89,17 +89,17 @@ class SelectionBox(QWidget):
         if self.note.isModified() and self.session.selection:
             self.note.setModified(False)
             with self.session.telling():
-                self.session.set_note(self.note.text())
+                self.session.edits.set_note(self.note.text())
 
     def _judge(self, status: Status) -> None:
         with self.session.telling():
-            self.session.set_status(status)
+            self.session.edits.set_status(status)
         # A toggle flips by itself; what counts is what was stored.
         self.refresh()
 
     def _delete(self) -> None:
         with self.session.telling():
-            self.session.delete_selected()
+            self.session.edits.delete_selected()
 
     def _show_history(self) -> None:
         chosen = self.session.selected() if self.history.is_open else ()

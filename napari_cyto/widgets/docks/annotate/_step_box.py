@@ -48,4 +48,4 @@ class ReviewBox(QWidget):
 
     def _step(self, step: int) -> None:
         with self.session.telling():
-            self.session.step(step, class_id=self.which.currentData(), unreviewed=self.unreviewed.isChecked())
+            self.session.view.step(step, class_id=self.which.currentData(), unreviewed=self.unreviewed.isChecked())

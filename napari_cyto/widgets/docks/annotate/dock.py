@@ -34,8 +34,8 @@ class AnnotateDock(Dock):
         )
         self.selection = SelectionBox(session)
         self.review = ReviewBox(session)
-        self.undo = parts.button("Undo", hint_of("undo"), lambda: self.do(session.undo), icon="undo")
-        self.redo = parts.button("Redo", hint_of("redo"), lambda: self.do(session.redo), icon="redo")
+        self.undo = parts.button("Undo", hint_of("undo"), lambda: self.do(session.history.undo), icon="undo")
+        self.redo = parts.button("Redo", hint_of("redo"), lambda: self.do(session.history.redo), icon="redo")
         self.undo_words = parts.text(colour=style.QUIET)
         self.saved = parts.text()
         self._lay_out()
@@ -80,7 +80,7 @@ class AnnotateDock(Dock):
         self.listen(session.filter_changed, self.selection.refresh)
 
     def _choose_class(self, class_id: str) -> None:
-        self.do(self.session.choose_class, class_id)
+        self.do(self.session.edits.choose_class, class_id)
         # A row goes down by itself, but what is selected may have got the class instead.
         self.palette_rows.show_current(self.session.current_class)
 
@@ -89,7 +89,7 @@ class AnnotateDock(Dock):
 
     def _set_box(self, um: float) -> None:
         if self.session.current_class:
-            self.do(self.session.set_box_um, self.session.current_class, um)
+            self.do(self.session.edits.set_box_um, self.session.current_class, um)
 
     def open_scheme(self) -> None:
         """Show the classes for editing."""

@@ -10,9 +10,9 @@ from qtpy.QtWidgets import QButtonGroup, QDoubleSpinBox, QPushButton, QWidget
 from napari_cyto.domain.classes import CellClass
 from napari_cyto.domain.quantities import BOX_UM
 from napari_cyto.session import Tool
-from napari_cyto.session.keys import KEYS
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import FlowLayout
+from napari_cyto.widgets.keys import KEYS
 
 # A step that is felt on a nucleus of 5 µm and does not tire on a cluster of 200 µm.
 BOX_STEP_UM = 1.0

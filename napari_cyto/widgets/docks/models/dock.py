@@ -10,9 +10,9 @@ from qtpy.QtWidgets import QFileDialog, QListWidget, QListWidgetItem, QMessageBo
 
 from napari_cyto.errors import CytoError
 from napari_cyto.models.library import Entry, add_model, list_models, remove_model, verify_model
+from napari_cyto.models.project_models import fit_of, is_used, use_model
 from napari_cyto.models.suitability import Fit
 from napari_cyto.session import Session
-from napari_cyto.session.model_commands import fit_of, is_used, use_model
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock

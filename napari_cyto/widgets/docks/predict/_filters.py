@@ -115,7 +115,7 @@ class ProposalFilters(QWidget):
         return check
 
     def _ask(self, _value: object = None) -> None:
-        self._session.show_only(
+        self._session.view.show_only(
             ShownFilter(
                 threshold=self.threshold.value() / _STEPS,
                 hidden_classes=frozenset(c for c, check in self.classes.items() if not check.isChecked()),
@@ -128,7 +128,7 @@ class ProposalFilters(QWidget):
 
     def _show_everything(self) -> None:
         now = self._session.shown_filter
-        self._session.show_only(replace(ShownFilter(), blind=now.blind, heat=now.heat, map_always=now.map_always))
+        self._session.view.show_only(replace(ShownFilter(), blind=now.blind, heat=now.heat, map_always=now.map_always))
 
 
 def _threshold() -> QSlider:

@@ -14,13 +14,13 @@ from qtpy.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 from napari_cyto.errors import CytoError
 from napari_cyto.models.library import Entry, list_models
 from napari_cyto.models.manifest import Kind
+from napari_cyto.models.project_models import fit_of, model_of
 from napari_cyto.session import Session
-from napari_cyto.session.model_commands import fit_of, model_of
-from napari_cyto.session.predict_commands import Proposer, Scope
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import eta_words
+from napari_cyto.widgets.docks.predict._predictor import Predictor, Scope
 from napari_cyto.widgets.docks.train.words import QUIET_FROM_S, working_words
 
 POLL_MS = 33
@@ -43,7 +43,7 @@ class ProposeRun(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.proposer = Proposer(session)
+        self.proposer = Predictor(session)
         self.detector = _choice("detector", "Model that finds cells.")
         self.classifier = _choice(
             "classifier",

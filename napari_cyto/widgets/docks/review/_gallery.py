@@ -9,13 +9,13 @@ from qtpy.QtCore import QEvent, QItemSelection, QItemSelectionModel, QModelIndex
 from qtpy.QtGui import QKeyEvent, QKeySequence, QWheelEvent
 from qtpy.QtWidgets import QAbstractItemView, QListView
 
-from napari_cyto.session.review_keys import CLASS_KEYS, REVIEW_KEYS
 from napari_cyto.widgets.docks.cell_images import CellCrops
 from napari_cyto.widgets.docks.review._delegate import CellDelegate
 from napari_cyto.widgets.docks.review._list_model import ReviewModel
+from napari_cyto.widgets.keys import REVIEW_CLASS_KEYS, REVIEW_KEYS
 
 SIDES_PX = (64, 96, 136, 192)
-_COMMANDS = {QKeySequence(k).toString(): key.command for key in (*CLASS_KEYS, *REVIEW_KEYS) for k in key.keys}
+_COMMANDS = {QKeySequence(k).toString(): key.command for key in (*REVIEW_CLASS_KEYS, *REVIEW_KEYS) for k in key.keys}
 _BY_TEXT = {"+": "larger", "-": "smaller", "?": "help"}
 _MOVES = (
     Qt.Key.Key_Left,

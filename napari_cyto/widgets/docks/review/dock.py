@@ -127,8 +127,8 @@ class ReviewDock(Dock):
             "accept": lambda: self._judge(self.review.accept),
             "reject": lambda: self._judge(self.review.reject),
             "back": self._back,
-            "undo": self.session.undo,
-            "redo": self.session.redo,
+            "undo": self.session.history.undo,
+            "redo": self.session.history.redo,
             "choose.all": self.gallery.selectAll,
             "accept.all": self._accept_all,
             "show": lambda: self._go(self.gallery.current),
@@ -136,7 +136,7 @@ class ReviewDock(Dock):
             "smaller": lambda: self.gallery.zoom(-1),
             "blind": self._toggle_blind,
             "refresh": self.refresh,
-            "help": self.session.help_wanted.emit,
+            "help": self.session.help_requested.emit,
             "leave": lambda: parts.focus_canvas(self),
         }
 
@@ -256,7 +256,7 @@ class ReviewDock(Dock):
 
     def _toggle_blind(self) -> None:
         shown = self.session.shown_filter
-        self.session.show_only(replace(shown, blind=not shown.blind))
+        self.session.view.show_only(replace(shown, blind=not shown.blind))
         self._show_blind()
 
     # Gallery and slide

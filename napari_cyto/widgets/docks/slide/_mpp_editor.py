@@ -72,6 +72,6 @@ class MppEditor(QWidget):
     def store(self) -> None:
         """Keep the answer with the project."""
         with self.session.telling():
-            self.session.set_mpp(float(self.value.value()))
+            self.session.facts.set_mpp(float(self.value.value()))
             self.stored.emit()
         parts.focus_canvas(self)

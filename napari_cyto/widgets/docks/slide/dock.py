@@ -132,7 +132,7 @@ class SlideDock(Dock):
         asked = record is not None and record.mpp is None
         self.mpp.setVisible(asked)
         self.correct_mpp.setVisible(record is not None and not asked)
-        history = self.session.mpp_history() if record is not None else ()
+        history = self.session.facts.mpp_history() if record is not None else ()
         self.mpp_history.setText("\n".join(["Pixel size:", *(change.words for change in history)]))
         self.mpp_history.setVisible(bool(history))
         if asked:

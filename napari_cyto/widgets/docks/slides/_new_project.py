@@ -107,7 +107,7 @@ class NewProjectDialog(QDialog):
             self.problem.setText('Expected a project name without / \\ : * ? " < > | that does not start with a dot.')
             return
         try:
-            self.session.create_project(free_folder(Path(self.place.text()), name), self.chosen_scheme(), name)
+            self.session.projects.create(free_folder(Path(self.place.text()), name), self.chosen_scheme(), name)
         except CytoError as error:
             self.problem.setText(str(error))
             return

@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMen
 from napari_cyto.datasets.import_.known_slides import where_in
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats.slide_names import distinct_names
-from napari_cyto.session.slide_details import FACTS
 from napari_cyto.store import Project
+from napari_cyto.store.slide_details import FACTS
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.thumbnails import ThumbnailLoader

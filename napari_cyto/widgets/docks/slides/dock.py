@@ -14,7 +14,7 @@ from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats import FORMATS
 from napari_cyto.session import Session
-from napari_cyto.session.slide_details import FACTS
+from napari_cyto.store.slide_details import FACTS
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.annotate.tool_row import hint_of
@@ -56,7 +56,7 @@ class SlidesDock(Dock):
         self.list.removed.connect(self.ask_removal)
         self.list.relink_wanted.connect(self.ask_relink_of)
         self.list.search_wanted.connect(self.ask_relink_folder)
-        self.list.chosen.connect(lambda slide_id: self.do(session.go_to_slide, slide_id))
+        self.list.chosen.connect(lambda slide_id: self.do(session.slides.go_to, slide_id))
         self.previous = parts.button(
             "", hint_of("slide.previous"), lambda: self._step(-1), icon="previous", name="previous slide"
         )
@@ -124,7 +124,7 @@ class SlidesDock(Dock):
         """Ask for a project folder and open it."""
         chosen = QFileDialog.getExistingDirectory(self, "Open a project: choose its folder (NAME.cyto)")
         if chosen:
-            self.do(self.session.open_project, Path(chosen))
+            self.do(self.session.projects.open, Path(chosen))
 
     def ask_slides(self) -> None:
         """Ask for slide files and add them; without a project one is made beside the first."""
@@ -155,7 +155,7 @@ class SlidesDock(Dock):
 
     def set_facts(self, slide_ids: Sequence[str], facts: Mapping[str, str]) -> None:
         """Store patient or smear of slides, say so, and offer to take it back."""
-        self._facts_before = self.session.set_slide_facts(slide_ids, facts)
+        self._facts_before = self.session.facts.set(slide_ids, facts)
         count = len(self._facts_before)
         self.facts_back.setText(f"Undo: {' and '.join(facts)} of {parts.counted(count, 'slide')}")
         self.facts_back.setVisible(count > 0)
@@ -167,7 +167,7 @@ class SlidesDock(Dock):
         before, self._facts_before = self._facts_before, ()
         self.facts_back.hide()
         for record in before:
-            self.do(self.session.set_slide_facts, [record.id], {name: getattr(record, name) for name in FACTS})
+            self.do(self.session.facts.set, [record.id], {name: getattr(record, name) for name in FACTS})
 
     def ask_reader(self) -> None:
         """Ask who annotates here."""
@@ -199,7 +199,7 @@ class SlidesDock(Dock):
             )
             if answer != QMessageBox.StandardButton.Yes:
                 return
-        self.do(self.session.remove_slide, slide_id)
+        self.do(self.session.slides.remove, slide_id)
 
     def ask_relink(self) -> None:
         """Ask where the missing file of the slide on screen is."""
@@ -215,19 +215,19 @@ class SlidesDock(Dock):
         CytoError
             When it is not a slide, or another one than was annotated.
         """
-        self.session.relink_slide(self.session.need_slide().id, path)
+        self.session.slides.relink(self.session.need_slide().id, path)
 
     def ask_relink_of(self, slide_id: str) -> None:
         """Ask where the image of a slide is, on screen or not."""
         chosen, _ = QFileDialog.getOpenFileName(self, "Where is the slide now?", "", SLIDE_FILTER)
         if chosen:
-            self.do(self.session.relink_slide, slide_id, Path(chosen))
+            self.do(self.session.slides.relink, slide_id, Path(chosen))
 
     def ask_relink_folder(self) -> None:
         """Ask for a folder, and find in it the images of all slides that have none."""
         chosen = QFileDialog.getExistingDirectory(self, "Where are the images? Subfolders are searched too")
         if chosen:
-            self.do(self.session.relink_in, Path(chosen))
+            self.do(self.session.slides.relink_in, Path(chosen))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802  Qt's name
         """Take what is a slide or a project."""
@@ -269,12 +269,12 @@ class SlidesDock(Dock):
         self.list.close_threads()
 
     def _step(self, step: int) -> None:
-        self.do(self.session.next_slide, step)
+        self.do(self.session.slides.next, step)
 
     def _toggle_done(self) -> None:
         if self.session.slide is not None:
             done = self.session.slide.progress is not Progress.DONE
-            self.do(self.session.set_progress, Progress.DONE if done else Progress.IN_PROGRESS)
+            self.do(self.session.facts.set_progress, Progress.DONE if done else Progress.IN_PROGRESS)
         self._show()
 
     def _show(self) -> None:

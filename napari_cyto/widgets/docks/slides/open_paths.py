@@ -38,7 +38,7 @@ def open_paths(session: Session, paths: Sequence[Path]) -> None:
     """
     projects = [p for p in paths if Project.is_project(p)]
     if projects:
-        session.open_project(projects[0])
+        session.projects.open(projects[0])
         return
     files = [file for path in paths for file in slides_in(path)]
     if not files:
@@ -46,9 +46,9 @@ def open_paths(session: Session, paths: Sequence[Path]) -> None:
         raise SlideError(f"Expected slides or a project, got {names} without any slide or image.")
     if session.project is None:
         open_beside(session, files[0])
-    added = session.add_slides(files)
+    added = session.slides.add(files)
     if added:
-        session.go_to_slide(added[0].id)
+        session.slides.go_to(added[0].id)
     if files != list(paths):
         count = f"1 slide of {paths[0].name} is" if len(added) == 1 else f"{len(added):,} slides of {paths[0].name} are"
         session.message.emit(f"{count} in the project; {len(files) - len(added):,} could not be opened.")
@@ -90,15 +90,15 @@ def open_beside(session: Session, slide: Path) -> None:
     """
     folder = project_beside(slide)
     if Project.is_project(folder):
-        session.open_project(folder)
+        session.projects.open(folder)
         return
     # The slide is tried first: a file that is no slide must not leave an empty project behind.
     _refuse_unreadable(slide)
     try:
-        session.create_project(folder, preset(DEFAULT_SCHEME), folder.name.removesuffix(PROJECT_SUFFIX))
+        session.projects.create(folder, preset(DEFAULT_SCHEME), folder.name.removesuffix(PROJECT_SUFFIX))
     except ProjectThereError:
         # Another window was faster.
-        session.open_project(folder)
+        session.projects.open(folder)
         return
     session.message.emit(f"Your annotations are saved in {folder}.")
 

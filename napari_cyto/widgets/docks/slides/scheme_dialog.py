@@ -120,7 +120,7 @@ class SchemeDialog(QDialog):
             return
         if self.session.current_class not in scheme:
             self.session.select(())
-            self.session.choose_class(scheme.ids[0])
+            self.session.edits.choose_class(scheme.ids[0])
         self.session.class_changed.emit()
         self.session.annotations_changed.emit(None)
         self.accept()

@@ -10,9 +10,9 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLineEdit, QWidget
 
 from napari_cyto.errors import CytoError
+from napari_cyto.models.project_models import use_model
 from napari_cyto.models.torch_installed import has_torch, torch_is_missing
 from napari_cyto.session import Session
-from napari_cyto.session.model_commands import use_model
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import all_recipes
 from napari_cyto.training.request import (

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.store import Project
+from napari_cyto.store._project import Project
 
 FACTS = ("patient", "smear")
 LONGEST = 120

@@ -4,38 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Literal
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import (
-    YX,
-    YXYX,
-    Box,
-    Geometry,
-    Point,
-    Polygon,
-    box_contains_point,
-    boxes_touch,
-    is_on_image,
-)
-from napari_cyto.errors import CytoError, SchemeError, SlideError, StaleEditError, StoreError
-from napari_cyto.review.predictions import ShownFilter, judged
-from napari_cyto.session._project_commands import LAST_CLASS
-from napari_cyto.session._replaced_file_commands import ReplacedCommands
-from napari_cyto.store import HistoryEntry
+from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon, is_on_image
+from napari_cyto.errors import CytoError, SchemeError, SlideError, StaleEditError
+from napari_cyto.review.predictions import judged
+from napari_cyto.session._project_file import ProjectFile
+from napari_cyto.session._projects import LAST_CLASS
+from napari_cyto.session._state import SessionState
 
 TAKE_BACK = "Undo with Ctrl+Z."
 _STATUS_WORDS = {Status.ACCEPTED: "accepted", Status.REJECTED: "rejected", Status.PROPOSED: "set back to unreviewed"}
 _STATUS_LABELS = {Status.ACCEPTED: "Accept", Status.REJECTED: "Reject", Status.PROPOSED: "Set back to unreviewed:"}
 
 
-LARGE_STEP = 20_000
-"""Annotations in a step of the history from which on it is taken back in the background."""
+class Edits:
+    """Adds, changes, reviews and deletes annotations.
 
+    Parameters
+    ----------
+    state : SessionState
+        Of the session that this is a part of.
+    file : ProjectFile
+        What stores the edits.
+    """
 
-class AnnotateCommands(ReplacedCommands):
-    """What the Annotate dock, the keys and the mouse ask for."""
+    def __init__(self, state: SessionState, file: ProjectFile) -> None:
+        self._state = state
+        self._signals = state.signals
+        self._file = file
 
     def choose_class(self, class_id: str, of: Iterable[str] | None = None) -> None:
         """Give the selected cells the class ``class_id``, in one undo step, else make it the class of the next mark.
@@ -54,7 +52,7 @@ class AnnotateCommands(ReplacedCommands):
         SchemeError
             When the project's scheme has no such class.
         """
-        project = self.need_project()
+        project = self._state.need_project()
         cell_class = project.scheme[class_id]
         chosen = [a for a in self._meant(of) if not a.is_region]
         if not chosen and of is None:
@@ -62,30 +60,31 @@ class AnnotateCommands(ReplacedCommands):
             return
         count = self._replace(
             chosen,
-            lambda a: judged(a, self.author, _reviewed(a.status), class_id),
+            lambda a: judged(a, self._state.author, _reviewed(a.status), class_id),
             f"Relabel {{}} as {cell_class.id}",
         )
+        next_class = self._state.class_id
         if not count:
-            self.message.emit(f"{_those(chosen)} {cell_class.id} already. The class of the next cell is {self._class}.")
-        elif class_id != self._class or count > 1:
-            self.message.emit(
-                f"{_cells(count)} relabelled as {cell_class.id}; the class of the next cell is still {self._class}. "
+            self._state.say(f"{_those(chosen)} {cell_class.id} already. The class of the next cell is {next_class}.")
+        elif class_id != next_class or count > 1:
+            self._state.say(
+                f"{_cells(count)} relabelled as {cell_class.id}; the class of the next cell is still {next_class}. "
                 f"{TAKE_BACK}"
             )
 
     def _choose_for_next(self, class_id: str) -> None:
-        if class_id != self._class:
-            self._class = class_id
-            self.need_project().remember(LAST_CLASS, class_id)
-            self.class_changed.emit()
+        if class_id != self._state.class_id:
+            self._state.class_id = class_id
+            self._state.need_project().remember(LAST_CLASS, class_id)
+            self._signals.class_changed.emit()
 
     def add_point(self, yx: YX) -> Annotation:
         """Mark the cell at ``yx``, level-0 px, with the current class."""
-        return self._add(Point(*yx), f"Add {self._class}")
+        return self._add(Point(*yx), f"Add {self._state.class_id}")
 
     def add_box(self, box: Box) -> Annotation:
         """Draw ``box``, level-0 px, around a cell of the current class."""
-        return self._add(box, f"Add {self._class} box")
+        return self._add(box, f"Add {self._state.class_id} box")
 
     def add_box_at(self, centre_yx: YX) -> Annotation:
         """Draw a box of the current class's size around ``centre_yx``, level-0 px.
@@ -95,14 +94,14 @@ class AnnotateCommands(ReplacedCommands):
         SlideError
             When it is not known how many µm a pixel measures.
         """
-        slide = self.need_slide()
+        slide = self._state.need_slide()
         if slide.mpp is None:
-            self.mpp_needed.emit()
+            self._signals.mpp_needed.emit()
             raise SlideError(
                 f"One-click boxes are sized in µm, but the pixel size of {slide.name} is unknown; enter it in "
                 "the Slide dock, or drag a box of the size you want."
             )
-        side_px = self.need_project().scheme[self._class].box_um / slide.mpp
+        side_px = self._state.need_project().scheme[self._state.class_id].box_um / slide.mpp
         return self.add_box(Box.around(centre_yx, side_px, side_px))
 
     def add_region(self, vertices_yx: Iterable[YX]) -> Annotation:
@@ -116,26 +115,27 @@ class AnnotateCommands(ReplacedCommands):
         return self._add(Polygon(tuple(vertices_yx)), "Draw region", class_id=None)
 
     def _add(self, geometry: Geometry, label: str, class_id: str | None = "") -> Annotation:
-        self.need_project()
+        self._state.need_project()
         self._check_on_slide([geometry])
         annotation = Annotation(
-            slide_id=self.need_slide().id,
+            slide_id=self._state.need_slide().id,
             geometry=geometry,
-            class_id=self._class if class_id == "" else class_id,
-            author=self.author,
+            class_id=self._state.class_id if class_id == "" else class_id,
+            author=self._state.author,
         )
         self._apply(edits.add([annotation], label))
         return annotation
 
     def delete_selected(self) -> None:
         """Delete what is selected, in one undo step."""
-        chosen = self.selected()
+        chosen = self._state.selected()
         if not chosen:
-            self.message.emit("Nothing is selected; click a cell with the select tool first.")
+            self._state.say("Nothing is selected; click a cell with the select tool first.")
             return
-        if self._cursor is not None and self._cursor.id in self._selection:
+        cursor = self._state.cursor
+        if cursor is not None and cursor.id in self._state.selection:
             # "next" must go on from here after the annotation it stood on is gone.
-            self._cursor = self.need_project().neighbour(self._cursor.slide_id, self._cursor, step=-1)
+            self._state.cursor = self._state.need_project().neighbour(cursor.slide_id, cursor, step=-1)
         self._refuse_unseen(chosen)
         self._apply(edits.remove(chosen, f"Delete {_count(chosen)}"))
         self._tell_bulk(len(chosen), "deleted", chosen)
@@ -143,20 +143,20 @@ class AnnotateCommands(ReplacedCommands):
     def move_selected(self, dy: float, dx: float) -> None:
         """Move what is selected by ``dy, dx`` level-0 px, in one undo step."""
         if dy or dx:
-            chosen = self.selected()
+            chosen = self._state.selected()
             self._check_on_slide(a.geometry.translated(dy, dx) for a in chosen)
             count = self._replace(chosen, lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
             self._tell_bulk(count, "moved", chosen)
 
     def reshape(self, annotation_id: str, geometry: Geometry) -> None:
         """Give one annotation another outline, level-0 px."""
-        annotation = self.need_project().annotation(annotation_id)
+        annotation = self._state.need_project().annotation(annotation_id)
         if annotation is not None:
             self._replace([annotation], lambda a: replace(a, geometry=geometry), "Resize {}")
 
     def set_note(self, text: str) -> None:
         """Give what is selected the note ``text``."""
-        chosen = self.selected()
+        chosen = self._state.selected()
         self._tell_bulk(
             self._replace(chosen, lambda a: replace(a, note=text), "Add note to {}"), "given a note", chosen
         )
@@ -171,24 +171,16 @@ class AnnotateCommands(ReplacedCommands):
         """
         chosen, wanted = self._meant(of), Status(status)
         hidden = [a for a in chosen if a.status is Status.PROPOSED and not a.is_region]
-        if self._shown_filter.blind and wanted is Status.ACCEPTED and hidden:
+        if self._state.shown_filter.blind and wanted is Status.ACCEPTED and hidden:
             raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
-        count = self._replace(chosen, lambda a: judged(a, self.author, wanted), f"{_STATUS_LABELS[wanted]} {{}}")
+        count = self._replace(chosen, lambda a: judged(a, self._state.author, wanted), f"{_STATUS_LABELS[wanted]} {{}}")
         if chosen and not count:
-            self.message.emit(f"{_those(chosen)} {_STATUS_WORDS[wanted]} already.")
+            self._state.say(f"{_those(chosen)} {_STATUS_WORDS[wanted]} already.")
         else:
             self._tell_bulk(count, _STATUS_WORDS[wanted], chosen)
 
-    def show_only(self, shown: ShownFilter) -> None:
-        """Show the marks that pass ``shown`` and no others; what is hidden is no longer selected."""
-        if shown == self._shown_filter:
-            return
-        self._shown_filter = shown
-        self.select(a.id for a in self.selected() if shown.passes(a))
-        self.filter_changed.emit()
-
     def _meant(self, of: Iterable[str] | None) -> tuple[Annotation, ...]:
-        return self.selected() if of is None else tuple(self.need_project().annotations_by_id(of))
+        return self._state.selected() if of is None else tuple(self._state.need_project().annotations_by_id(of))
 
     def set_box_um(self, class_id: str, um: float) -> None:
         """Set the side of a one-click box of a class, µm.
@@ -198,94 +190,28 @@ class AnnotateCommands(ReplacedCommands):
         SchemeError
             When there is no such class or no cell has that size.
         """
-        project = self.need_project()
+        project = self._state.need_project()
         scheme = project.scheme
         if class_id not in scheme:
             raise SchemeError(f"The class {class_id!r} is not in the scheme {scheme.name!r}.")
         classes = tuple(replace(c, box_um=float(um)) if c.id == class_id else c for c in scheme.classes)
         project.set_scheme(replace(scheme, classes=classes))
-        self.class_changed.emit()
-
-    def undo(self) -> HistoryEntry | None:
-        """Take back the last edit of this author; the view goes to what changed.
-
-        In a window a large one is taken back in the background; None is returned then.
-        """
-        return self._return("undo")
-
-    def redo(self) -> HistoryEntry | None:
-        """Do again what was last undone; the view goes to what changed. A large one as `undo` does."""
-        return self._return("redo")
-
-    def _return(self, kind: Literal["undo", "redo"]) -> HistoryEntry | None:
-        project, author = self.need_project(), self.author
-        act = project.undo if kind == "undo" else project.redo
-        if self._at_work:
-            raise StoreError(self._at_work)
-        amount = project.amount_to_return(kind, author)
-        if self.background is None or amount < LARGE_STEP:
-            return self._returned(kind, act(author))
-        label = project.can_undo(author) if kind == "undo" else project.can_redo(author)
-        doing = "undone" if kind == "undo" else "redone"
-        words = f"'{label}' is being {doing} ({amount:,} annotations)"
-        self._at_work = f"{words}; wait until that is done, then repeat this."
-        self.message.emit(f"{words}; you can look around meanwhile.")
-
-        def then(result: Callable[[], HistoryEntry | None]) -> None:
-            self._at_work = ""
-            if project is self._project:
-                with self.telling():
-                    self._returned(kind, result())
-
-        self.background(lambda: act(author), then)
-        return None
-
-    def _returned(self, kind: Literal["undo", "redo"], entry: HistoryEntry | None) -> HistoryEntry | None:
-        if entry is None:
-            self.message.emit(f"Nothing to {kind}.")
-        else:
-            self._announce(entry)
-        return entry
+        self._signals.class_changed.emit()
 
     def _check_on_slide(self, geometries: Iterable[Geometry]) -> None:
         """Refuse what has its middle beside the slide: no export could cut it out, and nobody would find it again."""
-        size_hw = self.need_slide().size_hw
+        size_hw = self._state.need_slide().size_hw
         if size_hw is None:
             return
         for geometry in geometries:
             if not is_on_image(geometry.centre_yx, size_hw):
                 raise SlideError("Expected a cell or region on the slide, got one whose middle lies beside it.")
 
-    def need_selection_in_view(self) -> None:
-        """Refuse to act on what nobody sees; without a view, as on the command line, everything is as good as seen.
-
-        Raises
-        ------
-        CytoError
-            When some of what is selected is not on screen.
-        """
-        out, count = self.out_of_view(), len(self._selection)
-        if out:
-            which = f"{out:,} of {count:,} selected annotations" if count > 1 else "The selected annotation"
-            raise CytoError(
-                f"{which} {'are' if out > 1 else 'is'} not in view, so nothing was changed. Zoom out until "
-                f"{'all are' if count > 1 else 'it is'} in view, or press Escape to clear the selection."
-            )
-
-    def out_of_view(self) -> int:
-        """Return how many of the selected annotations are not on screen; of a region any part will do."""
-        view = self._view_yxyx
-        if view is None or not self._selection:
-            return 0
-        here = self._slide.id if self._slide is not None else ""
-        seen = sum(a.slide_id == here and _is_seen(a, view) for a in self.selected())
-        return len(self._selection) - seen
-
     def _tell_bulk(self, count: int, done: str, of: Iterable[Annotation]) -> None:
         """Say what became of more than one annotation; of a single one, the eye that is on it sees it."""
         if count > 1:
             things = "cells" if not any(a.is_region for a in of) else "annotations"
-            self.message.emit(f"{count:,} {things} {done}. {TAKE_BACK}")
+            self._state.say(f"{count:,} {things} {done}. {TAKE_BACK}")
 
     def _replace(self, before: Iterable[Annotation], change: Callable[[Annotation], Annotation], label: str) -> int:
         """Change what ``change`` makes another of, in one undo step; return how many that were."""
@@ -304,35 +230,24 @@ class AnnotateCommands(ReplacedCommands):
         StaleEditError
             When something of ``stored`` is drawn as it was before.
         """
-        if self._unsaved is not None:
+        if self._state.unsaved is not None:
             return
-        unseen = [a for a in stored if (drawn := self.drawn(a.id)) is not None and drawn != a]
+        unseen = [a for a in stored if (drawn := self._state.drawn(a.id)) is not None and drawn != a]
         if unseen:
-            self.annotations_changed.emit(None)
+            self._signals.annotations_changed.emit(None)
             raise StaleEditError(
                 f"Nothing was changed: {_cells(len(unseen))} had just been changed elsewhere, perhaps in "
                 "another window; look at the current state, and repeat it."
             )
 
     def _apply(self, edit: edits.Edit) -> None:
-        entry = self.store_edit(edit)
+        entry = self._file.store(edit)
         self._forget_removed(edit)
-        self.annotations_changed.emit(entry)
-
-    def _announce(self, entry: HistoryEntry) -> None:
-        self.select(a.id for a in self.selected())
-        # Reading so much to follow it takes longer than to look anew.
-        self.annotations_changed.emit(entry if entry.count < LARGE_STEP else None)
+        self._signals.annotations_changed.emit(entry)
 
     def _forget_removed(self, edit: edits.Edit) -> None:
         removed = {c.annotation_id for c in edit.changes if c.after is None}
-        self.select(self._selection - removed)
-
-
-def _is_seen(annotation: Annotation, view_yxyx: YXYX) -> bool:
-    if annotation.is_region:
-        return boxes_touch(annotation.geometry.bounds_yxyx, view_yxyx)
-    return box_contains_point(view_yxyx, annotation.geometry.centre_yx, closed=True)
+        self._state.select(self._state.selection - removed)
 
 
 def _cells(count: int) -> str:

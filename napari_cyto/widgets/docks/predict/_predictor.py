@@ -16,7 +16,7 @@ from napari_cyto.inference.many_slides import run_folder_of
 from napari_cyto.inference.model_choice import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.models.torch_installed import has_torch, need_torch
-from napari_cyto.session._session import Session
+from napari_cyto.session import Session
 
 Scope = Literal["field", "region", "slide"]
 
@@ -29,7 +29,7 @@ _ENDED_OUTSIDE = (
 )
 
 
-class Proposer:
+class Predictor:
     """Asks models for cells on the slide on screen, and tells what comes of it.
 
     Cells go into the project as proposals by the child process; ``arrived`` says how many are new there. `poll` is
