@@ -121,7 +121,7 @@ def test_nothing_selected_nothing_to_undo_and_no_project_are_said_not_raised_as_
     session.history.redo()
     assert [m.split(";")[0] for m in heard.messages] == [
         "Nothing is selected",
-        "Nothing to undo",
+        "Nothing to undo.",
         "Nothing to redo.",
     ]
     session.close()
