@@ -92,10 +92,12 @@ def _importer(label_format: LabelFormat) -> Callable[..., None]:
 
 
 def _exporter(label_format: LabelFormat) -> Callable[..., None]:
-    from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export
+    from napari_cyto.datasets import ApaccExportOptions, export, export_options
+
+    chosen = export_options(label_format.name)
 
     def write(project: Project, out: Out, as_json: AsJson = False, *, given: dict[str, Any]) -> None:
-        options = _nested(LabelExportOptions, "writer", label_format.options_type, given)
+        options = _nested(chosen, "writer", label_format.options_type, given)
         result = follow(lambda token: export(label_format.name, project, out, options, token), f"Writing {out.name}")
         tell(result, as_json)
 
@@ -122,7 +124,7 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
     if label_format.capabilities.slices:
         return with_options(write_slices, ApaccExportOptions, skip=frozenset({"validation_share"}))
     idle = idle_options(label_format.options_type, "writing")
-    return with_options(write, LabelExportOptions, label_format.options_type, skip=idle | {"writer"})
+    return with_options(write, chosen, label_format.options_type, skip=idle | {"writer"})
 
 
 def _renamed(old: dict[str, Any]) -> dict[str, Any]:
@@ -150,12 +152,14 @@ def tell(result: dict[str, Any], as_json: bool) -> None:
         return
     counts = result.get("counts")
     if isinstance(counts, dict) and counts and all(isinstance(of_side, dict) for of_side in counts.values()):
-        _print_counts(counts, result.get("slices", {}))
+        for name in ("slices", "images"):
+            if isinstance(result.get(name), dict):
+                _print_counts(counts, name, result[name])
     plain = {name: value for name, value in result.items() if isinstance(value, str | int | float)}
     print_facts((name.replace("_", " "), value) for name, value in plain.items())
 
 
-def _print_counts(counts: dict[str, dict[str, int]], slices: dict[str, int]) -> None:
+def _print_counts(counts: dict[str, dict[str, int]], name: str, pieces: dict[str, int]) -> None:
     """Print the cells of each class on each side, as they were written."""
     sides = list(counts)
     rows: list[list[object]] = []
@@ -164,7 +168,6 @@ def _print_counts(counts: dict[str, dict[str, int]], slices: dict[str, int]) -> 
         rows.append([class_id, *numbers, sum(numbers)])
     totals = [sum(counts[side].values()) for side in sides]
     rows.append(["all cells", *totals, sum(totals)])
-    if slices:
-        numbers = [slices.get(side, 0) for side in sides]
-        rows.append(["slices", *numbers, sum(numbers)])
+    numbers = [pieces.get(side, 0) for side in sides]
+    rows.append([name, *numbers, sum(numbers)])
     print_table("Written", ("class", *sides, "together"), rows)

@@ -11,7 +11,8 @@ from napari_cyto.datasets.audit.job import audit_job
 from napari_cyto.datasets.audit.report import AuditReport, Finding, Severity
 from napari_cyto.datasets.export.apacc import export_apacc
 from napari_cyto.datasets.export.cells import proposed_apacc_map
-from napari_cyto.datasets.export.job import ExportOptions, export, export_fields
+from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
+from napari_cyto.datasets.export.job import ExportOptions, export, export_fields, export_options
 from napari_cyto.datasets.export.labels import export_labels
 from napari_cyto.datasets.export.preview import ExportPreview, preview, preview_job
 from napari_cyto.datasets.import_.classes import FOREIGN
@@ -27,6 +28,7 @@ __all__ = [
     "ExportOptions",
     "ExportPreview",
     "Finding",
+    "ImageExportOptions",
     "ImportOptions",
     "LabelExportOptions",
     "Severity",
@@ -39,6 +41,7 @@ __all__ = [
     "export_apacc",
     "export_fields",
     "export_labels",
+    "export_options",
     "import_labels",
     "pad_centred",
     "preview",

@@ -388,6 +388,8 @@ def _sync_tree(folder: Path) -> None:
 
 
 def _sync_file(path: Path) -> None:
+    if path.is_symlink():  # what it leads to is not ours to write
+        return
     with path.open("r+b") as stream:
         os.fsync(stream.fileno())
 

@@ -21,10 +21,10 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import _losses as losses
 from napari_cyto.formats._asap_read import NO_GROUP, PLAIN_NAME, SLIDE_NAME, SLIDE_PRINT, read_asap
-from napari_cyto.formats._boxes import by_slide, class_order
 from napari_cyto.formats._per_slide import merged, source_files, with_remarks, write_per_slide
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.boxes import by_slide, class_order
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.label_format import (
     ON_READING,

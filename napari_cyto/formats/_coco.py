@@ -33,15 +33,18 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_file
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import box_round, by_slide, class_order
+from napari_cyto.formats._coco_images import ANNOTATIONS, HEAD, MIDDLE, CocoImages, coco_tail, instance_files
 from napari_cyto.formats._coco_shapes import areas_of, check_mask_size, is_set, shape_of
 from napari_cyto.formats._json_pieces import json_number, json_text
 from napari_cyto.formats._large_json import FarList, read_json_with
 from napari_cyto.formats._non_cell_classes import is_region, only_cells
+from napari_cyto.formats._per_slide import merged
 from napari_cyto.formats._slide_json import KEY, slide_from_dict, slide_to_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
+from napari_cyto.formats.boxes import box_round, by_slide, class_order
+from napari_cyto.formats.image_sets import TEST, TRAIN, VAL, LabelledCell
 from napari_cyto.formats.image_size import ImageFinder
 from napari_cyto.formats.label_format import BoxOptions, Capabilities, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.text import Fault, class_name, free_text, number, shown, whole_number
@@ -69,14 +72,21 @@ class CocoFormat:
     capabilities = Capabilities()
 
     def sniff(self, source: Path | Glimpse) -> bool:
-        """Whether it is a mapping with a list of images, or of annotations that name image and category by number."""
+        """Whether it is a mapping with a list of images, or of annotations that name image and category by number.
+
+        A folder is one when it has ``annotations/instances_train.json`` or its like.
+        """
         seen = Glimpse.of(source)
+        if seen.is_dir:
+            return bool(instance_files(seen.path))
         annotated = {("annotations", "[]", "image_id"), ("annotations", "[]", "category_id")} <= seen.keys
         return (("images", "[]") in seen.keys or annotated) and ("shapes", "[]") not in seen.keys
 
     @names_what_came
     def read(self, source: Path, **options: Any) -> LabelSet:
-        """Return the images and annotations of a COCO file.
+        """Return the images and annotations of a COCO file, or of ``annotations/instances_*.json`` in a folder.
+
+        Of a folder, these names give the set; validation counts as test where there is no test set, else as train.
 
         Raises
         ------
@@ -84,38 +94,9 @@ class CocoFormat:
             Naming file, line or entry, and reason.
         """
         chosen = checked_options(CocoOptions, options)
-        path = Path(source)
-        bad = BadRows(path, chosen.skip_bad)
-        data, fault = read_json_with(path, "annotations", needed=("images", "categories")), Fault(path)
-        if not isinstance(data, dict) or not isinstance(data.get("images"), list):
-            raise fault(f"expected a mapping with images, annotations and categories, got {shown(data)}.")
-        classes = _categories(data, fault, bad)
-        slides = _images(data, path, fault, bad)
-        origin, now = imported_from(path.name), now_utc()
-        cells, left_out = AnnotationSpool(), LeftOut()
-        for entry, place in _entries(data, "annotations", fault, bad):
-            with bad:
-                if flag := next((key for key in ("iscrowd", "ignore") if is_set(entry.get(key))), ""):
-                    left_out.add("entry", f"with {flag} set left out, since a crowd or what is ignored is no cell.")
-                    continue
-                slide = _named(slides, entry, "image_id", place)
-                check_mask_size(entry, slide.size_hw, place)
-                class_id = _named(classes, entry, "category_id", place)
-                scores = _scores(entry, class_id, place)
-                for geometry in _shapes(entry, class_id, chosen.outlines, left_out, place):
-                    cells.append(
-                        Annotation(
-                            slide_id=slide.id,
-                            geometry=geometry,
-                            class_id=class_id,
-                            scores=scores,
-                            origin=origin,
-                            created_utc=now,
-                        )
-                    )
-        said = left_out.remarks() + bad.remarks(len(cells))
-        read = LabelSet(tuple(slides.values()), cells.settled(), tuple(dict.fromkeys(classes.values())), (), said)
-        return only_cells(read, path.name)
+        if Path(source).is_dir():
+            return _read_folder(Path(source), chosen)
+        return _read_file(Path(source), chosen)
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:
         """Return what COCO cannot carry."""
@@ -146,14 +127,71 @@ class CocoFormat:
         groups = _parts(labels, cells)
         images = [_image(image_id, slide) for image_id, (slide, _) in enumerate(groups, start=1)]
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
-            stream.write('{"info": {"description": "Written by napari-cyto"},\n"images": [')
+            stream.write(HEAD)
             stream.writelines(_rows(map(json_text, images)))
-            stream.write('],\n"annotations": [')
+            stream.write(MIDDLE)
             stream.writelines(_rows(_annotations(groups, numbers, chosen)))
-            stream.write('],\n"categories": [')
-            categories = ({"id": n, "name": name, "supercategory": "cell"} for name, n in numbers.items())
-            stream.writelines(_rows(map(json_text, categories)))
-            stream.write("]}\n")
+            stream.write(coco_tail(numbers))
+
+    def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> CocoImages:
+        """Return the writer of a data set with images."""
+        chosen = checked_options(CocoOptions, options)
+
+        def row(ids: str, cell: LabelledCell) -> str:
+            outline = cell.outline if chosen.outlines else None
+            return _written(ids, cell.bounds_yxyx, outline, "")
+
+        return CocoImages(folder, classes, _image, row)
+
+
+def _read_folder(folder: Path, chosen: CocoOptions) -> LabelSet:
+    files = instance_files(folder)
+    if not files:
+        raise FormatError("expected annotations/instances_*.json in this folder, got none.", folder)
+    parts = []
+    for split, path in files.items():
+        side = {VAL: TRAIN if TEST in files else TEST}.get(split, split)
+        part = _read_file(path, chosen)
+        parts.append(replace(part, slides=tuple(replace(slide, side=side) for slide in part.slides)))
+    read = merged(parts)
+    if VAL not in files:
+        return read
+    words = "train, since there is a test set of its own" if TEST in files else "test"
+    return replace(read, remarks=(*read.remarks, f"Images of the validation set count as {words}."))
+
+
+def _read_file(path: Path, chosen: CocoOptions) -> LabelSet:
+    bad = BadRows(path, chosen.skip_bad)
+    data, fault = read_json_with(path, "annotations", needed=("images", "categories")), Fault(path)
+    if not isinstance(data, dict) or not isinstance(data.get("images"), list):
+        raise fault(f"expected a mapping with images, annotations and categories, got {shown(data)}.")
+    classes = _categories(data, fault, bad)
+    slides = _images(data, path, fault, bad)
+    origin, now = imported_from(path.name), now_utc()
+    cells, left_out = AnnotationSpool(), LeftOut()
+    for entry, place in _entries(data, "annotations", fault, bad):
+        with bad:
+            if flag := next((key for key in ("iscrowd", "ignore") if is_set(entry.get(key))), ""):
+                left_out.add("entry", f"with {flag} set left out, since a crowd or what is ignored is no cell.")
+                continue
+            slide = _named(slides, entry, "image_id", place)
+            check_mask_size(entry, slide.size_hw, place)
+            class_id = _named(classes, entry, "category_id", place)
+            scores = _scores(entry, class_id, place)
+            for geometry in _shapes(entry, class_id, chosen.outlines, left_out, place):
+                cells.append(
+                    Annotation(
+                        slide_id=slide.id,
+                        geometry=geometry,
+                        class_id=class_id,
+                        scores=scores,
+                        origin=origin,
+                        created_utc=now,
+                    )
+                )
+    said = left_out.remarks() + bad.remarks(len(cells))
+    read = LabelSet(tuple(slides.values()), cells.settled(), tuple(dict.fromkeys(classes.values())), (), said)
+    return only_cells(read, path.name)
 
 
 def _rows(entries: Iterable[str]) -> Iterator[str]:
@@ -207,14 +245,19 @@ def _annotations(
 
 def _entry(ids: str, part: _Part, slide: SlideRecord, options: CocoOptions) -> str:
     """Return an annotation as ``json.dumps`` would write it; put together here, since that takes twice as long."""
-    class_id, (y0, x0, y1, x1), geometry, score = part
-    outline, covered_px2 = "", None
-    if geometry is not None:
-        y0, x0, y1, x1 = box_round(geometry, class_id, slide, options).bounds_yxyx
-        if options.outlines and isinstance(geometry, Polygon):
-            covered_px2 = area(geometry)
-            corners = ", ".join([f"{json_number(x)}, {json_number(y)}" for y, x in geometry.vertices_yx])
-            outline = f', "segmentation": [[{corners}]]'
+    class_id, bounds, geometry, score = part
+    if geometry is None:
+        return _written(ids, bounds, None, score)
+    outline = geometry if options.outlines and isinstance(geometry, Polygon) else None
+    return _written(ids, box_round(geometry, class_id, slide, options).bounds_yxyx, outline, score)
+
+
+def _written(ids: str, bounds_yxyx: YXYX, shape: Polygon | None, score: str) -> str:
+    (y0, x0, y1, x1), outline, covered_px2 = bounds_yxyx, "", None
+    if shape is not None:
+        covered_px2 = area(shape)
+        corners = ", ".join([f"{json_number(x)}, {json_number(y)}" for y, x in shape.vertices_yx])
+        outline = f', "segmentation": [[{corners}]]'
     width, height = x1 - x0, y1 - y0
     box = ", ".join([json_number(value) for value in (x0, y0, width, height)])
     covered = json_number(width * height if covered_px2 is None else covered_px2)
@@ -262,7 +305,7 @@ def _categories(data: Mapping[str, Any], fault: Fault, bad: BadRows) -> dict[int
 
 def _images(data: Mapping[str, Any], path: Path, fault: Fault, bad: BadRows) -> dict[int | str, SlideRecord]:
     slides: dict[int | str, SlideRecord] = {}
-    finder = ImageFinder()
+    finder, split = ImageFinder(), path.stem.removeprefix("instances_")
     # Bad entries are counted below.
     listed = [entry for entry, _ in _entries(data, "images", fault, BadRows(path))]
     short = without_common_folders(free_text(entry.get("file_name"), 500).strip() for entry in listed)
@@ -272,7 +315,7 @@ def _images(data: Mapping[str, Any], path: Path, fault: Fault, bad: BadRows) -> 
             if key in slides:
                 raise place(f"the id {shown(key)} is that of an earlier image.")
             slide = slides[key] = _slide(entry, place)
-            image = _image_of(finder, path.parent, slide.name, short.get(slide.name, slide.name))
+            image = _image_of(finder, path.parent, split, slide.name, short.get(slide.name, slide.name))
             if image is not None:
                 slides[key] = replace(slide, path=str(image.absolute()))
     return slides
@@ -287,9 +330,11 @@ def _slide(entry: Mapping[str, Any], fault: Fault) -> SlideRecord:
     return slide_from_dict({**(ours if isinstance(ours, dict) else {}), **size, "name": name}, name, fault)
 
 
-def _image_of(finder: ImageFinder, folder: Path, name: str, short: str) -> Path | None:
+def _image_of(finder: ImageFinder, folder: Path, split: str, name: str, short: str) -> Path | None:
     """Return the image of a name, whose leading folders may be missing where all images share them."""
-    places = (folder, folder / "images")
+    places = [folder, folder / "images"]
+    if folder.name == ANNOTATIONS:
+        places += [folder.parent / "images" / split, folder.parent / split, folder.parent / "images"]
     tries = dict.fromkeys((place, each) for each in (name, short) for place in places)
     return next((image for place, each in tries if (image := finder.of(place, each)) is not None), None)
 

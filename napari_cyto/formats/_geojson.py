@@ -15,7 +15,6 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import class_order, rows_by_slide
 from napari_cyto.formats._geojson_files import read_geojson
 from napari_cyto.formats._geojson_read import FeatureReader, features
 from napari_cyto.formats._geojson_write import geojson_lines
@@ -24,6 +23,7 @@ from napari_cyto.formats._slide_json import KEY, slide_from_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.boxes import class_order, rows_by_slide
 from napari_cyto.formats.colours import class_colours
 from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.label_format import (

@@ -19,10 +19,10 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_file
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import by_slide
 from napari_cyto.formats._label_studio_read import TaskReader
 from napari_cyto.formats._slide_json import KEY, slide_to_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
+from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.label_format import (
     ON_READING,
     Capabilities,

@@ -16,11 +16,11 @@ from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import by_slide
 from napari_cyto.formats._labelme_read import read_labelme
 from napari_cyto.formats._per_slide import write_per_slide
 from napari_cyto.formats._slide_json import KEY, slide_to_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
+from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.label_format import Capabilities, FormatOptions, TargetKind, checked_options, names_what_came
 
 _SUFFIXES = (".json",)

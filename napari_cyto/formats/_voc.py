@@ -6,7 +6,7 @@ as LabelImg, CVAT and Roboflow write them today.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import escape
@@ -20,11 +20,13 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_folder
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import box_of, by_slide
 from napari_cyto.formats._per_slide import write_pieces
 from napari_cyto.formats._sniffing_reader import Glimpse
+from napari_cyto.formats._voc_images import VocImages
 from napari_cyto.formats._voc_read import read_voc
 from napari_cyto.formats._xml_tree import xml_text
+from napari_cyto.formats.boxes import box_of, by_slide
+from napari_cyto.formats.image_sets import LabelledCell
 from napari_cyto.formats.label_format import BoxOptions, Capabilities, TargetKind, checked_options, names_what_came
 from napari_cyto.formats.slide_names import slide_stems
 from napari_cyto.formats.tables import plain_number
@@ -115,22 +117,54 @@ class VocFormat:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes("".join(f"{name}\n" for name in names).encode("utf-8", "replace"))
 
+    def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> VocImages:  # noqa: ARG002  names do
+        """Return the writer of a data set with images."""
+        chosen = checked_options(VocOptions, options)
+
+        def lines(record: SlideRecord, cells: Sequence[LabelledCell]) -> Iterator[str]:
+            assert record.size_hw is not None
+            boxes = [(cell.class_id, _whole(Box(*cell.bounds_yxyx), record.size_hw)) for cell in cells]
+            return _file(record, record.size_hw, boxes, chosen)
+
+        return VocImages(folder, lines)
+
 
 def _lines(slide: SlideRecord, cells: Iterable[Annotation], options: VocOptions) -> Iterator[str]:
     if slide.size_hw is None or 0 in slide.size_hw:
         raise FormatError(
             f"The size of {slide.name!r} is unknown, and Pascal VOC needs it; open its image once, then export."
         )
-    height, width = slide.size_hw
+    return _file(slide, slide.size_hw, _boxes(slide, slide.size_hw, cells, options), options)
+
+
+_WholeBox = tuple[int, int, int, int]
+
+
+def _boxes(
+    slide: SlideRecord, size_hw: tuple[int, int], cells: Iterable[Annotation], options: VocOptions
+) -> Iterator[tuple[str, _WholeBox]]:
+    for a in cells:
+        box = box_of(a, slide, options)
+        if lies_outside(box, size_hw):
+            raise FormatError(
+                f"A box of class {a.class_id} at y, x {a.geometry.centre_yx} lies outside {slide.name!r}, which has "
+                f"{size_hw[0]} x {size_hw[1]} px; move or delete it."
+            )
+        yield a.class_id or "", _whole(box, size_hw)
+
+
+def _file(
+    slide: SlideRecord, size_hw: tuple[int, int], boxes: Iterable[tuple[str, _WholeBox]], options: VocOptions
+) -> Iterator[str]:
+    height, width = size_hw
     yield "<annotation>\n"
     yield f"\t<folder>JPEGImages</folder>\n\t<filename>{_escaped(slide.name)}</filename>\n"
     yield "\t<source>\n\t\t<database>napari-cyto</database>\n\t</source>\n"
     yield f"\t<size>\n\t\t<width>{width}</width>\n\t\t<height>{height}</height>\n\t\t<depth>3</depth>\n\t</size>\n"
     yield "\t<segmented>0</segmented>\n"
     first = 1 if options.pixels == "devkit" else 0
-    for a in cells:
-        y0, x0, y1, x1 = _whole(box_of(a, slide, options), a, slide)
-        yield f"\t<object>\n\t\t<name>{_escaped(a.class_id or '')}</name>\n\t\t<pose>Unspecified</pose>\n"
+    for class_id, (y0, x0, y1, x1) in boxes:
+        yield f"\t<object>\n\t\t<name>{_escaped(class_id)}</name>\n\t\t<pose>Unspecified</pose>\n"
         yield "\t\t<truncated>0</truncated>\n\t\t<difficult>0</difficult>\n\t\t<bndbox>\n"
         for name, value in (("xmin", x0 + first), ("ymin", y0 + first), ("xmax", x1), ("ymax", y1)):
             yield f"\t\t\t<{name}>{plain_number(value)}</{name}>\n"
@@ -138,15 +172,9 @@ def _lines(slide: SlideRecord, cells: Iterable[Annotation], options: VocOptions)
     yield "</annotation>\n"
 
 
-def _whole(box: Box, a: Annotation, slide: SlideRecord) -> tuple[int, int, int, int]:
+def _whole(box: Box, size_hw: tuple[int, int]) -> _WholeBox:
     """Return the box's edges as whole px inside its image, at least one px apart."""
-    assert slide.size_hw is not None
-    height, width = slide.size_hw
-    if lies_outside(box, slide.size_hw):
-        raise FormatError(
-            f"A box of class {a.class_id} at y, x {a.geometry.centre_yx} lies outside {slide.name!r}, which has "
-            f"{height} x {width} px; move or delete it."
-        )
+    height, width = size_hw
     y0, y1 = _span(box.y0, box.y1, height)
     x0, x1 = _span(box.x0, box.x1, width)
     return y0, x0, y1, x1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from napari_cyto.domain.geometry import Geometry
 from napari_cyto.domain.label_set import LabelSet
@@ -13,7 +15,9 @@ from napari_cyto.errors import FormatError
 from napari_cyto.files.disk_files import files_below, folder_files
 from napari_cyto.formats._label_set_builder import LabelSetBuilder, image_name
 from napari_cyto.formats._shapes import box_of_edges, outline
+from napari_cyto.formats._slide_json import slide_from_dict
 from napari_cyto.formats._xml_tree import Element, read_xml
+from napari_cyto.formats.image_table import read_image_table
 from napari_cyto.formats.text import Fault, class_name, number, read_text, whole_number
 
 _FOLDER = "Annotations"
@@ -48,11 +52,11 @@ def read_voc(source: Path, *, counted_from_1: bool, skip_bad: bool) -> LabelSet:
     listed = _listed_sides(root)
     said = {path: _side_of(path, root, listed) for path in files}
     has_test = "test" in said.values()
-    builder = LabelSetBuilder(source, skip_bad)
+    builder, recorded = LabelSetBuilder(source, skip_bad), read_image_table(root)
     for path in files:
         side = {"val": "train" if has_test else "test"}.get(said[path], said[path])
         with builder.one_of_many():
-            _File(path, root, side, 1 if counted_from_1 else 0).read_into(builder)
+            _File(path, root, side, 1 if counted_from_1 else 0, recorded).read_into(builder)
     if "val" not in said.values():
         return builder.labels()
     words = "train, since there is a test side of its own" if has_test else "test"
@@ -60,8 +64,8 @@ def read_voc(source: Path, *, counted_from_1: bool, skip_bad: bool) -> LabelSet:
 
 
 class _File:
-    def __init__(self, path: Path, root: Path, side: str, first: int) -> None:
-        self._path, self._root, self._side, self._first = path, root, side, first
+    def __init__(self, path: Path, root: Path, side: str, first: int, recorded: Mapping[str, Any]) -> None:
+        self._path, self._root, self._side, self._first, self._recorded = path, root, side, first, recorded
 
     def read_into(self, builder: LabelSetBuilder) -> None:
         document = read_xml(self._path)
@@ -83,7 +87,8 @@ class _File:
         if height or width:
             size = (whole_number(height, "height", fault, 10**7), whole_number(width, "width", fault, 10**7))
         # LabelMe's and other converters write 0 for a size that they do not know.
-        record = SlideRecord(name=name, size_hw=size if size and all(size) else None, side=self._side)
+        known = slide_from_dict(self._recorded.get(name), name, fault)
+        record = replace(known, size_hw=size if size and all(size) else None, side=self._side)
         return builder.new_slide(record, (self._root, self._path.parent, self._root.parent), fault)
 
     def _object(self, element: Element, slide: SlideRecord, builder: LabelSetBuilder) -> None:

@@ -5,7 +5,7 @@ Source: the dataset layout that Ultralytics documents for detection, https://doc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_folder
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import box_of, by_slide, class_order
 from napari_cyto.formats._per_slide import write_pieces
 from napari_cyto.formats._slide_json import slide_to_dict
 from napari_cyto.formats._sniffing_reader import Glimpse
+from napari_cyto.formats._yolo_images import YoloImages
+from napari_cyto.formats._yolo_lines import box_line
 from napari_cyto.formats._yolo_read import read_yolo
 from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.boxes import box_of, by_slide, class_order
 from napari_cyto.formats.label_format import (
     ON_READING,
     BoxOptions,
@@ -35,7 +37,6 @@ from napari_cyto.formats.label_format import (
     names_what_came,
 )
 from napari_cyto.formats.slide_names import slide_stems
-from napari_cyto.formats.tables import plain_number
 
 _SIDES = ("train", "test")
 _LISTS = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "obj.data")
@@ -122,6 +123,11 @@ class YoloFormat:
             text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
             (folder / "data.yaml").write_bytes(text.encode("utf-8", "replace"))
 
+    def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> YoloImages:
+        """Return the writer of a data set with images."""
+        checked_options(YoloOptions, options)
+        return YoloImages(folder, classes)
+
 
 def _data(labels: LabelSet, names: tuple[str, ...]) -> dict[str, Any]:
     sides = {_side(slide) for slide in labels.slides}
@@ -146,9 +152,7 @@ def _lines(
                 f"A box of class {a.class_id} at y, x {a.geometry.centre_yx} lies outside {slide.name!r}, which has "
                 f"{height} x {width} px; move or delete it."
             )
-        y0, x0, y1, x1 = on_image
-        values = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height)
-        yield f"{numbers[a.class_id or '']} {' '.join(map(plain_number, values))}\n"
+        yield box_line(numbers[a.class_id or ""], on_image, slide.size_hw)
 
 
 def _with_sizes(labels: LabelSet, cells: Iterable[Annotation]) -> Iterator[tuple[Annotation, tuple[int, int]]]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from napari_cyto.domain.geometry import Box, Geometry, Polygon
+from napari_cyto.domain.geometry import YXYX, Box, Geometry, Polygon
 from napari_cyto.formats._shapes import is_flat
 from napari_cyto.formats.bad_rows import LeftOut
+from napari_cyto.formats.tables import plain_number
 from napari_cyto.formats.text import Fault, number, whole_number
 
 _DIGITS = 4  # of a px; rounds off the noise of fraction x size
@@ -26,6 +27,13 @@ class YoloLine:
     class_number: int
     geometry: Geometry
     score: float | None
+
+
+def box_line(class_number: int, bounds_yxyx: YXYX, size_hw: tuple[int, int]) -> str:
+    """Return the line of a box that lies within its image, both in px of it."""
+    (y0, x0, y1, x1), (height, width) = bounds_yxyx, size_hw
+    values = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height)
+    return f"{class_number} {' '.join(map(plain_number, values))}\n"
 
 
 def read_line(

@@ -22,6 +22,7 @@ from napari_cyto.formats._yolo_set import NO_LABELS, SIDES, YoloSet, describe
 from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.image_size import ImageFinder, image_size_hw
+from napari_cyto.formats.image_table import read_image_table
 from napari_cyto.formats.labels_outside import check_inside
 from napari_cyto.formats.text import Fault, read_json, read_text
 
@@ -102,6 +103,9 @@ def _list_remarks(described: YoloSet, found: list[_Found]) -> tuple[str, ...]:
 
 
 def _recorded(root: Path) -> Mapping[str, Any]:
+    """Return what an export of ours says of its slides, or of the images that it made of them, by their stems."""
+    if images := read_image_table(root):
+        return {Path(name).stem: facts for name, facts in images.items()}
     record = root / EXPORT_RECORD
     data = read_json(record) if record.is_file() else {}
     slides = data.get("slides") if isinstance(data, dict) else None

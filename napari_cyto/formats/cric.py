@@ -24,11 +24,11 @@ from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_file
 from napari_cyto.files.disk_files import folder_files
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import by_slide
 from napari_cyto.formats._cric_files import cric_files, image_folder, json_rows
 from napari_cyto.formats._non_cell_classes import only_cells
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.boxes import by_slide
 from napari_cyto.formats.image_size import ImageFinder, image_size_hw
 from napari_cyto.formats.label_format import (
     ON_READING,

@@ -16,12 +16,12 @@ from napari_cyto.domain.quantities import UmPerPx
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.files.atomic import atomic_file
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import rows_by_slide
 from napari_cyto.formats._csv_columns import ColumnValues, find_columns
 from napari_cyto.formats._csv_read import Choices, read_points
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats._tables_napari import is_napari, read_napari
 from napari_cyto.formats.bad_rows import BadRows
+from napari_cyto.formats.boxes import rows_by_slide
 from napari_cyto.formats.csv_sizes import Position, SizeFinder, SizeOf
 from napari_cyto.formats.label_format import (
     ON_READING,

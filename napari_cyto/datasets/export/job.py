@@ -9,13 +9,24 @@ from pydantic import BaseModel
 
 from napari_cyto.datasets._exchange_options import ApaccExportOptions, LabelExportOptions
 from napari_cyto.datasets.export.apacc import export_apacc
+from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
+from napari_cyto.datasets.export.image_sets.job import export_images
 from napari_cyto.datasets.export.labels import export_labels
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import get_format, written_format
+from napari_cyto.formats.image_sets import ImageSetFormat
 from napari_cyto.jobs.events import Event, Token
 from napari_cyto.jobs.outcome import ending_once
 
 ExportOptions = ApaccExportOptions | LabelExportOptions
+
+
+def export_options(format_name: str) -> type[ApaccExportOptions | LabelExportOptions]:
+    """Return the model of what is chosen for an export into a format, besides what its writer takes."""
+    chosen = get_format(format_name)
+    if chosen.capabilities.slices:
+        return ApaccExportOptions
+    return ImageExportOptions if isinstance(chosen, ImageSetFormat) else LabelExportOptions
 
 
 def export_fields(format_name: str) -> type[BaseModel]:
@@ -43,7 +54,8 @@ def export(
     target : Path
         The file or folder to be.
     options : ApaccExportOptions or LabelExportOptions, optional
-        How; the former for a format of slices, of which the latter write the label files alone.
+        How; the former for a format of slices, of which the latter write the label files alone. With
+        ``ImageExportOptions`` a format that detectors are trained from is written with its images.
     token : Token, optional
         Asks for a stop.
     any_project : bool
@@ -70,5 +82,7 @@ def _chosen(
         yield from export_apacc(project_folder, target, options, token, any_project)
     elif isinstance(options, ApaccExportOptions):
         raise CytoError(f"Expected the options of labels in {format_name}, got those of an APACC export.")
+    elif isinstance(options, ImageExportOptions):
+        yield from export_images(format_name, project_folder, target, options, token, any_project)
     else:
         yield from export_labels(format_name, project_folder, target, options, token, any_project)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,19 @@ from typing import Any
 from napari_cyto.datasets._exchange_options import ApaccExportOptions, LabelExportOptions
 from napari_cyto.datasets.audit.report import Finding
 from napari_cyto.datasets.export._apacc_plan import ExportPlan, plan_export
+from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
+from napari_cyto.datasets.export.image_sets.job import ImageSet, images_wanted
 from napari_cyto.datasets.export.labels import labels_to_write, told_losses
 from napari_cyto.datasets.splits.leaks import LEAK_WORDS, shared_ties
 from napari_cyto.errors import CytoError
-from napari_cyto.formats import written_format
+from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.apacc.label_format import SIDES
 from napari_cyto.formats.apacc.names import SLICE_SIDE
 from napari_cyto.jobs.events import Done, Event, Token
 from napari_cyto.jobs.outcome import Steps, ending_once
 from napari_cyto.store import Project
 
+_JPEG_BYTES_PER_PX = 0.5
 _BYTES_PER_PX = 1.6
 """Of a slice as PNG. Measured on CRIC fields of 1280 x 960 px, 2.0 MB each; their padding costs next to nothing."""
 
@@ -126,11 +129,32 @@ def _preview(
     label_format = written_format(format_name)
     if label_format.capabilities.slices and not isinstance(options, LabelExportOptions):
         return _apacc(plan_export(project, options or ApaccExportOptions()), options or ApaccExportOptions())
+    if isinstance(options, ImageExportOptions) and images_wanted(project, label_format, options):
+        return _image_set(project, label_format, options)
     if isinstance(options, ApaccExportOptions):
         raise CytoError(f"Expected the options of labels in {format_name}, got those of an APACC export.")
     with labels_to_write(project, label_format, options or LabelExportOptions()) as (labels, writer):
         losses = told_losses(label_format, labels, writer)
         return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})
+
+
+def _image_set(project: Project, label_format: LabelFormat, options: ImageExportOptions) -> ExportPreview:
+    with labels_to_write(project, label_format, options) as (labels, writer):
+        made = ImageSet(project, labels, label_format, writer, options)
+        made.count()
+        division = made.divided()
+        planned = made.planned(division)
+    problem = _leak_words(division.findings) if not options.leak_reason else ""
+    losses = (*made.losses, *division.remarks, *planned.tally.sentences())
+    cells = {split: sum(of.values()) for split, of in planned.boxes.items()}
+    size = round(planned.pixels * (_BYTES_PER_PX if options.tile_type == "png" else _JPEG_BYTES_PER_PX))
+    return ExportPreview(problem, losses, division.findings, division.to_dict(), planned.images, cells, size)
+
+
+def _leak_words(findings: Iterable[Finding]) -> str:
+    """Return why an export is refused that shares data between its sets; nothing where it does not."""
+    leak = " ".join(finding.detail for finding in findings)
+    return f"{LEAK_WORDS}. {leak}" if leak else ""
 
 
 def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:
@@ -146,6 +170,5 @@ def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:
             size += px * _BYTES_PER_PX * (2 if options.overview and piece.cells else 1)
             if options.crops:
                 size += _BYTES_PER_PX * sum(c.box.size_hw[0] * c.box.size_hw[1] for c in piece.cells)
-    leak = " ".join(f.detail for f in findings) if not options.leak_reason else ""
-    problem = f"{LEAK_WORDS}. {leak}" if leak else ""
+    problem = _leak_words(findings) if not options.leak_reason else ""
     return ExportPreview(problem, plan.losses, findings, plan.split.to_dict(), slices, cells, round(size))

@@ -33,6 +33,7 @@ from napari_cyto.domain.geometry._on_image import (
     reaches_out,
 )
 from napari_cyto.domain.geometry._outlines import closed_outline
+from napari_cyto.domain.geometry._parts import boxes_inside, outline_within
 from napari_cyto.domain.geometry._shapes import YX, YXYX, Box, Geometry, Point, Polygon, rectangle
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "box_area",
     "box_contains_box",
     "box_contains_point",
+    "boxes_inside",
     "boxes_overlap",
     "boxes_touch",
     "click_rank",
@@ -63,6 +65,7 @@ __all__ = [
     "iou",
     "is_on_image",
     "lies_outside",
+    "outline_within",
     "overlapping",
     "pairs_within",
     "points_in_box",

@@ -20,7 +20,6 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_folder
 from napari_cyto.formats import _losses as losses
-from napari_cyto.formats._boxes import box_of, by_slide
 from napari_cyto.formats._sniffing_reader import Glimpse
 from napari_cyto.formats.apacc._folder_tree import SIDES, read_slice, read_tree
 from napari_cyto.formats.apacc.label_lines import (
@@ -48,6 +47,7 @@ from napari_cyto.formats.apacc.names import (
 )
 from napari_cyto.formats.apacc.slices import Cell, Corner, corners, cut_into_slices, is_slice
 from napari_cyto.formats.apacc.smear_names import SmearNames
+from napari_cyto.formats.boxes import box_of, by_slide
 from napari_cyto.formats.label_format import (
     ON_WRITING,
     BoxOptions,

@@ -1,0 +1,389 @@
+"""A project as a data set of images with their labels, divided into training, validation and test set."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from napari_cyto import __version__
+from napari_cyto.datasets.export._reading_rate import Reading
+from napari_cyto.datasets.export.image_sets._division import Division, Pairs, divide
+from napari_cyto.datasets.export.image_sets._image_files import Job, write_images
+from napari_cyto.datasets.export.image_sets._image_plan import PlannedImage, SlideImages, Tally
+from napari_cyto.datasets.export.image_sets._slide_cells import read_cells
+from napari_cyto.datasets.export.image_sets._twins import CellPlaces, find_twins, some_of
+from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
+from napari_cyto.datasets.export.labels import export_labels, labels_to_write, told_losses
+from napari_cyto.datasets.splits.leaks import refuse_leaks
+from napari_cyto.domain.annotation import now_utc
+from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError, FormatError
+from napari_cyto.files.atomic import EXPORT_RECORD, atomic_folder, check_replaceable, exporting
+from napari_cyto.files.replacement import replacing
+from napari_cyto.formats import LabelFormat, written_format
+from napari_cyto.formats.boxes import class_order
+from napari_cyto.formats.image_sets import SPLITS, VAL, ImageSetFormat, LabelledImage
+from napari_cyto.formats.image_table import IMAGE_TABLE, writing_image_table
+from napari_cyto.formats.label_format import BoxOptions, checked_options
+from napari_cyto.formats.slide_names import slide_stems
+from napari_cyto.jobs.events import Advanced, Done, Event, Noted, Token
+from napari_cyto.jobs.outcome import UNTOUCHED, Steps, ending_once, stop_if_cancelled
+from napari_cyto.slides import UnreadableTile, open_slide
+from napari_cyto.slides.slide import said_of_unreadable
+from napari_cyto.store import Project
+
+_PLANNING_SHARE = 0.1
+"""Of the progress, before the first image is written."""
+_NO_VALIDATION = "Without a validation set some trainers, Ultralytics among them, do not start."
+
+
+def export_images(
+    format_name: str,
+    project_folder: Path,
+    target: Path,
+    options: ImageExportOptions | None = None,
+    token: Token | None = None,
+    any_project: bool = False,
+) -> Iterator[Event]:
+    """Write a project as a data set of images in the layout of a format; a job.
+
+    The target is complete or as it was: everything is written beside it and swapped in at the end.
+
+    Parameters
+    ----------
+    format_name : str
+        One of the formats that detectors are trained from.
+    project_folder : Path
+        The project.
+    target : Path
+        The folder to be; an untouched earlier export there is replaced.
+    options : ImageExportOptions, optional
+        How.
+    token : Token, optional
+        Asks for a stop.
+    any_project : bool
+        Whether an untouched export of another project may be replaced.
+
+    Yields
+    ------
+    Event
+        Losses and remarks as ``Noted``; ``Done.result`` has images and boxes by set and class.
+    """
+    chosen = options or ImageExportOptions()
+    return ending_once(_export(format_name, Path(project_folder), Path(target), chosen, token, any_project))
+
+
+def images_wanted(project: Project, label_format: LabelFormat, options: ImageExportOptions) -> bool:
+    """Whether an export into a folder would write images besides labels."""
+    return labels_alone(label_format, Path(), options) is None and _has_images(project, options)
+
+
+def labels_alone(label_format: LabelFormat, target: Path, options: ImageExportOptions) -> str | None:
+    """Return why labels are written without images, a sentence that may be empty; None where images are written.
+
+    Raises
+    ------
+    FormatError
+        When images are asked for and a single file to hold them.
+    """
+    if options.images == "none" or not isinstance(label_format, ImageSetFormat):
+        return ""
+    if label_format.target_kind == "file" and (target.suffix.lower() == label_format.suffix or target.is_file()):
+        if options.images == "auto":
+            return f"{target.name} is a file, so labels alone are written; give a folder to have the images as well."
+        raise FormatError("expected a folder for images and labels, got the name of a file.", target)
+    return None
+
+
+def _export(
+    format_name: str,
+    project_folder: Path,
+    target: Path,
+    options: ImageExportOptions,
+    token: Token | None,
+    any_project: bool,
+) -> Steps:
+    label_format = written_format(format_name)
+    alone = labels_alone(label_format, target, options)
+    if alone is None:
+        with exporting(target, options.overwrite):
+            check_replaceable(target)
+        reading = Reading(token)
+        with Project.open(project_folder) as project:
+            if _has_images(project, options):
+                with labels_to_write(project, label_format, options, reading.take) as (labels, writer):
+                    made = ImageSet(project, labels, label_format, writer, options)
+                    identity = "" if any_project else project.identity
+                    yield from _write(made, target, reading, identity, token)
+                return
+        alone = "None of the slides has its image, so labels alone are written; napari-cyto relink attaches images."
+    if alone:
+        yield Noted(alone)
+    # The job of the labels ends as every job does; this one has no word after it.
+    yield from export_labels(format_name, project_folder, target, options, token, any_project)  # type: ignore[misc]
+
+
+def _has_images(project: Project, options: ImageExportOptions) -> bool:
+    """Whether there is something to make images of; with ``auto`` nothing need be."""
+    return options.images != "auto" or any(_is_there(project, slide) for slide in project.slides())
+
+
+def _is_there(project: Project, slide: SlideRecord) -> bool:
+    try:
+        return bool(slide.path) and project.slide_path(slide).exists()
+    except CytoError:
+        return False
+
+
+@dataclass
+class ImageSet:
+    """What a project gives as a data set: its slides with their files, and how often each class is on them."""
+
+    project: Project
+    labels: LabelSet
+    label_format: LabelFormat
+    writer: dict[str, Any]
+    options: ImageExportOptions
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    losses: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert isinstance(self.labels.annotations, AnnotationSource)
+        self.annotations: AnnotationSource = self.labels.annotations
+        chosen = checked_options(self.label_format.options_type, self.writer)
+        assert isinstance(chosen, BoxOptions)
+        self.box_options = chosen
+        self.classes = class_order(self.labels, self.annotations)
+        self.stems = slide_stems(self.labels.slides)
+        # A project remembers the size of what was opened; of the others it is looked up now.
+        self.paths = {slide.id: self._path(slide) for slide in self.labels.slides}
+        self.slides = tuple(self._with_size(slide) for slide in self.labels.slides)
+
+    def _path(self, slide: SlideRecord) -> Path:
+        if not slide.path:
+            raise CytoError(
+                f"Expected the image of {slide.name!r}, got labels only; attach it (napari-cyto relink), or write "
+                "labels alone (--images none)."
+            )
+        return self.project.slide_path(slide)
+
+    def _with_size(self, slide: SlideRecord) -> SlideRecord:
+        if slide.size_hw is not None:
+            return slide
+        with open_slide(self.paths[slide.id]) as opened:
+            return replace(slide, size_hw=opened.info.size_hw)
+
+    def count(self) -> None:
+        """Count what is annotated, and what the format cannot carry."""
+        self.losses = told_losses(self.label_format, self.labels, self.writer)
+        for example, n in self.annotations.kinds():
+            if example.class_id is not None and example.status in self.box_options.statuses:
+                self.counts.setdefault(example.slide_id, Counter())[example.class_id] += n
+        if not self.counts:
+            raise CytoError(
+                f"The project {self.project.name} has no cells to export "
+                f"({' '.join(self.losses) or 'none is annotated'}); annotate some, or accept predictions."
+            )
+
+    def images_of(self, slide: SlideRecord) -> SlideImages:
+        """Return the images of a slide; reads its annotations."""
+        numbers = {name: place for place, name in enumerate(self.classes)}
+        outlines = bool(getattr(self.box_options, "outlines", False))
+        rows = self.annotations.rows_of_slide(slide.id)
+        cells = read_cells(slide, rows, self.box_options.statuses, self.box_options, numbers, outlines)
+        return SlideImages(slide, self.paths[slide.id], self.stems[slide.id], cells, self.options, self.classes)
+
+    def divided(self, twins: Pairs = ()) -> Division:
+        """Return the sets, and what they share."""
+        return divide(self.slides, self.counts, self.options, twins)
+
+    def planned(self, division: Division) -> Planned:
+        """Return what would be written; reads all annotations once, and no pixel."""
+        planned = Planned()
+        for slide in self.slides:
+            planned.add(self.images_of(slide), division.sides[slide.id])
+        return planned
+
+
+@dataclass
+class Planned:
+    """What a data set would hold: images and boxes by set, how they come about, and the px that are cut or copied."""
+
+    images: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(SPLITS, 0)))
+    boxes: dict[str, Counter[str]] = field(default_factory=lambda: {split: Counter() for split in SPLITS})
+    tally: Tally = field(default_factory=Tally)
+    pixels: int = 0
+
+    def add(self, of: SlideImages, split: str) -> None:
+        """Add the images of a slide."""
+        of.count(self.tally)
+        self.images[split] += len(of)
+        self.boxes[split] += of.class_counts()
+        self.pixels += len(of) * of.plan.size_hw[0] * of.plan.size_hw[1]
+
+
+def _write(made: ImageSet, target: Path, reading: Reading, identity: str, token: Token | None) -> Steps:
+    total = len(made.annotations) + len(made.slides)
+    yield from reading.follow(made.count, "Reading", total, (0.0, _PLANNING_SHARE))
+    division = made.divided()
+    if made.options.twins and len(set(division.sides.values())) > 1:
+        division = made.divided((yield from _twins(made, token)))
+    refuse_leaks(division.findings, made.options)
+    yield from (Noted(loss) for loss in (*made.losses, *division.remarks))
+    if VAL not in division.sides.values():
+        yield Noted(_NO_VALIDATION)
+    with replacing(target, made.options.overwrite, identity), atomic_folder(target) as folder:
+        run = _Run(made, division, folder)
+        yield from run.write(token, total)
+        yield from (Noted(remark) for remark in run.remarks)
+        run.write_manifest()
+        yield Advanced(total, total, "Making sure that everything is on the disk.")
+    yield Done(run.result(target.absolute()))
+
+
+def _twins(made: ImageSet, token: Token | None) -> Generator[Advanced, None, Pairs]:
+    places = []
+    for slide in made.slides:
+        if slide.id in made.counts:
+            stop_if_cancelled(token, UNTOUCHED)
+            boxes = made.images_of(slide).cells.boxes_yxyx
+            places.append(CellPlaces(slide, made.paths[slide.id], some_of(boxes, len(made.counts))))
+    found = yield from find_twins(places, partial(stop_if_cancelled, token, UNTOUCHED))
+    return found
+
+
+@dataclass
+class _Run:
+    """What has been written so far, below the temporary folder."""
+
+    made: ImageSet
+    division: Division
+    folder: Path
+    planned: Planned = field(default_factory=lambda: Planned())
+    unreadable: list[UnreadableTile] = field(default_factory=list)
+    remarks: tuple[str, ...] = ()
+
+    def write(self, token: Token | None, total: int) -> Iterator[Advanced]:
+        label_format = self.made.label_format
+        assert isinstance(label_format, ImageSetFormat)
+        writer = label_format.image_set(self.folder, self.made.classes, **self.made.writer)
+        aliases = _Aliases()
+        done, of_slide, current = 0.0, 0, ""
+        with closing(writer), writing_image_table(self.folder) as table:
+            for of, image in write_images(self._jobs(writer.image_folder), token, self.unreadable):
+                split = self.division.sides[of.slide.id]
+                record = _record(of, image, aliases)
+                writer.add(LabelledImage(split, record, image.cells))
+                table.add(record, split, of.slide.name, image.bounds_yxyx, len(image.cells))
+                if of.slide.id != current:
+                    done, current = done + of_slide, of.slide.id
+                    of_slide = sum(self.made.counts.get(current, {}).values()) + 1
+                    written = 0
+                written += 1
+                share = _PLANNING_SHARE + (1 - _PLANNING_SHARE) * (done + of_slide * written / len(of)) / total
+                yield Advanced(round(min(share, 1.0) * total), total, image.name)
+            writer.finish()
+        self.remarks = (*self.planned.tally.sentences(), *said_of_unreadable(self.unreadable))
+
+    def _jobs(self, folder_of: Any) -> Iterator[Job]:
+        """Yield what is to be written, one slide after the other; the annotations of few slides are in memory."""
+        taken: set[str] = set()
+        for slide in self.made.slides:
+            of = self.made.images_of(slide)
+            split = self.division.sides[slide.id]
+            self.planned.add(of, split)
+            place = self.folder / folder_of(split)
+            if len(of):
+                place.mkdir(parents=True, exist_ok=True)
+            for image in of.images():
+                name = _free(image.name, taken)
+                yield of, replace(image, name=name), place / name
+
+    def write_manifest(self) -> None:
+        """Write the record, by which a later export knows that it may replace this one, and an import what it is."""
+        scheme = self.made.project.scheme
+        content = {
+            "by": "napari-cyto",
+            "version": __version__,
+            "format": self.made.label_format.name,
+            "date": now_utc().date().isoformat(),
+            "images_in": IMAGE_TABLE,
+            "scheme": {"name": scheme.name, "version": scheme.version},
+            "options": self.made.options.model_dump(mode="json", exclude={"slides"}),
+            "images": {split: self.planned.images[split] for split in SPLITS},
+            "boxes": {split: dict(sorted(self.planned.boxes[split].items())) for split in SPLITS},
+            "algorithm": self.division.algorithm,
+            "groups": {split: len(names) for split, names in self.division.to_dict()["smears"].items()},
+            "counts": dict(sorted(self.planned.tally.counts.items())),
+            "losses": list(self.made.losses),
+            "remarks": [*self.division.remarks, *self.remarks],
+            "leak_allowed_because": self.made.options.leak_reason or None,
+            "leaks": [finding.detail for finding in self.division.findings],
+            "unreadable_tiles": [str(tile) for tile in self.unreadable],
+        }
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (self.folder / EXPORT_RECORD).write_text(text, encoding="utf-8", errors="replace")
+
+    def result(self, target: Path) -> dict[str, Any]:
+        """Return what was written, for people and machines."""
+        return {
+            "target": str(target),
+            "format": self.made.label_format.name,
+            "slides": len(self.made.slides),
+            "images": {split: self.planned.images[split] for split in SPLITS},
+            "counts": {split: dict(sorted(self.planned.boxes[split].items())) for split in SPLITS},
+            "boxes": sum(sum(of.values()) for of in self.planned.boxes.values()),
+            "annotations": sum(sum(of.values()) for of in self.made.counts.values()),
+            "tally": {kind: n for kind, n in sorted(self.planned.tally.counts.items()) if n},
+            "split": self.division.to_dict(),
+            "losses": list(self.made.losses),
+            "remarks": [*self.division.remarks, *self.remarks],
+            "leaks": [finding.to_dict() for finding in self.division.findings],
+            "leak_allowed_because": self.made.options.leak_reason or None,
+        }
+
+
+class _Aliases:
+    """Names for patients that are good within one export: who they are is nobody's business outside the project."""
+
+    def __init__(self) -> None:
+        self._export, self._names = uuid.uuid4().hex[:8], dict[str, str]()
+
+    def of(self, patient: str) -> str:
+        if not patient:
+            return ""
+        return self._names.setdefault(patient, f"patient-{self._export}-{len(self._names) + 1}")
+
+
+def _record(of: SlideImages, image: PlannedImage, aliases: _Aliases) -> SlideRecord:
+    slide, whole = of.slide, of.how != "cut"
+    return SlideRecord(
+        name=image.name,
+        size_hw=image.size_hw,
+        mpp=of.mpp,
+        mpp_source="format" if of.mpp else "",
+        # What was cut out of one slide stays together in whatever split is made of it.
+        smear=slide.smear if whole else slide.smear or slide.name,
+        patient=aliases.of(slide.patient),
+        fingerprint=slide.fingerprint if whole and image.how != "cut" else "",
+    )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name whose stem no other image has, however it is spelled."""
+    stem, dot, suffix = name.rpartition(".")
+    free, number = stem, 1
+    while free.casefold() in taken:
+        number += 1
+        free = f"{stem}-{number}"
+    taken.add(free.casefold())
+    return f"{free}{dot}{suffix}"

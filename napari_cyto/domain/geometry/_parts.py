@@ -1,0 +1,48 @@
+"""Parts of outlines: boxes that lie wholly inside some, and what of one lies in a box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from napari_cyto.domain.geometry._shapes import YXYX, Polygon
+
+
+def boxes_inside(
+    boxes_yxyx: npt.NDArray[np.float64], outlines: Sequence[Polygon], slack_px: float = 0.0
+) -> npt.NDArray[np.bool_]:
+    """Return which boxes lie wholly in what some outlines cover together, bool (n,).
+
+    Parameters
+    ----------
+    boxes_yxyx : ndarray, float64 (n, 4)
+        The boxes, in the frame of the outlines.
+    outlines : sequence of Polygon
+        May overlap and cross themselves; none cover nothing.
+    slack_px : float
+        So much of a box, on each side, need not be covered.
+    """
+    if not outlines or not len(boxes_yxyx):
+        return np.zeros(len(boxes_yxyx), np.bool_)
+    covered = shapely.union_all([shapely.make_valid(shapely.Polygon(each.vertices_yx)) for each in outlines])
+    shapely.prepare(covered)
+    y0, x0, y1, x1 = boxes_yxyx.T
+    shrunk = shapely.box(y0 + slack_px, x0 + slack_px, y1 - slack_px, x1 - slack_px)
+    return np.asarray(shapely.covers(covered, shrunk), dtype=np.bool_)
+
+
+def outline_within(outline: Polygon, box_yxyx: YXYX) -> Polygon | None:
+    """Return what of an outline lies in a box; None where that is not one plain outline, or it crosses itself."""
+    y0, x0, y1, x1 = box_yxyx
+    if all(y0 <= y <= y1 and x0 <= x <= x1 for y, x in outline.vertices_yx):
+        return outline
+    shape = shapely.Polygon(outline.vertices_yx)
+    if not shape.is_valid:
+        return None
+    part = shapely.intersection(shape, shapely.box(y0, x0, y1, x1))
+    if part.geom_type != "Polygon" or part.is_empty or len(part.interiors):
+        return None
+    return Polygon(tuple((y, x) for y, x in list(part.exterior.coords)[:-1]))

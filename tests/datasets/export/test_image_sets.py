@@ -1,0 +1,335 @@
+"""Promise: an export with images is a data set that a stranger trains on as it lies there, and that leads back."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from napari_cyto.datasets import (
+    ImageExportOptions,
+    ImportOptions,
+    LabelExportOptions,
+    export,
+    import_labels,
+    preview,
+)
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.edits import add
+from napari_cyto.domain.geometry import Box, Polygon
+from napari_cyto.formats import FORMATS, WRITTEN
+from napari_cyto.formats.image_sets import SPLITS, ImageSetFormat
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken
+from napari_cyto.slides import fingerprint
+from napari_cyto.store import Project
+
+NAMES = sorted(name for name, each in WRITTEN.items() if isinstance(each, ImageSetFormat))
+TILES = ImageExportOptions(images="tiles", tile_px=128, twins=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_records(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NAPARI_CYTO_DATA", str(tmp_path / "user data"))
+
+
+def rows_of(out: Path) -> list[dict[str, str]]:
+    with (out / "images.csv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def yolo_boxes(out: Path, row: dict[str, str]) -> list[tuple[int, list[float]]]:
+    """The boxes of an image, level-0 px of its slide, from the label file, the image's size and the table alone."""
+    image = out / "images" / row["split"] / row["image"]
+    with Image.open(image) as opened:
+        width, height = opened.size
+    scale = (float(row["x1"]) - float(row["x0"])) / width
+    found = []
+    for line in (out / "labels" / row["split"] / f"{image.stem}.txt").read_text(encoding="utf-8").splitlines():
+        number, x, y, w, h = line.split()
+        x, y, w, h = float(x) * width, float(y) * height, float(w) * width, float(h) * height
+        box = [(y - h / 2), (x - w / 2), (y + h / 2), (x + w / 2)]
+        found.append(
+            (int(number), [v * scale + float(row[k]) for v, k in zip(box, ("y0", "x0", "y0", "x0"), strict=True)])
+        )
+    return found
+
+
+def test_those_that_train_detectors_are_these() -> None:
+    assert NAMES == ["coco", "voc", "yolo"]
+
+
+def test_fields_are_copied_and_divided_by_patient(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=8, patient=[f"p{i // 2}" for i in range(8)])
+    result = run(export("yolo", made.folder, tmp_path / "out", ImageExportOptions())).result
+    data = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text(encoding="utf-8"))
+    assert "path" not in data, "Ultralytics looks beside the file where there is none"
+    assert set(data) == {"train", "val", "test", "names"}
+    rows = rows_of(tmp_path / "out")
+    for row in rows:
+        source = tmp_path / "pixels" / row["slide"]
+        assert (tmp_path / "out" / data[row["split"]] / row["image"]).read_bytes() == source.read_bytes()
+    of = {row["patient"]: {r["split"] for r in rows if r["patient"] == row["patient"]} for row in rows}
+    assert len(of) == 4
+    assert all(len(splits) == 1 for splits in of.values())
+    assert not {"p0", "p1"} & set(of), "who patients are is nobody's business outside"
+    found = sorted(tuple(np.round(box, 6)) for row in rows for _, box in yolo_boxes(tmp_path / "out", row))
+    assert found == sorted(a.geometry.bounds_yxyx for a in made.cells)
+    assert result["boxes"] == len(made.cells)
+    assert sum(result["images"].values()) == 8
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.6, 2.0])
+def test_tiles_lead_back_to_the_slide(make_project, run, tmp_path: Path, scale: float) -> None:
+    made = make_project(slides=3, size_hw=(900, 700), cells=30)
+    options = TILES.model_copy(update={"tile_mpp": 0.25 * scale})
+    ended = run(export("yolo", made.folder, tmp_path / "out", options))
+    by_slide = {slide.name: [a for a in made.cells if a.slide_id == slide.id] for slide in made.slides}
+    seen: Counter[int] = Counter()
+    names = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text(encoding="utf-8"))["names"]
+    for row in rows_of(tmp_path / "out"):
+        with Image.open(tmp_path / "out" / "images" / row["split"] / row["image"]) as opened:
+            tile = np.asarray(opened.convert("RGB"))
+        y0, x0, y1, x1 = (float(row[k]) for k in ("y0", "x0", "y1", "x1"))
+        assert (y1 - y0, x1 - x0) == pytest.approx((tile.shape[0] * scale, tile.shape[1] * scale))
+        if scale == 1:
+            with Image.open(tmp_path / "pixels" / row["slide"]) as whole:
+                assert np.array_equal(tile, np.asarray(whole)[round(y0) : round(y1), round(x0) : round(x1)])
+        for number, box in yolo_boxes(tmp_path / "out", row):
+            cells = [
+                a
+                for a in by_slide[row["slide"]]
+                if np.allclose(np.clip(a.geometry.bounds_yxyx, [y0, x0] * 2, [y1, x1] * 2), box, atol=1e-3)
+                and names[number] == a.class_id
+            ]
+            assert cells, box
+            seen[id(cells[0])] += 1
+    assert sum(seen.values()) == ended.result["boxes"] == len(made.cells) + ended.result["tally"].get("repeated", 0)
+    assert any("lie wholly inside regions" in note for note in ended.notes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_exported_is_read_back_as_images_of_their_own(make_project, run, tmp_path: Path, name: str) -> None:
+    made = make_project(slides=5, patient=list("aabbc"), scheme="bethesda")
+    result = run(export(name, made.folder, tmp_path / "out", TILES)).result
+    new = tmp_path / "new.cyto"
+    back = run(import_labels(name, tmp_path / "out", new, ImportOptions(scheme="bethesda"))).result
+    assert back["slides_added"] == sum(result["images"].values())
+    assert back["annotations_added"] + back["doubled_in_source"] == result["boxes"]
+    with Project.open(new) as project:
+        slides = project.slides()
+        assert {slide.mpp for slide in slides} == {0.5}
+        assert len({slide.patient for slide in slides}) == 3
+        assert {slide.smear for slide in slides} == {slide.name for slide in made.slides}
+        assert all(Path(slide.path).is_file() for slide in slides)
+        assert {slide.side for slide in slides} <= {"train", "test"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_copies_find_their_own_slides_again(make_project, run, tmp_path: Path, name: str) -> None:
+    made = make_project(slides=2, scheme="bethesda", fingerprint=["", ""])
+    with Project.open(made.folder) as project:
+        for slide in project.slides():
+            project.update_slide(replace(slide, fingerprint=fingerprint(slide.path)))
+    run(export(name, made.folder, tmp_path / "out", ImageExportOptions(twins=False)))
+    back = run(import_labels(name, tmp_path / "out", made.folder)).result
+    assert (back["slides_added"], back["annotations_added"]) == (0, 0)
+    assert back["already_there"] == len(made.cells)
+
+
+def test_coco_has_outlines_cut_at_the_border(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=1, cells=1, size_hw=(256, 256))
+    corners = ((100.0, 100.0), (100.0, 190.0), (150.0, 145.0))
+    with Project.open(made.folder) as project:
+        outline = Annotation(slide_id=made.slides[0].id, geometry=Polygon(corners), class_id="healthy")
+        project.apply(add([outline], "outline"), "me")
+    options = TILES.model_copy(update={"tile_mpp": 0.25})
+    run(export("coco", made.folder, tmp_path / "out", options))
+    data = json.loads((tmp_path / "out" / "annotations" / "instances_train.json").read_text(encoding="utf-8"))
+    assert data["categories"][0]["id"] == 1
+    cut = [a for a in data["annotations"] if "segmentation" in a]
+    assert cut
+    for each in cut:
+        x, y, w, h = each["bbox"]
+        xs, ys = each["segmentation"][0][0::2], each["segmentation"][0][1::2]
+        assert min(xs) >= 0
+        assert max(xs) <= 128
+        assert (min(xs), min(ys)) == pytest.approx((x, y))
+        assert (max(xs), max(ys)) == pytest.approx((x + w, y + h))
+    assert not (tmp_path / "out" / "annotations" / "instances_val.json").exists(), "one patient: nothing to validate on"
+
+
+def test_a_file_of_coco_is_labels_alone_and_says_so(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=2)
+    ended = run(export("coco", made.folder, tmp_path / "out.json", ImageExportOptions()))
+    assert any("is a file, so labels alone are written" in note for note in ended.notes)
+    run(export("coco", made.folder, tmp_path / "plain.json", LabelExportOptions()))
+    assert (tmp_path / "out.json").read_bytes() == (tmp_path / "plain.json").read_bytes()
+    assert "got the name of a file" in run(export("coco", made.folder, tmp_path / "x.json", TILES)).refusal
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_none_is_what_it_was(make_project, run, tmp_path: Path, name: str) -> None:
+    made = make_project(slides=2)
+    run(export(name, made.folder, tmp_path / "a", ImageExportOptions(images="none")))
+    run(export(name, made.folder, tmp_path / "b", LabelExportOptions()))
+    trees = [
+        {p.name: p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()} or out.read_bytes()
+        for out in (tmp_path / "a", tmp_path / "b")
+    ]
+    assert trees[0] == trees[1]
+
+
+def test_what_cannot_be_is_a_sentence(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=2)
+    with Project.open(made.folder) as project:
+        project.update_slide(replace(project.slides()[0], mpp=None))
+    assert "--tile-unit px" in run(export("yolo", made.folder, tmp_path / "o", TILES)).refusal
+    px = TILES.model_copy(update={"tile_unit": "px"})
+    assert run(export("yolo", made.folder, tmp_path / "o", px)).result["tally"]["tiles"] > 2
+    Path(made.slides[1].path).unlink()
+    assert made.slides[1].name in run(export("yolo", made.folder, tmp_path / "p", ImageExportOptions())).refusal
+    Path(made.slides[0].path).unlink()
+    ended = run(export("yolo", made.folder, tmp_path / "p", ImageExportOptions()))
+    assert any("None of the slides has its image" in note for note in ended.notes)
+
+
+def test_links_lead_to_the_originals_which_stay_as_they_are(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=2)
+    for slide in made.slides:
+        Path(slide.path).chmod(0o444)
+    run(export("voc", made.folder, tmp_path / "out", ImageExportOptions(images="link", twins=False)))
+    linked = sorted((tmp_path / "out" / "JPEGImages").iterdir())
+    assert [p.resolve() for p in linked] == [Path(s.path).resolve() for s in made.slides]
+    run(export("voc", made.folder, tmp_path / "out", ImageExportOptions(images="link", twins=False)))
+    assert all(Path(slide.path).is_file() for slide in made.slides)
+
+
+def test_a_picture_that_trainers_would_turn_is_written_upright(make_project, run, tmp_path: Path) -> None:
+    """Trainers follow the tag for orientation, the annotations do not."""
+    made = make_project(slides=1)
+    path = Path(made.slides[0].path)
+    with Image.open(path) as opened:
+        exif = opened.getexif()
+        exif[274] = 6
+        opened.save(path.with_suffix(".jpg"), exif=exif)
+    with Project.open(made.folder) as project:
+        project.update_slide(replace(project.slides()[0], path=str(path.with_suffix(".jpg"))))
+    run(export("yolo", made.folder, tmp_path / "out", ImageExportOptions()))
+    [image] = (tmp_path / "out" / "images" / "train").iterdir()
+    assert image.suffix == ".png"
+    with Image.open(image) as opened:
+        assert opened.size == (520, 420)
+        assert opened.getexif().get(274) is None
+
+
+def test_slides_that_show_the_same_cells_are_in_one_set(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=6, cells=4)
+    pixels = [Path(slide.path) for slide in made.slides]
+    pixels[5].write_bytes(pixels[0].read_bytes())
+    with Project.open(made.folder) as project:
+        copies = [
+            Annotation(slide_id=made.slides[5].id, geometry=a.geometry, class_id=a.class_id)
+            for a in made.cells
+            if a.slide_id == made.slides[0].id
+        ]
+        project.apply(add(copies, "again"), "me")
+    for seed in range(4):
+        options = ImageExportOptions(seed=seed, test_share=0.4, validation_share=0.3)
+        run(export("yolo", made.folder, tmp_path / "out", options))
+        split_of = {row["slide"]: row["split"] for row in rows_of(tmp_path / "out")}
+        assert split_of[pixels[0].name] == split_of[pixels[5].name]
+
+
+def test_sides_that_came_and_leak_are_refused(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=2, patient=["p", "p"], side=["train", "test"])
+    assert "share data" in run(export("yolo", made.folder, tmp_path / "out", ImageExportOptions())).refusal
+    run(export("yolo", made.folder, tmp_path / "out", ImageExportOptions(reason="pilot", overrides=("leak",))))
+    kept = json.loads((tmp_path / "out" / "napari-cyto-export.json").read_text(encoding="utf-8"))
+    assert kept["leak_allowed_because"] == "pilot"
+
+
+def test_a_preview_counts_what_is_written_then(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=5, patient=list("abcde"), cells=20, size_hw=(700, 700))
+    seen = preview(made.folder, "yolo", TILES)
+    result = run(export("yolo", made.folder, tmp_path / "out", TILES)).result
+    assert seen.ok, seen.problem
+    assert seen.slices == result["images"]
+    assert sum(seen.cells.values()) == result["boxes"]
+    assert set(seen.split["smears"]) == set(SPLITS)
+
+
+@pytest.mark.parametrize("looks", [0, 2, 9])
+def test_a_stop_leaves_what_was_there(make_project, run, tmp_path: Path, tree_bytes, looks: int) -> None:
+    made = make_project(slides=3)
+    run(export("yolo", made.folder, tmp_path / "out", TILES))
+    before = tree_bytes(tmp_path / "out")
+
+    class After(CancelToken):
+        left = looks
+
+        def cancelled(self) -> bool:
+            self.left -= 1
+            return self.left < 0
+
+    ended = run(export("yolo", made.folder, tmp_path / "out", TILES, After()))
+    assert isinstance(ended.last, Cancelled)
+    assert tree_bytes(tmp_path / "out") == before
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_progress_grows_to_its_end_and_a_changed_export_is_not_replaced(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=3)
+    ended = run(export("coco", made.folder, tmp_path / "out", TILES))
+    done = [e.done for e in ended.progress if isinstance(e, Advanced) and re.search("png|disk", e.message)]
+    assert done == sorted(done)
+    assert done[-1] == ended.progress[-1].total
+    run(export("coco", made.folder, tmp_path / "out", TILES))
+    (tmp_path / "out" / "images.csv").write_text("mine", encoding="utf-8")
+    assert "was changed since" in run(export("coco", made.folder, tmp_path / "out", TILES)).refusal
+
+
+def test_few_slides_are_open_at_a_time(make_project, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_cyto.datasets.export.image_sets import _image_files
+    from napari_cyto.slides import Slide
+
+    open_now, most = set(), 0
+    real, close = _image_files.open_slide, Slide.close
+
+    def opening(*args):
+        nonlocal most
+        slide = real(*args)
+        open_now.add(id(slide))
+        most = max(most, len(open_now))
+        return slide
+
+    def closing(self):
+        open_now.discard(id(self))
+        close(self)
+
+    monkeypatch.setattr(_image_files, "open_slide", opening)
+    monkeypatch.setattr(Slide, "close", closing)
+    made = make_project(slides=40, cells=2, size_hw=(100, 100))
+    run(export("yolo", made.folder, tmp_path / "out", TILES))
+    assert 0 < most <= 2 * _image_files.WORKERS + 1
+    assert not open_now
+
+
+def test_predictions_are_written_when_asked_for(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=1, cells=1)
+    with Project.open(made.folder) as project:
+        cell = Annotation(
+            slide_id=made.slides[0].id, geometry=Box(5, 5, 25, 25), class_id="healthy", status=Status.PROPOSED
+        )
+        project.apply(add([cell], "find"), "model")
+    assert run(export("yolo", made.folder, tmp_path / "a", ImageExportOptions())).result["boxes"] == 1
+    both = ImageExportOptions(writer={"include_proposed": True})
+    assert run(export("yolo", made.folder, tmp_path / "b", both)).result["boxes"] == 2
+    assert FORMATS["yolo"].title == "YOLO"
