@@ -56,7 +56,7 @@ def test_without_a_source_nothing_starts(bench):
     dialog = ImportDialog(bench.session)
     bench.qtbot.addWidget(dialog)
     bench.click(dialog.start)
-    assert "Choose a file" in dialog.bar.words.text()
+    assert "Choose the file" in dialog.bar.words.text()
     assert not dialog.bar.running
 
 

@@ -131,7 +131,7 @@ def test_without_a_project_the_library_is_still_there(empty_bench, folder_of, tm
 def test_a_card_in_rows():
     made = ModelManifest.model_validate(manifest_fields(CONTENT, card=CARD))
     facts = dict(fact_rows(made))
-    assert facts["Input"] == "51.2 µm round the cell, as 224 × 224 px"
+    assert facts["Input"] == "51.2 µm around the cell, as 224 × 224 px"
     assert facts["Limitations"] == "One laboratory."
     data = dict(data_rows(made))
     assert data["Cells"] == "NILM 3,259, HSIL 217"
@@ -149,7 +149,7 @@ def test_a_card_in_rows():
         ("Screening: ASC-H, HSIL, SCC", "", ""),
         ("  Recall", "0.970", "0.800 to 0.990 (15*)"),
         ("  Specificity", "0.970", "0.800 to 0.990 (174)"),
-        ("* Under 20 patients, smears or pictures", "", ""),
+        ("* Fewer than 20 patients, smears or images", "", ""),
     ]
     assert metric_rows({"nested": {"f1": 0.5}}) == [("Nested", "", ""), ("  F1", "0.500", "")]
     assert metric_rows(Card().metrics) == []

@@ -86,8 +86,8 @@ def test_the_selection_says_who_proposed_and_who_judged_and_nothing_to_a_blind_r
     bench.session.select([cell.id])
     bench.settle()
     summary = bench.annotate.selection.summary
-    assert "Proposed by finder," in summary.text()
-    assert "Status: proposed." in summary.text()
+    assert "Predicted by finder," in summary.text()
+    assert "Status: unreviewed." in summary.text()
     bench.session.view.show_only(ShownFilter(blind=True))
     assert "HSIL" not in summary.text()
     bench.session.edits.choose_class("LSIL")

@@ -75,7 +75,7 @@ def test_it_tells_counts_grade_and_risk_and_follows_edits(bench):
     assert table(dock)["HSIL"] == ["0", "0", "12"]
     assert table(dock)["All"] == ["2", "0", "12"]
     assert dock.finding.accepted.text() == "Highest grade accepted: LSIL, 2 cells"
-    assert dock.finding.proposed.text() == "Highest grade only proposed: HSIL, 12 cells, best score 0.70"
+    assert dock.finding.proposed.text() == "Highest grade predicted only: HSIL, 12 cells, best score 0.70"
     assert dock.finding.cells.count() == 6
     before = dock.finding.risk.text()
     bench.session.select([cells[0].id])

@@ -188,7 +188,7 @@ def test_a_field_of_the_matrix_opens_its_cells_on_the_slide(bench):
     dock = bench.dock(TrainDock)
     matrix = dock.outcome.matrix
     item = matrix.field("NILM", "ASC-US")
-    assert "taken for ASC-US" in item.toolTip()
+    assert "predicted as ASC-US" in item.toolTip()
     matrix.scrollToItem(item)
     bench.qtbot.mouseClick(
         matrix.viewport(), train_dock.Qt.MouseButton.LeftButton, pos=matrix.visualItemRect(item).center()

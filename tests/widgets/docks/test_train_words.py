@@ -53,7 +53,7 @@ def test_no_list_of_the_dock_offers_developers_words(bench: Any) -> None:
 
 def test_work_without_news_says_so_before_it_seems_to_stand_still() -> None:
     assert working_words("Building the network", 1.0) == "Building the network"
-    assert working_words("Building the network", 25.0) == "Building the network, for 25 s so far; still at work."
+    assert working_words("Building the network", 25.0) == "Building the network, for 25 s so far; still running."
 
 
 def test_a_time_that_is_up_is_not_shown_as_one_second() -> None:

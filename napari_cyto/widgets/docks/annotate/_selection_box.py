@@ -41,7 +41,7 @@ class SelectionBox(QWidget):
         )
         self.delete = parts.button("Delete", hint_of("delete"), self._delete, icon="delete", name="delete selection")
         self._rows = parts.text(selectable=True)
-        self.history = Section("History of the selected annotation", self._rows, tip="Who changed it, how and when.")
+        self.history = Section("History of annotation", self._rows, tip="Who changed it, how and when.")
         self.history.toggled.connect(lambda _open: self._show_history())
         layout = QVBoxLayout(self)
         parts.tighten(layout)

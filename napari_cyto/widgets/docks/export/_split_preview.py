@@ -97,7 +97,7 @@ def size_words(result: Mapping[str, Any]) -> str:
     # Formats without sides count slides where APACC counts slices.
     pieces = parts.counted(slices, "slice" if result["split"] else "slide")
     disk = f", about {result['estimated_bytes'] / 1e6:,.0f} MB" if result["estimated_bytes"] else ""
-    return f"{parts.counted(cells, 'mark')} in {pieces}{disk}."
+    return f"{parts.counted(cells, 'annotation')} in {pieces}{disk}."
 
 
 def finding_rows(findings: Sequence[Mapping[str, Any]]) -> list[str]:

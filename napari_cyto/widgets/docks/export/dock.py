@@ -340,5 +340,5 @@ def done_words(result: dict[str, Any]) -> str:
             return "written, " + "; ".join(sides) + "."
     marks, slides = result.get("annotations"), result.get("slides")
     if isinstance(marks, int) and isinstance(slides, int):
-        return f"written, {parts.counted(marks, 'mark')} of {parts.counted(slides, 'slide')}."
+        return f"written, {parts.counted(marks, 'annotation')} of {parts.counted(slides, 'slide')}."
     return "written."
