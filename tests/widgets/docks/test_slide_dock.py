@@ -124,7 +124,7 @@ def test_labels_without_pixels_have_facts_too():
     record = SimpleNamespace(name="a", size_hw=None, mpp=None, mpp_source="", smear="s", patient="p", side="test")
     assert facts_of(record, None) == [
         ("File", "a"),
-        ("Pixel", "size in µm unknown"),
+        ("Pixel", "size in µm not known"),
         ("Smear", "s"),
         ("Patient", "p"),
         ("Side", "test"),
