@@ -106,7 +106,7 @@ def with_settings(config: TrainConfig, settings: Iterable[str]) -> TrainConfig:
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key.strip():
-            raise CytoError(f"--set: expected KEY=VALUE such as batch=16 or phases.0.lr=1e-4, got {setting!r}.")
+            raise CytoError(f"--set: expected key=value such as batch=16 or phases.0.lr=1e-4, got {setting!r}.")
         try:
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number of thousands of digits among it

@@ -77,7 +77,7 @@ class ReplacedBar(QWidget):
             return
         shown = "All changes before that were saved in the original file."
         if edit is not None:
-            shown = f"'{edit.label}' is on screen but NOT saved; nothing more can be changed until you choose."
+            shown = f"'{edit.label}' is on screen, but NOT saved; nothing more can be changed until you choose."
         self.words.setText(f"{replaced}\n{shown}")
         self._fit()
         self.show()

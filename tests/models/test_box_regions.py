@@ -98,7 +98,7 @@ def test_regions_of_the_slides_reach_the_loss(tiny_fields: Path, tiny_detector: 
     def batch_with(*corners_yx: tuple[float, float]) -> tuple[Any, Any]:
         slides = tuple(replace(s, regions=(Polygon(corners_yx),)) for s in data.slides)
         own = replace(data, slides=slides)
-        task = make_task(config, own, replace(split, data=own))
+        task = make_task(config, own, replace(split, slides={s.key: s for s in slides}))
         list(task.prepare(None))
         task.train_mode(config.phases[0])
         return task, next(iter(task.batches(0, 4, Share())))

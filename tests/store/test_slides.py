@@ -143,7 +143,7 @@ def test_a_slide_that_is_taken_out_loses_nothing(project, cell, folder):
     first = project.slides()[0]
     mark = cell()
     project.apply(add([mark], "mark"), "anna")
-    with pytest.raises(StoreError, match="has 1 mark"):
+    with pytest.raises(StoreError, match="has 1 annotation"):
         project.remove_slide(mark.slide_id)
     project.apply(remove([mark], "delete"), "anna")
     project.remove_slide(mark.slide_id)

@@ -38,6 +38,9 @@ def points_in_outline(points_yx: Points, outline_yx: Sequence[YX] | Points) -> B
     corners = np.asarray(outline_yx, np.float64)
     points = np.asarray(points_yx, np.float64).reshape(-1, 2)
     area = shapely.Polygon(corners)
+    if not area.is_valid:
+        # GEOS promises nothing for outlines that cross or retrace themselves.
+        return _odd_crossings(points, corners)
     shapely.prepare(area)
     inside: Bools = shapely.contains_xy(area, points[:, 0], points[:, 1])
     undecided = np.flatnonzero(shapely.intersects_xy(area, points[:, 0], points[:, 1]) & ~inside)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from napari_cyto.domain.geometry._containment import points_in_outline
 from napari_cyto.domain.geometry._shapes import YX, Geometry, Polygon
 
 Floats = npt.NDArray[np.float64]
@@ -17,7 +18,8 @@ Floats = npt.NDArray[np.float64]
 def distance(geometry: Geometry, yx: YX) -> float:
     """Return the distance from a place to a shape; 0 inside it and on its edge."""
     if isinstance(geometry, Polygon):
-        return float(shapely.Polygon(geometry.vertices_yx).distance(shapely.Point(yx)))
+        inside = points_in_outline(np.array([yx]), geometry.vertices_yx)[0]
+        return 0.0 if inside else distance_to_outline(geometry.vertices_yx, yx)
     y0, x0, y1, x1 = geometry.bounds_yxyx
     return math.hypot(max(y0 - yx[0], 0.0, yx[0] - y1), max(x0 - yx[1], 0.0, yx[1] - x1))
 
