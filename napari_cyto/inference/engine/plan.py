@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.geometry import YXYX, grown
 from napari_cyto.errors import CytoError
 from napari_cyto.inference._checkpoint import KeptTiles
 from napari_cyto.inference.engine._early_results import IncrementalMerge
@@ -120,12 +120,15 @@ def make_plan(
     if region_yxyx is not None:
         y0, x0, y1, x1 = view.to_model(region_yxyx)
         bounds = (max(y0, 0.0), max(x0, 0.0), min(y1, height), min(x1, width))
+    apart_px = 0.0 if manifest.mpp is None else manifest.decision.merge_um / manifest.mpp
+    # A surer cell just beyond a region takes the place of one in it, as it would on the whole slide.
+    y0, x0, y1, x1 = grown(bounds, apart_px)
+    searched = (max(y0, 0.0), max(x0, 0.0), min(y1, height), min(x1, width))
     stain = stain_of(view.pixels, mpp, region_yxyx) if stain is None else stain
-    way = None if kept is None else _as_before(detector.runtime, (height, width), bounds, kept, stain, view.scale)
+    way = None if kept is None else _as_before(detector.runtime, (height, width), searched, kept, stain, view.scale)
     if way is None:
         largest = tile_side(detector.device, detector.runtime.bytes_per_px) if tile_px is None else tile_px
-        way = _cheapest(detector.runtime, (height, width), bounds, largest, stain, view.scale)
-    decision = manifest.decision
+        way = _cheapest(detector.runtime, (height, width), searched, largest, stain, view.scale)
     return Plan(
         view=view,
         mpp=mpp,
@@ -133,7 +136,7 @@ def make_plan(
         skipped=len(way.tiles) - len(way.wanted),
         bounds_yxyx=bounds,
         score_from=threshold(manifest, score_from),
-        apart_px=0.0 if manifest.mpp is None else decision.merge_um / manifest.mpp,
+        apart_px=apart_px,
         side_px=way.side_px,
     )
 
