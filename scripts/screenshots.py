@@ -25,7 +25,7 @@ from napari_cyto.synthesis.demo_job import demo_project
 from napari_cyto.widgets.canvas.window import look_at, qt_window
 from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
 from napari_cyto.widgets.docks.export.dock import ExportDock
-from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.report.dock import ReportDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
@@ -144,7 +144,7 @@ def result(window: CytoWindow, folder: Path) -> None:
             window.looking.look()
             window.looking.look()
     say_preparation(session.project, [session.slide.id], Preparation.CONVENTIONAL, session.author)
-    dock = window.dock(ResultDock)
+    dock = window.dock(ReportDock)
     raise_dock(dock)
     settle()
     dock.quality.start()

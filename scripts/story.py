@@ -28,7 +28,7 @@ from napari_cyto.store import Project
 from napari_cyto.synthesis.demo_job import demo_project
 from napari_cyto.widgets.canvas.window import native_canvas, qt_window
 from napari_cyto.widgets.docks.export.dock import ExportDock
-from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
@@ -56,7 +56,7 @@ def without_labels(place: Path, slides: int) -> Path:
 
 def propose(window: CytoWindow, detector: str, classifier: str) -> int:
     """Ask for the whole slide by clicks; return how many cells wait then."""
-    dock = window.dock(ProposeDock)
+    dock = window.dock(PredictDock)
     raise_dock(dock)
     settle()
     for box, name in ((dock.run.detector, detector), (dock.run.classifier, classifier)):

@@ -245,9 +245,9 @@ def annotate_dock() -> QWidget:
 
 def propose_dock() -> QWidget:
     """Return the Predict dock (predictions of models, and filters) of the viewer at hand."""
-    from napari_cyto.widgets.docks.predict.dock import ProposeDock
+    from napari_cyto.widgets.docks.predict.dock import PredictDock
 
-    return _dock(ProposeDock)
+    return _dock(PredictDock)
 
 
 def review_dock() -> QWidget:
@@ -259,9 +259,9 @@ def review_dock() -> QWidget:
 
 def result_dock() -> QWidget:
     """Return the Report dock (summary of the slide, and how much of it was viewed) of the viewer at hand."""
-    from napari_cyto.widgets.docks.report.dock import ResultDock
+    from napari_cyto.widgets.docks.report.dock import ReportDock
 
-    return _dock(ResultDock)
+    return _dock(ReportDock)
 
 
 def export_dock() -> QWidget:

@@ -34,8 +34,8 @@ from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.export.dock import ExportDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
-from napari_cyto.widgets.docks.predict.dock import ProposeDock
-from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
+from napari_cyto.widgets.docks.report.dock import ReportDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.slide.dock import SlideDock
 from napari_cyto.widgets.docks.slides.dock import SlidesDock
@@ -214,7 +214,7 @@ class CytoWindow(QObject):
             made.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
             if isinstance(made, ReviewDock):
                 self.crosshair = Crosshair(self.viewer, self.session, made.review.pointed)
-            if isinstance(made, ResultDock):
+            if isinstance(made, ReportDock):
                 made.watch(self.looking.recorder)
         found = self.docks[kind]
         assert isinstance(found, kind)
@@ -231,7 +231,7 @@ class CytoWindow(QObject):
         slide = self._place(SlideDock, "right" if narrow else "left", tabify=narrow)
         self.dock(SlideDock).icc_wanted.connect(self.view.set_icc)
         annotate = self._place(AnnotateDock, "right", tabify=narrow)
-        for kind in (ProposeDock, ReviewDock, ResultDock, ExportDock, TrainDock, ModelsDock):
+        for kind in (PredictDock, ReviewDock, ReportDock, ExportDock, TrainDock, ModelsDock):
             self._place(kind, "right", tabify=True)
         # Side by side, seven names would be cut to their first letters.
         window._qt_window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)

@@ -19,8 +19,8 @@ from napari_cyto.formats import WRITTEN
 from napari_cyto.training.request import runs_folder
 from napari_cyto.training.run_watch import RunWatch
 from napari_cyto.widgets.docks.models.dock import ModelsDock
-from napari_cyto.widgets.docks.predict.dock import ProposeDock
-from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
+from napari_cyto.widgets.docks.report.dock import ReportDock
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
 from napari_cyto.widgets.docks.slides.scheme_dialog import SchemeDialog
@@ -68,8 +68,8 @@ def test_docks(bench):
         bench.annotate,
         bench.export,
         bench.dock(ModelsDock),
-        bench.dock(ProposeDock),
-        bench.dock(ResultDock),
+        bench.dock(PredictDock),
+        bench.dock(ReportDock),
     ):
         check(dock)
 

@@ -15,8 +15,8 @@ from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.controls import Button, Check, Choice
 from napari_cyto.widgets.docks.export.dock import ExportDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
-from napari_cyto.widgets.docks.predict.dock import ProposeDock
-from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
+from napari_cyto.widgets.docks.report.dock import ReportDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.slide.dock import SlideDock
@@ -24,8 +24,8 @@ from napari_cyto.widgets.docks.slides.dock import SlidesDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
 
 DOCKS = (
-    *(SlidesDock, SlideDock, AnnotateDock, ProposeDock, ReviewDock),
-    *(ResultDock, ExportDock, TrainDock, ModelsDock),
+    *(SlidesDock, SlideDock, AnnotateDock, PredictDock, ReviewDock),
+    *(ReportDock, ExportDock, TrainDock, ModelsDock),
 )
 NARROW_PX = 280
 # napari's usual size of letters, and half as large again and twice as large.

@@ -9,12 +9,12 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point
 from napari_cyto.review.predictions import Heat, ShownFilter
-from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
 
 
 @pytest.fixture
 def dock(bench):
-    return bench.dock(ProposeDock)
+    return bench.dock(PredictDock)
 
 
 def test_each_control_sets_its_part_of_the_filter(bench, dock):

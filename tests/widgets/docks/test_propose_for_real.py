@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from napari_cyto.widgets.docks.predict._run import ProposeRun
-from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
 
 ANSWERED_WITHIN_MS = 240_000
 
@@ -21,7 +21,7 @@ def until_ended(bench, run: ProposeRun) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot shoot a process down")
 def test_a_child_that_is_killed_is_told_of_in_the_window_and_the_next_run_works(window_bench):
-    bench, run = window_bench, window_bench.dock(ProposeDock).run
+    bench, run = window_bench, window_bench.dock(PredictDock).run
     bench.mark(3)
     bench.click(run.scopes["slide"])
     bench.click(run.run)
@@ -32,7 +32,7 @@ def test_a_child_that_is_killed_is_told_of_in_the_window_and_the_next_run_works(
     assert [a.status.value for a in bench.session.project.annotations()].count("accepted") == 3
     bench.click(run.run)
     until_ended(bench, run)
-    assert "proposed" in run.words.text()
+    assert "new predictions" in run.words.text()
     statuses = [a.status.value for a in bench.session.project.annotations()]
     assert statuses.count("accepted") == 3
     assert statuses.count("proposed") > 0

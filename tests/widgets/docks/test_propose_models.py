@@ -18,7 +18,7 @@ from napari_cyto.models.project_models import use_model
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict._predictor import Predictor
 from napari_cyto.widgets.docks.predict._run import ProposeRun
-from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
 
 CONTENT = tensor_bytes({"w": np.arange(6, dtype=np.float32).reshape(2, 3)})
 
@@ -75,7 +75,7 @@ def choose(bench, box, key: Qt.Key) -> None:
 
 def test_a_dock_that_was_there_before_the_project_takes_the_projects_models(empty_bench, models, project_folder, asked):
     bench = empty_bench
-    run = bench.dock(ProposeDock).run
+    run = bench.dock(PredictDock).run
     bench.session.projects.open(project_folder)
     bench.settle()
     assert chosen(run) == ("find-a", None)
@@ -90,7 +90,7 @@ def test_a_dock_that_was_there_before_the_project_takes_the_projects_models(empt
 
 
 def test_each_project_has_its_own_models_and_its_own_choice(bench, models, project_folder, tmp_path):
-    run = bench.dock(ProposeDock).run
+    run = bench.dock(PredictDock).run
     use(bench, models / "find-b", models / "name-b")
     choose(bench, run.detector, Qt.Key.Key_Down)
     assert chosen(run) == ("find-c", "name-b")
@@ -103,7 +103,7 @@ def test_each_project_has_its_own_models_and_its_own_choice(bench, models, proje
 
 
 def test_a_choice_stays_until_a_model_is_put_to_use_later(bench, models):
-    run = bench.dock(ProposeDock).run
+    run = bench.dock(PredictDock).run
     use(bench, models / "find-b", models / "name-b")
     choose(bench, run.classifier, Qt.Key.Key_Home)
     bench.session.project_changed.emit()
@@ -118,7 +118,7 @@ def test_a_choice_stays_until_a_model_is_put_to_use_later(bench, models):
 
 
 def test_use_in_the_dock_models_is_followed_before_the_next_run(bench, models, asked):
-    run, library_dock = bench.dock(ProposeDock).run, bench.dock(ModelsDock)
+    run, library_dock = bench.dock(PredictDock).run, bench.dock(ModelsDock)
     choose(bench, run.detector, Qt.Key.Key_Down)
     assert chosen(run) == ("find-b", None)
     use_in_models(bench, library_dock, "find-c")
@@ -135,7 +135,7 @@ def test_use_in_the_dock_models_is_followed_before_the_next_run(bench, models, a
 
 
 def test_a_choice_that_left_the_library_gives_way_to_the_projects_model(bench, models):
-    dock = bench.dock(ProposeDock)
+    dock = bench.dock(PredictDock)
     use(bench, models / "find-b")
     choose(bench, dock.run.detector, Qt.Key.Key_Down)
     library.remove_model("find-c")

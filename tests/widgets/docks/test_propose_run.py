@@ -8,7 +8,7 @@ from psygnal import Signal
 from napari_cyto.errors import CytoError
 from napari_cyto.widgets.docks.predict import _run as propose_run
 from napari_cyto.widgets.docks.predict._run import outcome_words
-from napari_cyto.widgets.docks.predict.dock import ProposeDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
 
 
 class Asked:
@@ -52,7 +52,7 @@ class Asked:
 @pytest.fixture
 def run(bench, monkeypatch):
     monkeypatch.setattr(propose_run, "Predictor", Asked)
-    made = bench.dock(ProposeDock).run
+    made = bench.dock(PredictDock).run
     made.detector.clear()
     made.detector.addItem("finder", "finder")
     made.classifier.addItem("namer", "namer")
@@ -127,7 +127,7 @@ def test_without_a_slide_nothing_can_be_asked(bench, run):
 
 
 def test_the_process_ends_with_the_dock(bench, run):
-    dock = bench.dock(ProposeDock)
+    dock = bench.dock(PredictDock)
     bench.click(run.run)
     dock.cancel_jobs()
     assert run.proposer.cancelled == 1

@@ -22,7 +22,7 @@ from napari_cyto.session.coverage_recorder import CoverageRecorder
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.window import look_at
 from napari_cyto.widgets.docks.report import dock as result_dock
-from napari_cyto.widgets.docks.report.dock import ResultDock
+from napari_cyto.widgets.docks.report.dock import ReportDock
 
 LONGEST_MS = 60_000
 
@@ -47,9 +47,9 @@ def propose(bench: Any, count: int, class_id: str = "HSIL", score: float = 0.7) 
     return made
 
 
-def read(bench: Any) -> ResultDock:
+def read(bench: Any) -> ReportDock:
     """The dock, with all cells read."""
-    dock = bench.dock(ResultDock)
+    dock = bench.dock(ReportDock)
     bench.settle()
     dock._rest.stop()
     dock.result = None
@@ -59,7 +59,7 @@ def read(bench: Any) -> ResultDock:
     return dock
 
 
-def table(dock: ResultDock) -> dict[str, list[str]]:
+def table(dock: ReportDock) -> dict[str, list[str]]:
     counts = dock.finding.counts
     return {
         counts.item(row, 0).text(): [counts.item(row, column).text() for column in range(1, counts.columnCount())]
@@ -178,7 +178,7 @@ def test_reports_are_written_by_a_click(bench, tmp_path, monkeypatch, button, sl
 
 
 def test_what_was_looked_at_is_told_with_a_map(bench):
-    dock = bench.dock(ResultDock)
+    dock = bench.dock(ReportDock)
     recorder = CoverageRecorder(bench.session)
     dock.watch(recorder)
     bench.settle()
@@ -220,7 +220,7 @@ def test_panning_in_the_window_is_taken_down_and_survives_closing(window_bench, 
 
 
 def test_behind_other_docks_nothing_is_read_until_it_is_looked_at(window_bench):
-    dock = window_bench.dock(ResultDock)
+    dock = window_bench.dock(ReportDock)
     window_bench.mark(1, "HSIL")
     assert dock.isVisible()
     assert dock.result is None
@@ -244,7 +244,7 @@ def test_many_cells_do_not_hold_up_the_window(bench):
         for y, x in chance.uniform(0, 640, (40_000, 2))
     ]
     bench.session.project.apply(edits.add(cells, "Predict"), "m")
-    dock = bench.dock(ResultDock)
+    dock = bench.dock(ReportDock)
     bench.settle()
     beats: list[float] = []
     timer = QTimer()
@@ -263,7 +263,7 @@ def test_many_cells_do_not_hold_up_the_window(bench):
 
 def test_without_a_project_it_is_quiet(empty_bench, monkeypatch):
     monkeypatch.setattr(QMessageBox, "exec", lambda *_a: pytest.fail("a box popped up"))
-    dock = empty_bench.dock(ResultDock)
+    dock = empty_bench.dock(ReportDock)
     empty_bench.settle()
     assert not dock.report_slide.isEnabled()
     assert not dock.finding.isVisible()

@@ -112,7 +112,7 @@ def test_a_classifier_from_first_click_to_use(marked):
     assert "Fits this project" in models.fit.text()
     bench.click(dock.outcome.go_on)
     assert dock.setup.parent_path is not None
-    assert "Fine-tuned from" in dock.setup.parent_words.text()
+    assert "Fine-tunes tiny" in dock.setup.parent_words.text()
     assert dock.request().words()[-2:] == ["--parent", str(dock.setup.parent_path)]
 
 

@@ -19,7 +19,7 @@ HINT = (
 )
 
 
-class ProposeDock(Dock):
+class PredictDock(Dock):
     """Lets models propose cells, and filters what is shown of it."""
 
     title = "Predict"

@@ -37,7 +37,7 @@ _BREATH_S = 0.002
 FILTER = "Page with images (*.html);;JSON (*.json)"
 
 
-class ResultDock(Dock):
+class ReportDock(Dock):
     """Counts, highest grade, excess, adequacy, focus, what was looked at; and the report on them."""
 
     title = "Report"
