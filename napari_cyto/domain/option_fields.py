@@ -61,8 +61,6 @@ class OptionField:
         Of a `Kind.CHOICE`.
     quantity : Quantity or None
         Range and unit of a number.
-    advanced : bool
-        Whether few people need it: ``json_schema_extra={"advanced": True}`` on the field.
     """
 
     name: str
@@ -74,7 +72,6 @@ class OptionField:
     mixed: bool = False
     choices: tuple[Choice, ...] = ()
     quantity: Quantity | None = None
-    advanced: bool = False
 
     @property
     def unit(self) -> str:
@@ -90,7 +87,6 @@ def option_fields(model: type[BaseModel]) -> tuple[OptionField, ...]:
 def option_field(name: str, field: FieldInfo) -> OptionField:
     """Return one field as an option."""
     annotation, rules, optional = _bare(field.annotation, list(field.metadata))
-    extra = field.json_schema_extra
     kind, choices = _kind(annotation), _choices(annotation)
     return OptionField(
         name=name,
@@ -102,7 +98,6 @@ def option_field(name: str, field: FieldInfo) -> OptionField:
         mixed=_is_mixed(field.annotation),
         choices=choices,
         quantity=_quantity(rules, kind is Kind.WHOLE) if kind in (Kind.WHOLE, Kind.NUMBER) else None,
-        advanced=isinstance(extra, dict) and bool(extra.get("advanced")),
     )
 
 
