@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from PIL import Image
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
 from napari_cyto.slides.backend import RGB
 from napari_cyto.slides.pixel_source import WHITE, PicturePixels, Pixels, SlidePixels
+from napari_cyto.slides.scaled_read import read_scaled
 
 __all__ = ["RGB", "WHITE", "ModelView", "PicturePixels", "Pixels", "SlidePixels", "model_view"]
 
@@ -44,22 +45,11 @@ class ModelView:
         return max((n for n, f in enumerate(self.pixels.factors_yx) if max(f) <= self.scale * 1.001), default=0)
 
     def read(self, y0: int, x0: int, height: int, width: int) -> RGB:
-        """Return a rectangle, uint8 RGB ``(height, width, 3)``, resampled once from the nearest finer level.
-
-        The filter is PIL's bilinear one, which widens with the reduction and so does not alias; as much is read
-        around the rectangle as the filter reaches, so that a pixel does not depend on where a rectangle ends.
-        """
-        factors, level = self.pixels.factors_yx, self.level
-        fy, fx = self.scale / factors[level][0], self.scale / factors[level][1]
-        if fy == fx == 1.0:
-            return self.pixels.read(level, y0, x0, height, width)
-        margin = int(np.ceil(max(fy, fx, 1.0))) + 1
-        top, left = int(np.floor(y0 * fy)) - margin, int(np.floor(x0 * fx)) - margin
-        rows = int(np.ceil((y0 + height) * fy)) + margin - top
-        columns = int(np.ceil((x0 + width) * fx)) + margin - left
-        read = Image.fromarray(self.pixels.read(level, top, left, rows, columns))
-        box = (x0 * fx - left, y0 * fy - top, (x0 + width) * fx - left, (y0 + height) * fy - top)
-        return np.array(read.resize((width, height), Image.Resampling.BILINEAR, box=box))
+        """Return a rectangle, uint8 RGB ``(height, width, 3)``, resampled once from the nearest finer level."""
+        level = self.level
+        fy, fx = self.pixels.factors_yx[level]
+        step_yx = (self.scale / fy, self.scale / fx)
+        return read_scaled(partial(self.pixels.read, level), step_yx, y0, x0, height, width)
 
     def to_model(self, bounds_yxyx: YXYX) -> YXYX:
         """Return a level-0 box in px of the model."""

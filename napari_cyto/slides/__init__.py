@@ -27,6 +27,7 @@ __all__ = [
     "progressive_read",
     "pyramid",
     "same_files",
+    "scaled_read",
     "shared_cache",
     "slide",
     "slide_bytes",

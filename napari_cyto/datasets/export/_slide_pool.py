@@ -4,54 +4,20 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from napari_cyto.datasets.export._apacc_plan import SlicePlan, SlidePlan
+from napari_cyto.datasets.export._open_slides import OpenSlides
 from napari_cyto.datasets.export.slice_writer import SliceWriter, Written
 from napari_cyto.jobs.events import Token
 from napari_cyto.jobs.outcome import UNTOUCHED, stop_if_cancelled
-from napari_cyto.slides import Slide, TileCache, UnreadableTile, open_slide
+from napari_cyto.slides import UnreadableTile
 
 WORKERS = min(8, os.cpu_count() or 1)
 """PNG encoding is what takes the time, and it releases the interpreter."""
 
 _POLL_S = 0.05
-_KEPT_BYTES = 128 * 2**20
-"""Of tiles, for slices that share them: a row of them across a large slide is about 80 MB."""
-
-
-class _OpenSlides:
-    """Each slide is opened when its first slice is written and closed after its last."""
-
-    def __init__(self, plans: Iterable[SlidePlan], unreadable: list[UnreadableTile]) -> None:
-        self._left = Counter({plan.slide.id: len(plan.slices) for plan in plans})
-        self._open: dict[str, Slide] = {}
-        self._locks = {slide_id: threading.Lock() for slide_id in self._left}
-        self._unreadable = unreadable
-        # Not the one of the window: a folder of small fields would push out all that is there, and fill it.
-        self._tiles = TileCache(_KEPT_BYTES)
-
-    def get(self, plan: SlidePlan) -> Slide | None:
-        if plan.path is None:
-            return None
-        with self._locks[plan.slide.id]:
-            if plan.slide.id not in self._open:
-                slide = open_slide(plan.path, self._tiles)
-                slide.on_unreadable(self._unreadable.append)
-                self._open[plan.slide.id] = slide
-            return self._open[plan.slide.id]
-
-    def one_done(self, plan: SlidePlan) -> None:
-        with self._locks[plan.slide.id]:
-            self._left[plan.slide.id] -= 1
-            if not self._left[plan.slide.id] and plan.slide.id in self._open:
-                self._open.pop(plan.slide.id).close()
-
-    def close(self) -> None:
-        for slide in self._open.values():
-            slide.close()
 
 
 def write_slices(
@@ -84,11 +50,12 @@ def write_slices(
     JobCancelled
         When the user asked for it.
     """
-    slides = _OpenSlides(plans, unreadable)
+    slides = OpenSlides(unreadable)
 
     def write(plan: SlidePlan, piece: SlicePlan) -> Written:
-        written = writer.write(slides.get(plan), plan, piece, sides[plan.slide.id])
-        slides.one_done(plan)
+        slide = None if plan.path is None else slides.get(plan.slide.id, plan.path)
+        written = writer.write(slide, plan, piece, sides[plan.slide.id])
+        slides.one_done(plan.slide.id, len(plan.slices))
         return written
 
     todo = ((plan, piece) for plan in plans for piece in plan.slices)

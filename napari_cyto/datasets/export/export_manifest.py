@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
@@ -13,6 +12,7 @@ from napari_cyto import __version__
 from napari_cyto.datasets._exchange_options import ApaccExportOptions
 from napari_cyto.datasets.audit.report import Finding
 from napari_cyto.datasets.export._apacc_plan import ExportPlan, SlidePlan
+from napari_cyto.datasets.export._patient_aliases import PatientAliases
 from napari_cyto.datasets.splits.split import Split
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.slide_record import SlideRecord
@@ -61,18 +61,15 @@ def apacc_manifest(
 
 
 def _slides(plans: Iterable[SlidePlan], sides: Mapping[str, str]) -> list[dict[str, Any]]:
-    export = uuid.uuid4().hex[:8]
-    aliases: dict[str, str] = {}
+    aliases = PatientAliases()
     rows = []
     for plan in plans:
         slide = plan.slide
-        if slide.patient:
-            aliases.setdefault(slide.patient, f"patient-{export}-{len(aliases) + 1}")
         rows.append(
             {
                 "name": slide.name,
                 "smear": slide.smear,
-                "patient": aliases.get(slide.patient, ""),
+                "patient": aliases.of(slide.patient),
                 "side": sides[slide.id],
                 "mpp": slide.mpp,
                 "mpp_source": slide.mpp_source,
@@ -86,7 +83,7 @@ def _slides(plans: Iterable[SlidePlan], sides: Mapping[str, str]) -> list[dict[s
 def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
     """Write the record into an export's folder, which marks it as one that the next export may replace."""
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    (folder / EXPORT_RECORD).write_text(text + "\n", encoding="utf-8")
+    (folder / EXPORT_RECORD).write_text(text + "\n", encoding="utf-8", errors="replace")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

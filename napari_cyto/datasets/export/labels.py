@@ -1,4 +1,4 @@
-"""Labels of a project in any format, without images; what the format cannot carry is told before it is written."""
+"""Labels of a project in any format, without images; what the format cannot carry is reported before it is written."""
 
 from __future__ import annotations
 

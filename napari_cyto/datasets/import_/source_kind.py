@@ -58,7 +58,7 @@ def read_labels(path: Path, format_name: str | None, how: str, **reader: Any) ->
     Raises
     ------
     CytoError
-        When it cannot be read whole: a row that an import may leave out would be missing from what is told of it.
+        When it cannot be read whole: a row that an import may leave out would be missing from what is reported.
     """
     if Project.is_project(path):
         with Project.open(path) as project:

@@ -58,7 +58,7 @@ def folds_of(counts: Counts, folds: int, seed: int) -> npt.NDArray[np.intp]:
     fold = np.zeros(len(counts), dtype=np.intp)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # Of classes with fewer cells than folds; who asked for the split is told in our own words.
+        # It warns of classes with fewer cells than folds; the split reports them in a sentence of its own.
         warnings.simplefilter("ignore", UserWarning)
         try:
             parts = list(splitter.split(of_cell, class_of_cell, of_cell))

@@ -83,9 +83,9 @@ class Split(Generic[Slide]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the split's tables as JSON-able values, for an export's record and preview."""
-        told = ("algorithm", "seed", "validation_share", "test_share", "cost", "overrides", "reason")
+        shown = ("algorithm", "seed", "validation_share", "test_share", "cost", "overrides", "reason")
         return {
-            **{name: self.record[name] for name in told if name in self.record},
+            **{name: self.record[name] for name in shown if name in self.record},
             "classes": list(self.class_table()),
             "smears": {name: list(groups) for name, groups in self.group_table().items()},
         }

@@ -8,68 +8,31 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
-from PIL import Image
 
 from napari_cyto.datasets._crops import RGB
+from napari_cyto.datasets.export._open_slides import OpenSlides
 from napari_cyto.datasets.export.image_sets._image_plan import PlannedImage, SlideImages
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.jobs.events import Token
 from napari_cyto.jobs.outcome import UNTOUCHED, stop_if_cancelled
-from napari_cyto.slides import Slide, TileCache, UnreadableTile, open_slide
+from napari_cyto.slides import Slide, UnreadableTile
+from napari_cyto.slides.scaled_read import read_scaled
 
 WORKERS = min(8, os.cpu_count() or 1)
 """Encoding is what takes the time, and it releases the interpreter."""
 
 _POLL_S = 0.05
-_KEPT_BYTES = 128 * 2**20
-"""Of a slide's own tiles, for images that share them."""
 _PIECE_BYTES = 2**22
 _PNG = {"level": 1, "strategy": imagecodecs.PNG.STRATEGY.RLE, "filter": imagecodecs.PNG.FILTER.PAETH}
 _JPEG_QUALITY = 95
 
 Job = tuple[SlideImages, PlannedImage, Path]
 """What an image is of, what it shows, and where it goes."""
-
-
-class _OpenSlides:
-    """Each slide is opened for its first image and closed after its last."""
-
-    def __init__(self, unreadable: list[UnreadableTile]) -> None:
-        self._unreadable, self._lock = unreadable, threading.Lock()
-        self._open: dict[str, Slide] = {}
-        self._left: dict[str, int] = {}
-        # Not the one of the window: a folder of small fields would push out all that is there, and fill it.
-        self._tiles = TileCache(_KEPT_BYTES)
-
-    def get(self, of: SlideImages) -> Slide:
-        with self._lock:
-            if of.slide.id not in self._open:
-                slide = open_slide(of.path, self._tiles)
-                self._open[of.slide.id] = slide
-                slide.on_unreadable(self._unreadable.append)
-                if slide.info.size_hw != of.slide.size_hw:
-                    raise CytoError(
-                        f"Expected {of.slide.name!r} to have {_size(of.slide.size_hw)} px, got "
-                        f"{_size(slide.info.size_hw)}; its file is another one than was annotated."
-                    )
-            return self._open[of.slide.id]
-
-    def one_done(self, of: SlideImages) -> None:
-        with self._lock:
-            left = self._left.get(of.slide.id, len(of)) - 1
-            self._left[of.slide.id] = left
-            if not left:
-                del self._left[of.slide.id]
-                if of.slide.id in self._open:
-                    self._open.pop(of.slide.id).close()
-
-    def close(self) -> None:
-        for slide in self._open.values():
-            slide.close()
 
 
 def write_images(
@@ -91,17 +54,18 @@ def write_images(
     JobCancelled
         When the user asked for it.
     """
-    slides, stop, todo = _OpenSlides(unreadable), threading.Event(), iter(jobs)
+    slides, stop, todo = OpenSlides(unreadable), threading.Event(), iter(jobs)
 
     def write(of: SlideImages, image: PlannedImage, path: Path) -> None:
         _go_on(stop)
         if image.how == "cut":
-            path.write_bytes(encoded(tile_pixels(slides.get(of), image), path.suffix))
+            slide = _as_annotated(slides.get(of.slide.id, of.path), of)
+            path.write_bytes(encoded(tile_pixels(slide, image), path.suffix))
         elif image.how == "link":
             _link(of.path, path)
         else:
             _copy(of.path, path, stop)
-        slides.one_done(of)
+        slides.one_done(of.slide.id, len(of))
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="export") as pool:
         waiting: deque[tuple[SlideImages, PlannedImage, Future[None]]] = deque()
@@ -124,23 +88,21 @@ def write_images(
 
 
 def tile_pixels(slide: Slide, image: PlannedImage) -> RGB:
-    """Return the pixels of an image, uint8 RGB (h, w, 3), resampled once from the nearest level that is not coarser.
-
-    The filter is PIL's bilinear one, which widens with the reduction and so does not alias.
-    """
-    (y, x), (height, width), scale = image.corner_yx, image.size_hw, image.scale
+    """Return the pixels of an image, uint8 RGB (h, w, 3), resampled once from the nearest level that is not coarser."""
+    scale = image.scale
     level = max((n for n, down in enumerate(slide.info.downsamples) if down <= scale * 1.001), default=0)
-    fy, fx = (scale / factor for factor in slide.info.factors_yx[level])
-    if fy == fx == 1.0:
-        return slide.read_region(level, y, x, height, width)
-    # As much more on each side as the filter reaches, so that a pixel does not depend on where a tile ends.
-    margin = int(np.ceil(max(fy, fx, 1.0))) + 1
-    top, left = int(np.floor(y * fy)) - margin, int(np.floor(x * fx)) - margin
-    rows = int(np.ceil((y + height) * fy)) + margin - top
-    columns = int(np.ceil((x + width) * fx)) + margin - left
-    read = Image.fromarray(slide.read_region(level, top, left, rows, columns))
-    box = (x * fx - left, y * fy - top, (x + width) * fx - left, (y + height) * fy - top)
-    return np.asarray(read.resize((width, height), Image.Resampling.BILINEAR, box=box))
+    fy, fx = slide.info.factors_yx[level]
+    return read_scaled(partial(slide.read_region, level), (scale / fy, scale / fx), *image.corner_yx, *image.size_hw)
+
+
+def _as_annotated(slide: Slide, of: SlideImages) -> Slide:
+    """Return a slide that has the size it had when it was annotated."""
+    if slide.info.size_hw != of.slide.size_hw:
+        raise CytoError(
+            f"Expected {of.slide.name!r} to have {_size(of.slide.size_hw)} px, got {_size(slide.info.size_hw)}; its "
+            "file is another one than was annotated."
+        )
+    return slide
 
 
 def encoded(pixels: RGB, suffix: str) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -13,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto import __version__
+from napari_cyto.datasets.export._patient_aliases import PatientAliases
 from napari_cyto.datasets.export._reading_rate import Reading
+from napari_cyto.datasets.export.export_manifest import write_manifest
 from napari_cyto.datasets.export.image_sets._division import Division, Pairs, divide
 from napari_cyto.datasets.export.image_sets._image_files import Job, write_images
 from napari_cyto.datasets.export.image_sets._image_plan import PlannedImage, SlideImages, Tally
@@ -27,7 +27,7 @@ from napari_cyto.domain.annotation_source import AnnotationSource
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
-from napari_cyto.files.atomic import EXPORT_RECORD, atomic_folder, check_replaceable, exporting
+from napari_cyto.files.atomic import atomic_folder, check_replaceable, exporting
 from napari_cyto.files.replacement import replacing
 from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.boxes import class_order
@@ -276,7 +276,7 @@ class _Run:
         label_format = self.made.label_format
         assert isinstance(label_format, ImageSetFormat)
         writer = label_format.image_set(self.folder, self.made.classes, **self.made.writer)
-        aliases = _Aliases()
+        aliases = PatientAliases()
         done, of_slide, current = 0.0, 0, ""
         with closing(writer), writing_image_table(self.folder) as table:
             for of, image in write_images(self._jobs(writer.image_folder), token, self.unreadable):
@@ -330,8 +330,7 @@ class _Run:
             "leaks": [finding.detail for finding in self.division.findings],
             "unreadable_tiles": [str(tile) for tile in self.unreadable],
         }
-        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        (self.folder / EXPORT_RECORD).write_text(text, encoding="utf-8", errors="replace")
+        write_manifest(self.folder, content)
 
     def result(self, target: Path) -> dict[str, Any]:
         """Return what was written, for people and machines."""
@@ -352,19 +351,7 @@ class _Run:
         }
 
 
-class _Aliases:
-    """Names for patients that are good within one export: who they are is nobody's business outside the project."""
-
-    def __init__(self) -> None:
-        self._export, self._names = uuid.uuid4().hex[:8], dict[str, str]()
-
-    def of(self, patient: str) -> str:
-        if not patient:
-            return ""
-        return self._names.setdefault(patient, f"patient-{self._export}-{len(self._names) + 1}")
-
-
-def _record(of: SlideImages, image: PlannedImage, aliases: _Aliases) -> SlideRecord:
+def _record(of: SlideImages, image: PlannedImage, aliases: PatientAliases) -> SlideRecord:
     slide, whole = of.slide, of.how != "cut"
     return SlideRecord(
         name=image.name,
