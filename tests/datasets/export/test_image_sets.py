@@ -297,11 +297,12 @@ def test_progress_grows_to_its_end_and_a_changed_export_is_not_replaced(make_pro
 
 
 def test_few_slides_are_open_at_a_time(make_project, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_cyto.datasets.export import _open_slides
     from napari_cyto.datasets.export.image_sets import _image_files
     from napari_cyto.slides import Slide
 
     open_now, most = set(), 0
-    real, close = _image_files.open_slide, Slide.close
+    real, close = _open_slides.open_slide, Slide.close
 
     def opening(*args):
         nonlocal most
@@ -314,7 +315,7 @@ def test_few_slides_are_open_at_a_time(make_project, run, tmp_path: Path, monkey
         open_now.discard(id(self))
         close(self)
 
-    monkeypatch.setattr(_image_files, "open_slide", opening)
+    monkeypatch.setattr(_open_slides, "open_slide", opening)
     monkeypatch.setattr(Slide, "close", closing)
     made = make_project(slides=40, cells=2, size_hw=(100, 100))
     run(export("yolo", made.folder, tmp_path / "out", TILES))
