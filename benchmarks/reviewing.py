@@ -144,7 +144,7 @@ def time_verdicts(dock: ReviewDock, count: int) -> tuple[list[float], list[float
 
 def paint_ms(window: CytoWindow, count: int = 40) -> float:
     """Return what painting the window once takes by itself, ms, median: no verdict can cost less on this machine."""
-    from napari_cyto.widgets.canvas.window import native_canvas
+    from napari_cyto.widgets.canvas.napari_window import native_canvas
 
     canvas, took = native_canvas(window.viewer), []
     for _ in range(count):

@@ -22,7 +22,7 @@ from napari_cyto.domain.geometry import Box
 from napari_cyto.reporting.stored_facts import say_preparation
 from napari_cyto.session import Session, Tool
 from napari_cyto.synthesis.demo_job import demo_project
-from napari_cyto.widgets.canvas.window import look_at, qt_window
+from napari_cyto.widgets.canvas.napari_window import look_at, qt_window
 from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
 from napari_cyto.widgets.docks.export.dock import ExportDock
 from napari_cyto.widgets.docks.report.dock import ReportDock

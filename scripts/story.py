@@ -26,7 +26,7 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.files.user_folders import DATA_VARIABLE
 from napari_cyto.store import Project
 from napari_cyto.synthesis.demo_job import demo_project
-from napari_cyto.widgets.canvas.window import native_canvas, qt_window
+from napari_cyto.widgets.canvas.napari_window import native_canvas, qt_window
 from napari_cyto.widgets.docks.export.dock import ExportDock
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock

@@ -26,7 +26,7 @@ from qtpy.QtWidgets import QWidget
 from screenshots import PICTURES, raise_dock, save, settle, write_light
 
 from napari_cyto.cli.entry import run
-from napari_cyto.widgets.canvas.window import qt_window
+from napari_cyto.widgets.canvas.napari_window import qt_window
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of

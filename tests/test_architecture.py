@@ -76,7 +76,7 @@ MAY_USE = {
 }
 BINDINGS = {"PyQt5", "PyQt6", "PySide2", "PySide6"}
 # The command line must answer at once: these of its files are read whatever it is asked, and import only this.
-CLI_FRONT = {"__init__", "entry", "verbs", "job_follower", "output"}
+CLI_FRONT = {"__init__", "common_options", "entry", "verbs", "job_follower", "output"}
 CLI_AT_IMPORT = {"typer"}
 
 
@@ -299,3 +299,75 @@ def test_each_dependency_is_imported_or_says_why_not() -> None:
     idle = {name for name in declared - NOT_IMPORTED.keys() if MODULE_OF.get(name, name) not in imported}
     assert idle == set()
     assert NOT_IMPORTED.keys() <= declared
+
+
+def imported_at_run_time(path: Path, known: dict[str, Path]) -> set[str]:
+    """The modules of the package that a file imports, in functions too, but for those that only types need.
+
+    Of a package it is the module that is meant: that ``__init__`` runs before its modules is no circle.
+    """
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                continue
+            if isinstance(child, ast.Import):
+                found.update(alias.name for alias in child.names if alias.name in known)
+            elif isinstance(child, ast.ImportFrom) and child.module in known:
+                names = (f"{child.module}.{alias.name}" for alias in child.names)
+                found.update(name if name in known else str(child.module) for name in names)
+            visit(child)
+
+    visit(parse(path))
+    return found
+
+
+def circles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules each of which imports, over others, itself."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        ahead = list(imports[start])
+        while ahead:
+            if (name := ahead.pop()) not in seen:
+                seen.add(name)
+                ahead += imports[name]
+        return seen
+
+    reach = {name: reached(name) for name in imports}
+    in_one = [name for name in imports if name in reach[name]]
+    groups = {frozenset(n for n in reach[name] if name in reach[n]) for name in in_one}
+    return sorted(sorted(group) for group in groups)
+
+
+def test_modules_import_each_other_in_no_circle() -> None:
+    """An import inside a function hides a circle from Python, not from who reads the two modules."""
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"d"}}) == [["b", "c"], ["d"]]
+    known = modules()
+    assert circles({name: imported_at_run_time(path, known) for name, path in known.items()}) == []
+
+
+# Names that several packages of one tree may give to a module: each has one of that kind.
+_ONE_EACH = {
+    "dock": "the dock of its package",
+    "job": "the job of its package, run by the command line, a dock or a cluster",
+}
+
+
+def test_a_name_stands_for_one_module_of_a_tree() -> None:
+    places: dict[tuple[str, str], list[str]] = {}
+    for path in FILES:
+        if path.name != "__init__.py":
+            name = path.stem.removeprefix("_")
+            places.setdefault((part_of(path), name), []).append(path.relative_to(PACKAGE).as_posix())
+    assert {key: each for key, each in places.items() if len(each) > 1 and key[1] not in _ONE_EACH} == {}
+
+
+# Words in -ing that are nouns of the field.
+_NOUNS = {"fitting", "matching", "ranking", "reporting", "screening", "training", "tuning"}
+
+
+def test_modules_are_called_by_nouns_not_participles() -> None:
+    last_words = {name: name.rpartition(".")[2].split("_")[-1] for name in modules()}
+    assert [name for name, word in last_words.items() if word.endswith("ing") and word not in _NOUNS] == []

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_cyto.cli.common_options import AsJson, Data
 from napari_cyto.cli.option_flags import checked, with_options
-from napari_cyto.cli.verbs import AsJson, Data
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.config import EvaluateConfig, Ki67Config, LabelComparisonConfig
 

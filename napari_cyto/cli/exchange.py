@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json, print_table
-from napari_cyto.cli.verbs import AsJson
 from napari_cyto.formats import FORMATS, WRITTEN, LabelFormat, get_format, written_format
 from napari_cyto.formats.label_format import idle_options
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.output import print_facts, print_json, print_table
-from napari_cyto.cli.verbs import AsJson
 from napari_cyto.models.card import card_text
 from napari_cyto.models.library import (
     Entry,

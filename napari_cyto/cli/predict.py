@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json
 from napari_cyto.cli.restart import start_for_networks
-from napari_cyto.cli.verbs import AsJson
 from napari_cyto.domain.quantities import REGION_PX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.many_slides import SeveralRequest

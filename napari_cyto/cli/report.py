@@ -8,10 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json, print_table
-from napari_cyto.cli.verbs import AsJson
 from napari_cyto.errors import CytoError
 from napari_cyto.reporting.job import ReportOptions, write_result
 from napari_cyto.reporting.slide_facts import grade_words, looked_words, survey_words

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.output import print_json, print_table
-from napari_cyto.cli.verbs import AsJson
 from napari_cyto.store import Project
 from napari_cyto.store.slide_details import change_facts, named_slides, parsed_setting
 

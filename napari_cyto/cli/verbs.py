@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_cyto import __version__
+from napari_cyto.cli.common_options import AsJson, Data
 from napari_cyto.cli.numbers import number
 from napari_cyto.domain.quantities import FOLDS
 
@@ -17,17 +18,6 @@ HELP = """Annotate cells on whole-slide Pap smears, predict and review them, tra
 JSON for machines goes to stdout (--json), progress to stderr. Exit code 0: done; 2: something is wrong that you can
 correct, and one sentence on stderr says what and how.
 """
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Data = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--data",
-        metavar="SRC",
-        help="Annotated cells: cric:DIR, apacc:DIR, folders:DIR or a project; may be repeated. After an @: µm per px, "
-        "and what classes become (folders:cells@0.2,map=herlev).",
-    ),
-]
 
 
 def build(words: list[str]) -> typer.Typer:

@@ -13,7 +13,7 @@ from napari_cyto.datasets.splits.config import ExportSplitConfig
 from napari_cyto.datasets.splits.split import TEST, TRAIN
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.quantities import UmPerPx
-from napari_cyto.formats.apacc.label_format import ApaccOptions
+from napari_cyto.formats.apacc.apacc_format import ApaccOptions
 from napari_cyto.formats.apacc.names import StemStyle
 from napari_cyto.formats.apacc.slices import BorderRule
 from napari_cyto.formats.label_format import SKIP_BAD, declared

@@ -19,3 +19,11 @@ def resource_path(*parts: str) -> Path:
         if path.exists():
             return path
     raise FileNotFoundError(f"The shipped file {'/'.join(parts)} is missing; install napari-cyto again.")
+
+
+def shipped_folder() -> Path | None:
+    """Return the folder of the models that ship, or None where none do."""
+    try:
+        return resource_path("models")
+    except FileNotFoundError:
+        return None

@@ -13,11 +13,12 @@ from napari_cyto.formats._geojson import GeoJsonFormat
 from napari_cyto.formats._imagescope import ImageScopeFormat
 from napari_cyto.formats._label_studio import LabelStudioFormat
 from napari_cyto.formats._labelme import LabelMeFormat
+from napari_cyto.formats._registry import FORMATS
 from napari_cyto.formats._sipakmed import SipakmedFormat
 from napari_cyto.formats._via import ViaFormat
 from napari_cyto.formats._voc import VocFormat
 from napari_cyto.formats._yolo import YoloFormat
-from napari_cyto.formats.apacc.label_format import ApaccFormat
+from napari_cyto.formats.apacc.apacc_format import ApaccFormat
 from napari_cyto.formats.cric import CricFormat
 from napari_cyto.formats.csv_points import CsvFormat
 from napari_cyto.formats.label_format import Capabilities, FormatOptions, LabelFormat, ReadOnly
@@ -73,8 +74,7 @@ _ALL: tuple[LabelFormat, ...] = (
     SipakmedFormat(),
 )
 
-FORMATS: dict[str, LabelFormat] = {f.name: f for f in _ALL}
-"""Every label format by its name."""
+FORMATS.update({f.name: f for f in _ALL})
 
 WRITTEN: dict[str, LabelFormat] = {name: f for name, f in FORMATS.items() if not isinstance(f, ReadOnly)}
 """Those that are written too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_cyto.errors import FormatError
-from napari_cyto.formats import FORMATS
+from napari_cyto.formats._registry import FORMATS
 from napari_cyto.formats._sniffing_reader import Glimpse
 
 _MOST_NAMED = 3

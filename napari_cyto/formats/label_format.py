@@ -15,6 +15,8 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.quantities import BoxUm, UmPerPx
 from napari_cyto.errors import FormatError
+from napari_cyto.formats._registry import FORMATS
+from napari_cyto.formats.format_guess import what_came
 
 if TYPE_CHECKING:
     from napari_cyto.formats._sniffing_reader import Glimpse
@@ -186,10 +188,6 @@ def names_what_came(read: _Read) -> _Read:
         try:
             return read(self, source, **options)
         except FormatError as error:
-            # Looked up only when it is needed: every format's file imports this one.
-            from napari_cyto.formats import FORMATS
-            from napari_cyto.formats.format_guess import what_came
-
             other = what_came(Path(source), self.name)
             if not other:
                 raise

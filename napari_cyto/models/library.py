@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.domain.resources import resource_path
+from napari_cyto.domain.resources import shipped_folder
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import atomic_folder
 from napari_cyto.files.user_folders import DATA_VARIABLE, user_data_dir
@@ -47,14 +47,6 @@ class Entry:
 def user_folder() -> Path:
     """Return the folder of the models that a user added; it need not be there."""
     return user_data_dir() / "models"
-
-
-def shipped_folder() -> Path | None:
-    """Return the folder of the models that ship, or None where none do."""
-    try:
-        return resource_path("models")
-    except FileNotFoundError:
-        return None
 
 
 def list_models() -> tuple[Entry, ...]:

@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from napari_cyto.domain.resources import shipped_folder
 from napari_cyto.errors import CytoError
 from napari_cyto.files.user_folders import user_cache_dir, user_data_dir
 from napari_cyto.models._probe_fields import probe_shapes
@@ -131,8 +132,6 @@ def beside(bundle_folder: Path) -> Path:
 
 def export_places(bundle: Bundle) -> tuple[Path, ...]:
     """Return the folders that may hold a bundle's exports, the one to write to first."""
-    from napari_cyto.models.library import shipped_folder
-
     shipped, own = shipped_folder(), user_cache_dir() / "openvino"
     folder = bundle.path.resolve()
     if shipped is not None and folder.parent == shipped.resolve():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -197,3 +199,11 @@ def _in_folder(folder: Path) -> Path:
     beside = folder.parent / f"{folder.name}.mrxs"
     hint = f"open {beside.name} beside it" if beside.exists() else "open the slide file in it"
     raise SlideError(f"{folder.name or folder} is a folder, but a slide file was expected; {hint}.")
+
+
+def _reopened(slide: Slide) -> tuple[Callable[[Path], Slide], tuple[Path]]:
+    return (open_slide, (slide.info.path,))
+
+
+# A slide goes to another process as its path, and is opened there anew.
+copyreg.pickle(Slide, _reopened)

@@ -91,11 +91,6 @@ class Slide:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[object, ...]:
-        from napari_cyto.slides._open_any import open_slide
-
-        return (open_slide, (self.info.path,))
-
     def __repr__(self) -> str:
         return f"<Slide {self.info.name} {self.info.width} x {self.info.height} px, {self.info.levels} level(s)>"
 

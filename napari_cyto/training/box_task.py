@@ -8,7 +8,7 @@ import torch
 
 from napari_cyto.models.box_detectors import as_bits
 from napari_cyto.training._task import Batch, Network, Tensor
-from napari_cyto.training.detector.task import DetectorTask
+from napari_cyto.training.detector.detector_task import DetectorTask
 
 _SMALLEST_PX = 1.0
 

@@ -7,7 +7,7 @@ import math
 import torch
 
 from napari_cyto.training._task import Batch, Network, Tensor
-from napari_cyto.training.detector.task import DetectorTask
+from napari_cyto.training.detector.detector_task import DetectorTask
 
 ALPHA = 3.0
 """How steeply the map falls. Ours: Patherea names Xie et al. 2018 for the method, but neither it nor any paper that we

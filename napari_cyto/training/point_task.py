@@ -12,7 +12,7 @@ from napari_cyto.jobs.events import Event, Token
 from napari_cyto.models.point_detector import Proposals, grid_anchors_yx
 from napari_cyto.training._point_loss import PointLossWeights, TileCells, hybrid_loss
 from napari_cyto.training._task import Batch, Network, Tensor
-from napari_cyto.training.detector.task import DetectorTask
+from napari_cyto.training.detector.detector_task import DetectorTask
 
 
 class PointTask(DetectorTask):

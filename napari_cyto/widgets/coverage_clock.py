@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_cyto.domain.coverage import magnification_of
 from napari_cyto.session import Session
 from napari_cyto.session.coverage_recorder import SAMPLE_S, CoverageRecorder
-from napari_cyto.widgets.canvas.window import camera_of, is_open, qt_window, view_yxyx
+from napari_cyto.widgets.canvas.napari_window import camera_of, is_open, qt_window, view_yxyx
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -16,7 +16,7 @@ from napari_cyto.slides import LevelArray, Slide, tissue_bounds_yxyx
 from napari_cyto.slides.progressive_read import PatientReader
 from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
 from napari_cyto.widgets.canvas.frames import world_to_frame
-from napari_cyto.widgets.canvas.window import canvas_size_px, look_at
+from napari_cyto.widgets.canvas.napari_window import canvas_size_px, look_at
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_cyto.domain.geometry import YX
 from napari_cyto.session import Session
-from napari_cyto.widgets.canvas.window import camera_of, look_at, view_yxyx
+from napari_cyto.widgets.canvas.napari_window import camera_of, look_at, view_yxyx
 from napari_cyto.widgets.slide_layer import SlideImage, add_slide_layer, home_yxyx, show_box
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from napari_cyto.widgets.canvas.crosshair import Crosshair
 from napari_cyto.widgets.canvas.focus_frame import FocusFrame
 from napari_cyto.widgets.canvas.key_help import KeyHelp
 from napari_cyto.widgets.canvas.napari_actions import answer_for, let_run
+from napari_cyto.widgets.canvas.napari_window import drop_targets, native_canvas
 from napari_cyto.widgets.canvas.pins import Pins
 from napari_cyto.widgets.canvas.view_options import ViewOptions, load, save, shapes_of
 from napari_cyto.widgets.canvas.view_panel import ViewPanel
-from napari_cyto.widgets.canvas.window import drop_targets, native_canvas
 from napari_cyto.widgets.coverage_clock import Looking
 from napari_cyto.widgets.deferred import later
 from napari_cyto.widgets.docks.annotate.dock import AnnotateDock

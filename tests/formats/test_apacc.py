@@ -16,7 +16,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import get_format
-from napari_cyto.formats.apacc.label_format import (
+from napari_cyto.formats.apacc.apacc_format import (
     CropName,
     SliceName,
     StemStyle,

@@ -20,7 +20,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats import get_format
 from napari_cyto.formats._shapes import is_flat
-from napari_cyto.formats.apacc.label_format import (
+from napari_cyto.formats.apacc.apacc_format import (
     CLASSES,
     SLICE_SIDE,
     StemStyle,

@@ -13,7 +13,7 @@ from napari_cyto.domain.geometry import YX
 from napari_cyto.jobs.events import Done
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas.frames import frame_to_world
-from napari_cyto.widgets.canvas.window import camera_of, canvas_size_px, native_canvas
+from napari_cyto.widgets.canvas.napari_window import camera_of, canvas_size_px, native_canvas
 
 pytestmark = pytest.mark.smoke
 

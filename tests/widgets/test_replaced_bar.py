@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from napari_cyto.store import Project
-from napari_cyto.widgets.canvas.window import native_canvas
+from napari_cyto.widgets.canvas.napari_window import native_canvas
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file be replaced")
 

@@ -17,7 +17,7 @@ from napari_cyto.slides._hatch_pattern import BETWEEN_RGB, STRIPE_RGB
 from napari_cyto.slides.synthetic_levels import NOT_MADE_RGB, Sizes, ZoomableSlide, zoomable
 from napari_cyto.slides.tiff_writer import write_pyramid
 from napari_cyto.widgets.canvas._jump_preload import Arrival
-from napari_cyto.widgets.canvas.window import arrive, camera_of, look_at, set_out_for, view_yxyx
+from napari_cyto.widgets.canvas.napari_window import arrive, camera_of, look_at, set_out_for, view_yxyx
 from napari_cyto.widgets.slide_layer import add_slide_layer, home_yxyx
 
 MPP = 0.25

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from napari_cyto.widgets.canvas.window import camera_of, look_at, view_yxyx
+from napari_cyto.widgets.canvas.napari_window import camera_of, look_at, view_yxyx
 from napari_cyto.widgets.window import window_of
 
 

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QFileDialog, QLabel
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.errors import CytoError
 from napari_cyto.store import Project
-from napari_cyto.widgets.canvas.window import native_canvas
+from napari_cyto.widgets.canvas.napari_window import native_canvas
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.window import open_window, session_for, window_of
 

@@ -26,7 +26,7 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.presets import preset
 from napari_cyto.session import Session, Tool
 from napari_cyto.slides.tiff_writer import write_pyramid
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas._key_bindings import as_qt_writes
 from napari_cyto.widgets.canvas.napari_actions import serves_a_slide
 from napari_cyto.widgets.keys import KEYS
@@ -45,7 +45,7 @@ class Eye:
     def __init__(self, bench) -> None:
         self.bench, self.session = bench, bench.session
         self.viewer = bench.window.viewer
-        self.native = window.native_canvas(self.viewer)
+        self.native = napari_window.native_canvas(self.viewer)
         self.session.tool = Tool.POINT
         for yx in CELLS_YX:
             self.session.edits.add_point(yx)
@@ -81,7 +81,7 @@ class Eye:
         seen = self.places_of(pixels, BLUE)
         assert len(seen) > 30, f"after {what} the slide is not seen"
         y, x = seen.mean(axis=0)
-        per_px = 1 / (window.camera_of(self.viewer).zoom * MPP)
+        per_px = 1 / (napari_window.camera_of(self.viewer).zoom * MPP)
         green = self.places_of(pixels, self.green)
         for cell in CELLS_YX:
             there = (y + (cell[0] - LANDMARK_YX[0]) / per_px, x + (cell[1] - LANDMARK_YX[1]) / per_px)
@@ -137,8 +137,8 @@ CHANGES = {
     "3D": set_to(lambda v: v.dims, "ndisplay", 3),
     "transposed": lambda v: v.dims.transpose(),
     "rolled": lambda v: v.dims.roll(),
-    "grid": set_to(window.grid_of, "enabled", True),
-    "flipped": set_to(window.camera_of, "orientation", ("away", "up", "left")),
+    "grid": set_to(napari_window.grid_of, "enabled", True),
+    "flipped": set_to(napari_window.camera_of, "orientation", ("away", "up", "left")),
     "slide hidden": set_to(lambda v: v.layers[0], "visible", False),
     "slide pale": set_to(lambda v: v.layers[0], "opacity", 0.1),
     "slide turned": set_to(lambda v: v.layers[0], "affine", [[0, 1, 5], [-1, 0, 2], [0, 0, 1]]),

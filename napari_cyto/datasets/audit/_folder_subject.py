@@ -23,7 +23,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.files.disk_files import folder_files, subfolders
 from napari_cyto.formats import FORMATS
-from napari_cyto.formats.apacc.label_format import SIDES
+from napari_cyto.formats.apacc.apacc_format import SIDES
 from napari_cyto.formats.apacc.label_lines import CLASSES, LabelLine, parse_label_text
 from napari_cyto.formats.apacc.names import SLICE_SIDE, match_crop_name, match_stem
 from napari_cyto.formats.bad_rows import BadRows

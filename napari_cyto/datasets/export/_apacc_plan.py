@@ -15,8 +15,8 @@ from napari_cyto.datasets.splits.split_slides import Pairs
 from napari_cyto.domain.classes import SchemeMap
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.formats.apacc.losses import SliceLosses
 from napari_cyto.formats.apacc.names import match_stem, slice_stem
+from napari_cyto.formats.apacc.slice_losses import SliceLosses
 from napari_cyto.formats.apacc.slices import SliceCell, corners, cut_into_slices, is_slice
 from napari_cyto.formats.apacc.smear_names import SmearNames
 from napari_cyto.slides import open_slide

@@ -27,7 +27,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SplitError
 from napari_cyto.files.atomic import atomic_folder, check_replaceable, exporting
 from napari_cyto.files.replacement import replacing
-from napari_cyto.formats.apacc.label_format import SIDES
+from napari_cyto.formats.apacc.apacc_format import SIDES
 from napari_cyto.jobs.events import Advanced, Done, Event, Noted, Token
 from napari_cyto.jobs.outcome import UNTOUCHED, Steps, ending_once, stop_if_cancelled
 from napari_cyto.slides import UnreadableTile

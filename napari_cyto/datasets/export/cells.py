@@ -12,7 +12,7 @@ from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import map_between, preset, shipped_maps
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, SchemeError
-from napari_cyto.formats.apacc.losses import SliceLosses
+from napari_cyto.formats.apacc.slice_losses import SliceLosses
 from napari_cyto.formats.apacc.slices import Cell
 
 

@@ -16,7 +16,7 @@ from napari_cyto.datasets.export.labels import labels_to_write, told_losses
 from napari_cyto.datasets.splits.leaks import LEAK_WORDS, shared_ties
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import LabelFormat, written_format
-from napari_cyto.formats.apacc.label_format import SIDES
+from napari_cyto.formats.apacc.apacc_format import SIDES
 from napari_cyto.formats.apacc.names import SLICE_SIDE
 from napari_cyto.jobs.events import Done, Event, Token
 from napari_cyto.jobs.outcome import Steps, ending_once

@@ -1,10 +1,10 @@
 """APACC: slices of 2000 x 2000 px with one label file each, and crops per class."""
 
 __all__ = [
-    "label_format",
+    "apacc_format",
     "label_lines",
-    "losses",
     "names",
+    "slice_losses",
     "slices",
     "smear_names",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from napari_cyto.inference.runtimes.choice import RGB, DetectorRuntime
+from napari_cyto.inference.runtimes.runtime import RGB, DetectorRuntime
 from napari_cyto.jobs.events import Token
 from napari_cyto.models.found_cells import FoundCells
 

@@ -16,7 +16,8 @@ from napari_cyto.inference.engine._unscanned_area import SIDE_UM, UNKNOWN_MPP, n
 from napari_cyto.inference.engine.tile_grid import Tile
 from napari_cyto.inference.model_view import ModelView
 from napari_cyto.inference.request import Runtime
-from napari_cyto.inference.runtimes.choice import DetectorRuntime, Wanted, detector_runtime
+from napari_cyto.inference.runtimes.choice import Wanted, detector_runtime
+from napari_cyto.inference.runtimes.runtime import DetectorRuntime
 from napari_cyto.jobs.events import Token
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.found_cells import FoundCells

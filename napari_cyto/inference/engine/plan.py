@@ -12,7 +12,7 @@ from napari_cyto.inference.engine.detect import SEAM_PX, SLACK_PX, CellDetector
 from napari_cyto.inference.engine.tile_grid import Tile, plan_tiles, stained_tiles
 from napari_cyto.inference.engine.tile_memory import SIDES_PX, reckoned_hw, tile_side
 from napari_cyto.inference.model_view import ModelView, SlidePixels, model_view
-from napari_cyto.inference.runtimes.choice import DetectorRuntime
+from napari_cyto.inference.runtimes.runtime import DetectorRuntime
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.slides import Slide
 from napari_cyto.slides.stain import Stain, stain_of

@@ -4,5 +4,6 @@ __all__ = [
     "choice",
     "devices",
     "model_cache",
+    "runtime",
     "torch_runtime",
 ]

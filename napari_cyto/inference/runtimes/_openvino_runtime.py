@@ -15,8 +15,8 @@ import numpy.typing as npt
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.files.lock import in_turn
 from napari_cyto.inference.engine.tile_memory import FIELD_SIDES_PX, OPENVINO_BYTES_PER_PX, reckoned_hw
-from napari_cyto.inference.runtimes.choice import RGB
 from napari_cyto.inference.runtimes.devices import threads_told
+from napari_cyto.inference.runtimes.runtime import RGB
 from napari_cyto.jobs.events import Token
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.finite_outputs import refuse_not_finite

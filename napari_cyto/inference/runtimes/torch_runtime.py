@@ -13,8 +13,8 @@ import torch
 from napari_cyto.inference.engine.tile_memory import BYTES_PER_PX
 from napari_cyto.inference.network_input import as_input
 from napari_cyto.inference.runtimes._stop import interruptible
-from napari_cyto.inference.runtimes.choice import RGB
 from napari_cyto.inference.runtimes.devices import chosen_device, computes_bf16
+from napari_cyto.inference.runtimes.runtime import RGB
 from napari_cyto.jobs.events import Token
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.finite_outputs import refuse_not_finite, try_network, watched

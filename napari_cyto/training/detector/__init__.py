@@ -1,5 +1,5 @@
 """Training of cell detectors: tiles, batches, validation."""
 
 __all__ = [
-    "task",
+    "detector_task",
 ]

@@ -12,8 +12,8 @@ __all__ = [
     "frames",
     "key_help",
     "napari_actions",
+    "napari_window",
     "pins",
     "view_options",
     "view_panel",
-    "window",
 ]

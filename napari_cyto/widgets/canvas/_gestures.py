@@ -15,7 +15,7 @@ from napari_cyto.widgets.canvas._drag_actions import BandDrag, Drag, HandleDrag,
 from napari_cyto.widgets.canvas._region_draft import LassoDrag, RegionDraft
 from napari_cyto.widgets.canvas._shape_handles import handle_at
 from napari_cyto.widgets.canvas.frames import world_to_frame
-from napari_cyto.widgets.canvas.window import camera_of
+from napari_cyto.widgets.canvas.napari_window import camera_of
 
 if TYPE_CHECKING:
     from napari import Viewer

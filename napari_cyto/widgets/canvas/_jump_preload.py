@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.deferred import Soon
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Arrival:
     def set_out(self, yx: YX, mpp: float, zoom: float | None) -> None:
         """Have the pixels round a place (level-0 px) decoded; ``zoom`` is in canvas px per world unit."""
         self._mpp, self._next_yx = mpp, None
-        window.set_out_for(self._viewer, yx, mpp, zoom)
+        napari_window.set_out_for(self._viewer, yx, mpp, zoom)
 
     def foresee(self, y: float, x: float) -> None:
         """Take note of where one will probably go on to, level-0 px."""
@@ -44,7 +44,7 @@ class Arrival:
         self._soon.stop()
 
     def _arrive(self) -> None:
-        if window.is_open(self._viewer):
-            window.arrive(self._viewer)
+        if napari_window.is_open(self._viewer):
+            napari_window.arrive(self._viewer)
             if self._next_yx is not None:
-                window.foresee(self._viewer, self._next_yx, self._mpp)
+                napari_window.foresee(self._viewer, self._next_yx, self._mpp)

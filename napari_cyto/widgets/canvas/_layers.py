@@ -26,8 +26,8 @@ from napari_cyto.widgets.canvas._annotation_style import (
     halo_of,
 )
 from napari_cyto.widgets.canvas._heat import HeatMap
+from napari_cyto.widgets.canvas.napari_window import node_of
 from napari_cyto.widgets.canvas.view_options import ViewOptions
-from napari_cyto.widgets.canvas.window import node_of
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -16,7 +16,7 @@ from napari_cyto.domain.geometry import YX, Box
 from napari_cyto.review.predictions import Heat
 from napari_cyto.session import Session, Tool
 from napari_cyto.session.commands import acts_on_selection, run, run_on
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas._annotation_style import cell_marks, outlines_of, palette, shaped_marks, unnamed
 from napari_cyto.widgets.canvas._gestures import Gestures
 from napari_cyto.widgets.canvas._hover import Hover
@@ -67,15 +67,17 @@ class Canvas:
         self.shown = Shown()
         session.drawn = self._drawn
         self.layers = MarkLayers(viewer)
-        self.hover = Hover(window.native_canvas(viewer), session)
-        self.note = Note(window.native_canvas(viewer))
+        self.hover = Hover(napari_window.native_canvas(viewer), session)
+        self.note = Note(napari_window.native_canvas(viewer))
         self.gestures = Gestures(viewer, session, self.layers.show_draft, self.hover.move, self.uncover)
         self._scheme: ClassScheme | None = None
         self._is_attached = True
         self.is_hidden = False
         self._is_crowded = self._outlines_were_visible = self._jumped = False
-        qt_window = window.qt_window(viewer)
-        self.keys = SlideKeys(window.native_canvas(viewer), qt_window, self.run, self._hold_to_pan, self._refuse_key)
+        qt_window = napari_window.qt_window(viewer)
+        self.keys = SlideKeys(
+            napari_window.native_canvas(viewer), qt_window, self.run, self._hold_to_pan, self._refuse_key
+        )
         self._tether = Tether(qt_window, self.detach)
         self._poll_timer = QTimer(qt_window)
         self._poll_timer.setInterval(POLL_MS)
@@ -130,7 +132,7 @@ class Canvas:
         ]
 
     def _napari_slots(self) -> list[tuple[Any, Any]]:
-        camera = window.camera_of(self.viewer)
+        camera = napari_window.camera_of(self.viewer)
         layers = self.viewer.layers.events
         return [
             (camera.events.center, self._on_camera),
@@ -155,7 +157,7 @@ class Canvas:
         self.keys.is_on = False
         self.proposals.stop()
         # A window that is gone has taken its timers and visuals along.
-        if window.is_open(viewer):
+        if napari_window.is_open(viewer):
             for timer in self._timers:
                 timer.stop()
             self.layers.remove()
@@ -163,7 +165,7 @@ class Canvas:
 
     @property
     def _is_live(self) -> bool:
-        return self._is_attached and window.is_open(self.viewer)
+        return self._is_attached and napari_window.is_open(self.viewer)
 
     @property
     def mpp(self) -> float:
@@ -233,16 +235,16 @@ class Canvas:
         self.gestures.is_space_held = held
 
     def _refuse_key(self, combination: str) -> None:
-        title = window.title_of_shortcut(combination)
+        title = napari_window.title_of_shortcut(combination)
         if title:
             self.session.message.emit(OFF_WORDS.format(f"{combination} ({title})"))
 
     def _move_view(self, command: str) -> bool:
         """Pan or zoom by a step; return whether the command asks for that."""
         if command in PANS:
-            window.pan(self.viewer, *(way * PAN_SHARE for way in PANS[command]))
+            napari_window.pan(self.viewer, *(way * PAN_SHARE for way in PANS[command]))
         elif command in ZOOMS:
-            window.camera_of(self.viewer).zoom *= ZOOMS[command]
+            napari_window.camera_of(self.viewer).zoom *= ZOOMS[command]
         else:
             return False
         return True
@@ -256,7 +258,7 @@ class Canvas:
         """Draw annotations as the user likes it, from now on."""
         self.layers.show_as(options)
         if self._is_live and self.session.slide is not None:
-            self.layers.fit(window.camera_of(self.viewer).zoom)
+            self.layers.fit(napari_window.camera_of(self.viewer).zoom)
             self._redraw()
 
     # What the session says
@@ -334,7 +336,7 @@ class Canvas:
         """Put a place (level-0 px) in the middle, near enough to see a cell well."""
         if not self._is_live:
             return
-        nearer = zoom_to_see(window.camera_of(self.viewer).zoom, self._mpp)
+        nearer = zoom_to_see(napari_window.camera_of(self.viewer).zoom, self._mpp)
         self.arrival.set_out((y, x), self.mpp, nearer)
         if self._reload_timer.isActive():
             # Who goes from cell to cell jumps on, and does not move about.
@@ -348,12 +350,12 @@ class Canvas:
     def _on_camera(self, _event: Any = None) -> None:
         if not self._is_live or self.session.slide is None:
             return
-        view = window.view_yxyx(self.viewer, self.mpp)
+        view = napari_window.view_yxyx(self.viewer, self.mpp)
         if view != self.session.view_yxyx:
             # Another place lies under the mouse now, and nobody has pointed at what is there.
             self.hover.leave()
         self.session.set_view(view)
-        self.layers.fit(window.camera_of(self.viewer).zoom)
+        self.layers.fit(napari_window.camera_of(self.viewer).zoom)
         if not self.shown.covers(view):
             # Wheel and pan come in bursts; the store is asked once they let the window breathe.
             self._reload_timer.start(SAMPLE_REST_MS if self.shown.is_sample else 0)
@@ -409,7 +411,7 @@ class Canvas:
         if not self._is_live or project is None or slide is None:
             return
         with self.session.telling():
-            view, session = window.view_yxyx(self.viewer, self.mpp), self.session
+            view, session = napari_window.view_yxyx(self.viewer, self.mpp), self.session
             ahead, self._jumped = not self._jumped, False
             self.shown.load(project, slide, view, session.shown_filter, self.proposals.table, ahead=ahead)
             if session.unsaved is not None:
@@ -444,7 +446,7 @@ class Canvas:
         """Whether boxes have outlines at this zoom."""
         if self.view_options.points_only:
             return False
-        on_screen_px = usual_world(self._mpp) * window.camera_of(self.viewer).zoom
+        on_screen_px = usual_world(self._mpp) * napari_window.camera_of(self.viewer).zoom
         return outlines_show(on_screen_px, crowded=self._is_crowded)
 
     def _show_selection(self) -> None:

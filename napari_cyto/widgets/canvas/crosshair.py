@@ -10,7 +10,7 @@ from vispy.scene.visuals import Line
 
 from napari_cyto.domain.geometry import YX
 from napari_cyto.session import Session
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas.frames import frame_to_world
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class Crosshair:
         self._line.set_gl_state("translucent", depth_test=False)
         self._line.order = _ABOVE_LAYERS
         self._line.visible = False
-        self._line.parent = window.scene_of(viewer)
+        self._line.parent = napari_window.scene_of(viewer)
         pointed.connect(self.point_at)
         session.slide_changed.connect(self._forget)
-        window.camera_of(viewer).events.zoom.connect(self._draw)
+        napari_window.camera_of(viewer).events.zoom.connect(self._draw)
 
     @property
     def is_shown(self) -> bool:
@@ -65,8 +65,8 @@ class Crosshair:
         """Stop listening, and take the crosshair off."""
         self._pointed.disconnect(self.point_at, missing_ok=True)
         self.session.slide_changed.disconnect(self._forget, missing_ok=True)
-        if window.is_open(self.viewer):
-            window.camera_of(self.viewer).events.zoom.disconnect(self._draw)
+        if napari_window.is_open(self.viewer):
+            napari_window.camera_of(self.viewer).events.zoom.disconnect(self._draw)
             self._line.parent = None
 
     def _forget(self) -> None:
@@ -77,7 +77,7 @@ class Crosshair:
         self._line.visible = self.at_yx is not None and slide is not None
         if self.at_yx is not None and slide is not None:
             um_per_px = slide.mpp or 1.0
-            zoom = float(window.camera_of(self.viewer).zoom)
+            zoom = float(napari_window.camera_of(self.viewer).zoom)
             self._line.set_data(pos=arms_xy(frame_to_world(self.at_yx, um_per_px), zoom))
 
 

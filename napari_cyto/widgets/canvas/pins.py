@@ -16,7 +16,7 @@ import numpy as np
 from napari.layers import Layer
 
 from napari_cyto.session import Session
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.deferred import later
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Pins:
             return
         self._is_on = False
         self._soon.stop()
-        if not window.is_open(self._viewer):
+        if not napari_window.is_open(self._viewer):
             return
         for event, callback in self._events():
             event.disconnect(callback)
@@ -119,9 +119,13 @@ class Pins:
     def _events(self) -> Iterator[tuple[Any, Callable[..., None]]]:
         viewer = self._viewer
         # Set right before anybody else hears of it: in 3D, or as a grid, what hangs under our layer cannot be drawn.
-        for emitter in (viewer.dims.events.order, viewer.dims.events.ndisplay, window.grid_of(viewer).events.enabled):
+        for emitter in (
+            viewer.dims.events.order,
+            viewer.dims.events.ndisplay,
+            napari_window.grid_of(viewer).events.enabled,
+        ):
             yield emitter, self._hold_at_once
-        camera = window.camera_of(viewer)
+        camera = napari_window.camera_of(viewer)
         if hasattr(camera.events, "orientation"):
             yield camera.events.orientation, self._hold_at_once
         layers = viewer.layers
@@ -157,7 +161,7 @@ class Pins:
     def _remember_view(self, _event: Any = None) -> None:
         """Take note of where one looks: napari looks elsewhere when layers come or go."""
         if not self._soon.isActive():
-            camera = window.camera_of(self._viewer)
+            camera = napari_window.camera_of(self._viewer)
             self._view = (tuple(camera.center), float(camera.zoom))
 
     def _on_inserted(self, event: Any) -> None:
@@ -181,7 +185,7 @@ class Pins:
         self._named.append(layer.name)
 
     def _is_ours(self, layer: Layer) -> bool:
-        return any(layer is ours for ours, _ in self._ours()) or isinstance(layer, window.Foresees)
+        return any(layer is ours for ours, _ in self._ours()) or isinstance(layer, napari_window.Foresees)
 
     def _ours(self) -> list[Placed]:
         """Return slide and annotations, in this order, as far as they are on the viewer."""
@@ -189,7 +193,7 @@ class Pins:
         return [each for each in placed if each is not None and each[0] in self._viewer.layers]
 
     def _hold_later(self) -> None:
-        if not self._is_on or not window.is_open(self._viewer):
+        if not self._is_on or not napari_window.is_open(self._viewer):
             return
         view = self._view
         named, self._named = self._named, []
@@ -197,7 +201,7 @@ class Pins:
         if came_back:
             self._session.message.emit(COME_BACK.format("The slide with its annotations"))
         if came_back or named:
-            camera = window.camera_of(self._viewer)
+            camera = napari_window.camera_of(self._viewer)
             camera.center, camera.zoom = view
         still = [name for name in named if name in [layer.name for layer in self._others]]
         self.hold()
@@ -228,11 +232,11 @@ class Pins:
         if tuple(viewer.dims.order) != straight:
             viewer.dims.order = straight
             moved.append("the order of the axes")
-        grid = window.grid_of(viewer)
+        grid = napari_window.grid_of(viewer)
         if grid.enabled:
             grid.enabled = False
             moved.append("the grid of layers")
-        if window.set_upright(viewer):
+        if napari_window.set_upright(viewer):
             moved.append("the direction of the axes")
         return moved
 
@@ -242,7 +246,7 @@ class Pins:
         for layer, scale in self._ours():
             is_cells = cells is not None and layer is cells[0]
             name = "the annotations" if is_cells else "the slide"
-            if window.unlink(layer):
+            if napari_window.unlink(layer):
                 moved.append("the link of layers")
             visible = self._cells_visible() if is_cells else True
             if layer.visible != visible:
@@ -261,7 +265,7 @@ class Pins:
     def _hide_others_again(self) -> None:
         for layer in self._others:
             if layer.visible:
-                window.unlink(layer)
+                napari_window.unlink(layer)
                 layer.visible = False
                 self._session.message.emit(BENEATH.format(layer.name))
 

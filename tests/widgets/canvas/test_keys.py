@@ -10,7 +10,7 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Point
 from napari_cyto.session import Tool
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 
 pytestmark = pytest.mark.smoke
 
@@ -128,7 +128,7 @@ def test_escape_in_a_dock_leads_back_to_the_slide(desk):
 
 
 def test_arrows_pan_and_plus_and_minus_zoom(desk):
-    camera = window.camera_of(desk.viewer)
+    camera = napari_window.camera_of(desk.viewer)
     for key, axis, sign in (("Left", 2, -1), ("Right", 2, 1), ("Up", 1, -1), ("Down", 1, 1)):
         before = camera.center[axis]
         desk.key(getattr(Qt.Key, f"Key_{key}"))
@@ -143,7 +143,7 @@ def test_arrows_pan_and_plus_and_minus_zoom(desk):
 def test_undo_goes_to_what_changed_when_it_is_out_of_view(desk):
     desk.keys("P")
     desk.click((2000, 2000))
-    window.look_at(desk.viewer, (500, 500), 0.25)
+    napari_window.look_at(desk.viewer, (500, 500), 0.25)
     desk.settle()
     desk.ctrl("Z")
     y0, x0, y1, x1 = desk.session.view_yxyx
@@ -163,7 +163,7 @@ def test_undo_goes_back_to_the_other_slide(desk):
 
 def test_next_and_previous_go_to_each_annotation_and_show_it_well(desk):
     cells = _put(desk, (300, 300), (3000, 3000), (600, 3500))
-    window.camera_of(desk.viewer).zoom = 0.1
+    napari_window.camera_of(desk.viewer).zoom = 0.1
     for expected in (*cells, cells[0]):
         desk.keys("N")
         assert desk.session.selection == {expected}

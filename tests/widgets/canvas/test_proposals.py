@@ -12,7 +12,7 @@ from napari_cyto.domain.annotation import Annotation, Status, proposed_by
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.review.predictions import Heat, ShownFilter
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas._annotation_style import HIDDEN_RGB, REGION_RGBA, box_segments, halo_of, line_segments
 from napari_cyto.widgets.canvas._heat import VEIL, coloured, smoothed
 from napari_cyto.widgets.canvas._prediction_layer import READ_AT_ONCE
@@ -165,7 +165,7 @@ def test_the_cell_under_the_mouse_comes_before_a_selection_that_is_out_of_view(d
         desk.key(key)
         assert {now(desk, cell).status for cell in far} == {Status.PROPOSED}
         assert "3 of 3 selected annotations are not in view" in said[-1]
-    window.look_at(desk.viewer, (350, 350), 0.25)
+    napari_window.look_at(desk.viewer, (350, 350), 0.25)
     desk.settle()
     desk.keys("X")
     assert said[-1] == "3 cells rejected. Undo with Ctrl+Z."
@@ -249,7 +249,7 @@ def test_a_blind_reader_sees_neither_scores_nor_classes(desk):
 def test_too_many_become_a_map_with_their_number_and_come_back_on_zooming_in(desk):
     many(desk)
     accepted = desk.session.edits.add_point((2000, 2000))
-    window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
+    napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     heat = desk.canvas.layers.heat
     desk.qtbot.waitUntil(lambda: bool(heat.node.visible))
     desk.settle()
@@ -265,7 +265,7 @@ def test_too_many_become_a_map_with_their_number_and_come_back_on_zooming_in(des
     desk.session.view.show_only(ShownFilter())
     desk.settle()
     assert heat.node.visible
-    window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=4.0)
+    napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=4.0)
     desk.qtbot.waitUntil(lambda: not heat.node.visible)
     desk.settle()
     y0, x0, y1, x1 = desk.session.view_yxyx
@@ -276,7 +276,7 @@ def test_too_many_become_a_map_with_their_number_and_come_back_on_zooming_in(des
 
 def test_the_map_follows_what_is_proposed_and_judged(desk):
     many(desk)
-    window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
+    napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     heat = desk.canvas.layers.heat
     desk.qtbot.waitUntil(lambda: bool(heat.node.visible))
     new = propose(desk, [(2000.0, 2000.0)])
@@ -314,7 +314,7 @@ def test_the_map_lies_where_the_cells_are(desk):
     """A pixel of the screen over a crowd is tinted, one over bare glass is not."""
     crowd = np.random.default_rng(1).uniform(2600, 3400, (READ_AT_ONCE + 100, 2)).tolist()
     propose(desk, [tuple(p) for p in crowd], "SCC", 1.0)
-    window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
+    napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     desk.qtbot.waitUntil(lambda: bool(desk.canvas.layers.heat.node.visible), timeout=30_000)
     desk.settle()
     shot = desk.native.grabFramebuffer() if hasattr(desk.native, "grabFramebuffer") else desk.native.grab().toImage()

@@ -8,13 +8,13 @@ from qtpy.QtCore import Qt
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.session import Tool
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 
 pytestmark = pytest.mark.smoke
 
 
 def test_a_click_on_the_middle_of_a_pixel_gives_the_frames_half(desk):
-    window.look_at(desk.viewer, (2000.5, 2000.5), 0.25, zoom=40.0)  # ten screen px per level-0 px
+    napari_window.look_at(desk.viewer, (2000.5, 2000.5), 0.25, zoom=40.0)  # ten screen px per level-0 px
     desk.settle()
     desk.keys("P")
     native = desk.native
@@ -52,30 +52,30 @@ def test_a_new_mark_is_not_selected_so_the_next_digit_is_for_the_next_cell(desk)
 
 def test_dragging_the_point_tool_pans_and_marks_nothing(desk):
     desk.keys("P")
-    before = window.camera_of(desk.viewer).center
+    before = napari_window.camera_of(desk.viewer).center
     desk.drag([(2000, 2000), (2000, 2200)])
-    after = window.camera_of(desk.viewer).center
+    after = napari_window.camera_of(desk.viewer).center
     assert desk.stored() == []
     assert after[2] == pytest.approx(before[2] - 50, abs=1)  # 200 px of 0.25 µm to the left
-    assert window.camera_of(desk.viewer).mouse_pan
+    assert napari_window.camera_of(desk.viewer).mouse_pan
 
 
 def test_the_middle_button_pans_with_any_tool(desk):
     for tool in "VPBR":
         desk.keys(tool)
-        before = window.camera_of(desk.viewer).center
+        before = napari_window.camera_of(desk.viewer).center
         desk.drag([(2000, 2000), (2120, 2000)], button=Qt.MouseButton.MiddleButton)
-        assert window.camera_of(desk.viewer).center[1] == pytest.approx(before[1] - 30, abs=1)
+        assert napari_window.camera_of(desk.viewer).center[1] == pytest.approx(before[1] - 30, abs=1)
     assert desk.stored() == []
 
 
 def test_space_and_drag_pans_with_the_box_tool(desk):
     desk.keys("B")
-    before = window.camera_of(desk.viewer).center
+    before = napari_window.camera_of(desk.viewer).center
     desk.qtbot.keyPress(desk.native, Qt.Key.Key_Space)
     desk.drag([(2000, 2000), (2120, 2000)])
     desk.qtbot.keyRelease(desk.native, Qt.Key.Key_Space)
-    assert window.camera_of(desk.viewer).center[1] == pytest.approx(before[1] - 30, abs=1)
+    assert napari_window.camera_of(desk.viewer).center[1] == pytest.approx(before[1] - 30, abs=1)
     desk.drag([(2000, 2000), (2120, 2120)])
     assert len(desk.stored()) == 1
 
@@ -91,11 +91,11 @@ def test_a_click_with_the_box_tool_makes_a_box_of_the_classs_size_around_it(desk
 
 def test_a_drag_with_the_box_tool_makes_a_box_of_any_size_and_does_not_pan(desk):
     desk.keys("B")
-    before = window.camera_of(desk.viewer).center
+    before = napari_window.camera_of(desk.viewer).center
     desk.drag([(2000, 2000), (2100, 2300)])
     [mark] = desk.stored()
     assert mark.geometry.bounds_yxyx == pytest.approx((2000, 2000, 2100, 2300), abs=1.1)
-    assert window.camera_of(desk.viewer).center == before
+    assert napari_window.camera_of(desk.viewer).center == before
 
 
 def test_a_box_click_without_a_pixel_size_asks_for_it(desk):
@@ -115,7 +115,7 @@ def test_a_box_click_without_a_pixel_size_asks_for_it(desk):
 def test_a_click_beside_the_slide_marks_nothing_and_says_so(desk):
     said = []
     desk.session.message.connect(said.append)
-    window.look_at(desk.viewer, (0, 0), 0.25)
+    napari_window.look_at(desk.viewer, (0, 0), 0.25)
     desk.settle()
     desk.keys("P")
     desk.click((-50, 100))
@@ -140,10 +140,10 @@ def test_a_double_click_or_a_click_on_the_first_corner_closes_a_region(desk):
     desk.keys("R")
     for corner in ((1900, 1900), (1900, 2100)):
         desk.click(corner)
-    zoom = window.camera_of(desk.viewer).zoom
+    zoom = napari_window.camera_of(desk.viewer).zoom
     desk.double_click((2100, 2100))
     assert len(desk.stored()) == 1
-    assert window.camera_of(desk.viewer).zoom == zoom
+    assert napari_window.camera_of(desk.viewer).zoom == zoom
     for corner in ((1600, 1900), (1600, 2100), (1700, 2100), (1602, 1902)):
         desk.click(corner)
     assert len(desk.stored()) == 2

@@ -9,7 +9,7 @@ from qtpy.QtCore import QTimer
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box, Point
-from napari_cyto.widgets.canvas import window
+from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas._visible_annotations import MOST_DRAWN
 from napari_cyto.widgets.keys import KEYS
 
@@ -32,7 +32,7 @@ def test_only_what_is_in_view_is_drawn(desk):
     inside = ((places >= (y0, x0)) & (places < (y1, x1))).all(axis=1).sum()
     drawn = len(desk.canvas.layers.marks.centres)
     assert inside <= drawn < 1500
-    window.look_at(desk.viewer, (100, 100), 0.25)
+    napari_window.look_at(desk.viewer, (100, 100), 0.25)
     desk.settle()
     shown = np.array([a.geometry.centre_yx for a in desk.canvas.shown.annotations.values()])
     assert (shown < 3000).all()
@@ -41,7 +41,7 @@ def test_only_what_is_in_view_is_drawn(desk):
 def test_beyond_the_cap_a_spread_sample_is_drawn_and_the_rest_is_told(desk):
     _scatter(desk, 6000)
     region = desk.session.edits.add_region([(10, 10), (10, 3000), (3000, 3000)])
-    window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
+    napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     desk.settle()
     desk.qtbot.waitUntil(lambda: desk.canvas.shown.is_sample)
     drawn = desk.canvas.layers.marks.centres
@@ -50,7 +50,7 @@ def test_beyond_the_cap_a_spread_sample_is_drawn_and_the_rest_is_told(desk):
     quarters = {(bool(y > 2000), bool(x > 2000)) for y, x in drawn}
     assert len(quarters) == 4
     assert "not drawn; zoom in" in desk.canvas.note.text()
-    window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=4.0)
+    napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=4.0)
     desk.qtbot.waitUntil(lambda: not desk.canvas.shown.is_sample)
     assert not desk.canvas.note.isVisible()
 
@@ -120,7 +120,7 @@ def test_outlines_of_boxes_show_only_where_they_can_be_seen(desk):
     desk.session.project.apply(edits.add([box], "x"), "a")
     desk.session.annotations_changed.emit(None)
     assert desk.canvas.layers._outlines.visible
-    window.camera_of(desk.viewer).zoom = 0.05
+    napari_window.camera_of(desk.viewer).zoom = 0.05
     desk.settle()
     assert not desk.canvas.layers._outlines.visible
     assert len(desk.canvas.layers.marks.centres) == 1
@@ -134,7 +134,7 @@ def test_boxes_that_heap_up_give_way_to_dots_until_one_is_near(desk):
         for x in range(1500, 2600, 100)
     ]
     desk.session.project.apply(edits.add(boxes, "x"), "a")
-    window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=1.0)
+    napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=1.0)
     desk.session.annotations_changed.emit(None)
     desk.settle()
     assert len(desk.canvas.layers.marks.centres) == len(boxes)
@@ -143,7 +143,7 @@ def test_boxes_that_heap_up_give_way_to_dots_until_one_is_near(desk):
     desk.settle()
     assert desk.canvas.layers._outlines.visible
     desk.session.select([])
-    window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=3.0)
+    napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=3.0)
     desk.settle()
     assert desk.canvas.layers._outlines.visible
 

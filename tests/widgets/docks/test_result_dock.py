@@ -20,7 +20,7 @@ from napari_cyto.reporting.stored_facts import preparation_of, survey_of
 from napari_cyto.review.predictions import ShownFilter
 from napari_cyto.session.coverage_recorder import CoverageRecorder
 from napari_cyto.store import Project
-from napari_cyto.widgets.canvas.window import look_at
+from napari_cyto.widgets.canvas.napari_window import look_at
 from napari_cyto.widgets.docks.report import dock as result_dock
 from napari_cyto.widgets.docks.report.dock import ReportDock
 

@@ -19,7 +19,7 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import SlideError
 from napari_cyto.slides import open_slide
 from napari_cyto.widgets.canvas.crosshair import ARM_SCREEN_PX, FREE_UM, arms_xy
-from napari_cyto.widgets.canvas.window import native_canvas
+from napari_cyto.widgets.canvas.napari_window import native_canvas
 from napari_cyto.widgets.docks import cell_images as review_crops
 from napari_cyto.widgets.docks.cell_images import MOST_WISHES, CellCrops, Wish, cell_crop
 from napari_cyto.widgets.docks.review.dock import ReviewDock

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 
 from napari_cyto.slides import UnreadableTile
-from napari_cyto.widgets.canvas.window import native_canvas
+from napari_cyto.widgets.canvas.napari_window import native_canvas
 from napari_cyto.widgets.docks.slide.dock import SlideDock, facts_of
 
 

@@ -32,7 +32,6 @@ from napari_cyto.formats.apacc.label_lines import (
     slice_labels,
     whole_box,
 )
-from napari_cyto.formats.apacc.losses import SliceLosses
 from napari_cyto.formats.apacc.names import (
     SLICE_SIDE,
     CropName,
@@ -45,6 +44,7 @@ from napari_cyto.formats.apacc.names import (
     parse_stem,
     slice_stem,
 )
+from napari_cyto.formats.apacc.slice_losses import SliceLosses
 from napari_cyto.formats.apacc.slices import Cell, Corner, corners, cut_into_slices, is_slice
 from napari_cyto.formats.apacc.smear_names import SmearNames
 from napari_cyto.formats.boxes import box_of, by_slide

@@ -1,0 +1,18 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--data",
+        metavar="SRC",
+        help="Annotated cells: cric:DIR, apacc:DIR, folders:DIR or a project; may be repeated. After an @: µm per px, "
+        "and what classes become (folders:cells@0.2,map=herlev).",
+    ),
+]
