@@ -71,9 +71,9 @@ class Desk:
         from qtpy.QtWidgets import QApplication
 
         from napari_cyto.session import Session
-        from napari_cyto.widgets.canvas import attach, window
+        from napari_cyto.widgets.canvas import attach, napari_window
 
-        self._window = window
+        self._window = napari_window
         self.viewer = napari.Viewer(show=True)
         self.app = QApplication.instance()
         self.viewer.window.resize(1366, 768)
@@ -89,7 +89,7 @@ class Desk:
             self.session.projects.open(folder)
         self.look(0)
         self.open_s = time.perf_counter() - begin
-        self.native = window.native_canvas(self.viewer)
+        self.native = napari_window.native_canvas(self.viewer)
         self.native.setFocus()
 
     def settle(self) -> None:

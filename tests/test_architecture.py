@@ -323,6 +323,20 @@ def imported_at_run_time(path: Path, known: dict[str, Path]) -> set[str]:
     return found
 
 
+def test_what_is_imported_of_ours_is_there() -> None:
+    """In functions, too, where neither an import of the package nor mypy would notice."""
+    known = modules()
+    wrong = [
+        f"{name} imports {node.module}, which is not there"
+        for name, path in known.items()
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").partition(".")[0] == "napari_cyto"
+        and node.module not in known
+    ]
+    assert wrong == []
+
+
 def circles(imports: dict[str, set[str]]) -> list[list[str]]:
     """Groups of modules each of which imports, over others, itself."""
 

@@ -18,7 +18,7 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.session import Session
 from napari_cyto.store import Project
-from napari_cyto.widgets.canvas import Canvas, attach, window
+from napari_cyto.widgets.canvas import Canvas, attach, napari_window
 from napari_cyto.widgets.canvas.frames import frame_to_world
 
 MPP = 0.25
@@ -41,7 +41,7 @@ class Desk:
 
     @property
     def native(self):
-        return window.native_canvas(self.viewer)
+        return napari_window.native_canvas(self.viewer)
 
     def settle(self) -> None:
         for _ in range(4):
@@ -49,8 +49,8 @@ class Desk:
 
     def screen(self, yx: YX) -> QPoint:
         """Where a place on the slide is on the screen; px of the canvas widget."""
-        camera = window.camera_of(self.viewer)
-        height, width = window.canvas_size_px(self.viewer)
+        camera = napari_window.camera_of(self.viewer)
+        height, width = napari_window.canvas_size_px(self.viewer)
         y, x = frame_to_world(yx, self.canvas.mpp)
         _, cy, cx = camera.center
         return QPoint(round(width / 2 + (x - cx) * camera.zoom), round(height / 2 + (y - cy) * camera.zoom))
@@ -139,7 +139,7 @@ def sit_down(make_napari_viewer: Callable, qtbot, folder: Path) -> Iterator[Call
         session.projects.open(folder)
         desk = Desk(viewer, session, canvas, qtbot)
         desk.settle()
-        window.look_at(viewer, (2000, 2000), MPP, zoom=2.0)
+        napari_window.look_at(viewer, (2000, 2000), MPP, zoom=2.0)
         desk.settle()
         desk.native.setFocus()
         desks.append(desk)

@@ -10,7 +10,7 @@ from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
-from napari_cyto.widgets.docks.predict._filters import ProposalFilters
+from napari_cyto.widgets.docks.predict._prediction_filters import ProposalFilters
 from napari_cyto.widgets.docks.predict._run import ProposeRun
 
 HINT = (
