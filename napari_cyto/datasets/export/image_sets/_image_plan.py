@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from napari_cyto.datasets.export.image_sets._slide_cells import SlideCells
-from napari_cyto.datasets.export.image_sets._tiling import TilePlan, plan_tiles
+from napari_cyto.datasets.export.image_sets._tile_plan import TilePlan, plan_tiles
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.training.annotated_area import FIELD_MM2
 from napari_cyto.domain.geometry import Polygon, outline_within

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_cyto.datasets.export.image_sets._tiling import TilePlan, plan_tiles
+from napari_cyto.datasets.export.image_sets._tile_plan import TilePlan, plan_tiles
 from napari_cyto.domain.geometry import Polygon
 
 SIDE = 100
