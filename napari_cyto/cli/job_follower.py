@@ -26,8 +26,8 @@ class Interrupted(Exception):
         self.code = code
 
 
-def follow(start: Callable[[CancelToken], Events], title: str) -> dict[str, Any]:
-    """Run a job and return the result it ends with.
+def follow(start: Callable[[CancelToken], Events], title: str) -> Any:
+    """Run a job and return the result it ends with, which is of the job's own kind.
 
     Parameters
     ----------

@@ -54,11 +54,24 @@ class Measured:
     values: dict[str, Any] = field(default_factory=dict)
 
 
+class Result(Protocol):
+    """What a job ends with: a frozen value that can be pickled, and that is told to machines as JSON."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value as JSON-able values."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The job ended well; ``result`` is made of JSON-able values."""
+    """The job ended well; ``result`` is a `Result` of the job's own kind, or a mapping of JSON-able values."""
 
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Any = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the result as JSON-able values."""
+        told: dict[str, Any] = self.result if isinstance(self.result, dict) else self.result.to_json()
+        return told
 
 
 @dataclass(frozen=True, slots=True)

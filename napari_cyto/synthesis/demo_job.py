@@ -216,8 +216,8 @@ def _within(stage: _Stage, job: Iterator[Event]) -> Generator[Event, None, dict[
                 yield _placed(stage, event)
             case Noted():
                 yield event
-            case Done(result):
-                return result
+            case Done():
+                return event.to_json()
             case Cancelled(message):
                 raise JobCancelled(message)
             case Failed(message, True):

@@ -84,8 +84,8 @@ def _fold(
     resume = (RunFolder.of(out).path / "checkpoint.safetensors").exists()
     for event in train(config, sources, out, token, resume):
         match event:
-            case Done(result):
-                return result | {"decision": read_bundle(out).manifest.decision.model_dump()}
+            case Done():
+                return event.to_json() | {"decision": read_bundle(out).manifest.decision.model_dump()}
             case Cancelled():
                 raise JobCancelled(f"Cancelled in fold {fold + 1} of {folds}; the same command goes on from there.")
             case Failed(message, True):

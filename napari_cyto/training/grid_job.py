@@ -195,8 +195,9 @@ def _trained(
     resume = can_go_on(RunFolder.of(out).path)
     for event in train(grid.train, tuple(str(spec) for spec in specs), out, grid.token, resume):
         match event:
-            case Done(result):
-                write_text(done, json.dumps({"id": result.get("id"), "metrics": result.get("metrics")}) + "\n")
+            case Done():
+                told = event.to_json()
+                write_text(done, json.dumps({"id": told.get("id"), "metrics": told.get("metrics")}) + "\n")
             case Failed(message):
                 raise CytoError(f"Training on {name}: {message} {_KEPT}")
             case Cancelled():
@@ -226,9 +227,10 @@ def _tested(
     config = grid.evaluate.model_copy(update={"side": "test" if is_own else "auto"})
     for event in evaluate_bundle(grid.model(name), of_test, config, grid.token):
         match event:
-            case Done(result):
-                write_text(place, json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n")
-                return result
+            case Done():
+                told = event.to_json()
+                write_text(place, json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
+                return told
             case Failed(message):
                 raise CytoError(f"{name} on {tested}: {message} {_KEPT}")
             case Cancelled():

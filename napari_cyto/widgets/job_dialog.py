@@ -30,8 +30,8 @@ class JobDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(self.bar)
 
-    def run(self, function: JobFunction, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Run the job to its end and return its result.
+    def run(self, function: JobFunction, kwargs: Mapping[str, Any]) -> Any:
+        """Run the job to its end and return its result, which is of the job's own kind.
 
         Raises
         ------

@@ -169,13 +169,13 @@ def make_demo_smear(token: Token | None = None) -> Events:
     yield Done()
 
 
-def _with_progress(title: str, function: JobFunction, kwargs: dict[str, Any]) -> dict[str, Any]:
+def _with_progress(title: str, function: JobFunction, kwargs: dict[str, Any]) -> None:
     import napari
 
     from napari_cyto.widgets.job_dialog import JobDialog
 
     viewer = napari.current_viewer()
-    return JobDialog(title, None if viewer is None else viewer.window._qt_window).run(function, kwargs)
+    JobDialog(title, None if viewer is None else viewer.window._qt_window).run(function, kwargs)
 
 
 def _data_yx(annotation: Annotation) -> tuple[float, float]:
