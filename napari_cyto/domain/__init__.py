@@ -6,6 +6,7 @@ __all__ = [
     "annotation_rows",
     "annotation_source",
     "classes",
+    "counts",
     "coverage",
     "decision_rule",
     "edits",

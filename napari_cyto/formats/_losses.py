@@ -8,6 +8,7 @@ from typing import Literal
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.formats.label_format import FormatOptions
@@ -24,11 +25,7 @@ _WORDS: dict[Feature, tuple[str, Callable[[Annotation], bool]]] = {
 
 def count(number: int, what: str = "annotation") -> str:
     """Return ``1 annotation`` or ``12 annotations``, ``3 empty boxes``, ``2 entries``."""
-    if what.endswith("y") and what[-2:-1] not in "aeiou":
-        plural = what[:-1] + "ies"
-    else:
-        plural = what + ("es" if what.endswith(("s", "x", "ch")) else "s")
-    return f"{number:,} {what if number == 1 else plural}"
+    return counted(number, what)
 
 
 def written(labels: LabelSet, options: FormatOptions, *, regions: bool = True) -> Collection[Annotation]:

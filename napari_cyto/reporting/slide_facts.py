@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from napari_cyto.domain.adequacy import SOURCE, Preparation, obscured_words
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.reporting.slide_summary import SlideResult
@@ -181,13 +182,17 @@ def survey_words(told: Mapping[str, Any] | None) -> tuple[str, str]:
 def grade_words(facts: Mapping[str, Any]) -> tuple[str, str]:
     """Return what is told of the highest grade: that a person accepted, and that is only proposed."""
     accepted, proposed = facts["highest_accepted"], facts["highest_proposed"]
-    words = "None accepted" if accepted is None else f"{accepted['class_id']}: {_cells(accepted['cells'])} accepted"
+    words = (
+        "None accepted"
+        if accepted is None
+        else f"{accepted['class_id']}: {counted(accepted['cells'], 'cell')} accepted"
+    )
     if facts["is_blind"]:
         return (words, "Predictions hidden in a blind reading")
     if proposed is None:
         return (words, "None predicted")
     best = "" if proposed["score"] is None else f", best score {proposed['score']:.2f}"
-    return (words, f"{proposed['class_id']}: {_cells(proposed['cells'])} predicted{best}")
+    return (words, f"{proposed['class_id']}: {counted(proposed['cells'], 'cell')} predicted{best}")
 
 
 def looked_words(looked: Mapping[str, Any] | None) -> str:
@@ -199,7 +204,3 @@ def looked_words(looked: Mapping[str, Any] | None) -> str:
     if len(people) > 1:
         words += " (" + ", ".join(f"{name} {100 * share:.0f} %" for name, share in people.items()) + ")"
     return words + "."
-
-
-def _cells(count: int) -> str:
-    return f"{count:,} cell{'' if count == 1 else 's'}"

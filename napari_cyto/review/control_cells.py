@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.decision_rule import NO_MODELS, Costs
 from napari_cyto.domain.statistics.unreviewed_bound import ControlDraws, Unread, by_rank
 from napari_cyto.errors import CytoError
@@ -306,7 +307,7 @@ def estimate_words(estimate: Estimate, is_blind: bool = False) -> str:
     if bound.drawn:
         tells_missed = estimate.is_graded and bound.abnormal > 0 and not is_blind
         missed = f" ({estimate.missed:,} missed by the model)" if tells_missed else ""
-        words.append(f"{_cells(bound.drawn, 'control cell')} reviewed: {bound.abnormal:,} {kind}{missed}.")
+        words.append(f"{counted(bound.drawn, 'control cell')} reviewed: {bound.abnormal:,} {kind}{missed}.")
         if bound.unread:
             words.append(
                 f"At most {bound.most:,} {kind} ({100 * (bound.share or 0):.1f} %) among {bound.unread:,} unreviewed "
@@ -315,7 +316,7 @@ def estimate_words(estimate: Estimate, is_blind: bool = False) -> str:
     elif bound.unread:
         words.append(f"No control cell reviewed yet: nothing is known about {bound.unread:,} unreviewed cells.")
     if estimate.bulk:
-        words.append(f"{_cells(estimate.bulk, 'cell')} accepted or rejected in bulk: no figure covers them.")
+        words.append(f"{counted(estimate.bulk, 'cell')} accepted or rejected in bulk: no figure covers them.")
     return " ".join(words)
 
 
@@ -329,8 +330,4 @@ def stop_words(estimate: Estimate) -> str:
         return f"You may stop: within your limit of {limit}."
     if not bound.drawn or bound.more is None:
         return ""
-    return f"Limit of {limit} not reached: about {_cells(bound.more, 'more control cell')}."
-
-
-def _cells(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"Limit of {limit} not reached: about {counted(bound.more, 'more control cell')}."

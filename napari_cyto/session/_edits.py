@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon, is_on_image
 from napari_cyto.errors import CytoError, SchemeError, SlideError, StaleEditError
 from napari_cyto.review.predictions import judged
@@ -68,8 +69,8 @@ class Edits:
             self._state.say(f"{_those(chosen)} {cell_class.id} already. The class of the next cell is {next_class}.")
         elif class_id != next_class or count > 1:
             self._state.say(
-                f"{_cells(count)} relabelled as {cell_class.id}; the class of the next cell is still {next_class}. "
-                f"{TAKE_BACK}"
+                f"{counted(count, 'cell')} relabelled as {cell_class.id}; the class of the next cell is still "
+                f"{next_class}. {TAKE_BACK}"
             )
 
     def _choose_for_next(self, class_id: str) -> None:
@@ -236,7 +237,7 @@ class Edits:
         if unseen:
             self._signals.annotations_changed.emit(None)
             raise StaleEditError(
-                f"Nothing was changed: {_cells(len(unseen))} had just been changed elsewhere, perhaps in "
+                f"Nothing was changed: {counted(len(unseen), 'cell')} had just been changed elsewhere, perhaps in "
                 "another window; look at the current state, and repeat it."
             )
 
@@ -248,10 +249,6 @@ class Edits:
     def _forget_removed(self, edit: edits.Edit) -> None:
         removed = {c.annotation_id for c in edit.changes if c.after is None}
         self._state.select(self._state.selection - removed)
-
-
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count:,} cells"
 
 
 def _those(chosen: Iterable[Annotation]) -> str:

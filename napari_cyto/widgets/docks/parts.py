@@ -118,8 +118,3 @@ def unbroken(words: str) -> str:
 def number(count: int) -> str:
     """Return a count as people write it: 1,204."""
     return f"{count:,}"
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """Return ``1 mark`` or ``1,204 marks``."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"

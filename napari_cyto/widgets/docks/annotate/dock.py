@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QFrame, QWidget
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.session import Session, Tool
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -160,7 +161,7 @@ class AnnotateDock(Dock):
             self.saved.setText(f"Read-only: {why}. Nothing can be saved.")
             self.saved.setToolTip(project.damage)
             return
-        total = parts.counted(sum(project.counts().values()), "annotation")
+        total = counted(sum(project.counts().values()), "annotation")
         at = project.saved_at
         self.saved.setText(f"Saved {at.astimezone():%H:%M:%S} – {total}" if at is not None else f"All saved: {total}")
         self.saved.setToolTip("Every change is saved immediately; there is no save button.")

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 
@@ -95,9 +96,9 @@ def size_words(result: Mapping[str, Any]) -> str:
     if not cells:
         return ""
     # Formats without sides count slides where APACC counts slices.
-    pieces = parts.counted(slices, "slice" if result["split"] else "slide")
+    pieces = counted(slices, "slice" if result["split"] else "slide")
     disk = f", about {result['estimated_bytes'] / 1e6:,.0f} MB" if result["estimated_bytes"] else ""
-    return f"{parts.counted(cells, 'annotation')} in {pieces}{disk}."
+    return f"{counted(cells, 'annotation')} in {pieces}{disk}."
 
 
 def finding_rows(findings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QWidget
 
 from napari_cyto.datasets import ApaccExportOptions, export_fields
 from napari_cyto.datasets.splits.leaks import LEAK_WORDS
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import OVERWRITE_WORDS
 from napari_cyto.formats import FORMATS, WRITTEN
@@ -340,5 +341,5 @@ def done_words(result: dict[str, Any]) -> str:
             return "written, " + "; ".join(sides) + "."
     marks, slides = result.get("annotations"), result.get("slides")
     if isinstance(marks, int) and isinstance(slides, int):
-        return f"written, {parts.counted(marks, 'annotation')} of {parts.counted(slides, 'slide')}."
+        return f"written, {counted(marks, 'annotation')} of {counted(slides, 'slide')}."
     return "written."

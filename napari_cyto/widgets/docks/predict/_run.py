@@ -11,6 +11,7 @@ from typing import Any
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.models.library import Entry, list_models
 from napari_cyto.models.manifest import Kind
@@ -252,7 +253,7 @@ class ProposeRun(QWidget):
     def _arrived(self, count: int) -> None:
         self._found += count
         self._doing = ""
-        self._say_with_news(f"{parts.counted(self._found, 'cell')} so far")
+        self._say_with_news(f"{counted(self._found, 'cell')} so far")
 
     def _noted(self, sentence: str) -> None:
         # Progress comes many times a second, and would take a sentence away before it is read.
@@ -282,7 +283,7 @@ class ProposeRun(QWidget):
 def outcome_words(result: Mapping[str, Any]) -> str:
     """Return what a run came to, in a sentence or two."""
     added, there, replaced = (int(result.get(name, 0)) for name in ("added", "there_before", "replaced"))
-    words = f"{parts.counted(added, 'new prediction')}"
+    words = f"{counted(added, 'new prediction')}"
     if replaced:
         words += f", {parts.number(replaced)} replacing another model's"
     if there:
@@ -290,7 +291,7 @@ def outcome_words(result: Mapping[str, Any]) -> str:
     ways = ", ".join(dict.fromkeys(result.get("runtime", ())))
     words += f" ({float(result.get('seconds', 0)):.1f} s on {result.get('device', 'cpu')}{', ' if ways else ''}{ways})."
     if unreadable := len(result.get("unreadable", ())):
-        words += f" {parts.counted(unreadable, 'part')} of the slide could not be read."
+        words += f" {counted(unreadable, 'part')} of the slide could not be read."
     return " ".join((words, *map(str, result.get("remarks", ()))))
 
 

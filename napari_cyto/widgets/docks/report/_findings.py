@@ -9,6 +9,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.reporting.images import best_words
 from napari_cyto.reporting.slide_summary import ClassCount, Grade, SlideResult
 from napari_cyto.review.slide_risk import ORDER, ORDER_SOURCE, risk_words
@@ -100,7 +101,7 @@ def grade(found: Grade | None) -> str:
     if found is None:
         return "none"
     score = "" if found.score is None else f", best score {found.score:.2f}"
-    return f"{found.class_id}, {parts.counted(found.cells, 'cell')}{score}"
+    return f"{found.class_id}, {counted(found.cells, 'cell')}{score}"
 
 
 def shown_cells(result: SlideResult, path: Path) -> list[dict[str, Any]]:

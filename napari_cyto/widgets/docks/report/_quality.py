@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.domain.adequacy import Preparation, Reached, cellularity
+from napari_cyto.domain.counts import counted
 from napari_cyto.jobs.events import Cancelled, Done, Failed
 from napari_cyto.reporting.job import survey_slide
 from napari_cyto.reporting.slide_facts import FOCUS_METHOD, OBSCURED_METHOD, survey_words
@@ -111,7 +112,7 @@ class ResultQuality(QWidget):
         with self._session.telling():
             say_preparation(project, ids, self.said, self._session.author)
             if not only_here:
-                self._session.message.emit(f"Saved for {parts.counted(len(ids), 'slide')}.")
+                self._session.message.emit(f"Saved for {counted(len(ids), 'slide')}.")
         self.show_result(self._result)
 
     def _ended(self, event: Done | Failed | Cancelled) -> None:

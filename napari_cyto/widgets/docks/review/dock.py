@@ -9,6 +9,7 @@ from functools import partial
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.review.control_cells import estimate_words, limit_of, stop_words
 from napari_cyto.review.order import Gathered, gather
 from napari_cyto.session import Session
@@ -244,7 +245,7 @@ class ReviewDock(Dock):
 
     def _accept_all(self) -> None:
         count = self.review.accept_all()
-        told = f"Accepted {parts.counted(count, 'cell')}. Undo with Ctrl+Z." if count else ("No unreviewed cell here.")
+        told = f"Accepted {counted(count, 'cell')}. Undo with Ctrl+Z." if count else ("No unreviewed cell here.")
         self.session.message.emit(told)
 
     def _back(self) -> None:

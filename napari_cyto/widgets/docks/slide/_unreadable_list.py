@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.session import Session
 from napari_cyto.slides import UnreadableTile
 from napari_cyto.widgets import style
@@ -53,7 +54,7 @@ class UnreadableList(QWidget):
         self._seen.add(tile.bounds_yxyx)
         self.count += 1
         self.words.setText(
-            f"{parts.counted(self.count, 'place')} on this slide cannot be read because the file is damaged "
+            f"{counted(self.count, 'place')} on this slide cannot be read because the file is damaged "
             "there. They are drawn hatched; the rest is fine."
         )
         if self.count <= SHOWN_AT_MOST:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLa
 from napari_cyto.datasets import FOREIGN, ImportOptions, import_labels, source_classes
 from napari_cyto.datasets.import_.source_kind import format_to_import, likely_format
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import FORMATS, FormatOptions
 from napari_cyto.formats.bad_rows import SKIPPABLE
@@ -230,7 +231,7 @@ class ImportDialog(QDialog):
 
     def _show_queue(self) -> None:
         names = ", ".join(parts.breakable(path.name) for path, _ in self._queue)
-        self.others.setText(f"Then {parts.counted(len(self._queue), 'more file')}: {names}." if names else "")
+        self.others.setText(f"Then {counted(len(self._queue), 'more file')}: {names}." if names else "")
         self.others.setVisible(bool(names))
 
     def _forget_outcome(self) -> None:
@@ -253,7 +254,7 @@ class ImportDialog(QDialog):
                 self.run()
             return
         files = len(self._outcomes)
-        lines = [*self._outcomes, f"{parts.counted(files, 'file')} in total: {result_words(self._totals)}"]
+        lines = [*self._outcomes, f"{counted(files, 'file')} in total: {result_words(self._totals)}"]
         self._outcomes = []
         self._totals.clear()
         self.bar.say("\n".join(lines), style.GOOD)
@@ -323,10 +324,10 @@ class ImportDialog(QDialog):
 def result_words(result: Mapping[str, Any]) -> str:
     """Return what an import brought in, in words."""
     added, slides, regions, there = (int(result.get(name, 0)) for name in COUNTED)
-    words = f"{parts.counted(added, 'annotation')} imported"
+    words = f"{counted(added, 'annotation')} imported"
     if regions:
         words += f", {parts.number(regions)} of them regions"
-    words += f", {parts.counted(slides, 'slide')} added"
+    words += f", {counted(slides, 'slide')} added"
     return words + (f"; {parts.number(there)} already present." if there else ".")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLineEdit, QVBoxLayout, QWidget
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -23,10 +24,10 @@ class SlideFactsDialog(QDialog):
         self.setWindowTitle("Patient and smear")
         self.fields = {name: _field(name, [getattr(r, name) for r in records]) for name in ("patient", "smear")}
         self._before = {name: field.text() for name, field in self.fields.items()}
-        which = records[0].name if count == 1 else parts.counted(count, "slide")
+        which = records[0].name if count == 1 else counted(count, "slide")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
-        self.ok.setText("Save" if count == 1 else f"Save for {parts.counted(count, 'slide')}")
+        self.ok.setText("Save" if count == 1 else f"Save for {counted(count, 'slide')}")
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)

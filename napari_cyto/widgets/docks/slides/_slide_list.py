@@ -11,6 +11,7 @@ from qtpy.QtGui import QColor, QContextMenuEvent, QIcon, QImage, QKeyEvent, QPai
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QMenu, QWidget
 
 from napari_cyto.datasets.import_.known_slides import where_in
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats.slide_names import distinct_names
 from napari_cyto.store import Project
@@ -203,7 +204,7 @@ class SlideList(QListWidget):
 
 def item_words(name: str, state: str, count: int) -> str:
     """Return what the list says of a slide."""
-    return f"{parts.breakable(name)}\n{state}, {parts.counted(count, 'annotation')}"
+    return f"{parts.breakable(name)}\n{state}, {counted(count, 'annotation')}"
 
 
 def _same_when_selected(pixmap: QPixmap) -> QIcon:

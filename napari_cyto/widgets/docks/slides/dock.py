@@ -11,6 +11,7 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QDialog, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
 
 from napari_cyto.datasets.import_.source_kind import likely_format
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats import FORMATS
 from napari_cyto.session import Session
@@ -157,10 +158,10 @@ class SlidesDock(Dock):
         """Store patient or smear of slides, say so, and offer to take it back."""
         self._facts_before = self.session.facts.set(slide_ids, facts)
         count = len(self._facts_before)
-        self.facts_back.setText(f"Undo: {' and '.join(facts)} of {parts.counted(count, 'slide')}")
+        self.facts_back.setText(f"Undo: {' and '.join(facts)} of {counted(count, 'slide')}")
         self.facts_back.setVisible(count > 0)
         given = ", ".join(f"{name} {value.strip() or 'not specified'}" for name, value in facts.items())
-        self.session.message.emit(f"{parts.counted(count, 'slide')}: {given}.")
+        self.session.message.emit(f"{counted(count, 'slide')}: {given}.")
 
     def undo_facts(self) -> None:
         """Give the slides of the last change the patient and smear that they had."""
@@ -299,8 +300,7 @@ class SlidesDock(Dock):
         states = Counter(r.progress for r in records)
         self.totals.setVisible(bool(records))
         self.totals.setText(
-            f"{parts.counted(len(records), 'slide')}: {states[Progress.DONE]} done, "
-            f"{states[Progress.IN_PROGRESS]} begun"
+            f"{counted(len(records), 'slide')}: {states[Progress.DONE]} done, {states[Progress.IN_PROGRESS]} begun"
         )
 
     def _ids_before(self) -> list[str]:

@@ -8,6 +8,7 @@ from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtGui import QBrush, QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QSizePolicy, QTableWidget, QTableWidgetItem
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 
@@ -97,5 +98,5 @@ def _field(truth: str, answer: str, count: int, total: int, right: bool) -> QTab
         item.setBackground(QBrush(QColor(ground)))
         item.setForeground(QBrush(QColor(words)))
     what = "recognised" if right else f"predicted as {answer}"
-    item.setToolTip(f"{parts.counted(count, f'{truth} cell')} {what}: {share:.0%} of {parts.number(total)}.")
+    item.setToolTip(f"{counted(count, f'{truth} cell')} {what}: {share:.0%} of {parts.number(total)}.")
     return item

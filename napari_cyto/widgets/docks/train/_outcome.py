@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.session import Session
 from napari_cyto.training.run_state import RunState
 from napari_cyto.training.run_watch import RunWatch
@@ -120,7 +121,7 @@ class TrainOutcome(QWidget):
         what = (
             f"{truth or 'Nothing'} recognised" if truth == answer else f"{truth or 'nothing'} → {answer or 'nothing'}"
         )
-        self.field.show_cells(cells, title=f"{what}: {parts.counted(len(cells), 'cell')}")
+        self.field.show_cells(cells, title=f"{what}: {counted(len(cells), 'cell')}")
 
 
 def sentence_of(state: RunState, has_model: bool) -> str:
