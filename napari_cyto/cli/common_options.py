@@ -12,7 +12,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="SRC",
-        help="Annotated cells: cric:DIR, apacc:DIR, folders:DIR or a project; may be repeated. After an @: µm per px, "
-        "and what classes become (folders:cells@0.2,map=herlev).",
+        help="Annotated cells: cric:DIR, apacc:DIR, folders:DIR or a project; may be repeated. Options follow an @: µm "
+        "per px and a class map (folders:cells@0.2,map=herlev).",
     ),
 ]

@@ -59,7 +59,7 @@ def _run(argv: list[str]) -> int:
         _refuse(str(error))
         return error.code
     except (KeyboardInterrupt, typer.Abort):
-        _refuse("Interrupted; what was there before is untouched.")
+        _refuse("Interrupted; existing files are untouched.")
         return _CTRL_C
     except BrokenPipeError:
         # The reader of our stdout has left (`... | head`), which is no mistake of anybody.

@@ -30,7 +30,7 @@ Pred = Annotated[
 ]
 Recipe = Annotated[
     str | None,
-    typer.Option("--recipe", metavar="NAME", help="What to train: a recipe; the default classifier if none."),
+    typer.Option("--recipe", metavar="NAME", help="The recipe to train; the default classifier if none."),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -38,7 +38,9 @@ Settings = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Folder for models and table; the same command continues a stopped run."),
+    typer.Option(
+        "--out", metavar="DIR", help="Folder for models and table; repeat the command to resume a stopped run."
+    ),
 ]
 All = Annotated[bool, typer.Option("--all", help="Train one more model, on all data sets together.")]
 Cells = Annotated[Path, typer.Argument(metavar="FILE|PROJECT", help="A label file or a project in the scheme ki67.")]

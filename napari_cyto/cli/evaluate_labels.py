@@ -78,7 +78,7 @@ def _read(path: Path, name: str | None, mpp: float | None, truth: Path | None = 
         options["mpp"] = mpp
     if special.results_of and truth is not None:
         options["truth"] = truth
-    labels = read_labels(path, name, "say it with --format", **options)
+    labels = read_labels(path, name, "choose one with --format", **options)
     for remark in labels.remarks:
         print(remark, file=sys.stderr)
     return labels
@@ -92,7 +92,7 @@ def _print(result: dict[str, Any]) -> None:
     title = f"Found within {result['radius_um']:g} µm, in {result['images']} image{'s' * (result['images'] != 1)}"
     print_table(title, ("class", "found", "false positive", "missed", "precision", "recall", "F1"), rows)
     if detection["median_error_um"] is not None:
-        print(f"Median distance of a found cell from its detection: {detection['median_error_um']:.2f} µm.")
+        print(f"Median distance between a found cell and its detection: {detection['median_error_um']:.2f} µm.")
 
 
 def _shown(value: float | None) -> str:

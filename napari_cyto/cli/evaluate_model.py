@@ -17,16 +17,16 @@ Plain = Mapping[str, Any]
 
 
 def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Path | None, as_json: bool) -> None:
-    """Judge a model and print what it is worth.
+    """Evaluate a model and print its metrics.
 
     Parameters
     ----------
     name : str
         Its folder, or its name in the library.
     sources : sequence of str
-        Where the labelled cells are.
+        Where the annotated cells are.
     config : EvaluateConfig
-        How it is judged.
+        How it is evaluated.
     report : Path or None
         A folder for the report.
     as_json : bool
@@ -37,7 +37,7 @@ def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Pa
     CytoError
         When something is missing or wrong; the sentence says what.
     """
-    start_for_networks("Judging a model")
+    start_for_networks("Evaluating a model")
     from napari_cyto.evaluation.bundle_scores import evaluate_bundle
 
     told = follow(lambda token: evaluate_bundle(name, sources, config, token, report), f"Evaluating {Path(name).name}")
@@ -52,15 +52,15 @@ def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Pa
 def _tell(told: Plain) -> None:
     data = told["data"]
     print(
-        f"{told['model']['id']} ({told['kind']}) on {data['cells']:,} cells of {data['slides']:,} slides or pictures, "
-        f"{data['groups']:,} of them independent; side: {data['side']}."
+        f"{told['model']['id']} ({told['kind']}) on {data['cells']:,} cells from {data['slides']:,} slides or images; "
+        f"independent groups (patients, smears or images): {data['groups']:,}; set: {data['side']}."
     )
     for sentence in (*data["warnings"], *data["remarks"]):
         print(sentence)
     if told["kind"] == "detector":
         tell_detection(told["detection"])
         if told["found_cells"]:
-            print("Screening over all annotated cells, and the classes of those that were found:")
+            print("Screening counts all annotated cells; the tables of classes cover those that were found.")
             _tell_classes(told["found_cells"])
     else:
         _tell_classes(told)
@@ -94,23 +94,24 @@ def _tell_classes(told: Plain) -> None:
     for name, view in views.items():
         if view and view["kappa_left_out"]:
             without = f"{', '.join(view['kappa_left_out'])} ({view['kappa_left_out_cells']:,} cells)"
-            print(f"Kappa ({name}) weighs mistakes by severity; without a grade, and left out of it: {without}.")
+            print(f"Kappa ({name}) weights errors by severity, so it leaves out classes without a grade: {without}.")
     columns = ("support", "sensitivity", "specificity", "precision", "f1", "auroc")
     rows = [(name, *(shown(scores[c]) for c in columns)) for name, scores in own["per_class"].items()]
     print_table("Each class against the rest", ("class", "cells", *columns[1:]), rows)
     counts = zip(own["classes"], own["confusion"], strict=True)
-    print_table("Truth (rows) and answers", ("class", *own["classes"]), [(name, *row) for name, row in counts])
+    title = "Annotated class (rows) and predicted class (columns)"
+    print_table(title, ("class", *own["classes"]), [(name, *row) for name, row in counts])
     _tell_calibration(told["calibration"])
 
 
 def _tell_calibration(told: Mapping[str, Any]) -> None:
-    """Print how true the probabilities are: of the likeliest class, of each class, of being high-grade."""
+    """Print how well the probabilities are calibrated: of the likeliest class, of each class, of being high-grade."""
     named = {"likeliest class": told, **told["per_class"]}
     if told["high_grade"]:
         named["HSIL+ (ASC-H, HSIL, SCC)"] = told["high_grade"]
     columns = ("mean_probability", "share", "ece", "brier")
     rows = [(name, *(shown(of[c]) for c in columns)) for name, of in named.items()]
-    heads = ("probability of the", "on average", "holds for", "expected error", "Brier score")
+    heads = ("probability of", "mean", "observed share", "calibration error", "Brier score")
     print_table("Calibration", heads, rows)
 
 
@@ -194,16 +195,16 @@ def ki67(path: Path, format_name: str | None, class_map: str | None, as_json: bo
     for slide in told["slides"]:
         rows.append(_indexed(slide["slide"], slide))
         rows += [_indexed(f"    {region['region']}", region) for region in slide["regions"]]
-    heads = ("slide, region", "Ki-67 index", "95 % interval", "stained", "unstained", "rests on", "")
+    heads = ("slide, region", "Ki-67 index", "95 % interval", "stained", "unstained", "tumour cells", "")
     print_table("Proliferation", heads, rows)
     if any(row[-1] for row in rows):
-        print(f"* fewer than {told['fewest_cells']} tumour cells: mark or detect more before an index is reported.")
+        print(f"* fewer than {told['fewest_cells']} tumour cells: annotate or detect more before reporting an index.")
 
 
 def _labels(path: Path, format_name: str | None) -> Any:
     from napari_cyto.datasets.import_.source_kind import read_labels
 
-    return read_labels(path, format_name, "say it with --format")
+    return read_labels(path, format_name, "choose one with --format")
 
 
 def _indexed(name: str, told: Plain) -> tuple[object, ...]:

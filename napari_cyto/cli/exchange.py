@@ -23,7 +23,7 @@ from napari_cyto.formats.label_format import idle_options
 Project = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project folder, by convention NAME.cyto.")]
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The label file or folder.")]
 Out = Annotated[
-    Path, typer.Argument(metavar="OUT", help="The file or folder to write; replaced only when all is well.")
+    Path, typer.Argument(metavar="OUT", help="The file or folder to write; replaced only when the export is complete.")
 ]
 
 
@@ -131,7 +131,7 @@ def _renamed(old: dict[str, Any]) -> dict[str, Any]:
     """Return flags of earlier versions that were used, and say what they are called today."""
     used = {name: value for name, value in old.items() if value not in (False, "") or name == "check_duplicates"}
     for name in used:
-        print(f"--{name.replace('_', '-')} is now {_OLD_FLAGS[name]}.", file=sys.stderr)
+        print(f"Hint: --{name.replace('_', '-')} is now {_OLD_FLAGS[name]}; the old one still works.", file=sys.stderr)
     return used
 
 
@@ -160,7 +160,7 @@ def tell(result: dict[str, Any], as_json: bool) -> None:
 
 
 def _print_counts(counts: dict[str, dict[str, int]], name: str, pieces: dict[str, int]) -> None:
-    """Print the cells of each class on each side, as they were written."""
+    """Print the cells of each class in each set, as they were written."""
     sides = list(counts)
     rows: list[list[object]] = []
     for class_id in sorted({c for of_side in counts.values() for c in of_side}):
@@ -170,4 +170,4 @@ def _print_counts(counts: dict[str, dict[str, int]], name: str, pieces: dict[str
     rows.append(["all cells", *totals, sum(totals)])
     numbers = [pieces.get(side, 0) for side in sides]
     rows.append([name, *numbers, sum(numbers)])
-    print_table("Written", ("class", *sides, "together"), rows)
+    print_table("Written", ("class", *sides, "total"), rows)

@@ -55,7 +55,7 @@ def info(path: Path, as_json: bool) -> None:
 
 
 def schemes(as_json: bool) -> None:
-    """Print the class schemes and maps that ship."""
+    """Print the built-in class schemes and maps."""
     from napari_cyto.domain.classes import scheme_to_dict
     from napari_cyto.domain.presets import PRESETS, preset, shipped_maps
 

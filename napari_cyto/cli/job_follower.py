@@ -59,7 +59,7 @@ def follow(start: Callable[[CancelToken], Events], title: str) -> Any:
                     raise RuntimeError(f"{message}\n{traceback}")
                 case Advanced() | Noted():
                     show(event)
-    raise RuntimeError(f"The job '{title}' ended without a last word.")
+    raise RuntimeError(f"The job '{title}' ended without a final event.")
 
 
 @contextmanager

@@ -32,13 +32,13 @@ def fill(group: typer.Typer) -> None:
 
 
 def list_(as_json: AsJson = False) -> None:
-    """List the models that ship and those that were added."""
+    """List the built-in models and those that you added."""
     found = list_models()
     if as_json:
         print_json({"models": [_facts(e) for e in found]})
         return
     if not found:
-        print("There are no models yet; `napari-cyto train` makes one, `napari-cyto models add` brings one in.")
+        print("There are no models yet; train one (`napari-cyto train`) or add one (`napari-cyto models add`).")
         return
     rows = [(f["name"], f["kind"], ", ".join(f["classes"]), f["licence"], f["origin"]) for f in map(_facts, found)]
     print_table("Models", ("name", "kind", "classes", "licence", "origin"), rows)
@@ -48,7 +48,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def show(name: Named, as_json: AsJson = False) -> None:
-    """Show a model's card: what it is for, what it was trained on, what it is worth."""
+    """Show a model's card: intended use, training data, metrics and limitations."""
     bundle = bundle_named(name)
     if as_json:
         print_json({"path": str(bundle.path)} | bundle.manifest.model_dump(mode="json"))
@@ -57,25 +57,25 @@ def show(name: Named, as_json: AsJson = False) -> None:
 
 
 def add(bundle: Folder, as_json: AsJson = False) -> None:
-    """Copy a model into your library, after checking it."""
+    """Check a model and copy it into your library."""
     _tell(add_model(bundle), "added", as_json)
 
 
 def remove(name: Own, as_json: AsJson = False) -> None:
-    """Take a model out of your library; its files there are deleted."""
+    """Remove a model from your library; its files there are deleted."""
     _tell(remove_model(name), "removed", as_json)
 
 
 def verify(name: Named, as_json: AsJson = False) -> None:
-    """Check a model: files, hash, tensors, and (where torch is installed) that it fits together and answers in numbers.
+    """Check a model: files, hash and tensors, and, where PyTorch is installed, that it loads and gives finite scores.
 
-    Exit code 0: it is whole; 2: it is not, and one sentence says why.
+    Exit code 0: it is intact; 2: it is not, and one sentence says why.
     """
     found = verify_model(name, build_network=has_torch())
     if as_json:
         print_json(found)
     else:
-        print(f"{found['id']}: whole (checked: {', '.join(found['checked'])})")
+        print(f"{found['id']}: intact (checked: {', '.join(found['checked'])})")
 
 
 def _tell(entry: Entry, done: str, as_json: bool) -> None:

@@ -24,7 +24,7 @@ def fill(group: typer.Typer) -> None:
 
 
 def backup(project: ProjectFolder, as_json: AsJson = False) -> None:
-    """Take a verified backup of a project into its folder 'backups', unless the newest one is of the same state."""
+    """Make a verified backup of a project in its folder 'backups', unless the newest one is of the same state."""
     taken = care.backup(project)
     facts = _facts(taken)
     if as_json:
@@ -36,12 +36,12 @@ def backup(project: ProjectFolder, as_json: AsJson = False) -> None:
 def restore(
     project: ProjectFolder,
     name: Annotated[
-        str | None, typer.Option("--from", metavar="NAME", help="The backup's file name, or its beginning.")
+        str | None, typer.Option("--from", metavar="NAME", help="The backup's file name, or how it begins.")
     ] = None,
-    listing: Annotated[bool, typer.Option("--list", help="List the backups that there are; change nothing.")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List the backups and change nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Go back to a backup, by default the newest sound one; what is there now is kept as a backup first."""
+    """Restore a backup, by default the newest intact one; the present state is saved as a backup first."""
     if listing:
         _list(project, as_json)
         return
@@ -50,13 +50,13 @@ def restore(
     if as_json:
         print_json({"restored": restored.backup.path.name, "kept": kept})
         return
-    print_facts([("restored", restored.backup.path.name), ("kept what was there as", kept)])
+    print_facts([("restored", restored.backup.path.name), ("previous state kept as", kept)])
 
 
 def check(project: ProjectFolder, as_json: AsJson = False) -> int:
-    """Look through a whole project for damage: its file, indexes, references and every row.
+    """Check a whole project for damage: its file, indexes, references and every row.
 
-    Exit code 0: sound; 1: damaged or foreign, and what is wrong is listed; 2: it is no project.
+    Exit code 0: intact; 1: damaged or changed by other software, with a list of what is wrong; 2: not a project.
     """
     problems = care.check(project)
     if as_json:
@@ -65,7 +65,7 @@ def check(project: ProjectFolder, as_json: AsJson = False) -> int:
         print_facts([("damaged", problem) for problem in problems])
         print(care.ways_out_of(project))
     else:
-        print_facts([("sound", project)])
+        print_facts([("intact", project)])
     return _DAMAGED if problems else _SOUND
 
 
@@ -74,14 +74,14 @@ def rescue(
     out: Annotated[Path, typer.Argument(metavar="OUT.cyto", help="A folder for the new project.")],
     as_json: AsJson = False,
 ) -> None:
-    """Save every row that can be read of a damaged or foreign project into a new one, and list what is gone."""
+    """Copy every readable row of a damaged or foreign project into a new project, and list what was lost."""
     came = care.rescue(damaged, out)
     if as_json:
         facts = {"slides": came.slides, "annotations": came.annotations, "steps": came.steps, "lost": came.lost}
         print_json({"project": str(out), **facts})
         return
     print_facts([("slides", came.slides), ("annotations", came.annotations), ("steps of the history", came.steps)])
-    print_facts([("lost", words) for words in came.lost] or [("lost", "nothing that could be noticed")])
+    print_facts([("lost", words) for words in came.lost] or [("lost", "nothing that can be detected")])
 
 
 def _list(project: Path, as_json: bool) -> None:

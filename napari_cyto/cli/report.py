@@ -23,7 +23,7 @@ SlideName = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE.html|FILE.json", help="A page with pictures that fetches nothing, or JSON."),
+    typer.Option("--out", metavar="FILE.html|FILE.json", help="A page with images that works offline, or JSON."),
 ]
 
 
@@ -40,13 +40,13 @@ def report(
     *,
     given: dict[str, Any],
 ) -> None:
-    """Say what the slides of a project come to: counts, highest grade, excess, adequacy, focus, what was looked at.
+    """Report on the slides of a project: cell counts, highest grade, adequacy, focus, what was viewed.
 
-    Decision support, not a diagnosis. Cells are what persons marked and models proposed.
+    Decision support, not a diagnosis. The counts are of annotations by people and predictions by models.
     """
     if out is None:
         raise CytoError(
-            "Say where the report is to be written, a page or JSON: napari-cyto report PROJECT --out FILE.html."
+            "Expected a file for the report, a page or JSON, got none: napari-cyto report PROJECT --out FILE.html."
         )
     options = checked(ReportOptions, given)
     slide_id = None if slide is None else slide_id_of(project, slide)
@@ -78,7 +78,7 @@ def _tell(told: Mapping[str, Any]) -> None:
     if len(slides) == 1:
         _tell_slide(slides[0])
     else:
-        heads = ("slide", "accepted", "proposed", "high grade predicted", "expected", "cells", "adequacy")
+        heads = ("slide", "accepted", "unreviewed", "high grade predicted", "expected", "cells", "adequacy")
         print_table("Slides", heads, map(_row, slides))
     print(f"{result['notice']}. {result['words']}")
     print_facts([("out", told["out"])])
@@ -88,7 +88,7 @@ def _tell_slide(slide: Mapping[str, Any]) -> None:
     accepted, proposed = grade_words(slide)
     focus, obscured = survey_words(slide["survey"])
     counts = [(c["class_id"], c["accepted"], c["corrected"], c["proposed"], c["rejected"]) for c in slide["counts"]]
-    print_table(slide["name"], ("class", "accepted", "of them corrected", "proposed", "rejected"), counts)
+    print_table(slide["name"], ("class", "accepted", "of these corrected", "unreviewed", "rejected"), counts)
     print_facts(
         [
             ("highest grade", f"{accepted}; {proposed}"),
@@ -96,7 +96,7 @@ def _tell_slide(slide: Mapping[str, Any]) -> None:
             ("cell count", slide["adequacy"]["sentence"]),
             ("focus", focus),
             ("obscured", obscured),
-            ("looked at", looked_words(slide["looked_at"])),
+            ("viewed", looked_words(slide["looked_at"])),
             ("unreviewed cells", slide["unreviewed"]["sentence"]),
         ]
     )

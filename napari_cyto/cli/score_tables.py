@@ -23,20 +23,20 @@ def tell_detection(found: Plain) -> None:
     """
     at = found["at_detections_per_cell"]
     low, high = found["threshold"], found["highest_threshold"]
-    own = f"score {low:.2f}" if low == high else f"each fold's own score, {low:.2f} to {high:.2f}"
+    own = f"a score of {low:.2f} or more" if low == high else f"each fold's own threshold, {low:.2f} to {high:.2f}"
     rows = [
-        estimated(f"recall from {own}", found["recall_interval"]),
-        estimated(f"recall, at most {at['per_cell']:g} detections a cell", at["recall_interval"]),
+        estimated(f"recall at {own}", found["recall_interval"]),
+        estimated(f"recall at up to {at['per_cell']:g} detections per annotated cell", at["recall_interval"]),
     ]
     rows += [
-        estimated(f"recall, {row['per_field']} a picture", row["recall_interval"])
+        estimated(f"recall at {row['per_field']} detections per image", row["recall_interval"])
         for row in found["at_detections_per_field"]
     ]
     intervals = found["intervals"]
     rows += [
         estimated(title, intervals[name])
         for name, title in (
-            ("detections_per_cell", "detections a marked cell"),
+            ("detections_per_cell", "detections per annotated cell"),
             ("median_error_um", "median distance, µm"),
         )
     ]
@@ -46,7 +46,7 @@ def tell_detection(found: Plain) -> None:
     every = {"all cells": (found, intervals["f1"])}
     every |= {name: (counts, intervals["per_class_f1"][name]) for name, counts in found["per_class"].items()}
     cells = [(name, *(shown(counts[c]) for c in columns), span(f1)) for name, (counts, f1) in every.items()]
-    heads = ("class", "found", "false", "missed", "precision", "recall", "F1", "95 % of F1")
+    heads = ("class", "found", "false positive", "missed", "precision", "recall", "F1", "95 % interval of F1")
     print_table("Cells", heads, cells)
     facts = [("precision is", found["precision_is"])]
     if found["boxes"]:
@@ -67,7 +67,7 @@ def estimated(title: str, estimate: Plain | None) -> tuple[str, ...]:
 def tell_few(rows: Iterable[Sequence[str]]) -> None:
     """Say what the star beside a number of groups means, where a row has one."""
     if any(row[-1].endswith("*") for row in rows):
-        print(f"* fewer than {FEW_GROUPS} patients, smears or pictures hold such cells.")
+        print(f"* fewer than {FEW_GROUPS} patients, smears or images have such cells.")
 
 
 def span(estimate: Plain | None) -> str:

@@ -18,14 +18,14 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="NAME:patient=P7",
-        help="Say whose slides are: patient or smear of the slide NAME, in which * stands for any text; empty after "
-        "the = for unknown; may be repeated. All are checked before any is stored.",
+        help="Set the patient or smear of the slide NAME; * in NAME stands for any text, and nothing after the = for "
+        "unknown. May be repeated; all are checked before any is stored.",
     ),
 ]
 
 
 def slides(project: ProjectFolder, settings: Settings = None, as_json: AsJson = False) -> None:
-    """List the slides of a project with patient and smear, by which splits keep cells together, or set these."""
+    """List the slides of a project with their patient and smear, by which splits keep slides together, or set them."""
     asked = [parsed_setting(words) for words in settings or ()]
     changed: set[str] = set()
     with Project.open(project) as opened:

@@ -34,10 +34,10 @@ def list_recipes(as_json: bool) -> None:
         (f"{c.name}{' (default)' if c.name in DEFAULTS.values() else ''}", c.model.kind, c.model.backbone, c.summary)
         for c in recipes
     ]
-    print_table("Recipes", ("recipe", "trains", "backbone", "what for"), rows)
+    print_table("Recipes", ("recipe", "trains", "backbone", "purpose"), rows)
     for c in recipes:
         if c.deviations:
-            print(f"{c.name} is not in all as its source says ({c.source}):")
+            print(f"{c.name} departs from its source ({c.source}):")
             for sentence in c.deviations:
                 print(f"  - {sentence}")
 
@@ -53,7 +53,7 @@ def run(
     folds: int | None,
     as_json: bool,
 ) -> None:
-    """Train a model and print what it is worth.
+    """Train a model and print its metrics.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def run(
     """
     checked_kind = _kind(kind)
     if out is None or not (sources or resume):
-        raise CytoError("Training needs data and a place for the model: add --data SRC and --out BUNDLE.")
+        raise CytoError("Expected annotated cells and a folder for the model; add --data SRC and --out BUNDLE.")
     asked = RunFolder.of(out).config() if resume else {}
     config = _config(checked_kind, recipe_name, settings, asked)
     sources = sources or asked.get("sources", ())
@@ -76,7 +76,8 @@ def run(
         result = follow(lambda token: train(config, tuple(sources), out, token, resume, parent), title)
     elif parent is not None:
         raise CytoError(
-            "A model that continues from another cannot be cross-validated: it knows the test cells already."
+            "A fine-tuned model cannot be cross-validated, for its parent was trained on the test cells; leave out "
+            "--parent or --cross-validate."
         )
     else:
         result = follow(lambda token: cross_validate(config, tuple(sources), out, folds, token), title)
@@ -115,7 +116,7 @@ def _tell(result: dict[str, Any]) -> None:
         spans = classification.get("intervals", {})
         rows = [estimated(name, spans.get(name) or {"value": classification.get(name)}) for name in names]
         of = f"Of the {classification['n']:,} cells found, " if metrics.get("detection") else ""
-        where = side if side == "out of fold" else f"on the {side} side"
+        where = side if side == "out of fold" else f"on the {side} set"
         title = f"{of}{where}"
         print_table(title[:1].upper() + title[1:], ESTIMATE_HEADS, rows)
         tell_few(rows)

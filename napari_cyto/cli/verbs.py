@@ -54,7 +54,7 @@ def build(words: list[str]) -> typer.Typer:
 GROUPS = {
     "import": "Import labels, with their slides or images, into a project: import [FORMAT] SOURCE PROJECT. Without "
     "FORMAT it is recognised from the source.",
-    "export": "Export a project's annotations, and what the format needs besides: export FORMAT PROJECT OUT.",
+    "export": "Export a project's annotations, with images where the format has them: export FORMAT PROJECT OUT.",
     "models": "List, show, add, remove and verify models: models VERB.",
     "project": "Back up, restore, check and rescue a project: project VERB.",
     "evaluate": "Evaluate a model, compare label files, measure domain shift or a Ki-67 index: evaluate model | labels "
@@ -101,7 +101,7 @@ def _slides() -> Callable[..., None]:
 
 
 def slides() -> None:
-    """List the slides of a project with patient and smear, which splits keep together, or set these."""
+    """List the slides of a project with their patient and smear, by which splits keep slides together, or set them."""
 
 
 def _version(wanted: bool) -> None:
@@ -116,7 +116,7 @@ def _root(
     ] = False,
     verbose: Annotated[  # taken out of the words before they come here
         bool,
-        typer.Option("--verbose", help="Show the log of libraries, which otherwise goes into a file; for any verb."),
+        typer.Option("--verbose", help="Print what libraries log on stderr, instead of into a log file; for any verb."),
     ] = False,
 ) -> None:
     pass
@@ -166,7 +166,7 @@ def audit(
 ) -> None:
     """Check a data set for leaks and mistakes: a smear in two sets, near-duplicates, labels outside images.
 
-    Exit code 0: nothing that makes the data set unfit for use; 2: something does, and the findings say where.
+    Exit code 0: the data set is fit for use; 2: it is not, and the findings say why and where.
     """
     from napari_cyto.cli import inspect_verbs as reports
 
@@ -177,7 +177,7 @@ def relink(
     project: Annotated[Path, typer.Argument(metavar="PROJECT", help="The project folder.")],
     images: Annotated[
         Path | None,
-        typer.Option("--images", metavar="DIR", help="Folder to search, by file name and fingerprint."),
+        typer.Option("--images", metavar="DIR", help="Folder to search for the images, by file name and fingerprint."),
     ] = None,
     slides: Annotated[
         list[str] | None, typer.Option("--slide", metavar="NAME=PATH", help="Image file of one slide; may be repeated.")
@@ -194,7 +194,7 @@ def relink(
 
 
 def schemes(as_json: AsJson = False) -> None:
-    """List the class schemes that ship with their classes and keys, and the class maps between them."""
+    """List the built-in class schemes with their classes and keys, and the class maps between them."""
     from napari_cyto.cli import inspect_verbs as reports
 
     reports.schemes(as_json)
@@ -213,7 +213,7 @@ def train(
     data: Data = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="BUNDLE", help="Folder for the trained model.")] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", metavar="NAME", help="A recipe that ships, or a YAML file.")
+        str | None, typer.Option("--recipe", metavar="NAME", help="A built-in recipe, or a YAML file.")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -225,7 +225,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run of --out.")] = False,
     parent: Annotated[
-        Path | None, typer.Option("--parent", metavar="BUNDLE", help="Fine-tune this model, with more data.")
+        Path | None, typer.Option("--parent", metavar="BUNDLE", help="Fine-tune this model on more data.")
     ] = None,
     cross_validate: Annotated[
         int | None,
@@ -233,10 +233,10 @@ def train(
             "--cross-validate",
             metavar="K",
             parser=number("--cross-validate", FOLDS),
-            help="Train K models, each with another fold as its test set.",
+            help="K-fold cross-validation: train K models, each with another fold as its test set.",
         ),
     ] = None,
-    list_recipes: Annotated[bool, typer.Option("--list-recipes", help="List the recipes that ship.")] = False,
+    list_recipes: Annotated[bool, typer.Option("--list-recipes", help="List the built-in recipes.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a cell detector or classifier, and evaluate it on cells that it has not seen.

@@ -36,7 +36,7 @@ def test_a_bug_in_a_job_keeps_its_traceback() -> None:
 
 
 def test_a_job_without_a_last_word_is_a_bug() -> None:
-    with pytest.raises(RuntimeError, match="without a last word"):
+    with pytest.raises(RuntimeError, match="without a final event"):
         follow(job(Advanced(1, 1)), "Count")
 
 

@@ -35,6 +35,6 @@ def test_the_table_on_the_command_line_does_too(capsys: pytest.CaptureFixture[st
     rows = [estimated("recall", FEW), estimated("specificity", MANY), estimated("old", OLD), estimated("auroc", None)]
     assert [row[-1] for row in rows] == ["15*", "174", "-", "-"]
     tell_few(rows)
-    assert capsys.readouterr().out.startswith("* fewer than 20 patients, smears or pictures")
+    assert capsys.readouterr().out.startswith("* fewer than 20 patients, smears or images")
     tell_few(rows[1:])
     assert capsys.readouterr().out == ""

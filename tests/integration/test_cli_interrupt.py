@@ -57,4 +57,4 @@ def test_an_interrupt_while_code_in_a_string_runs_has_the_code_of_others() -> No
     """What makes dataclasses runs such code: by chance the process then died of the signal, after its sentence."""
     ended = subprocess.run([sys.executable, "-c", _IN_A_STRING], capture_output=True, text=True, timeout=PATIENCE_S)
     assert ended.returncode == 130
-    assert ended.stderr == "Interrupted; what was there before is untouched.\n"
+    assert ended.stderr == "Interrupted; existing files are untouched.\n"
