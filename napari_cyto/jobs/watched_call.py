@@ -50,7 +50,7 @@ def seldom_collecting() -> Iterator[None]:
 
 
 def watched_work(work: Callable[[], Result], token: Token | None, kept: str) -> Generator[Advanced, None, Result]:
-    """Yield how far ``work`` is, as it says itself by ``domain.watching``; returns what it returns.
+    """Yield how far ``work`` is, as it says by ``progressed``; returns what it returns.
 
     Parameters
     ----------
