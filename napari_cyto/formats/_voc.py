@@ -123,7 +123,7 @@ class VocFormat:
 
         def lines(record: SlideRecord, cells: Sequence[LabelledCell]) -> Iterator[str]:
             assert record.size_hw is not None
-            boxes = [(cell.class_id, _whole(Box(*cell.bounds_yxyx), record.size_hw)) for cell in cells]
+            boxes = [(cell.class_id, _whole(Box(*cell.bounds_yxyx), record.size_hw), cell.cut) for cell in cells]
             return _file(record, record.size_hw, boxes, chosen)
 
         return VocImages(folder, lines)
@@ -138,11 +138,13 @@ def _lines(slide: SlideRecord, cells: Iterable[Annotation], options: VocOptions)
 
 
 _WholeBox = tuple[int, int, int, int]
+_Object = tuple[str, _WholeBox, bool]
+"""Class, box, and whether it is truncated: the border of the image cut it."""
 
 
 def _boxes(
     slide: SlideRecord, size_hw: tuple[int, int], cells: Iterable[Annotation], options: VocOptions
-) -> Iterator[tuple[str, _WholeBox]]:
+) -> Iterator[_Object]:
     for a in cells:
         box = box_of(a, slide, options)
         if lies_outside(box, size_hw):
@@ -150,12 +152,10 @@ def _boxes(
                 f"A box of class {a.class_id} at y, x {a.geometry.centre_yx} lies outside {slide.name!r}, which has "
                 f"{size_hw[0]} x {size_hw[1]} px; move or delete it."
             )
-        yield a.class_id or "", _whole(box, size_hw)
+        yield a.class_id or "", _whole(box, size_hw), reaches_out(box, size_hw)
 
 
-def _file(
-    slide: SlideRecord, size_hw: tuple[int, int], boxes: Iterable[tuple[str, _WholeBox]], options: VocOptions
-) -> Iterator[str]:
+def _file(slide: SlideRecord, size_hw: tuple[int, int], boxes: Iterable[_Object], options: VocOptions) -> Iterator[str]:
     height, width = size_hw
     yield "<annotation>\n"
     yield f"\t<folder>JPEGImages</folder>\n\t<filename>{_escaped(slide.name)}</filename>\n"
@@ -163,9 +163,9 @@ def _file(
     yield f"\t<size>\n\t\t<width>{width}</width>\n\t\t<height>{height}</height>\n\t\t<depth>3</depth>\n\t</size>\n"
     yield "\t<segmented>0</segmented>\n"
     first = 1 if options.pixels == "devkit" else 0
-    for class_id, (y0, x0, y1, x1) in boxes:
+    for class_id, (y0, x0, y1, x1), cut in boxes:
         yield f"\t<object>\n\t\t<name>{_escaped(class_id)}</name>\n\t\t<pose>Unspecified</pose>\n"
-        yield "\t\t<truncated>0</truncated>\n\t\t<difficult>0</difficult>\n\t\t<bndbox>\n"
+        yield f"\t\t<truncated>{int(cut)}</truncated>\n\t\t<difficult>0</difficult>\n\t\t<bndbox>\n"
         for name, value in (("xmin", x0 + first), ("ymin", y0 + first), ("xmax", x1), ("ymax", y1)):
             yield f"\t\t\t<{name}>{plain_number(value)}</{name}>\n"
         yield "\t\t</bndbox>\n\t</object>\n"

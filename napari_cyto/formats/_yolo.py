@@ -28,6 +28,7 @@ from napari_cyto.formats._yolo_lines import box_line
 from napari_cyto.formats._yolo_read import read_yolo
 from napari_cyto.formats.bad_rows import BadRows
 from napari_cyto.formats.boxes import box_of, by_slide, class_order
+from napari_cyto.formats.image_sets import SPLITS
 from napari_cyto.formats.label_format import (
     ON_READING,
     BoxOptions,
@@ -38,7 +39,15 @@ from napari_cyto.formats.label_format import (
 )
 from napari_cyto.formats.slide_names import slide_stems
 
-_SIDES = ("train", "test")
+_SIDES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+_ALONE = """\
+# Labels without their images, which are not divided into a training, a validation and a test set here: nothing can be
+# trained on them as they lie. Export with images (a folder, --images auto) for that.
+"""
+_ALONE_IN_SETS = """\
+# Labels without their images, in the sets that came with the data. Put the images where the lines below say, with the
+# names that their label files have; labels outside these folders are in no set.
+"""
 _LISTS = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "obj.data")
 
 
@@ -102,7 +111,9 @@ class YoloFormat:
         return (*sentences, *losses.colour_losses(labels))
 
     def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
-        """Write ``data.yaml`` and ``labels/`` (with ``train/`` and ``test/`` where slides have a side).
+        """Write ``data.yaml`` and ``labels/`` (with ``train/``, ``val/`` and ``test/`` where slides have a side).
+
+        ``data.yaml`` names the sets that there are, so that nothing is tested on what it was trained on by a default.
 
         Raises
         ------
@@ -119,8 +130,7 @@ class YoloFormat:
                 path = folder / "labels" / _side(slide) / f"{stems[slide.id]}.txt"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_pieces(path, _lines(slide, rows, names, chosen))
-            data = _data(labels, names)
-            text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+            text = _described(labels, names)
             (folder / "data.yaml").write_bytes(text.encode("utf-8", "replace"))
 
     def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> YoloImages:
@@ -129,11 +139,13 @@ class YoloFormat:
         return YoloImages(folder, classes)
 
 
-def _data(labels: LabelSet, names: tuple[str, ...]) -> dict[str, Any]:
+def _described(labels: LabelSet, names: tuple[str, ...]) -> str:
     sides = {_side(slide) for slide in labels.slides}
-    train = "images/train" if "train" in sides else "images"
-    test = "images/test" if "test" in sides else train
-    return {"path": ".", "train": train, "val": test, "test": test, "names": dict(enumerate(names))}
+    data: dict[str, Any] = {side: f"images/{side}" for side in SPLITS if side in sides}
+    head = _ALONE_IN_SETS if data else _ALONE
+    data["names"] = dict(enumerate(names))
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return head + text
 
 
 def _lines(
@@ -164,4 +176,4 @@ def _with_sizes(labels: LabelSet, cells: Iterable[Annotation]) -> Iterator[tuple
 
 
 def _side(slide: SlideRecord) -> str:
-    return slide.side if slide.side in _SIDES else ""
+    return _SIDES.get(slide.side, "")

@@ -17,11 +17,15 @@ SPLITS = (TRAIN, VAL, TEST)
 
 @dataclass(frozen=True, slots=True)
 class LabelledCell:
-    """A cell on an image: its class, its box and its outline where it has one; px of that image."""
+    """A cell on an image: its class, its box and its outline where it has one; px of that image.
+
+    ``cut`` is whether the border of the image cut the box.
+    """
 
     class_id: str
     bounds_yxyx: YXYX
     outline: Polygon | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

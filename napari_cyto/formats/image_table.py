@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import EXPORT_RECORD
@@ -15,8 +17,38 @@ from napari_cyto.formats.tables import table_line, unguarded
 from napari_cyto.formats.text import read_json
 
 IMAGE_TABLE = "images.csv"
-COLUMNS = ("image", "split", "slide", "smear", "patient", "x0", "y0", "x1", "y1", "um_per_px", "fingerprint", "boxes")
-"""``x0`` to ``y1`` are what an image shows of its slide, level-0 px; ``boxes`` how many there are on it."""
+COLUMNS = (
+    *("image", "split", "slide", "smear", "patient", "x0", "y0", "x1", "y1", "um_per_px", "fingerprint"),
+    *("boxes", "boxes_cut", "boxes_shared", "padding_right", "padding_bottom"),
+)
+"""``x0`` to ``y1`` are where an image lies on its slide, level-0 px. Of its ``boxes`` the border cut ``boxes_cut``, and
+another image has a box of the same cell for ``boxes_shared``. Its last px to the right and at the bottom, as many as
+``padding_*`` say, lie beyond the slide.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlace:
+    """Where an image lies on its slide, and what its borders did.
+
+    Parameters
+    ----------
+    slide : str
+        The slide's name.
+    bounds_yxyx : tuple of float
+        Where the image lies on it, level-0 px.
+    padding_hw : tuple of int
+        Px at its bottom and right that lie beyond the slide.
+    boxes, cut, shared : int
+        Boxes on it, those that its border cut, and those of cells that another image has as well.
+    """
+
+    slide: str
+    bounds_yxyx: YXYX
+    padding_hw: tuple[int, int]
+    boxes: int
+    cut: int
+    shared: int
 
 
 class ImageTable:
@@ -26,14 +58,13 @@ class ImageTable:
         self._stream = stream
         stream.write(table_line(COLUMNS))
 
-    def add(
-        self, record: SlideRecord, split: str, slide: str, bounds_yxyx: tuple[float, float, float, float], boxes: int
-    ) -> None:
+    def add(self, record: SlideRecord, split: str, place: ImagePlace) -> None:
         """Add an image, whose ``record`` has its smear, its patient, its scale and, if it is whole, a fingerprint."""
-        y0, x0, y1, x1 = (f"{value:.10g}" for value in bounds_yxyx)
+        y0, x0, y1, x1 = (f"{value:.10g}" for value in place.bounds_yxyx)
         mpp = "" if record.mpp is None else f"{record.mpp:.10g}"
-        place = (record.name, split, slide, record.smear, record.patient, x0, y0, x1, y1)
-        self._stream.write(table_line((*place, mpp, record.fingerprint, boxes)))
+        of = (record.name, split, place.slide, record.smear, record.patient, x0, y0, x1, y1, mpp, record.fingerprint)
+        bottom, right = place.padding_hw
+        self._stream.write(table_line((*of, place.boxes, place.cut, place.shared, right, bottom)))
 
 
 @contextmanager

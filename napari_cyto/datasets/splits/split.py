@@ -11,6 +11,7 @@ SETS = (TRAIN, VALIDATION, TEST)
 _CALLED = {"training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "testing": TEST}
 
 Slide = TypeVar("Slide")
+_AS_HERE: Mapping[str, str] = {}
 
 
 def set_of(side: str) -> str:
@@ -64,28 +65,38 @@ class Split(Generic[Slide]):
         """Every class with cells, alphabetically."""
         return tuple(sorted({c for counts in self.counts.values() for c, n in counts.items() if n}))
 
-    def class_table(self) -> tuple[dict[str, Any], ...]:
-        """Return one row a class: cells in each set, and its share of each set's cells and of the whole (0 to 1)."""
-        totals = {name: sum(self.counts[name].values()) for name in self.asked}
+    def class_table(self, called: Mapping[str, str] = _AS_HERE) -> tuple[dict[str, Any], ...]:
+        """Return one row a class: cells in each set, and its share of each set's cells and of the whole (0 to 1).
+
+        ``called`` gives sets other names.
+        """
+        counts = {called.get(name, name): self.counts[name] for name in self.asked}
+        totals = {name: sum(of.values()) for name, of in counts.items()}
         whole = sum(totals.values())
         rows = []
         for class_id in self.classes:
             row: dict[str, Any] = {"class": class_id}
-            row |= {name: self.counts[name].get(class_id, 0) for name in self.asked}
-            row["share"] = sum(row[name] for name in self.asked) / whole
-            row |= {f"{name}_share": row[name] / totals[name] if totals[name] else 0.0 for name in self.asked}
+            row |= {name: of.get(class_id, 0) for name, of in counts.items()}
+            row["share"] = sum(row[name] for name in counts) / whole
+            row |= {f"{name}_share": row[name] / totals[name] if totals[name] else 0.0 for name in counts}
             rows.append(row)
         return tuple(rows)
 
-    def group_table(self) -> dict[str, tuple[str, ...]]:
-        """Return the patients, smears or slides of each set, in alphabetical order."""
-        return {name: tuple(sorted({self.groups[i] for i, s in self.sets.items() if s == name})) for name in self.asked}
+    def group_table(self, called: Mapping[str, str] = _AS_HERE) -> dict[str, tuple[str, ...]]:
+        """Return the patients, smears or slides of each set, alphabetically; ``called`` gives sets other names."""
+        members: dict[str, set[str]] = {name: set() for name in self.asked}
+        for key, name in self.sets.items():
+            members[name].add(self.groups[key])
+        return {called.get(name, name): tuple(sorted(of)) for name, of in members.items()}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the split's tables as JSON-able values, for an export's record and preview."""
+    def to_dict(self, called: Mapping[str, str] = _AS_HERE) -> dict[str, Any]:
+        """Return the split's tables as JSON-able values, for an export's record and preview.
+
+        ``called`` gives sets other names.
+        """
         shown = ("algorithm", "seed", "validation_share", "test_share", "cost", "overrides", "reason")
         return {
             **{name: self.record[name] for name in shown if name in self.record},
-            "classes": list(self.class_table()),
-            "smears": {name: list(groups) for name, groups in self.group_table().items()},
+            "classes": list(self.class_table(called)),
+            "smears": {name: list(groups) for name, groups in self.group_table(called).items()},
         }

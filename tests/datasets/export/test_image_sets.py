@@ -93,15 +93,22 @@ def test_tiles_lead_back_to_the_slide(make_project, run, tmp_path: Path, scale: 
     ended = run(export("yolo", made.folder, tmp_path / "out", options))
     by_slide = {slide.name: [a for a in made.cells if a.slide_id == slide.id] for slide in made.slides}
     seen: Counter[int] = Counter()
+    places: Counter[tuple[str, float, float]] = Counter()
     names = yaml.safe_load((tmp_path / "out" / "data.yaml").read_text(encoding="utf-8"))["names"]
     for row in rows_of(tmp_path / "out"):
         with Image.open(tmp_path / "out" / "images" / row["split"] / row["image"]) as opened:
             tile = np.asarray(opened.convert("RGB"))
         y0, x0, y1, x1 = (float(row[k]) for k in ("y0", "x0", "y1", "x1"))
+        places[row["slide"], round(y0 / scale, 6) % 128, round(x0 / scale, 6) % 128] += 1
         assert (y1 - y0, x1 - x0) == pytest.approx((tile.shape[0] * scale, tile.shape[1] * scale))
+        assert tile.shape == (128, 128, 3), "one size, for trainers enlarge small images"
+        height, width = (128 - int(row[k]) for k in ("padding_bottom", "padding_right"))
+        assert (tile[height + 1 :] == 255).all()
+        assert (tile[:, width + 1 :] == 255).all()
         if scale == 1:
             with Image.open(tmp_path / "pixels" / row["slide"]) as whole:
-                assert np.array_equal(tile, np.asarray(whole)[round(y0) : round(y1), round(x0) : round(x1)])
+                expected = np.asarray(whole)[round(y0) : round(y1), round(x0) : round(x1)]
+            assert np.array_equal(tile[:height, :width], expected)
         for number, box in yolo_boxes(tmp_path / "out", row):
             cells = [
                 a
@@ -111,7 +118,14 @@ def test_tiles_lead_back_to_the_slide(make_project, run, tmp_path: Path, scale: 
             ]
             assert cells, box
             seen[id(cells[0])] += 1
-    assert sum(seen.values()) == ended.result["boxes"] == len(made.cells) + ended.result["tally"].get("repeated", 0)
+    assert {place[1:] for place in places} == {(0.0, 0.0)}, "tiles share no pixel"
+    repeated = ended.result["tally"].get("repeated", 0)
+    assert sum(seen.values()) == ended.result["boxes"] == len(made.cells) + repeated
+    assert sum(ended.result["cells"].values()) == len(seen) == len(made.cells)
+    rows = rows_of(tmp_path / "out")
+    assert sum(int(row["boxes"]) for row in rows) == ended.result["boxes"]
+    assert sum(int(row["boxes_cut"]) for row in rows) == ended.result["tally"].get("clipped", 0)
+    assert sum(int(row["boxes_shared"]) for row in rows) == repeated + sum(n > 1 for n in seen.values())
     assert any("lie wholly inside regions" in note for note in ended.notes)
 
 
@@ -173,6 +187,41 @@ def test_a_file_of_coco_is_labels_alone_and_says_so(make_project, run, tmp_path:
     run(export("coco", made.folder, tmp_path / "plain.json", LabelExportOptions()))
     assert (tmp_path / "out.json").read_bytes() == (tmp_path / "plain.json").read_bytes()
     assert "got the name of a file" in run(export("coco", made.folder, tmp_path / "x.json", TILES)).refusal
+
+
+def test_a_cell_that_two_tiles_hold_is_counted_once_and_said(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=1, cells=1, size_hw=(256, 256))
+    with Project.open(made.folder) as project:
+        box = Annotation(slide_id=made.slides[0].id, geometry=Box(30, 108, 70, 148), class_id="healthy")
+        project.apply(add([box], "in the middle of two"), "me")
+    ended = run(export("voc", made.folder, tmp_path / "out", TILES.model_copy(update={"tile_mpp": 0.25})))
+    assert ended.result["boxes"] - ended.result["cells"]["train"] == 1
+    assert any("another tile holds as well" in note for note in ended.notes)
+    shared = [row for row in rows_of(tmp_path / "out") if row["boxes_shared"] != "0"]
+    assert len(shared) == 2
+    for row in shared:
+        text = (tmp_path / "out" / "Annotations" / f"{Path(row['image']).stem}.xml").read_text(encoding="utf-8")
+        assert "<truncated>1</truncated>" in text
+
+
+def test_labels_alone_name_no_set_that_nobody_made(make_project, run, tmp_path: Path) -> None:
+    """A stranger's trainer takes what data.yaml names as it is: nothing is to be tested on what it was trained on."""
+    made = make_project(slides=3)
+    alone = ImageExportOptions(images="none")
+    run(export("yolo", made.folder, tmp_path / "a", alone))
+    text = (tmp_path / "a" / "data.yaml").read_text(encoding="utf-8")
+    assert set(yaml.safe_load(text)) == {"names"}
+    assert text.startswith("# Labels without their images")
+    with Project.open(made.folder) as project:
+        for slide, side in zip(project.slides(), ("train", "val", ""), strict=True):
+            project.update_slide(replace(slide, side=side))
+    run(export("yolo", made.folder, tmp_path / "b", alone))
+    data = yaml.safe_load((tmp_path / "b" / "data.yaml").read_text(encoding="utf-8"))
+    assert {key: data[key] for key in data if key != "names"} == {"train": "images/train", "val": "images/val"}
+    folders = sorted(
+        p.parent.relative_to(tmp_path / "b").as_posix() for p in (tmp_path / "b" / "labels").rglob("*.txt")
+    )
+    assert folders == ["labels", "labels/train", "labels/val"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -254,6 +303,16 @@ def test_sides_that_came_and_leak_are_refused(make_project, run, tmp_path: Path)
     run(export("yolo", made.folder, tmp_path / "out", ImageExportOptions(reason="pilot", overrides=("leak",))))
     kept = json.loads((tmp_path / "out" / "napari-cyto-export.json").read_text(encoding="utf-8"))
     assert kept["leak_allowed_because"] == "pilot"
+
+
+def test_published_sets_that_cannot_be_completed_are_kept_and_that_is_said(make_project, run, tmp_path: Path) -> None:
+    """One patient, all of them published: no validation set can be taken out of it without a leak."""
+    made = make_project(slides=2, patient=["p", "p"], side=["train", "train"])
+    ended = run(export("yolo", made.folder, tmp_path / "out", ImageExportOptions(twins=False)))
+    assert ended.result["images"] == {"train": 2, "val": 0, "test": 0}
+    assert any("kept as they are, and not completed" in note for note in ended.notes)
+    bad = ImageExportOptions(twins=False, test_share=0.8, validation_share=0.5)
+    assert "share" in run(export("yolo", made.folder, tmp_path / "out", bad)).refusal
 
 
 def test_a_preview_counts_what_is_written_then(make_project, run, tmp_path: Path) -> None:

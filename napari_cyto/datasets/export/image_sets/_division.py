@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from napari_cyto.datasets.audit.report import Finding, Severity
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.splits.export_split import split_for_export
 from napari_cyto.datasets.splits.leaks import shared_ties
-from napari_cyto.datasets.splits.split import VALIDATION
+from napari_cyto.datasets.splits.split import VALIDATION, Split, set_of
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SplitError
-from napari_cyto.formats.image_sets import SPLITS, VAL
+from napari_cyto.formats.image_sets import VAL
 
 Counts = Mapping[str, Mapping[str, int]]
 Pairs = Sequence[tuple[str, str]]
+_FOLDERS = {VALIDATION: VAL}
+"""What trainers call a set other than a split does."""
 
 
 @dataclass(frozen=True)
@@ -26,42 +28,31 @@ class Division:
 
     Parameters
     ----------
-    sides : mapping
-        Slide id to ``train``, ``val`` or ``test``.
-    groups : mapping
-        Slide id to the patient, smear or slide that is kept together.
-    counts : mapping
-        Slide id to class id to annotations.
-    algorithm : str
-        How the sets were found, in words.
+    split : Split
+        The sets, and how they were found.
     remarks : tuple of str
         What a person should know of it.
     findings : tuple of Finding
         What the sets share; nothing, unless the data came divided.
     """
 
-    sides: Mapping[str, str]
-    groups: Mapping[str, str]
-    counts: Counts
-    algorithm: str = ""
+    split: Split[SlideRecord]
     remarks: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    @cached_property
+    def sides(self) -> Mapping[str, str]:
+        """Slide id to ``train``, ``val`` or ``test``."""
+        return {slide_id: _FOLDERS.get(name, name) for slide_id, name in self.split.sets.items()}
+
+    @property
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The patients, smears or slides of each set."""
+        return self.split.group_table(_FOLDERS)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the division's tables as JSON-able values, with the names of patients and smears."""
-        cells: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-        for slide_id, side in self.sides.items():
-            cells[side].update(self.counts.get(slide_id, {}))
-        totals = {split: sum(of.values()) for split, of in cells.items()}
-        rows = []
-        for class_id in sorted({class_id for of in cells.values() for class_id, n in of.items() if n}):
-            row: dict[str, Any] = {"class": class_id}
-            for split in SPLITS:
-                row[split] = cells[split][class_id]
-                row[f"{split}_share"] = cells[split][class_id] / totals[split] if totals[split] else 0.0
-            rows.append(row)
-        names = {s: sorted({self.groups[i] for i, side in self.sides.items() if side == s}) for s in SPLITS}
-        return {"algorithm": self.algorithm, "classes": rows, "smears": names}
+        """Return the split's tables as JSON-able values, with the names of patients and smears."""
+        return self.split.to_dict(_FOLDERS)
 
 
 def divide(slides: Sequence[SlideRecord], counts: Counts, options: ImageExportOptions, twins: Pairs = ()) -> Division:
@@ -77,17 +68,23 @@ def divide(slides: Sequence[SlideRecord], counts: Counts, options: ImageExportOp
         How.
     twins : sequence of (slide id, slide id)
         Slides that show the same cells.
+
+    Raises
+    ------
+    SplitError
+        When a setting cannot be met.
     """
     try:
         split, remarks = split_for_export(slides, counts, options, twins)
-    except SplitError:
-        if not any(slide.side for slide in slides) or not options.published:
+    except SplitError as error:
+        if not (options.fill and options.published and any(set_of(slide.side) for slide in slides)):
             raise
-        # Sets that came with the data are taken as they are where there is too little to complete them from.
+        # Sets that came with the data are taken as they are where there is too little to complete them from; what is
+        # wrong for another reason is refused once more.
         split, remarks = split_for_export(slides, counts, options.model_copy(update={"fill": False}), twins)
-    sides = {slide_id: VAL if name == VALIDATION else name for slide_id, name in split.sets.items()}
-    findings = shared_ties(slides, split.sets) + _shared_cells(slides, sides, twins)
-    return Division(sides, split.groups, counts, split.algorithm, remarks, findings)
+        remarks = (f"The sets that came with the data are kept as they are, and not completed: {error}", *remarks)
+    findings = shared_ties(slides, split.sets) + _shared_cells(slides, split.sets, twins)
+    return Division(split, remarks, findings)
 
 
 def _shared_cells(slides: Sequence[SlideRecord], sides: Mapping[str, str], twins: Pairs) -> tuple[Finding, ...]:

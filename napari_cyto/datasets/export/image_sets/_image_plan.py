@@ -48,6 +48,10 @@ class PlannedImage:
         Level-0 px per px of the image.
     cells : tuple of LabelledCell
         What lies on it, px of the image.
+    padding_hw : tuple of int
+        How many px at its bottom and right lie beyond the slide and show its background.
+    shared : int
+        Cells of it that another image holds, too.
     """
 
     name: str
@@ -56,10 +60,12 @@ class PlannedImage:
     size_hw: tuple[int, int]
     scale: float
     cells: tuple[LabelledCell, ...]
+    padding_hw: tuple[int, int] = (0, 0)
+    shared: int = 0
 
     @property
     def bounds_yxyx(self) -> tuple[float, float, float, float]:
-        """What it shows of the slide, level-0 px."""
+        """Where it lies on the slide, and as far as it is padded beyond it; level-0 px."""
         (y, x), (height, width) = self.corner_yx, self.size_hw
         return (y * self.scale, x * self.scale, (y + height) * self.scale, (x + width) * self.scale)
 
@@ -74,7 +80,8 @@ class Tally:
         "copied": "{n} image(s) are copied whole.",
         "linked": "{n} image(s) are symbolic links to the originals, which must stay where they are.",
         "anew": "{n} image(s) of a kind that not every trainer reads are written anew as PNG.",
-        "tiles": "{n} tile(s) are cut out of {slides} slide(s).",
+        "tiles": "{n} tile(s) are cut out of {slides} slide(s); they do not overlap.",
+        "padded": "{n} tile(s) reach beyond the end of their slide and show its background there.",
         "empty": "{n} tile(s) show no cell, of {empty_possible} that lie inside regions.",
         "empty_whole": "{n} image(s) are without annotations and count as empty.",
         "no_tiles": "{n} slide(s) give no tile, for nothing is annotated on them.",
@@ -171,7 +178,7 @@ class SlideImages:
         whole = self.how != "cut"
         return plan_tiles(
             (height, width),
-            max(height, width) if whole else self.options.tile_px,
+            (height, width) if whole else (self.options.tile_px, self.options.tile_px),
             self.cells.boxes_yxyx / self.scale,
             keep="half" if whole else self.options.keep,
             regions=[Polygon(tuple((y / self.scale, x / self.scale) for y, x in r.vertices_yx)) for r in self._regions],
@@ -198,6 +205,7 @@ class SlideImages:
             tally.add(empty_whole=int(not len(plan.origins_yx)))
             return
         tally.add(tiles=len(self), slides=int(bool(len(self))), no_tiles=int(not len(self)))
+        tally.add(padded=int(plan.padding_hw.any(axis=1).sum()))
         tally.add(empty=plan.empty, empty_possible=plan.empty_possible, beyond_regions=plan.beyond_regions)
         tally.add(repeated=plan.repeated, unlabelled=plan.unlabelled, dropped=plan.dropped)
 
@@ -207,6 +215,10 @@ class SlideImages:
         numbers = np.concatenate(members) if members else np.empty(0, np.intp)
         found = np.bincount(self.cells.classes[numbers], minlength=len(self.classes))
         return Counter({name: int(n) for name, n in zip(self.classes, found, strict=True) if n})
+
+    def cell_count(self) -> int:
+        """Return how many cells these boxes are of."""
+        return sum(map(len, self.plan.members)) - self.plan.repeated
 
     def images(self) -> Iterator[PlannedImage]:
         """Yield the images, row by row."""
@@ -220,7 +232,10 @@ class SlideImages:
         suffix = ".png" if self.options.tile_type == "png" else ".jpg"
         for number, (y, x) in enumerate(plan.origins_yx.tolist()):
             name = f"{self.stem}_x{round(x * self.scale)}_y{round(y * self.scale)}{suffix}"
-            yield PlannedImage(name, "cut", (y, x), plan.size_hw, self.scale, self._cells(number))
+            bottom, right = plan.padding_hw[number].tolist()
+            shared = int(plan.shared[number].sum())
+            cells = self._cells(number)
+            yield PlannedImage(name, "cut", (y, x), plan.size_hw, self.scale, cells, (bottom, right), shared)
 
     @cached_property
     def _anew(self) -> bool:
@@ -237,11 +252,12 @@ class SlideImages:
         corner = self.plan.origins_yx[number].tolist()
         size = self.plan.size_hw
         found = []
-        for place, bounds in zip(self.plan.members[number].tolist(), self.plan.boxes[number].tolist(), strict=True):
+        listed = (of[number].tolist() for of in (self.plan.members, self.plan.boxes, self.plan.cut))
+        for place, bounds, cut in zip(*listed, strict=True):
             outline = self.cells.outline(place)
             if outline is not None:
                 outline = clipped_outline(outline, self.scale, (corner[0], corner[1]), size)
-            found.append(LabelledCell(self.classes[self.cells.classes[place]], tuple(bounds), outline))
+            found.append(LabelledCell(self.classes[self.cells.classes[place]], tuple(bounds), outline, cut))
         return tuple(found)
 
 

@@ -17,6 +17,7 @@ from napari_cyto.domain.geometry import Polygon, bounds_of, boxes_inside
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
 
 _HALF = 0.5
 _ROUNDING = 1e-9
@@ -33,10 +34,16 @@ class TilePlan:
         Top-left corner of each tile, row by row.
     size_hw : tuple of int
         Height and width of every tile.
+    padding_hw : ndarray, (t, 2), intp
+        How many px of each tile lie beyond the bottom and the right of the slide.
     members : tuple of ndarray, intp
         For each tile, the cells that are labelled on it, in their order.
     boxes : tuple of ndarray, (m, 4), float64
         Their boxes clipped to the tile, px of the tile.
+    cut : tuple of ndarray, (m,), bool
+        Which of them a border cut.
+    shared : tuple of ndarray, (m,), bool
+        Which of them are of cells that another tile holds, too.
     outside : int
         Cells that lie wholly outside the slide.
     dropped : int
@@ -51,12 +58,19 @@ class TilePlan:
         Tiles without a cell, and how many there are to choose from.
     beyond_regions : int
         Tiles with cells that do not lie wholly inside regions.
+
+    Notes
+    -----
+    Boxes of cells that two tiles hold are counted in ``repeated`` once for each further tile.
     """
 
     origins_yx: Indices
     size_hw: tuple[int, int]
+    padding_hw: Indices
     members: tuple[Indices, ...]
     boxes: tuple[Floats, ...]
+    cut: tuple[Flags, ...]
+    shared: tuple[Flags, ...]
     outside: int = 0
     dropped: int = 0
     clipped: int = 0
@@ -69,7 +83,7 @@ class TilePlan:
 
 def plan_tiles(
     size_hw: tuple[int, int],
-    tile_px: int,
+    tile_hw: tuple[int, int],
     boxes_yxyx: Floats,
     *,
     keep: KeepRule = "half",
@@ -81,15 +95,15 @@ def plan_tiles(
 ) -> TilePlan:
     """Return the tiles to be written: those with cells, and a share of those that are known to hold none.
 
-    Tiles stand side by side from the top left; the last ones of a row or column are moved in so that they end with
-    the slide, and overlap their neighbours. A slide that is smaller than a tile is one tile of its own size.
+    Tiles stand side by side from the top left and share no pixel. The last ones of a row or column reach beyond the
+    slide: all tiles have one size and one scale, and trainers that enlarge small images would change both.
 
     Parameters
     ----------
     size_hw : tuple of int
         Of the slide.
-    tile_px : int
-        Side of a tile.
+    tile_hw : tuple of int
+        Height and width of a tile.
     boxes_yxyx : ndarray, (n, 4), float64
         The cells.
     keep : str
@@ -103,13 +117,13 @@ def plan_tiles(
     seed, name : int, str
         With the slide's name, what makes the choice of empty tiles repeatable.
     """
-    starts = (_starts(size_hw[0], tile_px), _starts(size_hw[1], tile_px))
-    tile_hw = (min(tile_px, size_hw[0]), min(tile_px, size_hw[1]))
+    rows, columns = (np.arange(0, end, step, dtype=np.intp) for end, step in zip(size_hw, tile_hw, strict=True))
+    starts = (rows, columns)
     pairs = _pairs(boxes_yxyx, size_hw, starts, tile_hw, keep)
     with_cells = np.unique(pairs.tile[pairs.kept])
-    inside = _inside(regions, with_cells, starts, tile_hw)
+    inside = _inside(regions, with_cells, starts, tile_hw, size_hw)
     taken = np.union1d(np.unique(pairs.tile), _tiles_of(doubtful_yx, starts, tile_hw))
-    possible = _empty(regions, taken, starts, tile_hw)
+    possible = _empty(regions, taken, starts, tile_hw, size_hw)
     wanted = min(len(possible), int(empty_share / (1 - empty_share) * len(with_cells) + _ROUNDING))
     chosen = _rng(seed, name).choice(possible, wanted, replace=False) if wanted else possible[:0]
     tiles = np.union1d(with_cells, chosen).astype(np.intp)
@@ -118,28 +132,25 @@ def plan_tiles(
     order = order[np.argsort(pairs.tile[order], kind="stable")]
     edges = np.searchsorted(pairs.tile[order], tiles, "left"), np.searchsorted(pairs.tile[order], tiles, "right")
     groups = [order[low:high] for low, high in zip(*edges, strict=True)]
-    held = np.unique(pairs.cell[pairs.kept])
+    times = np.bincount(pairs.cell[pairs.kept], minlength=len(boxes_yxyx))
+    held = int((times > 0).sum())
     return TilePlan(
         corner_yx,
         tile_hw,
+        np.maximum(corner_yx + tile_hw - np.array(size_hw, np.intp), 0),
         tuple(pairs.cell[group] for group in groups),
         tuple(pairs.parts[group] - np.tile(c, 2) for group, c in zip(groups, corner_yx, strict=True)),
+        tuple(pairs.cut[group] for group in groups),
+        tuple(times[pairs.cell[group]] > 1 for group in groups),
         outside=pairs.outside,
-        dropped=len(boxes_yxyx) - pairs.outside - len(held),
+        dropped=len(boxes_yxyx) - pairs.outside - held,
         clipped=int((pairs.kept & pairs.cut).sum()),
-        repeated=int(pairs.kept.sum()) - len(held),
+        repeated=int(pairs.kept.sum()) - held,
         unlabelled=int((~pairs.kept).sum()),
         empty=len(chosen),
         empty_possible=len(possible),
         beyond_regions=int((~inside).sum()),
     )
-
-
-def _starts(side: int, tile_px: int) -> Indices:
-    """Return where tiles begin along a side, the last one such that it ends with the slide."""
-    if side <= tile_px:
-        return np.zeros(1, np.intp)
-    return np.append(np.arange(0, side - tile_px, tile_px, dtype=np.intp), side - tile_px)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,8 +160,8 @@ class _Pairs:
     cell: Indices
     tile: Indices
     parts: Floats
-    kept: npt.NDArray[np.bool_]
-    cut: npt.NDArray[np.bool_]
+    kept: Flags
+    cut: Flags
     outside: int
 
 
@@ -178,8 +189,8 @@ def _pairs(
     area, part = _area(whole), _area(parts)
     cut = (parts != boxes.reshape(-1, 4)[cell]).any(axis=1)
     middle = (whole[:, :2] + whole[:, 2:]) / 2
-    # A tile ends where the next one begins; the slide's own end belongs to its last tile.
-    within = ((middle >= corner) & ((middle < end) | (end == limits[:2]))).all(axis=1)
+    # A tile ends where the next one begins.
+    within = ((middle >= corner) & (middle < end)).all(axis=1)
     if keep == "whole":
         kept = (parts == whole).all(axis=1)
     else:
@@ -201,25 +212,36 @@ def _tiles_of(points: Floats | None, starts: tuple[Indices, Indices], tile_hw: t
 
 
 def _empty(
-    regions: Sequence[Polygon], taken: Indices, starts: tuple[Indices, Indices], tile_hw: tuple[int, int]
+    regions: Sequence[Polygon],
+    taken: Indices,
+    starts: tuple[Indices, Indices],
+    tile_hw: tuple[int, int],
+    size_hw: tuple[int, int],
 ) -> Indices:
-    """Return the tiles that lie wholly inside regions and show nothing."""
+    """Return the tiles that lie wholly inside regions and show nothing; at least half of each shows the slide."""
     if not regions:
         return np.empty(0, np.intp)
     y0, x0, y1, x1 = bounds_of(region.bounds_yxyx for region in regions)
-    rows = np.flatnonzero((starts[0] >= y0 - 1) & (starts[0] + tile_hw[0] <= y1 + 1))
-    columns = np.flatnonzero((starts[1] >= x0 - 1) & (starts[1] + tile_hw[1] <= x1 + 1))
-    tiles = (rows[:, None] * len(starts[1]) + columns[None]).ravel().astype(np.intp)
-    tiles = np.setdiff1d(tiles, taken)
-    return tiles[_inside(regions, tiles, starts, tile_hw)]
+    ends = [np.minimum(start + side, whole) for start, side, whole in zip(starts, tile_hw, size_hw, strict=True)]
+    rows = np.flatnonzero((starts[0] >= y0 - 1) & (ends[0] <= y1 + 1))
+    columns = np.flatnonzero((starts[1] >= x0 - 1) & (ends[1] <= x1 + 1))
+    shown = (ends[0] - starts[0])[rows, None] * (ends[1] - starts[1])[None, columns]
+    tiles = (rows[:, None] * len(starts[1]) + columns[None])[shown >= _HALF * tile_hw[0] * tile_hw[1]]
+    tiles = np.setdiff1d(tiles.astype(np.intp), taken)
+    return tiles[_inside(regions, tiles, starts, tile_hw, size_hw)]
 
 
 def _inside(
-    regions: Sequence[Polygon], tiles: Indices, starts: tuple[Indices, Indices], tile_hw: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
-    """Return which tiles lie wholly inside regions, less a px that rounding may take."""
+    regions: Sequence[Polygon],
+    tiles: Indices,
+    starts: tuple[Indices, Indices],
+    tile_hw: tuple[int, int],
+    size_hw: tuple[int, int],
+) -> Flags:
+    """Return which tiles, as far as they show the slide, lie inside regions, less a px that rounding may take."""
     corner = np.column_stack([starts[0][tiles // len(starts[1])], starts[1][tiles % len(starts[1])]])
-    return boxes_inside(np.hstack([corner, corner + tile_hw]).astype(np.float64), regions, slack_px=1.0)
+    end = np.minimum(corner + tile_hw, size_hw)
+    return boxes_inside(np.hstack([corner, end]).astype(np.float64), regions, slack_px=1.0)
 
 
 def _rng(seed: int, name: str) -> np.random.Generator:

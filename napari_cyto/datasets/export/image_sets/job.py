@@ -32,7 +32,7 @@ from napari_cyto.files.replacement import replacing
 from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.boxes import class_order
 from napari_cyto.formats.image_sets import SPLITS, VAL, ImageSetFormat, LabelledImage
-from napari_cyto.formats.image_table import IMAGE_TABLE, writing_image_table
+from napari_cyto.formats.image_table import IMAGE_TABLE, ImagePlace, writing_image_table
 from napari_cyto.formats.label_format import BoxOptions, checked_options
 from napari_cyto.formats.slide_names import slide_stems
 from napari_cyto.jobs.events import Advanced, Done, Event, Noted, Token
@@ -216,9 +216,10 @@ class ImageSet:
 
 @dataclass
 class Planned:
-    """What a data set would hold: images and boxes by set, how they come about, and the px that are cut or copied."""
+    """What a data set would hold: images, cells and boxes by set, how they come about, and the px of all images."""
 
     images: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(SPLITS, 0)))
+    cells: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(SPLITS, 0)))
     boxes: dict[str, Counter[str]] = field(default_factory=lambda: {split: Counter() for split in SPLITS})
     tally: Tally = field(default_factory=Tally)
     pixels: int = 0
@@ -227,6 +228,7 @@ class Planned:
         """Add the images of a slide."""
         of.count(self.tally)
         self.images[split] += len(of)
+        self.cells[split] += of.cell_count()
         self.boxes[split] += of.class_counts()
         self.pixels += len(of) * of.plan.size_hw[0] * of.plan.size_hw[1]
 
@@ -283,7 +285,9 @@ class _Run:
                 split = self.division.sides[of.slide.id]
                 record = _record(of, image, aliases)
                 writer.add(LabelledImage(split, record, image.cells))
-                table.add(record, split, of.slide.name, image.bounds_yxyx, len(image.cells))
+                cut = sum(cell.cut for cell in image.cells)
+                place = (of.slide.name, image.bounds_yxyx, image.padding_hw, len(image.cells), cut, image.shared)
+                table.add(record, split, ImagePlace(*place))
                 if of.slide.id != current:
                     done, current = done + of_slide, of.slide.id
                     of_slide = sum(self.made.counts.get(current, {}).values()) + 1
@@ -320,9 +324,10 @@ class _Run:
             "scheme": {"name": scheme.name, "version": scheme.version},
             "options": self.made.options.model_dump(mode="json", exclude={"slides"}),
             "images": {split: self.planned.images[split] for split in SPLITS},
+            "cells": {split: self.planned.cells[split] for split in SPLITS},
             "boxes": {split: dict(sorted(self.planned.boxes[split].items())) for split in SPLITS},
-            "algorithm": self.division.algorithm,
-            "groups": {split: len(names) for split, names in self.division.to_dict()["smears"].items()},
+            "algorithm": self.division.split.algorithm,
+            "groups": {split: len(names) for split, names in self.division.groups.items()},
             "counts": dict(sorted(self.planned.tally.counts.items())),
             "losses": list(self.made.losses),
             "remarks": [*self.division.remarks, *self.remarks],
@@ -339,6 +344,7 @@ class _Run:
             "format": self.made.label_format.name,
             "slides": len(self.made.slides),
             "images": {split: self.planned.images[split] for split in SPLITS},
+            "cells": {split: self.planned.cells[split] for split in SPLITS},
             "counts": {split: dict(sorted(self.planned.boxes[split].items())) for split in SPLITS},
             "boxes": sum(sum(of.values()) for of in self.planned.boxes.values()),
             "annotations": sum(sum(of.values()) for of in self.made.counts.values()),
