@@ -18,6 +18,7 @@ from napari_cyto.cli.restart import start_for_networks
 from napari_cyto.domain.quantities import REGION_PX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.many_slides import SeveralRequest
+from napari_cyto.inference.results import SlidesPrediction
 
 Slides = Annotated[list[Path] | None, typer.Argument(metavar="SLIDE_OR_DIR...", help="Slides, or folders of slides.")]
 Out = Annotated[
@@ -74,13 +75,14 @@ def predict(
     from napari_cyto.inference.many_slides import run_several
 
     result = follow(lambda token: run_several(request, token), f"Finding cells with {request.detector}")
+    told = SlidesPrediction.from_json(result)
     if as_json:
         print_json(result)
     else:
-        _print(result)
-    if result["failed"]:
-        sentences = " ".join(f"{each['slide']}: {each['reason']}" for each in result["failed"])
-        raise CytoError(f"{len(result['failed'])} of {result['slides']} slides were left out. {sentences}")
+        _print(told)
+    if told.failed:
+        sentences = " ".join(f"{each.slide}: {each.reason}" for each in told.failed)
+        raise CytoError(f"{len(told.failed)} of {told.slides} slides were left out. {sentences}")
 
 
 def region_yxyx(text: str) -> tuple[float, float, float, float]:
@@ -109,18 +111,19 @@ def _author() -> str:
         return "user"
 
 
-def _print(result: dict[str, Any]) -> None:
-    for each in result["done"]:
-        rate = each["megapixels"] / each["seconds"] if each["seconds"] else 0.0
-        facts: list[tuple[str, object]] = [("slide", each["slide"]), ("cells", each["cells"])]
-        facts += [(class_id, count) for class_id, count in each.get("classes", {}).items()]
-        if each.get("judged_before"):
-            facts += [("reviewed cells kept", each["judged_before"])]
-        facts += [("searched", f"{each['megapixels']:.1f} MP in {each['seconds']:.1f} s ({rate:.1f} MP/s)")]
-        facts += [("runtime", ", ".join(dict.fromkeys(each.get("runtime", ()))))]
-        if each["unreadable"]:
-            facts += [("unreadable tiles", len(each["unreadable"]))]
-        facts += [("remark", remark) for remark in each.get("remarks", ())]
+def _print(result: SlidesPrediction) -> None:
+    for each in result.done:
+        rate = each.megapixels / each.seconds if each.seconds else 0.0
+        facts: list[tuple[str, object]] = [("slide", each.slide), ("cells", each.cells)]
+        if each.stored is not None:
+            facts += each.stored.classes.items()
+            if each.stored.judged_before:
+                facts += [("reviewed cells kept", each.stored.judged_before)]
+        facts += [("searched", f"{each.megapixels:.1f} MP in {each.seconds:.1f} s ({rate:.1f} MP/s)")]
+        facts += [("runtime", ", ".join(dict.fromkeys(each.runtime)))]
+        if each.unreadable:
+            facts += [("unreadable tiles", len(each.unreadable))]
+        facts += [("remark", remark) for remark in each.remarks]
         print_facts(facts)
-    print_facts([*(("workers", sentence) for sentence in result.get("incidents", ())), ("out", result["out"])])
+    print_facts([*(("workers", sentence) for sentence in result.incidents), ("out", result.out)])
     sys.stdout.flush()

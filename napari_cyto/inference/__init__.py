@@ -7,7 +7,9 @@ __all__ = [
     "model_choice",
     "model_view",
     "network_input",
+    "orders",
     "probabilities",
     "request",
+    "results",
     "server",
 ]

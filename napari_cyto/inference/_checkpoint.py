@@ -11,17 +11,20 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from napari_cyto.domain.geometry import YXYX
+from napari_cyto.domain.json_values import to_plain
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import write_text
+from napari_cyto.inference.results import SlidePrediction
 from napari_cyto.slides import UnreadableTile
 
 Rows = npt.NDArray[np.float32]
@@ -41,6 +44,81 @@ class KeptTiles:
 
     tiles: tuple[tuple[int, ...], ...]
     side_px: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellsDependOn:
+    """All that the cells of a whole run depend on.
+
+    Parameters
+    ----------
+    slide : str
+        Fingerprint of its file.
+    detector, classifier : str or None
+        SHA-256 of their weights.
+    mpp : float or None
+        µm per px.
+    region, outline : tuple or None
+        Level-0 px: ``(y0, x0, y1, x1)`` and the vertices of a polygon.
+    score_from : float
+        The least score that counts.
+    plan : int
+        Version of how slides are divided.
+    """
+
+    slide: str
+    detector: str
+    classifier: str | None
+    mpp: float | None
+    region: YXYX | None
+    outline: tuple[tuple[float, float], ...] | None
+    score_from: float
+    plan: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that is compared with an earlier run's."""
+        return cast(dict[str, Any], to_plain(self))
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a run was asked for, as its folder keeps it.
+
+    Parameters
+    ----------
+    depends_on : mapping
+        All that its cells depend on, JSON-able: an earlier version's may have other names.
+    tiles : tuple of tuple, optional
+        ``(y0, x0, height, width)`` of each, px of the model; None where they are not told, or are damaged.
+    side_px : int or None
+        The side that they were planned with; None where an older version did not write it down.
+    computed_by : tuple of str
+        What computed those that are done.
+    """
+
+    depends_on: Mapping[str, Any]
+    tiles: tuple[tuple[int, ...], ...] | None = None
+    side_px: int | None = None
+    computed_by: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``request.json`` holds."""
+        told = dict(self.depends_on)
+        if self.tiles is not None:
+            told |= {"tiles": to_plain(self.tiles), "side_px": self.side_px, "computed_by": list(self.computed_by)}
+        return told
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> RunRequest:
+        """Return what ``request.json`` holds, whichever version wrote it."""
+        tiles, side, by = value.get("tiles"), value.get("side_px"), value.get("computed_by", ())
+        are_tiles = isinstance(tiles, list) and all(isinstance(tile, list) for tile in tiles)
+        return cls(
+            {name: each for name, each in value.items() if name not in _HOW},
+            tuple(tuple(tile) for tile in cast(list[list[int]], tiles)) if are_tiles else None,
+            side if isinstance(side, int) else None,
+            tuple(str(each) for each in by) if isinstance(by, list) else (),
+        )
 
 
 _HEAD = struct.Struct("<4sIIII")
@@ -131,8 +209,8 @@ class Checkpoint:
     ----------
     folder : Path
         Made when it is not there.
-    request : dict
-        All that the answers depend on, JSON-able.
+    request : RunRequest
+        What is asked for now.
     again : bool
         Whether a run that came to its end is forgotten.
 
@@ -149,7 +227,7 @@ class Checkpoint:
         When the folder cannot be written or its disk is full.
     """
 
-    def __init__(self, folder: Path, request: dict[str, Any], again: bool = False) -> None:
+    def __init__(self, folder: Path, request: RunRequest, again: bool = False) -> None:
         self._folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -158,23 +236,23 @@ class Checkpoint:
         self.tiles, self.classes = Records(folder / "tiles.bin"), Records(folder / "classes.bin")
         self.news: str | None = None
         self.computed_by: tuple[str, ...] = ()
-        asked, before = json.loads(json.dumps(request)), read_record(folder / _REQUEST)
-        same = before is not None and _cells_depend_on(before) == _cells_depend_on(asked)
+        asked, before = _as_read(request), _read_request(folder)
+        same = before is not None and before.depends_on == asked.depends_on
         ended = self.result is not None
         if not (same and ended and not again):
             at_work = same and not (folder / _RESULT).exists()
-            if before is not None and at_work and before.get("tiles") == asked.get("tiles"):
+            if before is not None and at_work and before.tiles == asked.tiles:
                 self._go_on(before, asked)
             else:
                 self._start(before, asked, said=not (same and ended))
         self._damage = dict.fromkeys(_damage(folder / _DAMAGE))
 
-    def _go_on(self, before: dict[str, Any], asked: dict[str, Any]) -> None:
-        total = len(asked.get("tiles", ()))
+    def _go_on(self, before: RunRequest, asked: RunRequest) -> None:
+        total = len(asked.tiles or ())
         done = self._done(total)
         self.news = f"going on: {done:,} of {total:,} tiles are done"
-        self.computed_by = tuple(str(each) for each in before.get("computed_by", ()))
-        new = [each for each in asked.get("computed_by", ()) if each not in self.computed_by]
+        self.computed_by = before.computed_by
+        new = [each for each in asked.computed_by if each not in self.computed_by]
         if done and self.computed_by and new:
             self.news += (
                 f" by {' and '.join(self.computed_by)}, the others will be by {new[0]}, whose answers differ a little"
@@ -182,9 +260,9 @@ class Checkpoint:
         if self.tiles.cut_off:
             self.news += "; what was written last is damaged and is done again"
         if new:
-            self._write_request(before | {"computed_by": [*self.computed_by, *new]})
+            self._write_request(replace(before, computed_by=(*self.computed_by, *new)))
 
-    def _start(self, before: dict[str, Any] | None, asked: dict[str, Any], said: bool) -> None:
+    def _start(self, before: RunRequest | None, asked: RunRequest, said: bool) -> None:
         if said and any((self._folder / name).exists() for name in (*_UNFINISHED, _RESULT, _REQUEST)):
             self.news = f"starting anew, for {self._why_anew(before, asked)}"
             if done := self._done():
@@ -193,16 +271,16 @@ class Checkpoint:
             (self._folder / name).unlink(missing_ok=True)
         self._write_request(asked)
 
-    def _why_anew(self, before: dict[str, Any] | None, asked: dict[str, Any]) -> str:
-        if before is not None and _cells_depend_on(before) == _cells_depend_on(asked):
+    def _why_anew(self, before: RunRequest | None, asked: RunRequest) -> str:
+        if before is not None and before.depends_on == asked.depends_on:
             return "the record of its result is damaged" if (self._folder / _RESULT).exists() else _CHANGED["tiles"]
-        return why_anew(before, asked)
+        return why_anew(None if before is None else before.depends_on, asked.depends_on)
 
     def _done(self, total: int | None = None) -> int:
         return len({number for number, _ in self.tiles.read() if total is None or number < total})
 
-    def _write_request(self, asked: dict[str, Any]) -> None:
-        write_text(self._folder / _REQUEST, json.dumps(asked, indent=1) + "\n")
+    def _write_request(self, asked: RunRequest) -> None:
+        write_text(self._folder / _REQUEST, json.dumps(asked.to_json(), indent=1) + "\n")
 
     @property
     def damage(self) -> tuple[UnreadableTile, ...]:
@@ -234,46 +312,42 @@ class Checkpoint:
         write_text(self._folder / _EARLY, json.dumps(sorted({*self.early, *ids})) + "\n")
 
     @property
-    def result(self) -> dict[str, Any] | None:
-        """What the run ended with, when it did."""
-        return read_record(self._folder / _RESULT)
+    def result(self) -> SlidePrediction | None:
+        """What the run ended with, when it did and its record is whole."""
+        return _read_result(self._folder)
 
-    def end(self, result: dict[str, Any]) -> None:
+    def end(self, result: SlidePrediction) -> None:
         """Keep the run's last word, and drop what it would have gone on from."""
-        write_text(self._folder / _RESULT, json.dumps(result, indent=1) + "\n")
+        write_text(self._folder / _RESULT, json.dumps(result.to_json(), indent=1) + "\n")
         for name in _UNFINISHED:
             (self._folder / name).unlink(missing_ok=True)
 
 
-def unfinished_tiles(folder: Path, request: dict[str, Any]) -> KeptTiles | None:
+def unfinished_tiles(folder: Path, depends_on: Mapping[str, Any]) -> KeptTiles | None:
     """Return how the unfinished run of a request divided its slide; None where there is none that can go on.
 
     Parameters
     ----------
     folder : Path
         The run's; nothing is written there.
-    request : dict
-        All that the answers depend on, JSON-able; the tiles may be missing.
+    depends_on : mapping
+        All that the answers depend on, JSON-able.
     """
-    before = read_record(folder / _REQUEST)
-    if before is None or read_record(folder / _RESULT) is not None:
+    before = _read_request(folder)
+    if before is None or before.tiles is None or _read_result(folder) is not None:
         return None
-    if _cells_depend_on(before) != _cells_depend_on(json.loads(json.dumps(request))):
+    if before.depends_on != _as_read(RunRequest(depends_on)).depends_on:
         return None
-    tiles, side = before.get("tiles"), before.get("side_px")
-    if not isinstance(tiles, list) or not all(isinstance(tile, list) for tile in tiles):
-        return None
-    return KeptTiles(tuple(tuple(tile) for tile in tiles), side if isinstance(side, int) else None)
+    return KeptTiles(before.tiles, before.side_px)
 
 
 def unfinished_side(folder: Path) -> int | None:
     """Return the side, px of the model, with which the tiles of an unfinished run were cut; None where none is."""
-    before = read_record(folder / _REQUEST)
-    side = None if before is None or (folder / _RESULT).exists() else before.get("side_px")
-    return side if isinstance(side, int) else None
+    before = _read_request(folder)
+    return None if before is None or (folder / _RESULT).exists() else before.side_px
 
 
-def why_anew(before: dict[str, Any] | None, asked: dict[str, Any]) -> str:
+def why_anew(before: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> str:
     """Return why a run cannot go on from one before it, as the end of a sentence: what else was asked for then."""
     if before is None:
         return "the record of what was asked for is damaged"
@@ -281,8 +355,23 @@ def why_anew(before: dict[str, Any] | None, asked: dict[str, Any]) -> str:
     return " and ".join(dict.fromkeys(_CHANGED.get(name, f"{name} changed") for name in changed))
 
 
-def _cells_depend_on(asked: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in asked.items() if name not in _HOW}
+def _as_read(request: RunRequest) -> RunRequest:
+    """Return a request as it is read back, so that it compares with one that was."""
+    return RunRequest.from_json(json.loads(json.dumps(request.to_json())))
+
+
+def _read_request(folder: Path) -> RunRequest | None:
+    told = read_record(folder / _REQUEST)
+    return None if told is None else RunRequest.from_json(told)
+
+
+def _read_result(folder: Path) -> SlidePrediction | None:
+    told = read_record(folder / _RESULT)
+    try:
+        return None if told is None else SlidePrediction.from_json(told)
+    except CytoError:
+        # As damaged as half a file: what it cannot tell is found anew.
+        return None
 
 
 def _checksum(number: int, shape: tuple[int, ...], body: bytes) -> int:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from napari_cyto.domain.geometry import YXYX, clipped
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.files.lock import alone_in
-from napari_cyto.inference._checkpoint import Checkpoint, unfinished_tiles
+from napari_cyto.inference._checkpoint import CellsDependOn, Checkpoint, RunRequest, unfinished_tiles
 from napari_cyto.inference._detections import Detections
 from napari_cyto.inference._stored_predictions import ProposalWriter
 from napari_cyto.inference._target_project import believed_mpp, made, record_for, there
@@ -27,6 +26,15 @@ from napari_cyto.inference.engine.plan import PLAN_VERSION, Plan, make_plan, thr
 from napari_cyto.inference.engine.tile_memory import tiles_at_a_time
 from napari_cyto.inference.model_choice import Chosen, check_fit, chosen_bundles
 from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.results import (
+    CellsMeasured,
+    FoundCells,
+    ModelUsed,
+    SlidePrediction,
+    StoredCells,
+    StoredSoFar,
+    UnreadableArea,
+)
 from napari_cyto.inference.runtimes.model_cache import LoadedModels
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Measured, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
@@ -68,8 +76,9 @@ def run(
     Yields
     ------
     Event
-        ``Measured`` with the cells of each batch (`cells`, `tile_yxyx`, `generation`), ``Advanced`` for each tile;
-        ``Done.result`` has counts, models, what could not be read, and how fast it went.
+        ``Measured`` with the cells of each batch (`CellsMeasured`) or how many are stored (`StoredSoFar`), ``Advanced``
+        for each tile;
+        ``Done.result`` is a `SlidePrediction`'s JSON.
     """
     return ending_once(_run(request, token, models or LoadedModels(), farm))
 
@@ -118,7 +127,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         seen = _looks(slide, mpp, request, stain)
         yield from (Noted(remark) for remark in seen)
         asked = _depends_on(request, chosen, mpp)
-        kept = None if request.run_folder is None else unfinished_tiles(request.run_folder, asked)
+        kept = None if request.run_folder is None else unfinished_tiles(request.run_folder, asked.to_json())
         plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from, stain, kept)
         ahead = AHEAD if kept is None else _tiles_at_a_time(plan, detector, farm)
         stop_if_cancelled(token, _NOTHING_YET)
@@ -133,7 +142,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         checkpoint = _checkpoint(request, asked, plan, detector)
         if checkpoint is not None and checkpoint.result is not None and not is_new:
             yield Noted(f"{slide.info.name}: done before, so it is not looked at again.")
-            yield Done(checkpoint.result | {"slide": str(request.slide), "done_before": True})
+            yield Done(replace(checkpoint.result, slide=str(request.slide), done_before=True).to_json())
             return
         begun = _begun(slide, checkpoint, ahead)
         yield from (Noted(remark) for remark in begun)
@@ -221,18 +230,17 @@ def _asked(request: PredictRequest, chosen: Chosen, plan: Plan) -> SlideAsked:
     return SlideAsked(slide, fingerprint(request.slide), plan.mpp, plan.score_from, detector, classifier)
 
 
-def _depends_on(request: PredictRequest, chosen: Chosen, mpp: float | None) -> dict[str, Any]:
-    """Return all that the cells of a whole run depend on, JSON-able."""
-    return {
-        "slide": fingerprint(request.slide),
-        "detector": chosen.detector.sha256,
-        "classifier": None if chosen.classifier is None else chosen.classifier.sha256,
-        "mpp": mpp,
-        "region": request.region_yxyx,
-        "outline": request.outline_yx,
-        "score_from": threshold(chosen.detector.manifest, request.score_from),
-        "plan": PLAN_VERSION,
-    }
+def _depends_on(request: PredictRequest, chosen: Chosen, mpp: float | None) -> CellsDependOn:
+    return CellsDependOn(
+        slide=fingerprint(request.slide),
+        detector=chosen.detector.sha256,
+        classifier=None if chosen.classifier is None else chosen.classifier.sha256,
+        mpp=mpp,
+        region=request.region_yxyx,
+        outline=request.outline_yx,
+        score_from=threshold(chosen.detector.manifest, request.score_from),
+        plan=PLAN_VERSION,
+    )
 
 
 def _alone(request: PredictRequest) -> AbstractContextManager[None]:
@@ -246,17 +254,12 @@ def _alone(request: PredictRequest) -> AbstractContextManager[None]:
     )
 
 
-def _checkpoint(
-    request: PredictRequest, asked: dict[str, Any], plan: Plan, detector: CellDetector
-) -> Checkpoint | None:
+def _checkpoint(request: PredictRequest, asked: CellsDependOn, plan: Plan, detector: CellDetector) -> Checkpoint | None:
     if request.run_folder is None:
         return None
-    divided = {
-        "tiles": [[t.y0, t.x0, t.height, t.width] for t in plan.tiles],
-        "side_px": plan.side_px,
-        "computed_by": [detector.runtime.title],
-    }
-    return Checkpoint(request.run_folder, asked | divided, request.again)
+    tiles = tuple((t.y0, t.x0, t.height, t.width) for t in plan.tiles)
+    divided = RunRequest(asked.to_json(), tiles, plan.side_px, (detector.runtime.title,))
+    return Checkpoint(request.run_folder, divided, request.again)
 
 
 def _tiles_at_a_time(plan: Plan, detector: CellDetector, farm: Farm | None) -> int:
@@ -334,7 +337,7 @@ class _OneSlide:
         result = self._result(time.monotonic() - started_s)
         if self.engine.checkpoint is not None:
             self.engine.checkpoint.end(result)
-        yield Done(result)
+        yield Done(result.to_json())
 
     def _write_left_over(self) -> Iterator[Measured]:
         """Store what is found and not settled; when the run goes on, what is no cell after all is removed again."""
@@ -389,58 +392,58 @@ class _OneSlide:
         self.found += len(cells)
         if self.writer is not None:
             self.waiting.append(cells)
-        told = {
-            "centres_yx": cells.centres_yx.tolist(),
-            "boxes_yxyx": cells.boxes_yxyx.tolist(),
-            "class_scores": cells.class_scores.tolist(),
-            "score": cells.scores.tolist(),
-        }
-        return Measured({"cells": told, "tile_yxyx": list(batch.tile_yxyx), "generation": self.request.generation})
+        told = FoundCells(
+            centres_yx=cells.centres_yx.tolist(),
+            boxes_yxyx=cells.boxes_yxyx.tolist(),
+            class_scores=cells.class_scores.tolist(),
+            score=cells.scores.tolist(),
+        )
+        return Measured(CellsMeasured(told, batch.tile_yxyx, self.request.generation).to_json())
 
     def _write(self) -> Iterator[Measured]:
         waiting, self.waiting = self.waiting, []
         if self.writer is not None and waiting:
             stored = self.writer.put(joined(waiting))
-            values = {"stored": stored, "kept": self.writer.kept, "generation": self.request.generation}
-            yield Measured(values)
+            yield Measured(StoredSoFar(stored, self.writer.kept, self.request.generation).to_json())
 
     def _kept(self) -> str:
         where = "" if self.writer is None else " and kept in the project"
         again = ", the same run goes on from there" if self.request.run_folder is not None else ""
         return f"{self._stored:,} cells were found{where}{again}."
 
-    def _result(self, seconds: float) -> dict[str, Any]:
+    def _result(self, seconds: float) -> SlidePrediction:
         writer, classifier, plan = self.writer, self.chosen.classifier, self.plan
-        told: dict[str, Any] = {
-            "slide": str(self.request.slide),
-            "cells": self.found,
-            "detector": {"id": self.chosen.detector.id, "sha256": self.chosen.detector.sha256},
-            "device": str(self.engine.device),
-            "runtime": self._runtimes,
-            "classifier": classifier and {"id": classifier.id, "sha256": classifier.sha256},
-            "mpp": plan.mpp,
-            "score_from": plan.score_from,
-            "tiles": len(plan.tiles),
-            "tiles_without_stain": plan.skipped,
-            "left_out_not_scanned": self.engine.left_out,
-            "remarks": self.remarks,
-            "tiles_done_before": self.resumed,
-            "megapixels": round(plan.megapixels, 3),
-            "seconds": round(seconds, 3),
-            "unreadable": [{"bounds_yxyx": list(t.bounds_yxyx), "reason": t.reason} for t in self.engine.unreadable],
-            "generation": self.request.generation,
-        }
+        stored = None
         if writer is not None:
-            told |= {
-                "project": str(writer.project.folder),
-                "slide_id": writer.slide_id,
-                "added": writer.added,
-                "there_before": writer.there,
-                "judged_before": self.found - writer.kept,
-                "replaced": writer.replaced,
-                "classes": dict(sorted(writer.classes.items())),
-            }
-        return told
+            stored = StoredCells(
+                project=str(writer.project.folder),
+                slide_id=writer.slide_id,
+                added=writer.added,
+                there_before=writer.there,
+                judged_before=self.found - writer.kept,
+                replaced=writer.replaced,
+                classes=dict(sorted(writer.classes.items())),
+            )
+        return SlidePrediction(
+            slide=str(self.request.slide),
+            cells=self.found,
+            detector=ModelUsed(self.chosen.detector.id, self.chosen.detector.sha256),
+            device=str(self.engine.device),
+            runtime=tuple(self._runtimes),
+            classifier=None if classifier is None else ModelUsed(classifier.id, classifier.sha256),
+            mpp=plan.mpp,
+            score_from=plan.score_from,
+            tiles=len(plan.tiles),
+            tiles_without_stain=plan.skipped,
+            left_out_not_scanned=self.engine.left_out,
+            remarks=tuple(self.remarks),
+            tiles_done_before=self.resumed,
+            megapixels=round(plan.megapixels, 3),
+            seconds=round(seconds, 3),
+            unreadable=tuple(UnreadableArea(t.bounds_yxyx, t.reason) for t in self.engine.unreadable),
+            generation=self.request.generation,
+            stored=stored,
+        )
 
 
 def _left_out(count: int, name: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from napari_cyto.errors import JobCancelled
 from napari_cyto.inference._job import run
 from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.results import SlideLeftOut, SlidePrediction
 from napari_cyto.inference.runtimes.devices import check_device
 from napari_cyto.inference.runtimes.model_cache import LoadedModels
 from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted, Token
@@ -51,19 +51,20 @@ class Turns:
         self._requests: Sequence[PredictRequest] = ()
 
     @property
-    def done(self) -> list[dict[str, Any]]:
+    def done(self) -> tuple[SlidePrediction, ...]:
         """The results of the slides that came to their end, in the order in which they were asked for."""
-        return [end.result for _, end in sorted(self._ends.items()) if isinstance(end, Done)]
+        ends = [end for _, end in sorted(self._ends.items()) if isinstance(end, Done)]
+        return tuple(SlidePrediction.from_json(end.result) for end in ends)
 
     @property
-    def failed(self) -> list[dict[str, str]]:
+    def failed(self) -> tuple[SlideLeftOut, ...]:
         """The slides that were left out, and why."""
         ends = sorted(self._ends.items())
-        return [
-            {"slide": str(self._requests[number].slide), "reason": end.message}
+        return tuple(
+            SlideLeftOut(str(self._requests[number].slide), end.message)
             for number, end in ends
             if isinstance(end, Failed)
-        ]
+        )
 
     def events(self, requests: Sequence[PredictRequest]) -> Iterator[Event]:
         """Yield what is to be told of all of them; ends early with the `Failed` of a bug.

@@ -8,8 +8,8 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import Any
 
+from napari_cyto.inference.orders import Answer, Order
 from napari_cyto.jobs.detached_process import child_environment
 
 WAIT_FOR_END_S = 1.0
@@ -21,7 +21,7 @@ class InferenceLink:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._listener: threading.Thread | None = None
-        self._answers: deque[dict[str, Any]] = deque()
+        self._answers: deque[Answer] = deque()
 
     @property
     def alive(self) -> bool:
@@ -33,7 +33,7 @@ class InferenceLink:
         """The process's number, while there is one."""
         return self._process.pid if self._process is not None and self.alive else None
 
-    def send(self, order: dict[str, Any], start: bool = True) -> bool:
+    def send(self, order: Order, start: bool = True) -> bool:
         """Send an order, to a new process where there is none and ``start`` says so; return whether one took it."""
         if not self.alive:
             if not start:
@@ -42,13 +42,13 @@ class InferenceLink:
         assert self._process is not None
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.write(json.dumps(order.to_json()).encode() + b"\n")
             self._process.stdin.flush()
         except OSError:
             return False
         return True
 
-    def answers(self) -> list[dict[str, Any]]:
+    def answers(self) -> list[Answer]:
         """Return what was answered since the last call; never waits."""
         found = []
         while self._answers:
@@ -98,11 +98,13 @@ class InferenceLink:
         self._listener.start()
 
 
-def _listen(process: subprocess.Popen[bytes], answers: deque[dict[str, Any]]) -> None:
+def _listen(process: subprocess.Popen[bytes], answers: deque[Answer]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         try:
-            answers.append(json.loads(line))
+            answer = Answer.from_json(json.loads(line))
         except ValueError:
             # Half a line: the process was killed while it spoke, which is seen by its end.
             return
+        if answer is not None:
+            answers.append(answer)

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import Field
 
+from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.image_names import bare_name
+from napari_cyto.domain.json_values import to_plain
 from napari_cyto.domain.quantities import Workers
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError, JobCancelled
@@ -32,6 +34,7 @@ from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.engine.plan import PLAN_VERSION
 from napari_cyto.inference.model_choice import Chosen, chosen_bundles
 from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.results import SlidesPrediction
 from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
 from napari_cyto.jobs.outcome import ending_once
 from napari_cyto.slides import fingerprint
@@ -56,6 +59,35 @@ class SeveralRequest(PredictRequest):
         title="Scheduler",
         description="Address of a dask cluster that does the work, such as tcp://HOST:8786.",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetAsked:
+    """What the cells of a file or data set depend on, whichever slides they are of.
+
+    Parameters
+    ----------
+    models : tuple of str
+        SHA-256 of their weights.
+    plan : int
+        Version of how slides are divided.
+    region : tuple or None
+        ``(y0, x0, y1, x1)``, level-0 px.
+    score_from : float or None
+        The least score that counts; None: the model's own.
+    mpp : float or None
+        µm per px, where the user stated it.
+    """
+
+    models: tuple[str, ...]
+    plan: int
+    region: YXYX | None
+    score_from: float | None
+    mpp: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that ``asked.json`` holds."""
+        return cast(dict[str, Any], to_plain(self))
 
 
 @dataclass(frozen=True)
@@ -133,7 +165,7 @@ class Target:
             return nullcontext()
         return alone_in(self.runs, f"{self.out}: another run is at work on it; wait for its end, or give another name.")
 
-    def begin(self, asked: dict[str, Any]) -> str | None:
+    def begin(self, asked: TargetAsked) -> str | None:
         """Drop what another request left beside a file or dataset: its cells are none of these; return why, if so.
 
         Raises
@@ -145,7 +177,7 @@ class Target:
             return None
         self.runs.mkdir(parents=True, exist_ok=True)
         known = self.runs / _ASKED
-        text = json.dumps(asked, indent=1) + "\n"
+        text = json.dumps(asked.to_json(), indent=1) + "\n"
         if not known.exists() and any(each.name != IN_USE for each in self.runs.iterdir()):
             raise FormatError(
                 "what is done would be kept in this folder, but it holds something else; "
@@ -178,8 +210,7 @@ def run_several(request: SeveralRequest, token: Token | None = None) -> Events:
     Yields
     ------
     Event
-        As `run.run` for each slide, without the cells; ``Done.result`` has ``done`` (the result of each slide),
-        ``failed`` (slide and reason) and the target.
+        As `run.run` for each slide, without the cells; ``Done.result`` is a `SlidesPrediction`'s JSON.
     """
     return ending_once(_run_several(request, token))
 
@@ -204,16 +235,23 @@ def _run_alone(
             farm = stack.enter_context(_workers(_with_kept_tiles(request, target), chosen, token))
             yield from (Noted(remark) for remark in farm.remarks)
         turns = Turns(request.device, farm, token)
-        news = target.begin(_asked(request, [bundle.sha256 for bundle in chosen.both]))
+        news = target.begin(_asked(request, tuple(bundle.sha256 for bundle in chosen.both)))
         yield from (Noted(each) for each in (news,) if each)
         yield from turns.events([_one(request, path, target) for path in slides])
     if not turns.done:
-        raise CytoError(" ".join(each["reason"] for each in turns.failed))
-    yield from _exported(target, [str(result["slide_id"]) for result in turns.done], token)
-    told: dict[str, Any] = {"out": str(request.out), "kind": target.kind, "slides": len(slides)}
+        raise CytoError(" ".join(each.reason for each in turns.failed))
+    yield from _exported(target, [done.stored.slide_id for done in turns.done if done.stored is not None], token)
     yield from (Noted(each) for each in (farm.new_incidents() if farm else ()))
-    told |= {"workers": farm.workers if farm else 0, "incidents": farm.happened if farm else []}
-    yield Done(told | {"done": turns.done, "failed": turns.failed})
+    told = SlidesPrediction(
+        out=str(request.out),
+        kind=target.kind,
+        slides=len(slides),
+        workers=farm.workers if farm else 0,
+        incidents=tuple(farm.happened) if farm else (),
+        done=turns.done,
+        failed=turns.failed,
+    )
+    yield Done(told.to_json())
 
 
 def _with_kept_tiles(request: SeveralRequest, target: Target) -> SeveralRequest:
@@ -237,14 +275,14 @@ def _one(request: SeveralRequest, path: Path, target: Target) -> PredictRequest:
     return PredictRequest(**values | {"slide": path, "out": target.project, "run_folder": folder})
 
 
-def _asked(request: SeveralRequest, models: list[str]) -> dict[str, Any]:
-    return {
-        "models": models,
-        "plan": PLAN_VERSION,
-        "region": request.region_yxyx,
-        "score_from": request.score_from,
-        "mpp": request.mpp,
-    }
+def _asked(request: SeveralRequest, models: tuple[str, ...]) -> TargetAsked:
+    return TargetAsked(
+        models=models,
+        plan=PLAN_VERSION,
+        region=request.region_yxyx,
+        score_from=request.score_from,
+        mpp=request.mpp,
+    )
 
 
 def run_folder_of(runs: Path, slide: SlideRecord) -> Path:

@@ -17,13 +17,14 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from napari_cyto.errors import CytoError
+from napari_cyto.inference.orders import Answer, Order
+from napari_cyto.inference.request import PredictRequest
 from napari_cyto.jobs.events import Advanced, Event, Failed, Measured
 from napari_cyto.jobs.priority import give_way
-from napari_cyto.jobs.run_folder import to_dict
 
 PROGRESS_INTERVAL_S = 0.04
 
-Say = Callable[[dict[str, Any]], None]
+Say = Callable[[Answer], None]
 
 
 class ChildToken:
@@ -56,7 +57,7 @@ class Child:
 
     def __init__(self, orders: IO[bytes], say: Say) -> None:
         self._orders, self._say = orders, say
-        self._todo: queue.Queue[tuple[dict[str, Any], ChildToken] | None] = queue.Queue()
+        self._todo: queue.Queue[tuple[PredictRequest, bool, ChildToken] | None] = queue.Queue()
         self._tokens: list[ChildToken] = []
 
     def serve(self) -> None:
@@ -67,34 +68,32 @@ class Child:
             from napari_cyto.inference.runtimes.model_cache import LoadedModels
 
             models = models or LoadedModels()
-            self._do(order[0], order[1], models)
+            self._do(*order, models)
 
     def _listen(self) -> None:
         for line in self._orders:
-            order = json.loads(line)
-            if order["do"] == "cancel":
+            order = Order.from_json(json.loads(line))
+            if order.request is None:
                 for token in self._tokens:
-                    token.cancel(bool(order.get("drop")))
+                    token.cancel(order.drop)
                 continue
             token = ChildToken()
             self._tokens = [t for t in self._tokens if not t.cancelled()] + [token]
-            self._todo.put((order, token))
+            self._todo.put((order.request, order.do == "warm", token))
         for token in self._tokens:
             token.cancel(drop=False)
         self._todo.put(None)
 
-    def _do(self, order: dict[str, Any], token: ChildToken, models: Any) -> None:
+    def _do(self, request: PredictRequest, is_ahead: bool, token: ChildToken, models: Any) -> None:
         from napari_cyto.inference._job import run, warm
-        from napari_cyto.inference.request import PredictRequest
 
-        request = PredictRequest.model_validate(order["request"])
         try:
-            if order["do"] == "warm":
+            if is_ahead:
                 warm(request, models)
                 return
             self._forward(run(request, token, models), request.generation)
         except CytoError as error:
-            if order["do"] == "run":
+            if not is_ahead:
                 self._answer(Failed(str(error)), request.generation)
         finally:
             token.cancel(drop=False)
@@ -111,7 +110,7 @@ class Child:
             self._answer(event, generation)
 
     def _answer(self, event: Event, generation: int) -> None:
-        self._say(to_dict(event) | {"generation": generation})
+        self._say(Answer(event, generation))
 
 
 def main() -> None:
@@ -121,8 +120,8 @@ def main() -> None:
     os.dup2(2, 1)
     give_way()
 
-    def say(answer: dict[str, Any]) -> None:
-        answers.write(json.dumps(answer, default=str).encode() + b"\n")
+    def say(answer: Answer) -> None:
+        answers.write(json.dumps(answer.to_json(), default=str).encode() + b"\n")
         answers.flush()
 
     try:

@@ -6,6 +6,8 @@ import pytest
 from psygnal import Signal
 
 from napari_cyto.errors import CytoError
+from napari_cyto.inference.results import ModelUsed, SlidePrediction, StoredCells, UnreadableArea
+from napari_cyto.jobs.events import Cancelled
 from napari_cyto.widgets.docks.predict import _run as propose_run
 from napari_cyto.widgets.docks.predict._run import outcome_words
 from napari_cyto.widgets.docks.predict.dock import PredictDock
@@ -44,9 +46,17 @@ class Asked:
     def close(self) -> None:
         self.closed += 1
 
-    def end(self, **result) -> None:
+    def end(self, result) -> None:
         self.running = False
         self.finished.emit(result)
+
+
+def came_to(added=0, there=0, replaced=0, **told) -> SlidePrediction:
+    stored = StoredCells(
+        project="p.cyto", slide_id="1", added=added, there_before=there, judged_before=0, replaced=replaced
+    )
+    told = {"megapixels": 1.0, "seconds": 0.5, "device": "cpu"} | told
+    return SlidePrediction(slide="s.svs", cells=added, detector=ModelUsed("finder", "0"), stored=stored, **told)
 
 
 @pytest.fixture
@@ -66,7 +76,7 @@ def test_a_run_asks_for_the_chosen_models_and_scope(bench, run):
     assert not run.run.isEnabled()
     assert run.bar.isVisible()
     assert run.cancel.isVisible()
-    run.proposer.end(added=3)
+    run.proposer.end(came_to(3))
     assert run.run.isEnabled()
     assert not run.bar.isVisible()
     for scope in ("region", "slide"):
@@ -75,7 +85,7 @@ def test_a_run_asks_for_the_chosen_models_and_scope(bench, run):
         run.classifier.setCurrentIndex(run.classifier.findData("namer"))
         bench.click(run.run)
         assert run.proposer.asked[-1] == (scope, "finder", "namer")
-        run.proposer.end(added=0)
+        run.proposer.end(came_to(0))
 
 
 def test_progress_comes_as_numbers_and_words(bench, run):
@@ -93,7 +103,7 @@ def test_that_a_run_goes_on_stays_in_view_until_its_end(bench, run):
     run.proposer.noted.emit("smear_a: going on: 1,204 of 3,800 tiles are done.")
     run.proposer.advanced.emit(1205, 3800, "smear_a: 40 cells")
     assert run.words.text() == "smear_a: 40 cells\nsmear_a: going on: 1,204 of 3,800 tiles are done."
-    run.proposer.end(added=3, seconds=2, remarks=["smear_a: going on: 1,204 of 3,800 tiles are done."])
+    run.proposer.end(came_to(3, seconds=2.0, remarks=("smear_a: going on: 1,204 of 3,800 tiles are done.",)))
     assert run.words.text().endswith("(2.0 s on cpu). smear_a: going on: 1,204 of 3,800 tiles are done.")
 
 
@@ -102,7 +112,7 @@ def test_cancel_asks_once_and_says_what_is_kept(bench, run):
     bench.click(run.cancel)
     assert run.proposer.cancelled == 1
     assert run.words.text() == "Stopping…"
-    run.proposer.end(cancelled="Cancelled. What was stored so far is kept.")
+    run.proposer.end(Cancelled("Cancelled. What was stored so far is kept."))
     assert run.words.text() == "Cancelled. What was stored so far is kept."
     assert run.run.isEnabled()
 
@@ -136,10 +146,9 @@ def test_the_process_ends_with_the_dock(bench, run):
 
 
 def test_an_outcome_in_words():
-    assert outcome_words({"added": 1, "seconds": 0.42, "device": "cpu"}) == "1 new prediction (0.4 s on cpu)."
-    words = outcome_words(
-        {"added": 1200, "there_before": 7, "replaced": 3, "seconds": 61, "device": "cuda", "unreadable": [{}]}
-    )
+    assert outcome_words(came_to(1, seconds=0.42)) == "1 new prediction (0.4 s on cpu)."
+    hole = UnreadableArea((0, 0, 8, 8), "gone")
+    words = outcome_words(came_to(1200, 7, 3, seconds=61.0, device="cuda", unreadable=(hole,)))
     assert words == (
         "1,200 new predictions, 3 replacing another model's; 7 already annotated (61.0 s on cuda). "
         "1 part of the slide could not be read."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from psygnal import Signal
 
@@ -14,7 +14,10 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference.client import InferenceLink
 from napari_cyto.inference.many_slides import run_folder_of
 from napari_cyto.inference.model_choice import Chosen, check_fit, chosen_bundles
+from napari_cyto.inference.orders import Order
 from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.results import SlidePrediction, StoredSoFar
+from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Failed, Measured, Noted
 from napari_cyto.models.torch_installed import has_torch, need_torch
 from napari_cyto.session import Session
 
@@ -44,7 +47,7 @@ class Predictor:
     advanced = Signal(int, int, str)
     noted = Signal(str)
     arrived = Signal(int)
-    finished = Signal(object)  # the result, or {"cancelled": sentence}
+    finished = Signal(object)  # a SlidePrediction, or a Cancelled with its sentence
     failed = Signal(str)
 
     def __init__(self, session: Session) -> None:
@@ -66,7 +69,7 @@ class Predictor:
         if slide is None or project is None or not slide.path or self._running or not has_torch():
             return
         request = PredictRequest(slide=Path(slide.path), detector=detector, classifier=classifier)
-        self.link.send({"do": "warm", "request": request.model_dump(mode="json")})
+        self.link.send(Order("warm", request))
 
     def ask(self, scope: Scope, detector: str, classifier: str | None = None, score_from: float | None = None) -> int:
         """Look for cells; return the number of the question. An earlier one is given up.
@@ -89,11 +92,11 @@ class Predictor:
         request = self._request(scope, detector, classifier, score_from)
         if self._running:
             # A field that was left is not wanted in part; of a region or slide, what was found is.
-            self.link.send({"do": "cancel", "drop": self._scope == "field"}, start=False)
+            self.link.send(Order("cancel", drop=self._scope == "field"), start=False)
         self.generation += 1
         request = request.model_copy(update={"generation": self.generation})
         self._scope, self._running, self._cancelled_at_s = scope, True, None
-        if not self.link.send({"do": "run", "request": request.model_dump(mode="json")}):
+        if not self.link.send(Order("run", request)):
             self._fail(_ENDED_OUTSIDE)
         return self.generation
 
@@ -101,19 +104,19 @@ class Predictor:
         """Stop, and keep what was found; ``finished`` comes within a second."""
         if self._running and self._cancelled_at_s is None:
             self._cancelled_at_s = time.monotonic()
-            self.link.send({"do": "cancel", "drop": False}, start=False)
+            self.link.send(Order("cancel"), start=False)
 
     def poll(self) -> None:
         """Pass on what the child said."""
         dead = self._running and not self.link.alive
         for answer in self.link.answers():
-            if answer.get("generation") == self.generation and self._running:
-                self._hear(answer)
+            if answer.generation == self.generation and self._running:
+                self._hear(answer.event)
         if not self._running:
             return
         if self._cancelled_at_s is not None and (dead or time.monotonic() - self._cancelled_at_s > CANCEL_S):
             self.link.kill()
-            self._end({"cancelled": "Cancelled. What was stored so far is kept."})
+            self._end(Cancelled("Cancelled. What was stored so far is kept."))
         elif dead:
             self._fail(_ENDED_OUTSIDE)
 
@@ -122,26 +125,26 @@ class Predictor:
         self._running = False
         self.link.close()
 
-    def _hear(self, answer: dict[str, Any]) -> None:
-        match answer["event"]:
-            case "advanced":
-                self.advanced.emit(int(answer["done"]), int(answer["total"]), str(answer["message"]))
-            case "noted":
-                self.noted.emit(str(answer["message"]))
-            case "measured":
-                self._arrived(int(answer["values"]["stored"]))
-            case "done":
-                self._end(answer["result"])
-            case "cancelled":
-                self._end({"cancelled": str(answer["message"])})
-            case "failed":
-                self._fail(str(answer["message"]))
+    def _hear(self, event: Event) -> None:
+        match event:
+            case Advanced(done, total, message):
+                self.advanced.emit(done, total, message)
+            case Noted(message):
+                self.noted.emit(message)
+            case Measured(values):
+                self._arrived(StoredSoFar.from_json(values).stored)
+            case Done(result):
+                self._end(SlidePrediction.from_json(result))
+            case Cancelled():
+                self._end(event)
+            case Failed(message):
+                self._fail(message)
 
     def _arrived(self, count: int) -> None:
         self.session.annotations_changed.emit(None)
         self.arrived.emit(count)
 
-    def _end(self, result: dict[str, Any]) -> None:
+    def _end(self, result: SlidePrediction | Cancelled) -> None:
         self._running, self._cancelled_at_s = False, None
         self.finished.emit(result)
 

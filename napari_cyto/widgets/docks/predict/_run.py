@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from qtpy.QtWidgets import QComboBox, QProgressBar, QVBoxLayout, QWidget
 
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
+from napari_cyto.inference.results import SlidePrediction
+from napari_cyto.jobs.events import Cancelled
 from napari_cyto.models.library import Entry, list_models
 from napari_cyto.models.manifest import Kind
 from napari_cyto.models.project_models import fit_of, model_of
@@ -263,9 +264,9 @@ class ProposeRun(QWidget):
     def _say_with_news(self, words: str) -> None:
         self._say("\n".join(part for part in (words, self._news) if part))
 
-    def _finished(self, result: dict[str, Any]) -> None:
-        if "cancelled" in result:
-            self._say(str(result["cancelled"]), style.WARN)
+    def _finished(self, result: SlidePrediction | Cancelled) -> None:
+        if isinstance(result, Cancelled):
+            self._say(result.message, style.WARN)
         else:
             self._say(outcome_words(result), style.GOOD)
         self.show_state()
@@ -280,19 +281,19 @@ class ProposeRun(QWidget):
         self.words.setVisible(bool(words))
 
 
-def outcome_words(result: Mapping[str, Any]) -> str:
+def outcome_words(result: SlidePrediction) -> str:
     """Return what a run came to, in a sentence or two."""
-    added, there, replaced = (int(result.get(name, 0)) for name in ("added", "there_before", "replaced"))
-    words = f"{counted(added, 'new prediction')}"
-    if replaced:
-        words += f", {parts.number(replaced)} replacing another model's"
-    if there:
-        words += f"; {parts.number(there)} already annotated"
-    ways = ", ".join(dict.fromkeys(result.get("runtime", ())))
-    words += f" ({float(result.get('seconds', 0)):.1f} s on {result.get('device', 'cpu')}{', ' if ways else ''}{ways})."
-    if unreadable := len(result.get("unreadable", ())):
+    stored = result.stored
+    words = f"{counted(0 if stored is None else stored.added, 'new prediction')}"
+    if stored is not None and stored.replaced:
+        words += f", {parts.number(stored.replaced)} replacing another model's"
+    if stored is not None and stored.there_before:
+        words += f"; {parts.number(stored.there_before)} already annotated"
+    ways = ", ".join(dict.fromkeys(result.runtime))
+    words += f" ({result.seconds:.1f} s on {result.device or 'cpu'}{', ' if ways else ''}{ways})."
+    if unreadable := len(result.unreadable):
         words += f" {counted(unreadable, 'part')} of the slide could not be read."
-    return " ".join((words, *map(str, result.get("remarks", ()))))
+    return " ".join((words, *result.remarks))
 
 
 def _is(model: Entry, kind: Kind) -> bool:
