@@ -159,7 +159,7 @@ def looked_through(path: Path, detector: Any) -> tuple[np.ndarray, float, float,
 
 def measured(cric: Path, name: str, many: int, fields: int, sizes: tuple[tuple[int, int], ...]) -> dict[str, Any]:
     """Return the figures."""
-    from _picture_slide import picture_slide
+    from _image_slide import image_slide
 
     from napari_cyto.inference.engine.detect import CellDetector
     from napari_cyto.inference.engine.search import CellSearch
@@ -173,7 +173,7 @@ def measured(cric: Path, name: str, many: int, fields: int, sizes: tuple[tuple[i
     middle = np.array([[PATCH / 2, PATCH / 2]])
     alone = np.zeros(len(cells), dtype=bool)
     for n, (_, picture) in enumerate(cells):
-        with picture_slide(picture) as slide:
+        with image_slide(picture) as slide:
             alone[n] = near(search.detect(slide, MPP).centres_yx, middle)[0]
     classes = np.array([class_id for class_id, _ in cells])
     told: dict[str, Any] = {"on_field": {c: f"{alone[classes == c].sum()}/{(classes == c).sum()}" for c in CLASSES}}

@@ -121,8 +121,8 @@ def run_ours(asked: argparse.Namespace, out: Path, models: Any, how: dict[str, A
 
 def recall(asked: argparse.Namespace) -> dict[str, Any]:
     """Return the recall of each method, and on which fields."""
+    from _image_slide import image_slide
     from _peer_engine import PeerModel
-    from _picture_slide import picture_slide
 
     from napari_cyto.inference.engine.detect import CellDetector
     from napari_cyto.inference.engine.search import CellSearch
@@ -133,7 +133,7 @@ def recall(asked: argparse.Namespace) -> dict[str, Any]:
     model_mpp = bundle.manifest.mpp or CLASSICAL_UM
 
     def ours(rgb: np.ndarray, mpp: float) -> Found:
-        with picture_slide(rgb) as slide:
+        with image_slide(rgb) as slide:
             found = search.detect(slide, mpp)
         return found.centres_yx, found.scores
 
@@ -166,11 +166,11 @@ def recall(asked: argparse.Namespace) -> dict[str, Any]:
 def held_out(asked: argparse.Namespace, bundle: Any) -> tuple[list[Any], str]:
     """Return the fields that the detector did not see, or all where it saw all, and in words which they are."""
     from napari_cyto.datasets.training.training_set import read_training_set
-    from napari_cyto.evaluation.training_overlap import HAD_A_SAY, recorded_sides, side_of
+    from napari_cyto.evaluation.training_overlap import SEEN_IN_TRAINING, recorded_sets, side_of
 
     slides = [s for s in read_training_set([f"cric:{asked.cric}"]).slides if len(s.centres_yx)]
-    recorded = recorded_sides(bundle.manifest.card.model_dump(mode="json").get("split") or {})
-    unseen = [s for s in slides if side_of(s, recorded) not in HAD_A_SAY]
+    recorded = recorded_sets(bundle.manifest.card.model_dump(mode="json").get("split") or {})
+    unseen = [s for s in slides if side_of(s, recorded) not in SEEN_IN_TRAINING]
     if recorded and unseen:
         return unseen[: asked.fields], "which the detector did not see in its training"
     return slides[: asked.fields], "WHICH THE DETECTOR WAS TRAINED ON: its recall is flattered; give a fold's detector"

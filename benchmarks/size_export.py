@@ -111,7 +111,7 @@ def annotations(count: int, slide_ids: list[str]) -> Iterator[Any]:
             slide_id=slide_ids[k * len(slide_ids) // count],
             geometry=Point(y, x) if kind == 0 else Polygon(tuple(corners)) if corners else Box(y, x, y + 40, x + 38.5),
             class_id=name,
-            status=Status.PROPOSED if k % 3 else Status.ACCEPTED,
+            status=Status.UNREVIEWED if k % 3 else Status.ACCEPTED,
             author="measured",
             origin="model:nucleus@0123456789ab",
             scores=((name, 0.5 + (k % 1000) / 2001),),

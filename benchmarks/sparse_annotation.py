@@ -118,7 +118,7 @@ def exhausted(steps: Iterator[Any]) -> Any:
             return end.value
 
 
-class Judged:
+class EvaluatedNetwork:
     """A network as a task measures it."""
 
     def __init__(self, module: Any) -> None:
@@ -146,9 +146,9 @@ def measured(way: dict[str, Any], share: float, whole: TrainingSet, steps: int) 
     sparse_split = divided(kept, sides, split.groups)
     began = time.monotonic()
     task, network = trained(config, kept, sparse_split, steps)
-    decision: Decision = exhausted(task.validate(Judged(network), None)).decision
+    decision: Decision = exhausted(task.validate(EvaluatedNetwork(network), None)).decision
     manifest = ModelManifest.model_validate(task.manifest_fields() | UNWRITTEN | {"decision": decision})
-    engine = CellSearch(CellDetector.of_network(manifest, network, Judged(network)))
+    engine = CellSearch(CellDetector.of_network(manifest, network, EvaluatedNetwork(network)))
     fields = exhausted(
         detected(engine, len(task.classes), divided(whole, sides, {}).of("test"), whole.classes, None, LeftOut())
     )

@@ -29,7 +29,7 @@ from napari_cyto.widgets.docks.report.dock import ReportDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
-PICTURES = Path(__file__).resolve().parents[1] / "docs" / "images"
+IMAGE_FOLDER = Path(__file__).resolve().parents[1] / "docs" / "images"
 MOST_BYTES = 145_000
 WIDEST_PX = 1240
 # Screen px for each px of the slide: some ten cells in view.
@@ -71,7 +71,7 @@ def write_light(picture: Image.Image, path: Path) -> None:
             return
 
 
-def worth_a_picture(session: Session) -> Annotation:
+def worth_an_image(session: Session) -> Annotation:
     """Return a severe cell with many others about it."""
     project, slide = session.project, session.slide
     assert project is not None
@@ -90,7 +90,7 @@ def annotated_slide(window: CytoWindow, folder: Path) -> None:
     """The whole window: cells of several classes, one of them selected."""
     session = window.session
     assert session.slide is not None
-    cell = worth_a_picture(session)
+    cell = worth_an_image(session)
     session.tool = Tool.BOX
     session.edits.choose_class(str(cell.class_id))
     look_at(window.viewer, cell.geometry.centre_yx, session.slide.mpp or 1.0, ZOOM / (session.slide.mpp or 1.0))
@@ -173,7 +173,7 @@ def raise_dock(dock: QWidget) -> None:
 
 def main() -> None:
     """Open the demo and take the pictures."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else PICTURES
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         project = demo_project(Path(scratch) / "demo.cyto")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from screenshots import PICTURES, raise_dock, save, settle
+from screenshots import IMAGE_FOLDER, raise_dock, save, settle
 from train_screenshots import HeartBeat, beside, click, enter, scrolled, subset, wait
 
 from napari_cyto.cli.entry import run
@@ -73,7 +73,7 @@ def propose(window: CytoWindow, detector: str, classifier: str) -> int:
     session = window.session
     assert session.project is not None
     assert session.slide is not None
-    return session.project.status_counts(session.slide.id).get(Status.PROPOSED, 0)
+    return session.project.status_counts(session.slide.id).get(Status.UNREVIEWED, 0)
 
 
 def review(window: CytoWindow) -> None:
@@ -139,7 +139,7 @@ def main() -> None:
     """Act it from the first slide to the second round of proposals."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("target", type=Path, nargs="?", default=PICTURES)
+    parser.add_argument("target", type=Path, nargs="?", default=IMAGE_FOLDER)
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=3)
     given = parser.parse_args()

@@ -23,7 +23,7 @@ from PIL import Image
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
-from screenshots import PICTURES, raise_dock, save, settle, write_light
+from screenshots import IMAGE_FOLDER, raise_dock, save, settle, write_light
 
 from napari_cyto.cli.entry import run
 from napari_cyto.widgets.canvas.napari_window import qt_window
@@ -203,7 +203,7 @@ def beside(paths: list[Path], target: Path) -> None:
 def main() -> None:
     """Train on a part of CRIC and take the pictures."""
     cric = Path(sys.argv[1])
-    target = Path(sys.argv[2]) if len(sys.argv) > 2 else PICTURES
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGE_FOLDER
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         project = folder / "CRIC.cyto"

@@ -33,7 +33,7 @@ from napari_cyto.models._manifest_file import jsonable
 from napari_cyto.models.bundle import read_bundle, with_figures, write_bundle
 from napari_cyto.models.manifest import Kind
 from napari_cyto.slides import open_slide
-from napari_cyto.training._kept_outputs import pooled, read_judged
+from napari_cyto.training._kept_outputs import pooled, read_outputs
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.cross_fitting import cross_fitted
 from napari_cyto.training.cross_validation import cross_validate
@@ -120,7 +120,7 @@ def decide(out: Path, config: TrainConfig, source: str, folds: Path) -> None:
 def outputs(model: Path, mpp: dict[str, float | None]) -> tuple[npt.NDArray[np.float64], ScoredCells]:
     """Return raw outputs (n, views, C) of a fold's network on the cells that it did not see, and these cells."""
     bundle = read_bundle(model)
-    cells = read_judged(RunFolder.of(model).path, bundle.manifest.classes)
+    cells = read_outputs(RunFolder.of(model).path, bundle.manifest.classes)
     assert isinstance(cells, ScoredCells)
     classifier = CellClassifier(bundle)
     logits = np.empty((len(cells.truth), bundle.manifest.decision.views, len(bundle.manifest.classes)))

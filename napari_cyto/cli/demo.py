@@ -39,7 +39,7 @@ def _without_screen(out: Path, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        exchange.tell(result["export"], as_json=False)
+        exchange.report_result(result["export"], as_json=False)
         print_facts((name, result[name]) for name in ("project", "apacc", "audit", "overview", "annotations"))
     if not result["audit_ok"]:
         raise CytoError(f"The audit of the demo's dataset failed; {result['audit']} has the findings.")

@@ -10,7 +10,7 @@ from typing import Any
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.cli.restart import start_for_networks
-from napari_cyto.cli.score_tables import ESTIMATE_HEADS, estimated, shown, tell_detection, tell_few
+from napari_cyto.cli.score_tables import ESTIMATE_HEADS, estimated, report_detection, report_few, shown
 from napari_cyto.evaluation.config import EvaluateConfig
 
 Plain = Mapping[str, Any]
@@ -46,10 +46,10 @@ def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Pa
             print(sentence, file=sys.stderr)
         print_json(told)
     else:
-        _tell(told)
+        _report(told)
 
 
-def _tell(told: Plain) -> None:
+def _report(told: Plain) -> None:
     data = told["data"]
     print(
         f"{told['model']['id']} ({told['kind']}) on {data['cells']:,} cells from {data['slides']:,} slides or images; "
@@ -58,17 +58,17 @@ def _tell(told: Plain) -> None:
     for sentence in (*data["warnings"], *data["remarks"]):
         print(sentence)
     if told["kind"] == "detector":
-        tell_detection(told["detection"])
+        report_detection(told["detection"])
         if told["found_cells"]:
             print("Screening counts all annotated cells; the tables of classes cover those that were found.")
-            _tell_classes(told["found_cells"])
+            _report_classes(told["found_cells"])
     else:
-        _tell_classes(told)
+        _report_classes(told)
     if "report" in told:
         print_facts((name, told[name]) for name in ("report", "json"))
 
 
-def _tell_classes(told: Plain) -> None:
+def _report_classes(told: Plain) -> None:
     own, page = told["classification"], told["screening"]
     if page:
         or_missed = " or not found" if "missed" in page else ""
@@ -84,7 +84,7 @@ def _tell_classes(told: Plain) -> None:
         }
         rows = [estimated(title, page[name]) for name, title in names.items() if name in page]
         print_table("Screening", ESTIMATE_HEADS, rows)
-        tell_few(rows)
+        report_few(rows)
     views = {f"{len(own['classes'])} classes": own, "four classes": own["four_class"]}
     views["normal or abnormal"] = own["normal_abnormal"]
     fields = ("n", "accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
@@ -101,10 +101,10 @@ def _tell_classes(told: Plain) -> None:
     counts = zip(own["classes"], own["confusion"], strict=True)
     title = "Annotated class (rows) and predicted class (columns)"
     print_table(title, ("class", *own["classes"]), [(name, *row) for name, row in counts])
-    _tell_calibration(told["calibration"])
+    _report_calibration(told["calibration"])
 
 
-def _tell_calibration(told: Mapping[str, Any]) -> None:
+def _report_calibration(told: Mapping[str, Any]) -> None:
     """Print how well the probabilities are calibrated: of the likeliest class, of each class, of being high-grade."""
     named = {"likeliest class": told, **told["per_class"]}
     if told["high_grade"]:

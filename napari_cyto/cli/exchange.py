@@ -85,7 +85,7 @@ def _importer(label_format: LabelFormat) -> Callable[..., None]:
         result = follow(
             lambda token: import_labels(label_format.name, source, project, options, token), f"Reading {source.name}"
         )
-        tell(result, as_json)
+        report_result(result, as_json)
 
     idle = idle_options(label_format.options_type, "reading")
     return with_options(bring, ImportOptions, label_format.options_type, skip=idle | {"reader"})
@@ -99,7 +99,7 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
     def write(project: Project, out: Out, as_json: AsJson = False, *, given: dict[str, Any]) -> None:
         options = _nested(chosen, "writer", label_format.options_type, given)
         result = follow(lambda token: export(label_format.name, project, out, options, token), f"Writing {out.name}")
-        tell(result, as_json)
+        report_result(result, as_json)
 
     def write_slices(
         project: Project,
@@ -119,7 +119,7 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
         old |= {} if check_duplicates is None else {"check_duplicates": check_duplicates}
         options = checked(ApaccExportOptions, ({"pad_crops_px": 224} if pad_224 else {}) | given | _renamed(old))
         result = follow(lambda token: export(label_format.name, project, out, options, token), f"Writing {out.name}")
-        tell(result, as_json)
+        report_result(result, as_json)
 
     if label_format.capabilities.slices:
         return with_options(write_slices, ApaccExportOptions, skip=frozenset({"validation_share"}))
@@ -145,7 +145,7 @@ def _nested(outer: type[BaseModel], field: str, inner: type[BaseModel], given: d
     return checked(outer, {n: v for n, v in given.items() if n in outer.model_fields} | {field: own})
 
 
-def tell(result: dict[str, Any], as_json: bool) -> None:
+def report_result(result: dict[str, Any], as_json: bool) -> None:
     """Print what an import or export did."""
     if as_json:
         print_json(result)

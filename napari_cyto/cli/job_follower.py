@@ -96,7 +96,7 @@ def _bar(title: str) -> Iterator[Callable[[Advanced | Noted], None]]:
         lines = _PlainLines()
         yield lines.show
         # Not reached when the job failed: then its one sentence is all that is said.
-        lines.tell_notes()
+        lines.report_notes()
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -140,7 +140,7 @@ class _PlainLines:
             self._stretch, self._stretch_s = event.total, time.monotonic()
         if time.monotonic() - self._started_s < QUIET_S:
             return
-        self.tell_notes()
+        self.report_notes()
         if isinstance(event, Advanced):
             tenth = 10 * event.done // event.total if event.total else 0
             if tenth != self._tenth:
@@ -155,7 +155,7 @@ class _PlainLines:
             return ""
         return f" About {passed_s * (event.total - event.done) / event.done:,.0f} s left."
 
-    def tell_notes(self) -> None:
+    def report_notes(self) -> None:
         """Print the notes that were kept back."""
         for note in self._notes:
             print(note, file=sys.stderr)

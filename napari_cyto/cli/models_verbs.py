@@ -58,12 +58,12 @@ def show(name: Named, as_json: AsJson = False) -> None:
 
 def add(bundle: Folder, as_json: AsJson = False) -> None:
     """Check a model and copy it into your library."""
-    _tell(add_model(bundle), "added", as_json)
+    _report(add_model(bundle), "added", as_json)
 
 
 def remove(name: Own, as_json: AsJson = False) -> None:
     """Remove a model from your library; its files there are deleted."""
-    _tell(remove_model(name), "removed", as_json)
+    _report(remove_model(name), "removed", as_json)
 
 
 def verify(name: Named, as_json: AsJson = False) -> None:
@@ -78,7 +78,7 @@ def verify(name: Named, as_json: AsJson = False) -> None:
         print(f"{found['id']}: intact (checked: {', '.join(found['checked'])})")
 
 
-def _tell(entry: Entry, done: str, as_json: bool) -> None:
+def _report(entry: Entry, done: str, as_json: bool) -> None:
     if as_json:
         print_json({done: entry.name, "path": str(entry.path)})
     else:

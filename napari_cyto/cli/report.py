@@ -54,7 +54,7 @@ def report(
     if as_json:
         print_json(told)
     else:
-        _tell(told)
+        _report(told)
 
 
 def slide_id_of(project: Path, name: str) -> str:
@@ -72,11 +72,11 @@ def slide_id_of(project: Path, name: str) -> str:
         return slide_named(opened, name).id
 
 
-def _tell(told: Mapping[str, Any]) -> None:
+def _report(told: Mapping[str, Any]) -> None:
     result = told["result"]
     slides = result["slides"]
     if len(slides) == 1:
-        _tell_slide(slides[0])
+        _report_slide(slides[0])
     else:
         heads = ("slide", "accepted", "unreviewed", "high grade predicted", "expected", "cells", "adequacy")
         print_table("Slides", heads, map(_row, slides))
@@ -84,7 +84,7 @@ def _tell(told: Mapping[str, Any]) -> None:
     print_facts([("out", told["out"])])
 
 
-def _tell_slide(slide: Mapping[str, Any]) -> None:
+def _report_slide(slide: Mapping[str, Any]) -> None:
     accepted, proposed = grade_words(slide)
     focus, obscured = survey_words(slide["survey"])
     counts = [(c["class_id"], c["accepted"], c["corrected"], c["proposed"], c["rejected"]) for c in slide["counts"]]

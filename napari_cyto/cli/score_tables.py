@@ -13,7 +13,7 @@ Plain = Mapping[str, Any]
 ESTIMATE_HEADS = ("score", "value", "95 % interval", "cells", "groups")
 
 
-def tell_detection(found: Plain) -> None:
+def report_detection(found: Plain) -> None:
     """Print what a detector finds.
 
     Parameters
@@ -41,7 +41,7 @@ def tell_detection(found: Plain) -> None:
         )
     ]
     print_table(f"Found within {found['radius_um']:g} µm", ESTIMATE_HEADS, rows)
-    tell_few(rows)
+    report_few(rows)
     columns = ("tp", "fp", "fn", "precision", "recall", "f1")
     every = {"all cells": (found, intervals["f1"])}
     every |= {name: (counts, intervals["per_class_f1"][name]) for name, counts in found["per_class"].items()}
@@ -64,7 +64,7 @@ def estimated(title: str, estimate: Plain | None) -> tuple[str, ...]:
     return (title, shown(estimate["value"]), span(estimate), cells, groups + star)
 
 
-def tell_few(rows: Iterable[Sequence[str]]) -> None:
+def report_few(rows: Iterable[Sequence[str]]) -> None:
     """Say what the star beside a number of groups means, where a row has one."""
     if any(row[-1].endswith("*") for row in rows):
         print(f"* fewer than {FEW_GROUPS} patients, smears or images have such cells.")

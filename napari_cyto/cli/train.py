@@ -9,7 +9,7 @@ from typing import Any
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.cli.restart import start_for_networks
-from napari_cyto.cli.score_tables import ESTIMATE_HEADS, estimated, tell_detection, tell_few
+from napari_cyto.cli.score_tables import ESTIMATE_HEADS, estimated, report_detection, report_few
 from napari_cyto.errors import CytoError
 from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.manifest import Kind
@@ -84,7 +84,7 @@ def run(
     if as_json:
         print_json(result)
     else:
-        _tell(result)
+        _report(result)
 
 
 def _config(kind: Kind, recipe_name: str | None, settings: Sequence[str], asked: dict[str, Any]) -> TrainConfig:
@@ -103,13 +103,13 @@ def _kind(kind: str | None) -> Kind:
     raise CytoError(f"Expected 'detector' or 'classifier', got {came}: napari-cyto train detector|classifier ...")
 
 
-def _tell(result: dict[str, Any]) -> None:
+def _report(result: dict[str, Any]) -> None:
     metrics, side = result["metrics"], result["side"]
     print_facts((name, result[name]) for name in ("bundle", "id", "side", "epochs", "seconds") if name in result)
     for fold in result.get("folds", ()):
         print_facts([("fold", f"{fold['id']}, {fold['epochs']} epochs: {fold['bundle']}")])
     if metrics.get("detection"):
-        tell_detection(metrics["detection"])
+        report_detection(metrics["detection"])
     classification = metrics.get("classification") or (metrics.get("found_cells") or {}).get("classification")
     if classification:
         names = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
@@ -119,4 +119,4 @@ def _tell(result: dict[str, Any]) -> None:
         where = side if side == "out of fold" else f"on the {side} set"
         title = f"{of}{where}"
         print_table(title[:1].upper() + title[1:], ESTIMATE_HEADS, rows)
-        tell_few(rows)
+        report_few(rows)

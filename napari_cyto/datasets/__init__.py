@@ -10,7 +10,7 @@ from napari_cyto.datasets._exchange_options import (
 from napari_cyto.datasets.audit.job import audit_job
 from napari_cyto.datasets.audit.report import AuditReport, Finding, Severity
 from napari_cyto.datasets.export.apacc import export_apacc
-from napari_cyto.datasets.export.cells import proposed_apacc_map
+from napari_cyto.datasets.export.cells import suggested_apacc_map
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.export.job import ExportOptions, export, export_fields, export_options
 from napari_cyto.datasets.export.labels import export_labels
@@ -46,6 +46,6 @@ __all__ = [
     "pad_centred",
     "preview",
     "preview_job",
-    "proposed_apacc_map",
     "source_classes",
+    "suggested_apacc_map",
 ]

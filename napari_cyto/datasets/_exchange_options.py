@@ -84,7 +84,7 @@ class ApaccExportOptions(ExportSplitConfig):
     @property
     def statuses(self) -> frozenset[Status]:
         """The statuses that are written."""
-        return frozenset({Status.ACCEPTED, Status.PROPOSED} if self.include_proposed else {Status.ACCEPTED})
+        return frozenset({Status.ACCEPTED, Status.UNREVIEWED} if self.include_proposed else {Status.ACCEPTED})
 
 
 class ImportOptions(BaseModel):

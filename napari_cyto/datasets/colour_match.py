@@ -169,10 +169,10 @@ class ColourMatch:
     def exactly(self, rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return ``rgb`` ((h, w, 3), float32, 0 to 1) with each px computed by itself; the table is made of these."""
         mean, std = (np.array(v, dtype=np.float32) for v in (self.own.mean_lab, self.own.std_lab))
-        wanted_mean, wanted_std = (np.array(v, dtype=np.float32) for v in (self.target.mean_lab, self.target.std_lab))
+        target_mean, target_std = (np.array(v, dtype=np.float32) for v in (self.target.mean_lab, self.target.std_lab))
         # A picture of one colour has nothing to stretch.
-        gain = np.where(std > 1e-3, wanted_std / np.maximum(std, 1e-3), 1).astype(np.float32)
-        lab = (_to_lab(rgb.astype(np.float32)) - mean) * gain + wanted_mean
+        gain = np.where(std > 1e-3, target_std / np.maximum(std, 1e-3), 1).astype(np.float32)
+        lab = (_to_lab(rgb.astype(np.float32)) - mean) * gain + target_mean
         lab[..., 0] = np.clip(lab[..., 0], 0, 100)
         # Beyond that b, Z would be negative: no such colour exists, and skimage would warn of it and clip Z as well.
         lab[..., 2] = np.minimum(lab[..., 2], 199.9 * (lab[..., 0] + 16) / 116)

@@ -15,12 +15,12 @@ DRAWN = "drawn"
 class Status(StrEnum):
     """Where an annotation stands between a model's proposal and a person's word."""
 
-    PROPOSED = "proposed"
+    UNREVIEWED = "proposed"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
 
 
-STATUS_NAMES = {Status.PROPOSED: "unreviewed", Status.ACCEPTED: "accepted", Status.REJECTED: "rejected"}
+STATUS_NAMES = {Status.UNREVIEWED: "unreviewed", Status.ACCEPTED: "accepted", Status.REJECTED: "rejected"}
 """What people read for each status."""
 
 
@@ -39,7 +39,7 @@ def imported_from(source: str) -> str:
     return f"imported:{source}"
 
 
-def proposed_by(model_id: str, sha256: str) -> str:
+def origin_of_model(model_id: str, sha256: str) -> str:
     """Return the origin of an annotation proposed by the model bundle ``model_id`` with hash ``sha256``."""
     return f"model:{model_id}@{sha256}"
 

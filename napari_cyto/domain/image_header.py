@@ -35,12 +35,12 @@ _JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 
 _JPEG_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 
 
-class DamagedPicture(ValueError):
+class DamagedImage(ValueError):
     """A header that cannot be true; the text says what was expected and what came."""
 
 
 @dataclass(frozen=True, slots=True)
-class PictureHeader:
+class ImageHeader:
     """What the header of a picture says.
 
     Parameters
@@ -83,12 +83,12 @@ class PictureHeader:
     frames: int = 1
 
 
-def picture_header(source: Path | bytes) -> PictureHeader | None:
+def read_image_header(source: Path | bytes) -> ImageHeader | None:
     """Return what the header of a picture says, or None when the bytes are those of no such format.
 
     Raises
     ------
-    DamagedPicture
+    DamagedImage
         When they begin as one and go on as none.
     OSError
         When the file cannot be read.
@@ -99,7 +99,7 @@ def picture_header(source: Path | bytes) -> PictureHeader | None:
         return _header(stream, os.fstat(stream.fileno()).st_size)
 
 
-def _header(stream: BinaryIO, length: int) -> PictureHeader | None:
+def _header(stream: BinaryIO, length: int) -> ImageHeader | None:
     start = stream.read(16)
     read = next((read for is_one, read in _READERS if is_one(start)), None)
     if read is None:
@@ -108,15 +108,15 @@ def _header(stream: BinaryIO, length: int) -> PictureHeader | None:
     header = read(_Bytes(stream, length))
     height, width = header.size_hw
     if header.format == "WEBP" and max(height, width) > _MOST_WEBP_PX:
-        raise DamagedPicture(f"expected up to {_MOST_WEBP_PX:,} px a side of a WebP, got {width:,} x {height:,}")
+        raise DamagedImage(f"expected up to {_MOST_WEBP_PX:,} px a side of a WebP, got {width:,} x {height:,}")
     if height < 1 or width < 1:
-        raise DamagedPicture(f"expected a size of 1 px or more, got {width:,} x {height:,}")
+        raise DamagedImage(f"expected a size of 1 px or more, got {width:,} x {height:,}")
     if least_bytes(header) > length:
-        raise DamagedPicture(f"its {length:,} bytes cannot hold {width:,} x {height:,} px: it was not copied whole")
+        raise DamagedImage(f"its {length:,} bytes cannot hold {width:,} x {height:,} px: it was not copied whole")
     return header
 
 
-def least_bytes(header: PictureHeader) -> int:
+def least_bytes(header: ImageHeader) -> int:
     """Return how many bytes a file of this header has at least, if it is whole.
 
     Source
@@ -140,7 +140,7 @@ class _Bytes:
         """Return the next ``count`` bytes."""
         data = self._stream.read(count) if 0 <= count <= self.length else b""
         if len(data) != count:
-            raise DamagedPicture(f"the file ends within its header, after {self.length:,} bytes")
+            raise DamagedImage(f"the file ends within its header, after {self.length:,} bytes")
         return data
 
     def number(self, count: int, order: str = "big", signed: bool = False) -> int:
@@ -155,41 +155,41 @@ class _Bytes:
     def go(self, place: int) -> None:
         """Go on from another place, which must lie in the file."""
         if not 0 <= place <= self.length:
-            raise DamagedPicture(f"a part of the file should lie at byte {place:,}, and it ends at {self.length:,}")
+            raise DamagedImage(f"a part of the file should lie at byte {place:,}, and it ends at {self.length:,}")
         self._stream.seek(place)
 
 
-def _png(data: _Bytes) -> PictureHeader:
+def _png(data: _Bytes) -> ImageHeader:
     """Source: PNG (Third Edition), W3C 2025, 5 (chunks) and 11.2.1 (IHDR)."""
     if data.take(8) != b"\x89PNG\r\n\x1a\n":
-        raise DamagedPicture("its first bytes are those of a PNG that was changed on its way")
+        raise DamagedImage("its first bytes are those of a PNG that was changed on its way")
     if data.take(8) != b"\x00\x00\x00\x0dIHDR":
-        raise DamagedPicture("expected IHDR as the first chunk of a PNG")
+        raise DamagedImage("expected IHDR as the first chunk of a PNG")
     width, height = data.number(4), data.number(4)
     bits, kind, packing, filters, interlaced = data.take(5)
     if bits not in _PNG_DEPTHS.get(kind, ()) or packing or filters or interlaced > 1:
-        raise DamagedPicture(f"a PNG has no pixels of the kind {kind} with {bits} bits")
+        raise DamagedImage(f"a PNG has no pixels of the kind {kind} with {bits} bits")
     if max(width, height) >= 2**31:
-        raise DamagedPicture(f"expected sides below 2,147,483,648 px, got {width:,} x {height:,}")
+        raise DamagedImage(f"expected sides below 2,147,483,648 px, got {width:,} x {height:,}")
     data.take(4)
-    header = PictureHeader("PNG", (height, width), _PNG_CHANNELS[kind], bits, kind, in_rows=not interlaced)
+    header = ImageHeader("PNG", (height, width), _PNG_CHANNELS[kind], bits, kind, in_rows=not interlaced)
     has_palette = False
     for _ in range(_MOST_PARTS):
         length, name = data.number(4), data.take(4)
         place = data.at
         if name == b"IDAT":
             if kind == 3 and not has_palette:
-                raise DamagedPicture("it lacks the palette of its colours")
+                raise DamagedImage("it lacks the palette of its colours")
             return replace(header, pixels_at=place - 8)
         if name == b"IEND":
             break
         has_palette |= name == b"PLTE"
         header = _with_png_chunk(header, data, name, length)
         data.go(place + length + 4)
-    raise DamagedPicture("expected pixels in a PNG, got none")
+    raise DamagedImage("expected pixels in a PNG, got none")
 
 
-def _with_png_chunk(header: PictureHeader, data: _Bytes, name: bytes, length: int) -> PictureHeader:
+def _with_png_chunk(header: ImageHeader, data: _Bytes, name: bytes, length: int) -> ImageHeader:
     if name == b"iCCP":
         return _with_png_profile(header, data.take(min(length, MOST_PROFILE_BYTES)))
     if name == b"eXIf":
@@ -199,7 +199,7 @@ def _with_png_chunk(header: PictureHeader, data: _Bytes, name: bytes, length: in
     return header
 
 
-def _with_png_profile(header: PictureHeader, chunk: bytes) -> PictureHeader:
+def _with_png_profile(header: ImageHeader, chunk: bytes) -> ImageHeader:
     packed = chunk.partition(b"\x00")[2][1:]
     try:
         unpacker = zlib.decompressobj()
@@ -209,16 +209,16 @@ def _with_png_profile(header: PictureHeader, chunk: bytes) -> PictureHeader:
     return _with_profile(header, icc)
 
 
-def _with_profile(header: PictureHeader, icc: bytes) -> PictureHeader:
+def _with_profile(header: ImageHeader, icc: bytes) -> ImageHeader:
     if len(icc) > MOST_PROFILE_BYTES:
         return replace(header, icc_left_out=f"it has more than {MOST_PROFILE_BYTES:,} bytes")
     return replace(header, icc=icc or None)
 
 
-def _jpeg(data: _Bytes) -> PictureHeader:
+def _jpeg(data: _Bytes) -> ImageHeader:
     """Source: ITU-T T.81, B.1 and B.2 (markers); ICC.1:2022, B.4 (profiles in APP2)."""
     data.take(2)
-    header: PictureHeader | None = None
+    header: ImageHeader | None = None
     orientation: int | None = None
     profile: dict[int, bytes] = {}
     for marker, length in _jpeg_segments(data):
@@ -236,14 +236,14 @@ def _jpeg(data: _Bytes) -> PictureHeader:
             body = data.take(length)
             if body.startswith(b"ICC_PROFILE\x00") and sum(map(len, profile.values())) <= MOST_PROFILE_BYTES:
                 profile.setdefault(body[12] if len(body) > 12 else 0, body[14:])
-    raise DamagedPicture("expected the size of a JPEG before its pixels, got none")
+    raise DamagedImage("expected the size of a JPEG before its pixels, got none")
 
 
 def _jpeg_segments(data: _Bytes) -> Iterator[tuple[int, int]]:
     """Yield marker and length of each segment up to the pixels; the file is then at the segment's first byte."""
     for _ in range(_MOST_PARTS):
         if data.take(1) != b"\xff":
-            raise DamagedPicture(f"expected a marker of a JPEG at byte {data.at - 1:,}")
+            raise DamagedImage(f"expected a marker of a JPEG at byte {data.at - 1:,}")
         marker = next((byte for byte in (data.number(1) for _ in range(_MOST_FILLING)) if byte != 0xFF), 0)
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
             continue
@@ -251,26 +251,26 @@ def _jpeg_segments(data: _Bytes) -> Iterator[tuple[int, int]]:
             break
         length = data.number(2) - 2
         if length < 0:
-            raise DamagedPicture(f"expected a segment of 2 bytes or more at byte {data.at - 2:,}")
+            raise DamagedImage(f"expected a segment of 2 bytes or more at byte {data.at - 2:,}")
         place = data.at
         yield marker, length
         data.go(place + length)
 
 
-def _jpeg_frame(body: bytes, marker: int) -> PictureHeader:
+def _jpeg_frame(body: bytes, marker: int) -> ImageHeader:
     if len(body) < 6 or not 1 <= body[5] <= 4 or len(body) < 6 + 3 * body[5]:
-        raise DamagedPicture("the frame of a JPEG is too short for its components")
+        raise DamagedImage("the frame of a JPEG is too short for its components")
     height, width = int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     factors = [(body[6 + 3 * k + 1] >> 4, body[6 + 3 * k + 1] & 15) for k in range(body[5])]
     if not all(1 <= f <= 4 for pair in factors for f in pair):
-        raise DamagedPicture("expected 1 to 4 for the sampling of a JPEG's component")
+        raise DamagedImage("expected 1 to 4 for the sampling of a JPEG's component")
     across, down = max(f[0] for f in factors), max(f[1] for f in factors)
     samples = sum(width * f[0] // across * (height * f[1] // down) for f in factors)
     held = 2 * samples if marker in _JPEG_PROGRESSIVE else 0
-    return PictureHeader("JPEG", (height, width), body[5], body[0], marker, coefficient_bytes=held)
+    return ImageHeader("JPEG", (height, width), body[5], body[0], marker, coefficient_bytes=held)
 
 
-def _bmp(data: _Bytes) -> PictureHeader:
+def _bmp(data: _Bytes) -> ImageHeader:
     """Source: Microsoft, Bitmap Storage and BITMAPINFOHEADER; OS/2's header of 12 bytes."""
     data.take(10)
     pixels_at, header_size = data.number(4, "little"), data.number(4, "little")
@@ -282,41 +282,41 @@ def _bmp(data: _Bytes) -> PictureHeader:
         _, bits = data.number(2, "little"), data.number(2, "little")
         compression = data.number(4, "little") if header_size >= 20 else 0
     else:
-        raise DamagedPicture(f"a BMP has no header of {header_size:,} bytes")
+        raise DamagedImage(f"a BMP has no header of {header_size:,} bytes")
     if bits not in _BMP_BITS or compression not in (0, 1, 2, 3, 6):
-        raise DamagedPicture(f"a BMP of {bits} bits a px and the compression {compression} is not read")
+        raise DamagedImage(f"a BMP of {bits} bits a px and the compression {compression} is not read")
     if not 14 + header_size <= pixels_at <= data.length:
-        raise DamagedPicture(f"the pixels of a BMP should begin at byte {pixels_at:,} of {data.length:,}")
+        raise DamagedImage(f"the pixels of a BMP should begin at byte {pixels_at:,} of {data.length:,}")
     in_rows = compression in (0, 3, 6) and bits in (8, 16, 24, 32)
-    return PictureHeader("BMP", (abs(height), width), -(-bits // 8), 8, compression, in_rows, pixels_at)
+    return ImageHeader("BMP", (abs(height), width), -(-bits // 8), 8, compression, in_rows, pixels_at)
 
 
-def _webp(data: _Bytes) -> PictureHeader:
+def _webp(data: _Bytes) -> ImageHeader:
     """Source: RFC 9649, 2 (container) and 3.4 (VP8L); RFC 6386, 9.1 (VP8's frame header)."""
     data.take(12)
     name, length = data.take(4), data.number(4, "little")
     if name == b"VP8 ":
         frame = data.take(10)
         if frame[3:6] != b"\x9d\x01\x2a":
-            raise DamagedPicture("the frame of a WebP does not begin as one")
+            raise DamagedImage("the frame of a WebP does not begin as one")
         width, height = (int.from_bytes(frame[k : k + 2], "little") & 0x3FFF for k in (6, 8))
-        return PictureHeader("WEBP", (height, width))
+        return ImageHeader("WEBP", (height, width))
     if name == b"VP8L":
         if data.take(1) != b"\x2f":
-            raise DamagedPicture("the frame of a WebP does not begin as one")
+            raise DamagedImage("the frame of a WebP does not begin as one")
         packed = data.number(4, "little")
-        return PictureHeader("WEBP", ((packed >> 14 & 0x3FFF) + 1, (packed & 0x3FFF) + 1), 4)
+        return ImageHeader("WEBP", ((packed >> 14 & 0x3FFF) + 1, (packed & 0x3FFF) + 1), 4)
     if name != b"VP8X":
-        raise DamagedPicture(f"a WebP does not begin with {name!r}")
+        raise DamagedImage(f"a WebP does not begin with {name!r}")
     place = data.at
     flags = data.take(4)[0]
     width, height = data.number(3, "little") + 1, data.number(3, "little") + 1
-    header = PictureHeader("WEBP", (height, width), 4, kind=flags, frames=0 if flags & 2 else 1)
+    header = ImageHeader("WEBP", (height, width), 4, kind=flags, frames=0 if flags & 2 else 1)
     data.go(min(place + length + length % 2, data.length))
     return _with_webp_chunks(header, data)
 
 
-def _with_webp_chunks(header: PictureHeader, data: _Bytes) -> PictureHeader:
+def _with_webp_chunks(header: ImageHeader, data: _Bytes) -> ImageHeader:
     for _ in range(_MOST_PARTS):
         if data.at + 8 > data.length or header.frames > _MOST_FRAMES:
             break
@@ -333,7 +333,7 @@ def _with_webp_chunks(header: PictureHeader, data: _Bytes) -> PictureHeader:
     return replace(header, frames=max(1, header.frames))
 
 
-def _jpeg2000(data: _Bytes) -> PictureHeader:
+def _jpeg2000(data: _Bytes) -> ImageHeader:
     """Source: ITU-T T.800, I.4 (boxes) and A.5.1 (SIZ)."""
     if data.take(2) != b"\xff\x4f":
         data.go(0)
@@ -343,26 +343,26 @@ def _jpeg2000(data: _Bytes) -> PictureHeader:
             if name == b"jp2c":
                 break
             if length < 8:
-                raise DamagedPicture(f"expected a box of 8 bytes or more, got {length}")
+                raise DamagedImage(f"expected a box of 8 bytes or more, got {length}")
             data.go(place + length)
         if data.take(2) != b"\xff\x4f":
-            raise DamagedPicture("the pixels of a JPEG 2000 do not begin as they should")
+            raise DamagedImage("the pixels of a JPEG 2000 do not begin as they should")
     if data.take(2) != b"\xff\x51":
-        raise DamagedPicture("expected the size of a JPEG 2000 before its pixels, got none")
+        raise DamagedImage("expected the size of a JPEG 2000 before its pixels, got none")
     data.take(4)
     x1, y1, x0, y0, tile_w, tile_h, tile_x0, tile_y0 = (data.number(4) for _ in range(8))
     channels = data.number(2)
     if not 1 <= channels <= 16384 or x0 >= x1 or y0 >= y1 or not tile_w or not tile_h:
-        raise DamagedPicture(f"a JPEG 2000 of {x1 - x0:,} x {y1 - y0:,} px in {channels:,} channels cannot be")
+        raise DamagedImage(f"a JPEG 2000 of {x1 - x0:,} x {y1 - y0:,} px in {channels:,} channels cannot be")
     if tile_x0 > x0 or tile_y0 > y0 or -(-(x1 - tile_x0) // tile_w) * -(-(y1 - tile_y0) // tile_h) > 65_535:
-        raise DamagedPicture("expected up to 65,535 tiles that cover a JPEG 2000")
+        raise DamagedImage("expected up to 65,535 tiles that cover a JPEG 2000")
     bits = max((data.take(3)[0] & 0x7F) + 1 for _ in range(channels))
     if bits > 38:
-        raise DamagedPicture(f"expected up to 38 bits a sample, got {bits}")
-    return PictureHeader("JPEG2000", (y1 - y0, x1 - x0), channels, bits)
+        raise DamagedImage(f"expected up to 38 bits a sample, got {bits}")
+    return ImageHeader("JPEG2000", (y1 - y0, x1 - x0), channels, bits)
 
 
-def _pnm(data: _Bytes) -> PictureHeader:
+def _pnm(data: _Bytes) -> ImageHeader:
     """Source: netpbm, pbm(5), pgm(5), ppm(5)."""
     start = data.take(min(4096, data.length))
     kind = int(start[1:2])
@@ -370,20 +370,20 @@ def _pnm(data: _Bytes) -> PictureHeader:
     pattern = rb"P\d" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,10})" * count + rb"(?:#[^\r\n]*[\r\n]|\s)"
     found = re.match(pattern, start)
     if found is None:
-        raise DamagedPicture("expected width, height and the largest value of a PNM, got something else")
+        raise DamagedImage("expected width, height and the largest value of a PNM, got something else")
     numbers = [int(text) for text in found.groups()]
     largest = numbers[2] if count == 3 else 1
     if not 1 <= largest <= 65_535:
-        raise DamagedPicture(f"expected a largest value of 1 to 65,535, got {largest:,}")
+        raise DamagedImage(f"expected a largest value of 1 to 65,535, got {largest:,}")
     bits = 1 if count == 2 else 8 if largest < 256 else 16
     channels = 3 if kind in (3, 6) else 1
-    return PictureHeader("PPM", (numbers[1], numbers[0]), channels, bits, kind, kind >= 4, found.end())
+    return ImageHeader("PPM", (numbers[1], numbers[0]), channels, bits, kind, kind >= 4, found.end())
 
 
-def _gif(data: _Bytes) -> PictureHeader:
+def _gif(data: _Bytes) -> ImageHeader:
     data.take(6)
     width, height = data.number(2, "little"), data.number(2, "little")
-    return PictureHeader("GIF", (height, width), 1)
+    return ImageHeader("GIF", (height, width), 1)
 
 
 def _orientation(exif: bytes) -> int | None:
@@ -409,7 +409,7 @@ def _orientation(exif: bytes) -> int | None:
     return None
 
 
-_READERS: tuple[tuple[Callable[[bytes], bool], Callable[[_Bytes], PictureHeader]], ...] = (
+_READERS: tuple[tuple[Callable[[bytes], bool], Callable[[_Bytes], ImageHeader]], ...] = (
     (lambda start: start.startswith(b"\x89PNG"), _png),
     (lambda start: start.startswith(b"\xff\xd8\xff"), _jpeg),
     (lambda start: start.startswith(b"BM"), _bmp),

@@ -121,7 +121,7 @@ WEIGHT = Quantity(0.0, 1e6)
 """Of a part of a sum, 0 for none."""
 REGION_PX = Quantity(-1e9, 1e9, "px")
 """A coordinate or a length on a slide: the largest slides have some 400,000 px a side."""
-PICTURE_PX = Quantity(1, 1_000_000, "px", whole=True)
+IMAGE_PX = Quantity(1, 1_000_000, "px", whole=True)
 """A side of a picture."""
 
 UmPerPx: TypeAlias = Annotated[float, MPP]
@@ -135,4 +135,4 @@ Draws: TypeAlias = Annotated[int, DRAWS]
 Epochs: TypeAlias = Annotated[float, EPOCHS]
 WholeEpochs: TypeAlias = Annotated[int, EPOCHS]
 Weight: TypeAlias = Annotated[float, WEIGHT]
-PicturePx: TypeAlias = Annotated[int, PICTURE_PX]
+ImagePx: TypeAlias = Annotated[int, IMAGE_PX]

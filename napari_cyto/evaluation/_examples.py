@@ -111,7 +111,7 @@ def missed_and_false(
         gone = sorted({*range(len(f.truth_yx))} - {*match.truth_index.tolist()})
         # One of each picture first, so that the few that are shown come from many.
         missed += [(turn, f, f.truth_yx[i], f"missed: {f.truth_classes[i]}") for turn, i in enumerate(gone)]
-        extra = sorted({*np.flatnonzero(f.is_judged).tolist()} - {*match.pred_index.tolist()})
+        extra = sorted({*np.flatnonzero(f.is_scored).tolist()} - {*match.pred_index.tolist()})
         false += [(-f.scores[i], f, f.found_yx[i], f"nothing marked here, {f.scores[i]:.2f}") for i in extra]
     return _pictures(missed, rule, n), _pictures(false, rule, n)
 

@@ -23,7 +23,7 @@ from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 SHOWN_NAMES = 3
 
 TRUTH_STATUSES = frozenset({Status.ACCEPTED})
-PREDICTED_STATUSES = frozenset({Status.ACCEPTED, Status.PROPOSED})
+PREDICTED_STATUSES = frozenset({Status.ACCEPTED, Status.UNREVIEWED})
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None, pairs: Sequence
     said = []
     if alone := [pair for pair in pairs if None in pair]:
         said.append(f"Taken to have no cells on the other side: {_sides(alone)}.")
-    proposed = sum(a.status is Status.PROPOSED for a in truth.annotations)
+    proposed = sum(a.status is Status.UNREVIEWED for a in truth.annotations)
     rejected = sum(a.status is Status.REJECTED for labels in (truth, pred) for a in labels.annotations)
     limiting = sum(len(of_slide) for of_slide in _regions(truth).values())
     regions = sum(a.is_region for labels in (truth, pred) for a in labels.annotations) - limiting

@@ -78,7 +78,7 @@ class DetectedField:
         return KnownArea(self.regions, self.known_yx, self.reach_px)
 
     @property
-    def is_judged(self) -> npt.NDArray[np.bool_]:
+    def is_scored(self) -> npt.NDArray[np.bool_]:
         """Which detections lie where it is known what is a cell, bool (m,); all, where nothing says otherwise."""
         return self.known.contains(self.found_yx)
 

@@ -98,7 +98,7 @@ def score_detections(
     pred_yx: npt.ArrayLike,
     pred_classes: Sequence[str],
     radius_px: float,
-    is_judged: npt.ArrayLike | None = None,
+    is_scored: npt.ArrayLike | None = None,
 ) -> Detection:
     """Score the detections of one image.
 
@@ -114,7 +114,7 @@ def score_detections(
         The class of each.
     radius_px : float
         Furthest distance at which a detection is the cell, px.
-    is_judged : bool array (m,), optional
+    is_scored : bool array (m,), optional
         Detections that lie where every cell is marked; without it, all do.
 
     Raises
@@ -133,7 +133,7 @@ def score_detections(
             f"{len(pred)} detections have {len(pred_classes)}."
         )
     overall = match_points(truth, pred, radius_px)
-    counts = np.ones(len(pred), dtype=bool) if is_judged is None else np.array(is_judged, dtype=bool).reshape(-1)
+    counts = np.ones(len(pred), dtype=bool) if is_scored is None else np.array(is_scored, dtype=bool).reshape(-1)
     if len(counts) != len(pred):
         raise CytoError(f"Expected whether each of the {len(pred)} detections counts, got {len(counts)} values.")
     counts[overall.pred_index] = True

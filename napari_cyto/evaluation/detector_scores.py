@@ -94,7 +94,7 @@ def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resamp
     for f in fields:
         resampling.pulse()
         names = _answers(f, ids)
-        each.append(score_detections(f.truth_yx, f.truth_classes, f.found_yx, names, radius_um / f.mpp, f.is_judged))
+        each.append(score_detections(f.truth_yx, f.truth_classes, f.found_yx, names, radius_um / f.mpp, f.is_scored))
     total = sum(each, Detection())
     errors = np.concatenate([np.empty(0), *(one.distances_px * f.mpp for f, one in zip(fields, each, strict=True))])
     with_regions = sum(bool(f.regions) for f in fields)
@@ -235,7 +235,7 @@ def _score(
     for f in fields:
         of_truth, of_found = named(f)
         inside = f.known.contains(f.truth_yx)
-        has_box = np.isfinite(f.found_boxes_yxyx).all(axis=1) & f.is_judged
+        has_box = np.isfinite(f.found_boxes_yxyx).all(axis=1) & f.is_scored
         truth.append(ImageBoxes(f.truth_boxes_yxyx[inside], _some(of_truth, inside)))
         found.append(ImageBoxes(f.found_boxes_yxyx[has_box], _some(of_found, has_box), f.scores[has_box]))
     return score_boxes(truth, found, classes)

@@ -68,7 +68,7 @@ def ki67_of(labels: LabelSet, positive: Sequence[str] = POSITIVE, negative: Sequ
         "positive_classes": list(positive),
         "negative_classes": list(negative),
         "other_cells": sum(a.class_id not in tumour for a in cells),
-        "proposed_cells": sum(a.status is Status.PROPOSED for a in cells),
+        "proposed_cells": sum(a.status is Status.UNREVIEWED for a in cells),
         "fewest_cells": FEWEST_CELLS,
     }
 

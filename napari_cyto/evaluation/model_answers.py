@@ -95,7 +95,7 @@ def classified(
     ids = [c.id for c in classes]
     place = np.asarray([ids.index(c) if c in ids else -1 for c in class_ids], dtype=np.intp)
     known = [place[s.class_index] >= 0 for s in slides]
-    _tell_unknown(slides, class_ids, ids, left_out)
+    _report_unknown(slides, class_ids, ids, left_out)
     total, done = sum(int(k.sum()) for k in known), 0
     rows: list[tuple[TrainingSlide, npt.NDArray[np.intp], npt.NDArray[np.float64]]] = []
     for slide, keep in zip(slides, known, strict=True):
@@ -139,7 +139,7 @@ def _refuse_damaged(slide: Slide) -> None:
         raise SlideError(str(slide.unreadable[0]))
 
 
-def _tell_unknown(
+def _report_unknown(
     slides: Iterable[TrainingSlide], class_ids: Sequence[str], ids: Sequence[str], left_out: LeftOut
 ) -> None:
     counts: dict[str, int] = {}

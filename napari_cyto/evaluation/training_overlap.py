@@ -11,10 +11,12 @@ from napari_cyto.datasets.training.training_set import TrainingSlide
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.config import Side
 
-HAD_A_SAY = ("train", "validation")
+SEEN_IN_TRAINING = ("train", "validation")
 OF_PARENTS = "sides_of_parents"
 UNSEEN = "unseen"
-_UNTOLD = "The model does not tell what it was trained on, so it may have seen these slides: its scores may flatter it."
+_NO_RECORD = (
+    "The model does not tell what it was trained on, so it may have seen these slides: its scores may flatter it."
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class ChosenSlides:
     warnings: tuple[str, ...] = ()
 
 
-def recorded_sides(split_record: Mapping[str, Any]) -> dict[str, str]:
+def recorded_sets(split_record: Mapping[str, Any]) -> dict[str, str]:
     """Return the side of each slide that a model's split record names, by key or name; empty where it names none.
 
     Parameters
@@ -64,7 +66,7 @@ def side_of(slide: TrainingSlide, recorded: Mapping[str, str]) -> str:
     return recorded.get(slide.key) or recorded.get(slide.fingerprint or "-") or UNSEEN
 
 
-def sides_in(slides: Iterable[TrainingSlide], card: Mapping[str, Any], fingerprint: str) -> dict[str, str]:
+def sets_in(slides: Iterable[TrainingSlide], card: Mapping[str, Any], fingerprint: str) -> dict[str, str]:
     """Return the side that each slide had in the model's training, by key.
 
     Parameters
@@ -76,7 +78,7 @@ def sides_in(slides: Iterable[TrainingSlide], card: Mapping[str, Any], fingerpri
     fingerprint : str
         Of the data that the slides are all of; empty where they are not.
     """
-    recorded = recorded_sides(card.get("split") or {})
+    recorded = recorded_sets(card.get("split") or {})
     if not recorded and fingerprint and (card.get("data") or {}).get("fingerprint") == fingerprint:
         # The same data to the last cell, without a record of who was on which side: all of it had a say.
         return {slide.key: "train" for slide in slides}
@@ -106,21 +108,21 @@ def choose_slides(
     CytoError
         When no slide is left.
     """
-    recorded = recorded_sides(card.get("split") or {})
-    recorded_of = sides_in(slides, card, fingerprint)
+    recorded = recorded_sets(card.get("split") or {})
+    recorded_of = sets_in(slides, card, fingerprint)
     of_slide = _with_relatives(slides, recorded_of)
-    had_a_say = [s for s in slides if of_slide[s.key] in HAD_A_SAY]
-    untold = () if recorded or had_a_say else (_UNTOLD,)
-    related = sum(recorded_of[s.key] == UNSEEN for s in had_a_say) if recorded else 0
+    seen_in_training = [s for s in slides if of_slide[s.key] in SEEN_IN_TRAINING]
+    untold = () if recorded or seen_in_training else (_NO_RECORD,)
+    related = sum(recorded_of[s.key] == UNSEEN for s in seen_in_training) if recorded else 0
     # What is advised must work as typed, so it is advised only where there is something to judge on.
-    unseen = "auto" if any(of_slide[s.key] not in HAD_A_SAY for s in slides) else ""
+    unseen = "auto" if any(of_slide[s.key] not in SEEN_IN_TRAINING for s in slides) else ""
     if side == "all":
-        warned = (_flattering(len(had_a_say), len(slides), unseen, related),) if had_a_say else untold
-        return ChosenSlides(tuple(slides), "all", len(had_a_say), warned)
+        warned = (_flattering(len(seen_in_training), len(slides), unseen, related),) if seen_in_training else untold
+        return ChosenSlides(tuple(slides), "all", len(seen_in_training), warned)
     if side == "auto" and untold:
         return ChosenSlides(tuple(slides), "all; the model does not tell what it was trained on", 0, untold)
     if side == "auto":
-        return _held_out(slides, of_slide, len(had_a_say), related)
+        return _held_out(slides, of_slide, len(seen_in_training), related)
     chosen = tuple(
         s for s in slides if (side if of_slide[s.key] == UNSEEN and s.side == side else of_slide[s.key]) == side
     )
@@ -129,7 +131,7 @@ def choose_slides(
             f"None of the {len(slides):,} slides is on the {side} side of the model's own split; choose "
             f"{'--side auto or ' if unseen else ''}--side all."
         )
-    seen = sum(of_slide[s.key] in HAD_A_SAY for s in chosen)
+    seen = sum(of_slide[s.key] in SEEN_IN_TRAINING for s in chosen)
     return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen), unseen),) if seen else untold)
 
 
@@ -139,12 +141,12 @@ def _with_relatives(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str]
     A model's card names no patients, so this sees what the sources themselves say of who belongs together.
     """
     groups = grouped_slides(slides, "auto")
-    had_a_say = {groups[key]: side for key, side in of_slide.items() if side in HAD_A_SAY}
-    return {key: had_a_say.get(groups[key], side) if side == UNSEEN else side for key, side in of_slide.items()}
+    seen_in_training = {groups[key]: side for key, side in of_slide.items() if side in SEEN_IN_TRAINING}
+    return {key: seen_in_training.get(groups[key], side) if side == UNSEEN else side for key, side in of_slide.items()}
 
 
 def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen: int, related: int) -> ChosenSlides:
-    left = tuple(s for s in slides if of_slide[s.key] not in HAD_A_SAY)
+    left = tuple(s for s in slides if of_slide[s.key] not in SEEN_IN_TRAINING)
     if not seen:
         of_test = bool(left) and all(of_slide[s.key] == "test" for s in left)
         return ChosenSlides(left, "test" if of_test else "all, none of which the model has seen")

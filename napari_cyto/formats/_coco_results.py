@@ -151,7 +151,7 @@ def _add(
         builder.left_out.add("pose", "left out, since poses are not cells.")
         return
     geometry = _geometry(row, here, builder)
-    builder.cell(slide, geometry, class_id, here, status=Status.PROPOSED, score=score)
+    builder.cell(slide, geometry, class_id, here, status=Status.UNREVIEWED, score=score)
 
 
 def _geometry(row: Mapping[str, Any], here: Fault, builder: LabelSetBuilder) -> Geometry:

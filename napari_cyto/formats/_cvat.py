@@ -30,7 +30,7 @@ from napari_cyto.formats.text import Fault, class_name, number, whole_number
 
 _FILE = "annotations.xml"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-_SIDES = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
+_SETS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 _NO_CELLS = {
     "tag": "left out, since they are of the whole image.",
     "polyline": "left out, since lines mark no cells.",
@@ -87,7 +87,7 @@ class CvatFormat(ReadOnly):
             colour = label.text_of("color")
             name = class_name(label.text_of("name"), Fault(path, line=label.line))
             builder.classes[name] = colour.lower() if _COLOUR.fullmatch(colour) else None
-        sides = [_SIDES.get(image.get("subset").lower(), "") for image in images]
+        sides = [_SETS.get(image.get("subset").lower(), "") for image in images]
         has_test = "test" in sides
         for image, side in zip(images, sides, strict=True):
             with builder.bad:

@@ -129,7 +129,7 @@ class TaskReader:
             )
         chosen = predictions[0] if predictions else {}
         version = free_text(chosen.get("model_version"), 200)
-        return _mappings(chosen.get("result")), version, Status.PROPOSED, chosen.get("score")
+        return _mappings(chosen.get("result")), version, Status.UNREVIEWED, chosen.get("score")
 
     def _of_annotators(self, finished: list[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], str, Status, Any]:
         starred = [entry for entry in finished if entry.get("ground_truth") is True]
@@ -186,7 +186,7 @@ class TaskReader:
             here,
             status=status,
             author=free_text(shape.get("by"), 500) or author,
-            score=_score(own, here) if status is Status.PROPOSED else None,
+            score=_score(own, here) if status is Status.UNREVIEWED else None,
             note=_note(rows),
             identity=str(_own_id(shape)),
         )

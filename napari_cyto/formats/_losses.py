@@ -42,10 +42,10 @@ def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: b
     counts = Counter(a.status for a in labels.annotations)
     sentences = [
         f"{count(counts[status], f'{status} annotation')} {_is(counts[status])} left out."
-        for status in (Status.REJECTED, Status.PROPOSED)
+        for status in (Status.REJECTED, Status.UNREVIEWED)
         if counts[status] and status not in options.statuses
     ]
-    proposed = counts[Status.PROPOSED] if Status.PROPOSED in options.statuses else 0
+    proposed = counts[Status.UNREVIEWED] if Status.UNREVIEWED in options.statuses else 0
     if proposed and not carries_status:
         sentences.append(f"{count(proposed, 'proposed annotation')} cannot be told from accepted ones any more.")
     return sentences

@@ -31,7 +31,7 @@ from napari_cyto.formats.label_format import BoxOptions, Capabilities, TargetKin
 from napari_cyto.formats.slide_names import slide_stems
 from napari_cyto.formats.tables import plain_number
 
-_SIDES = ("train", "test")
+_SETS = ("train", "test")
 
 
 class VocOptions(BoxOptions):
@@ -110,7 +110,7 @@ class VocFormat:
                 path = folder / "Annotations" / f"{stems[slide.id]}.xml"
                 path.parent.mkdir(exist_ok=True)
                 write_pieces(path, _lines(slide, rows, chosen))
-            for side in _SIDES:
+            for side in _SETS:
                 names = [stems[slide.id] for slide in labels.slides if slide.side == side]
                 if names:
                     path = folder / "ImageSets" / "Main" / f"{side}.txt"

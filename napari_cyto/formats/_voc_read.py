@@ -21,7 +21,7 @@ from napari_cyto.formats.image_table import read_image_table
 from napari_cyto.formats.text import Fault, class_name, number, read_text, whole_number
 
 _FOLDER = "Annotations"
-_SIDES = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
+_SETS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 
 
 def read_voc(source: Path, *, counted_from_1: bool, skip_bad: bool) -> LabelSet:
@@ -49,7 +49,7 @@ def read_voc(source: Path, *, counted_from_1: bool, skip_bad: bool) -> LabelSet:
     files = list(files_below(source, (".xml",))) if source.is_dir() else [source]
     if not files:
         raise FormatError("no Pascal VOC file (.xml) is in this folder.", source)
-    listed = _listed_sides(root)
+    listed = _listed_sets(root)
     said = {path: _side_of(path, root, listed) for path in files}
     has_test = "test" in said.values()
     builder, recorded = LabelSetBuilder(source, skip_bad), read_image_table(root)
@@ -146,17 +146,17 @@ def _side_of(path: Path, root: Path, listed: dict[str, str]) -> str:
     if path.stem in listed:
         return listed[path.stem]
     folders = path.relative_to(root).parent.parts or ()
-    return next((_SIDES[part.lower()] for part in reversed(folders) if part.lower() in _SIDES), "")
+    return next((_SETS[part.lower()] for part in reversed(folders) if part.lower() in _SETS), "")
 
 
-def _listed_sides(root: Path) -> dict[str, str]:
+def _listed_sets(root: Path) -> dict[str, str]:
     """Return the side by stem, as the lists in ``ImageSets/Main`` give it; those of test before those of train."""
     above = root.parent if root.name == _FOLDER else root
     folder = above / "ImageSets" / "Main"
     sides: dict[str, str] = {}
     for path in folder_files(folder, (".txt",)) if folder.is_dir() else ():
-        if path.stem in _SIDES:
+        if path.stem in _SETS:
             for stem in filter(None, map(str.strip, read_text(path).split("\n"))):
-                if stem not in sides or _SIDES[path.stem] == "test":
-                    sides[stem] = _SIDES[path.stem]
+                if stem not in sides or _SETS[path.stem] == "test":
+                    sides[stem] = _SETS[path.stem]
     return sides

@@ -15,7 +15,7 @@ from pydantic import Field
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import clipped, reaches_out
 from napari_cyto.domain.label_set import LabelSet
-from napari_cyto.domain.quantities import PicturePx
+from napari_cyto.domain.quantities import ImagePx
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_folder
@@ -39,7 +39,7 @@ from napari_cyto.formats.label_format import (
 )
 from napari_cyto.formats.slide_names import slide_stems
 
-_SIDES = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+_SETS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 _ALONE = """\
 # Labels without their images, which are not divided into a training, a validation and a test set here: nothing can be
 # trained on them as they lie. Export with images (a folder, --images auto) for that.
@@ -54,13 +54,13 @@ _LISTS = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names", "
 class YoloOptions(BoxOptions):
     """Size of images that are not beside the labels."""
 
-    image_width: PicturePx | None = Field(
+    image_width: ImagePx | None = Field(
         json_schema_extra=ON_READING,
         default=None,
         title="Image width, px",
         description="When reading: of images that are not there and whose size is not recorded.",
     )
-    image_height: PicturePx | None = Field(
+    image_height: ImagePx | None = Field(
         json_schema_extra=ON_READING,
         default=None,
         title="Image height, px",
@@ -176,4 +176,4 @@ def _with_sizes(labels: LabelSet, cells: Iterable[Annotation]) -> Iterator[tuple
 
 
 def _side(slide: SlideRecord) -> str:
-    return _SIDES.get(slide.side, "")
+    return _SETS.get(slide.side, "")

@@ -18,7 +18,7 @@ from napari_cyto.formats._losses import count
 from napari_cyto.formats._non_cell_classes import only_cells
 from napari_cyto.formats._slide_json import slide_from_dict
 from napari_cyto.formats._yolo_lines import read_line
-from napari_cyto.formats._yolo_set import NO_LABELS, SIDES, YoloSet, describe
+from napari_cyto.formats._yolo_set import NO_LABELS, SETS, YoloSet, describe
 from napari_cyto.formats.annotation_spool import AnnotationSpool
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.image_size import ImageFinder, image_size_hw
@@ -94,8 +94,8 @@ def _list_remarks(described: YoloSet, found: list[_Found]) -> tuple[str, ...]:
     if missing := described.of_no_image(item.image for item in found if item.image is not None):
         lines = count(len(missing), "line")
         said.append(f"{lines} of the lists of images left out, since no such image is there: first {missing[0]:.200}.")
-    if described.on_two_sides:
-        images = count(described.on_two_sides, "image")
+    if described.in_two_sets:
+        images = count(described.in_two_sets, "image")
         said.append(f"{images} on the list of train and on another one; the later list counts.")
     if unlisted := sum(item.image is not None and not item.side for item in found):
         said.append(f"{count(unlisted, 'image')} on no list read without a side.")
@@ -133,7 +133,7 @@ def _side(described: YoloSet, folder: Path, image: Path) -> str:
     if described.listed:
         return described.side_of(image)
     parts = folder.relative_to(described.root).parts
-    return next((SIDES[p.lower()] for p in reversed(parts) if p.lower() in SIDES), "")
+    return next((SETS[p.lower()] for p in reversed(parts) if p.lower() in SETS), "")
 
 
 def _label_files(root: Path, finder: ImageFinder, left_out: LeftOut) -> list[tuple[Path, Path]]:

@@ -21,7 +21,7 @@ YAML_NAMES = ("data.yaml", "data.yml", "dataset.yaml")
 NAME_LISTS = ("classes.txt", "obj.names", "predefined_classes.txt", "classes.names")
 NO_LABELS = frozenset((*NAME_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "trainval.txt"))
 """Names of text files that are no label files."""
-SIDES = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
+SETS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 
 
 @dataclass
@@ -38,7 +38,7 @@ class YoloSet:
         How many numbers of key points a line has behind its box.
     listed : dict
         Side by the parts of an image's path below the root, as lists of images give it.
-    on_two_sides : int
+    in_two_sets : int
         How many images both the list of train and another one name; the later list counts.
     """
 
@@ -46,7 +46,7 @@ class YoloSet:
     names: dict[int, str]
     pose_values: int = 0
     listed: dict[tuple[str, ...], str] = field(default_factory=dict)
-    on_two_sides: int = 0
+    in_two_sets: int = 0
 
     def side_of(self, image: Path) -> str:
         """Return the side that a list gives an image, by as much of its path as the list has; empty for none."""
@@ -83,7 +83,7 @@ def describe(source: Path) -> YoloSet:
     if listing.suffix.lower() not in (".yaml", ".yml"):
         root = listing.parent.parent if listing.parent.name == "labels" else listing.parent
         found = YoloSet(source if source.is_dir() else root, _names_in(listing))
-        for name, side in SIDES.items():
+        for name, side in SETS.items():
             if (found.root / f"{name}.txt").is_file():
                 _take_list(found, found.root / f"{name}.txt", side)
         return found
@@ -92,7 +92,7 @@ def describe(source: Path) -> YoloSet:
         raise fault(f"expected a mapping with names (a list or mapping of classes), got {shown(data)}.")
     root = _root(listing, data)
     found = YoloSet(root, _names(data, listing, root, fault), _pose_values(data.get("kpt_shape"), fault))
-    for key, side in SIDES.items():
+    for key, side in SETS.items():
         said = data.get(key)
         for place in said if isinstance(said, list) else [said]:
             if isinstance(place, str) and place.lower().endswith(".txt"):
@@ -176,5 +176,5 @@ def _take_list(found: YoloSet, path: Path, side: str) -> None:
         if line.strip():
             image = name_parts(line.strip())
             if found.listed.get(image, side) != side and "train" in (found.listed[image], side):
-                found.on_two_sides += 1
+                found.in_two_sets += 1
             found.listed[image] = side

@@ -82,7 +82,7 @@ class CsvOptions(StatusOptions):
         """The statuses that are written; without a column for them, proposals only when asked for by name."""
         if self.more_columns or "include_proposed" in self.model_fields_set:
             return super().statuses
-        return super().statuses - {Status.PROPOSED}
+        return super().statuses - {Status.UNREVIEWED}
 
 
 class CsvFormat:

@@ -65,7 +65,7 @@ class SizeSurvey:
         FormatError
             When it cannot be told; made by ``fault``.
         """
-        verdicts = {name: self._verdict(name, found) for name, found in self.images.items()}
+        verdicts = {name: self._unit_of(name, found) for name, found in self.images.items()}
         if "image" in verdicts.values():
             if "cell" in verdicts.values():
                 one, other = (next(n for n, v in verdicts.items() if v == kind) for kind in ("image", "cell"))
@@ -84,7 +84,7 @@ class SizeSurvey:
             "cells'; give the images (--images or --slide), or say what they are (--size-of cell or --size-of image)."
         )
 
-    def _verdict(self, name: str, found: _OfImage) -> Literal["image", "cell", "unclear", "fits"]:
+    def _unit_of(self, name: str, found: _OfImage) -> Literal["image", "cell", "unclear", "fits"]:
         if not (found.one_size and found.all_inside):
             return "cell"
         known_hw = self.size_of(name)

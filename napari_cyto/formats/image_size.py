@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from napari_cyto.domain.image_header import picture_header
+from napari_cyto.domain.image_header import read_image_header
 from napari_cyto.domain.image_names import Closeness, closest, lookup_keys, name_parts, reads_as_image
 from napari_cyto.domain.tiff_layout import STARTS, first_size_hw
 from napari_cyto.errors import FormatError
@@ -111,7 +111,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _plain_size(path: Path) -> tuple[int, int]:
-    header = picture_header(path)
+    header = read_image_header(path)
     if header is not None:
         return header.size_hw
     # Of other kinds, which are no slides here, Pillow knows the size; up to its own limit.

@@ -49,7 +49,7 @@ class FormatOptions(BaseModel):
     @property
     def statuses(self) -> frozenset[Status]:
         """The statuses that are written."""
-        return frozenset({Status.ACCEPTED, Status.PROPOSED} if self.include_proposed else {Status.ACCEPTED})
+        return frozenset({Status.ACCEPTED, Status.UNREVIEWED} if self.include_proposed else {Status.ACCEPTED})
 
 
 class StatusOptions(FormatOptions):

@@ -144,7 +144,7 @@ class Table:
         wanted = [name for name in names if name in self.columns]
         if self._separator == "," or not wanted:
             return
-        seen = {name: _Marks() for name in wanted}
+        seen = {name: _Separators() for name in wanted}
         for row, fault in self.rows(BadRows(self._path)):
             for name, marks in seen.items():
                 marks.add(row[name].strip(), fault)
@@ -195,7 +195,7 @@ class Table:
 
 
 @dataclass(slots=True)
-class _Marks:
+class _Separators:
     """What the numbers of a column have before their decimals, with the first value of each kind."""
 
     comma: str = ""

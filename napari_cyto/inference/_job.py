@@ -15,13 +15,13 @@ from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.files.lock import alone_in
 from napari_cyto.inference._checkpoint import CellsDependOn, Checkpoint, RunRequest, unfinished_tiles
 from napari_cyto.inference._detections import Detections
-from napari_cyto.inference._stored_predictions import ProposalWriter
+from napari_cyto.inference._stored_predictions import PredictionWriter
 from napari_cyto.inference._target_project import believed_mpp, made, record_for, there
-from napari_cyto.inference.cluster.chunks import ModelAsked, SlideAsked
+from napari_cyto.inference.cluster.chunks import ModelReference, SlideRequest
 from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.engine.detect import CellDetector
 from napari_cyto.inference.engine.distributed import FarmedEngine
-from napari_cyto.inference.engine.pipeline import AHEAD, Batch, Engine, TileDone, Waiting, joined
+from napari_cyto.inference.engine.pipeline import AHEAD, Batch, Engine, Idle, TileDone, joined
 from napari_cyto.inference.engine.plan import PLAN_VERSION, Plan, make_plan, threshold
 from napari_cyto.inference.engine.tile_memory import tiles_at_a_time
 from napari_cyto.inference.model_choice import Chosen, check_fit, chosen_bundles
@@ -149,7 +149,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         writer = None
         if project is not None:
             record = record_for(project, slide, request.mpp)
-            writer = ProposalWriter(
+            writer = PredictionWriter(
                 project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes
             )
         engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _asked(request, chosen, plan))
@@ -186,13 +186,13 @@ def _stain(
     slide: Slide, mpp: float | None, request: PredictRequest, token: Token | None
 ) -> Generator[Event, None, Stain]:
     """Find where the slide may hold a cell, telling how far that is."""
-    told_s = time.monotonic()
+    reported_s = time.monotonic()
     for said in look_over(SlidePixels(slide), mpp, request.region_yxyx):
         if isinstance(said, Stain):
             return said
         stop_if_cancelled(token, _NOTHING_YET)
-        if time.monotonic() >= told_s + FIRST_WRITE_S:
-            told_s = time.monotonic()
+        if time.monotonic() >= reported_s + FIRST_WRITE_S:
+            reported_s = time.monotonic()
             yield Advanced(*said, f"{slide.info.name}: looking where it holds anything.")
     raise AssertionError
 
@@ -222,12 +222,12 @@ def _looks(slide: Slide, mpp: float | None, request: PredictRequest, stain: Stai
     return [found] if found else []
 
 
-def _asked(request: PredictRequest, chosen: Chosen, plan: Plan) -> SlideAsked:
-    detector = ModelAsked.of(chosen.detector, request.detector)
+def _asked(request: PredictRequest, chosen: Chosen, plan: Plan) -> SlideRequest:
+    detector = ModelReference.of(chosen.detector, request.detector)
     named = chosen.classifier
-    classifier = None if named is None else ModelAsked.of(named, str(request.classifier))
+    classifier = None if named is None else ModelReference.of(named, str(request.classifier))
     slide = request.model_copy(update={"slide": request.slide.absolute()})
-    return SlideAsked(slide, fingerprint(request.slide), plan.mpp, plan.score_from, detector, classifier)
+    return SlideRequest(slide, fingerprint(request.slide), plan.mpp, plan.score_from, detector, classifier)
 
 
 def _depends_on(request: PredictRequest, chosen: Chosen, mpp: float | None) -> CellsDependOn:
@@ -298,7 +298,7 @@ class _OneSlide:
     slide: Slide
     plan: Plan
     engine: Engine
-    writer: ProposalWriter | None
+    writer: PredictionWriter | None
     remarks: list[str]
     found: int = 0
     resumed: int = 0
@@ -365,7 +365,7 @@ class _OneSlide:
                 self.done += 1
                 self.resumed += step.resumed
                 yield self._advanced(midway=True)
-            elif isinstance(step, Waiting):
+            elif isinstance(step, Idle):
                 yield self._advanced(midway=True)
                 continue
             else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.spatial import KDTree
 
-from napari_cyto.domain.annotation import Annotation, Status, now_utc, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, now_utc, origin_of_model
 from napari_cyto.domain.decision_rule import Costs, called_class
 from napari_cyto.domain.edits import Change, Edit, remove
 from napari_cyto.domain.geometry import Box, Point
@@ -27,7 +27,7 @@ _UNKNOWN_MPP = 0.25
 
 
 @dataclass
-class ProposalWriter:
+class PredictionWriter:
     """Writes the cells of one slide.
 
     Parameters
@@ -60,7 +60,7 @@ class ProposalWriter:
     def __post_init__(self) -> None:
         self._ids = class_translation(self.speaker.manifest, self.project.scheme)
         self._costs = self._miss_costs()
-        self._origin = proposed_by(self.speaker.id, self.speaker.sha256)
+        self._origin = origin_of_model(self.speaker.id, self.speaker.sha256)
         self._written: set[str] = set()
         self._there_before: set[str] = set()
 
@@ -109,7 +109,7 @@ class ProposalWriter:
         """
         not_found = [each for each in ids if each not in self._there_before and each not in self._written]
         known = self.project.annotations_by_id(not_found)
-        gone = [a for a in known if a.status is Status.PROPOSED and a.origin == self._origin]
+        gone = [a for a in known if a.status is Status.UNREVIEWED and a.origin == self._origin]
         if gone:
             label = f"Remove {len(gone)} cell{'s' if len(gone) > 1 else ''} of an unfinished run ({self.speaker.id})"
             self.project.apply(remove(gone, label), self.author or "user")
@@ -123,16 +123,16 @@ class ProposalWriter:
         return costs if len(set(costs.values())) > 1 else {}
 
     def _changes(self, cells: Detections) -> list[Change]:
-        marks = self._marks_near(cells)
-        judged, waiting = ([a for a in marks if (a.status is Status.PROPOSED) is waits] for waits in (False, True))
+        marks = self._annotations_near(cells)
+        judged, waiting = ([a for a in marks if (a.status is Status.UNREVIEWED) is waits] for waits in (False, True))
         um = self.mpp or _UNKNOWN_MPP
         # A person's word counts wherever it is near enough, also behind a proposal that is nearer.
-        from_judged, _ = _nearest(cells, judged)
+        from_reviewed, _ = _nearest(cells, judged)
         distances, places = _nearest(cells, waiting)
         changes: list[Change] = []
         taken: set[str] = set()
         for n in range(len(cells)):
-            if from_judged[n] < SAME_UM / um:
+            if from_reviewed[n] < SAME_UM / um:
                 self.there += 1
                 continue
             mark = waiting[places[n]] if distances[n] < SAME_UM / um else None
@@ -155,7 +155,7 @@ class ProposalWriter:
         self.added += sum(c.before is None for c in changes)
         return changes
 
-    def _marks_near(self, cells: Detections) -> list[Annotation]:
+    def _annotations_near(self, cells: Detections) -> list[Annotation]:
         """Return the cells that are marked where these were found, but for those of this run."""
         reach = SAME_UM / (self.mpp or _UNKNOWN_MPP)
         low, high = cells.centres_yx.min(axis=0) - reach, cells.centres_yx.max(axis=0) + reach
@@ -173,7 +173,7 @@ class ProposalWriter:
             slide_id=self.slide_id,
             geometry=Box(y0, x0, y1, x1) if self.sized else Point((y0 + y1) / 2, (x0 + x1) / 2),
             class_id=called_class(scores.items(), self._costs),
-            status=Status.PROPOSED,
+            status=Status.UNREVIEWED,
             author=self.speaker.id,
             origin=self._origin,
             scores=tuple(scores.items()),

@@ -29,7 +29,7 @@ from napari_cyto.files.replacement import check_may_replace
 from napari_cyto.inference._checkpoint import read_record, unfinished_side, why_anew
 from napari_cyto.inference._slide_files import slide_files
 from napari_cyto.inference._target_project import RUNS
-from napari_cyto.inference.cluster.chunks import ModelAsked
+from napari_cyto.inference.cluster.chunks import ModelReference
 from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.engine.plan import PLAN_VERSION
 from napari_cyto.inference.model_choice import Chosen, chosen_bundles
@@ -42,7 +42,7 @@ from napari_cyto.store import Project
 
 _FILE, _DATA_SET = "geojson", "apacc"
 _FILE_SUFFIXES = (".geojson", ".json")
-_ASKED = "asked.json"
+_REQUEST = "asked.json"
 
 
 class SeveralRequest(PredictRequest):
@@ -176,7 +176,7 @@ class Target:
         if not self.format:
             return None
         self.runs.mkdir(parents=True, exist_ok=True)
-        known = self.runs / _ASKED
+        known = self.runs / _REQUEST
         text = json.dumps(asked.to_json(), indent=1) + "\n"
         if not known.exists() and any(each.name != IN_USE for each in self.runs.iterdir()):
             raise FormatError(
@@ -265,7 +265,7 @@ def _workers(request: SeveralRequest, chosen: Chosen, token: Token | None) -> Ab
     from napari_cyto.inference.cluster.workers import workers_for
 
     names = (request.detector, request.classifier or "")
-    models = tuple(ModelAsked.of(bundle, name) for bundle, name in zip(chosen.both, names, strict=False))
+    models = tuple(ModelReference.of(bundle, name) for bundle, name in zip(chosen.both, names, strict=False))
     return workers_for(request, models, request.workers, request.scheduler, token)
 
 

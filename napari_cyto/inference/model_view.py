@@ -10,10 +10,10 @@ import numpy as np
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.errors import CytoError
 from napari_cyto.slides.backend import RGB
-from napari_cyto.slides.pixel_source import WHITE, PicturePixels, Pixels, SlidePixels
+from napari_cyto.slides.pixel_source import WHITE, ImagePixels, Pixels, SlidePixels
 from napari_cyto.slides.scaled_read import read_scaled
 
-__all__ = ["RGB", "WHITE", "ModelView", "PicturePixels", "Pixels", "SlidePixels", "model_view"]
+__all__ = ["RGB", "WHITE", "ImagePixels", "ModelView", "Pixels", "SlidePixels", "model_view"]
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,24 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
 
-Tell: TypeAlias = Callable[[int, int, str], None]
+ProgressCallback: TypeAlias = Callable[[int, int, str], None]
 """Takes how much is done, of how much (0 when that is not known), and of what; what it raises ends the work."""
 
-_TELL: ContextVar[Tell | None] = ContextVar("tell", default=None)
+_CALLBACK: ContextVar[ProgressCallback | None] = ContextVar("tell", default=None)
 
 
 @contextmanager
-def watched(tell: Tell) -> Iterator[None]:
-    """Call ``tell`` whenever `progressed` is called within the block, in this thread."""
-    token = _TELL.set(tell)
+def watched(report: ProgressCallback) -> Iterator[None]:
+    """Call ``report`` whenever `progressed` is called within the block, in this thread."""
+    token = _CALLBACK.set(report)
     try:
         yield
     finally:
-        _TELL.reset(token)
+        _CALLBACK.reset(token)
 
 
 def progressed(done: int, total: int, of_what: str) -> None:
     """Say how far the work is; to be called at least ten times a second, costs nothing where nobody watches."""
-    tell = _TELL.get()
-    if tell is not None:
-        tell(done, total, of_what)
+    report = _CALLBACK.get()
+    if report is not None:
+        report(done, total, of_what)

@@ -71,7 +71,7 @@ def watched_work(work: Callable[[], Result], token: Token | None, kept: str) -> 
     results: list[Result] = []
     errors: list[BaseException] = []
 
-    def tell(done: int, total: int, what: str) -> None:
+    def report(done: int, total: int, what: str) -> None:
         if left.is_set():
             raise JobCancelled("Cancelled.")
         if what:
@@ -79,7 +79,7 @@ def watched_work(work: Callable[[], Result], token: Token | None, kept: str) -> 
 
     def run() -> None:
         try:
-            with watched(tell):
+            with watched(report):
                 results.append(work())
         except BaseException as error:  # noqa: BLE001  raised again where the result is waited for
             errors.append(error)

@@ -155,7 +155,7 @@ def _discs(picture: npt.NDArray[np.float64], centre_yx: tuple[float, float], rad
     part *= 1 - inside * (1 - np.asarray(factor))
 
 
-def told_cells(cells: FoundCells, apart_px: float) -> FoundCells:
+def separate_cells(cells: FoundCells, apart_px: float) -> FoundCells:
     """Return the cells of a picture of which none is nearer than ``apart_px`` to one that is surer."""
     order = np.lexsort((cells.points_yx[:, 1], cells.points_yx[:, 0], -cells.scores))
     points = cells.points_yx[order]

@@ -75,7 +75,7 @@ class BoxDetector(nn.Module):
         return body
 
     @property
-    def judging_parts(self) -> tuple[nn.Module, ...]:
+    def scoring_parts(self) -> tuple[nn.Module, ...]:
         """What scores boxes; those whose score is NaN are dropped behind it."""
         heads = (getattr(self.detector, "rpn", None), getattr(self.detector, "roi_heads", None))
         parts = (getattr(heads[0], "head", None), getattr(heads[1], "box_predictor", None))

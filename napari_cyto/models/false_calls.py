@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from napari_cyto.domain.annotation import proposed_by
+from napari_cyto.domain.annotation import origin_of_model
 from napari_cyto.domain.statistics.excess import FalseRate
 from napari_cyto.domain.statistics.shares import USUAL_CORRELATION
 from napari_cyto.models.library import list_models
@@ -83,7 +83,7 @@ def false_rates(project: Project, origins: Iterable[str]) -> dict[str, FalseRate
         return found
     for entry in list_models():
         manifest = entry.manifest
-        origin = "" if manifest is None else proposed_by(manifest.id, manifest.weights_sha256)
+        origin = "" if manifest is None else origin_of_model(manifest.id, manifest.weights_sha256)
         if manifest is not None and origin in wanted and origin not in found:
             rate = false_rate(manifest.card.metrics, manifest.classes)
             found |= {} if rate is None else {origin: rate}

@@ -67,7 +67,7 @@ def refuse_not_finite(name: str, outputs: Any) -> None:
 
 @contextmanager
 def watched(network: nn.Module, name: str) -> Iterator[None]:
-    """Look at what a network's ``judging_parts`` put out while the block runs.
+    """Look at what a network's ``scoring_parts`` put out while the block runs.
 
     Detectors of boxes drop what is not above a threshold themselves, NaN with it: their answer shows nothing of it.
 
@@ -80,7 +80,7 @@ def watched(network: nn.Module, name: str) -> Iterator[None]:
     def look(_module: nn.Module, _inputs: Any, outputs: Any) -> None:
         refuse_not_finite(name, outputs)
 
-    hooks = [part.register_forward_hook(look) for part in getattr(network, "judging_parts", ())]
+    hooks = [part.register_forward_hook(look) for part in getattr(network, "scoring_parts", ())]
     try:
         yield
     finally:

@@ -30,7 +30,7 @@ from napari_cyto.models._probe_fields import (
     probe_cells,
     probe_field,
     probe_shapes,
-    told_cells,
+    separate_cells,
 )
 from napari_cyto.models._pyramid import grid_feature
 from napari_cyto.models.bundle import Bundle
@@ -339,7 +339,7 @@ def _agreed(
     scores = reading.cells(truth, threshold).scores
     if len(scores) > _MOST_CELLS:  # of a network that was never trained, which finds cells everywhere
         threshold = float(np.partition(scores, -_MOST_CELLS)[-_MOST_CELLS])
-    found = [told_cells(reading.cells(maps, threshold), apart) for maps in (truth, told)]
+    found = [separate_cells(reading.cells(maps, threshold), apart) for maps in (truth, told)]
     return agreement(found[0], found[1], MATCH_UM / (manifest.mpp or _USUAL_MPP), manifest.decision)
 
 

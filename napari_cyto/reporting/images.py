@@ -45,7 +45,7 @@ def best_words(cell: BestCell) -> str:
     return f"{cell.class_id}{score}, {state}"
 
 
-def map_picture(slide: Slide, seen: Coverage | None, magnification: float) -> RGB:
+def map_image(slide: Slide, seen: Coverage | None, magnification: float) -> RGB:
     """Return the slide, uint8 RGB ``(h, w, 3)``, tinted green where it was looked at."""
     return tinted(thumbnail(slide, MAP_PX), seen, magnification)
 

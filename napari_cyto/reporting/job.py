@@ -22,11 +22,11 @@ from napari_cyto.files.replacement import check_may_replace, replacing
 from napari_cyto.formats.slide_names import distinct_names
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
-from napari_cyto.reporting.images import cell_examples, map_picture
+from napari_cyto.reporting.images import cell_examples, map_image
 from napari_cyto.reporting.slide_facts import CANNOT_SAY, methods, slide_facts
-from napari_cyto.reporting.slide_page import SlidePictures, result_page, slide_part
+from napari_cyto.reporting.slide_page import SlideImages, result_page, slide_part
 from napari_cyto.reporting.slide_summary import DECISION_SUPPORT, SlideResult, gather_result
-from napari_cyto.reporting.stored_facts import keep_survey, magnification_for, survey_of, told_survey
+from napari_cyto.reporting.stored_facts import keep_survey, magnification_for, survey_facts, survey_of
 from napari_cyto.slides import Slide, open_slide
 from napari_cyto.slides.survey import SPOTS, Survey, survey
 from napari_cyto.store import Project
@@ -102,7 +102,7 @@ def survey_slide(path: Path, mpp: float | None, token: Token | None = None) -> E
     Yields
     ------
     Event
-        The last one is ``Done`` with what `result_kept.told_survey` tells, ``Cancelled`` or ``Failed``.
+        The last one is ``Done`` with what `result_kept.survey_facts` tells, ``Cancelled`` or ``Failed``.
     """
     yield from ending_once(_survey_steps(path, mpp, token))
 
@@ -113,7 +113,7 @@ def _survey_steps(path: Path, mpp: float | None, token: Token | None) -> Steps:
             stop_if_cancelled(token, "The measurement was discarded.")
             if isinstance(said, Survey):
                 assert mpp is not None
-                yield Done(told_survey(said, mpp))
+                yield Done(survey_facts(said, mpp))
             else:
                 yield Advanced(*said, "Measuring focus and obscured area")
 
@@ -167,7 +167,7 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
             yield Advanced(number * _STEPS, len(records) * _STEPS, record.name)
             reporter = _Reporter(project, record, options, token)
             yield from reporter.measured(number * _STEPS, len(records) * _STEPS)
-            facts, pictures = reporter.told(magnification, with_pictures=out.suffix.lower() != ".json")
+            facts, pictures = reporter.told(magnification, with_images=out.suffix.lower() != ".json")
             found.append((reporter.order_key, facts, slide_part(facts, pictures, many=len(records) > 1)))
             if reporter.problem:
                 unreadable.append(record.name)
@@ -241,7 +241,7 @@ class _Reporter:
                 for said in survey(slide, self.record.mpp):
                     stop_if_cancelled(self._token)
                     if isinstance(said, Survey):
-                        keep_survey(self.project, self.record.id, told_survey(said, self.record.mpp or 0.0))
+                        keep_survey(self.project, self.record.id, survey_facts(said, self.record.mpp or 0.0))
                     else:
                         share = _MEASURED_SHARE * said[0] / max(1, said[1])
                         yield Advanced(done + round(share * _STEPS), total, self.record.name)
@@ -249,7 +249,7 @@ class _Reporter:
             stop_if_cancelled(self._token)
             self.problem = str(error)
 
-    def told(self, magnification: float, with_pictures: bool) -> tuple[Plain, SlidePictures]:
+    def told(self, magnification: float, with_images: bool) -> tuple[Plain, SlideImages]:
         """Return facts and pictures of the slide."""
         found = gather_result(self.project, self.record.id, self._may_go_on)
         stop_if_cancelled(self._token)
@@ -259,22 +259,22 @@ class _Reporter:
         facts = slide_facts(
             self.project, self.record, result, magnification, self.options.preparation, self.options.limit
         )
-        return facts, self._pictures(result, magnification) if with_pictures else SlidePictures()
+        return facts, self._pictures(result, magnification) if with_images else SlideImages()
 
     def _may_go_on(self) -> bool:
         return self._token is None or not self._token.cancelled()
 
-    def _pictures(self, result: SlideResult, magnification: float) -> SlidePictures:
+    def _pictures(self, result: SlideResult, magnification: float) -> SlideImages:
         try:
             with open_slide(self.project.slide_path(self.record)) as slide:
                 best = cell_examples(slide, self.record.mpp, result.best, self.options.examples)
-                return SlidePictures(best, self._overview(slide, magnification))
+                return SlideImages(best, self._overview(slide, magnification))
         except CytoError as error:
             self.problem = self.problem or str(error)
-            return SlidePictures()
+            return SlideImages()
 
     def _overview(self, slide: Slide, magnification: float) -> Any:
         together = None
         for seen in self.project.coverage(self.record.id, slide.info.size_hw).values():
             together = seen if together is None else together.merged(seen)
-        return map_picture(slide, together, magnification)
+        return map_image(slide, together, magnification)

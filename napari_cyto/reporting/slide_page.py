@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_cyto.evaluation.report import Example
-from napari_cyto.evaluation.report.content import picture_uri
+from napari_cyto.evaluation.report.content import image_uri
 from napari_cyto.evaluation.report.markup import Html, element, join, percent, shown
 from napari_cyto.evaluation.report.page import document
 from napari_cyto.evaluation.report.parts import gallery, section, tile
@@ -20,7 +20,7 @@ Plain = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class SlidePictures:
+class SlideImages:
     """Pictures of one slide: its best cells, and the slide itself (uint8 RGB (h, w, 3)) with what was looked at."""
 
     best: tuple[Example, ...] = ()
@@ -106,13 +106,13 @@ def _excess_tile(told: Plain | None) -> Html:
     return tile("High grade predicted", None, shown(told["predicted"]), note)
 
 
-def slide_part(slide: Plain, pictures: SlidePictures, many: bool) -> Html:
+def slide_part(slide: Plain, pictures: SlideImages, many: bool) -> Html:
     """Return what the page tells of one slide; under its own name where there are many."""
     parts = [element("h2", slide["name"])] if many else []
     return join([*parts, *_slide_body(slide, pictures)])
 
 
-def _slide_body(slide: Plain, pictures: SlidePictures) -> Iterator[Html | None]:
+def _slide_body(slide: Plain, pictures: SlideImages) -> Iterator[Html | None]:
     accepted, proposed = grade_words(slide)
     looked, adequacy = slide["looked_at"], slide["adequacy"]
     yield element("p", f"Highest grade: {accepted}. {proposed}.", cls="verdict")
@@ -179,7 +179,7 @@ def _counts(slide: Plain) -> Html:
 def _map(overview: RGB | None) -> Html | None:
     if overview is None:
         return None
-    image = Html(f'<img src="{picture_uri(overview, MAP_PX)}" alt="The slide; green: viewed">')
+    image = Html(f'<img src="{image_uri(overview, MAP_PX)}" alt="The slide; green: viewed">')
     return element("figure", image, element("figcaption", "Green: viewed.", cls="note"))
 
 

@@ -136,9 +136,9 @@ class _Tally:
     def take(self, cell: CellRow) -> None:
         cell_id, y, x, class_id, status, scores, origin = cell
         self.statuses[class_id, status] += 1
-        if status == Status.PROPOSED or origin.startswith("model:"):
+        if status == Status.UNREVIEWED or origin.startswith("model:"):
             self.predicted[origin] += 1
-            self.predicted_high[origin] += status == Status.PROPOSED and class_id in self.high_grade
+            self.predicted_high[origin] += status == Status.UNREVIEWED and class_id in self.high_grade
         if status == Status.REJECTED:
             return
         is_accepted = status == Status.ACCEPTED
@@ -179,7 +179,7 @@ def gather_result(project: Project, slide_id: str, may_go_on: Callable[[], bool]
 
 
 def _result(tally: _Tally, scheme: ClassScheme, origins: dict[str, int], rates: Mapping[str, FalseRate]) -> SlideResult:
-    accepted, proposed = (_highest(tally, scheme, status) for status in (Status.ACCEPTED, Status.PROPOSED))
+    accepted, proposed = (_highest(tally, scheme, status) for status in (Status.ACCEPTED, Status.UNREVIEWED))
     wanted = [(grade.class_id, flag) for grade, flag in ((accepted, True), (proposed, False)) if grade is not None]
     wanted.sort(key=lambda key: (-tally.severity[key[0]], not key[1]))
     best = [cell for key in wanted for _, _, cell in sorted(tally.best.get(key, ()), reverse=True)]
@@ -234,7 +234,7 @@ def class_counts(
             class_id,
             accepted=statuses[class_id, Status.ACCEPTED],
             corrected=0 if corrected is None else corrected[class_id],
-            proposed=statuses[class_id, Status.PROPOSED],
+            proposed=statuses[class_id, Status.UNREVIEWED],
             rejected=statuses[class_id, Status.REJECTED],
         )
         for class_id in by_severity(scheme)

@@ -54,7 +54,7 @@ def count_from(project: Project, magnification: float) -> None:
 
 
 def survey_of(project: Project, slide_id: str) -> Plain | None:
-    """Return what the spot checks of a slide came to, as `told_survey` told it; None before there were any."""
+    """Return what the spot checks of a slide came to, as `survey_facts` told it; None before there were any."""
     kept = project.setting(_SURVEY.format(slide_id))
     return kept if kept and kept.get("form") == _FORM else None
 
@@ -64,7 +64,7 @@ def keep_survey(project: Project, slide_id: str, told: Mapping[str, Any]) -> Non
     project.remember(_SURVEY.format(slide_id), dict(told))
 
 
-def told_survey(found: Survey, mpp: float) -> Plain:
+def survey_facts(found: Survey, mpp: float) -> Plain:
     """Return spot checks on a slide of ``mpp`` µm per level-0 px as JSON-able values."""
     interval = share_interval(found.out_of_focus, found.judged)
     return {

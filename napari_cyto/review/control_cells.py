@@ -183,7 +183,7 @@ class ControlCells:
             return False
         read: dict[str, list[str]] = {}
         for change in changes:
-            if change.before is None or change.after is None or change.after.status is Status.PROPOSED:
+            if change.before is None or change.after is None or change.after.status is Status.UNREVIEWED:
                 return False
             frame = self._frames.get(self._key(change.after))
             if frame is not None and change.after.id in frame.cells:
@@ -234,8 +234,8 @@ class ControlCells:
         """Whether a model predicted the cell, and it is of a class that is reviewed."""
         if cell.is_region:
             return False
-        waits = cell.status is Status.PROPOSED
-        predicted = waits or is_from_model(cell) or any(step.before is Status.PROPOSED for step in passed)
+        waits = cell.status is Status.UNREVIEWED
+        predicted = waits or is_from_model(cell) or any(step.before is Status.UNREVIEWED for step in passed)
         return predicted and (not self.query.class_ids or model_class(cell, self.costs) in self.query.class_ids)
 
     def _told(self, cell: Annotation) -> _Cell:
@@ -284,9 +284,9 @@ def _events(cell: Annotation, passed: list[ReviewStep]) -> Iterator[tuple[int, i
     """Yield when a cell came (0), was judged unread (1), was read (2)."""
     born = next((step.seq for step in passed if step.before is None), 0)
     yield born, 0
-    if cell.status is Status.PROPOSED:
+    if cell.status is Status.UNREVIEWED:
         return
-    judged = [step for step in passed if step.before is not None and step.after is not Status.PROPOSED]
+    judged = [step for step in passed if step.before is not None and step.after is not Status.UNREVIEWED]
     reading = next((step for step in judged if not is_bulk(step.amount, step.label)), None)
     unread = next((step for step in judged if is_bulk(step.amount, step.label)), None)
     if reading is None:

@@ -35,13 +35,13 @@ class Tally:
 
     def count(self, cell: Annotation | None, query: ReviewQuery, by: int = 1) -> None:
         """Count a cell, or with ``by`` -1 count it no longer; what no model proposed does not count."""
-        if cell is None or cell.is_region or not (is_from_model(cell) or cell.status is Status.PROPOSED):
+        if cell is None or cell.is_region or not (is_from_model(cell) or cell.status is Status.UNREVIEWED):
             return
         proposed = model_class(cell, self.costs)
         slide = not query.slide_ids or cell.slide_id in query.slide_ids
         if slide and (not query.class_ids or proposed in query.class_ids):
             self.total[proposed] += by
-            if cell.status is not Status.PROPOSED:
+            if cell.status is not Status.UNREVIEWED:
                 self.reviewed[proposed] += by
 
 
@@ -104,8 +104,8 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
                 if len(kept) >= 2 * most:
                     kept = _foremost(kept, query, scheme, slide_place, most, tally.costs)
     cells, controls = ordered(kept, query, scheme, slide_place, tally.costs)
-    wanted_but_cut = seen - len(kept) if query.score_range == (0.0, 1.0) else 0
-    left_out = max(0, len(cells) - most) + wanted_but_cut
+    cut_by_filter = seen - len(kept) if query.score_range == (0.0, 1.0) else 0
+    left_out = max(0, len(cells) - most) + cut_by_filter
     cells = cells[:most]
     followed.replay()
     return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed)

@@ -24,7 +24,7 @@ _ROW = np.dtype(
     [("id", "S32"), ("y", "f4"), ("x", "f4"), ("class", "u1"), ("status", "u1"), ("score", "f4"), ("risk", "f4")]
 )
 _STATUSES = tuple(Status)
-_PROPOSED = _STATUSES.index(Status.PROPOSED)
+_UNREVIEWED = _STATUSES.index(Status.UNREVIEWED)
 _GONE = len(_STATUSES)
 _UNKNOWN_CLASS = 255
 
@@ -112,7 +112,7 @@ class CellTable:
         """
         found = self._passes(shown) & self._is_in(box_yxyx)
         if proposed is not None:
-            found = found & ((self._columns["status"] == _PROPOSED) == proposed)
+            found = found & ((self._columns["status"] == _UNREVIEWED) == proposed)
         return np.flatnonzero(found)
 
     def accepted_hidden(self, box_yxyx: YXYX, shown: ShownFilter) -> int:
@@ -154,7 +154,7 @@ class CellTable:
         """
         step = max(size_hw) / side
         height, width = (max(1, int(np.ceil(length / step))) for length in size_hw)
-        rows = np.flatnonzero(self._passes(shown) & (self._columns["status"] == _PROPOSED))
+        rows = np.flatnonzero(self._passes(shown) & (self._columns["status"] == _UNREVIEWED))
         # The map ends where the slide does, so that its places are a little lower than wide, or narrower than high.
         at_y = np.clip((self._columns["y"][rows] * (height / size_hw[0])).astype(np.intp), 0, height - 1)
         at_x = np.clip((self._columns["x"][rows] * (width / size_hw[1])).astype(np.intp), 0, width - 1)

@@ -118,7 +118,7 @@ def judged(annotation: Annotation, author: str, status: Status, class_id: str | 
     class_id : str, optional
         Another class, if it is corrected.
     """
-    judges = is_from_model(annotation) and annotation.status is Status.PROPOSED and status is not Status.PROPOSED
+    judges = is_from_model(annotation) and annotation.status is Status.UNREVIEWED and status is not Status.UNREVIEWED
     return replace(
         annotation,
         status=status,

@@ -59,7 +59,7 @@ class ReviewQuery:
         Of that draw: the same cells are drawn each time.
     """
 
-    statuses: tuple[Status, ...] = (Status.PROPOSED,)
+    statuses: tuple[Status, ...] = (Status.UNREVIEWED,)
     class_ids: tuple[str, ...] = ()
     slide_ids: tuple[str, ...] = ()
     score_range: tuple[float, float] = (0.0, 1.0)

@@ -16,8 +16,8 @@ from napari_cyto.session._projects import LAST_CLASS
 from napari_cyto.session._state import SessionState
 
 TAKE_BACK = "Undo with Ctrl+Z."
-_STATUS_WORDS = {Status.ACCEPTED: "accepted", Status.REJECTED: "rejected", Status.PROPOSED: "set back to unreviewed"}
-_STATUS_LABELS = {Status.ACCEPTED: "Accept", Status.REJECTED: "Reject", Status.PROPOSED: "Set back to unreviewed:"}
+_STATUS_WORDS = {Status.ACCEPTED: "accepted", Status.REJECTED: "rejected", Status.UNREVIEWED: "set back to unreviewed"}
+_STATUS_LABELS = {Status.ACCEPTED: "Accept", Status.REJECTED: "Reject", Status.UNREVIEWED: "Set back to unreviewed:"}
 
 
 class Edits:
@@ -139,7 +139,7 @@ class Edits:
             self._state.cursor = self._state.need_project().neighbour(cursor.slide_id, cursor, step=-1)
         self._refuse_unseen(chosen)
         self._apply(edits.remove(chosen, f"Delete {_count(chosen)}"))
-        self._tell_bulk(len(chosen), "deleted", chosen)
+        self._report_bulk(len(chosen), "deleted", chosen)
 
     def move_selected(self, dy: float, dx: float) -> None:
         """Move what is selected by ``dy, dx`` level-0 px, in one undo step."""
@@ -147,7 +147,7 @@ class Edits:
             chosen = self._state.selected()
             self._check_on_slide(a.geometry.translated(dy, dx) for a in chosen)
             count = self._replace(chosen, lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
-            self._tell_bulk(count, "moved", chosen)
+            self._report_bulk(count, "moved", chosen)
 
     def reshape(self, annotation_id: str, geometry: Geometry) -> None:
         """Give one annotation another outline, level-0 px."""
@@ -158,7 +158,7 @@ class Edits:
     def set_note(self, text: str) -> None:
         """Give what is selected the note ``text``."""
         chosen = self._state.selected()
-        self._tell_bulk(
+        self._report_bulk(
             self._replace(chosen, lambda a: replace(a, note=text), "Add note to {}"), "given a note", chosen
         )
 
@@ -171,14 +171,14 @@ class Edits:
             When proposals would be accepted whose class is hidden from the reader.
         """
         chosen, wanted = self._meant(of), Status(status)
-        hidden = [a for a in chosen if a.status is Status.PROPOSED and not a.is_region]
+        hidden = [a for a in chosen if a.status is Status.UNREVIEWED and not a.is_region]
         if self._state.shown_filter.blind and wanted is Status.ACCEPTED and hidden:
             raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
         count = self._replace(chosen, lambda a: judged(a, self._state.author, wanted), f"{_STATUS_LABELS[wanted]} {{}}")
         if chosen and not count:
             self._state.say(f"{_those(chosen)} {_STATUS_WORDS[wanted]} already.")
         else:
-            self._tell_bulk(count, _STATUS_WORDS[wanted], chosen)
+            self._report_bulk(count, _STATUS_WORDS[wanted], chosen)
 
     def _meant(self, of: Iterable[str] | None) -> tuple[Annotation, ...]:
         return self._state.selected() if of is None else tuple(self._state.need_project().annotations_by_id(of))
@@ -208,7 +208,7 @@ class Edits:
             if not is_on_image(geometry.centre_yx, size_hw):
                 raise SlideError("Expected a cell or region on the slide, got one whose middle lies beside it.")
 
-    def _tell_bulk(self, count: int, done: str, of: Iterable[Annotation]) -> None:
+    def _report_bulk(self, count: int, done: str, of: Iterable[Annotation]) -> None:
         """Say what became of more than one annotation; of a single one, the eye that is on it sees it."""
         if count > 1:
             things = "cells" if not any(a.is_region for a in of) else "annotations"
@@ -258,7 +258,7 @@ def _those(chosen: Iterable[Annotation]) -> str:
 
 def _reviewed(status: Status) -> Status:
     """A person who gives a proposal its class has judged it."""
-    return Status.ACCEPTED if status is Status.PROPOSED else status
+    return Status.ACCEPTED if status is Status.UNREVIEWED else status
 
 
 def _count(annotations: Iterable[Annotation]) -> str:

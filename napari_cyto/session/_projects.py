@@ -79,7 +79,7 @@ class Projects:
     def _take(self, project: store.Project) -> None:
         self.close()
         self._state.project = project
-        project.tell_when_waiting(self._say_that_it_waits)
+        project.report_waiting(self._say_that_it_waits)
         last_class = project.setting(LAST_CLASS, "")
         self._state.class_id = last_class if last_class in project.scheme else project.scheme.ids[0]
         self._signals.project_changed.emit()

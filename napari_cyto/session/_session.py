@@ -214,7 +214,7 @@ class Session(SessionSignals):
         self.file.check()
         project = self._state.project
         if project is not None:
-            self._tell_damage(project)
+            self._report_damage(project)
             for failure in project.back_up_in_rhythm():
                 self.message.emit(failure)
         if project is not None and not self._state.replaced and project.changed_elsewhere():
@@ -227,7 +227,7 @@ class Session(SessionSignals):
             if self._stood != before:
                 self.project_changed.emit()
 
-    def _tell_damage(self, project: Project) -> None:
+    def _report_damage(self, project: Project) -> None:
         """Say once what the look through a large database found; nothing can be stored in it from the start."""
         if project.damage and project.damage != self._state.reported_damage:
             self._state.reported_damage = project.damage

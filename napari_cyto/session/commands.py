@@ -17,7 +17,7 @@ def _take(tool: Tool) -> Callable[[Session], object]:
 
 
 SAVED = "All changes are saved."
-_VERDICTS = {"accept": Status.ACCEPTED, "reject": Status.REJECTED}
+_REVIEW_STATUSES = {"accept": Status.ACCEPTED, "reject": Status.REJECTED}
 
 # "finish", "hide", "pan" and "zoom" belong to the canvas: they mean something only where things are drawn.
 COMMANDS: Mapping[str, Callable[[Session], object]] = {
@@ -35,8 +35,8 @@ COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "previous.class": lambda s: s.view.step(-1, class_id=s.current_class),
     "next.unreviewed": lambda s: s.view.step(1, unreviewed=True),
     "previous.unreviewed": lambda s: s.view.step(-1, unreviewed=True),
-    "accept": lambda s: s.edits.set_status(_VERDICTS["accept"]),
-    "reject": lambda s: s.edits.set_status(_VERDICTS["reject"]),
+    "accept": lambda s: s.edits.set_status(_REVIEW_STATUSES["accept"]),
+    "reject": lambda s: s.edits.set_status(_REVIEW_STATUSES["reject"]),
     "review": lambda s: s.review_requested.emit(),
     "slides.add": lambda s: s.slides_requested.emit(),
     "saved": lambda s: s.message.emit(s.replaced or SAVED),
@@ -84,10 +84,10 @@ def run_on(session: Session, command: str, cell: Annotation) -> bool:
         The cell under the mouse. A class key relabels it only with the select tool, where it cannot mean the next
         mark, and only while it is a proposal: what a person has said is changed on purpose, by selecting it first.
     """
-    if command in _VERDICTS:
-        session.edits.set_status(_VERDICTS[command], of=[cell.id])
+    if command in _REVIEW_STATUSES:
+        session.edits.set_status(_REVIEW_STATUSES[command], of=[cell.id])
         return True
-    corrects = session.tool is Tool.SELECT and cell.status is Status.PROPOSED
+    corrects = session.tool is Tool.SELECT and cell.status is Status.UNREVIEWED
     cell_class = session.class_by_key(command.removeprefix("class.")) if command.startswith("class.") else None
     if not corrects or cell_class is None:
         return False

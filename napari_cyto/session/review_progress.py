@@ -43,7 +43,7 @@ class Review:
         self._rows: dict[str, int] = {}
         self._gone: set[str] = set()
         # A byte a row, 1 where nobody has judged the cell: the next one is looked for at each key, among 200,000.
-        self._waits = bytearray()
+        self._unreviewed = bytearray()
         self._trail: list[int] = []
         self._missed: list[Change] | None = None
         self._slide_id = ""
@@ -82,7 +82,7 @@ class Review:
         self._rows = {cell.id: row for row, cell in enumerate(self.cells)}
         self._gone.clear()
         self._followed, self._is_behind = gathered.followed, bool(missed)
-        self._waits = bytearray(cell.status is Status.PROPOSED for cell in self.cells)
+        self._unreviewed = bytearray(cell.status is Status.UNREVIEWED for cell in self.cells)
         self._trail.clear()
         self.is_begun = False
         self._newcomers.clear()
@@ -105,9 +105,9 @@ class Review:
         """Whether the cell was deleted since the list was made."""
         return self.cells[row].id in self._gone
 
-    def is_waiting(self, row: int) -> bool:
+    def is_unreviewed(self, row: int) -> bool:
         """Whether nobody has judged the cell yet."""
-        return bool(self._waits[row])
+        return bool(self._unreviewed[row])
 
     @property
     def newcomers(self) -> int:
@@ -134,7 +134,7 @@ class Review:
     @property
     def waiting(self) -> int:
         """How many cells of the list nobody has judged yet."""
-        return self._waits.count(1)
+        return self._unreviewed.count(1)
 
     # Verdicts
 
@@ -167,7 +167,7 @@ class Review:
 
     def accept_all(self) -> int:
         """Accept all cells of the list that nobody judged yet, in one undo step; return how many."""
-        rows = [row for row in range(len(self.cells)) if self.is_waiting(row)]
+        rows = [row for row in range(len(self.cells)) if self.is_unreviewed(row)]
         self._refuse_blind()
         accepted = self._judge(
             rows, lambda a: judged(a, self.session.author, Status.ACCEPTED), f"{ACCEPT_ALL}{len(rows):,} {{}}"
@@ -201,9 +201,9 @@ class Review:
 
     def after(self, row: int) -> int:
         """Return where to go on after a verdict: the next cell that waits, from the start again after the last."""
-        following = self._waits.find(1, row + 1)
+        following = self._unreviewed.find(1, row + 1)
         if following < 0:
-            following = self._waits.find(1, 0, row)
+            following = self._unreviewed.find(1, 0, row)
         return following if following >= 0 else min(row + 1, len(self.cells) - 1)
 
     def back(self) -> int | None:
@@ -319,7 +319,7 @@ class Review:
         else:
             self._gone.discard(cell.id)
             self.cells[row] = cell
-        self._waits[row] = cell is not None and cell.status is Status.PROPOSED
+        self._unreviewed[row] = cell is not None and cell.status is Status.UNREVIEWED
 
 
 def progress_words(review: Review) -> str:

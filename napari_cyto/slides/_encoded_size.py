@@ -149,7 +149,7 @@ _TELLING: dict[int, Callable[[bytes], tuple[int, int]]] = {
     34933: _png,
     34887: _lerc,
 }
-OUTPUT_AS_ASKED = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 34926, 50000})
+OUTPUT_AS_REQUESTED = frozenset({1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 34926, 50000})
 """Compressions whose decoders stop at the size that they are given."""
-KNOWN = OUTPUT_AS_ASKED | _TELLING.keys()
+KNOWN = OUTPUT_AS_REQUESTED | _TELLING.keys()
 """Compressions that are read."""

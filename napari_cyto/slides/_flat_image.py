@@ -15,7 +15,7 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, WebPImagePlugin
 
-from napari_cyto.domain.image_header import MOST_PX, DamagedPicture, PictureHeader, least_bytes, picture_header
+from napari_cyto.domain.image_header import MOST_PX, DamagedImage, ImageHeader, least_bytes, read_image_header
 from napari_cyto.errors import SlideError
 from napari_cyto.slides._depth import eight_bit, used_bits
 from napari_cyto.slides._flat_rows import Samples, bands, interlaced
@@ -54,7 +54,7 @@ class FlatHeader:
 
     Parameters
     ----------
-    picture : PictureHeader
+    picture : ImageHeader
         Its fields, each of them checked.
     is_deep : bool
         Whether a sample has more than 8 bits.
@@ -64,7 +64,7 @@ class FlatHeader:
         What a person should know, one sentence each.
     """
 
-    picture: PictureHeader
+    picture: ImageHeader
     is_deep: bool
     known_bits: int
     remarks: tuple[str, ...]
@@ -111,8 +111,8 @@ def read_header(path: Path) -> FlatHeader:
         When it is no image, one of another format, or would take more memory than it may.
     """
     try:
-        picture = picture_header(path)
-    except (DamagedPicture, OSError) as error:
+        picture = read_image_header(path)
+    except (DamagedImage, OSError) as error:
         raise SlideError(f"{path.name} is no image that can be read: {error}.") from error
     if picture is None or picture.format not in FORMATS:
         named = "another" if picture is None else picture.format
@@ -132,7 +132,7 @@ def read_header(path: Path) -> FlatHeader:
     return FlatHeader(picture, is_deep, known_bits, tuple(remark for remark in remarks if remark))
 
 
-def _too_large(picture: PictureHeader) -> str:
+def _too_large(picture: ImageHeader) -> str:
     """Return why a picture is too large to be unpacked and what to do; empty when it is not."""
     height, width = picture.size_hw
     instead = 'make it a pyramidal TIFF, with "vips tiffsave --tile --pyramid" or QuPath.'
@@ -154,7 +154,7 @@ def _too_large(picture: PictureHeader) -> str:
     return ""
 
 
-def _decoding_bytes(picture: PictureHeader) -> int:
+def _decoding_bytes(picture: ImageHeader) -> int:
     """Return what unpacking a picture takes that cannot be unpacked row by row, bytes.
 
     Source
@@ -276,7 +276,7 @@ def _by_pil(kind: type[ImageFile.ImageFile], data: bytes) -> npt.NDArray[np.uint
         return np.asarray(image.convert("RGBA" if transparent else "RGB"))
 
 
-def _from_text(data: bytes, picture: PictureHeader) -> Samples:
+def _from_text(data: bytes, picture: ImageHeader) -> Samples:
     """Return the samples of a PNM that writes them as text, in 8 bits or 16."""
     height, width = picture.size_hw
     count = height * width * picture.channels
@@ -317,7 +317,7 @@ def _numbers(text: bytes, most: int) -> npt.NDArray[np.int64]:
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-def _jpeg(path: Path, picture: PictureHeader, out: RGB | None = None) -> RGB:
+def _jpeg(path: Path, picture: ImageHeader, out: RGB | None = None) -> RGB:
     """Return the pixels of a JPEG, in ``out`` where that is given."""
     data = path.read_bytes()
     # The decoder would make up what is missing, px by px, before it says so.

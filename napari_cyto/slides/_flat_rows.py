@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import BmpImagePlugin, PpmImagePlugin
 
-from napari_cyto.domain.image_header import PictureHeader
+from napari_cyto.domain.image_header import ImageHeader
 from napari_cyto.slides.backend import TileError
 
 Samples: TypeAlias = npt.NDArray[np.unsignedinteger]
@@ -34,7 +34,7 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 _UNFILTERED_AS = {1: (8, 0), 2: (8, 4), 3: (8, 2), 4: (8, 6), 6: (16, 2), 8: (16, 6)}
 
 
-def bands(path: Path, picture: PictureHeader) -> Iterator[Samples]:
+def bands(path: Path, picture: ImageHeader) -> Iterator[Samples]:
     """Yield the samples of a picture whose header says ``in_rows``, from top to bottom.
 
     Raises
@@ -47,13 +47,13 @@ def bands(path: Path, picture: PictureHeader) -> Iterator[Samples]:
         yield from {"PNG": _png, "BMP": _bmp, "PPM": _pnm}[picture.format](stream, picture)
 
 
-def row_bytes(picture: PictureHeader) -> int:
+def row_bytes(picture: ImageHeader) -> int:
     """Return the length of a row as it is stored, bytes."""
     bits = picture.channels * picture.bits
     return -(-picture.size_hw[1] * bits // 8)
 
 
-def _heights(picture: PictureHeader) -> Iterator[tuple[int, int]]:
+def _heights(picture: ImageHeader) -> Iterator[tuple[int, int]]:
     """Yield first and end row of each band."""
     height = picture.size_hw[0]
     step = min(max(1, BAND_BYTES // row_bytes(picture)), _MOST_BAND_ROWS)
@@ -61,13 +61,13 @@ def _heights(picture: PictureHeader) -> Iterator[tuple[int, int]]:
         yield first, min(first + step, height)
 
 
-def _png(stream: BinaryIO, picture: PictureHeader) -> Iterator[Samples]:
+def _png(stream: BinaryIO, picture: ImageHeader) -> Iterator[Samples]:
     """Source: PNG (Third Edition), W3C 2025, 9 (filters) and 11.3.1 (transparency)."""
     extra = _png_extra(stream, picture)
     yield from _png_bands(_Unpacked(stream, picture.pixels_at), picture, extra)
 
 
-def _png_bands(packed: _Unpacked, picture: PictureHeader, extra: dict[bytes, bytes]) -> Iterator[Samples]:
+def _png_bands(packed: _Unpacked, picture: ImageHeader, extra: dict[bytes, bytes]) -> Iterator[Samples]:
     length = row_bytes(picture)
     last = bytes(length)
     for first, end in _heights(picture):
@@ -77,7 +77,7 @@ def _png_bands(packed: _Unpacked, picture: PictureHeader, extra: dict[bytes, byt
         yield _png_samples(rows, picture, extra)
 
 
-def interlaced(path: Path, picture: PictureHeader) -> Samples:
+def interlaced(path: Path, picture: ImageHeader) -> Samples:
     """Return the samples of a PNG that comes in seven passes, all at once.
 
     Source
@@ -108,7 +108,7 @@ def interlaced(path: Path, picture: PictureHeader) -> Samples:
     return out
 
 
-def _png_extra(stream: BinaryIO, picture: PictureHeader) -> dict[bytes, bytes]:
+def _png_extra(stream: BinaryIO, picture: ImageHeader) -> dict[bytes, bytes]:
     """Return the chunks before the pixels that pixels need: palette and transparency."""
     found: dict[bytes, bytes] = {}
     stream.seek(8)
@@ -167,7 +167,7 @@ class _Unpacked:
         return data
 
 
-def _unfiltered(filtered: bytes, height: int, length: int, picture: PictureHeader) -> npt.NDArray[np.uint8]:
+def _unfiltered(filtered: bytes, height: int, length: int, picture: ImageHeader) -> npt.NDArray[np.uint8]:
     """Return rows as they were before PNG's filters, uint8 ``(height, length)``."""
     px_bytes = max(1, picture.channels * picture.bits // 8)
     bits, kind = _UNFILTERED_AS[px_bytes]
@@ -188,7 +188,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _png_samples(rows: npt.NDArray[np.uint8], picture: PictureHeader, extra: dict[bytes, bytes]) -> Samples:
+def _png_samples(rows: npt.NDArray[np.uint8], picture: ImageHeader, extra: dict[bytes, bytes]) -> Samples:
     """Return rows of bytes as samples, with the palette's colours and with alpha where the file has either."""
     width = picture.size_hw[1]
     clear = extra.get(b"tRNS", b"")
@@ -226,7 +226,7 @@ def _coloured(places: npt.NDArray[np.unsignedinteger], palette: bytes, clear: by
     return np.asarray(table[places] if clear else table[places, :3])
 
 
-def _bmp(stream: BinaryIO, picture: PictureHeader) -> Iterator[Samples]:
+def _bmp(stream: BinaryIO, picture: ImageHeader) -> Iterator[Samples]:
     """Each band is a BMP of fewer rows: they lie at known places, mostly the last one first."""
     head = bytearray(stream.read(picture.pixels_at))
     height = picture.size_hw[0]
@@ -242,7 +242,7 @@ def _bmp(stream: BinaryIO, picture: PictureHeader) -> Iterator[Samples]:
         yield _decoded(BmpImagePlugin.BmpImageFile, bytes(head) + _rows(stream, rows * stride))
 
 
-def _pnm(stream: BinaryIO, picture: PictureHeader) -> Iterator[Samples]:
+def _pnm(stream: BinaryIO, picture: ImageHeader) -> Iterator[Samples]:
     head = stream.read(picture.pixels_at)
     largest = b"" if picture.kind == 4 else head.rstrip().split()[-1]
     length = row_bytes(picture)

@@ -49,7 +49,7 @@ class SlidePixels:
         return [tile.bounds_yxyx for tile in self.slide.unreadable_in(bounds_yxyx, level)]
 
 
-class PicturePixels:
+class ImagePixels:
     """The pixels of a picture in memory, uint8 RGB ``(h, w, 3)``."""
 
     factors_yx: Sequence[tuple[float, float]] = ((1.0, 1.0),)

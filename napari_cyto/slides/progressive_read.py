@@ -26,7 +26,7 @@ View: TypeAlias = tuple[int, int, int, int, int]
 
 
 @dataclass(slots=True)
-class _Errand:
+class _TileRequest:
     """The tiles that one view still lacks; a newer view makes it stale."""
 
     view: View
@@ -56,20 +56,20 @@ class PatientReader:
         self.slide = slide
         self.patience_s = patience_s
         self._on_sharp = on_sharp
-        self._errand: _Errand | None = None
-        self._ahead: _Errand | None = None
+        self._request: _TileRequest | None = None
+        self._ahead: _TileRequest | None = None
         self._finished: View | None = None
         self._lock = threading.Lock()
 
     @property
     def sharp(self) -> bool:
         """Whether the latest view was given with its true pixels."""
-        return self._errand is None
+        return self._request is None
 
     def expect(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> None:
         """Have the tiles of a view decoded that will be read next, as it is then asked for."""
         view = (level, y0, x0, height, width)
-        self._drop_errand()
+        self._drop_request()
         missing = self._missing(view, icc)
         if missing:
             self._send(view, missing, icc)
@@ -85,21 +85,21 @@ class PatientReader:
     def read(self, level: int, y0: int, x0: int, height: int, width: int, icc: bool = False) -> RGB:
         """Return a box of a level as `Slide.read_region` does, or coarser where that would take too long."""
         view = (level, y0, x0, height, width)
-        expected = self._errand
+        expected = self._request
         if expected is not None and (expected.view, expected.icc) != (view, icc):
-            self._drop_errand()
+            self._drop_request()
             expected = None
         missing = self._missing(view, icc)
         coarser = self._coarser(view, icc) if missing else None
         # A view that was waited for once and is lacking again has more tiles than the cache can hold.
         if not missing or coarser is None or view == self._finished:
-            self._drop_errand()
+            self._drop_request()
             return self.slide.read_region(*view, icc)
         patience_s = self.patience_s if expected is None else max(self.patience_s, EXPECTED_S)
         hopeful = len(missing) * _TILE_S <= patience_s * DECODING_THREADS
         errand = expected or self._send(view, missing, icc)
         if errand.done.wait(patience_s if hopeful else 0.0) or not self._is_late():
-            self._drop_errand()
+            self._drop_request()
             return self.slide.read_region(*view, icc)
         out = self._enlarged(view, coarser, icc)
         for place in self.slide.tiles_in(*view):
@@ -110,20 +110,20 @@ class PatientReader:
     def _missing(self, view: View, icc: bool) -> list[tuple[int, int]]:
         return [p for p in self.slide.tiles_in(*view) if not self.slide.is_at_hand(view[0], *p, icc)]
 
-    def _send(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _Errand:
+    def _send(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _TileRequest:
         # What is wanted now is not to stand behind what may be wanted later.
         self._drop_ahead()
-        errand = self._errand = self._start(view, missing, icc)
+        errand = self._request = self._start(view, missing, icc)
         return errand
 
-    def _start(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _Errand:
+    def _start(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _TileRequest:
         workers = min(DECODING_THREADS, len(missing))
-        errand = _Errand(view, icc, deque(missing), workers)
+        errand = _TileRequest(view, icc, deque(missing), workers)
         for _ in range(workers):
             decoding_pool().submit(self._run, errand, icc)
         return errand
 
-    def _run(self, errand: _Errand, icc: bool) -> None:
+    def _run(self, errand: _TileRequest, icc: bool) -> None:
         try:
             while not errand.stale and not self.slide.closed:
                 try:
@@ -134,31 +134,31 @@ class PatientReader:
         finally:
             self._finish(errand)
 
-    def _finish(self, errand: _Errand) -> None:
+    def _finish(self, errand: _TileRequest) -> None:
         with self._lock:
             errand.open -= 1
             if errand.open:
                 return
             errand.done.set()
-            tell = errand.late and not errand.stale
-            if tell:
+            report = errand.late and not errand.stale
+            if report:
                 self._finished = errand.view
-        if tell:
+        if report:
             self._on_sharp()
 
     def _is_late(self) -> bool:
         """Ask to be told when the errand is done; False when it just was."""
         with self._lock:
-            if self._errand is None or self._errand.done.is_set():
+            if self._request is None or self._request.done.is_set():
                 return False
-            self._errand.late = True
+            self._request.late = True
             return True
 
-    def _drop_errand(self) -> None:
+    def _drop_request(self) -> None:
         with self._lock:
-            if self._errand is not None:
-                self._errand.stale = True
-            self._errand = None
+            if self._request is not None:
+                self._request.stale = True
+            self._request = None
 
     def _drop_ahead(self) -> None:
         if self._ahead is not None:

@@ -22,7 +22,7 @@ from napari_cyto.slides.backend import RGB, Backend, TileError
 from napari_cyto.slides.colour import SrgbTransform, usable_profile
 from napari_cyto.slides.slide_info import SlideInfo
 
-TOLD_ONE_BY_ONE = 20
+LISTED_ONE_BY_ONE = 20
 """A slide may be damaged all over: of so many tiles each is told, of more their number."""
 
 DECODING_THREADS = min(8, os.cpu_count() or 1)
@@ -59,9 +59,9 @@ class UnreadableTile:
 
 def said_of_unreadable(tiles: Sequence[UnreadableTile]) -> list[str]:
     """Return what to say of damaged tiles: of the first ones each, of the others how many."""
-    said = [str(tile) for tile in tiles[:TOLD_ONE_BY_ONE]]
-    if len(tiles) > TOLD_ONE_BY_ONE:
-        said.append(f"{len(tiles) - TOLD_ONE_BY_ONE:,} more tiles cannot be read and are drawn hatched.")
+    said = [str(tile) for tile in tiles[:LISTED_ONE_BY_ONE]]
+    if len(tiles) > LISTED_ONE_BY_ONE:
+        said.append(f"{len(tiles) - LISTED_ONE_BY_ONE:,} more tiles cannot be read and are drawn hatched.")
     return said
 
 

@@ -90,7 +90,7 @@ class ZoomableSlide(Slide):
         self._icc = False
         self._view: YXYX = (0.0, 0.0, float(self.info.height), float(self.info.width))
         self._listeners: list[Callable[[], None]] = []
-        self._told_s = 0.0
+        self._reported_s = 0.0
         self._state = threading.Lock()
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ class ZoomableSlide(Slide):
             block = None if self.closed or icc != self._icc else self._next(kept)
             if block is not None:
                 self._make(block, icc)
-                self._tell(kept)
+                self._report_kept(kept)
                 decoding_pool().submit(self._go_on, kept, icc)
                 going_on = True
         except TileError:
@@ -295,12 +295,12 @@ class ZoomableSlide(Slide):
             place = out[k][y0 : -(-(at_yx[0] + th) // f), x0 : -(-(at_yx[1] + tw) // f)]
             place[:] = hatched(*place.shape[:2])
 
-    def _tell(self, kept: _Kept) -> None:
+    def _report_kept(self, kept: _Kept) -> None:
         with self._state:
             now_s = time.monotonic()
-            if kept.missing and now_s - self._told_s < _NEWS_S:
+            if kept.missing and now_s - self._reported_s < _NEWS_S:
                 return
-            self._told_s = now_s
+            self._reported_s = now_s
         for callback in tuple(self._listeners):
             callback()
 

@@ -144,7 +144,7 @@ class ProjectCore:
         """The sentence about damage in the database, which is open for reading only then; empty while none is known."""
         return self._database.damage
 
-    def tell_when_waiting(self, told: Callable[[str], None]) -> None:
+    def report_waiting(self, told: Callable[[str], None]) -> None:
         """Have a sentence told when a change waits noticeably for the look through a large file that was just opened.
 
         Parameters

@@ -522,7 +522,7 @@ class Project(ProjectCore):
             Only what no person has accepted or rejected.
         """
         start = None if after is None else after.id
-        statuses = (Status.PROPOSED,) if unreviewed else None
+        statuses = (Status.UNREVIEWED,) if unreviewed else None
         with self._database.read() as connection:
             pk = self._numbers[slide_id]
             return queries.neighbour(connection, pk, start, step, class_id, statuses, self._numbers.ids)

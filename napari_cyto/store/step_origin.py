@@ -32,7 +32,7 @@ _STEPS = (
         annotation.c.slide_pk == bindparam("of_slide"),
         history.c.kind == "edit",
         history.c.state == "done",
-        or_(change.c.before_pk.is_(None), _after.c.status != Status.PROPOSED.value),
+        or_(change.c.before_pk.is_(None), _after.c.status != Status.UNREVIEWED.value),
     )
     .order_by(change.c.seq)
 )

@@ -4,14 +4,14 @@ from napari_cyto.files.user_folders import user_cache_dir
 from napari_cyto.synthesis._cache import MadeSmear, obtain_smear
 from napari_cyto.synthesis._demo import DEMO_SIZE_PX, DemoSmear, demo_smear, demo_specs
 from napari_cyto.synthesis._layout import Smear, SmearSpec, lay_out
-from napari_cyto.synthesis._truth import CellTruth, RubbishTruth, SmearTruth
+from napari_cyto.synthesis._truth import ArtefactTruth, CellTruth, SmearTruth
 
 __all__ = [
     "DEMO_SIZE_PX",
+    "ArtefactTruth",
     "CellTruth",
     "DemoSmear",
     "MadeSmear",
-    "RubbishTruth",
     "Smear",
     "SmearSpec",
     "SmearTruth",

@@ -10,7 +10,7 @@ from napari_cyto.synthesis._small_objects import SMALL
 from napari_cyto.synthesis._specs import KINDS
 from napari_cyto.synthesis._stains import Coefficients
 from napari_cyto.synthesis._stamps import Stamp, stamp_at
-from napari_cyto.synthesis._truth import IntBox, RubbishTruth, enclosing
+from napari_cyto.synthesis._truth import ArtefactTruth, IntBox, enclosing
 
 # How many lie on a square millimetre of a moderately inflamed smear.
 _POLYMORPHS_MM2 = 420
@@ -22,7 +22,7 @@ _CLUMPS_MM2 = 1.6
 _SQUAMES_MM2 = 2.4
 
 
-def place_surroundings(bench: Bench, terrain: Terrain, area_mm2: float) -> tuple[RubbishTruth, ...]:
+def place_surroundings(bench: Bench, terrain: Terrain, area_mm2: float) -> tuple[ArtefactTruth, ...]:
     """Put everything that is no epithelial cell onto the glass; return what of it counts as rubbish."""
     rng = bench.rng
     for name, per_mm2, where in (
@@ -51,9 +51,9 @@ def place_diathesis(bench: Bench, centre_yx: YX) -> None:
     _scatter(bench, "red cell", centre_yx, int(bench.rng.integers(10, 40)), 80)
 
 
-def _rubbish(bench: Bench, terrain: Terrain, area_mm2: float) -> list[RubbishTruth]:
+def _rubbish(bench: Bench, terrain: Terrain, area_mm2: float) -> list[ArtefactTruth]:
     rng = bench.rng
-    found: list[RubbishTruth] = []
+    found: list[ArtefactTruth] = []
 
     def count(per_mm2: float) -> int:
         return max(2, int(rng.poisson(per_mm2 * area_mm2)))
@@ -75,7 +75,7 @@ def _rubbish(bench: Bench, terrain: Terrain, area_mm2: float) -> list[RubbishTru
     return found
 
 
-def _keep(bench: Bench, found: list[RubbishTruth], kind: str, stamps: list[Stamp]) -> None:
+def _keep(bench: Bench, found: list[ArtefactTruth], kind: str, stamps: list[Stamp]) -> None:
     """List the stamps as one piece of rubbish, cut to the slide; nothing when all of it lies outside."""
     height, width = bench.size_hw
     if not stamps:
@@ -83,7 +83,7 @@ def _keep(bench: Bench, found: list[RubbishTruth], kind: str, stamps: list[Stamp
     y0, x0, y1, x1 = enclosing(s.extent_yxyx for s in stamps)
     box: IntBox = (max(y0, 0), max(x0, 0), min(y1, height), min(x1, width))
     if box[2] - box[0] > 4 and box[3] - box[1] > 4:
-        found.append(RubbishTruth(kind=kind, box_yxyx=box))
+        found.append(ArtefactTruth(kind=kind, box_yxyx=box))
 
 
 def _scatter(bench: Bench, name: str, centre_yx: YX, count: int, spread_um: float) -> list[Stamp]:

@@ -25,7 +25,7 @@ _ROUND_UM = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
-class _Marks:
+class _Annotations:
     annotations: Sequence[Annotation]
     scheme: ClassScheme
 
@@ -53,7 +53,7 @@ def render_overview(
     mpp : float, optional
         µm per level-0 px for the scale bars; the slide's own when not given, none where that is unknown.
     """
-    marks = _Marks(tuple(a for a in annotations if a.status is not Status.REJECTED), scheme)
+    marks = _Annotations(tuple(a for a in annotations if a.status is not Status.REJECTED), scheme)
     scale = mpp or slide.info.mpp
     whole = _whole_slide(slide, marks, scale)
     fields = [_field(slide, marks, origin, scale) for origin in _worthwhile_fields(marks, slide)]
@@ -83,7 +83,7 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def _whole_slide(slide: Slide, marks: _Marks, mpp: float | None) -> Image.Image:
+def _whole_slide(slide: Slide, marks: _Annotations, mpp: float | None) -> Image.Image:
     picture = Image.fromarray(thumbnail(slide, _MAP_PX))
     draw = ImageDraw.Draw(picture)
     fy, fx = picture.height / slide.info.height, picture.width / slide.info.width
@@ -93,7 +93,7 @@ def _whole_slide(slide: Slide, marks: _Marks, mpp: float | None) -> Image.Image:
             draw.rectangle((x0 * fx, y0 * fy, x1 * fx, y1 * fy), outline=_INK, width=2)
             continue
         y, x = annotation.geometry.centre_yx
-        proposed = annotation.status is Status.PROPOSED
+        proposed = annotation.status is Status.UNREVIEWED
         radius = 4 if proposed else 3
         where = (x * fx - radius, y * fy - radius, x * fx + radius, y * fy + radius)
         colour = marks.colour(annotation)
@@ -103,7 +103,7 @@ def _whole_slide(slide: Slide, marks: _Marks, mpp: float | None) -> Image.Image:
     return picture
 
 
-def _field(slide: Slide, marks: _Marks, origin_yx: tuple[int, int], mpp: float | None) -> Image.Image:
+def _field(slide: Slide, marks: _Annotations, origin_yx: tuple[int, int], mpp: float | None) -> Image.Image:
     """Return a field at level 0 with boxes, points and class names, as wide as the panel."""
     y0, x0 = origin_yx
     height, width = _FIELD_HW
@@ -147,12 +147,12 @@ def _label(
     draw.text((x + 3, y), text, fill=(255, 255, 255) if dark else _INK, font=_font(12))
 
 
-def _legend(picture: Image.Image, left: int, marks: _Marks, title: str) -> int:
+def _legend(picture: Image.Image, left: int, marks: _Annotations, title: str) -> int:
     """Draw title and counts at the panel's top and return where the next thing goes, px."""
     draw = ImageDraw.Draw(picture)
     draw.text((left, _MARGIN_PX), title, fill=_INK, font=_font(24))
     accepted = Counter(a.class_id for a in marks.annotations if a.status is Status.ACCEPTED)
-    proposed = Counter(a.class_id for a in marks.annotations if a.status is Status.PROPOSED)
+    proposed = Counter(a.class_id for a in marks.annotations if a.status is Status.UNREVIEWED)
     y = _MARGIN_PX + 42
     draw.text((left + 330, y - 4), "accepted    proposed", fill=_FAINT, font=_font(15))
     for cell_class in marks.scheme.classes:
@@ -185,7 +185,7 @@ def _scale_bar(picture: Image.Image, um_per_px: float | None) -> None:
     draw.text((x, y - 22), text, fill=_INK, font=_font(16))
 
 
-def _worthwhile_fields(marks: _Marks, slide: Slide) -> list[tuple[int, int]]:
+def _worthwhile_fields(marks: _Annotations, slide: Slide) -> list[tuple[int, int]]:
     """Return the corners of two fields that show most: many classes, then many graded cells, not the same place."""
     graded = [a for a in marks.annotations if a.class_id is not None and a.class_id in marks.scheme]
     graded = [a for a in graded if (marks.scheme[str(a.class_id)].severity or 0) > 0]

@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import softmax
 
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Point, Polygon, box_contains_point
 from napari_cyto.synthesis._cache import GENERATOR_VERSION, MadeSmear
 from napari_cyto.synthesis._specs import CLASSES
 from napari_cyto.synthesis._truth import IntBox, SmearTruth
 
 READER = "Demo reader"
-PROPOSER = "demo-proposals"
+READER_ID = "demo-proposals"
 
 _SLICE_PX = 2000
 # A reader marks some cells with a click only.
 _POINT_EVERY = 9
-_PROPOSED = 60
+_PREDICTED = 60
 _CLASS_NOISE = 0.12
 
 
@@ -84,16 +84,16 @@ def proposals(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
         ),
         key=lambda a: max(abs(a.geometry.centre_yx[0] - middle[0]), abs(a.geometry.centre_yx[1] - middle[1])),
     )
-    origin = proposed_by(PROPOSER, hashlib.sha256(f"{PROPOSER} {GENERATOR_VERSION}".encode()).hexdigest())
+    origin = origin_of_model(READER_ID, hashlib.sha256(f"{READER_ID} {GENERATOR_VERSION}".encode()).hexdigest())
     marks = []
-    for annotation in near[:_PROPOSED]:
+    for annotation in near[:_PREDICTED]:
         scores = _scores(rng, CLASSES.index(str(annotation.class_id)))
         marks.append(
             replace(
                 annotation,
                 class_id=max(scores, key=lambda pair: pair[1])[0],
-                status=Status.PROPOSED,
-                author=PROPOSER,
+                status=Status.UNREVIEWED,
+                author=READER_ID,
                 origin=origin,
                 scores=scores,
             )

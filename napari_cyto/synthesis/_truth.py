@@ -17,7 +17,7 @@ from napari_cyto.synthesis._specs import CLASSES
 IntBox = tuple[int, int, int, int]
 Shown: TypeAlias = Literal["cell", "nucleus", "centre"]
 
-RUBBISH = "rubbish"
+ARTEFACT = "rubbish"
 AUTHOR = "synthesis"
 _EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -62,7 +62,7 @@ class CellTruth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RubbishTruth:
+class ArtefactTruth:
     """Something that is no cell to judge: debris, a clump of polymorphs, a squame without nucleus; level-0 px."""
 
     kind: str
@@ -77,14 +77,14 @@ class SmearTruth:
     """
 
     cells: tuple[CellTruth, ...]
-    rubbish: tuple[RubbishTruth, ...]
+    rubbish: tuple[ArtefactTruth, ...]
 
     def counts(self) -> dict[str, int]:
         """Return how many there are of each class, those without any included."""
-        counts = dict.fromkeys((*CLASSES, RUBBISH), 0)
+        counts = dict.fromkeys((*CLASSES, ARTEFACT), 0)
         for cell in self.cells:
             counts[cell.class_id] += 1
-        counts[RUBBISH] = len(self.rubbish)
+        counts[ARTEFACT] = len(self.rubbish)
         return counts
 
     def annotations(self, slide_id: str, shown: Shown = "cell") -> tuple[Annotation, ...]:
@@ -101,7 +101,7 @@ class SmearTruth:
         things: list[tuple[str, Geometry]] = [(c.class_id, _cell_geometry(c, shown)) for c in self.cells]
         for piece in self.rubbish:
             box = Box(*piece.box_yxyx)
-            things.append((RUBBISH, Point(*box.centre_yx) if shown == "centre" else box))
+            things.append((ARTEFACT, Point(*box.centre_yx) if shown == "centre" else box))
         return tuple(
             Annotation(
                 id=_stable_id(slide_id, shown, number),
@@ -116,7 +116,7 @@ class SmearTruth:
 
     def label_set(self, slide: SlideRecord, shown: Shown = "cell") -> LabelSet:
         """Return the truth of ``slide`` as a label set (see ``annotations``)."""
-        return LabelSet((slide,), self.annotations(slide.id, shown), (*CLASSES, RUBBISH))
+        return LabelSet((slide,), self.annotations(slide.id, shown), (*CLASSES, ARTEFACT))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-able values."""
@@ -127,7 +127,7 @@ class SmearTruth:
         """Return the truth that ``to_dict`` gave."""
         return cls(
             tuple(CellTruth(**_tupled(c)) for c in data["cells"]),
-            tuple(RubbishTruth(**_tupled(r)) for r in data["rubbish"]),
+            tuple(ArtefactTruth(**_tupled(r)) for r in data["rubbish"]),
         )
 
 
@@ -141,7 +141,7 @@ def _stable_id(*parts: object) -> str:
     return hashlib.sha256("/".join(map(str, parts)).encode()).hexdigest()[:32]
 
 
-def _plain(value: CellTruth | RubbishTruth) -> dict[str, Any]:
+def _plain(value: CellTruth | ArtefactTruth) -> dict[str, Any]:
     return {f.name: getattr(value, f.name) for f in fields(value)}
 
 

@@ -21,7 +21,7 @@ from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
 from napari_cyto.synthesis import DEMO_SIZE_PX, MadeSmear, demo_specs
 from napari_cyto.synthesis._overview import render_overview, write_overview
-from napari_cyto.synthesis._reader import PROPOSER, READER, annotated, proposals, read_part
+from napari_cyto.synthesis._reader import READER, READER_ID, annotated, proposals, read_part
 from napari_cyto.synthesis.job import make_smears
 
 PROJECT_NAME = "demo.cyto"
@@ -172,7 +172,7 @@ def _create(folder: Path, made: tuple[MadeSmear, ...]) -> None:
                 marks = annotated(smear, part)
                 project.apply(edits.add(marks, f"Read {smear.record.smear}"), READER)
                 if not number and (waiting := proposals(smear, part)):
-                    project.apply(edits.add(waiting, "Propose cells"), PROPOSER)
+                    project.apply(edits.add(waiting, "Propose cells"), READER_ID)
         if Project.is_project(folder):
             # Another program was faster, and its demo is as good.
             return

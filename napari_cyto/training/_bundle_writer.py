@@ -10,7 +10,7 @@ from napari_cyto.datasets.training.sources import parse_source
 from napari_cyto.models.bundle import Bundle, write_bundle
 from napari_cyto.models.card import card_defaults
 from napari_cyto.models.manifest import Card, Decision
-from napari_cyto.training._task import Task, Validation, Verdict
+from napari_cyto.training._task import Evaluation, Task, Validation
 from napari_cyto.training.config import TrainConfig
 
 
@@ -50,7 +50,7 @@ class BundleWriter:
         metrics = {"side": "validation", "epoch": epoch, "validation": _plain(validation), "judged": False}
         self._write(weights, validation.decision, metrics)
 
-    def finish(self, weights: dict[str, Any], decision: Decision, verdict: Verdict, best: dict[str, Any]) -> Bundle:
+    def finish(self, weights: dict[str, Any], decision: Decision, verdict: Evaluation, best: dict[str, Any]) -> Bundle:
         """Write the finished model with its verdict.
 
         Parameters

@@ -14,7 +14,7 @@ from napari_cyto.files.atomic import write_text
 from napari_cyto.training._run_progress import Progress
 
 TENSORS = "checkpoint.safetensors"
-TOLD = "checkpoint.json"
+STATE_FILE = "checkpoint.json"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -74,7 +74,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     except Exception as error:
         partial.unlink(missing_ok=True)
         raise _sentence(error, folder) from error
-    write_text(folder / TOLD, json.dumps(told, indent=1) + "\n")
+    write_text(folder / STATE_FILE, json.dumps(told, indent=1) + "\n")
 
 
 def load(folder: Path) -> Checkpoint | None:
@@ -110,7 +110,7 @@ def load(folder: Path) -> Checkpoint | None:
 def best_epoch(folder: Path) -> int:
     """Return the epoch that the kept model of a run is of, from 1; 0 when none was kept. Needs no torch."""
     try:
-        told = json.loads((folder / TOLD).read_bytes())
+        told = json.loads((folder / STATE_FILE).read_bytes())
         return int(told["progress"]["best_epoch"]) if (folder / TENSORS).exists() else 0
     except (OSError, ValueError, KeyError, TypeError):
         return 0
@@ -118,7 +118,7 @@ def best_epoch(folder: Path) -> int:
 
 def forget(folder: Path) -> None:
     """Remove the checkpoint of an earlier run."""
-    for name in (TENSORS, TOLD):
+    for name in (TENSORS, STATE_FILE):
         (folder / name).unlink(missing_ok=True)
 
 

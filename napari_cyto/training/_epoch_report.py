@@ -12,7 +12,7 @@ from napari_cyto.training._run_progress import Progress, epochs_left
 from napari_cyto.training._task import Validation, WorstCell
 from napari_cyto.training.config import TrainConfig
 
-_EPOCHS_WITH_PICTURES = 2
+_EPOCHS_WITH_IMAGES = 2
 
 
 def measured(
@@ -68,7 +68,7 @@ def _pictured(cells: tuple[WorstCell, ...], epoch: int, folder: Path) -> list[di
     place = folder / "worst"
     place.mkdir(exist_ok=True)
     for old in place.glob("*.png"):
-        if old.stem.split("-")[0].isdigit() and int(old.stem.split("-")[0]) <= epoch - _EPOCHS_WITH_PICTURES:
+        if old.stem.split("-")[0].isdigit() and int(old.stem.split("-")[0]) <= epoch - _EPOCHS_WITH_IMAGES:
             old.unlink(missing_ok=True)
     told = []
     for rank, cell in enumerate(cells):

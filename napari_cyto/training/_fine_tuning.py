@@ -9,7 +9,14 @@ from typing import Any
 
 from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation.training_overlap import HAD_A_SAY, OF_PARENTS, UNSEEN, recorded_sides, side_of, sides_in
+from napari_cyto.evaluation.training_overlap import (
+    OF_PARENTS,
+    SEEN_IN_TRAINING,
+    UNSEEN,
+    recorded_sets,
+    sets_in,
+    side_of,
+)
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.models.suitability import labels_scheme
 from napari_cyto.training.config import ClassifierConfig, TrainConfig
@@ -56,26 +63,26 @@ def read_for(sources: Sequence[str], scheme: str, parent: Bundle | None) -> Trai
     if parent is None:
         return read_training_set(sources, scheme)
     data = read_training_set(sources, labels_scheme(parent.manifest), parent.manifest.class_ids)
-    return on_sides_of_parent(data, parent)
+    return on_sets_of_parent(data, parent)
 
 
-def on_sides_of_parent(data: TrainingSet, parent: Bundle) -> TrainingSet:
+def on_sets_of_parent(data: TrainingSet, parent: Bundle) -> TrainingSet:
     """Return the data with each slide that the parent knew on the side it had there.
 
     Otherwise a slide that the parent was trained on could judge what continues from it.
     """
-    sides = recorded_sides(parent.manifest.card.split)
+    sides = recorded_sets(parent.manifest.card.split)
     slides = tuple(replace(s, side=known) if (known := side_of(s, sides)) != UNSEEN else s for s in data.slides)
     return replace(data, slides=slides)
 
 
-def had_a_say(data: TrainingSet, parent: Bundle | None) -> frozenset[str]:
+def seen_in_training(data: TrainingSet, parent: Bundle | None) -> frozenset[str]:
     """Return the keys of the slides that a parent learnt from or was steered by; none without a parent."""
     if parent is None:
         return frozenset()
     card = parent.manifest.card
-    sides = sides_in(data.slides, {"data": card.data, "split": card.split}, data.fingerprint)
-    return frozenset(key for key, side in sides.items() if side in HAD_A_SAY)
+    sides = sets_in(data.slides, {"data": card.data, "split": card.split}, data.fingerprint)
+    return frozenset(key for key, side in sides.items() if side in SEEN_IN_TRAINING)
 
 
 def with_parents(record: Mapping[str, Any], parent: Bundle | None) -> dict[str, Any]:
@@ -85,9 +92,9 @@ def with_parents(record: Mapping[str, Any], parent: Bundle | None) -> dict[str, 
     """
     if parent is None:
         return dict(record)
-    own = recorded_sides(record)
-    before = {k: side for k, side in recorded_sides(parent.manifest.card.split).items() if k not in own}
-    listed = {said: sorted(key for key, side in before.items() if side == said) for said in HAD_A_SAY}
+    own = recorded_sets(record)
+    before = {k: side for k, side in recorded_sets(parent.manifest.card.split).items() if k not in own}
+    listed = {said: sorted(key for key, side in before.items() if side == said) for said in SEEN_IN_TRAINING}
     return dict(record) | ({OF_PARENTS: listed} if any(listed.values()) else {})
 
 

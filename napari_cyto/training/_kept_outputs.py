@@ -17,10 +17,10 @@ from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.evaluation.views import Graded
 
-JUDGED = "judged.safetensors"
+OUTPUTS_FILE = "judged.safetensors"
 
 Fields: TypeAlias = tuple[DetectedField, ...]
-Judged: TypeAlias = ScoredCells | Fields
+ScoredOutputs: TypeAlias = ScoredCells | Fields
 """A classifier's labelled cells with their probabilities, or a detector's pictures with all detections."""
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -28,7 +28,7 @@ _OF_TRUTH = ("truth_yx", "truth_boxes_yxyx")
 _OF_FOUND = ("found_yx", "found_boxes_yxyx", "scores", "class_scores")
 
 
-def write_judged(folder: Path, judged: Judged) -> None:
+def write_outputs(folder: Path, judged: ScoredOutputs) -> None:
     """Write it into a run's folder as one safetensors file, which appears whole or not at all.
 
     Parameters
@@ -47,15 +47,15 @@ def write_judged(folder: Path, judged: Judged) -> None:
 
     arrays, told = _of_cells(judged) if isinstance(judged, ScoredCells) else _of_fields(judged)
     whole = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    partial = folder / f".{JUDGED}.partial"
+    partial = folder / f".{OUTPUTS_FILE}.partial"
     try:
         partial.write_bytes(save(whole, metadata={"judged": json.dumps(told)}))
-        partial.replace(folder / JUDGED)
+        partial.replace(folder / OUTPUTS_FILE)
     finally:
         partial.unlink(missing_ok=True)
 
 
-def read_judged(folder: Path, classes: Sequence[Graded]) -> Judged:
+def read_outputs(folder: Path, classes: Sequence[Graded]) -> ScoredOutputs:
     """Return what a run in this folder wrote.
 
     Parameters
@@ -72,7 +72,7 @@ def read_judged(folder: Path, classes: Sequence[Graded]) -> Judged:
     """
     from safetensors import safe_open
 
-    path = folder / JUDGED
+    path = folder / OUTPUTS_FILE
     if not path.exists():
         raise CytoError(f"{path} is missing, so nothing can be pooled from this run; remove its model and train anew.")
     try:
@@ -91,7 +91,7 @@ def read_judged(folder: Path, classes: Sequence[Graded]) -> Judged:
     raise CytoError(f"{path} is of the classes {', '.join(ids)}, but the model has {', '.join(own)}.")
 
 
-def pooled(parts: Sequence[Judged]) -> Judged:
+def pooled(parts: Sequence[ScoredOutputs]) -> ScoredOutputs:
     """Return what several runs, each with the same classes, were judged on, as one.
 
     Raises

@@ -29,7 +29,7 @@ from napari_cyto.training._weight_average import Average
 from napari_cyto.training.config import PhaseConfig, TrainConfig
 
 MOST_ROLLBACKS = 3
-_TELL_S = 0.5
+_REPORT_S = 0.5
 _WAIT_S = 0.1
 
 KeepBest = Callable[[Validation, dict[str, Any], int], None]
@@ -39,7 +39,7 @@ class NotFinite(Exception):
     """The loss of a step, or a weight at the end of an epoch, is NaN or infinite; says which was."""
 
 
-class Judged:
+class EvaluatedNetwork:
     """A network to be measured: called with tensors from the CPU, answers on the CPU in float32.
 
     Parameters
@@ -195,7 +195,7 @@ class Fitting:
         steps = self.task.steps(now.batch)
         torch.manual_seed(self.config.seed * 1_000_003 + now.epoch * 101 + self.share.rank)
         self.task.train_mode(phase)
-        shown, losses, told_s = 0, [], 0.0
+        shown, losses, reported_s = 0, [], 0.0
         alone = self.share.of == 1
         with interruptible(self.network, self.token if alone else None):
             for step, batch in enumerate(self.task.batches(now.epoch, now.batch, self.share)):
@@ -206,8 +206,8 @@ class Fitting:
                 # A step late, so that a GPU is not waited for.
                 if alone and step and not math.isfinite(float(losses[-2])):
                     raise NotFinite("loss was")
-                if time.monotonic() - told_s > _TELL_S:
-                    told_s = time.monotonic()
+                if time.monotonic() - reported_s > _REPORT_S:
+                    reported_s = time.monotonic()
                     yield self._advanced(step + 1, steps)
         loss = float(self.fabric.all_reduce(torch.stack(losses).mean()))
         if not math.isfinite(loss):
@@ -237,7 +237,7 @@ class Fitting:
             network = self._best_network()
             try:
                 with interruptible(network, self.token if self.share.of == 1 else None):
-                    validation = yield from self.task.validate(Judged(self.fabric, network), self.token)
+                    validation = yield from self.task.validate(EvaluatedNetwork(self.fabric, network), self.token)
             except NotFiniteError as error:
                 if self.share.of > 1:
                     raise

@@ -12,7 +12,7 @@ from napari_cyto.inference.engine.tile_memory import free_bytes
 from napari_cyto.training._task import Share, Task
 from napari_cyto.training.config import PhaseConfig
 
-PICTURES = 2
+FEW_IMAGES = 2
 """Of the step that is tried: what its outputs take is counted, and is in proportion to the pictures."""
 
 GRADIENTS_AND_MOMENTS = 3
@@ -76,7 +76,7 @@ def step_bytes(task: Task, phase: PhaseConfig, batch: int, is_bf16: bool = False
         return tensor
 
     try:
-        few = next(iter(task.batches(0, min(batch, PICTURES), Share())))
+        few = next(iter(task.batches(0, min(batch, FEW_IMAGES), Share())))
         with torch.random.fork_rng(devices=[]), torch.autograd.graph.saved_tensors_hooks(note, as_it_is):
             task.parameter_groups(phase)
             task.train_mode(phase)

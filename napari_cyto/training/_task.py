@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from napari_cyto.jobs.events import Event, Token
 from napari_cyto.models.manifest import Decision
-from napari_cyto.training._kept_outputs import Judged
+from napari_cyto.training._kept_outputs import ScoredOutputs
 from napari_cyto.training.config import PhaseConfig
 
 Batch: TypeAlias = dict[str, Any]
@@ -88,7 +88,7 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Evaluation:
     """What the finished model is worth on cells that had no say in it; JSON-able all but ``judged``.
 
     Parameters
@@ -110,7 +110,7 @@ class Verdict:
     metrics: dict[str, Any] = field(default_factory=dict)
     confusion: dict[str, Any] = field(default_factory=dict)
     cells: list[dict[str, Any]] = field(default_factory=list)
-    judged: Judged | None = None
+    judged: ScoredOutputs | None = None
 
 
 class Task(Protocol):
@@ -170,7 +170,7 @@ class Task(Protocol):
         """Measure ``network`` (in evaluation mode, gradients off) on the validation side; yields ``Advanced``."""
         ...
 
-    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Verdict]:
+    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
         """Measure the best network once on the test side, else on the validation side, with intervals."""
         ...
 

@@ -30,7 +30,7 @@ from napari_cyto.training._epoch_scores import epoch_metrics, recall_of_classes,
 from napari_cyto.training._losses import classifier_loss
 from napari_cyto.training._model_task import MOST_CELLS, ModelTask
 from napari_cyto.training._sampler import epoch_order
-from napari_cyto.training._task import Batch, Network, Share, Tensor, Validation, Verdict
+from napari_cyto.training._task import Batch, Evaluation, Network, Share, Tensor, Validation
 from napari_cyto.training.config import AugmentConfig, ClassifierConfig, PhaseConfig, TrainConfig
 
 EVALUATION_BATCH = 64
@@ -141,7 +141,7 @@ class ClassifierTask(ModelTask):
             worst_cells(cells, self.watched.crops[:, 0]),
         )
 
-    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Verdict]:
+    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
         """Score the test side, else the validation side, with intervals over its groups."""
         side = next((s for s in ("test", "validation", "train") if len(self.crops[s].class_index)), "train")
         logits = yield from self._logits(network, self.crops[side], token)
@@ -149,7 +149,7 @@ class ClassifierTask(ModelTask):
         yield Advanced(0, 0, "Drawing the intervals")
         told = classifier_scores(cells)
         confusion = {"classes": list(cells.ids), "counts": told["classification"]["confusion"]}
-        return Verdict(side, told, confusion, _listed(cells), cells)
+        return Evaluation(side, told, confusion, _listed(cells), cells)
 
     def settings(self) -> dict[str, Any]:
         """Return what the classifier is built from."""

@@ -14,7 +14,7 @@ from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Events, Fa
 from napari_cyto.jobs.outcome import ending_once
 from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.training._kept_outputs import pooled, read_judged
+from napari_cyto.training._kept_outputs import pooled, read_outputs
 from napari_cyto.training.config import DetectorConfig, TrainConfig
 from napari_cyto.training.run import train
 
@@ -68,7 +68,7 @@ def _steps(
             "side": "out of fold",
             "cells": [cell for result in results for cell in result["cells"]],
             "decisions": [result["decision"] for result in results],
-            **_judged_together(config, out, results),
+            **_evaluated_together(config, out, results),
         }
     )
 
@@ -115,7 +115,7 @@ def _finished(out: Path, config: TrainConfig, sources: tuple[str, ...]) -> dict[
     return result | {"decision": read_bundle(out).manifest.decision.model_dump()}
 
 
-def _judged_together(config: TrainConfig, out: Path, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _evaluated_together(config: TrainConfig, out: Path, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return ``metrics`` and ``confusion`` of all that the folds were judged on.
 
     Raises
@@ -126,7 +126,7 @@ def _judged_together(config: TrainConfig, out: Path, results: Sequence[dict[str,
     classes = [read_bundle(out / f"fold-{fold}").manifest.classes for fold in range(len(results))]
     if len(set(classes)) > 1:
         raise CytoError("The folds' models have different classes, so what they said cannot be pooled.")
-    parts = [read_judged(RunFolder.of(out / f"fold-{n}").path, own) for n, own in enumerate(classes)]
+    parts = [read_outputs(RunFolder.of(out / f"fold-{n}").path, own) for n, own in enumerate(classes)]
     whole = pooled(parts)
     if isinstance(whole, ScoredCells):
         told = classifier_scores(whole)

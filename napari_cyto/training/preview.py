@@ -69,7 +69,7 @@ def _look(
     from napari_cyto.datasets.splits.training_split import split_training_set
     from napari_cyto.datasets.training.annotated_area import AROUND_UM, FIELD_MM2, AreaRule, area_used
     from napari_cyto.models.bundle import read_bundle
-    from napari_cyto.training._fine_tuning import had_a_say, read_for
+    from napari_cyto.training._fine_tuning import read_for, seen_in_training
 
     yield Advanced(0, 0, "Reading labels…")
     from_model = None if parent is None else read_bundle(parent)
@@ -77,7 +77,7 @@ def _look(
     yield Measured(_values(data, None, ""))
     yield Advanced(0, 0, "Dividing them; slides that show the same cells are looked for…")
     try:
-        divided, refusal = split_training_set(data, split, token=token, known=had_a_say(data, from_model)), ""
+        divided, refusal = split_training_set(data, split, token=token, known=seen_in_training(data, from_model)), ""
     except JobCancelled:
         raise
     except CytoError as error:

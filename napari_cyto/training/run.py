@@ -17,13 +17,13 @@ from napari_cyto.jobs.run_folder import FolderToken, RunFolder
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.training import _checkpoint as checkpoints
 from napari_cyto.training._bundle_writer import BundleWriter
-from napari_cyto.training._fine_tuning import as_parent_says, had_a_say, read_for, what_is_new, with_parents
-from napari_cyto.training._kept_outputs import write_judged
+from napari_cyto.training._fine_tuning import as_parent_says, read_for, seen_in_training, what_is_new, with_parents
+from napari_cyto.training._kept_outputs import write_outputs
 from napari_cyto.training._run_progress import Progress
 from napari_cyto.training._task_registry import make_task
 from napari_cyto.training.config import TrainConfig
 
-_TELL_S = 0.25
+_REPORT_S = 0.25
 """Progress is told no more often: a data set of a hundred thousand pictures would fill the folder with it."""
 
 
@@ -79,12 +79,12 @@ def train(
 
 def _recorded(folder: RunFolder, events: Iterator[Event]) -> Events:
     """Write each event into the run's folder; a disk too full for that ends the run."""
-    told_s = 0.0
+    reported_s = 0.0
     for event in events:
         now_s = time.monotonic()
-        if isinstance(event, Advanced) and now_s - told_s < _TELL_S:
+        if isinstance(event, Advanced) and now_s - reported_s < _REPORT_S:
             continue
-        told_s = now_s if isinstance(event, Advanced) else told_s
+        reported_s = now_s if isinstance(event, Advanced) else reported_s
         try:
             folder.append(event)
         except OSError as error:
@@ -104,7 +104,7 @@ def _steps(
         )
     data = read_for(sources, config.scheme, from_model)
     stop_if_cancelled(token)
-    split = split_training_set(data, config.split, token=token, known=had_a_say(data, from_model))
+    split = split_training_set(data, config.split, token=token, known=seen_in_training(data, from_model))
     yield from (Noted(remark) for remark in data.remarks)
     yield Noted(_sides(split))
     added = what_is_new(data, from_model)
@@ -123,10 +123,10 @@ def _steps(
         yield from (Noted(sentence) for sentence in used)
         described["learned_from"] = used
     writer = BundleWriter(out, task, config, described, record, from_model, added, backbone_of)
-    yield from _fit_and_judge(config, task, writer, token, resume, data.fingerprint)
+    yield from _fit_and_evaluate(config, task, writer, token, resume, data.fingerprint)
 
 
-def _fit_and_judge(
+def _fit_and_evaluate(
     config: TrainConfig, task: Any, writer: BundleWriter, token: FolderToken, resume: bool, fingerprint: str
 ) -> Iterator[Event]:
     from napari_cyto.training._loop import Fitting
@@ -148,18 +148,18 @@ def _fit_and_judge(
 
 def _judge(task: Any, writer: BundleWriter, token: FolderToken, fabric: Any, progress: Progress) -> Iterator[Event]:
     """Judge the best network and write its bundle."""
-    from napari_cyto.training._loop import Judged
+    from napari_cyto.training._loop import EvaluatedNetwork
 
     folder = RunFolder.of(writer.out)
     bundle = read_bundle(writer.out)
     decision = bundle.manifest.decision
     network = bundle.load_network(str(fabric.device))
     try:
-        verdict = yield from task.judge(Judged(fabric, network), decision, token)
+        verdict = yield from task.judge(EvaluatedNetwork(fabric, network), decision, token)
     except JobCancelled as error:
-        raise JobCancelled(_unjudged(progress, writer.out)) from error
+        raise JobCancelled(_not_evaluated(progress, writer.out)) from error
     if verdict.judged is not None:
-        write_judged(folder.path, verdict.judged)
+        write_outputs(folder.path, verdict.judged)
     best = progress.history[progress.best_epoch - 1] if progress.best_epoch else {}
     done = writer.finish(bundle.state_dict(), decision, verdict, best)
     yield Done(
@@ -239,7 +239,7 @@ def _kept(progress: Any, out: Path) -> str:
     )
 
 
-def _unjudged(progress: Progress, out: Path) -> str:
+def _not_evaluated(progress: Progress, out: Path) -> str:
     return (
         f"Cancelled while the model was judged. The best model, of epoch {progress.best_epoch}, is {out}; --resume "
         "judges it."

@@ -26,10 +26,10 @@ class Background(QObject):
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, "background")
 
-        def tell(done: Future[Any]) -> None:
+        def report(done: Future[Any]) -> None:
             self._finished.emit(then, done.result)
 
-        self._threads.submit(work).add_done_callback(tell)
+        self._threads.submit(work).add_done_callback(report)
 
     def close(self) -> None:
         """Wait until what was begun is done; nobody hears of it any more."""

@@ -25,20 +25,20 @@ class Soon(QObject):
     def __init__(self, parent: QObject, slot: Callable[[], object]) -> None:
         super().__init__(parent)
         self._slot = slot
-        self.is_asked = False
+        self.is_requested = False
         self._asked.connect(self._call, Qt.ConnectionType.QueuedConnection)
 
     def ask(self) -> None:
         """Have the slot called."""
-        if not self.is_asked:
-            self.is_asked = True
+        if not self.is_requested:
+            self.is_requested = True
             self._asked.emit()
 
     def stop(self) -> None:
         """Have it not called."""
-        self.is_asked = False
+        self.is_requested = False
 
     def _call(self) -> None:
-        if self.is_asked:
-            self.is_asked = False
+        if self.is_requested:
+            self.is_requested = False
             self._slot()

@@ -20,8 +20,8 @@ from napari_cyto.jobs.events import Cancelled, Done, Event, Failed
 
 POLL_MS = 30
 # A cancelled job is asked first (it says what was kept), then told, then ended: all within one second.
-ASKED_S = 0.6
-TOLD_S = 0.85
+CANCEL_S = 0.6
+TERMINATE_S = 0.85
 # After its last word a child only has to leave.
 LEAVE_S = 2.0
 EVENTS_PER_POLL = 200
@@ -132,10 +132,10 @@ class Job(QObject):
 
     def _press(self, waited_s: float) -> None:
         assert self._process is not None
-        if waited_s > TOLD_S:
+        if waited_s > TERMINATE_S:
             self._process.kill()
             self._end(Cancelled("Cancelled; what was there before is untouched."))
-        elif waited_s > ASKED_S:
+        elif waited_s > CANCEL_S:
             self._process.terminate()
 
     def _obituary(self) -> Event:

@@ -34,7 +34,7 @@ class MessageLine(QLabel):
         canvas.installEventFilter(self)
         self.hide()
 
-    def tell(self, sentence: str) -> None:
+    def show_message(self, sentence: str) -> None:
         """Show ``sentence``."""
         self.setText(sentence)
         self._fit()
@@ -42,9 +42,9 @@ class MessageLine(QLabel):
         self.raise_()
         self._timer.start(SHOWN_MS + SHOWN_MS_PER_LETTER * len(sentence))
 
-    def tell_now(self, sentence: str) -> None:
+    def report_now(self, sentence: str) -> None:
         """Show ``sentence`` before the window stands still, which it does as soon as this returns."""
-        self.tell(sentence)
+        self.show_message(sentence)
         self.repaint()
 
     def let_go(self) -> None:

@@ -243,7 +243,7 @@ def annotate_dock() -> QWidget:
     return _dock(AnnotateDock)
 
 
-def propose_dock() -> QWidget:
+def predict_dock() -> QWidget:
     """Return the Predict dock (predictions of models, and filters) of the viewer at hand."""
     from napari_cyto.widgets.docks.predict.dock import PredictDock
 

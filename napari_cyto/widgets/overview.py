@@ -15,7 +15,7 @@ from napari_cyto.slides import Slide, thumbnail
 from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
 
 _THUMBNAIL_PX = 512
-_SMALLEST_MARK_PX = 5.0
+_SMALLEST_FRAME_PX = 5.0
 
 
 class OverviewMap(QWidget):
@@ -126,7 +126,7 @@ class OverviewMap(QWidget):
         scale = min(self.width() / w, self.height() / h)
         return QRectF((self.width() - w * scale) / 2, (self.height() - h * scale) / 2, w * scale, h * scale)
 
-    def mark_rect(self) -> QRectF | None:
+    def frame_rect(self) -> QRectF | None:
         """Return where the frame of the view is drawn, widget px: never too small to see."""
         if self._view_yxyx is None or self._pixmap is None:
             return None
@@ -134,7 +134,7 @@ class OverviewMap(QWidget):
         scale = area.width() / self._size_hw[1]
         y0, x0, y1, x1 = (value * scale for value in self._view_yxyx)
         mark = QRectF(QPointF(x0, y0), QPointF(x1, y1)).translated(area.topLeft())
-        grow = (max(0.0, _SMALLEST_MARK_PX - mark.width()) / 2, max(0.0, _SMALLEST_MARK_PX - mark.height()) / 2)
+        grow = (max(0.0, _SMALLEST_FRAME_PX - mark.width()) / 2, max(0.0, _SMALLEST_FRAME_PX - mark.height()) / 2)
         return mark.adjusted(-grow[0], -grow[1], *grow)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802, ARG002 - Qt's name
@@ -145,7 +145,7 @@ class OverviewMap(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         area = self.map_rect()
         painter.drawPixmap(area, self._pixmap, QRectF(self._pixmap.rect()))
-        mark = self.mark_rect()
+        mark = self.frame_rect()
         if mark is not None:
             mark = mark.intersected(area.adjusted(-2, -2, 2, 2))
             # Dark under light shows on glass as on tissue.

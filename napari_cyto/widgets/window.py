@@ -96,7 +96,7 @@ def open_window(path: str | Path | None = None, viewer: Viewer | None = None) ->
     window = CytoWindow(viewer if viewer is not None else _own_viewer(), session)
     window.place_docks()
     for sentence in heard:
-        window.message.tell(sentence)
+        window.message.show_message(sentence)
     if viewer is None:
         window.viewer.window.show()
     # napari sizes its window when it is shown, and the canvas has its final size only after that.
@@ -184,8 +184,8 @@ class CytoWindow(QObject):
         )
         self.background = session.background = Background(self)
         self._heard = (
-            (session.message, self.message.tell),
-            (session.waiting, self.message.tell_now),
+            (session.message, self.message.show_message),
+            (session.waiting, self.message.report_now),
             (session.project_changed, self._show_title),
             (session.project_changed, self._follow_project),
             (session.slide_changed, self._show_title),
@@ -229,7 +229,7 @@ class CytoWindow(QObject):
         # On a small or magnified screen docks on both sides would leave the slide a strip.
         slides = self._place(SlidesDock, "right" if narrow else "left")
         slide = self._place(SlideDock, "right" if narrow else "left", tabify=narrow)
-        self.dock(SlideDock).icc_wanted.connect(self.view.set_icc)
+        self.dock(SlideDock).icc_requested.connect(self.view.set_icc)
         annotate = self._place(AnnotateDock, "right", tabify=narrow)
         for kind in (PredictDock, ReviewDock, ReportDock, ExportDock, TrainDock, ModelsDock):
             self._place(kind, "right", tabify=True)

@@ -183,7 +183,7 @@ def tumour(n_positive: int, n_negative: int, *regions: Polygon) -> LabelSet:
     slide = SlideRecord(name="smear 1", size_hw=(1000, 2000))
     classes = ["tumour-positive"] * n_positive + ["tumour-negative"] * n_negative
     marks = [
-        Annotation(slide_id=slide.id, geometry=Point(500, 2.5 + 2 * i), class_id=c, status=Status.PROPOSED)
+        Annotation(slide_id=slide.id, geometry=Point(500, 2.5 + 2 * i), class_id=c, status=Status.UNREVIEWED)
         for i, c in enumerate(classes)
     ]
     marks.append(Annotation(slide_id=slide.id, geometry=Point(1, 1), class_id="other-positive"))

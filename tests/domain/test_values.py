@@ -10,7 +10,7 @@ from datetime import UTC
 
 import pytest
 
-from napari_cyto.domain.annotation import Annotation, imported_from, new_id, proposed_by
+from napari_cyto.domain.annotation import Annotation, imported_from, new_id, origin_of_model
 from napari_cyto.domain.classes import CellClass, ClassScheme, SchemeMap, scheme_from_dict, scheme_to_dict
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
@@ -66,7 +66,7 @@ def test_an_annotation_is_born_with_an_identity_and_a_time() -> None:
     assert len(new_id()) == 32
     assert one.created_utc.tzinfo is UTC
     assert imported_from("a.csv") == "imported:a.csv"
-    assert proposed_by("net", "ab12") == "model:net@ab12"
+    assert origin_of_model("net", "ab12") == "model:net@ab12"
 
 
 @pytest.mark.parametrize("name", PRESETS)

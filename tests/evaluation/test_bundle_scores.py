@@ -15,7 +15,7 @@ from napari_cyto.domain.geometry import Polygon
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.config import EvaluateConfig
 from napari_cyto.evaluation.model_answers import group_of, parts_to_search
-from napari_cyto.evaluation.training_overlap import choose_slides, recorded_sides
+from napari_cyto.evaluation.training_overlap import choose_slides, recorded_sets
 from napari_cyto.jobs.events import Cancelled, CancelToken, Failed, Noted
 from napari_cyto.models.bundle import Bundle
 
@@ -112,8 +112,8 @@ def test_only_a_model_that_tells_its_slides_is_told_not_to_have_seen_others() ->
 
 @pytest.mark.parametrize("sides", [None, 7, [], {"a": 3}, {"train": None}, "train"])
 def test_a_foreign_split_record_is_no_reason_to_stop(sides: Any) -> None:
-    assert recorded_sides({"sides": sides}) == {}
-    assert recorded_sides({}) == {}
+    assert recorded_sets({"sides": sides}) == {}
+    assert recorded_sets({}) == {}
 
 
 def test_data_that_comes_with_sides_keeps_them() -> None:

@@ -207,7 +207,7 @@ def test_only_what_is_meant_as_a_cell_counts() -> None:
     """Rejected marks and regions never do; proposals do as predictions, not as the truth."""
     slide = image("a")
     cells = [(0, 5.0, 5.0, "c")]
-    proposed = labels([slide], cells, status=Status.PROPOSED)
+    proposed = labels([slide], cells, status=Status.UNREVIEWED)
     region = Annotation(slide_id=slide.id, geometry=Polygon(((0, 0), (0, 9), (9, 9))), class_id=None)
     accepted = LabelSet((slide,), (*labels([slide], cells).annotations, region))
     rejected = labels([slide], cells, status=Status.REJECTED)

@@ -32,7 +32,7 @@ def sample() -> LabelSet:
         (first, Point(1990.5, 2000.25), "NILM", Status.ACCEPTED, "Dr. A", ""),
         (first, Polygon(((10, 10), (10, 90), (60.5, 90))), "LSIL", Status.ACCEPTED, "Dr. B", ""),
         (first, Polygon(((0, 0), (0, 3000), (1000, 3000), (1000, 0))), None, Status.ACCEPTED, "Dr. A", ""),
-        (second, Box(5, 6, 25, 26), "HSIL", Status.PROPOSED, "detector", ""),
+        (second, Box(5, 6, 25, 26), "HSIL", Status.UNREVIEWED, "detector", ""),
         (second, Box(1, 1, 9, 9), "NILM", Status.REJECTED, "detector", ""),
     ]
     cells = tuple(

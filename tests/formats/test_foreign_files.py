@@ -211,7 +211,7 @@ def test_csv_dialects(golden: Path) -> None:
     tabs = get_format("csv").read(golden / "csv" / "tabs.tsv")
     assert (tabs.slides[0].name, cells(tabs)) == ("tabs", [(Point(4, 3), "LSIL")])
     (cell,) = get_format("csv").read(golden / "csv" / "everything.csv").annotations
-    assert (cell.geometry, cell.status, cell.author) == (Box(55, 40, 65, 60), Status.PROPOSED, "Dr. A")
+    assert (cell.geometry, cell.status, cell.author) == (Box(55, 40, 65, 60), Status.UNREVIEWED, "Dr. A")
     assert (cell.scores, cell.note) == ((("SCC", 0.5),), "two, lines\nof note")
 
 

@@ -152,7 +152,7 @@ class TestLabelStudio:
         labels = read("labelstudio", "labelstudio/export.json")
         first, last = labels.annotations[0], labels.annotations[-1]
         assert (first.author, first.note, first.status) == ("ann@example.org", "koilocyte?", Status.ACCEPTED)
-        assert (last.author, last.status, last.scores) == ("v1", Status.PROPOSED, (("HSIL", 0.875),))
+        assert (last.author, last.status, last.scores) == ("v1", Status.UNREVIEWED, (("HSIL", 0.875),))
         assert len(read("labelstudio", "labelstudio/export.json", predictions=False).annotations) == 6
 
     @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ class TestLabelStudio:
         slide = SlideRecord(name="a.png", size_hw=(100, 200), mpp=0.25, id="s")
         rows = (
             Annotation(slide_id="s", geometry=Box(10, 20, 30, 40), class_id="HSIL", note="sure"),
-            Annotation(slide_id="s", geometry=Point(50, 100), class_id="LSIL", status=Status.PROPOSED),
+            Annotation(slide_id="s", geometry=Point(50, 100), class_id="LSIL", status=Status.UNREVIEWED),
         )
         get_format("labelstudio").write(LabelSet((slide,), rows), tmp_path / "out.json")
         (written,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
@@ -396,7 +396,7 @@ class TestCocoResults:
             (Box(100, 100, 150, 140), "LSIL"),
             (Box(2.25, 1.5, 12.25, 11.5), "HSIL"),
         ]
-        assert {a.status for a in labels.annotations} == {Status.PROPOSED}
+        assert {a.status for a in labels.annotations} == {Status.UNREVIEWED}
         assert labels.annotations[0].scores == (("HSIL", 0.875),)
         assert "1 pose left out" in said(labels)
         assert "1 mask read as its box" in said(labels)

@@ -15,7 +15,7 @@ from made_detectors import CENTRES, CLASSES, Spots, noise, spotted
 from PIL import Image
 
 from napari_cyto.cli.entry import run as command_line
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.edits import add, replace_all
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
@@ -93,7 +93,7 @@ def test_cells_are_proposals_with_the_models_scores(finder: Path, picture: Path,
     result = events[-1].result
     found = proposals(tmp_path / "p.cyto")
     assert len(found) == result["cells"] == result["added"] > 3
-    assert {a.status for a in found} == {Status.PROPOSED}
+    assert {a.status for a in found} == {Status.UNREVIEWED}
     assert {isinstance(a.geometry, Box) for a in found} == {read_bundle(finder).manifest.tells_sizes}
     assert {a.origin for a in found} == {f"model:finder@{result['detector']['sha256']}"}
     assert {tuple(i for i, _ in a.scores) for a in found} == {preset("bethesda").ids}
@@ -183,8 +183,8 @@ def test_a_mark_of_a_person_is_not_proposed_again(finder: Path, picture: Path, t
         words = [Annotation(slide_id=record.id, geometry=Point(y + 3, x), class_id="HSIL")]
         # Another model's proposal lies nearer than the person's mark, and does not hide it.
         nearer = Point(y - 1, x)
-        origin = proposed_by("other", "1" * 64)
-        other = {"status": Status.PROPOSED, "author": "other", "origin": origin, "scores": (("HSIL", 0.9),)}
+        origin = origin_of_model("other", "1" * 64)
+        other = {"status": Status.UNREVIEWED, "author": "other", "origin": origin, "scores": (("HSIL", 0.9),)}
         words.append(Annotation(slide_id=record.id, geometry=nearer, class_id="HSIL", **other))
         project.apply(add(words, "Mark"), "ann")
     result = last(run(request.model_copy(update={"out": tmp_path / "b.cyto"}))).result

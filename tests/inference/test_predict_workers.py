@@ -203,11 +203,11 @@ def test_a_worker_that_sees_other_files_says_so(
     from napari_cyto.slides import fingerprint
 
     bundle = read_bundle(finder)
-    model = chunks.ModelAsked("finder", finder, "0" * 64 if change == "weights" else bundle.sha256)
+    model = chunks.ModelReference("finder", finder, "0" * 64 if change == "weights" else bundle.sha256)
     slide = tmp_path / "gone.png" if change == "gone" else pictures[0]
     request = PredictRequest(slide=slide, detector="finder")
     mark = fingerprint(pictures[0]) if change == "gone" else "0" * 32
-    what = chunks.SlideAsked(request, mark, 1.0, 0.02, model, None)
+    what = chunks.SlideRequest(request, mark, 1.0, 0.02, model, None)
     with pytest.raises(CytoError, match=sentence):
         chunks.cells_of(what, Tile(0, 0, 96, 96, (0.0, 0.0, 96.0, 96.0)))
 

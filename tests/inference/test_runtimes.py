@@ -22,7 +22,7 @@ from napari_cyto.inference.classify import CellClassifier
 from napari_cyto.inference.engine.detect import CellDetector
 from napari_cyto.inference.runtimes import _openvino_runtime as runtime_openvino
 from napari_cyto.inference.runtimes import choice as choosing
-from napari_cyto.inference.runtimes.choice import Wanted, detector_runtime
+from napari_cyto.inference.runtimes.choice import RuntimeRequest, detector_runtime
 from napari_cyto.jobs.events import CancelToken
 from napari_cyto.models import openvino_cache as exported
 from napari_cyto.models import openvino_export as exporting
@@ -169,22 +169,22 @@ def test_where_the_bundles_folder_takes_nothing_the_users_cache_does(
 
 def test_answers_too_far_from_torchs_are_not_used_and_a_sentence_says_so(tmp_path: Path) -> None:
     bundle = detector_in(tmp_path, tolerance={"probability": 1e-12, "place_px": 0.5})
-    found, (remark,) = detector_runtime(bundle, Wanted("cpu", "fp32", "auto"))
+    found, (remark,) = detector_runtime(bundle, RuntimeRequest("cpu", "fp32", "auto"))
     assert found.title == "PyTorch fp32"
     assert "answers differ from PyTorch's too much" in remark
     assert remark.endswith("PyTorch runs it instead.")
     with pytest.raises(CytoError, match="differ from PyTorch's"):
-        detector_runtime(bundle, Wanted("cpu", "fp32", "openvino"))
+        detector_runtime(bundle, RuntimeRequest("cpu", "fp32", "openvino"))
 
 
 def test_without_openvino_torch_runs_and_nothing_is_said(finder: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "openvino_version", lambda: None)
-    found, remarks = detector_runtime(finder, Wanted("cpu", "fp32", "auto"))
+    found, remarks = detector_runtime(finder, RuntimeRequest("cpu", "fp32", "auto"))
     assert (found.title, remarks) == ("PyTorch fp32", ())
     with pytest.raises(CytoError, match="pip install"):
-        detector_runtime(finder, Wanted("cpu", "fp32", "openvino"))
+        detector_runtime(finder, RuntimeRequest("cpu", "fp32", "openvino"))
     with pytest.raises(CytoError, match="on the processor"):
-        detector_runtime(finder, Wanted("cuda", "fp32", "openvino"))
+        detector_runtime(finder, RuntimeRequest("cuda", "fp32", "openvino"))
 
 
 def test_a_network_that_openvino_cannot_take_is_run_by_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +193,7 @@ def test_a_network_that_openvino_cannot_take_is_run_by_torch(tmp_path: Path, mon
 
     bundle = detector_in(tmp_path)
     monkeypatch.setattr(exporting, "_converted", broken)
-    found, (remark,) = detector_runtime(bundle, Wanted("cpu", "fp32", "auto"))
+    found, (remark,) = detector_runtime(bundle, RuntimeRequest("cpu", "fp32", "auto"))
     assert found.title == "PyTorch fp32"
     assert "OpenVINO cannot take this network (no such layer)" in remark
 

@@ -17,7 +17,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference._job import run
 from napari_cyto.inference.classify import CellClassifier
 from napari_cyto.inference.engine.detect import CellDetector
-from napari_cyto.inference.engine.pipeline import is_told
+from napari_cyto.inference.engine.pipeline import is_usable
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.runtimes import _openvino_runtime as runtime_openvino
 from napari_cyto.inference.runtimes import torch_runtime as runtime_torch
@@ -152,7 +152,7 @@ def test_a_box_detector_does_not_drop_nan_as_if_nothing_were_there(tmp_path: Pat
     for architecture in ("faster-rcnn", "retinanet"):
         detector = CellDetector(bundle_of(tmp_path, architecture), "cpu")
         with torch.no_grad():
-            for parameter in detector.runtime.network.judging_parts[0].parameters():
+            for parameter in detector.runtime.network.scoring_parts[0].parameters():
                 parameter.fill_(float("nan"))
         with pytest.raises(NotFiniteError, match=f"model-{architecture}"):
             detector.runtime.cells(np.full((96, 96, 3), 200, np.uint8), 0.1)
@@ -201,9 +201,9 @@ def test_a_whole_bundle_still_loads(tmp_path: Path) -> None:
 def test_what_a_checkpoint_holds_that_no_model_told_is_looked_up_anew() -> None:
     """Its checksum is right whoever wrote it."""
     rows = np.array([[1, 2, np.nan, np.nan, 0.5, 0.25, 0.25]], np.float32)
-    assert is_told(rows, 7, unsized=(2, 3))
-    assert not is_told(rows, 8, unsized=(2, 3))
+    assert is_usable(rows, 7, unsized=(2, 3))
+    assert not is_usable(rows, 8, unsized=(2, 3))
     for column in (0, 4, 6):
         spoilt = rows.copy()
         spoilt[0, column] = np.nan
-        assert not is_told(spoilt, 7, unsized=(2, 3))
+        assert not is_usable(spoilt, 7, unsized=(2, 3))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.engine._merge import surest_apart
 from napari_cyto.inference.engine.tile_grid import Tile, plan_tiles, stained_tiles
-from napari_cyto.inference.model_view import ModelView, PicturePixels, model_view
+from napari_cyto.inference.model_view import ImagePixels, ModelView, model_view
 from napari_cyto.slides.stain import Stain
 
 
@@ -41,7 +41,7 @@ def test_no_cells_stay_no_cells() -> None:
 @given(seed=st.integers(0, 100), scale=st.floats(0.4, 5))
 def test_a_pixel_does_not_depend_on_the_rectangle_it_is_read_in(seed: int, scale: float) -> None:
     rng = np.random.default_rng(seed)
-    view = ModelView(PicturePixels(rng.integers(0, 256, (90, 70, 3), dtype=np.uint8)), scale)
+    view = ModelView(ImagePixels(rng.integers(0, 256, (90, 70, 3), dtype=np.uint8)), scale)
     whole = view.read(-8, -8, 64, 64).astype(int)
     y, x = (int(v) for v in rng.integers(-8, 20, 2))
     part = view.read(y, x, 24, 30).astype(int)
@@ -52,25 +52,25 @@ def test_a_pixel_does_not_depend_on_the_rectangle_it_is_read_in(seed: int, scale
 def test_a_dark_spot_lies_where_the_frame_says() -> None:
     picture = np.full((100, 100, 3), 255, np.uint8)
     picture[60:64, 20:24] = 0
-    read = 255.0 - ModelView(PicturePixels(picture), 4.0).read(0, 0, 25, 25)[..., 0]
+    read = 255.0 - ModelView(ImagePixels(picture), 4.0).read(0, 0, 25, 25)[..., 0]
     y, x = (np.average(np.arange(25) + 0.5, weights=read.sum(1 - axis)) for axis in (0, 1))
     assert (y * 4, x * 4) == pytest.approx((62.0, 22.0), abs=0.2)
 
 
 def test_beyond_a_picture_it_is_white() -> None:
-    view = ModelView(PicturePixels(np.zeros((10, 10, 3), np.uint8)), 1.0)
+    view = ModelView(ImagePixels(np.zeros((10, 10, 3), np.uint8)), 1.0)
     assert (view.read(-5, -5, 5, 20) == 255).all()
     assert (view.read(30, 2, 4, 4) == 255).all()
 
 
 def test_a_model_in_um_needs_the_scale_of_the_picture() -> None:
-    pixels = PicturePixels(np.zeros((4, 4, 3), np.uint8))
+    pixels = ImagePixels(np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(CytoError, match="µm per px are unknown"):
         model_view(pixels, None, 0.5, "smear.svs")
     with pytest.raises(CytoError, match="so coarse"):
         model_view(pixels, 4.0, 0.5, "smear.svs")
     with pytest.raises(CytoError, match="uint8 RGB"):
-        PicturePixels(np.zeros((4, 4), np.uint8))
+        ImagePixels(np.zeros((4, 4), np.uint8))
 
 
 @given(

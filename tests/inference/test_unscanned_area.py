@@ -11,14 +11,14 @@ from scipy import ndimage
 
 from napari_cyto.inference.engine._unscanned_area import not_scanned
 from napari_cyto.inference.engine.tile_grid import Tile
-from napari_cyto.inference.model_view import ModelView, PicturePixels
+from napari_cyto.inference.model_view import ImagePixels, ModelView
 
 
 def asked(picture: np.ndarray, points: list[tuple[float, float]], mpp: float | None, cut: bool = False) -> list[bool]:
     height, width = picture.shape[:2]
     y0, x0 = (height // 3, width // 3) if cut else (-64, -64)
     tile = Tile(y0, x0, height - 2 * y0, width - 2 * x0, (0.0, 0.0, float(height), float(width)))
-    view = ModelView(PicturePixels(picture), 1.0)
+    view = ModelView(ImagePixels(picture), 1.0)
     return not_scanned(np.array(points), tile, view.read(tile.y0, tile.x0, tile.height, tile.width), view, mpp).tolist()
 
 
@@ -96,5 +96,5 @@ def test_a_dark_cell_is_never_taken_for_what_was_not_scanned() -> None:
 def test_nothing_is_asked_of_no_detections() -> None:
     assert not_scanned(
         np.empty((0, 2)), Tile(0, 0, 9, 9, (0.0, 0.0, 9.0, 9.0)), np.zeros((9, 9, 3), np.uint8),
-        ModelView(PicturePixels(np.zeros((9, 9, 3), np.uint8)), 1.0), 1.0,
+        ModelView(ImagePixels(np.zeros((9, 9, 3), np.uint8)), 1.0), 1.0,
     ).shape == (0,)  # fmt: skip

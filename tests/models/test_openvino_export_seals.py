@@ -18,7 +18,7 @@ from made_detectors import SETTINGS, write_finder
 
 from napari_cyto.files.atomic import write_text
 from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoDetector
-from napari_cyto.inference.runtimes.choice import Wanted, detector_runtime
+from napari_cyto.inference.runtimes.choice import RuntimeRequest, detector_runtime
 from napari_cyto.models import openvino_export as exporting
 from napari_cyto.models._probe_fields import probe
 from napari_cyto.models.bundle import Bundle, read_bundle, write_bundle
@@ -35,7 +35,7 @@ from napari_cyto.models.openvino_library import openvino_version
 
 pytestmark = pytest.mark.networks
 
-AUTO = Wanted("cpu", "fp32", "openvino")
+AUTO = RuntimeRequest("cpu", "fp32", "openvino")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from napari_cyto.inference.probabilities import probabilities, weighed
 from napari_cyto.models import _probe_fields as probe_fields
-from napari_cyto.models._probe_fields import agreement, called, probe_cells, probe_field, told_cells
+from napari_cyto.models._probe_fields import agreement, called, probe_cells, probe_field, separate_cells
 from napari_cyto.models.found_cells import FoundCells
 from napari_cyto.models.manifest import Decision, Tolerance
 from napari_cyto.models.openvino_cache import Compared
@@ -40,7 +40,7 @@ def test_cells_are_matched_one_to_one() -> None:
     assert agreement(truth, told, 2.0, Decision()) == (2, 1, 8)
     assert agreement(truth, cells([], [], []), 2.0, Decision()) == (0, 0, 4)
     assert agreement(cells([], [], []), cells([], [], []), 2.0, Decision()) == (0, 0, 0)
-    kept = told_cells(cells([(0, 0), (0, 3), (0, 6)], [0.5, 0.9, 0.6], [0, 0, 0]), 4.0)
+    kept = separate_cells(cells([(0, 0), (0, 3), (0, 6)], [0.5, 0.9, 0.6], [0, 0, 0]), 4.0)
     assert kept.points_yx.tolist() == [[0, 3]]
 
 

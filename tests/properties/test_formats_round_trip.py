@@ -119,7 +119,7 @@ def told(labels: LabelSet, *fields: str) -> list[tuple[Any, ...]]:
     return sorted(rows, key=lambda row: str(row[0]))
 
 
-def slides_told(labels: LabelSet, *fields: str) -> set[tuple[Any, ...]]:
+def slide_facts(labels: LabelSet, *fields: str) -> set[tuple[Any, ...]]:
     return {tuple(getattr(s, field) for field in fields) for s in labels.slides}
 
 
@@ -149,7 +149,7 @@ def test_geojson_carries_everything(labels: LabelSet, corner_yx: tuple[float, fl
     for options in ({}, {"origin": "bounds", "bounds_offset_yx": corner_yx}):
         back = run(labels, "geojson", "out", include_rejected=True, **options)
         assert told(back, *ALL_FACTS) == told(labels, *ALL_FACTS)
-        assert slides_told(back, *SLIDE_FACTS) == slides_told(labels, *SLIDE_FACTS)
+        assert slide_facts(back, *SLIDE_FACTS) == slide_facts(labels, *SLIDE_FACTS)
         assert (back.classes, back.colours) == (labels.classes, labels.colours)
 
 
@@ -167,7 +167,7 @@ def coco_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annot
 def test_coco_carries_boxes_outlines_scores_and_images(labels: LabelSet) -> None:
     back = run(labels, "coco", "out.json")
     assert told(back, "geometry", "class_id", "scores") == told(labels, "geometry", "class_id", "scores")
-    assert slides_told(back, *SLIDE_FACTS) == slides_told(labels, *SLIDE_FACTS)
+    assert slide_facts(back, *SLIDE_FACTS) == slide_facts(labels, *SLIDE_FACTS)
     assert back.classes == labels.classes
 
 
@@ -179,7 +179,7 @@ def box_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annota
 def test_yolo_carries_boxes_sides_and_images_without_cells(labels: LabelSet) -> None:
     back = run(labels, "yolo", "out")
     assert told(back, "geometry", "class_id") == told(labels, "geometry", "class_id")
-    assert slides_told(back, "name", "size_hw", "side") == slides_told(labels, "name", "size_hw", "side")
+    assert slide_facts(back, "name", "size_hw", "side") == slide_facts(labels, "name", "size_hw", "side")
     assert back.classes == labels.classes
 
 
@@ -209,7 +209,7 @@ def test_cric_carries_points_of_its_classes(labels: LabelSet) -> None:
 def test_the_scaled_cric_table_carries_size_scale_and_images_without_cells(labels: LabelSet) -> None:
     back = run(labels, "cric", "cells.csv", layout="scaled")
     assert told(back, "geometry", "class_id") == told(labels, "geometry", "class_id")
-    assert slides_told(back, "name", "size_hw") == slides_told(labels, "name", "size_hw")
+    assert slide_facts(back, "name", "size_hw") == slide_facts(labels, "name", "size_hw")
     sizes = {s.name: s.mpp for s in labels.slides}
     assert all(s.mpp == pytest.approx(sizes[s.name], rel=1e-12) for s in back.slides)
 
@@ -261,7 +261,7 @@ def test_voc_carries_whole_boxes_sides_and_images_without_cells(labels: LabelSet
     for options in ({}, {"pixels": "devkit"}):
         back = run(labels, "voc", "out", **options)
         assert told(back, "geometry", "class_id") == told(labels, "geometry", "class_id")
-        assert slides_told(back, "name", "size_hw", "side") == slides_told(labels, "name", "size_hw", "side")
+        assert slide_facts(back, "name", "size_hw", "side") == slide_facts(labels, "name", "size_hw", "side")
 
 
 def any_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annotation:
@@ -270,7 +270,7 @@ def any_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annota
         slide_id=slide_id,
         geometry=draw(points | boxes() | outlines.filter(lambda p: p.vertices_yx[0] != p.vertices_yx[-1])),
         class_id=draw(st.sampled_from(classes)),
-        status=draw(st.sampled_from([Status.ACCEPTED, Status.PROPOSED])),
+        status=draw(st.sampled_from([Status.ACCEPTED, Status.UNREVIEWED])),
         note=draw(free),
     )
 
@@ -285,14 +285,14 @@ def test_label_studio_carries_every_shape_status_note_and_images(labels: LabelSe
     assert told(back, "id", "geometry", "class_id", "status", "note") == told(
         labels, "id", "geometry", "class_id", "status", "note"
     )
-    assert slides_told(back, *SLIDE_FACTS) == slides_told(labels, *SLIDE_FACTS)
+    assert slide_facts(back, *SLIDE_FACTS) == slide_facts(labels, *SLIDE_FACTS)
 
 
 @given(label_sets(lambda draw, name: replace(full_slide(draw, name), size_hw=(SIDE, SIDE)), any_cell, named=file_names))
 def test_labelme_carries_every_shape_note_and_images(labels: LabelSet) -> None:
     back = run(labels, "labelme", "out", include_proposed=True)
     assert told(back, "geometry", "class_id", "note") == told(labels, "geometry", "class_id", "note")
-    assert slides_told(back, *SLIDE_FACTS) == slides_told(labels, *SLIDE_FACTS)
+    assert slide_facts(back, *SLIDE_FACTS) == slide_facts(labels, *SLIDE_FACTS)
 
 
 @st.composite
@@ -319,7 +319,7 @@ def test_apacc_slices_come_back_with_stem_offset_side_and_cells(labels: LabelSet
     back = run(labels, "apacc", "out")
     assert sorted(told(back, "geometry", "class_id"), key=str) == sorted(told(labels, "geometry", "class_id"), key=str)
     facts = ("name", "stem", "side", "offset_yx", "size_hw")
-    assert slides_told(back, *facts) == slides_told(labels, *facts)
+    assert slide_facts(back, *facts) == slide_facts(labels, *facts)
 
 
 @given(st.lists(st.tuples(st.sampled_from(CLASSES), boxes(1.0, SLICE_SIDE)), max_size=20))

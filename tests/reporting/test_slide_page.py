@@ -16,7 +16,7 @@ import pytest
 from napari_cyto.cli.entry import run
 from napari_cyto.domain import edits
 from napari_cyto.domain.adequacy import Preparation
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.presets import preset
@@ -30,7 +30,7 @@ from napari_cyto.session import Session
 from napari_cyto.slides.tiff_writer import write_pyramid
 
 SIDE = 640
-FINDER = proposed_by("finder", "0" * 64)
+FINDER = origin_of_model("finder", "0" * 64)
 VOID = {"img", "meta", "br", "link", "input"}
 
 
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
             slide_id=first.id,
             geometry=Point(300.0, 300.0),
             class_id="HSIL",
-            status=Status.PROPOSED,
+            status=Status.UNREVIEWED,
             origin=FINDER,
             scores=(("HSIL", 0.81),),
         ),

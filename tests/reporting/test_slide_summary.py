@@ -38,7 +38,7 @@ def result(session):
     return gather_result(session.project, session.slide.id)
 
 
-P, A, R = Status.PROPOSED, Status.ACCEPTED, Status.REJECTED
+P, A, R = Status.UNREVIEWED, Status.ACCEPTED, Status.REJECTED
 
 
 def test_counts_and_corrections(session):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
@@ -15,11 +15,11 @@ from napari_cyto.review.predictions import Heat, ShownFilter, judged, risk_of, s
 from napari_cyto.session.commands import run, run_on
 from napari_cyto.session.tools import Tool
 
-ORIGIN = proposed_by("finder", "0" * 64)
+ORIGIN = origin_of_model("finder", "0" * 64)
 WHOLE = (-1.0, -1.0, 1e6, 1e6)
 
 
-def proposal(slide_id, yx, class_id="HSIL", score=0.8, status=Status.PROPOSED) -> Annotation:
+def proposal(slide_id, yx, class_id="HSIL", score=0.8, status=Status.UNREVIEWED) -> Annotation:
     return Annotation(
         slide_id=slide_id,
         geometry=Box.around(yx, 40, 40),
@@ -45,7 +45,7 @@ def many(session):
             tuple(rng.uniform(50, 3900, 2)),
             str(rng.choice(scheme.ids[:6])),
             round(float(rng.uniform(0.1, 1)), 3),
-            [Status.PROPOSED, Status.PROPOSED, Status.ACCEPTED, Status.REJECTED][n % 4],
+            [Status.UNREVIEWED, Status.UNREVIEWED, Status.ACCEPTED, Status.REJECTED][n % 4],
         )
         for n in range(400)
     ]
@@ -59,8 +59,8 @@ FILTERS = (
     ShownFilter(),
     ShownFilter(threshold=0.55),
     ShownFilter(hidden_classes=frozenset({"NILM", "SCC"})),
-    ShownFilter(statuses=frozenset({Status.PROPOSED})),
-    ShownFilter(threshold=0.3, hidden_classes=frozenset({"LSIL"}), statuses=frozenset({Status.PROPOSED, "rejected"})),
+    ShownFilter(statuses=frozenset({Status.UNREVIEWED})),
+    ShownFilter(threshold=0.3, hidden_classes=frozenset({"LSIL"}), statuses=frozenset({Status.UNREVIEWED, "rejected"})),
 )
 
 
@@ -190,12 +190,12 @@ def test_a_second_verdict_leaves_the_first_judge(session):
 
 
 def test_bulk_judging_is_one_undo_step(many):
-    ids = [a.id for a in many.project.annotations(many.slide.id) if a.status is Status.PROPOSED]
+    ids = [a.id for a in many.project.annotations(many.slide.id) if a.status is Status.UNREVIEWED]
     many.select(ids)
     many.edits.set_status(Status.REJECTED)
-    assert not many.project.status_counts(many.slide.id).get(Status.PROPOSED)
+    assert not many.project.status_counts(many.slide.id).get(Status.UNREVIEWED)
     many.history.undo()
-    assert many.project.status_counts(many.slide.id)[Status.PROPOSED] == len(ids)
+    assert many.project.status_counts(many.slide.id)[Status.UNREVIEWED] == len(ids)
 
 
 def test_keys_mean_the_cell_under_the_mouse(session):

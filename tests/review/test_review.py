@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError, StaleEditError
@@ -27,9 +27,9 @@ def propose(session: Session, scores=SCORES, slide_id: str = "") -> list[Annotat
             slide_id=slide_id or session.need_slide().id,
             geometry=Point(100 + 100 * n, 200),
             class_id="HSIL",
-            status=Status.PROPOSED,
+            status=Status.UNREVIEWED,
             author="finder",
-            origin=proposed_by("finder", "0" * 64),
+            origin=origin_of_model("finder", "0" * 64),
             scores=(("HSIL", score), ("NILM", round(1 - score, 4))),
         )
         for n, score in enumerate(scores)
@@ -60,7 +60,7 @@ def test_verdicts_are_stored_with_who_gave_them_and_the_model_stays_known(review
         (Status.ACCEPTED, "HSIL"),
         (Status.REJECTED, "HSIL"),
         (Status.ACCEPTED, "LSIL"),
-        (Status.PROPOSED, "HSIL"),
+        (Status.UNREVIEWED, "HSIL"),
     ]
     assert stored(review, 2).author == "anna"
     assert stored(review, 2).origin.startswith("model:finder@")
@@ -191,7 +191,7 @@ def test_a_verdict_on_what_another_window_changed_is_refused_and_shown_as_it_is(
 def test_new_cells_wait_for_a_refresh(review):
     assert not review.is_outdated
     new = Annotation(
-        slide_id=review.session.need_slide().id, geometry=Point(900, 900), class_id="SCC", status=Status.PROPOSED
+        slide_id=review.session.need_slide().id, geometry=Point(900, 900), class_id="SCC", status=Status.UNREVIEWED
     )
     entry = review.session.need_project().apply(edits.add([new], "Run detection"), "finder")
     review.session.annotations_changed.emit(entry)

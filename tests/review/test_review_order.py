@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Point, Polygon
 from napari_cyto.domain.presets import preset
 from napari_cyto.review.order import gather, ordered
@@ -26,12 +26,12 @@ from napari_cyto.review.query import (
 from napari_cyto.session import Session
 
 SCHEME = preset("bethesda")
-MODEL = proposed_by("finder", "0" * 64)
+MODEL = origin_of_model("finder", "0" * 64)
 
 
 def cell(scores: dict[str, float] | None = None, class_id: str = "", slide: str = "s", **fields) -> Annotation:
     scores = scores or {}
-    fields = {"geometry": Point(10, 10), "status": Status.PROPOSED, "origin": MODEL} | fields
+    fields = {"geometry": Point(10, 10), "status": Status.UNREVIEWED, "origin": MODEL} | fields
     label = class_id or max(scores, key=scores.__getitem__)
     return Annotation(slide_id=slide, class_id=label, scores=tuple(scores.items()), **fields)
 
@@ -114,7 +114,7 @@ def test_filters_by_status_class_slide_and_score():
         cell({"HSIL": 0.9}, slide="t"),
         cell({"HSIL": 0.9}, status=Status.REJECTED),
         cell(class_id="HSIL"),
-        Annotation(slide_id="s", geometry=Polygon(((0, 0), (0, 9), (9, 9))), class_id=None, status=Status.PROPOSED),
+        Annotation(slide_id="s", geometry=Polygon(((0, 0), (0, 9), (9, 9))), class_id=None, status=Status.UNREVIEWED),
     ]
     assert set(order(cells)) == {0, 1, 2, 3, 5}
     assert set(order(cells, class_ids=("HSIL",), slide_ids=("s",))) == {0, 1, 5}

@@ -53,7 +53,7 @@ def test_a_proposal_that_a_person_relabels_is_accepted(session):
         slide_id=session.slide.id,
         geometry=Point(1, 1),
         class_id="LSIL",
-        status=Status.PROPOSED,
+        status=Status.UNREVIEWED,
         scores=(("LSIL", 0.7),),
     )
     session.project.apply(edits.add([proposal], "Predict"), "model")
@@ -239,7 +239,11 @@ def test_the_size_of_a_pixel_is_corrected_with_its_history_and_what_hung_on_it_i
     session.message.connect(messages.append)
     session.edits.add_point((5.0, 5.0))
     found = Annotation(
-        slide_id=session.slide.id, geometry=Point(9.0, 9.0), class_id="HSIL", status=Status.PROPOSED, origin="model:m@1"
+        slide_id=session.slide.id,
+        geometry=Point(9.0, 9.0),
+        class_id="HSIL",
+        status=Status.UNREVIEWED,
+        origin="model:m@1",
     )
     session.project.apply(edits.add([found], "x"), "m")
     first = session.slide.mpp

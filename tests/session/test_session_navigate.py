@@ -34,7 +34,7 @@ def test_step_by_class_and_unreviewed(session, heard):
     session.edits.add_point((0.0, 1.0))
     session.edits.choose_class("SCC")
     scc = session.edits.add_point((1.0, 1.0))
-    proposal = Annotation(slide_id=session.slide.id, geometry=Point(2, 2), class_id="LSIL", status=Status.PROPOSED)
+    proposal = Annotation(slide_id=session.slide.id, geometry=Point(2, 2), class_id="LSIL", status=Status.UNREVIEWED)
     session.project.apply(edits.add([proposal], "Predict"), "model")
     assert session.view.step(1, class_id="SCC") == scc
     assert session.view.step(1, unreviewed=True) == proposal

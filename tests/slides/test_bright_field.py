@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_cyto.slides.bright_field import Look, look_of
-from napari_cyto.slides.pixel_source import PicturePixels
+from napari_cyto.slides.pixel_source import ImagePixels
 from napari_cyto.slides.stain import stain_of
 
 CRIC = Path(__file__).parents[3] / "shared/data/cric/images"
@@ -31,7 +31,7 @@ def field(seed: int, crowded: float = 1.0, size_hw: tuple[int, int] = (720, 960)
 
 
 def look(picture: np.ndarray, mpp: float | None = 0.25) -> Look:
-    pixels = PicturePixels(np.ascontiguousarray(picture))
+    pixels = ImagePixels(np.ascontiguousarray(picture))
     return look_of(pixels, mpp, stain_of(pixels, mpp), "a.png")
 
 

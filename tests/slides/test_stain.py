@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides import open_slide
-from napari_cyto.slides.pixel_source import PicturePixels, SlidePixels
+from napari_cyto.slides.pixel_source import ImagePixels, SlidePixels
 from napari_cyto.slides.stain import BLOCK_PX, COARSEST_UM, CONTRAST, LowView, Stain, look_over, stain_of
 from napari_cyto.slides.tiff_writer import write_pyramid
 
@@ -51,7 +51,7 @@ def test_a_pale_nucleus_anywhere_is_never_left_out(mpp, um, contrast, channel, n
     inside = np.hypot(ys - y, xs - x) <= um / 2 / mpp
     picture -= inside[..., None] * contrast * np.array(channel)
     picture += rng.normal(0, noise, picture.shape)
-    pixels = PicturePixels(np.clip(picture.round(), 0, 255).astype(np.uint8))
+    pixels = ImagePixels(np.clip(picture.round(), 0, 255).astype(np.uint8))
     stain = stain_of(pixels, mpp)
     # At the picture's own corner a quarter of it is left, which is less than the smallest nucleus.
     reach = um / 2 / mpp
@@ -69,7 +69,7 @@ def test_what_is_even_holds_nothing(mpp: float | None, ground: tuple[int, int, i
     picture = np.array(ground) + rng.normal(0, noise, (700, 900, 3))
     # Light falls off towards the edges of a camera's field.
     picture *= 1 - 0.05 * np.linspace(0, 1, 900)[:, None]
-    assert not stain_of(PicturePixels(np.clip(picture, 0, 255).astype(np.uint8)), mpp).blocks.any()
+    assert not stain_of(ImagePixels(np.clip(picture, 0, 255).astype(np.uint8)), mpp).blocks.any()
 
 
 class SparsePixels:
@@ -134,6 +134,6 @@ def test_a_written_slide_answers_as_its_picture(tmp_path: Path) -> None:
     write_pyramid(tmp_path / "s.tif", (3000, 4100), lambda y, x, h, w: picture[y : y + h, x : x + w], mpp=0.5)
     with open_slide(tmp_path / "s.tif") as slide:
         found = stain_of(SlidePixels(slide), 0.5)
-        assert np.array_equal(found.blocks, stain_of(PicturePixels(picture), 0.5).blocks)
+        assert np.array_equal(found.blocks, stain_of(ImagePixels(picture), 0.5).blocks)
     assert found.blocks.shape == (-(-750 // BLOCK_PX), -(-1025 // BLOCK_PX))
     assert 3 <= found.blocks.sum() < 40

@@ -196,7 +196,7 @@ def make_project(folder: Path) -> None:
     """Make a small project with one of everything: shapes, scores, notes, undone and redone steps, kept values."""
     cells = [
         Annotation(slide_id="one", geometry=Point(10, 20), class_id="HSIL", author="Ana"),
-        Annotation(slide_id="one", geometry=Box(5, 5, 45, 50), class_id="NILM", author="m", status=Status.PROPOSED,
+        Annotation(slide_id="one", geometry=Box(5, 5, 45, 50), class_id="NILM", author="m", status=Status.UNREVIEWED,
                    origin="model:m@0", scores=(("NILM", 0.75), ("HSIL", 0.25)), note="large"),
         Annotation(slide_id="two", geometry=Polygon(((0, 0), (0, 9), (9, 9))), class_id=None, author="Ana"),
         Annotation(slide_id="two", geometry=Polygon(((20, 20), (20, 29), (29, 29))), class_id="LSIL", author="Ana"),

@@ -1,6 +1,6 @@
 """Guards projects in a real PostgreSQL, which is started here; skipped where there is none, or no driver.
 
-What can be guarded without a server is in test_postgresql_words.
+What can be guarded without a server is in test_postgresql_messages.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def _project_of(folder: Path, n: int) -> Iterator[tuple[Project, list[Annotation
             slide_id="one",
             geometry=Point(chance.uniform(0, _SIDE_PX), chance.uniform(0, _SIDE_PX)),
             class_id=ids[i % len(ids)],
-            status=Status.PROPOSED if i % 3 else Status.ACCEPTED,
+            status=Status.UNREVIEWED if i % 3 else Status.ACCEPTED,
         )
         for i in range(n)
     ]

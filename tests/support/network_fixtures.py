@@ -14,7 +14,7 @@ SIDES = {"train": 12, "validation": 6, "test": 6}
 NUCLEUS_PX = {"NILM": 4, "HSIL": 11}
 
 
-def cell_picture(class_id: str, rng: np.random.Generator) -> np.ndarray:
+def cell_image(class_id: str, rng: np.random.Generator) -> np.ndarray:
     """A pale cell with a dark nucleus, large in HSIL; uint8 (40, 40, 3)."""
     y, x = np.mgrid[:40, :40] - 19.5 + rng.normal(0, 1, 2)[:, None, None]
     pixels = np.full((40, 40, 3), 215.0) + rng.normal(0, 6, (40, 40, 3))
@@ -32,7 +32,7 @@ def tiny_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = root / side / class_id
             folder.mkdir(parents=True)
             for i in range(n):
-                Image.fromarray(cell_picture(class_id, rng)).save(folder / f"{side}-{class_id}-{i}.png")
+                Image.fromarray(cell_image(class_id, rng)).save(folder / f"{side}-{class_id}-{i}.png")
     return root
 
 
@@ -58,7 +58,7 @@ def tiny_recipe() -> TrainConfig:
     )
 
 
-def field_picture(rng: np.random.Generator, path: Path) -> list[tuple[float, float, str]]:
+def field_image(rng: np.random.Generator, path: Path) -> list[tuple[float, float, str]]:
     """Write a field of 128 px with nine dark cells of two kinds, and return x, y and class of each."""
     y, x = np.mgrid[:128, :128] + 0.5
     field = np.full((128, 128, 3), 240.0)
@@ -84,7 +84,7 @@ def tiny_fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = ["image,width,height,px_per_cric_px,image_id,cell_id,bethesda,x,y"]
     for number in range(9):
         name = f"field{number}.png"
-        for x, y, kind in field_picture(rng, folder / "images" / name):
+        for x, y, kind in field_image(rng, folder / "images" / name):
             lines.append(f"{name},128,128,0.228,{number},{len(lines)},{kind},{x:.3f},{y:.3f}")
     (folder / "cells.csv").write_text("\n".join(lines) + "\n")
     return folder

@@ -96,7 +96,7 @@ def result(out: Path, slides: list[str], cells: int = 120) -> Done:
     )
 
 
-def write_pictures(folder: Path) -> None:
+def write_images(folder: Path) -> None:
     """The pictures of the worst cells."""
     (folder / "worst").mkdir(parents=True, exist_ok=True)
     for i in range(6):
@@ -109,7 +109,7 @@ def begin(out: Path, slides: list[str], resumed: bool = False) -> RunFolder:
     folder = RunFolder.of(out)
     asked = {"config": TrainConfig().model_dump(mode="json"), "sources": ["cric:somewhere"], "slides": slides}
     folder.begin(asked, resumed)
-    write_pictures(folder.path)
+    write_images(folder.path)
     return folder
 
 

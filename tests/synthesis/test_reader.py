@@ -49,7 +49,7 @@ def test_proposals_lie_outside_and_carry_their_model_and_scores(made: MadeSmear)
     assert found
     assert not {p.id for p in found} & {m.id for m in annotated(made, part)}
     for proposal in found:
-        assert proposal.status is Status.PROPOSED
+        assert proposal.status is Status.UNREVIEWED
         assert proposal.origin.startswith("model:")
         assert proposal.class_id == max(proposal.scores, key=lambda pair: pair[1])[0]
     assert found == proposals(made, part)

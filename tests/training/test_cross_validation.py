@@ -12,7 +12,7 @@ from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.models.manifest import Decision
 from napari_cyto.training import classifier_task
-from napari_cyto.training._kept_outputs import JUDGED, read_judged
+from napari_cyto.training._kept_outputs import OUTPUTS_FILE, read_outputs
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.cross_validation import cross_validate
 
@@ -62,7 +62,7 @@ def test_the_figures_are_of_all_cells_though_few_are_listed(
     assert len(told["cells"]) == 6
     assert told["metrics"]["classification"]["n"] == 48
     assert sum(map(sum, told["confusion"]["counts"])) == 48
-    (RunFolder.of(tmp_path / "cv" / "fold-1").path / JUDGED).unlink()
+    (RunFolder.of(tmp_path / "cv" / "fold-1").path / OUTPUTS_FILE).unlink()
     end = list(cross_validate(recipe, (f"folders:{unsided_cells}",), tmp_path / "cv", 2))[-1]
     assert isinstance(end, Failed)
     assert "fold-1.run" in end.message
@@ -88,7 +88,7 @@ def test_a_detector_is_judged_on_all_pictures_each_fold_at_its_own_threshold(
         of_fold = bundle.manifest.card.metrics["detection"]
         assert of_fold["threshold"] == decision["score_threshold"]
         recall, kept = recall + of_fold["tp"], kept + of_fold["detections"]
-        fields = read_judged(RunFolder.of(bundle.path).path, bundle.manifest.classes)
+        fields = read_outputs(RunFolder.of(bundle.path).path, bundle.manifest.classes)
         assert isinstance(fields, tuple)
         assert len(fields) == of_fold["fields"]
     assert (found["tp"], found["detections"]) == (recall, kept)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.networks
 ARCHITECTURES = ("p2p", "fcrn", "faster-rcnn", "retinanet")
 
 
-class Judged:
+class EvaluatedNetwork:
     """As a run hands a network over to be measured."""
 
     def __init__(self, module: Any) -> None:
@@ -68,10 +68,10 @@ def test_every_architecture_learns_and_is_judged(labelled: Any, architecture: st
     grads = [p.grad for g in groups for p in g["params"] if p.grad is not None]
     assert grads
     assert all(bool(g.isfinite().all()) for g in grads)
-    validation = exhausted(task.validate(Judged(task.network), None))
+    validation = exhausted(task.validate(EvaluatedNetwork(task.network), None))
     assert 0 <= validation.score <= 1
     assert set(validation.per_class_recall) == {"NILM", "HSIL"}
-    verdict = exhausted(task.judge(Judged(task.network), validation.decision, None))
+    verdict = exhausted(task.judge(EvaluatedNetwork(task.network), validation.decision, None))
     assert verdict.side == "test"
     assert {c["truth"] for c in verdict.cells} <= {"NILM", "HSIL"}
     manifest = ModelManifest.model_validate(task.manifest_fields() | UNWRITTEN)
@@ -118,13 +118,13 @@ def test_point_proposals_find_cells_after_a_few_steps(labelled: Any) -> None:
     task = task_of(labelled, "p2p")
     phase = labelled[1].phases[0].model_copy(update={"lr": 4e-3})
     optimiser = torch.optim.AdamW(task.parameter_groups(phase))
-    before = exhausted(task.validate(Judged(task.network), None)).metrics["recall at 2 a cell"]
+    before = exhausted(task.validate(EvaluatedNetwork(task.network), None)).metrics["recall at 2 a cell"]
     for epoch in range(20):
         task.train_mode(phase)
         for batch in task.batches(epoch, 4, Share()):
             optimiser.zero_grad()
             task.loss(task.network, batch).backward()
             optimiser.step()
-    after = exhausted(task.validate(Judged(task.network), None)).metrics
+    after = exhausted(task.validate(EvaluatedNetwork(task.network), None)).metrics
     assert after["recall at 2 a cell"] >= max(0.8, before)
     assert after["median error, µm"] < 3

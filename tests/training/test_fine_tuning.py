@@ -15,7 +15,7 @@ from napari_cyto.datasets.splits.training_split import split_training_set
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.datasets.training.training_set import TrainingSet
 from napari_cyto.domain.presets import preset
-from napari_cyto.training._fine_tuning import had_a_say, on_sides_of_parent, with_parents
+from napari_cyto.training._fine_tuning import on_sets_of_parent, seen_in_training, with_parents
 from napari_cyto.training.preview import preview_training
 
 
@@ -41,9 +41,9 @@ OLD, NEW = [f"old{i}" for i in range(6)], [f"new{i}" for i in range(4)]
 def test_a_parents_training_slides_do_not_judge_its_child(published: bool, seed: int) -> None:
     """The slides that judged the parent lie elsewhere, so the test side has to be drawn anew."""
     known = parent({"sides": {"train": OLD[:5], "validation": OLD[5:], "test": ["gone"]}})
-    data = on_sides_of_parent(data_of(*OLD, *NEW), known)
+    data = on_sets_of_parent(data_of(*OLD, *NEW), known)
     asked = SplitConfig(published=published, seed=seed, twins=False)
-    split = split_training_set(data, asked, known=had_a_say(data, known))
+    split = split_training_set(data, asked, known=seen_in_training(data, known))
     test = {s.key for s in split.of("test")}
     assert test
     assert test <= set(NEW)
@@ -56,21 +56,21 @@ def test_what_a_grandparent_learnt_from_does_not_judge_its_grandchild() -> None:
     assert record["sides_of_parents"] == {"train": OLD[1:5], "validation": OLD[5:]}
     again = with_parents({"sides": {"train": NEW[:2]}}, parent(record))
     assert sorted(again["sides_of_parents"]["train"]) == OLD[:5]
-    assert had_a_say(data_of(*OLD, *NEW), parent(again)) == {*OLD, *NEW[:2]}
+    assert seen_in_training(data_of(*OLD, *NEW), parent(again)) == {*OLD, *NEW[:2]}
     assert with_parents({"sides": {}}, None) == {"sides": {}}
     assert with_parents({"sides": {"train": OLD}}, first) == {"sides": {"train": OLD}}
 
 
 def test_a_slide_that_moved_is_known_by_its_pixels() -> None:
     moved = TrainingSet(preset("bethesda"), ("NILM", "HSIL"), (replace(slide("old0"), key="elsewhere"), slide("new0")))
-    assert had_a_say(moved, parent({"sides": {"train": ["old0"]}})) == {"elsewhere"}
+    assert seen_in_training(moved, parent({"sides": {"train": ["old0"]}})) == {"elsewhere"}
 
 
 def test_without_a_record_the_same_data_had_a_say() -> None:
     data = data_of(*OLD)
-    assert had_a_say(data, parent({}, fingerprint=data.fingerprint)) == set(OLD)
-    assert had_a_say(data, parent({}, fingerprint="other")) == had_a_say(data, None) == frozenset()
-    assert on_sides_of_parent(data, parent({"sides": {"train": None}})).slides == data.slides
+    assert seen_in_training(data, parent({}, fingerprint=data.fingerprint)) == set(OLD)
+    assert seen_in_training(data, parent({}, fingerprint="other")) == seen_in_training(data, None) == frozenset()
+    assert on_sets_of_parent(data, parent({"sides": {"train": None}})).slides == data.slides
 
 
 def test_the_preview_divides_as_the_run_will(monkeypatch: pytest.MonkeyPatch) -> None:

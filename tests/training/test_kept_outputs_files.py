@@ -12,7 +12,7 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.scored_cells import ScoredCells
-from napari_cyto.training._kept_outputs import JUDGED, read_judged, write_judged
+from napari_cyto.training._kept_outputs import OUTPUTS_FILE, read_outputs, write_outputs
 
 pytestmark = pytest.mark.networks
 
@@ -29,13 +29,13 @@ def cells(n: int = 7) -> ScoredCells:
 
 def test_cells_come_back_to_the_last_bit(tmp_path: Path) -> None:
     one = cells()
-    write_judged(tmp_path, one)
-    again = read_judged(tmp_path, TWO)
+    write_outputs(tmp_path, one)
+    again = read_outputs(tmp_path, TWO)
     assert isinstance(again, ScoredCells)
     assert (again.groups, again.slides) == (one.groups, one.slides)
     for name in ("truth", "probabilities", "centres_yx"):
         assert np.array_equal(getattr(again, name), getattr(one, name))
-    assert [p.name for p in tmp_path.iterdir()] == [JUDGED]
+    assert [p.name for p in tmp_path.iterdir()] == [OUTPUTS_FILE]
 
 
 def test_pictures_come_back_with_regions_and_without_detections(tmp_path: Path) -> None:
@@ -47,8 +47,8 @@ def test_pictures_come_back_with_regions_and_without_detections(tmp_path: Path) 
         rng.uniform(size=(3, 2)), rng.uniform(size=(3, 4)), rng.uniform(size=3), rng.uniform(size=(3, 2)), (region,),
     )  # fmt: skip
     bare = DetectedField("b", 0.5, "b", np.empty((0, 2)), (), np.empty((0, 4)))
-    write_judged(tmp_path, (full, bare))
-    one, other = read_judged(tmp_path, TWO)  # type: ignore[misc]
+    write_outputs(tmp_path, (full, bare))
+    one, other = read_outputs(tmp_path, TWO)  # type: ignore[misc]
     assert one.regions == (region,)
     assert one.truth_classes == ("NILM", "HSIL")
     assert (one.name, one.mpp, one.group) == ("a", 0.25, "p")
@@ -59,11 +59,11 @@ def test_pictures_come_back_with_regions_and_without_detections(tmp_path: Path) 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CytoError, match="missing"):
-        read_judged(tmp_path, TWO)
-    write_judged(tmp_path, cells())
+        read_outputs(tmp_path, TWO)
+    write_outputs(tmp_path, cells())
     with pytest.raises(CytoError, match="classes"):
-        read_judged(tmp_path, TWO[::-1])
-    whole = (tmp_path / JUDGED).read_bytes()
-    (tmp_path / JUDGED).write_bytes(whole[:-9])
+        read_outputs(tmp_path, TWO[::-1])
+    whole = (tmp_path / OUTPUTS_FILE).read_bytes()
+    (tmp_path / OUTPUTS_FILE).write_bytes(whole[:-9])
     with pytest.raises(CytoError, match="damaged"):
-        read_judged(tmp_path, TWO)
+        read_outputs(tmp_path, TWO)

@@ -19,8 +19,8 @@ from napari_cyto.training.config import AugmentConfig
 from napari_cyto.training.detector._epoch import EpochTiles
 from napari_cyto.training.detector._tile_places import (
     EMPTY_TILES,
+    TileBudget,
     TilePlace,
-    TilesWorth,
     drawn_centre,
     drawn_turn,
     tiles_worth,
@@ -127,7 +127,7 @@ def made(n: int, size_px: int, **more: Any) -> TrainingSlide:
     return TrainingSlide("k", "k", "k", 0.25, "", "", "", centres, boxes, index, (size_px, size_px), **more)
 
 
-def worth(slide: TrainingSlide) -> TilesWorth:
+def worth(slide: TrainingSlide) -> TileBudget:
     """With tiles of 192 px of 1 µm, which are 768 level-0 px."""
     model_px = slide.size_hw[0] // 4
     return tiles_worth(slide, AreaRule().area(slide), (model_px, model_px), 192)
@@ -135,19 +135,19 @@ def worth(slide: TrainingSlide) -> TilesWorth:
 
 def test_negatives_count_by_their_area_up_to_a_cap() -> None:
     """A negative slide of 100 tiles was worth one tile an epoch, or none."""
-    assert worth(made(0, 3840)) == TilesWorth(0, 25, 0)
+    assert worth(made(0, 3840)) == TileBudget(0, 25, 0)
     assert worth(made(0, 38_400)).empty == EMPTY_TILES
     region = Polygon(((0, 0), (0, 2304), (2304, 2304), (2304, 0)))
-    assert worth(made(0, 38_400, regions=(region,))) == TilesWorth(0, 9, 0)
-    assert worth(made(0, 3840, regions=(region,))) == TilesWorth(0, 9, 0)
-    assert worth(made(4, 38_400, regions=(region,))) == TilesWorth(4, 5, 0)
-    assert worth(made(40, 38_400)) == TilesWorth(40, 0, 0), "nobody said that the rest is empty"
-    assert worth(made(40, 2000)) == TilesWorth(7, 0, 0)
-    assert worth(made(40, 38_400, rejected_yx=np.ones((7, 2)))) == TilesWorth(40, 0, 7)
+    assert worth(made(0, 38_400, regions=(region,))) == TileBudget(0, 9, 0)
+    assert worth(made(0, 3840, regions=(region,))) == TileBudget(0, 9, 0)
+    assert worth(made(4, 38_400, regions=(region,))) == TileBudget(4, 5, 0)
+    assert worth(made(40, 38_400)) == TileBudget(40, 0, 0), "nobody said that the rest is empty"
+    assert worth(made(40, 2000)) == TileBudget(7, 0, 0)
+    assert worth(made(40, 38_400, rejected_yx=np.ones((7, 2)))) == TileBudget(40, 0, 7)
 
 
 def test_an_epoch_shows_at_most_as_many_tiles_without_cells_and_all_in_their_turn() -> None:
-    tiles = EpochTiles.of({0: TilesWorth(6, 0, 2), 1: TilesWorth(0, 20, 0)})
+    tiles = EpochTiles.of({0: TileBudget(6, 0, 2), 1: TileBudget(0, 20, 0)})
     assert len(tiles) == 12
     seen = set()
     for epoch in range(40):
@@ -157,9 +157,9 @@ def test_an_epoch_shows_at_most_as_many_tiles_without_cells_and_all_in_their_tur
         seen |= set(drawn)
     assert seen == {(0, "cells"), (0, "rejected"), (1, "empty")}
     assert "6 tiles with cells and 6 without, out of 20 of parts without cells, 2 around rejected" in tiles.sentence()
-    few = EpochTiles.of({0: TilesWorth(6, 2, 0)})
+    few = EpochTiles.of({0: TileBudget(6, 2, 0)})
     assert len(few) == 8
-    assert EpochTiles.of({0: TilesWorth(6)}).sentence() == ""
+    assert EpochTiles.of({0: TileBudget(6)}).sentence() == ""
 
 
 def test_tiles_lie_where_they_are_said_to() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_cyto.cli.train import _tell
+from napari_cyto.cli.train import _report
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.statistics.bootstrap import Resampling
 from napari_cyto.evaluation.classifier_scores import classifier_scores
@@ -31,7 +31,7 @@ def field(name: str, scores: tuple[float, ...]) -> DetectedField:
 
 
 def told_of(capsys: pytest.CaptureFixture[str], result: dict[str, Any]) -> str:
-    _tell(result)
+    _report(result)
     return " ".join(capsys.readouterr().out.split())
 
 

@@ -41,13 +41,13 @@ def test_the_slide_is_drawn_in_its_shape(overview: OverviewMap) -> None:
 
 
 def test_the_frame_is_where_the_view_is(overview: OverviewMap) -> None:
-    assert overview.mark_rect() is None
+    assert overview.frame_rect() is None
     overview.set_view((100, 200, 300, 600))
-    mark = overview.mark_rect()
+    mark = overview.frame_rect()
     assert mark is not None
     assert (mark.x(), mark.y(), mark.width(), mark.height()) == pytest.approx((60, 50, 120, 60))
     overview.set_view((100, 200, 101, 201))
-    tiny = overview.mark_rect()
+    tiny = overview.frame_rect()
     assert tiny is not None
     assert min(tiny.width(), tiny.height()) >= 5
 
@@ -115,7 +115,7 @@ def test_it_follows_a_session_until_let_go(qtbot, tmp_path: Path) -> None:
         session.open_slide_handle = slide
         session.slide_changed.emit()
         session.view_changed.emit(0.0, 0.0, 20.0, 40.0)
-    assert widget.mark_rect() is not None
+    assert widget.frame_rect() is not None
     widget.resize(160, 80)
     qtbot.mouseClick(widget, Qt.MouseButton.LeftButton, pos=QPoint(80, 40))
     assert session.went == [pytest.approx((20, 40), abs=1)]

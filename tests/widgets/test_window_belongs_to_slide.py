@@ -265,7 +265,7 @@ def accepted_cells_that_a_filter_hides_are_counted_on_the_slide(eye):
 
     note = eye.bench.window.canvas.note
     assert "Filter" not in note.text()
-    eye.session.view.show_only(replace(eye.session.shown_filter, statuses=frozenset([Status.PROPOSED])))
+    eye.session.view.show_only(replace(eye.session.shown_filter, statuses=frozenset([Status.UNREVIEWED])))
     eye.settle()
     assert "Filter on (Predict dock): 3 accepted cells hidden here." in note.text()
     eye.session.view.show_only(replace(eye.session.shown_filter, statuses=frozenset(Status)))

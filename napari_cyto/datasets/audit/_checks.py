@@ -65,7 +65,7 @@ def labels_outside(audited: Audited) -> Iterator[Finding]:
             rows.append(_row(slides[cell.slide_id], cell))
     if rows:
         detail = f"{len(rows)} label(s) reach out of their image, the first in {rows[0]['slice']}."
-        yield Finding("label_outside", Severity.ERROR if audited.sides_came else Severity.WARNING, detail, tuple(rows))
+        yield Finding("label_outside", Severity.ERROR if audited.sets_came else Severity.WARNING, detail, tuple(rows))
 
 
 def unknown_classes(audited: Audited) -> Iterator[Finding]:

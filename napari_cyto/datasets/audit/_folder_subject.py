@@ -23,7 +23,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.files.disk_files import folder_files, subfolders
 from napari_cyto.formats import FORMATS
-from napari_cyto.formats.apacc.apacc_format import SIDES
+from napari_cyto.formats.apacc.apacc_format import SETS
 from napari_cyto.formats.apacc.label_lines import CLASSES, LabelLine, parse_label_text
 from napari_cyto.formats.apacc.names import SLICE_SIDE, match_crop_name, match_stem
 from napari_cyto.formats.bad_rows import BadRows
@@ -69,8 +69,8 @@ def _another_format(root: Path) -> str:
 
 def _side_folders(root: Path) -> list[tuple[str, Path]]:
     """Return each folder of slices or crops with its side; at the root, or one folder further down."""
-    bases = [root, *(p for p in subfolders(root) if p.name not in (*SIDES, OVERVIEW))]
-    found = [(side, base / side) for base in bases for side in SIDES if (base / side).is_dir()]
+    bases = [root, *(p for p in subfolders(root) if p.name not in (*SETS, OVERVIEW))]
+    found = [(side, base / side) for base in bases for side in SETS if (base / side).is_dir()]
     return found or [("", base) for base in bases]
 
 
@@ -93,7 +93,7 @@ class _Tree:
         labels = {stem: p for stem, p in labels.items() if stem in images or match_stem(stem)}
         for stem in sorted(labels.keys() | {stem for stem in images if match_stem(stem)}):
             self._add_slice(side, stem, images.get(stem), labels.get(stem))
-        for below in (p for p in subfolders(folder) if p.name not in SIDES):
+        for below in (p for p in subfolders(folder) if p.name not in SETS):
             crops = folder_files(below, READ_SUFFIXES)
             self.crop_files += [(side, path) for path in crops]
             if below.name not in CLASSES and any(match_crop_name(p.name) for p in crops):
@@ -203,7 +203,7 @@ def same_files(slides: list[SlideRecord], images: dict[str, Path], tick: Tick = 
             by_size[images[slide.id].stat().st_size].append(slide)
     rows: list[Row] = []
     for group in by_size.values():
-        if {s.side for s in group} >= set(SIDES):
+        if {s.side for s in group} >= set(SETS):
             first: dict[bytes, dict[str, str]] = defaultdict(dict)
             for slide in group:
                 tick()

@@ -45,7 +45,7 @@ def audited_project(project: Project, tick: Tick = no_tick) -> Audited:
                 audited.cells.append(_cell(slide, annotation, annotation.class_id, project.scheme))
                 counts[slide.id][annotation.class_id] += 1
     counts = _as_exported(project.scheme, counts)
-    audited.sides_came = any(set_of(slide.side) for slide in records)
+    audited.sets_came = any(set_of(slide.side) for slide in records)
     sides: Mapping[str, str] = {}
     try:
         split, remarks = split_for_export(records, counts, ApaccExportOptions())
@@ -53,12 +53,12 @@ def audited_project(project: Project, tick: Tick = no_tick) -> Audited:
         remarks = (str(error),)
     else:
         sides = split.sets if not remarks else {}
-    if not audited.sides_came:
+    if not audited.sets_came:
         audited.findings += [Finding("no_split", Severity.INFO, remark) for remark in remarks]
     audited.slides = [replace(slide, side=set_of(slide.side) or sides.get(slide.id, "")) for slide in records]
     paths = _paths(project, audited, tick)
     audited.crops = lambda: _crops(audited, paths)
-    if not audited.sides_came and sides:
+    if not audited.sets_came and sides:
         audited.findings.append(
             Finding(
                 "planned_split",

@@ -29,7 +29,7 @@ _CORRELATED_AT_ONCE = 1 << 10
 _FIRST_REACH = 64
 
 Indices = npt.NDArray[np.intp]
-Wanted = Callable[[Indices, Indices], npt.NDArray[np.bool_]]
+PairFilter = Callable[[Indices, Indices], npt.NDArray[np.bool_]]
 """Which of some pairs (first and second index of each) still have something to tell."""
 
 
@@ -124,20 +124,20 @@ def _identical(train: CropPrints, test: CropPrints) -> Iterator[tuple[int, int]]
             yield first[digest], j
 
 
-def _similar(first: Thumbs, second: Thumbs, wanted: Wanted, tick: Tick) -> Iterator[tuple[int, int, float]]:
+def _similar(first: Thumbs, second: Thumbs, wanted: PairFilter, tick: Tick) -> Iterator[tuple[int, int, float]]:
     """Yield pairs that show the same cell, each as soon as it is confirmed and only while it is ``wanted``."""
     if not len(first) or not len(second):
         return
     plain, sketched = hashes(first), sketches(first, tick)
     for turned in orientations(second):
         tick()
-        pictures = _Pictures(first, turned, sketched, sketches(turned, tick, shifted=True))
+        pictures = _Thumbnails(first, turned, sketched, sketches(turned, tick, shifted=True))
         for i, j in _candidates(plain, hashes(turned), wanted, tick):
             yield from _confirmed(pictures, i, j, wanted, tick)
 
 
 @dataclass(frozen=True, slots=True)
-class _Pictures:
+class _Thumbnails:
     """Thumbnails to compare, and their sketches."""
 
     first: Thumbs
@@ -157,7 +157,7 @@ class _Pictures:
                 yield int(i[k]), int(j[k]), float(found[k - start])
 
 
-def _candidates(first: Hashes, second: Hashes, wanted: Wanted, tick: Tick) -> Iterator[tuple[Indices, Indices]]:
+def _candidates(first: Hashes, second: Hashes, wanted: PairFilter, tick: Tick) -> Iterator[tuple[Indices, Indices]]:
     """Yield each wanted pair whose hashes are near and agree in one band, once, the nearest of a batch first."""
     for band in range(_BANDS):
         shift = np.uint64(band * _BAND_BITS)
@@ -179,7 +179,7 @@ def _candidates(first: Hashes, second: Hashes, wanted: Wanted, tick: Tick) -> It
                 yield i[near], j[near]
 
 
-def _in_reach(starts: Indices, ends: Indices, wanted: Wanted, order: Indices) -> Iterator[tuple[Indices, Indices]]:
+def _in_reach(starts: Indices, ends: Indices, wanted: PairFilter, order: Indices) -> Iterator[tuple[Indices, Indices]]:
     """Yield places in ``order`` with the second crop that they are to be compared to, in batches of growing reach.
 
     What a crop asks is most often answered by the first few of its bucket, so that the rest is not looked at.
@@ -216,7 +216,7 @@ def _agreed_before(differing: Hashes, band: int) -> npt.NDArray[np.bool_]:
 
 
 def _confirmed(
-    pictures: _Pictures, i: Indices, j: Indices, wanted: Wanted, tick: Tick
+    pictures: _Thumbnails, i: Indices, j: Indices, wanted: PairFilter, tick: Tick
 ) -> Iterator[tuple[int, int, float]]:
     """Yield the pairs that the thumbnails confirm: the first candidate of each second crop, then the next two ..."""
     by_second = np.argsort(j, kind="stable")

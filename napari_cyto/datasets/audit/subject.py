@@ -53,7 +53,7 @@ class Audited:
         What was found on the way: files that cannot be read, and the like.
     crops : callable
         Yields the crops to compare; opened once, in an order that reads each image once.
-    sides_came : bool
+    sets_came : bool
         Whether the sides are the dataset's own; False when they are what an export would choose.
     """
 
@@ -62,4 +62,4 @@ class Audited:
     cells: list[AuditedCell] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     crops: Callable[[], Iterator[NamedCrop]] = lambda: iter(())
-    sides_came: bool = True
+    sets_came: bool = True

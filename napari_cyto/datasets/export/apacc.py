@@ -27,7 +27,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SplitError
 from napari_cyto.files.atomic import atomic_folder, check_replaceable, exporting
 from napari_cyto.files.replacement import replacing
-from napari_cyto.formats.apacc.apacc_format import SIDES
+from napari_cyto.formats.apacc.apacc_format import SETS
 from napari_cyto.jobs.events import Advanced, Done, Event, Noted, Token
 from napari_cyto.jobs.outcome import UNTOUCHED, Steps, ending_once, stop_if_cancelled
 from napari_cyto.slides import UnreadableTile
@@ -165,14 +165,14 @@ class _Run:
                     below.rmdir()
 
     def _pairs(self, split: Split[SlideRecord], tick: Tick) -> list[_SamePlace]:
-        prints = {side: CropPrints() for side in SIDES}
-        owners: dict[str, list[str]] = {side: [] for side in SIDES}
+        prints = {side: CropPrints() for side in SETS}
+        owners: dict[str, list[str]] = {side: [] for side in SETS}
         for slide_id, pieces in self.written.items():
             for piece in sorted(pieces, key=lambda p: p.files[0]):
                 for name, made in piece.prints:
                     prints[split.sets[slide_id]].add_print(name, made)
                     owners[split.sets[slide_id]].append(slide_id)
-        of = {side: dict(zip(prints[side].names, owners[side], strict=True)) for side in SIDES}
+        of = {side: dict(zip(prints[side].names, owners[side], strict=True)) for side in SETS}
         found = pairs_across(prints[TRAIN], prints[TEST], tick)
         return [_SamePlace(crops, (of[TRAIN][crops.train], of[TEST][crops.test])) for crops in found]
 
@@ -188,7 +188,7 @@ class _SamePlace:
 def _result(
     target: Path, plan: ExportPlan, split: Split[SlideRecord], run: _Run, leaks: list[Finding]
 ) -> dict[str, Any]:
-    counts: dict[str, Counter[str]] = {side: Counter() for side in SIDES}
+    counts: dict[str, Counter[str]] = {side: Counter() for side in SETS}
     slices = Counter[str]()
     for slide_id, pieces in run.written.items():
         side = split.sets[slide_id]
@@ -197,8 +197,8 @@ def _result(
             counts[side].update(piece.class_counts)
     return {
         "target": str(target),
-        "counts": {side: dict(sorted(counts[side].items())) for side in SIDES},
-        "slices": {side: slices[side] for side in SIDES},
+        "counts": {side: dict(sorted(counts[side].items())) for side in SETS},
+        "slices": {side: slices[side] for side in SETS},
         "cells": sum(sum(c.values()) for c in counts.values()),
         "split": split.to_dict(),
         "border": str(run.options.border),

@@ -50,7 +50,7 @@ def apacc_map(scheme: ClassScheme, own: Mapping[str, str] | None, used: Iterable
     return found
 
 
-def proposed_apacc_map(scheme: ClassScheme, used: Iterable[str]) -> dict[str, str] | None:
+def suggested_apacc_map(scheme: ClassScheme, used: Iterable[str]) -> dict[str, str] | None:
     """Return a first proposal of a map for classes without counterpart, or None when all have one.
 
     Parameters

@@ -82,7 +82,7 @@ def _export(
     ):
         count = len(labels.annotations)
         losses = yield from reading.follow(
-            lambda: told_losses(label_format, labels, writer), "Reading", count, (0.0, _READING_SHARE)
+            lambda: loss_sentences(label_format, labels, writer), "Reading", count, (0.0, _READING_SHARE)
         )
         yield from (Noted(loss) for loss in losses)
         stop_if_cancelled(token)
@@ -103,7 +103,7 @@ def _export(
     )
 
 
-def told_losses(label_format: LabelFormat, labels: LabelSet, writer: dict[str, Any]) -> tuple[str, ...]:
+def loss_sentences(label_format: LabelFormat, labels: LabelSet, writer: dict[str, Any]) -> tuple[str, ...]:
     """Return what a format cannot carry, in sentences."""
     found = labels.annotations
     if isinstance(found, AnnotationSource):

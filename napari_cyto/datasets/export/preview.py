@@ -11,12 +11,12 @@ from napari_cyto.datasets._exchange_options import ApaccExportOptions, LabelExpo
 from napari_cyto.datasets.audit.report import Finding
 from napari_cyto.datasets.export._apacc_plan import ExportPlan, plan_export
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
-from napari_cyto.datasets.export.image_sets.job import ImageSet, images_wanted
-from napari_cyto.datasets.export.labels import labels_to_write, told_losses
+from napari_cyto.datasets.export.image_sets.job import ImageSet, needed_images
+from napari_cyto.datasets.export.labels import labels_to_write, loss_sentences
 from napari_cyto.datasets.splits.leaks import LEAK_WORDS, shared_ties
 from napari_cyto.errors import CytoError
 from napari_cyto.formats import LabelFormat, written_format
-from napari_cyto.formats.apacc.apacc_format import SIDES
+from napari_cyto.formats.apacc.apacc_format import SETS
 from napari_cyto.formats.apacc.names import SLICE_SIDE
 from napari_cyto.jobs.events import Done, Event, Token
 from napari_cyto.jobs.outcome import Steps, ending_once
@@ -129,12 +129,12 @@ def _preview(
     label_format = written_format(format_name)
     if label_format.capabilities.slices and not isinstance(options, LabelExportOptions):
         return _apacc(plan_export(project, options or ApaccExportOptions()), options or ApaccExportOptions())
-    if isinstance(options, ImageExportOptions) and images_wanted(project, label_format, options):
+    if isinstance(options, ImageExportOptions) and needed_images(project, label_format, options):
         return _image_set(project, label_format, options)
     if isinstance(options, ApaccExportOptions):
         raise CytoError(f"Expected the options of labels in {format_name}, got those of an APACC export.")
     with labels_to_write(project, label_format, options or LabelExportOptions()) as (labels, writer):
-        losses = told_losses(label_format, labels, writer)
+        losses = loss_sentences(label_format, labels, writer)
         return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})
 
 
@@ -159,7 +159,7 @@ def _leak_words(findings: Iterable[Finding]) -> str:
 
 def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:
     findings = shared_ties([p.slide for p in plan.slides], plan.split.sets)
-    slices, cells, size = dict.fromkeys(SIDES, 0), dict.fromkeys(SIDES, 0), 0.0
+    slices, cells, size = dict.fromkeys(SETS, 0), dict.fromkeys(SETS, 0), 0.0
     for slide in plan.slides:
         side = plan.split.sets[slide.slide.id]
         height, width = slide.slide.size_hw or (SLICE_SIDE, SLICE_SIDE)

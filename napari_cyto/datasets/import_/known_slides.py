@@ -22,7 +22,7 @@ Comparing = Callable[[str], object]
 
 SAME_PLACE_PX = 5.0
 """Two cells whose centres are nearer than this are one place, level-0 px."""
-TOLD_BYTES = 256 * 2**20
+NOTED_FROM_BYTES = 256 * 2**20
 """A comparison of files larger than this is told while it goes on."""
 
 
@@ -173,7 +173,7 @@ def same_pixels(
 
 def _comparison(one: Path, other: Path) -> str:
     size = slide_bytes(other)
-    return f"Comparing {one.name} with {other.name} ({size / 1e9:.1f} GB)." if size > TOLD_BYTES else ""
+    return f"Comparing {one.name} with {other.name} ({size / 1e9:.1f} GB)." if size > NOTED_FROM_BYTES else ""
 
 
 def _moved(record: SlideRecord, moved: Sequence[SlideRecord]) -> KnownSlide | None:

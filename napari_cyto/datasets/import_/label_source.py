@@ -16,7 +16,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.files.disk_files import folder_files, subfolders
 from napari_cyto.formats import get_format
-from napari_cyto.formats.apacc.apacc_format import SIDES
+from napari_cyto.formats.apacc.apacc_format import SETS
 from napari_cyto.formats.csv_points import CsvFormat
 from napari_cyto.formats.csv_sizes import SizeFinder
 from napari_cyto.formats.image_size import image_of
@@ -68,7 +68,7 @@ def slices_folder(source: Path) -> Path:
 
 
 def _has_labels(folder: Path) -> bool:
-    places = (folder, *(folder / side for side in SIDES))
+    places = (folder, *(folder / side for side in SETS))
     return any(folder_files(place, (".txt",)) for place in places if place.is_dir())
 
 

@@ -255,9 +255,9 @@ class SlideMatcher:
             if wished[close, slide.id] > 1 or not self._take(each, slide):
                 each.apart = slide
             else:
-                self._tell_name(each, slide, close)
+                self._report_name(each, slide, close)
 
-    def _tell_name(self, each: _Coming, slide: SlideRecord, close: Closeness) -> None:
+    def _report_name(self, each: _Coming, slide: SlideRecord, close: Closeness) -> None:
         """Note a match by name that a person should look at."""
         if not (each.record.path or slide.path or slide.fingerprint):
             self._by_name_alone.append(slide.name)

@@ -68,7 +68,7 @@ def too_few_groups(groups: Sequence[str], config: SplitConfig, unit: str) -> boo
     fewer = f" or ask for fewer sets (a test share of 0: {config.typed('test_share', '0')}),"
     raise SplitError(
         f"The cells are of {of}, but {needed} are needed so that no {unit} is in two sets; add slides of others,"
-        f"{fewer if len(groups) > 1 or config.sets_asked == 2 else ''} or allow it with "
+        f"{fewer if len(groups) > 1 or config.requested_sets == 2 else ''} or allow it with "
         f"{_how('single-group', config)}, which divides within one {unit}: its figures then flatter."
     )
 

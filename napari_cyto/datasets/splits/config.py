@@ -78,14 +78,14 @@ class SplitConfig(BaseModel):
     )
 
     @property
-    def sets_asked(self) -> int:
+    def requested_sets(self) -> int:
         """How many sets the cells are divided into."""
         return 1 + (self.validation_share > 0) + (self.fold is not None or self.test_share > 0)
 
     @property
     def needed_groups(self) -> int:
         """How many groups a division needs, so that no set is empty."""
-        return max(self.sets_asked, self.folds if self.fold is not None else 0)
+        return max(self.requested_sets, self.folds if self.fold is not None else 0)
 
     @property
     def leak_reason(self) -> str:

@@ -43,14 +43,14 @@ def split_for_export(
     lacking: list[str] = []
     if not ((config.published and any(set_of(slide.side) for slide in listed)) or config.allows("single-group")):
         for share, name in _SHARES:
-            if 0 < count < config.sets_asked and config.fold is None and getattr(config, share):
+            if 0 < count < config.requested_sets and config.fold is None and getattr(config, share):
                 config = config.model_copy(update={share: 0.0})
                 lacking.append(name)
     split = split_slides(listed, counts, config, twins=twins)
     if not lacking:
         return split, ()
     of = "one patient or smear" if count == 1 else f"{count} patients or smears"
-    if config.sets_asked == 1:
+    if config.requested_sets == 1:
         algorithm = f"everything in the training set, since all cells are of {of}"
         split = replace(split, record=split.record | {"algorithm": algorithm})
     none = f"There is no {' and no '.join(lacking)} set, since all cells are of {of}"

@@ -260,7 +260,7 @@ class _Division:
                 sets[empty[i]] = TEST if rank < n_test else VALIDATION
 
     def _algorithm(self, published: bool) -> str:
-        if self.config.sets_asked == 1:
+        if self.config.requested_sets == 1:
             return ALL_TO_TRAIN
         found = ALGORITHM_OF_COUNT if self.config.share_of == "groups" else ALGORITHM
         return f"{CAME_WITH_DATA} where it did; else {found}" if published and not self.config.fill else found
@@ -301,7 +301,7 @@ class _Division:
             "sides": {name: [slide.id for slide in self.slides if sets[slide.id] == name] for name in SETS},
             "near_duplicates": [[names[a], names[b]] for a, b in self.twins],
             "audit": overlaps(sets, self.groups, self.slides, self.twins),
-            "sides_asked": config.sets_asked,
+            "sides_asked": config.requested_sets,
             "sets_asked": _asked(config),
         }
 

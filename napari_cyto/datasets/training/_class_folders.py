@@ -61,14 +61,14 @@ together, which can only make a split stricter."""
 
 
 @dataclass(frozen=True, slots=True)
-class CellPicture:
+class CellImageRecord:
     """A picture of one cell, the class folder it lies in."""
 
     record: SlideRecord
     class_id: str
 
 
-def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[CellPicture], list[str]]:
+def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[CellImageRecord], list[str]]:
     """Return every picture below class folders, and remarks.
 
     Parameters
@@ -104,7 +104,7 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
             unread[path.suffix.lower()] += 1
             continue
         try:
-            pictures.append(CellPicture(_record(path, side, mpp, smear, class_id), class_id))
+            pictures.append(CellImageRecord(_record(path, side, mpp, smear, class_id), class_id))
         except FormatError as error:
             remarks.append(f"{error} It was left out.")
     remarks += [f"{n} {s} picture(s) in {root} were left out; make them PNG or TIFF first." for s, n in unread.items()]

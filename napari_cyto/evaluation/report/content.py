@@ -37,7 +37,7 @@ class Example:
 
     def figure(self) -> Html:
         """Return the picture, embedded, with its caption."""
-        uri = picture_uri(self.picture)
+        uri = image_uri(self.picture)
         image = Html(f'<img src="{uri}" width="{EXAMPLE_PX}" height="{EXAMPLE_PX}" alt="">')
         caption = element("figcaption", self.caption, element("small", self.note) if self.note else None)
         return element("figure", image, caption, cls="cell")
@@ -90,7 +90,7 @@ class ReportCurves:
     best: tuple[Example, ...] = ()
 
 
-def picture_uri(picture: npt.NDArray[np.uint8], longest_px: int = 2 * EXAMPLE_PX) -> str:
+def image_uri(picture: npt.NDArray[np.uint8], longest_px: int = 2 * EXAMPLE_PX) -> str:
     """Return a picture (h, w, 3), uint8, RGB, as a data URI that a page can hold, shrunk to at most ``longest_px``."""
     image = Image.fromarray(picture)
     image.thumbnail((longest_px, longest_px))

@@ -21,7 +21,7 @@ from napari_cyto.formats.image_size import ImageFinder
 from napari_cyto.formats.labels_outside import outside_sentence
 from napari_cyto.formats.text import read_text
 
-SIDES = ("train", "test")
+SETS = ("train", "test")
 _VALIDATION = ("val", "valid", "validation")
 _MAX_LABEL_BYTES = 1 << 24
 
@@ -114,9 +114,9 @@ def read_slice(labels: Path, side: str, image: Path | None, bad: BadRows) -> tup
 
 def _label_files(root: Path) -> list[tuple[str, Path, Path]]:
     if not root.is_dir():
-        side = root.parent.name if root.parent.name in SIDES else ""
+        side = root.parent.name if root.parent.name in SETS else ""
         return [(side, root.parent, root)]
-    places = [("", root), *((side, root / side) for side in (*SIDES, *_VALIDATION))]
+    places = [("", root), *((side, root / side) for side in (*SETS, *_VALIDATION))]
     return [
         (side, folder, path) for side, folder in places if folder.is_dir() for path in folder_files(folder, (".txt",))
     ]

@@ -21,7 +21,7 @@ from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_folder
 from napari_cyto.formats import _losses as losses
 from napari_cyto.formats._sniffing_reader import Glimpse
-from napari_cyto.formats.apacc._folder_tree import SIDES, read_slice, read_tree
+from napari_cyto.formats.apacc._folder_tree import SETS, read_slice, read_tree
 from napari_cyto.formats.apacc.label_lines import (
     CLASS_NUMBERS,
     CLASSES,
@@ -61,7 +61,7 @@ __all__ = [
     "CLASSES",
     "CLASS_NUMBERS",
     "COLOURS",
-    "SIDES",
+    "SETS",
     "SLICE_SIDE",
     "ApaccFormat",
     "ApaccOptions",
@@ -170,7 +170,7 @@ class ApaccFormat:
             for corner in _wanted(slide, dealt, options):
                 smear = smears[slide]
                 stem = smear if is_slice(slide) else slice_stem(smear, *corner, options.stem_style)
-                key = (slide.side if slide.side in SIDES else "", stem)
+                key = (slide.side if slide.side in SETS else "", stem)
                 if key in files:
                     raise FormatError(f"Two slices are called {stem}; rename one of their slides and export again.")
                 rows = dealt.get(corner, [])

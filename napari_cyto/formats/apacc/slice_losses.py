@@ -73,7 +73,7 @@ class SliceLosses:
             self.add(str(status))
         if annotation.class_id is None or status not in statuses:
             return False
-        self.add("untold", status is Status.PROPOSED)
+        self.add("untold", status is Status.UNREVIEWED)
         self.add("notes", bool(annotation.note))
         if isinstance(geometry, Point):
             self.add("points")

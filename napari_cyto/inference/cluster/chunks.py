@@ -37,7 +37,7 @@ _SLIDES_KEPT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class ModelAsked:
+class ModelReference:
     """A model by its name, the folder it has where the run is, and the hash of its weights, which decides."""
 
     name: str
@@ -45,13 +45,13 @@ class ModelAsked:
     sha256: str
 
     @classmethod
-    def of(cls, bundle: Bundle, name: str) -> ModelAsked:
+    def of(cls, bundle: Bundle, name: str) -> ModelReference:
         """Return what names a bundle on another machine."""
         return cls(name, bundle.path, bundle.sha256)
 
 
 @dataclass(frozen=True, slots=True)
-class SlideAsked:
+class SlideRequest:
     """What all chunks of a slide have in common.
 
     Parameters
@@ -64,9 +64,9 @@ class SlideAsked:
         µm per level-0 px.
     score_from : float
         Lower scores are not told.
-    detector : ModelAsked
+    detector : ModelReference
         What finds cells.
-    classifier : ModelAsked or None
+    classifier : ModelReference or None
         What tells their classes.
     """
 
@@ -74,8 +74,8 @@ class SlideAsked:
     fingerprint: str
     mpp: float | None
     score_from: float
-    detector: ModelAsked
-    classifier: ModelAsked | None
+    detector: ModelReference
+    classifier: ModelReference | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class _Bench:
 
     def __init__(self) -> None:
         self._slides: dict[tuple[Path, str], _OpenSlide] = {}
-        self._bundles: dict[ModelAsked, Bundle] = {}
+        self._bundles: dict[ModelReference, Bundle] = {}
         self._lock = threading.Lock()
         self.network_lock = threading.Lock()
         self._models: LoadedModels | None = None
@@ -136,7 +136,7 @@ class _Bench:
         self._models = self._models or LoadedModels()
         return self._models
 
-    def bundle(self, asked: ModelAsked) -> Bundle:
+    def bundle(self, asked: ModelReference) -> Bundle:
         """Return a model, its hash checked the first time.
 
         Raises
@@ -156,7 +156,7 @@ class _Bench:
             return self._bundles[asked]
 
     @contextmanager
-    def slide(self, asked: SlideAsked) -> Iterator[_OpenSlide]:
+    def slide(self, asked: SlideRequest) -> Iterator[_OpenSlide]:
         """Keep a slide open while it is worked on; those that nobody works on go, the oldest first."""
         key = (asked.request.slide, asked.fingerprint)
         with self._lock:
@@ -189,7 +189,7 @@ class _Bench:
 _BENCH = _Bench()
 
 
-def facts(request: PredictRequest, models: tuple[ModelAsked, ...]) -> WorkerFacts:
+def facts(request: PredictRequest, models: tuple[ModelReference, ...]) -> WorkerFacts:
     """Return what is to be known of the worker that this runs on, its models loaded.
 
     Raises
@@ -206,7 +206,7 @@ def facts(request: PredictRequest, models: tuple[ModelAsked, ...]) -> WorkerFact
     return WorkerFacts(__version__, detector, tile_side(detector.device, detector.bytes_per_px), quick)
 
 
-def cells_of(asked: SlideAsked, tile: Tile) -> Answer:
+def cells_of(asked: SlideRequest, tile: Tile) -> Answer:
     """Return the cells that a tile of a slide tells of, those where nothing was scanned and on damage among them.
 
     Raises
@@ -229,7 +229,7 @@ def cells_of(asked: SlideAsked, tile: Tile) -> Answer:
         return Answer(table, opened.damage(shown.bounds_yxyx))
 
 
-def classes_of(asked: SlideAsked, centres_yx: npt.NDArray[np.float64]) -> Answer:
+def classes_of(asked: SlideRequest, centres_yx: npt.NDArray[np.float64]) -> Answer:
     """Return the probabilities ``(n, classes)`` of cells ``(n, 2)``, level-0 px.
 
     Raises

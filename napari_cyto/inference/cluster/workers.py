@@ -15,11 +15,11 @@ from napari_cyto.errors import CytoError
 from napari_cyto.files.user_folders import log_path
 from napari_cyto.inference.cluster._local_workers import OwnWorkers
 from napari_cyto.inference.cluster._watch import ClusterWatch
-from napari_cyto.inference.cluster.chunks import ModelAsked, WorkerFacts, facts
+from napari_cyto.inference.cluster.chunks import ModelReference, WorkerFacts, facts
 from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.engine.tile_memory import BYTES_PER_PX, SPARE_BYTES, free_bytes, tile_side
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.inference.runtimes.devices import threads_told
+from napari_cyto.inference.runtimes.devices import configured_threads
 from napari_cyto.jobs.allocator import ALLOCATOR
 from napari_cyto.jobs.events import Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
@@ -33,7 +33,7 @@ FACTS_S = 180.0
 @contextmanager
 def workers_for(
     request: PredictRequest,
-    models: tuple[ModelAsked, ...],
+    models: tuple[ModelReference, ...],
     workers: int | None,
     scheduler: str | None,
     token: Token | None = None,
@@ -44,7 +44,7 @@ def workers_for(
     ----------
     request : PredictRequest
         What they will compute on and in which precision; the slide does not matter.
-    models : tuple of ModelAsked
+    models : tuple of ModelReference
         What they will be asked to compute with, the detector first.
     workers : int or None
         Processes of this machine.
@@ -127,11 +127,13 @@ def _that_fit(workers: int, tile_px: int | None) -> int:
 
 
 @contextmanager
-def _own(request: PredictRequest, models: tuple[ModelAsked, ...], wanted: int, token: Token | None) -> Iterator[Farm]:
+def _own(
+    request: PredictRequest, models: tuple[ModelReference, ...], wanted: int, token: Token | None
+) -> Iterator[Farm]:
     """Start worker processes and leave none behind; one that dies is started anew."""
     workers = _that_fit(wanted, request.tile_px)
     remarks = [f"There is memory for {workers} workers here, not for {wanted}."] if workers < wanted else []
-    threads = str(threads_told() or max(1, _cores() // workers))
+    threads = str(configured_threads() or max(1, _cores() // workers))
     environment = {**ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
     executor = OwnWorkers(workers, environment, log_path("workers"))
     try:

@@ -16,7 +16,7 @@ from napari_cyto.inference.engine._unscanned_area import SIDE_UM, UNKNOWN_MPP, n
 from napari_cyto.inference.engine.tile_grid import Tile
 from napari_cyto.inference.model_view import ModelView
 from napari_cyto.inference.request import Runtime
-from napari_cyto.inference.runtimes.choice import Wanted, detector_runtime
+from napari_cyto.inference.runtimes.choice import RuntimeRequest, detector_runtime
 from napari_cyto.inference.runtimes.runtime import DetectorRuntime
 from napari_cyto.jobs.events import Token
 from napari_cyto.models.bundle import Bundle
@@ -104,7 +104,7 @@ class CellDetector:
     ) -> None:
         if bundle.manifest.kind != "detector":
             raise CytoError(f"{bundle.id} is a {bundle.manifest.kind}, but finding cells needs a detector.")
-        found, remarks = detector_runtime(bundle, Wanted(device, precision, runtime))
+        found, remarks = detector_runtime(bundle, RuntimeRequest(device, precision, runtime))
         self._start(bundle.manifest, found, remarks)
 
     @classmethod

@@ -12,10 +12,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any
 
 from napari_cyto.inference._detections import Detections
-from napari_cyto.inference.cluster.chunks import Answer, SlideAsked, cells_of, classes_of
+from napari_cyto.inference.cluster.chunks import Answer, SlideRequest, cells_of, classes_of
 from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.engine._early_results import Key
-from napari_cyto.inference.engine.pipeline import Engine, Step, TileDone, Waiting
+from napari_cyto.inference.engine.pipeline import Engine, Idle, Step, TileDone
 from napari_cyto.jobs.outcome import stop_if_cancelled
 
 _PATIENCE_S = 0.05
@@ -29,13 +29,13 @@ class FarmedEngine(Engine):
     ----------
     farm : Farm
         Who does the work.
-    asked : SlideAsked
+    asked : SlideRequest
         What to tell them of the slide.
     *rest, **named
         As of `Engine`.
     """
 
-    def __init__(self, farm: Farm, asked: SlideAsked, *rest: Any, **named: Any) -> None:
+    def __init__(self, farm: Farm, asked: SlideRequest, *rest: Any, **named: Any) -> None:
         super().__init__(*rest, **named)
         self._farm, self._asked = farm, asked
         self._looking: deque[tuple[int, Future[Answer]]] = deque()
@@ -70,7 +70,7 @@ class FarmedEngine(Engine):
     def _looked(self) -> Iterator[Step]:
         number, future = self._looking.popleft()
         table = self._written(number, self._told(self._taken_in(future)))
-        yield from self._tell(self._taken(number, table), self._plan.level0(self._plan.tiles[number]))
+        yield from self._report(self._taken(number, table), self._plan.level0(self._plan.tiles[number]))
         yield TileDone(number)
 
     def _ask_names(self, last: bool) -> None:
@@ -87,4 +87,4 @@ class FarmedEngine(Engine):
         first = [part[0][-1] for part in (self._looking, self._naming) if part]
         if first:
             wait(first, _PATIENCE_S, FIRST_COMPLETED)
-            yield Waiting()
+            yield Idle()

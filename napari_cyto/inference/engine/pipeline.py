@@ -62,11 +62,11 @@ class TileDone:
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Idle:
     """Nothing is ready, where others do the work."""
 
 
-Step = Batch | TileDone | Waiting
+Step = Batch | TileDone | Idle
 
 
 class Engine:
@@ -168,7 +168,7 @@ class Engine:
         plan = self._plan
         resumed = dict(self._resumed())
         for number, table in resumed.items():
-            yield from self._tell(self._taken(number, table), plan.level0(plan.tiles[number]))
+            yield from self._report(self._taken(number, table), plan.level0(plan.tiles[number]))
             yield TileDone(number, resumed=True)
         yield from self._rest([n for n in range(len(plan.tiles)) if n not in resumed])
 
@@ -179,9 +179,9 @@ class Engine:
         try:
             for number, table in self._found_ahead(pool, todo):
                 told = self._written(number, self._told(table))
-                yield from self._tell(self._taken(number, told), plan.level0(plan.tiles[number]), cutting)
+                yield from self._report(self._taken(number, told), plan.level0(plan.tiles[number]), cutting)
                 yield TileDone(number)
-            yield from self._tell((), self._everything, cutting, last=True)
+            yield from self._report((), self._everything, cutting, last=True)
         finally:
             for each in (pool, cutting):
                 each.shutdown(wait=True, cancel_futures=True)
@@ -236,7 +236,7 @@ class Engine:
         self._tables[number] = table
         return self._merge.add(number, table)
 
-    def _tell(
+    def _report(
         self, keys: Sequence[Key], place: YXYX, pool: ThreadPoolExecutor | None = None, last: bool = False
     ) -> Iterator[Batch]:
         """Yield what is ready of the cells that were settled so far."""
@@ -325,7 +325,7 @@ class Engine:
         for number, rows in self.checkpoint.tiles.read():
             # A checksum tells what was damaged, not what somebody else wrote: such a tile is looked at anew.
             columns = 5 + len(self._detector.manifest.classes)
-            if number < len(self._plan.tiles) and is_told(rows, columns, unsized=(2, 3)):
+            if number < len(self._plan.tiles) and is_usable(rows, columns, unsized=(2, 3)):
                 yield number, self._read_back(number, rows)
 
     def _read_back(self, number: int, rows: npt.NDArray[np.float32]) -> Table:
@@ -368,7 +368,7 @@ def joined(parts: list[Detections]) -> Detections:
     )
 
 
-def is_told(rows: npt.NDArray[np.float32], columns: int, unsized: tuple[int, ...] = ()) -> bool:
+def is_usable(rows: npt.NDArray[np.float32], columns: int, unsized: tuple[int, ...] = ()) -> bool:
     """Whether a table read from a checkpoint can be what a model told: as many columns, and numbers in all of them.
 
     Parameters
@@ -390,6 +390,6 @@ def _classes(checkpoint: Checkpoint) -> dict[Key, npt.NDArray[np.float64]]:
     return {
         (tile, int(row[0])): row[1:].astype(np.float64)
         for tile, rows in checkpoint.classes.read()
-        if is_told(rows, rows.shape[1])
+        if is_usable(rows, rows.shape[1])
         for row in rows
     }

@@ -147,7 +147,7 @@ def threshold(manifest: ModelManifest, score_from: float | None) -> float:
 
 
 @dataclass(frozen=True)
-class _Way:
+class _Tiling:
     """One way to divide a slide: its tiles, and those of them to look at."""
 
     side_px: int
@@ -163,7 +163,7 @@ class _Way:
         side_px: int,
         stain: Stain,
         scale: float,
-    ) -> _Way:
+    ) -> _Tiling:
         side = max(side_px, 2 * runtime.halo + runtime.multiple)
         tiles = plan_tiles(size_hw, side, runtime.halo, runtime.multiple, bounds)
         return cls(side, tiles, stained_tiles(tiles, stain, scale))
@@ -176,10 +176,10 @@ class _Way:
 
 def _as_before(
     runtime: DetectorRuntime, size_hw: tuple[float, float], bounds: YXYX, kept: KeptTiles, stain: Stain, scale: float
-) -> _Way | None:
+) -> _Tiling | None:
     """Return the way in which an unfinished run divided a slide; None where it cannot be had again."""
     for side in SIDES_PX if kept.side_px is None else (kept.side_px,):
-        way = _Way.of(runtime, size_hw, bounds, side, stain, scale)
+        way = _Tiling.of(runtime, size_hw, bounds, side, stain, scale)
         if tuple((t.y0, t.x0, t.height, t.width) for t in way.wanted) != kept.tiles:
             continue
         try:
@@ -197,16 +197,16 @@ def _cheapest(
     largest: int,
     stain: Stain,
     scale: float,
-) -> _Way:
+) -> _Tiling:
     """Return the way whose tiles cost least; that with the larger ones where it is equal.
 
     Small ones have more halo, large ones more that nobody asked for.
     """
     smallest = 2 * runtime.halo + runtime.multiple
     sides = sorted({max(s, smallest) for s in (*SIDES_PX, largest) if s <= largest})
-    ways = [_Way.of(runtime, size_hw, bounds, side, stain, scale) for side in sides]
+    ways = [_Tiling.of(runtime, size_hw, bounds, side, stain, scale) for side in sides]
 
-    def cost(way: _Way) -> tuple[int, int]:
+    def cost(way: _Tiling) -> tuple[int, int]:
         height, width = reckoned_hw(*way.largest_hw, runtime.multiple)
         return (len(way.wanted) * height * width, -height * width)
 

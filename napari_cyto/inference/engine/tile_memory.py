@@ -88,7 +88,7 @@ def reckoned_hw(height: int, width: int, multiple: int) -> tuple[int, int]:
     return -(-height // multiple) * multiple, -(-width // multiple) * multiple
 
 
-def need_memory(wanted_bytes: int, what: str) -> None:
+def need_memory(needed_bytes: int, what: str) -> None:
     """Refuse what would not fit into the memory that is free.
 
     Raises
@@ -97,9 +97,9 @@ def need_memory(wanted_bytes: int, what: str) -> None:
         One sentence with both figures.
     """
     free = free_bytes()
-    if free is not None and wanted_bytes > free - SPARE_BYTES:
+    if free is not None and needed_bytes > free - SPARE_BYTES:
         raise CytoError(
-            f"{what} needs about {(SPARE_BYTES + wanted_bytes) >> 20} MiB of memory, but only {free >> 20} MiB are "
+            f"{what} needs about {(SPARE_BYTES + needed_bytes) >> 20} MiB of memory, but only {free >> 20} MiB are "
             "free; close other programs and try again."
         )
 

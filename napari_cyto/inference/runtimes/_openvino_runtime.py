@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.files.lock import in_turn
 from napari_cyto.inference.engine.tile_memory import FIELD_SIDES_PX, OPENVINO_BYTES_PER_PX, reckoned_hw
-from napari_cyto.inference.runtimes.devices import threads_told
+from napari_cyto.inference.runtimes.devices import configured_threads
 from napari_cyto.inference.runtimes.runtime import RGB
 from napari_cyto.jobs.events import Token
 from napari_cyto.models.bundle import Bundle
@@ -241,7 +241,7 @@ def _cores(large: bool) -> dict[str, Any]:
 
     The environment's number of threads holds, which OpenVINO does not look up: workers share a machine.
     """
-    threads = threads_told()
+    threads = configured_threads()
     hints: dict[str, Any] = dict(ON_ANY_CORE)
     if threads:
         hints["INFERENCE_NUM_THREADS"] = threads

@@ -24,7 +24,7 @@ Runtimes = TypeVar("Runtimes")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RuntimeRequest:
     """What was asked for of a runtime.
 
     Parameters
@@ -42,7 +42,7 @@ class Wanted:
     runtime: Runtime = "auto"
 
 
-def detector_runtime(bundle: Bundle, wanted: Wanted) -> tuple[DetectorRuntime, tuple[str, ...]]:
+def detector_runtime(bundle: Bundle, wanted: RuntimeRequest) -> tuple[DetectorRuntime, tuple[str, ...]]:
     """Return what runs a detector, and what to know of the choice, a sentence each.
 
     Raises
@@ -65,7 +65,7 @@ def detector_runtime(bundle: Bundle, wanted: Wanted) -> tuple[DetectorRuntime, t
     return _chosen(wanted, openvino, torch)
 
 
-def classifier_runtime(bundle: Bundle, wanted: Wanted) -> tuple[ClassifierRuntime, tuple[str, ...]]:
+def classifier_runtime(bundle: Bundle, wanted: RuntimeRequest) -> tuple[ClassifierRuntime, tuple[str, ...]]:
     """Return what runs a classifier, and what to know of the choice, a sentence each.
 
     Raises
@@ -88,7 +88,7 @@ def classifier_runtime(bundle: Bundle, wanted: Wanted) -> tuple[ClassifierRuntim
     return _chosen(wanted, openvino, torch)
 
 
-def takes_openvino(wanted: Wanted) -> bool:
+def takes_openvino(wanted: RuntimeRequest) -> bool:
     """Whether OpenVINO is to be tried.
 
     Raises
@@ -131,7 +131,7 @@ def _has_driver() -> bool:
 
 
 def _chosen(
-    wanted: Wanted, openvino: Callable[[], tuple[Runtimes, tuple[str, ...]]], torch: Callable[[], Runtimes]
+    wanted: RuntimeRequest, openvino: Callable[[], tuple[Runtimes, tuple[str, ...]]], torch: Callable[[], Runtimes]
 ) -> tuple[Runtimes, tuple[str, ...]]:
     """Return what OpenVINO makes where it is to be tried and can, else what torch makes and a sentence why."""
     if not takes_openvino(wanted):

@@ -43,7 +43,7 @@ def check_device(name: str) -> None:
         chosen_device(name)
 
 
-def threads_told() -> int:
+def configured_threads() -> int:
     """Return how many threads the environment allows a process (``OMP_NUM_THREADS``), 0 where it does not say."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     return int(told) if told.isdecimal() else 0

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from napari_cyto.errors import ReplacedFileError
 from napari_cyto.store.database._close_guard import Bar
 from napari_cyto.store.database.log_owner import Belongs, beside, set_aside, standing, standing_of
-from napari_cyto.store.database.raw_read import Held, Mark, mark_of
+from napari_cyto.store.database.raw_read import FileId, Held, file_id_of
 from napari_cyto.store.database.stamp import Stamp, read_stamp, renew_stamp
 
 _BROTHERS = ("-wal", "-shm")
@@ -41,7 +41,7 @@ class Watch:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._held = Held(path)
-        self._brothers: dict[str, Mark] = {}
+        self._brothers: dict[str, FileId] = {}
         self._looks: tuple[_Look, ...] = ()
         self._oldest = -1
         self._connections: WeakSet[WatchedConnection] = WeakSet()
@@ -83,7 +83,7 @@ class Watch:
         """Take note of the file, and of SQLite's own beside it, which are there as long as a connection is."""
         if not self._brothers:
             there = {suffix: beside(self.path, suffix) for suffix in _BROTHERS}
-            self._brothers = {suffix: mark_of(file.stat()) for suffix, file in there.items() if file.exists()}
+            self._brothers = {suffix: file_id_of(file.stat()) for suffix, file in there.items() if file.exists()}
             self._is_older(standing_of(self._held.read, self.path).in_file)
             self._looks = self._look()
 
@@ -100,7 +100,7 @@ class Watch:
         if self.lost is not None:
             raise self.lost
         try:
-            there = mark_of(self.path.stat())
+            there = file_id_of(self.path.stat())
         except (FileNotFoundError, NotADirectoryError):
             raise ReplacedFileError(
                 f"The project database {self.path} was moved or deleted while it was open, so nothing of this step was "
@@ -117,7 +117,7 @@ class Watch:
         brothers = self._brothers if self._connections else {}
         for suffix, mark in brothers.items():
             try:
-                same = mark_of(beside(self.path, suffix).stat()) == mark
+                same = file_id_of(beside(self.path, suffix).stat()) == mark
             except FileNotFoundError:
                 same = False
             if not same:
@@ -228,7 +228,7 @@ class Watch:
     def is_here(self) -> bool:
         """Whether the very file that was opened lies on the path, whatever is in it."""
         try:
-            return mark_of(self.path.stat()) == self._held.mark
+            return file_id_of(self.path.stat()) == self._held.mark
         except OSError:
             return False
 
@@ -237,7 +237,7 @@ class Watch:
         mark = self._brothers.get("-wal")
         try:
             log = beside(self.path, "-wal").stat()
-            if mark is None or mark_of(log) != mark or not log.st_size:
+            if mark is None or file_id_of(log) != mark or not log.st_size:
                 return None
             if standing(self.path).log is not Belongs.FOREIGN:
                 return None

@@ -30,7 +30,7 @@ def check_logs(path: Path, writable: bool) -> None:
         foreign = _foreign(path)
         # Looked at twice: another program may just have put it aside, and begun a log of its own.
         if foreign and foreign == _foreign(path):
-            _tell(path, set_aside(path, foreign) if writable else None)
+            _report(path, set_aside(path, foreign) if writable else None)
     except OSError as error:
         raise StoreError(
             f"The project {path.parent} was not opened and is left as it was: beside its database lies a file of "
@@ -61,7 +61,7 @@ def _foreign(path: Path) -> tuple[str, ...]:
     return tuple(suffixes)
 
 
-def _tell(path: Path, aside: Path | None) -> None:
+def _report(path: Path, aside: Path | None) -> None:
     where = "where they are left, since the folder cannot be written"
     if aside is not None:
         where = f"and were put aside as {aside.name}"

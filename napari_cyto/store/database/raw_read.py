@@ -16,15 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-Mark = tuple[int, int]
+FileId = tuple[int, int]
 Reader = Callable[[int, int], bytes]
 
 _LOCK = threading.RLock()
-_holders: Counter[Mark] = Counter()
-_kept: dict[Mark, int] = {}
+_holders: Counter[FileId] = Counter()
+_kept: dict[FileId, int] = {}
 
 
-def mark_of(status: os.stat_result) -> Mark:
+def file_id_of(status: os.stat_result) -> FileId:
     """Return what tells a file from every other, whatever it is called: its device and its number there."""
     return (status.st_dev, status.st_ino)
 
@@ -39,7 +39,7 @@ def reading(path: Path) -> Iterator[Reader]:
         When it cannot be opened.
     """
     with _LOCK:
-        descriptor = _kept.get(mark_of(path.stat()))
+        descriptor = _kept.get(file_id_of(path.stat()))
         borrowed = descriptor is not None
         if descriptor is None:
             descriptor = _open(path)
@@ -67,7 +67,7 @@ class Held:
     def __init__(self, path: Path) -> None:
         with _LOCK:
             descriptor = _open(path)
-            self.mark = mark_of(os.fstat(descriptor))
+            self.mark = file_id_of(os.fstat(descriptor))
             _holders[self.mark] += 1
             # A second descriptor must not be closed while the first has locks.
             if _kept.setdefault(self.mark, descriptor) != descriptor:
@@ -93,7 +93,7 @@ class Held:
                     os.close(descriptor)
 
 
-_spare: dict[Mark, list[int]] = {}
+_spare: dict[FileId, list[int]] = {}
 
 
 def _open(path: Path) -> int:
@@ -101,7 +101,7 @@ def _open(path: Path) -> int:
 
 
 def _let_go(descriptor: int) -> None:
-    mark = mark_of(os.fstat(descriptor))
+    mark = file_id_of(os.fstat(descriptor))
     if _holders[mark]:
         _spare.setdefault(mark, []).append(descriptor)
     else:

@@ -309,7 +309,7 @@ class _Saved:
             self.lost.append(f"the last state of {len(older):,} annotations, which are kept as they were before")
         if gone:
             self.lost.append(f"{len(gone):,} annotations: {_some(gone)}")
-        self._tell_gaps()
+        self._report_gaps()
         self._mend_history(last)
 
     def _held(self, row: Row, last: Row | None, newest: int | None) -> int | None:
@@ -322,7 +322,7 @@ class _Saved:
             return after
         return newest
 
-    def _tell_gaps(self) -> None:
+    def _report_gaps(self) -> None:
         """Rows are numbered without gaps, so that a number that is not there was once."""
         spoken_of = {side for row in self._raw["change"].values() for side in (row["before_pk"], row["after_pk"])}
         seen = [pk for pk in (*self._raw["version"], *spoken_of) if is_number(pk) and pk < 10**9]

@@ -120,10 +120,10 @@ class FileCheck:
         # It would ask Python whether to stop, and wait for it, hundreds of times; `stop` interrupts without.
         connection.set_progress_handler(None, 0)
         try:
-            self._tell(page_problems(self._path, connection))
+            self._report(page_problems(self._path, connection))
             self._pages_known.set()
             for found in () if self.sentence else comparisons(self._path, connection):
-                self._tell(found)
+                self._report(found)
                 if found or self._stopped:
                     break
                 self._in_haste.wait(_PAUSE_S)
@@ -132,7 +132,7 @@ class FileCheck:
             with self._lock:
                 self._connection = None
 
-    def _tell(self, problems: list[str]) -> None:
+    def _report(self, problems: list[str]) -> None:
         if problems:
             self.sentence = damage_sentence(self._path, problems)
             self._damaged(self.sentence)

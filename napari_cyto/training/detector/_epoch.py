@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_cyto.training.detector._tile_places import TileKind, TilesWorth
+from napari_cyto.training.detector._tile_places import TileBudget, TileKind
 
 Tiles = tuple[tuple[int, TileKind], ...]
 
@@ -28,7 +28,7 @@ class EpochTiles:
     negatives: Tiles = ()
 
     @classmethod
-    def of(cls, worth: Mapping[int, TilesWorth]) -> EpochTiles:
+    def of(cls, worth: Mapping[int, TileBudget]) -> EpochTiles:
         """Return what slides, by number, are worth."""
         cells: Tiles = tuple((n, "cells") for n, w in worth.items() for _ in range(w.cells))
         empty: Tiles = tuple((n, "empty") for n, w in worth.items() for _ in range(w.empty))

@@ -26,7 +26,7 @@ TileKind = Literal["cells", "empty", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
-class TilesWorth:
+class TileBudget:
     """How many tiles an epoch takes of a slide.
 
     Parameters
@@ -115,7 +115,7 @@ def drawn_centre(
     rng : Generator
         Where chance comes from.
     kind : str
-        See `TilesWorth`.
+        See `TileBudget`.
     """
     anywhere = bool(known.regions) or known.is_everywhere
     if kind == "rejected":
@@ -130,7 +130,7 @@ def drawn_centre(
     return _near(slide.centres_yx / scale, tile_px, rng)
 
 
-def tiles_worth(slide: TrainingSlide, known: KnownArea, size_hw: tuple[int, int], tile_px: int) -> TilesWorth:
+def tiles_worth(slide: TrainingSlide, known: KnownArea, size_hw: tuple[int, int], tile_px: int) -> TileBudget:
     """Return how many tiles of a slide make an epoch.
 
     Those with cells cover the slide, but are not more than it has cells. A part that is known to hold none, a region
@@ -144,7 +144,7 @@ def tiles_worth(slide: TrainingSlide, known: KnownArea, size_hw: tuple[int, int]
         empty = math.ceil(share * size_hw[0] * size_hw[1] / tile_px**2) - cells
     elif known.is_everywhere and not len(slide):
         empty = covering
-    return TilesWorth(cells, min(max(empty, 0), EMPTY_TILES), min(len(slide.rejected_yx), EMPTY_TILES))
+    return TileBudget(cells, min(max(empty, 0), EMPTY_TILES), min(len(slide.rejected_yx), EMPTY_TILES))
 
 
 def _near(places_yx: Floats, tile_px: int, rng: np.random.Generator) -> Floats:

@@ -16,15 +16,15 @@ from napari_cyto.datasets.colour_match import ColourMatch, match_for
 from napari_cyto.datasets.training.annotated_area import RULE, AreaRule
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.errors import CytoError, SlideError
-from napari_cyto.inference.model_view import RGB, WHITE, ModelView, PicturePixels, SlidePixels, model_view
+from napari_cyto.inference.model_view import RGB, WHITE, ImagePixels, ModelView, SlidePixels, model_view
 from napari_cyto.models.manifest import ColourTarget
 from napari_cyto.slides import Slide, open_slide
 from napari_cyto.training.config import AugmentConfig
 from napari_cyto.training.detector._tile_places import (
     Floats,
+    TileBudget,
     TileKind,
     TilePlace,
-    TilesWorth,
     drawn_centre,
     drawn_turn,
     tiles_worth,
@@ -95,7 +95,7 @@ class TileSource:
         self._open: OrderedDict[int, tuple[Slide | None, ModelView, ColourMatch | None]] = OrderedDict()
         self._kept_px, self._lock = 0, threading.Lock()
 
-    def measure(self, number: int) -> TilesWorth:
+    def measure(self, number: int) -> TileBudget:
         """Open a slide for the first time and return how many tiles an epoch takes of it.
 
         Raises
@@ -166,7 +166,7 @@ class TileSource:
         height, width = view.size_hw
         if height * width > KEPT_PX or self._kept_px + height * width > MEMORY_PX:
             return slide, view, colour
-        kept = KeptView(PicturePixels(view.read(0, 0, height, width)), view.scale)
+        kept = KeptView(ImagePixels(view.read(0, 0, height, width)), view.scale)
         if slide.unreadable:
             raise SlideError(str(slide.unreadable[0]))
         self._kept_px += height * width

@@ -22,7 +22,7 @@ LOST = 0.02
 """Share of the found cells that a threshold may lose where a small part of a slide only is known."""
 
 MOST_WORST = 12
-_PICTURE_UM = 40.0
+_IMAGE_UM = 40.0
 
 
 def budget_threshold(fields: Sequence[DetectedField], per_cell: float) -> float:
@@ -110,7 +110,7 @@ def _scored(fields: Sequence[DetectedField], classes: Sequence[str], threshold: 
         kept = f.from_score(threshold)
         answers = _answers(kept, classes)
         radius_px = radius_um / f.mpp
-        total += score_detections(f.truth_yx, f.truth_classes, kept.found_yx, answers, radius_px, kept.is_judged)
+        total += score_detections(f.truth_yx, f.truth_classes, kept.found_yx, answers, radius_px, kept.is_scored)
     return total
 
 
@@ -132,7 +132,7 @@ def _worst(fields: Sequence[DetectedField], threshold: float, radius_um: float) 
 
 def _pictured(f: DetectedField, cell: int) -> WorstCell:
     y, x = f.truth_yx[cell].tolist()
-    picture = _around(f.name, y, x, _PICTURE_UM / f.mpp)
+    picture = _around(f.name, y, x, _IMAGE_UM / f.mpp)
     return WorstCell(picture, f.name, (y, x), f.truth_classes[cell], "", 0.0)
 
 

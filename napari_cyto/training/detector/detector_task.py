@@ -25,11 +25,11 @@ from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.manifest import Decision, ModelManifest
 from napari_cyto.training._augmentation import BatchAugment
 from napari_cyto.training._model_task import MOST_CELLS, ModelTask
-from napari_cyto.training._task import Batch, Network, Share, Tensor, Validation, Verdict
+from napari_cyto.training._task import Batch, Evaluation, Network, Share, Tensor, Validation
 from napari_cyto.training.config import DetectorConfig, PhaseConfig, TrainConfig
 from napari_cyto.training.detector._epoch import EpochTiles
 from napari_cyto.training.detector._parts import frozen_part, parameter_groups
-from napari_cyto.training.detector._tile_places import TilesWorth
+from napari_cyto.training.detector._tile_places import TileBudget
 from napari_cyto.training.detector._training_tiles import TileSource, TrainingTile
 from napari_cyto.training.detector._validation import listed_cells, validated
 
@@ -92,7 +92,7 @@ class DetectorTask(ModelTask):
         slides = self.split.of("train")
         tile_px, augment = self.model.tile_px, self.config.augment
         self.source = TileSource(slides, self.model.mpp, tile_px, augment, self.colour, self.rule)
-        worth: dict[int, TilesWorth] = {}
+        worth: dict[int, TileBudget] = {}
         for number, slide in enumerate(slides):
             stop_if_cancelled(token)
             yield Advanced(number, len(slides), slide.name)
@@ -148,7 +148,7 @@ class DetectorTask(ModelTask):
         fixed = Decision(score_threshold=model.fixed_threshold, merge_um=model.merge_um)
         return replace(found, decision=fixed, metrics=found.metrics | {"threshold": model.fixed_threshold})
 
-    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Verdict]:
+    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
         """Score the test side, else the validation side, with intervals over its groups."""
         side, fields = yield from self._searched(network, ("test", "validation", "train"), token)
         yield Advanced(0, 0, "Drawing the intervals")
@@ -159,7 +159,7 @@ class DetectorTask(ModelTask):
         confusion = {"classes": list(self.data.classes), "counts": counts} if counts else {}
         listed = listed_cells(kept, self.data.classes, self.model.radius_um)
         wrong_first = sorted(listed, key=lambda cell: bool(cell["answer"] == cell["truth"]))
-        return Verdict(side, told, confusion, wrong_first[:MOST_CELLS], fields)
+        return Evaluation(side, told, confusion, wrong_first[:MOST_CELLS], fields)
 
     def manifest_fields(self) -> dict[str, Any]:
         """Return what ``model.json`` keeps of the detector."""

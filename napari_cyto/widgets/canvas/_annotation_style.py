@@ -17,8 +17,8 @@ from napari_cyto.widgets.canvas.frames import frame_to_data
 Floats = npt.NDArray[np.float32]
 
 # Symbols differ in outline, so that status does not hang on colour alone.
-SYMBOLS = {Status.ACCEPTED: "disc", Status.PROPOSED: "diamond", Status.REJECTED: "cross"}
-ALPHA = {Status.ACCEPTED: 1.0, Status.PROPOSED: 0.85, Status.REJECTED: 0.5}
+SYMBOLS = {Status.ACCEPTED: "disc", Status.UNREVIEWED: "diamond", Status.REJECTED: "cross"}
+ALPHA = {Status.ACCEPTED: 1.0, Status.UNREVIEWED: 0.85, Status.REJECTED: 0.5}
 SELECTED_RGBA = (0.0, 1.0, 1.0, 1.0)
 RIM_RGBA = (1.0, 1.0, 1.0, 1.0)
 # White on a dark halo: of no class's colour in any scheme, and to be seen on glass as on stain.
@@ -31,7 +31,7 @@ HIDDEN_RGB = (0.28, 0.33, 0.46)
 
 
 @dataclass(frozen=True, slots=True)
-class CellMarks:
+class CellPoints:
     """The cells as points.
 
     Parameters
@@ -51,7 +51,7 @@ class CellMarks:
     symbols: npt.NDArray[np.str_]
     rim_rgba: Floats | None = None
 
-    def same_as(self, other: CellMarks) -> bool:
+    def same_as(self, other: CellPoints) -> bool:
         """Whether the other ones look alike."""
         return (
             np.array_equal(self.centres, other.centres)
@@ -61,7 +61,7 @@ class CellMarks:
         )
 
 
-NO_MARKS = CellMarks(np.zeros((0, 2)), np.zeros((0, 4), np.float32), np.zeros(0, np.str_))
+NO_POINTS = CellPoints(np.zeros((0, 2)), np.zeros((0, 4), np.float32), np.zeros(0, np.str_))
 
 
 def palette(scheme: ClassScheme) -> dict[str, tuple[float, float, float]]:
@@ -71,24 +71,24 @@ def palette(scheme: ClassScheme) -> dict[str, tuple[float, float, float]]:
 
 def unnamed(annotation: Annotation) -> Annotation:
     """Return a proposal without its class, as it is drawn for who reads blindly; whatever else as it is."""
-    if annotation.status is not Status.PROPOSED or annotation.is_region:
+    if annotation.status is not Status.UNREVIEWED or annotation.is_region:
         return annotation
     return replace(annotation, class_id="")
 
 
-def cell_marks(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> CellMarks:
+def cell_points(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> CellPoints:
     """Return how ``cells`` look as points."""
     n = len(cells)
     centres = np.array([a.geometry.centre_yx for a in cells], dtype=np.float64).reshape(n, 2)
     symbols = np.array([SYMBOLS[a.status] for a in cells], dtype=np.str_)
-    return CellMarks(frame_to_data(centres), _face(cells, colours), symbols)
+    return CellPoints(frame_to_data(centres), _face(cells, colours), symbols)
 
 
-def shaped_marks(
+def shaped_points(
     cells: Sequence[Annotation],
     colours: dict[str, tuple[float, float, float]],
     shapes: dict[str, tuple[str, str]],
-) -> CellMarks:
+) -> CellPoints:
     """Return how ``cells`` look where each class has a shape of its own: hollow while unreviewed, a cross if rejected.
 
     Parameters
@@ -100,8 +100,8 @@ def shaped_marks(
     shapes : dict
         As ``napari_cyto.widgets.canvas.view_options.shapes_of`` returns it.
     """
-    plain = cell_marks(cells, colours)
-    hollow = np.array([a.status is Status.PROPOSED for a in cells], dtype=bool)
+    plain = cell_points(cells, colours)
+    hollow = np.array([a.status is Status.UNREVIEWED for a in cells], dtype=bool)
     symbols = [
         SYMBOLS[a.status] if a.status is Status.REJECTED else shapes.get(a.class_id or "", ("disc", ""))[0]
         for a in cells
@@ -110,7 +110,7 @@ def shaped_marks(
     face = plain.face_rgba.copy()
     # White rather than nothing: a dark class must not vanish on a dark ground.
     face[hollow] = _PALE_HALO_RGBA
-    return CellMarks(plain.centres, face, np.array(symbols, dtype=np.str_), rim.reshape(len(cells), 4))
+    return CellPoints(plain.centres, face, np.array(symbols, dtype=np.str_), rim.reshape(len(cells), 4))
 
 
 def is_dark(rgb: Sequence[float]) -> bool:

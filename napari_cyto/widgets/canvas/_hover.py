@@ -52,12 +52,12 @@ class Hover(QObject):
         """Take note of the cells that are drawn now."""
         self._drawn = frozenset(a.id for a in drawn if not a.is_region)
         if self._place is not None and not self.card.isHidden():
-            self._tell()
+            self._report()
 
     def move(self, place: Place) -> None:
         """Follow the mouse, of which no button is down."""
         self._place = place
-        self._tell()
+        self._report()
 
     def leave(self) -> None:
         """The mouse is elsewhere, or the slide has moved away under it."""
@@ -80,7 +80,7 @@ class Hover(QObject):
             self.card.hide()
         return bool(super().eventFilter(watched, event))
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         project = self._session.project
         try:
             found = self.cell()
@@ -108,12 +108,12 @@ class Hover(QObject):
 
 def card_of(cell: Annotation, scheme: ClassScheme, *, blind: bool) -> str:
     """Return what the card says of a cell that a model proposed, as rich text; to a blind reader no scores."""
-    if blind and cell.status is Status.PROPOSED:
+    if blind and cell.status is Status.UNREVIEWED:
         return "<b>Prediction</b><br>class and scores hidden (blind)"
     colours = {c.id: c.colour for c in scheme.classes}
     model = cell.origin.removeprefix("model:").partition("@")[0]
     state = STATUS_NAMES[cell.status]
-    if cell.status is not Status.PROPOSED:
+    if cell.status is not Status.UNREVIEWED:
         state += f" by {cell.author}"
     lines = [_name(str(cell.class_id), colours) + f", {escape(state)}"]
     if not blind:

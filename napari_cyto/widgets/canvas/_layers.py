@@ -17,11 +17,11 @@ from vispy.scene.visuals import Line, Markers
 from vispy.visuals.transforms import MatrixTransform
 
 from napari_cyto.widgets.canvas._annotation_style import (
-    NO_MARKS,
+    NO_POINTS,
     NO_SEGMENTS,
     RIM_RGBA,
     SELECTED_RGBA,
-    CellMarks,
+    CellPoints,
     Segments,
     halo_of,
 )
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 LAYER_NAME = "Cells"
 # A mark is as wide as a cell on the glass, but on the screen never so large that it hides the nucleus under it,
 # nor too small to be seen. vispy makes rims half as wide as the smallest mark, at least.
-MARK_UM = 40.0
-MARK_SCREEN_PX = (2.0, 10.0)
+ANNOTATION_UM = 40.0
+ANNOTATION_SCREEN_PX = (2.0, 10.0)
 # Shapes are told apart from here on.
 SHAPED_SCREEN_PX = (7.0, 15.0)
 _HOLLOW_RIM_SHARE = 0.2
@@ -49,7 +49,7 @@ _RING_SCREEN_PX = 18
 _PX_WITHOUT_MPP = 160.0
 
 
-class MarkLayers:
+class AnnotationLayers:
     """Our layer on a viewer, and what hangs under it."""
 
     def __init__(self, viewer: Viewer) -> None:
@@ -58,8 +58,8 @@ class MarkLayers:
         self.heat = HeatMap()
         self.cells: Points | None = None
         self.scale = 1.0
-        self.marks = NO_MARKS
-        self._mark_world, self._mark_screen_px = _PX_WITHOUT_MPP, MARK_SCREEN_PX[1]
+        self.marks = NO_POINTS
+        self._annotation_world, self._annotation_screen_px = _PX_WITHOUT_MPP, ANNOTATION_SCREEN_PX[1]
         self._node: Any = None
         # vispy leaves OpenGL pointing at the buffers that it drew last. Were they freed with the layer that a user
         # removes, the next painting would read them and end the program.
@@ -95,10 +95,10 @@ class MarkLayers:
             _draw_nothing(self.cells, self._node)
             for visual in self._visuals:
                 visual.parent = self._node
-            self._give_marks()
+            self._set_points()
         self.cells.scale = (scale, scale)
         self.cells.units = (units, units)
-        self._mark_world = MARK_UM if mpp else _PX_WITHOUT_MPP
+        self._annotation_world = ANNOTATION_UM if mpp else _PX_WITHOUT_MPP
         return self.cells
 
     def show_cursor(self, *, draws: bool) -> None:
@@ -112,13 +112,13 @@ class MarkLayers:
             visual.parent = None
         if self.cells is not None and self.cells in self._viewer.layers:
             self._viewer.layers.remove(self.cells)
-        self.cells, self.marks = None, NO_MARKS
+        self.cells, self.marks = None, NO_POINTS
 
-    def show_cells(self, marks: CellMarks) -> None:
+    def show_cells(self, marks: CellPoints) -> None:
         """Draw these cells and no others."""
         if not marks.same_as(self.marks):
             self.marks = marks
-            self._give_marks()
+            self._set_points()
 
     def show_as(self, options: ViewOptions) -> None:
         """Draw as wide and as opaque as the user likes it; shapes and boxes come with what is drawn next."""
@@ -131,24 +131,24 @@ class MarkLayers:
             visual.opacity = options.opacity
 
     @property
-    def _mark_bounds_px(self) -> tuple[float, float]:
-        return SHAPED_SCREEN_PX if self.options.shapes else MARK_SCREEN_PX
+    def _annotation_bounds_px(self) -> tuple[float, float]:
+        return SHAPED_SCREEN_PX if self.options.shapes else ANNOTATION_SCREEN_PX
 
     def fit(self, zoom: float) -> None:
         """Make the marks as large as cells are at a zoom, canvas px per world unit, within bounds."""
-        size = float(np.clip(self._mark_world * zoom, *self._mark_bounds_px))
-        at_end = size in self._mark_bounds_px and size != self._mark_screen_px
-        if at_end or abs(size - self._mark_screen_px) >= _SIZE_STEP_PX:
-            self._mark_screen_px = size
-            self._give_marks()
+        size = float(np.clip(self._annotation_world * zoom, *self._annotation_bounds_px))
+        at_end = size in self._annotation_bounds_px and size != self._annotation_screen_px
+        if at_end or abs(size - self._annotation_screen_px) >= _SIZE_STEP_PX:
+            self._annotation_screen_px = size
+            self._set_points()
 
-    def _give_marks(self) -> None:
+    def _set_points(self) -> None:
         marks = self.marks
         self._marks.visible = len(marks.centres) > 0
         if self._marks.visible:
             self._marks.set_data(
                 marks.centres[:, ::-1].astype(np.float32),
-                size=self._mark_screen_px,
+                size=self._annotation_screen_px,
                 symbol=marks.symbols.tolist(),
                 face_color=marks.face_rgba,
                 edge_color=RIM_RGBA if marks.rim_rgba is None else marks.rim_rgba,

@@ -24,7 +24,7 @@ class Note(QLabel):
         self.move(_CORNER_PX, _CORNER_PX)
         self.hide()
 
-    def tell(self, words: str) -> None:
+    def show_message(self, words: str) -> None:
         """Show ``words``, or nothing when there are none."""
         if words != self.text():
             self.setText(words)

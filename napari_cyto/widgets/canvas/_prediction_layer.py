@@ -28,7 +28,7 @@ COARSEST_MAP, FINEST_MAP = 48, 256
 AGAIN_MS = 700
 
 
-class Proposals(QObject):
+class PredictionLayer(QObject):
     """The columns of the slide on screen, and the map made of them.
 
     Slides with fewer cells than can be drawn need neither: they are asked of the store, and filtered one by one.
@@ -58,7 +58,7 @@ class Proposals(QObject):
         self._meanwhile: list[Change] = []
         self._heat_timer = later(self, self._draw_heat, HEAT_REST_MS)
         self._again_timer = later(self, self._look_once_more, AGAIN_MS)
-        self._is_heat_wanted = False
+        self._is_heat_shown = False
         self._read.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     def open_slide(self) -> None:
@@ -79,7 +79,7 @@ class Proposals(QObject):
         statuses = project.status_counts(slide.id)
         count = sum(statuses.values())
         shown = self._session.shown_filter
-        is_plain = shown.hides_nothing and not statuses.get(Status.PROPOSED)
+        is_plain = shown.hides_nothing and not statuses.get(Status.UNREVIEWED)
         if not shown.map_always and (count <= MOST_DRAWN or is_plain):
             self.table = None
             return
@@ -107,16 +107,16 @@ class Proposals(QObject):
 
     def show_heat(self, *, wanted: bool) -> None:
         """Show the map, or take it away."""
-        if wanted and not self._is_heat_wanted:
-            self._is_heat_wanted = True
+        if wanted and not self._is_heat_shown:
+            self._is_heat_shown = True
             self._draw_heat()
         elif not wanted:
-            self._is_heat_wanted = False
+            self._is_heat_shown = False
             self._heat.hide()
 
     def refresh_heat(self) -> None:
         """Draw the map anew soon: cells or the filter changed."""
-        if self._is_heat_wanted and not self._heat_timer.isActive():
+        if self._is_heat_shown and not self._heat_timer.isActive():
             self._heat_timer.start()
 
     def stop(self) -> None:
@@ -165,7 +165,7 @@ class Proposals(QObject):
 
     def _draw_heat(self) -> None:
         slide = self._session.slide
-        if self.table is None or slide is None or not self._is_heat_wanted:
+        if self.table is None or slide is None or not self._is_heat_shown:
             self._heat.hide()
             return
         size_hw = slide.size_hw or self.table.extent_hw()

@@ -176,7 +176,7 @@ class Shown:
         self.is_sample = is_sample
 
     def _draws(self, annotation: Annotation, box_yxyx: YXYX) -> bool:
-        if self.is_heat and annotation.status is Status.PROPOSED and not annotation.is_region:
+        if self.is_heat and annotation.status is Status.UNREVIEWED and not annotation.is_region:
             return False
         return self._filter.passes(annotation) and boxes_touch(box_yxyx, annotation.geometry.bounds_yxyx)
 

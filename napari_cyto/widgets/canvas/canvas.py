@@ -17,15 +17,15 @@ from napari_cyto.review.predictions import Heat
 from napari_cyto.session import Session, Tool
 from napari_cyto.session.commands import acts_on_selection, run, run_on
 from napari_cyto.widgets.canvas import napari_window
-from napari_cyto.widgets.canvas._annotation_style import cell_marks, outlines_of, palette, shaped_marks, unnamed
+from napari_cyto.widgets.canvas._annotation_style import cell_points, outlines_of, palette, shaped_points, unnamed
 from napari_cyto.widgets.canvas._gestures import Gestures
 from napari_cyto.widgets.canvas._hover import Hover
 from napari_cyto.widgets.canvas._jump_preload import Arrival
 from napari_cyto.widgets.canvas._key_bindings import SlideKeys
-from napari_cyto.widgets.canvas._layers import MarkLayers
+from napari_cyto.widgets.canvas._layers import AnnotationLayers
 from napari_cyto.widgets.canvas._note import Note
 from napari_cyto.widgets.canvas._outline_choice import is_crowded, outlines_show
-from napari_cyto.widgets.canvas._prediction_layer import Proposals
+from napari_cyto.widgets.canvas._prediction_layer import PredictionLayer
 from napari_cyto.widgets.canvas._shape_handles import handles_yx
 from napari_cyto.widgets.canvas._visible_annotations import Shown
 from napari_cyto.widgets.canvas._window_link import Tether
@@ -66,7 +66,7 @@ class Canvas:
         self.session = session
         self.shown = Shown()
         session.drawn = self._drawn
-        self.layers = MarkLayers(viewer)
+        self.layers = AnnotationLayers(viewer)
         self.hover = Hover(napari_window.native_canvas(viewer), session)
         self.note = Note(napari_window.native_canvas(viewer))
         self.gestures = Gestures(viewer, session, self.layers.show_draft, self.hover.move, self.uncover)
@@ -88,7 +88,7 @@ class Canvas:
         self.arrival = Arrival(viewer, qt_window)
         self._restore_timer = later(qt_window, self._restore)
         self._raise_timer = later(qt_window, self._raise)
-        self.proposals = Proposals(session, self.layers.heat, self._reload, qt_window)
+        self.prediction_layer = PredictionLayer(session, self.layers.heat, self._reload, qt_window)
         self._timers = (
             self._poll_timer,
             self._reload_timer,
@@ -155,7 +155,7 @@ class Canvas:
         viewer.mouse_move_callbacks.remove(self.gestures.move)
         viewer.mouse_double_click_callbacks[:] = self._double_clicks_before
         self.keys.is_on = False
-        self.proposals.stop()
+        self.prediction_layer.stop()
         # A window that is gone has taken its timers and visuals along.
         if napari_window.is_open(viewer):
             for timer in self._timers:
@@ -229,7 +229,7 @@ class Canvas:
         if self.layers.cells is not None:
             self.is_hidden = not self.is_hidden
             self.layers.cells.visible = not self.is_hidden
-            self._tell_not_drawn()
+            self._report_not_drawn()
 
     def _hold_to_pan(self, held: bool) -> None:
         self.gestures.is_space_held = held
@@ -279,10 +279,10 @@ class Canvas:
         self.gestures.region.cancel()
         self.shown.clear()
         self.hover.leave()
-        self.proposals.open_slide()
+        self.prediction_layer.open_slide()
         if self.session.slide is None:
             self.layers.remove()
-            self.note.tell("")
+            self.note.show_message("")
             return
         self.layers.put(self.session.slide.mpp).visible = not self.is_hidden
         self._raise()
@@ -294,7 +294,7 @@ class Canvas:
         slide = self.session.slide
         if not self._is_live or slide is None:
             return
-        self.proposals.follow(entry)
+        self.prediction_layer.follow(entry)
         if entry is None or entry.count > self.shown.most or self.shown.box_yxyx is None:
             self.shown.forget()
             self._reload()
@@ -315,8 +315,8 @@ class Canvas:
 
     def _on_filter(self) -> None:
         if self._is_live and self.session.slide is not None:
-            self.proposals.look_again()
-            self.proposals.refresh_heat()
+            self.prediction_layer.look_again()
+            self.prediction_layer.refresh_heat()
             self._reload_soon.ask()
 
     def _on_class(self) -> None:
@@ -396,7 +396,7 @@ class Canvas:
 
     def _drawn(self, annotation_id: str) -> Annotation | None:
         """Return an annotation as it is drawn; None where nothing is, or where all is about to be drawn anew."""
-        if not self._is_live or self._reload_soon.is_asked or self._reload_timer.isActive():
+        if not self._is_live or self._reload_soon.is_requested or self._reload_timer.isActive():
             return None
         return self.shown.annotations.get(annotation_id)
 
@@ -413,16 +413,16 @@ class Canvas:
         with self.session.telling():
             view, session = napari_window.view_yxyx(self.viewer, self.mpp), self.session
             ahead, self._jumped = not self._jumped, False
-            self.shown.load(project, slide, view, session.shown_filter, self.proposals.table, ahead=ahead)
+            self.shown.load(project, slide, view, session.shown_filter, self.prediction_layer.table, ahead=ahead)
             if session.unsaved is not None:
                 self.shown.apply(session.unsaved.changes, slide.id)
-        self.proposals.show_heat(wanted=self.shown.is_heat)
+        self.prediction_layer.show_heat(wanted=self.shown.is_heat)
         self._redraw()
 
     def _redraw(self) -> None:
         self._redraw_soon.stop()
         # A reload that is about to come redraws, too.
-        if self._reload_soon.is_asked or not self._is_live or self._scheme is None or self.session.slide is None:
+        if self._reload_soon.is_requested or not self._is_live or self._scheme is None or self.session.slide is None:
             return
         drawn = list(self.shown.annotations.values())
         self.hover.show_cells(drawn)
@@ -430,9 +430,9 @@ class Canvas:
         colours, selection = palette(self._scheme), self.session.selection
         cells = [a for a in drawn if not a.is_region]
         if self.view_options.shapes:
-            self.layers.show_cells(shaped_marks(cells, colours, shapes_of(self._scheme)))
+            self.layers.show_cells(shaped_points(cells, colours, shapes_of(self._scheme)))
         else:
-            self.layers.show_cells(cell_marks(cells, colours))
+            self.layers.show_cells(cell_points(cells, colours))
         self._is_crowded = is_crowded(drawn, self.shown.box_yxyx)
         self._outlines_were_visible = shows = self._outlines_visible()
         bare = self.view_options.points_only
@@ -440,7 +440,7 @@ class Canvas:
         outlined += [a for a in drawn if bare and a.is_region and a.id not in selection]
         self.layers.show_outlines(outlines_of(outlined, colours, selection))
         self._show_selection()
-        self._tell_not_drawn()
+        self._report_not_drawn()
 
     def _outlines_visible(self) -> bool:
         """Whether boxes have outlines at this zoom."""
@@ -455,7 +455,7 @@ class Canvas:
         self.layers.show_rings(_data_of([a.geometry.centre_yx for a in chosen if not a.is_region]))
         self.layers.show_handles(_data_of(handles))
 
-    def _tell_not_drawn(self) -> None:
+    def _report_not_drawn(self) -> None:
         project, slide = self.session.project, self.session.slide
         words = ""
         if self.layers.cells is not None and self.is_hidden:
@@ -465,7 +465,7 @@ class Canvas:
             if missing:
                 words = f"{'More than ' if is_more else ''}{missing:,} cells here are not drawn; {self._instead()}"
             words = "\n".join(line for line in (words, self._filter_words()) if line)
-        self.note.tell(words)
+        self.note.show_message(words)
 
     def _filter_words(self) -> str:
         """What a filter keeps from view: nobody may take the slide for free of what it hides."""

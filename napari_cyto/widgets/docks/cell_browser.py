@@ -48,7 +48,7 @@ class CellBrowser(QWidget):
         if title:
             self.head.setText(title)
         self.gallery.show_cells(cells, folder)
-        self._tell(f"First {SHOWN_AT_MOST} shown." if len(cells) > SHOWN_AT_MOST else "")
+        self._report(f"First {SHOWN_AT_MOST} shown." if len(cells) > SHOWN_AT_MOST else "")
         self.show()
 
     def let_go(self) -> None:
@@ -58,7 +58,7 @@ class CellBrowser(QWidget):
     def _go(self, cell: Cell) -> None:
         with self.session.telling():
             there = go_to_cell(self.session, cell["slide"], cell["centre_yx"])
-            self._tell("" if there else f"{Path(str(cell['slide'])).name} is not in this project.")
+            self._report("" if there else f"{Path(str(cell['slide'])).name} is not in this project.")
             self._asked = None if there or self.session.project is None else cell
             self.add.setVisible(self._asked is not None)
             if there:
@@ -68,11 +68,11 @@ class CellBrowser(QWidget):
         if self._asked is not None:
             cell, self._asked = self._asked, None
             self.add.hide()
-            self._tell("")
+            self._report("")
             with self.session.telling():
                 add_and_go(self.session, cell["slide"], cell["centre_yx"])
 
-    def _tell(self, words: str) -> None:
+    def _report(self, words: str) -> None:
         self.words.setText(words)
         self.words.setVisible(bool(words))
 

@@ -17,11 +17,11 @@ from napari_cyto.errors import CytoError
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.thumbnails import image_of
 
-PICTURE_PX = 72
+IMAGE_PX = 72
 WINDOW_UM = 50.0
 # About the same where the slide's scale is not known: most are scanned at 40x.
 WINDOW_PX = 200
-ROW_PX = PICTURE_PX + 40
+ROW_PX = IMAGE_PX + 40
 ROWS_AT_MOST = 4
 SHOWN_AT_MOST = 60
 _CELL = Qt.ItemDataRole.UserRole
@@ -44,13 +44,13 @@ class CellGallery(QListWidget):
         self.setMovement(QListView.Movement.Static)
         self.setWordWrap(True)
         self.setSpacing(2)
-        self.setIconSize(QSize(PICTURE_PX, PICTURE_PX))
+        self.setIconSize(QSize(IMAGE_PX, IMAGE_PX))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setToolTip("Click a cell, or press Enter, to see it on its slide.")
         self.setAccessibleName(name)
-        self._loader = CellPictures(self)
-        self._loader.ready.connect(self._show_picture)
+        self._loader = CellImageLoader(self)
+        self._loader.ready.connect(self._show_image)
         self._generation = 0
         self._shown: Sequence[Cell] = ()
         self.itemClicked.connect(self._clicked)
@@ -69,14 +69,14 @@ class CellGallery(QListWidget):
             item.setTextAlignment(Qt.AlignmentFlag.AlignHCenter)
             item.setToolTip(cell_tip(cell))
             item.setData(_CELL, dict(cell))
-            item.setSizeHint(QSize(PICTURE_PX + 12, ROW_PX - 4))
+            item.setSizeHint(QSize(IMAGE_PX + 12, ROW_PX - 4))
             self.addItem(item)
             picture = folder / str(cell["picture"]) if folder is not None and cell.get("picture") else None
             self._loader.ask(self._generation, number, cell, picture)
         self._fit()
 
     def _fit(self) -> None:
-        columns = max(1, (self.viewport().width() - 4) // (PICTURE_PX + 14))
+        columns = max(1, (self.viewport().width() - 4) // (IMAGE_PX + 14))
         rows = min(ROWS_AT_MOST, -(-self.count() // columns)) if self.count() else 0
         self.setFixedHeight(max(1, rows) * ROW_PX + 6)
         self.setVisible(self.count() > 0)
@@ -98,7 +98,7 @@ class CellGallery(QListWidget):
         """Stop reading pictures."""
         self._loader.close()
 
-    def _show_picture(self, generation: int, number: int, picture: QImage) -> None:
+    def _show_image(self, generation: int, number: int, picture: QImage) -> None:
         if generation == self._generation and number < self.count():
             icon = QIcon(QPixmap.fromImage(picture))
             # Qt would tint the picture of the selected cell.
@@ -109,7 +109,7 @@ class CellGallery(QListWidget):
         self.chosen.emit(item.data(_CELL))
 
 
-class CellPictures(QObject):
+class CellImageLoader(QObject):
     """Cuts cells out of their slides in a thread; ``ready`` carries generation, place in the list and picture."""
 
     ready = Signal(int, int, QImage)
@@ -144,7 +144,7 @@ class CellPictures(QObject):
             # Shown without a picture; going there says what is wrong with the slide.
             return
         if not self._closed:
-            self.ready.emit(generation, number, image_of(pixels, PICTURE_PX))
+            self.ready.emit(generation, number, image_of(pixels, IMAGE_PX))
 
 
 def cut(slide_path: Path, centre_yx: Sequence[float]) -> npt.NDArray[np.uint8]:
@@ -190,6 +190,6 @@ def _stored(picture: Path) -> npt.NDArray[np.uint8]:
 
 
 def _blank() -> QIcon:
-    pixmap = QPixmap(PICTURE_PX, PICTURE_PX)
+    pixmap = QPixmap(IMAGE_PX, IMAGE_PX)
     pixmap.fill(QColor(128, 134, 144, 60))
     return QIcon(pixmap)

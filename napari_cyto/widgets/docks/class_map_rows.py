@@ -48,7 +48,7 @@ class ClassMapRows(QWidget):
             self._targets = tuple(targets)
             self._fill(chosen)
         self.setVisible(bool(chosen))
-        self._tell()
+        self._report()
 
     def values(self) -> dict[str, str]:
         """Return what each class becomes; an empty text where nothing is chosen."""
@@ -84,10 +84,10 @@ class ClassMapRows(QWidget):
         return box
 
     def _chosen(self) -> None:
-        self._tell()
+        self._report()
         self.changed.emit()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         missing = self.open_classes()
         self.words.setText(f"{self._sentence} Not mapped yet: {', '.join(missing)}." if missing else self._sentence)
         style.tint(self.words, style.WARN if missing else style.QUIET)

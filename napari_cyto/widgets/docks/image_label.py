@@ -14,7 +14,7 @@ SIDE_PX = 480
 TALLEST_PX = 180
 
 
-class Picture(QWidget):
+class ImageView(QWidget):
     """Shows uint8 RGB pixels ``(h, w, 3)`` at most ``TALLEST_PX`` high."""
 
     def __init__(self, name: str, rgb: npt.NDArray[np.uint8]) -> None:

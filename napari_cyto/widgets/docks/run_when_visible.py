@@ -40,7 +40,7 @@ class WhenSeen(QObject):
         self._rest.start()
 
     @property
-    def is_asked(self) -> bool:
+    def is_requested(self) -> bool:
         """Whether the slot is about to be called."""
         return bool(self._rest.isActive())
 
@@ -57,7 +57,7 @@ class WhenSeen(QObject):
 
     def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802  Qt's name
         """Notice that the widget is painted."""
-        if self._is_due and not self.is_asked and event.type() == QEvent.Type.Paint:
+        if self._is_due and not self.is_requested and event.type() == QEvent.Type.Paint:
             self.ask()
         return False
 

@@ -188,7 +188,7 @@ def test_only_accepted_cells_are_written_and_the_rest_is_counted(tmp_path: Path,
     folder = project_of(tmp_path / "p.cyto", {path: [*shapes, outline, region]})
     with Project.open(folder) as project:
         marks = [a for a in project.annotations() if isinstance(a.geometry, Box)]
-        project.apply(replace_all([(marks[0], replace(marks[0], status=Status.PROPOSED))], "x"), "me")
+        project.apply(replace_all([(marks[0], replace(marks[0], status=Status.UNREVIEWED))], "x"), "me")
         project.apply(replace_all([(marks[1], replace(marks[1], status=Status.REJECTED))], "x"), "me")
     options = FAST.model_copy(update={"test_share": 0})
     ended = run(export_apacc(folder, tmp_path / "out", options))

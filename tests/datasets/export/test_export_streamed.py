@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from napari_cyto.datasets import LabelExportOptions, export_labels
-from napari_cyto.datasets.export.labels import labels_to_write, told_losses
+from napari_cyto.datasets.export.labels import labels_to_write, loss_sentences
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.annotation_source import AnnotationSource
@@ -76,7 +76,7 @@ def test_losses_and_bytes(tmp_path: Path, project: Path, name: str, class_map: d
     with Project.open(project) as opened, labels_to_write(opened, kind, options) as (labels, completed):
         assert isinstance(labels.annotations, AnnotationSource)
         held = replace(labels, annotations=tuple(labels.annotations))
-        assert told_losses(kind, labels, completed) == told_losses(kind, held, completed)
+        assert loss_sentences(kind, labels, completed) == loss_sentences(kind, held, completed)
         assert len(labels.annotations) == len(held.annotations)
         written = []
         for part, source in (("one", labels), ("two", held)):

@@ -386,7 +386,7 @@ def test_predictions_are_written_when_asked_for(make_project, run, tmp_path: Pat
     made = make_project(slides=1, cells=1)
     with Project.open(made.folder) as project:
         cell = Annotation(
-            slide_id=made.slides[0].id, geometry=Box(5, 5, 25, 25), class_id="healthy", status=Status.PROPOSED
+            slide_id=made.slides[0].id, geometry=Box(5, 5, 25, 25), class_id="healthy", status=Status.UNREVIEWED
         )
         project.apply(add([cell], "find"), "model")
     assert run(export("yolo", made.folder, tmp_path / "a", ImageExportOptions())).result["boxes"] == 1

@@ -197,8 +197,8 @@ def test_no_group_is_in_two_sets_and_no_cell_is_lost(rows, validation, test, sha
     )
     groups = slide_groups(slides)
     filled = {groups[s.id] for s in slides if any(counts[s.id].values())}
-    if len(filled) < config.sets_asked:
-        if config.sets_asked > 1:
+    if len(filled) < config.requested_sets:
+        if config.requested_sets > 1:
             with pytest.raises(SplitError):
                 split_slides(in_order(slides), counts, config)
         return
@@ -206,7 +206,7 @@ def test_no_group_is_in_two_sets_and_no_cell_is_lost(rows, validation, test, sha
     assert split.sets.keys() == counts.keys()
     assert not any(split.record["audit"].values())
     assert sum(sum(of.values()) for of in split.counts.values()) == sum(sum(of.values()) for of in counts.values())
-    if config.sets_asked > 1:
+    if config.requested_sets > 1:
         assert all(sum(split.counts[name].values()) for name in split.asked)
     again = split_slides(in_order(slides[::-1]), counts, config)
     assert again.sets == split.sets

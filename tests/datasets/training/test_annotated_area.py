@@ -74,7 +74,7 @@ def test_rejected_predictions_come_along_from_a_project(tmp_path: Path) -> None:
         for name in ("a.png", "b.png"):
             record = SlideRecord(name=name, path=str(tmp_path / name), size_hw=(200, 200), mpp=0.25, fingerprint=name)
             project.add_slides([record])
-            marks = [(30, Status.ACCEPTED), (90, Status.REJECTED), (150, Status.PROPOSED)]
+            marks = [(30, Status.ACCEPTED), (90, Status.REJECTED), (150, Status.UNREVIEWED)]
             marks = marks if name == "a.png" else marks[1:]
             told = [Annotation(slide_id=record.id, geometry=Point(y, 40), class_id="HSIL", status=s) for y, s in marks]
             square = Polygon(((0, 0), (0, 9), (9, 9)))

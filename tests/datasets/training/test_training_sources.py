@@ -242,7 +242,7 @@ def study(tmp_path: Path, make_project: Callable[..., object]) -> Path:
     with Project.open(made.folder) as project:
         slide = made.slides[0]
         more = [
-            Annotation(slide_id=slide.id, geometry=Point(10, 20), class_id="SCC", status=Status.PROPOSED),
+            Annotation(slide_id=slide.id, geometry=Point(10, 20), class_id="SCC", status=Status.UNREVIEWED),
             Annotation(slide_id=slide.id, geometry=Point(11, 20), class_id="SCC", status=Status.REJECTED),
             Annotation(slide_id=slide.id, geometry=Point(12.5, 20.5), class_id="HSIL"),
             Annotation(slide_id=slide.id, geometry=Polygon(((0, 0), (0, 50), (50, 50))), class_id=None),

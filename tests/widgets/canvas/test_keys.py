@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Point
 from napari_cyto.session import Tool
 from napari_cyto.widgets.canvas import napari_window
@@ -21,7 +21,11 @@ def _put(desk, *places, class_id="NILM", status=Status.ACCEPTED) -> list[str]:
     slide = desk.session.slide
     cells = [
         Annotation(
-            slide_id=slide.id, geometry=Point(*yx), class_id=class_id, status=status, origin=proposed_by("m", "0" * 64)
+            slide_id=slide.id,
+            geometry=Point(*yx),
+            class_id=class_id,
+            status=status,
+            origin=origin_of_model("m", "0" * 64),
         )
         for yx in places
     ]
@@ -179,7 +183,7 @@ def test_next_and_previous_go_to_each_annotation_and_show_it_well(desk):
 def test_next_of_the_class_and_next_unreviewed(desk):
     _put(desk, (2000, 2000))
     [scc] = _put(desk, (2100, 2100), class_id="SCC")
-    [proposed] = _put(desk, (2200, 2200), class_id="LSIL", status=Status.PROPOSED)
+    [proposed] = _put(desk, (2200, 2200), class_id="LSIL", status=Status.UNREVIEWED)
     desk.keys("6C")
     assert desk.session.selection == {scc}
     desk.keys("U")

@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QAbstractButton, QApplication
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Point
 from napari_cyto.errors import SlideError
 from napari_cyto.slides import open_slide
@@ -46,9 +46,9 @@ def propose(bench: Any, count: int = 12, slide: int = 0) -> list[Annotation]:
                 slide_id=project.slides()[slide].id,
                 geometry=Point(*rng.uniform(150, 490, 2)),
                 class_id="HSIL",
-                status=Status.PROPOSED,
+                status=Status.UNREVIEWED,
                 author="finder",
-                origin=proposed_by("finder", "0" * 64),
+                origin=origin_of_model("finder", "0" * 64),
                 scores=(("HSIL", score), ("NILM", round(1 - score, 4))),
             )
         )

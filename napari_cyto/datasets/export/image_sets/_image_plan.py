@@ -17,7 +17,7 @@ from napari_cyto.datasets.export.image_sets._tile_plan import TilePlan, plan_til
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.training.annotated_area import FIELD_MM2
 from napari_cyto.domain.geometry import Polygon, outline_within
-from napari_cyto.domain.image_header import picture_header
+from napari_cyto.domain.image_header import read_image_header
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.formats.image_sets import LabelledCell
@@ -243,7 +243,7 @@ class SlideImages:
         if self.path.suffix.lower() not in _AS_THEY_ARE:
             return True
         try:
-            header = picture_header(self.path)
+            header = read_image_header(self.path)
         except (FormatError, OSError, ValueError):
             return True
         return header is None or header.orientation not in _UPRIGHT

@@ -94,7 +94,7 @@ def read_cells(
                     corners[len(boxes)] = row[CORNERS]
             boxes.append(bounds)
             classes.append(numbers[class_id])
-        elif row[STATUS] == Status.PROPOSED.value:
+        elif row[STATUS] == Status.UNREVIEWED.value:
             y0, x0, y1, x1 = bounds_of(row)
             doubtful.append(((y0 + y1) / 2, (x0 + x1) / 2))
     return SlideCells(

@@ -20,7 +20,7 @@ from napari_cyto.datasets.export.image_sets._image_plan import PlannedImage, Sli
 from napari_cyto.datasets.export.image_sets._slide_cells import read_cells
 from napari_cyto.datasets.export.image_sets._twins import CellPlaces, find_twins, some_of
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
-from napari_cyto.datasets.export.labels import export_labels, labels_to_write, told_losses
+from napari_cyto.datasets.export.labels import export_labels, labels_to_write, loss_sentences
 from napari_cyto.datasets.splits.leaks import refuse_leaks
 from napari_cyto.domain.annotation import now_utc
 from napari_cyto.domain.annotation_source import AnnotationSource
@@ -82,7 +82,7 @@ def export_images(
     return ending_once(_export(format_name, Path(project_folder), Path(target), chosen, token, any_project))
 
 
-def images_wanted(project: Project, label_format: LabelFormat, options: ImageExportOptions) -> bool:
+def needed_images(project: Project, label_format: LabelFormat, options: ImageExportOptions) -> bool:
     """Whether an export into a folder would write images besides labels."""
     return labels_alone(label_format, Path(), options) is None and _has_images(project, options)
 
@@ -184,7 +184,7 @@ class ImageSet:
 
     def count(self) -> None:
         """Count what is annotated, and what the format cannot carry."""
-        self.losses = told_losses(self.label_format, self.labels, self.writer)
+        self.losses = loss_sentences(self.label_format, self.labels, self.writer)
         for example, n in self.annotations.kinds():
             if example.class_id is not None and example.status in self.box_options.statuses:
                 self.counts.setdefault(example.slide_id, Counter())[example.class_id] += n

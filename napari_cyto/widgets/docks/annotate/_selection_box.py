@@ -82,8 +82,8 @@ class SelectionBox(QWidget):
 
     def _is_hidden(self, annotation: Annotation) -> bool:
         """Whether a blind reader must not learn what the model calls it."""
-        is_proposal = annotation.status is Status.PROPOSED and not annotation.is_region
-        return self.session.shown_filter.blind and is_proposal
+        is_unreviewed = annotation.status is Status.UNREVIEWED and not annotation.is_region
+        return self.session.shown_filter.blind and is_unreviewed
 
     def _save_note(self) -> None:
         if self.note.isModified() and self.session.selection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from napari_cyto.datasets import proposed_apacc_map
+from napari_cyto.datasets import suggested_apacc_map
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.presets import preset
 from napari_cyto.store import Project
@@ -29,7 +29,7 @@ class ApaccMap(ClassMapRows):
         proposed = None
         if project is not None:
             used = [c for c, n in project.counts(statuses=statuses).items() if c is not None and n]
-            proposed = proposed_apacc_map(project.scheme, used)
+            proposed = suggested_apacc_map(project.scheme, used)
         if project is None or proposed is None:
             self.show_rows({}, self._targets_of_apacc)
             return

@@ -247,13 +247,13 @@ class ExportDock(Dock):
         self.about.setText(FORMATS[name].description)
         self.form.show_model(export_fields(name), hidden_options(name))
         self.options.setVisible(bool(self.form.controls))
-        self._propose_target()
+        self._suggest_target()
         self._show_map()
         self._show_leak(False)
         self._stale()
 
     def _show_project(self) -> None:
-        self._propose_target()
+        self._suggest_target()
         self._show_map()
         self._stale()
 
@@ -286,8 +286,8 @@ class ExportDock(Dock):
         """Ask for counterparts where the format and the classes in use need them."""
         needed = self._slices()
         control = self.form.controls.get("include_proposed")
-        proposals = control is not None and bool(control.read())
-        statuses = ApaccExportOptions(include_proposed=proposals).statuses
+        is_included = control is not None and bool(control.read())
+        statuses = ApaccExportOptions(include_proposed=is_included).statuses
         self.class_map.show_project(self.session.project if needed else None, statuses)
         self._enable()
 
@@ -295,7 +295,7 @@ class ExportDock(Dock):
         """Whether the format is one of slices, with a split and classes of its own."""
         return FORMATS[self.format.currentData()].capabilities.slices
 
-    def _propose_target(self) -> None:
+    def _suggest_target(self) -> None:
         project = self.session.project
         if project is None:
             self.target.setText("")

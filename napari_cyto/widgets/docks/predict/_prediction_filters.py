@@ -17,7 +17,7 @@ from napari_cyto.widgets.docks.controls import Check, Choice, FlowLayout
 
 _STEPS = 100
 _STATUS_WORDS = {
-    Status.PROPOSED: ("Unreviewed", "Predictions that nobody has reviewed"),
+    Status.UNREVIEWED: ("Unreviewed", "Predictions that nobody has reviewed"),
     Status.ACCEPTED: ("Accepted", "Cells that a person annotated or accepted"),
     Status.REJECTED: ("Rejected", "Predictions that a person rejected"),
 }
@@ -27,7 +27,7 @@ _HEAT_WORDS = {
 }
 
 
-class ProposalFilters(QWidget):
+class PredictionFilters(QWidget):
     """Controls over the session's filter; every change acts at once, without a new run."""
 
     def __init__(self, session: Session) -> None:

@@ -39,7 +39,7 @@ LOADING = "Loading the models; the first time takes longer"
 NO_DETECTOR = "No detector yet. Train one in the Train dock, or add one in the Models dock."
 
 
-class ProposeRun(QWidget):
+class PredictionRun(QWidget):
     """Models, scope, Run and Cancel, and the progress of a run."""
 
     def __init__(self, session: Session) -> None:

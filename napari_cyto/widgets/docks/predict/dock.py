@@ -10,8 +10,8 @@ from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
-from napari_cyto.widgets.docks.predict._prediction_filters import ProposalFilters
-from napari_cyto.widgets.docks.predict._run import ProposeRun
+from napari_cyto.widgets.docks.predict._prediction_filters import PredictionFilters
+from napari_cyto.widgets.docks.predict._run import PredictionRun
 
 HINT = (
     "Over a cell: A accepts, X rejects, 1 to 9 corrects the class. Drag on the background, or Ctrl-drag an "
@@ -26,9 +26,9 @@ class PredictDock(Dock):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.run = ProposeRun(session)
+        self.run = PredictionRun(session)
         self.counts = parts.text()
-        self.filters = ProposalFilters(session)
+        self.filters = PredictionFilters(session)
         for widget in (
             self.run,
             _line(),
@@ -88,7 +88,7 @@ class PredictDock(Dock):
             self.counts.setText("Open a slide to see its predictions.")
             return
         counts = project.status_counts(slide.id)
-        proposed, rejected = (parts.number(counts.get(s, 0)) for s in (Status.PROPOSED, Status.REJECTED))
+        proposed, rejected = (parts.number(counts.get(s, 0)) for s in (Status.UNREVIEWED, Status.REJECTED))
         self.counts.setText(f"This slide: {proposed} unreviewed, {rejected} rejected")
 
 

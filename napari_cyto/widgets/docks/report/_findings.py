@@ -19,7 +19,7 @@ from napari_cyto.widgets.docks.cell_gallery import CellGallery
 from napari_cyto.widgets.docks.fact_table import FactTable
 from napari_cyto.widgets.docks.section import Section
 
-PICTURES = 6
+EXAMPLES = 6
 HEADINGS = ("Class", "accepted", "corrected", "proposed")
 BLIND = "Blind reading: the models' classes and scores are hidden."
 
@@ -107,7 +107,7 @@ def grade(found: Grade | None) -> str:
 def shown_cells(result: SlideResult, path: Path) -> list[dict[str, Any]]:
     """Return the best cells as the gallery takes them: half of them at most of one kind, as far as both are there."""
     kinds = [[c for c in result.best if c.is_accepted is flag] for flag in (True, False)]
-    share = [max(PICTURES // 2, PICTURES - len(other)) for other in reversed(kinds)]
+    share = [max(EXAMPLES // 2, EXAMPLES - len(other)) for other in reversed(kinds)]
     chosen = {c.id for kind, most in zip(kinds, share, strict=True) for c in kind[:most]}
     return [
         {

@@ -82,7 +82,7 @@ class ResultSeen(QWidget):
 
     def _soon(self, *_values: Any) -> None:
         # One pans without a rest, and the map grows all the while.
-        if not self._show_soon.is_asked and self._show_soon.is_now():
+        if not self._show_soon.is_requested and self._show_soon.is_now():
             self._show_soon.ask()
 
     def _choose(self) -> None:
@@ -103,9 +103,9 @@ class ResultSeen(QWidget):
         magnification = float(self.magnification.currentData())
         self.map.setVisible(handle is not None)
         self.map.show_coverage(everybody, magnification)
-        self._tell(magnification)
+        self._report(magnification)
 
-    def _tell(self, magnification: float) -> None:
+    def _report(self, magnification: float) -> None:
         slide, recorder = self._session.slide, self.recorder
         self.people.setVisible(False)
         if slide is None or recorder is None or recorder.mine is None:

@@ -18,7 +18,7 @@ _CAPTION = QColor(32, 36, 43)
 _WORDS = QColor("#f2f3f5")
 _QUIET = QColor("#b9bec6")
 _CHOSEN, _CURRENT = QColor(0, 200, 220), QColor("#ffea3b")
-_VERDICTS = {Status.ACCEPTED: QColor(style.DARK.good), Status.REJECTED: QColor(style.DARK.bad)}
+_STATUS_COLOURS = {Status.ACCEPTED: QColor(style.DARK.good), Status.REJECTED: QColor(style.DARK.bad)}
 _FONT_PX = 11
 _ROOM_FOR_SCORE_PX = 90
 
@@ -60,8 +60,8 @@ class CellDelegate(QStyledItemDelegate):
         faded = cell.status is Status.REJECTED or model.review.is_gone(row)
         self._picture(painter, square, model, row, faded)
         self._caption(painter, QRect(place.left(), square.bottom() + 1, self.side_px, CAPTION_PX), model, row)
-        if (colour := _VERDICTS.get(cell.status)) is not None:
-            _verdict(painter, square, colour, accepted=cell.status is Status.ACCEPTED)
+        if (colour := _STATUS_COLOURS.get(cell.status)) is not None:
+            _draw_status(painter, square, colour, accepted=cell.status is Status.ACCEPTED)
         if name := model.begins_slide(row):
             self._slide_name(painter, square, name)
         _frame(painter, place, bool(option.state & QStyle.StateFlag.State_Selected), row == self.current_row)
@@ -103,7 +103,7 @@ class CellDelegate(QStyledItemDelegate):
         painter.drawText(line.adjusted(4, 0, -4, 0), Qt.AlignmentFlag.AlignVCenter, shown)
 
 
-def _verdict(painter: QPainter, square: QRect, colour: QColor, *, accepted: bool) -> None:
+def _draw_status(painter: QPainter, square: QRect, colour: QColor, *, accepted: bool) -> None:
     """Draw a disc with a tick or a cross: colour alone would not tell everybody."""
     radius = 9.0
     middle = QPointF(square.right() - radius - 3, square.top() + radius + 3)

@@ -54,7 +54,7 @@ class ReviewModel(QAbstractListModel):
     def shown_class(self, row: int) -> str:
         """Return the class that may be shown: in a blind reading, none before a person has given one."""
         cell = self.review.cells[row]
-        return "?" if self.is_blind and cell.status is Status.PROPOSED else str(cell.class_id)
+        return "?" if self.is_blind and cell.status is Status.UNREVIEWED else str(cell.class_id)
 
     def shown_score(self, row: int) -> str:
         """Return the score of the cell's class as a percentage, or nothing."""

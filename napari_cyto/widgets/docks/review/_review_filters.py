@@ -34,7 +34,7 @@ SORTS = (
     (Sort.PLACE, "By position on the slide", "In bands across the slide, back and forth."),
 )
 STATUSES = (
-    ("Unreviewed", (Status.PROPOSED,)),
+    ("Unreviewed", (Status.UNREVIEWED,)),
     ("Accepted", (Status.ACCEPTED,)),
     ("Rejected", (Status.REJECTED,)),
     ("All cells", tuple(Status)),
@@ -83,14 +83,14 @@ class ReviewFilters(QWidget):
         )
         self.limit.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.limit.setKeyboardTracking(False)
-        self.limit.valueChanged.connect(self._tell_limit)
+        self.limit.valueChanged.connect(self._report_limit)
         self._lay_out()
         for combo in (self.sort, self.status, self.which, self.slide):
-            combo.currentIndexChanged.connect(self._tell)
+            combo.currentIndexChanged.connect(self._report)
         for spin in (self.low, self.high, self.controls):
             spin.setKeyboardTracking(False)
-            spin.valueChanged.connect(self._tell)
-        self.by_slide.toggled.connect(self._tell)
+            spin.valueChanged.connect(self._report)
+        self.by_slide.toggled.connect(self._report)
 
     def query(self) -> ReviewQuery:
         """Return what the controls say."""
@@ -127,9 +127,9 @@ class ReviewFilters(QWidget):
         combo.setCurrentIndex(max(0, combo.findData(before)))
         self._quiet = False
         if combo.currentData() != (before or ""):
-            self._tell()
+            self._report()
 
-    def _tell(self, *_value: object) -> None:
+    def _report(self, *_value: object) -> None:
         if not self._quiet:
             self.changed.emit()
 
@@ -139,7 +139,7 @@ class ReviewFilters(QWidget):
         self.limit.setValue(100 * share)
         self._quiet = False
 
-    def _tell_limit(self, percent: float) -> None:
+    def _report_limit(self, percent: float) -> None:
         if not self._quiet:
             self.limit_changed.emit(percent / 100)
 

@@ -12,7 +12,7 @@ from napari_cyto.slides import Slide, SlideInfo
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.controls import Check
-from napari_cyto.widgets.docks.image_label import Picture
+from napari_cyto.widgets.docks.image_label import ImageView
 from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.slide._mpp_editor import MppEditor
 from napari_cyto.widgets.docks.slide._unreadable_list import UnreadableList
@@ -44,11 +44,11 @@ MPP_SOURCES = {"file": "the file says so", "user": "entered by you", "format": "
 class SlideDock(Dock):
     """The overview map, the facts, the question for µm per pixel, pictures and damaged places.
 
-    ``icc_wanted`` carries whether the colours shall be brought to sRGB by the slide's own profile.
+    ``icc_requested`` carries whether the colours shall be brought to sRGB by the slide's own profile.
     """
 
     title = "Slide"
-    icc_wanted = Signal(bool)
+    icc_requested = Signal(bool)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
@@ -126,7 +126,7 @@ class SlideDock(Dock):
         has_icc = handle is not None and handle.info.icc is not None
         self.icc.setChecked(False)
         self.icc.setVisible(has_icc)
-        self._show_pictures(handle)
+        self._show_images(handle)
 
     def _show_mpp(self, record: SlideRecord | None, handle: Slide | None) -> None:
         asked = record is not None and record.mpp is None
@@ -162,7 +162,7 @@ class SlideDock(Dock):
         for name, words in facts_of(record, handle.info if handle is not None else None):
             self._form.addRow(name, parts.text(parts.breakable(words) if name == "File" else words))
 
-    def _show_pictures(self, handle: Slide | None) -> None:
+    def _show_images(self, handle: Slide | None) -> None:
         layout = self._pictures.layout()
         while layout.count():
             old = layout.takeAt(0).widget()
@@ -173,14 +173,14 @@ class SlideDock(Dock):
             return
         for name in handle.info.associated:
             try:
-                layout.addWidget(Picture(name, handle.associated(name)))
+                layout.addWidget(ImageView(name, handle.associated(name)))
                 found += 1
             except CytoError as error:
                 layout.addWidget(parts.text(str(error)))
         self.pictures.setVisible(found > 0)
 
     def _toggle_icc(self, wanted: bool) -> None:
-        self.icc_wanted.emit(wanted)
+        self.icc_requested.emit(wanted)
         parts.focus_canvas(self)
 
 

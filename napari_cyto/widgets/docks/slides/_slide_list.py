@@ -20,7 +20,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.thumbnails import ThumbnailLoader
 
-PICTURE_PX = 44
+IMAGE_PX = 44
 FACTS_WORDS = "Patient and smear…"
 REMOVE_WORDS = "Remove from project…"
 _ID = Qt.ItemDataRole.UserRole
@@ -37,13 +37,13 @@ class SlideList(QListWidget):
 
     chosen = Signal(str)
     removed = Signal(str)
-    relink_wanted = Signal(str)
-    search_wanted = Signal()
-    facts_wanted = Signal(object)  # list of str: ids of the slides whose patient and smear are asked for
+    relink_requested = Signal(str)
+    search_requested = Signal()
+    facts_requested = Signal(object)  # list of str: ids of the slides whose patient and smear are asked for
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setIconSize(QSize(PICTURE_PX, PICTURE_PX))
+        self.setIconSize(QSize(IMAGE_PX, IMAGE_PX))
         self.setWordWrap(True)
         self.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -56,7 +56,7 @@ class SlideList(QListWidget):
         self.setMinimumHeight(84)
         self._pictures: dict[str, QImage] = {}
         self._loader = ThumbnailLoader(self)
-        self._loader.ready.connect(self._show_picture)
+        self._loader.ready.connect(self._show_image)
         self.itemClicked.connect(self._clicked)
         self.itemActivated.connect(lambda item: self.chosen.emit(item.data(_ID)))
 
@@ -118,12 +118,12 @@ class SlideList(QListWidget):
         taken.triggered.connect(lambda _checked=False: self.removed.emit(slide_id))
         menu.addSeparator()
         linked = menu.addAction(style.icon("find"), "Attach its image file…")
-        linked.triggered.connect(lambda _checked=False: self.relink_wanted.emit(slide_id))
+        linked.triggered.connect(lambda _checked=False: self.relink_requested.emit(slide_id))
         searched = menu.addAction(style.icon("find"), "Find missing images in a folder…")
-        searched.triggered.connect(lambda _checked=False: self.search_wanted.emit())
+        searched.triggered.connect(lambda _checked=False: self.search_requested.emit())
         ids = self.chosen_ids if item.isSelected() else [slide_id]
         facts = menu.addAction(FACTS_WORDS)
-        facts.triggered.connect(lambda _checked=False: self.facts_wanted.emit(ids))
+        facts.triggered.connect(lambda _checked=False: self.facts_requested.emit(ids))
         return menu
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name
@@ -161,7 +161,7 @@ class SlideList(QListWidget):
             assert path is not None
             self._loader.ask(record.id, path)
 
-    def _show_picture(self, slide_id: str, picture: QImage) -> None:
+    def _show_image(self, slide_id: str, picture: QImage) -> None:
         self._pictures[slide_id] = picture
         found = self._find(slide_id)
         if found is not None:
@@ -169,7 +169,7 @@ class SlideList(QListWidget):
 
     def _icon(self, slide_id: str, progress: Progress) -> QIcon:
         """The slide's picture with a dot that says how far it has come."""
-        side = 2 * PICTURE_PX
+        side = 2 * IMAGE_PX
         pixmap = QPixmap(side, side)
         pixmap.fill(Qt.GlobalColor.transparent)
         painter = QPainter(pixmap)

@@ -55,8 +55,8 @@ class SlidesDock(Dock):
         )
         self.list = SlideList()
         self.list.removed.connect(self.ask_removal)
-        self.list.relink_wanted.connect(self.ask_relink_of)
-        self.list.search_wanted.connect(self.ask_relink_folder)
+        self.list.relink_requested.connect(self.ask_relink_of)
+        self.list.search_requested.connect(self.ask_relink_folder)
         self.list.chosen.connect(lambda slide_id: self.do(session.slides.go_to, slide_id))
         self.previous = parts.button(
             "", hint_of("slide.previous"), lambda: self._step(-1), icon="previous", name="previous slide"
@@ -92,7 +92,7 @@ class SlidesDock(Dock):
         self.reader = parts.button(
             "Reader…", "Sets the reader: the author of all annotations from now on.", self.ask_reader, name="reader"
         )
-        self.list.facts_wanted.connect(self.ask_facts)
+        self.list.facts_requested.connect(self.ask_facts)
         self._lay_out()
         self.listen(session.project_changed, self._show)
         self.listen(session.slide_changed, self._show)
@@ -253,9 +253,9 @@ class SlidesDock(Dock):
         if others:
             self.do(open_paths, self.session, others)
         if labels:
-            self.do(self._propose_import, labels)
+            self.do(self._suggest_import, labels)
 
-    def _propose_import(self, labels: Sequence[tuple[Path, str]]) -> None:
+    def _suggest_import(self, labels: Sequence[tuple[Path, str]]) -> None:
         self.session.need_project()
         path, format_name = labels[0]
         dialog = ImportDialog(self.session, self)

@@ -26,18 +26,18 @@ class ClassRecall(QWidget):
         self._colours: Mapping[str, str] = {}
         self.setToolTip(TIP)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._tell()
+        self._report()
 
     def show_recall(self, recall: Mapping[str, float | None], colours: Mapping[str, str]) -> None:
         """Show the recall of each class."""
         if recall == self._recall and colours == self._colours:
             return
         self._recall, self._colours = recall, colours
-        self._tell()
+        self._report()
         self.updateGeometry()
         self.update()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         said = ", ".join(f"{name} {_words(value)}" for name, value in self._recall.items())
         self.setAccessibleName(f"recall by class: {said or 'not known yet'}")
 

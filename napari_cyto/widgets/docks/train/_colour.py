@@ -14,10 +14,10 @@ from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Check
-from napari_cyto.widgets.docks.image_label import Picture
+from napari_cyto.widgets.docks.image_label import ImageView
 from napari_cyto.widgets.docks.job_bar import JobBar
 
-PICTURE_FILTER = "Images (*.png *.jpg *.jpeg *.tif *.tiff)"
+IMAGE_FILTER = "Images (*.png *.jpg *.jpeg *.tif *.tiff)"
 TIP = (
     "Matches the colours of every cell to those of one image (Reinhard, in LAB), for slides of several "
     "laboratories that differ in stain. The model stores the image's statistics and applies the same when it "
@@ -63,7 +63,7 @@ class TrainColour(QWidget):
 
     def ask(self) -> None:
         """Ask for the picture."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Target image for colours", self.path.text(), PICTURE_FILTER)
+        chosen, _ = QFileDialog.getOpenFileName(self, "Target image for colours", self.path.text(), IMAGE_FILTER)
         if chosen:
             self.path.setText(chosen)
             self._show()
@@ -105,7 +105,7 @@ class TrainColour(QWidget):
         self.looking.say("")
         pair = []
         for name, words in (("before", "As scanned"), ("after", "As the model sees it")):
-            picture = Picture(words, np.asarray(event.result[name], dtype=np.uint8))
+            picture = ImageView(words, np.asarray(event.result[name], dtype=np.uint8))
             picture.setToolTip(f"{words}: the slide on screen.")
             caption = parts.text(words, colour=style.QUIET)
             caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)

@@ -165,7 +165,7 @@ class TrainDock(Dock):
             self.setup.sources.set_texts(request.sources)
             self.setup.choose(request.config)
         self.setup.continue_from(out)
-        self._propose_name()
+        self._suggest_name()
 
     def leave_run(self) -> None:
         """Go back to the controls of a run to come."""
@@ -184,7 +184,7 @@ class TrainDock(Dock):
         self.outcome.clear()
         if watch is None:
             self._polling.stop()
-            self._propose_name()
+            self._suggest_name()
         else:
             watch.poll()
             self._polling.start()
@@ -257,7 +257,7 @@ class TrainDock(Dock):
         if self.watch is None:
             self.setup.stale()
 
-    def _propose_name(self) -> None:
+    def _suggest_name(self) -> None:
         recipe = str(self.setup.recipe.currentData() or "")
         self.name.setText(free_name(runs_folder(self.session.project), recipe or self.setup.kind))
 

@@ -1,12 +1,12 @@
-"""What panning, zooming and filtering cost with 1,000,000 proposals on the slide: a real window, until painted.
+"""What panning, zooming and filtering cost with 1,000,000 predictions on the slide: a real window, until painted.
 
-    python benchmarks/proposals.py [--proposals 1000000] [--rounds 12]
+    python benchmarks/prediction_layer.py [--predictions 1000000] [--rounds 12]
 
-Two windows on the same pixels stand side by side and take turns, one with the proposals and one without. Each looks
+Two windows on the same pixels stand side by side and take turns, one with the predictions and one without. Each looks
 at places from the whole slide (the map) to single cells (points and outlines), pans and zooms there. Needs a screen;
-Xvfb will do: ``xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/proposals.py``.
+Xvfb will do: ``xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/prediction_layer.py``.
 
-The last line is one JSON object: ``pan_ratio`` and ``zoom_ratio`` (with proposals over without, medians), what moving
+The last line is one JSON object: ``pan_ratio`` and ``zoom_ratio`` (with predictions over without, medians), what moving
 the threshold costs, ms, and how long the columns of the slide take to be read, s.
 """
 
@@ -25,14 +25,14 @@ from pathlib import Path
 import numpy as np
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Box
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import Project
 
 sys.path.insert(0, str(Path(__file__).parent))
-from annotating import MPP, SLIDE_PX, Desk, until_painted_ms
+from annotation import MPP, SLIDE_PX, Desk, until_painted_ms
 
 warnings.filterwarnings("ignore")
 
@@ -42,8 +42,8 @@ AT_ONCE = 50_000
 LONGEST_READ_S = 600.0
 
 
-def make_project(folder: Path, proposals: int) -> None:
-    """Store ``proposals`` boxes with scores of seven classes, in crowds as cells lie."""
+def make_project(folder: Path, predictions: int) -> None:
+    """Store ``predictions`` boxes with scores of seven classes, in crowds as cells lie."""
     rng = np.random.default_rng(7)
     scheme = preset("bethesda")
     graded = [c.id for c in scheme.classes if c.severity is not None]
@@ -51,8 +51,8 @@ def make_project(folder: Path, proposals: int) -> None:
     crowds = rng.uniform(0.1 * SLIDE_PX, 0.9 * SLIDE_PX, (400, 2))
     with Project.create(folder, scheme) as project:
         project.add_slides([slide])
-        for first in range(0, proposals, AT_ONCE):
-            n = min(AT_ONCE, proposals - first)
+        for first in range(0, predictions, AT_ONCE):
+            n = min(AT_ONCE, predictions - first)
             places = crowds[rng.integers(0, len(crowds), n)] + rng.normal(0, 1500, (n, 2))
             scores = rng.dirichlet(np.full(len(graded), 0.4), n).round(4)
             part = [
@@ -60,9 +60,9 @@ def make_project(folder: Path, proposals: int) -> None:
                     slide_id=slide.id,
                     geometry=Box.around((y, x), 60, 60),
                     class_id=graded[int(np.argmax(of))],
-                    status=Status.PROPOSED,
+                    status=Status.UNREVIEWED,
                     author="finder",
-                    origin=proposed_by("finder", "0" * 64),
+                    origin=origin_of_model("finder", "0" * 64),
                     scores=tuple(zip(graded, of.tolist(), strict=True)),
                 )
                 for (y, x), of in zip(np.clip(places, 1, SLIDE_PX - 1).tolist(), scores, strict=True)
@@ -113,7 +113,7 @@ def time_threshold(desk: Desk, zoom: float) -> list[float]:
 def wait_until_read(desk: Desk) -> float:
     """Return how long it takes until the columns of the slide are there, s."""
     begin = time.perf_counter()
-    while desk.canvas.proposals.table is None:
+    while desk.canvas.prediction_layer.table is None:
         desk.settle()
         time.sleep(0.01)
         if time.perf_counter() - begin > LONGEST_READ_S:
@@ -124,24 +124,24 @@ def wait_until_read(desk: Desk) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--proposals", type=int, default=1_000_000, help="how many proposals lie on the slide")
+    parser.add_argument("--predictions", "--proposals", type=int, default=1_000_000, help="predictions on the slide")
     parser.add_argument("--rounds", type=int, default=12, help="how often each place is looked at")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "many.cyto"
         begin = time.perf_counter()
-        make_project(folder, options.proposals)
-        print(f"stored {options.proposals:,} proposals in {time.perf_counter() - begin:.1f} s", flush=True)
+        make_project(folder, options.predictions)
+        print(f"stored {options.predictions:,} predictions in {time.perf_counter() - begin:.1f} s", flush=True)
         bare, many = Desk(None), Desk(folder)
         read_s = wait_until_read(many)
         print(f"read in {read_s:.1f} s", flush=True)
-        report(compare(bare, many, options.rounds), many, options.proposals, read_s)
+        report(compare(bare, many, options.rounds), many, options.predictions, read_s)
         for desk in (bare, many):
             desk.close()
 
 
 def compare(bare: Desk, many: Desk, rounds: int) -> dict[float, dict[str, list[float]]]:
-    """Return, by zoom, the ms of pans and zooms without (``bare``) and with proposals."""
+    """Return, by zoom, the ms of pans and zooms without (``bare``) and with predictions."""
     desks = [("bare", bare), ("many", many)]
     times = {zoom: {f"{k}_{name}": [] for k in ("pan", "zoom") for name, _ in desks} for zoom in ZOOMS}
     for turn in range(rounds + 1):
@@ -154,9 +154,9 @@ def compare(bare: Desk, many: Desk, rounds: int) -> dict[float, dict[str, list[f
     return times
 
 
-def report(times: dict[float, dict[str, list[float]]], many: Desk, proposals: int, read_s: float) -> None:
+def report(times: dict[float, dict[str, list[float]]], many: Desk, predictions: int, read_s: float) -> None:
     """Print the table, and the line for machines."""
-    print(f"\nms until painted, median, without and with {proposals:,} proposals")
+    print(f"\nms until painted, median, without and with {predictions:,} predictions")
     ratios: dict[str, list[float]] = {"pan": [], "zoom": []}
     for zoom, of in times.items():
         go(many, zoom, 0)
@@ -180,7 +180,7 @@ def report(times: dict[float, dict[str, list[float]]], many: Desk, proposals: in
         "threshold_map_ms": round(thresholds[ZOOMS[0]], 1),
         "threshold_cells_ms": round(thresholds[ZOOMS[-1]], 1),
         "read_s": round(read_s, 1),
-        "proposals": proposals,
+        "predictions": predictions,
     }
     print(json.dumps(result))
 

@@ -17,7 +17,7 @@ from napari_cyto.domain.decision_rule import called_class
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.inference._detections import Detections
-from napari_cyto.inference._stored_predictions import ProposalWriter
+from napari_cyto.inference._stored_predictions import PredictionWriter
 from napari_cyto.inference.probabilities import weighed
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.manifest import Decision, ModelClass
@@ -49,7 +49,7 @@ def project(tmp_path: Path):
 
 
 def predict(project: Project, cells: Detections, bundle: Bundle) -> None:
-    ProposalWriter(project, "a" * 32, 0.25, bundle, "anna").put(cells)
+    PredictionWriter(project, "a" * 32, 0.25, bundle, "anna").put(cells)
 
 
 UNSURE = (0.5, 0.0, 0.1, 0.0, 0.2, 0.0)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from opener import Opener
 from PIL import Image, ImageCms
 
-from napari_cyto.domain.image_header import DamagedPicture, picture_header
+from napari_cyto.domain.image_header import DamagedImage, read_image_header
 
 IS_NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 SHORT_FORM, NIGHTLY = 15, 10_000
@@ -174,7 +174,7 @@ def test_a_damaged_picture_opens_or_is_refused_in_a_sentence(opener: Opener, kin
 @given(data=st.data())
 def test_a_header_is_told_or_refused(kind: str, data: st.DataObject) -> None:
     try:
-        header = picture_header(data.draw(damaged(kind)))
-    except DamagedPicture:
+        header = read_image_header(data.draw(damaged(kind)))
+    except DamagedImage:
         return
     assert header is None or min(header.size_hw) >= 1

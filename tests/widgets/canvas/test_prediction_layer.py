@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.review.predictions import Heat, ShownFilter
@@ -19,7 +19,7 @@ from napari_cyto.widgets.canvas._prediction_layer import READ_AT_ONCE
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
-ORIGIN = proposed_by("finder", "0" * 64)
+ORIGIN = origin_of_model("finder", "0" * 64)
 
 
 def propose(desk, places, class_id="HSIL", score=0.8, side=80.0) -> list[str]:
@@ -30,7 +30,7 @@ def propose(desk, places, class_id="HSIL", score=0.8, side=80.0) -> list[str]:
             slide_id=slide_id,
             geometry=Box.around(yx, side, side),
             class_id=class_id,
-            status=Status.PROPOSED,
+            status=Status.UNREVIEWED,
             author="finder",
             origin=ORIGIN,
             scores=scores,
@@ -58,7 +58,7 @@ def now(desk, cell) -> Annotation:
 def many(desk, n=READ_AT_ONCE + 500, score=0.8) -> None:
     places = np.random.default_rng(3).uniform(100, 3900, (n, 2)).tolist()
     propose(desk, [tuple(p) for p in places], score=score)
-    desk.qtbot.waitUntil(lambda: desk.canvas.proposals.table is not None, timeout=30_000)
+    desk.qtbot.waitUntil(lambda: desk.canvas.prediction_layer.table is not None, timeout=30_000)
     desk.settle()
 
 
@@ -72,7 +72,7 @@ def test_filters_act_live_on_what_is_drawn(desk):
         (ShownFilter(), everything),
         (ShownFilter(threshold=0.5), everything - set(faint)),
         (ShownFilter(hidden_classes=frozenset({"HSIL"})), everything - set(sure)),
-        (ShownFilter(statuses=frozenset({Status.PROPOSED})), everything - {point.id}),
+        (ShownFilter(statuses=frozenset({Status.UNREVIEWED})), everything - {point.id}),
         (ShownFilter(), everything),
     ]
     assert point.class_id != "HSIL"
@@ -131,12 +131,12 @@ def test_keys_judge_the_cell_under_the_mouse(desk, key, status, class_id):
     desk.keys(key)
     after = now(desk, cell)
     assert (after.status, after.class_id, after.author, after.origin) == (status, class_id, "anna", ORIGIN)
-    assert now(desk, other).status is Status.PROPOSED
+    assert now(desk, other).status is Status.UNREVIEWED
     assert not desk.session.selection
     if status is Status.ACCEPTED:
         assert "accepted by anna" in desk.canvas.hover.card.text()
     desk.ctrl("Z")
-    assert now(desk, cell).status is Status.PROPOSED
+    assert now(desk, cell).status is Status.UNREVIEWED
 
 
 def test_what_is_selected_comes_before_what_is_under_the_mouse(desk):
@@ -144,7 +144,7 @@ def test_what_is_selected_comes_before_what_is_under_the_mouse(desk):
     desk.session.select([other])
     hover(desk, (2000, 2000))
     desk.keys("A")
-    assert now(desk, cell).status is Status.PROPOSED
+    assert now(desk, cell).status is Status.UNREVIEWED
     assert now(desk, other).status is Status.ACCEPTED
 
 
@@ -158,12 +158,12 @@ def test_the_cell_under_the_mouse_comes_before_a_selection_that_is_out_of_view(d
     hover(desk, (2000, 2000))
     desk.keys("X")
     assert now(desk, near).status is Status.REJECTED
-    assert {now(desk, cell).status for cell in far} == {Status.PROPOSED}
+    assert {now(desk, cell).status for cell in far} == {Status.UNREVIEWED}
     assert "Only the cell under the mouse" in said[-1]
     hover(desk, (2300, 2300))
     for key in (Qt.Key.Key_X, Qt.Key.Key_A, Qt.Key.Key_5, Qt.Key.Key_Delete):
         desk.key(key)
-        assert {now(desk, cell).status for cell in far} == {Status.PROPOSED}
+        assert {now(desk, cell).status for cell in far} == {Status.UNREVIEWED}
         assert "3 of 3 selected annotations are not in view" in said[-1]
     napari_window.look_at(desk.viewer, (350, 350), 0.25)
     desk.settle()
@@ -176,7 +176,7 @@ def test_nothing_is_under_the_mouse_when_the_slide_has_moved_away_under_it(desk)
     hover(desk, (2000, 2000))
     desk.key(Qt.Key.Key_Right)
     desk.keys("X")
-    assert now(desk, cell).status is Status.PROPOSED
+    assert now(desk, cell).status is Status.UNREVIEWED
 
 
 def test_no_key_changes_what_is_hidden_and_a_click_shows_it_again(desk):
@@ -185,7 +185,7 @@ def test_no_key_changes_what_is_hidden_and_a_click_shows_it_again(desk):
     [cell] = propose(desk, [(2000, 2000)])
     desk.session.select([cell])
     desk.keys("HX")
-    assert now(desk, cell).status is Status.PROPOSED
+    assert now(desk, cell).status is Status.UNREVIEWED
     assert "hidden" in said[-1]
     desk.keys("P")
     desk.click((2200, 2200))
@@ -212,9 +212,9 @@ def test_an_outline_selects_and_one_key_judges_as_one_step(desk):
     desk.drag([(1950, 1950), (1950, 2150), (2020, 2150), (2090, 2050), (2020, 1960)], modifier=CTRL)
     assert desk.session.selection == set(cells[:3])
     desk.keys("A")
-    assert [now(desk, c).status for c in cells] == [Status.ACCEPTED] * 3 + [Status.PROPOSED]
+    assert [now(desk, c).status for c in cells] == [Status.ACCEPTED] * 3 + [Status.UNREVIEWED]
     desk.ctrl("Z")
-    assert {now(desk, c).status for c in cells} == {Status.PROPOSED}
+    assert {now(desk, c).status for c in cells} == {Status.UNREVIEWED}
     desk.session.select([cells[3]])
     desk.drag([(1980, 1980), (1980, 2020), (2020, 2020), (2020, 1980)], modifier=CTRL | SHIFT)
     assert desk.session.selection == {cells[0], cells[3]}
@@ -235,7 +235,7 @@ def test_a_blind_reader_sees_neither_scores_nor_classes(desk):
     assert "HSIL" not in card.text()
     assert "0.81" not in card.text()
     desk.keys("A")
-    assert now(desk, cell).status is Status.PROPOSED
+    assert now(desk, cell).status is Status.UNREVIEWED
     desk.keys("5")
     assert now(desk, cell).status is Status.ACCEPTED
     # It is the reader's word now, and still without the model's.
@@ -281,7 +281,7 @@ def test_the_map_follows_what_is_proposed_and_judged(desk):
     desk.qtbot.waitUntil(lambda: bool(heat.node.visible))
     new = propose(desk, [(2000.0, 2000.0)])
     assert new[0] not in desk.drawn()
-    table = desk.canvas.proposals.table
+    table = desk.canvas.prediction_layer.table
     before = table.heat(ShownFilter(heat=Heat.DENSITY), (4000, 4000)).sum()
     desk.session.edits.set_status(Status.ACCEPTED, of=new)
     desk.settle()
@@ -343,10 +343,10 @@ def test_dark_lines_have_a_pale_halo_and_regions_the_colour_of_no_class():
 def test_detached_while_cells_are_read(desk):
     places = np.random.default_rng(3).uniform(100, 3900, (READ_AT_ONCE + 500, 2)).tolist()
     cells = [
-        Annotation(slide_id=desk.session.slide.id, geometry=Point(*p), class_id="LSIL", status=Status.PROPOSED)
+        Annotation(slide_id=desk.session.slide.id, geometry=Point(*p), class_id="LSIL", status=Status.UNREVIEWED)
         for p in places
     ]
     desk.session.project.apply(edits.add(cells, "Predict"), "finder")
     desk.session.annotations_changed.emit(None)
     desk.canvas.detach()
-    assert desk.canvas.proposals.table is None
+    assert desk.canvas.prediction_layer.table is None

@@ -17,7 +17,7 @@ from napari_cyto.models import library
 from napari_cyto.models.project_models import use_model
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict._predictor import Predictor
-from napari_cyto.widgets.docks.predict._run import ProposeRun
+from napari_cyto.widgets.docks.predict._run import PredictionRun
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 
 CONTENT = tensor_bytes({"w": np.arange(6, dtype=np.float32).reshape(2, 3)})
@@ -56,7 +56,7 @@ def use(bench, *folders: Path) -> None:
     bench.settle()
 
 
-def chosen(run: ProposeRun) -> tuple[str, str | None]:
+def chosen(run: PredictionRun) -> tuple[str, str | None]:
     return run.detector.currentData(), run.classifier.currentData()
 
 

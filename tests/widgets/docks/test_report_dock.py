@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.geometry import Point
 from napari_cyto.reporting.slide_summary import DECISION_SUPPORT
@@ -35,8 +35,8 @@ def propose(bench: Any, count: int, class_id: str = "HSIL", score: float = 0.7) 
             slide_id=slide.id,
             geometry=Point(*chance.uniform(100, 500, 2)),
             class_id=class_id,
-            status=Status.PROPOSED,
-            origin=proposed_by("finder", "0" * 64),
+            status=Status.UNREVIEWED,
+            origin=origin_of_model("finder", "0" * 64),
             scores=((class_id, score), ("NILM", round(1 - score, 3))),
         )
         for _ in range(count)
@@ -237,7 +237,7 @@ def test_many_cells_do_not_hold_up_the_window(bench):
             slide_id=slide.id,
             geometry=Point(float(y), float(x)),
             class_id="LSIL",
-            status=Status.PROPOSED,
+            status=Status.UNREVIEWED,
             origin="model:m@0",
             scores=(("LSIL", 0.5), ("HSIL", 0.2)),
         )

@@ -21,7 +21,7 @@ def left_behind(out: Path, best_epoch: int, *events: Event) -> RunFolder:
     for event in events:
         folder.append(event)
     (folder.path / checkpoint.TENSORS).write_bytes(b"")
-    (folder.path / checkpoint.TOLD).write_text(json.dumps({"progress": {"best_epoch": best_epoch}}))
+    (folder.path / checkpoint.STATE_FILE).write_text(json.dumps({"progress": {"best_epoch": best_epoch}}))
     return folder
 
 

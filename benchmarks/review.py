@@ -1,10 +1,10 @@
 """What one verdict costs in the review gallery: real key presses in the real window, until painted and on the disk.
 
-    python benchmarks/reviewing.py [--cells 10000] [--verdicts 200]
+    python benchmarks/review.py [--cells 10000] [--verdicts 200]
 
 A scripted reviewer accepts, relabels and rejects cells, while the slide follows each of them. Before that it is timed
 how long the dock takes to its first screen of pictures, and how many frames a second it scrolls. Needs a screen; Xvfb
-will do: ``xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/reviewing.py``.
+will do: ``xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/review.py``.
 
 The last line is one JSON object. ``verdict_ms`` is the bar: the median time from a key press until nothing is left to
 do, the store's commit and the slide at the next cell included. ``verdict_cpu_ms`` is what the processor worked for it,
@@ -28,7 +28,7 @@ import numpy as np
 
 from napari_cyto.datasets.import_.slide_match import record_of_file
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Box
 from napari_cyto.domain.presets import preset
 from napari_cyto.slides.tiff_writer import write_pyramid
@@ -61,26 +61,26 @@ def make_slide(path: Path) -> None:
 
 
 def make_project(folder: Path, slide: Path, cells: int) -> None:
-    """Store ``cells`` proposals with scores, all over the slide."""
+    """Store ``cells`` predictions with scores, all over the slide."""
     rng, scheme, record = np.random.default_rng(5), preset("bethesda"), record_of_file(slide)
     graded = [c.id for c in scheme.classes if c.severity is not None]
     shares = rng.dirichlet(np.full(len(graded), 0.4), cells)
     places = rng.uniform(100, SLIDE_PX - 100, (cells, 2)).tolist()
-    proposals = [
+    predictions = [
         Annotation(
             slide_id=record.id,
             geometry=Box.around((y, x), 120, 120),
             class_id=graded[int(row.argmax())],
-            status=Status.PROPOSED,
+            status=Status.UNREVIEWED,
             author="made",
-            origin=proposed_by("made", "0" * 64),
+            origin=origin_of_model("made", "0" * 64),
             scores=tuple((c, round(float(s), 4)) for c, s in zip(graded, row, strict=True)),
         )
         for (y, x), row in zip(places, shares, strict=True)
     ]
     with Project.create(folder, scheme) as project:
         project.add_slides([record])
-        project.apply(edits.add(proposals, "Run detection"), "made")
+        project.apply(edits.add(predictions, "Run detection"), "made")
 
 
 def settle() -> None:
@@ -164,7 +164,7 @@ def reviewed_on_disk(folder: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cells", type=int, default=10_000, help="how many proposals wait")
+    parser.add_argument("--cells", type=int, default=10_000, help="how many predictions wait")
     parser.add_argument("--verdicts", type=int, default=200, help="how many cells the reviewer judges")
     options = parser.parse_args()
     from napari_cyto.widgets.window import open_window, window_of

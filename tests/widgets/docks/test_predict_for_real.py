@@ -7,13 +7,13 @@ import signal
 
 import pytest
 
-from napari_cyto.widgets.docks.predict._run import ProposeRun
+from napari_cyto.widgets.docks.predict._run import PredictionRun
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 
 ANSWERED_WITHIN_MS = 240_000
 
 
-def until_ended(bench, run: ProposeRun) -> None:
+def until_ended(bench, run: PredictionRun) -> None:
     bench.qtbot.waitUntil(lambda: not run.proposer.running and run.run.isEnabled(), timeout=ANSWERED_WITHIN_MS)
 
 

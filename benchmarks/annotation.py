@@ -1,10 +1,10 @@
 """What one edit costs with 1,000 and with 1,000,000 stored cells: real keys and clicks in a real window, until painted.
 
-    python benchmarks/annotating.py [--cells 1000000] [--rounds 40]
+    python benchmarks/annotation.py [--cells 1000000] [--rounds 40]
 
 Both projects have as many cells in the view, which the store's size must not matter to. The two windows stand side
 by side and take turns, so that what else the machine does falls on both. Needs a screen; Xvfb will do:
-``xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/annotating.py``.
+``xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/annotation.py``.
 
 The last line is one JSON object: relabel, add and undo with many cells relative to few, a pan with annotations
 relative to one without, and how long a project of 100,000 cells takes to open.

@@ -132,7 +132,7 @@ def test_stepping_goes_through_all_in_order_of_creation_and_back(project: Projec
                 for a in cells
                 if a.slide_id == "one"
                 and class_id in (None, a.class_id)
-                and (not unreviewed or a.status is Status.PROPOSED)
+                and (not unreviewed or a.status is Status.UNREVIEWED)
             ]
             for step, expected in ((1, wanted), (-1, wanted[::-1])):
                 walked: list[Annotation] = []

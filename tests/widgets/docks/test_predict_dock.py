@@ -6,7 +6,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_cyto.domain import edits
-from napari_cyto.domain.annotation import Annotation, Status, proposed_by
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Point
 from napari_cyto.review.predictions import Heat, ShownFilter
 from napari_cyto.widgets.docks.predict.dock import PredictDock
@@ -30,7 +30,7 @@ def test_each_control_sets_its_part_of_the_filter(bench, dock):
     filters.heat.activated.emit(1)
     filters.blind.setChecked(True)
     shown = bench.session.shown_filter
-    assert shown.statuses == {Status.PROPOSED, Status.ACCEPTED}
+    assert shown.statuses == {Status.UNREVIEWED, Status.ACCEPTED}
     assert shown.hidden_classes == {"NILM"}
     assert (shown.heat, shown.blind) == (Heat.DENSITY, True)
     bench.click(filters.everything)
@@ -54,8 +54,8 @@ def test_counts_of_the_slide_are_told(bench, dock):
             slide_id=slide.id,
             geometry=Point(100.0 + n, 100.0),
             class_id="HSIL",
-            status=Status.PROPOSED,
-            origin=proposed_by("m", "0" * 64),
+            status=Status.UNREVIEWED,
+            origin=origin_of_model("m", "0" * 64),
         )
         for n in range(3)
     ]
@@ -77,9 +77,9 @@ def test_the_selection_says_who_proposed_and_who_judged_and_nothing_to_a_blind_r
         slide_id=bench.session.slide.id,
         geometry=Point(100, 100),
         class_id="HSIL",
-        status=Status.PROPOSED,
+        status=Status.UNREVIEWED,
         author="finder",
-        origin=proposed_by("finder", "0" * 64),
+        origin=origin_of_model("finder", "0" * 64),
         scores=(("HSIL", 0.8),),
     )
     bench.session.project.apply(edits.add([cell], "Predict"), "finder")

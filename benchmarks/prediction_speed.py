@@ -1,4 +1,4 @@
-"""How long a user waits for the proposals of a field: through the dock's own commands and the warm child, no window.
+"""How long a user waits for the predictions of a field: through the dock's own commands and the warm child, no window.
 
 The models that ship, on a made slide in a new project. The clock runs from asking till the cells are in the project and
 the window is told so. The last line is JSON: ``first_s`` (models warm, the first question), ``later_s`` (other fields,

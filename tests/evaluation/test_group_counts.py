@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_cyto.cli.score_tables import estimated, tell_few
+from napari_cyto.cli.score_tables import estimated, report_few
 from napari_cyto.domain.statistics.bootstrap import Estimate
 from napari_cyto.evaluation.report.parts import tile
 from napari_cyto.evaluation.report.tables import FEW_WORDS, estimates_table, has_few
@@ -34,7 +34,7 @@ def test_the_page_tells_groups_and_flags_few() -> None:
 def test_the_table_on_the_command_line_does_too(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [estimated("recall", FEW), estimated("specificity", MANY), estimated("old", OLD), estimated("auroc", None)]
     assert [row[-1] for row in rows] == ["15*", "174", "-", "-"]
-    tell_few(rows)
+    report_few(rows)
     assert capsys.readouterr().out.startswith("* fewer than 20 patients, smears or images")
-    tell_few(rows[1:])
+    report_few(rows[1:])
     assert capsys.readouterr().out == ""

@@ -14,7 +14,7 @@ from napari_cyto.slides import Slide, open_slide
 
 
 @contextmanager
-def picture_slide(rgb: np.ndarray) -> Iterator[Slide]:
+def image_slide(rgb: np.ndarray) -> Iterator[Slide]:
     """Open a picture, uint8 RGB ``(h, w, 3)``, through a file without losses that is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"

@@ -38,7 +38,7 @@ def test_in_sight_it_is_done_at_once_and_once(stage):
     stage.widget.move(0, 0)
     stage.seen.ask()
     stage.seen.ask()
-    assert stage.seen.is_asked
+    assert stage.seen.is_requested
     stage.settle()
     assert stage.calls == 1
 
