@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +13,10 @@ from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.errors import CytoError
-from napari_cyto.reporting.job import ReportOptions, write_result
-from napari_cyto.reporting.slide_facts import grade_words, looked_words, survey_words
+from napari_cyto.reporting.job import ReportOptions, WrittenReport, write_result
+from napari_cyto.reporting.slide_facts import SlideReport, grade_words, looked_words, survey_words
 from napari_cyto.reporting.slide_page import predicted_words
+from napari_cyto.review.slide_risk import risk_words
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder, NAME.cyto.")]
 SlideName = Annotated[
@@ -50,11 +51,12 @@ def report(
         )
     options = checked(ReportOptions, given)
     slide_id = None if slide is None else slide_id_of(project, slide)
-    told = follow(lambda token: write_result(project, out, slide_id, options, token=token), f"Report on {project.name}")
+    title = f"Report on {project.name}"
+    written: WrittenReport = follow(lambda token: write_result(project, out, slide_id, options, token=token), title)
     if as_json:
-        print_json(told)
+        print_json(written.to_json())
     else:
-        _report(told)
+        _report(written)
 
 
 def slide_id_of(project: Path, name: str) -> str:
@@ -72,43 +74,43 @@ def slide_id_of(project: Path, name: str) -> str:
         return slide_named(opened, name).id
 
 
-def _report(told: Mapping[str, Any]) -> None:
-    result = told["result"]
-    slides = result["slides"]
+def _report(written: WrittenReport) -> None:
+    result = written.result
+    slides = result.slides
     if len(slides) == 1:
         _report_slide(slides[0])
     else:
         heads = ("slide", "accepted", "unreviewed", "high grade predicted", "expected", "cells", "adequacy")
         print_table("Slides", heads, map(_row, slides))
-    print(f"{result['notice']}. {result['words']}")
-    print_facts([("out", told["out"])])
+    print(f"{result.notice}. {result.words}")
+    print_facts([("out", written.out)])
 
 
-def _report_slide(slide: Mapping[str, Any]) -> None:
+def _report_slide(slide: SlideReport) -> None:
     accepted, proposed = grade_words(slide)
-    focus, obscured = survey_words(slide["survey"])
-    counts = [(c["class_id"], c["accepted"], c["corrected"], c["proposed"], c["rejected"]) for c in slide["counts"]]
-    print_table(slide["name"], ("class", "accepted", "of these corrected", "unreviewed", "rejected"), counts)
+    focus, obscured = survey_words(slide.survey)
+    counts = [(c.class_id, c.accepted, c.corrected, c.proposed, c.rejected) for c in slide.counts]
+    print_table(slide.name, ("class", "accepted", "of these corrected", "unreviewed", "rejected"), counts)
     print_facts(
         [
             ("highest grade", f"{accepted}; {proposed}"),
-            ("high grade predicted", (slide["high_grade"] or {}).get("sentence") or "-"),
-            ("cell count", slide["adequacy"]["sentence"]),
+            ("high grade predicted", (slide.high_grade and risk_words(slide.high_grade)) or "-"),
+            ("cell count", slide.adequacy.cellularity.sentence),
             ("focus", focus),
             ("obscured", obscured),
-            ("viewed", looked_words(slide["looked_at"])),
-            ("unreviewed cells", slide["unreviewed"]["sentence"]),
+            ("viewed", looked_words(slide.looked_at)),
+            ("unreviewed cells", slide.unreviewed.sentence),
         ]
     )
 
 
-def _row(slide: Mapping[str, Any]) -> tuple[object, ...]:
-    accepted, proposed = slide["highest_accepted"], slide["highest_proposed"]
+def _row(slide: SlideReport) -> tuple[object, ...]:
+    accepted, proposed = slide.highest_accepted, slide.highest_proposed
     return (
-        slide["name"],
-        accepted["class_id"] if accepted else "-",
-        proposed["class_id"] if proposed else "-",
-        *predicted_words(slide),
-        slide["cells"],
-        slide["adequacy"]["reached"],
+        slide.name,
+        accepted.class_id if accepted else "-",
+        proposed.class_id if proposed else "-",
+        *predicted_words(slide.high_grade),
+        slide.cells,
+        slide.adequacy.cellularity.reached.value,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -14,15 +15,32 @@ from napari_cyto.errors import CytoError
 Value = TypeVar("Value")
 
 
+class JsonFields:
+    """What a dataclass inherits whose JSON is its fields, in their order."""
+
+    __slots__ = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the value as JSON-able values."""
+        return cast(dict[str, Any], to_plain(self))
+
+
 def to_plain(value: Any) -> Any:
-    """Return a value as JSON holds it: dataclasses as objects in the order of their fields, tuples as lists."""
+    """Return a value as JSON holds it: dataclasses as objects in the order of their fields, tuples as lists.
+
+    What a dataclass holds is written by its own ``to_json`` where it has one.
+    """
     if is_dataclass(value):
-        return {f.name: to_plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: _inner(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
+        return [_inner(item) for item in value]
     if isinstance(value, Mapping):
-        return {name: to_plain(item) for name, item in value.items()}
-    return value
+        return {name: _inner(item) for name, item in value.items()}
+    return value.value if isinstance(value, Enum) else value
+
+
+def _inner(value: Any) -> Any:
+    return value.to_json() if hasattr(value, "to_json") else to_plain(value)
 
 
 def from_plain(kind: type[Value], value: object, where: str) -> Value:

@@ -55,7 +55,7 @@ class Measured:
 
 
 class Result(Protocol):
-    """What a job ends with: a frozen value that can be pickled, and that is told to machines as JSON."""
+    """What a job ends with: a frozen value that can be pickled, and that machines read as JSON."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the value as JSON-able values."""

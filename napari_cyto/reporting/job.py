@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from napari_cyto import __version__
 from napari_cyto.domain.adequacy import Preparation
 from napari_cyto.domain.annotation import now_utc
 from napari_cyto.domain.coverage import MAGNIFICATIONS
+from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.report.markup import Html
@@ -23,7 +24,7 @@ from napari_cyto.formats.slide_names import distinct_names
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.reporting.images import cell_examples, map_image
-from napari_cyto.reporting.slide_facts import CANNOT_SAY, methods, slide_facts
+from napari_cyto.reporting.slide_facts import Report, ReportedProject, SlideReport, slide_facts
 from napari_cyto.reporting.slide_page import SlideImages, result_page, slide_part
 from napari_cyto.reporting.slide_summary import DECISION_SUPPORT, SlideResult, gather_result
 from napari_cyto.reporting.stored_facts import keep_survey, magnification_for, survey_facts, survey_of
@@ -39,7 +40,6 @@ WORDS = (
 _STEPS = 1000
 _MEASURED_SHARE = 0.8
 
-Plain = dict[str, Any]
 OrderKey = tuple[float, float, float]
 
 
@@ -87,6 +87,28 @@ class ReportOptions(BaseModel):
 DEFAULTS = ReportOptions()
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenReport(JsonFields):
+    """What a report came to.
+
+    Parameters
+    ----------
+    out : str
+        The file.
+    slides : int
+        How many it is on.
+    unreadable : tuple of str
+        Names of those whose file could not be read.
+    result : Report
+        What it tells, which is what the JSON holds.
+    """
+
+    out: str
+    slides: int
+    unreadable: tuple[str, ...]
+    result: Report
+
+
 def survey_slide(path: Path, mpp: float | None, token: Token | None = None) -> Events:
     """Judge focus and cover of a slide by spot checks; a job.
 
@@ -102,7 +124,7 @@ def survey_slide(path: Path, mpp: float | None, token: Token | None = None) -> E
     Yields
     ------
     Event
-        The last one is ``Done`` with what `result_kept.survey_facts` tells, ``Cancelled`` or ``Failed``.
+        The last one is ``Done`` with a `KeptSurvey`, ``Cancelled`` or ``Failed``.
     """
     yield from ending_once(_survey_steps(path, mpp, token))
 
@@ -143,8 +165,7 @@ def write_result(
     Yields
     ------
     Event
-        The last one is ``Done`` with ``out``, ``slides`` (count), ``unreadable`` (names) and ``result``, which is what
-        the JSON holds; ``Cancelled`` or ``Failed``.
+        The last one is ``Done`` with a `WrittenReport`, ``Cancelled`` or ``Failed``.
     """
     yield from ending_once(_report_steps(project_folder, out, slide_id, options, token))
 
@@ -159,8 +180,7 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
         if not records:
             raise CytoError(f"The project {project.name} has no such slide to report on; add slides to it first.")
         magnification = options.magnification or magnification_for(project)
-        told = _frame(project, magnification)
-        found: list[tuple[OrderKey, Plain, Html]] = []
+        found: list[tuple[OrderKey, SlideReport, Html]] = []
         unreadable: list[str] = []
         for number, record in enumerate(records):
             stop_if_cancelled(token)
@@ -175,10 +195,10 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
         stop_if_cancelled(token)
         # The most urgent slide first, of equal ones in the order of the project.
         found.sort(key=lambda each: each[0])
-        told["slides"] = [facts for _, facts, _ in found]
+        told = _report_of(project, magnification, tuple(facts for _, facts, _ in found))
         with replacing(out, options.overwrite, project.identity):
             _write(out, told, [part for _, _, part in found])
-        yield Done({"out": str(out), "slides": len(records), "unreadable": unreadable, "result": told})
+        yield Done(WrittenReport(str(out), len(records), tuple(unreadable), told))
 
 
 def _check(out: Path, options: ReportOptions) -> None:
@@ -199,24 +219,24 @@ def _check(out: Path, options: ReportOptions) -> None:
         raise CytoError(f"Expected one of the magnifications {known}, got {options.magnification:g}.")
 
 
-def _frame(project: Project, magnification: float) -> Plain:
-    return {
-        "kind": "result",
-        "notice": DECISION_SUPPORT,
-        "words": WORDS,
-        "made_by": f"napari-cyto {__version__}",
-        "made_utc": now_utc().isoformat(timespec="seconds"),
-        "project": {"name": project.name, "scheme": project.scheme.name, "classes": list(project.scheme.ids)},
-        "magnification": magnification,
-        "slides": [],
-        "methods": methods(),
-        "cannot_say": list(CANNOT_SAY),
-    }
+def _report_of(project: Project, magnification: float, slides: tuple[SlideReport, ...]) -> Report:
+    return Report(
+        kind="result",
+        notice=DECISION_SUPPORT,
+        words=WORDS,
+        made_by=f"napari-cyto {__version__}",
+        made_utc=now_utc().isoformat(timespec="seconds"),
+        project=ReportedProject(project.name, project.scheme.name, tuple(project.scheme.ids)),
+        magnification=magnification,
+        slides=slides,
+    )
 
 
-def _write(out: Path, told: Plain, parts: list[Html]) -> None:
+def _write(out: Path, told: Report, parts: list[Html]) -> None:
     if out.suffix.lower() == ".json":
-        write_text(out, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False)
+        write_text(
+            out, json.dumps(told.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False
+        )
     else:
         write_text(out, result_page(told, parts), last_wins=False)
 
@@ -249,7 +269,7 @@ class _Reporter:
             stop_if_cancelled(self._token)
             self.problem = str(error)
 
-    def told(self, magnification: float, with_images: bool) -> tuple[Plain, SlideImages]:
+    def told(self, magnification: float, with_images: bool) -> tuple[SlideReport, SlideImages]:
         """Return facts and pictures of the slide."""
         found = gather_result(self.project, self.record.id, self._may_go_on)
         stop_if_cancelled(self._token)

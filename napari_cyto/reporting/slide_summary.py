@@ -13,6 +13,7 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.decision_rule import NO_COSTS, Costs, called_class
 from napari_cyto.domain.geometry import YX
+from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.statistics.excess import FalseRate
 from napari_cyto.models.false_calls import false_rates, high_grade_of
 from napari_cyto.review.predictions import severities
@@ -37,7 +38,7 @@ class ClassCount:
 
 
 @dataclass(frozen=True, slots=True)
-class BestCell:
+class BestCell(JsonFields):
     """A cell worth a picture: its class, whether a person accepted it, the model's score of the class, level-0 px.
 
     A class that a person gave against the model has no score: what the model thought of it is no measure of it.
@@ -52,7 +53,7 @@ class BestCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Grade:
+class Grade(JsonFields):
     """The most severe class found, how many cells have it, the highest score among them, whether it is abnormal."""
 
     class_id: str

@@ -14,6 +14,7 @@ from typing import Any
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.decision_rule import NO_MODELS, Costs
+from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.statistics.unreviewed_bound import ControlDraws, Unread, by_rank
 from napari_cyto.errors import CytoError
 from napari_cyto.review.predictions import is_from_model, risk_of, severities
@@ -101,8 +102,8 @@ class Estimate:
         """Whether the bound is at or under the limit."""
         return self.bound.drawn > 0 and self.bound.more == 0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the estimate as plain values."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the estimate as JSON-able values."""
         bound = self.bound
         return {
             "unreviewed": bound.unread,
@@ -119,6 +120,15 @@ class Estimate:
             "accepted_in_bulk": self.bulk,
             "abnormal_is": "graded above normal" if self.is_graded else "rejected or given another class",
         }
+
+
+@dataclass(frozen=True, slots=True)
+class RankBand(JsonFields):
+    """A band of cells of like risk: how many there are, were read, and of those read are abnormal."""
+
+    cells: int
+    read: int
+    abnormal: int
 
 
 @dataclass(slots=True)
@@ -209,12 +219,12 @@ class ControlCells:
             is_graded=bool(self.severity),
         )
 
-    def bands(self, slide_id: str = "") -> list[dict[str, int]]:
-        """Return cells, read ones and abnormal ones among these in four bands of rank, the riskiest first."""
+    def bands(self, slide_id: str = "") -> tuple[RankBand, ...]:
+        """Return four bands of rank, the riskiest first."""
         frame = self._frames.get(slide_id if self.query.by_slide else "", _Frame())
         ranked = sorted(frame.cells.values(), key=lambda c: -c.risk)
         found = by_rank([c.is_read for c in ranked], [c.is_abnormal for c in ranked])
-        return [dict(zip(("cells", "read", "abnormal"), band, strict=True)) for band in found]
+        return tuple(RankBand(*band) for band in found)
 
     def _follow(self, frame: _Frame, added: list[str], lost: list[str], read: list[str]) -> None:
         if added:

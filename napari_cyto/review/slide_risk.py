@@ -72,8 +72,8 @@ class SlideRisk:
             return -self.accepted_severity, -float(self.predicted), -float(self.predicted)
         return -self.accepted_severity, -max(0.0, excess[1]), -excess[0]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as plain values."""
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON-able values, with its sentence."""
         expected, excess = self.expected, self.excess
         return {
             "predicted": self.predicted,

@@ -20,11 +20,12 @@ from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.presets import preset
+from napari_cyto.errors import CytoError
 from napari_cyto.jobs.events import Cancelled, CancelToken, Done, Failed
-from napari_cyto.reporting.job import ReportOptions, survey_slide, write_result
+from napari_cyto.reporting.job import ReportOptions, WrittenReport, survey_slide, write_result
 from napari_cyto.reporting.slide_facts import CANNOT_SAY
 from napari_cyto.reporting.slide_summary import DECISION_SUPPORT
-from napari_cyto.reporting.stored_facts import say_preparation, survey_of
+from napari_cyto.reporting.stored_facts import KeptSurvey, SurveyFacts, say_preparation, survey_of
 from napari_cyto.review.slide_risk import ORDER
 from napari_cyto.session import Session
 from napari_cyto.slides.tiff_writer import write_pyramid
@@ -86,7 +87,7 @@ class Balance(HTMLParser):
         assert self.open.pop() == tag
 
 
-def written(folder: Path, out: Path, **values) -> dict:
+def written(folder: Path, out: Path, **values) -> WrittenReport:
     *_, last = write_result(folder, out, **values)
     assert isinstance(last, Done), last
     return last.result
@@ -127,13 +128,14 @@ def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
 
 def test_a_blind_report_tells_nothing_of_what_the_model_said(folder, tmp_path):
     for name in ("r.html", "r.json"):
-        told = written(folder, tmp_path / name, options=ReportOptions(blind=True))["result"]["slides"][0]
+        told = written(folder, tmp_path / name, options=ReportOptions(blind=True)).result.slides[0]
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert "0.81" not in text
-        assert (told["high_grade"], told["highest_proposed"], told["origins"]) == (None, None, {})
-        assert told["proposed_cells"] == 1
-    hsil = next(c for c in told["counts"] if c["class_id"] == "HSIL")
-    assert hsil["proposed"] == 0
+        assert (told.high_grade, told.highest_proposed, told.origins) == (None, None, {})
+        assert told.proposed_cells == 1
+        assert {told.unreviewed.to_json()[name] for name in ("missed", "corrected")} == {None}
+    hsil = next(c for c in told.counts if c.class_id == "HSIL")
+    assert hsil.proposed == 0
 
 
 def test_measuring_is_kept_and_not_done_twice(folder, tmp_path):
@@ -141,21 +143,48 @@ def test_measuring_is_kept_and_not_done_twice(folder, tmp_path):
 
     out = tmp_path / "r.json"
     options = ReportOptions(measure=True, magnification=40)
-    first = written(folder, out, options=options)["result"]["slides"][0]["survey"]
-    assert first["tiles"] > 0
-    again = written(folder, out, options=options)["result"]["slides"][0]
-    assert again["survey"]["measured_utc"] == first["measured_utc"]
-    assert again["looked_at"]["magnification"] == 40
+    first = written(folder, out, options=options).result.slides[0].survey
+    assert first.tiles > 0
+    again = written(folder, out, options=options).result.slides[0]
+    assert again.survey == first
+    assert again.looked_at.magnification == 40
     with Project.open(folder) as project:
-        assert survey_of(project, project.slides()[0].id)["tissue"]["shape"] == [SIDE, SIDE]
+        assert survey_of(project, project.slides()[0].id).tissue.shape == (SIDE, SIDE)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tiles": "many"}, "expected a value of tiles, got 'many'"),
+        ({"tissue": {"shape": [9, 9], "bits": "AAAA"}}, "measure again"),
+        ({"tissue": None}, "got None"),
+    ],
+)
+def test_a_damaged_measurement_is_refused_in_a_sentence(change, words):
+    facts = SurveyFacts(
+        tiles=3,
+        judged=0,
+        focus=None,
+        out_of_focus=None,
+        out_of_focus_interval=None,
+        obscured=None,
+        mpp=0.25,
+        measured_utc="",
+        made_by="",
+    )
+    kept = KeptSurvey(facts, np.eye(9, dtype=bool))
+    again = KeptSurvey.from_json(json.loads(json.dumps(kept.to_json())))
+    assert (again.facts, again.tissue.tolist()) == (facts, kept.tissue.tolist())
+    with pytest.raises(CytoError, match=words):
+        KeptSurvey.from_json(kept.to_json() | change)
 
 
 def test_a_slide_that_is_gone_does_not_stop_the_others(folder, tmp_path):
     (tmp_path / "smear_0.tif").unlink()
     told = written(folder, tmp_path / "r.html", options=ReportOptions(measure=True))
-    assert told["unreadable"] == ["smear_0.tif"]
-    assert told["result"]["slides"][0]["cells"] == 2
-    assert told["result"]["slides"][1]["survey"] is not None
+    assert told.unreadable == ("smear_0.tif",)
+    assert told.result.slides[0].cells == 2
+    assert told.result.slides[1].survey is not None
 
 
 def test_refusals_write_nothing(folder, tmp_path):
@@ -220,4 +249,4 @@ def test_slides_of_one_name_are_told_apart_on_the_page(folder, tmp_path):
             project.update_slide(replace(slide, name="001.tif", path=str(place)))
     *_, last = write_result(folder, tmp_path / "r.json", options=ReportOptions(examples=0))
     assert isinstance(last, Done)
-    assert sorted(slide["name"] for slide in last.result["result"]["slides"]) == ["0/001.tif", "1/001.tif"]
+    assert sorted(slide.name for slide in last.result.result.slides) == ["0/001.tif", "1/001.tif"]

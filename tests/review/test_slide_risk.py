@@ -67,7 +67,7 @@ def test_what_a_person_accepted_comes_before_any_prediction_and_an_excess_before
 
 def test_a_card_that_does_not_tell_is_said_and_its_slides_are_ranked_by_what_is_predicted() -> None:
     unknown = slide(8000, 50, rate=None)
-    assert unknown.as_dict()["expected"] is None
+    assert unknown.to_json()["expected"] is None
     assert "no false-positive rate for light" in risk_words(unknown)
     assert unknown.key < slide(8000, 25).key
     assert risk_words(slide(0, 0)) == ""

@@ -147,8 +147,8 @@ def test_focus_is_measured_in_a_process_of_its_own_and_kept(bench):
     bench.click(dock.quality.measure)
     assert not dock.quality.measure.isVisible()
     bench.qtbot.waitUntil(lambda: not dock.quality.job.running, timeout=LONGEST_MS)
-    told = survey_of(bench.session.project, slide_id)
-    assert told["tiles"] > 0
+    found = survey_of(bench.session.project, slide_id)
+    assert found.facts.tiles > 0
     assert "tiles out of focus" in dock.quality.focus.text()
     assert dock.quality.measure.text() == "Measure again"
 

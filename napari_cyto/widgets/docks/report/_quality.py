@@ -124,9 +124,9 @@ class ResultQuality(QWidget):
 
     def _show_survey(self) -> None:
         project, slide = self._session.project, self._session.slide
-        told = survey_of(project, slide.id) if project is not None and slide is not None else None
-        focus, obscured = survey_words(told)
+        found = survey_of(project, slide.id) if project is not None and slide is not None else None
+        focus, obscured = survey_words(None if found is None else found.facts)
         self.focus.setText(f"Focus: {focus}")
         self.obscured.setText(f"Obscured: {obscured}")
         self.measure.setVisible(not self.job.running)
-        self.measure.setText("Measure focus and obscured area" if told is None else "Measure again")
+        self.measure.setText("Measure focus and obscured area" if found is None else "Measure again")

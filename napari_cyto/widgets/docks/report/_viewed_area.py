@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.domain.coverage import MAGNIFICATIONS
 from napari_cyto.reporting.slide_facts import LOOKED_METHOD
-from napari_cyto.reporting.stored_facts import count_from, magnification_for, survey_of, tissue_of
+from napari_cyto.reporting.stored_facts import count_from, magnification_for, survey_of
 from napari_cyto.session import Session
 from napari_cyto.session.coverage_recorder import CoverageRecorder
 from napari_cyto.slides import Slide
@@ -72,7 +72,8 @@ class ResultSeen(QWidget):
             self.magnification.setCurrentIndex(self.magnification.findData(magnification_for(project)))
         self._tissue = None
         if project is not None and slide is not None:
-            self._tissue = tissue_of(survey_of(project, slide.id))
+            found = survey_of(project, slide.id)
+            self._tissue = None if found is None else found.tissue
         self._show()
 
     def set_view(self, *view_yxyx: float) -> None:

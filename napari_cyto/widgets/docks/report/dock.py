@@ -224,7 +224,7 @@ class ReportDock(Dock):
     def _ended(self, event: Done | Failed | Cancelled) -> None:
         if isinstance(event, Done):
             notes = self.job.notes
-            self.job.say("\n".join((f"Saved: {parts.breakable(str(event.result['out']))}", *notes)), style.GOOD)
+            self.job.say("\n".join((f"Saved: {parts.breakable(event.result.out)}", *notes)), style.GOOD)
         self.open.setVisible(isinstance(event, Done))
 
     def _open(self) -> None:
