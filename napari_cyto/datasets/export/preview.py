@@ -42,7 +42,9 @@ class ExportPreview:
     split : mapping
         The tables of ``Split.to_dict``; empty for formats without a split.
     slices, cells : mapping
-        Slices and cells by side (APACC), or under ``all``.
+        Slices or images, and cells, by set; or under ``all``.
+    piece : str
+        What ``slices`` are: a slice, an image or a slide.
     estimated_bytes : int
         About how much will be written; 0 when it is too little to matter.
     """
@@ -53,6 +55,7 @@ class ExportPreview:
     split: Mapping[str, Any] | None = None
     slices: Mapping[str, int] | None = None
     cells: Mapping[str, int] | None = None
+    piece: str = "slide"
     estimated_bytes: int = 0
 
     @property
@@ -80,6 +83,7 @@ class ExportPreview:
             "split": dict(self.split or {}),
             "slices": dict(self.slices or {}),
             "cells": dict(self.cells or {}),
+            "piece": self.piece,
             "estimated_bytes": self.estimated_bytes,
         }
 
@@ -144,11 +148,14 @@ def _image_set(project: Project, label_format: LabelFormat, options: ImageExport
         made.count()
         division = made.divided()
         planned = made.planned(division)
+    links = options.images == "link"
     problem = _leak_words(division.findings) if not options.leak_reason else ""
     losses = (*made.losses, *division.remarks, *planned.tally.sentences())
-    cells = {split: sum(of.values()) for split, of in planned.boxes.items()}
     size = round(planned.pixels * (_BYTES_PER_PX if options.tile_type == "png" else _JPEG_BYTES_PER_PX))
-    return ExportPreview(problem, losses, division.findings, division.to_dict(), planned.images, cells, size)
+    tables = division.to_dict()
+    return ExportPreview(
+        problem, losses, division.findings, tables, planned.images, planned.cells, "image", 0 if links else size
+    )
 
 
 def _leak_words(findings: Iterable[Finding]) -> str:
@@ -171,4 +178,4 @@ def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:
             if options.crops:
                 size += _BYTES_PER_PX * sum(c.box.size_hw[0] * c.box.size_hw[1] for c in piece.cells)
     problem = _leak_words(findings) if not options.leak_reason else ""
-    return ExportPreview(problem, plan.losses, findings, plan.split.to_dict(), slices, cells, round(size))
+    return ExportPreview(problem, plan.losses, findings, plan.split.to_dict(), slices, cells, "slice", round(size))

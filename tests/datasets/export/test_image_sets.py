@@ -23,7 +23,7 @@ from napari_cyto.datasets import (
     preview,
 )
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.edits import add
+from napari_cyto.domain.edits import add, remove
 from napari_cyto.domain.geometry import Box, Polygon
 from napari_cyto.formats import FORMATS, WRITTEN
 from napari_cyto.formats.image_sets import SPLITS, ImageSetFormat
@@ -393,3 +393,29 @@ def test_predictions_are_written_when_asked_for(make_project, run, tmp_path: Pat
     both = ImageExportOptions(writer={"include_proposed": True})
     assert run(export("yolo", made.folder, tmp_path / "b", both)).result["boxes"] == 2
     assert FORMATS["yolo"].title == "YOLO"
+
+
+@pytest.mark.parametrize("images", ["auto", "tiles"])
+def test_a_slide_that_nobody_annotated_is_not_written(make_project, run, tmp_path: Path, images: str) -> None:
+    """A trainer takes every image at its word: what was not looked at would teach that cells are background."""
+    made = make_project(slides=4)
+    last = made.slides[3]
+    with Project.open(made.folder) as project:
+        of_last = [a for a in made.cells if a.slide_id == last.id]
+        project.apply(remove(of_last, "take away"), "me")
+        project.update_slide(replace(last, mpp=None))
+    options = ImageExportOptions(images=images, twins=False)
+    ended = run(export("yolo", made.folder, tmp_path / "out", options))
+    assert last.name not in {row["slide"] for row in rows_of(tmp_path / "out")}
+    assert any("without annotations are left out" in note for note in ended.notes)
+    if images == "auto":
+        every = options.model_copy(update={"unannotated": True})
+        run(export("yolo", made.folder, tmp_path / "out", every))
+        assert [row["boxes"] for row in rows_of(tmp_path / "out") if row["slide"] == last.name] == ["0"]
+    height, width = last.size_hw
+    region = Polygon(((0.0, 0.0), (0.0, width), (height, width), (height, 0.0)))
+    with Project.open(made.folder) as project:
+        project.apply(add([Annotation(slide_id=last.id, geometry=region, class_id=None)], "all seen"), "me")
+    run(export("yolo", made.folder, tmp_path / "out", options))
+    shown = [row["boxes"] for row in rows_of(tmp_path / "out") if row["slide"] == last.name]
+    assert shown == (["0"] if images == "auto" else []), "a region says that there are none"

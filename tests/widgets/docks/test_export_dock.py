@@ -7,6 +7,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from PIL import Image
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox
 
 from napari_cyto.domain.classes import CellClass, ClassScheme
@@ -256,3 +259,121 @@ def test_a_file_that_is_no_export_is_asked_about(bench, tmp_path, monkeypatch):
     assert "--overwrite" not in export.bar.words.text()
     export.export()
     bench.qtbot.waitUntil(lambda: target.read_text(encoding="utf-8").startswith("x,y,label"), timeout=60_000)
+
+
+def take_format(bench, name):
+    """Step to a format with the arrow keys."""
+    box = bench.export.format
+    box.setFocus()
+    bench.qtbot.keyClick(box, Qt.Key.Key_Home)
+    for _ in range(box.findData(name)):
+        bench.qtbot.keyClick(box, Qt.Key.Key_Down)
+    bench.settle()
+    assert box.currentData() == name
+
+
+def choose(bench, form, field, value):
+    """Step through the values of an option with the arrow keys until it shows the one wanted."""
+    box = form.controls[field].widget
+    box.setFocus()
+    bench.qtbot.keyClick(box, Qt.Key.Key_Home)
+    for _ in range(box.findData(value)):
+        bench.qtbot.keyClick(box, Qt.Key.Key_Down)
+    bench.settle()
+    assert box.currentData() == value
+
+
+@pytest.mark.parametrize("name", ["yolo", "coco", "voc"])
+def test_a_data_set_with_tiles_and_three_sets_is_written_by_a_click(bench, tmp_path, name):
+    """What the command line can do for trainers, the dock can: tiles, the split, and a folder as target."""
+    mark_both_smears(bench)
+    export = bench.export
+    take_format(bench, name)
+    assert export.image_set.isVisible()
+    assert not Path(export.target.text()).suffix, "a folder, also for COCO"
+    choose(bench, export.image_set.images, "images", "tiles")
+    bench.click(export.image_set.tiles_section.head)
+    size = export.image_set.tiles.controls["tile_px"].widget
+    size.setFocus()
+    size.selectAll()
+    bench.qtbot.keyClicks(size, "128\t")
+    choose(bench, export.image_set.tiles, "keep", "centre")
+    bench.click(export.image_set.split_section.head)
+    share = export.image_set.split.controls["test_share"].widget
+    share.setFocus()
+    share.selectAll()
+    bench.qtbot.keyClicks(share, "0\t")
+    options = export.request().checked_options()
+    assert (options.images, options.tile_px, options.keep, options.test_share) == ("tiles", 128, "centre", 0)
+    bench.click(export.look)
+    assert isinstance(ended(bench, export.looking), Done)
+    assert export.shown.verdict.text().startswith("✓ "), export.shown.verdict.text()
+    heads = [export.shown.smears.horizontalHeaderItem(i).text() for i in range(export.shown.smears.columnCount())]
+    assert heads == ["Training", "Validation"]
+    assert "on" in export.shown.verdict.text()
+    assert "image" in export.shown.verdict.text()
+    target = tmp_path / "out"
+    export.target.setText(str(target))
+    bench.click(export.go)
+    assert isinstance(ended(bench, export.bar), Done)
+    assert "validation set" in export.bar.words.text()
+    tiles = list(target.rglob("*.png"))
+    assert tiles
+    for path in tiles:
+        with Image.open(path) as opened:
+            assert opened.size == (128, 128)
+
+
+def test_what_does_not_count_is_not_shown_and_the_target_follows(bench):
+    bench.mark(2)
+    export = bench.export
+    take_format(bench, "coco")
+    form = export.image_set
+    assert form.tiles_section.isVisible()
+    choose(bench, form.images, "images", "copy")
+    assert not form.tiles_section.isVisible()
+    assert form.split_section.isVisible()
+    choose(bench, form.images, "images", "none")
+    assert not form.split_section.isVisible()
+    assert export.target.text().endswith("smears coco.json"), "labels alone are one file"
+    choose(bench, form.images, "images", "auto")
+    assert export.target.text().endswith("smears coco")
+    export.target.setText("/somewhere/else")
+    choose(bench, form.images, "images", "none")
+    assert export.target.text() == "/somewhere/else", "what a person chose stays"
+    take_format(bench, "csv")
+    assert not form.isVisible()
+
+
+def test_a_data_set_is_stopped_within_a_second_and_leaves_nothing(bench, tmp_path, monkeypatch):
+    mark_both_smears(bench)
+    export = bench.export
+    take_format(bench, "yolo")
+    choose(bench, export.image_set.images, "images", "tiles")
+    export.target.setText(str(tmp_path / "out"))
+    bench.click(export.go)
+    bench.click(export.bar.cancel)
+    start = time.monotonic()
+    last = ended(bench, export.bar)
+    assert isinstance(last, Cancelled), last
+    assert time.monotonic() - start < 5, "about a second; more on a busy machine"
+    assert not [path.name for path in tmp_path.iterdir() if path.name.strip(".").startswith("out")]
+
+
+def test_a_leak_of_published_sets_asks_for_a_reason_in_a_data_set_too(bench, tmp_path):
+    mark_both_smears(bench)
+    project = bench.session.project
+    for record, side in zip(project.slides()[:2], ("train", "test"), strict=True):
+        project.update_slide(replace(record, patient="P7", side=side))
+    export = bench.export
+    take_format(bench, "yolo")
+    export.preview()
+    ended(bench, export.looking)
+    assert export.shown.verdict.text().startswith("✗ ")
+    assert not export.go.isEnabled()
+    bench.type(export.leak_reason, "pilot")
+    export.target.setText(str(tmp_path / "out"))
+    bench.click(export.go)
+    assert isinstance(ended(bench, export.bar), Done)
+    kept = json.loads((tmp_path / "out" / "napari-cyto-export.json").read_text(encoding="utf-8"))
+    assert kept["leak_allowed_because"] == "pilot"

@@ -16,7 +16,7 @@ from napari_cyto.datasets.export.image_sets._slide_cells import SlideCells
 from napari_cyto.datasets.export.image_sets._tile_plan import TilePlan, plan_tiles
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.training.annotated_area import FIELD_MM2
-from napari_cyto.domain.geometry import Polygon, outline_within
+from napari_cyto.domain.geometry import Polygon, boxes_inside, outline_within
 from napari_cyto.domain.image_header import read_image_header
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
@@ -83,7 +83,8 @@ class Tally:
         "tiles": "{n} tile(s) are cut out of {slides} slide(s); they do not overlap.",
         "padded": "{n} tile(s) reach beyond the end of their slide and show its background there.",
         "empty": "{n} tile(s) show no cell, of {empty_possible} that lie inside regions.",
-        "empty_whole": "{n} image(s) are without annotations and count as empty.",
+        "empty_whole": "{n} image(s) are without cells.",
+        "unknown": "{n} image(s) without cells are left out, since no region covers them (--unannotated takes them).",
         "no_tiles": "{n} slide(s) give no tile, for nothing is annotated on them.",
         "clipped": "{n} box(es) are clipped at the border of an image.",
         "repeated": "{n} box(es) are of cells that another tile holds as well.",
@@ -151,7 +152,7 @@ class SlideImages:
     @cached_property
     def scale(self) -> float:
         """Level-0 px per px of the images."""
-        if self.how != "cut" or self.options.tile_unit == "px":
+        if self.how != "cut" or self.options.tile_unit == "px" or not len(self.cells.boxes_yxyx):
             return 1.0
         if self.slide.mpp is None:
             raise CytoError(
@@ -194,13 +195,25 @@ class SlideImages:
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return 1 if self.how != "cut" else len(self.plan.origins_yx)
+        return int(self._is_known) if self.how != "cut" else len(self.plan.origins_yx)
+
+    @cached_property
+    def _is_known(self) -> bool:
+        """Whether cells are on an image that is written whole, or it is known, or said, that there are none."""
+        if len(self.plan.origins_yx) or self.options.unannotated:
+            return True
+        assert self.slide.size_hw is not None
+        whole = np.array([[0, 0, *self.slide.size_hw]], dtype=np.float64)
+        return not len(self.cells.doubtful_yx) and bool(boxes_inside(whole, self.cells.regions, slack_px=1.0).all())
 
     def count(self, tally: Tally) -> None:
         """Add what these images are to a tally."""
         plan = self.plan
         tally.add(clipped=plan.clipped, outside=plan.outside)
         if self.how != "cut":
+            if not self._is_known:
+                tally.add(unknown=1)
+                return
             tally.add(**{"anew" if self._anew else "copied" if self.how == "copy" else "linked": 1})
             tally.add(empty_whole=int(not len(plan.origins_yx)))
             return
@@ -224,6 +237,8 @@ class SlideImages:
         """Yield the images, row by row."""
         plan = self.plan
         if self.how != "cut":
+            if not self._is_known:
+                return
             how: How = "cut" if self._anew else self.how
             suffix = ".png" if self._anew else self.path.suffix.lower()
             cells = self._cells(0) if len(plan.members) else ()

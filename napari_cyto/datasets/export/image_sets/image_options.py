@@ -17,6 +17,21 @@ KeepRule = Literal["half", "centre", "whole"]
 class ImageExportOptions(LabelExportOptions, ExportSplitConfig):
     """How labels leave a project together with their images, as a data set that detectors are trained from."""
 
+    validation_share: float = Field(
+        default=0.15,
+        ge=0,
+        lt=0.9,
+        title="Validation share",
+        description="Share of the patients or smears for the validation set, by which a trainer chooses its best "
+        "epoch. 0: none.",
+    )
+    test_share: float = Field(
+        default=0.2,
+        ge=0,
+        lt=0.9,
+        title="Test share",
+        description="Share of the patients or smears for the test set, which no training may see. 0: none.",
+    )
     images: ImagesMode = Field(
         default="auto",
         title="Images",
@@ -52,6 +67,12 @@ class ImageExportOptions(LabelExportOptions, ExportSplitConfig):
     )
     tile_type: Literal["png", "jpeg"] = Field(
         default="png", title="Tile files", description="png keeps every pixel; jpeg (quality 95) takes a third of it."
+    )
+    unannotated: bool = Field(
+        default=False,
+        title="Images without annotations",
+        description="Also copy or link images on which nothing is annotated, as images without cells: for projects in "
+        "which every image was looked at. Else they are left out, unless a region covers them.",
     )
     fill: bool = Field(
         default=True,

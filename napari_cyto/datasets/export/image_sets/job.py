@@ -22,7 +22,7 @@ from napari_cyto.datasets.export.image_sets._twins import CellPlaces, find_twins
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.export.labels import export_labels, labels_to_write, loss_sentences
 from napari_cyto.datasets.splits.leaks import refuse_leaks
-from napari_cyto.domain.annotation import now_utc
+from napari_cyto.domain.annotation import Status, now_utc
 from napari_cyto.domain.annotation_source import AnnotationSource
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -43,6 +43,9 @@ from napari_cyto.store import Project
 
 _PLANNING_SHARE = 0.1
 """Of the progress, before the first image is written."""
+_NOT_ANNOTATED = (
+    "without annotations are left out, since nobody said that there are no cells on them (--unannotated takes images)."
+)
 _NO_VALIDATION = "Without a validation set some trainers, Ultralytics among them, do not start."
 
 
@@ -155,6 +158,7 @@ class ImageSet:
     options: ImageExportOptions
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     losses: tuple[str, ...] = ()
+    slides: tuple[SlideRecord, ...] = ()
 
     def __post_init__(self) -> None:
         assert isinstance(self.labels.annotations, AnnotationSource)
@@ -164,9 +168,6 @@ class ImageSet:
         self.box_options = chosen
         self.classes = class_order(self.labels, self.annotations)
         self.stems = slide_stems(self.labels.slides)
-        # A project remembers the size of what was opened; of the others it is looked up now.
-        self.paths = {slide.id: self._path(slide) for slide in self.labels.slides}
-        self.slides = tuple(self._with_size(slide) for slide in self.labels.slides)
 
     def _path(self, slide: SlideRecord) -> Path:
         if not slide.path:
@@ -183,16 +184,26 @@ class ImageSet:
             return replace(slide, size_hw=opened.info.size_hw)
 
     def count(self) -> None:
-        """Count what is annotated, and what the format cannot carry."""
+        """Count what is annotated and what the format cannot carry, and find the slides that are written."""
+        regions = set()
         self.losses = loss_sentences(self.label_format, self.labels, self.writer)
         for example, n in self.annotations.kinds():
             if example.class_id is not None and example.status in self.box_options.statuses:
                 self.counts.setdefault(example.slide_id, Counter())[example.class_id] += n
+            elif example.class_id is None and example.status is Status.ACCEPTED:
+                regions.add(example.slide_id)
         if not self.counts:
             raise CytoError(
                 f"The project {self.project.name} has no cells to export "
                 f"({' '.join(self.losses) or 'none is annotated'}); annotate some, or accept predictions."
             )
+        every = self.options.unannotated
+        slides = [s for s in self.labels.slides if every or s.id in self.counts or s.id in regions]
+        if lacking := len(self.labels.slides) - len(slides):
+            self.losses += (f"{lacking} slide(s) {_NOT_ANNOTATED}",)
+        self.paths = {slide.id: self._path(slide) for slide in slides}
+        # A project remembers the size of what was opened; of the others it is looked up now.
+        self.slides = tuple(self._with_size(slide) for slide in slides)
 
     def images_of(self, slide: SlideRecord) -> SlideImages:
         """Return the images of a slide; reads its annotations."""
@@ -234,7 +245,7 @@ class Planned:
 
 
 def _write(made: ImageSet, target: Path, reading: Reading, identity: str, token: Token | None) -> Steps:
-    total = len(made.annotations) + len(made.slides)
+    total = len(made.annotations) + len(made.labels.slides)
     yield from reading.follow(made.count, "Reading", total, (0.0, _PLANNING_SHARE))
     division = made.divided()
     if made.options.twins and len(set(division.sides.values())) > 1:

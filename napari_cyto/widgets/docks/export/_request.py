@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.datasets import ApaccExportOptions, LabelExportOptions, export, export_fields, preview_job
+from napari_cyto.datasets import (
+    ApaccExportOptions,
+    ImageExportOptions,
+    LabelExportOptions,
+    export,
+    export_fields,
+    export_options,
+    preview_job,
+)
 from napari_cyto.formats import get_format
 from napari_cyto.formats.label_format import idle_options
 from napari_cyto.jobs.child import JobFunction
@@ -25,6 +33,21 @@ def hidden_options(format_name: str) -> Collection[str]:
     return (*_LABEL_HIDDEN, *sorted(idle_options(get_format(format_name).options_type, "writing")))
 
 
+def has_image_sets(format_name: str) -> bool:
+    """Whether a format is written with images and split as well."""
+    return export_options(format_name) is ImageExportOptions
+
+
+def is_divided(format_name: str, images: str) -> bool:
+    """Whether an export has a split; ``images`` is the value of ``ImageExportOptions.images``."""
+    return get_format(format_name).capabilities.slices or (has_image_sets(format_name) and images != "none")
+
+
+def is_folder(format_name: str, images: str) -> bool:
+    """Whether an export is a folder; ``images`` is the value of ``ImageExportOptions.images``."""
+    return get_format(format_name).target_kind == "folder" or is_divided(format_name, images)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
     """One export as the dock's controls say.
@@ -37,6 +60,8 @@ class ExportRequest:
         From where, and where to.
     options : mapping
         Values of ``export_fields(format)`` by field name.
+    image_set : mapping
+        Values of ``ImageExportOptions`` by field name, for a format that is written with images.
     leak_reason : str
         Why train and test may share data; empty: they may not.
     overwrite : bool
@@ -47,6 +72,7 @@ class ExportRequest:
     project_folder: Path
     target: Path
     options: Mapping[str, Any]
+    image_set: Mapping[str, Any] = field(default_factory=dict)
     leak_reason: str = ""
     overwrite: bool = False
 
@@ -64,6 +90,9 @@ class ExportRequest:
         """Return the options as the jobs take them; what the format needs of the project it finds there itself."""
         if issubclass(export_fields(self.format), ApaccExportOptions):
             return ApaccExportOptions(**self.options, **self._leak_allowed(), overwrite=self.overwrite)
+        if has_image_sets(self.format):
+            chosen = {**self.image_set, **self._leak_allowed()}
+            return ImageExportOptions(**chosen, writer=dict(self.options), overwrite=self.overwrite)
         return LabelExportOptions(writer=dict(self.options), overwrite=self.overwrite)
 
     def _leak_allowed(self) -> dict[str, Any]:

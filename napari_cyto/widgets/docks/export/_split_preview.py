@@ -95,10 +95,9 @@ def size_words(result: Mapping[str, Any]) -> str:
     cells, slices = sum(result["cells"].values()), sum(result["slices"].values())
     if not cells:
         return ""
-    # Formats without sides count slides where APACC counts slices.
-    pieces = counted(slices, "slice" if result["split"] else "slide")
+    pieces = counted(slices, str(result["piece"]))
     disk = f", about {result['estimated_bytes'] / 1e6:,.0f} MB" if result["estimated_bytes"] else ""
-    return f"{counted(cells, 'annotation')} in {pieces}{disk}."
+    return f"{counted(cells, 'annotation')} {'on' if result['piece'] == 'image' else 'in'} {pieces}{disk}."
 
 
 def finding_rows(findings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -23,8 +23,15 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.export._class_map import ApaccMap
-from napari_cyto.widgets.docks.export._request import ExportRequest, hidden_options
-from napari_cyto.widgets.docks.export._split_preview import SplitPreview
+from napari_cyto.widgets.docks.export._image_set_form import ImageSetForm
+from napari_cyto.widgets.docks.export._request import (
+    ExportRequest,
+    has_image_sets,
+    hidden_options,
+    is_divided,
+    is_folder,
+)
+from napari_cyto.widgets.docks.export._split_preview import SET_WORDS, SplitPreview
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.run_when_visible import WhenSeen
@@ -58,7 +65,9 @@ class ExportDock(Dock):
         self.target.setAccessibleName("target")
         self.target.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.browse = parts.button("Choose…", "Opens a dialog to choose the destination.", self.ask_target, icon="open")
+        self._proposed = ""
         self.class_map = ApaccMap()
+        self.image_set = ImageSetForm()
         self.form = OptionsForm()
         self.options = Section("Options", self.form, tip="How the files are written; the defaults suit most uses.")
         self.look = parts.button(
@@ -93,6 +102,7 @@ class ExportDock(Dock):
             self.about,
             parts.text("Write to", bold=True),
             parts.row(self.target, self.browse, stretch=0),
+            self.image_set,
             self.class_map,
             self.options,
             self.look,
@@ -111,6 +121,7 @@ class ExportDock(Dock):
     def _connect(self) -> None:
         self.format.currentIndexChanged.connect(lambda _index: self._show_format())
         self.form.changed.connect(self._form_changed)
+        self.image_set.changed.connect(self._images_changed)
         self.class_map.changed.connect(self._form_changed)
         self.leak_reason.textChanged.connect(lambda _words: self._reasoned())
         self.target.textChanged.connect(lambda _words: self._forget_outcome())
@@ -136,6 +147,7 @@ class ExportDock(Dock):
             project_folder=project.folder,
             target=Path(self.target.text().strip()),
             options=self._options(),
+            image_set=self.image_set.values() if has_image_sets(self.format.currentData()) else {},
             leak_reason=self.leak_reason.text().strip() if self.leak_reason.isVisibleTo(self) else "",
         )
 
@@ -174,7 +186,7 @@ class ExportDock(Dock):
     def ask_target(self) -> None:
         """Ask where the export goes."""
         chosen_format = FORMATS[self.format.currentData()]
-        if chosen_format.target_kind == "folder":
+        if is_folder(chosen_format.name, self.image_set.mode):
             chosen = QFileDialog.getExistingDirectory(self, "Folder for the export", self.target.text())
         else:
             suffix = chosen_format.suffix
@@ -213,7 +225,8 @@ class ExportDock(Dock):
 
     def _ended(self, event: object) -> None:
         self._enable()
-        if isinstance(event, Failed) and self._slices() and LEAK_WORDS in event.message:
+        divided = is_divided(self.format.currentData(), self.image_set.mode)
+        if isinstance(event, Failed) and divided and LEAK_WORDS in event.message:
             # Pictures are compared while writing, so this leak the preview could not know.
             self._show_leak(True)
         if isinstance(event, Failed) and OVERWRITE_WORDS in event.message:
@@ -245,6 +258,7 @@ class ExportDock(Dock):
     def _show_format(self) -> None:
         name = self.format.currentData()
         self.about.setText(FORMATS[name].description)
+        self.image_set.setVisible(has_image_sets(name))
         self.form.show_model(export_fields(name), hidden_options(name))
         self.options.setVisible(bool(self.form.controls))
         self._suggest_target()
@@ -259,6 +273,13 @@ class ExportDock(Dock):
 
     def _form_changed(self) -> None:
         self._show_map()
+        self._stale()
+
+    def _images_changed(self) -> None:
+        # A place that a person chose stays; a file and a folder are proposed under different names.
+        if self.target.text() == self._proposed:
+            self._suggest_target()
+        self._show_leak(False)
         self._stale()
 
     def _marked(self) -> None:
@@ -301,8 +322,9 @@ class ExportDock(Dock):
             self.target.setText("")
             return
         name = self.format.currentData()
-        suffix = "" if FORMATS[name].target_kind == "folder" else FORMATS[name].suffix
-        self.target.setText(str(project.folder.parent / f"{project.folder.stem} {name}{suffix}"))
+        suffix = "" if is_folder(name, self.image_set.mode) else FORMATS[name].suffix
+        self._proposed = str(project.folder.parent / f"{project.folder.stem} {name}{suffix}")
+        self.target.setText(self._proposed)
 
     def _show_leak(self, leak: bool) -> None:
         self.leak_words.setVisible(leak)
@@ -330,7 +352,15 @@ class ExportDock(Dock):
 
 def done_words(result: dict[str, Any]) -> str:
     """Return what an export wrote, in words."""
-    counts = result.get("counts")
+    counts, images = result.get("counts"), result.get("images")
+    if isinstance(counts, dict) and isinstance(images, dict):
+        pieces = [
+            f"{str(SET_WORDS.get(name, name)).lower()} set {counted(n, 'image')} with "
+            f"{counted(sum(counts.get(name, {}).values()), 'box', 'boxes')}"
+            for name, n in images.items()
+            if n
+        ]
+        return f"written, {'; '.join(pieces)}."
     if isinstance(counts, dict):
         sides = [
             (", ".join(f"{parts.number(n)} {name}" for name, n in classes.items()) or "nothing") + f" to {side}"
