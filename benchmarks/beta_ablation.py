@@ -30,21 +30,23 @@ COLUMNS = {"recall": 3, "per_cell": 2, "error_um": 2, "f1": 3, "macro_f1": 3, "m
 
 
 def main(arguments: list[str] | None = None) -> int:
-    asked = options(arguments)
+    options = parsed(arguments)
     if arguments is None and sys.platform.startswith("linux") and not all(name in os.environ for name in ALLOCATOR):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
-    config = recipe(asked.recipe, "detector")
-    phases = [p.model_dump() | ({"epochs": asked.epochs} if asked.epochs else {}) for p in config.phases]
+    config = recipe(options.recipe, "detector")
+    phases = [p.model_dump() | ({"epochs": options.epochs} if options.epochs else {}) for p in config.phases]
     rows = []
     print("beta" + "".join(f"{name:>12}" for name in COLUMNS))
-    for beta in (int(b) for b in asked.betas.split(",")):
-        for seed in range(asked.seeds):
+    for beta in (int(b) for b in options.betas.split(",")):
+        for seed in range(options.seeds):
             changed = config.with_values({"model": {"beta": beta}, "phases": phases, "seed": seed})
-            row = {"beta": beta, "seed": seed} | trained(changed, tuple(asked.data), asked.out / f"beta-{beta}-{seed}")
+            row = {"beta": beta, "seed": seed} | trained(
+                changed, tuple(options.data), options.out / f"beta-{beta}-{seed}"
+            )
             rows.append(row)
             shown = [text(row[name], digits) for name, digits in COLUMNS.items()]
             print(f"{beta:>4}" + "".join(f"{value:>12}" for value in shown), flush=True)
-    print(json.dumps({"recipe": config.name, "data": asked.data, "rows": rows}))
+    print(json.dumps({"recipe": config.name, "data": options.data, "rows": rows}))
     return 0
 
 
@@ -66,14 +68,14 @@ def trained(config: TrainConfig, sources: tuple[str, ...], out: Path) -> dict[st
             if isinstance(event, Done):
                 metrics = event.result["metrics"]
     assert metrics is not None
-    told = metrics["detection"]
-    budget = told["at_detections_per_cell"]
+    figures = metrics["detection"]
+    budget = figures["at_detections_per_cell"]
     return {
         "recall": budget["recall"],
         "per_cell": budget["detections_per_cell"],
-        "error_um": told["median_error_um"],
-        "f1": told["f1"],
-        "macro_f1": told["macro_f1"],
+        "error_um": figures["median_error_um"],
+        "f1": figures["f1"],
+        "macro_f1": figures["macro_f1"],
         "minutes": (time.monotonic() - started) / 60,
     }
 
@@ -82,7 +84,7 @@ def text(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def options(arguments: list[str] | None) -> argparse.Namespace:
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", required=True, help="as napari-cyto train reads it; may be repeated")
     parser.add_argument("--out", type=Path, required=True, help="folder of the bundles")

@@ -30,19 +30,19 @@ NAIVE = "CYTO_NAIVE_MP_PER_S"
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__)
-    wanted.add_argument("--detector", default="nucleus-detector")
-    wanted.add_argument("--side", type=int, default=28672, help="of the made slide, px")
-    wanted.add_argument("--turns", type=int, default=5)
-    wanted.add_argument("--runtime", default="auto", help="auto, torch or openvino")
-    asked = wanted.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--detector", default="nucleus-detector")
+    parser.add_argument("--side", type=int, default=28672, help="of the made slide, px")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--runtime", default="auto", help="auto, torch or openvino")
+    options = parser.parse_args()
     if sys.platform.startswith("linux") and not all(name in os.environ for name in ALLOCATOR):
         # The naive loop is measured in a process as everybody starts it.
-        naive = naive_mp_per_s(asked.detector)
+        naive = naive_mp_per_s(options.detector)
         environment = {**os.environ, **ALLOCATOR, NAIVE: str(naive)}
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
-    naive = float(os.environ.get(NAIVE) or naive_mp_per_s(asked.detector))
-    print(json.dumps(measured(asked.detector, asked.side, asked.turns, asked.runtime, naive)))
+    naive = float(os.environ.get(NAIVE) or naive_mp_per_s(options.detector))
+    print(json.dumps(measured(options.detector, options.side, options.turns, options.runtime, naive)))
 
 
 def made_slide(folder: Path, height: int, width: int) -> Path:
@@ -116,10 +116,10 @@ def peak_mb(path: Path, name: str, runtime: Any) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def alone(job: Callable[..., float], *told: Any) -> float:
+def alone(job: Callable[..., float], *figures: Any) -> float:
     """Return what a job comes to in a fresh process."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(job, *told).result()
+        return pool.submit(job, *figures).result()
 
 
 def bare_network(detector: Any, pixels: Any) -> Callable[[int], float]:

@@ -32,14 +32,14 @@ PATCH, NEAR_UM = 512, 6.0
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__)
-    wanted.add_argument("--cric", type=Path, default=Path("../shared/data/cric"))
-    wanted.add_argument("--detector", default="nucleus-detector")
-    wanted.add_argument("--cells", type=int, default=30, help="of each class")
-    wanted.add_argument("--fields", type=int, default=24, help="of the dense smear")
-    wanted.add_argument("--sizes", type=int, default=len(SIZES), help="how many sizes, from the smallest on")
-    asked = wanted.parse_args()
-    print(json.dumps(measured(asked.cric, asked.detector, asked.cells, asked.fields, SIZES[: asked.sizes])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cric", type=Path, default=Path("../shared/data/cric"))
+    parser.add_argument("--detector", default="nucleus-detector")
+    parser.add_argument("--cells", type=int, default=30, help="of each class")
+    parser.add_argument("--fields", type=int, default=24, help="of the dense smear")
+    parser.add_argument("--sizes", type=int, default=len(SIZES), help="how many sizes, from the smallest on")
+    options = parser.parse_args()
+    print(json.dumps(measured(options.cric, options.detector, options.cells, options.fields, SIZES[: options.sizes])))
 
 
 def lone_cells(cric: Path, many: int) -> list[tuple[str, np.ndarray]]:
@@ -176,7 +176,7 @@ def measured(cric: Path, name: str, many: int, fields: int, sizes: tuple[tuple[i
         with image_slide(picture) as slide:
             alone[n] = near(search.detect(slide, MPP).centres_yx, middle)[0]
     classes = np.array([class_id for class_id, _ in cells])
-    told: dict[str, Any] = {"on_field": {c: f"{alone[classes == c].sum()}/{(classes == c).sum()}" for c in CLASSES}}
+    figures: dict[str, Any] = {"on_field": {c: f"{alone[classes == c].sum()}/{(classes == c).sum()}" for c in CLASSES}}
     shares = []
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
@@ -186,13 +186,13 @@ def measured(cric: Path, name: str, many: int, fields: int, sizes: tuple[tuple[i
             hit = near(found, centres)
             shares.append(float((hit & alone).sum() / max(alone.sum(), 1)))
             ratio = all_s / tiles_s
-            told[f"{size[0]}x{size[1]}"] = {
+            figures[f"{size[0]}x{size[1]}"] = {
                 **{c: f"{(hit & alone)[classes == c].sum()}/{alone[classes == c].sum()}" for c in CLASSES},
                 "seconds": round(all_s, 1), "time_ratio": round(ratio, 2), "looked_at_mp": round(megapixels, 1),
                 "file_mb": round(path.stat().st_size / 2**20, 1),
             }  # fmt: skip
-            print(json.dumps({f"{size[0]}x{size[1]}": told[f"{size[0]}x{size[1]}"]}), flush=True)
-    return told | {"found_share": round(min(shares), 4), "time_ratio": round(ratio, 2)}
+            print(json.dumps({f"{size[0]}x{size[1]}": figures[f"{size[0]}x{size[1]}"]}), flush=True)
+    return figures | {"found_share": round(min(shares), 4), "time_ratio": round(ratio, 2)}
 
 
 if __name__ == "__main__":

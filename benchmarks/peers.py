@@ -47,46 +47,46 @@ Found = tuple[np.ndarray, np.ndarray]
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    wanted.add_argument("--slide", type=Path, default=SHARED / "slides" / "cric_fields.mrxs")
-    wanted.add_argument("--mpp", type=float, help="µm per px where the slide's file does not say it")
-    wanted.add_argument("--cric", type=Path, default=SHARED / "cric")
-    wanted.add_argument("--detector", default="nucleus-detector")
-    wanted.add_argument("--tile", type=int, default=1024, help="side of the tiles, px of the model")
-    wanted.add_argument("--turns", type=int, default=3)
-    wanted.add_argument("--fields", type=int, help="how many fields at most")
-    asked = wanted.parse_args()
-    told: dict[str, Any] = {"detector": asked.detector}
-    told |= speed(asked)
-    told |= recall(asked)
-    print(json.dumps(told))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--slide", type=Path, default=SHARED / "slides" / "cric_fields.mrxs")
+    parser.add_argument("--mpp", type=float, help="µm per px where the slide's file does not say it")
+    parser.add_argument("--cric", type=Path, default=SHARED / "cric")
+    parser.add_argument("--detector", default="nucleus-detector")
+    parser.add_argument("--tile", type=int, default=1024, help="side of the tiles, px of the model")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--fields", type=int, help="how many fields at most")
+    options = parser.parse_args()
+    figures: dict[str, Any] = {"detector": options.detector}
+    figures |= speed(options)
+    figures |= recall(options)
+    print(json.dumps(figures))
 
 
-def speed(asked: argparse.Namespace) -> dict[str, Any]:
+def speed(options: argparse.Namespace) -> dict[str, Any]:
     """Return the rates of the engines, and how many cells each found."""
     from _peer_engine import PeerModel, run_engine
 
     from napari_cyto.inference.runtimes.model_cache import LoadedModels
     from napari_cyto.models.library import bundle_named
 
-    bundle, models = bundle_named(asked.detector), LoadedModels()
+    bundle, models = bundle_named(options.detector), LoadedModels()
     peer = PeerModel(bundle)
     area: list[float] = []
 
     def ours(out: Path, **how: Any) -> int:
-        result = run_ours(asked, out, models, how)
+        result = run_ours(options, out, models, how)
         area[:] = [result["megapixels"]]
         return int(result["cells"])
 
     engines: dict[str, Callable[[Path], int]] = {
         "ours": lambda out: ours(out),
         "ours_torch_fp32": lambda out: ours(out, runtime="torch", precision="fp32"),
-        "tiatoolbox": lambda out: run_engine(peer, bundle.manifest.mpp or 1.0, asked.slide, out, asked.tile, 0),
+        "tiatoolbox": lambda out: run_engine(peer, bundle.manifest.mpp or 1.0, options.slide, out, options.tile, 0),
     }
     seconds: dict[str, list[float]] = {name: [] for name in engines}
     cells: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for turn in range(-1, asked.turns):  # the first loads, compiles and fills caches, and does not count
+        for turn in range(-1, options.turns):  # the first loads, compiles and fills caches, and does not count
             for name, engine in list(engines.items())[:: 1 if turn % 2 else -1]:
                 started_s = time.perf_counter()
                 cells[name] = engine(Path(folder) / f"{name}{turn}")
@@ -97,7 +97,7 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
         print(f"{name:16} {rate:7.2f} MP/s {cells[name]:6} cells")
     pairs = {n: [p / s for p, s in zip(seconds["tiatoolbox"], seconds[n], strict=True)] for n in engines}
     return {
-        "slide": asked.slide.name,
+        "slide": options.slide.name,
         "megapixels": area[0],
         "mp_per_s": {name: round(rate, 2) for name, rate in rates.items()},
         "cells": cells,
@@ -106,20 +106,20 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def run_ours(asked: argparse.Namespace, out: Path, models: Any, how: dict[str, Any]) -> dict[str, Any]:
+def run_ours(options: argparse.Namespace, out: Path, models: Any, how: dict[str, Any]) -> dict[str, Any]:
     """Return the result of our engine, its cells in a project."""
     from napari_cyto.inference._job import run
     from napari_cyto.inference.request import PredictRequest
     from napari_cyto.jobs.events import Done
 
-    values = {"slide": asked.slide, "detector": asked.detector, "mpp": asked.mpp, "tile_px": asked.tile}
+    values = {"slide": options.slide, "detector": options.detector, "mpp": options.mpp, "tile_px": options.tile}
     *_, end = run(PredictRequest(**values, out=out.with_suffix(".cyto"), **how), models=models)
     if not isinstance(end, Done):
         raise SystemExit(str(end))
     return end.result
 
 
-def recall(asked: argparse.Namespace) -> dict[str, Any]:
+def recall(options: argparse.Namespace) -> dict[str, Any]:
     """Return the recall of each method, and on which fields."""
     from _image_slide import image_slide
     from _peer_engine import PeerModel
@@ -128,7 +128,7 @@ def recall(asked: argparse.Namespace) -> dict[str, Any]:
     from napari_cyto.inference.engine.search import CellSearch
     from napari_cyto.models.library import bundle_named
 
-    bundle = bundle_named(asked.detector)
+    bundle = bundle_named(options.detector)
     search, peer = CellSearch(CellDetector(bundle)), PeerModel(bundle)
     model_mpp = bundle.manifest.mpp or CLASSICAL_UM
 
@@ -143,7 +143,7 @@ def recall(asked: argparse.Namespace) -> dict[str, Any]:
         "log": lambda rgb, mpp: at_scale(rgb, mpp, CLASSICAL_UM, laplacian_of_gaussian),
         "watershed": lambda rgb, mpp: at_scale(rgb, mpp, CLASSICAL_UM, by_watershed),
     }
-    fields, side = held_out(asked, bundle)
+    fields, side = held_out(options, bundle)
     print(f"\n{len(fields)} fields of CRIC, {side}")
     hits = {name: dict.fromkeys(A_FIELD, 0) for name in methods}
     took = dict.fromkeys(methods, 0.0)
@@ -163,17 +163,19 @@ def recall(asked: argparse.Namespace) -> dict[str, Any]:
     return {"fields": len(fields), "nuclei": truth, "fields_are": side, "radius_um": RADIUS_UM, "recall": shares}
 
 
-def held_out(asked: argparse.Namespace, bundle: Any) -> tuple[list[Any], str]:
+def held_out(options: argparse.Namespace, bundle: Any) -> tuple[list[Any], str]:
     """Return the fields that the detector did not see, or all where it saw all, and in words which they are."""
     from napari_cyto.datasets.training.training_set import read_training_set
     from napari_cyto.evaluation.training_overlap import SEEN_IN_TRAINING, recorded_sets, side_of
 
-    slides = [s for s in read_training_set([f"cric:{asked.cric}"]).slides if len(s.centres_yx)]
+    slides = [s for s in read_training_set([f"cric:{options.cric}"]).slides if len(s.centres_yx)]
     recorded = recorded_sets(bundle.manifest.card.model_dump(mode="json").get("split") or {})
     unseen = [s for s in slides if side_of(s, recorded) not in SEEN_IN_TRAINING]
     if recorded and unseen:
-        return unseen[: asked.fields], "which the detector did not see in its training"
-    return slides[: asked.fields], "WHICH THE DETECTOR WAS TRAINED ON: its recall is flattered; give a fold's detector"
+        return unseen[: options.fields], "which the detector did not see in its training"
+    return slides[
+        : options.fields
+    ], "WHICH THE DETECTOR WAS TRAINED ON: its recall is flattered; give a fold's detector"
 
 
 def matched(field: Any, points: np.ndarray) -> int:
@@ -183,9 +185,9 @@ def matched(field: Any, points: np.ndarray) -> int:
     return int(match_points(field.centres_yx, points, RADIUS_UM / field.mpp).tp)
 
 
-def at_scale(rgb: np.ndarray, mpp: float, wanted: float, method: Callable[[np.ndarray], Found]) -> Found:
+def at_scale(rgb: np.ndarray, mpp: float, parser: float, method: Callable[[np.ndarray], Found]) -> Found:
     """Return what a method finds on a picture at another scale, px of the picture."""
-    factor = wanted / mpp
+    factor = parser / mpp
     size = (round(rgb.shape[1] / factor), round(rgb.shape[0] / factor))
     points, scores = method(np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR)))
     return points * (rgb.shape[0] / size[1], rgb.shape[1] / size[0]), scores

@@ -24,13 +24,13 @@ PATIENCE_S = 120.0
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__)
-    wanted.add_argument("--detector", default="nucleus-detector")
-    wanted.add_argument("--classifier", default=None, help="such as bethesda-light; none by default")
-    wanted.add_argument("--fields", type=int, default=7)
-    asked = wanted.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--detector", default="nucleus-detector")
+    parser.add_argument("--classifier", default=None, help="such as bethesda-light; none by default")
+    parser.add_argument("--fields", type=int, default=7)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measured(Path(folder), asked.detector, asked.classifier, asked.fields)))
+        print(json.dumps(measured(Path(folder), options.detector, options.classifier, options.fields)))
 
 
 def measured(folder: Path, detector: str, classifier: str | None, fields: int) -> dict[str, Any]:

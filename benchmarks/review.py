@@ -44,7 +44,7 @@ MPP = 0.25
 SLIDE_PX = 8192
 SCROLL_PX = 40
 SCROLL_FRAMES = 300
-BAR_VERDICT_MS, BAR_FIRST_S, BAR_FPS = 80.0, 1.0, 30.0
+BAR_REVIEW_MS, BAR_FIRST_S, BAR_FPS = 80.0, 1.0, 30.0
 
 
 def make_slide(path: Path) -> None:
@@ -123,7 +123,7 @@ def scroll_fps(dock: ReviewDock) -> float:
     return SCROLL_FRAMES / seconds
 
 
-def time_verdicts(dock: ReviewDock, count: int) -> tuple[list[float], list[float]]:
+def time_reviews(dock: ReviewDock, count: int) -> tuple[list[float], list[float]]:
     """Press a key for each of ``count`` cells; return how long each took and the processor's work, ms."""
     from qtpy.QtCore import Qt
     from qtpy.QtTest import QTest
@@ -178,8 +178,8 @@ def main() -> None:
             settle()
         dock, first_s = first_screen_s(window)
         fps = scroll_fps(dock)
-        time_verdicts(dock, 5)  # caches fill, shaders compile
-        wall, work = time_verdicts(dock, options.verdicts)
+        time_reviews(dock, 5)  # caches fill, shaders compile
+        wall, work = time_reviews(dock, options.reviews)
         report(first_s, fps, wall, work, paint_ms(window), dock, reviewed_on_disk(folder), options)
         window.viewer.close()
         settle()
@@ -196,11 +196,11 @@ def report(
     options: argparse.Namespace,
 ) -> None:
     """Print the table, and the line for machines."""
-    assert on_disk == options.verdicts + 5, f"{on_disk} verdicts are on the disk, not {options.verdicts + 5}"
-    print(f"{options.cells:,} cells, {options.verdicts} verdicts, all {on_disk} of them and the warm-up's on the disk")
+    assert on_disk == options.reviews + 5, f"{on_disk} verdicts are on the disk, not {options.reviews + 5}"
+    print(f"{options.cells:,} cells, {options.reviews} verdicts, all {on_disk} of them and the warm-up's on the disk")
     print(f"first screen of pictures {first_s:.2f} s (bar {BAR_FIRST_S:g})")
     print(f"scrolling {fps:.0f} frames/s (bar {BAR_FPS:g})")
-    print(f"a verdict {statistics.median(wall):.1f} ms, median (bar {BAR_VERDICT_MS:g})")
+    print(f"a verdict {statistics.median(wall):.1f} ms, median (bar {BAR_REVIEW_MS:g})")
     result = {
         "verdict_ms": round(statistics.median(wall), 1),
         "verdict_p95_ms": round(sorted(wall)[int(0.95 * len(wall))], 1),

@@ -31,22 +31,22 @@ TILE_PX = 1024
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    wanted.add_argument("--detector", default="nucleus-detector")
-    wanted.add_argument("--classifier", default="bethesda-light", help="'' to leave it out")
-    wanted.add_argument("--side", type=int, default=16384, help="of the made slide, px of 0.25 µm; a multiple of 2048")
-    wanted.add_argument("--turns", type=int, default=3)
-    wanted.add_argument("--slides-a-day", type=int, default=500)
-    wanted.add_argument("--stained-mm2", type=float, default=314, help="of a slide: a circle of 20 mm")
-    wanted.add_argument("--cells", type=int, default=40_000, help="that are found and classified on a slide")
-    wanted.add_argument("--hours", type=float, default=20, help="of a day in which the machines work")
-    wanted.add_argument("--reserve", type=float, default=1.5, help="cores over those that are needed without a pause")
-    asked = wanted.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--detector", default="nucleus-detector")
+    parser.add_argument("--classifier", default="bethesda-light", help="'' to leave it out")
+    parser.add_argument("--side", type=int, default=16384, help="of the made slide, px of 0.25 µm; a multiple of 2048")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--slides-a-day", type=int, default=500)
+    parser.add_argument("--stained-mm2", type=float, default=314, help="of a slide: a circle of 20 mm")
+    parser.add_argument("--cells", type=int, default=40_000, help="that are found and classified on a slide")
+    parser.add_argument("--hours", type=float, default=20, help="of a day in which the machines work")
+    parser.add_argument("--reserve", type=float, default=1.5, help="cores over those that are needed without a pause")
+    options = parser.parse_args()
     # Read by the networks' libraries when they are imported, and handed on to the workers.
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
-        slide = made_slide(Path(folder), asked.side)
-        print(json.dumps(measured(asked, slide, Path(folder))))
+        slide = made_slide(Path(folder), options.side)
+        print(json.dumps(measured(options, slide, Path(folder))))
 
 
 def made_slide(folder: Path, side: int) -> Path:
@@ -65,40 +65,40 @@ def made_slide(folder: Path, side: int) -> Path:
     return write_repeated(folder / "made.tif", (side, side), field, MPP)
 
 
-def measured(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, Any]:
+def measured(options: argparse.Namespace, slide: Path, folder: Path) -> dict[str, Any]:
     rates: dict[tuple[int, bool], list[float]] = {}
     cells: set[tuple[Any, ...]] = set()
     found = megapixels = 0
-    for turn in range(asked.turns):
-        for classified in (False, True)[: 1 + bool(asked.classifier)]:
+    for turn in range(options.turns):
+        for classified in (False, True)[: 1 + bool(options.classifier)]:
             for workers in (1, 2) if turn % 2 else (2, 1):
                 out = folder / f"{turn}-{classified}-{workers}.cyto"
-                result = one_run(asked, slide, out, workers, classified)
+                result = one_run(options, slide, out, workers, classified)
                 rates.setdefault((workers, classified), []).append(result["megapixels"] / result["seconds"])
                 found, megapixels = result["cells"], result["megapixels"]
                 cells.add((classified, *stored(out)))
                 print(f"{workers} worker(s){', classified' * classified}: {result['seconds']:.1f} s, {found} cells")
-    told: dict[str, Any] = {"detector": asked.detector, "megapixels": megapixels, "cells": found}
-    told |= {"same_cells": len(cells) == 1 + bool(asked.classifier), "turns": asked.turns}
+    figures: dict[str, Any] = {"detector": options.detector, "megapixels": megapixels, "cells": found}
+    figures |= {"same_cells": len(cells) == 1 + bool(options.classifier), "turns": options.turns}
     middle = {key: statistics.median(of) for key, of in rates.items()}
     for classified, name in ((False, ""), (True, "_classified")):
         if (1, classified) in rates:
             ratios = [two / one for one, two in zip(rates[1, classified], rates[2, classified], strict=True)]
-            told[f"scaling{name}"] = round(statistics.median(ratios), 2)
-            told[f"one_worker_mp_per_s{name}"] = round(middle[1, classified], 2)
-            told[f"two_workers_mp_per_s{name}"] = round(middle[2, classified], 2)
-    return told | laboratory(asked, slide, folder)
+            figures[f"scaling{name}"] = round(statistics.median(ratios), 2)
+            figures[f"one_worker_mp_per_s{name}"] = round(middle[1, classified], 2)
+            figures[f"two_workers_mp_per_s{name}"] = round(middle[2, classified], 2)
+    return figures | laboratory(options, slide, folder)
 
 
-def one_run(asked: argparse.Namespace, slide: Path, out: Path, workers: int, classified: bool) -> dict[str, Any]:
+def one_run(options: argparse.Namespace, slide: Path, out: Path, workers: int, classified: bool) -> dict[str, Any]:
     """Return the result of the slide."""
     from napari_cyto.inference.many_slides import SeveralRequest, run_several
     from napari_cyto.jobs.events import Done
 
     request = SeveralRequest(
         slides=(slide,),
-        detector=asked.detector,
-        classifier=asked.classifier if classified else None,
+        detector=options.detector,
+        classifier=options.classifier if classified else None,
         mpp=MPP,
         tile_px=TILE_PX,
         out=out,
@@ -139,7 +139,7 @@ def stored(out: Path) -> tuple[Any, ...]:
         return tuple((a.geometry, a.class_id, a.scores) for a in project.annotations())
 
 
-def laboratory(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str, Any]:
+def laboratory(options: argparse.Namespace, slide: Path, folder: Path) -> dict[str, Any]:
     """Return the cores that a laboratory needs, and what that rests on.
 
     In the time of the processor that one thread takes, so that other work on the machine does not count.
@@ -151,8 +151,10 @@ def laboratory(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str
     from napari_cyto.models.library import bundle_named
 
     models, spent_s = LoadedModels(), {}
-    for name, classifier in (("", None), (asked.classifier, asked.classifier or None)):
-        request = PredictRequest(slide=slide, detector=asked.detector, classifier=classifier, mpp=MPP, tile_px=TILE_PX)
+    for name, classifier in (("", None), (options.classifier, options.classifier or None)):
+        request = PredictRequest(
+            slide=slide, detector=options.detector, classifier=classifier, mpp=MPP, tile_px=TILE_PX
+        )
         for turn in range(2):  # the first loads and compiles
             started_s = time.process_time()
             *_, end = run(
@@ -161,16 +163,19 @@ def laboratory(asked: argparse.Namespace, slide: Path, folder: Path) -> dict[str
             spent_s[name] = time.process_time() - started_s
         if not isinstance(end, Done):
             raise SystemExit(str(end))
-    mpp = bundle_named(asked.detector).manifest.mpp or MPP
+    mpp = bundle_named(options.detector).manifest.mpp or MPP
     rate = end.result["megapixels"] / spent_s[""]
-    core_s = asked.stained_mm2 / mpp**2 / rate
-    told: dict[str, Any] = {"mp_per_core_s": round(rate, 2), "detect_core_s_a_slide": round(core_s, 1)}
-    if asked.classifier:
-        each_s = (spent_s[asked.classifier] - spent_s[""]) / end.result["cells"]
-        told |= {"cells_per_core_s": round(1 / each_s, 1), "classify_core_s_a_slide": round(asked.cells * each_s, 1)}
-        core_s += asked.cells * each_s
-    cores = asked.slides_a_day * core_s / (asked.hours * 3600) * asked.reserve
-    return told | {"slides_a_day": asked.slides_a_day, "lab_cores": round(cores, 1)}
+    core_s = options.stained_mm2 / mpp**2 / rate
+    figures: dict[str, Any] = {"mp_per_core_s": round(rate, 2), "detect_core_s_a_slide": round(core_s, 1)}
+    if options.classifier:
+        each_s = (spent_s[options.classifier] - spent_s[""]) / end.result["cells"]
+        figures |= {
+            "cells_per_core_s": round(1 / each_s, 1),
+            "classify_core_s_a_slide": round(options.cells * each_s, 1),
+        }
+        core_s += options.cells * each_s
+    cores = options.slides_a_day * core_s / (options.hours * 3600) * options.reserve
+    return figures | {"slides_a_day": options.slides_a_day, "lab_cores": round(cores, 1)}
 
 
 if __name__ == "__main__":

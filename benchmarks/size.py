@@ -71,27 +71,27 @@ WORKS = (
 
 
 def main() -> int:
-    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    wanted.add_argument("--only", default="", help="groups, with commas between them")
-    wanted.add_argument("--tenth", action="store_true")
-    wanted.add_argument("--tell", action="store_true")
-    asked = wanted.parse_args()
-    groups = set(filter(None, asked.only.split(",")))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="groups, with commas between them")
+    parser.add_argument("--tenth", action="store_true")
+    parser.add_argument("--tell", action="store_true")
+    options = parser.parse_args()
+    groups = set(filter(None, options.only.split(",")))
     if unknown := groups - {work.group for work in WORKS}:
-        wanted.error(f"There is no group {', '.join(sorted(unknown))}.")
-    told = []
+        parser.error(f"There is no group {', '.join(sorted(unknown))}.")
+    outcome = []
     for work in WORKS:
         if not groups or work.group in groups:
-            told.append(judged(work, kept_figures(work) if asked.tell else measured(work, asked.tenth)))
-            print(as_line(told[-1]), flush=True)
-    if not asked.tenth:
+            outcome.append(evaluated(work, kept_figures(work) if options.tell else measured(work, options.tenth)))
+            print(as_line(outcome[-1]), flush=True)
+    if not options.tenth:
         RESULTS.mkdir(exist_ok=True)
-        kept = told if not groups else with_earlier(told)
+        kept = outcome if not groups else with_earlier(outcome)
         (RESULTS / "size.json").write_text(json.dumps({"machine": machine(), "works": kept}, indent=1) + "\n")
         lines = [f"On {machine()}.", "", *HEAD, *map(as_line, kept)]
         (RESULTS / "size.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(json.dumps({row["name"]: row["holds"] for row in told}))
-    return int(not all(row["holds"] for row in told))
+    print(json.dumps({row["name"]: row["holds"] for row in outcome}))
+    return int(not all(row["holds"] for row in outcome))
 
 
 def measured(work: Work, tenth: bool) -> dict[str, Row]:
@@ -100,7 +100,7 @@ def measured(work: Work, tenth: bool) -> dict[str, Row]:
     return {str(count): work.measured(count) for count in counts}
 
 
-def judged(work: Work, figures: dict[str, Row]) -> Row:
+def evaluated(work: Work, figures: dict[str, Row]) -> Row:
     """Return the figures with the growth between them, and whether the bars hold at the full size."""
     row: Row = {"name": work.name, "group": work.group, "figures": figures, "growth": None, "net": None}
     last, missed = list(figures.values())[-1], []
@@ -137,13 +137,13 @@ def kept_figures(work: Work) -> dict[str, Row]:
     return next(row["figures"] for row in works if row["name"] == work.name)
 
 
-def with_earlier(told: list[Row]) -> list[Row]:
+def with_earlier(outcome: list[Row]) -> list[Row]:
     """Return the rows with those of an earlier run that were not measured anew."""
     try:
         earlier = json.loads((RESULTS / "size.json").read_text())["works"]
     except FileNotFoundError:
-        return told
-    by_name = {row["name"]: row for row in (*earlier, *told)}
+        return outcome
+    by_name = {row["name"]: row for row in (*earlier, *outcome)}
     return [by_name[work.name] for work in WORKS if work.name in by_name]
 
 

@@ -28,14 +28,14 @@ _CLASSES = ("NILM", "LSIL", "HSIL")
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    wanted.add_argument("--crops", type=int, default=5_000)
-    wanted.add_argument("--crowd", type=int, default=400)
-    wanted.add_argument("--slides", type=int, default=200)
-    asked = wanted.parse_args()
-    rows = {f"crops {n}": measure_crops(n) for n in (asked.crops, 10 * asked.crops)}
-    rows |= {f"crowd {n}": measure_crowd(n) for n in (asked.crowd, 10 * asked.crowd)}
-    rows |= {f"slides {n}": measure_slides(n) for n in (asked.slides, 10 * asked.slides)}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--crops", type=int, default=5_000)
+    parser.add_argument("--crowd", type=int, default=400)
+    parser.add_argument("--slides", type=int, default=200)
+    options = parser.parse_args()
+    rows = {f"crops {n}": measure_crops(n) for n in (options.crops, 10 * options.crops)}
+    rows |= {f"crowd {n}": measure_crowd(n) for n in (options.crowd, 10 * options.crowd)}
+    rows |= {f"slides {n}": measure_slides(n) for n in (options.slides, 10 * options.slides)}
     for name, row in rows.items():
         print(name, row)
     print(json.dumps(rows))

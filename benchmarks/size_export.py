@@ -30,13 +30,13 @@ KEPT = Path(tempfile.gettempdir()) / "napari-cyto-size-export"
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    wanted.add_argument("--count", type=int, default=100_000, help="annotations; measured too: ten times as many")
-    wanted.add_argument("--fields", type=int, default=200, help="fields of APACC; measured too: ten times as many")
-    asked = wanted.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=100_000, help="annotations; measured too: ten times as many")
+    parser.add_argument("--fields", type=int, default=200, help="fields of APACC; measured too: ten times as many")
+    options = parser.parse_args()
     print(
         json.dumps(
-            {**grown(measure, asked.count), **grown(lambda fields: {"apacc": measure_fields(fields)}, asked.fields)}
+            {**grown(measure, options.count), **grown(lambda fields: {"apacc": measure_fields(fields)}, options.fields)}
         )
     )
 
@@ -66,8 +66,8 @@ def measure_one(name: str, count: int) -> dict[str, Any]:
 
 def measure_fields(fields: int) -> dict[str, Any]:
     """Return what an APACC export of ``fields`` small fields takes, and the core seconds a field."""
-    told = _exported("apacc", fields_of(fields), "", "--test-share", "0.2")
-    return {**told, "core_s_a_field": told["core_s"] / fields}
+    figures = _exported("apacc", fields_of(fields), "", "--test-share", "0.2")
+    return {**figures, "core_s_a_field": figures["core_s"] / fields}
 
 
 def project_of(count: int) -> Path:

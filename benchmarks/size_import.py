@@ -28,12 +28,12 @@ _AUTHOR = "benchmark"
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    wanted.add_argument("--count", type=int, default=100_000)
-    wanted.add_argument("--undo", type=int, default=30_000)
-    asked = wanted.parse_args()
-    rows = {f"import {n}": measure(n) for n in (asked.count, 10 * asked.count)}
-    rows |= {f"undo {n}": measure_undo(n) for n in (asked.undo, 10 * asked.undo)}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--undo", type=int, default=30_000)
+    options = parser.parse_args()
+    rows = {f"import {n}": measure(n) for n in (options.count, 10 * options.count)}
+    rows |= {f"undo {n}": measure_undo(n) for n in (options.undo, 10 * options.undo)}
     for name, row in rows.items():
         print(name, row)
     print(json.dumps(rows))

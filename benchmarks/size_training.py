@@ -30,11 +30,11 @@ _EVERY_S = 0.1
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    wanted.add_argument("--count", type=int, default=124)
-    wanted.add_argument("--recipe", default="light")
-    asked = wanted.parse_args()
-    rows = {f"training {asked.count} cells": measure(asked.count, asked.recipe)}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=124)
+    parser.add_argument("--recipe", default="light")
+    options = parser.parse_args()
+    rows = {f"training {options.count} cells": measure(options.count, options.recipe)}
     for name, row in rows.items():
         print(name, row)
     print(json.dumps(rows))

@@ -175,15 +175,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("sparse_annotation.json"))
     parser.add_argument("--ways", nargs="*", default=list(WAYS), help="of " + ", ".join(WAYS))
     parser.add_argument("--shares", nargs="*", type=float, default=[1.0, *SHARES])
-    asked = parser.parse_args()
-    whole = read_training_set([asked.data])
-    rows = json.loads(asked.out.read_text(encoding="utf-8")) if asked.out.exists() else []
-    for share in asked.shares:
-        for name in asked.ways if share < 1 else ["all is background"]:
+    options = parser.parse_args()
+    whole = read_training_set([options.data])
+    rows = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else []
+    for share in options.shares:
+        for name in options.ways if share < 1 else ["all is background"]:
             if any((row["labels kept"], row["the rest"]) == (share, name) for row in rows):
                 continue
-            rows.append({"labels kept": share, "the rest": name} | measured(WAYS[name], share, whole, asked.steps))
-            asked.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+            rows.append({"labels kept": share, "the rest": name} | measured(WAYS[name], share, whole, options.steps))
+            options.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
             print(rows[-1], flush=True)
 
 

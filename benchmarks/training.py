@@ -21,16 +21,16 @@ from napari_cyto.jobs.allocator import ALLOCATOR
 
 
 def main() -> None:
-    wanted = argparse.ArgumentParser(description=__doc__)
-    wanted.add_argument("--recipe", default="light")
-    wanted.add_argument("--steps", type=int, default=10, help="of a turn")
-    wanted.add_argument("--turns", type=int, default=5)
-    wanted.add_argument("--set", action="append", default=[], help="as in napari-cyto train")
-    asked = wanted.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", default="light")
+    parser.add_argument("--steps", type=int, default=10, help="of a turn")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--set", action="append", default=[], help="as in napari-cyto train")
+    options = parser.parse_args()
     if sys.platform.startswith("linux") and not all(name in os.environ for name in ALLOCATOR):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(measured(asked.recipe, asked.set, asked.steps, asked.turns, Path(folder))))
+        print(json.dumps(measured(options.recipe, options.set, options.steps, options.turns, Path(folder))))
 
 
 def measured(recipe_name: str, settings: list[str], steps: int, turns: int, folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ class CytoError(Exception):
 
 def system_sentence(error: OSError) -> str:
     """Return what the operating system refused (a name too long, no permission, a full disk), as one sentence."""
-    where = f"{_as_asked(error.filename)}: " if error.filename is not None else ""
+    where = f"{_file_name(error.filename)}: " if error.filename is not None else ""
     why = _WHY.get(error.errno or 0, "")
     return f"{where}{why}." if why else f"{where}the system refused this ({error.strerror or error})."
 
@@ -34,7 +34,7 @@ _WHY = {
 }
 
 
-def _as_asked(name: object) -> str:
+def _file_name(name: object) -> str:
     """Return a path as a person knows it: without the hidden names under which files come to be."""
     text = os.fsdecode(name) if isinstance(name, str | bytes) else str(name)
     parts = re.split(r"(?<=[/\\])", text)

@@ -53,8 +53,8 @@ def recipes_markdown() -> str:
 
 def deviations_markdown() -> str:
     """Return in what each recipe is not as its source says, as Markdown lists."""
-    told = [c for c in all_recipes() if c.deviations]
-    lists = [f"`{c.name}` ({c.source}):\n\n" + "".join(f"- {d}\n" for d in c.deviations) for c in told]
+    deviating = [c for c in all_recipes() if c.deviations]
+    lists = [f"`{c.name}` ({c.source}):\n\n" + "".join(f"- {d}\n" for d in c.deviations) for c in deviating]
     return "\n".join(lists)
 
 

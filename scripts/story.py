@@ -36,7 +36,7 @@ from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 UNLABELLED = 3
 NAME = "story-detector"
 DEMO, DEMO_PX = "demo", 8000
-VERDICTS = (Qt.Key.Key_A, Qt.Key.Key_A, Qt.Key.Key_3, Qt.Key.Key_X, Qt.Key.Key_A, Qt.Key.Key_5) * 3
+REVIEWS = (Qt.Key.Key_A, Qt.Key.Key_A, Qt.Key.Key_3, Qt.Key.Key_X, Qt.Key.Key_A, Qt.Key.Key_5) * 3
 
 
 def fields(cric: Path, folder: Path, images: int) -> Path:
@@ -83,7 +83,7 @@ def review(window: CytoWindow) -> None:
     settle()
     QTest.keyClick(dock.gallery, Qt.Key.Key_F5)
     wait(lambda: bool(dock.review.cells), 20)
-    for key in VERDICTS:
+    for key in REVIEWS:
         QTest.keyClick(dock.gallery, key)
         settle(0.1)
     settle()

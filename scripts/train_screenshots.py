@@ -60,8 +60,10 @@ class HeartBeat:
         pairs = [(a, b) for a, b in itertools.pairwise(self._beats) if not math.isnan(b - a)]
         gaps = sorted((b - a) * 1e3 for a, b in pairs)
         late = [f"{b - self._beats[0]:.1f}" for a, b in pairs if b - a > 0.1]
-        told = f"median {gaps[len(gaps) // 2]:.0f}, 99 % {gaps[int(0.99 * len(gaps))]:.0f}, longest {gaps[-1]:.0f} ms"
-        return f"{len(gaps)} beats: {told}; {len(late)} over 100 ms{' at ' if late else ''}{', '.join(late)}"
+        summary = (
+            f"median {gaps[len(gaps) // 2]:.0f}, 99 % {gaps[int(0.99 * len(gaps))]:.0f}, longest {gaps[-1]:.0f} ms"
+        )
+        return f"{len(gaps)} beats: {summary}; {len(late)} over 100 ms{' at ' if late else ''}{', '.join(late)}"
 
 
 def subset(cric: Path, folder: Path, images: int = IMAGES) -> Path:
@@ -159,7 +161,7 @@ def train(window: CytoWindow, folder: Path) -> TrainDock:
     return dock
 
 
-def judge(window: CytoWindow, dock: TrainDock, folder: Path, target: Path) -> None:
+def evaluate_in_window(window: CytoWindow, dock: TrainDock, folder: Path, target: Path) -> None:
     """Open the largest wrong field, go to its first cell, use the model."""
     outcome = dock.outcome
     print(outcome.sentence.text())
@@ -213,7 +215,7 @@ def main() -> None:
         settle(3)
         match_colours(window, min((cric / "images").iterdir()), target / "match-colours.jpg")
         dock = train(window, folder)
-        judge(window, dock, folder, target)
+        evaluate_in_window(window, dock, folder, target)
         beside([folder / f"train-{n}.png" for n in ("setup", "curves", "worst")], target / "train.jpg")
         beside([folder / f"{n}.png" for n in ("train-figures", "models-list", "models-card")], target / "models.jpg")
         window.viewer.close()

@@ -92,15 +92,15 @@ def decide(out: Path, config: TrainConfig, source: str, folds: Path) -> None:
     logits, truth = np.concatenate([each for each, _ in known]), np.concatenate([cells.truth for _, cells in known])
     fold = np.repeat(np.arange(FOLDS), [len(cells.truth) for _, cells in known])
     each_fold, of_all = cross_fitted(logits, truth, fold, EXTRA_COSTS)
-    judged = [
+    evaluated = [
         replace(
             cells,
-            probabilities=probabilities(told, decision),
+            probabilities=probabilities(scores, decision),
             costs=costs_of(len(cells.truth), decision.miss_costs),
         )
-        for (told, cells), decision in zip(known, each_fold, strict=True)
+        for (scores, cells), decision in zip(known, each_fold, strict=True)
     ]
-    whole = pooled(judged)
+    whole = pooled(evaluated)
     assert isinstance(whole, ScoredCells)
     bundle = read_bundle(out)
     taken = ("temperature", "logit_offsets", "miss_costs")

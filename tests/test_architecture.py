@@ -293,8 +293,8 @@ OWN_EXTRAS = {"test", "gui-test", "lint", "docs", "mutation"}
 def test_each_dependency_is_imported_or_says_why_not() -> None:
     project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"].items()
-    asked = [*project["dependencies"], *(each for name, some in extras if name not in OWN_EXTRAS for each in some)]
-    declared = {re.split(r"[^\w.-]", each)[0] for each in asked} - {"napari-cyto"}
+    requested = [*project["dependencies"], *(each for name, some in extras if name not in OWN_EXTRAS for each in some)]
+    declared = {re.split(r"[^\w.-]", each)[0] for each in requested} - {"napari-cyto"}
     imported = {each.top for path in FILES for each in imports_in(parse(path))}
     idle = {name for name in declared - NOT_IMPORTED.keys() if MODULE_OF.get(name, name) not in imported}
     assert idle == set()

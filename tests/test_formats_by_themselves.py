@@ -23,9 +23,9 @@ GOLDEN = Path(__file__).parent / "golden"
 )
 def test_import_without_a_format(place: str, title: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["import", str(GOLDEN / place), str(tmp_path / "p.cyto"), "--json"]) == 0
-    told = capsys.readouterr()
-    assert f"looks like {title}; it is read as" in told.err
-    assert json.loads(told.out)["annotations_added"] > 0
+    printed = capsys.readouterr()
+    assert f"looks like {title}; it is read as" in printed.err
+    assert json.loads(printed.out)["annotations_added"] > 0
 
 
 def test_import_of_what_looks_like_two_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,9 +85,9 @@ def test_evaluate_reads_coco_results_by_their_truth(
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
     words = ["evaluate", "labels", "--truth", str(tmp_path / "truth.json"), "--pred", str(tmp_path / "pred.json")]
     assert run([*words, "--radius-um", "5", "--mpp", "0.5", "--json", *named]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["detection"]["tp"] == 1
-    assert "1 pose left out" in told.err
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["detection"]["tp"] == 1
+    assert "1 pose left out" in printed.err
 
 
 @pytest.fixture

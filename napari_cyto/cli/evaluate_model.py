@@ -40,36 +40,38 @@ def bundle(name: str, sources: Sequence[str], config: EvaluateConfig, report: Pa
     start_for_networks("Evaluating a model")
     from napari_cyto.evaluation.bundle_scores import evaluate_bundle
 
-    told = follow(lambda token: evaluate_bundle(name, sources, config, token, report), f"Evaluating {Path(name).name}")
+    result = follow(
+        lambda token: evaluate_bundle(name, sources, config, token, report), f"Evaluating {Path(name).name}"
+    )
     if as_json:
-        for sentence in told["data"]["warnings"]:
+        for sentence in result["data"]["warnings"]:
             print(sentence, file=sys.stderr)
-        print_json(told)
+        print_json(result)
     else:
-        _report(told)
+        _report(result)
 
 
-def _report(told: Plain) -> None:
-    data = told["data"]
+def _report(result: Plain) -> None:
+    data = result["data"]
     print(
-        f"{told['model']['id']} ({told['kind']}) on {data['cells']:,} cells from {data['slides']:,} slides or images; "
-        f"independent groups (patients, smears or images): {data['groups']:,}; set: {data['side']}."
+        f"{result['model']['id']} ({result['kind']}) on {data['cells']:,} cells from {data['slides']:,} slides or "
+        f"images; independent groups (patients, smears or images): {data['groups']:,}; set: {data['side']}."
     )
     for sentence in (*data["warnings"], *data["remarks"]):
         print(sentence)
-    if told["kind"] == "detector":
-        report_detection(told["detection"])
-        if told["found_cells"]:
+    if result["kind"] == "detector":
+        report_detection(result["detection"])
+        if result["found_cells"]:
             print("Screening counts all annotated cells; the tables of classes cover those that were found.")
-            _report_classes(told["found_cells"])
+            _report_classes(result["found_cells"])
     else:
-        _report_classes(told)
-    if "report" in told:
-        print_facts((name, told[name]) for name in ("report", "json"))
+        _report_classes(result)
+    if "report" in result:
+        print_facts((name, result[name]) for name in ("report", "json"))
 
 
-def _report_classes(told: Plain) -> None:
-    own, page = told["classification"], told["screening"]
+def _report_classes(result: Plain) -> None:
+    own, page = result["classification"], result["screening"]
     if page:
         or_missed = " or not found" if "missed" in page else ""
         names = {
@@ -101,14 +103,14 @@ def _report_classes(told: Plain) -> None:
     counts = zip(own["classes"], own["confusion"], strict=True)
     title = "Annotated class (rows) and predicted class (columns)"
     print_table(title, ("class", *own["classes"]), [(name, *row) for name, row in counts])
-    _report_calibration(told["calibration"])
+    _report_calibration(result["calibration"])
 
 
-def _report_calibration(told: Mapping[str, Any]) -> None:
+def _report_calibration(result: Mapping[str, Any]) -> None:
     """Print how well the probabilities are calibrated: of the likeliest class, of each class, of being high-grade."""
-    named = {"likeliest class": told, **told["per_class"]}
-    if told["high_grade"]:
-        named["HSIL+ (ASC-H, HSIL, SCC)"] = told["high_grade"]
+    named = {"likeliest class": result, **result["per_class"]}
+    if result["high_grade"]:
+        named["HSIL+ (ASC-H, HSIL, SCC)"] = result["high_grade"]
     columns = ("mean_probability", "share", "ece", "brier")
     rows = [(name, *(shown(of[c]) for c in columns)) for name, of in named.items()]
     heads = ("probability of", "mean", "observed share", "calibration error", "Brier score")
@@ -153,16 +155,16 @@ def grid(
     from napari_cyto.training.recipes import recipe, with_settings
 
     train = with_settings(recipe(recipe_name, None), settings)
-    told = follow(lambda token: run_grid(sources, out, train, config, together, token), "Training and testing")
+    result = follow(lambda token: run_grid(sources, out, train, config, together, token), "Training and testing")
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    columns = list(told["rows"][0])
-    rows = [[value if isinstance(value, str) else shown(value) for value in row.values()] for row in told["rows"]]
+    columns = list(result["rows"][0])
+    rows = [[value if isinstance(value, str) else shown(value) for value in row.values()] for row in result["rows"]]
     print_table("Domain shift", [c.replace("_", " ") for c in columns], rows)
-    for sentence in told["warnings"]:
+    for sentence in result["warnings"]:
         print(sentence)
-    print_facts((name, told[name]) for name in ("report", "csv", "json"))
+    print_facts((name, result[name]) for name in ("report", "csv", "json"))
 
 
 def ki67(path: Path, format_name: str | None, class_map: str | None, as_json: bool) -> None:
@@ -187,18 +189,18 @@ def ki67(path: Path, format_name: str | None, class_map: str | None, as_json: bo
     from napari_cyto.cli.evaluate_labels import mapped_by
     from napari_cyto.evaluation.ki67 import ki67_of
 
-    told = ki67_of(mapped_by(class_map, _labels(path, format_name))[0])
+    result = ki67_of(mapped_by(class_map, _labels(path, format_name))[0])
     if as_json:
-        print_json(told)
+        print_json(result)
         return
-    rows = [_indexed("all slides", told["all"])]
-    for slide in told["slides"]:
+    rows = [_indexed("all slides", result["all"])]
+    for slide in result["slides"]:
         rows.append(_indexed(slide["slide"], slide))
         rows += [_indexed(f"    {region['region']}", region) for region in slide["regions"]]
     heads = ("slide, region", "Ki-67 index", "95 % interval", "stained", "unstained", "tumour cells", "")
     print_table("Proliferation", heads, rows)
     if any(row[-1] for row in rows):
-        print(f"* fewer than {told['fewest_cells']} tumour cells: annotate or detect more before reporting an index.")
+        print(f"* fewer than {result['fewest_cells']} tumour cells: annotate or detect more before reporting an index.")
 
 
 def _labels(path: Path, format_name: str | None) -> Any:
@@ -207,8 +209,16 @@ def _labels(path: Path, format_name: str | None) -> Any:
     return read_labels(path, format_name, "choose one with --format")
 
 
-def _indexed(name: str, told: Plain) -> tuple[object, ...]:
-    share, interval = told["index"], told["interval"]
+def _indexed(name: str, result: Plain) -> tuple[object, ...]:
+    share, interval = result["index"], result["interval"]
     shown = "-" if share is None else f"{100 * share:.1f} %"
     ends = "-" if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f} %"
-    return (name, shown, ends, told["positive"], told["negative"], told["count"], "*" if told["warning"] else "")
+    return (
+        name,
+        shown,
+        ends,
+        result["positive"],
+        result["negative"],
+        result["count"],
+        "*" if result["warning"] else "",
+    )

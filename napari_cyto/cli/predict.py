@@ -75,14 +75,14 @@ def predict(
     from napari_cyto.inference.many_slides import run_several
 
     result = follow(lambda token: run_several(request, token), f"Finding cells with {request.detector}")
-    told = SlidesPrediction.from_json(result)
+    outcome = SlidesPrediction.from_json(result)
     if as_json:
         print_json(result)
     else:
-        _print(told)
-    if told.failed:
-        sentences = " ".join(f"{each.slide}: {each.reason}" for each in told.failed)
-        raise CytoError(f"{len(told.failed)} of {told.slides} slides were left out. {sentences}")
+        _print(outcome)
+    if outcome.failed:
+        sentences = " ".join(f"{each.slide}: {each.reason}" for each in outcome.failed)
+        raise CytoError(f"{len(outcome.failed)} of {outcome.slides} slides were left out. {sentences}")
 
 
 def region_yxyx(text: str) -> tuple[float, float, float, float]:

@@ -26,11 +26,11 @@ Settings = Annotated[
 
 def slides(project: ProjectFolder, settings: Settings = None, as_json: AsJson = False) -> None:
     """List the slides of a project with their patient and smear, by which splits keep slides together, or set them."""
-    asked = [parsed_setting(words) for words in settings or ()]
+    settings_given = [parsed_setting(words) for words in settings or ()]
     changed: set[str] = set()
     with Project.open(project) as opened:
-        wanted = [(named_slides(opened.slides(), names), field, value) for names, field, value in asked]
-        for ids, field, value in wanted:
+        changes = [(named_slides(opened.slides(), names), field, value) for names, field, value in settings_given]
+        for ids, field, value in changes:
             changed |= {record.id for record in change_facts(opened, ids, {field: value})}
         records, counts = opened.slides(), opened.slide_counts()
     if as_json:
@@ -46,5 +46,5 @@ def slides(project: ProjectFolder, settings: Settings = None, as_json: AsJson = 
         return
     rows = [(r.name, r.patient or "not specified", r.smear or "not specified", counts.get(r.id, 0)) for r in records]
     print_table(f"Slides of {project.name}", ("Slide", "Patient", "Smear", "Annotations"), rows)
-    if asked:
+    if settings_given:
         print(f"changed  {len(changed)} of {len(records)} slides")

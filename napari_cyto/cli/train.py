@@ -63,10 +63,10 @@ def run(
     checked_kind = _kind(kind)
     if out is None or not (sources or resume):
         raise CytoError("Expected annotated cells and a folder for the model; add --data SRC and --out BUNDLE.")
-    asked = RunFolder.of(out).config() if resume else {}
-    config = _config(checked_kind, recipe_name, settings, asked)
-    sources = sources or asked.get("sources", ())
-    parent = parent or (Path(asked["parent"]) if asked.get("parent") else None)
+    kept = RunFolder.of(out).config() if resume else {}
+    config = _config(checked_kind, recipe_name, settings, kept)
+    sources = sources or kept.get("sources", ())
+    parent = parent or (Path(kept["parent"]) if kept.get("parent") else None)
     start_for_networks("Training")
     from napari_cyto.training.cross_validation import cross_validate
     from napari_cyto.training.run import train
@@ -87,10 +87,10 @@ def run(
         _report(result)
 
 
-def _config(kind: Kind, recipe_name: str | None, settings: Sequence[str], asked: dict[str, Any]) -> TrainConfig:
+def _config(kind: Kind, recipe_name: str | None, settings: Sequence[str], kept: dict[str, Any]) -> TrainConfig:
     """Return the recipe as asked for now, else as the run that goes on was asked for."""
-    if "config" in asked and recipe_name is None:
-        return with_settings(TrainConfig.model_validate(asked["config"]), settings)
+    if "config" in kept and recipe_name is None:
+        return with_settings(TrainConfig.model_validate(kept["config"]), settings)
     return with_settings(recipe(recipe_name, kind), settings)
 
 

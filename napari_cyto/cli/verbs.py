@@ -104,8 +104,8 @@ def slides() -> None:
     """List the slides of a project with their patient and smear, by which splits keep slides together, or set them."""
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_requested: bool) -> None:
+    if is_requested:
         print(f"napari-cyto {__version__}")
         raise typer.Exit
 

@@ -121,13 +121,13 @@ def _window(slide: Slide, centre_yx: tuple[float, float], side_px: float, size_p
 
     The filter is PIL's bilinear one, which widens with the reduction and so does not alias.
     """
-    wanted = side_px / size_px
-    level = max((n for n, down in enumerate(slide.info.downsamples) if down <= wanted * 1.001), default=0)
+    needed_px = side_px / size_px
+    level = max((n for n, down in enumerate(slide.info.downsamples) if down <= needed_px * 1.001), default=0)
     factor_y, factor_x = slide.info.factors_yx[level]
     y0, x0 = (centre_yx[0] - side_px / 2) / factor_y, (centre_yx[1] - side_px / 2) / factor_x
     height, width = side_px / factor_y, side_px / factor_x
     # One filter's support more on each side, so that the window's edge is made of true pixels too.
-    margin = int(np.ceil(max(wanted / min(factor_y, factor_x), 1.0))) + 1
+    margin = int(np.ceil(max(needed_px / min(factor_y, factor_x), 1.0))) + 1
     top, left = int(np.floor(y0)) - margin, int(np.floor(x0)) - margin
     rows, columns = int(np.ceil(y0 + height)) + margin - top, int(np.ceil(x0 + width)) + margin - left
     pixels = Image.fromarray(slide.read_region(level, top, left, rows, columns, icc))

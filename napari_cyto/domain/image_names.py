@@ -106,22 +106,22 @@ class Closeness(IntEnum):
     EXACT = 4
 
 
-def closeness(wanted: str, candidate: str, *, either_way: bool = False) -> Closeness:
+def closeness(sought: str, candidate: str, *, either_way: bool = False) -> Closeness:
     """Return how well the name of a candidate agrees with one that is looked for.
 
-    Every folder that ``wanted`` names must be one of the candidate's, in their order, right before its name. The
+    Every folder that ``sought`` names must be one of the candidate's, in their order, right before its name. The
     other way round, a candidate in more folders than are named agrees; with ``either_way`` so does one in fewer.
 
     Parameters
     ----------
-    wanted : str
+    sought : str
         A name or relative path, as a label file has it.
     candidate : str
         A name or path of an image that is known.
     either_way : bool
         Whether neither of the two says more than the other.
     """
-    *folders, name = name_parts(wanted)
+    *folders, name = name_parts(sought)
     *others, other = name_parts(candidate)
     common = min(len(folders), len(others)) if either_way else len(folders)
     tails = (folders[len(folders) - common :], others[len(others) - common :] if len(others) >= common else None)
@@ -135,9 +135,9 @@ def closeness(wanted: str, candidate: str, *, either_way: bool = False) -> Close
     return Closeness.BUT_CASE if close >= Closeness.BUT_CASE else Closeness.BARE_BUT_CASE
 
 
-def same_folders(wanted: str, candidate: str) -> bool:
+def same_folders(sought: str, candidate: str) -> bool:
     """Whether the folders that a name has are those right before a candidate's, whatever their upper and lower case."""
-    folders = [part.lower() for part in name_parts(wanted)[:-1] if part != ".."]
+    folders = [part.lower() for part in name_parts(sought)[:-1] if part != ".."]
     others = [part.lower() for part in name_parts(candidate)[:-1]]
     return not folders or others[-len(folders) :] == folders
 
@@ -177,12 +177,12 @@ class Found:
         return self.places[0] if len(self.places) == 1 else None
 
 
-def closest(wanted: str, candidates: Iterable[Sequence[str]], *, either_way: bool = False) -> Found:
+def closest(sought: str, candidates: Iterable[Sequence[str]], *, either_way: bool = False) -> Found:
     """Return which candidates agree best with a name.
 
     Parameters
     ----------
-    wanted : str
+    sought : str
         A name or relative path, as a label file has it.
     candidates : iterable of sequence of str
         The names of each candidate: what it is called, the path of its file.
@@ -191,7 +191,7 @@ def closest(wanted: str, candidates: Iterable[Sequence[str]], *, either_way: boo
     """
     best, places = Closeness.NONE, list[int]()
     for place, names in enumerate(candidates):
-        close = max((closeness(wanted, name, either_way=either_way) for name in names if name), default=Closeness.NONE)
+        close = max((closeness(sought, name, either_way=either_way) for name in names if name), default=Closeness.NONE)
         if close > best:
             best, places = close, [place]
         elif close and close == best:

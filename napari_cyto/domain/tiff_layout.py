@@ -158,10 +158,10 @@ class Directory:
         """
         value = self.number(code, default)
         if not lowest <= value <= highest:
-            wanted = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
+            allowed = f"{lowest:,}" if lowest == highest else f"{lowest:,} to {highest:,}"
             if highest >= LONGEST_SIDE_PX:
-                wanted = f"{lowest:,} or more" if value < lowest else f"at most {highest:,}"
-            raise TiffFault(f"expected {wanted} in {tag_name(code)}, got {value:,}")
+                allowed = f"{lowest:,} or more" if value < lowest else f"at most {highest:,}"
+            raise TiffFault(f"expected {allowed} in {tag_name(code)}, got {value:,}")
         return value
 
     def size_hw(self) -> tuple[int, int]:

@@ -68,8 +68,8 @@ def budget_curve(fields: Sequence[DetectedField], radius_um: float, pulse: Calla
     if not cells or not len(scores):
         return np.empty((0, 2))
     # The point that page one tells lies on the curve, too.
-    wanted = [*np.geomspace(1, len(scores), BUDGETS).round(), min(len(scores), max(1, int(PER_CELL * cells)))]
-    places = np.unique(np.asarray(wanted, dtype=np.intp)) - 1
+    budgets = [*np.geomspace(1, len(scores), BUDGETS).round(), min(len(scores), max(1, int(PER_CELL * cells)))]
+    places = np.unique(np.asarray(budgets, dtype=np.intp)) - 1
     points = [(0.0, 0.0)]
     for threshold in np.unique(scores[places])[::-1]:
         found = kept = 0

@@ -95,13 +95,13 @@ def screening_with_missed(
         classes.
     """
     cells, n_missed = with_missed(found, kept, radius_um, classes)
-    told = screening_scores(as_labelled(cells), resampling, classes)
-    if told is None:
+    scores = screening_scores(as_labelled(cells), resampling, classes)
+    if scores is None:
         return None
     high = [cells.ids.index(name) for name in classes.high_grade if name in cells.ids]
     is_high = np.isin(cells.truth, high)
     is_missed = np.arange(len(cells.truth)) >= len(cells.truth) - n_missed
-    told["missed"] = share_estimate(is_missed, is_high, cells.groups, resampling).as_dict()
+    scores["missed"] = share_estimate(is_missed, is_high, cells.groups, resampling).as_dict()
     # No score calls what was not found, whatever recall was aimed at.
-    told["operating_points"] = [point for point in told["operating_points"] if point["threshold"] > 0]
-    return told
+    scores["operating_points"] = [point for point in scores["operating_points"] if point["threshold"] > 0]
+    return scores

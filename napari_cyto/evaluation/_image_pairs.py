@@ -79,7 +79,7 @@ def _by_name(truth: Sequence[SlideRecord], pred: Sequence[SlideRecord], taken: s
         wishes += [(found.closeness, right, slides[place]) for place in found.places]
     chosen: dict[str, SlideRecord] = {}
     for close, right, left in sorted(wishes, key=lambda wish: -wish[0]):
-        rivals = [other for level, other, wanted in wishes if level == close and wanted.id == left.id]
+        rivals = [other for level, other, wished in wishes if level == close and wished.id == left.id]
         if len(rivals) > 1 and left.id not in taken:
             raise _unclear(left, rivals, "truth", "prediction")
         if left.id not in taken:

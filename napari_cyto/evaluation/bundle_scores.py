@@ -109,16 +109,16 @@ def _steps(
         yield Noted(sentence)
     work = _Work(bundle, data, chosen, config, token, report is not None)
     scores, curves = yield from (_classifier(work) if bundle.manifest.kind == "classifier" else _detector(work))
-    told: Plain = {
+    result: Plain = {
         "kind": bundle.manifest.kind,
         "model": _model(bundle, card),
         "data": _data(work, sources),
         **scores,
     }
     if report is not None:
-        page, plain = write_report(report, told, curves, config.overwrite)
-        told |= {"report": str(page), "json": str(plain)}
-    yield Done(told)
+        page, plain = write_report(report, result, curves, config.overwrite)
+        result |= {"report": str(page), "json": str(plain)}
+    yield Done(result)
 
 
 def _classifier(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves]]:

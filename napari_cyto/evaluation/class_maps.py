@@ -13,12 +13,12 @@ from napari_cyto.formats.text import read_json, read_yaml
 SUFFIXES = (".json", ".yaml", ".yml")
 
 
-def class_map(wanted: str, used: Iterable[str]) -> dict[str, str]:
+def class_map(target_name: str, used: Iterable[str]) -> dict[str, str]:
     """Return what each used class becomes.
 
     Parameters
     ----------
-    wanted : str
+    target_name : str
         A scheme that ships (``bethesda-4``: whatever leads to its classes), a map that ships (``herlev`` or ``herlev
         to bethesda``), or a YAML or JSON file of pairs, in which classes that it does not name stay as they are.
     used : iterable of str
@@ -32,23 +32,23 @@ def class_map(wanted: str, used: Iterable[str]) -> dict[str, str]:
         When the file cannot be read.
     """
     names = list(dict.fromkeys(used))
-    if Path(wanted).suffix.lower() in SUFFIXES:
-        pairs = _pairs_of(Path(wanted))
+    if Path(target_name).suffix.lower() in SUFFIXES:
+        pairs = _pairs_of(Path(target_name))
         return {name: pairs.get(name, name) for name in names}
-    maps = [m for m in shipped_maps() if wanted in (m.target, m.source, m.name)]
+    maps = [m for m in shipped_maps() if target_name in (m.target, m.source, m.name)]
     # A scheme's name means: into this scheme. Only a source that is no scheme of ours, as herlev, means: out of it.
-    into = [m for m in maps if m.target == wanted] if wanted in PRESETS else maps[:1]
-    if not into and wanted not in PRESETS:
+    into = [m for m in maps if m.target == target_name] if target_name in PRESETS else maps[:1]
+    if not into and target_name not in PRESETS:
         known = sorted({*PRESETS, *(m.source for m in shipped_maps())})
         raise SchemeError(
-            f"There is no class map {wanted!r}; those that ship are {', '.join(known)}, and a map of your own is a "
-            ".yaml or .json file of pairs."
+            f"There is no class map {target_name!r}; those that ship are {', '.join(known)}, and a map of your own is "
+            "a .yaml or .json file of pairs."
         )
-    target = set(preset(into[0].target if into else wanted).ids)
-    return _mapped(names, into, target, wanted)
+    target = set(preset(into[0].target if into else target_name).ids)
+    return _mapped(names, into, target, target_name)
 
 
-def _mapped(names: list[str], maps: list[SchemeMap], target: set[str], wanted: str) -> dict[str, str]:
+def _mapped(names: list[str], maps: list[SchemeMap], target: set[str], target_name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         through = next((m for m in maps if not m.unmapped([name])), None)
@@ -57,8 +57,8 @@ def _mapped(names: list[str], maps: list[SchemeMap], target: set[str], wanted: s
     missing = [name for name in names if name not in found]
     if missing:
         raise SchemeError(
-            f"The map {wanted!r} has no counterpart for {', '.join(missing)}; give a .yaml or .json file of pairs that "
-            "has, such as {" + f'"{missing[0]}": "{min(target)}"' + "}."
+            f"The map {target_name!r} has no counterpart for {', '.join(missing)}; give a .yaml or .json file of pairs "
+            "that has, such as {" + f'"{missing[0]}": "{min(target)}"' + "}."
         )
     return found
 

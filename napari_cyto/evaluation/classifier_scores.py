@@ -89,9 +89,9 @@ def _classification(cells: Labelled, resampling: Resampling) -> Plain:
 
 def _two_classes(cells: Labelled, resampling: Resampling) -> Plain:
     """Return the scores of normal against abnormal, with the one AUROC that they have."""
-    told = _classification(cells, resampling)
-    told["auroc"], told["intervals"]["auroc"] = told["macro_auroc"], told["intervals"]["macro_auroc"]
-    return told
+    figures = _classification(cells, resampling)
+    figures["auroc"], figures["intervals"]["auroc"] = figures["macro_auroc"], figures["intervals"]["macro_auroc"]
+    return figures
 
 
 def _group_tables(cells: Labelled) -> Tables:
@@ -118,15 +118,15 @@ def _table_intervals(cells: Labelled, tables: Tables, resampling: Resampling) ->
         ),
     }
     right, every = np.trace(tables, axis1=1, axis2=2), tables.sum(axis=(1, 2))
-    told: Plain = {"accuracy": counted_estimate(right, every, resampling).as_dict()}
+    figures: Plain = {"accuracy": counted_estimate(right, every, resampling).as_dict()}
     for name, (statistic, informative, bounds) in statistics.items():
 
         def of_draw(times: npt.NDArray[np.int64], of: Callable[[Confusion], float | None] = statistic) -> float | None:
             return of(np.tensordot(times, tables, 1))
 
         found = weighted_estimate(of_draw, range(n_groups), resampling, bounds, informative)
-        told[name] = found.as_dict() | {"n": n}
-    return told
+        figures[name] = found.as_dict() | {"n": n}
+    return figures
 
 
 def _class_intervals(tables: Tables, place: int, resampling: Resampling) -> Plain:
@@ -174,7 +174,7 @@ def screening_scores(
     if classes.negative not in cells.classes or not {*classes.undercalled_from} & {*cells.classes}:
         return None
     chosen = classes.within(cells.classes)
-    told = score_screening(
+    figures = score_screening(
         cells.truth_ids, cells.answer_ids, cells.classes, cells.groups, cells.scores, chosen, resampling
     )
     is_high = np.isin(np.asarray(cells.truth_ids, dtype=object), chosen.high_grade)
@@ -191,7 +191,7 @@ def screening_scores(
     is_normal = np.asarray(cells.truth_ids, dtype=object) == chosen.negative
     answers = np.asarray(cells.answer_ids, dtype=object)
     return {
-        **told.as_dict(),
+        **figures.as_dict(),
         "recall_at_specificity": {"specificity": SPECIFICITY} | recall.as_dict() | {"n": int(is_high.sum())},
         "false_calls": _false_calls(cells, is_normal, np.isin(answers, chosen.high_grade)),
         "operating_points": [{f: getattr(point, f) for f in point.__slots__} for point in points],
@@ -237,13 +237,13 @@ def calibration_scores(cells: Labelled, high_grade: Sequence[int] = ()) -> Plain
     scores = np.clip(cells.scores, 0, 1)
     likeliest = scores.argmax(axis=1) if len(scores) else np.empty(0, np.intp)
     each = {name: _reliability(scores[:, c], cells.truth == c) for c, name in enumerate(cells.classes)}
-    known = [told["ece"] for told in each.values() if told["ece"] is not None]
-    told = _reliability(scores.max(axis=1) if len(scores) else np.empty(0), cells.truth == likeliest)
+    known = [figures["ece"] for figures in each.values() if figures["ece"] is not None]
+    figures = _reliability(scores.max(axis=1) if len(scores) else np.empty(0), cells.truth == likeliest)
     high = np.clip(scores[:, list(high_grade)].sum(axis=1), 0, 1)
     return {
-        **told,
-        "mean_confidence": told["mean_probability"],
-        "accuracy": told["share"],
+        **figures,
+        "mean_confidence": figures["mean_probability"],
+        "accuracy": figures["share"],
         "class_wise_ece": float(np.mean(known)) if known else None,
         "per_class": each,
         "high_grade": _reliability(high, np.isin(cells.truth, high_grade)) if len(high_grade) else None,

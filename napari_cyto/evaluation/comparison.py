@@ -16,7 +16,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation._image_pairs import ImagePair, paired_images
-from napari_cyto.evaluation.detected_field import judged
+from napari_cyto.evaluation.detected_field import is_known_area
 from napari_cyto.evaluation.detection import Detection, score_detections
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
@@ -119,7 +119,7 @@ def compare(
         scale = used[name] = mpp if mpp is not None else _mpp(name, of_truth, of_pred)
         left, right = _of(cells, of_truth), _of(detections, of_pred)
         found_yx = _centres(right)
-        counts = judged(found_yx, () if of_truth is None else regions.get(of_truth.id, ()))
+        counts = is_known_area(found_yx, () if of_truth is None else regions.get(of_truth.id, ()))
         scores = score_detections(_centres(left), _classes(left), found_yx, _classes(right), radius_um / scale, counts)
         errors_um.append(scores.distances_px * scale)
         total = total + scores

@@ -123,7 +123,7 @@ class DetectedField:
         )
 
 
-def judged(centres_yx: Points, regions: tuple[Polygon, ...]) -> npt.NDArray[np.bool_]:
+def is_known_area(centres_yx: Points, regions: tuple[Polygon, ...]) -> npt.NDArray[np.bool_]:
     """Return which points lie where every cell is marked, bool (n,): in any region, or anywhere where there is none.
 
     Parameters

@@ -75,7 +75,7 @@ def detector_scores(
     own = list(threshold) if isinstance(threshold, Sequence) else [threshold] * len(fields)
     kept = [f.from_score(t) for f, t in zip(fields, own, strict=True)]
     counted = [f.counted(radius_um) for f in fields]
-    told = _at_threshold(kept, ids, radius_um, resampling) | {
+    figures = _at_threshold(kept, ids, radius_um, resampling) | {
         "threshold": min(own) if isinstance(threshold, Sequence) else threshold,
         "highest_threshold": max(own) if isinstance(threshold, Sequence) else threshold,
         "at_detections_per_cell": _at_budget(counted, PER_CELL, radius_um, resampling),
@@ -84,9 +84,9 @@ def detector_scores(
     }
     found = found_cells(kept, classes, radius_um)
     if found is None:
-        return {"detection": told, "found_cells": None}
+        return {"detection": figures, "found_cells": None}
     screening = screening_with_missed(found, kept, radius_um, resampling)
-    return {"detection": told, "found_cells": classifier_scores(found, resampling) | {"screening": screening}}
+    return {"detection": figures, "found_cells": classifier_scores(found, resampling) | {"screening": screening}}
 
 
 def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resampling: Resampling) -> Plain:
@@ -219,13 +219,13 @@ def _boxes(fields: Fields, ids: tuple[str, ...]) -> Plain | None:
     if not with_boxes or not found:
         return None
     every = _score(with_boxes, (CELL,), lambda f: ([CELL] * len(f.truth_classes), [CELL] * len(f.scores)))
-    told = {"fields": len(with_boxes), "class_agnostic": _plain(every.mean), "mean": None, "per_class": {}}
+    figures = {"fields": len(with_boxes), "class_agnostic": _plain(every.mean), "mean": None, "per_class": {}}
     if len(ids) > 1:
         known = tuple(dict.fromkeys((*ids, *(c for f in with_boxes for c in f.truth_classes))))
         scores = _score(with_boxes, known, lambda f: (list(f.truth_classes), _answers(f, ids)))
-        told["mean"] = _plain(scores.mean)
-        told["per_class"] = {name: _plain(s) for name, s in scores.per_class.items()}
-    return told
+        figures["mean"] = _plain(scores.mean)
+        figures["per_class"] = {name: _plain(s) for name, s in scores.per_class.items()}
+    return figures
 
 
 def _score(

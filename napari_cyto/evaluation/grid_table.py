@@ -26,36 +26,36 @@ TITLES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "recall": "Recall", "f
 HEADLINES = {"classifier": ("accuracy", "macro_f1"), "detector": ("recall", "f1")}
 
 
-def grid_row(trained_on: str, tested_on: str, told: Mapping[str, Any]) -> Plain:
+def grid_row(trained_on: str, tested_on: str, result: Mapping[str, Any]) -> Plain:
     """Return one row of the table from the result of one evaluation.
 
     Parameters
     ----------
     trained_on, tested_on : str
         Names of the sources.
-    told : mapping
+    result : mapping
         The result of `evaluate_bundle`.
     """
-    row: Plain = {"trained_on": trained_on, "tested_on": tested_on, "side": told["data"]["side"]}
-    if told["kind"] == "detector":
-        found = told["detection"]
+    row: Plain = {"trained_on": trained_on, "tested_on": tested_on, "side": result["data"]["side"]}
+    if result["kind"] == "detector":
+        found = result["detection"]
         return row | {"n": found["cells"]} | {name: found[name] for name in DETECTOR_SCORES}
-    own = told["classification"]
+    own = result["classification"]
     row |= {"n": own["n"]} | {name: own[name] for name in CLASSIFIER_SCORES}
     for view, name in VIEW_SCORES:
         row[f"{view}_{name}"] = own[view][name] if own[view] else None
-    page = told["screening"]
+    page = result["screening"]
     return row | {"hsil_plus_recall": page["recall"]["value"] if page else None}
 
 
-def write_grid(out: Path, told: Plain) -> None:
+def write_grid(out: Path, result: Plain) -> None:
     """Write ``grid.json``, ``grid.csv`` and ``index.html`` into a folder.
 
     Parameters
     ----------
     out : Path
         A folder that is there.
-    told : dict
+    result : dict
         ``kind``, ``recipe``, ``rows`` (see `grid_row`), ``warnings``.
 
     Raises
@@ -63,9 +63,9 @@ def write_grid(out: Path, told: Plain) -> None:
     FormatError
         When the place cannot be written or the disk is full.
     """
-    write_text(out / "grid.json", json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(out / "grid.csv", _csv(told["rows"]))
-    write_text(out / "index.html", grid_page(told))
+    write_text(out / "grid.json", json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(out / "grid.csv", _csv(result["rows"]))
+    write_text(out / "index.html", grid_page(result))
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -74,9 +74,9 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return "".join(map(table_line, [columns, *values]))
 
 
-def grid_page(told: Plain) -> str:
+def grid_page(result: Plain) -> str:
     """Return the table as a page: a matrix for each of the two leading scores, then every number."""
-    rows, kind = told["rows"], told["kind"]
+    rows, kind = result["rows"], result["kind"]
     matrices = [section(TITLES[name], _matrix(rows, name)) for name in HEADLINES[kind]]
     columns = list(rows[0]) if rows else []
     every = [[_cell(row[c]) for c in columns] for row in rows]
@@ -88,11 +88,11 @@ def grid_page(told: Plain) -> str:
     return document(
         "Domain shift",
         [
-            element("header", element("h1", "Domain shift", element("small", f" {kind}, recipe {told['recipe']}"))),
+            element("header", element("h1", "Domain shift", element("small", f" {kind}, recipe {result['recipe']}"))),
             element("p", words, cls="note"),
             *matrices,
             section("Every score", table([c.replace("_", " ") for c in columns], every)),
-            _list("Warnings", told["warnings"]),
+            _list("Warnings", result["warnings"]),
         ],
     )
 

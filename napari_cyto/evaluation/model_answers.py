@@ -148,8 +148,8 @@ def _report_unknown(
             counts[class_ids[place]] = counts.get(class_ids[place], 0) + n
     unknown = {name: n for name, n in counts.items() if n and name not in ids}
     if unknown:
-        told = ", ".join(f"{n:,} {name}" for name, n in unknown.items())
-        left_out.sentences.append(f"Cells of classes that the model does not know were left out: {told}.")
+        names = ", ".join(f"{n:,} {name}" for name, n in unknown.items())
+        left_out.sentences.append(f"Cells of classes that the model does not know were left out: {names}.")
 
 
 def _gathered(

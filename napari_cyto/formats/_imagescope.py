@@ -106,7 +106,7 @@ class _File:
             self._layer(layer, slide)
 
     def _layer(self, layer: Element, slide: SlideRecord) -> None:
-        named = layer.get("Name") or _told(layer)
+        named = layer.get("Name") or _name_of(layer)
         name = class_name(named, Fault(self._path, line=layer.line)) if named else ""
         colour = _colour(layer.get("LineColor"))
         regions = layer.first("Regions")
@@ -124,7 +124,7 @@ class _File:
         if number(region.get("ImageFocus") or "0", "ImageFocus", fault) > 0:
             left_out.add("region", "on another focal plane than the first left out.")
             return
-        text = free_text(region.get("Text") or _told(region), 500)
+        text = free_text(region.get("Text") or _name_of(region), 500)
         class_id = layer or (class_name(text, fault) if text else self._unclassified)
         if not layer and not text:
             left_out.add("shape", f"in layers without a name read as {self._unclassified}.")
@@ -174,7 +174,7 @@ def _vertices(region: Element, fault: Fault) -> Iterator[YX]:
         yield number(vertex.get("Y"), "Y", fault), number(vertex.get("X"), "X", fault)
 
 
-def _told(element: Element) -> str:
+def _name_of(element: Element) -> str:
     """Return what a layer's or region's attributes call it."""
     attributes = element.first("Attributes")
     rows = list(attributes.all("Attribute")) if attributes is not None else []

@@ -109,8 +109,8 @@ def _listing_in(folder: Path) -> Path:
     if len(texts) > 1:
         raise FormatError(f"{len(below)} lists of classes ({below[0].name}) in this folder differ.", folder)
     if not below:
-        wanted = "a data.yaml (or classes.txt, obj.names) with the names of the classes is needed in this folder."
-        raise FormatError(wanted, folder)
+        sentence = "a data.yaml (or classes.txt, obj.names) with the names of the classes is needed in this folder."
+        raise FormatError(sentence, folder)
     return below[0]
 
 

@@ -65,18 +65,18 @@ class SizeSurvey:
         FormatError
             When it cannot be told; made by ``fault``.
         """
-        verdicts = {name: self._unit_of(name, found) for name, found in self.images.items()}
-        if "image" in verdicts.values():
-            if "cell" in verdicts.values():
-                one, other = (next(n for n, v in verdicts.items() if v == kind) for kind in ("image", "cell"))
+        units = {name: self._unit_of(name, found) for name, found in self.images.items()}
+        if "image" in units.values():
+            if "cell" in units.values():
+                one, other = (next(n for n, v in units.items() if v == kind) for kind in ("image", "cell"))
                 raise fault(
                     f"width and height are the image's for {one!r:.80}, but not for {other!r:.80}; say what they are "
                     "(--size-of cell or --size-of image)."
                 )
             return True
-        if "cell" in verdicts.values() or "unclear" not in verdicts.values():
+        if "cell" in units.values() or "unclear" not in units.values():
             return False
-        name = next(name for name, verdict in verdicts.items() if verdict == "unclear")
+        name = next(name for name, unit in units.items() if unit == "unclear")
         found = self.images[name]
         width, height = found.size_wh
         raise fault(

@@ -84,11 +84,11 @@ class ImageFinder:
     def _folders(self, folder: Path, below: list[str]) -> list[Path]:
         """Return the folders that ``below`` names in ``folder``, however their case and accents are spelled."""
         places = [folder]
-        for wanted in below:
-            step = [place / wanted for place in places if (place / wanted).is_dir()]
+        for suffix in below:
+            step = [place / suffix for place in places if (place / suffix).is_dir()]
             if not step:
-                near = [p for place in places for p in self._listing(place).get(wanted.lower(), ()) if p.is_dir()]
-                found = closest(wanted, ([p.name] for p in near))
+                near = [p for place in places for p in self._listing(place).get(suffix.lower(), ()) if p.is_dir()]
+                found = closest(suffix, ([p.name] for p in near))
                 step = [near[k] for k in found.places if found.closeness >= Closeness.BUT_CASE]
             places = step
         return places

@@ -141,10 +141,10 @@ class Table:
         FormatError
             Naming column, values and lines.
         """
-        wanted = [name for name in names if name in self.columns]
-        if self._separator == "," or not wanted:
+        kept_names = [name for name in names if name in self.columns]
+        if self._separator == "," or not kept_names:
             return
-        seen = {name: _Separators() for name in wanted}
+        seen = {name: _Separators() for name in kept_names}
         for row, fault in self.rows(BadRows(self._path)):
             for name, marks in seen.items():
                 marks.add(row[name].strip(), fault)

@@ -103,10 +103,10 @@ class RunRequest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that ``request.json`` holds."""
-        told = dict(self.depends_on)
+        record = dict(self.depends_on)
         if self.tiles is not None:
-            told |= {"tiles": to_plain(self.tiles), "side_px": self.side_px, "computed_by": list(self.computed_by)}
-        return told
+            record |= {"tiles": to_plain(self.tiles), "side_px": self.side_px, "computed_by": list(self.computed_by)}
+        return record
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> RunRequest:
@@ -236,23 +236,23 @@ class Checkpoint:
         self.tiles, self.classes = Records(folder / "tiles.bin"), Records(folder / "classes.bin")
         self.news: str | None = None
         self.computed_by: tuple[str, ...] = ()
-        asked, before = _as_read(request), _read_request(folder)
-        same = before is not None and before.depends_on == asked.depends_on
+        now, before = _as_read(request), _read_request(folder)
+        same = before is not None and before.depends_on == now.depends_on
         ended = self.result is not None
         if not (same and ended and not again):
             at_work = same and not (folder / _RESULT).exists()
-            if before is not None and at_work and before.tiles == asked.tiles:
-                self._go_on(before, asked)
+            if before is not None and at_work and before.tiles == now.tiles:
+                self._go_on(before, now)
             else:
-                self._start(before, asked, said=not (same and ended))
+                self._start(before, now, said=not (same and ended))
         self._damage = dict.fromkeys(_damage(folder / _DAMAGE))
 
-    def _go_on(self, before: RunRequest, asked: RunRequest) -> None:
-        total = len(asked.tiles or ())
+    def _go_on(self, before: RunRequest, now: RunRequest) -> None:
+        total = len(now.tiles or ())
         done = self._done(total)
         self.news = f"going on: {done:,} of {total:,} tiles are done"
         self.computed_by = before.computed_by
-        new = [each for each in asked.computed_by if each not in self.computed_by]
+        new = [each for each in now.computed_by if each not in self.computed_by]
         if done and self.computed_by and new:
             self.news += (
                 f" by {' and '.join(self.computed_by)}, the others will be by {new[0]}, whose answers differ a little"
@@ -262,25 +262,25 @@ class Checkpoint:
         if new:
             self._write_request(replace(before, computed_by=(*self.computed_by, *new)))
 
-    def _start(self, before: RunRequest | None, asked: RunRequest, said: bool) -> None:
+    def _start(self, before: RunRequest | None, now: RunRequest, said: bool) -> None:
         if said and any((self._folder / name).exists() for name in (*_UNFINISHED, _RESULT, _REQUEST)):
-            self.news = f"starting anew, for {self._why_anew(before, asked)}"
+            self.news = f"starting anew, for {self._why_anew(before, now)}"
             if done := self._done():
                 self.news += f"; {done:,} tiles that were done before do not count"
         for name in (*_UNFINISHED, _RESULT, _REQUEST):
             (self._folder / name).unlink(missing_ok=True)
-        self._write_request(asked)
+        self._write_request(now)
 
-    def _why_anew(self, before: RunRequest | None, asked: RunRequest) -> str:
-        if before is not None and before.depends_on == asked.depends_on:
+    def _why_anew(self, before: RunRequest | None, now: RunRequest) -> str:
+        if before is not None and before.depends_on == now.depends_on:
             return "the record of its result is damaged" if (self._folder / _RESULT).exists() else _CHANGED["tiles"]
-        return why_anew(None if before is None else before.depends_on, asked.depends_on)
+        return why_anew(None if before is None else before.depends_on, now.depends_on)
 
     def _done(self, total: int | None = None) -> int:
         return len({number for number, _ in self.tiles.read() if total is None or number < total})
 
-    def _write_request(self, asked: RunRequest) -> None:
-        write_text(self._folder / _REQUEST, json.dumps(asked.to_json(), indent=1) + "\n")
+    def _write_request(self, now: RunRequest) -> None:
+        write_text(self._folder / _REQUEST, json.dumps(now.to_json(), indent=1) + "\n")
 
     @property
     def damage(self) -> tuple[UnreadableTile, ...]:
@@ -347,11 +347,11 @@ def unfinished_side(folder: Path) -> int | None:
     return None if before is None or (folder / _RESULT).exists() else before.side_px
 
 
-def why_anew(before: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> str:
+def why_anew(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
     """Return why a run cannot go on from one before it, as the end of a sentence: what else was asked for then."""
     if before is None:
         return "the record of what was asked for is damaged"
-    changed = [n for n in {**asked, **before} if n not in _HOW and before.get(n) != asked.get(n)]
+    changed = [n for n in {**now, **before} if n not in _HOW and before.get(n) != now.get(n)]
     return " and ".join(dict.fromkeys(_CHANGED.get(name, f"{name} changed") for name in changed))
 
 
@@ -361,14 +361,14 @@ def _as_read(request: RunRequest) -> RunRequest:
 
 
 def _read_request(folder: Path) -> RunRequest | None:
-    told = read_record(folder / _REQUEST)
-    return None if told is None else RunRequest.from_json(told)
+    record = read_record(folder / _REQUEST)
+    return None if record is None else RunRequest.from_json(record)
 
 
 def _read_result(folder: Path) -> SlidePrediction | None:
-    told = read_record(folder / _RESULT)
+    record = read_record(folder / _RESULT)
     try:
-        return None if told is None else SlidePrediction.from_json(told)
+        return None if record is None else SlidePrediction.from_json(record)
     except CytoError:
         # As damaged as half a file: what it cannot tell is found anew.
         return None
@@ -391,8 +391,8 @@ def _damage(path: Path) -> Iterator[UnreadableTile]:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     for line in lines:
         try:
-            told = json.loads(line)
-            yield UnreadableTile(**told | {"bounds_yxyx": tuple(told["bounds_yxyx"])})
+            record = json.loads(line)
+            yield UnreadableTile(**record | {"bounds_yxyx": tuple(record["bounds_yxyx"])})
         except (ValueError, TypeError, KeyError):
             continue
 

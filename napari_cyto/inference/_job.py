@@ -126,8 +126,8 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         stain = yield from _stain(slide, mpp, request, token)
         seen = _looks(slide, mpp, request, stain)
         yield from (Noted(remark) for remark in seen)
-        asked = _depends_on(request, chosen, mpp)
-        kept = None if request.run_folder is None else unfinished_tiles(request.run_folder, asked.to_json())
+        dependencies = _depends_on(request, chosen, mpp)
+        kept = None if request.run_folder is None else unfinished_tiles(request.run_folder, dependencies.to_json())
         plan = make_plan(slide, mpp, detector, request.region_yxyx, tile_px, request.score_from, stain, kept)
         ahead = AHEAD if kept is None else _tiles_at_a_time(plan, detector, farm)
         stop_if_cancelled(token, _NOTHING_YET)
@@ -139,7 +139,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
             is_new = is_new and not project.slides()
         if not is_held:
             stack.enter_context(_alone(request))
-        checkpoint = _checkpoint(request, asked, plan, detector)
+        checkpoint = _checkpoint(request, dependencies, plan, detector)
         if checkpoint is not None and checkpoint.result is not None and not is_new:
             yield Noted(f"{slide.info.name}: done before, so it is not looked at again.")
             yield Done(replace(checkpoint.result, slide=str(request.slide), done_before=True).to_json())
@@ -152,7 +152,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
             writer = PredictionWriter(
                 project, record.id, mpp, chosen.speaker, request.author, chosen.detector.manifest.tells_sizes
             )
-        engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _asked(request, chosen, plan))
+        engine = partial(Engine) if farm is None else partial(FarmedEngine, farm, _slide_request(request, chosen, plan))
         running = engine(slide, plan, detector, classifier, checkpoint, token, request.outline_yx, ahead)
         yield from _OneSlide(request, chosen, slide, plan, running, writer, [*remarks, *seen, *begun]).events()
 
@@ -222,7 +222,7 @@ def _looks(slide: Slide, mpp: float | None, request: PredictRequest, stain: Stai
     return [found] if found else []
 
 
-def _asked(request: PredictRequest, chosen: Chosen, plan: Plan) -> SlideRequest:
+def _slide_request(request: PredictRequest, chosen: Chosen, plan: Plan) -> SlideRequest:
     detector = ModelReference.of(chosen.detector, request.detector)
     named = chosen.classifier
     classifier = None if named is None else ModelReference.of(named, str(request.classifier))
@@ -254,11 +254,13 @@ def _alone(request: PredictRequest) -> AbstractContextManager[None]:
     )
 
 
-def _checkpoint(request: PredictRequest, asked: CellsDependOn, plan: Plan, detector: CellDetector) -> Checkpoint | None:
+def _checkpoint(
+    request: PredictRequest, dependencies: CellsDependOn, plan: Plan, detector: CellDetector
+) -> Checkpoint | None:
     if request.run_folder is None:
         return None
     tiles = tuple((t.y0, t.x0, t.height, t.width) for t in plan.tiles)
-    divided = RunRequest(asked.to_json(), tiles, plan.side_px, (detector.runtime.title,))
+    divided = RunRequest(dependencies.to_json(), tiles, plan.side_px, (detector.runtime.title,))
     return Checkpoint(request.run_folder, divided, request.again)
 
 
@@ -278,15 +280,15 @@ def _tiles_at_a_time(plan: Plan, detector: CellDetector, farm: Farm | None) -> i
 
 def _begun(slide: Slide, checkpoint: Checkpoint | None, ahead: int) -> list[str]:
     """Return how a run stands to one before it, a sentence each; nothing where there was none."""
-    told = []
+    notes = []
     if checkpoint is not None and checkpoint.news is not None:
-        told.append(f"{slide.info.name}: {checkpoint.news}.")
+        notes.append(f"{slide.info.name}: {checkpoint.news}.")
     if ahead < AHEAD:
-        told.append(
+        notes.append(
             f"{slide.info.name}: less memory is free than when this run began; its tiles stay, and one at a time is "
             "worked on."
         )
-    return told
+    return notes
 
 
 @dataclass
@@ -392,13 +394,13 @@ class _OneSlide:
         self.found += len(cells)
         if self.writer is not None:
             self.waiting.append(cells)
-        told = FoundCells(
+        found = FoundCells(
             centres_yx=cells.centres_yx.tolist(),
             boxes_yxyx=cells.boxes_yxyx.tolist(),
             class_scores=cells.class_scores.tolist(),
             score=cells.scores.tolist(),
         )
-        return Measured(CellsMeasured(told, batch.tile_yxyx, self.request.generation).to_json())
+        return Measured(CellsMeasured(found, batch.tile_yxyx, self.request.generation).to_json())
 
     def _write(self) -> Iterator[Measured]:
         waiting, self.waiting = self.waiting, []

@@ -123,19 +123,21 @@ class PredictionWriter:
         return costs if len(set(costs.values())) > 1 else {}
 
     def _changes(self, cells: Detections) -> list[Change]:
-        marks = self._annotations_near(cells)
-        judged, waiting = ([a for a in marks if (a.status is Status.UNREVIEWED) is waits] for waits in (False, True))
+        stored = self._annotations_near(cells)
+        reviewed, unreviewed = (
+            [a for a in stored if (a.status is Status.UNREVIEWED) is waits] for waits in (False, True)
+        )
         um = self.mpp or _UNKNOWN_MPP
         # A person's word counts wherever it is near enough, also behind a proposal that is nearer.
-        from_reviewed, _ = _nearest(cells, judged)
-        distances, places = _nearest(cells, waiting)
+        from_reviewed, _ = _nearest(cells, reviewed)
+        distances, places = _nearest(cells, unreviewed)
         changes: list[Change] = []
         taken: set[str] = set()
         for n in range(len(cells)):
             if from_reviewed[n] < SAME_UM / um:
                 self.there += 1
                 continue
-            mark = waiting[places[n]] if distances[n] < SAME_UM / um else None
+            mark = unreviewed[places[n]] if distances[n] < SAME_UM / um else None
             new = self._annotation(cells, n)
             if mark is None or mark.id in taken:
                 changes.append(Change(None, new))
@@ -181,8 +183,8 @@ class PredictionWriter:
         )
 
 
-def _nearest(cells: Detections, marks: Sequence[Annotation]) -> tuple[np.ndarray, np.ndarray]:
-    if not marks:
+def _nearest(cells: Detections, stored: Sequence[Annotation]) -> tuple[np.ndarray, np.ndarray]:
+    if not stored:
         return np.full(len(cells), np.inf), np.zeros(len(cells), np.intp)
-    distances, places = KDTree([a.geometry.centre_yx for a in marks]).query(cells.centres_yx)
+    distances, places = KDTree([a.geometry.centre_yx for a in stored]).query(cells.centres_yx)
     return np.asarray(distances), np.asarray(places)

@@ -93,13 +93,13 @@ class CellClassifier:
                 f"{self.bundle.id}: expected crops of shape (n, {len(self.rule.windows)}, {size}, {size}, 3), got "
                 f"{crops.shape}; cut them by the model's crop rule."
             )
-        told = np.empty((len(crops), len(self.class_ids)))
+        answers = np.empty((len(crops), len(self.class_ids)))
         for start in range(0, len(crops), BATCH):
             if token is not None and token.cancelled():
                 raise JobCancelled("Cancelled while classifying.")
             part = slice(start, start + BATCH)
-            told[part] = probabilities(self.logits(crops[part], token), self.manifest.decision)
-        return told
+            answers[part] = probabilities(self.logits(crops[part], token), self.manifest.decision)
+        return answers
 
     def classify(
         self, slide: Slide, centres_yx: npt.ArrayLike, mpp: float | None, token: Token | None = None
@@ -130,11 +130,11 @@ class CellClassifier:
         """
         centres = np.asarray(centres_yx, dtype=np.float64).reshape(-1, 2)
         colour = match_for(slide, self.manifest.colour, self.rule.icc)
-        told = np.empty((len(centres), len(self.class_ids)))
+        answers = np.empty((len(centres), len(self.class_ids)))
         for start in range(0, len(centres), BATCH):
             part = slice(start, start + BATCH)
-            told[part] = self.scores(self.rule.cut(slide, centres[part], mpp, colour), token)
-        return told
+            answers[part] = self.scores(self.rule.cut(slide, centres[part], mpp, colour), token)
+        return answers
 
     def logits(self, crops: npt.NDArray[np.uint8], token: Token | None = None) -> npt.NDArray[np.float64]:
         """Return raw outputs (n, views, C) for cells that are cut already, as ``scores`` takes them.
@@ -145,6 +145,6 @@ class CellClassifier:
             When one is NaN or infinite.
         """
         views = range(self.manifest.decision.views)
-        told = np.stack([self.runtime.logits(view_of(crops, view), token) for view in views], axis=1)
-        refuse_not_finite(self.bundle.id, told)
-        return told
+        answers = np.stack([self.runtime.logits(view_of(crops, view), token) for view in views], axis=1)
+        refuse_not_finite(self.bundle.id, answers)
+        return answers

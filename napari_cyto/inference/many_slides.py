@@ -62,7 +62,7 @@ class SeveralRequest(PredictRequest):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetAsked:
+class TargetRequest:
     """What the cells of a file or data set depend on, whichever slides they are of.
 
     Parameters
@@ -86,7 +86,7 @@ class TargetAsked:
     mpp: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the object that ``asked.json`` holds."""
+        """Return the object that ``target_request.json`` holds."""
         return cast(dict[str, Any], to_plain(self))
 
 
@@ -165,7 +165,7 @@ class Target:
             return nullcontext()
         return alone_in(self.runs, f"{self.out}: another run is at work on it; wait for its end, or give another name.")
 
-    def begin(self, asked: TargetAsked) -> str | None:
+    def begin(self, target_request: TargetRequest) -> str | None:
         """Drop what another request left beside a file or dataset: its cells are none of these; return why, if so.
 
         Raises
@@ -177,7 +177,7 @@ class Target:
             return None
         self.runs.mkdir(parents=True, exist_ok=True)
         known = self.runs / _REQUEST
-        text = json.dumps(asked.to_json(), indent=1) + "\n"
+        text = json.dumps(target_request.to_json(), indent=1) + "\n"
         if not known.exists() and any(each.name != IN_USE for each in self.runs.iterdir()):
             raise FormatError(
                 "what is done would be kept in this folder, but it holds something else; "
@@ -235,14 +235,14 @@ def _run_alone(
             farm = stack.enter_context(_workers(_with_kept_tiles(request, target), chosen, token))
             yield from (Noted(remark) for remark in farm.remarks)
         turns = Turns(request.device, farm, token)
-        news = target.begin(_asked(request, tuple(bundle.sha256 for bundle in chosen.both)))
+        news = target.begin(_target_request(request, tuple(bundle.sha256 for bundle in chosen.both)))
         yield from (Noted(each) for each in (news,) if each)
         yield from turns.events([_one(request, path, target) for path in slides])
     if not turns.done:
         raise CytoError(" ".join(each.reason for each in turns.failed))
     yield from _exported(target, [done.stored.slide_id for done in turns.done if done.stored is not None], token)
     yield from (Noted(each) for each in (farm.new_incidents() if farm else ()))
-    told = SlidesPrediction(
+    result = SlidesPrediction(
         out=str(request.out),
         kind=target.kind,
         slides=len(slides),
@@ -251,7 +251,7 @@ def _run_alone(
         done=turns.done,
         failed=turns.failed,
     )
-    yield Done(told.to_json())
+    yield Done(result.to_json())
 
 
 def _with_kept_tiles(request: SeveralRequest, target: Target) -> SeveralRequest:
@@ -275,8 +275,8 @@ def _one(request: SeveralRequest, path: Path, target: Target) -> PredictRequest:
     return PredictRequest(**values | {"slide": path, "out": target.project, "run_folder": folder})
 
 
-def _asked(request: SeveralRequest, models: tuple[str, ...]) -> TargetAsked:
-    return TargetAsked(
+def _target_request(request: SeveralRequest, models: tuple[str, ...]) -> TargetRequest:
+    return TargetRequest(
         models=models,
         plan=PLAN_VERSION,
         region=request.region_yxyx,

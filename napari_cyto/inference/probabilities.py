@@ -43,5 +43,5 @@ def probabilities(logits: npt.ArrayLike, decision: Decision) -> Scores:
 
 def weighed(scores: npt.ArrayLike, decision: Decision) -> Scores:
     """Return probabilities or scores (n, C) times the cost of missing each class; the largest of a row is called."""
-    told = np.asarray(scores, dtype=np.float64)
-    return told * np.asarray(decision.miss_costs) if decision.miss_costs else told
+    shares = np.asarray(scores, dtype=np.float64)
+    return shares * np.asarray(decision.miss_costs) if decision.miss_costs else shares

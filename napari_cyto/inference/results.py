@@ -118,9 +118,9 @@ class SlidePrediction:
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that runs write; what was stored is among its own fields."""
-        told = cast(dict[str, Any], to_plain(self))
-        stored, done_before = told.pop("stored"), told.pop("done_before")
-        return told | (stored or {}) | ({"done_before": True} if done_before else {})
+        plain = cast(dict[str, Any], to_plain(self))
+        stored, done_before = plain.pop("stored"), plain.pop("done_before")
+        return plain | (stored or {}) | ({"done_before": True} if done_before else {})
 
     @classmethod
     def from_json(cls, value: object, where: str = "The result of a slide") -> SlidePrediction:
@@ -187,9 +187,9 @@ class SlidesPrediction:
         CytoError
             When it is none.
         """
-        told = from_plain(cls, value, "The result of a prediction")
+        plain = from_plain(cls, value, "The result of a prediction")
         each = value["done"] if isinstance(value, Mapping) and "done" in value else ()
-        return replace(told, done=tuple(SlidePrediction.from_json(one) for one in each))
+        return replace(plain, done=tuple(SlidePrediction.from_json(one) for one in each))
 
 
 @dataclass(frozen=True, slots=True)

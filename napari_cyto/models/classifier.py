@@ -102,9 +102,9 @@ class TimmClassifier(nn.Module):
 
     def named_trained(self) -> tuple[dict[str, nn.Parameter], dict[str, nn.Parameter]]:
         """Return the parameters that are trained, by name: those of the head, and those of the backbone."""
-        wanted = {n: p for n, p in self.named_parameters() if p.requires_grad}
-        head = {n: p for n, p in wanted.items() if n.startswith("head.")}
-        return head, {n: p for n, p in wanted.items() if n not in head}
+        trainable = {n: p for n, p in self.named_parameters() if p.requires_grad}
+        head = {n: p for n, p in trainable.items() if n.startswith("head.")}
+        return head, {n: p for n, p in trainable.items() if n not in head}
 
     def parameter_groups(self, lr: float, backbone_lr: float | None, weight_decay: float) -> list[dict[str, Any]]:
         """Return an optimiser's groups of what is trained; biases and norms are not decayed.

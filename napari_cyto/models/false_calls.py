@@ -77,14 +77,14 @@ def keep_false_rate(project: Project, origin: str, rate: FalseRate | None) -> No
 
 def false_rates(project: Project, origins: Iterable[str]) -> dict[str, FalseRate]:
     """Return how often the models of some origins call normal cells high-grade: as kept, else as the library tells."""
-    kept, wanted = project.setting(_RATES, {}), set(origins)
-    found = {origin: FalseRate(**kept[origin]) for origin in wanted if origin in kept}
-    if all(origin in found or "@" not in origin for origin in wanted):
+    kept, known_origins = project.setting(_RATES, {}), set(origins)
+    found = {origin: FalseRate(**kept[origin]) for origin in known_origins if origin in kept}
+    if all(origin in found or "@" not in origin for origin in known_origins):
         return found
     for entry in list_models():
         manifest = entry.manifest
         origin = "" if manifest is None else origin_of_model(manifest.id, manifest.weights_sha256)
-        if manifest is not None and origin in wanted and origin not in found:
+        if manifest is not None and origin in known_origins and origin not in found:
             rate = false_rate(manifest.card.metrics, manifest.classes)
             found |= {} if rate is None else {origin: rate}
     return found
@@ -93,8 +93,8 @@ def false_rates(project: Project, origins: Iterable[str]) -> dict[str, FalseRate
 def _independent(metrics: Mapping[str, Any], found: Mapping[str, Any], cells: int) -> tuple[float, int]:
     """Return how many independent cells the normal ones are worth, and in how many groups they lie."""
     screening = _inside(metrics, "screening") or _inside(_inside(metrics, "found_cells"), "screening")
-    told = _inside(screening, "false_calls")
-    effective, groups = told.get("effective_n"), told.get("groups")
+    record = _inside(screening, "false_calls")
+    effective, groups = record.get("effective_n"), record.get("groups")
     if isinstance(effective, int | float) and isinstance(groups, int) and 0 < effective <= cells:
         return float(effective), groups
     n_groups = found.get("n_groups")

@@ -77,14 +77,14 @@ def point_cells(reading: MapReading, maps: Sequence[Maps], floor: float) -> Foun
     scores = 1 - shares[:, -1]
     kept = scores >= floor
     rows, columns, number, shares = rows[kept], columns[kept], number[kept], shares[kept]
-    told = maps[0].reshape(per_cell, -1, height, width)[number, :, rows, columns].astype(np.float64)
+    raw = maps[0].reshape(per_cell, -1, height, width)[number, :, rows, columns].astype(np.float64)
     inside = np.stack(np.divmod(number, reading.per_side), axis=1)
     anchors = np.stack([rows, columns], axis=1) + (inside + 0.5) / reading.per_side
     limit = reading.longest_log
-    sizes = reading.size_px * np.exp(np.clip(told[:, 2:4], -limit, limit))
+    sizes = reading.size_px * np.exp(np.clip(raw[:, 2:4], -limit, limit))
     if not reading.sizes:
         sizes = np.full_like(sizes, np.nan)
-    return FoundCells((anchors + told[:, :2]) * reading.stride, sizes, scores[kept], shares[:, :-1])
+    return FoundCells((anchors + raw[:, :2]) * reading.stride, sizes, scores[kept], shares[:, :-1])
 
 
 def density_cells(reading: MapReading, maps: Sequence[Maps], floor: float) -> FoundCells:
@@ -113,8 +113,8 @@ def _vertex(total: Maps, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.int
     before, here, after = beside(-1), beside(0), beside(1)
     bend = np.maximum(2 * here - before - after, 1e-6)
     inside = (at > 0) & (at < length - 1)
-    told: Floats = np.where(inside, np.clip((after - before) / (2 * bend), -0.5, 0.5), 0.0)
-    return told
+    shift: Floats = np.where(inside, np.clip((after - before) / (2 * bend), -0.5, 0.5), 0.0)
+    return shift
 
 
 READERS: dict[str, Callable[[MapReading, Sequence[Maps], float], FoundCells]] = {

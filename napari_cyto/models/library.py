@@ -104,13 +104,13 @@ def add_model(path: str | os.PathLike[str]) -> Entry:
     there = find_model(bundle.id)
     if there is not None:
         same = there.manifest is not None and there.manifest.weights_sha256 == bundle.sha256
-        told = "the very same weights" if same else "other weights"
+        difference = "the very same weights" if same else "other weights"
         how = (
             "it ships with the product and stays; give yours another name"
             if there.shipped
             else f"to replace it, remove that one first (dock Models, or `napari-cyto models remove {there.name}`)"
         )
-        raise CytoError(f"The library has a model {bundle.id} already, with {told}; {how}.")
+        raise CytoError(f"The library has a model {bundle.id} already, with {difference}; {how}.")
     target = user_folder() / bundle.id
     try:
         with atomic_folder(target, {"kind": "model bundle", "id": bundle.id}) as temporary:

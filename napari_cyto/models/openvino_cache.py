@@ -71,9 +71,9 @@ class ExportRecord(BaseModel):
     compared: dict[Precision, Compared]
     reading: MapReading | None = None
 
-    def precision(self, tolerance: Tolerance, wanted: str = "auto") -> Precision | None:
+    def precision(self, tolerance: Tolerance, requested: str = "auto") -> Precision | None:
         """Return the fastest precision that keeps a tolerance, or the one that is wanted; None where none does."""
-        kept = [p for p, c in self.compared.items() if wanted in ("auto", p) and c.keeps(tolerance)]
+        kept = [p for p, c in self.compared.items() if requested in ("auto", p) and c.keeps(tolerance)]
         return min(kept, key=lambda p: self.compared[p].seconds, default=None)
 
 
@@ -103,7 +103,7 @@ class Exported:
 def export_key(bundle: Bundle, openvino: str) -> str:
     """Return what names an export: another network, input, runtime or processor gives another."""
     known = bundle.manifest
-    asked = {
+    parts = {
         "version": EXPORT_VERSION,
         "weights": bundle.sha256,
         "network": [known.architecture, known.settings, known.normalisation.model_dump(), len(known.classes)],
@@ -112,7 +112,7 @@ def export_key(bundle: Bundle, openvino: str) -> str:
         "openvino": openvino,
         "processor": processor(),
     }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
 @cache

@@ -138,9 +138,9 @@ def export(bundle: Bundle) -> Exported:
         exported = read_export(bundle, version)
         if exported is not None:
             return exported
-    told = " ".join(dict.fromkeys(reasons))
+    why = " ".join(dict.fromkeys(reasons))
     raise NotKeptError(
-        f"{bundle.id}: its export to OpenVINO can be kept nowhere, so it is made anew each time. {told}".strip(),
+        f"{bundle.id}: its export to OpenVINO can be kept nowhere, so it is made anew each time. {why}".strip(),
         Exported(record, model=graph),
     )
 
@@ -210,9 +210,9 @@ def _written(folder: Path, graph: Any, record: ExportRecord) -> bytes:
             "bytes": {name: len(each) for name, each in content.items()},
         }
     )
-    told = (whole.model_dump_json(indent=1) + "\n").encode()
-    (folder / RECORD_NAME).write_bytes(told)
-    return told
+    text = (whole.model_dump_json(indent=1) + "\n").encode()
+    (folder / RECORD_NAME).write_bytes(text)
+    return text
 
 
 def _room(place: Path) -> str:
@@ -249,8 +249,8 @@ def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision,
     # Who knows that bf16 will not do spares each user's machine the longest part of the comparison.
     known = bundle.manifest.tolerance.turned_down
     can_bf16 = "bf16" not in known and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    wanted: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"} if can_bf16 else {"fp32": "f32"}
-    worst: dict[Precision, tuple[float, float]] = dict.fromkeys(wanted, (0.0, 0.0))
+    precisions: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16"} if can_bf16 else {"fp32": "f32"}
+    worst: dict[Precision, tuple[float, float]] = dict.fromkeys(precisions, (0.0, 0.0))
     seconds: dict[Precision, float] = {}
     for shape in probe_shapes(bundle.manifest):
         pixels = probe(shape)
@@ -258,13 +258,13 @@ def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision,
             truth = [each.float().numpy() for each in module(torch.from_numpy(pixels))]
         fixed = graph.clone()
         fixed.reshape({fixed.inputs[0]: list(shape)})
-        requests: dict[Precision, Any] = {name: _request(core, fixed, hint) for name, hint in wanted.items()}
+        requests: dict[Precision, Any] = {name: _request(core, fixed, hint) for name, hint in precisions.items()}
         seconds = _timed(requests, pixels)
         for name, request in requests.items():
-            told = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
-            found = differences(truth, told, bundle, module.network)
+            outputs = [np.array(output.data, dtype=np.float32) for output in request.output_tensors]
+            found = differences(truth, outputs, bundle, module.network)
             worst[name] = (max(worst[name][0], found[0]), max(worst[name][1], found[1]))
-    kept = _kept(graph, module, bundle, core, wanted, max(worst["fp32"]) <= _THE_SAME)
+    kept = _kept(graph, module, bundle, core, precisions, max(worst["fp32"]) <= _THE_SAME)
     return {
         n: Compared(
             matched_f1=kept[n][0],
@@ -273,12 +273,12 @@ def _compared(graph: Any, module: Exportable, bundle: Bundle) -> dict[Precision,
             place_px=worst[n][1],
             seconds=seconds[n],
         )
-        for n in wanted
+        for n in precisions
     }
 
 
 def _kept(
-    graph: Any, module: Exportable, bundle: Bundle, core: Any, wanted: dict[Precision, str], fp32_stands_in: bool
+    graph: Any, module: Exportable, bundle: Bundle, core: Any, precisions: dict[Precision, str], fp32_stands_in: bool
 ) -> dict[Precision, tuple[float, float]]:
     """Return the F1 of matched detections, and the share of equal calls, of each precision on fields of a smear.
 
@@ -287,15 +287,15 @@ def _kept(
     batches = _field_batches(bundle)
     fixed = graph.clone()
     fixed.reshape({fixed.inputs[0]: list(batches[0].shape)})
-    requests = {name: _request(core, fixed, hint) for name, hint in wanted.items()}
-    counts: dict[Precision, npt.NDArray[np.float64]] = {name: np.zeros(3) for name in wanted}
+    requests = {name: _request(core, fixed, hint) for name, hint in precisions.items()}
+    counts: dict[Precision, npt.NDArray[np.float64]] = {name: np.zeros(3) for name in precisions}
     by_torch = len(batches) if not fp32_stands_in else -(-len(batches) // _TORCHS_PART)
     for pixels in batches[:by_torch]:
         with torch.no_grad():
             truth = [each.float().numpy() for each in module(torch.from_numpy(pixels))]
         for name, request in requests.items():
             counts[name] += _agreed(truth, _answer(request, pixels), bundle, module.network)
-    others: list[Precision] = [name for name in wanted if name != "fp32"]
+    others: list[Precision] = [name for name in precisions if name != "fp32"]
     for pixels in batches[by_torch:] if others else ():
         truth = _answer(requests["fp32"], pixels)
         for name in others:
@@ -323,14 +323,14 @@ def _field_batches(bundle: Bundle) -> list[npt.NDArray[np.uint8]]:
 
 
 def _agreed(
-    truth: Sequence[npt.NDArray[np.float32]], told: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
+    truth: Sequence[npt.NDArray[np.float32]], outputs: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
 ) -> tuple[int, int, int]:
     """Return cells that both tell of, those of them that both call the same, and the cells of both."""
     manifest = bundle.manifest
-    if not all(np.isfinite(t).all() for t in told):
+    if not all(np.isfinite(t).all() for t in outputs):
         return 0, 0, 1
     if manifest.kind == "classifier":
-        same = called(truth[0], manifest.decision) == called(told[0], manifest.decision)
+        same = called(truth[0], manifest.decision) == called(outputs[0], manifest.decision)
         return same.size, int(same.sum()), 2 * same.size
     reading = _reading(network, manifest.architecture)
     assert reading is not None
@@ -339,7 +339,7 @@ def _agreed(
     scores = reading.cells(truth, threshold).scores
     if len(scores) > _MOST_CELLS:  # of a network that was never trained, which finds cells everywhere
         threshold = float(np.partition(scores, -_MOST_CELLS)[-_MOST_CELLS])
-    found = [separate_cells(reading.cells(maps, threshold), apart) for maps in (truth, told)]
+    found = [separate_cells(reading.cells(maps, threshold), apart) for maps in (truth, outputs)]
     return agreement(found[0], found[1], MATCH_UM / (manifest.mpp or _USUAL_MPP), manifest.decision)
 
 
@@ -363,29 +363,29 @@ def _timed(requests: dict[Precision, Any], pixels: npt.NDArray[np.uint8]) -> dic
 
 
 def differences(
-    truth: Sequence[npt.NDArray[np.float32]], told: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
+    truth: Sequence[npt.NDArray[np.float32]], outputs: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
 ) -> tuple[float, float]:
     """Return by how much probabilities and places differ at most, the latter in px of the input.
 
     Parameters
     ----------
-    truth, told : sequence of ndarray
+    truth, outputs : sequence of ndarray
         Raw outputs of torch and of another runtime.
     bundle : Bundle
         Whose.
     network : nn.Module
         Loaded from it.
     """
-    if [t.shape for t in truth] != [t.shape for t in told] or not all(np.isfinite(t).all() for t in told):
+    if [t.shape for t in truth] != [t.shape for t in outputs] or not all(np.isfinite(t).all() for t in outputs):
         return 1e9, 1e9
     if bundle.manifest.kind == "classifier":
         heat = bundle.manifest.decision.temperature
-        return _largest(softmax(truth[0] / heat, axis=-1) - softmax(told[0] / heat, axis=-1)), 0.0
+        return _largest(softmax(truth[0] / heat, axis=-1) - softmax(outputs[0] / heat, axis=-1)), 0.0
     if not isinstance(network, PointDetector):
-        return _largest(np.clip(truth[0], 0, 1) - np.clip(told[0], 0, 1)), 0.0
+        return _largest(np.clip(truth[0], 0, 1) - np.clip(outputs[0], 0, 1)), 0.0
     per_cell = PROPOSALS**2
     places, shares = (
-        [np.moveaxis(m[n].reshape(per_cell, -1, *m[n].shape[-2:]), 1, -1) for m in (truth, told)] for n in (0, 1)
+        [np.moveaxis(m[n].reshape(per_cell, -1, *m[n].shape[-2:]), 1, -1) for m in (truth, outputs)] for n in (0, 1)
     )
     each = [softmax(s.astype(np.float64), axis=-1) for s in shares]
     likely = 1 - each[0][..., -1] >= LIKELY

@@ -187,7 +187,7 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
             yield Advanced(number * _STEPS, len(records) * _STEPS, record.name)
             reporter = _Reporter(project, record, options, token)
             yield from reporter.measured(number * _STEPS, len(records) * _STEPS)
-            facts, pictures = reporter.told(magnification, with_images=out.suffix.lower() != ".json")
+            facts, pictures = reporter.contents(magnification, with_images=out.suffix.lower() != ".json")
             found.append((reporter.order_key, facts, slide_part(facts, pictures, many=len(records) > 1)))
             if reporter.problem:
                 unreadable.append(record.name)
@@ -195,10 +195,10 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
         stop_if_cancelled(token)
         # The most urgent slide first, of equal ones in the order of the project.
         found.sort(key=lambda each: each[0])
-        told = _report_of(project, magnification, tuple(facts for _, facts, _ in found))
+        contents = _report_of(project, magnification, tuple(facts for _, facts, _ in found))
         with replacing(out, options.overwrite, project.identity):
-            _write(out, told, [part for _, _, part in found])
-        yield Done(WrittenReport(str(out), len(records), tuple(unreadable), told))
+            _write(out, contents, [part for _, _, part in found])
+        yield Done(WrittenReport(str(out), len(records), tuple(unreadable), contents))
 
 
 def _check(out: Path, options: ReportOptions) -> None:
@@ -232,13 +232,13 @@ def _report_of(project: Project, magnification: float, slides: tuple[SlideReport
     )
 
 
-def _write(out: Path, told: Report, parts: list[Html]) -> None:
+def _write(out: Path, contents: Report, parts: list[Html]) -> None:
     if out.suffix.lower() == ".json":
         write_text(
-            out, json.dumps(told.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False
+            out, json.dumps(contents.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False
         )
     else:
-        write_text(out, result_page(told, parts), last_wins=False)
+        write_text(out, result_page(contents, parts), last_wins=False)
 
 
 class _Reporter:
@@ -269,7 +269,7 @@ class _Reporter:
             stop_if_cancelled(self._token)
             self.problem = str(error)
 
-    def told(self, magnification: float, with_images: bool) -> tuple[SlideReport, SlideImages]:
+    def contents(self, magnification: float, with_images: bool) -> tuple[SlideReport, SlideImages]:
         """Return facts and pictures of the slide."""
         found = gather_result(self.project, self.record.id, self._may_go_on)
         stop_if_cancelled(self._token)

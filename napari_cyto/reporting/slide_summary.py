@@ -181,9 +181,9 @@ def gather_result(project: Project, slide_id: str, may_go_on: Callable[[], bool]
 
 def _result(tally: _Tally, scheme: ClassScheme, origins: dict[str, int], rates: Mapping[str, FalseRate]) -> SlideResult:
     accepted, proposed = (_highest(tally, scheme, status) for status in (Status.ACCEPTED, Status.UNREVIEWED))
-    wanted = [(grade.class_id, flag) for grade, flag in ((accepted, True), (proposed, False)) if grade is not None]
-    wanted.sort(key=lambda key: (-tally.severity[key[0]], not key[1]))
-    best = [cell for key in wanted for _, _, cell in sorted(tally.best.get(key, ()), reverse=True)]
+    examples = [(grade.class_id, flag) for grade, flag in ((accepted, True), (proposed, False)) if grade is not None]
+    examples.sort(key=lambda key: (-tally.severity[key[0]], not key[1]))
+    best = [cell for key in examples for _, _, cell in sorted(tally.best.get(key, ()), reverse=True)]
     counts = class_counts(scheme, tally.statuses, tally.corrected)
     severity = tally.severity[accepted.class_id] if accepted is not None else 0.0
     cells, proposed_cells = sum(c.accepted + c.proposed for c in counts), sum(c.proposed for c in counts)

@@ -159,10 +159,10 @@ def survey_facts(found: Survey, mpp: float) -> KeptSurvey:
     """Return what to keep of spot checks on a slide of ``mpp`` µm per level-0 px."""
     facts = SurveyFacts(
         tiles=found.tiles,
-        judged=found.judged,
+        judged=found.checked,
         focus=found.focus,
-        out_of_focus=found.out_of_focus / found.judged if found.judged else None,
-        out_of_focus_interval=share_interval(found.out_of_focus, found.judged),
+        out_of_focus=found.out_of_focus / found.checked if found.checked else None,
+        out_of_focus_interval=share_interval(found.out_of_focus, found.checked),
         obscured=found.obscured,
         mpp=mpp,
         measured_utc=now_utc().isoformat(timespec="seconds"),

@@ -174,7 +174,7 @@ class ControlCells:
         passed = self._steps.get(cell.id, [])
         if self._is_in(cell, passed):
             frame = self._frames.setdefault(self._key(cell), _Frame())
-            frame.cells[cell.id] = self._told(cell)
+            frame.cells[cell.id] = self._drawn_cell(cell)
             for seq, kind in _events(cell, passed):
                 frame.to_come.setdefault(seq, ([], [], []))[kind].append(cell.id)
 
@@ -200,7 +200,7 @@ class ControlCells:
                 if frame.cells[change.after.id].is_read:
                     # Another word on a cell that was read before changes what the draws found.
                     return False
-                frame.cells[change.after.id] = self._told(change.after)
+                frame.cells[change.after.id] = self._drawn_cell(change.after)
                 read.setdefault(self._key(change.after), []).append(change.after.id)
         for key, ids in read.items():
             self._follow(self._frames[key], [], [], ids)
@@ -248,7 +248,7 @@ class ControlCells:
         predicted = waits or is_from_model(cell) or any(step.before is Status.UNREVIEWED for step in passed)
         return predicted and (not self.query.class_ids or model_class(cell, self.costs) in self.query.class_ids)
 
-    def _told(self, cell: Annotation) -> _Cell:
+    def _drawn_cell(self, cell: Annotation) -> _Cell:
         called = model_class(cell, self.costs)
         corrected = cell.status is Status.REJECTED or cell.class_id != called
         is_abnormal = corrected
@@ -296,9 +296,9 @@ def _events(cell: Annotation, passed: list[ReviewStep]) -> Iterator[tuple[int, i
     yield born, 0
     if cell.status is Status.UNREVIEWED:
         return
-    judged = [step for step in passed if step.before is not None and step.after is not Status.UNREVIEWED]
-    reading = next((step for step in judged if not is_bulk(step.amount, step.label)), None)
-    unread = next((step for step in judged if is_bulk(step.amount, step.label)), None)
+    reviewed_steps = [step for step in passed if step.before is not None and step.after is not Status.UNREVIEWED]
+    reading = next((step for step in reviewed_steps if not is_bulk(step.amount, step.label)), None)
+    unread = next((step for step in reviewed_steps if is_bulk(step.amount, step.label)), None)
     if reading is None:
         yield (unread.seq if unread is not None else born), 1
     else:

@@ -123,11 +123,11 @@ def ordered(
     Controls are drawn from the whole ``pool``, also from what the score range leaves out, and take every so many-th
     place of the list, so that whoever stops early has seen their share of them.
     """
-    wanted = [cell for cell in pool if query.takes(cell)]
+    matching = [cell for cell in pool if query.takes(cell)]
     # In an order by chance each cell is a control cell.
     share = 0.0 if query.sort is Sort.RANDOM else query.control_share
-    controls = _drawn(pool, query, round(share * len(wanted)))
-    ranked = _ranked([cell for cell in wanted if cell.id not in controls], query, scheme, slide_place, costs)
+    controls = _drawn(pool, query, round(share * len(matching)))
+    ranked = _ranked([cell for cell in matching if cell.id not in controls], query, scheme, slide_place, costs)
     strewn = sorted(controls.values(), key=lambda cell: chance(cell.id, query.seed))
     if not query.by_slide:
         return _mixed(ranked, strewn), frozenset(controls)

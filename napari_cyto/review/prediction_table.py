@@ -183,8 +183,8 @@ class CellTable:
         y, x = self._columns["y"], self._columns["x"]
         near = (y >= low[0]) & (y <= high[0]) & (x >= low[1]) & (x <= high[1]) & (self._columns["status"] != _GONE)
         rows = np.flatnonzero(near)
-        wanted = {c.annotation_id for c in changes}
-        return {i: int(row) for i, row in zip(self.ids(rows), rows, strict=True) if i in wanted}
+        changed_ids = {c.annotation_id for c in changes}
+        return {i: int(row) for i, row in zip(self.ids(rows), rows, strict=True) if i in changed_ids}
 
     def _parsed(self, rows: Iterable[CellRow]) -> dict[str, npt.NDArray[Any]]:
         ids, ys, xs, classes, statuses, scores, _ = zip(*rows, strict=True)

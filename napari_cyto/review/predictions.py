@@ -104,7 +104,7 @@ def risk_of(scores: tuple[tuple[str, float], ...], class_id: str, severity: dict
     return min(1.0, sum(score * severity.get(name, 0.0) for name, score in scores))
 
 
-def judged(annotation: Annotation, author: str, status: Status, class_id: str | None = None) -> Annotation:
+def with_review(annotation: Annotation, author: str, status: Status, class_id: str | None = None) -> Annotation:
     """Return what becomes of an annotation that a person accepts, rejects or corrects.
 
     Parameters

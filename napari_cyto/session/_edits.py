@@ -10,7 +10,7 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon, is_on_image
 from napari_cyto.errors import CytoError, SchemeError, SlideError, StaleEditError
-from napari_cyto.review.predictions import judged
+from napari_cyto.review.predictions import with_review
 from napari_cyto.session._project_file import ProjectFile
 from napari_cyto.session._projects import LAST_CLASS
 from napari_cyto.session._state import SessionState
@@ -61,7 +61,7 @@ class Edits:
             return
         count = self._replace(
             chosen,
-            lambda a: judged(a, self._state.author, _reviewed(a.status), class_id),
+            lambda a: with_review(a, self._state.author, _reviewed(a.status), class_id),
             f"Relabel {{}} as {cell_class.id}",
         )
         next_class = self._state.class_id
@@ -170,15 +170,17 @@ class Edits:
         CytoError
             When proposals would be accepted whose class is hidden from the reader.
         """
-        chosen, wanted = self._meant(of), Status(status)
+        chosen, new_status = self._meant(of), Status(status)
         hidden = [a for a in chosen if a.status is Status.UNREVIEWED and not a.is_region]
-        if self._state.shown_filter.blind and wanted is Status.ACCEPTED and hidden:
+        if self._state.shown_filter.blind and new_status is Status.ACCEPTED and hidden:
             raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
-        count = self._replace(chosen, lambda a: judged(a, self._state.author, wanted), f"{_STATUS_LABELS[wanted]} {{}}")
+        count = self._replace(
+            chosen, lambda a: with_review(a, self._state.author, new_status), f"{_STATUS_LABELS[new_status]} {{}}"
+        )
         if chosen and not count:
-            self._state.say(f"{_those(chosen)} {_STATUS_WORDS[wanted]} already.")
+            self._state.say(f"{_those(chosen)} {_STATUS_WORDS[new_status]} already.")
         else:
-            self._report_bulk(count, _STATUS_WORDS[wanted], chosen)
+            self._report_bulk(count, _STATUS_WORDS[new_status], chosen)
 
     def _meant(self, of: Iterable[str] | None) -> tuple[Annotation, ...]:
         return self._state.selected() if of is None else tuple(self._state.need_project().annotations_by_id(of))

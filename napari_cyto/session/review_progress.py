@@ -12,7 +12,7 @@ from napari_cyto.domain.edits import Change
 from napari_cyto.errors import CytoError, StaleEditError
 from napari_cyto.review.control_cells import ACCEPT_ALL, ControlCells, Estimate, control_cells, keep_limit, limit_of
 from napari_cyto.review.order import Gathered, Tally, gather
-from napari_cyto.review.predictions import judged
+from napari_cyto.review.predictions import with_review
 from napari_cyto.review.query import ReviewQuery
 from napari_cyto.session._session import Session
 from napari_cyto.store import HistoryEntry
@@ -147,11 +147,11 @@ class Review:
             In a blind reading: nobody accepts a class that is hidden from them.
         """
         self._refuse_blind()
-        return self._judge(rows, lambda a: judged(a, self.session.author, Status.ACCEPTED), "Accept {}")
+        return self._review(rows, lambda a: with_review(a, self.session.author, Status.ACCEPTED), "Accept {}")
 
     def reject(self, rows: Iterable[int]) -> bool:
         """Reject cells in one undo step; return whether anything was changed."""
-        return self._judge(rows, lambda a: judged(a, self.session.author, Status.REJECTED), "Reject {}")
+        return self._review(rows, lambda a: with_review(a, self.session.author, Status.REJECTED), "Reject {}")
 
     def relabel(self, rows: Iterable[int], class_id: str) -> bool:
         """Give cells another class, which accepts them, in one undo step; return whether anything was changed.
@@ -161,16 +161,18 @@ class Review:
         SchemeError
             When the project's scheme has no such class.
         """
-        wanted = self.session.need_project().scheme[class_id].id
+        known_class = self.session.need_project().scheme[class_id].id
         author = self.session.author
-        return self._judge(rows, lambda a: judged(a, author, Status.ACCEPTED, wanted), f"Relabel {{}} as {wanted}")
+        return self._review(
+            rows, lambda a: with_review(a, author, Status.ACCEPTED, known_class), f"Relabel {{}} as {known_class}"
+        )
 
     def accept_all(self) -> int:
         """Accept all cells of the list that nobody judged yet, in one undo step; return how many."""
         rows = [row for row in range(len(self.cells)) if self.is_unreviewed(row)]
         self._refuse_blind()
-        accepted = self._judge(
-            rows, lambda a: judged(a, self.session.author, Status.ACCEPTED), f"{ACCEPT_ALL}{len(rows):,} {{}}"
+        accepted = self._review(
+            rows, lambda a: with_review(a, self.session.author, Status.ACCEPTED), f"{ACCEPT_ALL}{len(rows):,} {{}}"
         )
         return len(rows) if accepted else 0
 
@@ -178,7 +180,7 @@ class Review:
         if self.session.shown_filter.blind:
             raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
 
-    def _judge(self, rows: Iterable[int], change: Callable[[Annotation], Annotation], label: str) -> bool:
+    def _review(self, rows: Iterable[int], change: Callable[[Annotation], Annotation], label: str) -> bool:
         rows = sorted(set(rows))
         self.is_begun = True
         before = [self.cells[row] for row in rows if not self.is_gone(row)]

@@ -31,11 +31,11 @@ def encoded_size_hw(compression: int, data: bytes) -> tuple[int, int] | None:
     TileError
         When they do not say it as their format does.
     """
-    told = _TELLING.get(compression)
-    if told is None:
+    size_of = _TELLING.get(compression)
+    if size_of is None:
         return None
     try:
-        return told(data)
+        return size_of(data)
     except (struct.error, IndexError, ValueError) as error:
         raise TileError("its packed bytes do not say how large the image in them is") from error
 

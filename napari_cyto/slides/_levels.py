@@ -140,16 +140,16 @@ def _span(part: int | slice, length: int) -> tuple[int, int]:
     """Return the half-open range of positions that must be read for one axis."""
     if isinstance(part, int):
         return (part, part + 1)
-    wanted = range(*part.indices(length))
-    return (min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1]) + 1) if wanted else (0, 0)
+    numbers = range(*part.indices(length))
+    return (min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1]) + 1) if numbers else (0, 0)
 
 
 def _within(part: int | slice, start: int, length: int) -> int | slice:
     """Return the same index counted from ``start``."""
     if isinstance(part, int):
         return part - start
-    wanted = range(*part.indices(length))
-    if not wanted:
+    numbers = range(*part.indices(length))
+    if not numbers:
         return slice(0, 0)
-    stop = wanted[-1] - start + (1 if wanted.step > 0 else -1)
-    return slice(wanted[0] - start, None if stop < 0 else stop, wanted.step)
+    stop = numbers[-1] - start + (1 if numbers.step > 0 else -1)
+    return slice(numbers[0] - start, None if stop < 0 else stop, numbers.step)

@@ -58,14 +58,14 @@ def tile_at(slide: Slide, centre_yx: tuple[float, float], mpp: float) -> RGB:
         µm per level-0 px.
     """
     side_px = TILE_PX * MPP_UM / mpp
-    wanted = MPP_UM / mpp
-    level = max((n for n, down in enumerate(slide.info.downsamples) if down <= wanted * 1.001), default=0)
+    scale = MPP_UM / mpp
+    level = max((n for n, down in enumerate(slide.info.downsamples) if down <= scale * 1.001), default=0)
     fy, fx = slide.info.factors_yx[level]
     height, width = max(1, round(side_px / fy)), max(1, round(side_px / fx))
     top, left = round((centre_yx[0] - side_px / 2) / fy), round((centre_yx[1] - side_px / 2) / fx)
     pixels = Image.fromarray(slide.read_region(level, top, left, height, width))
     # A finer level is averaged, so that it is no sharper than 0.5 µm allow; a coarser one cannot be helped.
-    how = Image.Resampling.BOX if wanted > fy else Image.Resampling.BILINEAR
+    how = Image.Resampling.BOX if scale > fy else Image.Resampling.BILINEAR
     return np.asarray(pixels.resize((TILE_PX, TILE_PX), how))
 
 

@@ -472,13 +472,13 @@ def _check_jpeg_tables(tables: bytes) -> None:
 
 
 def _check_palette(page: CheckedPage) -> None:
-    wanted = 3 << page.bits if page.bits <= 16 else 0
-    if not wanted:
+    expected = 3 << page.bits if page.bits <= 16 else 0
+    if not expected:
         raise TiffFault(f"expected at most 16 bits in {tag_name(258)} of a palette image, got {page.bits}")
     tag = page.directory.tags.get(320)
-    if tag is None or tag.count != wanted or tag.kind != _SHORT:
+    if tag is None or tag.count != expected or tag.kind != _SHORT:
         got = "no such tag" if tag is None else f"{tag.count:,} of type {tag.kind}"
-        raise TiffFault(f"expected {wanted:,} numbers of 16 bits in {tag_name(320)}, got {got}")
+        raise TiffFault(f"expected {expected:,} numbers of 16 bits in {tag_name(320)}, got {got}")
     page.directory.raw(320, MOST_VALUE_BYTES)
 
 

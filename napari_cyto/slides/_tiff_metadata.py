@@ -68,10 +68,10 @@ def believed_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> BelievedMp
     A statement that is no number, or none above 0, is passed over, and told when nothing else says it.
     """
     ome = ome_of(tiff)
-    if ome is not None and (told := _ome_mpp(ome)) is not None:
-        return told
-    if tiff.is_imagej and (told := _imagej_mpp(tiff, page)) is not None:
-        return told
+    if ome is not None and (mpp := _ome_mpp(ome)) is not None:
+        return mpp
+    if tiff.is_imagej and (mpp := _imagej_mpp(tiff, page)) is not None:
+        return mpp
     word = _MPP_WORD.search(page.description[:_MOST_CHARS])
     if word is not None and (value := _number(word.group(1))) is not None:
         return believe_mpp(value, value)

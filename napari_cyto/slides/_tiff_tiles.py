@@ -235,8 +235,8 @@ class _Page:
     def spans(self, index: int) -> list[tuple[int, int]] | None:
         """Return place and number of the bytes of a segment; None when the file leaves it out on purpose."""
         if not self._is_cut:
-            wanted = self._bytes_of(self._checked.segment_hw)
-            return self._span(index, 0, wanted if self._checked.compression == _UNPACKED else None)
+            needed = self._bytes_of(self._checked.segment_hw)
+            return self._span(index, 0, needed if self._checked.compression == _UNPACKED else None)
         # The rows of a band lie in one strip or several.
         plane, band = divmod(index, self._checked.grid[0])
         strip_rows, rows = self._checked.stored_rows, self._checked.segment_hw[0]
@@ -257,17 +257,17 @@ class _Page:
         samples = 1 if self._planes > 1 else self._checked.samples
         return hw[0] * -(-hw[1] * samples * self._checked.bits // 8)
 
-    def _span(self, stored: int, skipped: int, wanted: int | None) -> list[tuple[int, int]] | None:
+    def _span(self, stored: int, skipped: int, needed: int | None) -> list[tuple[int, int]] | None:
         """Return the bytes of a stored tile or strip, of what is not packed those that are wanted."""
         if stored >= min(len(self._offsets), len(self._counts)):
             raise TileError("the file does not say where it lies")
         place, count = int(self._offsets[stored]), int(self._counts[stored])
         if not place or not count:
             return None
-        if wanted is not None:
-            if skipped + wanted > count:
-                raise TileError(f"it should have {skipped + wanted} bytes, but the file gives it {count}")
-            return [(place + skipped, wanted)]
+        if needed is not None:
+            if skipped + needed > count:
+                raise TileError(f"it should have {skipped + needed} bytes, but the file gives it {count}")
+            return [(place + skipped, needed)]
         most = _MOST_PACKED * self._bytes_of(self._checked.segment_hw) + _TABLES_AND_PROFILES_BYTES
         if count > most:
             raise TileError(f"it should have at most {most} packed bytes, but the file gives it {count}")
@@ -301,10 +301,10 @@ class _Page:
 
     def _check_size(self, data: bytes) -> None:
         """Refuse what would unpack to more than the tile: a few bytes can ask for gigabytes."""
-        told = encoded_size_hw(self._checked.compression, data)
-        if told is None:
+        encoded_hw = encoded_size_hw(self._checked.compression, data)
+        if encoded_hw is None:
             return
-        (height, width), (th, tw) = told, self._checked.segment_hw
+        (height, width), (th, tw) = encoded_hw, self._checked.segment_hw
         if not (0 < height < th + _JPEG_BLOCK_PX and 0 < width < tw + _JPEG_BLOCK_PX):
             raise TileError(f"it should be at most {th} x {tw} px, but its own header says {height} x {width}")
 

@@ -81,10 +81,10 @@ def look_of(pixels: Pixels, mpp: float | None, stain: Stain, name: str) -> Look:
     view = LowView.of(pixels, mpp)
     windows = [view.read(y, x, h, w) for y, x, h, w in _windows(stain, view.size_hw)]
     um = view.step_yx[0] * (_USUAL_MPP if mpp is None else mpp)
-    return judged([w for w in windows if w.size], um, name)
+    return look_of_windows([w for w in windows if w.size], um, name)
 
 
-def judged(windows: list[npt.NDArray[np.uint8]], um: float, name: str) -> Look:
+def look_of_windows(windows: list[npt.NDArray[np.uint8]], um: float, name: str) -> Look:
     """Return what windows of a picture look like, uint8 RGB ``(h, w, 3)`` each, of ``um`` µm per px."""
     scanned = [w.max(-1) >= _BLACK for w in windows]
     seen = [w[s] for w, s in zip(windows, scanned, strict=True)]
@@ -94,17 +94,19 @@ def judged(windows: list[npt.NDArray[np.uint8]], um: float, name: str) -> Look:
     brightness = values.mean(1)
     top, middle = (float(v) for v in np.quantile(brightness, (0.98, 0.5)))
     area_mm2 = sum(w.shape[0] * w.shape[1] for w in windows) * um * um / 1e6
-    told = f"{name} does not look like a stained smear in bright field: "
+    beginning = f"{name} does not look like a stained smear in bright field: "
     dark = f"it is dark all over (its brightest parts reach {top:.0f} of 255), as fluorescence and dark field are"
     if area_mm2 < _ENOUGH_MM2:
-        remark = f"{told}{dark}; expect wrong answers." if top < DARK_TOP_OF_CELL else ""
+        remark = f"{beginning}{dark}; expect wrong answers." if top < DARK_TOP_OF_CELL else ""
         return Look(remark=remark or _colour_remark(values, area_mm2, name))
     if top < DARK_TOP:
-        return Look(refusal=told + dark)
+        return Look(refusal=beginning + dark)
     if _is_islands(scanned, um):
-        return Look(refusal=f"{told}bright spots no larger than cells lie on black, as in fluorescence and dark field")
+        return Look(
+            refusal=f"{beginning}bright spots no larger than cells lie on black, as in fluorescence and dark field"
+        )
     if middle < MIDDLE and _ground_is_dark(windows) and _skewness(windows, scanned, um) > INVERTED_SKEW:
-        return Look(refusal=f"{told}what stands out is brighter than its dark background, as in an inverted image")
+        return Look(refusal=f"{beginning}what stands out is brighter than its dark background, as in an inverted image")
     return Look(remark=_colour_remark(values, area_mm2, name))
 
 

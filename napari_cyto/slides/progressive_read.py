@@ -97,8 +97,8 @@ class PatientReader:
             return self.slide.read_region(*view, icc)
         patience_s = self.patience_s if expected is None else max(self.patience_s, EXPECTED_S)
         hopeful = len(missing) * _TILE_S <= patience_s * DECODING_THREADS
-        errand = expected or self._send(view, missing, icc)
-        if errand.done.wait(patience_s if hopeful else 0.0) or not self._is_late():
+        request = expected or self._send(view, missing, icc)
+        if request.done.wait(patience_s if hopeful else 0.0) or not self._is_late():
             self._drop_request()
             return self.slide.read_region(*view, icc)
         out = self._enlarged(view, coarser, icc)
@@ -113,36 +113,36 @@ class PatientReader:
     def _send(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _TileRequest:
         # What is wanted now is not to stand behind what may be wanted later.
         self._drop_ahead()
-        errand = self._request = self._start(view, missing, icc)
-        return errand
+        request = self._request = self._start(view, missing, icc)
+        return request
 
     def _start(self, view: View, missing: list[tuple[int, int]], icc: bool) -> _TileRequest:
         workers = min(DECODING_THREADS, len(missing))
-        errand = _TileRequest(view, icc, deque(missing), workers)
+        request = _TileRequest(view, icc, deque(missing), workers)
         for _ in range(workers):
-            decoding_pool().submit(self._run, errand, icc)
-        return errand
+            decoding_pool().submit(self._run, request, icc)
+        return request
 
-    def _run(self, errand: _TileRequest, icc: bool) -> None:
+    def _run(self, request: _TileRequest, icc: bool) -> None:
         try:
-            while not errand.stale and not self.slide.closed:
+            while not request.stale and not self.slide.closed:
                 try:
-                    place = errand.places.popleft()
+                    place = request.places.popleft()
                 except IndexError:
                     break
-                self.slide.read_tile(errand.view[0], *place, icc)
+                self.slide.read_tile(request.view[0], *place, icc)
         finally:
-            self._finish(errand)
+            self._finish(request)
 
-    def _finish(self, errand: _TileRequest) -> None:
+    def _finish(self, request: _TileRequest) -> None:
         with self._lock:
-            errand.open -= 1
-            if errand.open:
+            request.open -= 1
+            if request.open:
                 return
-            errand.done.set()
-            report = errand.late and not errand.stale
+            request.done.set()
+            report = request.late and not request.stale
             if report:
-                self._finished = errand.view
+                self._finished = request.view
         if report:
             self._on_sharp()
 

@@ -66,10 +66,10 @@ class LowView:
     @classmethod
     def of(cls, pixels: Pixels, mpp: float | None) -> LowView:
         """Return the coarsest view of at most `COARSEST_UM`, of `UNKNOWN_PX` where ``mpp`` is unknown."""
-        wanted = float(UNKNOWN_PX) if mpp is None else max(COARSEST_UM / mpp, 1.0)
-        fits = [n for n, factors in enumerate(pixels.factors_yx) if max(factors) <= wanted * 1.001]
+        step_px = float(UNKNOWN_PX) if mpp is None else max(COARSEST_UM / mpp, 1.0)
+        fits = [n for n, factors in enumerate(pixels.factors_yx) if max(factors) <= step_px * 1.001]
         level = max(fits, key=lambda n: max(pixels.factors_yx[n]), default=0)
-        return cls(pixels, level, max(1, int(wanted * 1.001 / max(pixels.factors_yx[level]))))
+        return cls(pixels, level, max(1, int(step_px * 1.001 / max(pixels.factors_yx[level]))))
 
     @property
     def step_yx(self) -> tuple[float, float]:
@@ -161,7 +161,7 @@ def look_over(pixels: Pixels, mpp: float | None, region_yxyx: YXYX | None = None
     view = LowView.of(pixels, mpp)
     shape = (-(-view.size_hw[0] // BLOCK_PX), -(-view.size_hw[1] // BLOCK_PX))
     step_yx = (view.step_yx[0] * BLOCK_PX, view.step_yx[1] * BLOCK_PX)
-    top, left, bottom, right = _judged(region_yxyx, shape, step_yx)
+    top, left, bottom, right = _blocks_to_read(region_yxyx, shape, step_yx)
     low = np.full((*shape, 3), 255, np.uint8)
     high = np.zeros((*shape, 3), np.uint8)
     side = max(1, _READ_PX // (BLOCK_PX * view.reduction))
@@ -185,8 +185,8 @@ def look_over(pixels: Pixels, mpp: float | None, region_yxyx: YXYX | None = None
                 future.cancel()
     most, least = _with_ring(high, np.maximum), _with_ring(low, np.minimum)
     blocks = np.asarray(np.subtract(most, least, dtype=np.int16).max(-1) >= CONTRAST, dtype=np.bool_)
-    judged = (top * step_yx[0], left * step_yx[1], bottom * step_yx[0], right * step_yx[1])
-    for box in pixels.damage(view.level, judged):
+    full_yxyx = (top * step_yx[0], left * step_yx[1], bottom * step_yx[0], right * step_yx[1])
+    for box in pixels.damage(view.level, full_yxyx):
         _mark(blocks, box, step_yx)
     yield Stain(blocks, step_yx)
 
@@ -204,7 +204,7 @@ def stain_of(pixels: Pixels, mpp: float | None, region_yxyx: YXYX | None = None)
     return found
 
 
-def _judged(
+def _blocks_to_read(
     region_yxyx: YXYX | None, shape: tuple[int, int], step_yx: tuple[float, float]
 ) -> tuple[int, int, int, int]:
     """Return the half-open blocks to read: those of a region, and those right beside it."""

@@ -40,7 +40,7 @@ class Survey:
         How many tiles were looked at.
     focus : float or None
         Their median focus; None when none could be judged.
-    judged, out_of_focus : int
+    checked, out_of_focus : int
         How many tiles had enough stain for their focus to be judged, and how many of these are out of focus.
     obscured : float or None
         Share of the stained area that is obscured, 0 to 1.
@@ -52,7 +52,7 @@ class Survey:
 
     tiles: int
     focus: float | None
-    judged: int
+    checked: int
     out_of_focus: int
     obscured: float | None
     tissue: npt.NDArray[np.bool_]
@@ -91,11 +91,11 @@ def survey(slide: Slide, mpp: float | None, spots: int = SPOTS) -> Iterator[tupl
             yield said
     tissue, glass = with_lone_cells(picture, stain, slide.info.size_hw), glass_of(picture)
     places = spots_in(tissue, slide.info.size_hw, spots, TILE_PX * MPP_UM / mpp)
-    judged = []
+    checked = []
     for number, (y, x) in enumerate(places.tolist()):
         yield (number, len(places))
-        judged.append(quality_of(tile_at(slide, (y, x), mpp), glass))
-    yield summed_up(judged, tissue)
+        checked.append(quality_of(tile_at(slide, (y, x), mpp), glass))
+    yield summed_up(checked, tissue)
 
 
 def spots_in(tissue: npt.NDArray[np.bool_], size_hw: tuple[int, int], spots: int, apart_px: float = 0.0) -> Places:
@@ -134,15 +134,15 @@ def _on_tissue(tissue: npt.NDArray[np.bool_], scale: Places, step_px: float) -> 
     return np.stack([ys[rows], xs[columns]], axis=1)
 
 
-def summed_up(judged: Sequence[TileQuality], tissue: npt.NDArray[np.bool_]) -> Survey:
+def summed_up(checked: Sequence[TileQuality], tissue: npt.NDArray[np.bool_]) -> Survey:
     """Return what judged tiles come to."""
-    focus = [tile.focus for tile in judged if tile.focus is not None]
-    stained = sum(tile.stained for tile in judged)
+    focus = [tile.focus for tile in checked if tile.focus is not None]
+    stained = sum(tile.stained for tile in checked)
     return Survey(
-        tiles=len(judged),
+        tiles=len(checked),
         focus=float(np.median(focus)) if focus else None,
-        judged=len(focus),
+        checked=len(focus),
         out_of_focus=sum(f < OUT_OF_FOCUS_BELOW for f in focus),
-        obscured=min(1.0, sum(tile.obscured for tile in judged) / stained) if stained else None,
+        obscured=min(1.0, sum(tile.obscured for tile in checked) / stained) if stained else None,
         tissue=tissue,
     )

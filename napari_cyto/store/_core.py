@@ -133,9 +133,9 @@ class ProjectCore:
         """What tells this project from others, wherever it lies: its birth to the µs, 12 to 16 hexadecimal digits."""
         return f"{self._created_us:012x}"
 
-    def stop_when(self, asked: Callable[[], bool] | None) -> None:
-        """Give up a statement that runs, with its step, as soon as ``asked`` says so, by `JobCancelled`."""
-        self._database.stop.when(asked)
+    def stop_when(self, may_stop: Callable[[], bool] | None) -> None:
+        """Give up a statement that runs, with its step, as soon as ``may_stop`` says so, by `JobCancelled`."""
+        self._database.stop.when(may_stop)
 
     # Damage and backups
 
@@ -144,15 +144,15 @@ class ProjectCore:
         """The sentence about damage in the database, which is open for reading only then; empty while none is known."""
         return self._database.damage
 
-    def report_waiting(self, told: Callable[[str], None]) -> None:
+    def report_waiting(self, report: Callable[[str], None]) -> None:
         """Have a sentence told when a change waits noticeably for the look through a large file that was just opened.
 
         Parameters
         ----------
-        told : callable
+        report : callable
             Called in the thread that makes the change, which goes on waiting when it returns.
         """
-        self._database.waiting = told
+        self._database.waiting = report
 
     def back_up_before(self, what: str, label: str = "") -> None:
         """Begin a backup of the present state, before a bulk edit; see `BackupKeeper.before`."""

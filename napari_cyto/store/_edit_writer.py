@@ -188,7 +188,7 @@ def write_return(connection: Connection, known: Known, target: int, kind: Kind, 
     """
     undo = kind == "undo"
     edit = connection.execute(select(history).where(history.c.seq == target)).one()
-    expected, wanted = (change.c.after_pk, change.c.before_pk) if undo else (change.c.before_pk, change.c.after_pk)
+    expected, restored = (change.c.after_pk, change.c.before_pk) if undo else (change.c.before_pk, change.c.after_pk)
     _refuse_changed(connection, edit, expected, "undone" if undo else "redone")
     seq: int = connection.execute(_NEXT).one()[0]
     first = first_change_of(connection, target, known.slide_ids)
@@ -198,7 +198,7 @@ def write_return(connection: Connection, known: Known, target: int, kind: Kind, 
     connection.execute(
         insert(change).from_select(
             ["seq", "annotation_pk", "before_pk", "after_pk"],
-            select(literal(seq), change.c.annotation_pk, annotation.c.version_pk, wanted)
+            select(literal(seq), change.c.annotation_pk, annotation.c.version_pk, restored)
             .join(annotation, annotation.c.pk == change.c.annotation_pk)
             .where(change.c.seq == target),
         )

@@ -21,12 +21,12 @@ def free_copy_folder(folder: Path) -> Path:
     stem = folder.name.removesuffix(".cyto")
     moment = datetime.now().astimezone().strftime("%Y-%m-%d %H.%M.%S")
     # Beside it, so that the slides' relative paths hold.
-    wanted = folder.with_name(f"{stem} as it was open {moment}.cyto")
+    copy_path = folder.with_name(f"{stem} as it was open {moment}.cyto")
     count = 1
-    while wanted.exists():
+    while copy_path.exists():
         count += 1
-        wanted = folder.with_name(f"{stem} as it was open {moment} {count}.cyto")
-    return wanted
+        copy_path = folder.with_name(f"{stem} as it was open {moment} {count}.cyto")
+    return copy_path
 
 
 def save_copy(database: Database, folder: Path) -> None:

@@ -115,7 +115,7 @@ def lay_out(spec: SmearSpec, token: Token | None = None) -> Smear:
     return Smear(spec, Renderer(glass, bench.stamps), SmearTruth(tuple(bench.cells), rubbish))
 
 
-def _wanted(spec: SmearSpec, class_id: str) -> int:
+def _n_cells(spec: SmearSpec, class_id: str) -> int:
     per_mm2 = spec.cells_mm2.get(class_id, 0.0)
     return max(_AT_LEAST, round(per_mm2 * spec.area_mm2)) if per_mm2 > 0 else 0
 
@@ -127,12 +127,12 @@ def _place_lesions(bench: Bench, terrain: Terrain, spec: SmearSpec) -> None:
     for classes in (("ASC-US", "LSIL"), ("ASC-H", "HSIL"), ("SCC",)):
         foci = sample_places(rng, np.clip(terrain.cells - 0.15, 0, 1), foci_each)
         for class_id in classes:
-            _fill(bench, class_id, _wanted(spec, class_id), _round_foci(rng, foci, terrain, 300 * bench.um))
+            _fill(bench, class_id, _n_cells(spec, class_id), _round_foci(rng, foci, terrain, 300 * bench.um))
 
 
 def _place_normal(bench: Bench, terrain: Terrain, spec: SmearSpec) -> None:
-    wanted = _wanted(spec, "NILM")
-    _fill(bench, "NILM", wanted, lambda: sample_places(bench.rng, terrain.cells**1.3, 1)[0])
+    n_cells = _n_cells(spec, "NILM")
+    _fill(bench, "NILM", n_cells, lambda: sample_places(bench.rng, terrain.cells**1.3, 1)[0])
 
 
 def _round_foci(rng: np.random.Generator, foci: NDArray[np.float64], terrain: Terrain, spread_px: float) -> _Somewhere:
@@ -146,13 +146,13 @@ def _round_foci(rng: np.random.Generator, foci: NDArray[np.float64], terrain: Te
     return somewhere
 
 
-def _fill(bench: Bench, class_id: str, wanted: int, somewhere: _Somewhere) -> None:
+def _fill(bench: Bench, class_id: str, n_cells: int, somewhere: _Somewhere) -> None:
     """Put groups of a class at places that ``somewhere`` gives, until as many cells as wanted lie there."""
     rng, habit = bench.rng, _HABITS[class_id]
     placed = 0
-    for _ in range(20 * wanted):
+    for _ in range(20 * n_cells):
         bench.stop_if_cancelled()
-        if placed >= wanted:
+        if placed >= n_cells:
             return
         low, high = habit.group
         mean = (low + high) / 4
@@ -160,7 +160,7 @@ def _fill(bench: Bench, class_id: str, wanted: int, somewhere: _Somewhere) -> No
         y, x = somewhere()
         if not bench.inside(y, x, 0):
             continue
-        found = place_group(bench, class_id, (float(y), float(x)), min(count, wanted - placed), habit.spacing)
+        found = place_group(bench, class_id, (float(y), float(x)), min(count, n_cells - placed), habit.spacing)
         if found and class_id == "SCC" and rng.random() < 0.5:
             place_diathesis(bench, (float(y), float(x)))
         placed += found

@@ -36,7 +36,8 @@ def read_part(made: MadeSmear, slices_hw: tuple[int, int]) -> IntBox:
     """
     height, width = made.size_hw
     rows, columns = (
-        min(wanted, max(1, -(-length // _SLICE_PX) - 1)) for wanted, length in zip(slices_hw, made.size_hw, strict=True)
+        min(n_slices, max(1, -(-length // _SLICE_PX) - 1))
+        for n_slices, length in zip(slices_hw, made.size_hw, strict=True)
     )
     best: tuple[tuple[int, int], IntBox] | None = None
     for y0 in range(0, max(1, height - (rows - 1) * _SLICE_PX), _SLICE_PX):

@@ -50,7 +50,9 @@ class BundleWriter:
         metrics = {"side": "validation", "epoch": epoch, "validation": _plain(validation), "judged": False}
         self._write(weights, validation.decision, metrics)
 
-    def finish(self, weights: dict[str, Any], decision: Decision, verdict: Evaluation, best: dict[str, Any]) -> Bundle:
+    def finish(
+        self, weights: dict[str, Any], decision: Decision, evaluation: Evaluation, best: dict[str, Any]
+    ) -> Bundle:
         """Write the finished model with its verdict.
 
         Parameters
@@ -59,13 +61,13 @@ class BundleWriter:
             By name.
         decision : Decision
             As fitted on the validation side.
-        verdict : Verdict
+        evaluation : Evaluation
             What it is worth.
         best : dict
             What was measured in the epoch that it is from.
         """
         validation = {name: best.get(name) for name in ("epoch", "score", "score_name", "metrics", "per_class_recall")}
-        metrics = {"side": verdict.side, "judged": True, **verdict.metrics, "validation": validation}
+        metrics = {"side": evaluation.side, "judged": True, **evaluation.metrics, "validation": validation}
         return self._write(weights, decision, metrics)
 
     def _write(self, weights: dict[str, Any], decision: Decision, metrics: dict[str, Any]) -> Bundle:

@@ -110,5 +110,5 @@ def _with_offsets(logits: Logits, truth: npt.NDArray[np.intp], start: Decision, 
 
 
 def _loss(logits: Logits, truth: npt.NDArray[np.intp], decision: Decision, log_temperature: float) -> float:
-    told = probabilities(logits, decision.model_copy(update={"temperature": float(np.exp(log_temperature))}))
-    return float(-np.log(np.maximum(told[np.arange(len(truth)), truth], 1e-12)).mean())
+    shares = probabilities(logits, decision.model_copy(update={"temperature": float(np.exp(log_temperature))}))
+    return float(-np.log(np.maximum(shares[np.arange(len(truth)), truth], 1e-12)).mean())

@@ -32,7 +32,7 @@ class Checkpoint:
         ``state`` (place of a parameter to its tensors and numbers); the rates follow from the progress.
     average : dict
         The averaged weights; empty without.
-    asked : dict
+    request : dict
         What the run was asked for: a resumed run must be asked for the same.
     """
 
@@ -40,7 +40,7 @@ class Checkpoint:
     network: dict[str, Any]
     optimiser: dict[int, dict[str, Any]]
     average: dict[str, Any]
-    asked: dict[str, Any]
+    request: dict[str, Any]
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -62,19 +62,19 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
                 tensors[f"optimiser.{place}.{name}"] = value
             elif value is not None:
                 numbers[f"{place}.{name}"] = value
-    told = {"progress": checkpoint.progress.as_dict(), "numbers": numbers, "asked": checkpoint.asked}
+    record = {"progress": checkpoint.progress.as_dict(), "numbers": numbers, "asked": checkpoint.request}
     plain = {n: t.detach().cpu().clone(memory_format=_contiguous()) for n, t in tensors.items()}
     partial = folder / f".{TENSORS}.partial"
     try:
         # All is in one file, so that a machine that stops between two writes leaves no halves that do not fit.
-        save_file(plain, partial, metadata={"run": json.dumps(told)})
+        save_file(plain, partial, metadata={"run": json.dumps(record)})
         with partial.open("r+b") as stream:
             os.fsync(stream.fileno())
         partial.replace(folder / TENSORS)
     except Exception as error:
         partial.unlink(missing_ok=True)
         raise _sentence(error, folder) from error
-    write_text(folder / STATE_FILE, json.dumps(told, indent=1) + "\n")
+    write_text(folder / STATE_FILE, json.dumps(record, indent=1) + "\n")
 
 
 def load(folder: Path) -> Checkpoint | None:
@@ -92,7 +92,7 @@ def load(folder: Path) -> Checkpoint | None:
         return None
     try:
         with safe_open(path, "pt") as stored:
-            told = json.loads(stored.metadata()["run"])
+            record = json.loads(stored.metadata()["run"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  no mapping
     except Exception as error:
         raise CytoError(f"{path}: this checkpoint is damaged ({error}); start the run anew.") from error
@@ -101,17 +101,19 @@ def load(folder: Path) -> Checkpoint | None:
         part, _, rest = name.partition(".")
         parts[part][rest] = tensor
     states: dict[int, dict[str, Any]] = {}
-    for name, value in (parts["optimiser"] | told["numbers"]).items():
+    for name, value in (parts["optimiser"] | record["numbers"]).items():
         place, _, rest = name.partition(".")
         states.setdefault(int(place), {})[rest] = value
-    return Checkpoint(Progress.from_dict(told["progress"]), parts["network"], states, parts["average"], told["asked"])
+    return Checkpoint(
+        Progress.from_dict(record["progress"]), parts["network"], states, parts["average"], record["asked"]
+    )
 
 
 def best_epoch(folder: Path) -> int:
     """Return the epoch that the kept model of a run is of, from 1; 0 when none was kept. Needs no torch."""
     try:
-        told = json.loads((folder / STATE_FILE).read_bytes())
-        return int(told["progress"]["best_epoch"]) if (folder / TENSORS).exists() else 0
+        record = json.loads((folder / STATE_FILE).read_bytes())
+        return int(record["progress"]["best_epoch"]) if (folder / TENSORS).exists() else 0
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 

@@ -70,11 +70,11 @@ def _pictured(cells: tuple[WorstCell, ...], epoch: int, folder: Path) -> list[di
     for old in place.glob("*.png"):
         if old.stem.split("-")[0].isdigit() and int(old.stem.split("-")[0]) <= epoch - _EPOCHS_WITH_IMAGES:
             old.unlink(missing_ok=True)
-    told = []
+    parts = []
     for rank, cell in enumerate(cells):
         name = f"{epoch:04d}-{rank:02d}.png"
         Image.fromarray(cell.picture).save(place / name)
-        told.append(
+        parts.append(
             {
                 "picture": f"worst/{name}",
                 "slide": cell.slide,
@@ -84,7 +84,7 @@ def _pictured(cells: tuple[WorstCell, ...], epoch: int, folder: Path) -> list[di
                 "probability": round(cell.probability, 4),
             }
         )
-    return told
+    return parts
 
 
 def _finite(value: float | None) -> float | None:

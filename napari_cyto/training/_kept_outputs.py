@@ -28,14 +28,14 @@ _OF_TRUTH = ("truth_yx", "truth_boxes_yxyx")
 _OF_FOUND = ("found_yx", "found_boxes_yxyx", "scores", "class_scores")
 
 
-def write_outputs(folder: Path, judged: ScoredOutputs) -> None:
+def write_outputs(folder: Path, outputs: ScoredOutputs) -> None:
     """Write it into a run's folder as one safetensors file, which appears whole or not at all.
 
     Parameters
     ----------
     folder : Path
         Of the run.
-    judged : ScoredCells or tuple of DetectedField
+    outputs : ScoredCells or tuple of DetectedField
         Every cell, every detection.
 
     Raises
@@ -45,11 +45,11 @@ def write_outputs(folder: Path, judged: ScoredOutputs) -> None:
     """
     from safetensors.numpy import save
 
-    arrays, told = _of_cells(judged) if isinstance(judged, ScoredCells) else _of_fields(judged)
+    arrays, facts = _of_cells(outputs) if isinstance(outputs, ScoredCells) else _of_fields(outputs)
     whole = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
     partial = folder / f".{OUTPUTS_FILE}.partial"
     try:
-        partial.write_bytes(save(whole, metadata={"judged": json.dumps(told)}))
+        partial.write_bytes(save(whole, metadata={"judged": json.dumps(facts)}))
         partial.replace(folder / OUTPUTS_FILE)
     finally:
         partial.unlink(missing_ok=True)
@@ -77,15 +77,15 @@ def read_outputs(folder: Path, classes: Sequence[Graded]) -> ScoredOutputs:
         raise CytoError(f"{path} is missing, so nothing can be pooled from this run; remove its model and train anew.")
     try:
         with safe_open(path, "np") as stored:
-            told = json.loads(stored.metadata()["judged"])
+            facts = json.loads(stored.metadata()["judged"])
             arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  no mapping
-        if told["kind"] == "detector":
-            return tuple(_fields(arrays, told))
-        ids, own = told["classes"], [c.id for c in classes]
+        if facts["kind"] == "detector":
+            return tuple(_fields(arrays, facts))
+        ids, own = facts["classes"], [c.id for c in classes]
         if ids == own:
-            groups, slides = tuple(told["groups"]), tuple(told["slides"])
-            told_of = (arrays["truth"], arrays["probabilities"], groups, slides, arrays["centres_yx"])
-            return ScoredCells(classes, *told_of, costs=arrays.get("costs"))
+            groups, slides = tuple(facts["groups"]), tuple(facts["slides"])
+            columns = (arrays["truth"], arrays["probabilities"], groups, slides, arrays["centres_yx"])
+            return ScoredCells(classes, *columns, costs=arrays.get("costs"))
     except Exception as error:
         raise CytoError(f"{path}: this file is damaged ({error}); remove the run's model and train anew.") from error
     raise CytoError(f"{path} is of the classes {', '.join(ids)}, but the model has {', '.join(own)}.")
@@ -127,8 +127,8 @@ def _of_cells(cells: ScoredCells) -> tuple[Arrays, dict[str, Any]]:
     arrays: Arrays = {"truth": cells.truth, "probabilities": cells.probabilities, "centres_yx": cells.centres_yx}
     if cells.costs is not None:
         arrays["costs"] = cells.costs
-    told = {"kind": "classifier", "classes": cells.ids, "groups": cells.groups, "slides": cells.slides}
-    return arrays, told
+    facts = {"kind": "classifier", "classes": cells.ids, "groups": cells.groups, "slides": cells.slides}
+    return arrays, facts
 
 
 def _of_fields(fields: Fields) -> tuple[Arrays, dict[str, Any]]:
@@ -150,7 +150,7 @@ def _of_fields(fields: Fields) -> tuple[Arrays, dict[str, Any]]:
     return arrays, {"kind": "detector", "fields": rows}
 
 
-def _fields(arrays: Arrays, told: dict[str, Any]) -> list[DetectedField]:
+def _fields(arrays: Arrays, facts: dict[str, Any]) -> list[DetectedField]:
     return [
         DetectedField(
             name=row["name"],
@@ -163,5 +163,5 @@ def _fields(arrays: Arrays, told: dict[str, Any]) -> list[DetectedField]:
             reach_px=row.get("reach_px", 0.0),
             **{name: arrays[f"{number}.{name}"] for name in (*_OF_TRUTH, *_OF_FOUND)},
         )
-        for number, row in enumerate(told["fields"])
+        for number, row in enumerate(facts["fields"])
     ]

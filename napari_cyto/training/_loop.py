@@ -75,7 +75,7 @@ class Fitting:
         Hears the user.
     keep_best : callable
         Keeps the best network: takes its validation, its weights and the epoch's number, from 1.
-    asked : dict
+    request : dict
         What the run was asked for, for its checkpoints.
     """
 
@@ -86,10 +86,10 @@ class Fitting:
         folder: RunFolder,
         token: FolderToken,
         keep_best: KeepBest,
-        asked: dict[str, Any],
+        request: dict[str, Any],
     ) -> None:
         self.task, self.config, self.folder, self.token = task, config, folder, token
-        self.keep_best, self.asked = keep_best, asked
+        self.keep_best, self.request = keep_best, request
         self.progress = Progress(batch=config.batch)
         self.network = task.network
         self.average = Average(task.network, config.ema) if config.ema else None
@@ -138,9 +138,9 @@ class Fitting:
         self.fabric = make_fabric(self.config, self.progress.precision)
         if self.fabric.device.type == "cpu" and not is_over(self.progress, self.config):
             phases = self.config.phases[self.progress.phase :]
-            told = memory_sentence(self.task, phases, self.progress.batch, self.progress.precision == "bf16")
-            if told:
-                yield Noted(told)
+            sentence = memory_sentence(self.task, phases, self.progress.batch, self.progress.precision == "bf16")
+            if sentence:
+                yield Noted(sentence)
         if self.progress.precision == "bf16" and self.fabric.device.type == "cpu":
             # After the average has its copy: a quickened layer cannot be copied.
             quicken(self.network)
@@ -155,8 +155,8 @@ class Fitting:
         shown, loss = yield from self._trained(phase)
         trained_s = time.monotonic() - started_s
         validation = yield from self._validated()
-        told = validation.decision.model_copy(update={"precision": self.progress.precision})
-        validation = replace(validation, decision=told)
+        sentence = validation.decision.model_copy(update={"precision": self.progress.precision})
+        validation = replace(validation, decision=sentence)
         self.progress = after_epoch(before, self.config, validation.score, time.monotonic() - started_s)
         yield from self._heeded()
         if self.progress.best_epoch == self.progress.epoch:
@@ -257,7 +257,7 @@ class Fitting:
             within = self.progress.epoch_in_phase > 0
             state = self.optimiser.state_dict()["state"] if within else {}
             average = self.average.state() if self.average is not None else {}
-            kept = Checkpoint(self.progress, self.network.state_dict(), state, average, self.asked)
+            kept = Checkpoint(self.progress, self.network.state_dict(), state, average, self.request)
             checkpoints.save(self.folder.path, kept)
         self.fabric.barrier()
 

@@ -129,6 +129,6 @@ def _coarse(logs: torch.Tensor, targets: torch.Tensor, view: torch.Tensor) -> to
     """Return the cross-entropy of a view; what has no place in it neither counts nor gives."""
     sums = logs.exp() @ view
     total = sums.sum(1, keepdim=True).clamp_min(1e-6)
-    wanted = targets @ view
-    loss: torch.Tensor = -(wanted * torch.log((sums / total).clamp_min(1e-6))).sum(1).mean()
+    gains = targets @ view
+    loss: torch.Tensor = -(gains * torch.log((sums / total).clamp_min(1e-6))).sum(1).mean()
     return loss

@@ -47,14 +47,14 @@ def memory_sentence(task: Task, phases: Sequence[PhaseConfig], batch: int, is_bf
     weights = sum(p.numel() * p.element_size() for p in task.network.parameters())
     more = int(SLACK * kept) + GRADIENTS_AND_MOMENTS * weights
     here, free = _resident_bytes(), free_bytes()
-    told = f"Training with {batch} pictures a step takes about {(here + more) / 1e9:.1f} GB of memory in all"
+    words = f"Training with {batch} pictures a step takes about {(here + more) / 1e9:.1f} GB of memory in all"
     if free is None:
-        return f"{told}."
+        return f"{words}."
     if more <= free:
-        return f"{told}; {(here + free) / 1e9:.1f} GB can be had."
+        return f"{words}; {(here + free) / 1e9:.1f} GB can be had."
     fits = max(int(batch * free / (more * SLACK)), 1)
     return (
-        f"{told}, but only {(here + free) / 1e9:.1f} GB can be had: the system may slow down or end the training. "
+        f"{words}, but only {(here + free) / 1e9:.1f} GB can be had: the system may slow down or end the training. "
         f"Close other programs, or take a smaller batch, as in --set batch={fits}."
     )
 

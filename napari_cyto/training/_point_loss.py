@@ -110,15 +110,15 @@ def matched_loss(
     Source: Patherea, section 3.1, equations 2 to 4; the mean over cells is over those of the whole batch.
     """
     background = proposals.logits.shape[-1] - 1
-    wanted = torch.full(proposals.logits.shape[:2], background, device=proposals.logits.device)
+    target_classes = torch.full(proposals.logits.shape[:2], background, device=proposals.logits.device)
     picture, cell, proposal = _matches(proposals, cells, weights.tau, repeats)
     truth = _joined(cells, picture, cell)
-    wanted[picture, proposal] = truth.classes
-    counts = _weights_of(proposals, wanted, cells, weights)
-    entropy = functional.cross_entropy(proposals.logits.transpose(1, 2), wanted, reduction="none")
+    target_classes[picture, proposal] = truth.classes
+    counts = _weights_of(proposals, target_classes, cells, weights)
+    entropy = functional.cross_entropy(proposals.logits.transpose(1, 2), target_classes, reduction="none")
     classes = (counts * entropy).sum() / counts.numel()
     if weights.hidden is not None:
-        classes = classes + _unlabelled_risk(proposals, wanted, cells, weights) / counts.numel()
+        classes = classes + _unlabelled_risk(proposals, target_classes, cells, weights) / counts.numel()
     total = max(len(picture), 1)
     moved = (proposals.points_yx[picture, proposal] - truth.points_yx).square().sum()
     known = torch.isfinite(truth.sizes_hw)
@@ -158,7 +158,7 @@ def _joined(cells: Sequence[TileCells], picture: torch.Tensor, cell: torch.Tenso
 
 
 def _unlabelled_risk(
-    proposals: Proposals, wanted: torch.Tensor, cells: Sequence[TileCells], weights: PointLossWeights
+    proposals: Proposals, target_classes: torch.Tensor, cells: Sequence[TileCells], weights: PointLossWeights
 ) -> torch.Tensor:
     """Return the background loss where cells may hide, less that of the cells expected there; never below 0.
 
@@ -167,7 +167,7 @@ def _unlabelled_risk(
     """
     background = proposals.logits.shape[-1] - 1
     unlike = -functional.log_softmax(proposals.logits, dim=-1)[..., background]
-    matched = wanted != background
+    matched = target_classes != background
     unlabelled = torch.zeros_like(matched)
     for number, truth in enumerate(cells):
         if truth.counted is not None:
@@ -178,11 +178,11 @@ def _unlabelled_risk(
 
 
 def _weights_of(
-    proposals: Proposals, wanted: torch.Tensor, cells: Sequence[TileCells], weights: PointLossWeights
+    proposals: Proposals, target_classes: torch.Tensor, cells: Sequence[TileCells], weights: PointLossWeights
 ) -> torch.Tensor:
     """Return what each proposal counts in the class loss."""
     background = proposals.logits.shape[-1] - 1
-    free = wanted == background
+    free = target_classes == background
     counts = torch.where(free, weights.background, weights.cell)
     cell_like = 1 - proposals.logits.detach().softmax(-1)[..., background]
     unsure = cell_like < (weights.unsure_below or 0.0)

@@ -57,10 +57,10 @@ def hungarian(cost: Floats, repeats: int = 1) -> tuple[Indices, Indices]:
     -----
     Source: Patherea, section 3.2 (targets replicated by a factor of beta).
     """
-    wanted = len(cost) * repeats
+    n_rows = len(cost) * repeats
     columns = np.arange(cost.shape[1])
-    if 0 < wanted < len(columns):
+    if 0 < n_rows < len(columns):
         # So many rows take no more than so many columns: one of a row's cheapest is always left for it.
-        columns = np.unique(np.argpartition(cost, wanted - 1, axis=1)[:, :wanted])
+        columns = np.unique(np.argpartition(cost, n_rows - 1, axis=1)[:, :n_rows])
     rows, chosen = linear_sum_assignment(np.tile(cost[:, columns], (repeats, 1)))
     return np.asarray(rows % max(len(cost), 1), np.intp), np.asarray(columns[chosen], np.intp)

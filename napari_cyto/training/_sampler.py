@@ -63,11 +63,11 @@ def class_weights(counts: npt.ArrayLike, weighting: Weighting) -> npt.NDArray[np
     return scaled
 
 
-def _rounded(wanted: npt.NDArray[np.float64], total: int) -> Places:
-    """Return whole numbers near ``wanted`` that add up to ``total``: the largest remainders are rounded up."""
-    whole = np.floor(wanted).astype(np.intp)
+def _rounded(exact: npt.NDArray[np.float64], total: int) -> Places:
+    """Return whole numbers near ``exact`` that add up to ``total``: the largest remainders are rounded up."""
+    whole = np.floor(exact).astype(np.intp)
     left = total - int(whole.sum())
-    whole[np.argsort(whole - wanted, kind="stable")[:left]] += 1
+    whole[np.argsort(whole - exact, kind="stable")[:left]] += 1
     return whole
 
 

@@ -18,7 +18,7 @@ Batch: TypeAlias = dict[str, Any]
 """Tensors (or lists of them) by name, on the CPU; the run moves them to the device."""
 
 Network: TypeAlias = Any
-"""A module. What ``validate`` and ``judge`` are given is called like one: tensors go in from the CPU and come out on
+"""A module. What ``validate`` and ``evaluate`` are given is called like one: tensors go in from the CPU and come out on
 the CPU in float32, gradients off, in the run's precision; ``.module`` is the bare module behind it.
 """
 
@@ -89,7 +89,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the finished model is worth on cells that had no say in it; JSON-able all but ``judged``.
+    """What the finished model is worth on cells that had no say in it; JSON-able all but ``outputs``.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Evaluation:
     cells : list of dict
         ``slide``, ``centre_yx``, ``truth``, ``answer`` (and ``scores``) of judged cells, the wrong ones first where
         there are too many to list.
-    judged : ScoredCells or tuple of DetectedField, optional
+    outputs : ScoredCells or tuple of DetectedField, optional
         All that the figures are made of; the run keeps it beside the model, for the figures of several folds.
     """
 
@@ -110,7 +110,7 @@ class Evaluation:
     metrics: dict[str, Any] = field(default_factory=dict)
     confusion: dict[str, Any] = field(default_factory=dict)
     cells: list[dict[str, Any]] = field(default_factory=list)
-    judged: ScoredOutputs | None = None
+    outputs: ScoredOutputs | None = None
 
 
 class Task(Protocol):
@@ -170,7 +170,7 @@ class Task(Protocol):
         """Measure ``network`` (in evaluation mode, gradients off) on the validation side; yields ``Advanced``."""
         ...
 
-    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
+    def evaluate(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
         """Measure the best network once on the test side, else on the validation side, with intervals."""
         ...
 

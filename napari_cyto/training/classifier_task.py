@@ -141,15 +141,15 @@ class ClassifierTask(ModelTask):
             worst_cells(cells, self.watched.crops[:, 0]),
         )
 
-    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
+    def evaluate(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
         """Score the test side, else the validation side, with intervals over its groups."""
         side = next((s for s in ("test", "validation", "train") if len(self.crops[s].class_index)), "train")
         logits = yield from self._logits(network, self.crops[side], token)
         cells = self._scored(self.crops[side], logits, decision)
         yield Advanced(0, 0, "Drawing the intervals")
-        told = classifier_scores(cells)
-        confusion = {"classes": list(cells.ids), "counts": told["classification"]["confusion"]}
-        return Evaluation(side, told, confusion, _listed(cells), cells)
+        scores = classifier_scores(cells)
+        confusion = {"classes": list(cells.ids), "counts": scores["classification"]["confusion"]}
+        return Evaluation(side, scores, confusion, _listed(cells), cells)
 
     def settings(self) -> dict[str, Any]:
         """Return what the classifier is built from."""
@@ -226,12 +226,12 @@ class ClassifierTask(ModelTask):
         return logits
 
     def _scored(self, crops: CropSet, logits: npt.NDArray[np.float64], decision: Decision) -> ScoredCells:
-        told = probabilities(logits, decision)
+        scores = probabilities(logits, decision)
         on = [crops.slides[i] for i in crops.slide_number.tolist()]
         groups = tuple(self.split.groups[s.key] for s in on)
-        costs = costs_of(len(told), decision.miss_costs)
+        costs = costs_of(len(scores), decision.miss_costs)
         slides = tuple(s.path for s in on)
-        return ScoredCells(self.classes, crops.class_index, told, groups, slides, crops.centres_yx, costs)
+        return ScoredCells(self.classes, crops.class_index, scores, groups, slides, crops.centres_yx, costs)
 
     def _plain_loss(self, logits: npt.NDArray[np.float64], truth: npt.NDArray[np.intp]) -> float:
         targets = torch.nn.functional.one_hot(torch.from_numpy(truth), len(self.classes)).float()

@@ -105,8 +105,8 @@ def _fold(
 def _finished(out: Path, config: TrainConfig, sources: tuple[str, ...]) -> dict[str, Any] | None:
     """Return what an earlier run of this fold ended with, if it was asked for the same."""
     folder = RunFolder.of(out)
-    asked = folder.config()
-    if asked.get("config") != config.model_dump(mode="json") or asked.get("sources") != list(sources):
+    request = folder.config()
+    if request.get("config") != config.model_dump(mode="json") or request.get("sources") != list(sources):
         return None
     ends = [line for line in folder.events()[0] if line["event"] == "done"]
     if not ends or not out.exists():
@@ -129,16 +129,16 @@ def _evaluated_together(config: TrainConfig, out: Path, results: Sequence[dict[s
     parts = [read_outputs(RunFolder.of(out / f"fold-{n}").path, own) for n, own in enumerate(classes)]
     whole = pooled(parts)
     if isinstance(whole, ScoredCells):
-        told = classifier_scores(whole)
-        table = told["classification"]["confusion"]
+        scores = classifier_scores(whole)
+        table = scores["classification"]["confusion"]
     else:
         assert isinstance(config.model, DetectorConfig)
         # A detection counts by the threshold that the fold's own model brings, as it would in use.
         own_cuts = [result["decision"]["score_threshold"] for result in results]
         cuts = [cut for cut, part in zip(own_cuts, parts, strict=True) if isinstance(part, tuple) for _ in part]
-        told = detector_scores(whole, classes[0], cuts, config.model.radius_um)
-        table = (told["found_cells"] or {}).get("classification", {}).get("confusion")
+        scores = detector_scores(whole, classes[0], cuts, config.model.radius_um)
+        table = (scores["found_cells"] or {}).get("classification", {}).get("confusion")
     return {
-        "metrics": told,
+        "metrics": scores,
         "confusion": {"classes": [c.id for c in classes[0]], "counts": table} if table else {},
     }

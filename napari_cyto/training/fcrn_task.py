@@ -23,16 +23,16 @@ class FcrnTask(DetectorTask):
 
     def loss(self, network: Network, batch: Batch) -> Tensor:
         """Return the weighted square loss of a batch."""
-        told = network(batch["images"])
+        outputs = network(batch["images"])
         radius_px = self.model.radius_um / self.model.mpp
         losses = []
-        rows = zip(told, batch["points"], batch["classes"], batch["counted"], strict=True)
+        rows = zip(outputs, batch["points"], batch["classes"], batch["counted"], strict=True)
         for maps, points, classes, counted in rows:
-            wanted = proximity_maps(points, classes, maps.shape, self.model.stride, radius_px)
-            weight = wanted + EMPTY_WEIGHT
+            target_maps = proximity_maps(points, classes, maps.shape, self.model.stride, radius_px)
+            weight = target_maps + EMPTY_WEIGHT
             if len(counted):
-                weight = weight * (counted.reshape(1, *maps.shape[1:]) | (wanted > 0))
-            losses.append((weight * (maps - wanted).square()).sum((1, 2)).mean())
+                weight = weight * (counted.reshape(1, *maps.shape[1:]) | (target_maps > 0))
+            losses.append((weight * (maps - target_maps).square()).sum((1, 2)).mean())
         return torch.stack(losses).mean() / (self.model.tile_px / self.model.stride)
 
 

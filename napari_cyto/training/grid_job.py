@@ -48,14 +48,14 @@ class _Grid:
         return self.out / "results" / f"{kind}-{'--'.join(safe_name(name) for name in names)}.json"
 
     @property
-    def asked(self) -> str:
+    def fingerprint(self) -> str:
         """A fingerprint of what makes a model or a result still the one that was asked for."""
-        told = {
+        record = {
             "train": self.train.model_dump(mode="json"),
             "evaluate": self.evaluate.model_dump(mode="json"),
             "sources": {name: [str(s) for s in specs] for name, specs in self.sources.items()},
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def run_grid(
@@ -120,13 +120,13 @@ def _steps(
         yield from _trained(grid, name, specs, began, share)
         for tested, of_test in grid.sources.items():
             yield Advanced(began + share * 9 // 10, _STEPS, f"{name} on {tested}")
-            told = yield from _tested(grid, name, specs, tested, of_test)
-            rows.append(grid_row(name, tested, told))
-            grid.warnings += [f"{name} on {tested}: {w}" for w in told["data"]["warnings"]]
+            record = yield from _tested(grid, name, specs, tested, of_test)
+            rows.append(grid_row(name, tested, record))
+            grid.warnings += [f"{name} on {tested}: {w}" for w in record["data"]["warnings"]]
     table = {
         "kind": train.model.kind,
         "recipe": train.name,
-        "sources": {name: _told(specs) for name, specs in grid.sources.items()},
+        "sources": {name: _described(specs) for name, specs in grid.sources.items()},
         "rows": rows,
         "warnings": grid.warnings,
     }
@@ -172,11 +172,11 @@ def _check_place(grid: _Grid) -> None:
     grid.out.mkdir(parents=True, exist_ok=True)
     for folder in ("models", "results"):
         (grid.out / folder).mkdir(exist_ok=True)
-    if marker.exists() and _read(marker).get("asked") != grid.asked:
+    if marker.exists() and _read(marker).get("asked") != grid.fingerprint:
         raise CytoError(
             f"{grid.out}: a grid with other sources or settings was begun here; choose another folder, or remove it."
         )
-    write_text(marker, json.dumps({"asked": grid.asked}) + "\n")
+    write_text(marker, json.dumps({"asked": grid.fingerprint}) + "\n")
 
 
 def _trained(
@@ -196,8 +196,8 @@ def _trained(
     for event in train(grid.train, tuple(str(spec) for spec in specs), out, grid.token, resume):
         match event:
             case Done():
-                told = event.to_json()
-                write_text(done, json.dumps({"id": told.get("id"), "metrics": told.get("metrics")}) + "\n")
+                record = event.to_json()
+                write_text(done, json.dumps({"id": record.get("id"), "metrics": record.get("metrics")}) + "\n")
             case Failed(message):
                 raise CytoError(f"Training on {name}: {message} {_KEPT}")
             case Cancelled():
@@ -228,9 +228,9 @@ def _tested(
     for event in evaluate_bundle(grid.model(name), of_test, config, grid.token):
         match event:
             case Done():
-                told = event.to_json()
-                write_text(place, json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
-                return told
+                record = event.to_json()
+                write_text(place, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
+                return record
             case Failed(message):
                 raise CytoError(f"{name} on {tested}: {message} {_KEPT}")
             case Cancelled():
@@ -248,6 +248,6 @@ def _read(path: Path) -> Plain:
     return dict(content) if isinstance(content, dict) else {}
 
 
-def _told(specs: tuple[SourceSpec, ...]) -> list[str]:
+def _described(specs: tuple[SourceSpec, ...]) -> list[str]:
     """Return sources without the folders above their own, which are nobody's business elsewhere."""
     return [str(replace(spec, path=Path(spec.path.name))) for spec in specs]

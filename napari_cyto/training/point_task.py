@@ -39,10 +39,10 @@ class PointTask(DetectorTask):
 
     def loss(self, network: Network, batch: Batch) -> Tensor:
         """Return the hybrid loss of a batch."""
-        told = network(batch["images"], True)
+        outputs = network(batch["images"], True)
         rows = zip(batch["points"], batch["sizes"], batch["classes"], batch["counted"], strict=True)
         cells = [TileCells(p, s, c, k if len(k) else None) for p, s, c, k in rows]
-        return hybrid_loss(Proposals(*told[:3]), Proposals(*told[3:]), cells, self._weights())["loss"]
+        return hybrid_loss(Proposals(*outputs[:3]), Proposals(*outputs[3:]), cells, self._weights())["loss"]
 
     def _weights(self) -> PointLossWeights:
         model = self.model

@@ -50,19 +50,19 @@ def recipe(name: str | None, kind: Kind | None) -> TrainConfig:
     CytoError
         When there is none of that name, it is broken, or it trains the other kind.
     """
-    wanted = name or DEFAULTS[kind or "classifier"]
-    path = Path(wanted).expanduser()
+    recipe_name = name or DEFAULTS[kind or "classifier"]
+    path = Path(recipe_name).expanduser()
     if path.suffix.lower() in _SUFFIXES:
         found = read_recipe(path)
     else:
         shipped = {c.name: c for c in all_recipes()}
-        if wanted not in shipped:
+        if recipe_name not in shipped:
             names = ", ".join(c.name for c in shipped.values() if kind in (None, c.model.kind))
             those = "those that ship" if kind is None else f"those for a {kind}"
-            raise CytoError(f"There is no recipe {wanted!r}; {those} are {names}, or give a YAML file.")
-        found = shipped[wanted]
+            raise CytoError(f"There is no recipe {recipe_name!r}; {those} are {names}, or give a YAML file.")
+        found = shipped[recipe_name]
     if kind not in (None, found.model.kind):
-        raise CytoError(f"The recipe {wanted!r} trains a {found.model.kind}, but a {kind} was asked for.")
+        raise CytoError(f"The recipe {recipe_name!r} trains a {found.model.kind}, but a {kind} was asked for.")
     return found
 
 

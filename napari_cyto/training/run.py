@@ -65,8 +65,8 @@ def train(
             stack.enter_context(folder.alone())
             _check_place(out, folder, resume)
             refuse_unreadable(sources)
-            asked = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": _text(parent)}
-            folder.begin(asked, resume)
+            request = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": _text(parent)}
+            folder.begin(request, resume)
             if not resume:
                 checkpoints.forget(folder.path)
         except (CytoError, OSError) as error:
@@ -132,21 +132,21 @@ def _fit_and_evaluate(
     from napari_cyto.training._loop import Fitting
 
     folder = RunFolder.of(writer.out)
-    asked = {"config": config.model_dump(mode="json"), "data": fingerprint}
+    request = {"config": config.model_dump(mode="json"), "data": fingerprint}
     start = checkpoints.load(folder.path) if resume else None
     if start is not None:
-        _check_same(asked, start.asked, folder)
-    fitting = Fitting(task, config, folder, token, writer.keep, asked)
+        _check_same(request, start.request, folder)
+    fitting = Fitting(task, config, folder, token, writer.keep, request)
     try:
         progress = yield from fitting.fit(start)
     except JobCancelled as error:
         raise JobCancelled(_kept(fitting.progress, writer.out)) from error
     if fitting.share.rank:
         return
-    yield from _judge(task, writer, token, fitting.fabric, progress)
+    yield from _evaluate(task, writer, token, fitting.fabric, progress)
 
 
-def _judge(task: Any, writer: BundleWriter, token: FolderToken, fabric: Any, progress: Progress) -> Iterator[Event]:
+def _evaluate(task: Any, writer: BundleWriter, token: FolderToken, fabric: Any, progress: Progress) -> Iterator[Event]:
     """Judge the best network and write its bundle."""
     from napari_cyto.training._loop import EvaluatedNetwork
 
@@ -155,21 +155,21 @@ def _judge(task: Any, writer: BundleWriter, token: FolderToken, fabric: Any, pro
     decision = bundle.manifest.decision
     network = bundle.load_network(str(fabric.device))
     try:
-        verdict = yield from task.judge(EvaluatedNetwork(fabric, network), decision, token)
+        evaluation = yield from task.evaluate(EvaluatedNetwork(fabric, network), decision, token)
     except JobCancelled as error:
         raise JobCancelled(_not_evaluated(progress, writer.out)) from error
-    if verdict.judged is not None:
-        write_outputs(folder.path, verdict.judged)
+    if evaluation.outputs is not None:
+        write_outputs(folder.path, evaluation.outputs)
     best = progress.history[progress.best_epoch - 1] if progress.best_epoch else {}
-    done = writer.finish(bundle.state_dict(), decision, verdict, best)
+    done = writer.finish(bundle.state_dict(), decision, evaluation, best)
     yield Done(
         {
             "bundle": str(done.path),
             "id": done.id,
-            "side": verdict.side,
-            "metrics": verdict.metrics,
-            "confusion": verdict.confusion,
-            "cells": verdict.cells,
+            "side": evaluation.side,
+            "metrics": evaluation.metrics,
+            "confusion": evaluation.confusion,
+            "cells": evaluation.cells,
             "split_record": writer.split,
             "best": best,
             "epochs": progress.epoch,
@@ -212,14 +212,14 @@ def _check_place(out: Path, folder: RunFolder, resume: bool) -> None:
         )
 
 
-def _check_same(asked: dict[str, Any], before: dict[str, Any], folder: RunFolder) -> None:
-    if asked["data"] != before.get("data"):
+def _check_same(request: dict[str, Any], before: dict[str, Any], folder: RunFolder) -> None:
+    if request["data"] != before.get("data"):
         raise CytoError(
             f"{folder.path}: the data is not what this run began with (its fingerprint changed), so it cannot go on to "
             "the same numbers; train anew, or continue from its model with --parent."
         )
-    if asked["config"] != before.get("config"):
-        changed = sorted(k for k, v in asked["config"].items() if v != before.get("config", {}).get(k))
+    if request["config"] != before.get("config"):
+        changed = sorted(k for k, v in request["config"].items() if v != before.get("config", {}).get(k))
         raise CytoError(
             f"{folder.path}: this run began with other settings ({', '.join(changed)}); take those, or train anew."
         )

@@ -20,19 +20,19 @@ def later(parent: QObject, slot: Any, wait_ms: int = 0) -> QTimer:
 class Soon(QObject):
     """Calls ``slot`` once, however often it is asked, before the window is next painted; a timer would come after."""
 
-    _asked = Signal()
+    _triggered = Signal()
 
     def __init__(self, parent: QObject, slot: Callable[[], object]) -> None:
         super().__init__(parent)
         self._slot = slot
         self.is_requested = False
-        self._asked.connect(self._call, Qt.ConnectionType.QueuedConnection)
+        self._triggered.connect(self._call, Qt.ConnectionType.QueuedConnection)
 
     def ask(self) -> None:
         """Have the slot called."""
         if not self.is_requested:
             self.is_requested = True
-            self._asked.emit()
+            self._triggered.emit()
 
     def stop(self) -> None:
         """Have it not called."""

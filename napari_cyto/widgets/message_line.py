@@ -65,7 +65,7 @@ class MessageLine(QLabel):
     def _fit(self) -> None:
         room = self._canvas.rect()
         widest = max(120, min(620, room.width() - 2 * MARGIN_PX))
-        wanted = self.fontMetrics().horizontalAdvance(self.text()) + 36
-        width = min(widest, wanted)
+        text_px = self.fontMetrics().horizontalAdvance(self.text()) + 36
+        width = min(widest, text_px)
         height = self.heightForWidth(width)
         self.setGeometry((room.width() - width) // 2, room.height() - height - ABOVE_SCALE_BAR_PX, width, height)

@@ -219,10 +219,10 @@ def restore_backup() -> None:
     if session.project is not None:
         folder = session.project.folder
     else:
-        asked = QFileDialog.getExistingDirectory(parent, "Project to restore from a backup")
-        if not asked:
+        chosen_folder = QFileDialog.getExistingDirectory(parent, "Project to restore from a backup")
+        if not chosen_folder:
             return
-        folder = Path(asked)
+        folder = Path(chosen_folder)
     dialog = BackupsDialog(folder, parent)
     if dialog.exec() and dialog.chosen is not None:
         with session.telling():

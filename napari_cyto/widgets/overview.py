@@ -113,8 +113,8 @@ class OverviewMap(QWidget):
 
     def heightForWidth(self, width: int) -> int:  # noqa: N802 - Qt's name
         """Return the height that shows the slide without margins, screen px."""
-        wanted = round(width * self._size_hw[0] / self._size_hw[1])
-        return int(max(self.minimumHeight(), min(self.maximumHeight(), wanted)))
+        ideal_height = round(width * self._size_hw[0] / self._size_hw[1])
+        return int(max(self.minimumHeight(), min(self.maximumHeight(), ideal_height)))
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Return a size that fits a dock."""

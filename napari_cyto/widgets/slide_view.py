@@ -33,10 +33,10 @@ class SlideView:
         session.slide_changed.connect(self._show)
         self._show()
 
-    def set_icc(self, wanted: bool) -> None:
+    def set_icc(self, is_requested: bool) -> None:
         """Show the colours by the slide's own profile, or as they are in the file; the view stays."""
         if self.layer is not None:
-            self.layer.show_icc(wanted)
+            self.layer.show_icc(is_requested)
 
     def let_go(self) -> None:
         """Stop listening; the layer goes with its viewer."""

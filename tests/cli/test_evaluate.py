@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from verb_calls import refusal
 
-from napari_cyto.cli import evaluate_model as judging
+from napari_cyto.cli import evaluate_model as model_evaluation
 from napari_cyto.cli.entry import run
 from napari_cyto.cli.evaluate import named
 from napari_cyto.domain import edits
@@ -32,16 +32,16 @@ PRED = "x,y,label,image\n100,101,HSIL,a.png\n200,101,NILM,a.png\n"
 @pytest.fixture
 def no_torch_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the verb run on made-up models where torch is not installed."""
-    monkeypatch.setattr(judging, "start_for_networks", lambda what: None)
+    monkeypatch.setattr(model_evaluation, "start_for_networks", lambda what: None)
 
 
 @pytest.fixture
-def faked(judge: Any, made: Any, monkeypatch: pytest.MonkeyPatch, no_torch_needed: None) -> None:
+def faked(evaluate_source: Any, made: Any, monkeypatch: pytest.MonkeyPatch, no_torch_needed: None) -> None:
     """Whatever bundle is named, it is the made-up one."""
     monkeypatch.setattr(
         bundle_scores,
         "evaluate_bundle",
-        lambda name, *args: judge(made.bundle(name if name == "detector" else "classifier"), *args),
+        lambda name, *args: evaluate_source(made.bundle(name if name == "detector" else "classifier"), *args),
     )
 
 
@@ -51,9 +51,9 @@ def test_a_bundle_is_told_as_json_and_as_tables(
 ) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
     assert run(["evaluate", "model", kind, "--data", source, "--draws", "100", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["kind"] == kind
-    assert "report" not in told
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["kind"] == kind
+    assert "report" not in printed
     report = tmp_path / "report"
     assert run(["evaluate", "model", kind, "--data", source, "--draws", "100", "--report", str(report)]) == 0
     out = capsys.readouterr().out
@@ -196,15 +196,15 @@ def tumour(n_positive: int, n_negative: int, *regions: Polygon) -> LabelSet:
 
 def test_ki67_counts_each_slide_and_region() -> None:
     left = Polygon(((0, 0), (0, 400), (1000, 400), (1000, 0)))
-    told = ki67_of(tumour(150, 450, left))
-    assert told["all"]["index"] == 0.25
-    assert (told["all"]["count"], told["all"]["warning"]) == (600, "")
-    (slide,) = told["slides"]
+    printed = ki67_of(tumour(150, 450, left))
+    assert printed["all"]["index"] == 0.25
+    assert (printed["all"]["count"], printed["all"]["warning"]) == (600, "")
+    (slide,) = printed["slides"]
     (region,) = slide["regions"]
     assert (region["region"], region["positive"], region["negative"]) == ("hot spot", 150, 49)
     assert "199 tumour cells" in region["warning"]
-    assert (told["other_cells"], told["proposed_cells"]) == (1, 600)
-    json.dumps(told, allow_nan=False)
+    assert (printed["other_cells"], printed["proposed_cells"]) == (1, 600)
+    json.dumps(printed, allow_nan=False)
     with pytest.raises(CytoError, match="--class-map"):
         ki67_of(LabelSet((), ()))
 
@@ -236,10 +236,10 @@ def test_a_grids_table_is_printed(
     from napari_cyto.jobs.events import Done
     from napari_cyto.training import grid_job
 
-    asked = SimpleNamespace()
+    requested = SimpleNamespace()
 
     def run_grid(sources: Any, out: Path, train: Any, config: Any, together: bool, token: Any) -> Any:
-        asked.__dict__.update(sources=sources, train=train, together=together, radius_um=config.radius_um)
+        requested.__dict__.update(sources=sources, train=train, together=together, radius_um=config.radius_um)
         rows = [{"trained_on": "a", "tested_on": "b", "side": "all", "n": 1234, "accuracy": 0.5, "macro_f1": None}]
         yield Done({"rows": rows, "warnings": ["Mind."], "report": "r", "csv": "c", "json": "j"})
 
@@ -249,8 +249,8 @@ def test_a_grids_table_is_printed(
     out = capsys.readouterr().out
     assert "1,234" in out
     assert "Mind." in out
-    assert (asked.sources, asked.together, asked.radius_um) == (["cric:a", "cric:b"], True, 7)
-    assert (asked.train.batch, asked.train.model.kind) == (4, "classifier")
+    assert (requested.sources, requested.together, requested.radius_um) == (["cric:a", "cric:b"], True, 7)
+    assert (requested.train.batch, requested.train.model.kind) == (4, "classifier")
     assert run([*argv, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["n"] == 1234
     assert "There is no recipe 'nosuch'" in refusal([*argv, "--recipe", "nosuch"], capsys)

@@ -194,8 +194,8 @@ def test_a_range_in_words() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e-9, 1e9, 0.0])
 def test_pydantic_refuses_what_the_range_does(value: float) -> None:
-    class Asked(BaseModel):
+    class Options(BaseModel):
         mpp: quantities.UmPerPx | None = None
 
     with pytest.raises(ValidationError):
-        Asked(mpp=value)
+        Options(mpp=value)

@@ -117,8 +117,8 @@ def test_json_may_stand_anywhere() -> None:
 
 def test_schemes_are_told_to_machines_and_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schemes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {s["name"] for s in told["schemes"]} == {"bethesda", "bethesda-full", "bethesda-4", "apacc", "ki67"}
+    printed = json.loads(capsys.readouterr().out)
+    assert {s["name"] for s in printed["schemes"]} == {"bethesda", "bethesda-full", "bethesda-4", "apacc", "ki67"}
     assert run(["schemes"]) == 0
     assert "HSIL" in capsys.readouterr().out
 
@@ -202,6 +202,6 @@ def test_names_that_the_systems_pipe_cannot_carry_are_told_all_the_same(
     monkeypatch.setattr(sys, "stdout", pipe)
     assert run(["info", str(tmp_path / "жук.png"), *option]) == 0
     pipe.flush()
-    told = pipe.buffer.getvalue().decode("cp1252")
-    assert r"\u0436\u0443\u043a.png" in told
-    assert not option or json.loads(told)["path"].endswith("жук.png")
+    printed = pipe.buffer.getvalue().decode("cp1252")
+    assert r"\u0436\u0443\u043a.png" in printed
+    assert not option or json.loads(printed)["path"].endswith("жук.png")

@@ -44,18 +44,18 @@ def pictures(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_mean_and_spread_become_the_targets(pictures: tuple[Path, Path]) -> None:
     own, target = (np.asarray(Image.open(p)) for p in pictures)
-    wanted = colour_statistics(target)
-    matched = colour_statistics(match_colour(own, wanted))
-    assert np.abs(np.subtract(matched.mean_lab, wanted.mean_lab)).max() < 0.6
-    assert np.abs(np.subtract(matched.std_lab, wanted.std_lab)).max() < 0.6
+    expected = colour_statistics(target)
+    matched = colour_statistics(match_colour(own, expected))
+    assert np.abs(np.subtract(matched.mean_lab, expected.mean_lab)).max() < 0.6
+    assert np.abs(np.subtract(matched.std_lab, expected.std_lab)).max() < 0.6
 
 
 def test_the_statistics_are_those_of_lab() -> None:
     picture = stained(3, (0.9, 0.7, 0.8), 64)
     lab = rgb2lab(picture).reshape(-1, 3)
-    told = colour_statistics(picture)
-    assert told.mean_lab == pytest.approx(lab.mean(0), abs=1e-3)
-    assert told.std_lab == pytest.approx(lab.std(0), abs=1e-3)
+    statistics = colour_statistics(picture)
+    assert statistics.mean_lab == pytest.approx(lab.mean(0), abs=1e-3)
+    assert statistics.std_lab == pytest.approx(lab.std(0), abs=1e-3)
 
 
 @given(st.integers(0, 2**31), st.tuples(*[st.floats(0.8, 1.25)] * 3), st.tuples(*[st.floats(-8, 8)] * 3))
@@ -80,11 +80,11 @@ def test_its_own_statistics_change_nothing() -> None:
 
 
 def test_one_colour_and_extremes_pass(pictures: tuple[Path, Path]) -> None:
-    wanted = picked_statistics(pictures[1])
+    expected = picked_statistics(pictures[1])
     for value in (0, 128, 255):
         plain = np.full((9, 7, 3), value, dtype=np.uint8)
-        assert match_colour(plain, wanted).shape == (9, 7, 3)
-    assert match_colour(np.zeros((0, 5, 3), np.uint8), wanted, wanted).shape == (0, 5, 3)
+        assert match_colour(plain, expected).shape == (9, 7, 3)
+    assert match_colour(np.zeros((0, 5, 3), np.uint8), expected, expected).shape == (0, 5, 3)
     with pytest.raises(CytoError, match="no pixels"):
         colour_statistics(np.zeros((0, 5, 3), np.uint8), picture="x.png")
 

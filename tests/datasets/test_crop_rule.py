@@ -99,8 +99,8 @@ def test_the_window_is_centred_to_a_fraction_of_a_pixel(y: float, x: float, side
         inner = (places > reach) & (places < length - reach)
         beside = (other > reach) & (other < (250, 200)[axis] - reach)
         # Red and green tell how far down and across a px lies; the crop's grey levels are whole numbers.
-        told = np.moveaxis(crop[..., axis], axis, 0)[np.ix_(inner, beside)] + 0.5
-        apart = told - places[inner][:, None]
+        result = np.moveaxis(crop[..., axis], axis, 0)[np.ix_(inner, beside)] + 0.5
+        apart = result - places[inner][:, None]
         assert np.abs(apart).max(initial=0) <= 0.6
 
 
@@ -236,9 +236,9 @@ def test_real_mirax_levels_are_chosen_and_cut_alike(shared: Path) -> None:
         rule.cut(slide, centres[:1], mpp)
         downs = slide.info.downsamples
         for level, window in zip(read, rule.windows, strict=True):
-            wanted = window / mpp / rule.size_px
-            assert downs[level] <= wanted * 1.001
-            assert level == len(downs) - 1 or downs[level + 1] > wanted
+            expected = window / mpp / rule.size_px
+            assert downs[level] <= expected * 1.001
+            assert level == len(downs) - 1 or downs[level + 1] > expected
         assert len(set(read)) > 1
     shared_cache().clear()
     with open_slide(shared / "slides" / "cric_fields.mrxs") as slide:

@@ -49,7 +49,7 @@ def test_only_a_known_suffix_is_taken_off_a_name(name: str, bare: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "candidate", "close"),
+    ("sought", "candidate", "close"),
     [
         ("S1.2", "S1.png", Closeness.NONE),
         ("S1", "S1.2.png", Closeness.NONE),
@@ -69,8 +69,8 @@ def test_only_a_known_suffix_is_taken_off_a_name(name: str, bare: str) -> None:
         ("straße.png", "strasse.png", Closeness.NONE),
     ],
 )
-def test_names_agree_as_the_rule_says(wanted: str, candidate: str, close: Closeness) -> None:
-    assert closeness(wanted, candidate) == close
+def test_names_agree_as_the_rule_says(sought: str, candidate: str, close: Closeness) -> None:
+    assert closeness(sought, candidate) == close
 
 
 @given(_STEM, _STEM, _SUFFIX, _SUFFIX)
@@ -90,11 +90,11 @@ def test_suffix_and_spelling_of_accents_do_not_part_a_name_from_itself(stem: str
 
 @given(st.lists(_STEM, min_size=1, max_size=3), st.lists(_STEM, max_size=2))
 def test_folders_that_are_named_must_be_there(parts: list[str], above: list[str]) -> None:
-    wanted = "/".join(parts)
-    assert closeness(wanted, "/".join([*above, *parts])) == Closeness.EXACT
+    sought = "/".join(parts)
+    assert closeness(sought, "/".join([*above, *parts])) == Closeness.EXACT
     if len(parts) > 1:
-        assert closeness(wanted, parts[-1]) == Closeness.NONE
-        assert closeness(wanted, parts[-1], either_way=True) == Closeness.EXACT
+        assert closeness(sought, parts[-1]) == Closeness.NONE
+        assert closeness(sought, parts[-1], either_way=True) == Closeness.EXACT
 
 
 @given(_STEM, _STEM, _SUFFIX, _SUFFIX)

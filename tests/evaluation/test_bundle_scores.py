@@ -26,82 +26,92 @@ def keys(source: str) -> list[str]:
     return [slide.key for slide in read_training_set([source]).slides]
 
 
-def test_a_classifier_is_judged_on_every_cell(judge: Any, made: Any, tmp_path: Path) -> None:
+def test_a_classifier_is_judged_on_every_cell(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
-    told = made.result_of(judge(made.bundle(), [source], QUICK))
-    assert told["kind"] == "classifier"
-    assert told["classification"]["n"] == told["data"]["cells"] == 32
-    assert told["data"]["groups"] == told["screening"]["n_groups"] == 4
-    assert told["data"]["side"] == "all; the model does not tell what it was trained on"
-    (warning,) = told["data"]["warnings"]
+    found = made.result_of(evaluate_source(made.bundle(), [source], QUICK))
+    assert found["kind"] == "classifier"
+    assert found["classification"]["n"] == found["data"]["cells"] == 32
+    assert found["data"]["groups"] == found["screening"]["n_groups"] == 4
+    assert found["data"]["side"] == "all; the model does not tell what it was trained on"
+    (warning,) = found["data"]["warnings"]
     assert "may have seen these slides" in warning
     # The first picture's classes are those that the made-up model sees; each further one's are shifted by one.
-    assert told["classification"]["accuracy"] == pytest.approx(8 / 32)
-    json.dumps(told, allow_nan=False)
+    assert found["classification"]["accuracy"] == pytest.approx(8 / 32)
+    json.dumps(found, allow_nan=False)
 
 
-def test_a_detector_is_judged_on_every_picture(judge: Any, made: Any, tmp_path: Path) -> None:
+def test_a_detector_is_judged_on_every_picture(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
-    told = made.result_of(judge(made.bundle("detector"), [source], QUICK))
-    detection = told["detection"]
+    found = made.result_of(evaluate_source(made.bundle("detector"), [source], QUICK))
+    detection = found["detection"]
     assert (detection["fields"], detection["cells"], detection["tp"], detection["fn"]) == (4, 32, 32, 0)
     assert detection["median_error_um"] == pytest.approx(1.0)
     assert detection["at_detections_per_cell"]["recall"] == 1.0
-    assert told["found_cells"]["classification"]["n"] == 32
-    json.dumps(told, allow_nan=False)
+    assert found["found_cells"]["classification"]["n"] == 32
+    json.dumps(found, allow_nan=False)
 
 
-def test_cells_of_classes_that_the_model_lacks_are_left_out_and_told(judge: Any, made: Any, tmp_path: Path) -> None:
+def test_cells_of_classes_that_the_model_lacks_are_left_out_and_told(
+    evaluate_source: Any, made: Any, tmp_path: Path
+) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
-    told = made.result_of(judge(made.bundle(classes=made.SIX[:5]), [source], QUICK))
-    assert told["classification"]["n"] < 32
-    assert any("SCC" in remark for remark in told["data"]["remarks"])
+    found = made.result_of(evaluate_source(made.bundle(classes=made.SIX[:5]), [source], QUICK))
+    assert found["classification"]["n"] < 32
+    assert any("SCC" in remark for remark in found["data"]["remarks"])
 
 
-def test_a_model_of_a_users_own_scheme_is_judged_by_its_own_classes(judge: Any, made: Any, tmp_path: Path) -> None:
+def test_a_model_of_a_users_own_scheme_is_judged_by_its_own_classes(
+    evaluate_source: Any, made: Any, tmp_path: Path
+) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
     own = made.bundle()
     own = Bundle(own.path, own.manifest.model_copy(update={"scheme": "our laboratory"}))
-    assert made.result_of(judge(own, [source], QUICK))["classification"]["n"] == 32
+    assert made.result_of(evaluate_source(own, [source], QUICK))["classification"]["n"] == 32
 
 
-def test_slides_that_had_a_say_are_left_out_with_a_warning(judge: Any, made: Any, tmp_path: Path) -> None:
+def test_slides_that_had_a_say_are_left_out_with_a_warning(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
     names = keys(source)
     split = {"sides": dict(zip(names, ("train", "validation", "test", "test"), strict=True))}
-    events = list(judge(made.bundle(split=split), [source], QUICK))
-    told = events[-1].result
-    assert told["data"]["slides"] == 2
-    assert told["data"]["side"] == "test"
-    (warning,) = told["data"]["warnings"]
+    events = list(evaluate_source(made.bundle(split=split), [source], QUICK))
+    found = events[-1].result
+    assert found["data"]["slides"] == 2
+    assert found["data"]["side"] == "test"
+    (warning,) = found["data"]["warnings"]
     assert "2 of 4 slides had a say" in warning
     assert any(isinstance(e, Noted) and e.message == warning for e in events)
-    every = made.result_of(judge(made.bundle(split=split), [source], QUICK.model_copy(update={"side": "all"})))
+    every = made.result_of(
+        evaluate_source(made.bundle(split=split), [source], QUICK.model_copy(update={"side": "all"}))
+    )
     assert (every["data"]["slides"], every["data"]["seen_in_training"]) == (4, 2)
     assert "flatter" in every["data"]["warnings"][0]
-    train = made.result_of(judge(made.bundle(split=split), [source], QUICK.model_copy(update={"side": "train"})))
+    train = made.result_of(
+        evaluate_source(made.bundle(split=split), [source], QUICK.model_copy(update={"side": "train"}))
+    )
     assert (train["data"]["slides"], train["data"]["seen_in_training"]) == (1, 1)
 
 
-def test_when_all_had_a_say_it_refuses_and_says_how_to_see_it(judge: Any, made: Any, tmp_path: Path) -> None:
+def test_when_all_had_a_say_it_refuses_and_says_how_to_see_it(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
     split = {"sides": {"train": keys(source)}}
-    (last,) = [e for e in judge(made.bundle(split=split), [source], QUICK) if isinstance(e, Failed)]
+    (last,) = [e for e in evaluate_source(made.bundle(split=split), [source], QUICK) if isinstance(e, Failed)]
     assert last.expected
     assert "--side all" in last.message
     same = read_training_set([source]).fingerprint
-    (last,) = [e for e in judge(made.bundle(data={"fingerprint": same}), [source], QUICK) if isinstance(e, Failed)]
+    (last,) = [
+        e for e in evaluate_source(made.bundle(data={"fingerprint": same}), [source], QUICK) if isinstance(e, Failed)
+    ]
     assert "--side all" in last.message
-    asked = QUICK.model_copy(update={"side": "test"})
-    (last,) = [e for e in judge(made.bundle(), [source], asked) if isinstance(e, Failed)]
+    requested = QUICK.model_copy(update={"side": "test"})
+    (last,) = [e for e in evaluate_source(made.bundle(), [source], requested) if isinstance(e, Failed)]
     assert "None of the 4 slides" in last.message
 
 
 def test_only_a_model_that_tells_its_slides_is_told_not_to_have_seen_others() -> None:
     """Neither a card without sides nor one that says nothing at all is a reason to believe that a slide is new."""
     one = slide(key="a", side="test")
-    told = choose_slides([one], {"split": {"sides": {"b": "train"}}}, "x", "auto")
-    assert (told.side, told.warnings) == ("all, none of which the model has seen", ())
+    found = choose_slides([one], {"split": {"sides": {"b": "train"}}}, "x", "auto")
+    assert (found.side, found.warnings) == ("all, none of which the model has seen", ())
     for card in ({}, {"split": {"seed": 0}, "data": {"fingerprint": "other"}}):
         for side in ("auto", "all", "test"):
             chosen = choose_slides([one], card, "x", side)
@@ -128,10 +138,10 @@ def test_other_slides_of_a_training_patient_or_smear_are_seen_too() -> None:
     """Related through a third slide as well: its smear names the patient that another slide lacks."""
     known = slide(key="a", patient="p1")
     same_patient, linked = slide(key="b", patient="p1", smear="s1"), slide(key="c", smear="s1")
-    judged, foreign = slide(key="d", patient="p2"), slide(key="e")
+    evaluated, foreign = slide(key="d", patient="p2"), slide(key="e")
     card = {"split": {"sides": {"train": ["a"], "test": ["d"]}}}
-    chosen = choose_slides([known, same_patient, linked, judged, foreign], card, "", "auto")
-    assert chosen.slides == (judged, foreign)
+    chosen = choose_slides([known, same_patient, linked, evaluated, foreign], card, "", "auto")
+    assert chosen.slides == (evaluated, foreign)
     assert "3 of 5 slides had a say" in chosen.warnings[0]
     assert "of 2 another slide of the same patient or smear had" in chosen.warnings[0]
     every = choose_slides([known, same_patient, foreign], card, "", "all")
@@ -142,11 +152,11 @@ def test_other_slides_of_a_training_patient_or_smear_are_seen_too() -> None:
 
 
 @pytest.mark.parametrize("kind", ["classifier", "detector"])
-def test_it_stops_between_two_steps(judge: Any, made: Any, tmp_path: Path, kind: str) -> None:
+def test_it_stops_between_two_steps(evaluate_source: Any, made: Any, tmp_path: Path, kind: str) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric', pictures=2)}"
     token = CancelToken()
     seen = []
-    for event in judge(made.bundle(kind), [source], QUICK, token, tmp_path / "report"):
+    for event in evaluate_source(made.bundle(kind), [source], QUICK, token, tmp_path / "report"):
         seen.append(event)
         if len(seen) == 2:
             token.cancel()
@@ -154,24 +164,24 @@ def test_it_stops_between_two_steps(judge: Any, made: Any, tmp_path: Path, kind:
     assert not (tmp_path / "report").exists()
 
 
-def test_a_slide_that_cannot_be_read_is_left_out_and_told(judge: Any, made: Any, tmp_path: Path) -> None:
+def test_a_slide_that_cannot_be_read_is_left_out_and_told(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     folder = made.cric_folder(tmp_path / "cric")
     source = f"cric:{folder}"
     picture = folder / "images" / "field_0_1.png"
     picture.write_bytes(picture.read_bytes()[:400])
-    told = made.result_of(judge(made.bundle(), [source], QUICK))
-    assert told["classification"]["n"] == 24
-    assert any("field_0_1" in remark for remark in told["data"]["remarks"])
+    found = made.result_of(evaluate_source(made.bundle(), [source], QUICK))
+    assert found["classification"]["n"] == 24
+    assert any("field_0_1" in remark for remark in found["data"]["remarks"])
 
 
 @pytest.mark.parametrize("kind", ["classifier", "detector"])
 def test_the_report_is_one_page_that_fetches_nothing_and_escapes_everything(
-    judge: Any, made: Any, tmp_path: Path, kind: str
+    evaluate_source: Any, made: Any, tmp_path: Path, kind: str
 ) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'a <b> & c')}"
-    told = made.result_of(judge(made.bundle(kind), [source], QUICK, report=tmp_path / "report"))
-    page = Path(told["report"]).read_text(encoding="utf-8")
-    assert json.loads(Path(told["json"]).read_text(encoding="utf-8"))["kind"] == kind
+    found = made.result_of(evaluate_source(made.bundle(kind), [source], QUICK, report=tmp_path / "report"))
+    page = Path(found["report"]).read_text(encoding="utf-8")
+    assert json.loads(Path(found["json"]).read_text(encoding="utf-8"))["kind"] == kind
     assert "<b> & c" not in page
     assert "a &lt;b&gt; &amp; c" in page
     assert "A &lt;model&gt; for tests" in page
@@ -183,20 +193,20 @@ def test_the_report_is_one_page_that_fetches_nothing_and_escapes_everything(
     assert page.count("<svg") == page.count("</svg>") > 3
 
 
-@pytest.mark.parametrize("asked", ["all", "train", "validation", "test"])
+@pytest.mark.parametrize("requested", ["all", "train", "validation", "test"])
 @pytest.mark.parametrize(
     "sides", [("train", "train"), ("train", "test"), ("train", ""), ("", "test"), ("train", "validation")]
 )
-def test_the_side_that_is_advised_judges_something(asked: Any, sides: tuple[str, str]) -> None:
+def test_the_side_that_is_advised_judges_something(requested: Any, sides: tuple[str, str]) -> None:
     """A model without a test side was said to be judged on it with --side test, which then was refused."""
     slides = [slide(key=key) for key in "ab"]
     recorded = {side: [key for key, of in zip("ab", sides, strict=True) if of == side] for side in set(sides) - {""}}
     card = {"split": {"sides": recorded}}
     try:
-        told = " ".join(choose_slides(slides, card, "", asked).warnings)
+        found = " ".join(choose_slides(slides, card, "", requested).warnings)
     except CytoError as error:
-        told = str(error)
-    for side in re.findall(r"--side (\w+)", told):
+        found = str(error)
+    for side in re.findall(r"--side (\w+)", found):
         assert choose_slides(slides, card, "", side).slides
 
 

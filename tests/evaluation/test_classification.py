@@ -104,16 +104,16 @@ def test_kappa_weighs_by_severity_and_leaves_out_what_has_no_grade() -> None:
     """An artefact is not worse than a carcinoma: where it stands among the outputs must not matter."""
     truth = ["NILM", "LSIL", "HSIL", "artefact", "NILM", "HSIL"]
     pred = ["NILM", "HSIL", "HSIL", "artefact", "artefact", "NILM"]
-    told = {}
+    result = {}
     for classes, grades in (
         (("NILM", "LSIL", "HSIL", "artefact"), (0, 2, 4, None)),
         (("artefact", "HSIL", "NILM", "LSIL"), (None, 4, 0, 2)),
     ):
         found = score_classes(truth, pred, classes, severities=grades)
-        told[classes] = found.quadratic_kappa
+        result[classes] = found.quadratic_kappa
         assert found.kappa_left_out == ("artefact",)
         assert found.kappa_left_out_cells == 2
-    one, other = told.values()
+    one, other = result.values()
     assert one == pytest.approx(other)
     kept = [(t, p) for t, p in zip(truth, pred, strict=True) if "artefact" not in (t, p)]
     grade = {"NILM": 0, "LSIL": 2, "HSIL": 4}

@@ -38,8 +38,8 @@ def scored(n: int = 200, classes: tuple = SIX, skill: float = 2.0, seed: int = 0
 
 def test_the_scores_are_scikit_learns() -> None:
     cells = scored()
-    told = classifier_scores(cells, QUICK)
-    own, answers = told["classification"], cells.answers
+    result = classifier_scores(cells, QUICK)
+    own, answers = result["classification"], cells.answers
     assert own["accuracy"] == pytest.approx(metrics.accuracy_score(cells.truth, answers))
     assert own["macro_f1"] == pytest.approx(metrics.f1_score(cells.truth, answers, average="macro"))
     assert own["weighted_f1"] == pytest.approx(metrics.f1_score(cells.truth, answers, average="weighted"))
@@ -50,12 +50,12 @@ def test_the_scores_are_scikit_learns() -> None:
     assert own["per_class"]["HSIL"]["sensitivity"] == pytest.approx(
         metrics.recall_score(cells.truth == 4, answers == 4)
     )
-    json.dumps(told, allow_nan=False)
+    json.dumps(result, allow_nan=False)
 
 
 def test_each_interval_holds_its_value_and_rests_on_groups() -> None:
-    told = classifier_scores(scored(), QUICK)
-    for part in (told["classification"], *(told["classification"][v] for v in ("four_class", "normal_abnormal"))):
+    result = classifier_scores(scored(), QUICK)
+    for part in (result["classification"], *(result["classification"][v] for v in ("four_class", "normal_abnormal"))):
         assert part["n_groups"] == 20
         for name, interval in part["intervals"].items():
             assert interval["value"] == pytest.approx(part[name])
@@ -65,8 +65,8 @@ def test_each_interval_holds_its_value_and_rests_on_groups() -> None:
 
 def test_the_views_add_what_falls_together() -> None:
     cells = scored()
-    told = classifier_scores(cells, QUICK)["classification"]
-    four, two = told["four_class"], told["normal_abnormal"]
+    result = classifier_scores(cells, QUICK)["classification"]
+    four, two = result["four_class"], result["normal_abnormal"]
     parent = np.asarray([0, 1, 2, 3, 3, 3])
     summed = np.stack([cells.probabilities[:, parent == c].sum(axis=1) for c in range(4)], axis=1)
     assert four["classes"] == list(FOUR)
@@ -80,10 +80,10 @@ def test_the_views_add_what_falls_together() -> None:
 
 def test_cells_without_a_grade_are_left_out_of_the_views_only() -> None:
     cells = scored(classes=BETHESDA)
-    told = classifier_scores(cells, QUICK)["classification"]
+    result = classifier_scores(cells, QUICK)["classification"]
     graded = int((cells.truth < 6).sum())
-    assert told["n"] == 200
-    assert told["four_class"]["n"] == told["normal_abnormal"]["n"] == graded < 200
+    assert result["n"] == 200
+    assert result["four_class"]["n"] == result["normal_abnormal"]["n"] == graded < 200
     view = normal_abnormal_view(BETHESDA)
     assert view is not None
     np.testing.assert_allclose(through(view, cells).scores.sum(axis=1), 1)
@@ -95,10 +95,10 @@ def test_other_schemes_have_the_views_that_they_can() -> None:
     assert normal_abnormal_view(apacc) is not None
     assert normal_abnormal_view(ki67) is None
     assert four_class_view(four) is not None
-    told = classifier_scores(scored(classes=ki67), QUICK)
-    assert told["screening"] is None
-    assert told["classification"]["four_class"] is told["classification"]["normal_abnormal"] is None
-    assert told["calibration"]["ece"] > 0
+    result = classifier_scores(scored(classes=ki67), QUICK)
+    assert result["screening"] is None
+    assert result["classification"]["four_class"] is result["classification"]["normal_abnormal"] is None
+    assert result["calibration"]["ece"] > 0
 
 
 def test_page_one_tells_the_recall_at_specificity_and_the_table() -> None:
@@ -116,9 +116,9 @@ def test_page_one_tells_the_recall_at_specificity_and_the_table() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_next_to_nothing_is_told_as_unknown_not_as_an_error(n: int) -> None:
-    told = classifier_scores(scored(n), QUICK)
-    assert told["classification"]["n"] == n
-    json.dumps(told, allow_nan=False)
+    result = classifier_scores(scored(n), QUICK)
+    assert result["classification"]["n"] == n
+    json.dumps(result, allow_nan=False)
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -185,14 +185,14 @@ def test_a_job_that_is_to_stop_leaves_between_two_draws() -> None:
 def test_costs_move_calls_and_leave_every_figure_of_the_probabilities() -> None:
     cells = scored(400)
     costly = replace(cells, costs=np.tile([1.0, 1.0, 1.0, 4.0, 4.0, 4.0], (len(cells.truth), 1)))
-    plain, told = classifier_scores(cells, QUICK), classifier_scores(costly, QUICK)
-    assert told["calibration"] == plain["calibration"]
-    assert told["classification"]["macro_auroc"] == plain["classification"]["macro_auroc"]
-    assert told["screening"]["auroc"] == plain["screening"]["auroc"]
-    assert told["screening"]["recall"]["value"] > plain["screening"]["recall"]["value"]
-    assert told["screening"]["undercall"]["value"] < plain["screening"]["undercall"]["value"]
+    plain, result = classifier_scores(cells, QUICK), classifier_scores(costly, QUICK)
+    assert result["calibration"] == plain["calibration"]
+    assert result["classification"]["macro_auroc"] == plain["classification"]["macro_auroc"]
+    assert result["screening"]["auroc"] == plain["screening"]["auroc"]
+    assert result["screening"]["recall"]["value"] > plain["screening"]["recall"]["value"]
+    assert result["screening"]["undercall"]["value"] < plain["screening"]["undercall"]["value"]
     high = (costly.probabilities * costly.costs).argmax(axis=1) >= 3
-    assert told["screening"]["recall"]["value"] == pytest.approx(high[cells.truth >= 3].mean())
+    assert result["screening"]["recall"]["value"] == pytest.approx(high[cells.truth >= 3].mean())
 
 
 def test_a_view_calls_by_the_costs_of_what_falls_together() -> None:
@@ -214,8 +214,8 @@ def test_each_class_and_high_grade_are_calibrated_by_themselves() -> None:
     places = np.zeros((len(truth), 2))
     names = tuple(str(i) for i in range(len(truth)))
 
-    def calibration_of(told: np.ndarray) -> dict:
-        return classifier_scores(ScoredCells(SIX, truth, told, names, names, places), Resampling(draws=2))[
+    def calibration_of(result: np.ndarray) -> dict:
+        return classifier_scores(ScoredCells(SIX, truth, result, names, names, places), Resampling(draws=2))[
             "calibration"
         ]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from verb_calls import refusal, told
+from verb_calls import printed, refusal
 
 from napari_cyto.cli.entry import run
 from napari_cyto.domain.annotation import Annotation, Status
@@ -41,7 +41,7 @@ def files(folder: Path, truth: str = TRUTH, pred: str = PRED) -> list[str]:
 
 def test_two_tables_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = [*files(tmp_path), "--radius-um", "5", "--mpp", "0.5", "--json"]
-    detection = told(argv, capsys)["detection"]
+    detection = printed(argv, capsys)["detection"]
     assert [detection[k] for k in ("tp", "fp", "fn")] == [2, 1, 1]
     assert detection["precision"] == detection["recall"] == detection["f1"] == pytest.approx(2 / 3)
     assert detection["median_error_um"] == pytest.approx((5 + 0.5) / 2)
@@ -54,7 +54,7 @@ def test_the_radius_is_in_micrometres(tmp_path: Path, capsys: pytest.CaptureFixt
     """The first cell is 10 px from its detection: 5 µm at 0.5, 2.5 µm at 0.25, and the radius itself is within."""
     for radius_um, mpp, tp in (("5", "0.5", 2), ("4.99", "0.5", 1), ("2.5", "0.25", 2), ("2.49", "0.25", 1)):
         argv = [*files(tmp_path), "--radius-um", radius_um, "--mpp", mpp, "--json"]
-        assert told(argv, capsys)["detection"]["tp"] == tp
+        assert printed(argv, capsys)["detection"]["tp"] == tp
 
 
 def test_people_get_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_tables_that_name_no_image_are_of_the_same_one(tmp_path: Path, capsys: p
 
 def test_no_cells_at_all_is_an_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = [*files(tmp_path, "x,y,label\n", "x,y,label\n"), "--radius-um", "5", "--mpp", "1"]
-    detection = told([*argv, "--json"], capsys)["detection"]
+    detection = printed([*argv, "--json"], capsys)["detection"]
     assert (detection["tp"], detection["fp"], detection["fn"], detection["f1"]) == (0, 0, 0, None)
     assert run(argv) == 0
 
@@ -111,7 +111,7 @@ def test_one_named_image_each_must_be_the_same(tmp_path: Path, capsys: pytest.Ca
 def test_an_image_without_detections_can_be_declared_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = [*files(tmp_path, pred="x,y,label,image\n100,100,HSIL,a.png\n"), "--radius-um", "5", "--mpp", "1"]
     assert "--missing-are-empty" in refusal(argv, capsys)
-    detection = told([*argv, "--missing-are-empty", "--json"], capsys)["detection"]
+    detection = printed([*argv, "--missing-are-empty", "--json"], capsys)["detection"]
     assert [detection[k] for k in ("tp", "fp", "fn")] == [1, 0, 2]
 
 
@@ -144,7 +144,7 @@ def test_every_format_is_told_from_its_files(tmp_path: Path, capsys: pytest.Capt
     }.items():
         get_format(name).write(whole, tmp_path / target)
         argv = ["evaluate", "labels", "--truth", str(tmp_path / "truth.csv"), "--pred", str(tmp_path / target)]
-        detection = told([*argv, "--radius-um", "2", "--mpp", "0.5", "--json"], capsys)["detection"]
+        detection = printed([*argv, "--radius-um", "2", "--mpp", "0.5", "--json"], capsys)["detection"]
         assert [detection[k] for k in ("tp", "fp", "fn", "macro_f1")] == [12, 0, 0, 1.0], name
 
 
@@ -250,7 +250,7 @@ def test_a_cell_that_the_truth_has_twice_counts_once_and_is_told(
 ) -> None:
     table = "x,y,label,image\n100,100,HSIL,a.png\n100,100,HSIL,a.png\n100,100,LSIL,a.png\n"
     argv = [*files(tmp_path, table, "x,y,label,image\n100,100,HSIL,a.png\n"), "--radius-um", "5", "--mpp", "0.5"]
-    found = told([*argv, "--json"], capsys)
+    found = printed([*argv, "--json"], capsys)
     assert [found["detection"][k] for k in ("tp", "fp", "fn")] == [1, 0, 1]
     assert any("more than once count once: 1" in remark for remark in found["remarks"])
     assert any("one shape several classes 1 time(s)" in remark for remark in found["remarks"])

@@ -49,14 +49,14 @@ def test_counts_recall_and_error_at_the_threshold() -> None:
         field([(10, 10), (50, 50)], [(10, 14, 0.9), (50, 80, 0.8), (50, 50, 0.2)], name="one"),
         field([(20, 20)], [(20, 20, 0.6)], name="two"),
     ]
-    told = detector_scores(fields, SIX, 0.5, 6.0, QUICK)["detection"]
-    assert [told[k] for k in ("tp", "fp", "fn")] == [2, 1, 1]
-    assert told["recall"] == told["recall_interval"]["value"] == pytest.approx(2 / 3)
-    assert told["median_error_um"] == pytest.approx(1.0)
-    assert (told["cells"], told["detections"], told["detections_per_cell"]) == (3, 3, 1.0)
-    assert told["precision_is"] == "a lower bound"
-    assert told["per_class"]["NILM"]["tp"] == 2
-    json.dumps(told, allow_nan=False)
+    result = detector_scores(fields, SIX, 0.5, 6.0, QUICK)["detection"]
+    assert [result[k] for k in ("tp", "fp", "fn")] == [2, 1, 1]
+    assert result["recall"] == result["recall_interval"]["value"] == pytest.approx(2 / 3)
+    assert result["median_error_um"] == pytest.approx(1.0)
+    assert (result["cells"], result["detections"], result["detections_per_cell"]) == (3, 3, 1.0)
+    assert result["precision_is"] == "a lower bound"
+    assert result["per_class"]["NILM"]["tp"] == 2
+    json.dumps(result, allow_nan=False)
 
 
 def test_the_radius_is_in_micrometres() -> None:
@@ -70,27 +70,30 @@ def test_the_radius_is_in_micrometres() -> None:
 def test_a_budget_takes_the_surest_and_is_never_overrun() -> None:
     """One cell allows three detections; the right one is third, or shares its score with too many."""
     rows = [(90, 90, 0.9), (80, 80, 0.8), (10, 10, 0.7), (70, 70, 0.1)]
-    told = detector_scores([field([(10, 10)], rows)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_cell"]
-    assert (told["recall"], told["detections"]) == (1.0, 3)
-    assert 0.1 < told["threshold"] <= 0.7
+    result = detector_scores([field([(10, 10)], rows)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_cell"]
+    assert (result["recall"], result["detections"]) == (1.0, 3)
+    assert 0.1 < result["threshold"] <= 0.7
     tied = [(90, 90, 0.9), (80, 80, 0.7), (10, 10, 0.7), (70, 70, 0.7)]
-    told = detector_scores([field([(10, 10)], tied)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_cell"]
-    assert (told["recall"], told["detections"]) == (0.0, 1)
+    result = detector_scores([field([(10, 10)], tied)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_cell"]
+    assert (result["recall"], result["detections"]) == (0.0, 1)
 
 
 def test_a_fixed_number_of_each_picture() -> None:
     rows = [(90.0, 3.0 * i, 0.9) for i in range(20)] + [(10.0, 10.0, 0.5)]
-    told = detector_scores([field([(10, 10)], rows)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_field"]
-    assert [(row["per_field"], row["recall"], row["detections"]) for row in told[:2]] == [(10, 0.0, 10), (25, 1.0, 21)]
+    result = detector_scores([field([(10, 10)], rows)], SIX, 0.5, 6.0, QUICK)["detection"]["at_detections_per_field"]
+    assert [(row["per_field"], row["recall"], row["detections"]) for row in result[:2]] == [
+        (10, 0.0, 10),
+        (25, 1.0, 21),
+    ]
 
 
 def test_regions_limit_what_is_false_and_make_precision_a_measurement() -> None:
     region = (Polygon(((0, 0), (0, 40), (40, 40), (40, 0))),)
     one = field([(10, 10)], [(10, 10, 1.0), (90, 90, 1.0), (30, 30, 1.0)], regions=region)
-    told = detector_scores([one], SIX, 0.5, 6.0, QUICK)["detection"]
-    assert [told[k] for k in ("tp", "fp", "fn")] == [1, 1, 0]
-    assert told["precision_is"] == "measured"
-    assert told["fields_with_regions"] == 1
+    result = detector_scores([one], SIX, 0.5, 6.0, QUICK)["detection"]
+    assert [result[k] for k in ("tp", "fp", "fn")] == [1, 1, 0]
+    assert result["precision_is"] == "measured"
+    assert result["fields_with_regions"] == 1
 
 
 def test_the_classes_of_found_cells_are_judged_as_a_classifiers() -> None:
@@ -100,23 +103,23 @@ def test_the_classes_of_found_cells_are_judged_as_a_classifiers() -> None:
         field([(10, 10)], [(10, 10, 0.9)], "rubbish", called=0, name="c"),
         field([(10, 10)], [], "SCC", name="d"),
     ]
-    told = detector_scores(fields, SIX, 0.5, 6.0, QUICK)
-    found = told["found_cells"]
+    result = detector_scores(fields, SIX, 0.5, 6.0, QUICK)
+    found = result["found_cells"]
     assert found["classification"]["n"] == 2
     screening = found["screening"]
     assert (screening["recall"]["value"], screening["recall"]["n"]) == (pytest.approx(1 / 3), 3), "SCC was missed"
     assert (screening["fnr"]["value"], screening["missed"]["value"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
     assert screening["undercall"]["value"] == pytest.approx(2 / 3), "one called NILM, one that nobody is shown"
-    assert told["detection"]["per_class"]["HSIL"]["recall"] == 0.5
-    json.dumps(told, allow_nan=False)
+    assert result["detection"]["per_class"]["HSIL"]["recall"] == 0.5
+    json.dumps(result, allow_nan=False)
 
 
 def test_a_detector_without_classes_has_none_of_their_scores() -> None:
     one = field([(10, 10)], [(10, 10, 0.9)], class_scores=np.empty((1, 0)))
-    told = detector_scores([one], (), 0.5, 6.0, QUICK)
-    assert told["found_cells"] is None
-    assert told["detection"]["per_class"] == {}
-    assert told["detection"]["f1"] == 1
+    result = detector_scores([one], (), 0.5, 6.0, QUICK)
+    assert result["found_cells"] is None
+    assert result["detection"]["per_class"] == {}
+    assert result["detection"]["f1"] == 1
 
 
 def test_box_scores_where_every_cell_has_a_box() -> None:
@@ -124,13 +127,13 @@ def test_box_scores_where_every_cell_has_a_box() -> None:
     found = [(*c, 0.9) for c in centres]
     exact = {"truth_boxes_yxyx": boxes(centres, 20), "found_boxes_yxyx": boxes(centres, 20)}
     loose = {"truth_boxes_yxyx": boxes(centres, 20), "found_boxes_yxyx": boxes(centres, 25)}
-    told = detector_scores([field(list(centres), found, **exact)], SIX, 0.5, 6.0, QUICK)["detection"]["boxes"]
-    assert told["class_agnostic"] == {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}
-    assert told["per_class"]["NILM"]["ap"] == 1.0
-    assert told["per_class"]["HSIL"]["ap"] is None
-    told = detector_scores([field(list(centres), found, **loose)], SIX, 0.5, 6.0, QUICK)["detection"]["boxes"]
-    assert told["class_agnostic"]["ap50"] == 1.0
-    assert told["class_agnostic"]["ap75"] == 0.0
+    result = detector_scores([field(list(centres), found, **exact)], SIX, 0.5, 6.0, QUICK)["detection"]["boxes"]
+    assert result["class_agnostic"] == {"ap": 1.0, "ap50": 1.0, "ap75": 1.0}
+    assert result["per_class"]["NILM"]["ap"] == 1.0
+    assert result["per_class"]["HSIL"]["ap"] is None
+    result = detector_scores([field(list(centres), found, **loose)], SIX, 0.5, 6.0, QUICK)["detection"]["boxes"]
+    assert result["class_agnostic"]["ap50"] == 1.0
+    assert result["class_agnostic"]["ap75"] == 0.0
     points = field(list(centres), found)
     assert detector_scores([points], SIX, 0.5, 6.0, QUICK)["detection"]["boxes"] is None
 
@@ -140,9 +143,9 @@ def test_box_scores_where_every_cell_has_a_box() -> None:
     [([], [], [0, 0, 0]), ([(1, 1)], [], [0, 0, 1]), ([], [(1, 1, 0.9)], [0, 1, 0])],
 )
 def test_empty_sides(truth: list, found: list, counts: list[int]) -> None:
-    told = detector_scores([field(truth, found)], SIX, 0.5, 6.0, QUICK)
-    assert [told["detection"][k] for k in ("tp", "fp", "fn")] == counts
-    json.dumps(told, allow_nan=False)
+    result = detector_scores([field(truth, found)], SIX, 0.5, 6.0, QUICK)
+    assert [result["detection"][k] for k in ("tp", "fp", "fn")] == counts
+    json.dumps(result, allow_nan=False)
     assert detector_scores([], SIX, 0.5, 6.0, QUICK)["detection"]["fields"] == 0
 
 
@@ -155,18 +158,18 @@ def test_the_intervals_are_those_of_whole_pictures() -> None:
     """One picture without a miss and one without a hit: over whole pictures, F1 is anything from 0 to 1."""
     good = field([(10, 10), (50, 50)], [(10, 12, 0.9), (50, 50, 0.9)], name="good")
     bad = field([(10, 10), (50, 50)], [(90, 10, 0.9), (10, 90, 0.9), (90, 90, 0.9)], name="bad")
-    told = detector_scores([good, bad], SIX, 0.5, 6.0, QUICK)["detection"]
-    spans = told["intervals"]
+    result = detector_scores([good, bad], SIX, 0.5, 6.0, QUICK)["detection"]
+    spans = result["intervals"]
     assert [spans[name]["value"] for name in ("precision", "f1", "macro_f1")] == [
-        told["precision"],
-        told["f1"],
-        told["macro_f1"],
+        result["precision"],
+        result["f1"],
+        result["macro_f1"],
     ]
     assert (spans["f1"]["low"], spans["f1"]["high"]) == (pytest.approx(0.0, abs=1e-6), pytest.approx(1.0, abs=1e-6))
-    assert spans["per_class_f1"]["NILM"]["value"] == told["per_class"]["NILM"]["f1"]
+    assert spans["per_class_f1"]["NILM"]["value"] == result["per_class"]["NILM"]["f1"]
     assert spans["detections_per_cell"]["value"] == 5 / 4
     assert (spans["detections_per_cell"]["low"], spans["detections_per_cell"]["high"]) == (1.0, 1.5)
-    assert spans["median_error_um"]["value"] == told["median_error_um"] == 0.5
+    assert spans["median_error_um"]["value"] == result["median_error_um"] == 0.5
     alone = detector_scores([good], SIX, 0.5, 6.0, QUICK)["detection"]["intervals"]
     assert alone["f1"]["low"] is None
     none = detector_scores([field([], [])], SIX, 0.5, 6.0, QUICK)["detection"]["intervals"]
@@ -188,7 +191,7 @@ def test_each_interval_tells_what_its_value_rests_on() -> None:
 
 def test_each_picture_may_have_a_threshold_of_its_own() -> None:
     fields = [field([(10, 10)], [(10, 10, 0.4)], name=name) for name in "ab"]
-    told = detector_scores(fields, SIX, [0.3, 0.5], 6.0, QUICK)["detection"]
-    assert (told["tp"], told["fn"], told["detections"]) == (1, 1, 1)
+    result = detector_scores(fields, SIX, [0.3, 0.5], 6.0, QUICK)["detection"]
+    assert (result["tp"], result["fn"], result["detections"]) == (1, 1, 1)
     with pytest.raises(ValueError, match="shorter"):
         detector_scores(fields, SIX, [0.3], 6.0, QUICK)

@@ -90,13 +90,13 @@ def trained(tiny: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 def test_a_trained_bundle_gives_the_runs_own_verdict_again(trained: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
     source, run = trained
-    judged = last_of(evaluate_bundle(run["bundle"], [source], QUICK, report=tmp_path / "report"))
-    assert isinstance(judged, Done), judged
-    told = judged.result
-    assert told["data"]["side"] == run["side"] == "test"
-    assert told["classification"]["classes"] == run["confusion"]["classes"]
-    assert told["classification"]["confusion"] == run["confusion"]["counts"]
-    assert "had a say" in told["data"]["warnings"][0]
+    evaluated = last_of(evaluate_bundle(run["bundle"], [source], QUICK, report=tmp_path / "report"))
+    assert isinstance(evaluated, Done), evaluated
+    found = evaluated.result
+    assert found["data"]["side"] == run["side"] == "test"
+    assert found["classification"]["classes"] == run["confusion"]["classes"]
+    assert found["classification"]["confusion"] == run["confusion"]["counts"]
+    assert "had a say" in found["data"]["warnings"][0]
     every = last_of(evaluate_bundle(run["bundle"], [source], QUICK.model_copy(update={"side": "all"})))
     assert every.result["classification"]["n"] == 36
     assert "flatter" in every.result["data"]["warnings"][0]
@@ -109,9 +109,9 @@ def test_a_projects_own_classes_are_trained_judged_and_gone_on_with(tiny: TrainC
     manifest = read_bundle(tmp_path / "model").manifest
     assert (manifest.scheme, manifest.class_ids) == ("ours", OWN)
     assert manifest.card.recipe["scheme"] == ""
-    judged = last_of(evaluate_bundle(tmp_path / "model", [project], QUICK))
-    assert isinstance(judged, Done), judged
-    assert judged.result["classification"]["confusion"] == done.result["confusion"]["counts"]
+    evaluated = last_of(evaluate_bundle(tmp_path / "model", [project], QUICK))
+    assert isinstance(evaluated, Done), evaluated
+    assert evaluated.result["classification"]["confusion"] == done.result["confusion"]["counts"]
     more = last_of(train(tiny, (project,), tmp_path / "more", parent=tmp_path / "model"))
     assert isinstance(more, Done), more
     assert read_bundle(tmp_path / "more").manifest.class_ids == OWN
@@ -120,14 +120,14 @@ def test_a_projects_own_classes_are_trained_judged_and_gone_on_with(tiny: TrainC
 def test_it_stops_within_a_second(trained: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
     other = f"cric:{cric_folder(tmp_path / 'b', 1)}"
     token = CancelToken()
-    events, asked_s = [], 0.0
+    events, requested_s = [], 0.0
     for event in evaluate_bundle(trained[1]["bundle"], [other], QUICK, token):
         events.append(event)
         if len(events) == 3:
             token.cancel()
-            asked_s = time.monotonic()
+            requested_s = time.monotonic()
     assert isinstance(events[-1], Cancelled)
-    assert time.monotonic() - asked_s < 1
+    assert time.monotonic() - requested_s < 1
 
 
 def test_a_grid_trains_and_tests(tiny: TrainConfig, tmp_path: Path) -> None:

@@ -23,8 +23,8 @@ QUICK = EvaluateConfig(draws=100)
 class Made:
     """Training and judging that take no time, and remember what they were asked."""
 
-    def __init__(self, judge: Any, made: Any) -> None:
-        self.judge, self.made = judge, made
+    def __init__(self, evaluate_source: Any, made: Any) -> None:
+        self.evaluate_source, self.made = evaluate_source, made
         self.trained: list[str] = []
         self.tested: list[tuple[str, str, str]] = []
         self.fails = ""
@@ -42,16 +42,16 @@ class Made:
 
     def evaluate(self, bundle: Path, sources: Any, config: Any, token: Any) -> Any:
         self.tested.append((bundle.name, sources[0].path.name, config.side))
-        return self.judge(
+        return self.evaluate_source(
             self.made.bundle(), [str(s) for s in sources], config.model_copy(update={"side": "all"}), token
         )
 
 
 @pytest.fixture
-def quick(judge: Any, made: Any, monkeypatch: pytest.MonkeyPatch) -> Made:
+def quick(evaluate_source: Any, made: Any, monkeypatch: pytest.MonkeyPatch) -> Made:
     from napari_cyto.training import run
 
-    fake = Made(judge, made)
+    fake = Made(evaluate_source, made)
     monkeypatch.setattr(run, "train", fake.train)
     monkeypatch.setattr(grid_job, "evaluate_bundle", fake.evaluate)
     return fake

@@ -13,7 +13,7 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.comparison import compare
-from napari_cyto.evaluation.detected_field import judged
+from napari_cyto.evaluation.detected_field import is_known_area
 from napari_cyto.evaluation.detection import score_detections
 
 LEFT = Polygon(((0, 0), (0, 50), (100, 50), (100, 0)))
@@ -63,8 +63,8 @@ def test_when_all_is_judged_nothing_changes(truth: list, found: list, radius_px:
 
 def test_without_regions_everything_is_judged() -> None:
     where = np.asarray([[10.0, 10.0], [10.0, 80.0]])
-    assert judged(where, ()).all()
-    assert judged(where, (LEFT,)).tolist() == [True, False]
-    assert judged(np.empty((0, 2)), (LEFT,)).tolist() == []
+    assert is_known_area(where, ()).all()
+    assert is_known_area(where, (LEFT,)).tolist() == [True, False]
+    assert is_known_area(np.empty((0, 2)), (LEFT,)).tolist() == []
     with pytest.raises(CytoError, match="whether each of the 2 detections counts"):
         score_detections([], [], where, ["a", "a"], 1, [True])

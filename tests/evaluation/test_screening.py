@@ -84,10 +84,12 @@ def test_the_groups_that_are_told_are_those_that_hold_such_cells() -> None:
     """CRIC's 278 cells of HSIL and SCC lie in 15 of its pictures: its recall rests on 15, not on all of them."""
     truth = ["HSIL"] * 30 + ["NILM"] * 300
     groups = [i % 15 for i in range(30)] + [i % 100 for i in range(300)]
-    told = score_screening(truth, truth, CLASSES, groups, np.eye(6)[[4] * 30 + [0] * 300], resampling=QUICK).as_dict()
-    assert told["n_groups"] == 100
+    outcome = score_screening(
+        truth, truth, CLASSES, groups, np.eye(6)[[4] * 30 + [0] * 300], resampling=QUICK
+    ).as_dict()
+    assert outcome["n_groups"] == 100
     for name, held, is_few in (("recall", 15, True), ("specificity", 100, False), ("auroc", 15, True)):
-        estimate = told[name]
+        estimate = outcome[name]
         assert isinstance(estimate, dict)
         assert (estimate["groups"], estimate["few_groups"]) == (held, is_few), name
         assert estimate["value"] == 1.0
@@ -231,16 +233,16 @@ def ranked_groups(rng: np.random.Generator, groups: int, shift: float) -> tuple[
 def area_coverage(groups: int, shift: float, runs: int) -> float:
     rng = np.random.default_rng(groups)
     # A positive and a negative of different groups differ by the shift with variance 2.
-    truth, held, judged = float(norm.cdf(shift / np.sqrt(2))), 0, 0
+    truth, held, evaluated = float(norm.cdf(shift / np.sqrt(2))), 0, 0
     for _ in range(runs):
         positive, score, of = ranked_groups(rng, groups, shift)
         informative = min(groups_with(positive, of), groups_with(~positive, of))
         found = weighted_estimate(Ranking(positive, score).auroc, of, QUICK, SHARE_LIKE, informative)
         if found.low is not None and found.high is not None:
-            judged += 1
+            evaluated += 1
             held += found.low <= truth <= found.high
             assert found.low < found.high
-    return held / judged
+    return held / evaluated
 
 
 @pytest.mark.parametrize(("groups", "shift"), [(10, 1.0), (14, 2.5), (30, 3.5)])

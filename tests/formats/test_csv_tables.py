@@ -258,11 +258,11 @@ def test_no_box_becomes_another_without_a_word(rows: list[tuple[int, int, int, i
         try:
             labels = read(Path(folder), text, (400, 500))
         except FormatError as error:
-            asked = str(error)
+            requested = str(error)
         else:
-            asked = ""
-    if asked:
-        assert re.search("--size-of|--position", asked)
+            requested = ""
+    if requested:
+        assert re.search("--size-of|--position", requested)
         return
     found = [a.geometry for a in labels.annotations]
     centred = [Box(y - h / 2, x - w / 2, y + h / 2, x + w / 2) for x, y, w, h in rows]

@@ -160,7 +160,7 @@ DIALECTS = {
 }
 
 
-def told(name: str, path: Path, **options: object) -> object:
+def read_named(name: str, path: Path, **options: object) -> object:
     """Return what a format reads, without what differs each time, or its refusal."""
     try:
         labels = get_format(name).read(path, **options)
@@ -176,10 +176,10 @@ def told(name: str, path: Path, **options: object) -> object:
 def test_geojson_in_pieces_is_the_geojson(dialect: str, skip_bad: bool, tmp_path: Path, pieces) -> None:
     path = tmp_path / "a.geojson"
     path.write_text(DIALECTS[dialect])
-    expected = told("geojson", path, skip_bad=skip_bad)
+    expected = read_named("geojson", path, skip_bad=skip_bad)
     for size in (5, 64, 1000):
         pieces(size)
-        assert told("geojson", path, skip_bad=skip_bad) == expected
+        assert read_named("geojson", path, skip_bad=skip_bad) == expected
     assert isinstance(expected, LabelSet) == (
         dialect not in ("a map's", "cut off", "no geojson") and (skip_bad or "bad" not in dialect)
     )
@@ -189,7 +189,7 @@ def test_geojson_in_pieces_is_the_geojson(dialect: str, skip_bad: bool, tmp_path
 def test_packed_files_are_read_in_pieces_too(pack: str, tmp_path: Path, pieces) -> None:
     plain = tmp_path / "a.geojson"
     plain.write_text(DIALECTS["facts last"])
-    expected = told("geojson", plain)
+    expected = read_named("geojson", plain)
     packed = tmp_path / f"a.geojson.{pack}"
     if pack == "gz":
         packed.write_bytes(gzip.compress(plain.read_bytes()))
@@ -197,13 +197,13 @@ def test_packed_files_are_read_in_pieces_too(pack: str, tmp_path: Path, pieces) 
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(plain, "a.geojson")
     pieces(64)
-    found = told("geojson", packed)
+    found = read_named("geojson", packed)
     assert isinstance(found, LabelSet)
     assert [replace(a, origin="") for a in found.annotations] == [replace(a, origin="") for a in expected.annotations]
     damaged = bytearray(packed.read_bytes())
     damaged[len(damaged) // 2] ^= 0xFF
     packed.write_bytes(bytes(damaged))
-    assert "damaged" in str(told("geojson", packed)) or "not JSON" in str(told("geojson", packed))
+    assert "damaged" in str(read_named("geojson", packed)) or "not JSON" in str(read_named("geojson", packed))
 
 
 @pytest.mark.parametrize("order", [("images", "annotations", "categories"), ("annotations", "categories", "images")])
@@ -216,9 +216,9 @@ def test_coco_in_pieces_is_the_coco(order: tuple[str, ...], tmp_path: Path, piec
     }
     path = tmp_path / "a.json"
     path.write_text(json.dumps({name: parts[name] for name in order}))
-    expected = [told("coco", path, skip_bad=skip) for skip in (False, True)]
+    expected = [read_named("coco", path, skip_bad=skip) for skip in (False, True)]
     pieces(64)
-    assert [told("coco", path, skip_bad=skip) for skip in (False, True)] == expected
+    assert [read_named("coco", path, skip_bad=skip) for skip in (False, True)] == expected
 
 
 @pytest.mark.parametrize(

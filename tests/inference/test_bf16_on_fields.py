@@ -32,8 +32,8 @@ def test_what_openvino_chooses_keeps_cells_and_calls_on_real_fields() -> None:
     total = np.zeros(3)
     for name in sorted(mpps)[:FIELDS]:
         with open_slide(CRIC / "images" / name) as slide:
-            told = [m.detect(slide, mpps[name]).from_score(decision.score_threshold) for m in models]
-        truth, other = (FoundCells(t.centres_yx, t.centres_yx * np.nan, t.scores, t.class_scores) for t in told)
+            result = [m.detect(slide, mpps[name]).from_score(decision.score_threshold) for m in models]
+        truth, other = (FoundCells(t.centres_yx, t.centres_yx * np.nan, t.scores, t.class_scores) for t in result)
         total += agreement(truth, other, MATCH_UM / mpps[name], decision)
     matched, same, every = total
     assert every > 100

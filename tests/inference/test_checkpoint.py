@@ -21,7 +21,7 @@ from napari_cyto.inference.results import ModelUsed, SlidePrediction, StoredCell
 from napari_cyto.slides import UnreadableTile
 
 DEPENDS_ON: dict[str, Any] = {"detector": "a", "classifier": None, "mpp": 1.0, "region": None}
-ASKED = RunRequest(DEPENDS_ON, ((0, 0, 8, 8), (0, 4, 8, 8), (0, 8, 8, 8)))
+REQUEST = RunRequest(DEPENDS_ON, ((0, 0, 8, 8), (0, 4, 8, 8), (0, 8, 8, 8)))
 ENDED = SlidePrediction(
     slide="s.svs",
     cells=7,
@@ -107,13 +107,13 @@ def test_damage_is_kept_once_and_a_torn_line_spoils_only_itself(tmp_path: Path) 
     [
         (
             {"detector": "b"},
-            ASKED.tiles,
+            REQUEST.tiles,
             "starting anew, for the model changed; 2 tiles that were done before do not count",
         ),
-        ({"classifier": "c"}, ASKED.tiles, "starting anew, for the classifier changed; 2 tiles"),
+        ({"classifier": "c"}, REQUEST.tiles, "starting anew, for the classifier changed; 2 tiles"),
         (
             {"mpp": 0.5, "region": [0, 0, 1, 1]},
-            ASKED.tiles,
+            REQUEST.tiles,
             "starting anew, for the µm per px changed and the region changed; 2",
         ),
         ({}, ((0, 0, 4, 4),), "starting anew, for its tiles cannot be taken over; 2 tiles"),
@@ -122,7 +122,7 @@ def test_damage_is_kept_once_and_a_torn_line_spoils_only_itself(tmp_path: Path) 
 def test_why_a_run_starts_anew_is_said_with_what_is_lost(
     tmp_path: Path, change: dict[str, Any], tiles: tuple[tuple[int, ...], ...], why: str
 ) -> None:
-    first = Checkpoint(tmp_path / "run", ASKED)
+    first = Checkpoint(tmp_path / "run", REQUEST)
     assert first.news is None
     for number in (0, 2):
         first.tiles.append(number, np.ones((1, 6), np.float32))
@@ -132,15 +132,15 @@ def test_why_a_run_starts_anew_is_said_with_what_is_lost(
 
 
 def test_going_on_is_said_with_how_much_is_done_and_by_what(tmp_path: Path) -> None:
-    first = Checkpoint(tmp_path / "run", replace(ASKED, computed_by=("PyTorch fp32",), side_px=8))
+    first = Checkpoint(tmp_path / "run", replace(REQUEST, computed_by=("PyTorch fp32",), side_px=8))
     first.tiles.append(2, np.ones((1, 6), np.float32))
     first.tiles.append(9, np.ones((1, 6), np.float32))  # of no tile
-    assert Checkpoint(tmp_path / "run", ASKED).news == "going on: 1 of 3 tiles are done"
-    other = Checkpoint(tmp_path / "run", replace(ASKED, computed_by=("OpenVINO bf16",)))
+    assert Checkpoint(tmp_path / "run", REQUEST).news == "going on: 1 of 3 tiles are done"
+    other = Checkpoint(tmp_path / "run", replace(REQUEST, computed_by=("OpenVINO bf16",)))
     assert other.news is not None
     assert "1 of 3 tiles are done by PyTorch fp32, the others will be by OpenVINO bf16" in other.news
     assert other.computed_by == ("PyTorch fp32",)
-    assert Checkpoint(tmp_path / "run", ASKED).computed_by == ("PyTorch fp32", "OpenVINO bf16")
+    assert Checkpoint(tmp_path / "run", REQUEST).computed_by == ("PyTorch fp32", "OpenVINO bf16")
     kept = unfinished_tiles(tmp_path / "run", DEPENDS_ON)
     assert kept == KeptTiles(((0, 0, 8, 8), (0, 4, 8, 8), (0, 8, 8, 8)), 8)
     assert unfinished_tiles(tmp_path / "run", DEPENDS_ON | {"mpp": 2}) is None
@@ -151,19 +151,19 @@ def test_going_on_is_said_with_how_much_is_done_and_by_what(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("garbage", [b"", b"\x00" * 300, b"[1]", b"{", b'{"tiles": 3}'])
 def test_a_damaged_request_is_said_and_replaced(tmp_path: Path, garbage: bytes) -> None:
-    Checkpoint(tmp_path / "run", ASKED).tiles.append(0, np.ones((1, 6), np.float32))
+    Checkpoint(tmp_path / "run", REQUEST).tiles.append(0, np.ones((1, 6), np.float32))
     (tmp_path / "run" / "request.json").write_bytes(garbage)
     assert unfinished_tiles(tmp_path / "run", DEPENDS_ON) is None
-    news = Checkpoint(tmp_path / "run", ASKED).news
+    news = Checkpoint(tmp_path / "run", REQUEST).news
     assert news is not None
     assert news.startswith("starting anew, for ")
-    assert Checkpoint(tmp_path / "run", ASKED).news == "going on: 0 of 3 tiles are done"
+    assert Checkpoint(tmp_path / "run", REQUEST).news == "going on: 0 of 3 tiles are done"
 
 
 def test_a_damaged_result_is_no_end(tmp_path: Path) -> None:
-    Checkpoint(tmp_path / "run", ASKED).end(ENDED)
+    Checkpoint(tmp_path / "run", REQUEST).end(ENDED)
     (tmp_path / "run" / "result.json").write_bytes(b"\x00" * 40)
-    damaged = Checkpoint(tmp_path / "run", ASKED)
+    damaged = Checkpoint(tmp_path / "run", REQUEST)
     assert damaged.result is None
     assert damaged.news == "starting anew, for the record of its result is damaged"
 

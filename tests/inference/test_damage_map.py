@@ -62,14 +62,14 @@ def test_an_answer_of_a_worker_tells_of_the_damage_at_its_chunk_and_not_of_all()
         for level in (0, 1):
             slide.read_region(level, 0, 0, 256, 256)
         assert len(slide.unreadable) == 128
-        told = opened.damage((64.0, 96.0, 128.0, 160.0))
-        assert sorted((t.level, t.bounds_yxyx) for t in told) == [
+        result = opened.damage((64.0, 96.0, 128.0, 160.0))
+        assert sorted((t.level, t.bounds_yxyx) for t in result) == [
             *((0, (y, x, y + 32.0, x + 32.0)) for y in (64.0, 96.0) for x in (96.0, 128.0)),
             *((1, (64.0, x, 128.0, x + 64.0)) for x in (64.0, 128.0)),
         ]
         assert [t.level for t in slide.unreadable_in((64.0, 96.0, 128.0, 160.0), 1)] == [1, 1]
         opened.beside_chunks.add(slide.unreadable[0])
-        assert set(opened.damage((64.0, 96.0, 128.0, 160.0))) == {*told, slide.unreadable[0]}
+        assert set(opened.damage((64.0, 96.0, 128.0, 160.0))) == {*result, slide.unreadable[0]}
 
 
 @pytest.mark.parametrize("size", [1.0, 32.0, 100.0])

@@ -72,9 +72,9 @@ def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Predictor, finde
     proposer.ask("slide", str(finder))
     wait(proposer, lambda: bool(begun))
     proposer.cancel()
-    asked_s = time.monotonic()
+    requested_s = time.monotonic()
     wait(proposer, lambda: bool(said))
-    assert time.monotonic() - asked_s < 1.5
+    assert time.monotonic() - requested_s < 1.5
     assert isinstance(said.pop(), Cancelled)
 
     begun.clear()

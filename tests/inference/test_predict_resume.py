@@ -62,7 +62,7 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Any:
     return are
 
 
-def asked(finder: Path, slide: Path, out: Path, **changes: Any) -> PredictRequest:
+def requested(finder: Path, slide: Path, out: Path, **changes: Any) -> PredictRequest:
     values = {"slide": slide, "detector": str(finder), "mpp": 1.0, "precision": "fp32", "runtime": "torch", "out": out}
     values |= {"run_folder": out.with_suffix(".run"), "again": True, "score_from": 0.3}
     return PredictRequest(**values | changes)
@@ -101,11 +101,11 @@ def test_with_other_memory_it_goes_on_to_the_result_of_an_uninterrupted_run(
     finder: Path, wide: Path, tmp_path: Path, free: Any, before: int, now: int
 ) -> None:
     free(before)
-    whole = asked(finder, wide, tmp_path / "whole.cyto", run_folder=None)
+    whole = requested(finder, wide, tmp_path / "whole.cyto", run_folder=None)
     *events, end = run(whole)
     assert isinstance(end, Done), end
     assert shown(events) == f"wide.png: {len(cells(tmp_path / 'whole.cyto')):,} cells"
-    request = asked(finder, wide, tmp_path / "p.cyto")
+    request = requested(finder, wide, tmp_path / "p.cyto")
     interrupted(request)
     kept = json.loads((tmp_path / "p.run" / "request.json").read_text())["tiles"]
     free(now)
@@ -123,7 +123,7 @@ def test_when_memory_is_short_one_tile_is_worked_on_at_a_time_and_without_any_it
     finder: Path, wide: Path, tmp_path: Path, free: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free(PLENTY)
-    request = asked(finder, wide, tmp_path / "p.cyto")
+    request = requested(finder, wide, tmp_path / "p.cyto")
     interrupted(request)
     before = cells(tmp_path / "p.cyto"), (tmp_path / "p.run" / "tiles.bin").read_bytes()
     free(10 * 2**20)
@@ -186,8 +186,8 @@ def test_with_another_runtime_and_with_workers_it_goes_on_and_names_both(
     finder: Path, wide: Path, tmp_path: Path, free: Any
 ) -> None:
     free(SCARCE)
-    whole = last(run(asked(finder, wide, tmp_path / "whole.cyto", run_folder=None))).result
-    request = asked(finder, wide, tmp_path / "p.cyto")
+    whole = last(run(requested(finder, wide, tmp_path / "whole.cyto", run_folder=None))).result
+    request = requested(finder, wide, tmp_path / "p.cyto")
     known = Elsewhere.of(CellDetector(read_bundle(finder), precision="fp32").runtime)
     with ThreadPoolExecutor(2) as pool:
         # Workers of a cluster with room for smaller tiles only.
@@ -209,7 +209,7 @@ def test_with_another_runtime_and_with_workers_it_goes_on_and_names_both(
 
 def test_what_cannot_go_on_says_why_and_how_much_is_lost(finder: Path, wide: Path, tmp_path: Path, free: Any) -> None:
     free(SCARCE)
-    request = asked(finder, wide, tmp_path / "p.cyto")
+    request = requested(finder, wide, tmp_path / "p.cyto")
     interrupted(request)
     *events, end = run(request.model_copy(update={"score_from": 0.5}))
     assert isinstance(end, Done), end
@@ -220,8 +220,8 @@ def test_what_cannot_go_on_says_why_and_how_much_is_lost(finder: Path, wide: Pat
 
 def test_a_damaged_record_is_said_and_comes_to_the_same(finder: Path, wide: Path, tmp_path: Path, free: Any) -> None:
     free(SCARCE)
-    list(run(asked(finder, wide, tmp_path / "whole.cyto", run_folder=None)))
-    request = asked(finder, wide, tmp_path / "p.cyto")
+    list(run(requested(finder, wide, tmp_path / "whole.cyto", run_folder=None)))
+    request = requested(finder, wide, tmp_path / "p.cyto")
     interrupted(request, tiles=2)
     damaged = tmp_path / "p.run" / "tiles.bin"
     data = bytearray(damaged.read_bytes())
@@ -238,8 +238,8 @@ def test_what_a_stopped_run_stored_too_early_is_removed_unless_a_person_judged_i
     finder: Path, wide: Path, tmp_path: Path, free: Any
 ) -> None:
     free(SCARCE)
-    list(run(asked(finder, wide, tmp_path / "whole.cyto", run_folder=None, score_from=0.02)))
-    request = asked(finder, wide, tmp_path / "p.cyto", score_from=0.02)
+    list(run(requested(finder, wide, tmp_path / "whole.cyto", run_folder=None, score_from=0.02)))
+    request = requested(finder, wide, tmp_path / "p.cyto", score_from=0.02)
     interrupted(request)
     final = set(cells(tmp_path / "whole.cyto"))
     with Project.open(tmp_path / "p.cyto") as project:
@@ -260,8 +260,8 @@ def test_when_the_disk_of_what_is_kept_is_full_it_is_a_sentence_and_goes_on_late
     import signal
 
     free(SCARCE)
-    list(run(asked(finder, wide, tmp_path / "whole.cyto", run_folder=None)))
-    request = asked(finder, wide, tmp_path / "p.cyto").model_copy(update={"out": None})
+    list(run(requested(finder, wide, tmp_path / "whole.cyto", run_folder=None)))
+    request = requested(finder, wide, tmp_path / "p.cyto").model_copy(update={"out": None})
     interrupted(request)
     records = Records(tmp_path / "p.run" / "tiles.bin")
     size = (tmp_path / "p.run" / "tiles.bin").stat().st_size

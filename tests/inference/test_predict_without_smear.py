@@ -98,9 +98,9 @@ def test_a_bad_number_is_one_sentence(
 def test_a_run_of_another_plan_begins_anew(finder: Path, tmp_path: Path) -> None:
     slide, folder = stored(tmp_path, noise(96, 96)), tmp_path / "run"
     first, _ = ended(slide, finder, run_folder=folder)
-    asked = json.loads((folder / "request.json").read_text())
-    asked["plan"] -= 1
-    (folder / "request.json").write_text(json.dumps(asked))
+    requested = json.loads((folder / "request.json").read_text())
+    requested["plan"] -= 1
+    (folder / "request.json").write_text(json.dumps(requested))
     again, _ = ended(slide, finder, run_folder=folder)
     assert "done_before" not in again.result
     assert again.result["cells"] == first.result["cells"]

@@ -78,12 +78,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / name for name in ("a.png", "b.svs", "c.png")]
 
 
-def asked(finder: Path, namer: Path, slides: list[Path], out: Path, **changes: Any) -> SeveralRequest:
+def requested(finder: Path, namer: Path, slides: list[Path], out: Path, **changes: Any) -> SeveralRequest:
     values = {"slides": slides, "detector": str(finder), "classifier": str(namer), "out": out, "mpp": 1.0}
     return SeveralRequest(**values | {"tile_px": 192, "precision": "fp32", "runtime": "torch"} | changes)
 
 
-def asked_of_one(finder: Path, namer: Path, slide: Path, out: Path, **changes: Any) -> PredictRequest:
+def request_of_one(finder: Path, namer: Path, slide: Path, out: Path, **changes: Any) -> PredictRequest:
     values = {"slide": slide, "detector": str(finder), "classifier": str(namer), "out": out, "mpp": 1.0}
     return PredictRequest(**values | {"tile_px": 192, "precision": "fp32", "runtime": "torch"} | changes)
 
@@ -93,7 +93,7 @@ def known(finder: Path) -> Elsewhere:
     return Elsewhere.of(CellDetector(read_bundle(finder)).runtime)
 
 
-def told(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+def written_cells(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All that is told of each cell, in the order in which it was stored, by slide."""
     with Project.open(folder) as project:
         found: dict[str, list[tuple[Any, ...]]] = {slide.name: [] for slide in project.slides()}
@@ -111,9 +111,9 @@ def last(events: Iterator[Event]) -> Any:
 def serial(finder: Path, namer: Path, pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What one process finds."""
     folder = tmp_path_factory.mktemp("serial") / "p.cyto"
-    end = last(run_several(asked(finder, namer, pictures, folder)))
+    end = last(run_several(requested(finder, namer, pictures, folder)))
     assert isinstance(end, Done), end
-    return told(folder)
+    return written_cells(folder)
 
 
 class Unhurried(ThreadPoolExecutor):
@@ -130,18 +130,18 @@ class Unhurried(ThreadPoolExecutor):
 def test_answers_in_any_order_come_to_the_same(
     finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
 ) -> None:
-    request = asked_of_one(finder, namer, pictures[0], tmp_path / "p.cyto")
+    request = request_of_one(finder, namer, pictures[0], tmp_path / "p.cyto")
     with Unhurried(3) as pool:
         end = last(run(request, farm=Farm(pool, 3, known(finder))))
     assert isinstance(end, Done)
     assert end.result["cells"] > 10
-    assert told(tmp_path / "p.cyto")["a.png"] == serial["a.png"]
+    assert written_cells(tmp_path / "p.cyto")["a.png"] == serial["a.png"]
 
 
 def test_a_run_begun_by_workers_goes_on_without_them(
     finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
 ) -> None:
-    request = asked_of_one(finder, namer, pictures[0], tmp_path / "p.cyto", run_folder=tmp_path / "run")
+    request = request_of_one(finder, namer, pictures[0], tmp_path / "p.cyto", run_folder=tmp_path / "run")
     token = CancelToken()
     with Unhurried(2) as pool:
         for event in run(request, token, farm=Farm(pool, 2, known(finder))):
@@ -150,7 +150,7 @@ def test_a_run_begun_by_workers_goes_on_without_them(
     assert isinstance(event, Cancelled)
     end = last(run(request))
     assert end.result["tiles_done_before"] >= 4
-    assert sorted(map(repr, told(tmp_path / "p.cyto")["a.png"])) == sorted(map(repr, serial["a.png"]))
+    assert sorted(map(repr, written_cells(tmp_path / "p.cyto")["a.png"])) == sorted(map(repr, serial["a.png"]))
 
 
 def test_when_the_workers_are_lost_the_run_says_so_at_once(
@@ -166,7 +166,7 @@ def test_when_the_workers_are_lost_the_run_says_so_at_once(
         yield Farm(pool, 1, known(finder))
 
     monkeypatch.setattr("napari_cyto.inference.cluster.workers.workers_for", nobody)
-    end = last(run_several(asked(finder, namer, pictures, tmp_path / "p.cyto", workers=1)))
+    end = last(run_several(requested(finder, namer, pictures, tmp_path / "p.cyto", workers=1)))
     assert isinstance(end, Failed)
     assert "connection to the workers was lost" in end.message
 
@@ -215,7 +215,7 @@ def test_a_worker_that_sees_other_files_says_so(
 def test_two_workers_one_of_them_killed_give_exactly_the_serial_result(
     finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
 ) -> None:
-    request = asked(finder, namer, pictures, tmp_path / "p.cyto", workers=2)
+    request = requested(finder, namer, pictures, tmp_path / "p.cyto", workers=2)
     before = {p.pid for p in psutil.Process().children(recursive=True)}
     killed = []
     events = []
@@ -232,7 +232,7 @@ def test_two_workers_one_of_them_killed_give_exactly_the_serial_result(
     assert end.result["workers"] == 2
     assert [Path(f["slide"]).name for f in end.result["failed"]] == ["b.svs"]
     assert any(isinstance(e, Noted) and "b.svs" in e.message for e in events)
-    assert told(tmp_path / "p.cyto") == serial
+    assert written_cells(tmp_path / "p.cyto") == serial
     assert [each for each in end.result["incidents"] if f"(process {killed[0].pid}) ended" in each]
     assert any(isinstance(e, Noted) and "SIGKILL" in e.message for e in events)
     left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before and _is_worker(p)]
@@ -249,14 +249,14 @@ def test_two_workers_one_of_them_frozen_give_exactly_the_serial_result(
     monkeypatch.setattr("napari_cyto.inference.cluster._local_workers.SILENT_S", 1.5)
     monkeypatch.setattr("napari_cyto.inference.cluster._local_workers.GIVEN_UP_S", 4.0)
     frozen = None
-    for event in run_several(asked(finder, namer, pictures, tmp_path / "p.cyto", workers=2)):
+    for event in run_several(requested(finder, namer, pictures, tmp_path / "p.cyto", workers=2)):
         if frozen is None and isinstance(event, Advanced) and "cells" in event.message:
             frozen = next(p for p in psutil.Process().children(recursive=True) if _is_worker(p))
             frozen.send_signal(signal.SIGSTOP)
     assert isinstance(event, Done), event
     assert frozen is not None
     assert any(f"(process {frozen.pid}) did not answer for 4 s" in each for each in event.result["incidents"])
-    assert told(tmp_path / "p.cyto") == serial
+    assert written_cells(tmp_path / "p.cyto") == serial
     assert not frozen.is_running()
 
 
@@ -301,9 +301,9 @@ def test_a_cluster_that_is_there_does_the_same(
     out = tmp_path / "p.cyto"
     with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
         address = cluster.scheduler_address
-        end = last(run_several(asked(finder, namer, pictures[:1], out, scheduler=address)))
+        end = last(run_several(requested(finder, namer, pictures[:1], out, scheduler=address)))
     assert isinstance(end, Done), end
-    assert told(out)["a.png"] == serial["a.png"]
+    assert written_cells(out)["a.png"] == serial["a.png"]
 
 
 def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
@@ -313,7 +313,7 @@ def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
 
     out = tmp_path / "p.cyto"
     cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
-    events = run_several(asked(finder, namer, pictures[:1], out, scheduler=cluster.scheduler_address))
+    events = run_several(requested(finder, namer, pictures[:1], out, scheduler=cluster.scheduler_address))
     for event in events:
         if getattr(event, "done", 0) == 3:
             break
@@ -322,9 +322,9 @@ def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
     assert isinstance(end, Failed), end
     assert end.expected, end.traceback
     assert "connection to the workers was lost" in end.message
-    rest = last(run_several(asked(finder, namer, pictures[:1], out)))
+    rest = last(run_several(requested(finder, namer, pictures[:1], out)))
     assert rest.result["done"][0]["tiles_done_before"] >= 3
-    assert sorted(map(repr, told(out)["a.png"])) == sorted(map(repr, serial["a.png"]))
+    assert sorted(map(repr, written_cells(out)["a.png"])) == sorted(map(repr, serial["a.png"]))
 
 
 @pytest.mark.parametrize(

@@ -110,11 +110,11 @@ def test_the_result_of_several_slides_comes_back() -> None:
     several = SlidesPrediction(
         out="p.cyto", kind="project", slides=2, done=(SLIDE,), failed=(SlideLeftOut("b.svs", "It is damaged."),)
     )
-    told = several.to_json()
-    assert list(told) == ["out", "kind", "slides", "workers", "incidents", "done", "failed"]
-    assert told["done"] == [TOLD]
-    assert told["failed"] == [{"slide": "b.svs", "reason": "It is damaged."}]
-    assert SlidesPrediction.from_json(json.loads(json.dumps(told))) == several
+    result = several.to_json()
+    assert list(result) == ["out", "kind", "slides", "workers", "incidents", "done", "failed"]
+    assert result["done"] == [TOLD]
+    assert result["failed"] == [{"slide": "b.svs", "reason": "It is damaged."}]
+    assert SlidesPrediction.from_json(json.loads(json.dumps(result))) == several
 
 
 def test_orders_and_answers_come_through_a_pipe() -> None:

@@ -86,11 +86,11 @@ def test_a_detectors_maps_are_read_as_torch_reads_them(architecture: str, tmp_pa
         images = (torch.from_numpy(pixels).float() / 255 - 0.5) / 0.5
         floor = 0.3 if architecture == "p2p" else 0.55
         (truth,) = network.decode(network(images.permute(0, 3, 1, 2)), floor)
-    told = exporting._reading(network, architecture).cells(maps, floor)
-    assert len(told.scores) == len(truth.scores) > 3
-    for mine, theirs in ((told.points_yx, truth.points_yx), (told.sizes_hw, truth.sizes_hw)):
+    result = exporting._reading(network, architecture).cells(maps, floor)
+    assert len(result.scores) == len(truth.scores) > 3
+    for mine, theirs in ((result.points_yx, truth.points_yx), (result.sizes_hw, truth.sizes_hw)):
         np.testing.assert_allclose(mine, theirs.numpy(), atol=1e-3)
-    np.testing.assert_allclose(told.class_scores, truth.class_scores.numpy(), atol=1e-4)
+    np.testing.assert_allclose(result.class_scores, truth.class_scores.numpy(), atol=1e-4)
 
 
 def test_answers_are_torchs_whatever_the_size(finder: Bundle, field: np.ndarray) -> None:
@@ -113,8 +113,8 @@ def test_a_classifiers_probabilities_are_torchs_for_any_number_of_cells(tmp_path
     bundle = write_bundle(tmp_path / "namer", fields, network.state_dict())
     crops = probe((19, 2, 32, 32, 3))
     truth = CellClassifier(bundle, "cpu", "fp32").scores(crops)
-    told = CellClassifier(bundle, "cpu", "fp32", "openvino").scores(crops)
-    np.testing.assert_allclose(told, truth, atol=1e-5)
+    result = CellClassifier(bundle, "cpu", "fp32", "openvino").scores(crops)
+    np.testing.assert_allclose(result, truth, atol=1e-5)
     with pytest.raises(JobCancelled):
         CellClassifier(bundle, "cpu", "fp32", "openvino").scores(crops, SimpleNamespace(cancelled=lambda: True))
 
@@ -203,19 +203,19 @@ def test_several_threads_ask_and_one_that_cancels_leaves_the_network_whole(finde
     truth = network.cells(field, 0.3)
     token = CancelToken()
     token.cancel()
-    told: list[Any] = []
+    result: list[Any] = []
 
     def ask(cancels: bool) -> None:
         try:
-            told.append(network.cells(field, 0.3, token if cancels else None))
+            result.append(network.cells(field, 0.3, token if cancels else None))
         except JobCancelled:
-            told.append(None)
+            result.append(None)
 
     threads = [threading.Thread(target=ask, args=(n % 2 == 0,)) for n in range(6)]
     for work in (threading.Thread.start, threading.Thread.join):
         every(work, threads)
-    kept = [cells for cells in told if cells is not None]
-    assert len(told) == 6
+    kept = [cells for cells in result if cells is not None]
+    assert len(result) == 6
     assert len(kept) >= 3
     for cells in kept:
         np.testing.assert_array_equal(cells.points_yx, truth.points_yx)

@@ -123,8 +123,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch, runtime: str, who: str) -> None:
     else:
         kind = runtime_torch.TorchDetector if who == "detector" else runtime_torch.TorchClassifier
     if who == "classifier":
-        told = kind.logits
-        monkeypatch.setattr(kind, "logits", lambda self, *a: told(self, *a) * nan)
+        result = kind.logits
+        monkeypatch.setattr(kind, "logits", lambda self, *a: result(self, *a) * nan)
     elif runtime == "torch":
         made = kind.of_bundle.__func__
 

@@ -34,7 +34,7 @@ def slides(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "one.png", folder / "two.png"
 
 
-def asked(finder: Path, slide: Path, out: Path, **changes: Any) -> PredictRequest:
+def requested(finder: Path, slide: Path, out: Path, **changes: Any) -> PredictRequest:
     values = {"slide": slide, "detector": str(finder), "mpp": 1.0, "tile_px": 192, "precision": "fp32", "out": out}
     return PredictRequest(**values | {"run_folder": out / "predict" / slide.stem, "runtime": "torch"} | changes)
 
@@ -52,12 +52,12 @@ def test_a_second_run_on_a_slide_is_refused_and_one_on_another_slide_is_not(
     finder: Path, slides: tuple[Path, Path], tmp_path: Path
 ) -> None:
     one, two = slides
-    assert isinstance(list(run(asked(finder, one, tmp_path / "alone.cyto")))[-1], Done)
+    assert isinstance(list(run(requested(finder, one, tmp_path / "alone.cyto")))[-1], Done)
     out = tmp_path / "both.cyto"
-    with closing(run(asked(finder, one, out))) as first:
+    with closing(run(requested(finder, one, out))) as first:
         assert any(isinstance(event, Measured) for event in first)
         for changes in ({}, {"score_from": 0.9}, {"again": True}):
-            refused = list(run(asked(finder, one, out, **changes)))[-1]
+            refused = list(run(requested(finder, one, out, **changes)))[-1]
             assert isinstance(refused, Failed)
             assert refused.expected
             assert refused.message == (
@@ -67,20 +67,20 @@ def test_a_second_run_on_a_slide_is_refused_and_one_on_another_slide_is_not(
         *_, end = first
     assert isinstance(end, Done)
     assert cells(out) == cells(tmp_path / "alone.cyto")
-    with closing(run(asked(finder, one, out, again=True))) as first:
+    with closing(run(requested(finder, one, out, again=True))) as first:
         assert any(isinstance(event, Measured) for event in first)
-        assert isinstance(list(run(asked(finder, two, out)))[-1], Done)
+        assert isinstance(list(run(requested(finder, two, out)))[-1], Done)
     # Who gives up lets go.
-    assert isinstance(list(run(asked(finder, one, out, again=True)))[-1], Done)
+    assert isinstance(list(run(requested(finder, one, out, again=True)))[-1], Done)
 
 
 def test_a_run_that_comes_second_to_a_new_project_says_that_all_is_done(
     finder: Path, slides: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "new.cyto"
-    with closing(run(asked(finder, slides[0], out))) as late:
+    with closing(run(requested(finder, slides[0], out))) as late:
         next(late)
-        assert isinstance(list(run(asked(finder, slides[0], out)))[-1], Done)
+        assert isinstance(list(run(requested(finder, slides[0], out)))[-1], Done)
         before = cells(out)
         *_, end = late
     assert isinstance(end, Done)
@@ -131,9 +131,9 @@ def test_of_two_programs_that_begin_together_one_predicts(
         out.parent.mkdir()
         command = [sys.executable, "-m", "napari_cyto", *map(str, words), "--out", str(out)]
         both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-        told = [program.communicate(timeout=300) for program in both]
-        assert 0 in [program.returncode for program in both], told
-        for program, (_, said) in zip(both, told, strict=True):
+        outcome = [program.communicate(timeout=300) for program in both]
+        assert 0 in [program.returncode for program in both], outcome
+        for program, (_, said) in zip(both, outcome, strict=True):
             assert program.returncode == 0 or (program.returncode == 2 and "another run is" in said), said
         if name.endswith(".cyto"):
             found = cells(out)

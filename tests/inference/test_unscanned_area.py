@@ -14,7 +14,7 @@ from napari_cyto.inference.engine.tile_grid import Tile
 from napari_cyto.inference.model_view import ImagePixels, ModelView
 
 
-def asked(picture: np.ndarray, points: list[tuple[float, float]], mpp: float | None, cut: bool = False) -> list[bool]:
+def request(picture: np.ndarray, points: list[tuple[float, float]], mpp: float | None, cut: bool = False) -> list[bool]:
     height, width = picture.shape[:2]
     y0, x0 = (height // 3, width // 3) if cut else (-64, -64)
     tile = Tile(y0, x0, height - 2 * y0, width - 2 * x0, (0.0, 0.0, float(height), float(width)))
@@ -61,7 +61,7 @@ def test_one_even_colour_holds_no_cell_at_any_size(size: tuple[int, int], mpp: f
     if colour == "sensor":
         picture = np.clip(rng.normal(7, 2.5, picture.shape), 0, 255).astype(np.uint8)
     points = [tuple(rng.uniform((0, 0), size)) for _ in range(20)]
-    assert all(asked(picture, points, mpp))
+    assert all(request(picture, points, mpp))
 
 
 @pytest.mark.parametrize("mpp", [0.25, 0.5, 1.0])
@@ -77,20 +77,20 @@ def test_beside_a_stained_half_the_other_half_holds_none(mpp: float, ground: tup
     on_stain = [(y, x) for y, x in centres if x < width / 2 - 1]
     for shown in (picture, stored):
         for cut in (False, True):
-            assert all(asked(shown, beside, mpp, cut))
-            assert not any(asked(shown, on_stain, mpp, cut))
+            assert all(request(shown, beside, mpp, cut))
+            assert not any(request(shown, on_stain, mpp, cut))
 
 
 def test_a_dark_cell_is_never_taken_for_what_was_not_scanned() -> None:
     for mpp in (0.25, 1.0):
         for seed in range(2):
             picture, centres = smear(int(150 / mpp), int(150 / mpp), mpp, seed)
-            assert not any(asked(picture, centres, mpp))
+            assert not any(request(picture, centres, mpp))
     # Black through and through, and as large as nuclei grow, alone on saturated glass.
     picture = np.full((400, 400, 3), 255, np.uint8)
     ys, xs = np.ogrid[:400, :400]
     picture[np.hypot(ys - 200, xs - 200) <= 15 / 0.5] = 0
-    assert asked(picture, [(200.0, 200.0), (190.0, 205.0)], 0.5) == [False, False]
+    assert request(picture, [(200.0, 200.0), (190.0, 205.0)], 0.5) == [False, False]
 
 
 def test_nothing_is_asked_of_no_detections() -> None:

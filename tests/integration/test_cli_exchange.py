@@ -16,7 +16,7 @@ from napari_cyto.store import Project
 SIZE = 2000
 
 
-def told(argv: list[str], capsys: pytest.CaptureFixture[str], code: int = 0) -> tuple[Any, str]:
+def printed(argv: list[str], capsys: pytest.CaptureFixture[str], code: int = 0) -> tuple[Any, str]:
     """Run a verb with --json; return its object and what stderr said."""
     assert run([*argv, "--json"]) == code, capsys.readouterr().err
     out, err = capsys.readouterr()
@@ -53,16 +53,16 @@ def test_labels_in_dataset_out_and_the_same_cells_back(
     labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project, out = tmp_path / "study.cyto", tmp_path / "dataset"
-    told(["import", "coco", str(labels), str(project), "--scheme", "bethesda"], capsys)
+    printed(["import", "coco", str(labels), str(project), "--scheme", "bethesda"], capsys)
     assert len(cells_of(project)) == 12
-    written, _ = told(["export", "apacc", str(project), str(out), "--test-share", "0.25"], capsys)
+    written, _ = printed(["export", "apacc", str(project), str(out), "--test-share", "0.25"], capsys)
     counts = written["counts"]
     assert sum(n for side in counts.values() for n in side.values()) == 12
     assert set(counts) == {"train", "test"}
-    report, _ = told(["audit", str(out)], capsys)
+    report, _ = printed(["audit", str(out)], capsys)
     assert report["ok"] is True
     again = tmp_path / "again.cyto"
-    told(["import", "apacc", str(out), str(again)], capsys)
+    printed(["import", "apacc", str(out), str(again)], capsys)
     names = {"HSIL": "unhealthy", "NILM": "healthy"}
     assert cells_of(again) == sorted((names[str(c)], box) for c, box in cells_of(project))
 
@@ -79,18 +79,18 @@ def test_a_leak_is_refused_in_one_sentence_unless_a_reason_is_given(
     labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project, out = tmp_path / "study.cyto", tmp_path / "out"
-    told(["import", "coco", str(labels), str(project), "--scheme", "bethesda"], capsys)
+    printed(["import", "coco", str(labels), str(project), "--scheme", "bethesda"], capsys)
     with Project.open(project) as opened:
         from dataclasses import replace
 
         for number, slide in enumerate(opened.slides()):
             opened.update_slide(replace(slide, smear="one", side="train" if number % 2 else "test"))
-    _, sentence = told(["export", "apacc", str(project), str(out)], capsys, code=2)
+    _, sentence = printed(["export", "apacc", str(project), str(out)], capsys, code=2)
     assert sentence.count("\n") == 1
     assert not out.exists()
-    written, _ = told(["export", "apacc", str(project), str(out), "--allow-leak", "one smear only"], capsys)
+    written, _ = printed(["export", "apacc", str(project), str(out), "--allow-leak", "one smear only"], capsys)
     assert written["leak_allowed_because"] == "one smear only"
-    report, sentence = told(["audit", str(out)], capsys, code=2)
+    report, sentence = printed(["audit", str(out)], capsys, code=2)
     assert report["ok"] is False
     assert any(f["kind"] for f in report["findings"])
     assert sentence.count("\n") == 1
@@ -98,7 +98,7 @@ def test_a_leak_is_refused_in_one_sentence_unless_a_reason_is_given(
 
 def test_a_refused_import_makes_no_project(labels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels.write_text('{"images": []', encoding="utf-8")
-    _, sentence = told(["import", "coco", str(labels), str(tmp_path / "study.cyto")], capsys, code=2)
+    _, sentence = printed(["import", "coco", str(labels), str(tmp_path / "study.cyto")], capsys, code=2)
     assert "cells.json" in sentence
     assert not (tmp_path / "study.cyto").exists()
 
@@ -109,7 +109,7 @@ def test_a_refused_import_makes_no_project(labels: Path, tmp_path: Path, capsys:
 def test_an_option_out_of_its_range_is_named(
     option: str, value: str, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, sentence = told(["export", "apacc", str(tmp_path), str(tmp_path / "out"), option, value], capsys, code=2)
+    _, sentence = printed(["export", "apacc", str(tmp_path), str(tmp_path / "out"), option, value], capsys, code=2)
     assert word in sentence
 
 
@@ -135,7 +135,7 @@ def test_only_options_that_make_a_difference_are_offered(
 def test_the_scale_of_crics_images_can_be_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table, project = tmp_path / "classifications.csv", tmp_path / "p.cyto"
     table.write_text("image_filename,bethesda_system,nucleus_x,nucleus_y\na.png,HSIL,5,6\n", encoding="utf-8")
-    told(["import", "cric", str(table), str(project), "--mpp", "0.5"], capsys)
+    printed(["import", "cric", str(table), str(project), "--mpp", "0.5"], capsys)
     with Project.open(project) as opened:
         assert [slide.mpp for slide in opened.slides()] == [0.5]
 
@@ -143,7 +143,7 @@ def test_the_scale_of_crics_images_can_be_said(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.shared
 def test_cric_goes_in_whole(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     project = tmp_path / "cric.cyto"
-    told(["import", "cric", str(shared / "cric"), str(project)], capsys)
+    printed(["import", "cric", str(shared / "cric"), str(project)], capsys)
     with Project.open(project) as opened:
         slides = opened.slides()
         assert len(slides) == 175
@@ -164,9 +164,9 @@ def test_cric_goes_in_whole(shared: Path, tmp_path: Path, capsys: pytest.Capture
 def test_info_of_real_slides(
     name: str, levels: int, mpp: float | None, shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    known, _ = told(["info", str(shared / "slides" / name)], capsys)
-    wanted = {"vendor", "width", "height", "levels", "downsamples", "mpp", "mpp_source", "objective", "associated"}
-    assert wanted <= set(known)
+    known, _ = printed(["info", str(shared / "slides" / name)], capsys)
+    expected = {"vendor", "width", "height", "levels", "downsamples", "mpp", "mpp_source", "objective", "associated"}
+    assert expected <= set(known)
     assert known["levels"] == levels == len(known["downsamples"])
     assert known["mpp"] == mpp
     assert (known["mpp_source"] == "file") is (mpp is not None)

@@ -83,9 +83,9 @@ def test_a_whole_slide_is_cut_where_its_cells_are(shared: Path, tmp_path: Path) 
         assert slide.size_hw is not None
     chosen = ApaccExportOptions(all_to_train=True, overview=False, crops=False, point_px=120)
     done(list(export_apacc(tmp_path / "mrxs.cyto", tmp_path / "out", chosen)))
-    wanted = Counter((int(float(r["y"])) // 2000 * 2000, int(float(r["x"])) // 2000 * 2000) for r in rows)
+    expected = Counter((int(float(r["y"])) // 2000 * 2000, int(float(r["x"])) // 2000 * 2000) for r in rows)
     written = {}
     for path in (tmp_path / "out/slices/train").glob("*.txt"):
         name = parse_stem(path.stem)
         written[(name.y0, name.x0)] = len(path.read_text().splitlines())
-    assert written == wanted
+    assert written == expected

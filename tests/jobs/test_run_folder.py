@@ -94,8 +94,8 @@ def test_a_broken_control_file_means_go_on(folder: RunFolder) -> None:
 def test_another_process_at_work_is_not_disturbed(folder: RunFolder) -> None:
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        told = {"pid": sleeper.pid, "started": "", "mark": process_mark(sleeper.pid)}
-        (folder.path / "process.json").write_text(json.dumps(told))
+        result = {"pid": sleeper.pid, "started": "", "mark": process_mark(sleeper.pid)}
+        (folder.path / "process.json").write_text(json.dumps(result))
         assert folder.is_running()
         with pytest.raises(CytoError, match="at work"):
             folder.begin({}, resumed=True)

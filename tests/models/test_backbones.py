@@ -211,19 +211,19 @@ def test_without_a_network_the_hub_says_so(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_the_hubs_weights_are_used_when_they_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    create, asked = timm.create_model, []
+    create, questions = timm.create_model, []
 
     def fetch(name: str, pretrained: bool = False, **more: Any) -> Any:
         if not pretrained:
             return create(name, pretrained=False, **more)
-        asked.append(name)
+        questions.append(name)
         return random("test_resnet")
 
     monkeypatch.setattr(hub, "_reachable", lambda endpoint: True)
     expected = random("test_resnet").state_dict()
     monkeypatch.setattr(timm, "create_model", fetch)
     net = make_backbone("test_resnet", "timm:test_resnet.r160_in1k")
-    assert asked == ["test_resnet.r160_in1k"]
+    assert questions == ["test_resnet.r160_in1k"]
     assert all(torch.equal(t, expected[n]) for n, t in net.state_dict().items())
 
 

@@ -39,18 +39,18 @@ def taught(architecture: str, target: dict[str, torch.Tensor]) -> torch.Tensor:
     """Which px of the finest map some anchor is taught anything at, bool (h, w)."""
     net = detector(architecture)
     part = net.detector.head.classification_head if architecture == "retinanet" else net.detector.rpn.head
-    told: list[torch.Tensor] = []
+    outputs: list[torch.Tensor] = []
     last = part.cls_logits
 
     def keep(_module: Any, _inputs: Any, output: torch.Tensor) -> None:
         output.retain_grad()
-        told.append(output)
+        outputs.append(output)
 
     last.register_forward_hook(keep)
     losses = net(torch.rand(1, 3, SIDE_PX, SIDE_PX), [as_bits(target)])
     torch.stack(list(losses.values())).sum().backward()
-    assert told[0].grad is not None
-    return (told[0].grad[0] != 0).any(0)
+    assert outputs[0].grad is not None
+    return (outputs[0].grad[0] != 0).any(0)
 
 
 @pytest.mark.parametrize("target", [CELL, NO_CELL], ids=["a cell", "no cell"])
@@ -76,8 +76,8 @@ def test_proposals_beyond_the_regions_teach_only_where_they_are_a_cell() -> None
     boxes = torch.tensor([[4.0, 40.0, 20.0, 56.0], [64.0, 40.0, 80.0, 56.0], [64.0, 9.0, 80.0, 25.0]])
     target = {"boxes": torch.tensor([[64.0, 8.0, 80.0, 24.0]]), "labels": torch.tensor([1]), "counted": LEFT}
     proposals, _, labels, _ = heads.select_training_samples([boxes], [target])
-    told = {(tuple(b), n) for b, n in zip(proposals[0].tolist(), labels[0].tolist(), strict=True)}
-    assert told == {(tuple(boxes[0].tolist()), 0), (tuple(boxes[2].tolist()), 1), ((64.0, 8.0, 80.0, 24.0), 1)}
+    outputs = {(tuple(b), n) for b, n in zip(proposals[0].tolist(), labels[0].tolist(), strict=True)}
+    assert outputs == {(tuple(boxes[0].tolist()), 0), (tuple(boxes[2].tolist()), 1), ((64.0, 8.0, 80.0, 24.0), 1)}
 
 
 def test_a_box_belongs_where_its_centre_is() -> None:

@@ -207,9 +207,9 @@ def test_other_figures_leave_the_model_as_it_is(make_bundle: MakeBundle) -> None
     before = read_bundle(
         make_bundle(content=tensor_bytes(ONES, {"napari_cyto.meaning": meaning(manifest_fields(b""))}))
     )
-    told = with_figures(before, {"side": "out of fold", "value": np.float64(0.5), "gone": float("nan")})
+    result = with_figures(before, {"side": "out of fold", "value": np.float64(0.5), "gone": float("nan")})
     after = read_bundle(before.path)
-    assert after.manifest == told.manifest
+    assert after.manifest == result.manifest
     assert after.manifest.card.metrics == {"side": "out of fold", "value": 0.5, "gone": None}
     unchanged = before.manifest.card.model_dump() | {"metrics": after.manifest.card.metrics}
     assert after.manifest.model_dump() == before.manifest.model_dump() | {"card": unchanged}

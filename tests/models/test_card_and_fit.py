@@ -55,12 +55,12 @@ def test_unknown_scale_other_stain_and_coarse_slides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "settings", "told"),
+    ("architecture", "settings", "has_sizes"),
     [("p2p", {"sizes": True}, True), ("p2p", {"sizes": False}, False), ("fcrn", {}, False), ("retinanet", {}, True)],
 )
-def test_a_detector_that_learned_from_points_alone_tells_no_sizes(architecture, settings, told) -> None:
+def test_a_detector_that_learned_from_points_alone_tells_no_sizes(architecture, settings, has_sizes) -> None:
     found = manifest(kind="detector", architecture=architecture, settings=settings, crop_rule=None)
-    assert found.tells_sizes is told
+    assert found.tells_sizes is has_sizes
 
 
 def test_a_model_in_px_needs_no_scale() -> None:

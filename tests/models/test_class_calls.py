@@ -76,12 +76,12 @@ def test_an_accepted_call_is_no_correction_and_an_overruled_one_is(project: Proj
     predict(project, found(UNSURE, first_y=1000.0), speaker((), "plain"))
     (other,) = [a for a in project.annotations("a" * 32) if a.id not in (called.id, normal.id)]
     assert other.class_id == "NILM"
-    judged = [
+    evaluated = [
         (called, replace(called, status=Status.ACCEPTED)),
         (normal, replace(normal, status=Status.ACCEPTED, class_id="HSIL")),
         (other, replace(other, status=Status.ACCEPTED)),
     ]
-    project.apply(edits.replace_all(judged, "Judge"), "anna")
+    project.apply(edits.replace_all(evaluated, "Judge"), "anna")
     result = gather_result(project, "a" * 32)
     assert result is not None
     assert dict(+result.corrected) == {"HSIL": 1}

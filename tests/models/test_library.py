@@ -105,20 +105,20 @@ def test_a_full_disk_leaves_nothing(make_bundle: MakeBundle, monkeypatch: pytest
     assert list_models() == ()
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, object]:
     assert run(["models", *words, "--json"]) == 0
     return dict(json.loads(capsys.readouterr().out))
 
 
 def test_the_verbs_tell_machines(make_bundle: MakeBundle, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_bundle("mine", card={"licence": "CC BY 4.0", "summary": "sorts"})
-    assert told(capsys, "list") == {"models": []}
-    assert told(capsys, "add", str(folder))["added"] == "mine"
-    (listed,) = told(capsys, "list")["models"]  # type: ignore[misc]
+    assert printed(capsys, "list") == {"models": []}
+    assert printed(capsys, "add", str(folder))["added"] == "mine"
+    (listed,) = printed(capsys, "list")["models"]  # type: ignore[misc]
     assert (listed["name"], listed["origin"], listed["licence"], listed["ok"]) == ("mine", "added", "CC BY 4.0", True)
-    shown = told(capsys, "show", "mine")
+    shown = printed(capsys, "show", "mine")
     assert (shown["id"], shown["card"]["summary"]) == ("mine", "sorts")  # type: ignore[index]
-    assert told(capsys, "remove", "mine")["removed"] == "mine"
+    assert printed(capsys, "remove", "mine")["removed"] == "mine"
 
 
 def test_the_verbs_tell_people(make_bundle: MakeBundle, capsys: pytest.CaptureFixture[str]) -> None:

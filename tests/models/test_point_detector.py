@@ -63,8 +63,8 @@ def test_raw_outputs_lie_in_the_order_of_the_anchors() -> None:
     raw = torch.zeros(1, 16, 2, 3)
     # The proposal below right in the grid's second row, third column, is moved half a cell down.
     raw[0, 3 * 4, 1, 2] = 0.5
-    told = net._proposals(raw, torch.zeros(1, 16, 2, 3), (2, 3))
-    moved = told.points_yx[0] - grid_anchors_yx((2, 3), 8)
+    answer = net._proposals(raw, torch.zeros(1, 16, 2, 3), (2, 3))
+    moved = answer.points_yx[0] - grid_anchors_yx((2, 3), 8)
     assert moved[5 * 4 + 3].tolist() == [4.0, 0.0]
     assert moved.abs().sum() == 4.0
 
@@ -151,8 +151,8 @@ def test_box_detectors_tell_of_cells_with_sizes(architecture: str) -> None:
 def test_boxes_become_centres_with_y_first() -> None:
     net = build("retinanet", TINY | {"architecture": "retinanet"}, 3)
     boxes = torch.tensor([[10.0, 20.0, 30.0, 60.0], [11.0, 20.0, 30.0, 60.0]])
-    told = {"boxes": boxes, "labels": torch.tensor([2, 0]), "scores": torch.tensor([0.9, 0.8])}
-    cells = net.decode([told], 0.1)[0]
+    answer = {"boxes": boxes, "labels": torch.tensor([2, 0]), "scores": torch.tensor([0.9, 0.8])}
+    cells = net.decode([answer], 0.1)[0]
     assert cells.points_yx.tolist() == [[40.0, 20.0]]
     assert cells.sizes_hw.tolist() == [[40.0, 20.0]]
     assert cells.class_scores[0].tolist() == pytest.approx([0.0, 0.0, 0.9])

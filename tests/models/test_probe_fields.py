@@ -36,8 +36,8 @@ def test_a_bundle_of_before_keeps_its_bounds_and_gets_the_new_ones() -> None:
 
 def test_cells_are_matched_one_to_one() -> None:
     truth = cells([(0, 0), (10, 10), (20, 20), (40, 40)], [0.9] * 4, [0, 1, 2, 0])
-    told = cells([(0, 1), (10, 10), (10.5, 10), (60, 60)], [0.9] * 4, [0, 2, 1, 0])
-    assert agreement(truth, told, 2.0, Decision()) == (2, 1, 8)
+    result = cells([(0, 1), (10, 10), (10.5, 10), (60, 60)], [0.9] * 4, [0, 2, 1, 0])
+    assert agreement(truth, result, 2.0, Decision()) == (2, 1, 8)
     assert agreement(truth, cells([], [], []), 2.0, Decision()) == (0, 0, 4)
     assert agreement(cells([], [], []), cells([], [], []), 2.0, Decision()) == (0, 0, 0)
     kept = separate_cells(cells([(0, 0), (0, 3), (0, 6)], [0.5, 0.9, 0.6], [0, 0, 0]), 4.0)

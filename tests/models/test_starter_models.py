@@ -82,8 +82,8 @@ def main_figures(bundle: Bundle, metrics: dict[str, Any]) -> list[dict[str, Any]
     if bundle.manifest.kind == "detector":
         found = metrics["detection"]
         return [found["recall_interval"], found["at_detections_per_cell"]["recall_interval"]]
-    told = metrics["classification"]["intervals"]
-    return [told[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")]
+    figures = metrics["classification"]["intervals"]
+    return [figures[name] for name in ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")]
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +115,13 @@ def test_it_does_on_real_fields_what_it_is_for(path: Path, two_fields: str) -> N
     """It has seen these fields, so this says that it is no broken copy, not how good it is; its card says that."""
     last = list(evaluate_bundle(path, [two_fields], EvaluateConfig(side="all", draws=100)))[-1]
     assert isinstance(last, Done), last
-    told = last.result
-    if told["kind"] == "detector":
-        assert told["detection"]["recall"] > 0.5
-        assert 0.5 < told["detection"]["detections_per_cell"] < 10
-        assert told["detection"]["median_error_um"] < 3
+    figures = last.result
+    if figures["kind"] == "detector":
+        assert figures["detection"]["recall"] > 0.5
+        assert 0.5 < figures["detection"]["detections_per_cell"] < 10
+        assert figures["detection"]["median_error_um"] < 3
     else:
-        own = told["classification"]
+        own = figures["classification"]
         assert own["accuracy"] > 0.5
         # Whatever class one always answers, the other field's cells would be wrong.
         assert sum(sum(row[c] for row in own["confusion"]) > 0 for c in range(len(own["classes"]))) > 2

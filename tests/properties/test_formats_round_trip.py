@@ -112,7 +112,7 @@ def run(labels: LabelSet, name: str, file_name: str, **options: Any) -> LabelSet
         return label_format.read(target, **options)
 
 
-def told(labels: LabelSet, *fields: str) -> list[tuple[Any, ...]]:
+def plain_rows(labels: LabelSet, *fields: str) -> list[tuple[Any, ...]]:
     """The annotations as plain values, grouped by slide name, so that fresh ids do not matter."""
     titles = {s.id: s.name for s in labels.slides}
     rows = [(titles[a.slide_id], *(getattr(a, field) for field in fields)) for a in labels.annotations]
@@ -148,7 +148,7 @@ ALL_FACTS = ("id", "geometry", "class_id", "status", "author", "scores", "create
 def test_geojson_carries_everything(labels: LabelSet, corner_yx: tuple[float, float]) -> None:
     for options in ({}, {"origin": "bounds", "bounds_offset_yx": corner_yx}):
         back = run(labels, "geojson", "out", include_rejected=True, **options)
-        assert told(back, *ALL_FACTS) == told(labels, *ALL_FACTS)
+        assert plain_rows(back, *ALL_FACTS) == plain_rows(labels, *ALL_FACTS)
         assert slide_facts(back, *SLIDE_FACTS) == slide_facts(labels, *SLIDE_FACTS)
         assert (back.classes, back.colours) == (labels.classes, labels.colours)
 
@@ -166,7 +166,7 @@ def coco_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annot
 @given(label_sets(full_slide, coco_cell))
 def test_coco_carries_boxes_outlines_scores_and_images(labels: LabelSet) -> None:
     back = run(labels, "coco", "out.json")
-    assert told(back, "geometry", "class_id", "scores") == told(labels, "geometry", "class_id", "scores")
+    assert plain_rows(back, "geometry", "class_id", "scores") == plain_rows(labels, "geometry", "class_id", "scores")
     assert slide_facts(back, *SLIDE_FACTS) == slide_facts(labels, *SLIDE_FACTS)
     assert back.classes == labels.classes
 
@@ -178,7 +178,7 @@ def box_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annota
 @given(label_sets(lambda draw, name: sided(draw, sized_slide(draw, name)), box_cell))
 def test_yolo_carries_boxes_sides_and_images_without_cells(labels: LabelSet) -> None:
     back = run(labels, "yolo", "out")
-    assert told(back, "geometry", "class_id") == told(labels, "geometry", "class_id")
+    assert plain_rows(back, "geometry", "class_id") == plain_rows(labels, "geometry", "class_id")
     assert slide_facts(back, "name", "size_hw", "side") == slide_facts(labels, "name", "size_hw", "side")
     assert back.classes == labels.classes
 
@@ -196,7 +196,7 @@ def cric_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annot
 @given(label_sets(bare_slide, cric_cell, CRIC_CLASSES))
 def test_cric_carries_points_of_its_classes(labels: LabelSet) -> None:
     back = run(labels, "cric", "classifications.csv")
-    assert told(back, "geometry", "class_id") == told(labels, "geometry", "class_id")
+    assert plain_rows(back, "geometry", "class_id") == plain_rows(labels, "geometry", "class_id")
 
 
 @given(
@@ -208,7 +208,7 @@ def test_cric_carries_points_of_its_classes(labels: LabelSet) -> None:
 )
 def test_the_scaled_cric_table_carries_size_scale_and_images_without_cells(labels: LabelSet) -> None:
     back = run(labels, "cric", "cells.csv", layout="scaled")
-    assert told(back, "geometry", "class_id") == told(labels, "geometry", "class_id")
+    assert plain_rows(back, "geometry", "class_id") == plain_rows(labels, "geometry", "class_id")
     assert slide_facts(back, "name", "size_hw") == slide_facts(labels, "name", "size_hw")
     sizes = {s.name: s.mpp for s in labels.slides}
     assert all(s.mpp == pytest.approx(sizes[s.name], rel=1e-12) for s in back.slides)
@@ -228,7 +228,7 @@ def asap_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annot
 def test_asap_carries_every_shape_group_colour_and_note(labels: LabelSet) -> None:
     back = run(labels, "asap", "out.xml")
     facts = ("geometry", "class_id", "note")
-    assert [row[1:] for row in told(back, *facts)] == [row[1:] for row in told(labels, *facts)]
+    assert [row[1:] for row in plain_rows(back, *facts)] == [row[1:] for row in plain_rows(labels, *facts)]
     assert (back.classes, back.colours) == (labels.classes, labels.colours)
 
 
@@ -249,7 +249,7 @@ def csv_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annota
 def test_csv_carries_points_boxes_and_what_was_said_of_them(labels: LabelSet) -> None:
     back = run(labels, "csv", "out.csv", include_rejected=True)
     facts = ("id", "geometry", "class_id", "status", "author", "scores", "note")
-    assert told(back, *facts) == told(labels, *facts)
+    assert plain_rows(back, *facts) == plain_rows(labels, *facts)
 
 
 def whole_box_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annotation:
@@ -260,7 +260,7 @@ def whole_box_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> 
 def test_voc_carries_whole_boxes_sides_and_images_without_cells(labels: LabelSet) -> None:
     for options in ({}, {"pixels": "devkit"}):
         back = run(labels, "voc", "out", **options)
-        assert told(back, "geometry", "class_id") == told(labels, "geometry", "class_id")
+        assert plain_rows(back, "geometry", "class_id") == plain_rows(labels, "geometry", "class_id")
         assert slide_facts(back, "name", "size_hw", "side") == slide_facts(labels, "name", "size_hw", "side")
 
 
@@ -282,7 +282,7 @@ def test_label_studio_carries_every_shape_status_note_and_images(labels: LabelSe
     rows = tuple(replace(a, status=Status.ACCEPTED) if a.slide_id in decided else a for a in labels.annotations)
     labels = replace(labels, annotations=rows)
     back = run(labels, "labelstudio", "out.json")
-    assert told(back, "id", "geometry", "class_id", "status", "note") == told(
+    assert plain_rows(back, "id", "geometry", "class_id", "status", "note") == plain_rows(
         labels, "id", "geometry", "class_id", "status", "note"
     )
     assert slide_facts(back, *SLIDE_FACTS) == slide_facts(labels, *SLIDE_FACTS)
@@ -291,7 +291,7 @@ def test_label_studio_carries_every_shape_status_note_and_images(labels: LabelSe
 @given(label_sets(lambda draw, name: replace(full_slide(draw, name), size_hw=(SIDE, SIDE)), any_cell, named=file_names))
 def test_labelme_carries_every_shape_note_and_images(labels: LabelSet) -> None:
     back = run(labels, "labelme", "out", include_proposed=True)
-    assert told(back, "geometry", "class_id", "note") == told(labels, "geometry", "class_id", "note")
+    assert plain_rows(back, "geometry", "class_id", "note") == plain_rows(labels, "geometry", "class_id", "note")
     assert slide_facts(back, *SLIDE_FACTS) == slide_facts(labels, *SLIDE_FACTS)
 
 
@@ -317,7 +317,9 @@ def apacc_sets(draw: st.DrawFn) -> LabelSet:
 @given(apacc_sets())
 def test_apacc_slices_come_back_with_stem_offset_side_and_cells(labels: LabelSet) -> None:
     back = run(labels, "apacc", "out")
-    assert sorted(told(back, "geometry", "class_id"), key=str) == sorted(told(labels, "geometry", "class_id"), key=str)
+    assert sorted(plain_rows(back, "geometry", "class_id"), key=str) == sorted(
+        plain_rows(labels, "geometry", "class_id"), key=str
+    )
     facts = ("name", "stem", "side", "offset_yx", "size_hw")
     assert slide_facts(back, *facts) == slide_facts(labels, *facts)
 

@@ -65,8 +65,8 @@ class Made:
             if k == 0 and self.sub_pages:
                 tags = tags | {SUBS: Value(4, tuple(subs[len(self.pages) :]))}
             following = subs[k + 1] if k + 1 < len(self.pages) else 0
-            told = self.following[k] if k < len(self.following) else None
-            out += self._page(tags, subs[k], following if told is None else subs[told])
+            following_value = self.following[k] if k < len(self.following) else None
+            out += self._page(tags, subs[k], following if following_value is None else subs[following_value])
         return bytes(out)
 
     def _page(self, tags: Tags, at: int, following: int) -> bytes:

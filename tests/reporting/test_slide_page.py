@@ -97,7 +97,7 @@ def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
     page_path, json_path = tmp_path / "r.html", tmp_path / "r.json"
     written(folder, page_path)
     written(folder, json_path)
-    page, told = page_path.read_text(encoding="utf-8"), json.loads(json_path.read_text(encoding="utf-8"))
+    page, found = page_path.read_text(encoding="utf-8"), json.loads(json_path.read_text(encoding="utf-8"))
     balance = Balance(page)
     assert balance.open == []
     assert "default-src 'none'" in page
@@ -109,11 +109,11 @@ def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
         assert base64.b64decode(source.removeprefix("data:image/jpeg;base64,")).startswith(b"\xff\xd8")
     assert "Lab &lt;1&gt; &amp; co" in page
     assert DECISION_SUPPORT in page
-    assert told["notice"] == DECISION_SUPPORT
+    assert found["notice"] == DECISION_SUPPORT
     assert ORDER in html.unescape(page)
-    assert told["methods"]["high_grade"]["order"] == ORDER
-    assert told["cannot_say"] == list(CANNOT_SAY)
-    first, second = told["slides"]
+    assert found["methods"]["high_grade"]["order"] == ORDER
+    assert found["cannot_say"] == list(CANNOT_SAY)
+    first, second = found["slides"]
     assert (first["highest_accepted"]["class_id"], first["highest_proposed"]["class_id"]) == ("LSIL", "HSIL")
     assert "LSIL: 1 cell accepted" in page
     assert "HSIL: 1 cell predicted, best score 0.81" in page
@@ -128,13 +128,13 @@ def test_the_page_stands_alone_and_says_what_the_json_says(folder, tmp_path):
 
 def test_a_blind_report_tells_nothing_of_what_the_model_said(folder, tmp_path):
     for name in ("r.html", "r.json"):
-        told = written(folder, tmp_path / name, options=ReportOptions(blind=True)).result.slides[0]
+        found = written(folder, tmp_path / name, options=ReportOptions(blind=True)).result.slides[0]
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert "0.81" not in text
-        assert (told.high_grade, told.highest_proposed, told.origins) == (None, None, {})
-        assert told.proposed_cells == 1
-        assert {told.unreviewed.to_json()[name] for name in ("missed", "corrected")} == {None}
-    hsil = next(c for c in told.counts if c.class_id == "HSIL")
+        assert (found.high_grade, found.highest_proposed, found.origins) == (None, None, {})
+        assert found.proposed_cells == 1
+        assert {found.unreviewed.to_json()[name] for name in ("missed", "corrected")} == {None}
+    hsil = next(c for c in found.counts if c.class_id == "HSIL")
     assert hsil.proposed == 0
 
 
@@ -163,7 +163,7 @@ def test_measuring_is_kept_and_not_done_twice(folder, tmp_path):
 def test_a_damaged_measurement_is_refused_in_a_sentence(change, words):
     facts = SurveyFacts(
         tiles=3,
-        judged=0,
+        evaluated=0,
         focus=None,
         out_of_focus=None,
         out_of_focus_interval=None,
@@ -181,10 +181,10 @@ def test_a_damaged_measurement_is_refused_in_a_sentence(change, words):
 
 def test_a_slide_that_is_gone_does_not_stop_the_others(folder, tmp_path):
     (tmp_path / "smear_0.tif").unlink()
-    told = written(folder, tmp_path / "r.html", options=ReportOptions(measure=True))
-    assert told.unreadable == ("smear_0.tif",)
-    assert told.result.slides[0].cells == 2
-    assert told.result.slides[1].survey is not None
+    found = written(folder, tmp_path / "r.html", options=ReportOptions(measure=True))
+    assert found.unreadable == ("smear_0.tif",)
+    assert found.result.slides[0].cells == 2
+    assert found.result.slides[1].survey is not None
 
 
 def test_refusals_write_nothing(folder, tmp_path):
@@ -218,9 +218,9 @@ def test_the_command_line_writes_one_slide_or_all(folder, tmp_path, capsys):
     assert "LSIL: 1 cell accepted" in said
     assert "slide report" in out.read_text(encoding="utf-8")
     assert run(["report", str(folder), "--out", str(tmp_path / "r.json"), "--magnification", "40", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["slides"], told["result"]["magnification"]) == (2, 40)
-    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8")) == told["result"]
+    found = json.loads(capsys.readouterr().out)
+    assert (found["slides"], found["result"]["magnification"]) == (2, 40)
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8")) == found["result"]
     assert run(["report", str(folder), "--slide", "other", "--out", str(out)]) == 2
     assert "has no slide other" in capsys.readouterr().err
     assert run(["report", str(folder)]) == 2

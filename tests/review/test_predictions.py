@@ -11,7 +11,7 @@ from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.review.prediction_table import CellTable
-from napari_cyto.review.predictions import Heat, ShownFilter, judged, risk_of, score_of, severities
+from napari_cyto.review.predictions import Heat, ShownFilter, risk_of, score_of, severities, with_review
 from napari_cyto.session.commands import run, run_on
 from napari_cyto.session.tools import Tool
 
@@ -172,7 +172,7 @@ def test_judging_keeps_the_model_and_records_the_person(session):
     cell = proposal(session.slide.id, (500, 500))
     put(session, [cell])
     for verdict in (Status.ACCEPTED, Status.REJECTED):
-        after = judged(cell, "anna", verdict)
+        after = with_review(cell, "anna", verdict)
         assert (after.status, after.author, after.origin, after.scores) == (verdict, "anna", ORIGIN, cell.scores)
     session.select([cell.id])
     session.edits.choose_class("LSIL")
@@ -185,8 +185,8 @@ def test_judging_keeps_the_model_and_records_the_person(session):
 
 
 def test_a_second_verdict_leaves_the_first_judge(session):
-    accepted = judged(proposal(session.slide.id, (500, 500)), "anna", Status.ACCEPTED)
-    assert judged(accepted, "ben", Status.REJECTED).author == "anna"
+    accepted = with_review(proposal(session.slide.id, (500, 500)), "anna", Status.ACCEPTED)
+    assert with_review(accepted, "ben", Status.REJECTED).author == "anna"
 
 
 def test_bulk_judging_is_one_undo_step(many):
@@ -222,12 +222,12 @@ def test_keys_mean_the_cell_under_the_mouse(session):
 def test_what_the_filter_hides_is_no_longer_selected(many):
     cells = [a for a in many.project.annotations(many.slide.id) if a.scores]
     many.select(a.id for a in cells)
-    told = []
-    many.filter_changed.connect(lambda: told.append(1))
+    reported = []
+    many.filter_changed.connect(lambda: reported.append(1))
     many.view.show_only(ShownFilter(threshold=0.5))
     assert many.selection == {a.id for a in cells if score_of(a) >= 0.5}
     many.view.show_only(ShownFilter(threshold=0.5))
-    assert told == [1]
+    assert reported == [1]
 
 
 def test_a_blind_reader_gives_classes_and_cannot_accept_one_unseen(session, heard):

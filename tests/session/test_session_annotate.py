@@ -75,12 +75,12 @@ def test_a_one_click_box_has_the_classs_size_in_um(session):
 
 
 def test_a_one_click_box_on_a_slide_without_mpp_asks_for_it(session):
-    asked = []
-    session.mpp_needed.connect(lambda: asked.append(1))
+    questions = []
+    session.mpp_needed.connect(lambda: questions.append(1))
     session.slides.next(1)
     with pytest.raises(SlideError, match="the pixel size of two is unknown"):
         session.edits.add_box_at((10.0, 10.0))
-    assert asked == [1]
+    assert questions == [1]
     session.facts.set_mpp(0.5)
     assert session.slide.mpp_source == "user"
     assert session.edits.add_box_at((100.0, 100.0)).geometry.size_hw == (90.0, 90.0)
@@ -173,11 +173,11 @@ def test_an_edit_against_what_another_window_changed_is_refused_whole(session):
 
 
 def test_the_tool_says_when_it_changes_and_only_then(session):
-    told = []
-    session.tool_changed.connect(lambda: told.append(session.tool))
+    reported = []
+    session.tool_changed.connect(lambda: reported.append(session.tool))
     session.tool = Tool.BOX
     session.tool = Tool.BOX
-    assert told == [Tool.BOX]
+    assert reported == [Tool.BOX]
 
 
 def test_nothing_is_drawn_or_moved_beside_the_slide(session):

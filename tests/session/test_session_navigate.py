@@ -154,15 +154,15 @@ def test_every_command_runs_or_says_why_not_without_a_project():
 
 def test_who_shows_slides_and_classes_need_not_follow_the_marks_of_others(session):
     mark = session.edits.add_point((5.0, 5.0))
-    told = []
+    reported = []
     with Project.open(session.project.folder) as other:
         other.apply(edits.remove([mark], "Delete"), "ben")
         session.poll()
-        session.project_changed.connect(lambda: told.append("project"))
-        session.annotations_changed.connect(lambda _entry: told.append("marks"))
+        session.project_changed.connect(lambda: reported.append("project"))
+        session.annotations_changed.connect(lambda _entry: reported.append("marks"))
         other.undo("ben")
         session.poll()
-        assert told == ["marks"]
+        assert reported == ["marks"]
         other.set_setting("anything", 1)
         session.poll()
-        assert told == ["marks", "marks", "project"]
+        assert reported == ["marks", "marks", "project"]

@@ -39,8 +39,8 @@ def run(*words: str) -> dict[str, object]:
 
 
 def test_patient_and_smear_are_set_from_the_command_line(folder: Path) -> None:
-    told = run(str(folder), "--set", "a *:patient=P7", "--set", "b.svs:smear=S 2")
-    assert told["changed"] == 3
+    reported = run(str(folder), "--set", "a *:patient=P7", "--set", "b.svs:smear=S 2")
+    assert reported["changed"] == 3
     assert facts(folder) == [("P7", ""), ("P7", ""), ("", "S 2")]
     run(str(folder), "--set", "a 1.svs:patient=")
     assert facts(folder)[0] == ("", "")

@@ -151,19 +151,19 @@ def test_a_good_slide_is_looked_at_once(
 ) -> None:
     path = tmp_path / "smear.tiff"
     shutil.copyfile(pyramid_path, path)
-    asked: list[object] = []
+    questions: list[object] = []
     ask = native_check._ask
-    monkeypatch.setattr(native_check, "_ask", lambda *of: (asked.append(of), ask(*of))[1])
+    monkeypatch.setattr(native_check, "_ask", lambda *of: (questions.append(of), ask(*of))[1])
     first = look(path)
     assert first.vendor == "generic-tiff"
     # Another program knows it from the disk.
     monkeypatch.setattr(native_check, "_memory", native_check._Memory())
     assert look(path) == first
-    assert len(asked) == 1
+    assert len(questions) == 1
     assert len(list(no_memory.iterdir())) == 1
     os.utime(path, (1, 1))
     assert look(path) == first
-    assert len(asked) == 2
+    assert len(questions) == 2
 
 
 def test_a_cache_that_cannot_be_written_or_read_costs_time_only(

@@ -113,8 +113,8 @@ def test_half_a_file_is_refused_in_one_sentence(tmp_path: Path, paint) -> None:
     with pytest.raises(SlideError, match="check that it was copied whole"):
         open_slide(path)
     # In a process of its own: a test's handlers hide what Python prints for a library that nobody listens to.
-    told = subprocess.run([sys.executable, "-m", "napari_cyto", "info", str(path)], capture_output=True, check=False)
-    assert (told.returncode, told.stdout, told.stderr.count(b"\n")) == (2, b"", 1)
+    result = subprocess.run([sys.executable, "-m", "napari_cyto", "info", str(path)], capture_output=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr.count(b"\n")) == (2, b"", 1)
 
 
 def test_equal_bytes_of_bare_glass_are_decoded_once_and_only_they(

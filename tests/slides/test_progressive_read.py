@@ -110,11 +110,11 @@ def test_closing_while_tiles_are_decoded_reports_no_damage(slide: Slide) -> None
     gate = Gate(slide)
     reader = PatientReader(slide, lambda: pytest.fail("the slide is closed"), patience_s=0.001)
     reader.read(*VIEW)
-    errand = reader._errand
+    request = reader._request
     slide.close()
     gate.open.set()
-    assert errand is not None
-    assert errand.done.wait(20)
+    assert request is not None
+    assert request.done.wait(20)
     assert slide.unreadable == ()
 
 
@@ -124,9 +124,9 @@ def test_what_was_expected_is_sharp_when_it_is_read(slide: Slide, pyramid_path: 
     reader = PatientReader(slide, lambda: pytest.fail("there is no news"), patience_s=0)
     reader.expect(*VIEW)
     assert not reader.sharp
-    errand = reader._errand
-    assert errand is not None
-    assert errand.done.wait(20)
+    request = reader._request
+    assert request is not None
+    assert request.done.wait(20)
     np.testing.assert_array_equal(reader.read(*VIEW), expected)
     assert reader.sharp
 
@@ -136,9 +136,9 @@ def test_what_was_expected_and_is_slow_is_coarse_first_then_sharp(slide: Slide, 
     gate, news = Gate(slide), threading.Event()
     reader = PatientReader(slide, news.set, patience_s=0.001)
     reader.expect(*VIEW)
-    errand = reader._errand
+    request = reader._request
     assert (reader.read(*VIEW) != expected).any()
-    assert reader._errand is errand, "tiles that are on their way were asked for twice"
+    assert reader._request is request, "tiles that are on their way were asked for twice"
     gate.open.set()
     assert news.wait(20)
     np.testing.assert_array_equal(reader.read(*VIEW), expected)
@@ -168,9 +168,9 @@ def test_what_was_foreseen_is_at_hand_later_and_nothing_is_told_of_it(slide: Sli
     reader = PatientReader(slide, lambda: pytest.fail("nobody looks at it yet"), patience_s=20)
     reader.read(*VIEW)
     reader.foresee(*ahead)
-    errand = reader._ahead
-    assert errand is not None
-    assert errand.done.wait(20)
+    request = reader._ahead
+    assert request is not None
+    assert request.done.wait(20)
     assert reader.sharp, "what is on screen lacks nothing"
     assert all(slide.is_at_hand(0, *place) for place in slide.tiles_in(*ahead))
     np.testing.assert_array_equal(reader.read(*ahead), true_pixels(pyramid_path, ahead))
@@ -180,10 +180,10 @@ def test_what_was_foreseen_stands_back_when_another_view_is_wanted(slide: Slide)
     gate = Gate(slide)
     reader = PatientReader(slide, lambda: None, patience_s=0)
     reader.foresee(0, 0, 0, 1000, 1000)
-    errand = reader._ahead
-    assert errand is not None
+    request = reader._ahead
+    assert request is not None
     reader.expect(*VIEW)
     gate.open.set()
-    assert errand.done.wait(20)
-    assert errand.stale
-    assert errand.places, "tiles that nobody wants now were decoded first"
+    assert request.done.wait(20)
+    assert request.stale
+    assert request.places, "tiles that nobody wants now were decoded first"

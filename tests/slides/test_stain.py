@@ -106,12 +106,12 @@ def test_lone_cells_on_a_whole_slide_are_seen_in_bounded_memory(levels: tuple[in
     rng = np.random.default_rng(3)
     cells = [(*(rng.uniform(40, length - 40) for length in size), depth) for depth in (20, 40, 200) for _ in range(8)]
     pixels = SparsePixels(size, cells, levels)
-    *told, stain = look_over(pixels, 0.25)
+    *tissue_found, stain = look_over(pixels, 0.25)
     assert isinstance(stain, Stain)
     assert all(stain.within((y, x, y + 1, x + 1)) for y, x, _ in cells)
     assert stain.blocks.sum() <= 9 * 4 * len(cells) + 16, "glass is left out"
     assert pixels.most_px <= 2**23
-    assert told[-1] == (len(told), len(told))
+    assert tissue_found[-1] == (len(tissue_found), len(tissue_found))
     if len(levels) > 2:
         assert stain.within((4200, 100, 4210, 110)), "what cannot be read is looked at"
     mask = stain.over((100, 220), size)

@@ -101,9 +101,9 @@ def test_a_survey_tells_sharp_from_blurred_at_any_scale(tmp_path, mpp):
         write_pyramid(path, large.shape[:2], lambda y, x, h, w, p=large: p[y : y + h, x : x + w], mpp=mpp)
         found = run(path, mpp)
         assert found.tiles > 5
-        assert found.judged > 5
+        assert found.checked > 5
         assert found.tissue.any()
-        assert (found.out_of_focus == 0) if name == "sharp" else (found.out_of_focus == found.judged)
+        assert (found.out_of_focus == 0) if name == "sharp" else (found.out_of_focus == found.checked)
 
 
 def test_lone_cells_count_as_stained_and_pen_marks_do_not(tmp_path):

@@ -160,10 +160,10 @@ def test_a_damaged_file_is_not_remembered_as_sound(large: Path, looks: list[Path
 
 
 def test_whoever_waits_noticeably_is_told_why(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = threading.Event()
+    questions = threading.Event()
 
     def slow(*given: object) -> list[str]:
-        assert asked.wait(30)
+        assert questions.wait(30)
         return pages(*given)  # type: ignore[arg-type]
 
     pages = file_check.page_problems
@@ -172,12 +172,12 @@ def test_whoever_waits_noticeably_is_told_why(large: Path, monkeypatch: pytest.M
     session = Session(author="Ana")
     heard: list[str] = []
     session.waiting.connect(heard.append)
-    session.waiting.connect(lambda _text: asked.set())
+    session.waiting.connect(lambda _text: questions.set())
     session.projects.open(large)
     assert session.project is not None
     # Who only looks waits for nothing, and leaves the file as it is.
     session.slides.go_to("two")
-    assert not asked.is_set()
+    assert not questions.is_set()
     _draw(session.project)
     assert heard == [database.LOOKING_THROUGH]
     session.close()

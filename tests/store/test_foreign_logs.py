@@ -141,17 +141,17 @@ FOREIGN: list[Callable[[Path, Path], int]] = [
 def test_a_foreign_log_is_put_aside_and_never_deleted(
     kind: Callable[[Path, Path], int], killed: Path, backup: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wanted = kind(killed, backup)
+    expected = kind(killed, backup)
     before = _bytes(killed)
     logs = {name: content for name, content in before.items() if name != NAME}
     with caplog.at_level(logging.WARNING), Project.open(killed) as project:
-        assert len(list(project.annotations())) == wanted
+        assert len(list(project.annotations())) == expected
     assert (killed / NAME).read_bytes() == before[NAME]
     aside = [path.read_bytes() for path in sorted(killed.glob("project-set-aside-*"))]
     assert aside == list(logs.values())
     assert "changes of another database" in caplog.text
     assert "project-set-aside-" in caplog.text
-    assert _counts(killed) == wanted
+    assert _counts(killed) == expected
 
 
 def test_a_verb_says_that_a_foreign_log_was_put_aside(
@@ -177,11 +177,11 @@ def test_a_window_says_that_a_foreign_log_was_put_aside(killed: Path, backup: Pa
 def test_what_cannot_be_written_is_read_without_a_foreign_log(
     kind: Callable[[Path, Path], int], killed: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = kind(killed, backup)
+    expected = kind(killed, backup)
     before = _bytes(killed)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     with Project.open(killed) as project:
-        assert len(list(project.annotations())) == wanted
+        assert len(list(project.annotations())) == expected
     assert _bytes(killed) == before
 
 

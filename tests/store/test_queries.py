@@ -127,14 +127,14 @@ def test_stepping_goes_through_all_in_order_of_creation_and_back(project: Projec
     project.apply(add(cells, "Import"), "Ana")
     for class_id in (None, "SCC", "LSIL"):
         for unreviewed in (False, True):
-            wanted = [
+            target = [
                 a
                 for a in cells
                 if a.slide_id == "one"
                 and class_id in (None, a.class_id)
                 and (not unreviewed or a.status is Status.UNREVIEWED)
             ]
-            for step, expected in ((1, wanted), (-1, wanted[::-1])):
+            for step, expected in ((1, target), (-1, target[::-1])):
                 walked: list[Annotation] = []
                 while found := project.neighbour("one", walked[-1] if walked else None, step, class_id, unreviewed):
                     walked.append(found)
@@ -204,8 +204,8 @@ def test_many_are_found_by_their_ids_in_the_order_asked(project: Project, cell: 
     cells = _scatter(cell, 2000)
     project.apply(add(cells, "Import"), "Ana")
     project.apply(remove(cells[:1], "Delete"), "Ana")
-    wanted = [a.id for a in reversed(cells)]
-    assert project.annotations_by_id(["nobody", *wanted]) == cells[:0:-1]
+    target = [a.id for a in reversed(cells)]
+    assert project.annotations_by_id(["nobody", *target]) == cells[:0:-1]
     assert project.annotations_by_id([]) == []
 
 

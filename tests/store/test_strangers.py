@@ -26,7 +26,7 @@ def strange(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "strange.cyto"))
 
 
-def _asked(folder: Path) -> str:
+def _answers_of(folder: Path) -> str:
     """Ask a project for everything, and return the sentence that refuses it, empty where none does."""
     before = (folder / "project.sqlite").read_bytes()
     try:
@@ -42,7 +42,7 @@ def _asked(folder: Path) -> str:
 
 
 def test_a_project_of_our_own_is_not_refused(strange: Path) -> None:
-    assert _asked(strange) == ""
+    assert _answers_of(strange) == ""
 
 
 @pytest.mark.parametrize("script", SCHEMAS, ids=lambda text: text[:40])
@@ -57,7 +57,7 @@ def test_what_runs_by_itself_is_refused_before_anything_is_read(strange: Path, s
 
 def _is_named(folder: Path, table: str, column: str, value: object) -> None:
     with_value(folder, table, column, value)
-    sentence = _asked(folder)
+    sentence = _answers_of(folder)
     assert "damaged" in sentence or "version" in sentence
     assert sentence.count("damaged or foreign") <= 1
 
@@ -90,7 +90,7 @@ def test_a_rescue_names_what_would_run(strange: Path, tmp_path: Path) -> None:
     with_schema(strange, SCHEMAS[0])
     came = care.rescue(strange, tmp_path / "rescued.cyto")
     assert [text for text in came.lost if text.startswith("the trigger 't', which no project has")]
-    assert _asked(tmp_path / "rescued.cyto") == ""
+    assert _answers_of(tmp_path / "rescued.cyto") == ""
 
 
 @pytest.mark.parametrize("script", ["", SCHEMAS[3]])

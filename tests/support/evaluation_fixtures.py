@@ -101,7 +101,7 @@ def made() -> SimpleNamespace:
 
 
 @pytest.fixture
-def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Event]]:
+def evaluate_source(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Iterator[Event]]:
     """Judge a made-up bundle with a made-up model; returns the job's events."""
 
     def run(of: Bundle, sources: list[str], *args: Any, **more: Any) -> Iterator[Event]:

@@ -158,15 +158,15 @@ def brute_force(
     y1, x1 = picture.shape[:2]
     bounds = (0.0, 0.0, y1, x1) if region_yxyx is None else tuple(v / factor for v in region_yxyx)
     area = None if outline_yx is None else shapely.Polygon(np.asarray(outline_yx) / factor)
-    told = []
+    result = []
     for (y, x), (h, w), score, shares in zip(
         found.points_yx - pad, found.sizes_hw, found.scores, found.class_scores, strict=True
     ):
         damaged = any(b[0] <= y * factor < b[2] and b[1] <= x * factor < b[3] for b in damage_yxyx)
         if not damaged and 0 <= y < y1 and 0 <= x < x1:
-            told.append((-score, y, x, h, w, *shares))
+            result.append((-score, y, x, h, w, *shares))
     kept: list[Any] = []
-    for cell in sorted(told):
+    for cell in sorted(result):
         if all(np.hypot(cell[1] - other[1], cell[2] - other[2]) >= apart for other in kept):
             kept.append(cell)
     rows = []

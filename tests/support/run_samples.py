@@ -63,7 +63,7 @@ def worst(slides: list[str]) -> list[dict]:
 
 def result(out: Path, slides: list[str], cells: int = 120) -> Done:
     """The last word of a run that ended well."""
-    judged = [
+    evaluated = [
         {
             "slide": slides[i % len(slides)],
             "centre_yx": [100.5 + (37 * i) % 400, 100.5 + (53 * i) % 400],
@@ -72,7 +72,7 @@ def result(out: Path, slides: list[str], cells: int = 120) -> Done:
         }
         for i in range(cells)
     ]
-    counts = [[sum(c["truth"] == t and c["answer"] == a for c in judged) for a in CLASSES] for t in CLASSES]
+    counts = [[sum(c["truth"] == t and c["answer"] == a for c in evaluated) for a in CLASSES] for t in CLASSES]
 
     def estimate(value: float) -> dict:
         return {"value": value, "low": value - 0.04, "high": value + 0.03, "n": cells}
@@ -90,7 +90,7 @@ def result(out: Path, slides: list[str], cells: int = 120) -> Done:
             "side": "test",
             "metrics": metrics,
             "confusion": {"classes": list(CLASSES), "counts": counts},
-            "cells": judged,
+            "cells": evaluated,
             "split_record": {"unit": "image"},
         }
     )
@@ -107,8 +107,8 @@ def write_images(folder: Path) -> None:
 def begin(out: Path, slides: list[str], resumed: bool = False) -> RunFolder:
     """Begin a run of this process."""
     folder = RunFolder.of(out)
-    asked = {"config": TrainConfig().model_dump(mode="json"), "sources": ["cric:somewhere"], "slides": slides}
-    folder.begin(asked, resumed)
+    requested = {"config": TrainConfig().model_dump(mode="json"), "sources": ["cric:somewhere"], "slides": slides}
+    folder.begin(requested, resumed)
     write_images(folder.path)
     return folder
 

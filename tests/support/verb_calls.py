@@ -10,7 +10,7 @@ import pytest
 from napari_cyto.cli.entry import run
 
 
-def told(argv: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def printed(argv: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     assert run(argv) == 0
     return json.loads(capsys.readouterr().out)
 

@@ -37,7 +37,7 @@ def card(written: list[dict[str, Any]], weights: str, **more: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "shown_path"),
     [
         (f"file:{HOME}/first.pth", "file:first.pth"),
         (f"bundle:{HOME}/light", "bundle:light"),
@@ -46,9 +46,9 @@ def card(written: list[dict[str, Any]], weights: str, **more: Any) -> Any:
         ("none", "none"),
     ],
 )
-def test_paths_become_names(written: list[dict[str, Any]], weights: str, told: str) -> None:
+def test_paths_become_names(written: list[dict[str, Any]], weights: str, shown_path: str) -> None:
     found = card(written, weights)
-    assert found.recipe["model"]["weights"] == told
+    assert found.recipe["model"]["weights"] == shown_path
     assert found.recipe["scheme"] == "our.yaml"
     assert found.recipe["reinhard_target"] == "target.png"
     assert "jane" not in json.dumps(found.model_dump(mode="json"))

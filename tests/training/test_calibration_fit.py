@@ -16,8 +16,8 @@ def drawn(temperature: float, offsets: list[float], n: int = 4000) -> tuple[np.n
     """Logits and classes drawn from what they say once divided by the temperature and moved by the offsets."""
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 3, (n, 1, len(offsets)))
-    told = probabilities(logits, Decision(temperature=temperature, logit_offsets=tuple(offsets)))
-    return logits, (told.cumsum(1) > rng.random((n, 1))).argmax(1)
+    shares = probabilities(logits, Decision(temperature=temperature, logit_offsets=tuple(offsets)))
+    return logits, (shares.cumsum(1) > rng.random((n, 1))).argmax(1)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -68,11 +68,11 @@ def learned_with(sampling: str, n: int = 60_000) -> tuple[np.ndarray, np.ndarray
 def test_probabilities_hold_for_cells_as_often_as_they_say_however_classes_were_sampled(sampling: str) -> None:
     logits, truth = learned_with(sampling)
     shown = shown_ratios(COUNTS, sampling, "none")  # type: ignore[arg-type]
-    told = probabilities(logits, Decision(logit_offsets=prior_offsets(shown)))
+    shares = probabilities(logits, Decision(logit_offsets=prior_offsets(shown)))
     for c in range(3):
-        assert told[:, c].mean() == pytest.approx((truth == c).mean(), abs=0.005)
-        near_half = (told[:, c] > 0.4) & (told[:, c] < 0.6)
-        assert (truth == c)[near_half].mean() == pytest.approx(told[near_half, c].mean(), abs=0.06)
+        assert shares[:, c].mean() == pytest.approx((truth == c).mean(), abs=0.005)
+        near_half = (shares[:, c] > 0.4) & (shares[:, c] < 0.6)
+        assert (truth == c)[near_half].mean() == pytest.approx(shares[near_half, c].mean(), abs=0.06)
 
 
 def test_weights_in_the_loss_are_undone_like_sampling() -> None:
@@ -86,20 +86,20 @@ def test_costs_call_as_training_showed_the_classes_and_leave_probabilities_alone
     logits, truth = learned_with("sqrt")
     shown = shown_ratios(COUNTS, "sqrt", "none")
     true = Decision(logit_offsets=prior_offsets(shown), miss_costs=sampled_costs(shown))
-    told = probabilities(logits, true)
-    np.testing.assert_allclose(told, probabilities(logits, true.model_copy(update={"miss_costs": ()})))
-    called = weighed(told, true).argmax(axis=1)
+    shares = probabilities(logits, true)
+    np.testing.assert_allclose(shares, probabilities(logits, true.model_copy(update={"miss_costs": ()})))
+    called = weighed(shares, true).argmax(axis=1)
     np.testing.assert_array_equal(called, logits[:, 0].argmax(axis=1))
     rare = truth == 2
-    assert (called[rare] == 2).mean() > (told[rare].argmax(axis=1) == 2).mean() + 0.1
+    assert (called[rare] == 2).mean() > (shares[rare].argmax(axis=1) == 2).mean() + 0.1
 
 
 def test_a_call_is_the_one_of_least_expected_cost() -> None:
     costs = np.array([1.0, 2.0, 5.0])
-    told = np.random.default_rng(2).dirichlet([1, 1, 1], 500)
+    shares = np.random.default_rng(2).dirichlet([1, 1, 1], 500)
     # Calling j costs, of each true class i that is not j, its probability times its cost.
-    expected = np.stack([(np.delete(told * costs, j, axis=1)).sum(axis=1) for j in range(3)], axis=1)
-    called = weighed(told, Decision(miss_costs=tuple(costs))).argmax(axis=1)
+    expected = np.stack([(np.delete(shares * costs, j, axis=1)).sum(axis=1) for j in range(3)], axis=1)
+    called = weighed(shares, Decision(miss_costs=tuple(costs))).argmax(axis=1)
     np.testing.assert_array_equal(called, expected.argmin(axis=1))
 
 

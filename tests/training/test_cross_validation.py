@@ -37,17 +37,17 @@ def test_all_cells_are_judged_by_a_model_that_did_not_see_them(
     work = (f"folders:{unsided_cells}",)
     events = list(cross_validate(recipe, work, tmp_path / "cv", 2))
     assert isinstance(events[-1], Done), events[-1]
-    told = events[-1].result
-    assert sorted(c["slide"] for c in told["cells"]) == sorted(str(p) for p in unsided_cells.glob("*/*.png"))
-    assert told["metrics"]["classification"]["n"] == 48
-    assert told["metrics"]["classification"]["intervals"]["macro_f1"]["low"] is not None
+    outcome = events[-1].result
+    assert sorted(c["slide"] for c in outcome["cells"]) == sorted(str(p) for p in unsided_cells.glob("*/*.png"))
+    assert outcome["metrics"]["classification"]["n"] == 48
+    assert outcome["metrics"]["classification"]["intervals"]["macro_f1"]["low"] is not None
     assert {e.values["fold"] for e in events if isinstance(e, Measured)} == {0, 1}
     for fold in range(2):
         record = read_bundle(tmp_path / "cv" / f"fold-{fold}").manifest.card.split
         assert not set(record["sides"]["test"]) & set(record["sides"]["train"])
     again = list(cross_validate(recipe, work, tmp_path / "cv", 2))
     assert [e.message for e in again if isinstance(e, Noted)] == [f"Fold {n} of 2 is there already." for n in (1, 2)]
-    assert again[-1].result["metrics"] == told["metrics"]  # type: ignore[union-attr]
+    assert again[-1].result["metrics"] == outcome["metrics"]  # type: ignore[union-attr]
 
 
 def test_the_figures_are_of_all_cells_though_few_are_listed(
@@ -58,10 +58,10 @@ def test_the_figures_are_of_all_cells_though_few_are_listed(
     recipe = tiny_recipe.with_values({"phases": [{"epochs": 1}]})
     end = list(cross_validate(recipe, (f"folders:{unsided_cells}",), tmp_path / "cv", 2))[-1]
     assert isinstance(end, Done)
-    told = end.result
-    assert len(told["cells"]) == 6
-    assert told["metrics"]["classification"]["n"] == 48
-    assert sum(map(sum, told["confusion"]["counts"])) == 48
+    outcome = end.result
+    assert len(outcome["cells"]) == 6
+    assert outcome["metrics"]["classification"]["n"] == 48
+    assert sum(map(sum, outcome["confusion"]["counts"])) == 48
     (RunFolder.of(tmp_path / "cv" / "fold-1").path / OUTPUTS_FILE).unlink()
     end = list(cross_validate(recipe, (f"folders:{unsided_cells}",), tmp_path / "cv", 2))[-1]
     assert isinstance(end, Failed)
@@ -77,12 +77,12 @@ def test_a_detector_is_judged_on_all_pictures_each_fold_at_its_own_threshold(
         )
     )
     assert isinstance(events[-1], Done), events[-1]
-    told = events[-1].result
-    found = told["metrics"]["detection"]
+    outcome = events[-1].result
+    found = outcome["metrics"]["detection"]
     assert (found["fields"], found["cells"]) == (9, 81)
-    assert len(told["cells"]) == 81
+    assert len(outcome["cells"]) == 81
     recall, kept = 0, 0
-    for fold, decision in enumerate(told["decisions"]):
+    for fold, decision in enumerate(outcome["decisions"]):
         bundle = read_bundle(tmp_path / "cv" / f"fold-{fold}")
         assert Decision.model_validate(decision) == bundle.manifest.decision
         of_fold = bundle.manifest.card.metrics["detection"]

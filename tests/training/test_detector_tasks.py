@@ -71,9 +71,9 @@ def test_every_architecture_learns_and_is_judged(labelled: Any, architecture: st
     validation = exhausted(task.validate(EvaluatedNetwork(task.network), None))
     assert 0 <= validation.score <= 1
     assert set(validation.per_class_recall) == {"NILM", "HSIL"}
-    verdict = exhausted(task.judge(EvaluatedNetwork(task.network), validation.decision, None))
-    assert verdict.side == "test"
-    assert {c["truth"] for c in verdict.cells} <= {"NILM", "HSIL"}
+    evaluation = exhausted(task.evaluate(EvaluatedNetwork(task.network), validation.decision, None))
+    assert evaluation.side == "test"
+    assert {c["truth"] for c in evaluation.cells} <= {"NILM", "HSIL"}
     manifest = ModelManifest.model_validate(task.manifest_fields() | UNWRITTEN)
     again = build(manifest.architecture, manifest.settings, len(manifest.classes))
     again.load_state_dict(task.network.state_dict(), strict=True)

@@ -146,9 +146,9 @@ def test_the_map_is_one_at_a_cell_and_falls_to_nothing() -> None:
 def test_points_get_boxes_of_the_usual_size_cut_at_the_tile() -> None:
     points = torch.tensor([[50.0, 40.0], [2.0, 90.0], [50.0, 40.0]])
     sizes = torch.tensor([[np.nan, np.nan], [np.nan, np.nan], [10.0, 20.0]])
-    told = box_targets(points, sizes, torch.tensor([0, 1, 1]), torch.tensor([20.0, 40.0]), 96, 1)
-    assert told["boxes"].tolist() == [[30, 40, 50, 60], [70, 0, 96, 22], [30, 45, 50, 55]]
-    assert told["labels"].tolist() == [1, 2, 2]
+    result = box_targets(points, sizes, torch.tensor([0, 1, 1]), torch.tensor([20.0, 40.0]), 96, 1)
+    assert result["boxes"].tolist() == [[30, 40, 50, 60], [70, 0, 96, 22], [30, 45, 50, 55]]
+    assert result["labels"].tolist() == [1, 2, 2]
     assert box_targets(points[:0], sizes[:0], torch.zeros(0, dtype=torch.long), torch.ones(1), 96, 0)[
         "boxes"
     ].shape == (0, 4)

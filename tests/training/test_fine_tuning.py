@@ -42,8 +42,8 @@ def test_a_parents_training_slides_do_not_judge_its_child(published: bool, seed:
     """The slides that judged the parent lie elsewhere, so the test side has to be drawn anew."""
     known = parent({"sides": {"train": OLD[:5], "validation": OLD[5:], "test": ["gone"]}})
     data = on_sets_of_parent(data_of(*OLD, *NEW), known)
-    asked = SplitConfig(published=published, seed=seed, twins=False)
-    split = split_training_set(data, asked, known=seen_in_training(data, known))
+    request = SplitConfig(published=published, seed=seed, twins=False)
+    split = split_training_set(data, request, known=seen_in_training(data, known))
     test = {s.key for s in split.of("test")}
     assert test
     assert test <= set(NEW)
@@ -77,10 +77,10 @@ def test_the_preview_divides_as_the_run_will(monkeypatch: pytest.MonkeyPatch) ->
     known = parent({"sides": {"train": OLD}})
     monkeypatch.setattr("napari_cyto.training._fine_tuning.read_for", lambda *_: data_of(*OLD))
     monkeypatch.setattr("napari_cyto.models.bundle.read_bundle", lambda _: known)
-    asked = SplitConfig(published=False, twins=False)
+    request = SplitConfig(published=False, twins=False)
 
     def refusal(of: Path | None) -> str:
-        return str(list(preview_training(["made"], asked, "bethesda", of))[-1].result["refusal"])
+        return str(list(preview_training(["made"], request, "bethesda", of))[-1].result["refusal"])
 
     assert refusal(None) == ""
     assert "the model to continue from has learnt" in refusal(Path("parent"))

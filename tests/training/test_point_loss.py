@@ -36,8 +36,8 @@ def plain(parts: dict[str, torch.Tensor]) -> dict[str, float]:
 
 
 def test_the_parts_are_those_of_the_equations() -> None:
-    told = proposals([[10.0, 13.0], [40.0, 40.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    loss = plain(matched_loss(told, [cells([[10.0, 10.0]], [1])], PointLossWeights(), 1))
+    result = proposals([[10.0, 13.0], [40.0, 40.0]], [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    loss = plain(matched_loss(result, [cells([[10.0, 10.0]], [1])], PointLossWeights(), 1))
     assert loss["classes"] == pytest.approx((10 * math.log(3) + 0.5 * math.log(3)) / 2)
     assert loss["places"] == pytest.approx(9.0)
     assert loss["loss"] == pytest.approx(10.5 * math.log(3) / 2 + 2e-3 * 9)
@@ -54,45 +54,45 @@ def test_one_to_many_counts_half_and_lets_beta_proposals_answer() -> None:
 
 
 def test_sizes_are_learned_only_where_a_box_is_known() -> None:
-    told = proposals([[10.0, 10.0], [30.0, 30.0]], [[0.0, 0.0]] * 2, side=20.0)
+    result = proposals([[10.0, 10.0], [30.0, 30.0]], [[0.0, 0.0]] * 2, side=20.0)
     points = [[10.0, 10.0], [30.0, 30.0]]
     known = cells(points, [0, 0], size=20.0)
     unknown = cells(points, [0, 0])
-    assert plain(matched_loss(told, [known], PointLossWeights(), 1))["sizes"] == pytest.approx(0.0, abs=1e-6)
-    assert plain(matched_loss(told, [unknown], PointLossWeights(), 1))["sizes"] == 0.0
+    assert plain(matched_loss(result, [known], PointLossWeights(), 1))["sizes"] == pytest.approx(0.0, abs=1e-6)
+    assert plain(matched_loss(result, [unknown], PointLossWeights(), 1))["sizes"] == 0.0
     mixed = TileCells(known.points_yx, torch.tensor([[20.0, 20.0], [NAN, NAN]]), known.classes)
-    loss = matched_loss(told, [mixed], PointLossWeights(), 1)["loss"]
+    loss = matched_loss(result, [mixed], PointLossWeights(), 1)["loss"]
     loss.backward()
-    assert told.logits.grad is not None
-    assert bool(told.logits.grad.isfinite().all())
+    assert result.logits.grad is not None
+    assert bool(result.logits.grad.isfinite().all())
 
 
 def test_background_counts_only_where_every_cell_is_marked() -> None:
-    told = proposals([[10.0, 10.0], [40.0, 40.0], [60.0, 60.0]], [[2.0, 0.0]] * 3)
+    result = proposals([[10.0, 10.0], [40.0, 40.0], [60.0, 60.0]], [[2.0, 0.0]] * 3)
     truth = cells([[10.0, 10.0]], [0], counted=[False, True, False])
-    matched_loss(told, [truth], PointLossWeights(), 1)["classes"].backward()
-    assert told.logits.grad is not None
-    assert told.logits.grad.abs().sum(-1)[0].gt(0).tolist() == [True, True, False]
+    matched_loss(result, [truth], PointLossWeights(), 1)["classes"].backward()
+    assert result.logits.grad is not None
+    assert result.logits.grad.abs().sum(-1)[0].gt(0).tolist() == [True, True, False]
 
 
 def test_sure_unlabelled_proposals_can_be_left_alone() -> None:
-    told = proposals([[10.0, 10.0], [40.0, 40.0], [60.0, 60.0]], [[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
-    matched_loss(told, [cells([[10.0, 10.0]], [0])], PointLossWeights(ignore_above=0.9), 1)["classes"].backward()
-    assert told.logits.grad is not None
-    assert told.logits.grad.abs().sum(-1)[0].gt(0).tolist() == [True, False, True]
+    result = proposals([[10.0, 10.0], [40.0, 40.0], [60.0, 60.0]], [[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+    matched_loss(result, [cells([[10.0, 10.0]], [0])], PointLossWeights(ignore_above=0.9), 1)["classes"].backward()
+    assert result.logits.grad is not None
+    assert result.logits.grad.abs().sum(-1)[0].gt(0).tolist() == [True, False, True]
 
 
 def test_tiles_without_cells_teach_background_alone() -> None:
-    told = proposals([[10.0, 10.0]], [[0.0, 0.0]])
-    loss = plain(matched_loss(told, [cells([], [])], PointLossWeights(), 2))
+    result = proposals([[10.0, 10.0]], [[0.0, 0.0]])
+    loss = plain(matched_loss(result, [cells([], [])], PointLossWeights(), 2))
     assert loss["loss"] == pytest.approx(0.5 * math.log(2))
 
 
 def test_each_picture_is_matched_by_itself() -> None:
     points = torch.tensor([[[10.0, 10.0], [50.0, 50.0]], [[50.0, 50.0], [10.0, 10.0]]])
-    told = Proposals(points, torch.ones(2, 2, 2), torch.zeros(2, 2, 3))
+    result = Proposals(points, torch.ones(2, 2, 2), torch.zeros(2, 2, 3))
     truth = [cells([[10.0, 10.0]], [0]), cells([[10.0, 12.0], [50.0, 50.0]], [1, 0])]
-    assert plain(matched_loss(told, truth, PointLossWeights(), 1))["places"] == pytest.approx(4 / 3)
+    assert plain(matched_loss(result, truth, PointLossWeights(), 1))["places"] == pytest.approx(4 / 3)
 
 
 def test_hidden_cells_are_taken_off_the_background_where_nobody_annotated_all() -> None:

@@ -84,11 +84,11 @@ def test_a_recipe_that_names_a_paper_says_where_it_departs(capsys: pytest.Captur
     silent = {c.name for c in all_recipes() if not c.deviations}
     assert silent == own & {c.name for c in all_recipes()}
     assert run(["train", "--list-recipes"]) == 0
-    told = " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
     for config in all_recipes():
         for sentence in config.deviations:
             assert sentence.endswith(".")
-            assert " ".join(sentence.split()) in told
+            assert " ".join(sentence.split()) in printed
     page = " ".join((Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8").split())
     for config in all_recipes():
         assert all(" ".join(sentence.split()) in page for sentence in config.deviations), config.name
@@ -159,8 +159,8 @@ def test_recipes_of_ones_own_come_from_files(tmp_path: Path) -> None:
 
 def test_the_command_line_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "--list-recipes", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["recipes"]
-    assert {"light", "coskun-resnet50", "apacc-efficientnet-b3"} <= {r["name"] for r in told}
+    printed = json.loads(capsys.readouterr().out)["recipes"]
+    assert {"light", "coskun-resnet50", "apacc-efficientnet-b3"} <= {r["name"] for r in printed}
     assert run(["train", "--list-recipes"]) == 0
     assert "light" in capsys.readouterr().out
 

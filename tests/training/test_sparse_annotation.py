@@ -91,19 +91,23 @@ def test_one_detector_has_one_recall_by_whatever_count() -> None:
     inside = (GRID < 1500).all(axis=1)
     scores = np.random.default_rng(0).uniform(0.5, 1, len(GRID))
     field = of_perfect_detector(np.flatnonzero(inside), scores, (region,))
-    told = detector_scores([field], SIX, 0.5, 6.0, QUICK)["detection"]
-    at = told["at_detections_per_cell"]
-    assert (told["recall"], at["recall"], at["detections_per_cell"], told["detections_per_cell"]) == (1, 1, 1, 1)
-    assert told["intervals"]["detections_per_cell"]["value"] == 1
-    assert (told["detections"], told["detections_in_known_area"], told["cells_in_known_area"]) == (3600, 225, 225)
-    assert told["at_detections_per_field"][-1]["recall"] == pytest.approx(200 / 225)
+    result = detector_scores([field], SIX, 0.5, 6.0, QUICK)["detection"]
+    at = result["at_detections_per_cell"]
+    assert (result["recall"], at["recall"], at["detections_per_cell"], result["detections_per_cell"]) == (1, 1, 1, 1)
+    assert result["intervals"]["detections_per_cell"]["value"] == 1
+    assert (result["detections"], result["detections_in_known_area"], result["cells_in_known_area"]) == (3600, 225, 225)
+    assert result["at_detections_per_field"][-1]["recall"] == pytest.approx(200 / 225)
     curve = budget_curve([field], 6.0)
     assert curve[-1].tolist() == [1, 1]
     assert budget_threshold([field.counted(6.0)], 2.5) == 0
     # As a slide without a region, of which 40 cells are annotated, the counts agree too.
     few = of_perfect_detector(np.arange(0, 3600, 90), scores)
-    told = detector_scores([few], SIX, 0.5, 6.0, QUICK)["detection"]
-    assert (told["recall"], told["at_detections_per_cell"]["recall"], told["precision_is"]) == (1, 1, "a lower bound")
+    result = detector_scores([few], SIX, 0.5, 6.0, QUICK)["detection"]
+    assert (result["recall"], result["at_detections_per_cell"]["recall"], result["precision_is"]) == (
+        1,
+        1,
+        "a lower bound",
+    )
 
 
 def test_a_detection_just_outside_a_region_finds_the_cell_inside() -> None:

@@ -166,8 +166,8 @@ def test_the_loss_is_cross_entropy_with_smoothing_and_weights() -> None:
     logits = torch.randn(5, 6, generator=chance())
     truth = [0, 1, 3, 5, 0]
     loss = classifier_loss(ClassifierConfig(label_smoothing=0.1), BETHESDA, COUNTS)
-    wanted = torch.nn.functional.cross_entropy(logits, torch.tensor(truth), label_smoothing=0.1)
-    torch.testing.assert_close(loss(logits, one_hot(*truth)), wanted)
+    target = torch.nn.functional.cross_entropy(logits, torch.tensor(truth), label_smoothing=0.1)
+    torch.testing.assert_close(loss(logits, one_hot(*truth)), target)
     weighted = classifier_loss(ClassifierConfig(class_weights="inverse"), BETHESDA, COUNTS)
     summed = torch.nn.functional.cross_entropy(logits, torch.tensor(truth), weight=weighted.weights, reduction="sum")
     torch.testing.assert_close(weighted(logits, one_hot(*truth)), summed / 5)
@@ -246,7 +246,7 @@ def test_checkpoints_come_back_and_damage_is_said(tmp_path: Path) -> None:
     found = checkpoint.load(tmp_path)
     assert found is not None
     assert found.progress == kept.progress
-    assert found.asked == {"data": "x"}
+    assert found.request == {"data": "x"}
     assert torch.equal(found.network["weight"], network.weight)
     assert torch.equal(found.optimiser[0]["exp_avg"], state[0]["exp_avg"])
     path = tmp_path / checkpoint.TENSORS

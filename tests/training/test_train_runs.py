@@ -44,10 +44,10 @@ def test_a_run_ends_in_a_judged_bundle(tiny_cells: Path, tiny_recipe: TrainConfi
     out = tmp_path / "model"
     events = events_of(tiny_recipe, tiny_cells, out)
     assert isinstance(events[-1], Done), events[-1]
-    told = events[-1].result
-    assert told["side"] == "test"
-    assert len(told["cells"]) == 12
-    assert told["confusion"]["classes"] == ["NILM", "HSIL"]
+    found = events[-1].result
+    assert found["side"] == "test"
+    assert len(found["cells"]) == 12
+    assert found["confusion"]["classes"] == ["NILM", "HSIL"]
     manifest = read_bundle(out).manifest
     assert manifest.class_ids == ("NILM", "HSIL")
     assert manifest.crop_rule == tiny_recipe.model.crop_rule
@@ -55,7 +55,7 @@ def test_a_run_ends_in_a_judged_bundle(tiny_cells: Path, tiny_recipe: TrainConfi
     assert manifest.card.data["fingerprint"]
     assert manifest.card.metrics["classification"]["intervals"]["accuracy"]["low"] is not None
     assert manifest.card.split["sides"]
-    json.dumps(told, allow_nan=False)
+    json.dumps(found, allow_nan=False)
 
 
 def test_each_epoch_tells_what_the_dock_shows(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:
@@ -63,8 +63,8 @@ def test_each_epoch_tells_what_the_dock_shows(tiny_cells: Path, tiny_recipe: Tra
     events = events_of(tiny_recipe, tiny_cells, out)
     values = [e.values for e in events if isinstance(e, Measured)]
     assert [v["epoch"] for v in values] == [1, 2]
-    wanted = {"epochs", "phase", "lr", "train_loss", "val_loss", "score", "metrics", "per_class_recall", "worst"}
-    assert wanted | {"images_per_s", "eta_s"} <= set(values[0])
+    target = {"epochs", "phase", "lr", "train_loss", "val_loss", "score", "metrics", "per_class_recall", "worst"}
+    assert target | {"images_per_s", "eta_s"} <= set(values[0])
     assert set(values[0]["per_class_recall"]) == {"NILM", "HSIL"}
     folder = RunFolder.of(out)
     for cell in values[-1]["worst"]:
@@ -81,10 +81,10 @@ def test_the_bundle_says_of_a_cell_what_the_run_said(
 ) -> None:
     recipe = tiny_recipe.with_values({"model": {"views": 3, "logit_offsets": True}})
     events = events_of(recipe, tiny_cells, tmp_path / "model")
-    told = events[-1]
-    assert isinstance(told, Done)
+    found = events[-1]
+    assert isinstance(found, Done)
     model = CellClassifier(read_bundle(tmp_path / "model"), device="cpu")
-    for cell in told.result["cells"][:3]:
+    for cell in found.result["cells"][:3]:
         with open_slide(cell["slide"]) as slide:
             again = model.classify(slide, [cell["centre_yx"]], None)
         np.testing.assert_allclose(again[0], cell["scores"], atol=2e-4)
@@ -101,8 +101,8 @@ def test_nothing_is_fitted_on_cells_that_were_trained_on_and_sampling_is_undone(
         path.unlink()
     split = {"validation_share": 0, "test_share": 0, "published": False}
     recipe = tiny_recipe.with_values({"split": split, "keep": "last", "phases": [{"epochs": 1}]})
-    told = events_of(recipe, tmp_path / "cells", tmp_path / "model")[-1]
-    assert isinstance(told, Done)
+    found = events_of(recipe, tmp_path / "cells", tmp_path / "model")[-1]
+    assert isinstance(found, Done)
     decision = read_bundle(tmp_path / "model").manifest.decision
     assert decision.temperature == 1.0
     counts = np.array(list(read_bundle(tmp_path / "model").manifest.card.split["cells"]["train"].values()))
@@ -140,13 +140,13 @@ def test_a_run_that_was_stopped_while_it_was_judged_has_its_model_and_goes_on(
 ) -> None:
     from napari_cyto.training.classifier_task import ClassifierTask
 
-    out, token, judge = tmp_path / "model", CancelToken(), ClassifierTask.judge
+    out, token, evaluate = tmp_path / "model", CancelToken(), ClassifierTask.evaluate
 
     def cancelled_in(self: Any, *args: Any) -> Any:
         token.cancel()
-        return judge(self, *args)
+        return evaluate(self, *args)
 
-    monkeypatch.setattr(ClassifierTask, "judge", cancelled_in)
+    monkeypatch.setattr(ClassifierTask, "evaluate", cancelled_in)
     last = events_of(tiny_recipe, tiny_cells, out, token=token)[-1]
     assert isinstance(last, Cancelled)
     assert "while the model was judged" in last.message

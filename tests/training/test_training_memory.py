@@ -25,8 +25,8 @@ class Doubling(torch.nn.Module):
         self.layers = torch.nn.Sequential(torch.nn.Linear(100, 1000), torch.nn.BatchNorm1d(1000), torch.nn.Dropout(0.5))
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        told: torch.Tensor = self.layers(values)
-        return told
+        outputs: torch.Tensor = self.layers(values)
+        return outputs
 
 
 class OneLayer:
@@ -61,9 +61,9 @@ def test_what_is_kept_is_counted_once_and_nothing_changes() -> None:
 
 def test_more_than_there_is_names_a_batch_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_needed, "free_bytes", lambda: 1_000_000)
-    told = memory_sentence(OneLayer(), (PhaseConfig(),), 4096)  # type: ignore[arg-type]
-    assert "but only" in told
-    batch = int(told.rpartition("batch=")[2].rstrip("."))
+    outputs = memory_sentence(OneLayer(), (PhaseConfig(),), 4096)  # type: ignore[arg-type]
+    assert "but only" in outputs
+    batch = int(outputs.rpartition("batch=")[2].rstrip("."))
     assert 1 <= batch < 4096
     monkeypatch.setattr(memory_needed, "free_bytes", lambda: 10**12)
     assert "can be had." in memory_sentence(OneLayer(), (PhaseConfig(),), 8)  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ def test_more_than_there_is_names_a_batch_that_fits(monkeypatch: pytest.MonkeyPa
 def test_a_training_says_it_before_its_first_epoch(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:
     events = list(train(tiny_recipe, (f"folders:{tiny_cells}",), tmp_path / "m"))
     assert isinstance(events[-1], Done)
-    told = [n for n, e in enumerate(events) if isinstance(e, Noted) and "GB of memory in all" in e.message]
+    outputs = [n for n, e in enumerate(events) if isinstance(e, Noted) and "GB of memory in all" in e.message]
     first = next(n for n, e in enumerate(events) if isinstance(e, Measured))
-    assert len(told) == 1
-    assert told[0] < first
+    assert len(outputs) == 1
+    assert outputs[0] < first

@@ -30,18 +30,20 @@ def field(name: str, scores: tuple[float, ...]) -> DetectedField:
     )
 
 
-def told_of(capsys: pytest.CaptureFixture[str], result: dict[str, Any]) -> str:
+def printed_words(capsys: pytest.CaptureFixture[str], result: dict[str, Any]) -> str:
     _report(result)
     return " ".join(capsys.readouterr().out.split())
 
 
 def test_a_detectors_figures_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     metrics = detector_scores([field("a", (0.9, 0.8, 0.3)), field("b", (0.7, 0.2))], TWO, 0.5, 6.0, QUICK)
-    told = told_of(capsys, {"bundle": "m", "id": "m", "side": "test", "epochs": 3, "seconds": 9, "metrics": metrics})
-    assert "Found within 6 µm" in told
-    assert "recall at a score of 0.50 or more" in told
-    assert "detections per annotated cell" in told
-    assert "Of the 3 cells found, on the test set" in told
+    outcome = printed_words(
+        capsys, {"bundle": "m", "id": "m", "side": "test", "epochs": 3, "seconds": 9, "metrics": metrics}
+    )
+    assert "Found within 6 µm" in outcome
+    assert "recall at a score of 0.50 or more" in outcome
+    assert "detections per annotated cell" in outcome
+    assert "Of the 3 cells found, on the test set" in outcome
 
 
 def test_folds_are_told_with_the_range_of_their_thresholds(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,16 +53,16 @@ def test_folds_are_told_with_the_range_of_their_thresholds(capsys: pytest.Captur
     assert (found["tp"], found["detections"]) == (3, 3)
     assert (found["threshold"], found["highest_threshold"]) == (0.1, 0.85)
     fold = {"id": "fold-0", "epochs": 2, "bundle": "cv/fold-0"}
-    told = told_of(capsys, {"folds": [fold], "side": "out of fold", "metrics": metrics})
-    assert "fold-0, 2 epochs: cv/fold-0" in told
-    assert "each fold's own threshold, 0.10 to 0.85" in told
-    assert "Of the 3 cells found, out of fold" in told
+    outcome = printed_words(capsys, {"folds": [fold], "side": "out of fold", "metrics": metrics})
+    assert "fold-0, 2 epochs: cv/fold-0" in outcome
+    assert "each fold's own threshold, 0.10 to 0.85" in outcome
+    assert "Of the 3 cells found, out of fold" in outcome
 
 
 def test_a_classifiers_figures_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     names = tuple("abcd")
     cells = ScoredCells(TWO, np.array([0, 1, 0, 1]), np.eye(2)[[0, 1, 1, 1]], names, names, np.zeros((4, 2)))
-    told = told_of(capsys, {"id": "m", "side": "test", "metrics": classifier_scores(cells, QUICK)})
-    assert "On the test set" in told
-    assert "accuracy" in told
-    assert "0.750" in told
+    outcome = printed_words(capsys, {"id": "m", "side": "test", "metrics": classifier_scores(cells, QUICK)})
+    assert "On the test set" in outcome
+    assert "accuracy" in outcome
+    assert "0.750" in outcome

@@ -36,8 +36,8 @@ def own_screen() -> None:
     server = subprocess.Popen(screen, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
     atexit.register(server.terminate)
-    with os.fdopen(read) as told:
-        os.environ["DISPLAY"] = f":{told.readline().strip()}"
+    with os.fdopen(read) as stream:
+        os.environ["DISPLAY"] = f":{stream.readline().strip()}"
 
 
 if "PYTEST_XDIST_WORKER" in os.environ and shutil.which("Xvfb"):

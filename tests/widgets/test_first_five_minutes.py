@@ -82,8 +82,8 @@ def test_from_a_slide_to_a_dataset_and_back(window_bench: Any, project_folder: P
     assert run(["import", "apacc", str(tmp_path / "dataset"), str(tmp_path / "back.cyto")]) == 0
     back = cells(tmp_path / "back.cyto")
     assert sorted(c for c, _ in back) == sorted(APACC[c] for c, _ in marked)
-    wanted = sorted((APACC[c], at) for c, at in marked)
-    for (class_id, (y, x)), (expected, (wanted_y, wanted_x)) in zip(back, wanted, strict=True):
+    needed = sorted((APACC[c], at) for c, at in marked)
+    for (class_id, (y, x)), (expected, (wanted_y, wanted_x)) in zip(back, needed, strict=True):
         # A point becomes a box whose corners are whole px, so its middle may move by half of one.
         assert class_id == expected
         assert abs(y - wanted_y) <= 1

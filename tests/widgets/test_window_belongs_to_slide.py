@@ -214,7 +214,7 @@ def test_every_key_of_naparis_leaves_slide_and_annotations_alone(eye):
 
 @pytest.mark.parametrize("way", ["asked", pytest.param("forced", marks=pytest.mark.nightly)])
 def test_every_command_of_naparis_leaves_slide_and_annotations_alone(eye, way):
-    """``asked`` as menus and the palette do it, ``forced`` as if nothing stood between: the pins hold alone."""
+    """``questions`` as menus and the palette do it, ``forced`` as if nothing stood between: the pins hold alone."""
     commands = get_app_model().commands
     samples = [i for i in commands._commands if i.count(".") == 1 and i.startswith("napari.")]
     walked = 0

@@ -36,8 +36,8 @@ def class_shares(audited: Audited) -> Iterator[Finding]:
                 row[f"{side or 'no side'}_share"] = round(counts[side][class_id] / totals[side], 4)
         rows.append(row)
     if rows:
-        told = ", ".join(f"{totals[side]} on {side or 'no side'}" for side in counts if totals[side])
-        yield Finding("class_shares", Severity.INFO, f"Cells: {told}.", tuple(rows))
+        shares = ", ".join(f"{totals[side]} on {side or 'no side'}" for side in counts if totals[side])
+        yield Finding("class_shares", Severity.INFO, f"Cells: {shares}.", tuple(rows))
     if totals[TRAIN] and totals[TEST]:
         alone = [row for row in rows if not row.get(TRAIN) or not row.get(TEST)]
         if alone:

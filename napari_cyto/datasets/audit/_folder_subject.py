@@ -80,7 +80,7 @@ class _Tree:
     def __init__(self, root: Path, tick: Tick) -> None:
         self._root = root
         self._tick = tick
-        self._told = slides_by_stem(read_manifest(root))
+        self._manifest = slides_by_stem(read_manifest(root))
         self._problems: dict[str, list[Row]] = defaultdict(list)
         self._images: dict[str, Path] = {}
         self.crop_files: list[tuple[str, Path]] = []
@@ -102,15 +102,15 @@ class _Tree:
 
     def _add_slice(self, side: str, stem: str, image: Path | None, labels: Path | None) -> None:
         self._tick()
-        name, told = match_stem(stem), self._told.get(stem, {})
+        name, facts = match_stem(stem), self._manifest.get(stem, {})
         slide = SlideRecord(
             name=stem,
             stem=stem,
             side=side,
             path="" if image is None else str(image),
             size_hw=(SLICE_SIDE, SLICE_SIDE),
-            smear=_text(told, "smear") or ("" if name is None else name.smear),
-            patient=_text(told, "patient"),
+            smear=_text(facts, "smear") or ("" if name is None else name.smear),
+            patient=_text(facts, "patient"),
             offset_yx=None if name is None else (name.y0, name.x0),
         )
         self.audited.slides.append(slide)

@@ -96,14 +96,14 @@ def owners_that_share(
     count = int(own.max()) + 1
     known: set[int] = set()
 
-    def wanted(first: Indices, second: Indices) -> npt.NDArray[np.bool_]:
+    def is_open_pair(first: Indices, second: Indices) -> npt.NDArray[np.bool_]:
         a, b = own[first], own[second]
         fresh = a < b
         if known:
             fresh &= ~np.isin(a * count + b, np.fromiter(known, dtype=np.intp, count=len(known)))
         return fresh
 
-    for i, j, _ in _similar(thumbs, thumbs, wanted, tick):
+    for i, j, _ in _similar(thumbs, thumbs, is_open_pair, tick):
         known.add(int(own[i]) * count + int(own[j]))
     return frozenset(divmod(code, count) for code in known)
 
@@ -124,16 +124,16 @@ def _identical(train: CropPrints, test: CropPrints) -> Iterator[tuple[int, int]]
             yield first[digest], j
 
 
-def _similar(first: Thumbs, second: Thumbs, wanted: PairFilter, tick: Tick) -> Iterator[tuple[int, int, float]]:
-    """Yield pairs that show the same cell, each as soon as it is confirmed and only while it is ``wanted``."""
+def _similar(first: Thumbs, second: Thumbs, is_open_pair: PairFilter, tick: Tick) -> Iterator[tuple[int, int, float]]:
+    """Yield pairs that show the same cell, each as soon as it is confirmed and only while it is ``is_open_pair``."""
     if not len(first) or not len(second):
         return
     plain, sketched = hashes(first), sketches(first, tick)
     for turned in orientations(second):
         tick()
         pictures = _Thumbnails(first, turned, sketched, sketches(turned, tick, shifted=True))
-        for i, j in _candidates(plain, hashes(turned), wanted, tick):
-            yield from _confirmed(pictures, i, j, wanted, tick)
+        for i, j in _candidates(plain, hashes(turned), is_open_pair, tick):
+            yield from _confirmed(pictures, i, j, is_open_pair, tick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,9 @@ class _Thumbnails:
                 yield int(i[k]), int(j[k]), float(found[k - start])
 
 
-def _candidates(first: Hashes, second: Hashes, wanted: PairFilter, tick: Tick) -> Iterator[tuple[Indices, Indices]]:
+def _candidates(
+    first: Hashes, second: Hashes, is_open_pair: PairFilter, tick: Tick
+) -> Iterator[tuple[Indices, Indices]]:
     """Yield each wanted pair whose hashes are near and agree in one band, once, the nearest of a batch first."""
     for band in range(_BANDS):
         shift = np.uint64(band * _BAND_BITS)
@@ -166,7 +168,7 @@ def _candidates(first: Hashes, second: Hashes, wanted: PairFilter, tick: Tick) -
         sought = (second >> shift) & _BAND_MASK
         ends = np.searchsorted(keys[order], sought, side="right")
         starts = np.searchsorted(keys[order], sought, side="left")
-        for places, j in _in_reach(starts, ends, wanted, order):
+        for places, j in _in_reach(starts, ends, is_open_pair, order):
             tick()
             i = order[places]
             differing = first[i] ^ second[j]
@@ -174,12 +176,14 @@ def _candidates(first: Hashes, second: Hashes, wanted: PairFilter, tick: Tick) -
             near = np.flatnonzero(bits <= MAX_DIFFERENT_BITS)
             near = near[~_agreed_before(differing[near], band)]
             near = near[np.argsort(bits[near], kind="stable")]
-            near = near[wanted(i[near], j[near])]
+            near = near[is_open_pair(i[near], j[near])]
             if len(near):
                 yield i[near], j[near]
 
 
-def _in_reach(starts: Indices, ends: Indices, wanted: PairFilter, order: Indices) -> Iterator[tuple[Indices, Indices]]:
+def _in_reach(
+    starts: Indices, ends: Indices, is_open_pair: PairFilter, order: Indices
+) -> Iterator[tuple[Indices, Indices]]:
     """Yield places in ``order`` with the second crop that they are to be compared to, in batches of growing reach.
 
     What a crop asks is most often answered by the first few of its bucket, so that the rest is not looked at.
@@ -195,7 +199,7 @@ def _in_reach(starts: Indices, ends: Indices, wanted: PairFilter, order: Indices
             j = np.repeat(part, counts)
             within = np.arange(len(j)) - np.repeat(np.cumsum(counts) - counts, counts)
             places = starts[j] + done + within
-            open_now = wanted(order[places], j)
+            open_now = is_open_pair(order[places], j)
             yield places[open_now], j[open_now]
         done += reach
         reach *= 4
@@ -216,7 +220,7 @@ def _agreed_before(differing: Hashes, band: int) -> npt.NDArray[np.bool_]:
 
 
 def _confirmed(
-    pictures: _Thumbnails, i: Indices, j: Indices, wanted: PairFilter, tick: Tick
+    pictures: _Thumbnails, i: Indices, j: Indices, is_open_pair: PairFilter, tick: Tick
 ) -> Iterator[tuple[int, int, float]]:
     """Yield the pairs that the thumbnails confirm: the first candidate of each second crop, then the next two ..."""
     by_second = np.argsort(j, kind="stable")
@@ -226,6 +230,6 @@ def _confirmed(
     low, high = 0, 1
     while low < counts.max():
         turn = np.flatnonzero((rank >= low) & (rank < high))
-        turn = turn[wanted(i[turn], j[turn])]
+        turn = turn[is_open_pair(i[turn], j[turn])]
         yield from pictures.agreeing(i[turn], j[turn], tick)
         low, high = high, 2 * high + 1

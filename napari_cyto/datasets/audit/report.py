@@ -71,7 +71,7 @@ class AuditReport:
         return tuple(f for f in self.findings if f.leak)
 
     @property
-    def verdict(self) -> str:
+    def summary(self) -> str:
         """One sentence for people."""
         if self.leaks:
             return "Train and test share data: " + " ".join(f.detail for f in self.leaks)
@@ -82,9 +82,9 @@ class AuditReport:
         return "No leak and no error was found" + (f", but {warnings} kind(s) of warning." if warnings else ".")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-able values: ``ok``, ``source``, ``verdict``, ``findings``."""
+        """Return the report as JSON-able values: ``ok``, ``source``, ``summary``, ``findings``."""
         findings = [f.to_dict() for f in self.findings]
-        return {"ok": self.ok, "source": self.source, "verdict": self.verdict, "findings": findings}
+        return {"ok": self.ok, "source": self.source, "verdict": self.summary, "findings": findings}
 
 
 def report(source: str, findings: list[Finding]) -> AuditReport:

@@ -160,11 +160,11 @@ def _plan_slide(
     if as_came:
         piece = SlicePlan(slide.stem, 0, 0, tuple(dealt.cells.get((0, 0), ())))
         return SlidePlan(slide, path, True, (piece,))
-    wanted = corners(size_hw) if options.all_slices else sorted(dealt.cells)
+    chosen = corners(size_hw) if options.all_slices else sorted(dealt.cells)
     style = options.stem_style
     slices = tuple(
         SlicePlan(slice_stem(names[slide], y0, x0, style), y0, x0, tuple(dealt.cells.get((y0, x0), ())))
-        for y0, x0 in wanted
+        for y0, x0 in chosen
     )
     return SlidePlan(slide, path, False, slices)
 

@@ -129,7 +129,7 @@ def labels_to_write(
     CytoError
         When a slide was asked for that the project does not have.
     """
-    with project.labels_now(_wanted(project, options.slides), on_batch) as found:
+    with project.labels_now(_chosen_slides(project, options.slides), on_batch) as found:
         labels = mapped(_coloured(_named_apart(found), project.scheme), options.class_map)
         yield labels, _completed(project, label_format, options, labels)
 
@@ -148,7 +148,7 @@ def _completed(
     return writer
 
 
-def _wanted(project: Project, names: tuple[str, ...]) -> tuple[str, ...] | None:
+def _chosen_slides(project: Project, names: tuple[str, ...]) -> tuple[str, ...] | None:
     if not names:
         return None
     return tuple(dict.fromkeys(slide_named(project, name).id for name in names))

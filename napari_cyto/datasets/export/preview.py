@@ -64,7 +64,7 @@ class ExportPreview:
         return not self.problem
 
     @property
-    def verdict(self) -> str:
+    def summary(self) -> str:
         """The audit's verdict in one sentence."""
         if self.findings:
             return "Two sets would share data: " + " ".join(f.detail for f in self.findings)
@@ -77,7 +77,7 @@ class ExportPreview:
         return {
             "ok": self.ok,
             "problem": self.problem,
-            "verdict": self.verdict,
+            "verdict": self.summary,
             "losses": list(self.losses),
             "findings": [f.to_dict() for f in self.findings],
             "split": dict(self.split or {}),

@@ -52,7 +52,7 @@ def _renamed(annotations: Iterable[Annotation], class_map: Mapping[str, str]) ->
         yield replace(a, class_id=class_map.get(a.class_id, a.class_id)) if a.class_id is not None else a
 
 
-def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:
+def new_scheme(format_name: str, labels: LabelSet, scheme_name: str) -> ClassScheme:
     """Return the scheme of a project made for ``labels``.
 
     Parameters
@@ -61,7 +61,7 @@ def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:
         Where they come from; some formats have a scheme of their own.
     labels : LabelSet
         What is to be taken in.
-    wanted : str
+    scheme_name : str
         A scheme that ships, or a YAML or JSON file; empty for the first that fits: the format's own, else a shipped
         one that has all classes, else one made of the classes.
 
@@ -70,8 +70,8 @@ def new_scheme(format_name: str, labels: LabelSet, wanted: str) -> ClassScheme:
     CytoError
         When there is no such scheme.
     """
-    if wanted:
-        return preset(wanted) if wanted in PRESETS else load_scheme(Path(wanted))
+    if scheme_name:
+        return preset(scheme_name) if scheme_name in PRESETS else load_scheme(Path(scheme_name))
     needed = set(labels.classes) | set(used_classes(labels))
     own = get_format(format_name).capabilities.scheme
     for name in ((own,) if own else ()) + PRESETS:

@@ -147,7 +147,7 @@ def _into(project: Project, labels: LabelSet, source: Path, options: ImportOptio
             bulk.add(batch, label, author)
             yield pace.advanced(bulk.count, plan.sifted.fresh, "Storing the annotations")
             stop_if_cancelled(token, _NOTHING)
-    yield from _told(project, labels, source, plan, label if plan.sifted.fresh else "")
+    yield from _store_annotations(project, labels, source, plan, label if plan.sifted.fresh else "")
 
 
 def _fresh(labels: LabelSet, plan: _Plan, author: str) -> Iterator[Row]:
@@ -184,7 +184,7 @@ def _planned(
     return _Plan(revision, wider, matched, slides, sieve.sifted, left_out)
 
 
-def _told(project: Project, labels: LabelSet, source: Path, plan: _Plan, undo_label: str) -> Steps:
+def _store_annotations(project: Project, labels: LabelSet, source: Path, plan: _Plan, undo_label: str) -> Steps:
     matched, sifted = plan.matched, plan.sifted
     matching = (*matched.remarks, *contradictions(labels, matched.twins))
     said = (*labels.remarks, *scheme_remarks(plan.scheme, labels), *matching, *sifted.remarks(source), *plan.left_out)

@@ -39,7 +39,7 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
     reader = dict(options.reader) | ({"skip_bad": True} if options.skip_bad else {})
     if label_format.capabilities.slices:
         labels = label_format.read(slices_folder(source), **reader)
-        return replace(labels, slides=tuple(_told(labels.slides, read_manifest(source))))
+        return replace(labels, slides=tuple(_with_manifest(labels.slides, read_manifest(source))))
     if "bounds_offset_yx" in fields and options.slide is not None and reader.get("origin") == "bounds":
         reader.setdefault("bounds_offset_yx", _bounds_corner(options.slide))
     if isinstance(label_format, CsvFormat):
@@ -72,13 +72,13 @@ def _has_labels(folder: Path) -> bool:
     return any(folder_files(place, (".txt",)) for place in places if place.is_dir())
 
 
-def _told(slides: tuple[SlideRecord, ...], manifest: Mapping[str, Any]) -> list[SlideRecord]:
+def _with_manifest(slides: tuple[SlideRecord, ...], manifest: Mapping[str, Any]) -> list[SlideRecord]:
     """Complete slices by what the record of their export says: smear, patient's alias, mpp."""
     by_stem = slides_by_stem(manifest)
-    return [_told_one(slide, by_stem[slide.stem]) if slide.stem in by_stem else slide for slide in slides]
+    return [_with_facts(slide, by_stem[slide.stem]) if slide.stem in by_stem else slide for slide in slides]
 
 
-def _told_one(slide: SlideRecord, row: Mapping[str, Any]) -> SlideRecord:
+def _with_facts(slide: SlideRecord, row: Mapping[str, Any]) -> SlideRecord:
     smear, patient, mpp = row.get("smear"), row.get("patient"), row.get("mpp")
     slide = replace(slide, smear=smear) if isinstance(smear, str) and smear else slide
     slide = replace(slide, patient=patient) if isinstance(patient, str) and patient else slide

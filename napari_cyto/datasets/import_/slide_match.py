@@ -135,16 +135,16 @@ class SlideMatcher:
 
     def _looked_at(self, slide: SlideRecord, short: str) -> _Coming:
         """Return a slide of the source with what its pixel file says, where that is found."""
-        asked = self._options.slide
-        place = asked or self._beside(slide) or self._among_images(slide.name, short)
+        chosen = self._options.slide
+        place = chosen or self._beside(slide) or self._among_images(slide.name, short)
         if place is None:
             return _Coming(slide, replace(slide, path=""))
         record = with_file(slide, place, self._options.mpp, short, self._files_say)
-        if asked is None and not slide.stem and not same_folders(slide.name, str(place)):
+        if chosen is None and not slide.stem and not same_folders(slide.name, str(place)):
             self._without_folders.append(slide.name)
         if not slide.fingerprint or slide.stem or same_fingerprint(slide.fingerprint, record.fingerprint):
             return _Coming(slide, record)
-        if asked is not None:
+        if chosen is not None:
             self._remarks.append(
                 f"The labels of {slide.name!r} were made on another file than {place.name} (its fingerprint differs), "
                 "of the same size where that is known; check that they belong together."

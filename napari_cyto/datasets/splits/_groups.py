@@ -58,11 +58,11 @@ def _names(members: Mapping[Key, list[SlideRecord]]) -> dict[Key, str]:
     for key, group in members.items():
         patient = next((s.patient for s in group if s.patient), "")
         smear = next((s.smear for s in group if s.smear), "")
-        wanted = patient or smear or group[0].name or group[0].id
-        name, number = wanted, 1
+        group_name = patient or smear or group[0].name or group[0].id
+        name, number = group_name, 1
         while name in taken:
             number += 1
-            name = f"{wanted} ({number})"
+            name = f"{group_name} ({number})"
         taken.add(name)
         names[key] = name
     return names

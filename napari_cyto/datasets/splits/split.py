@@ -55,7 +55,7 @@ class Split(Generic[Slide]):
         return str(self.record.get("algorithm", ""))
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def requested(self) -> tuple[str, ...]:
         """The sets that were asked for, or have slides."""
         used = {*self.sets.values(), *self.record.get("sets_asked", ())}
         return tuple(name for name in SETS if name in used)
@@ -70,7 +70,7 @@ class Split(Generic[Slide]):
 
         ``called`` gives sets other names.
         """
-        counts = {called.get(name, name): self.counts[name] for name in self.asked}
+        counts = {called.get(name, name): self.counts[name] for name in self.requested}
         totals = {name: sum(of.values()) for name, of in counts.items()}
         whole = sum(totals.values())
         rows = []
@@ -84,7 +84,7 @@ class Split(Generic[Slide]):
 
     def group_table(self, called: Mapping[str, str] = _AS_HERE) -> dict[str, tuple[str, ...]]:
         """Return the patients, smears or slides of each set, alphabetically; ``called`` gives sets other names."""
-        members: dict[str, set[str]] = {name: set() for name in self.asked}
+        members: dict[str, set[str]] = {name: set() for name in self.requested}
         for key, name in self.sets.items():
             members[name].add(self.groups[key])
         return {called.get(name, name): tuple(sorted(of)) for name, of in members.items()}

@@ -302,11 +302,11 @@ class _Division:
             "near_duplicates": [[names[a], names[b]] for a, b in self.twins],
             "audit": overlaps(sets, self.groups, self.slides, self.twins),
             "sides_asked": config.requested_sets,
-            "sets_asked": _asked(config),
+            "sets_asked": _requested(config),
         }
 
 
-def _asked(config: SplitConfig) -> list[str]:
+def _requested(config: SplitConfig) -> list[str]:
     test = config.fold is not None or config.test_share > 0
     return [TRAIN, *[VALIDATION][: config.validation_share > 0], *[TEST][:test]]
 

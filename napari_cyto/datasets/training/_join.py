@@ -132,12 +132,12 @@ class Joining:
     def all_remarks(self) -> list[str]:
         """Return all remarks, those that are counted last."""
         counts = dict(self._counts)
-        told = {
+        sentences = {
             "_outside": "{} cell(s) whose centre lies outside their slide were left out.",
             "_double": "{} cell(s) stand in two sources and were taken once.",
             "_differing": "{} cell(s) stand in two sources with different classes; the first source was believed.",
         }
-        said = [text.format(counts.pop(kind)) for kind, text in told.items() if kind in counts]
+        said = [text.format(counts.pop(kind)) for kind, text in sentences.items() if kind in counts]
         said += [f"{n} cell(s) of class {c} were left out, as asked." for c, n in sorted(counts.items())]
         return [*self.remarks, *said]
 

@@ -62,7 +62,7 @@ def source_map(spec: SourceSpec, scheme_name: str, used: Iterable[str], target: 
     own = dict(spec.class_map)
     name, pairs = "same names", same
     if spec.map_name:
-        name, pairs = _asked_for(spec.map_name, target)
+        name, pairs = _requested_pairs(spec.map_name, target)
     elif shipped := _shipped(scheme_name, target, used - set(own)):
         name, pairs = shipped
     wrong = sorted({c for c in (*own.values(), *pairs.values()) if c != LEFT_OUT and c not in target})
@@ -115,7 +115,7 @@ def _shipped(scheme_name: str, target: ClassScheme, used: set[str]) -> tuple[str
     return None
 
 
-def _asked_for(name: str, target: ClassScheme) -> tuple[str, dict[str, str]]:
+def _requested_pairs(name: str, target: ClassScheme) -> tuple[str, dict[str, str]]:
     maps = shipped_maps()
     for candidate in maps:
         if candidate.target == target.name and name in (candidate.source, candidate.name):

@@ -56,10 +56,10 @@ class TrainingSet:
 
     def counts(self, keys: Iterable[str] | None = None) -> dict[str, int]:
         """Return how many cells each class has, zeros included, on all slides or those with ``keys``."""
-        wanted = None if keys is None else set(keys)
+        chosen_keys = None if keys is None else set(keys)
         total: npt.NDArray[np.intp] = np.zeros(len(self.classes), dtype=np.intp)
         for slide in self.slides:
-            if wanted is None or slide.key in wanted:
+            if chosen_keys is None or slide.key in chosen_keys:
                 total += np.bincount(slide.class_index, minlength=len(self.classes))
         return dict(zip(self.classes, total.tolist(), strict=True))
 

@@ -16,11 +16,11 @@ Plain = Mapping[str, Any]
 VIEWS = (("four_class", "Four classes"), ("normal_abnormal", "Normal or abnormal"))
 
 
-def screening_page(told: Plain) -> Iterator[Html]:
+def screening_page(result: Plain) -> Iterator[Html]:
     """Yield page one: what must not be missed, in words, in figures and with intervals."""
-    page = told["screening"]
+    page = result["screening"]
     if page is None:
-        yield from _without_screening(told)
+        yield from _without_screening(result)
         return
     high, worst = ", ".join(page["high_grade"]), " or ".join(page["undercalled_from"])
     called = f"called {page['negative']}{' or not found' if 'missed' in page else ''}"
@@ -41,7 +41,7 @@ def screening_page(told: Plain) -> Iterator[Html]:
         tile(f"Recall at specificity {at['specificity']:.2f}", at),
         cls="tiles",
     )
-    yield tables.estimates_table(_screening_rows(told, page, f"{worst} {called}", high))
+    yield tables.estimates_table(_screening_rows(result, page, f"{worst} {called}", high))
     yield element(
         "p",
         f"HSIL+: {high}. Intervals take whole patients, else smears, else pictures for what is independent "
@@ -57,7 +57,7 @@ def screening_page(told: Plain) -> Iterator[Html]:
     )
 
 
-def _screening_rows(told: Plain, page: Plain, worst: str, high: str) -> Iterator[tables.Row]:
+def _screening_rows(result: Plain, page: Plain, worst: str, high: str) -> Iterator[tables.Row]:
     at = page["recall_at_specificity"]
     yield "HSIL+ recall", page["recall"], f"{page['recall']['n']:,} cells of {high}"
     yield "HSIL+ missed (FNR)", page["fnr"], f"{page['fnr']['n']:,} cells"
@@ -67,8 +67,8 @@ def _screening_rows(told: Plain, page: Plain, worst: str, high: str) -> Iterator
     yield "NPV of not being HSIL+", page["npv"], f"{page['npv']['n']:,} cells not called HSIL+"
     yield "specificity for HSIL+", page["specificity"], f"{page['specificity']['n']:,} other cells"
     yield f"HSIL+ recall at specificity {at['specificity']:.2f}", at, f"{at['n']:,} cells"
-    yield "AUROC, HSIL+ against the rest", page["auroc"], f"{told['classification']['n']:,} cells"
-    yield from _view_rows(told["classification"])
+    yield "AUROC, HSIL+ against the rest", page["auroc"], f"{result['classification']['n']:,} cells"
+    yield from _view_rows(result["classification"])
 
 
 def _view_rows(own: Plain) -> Iterator[tables.Row]:
@@ -82,8 +82,8 @@ def _view_rows(own: Plain) -> Iterator[tables.Row]:
     yield f"macro F1, {len(own['classes'])} classes", own["intervals"]["macro_f1"], f"{own['n']:,} cells"
 
 
-def _without_screening(told: Plain) -> Iterator[Html]:
-    own = told["classification"]
+def _without_screening(result: Plain) -> Iterator[Html]:
+    own = result["classification"]
     yield element(
         "p",
         "These classes have no high-grade one, so there are no screening scores; the scores over all classes follow.",
@@ -95,9 +95,9 @@ def _without_screening(told: Plain) -> Iterator[Html]:
     yield tables.estimates_table(_view_rows(own))
 
 
-def classifier_sections(told: Plain, curves: ReportCurves) -> Iterator[Html]:
+def classifier_sections(result: Plain, curves: ReportCurves) -> Iterator[Html]:
     """Yield what follows page one: matrices, curves, operating points, classes."""
-    own = told["classification"]
+    own = result["classification"]
     matrix = tables.confusion_table(own["classes"], own["confusion"])
     yield section("Confusion matrix", matrix, _summary(own))
     yield section(
@@ -110,17 +110,17 @@ def classifier_sections(told: Plain, curves: ReportCurves) -> Iterator[Html]:
             charts.precision_recall_chart("Precision and recall, each class", curves.per_class)
             if curves.per_class
             else None,
-            charts.reliability_chart(told["calibration"]),
-            _high_grade_chart(told["calibration"]["high_grade"]),
+            charts.reliability_chart(result["calibration"]),
+            _high_grade_chart(result["calibration"]["high_grade"]),
             cls="plots",
         ),
-        _calibration_table(told["calibration"]),
-        _calibration_words(told["calibration"]),
+        _calibration_table(result["calibration"]),
+        _calibration_words(result["calibration"]),
     )
-    if told["screening"] and told["screening"]["operating_points"]:
+    if result["screening"] and result["screening"]["operating_points"]:
         yield section(
             "Operating points",
-            tables.operating_table(told["screening"]["operating_points"]),
+            tables.operating_table(result["screening"]["operating_points"]),
             element(
                 "p",
                 "A cell is called high-grade when its high-grade probabilities sum to the threshold or more. The "
@@ -144,10 +144,10 @@ def _summary(own: Plain) -> Html:
         ("macro_auroc", "macro AUROC"),
         ("quadratic_kappa", "quadratic-weighted kappa"),
     )
-    told = [join((element("b", shown(own[name])), f" {title}; ")) for name, title in names]
+    figures = [join((element("b", shown(own[name])), f" {title}; ")) for name, title in names]
     return element(
         "p",
-        *told,
+        *figures,
         f"{own['n']:,} cells of {own['n_groups']:,} patients, smears or pictures. ",
         _kappa_words(own),
         cls="note",
@@ -167,10 +167,10 @@ def _kappa_words(own: Plain) -> str:
     )
 
 
-def _high_grade_chart(told: Plain | None) -> Html | None:
-    if told is None:
+def _high_grade_chart(result: Plain | None) -> Html | None:
+    if result is None:
         return None
-    return charts.reliability_chart(told, "Calibration, HSIL+", "probability of HSIL+", "share that is HSIL+")
+    return charts.reliability_chart(result, "Calibration, HSIL+", "probability of HSIL+", "share that is HSIL+")
 
 
 def _calibration_table(calibration: Plain) -> Html:

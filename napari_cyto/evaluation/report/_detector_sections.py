@@ -19,9 +19,9 @@ INCOMPLETE = (
 )
 
 
-def detection_page(told: Plain) -> Iterator[Html]:
+def detection_page(result: Plain) -> Iterator[Html]:
     """Yield page one of a detector: how many cells it finds, with how many detections, how exactly."""
-    found = told["detection"]
+    found = result["detection"]
     at = found["at_detections_per_cell"]
     yield element(
         "p",
@@ -54,9 +54,9 @@ def _recall_rows(found: Plain) -> Iterator[tables.Row]:
         yield f"recall, {row['per_field']} a picture", row["recall_interval"], f"{row['detections']:,} detections"
 
 
-def detector_sections(told: Plain, curves: ReportCurves) -> Iterator[Html]:
+def detector_sections(result: Plain, curves: ReportCurves) -> Iterator[Html]:
     """Yield what follows page one: the budget, classes, boxes."""
-    found = told["detection"]
+    found = result["detection"]
     at = found["at_detections_per_cell"]
     drawn = charts.budget_chart(curves.budget, at["detections_per_cell"] or 0.0, at["recall"])
     yield section("Recall and detections", element("div", drawn, cls="plots"), _distances(found))

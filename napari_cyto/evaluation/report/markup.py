@@ -24,12 +24,12 @@ def element(name: str, *content: object, **attributes: object) -> Html:
     **attributes : object
         Escaped; ``cls`` is ``class``, an underscore a hyphen; None leaves an attribute out.
     """
-    told = "".join(
+    attributes_html = "".join(
         f' {"class" if key == "cls" else key.replace("_", "-")}="{html.escape(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Html(f"<{name}{told}>{join(content)}</{name}>")
+    return Html(f"<{name}{attributes_html}>{join(content)}</{name}>")
 
 
 def join(parts: Iterable[object]) -> Html:

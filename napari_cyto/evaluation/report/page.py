@@ -47,14 +47,14 @@ def check_report_place(folder: Path, overwrite: bool) -> None:
         check_may_replace(folder / name, overwrite)
 
 
-def write_report(folder: Path, told: Plain, curves: ReportCurves, overwrite: bool = False) -> tuple[Path, Path]:
+def write_report(folder: Path, result: Plain, curves: ReportCurves, overwrite: bool = False) -> tuple[Path, Path]:
     """Write ``index.html`` and ``evaluation.json`` into a folder, which is made if it is not there.
 
     Parameters
     ----------
     folder : Path
         Where; files of these names are replaced if a report wrote them and nobody touched them since.
-    told : mapping
+    result : mapping
         The result of `evaluate_bundle`.
     curves : ReportCurves
         What the page draws besides.
@@ -73,25 +73,25 @@ def write_report(folder: Path, told: Plain, curves: ReportCurves, overwrite: boo
     """
     page, data = folder / PAGE_NAME, folder / JSON_NAME
     with replacing(data, overwrite), replacing(page, overwrite):
-        write_text(data, json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False)
-        write_text(page, report_page(told, curves), last_wins=False)
+        write_text(data, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n", last_wins=False)
+        write_text(page, report_page(result, curves), last_wins=False)
     return page, data
 
 
-def report_page(told: Plain, curves: ReportCurves) -> str:
+def report_page(result: Plain, curves: ReportCurves) -> str:
     """Return the whole page as text."""
-    model, kind = told["model"], told["kind"]
+    model, kind = result["model"], result["kind"]
     body = [
-        _header(told),
-        _warnings(told["data"]["warnings"]),
-        *(screening_page(told) if kind == "classifier" else detection_page(told)),
-        *_later_sections(told, curves),
+        _header(result),
+        _warnings(result["data"]["warnings"]),
+        *(screening_page(result) if kind == "classifier" else detection_page(result)),
+        *_later_sections(result, curves),
         *(
             gallery(*words, examples)
             for words, examples in zip(GALLERIES[kind], (curves.worst, curves.best), strict=True)
         ),
         _card(model),
-        _limits(told),
+        _limits(result),
     ]
     return document(f"{model['id']}: evaluation", body)
 
@@ -110,15 +110,15 @@ def document(title: str, body: Iterable[object]) -> str:
     return f"<!DOCTYPE html>\n{page}\n"
 
 
-def _header(told: Plain) -> Html:
-    model, data = told["model"], told["data"]
+def _header(result: Plain) -> Html:
+    model, data = result["model"], result["data"]
     words = (
         f"{data['cells']:,} cells on {data['slides']:,} slides or pictures, of {data['groups']:,} patients, smears or "
         f"pictures that are independent; side: {data['side']}. "
     )
     return element(
         "header",
-        element("h1", model["id"], element("small", f" {told['kind']}, {model['architecture']}")),
+        element("h1", model["id"], element("small", f" {result['kind']}, {model['architecture']}")),
         element("p", words, element("span", "; ".join(data["sources"]), cls="sources"), cls="note"),
     )
 
@@ -128,16 +128,16 @@ def _warnings(sentences: Iterable[str]) -> Html | None:
     return element("ul", *rows, cls="warnings") if rows else None
 
 
-def _later_sections(told: Plain, curves: ReportCurves) -> Iterator[Html]:
-    if told["kind"] == "classifier":
-        yield from classifier_sections(told, curves)
+def _later_sections(result: Plain, curves: ReportCurves) -> Iterator[Html]:
+    if result["kind"] == "classifier":
+        yield from classifier_sections(result, curves)
         return
-    yield from detector_sections(told, curves)
-    if told["found_cells"]:
+    yield from detector_sections(result, curves)
+    if result["found_cells"]:
         words = "The classes of the cells that were found, judged as a classifier's."
         yield section("Classes of found cells", element("p", words, cls="note"))
-        yield from screening_page(told["found_cells"])
-        yield from classifier_sections(told["found_cells"], curves)
+        yield from screening_page(result["found_cells"])
+        yield from classifier_sections(result["found_cells"], curves)
 
 
 def _card(model: Plain) -> Html:
@@ -165,12 +165,12 @@ def _card(model: Plain) -> Html:
     return section("Model card", facts(rows), join(details))
 
 
-def _limits(told: Plain) -> Html:
-    data = told["data"]
+def _limits(result: Plain) -> Html:
+    data = result["data"]
     says = [
         "Scores hold for cells like these: same preparation, stain, scanner and readers. The labels are the truth "
         "here, and readers disagree.",
-        *([INCOMPLETE] if told["kind"] == "detector" and told["detection"]["precision_is"] != "measured" else []),
+        *([INCOMPLETE] if result["kind"] == "detector" and result["detection"]["precision_is"] != "measured" else []),
         "Single cells were judged, not patients; what a smear is called rests on many cells.",
         *data["warnings"],
         *data["remarks"],

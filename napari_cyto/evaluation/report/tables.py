@@ -119,5 +119,5 @@ def box_table(boxes: Mapping[str, Any]) -> Html:
 
 def facts(rows: Iterable[tuple[str, object]]) -> Html:
     """Return names and values; what is empty is left out."""
-    told = [(name, value) for name, value in rows if value not in (None, "", [], {}, ())]
-    return element("dl", *(part for name, value in told for part in (element("dt", name), element("dd", value))))
+    filled = [(name, value) for name, value in rows if value not in (None, "", [], {}, ())]
+    return element("dl", *(part for name, value in filled for part in (element("dt", name), element("dd", value))))

@@ -167,7 +167,7 @@ class ApaccFormat:
         for slide, marks in by_slide(labels, losses.written(labels, options, regions=False)):
             cells = (Cell(a.class_id or "", box_of(a, slide, options)) for a in marks)
             dealt = cut_into_slices(cells, slide.size_hw).cells
-            for corner in _wanted(slide, dealt, options):
+            for corner in _corners_to_write(slide, dealt, options):
                 smear = smears[slide]
                 stem = smear if is_slice(slide) else slice_stem(smear, *corner, options.stem_style)
                 key = (slide.side if slide.side in SETS else "", stem)
@@ -178,7 +178,7 @@ class ApaccFormat:
         return files
 
 
-def _wanted(slide: SlideRecord, dealt: Mapping[Corner, object], options: ApaccOptions) -> list[Corner]:
+def _corners_to_write(slide: SlideRecord, dealt: Mapping[Corner, object], options: ApaccOptions) -> list[Corner]:
     """Return the corners of the slices that get a file; an imported one without cells has its own, as it came."""
     if is_slice(slide):
         return [(0, 0)]

@@ -34,10 +34,10 @@ class SmearNames:
         return self._names[slide.id]
 
     def _free(self, slide: SlideRecord) -> str:
-        wanted = safe_name(slide.smear or bare_name(slide.name) or slide.name or slide.id)
-        name, number = wanted, 1
+        chosen = safe_name(slide.smear or bare_name(slide.name) or slide.name or slide.id)
+        name, number = chosen, 1
         while folded(name) in self._taken:
             number += 1
-            name = f"{wanted}-{number}"
+            name = f"{chosen}-{number}"
         self._taken.add(folded(name))
         return name

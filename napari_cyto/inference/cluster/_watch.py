@@ -89,7 +89,7 @@ class ClusterWatch:
 
     def _watch(self) -> None:
         while not self._ended.wait(_LOOK_S):
-            last_seen = self._asked()
+            last_seen = self._last_seen()
             now_s = time.monotonic()
             if now_s - self._looked_s > _ASLEEP_S:
                 self._heard_s = now_s
@@ -100,11 +100,11 @@ class ClusterWatch:
             else:
                 self._heard(last_seen, now_s)
 
-    def _asked(self) -> dict[str, float] | None:
+    def _last_seen(self) -> dict[str, float] | None:
         """Return when the scheduler last heard of each worker, by its clock; None when it does not answer."""
         try:
-            told = self._client.sync(self._client.scheduler.identity, callback_timeout=_ANSWER_S)
-            return {address: float(worker["last_seen"]) for address, worker in told["workers"].items()}
+            answer = self._client.sync(self._client.scheduler.identity, callback_timeout=_ANSWER_S)
+            return {address: float(worker["last_seen"]) for address, worker in answer["workers"].items()}
         except Exception:  # noqa: BLE001  whatever a broken connection looks like in this version of dask
             return None
 
@@ -131,7 +131,7 @@ class ClusterWatch:
             # Only that the time changes counts: the clocks of two machines may differ.
             changed_s = now_s if known is None or known[0] != seen else known[1]
             found[address] = (seen, changed_s)
-            self._judge(address, now_s - changed_s)
+            self._check_silent(address, now_s - changed_s)
             if before is not None and known is None:
                 self._said.append(f"The worker {address} has come.")
         # Whole at once: another thread reads it, and may forget it.
@@ -141,7 +141,7 @@ class ClusterWatch:
                 f"The worker {address} is gone (it ended, or the network to it broke); its chunks go to others."
             )
 
-    def _judge(self, address: str, quiet_s: float) -> None:
+    def _check_silent(self, address: str, quiet_s: float) -> None:
         if quiet_s < SILENT_S:
             if address in self._silent:
                 self._silent.discard(address)
@@ -162,8 +162,8 @@ class ClusterWatch:
             # The scheduler closes the connection to it, so that nothing it still says is heard.
             self._client.sync(self._client._run_on_scheduler, take_out, address, callback_timeout=_ANSWER_S)
         except Exception as error:  # noqa: BLE001  of any kind, from another machine
-            told = " ".join(str(error).split())[:120]
-            self._said.append(f"The worker {address} does not answer, and could not be taken out ({told}).")
+            answer = " ".join(str(error).split())[:120]
+            self._said.append(f"The worker {address} does not answer, and could not be taken out ({answer}).")
         else:
             self._said.append(
                 f"The worker {address} did not answer for {quiet_s:.0f} s and was taken out of the cluster; its "

@@ -136,7 +136,7 @@ class _Bench:
         self._models = self._models or LoadedModels()
         return self._models
 
-    def bundle(self, asked: ModelReference) -> Bundle:
+    def bundle(self, model: ModelReference) -> Bundle:
         """Return a model, its hash checked the first time.
 
         Raises
@@ -145,20 +145,20 @@ class _Bench:
             When it is not here, or is another one.
         """
         with self._lock:
-            if asked not in self._bundles:
-                found = read_bundle(asked.path) if asked.path.is_dir() else bundle_named(asked.name)
-                if found.sha256 != asked.sha256:
+            if model not in self._bundles:
+                found = read_bundle(model.path) if model.path.is_dir() else bundle_named(model.name)
+                if found.sha256 != model.sha256:
                     raise CytoError(
-                        f"The model {asked.name} has other weights on the worker {_place()}; put the same model there, "
+                        f"The model {model.name} has other weights on the worker {_place()}; put the same model there, "
                         "or into a folder that all workers share."
                     )
-                self._bundles[asked] = found
-            return self._bundles[asked]
+                self._bundles[model] = found
+            return self._bundles[model]
 
     @contextmanager
-    def slide(self, asked: SlideRequest) -> Iterator[_OpenSlide]:
+    def slide(self, slide_request: SlideRequest) -> Iterator[_OpenSlide]:
         """Keep a slide open while it is worked on; those that nobody works on go, the oldest first."""
-        key = (asked.request.slide, asked.fingerprint)
+        key = (slide_request.request.slide, slide_request.fingerprint)
         with self._lock:
             if key not in self._slides:
                 self._slides[key] = _OpenSlide(_opened(*key))
@@ -197,7 +197,7 @@ def facts(request: PredictRequest, models: tuple[ModelReference, ...]) -> Worker
     CytoError
         When it has not the device, the models or the memory.
     """
-    first, *others = (_BENCH.bundle(asked) for asked in models)
+    first, *others = (_BENCH.bundle(model) for model in models)
     with _BENCH.network_lock:
         detector = Elsewhere.of(_BENCH.models.detector(first, request).runtime)
         for each in others:
@@ -206,7 +206,7 @@ def facts(request: PredictRequest, models: tuple[ModelReference, ...]) -> Worker
     return WorkerFacts(__version__, detector, tile_side(detector.device, detector.bytes_per_px), quick)
 
 
-def cells_of(asked: SlideRequest, tile: Tile) -> Answer:
+def cells_of(slide_request: SlideRequest, tile: Tile) -> Answer:
     """Return the cells that a tile of a slide tells of, those where nothing was scanned and on damage among them.
 
     Raises
@@ -218,18 +218,18 @@ def cells_of(asked: SlideRequest, tile: Tile) -> Answer:
     from napari_cyto.inference.engine.pipeline import table_of
     from napari_cyto.inference.model_view import SlidePixels, model_view
 
-    bundle = _BENCH.bundle(asked.detector)
-    with _BENCH.slide(asked) as opened:
+    bundle = _BENCH.bundle(slide_request.detector)
+    with _BENCH.slide(slide_request) as opened:
         manifest = bundle.manifest
-        view = model_view(SlidePixels(opened.slide), asked.mpp, manifest.mpp, opened.slide.info.name)
-        shown = ShownTile.read(tile, view, asked.mpp, _BENCH.colour(opened, manifest, False))
+        view = model_view(SlidePixels(opened.slide), slide_request.mpp, manifest.mpp, opened.slide.info.name)
+        shown = ShownTile.read(tile, view, slide_request.mpp, _BENCH.colour(opened, manifest, False))
         # One network at a time: the threads of a process read and compute in turns.
         with _BENCH.network_lock:
-            table = table_of(_BENCH.models.detector(bundle, asked.request), shown, asked.score_from)
+            table = table_of(_BENCH.models.detector(bundle, slide_request.request), shown, slide_request.score_from)
         return Answer(table, opened.damage(shown.bounds_yxyx))
 
 
-def classes_of(asked: SlideRequest, centres_yx: npt.NDArray[np.float64]) -> Answer:
+def classes_of(slide_request: SlideRequest, centres_yx: npt.NDArray[np.float64]) -> Answer:
     """Return the probabilities ``(n, classes)`` of cells ``(n, 2)``, level-0 px.
 
     Raises
@@ -237,15 +237,15 @@ def classes_of(asked: SlideRequest, centres_yx: npt.NDArray[np.float64]) -> Answ
     CytoError
         When the slide or the model cannot be read here.
     """
-    assert asked.classifier is not None
-    bundle = _BENCH.bundle(asked.classifier)
+    assert slide_request.classifier is not None
+    bundle = _BENCH.bundle(slide_request.classifier)
     rule = bundle.manifest.crop_rule
     assert rule is not None
-    with _BENCH.slide(asked) as opened:
-        crops = rule.cut(opened.slide, centres_yx, asked.mpp, _BENCH.colour(opened, bundle.manifest, rule.icc))
+    with _BENCH.slide(slide_request) as opened:
+        crops = rule.cut(opened.slide, centres_yx, slide_request.mpp, _BENCH.colour(opened, bundle.manifest, rule.icc))
         with _BENCH.network_lock:
-            shares = _BENCH.models.classifier(bundle, asked.request).scores(crops)
-        half = max(rule.sides_px(asked.mpp, opened.slide.info.name)) / 2 + 1
+            shares = _BENCH.models.classifier(bundle, slide_request.request).scores(crops)
+        half = max(rule.sides_px(slide_request.mpp, opened.slide.info.name)) / 2 + 1
         met = [tile for y, x in centres_yx.tolist() for tile in opened.damage((y - half, x - half, y + half, x + half))]
         return Answer(shares, tuple(dict.fromkeys(met)))
 

@@ -68,8 +68,8 @@ def workers_for(
         client = stack.enter_context(_connected(distributed, scheduler))
 
         def ask(worker: str) -> Future[WorkerFacts]:
-            asked: Future[WorkerFacts] = client.submit(facts, request, models, workers=[worker], pure=False)
-            return asked
+            submitted: Future[WorkerFacts] = client.submit(facts, request, models, workers=[worker], pure=False)
+            return submitted
 
         watch = ClusterWatch(client, scheduler)
         stack.callback(watch.close)
@@ -128,11 +128,11 @@ def _that_fit(workers: int, tile_px: int | None) -> int:
 
 @contextmanager
 def _own(
-    request: PredictRequest, models: tuple[ModelReference, ...], wanted: int, token: Token | None
+    request: PredictRequest, models: tuple[ModelReference, ...], n_workers: int, token: Token | None
 ) -> Iterator[Farm]:
     """Start worker processes and leave none behind; one that dies is started anew."""
-    workers = _that_fit(wanted, request.tile_px)
-    remarks = [f"There is memory for {workers} workers here, not for {wanted}."] if workers < wanted else []
+    workers = _that_fit(n_workers, request.tile_px)
+    remarks = [f"There is memory for {workers} workers here, not for {n_workers}."] if workers < n_workers else []
     threads = str(configured_threads() or max(1, _cores() // workers))
     environment = {**ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
     executor = OwnWorkers(workers, environment, log_path("workers"))
@@ -237,9 +237,9 @@ def _fact(address: str, future: Any) -> WorkerFacts:
     except CytoError as error:
         raise CytoError(f"The worker {address} cannot do this: {error}") from error
     except Exception as error:
-        told = " ".join(str(error).split())[:200]
+        message = " ".join(str(error).split())[:200]
         raise CytoError(
-            f"The worker {address} cannot do this ({type(error).__name__}: {told}); scheduler and workers need "
+            f"The worker {address} cannot do this ({type(error).__name__}: {message}); scheduler and workers need "
             f'napari-cyto {__version__} as here: pip install "napari-cyto[models,cluster]".'
         ) from error
     return found

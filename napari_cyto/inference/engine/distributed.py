@@ -29,22 +29,22 @@ class FarmedEngine(Engine):
     ----------
     farm : Farm
         Who does the work.
-    asked : SlideRequest
+    request : SlideRequest
         What to tell them of the slide.
     *rest, **named
         As of `Engine`.
     """
 
-    def __init__(self, farm: Farm, asked: SlideRequest, *rest: Any, **named: Any) -> None:
+    def __init__(self, farm: Farm, request: SlideRequest, *rest: Any, **named: Any) -> None:
         super().__init__(*rest, **named)
-        self._farm, self._asked = farm, asked
+        self._farm, self._request = farm, request
         self._looking: deque[tuple[int, Future[Answer]]] = deque()
         self._naming: deque[tuple[list[Key], Detections, Future[Answer]]] = deque()
 
     @property
     def names(self) -> bool:
         """Whether cells are classified."""
-        return self._asked.classifier is not None
+        return self._request.classifier is not None
 
     def _rest(self, todo: list[int]) -> Iterator[Step]:
         left = deque(todo)
@@ -53,7 +53,7 @@ class FarmedEngine(Engine):
                 stop_if_cancelled(self._token, "What was found so far is kept.")
                 while left and len(self._looking) < self._farm.ahead:
                     number = left.popleft()
-                    future = self._farm.ask(cells_of, self._asked, self._plan.tiles[number])
+                    future = self._farm.ask(cells_of, self._request, self._plan.tiles[number])
                     self._looking.append((number, future))
                 if self._looking and self._looking[0][1].done():
                     yield from self._looked()
@@ -69,14 +69,14 @@ class FarmedEngine(Engine):
 
     def _looked(self) -> Iterator[Step]:
         number, future = self._looking.popleft()
-        table = self._written(number, self._told(self._taken_in(future)))
+        table = self._written(number, self._checked(self._taken_in(future)))
         yield from self._report(self._taken(number, table), self._plan.level0(self._plan.tiles[number]))
         yield TileDone(number)
 
     def _ask_names(self, last: bool) -> None:
         while self._is_batch(last):
             keys, cells = self._next_batch()
-            self._naming.append((keys, cells, self._farm.ask(classes_of, self._asked, cells.centres_yx)))
+            self._naming.append((keys, cells, self._farm.ask(classes_of, self._request, cells.centres_yx)))
 
     def _taken_in(self, future: Future[Answer]) -> Any:
         answer = self._farm.answer(future)

@@ -178,8 +178,8 @@ class Engine:
         pool, cutting = (ThreadPoolExecutor(n, thread_name_prefix="ahead") for n in (self._ahead, CUTTING))
         try:
             for number, table in self._found_ahead(pool, todo):
-                told = self._written(number, self._told(table))
-                yield from self._report(self._taken(number, told), plan.level0(plan.tiles[number]), cutting)
+                written = self._written(number, self._checked(table))
+                yield from self._report(self._taken(number, written), plan.level0(plan.tiles[number]), cutting)
                 yield TileDone(number)
             yield from self._report((), self._everything, cutting, last=True)
         finally:
@@ -222,7 +222,7 @@ class Engine:
             wait([future], PATIENCE_S)
         return future.result()
 
-    def _told(self, table: Table) -> Table:
+    def _checked(self, table: Table) -> Table:
         """Return the cells of a tile that are written down: none on damage, which is drawn hatched and is no cell."""
         self._note_damage()
         return table[self._damage.readable(table[:, :2] * self._plan.scale)]

@@ -132,8 +132,8 @@ def make_plan(
     return Plan(
         view=view,
         mpp=mpp,
-        tiles=tuple(way.wanted),
-        skipped=len(way.tiles) - len(way.wanted),
+        tiles=tuple(way.selected),
+        skipped=len(way.tiles) - len(way.selected),
         bounds_yxyx=bounds,
         score_from=threshold(manifest, score_from),
         apart_px=apart_px,
@@ -152,7 +152,7 @@ class _Tiling:
 
     side_px: int
     tiles: list[Tile]
-    wanted: list[Tile]
+    selected: list[Tile]
 
     @classmethod
     def of(
@@ -180,7 +180,7 @@ def _as_before(
     """Return the way in which an unfinished run divided a slide; None where it cannot be had again."""
     for side in SIDES_PX if kept.side_px is None else (kept.side_px,):
         way = _Tiling.of(runtime, size_hw, bounds, side, stain, scale)
-        if tuple((t.y0, t.x0, t.height, t.width) for t in way.wanted) != kept.tiles:
+        if tuple((t.y0, t.x0, t.height, t.width) for t in way.selected) != kept.tiles:
             continue
         try:
             runtime.ready(*way.largest_hw)
@@ -208,7 +208,7 @@ def _cheapest(
 
     def cost(way: _Tiling) -> tuple[int, int]:
         height, width = reckoned_hw(*way.largest_hw, runtime.multiple)
-        return (len(way.wanted) * height * width, -height * width)
+        return (len(way.selected) * height * width, -height * width)
 
     fault: CytoError | None = None
     for way in sorted(ways, key=cost):

@@ -102,5 +102,5 @@ def stained_tiles(tiles: Iterable[Tile], stain: Stain, scale: float) -> list[Til
     """Return the tiles in whose cores something may be; ``scale`` is level-0 px per px of the model."""
     known = list(tiles)
     cores = np.array([tile.core_yxyx for tile in known], dtype=np.float64).reshape(-1, 4)
-    wanted = stain.each_within((cores + np.array([-_SLACK_PX, -_SLACK_PX, _SLACK_PX, _SLACK_PX])) * scale)
-    return [tile for tile, near in zip(known, wanted.tolist(), strict=True) if near]
+    with_stain = stain.each_within((cores + np.array([-_SLACK_PX, -_SLACK_PX, _SLACK_PX, _SLACK_PX])) * scale)
+    return [tile for tile, near in zip(known, with_stain.tolist(), strict=True) if near]

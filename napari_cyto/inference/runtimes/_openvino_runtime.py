@@ -217,14 +217,14 @@ class OpenVinoClassifier:
 
     def logits(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
         """See `ClassifierRuntime.logits`."""
-        told: list[npt.NDArray[np.float64]] = []
+        answers: list[npt.NDArray[np.float64]] = []
         for start in range(0, len(crops), CELLS_AT_ONCE):
             part = crops[start : start + CELLS_AT_ONCE]
             batch = np.zeros(self._network.shape, np.uint8)
             batch[: len(part)] = part
             with self._network.outputs(batch, token) as outputs:
-                told.append(outputs[0][: len(part)].astype(np.float64))
-        return np.concatenate(told)
+                answers.append(outputs[0][: len(part)].astype(np.float64))
+        return np.concatenate(answers)
 
 
 def _graph(core: Any, exported: Exported) -> Any:
@@ -286,12 +286,12 @@ def _wait(request: Any, token: Token | None) -> None:
 
 def _too_far(bundle: Bundle, record: ExportRecord) -> str:
     tolerance, compared = bundle.manifest.tolerance, record.compared.items()
-    told = ", ".join(
+    gaps = ", ".join(
         f"{c.matched_f1:.4g}, {c.same_calls:.4g}, {c.probability:.2g} and {c.place_px:.2g} px in {p}"
         for p, c in compared
     )
     return (
         f"{bundle.id}: in OpenVINO its answers differ from PyTorch's too much: matched detections (F1), equal calls, "
-        f"and the largest difference of a probability and of a place are {told}, and {tolerance.matched_f1:g}, "
+        f"and the largest difference of a probability and of a place are {gaps}, and {tolerance.matched_f1:g}, "
         f"{tolerance.same_calls:g}, {tolerance.probability:g} and {tolerance.place_px:g} px are asked for."
     )

@@ -42,7 +42,7 @@ class RuntimeRequest:
     runtime: Runtime = "auto"
 
 
-def detector_runtime(bundle: Bundle, wanted: RuntimeRequest) -> tuple[DetectorRuntime, tuple[str, ...]]:
+def detector_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[DetectorRuntime, tuple[str, ...]]:
     """Return what runs a detector, and what to know of the choice, a sentence each.
 
     Raises
@@ -54,18 +54,18 @@ def detector_runtime(bundle: Bundle, wanted: RuntimeRequest) -> tuple[DetectorRu
     def openvino() -> tuple[DetectorRuntime, tuple[str, ...]]:
         from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoDetector
 
-        made = OpenVinoDetector(bundle, wanted.precision)
+        made = OpenVinoDetector(bundle, requested.precision)
         return made, made.remarks
 
     def torch() -> DetectorRuntime:
         from napari_cyto.inference.runtimes.torch_runtime import TorchDetector
 
-        return TorchDetector.of_bundle(bundle, wanted.device, wanted.precision)
+        return TorchDetector.of_bundle(bundle, requested.device, requested.precision)
 
-    return _chosen(wanted, openvino, torch)
+    return _chosen(requested, openvino, torch)
 
 
-def classifier_runtime(bundle: Bundle, wanted: RuntimeRequest) -> tuple[ClassifierRuntime, tuple[str, ...]]:
+def classifier_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[ClassifierRuntime, tuple[str, ...]]:
     """Return what runs a classifier, and what to know of the choice, a sentence each.
 
     Raises
@@ -77,18 +77,18 @@ def classifier_runtime(bundle: Bundle, wanted: RuntimeRequest) -> tuple[Classifi
     def openvino() -> tuple[ClassifierRuntime, tuple[str, ...]]:
         from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoClassifier
 
-        made = OpenVinoClassifier(bundle, wanted.precision)
+        made = OpenVinoClassifier(bundle, requested.precision)
         return made, made.remarks
 
     def torch() -> ClassifierRuntime:
         from napari_cyto.inference.runtimes.torch_runtime import TorchClassifier
 
-        return TorchClassifier(bundle, wanted.device, wanted.precision)
+        return TorchClassifier(bundle, requested.device, requested.precision)
 
-    return _chosen(wanted, openvino, torch)
+    return _chosen(requested, openvino, torch)
 
 
-def takes_openvino(wanted: RuntimeRequest) -> bool:
+def takes_openvino(requested: RuntimeRequest) -> bool:
     """Whether OpenVINO is to be tried.
 
     Raises
@@ -96,13 +96,13 @@ def takes_openvino(wanted: RuntimeRequest) -> bool:
     CytoError
         When it was demanded and is not installed, or together with a graphics card.
     """
-    if wanted.runtime == "torch":
+    if requested.runtime == "torch":
         return False
-    on_processor = wanted.device == "cpu" or (wanted.device == "auto" and not gpu_here())
-    if wanted.runtime == "auto":
+    on_processor = requested.device == "cpu" or (requested.device == "auto" and not gpu_here())
+    if requested.runtime == "auto":
         return on_processor and openvino_version() is not None
-    if wanted.device not in ("auto", "cpu"):
-        raise CytoError(f"OpenVINO runs networks on the processor here, but {wanted.device} was asked; use torch.")
+    if requested.device not in ("auto", "cpu"):
+        raise CytoError(f"OpenVINO runs networks on the processor here, but {requested.device} was asked; use torch.")
     if openvino_version() is None:
         raise CytoError('OpenVINO is not installed here: pip install "napari-cyto[openvino]" brings it.')
     return True
@@ -131,14 +131,14 @@ def _has_driver() -> bool:
 
 
 def _chosen(
-    wanted: RuntimeRequest, openvino: Callable[[], tuple[Runtimes, tuple[str, ...]]], torch: Callable[[], Runtimes]
+    requested: RuntimeRequest, openvino: Callable[[], tuple[Runtimes, tuple[str, ...]]], torch: Callable[[], Runtimes]
 ) -> tuple[Runtimes, tuple[str, ...]]:
     """Return what OpenVINO makes where it is to be tried and can, else what torch makes and a sentence why."""
-    if not takes_openvino(wanted):
+    if not takes_openvino(requested):
         return torch(), ()
     try:
         return openvino()
     except CytoError as error:
-        if wanted.runtime == "openvino":
+        if requested.runtime == "openvino":
             raise
         return torch(), (f"{error} PyTorch runs it instead.",)

@@ -45,8 +45,8 @@ def check_device(name: str) -> None:
 
 def configured_threads() -> int:
     """Return how many threads the environment allows a process (``OMP_NUM_THREADS``), 0 where it does not say."""
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdecimal() else 0
+    configured = os.environ.get("OMP_NUM_THREADS", "")
+    return int(configured) if configured.isdecimal() else 0
 
 
 def computes_bf16(device: torch.device) -> bool:

@@ -117,8 +117,8 @@ class TorchClassifier:
         self.network = bundle.load_network(str(self._where))
         try_network(self.network, bundle.manifest, self._where)
         self._normalisation = bundle.manifest.normalisation
-        judged = bundle.manifest.decision.precision if precision == "auto" else precision
-        self._reduced = judged == "bf16" and (precision == "bf16" or computes_bf16(self._where))
+        chosen = bundle.manifest.decision.precision if precision == "auto" else precision
+        self._reduced = chosen == "bf16" and (precision == "bf16" or computes_bf16(self._where))
         self.device, self.title = str(self._where), titled(self._where, self._reduced)
         self._lock = threading.Lock()
 
@@ -127,8 +127,8 @@ class TorchClassifier:
         pixels = as_input(crops, self._normalisation).to(self._where)
         context = torch.autocast(self._where.type, torch.bfloat16, enabled=self._reduced)
         with self._lock, interruptible(self.network, token), torch.inference_mode(), context:
-            told: npt.NDArray[np.float64] = self.network(pixels).float().cpu().double().numpy()
-        return told
+            answers: npt.NDArray[np.float64] = self.network(pixels).float().cpu().double().numpy()
+        return answers
 
 
 def titled(device: torch.device, reduced: bool) -> str:

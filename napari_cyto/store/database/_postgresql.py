@@ -77,8 +77,8 @@ def connect(url: URL, busy_seconds: float) -> Engine:
     options = " ".join(f"-c {name}={value}" for name, value in limits.items())
     own = {"connect_timeout": CONNECT_S, "application_name": "napari-cyto", **_KEPT_ALIVE}
     arguments: dict[str, Any] = {name: value for name, value in own.items() if name not in url.query}
-    asked = url.query.get("options", "")
-    arguments["options"] = f"{options} {asked if isinstance(asked, str) else ' '.join(asked)}".strip()
+    given = url.query.get("options", "")
+    arguments["options"] = f"{options} {given if isinstance(given, str) else ' '.join(given)}".strip()
     return create_engine(
         url.difference_update_query(["options"]),
         isolation_level="REPEATABLE READ",

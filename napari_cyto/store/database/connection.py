@@ -20,7 +20,7 @@ from napari_cyto.store.database._file_watch import Watch
 from napari_cyto.store.database._postgresql import CommitWitness
 from napari_cyto.store.database.place import refusal
 from napari_cyto.store.database.schema import SCHEMA_VERSION, box_metadata, metadata
-from napari_cyto.store.recovery import checked_files as verdicts
+from napari_cyto.store.recovery import checked_files as check_results
 from napari_cyto.store.recovery.background_check import FileCheck
 from napari_cyto.store.recovery.damage_message import damage_sentence, ways_out
 
@@ -141,7 +141,7 @@ class Database:
 
         No change is made before its pages were looked through; when more is found later, none is from then on.
         """
-        if not verdicts.is_known_sound(path):
+        if not check_results.is_known_sound(path):
             self._check = FileCheck(self.engine, path, self.open_though)
 
     def require_sound(self) -> None:

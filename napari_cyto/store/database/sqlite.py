@@ -65,15 +65,15 @@ class Stop:
     """Whether the work of some connections shall be given up; nobody asks for it at first."""
 
     def __init__(self) -> None:
-        self._asked: Callable[[], bool] | None = None
+        self._is_stopped: Callable[[], bool] | None = None
 
-    def when(self, asked: Callable[[], bool] | None) -> None:
-        """Give up as soon as ``asked`` says so; never with None."""
-        self._asked = asked
+    def when(self, is_stopped: Callable[[], bool] | None) -> None:
+        """Give up as soon as ``is_stopped`` says so; never with None."""
+        self._is_stopped = is_stopped
 
     def __call__(self) -> bool:
         """Whether to give up."""
-        return self._asked is not None and self._asked()
+        return self._is_stopped is not None and self._is_stopped()
 
 
 def harden(connection: sqlite3.Connection, stop: Stop | None = None) -> None:

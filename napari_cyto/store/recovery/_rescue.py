@@ -120,7 +120,7 @@ def rescue(damaged: Path, out: Path, stop: Callable[[], None] = lambda: None) ->
         if not was_there:
             shutil.rmtree(out, ignore_errors=True)
         raise
-    return saved.told()
+    return saved.result()
 
 
 class _Saved:
@@ -399,7 +399,7 @@ class _Saved:
         name = "rescued" if known is None else known.name
         return ClassScheme(name, 1 if known is None else known.version, classes or preset(PRESETS[0]).classes)
 
-    def told(self) -> Rescued:
+    def result(self) -> Rescued:
         """Return what it came to."""
         held = sum(row["version_pk"] is not None for row in self.annotations.values())
         return Rescued(len(self.slides), held, len(self.history), self.lost)

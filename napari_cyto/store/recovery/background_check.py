@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from napari_cyto.errors import DamagedError
 from napari_cyto.store.database.sqlite import REFUSALS
-from napari_cyto.store.recovery import checked_files as verdicts
+from napari_cyto.store.recovery import checked_files as check_results
 from napari_cyto.store.recovery.damage_message import damage_sentence
 from napari_cyto.store.recovery.integrity import comparisons, page_problems
 
@@ -97,13 +97,13 @@ class FileCheck:
 
     def _run(self) -> None:
         try:
-            began_s, state = time.time(), verdicts.state_of(self._path)
+            began_s, state = time.time(), check_results.state_of(self._path)
             with self._engine.connect() as borrowed:
                 done = self._look(borrowed.connection.dbapi_connection)
                 # It has settings of its own now.
                 borrowed.invalidate()
-            if done and not self.sentence and state == verdicts.state_of(self._path):
-                verdicts.remember(self._path, state, began_s)
+            if done and not self.sentence and state == check_results.state_of(self._path):
+                check_results.remember(self._path, state, began_s)
         except (DBAPIError, *REFUSALS, DamagedError):
             # Whoever asks next for something hears the same, and from there it becomes a sentence.
             return

@@ -241,10 +241,10 @@ def thin_out(folder: Path, now_utc: datetime | None = None) -> list[Path]:
     now = now_utc or datetime.now(UTC)
     kept, size = 0, 0
     gone: list[Path] = []
-    for backup, wanted in _wanted(backups_of(folder), now):
+    for backup, is_kept in _retention(backups_of(folder), now):
         replaced = backup.reason in (BEFORE_RESTORE, DAMAGED)
         must = kept < 2 or (replaced and now - backup.taken_utc < timedelta(days=KEEP_REPLACED_DAYS))
-        if must or (wanted and size + backup.size_bytes <= LIMIT_BYTES):
+        if must or (is_kept and size + backup.size_bytes <= LIMIT_BYTES):
             kept, size = kept + 1, size + backup.size_bytes
             continue
         with contextlib.suppress(OSError):
@@ -254,7 +254,7 @@ def thin_out(folder: Path, now_utc: datetime | None = None) -> list[Path]:
     return gone
 
 
-def _wanted(backups: Iterable[Backup], now: datetime) -> Iterator[tuple[Backup, bool]]:
+def _retention(backups: Iterable[Backup], now: datetime) -> Iterator[tuple[Backup, bool]]:
     hours: set[str] = set()
     days: set[str] = set()
     for place, backup in enumerate(backups):

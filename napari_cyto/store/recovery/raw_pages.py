@@ -143,9 +143,9 @@ def root_of(pages: Pages, table: str) -> int | None:
     NotReadableError
         When the list of tables cannot be read.
     """
-    wanted = table.encode()
+    table_bytes = table.encode()
     for kind, name, _, root, *_ in rows_of(pages, 1, 5):
-        if kind == b"table" and name == wanted and isinstance(root, int):
+        if kind == b"table" and name == table_bytes and isinstance(root, int):
             return root
     return None
 

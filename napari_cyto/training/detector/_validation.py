@@ -144,7 +144,7 @@ def _around(path: str, y: float, x: float, side_px: float) -> npt.NDArray[np.uin
 
 def listed_cells(fields: Sequence[DetectedField], classes: Sequence[str], radius_um: float) -> list[dict[str, Any]]:
     """Return the labelled cells as plain values, each with the class it was found as; ``""``: it was missed."""
-    told = []
+    lines = []
     for f in fields:
         match = match_points(f.truth_yx, f.found_yx, radius_um / f.mpp)
         answers = dict(zip(match.truth_index.tolist(), match.pred_index.tolist(), strict=True))
@@ -152,5 +152,5 @@ def listed_cells(fields: Sequence[DetectedField], classes: Sequence[str], radius
         for cell, truth in enumerate(f.truth_classes):
             answer = names[answers[cell]] if cell in answers else ""
             centre = f.truth_yx[cell].tolist()
-            told.append({"slide": f.name, "centre_yx": centre, "truth": truth, "answer": answer, "group": f.group})
-    return told
+            lines.append({"slide": f.name, "centre_yx": centre, "truth": truth, "answer": answer, "group": f.group})
+    return lines

@@ -110,8 +110,8 @@ class DetectorTask(ModelTask):
     def used(self) -> list[str]:
         """Return what of the training side is learned from and what is left out, in sentences."""
         area = area_used(self.split.of("train"), self.rule)
-        told = [area.sentence("Trained on", self.model.rest), self.tiles.sentence()]
-        return [sentence for sentence in told if sentence]
+        notes = [area.sentence("Trained on", self.model.rest), self.tiles.sentence()]
+        return [sentence for sentence in notes if sentence]
 
     def steps(self, batch: int) -> int:
         """Return the batches in an epoch; a last one that is not full is left out, if it is not the only one."""
@@ -148,18 +148,18 @@ class DetectorTask(ModelTask):
         fixed = Decision(score_threshold=model.fixed_threshold, merge_um=model.merge_um)
         return replace(found, decision=fixed, metrics=found.metrics | {"threshold": model.fixed_threshold})
 
-    def judge(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
+    def evaluate(self, network: Network, decision: Decision, token: Token | None) -> Generator[Event, None, Evaluation]:
         """Score the test side, else the validation side, with intervals over its groups."""
         side, fields = yield from self._searched(network, ("test", "validation", "train"), token)
         yield Advanced(0, 0, "Drawing the intervals")
-        told = detector_scores(fields, self.classes, decision.score_threshold, self.model.radius_um)
+        scores = detector_scores(fields, self.classes, decision.score_threshold, self.model.radius_um)
         kept = [f.from_score(decision.score_threshold) for f in fields]
-        found = told["found_cells"] or {}
+        found = scores["found_cells"] or {}
         counts = found.get("classification", {}).get("confusion", [])
         confusion = {"classes": list(self.data.classes), "counts": counts} if counts else {}
         listed = listed_cells(kept, self.data.classes, self.model.radius_um)
         wrong_first = sorted(listed, key=lambda cell: bool(cell["answer"] == cell["truth"]))
-        return Evaluation(side, told, confusion, wrong_first[:MOST_CELLS], fields)
+        return Evaluation(side, scores, confusion, wrong_first[:MOST_CELLS], fields)
 
     def manifest_fields(self) -> dict[str, Any]:
         """Return what ``model.json`` keeps of the detector."""

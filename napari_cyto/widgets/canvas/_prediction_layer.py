@@ -65,7 +65,7 @@ class PredictionLayer(QObject):
         """Read the cells of the slide that is on screen now, if there are too many to draw."""
         self.stop()
         self.table = None
-        self.show_heat(wanted=False)
+        self.show_heat(is_shown=False)
         self.look_again()
 
     def look_again(self, *, anew: bool = False) -> None:
@@ -105,12 +105,12 @@ class PredictionLayer(QObject):
                 self.refresh_heat()
             self.look_again()
 
-    def show_heat(self, *, wanted: bool) -> None:
+    def show_heat(self, *, is_shown: bool) -> None:
         """Show the map, or take it away."""
-        if wanted and not self._is_heat_shown:
+        if is_shown and not self._is_heat_shown:
             self._is_heat_shown = True
             self._draw_heat()
-        elif not wanted:
+        elif not is_shown:
             self._is_heat_shown = False
             self._heat.hide()
 

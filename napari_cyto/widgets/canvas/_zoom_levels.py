@@ -17,6 +17,6 @@ def usual_world(mpp: float | None) -> float:
 
 def zoom_to_see(zoom: float, mpp: float | None) -> float | None:
     """Return the zoom (canvas px per world unit) that shows a cell well; None where ``zoom`` does already."""
-    wanted = _JUMP_SCREEN_PX / usual_world(mpp)
+    target = _JUMP_SCREEN_PX / usual_world(mpp)
     low, high = _JUMP_KEEPS
-    return None if low * wanted <= zoom <= high * wanted else wanted
+    return None if low * target <= zoom <= high * target else target

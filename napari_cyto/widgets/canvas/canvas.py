@@ -416,7 +416,7 @@ class Canvas:
             self.shown.load(project, slide, view, session.shown_filter, self.prediction_layer.table, ahead=ahead)
             if session.unsaved is not None:
                 self.shown.apply(session.unsaved.changes, slide.id)
-        self.prediction_layer.show_heat(wanted=self.shown.is_heat)
+        self.prediction_layer.show_heat(is_shown=self.shown.is_heat)
         self._redraw()
 
     def _redraw(self) -> None:

@@ -80,11 +80,11 @@ class Dock(QWidget):
         """
 
         @wraps(slot)
-        def told(*values: Any) -> None:
+        def refresh_shown(*values: Any) -> None:
             self.do(slot, *values)
 
-        signal.connect(told)
-        self._heard.append((signal, told))
+        signal.connect(refresh_shown)
+        self._heard.append((signal, refresh_shown))
 
     def do(self, command: Callable[..., object], *args: Any, **kwargs: Any) -> None:
         """Run a command of the session; what the user can mend becomes a message."""
@@ -97,8 +97,8 @@ class Dock(QWidget):
         A dock that lies behind another waits until the hand rests: nobody sees it meanwhile. What nobody watches while
         the hand moves can wait ``at_rest``, too, and leaves the time to what they do watch.
         """
-        told = partial(self.do, refresh)
-        soon, rested = Soon(self, told), later(self, told, REST_MS)
+        refresh_shown = partial(self.do, refresh)
+        soon, rested = Soon(self, refresh_shown), later(self, refresh_shown, REST_MS)
         self._waiting += [soon, rested]
 
         def ask(*_values: object) -> None:

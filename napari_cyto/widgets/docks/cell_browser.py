@@ -29,7 +29,7 @@ class CellBrowser(QWidget):
         self.add = parts.button(
             "Add this slide to the project", "Adds the slide of that cell and shows the cell on it.", self._add
         )
-        self._asked: Cell | None = None
+        self._requested: Cell | None = None
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for widget in (self.head, self.gallery, self.words, self.add):
@@ -38,7 +38,7 @@ class CellBrowser(QWidget):
 
     def clear(self) -> None:
         """Show nothing."""
-        self._asked = None
+        self._requested = None
         self.gallery.show_cells(())
         for widget in (self, self.words, self.add):
             widget.hide()
@@ -59,14 +59,14 @@ class CellBrowser(QWidget):
         with self.session.telling():
             there = go_to_cell(self.session, cell["slide"], cell["centre_yx"])
             self._report("" if there else f"{Path(str(cell['slide'])).name} is not in this project.")
-            self._asked = None if there or self.session.project is None else cell
-            self.add.setVisible(self._asked is not None)
+            self._requested = None if there or self.session.project is None else cell
+            self.add.setVisible(self._requested is not None)
             if there:
                 parts.focus_canvas(self)
 
     def _add(self) -> None:
-        if self._asked is not None:
-            cell, self._asked = self._asked, None
+        if self._requested is not None:
+            cell, self._requested = self._requested, None
             self.add.hide()
             self._report("")
             with self.session.telling():

@@ -53,7 +53,7 @@ class CellCrops(QObject):
         self._failed: set[Wish] = set()
         # Each with the age in which it was asked for: what is cut out while its age ends is of files as they were.
         self._wishes: deque[tuple[int, Wish]] = deque(maxlen=MOST_WISHES)
-        self._asked: set[Wish] = set()
+        self._requested: set[Wish] = set()
         self._age = 0
         self._there_is_work = threading.Event()
         self._closed = False
@@ -68,7 +68,7 @@ class CellCrops(QObject):
     @property
     def is_idle(self) -> bool:
         """Whether every picture that was asked for has come or failed."""
-        return not self._asked
+        return not self._requested
 
     def get(self, wish: Wish) -> QPixmap | None:
         """Return a picture if it is there; else have it made, before those that were asked for earlier."""
@@ -76,10 +76,10 @@ class CellCrops(QObject):
         if found is not None:
             self._kept.move_to_end(wish)
             return found
-        if wish not in self._failed and wish not in self._asked and not self._closed:
+        if wish not in self._failed and wish not in self._requested and not self._closed:
             if len(self._wishes) == MOST_WISHES:
-                self._asked.discard(self._wishes[0][1])
-            self._asked.add(wish)
+                self._requested.discard(self._wishes[0][1])
+            self._requested.add(wish)
             self._wishes.append((self._age, wish))
             self._start()
             self._there_is_work.set()
@@ -98,7 +98,7 @@ class CellCrops(QObject):
         """Drop everything, as for another project or slides that were found again; their files are opened anew."""
         self._age += 1
         self._wishes.clear()
-        self._asked.clear()
+        self._requested.clear()
         self._kept.clear()
         self._failed.clear()
         self._bytes = 0
@@ -156,9 +156,9 @@ class CellCrops(QObject):
             return None
 
     def _keep(self, wish: Wish, image: QImage | None, age: int) -> None:
-        if age != self._age or wish not in self._asked:
+        if age != self._age or wish not in self._requested:
             return
-        self._asked.discard(wish)
+        self._requested.discard(wish)
         if image is None:
             self._failed.add(wish)
         else:

@@ -26,21 +26,21 @@ class ThumbnailLoader(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._threads: ThreadPoolExecutor | None = None
-        self._asked: set[str] = set()
+        self._requested: set[str] = set()
         self._closed = False
 
     def ask(self, slide_id: str, path: Path) -> None:
         """Have the picture of a slide read, once."""
-        if slide_id in self._asked or self._closed:
+        if slide_id in self._requested or self._closed:
             return
-        self._asked.add(slide_id)
+        self._requested.add(slide_id)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, "thumbnails")
         self._threads.submit(self._read, slide_id, path)
 
     def forget(self) -> None:
         """Let all pictures be asked for again, as for another project."""
-        self._asked.clear()
+        self._requested.clear()
 
     def close(self) -> None:
         """Stop; the picture being read is waited for."""

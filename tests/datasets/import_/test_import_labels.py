@@ -184,15 +184,15 @@ def test_unknown_classes_are_refused_by_name_added_or_mapped(make_project, run, 
 
 
 def test_a_new_projects_scheme_is_the_first_that_fits() -> None:
-    def scheme_of(*classes: str, name: str = "csv", wanted: str = "") -> str:
-        return new_scheme(name, LabelSet((), (), classes), wanted).name
+    def scheme_of(*classes: str, name: str = "csv", expected: str = "") -> str:
+        return new_scheme(name, LabelSet((), (), classes), expected).name
 
     assert scheme_of("healthy", name="apacc") == "apacc"
     assert scheme_of("NILM", name="cric") == "bethesda"
     assert scheme_of("NILM", "SCC") == "bethesda"
     assert scheme_of("healthy", "unhealthy") == "apacc"
     assert scheme_of("cell", "debris") == "csv"
-    assert scheme_of("cell", wanted="ki67") == "ki67"
+    assert scheme_of("cell", expected="ki67") == "ki67"
     made = new_scheme("csv", LabelSet((), (), tuple(f"class {i}" for i in range(12))), "")
     assert [c.key for c in made.classes][:9] == list("123456789")
     assert len({c.colour for c in made.classes}) >= 8

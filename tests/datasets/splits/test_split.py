@@ -153,7 +153,7 @@ def test_a_single_group_is_all_trained_on_and_that_is_said() -> None:
 
 def test_with_fewer_patients_than_sets_the_test_set_goes_first() -> None:
     config = ExportSplitConfig(validation_share=0.2, test_share=0.2)
-    found = [split_for_export(*smears(number), config)[0].asked for number in (1, 2, 3)]
+    found = [split_for_export(*smears(number), config)[0].requested for number in (1, 2, 3)]
     assert found == [(TRAIN,), (TRAIN, VALIDATION), SETS]
 
 
@@ -207,7 +207,7 @@ def test_no_group_is_in_two_sets_and_no_cell_is_lost(rows, validation, test, sha
     assert not any(split.record["audit"].values())
     assert sum(sum(of.values()) for of in split.counts.values()) == sum(sum(of.values()) for of in counts.values())
     if config.requested_sets > 1:
-        assert all(sum(split.counts[name].values()) for name in split.asked)
+        assert all(sum(split.counts[name].values()) for name in split.requested)
     again = split_slides(in_order(slides[::-1]), counts, config)
     assert again.sets == split.sets
 

@@ -231,8 +231,8 @@ def olds_and_news(news: int, **facts: str) -> TrainingSet:
 @given(seed=st.integers(0, 1000), news=st.integers(1, 5), published=st.booleans())
 def test_what_had_a_say_in_the_parent_is_never_tested_on(seed: int, news: int, published: bool) -> None:
     olds = frozenset(f"old{i}" for i in range(6))
-    asked = config(seed=seed, published=published, overrides=("single-group", "few-groups"))
-    split = split_training_set(olds_and_news(news), asked, known=olds)
+    requested = config(seed=seed, published=published, overrides=("single-group", "few-groups"))
+    split = split_training_set(olds_and_news(news), requested, known=olds)
     test = {s.key for s in split.of("test")}
     assert test
     assert not test & olds

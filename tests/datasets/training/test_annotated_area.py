@@ -58,12 +58,14 @@ def test_regions_count_and_besides_them_the_annotations_outside() -> None:
 
 def test_what_is_used_and_what_is_left_out_is_said() -> None:
     assert area_used([slide(side_px=3000), slide(n=0)]).sentence("Trained on") == ""
-    told = area_used([slide(rejected_yx=np.array([[9000.0, 9000.0]]))]).sentence("Trained on")
-    assert told.startswith("Trained on 0.029 mm² within 15 µm of 40 annotations and 1 rejected prediction; 99.9 % of ")
-    assert "nobody said that it holds no cells" in told
+    result = area_used([slide(rejected_yx=np.array([[9000.0, 9000.0]]))]).sentence("Trained on")
+    assert result.startswith(
+        "Trained on 0.029 mm² within 15 µm of 40 annotations and 1 rejected prediction; 99.9 % of "
+    )
+    assert "nobody said that it holds no cells" in result
     region = Polygon(((0, 0), (0, 16_000), (16_000, 16_000), (16_000, 0)))
-    told = area_used([slide(regions=(region,)), slide()]).sentence("Trained on")
-    assert told.startswith("Trained on 16.0 mm² inside 1 region and within 15 µm of 40 annotations; 68 % of these 2")
+    result = area_used([slide(regions=(region,)), slide()]).sentence("Trained on")
+    assert result.startswith("Trained on 16.0 mm² inside 1 region and within 15 µm of 40 annotations; 68 % of these 2")
 
 
 def test_rejected_predictions_come_along_from_a_project(tmp_path: Path) -> None:
@@ -76,10 +78,12 @@ def test_rejected_predictions_come_along_from_a_project(tmp_path: Path) -> None:
             project.add_slides([record])
             marks = [(30, Status.ACCEPTED), (90, Status.REJECTED), (150, Status.UNREVIEWED)]
             marks = marks if name == "a.png" else marks[1:]
-            told = [Annotation(slide_id=record.id, geometry=Point(y, 40), class_id="HSIL", status=s) for y, s in marks]
+            result = [
+                Annotation(slide_id=record.id, geometry=Point(y, 40), class_id="HSIL", status=s) for y, s in marks
+            ]
             square = Polygon(((0, 0), (0, 9), (9, 9)))
-            told.append(Annotation(slide_id=record.id, geometry=square, class_id=None, status=Status.REJECTED))
-            project.apply(add(told, "made"), "reader")
+            result.append(Annotation(slide_id=record.id, geometry=square, class_id=None, status=Status.REJECTED))
+            project.apply(add(result, "made"), "reader")
     data = read_training_set([f"{tmp_path / 'p'}@0.25"])
     slides = {s.name: s for s in data.slides}
     assert [(len(slides[n]), slides[n].rejected_yx.tolist()) for n in ("a.png", "b.png")] == [

@@ -229,10 +229,10 @@ def test_what_a_card_tells_of_the_data_names_no_folder_above_it(tmp_path: Path) 
     picture(tmp_path / "x.png").rename(root / "HSIL" / "x.webp")
     pairs = tmp_path / "ours.yaml"
     pairs.write_text("NILM: NILM\nHSIL: HSIL\n")
-    told = read_training_set([f"folders:{root}@map={pairs}"]).describe()
-    assert "broken.png" in str(told["remarks"])
-    assert told["sources"][0]["source"] == "folders:crops@map=ours.yaml"
-    assert str(tmp_path) not in json.dumps(told)
+    result = read_training_set([f"folders:{root}@map={pairs}"]).describe()
+    assert "broken.png" in str(result["remarks"])
+    assert result["sources"][0]["source"] == "folders:crops@map=ours.yaml"
+    assert str(tmp_path) not in json.dumps(result)
 
 
 @pytest.fixture

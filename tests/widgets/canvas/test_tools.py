@@ -99,14 +99,14 @@ def test_a_drag_with_the_box_tool_makes_a_box_of_any_size_and_does_not_pan(desk)
 
 
 def test_a_box_click_without_a_pixel_size_asks_for_it(desk):
-    said, asked = [], []
+    said, questions = [], []
     desk.session.message.connect(said.append)
-    desk.session.mpp_needed.connect(lambda: asked.append(True))
+    desk.session.mpp_needed.connect(lambda: questions.append(True))
     desk.key(Qt.Key.Key_PageDown)
     desk.keys("B")
     desk.click((100, 100))
     assert desk.stored() == []
-    assert asked
+    assert questions
     assert "the pixel size of two is unknown" in said[-1]
     desk.drag([(100, 100), (150, 160)])
     assert len(desk.stored()) == 1

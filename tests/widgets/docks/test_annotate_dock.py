@@ -108,14 +108,14 @@ def test_what_is_selected_is_said_in_words(bench):
 
 def test_next_goes_through_the_marks_of_one_class(bench):
     bench.mark(2, "NILM")
-    [wanted] = bench.mark(1, "SCC")
+    [expected] = bench.mark(1, "SCC")
     bench.session.select(())
     review = bench.annotate.review
     review.which.setCurrentIndex(review.which.findData("SCC"))
     bench.click(review.next)
-    assert bench.session.selection == {wanted}
+    assert bench.session.selection == {expected}
     bench.click(review.next)
-    assert bench.session.selection == {wanted}
+    assert bench.session.selection == {expected}
 
 
 def test_history_of_a_mark(bench):

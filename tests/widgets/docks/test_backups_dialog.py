@@ -36,7 +36,7 @@ def test_a_backup_is_taken_listed_and_restored(qtbot: QtBot, folder: Path) -> No
     dialog = BackupsDialog(folder)
     qtbot.addWidget(dialog)
     assert not dialog.restore.isEnabled()
-    assert "No backup yet" in dialog.told.text()
+    assert "No backup yet" in dialog.status.text()
     dialog.now.click()
     assert [dialog.table.item(0, column).text() for column in (1, 2, 3)] == ["On request", "1", "1"]
     assert dialog.restore.isEnabled()

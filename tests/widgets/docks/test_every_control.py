@@ -107,10 +107,10 @@ def test_tab_walks_through_the_annotate_dock(bench):
     """Tab, pressed often enough, reaches every enabled control of the dock in view."""
     dock = bench.annotate
     bench.mark(1)
-    wanted = {c for c in controls(dock) if c.isEnabled() and c.isVisible()}
+    expected = {c for c in controls(dock) if c.isEnabled() and c.isVisible()}
     start = here = dock.tools.buttons["select"]
     reached = set()
     while (here := here.nextInFocusChain()) is not start:
         if here.focusPolicy() & Qt.FocusPolicy.TabFocus:
             reached.add(here)
-    assert wanted <= reached | {start}
+    assert expected <= reached | {start}

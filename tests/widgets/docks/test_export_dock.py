@@ -40,8 +40,8 @@ def test_preview_then_export(bench, tmp_path):
     export = bench.export
     bench.click(export.look)
     assert isinstance(ended(bench, export.looking), Done)
-    assert export.shown.verdict.text().startswith("✓ ")
-    assert "6 annotations in 2 slices" in export.shown.verdict.text()
+    assert export.shown.summary.text().startswith("✓ ")
+    assert "6 annotations in 2 slices" in export.shown.summary.text()
     table = export.shown.classes
     assert [table.item(i, 0).text() for i in range(table.rowCount())] == ["healthy", "rubbish"]
     assert not export.leak_reason.isVisible()
@@ -81,7 +81,7 @@ def test_a_leak_is_refused_until_a_reason_is_given(bench, tmp_path):
     export.target.setText(str(tmp_path / "out"))
     export.preview()
     ended(bench, export.looking)
-    assert export.shown.verdict.text().startswith("✗ ")
+    assert export.shown.summary.text().startswith("✗ ")
     assert export.leak_reason.isVisible()
     assert not export.go.isEnabled()
     rows = [export.shown.findings.item(i, 0).text() for i in range(export.shown.findings.rowCount())]
@@ -107,7 +107,7 @@ def test_another_format(bench):
 def test_nothing_to_export_is_a_sentence(bench):
     bench.export.preview()
     ended(bench, bench.export.looking)
-    assert "no cells to export" in bench.export.shown.verdict.text()
+    assert "no cells to export" in bench.export.shown.summary.text()
 
 
 def test_without_a_target_nothing_starts(bench):
@@ -238,9 +238,9 @@ def test_the_preview_follows_the_cells(bench):
     export = bench.export
     export.preview()
     ended(bench, export.looking)
-    assert "3 annotations" in export.shown.verdict.text()
+    assert "3 annotations" in export.shown.summary.text()
     bench.session.history.undo()
-    bench.qtbot.waitUntil(lambda: "2 annotations" in export.shown.verdict.text(), timeout=60_000)
+    bench.qtbot.waitUntil(lambda: "2 annotations" in export.shown.summary.text(), timeout=60_000)
 
 
 def test_a_file_that_is_no_export_is_asked_about(bench, tmp_path, monkeypatch):
@@ -307,11 +307,11 @@ def test_a_data_set_with_tiles_and_three_sets_is_written_by_a_click(bench, tmp_p
     assert (options.images, options.tile_px, options.keep, options.test_share) == ("tiles", 128, "centre", 0)
     bench.click(export.look)
     assert isinstance(ended(bench, export.looking), Done)
-    assert export.shown.verdict.text().startswith("✓ "), export.shown.verdict.text()
+    assert export.shown.summary.text().startswith("✓ "), export.shown.summary.text()
     heads = [export.shown.smears.horizontalHeaderItem(i).text() for i in range(export.shown.smears.columnCount())]
     assert heads == ["Training", "Validation"]
-    assert "on" in export.shown.verdict.text()
-    assert "image" in export.shown.verdict.text()
+    assert "on" in export.shown.summary.text()
+    assert "image" in export.shown.summary.text()
     target = tmp_path / "out"
     export.target.setText(str(target))
     bench.click(export.go)
@@ -369,7 +369,7 @@ def test_a_leak_of_published_sets_asks_for_a_reason_in_a_data_set_too(bench, tmp
     take_format(bench, "yolo")
     export.preview()
     ended(bench, export.looking)
-    assert export.shown.verdict.text().startswith("✗ ")
+    assert export.shown.summary.text().startswith("✗ ")
     assert not export.go.isEnabled()
     bench.type(export.leak_reason, "pilot")
     export.target.setText(str(tmp_path / "out"))

@@ -44,7 +44,7 @@ def form(qtbot):
 
 def test_each_type_has_its_control(form):
     kinds = {name: type(control.widget) for name, control in form.controls.items()}
-    wanted = {
+    expected = {
         "share": QDoubleSpinBox,
         "seed": QSpinBox,
         "on": QCheckBox,
@@ -56,8 +56,8 @@ def test_each_type_has_its_control(form):
         "windows": QLineEdit,
         "zoom": QLineEdit,
     }
-    assert list(kinds) == list(wanted)
-    assert all(issubclass(kinds[name], kind) for name, kind in wanted.items())
+    assert list(kinds) == list(expected)
+    assert all(issubclass(kinds[name], kind) for name, kind in expected.items())
     assert form.controls["share"].widget.toolTip() == "How much."
     assert form.controls["colour"].widget.currentText() == "dark blue"
 

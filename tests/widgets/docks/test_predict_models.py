@@ -41,7 +41,7 @@ def models(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def asked(monkeypatch) -> list[tuple]:
+def questions(monkeypatch) -> list[tuple]:
     """What is asked of the process that looks, which is not there."""
     said: list[tuple] = []
     monkeypatch.setattr(Predictor, "ask", lambda _self, *what: said.append(what))
@@ -73,7 +73,9 @@ def choose(bench, box, key: Qt.Key) -> None:
     bench.settle()
 
 
-def test_a_dock_that_was_there_before_the_project_takes_the_projects_models(empty_bench, models, project_folder, asked):
+def test_a_dock_that_was_there_before_the_project_takes_the_projects_models(
+    empty_bench, models, project_folder, questions
+):
     bench = empty_bench
     run = bench.dock(PredictDock).run
     bench.session.projects.open(project_folder)
@@ -86,7 +88,7 @@ def test_a_dock_that_was_there_before_the_project_takes_the_projects_models(empt
     bench.session.projects.open(project_folder)
     bench.settle()
     bench.click(run.run)
-    assert asked[-1] == ("field", "find-b", "name-b")
+    assert questions[-1] == ("field", "find-b", "name-b")
 
 
 def test_each_project_has_its_own_models_and_its_own_choice(bench, models, project_folder, tmp_path):
@@ -117,7 +119,7 @@ def test_a_choice_stays_until_a_model_is_put_to_use_later(bench, models):
     assert chosen(run) == ("find-c", "name-b"), "a detector put to use says nothing of the classifier"
 
 
-def test_use_in_the_dock_models_is_followed_before_the_next_run(bench, models, asked):
+def test_use_in_the_dock_models_is_followed_before_the_next_run(bench, models, questions):
     run, library_dock = bench.dock(PredictDock).run, bench.dock(ModelsDock)
     choose(bench, run.detector, Qt.Key.Key_Down)
     assert chosen(run) == ("find-b", None)
@@ -126,11 +128,11 @@ def test_use_in_the_dock_models_is_followed_before_the_next_run(bench, models, a
     here = QPointF(5, 5)
     QApplication.sendEvent(run, QEnterEvent(here, here, QPointF(run.mapToGlobal(here.toPoint()))))
     assert chosen(run) == ("find-c", None)
-    assert asked == [("warm", "find-c", None)]
+    assert questions == [("warm", "find-c", None)]
     use_in_models(bench, library_dock, "find-a")
     run.run.setFocus()
     bench.qtbot.keyClick(run.run, Qt.Key.Key_Space)
-    assert asked[-1] == ("field", "find-a", None)
+    assert questions[-1] == ("field", "find-a", None)
     assert chosen(run) == ("find-a", None)
 
 

@@ -13,7 +13,7 @@ from napari_cyto.widgets.docks.predict._run import outcome_words
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 
 
-class Asked:
+class RequestRecorder:
     """Stands in for the process that looks: notes what is asked of it, and says what a test has it say."""
 
     advanced = Signal(int, int, str)
@@ -24,21 +24,21 @@ class Asked:
 
     def __init__(self, _session) -> None:
         self.running = False
-        self.asked: list[tuple] = []
+        self.questions: list[tuple] = []
         self.cancelled = self.closed = 0
         self.refusal = ""
 
     def ask(self, scope, detector, classifier) -> None:
         if self.refusal:
             raise CytoError(self.refusal)
-        self.asked.append((scope, detector, classifier))
+        self.questions.append((scope, detector, classifier))
         self.running = True
 
     def cancel(self) -> None:
         self.cancelled += 1
 
     def warm(self, _detector, _classifier) -> None:
-        self.asked.append(("warm",))
+        self.questions.append(("warm",))
 
     def poll(self) -> None:
         """Nothing comes by itself."""
@@ -51,17 +51,17 @@ class Asked:
         self.finished.emit(result)
 
 
-def came_to(added=0, there=0, replaced=0, **told) -> SlidePrediction:
+def came_to(added=0, there=0, replaced=0, **changes) -> SlidePrediction:
     stored = StoredCells(
         project="p.cyto", slide_id="1", added=added, there_before=there, judged_before=0, replaced=replaced
     )
-    told = {"megapixels": 1.0, "seconds": 0.5, "device": "cpu"} | told
-    return SlidePrediction(slide="s.svs", cells=added, detector=ModelUsed("finder", "0"), stored=stored, **told)
+    changes = {"megapixels": 1.0, "seconds": 0.5, "device": "cpu"} | changes
+    return SlidePrediction(slide="s.svs", cells=added, detector=ModelUsed("finder", "0"), stored=stored, **changes)
 
 
 @pytest.fixture
 def run(bench, monkeypatch):
-    monkeypatch.setattr(propose_run, "Predictor", Asked)
+    monkeypatch.setattr(propose_run, "Predictor", RequestRecorder)
     made = bench.dock(PredictDock).run
     made.detector.clear()
     made.detector.addItem("finder", "finder")
@@ -72,7 +72,7 @@ def run(bench, monkeypatch):
 
 def test_a_run_asks_for_the_chosen_models_and_scope(bench, run):
     bench.click(run.run)
-    assert run.proposer.asked == [("field", "finder", None)]
+    assert run.proposer.questions == [("field", "finder", None)]
     assert not run.run.isEnabled()
     assert run.bar.isVisible()
     assert run.cancel.isVisible()
@@ -84,7 +84,7 @@ def test_a_run_asks_for_the_chosen_models_and_scope(bench, run):
         assert [name for name, button in run.scopes.items() if button.isChecked()] == [scope]
         run.classifier.setCurrentIndex(run.classifier.findData("namer"))
         bench.click(run.run)
-        assert run.proposer.asked[-1] == (scope, "finder", "namer")
+        assert run.proposer.questions[-1] == (scope, "finder", "namer")
         run.proposer.end(came_to(0))
 
 

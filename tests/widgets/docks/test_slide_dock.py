@@ -36,12 +36,12 @@ def test_unknown_mpp_is_asked_once_and_kept(bench, project_folder):
 
 def test_a_one_click_box_without_mpp_leads_to_the_question(bench):
     bench.session.slides.go_to(bench.session.project.slides()[2].id)
-    told = []
-    bench.session.message.connect(told.append)
+    reported = []
+    bench.session.message.connect(reported.append)
     assert bench.slide.mpp.isVisible()
     with bench.session.telling():
         bench.session.edits.add_box_at((100, 100))
-    assert "pixel size" in told[0]
+    assert "pixel size" in reported[0]
 
 
 def test_a_usual_answer_applies_when_it_is_chosen(bench):

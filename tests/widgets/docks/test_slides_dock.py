@@ -73,12 +73,12 @@ def test_a_click_on_a_slide_opens_it(bench):
 
 
 def test_a_dropped_slide_without_a_project_gets_one_beside_it(empty_bench, slide_files):
-    told = []
-    empty_bench.session.message.connect(told.append)
+    reported = []
+    empty_bench.session.message.connect(reported.append)
     drop(empty_bench.slides, slide_files[0])
     project = empty_bench.session.project
     assert project.folder == slide_files[0].parent / "smear_a.cyto"
-    assert any(str(project.folder) in sentence for sentence in told)
+    assert any(str(project.folder) in sentence for sentence in reported)
     assert rows(empty_bench) == ["smear_a.tif\nto do, 0 annotations"]
     drop(empty_bench.slides, slide_files[1])
     assert empty_bench.session.project.folder == slide_files[0].parent / "smear_a.cyto"
@@ -92,15 +92,15 @@ def test_a_dropped_project_is_opened(empty_bench, project_folder):
 
 
 def test_a_file_that_is_no_slide_leaves_no_project_behind(empty_bench, tmp_path):
-    told = []
-    empty_bench.session.message.connect(told.append)
+    reported = []
+    empty_bench.session.message.connect(reported.append)
     bad = tmp_path / "bad.svs"
     bad.write_bytes(b"nothing")
     drop(empty_bench.slides, bad)
     assert empty_bench.session.project is None
     assert not project_beside(bad).exists()
-    assert len(told) == 1
-    assert "bad.svs" in told[0]
+    assert len(reported) == 1
+    assert "bad.svs" in reported[0]
 
 
 def test_a_moved_file_is_found_again_and_another_one_is_refused(bench, slide_files):
@@ -112,10 +112,10 @@ def test_a_moved_file_is_found_again_and_another_one_is_refused(bench, slide_fil
     bench.session.projects.open(bench.session.project.folder)
     assert bench.slides.relink.isVisible()
     assert "file not found" in rows(bench)[0]
-    told = []
-    bench.session.message.connect(told.append)
+    reported = []
+    bench.session.message.connect(reported.append)
     bench.slides.do(bench.slides.relink_to, slide_files[1])
-    assert "its content differs" in told[-1]
+    assert "its content differs" in reported[-1]
     bench.slides.do(bench.slides.relink_to, moved)
     assert bench.session.slide.id == record.id
     assert bench.session.open_slide_handle is not None
@@ -158,24 +158,24 @@ def test_thumbnails_come_by_themselves(bench):
 
 
 def answer(monkeypatch, button) -> list[str]:
-    asked: list[str] = []
+    questions: list[str] = []
 
     def question(_parent, _title, words, *_rest):
-        asked.append(words)
+        questions.append(words)
         return button
 
     monkeypatch.setattr(QMessageBox, "question", question)
-    return asked
+    return questions
 
 
 def test_a_slide_is_taken_out_after_a_question(bench, monkeypatch, slide_files):
     """The menu of the list takes a slide without marks out; its file stays, and adding it again brings it back."""
-    asked = answer(monkeypatch, QMessageBox.StandardButton.Cancel)
+    questions = answer(monkeypatch, QMessageBox.StandardButton.Cancel)
     listed = bench.slides.list
     menu = listed.menu_of(listed.item(0))
     taken = next(action for action in menu.actions() if action.text() == REMOVE_WORDS)
     taken.trigger()
-    assert "smear_a.tif" in asked[0]
+    assert "smear_a.tif" in questions[0]
     assert len(rows(bench)) == 3
     answer(monkeypatch, QMessageBox.StandardButton.Yes)
     taken.trigger()
@@ -195,15 +195,15 @@ def test_a_slide_is_taken_out_after_a_question(bench, monkeypatch, slide_files):
 
 
 def test_a_slide_with_marks_stays_and_an_undo_brings_a_slide_back(bench, monkeypatch):
-    told: list[str] = []
-    bench.session.message.connect(told.append)
-    asked = answer(monkeypatch, QMessageBox.StandardButton.Yes)
+    reported: list[str] = []
+    bench.session.message.connect(reported.append)
+    questions = answer(monkeypatch, QMessageBox.StandardButton.Yes)
     bench.mark(2)
     listed = bench.slides.list
     listed.setFocus()
     bench.qtbot.keyClick(listed, Qt.Key.Key_Delete)
-    assert not asked
-    assert "2 annotation(s)" in told[-1]
+    assert not questions
+    assert "2 annotation(s)" in reported[-1]
     assert len(rows(bench)) == 3
     for _ in range(2):
         bench.session.history.undo()
@@ -286,10 +286,10 @@ def test_a_dropped_tree_of_fields_and_cropped_cells_adds_no_slides_by_itself(ben
 
 def test_dropped_labels_without_a_project_are_a_sentence(empty_bench, tmp_path):
     (tmp_path / "marks.csv").write_text("x,y,class\n", encoding="utf-8")
-    told: list[str] = []
-    empty_bench.session.message.connect(told.append)
+    reported: list[str] = []
+    empty_bench.session.message.connect(reported.append)
     drop(empty_bench.slides, tmp_path / "marks.csv")
-    assert "No project is open" in told[0]
+    assert "No project is open" in reported[0]
 
 
 def test_which_labels_are_dropped(tmp_path, project_folder):
@@ -355,11 +355,13 @@ def test_patient_of_several_slides_is_given_and_taken_back(bench, monkeypatch):
 
 
 def test_an_empty_window_begins_with_adding_slides(open_window_on, monkeypatch):
-    asked = []
-    monkeypatch.setattr("napari_cyto.widgets.docks.slides.dock.SlidesDock.ask_slides", lambda _dock: asked.append(1))
+    questions = []
+    monkeypatch.setattr(
+        "napari_cyto.widgets.docks.slides.dock.SlidesDock.ask_slides", lambda _dock: questions.append(1)
+    )
     bench = open_window_on()
     welcome = bench.window.welcome
     assert welcome.isVisible()
     assert welcome.size() == welcome.parentWidget().size()
     bench.click(welcome.add)
-    assert asked
+    assert questions

@@ -124,8 +124,8 @@ def plan_tiles(
     inside = _inside(regions, with_cells, starts, tile_hw, size_hw)
     taken = np.union1d(np.unique(pairs.tile), _tiles_of(doubtful_yx, starts, tile_hw))
     possible = _empty(regions, taken, starts, tile_hw, size_hw)
-    wanted = min(len(possible), int(empty_share / (1 - empty_share) * len(with_cells) + _ROUNDING))
-    chosen = _rng(seed, name).choice(possible, wanted, replace=False) if wanted else possible[:0]
+    n_empty = min(len(possible), int(empty_share / (1 - empty_share) * len(with_cells) + _ROUNDING))
+    chosen = _rng(seed, name).choice(possible, n_empty, replace=False) if n_empty else possible[:0]
     tiles = np.union1d(with_cells, chosen).astype(np.intp)
     corner_yx = np.column_stack([starts[0][tiles // len(starts[1])], starts[1][tiles % len(starts[1])]])
     order = np.flatnonzero(pairs.kept)

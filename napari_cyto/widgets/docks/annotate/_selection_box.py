@@ -34,10 +34,10 @@ class SelectionBox(QWidget):
         self.note.editingFinished.connect(self._save_note)
         self.note.returnPressed.connect(lambda: parts.focus_canvas(self))
         self.accept = parts.toggle(
-            "Accept", hint_of("accept"), lambda: self._judge(Status.ACCEPTED), icon="accept", name="accept selection"
+            "Accept", hint_of("accept"), lambda: self._review(Status.ACCEPTED), icon="accept", name="accept selection"
         )
         self.reject = parts.toggle(
-            "Reject", hint_of("reject"), lambda: self._judge(Status.REJECTED), icon="reject", name="reject selection"
+            "Reject", hint_of("reject"), lambda: self._review(Status.REJECTED), icon="reject", name="reject selection"
         )
         self.delete = parts.button("Delete", hint_of("delete"), self._delete, icon="delete", name="delete selection")
         self._rows = parts.text(selectable=True)
@@ -91,7 +91,7 @@ class SelectionBox(QWidget):
             with self.session.telling():
                 self.session.edits.set_note(self.note.text())
 
-    def _judge(self, status: Status) -> None:
+    def _review(self, status: Status) -> None:
         with self.session.telling():
             self.session.edits.set_status(status)
         # A toggle flips by itself; what counts is what was stored.
@@ -126,8 +126,8 @@ def describe(annotation: Annotation, mpp: float | None) -> str:
     kind, _, source = annotation.origin.partition(":")
     if kind == "model":
         model = source.partition("@")[0]
-        judge = "" if annotation.author in ("", model) else f" by {annotation.author}"
-        return f"{what}. Predicted by {model}, {when}. Status: {STATUS_NAMES[annotation.status]}{judge}."
+        reviewer = "" if annotation.author in ("", model) else f" by {annotation.author}"
+        return f"{what}. Predicted by {model}, {when}. Status: {STATUS_NAMES[annotation.status]}{reviewer}."
     how = f"imported from {source}" if kind == "imported" else "drawn"
     state = "" if annotation.status is Status.ACCEPTED else f" Status: {STATUS_NAMES[annotation.status]}."
     return f"{what}. {how.capitalize()} by {annotation.author or 'unknown'}, {when}.{state}"

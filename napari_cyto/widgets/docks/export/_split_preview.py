@@ -32,7 +32,7 @@ class SplitPreview(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.verdict = parts.text(selectable=True)
+        self.summary = parts.text(selectable=True)
         self.classes = table("Annotations of each class in the training, validation and test set")
         self.smears = table("Smears or patients in each set; none is in two")
         self.losses = parts.text(colour=style.WARN, selectable=True)
@@ -40,13 +40,13 @@ class SplitPreview(QWidget):
         self._smears_head = parts.text("Smears in each set", bold=True)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
-        for widget in (self.verdict, self.findings, self.classes, self._smears_head, self.smears, self.losses):
+        for widget in (self.summary, self.findings, self.classes, self._smears_head, self.smears, self.losses):
             layout.addWidget(widget)
         self.clear()
 
     def clear(self) -> None:
         """Show nothing."""
-        for widget in (self.verdict, self.findings, self.classes, self._smears_head, self.smears, self.losses):
+        for widget in (self.summary, self.findings, self.classes, self._smears_head, self.smears, self.losses):
             widget.hide()
 
     def show_preview(self, result: Mapping[str, Any]) -> None:
@@ -54,9 +54,9 @@ class SplitPreview(QWidget):
         self.clear()
         ok = bool(result["ok"])
         words = result["verdict"] if ok else result["problem"]
-        self.verdict.setText(("✓ " if ok else "✗ ") + " ".join(filter(None, (words, size_words(result)))))
-        style.tint(self.verdict, style.GOOD if ok else style.BAD)
-        self.verdict.show()
+        self.summary.setText(("✓ " if ok else "✗ ") + " ".join(filter(None, (words, size_words(result)))))
+        style.tint(self.summary, style.GOOD if ok else style.BAD)
+        self.summary.show()
         self._show_findings(result["findings"])
         self._show_classes(result["split"].get("classes", ()))
         self._show_smears(result["split"].get("smears", {}))

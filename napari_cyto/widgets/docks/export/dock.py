@@ -88,7 +88,7 @@ class ExportDock(Dock):
         )
         self._written: Path | None = None
         # Of the export that runs or ran last; the controls may ask for another one meanwhile.
-        self._asked, self._going_to = "", Path()
+        self._confirmed_target, self._going_to = "", Path()
         self._preview_soon = WhenSeen(self, self.preview, PREVIEW_AFTER_MS)
         self._lay_out()
         self._connect()
@@ -179,7 +179,7 @@ class ExportDock(Dock):
             return
         self._forget_outcome()
         self.go.setEnabled(False)
-        self._asked = f"{Path(self.target.text().strip()).name} ({self.format.currentText()})"
+        self._confirmed_target = f"{Path(self.target.text().strip()).name} ({self.format.currentText()})"
         self._going_to = Path(self.target.text().strip())
         self.bar.run(function, kwargs, "Starting…")
 
@@ -234,7 +234,7 @@ class ExportDock(Dock):
             self._ask_overwrite()
         if isinstance(event, Done):
             self._written = self._going_to
-            self.bar.say(f"{self._asked}: {done_words(event.result)}", style.GOOD)
+            self.bar.say(f"{self._confirmed_target}: {done_words(event.result)}", style.GOOD)
             self.open_folder.setEnabled(True)
 
     def _ask_overwrite(self) -> None:

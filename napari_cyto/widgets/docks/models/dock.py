@@ -80,7 +80,7 @@ class ModelsDock(Dock):
     def refresh(self, chosen: str = "") -> None:
         """Read the library anew and keep the choice, or choose the model called ``chosen``."""
         before = self.current
-        wanted = chosen or (before.name if before is not None else "")
+        selected = chosen or (before.name if before is not None else "")
         self.list.blockSignals(True)
         self.list.clear()
         row = 0
@@ -91,7 +91,7 @@ class ModelsDock(Dock):
             if is_used(self.session.project, model):
                 item.setIcon(style.icon("check", style.GOOD))
             self.list.addItem(item)
-            row = number if model.name == wanted else row
+            row = number if model.name == selected else row
         self.list.setCurrentRow(row)
         self.list.blockSignals(False)
         after = self.current

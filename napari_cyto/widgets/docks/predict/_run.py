@@ -192,9 +192,9 @@ class PredictionRun(QWidget):
             names.append(model.name)
             if refusals:
                 box.setItemData(box.count() - 1, " ".join(refusals), Qt.ItemDataRole.ToolTipRole)
-        box.setCurrentIndex(next((names.index(name) for name in self._wanted(kind) if name in names), 0))
+        box.setCurrentIndex(next((names.index(name) for name in self._preferred(kind) if name in names), 0))
 
-    def _wanted(self, kind: Kind) -> list[str | None]:
+    def _preferred(self, kind: Kind) -> list[str | None]:
         """Return the names to choose from, the best first; each may have left the library."""
         used, key = self._used(kind), self._key(kind)
         if key in self._choices and self._choices[key][1] != used:

@@ -25,9 +25,9 @@ BLIND = "Blind reading: the models' classes and scores are hidden."
 
 
 class ResultFinding(QWidget):
-    """Shows a `SlideResult`; ``wanted`` carries the id and the place (y, x), level-0 px, of a cell that was clicked."""
+    """Shows a `SlideResult`; ``cell_chosen`` carries the id and the place (y, x), level-0 px, of a clicked cell."""
 
-    wanted = Signal(str, float, float)
+    cell_chosen = Signal(str, float, float)
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class ResultFinding(QWidget):
         self.cells.show_cells([] if path is None else shown_cells(result, path))
 
     def _go(self, cell: dict[str, Any]) -> None:
-        self.wanted.emit(cell["id"], *cell["centre_yx"])
+        self.cell_chosen.emit(cell["id"], *cell["centre_yx"])
 
 
 def grade(found: Grade | None) -> str:

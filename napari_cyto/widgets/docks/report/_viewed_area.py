@@ -122,8 +122,10 @@ class ResultSeen(QWidget):
         self.words.setText(f"{percent(share)} of the {of}")
         if recorder.others:
             shares = {"you": recorder.mine, **recorder.others}
-            told = (f"{name} {percent(seen.share(magnification, self._tissue))}" for name, seen in shares.items())
-            self.people.setText(", ".join(told))
+            shown_shares = (
+                f"{name} {percent(seen.share(magnification, self._tissue))}" for name, seen in shares.items()
+            )
+            self.people.setText(", ".join(shown_shares))
             self.people.setVisible(True)
 
 

@@ -66,7 +66,7 @@ class ReportDock(Dock):
         self.open = parts.button("Open report", "Opens the saved report in the browser.", self._open, icon="find")
         self.job = JobBar()
         self._written: Path | None = None
-        self._asked_s = 0.0
+        self._requested_s = 0.0
         self._rest = later(self, self._read, REST_MS)
         self._soon = self.later(self._show_slide)
         self._seen = WhenSeen(self, self._show_slide)
@@ -92,7 +92,7 @@ class ReportDock(Dock):
 
     def _connect(self) -> None:
         session = self.session
-        self.finding.wanted.connect(self._go)
+        self.finding.cell_chosen.connect(self._go)
         self.reader.made.connect(self._take)
         self.job.ended.connect(self._ended)
         # What was looked at is told of the tissue, as soon as that is known.
@@ -149,14 +149,14 @@ class ReportDock(Dock):
     def _read(self) -> None:
         project, slide = self.session.project, self.session.slide
         if project is not None and slide is not None:
-            self._asked_s = time.monotonic()
-            self.reader.ask(lambda may_go_on: _told(project, slide.id, may_go_on))
+            self._requested_s = time.monotonic()
+            self.reader.ask(lambda may_go_on: _read_result(project, slide.id, may_go_on))
 
-    def _take(self, told: tuple[str, SlideResult]) -> None:
-        slide, (slide_id, result) = self.session.slide, told
+    def _take(self, read: tuple[str, SlideResult]) -> None:
+        slide, (slide_id, result) = self.session.slide, read
         if slide is not None and slide.id == slide_id:
             self.result = result
-            took_ms = round(1000 * (time.monotonic() - self._asked_s))
+            took_ms = round(1000 * (time.monotonic() - self._requested_s))
             self._rest.setInterval(max(REST_MS, min(LONGEST_REST_MS, 2 * took_ms)))
             self._show()
 
@@ -218,8 +218,8 @@ class ReportDock(Dock):
         self._written = out
         # The dialog asked already whether a file of the chosen name shall be replaced.
         options = ReportOptions(blind=self.session.shown_filter.blind, overwrite=out == Path(chosen))
-        wanted = {"project_folder": project.folder, "out": out, "slide_id": slide_id, "options": options}
-        self.job.run(write_result, wanted, "Writing the report…")
+        arguments = {"project_folder": project.folder, "out": out, "slide_id": slide_id, "options": options}
+        self.job.run(write_result, arguments, "Writing the report…")
 
     def _ended(self, event: Done | Failed | Cancelled) -> None:
         if isinstance(event, Done):
@@ -232,7 +232,7 @@ class ReportDock(Dock):
             show_file(self._written)
 
 
-def _told(project: Project, slide_id: str, may_go_on: MayGoOn) -> tuple[str, SlideResult] | None:
+def _read_result(project: Project, slide_id: str, may_go_on: MayGoOn) -> tuple[str, SlideResult] | None:
     """Return a slide's id and what it comes to, read without holding up the window."""
 
     def breathe() -> bool:

@@ -30,9 +30,9 @@ _MOVES = (
 
 
 class ReviewGallery(QListView):
-    """Shows a `ReviewModel`; ``asked`` carries a command of the review's keys, ``moved`` the new current row."""
+    """Shows a `ReviewModel`; ``command_requested`` carries a command of its keys, ``moved`` the new current row."""
 
-    asked = Signal(str)
+    command_requested = Signal(str)
     moved = Signal(int)
     chosen_changed = Signal()
 
@@ -150,7 +150,7 @@ class ReviewGallery(QListView):
         """Do what a key of the review asks for; other letters go on to the window rather than into a search."""
         command = _command(event)
         if command is not None:
-            self.asked.emit(command)
+            self.command_requested.emit(command)
             event.accept()
         elif event.key() in _MOVES:
             super().keyPressEvent(event)

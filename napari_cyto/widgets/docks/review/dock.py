@@ -103,7 +103,7 @@ class ReviewDock(Dock):
 
     def _connect(self) -> None:
         session, gallery = self.session, self.gallery
-        gallery.asked.connect(self._run)
+        gallery.command_requested.connect(self._run)
         gallery.moved.connect(self._go)
         gallery.chosen_changed.connect(self._show_chosen)
         gallery.clicked.connect(lambda index: self._go(index.row()))
@@ -125,8 +125,8 @@ class ReviewDock(Dock):
 
     def _table(self) -> dict[str, Callable[[], object]]:
         return {
-            "accept": lambda: self._judge(self.review.accept),
-            "reject": lambda: self._judge(self.review.reject),
+            "accept": lambda: self._review(self.review.accept),
+            "reject": lambda: self._review(self.review.reject),
             "back": self._back,
             "undo": self.session.history.undo,
             "redo": self.session.history.redo,
@@ -228,12 +228,12 @@ class ReviewDock(Dock):
             else:
                 self._commands[command]()
 
-    def _judge(self, verdict: Callable[[list[int]], object]) -> None:
+    def _review(self, action: Callable[[list[int]], object]) -> None:
         rows = self.gallery.rows
         if not rows:
             self.session.message.emit("No cell is selected; select one with a click or the arrow keys.")
             return
-        verdict(rows)
+        action(rows)
         self.gallery.go(self.review.after(rows[-1]))
 
     def _relabel(self, key: str) -> None:
@@ -241,12 +241,12 @@ class ReviewDock(Dock):
         if cell_class is None:
             self.session.message.emit(f"No class of this project has the key {key}.")
         else:
-            self._judge(partial(self.review.relabel, class_id=cell_class.id))
+            self._review(partial(self.review.relabel, class_id=cell_class.id))
 
     def _accept_all(self) -> None:
         count = self.review.accept_all()
-        told = f"Accepted {counted(count, 'cell')}. Undo with Ctrl+Z." if count else ("No unreviewed cell here.")
-        self.session.message.emit(told)
+        sentence = f"Accepted {counted(count, 'cell')}. Undo with Ctrl+Z." if count else ("No unreviewed cell here.")
+        self.session.message.emit(sentence)
 
     def _back(self) -> None:
         row = self.review.back()

@@ -129,13 +129,13 @@ class SlideDock(Dock):
         self._show_images(handle)
 
     def _show_mpp(self, record: SlideRecord | None, handle: Slide | None) -> None:
-        asked = record is not None and record.mpp is None
-        self.mpp.setVisible(asked)
-        self.correct_mpp.setVisible(record is not None and not asked)
+        is_unknown = record is not None and record.mpp is None
+        self.mpp.setVisible(is_unknown)
+        self.correct_mpp.setVisible(record is not None and not is_unknown)
         history = self.session.facts.mpp_history() if record is not None else ()
         self.mpp_history.setText("\n".join(["Pixel size:", *(change.words for change in history)]))
         self.mpp_history.setVisible(bool(history))
-        if asked:
+        if is_unknown:
             info = handle.info if handle is not None else None
             self.mpp.show_slide(info.mpp_rejected if info else "", info.objective if info else None)
 
@@ -179,8 +179,8 @@ class SlideDock(Dock):
                 layout.addWidget(parts.text(str(error)))
         self.pictures.setVisible(found > 0)
 
-    def _toggle_icc(self, wanted: bool) -> None:
-        self.icc_requested.emit(wanted)
+    def _toggle_icc(self, is_requested: bool) -> None:
+        self.icc_requested.emit(is_requested)
         parts.focus_canvas(self)
 
 

@@ -240,12 +240,12 @@ class ImportDialog(QDialog):
             self.skip.hide()
 
     def _imported(self, result: dict[str, Any]) -> None:
-        told = "\n".join([result_words(result), *self.bar.notes]).strip()
+        outcome = "\n".join([result_words(result), *self.bar.notes]).strip()
         source = Path(self.source.text())
         if not self._queue and not self._outcomes:
-            self.bar.say(told, style.GOOD)
+            self.bar.say(outcome, style.GOOD)
             return
-        self._outcomes.append(f"{source.name}: {told}")
+        self._outcomes.append(f"{source.name}: {outcome}")
         self._totals.update({name: result[name] for name in COUNTED if isinstance(result.get(name), int)})
         if self._queue:
             (path, name), *rest = self._queue

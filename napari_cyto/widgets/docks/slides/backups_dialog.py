@@ -56,7 +56,7 @@ class BackupsDialog(QDialog):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.Stretch)
         self.table.setAccessibleName("backups")
-        self.told = parts.text("", colour=style.QUIET)
+        self.status = parts.text("", colour=style.QUIET)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.restore = QPushButton("Restore backup")
         self.now = QPushButton("Back up now")
@@ -75,7 +75,7 @@ class BackupsDialog(QDialog):
         layout.addWidget(parts.text(f"Backups are in {parts.breakable(str(folder / 'backups'))}", colour=style.QUIET))
         layout.addWidget(self.table)
         layout.addWidget(parts.text(WHY, colour=style.QUIET))
-        layout.addWidget(self.told)
+        layout.addWidget(self.status)
         layout.addWidget(buttons)
         self.resize(620, 420)
         self._show()
@@ -88,7 +88,7 @@ class BackupsDialog(QDialog):
 
     def _show(self) -> None:
         self._backups = _or_none(lambda: care.backups(self._folder))
-        self.told.setText("" if self._backups else NONE)
+        self.status.setText("" if self._backups else NONE)
         self.table.setRowCount(len(self._backups))
         for row, backup in enumerate(self._backups):
             held = care.contents(backup)
@@ -113,7 +113,7 @@ class BackupsDialog(QDialog):
         try:
             care.backup(self._folder)
         except CytoError as error:
-            self.told.setText(str(error))
+            self.status.setText(str(error))
             return
         self._show()
 

@@ -85,8 +85,8 @@ class TrainColour(QWidget):
         elif self._sample() is None:
             self.looking.say("Open a slide to preview this.", style.QUIET)
         else:
-            wanted = {"target": Path(target), "slide": self._sample()}
-            self.looking.run(preview_colour, wanted, "Matching colours…")
+            arguments = {"target": Path(target), "slide": self._sample()}
+            self.looking.run(preview_colour, arguments, "Matching colours…")
         self.changed.emit()
 
     def _sample(self) -> Path | None:

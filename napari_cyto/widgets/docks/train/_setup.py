@@ -212,9 +212,9 @@ class TrainSetup(QWidget):
         except CytoError as error:
             self.looking.say(str(error), style.BAD)
             return
-        wanted = {"sources": sources, "split": split, "scheme": self.scheme(), "parent": self.parent_path}
-        wanted["area"] = self._area()
-        self.looking.run(preview_training, wanted, "Counting cells…")
+        arguments = {"sources": sources, "split": split, "scheme": self.scheme(), "parent": self.parent_path}
+        arguments["area"] = self._area()
+        self.looking.run(preview_training, arguments, "Counting cells…")
 
     def let_go(self) -> None:
         """Stop what still runs."""
