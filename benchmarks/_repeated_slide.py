@@ -10,13 +10,13 @@ import numpy as np
 from napari_cyto.slides.tiff_writer import write_pyramid
 
 
-def write_repeated(path: Path, shape_px: tuple[int, int], picture: Any, mpp: float) -> Path:
+def write_repeated(path: Path, shape_px: tuple[int, int], image: Any, mpp: float) -> Path:
     """Write a picture (rows, columns, RGB) over and over on ``shape_px`` (rows, columns), in the levels of scanners."""
-    high, wide = picture.shape[:2]
+    high, wide = image.shape[:2]
 
     def draw(y0: int, x0: int, rows: int, columns: int) -> Any:
         y, x = np.arange(y0, y0 + rows) % high, np.arange(x0, x0 + columns) % wide
-        return picture[y[:, None], x]
+        return image[y[:, None], x]
 
     write_pyramid(path, shape_px, draw, mpp=mpp)
     return path

@@ -172,8 +172,8 @@ def naive_mp_per_s(name: str, tiles: int = 6, tile_px: int = 1024, side: int = 1
         for n in range(tiles):
             started_s = time.perf_counter()
             at = round(n * tile_px * scale) % (side - round(tile_px * scale))
-            picture = slide.read_region((at, 0), level, (read_px, read_px)).convert("RGB")
-            pixels = np.asarray(picture.resize((tile_px, tile_px), Image.Resampling.BILINEAR))
+            image = slide.read_region((at, 0), level, (read_px, read_px)).convert("RGB")
+            pixels = np.asarray(image.resize((tile_px, tile_px), Image.Resampling.BILINEAR))
             images = (torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255 - mean) / std
             with torch.no_grad():
                 network.decode(network(images[None]), bundle.manifest.decision.score_threshold)

@@ -52,17 +52,17 @@ def lone_cells(cric: Path, many: int) -> list[tuple[str, np.ndarray]]:
     # The cell's own 60 µm, then ever more glass: no edge that a network could take for a cell's.
     keep = np.clip((46.0 / MPP - np.hypot(ys, xs)) / (16.0 / MPP), 0, 1)[..., None]
     for name in rng.permutation(sorted(by_image)):
-        picture = None
+        image = None
         for row in by_image[str(name)]:
             class_id, y, x = row["bethesda"], float(row["y"]), float(row["x"])
             inside = PATCH / 2 < x < int(row["width"]) - PATCH / 2 and PATCH / 2 < y < int(row["height"]) - PATCH / 2
             if class_id not in CLASSES or not inside or len(found[class_id]) >= many:
                 continue
-            picture = np.asarray(Image.open(cric / "images" / str(name)).convert("RGB")) if picture is None else picture
+            image = np.asarray(Image.open(cric / "images" / str(name)).convert("RGB")) if image is None else image
             top, left = round(y) - PATCH // 2, round(x) - PATCH // 2
-            part = picture[top : top + PATCH, left : left + PATCH]
+            part = image[top : top + PATCH, left : left + PATCH]
             found[class_id].append(np.round(part * keep + np.array(GLASS) * (1 - keep)).astype(np.uint8))
-    return [(class_id, picture) for class_id in CLASSES for picture in found[class_id]]
+    return [(class_id, image) for class_id in CLASSES for image in found[class_id]]
 
 
 class SparseSlide:
@@ -72,16 +72,16 @@ class SparseSlide:
         self.size_hw = size_hw
         self.tiles: list[dict[tuple[int, int], np.ndarray]] = [{} for _ in range(LEVELS)]
 
-    def lay(self, y: int, x: int, picture: np.ndarray) -> None:
+    def lay(self, y: int, x: int, image: np.ndarray) -> None:
         """Lay a picture; its corner and size are multiples of the coarsest level's px."""
         for tiles in self.tiles:
-            for row in range(y // TILE, -(-(y + picture.shape[0]) // TILE)):
-                for column in range(x // TILE, -(-(x + picture.shape[1]) // TILE)):
+            for row in range(y // TILE, -(-(y + image.shape[0]) // TILE)):
+                for column in range(x // TILE, -(-(x + image.shape[1]) // TILE)):
                     tile = tiles.setdefault((row, column), np.full((TILE, TILE, 3), GLASS, np.uint8))
                     top, left = row * TILE - y, column * TILE - x
-                    part = picture[max(top, 0) : top + TILE, max(left, 0) : left + TILE]
+                    part = image[max(top, 0) : top + TILE, max(left, 0) : left + TILE]
                     tile[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]] = part
-            picture = np.asarray(Image.fromarray(picture).reduce(2))
+            image = np.asarray(Image.fromarray(image).reduce(2))
             y, x = y // 2, x // 2
 
     def write(self, path: Path) -> None:
@@ -129,8 +129,8 @@ def made_slide(path: Path, size_hw: tuple[int, int], cells: list[Any], fields: l
     step_x = (width - 1024) // columns
     corners = [(free + n // columns * step_y, 256 + n % columns * step_x) for n in range(len(cells))]
     corners = [(y // 32 * 32 + 7 * 32 * (n % 3), x // 32 * 32) for n, (y, x) in enumerate(corners)]
-    for (y, x), (_, picture) in zip(corners, cells, strict=True):
-        slide.lay(y, x, picture)
+    for (y, x), (_, image) in zip(corners, cells, strict=True):
+        slide.lay(y, x, image)
     slide.write(path)
     return np.array(corners, np.float64) + PATCH / 2
 
@@ -172,8 +172,8 @@ def measured(cric: Path, name: str, many: int, fields: int, sizes: tuple[tuple[i
     dense = [np.asarray(Image.open(p).convert("RGB"))[:896, :1216] for p in names]
     middle = np.array([[PATCH / 2, PATCH / 2]])
     alone = np.zeros(len(cells), dtype=bool)
-    for n, (_, picture) in enumerate(cells):
-        with image_slide(picture) as slide:
+    for n, (_, image) in enumerate(cells):
+        with image_slide(image) as slide:
             alone[n] = near(search.detect(slide, MPP).centres_yx, middle)[0]
     classes = np.array([class_id for class_id, _ in cells])
     figures: dict[str, Any] = {"on_field": {c: f"{alone[classes == c].sum()}/{(classes == c).sum()}" for c in CLASSES}}

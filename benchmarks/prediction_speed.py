@@ -42,38 +42,38 @@ def measured(folder: Path, detector: str, classifier: str | None, fields: int) -
     session.projects.create(folder / "p.cyto", preset("bethesda"))
     (record,) = session.slides.add([made_slide(folder, SIDE, SIDE)])
     session.slides.go_to(record.id)
-    proposer = Predictor(session)
+    predictor = Predictor(session)
     results: list[Any] = []
-    proposer.finished.connect(results.append)
-    proposer.failed.connect(results.append)
+    predictor.finished.connect(results.append)
+    predictor.failed.connect(results.append)
 
     def field(number: int) -> float:
         y, x = 300.0 + 900 * (number // 5), 200.0 + 1300 * (number % 5)
         session.set_view((y, x, y + FIELD_HW[0], x + FIELD_HW[1]))
         started_s = time.perf_counter()
-        proposer.ask("field", detector, classifier)
-        wait(proposer, lambda: bool(results))
+        predictor.ask("field", detector, classifier)
+        wait(predictor, lambda: bool(results))
         taken_s = time.perf_counter() - started_s
         if not isinstance(results[-1], dict) or not results.pop()["cells"]:
             raise SystemExit(f"no cells were found: {results}")
         return taken_s
 
     started_s = time.perf_counter()
-    proposer.warm(detector, classifier)
+    predictor.warm(detector, classifier)
     # An order that asks for nothing more is answered when the models are there.
     session.set_view((0.0, 0.0, 64.0, 64.0))
-    proposer.ask("field", detector, classifier)
-    wait(proposer, lambda: bool(results))
+    predictor.ask("field", detector, classifier)
+    wait(predictor, lambda: bool(results))
     start_s = time.perf_counter() - started_s
     results.clear()
     first_s, later_s = field(0), [field(n + 1) for n in range(fields)]
-    proposer.ask("slide", detector, classifier)
-    wait(proposer, lambda: False, 1.0)
+    predictor.ask("slide", detector, classifier)
+    wait(predictor, lambda: False, 1.0)
     started_s = time.perf_counter()
-    proposer.cancel()
-    wait(proposer, lambda: bool(results))
+    predictor.cancel()
+    wait(predictor, lambda: bool(results))
     cancel_s = time.perf_counter() - started_s
-    proposer.close()
+    predictor.close()
     session.close()
     network_s = network_seconds(detector, classifier)
     return {
@@ -87,10 +87,10 @@ def measured(folder: Path, detector: str, classifier: str | None, fields: int) -
     }
 
 
-def wait(proposer: Any, until: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+def wait(predictor: Any, until: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     end_s = time.monotonic() + patience_s
     while not until() and time.monotonic() < end_s:
-        proposer.poll()
+        predictor.poll()
         time.sleep(0.01)
 
 

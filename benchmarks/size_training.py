@@ -130,9 +130,9 @@ def _pss_bytes(pid: int) -> int:
 def make_cells(folder: Path, count: int, seed: int = 0) -> Path:
     """Write ``count`` pictures of one pale cell each, in folders of a class and a side; HSIL has a large nucleus."""
     rng = np.random.default_rng(seed)
-    sides = [side for side, share in SHARES.items() for _ in range(round(share * count))]
-    sides = [*sides, *["train"] * count][:count]
-    for number, side in enumerate(sides):
+    split_of = [side for side, share in SHARES.items() for _ in range(round(share * count))]
+    split_of = [*split_of, *["train"] * count][:count]
+    for number, side in enumerate(split_of):
         name = list(NUCLEUS_PX)[number % 2]
         place = folder / side / name
         place.mkdir(parents=True, exist_ok=True)

@@ -64,13 +64,13 @@ def sparse(data: TrainingSet, share: float, seed: int) -> TrainingSet:
     return replace(data, slides=tuple(s for s in slides if len(s)))
 
 
-def fewer(sides: Mapping[str, str]) -> dict[str, str]:
+def fewer(split_of: Mapping[str, str]) -> dict[str, str]:
     """Return sides with so few fields to be judged on that a laptop's processor needs seconds for them."""
     seen: Counter[str] = Counter()
     kept = {}
-    for key, side in sorted(sides.items()):
+    for key, side in sorted(split_of.items()):
         seen[side] += 1
-        if seen[side] <= FIELDS.get(side, len(sides)):
+        if seen[side] <= FIELDS.get(side, len(split_of)):
             kept[key] = side
     return kept
 
@@ -141,16 +141,16 @@ def measured(way: dict[str, Any], share: float, whole: TrainingSet, steps: int) 
         }
     )
     split = split_training_set(whole, config.split)
-    sides = fewer(split.sets)
+    split_of = fewer(split.sets)
     kept = whole if share == 1 else sparse(whole, share, 0)
-    sparse_split = divided(kept, sides, split.groups)
+    sparse_split = divided(kept, split_of, split.groups)
     began = time.monotonic()
     task, network = trained(config, kept, sparse_split, steps)
     decision: Decision = exhausted(task.validate(EvaluatedNetwork(network), None)).decision
     manifest = ModelManifest.model_validate(task.manifest_fields() | UNWRITTEN | {"decision": decision})
     engine = CellSearch(CellDetector.of_network(manifest, network, EvaluatedNetwork(network)))
     fields = exhausted(
-        detected(engine, len(task.classes), divided(whole, sides, {}).of("test"), whole.classes, None, LeftOut())
+        detected(engine, len(task.classes), divided(whole, split_of, {}).of("test"), whole.classes, None, LeftOut())
     )
     recalls = {budget: found_at(fields, budget_threshold(fields, budget), 6.0)[0] for budget in (1.0, 2.5)}
     kept_fields = [f.from_score(decision.score_threshold) for f in fields]

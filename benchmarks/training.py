@@ -56,13 +56,13 @@ def measured(recipe_name: str, settings: list[str], steps: int, turns: int, fold
     in_memory()
     whole_loop()
     times = [(seconds(in_memory), seconds(whole_loop)) for _ in range(turns)]
-    pictures = config.batch * steps
+    images = config.batch * steps
     return {
         "recipe": config.name,
         "precision": fitting.progress.precision,
         "threads": torch.get_num_threads(),
-        "in_memory_images_per_s": round(pictures / statistics.median(t[0] for t in times), 1),
-        "loop_images_per_s": round(pictures / statistics.median(t[1] for t in times), 1),
+        "in_memory_images_per_s": round(images / statistics.median(t[0] for t in times), 1),
+        "loop_images_per_s": round(images / statistics.median(t[1] for t in times), 1),
         # Of each turn by itself: what else the machine does weighs on both of its halves.
         "loader_efficiency": round(statistics.median(a / b for a, b in times), 3),
         "loader_efficiency_of_turns": [round(a / b, 3) for a, b in times],

@@ -54,19 +54,19 @@ def save(widget: QWidget, path: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "shot.png"
         shot.save(str(whole))
-        with Image.open(whole) as picture:
-            write_light(picture.convert("RGB"), path)
+        with Image.open(whole) as image:
+            write_light(image.convert("RGB"), path)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB, {widget.width()} x {widget.height()}")
 
 
-def write_light(picture: Image.Image, path: Path) -> None:
+def write_light(image: Image.Image, path: Path) -> None:
     """Write a PNG as it is, a JPEG in the best quality that is light enough."""
     if path.suffix == ".png":
-        picture.save(path, optimize=True)
+        image.save(path, optimize=True)
         return
-    picture.thumbnail((WIDEST_PX, WIDEST_PX), Image.Resampling.LANCZOS)
+    image.thumbnail((WIDEST_PX, WIDEST_PX), Image.Resampling.LANCZOS)
     for quality in range(90, 40, -2):
-        picture.save(path, quality=quality, optimize=True, progressive=True)
+        image.save(path, quality=quality, optimize=True, progressive=True)
         if path.stat().st_size <= MOST_BYTES:
             return
 

@@ -54,7 +54,7 @@ def without_labels(place: Path, slides: int) -> Path:
     return place
 
 
-def propose(window: CytoWindow, detector: str, classifier: str) -> int:
+def run_prediction(window: CytoWindow, detector: str, classifier: str) -> int:
     """Ask for the whole slide by clicks; return how many cells wait then."""
     dock = window.dock(PredictDock)
     raise_dock(dock)
@@ -67,7 +67,7 @@ def propose(window: CytoWindow, detector: str, classifier: str) -> int:
     click(dock.run.scopes["slide"])
     beat, begin = HeartBeat(), time.perf_counter()
     click(dock.run.run)
-    wait(lambda: not dock.run.proposer.running, 300)
+    wait(lambda: not dock.run.predictor.running, 300)
     print(f"proposed in {time.perf_counter() - begin:.1f} s: {dock.run.words.text()} Event loop: {beat.words()}")
     settle()
     session = window.session
@@ -155,7 +155,7 @@ def main() -> None:
         window = window_of(open_window(place))
         qt_window(window.viewer).move(0, 0)
         settle(3)
-        print(f"{propose(window, 'nucleus-detector', 'bethesda-light')} proposals")
+        print(f"{run_prediction(window, 'nucleus-detector', 'bethesda-light')} proposals")
         window.message.hide()
         settle()
         save(qt_window(window.viewer), given.target / "predict.jpg")
@@ -163,11 +163,11 @@ def main() -> None:
         save(qt_window(window.viewer), given.target / "story-review.jpg")
         export(window, folder / "apacc")
         train(window, given.epochs, folder)
-        pictures = [folder / f"story-train-{n}.png" for n in ("setup", "curves", "end")]
-        beside(pictures, given.target / "train-detector.jpg")
+        all_images = [folder / f"story-train-{n}.png" for n in ("setup", "curves", "end")]
+        beside(all_images, given.target / "train-detector.jpg")
         QTest.keyClick(native_canvas(window.viewer), Qt.Key.Key_PageDown)
         settle(3)
-        print(f"{propose(window, NAME, 'bethesda-light')} proposals by the new model")
+        print(f"{run_prediction(window, NAME, 'bethesda-light')} proposals by the new model")
         save(qt_window(window.viewer), given.target / "story-again.jpg")
         window.viewer.close()
         settle()

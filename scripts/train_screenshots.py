@@ -117,7 +117,7 @@ def wait(condition: object, seconds: float = LONGEST_S) -> None:
         settle(0.2)
 
 
-def match_colours(window: CytoWindow, picture: Path, path: Path) -> None:
+def match_colours(window: CytoWindow, image: Path, path: Path) -> None:
     """Show what matching colours to a picture does to the slide on screen, and leave it off again."""
     dock = window.dock(TrainDock)
     raise_dock(dock)
@@ -125,9 +125,9 @@ def match_colours(window: CytoWindow, picture: Path, path: Path) -> None:
     colour = dock.setup.colour
     dock._scroll.ensureWidgetVisible(colour.on)
     click(colour.on)
-    enter(colour.path, str(picture))
+    enter(colour.path, str(image))
     QTest.keyClick(colour.path, Qt.Key.Key_Return)
-    wait(lambda: colour._pictures.count() > 0, 60)
+    wait(lambda: colour._images.count() > 0, 60)
     dock._scroll.ensureWidgetVisible(colour.shown)
     settle(1)
     save(colour, path)
@@ -191,13 +191,13 @@ def evaluate_in_window(window: CytoWindow, dock: TrainDock, folder: Path, target
 
 def beside(paths: list[Path], target: Path) -> None:
     """Put pictures of docks beside each other."""
-    pictures = [Image.open(path).convert("RGB") for path in paths]
+    all_images = [Image.open(path).convert("RGB") for path in paths]
     gap = 12
-    whole = Image.new("RGB", (sum(p.width + gap for p in pictures) - gap, max(p.height for p in pictures)), "white")
+    whole = Image.new("RGB", (sum(p.width + gap for p in all_images) - gap, max(p.height for p in all_images)), "white")
     left = 0
-    for picture in pictures:
-        whole.paste(picture, (left, 0))
-        left += picture.width + gap
+    for image in all_images:
+        whole.paste(image, (left, 0))
+        left += image.width + gap
     write_light(whole, target)
     print(f"{target.name}: {target.stat().st_size / 1000:.0f} kB")
 

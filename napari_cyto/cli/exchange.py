@@ -161,13 +161,13 @@ def report_result(result: dict[str, Any], as_json: bool) -> None:
 
 def _print_counts(counts: dict[str, dict[str, int]], name: str, pieces: dict[str, int]) -> None:
     """Print the cells of each class in each set, as they were written."""
-    sides = list(counts)
+    sets_of = list(counts)
     rows: list[list[object]] = []
     for class_id in sorted({c for of_side in counts.values() for c in of_side}):
-        numbers = [counts[side].get(class_id, 0) for side in sides]
+        numbers = [counts[side].get(class_id, 0) for side in sets_of]
         rows.append([class_id, *numbers, sum(numbers)])
-    totals = [sum(counts[side].values()) for side in sides]
+    totals = [sum(counts[side].values()) for side in sets_of]
     rows.append(["all cells", *totals, sum(totals)])
-    numbers = [pieces.get(side, 0) for side in sides]
+    numbers = [pieces.get(side, 0) for side in sets_of]
     rows.append([name, *numbers, sum(numbers)])
-    print_table("Written", ("class", *sides, "total"), rows)
+    print_table("Written", ("class", *sets_of, "total"), rows)

@@ -87,13 +87,13 @@ def _report(written: WrittenReport) -> None:
 
 
 def _report_slide(slide: SlideReport) -> None:
-    accepted, proposed = grade_words(slide)
+    accepted, predicted_grade = grade_words(slide)
     focus, obscured = survey_words(slide.survey)
     counts = [(c.class_id, c.accepted, c.corrected, c.proposed, c.rejected) for c in slide.counts]
     print_table(slide.name, ("class", "accepted", "of these corrected", "unreviewed", "rejected"), counts)
     print_facts(
         [
-            ("highest grade", f"{accepted}; {proposed}"),
+            ("highest grade", f"{accepted}; {predicted_grade}"),
             ("high grade predicted", (slide.high_grade and risk_words(slide.high_grade)) or "-"),
             ("cell count", slide.adequacy.cellularity.sentence),
             ("focus", focus),
@@ -105,11 +105,11 @@ def _report_slide(slide: SlideReport) -> None:
 
 
 def _row(slide: SlideReport) -> tuple[object, ...]:
-    accepted, proposed = slide.highest_accepted, slide.highest_proposed
+    accepted, predicted_grade = slide.highest_accepted, slide.highest_proposed
     return (
         slide.name,
         accepted.class_id if accepted else "-",
-        proposed.class_id if proposed else "-",
+        predicted_grade.class_id if predicted_grade else "-",
         *predicted_words(slide.high_grade),
         slide.cells,
         slide.adequacy.cellularity.reached.value,

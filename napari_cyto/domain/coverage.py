@@ -107,7 +107,7 @@ class Coverage:
         columns = np.minimum((self._middles_x * mask.shape[1] / width).astype(np.intp), mask.shape[1] - 1)
         return mask[np.ix_(rows, columns)]
 
-    def picture(self, magnification: float, shape_hw: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    def as_mask(self, magnification: float, shape_hw: tuple[int, int]) -> npt.NDArray[np.bool_]:
         """Return where was looked with a magnification or beyond, bool ``shape_hw``, over the whole slide."""
         looked = self.seen >= max(1, level_of(magnification))
         height, width = self.size_hw

@@ -64,7 +64,7 @@ def detection_intervals(
         spent[group] += len(area.scores), len(area.truth_classes)
 
     tp, _, fn = counts.sum(axis=0).T.tolist()
-    marked = [found + missed for found, missed in zip(tp, fn, strict=True)]
+    true_counts = [found + missed for found, missed in zip(tp, fn, strict=True)]
 
     def drawn(
         statistic: Callable[[Times], float | None], n: int, holds: npt.NDArray[np.int64], bounds: Bounds | None = None
@@ -79,20 +79,23 @@ def detection_intervals(
 
     every = range(1, 1 + len(names))
     cells, found, called = counts[:, :, 0] + counts[:, :, 2], counts[:, 0, 0], counts[:, 0, 0] + counts[:, 0, 1]
-    of_classes = [cells[:, place] for place in every if marked[place]]
+    of_classes = [cells[:, place] for place in every if true_counts[place]]
     rarest = min(of_classes, key=lambda c: (c > 0).sum(), default=cells[:, 0])
     return {
         "precision": counted_estimate(found, called, resampling).as_dict(),
-        "f1": drawn(f1_of(0), marked[0], cells[:, 0], SHARE_LIKE),
+        "f1": drawn(f1_of(0), true_counts[0], cells[:, 0], SHARE_LIKE),
         "macro_f1": drawn(
-            lambda times: mean_known([_of(times, counts[:, c]).f1 for c in every]), sum(marked[1:]), rarest, SHARE_LIKE
+            lambda times: mean_known([_of(times, counts[:, c]).f1 for c in every]),
+            sum(true_counts[1:]),
+            rarest,
+            SHARE_LIKE,
         ),
         "detections_per_cell": drawn(
             lambda times: ratio(*(times @ spent).tolist()), int(spent[:, 1].sum()), spent[:, 1]
         ),
         "median_error_um": drawn(_median_error(fields, scored, group_of), tp[0], found),
         "per_class_f1": {
-            name: drawn(f1_of(place), marked[place], cells[:, place], SHARE_LIKE)
+            name: drawn(f1_of(place), true_counts[place], cells[:, place], SHARE_LIKE)
             for place, name in zip(every, names, strict=True)
         },
     }

@@ -83,10 +83,10 @@ def _example(
     y, x = (float(v) for v in centre_yx)
     try:
         with open_slide(slide) as opened:
-            picture = rule.cut(opened, [[y, x]], mpp[slide])[0, 0]
+            image = rule.cut(opened, [[y, x]], mpp[slide])[0, 0]
     except CytoError:
         return None
-    return Example(picture, caption, f"{Path(slide).name}, y {y:.0f}, x {x:.0f}")
+    return Example(image, caption, f"{Path(slide).name}, y {y:.0f}, x {x:.0f}")
 
 
 def missed_and_false(
@@ -113,10 +113,10 @@ def missed_and_false(
         missed += [(turn, f, f.truth_yx[i], f"missed: {f.truth_classes[i]}") for turn, i in enumerate(gone)]
         extra = sorted({*np.flatnonzero(f.is_scored).tolist()} - {*match.pred_index.tolist()})
         false += [(-f.scores[i], f, f.found_yx[i], f"nothing marked here, {f.scores[i]:.2f}") for i in extra]
-    return _pictures(missed, rule, n), _pictures(false, rule, n)
+    return _images(missed, rule, n), _images(false, rule, n)
 
 
-def _pictures(
+def _images(
     rows: list[tuple[float, DetectedField, npt.NDArray[np.float64], str]], rule: CropRule, n: int
 ) -> tuple[Example, ...]:
     chosen = sorted(rows, key=lambda row: row[0])[:n]

@@ -193,12 +193,14 @@ def _image_pairs(
 
 def _mismatch(alone: Sequence[ImagePair], both: bool) -> str:
     hint = "pass --missing-are-empty if those have no cells there, else " if both else ""
-    return f"The images of the two files do not match by name: {_sides(alone)}; {hint}give files of the same images."
+    return (
+        f"The images of the two files do not match by name: {_sets_named(alone)}; {hint}give files of the same images."
+    )
 
 
-def _sides(alone: Sequence[ImagePair]) -> str:
+def _sets_named(alone: Sequence[ImagePair]) -> str:
     """Return which images only one of the two has."""
-    only = [[name for name, *sides in alone if sides[1 - side] is None] for side in (0, 1)]
+    only = [[name for name, *both in alone if both[1 - side] is None] for side in (0, 1)]
     both = zip(("truth", "prediction"), only, strict=True)
     return " and ".join(f"only the {what} has {_some(names)}" for what, names in both if names)
 
@@ -232,13 +234,13 @@ def _refuse_absurd(whose: str, mpp: float) -> None:
 def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None, pairs: Sequence[ImagePair]) -> tuple[str, ...]:
     said = []
     if alone := [pair for pair in pairs if None in pair]:
-        said.append(f"Taken to have no cells on the other side: {_sides(alone)}.")
-    proposed = sum(a.status is Status.UNREVIEWED for a in truth.annotations)
+        said.append(f"Taken to have no cells on the other side: {_sets_named(alone)}.")
+    unreviewed = sum(a.status is Status.UNREVIEWED for a in truth.annotations)
     rejected = sum(a.status is Status.REJECTED for labels in (truth, pred) for a in labels.annotations)
     limiting = sum(len(of_slide) for of_slide in _regions(truth).values())
     regions = sum(a.is_region for labels in (truth, pred) for a in labels.annotations) - limiting
-    if proposed:
-        said.append(f"Proposals in the truth that nobody accepted do not count: {proposed:,}.")
+    if unreviewed:
+        said.append(f"Proposals in the truth that nobody accepted do not count: {unreviewed:,}.")
     if rejected:
         said.append(f"Rejected annotations do not count: {rejected:,}.")
     if limiting:

@@ -74,9 +74,9 @@ def ki67_of(labels: LabelSet, positive: Sequence[str] = POSITIVE, negative: Sequ
 
 
 def _slide(labels: LabelSet, slide_id: str, name: str, positive: Sequence[str], negative: Sequence[str]) -> Plain:
-    marks = labels.of_slide(slide_id)
-    cells = [a for a in marks if not a.is_region]
-    regions = [a for a in marks if a.is_region and a.status is not Status.REJECTED]
+    of_slide = labels.of_slide(slide_id)
+    cells = [a for a in of_slide if not a.is_region]
+    regions = [a for a in of_slide if a.is_region and a.status is not Status.REJECTED]
     return {
         "slide": name,
         **proliferation_index(cells, None, positive, negative).as_dict(),

@@ -51,9 +51,9 @@ def recorded_sets(split_record: Mapping[str, Any]) -> dict[str, str]:
         come before ``sides_of_parents``, of slides that only the models before it knew.
     """
     found: dict[str, str] = {}
-    for sides in (split_record.get(OF_PARENTS), split_record.get("sides")):
-        if isinstance(sides, Mapping):
-            for key, value in sides.items():
+    for recorded_by in (split_record.get(OF_PARENTS), split_record.get("sides")):
+        if isinstance(recorded_by, Mapping):
+            for key, value in recorded_by.items():
                 if isinstance(value, str):
                     found[str(key)] = value
                 elif isinstance(value, Iterable):
@@ -112,15 +112,15 @@ def choose_slides(
     recorded_of = sets_in(slides, card, fingerprint)
     of_slide = _with_relatives(slides, recorded_of)
     seen_in_training = [s for s in slides if of_slide[s.key] in SEEN_IN_TRAINING]
-    untold = () if recorded or seen_in_training else (_NO_RECORD,)
+    unknown = () if recorded or seen_in_training else (_NO_RECORD,)
     related = sum(recorded_of[s.key] == UNSEEN for s in seen_in_training) if recorded else 0
     # What is advised must work as typed, so it is advised only where there is something to judge on.
     unseen = "auto" if any(of_slide[s.key] not in SEEN_IN_TRAINING for s in slides) else ""
     if side == "all":
-        warned = (_flattering(len(seen_in_training), len(slides), unseen, related),) if seen_in_training else untold
+        warned = (_flattering(len(seen_in_training), len(slides), unseen, related),) if seen_in_training else unknown
         return ChosenSlides(tuple(slides), "all", len(seen_in_training), warned)
-    if side == "auto" and untold:
-        return ChosenSlides(tuple(slides), "all; the model does not tell what it was trained on", 0, untold)
+    if side == "auto" and unknown:
+        return ChosenSlides(tuple(slides), "all; the model does not tell what it was trained on", 0, unknown)
     if side == "auto":
         return _held_out(slides, of_slide, len(seen_in_training), related)
     chosen = tuple(
@@ -132,7 +132,7 @@ def choose_slides(
             f"{'--side auto or ' if unseen else ''}--side all."
         )
     seen = sum(of_slide[s.key] in SEEN_IN_TRAINING for s in chosen)
-    return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen), unseen),) if seen else untold)
+    return ChosenSlides(chosen, side, seen, (_flattering(seen, len(chosen), unseen),) if seen else unknown)
 
 
 def _with_relatives(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str]) -> dict[str, str]:

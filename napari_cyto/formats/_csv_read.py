@@ -134,9 +134,9 @@ class _Reading:
             When something of it cannot be read.
         """
         name = self._image(row)
-        mark = free_text(row.get("image_fingerprint", "").strip(), 100)
-        slide = self.slides.setdefault(name, SlideRecord(name=name, fingerprint=mark))
-        if mark != slide.fingerprint:
+        digest = free_text(row.get("image_fingerprint", "").strip(), 100)
+        slide = self.slides.setdefault(name, SlideRecord(name=name, fingerprint=digest))
+        if digest != slide.fingerprint:
             raise fault(f"the fingerprint of {shown(name)} differs from that in an earlier row.")
         size_hw = self._image_size(row, fault)
         if size_hw is not None and slide.size_hw != size_hw:

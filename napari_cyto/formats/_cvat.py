@@ -87,14 +87,14 @@ class CvatFormat(ReadOnly):
             colour = label.text_of("color")
             name = class_name(label.text_of("name"), Fault(path, line=label.line))
             builder.classes[name] = colour.lower() if _COLOUR.fullmatch(colour) else None
-        sides = [_SETS.get(image.get("subset").lower(), "") for image in images]
-        has_test = "test" in sides
-        for image, side in zip(images, sides, strict=True):
+        sets = [_SETS.get(image.get("subset").lower(), "") for image in images]
+        has_test = "test" in sets
+        for image, side in zip(images, sets, strict=True):
             with builder.bad:
                 kept = {"val": "train" if has_test else "test"}.get(side, side)
                 _Image(image, kept, path, builder).read()
         words = "train, since there is a test side of its own" if has_test else "test"
-        return builder.labels([f"Images of the validation side count as {words}."] if "val" in sides else [])
+        return builder.labels([f"Images of the validation side count as {words}."] if "val" in sets else [])
 
 
 class _Image:

@@ -263,8 +263,8 @@ def _shape_of(row: Mapping[str, Any]) -> str:
     kind = row.get("type")
     if kind == "labels":  # with <Labels>, the labels come as a copy of the shape
         value = _value(row)
-        marks = (("radiusX", "ellipse"), ("points", "polygon"), ("height", "rectangle"), ("x", "keypoint"))
-        return next((shape for name, shape in marks if name in value), "")
+        shape_keys = (("radiusX", "ellipse"), ("points", "polygon"), ("height", "rectangle"), ("x", "keypoint"))
+        return next((shape for name, shape in shape_keys if name in value), "")
     return kind.removesuffix("labels") if isinstance(kind, str) else ""
 
 

@@ -45,9 +45,9 @@ def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: b
         for status in (Status.REJECTED, Status.UNREVIEWED)
         if counts[status] and status not in options.statuses
     ]
-    proposed = counts[Status.UNREVIEWED] if Status.UNREVIEWED in options.statuses else 0
-    if proposed and not carries_status:
-        sentences.append(f"{count(proposed, 'proposed annotation')} cannot be told from accepted ones any more.")
+    unreviewed = counts[Status.UNREVIEWED] if Status.UNREVIEWED in options.statuses else 0
+    if unreviewed and not carries_status:
+        sentences.append(f"{count(unreviewed, 'proposed annotation')} cannot be told from accepted ones any more.")
     return sentences
 
 

@@ -153,10 +153,10 @@ def _listed_sets(root: Path) -> dict[str, str]:
     """Return the side by stem, as the lists in ``ImageSets/Main`` give it; those of test before those of train."""
     above = root.parent if root.name == _FOLDER else root
     folder = above / "ImageSets" / "Main"
-    sides: dict[str, str] = {}
+    sets: dict[str, str] = {}
     for path in folder_files(folder, (".txt",)) if folder.is_dir() else ():
         if path.stem in _SETS:
             for stem in filter(None, map(str.strip, read_text(path).split("\n"))):
-                if stem not in sides or _SETS[path.stem] == "test":
-                    sides[stem] = _SETS[path.stem]
-    return sides
+                if stem not in sets or _SETS[path.stem] == "test":
+                    sets[stem] = _SETS[path.stem]
+    return sets

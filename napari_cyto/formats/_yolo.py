@@ -140,8 +140,8 @@ class YoloFormat:
 
 
 def _described(labels: LabelSet, names: tuple[str, ...]) -> str:
-    sides = {_side(slide) for slide in labels.slides}
-    data: dict[str, Any] = {side: f"images/{side}" for side in SPLITS if side in sides}
+    sets = {_side(slide) for slide in labels.slides}
+    data: dict[str, Any] = {side: f"images/{side}" for side in SPLITS if side in sets}
     head = _ALONE_IN_SETS if data else _ALONE
     data["names"] = dict(enumerate(names))
     text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)

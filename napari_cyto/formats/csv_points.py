@@ -182,8 +182,8 @@ class CsvFormat:
 def _lines(rows: Iterable[Row], slide: SlideRecord, columns: Sequence[str]) -> Iterator[str]:
     """Yield the lines of one slide; what is the same in most of them is made ready once."""
     text = lru_cache(maxsize=4096)(table_field)
-    image, mark = table_field(slide.name), table_field(slide.fingerprint)
-    end = {"image_fingerprint": f",{mark}\n"}.get(columns[-1], "\n")
+    image, digest = table_field(slide.name), table_field(slide.fingerprint)
+    end = {"image_fingerprint": f",{digest}\n"}.get(columns[-1], "\n")
     more, with_image = "status" in columns, "image" in columns
     for row in rows:
         y0, x0, y1, x1 = bounds_of(row)

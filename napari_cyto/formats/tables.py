@@ -146,10 +146,10 @@ class Table:
             return
         seen = {name: _Separators() for name in kept_names}
         for row, fault in self.rows(BadRows(self._path)):
-            for name, marks in seen.items():
-                marks.add(row[name].strip(), fault)
-        for name, marks in seen.items():
-            if said := marks.doubt():
+            for name, separators in seen.items():
+                separators.add(row[name].strip(), fault)
+        for name, separators in seen.items():
+            if said := separators.doubt():
                 raise self.header(f"the column {name!r:.60} has {said}")
 
     def _lines(self, bad: BadRows | None = None) -> Iterator[tuple[int, list[str]]]:

@@ -188,11 +188,11 @@ class Records:
         good = 0
         with self._path.open("rb") as stream:
             while len(head := stream.read(_HEAD.size)) == _HEAD.size:
-                mark, number, rows, columns, checksum = _HEAD.unpack(head)
-                if mark not in (_MARK, _OLD_MARK) or rows * columns * 4 > self._path.stat().st_size:
+                magic, number, rows, columns, checksum = _HEAD.unpack(head)
+                if magic not in (_MARK, _OLD_MARK) or rows * columns * 4 > self._path.stat().st_size:
                     break
                 body = stream.read(rows * columns * 4)
-                right = _checksum(number, (rows, columns), body) if mark == _MARK else zlib.crc32(body)
+                right = _checksum(number, (rows, columns), body) if magic == _MARK else zlib.crc32(body)
                 if len(body) != rows * columns * 4 or right != checksum:
                     break
                 good = stream.tell()

@@ -54,5 +54,5 @@ class Detections:
 
 def boxes_around(centres_yx: Floats, sizes_hw: Floats, usual: Floats) -> Floats:
     """Return boxes ``(n, 4)`` of sizes ``(n, 2)``; where a size is NaN the side is ``usual`` ``(n,)``."""
-    sides = np.where(np.isfinite(sizes_hw), sizes_hw, usual[:, None])
-    return np.concatenate([centres_yx - sides / 2, centres_yx + sides / 2], axis=1)
+    sides_px = np.where(np.isfinite(sizes_hw), sizes_hw, usual[:, None])
+    return np.concatenate([centres_yx - sides_px / 2, centres_yx + sides_px / 2], axis=1)

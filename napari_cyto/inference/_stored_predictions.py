@@ -137,21 +137,21 @@ class PredictionWriter:
             if from_reviewed[n] < SAME_UM / um:
                 self.there += 1
                 continue
-            mark = unreviewed[places[n]] if distances[n] < SAME_UM / um else None
+            near_one = unreviewed[places[n]] if distances[n] < SAME_UM / um else None
             new = self._annotation(cells, n)
-            if mark is None or mark.id in taken:
+            if near_one is None or near_one.id in taken:
                 changes.append(Change(None, new))
-            elif mark.origin == self._origin:
+            elif near_one.origin == self._origin:
                 if distances[n] < _AGAIN_UM / um:
                     self.there += 1
-                    self._there_before.add(mark.id)
-                    self.classes[str(mark.class_id)] += 1
+                    self._there_before.add(near_one.id)
+                    self.classes[str(near_one.class_id)] += 1
                     continue
                 changes.append(Change(None, new))
             else:
-                taken.add(mark.id)
+                taken.add(near_one.id)
                 # In its place: who knows the older one by its id finds the new one.
-                changes.append(Change(mark, replace(new, note=mark.note, id=mark.id)))
+                changes.append(Change(near_one, replace(new, note=near_one.note, id=near_one.id)))
                 self.replaced += 1
             self.classes[str(new.class_id)] += 1
         self.added += sum(c.before is None for c in changes)

@@ -257,8 +257,8 @@ def _run_alone(
 def _with_kept_tiles(request: SeveralRequest, target: Target) -> SeveralRequest:
     """Return the request with the largest tiles of unfinished runs: so much memory each worker needs."""
     folders = [run_folder_of(target.runs, _record(path)) for path in slide_files(request.slides)]
-    sides = [side for folder in folders if (side := unfinished_side(folder)) is not None]
-    return request.model_copy(update={"tile_px": max(sides)}) if sides else request
+    unfinished = [side for folder in folders if (side := unfinished_side(folder)) is not None]
+    return request.model_copy(update={"tile_px": max(unfinished)}) if unfinished else request
 
 
 def _workers(request: SeveralRequest, chosen: Chosen, token: Token | None) -> AbstractContextManager[Farm]:
@@ -287,8 +287,8 @@ def _target_request(request: SeveralRequest, models: tuple[str, ...]) -> TargetR
 
 def run_folder_of(runs: Path, slide: SlideRecord) -> Path:
     """Return the folder, in ``runs``, of what is done on a slide: the same when the slide is moved."""
-    mark = slide.fingerprint or hashlib.sha256(slide.path.encode()).hexdigest()
-    return runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', bare_name(slide.path))[:60]}-{mark[:12]}"
+    slide_key = slide.fingerprint or hashlib.sha256(slide.path.encode()).hexdigest()
+    return runs / f"{re.sub(r'[^A-Za-z0-9._-]+', '-', bare_name(slide.path))[:60]}-{slide_key[:12]}"
 
 
 def _record(path: Path) -> SlideRecord:

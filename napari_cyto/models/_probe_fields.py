@@ -62,21 +62,21 @@ def probe(shape: tuple[int, ...], apart_px: int = 50) -> npt.NDArray[np.uint8]:
     """
     rng = np.random.default_rng(20)
     *stack, height, width, _ = shape
-    pictures = []
+    images = []
     for _ in range(int(np.prod(stack))):
         coarse = rng.uniform(165, 240, (-(-height // 32), -(-width // 32), 3))
-        picture = coarse.repeat(32, axis=0).repeat(32, axis=1)[:height, :width] + rng.normal(0, 6, (height, width, 3))
+        image = coarse.repeat(32, axis=0).repeat(32, axis=1)[:height, :width] + rng.normal(0, 6, (height, width, 3))
         for _ in range(max(1, height * width // apart_px**2)):
-            _disc(picture, rng)
-        pictures.append(np.clip(picture, 0, 255).astype(np.uint8))
-    return np.stack(pictures).reshape(shape)
+            _disc(image, rng)
+        images.append(np.clip(image, 0, 255).astype(np.uint8))
+    return np.stack(images).reshape(shape)
 
 
-def _disc(picture: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
+def _disc(image: npt.NDArray[np.float64], rng: np.random.Generator) -> None:
     radius = rng.uniform(0.06, 0.3) * _CELL_PX
-    cy, cx = rng.uniform(0, picture.shape[0]), rng.uniform(0, picture.shape[1])
+    cy, cx = rng.uniform(0, image.shape[0]), rng.uniform(0, image.shape[1])
     y0, x0 = max(int(cy - radius) - 1, 0), max(int(cx - radius) - 1, 0)
-    part = picture[y0 : int(cy + radius) + 2, x0 : int(cx + radius) + 2]
+    part = image[y0 : int(cy + radius) + 2, x0 : int(cx + radius) + 2]
     y, x = np.ogrid[: part.shape[0], : part.shape[1]]
     inside = np.clip(radius - np.hypot(y + y0 + 0.5 - cy, x + x0 + 0.5 - cx), 0, 1)[..., None]
     part *= 1 - inside * rng.uniform(0.4, 0.8, 3)
@@ -102,16 +102,16 @@ def probe_field(seed: int, mpp: float, size_px: int = FIELD_PX) -> tuple[Pixels,
         Px.
     """
     rng = np.random.default_rng([21, seed])
-    picture = np.full((size_px, size_px, 3), (238.0, 236.0, 240.0))
+    image = np.full((size_px, size_px, 3), (238.0, 236.0, 240.0))
     centres = rng.uniform(0, size_px, (max(12, int((size_px * mpp) ** 2 / 1500)), 2))
     for n, (y, x) in enumerate(centres.tolist()):
         stain = np.array([(0.75, 0.88, 0.9), (0.93, 0.75, 0.8)][n % 2]) ** rng.uniform(0.4, 1.2)
-        _discs(picture, (y, x), rng.uniform(14, 30) / mpp, stain)
+        _discs(image, (y, x), rng.uniform(14, 30) / mpp, stain)
         nucleus = np.array((0.5, 0.42, 0.62)) ** rng.uniform(0.15, 1.3)
-        _discs(picture, (y, x), rng.uniform(1.5, 6) / mpp, nucleus)
-    picture = ndimage.gaussian_filter(picture, (_BLUR_UM / mpp, _BLUR_UM / mpp, 0))
+        _discs(image, (y, x), rng.uniform(1.5, 6) / mpp, nucleus)
+    image = ndimage.gaussian_filter(image, (_BLUR_UM / mpp, _BLUR_UM / mpp, 0))
     grain = ndimage.gaussian_filter(rng.normal(0, 1, (size_px, size_px)), 0.7 / mpp)
-    return np.asarray(np.clip(picture + 5 * (grain / grain.std())[..., None], 0, 255), np.uint8), centres
+    return np.asarray(np.clip(image + 5 * (grain / grain.std())[..., None], 0, 255), np.uint8), centres
 
 
 def probe_cells(many: int, windows_px: Sequence[float], size_px: int) -> Pixels:
@@ -136,20 +136,20 @@ def probe_cells(many: int, windows_px: Sequence[float], size_px: int) -> Pixels:
     while len(crops) < many:
         field, centres = probe_field(seed, CROP_MPP, side)
         seed += 1
-        picture = Image.fromarray(field)
+        image = Image.fromarray(field)
         inside = centres[((centres > largest / 2) & (centres < side - largest / 2)).all(axis=1)]
         for y, x in inside[: many - len(crops)].tolist():
             boxes = [(x - w / 2, y - w / 2, x + w / 2, y + w / 2) for w in windows_px]
             size = (size_px, size_px)
-            crops.append([np.asarray(picture.resize(size, Image.Resampling.BILINEAR, box)) for box in boxes])
+            crops.append([np.asarray(image.resize(size, Image.Resampling.BILINEAR, box)) for box in boxes])
     return np.asarray(crops, dtype=np.uint8)
 
 
-def _discs(picture: npt.NDArray[np.float64], centre_yx: tuple[float, float], radius: float, factor: object) -> None:
+def _discs(image: npt.NDArray[np.float64], centre_yx: tuple[float, float], radius: float, factor: object) -> None:
     """Darken a disc with a soft edge."""
     (cy, cx), reach = centre_yx, int(radius) + 2
     y0, x0 = max(int(cy) - reach, 0), max(int(cx) - reach, 0)
-    part = picture[y0 : int(cy) + reach, x0 : int(cx) + reach]
+    part = image[y0 : int(cy) + reach, x0 : int(cx) + reach]
     y, x = np.ogrid[: part.shape[0], : part.shape[1]]
     inside = np.clip(radius - np.hypot(y + y0 + 0.5 - cy, x + x0 + 0.5 - cx), 0, 1)[..., None]
     part *= 1 - inside * (1 - np.asarray(factor))

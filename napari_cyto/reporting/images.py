@@ -54,7 +54,7 @@ def tinted(rgb: RGB, seen: Coverage | None, magnification: float) -> RGB:
     """Return a picture of the whole slide, uint8 RGB ``(h, w, 3)``, tinted green where it was looked at."""
     if seen is None:
         return rgb
-    looked = seen.picture(magnification, rgb.shape[:2])
+    looked = seen.as_mask(magnification, rgb.shape[:2])
     made = rgb.astype(np.float32)
     made[looked] = (1 - _TINT) * made[looked] + _TINT * np.array(LOOKED_RGB, np.float32)
     return made.round().astype(np.uint8)

@@ -187,8 +187,8 @@ def _report_steps(folder: Path, out: Path, slide_id: str | None, options: Report
             yield Advanced(number * _STEPS, len(records) * _STEPS, record.name)
             reporter = _Reporter(project, record, options, token)
             yield from reporter.measured(number * _STEPS, len(records) * _STEPS)
-            facts, pictures = reporter.contents(magnification, with_images=out.suffix.lower() != ".json")
-            found.append((reporter.order_key, facts, slide_part(facts, pictures, many=len(records) > 1)))
+            facts, all_images = reporter.contents(magnification, with_images=out.suffix.lower() != ".json")
+            found.append((reporter.order_key, facts, slide_part(facts, all_images, many=len(records) > 1)))
             if reporter.problem:
                 unreadable.append(record.name)
                 yield Noted(reporter.problem)
@@ -279,12 +279,12 @@ class _Reporter:
         facts = slide_facts(
             self.project, self.record, result, magnification, self.options.preparation, self.options.limit
         )
-        return facts, self._pictures(result, magnification) if with_images else SlideImages()
+        return facts, self._images(result, magnification) if with_images else SlideImages()
 
     def _may_go_on(self) -> bool:
         return self._token is None or not self._token.cancelled()
 
-    def _pictures(self, result: SlideResult, magnification: float) -> SlideImages:
+    def _images(self, result: SlideResult, magnification: float) -> SlideImages:
         try:
             with open_slide(self.project.slide_path(self.record)) as slide:
                 best = cell_examples(slide, self.record.mpp, result.best, self.options.examples)

@@ -111,13 +111,13 @@ def _excess_tile(risk: SlideRisk | None) -> Html:
     return tile("High grade predicted", None, shown(risk.predicted), note)
 
 
-def slide_part(slide: SlideReport, pictures: SlideImages, many: bool) -> Html:
+def slide_part(slide: SlideReport, all_images: SlideImages, many: bool) -> Html:
     """Return what the page tells of one slide; under its own name where there are many."""
     parts = [element("h2", slide.name)] if many else []
-    return join([*parts, *_slide_body(slide, pictures)])
+    return join([*parts, *_slide_body(slide, all_images)])
 
 
-def _slide_body(slide: SlideReport, pictures: SlideImages) -> Iterator[Html | None]:
+def _slide_body(slide: SlideReport, all_images: SlideImages) -> Iterator[Html | None]:
     accepted, proposed = grade_words(slide)
     looked, adequacy = slide.looked_at, slide.adequacy
     preparation = adequacy.cellularity.preparation
@@ -130,7 +130,7 @@ def _slide_body(slide: SlideReport, pictures: SlideImages) -> Iterator[Html | No
         tile("Viewed", None, *(_looked_tile(looked))),
         cls="tiles",
     )
-    yield gallery("Best cells of the highest grade", "Accepted cells first, then predictions.", pictures.best)
+    yield gallery("Best cells of the highest grade", "Accepted cells first, then predictions.", all_images.best)
     yield section("Cells", _counts(slide))
     focus, obscured = survey_words(slide.survey)
     rows = (
@@ -151,7 +151,7 @@ def _slide_body(slide: SlideReport, pictures: SlideImages) -> Iterator[Html | No
         ("µm per pixel", slide.mpp),
         ("Origin of cells", "; ".join(f"{origin} ({n:,})" for origin, n in slide.origins.items())),
     )
-    yield section("Quality and reading", facts(rows), _map(pictures.overview))
+    yield section("Quality and reading", facts(rows), _map(all_images.overview))
 
 
 def _adequacy_note(adequacy: AdequacyFacts) -> str:

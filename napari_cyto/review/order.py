@@ -37,12 +37,12 @@ class Tally:
         """Count a cell, or with ``by`` -1 count it no longer; what no model proposed does not count."""
         if cell is None or cell.is_region or not (is_from_model(cell) or cell.status is Status.UNREVIEWED):
             return
-        proposed = model_class(cell, self.costs)
+        predicted_class = model_class(cell, self.costs)
         slide = not query.slide_ids or cell.slide_id in query.slide_ids
-        if slide and (not query.class_ids or proposed in query.class_ids):
-            self.total[proposed] += by
+        if slide and (not query.class_ids or predicted_class in query.class_ids):
+            self.total[predicted_class] += by
             if cell.status is not Status.UNREVIEWED:
-                self.reviewed[proposed] += by
+                self.reviewed[predicted_class] += by
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class CellTable:
         """Return how far the cells reach, level-0 px, for slides whose size is not known."""
         return (float(self._columns["y"].max(initial=1.0)), float(self._columns["x"].max(initial=1.0)))
 
-    def rows_in(self, box_yxyx: YXYX, shown: ShownFilter, *, proposed: bool | None = None) -> Rows:
+    def rows_in(self, box_yxyx: YXYX, shown: ShownFilter, *, unreviewed: bool | None = None) -> Rows:
         """Return the rows of the cells that pass a filter and have their middle in a box.
 
         Parameters
@@ -107,12 +107,12 @@ class CellTable:
             Level-0 px.
         shown : ShownFilter
             Which to count.
-        proposed : bool, optional
+        unreviewed : bool, optional
             Only proposals, or only what is none.
         """
         found = self._passes(shown) & self._is_in(box_yxyx)
-        if proposed is not None:
-            found = found & ((self._columns["status"] == _UNREVIEWED) == proposed)
+        if unreviewed is not None:
+            found = found & ((self._columns["status"] == _UNREVIEWED) == unreviewed)
         return np.flatnonzero(found)
 
     def accepted_hidden(self, box_yxyx: YXYX, shown: ShownFilter) -> int:

@@ -38,7 +38,7 @@ class SlideRisk:
         Cells that models predicted, whatever became of them.
     expected : Expected or None
         How many they would call high-grade on a slide without any; None where a model's card does not tell.
-    untold : tuple of str
+    models_without_rate : tuple of str
         The models whose card does not.
     """
 
@@ -46,7 +46,7 @@ class SlideRisk:
     predicted: int
     of: int
     expected: Expected | None = None
-    untold: tuple[str, ...] = ()
+    models_without_rate: tuple[str, ...] = ()
 
     @property
     def excess(self) -> tuple[float, float, float] | None:
@@ -83,7 +83,7 @@ class SlideRisk:
             "excess": None if excess is None else round(excess[0], 2),
             "excess_range": None if excess is None else [excess[1], excess[2]],
             "is_excess": self.is_excess,
-            "untold_models": list(self.untold),
+            "untold_models": list(self.models_without_rate),
             "sentence": risk_words(self),
         }
 
@@ -102,9 +102,9 @@ def slide_risk(
     rates : mapping of origin to FalseRate
         As `false_rates` returns them.
     """
-    untold = tuple(sorted(_model(origin) for origin in of if origin not in rates))
-    expected = None if untold else together([rates[origin].expected(n) for origin, n in of.items()])
-    return SlideRisk(accepted_severity, sum(predicted.values()), sum(of.values()), expected, untold)
+    models_without_rate = tuple(sorted(_model(origin) for origin in of if origin not in rates))
+    expected = None if models_without_rate else together([rates[origin].expected(n) for origin, n in of.items()])
+    return SlideRisk(accepted_severity, sum(predicted.values()), sum(of.values()), expected, models_without_rate)
 
 
 def risk_words(risk: SlideRisk) -> str:
@@ -113,7 +113,7 @@ def risk_words(risk: SlideRisk) -> str:
         return ""
     words = f"{risk.predicted:,} unreviewed of {risk.of:,} cells predicted as high grade"
     if risk.expected is None:
-        names = ", ".join(risk.untold)
+        names = ", ".join(risk.models_without_rate)
         return f"{words}. The number expected on a negative slide is unknown: no false-positive rate for {names}."
     expected = risk.expected
     words += f"; expected on a negative slide: {expected.value:,.0f} ({expected.low:,.0f} to {expected.high:,.0f})."

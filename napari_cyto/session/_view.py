@@ -105,8 +105,10 @@ class View:
         """Whether anything that changed has its middle on screen; only the first place is asked of a large edit."""
         if entry.count > _LOOKED_THROUGH:
             return entry.place[0] == slide_id and self._is_on_screen(entry.place[1])
-        sides = (c.after if c.after is not None else c.before for c in entry.edit.changes)
-        return any(a is not None and a.slide_id == slide_id and self._is_on_screen(a.geometry.centre_yx) for a in sides)
+        states = (c.after if c.after is not None else c.before for c in entry.edit.changes)
+        return any(
+            a is not None and a.slide_id == slide_id and self._is_on_screen(a.geometry.centre_yx) for a in states
+        )
 
     def _is_on_screen(self, yx: YX) -> bool:
         view = self._state.view_yxyx

@@ -132,7 +132,7 @@ class Review:
         self.progressed.emit()
 
     @property
-    def waiting(self) -> int:
+    def unreviewed(self) -> int:
         """How many cells of the list nobody has judged yet."""
         return self._unreviewed.count(1)
 

@@ -54,7 +54,7 @@ class FlatHeader:
 
     Parameters
     ----------
-    picture : ImageHeader
+    image_header : ImageHeader
         Its fields, each of them checked.
     is_deep : bool
         Whether a sample has more than 8 bits.
@@ -64,7 +64,7 @@ class FlatHeader:
         What a person should know, one sentence each.
     """
 
-    picture: ImageHeader
+    image_header: ImageHeader
     is_deep: bool
     known_bits: int
     remarks: tuple[str, ...]
@@ -72,17 +72,17 @@ class FlatHeader:
     @property
     def format(self) -> str:
         """One of ``FORMATS``."""
-        return self.picture.format
+        return self.image_header.format
 
     @property
     def size_hw(self) -> tuple[int, int]:
         """Height and width as stored, px."""
-        return self.picture.size_hw
+        return self.image_header.size_hw
 
     @property
     def is_whole(self) -> bool:
         """Whether the image is one tile."""
-        height, width = self.picture.size_hw
+        height, width = self.image_header.size_hw
         return height * width <= WHOLE_PX
 
 
@@ -111,41 +111,43 @@ def read_header(path: Path) -> FlatHeader:
         When it is no image, one of another format, or would take more memory than it may.
     """
     try:
-        picture = read_image_header(path)
+        image_header = read_image_header(path)
     except (DamagedImage, OSError) as error:
         raise SlideError(f"{path.name} is no image that can be read: {error}.") from error
-    if picture is None or picture.format not in FORMATS:
-        named = "another" if picture is None else picture.format
+    if image_header is None or image_header.format not in FORMATS:
+        named = "another" if image_header is None else image_header.format
         raise SlideError(
             f"Expected a PNG, JPEG, BMP, WebP, JPEG 2000 or PNM image, got {named}: {path.name}. Save it as PNG."
         )
-    if too_large := _too_large(picture):
-        raise SlideError(f"{path.name} has {picture.size_hw[1]:,} x {picture.size_hw[0]:,} px, {too_large}")
-    is_deep = picture.format in ("PNG", "JPEG2000", "PPM") and picture.bits > 8
-    is_deep &= picture.format != "PPM" or picture.channels == 1
-    frames = f"The file holds {picture.frames:,} images; the first is shown." if picture.frames > 1 else ""
-    icc = unusable_remark(picture.icc_left_out) if picture.icc_left_out else ""
+    if too_large := _too_large(image_header):
+        raise SlideError(f"{path.name} has {image_header.size_hw[1]:,} x {image_header.size_hw[0]:,} px, {too_large}")
+    is_deep = image_header.format in ("PNG", "JPEG2000", "PPM") and image_header.bits > 8
+    is_deep &= image_header.format != "PPM" or image_header.channels == 1
+    frames = f"The file holds {image_header.frames:,} images; the first is shown." if image_header.frames > 1 else ""
+    icc = unusable_remark(image_header.icc_left_out) if image_header.icc_left_out else ""
     # A sample of 16 bits may be that of a camera of 12: only the pixels tell.
-    known_bits = picture.bits if is_deep and picture.format == "JPEG2000" and picture.bits < 16 else 0
+    known_bits = image_header.bits if is_deep and image_header.format == "JPEG2000" and image_header.bits < 16 else 0
     bits = said_of_bits(known_bits, 16) if known_bits else ""
-    remarks = (orientation_remark(picture.orientation), frames, icc, bits)
-    return FlatHeader(picture, is_deep, known_bits, tuple(remark for remark in remarks if remark))
+    remarks = (orientation_remark(image_header.orientation), frames, icc, bits)
+    return FlatHeader(image_header, is_deep, known_bits, tuple(remark for remark in remarks if remark))
 
 
-def _too_large(picture: ImageHeader) -> str:
+def _too_large(image_header: ImageHeader) -> str:
     """Return why a picture is too large to be unpacked and what to do; empty when it is not."""
-    height, width = picture.size_hw
+    height, width = image_header.size_hw
     instead = 'make it a pyramidal TIFF, with "vips tiffsave --tile --pyramid" or QuPath.'
     if height * width > MOST_PX:
         return f"and a file without tiles is read up to {MOST_PX / 1e6:,.0f} Mpx; {instead}"
     if max(height, width) > MOST_SIDE_PX:
         return f"and sides of up to {MOST_SIDE_PX:,} px are read; {instead}"
-    if picture.in_rows:
+    if image_header.in_rows:
         return ""
-    is_slow = not picture.in_rows and (picture.format == "PPM" or (picture.format == "BMP" and picture.kind in (1, 2)))
+    is_slow = not image_header.in_rows and (
+        image_header.format == "PPM" or (image_header.format == "BMP" and image_header.kind in (1, 2))
+    )
     if is_slow and height * width > MOST_SLOW_PX:
         return f"and one whose samples are text or runs is read up to {MOST_SLOW_PX / 1e6:g} Mpx; save it as PNG."
-    needed = _decoding_bytes(picture)
+    needed = _decoding_bytes(image_header)
     if needed > DECODING_BYTES:
         return (
             f"and would take {needed / 1e6:,.0f} MB to be unpacked, where {DECODING_BYTES / 1e6:,.0f} MB are allowed; "
@@ -154,23 +156,23 @@ def _too_large(picture: ImageHeader) -> str:
     return ""
 
 
-def _decoding_bytes(picture: ImageHeader) -> int:
+def _decoding_bytes(image_header: ImageHeader) -> int:
     """Return what unpacking a picture takes that cannot be unpacked row by row, bytes.
 
     Source
     ------
     Measured with the codecs of imagecodecs 2026.3 and Pillow 13: bytes a px at the peak.
     """
-    px, channels = picture.size_hw[0] * picture.size_hw[1], picture.channels
-    sample = -(-picture.bits // 8)
-    match picture.format:
+    px, channels = image_header.size_hw[0] * image_header.size_hw[1], image_header.channels
+    sample = -(-image_header.bits // 8)
+    match image_header.format:
         case "JPEG":
             # A baseline JPEG of a large size goes to the disk as it is unpacked.
-            return px * 16 if channels == 4 else picture.coefficient_bytes
+            return px * 16 if channels == 4 else image_header.coefficient_bytes
         case "JPEG2000":
             return px * (channels * (4 + sample) + 3)
         case "WEBP":
-            return px * (18 if picture.frames > 1 or px <= WHOLE_PX else 11)
+            return px * (18 if image_header.frames > 1 or px <= WHOLE_PX else 11)
         case _:
             return px * (2 * channels * sample + 6)
 
@@ -195,10 +197,10 @@ def decode_deep(path: Path, header: FlatHeader) -> tuple[RGB, int]:
         When the file is damaged.
     """
     try:
-        if header.picture.in_rows:
-            return _joined(list(bands(path, header.picture)), header)
+        if header.image_header.in_rows:
+            return _joined(list(bands(path, header.image_header)), header)
         if header.format == "JPEG":
-            return _jpeg(path, header.picture), 8
+            return _jpeg(path, header.image_header), 8
         samples = _decoded(path, header)
     except (OSError, ValueError, SyntaxError, RuntimeError, TypeError, EOFError, MemoryError) as error:
         raise TileError(str(error) or type(error).__name__) from error
@@ -245,27 +247,27 @@ def said_of_bits(bits: int, stored: int) -> str:
 
 def _decoded(path: Path, header: FlatHeader) -> Samples:
     """Return the samples of a picture that is unpacked at once."""
-    data, picture = path.read_bytes(), header.picture
-    match picture.format:
+    data, image_header = path.read_bytes(), header.image_header
+    match image_header.format:
         case "JPEG2000":
             samples = np.asarray(imagecodecs.jpeg2k_decode(data))
-        case "WEBP" if picture.frames == 1 and not header.is_whole:
+        case "WEBP" if image_header.frames == 1 and not header.is_whole:
             samples = np.asarray(imagecodecs.webp_decode(data))
         case "WEBP":
             samples = _by_pil(WebPImagePlugin.WebPImageFile, data)
         case "PPM":
-            samples = _from_text(data, picture)
+            samples = _from_text(data, image_header)
         case "PNG":
-            samples = interlaced(path, picture)
+            samples = interlaced(path, image_header)
         case _:
             # Runs are decoded one by one, whatever is in them: no picture needs more bytes than this for them.
-            longest = picture.pixels_at + 2 * (picture.size_hw[0] + 1) * (picture.size_hw[1] + 2)
+            longest = image_header.pixels_at + 2 * (image_header.size_hw[0] + 1) * (image_header.size_hw[1] + 2)
             samples = _by_pil(BmpImagePlugin.BmpImageFile, data[:longest])
     if samples.dtype.kind != "u":
         raise ValueError(f"samples of the type {samples.dtype} are not read")
     samples = samples if samples.ndim == 3 else samples[..., None]
-    if samples.shape[:2] != picture.size_hw:
-        raise ValueError(f"expected the size {picture.size_hw}, got {samples.shape[:2]}")
+    if samples.shape[:2] != image_header.size_hw:
+        raise ValueError(f"expected the size {image_header.size_hw}, got {samples.shape[:2]}")
     return samples
 
 
@@ -276,26 +278,26 @@ def _by_pil(kind: type[ImageFile.ImageFile], data: bytes) -> npt.NDArray[np.uint
         return np.asarray(image.convert("RGBA" if transparent else "RGB"))
 
 
-def _from_text(data: bytes, picture: ImageHeader) -> Samples:
+def _from_text(data: bytes, image_header: ImageHeader) -> Samples:
     """Return the samples of a PNM that writes them as text, in 8 bits or 16."""
-    height, width = picture.size_hw
-    count = height * width * picture.channels
-    body = data[picture.pixels_at - 1 : picture.pixels_at + _MOST_TEXT_BYTES + _TEXT_BYTES * count]
+    height, width = image_header.size_hw
+    count = height * width * image_header.channels
+    body = data[image_header.pixels_at - 1 : image_header.pixels_at + _MOST_TEXT_BYTES + _TEXT_BYTES * count]
     body = re.sub(rb"#[^\r\n]*", b"", body)
-    if picture.kind == 1:
+    if image_header.kind == 1:
         digits = np.frombuffer(b"".join(body.split())[:count], np.uint8)
         values, largest = (digits == ord("0")).astype(np.int64), 1
         known = bool(np.isin(digits, (ord("0"), ord("1"))).all())
     else:
         values = _numbers(body, count)
-        largest = int(data[: picture.pixels_at].split()[-1])
+        largest = int(data[: image_header.pixels_at].split()[-1])
         known = bool(((values >= 0) & (values <= largest)).all())
     if len(values) < count or not known:
         raise ValueError(f"expected {count:,} samples of 0 to {largest}, got others or fewer")
-    top = 65_535 if picture.bits == 16 and picture.channels == 1 else 255
+    top = 65_535 if image_header.bits == 16 and image_header.channels == 1 else 255
     scaled = (values * top + largest // 2) // largest
     samples: Samples = scaled.astype(np.uint16 if top > 255 else np.uint8)
-    return samples.reshape(height, width, picture.channels)
+    return samples.reshape(height, width, image_header.channels)
 
 
 def _numbers(text: bytes, most: int) -> npt.NDArray[np.int64]:
@@ -317,12 +319,12 @@ def _numbers(text: bytes, most: int) -> npt.NDArray[np.int64]:
     return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-def _jpeg(path: Path, picture: ImageHeader, out: RGB | None = None) -> RGB:
+def _jpeg(path: Path, image_header: ImageHeader, out: RGB | None = None) -> RGB:
     """Return the pixels of a JPEG, in ``out`` where that is given."""
     data = path.read_bytes()
     # The decoder would make up what is missing, px by px, before it says so.
-    end = data.find(b"\xff\xd9", picture.pixels_at)
-    if end - picture.pixels_at < least_bytes(picture):
+    end = data.find(b"\xff\xd9", image_header.pixels_at)
+    if end - image_header.pixels_at < least_bytes(image_header):
         raise ValueError("its pixels end too early")
     colours = simplejpeg.decode_jpeg_header(data)[2]
     if colours in ("CMYK", "YCCK"):
@@ -346,7 +348,7 @@ def jpeg_into(path: Path, header: FlatHeader, out: RGB) -> None:
         When the file is damaged.
     """
     try:
-        _jpeg(path, header.picture, out)
+        _jpeg(path, header.image_header, out)
     except (OSError, ValueError, SyntaxError, RuntimeError, TypeError, EOFError, MemoryError) as error:
         raise TileError(str(error) or type(error).__name__) from error
 

@@ -34,7 +34,7 @@ _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 _UNFILTERED_AS = {1: (8, 0), 2: (8, 4), 3: (8, 2), 4: (8, 6), 6: (16, 2), 8: (16, 6)}
 
 
-def bands(path: Path, picture: ImageHeader) -> Iterator[Samples]:
+def bands(path: Path, image_header: ImageHeader) -> Iterator[Samples]:
     """Yield the samples of a picture whose header says ``in_rows``, from top to bottom.
 
     Raises
@@ -42,42 +42,42 @@ def bands(path: Path, picture: ImageHeader) -> Iterator[Samples]:
     TileError
         When the file is damaged; what was yielded before that is good.
     """
-    assert picture.in_rows
+    assert image_header.in_rows
     with path.open("rb") as stream:
-        yield from {"PNG": _png, "BMP": _bmp, "PPM": _pnm}[picture.format](stream, picture)
+        yield from {"PNG": _png, "BMP": _bmp, "PPM": _pnm}[image_header.format](stream, image_header)
 
 
-def row_bytes(picture: ImageHeader) -> int:
+def row_bytes(image_header: ImageHeader) -> int:
     """Return the length of a row as it is stored, bytes."""
-    bits = picture.channels * picture.bits
-    return -(-picture.size_hw[1] * bits // 8)
+    bits = image_header.channels * image_header.bits
+    return -(-image_header.size_hw[1] * bits // 8)
 
 
-def _heights(picture: ImageHeader) -> Iterator[tuple[int, int]]:
+def _heights(image_header: ImageHeader) -> Iterator[tuple[int, int]]:
     """Yield first and end row of each band."""
-    height = picture.size_hw[0]
-    step = min(max(1, BAND_BYTES // row_bytes(picture)), _MOST_BAND_ROWS)
+    height = image_header.size_hw[0]
+    step = min(max(1, BAND_BYTES // row_bytes(image_header)), _MOST_BAND_ROWS)
     for first in range(0, height, step):
         yield first, min(first + step, height)
 
 
-def _png(stream: BinaryIO, picture: ImageHeader) -> Iterator[Samples]:
+def _png(stream: BinaryIO, image_header: ImageHeader) -> Iterator[Samples]:
     """Source: PNG (Third Edition), W3C 2025, 9 (filters) and 11.3.1 (transparency)."""
-    extra = _png_extra(stream, picture)
-    yield from _png_bands(_Unpacked(stream, picture.pixels_at), picture, extra)
+    extra = _png_extra(stream, image_header)
+    yield from _png_bands(_Unpacked(stream, image_header.pixels_at), image_header, extra)
 
 
-def _png_bands(packed: _Unpacked, picture: ImageHeader, extra: dict[bytes, bytes]) -> Iterator[Samples]:
-    length = row_bytes(picture)
+def _png_bands(packed: _Unpacked, image_header: ImageHeader, extra: dict[bytes, bytes]) -> Iterator[Samples]:
+    length = row_bytes(image_header)
     last = bytes(length)
-    for first, end in _heights(picture):
+    for first, end in _heights(image_header):
         filtered = packed.take((end - first) * (length + 1))
-        rows = _unfiltered(b"\x00" + last + filtered, end - first + 1, length, picture)[1:]
+        rows = _unfiltered(b"\x00" + last + filtered, end - first + 1, length, image_header)[1:]
         last = rows[-1].tobytes()
-        yield _png_samples(rows, picture, extra)
+        yield _png_samples(rows, image_header, extra)
 
 
-def interlaced(path: Path, picture: ImageHeader) -> Samples:
+def interlaced(path: Path, image_header: ImageHeader) -> Samples:
     """Return the samples of a PNG that comes in seven passes, all at once.
 
     Source
@@ -89,17 +89,17 @@ def interlaced(path: Path, picture: ImageHeader) -> Samples:
     TileError
         When the file is damaged.
     """
-    height, width = picture.size_hw
+    height, width = image_header.size_hw
     out: Samples | None = None
     with path.open("rb") as stream:
-        extra = _png_extra(stream, picture)
-        packed = _Unpacked(stream, picture.pixels_at)
+        extra = _png_extra(stream, image_header)
+        packed = _Unpacked(stream, image_header.pixels_at)
         for x0, y0, across, down in _ADAM7:
             rows, columns = -(-(height - y0) // down), -(-(width - x0) // across)
             if rows < 1 or columns < 1:
                 continue
             row = y0
-            for samples in _png_bands(packed, replace(picture, size_hw=(rows, columns)), extra):
+            for samples in _png_bands(packed, replace(image_header, size_hw=(rows, columns)), extra):
                 if out is None:
                     out = np.empty((height, width, samples.shape[2]), samples.dtype)
                 out[row : row + down * len(samples) : down, x0::across] = samples
@@ -108,11 +108,11 @@ def interlaced(path: Path, picture: ImageHeader) -> Samples:
     return out
 
 
-def _png_extra(stream: BinaryIO, picture: ImageHeader) -> dict[bytes, bytes]:
+def _png_extra(stream: BinaryIO, image_header: ImageHeader) -> dict[bytes, bytes]:
     """Return the chunks before the pixels that pixels need: palette and transparency."""
     found: dict[bytes, bytes] = {}
     stream.seek(8)
-    while stream.tell() < picture.pixels_at:
+    while stream.tell() < image_header.pixels_at:
         length, name = struct.unpack(">I4s", stream.read(8))
         if name in (b"PLTE", b"tRNS"):
             found[name] = stream.read(min(length, 768))
@@ -167,9 +167,9 @@ class _Unpacked:
         return data
 
 
-def _unfiltered(filtered: bytes, height: int, length: int, picture: ImageHeader) -> npt.NDArray[np.uint8]:
+def _unfiltered(filtered: bytes, height: int, length: int, image_header: ImageHeader) -> npt.NDArray[np.uint8]:
     """Return rows as they were before PNG's filters, uint8 ``(height, length)``."""
-    px_bytes = max(1, picture.channels * picture.bits // 8)
+    px_bytes = max(1, image_header.channels * image_header.bits // 8)
     bits, kind = _UNFILTERED_AS[px_bytes]
     head = struct.pack(">IIBBBBB", length // px_bytes, height, bits, kind, 0, 0, 0)
     whole = b"".join(
@@ -188,25 +188,25 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _png_samples(rows: npt.NDArray[np.uint8], picture: ImageHeader, extra: dict[bytes, bytes]) -> Samples:
+def _png_samples(rows: npt.NDArray[np.uint8], image_header: ImageHeader, extra: dict[bytes, bytes]) -> Samples:
     """Return rows of bytes as samples, with the palette's colours and with alpha where the file has either."""
-    width = picture.size_hw[1]
+    width = image_header.size_hw[1]
     clear = extra.get(b"tRNS", b"")
-    if picture.bits == 16:
-        samples: Samples = rows.view(">u2").astype(np.uint16).reshape(len(rows), width, picture.channels)
-    elif picture.bits == 8:
-        samples = rows.reshape(len(rows), width, picture.channels)
+    if image_header.bits == 16:
+        samples: Samples = rows.view(">u2").astype(np.uint16).reshape(len(rows), width, image_header.channels)
+    elif image_header.bits == 8:
+        samples = rows.reshape(len(rows), width, image_header.channels)
     else:
-        samples = _unpacked_bits(rows, picture.bits)[:, :width, None]
-    if picture.kind == 3:
+        samples = _unpacked_bits(rows, image_header.bits)[:, :width, None]
+    if image_header.kind == 3:
         return _coloured(samples[..., 0], extra[b"PLTE"], clear)
-    if picture.bits < 8:
-        top = 2**picture.bits - 1
+    if image_header.bits < 8:
+        top = 2**image_header.bits - 1
         opaque = None if len(clear) < 2 else samples != int.from_bytes(clear[:2], "big")
         grey = samples * np.uint8(255 // top)
         return grey if opaque is None else np.concatenate([grey, np.where(opaque, np.uint8(255), np.uint8(0))], axis=-1)
-    if picture.kind in (0, 2) and len(clear) >= 2 * picture.channels:
-        key = np.frombuffer(clear[: 2 * picture.channels], ">u2")
+    if image_header.kind in (0, 2) and len(clear) >= 2 * image_header.channels:
+        key = np.frombuffer(clear[: 2 * image_header.channels], ">u2")
         alpha = (samples != key).any(axis=-1, keepdims=True)
         return np.concatenate([samples, alpha * np.array(np.iinfo(samples.dtype).max, samples.dtype)], axis=-1)
     return samples
@@ -226,28 +226,32 @@ def _coloured(places: npt.NDArray[np.unsignedinteger], palette: bytes, clear: by
     return np.asarray(table[places] if clear else table[places, :3])
 
 
-def _bmp(stream: BinaryIO, picture: ImageHeader) -> Iterator[Samples]:
+def _bmp(stream: BinaryIO, image_header: ImageHeader) -> Iterator[Samples]:
     """Each band is a BMP of fewer rows: they lie at known places, mostly the last one first."""
-    head = bytearray(stream.read(picture.pixels_at))
-    height = picture.size_hw[0]
+    head = bytearray(stream.read(image_header.pixels_at))
+    height = image_header.size_hw[0]
     core = int.from_bytes(head[14:18], "little") == 12
     place, count = (20, 2) if core else (22, 4)
     upwards = core or not head[25] & 0x80
     bits = int.from_bytes(head[24:26] if core else head[28:30], "little")
-    stride = -(-picture.size_hw[1] * bits // 32) * 4
-    for first, end in _heights(picture):
-        stream.seek(picture.pixels_at + (height - end if upwards else first) * stride)
+    stride = -(-image_header.size_hw[1] * bits // 32) * 4
+    for first, end in _heights(image_header):
+        stream.seek(image_header.pixels_at + (height - end if upwards else first) * stride)
         rows = end - first
         head[place : place + count] = (rows if upwards else 2 ** (8 * count) - rows).to_bytes(count, "little")
         yield _decoded(BmpImagePlugin.BmpImageFile, bytes(head) + _rows(stream, rows * stride))
 
 
-def _pnm(stream: BinaryIO, picture: ImageHeader) -> Iterator[Samples]:
-    head = stream.read(picture.pixels_at)
-    largest = b"" if picture.kind == 4 else head.rstrip().split()[-1]
-    length = row_bytes(picture)
-    for first, end in _heights(picture):
-        start = b"P%d %d %d" % (picture.kind, picture.size_hw[1], end - first) + (largest and b" " + largest) + b"\n"
+def _pnm(stream: BinaryIO, image_header: ImageHeader) -> Iterator[Samples]:
+    head = stream.read(image_header.pixels_at)
+    largest = b"" if image_header.kind == 4 else head.rstrip().split()[-1]
+    length = row_bytes(image_header)
+    for first, end in _heights(image_header):
+        start = (
+            b"P%d %d %d" % (image_header.kind, image_header.size_hw[1], end - first)
+            + (largest and b" " + largest)
+            + b"\n"
+        )
         yield _decoded(PpmImagePlugin.PpmImageFile, start + _rows(stream, (end - first) * length))
 
 

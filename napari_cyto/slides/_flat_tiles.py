@@ -141,9 +141,9 @@ class FlatTiles:
 
     def _unpacked(self) -> Iterator[RGB]:
         header = self._header
-        if header.picture.in_rows:
-            bits = bits_of(bands(self._path, header.picture)) if header.is_deep else 8
-            for part in bands(self._path, header.picture):
+        if header.image_header.in_rows:
+            bits = bits_of(bands(self._path, header.image_header)) if header.is_deep else 8
+            for part in bands(self._path, header.image_header):
                 yield as_rgb(part, bits)
         elif header.format == "JPEG":
             yield self._unpacked_jpeg()

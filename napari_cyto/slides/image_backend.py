@@ -35,7 +35,7 @@ class ImageBackend:
             factors_yx=((1.0, 1.0),),
             # The dpi of a flat image is for print: no camera writes the microscope's scale there.
             mpp_rejected="The file does not state the pixel size in µm.",
-            icc=header.picture.icc,
+            icc=header.image_header.icc,
             remarks=tuple(r for r in (*header.remarks, self._depth_remark(path)) if r),
         )
 

@@ -54,11 +54,11 @@ class ImagePixels:
 
     factors_yx: Sequence[tuple[float, float]] = ((1.0, 1.0),)
 
-    def __init__(self, picture: RGB) -> None:
-        if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-            raise CytoError(f"Expected an image in uint8 RGB (h, w, 3), got {picture.dtype} {picture.shape}.")
-        self.picture = picture
-        self.size_hw = (picture.shape[0], picture.shape[1])
+    def __init__(self, image: RGB) -> None:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise CytoError(f"Expected an image in uint8 RGB (h, w, 3), got {image.dtype} {image.shape}.")
+        self.image = image
+        self.size_hw = (image.shape[0], image.shape[1])
         self.level_sizes_hw: Sequence[tuple[int, int]] = (self.size_hw,)
 
     def read(self, level: int, y0: int, x0: int, height: int, width: int) -> RGB:
@@ -66,7 +66,7 @@ class ImagePixels:
         del level  # there is one only
         out = np.full((height, width, 3), WHITE, np.uint8)
         top, left = max(y0, 0), max(x0, 0)
-        inside = self.picture[top : max(y0 + height, 0), left : max(x0 + width, 0)]
+        inside = self.image[top : max(y0 + height, 0), left : max(x0 + width, 0)]
         out[top - y0 :, left - x0 :][: inside.shape[0], : inside.shape[1]] = inside
         return out
 

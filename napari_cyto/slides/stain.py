@@ -187,7 +187,7 @@ def look_over(pixels: Pixels, mpp: float | None, region_yxyx: YXYX | None = None
     blocks = np.asarray(np.subtract(most, least, dtype=np.int16).max(-1) >= CONTRAST, dtype=np.bool_)
     full_yxyx = (top * step_yx[0], left * step_yx[1], bottom * step_yx[0], right * step_yx[1])
     for box in pixels.damage(view.level, full_yxyx):
-        _mark(blocks, box, step_yx)
+        _set_blocks(blocks, box, step_yx)
     yield Stain(blocks, step_yx)
 
 
@@ -225,10 +225,10 @@ def _extremes(view: LowView, at: tuple[int, int], shape: tuple[int, int]) -> tup
     y1, x1 = (at[0] + shape[0]) * BLOCK_PX + 1, (at[1] + shape[1]) * BLOCK_PX + 1
     read = view.read(y0, x0, y1 - y0, x1 - x0)
     before = (at[0] * BLOCK_PX - y0, at[1] * BLOCK_PX - x0)
-    sides = (shape[0] * BLOCK_PX, shape[1] * BLOCK_PX)
-    pads = [(1 - b, max(0, s + 1 + b - n)) for b, s, n in zip(before, sides, read.shape, strict=False)]
+    extents = (shape[0] * BLOCK_PX, shape[1] * BLOCK_PX)
+    pads = [(1 - b, max(0, s + 1 + b - n)) for b, s, n in zip(before, extents, read.shape, strict=False)]
     framed = np.pad(read, (*pads, (0, 0)), mode="edge") if any(map(any, pads)) else read
-    framed = framed[: sides[0] + 2, : sides[1] + 2]
+    framed = framed[: extents[0] + 2, : extents[1] + 2]
     low, high = (_of_blocks(framed[1:-1, 1:-1], choose) for choose in (np.minimum, np.maximum))
     rough = np.nonzero((high - low).max(-1) >= CONTRAST)
     if len(rough[0]):
@@ -267,7 +267,7 @@ def _with_ring(values: Extremes, choose: np.ufunc) -> Extremes:
     return values
 
 
-def _mark(blocks: Blocks, box_yxyx: YXYX, step_yx: tuple[float, float]) -> None:
+def _set_blocks(blocks: Blocks, box_yxyx: YXYX, step_yx: tuple[float, float]) -> None:
     """Have blocks that could not be read looked at."""
     y0, x0, y1, x1 = box_yxyx
     rows = slice(int(y0 // step_yx[0]), int(-(-y1 // step_yx[0])))

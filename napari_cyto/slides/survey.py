@@ -83,13 +83,13 @@ def survey(slide: Slide, mpp: float | None, spots: int = SPOTS) -> Iterator[tupl
             f"{slide.info.name}: the pixel size in µm is unknown, and focus is measured at 0.5 µm per pixel; "
             "enter it in the Slide dock first."
         )
-    picture = thumbnail(slide, MASK_PX)
+    image = thumbnail(slide, MASK_PX)
     for said in look_over(SlidePixels(slide), mpp):
         if isinstance(said, Stain):
             stain = said
         else:
             yield said
-    tissue, glass = with_lone_cells(picture, stain, slide.info.size_hw), glass_of(picture)
+    tissue, glass = with_lone_cells(image, stain, slide.info.size_hw), glass_of(image)
     places = spots_in(tissue, slide.info.size_hw, spots, TILE_PX * MPP_UM / mpp)
     checked = []
     for number, (y, x) in enumerate(places.tolist()):

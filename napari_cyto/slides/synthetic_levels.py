@@ -280,9 +280,9 @@ class ZoomableSlide(Slide):
         return out
 
     def _paste_mean(self, out: dict[int, RGB], levels: list[int], pixels: RGB, at_yx: tuple[int, int]) -> None:
-        picture = Image.fromarray(pixels)
+        image = Image.fromarray(pixels)
         for k in levels:
-            mean = np.asarray(picture.reduce(self._factors[k]))
+            mean = np.asarray(image.reduce(self._factors[k]))
             y, x = at_yx[0] // self._factors[k], at_yx[1] // self._factors[k]
             out[k][y : y + mean.shape[0], x : x + mean.shape[1]] = mean
 

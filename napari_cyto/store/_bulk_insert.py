@@ -216,8 +216,8 @@ def _insert(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]
         return
     if connection.dialect.name == "sqlite":
         # Plain tuples: making a mapping of each of a million rows would take longer than storing it.
-        marks = ", ".join("?" * len(table.c))
-        connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({marks})", list(rows))
+        placeholders = ", ".join("?" * len(table.c))
+        connection.exec_driver_sql(f"INSERT INTO {table.name} VALUES ({placeholders})", list(rows))
     else:
         names = table.c.keys()
         connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])

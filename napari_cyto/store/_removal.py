@@ -36,12 +36,12 @@ def take_out(connection: Connection, slide_id: str) -> None:
     row = connection.execute(select(slide.c.pk, slide.c.name).where(slide.c.id == slide_id)).first()
     if row is None:
         raise StoreError(f"The project has no slide with the id {slide_id!r} to remove.")
-    marks = connection.execute(
+    count = connection.execute(
         select(func.coalesce(func.sum(tally.c.n), 0)).where(tally.c.slide_pk == row.pk)
     ).scalar_one()
-    if marks:
+    if count:
         raise StoreError(
-            f"The slide {row.name!r} was not removed from the project: it has {marks} annotation(s); export "
+            f"The slide {row.name!r} was not removed from the project: it has {count} annotation(s); export "
             "them if you need them, then delete them first."
         )
     write_setting(connection, _KEPT_AS, sorted(removed_ids(connection) | {slide_id}))

@@ -36,7 +36,7 @@ def place_surroundings(bench: Bench, terrain: Terrain, area_mm2: float) -> tuple
         _scatter(bench, "polymorph", (y, x), int(rng.geometric(1 / 9)), rng.uniform(12, 40))
     for y, x in sample_places(rng, terrain.cells, rng.poisson(_BLOOD_PATCHES_MM2 * area_mm2)):
         place_blood(bench, (y, x))
-    return tuple(_rubbish(bench, terrain, area_mm2))
+    return tuple(_artefacts(bench, terrain, area_mm2))
 
 
 def place_blood(bench: Bench, centre_yx: YX) -> None:
@@ -51,7 +51,7 @@ def place_diathesis(bench: Bench, centre_yx: YX) -> None:
     _scatter(bench, "red cell", centre_yx, int(bench.rng.integers(10, 40)), 80)
 
 
-def _rubbish(bench: Bench, terrain: Terrain, area_mm2: float) -> list[ArtefactTruth]:
+def _artefacts(bench: Bench, terrain: Terrain, area_mm2: float) -> list[ArtefactTruth]:
     rng = bench.rng
     found: list[ArtefactTruth] = []
 

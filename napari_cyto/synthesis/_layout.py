@@ -110,9 +110,9 @@ def lay_out(spec: SmearSpec, token: Token | None = None) -> Smear:
     )
     _place_lesions(bench, terrain, spec)
     _place_normal(bench, terrain, spec)
-    rubbish = place_surroundings(bench, terrain, spec.area_mm2)
+    artefacts = place_surroundings(bench, terrain, spec.area_mm2)
     glass = Glass(np.random.default_rng([spec.seed, 2]), spec.size_hw, terrain, spec.mpp)
-    return Smear(spec, Renderer(glass, bench.stamps), SmearTruth(tuple(bench.cells), rubbish))
+    return Smear(spec, Renderer(glass, bench.stamps), SmearTruth(tuple(bench.cells), artefacts))
 
 
 def _n_cells(spec: SmearSpec, class_id: str) -> int:

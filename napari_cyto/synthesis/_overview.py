@@ -53,27 +53,27 @@ def render_overview(
     mpp : float, optional
         µm per level-0 px for the scale bars; the slide's own when not given, none where that is unknown.
     """
-    marks = _Annotations(tuple(a for a in annotations if a.status is not Status.REJECTED), scheme)
+    drawn = _Annotations(tuple(a for a in annotations if a.status is not Status.REJECTED), scheme)
     scale = mpp or slide.info.mpp
-    whole = _whole_slide(slide, marks, scale)
-    fields = [_field(slide, marks, origin, scale) for origin in _worthwhile_fields(marks, slide)]
+    whole = _whole_slide(slide, drawn, scale)
+    fields = [_field(slide, drawn, origin, scale) for origin in _worthwhile_fields(drawn, slide)]
     panel_h = sum(f.height + _MARGIN_PX for f in fields) + 330
-    picture = Image.new("RGB", (whole.width + _PANEL_PX + 3 * _MARGIN_PX, max(whole.height, panel_h) + 2 * _MARGIN_PX))
-    picture.paste((255, 255, 255), (0, 0, *picture.size))
-    picture.paste(whole, (_MARGIN_PX, _MARGIN_PX))
+    canvas = Image.new("RGB", (whole.width + _PANEL_PX + 3 * _MARGIN_PX, max(whole.height, panel_h) + 2 * _MARGIN_PX))
+    canvas.paste((255, 255, 255), (0, 0, *canvas.size))
+    canvas.paste(whole, (_MARGIN_PX, _MARGIN_PX))
     left = whole.width + 2 * _MARGIN_PX
-    y = _legend(picture, left, marks, title)
+    y = _legend(canvas, left, drawn, title)
     for field in fields:
-        picture.paste(field, (left, y))
+        canvas.paste(field, (left, y))
         y += field.height + _MARGIN_PX
-    return picture
+    return canvas
 
 
-def write_overview(picture: Image.Image, path: Path) -> None:
+def write_overview(canvas: Image.Image, path: Path) -> None:
     """Write the picture as PNG under a temporary name first."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        picture.save(temporary, format="PNG")
+        canvas.save(temporary, format="PNG")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -83,40 +83,40 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def _whole_slide(slide: Slide, marks: _Annotations, mpp: float | None) -> Image.Image:
-    picture = Image.fromarray(thumbnail(slide, _MAP_PX))
-    draw = ImageDraw.Draw(picture)
-    fy, fx = picture.height / slide.info.height, picture.width / slide.info.width
-    for annotation in sorted(marks.annotations, key=lambda a: not a.is_region):
+def _whole_slide(slide: Slide, drawn: _Annotations, mpp: float | None) -> Image.Image:
+    canvas = Image.fromarray(thumbnail(slide, _MAP_PX))
+    draw = ImageDraw.Draw(canvas)
+    fy, fx = canvas.height / slide.info.height, canvas.width / slide.info.width
+    for annotation in sorted(drawn.annotations, key=lambda a: not a.is_region):
         if annotation.is_region:
             y0, x0, y1, x1 = annotation.geometry.bounds_yxyx
             draw.rectangle((x0 * fx, y0 * fy, x1 * fx, y1 * fy), outline=_INK, width=2)
             continue
         y, x = annotation.geometry.centre_yx
-        proposed = annotation.status is Status.UNREVIEWED
-        radius = 4 if proposed else 3
+        unreviewed = annotation.status is Status.UNREVIEWED
+        radius = 4 if unreviewed else 3
         where = (x * fx - radius, y * fy - radius, x * fx + radius, y * fy + radius)
-        colour = marks.colour(annotation)
-        draw.ellipse(where, fill=None if proposed else colour, outline=colour if proposed else (255, 255, 255))
-    draw.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=(205, 205, 210))
-    _scale_bar(picture, None if mpp is None else mpp / fx)
-    return picture
+        colour = drawn.colour(annotation)
+        draw.ellipse(where, fill=None if unreviewed else colour, outline=colour if unreviewed else (255, 255, 255))
+    draw.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=(205, 205, 210))
+    _scale_bar(canvas, None if mpp is None else mpp / fx)
+    return canvas
 
 
-def _field(slide: Slide, marks: _Annotations, origin_yx: tuple[int, int], mpp: float | None) -> Image.Image:
+def _field(slide: Slide, drawn: _Annotations, origin_yx: tuple[int, int], mpp: float | None) -> Image.Image:
     """Return a field at level 0 with boxes, points and class names, as wide as the panel."""
     y0, x0 = origin_yx
     height, width = _FIELD_HW
-    picture = Image.fromarray(slide.read_region(0, y0, x0, height, width))
+    canvas = Image.fromarray(slide.read_region(0, y0, x0, height, width))
     zoom = _PANEL_PX / width
-    picture = picture.resize((_PANEL_PX, round(height * zoom)), Image.Resampling.LANCZOS)
-    draw = ImageDraw.Draw(picture)
+    canvas = canvas.resize((_PANEL_PX, round(height * zoom)), Image.Resampling.LANCZOS)
+    draw = ImageDraw.Draw(canvas)
     taken: list[tuple[float, float, float]] = []
-    for annotation in marks.annotations:
+    for annotation in drawn.annotations:
         ay0, ax0, ay1, ax1 = annotation.geometry.bounds_yxyx
         if annotation.is_region or not boxes_touch((ay0, ax0, ay1, ax1), (y0, x0, y0 + height, x0 + width)):
             continue
-        colour = marks.colour(annotation)
+        colour = drawn.colour(annotation)
         box = ((ax0 - x0) * zoom, (ay0 - y0) * zoom, (ax1 - x0) * zoom, (ay1 - y0) * zoom)
         if isinstance(annotation.geometry, Box):
             draw.rectangle(box, outline=colour, width=2)
@@ -124,9 +124,9 @@ def _field(slide: Slide, marks: _Annotations, origin_yx: tuple[int, int], mpp: f
                 _label(draw, (box[0], box[1] - 15), str(annotation.class_id), colour, taken)
         else:
             draw.ellipse((box[0] - 4, box[1] - 4, box[0] + 4, box[1] + 4), fill=colour, outline=(255, 255, 255))
-    draw.rectangle((0, 0, picture.width - 1, picture.height - 1), outline=(205, 205, 210))
-    _scale_bar(picture, None if mpp is None else mpp / zoom)
-    return picture
+    draw.rectangle((0, 0, canvas.width - 1, canvas.height - 1), outline=(205, 205, 210))
+    _scale_bar(canvas, None if mpp is None else mpp / zoom)
+    return canvas
 
 
 def _label(
@@ -147,21 +147,21 @@ def _label(
     draw.text((x + 3, y), text, fill=(255, 255, 255) if dark else _INK, font=_font(12))
 
 
-def _legend(picture: Image.Image, left: int, marks: _Annotations, title: str) -> int:
+def _legend(canvas: Image.Image, left: int, drawn: _Annotations, title: str) -> int:
     """Draw title and counts at the panel's top and return where the next thing goes, px."""
-    draw = ImageDraw.Draw(picture)
+    draw = ImageDraw.Draw(canvas)
     draw.text((left, _MARGIN_PX), title, fill=_INK, font=_font(24))
-    accepted = Counter(a.class_id for a in marks.annotations if a.status is Status.ACCEPTED)
-    proposed = Counter(a.class_id for a in marks.annotations if a.status is Status.UNREVIEWED)
+    accepted = Counter(a.class_id for a in drawn.annotations if a.status is Status.ACCEPTED)
+    unreviewed = Counter(a.class_id for a in drawn.annotations if a.status is Status.UNREVIEWED)
     y = _MARGIN_PX + 42
     draw.text((left + 330, y - 4), "accepted    proposed", fill=_FAINT, font=_font(15))
-    for cell_class in marks.scheme.classes:
-        if not accepted[cell_class.id] and not proposed[cell_class.id]:
+    for cell_class in drawn.scheme.classes:
+        if not accepted[cell_class.id] and not unreviewed[cell_class.id]:
             continue
         y += 26
         draw.ellipse((left + 2, y + 2, left + 16, y + 16), fill=cell_class.rgb)
         draw.text((left + 28, y), cell_class.name, fill=_INK, font=_font(16))
-        for column, count in ((392, accepted[cell_class.id]), (480, proposed[cell_class.id])):
+        for column, count in ((392, accepted[cell_class.id]), (480, unreviewed[cell_class.id])):
             draw.text((left + column, y), f"{count:,}", fill=_INK, font=_font(16), anchor="ra")
     y += 26
     regions = accepted[None]
@@ -171,24 +171,24 @@ def _legend(picture: Image.Image, left: int, marks: _Annotations, title: str) ->
     return y + 26 + _MARGIN_PX
 
 
-def _scale_bar(picture: Image.Image, um_per_px: float | None) -> None:
+def _scale_bar(canvas: Image.Image, um_per_px: float | None) -> None:
     if um_per_px is None:
         return
-    length_um = max((um for um in _ROUND_UM if um / um_per_px <= picture.width / 5), default=_ROUND_UM[0])
+    length_um = max((um for um in _ROUND_UM if um / um_per_px <= canvas.width / 5), default=_ROUND_UM[0])
     length_px = length_um / um_per_px
     # In mm throughout: the font that comes with Pillow has no letter for micro.
     text = f"{length_um / 1000:g} mm"
-    draw = ImageDraw.Draw(picture)
-    x, y = 20, picture.height - 22
+    draw = ImageDraw.Draw(canvas)
+    x, y = 20, canvas.height - 22
     draw.rectangle((x - 10, y - 26, x + length_px + 10, y + 12), fill=(255, 255, 255))
     draw.rectangle((x, y, x + length_px, y + 4), fill=_INK)
     draw.text((x, y - 22), text, fill=_INK, font=_font(16))
 
 
-def _worthwhile_fields(marks: _Annotations, slide: Slide) -> list[tuple[int, int]]:
+def _worthwhile_fields(drawn: _Annotations, slide: Slide) -> list[tuple[int, int]]:
     """Return the corners of two fields that show most: many classes, then many graded cells, not the same place."""
-    graded = [a for a in marks.annotations if a.class_id is not None and a.class_id in marks.scheme]
-    graded = [a for a in graded if (marks.scheme[str(a.class_id)].severity or 0) > 0]
+    graded = [a for a in drawn.annotations if a.class_id is not None and a.class_id in drawn.scheme]
+    graded = [a for a in graded if (drawn.scheme[str(a.class_id)].severity or 0) > 0]
     if not graded:
         return []
     centres = np.array([a.geometry.centre_yx for a in graded])

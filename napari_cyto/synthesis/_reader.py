@@ -53,12 +53,12 @@ def read_part(made: MadeSmear, slices_hw: tuple[int, int]) -> IntBox:
 def annotated(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
     """Return the marks of a reader who has finished ``part``: a region, every cell in it, all accepted."""
     inside = [a for a in made.truth.annotations if box_contains_point(part, a.geometry.centre_yx)]
-    marks: list[Annotation] = []
+    made_annotations: list[Annotation] = []
     for number, annotation in enumerate(inside):
-        mark = replace(annotation, author=READER)
+        reread = replace(annotation, author=READER)
         if annotation.class_id == "NILM" and number % _POINT_EVERY == 0:
-            mark = replace(mark, geometry=Point(*annotation.geometry.centre_yx))
-        marks.append(mark)
+            reread = replace(reread, geometry=Point(*annotation.geometry.centre_yx))
+        made_annotations.append(reread)
     y0, x0, y1, x1 = (float(v) for v in part)
     outline = Polygon(((y0, x0), (y0, x1), (y1, x1), (y1, x0)))
     region = Annotation(
@@ -70,10 +70,10 @@ def annotated(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
         created_utc=next(iter(made.truth.annotations)).created_utc,
         note="Every cell inside is marked.",
     )
-    return (region, *marks)
+    return (region, *made_annotations)
 
 
-def proposals(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
+def predictions(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
     """Return what a model could have proposed next to ``part``: near cells, some of a wrong neighbouring class."""
     rng = np.random.default_rng([GENERATOR_VERSION, int(made.record.id[:8], 16)])
     middle = ((part[0] + part[2]) / 2, (part[1] + part[3]) / 2)
@@ -86,10 +86,10 @@ def proposals(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
         key=lambda a: max(abs(a.geometry.centre_yx[0] - middle[0]), abs(a.geometry.centre_yx[1] - middle[1])),
     )
     origin = origin_of_model(READER_ID, hashlib.sha256(f"{READER_ID} {GENERATOR_VERSION}".encode()).hexdigest())
-    marks = []
+    made_annotations = []
     for annotation in near[:_PREDICTED]:
         scores = _scores(rng, CLASSES.index(str(annotation.class_id)))
-        marks.append(
+        made_annotations.append(
             replace(
                 annotation,
                 class_id=max(scores, key=lambda pair: pair[1])[0],
@@ -99,7 +99,7 @@ def proposals(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
                 scores=scores,
             )
         )
-    return tuple(marks)
+    return tuple(made_annotations)
 
 
 def _scores(rng: np.random.Generator, truth: int) -> tuple[tuple[str, float], ...]:

@@ -77,14 +77,14 @@ class SmearTruth:
     """
 
     cells: tuple[CellTruth, ...]
-    rubbish: tuple[ArtefactTruth, ...]
+    artefacts: tuple[ArtefactTruth, ...]
 
     def counts(self) -> dict[str, int]:
         """Return how many there are of each class, those without any included."""
         counts = dict.fromkeys((*CLASSES, ARTEFACT), 0)
         for cell in self.cells:
             counts[cell.class_id] += 1
-        counts[ARTEFACT] = len(self.rubbish)
+        counts[ARTEFACT] = len(self.artefacts)
         return counts
 
     def annotations(self, slide_id: str, shown: Shown = "cell") -> tuple[Annotation, ...]:
@@ -99,7 +99,7 @@ class SmearTruth:
             two and the middle of its box in the last.
         """
         things: list[tuple[str, Geometry]] = [(c.class_id, _cell_geometry(c, shown)) for c in self.cells]
-        for piece in self.rubbish:
+        for piece in self.artefacts:
             box = Box(*piece.box_yxyx)
             things.append((ARTEFACT, Point(*box.centre_yx) if shown == "centre" else box))
         return tuple(
@@ -120,7 +120,7 @@ class SmearTruth:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON-able values."""
-        return {"cells": [_plain(c) for c in self.cells], "rubbish": [_plain(r) for r in self.rubbish]}
+        return {"cells": [_plain(c) for c in self.cells], "rubbish": [_plain(r) for r in self.artefacts]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SmearTruth:

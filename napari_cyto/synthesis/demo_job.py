@@ -21,7 +21,7 @@ from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
 from napari_cyto.synthesis import DEMO_SIZE_PX, MadeSmear, demo_specs
 from napari_cyto.synthesis._overview import render_overview, write_overview
-from napari_cyto.synthesis._reader import READER, READER_ID, annotated, proposals, read_part
+from napari_cyto.synthesis._reader import READER, READER_ID, annotated, predictions, read_part
 from napari_cyto.synthesis.job import make_smears
 
 PROJECT_NAME = "demo.cyto"
@@ -169,9 +169,9 @@ def _create(folder: Path, made: tuple[MadeSmear, ...]) -> None:
             project.add_slides(replace(smear.record, progress=Progress.IN_PROGRESS) for smear in made)
             for number, smear in enumerate(made):
                 part = read_part(smear, _SMALL_PART if number else _LARGE_PART)
-                marks = annotated(smear, part)
-                project.apply(edits.add(marks, f"Read {smear.record.smear}"), READER)
-                if not number and (waiting := proposals(smear, part)):
+                drawn = annotated(smear, part)
+                project.apply(edits.add(drawn, f"Read {smear.record.smear}"), READER)
+                if not number and (waiting := predictions(smear, part)):
                     project.apply(edits.add(waiting, "Propose cells"), READER_ID)
         if Project.is_project(folder):
             # Another program was faster, and its demo is as good.
@@ -191,9 +191,9 @@ def _draw_overview(folder: Path, target: Path) -> int:
     with Project.open(folder) as project:
         record = project.slides()[0]
         with open_slide(project.slide_path(record)) as slide:
-            marks = tuple(project.annotations(record.id))
-            picture = render_overview(slide, marks, project.scheme, record.name, record.mpp)
-        write_overview(picture, target)
+            drawn = tuple(project.annotations(record.id))
+            image = render_overview(slide, drawn, project.scheme, record.name, record.mpp)
+        write_overview(image, target)
         return sum(project.counts().values())
 
 

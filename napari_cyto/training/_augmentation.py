@@ -59,10 +59,10 @@ class BatchAugment(v2.Transform):
             (b, w, 3, s, s), normalised, with the channels last in memory.
         """
         b, w, s = crops.shape[:3]
-        pictures = crops.flatten(0, 1).permute(0, 3, 1, 2).contiguous().float()
+        images = crops.flatten(0, 1).permute(0, 3, 1, 2).contiguous().float()
         grid = functional.affine_grid(self._turns(b, s, generator), [b, 3, s, s], align_corners=False)
         turned = functional.grid_sample(
-            pictures, grid.repeat_interleave(w, 0), padding_mode="reflection", align_corners=False
+            images, grid.repeat_interleave(w, 0), padding_mode="reflection", align_corners=False
         )
         self._soften(turned, b, generator)
         coloured = self._recoloured(turned.flatten(2), b, generator)
@@ -88,13 +88,13 @@ class BatchAugment(v2.Transform):
         rows = (cosine * mirror, -sine, shift[:, 0], sine * mirror, cosine, shift[:, 1])
         return torch.stack(rows, 1).reshape(b, 2, 3)
 
-    def _recoloured(self, pictures: torch.Tensor, b: int, generator: torch.Generator) -> torch.Tensor:
+    def _recoloured(self, images: torch.Tensor, b: int, generator: torch.Generator) -> torch.Tensor:
         """Return 0..255 pictures (b * w, 3, n) with changed brightness, contrast, saturation and hue, normalised.
 
         Each of the four is linear in RGB, so one matrix and one offset a picture do it all; the order is that of
         torchvision's ColorJitter, with the hue turned in YIQ.
         """
-        w = len(pictures) // b
+        w = len(images) // b
         config, chance = self.config, 2 * torch.rand(4, b, generator=generator) - 1
         ranges = (config.brightness, config.contrast, config.saturation)
         bright, contrast, saturation = (1 + r * c for r, c in zip(ranges, chance, strict=False))
@@ -104,30 +104,30 @@ class BatchAugment(v2.Transform):
             saturation[:, None, None] * torch.eye(3) + (1 - saturation)[:, None, None] * grey.expand(3, 3)
         )
         matrix = matrix * (bright * contrast)[:, None, None]
-        level = (pictures.mean(2) @ grey).reshape(b, w) / 255
+        level = (images.mean(2) @ grey).reshape(b, w) / 255
         offset = ((1 - contrast) * bright)[:, None] * level
         scaled = matrix.repeat_interleave(w, 0) / (255 * self.std)
         shift = (offset.reshape(-1, 1, 1) - self.mean) / self.std
-        return torch.baddbmm(shift, scaled, pictures)
+        return torch.baddbmm(shift, scaled, images)
 
-    def _soften(self, pictures: torch.Tensor, b: int, generator: torch.Generator) -> None:
+    def _soften(self, images: torch.Tensor, b: int, generator: torch.Generator) -> None:
         """Blur a share of the cells by a small Gaussian, in place."""
         chosen = torch.rand(b, generator=generator) < self.config.blur
         sigmas = 0.3 + (_SOFTEST_PX - 0.3) * torch.rand(b, generator=generator)
-        w = len(pictures) // b
+        w = len(images) // b
         for cell in torch.nonzero(chosen).flatten().tolist():
             own = slice(cell * w, (cell + 1) * w)
-            pictures[own] = v2.functional.gaussian_blur(pictures[own], [7, 7], [float(sigmas[cell])])
+            images[own] = v2.functional.gaussian_blur(images[own], [7, 7], [float(sigmas[cell])])
 
-    def _roughen(self, pictures: torch.Tensor, b: int, generator: torch.Generator) -> None:
+    def _roughen(self, images: torch.Tensor, b: int, generator: torch.Generator) -> None:
         """Add a camera's noise to a share of the cells, in place; (b * w, 3, n), normalised."""
         chosen = torch.rand(b, generator=generator) < self.config.noise
         strength = _NOISE * torch.rand(b, generator=generator)
-        w = len(pictures) // b
+        w = len(images) // b
         for cell in torch.nonzero(chosen).flatten().tolist():
             own = slice(cell * w, (cell + 1) * w)
-            noise = torch.randn(pictures[own].shape, generator=generator)
-            pictures[own] += noise * strength[cell] / self.std
+            noise = torch.randn(images[own].shape, generator=generator)
+            images[own] += noise * strength[cell] / self.std
 
 
 def mixed(

@@ -99,11 +99,11 @@ def _is_pointwise(layer: nn.Conv2d) -> bool:
 
 def _same_padding(pixels: Tensor, stride: int, taps: int) -> list[int]:
     """Return left, right, top, bottom of TensorFlow's "same" padding."""
-    sides = []
+    sides_px = []
     for extent in (pixels.shape[3], pixels.shape[2]):
         whole = max((-(-extent // stride) - 1) * stride + taps - extent, 0)
-        sides += [whole // 2, whole - whole // 2]
-    return sides
+        sides_px += [whole // 2, whole - whole // 2]
+    return sides_px
 
 
 class _Depthwise(torch.autograd.Function):

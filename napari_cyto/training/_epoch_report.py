@@ -59,11 +59,11 @@ def measured(
         "per_class_recall": validation.per_class_recall,
         "images_per_s": round(images_per_s, 2),
         "eta_s": round(after.seconds / after.epoch * epochs_left(after, config), 1),
-        "worst": _pictured(validation.worst, after.epoch, folder),
+        "worst": _with_image(validation.worst, after.epoch, folder),
     }
 
 
-def _pictured(cells: tuple[WorstCell, ...], epoch: int, folder: Path) -> list[dict[str, Any]]:
+def _with_image(cells: tuple[WorstCell, ...], epoch: int, folder: Path) -> list[dict[str, Any]]:
     """Write the cells' pictures and return what belongs to each; those of epochs long past go."""
     place = folder / "worst"
     place.mkdir(exist_ok=True)
@@ -73,7 +73,7 @@ def _pictured(cells: tuple[WorstCell, ...], epoch: int, folder: Path) -> list[di
     parts = []
     for rank, cell in enumerate(cells):
         name = f"{epoch:04d}-{rank:02d}.png"
-        Image.fromarray(cell.picture).save(place / name)
+        Image.fromarray(cell.image).save(place / name)
         parts.append(
             {
                 "picture": f"worst/{name}",

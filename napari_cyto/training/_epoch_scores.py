@@ -60,14 +60,14 @@ def score_of(name: ScoreName, metrics: dict[str, float], loss: float | None) -> 
     return metrics.get(_METRIC[name], float("nan"))
 
 
-def worst_cells(cells: ScoredCells, pictures: npt.NDArray[np.uint8]) -> tuple[WorstCell, ...]:
+def worst_cells(cells: ScoredCells, images: npt.NDArray[np.uint8]) -> tuple[WorstCell, ...]:
     """Return the wrongly called cells whose true class was held least likely, the worst first.
 
     Parameters
     ----------
     cells : ScoredCells
         Of the validation side.
-    pictures : ndarray, uint8 (n, s, s, 3)
+    images : ndarray, uint8 (n, s, s, 3)
         What the model saw of each.
     """
     own = cells.probabilities[np.arange(len(cells.truth)), cells.truth]
@@ -75,7 +75,7 @@ def worst_cells(cells: ScoredCells, pictures: npt.NDArray[np.uint8]) -> tuple[Wo
     chosen = wrong[np.argsort(own[wrong], kind="stable")[:WORST]]
     return tuple(
         WorstCell(
-            np.ascontiguousarray(pictures[i]),
+            np.ascontiguousarray(images[i]),
             cells.slides[i],
             (float(cells.centres_yx[i, 0]), float(cells.centres_yx[i, 1])),
             cells.ids[cells.truth[i]],

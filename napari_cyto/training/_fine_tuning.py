@@ -71,8 +71,8 @@ def on_sets_of_parent(data: TrainingSet, parent: Bundle) -> TrainingSet:
 
     Otherwise a slide that the parent was trained on could judge what continues from it.
     """
-    sides = recorded_sets(parent.manifest.card.split)
-    slides = tuple(replace(s, side=known) if (known := side_of(s, sides)) != UNSEEN else s for s in data.slides)
+    sets = recorded_sets(parent.manifest.card.split)
+    slides = tuple(replace(s, side=known) if (known := side_of(s, sets)) != UNSEEN else s for s in data.slides)
     return replace(data, slides=slides)
 
 
@@ -81,8 +81,8 @@ def seen_in_training(data: TrainingSet, parent: Bundle | None) -> frozenset[str]
     if parent is None:
         return frozenset()
     card = parent.manifest.card
-    sides = sets_in(data.slides, {"data": card.data, "split": card.split}, data.fingerprint)
-    return frozenset(key for key, side in sides.items() if side in SEEN_IN_TRAINING)
+    sets = sets_in(data.slides, {"data": card.data, "split": card.split}, data.fingerprint)
+    return frozenset(key for key, side in sets.items() if side in SEEN_IN_TRAINING)
 
 
 def with_parents(record: Mapping[str, Any], parent: Bundle | None) -> dict[str, Any]:

@@ -111,18 +111,18 @@ def matched_loss(
     """
     background = proposals.logits.shape[-1] - 1
     target_classes = torch.full(proposals.logits.shape[:2], background, device=proposals.logits.device)
-    picture, cell, proposal = _matches(proposals, cells, weights.tau, repeats)
-    truth = _joined(cells, picture, cell)
-    target_classes[picture, proposal] = truth.classes
+    image, cell, proposal = _matches(proposals, cells, weights.tau, repeats)
+    truth = _joined(cells, image, cell)
+    target_classes[image, proposal] = truth.classes
     counts = _weights_of(proposals, target_classes, cells, weights)
     entropy = functional.cross_entropy(proposals.logits.transpose(1, 2), target_classes, reduction="none")
     classes = (counts * entropy).sum() / counts.numel()
     if weights.hidden is not None:
         classes = classes + _unlabelled_risk(proposals, target_classes, cells, weights) / counts.numel()
-    total = max(len(picture), 1)
-    moved = (proposals.points_yx[picture, proposal] - truth.points_yx).square().sum()
+    total = max(len(image), 1)
+    moved = (proposals.points_yx[image, proposal] - truth.points_yx).square().sum()
     known = torch.isfinite(truth.sizes_hw)
-    logs = proposals.sizes_hw[picture, proposal].log() - torch.where(known, truth.sizes_hw, 1.0).clamp(min=1e-3).log()
+    logs = proposals.sizes_hw[image, proposal].log() - torch.where(known, truth.sizes_hw, 1.0).clamp(min=1e-3).log()
     sized = functional.smooth_l1_loss(logs[known], torch.zeros_like(logs[known]), reduction="sum") / max(
         int(known.sum()), 1
     )
@@ -146,12 +146,12 @@ def _matches(
     return pairs[0], pairs[1], pairs[2]
 
 
-def _joined(cells: Sequence[TileCells], picture: torch.Tensor, cell: torch.Tensor) -> TileCells:
+def _joined(cells: Sequence[TileCells], image: torch.Tensor, cell: torch.Tensor) -> TileCells:
     """Return the truth of each pair."""
-    starts = torch.tensor([0, *(len(c.classes) for c in cells)], device=picture.device).cumsum(0)
-    at = starts[picture] + cell
+    starts = torch.tensor([0, *(len(c.classes) for c in cells)], device=image.device).cumsum(0)
+    at = starts[image] + cell
     points, sizes, classes = (
-        torch.cat([getattr(c, name).to(picture.device) for c in cells])[at]
+        torch.cat([getattr(c, name).to(image.device) for c in cells])[at]
         for name in ("points_yx", "sizes_hw", "classes")
     )
     return TileCells(points, sizes, classes)

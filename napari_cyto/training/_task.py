@@ -39,7 +39,7 @@ class WorstCell:
 
     Parameters
     ----------
-    picture : ndarray, uint8, RGB
+    image : ndarray, uint8, RGB
         (h, w, 3), the cell with its surroundings.
     slide : str
         Path of its slide.
@@ -51,7 +51,7 @@ class WorstCell:
         What the model gave its answer, 0 to 1.
     """
 
-    picture: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]
     slide: str
     centre_yx: tuple[float, float]
     truth: str

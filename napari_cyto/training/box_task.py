@@ -53,8 +53,8 @@ def box_targets(
     first_label: int,
 ) -> dict[str, torch.Tensor]:
     """Return the cells of a tile as torchvision's detectors want them: boxes with x first, inside the tile."""
-    sides = torch.where(torch.isfinite(sizes_hw), sizes_hw, usual_px.to(sizes_hw.device)[classes][:, None])
-    low, high = (points_yx - sides / 2).clamp(0, tile_px), (points_yx + sides / 2).clamp(0, tile_px)
+    sides_px = torch.where(torch.isfinite(sizes_hw), sizes_hw, usual_px.to(sizes_hw.device)[classes][:, None])
+    low, high = (points_yx - sides_px / 2).clamp(0, tile_px), (points_yx + sides_px / 2).clamp(0, tile_px)
     boxes = torch.cat((low.flip(1), high.flip(1)), dim=1)
     seen = (high - low).amin(1) >= _SMALLEST_PX if len(boxes) else torch.zeros(0, dtype=torch.bool)
     return {"boxes": boxes[seen], "labels": classes[seen] + first_label}

@@ -36,7 +36,7 @@ from napari_cyto.training.config import AugmentConfig, ClassifierConfig, PhaseCo
 EVALUATION_BATCH = 64
 WATCHED_CELLS = 384
 """How many training cells an epoch is watched on when there is no validation side."""
-SIDES = ("train", "validation", "test")
+SETS = ("train", "validation", "test")
 
 
 UNCHANGED = AugmentConfig(
@@ -61,7 +61,7 @@ class ClassifierTask(ModelTask):
         yield Advanced(0, 0, "Building the network")
         self.network = self.first_network()
         self.colour = self.colour_target(self.model.crop_rule.icc)
-        for side in SIDES:
+        for side in SETS:
             self.crops[side] = yield from cut_all(self.split.of(side), self.model.crop_rule, token, self.colour)
         labels = self.crops["train"].class_index
         counts = np.bincount(labels, minlength=len(self.classes))
@@ -87,11 +87,11 @@ class ClassifierTask(ModelTask):
             # Chance belongs to the step, so that a run that goes on later draws what it would have drawn.
             chance = np.random.SeedSequence([self.config.seed, epoch, step, share.rank])
             generator = torch.Generator().manual_seed(int(chance.generate_state(1)[0]))
-            pictures = self._changed(crops, cells, generator)
+            images = self._changed(crops, cells, generator)
             labels = torch.from_numpy(crops.class_index[cells])
             targets = torch.nn.functional.one_hot(labels, len(self.classes)).float()
-            pictures, targets = mixed(pictures, targets, self.config.augment.mixup, generator)
-            yield {"crops": pictures, "targets": targets, "n": len(cells)}
+            images, targets = mixed(images, targets, self.config.augment.mixup, generator)
+            yield {"crops": images, "targets": targets, "n": len(cells)}
 
     def _changed(self, crops: CropSet, cells: npt.NDArray[np.intp], generator: torch.Generator) -> torch.Tensor:
         """Return the pictures of a batch, changed by chance; where the recipe names classes, only theirs."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_cyto.datasets.training.annotated_area import Rest
     from napari_cyto.datasets.training.training_set import TrainingSet
 
-SIDES = ("train", "validation", "test")
+SETS = ("train", "validation", "test")
 
 
 def preview_training(
@@ -94,7 +94,7 @@ def _values(data: TrainingSet, divided: TrainingSplit | None, refusal: str) -> d
     return {
         "scheme": scheme_to_dict(data.scheme),
         "classes": _class_rows(data, divided),
-        "slides": {side: len(divided.of(side)) for side in SIDES} if divided else {"all": len(data.slides)},
+        "slides": {side: len(divided.of(side)) for side in SETS} if divided else {"all": len(data.slides)},
         "unit": "" if divided is None else str(divided.record.get("unit", "")),
         "remarks": list(data.remarks),
         "area": "",
@@ -104,14 +104,14 @@ def _values(data: TrainingSet, divided: TrainingSplit | None, refusal: str) -> d
 
 def _class_rows(data: TrainingSet, divided: TrainingSplit | None) -> list[dict[str, Any]]:
     if divided is None:
-        sides = {"all": data.counts()}
+        sets = {"all": data.counts()}
     else:
-        sides = {side: data.counts(s.key for s in divided.of(side)) for side in SIDES}
+        sets = {side: data.counts(s.key for s in divided.of(side)) for side in SETS}
     return [
         {
             "class": class_id,
             "colour": data.scheme[class_id].colour,
-            "cells": {side: counts[class_id] for side, counts in sides.items()},
+            "cells": {side: counts[class_id] for side, counts in sets.items()},
         }
         for class_id in data.classes
     ]

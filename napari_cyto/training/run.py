@@ -106,7 +106,7 @@ def _steps(
     stop_if_cancelled(token)
     split = split_training_set(data, config.split, token=token, known=seen_in_training(data, from_model))
     yield from (Noted(remark) for remark in data.remarks)
-    yield Noted(_sides(split))
+    yield Noted(_sets_sentence(split))
     added = what_is_new(data, from_model)
     if added:
         yield Noted(f"New since {from_model.id if from_model else ''}: {added}")
@@ -225,7 +225,7 @@ def _check_same(request: dict[str, Any], before: dict[str, Any], folder: RunFold
         )
 
 
-def _sides(split: TrainingSplit) -> str:
+def _sets_sentence(split: TrainingSplit) -> str:
     parts = [f"{sum(cells.values())} cells for {side}" for side, cells in split.counts.items()]
     return f"{', '.join(parts)}; all cells of a slide are on one side."
 

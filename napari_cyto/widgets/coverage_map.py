@@ -48,5 +48,5 @@ def _image(seen: Coverage, magnification: float) -> QImage:
     shape = (max(1, round(height * scale)), max(1, round(width * scale)))
     pixels = np.zeros((*shape, 4), np.uint8)
     # Qt's ARGB words lie in memory as blue, green, red, alpha.
-    pixels[seen.picture(magnification, shape)] = (*reversed(LOOKED_RGB), 255)
+    pixels[seen.as_mask(magnification, shape)] = (*reversed(LOOKED_RGB), 255)
     return QImage(pixels.tobytes(), shape[1], shape[0], 4 * shape[1], QImage.Format.Format_ARGB32).copy()

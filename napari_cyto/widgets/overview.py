@@ -133,9 +133,9 @@ class OverviewMap(QWidget):
         area = self.map_rect()
         scale = area.width() / self._size_hw[1]
         y0, x0, y1, x1 = (value * scale for value in self._view_yxyx)
-        mark = QRectF(QPointF(x0, y0), QPointF(x1, y1)).translated(area.topLeft())
-        grow = (max(0.0, _SMALLEST_FRAME_PX - mark.width()) / 2, max(0.0, _SMALLEST_FRAME_PX - mark.height()) / 2)
-        return mark.adjusted(-grow[0], -grow[1], *grow)
+        frame = QRectF(QPointF(x0, y0), QPointF(x1, y1)).translated(area.topLeft())
+        grow = (max(0.0, _SMALLEST_FRAME_PX - frame.width()) / 2, max(0.0, _SMALLEST_FRAME_PX - frame.height()) / 2)
+        return frame.adjusted(-grow[0], -grow[1], *grow)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802, ARG002 - Qt's name
         """Draw the slide and the frame of the view."""
@@ -145,13 +145,13 @@ class OverviewMap(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         area = self.map_rect()
         painter.drawPixmap(area, self._pixmap, QRectF(self._pixmap.rect()))
-        mark = self.frame_rect()
-        if mark is not None:
-            mark = mark.intersected(area.adjusted(-2, -2, 2, 2))
+        frame = self.frame_rect()
+        if frame is not None:
+            frame = frame.intersected(area.adjusted(-2, -2, 2, 2))
             # Dark under light shows on glass as on tissue.
             for colour, width in ((QColor(0, 0, 0, 160), 3.5), (QColor("#ffd000"), 1.5)):
                 painter.setPen(QPen(colour, width))
-                painter.drawRect(mark)
+                painter.drawRect(frame)
         painter.end()
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802 - Qt's name

@@ -66,15 +66,15 @@ class Made:
 
 def draw_slide(size_hw: tuple[int, int], boxes: Sequence[Box], rng: np.random.Generator) -> np.ndarray:
     """Draw one textured ellipse a box, so that crops are telling and all different."""
-    picture = Image.new("RGB", (size_hw[1], size_hw[0]), (238, 236, 240))
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (size_hw[1], size_hw[0]), (238, 236, 240))
+    pen = ImageDraw.Draw(image)
     for box in boxes:
         y0, x0, y1, x1 = box.bounds_yxyx
         for _ in range(7):
             cy, cx = rng.uniform(y0, y1), rng.uniform(x0, x1)
             ry, rx = rng.uniform(4, 20, 2)
             pen.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=tuple(int(v) for v in rng.integers(30, 220, 3)))
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 @pytest.fixture

@@ -35,15 +35,15 @@ def stained(seed: int, tint: tuple[float, float, float], size: int = 400) -> np.
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> tuple[Path, Path]:
+def images(tmp_path: Path) -> tuple[Path, Path]:
     own, target = tmp_path / "eigenes Bild ü.png", tmp_path / "ziel.png"
     Image.fromarray(stained(0, (1.0, 0.8, 0.9))).save(own)
     Image.fromarray(stained(1, (0.7, 0.85, 1.0))).save(target)
     return own, target
 
 
-def test_mean_and_spread_become_the_targets(pictures: tuple[Path, Path]) -> None:
-    own, target = (np.asarray(Image.open(p)) for p in pictures)
+def test_mean_and_spread_become_the_targets(images: tuple[Path, Path]) -> None:
+    own, target = (np.asarray(Image.open(p)) for p in images)
     expected = colour_statistics(target)
     matched = colour_statistics(match_colour(own, expected))
     assert np.abs(np.subtract(matched.mean_lab, expected.mean_lab)).max() < 0.6
@@ -79,8 +79,8 @@ def test_its_own_statistics_change_nothing() -> None:
     assert np.abs(match_colour(picture, own).astype(int) - picture).max() <= 1
 
 
-def test_one_colour_and_extremes_pass(pictures: tuple[Path, Path]) -> None:
-    expected = picked_statistics(pictures[1])
+def test_one_colour_and_extremes_pass(images: tuple[Path, Path]) -> None:
+    expected = picked_statistics(images[1])
     for value in (0, 128, 255):
         plain = np.full((9, 7, 3), value, dtype=np.uint8)
         assert match_colour(plain, expected).shape == (9, 7, 3)
@@ -89,17 +89,17 @@ def test_one_colour_and_extremes_pass(pictures: tuple[Path, Path]) -> None:
         colour_statistics(np.zeros((0, 5, 3), np.uint8), picture="x.png")
 
 
-def test_crops_are_matched_by_their_slide_not_by_themselves(pictures: tuple[Path, Path]) -> None:
-    target = picked_statistics(pictures[1])
+def test_crops_are_matched_by_their_slide_not_by_themselves(images: tuple[Path, Path]) -> None:
+    target = picked_statistics(images[1])
     rule = CropRule(windows=(40.0,), unit="px", size_px=40)
-    with open_slide(pictures[0]) as slide:
+    with open_slide(images[0]) as slide:
         match = match_for(slide, target)
         assert match is not None
         crops = rule.cut(slide, [(200.0, 200.0), (90.0, 300.0)], None, match)
         plain = rule.cut(slide, [(200.0, 200.0), (90.0, 300.0)], None)
         assert np.array_equal(crops[0, 0], match(plain[0, 0]))
         assert match_for(slide, None) is None
-    with open_slide(pictures[0]) as again:
+    with open_slide(images[0]) as again:
         assert np.array_equal(rule.cut(again, [(90.0, 300.0)], None, match_for(again, target))[0], crops[1])
 
 
@@ -117,8 +117,8 @@ def test_a_slide_and_a_field_cut_out_of_it_have_about_the_same_statistics(tmp_pa
     assert np.abs(np.subtract(of_slide.std_lab, of_field.std_lab)).max() < 4
 
 
-def test_the_preview_shows_before_after_and_target(pictures: tuple[Path, Path]) -> None:
-    shown = preview_match(*pictures, max_px=128)
+def test_the_preview_shows_before_after_and_target(images: tuple[Path, Path]) -> None:
+    shown = preview_match(*images, max_px=128)
     assert shown.before.shape == shown.after.shape == (128, 128, 3)
     assert not np.array_equal(shown.before, shown.after)
     to_target = [np.abs(p.mean((0, 1)) - shown.target.mean((0, 1))).sum() for p in (shown.before, shown.after)]

@@ -47,7 +47,7 @@ def textured(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shown_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pixels") / "Färbung übersicht 顕微鏡.png"
     Image.fromarray(textured(400, 500)).save(path)
     return path
@@ -65,14 +65,14 @@ CENTRES = [(200.0, 250.0), (3.25, 4.75), (399.5, 499.5), (120.3, 7.9), (250.01, 
 
 
 @pytest.mark.parametrize("rule", [CropRule(), CropRule(windows=(51.2, 102.4), size_px=64), CropRule(unit="px")])
-def test_training_and_inference_cut_the_same_bytes(picture: Path, rule: CropRule) -> None:
+def test_training_and_inference_cut_the_same_bytes(shown_image: Path, rule: CropRule) -> None:
     if rule.unit == "px":
         rule = rule.model_copy(update={"windows": (90.0,)})
-    made, _ = run(cut_all([training_slide(picture, CENTRES)], rule))
+    made, _ = run(cut_all([training_slide(shown_image, CENTRES)], rule))
     shared_cache().clear()
     for n, centre in enumerate(CENTRES):
         # One cell at a time, on a freshly opened slide that keeps no tile.
-        with Slide(ImageBackend(picture), TileCache(0)) as fresh:
+        with Slide(ImageBackend(shown_image), TileCache(0)) as fresh:
             assert np.array_equal(rule.cut(fresh, [centre], 0.25)[0], made.crops[n])
 
 
@@ -120,10 +120,10 @@ def test_a_window_far_outside_is_white() -> None:
 
 
 def test_a_round_cell_stays_round_at_every_scale() -> None:
-    picture = np.full((900, 900, 3), 240, dtype=np.uint8)
+    shown_image = np.full((900, 900, 3), 240, dtype=np.uint8)
     y, x = np.mgrid[:900, :900] + 0.5
-    picture[np.hypot(y - 450, x - 450) < 100] = 20
-    slide = _InMemory(picture)
+    shown_image[np.hypot(y - 450, x - 450) < 100] = 20
+    slide = _InMemory(shown_image)
     for side in (300.0, 431.7, 800.0):
         crop = CropRule(windows=(side,), unit="px", size_px=224).cut(slide, [(450.0, 450.0)], None)[0, 0, ..., 0] < 130
         across, down = crop.any(axis=0).sum(), crop.any(axis=1).sum()
@@ -138,9 +138,9 @@ def test_the_default_is_a_classifiers_input() -> None:
     assert rule.cut(slide, np.empty((0, 2)), 0.25).shape == (0, 1, 224, 224, 3)
 
 
-def test_more_room_at_the_same_scale_has_the_crop_in_its_middle(picture: Path) -> None:
+def test_more_room_at_the_same_scale_has_the_crop_in_its_middle(shown_image: Path) -> None:
     rule = CropRule(windows=(51.2,), size_px=96)
-    with open_slide(picture) as slide:
+    with open_slide(shown_image) as slide:
         plain = rule.cut(slide, CENTRES, 0.25).astype(int)
         wide = rule.widened(24).cut(slide, CENTRES, 0.25).astype(int)
     assert wide.shape[2:4] == (144, 144)
@@ -149,11 +149,11 @@ def test_more_room_at_the_same_scale_has_the_crop_in_its_middle(picture: Path) -
         rule.widened(500)
 
 
-def test_without_a_scale_a_rule_in_micrometres_refuses(picture: Path) -> None:
-    with open_slide(picture) as slide, pytest.raises(CytoError, match="µm per px are unknown"):
+def test_without_a_scale_a_rule_in_micrometres_refuses(shown_image: Path) -> None:
+    with open_slide(shown_image) as slide, pytest.raises(CytoError, match="µm per px are unknown"):
         CropRule().cut(slide, [(5.0, 5.0)], None)
     with pytest.raises(CytoError, match=r"of 1 slide\(s\) are unknown .*apacc:DIR@0.25"):
-        run(cut_all([training_slide(picture, CENTRES, None)], CropRule()))
+        run(cut_all([training_slide(shown_image, CENTRES, None)], CropRule()))
 
 
 @pytest.mark.parametrize("windows", [(0.0,), (-3.0,), (), (1.0,) * 5])
@@ -162,10 +162,10 @@ def test_windows_that_are_none_are_refused(windows: tuple[float, ...]) -> None:
         CropRule(windows=windows)
 
 
-def test_crops_keep_class_slide_and_place(picture: Path, tmp_path: Path) -> None:
+def test_crops_keep_class_slide_and_place(shown_image: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.png"
     Image.fromarray(textured(300, 300, 5)).save(other)
-    slides = [training_slide(picture, CENTRES), training_slide(other, []), training_slide(other, [(9.0, 8.0)] * 3)]
+    slides = [training_slide(shown_image, CENTRES), training_slide(other, []), training_slide(other, [(9.0, 8.0)] * 3)]
     made, said = run(cut_all(slides, CropRule(size_px=32)))
     assert len(made) == 8
     assert made.slide_number.tolist() == [0] * 5 + [2] * 3
@@ -176,32 +176,32 @@ def test_crops_keep_class_slide_and_place(picture: Path, tmp_path: Path) -> None
         assert np.array_equal(made.crops[5], CropRule(size_px=32).cut(slide, [(9.0, 8.0)], 0.25)[0])
 
 
-def test_many_crops_go_to_a_file_and_are_the_same(picture: Path) -> None:
-    slides = [training_slide(picture, CENTRES)]
+def test_many_crops_go_to_a_file_and_are_the_same(shown_image: Path) -> None:
+    slides = [training_slide(shown_image, CENTRES)]
     in_memory, _ = run(cut_all(slides, CropRule(size_px=32)))
     on_disk, _ = run(cut_all(slides, CropRule(size_px=32), memory_bytes=0))
     assert isinstance(on_disk.crops, np.memmap)
     assert np.array_equal(in_memory.crops, on_disk.crops)
 
 
-def test_a_disk_too_small_is_said_before_it_is_full(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_too_small_is_said_before_it_is_full(shown_image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(CytoError, match="GB free"):
-        run(cut_all([training_slide(picture, CENTRES)], CropRule(), memory_bytes=0))
+        run(cut_all([training_slide(shown_image, CENTRES)], CropRule(), memory_bytes=0))
 
 
-def test_a_picture_that_cannot_be_read_is_left_out_with_one_remark(picture: Path, tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_read_is_left_out_with_one_remark(shown_image: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     Image.fromarray(textured(200, 200)).save(broken, quality=90)
     broken_slide = training_slide(broken, [(50.0, 50.0), (60.0, 60.0)])
     broken.write_bytes(broken.read_bytes()[:3000])
-    gone = training_slide(picture, [(50.0, 50.0)])
+    gone = training_slide(shown_image, [(50.0, 50.0)])
     gone = TrainingSlide(
         **{n: getattr(gone, n) for n in gone.__dataclass_fields__} | {"path": str(tmp_path / "no.png")}
     )
-    fine = training_slide(picture, CENTRES)
+    fine = training_slide(shown_image, CENTRES)
     made, said = run(cut_all([broken_slide, gone, fine], CropRule(size_px=32)))
     assert made.slide_number.tolist() == [2] * 5
     alone, _ = run(cut_all([fine], CropRule(size_px=32)))
@@ -214,11 +214,11 @@ def test_a_picture_that_cannot_be_read_is_left_out_with_one_remark(picture: Path
         run(cut_all([broken_slide, gone], CropRule(size_px=32)))
 
 
-def test_a_cancelled_cutting_stops(picture: Path) -> None:
+def test_a_cancelled_cutting_stops(shown_image: Path) -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(JobCancelled):
-        run(cut_all([training_slide(picture, CENTRES)], CropRule(), token))
+        run(cut_all([training_slide(shown_image, CENTRES)], CropRule(), token))
 
 
 @pytest.mark.shared

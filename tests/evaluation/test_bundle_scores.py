@@ -153,7 +153,7 @@ def test_other_slides_of_a_training_patient_or_smear_are_seen_too() -> None:
 
 @pytest.mark.parametrize("kind", ["classifier", "detector"])
 def test_it_stops_between_two_steps(evaluate_source: Any, made: Any, tmp_path: Path, kind: str) -> None:
-    source = f"cric:{made.cric_folder(tmp_path / 'cric', pictures=2)}"
+    source = f"cric:{made.cric_folder(tmp_path / 'cric', images=2)}"
     token = CancelToken()
     seen = []
     for event in evaluate_source(made.bundle(kind), [source], QUICK, token, tmp_path / "report"):
@@ -167,8 +167,8 @@ def test_it_stops_between_two_steps(evaluate_source: Any, made: Any, tmp_path: P
 def test_a_slide_that_cannot_be_read_is_left_out_and_told(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     folder = made.cric_folder(tmp_path / "cric")
     source = f"cric:{folder}"
-    picture = folder / "images" / "field_0_1.png"
-    picture.write_bytes(picture.read_bytes()[:400])
+    image = folder / "images" / "field_0_1.png"
+    image.write_bytes(image.read_bytes()[:400])
     found = made.result_of(evaluate_source(made.bundle(), [source], QUICK))
     assert found["classification"]["n"] == 24
     assert any("field_0_1" in remark for remark in found["data"]["remarks"])

@@ -59,7 +59,7 @@ def quick(evaluate_source: Any, made: Any, monkeypatch: pytest.MonkeyPatch) -> M
 
 @pytest.fixture
 def sources(made: Any, tmp_path: Path) -> list[str]:
-    return [f"cric:{made.cric_folder(tmp_path / name, pictures=2, seed=seed)}" for seed, name in enumerate("ab")]
+    return [f"cric:{made.cric_folder(tmp_path / name, images=2, seed=seed)}" for seed, name in enumerate("ab")]
 
 
 def last_of(events: Any) -> Event:

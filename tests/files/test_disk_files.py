@@ -92,8 +92,8 @@ def test_class_folders_pass_over_them(tmp_path: Path) -> None:
     image(tmp_path / "HSIL" / "a.png")
     left_by_a_disk(tmp_path / "HSIL", "a.png")
     left_by_a_disk(tmp_path, "a.png")
-    pictures, remarks = read_class_folders(tmp_path, None, "")
-    assert [p.record.name for p in pictures] == ["HSIL/a.png"]
+    images, remarks = read_class_folders(tmp_path, None, "")
+    assert [p.record.name for p in images] == ["HSIL/a.png"]
     assert remarks == []
 
 

@@ -72,8 +72,8 @@ def test_masks_in_class_folders_are_counted_and_no_cells(mask: str, tmp_path: Pa
     image(tmp_path / "normal" / "1.png")
     image(tmp_path / "normal" / f"{mask}.png")
     image(tmp_path / "normal" / "lone-d.png")
-    pictures, remarks = read_class_folders(tmp_path, None, "")
-    assert [p.record.name for p in pictures] == ["normal/1.png", "normal/lone-d.png"]
+    all_images, remarks = read_class_folders(tmp_path, None, "")
+    assert [p.record.name for p in all_images] == ["normal/1.png", "normal/lone-d.png"]
     assert remarks[0].startswith("1 mask(s)")
 
 
@@ -82,9 +82,9 @@ def test_sipakmed_as_it_is_downloaded(tmp_path: Path) -> None:
     image(inner / "001.bmp", (90, 80))
     image(inner / "CROPPED" / "001_01.bmp")
     (inner / "CROPPED" / "001_01_cyt.dat").write_text("1.0,2.0\n")
-    pictures, remarks = read_class_folders(tmp_path, 0.25, "")
+    all_images, remarks = read_class_folders(tmp_path, 0.25, "")
     assert remarks[0].startswith("1 picture(s) beside a folder CROPPED")
-    assert [(p.record.name, p.class_id, p.record.size_hw) for p in pictures] == [
+    assert [(p.record.name, p.class_id, p.record.size_hw) for p in all_images] == [
         ("im_Parabasal/001_01.bmp", "im_Parabasal", (30, 40))
     ]
 

@@ -38,8 +38,8 @@ def spot_finder(**changes: Any) -> CellDetector:
     return CellDetector.of_network(manifest(**changes), Spots(), Spots())
 
 
-def found_on(picture: np.ndarray, detector: CellDetector, mpp: float, tile_px: int | None = None) -> Any:
-    with slide_of(picture) as slide:
+def found_on(image: np.ndarray, detector: CellDetector, mpp: float, tile_px: int | None = None) -> Any:
+    with slide_of(image) as slide:
         plan = make_plan(slide, mpp, detector, tile_px=tile_px, score_from=0.02)
         steps = list(Engine(slide, plan, detector).steps())
     return joined([step.cells for step in steps if isinstance(step, Batch)])
@@ -93,10 +93,10 @@ def agree(one: Any, other: Any, score: float, share: float) -> bool:
 
 
 def test_a_real_networks_answer_does_not_depend_on_tiles() -> None:
-    picture = noise(384, 384)
-    whole = found_on(picture, network_detector(), 1.0, 1024)
+    image = noise(384, 384)
+    whole = found_on(image, network_detector(), 1.0, 1024)
     for tile_px in (192, 256):
-        assert agree(whole, found_on(picture, network_detector(), 1.0, tile_px), 0.05, 0.99)
+        assert agree(whole, found_on(image, network_detector(), 1.0, tile_px), 0.05, 0.99)
 
 
 def test_a_region_answers_as_the_whole_slide_does_there(tmp_path: Path) -> None:
@@ -148,17 +148,17 @@ def test_a_shipped_detector_finds_on_tiles_what_it_finds_in_one_look(tile_px: in
 
     detector = CellDetector(bundle_named("nucleus-detector"), "cpu", "fp32")
     mpp, decision = detector.manifest.mpp, detector.manifest.decision
-    picture, pad = probe((1, 704, 640, 3))[0], detector.runtime.halo
-    framed = np.pad(picture, ((pad, pad), (pad, pad), (0, 0)), constant_values=255)
+    image, pad = probe((1, 704, 640, 3))[0], detector.runtime.halo
+    framed = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), constant_values=255)
     raw = detector.runtime.cells(framed, 0.02)
     points, kept = raw.points_yx - pad, []
     for n in np.lexsort((*points.T[::-1], -raw.scores)):
-        inside = (points[n] >= 0).all() and (points[n] < picture.shape[:2]).all()
+        inside = (points[n] >= 0).all() and (points[n] < image.shape[:2]).all()
         if inside and (np.linalg.norm(points[kept] - points[n], axis=1) >= decision.merge_um / mpp).all():
             kept.append(n)
     whole = Found(points[kept], raw.scores[kept])
     assert (whole.scores > decision.score_threshold).sum() > 20
-    found = found_on(picture, detector, mpp, tile_px)
+    found = found_on(image, detector, mpp, tile_px)
     if tile_px == 1024:  # one tile: the very same pixels
         assert len(found) == len(whole)
         np.testing.assert_allclose(found.centres_yx, whole.centres_yx, atol=1e-3)

@@ -32,7 +32,7 @@ class Case:
     score_from: float
 
     @property
-    def picture(self) -> np.ndarray:
+    def image(self) -> np.ndarray:
         return planted(*self.size_hw, self.cells)
 
 
@@ -76,7 +76,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 def searched(case: Case, **how: Any) -> Any:
     detector = planted_detector(merge_um=case.merge_um)
-    with slide_of(case.picture, case.factor) as slide:
+    with slide_of(case.image, case.factor) as slide:
         plan = make_plan(slide, 1.0 / case.factor, detector, case.region, case.tile_px, case.score_from)
         steps = list(Engine(slide, plan, detector, outline_yx=case.outline, **how).steps())
     assert sum(isinstance(s, TileDone) for s in steps) == len(plan.tiles)
@@ -93,7 +93,7 @@ def detector_none(detector: Any) -> Any:
 @given(cases())
 def test_everything_is_found_to_the_last_cell(case: Case) -> None:
     expected = brute_force(
-        case.picture, planted_detector(merge_um=case.merge_um), case.factor, 1.0 / case.factor, case.region,
+        case.image, planted_detector(merge_um=case.merge_um), case.factor, 1.0 / case.factor, case.region,
         case.outline, case.score_from,
     )  # fmt: skip
     assert rows_of(searched(case)) == expected
@@ -103,7 +103,7 @@ def test_everything_is_found_to_the_last_cell(case: Case) -> None:
 @given(cases())
 def test_evaluation_sees_what_a_prediction_stores(case: Case) -> None:
     detector = planted_detector(merge_um=case.merge_um)
-    with slide_of(case.picture, case.factor) as slide:
+    with slide_of(case.image, case.factor) as slide:
         found = CellSearch(detector).detect(slide, 1.0 / case.factor, case.region)
     assert (np.diff(found.scores) <= 0).all()
     predicted = Case(**{**vars(case), "outline": None})
@@ -113,27 +113,27 @@ def test_evaluation_sees_what_a_prediction_stores(case: Case) -> None:
 def test_glass_is_passed_over_and_no_cell_with_it() -> None:
     """Of a wide slide only the tiles are looked at in which something is, a lone cell in the last px among them."""
     cells = [(5, 5, 15, 0), (900, 900, 15, 1), (1023, 1023, 15, 2)]
-    picture, detector = planted(1024, 1024, cells), planted_detector()
-    with slide_of(picture) as slide:
+    image, detector = planted(1024, 1024, cells), planted_detector()
+    with slide_of(image) as slide:
         plan = make_plan(slide, 1.0, detector, tile_px=96)
         assert plan.skipped > 32 * 32 * 0.9
         assert plan.skipped + len(plan.tiles) == 32 * 32
         found = CellSearch(detector).detect(slide, 1.0)
-    assert rows_of(found) == brute_force(picture, detector)
+    assert rows_of(found) == brute_force(image, detector)
     assert len(found) == 3
 
 
 @pytest.mark.parametrize("tile_px", [96, 512])
 def test_cells_on_damage_are_left_out_and_the_damage_is_told(tile_px: int) -> None:
     cells = [(y, x, 15, 0) for y in range(10, 250, 16) for x in range(10, 250, 16)]
-    picture, detector = planted(256, 256, cells), planted_detector()
-    with slide_of(picture, damaged={(0, 1, 1), (0, 3, 0)}) as slide:
+    image, detector = planted(256, 256, cells), planted_detector()
+    with slide_of(image, damaged={(0, 1, 1), (0, 3, 0)}) as slide:
         plan = make_plan(slide, 1.0, detector, tile_px=tile_px)
         engine = Engine(slide, plan, detector)
         found = joined([s.cells for s in engine.steps() if isinstance(s, Batch)])
     holes = [(64, 64, 128, 128), (192, 0, 256, 64)]
     assert sorted(tile.bounds_yxyx for tile in engine.unreadable) == holes
-    whole = brute_force(picture, detector, damage_yxyx=holes)
+    whole = brute_force(image, detector, damage_yxyx=holes)
     # Beside the hatching a cell may look less crowded than it is; none is lost and none made up.
     assert [row[:2] for row in rows_of(found)] == [row[:2] for row in whole]
 
@@ -141,13 +141,13 @@ def test_cells_on_damage_are_left_out_and_the_damage_is_told(tile_px: int) -> No
 @pytest.mark.parametrize("tile_px", [96, 512])
 def test_cells_where_nothing_was_scanned_are_left_out_and_counted_once(tile_px: int) -> None:
     cells = [(y, x, 15, 0) for y in (100, 127, 128, 160) for x in (100, 128, 159)] + [(10, 10, 9, 1), (250, 250, 9, 1)]
-    picture = planted(256, 256, cells)
-    marks = picture[64:192, 64:192] & 15
-    picture[64:192, 64:192] = 0
-    picture[64:192, 64:192] += np.where((marks[..., :1] == 9), marks, 0).astype(np.uint8)
-    picture[:, 200:240] = NUCLEUS
+    image = planted(256, 256, cells)
+    marks = image[64:192, 64:192] & 15
+    image[64:192, 64:192] = 0
+    image[64:192, 64:192] += np.where((marks[..., :1] == 9), marks, 0).astype(np.uint8)
+    image[:, 200:240] = NUCLEUS
     detector = planted_detector()
-    with slide_of(picture) as slide:
+    with slide_of(image) as slide:
         plan = make_plan(slide, 1.0, detector, tile_px=tile_px)
         engine = Engine(slide, plan, detector)
         found = joined([s.cells for s in engine.steps() if isinstance(s, Batch)])

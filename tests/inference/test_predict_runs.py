@@ -34,15 +34,15 @@ pytestmark = pytest.mark.networks
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A slide without a scale, of coloured noise."""
     path = tmp_path_factory.mktemp("slides") / "noise.png"
     Image.fromarray(noise(320, 352)).save(path)
     return path
 
 
-def requested(finder: Path, picture: Path, **changes: Any) -> PredictRequest:
-    values = {"slide": picture, "detector": str(finder), "mpp": 1.0, "tile_px": 192, "precision": "fp32"}
+def requested(finder: Path, image: Path, **changes: Any) -> PredictRequest:
+    values = {"slide": image, "detector": str(finder), "mpp": 1.0, "tile_px": 192, "precision": "fp32"}
     return PredictRequest(**values | changes)
 
 
@@ -88,8 +88,8 @@ def test_the_answer_does_not_depend_on_size_offset_or_order_of_tiles(
     assert len(set(distances.argmin(axis=1).tolist())) == len(CENTRES)
 
 
-def test_cells_are_proposals_with_the_models_scores(finder: Path, picture: Path, tmp_path: Path) -> None:
-    events = list(run(requested(finder, picture, out=tmp_path / "p.cyto", author="ann")))
+def test_cells_are_proposals_with_the_models_scores(finder: Path, image: Path, tmp_path: Path) -> None:
+    events = list(run(requested(finder, image, out=tmp_path / "p.cyto", author="ann")))
     result = events[-1].result
     found = proposals(tmp_path / "p.cyto")
     assert len(found) == result["cells"] == result["added"] > 3
@@ -105,8 +105,8 @@ def test_cells_are_proposals_with_the_models_scores(finder: Path, picture: Path,
         assert project.slides()[0].mpp == 1.0
 
 
-def test_asked_again_nothing_is_doubled_and_a_persons_word_stands(finder: Path, picture: Path, tmp_path: Path) -> None:
-    request = requested(finder, picture, out=tmp_path / "p.cyto")
+def test_asked_again_nothing_is_doubled_and_a_persons_word_stands(finder: Path, image: Path, tmp_path: Path) -> None:
+    request = requested(finder, image, out=tmp_path / "p.cyto")
     count = last(run(request)).result["added"]
     with Project.open(tmp_path / "p.cyto") as project:
         from dataclasses import replace
@@ -119,11 +119,11 @@ def test_asked_again_nothing_is_doubled_and_a_persons_word_stands(finder: Path, 
 
 @pytest.mark.parametrize("runtime", ["torch", "openvino"])
 def test_a_run_that_was_stopped_goes_on_to_the_same_answer(
-    finder: Path, picture: Path, tmp_path: Path, runtime: str
+    finder: Path, image: Path, tmp_path: Path, runtime: str
 ) -> None:
-    whole = last(run(requested(finder, picture, out=tmp_path / "whole.cyto", runtime=runtime))).result
+    whole = last(run(requested(finder, image, out=tmp_path / "whole.cyto", runtime=runtime))).result
     assert whole["runtime"] == [{"torch": "PyTorch fp32", "openvino": "OpenVINO fp32"}[runtime]]
-    request = requested(finder, picture, out=tmp_path / "p.cyto", run_folder=tmp_path / "run", runtime=runtime)
+    request = requested(finder, image, out=tmp_path / "p.cyto", run_folder=tmp_path / "run", runtime=runtime)
     token = CancelToken()
     for event in run(request, token):
         if getattr(event, "done", 0) == 2:
@@ -153,26 +153,26 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_answer(
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(
-    finder: Path, picture: Path, tmp_path: Path, changes: dict[str, Any], sentence: str
+    finder: Path, image: Path, tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     changes = {k: str(finder) if v == "FINDER" else v for k, v in changes.items()}
-    event = last(run(requested(finder, picture, out=tmp_path / "p.cyto", **changes)))
+    event = last(run(requested(finder, image, out=tmp_path / "p.cyto", **changes)))
     assert isinstance(event, Failed)
     assert event.expected
     assert sentence in event.message
     assert not (tmp_path / "p.cyto").exists()
 
 
-def test_another_class_scheme_is_refused(finder: Path, picture: Path, tmp_path: Path) -> None:
+def test_another_class_scheme_is_refused(finder: Path, image: Path, tmp_path: Path) -> None:
     Project.create(tmp_path / "p.cyto", preset("ki67")).close()
-    event = last(run(requested(finder, picture, out=tmp_path / "p.cyto")))
+    event = last(run(requested(finder, image, out=tmp_path / "p.cyto")))
     assert isinstance(event, Failed)
     assert "has no class" in event.message
     assert proposals(tmp_path / "p.cyto") == []
 
 
-def test_a_mark_of_a_person_is_not_proposed_again(finder: Path, picture: Path, tmp_path: Path) -> None:
-    request = requested(finder, picture, out=tmp_path / "a.cyto")
+def test_a_mark_of_a_person_is_not_proposed_again(finder: Path, image: Path, tmp_path: Path) -> None:
+    request = requested(finder, image, out=tmp_path / "a.cyto")
     last(run(request))
     first = proposals(tmp_path / "a.cyto")[0]
     with Project.create(tmp_path / "b.cyto", preset("bethesda")) as project:
@@ -192,10 +192,10 @@ def test_a_mark_of_a_person_is_not_proposed_again(finder: Path, picture: Path, t
 
 
 def test_damage_that_was_met_before_a_stop_is_told_at_the_end(
-    finder: Path, picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finder: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hole = UnreadableTile(picture.name, 0, (0.0, 0.0, 40.0, 40.0), "made so")
-    request, token = requested(finder, picture, out=tmp_path / "p.cyto", run_folder=tmp_path / "run"), CancelToken()
+    hole = UnreadableTile(image.name, 0, (0.0, 0.0, 40.0, 40.0), "made so")
+    request, token = requested(finder, image, out=tmp_path / "p.cyto", run_folder=tmp_path / "run"), CancelToken()
     with monkeypatch.context() as damaged:
         damaged.setattr(Slide, "unreadable_after", lambda _, known: (hole,)[known:])
         for event in run(request, token):
@@ -207,24 +207,24 @@ def test_damage_that_was_met_before_a_stop_is_told_at_the_end(
     assert [each["reason"] for each in events[-1].result["unreadable"]] == ["made so"]
 
 
-def test_cells_outside_an_outline_are_not_told(finder: Path, picture: Path) -> None:
+def test_cells_outside_an_outline_are_not_told(finder: Path, image: Path) -> None:
     outline = ((100.0, 100.0), (100.0, 250.0), (250.0, 100.0))
-    events = run(requested(finder, picture, region_yxyx=(100.0, 100.0, 250.0, 250.0), outline_yx=outline))
+    events = run(requested(finder, image, region_yxyx=(100.0, 100.0, 250.0, 250.0), outline_yx=outline))
     found = [c for e in events if isinstance(e, Measured) for c in e.values["cells"]["centres_yx"]]
     assert found
     assert all(y >= 100 and x >= 100 and (y - 100) + (x - 100) <= 150.001 for y, x in found)
 
 
 def test_the_command_line_writes_geojson_and_a_broken_slide_stops_no_other(
-    finder: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finder: Path, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--detector", str(finder), "--mpp", "1", "--json"]
-    assert command_line(["predict", str(picture), *words, "--out", str(tmp_path / "f.geojson")]) == 0
+    assert command_line(["predict", str(image), *words, "--out", str(tmp_path / "f.geojson")]) == 0
     outcome = json.loads(capsys.readouterr().out)
     features = json.loads((tmp_path / "f.geojson").read_text(encoding="utf-8"))["features"]
     assert len(features) == outcome["done"][0]["cells"] > 0
     (tmp_path / "broken.svs").write_bytes(b"no slide")
-    several = ["predict", str(tmp_path / "broken.svs"), str(picture), *words, "--out", str(tmp_path / "q.cyto")]
+    several = ["predict", str(tmp_path / "broken.svs"), str(image), *words, "--out", str(tmp_path / "q.cyto")]
     assert command_line(several) == 2
     shown = capsys.readouterr()
     assert "1 of 2 slides were left out" in shown.err
@@ -241,16 +241,16 @@ def test_a_region_in_other_words_is_refused(region: str, tmp_path: Path, capsys:
     assert "region" in capsys.readouterr().err.lower()
 
 
-def test_a_region_partly_beside_the_slide_is_clipped_and_told(finder: Path, picture: Path, tmp_path: Path) -> None:
-    request = requested(finder, picture, region_yxyx=(-1e6, 100.0, 200.0, 1e6), out=tmp_path / "p.cyto")
+def test_a_region_partly_beside_the_slide_is_clipped_and_told(finder: Path, image: Path, tmp_path: Path) -> None:
+    request = requested(finder, image, region_yxyx=(-1e6, 100.0, 200.0, 1e6), out=tmp_path / "p.cyto")
     outcome = last(run(request)).result
     assert any(
         "reaches beyond it: looked at is the part from x 100 to 352 and y 0 to 200" in r for r in outcome["remarks"]
     )
-    inside = last(run(requested(finder, picture, region_yxyx=(0.0, 100.0, 200.0, 352.0)))).result
+    inside = last(run(requested(finder, image, region_yxyx=(0.0, 100.0, 200.0, 352.0)))).result
     assert inside["cells"] == outcome["cells"] > 0
     assert inside["remarks"] == [r for r in outcome["remarks"] if "beyond" not in r]
-    beside = last(run(requested(finder, picture, region_yxyx=(400.0, 0.0, 500.0, 100.0), out=tmp_path / "q.cyto")))
+    beside = last(run(requested(finder, image, region_yxyx=(400.0, 0.0, 500.0, 100.0), out=tmp_path / "q.cyto")))
     assert isinstance(beside, Failed)
     assert "lies beside it" in beside.message
     assert not (tmp_path / "q.cyto").exists()

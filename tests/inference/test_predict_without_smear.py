@@ -28,9 +28,9 @@ def ended(slide: Path, finder: Path, **changes: Any) -> tuple[Any, list[Any]]:
     return events[-1], cells
 
 
-def stored(folder: Path, picture: np.ndarray, suffix: str = ".png") -> Path:
+def stored(folder: Path, image: np.ndarray, suffix: str = ".png") -> Path:
     path = folder / f"p{suffix}"
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
     return path
 
 
@@ -39,20 +39,20 @@ def stored(folder: Path, picture: np.ndarray, suffix: str = ".png") -> Path:
 def test_nothing_is_found_where_nothing_was_scanned(finder: Path, tmp_path: Path, size: Any, what: str) -> None:
     rng = np.random.default_rng(0)
     ground = {"black": 0, "grey": 127, "white": 255, "jpeg": 90}.get(what, 0)
-    picture = np.full((*size, 3), ground, np.uint8)
+    image = np.full((*size, 3), ground, np.uint8)
     if what == "sensor":
-        picture = rng.normal(6, 2, picture.shape).clip(0, 255).astype(np.uint8)
+        image = rng.normal(6, 2, image.shape).clip(0, 255).astype(np.uint8)
     if what == "transparent":
-        picture = np.concatenate([rng.integers(0, 255, picture.shape), np.zeros((*size, 1))], axis=-1).astype(np.uint8)
-    end, cells = ended(stored(tmp_path, picture, ".jpg" if what == "jpeg" else ".png"), finder)
+        image = np.concatenate([rng.integers(0, 255, image.shape), np.zeros((*size, 1))], axis=-1).astype(np.uint8)
+    end, cells = ended(stored(tmp_path, image, ".jpg" if what == "jpeg" else ".png"), finder)
     assert isinstance(end, Done)
     assert cells == []
     assert "no stain was found" in end.result["remarks"][0]
 
 
 def test_what_lies_beside_a_scanned_half_is_left_out_and_counted(finder: Path, tmp_path: Path) -> None:
-    picture = np.concatenate([noise(320, 300), np.zeros((320, 300, 3), np.uint8)], axis=1)
-    end, cells = ended(stored(tmp_path, picture), finder)
+    image = np.concatenate([noise(320, 300), np.zeros((320, 300, 3), np.uint8)], axis=1)
+    end, cells = ended(stored(tmp_path, image), finder)
     assert end.result["left_out_not_scanned"] > 0
     assert "nothing was scanned there" in end.result["remarks"][-1]
     assert len(cells) > 3

@@ -68,7 +68,7 @@ def namer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two slides without a scale, of coloured noise, and between them one that is none."""
     folder = tmp_path_factory.mktemp("slides")
     for number, name in ((3, "a.png"), (4, "c.png")):
@@ -108,10 +108,10 @@ def last(events: Iterator[Event]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def serial(finder: Path, namer: Path, pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
+def serial(finder: Path, namer: Path, images: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What one process finds."""
     folder = tmp_path_factory.mktemp("serial") / "p.cyto"
-    end = last(run_several(requested(finder, namer, pictures, folder)))
+    end = last(run_several(requested(finder, namer, images, folder)))
     assert isinstance(end, Done), end
     return written_cells(folder)
 
@@ -128,9 +128,9 @@ class Unhurried(ThreadPoolExecutor):
 
 
 def test_answers_in_any_order_come_to_the_same(
-    finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
+    finder: Path, namer: Path, images: list[Path], serial: Any, tmp_path: Path
 ) -> None:
-    request = request_of_one(finder, namer, pictures[0], tmp_path / "p.cyto")
+    request = request_of_one(finder, namer, images[0], tmp_path / "p.cyto")
     with Unhurried(3) as pool:
         end = last(run(request, farm=Farm(pool, 3, known(finder))))
     assert isinstance(end, Done)
@@ -139,9 +139,9 @@ def test_answers_in_any_order_come_to_the_same(
 
 
 def test_a_run_begun_by_workers_goes_on_without_them(
-    finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
+    finder: Path, namer: Path, images: list[Path], serial: Any, tmp_path: Path
 ) -> None:
-    request = request_of_one(finder, namer, pictures[0], tmp_path / "p.cyto", run_folder=tmp_path / "run")
+    request = request_of_one(finder, namer, images[0], tmp_path / "p.cyto", run_folder=tmp_path / "run")
     token = CancelToken()
     with Unhurried(2) as pool:
         for event in run(request, token, farm=Farm(pool, 2, known(finder))):
@@ -154,7 +154,7 @@ def test_a_run_begun_by_workers_goes_on_without_them(
 
 
 def test_when_the_workers_are_lost_the_run_says_so_at_once(
-    finder: Path, namer: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finder: Path, namer: Path, images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from contextlib import contextmanager
 
@@ -166,7 +166,7 @@ def test_when_the_workers_are_lost_the_run_says_so_at_once(
         yield Farm(pool, 1, known(finder))
 
     monkeypatch.setattr("napari_cyto.inference.cluster.workers.workers_for", nobody)
-    end = last(run_several(requested(finder, namer, pictures, tmp_path / "p.cyto", workers=1)))
+    end = last(run_several(requested(finder, namer, images, tmp_path / "p.cyto", workers=1)))
     assert isinstance(end, Failed)
     assert "connection to the workers was lost" in end.message
 
@@ -197,25 +197,25 @@ def test_who_is_gone_and_who_is_back_is_told_once(monkeypatch: pytest.MonkeyPatc
     [("weights", "other weights on the worker"), ("file", "another slide on the worker"), ("gone", "is not there on")],
 )
 def test_a_worker_that_sees_other_files_says_so(
-    finder: Path, pictures: list[Path], tmp_path: Path, change: str, sentence: str
+    finder: Path, images: list[Path], tmp_path: Path, change: str, sentence: str
 ) -> None:
     from napari_cyto.inference.engine.tile_grid import Tile
     from napari_cyto.slides import fingerprint
 
     bundle = read_bundle(finder)
     model = chunks.ModelReference("finder", finder, "0" * 64 if change == "weights" else bundle.sha256)
-    slide = tmp_path / "gone.png" if change == "gone" else pictures[0]
+    slide = tmp_path / "gone.png" if change == "gone" else images[0]
     request = PredictRequest(slide=slide, detector="finder")
-    mark = fingerprint(pictures[0]) if change == "gone" else "0" * 32
+    mark = fingerprint(images[0]) if change == "gone" else "0" * 32
     what = chunks.SlideRequest(request, mark, 1.0, 0.02, model, None)
     with pytest.raises(CytoError, match=sentence):
         chunks.cells_of(what, Tile(0, 0, 96, 96, (0.0, 0.0, 96.0, 96.0)))
 
 
 def test_two_workers_one_of_them_killed_give_exactly_the_serial_result(
-    finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
+    finder: Path, namer: Path, images: list[Path], serial: Any, tmp_path: Path
 ) -> None:
-    request = requested(finder, namer, pictures, tmp_path / "p.cyto", workers=2)
+    request = requested(finder, namer, images, tmp_path / "p.cyto", workers=2)
     before = {p.pid for p in psutil.Process().children(recursive=True)}
     killed = []
     events = []
@@ -244,12 +244,12 @@ def test_two_workers_one_of_them_killed_give_exactly_the_serial_result(
 @pytest.mark.nightly
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be frozen here")
 def test_two_workers_one_of_them_frozen_give_exactly_the_serial_result(
-    finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finder: Path, namer: Path, images: list[Path], serial: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_cyto.inference.cluster._local_workers.SILENT_S", 1.5)
     monkeypatch.setattr("napari_cyto.inference.cluster._local_workers.GIVEN_UP_S", 4.0)
     frozen = None
-    for event in run_several(requested(finder, namer, pictures, tmp_path / "p.cyto", workers=2)):
+    for event in run_several(requested(finder, namer, images, tmp_path / "p.cyto", workers=2)):
         if frozen is None and isinstance(event, Advanced) and "cells" in event.message:
             frozen = next(p for p in psutil.Process().children(recursive=True) if _is_worker(p))
             frozen.send_signal(signal.SIGSTOP)
@@ -267,9 +267,9 @@ def _is_worker(process: psutil.Process) -> bool:
         return False
 
 
-def test_ctrl_c_leaves_no_worker_behind(finder: Path, namer: Path, pictures: list[Path], tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_worker_behind(finder: Path, namer: Path, images: list[Path], tmp_path: Path) -> None:
     """The signal goes to all processes of the terminal's group, as a terminal sends it."""
-    words = ["predict", str(pictures[0]), "--detector", str(finder), "--classifier", str(namer), "--mpp", "1"]
+    words = ["predict", str(images[0]), "--detector", str(finder), "--classifier", str(namer), "--mpp", "1"]
     words += ["--workers", "2", "--out", str(tmp_path / "p.cyto")]
     process = subprocess.Popen(
         [sys.executable, "-m", "napari_cyto", *words],
@@ -294,26 +294,26 @@ def test_ctrl_c_leaves_no_worker_behind(finder: Path, namer: Path, pictures: lis
 
 
 def test_a_cluster_that_is_there_does_the_same(
-    finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finder: Path, namer: Path, images: list[Path], serial: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from distributed import LocalCluster
 
     out = tmp_path / "p.cyto"
     with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
         address = cluster.scheduler_address
-        end = last(run_several(requested(finder, namer, pictures[:1], out, scheduler=address)))
+        end = last(run_several(requested(finder, namer, images[:1], out, scheduler=address)))
     assert isinstance(end, Done), end
     assert written_cells(out)["a.png"] == serial["a.png"]
 
 
 def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
-    finder: Path, namer: Path, pictures: list[Path], serial: Any, tmp_path: Path
+    finder: Path, namer: Path, images: list[Path], serial: Any, tmp_path: Path
 ) -> None:
     from distributed import LocalCluster
 
     out = tmp_path / "p.cyto"
     cluster = LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
-    events = run_several(requested(finder, namer, pictures[:1], out, scheduler=cluster.scheduler_address))
+    events = run_several(requested(finder, namer, images[:1], out, scheduler=cluster.scheduler_address))
     for event in events:
         if getattr(event, "done", 0) == 3:
             break
@@ -322,7 +322,7 @@ def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
     assert isinstance(end, Failed), end
     assert end.expected, end.traceback
     assert "connection to the workers was lost" in end.message
-    rest = last(run_several(requested(finder, namer, pictures[:1], out)))
+    rest = last(run_several(requested(finder, namer, images[:1], out)))
     assert rest.result["done"][0]["tiles_done_before"] >= 3
     assert sorted(map(repr, written_cells(out)["a.png"])) == sorted(map(repr, serial["a.png"]))
 
@@ -338,7 +338,7 @@ def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
 )
 def test_what_cannot_be_reached_is_one_sentence(
     finder: Path,
-    pictures: list[Path],
+    images: list[Path],
     tmp_path: Path,
     words: list[str],
     sentence: str,
@@ -347,7 +347,7 @@ def test_what_cannot_be_reached_is_one_sentence(
 ) -> None:
     monkeypatch.setattr("napari_cyto.inference.cluster.workers.CONNECT_S", 1.0)
     out = tmp_path / "p.cyto"
-    assert command_line(["predict", str(pictures[0]), "--detector", str(finder), "--out", str(out), *words]) == 2
+    assert command_line(["predict", str(images[0]), "--detector", str(finder), "--out", str(out), *words]) == 2
     shown = capsys.readouterr().err
     assert sentence in shown
     assert len(shown.strip().splitlines()) == 1

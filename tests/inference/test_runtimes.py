@@ -98,8 +98,8 @@ def test_answers_are_torchs_whatever_the_size(finder: Bundle, field: np.ndarray)
     other = CellDetector(finder, "cpu", "fp32", runtime="openvino")
     assert (torch_one.runtime.title, other.runtime.title) == ("PyTorch fp32", "OpenVINO fp32")
     # The last of torch's rows and columns are repeated where a tile ends, the other's tiles are white there.
-    for picture in (field[:192, :320], field):
-        wide = np.pad(picture, ((256, 256), (256, 256), (0, 0)), constant_values=255)
+    for image in (field[:192, :320], field):
+        wide = np.pad(image, ((256, 256), (256, 256), (0, 0)), constant_values=255)
         cells = [model.runtime.cells(wide, 0.3) for model in (torch_one, other)]
         same(*(c.at((c.points_yx > 256).all(axis=1) & (c.points_yx < 440).all(axis=1)) for c in cells))
 

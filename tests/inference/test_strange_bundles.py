@@ -81,10 +81,10 @@ def test_verify_lets_each_architecture_look_and_demands_numbers(
 
 
 def test_predict_with_such_a_model_leaves_no_project(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture = tmp_path / "noise.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(picture)
+    image = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(image)
     bad = bundle_of(tmp_path, "p2p", large=True)
-    words = ["predict", str(picture), "--detector", str(bad.path), "--mpp", "1", "--runtime", "torch"]
+    words = ["predict", str(image), "--detector", str(bad.path), "--mpp", "1", "--runtime", "torch"]
     assert command_line([*words, "--out", str(tmp_path / "p.cyto")]) == 2
     assert bad.id in capsys.readouterr().err
     assert not (tmp_path / "p.cyto").exists()
@@ -100,11 +100,11 @@ def test_answers_that_turn_into_nan_on_a_slide_are_not_stored(
     runtime: str, who: str, finder: Path, namer: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the fixed picture all is well, on the slide the first answer is not."""
-    picture = tmp_path / "noise.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(picture)
+    image = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)).save(image)
     spoil(monkeypatch, runtime, who)
     request = PredictRequest(
-        slide=picture, detector=str(finder), mpp=1.0, runtime=runtime, precision="fp32", out=tmp_path / "p.cyto",
+        slide=image, detector=str(finder), mpp=1.0, runtime=runtime, precision="fp32", out=tmp_path / "p.cyto",
         classifier=str(namer.path) if who == "classifier" else None, any_picture=True,
     )  # fmt: skip
     *_, end = run(request)

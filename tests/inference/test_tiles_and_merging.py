@@ -50,9 +50,9 @@ def test_a_pixel_does_not_depend_on_the_rectangle_it_is_read_in(seed: int, scale
 
 
 def test_a_dark_spot_lies_where_the_frame_says() -> None:
-    picture = np.full((100, 100, 3), 255, np.uint8)
-    picture[60:64, 20:24] = 0
-    read = 255.0 - ModelView(ImagePixels(picture), 4.0).read(0, 0, 25, 25)[..., 0]
+    image = np.full((100, 100, 3), 255, np.uint8)
+    image[60:64, 20:24] = 0
+    read = 255.0 - ModelView(ImagePixels(image), 4.0).read(0, 0, 25, 25)[..., 0]
     y, x = (np.average(np.arange(25) + 0.5, weights=read.sum(1 - axis)) for axis in (0, 1))
     assert (y * 4, x * 4) == pytest.approx((62.0, 22.0), abs=0.2)
 

@@ -64,9 +64,9 @@ def test_the_dataset_has_both_sides_and_no_leak(result: dict[str, Any]) -> None:
 
 
 def test_the_picture_is_a_picture(result: dict[str, Any]) -> None:
-    with Image.open(result["overview"]) as picture:
-        assert picture.width > 1500
-        assert len(picture.convert("RGB").resize((64, 64)).getcolors(4096) or ()) > 100
+    with Image.open(result["overview"]) as image:
+        assert image.width > 1500
+        assert len(image.convert("RGB").resize((64, 64)).getcolors(4096) or ()) > 100
 
 
 def test_a_second_run_keeps_the_project_as_its_user_left_it(result: dict[str, Any], cache: Path) -> None:

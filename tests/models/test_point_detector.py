@@ -104,12 +104,12 @@ def test_training_gets_both_pairs_of_outputs() -> None:
 def test_stages_that_no_map_needs_are_dropped_and_change_nothing() -> None:
     torch.manual_seed(2)
     maps = make_backbone("test_efficientnet", features_only=True).eval()
-    pictures = torch.rand(1, 3, 64, 64)
+    images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
-        every = maps(pictures)
+        every = maps(images)
         before = sum(p.numel() for p in maps.parameters())
         cut, channels = maps_for_stride(maps, 8, 2)
-        kept = cut(pictures)
+        kept = cut(images)
     assert sum(p.numel() for p in cut.parameters()) < before
     assert [k.shape[1] for k in kept] == channels
     assert all(torch.equal(a, b) for a, b in zip(every[2:4], kept, strict=True))

@@ -25,14 +25,14 @@ def inside(box: Box) -> bool:
 
 
 @given(cells)
-def test_each_cell_is_in_the_one_slice_that_holds_its_centre(marked: list[Cell]) -> None:
-    dealt = cut_into_slices(marked, SIZE_HW)
+def test_each_cell_is_in_the_one_slice_that_holds_its_centre(annotated: list[Cell]) -> None:
+    dealt = cut_into_slices(annotated, SIZE_HW)
     assert set(dealt.cells) <= set(corners(SIZE_HW))
     written = sum(len(found) for found in dealt.cells.values())
-    assert written + dealt.outside == len(marked)
-    assert dealt.outside == sum(not inside(c.box) for c in marked)
+    assert written + dealt.outside == len(annotated)
+    assert dealt.outside == sum(not inside(c.box) for c in annotated)
     for (y0, x0), found in dealt.cells.items():
-        expected = [c for c in marked if inside(c.box) and _home(c.box) == (y0, x0)]
+        expected = [c for c in annotated if inside(c.box) and _home(c.box) == (y0, x0)]
         assert [c.class_id for c in found] == [c.class_id for c in expected]
         assert [c.box for c in found] == [whole_box(c.box.translated(-y0, -x0)) for c in expected]
 
@@ -43,8 +43,8 @@ def _home(box: Box) -> tuple[int, int]:
 
 
 @given(cells)
-def test_label_files_read_back_to_the_same_boxes(marked: list[Cell]) -> None:
-    for found in cut_into_slices(marked, SIZE_HW).cells.values():
+def test_label_files_read_back_to_the_same_boxes(annotated: list[Cell]) -> None:
+    for found in cut_into_slices(annotated, SIZE_HW).cells.values():
         lines = parse_label_text(slice_labels([c.box for c in found], [c.class_id for c in found]))
         in_order = sorted(found, key=lambda c: c.class_id)
         assert [(line.class_id, line.box) for line in lines] == [(c.class_id, c.box) for c in in_order]
@@ -54,13 +54,13 @@ def test_label_files_read_back_to_the_same_boxes(marked: list[Cell]) -> None:
 
 
 @given(cells)
-def test_every_slice_gets_its_part_when_asked_for(marked: list[Cell]) -> None:
-    dealt = cut_into_slices(marked, SIZE_HW, BorderRule.EVERY)
+def test_every_slice_gets_its_part_when_asked_for(annotated: list[Cell]) -> None:
+    dealt = cut_into_slices(annotated, SIZE_HW, BorderRule.EVERY)
     area = sum(_area(c.box) for found in dealt.cells.values() for c in found)
     slices = set(corners(SIZE_HW))
     reached = [
         part
-        for c in marked
+        for c in annotated
         if inside(c.box)
         for y0, x0 in slices
         if (part := whole_box(c.box.translated(-y0, -x0))) is not None and _reaches(c.box, y0, x0)
@@ -80,10 +80,10 @@ def _area(box: Box) -> float:
 
 
 @given(cells)
-def test_dropping_leaves_only_cells_that_are_whole(marked: list[Cell]) -> None:
-    dealt = cut_into_slices(marked, SIZE_HW, BorderRule.DROP)
+def test_dropping_leaves_only_cells_that_are_whole(annotated: list[Cell]) -> None:
+    dealt = cut_into_slices(annotated, SIZE_HW, BorderRule.DROP)
     written = sum(len(found) for found in dealt.cells.values())
-    assert written + dealt.outside + dealt.dropped == len(marked)
+    assert written + dealt.outside + dealt.dropped == len(annotated)
     assert dealt.dropped == dealt.clipped
 
 

@@ -163,7 +163,7 @@ def test_measuring_is_kept_and_not_done_twice(folder, tmp_path):
 def test_a_damaged_measurement_is_refused_in_a_sentence(change, words):
     facts = SurveyFacts(
         tiles=3,
-        evaluated=0,
+        judged=0,
         focus=None,
         out_of_focus=None,
         out_of_focus_interval=None,

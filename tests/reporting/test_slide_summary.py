@@ -67,7 +67,7 @@ def test_a_slide_of_a_model_without_a_rate_is_told_and_ranked_by_what_it_predict
     put(session, ("HSIL", P, SCORES), ("NILM", P, (("NILM", 1.0),)), ("SCC", R, (("SCC", 1.0),)), ("HSIL", A, ()))
     risk = result(session).risk
     assert (risk.predicted, risk.of) == (1, 3)
-    assert (risk.excess, risk.is_excess, risk.untold) == (None, None, ("finder",))
+    assert (risk.excess, risk.is_excess, risk.models_without_rate) == (None, None, ("finder",))
     assert risk_words(risk).endswith(
         "The number expected on a negative slide is unknown: no false-positive rate for finder."
     )

@@ -19,7 +19,7 @@ ORIGIN = origin_of_model("finder", "0" * 64)
 WHOLE = (-1.0, -1.0, 1e6, 1e6)
 
 
-def proposal(slide_id, yx, class_id="HSIL", score=0.8, status=Status.UNREVIEWED) -> Annotation:
+def prediction(slide_id, yx, class_id="HSIL", score=0.8, status=Status.UNREVIEWED) -> Annotation:
     return Annotation(
         slide_id=slide_id,
         geometry=Box.around(yx, 40, 40),
@@ -40,7 +40,7 @@ def many(session):
     rng = np.random.default_rng(5)
     scheme, slide = session.project.scheme, session.slide
     cells = [
-        proposal(
+        prediction(
             slide.id,
             tuple(rng.uniform(50, 3900, 2)),
             str(rng.choice(scheme.ids[:6])),
@@ -141,7 +141,7 @@ def test_reading_stops_when_told(many):
 
 def test_the_map_counts_proposals_only_and_weighs_them_by_risk(session):
     at = [((100.0, 100.0), "SCC"), ((110.0, 120.0), "NILM"), ((3900.0, 2000.0), "HSIL")]
-    put(session, [proposal(session.slide.id, yx, c, 1.0) for yx, c in at])
+    put(session, [prediction(session.slide.id, yx, c, 1.0) for yx, c in at])
     session.edits.add_point((2000, 2000))
     table = CellTable(session.project.scheme)
     table.read(session.project, session.slide.id)
@@ -169,11 +169,11 @@ def test_risk_is_the_expected_severity():
 
 
 def test_judging_keeps_the_model_and_records_the_person(session):
-    cell = proposal(session.slide.id, (500, 500))
+    cell = prediction(session.slide.id, (500, 500))
     put(session, [cell])
-    for verdict in (Status.ACCEPTED, Status.REJECTED):
-        after = with_review(cell, "anna", verdict)
-        assert (after.status, after.author, after.origin, after.scores) == (verdict, "anna", ORIGIN, cell.scores)
+    for new_status in (Status.ACCEPTED, Status.REJECTED):
+        after = with_review(cell, "anna", new_status)
+        assert (after.status, after.author, after.origin, after.scores) == (new_status, "anna", ORIGIN, cell.scores)
     session.select([cell.id])
     session.edits.choose_class("LSIL")
     stored = session.project.annotation(cell.id)
@@ -185,7 +185,7 @@ def test_judging_keeps_the_model_and_records_the_person(session):
 
 
 def test_a_second_verdict_leaves_the_first_judge(session):
-    accepted = with_review(proposal(session.slide.id, (500, 500)), "anna", Status.ACCEPTED)
+    accepted = with_review(prediction(session.slide.id, (500, 500)), "anna", Status.ACCEPTED)
     assert with_review(accepted, "ben", Status.REJECTED).author == "anna"
 
 
@@ -199,7 +199,7 @@ def test_bulk_judging_is_one_undo_step(many):
 
 
 def test_keys_mean_the_cell_under_the_mouse(session):
-    cell = proposal(session.slide.id, (500, 500))
+    cell = prediction(session.slide.id, (500, 500))
     put(session, [cell])
 
     def now():
@@ -231,7 +231,7 @@ def test_what_the_filter_hides_is_no_longer_selected(many):
 
 
 def test_a_blind_reader_gives_classes_and_cannot_accept_one_unseen(session, heard):
-    cell = proposal(session.slide.id, (500, 500))
+    cell = prediction(session.slide.id, (500, 500))
     put(session, [cell])
     session.view.show_only(ShownFilter(blind=True))
     session.select([cell.id])
@@ -246,7 +246,7 @@ def test_a_blind_reader_gives_classes_and_cannot_accept_one_unseen(session, hear
 
 
 def test_next_passes_over_what_the_filter_hides(session):
-    cells = [proposal(session.slide.id, (100.0 * (n + 1), 100.0), score=0.2 + 0.6 * (n % 2)) for n in range(6)]
+    cells = [prediction(session.slide.id, (100.0 * (n + 1), 100.0), score=0.2 + 0.6 * (n % 2)) for n in range(6)]
     put(session, cells)
     session.view.show_only(ShownFilter(threshold=0.5))
     went = [session.view.step(1, unreviewed=True).id for _ in range(4)]

@@ -21,7 +21,7 @@ SCORES = (0.9, 0.7, 0.5, 0.3, 0.1)
 RISKIEST_FIRST = ReviewQuery(control_share=0.0)
 
 
-def propose(session: Session, scores=SCORES, slide_id: str = "") -> list[Annotation]:
+def add_predictions(session: Session, scores=SCORES, slide_id: str = "") -> list[Annotation]:
     cells = [
         Annotation(
             slide_id=slide_id or session.need_slide().id,
@@ -40,7 +40,7 @@ def propose(session: Session, scores=SCORES, slide_id: str = "") -> list[Annotat
 
 @pytest.fixture
 def review(session: Session) -> Review:
-    propose(session)
+    add_predictions(session)
     made = Review(session)
     made.refresh(RISKIEST_FIRST)
     return made
@@ -102,10 +102,10 @@ def test_accept_all_is_one_undo_step_and_spares_what_was_judged(review):
     assert review.accept_all() == 4
     assert len(review.session.need_project().history()) == steps + 1
     assert [cell.status for cell in review.cells].count(Status.ACCEPTED) == 4
-    assert review.waiting == 0
+    assert review.unreviewed == 0
     assert review.accept_all() == 0
     review.session.history.undo()
-    assert review.waiting == 4
+    assert review.unreviewed == 4
     assert review.cells[1].status is Status.REJECTED
 
 
@@ -131,8 +131,8 @@ def test_after_a_verdict_the_next_that_waits_and_back_the_way_one_came(review):
 def test_going_to_a_cell_changes_the_slide_and_points_at_it(session):
     other = session.need_project().slides()[1]
     here = session.need_slide().id
-    propose(session, (0.4,))
-    [far] = propose(session, (0.8,), other.id)
+    add_predictions(session, (0.4,))
+    [far] = add_predictions(session, (0.8,), other.id)
     review, pointed, jumps = Review(session), [], []
     review.pointed.connect(pointed.append)
     session.jump_requested.connect(lambda y, x: jumps.append((y, x)))
@@ -146,7 +146,7 @@ def test_going_to_a_cell_changes_the_slide_and_points_at_it(session):
 
 
 def test_going_to_a_cell_tells_where_one_goes_next(session):
-    cells = propose(session, (0.9, 0.8, 0.7))
+    cells = add_predictions(session, (0.9, 0.8, 0.7))
     review, foreseen = Review(session), []
     session.next_foreseen.connect(lambda y, x: foreseen.append((y, x)))
     review.refresh(RISKIEST_FIRST)
@@ -156,8 +156,8 @@ def test_going_to_a_cell_tells_where_one_goes_next(session):
 
 
 def test_a_cell_on_another_slide_is_not_foreseen_on_this_one(session):
-    propose(session, (0.9,))
-    propose(session, (0.8,), session.need_project().slides()[1].id)
+    add_predictions(session, (0.9,))
+    add_predictions(session, (0.8,), session.need_project().slides()[1].id)
     review, foreseen = Review(session), []
     session.next_foreseen.connect(lambda y, x: foreseen.append((y, x)))
     review.refresh(RISKIEST_FIRST)
@@ -184,7 +184,7 @@ def test_a_verdict_on_what_another_window_changed_is_refused_and_shown_as_it_is(
         review.accept([0, 1])
     assert review.cells[0].status is Status.REJECTED
     assert review.is_gone(1)
-    assert review.waiting == 3
+    assert review.unreviewed == 3
     assert review.reject([0, 1]) is False
 
 
@@ -221,7 +221,7 @@ def in_chance_order(review: Review) -> list[int]:
 
 
 def test_control_cells_bound_what_nobody_looks_at(session):
-    propose(session, [0.9] * 400)
+    add_predictions(session, [0.9] * 400)
     review = Review(session)
     review.refresh(ReviewQuery(control_share=0.25))
     rows = [n for n, cell in enumerate(review.cells) if cell.id in review.controls]
@@ -245,7 +245,7 @@ def test_control_cells_bound_what_nobody_looks_at(session):
 
 def test_accepting_all_reads_no_control_cell(session):
     """A bulk verdict is one on cells that nobody looked at: the dock must not count its control cells as read."""
-    propose(session, [0.9] * 60)
+    add_predictions(session, [0.9] * 60)
     review = Review(session)
     review.refresh(ReviewQuery(control_share=0.25))
     assert review.accept_all() == 60
@@ -263,7 +263,7 @@ def test_accepting_all_reads_no_control_cell(session):
 
 
 def test_a_few_cells_judged_together_are_read_and_many_are_not(session):
-    propose(session, [0.9] * 60)
+    add_predictions(session, [0.9] * 60)
     review = Review(session)
     rows = in_chance_order(review)
     review.accept(rows[:FEW_AT_ONCE])
@@ -283,7 +283,7 @@ def test_a_few_cells_judged_together_are_read_and_many_are_not(session):
 
 def test_a_control_cell_that_is_passed_over_stays_the_next(session):
     """Whoever could leave out what looks bad would draw a sample of what looks good."""
-    propose(session, [0.9] * 60)
+    add_predictions(session, [0.9] * 60)
     review = Review(session)
     rows = in_chance_order(review)
     review.relabel(rows[:1], "NILM")
@@ -297,7 +297,7 @@ def test_a_control_cell_that_is_passed_over_stays_the_next(session):
 
 
 def test_what_was_read_is_the_same_after_a_restart_and_an_undo(session):
-    propose(session, [0.9] * 80)
+    add_predictions(session, [0.9] * 80)
     review = Review(session)
     rows = in_chance_order(review)
     for row in rows[:20]:
@@ -318,19 +318,19 @@ def test_what_was_read_is_the_same_after_a_restart_and_an_undo(session):
 
 def test_new_predictions_begin_the_count_anew(session):
     """What was drawn before they came says nothing of them."""
-    propose(session, [0.9] * 60)
+    add_predictions(session, [0.9] * 60)
     review = Review(session)
     for row in in_chance_order(review)[:10]:
         review.relabel([row], "NILM")
-    propose(session, [0.8] * 30)
+    add_predictions(session, [0.8] * 30)
     session.annotations_changed.emit(None)
     estimate = review.estimate()
     assert (estimate.bound.drawn, estimate.bound.unread) == (0, 80)
 
 
 def test_missed_abnormal_cells_are_counted_apart(session):
-    propose(session, [0.9] * 30)
-    propose(session, [0.1] * 30)
+    add_predictions(session, [0.9] * 30)
+    add_predictions(session, [0.1] * 30)
     review = Review(session)
     in_chance_order(review)
     for row in range(30):
@@ -343,7 +343,7 @@ def test_missed_abnormal_cells_are_counted_apart(session):
 
 
 def test_the_limit_is_kept_and_a_wrong_one_refused(session):
-    propose(session, [0.9] * 400)
+    add_predictions(session, [0.9] * 400)
     review = Review(session)
     for row in in_chance_order(review)[:120]:
         review.relabel([row], "NILM")
@@ -358,7 +358,7 @@ def test_the_limit_is_kept_and_a_wrong_one_refused(session):
 
 
 def test_slide_by_slide_each_slide_has_its_own_bound(session):
-    propose(session, [0.9] * 40)
+    add_predictions(session, [0.9] * 40)
     review = Review(session)
     review.refresh(ReviewQuery(by_slide=True, control_share=0.5))
     rows = [n for n, cell in enumerate(review.cells) if cell.id in review.controls]

@@ -49,15 +49,15 @@ def test_choosing_the_class_that_the_selected_have_is_no_edit(session, heard):
 
 
 def test_a_proposal_that_a_person_relabels_is_accepted(session):
-    proposal = Annotation(
+    prediction = Annotation(
         slide_id=session.slide.id,
         geometry=Point(1, 1),
         class_id="LSIL",
         status=Status.UNREVIEWED,
         scores=(("LSIL", 0.7),),
     )
-    session.project.apply(edits.add([proposal], "Predict"), "model")
-    session.select([proposal.id])
+    session.project.apply(edits.add([prediction], "Predict"), "model")
+    session.select([prediction.id])
     session.edits.choose_class("HSIL")
     [cell] = stored(session)
     assert (cell.class_id, cell.status, cell.scores) == ("HSIL", Status.ACCEPTED, (("LSIL", 0.7),))

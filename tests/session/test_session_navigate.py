@@ -34,10 +34,10 @@ def test_step_by_class_and_unreviewed(session, heard):
     session.edits.add_point((0.0, 1.0))
     session.edits.choose_class("SCC")
     scc = session.edits.add_point((1.0, 1.0))
-    proposal = Annotation(slide_id=session.slide.id, geometry=Point(2, 2), class_id="LSIL", status=Status.UNREVIEWED)
-    session.project.apply(edits.add([proposal], "Predict"), "model")
+    prediction = Annotation(slide_id=session.slide.id, geometry=Point(2, 2), class_id="LSIL", status=Status.UNREVIEWED)
+    session.project.apply(edits.add([prediction], "Predict"), "model")
     assert session.view.step(1, class_id="SCC") == scc
-    assert session.view.step(1, unreviewed=True) == proposal
+    assert session.view.step(1, unreviewed=True) == prediction
     assert session.view.step(1, class_id="ASC-H") is None
     assert heard.messages[-1] == "This slide has no ASC-H annotations."
 
@@ -97,7 +97,7 @@ def test_a_project_that_cannot_be_opened_leaves_the_open_one(session, tmp_path):
     assert session.slide.name == "one"
 
 
-def _picture(path: Path, value: int) -> Path:
+def _image(path: Path, value: int) -> Path:
     Image.fromarray(np.full((60, 80, 3), value, np.uint8)).save(path)
     return path
 
@@ -107,7 +107,7 @@ def test_slides_are_added_once_and_bad_files_are_told(tmp_path):
     said: list[str] = []
     session.message.connect(said.append)
     session.projects.create(tmp_path / "p.cyto", preset("apacc"))
-    good, bad = _picture(tmp_path / "a.png", 200), tmp_path / "b.svs"
+    good, bad = _image(tmp_path / "a.png", 200), tmp_path / "b.svs"
     bad.write_bytes(b"no slide")
     [record] = session.slides.add([good, bad])
     assert record.size_hw == (60, 80)
@@ -125,7 +125,7 @@ def test_slides_are_added_once_and_bad_files_are_told(tmp_path):
 def test_a_slide_whose_file_is_missing_is_shown_without_pixels_and_said(tmp_path):
     session = Session("anna")
     session.projects.create(tmp_path / "p.cyto", preset("apacc"))
-    [record] = session.slides.add([_picture(tmp_path / "a.png", 200)])
+    [record] = session.slides.add([_image(tmp_path / "a.png", 200)])
     session.close()
     (tmp_path / "a.png").unlink()
     said: list[str] = []

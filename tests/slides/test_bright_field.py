@@ -19,28 +19,28 @@ CRIC = Path(__file__).parents[3] / "shared/data/cric/images"
 def field(seed: int, crowded: float = 1.0, size_hw: tuple[int, int] = (720, 960)) -> np.ndarray:
     """Blue-green and pink cells with dark nuclei on bright glass, at 0.25 µm per px."""
     rng = np.random.default_rng(seed)
-    picture = np.full((*size_hw, 3), (238, 236, 240), np.float64)
+    image = np.full((*size_hw, 3), (238, 236, 240), np.float64)
     ys, xs = np.ogrid[: size_hw[0], : size_hw[1]]
     for n in range(int(40 * crowded)):
         y, x = rng.uniform((0, 0), size_hw)
         stain = np.array([(0.72, 0.85, 0.88), (0.92, 0.72, 0.76)][n % 2])
-        picture[np.hypot(ys - y, (xs - x) * rng.uniform(0.7, 1.3)) < rng.uniform(50, 110)] *= stain
-        picture[np.hypot(ys - y, xs - x) < rng.uniform(14, 34)] *= (0.45, 0.4, 0.6)
+        image[np.hypot(ys - y, (xs - x) * rng.uniform(0.7, 1.3)) < rng.uniform(50, 110)] *= stain
+        image[np.hypot(ys - y, xs - x) < rng.uniform(14, 34)] *= (0.45, 0.4, 0.6)
     grain = ndimage.gaussian_filter(rng.normal(0, 1, size_hw), 3)
-    return np.clip(picture + 4 * (grain / grain.std())[..., None], 0, 255).astype(np.uint8)
+    return np.clip(image + 4 * (grain / grain.std())[..., None], 0, 255).astype(np.uint8)
 
 
-def look(picture: np.ndarray, mpp: float | None = 0.25) -> Look:
-    pixels = ImagePixels(np.ascontiguousarray(picture))
+def look(image: np.ndarray, mpp: float | None = 0.25) -> Look:
+    pixels = ImagePixels(np.ascontiguousarray(image))
     return look_of(pixels, mpp, stain_of(pixels, mpp), "a.png")
 
 
-def grey(picture: np.ndarray) -> np.ndarray:
-    return picture.mean(-1, keepdims=True).astype(np.uint8).repeat(3, axis=-1)
+def grey(image: np.ndarray) -> np.ndarray:
+    return image.mean(-1, keepdims=True).astype(np.uint8).repeat(3, axis=-1)
 
 
-def fluorescence(picture: np.ndarray) -> np.ndarray:
-    depth = np.clip((238.0 - picture.mean(-1)) * 1.2, 0, 255)
+def fluorescence(image: np.ndarray) -> np.ndarray:
+    depth = np.clip((238.0 - image.mean(-1)) * 1.2, 0, 255)
     return np.stack([0 * depth, 0.3 * depth, depth], axis=-1).astype(np.uint8)
 
 
@@ -63,13 +63,13 @@ def test_dark_ground_is_refused(how: str, mpp: float | None) -> None:
 
 def test_a_stained_smear_is_not_told_of_whatever_surrounds_it() -> None:
     for seed, crowded in ((0, 0.1), (1, 1.0), (2, 3.0)):
-        picture = field(seed, crowded)
-        half = picture.copy()
+        image = field(seed, crowded)
+        half = image.copy()
         half[:, 480:] = 0
-        for shown in (picture, half, (picture * 0.8).astype(np.uint8), picture[200:500, 300:700]):
+        for shown in (image, half, (image * 0.8).astype(np.uint8), image[200:500, 300:700]):
             assert look(shown) == Look()
         islands = np.zeros((900, 1300, 3), np.uint8)
-        islands[40:740, 60:900] = picture[:700, :840]
+        islands[40:740, 60:900] = image[:700, :840]
         assert look(islands) == Look()
     assert look(np.zeros((300, 400, 3), np.uint8)) == Look()
 
@@ -89,6 +89,6 @@ def test_grey_and_purple_all_over_are_remarks() -> None:
 @pytest.mark.nightly
 def test_no_real_field_is_told_of_and_each_inverted_one_is_refused() -> None:
     for path in sorted(CRIC.glob("*.jpg")):
-        picture = np.array(Image.open(path).convert("RGB"))
-        assert look(picture, 0.24) == Look()
-        assert look(255 - picture, 0.24).refusal
+        image = np.array(Image.open(path).convert("RGB"))
+        assert look(image, 0.24) == Look()
+        assert look(255 - image, 0.24).refusal

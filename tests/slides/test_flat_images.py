@@ -128,9 +128,9 @@ def test_every_kind_of_pixel_is_what_pillow_sees(
 
 @pytest.mark.parametrize("kind", [1, 2, 3])
 def test_samples_that_are_text_are_read(tmp_path: Path, kind: int) -> None:
-    picture = np.array(NOISE.convert({1: "1", 2: "L", 3: "RGB"}[kind])).astype(int)
+    shown_image = np.array(NOISE.convert({1: "1", 2: "L", 3: "RGB"}[kind])).astype(int)
     path = tmp_path / "a.pnm"
-    numbers = " ".join(str(v) for v in (1 - picture if kind == 1 else picture).ravel())
+    numbers = " ".join(str(v) for v in (1 - shown_image if kind == 1 else shown_image).ravel())
     path.write_text(f"P{kind}\n# by hand\n93 67\n" + ("" if kind == 1 else "255\n") + numbers)
     np.testing.assert_array_equal(pixels_of(path), seen_by_pillow(path))
     path.write_text(path.read_text()[:-20])

@@ -45,13 +45,13 @@ def test_blocks_are_found_as_by_looking_at_each(seed: int, data: st.DataObject) 
 def test_a_pale_nucleus_anywhere_is_never_left_out(mpp, um, contrast, channel, noise, where, seed) -> None:
     rng = np.random.default_rng(seed)
     height, width = int(130 / mpp), int(110 / mpp)
-    picture = np.full((height, width, 3), GLASS, np.float32)
+    image = np.full((height, width, 3), GLASS, np.float32)
     y, x = where[0] * (height - 1), where[1] * (width - 1)
     ys, xs = np.ogrid[:height, :width]
     inside = np.hypot(ys - y, xs - x) <= um / 2 / mpp
-    picture -= inside[..., None] * contrast * np.array(channel)
-    picture += rng.normal(0, noise, picture.shape)
-    pixels = ImagePixels(np.clip(picture.round(), 0, 255).astype(np.uint8))
+    image -= inside[..., None] * contrast * np.array(channel)
+    image += rng.normal(0, noise, image.shape)
+    pixels = ImagePixels(np.clip(image.round(), 0, 255).astype(np.uint8))
     stain = stain_of(pixels, mpp)
     # At the picture's own corner a quarter of it is left, which is less than the smallest nucleus.
     reach = um / 2 / mpp
@@ -66,10 +66,10 @@ def test_a_pale_nucleus_anywhere_is_never_left_out(mpp, um, contrast, channel, n
 @pytest.mark.parametrize("noise", [0.0, 2.0])
 def test_what_is_even_holds_nothing(mpp: float | None, ground: tuple[int, int, int], noise: float) -> None:
     rng = np.random.default_rng(1)
-    picture = np.array(ground) + rng.normal(0, noise, (700, 900, 3))
+    image = np.array(ground) + rng.normal(0, noise, (700, 900, 3))
     # Light falls off towards the edges of a camera's field.
-    picture *= 1 - 0.05 * np.linspace(0, 1, 900)[:, None]
-    assert not stain_of(ImagePixels(np.clip(picture, 0, 255).astype(np.uint8)), mpp).blocks.any()
+    image *= 1 - 0.05 * np.linspace(0, 1, 900)[:, None]
+    assert not stain_of(ImagePixels(np.clip(image, 0, 255).astype(np.uint8)), mpp).blocks.any()
 
 
 class SparsePixels:
@@ -128,12 +128,12 @@ def test_the_coarsest_view_is_never_coarser_than_two_micrometres() -> None:
 
 
 def test_a_written_slide_answers_as_its_picture(tmp_path: Path) -> None:
-    picture = np.full((3000, 4100, 3), GLASS, np.uint8)
+    image = np.full((3000, 4100, 3), GLASS, np.uint8)
     for y, x in ((15, 20), (1500, 2047), (2990, 4090)):
-        picture[y - 8 : y + 8, x - 8 : x + 8] = (190, 150, 200)
-    write_pyramid(tmp_path / "s.tif", (3000, 4100), lambda y, x, h, w: picture[y : y + h, x : x + w], mpp=0.5)
+        image[y - 8 : y + 8, x - 8 : x + 8] = (190, 150, 200)
+    write_pyramid(tmp_path / "s.tif", (3000, 4100), lambda y, x, h, w: image[y : y + h, x : x + w], mpp=0.5)
     with open_slide(tmp_path / "s.tif") as slide:
         found = stain_of(SlidePixels(slide), 0.5)
-        assert np.array_equal(found.blocks, stain_of(ImagePixels(picture), 0.5).blocks)
+        assert np.array_equal(found.blocks, stain_of(ImagePixels(image), 0.5).blocks)
     assert found.blocks.shape == (-(-750 // BLOCK_PX), -(-1025 // BLOCK_PX))
     assert 3 <= found.blocks.sum() < 40

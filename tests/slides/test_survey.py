@@ -59,9 +59,9 @@ def test_what_is_obscured_is_what_lies_under_dark_cover():
 
 
 def test_glass_is_the_brightest_that_was_scanned():
-    picture = smear()
-    picture[:100] = 255
-    assert np.abs(glass_of(picture) - 240).max() < 6
+    image = smear()
+    image[:100] = 255
+    assert np.abs(glass_of(image) - 240).max() < 6
     assert glass_of(np.full((8, 8, 3), 255, np.uint8)).tolist() == [255, 255, 255]
 
 
@@ -107,12 +107,12 @@ def test_a_survey_tells_sharp_from_blurred_at_any_scale(tmp_path, mpp):
 
 
 def test_lone_cells_count_as_stained_and_pen_marks_do_not(tmp_path):
-    picture = np.full((8192, 8192, 3), 240, np.uint8)
+    image = np.full((8192, 8192, 3), 240, np.uint8)
     cells = [(y, x) for y in range(900, 8000, 1700) for x in range(1000, 6000, 1900)]
     for y, x in cells:
-        picture[y - 10 : y + 10, x - 10 : x + 10] = (150, 110, 160)
-    picture[300:420, 6500:8000] = (10, 20, 230)
-    write_pyramid(tmp_path / "s.tif", (8192, 8192), lambda y, x, h, w: picture[y : y + h, x : x + w], mpp=0.5)
+        image[y - 10 : y + 10, x - 10 : x + 10] = (150, 110, 160)
+    image[300:420, 6500:8000] = (10, 20, 230)
+    write_pyramid(tmp_path / "s.tif", (8192, 8192), lambda y, x, h, w: image[y : y + h, x : x + w], mpp=0.5)
     found = run(tmp_path / "s.tif", 0.5)
     assert all(found.tissue[y // 8, x // 8] for y, x in cells)
     assert not found.tissue[44, 850:950].any()

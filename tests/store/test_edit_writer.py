@@ -139,15 +139,17 @@ def test_history_says_who_when_and_what(project: Project, cell: Cell) -> None:
 
 def test_counts_follow_every_edit(project: Project, cell: Cell) -> None:
     region = cell(geometry=Polygon(((0, 0), (0, 9), (9, 9))), class_id=None)
-    proposed = cell(class_id="LSIL", status=Status.UNREVIEWED)
-    project.apply(add([cell(), cell(), region, proposed, cell(slide_id="two")], "Draw"), "Ana")
+    unreviewed = cell(class_id="LSIL", status=Status.UNREVIEWED)
+    project.apply(add([cell(), cell(), region, unreviewed, cell(slide_id="two")], "Draw"), "Ana")
     assert project.counts() == {"HSIL": 3, "LSIL": 1, None: 1}
     assert project.counts("one") == {"HSIL": 2, "LSIL": 1, None: 1}
     assert project.counts("one", [Status.UNREVIEWED]) == {"LSIL": 1}
     assert project.slide_counts() == {"one": 4, "two": 1}
     assert project.slide_counts([Status.UNREVIEWED]) == {"one": 1}
     assert project.status_counts("one") == {Status.ACCEPTED: 3, Status.UNREVIEWED: 1}
-    project.apply(replace_all([(proposed, replace(proposed, status=Status.REJECTED, slide_id="two"))], "Move"), "Ana")
+    project.apply(
+        replace_all([(unreviewed, replace(unreviewed, status=Status.REJECTED, slide_id="two"))], "Move"), "Ana"
+    )
     assert project.status_counts() == {Status.ACCEPTED: 4, Status.REJECTED: 1}
     assert project.counts("two") == {"HSIL": 1, "LSIL": 1}
 

@@ -23,12 +23,12 @@ SIX = preset("bethesda").classes[:6]
 MPP = 0.5
 
 
-def cric_folder(folder: Path, pictures: int = 4, cells: int = 8, seed: int = 0) -> Path:
+def cric_folder(folder: Path, images: int = 4, cells: int = 8, seed: int = 0) -> Path:
     """Make a folder as CRIC's: pictures with cells of all six classes, dark where a cell is."""
     (folder / "images").mkdir(parents=True)
     rng = np.random.default_rng(seed)
     rows = ["image,width,height,px_per_cric_px,image_id,cell_id,bethesda,x,y"]
-    for p in range(pictures):
+    for p in range(images):
         pixels = np.full((240, 320, 3), 225, np.uint8)
         pixels += rng.integers(0, 8, pixels.shape, dtype=np.uint8)
         for c in range(cells):

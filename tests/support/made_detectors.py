@@ -79,10 +79,10 @@ class Spots:
 def spotted(size: int, centres_yx: np.ndarray, radius: float) -> np.ndarray:
     """A white picture with dark spots, uint8 (size, size, 3)."""
     y, x = np.mgrid[:size, :size] + 0.5
-    picture = np.full((size, size), 255.0)
+    image = np.full((size, size), 255.0)
     for cy, cx in centres_yx:
-        picture = np.minimum(picture, 255 * np.clip(np.hypot(y - cy, x - cx) - radius, 0, 1))
-    return np.repeat(picture[..., None], 3, axis=2).astype(np.uint8)
+        image = np.minimum(image, 255 * np.clip(np.hypot(y - cy, x - cx) - radius, 0, 1))
+    return np.repeat(image[..., None], 3, axis=2).astype(np.uint8)
 
 
 def noise(height: int, width: int) -> np.ndarray:

@@ -32,12 +32,10 @@ SIDE_PX = 9
 class ArrayBackend:
     """Pixels in memory; where ``factor`` is above 1, level 1 is the picture, and level 0 has each px so often."""
 
-    def __init__(
-        self, picture: RGB, factor: int = 1, tile: int = 64, damaged: Collection[tuple[int, ...]] = ()
-    ) -> None:
-        height, width = picture.shape[:2]
-        whole = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-        self._levels = (picture,) if factor == 1 else (whole, picture)
+    def __init__(self, image: RGB, factor: int = 1, tile: int = 64, damaged: Collection[tuple[int, ...]] = ()) -> None:
+        height, width = image.shape[:2]
+        whole = image.repeat(factor, axis=0).repeat(factor, axis=1)
+        self._levels = (image,) if factor == 1 else (whole, image)
         self._tile, self.damaged = tile, set(damaged)
         sizes = tuple(level.shape[:2] for level in self._levels)
         factors = tuple(float(factor * height / size[0]) for size in sizes)
@@ -68,9 +66,9 @@ class ArrayBackend:
         pass
 
 
-def slide_of(picture: RGB, factor: int = 1, tile: int = 64, damaged: Collection[tuple[int, ...]] = ()) -> Slide:
+def slide_of(image: RGB, factor: int = 1, tile: int = 64, damaged: Collection[tuple[int, ...]] = ()) -> Slide:
     """Return a picture as an open slide."""
-    return Slide(ArrayBackend(picture, factor, tile, damaged), TileCache(2**26))
+    return Slide(ArrayBackend(image, factor, tile, damaged), TileCache(2**26))
 
 
 def planted(height: int, width: int, cells: list[tuple[int, int, int, int]], stained: Any = None) -> RGB:
@@ -78,15 +76,15 @@ def planted(height: int, width: int, cells: list[tuple[int, int, int, int]], sta
 
     ``stained`` are half-open boxes that are smear rather than glass.
     """
-    picture = np.full((height, width, 3), GLASS, np.uint8)
+    image = np.full((height, width, 3), GLASS, np.uint8)
     for y0, x0, y1, x1 in stained or ():
-        picture[y0:y1, x0:x1] = STAIN
+        image[y0:y1, x0:x1] = STAIN
     half = SIDE_PX // 2
     for y, x, *_ in cells:
-        picture[max(y - half, 0) : y + half + 1, max(x - half, 0) : x + half + 1] = NUCLEUS
+        image[max(y - half, 0) : y + half + 1, max(x - half, 0) : x + half + 1] = NUCLEUS
     for y, x, sure, class_index in cells:
-        picture[y, x] = np.add(NUCLEUS, (_MARK, sure, class_index))
-    return picture
+        image[y, x] = np.add(NUCLEUS, (_MARK, sure, class_index))
+    return image
 
 
 @dataclass
@@ -137,7 +135,7 @@ Row = tuple[float, ...]
 
 
 def brute_force(
-    picture: RGB,
+    image: RGB,
     detector: CellDetector,
     factor: int = 1,
     mpp: float = 1.0,
@@ -151,11 +149,11 @@ def brute_force(
     The whole picture is read, the network asked once, and every cell compared with every one before it.
     """
     pad = detector.runtime.halo
-    framed = np.pad(picture, ((pad, pad), (pad, pad), (0, 0)), constant_values=255)
+    framed = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), constant_values=255)
     found = detector.runtime.cells(framed, score_from)
     manifest = detector.manifest
     apart = 0.0 if manifest.mpp is None else manifest.decision.merge_um / manifest.mpp
-    y1, x1 = picture.shape[:2]
+    y1, x1 = image.shape[:2]
     bounds = (0.0, 0.0, y1, x1) if region_yxyx is None else tuple(v / factor for v in region_yxyx)
     area = None if outline_yx is None else shapely.Polygon(np.asarray(outline_yx) / factor)
     result = []

@@ -13,7 +13,7 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.slides import open_slide
 from napari_cyto.synthesis import MadeSmear, SmearSpec, obtain_smear
 from napari_cyto.synthesis._overview import render_overview, write_overview
-from napari_cyto.synthesis._reader import annotated, proposals, read_part
+from napari_cyto.synthesis._reader import annotated, predictions, read_part
 
 
 @pytest.fixture(scope="module")
@@ -45,24 +45,24 @@ def test_inside_the_region_every_cell_is_marked(made: MadeSmear) -> None:
 
 def test_proposals_lie_outside_and_carry_their_model_and_scores(made: MadeSmear) -> None:
     part = read_part(made, (1, 1))
-    found = proposals(made, part)
+    found = predictions(made, part)
     assert found
     assert not {p.id for p in found} & {m.id for m in annotated(made, part)}
-    for proposal in found:
-        assert proposal.status is Status.UNREVIEWED
-        assert proposal.origin.startswith("model:")
-        assert proposal.class_id == max(proposal.scores, key=lambda pair: pair[1])[0]
-    assert found == proposals(made, part)
+    for prediction in found:
+        assert prediction.status is Status.UNREVIEWED
+        assert prediction.origin.startswith("model:")
+        assert prediction.class_id == max(prediction.scores, key=lambda pair: pair[1])[0]
+    assert found == predictions(made, part)
 
 
 def test_the_overview_shows_each_class_in_its_colour(made: MadeSmear, tmp_path: Path) -> None:
     scheme = preset("bethesda")
     marks = annotated(made, read_part(made, (1, 1)))
     with open_slide(made.slide_path) as slide:
-        picture = render_overview(slide, marks, scheme, "small")
-    write_overview(picture, tmp_path / "overview.png")
+        image = render_overview(slide, marks, scheme, "small")
+    write_overview(image, tmp_path / "overview.png")
     assert [p.name for p in tmp_path.iterdir()] == ["overview.png"]
-    pixels = np.asarray(picture).reshape(-1, 3)
+    pixels = np.asarray(image).reshape(-1, 3)
     for class_id in {m.class_id for m in marks} - {None}:
         assert (pixels == np.array(scheme[str(class_id)].rgb)).all(axis=1).sum() > 20
 

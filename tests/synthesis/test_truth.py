@@ -42,7 +42,7 @@ def test_boxes_nest_and_stay_on_the_slide(smear: Smear) -> None:
         assert e <= cell.nucleus_yx[0] < g
         assert f <= cell.nucleus_yx[1] < h
         assert 0 < cell.nc_ratio < 1
-    for piece in smear.truth.rubbish:
+    for piece in smear.truth.artefacts:
         y0, x0, y1, x1 = piece.box_yxyx
         assert 0 <= y0 < y1 <= height
         assert 0 <= x0 < x1 <= width
@@ -56,7 +56,7 @@ def test_truth_becomes_annotations_with_the_same_ids_each_time(smear: Smear) -> 
     slide = SlideRecord(name="demo", id="a" * 32)
     labels = smear.truth.label_set(slide)
     assert labels == smear.truth.label_set(slide)
-    assert len({a.id for a in labels.annotations}) == len(smear.truth.cells) + len(smear.truth.rubbish)
+    assert len({a.id for a in labels.annotations}) == len(smear.truth.cells) + len(smear.truth.artefacts)
     assert labels.classes == (*CLASSES, "rubbish")
 
 

@@ -25,8 +25,8 @@ def unsided_cells(tiny_cells: Path, tmp_path_factory: pytest.TempPathFactory) ->
     root = tmp_path_factory.mktemp("unsided")
     for class_id in ("NILM", "HSIL"):
         (root / class_id).mkdir()
-        for picture in tiny_cells.glob(f"*/{class_id}/*.png"):
-            shutil.copy(picture, root / class_id)
+        for image in tiny_cells.glob(f"*/{class_id}/*.png"):
+            shutil.copy(image, root / class_id)
     return root
 
 

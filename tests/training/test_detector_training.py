@@ -30,10 +30,10 @@ CENTRES = np.array([[60.0, 70.0], [120.0, 40.0], [90.0, 150.0], [150.0, 130.0], 
 
 def spotted(path: Path, size: int = 200) -> Path:
     y, x = np.mgrid[:size, :size] + 0.5
-    picture = np.full((size, size), 255.0)
+    image = np.full((size, size), 255.0)
     for cy, cx in CENTRES:
-        picture = np.minimum(picture, 255 * np.clip(np.hypot(y - cy, x - cx) - 4, 0, 1))
-    Image.fromarray(np.repeat(picture[..., None], 3, axis=2).astype(np.uint8)).save(path)
+        image = np.minimum(image, 255 * np.clip(np.hypot(y - cy, x - cx) - 4, 0, 1))
+    Image.fromarray(np.repeat(image[..., None], 3, axis=2).astype(np.uint8)).save(path)
     return path
 
 

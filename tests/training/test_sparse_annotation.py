@@ -34,9 +34,9 @@ GRID = np.stack(np.meshgrid(np.arange(60), np.arange(60), indexing="ij"), axis=-
 QUICK = Resampling(draws=60)
 
 
-def of_perfect_detector(marked: np.ndarray, scores: np.ndarray, regions: tuple[Polygon, ...] = ()) -> DetectedField:
+def of_perfect_detector(annotated: np.ndarray, scores: np.ndarray, regions: tuple[Polygon, ...] = ()) -> DetectedField:
     """What a detector that finds every cell and nothing else says of a slide on which some cells are annotated."""
-    truth = GRID[marked]
+    truth = GRID[annotated]
     cells = np.zeros(len(truth), np.intp)
     slide = TrainingSlide(
         "k", "k", "k", 0.25, "", "", "", truth, np.full((len(truth), 4), np.nan), cells, (6000, 6000), regions
@@ -63,14 +63,14 @@ def of_perfect_detector(marked: np.ndarray, scores: np.ndarray, regions: tuple[P
 def test_a_perfect_detector_keeps_the_cells_that_were_annotated(surest: str) -> None:
     """40 of 3,600 cells annotated: a budget over the whole slide kept 100 detections, and none of the 40."""
     rng = np.random.default_rng(0)
-    marked = rng.choice(len(GRID), 40, replace=False)
+    annotated = rng.choice(len(GRID), 40, replace=False)
     scores = rng.uniform(0.5, 1, len(GRID)) if surest == "any" else np.full(len(GRID), 0.9)
     if surest == "the others":
-        scores[marked] = 0.7
-    field = of_perfect_detector(marked, scores)
+        scores[annotated] = 0.7
+    field = of_perfect_detector(annotated, scores)
     found = validated([field], IDS, 6.0, 2.5, 0.0)
     kept = field.from_score(found.decision.score_threshold)
-    assert np.isin(marked, np.flatnonzero(scores >= found.decision.score_threshold)).mean() >= 0.97
+    assert np.isin(annotated, np.flatnonzero(scores >= found.decision.score_threshold)).mean() >= 0.97
     assert len(kept.scores) > 3000
     assert found.metrics["recall at 2.5 a cell"] == 1
     assert found.per_class_recall["NILM"] == pytest.approx(1, abs=0.03)
@@ -78,10 +78,10 @@ def test_a_perfect_detector_keeps_the_cells_that_were_annotated(surest: str) -> 
 
 def test_the_threshold_is_no_lower_than_the_annotated_cells_need() -> None:
     """Away from the annotations nobody counts false detections, so they do not lower the threshold."""
-    marked = np.arange(0, 3600, 90)
+    annotated = np.arange(0, 3600, 90)
     scores = np.full(len(GRID), 0.1)
-    scores[marked] = np.linspace(0.6, 0.9, len(marked))
-    found = validated([of_perfect_detector(marked, scores)], IDS, 6.0, 2.5, 0.0)
+    scores[annotated] = np.linspace(0.6, 0.9, len(annotated))
+    found = validated([of_perfect_detector(annotated, scores)], IDS, 6.0, 2.5, 0.0)
     assert 0.6 <= found.decision.score_threshold <= 0.62
 
 

@@ -70,9 +70,9 @@ def test_quarter_turns_and_flips_move_pixels_and_make_none() -> None:
     crops = cells(24, 1)
     moved = back(changed(crops, rotation="quarter", flips=True))
     seen = set()
-    for picture, original in zip(moved[:, 0], crops[:, 0], strict=True):
+    for image, original in zip(moved[:, 0], crops[:, 0], strict=True):
         views = [torch.from_numpy(view_of(original.numpy(), v).copy()).permute(2, 0, 1) / 255 for v in range(8)]
-        match = [v for v, view in enumerate(views) if torch.allclose(view, picture, atol=1e-3)]
+        match = [v for v, view in enumerate(views) if torch.allclose(view, image, atol=1e-3)]
         assert len(match) == 1
         seen.add(match[0])
     assert len(seen) >= 6
@@ -147,11 +147,11 @@ def test_blur_and_noise_touch_their_share() -> None:
 
 
 def test_mixup_blends_pictures_and_targets_alike() -> None:
-    pictures, targets = torch.eye(3).reshape(3, 1, 3, 1, 1), torch.eye(3)
-    new, shares = mixed(pictures, targets, 1.0, chance())
+    images, targets = torch.eye(3).reshape(3, 1, 3, 1, 1), torch.eye(3)
+    new, shares = mixed(images, targets, 1.0, chance())
     torch.testing.assert_close(new.reshape(3, 3), shares)
     torch.testing.assert_close(shares.sum(1), torch.ones(3))
-    assert mixed(pictures, targets, 0.0, chance())[0] is pictures
+    assert mixed(images, targets, 0.0, chance())[0] is images
 
 
 BETHESDA = [c for c in preset("bethesda").classes if c.severity is not None]

@@ -68,8 +68,8 @@ def annotate_two_smears(bench: Any) -> None:
 
 def test_from_a_slide_to_a_dataset_and_back(window_bench: Any, project_folder: Path, tmp_path: Path) -> None:
     annotate_two_smears(window_bench)
-    marked = cells(project_folder)
-    assert [class_id for class_id, _ in marked] == ["HSIL", "NILM", "NILM", "NILM"]
+    annotated = cells(project_folder)
+    assert [class_id for class_id, _ in annotated] == ["HSIL", "NILM", "NILM", "NILM"]
     export = window_bench.export
     heard: list[object] = []
     export.bar.ended.connect(heard.append)
@@ -81,8 +81,8 @@ def test_from_a_slide_to_a_dataset_and_back(window_bench: Any, project_folder: P
     assert run(["audit", str(tmp_path / "dataset")]) == 0
     assert run(["import", "apacc", str(tmp_path / "dataset"), str(tmp_path / "back.cyto")]) == 0
     back = cells(tmp_path / "back.cyto")
-    assert sorted(c for c, _ in back) == sorted(APACC[c] for c, _ in marked)
-    needed = sorted((APACC[c], at) for c, at in marked)
+    assert sorted(c for c, _ in back) == sorted(APACC[c] for c, _ in annotated)
+    needed = sorted((APACC[c], at) for c, at in annotated)
     for (class_id, (y, x)), (expected, (wanted_y, wanted_x)) in zip(back, needed, strict=True):
         # A point becomes a box whose corners are whole px, so its middle may move by half of one.
         assert class_id == expected

@@ -33,9 +33,9 @@ def overview(qtbot, tmp_path: Path) -> OverviewMap:
 def test_the_slide_is_drawn_in_its_shape(overview: OverviewMap) -> None:
     area = overview.map_rect()
     assert (area.x(), area.y(), area.width(), area.height()) == (0, 20, 240, 120)
-    picture = overview.grab().toImage()
-    ratio = picture.width() / 240
-    left, right = (picture.pixelColor(int(x * ratio), int(80 * ratio)) for x in (60, 180))
+    image = overview.grab().toImage()
+    ratio = image.width() / 240
+    left, right = (image.pixelColor(int(x * ratio), int(80 * ratio)) for x in (60, 180))
     assert left.red() > 150 > left.blue()
     assert right.blue() > 150 > right.red()
 
@@ -43,9 +43,9 @@ def test_the_slide_is_drawn_in_its_shape(overview: OverviewMap) -> None:
 def test_the_frame_is_where_the_view_is(overview: OverviewMap) -> None:
     assert overview.frame_rect() is None
     overview.set_view((100, 200, 300, 600))
-    mark = overview.frame_rect()
-    assert mark is not None
-    assert (mark.x(), mark.y(), mark.width(), mark.height()) == pytest.approx((60, 50, 120, 60))
+    frame = overview.frame_rect()
+    assert frame is not None
+    assert (frame.x(), frame.y(), frame.width(), frame.height()) == pytest.approx((60, 50, 120, 60))
     overview.set_view((100, 200, 101, 201))
     tiny = overview.frame_rect()
     assert tiny is not None

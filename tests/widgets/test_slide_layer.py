@@ -220,8 +220,8 @@ def test_a_slide_without_small_levels_fills_in_and_is_then_true(viewer, qtbot, t
     go = threading.Event()
 
     def shown() -> set[tuple[int, ...]]:
-        picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
-        return {tuple(int(v) for v in c) for c in np.unique(picture[50:-50:5, 50:-50:5].reshape(-1, 3), axis=0)}
+        image = viewer.screenshot(canvas_only=True, flash=False)[..., :3]
+        return {tuple(int(v) for v in c) for c in np.unique(image[50:-50:5, 50:-50:5].reshape(-1, 3), axis=0)}
 
     with open_slide(path) as slide:
         decode = slide._backend.decode_tile

@@ -212,7 +212,7 @@ def test_every_key_of_naparis_leaves_slide_and_annotations_alone(eye):
     assert "Ctrl+G (Toggle grid mode) is disabled" in eye.said[-1]
 
 
-@pytest.mark.parametrize("way", ["asked", pytest.param("forced", marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("way", ["asked", pytest.param("forced", points=pytest.mark.nightly)])
 def test_every_command_of_naparis_leaves_slide_and_annotations_alone(eye, way):
     """``questions`` as menus and the palette do it, ``forced`` as if nothing stood between: the pins hold alone."""
     commands = get_app_model().commands
@@ -301,8 +301,8 @@ def the_view_is_as_the_user_likes_it_and_stays_so(eye):
     eye.session.edits.choose_class("LSIL")
     cell = eye.session.edits.add_point((300, 300))
     eye.settle()
-    assert "triangle_up" in layers.marks.symbols
-    assert layers._marks.opacity == 0.5
+    assert "triangle_up" in layers.points.symbols
+    assert layers._cell_markers.opacity == 0.5
     from napari_cyto.widgets.canvas.view_options import ViewOptions, load
 
     assert load() == ViewOptions(shapes=True, points_only=True, line_px=4, opacity=0.5)

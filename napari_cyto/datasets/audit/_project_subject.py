@@ -46,19 +46,19 @@ def audited_project(project: Project, tick: Tick = no_tick) -> Audited:
                 counts[slide.id][annotation.class_id] += 1
     counts = _as_exported(project.scheme, counts)
     audited.sets_came = any(set_of(slide.side) for slide in records)
-    sides: Mapping[str, str] = {}
+    set_of_slide: Mapping[str, str] = {}
     try:
         split, remarks = split_for_export(records, counts, ApaccExportOptions())
     except SplitError as error:
         remarks = (str(error),)
     else:
-        sides = split.sets if not remarks else {}
+        set_of_slide = split.sets if not remarks else {}
     if not audited.sets_came:
         audited.findings += [Finding("no_split", Severity.INFO, remark) for remark in remarks]
-    audited.slides = [replace(slide, side=set_of(slide.side) or sides.get(slide.id, "")) for slide in records]
+    audited.slides = [replace(slide, side=set_of(slide.side) or set_of_slide.get(slide.id, "")) for slide in records]
     paths = _paths(project, audited, tick)
     audited.crops = lambda: _crops(audited, paths)
-    if not audited.sets_came and sides:
+    if not audited.sets_came and set_of_slide:
         audited.findings.append(
             Finding(
                 "planned_split",

@@ -62,14 +62,14 @@ def _steps(path: Path, compare_crops: bool, token: Token | None) -> Generator[Ad
     yield Advanced(0, 0, f"Reading the labels of {path.name}.")
     audited = _audited(path, partial(stop_if_cancelled, token, _KEPT))
     findings = list(audited.findings)
-    sides = {slide.id: slide.side for slide in audited.slides}
-    findings += shared_ties(audited.slides, sides)
+    set_of_slide = {slide.id: slide.side for slide in audited.slides}
+    findings += shared_ties(audited.slides, set_of_slide)
     for finding in all_checks(audited):
         stop_if_cancelled(token, _KEPT)
         findings.append(finding)
-    if compare_crops and len(set(SETS) & set(sides.values())) > 1:
+    if compare_crops and len(set(SETS) & set(set_of_slide.values())) > 1:
         findings += yield from _compared(audited, token)
-    if not set(SETS) & set(sides.values()):
+    if not set(SETS) & set(set_of_slide.values()):
         findings.append(Finding("no_sides", Severity.INFO, "Nothing is divided into train and test here."))
     return report(audited.source, findings)
 

@@ -68,8 +68,8 @@ def pairs_across(train: CropPrints, test: CropPrints, tick: Tick = no_tick) -> t
     alone[list(found)] = False
     of_test = of_test[alone[of_test]]
     unanswered = np.ones(len(of_test), dtype=np.bool_)
-    sides = train.thumbs[of_train], test.thumbs[of_test]
-    for i, j, likeness in _similar(*sides, lambda _, second: unanswered[second], tick):
+    parts = train.thumbs[of_train], test.thumbs[of_test]
+    for i, j, likeness in _similar(*parts, lambda _, second: unanswered[second], tick):
         unanswered[j] = False
         found.setdefault(int(of_test[j]), (min(likeness, 0.9999), int(of_train[i])))
     return tuple(CropPair(train.names[i], test.names[j], c) for j, (c, i) in sorted(found.items()))
@@ -131,9 +131,9 @@ def _similar(first: Thumbs, second: Thumbs, is_open_pair: PairFilter, tick: Tick
     plain, sketched = hashes(first), sketches(first, tick)
     for turned in orientations(second):
         tick()
-        pictures = _Thumbnails(first, turned, sketched, sketches(turned, tick, shifted=True))
+        images = _Thumbnails(first, turned, sketched, sketches(turned, tick, shifted=True))
         for i, j in _candidates(plain, hashes(turned), is_open_pair, tick):
-            yield from _confirmed(pictures, i, j, is_open_pair, tick)
+            yield from _confirmed(images, i, j, is_open_pair, tick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def _agreed_before(differing: Hashes, band: int) -> npt.NDArray[np.bool_]:
 
 
 def _confirmed(
-    pictures: _Thumbnails, i: Indices, j: Indices, is_open_pair: PairFilter, tick: Tick
+    images: _Thumbnails, i: Indices, j: Indices, is_open_pair: PairFilter, tick: Tick
 ) -> Iterator[tuple[int, int, float]]:
     """Yield the pairs that the thumbnails confirm: the first candidate of each second crop, then the next two ..."""
     by_second = np.argsort(j, kind="stable")
@@ -231,5 +231,5 @@ def _confirmed(
     while low < counts.max():
         turn = np.flatnonzero((rank >= low) & (rank < high))
         turn = turn[is_open_pair(i[turn], j[turn])]
-        yield from pictures.agreeing(i[turn], j[turn], tick)
+        yield from images.agreeing(i[turn], j[turn], tick)
         low, high = high, 2 * high + 1

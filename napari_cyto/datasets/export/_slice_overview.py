@@ -41,8 +41,8 @@ def draw_overview(image: RGB, cells: Iterable[SliceCell], size_hw: tuple[int, in
     Source: colours as drawn by the collection's own code (Kupas et al. 2024, Usage Notes and Fig. 5).
     """
     height, width = size_hw or image.shape[:2]
-    picture = Image.fromarray(image)
-    pen = ImageDraw.Draw(picture)
+    shown_image = Image.fromarray(image)
+    pen = ImageDraw.Draw(shown_image)
     # Without antialiasing every drawn pixel is exactly the class's colour, so a program can read them back.
     pen.fontmode = "1"
     font = _font()
@@ -54,7 +54,7 @@ def draw_overview(image: RGB, cells: Iterable[SliceCell], size_hw: tuple[int, in
         x = min(max(x0, 0), max(width - length, 0))
         y = y0 - FONT_PX - LINE_PX if y0 >= FONT_PX + LINE_PX else min(y1 + LINE_PX, height - FONT_PX)
         pen.text((x, y), cell.class_id, fill=colour, font=font)
-    return np.asarray(picture)
+    return np.asarray(shown_image)
 
 
 @cache

@@ -22,7 +22,7 @@ _POLL_S = 0.05
 
 def write_slices(
     plans: tuple[SlidePlan, ...],
-    sides: Mapping[str, str],
+    splits: Mapping[str, str],
     writer: SliceWriter,
     stop: threading.Event,
     token: Token | None,
@@ -34,7 +34,7 @@ def write_slices(
     ----------
     plans : tuple of SlidePlan
         What is to be written.
-    sides : mapping
+    splits : mapping
         Slide id to side.
     writer : SliceWriter
         Writes one slice.
@@ -54,7 +54,7 @@ def write_slices(
 
     def write(plan: SlidePlan, piece: SlicePlan) -> Written:
         slide = None if plan.path is None else slides.get(plan.slide.id, plan.path)
-        written = writer.write(slide, plan, piece, sides[plan.slide.id])
+        written = writer.write(slide, plan, piece, splits[plan.slide.id])
         slides.one_done(plan.slide.id, len(plan.slices))
         return written
 

@@ -60,7 +60,7 @@ def apacc_manifest(
     }
 
 
-def _slides(plans: Iterable[SlidePlan], sides: Mapping[str, str]) -> list[dict[str, Any]]:
+def _slides(plans: Iterable[SlidePlan], split_of: Mapping[str, str]) -> list[dict[str, Any]]:
     aliases = PatientAliases()
     rows = []
     for plan in plans:
@@ -70,7 +70,7 @@ def _slides(plans: Iterable[SlidePlan], sides: Mapping[str, str]) -> list[dict[s
                 "name": slide.name,
                 "smear": slide.smear,
                 "patient": aliases.of(slide.patient),
-                "side": sides[slide.id],
+                "side": split_of[slide.id],
                 "mpp": slide.mpp,
                 "mpp_source": slide.mpp_source,
                 "fingerprint": slide.fingerprint,

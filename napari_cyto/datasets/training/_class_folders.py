@@ -85,14 +85,14 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
     CytoError
         When no class folder holds a picture.
     """
-    listed = list(_pictures(root))
+    listed = list(_images(root))
     names = {path.parent / path.stem for _, _, path in listed}
     found = [item for item in listed if not _is_mask(item[2], names)]
     classes = {class_id for _, class_id, _ in found}
     known = HERLEV if classes and classes <= HERLEV.classes else None
     mpp = known.mpp if known and mpp is None else mpp
     smear = smear or (known.smear if known else "")
-    pictures, remarks = [], list[str]()
+    images, remarks = [], list[str]()
     is_cut = cache(_is_cut)
     if fields := sum(is_cut(path.parent) for path in files_below(root, READ_SUFFIXES)):
         remarks.append(f"{fields} picture(s) beside a folder CROPPED were left out, since they show whole fields.")
@@ -104,16 +104,16 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
             unread[path.suffix.lower()] += 1
             continue
         try:
-            pictures.append(CellImageRecord(_record(path, side, mpp, smear, class_id), class_id))
+            images.append(CellImageRecord(_record(path, side, mpp, smear, class_id), class_id))
         except FormatError as error:
             remarks.append(f"{error} It was left out.")
     remarks += [f"{n} {s} picture(s) in {root} were left out; make them PNG or TIFF first." for s, n in unread.items()]
-    if not pictures:
+    if not images:
         raise CytoError(
             f"{root} holds no pictures in class folders; expected one folder a class with {', '.join(READABLE)} "
             "pictures in it, or such folders in train and validation." + "".join(f" {r}" for r in remarks[:3])
         )
-    return pictures, remarks
+    return images, remarks
 
 
 def _is_cut(folder: Path) -> bool:
@@ -121,10 +121,10 @@ def _is_cut(folder: Path) -> bool:
     return any(below.name.upper() == "CROPPED" for below in subfolders(folder))
 
 
-def _is_mask(path: Path, pictures: set[Path]) -> bool:
+def _is_mask(path: Path, images: set[Path]) -> bool:
     """Whether a picture is the mask of another beside it, as Herlev's ``-d`` and what segmentation tools write."""
     plain = _MASK.sub("", path.stem)
-    return plain != path.stem and path.parent / plain in pictures
+    return plain != path.stem and path.parent / plain in images
 
 
 def _record(path: Path, side: str, mpp: float | None, smear: str, class_id: str) -> SlideRecord:
@@ -140,15 +140,15 @@ def _record(path: Path, side: str, mpp: float | None, smear: str, class_id: str)
     )
 
 
-def _pictures(root: Path) -> Iterator[tuple[str, str, Path]]:
+def _images(root: Path) -> Iterator[tuple[str, str, Path]]:
     """Yield side, class and path of each picture, in the order of their names."""
     if not root.is_dir():
         raise CytoError(f"{root} is no folder; expected one with a folder for each class.")
     folders = subfolders(root)
-    sides = [folder for folder in folders if folder.name.lower() in SIDE_FOLDERS and subfolders(folder)]
+    splits = [folder for folder in folders if folder.name.lower() in SIDE_FOLDERS and subfolders(folder)]
     for folder in folders:
-        inner = subfolders(folder) if folder in sides else [folder]
-        side = SIDE_FOLDERS[folder.name.lower()] if folder in sides else ""
+        inner = subfolders(folder) if folder in splits else [folder]
+        side = SIDE_FOLDERS[folder.name.lower()] if folder in splits else ""
         for class_folder in inner:
             for path in _cells_in(class_folder):
                 yield side, class_folder.name, path

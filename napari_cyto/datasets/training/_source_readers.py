@@ -82,12 +82,12 @@ def _of_format(spec: SourceSpec, format_name: str) -> SourceContent:
 
 
 def _folders(spec: SourceSpec) -> SourceContent:
-    pictures, remarks = read_class_folders(spec.path, spec.mpp, spec.smear)
+    images, remarks = read_class_folders(spec.path, spec.mpp, spec.smear)
     slides = []
-    for picture in pictures:
-        height, width = picture.record.size_hw or (0, 0)
-        cell = (Point(height / 2, width / 2), picture.class_id)
-        slides.append(SourceSlide(picture.record, (cell,), centred=True))
+    for image in images:
+        height, width = image.record.size_hw or (0, 0)
+        cell = (Point(height / 2, width / 2), image.class_id)
+        slides.append(SourceSlide(image.record, (cell,), centred=True))
     return SourceContent("", tuple(slides), tuple(remarks))
 
 
@@ -108,10 +108,10 @@ def _path_of(project: Project, record: SlideRecord) -> str:
 
 def _labelled(spec: SourceSpec, labels: LabelSet, scheme_name: str, empty_too: bool = False) -> SourceContent:
     """Return the slides of a label set of which a person said something, ``empty_too`` those without any word."""
-    marks, rejected = _by_slide(labels.annotations), _rejected(labels.annotations)
+    of_slide, rejected = _by_slide(labels.annotations), _rejected(labels.annotations)
     slides, missing, remarks = [], [], list(labels.remarks)
     for record in labels.slides:
-        cells, regions = marks.get(record.id, ((), ()))
+        cells, regions = of_slide.get(record.id, ((), ()))
         denied = tuple(rejected.get(record.id, ()))
         if not (cells or regions or denied or empty_too):
             continue
@@ -134,23 +134,23 @@ def _labelled(spec: SourceSpec, labels: LabelSet, scheme_name: str, empty_too: b
 def _by_slide(
     annotations: Iterable[Annotation],
 ) -> dict[str, tuple[list[tuple[Geometry, str]], list[Polygon]]]:
-    marks: dict[str, tuple[list[tuple[Geometry, str]], list[Polygon]]] = defaultdict(lambda: ([], []))
-    for mark in annotations:
-        if mark.status is not Status.ACCEPTED:
+    of_slide: dict[str, tuple[list[tuple[Geometry, str]], list[Polygon]]] = defaultdict(lambda: ([], []))
+    for one in annotations:
+        if one.status is not Status.ACCEPTED:
             continue
-        if mark.class_id is not None:
-            marks[mark.slide_id][0].append((mark.geometry, mark.class_id))
-        elif isinstance(mark.geometry, Polygon):
-            marks[mark.slide_id][1].append(mark.geometry)
-    return dict(marks)
+        if one.class_id is not None:
+            of_slide[one.slide_id][0].append((one.geometry, one.class_id))
+        elif isinstance(one.geometry, Polygon):
+            of_slide[one.slide_id][1].append(one.geometry)
+    return dict(of_slide)
 
 
 def _rejected(annotations: Iterable[Annotation]) -> dict[str, list[YX]]:
     """Return the centres of the cells of each slide that a person rejected; a rejected region says nothing."""
     places: dict[str, list[YX]] = defaultdict(list)
-    for mark in annotations:
-        if mark.status is Status.REJECTED and mark.class_id is not None:
-            places[mark.slide_id].append(mark.geometry.centre_yx)
+    for one in annotations:
+        if one.status is Status.REJECTED and one.class_id is not None:
+            places[one.slide_id].append(one.geometry.centre_yx)
     return dict(places)
 
 

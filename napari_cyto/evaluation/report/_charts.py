@@ -60,9 +60,9 @@ def budget_chart(curve: Curve, at: float, recall: float | None) -> Html:
     ticks = [float(i) for i in range(int(furthest) + 1)]
     frame = Frame("Recall bought with detections", "detections a marked cell", "recall", (0, furthest), x_ticks=ticks)
     inside = [p for p in curve.tolist() if p[0] <= furthest]
-    mark = dot(frame.x(at), frame.y(recall), 4, ACCENT) if recall is not None else None
+    dot_mark = dot(frame.x(at), frame.y(recall), 4, ACCENT) if recall is not None else None
     limit = line([(frame.x(at), frame.y(0)), (frame.x(at), frame.y(1))], SOFT, 1, "3 3")
-    return frame.drawn(limit, frame.curve(inside, ACCENT), join((mark,)))
+    return frame.drawn(limit, frame.curve(inside, ACCENT), join((dot_mark,)))
 
 
 def interval_bar(estimate: Mapping[str, Any] | None) -> Html:

@@ -23,7 +23,7 @@ class Example:
 
     Parameters
     ----------
-    picture : ndarray, uint8, RGB
+    shown_image : ndarray, uint8, RGB
         (h, w, 3), the cell with its surroundings.
     caption : str
         What a person must know of it, one line.
@@ -31,13 +31,13 @@ class Example:
         Where it is, smaller.
     """
 
-    picture: npt.NDArray[np.uint8]
+    shown_image: npt.NDArray[np.uint8]
     caption: str
     note: str = ""
 
     def figure(self) -> Html:
         """Return the picture, embedded, with its caption."""
-        uri = image_uri(self.picture)
+        uri = image_uri(self.shown_image)
         image = Html(f'<img src="{uri}" width="{EXAMPLE_PX}" height="{EXAMPLE_PX}" alt="">')
         caption = element("figcaption", self.caption, element("small", self.note) if self.note else None)
         return element("figure", image, caption, cls="cell")
@@ -90,9 +90,9 @@ class ReportCurves:
     best: tuple[Example, ...] = ()
 
 
-def image_uri(picture: npt.NDArray[np.uint8], longest_px: int = 2 * EXAMPLE_PX) -> str:
+def image_uri(shown_image: npt.NDArray[np.uint8], longest_px: int = 2 * EXAMPLE_PX) -> str:
     """Return a picture (h, w, 3), uint8, RGB, as a data URI that a page can hold, shrunk to at most ``longest_px``."""
-    image = Image.fromarray(picture)
+    image = Image.fromarray(shown_image)
     image.thumbnail((longest_px, longest_px))
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=JPEG_QUALITY)

@@ -26,5 +26,5 @@ def gallery(title: str, words: str, examples: Sequence[Example]) -> Html | None:
     """Return cells as pictures, None where there are none."""
     if not examples:
         return None
-    pictures = element("div", *(e.figure() for e in examples), cls="gallery")
-    return section(title, element("p", words, cls="note"), pictures)
+    images = element("div", *(e.figure() for e in examples), cls="gallery")
+    return section(title, element("p", words, cls="note"), images)

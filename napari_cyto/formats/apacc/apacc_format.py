@@ -164,8 +164,8 @@ class ApaccFormat:
     def _files(self, labels: LabelSet, options: ApaccOptions) -> dict[tuple[str, str], str]:
         smears = SmearNames(labels.slides)
         files: dict[tuple[str, str], str] = {}
-        for slide, marks in by_slide(labels, losses.written(labels, options, regions=False)):
-            cells = (Cell(a.class_id or "", box_of(a, slide, options)) for a in marks)
+        for slide, some in by_slide(labels, losses.written(labels, options, regions=False)):
+            cells = (Cell(a.class_id or "", box_of(a, slide, options)) for a in some)
             dealt = cut_into_slices(cells, slide.size_hw).cells
             for corner in _corners_to_write(slide, dealt, options):
                 smear = smears[slide]
@@ -186,8 +186,8 @@ def _corners_to_write(slide: SlideRecord, dealt: Mapping[Corner, object], option
 
 
 def _add_beside_and_clipped(lost: SliceLosses, labels: LabelSet, cells: Iterable[Annotation]) -> None:
-    for slide, marks in by_slide(labels, cells):
-        shapes = (a.geometry for a in marks)
+    for slide, some in by_slide(labels, cells):
+        shapes = (a.geometry for a in some)
         boxes = (shape if isinstance(shape, Box) else Box.around(shape.centre_yx, 1, 1) for shape in shapes)
         dealt = cut_into_slices((Cell("", box) for box in boxes), slide.size_hw)
         lost.add("outside", dealt.outside)

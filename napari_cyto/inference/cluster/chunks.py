@@ -250,13 +250,13 @@ def classes_of(slide_request: SlideRequest, centres_yx: npt.NDArray[np.float64])
         return Answer(shares, tuple(dict.fromkeys(met)))
 
 
-def _opened(path: Path, mark: str) -> Slide:
+def _opened(path: Path, slide_fingerprint: str) -> Slide:
     if not path.exists():
         raise CytoError(
             f"{path} is not there on the worker {_place()}; slides must lie in a folder that all workers share, "
             "under the same path."
         )
-    if fingerprint(path) != mark:
+    if fingerprint(path) != slide_fingerprint:
         raise CytoError(f"{path} is another slide on the worker {_place()} than here; share the folder with it.")
     return open_slide(path)
 

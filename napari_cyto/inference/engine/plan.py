@@ -62,8 +62,8 @@ class Plan:
     @property
     def megapixels(self) -> float:
         """What is looked at, halos not counted, Mpx of the model."""
-        sides = ((t.core_yxyx[2] - t.core_yxyx[0], t.core_yxyx[3] - t.core_yxyx[1]) for t in self.tiles)
-        return sum(height * width for height, width in sides) / 1e6
+        sides_px = ((t.core_yxyx[2] - t.core_yxyx[0], t.core_yxyx[3] - t.core_yxyx[1]) for t in self.tiles)
+        return sum(height * width for height, width in sides_px) / 1e6
 
     def merge(self) -> IncrementalMerge:
         """Return what merges the cells of these tiles."""
@@ -203,8 +203,8 @@ def _cheapest(
     Small ones have more halo, large ones more that nobody asked for.
     """
     smallest = 2 * runtime.halo + runtime.multiple
-    sides = sorted({max(s, smallest) for s in (*SIDES_PX, largest) if s <= largest})
-    ways = [_Tiling.of(runtime, size_hw, bounds, side, stain, scale) for side in sides]
+    sides_px = sorted({max(s, smallest) for s in (*SIDES_PX, largest) if s <= largest})
+    ways = [_Tiling.of(runtime, size_hw, bounds, side, stain, scale) for side in sides_px]
 
     def cost(way: _Tiling) -> tuple[int, int]:
         height, width = reckoned_hw(*way.largest_hw, runtime.multiple)

@@ -111,13 +111,13 @@ class Watch:
                 f"The project database {self.path} is out of reach ({error.strerror}), so nothing of this step was "
                 "stored; look after its disk or network share, and repeat it."
             ) from error
-        if there != self._held.mark:
+        if there != self._held.file_id:
             raise self._replaced("another file was put in its place")
         # They come with the first connection, and go with the last.
         brothers = self._brothers if self._connections else {}
-        for suffix, mark in brothers.items():
+        for suffix, file_id in brothers.items():
             try:
-                same = file_id_of(beside(self.path, suffix).stat()) == mark
+                same = file_id_of(beside(self.path, suffix).stat()) == file_id
             except FileNotFoundError:
                 same = False
             if not same:
@@ -228,16 +228,16 @@ class Watch:
     def is_here(self) -> bool:
         """Whether the very file that was opened lies on the path, whatever is in it."""
         try:
-            return file_id_of(self.path.stat()) == self._held.mark
+            return file_id_of(self.path.stat()) == self._held.file_id
         except OSError:
             return False
 
     def _clear_away(self) -> Path | None:
         """Put our log away from a file that it does not belong to, where the next program would write it into that."""
-        mark = self._brothers.get("-wal")
+        file_id = self._brothers.get("-wal")
         try:
             log = beside(self.path, "-wal").stat()
-            if mark is None or file_id_of(log) != mark or not log.st_size:
+            if file_id is None or file_id_of(log) != file_id or not log.st_size:
                 return None
             if standing(self.path).log is not Belongs.FOREIGN:
                 return None

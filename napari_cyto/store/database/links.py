@@ -41,9 +41,9 @@ def folder_of(url: str) -> Path:
     """
     address = parsed(url)
     public = shown(address)
-    mark = hashlib.sha256(public.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(public.encode()).hexdigest()[:8]
     words = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{address.database}-{address.host or 'here'}")[:60]
-    folder = _places() / f"{words}-{mark}.cyto"
+    folder = _places() / f"{words}-{digest}.cyto"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _file_of(folder).write_text(public + "\n", encoding="utf-8")

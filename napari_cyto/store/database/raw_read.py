@@ -67,29 +67,29 @@ class Held:
     def __init__(self, path: Path) -> None:
         with _LOCK:
             descriptor = _open(path)
-            self.mark = file_id_of(os.fstat(descriptor))
-            _holders[self.mark] += 1
+            self.file_id = file_id_of(os.fstat(descriptor))
+            _holders[self.file_id] += 1
             # A second descriptor must not be closed while the first has locks.
-            if _kept.setdefault(self.mark, descriptor) != descriptor:
-                _spare.setdefault(self.mark, []).append(descriptor)
+            if _kept.setdefault(self.file_id, descriptor) != descriptor:
+                _spare.setdefault(self.file_id, []).append(descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes, or fewer at its end, from ``offset`` on."""
         with _LOCK:
-            return _read(_kept[self.mark], offset, size)
+            return _read(_kept[self.file_id], offset, size)
 
     def status(self) -> os.stat_result:
         """Return what the system knows of it, even if it has no name any more."""
         with _LOCK:
-            return os.fstat(_kept[self.mark])
+            return os.fstat(_kept[self.file_id])
 
     def release(self) -> None:
         """Let go of it, once no connection of SQLite has it open."""
         with _LOCK:
-            _holders[self.mark] -= 1
-            if _holders[self.mark] <= 0:
-                del _holders[self.mark]
-                for descriptor in (_kept.pop(self.mark), *_spare.pop(self.mark, ())):
+            _holders[self.file_id] -= 1
+            if _holders[self.file_id] <= 0:
+                del _holders[self.file_id]
+                for descriptor in (_kept.pop(self.file_id), *_spare.pop(self.file_id, ())):
                     os.close(descriptor)
 
 
@@ -101,9 +101,9 @@ def _open(path: Path) -> int:
 
 
 def _let_go(descriptor: int) -> None:
-    mark = file_id_of(os.fstat(descriptor))
-    if _holders[mark]:
-        _spare.setdefault(mark, []).append(descriptor)
+    file_id = file_id_of(os.fstat(descriptor))
+    if _holders[file_id]:
+        _spare.setdefault(file_id, []).append(descriptor)
     else:
         os.close(descriptor)
 

@@ -267,11 +267,11 @@ class _Saved:
         for key, row in self._raw["change"].items():
             seq, pk = key
             owner = self.annotations.get(pk)
-            sides = (row["before_pk"], row["after_pk"])
-            good = owner is not None and any(side is not None for side in sides) and seq > 0
+            states = (row["before_pk"], row["after_pk"])
+            good = owner is not None and any(side is not None for side in states) and seq > 0
             good = good and all(
                 side is None or (side in self.versions and self.versions[side]["annotation_id"] == owner["id"])  # type: ignore[index]
-                for side in sides
+                for side in states
             )
             if good:
                 found[key] = row
@@ -430,8 +430,8 @@ def _keyed(name: str, rowid: int | None, values: Values) -> tuple[Any, Row]:
     if name == "setting":
         return (row["key"] if isinstance(row["key"], str) else None), row
     whole = is_number(row["seq"]) and is_number(row["annotation_pk"])
-    sides = all(row[side] is None or is_number(row[side]) for side in ("before_pk", "after_pk"))
-    return ((row["seq"], row["annotation_pk"]) if whole and sides else None), row
+    are_numbers = all(row[side] is None or is_number(row[side]) for side in ("before_pk", "after_pk"))
+    return ((row["seq"], row["annotation_pk"]) if whole and are_numbers else None), row
 
 
 def _table_of(rowid: int | None, values: Values) -> str | None:

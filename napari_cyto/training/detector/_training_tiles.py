@@ -130,7 +130,7 @@ class TileSource:
         slide, (_, view, colour) = self.slides[number], self._view(number)
         points = place.on_tile(slide.centres_yx / view.scale, self.tile_px)
         inside = ((points >= 0) & (points < self.tile_px)).all(axis=1)
-        sides = (slide.boxes_yxyx[:, 2:] - slide.boxes_yxyx[:, :2])[inside] / view.scale
+        sides_px = (slide.boxes_yxyx[:, 2:] - slide.boxes_yxyx[:, :2])[inside] / view.scale
         counted = None
         if not self.known[number].is_everywhere and anchors_yx is not None:
             counted = self.known[number].contains(place.on_slide(anchors_yx, self.tile_px) * view.scale)
@@ -138,7 +138,7 @@ class TileSource:
         return TrainingTile(
             pixels if colour is None else colour(pixels),
             points[inside],
-            turned_sizes(sides, place),
+            turned_sizes(sides_px, place),
             slide.class_index[inside],
             counted,
         )

@@ -127,13 +127,13 @@ def _worst(fields: Sequence[DetectedField], threshold: float, radius_um: float) 
         lost = np.setdiff1d(np.arange(len(f.truth_yx)), found)
         missed += [(rank, f, int(cell)) for rank, cell in enumerate(lost)]
     missed.sort(key=lambda row: row[0])
-    return tuple(_pictured(f, cell) for _, f, cell in missed[:MOST_WORST])
+    return tuple(_with_image(f, cell) for _, f, cell in missed[:MOST_WORST])
 
 
-def _pictured(f: DetectedField, cell: int) -> WorstCell:
+def _with_image(f: DetectedField, cell: int) -> WorstCell:
     y, x = f.truth_yx[cell].tolist()
-    picture = _around(f.name, y, x, _IMAGE_UM / f.mpp)
-    return WorstCell(picture, f.name, (y, x), f.truth_classes[cell], "", 0.0)
+    image = _around(f.name, y, x, _IMAGE_UM / f.mpp)
+    return WorstCell(image, f.name, (y, x), f.truth_classes[cell], "", 0.0)
 
 
 def _around(path: str, y: float, x: float, side_px: float) -> npt.NDArray[np.uint8]:

@@ -167,9 +167,9 @@ class DetectorTask(ModelTask):
         return super().manifest_fields() | own
 
     def _searched(
-        self, network: Network, sides: tuple[str, ...], token: Token | None
+        self, network: Network, sets: tuple[str, ...], token: Token | None
     ) -> Generator[Event, None, tuple[str, tuple[DetectedField, ...]]]:
-        side = next((s for s in sides if self.split.of(s)), sides[-1])
+        side = next((s for s in sets if self.split.of(s)), sets[-1])
         manifest = ModelManifest.model_validate(
             self.manifest_fields() | _UNWRITTEN | {"decision": Decision(merge_um=self.model.merge_um)}
         )

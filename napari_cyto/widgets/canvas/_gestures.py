@@ -150,9 +150,9 @@ class Gestures:
         elif session.tool is Tool.REGION:
             self.region.click(place)
         else:
-            self._mark(place.yx)
+            self._annotate(place.yx)
 
-    def _mark(self, yx: YX) -> None:
+    def _annotate(self, yx: YX) -> None:
         slide = self._session.need_slide()
         if slide.size_hw is not None and not is_on_image(yx, slide.size_hw):
             raise CytoError("The click was outside the slide; click on the slide to annotate a cell.")

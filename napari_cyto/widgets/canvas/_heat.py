@@ -34,16 +34,16 @@ class HeatMap:
         self.node: Any = Node(name="heat")
         # napari sets the matrix of whatever hangs under a layer's node; the picture's own place is one deeper.
         self.node.transform = MatrixTransform()
-        self._picture = Image(np.zeros((1, 1, 4), np.uint8), interpolation="nearest", parent=self.node)
-        self._picture.transform = STTransform()
-        self._picture.set_gl_state("translucent", depth_test=False)
+        self._image = Image(np.zeros((1, 1, 4), np.uint8), interpolation="nearest", parent=self.node)
+        self._image.transform = STTransform()
+        self._image.set_gl_state("translucent", depth_test=False)
         self.node.visible = False
 
     def show(self, values: npt.NDArray[np.float32], size_hw: tuple[float, float]) -> None:
         """Draw ``values`` (h, w), 0 where nothing is, over a slide of ``size_hw`` level-0 px."""
-        self._picture.set_data(coloured(smoothed(values)))
-        self._picture.transform.scale = (size_hw[1] / values.shape[1], size_hw[0] / values.shape[0])
-        self._picture.transform.translate = (-PIXEL_CENTRE, -PIXEL_CENTRE)
+        self._image.set_data(coloured(smoothed(values)))
+        self._image.transform.scale = (size_hw[1] / values.shape[1], size_hw[0] / values.shape[0])
+        self._image.transform.translate = (-PIXEL_CENTRE, -PIXEL_CENTRE)
         self.node.visible = True
 
     def hide(self) -> None:
@@ -79,8 +79,8 @@ def coloured(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     top = float(values.max(initial=0.0))
     share = np.log1p(values / max(top, 1e-9) * _BEND) / np.log1p(_BEND)
     anchors = np.linspace(0, 1, len(_COLOURS))
-    picture = np.empty((*values.shape, 4), np.uint8)
+    image = np.empty((*values.shape, 4), np.uint8)
     for channel in range(3):
-        picture[..., channel] = np.interp(share, anchors, _COLOURS[:, channel])
-    picture[..., 3] = 255 * (VEIL + (_MOST_OPAQUE - VEIL) * share)
-    return picture
+        image[..., channel] = np.interp(share, anchors, _COLOURS[:, channel])
+    image[..., 3] = 255 * (VEIL + (_MOST_OPAQUE - VEIL) * share)
+    return image

@@ -58,7 +58,7 @@ class AnnotationLayers:
         self.heat = HeatMap()
         self.cells: Points | None = None
         self.scale = 1.0
-        self.marks = NO_POINTS
+        self.points = NO_POINTS
         self._annotation_world, self._annotation_screen_px = _PX_WITHOUT_MPP, ANNOTATION_SCREEN_PX[1]
         self._node: Any = None
         # vispy leaves OpenGL pointing at the buffers that it drew last. Were they freed with the layer that a user
@@ -67,13 +67,13 @@ class AnnotationLayers:
         self._make_visuals()
 
     def _make_visuals(self) -> None:
-        self._marks = _markers()
+        self._cell_markers = _markers()
         self._halo, self._outlines = _line(), _line()
         self._draft_halo, self._draft = _line(), _line()
         self._handles = _markers()
         self._rings = _markers()
         self._visuals = (
-            *(self.heat.node, self._marks, self._halo, self._outlines, self._draft_halo, self._draft),
+            *(self.heat.node, self._cell_markers, self._halo, self._outlines, self._draft_halo, self._draft),
             *(self._rings, self._handles),
         )
         self.show_as(self.options)
@@ -112,12 +112,12 @@ class AnnotationLayers:
             visual.parent = None
         if self.cells is not None and self.cells in self._viewer.layers:
             self._viewer.layers.remove(self.cells)
-        self.cells, self.marks = None, NO_POINTS
+        self.cells, self.points = None, NO_POINTS
 
-    def show_cells(self, marks: CellPoints) -> None:
+    def show_cells(self, points: CellPoints) -> None:
         """Draw these cells and no others."""
-        if not marks.same_as(self.marks):
-            self.marks = marks
+        if not points.same_as(self.points):
+            self.points = points
             self._set_points()
 
     def show_as(self, options: ViewOptions) -> None:
@@ -127,7 +127,7 @@ class AnnotationLayers:
             line.set_data(width=options.line_px)
         for line in (self._halo, self._draft_halo):
             line.set_data(width=options.line_px + _HALO_PX)
-        for visual in (self._marks, self._halo, self._outlines):
+        for visual in (self._cell_markers, self._halo, self._outlines):
             visual.opacity = options.opacity
 
     @property
@@ -143,17 +143,17 @@ class AnnotationLayers:
             self._set_points()
 
     def _set_points(self) -> None:
-        marks = self.marks
-        self._marks.visible = len(marks.centres) > 0
-        if self._marks.visible:
-            self._marks.set_data(
-                marks.centres[:, ::-1].astype(np.float32),
+        points = self.points
+        self._cell_markers.visible = len(points.centres) > 0
+        if self._cell_markers.visible:
+            self._cell_markers.set_data(
+                points.centres[:, ::-1].astype(np.float32),
                 size=self._annotation_screen_px,
-                symbol=marks.symbols.tolist(),
-                face_color=marks.face_rgba,
-                edge_color=RIM_RGBA if marks.rim_rgba is None else marks.rim_rgba,
+                symbol=points.symbols.tolist(),
+                face_color=points.face_rgba,
+                edge_color=RIM_RGBA if points.rim_rgba is None else points.rim_rgba,
                 edge_width=None,
-                edge_width_rel=_RIM_SHARE if marks.rim_rgba is None else _HOLLOW_RIM_SHARE,
+                edge_width_rel=_RIM_SHARE if points.rim_rgba is None else _HOLLOW_RIM_SHARE,
             )
 
     def show_outlines(self, segments: Segments) -> None:

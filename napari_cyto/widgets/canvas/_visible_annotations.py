@@ -99,7 +99,7 @@ class Shown:
                 break
         else:
             self.is_heat = True
-            rows = table.rows_in(box, self._filter, proposed=False)
+            rows = table.rows_in(box, self._filter, unreviewed=False)
             # What persons judged is drawn above the map; of more than can be drawn, each so manieth.
             rows = rows[:: max(1, -(-len(rows) // self.most))]
         if self._regions is None:

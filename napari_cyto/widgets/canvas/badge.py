@@ -62,10 +62,10 @@ class Badge(QWidget):
             self.hide()
             return
         cell_class = project.scheme[session.current_class]
-        marks = session.tool in (Tool.POINT, Tool.BOX)
+        is_annotating = session.tool in (Tool.POINT, Tool.BOX)
         self.swatch.setPixmap(style.swatch(cell_class.colour, _SWATCH_PX))
         self.swatch.setVisible(session.tool is not Tool.REGION)
-        next_class = f"next: <b>{escape(cell_class.id)}</b>" if not marks else f"<b>{escape(cell_class.id)}</b>"
+        next_class = f"next: <b>{escape(cell_class.id)}</b>" if not is_annotating else f"<b>{escape(cell_class.id)}</b>"
         words = TOOL_WORDS[session.tool]
         self.words.setText(words if session.tool is Tool.REGION else f"{words} &nbsp;·&nbsp; {next_class}")
         self.adjustSize()

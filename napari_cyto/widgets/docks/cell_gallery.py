@@ -71,8 +71,8 @@ class CellGallery(QListWidget):
             item.setData(_CELL, dict(cell))
             item.setSizeHint(QSize(IMAGE_PX + 12, ROW_PX - 4))
             self.addItem(item)
-            picture = folder / str(cell["picture"]) if folder is not None and cell.get("picture") else None
-            self._loader.ask(self._generation, number, cell, picture)
+            image = folder / str(cell["picture"]) if folder is not None and cell.get("picture") else None
+            self._loader.ask(self._generation, number, cell, image)
         self._fit()
 
     def _fit(self) -> None:
@@ -98,11 +98,11 @@ class CellGallery(QListWidget):
         """Stop reading pictures."""
         self._loader.close()
 
-    def _show_image(self, generation: int, number: int, picture: QImage) -> None:
+    def _show_image(self, generation: int, number: int, image: QImage) -> None:
         if generation == self._generation and number < self.count():
-            icon = QIcon(QPixmap.fromImage(picture))
+            icon = QIcon(QPixmap.fromImage(image))
             # Qt would tint the picture of the selected cell.
-            icon.addPixmap(QPixmap.fromImage(picture), QIcon.Mode.Selected)
+            icon.addPixmap(QPixmap.fromImage(image), QIcon.Mode.Selected)
             self.item(number).setIcon(icon)
 
     def _clicked(self, item: QListWidgetItem) -> None:
@@ -120,14 +120,14 @@ class CellImageLoader(QObject):
         self._latest = 0
         self._closed = False
 
-    def ask(self, generation: int, number: int, cell: Cell, picture: Path | None) -> None:
+    def ask(self, generation: int, number: int, cell: Cell, image: Path | None) -> None:
         """Have one picture made; those asked for in an earlier generation are not made any more."""
         if self._closed:
             return
         self._latest = generation
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, "cells")
-        self._threads.submit(self._make, generation, number, dict(cell), picture)
+        self._threads.submit(self._make, generation, number, dict(cell), image)
 
     def close(self) -> None:
         """Stop; the picture in hand is waited for."""
@@ -135,11 +135,11 @@ class CellImageLoader(QObject):
         if self._threads is not None:
             self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _make(self, generation: int, number: int, cell: Cell, picture: Path | None) -> None:
+    def _make(self, generation: int, number: int, cell: Cell, image: Path | None) -> None:
         if self._closed or generation != self._latest:
             return
         try:
-            pixels = _stored(picture) if picture is not None else cut(Path(cell["slide"]), cell["centre_yx"])
+            pixels = _stored(image) if image is not None else cut(Path(cell["slide"]), cell["centre_yx"])
         except (CytoError, OSError, ValueError):
             # Shown without a picture; going there says what is wrong with the slide.
             return
@@ -182,10 +182,10 @@ def cell_tip(cell: Cell) -> str:
     return f"Annotated as {truth}; predicted as {answer}{sure}.\n{slide}, x {x:,.0f}, y {y:,.0f} px."
 
 
-def _stored(picture: Path) -> npt.NDArray[np.uint8]:
+def _stored(image: Path) -> npt.NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(picture) as opened:
+    with Image.open(image) as opened:
         return np.asarray(opened.convert("RGB"))
 
 

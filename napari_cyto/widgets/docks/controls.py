@@ -309,13 +309,13 @@ class Check(QCheckBox):
         """Draw the box as the theme has it, and the words beside it."""
         painter, option = QStylePainter(self), QStyleOptionButton()
         self.initStyleOption(option)
-        words, picture, option.text = option.text, option.icon, ""
-        option.icon = type(picture)()
+        words, icon_name, option.text = option.text, option.icon, ""
+        option.icon = type(icon_name)()
         painter.drawControl(QStyle.ControlElement.CE_CheckBox, option)
         place = self.rect().adjusted(self._before_px(), 0, 0, 0)
-        if not picture.isNull():
+        if not icon_name.isNull():
             side = self.iconSize().width()
-            picture.paint(painter, QRect(place.x() - side - 4, (self.height() - side) // 2, side, side))
+            icon_name.paint(painter, QRect(place.x() - side - 4, (self.height() - side) // 2, side, side))
         flags = int(Qt.AlignmentFlag.AlignVCenter) | int(Qt.TextFlag.TextWordWrap)
         enabled = self.isEnabled()
         self.style().drawItemText(painter, place, flags, option.palette, enabled, words, self.foregroundRole())

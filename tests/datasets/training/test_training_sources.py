@@ -85,7 +85,7 @@ def test_a_folder_with_an_at_in_its_name_is_found(tmp_path: Path) -> None:
     assert parse_source(f"cric:{folder}") == SourceSpec("cric", folder)
 
 
-def picture(path: Path, size_hw: tuple[int, int] = (40, 60), seed: int = 0) -> Path:
+def image(path: Path, size_hw: tuple[int, int] = (40, 60), seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, *path.name.encode()])
     Image.fromarray(rng.integers(0, 256, (*size_hw, 3), dtype=np.uint8)).save(path)
@@ -95,7 +95,7 @@ def picture(path: Path, size_hw: tuple[int, int] = (40, 60), seed: int = 0) -> P
 def cric(folder: Path, rows: str, images: tuple[str, ...] = ("a.png", "b.png")) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     for name in images:
-        picture(folder / "images" / name)
+        image(folder / "images" / name)
     (folder / "cells.csv").write_text(CRIC_HEAD + rows, encoding="utf-8")
     return f"cric:{folder}"
 
@@ -144,7 +144,7 @@ def test_cells_outside_their_slide_are_counted(tmp_path: Path) -> None:
 def class_folders(root: Path, classes: dict[str, int], side: str = "") -> Path:
     for n, (name, count) in enumerate(classes.items()):
         for i in range(count):
-            picture(root / side / name / f"{n}00-{i // 2}-{i}.png", (30 + i, 41), seed=len(side))
+            image(root / side / name / f"{n}00-{i // 2}-{i}.png", (30 + i, 41), seed=len(side))
     return root
 
 
@@ -216,7 +216,7 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
 def test_broken_pictures_and_other_kinds_are_told_of(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "f", {"NILM": 1})
     (root / "NILM" / "broken.png").write_bytes(b"no picture")
-    picture(root / "NILM" / "other.webp")
+    image(root / "NILM" / "other.webp")
     data = read_training_set([f"folders:{root}@0.2"])
     assert len(data.slides) == 1
     assert any("broken.png" in r and "left out" in r for r in data.remarks)
@@ -226,7 +226,7 @@ def test_broken_pictures_and_other_kinds_are_told_of(tmp_path: Path) -> None:
 def test_what_a_card_tells_of_the_data_names_no_folder_above_it(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "crops", {"NILM": 3, "HSIL": 3})
     (root / "NILM" / "broken.png").write_bytes(b"no picture")
-    picture(tmp_path / "x.png").rename(root / "HSIL" / "x.webp")
+    image(tmp_path / "x.png").rename(root / "HSIL" / "x.webp")
     pairs = tmp_path / "ours.yaml"
     pairs.write_text("NILM: NILM\nHSIL: HSIL\n")
     result = read_training_set([f"folders:{root}@map={pairs}"]).describe()
@@ -328,7 +328,7 @@ def test_a_cell_that_two_sources_have_is_taken_once(study: Path) -> None:
 
 def test_published_slices_need_a_scale_and_keep_their_sides(tmp_path: Path) -> None:
     for side, x, size in (("train", 0, 2000), ("test", 2000, 2000), ("test", 4000, 200)):
-        picture(tmp_path / "t" / side / f"7_{x}_0.png", (size, size))
+        image(tmp_path / "t" / side / f"7_{x}_0.png", (size, size))
         (tmp_path / "t" / side / f"7_{x}_0.txt").write_text("2 0.5 0.25 0.01 0.02\n", encoding="utf-8")
     source = f"apacc:{tmp_path / 't'}"
     data = read_training_set([source], "apacc")

@@ -183,11 +183,11 @@ def test_next_and_previous_go_to_each_annotation_and_show_it_well(desk):
 def test_next_of_the_class_and_next_unreviewed(desk):
     _put(desk, (2000, 2000))
     [scc] = _put(desk, (2100, 2100), class_id="SCC")
-    [proposed] = _put(desk, (2200, 2200), class_id="LSIL", status=Status.UNREVIEWED)
+    [unreviewed] = _put(desk, (2200, 2200), class_id="LSIL", status=Status.UNREVIEWED)
     desk.keys("6C")
     assert desk.session.selection == {scc}
     desk.keys("U")
-    assert desk.session.selection == {proposed}
+    assert desk.session.selection == {unreviewed}
     desk.keys("A")
     assert desk.session.selected()[0].status is Status.ACCEPTED
     desk.keys("X")

@@ -22,7 +22,7 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 ORIGIN = origin_of_model("finder", "0" * 64)
 
 
-def propose(desk, places, class_id="HSIL", score=0.8, side=80.0) -> list[str]:
+def add_predictions(desk, places, class_id="HSIL", score=0.8, side=80.0) -> list[str]:
     slide_id = desk.session.slide.id
     scores = ((class_id, score), ("NILM", round((1 - score) / 4, 3)))
     cells = [
@@ -57,14 +57,14 @@ def now(desk, cell) -> Annotation:
 
 def many(desk, n=READ_AT_ONCE + 500, score=0.8) -> None:
     places = np.random.default_rng(3).uniform(100, 3900, (n, 2)).tolist()
-    propose(desk, [tuple(p) for p in places], score=score)
+    add_predictions(desk, [tuple(p) for p in places], score=score)
     desk.qtbot.waitUntil(lambda: desk.canvas.prediction_layer.table is not None, timeout=30_000)
     desk.settle()
 
 
 def test_filters_act_live_on_what_is_drawn(desk):
-    sure = propose(desk, [(2000, 2000), (2100, 2100)], "HSIL", 0.9)
-    faint = propose(desk, [(2000, 2200)], "LSIL", 0.3)
+    sure = add_predictions(desk, [(2000, 2000), (2100, 2100)], "HSIL", 0.9)
+    faint = add_predictions(desk, [(2000, 2200)], "LSIL", 0.3)
     point = desk.session.edits.add_point((1900, 1900))
     desk.settle()
     everything = {*sure, *faint, point.id}
@@ -81,13 +81,13 @@ def test_filters_act_live_on_what_is_drawn(desk):
         desk.settle()
         assert desk.drawn() == expected
     desk.session.view.show_only(ShownFilter(threshold=0.95))
-    later = propose(desk, [(2050, 2050)], "HSIL", 0.9)
+    later = add_predictions(desk, [(2050, 2050)], "HSIL", 0.9)
     assert later[0] not in desk.drawn()
 
 
 def test_hidden_cells_cannot_be_hit_or_swept(desk):
-    [faint] = propose(desk, [(2000, 2000)], "LSIL", 0.3)
-    [sure] = propose(desk, [(2100, 2100)], "HSIL", 0.9)
+    [faint] = add_predictions(desk, [(2000, 2000)], "LSIL", 0.3)
+    [sure] = add_predictions(desk, [(2100, 2100)], "HSIL", 0.9)
     desk.session.view.show_only(ShownFilter(threshold=0.5))
     desk.settle()
     desk.click((2000, 2000))
@@ -101,7 +101,7 @@ def test_hidden_cells_cannot_be_hit_or_swept(desk):
 
 
 def test_hover_tells_the_scores_and_leaves_with_the_mouse(desk):
-    propose(desk, [(2000, 2000)], "HSIL", 0.81)
+    add_predictions(desk, [(2000, 2000)], "HSIL", 0.81)
     card = desk.canvas.hover.card
     hover(desk, (2000, 2000))
     assert card.isVisible()
@@ -126,7 +126,7 @@ def test_hover_tells_the_scores_and_leaves_with_the_mouse(desk):
     [("A", Status.ACCEPTED, "HSIL"), ("X", Status.REJECTED, "HSIL"), ("3", Status.ACCEPTED, "LSIL")],
 )
 def test_keys_judge_the_cell_under_the_mouse(desk, key, status, class_id):
-    cell, other = propose(desk, [(2000, 2000), (2200, 2200)])
+    cell, other = add_predictions(desk, [(2000, 2000), (2200, 2200)])
     hover(desk, (2000, 2000))
     desk.keys(key)
     after = now(desk, cell)
@@ -140,7 +140,7 @@ def test_keys_judge_the_cell_under_the_mouse(desk, key, status, class_id):
 
 
 def test_what_is_selected_comes_before_what_is_under_the_mouse(desk):
-    cell, other = propose(desk, [(2000, 2000), (2200, 2200)])
+    cell, other = add_predictions(desk, [(2000, 2000), (2200, 2200)])
     desk.session.select([other])
     hover(desk, (2000, 2000))
     desk.keys("A")
@@ -152,8 +152,8 @@ def test_the_cell_under_the_mouse_comes_before_a_selection_that_is_out_of_view(d
     """X over one cell rejected three others that nobody saw, without a word."""
     said = []
     desk.session.message.connect(said.append)
-    far = propose(desk, [(300, 300), (350, 350), (400, 400)])
-    [near] = propose(desk, [(2000, 2000)])
+    far = add_predictions(desk, [(300, 300), (350, 350), (400, 400)])
+    [near] = add_predictions(desk, [(2000, 2000)])
     desk.session.select(far)
     hover(desk, (2000, 2000))
     desk.keys("X")
@@ -172,7 +172,7 @@ def test_the_cell_under_the_mouse_comes_before_a_selection_that_is_out_of_view(d
 
 
 def test_nothing_is_under_the_mouse_when_the_slide_has_moved_away_under_it(desk):
-    [cell] = propose(desk, [(2000, 2000)])
+    [cell] = add_predictions(desk, [(2000, 2000)])
     hover(desk, (2000, 2000))
     desk.key(Qt.Key.Key_Right)
     desk.keys("X")
@@ -182,7 +182,7 @@ def test_nothing_is_under_the_mouse_when_the_slide_has_moved_away_under_it(desk)
 def test_no_key_changes_what_is_hidden_and_a_click_shows_it_again(desk):
     said = []
     desk.session.message.connect(said.append)
-    [cell] = propose(desk, [(2000, 2000)])
+    [cell] = add_predictions(desk, [(2000, 2000)])
     desk.session.select([cell])
     desk.keys("HX")
     assert now(desk, cell).status is Status.UNREVIEWED
@@ -194,7 +194,7 @@ def test_no_key_changes_what_is_hidden_and_a_click_shows_it_again(desk):
 
 
 def test_the_map_can_be_had_at_any_number(desk):
-    cells = propose(desk, [(1900, 1900), (2100, 2100)])
+    cells = add_predictions(desk, [(1900, 1900), (2100, 2100)])
     desk.session.view.show_only(ShownFilter(map_always=True))
     desk.settle()
     assert desk.canvas.layers.heat.node.visible
@@ -208,7 +208,7 @@ def test_the_map_can_be_had_at_any_number(desk):
 
 def test_an_outline_selects_and_one_key_judges_as_one_step(desk):
     places = [(2000, 2000), (2050, 2050), (2000, 2100), (2200, 2200)]
-    cells = propose(desk, places, side=30)
+    cells = add_predictions(desk, places, side=30)
     desk.drag([(1950, 1950), (1950, 2150), (2020, 2150), (2090, 2050), (2020, 1960)], modifier=CTRL)
     assert desk.session.selection == set(cells[:3])
     desk.keys("A")
@@ -225,10 +225,10 @@ def test_an_outline_selects_and_one_key_judges_as_one_step(desk):
 
 
 def test_a_blind_reader_sees_neither_scores_nor_classes(desk):
-    [cell] = propose(desk, [(2000, 2000)], "HSIL", 0.81)
+    [cell] = add_predictions(desk, [(2000, 2000)], "HSIL", 0.81)
     desk.session.view.show_only(ShownFilter(blind=True))
     desk.settle()
-    assert desk.canvas.layers.marks.face_rgba[0][:3] == pytest.approx(HIDDEN_RGB, abs=0.01)
+    assert desk.canvas.layers.points.face_rgba[0][:3] == pytest.approx(HIDDEN_RGB, abs=0.01)
     hover(desk, (2000, 2000))
     card = desk.canvas.hover.card
     assert card.isVisible()
@@ -256,8 +256,8 @@ def test_too_many_become_a_map_with_their_number_and_come_back_on_zooming_in(des
     assert desk.drawn() == {accepted.id}
     n = READ_AT_ONCE + 500
     assert desk.canvas.note.text().startswith(f"{n:,} cells here are not drawn; zoom in. Map: risk")
-    picture = heat._picture._data
-    assert picture[..., 3].max() > 200
+    image = heat._image._data
+    assert image[..., 3].max() > 200
     desk.session.view.show_only(ShownFilter(threshold=0.9, heat=Heat.DENSITY))
     desk.settle()
     assert not heat.node.visible
@@ -279,7 +279,7 @@ def test_the_map_follows_what_is_proposed_and_judged(desk):
     napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     heat = desk.canvas.layers.heat
     desk.qtbot.waitUntil(lambda: bool(heat.node.visible))
-    new = propose(desk, [(2000.0, 2000.0)])
+    new = add_predictions(desk, [(2000.0, 2000.0)])
     assert new[0] not in desk.drawn()
     table = desk.canvas.prediction_layer.table
     before = table.heat(ShownFilter(heat=Heat.DENSITY), (4000, 4000)).sum()
@@ -292,12 +292,12 @@ def test_the_map_follows_what_is_proposed_and_judged(desk):
 
 
 def test_the_maps_scale_is_a_pale_veil_where_nothing_is_and_darkens_with_more():
-    picture = coloured(np.array([[0, 1, 5, 50]], np.float32))
-    assert picture.dtype == np.uint8
-    assert list(picture[0, 0]) == [255, 255, 255, int(255 * VEIL)]
-    light = picture[0, 1:, :3].astype(int).sum(axis=1)
+    image = coloured(np.array([[0, 1, 5, 50]], np.float32))
+    assert image.dtype == np.uint8
+    assert list(image[0, 0]) == [255, 255, 255, int(255 * VEIL)]
+    light = image[0, 1:, :3].astype(int).sum(axis=1)
     assert list(light) == sorted(light, reverse=True)
-    assert list(picture[0, 1:, 3]) == sorted(picture[0, 1:, 3])
+    assert list(image[0, 1:, 3]) == sorted(image[0, 1:, 3])
     assert (coloured(np.zeros((2, 2), np.float32))[..., 3] == int(255 * VEIL)).all()
 
 
@@ -313,7 +313,7 @@ def test_smoothing_spreads_and_loses_nothing():
 def test_the_map_lies_where_the_cells_are(desk):
     """A pixel of the screen over a crowd is tinted, one over bare glass is not."""
     crowd = np.random.default_rng(1).uniform(2600, 3400, (READ_AT_ONCE + 100, 2)).tolist()
-    propose(desk, [tuple(p) for p in crowd], "SCC", 1.0)
+    add_predictions(desk, [tuple(p) for p in crowd], "SCC", 1.0)
     napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     desk.qtbot.waitUntil(lambda: bool(desk.canvas.layers.heat.node.visible), timeout=30_000)
     desk.settle()

@@ -22,7 +22,7 @@ def test_a_click_on_the_middle_of_a_pixel_gives_the_frames_half(desk):
     desk.settle()
     [mark] = desk.stored()
     assert mark.geometry.centre_yx == pytest.approx((1990.5, 2010.5), abs=0.06)
-    assert desk.canvas.layers.marks.centres[0] == pytest.approx((1990.0, 2010.0), abs=0.06)
+    assert desk.canvas.layers.points.centres[0] == pytest.approx((1990.0, 2010.0), abs=0.06)
 
 
 def test_each_tool_has_its_key(desk):

@@ -30,7 +30,7 @@ def test_only_what_is_in_view_is_drawn(desk):
     desk.settle()
     y0, x0, y1, x1 = desk.session.view_yxyx
     inside = ((places >= (y0, x0)) & (places < (y1, x1))).all(axis=1).sum()
-    drawn = len(desk.canvas.layers.marks.centres)
+    drawn = len(desk.canvas.layers.points.centres)
     assert inside <= drawn < 1500
     napari_window.look_at(desk.viewer, (100, 100), 0.25)
     desk.settle()
@@ -44,7 +44,7 @@ def test_beyond_the_cap_a_spread_sample_is_drawn_and_the_rest_is_told(desk):
     napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     desk.settle()
     desk.qtbot.waitUntil(lambda: desk.canvas.shown.is_sample)
-    drawn = desk.canvas.layers.marks.centres
+    drawn = desk.canvas.layers.points.centres
     assert region.id in desk.drawn()
     assert 1000 < len(drawn) <= MOST_DRAWN
     quarters = {(bool(y > 2000), bool(x > 2000)) for y, x in drawn}
@@ -87,7 +87,7 @@ def test_a_layer_that_the_user_removes_comes_back_with_everything_on_it(desk):
     desk.settle()
     assert desk.canvas.layers.cells in desk.viewer.layers
     assert desk.drawn() == before
-    assert len(desk.canvas.layers.marks.centres) == 20
+    assert len(desk.canvas.layers.points.centres) == 20
     desk.keys("P5")
     desk.click((2200, 2200))
     assert len(desk.stored()) == 21
@@ -104,14 +104,14 @@ def test_colours_status_and_selection_show(desk):
     desk.keys("P5")
     desk.click((2000, 2000))
     layers = desk.canvas.layers
-    assert layers._marks.visible
-    assert layers.marks.face_rgba[0][:3] == pytest.approx(np.array([0xD5, 0x5E, 0x00]) / 255, abs=0.01)
+    assert layers._cell_markers.visible
+    assert layers.points.face_rgba[0][:3] == pytest.approx(np.array([0xD5, 0x5E, 0x00]) / 255, abs=0.01)
     assert not desk.canvas.layers._rings.visible
     desk.session.select(desk.drawn())
     desk.settle()
     assert desk.canvas.layers._rings.visible
     desk.keys("X")
-    assert layers.marks.symbols[0] == "cross"
+    assert layers.points.symbols[0] == "cross"
 
 
 def test_outlines_of_boxes_show_only_where_they_can_be_seen(desk):
@@ -123,7 +123,7 @@ def test_outlines_of_boxes_show_only_where_they_can_be_seen(desk):
     napari_window.camera_of(desk.viewer).zoom = 0.05
     desk.settle()
     assert not desk.canvas.layers._outlines.visible
-    assert len(desk.canvas.layers.marks.centres) == 1
+    assert len(desk.canvas.layers.points.centres) == 1
 
 
 def test_boxes_that_heap_up_give_way_to_dots_until_one_is_near(desk):
@@ -137,7 +137,7 @@ def test_boxes_that_heap_up_give_way_to_dots_until_one_is_near(desk):
     napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=1.0)
     desk.session.annotations_changed.emit(None)
     desk.settle()
-    assert len(desk.canvas.layers.marks.centres) == len(boxes)
+    assert len(desk.canvas.layers.points.centres) == len(boxes)
     assert not desk.canvas.layers._outlines.visible
     desk.session.select([boxes[0].id])
     desk.settle()

@@ -28,7 +28,7 @@ def ended(bench, bar):
     return heard[0]
 
 
-def mark_both_smears(bench):
+def annotate_both_smears(bench):
     for record in bench.session.project.slides()[:2]:
         bench.session.slides.go_to(record.id)
         bench.mark(2, "NILM")
@@ -36,7 +36,7 @@ def mark_both_smears(bench):
 
 
 def test_preview_then_export(bench, tmp_path):
-    mark_both_smears(bench)
+    annotate_both_smears(bench)
     export = bench.export
     bench.click(export.look)
     assert isinstance(ended(bench, export.looking), Done)
@@ -57,7 +57,7 @@ def test_preview_then_export(bench, tmp_path):
 
 
 def test_cancel_leaves_the_old_target_as_it_was(bench, tmp_path):
-    mark_both_smears(bench)
+    annotate_both_smears(bench)
     target = tmp_path / "old"
     target.mkdir()
     (target / "kept.txt").write_text("old", encoding="utf-8")
@@ -73,7 +73,7 @@ def test_cancel_leaves_the_old_target_as_it_was(bench, tmp_path):
 
 def test_a_leak_is_refused_until_a_reason_is_given(bench, tmp_path):
     """The sides that came with the data put one patient on both."""
-    mark_both_smears(bench)
+    annotate_both_smears(bench)
     project = bench.session.project
     for record, side in zip(project.slides()[:2], ("train", "test"), strict=True):
         project.update_slide(replace(record, patient="P7", side=side))
@@ -100,8 +100,8 @@ def test_another_format(bench):
     assert export.target.text().endswith("smears geojson")
     export.export()
     assert isinstance(ended(bench, export.bar), Done)
-    [marked] = [p for p in Path(export.target.text()).glob("*.geojson") if "smear_a" in p.name]
-    assert len(json.loads(marked.read_text(encoding="utf-8"))["features"]) == 2
+    [annotated] = [p for p in Path(export.target.text()).glob("*.geojson") if "smear_a" in p.name]
+    assert len(json.loads(annotated.read_text(encoding="utf-8"))["features"]) == 2
 
 
 def test_nothing_to_export_is_a_sentence(bench):
@@ -118,7 +118,7 @@ def test_without_a_target_nothing_starts(bench):
 
 
 def test_letting_go_stops_what_runs_within_a_second(bench, tmp_path):
-    mark_both_smears(bench)
+    annotate_both_smears(bench)
     bench.export.target.setText(str(tmp_path / "out"))
     bench.export.export()
     start = time.monotonic()
@@ -196,7 +196,7 @@ def test_options_that_only_reading_needs_are_not_asked_for():
 
 def test_what_was_said_of_an_export_goes_when_another_is_set_up(bench, tmp_path):
     """A green or red sentence under settings to which it does not belong is believed."""
-    mark_both_smears(bench)
+    annotate_both_smears(bench)
     export = bench.export
     export.target.setText(str(tmp_path / "out"))
     width = export.go.width()
@@ -286,7 +286,7 @@ def choose(bench, form, field, value):
 @pytest.mark.parametrize("name", ["yolo", "coco", "voc"])
 def test_a_data_set_with_tiles_and_three_sets_is_written_by_a_click(bench, tmp_path, name):
     """What the command line can do for trainers, the dock can: tiles, the split, and a folder as target."""
-    mark_both_smears(bench)
+    annotate_both_smears(bench)
     export = bench.export
     take_format(bench, name)
     assert export.image_set.isVisible()
@@ -346,7 +346,7 @@ def test_what_does_not_count_is_not_shown_and_the_target_follows(bench):
 
 
 def test_a_data_set_is_stopped_within_a_second_and_leaves_nothing(bench, tmp_path, monkeypatch):
-    mark_both_smears(bench)
+    annotate_both_smears(bench)
     export = bench.export
     take_format(bench, "yolo")
     choose(bench, export.image_set.images, "images", "tiles")
@@ -361,7 +361,7 @@ def test_a_data_set_is_stopped_within_a_second_and_leaves_nothing(bench, tmp_pat
 
 
 def test_a_leak_of_published_sets_asks_for_a_reason_in_a_data_set_too(bench, tmp_path):
-    mark_both_smears(bench)
+    annotate_both_smears(bench)
     project = bench.session.project
     for record, side in zip(project.slides()[:2], ("train", "test"), strict=True):
         project.update_slide(replace(record, patient="P7", side=side))

@@ -115,7 +115,7 @@ def test_bad_rows_can_be_left_out_with_a_button(bench, tmp_path):
     dialog = ImportDialog(bench.session)
     bench.qtbot.addWidget(dialog)
     dialog.show()
-    dialog.propose("csv", source)
+    dialog.suggest("csv", source)
     assert not dialog.skip.isVisible()
     assert isinstance(run(bench, dialog), Failed)
     assert "--skip-bad" not in dialog.bar.words.text()

@@ -14,7 +14,7 @@ ANSWERED_WITHIN_MS = 240_000
 
 
 def until_ended(bench, run: PredictionRun) -> None:
-    bench.qtbot.waitUntil(lambda: not run.proposer.running and run.run.isEnabled(), timeout=ANSWERED_WITHIN_MS)
+    bench.qtbot.waitUntil(lambda: not run.predictor.running and run.run.isEnabled(), timeout=ANSWERED_WITHIN_MS)
 
 
 @pytest.mark.networks
@@ -25,8 +25,8 @@ def test_a_child_that_is_killed_is_told_of_in_the_window_and_the_next_run_works(
     bench.mark(3)
     bench.click(run.scopes["slide"])
     bench.click(run.run)
-    bench.qtbot.waitUntil(lambda: run.proposer.link.pid is not None, timeout=ANSWERED_WITHIN_MS)
-    os.kill(run.proposer.link.pid, signal.SIGKILL)
+    bench.qtbot.waitUntil(lambda: run.predictor.link.pid is not None, timeout=ANSWERED_WITHIN_MS)
+    os.kill(run.predictor.link.pid, signal.SIGKILL)
     until_ended(bench, run)
     assert "ended from outside" in run.words.text()
     assert [a.status.value for a in bench.session.project.annotations()].count("accepted") == 3

@@ -72,11 +72,11 @@ def run(bench, monkeypatch):
 
 def test_a_run_asks_for_the_chosen_models_and_scope(bench, run):
     bench.click(run.run)
-    assert run.proposer.questions == [("field", "finder", None)]
+    assert run.predictor.questions == [("field", "finder", None)]
     assert not run.run.isEnabled()
     assert run.bar.isVisible()
     assert run.cancel.isVisible()
-    run.proposer.end(came_to(3))
+    run.predictor.end(came_to(3))
     assert run.run.isEnabled()
     assert not run.bar.isVisible()
     for scope in ("region", "slide"):
@@ -84,48 +84,48 @@ def test_a_run_asks_for_the_chosen_models_and_scope(bench, run):
         assert [name for name, button in run.scopes.items() if button.isChecked()] == [scope]
         run.classifier.setCurrentIndex(run.classifier.findData("namer"))
         bench.click(run.run)
-        assert run.proposer.questions[-1] == (scope, "finder", "namer")
-        run.proposer.end(came_to(0))
+        assert run.predictor.questions[-1] == (scope, "finder", "namer")
+        run.predictor.end(came_to(0))
 
 
 def test_progress_comes_as_numbers_and_words(bench, run):
     bench.click(run.run)
-    run.proposer.advanced.emit(3, 12, "smear_a: 40 cells")
+    run.predictor.advanced.emit(3, 12, "smear_a: 40 cells")
     assert (run.bar.value(), run.bar.maximum()) == (3, 12)
     assert run.words.text() == "smear_a: 40 cells"
-    run.proposer.arrived.emit(25)
-    run.proposer.arrived.emit(1000)
+    run.predictor.arrived.emit(25)
+    run.predictor.arrived.emit(1000)
     assert run.words.text() == "1,025 cells so far"
 
 
 def test_that_a_run_goes_on_stays_in_view_until_its_end(bench, run):
     bench.click(run.run)
-    run.proposer.noted.emit("smear_a: going on: 1,204 of 3,800 tiles are done.")
-    run.proposer.advanced.emit(1205, 3800, "smear_a: 40 cells")
+    run.predictor.noted.emit("smear_a: going on: 1,204 of 3,800 tiles are done.")
+    run.predictor.advanced.emit(1205, 3800, "smear_a: 40 cells")
     assert run.words.text() == "smear_a: 40 cells\nsmear_a: going on: 1,204 of 3,800 tiles are done."
-    run.proposer.end(came_to(3, seconds=2.0, remarks=("smear_a: going on: 1,204 of 3,800 tiles are done.",)))
+    run.predictor.end(came_to(3, seconds=2.0, remarks=("smear_a: going on: 1,204 of 3,800 tiles are done.",)))
     assert run.words.text().endswith("(2.0 s on cpu). smear_a: going on: 1,204 of 3,800 tiles are done.")
 
 
 def test_cancel_asks_once_and_says_what_is_kept(bench, run):
     bench.click(run.run)
     bench.click(run.cancel)
-    assert run.proposer.cancelled == 1
+    assert run.predictor.cancelled == 1
     assert run.words.text() == "Stopping…"
-    run.proposer.end(Cancelled("Cancelled. What was stored so far is kept."))
+    run.predictor.end(Cancelled("Cancelled. What was stored so far is kept."))
     assert run.words.text() == "Cancelled. What was stored so far is kept."
     assert run.run.isEnabled()
 
 
 def test_what_cannot_be_asked_and_what_fails_is_one_sentence(bench, run):
-    run.proposer.refusal = "Select one region first: draw it with R, or click its outline with V."
+    run.predictor.refusal = "Select one region first: draw it with R, or click its outline with V."
     bench.click(run.run)
-    assert run.words.text() == run.proposer.refusal
+    assert run.words.text() == run.predictor.refusal
     assert run.run.isEnabled()
-    run.proposer.refusal = ""
+    run.predictor.refusal = ""
     bench.click(run.run)
-    run.proposer.running = False
-    run.proposer.failed.emit("The process that looks for cells was ended from outside.")
+    run.predictor.running = False
+    run.predictor.failed.emit("The process that looks for cells was ended from outside.")
     assert run.words.text() == "The process that looks for cells was ended from outside."
     assert run.run.isEnabled()
 
@@ -140,9 +140,9 @@ def test_the_process_ends_with_the_dock(bench, run):
     dock = bench.dock(PredictDock)
     bench.click(run.run)
     dock.cancel_jobs()
-    assert run.proposer.cancelled == 1
+    assert run.predictor.cancelled == 1
     dock.let_go()
-    assert run.proposer.closed == 1
+    assert run.predictor.closed == 1
 
 
 def test_an_outcome_in_words():

@@ -27,7 +27,7 @@ from napari_cyto.widgets.docks.report.dock import ReportDock
 LONGEST_MS = 60_000
 
 
-def propose(bench: Any, count: int, class_id: str = "HSIL", score: float = 0.7) -> list[Annotation]:
+def add_predictions(bench: Any, count: int, class_id: str = "HSIL", score: float = 0.7) -> list[Annotation]:
     slide = bench.session.slide
     chance = np.random.default_rng(3)
     made = [
@@ -68,7 +68,7 @@ def table(dock: ReportDock) -> dict[str, list[str]]:
 
 
 def test_it_tells_counts_grade_and_risk_and_follows_edits(bench):
-    cells = propose(bench, 12)
+    cells = add_predictions(bench, 12)
     bench.mark(2, "LSIL")
     dock = read(bench)
     assert DECISION_SUPPORT in dock.notice.text()
@@ -90,7 +90,7 @@ def test_it_tells_counts_grade_and_risk_and_follows_edits(bench):
 
 
 def test_a_click_on_a_picture_goes_there(bench):
-    cell = propose(bench, 1)[0]
+    cell = add_predictions(bench, 1)[0]
     dock = read(bench)
     jumps = []
     bench.session.jump_requested.connect(lambda y, x: jumps.append((y, x)))
@@ -103,7 +103,7 @@ def test_a_click_on_a_picture_goes_there(bench):
 
 
 def test_a_blind_reading_hides_what_models_say(bench):
-    propose(bench, 5)
+    add_predictions(bench, 5)
     bench.mark(1, "LSIL")
     dock = read(bench)
     assert dock.finding.risk.isVisible()

@@ -34,7 +34,7 @@ NONE, SHIFT, CTRL = (
 )
 
 
-def propose(bench: Any, count: int = 12, slide: int = 0) -> list[Annotation]:
+def add_predictions(bench: Any, count: int = 12, slide: int = 0) -> list[Annotation]:
     """Proposals of HSIL, the first the riskiest."""
     project = bench.session.project
     rng = np.random.default_rng(4)
@@ -77,7 +77,7 @@ def now(bench: Any, cell: Annotation) -> tuple[str, str]:
 
 
 def test_one_key_a_verdict_and_one_key_back(bench):
-    cells = propose(bench)
+    cells = add_predictions(bench)
     dock = shown(bench)
     assert dock.progress.text() == "0 of 12 reviewed"
     assert dock.gallery.current == 0
@@ -104,7 +104,7 @@ def test_one_key_a_verdict_and_one_key_back(bench):
 
 
 def test_arrows_go_from_cell_to_cell_and_shift_chooses_several(bench):
-    cells = propose(bench)
+    cells = add_predictions(bench)
     dock = shown(bench)
     columns = dock.gallery.viewport().width() // dock.gallery.gridSize().width()
     press(bench, dock, "Right", "Right")
@@ -124,7 +124,7 @@ def test_arrows_go_from_cell_to_cell_and_shift_chooses_several(bench):
 
 
 def test_accept_all_shown_is_one_step_back(bench):
-    propose(bench)
+    add_predictions(bench)
     dock = shown(bench)
     press(bench, dock, "X")
     bench.click(dock.all)
@@ -136,7 +136,7 @@ def test_accept_all_shown_is_one_step_back(bench):
 
 
 def test_the_order_scroll_and_size_stay_while_one_relabels(bench):
-    propose(bench, 300)
+    add_predictions(bench, 300)
     dock = shown(bench)
     press(bench, dock, "Plus")
     side = dock.gallery.side_px
@@ -155,8 +155,8 @@ def test_the_order_scroll_and_size_stay_while_one_relabels(bench):
 
 
 def test_filters_and_sorting_make_the_list_anew(bench):
-    cells = propose(bench)
-    propose(bench, 3, slide=1)
+    cells = add_predictions(bench)
+    add_predictions(bench, 3, slide=1)
     dock = shown(bench)
     assert len(dock.review.cells) == 15
     dock.filters.slide.setCurrentIndex(2)
@@ -170,7 +170,7 @@ def test_filters_and_sorting_make_the_list_anew(bench):
 
 
 def test_only_what_is_on_screen_is_cut_out(bench):
-    propose(bench, 3000)
+    add_predictions(bench, 3000)
     dock = shown(bench)
     bench.qtbot.waitUntil(lambda: dock.crops.is_idle and dock.crops.nbytes > 0, timeout=60_000)
     tiles = dock.crops.nbytes / (4 * dock.gallery.side_px**2)
@@ -201,7 +201,7 @@ def test_pictures_are_the_cells_and_their_memory_is_bounded(qtbot, slide_files, 
 
 
 def test_pictures_follow_the_scale_that_a_person_tells(bench):
-    propose(bench, 1, slide=2)
+    add_predictions(bench, 1, slide=2)
     bench.session.slides.go_to(bench.session.project.slides()[2].id)
     dock = shown(bench)
     before = painted(bench, dock)
@@ -211,9 +211,9 @@ def test_pictures_follow_the_scale_that_a_person_tells(bench):
     after = painted(bench, dock)
     with open_slide(dock.model.wish(0, 96).path) as slide:
         place, side = dock.review.cells[0].geometry.centre_yx, dock.gallery.side_px
-        for picture, mpp in ((before, None), (after, 0.5)):
+        for image, mpp in ((before, None), (after, 0.5)):
             expected = image_of(cell_crop(slide, place, mpp, side), side)
-            assert picture == expected.convertToFormat(picture.format()), f"not at {mpp} µm per px"
+            assert image == expected.convertToFormat(image.format()), f"not at {mpp} µm per px"
 
 
 def painted(bench: Any, dock: ReviewDock) -> Any:
@@ -224,7 +224,7 @@ def painted(bench: Any, dock: ReviewDock) -> Any:
 
 
 def test_a_slide_that_could_not_be_opened_is_shown_when_its_file_is_found_again(bench, slide_files, tmp_path):
-    propose(bench, 1)
+    add_predictions(bench, 1)
     whole = Path(shutil.move(slide_files[0], tmp_path / "whole.tif"))
     slide_files[0].write_bytes(b"not yet copied whole")
     bench.session.projects.open(bench.session.project.folder)
@@ -267,7 +267,7 @@ def test_what_is_cut_out_while_all_is_forgotten_is_cut_out_again(qtbot, slide_fi
 
 
 def test_blind_readers_see_neither_scores_nor_classes(bench):
-    cells = propose(bench)
+    cells = add_predictions(bench)
     dock = shown(bench)
     assert "HSIL 99 %" in dock.model.caption(0)
     press(bench, dock, "B")
@@ -292,7 +292,7 @@ def test_blind_readers_see_neither_scores_nor_classes(bench):
 
 def test_a_long_list_is_read_beside_the_window(bench, monkeypatch):
     monkeypatch.setattr("napari_cyto.widgets.docks.review.dock.READ_AT_ONCE", 5)
-    propose(bench)
+    add_predictions(bench)
     dock = bench.dock(ReviewDock)
     dock.refresh()
     bench.qtbot.waitUntil(lambda: len(dock.review.cells) == 12, timeout=60_000)
@@ -309,8 +309,8 @@ def test_without_a_project_it_says_nothing_and_breaks_nothing(empty_bench):
 def test_the_slide_follows_the_gallery_and_the_gallery_the_slide(window_bench):
     """In the real window, at 1366 x 768: jump, crosshair, magnification, and nothing is cut off."""
     bench = window_bench
-    cells = propose(bench, 12)
-    far = propose(bench, 1, slide=1)[0]
+    cells = add_predictions(bench, 12)
+    far = add_predictions(bench, 1, slide=1)[0]
     bench.bring_to_front(bench.dock(ReviewDock))
     bench.window.viewer.window._qt_window.resize(1366, 740)
     dock = shown(bench)
@@ -356,7 +356,7 @@ def test_the_crosshair_leaves_the_cell_free_at_every_zoom():
 
 
 def test_cells_reviewed_elsewhere_show_at_once(bench):
-    cells = propose(bench)
+    cells = add_predictions(bench)
     dock = shown(bench)
     bench.session.select([cells[3].id])
     bench.session.edits.set_status(Status.REJECTED)
@@ -370,7 +370,7 @@ def test_an_empty_list_fills_by_itself_when_a_model_has_found_cells(bench):
     """The first prediction is written by a process beside the window, which only learns that something changed."""
     dock = shown(bench)
     assert dock.words.text() == "No cells match these filters."
-    cells = propose(bench)
+    cells = add_predictions(bench)
     bench.session.annotations_changed.emit(None)
     bench.qtbot.waitUntil(lambda: len(dock.review.cells) == len(cells), timeout=10_000)
     assert dock.progress.text() == "0 of 12 reviewed"
@@ -378,10 +378,10 @@ def test_an_empty_list_fills_by_itself_when_a_model_has_found_cells(bench):
 
 
 def test_a_list_that_nobody_has_touched_follows_what_comes(bench):
-    propose(bench, 5)
+    add_predictions(bench, 5)
     dock = shown(bench)
     dock.gallery.clearFocus()
-    propose(bench, 3)
+    add_predictions(bench, 3)
     bench.session.annotations_changed.emit(None)
     bench.qtbot.waitUntil(lambda: len(dock.review.cells) == 8, timeout=10_000)
 
@@ -389,13 +389,13 @@ def test_a_list_that_nobody_has_touched_follows_what_comes(bench):
 @pytest.mark.parametrize("hand", ["judges", "has the keyboard"])
 def test_a_list_under_a_hand_stays_and_counts_what_came(bench, hand):
     """A cell that takes another's place under a key would be judged without having been seen."""
-    propose(bench, 5)
+    add_predictions(bench, 5)
     dock = shown(bench)
     if hand == "judges":
         press(bench, dock, "X")
         dock.gallery.clearFocus()
     order = [cell.id for cell in dock.review.cells]
-    propose(bench, 3)
+    add_predictions(bench, 3)
     bench.session.annotations_changed.emit(None)
     bench.qtbot.waitUntil(lambda: "3 new" in dock.hint.text(), timeout=10_000)
     assert [cell.id for cell in dock.review.cells] == order
@@ -406,7 +406,7 @@ def test_a_list_under_a_hand_stays_and_counts_what_came(bench, hand):
 
 
 def test_cells_marked_in_this_window_are_counted_as_new_and_an_undo_takes_them_off(bench):
-    propose(bench, 5)
+    add_predictions(bench, 5)
     dock = shown(bench)
     dock.filters.status.setCurrentIndex(dock.filters.status.count() - 1)
     press(bench, dock, "Right")

@@ -117,7 +117,7 @@ def test_pictures_of_the_scanner(empty_bench, shared, tmp_path):
     empty_bench.session.projects.create(tmp_path / "p.cyto", preset("bethesda"))
     empty_bench.session.slides.add([shared / "slides" / "CMU-1-Small-Region.svs"])
     assert empty_bench.slide.fact("Objective") == "20x"
-    assert empty_bench.slide._pictures.layout().count() == 3
+    assert empty_bench.slide._images.layout().count() == 3
 
 
 def test_labels_without_pixels_have_facts_too():

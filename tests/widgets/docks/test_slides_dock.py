@@ -154,7 +154,7 @@ def test_a_new_project_takes_classes_from_a_file(empty_bench, tmp_path):
 
 
 def test_thumbnails_come_by_themselves(bench):
-    bench.qtbot.waitUntil(lambda: len(bench.slides.list._pictures) == 3, timeout=20_000)
+    bench.qtbot.waitUntil(lambda: len(bench.slides.list._images) == 3, timeout=20_000)
 
 
 def answer(monkeypatch, button) -> list[str]:

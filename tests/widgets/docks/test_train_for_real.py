@@ -34,7 +34,7 @@ def draw_field(path, seed: int) -> None:
 
 
 @pytest.fixture
-def marked(empty_bench, tmp_path):
+def annotated(empty_bench, tmp_path):
     """A project of five fields with two classes of cells on each."""
     session = empty_bench.session
     session.projects.create(tmp_path / "fields.cyto", preset("bethesda"), "Fields")
@@ -94,8 +94,8 @@ def train_by_clicks(bench, dock: TrainDock, name: str, settings: dict[str, str],
 
 @pytest.mark.networks
 @pytest.mark.timeout(600)
-def test_a_classifier_from_first_click_to_use(marked):
-    bench, dock = marked, marked.dock(TrainDock)
+def test_a_classifier_from_first_click_to_use(annotated):
+    bench, dock = annotated, annotated.dock(TrainDock)
     wait_for_counts(bench, dock)
     assert not dock.setup.looked["refusal"], dock.setup.looked["refusal"]
     assert dock.setup.split_table.table.rowCount() == 3
@@ -119,8 +119,8 @@ def test_a_classifier_from_first_click_to_use(marked):
 @pytest.mark.nightly
 @pytest.mark.networks
 @pytest.mark.timeout(600)
-def test_a_detector_from_first_click_to_use(marked):
-    bench, dock = marked, marked.dock(TrainDock)
+def test_a_detector_from_first_click_to_use(annotated):
+    bench, dock = annotated, annotated.dock(TrainDock)
     wait_for_counts(bench, dock)
     bench.click(dock.setup.kinds["detector"])
     assert dock.setup.recipe.currentData() == DEFAULTS["detector"]

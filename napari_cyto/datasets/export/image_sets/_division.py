@@ -41,7 +41,7 @@ class Division:
     findings: tuple[Finding, ...] = ()
 
     @cached_property
-    def sides(self) -> Mapping[str, str]:
+    def split_of(self) -> Mapping[str, str]:
         """Slide id to ``train``, ``val`` or ``test``."""
         return {slide_id: _FOLDERS.get(name, name) for slide_id, name in self.split.sets.items()}
 
@@ -87,9 +87,9 @@ def divide(slides: Sequence[SlideRecord], counts: Counts, options: ImageExportOp
     return Division(split, remarks, findings)
 
 
-def _shared_cells(slides: Sequence[SlideRecord], sides: Mapping[str, str], twins: Pairs) -> tuple[Finding, ...]:
+def _shared_cells(slides: Sequence[SlideRecord], split_of: Mapping[str, str], twins: Pairs) -> tuple[Finding, ...]:
     names = {slide.id: slide.name for slide in slides}
-    rows = tuple({sides[a]: names[a], sides[b]: names[b]} for a, b in twins if sides[a] != sides[b])
+    rows = tuple({split_of[a]: names[a], split_of[b]: names[b]} for a, b in twins if split_of[a] != split_of[b])
     if not rows:
         return ()
     first = " and ".join(rows[0].values())

@@ -221,7 +221,7 @@ class ImageSet:
         """Return what would be written; reads all annotations once, and no pixel."""
         planned = Planned()
         for slide in self.slides:
-            planned.add(self.images_of(slide), division.sides[slide.id])
+            planned.add(self.images_of(slide), division.split_of[slide.id])
         return planned
 
 
@@ -248,11 +248,11 @@ def _write(made: ImageSet, target: Path, reading: Reading, identity: str, token:
     total = len(made.annotations) + len(made.labels.slides)
     yield from reading.follow(made.count, "Reading", total, (0.0, _PLANNING_SHARE))
     division = made.divided()
-    if made.options.twins and len(set(division.sides.values())) > 1:
+    if made.options.twins and len(set(division.split_of.values())) > 1:
         division = made.divided((yield from _twins(made, token)))
     refuse_leaks(division.findings, made.options)
     yield from (Noted(loss) for loss in (*made.losses, *division.remarks))
-    if VAL not in division.sides.values():
+    if VAL not in division.split_of.values():
         yield Noted(_NO_VALIDATION)
     with replacing(target, made.options.overwrite, identity), atomic_folder(target) as folder:
         run = _Run(made, division, folder)
@@ -293,7 +293,7 @@ class _Run:
         done, of_slide, current = 0.0, 0, ""
         with closing(writer), writing_image_table(self.folder) as table:
             for of, image in write_images(self._jobs(writer.image_folder), token, self.unreadable):
-                split = self.division.sides[of.slide.id]
+                split = self.division.split_of[of.slide.id]
                 record = _record(of, image, aliases)
                 writer.add(LabelledImage(split, record, image.cells))
                 cut = sum(cell.cut for cell in image.cells)
@@ -314,7 +314,7 @@ class _Run:
         taken: set[str] = set()
         for slide in self.made.slides:
             of = self.made.images_of(slide)
-            split = self.division.sides[slide.id]
+            split = self.division.split_of[slide.id]
             self.planned.add(of, split)
             place = self.folder / folder_of(split)
             if len(of):

@@ -26,16 +26,16 @@ class ApaccMap(ClassMapRows):
     def show_project(self, project: Project | None, statuses: Collection[Status]) -> None:
         """Show what the export of ``project``'s marks of these statuses needs; None shows nothing."""
         self._project = project
-        proposed = None
+        suggested = None
         if project is not None:
             used = [c for c, n in project.counts(statuses=statuses).items() if c is not None and n]
-            proposed = suggested_apacc_map(project.scheme, used)
-        if project is None or proposed is None:
+            suggested = suggested_apacc_map(project.scheme, used)
+        if project is None or suggested is None:
             self.show_rows({}, self._targets_of_apacc)
             return
         kept = project.setting(KEPT_AS, {})
         known = {target for target, _ in self._targets_of_apacc}
-        chosen = {c: kept[c] if kept.get(c) in known else target for c, target in proposed.items()}
+        chosen = {c: kept[c] if kept.get(c) in known else target for c, target in suggested.items()}
         self.show_rows(chosen, self._targets_of_apacc)
 
     def option(self) -> dict[str, str] | None:

@@ -129,7 +129,7 @@ class ExportDock(Dock):
         self.bar.ended.connect(self._ended)
         self.listen(self.session.project_changed, self._show_project)
         self.listen(self.session.slide_changed, self.later(self._slide_changed))
-        self.listen(self.session.annotations_changed, self.later(self._marked))
+        self.listen(self.session.annotations_changed, self.later(self._on_annotations_changed))
 
     # What the user asks for
 
@@ -282,7 +282,7 @@ class ExportDock(Dock):
         self._show_leak(False)
         self._stale()
 
-    def _marked(self) -> None:
+    def _on_annotations_changed(self) -> None:
         # Marks are made fast, and nobody sees this dock meanwhile.
         if self.isVisible():
             self._show_map()
@@ -362,14 +362,14 @@ def done_words(result: dict[str, Any]) -> str:
         ]
         return f"written, {'; '.join(pieces)}."
     if isinstance(counts, dict):
-        sides = [
+        smear_counts = [
             (", ".join(f"{parts.number(n)} {name}" for name, n in classes.items()) or "nothing") + f" to {side}"
             for side, classes in counts.items()
             if isinstance(classes, dict)
         ]
-        if sides:
-            return "written, " + "; ".join(sides) + "."
-    marks, slides = result.get("annotations"), result.get("slides")
-    if isinstance(marks, int) and isinstance(slides, int):
-        return f"written, {counted(marks, 'annotation')} of {counted(slides, 'slide')}."
+        if smear_counts:
+            return "written, " + "; ".join(smear_counts) + "."
+    count, slides = result.get("annotations"), result.get("slides")
+    if isinstance(count, int) and isinstance(slides, int):
+        return f"written, {counted(count, 'annotation')} of {counted(slides, 'slide')}."
     return "written."

@@ -45,7 +45,7 @@ class PredictionRun(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.proposer = Predictor(session)
+        self.predictor = Predictor(session)
         self.detector = _choice("detector", "Model that finds cells.")
         self.classifier = _choice(
             "classifier",
@@ -86,11 +86,11 @@ class PredictionRun(QWidget):
         self.detector.activated.connect(lambda _row: self._remember("detector", self.detector))
         self.classifier.activated.connect(lambda _row: self._remember("classifier", self.classifier))
         self._heard = (
-            (self.proposer.advanced, self._advanced),
-            (self.proposer.noted, self._noted),
-            (self.proposer.arrived, self._arrived),
-            (self.proposer.finished, self._finished),
-            (self.proposer.failed, self._failed),
+            (self.predictor.advanced, self._advanced),
+            (self.predictor.noted, self._noted),
+            (self.predictor.arrived, self._arrived),
+            (self.predictor.finished, self._finished),
+            (self.predictor.failed, self._failed),
         )
         for signal, slot in self._heard:
             signal.connect(slot)
@@ -134,7 +134,7 @@ class PredictionRun(QWidget):
             return
         self._found, self._started_s, self._news = 0, time.monotonic(), ""
         try:
-            self.proposer.ask(self._scope, detector, classifier or None)
+            self.predictor.ask(self._scope, detector, classifier or None)
         except CytoError as error:
             self._say(str(error), style.BAD)
             return
@@ -146,7 +146,7 @@ class PredictionRun(QWidget):
 
     def stop(self) -> None:
         """Ask the run to stop; what it has proposed stays."""
-        self.proposer.cancel()
+        self.predictor.cancel()
         self._doing = ""
         self._say("Stopping…")
 
@@ -157,18 +157,18 @@ class PredictionRun(QWidget):
         slide, detector, classifier = self._session.slide, self.detector.currentData(), self.classifier.currentData()
         if slide is not None and detector is not None and self._warmed != (slide.id, detector, classifier):
             self._warmed = (slide.id, detector, classifier)
-            self.proposer.warm(detector, classifier)
+            self.predictor.warm(detector, classifier)
 
     def let_go(self) -> None:
         """End what still runs, when the window closes."""
         self._timer.stop()
         for signal, slot in self._heard:
             signal.disconnect(slot, missing_ok=True)
-        self.proposer.close()
+        self.predictor.close()
 
     def forget_outcome(self) -> None:
         """Take away what was said of a run on another slide, part or model."""
-        if not self.proposer.running:
+        if not self.predictor.running:
             self._say("")
 
     def _choose(self, scope: Scope) -> None:
@@ -225,7 +225,7 @@ class PredictionRun(QWidget):
 
     def show_state(self) -> None:
         """Show what can be done now."""
-        running = self.proposer.running
+        running = self.predictor.running
         self._running.setVisible(running)
         self.run.setEnabled(not running and self._session.slide is not None and self.detector.count() > 0)
 
@@ -235,11 +235,11 @@ class PredictionRun(QWidget):
         self._say_with_news(doing)
 
     def _poll(self) -> None:
-        self.proposer.poll()
+        self.predictor.poll()
         quiet_s = time.monotonic() - self._doing_since_s
-        if self.proposer.running and self._doing and quiet_s > QUIET_FROM_S:
+        if self.predictor.running and self._doing and quiet_s > QUIET_FROM_S:
             self._say_with_news(working_words(self._doing, quiet_s))
-        if not self.proposer.running:
+        if not self.predictor.running:
             self._timer.stop()
             self.show_state()
 

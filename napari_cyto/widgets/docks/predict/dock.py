@@ -55,7 +55,7 @@ class PredictDock(Dock):
 
     def cancel_jobs(self) -> None:
         """Stop a run; what it has proposed stays."""
-        if self.run.proposer.running:
+        if self.run.predictor.running:
             self.run.stop()
 
     def let_go(self) -> None:
@@ -88,8 +88,8 @@ class PredictDock(Dock):
             self.counts.setText("Open a slide to see its predictions.")
             return
         counts = project.status_counts(slide.id)
-        proposed, rejected = (parts.number(counts.get(s, 0)) for s in (Status.UNREVIEWED, Status.REJECTED))
-        self.counts.setText(f"This slide: {proposed} unreviewed, {rejected} rejected")
+        unreviewed, rejected = (parts.number(counts.get(s, 0)) for s in (Status.UNREVIEWED, Status.REJECTED))
+        self.counts.setText(f"This slide: {unreviewed} unreviewed, {rejected} rejected")
 
 
 def _line() -> QFrame:

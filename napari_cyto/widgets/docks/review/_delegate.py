@@ -58,7 +58,7 @@ class CellDelegate(QStyledItemDelegate):
         place = option.rect.adjusted(MARGIN_PX, MARGIN_PX, -MARGIN_PX, -MARGIN_PX)
         square = QRect(place.left(), place.top(), self.side_px, self.side_px)
         faded = cell.status is Status.REJECTED or model.review.is_gone(row)
-        self._picture(painter, square, model, row, faded)
+        self._image(painter, square, model, row, faded)
         self._caption(painter, QRect(place.left(), square.bottom() + 1, self.side_px, CAPTION_PX), model, row)
         if (colour := _STATUS_COLOURS.get(cell.status)) is not None:
             _draw_status(painter, square, colour, accepted=cell.status is Status.ACCEPTED)
@@ -66,10 +66,10 @@ class CellDelegate(QStyledItemDelegate):
             self._slide_name(painter, square, name)
         _frame(painter, place, bool(option.state & QStyle.StateFlag.State_Selected), row == self.current_row)
 
-    def _picture(self, painter: QPainter, square: QRect, model: ReviewModel, row: int, faded: bool) -> None:
+    def _image(self, painter: QPainter, square: QRect, model: ReviewModel, row: int, faded: bool) -> None:
         wish = model.wish(row, self.side_px)
-        picture = None if wish is None else self.crops.get(wish)
-        if picture is None:
+        image = None if wish is None else self.crops.get(wish)
+        if image is None:
             painter.fillRect(square, _EMPTY)
             if wish is None or self.crops.has_failed(wish):
                 painter.setPen(_QUIET)
@@ -77,7 +77,7 @@ class CellDelegate(QStyledItemDelegate):
                 painter.drawText(square, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, "no pixels")
             return
         painter.setOpacity(0.35 if faded else 1.0)
-        painter.drawPixmap(square, picture)
+        painter.drawPixmap(square, image)
         painter.setOpacity(1.0)
 
     def _caption(self, painter: QPainter, line: QRect, model: ReviewModel, row: int) -> None:

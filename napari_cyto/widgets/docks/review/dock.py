@@ -336,8 +336,8 @@ class ReviewDock(Dock):
         rows = [] if self.session.shown_filter.blind else self.review.progress_by_class()
         self.by_class.setText("   ".join(f"{c}\u00a0{parts.number(done)}/{parts.number(n)}" for c, done, n in rows))
         self.by_class.setVisible(bool(rows))
-        waiting = self.review.waiting
-        self.all.setText(f"Accept all {parts.number(waiting)}" if waiting else "Accept all")
+        unreviewed = self.review.unreviewed
+        self.all.setText(f"Accept all {parts.number(unreviewed)}" if unreviewed else "Accept all")
         self._offer_accepting()
         self._show_estimate()
         hints = []
@@ -356,7 +356,7 @@ class ReviewDock(Dock):
         why = "\nNot in a blind reading: assign a class instead." if is_blind else ""
         self.accept.setEnabled(not is_blind)
         self.accept.setToolTip(f"Accepts the selected cells.\nKeys: A or Space{why}")
-        self.all.setEnabled(self.review.waiting > 0 and not is_blind)
+        self.all.setEnabled(self.review.unreviewed > 0 and not is_blind)
         self.all.setToolTip(
             (
                 "Accepts all unreviewed cells of this list, as one undo step. They do not count as individually "

@@ -70,9 +70,9 @@ class SlideDock(Dock):
         self._form = QFormLayout(self._facts)
         parts.tighten(self._form)
         self.facts = Section("About this slide", self._facts, tip="Information from the slide file", opened=True)
-        self._pictures = parts.column()
-        self.pictures = Section(
-            "Label and overview images", self._pictures, tip="Images that the scanner stored with the slide"
+        self._images = parts.column()
+        self.images = Section(
+            "Label and overview images", self._images, tip="Images that the scanner stored with the slide"
         )
         for widget in (
             self.none,
@@ -83,7 +83,7 @@ class SlideDock(Dock):
             self.overview,
             self.icc,
             self.facts,
-            self.pictures,
+            self.images,
         ):
             self.body.addWidget(widget)
         self.body.addStretch(1)
@@ -163,13 +163,13 @@ class SlideDock(Dock):
             self._form.addRow(name, parts.text(parts.breakable(words) if name == "File" else words))
 
     def _show_images(self, handle: Slide | None) -> None:
-        layout = self._pictures.layout()
+        layout = self._images.layout()
         while layout.count():
             old = layout.takeAt(0).widget()
             parts.discard(old)
         found = 0
         if handle is None:
-            self.pictures.hide()
+            self.images.hide()
             return
         for name in handle.info.associated:
             try:
@@ -177,7 +177,7 @@ class SlideDock(Dock):
                 found += 1
             except CytoError as error:
                 layout.addWidget(parts.text(str(error)))
-        self.pictures.setVisible(found > 0)
+        self.images.setVisible(found > 0)
 
     def _toggle_icc(self, is_requested: bool) -> None:
         self.icc_requested.emit(is_requested)

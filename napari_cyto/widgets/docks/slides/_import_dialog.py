@@ -118,7 +118,7 @@ class ImportDialog(QDialog):
         outer.addStretch(1)
         outer.addLayout(low)
 
-    def propose(self, format_name: str, source: Path, others: Sequence[tuple[Path, str]] = ()) -> None:
+    def suggest(self, format_name: str, source: Path, others: Sequence[tuple[Path, str]] = ()) -> None:
         """Fill in what to import; the user looks at it and starts it.
 
         Parameters
@@ -249,7 +249,7 @@ class ImportDialog(QDialog):
         self._totals.update({name: result[name] for name in COUNTED if isinstance(result.get(name), int)})
         if self._queue:
             (path, name), *rest = self._queue
-            self.propose(name, path, rest)
+            self.suggest(name, path, rest)
             if self.format.currentData() is not None:  # else it was said why, and a person chooses
                 self.run()
             return
@@ -311,7 +311,7 @@ class ImportDialog(QDialog):
         if chosen:
             first, *others = map(Path, chosen)
             self._forget_queue()
-            self.propose(likely_format(first), first, [(path, likely_format(path)) for path in others])
+            self.suggest(likely_format(first), first, [(path, likely_format(path)) for path in others])
 
     def _ask_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Import from folder")

@@ -54,8 +54,8 @@ class SchemeRow:
         self.box.setValue(cell_class.box_um)
         self.box.setToolTip("Width of a box added by one click of the box tool")
         self.box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.marks = parts.text(parts.number(count or 0))
-        self.marks.setMinimumWidth(50)
+        self.count_label = parts.text(parts.number(count or 0))
+        self.count_label.setMinimumWidth(50)
         self.remove = parts.button("", _remove_tip(count), lambda: removed(self), icon="delete", name="remove class")
         self.remove.setEnabled(not count)
         self._paint()
@@ -63,7 +63,7 @@ class SchemeRow:
     @property
     def widgets(self) -> tuple[QWidget, ...]:
         """The controls, in the order of ``HEADINGS``."""
-        return (self.swatch, self.short, self.long, self.key, self.box, self.marks, self.remove)
+        return (self.swatch, self.short, self.long, self.key, self.box, self.count_label, self.remove)
 
     def value(self) -> CellClass:
         """Return the class as the controls say.

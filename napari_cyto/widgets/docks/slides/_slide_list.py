@@ -54,7 +54,7 @@ class SlideList(QListWidget):
         # Patient and smear are given to several at once.
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setMinimumHeight(84)
-        self._pictures: dict[str, QImage] = {}
+        self._images: dict[str, QImage] = {}
         self._loader = ThumbnailLoader(self)
         self._loader.ready.connect(self._show_image)
         self.itemClicked.connect(self._clicked)
@@ -157,12 +157,12 @@ class SlideList(QListWidget):
         whose = "".join(f"\n{name.capitalize()}: {getattr(record, name) or 'not specified'}" for name in FACTS)
         item.setToolTip((record.path or "Labels only; the image file is missing.") + whose)
         item.setIcon(self._icon(record.id, record.progress))
-        if there and record.id not in self._pictures:
+        if there and record.id not in self._images:
             assert path is not None
             self._loader.ask(record.id, path)
 
-    def _show_image(self, slide_id: str, picture: QImage) -> None:
-        self._pictures[slide_id] = picture
+    def _show_image(self, slide_id: str, image: QImage) -> None:
+        self._images[slide_id] = image
         found = self._find(slide_id)
         if found is not None:
             found.setIcon(self._icon(slide_id, Progress(found.data(_PROGRESS))))
@@ -174,11 +174,11 @@ class SlideList(QListWidget):
         pixmap.fill(Qt.GlobalColor.transparent)
         painter = QPainter(pixmap)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        picture = self._pictures.get(slide_id)
-        if picture is None:
+        image = self._images.get(slide_id)
+        if image is None:
             style.icon("slides").paint(painter, side // 4, side // 4, side // 2, side // 2)
         else:
-            fit = picture.scaled(
+            fit = image.scaled(
                 side, side, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
             )
             painter.drawImage((side - fit.width()) // 2, (side - fit.height()) // 2, fit)

@@ -260,7 +260,7 @@ class SlidesDock(Dock):
         path, format_name = labels[0]
         dialog = ImportDialog(self.session, self)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.propose(format_name, path, labels[1:])
+        dialog.suggest(format_name, path, labels[1:])
         # Not exec: the program that the file was dragged from waits until the drop has been handled.
         dialog.open()
 

@@ -47,8 +47,8 @@ class TrainColour(QWidget):
         self.looking = JobBar()
         self.looking.ended.connect(self._looked)
         self.shown = QWidget()
-        self._pictures = QVBoxLayout(self.shown)
-        parts.tighten(self._pictures)
+        self._images = QVBoxLayout(self.shown)
+        parts.tighten(self._images)
         self.row = parts.row(self.path, self.browse, stretch=0)
         layout = QVBoxLayout(self)
         parts.tighten(layout)
@@ -94,8 +94,8 @@ class TrainColour(QWidget):
         return None if project is None or slide is None or not slide.path else project.slide_path(slide)
 
     def _clear(self) -> None:
-        while self._pictures.count():
-            widget = self._pictures.takeAt(0).widget()
+        while self._images.count():
+            widget = self._images.takeAt(0).widget()
             parts.discard(widget)
 
     def _looked(self, event: object) -> None:
@@ -105,9 +105,9 @@ class TrainColour(QWidget):
         self.looking.say("")
         pair = []
         for name, words in (("before", "As scanned"), ("after", "As the model sees it")):
-            picture = ImageView(words, np.asarray(event.result[name], dtype=np.uint8))
-            picture.setToolTip(f"{words}: the slide on screen.")
+            image = ImageView(words, np.asarray(event.result[name], dtype=np.uint8))
+            image.setToolTip(f"{words}: the slide on screen.")
             caption = parts.text(words, colour=style.QUIET)
             caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-            pair.append(parts.column(picture, caption))
-        self._pictures.addWidget(parts.row(*pair))
+            pair.append(parts.column(image, caption))
+        self._images.addWidget(parts.row(*pair))

@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_cyto.training.preview import SIDES
+from napari_cyto.training.preview import SETS
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.fact_table import FactTable
@@ -41,12 +41,12 @@ class TrainSplitTable(QWidget):
         self.clear()
         refusal = str(result["refusal"])
         divided = "all" not in result["slides"]
-        sides = SIDES if divided else ("all",)
+        sets = SETS if divided else ("all",)
         rows = [
-            [str(row["class"]), *(parts.number(row["cells"].get(side, 0)) for side in sides)]
+            [str(row["class"]), *(parts.number(row["cells"].get(side, 0)) for side in sets)]
             for row in result["classes"]
         ]
-        sums = [sum(row["cells"].get(side, 0) for row in result["classes"]) for side in sides]
+        sums = [sum(row["cells"].get(side, 0) for row in result["classes"]) for side in sets]
         rows.append(["All", *(parts.number(n) for n in sums)])
         self.table.show_rows(rows, ["Class", *(("Training", "Validation", "Test") if divided else ("Cells",))])
         self.table.show()
@@ -63,6 +63,6 @@ class TrainSplitTable(QWidget):
 def split_words(result: Mapping[str, Any]) -> str:
     """Return what keeps the sides apart, in a sentence."""
     slides = result["slides"]
-    counts = " / ".join(parts.number(slides.get(side, 0)) for side in SIDES)
+    counts = " / ".join(parts.number(slides.get(side, 0)) for side in SETS)
     unit = {"patient": "patient", "smear": "smear"}.get(str(result["unit"]), "slide or image")
     return f"{counts} slides. All cells of a {unit} are in one set."

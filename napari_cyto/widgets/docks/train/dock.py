@@ -101,7 +101,7 @@ class TrainDock(Dock):
         self.outcome.continued.connect(self.continue_run)
         self.outcome.resumed.connect(self.resume_run)
         self.listen(self.session.project_changed, self._show_project)
-        self.listen(self.session.annotations_changed, self.later(self._marked))
+        self.listen(self.session.annotations_changed, self.later(self._on_annotations_changed))
 
     # What the user asks for
 
@@ -253,7 +253,7 @@ class TrainDock(Dock):
             found = latest_unseen(project)
             self.follow(RunWatch(found) if found is not None else None)
 
-    def _marked(self) -> None:
+    def _on_annotations_changed(self) -> None:
         if self.watch is None:
             self.setup.stale()
 
