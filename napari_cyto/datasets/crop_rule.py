@@ -110,9 +110,7 @@ class CropRule(BaseModel):
         if self.unit == "px":
             return self.windows
         if mpp is None:
-            raise CytoError(
-                f"{name}: its µm per px are unknown, and this model cuts cells out in µm; enter them first."
-            )
+            raise CytoError(f"{name}: its µm per px is unknown, and this model cuts cells out in µm; enter it first.")
         return tuple(window / mpp for window in self.windows)
 
 

@@ -44,7 +44,7 @@ class ImageBoxes:
             )
         boxes = boxes.reshape(-1, 4)
         if not np.isfinite(boxes).all() or (boxes[:, 2:] <= boxes[:, :2]).any():
-            raise CytoError("A box must be finite with y1 > y0 and x1 > x0, but one is not.")
+            raise CytoError("Expected finite boxes with y1 > y0 and x1 > x0, got one that is not.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,8 @@ def _precision(truth: Sequence[ImageBoxes], pred: Sequence[ImageBoxes], classes:
         from pycocotools.cocoeval import COCOeval
     except ImportError as error:
         raise CytoError(
-            "Average precision of boxes needs pycocotools, which is not installed here; install it with: "
-            'pip install "napari-cyto[evaluation]".'
+            "Average precision of boxes needs pycocotools, which is not installed; install it with: pip install "
+            '"napari-cyto[evaluation]".'
         ) from error
     with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress by print
         left, right = COCO(), COCO()

@@ -112,7 +112,7 @@ def missed_and_false(
         # One of each picture first, so that the few that are shown come from many.
         missed += [(turn, f, f.truth_yx[i], f"missed: {f.truth_classes[i]}") for turn, i in enumerate(gone)]
         extra = sorted({*np.flatnonzero(f.is_scored).tolist()} - {*match.pred_index.tolist()})
-        false += [(-f.scores[i], f, f.found_yx[i], f"nothing marked here, {f.scores[i]:.2f}") for i in extra]
+        false += [(-f.scores[i], f, f.found_yx[i], f"nothing annotated here, {f.scores[i]:.2f}") for i in extra]
     return _images(missed, rule, n), _images(false, rule, n)
 
 

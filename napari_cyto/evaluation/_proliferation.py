@@ -61,8 +61,8 @@ class ProliferationIndex:
         if self.count >= FEWEST_CELLS:
             return ""
         return (
-            f"The index rests on {self.count} tumour cells; at least {FEWEST_CELLS} are asked for, so mark or detect "
-            "more before it is reported."
+            f"The index rests on {self.count} tumour cells, but at least {FEWEST_CELLS} are required; annotate or "
+            "detect more cells before reporting it."
         )
 
     def as_dict(self) -> dict[str, object]:
@@ -101,7 +101,7 @@ def proliferation_index(
     """
     both = sorted({*positive} & {*negative})
     if both:
-        raise CytoError(f"The class {both[0]!r} cannot be stained and unstained; name it once.")
+        raise CytoError(f"The class {both[0]!r} cannot be both positive and negative; name it once.")
     cells = [a for a in annotations if a.status is not Status.REJECTED and a.class_id in {*positive, *negative}]
     inside = np.ones(len(cells), dtype=bool)
     if region is not None:

@@ -135,11 +135,11 @@ def _classifier(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves
     )
     if not len(cells.truth):
         raise CytoError(_nothing_left(work))
-    yield Advanced(0, 0, "Drawing intervals")
+    yield Advanced(0, 0, "Computing confidence intervals")
     scores = classifier_scores(cells, work.resampling)
     if not work.wants_report:
         return scores, ReportCurves()
-    yield Advanced(0, 0, "Making the report")
+    yield Advanced(0, 0, "Writing the report")
     rule = manifest.crop_rule or CropRule()
     worst, best = worst_and_best(cells, rule, work.mpp, work.config.examples)
     colours = [c.colour for c in manifest.classes]
@@ -153,12 +153,12 @@ def _detector(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves]]
     fields = yield from detected(model, k, work.chosen.slides, work.data.classes, work.token, work.left_out)
     if not fields:
         raise CytoError(_nothing_left(work))
-    yield Advanced(0, 0, "Matching and drawing intervals")
+    yield Advanced(0, 0, "Matching cells and computing confidence intervals")
     threshold = manifest.decision.score_threshold
     scores = detector_scores(fields, manifest.classes, threshold, radius_um, work.resampling)
     if not work.wants_report:
         return scores, ReportCurves()
-    yield Advanced(0, 0, "Making the report")
+    yield Advanced(0, 0, "Writing the report")
     kept = [f.from_score(threshold) for f in fields]
     missed, false = missed_and_false(kept, radius_um, work.config.examples)
     curve = budget_curve(fields, radius_um, work.pulse)
@@ -185,7 +185,7 @@ def open_detector(bundle: Bundle, device: str) -> Detector:
 
 def _nothing_left(work: _Work) -> str:
     why = " ".join(work.left_out.sentences[:3])
-    return f"No cell is left to judge {work.bundle.id} on. {why}".strip()
+    return f"No cells are left to evaluate {work.bundle.id} on. {why}".strip()
 
 
 def _model(bundle: Bundle, card: Plain) -> Plain:

@@ -41,8 +41,8 @@ def class_map(target_name: str, used: Iterable[str]) -> dict[str, str]:
     if not into and target_name not in PRESETS:
         known = sorted({*PRESETS, *(m.source for m in shipped_maps())})
         raise SchemeError(
-            f"There is no class map {target_name!r}; those that ship are {', '.join(known)}, and a map of your own is "
-            "a .yaml or .json file of pairs."
+            f"There is no class map {target_name!r}; the built-in maps are {', '.join(known)}, and a map of your own "
+            "is a .yaml or .json file of pairs."
         )
     target = set(preset(into[0].target if into else target_name).ids)
     return _mapped(names, into, target, target_name)
@@ -58,7 +58,7 @@ def _mapped(names: list[str], maps: list[SchemeMap], target: set[str], target_na
     if missing:
         raise SchemeError(
             f"The map {target_name!r} has no counterpart for {', '.join(missing)}; give a .yaml or .json file of pairs "
-            "that has, such as {" + f'"{missing[0]}": "{min(target)}"' + "}."
+            "that includes it, such as {" + f'"{missing[0]}": "{min(target)}"' + "}."
         )
     return found
 
@@ -66,5 +66,5 @@ def _mapped(names: list[str], maps: list[SchemeMap], target: set[str], target_na
 def _pairs_of(path: Path) -> dict[str, str]:
     content = read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(v, str) and v for pair in content.items() for v in pair):
-        raise SchemeError(f"{path}: a class map must be pairs of class names, such as light_dysplastic: LSIL.")
+        raise SchemeError(f"{path}: expected a class map of pairs of class names, such as light_dysplastic: LSIL.")
     return dict(content)

@@ -114,7 +114,7 @@ def score_classes(
     table = confusion_matrix(truth, pred, classes)
     grades = tuple(range(len(classes))) if severities is None else tuple(severities)
     if len(grades) != len(classes):
-        raise CytoError(f"Expected a grade of severity or None for each of {len(classes)} classes, got {len(grades)}.")
+        raise CytoError(f"Expected a severity grade or None for each of {len(classes)} classes, got {len(grades)}.")
     graded = np.asarray([grade is not None for grade in grades], dtype=bool)
     actual = np.eye(len(classes), dtype=bool)[class_indices(truth, classes)]
     areas: list[float | None] = [None] * len(classes)
@@ -152,8 +152,8 @@ def class_indices(labels: Sequence[str], classes: Sequence[str]) -> npt.NDArray[
     unknown = sorted({label for label in labels if label not in places})
     if unknown:
         raise CytoError(
-            f"Cells are of the class {', '.join(map(repr, unknown))}, which is none of {', '.join(classes)}; "
-            "map it to one of these first."
+            f"Expected cells of the classes {', '.join(classes)}, got {', '.join(map(repr, unknown))}; map it to "
+            "one of these first."
         )
     return np.asarray([places[label] for label in labels], dtype=np.intp)
 
@@ -169,7 +169,7 @@ def checked_scores(scores: npt.ArrayLike, n_cells: int, n_classes: int) -> Score
     array = np.asarray(scores, dtype=np.float64)
     if array.shape != (n_cells, n_classes) or not np.isfinite(array).all():
         raise CytoError(
-            f"Expected finite scores of {n_cells} cells and {n_classes} classes, got the shape {array.shape}."
+            f"Expected finite scores for {n_cells} cells and {n_classes} classes, got the shape {array.shape}."
         )
     return array
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Geometry, Polygon
 from napari_cyto.domain.image_names import closeness
 from napari_cyto.domain.label_set import LabelSet
@@ -150,9 +151,9 @@ def _once(cells: Mapping[str, list[Annotation]]) -> tuple[dict[str, list[Annotat
         contradicting += len(by_shape) - len({shape for _, shape in by_shape})
     said = []
     if doubled:
-        said.append(f"Cells that the truth has more than once count once: {doubled:,} left out.")
+        said.append(f"Cells that appear more than once in the ground truth are counted once: {doubled:,} left out.")
     if contradicting:
-        said.append(f"The truth gives one shape several classes {contradicting:,} time(s); each of them counts.")
+        said.append(f"The ground truth gives {counted(contradicting, 'shape')} more than one class; each class counts.")
     return kept, tuple(said)
 
 
@@ -192,7 +193,7 @@ def _image_pairs(
 
 
 def _mismatch(alone: Sequence[ImagePair], both: bool) -> str:
-    hint = "pass --missing-are-empty if those have no cells there, else " if both else ""
+    hint = "pass --missing-are-empty if these images have no cells in the other file, otherwise " if both else ""
     return (
         f"The images of the two files do not match by name: {_sets_named(alone)}; {hint}give files of the same images."
     )
@@ -216,7 +217,8 @@ def _mpp(name: str, truth: SlideRecord | None, pred: SlideRecord | None) -> floa
         raise CytoError(f"The µm per px of {name!r} is unknown, and the radius is in µm; give it with --mpp.")
     if max(known) > 1.01 * min(known):
         raise CytoError(
-            f"The two files disagree on the µm per px of {name!r}, {known[0]:g} and {known[1]:g}; say which with --mpp."
+            f"The two files disagree on the µm per px of {name!r}, {known[0]:g} and {known[1]:g}; give the right "
+            "one with --mpp."
         )
     _refuse_absurd(f"of {name!r}", known[0])
     return known[0]
@@ -226,38 +228,38 @@ def _refuse_absurd(whose: str, mpp: float) -> None:
     """Refuse a scale that would let every detection, or none, lie within the radius."""
     if not MPP_MIN_UM <= mpp <= MPP_MAX_UM:  # nan is not, either
         raise CytoError(
-            f"Expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm per px, which is what microscopes give, got {mpp:g} "
-            f"({whose}); at 40x it is about 0.25. Give the right one with --mpp."
+            f"Expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm per px, as microscopes give, got {mpp:g} ({whose}); at "
+            "40x it is about 0.25. Give the right one with --mpp."
         )
 
 
 def _remarks(truth: LabelSet, pred: LabelSet, mpp: float | None, pairs: Sequence[ImagePair]) -> tuple[str, ...]:
     said = []
     if alone := [pair for pair in pairs if None in pair]:
-        said.append(f"Taken to have no cells on the other side: {_sets_named(alone)}.")
+        said.append(f"Counted as images without cells in the other file: {_sets_named(alone)}.")
     unreviewed = sum(a.status is Status.UNREVIEWED for a in truth.annotations)
     rejected = sum(a.status is Status.REJECTED for labels in (truth, pred) for a in labels.annotations)
     limiting = sum(len(of_slide) for of_slide in _regions(truth).values())
     regions = sum(a.is_region for labels in (truth, pred) for a in labels.annotations) - limiting
     if unreviewed:
-        said.append(f"Proposals in the truth that nobody accepted do not count: {unreviewed:,}.")
+        said.append(f"Predictions in the ground truth that nobody accepted do not count: {unreviewed:,}.")
     if rejected:
         said.append(f"Rejected annotations do not count: {rejected:,}.")
     if limiting:
         said.append(
-            f"The truth has {limiting:,} region{'s' * (limiting != 1)} in which every cell is marked; on their images, "
-            "a detection outside them that finds no marked cell is not held false."
+            f"The ground truth has {counted(limiting, 'region')} in which every cell is annotated; on those images, "
+            "a detection outside the regions that matches no annotated cell does not count as false."
         )
     if regions:
-        said.append(f"Regions are no cells and do not count: {regions:,}.")
+        said.append(f"Regions are not cells and do not count: {regions:,}.")
     known = [{a.class_id for a in labels.annotations if not a.is_region} for labels in (truth, pred)]
     if all(known) and not known[0] & known[1]:
-        said.append("The two have no class in common, so only the scores of all cells tell anything.")
+        said.append("The two files have no class in common, so only the scores over all cells are meaningful.")
     for name, of_truth, of_pred in pairs:
         if of_truth is not None and of_pred is not None and not closeness(name, of_pred.name, either_way=True):
             said.append(f"Compared {of_truth.name!r} with {of_pred.name!r} as one image.")
     stated = [s.mpp for labels in (truth, pred) for s in labels.slides if s.mpp is not None]
     others = [value for value in stated if mpp is not None and abs(value / mpp - 1) > 0.01]
     if others:
-        said.append(f"The files state other µm per px than the {mpp:g} that was given, for example {others[0]:g}.")
+        said.append(f"The files state other µm per px, for example {others[0]:g}, than the {mpp:g} given.")
     return tuple(said)

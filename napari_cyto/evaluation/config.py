@@ -19,24 +19,30 @@ class EvaluateConfig(BaseModel):
     side: Side = Field(
         default="auto",
         title="Set",
-        description="Which slides to use. auto leaves out those that the model was trained or tuned on; all uses them "
-        "too, and says so; test, validation and train are the sets of the model's own split.",
+        description="Which slides to use. auto: those the model was neither trained nor tuned on; all: every slide, "
+        "with a warning; test, validation, train: that set of the model's own split.",
     )
     radius_um: RadiusUm = Field(
-        default=6.0, title="Radius, µm", description="A detection this close to an annotated cell has found it."
+        default=6.0,
+        title="Radius, µm",
+        description="A detection within this distance of an annotated cell has found it.",
     )
     draws: Draws = Field(
-        default=2000, title="Bootstrap resamples", description="For the confidence intervals without a closed formula."
+        default=2000, title="Bootstrap resamples", description="For confidence intervals that have no closed formula."
     )
     seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same intervals.")
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1.")
     examples: int = Field(
-        default=12, ge=0, le=200, title="Example cells", description="Images of each kind of error in the report."
+        default=12,
+        ge=0,
+        le=200,
+        title="Example cells",
+        description="How many images of each kind of error the report shows.",
     )
     overwrite: bool = Field(
         default=False,
         title="Overwrite",
-        description="Replace files at the report's place even if they are not a report, or were edited since.",
+        description="Replace what is in the report's folder even if it is not a report or has been edited since.",
     )
 
 
@@ -46,26 +52,29 @@ class LabelComparisonConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     radius_um: RadiusUm = Field(
-        default=6.0, title="Radius, µm", description="A detection this close to an annotated cell has found it."
+        default=6.0,
+        title="Radius, µm",
+        description="A detection within this distance of an annotated cell has found it.",
     )
     mpp: UmPerPx | None = Field(
-        default=None, title="µm per px", description="Of all images; by default as the files state it."
+        default=None, title="µm per px", description="Of all images; by default, what the files state."
     )
     format: str | None = Field(
         default=None, title="Format of the files", description="Recognised from their content by default."
     )
     pred_format: str | None = Field(
-        default=None, title="Format of --pred", description="Where it is not that of the other file."
+        default=None, title="Format of --pred", description="If it differs from that of the other file."
     )
     missing_are_empty: bool = Field(
         default=False,
         title="Missing images are empty",
-        description="An image that only one of the files lists has no cells in the other; refused by default.",
+        description="Count an image that only one of the files lists as empty in the other; by default this is an "
+        "error.",
     )
     class_map: str | None = Field(
         default=None,
         title="Class map",
-        description="Renames the classes of both files: a scheme or map that ships (bethesda-4, herlev), or a YAML or "
+        description="Renames the classes of both files: a built-in scheme or map (bethesda-4, herlev), or a YAML or "
         "JSON file of pairs.",
     )
 
@@ -81,5 +90,5 @@ class Ki67Config(BaseModel):
     class_map: str | None = Field(
         default=None,
         title="Class map",
-        description="Renames the classes to those of the scheme ki67: a map that ships, or a file of pairs.",
+        description="Renames the classes to those of the scheme ki67: a built-in map, or a file of pairs.",
     )

@@ -129,13 +129,13 @@ def score_detections(
     truth, pred = np.asarray(truth_yx, np.float64).reshape(-1, 2), np.asarray(pred_yx, np.float64).reshape(-1, 2)
     if len(truth) != len(truth_classes) or len(pred) != len(pred_classes):
         raise CytoError(
-            f"Each point needs a class, but {len(truth)} cells have {len(truth_classes)} and "
-            f"{len(pred)} detections have {len(pred_classes)}."
+            f"Expected a class for each point, got {len(truth_classes)} for {len(truth)} cells and "
+            f"{len(pred_classes)} for {len(pred)} detections."
         )
     overall = match_points(truth, pred, radius_px)
     counts = np.ones(len(pred), dtype=bool) if is_scored is None else np.array(is_scored, dtype=bool).reshape(-1)
     if len(counts) != len(pred):
-        raise CytoError(f"Expected whether each of the {len(pred)} detections counts, got {len(counts)} values.")
+        raise CytoError(f"Expected {len(pred)} values, whether each detection counts, got {len(counts)}.")
     counts[overall.pred_index] = True
     of_truth, of_pred = np.asarray(truth_classes, dtype=object), np.asarray(pred_classes, dtype=object)
     per_class = {}

@@ -81,9 +81,8 @@ def grid_page(result: Plain) -> str:
     columns = list(rows[0]) if rows else []
     every = [[_cell(row[c]) for c in columns] for row in rows]
     words = (
-        "Each model was trained on one source (rows) and tested on each (columns). On its own source it was tested on "
-        "the side that had no say in its training; what falls from there along a row is what a change of laboratory, "
-        "scanner or stain costs."
+        "Each model was trained on one source (rows) and tested on each (columns). On its own source it was tested "
+        "on its test set; the drop from there along a row is what a change of laboratory, scanner or stain costs."
     )
     return document(
         "Domain shift",
@@ -91,7 +90,7 @@ def grid_page(result: Plain) -> str:
             element("header", element("h1", "Domain shift", element("small", f" {kind}, recipe {result['recipe']}"))),
             element("p", words, cls="note"),
             *matrices,
-            section("Every score", table([c.replace("_", " ") for c in columns], every)),
+            section("All scores", table([c.replace("_", " ") for c in columns], every)),
             _list("Warnings", result["warnings"]),
         ],
     )
@@ -116,7 +115,7 @@ def _matrix(rows: Sequence[Mapping[str, Any]], score: str) -> Html:
 def _shaded(value: float | None, is_own: bool) -> Html:
     share = value or 0.0
     style = f"background:rgba(11,110,153,{0.06 + 0.84 * share**2:.2f});color:{'#fff' if share > 0.8 else 'inherit'}"
-    return element("td", percent(value), element("small", "own test side") if is_own else None, style=style)
+    return element("td", percent(value), element("small", "own test set") if is_own else None, style=style)
 
 
 def _cell(value: object) -> str:

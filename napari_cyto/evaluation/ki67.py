@@ -53,7 +53,7 @@ def ki67_of(labels: LabelSet, positive: Sequence[str] = POSITIVE, negative: Sequ
         seen = ", ".join(sorted({a.class_id or "" for a in cells})) or "none"
         raise CytoError(
             f"The Ki-67 index counts cells of the classes {', '.join([*positive, *negative])}, but the classes here "
-            f"are {seen}; bring them to these with --class-map FILE."
+            f"are {seen}; map them with --class-map FILE."
         )
     slides = [_slide(labels, slide.id, slide.name, positive, negative) for slide in labels.slides]
     total = ProliferationIndex(sum(s["positive"] for s in slides), sum(s["negative"] for s in slides))

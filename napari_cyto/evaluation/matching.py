@@ -125,8 +125,8 @@ def _pairs_within(truth: Points, pred: Points, radius_px: float) -> tuple[Indice
     count = int(cells.count_neighbors(detections, further))
     if count > MAX_PAIRS:
         raise CytoError(
-            f"Within a radius of {radius_px:g} px {count:,} pairs of cells and detections lie, more than the "
-            f"{MAX_PAIRS:,} that are looked at; the radius should be about that of a nucleus."
+            f"Expected at most {MAX_PAIRS:,} pairs of a cell and a detection within a radius of {radius_px:g} px, "
+            f"got {count:,}; choose a radius of about that of a nucleus."
         )
     found = cells.sparse_distance_matrix(detections, further, output_type="ndarray")
     rows, columns = found["i"].astype(np.intp), found["j"].astype(np.intp)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from napari_cyto.datasets.training.annotated_area import RULE, AreaRule, area_used
 from napari_cyto.datasets.training.training_set import TrainingSlide
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YXYX, bounds_of, boxes_overlap, points_in_box
 from napari_cyto.domain.known_area import KnownArea
 from napari_cyto.errors import SlideError
@@ -177,7 +178,7 @@ def group_of(slide: TrainingSlide) -> str:
     """Return whose a slide is: the patient, else the smear, else itself; what intervals draw as a whole."""
     if slide.patient:
         return f"patient {slide.patient}"
-    return f"smear {slide.smear}" if slide.smear else f"picture {slide.key}"
+    return f"smear {slide.smear}" if slide.smear else f"image {slide.key}"
 
 
 def detected(
@@ -209,7 +210,7 @@ def detected(
         Which part of a slide counts that nobody annotated whole.
     """
     fields: list[DetectedField] = []
-    limits = area_used([slide for slide in slides if slide.mpp is not None], rule).sentence("Judged on")
+    limits = area_used([slide for slide in slides if slide.mpp is not None], rule).sentence("Evaluating")
     if limits:
         left_out.sentences.append(limits)
         yield Noted(limits)
@@ -217,7 +218,7 @@ def detected(
         stop_if_cancelled(token, KEPT)
         yield Advanced(number, len(slides), slide.name)
         if slide.mpp is None:
-            left_out.slide(slide.name, "its µm per px are unknown; add them behind the source, as in @mpp=0.25.")
+            left_out.slide(slide.name, "its µm per px is unknown; add it after the source, as in @mpp=0.25.")
             continue
         try:
             fields.append(_searched(model, n_classes, slide, slide.mpp, class_ids, token, left_out, rule))
@@ -247,7 +248,7 @@ def _searched(
         inside |= points_in_box(slide.centres_yx, part)
     if not inside.all():
         outside = int((~inside).sum())
-        left_out.sentences.append(f"{slide.name}: {outside:,} cells outside its regions were left out.")
+        left_out.sentences.append(f"{slide.name}: {counted(outside, 'cell')} outside its regions left out.")
     scores = [
         np.asarray(f.class_scores, np.float64).reshape(len(f.scores), -1 if len(f.scores) else n_classes)[:, :n_classes]
         for f in found

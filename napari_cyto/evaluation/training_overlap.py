@@ -15,7 +15,8 @@ SEEN_IN_TRAINING = ("train", "validation")
 OF_PARENTS = "sides_of_parents"
 UNSEEN = "unseen"
 _NO_RECORD = (
-    "The model does not tell what it was trained on, so it may have seen these slides: its scores may flatter it."
+    "The model's card does not state what it was trained on, so it may have seen these slides and its scores "
+    "may be too good."
 )
 
 
@@ -120,7 +121,7 @@ def choose_slides(
         warned = (_flattering(len(seen_in_training), len(slides), unseen, related),) if seen_in_training else unknown
         return ChosenSlides(tuple(slides), "all", len(seen_in_training), warned)
     if side == "auto" and unknown:
-        return ChosenSlides(tuple(slides), "all; the model does not tell what it was trained on", 0, unknown)
+        return ChosenSlides(tuple(slides), "all; the model's card does not state what it was trained on", 0, unknown)
     if side == "auto":
         return _held_out(slides, of_slide, len(seen_in_training), related)
     chosen = tuple(
@@ -128,7 +129,7 @@ def choose_slides(
     )
     if not chosen:
         raise CytoError(
-            f"None of the {len(slides):,} slides is on the {side} side of the model's own split; choose "
+            f"None of the {len(slides):,} slides is in the {side} set of the model's own split; choose "
             f"{'--side auto or ' if unseen else ''}--side all."
         )
     seen = sum(of_slide[s.key] in SEEN_IN_TRAINING for s in chosen)
@@ -152,27 +153,29 @@ def _held_out(slides: Sequence[TrainingSlide], of_slide: Mapping[str, str], seen
         return ChosenSlides(left, "test" if of_test else "all, none of which the model has seen")
     if not left:
         raise CytoError(
-            f"All {len(slides):,} slides had a say in this model's training, so scores on them say nothing about new "
-            "cells; give other data, or --side all to see the flattering figures."
+            f"All {len(slides):,} slides were used to train or tune this model, so scores on them say nothing about "
+            "new cells; give other data, or --side all to see the optimistic figures."
         )
     return ChosenSlides(
         left,
         "test",
         0,
         (
-            f"{seen:,} of {len(slides):,} slides had a say in this model's training{_of_whom(related)} and were left "
-            f"out; judged are the {len(left):,} that had none.",
+            f"{seen:,} of {len(slides):,} slides were used to train or tune this model{_of_whom(related)} and were "
+            f"left out; the {len(left):,} others are used.",
         ),
     )
 
 
 def _flattering(seen: int, of: int, unseen: str, related: int = 0) -> str:
-    advice = f"--side {unseen} judges it on slides that had none" if unseen else "give slides that it has not seen"
+    advice = (
+        f"--side {unseen} evaluates it on slides that were not" if unseen else ("evaluate it on slides it has not seen")
+    )
     return (
-        f"{seen:,} of the {of:,} slides had a say in this model's training{_of_whom(related)}, so these scores flatter "
-        f"it; {advice}."
+        f"{seen:,} of the {of:,} slides were used to train or tune this model{_of_whom(related)}, so these scores "
+        f"are too good; {advice}."
     )
 
 
 def _of_whom(related: int) -> str:
-    return f" (of {related:,} another slide of the same patient or smear had)" if related else ""
+    return f" ({related:,} of them through another slide of the same patient or smear)" if related else ""

@@ -90,7 +90,9 @@ def written_format(name: str) -> LabelFormat:
     """
     chosen = get_format(name)
     if name not in WRITTEN:
-        raise FormatError(f"{chosen.title} is read, not written; those that are written are {', '.join(WRITTEN)}.")
+        raise FormatError(
+            f"{chosen.title} can be imported but not exported; formats for export are {', '.join(WRITTEN)}."
+        )
     return chosen
 
 
@@ -103,5 +105,5 @@ def get_format(name: str) -> LabelFormat:
         When there is none of that name.
     """
     if name not in FORMATS:
-        raise FormatError(f"There is no format {name!r}; those that are known are {', '.join(FORMATS)}.")
+        raise FormatError(f"There is no format {name!r}; known formats are {', '.join(FORMATS)}.")
     return FORMATS[name]

@@ -50,8 +50,8 @@ class AsapOptions(FormatOptions):
         default="unclassified",
         min_length=1,
         max_length=200,
-        title="Class of the ungrouped",
-        description="The class that dots without a group get when read; polygons without one are regions.",
+        title="Class of ungrouped shapes",
+        description="The class that dots without a group get on import; polygons without a group become regions.",
     )
 
 
@@ -60,7 +60,7 @@ class AsapFormat:
 
     name = "asap"
     title = "ASAP XML"
-    description = "One XML file a slide, for ASAP and the challenges that use it."
+    description = "One XML file per slide, for ASAP and the challenges that use it."
     target_kind: TargetKind = "folder"
     suffix = ".xml"
     options_type = AsapOptions
@@ -115,7 +115,7 @@ class AsapFormat:
         cells = losses.written(labels, chosen)
         colours = class_colours(labels, class_order(labels, cells))
         if NO_GROUP in colours:
-            raise FormatError("ASAP means 'no group' by None, so a class cannot be called None; rename it.")
+            raise FormatError("In ASAP the name None means 'no group', so a class cannot be called None; rename it.")
         files = [(slide, asap_lines(rows, colours, slide)) for slide, rows in by_slide(labels, cells)]
         write_per_slide(files, Path(target), _SUFFIXES, self.name)
 

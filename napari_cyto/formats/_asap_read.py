@@ -66,7 +66,7 @@ def read_asap(path: Path, unclassified: str, bad: BadRows) -> LabelSet:
     facts = handler.slide_facts
     slide = replace(slide, name=facts.get(SLIDE_NAME) or slide.name, fingerprint=facts.get(SLIDE_PRINT, ""))
     if not handler.is_asap:
-        raise FormatError("expected ASAP XML (an element ASAP_Annotations), but there is none.", path)
+        raise FormatError("expected ASAP XML with an element ASAP_Annotations, got none.", path)
     classes = handler.classes
     colours = tuple((name, colour) for name, colour in classes.items() if colour)
     remarks = tuple(
@@ -104,7 +104,7 @@ class _Handler(ContentHandler):
             self.slide_facts = {k: free_text(attrs.get(k, ""), 500).strip() for k in (SLIDE_NAME, SLIDE_PRINT)}
         if name == "Annotation":
             if self._open is not None:
-                raise self._fault("an annotation stands within another.")
+                raise self._fault("an annotation is nested in another one.")
             self._open, self._corners, self._orders, self._broken = dict(attrs.items()), [], [], None
         elif name == "Coordinate" and self._open is not None:
             self._take_corner(attrs)
@@ -180,7 +180,7 @@ class _Handler(ContentHandler):
         if len(corners) < 3:
             raise self._fault(f"expected at least 3 coordinates for a {kind}, got {len(corners)}.")
         if is_flat(corners):
-            raise self._fault(f"a {kind} needs an area, but its corners lie on one line.")
+            raise self._fault(f"expected a {kind} with an area, got corners on one line.")
         outline = Polygon(corners)
         box = rectangle(outline) if kind == "Rectangle" and class_id is not None else None
         return [outline if box is None else box]

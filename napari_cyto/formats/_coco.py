@@ -56,7 +56,7 @@ class CocoOptions(BoxOptions):
     outlines: bool = Field(
         default=True,
         title="Outlines",
-        description="Read and write outlines (segmentation) where there are some, not only their boxes.",
+        description="Read and write outlines (segmentation) where there are any, not only boxes.",
     )
 
 
@@ -156,7 +156,7 @@ def _read_folder(folder: Path, chosen: CocoOptions) -> LabelSet:
     read = merged(parts)
     if VAL not in files:
         return read
-    words = "train, since there is a test set of its own" if TEST in files else "test"
+    words = "train, since there is a separate test set" if TEST in files else "test"
     return replace(read, remarks=(*read.remarks, f"Images of the validation set count as {words}."))
 
 
@@ -172,7 +172,7 @@ def _read_file(path: Path, chosen: CocoOptions) -> LabelSet:
     for entry, place in _entries(data, "annotations", fault, bad):
         with bad:
             if flag := next((key for key in ("iscrowd", "ignore") if is_set(entry.get(key))), ""):
-                left_out.add("entry", f"with {flag} set left out, since a crowd or what is ignored is no cell.")
+                left_out.add("entry", f"with {flag} set left out, since crowds and ignored objects are not cells.")
                 continue
             slide = _named(slides, entry, "image_id", place)
             check_mask_size(entry, slide.size_hw, place)
@@ -202,7 +202,7 @@ def _rows(entries: Iterable[str]) -> Iterator[str]:
 def _image(image_id: int, slide: SlideRecord) -> dict[str, Any]:
     if slide.size_hw is None:
         raise FormatError(
-            f"The size of {slide.name!r} is unknown, and COCO needs it; open its image once, then export."
+            f"The size of {slide.name!r} is unknown, and COCO requires it; open the image once, then export."
         )
     height, width = slide.size_hw
     facts = {k: v for k, v in slide_to_dict(slide).items() if k not in ("name", "width", "height")}

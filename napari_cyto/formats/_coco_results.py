@@ -41,7 +41,7 @@ class CocoResultsOptions(FormatOptions):
         json_schema_extra=ON_READING,
         default=None,
         title="Truth",
-        description="The COCO file whose images and categories the numbers of a results list refer to.",
+        description="The COCO file that the image and category numbers of a results list refer to.",
     )
 
 
@@ -50,7 +50,10 @@ class CocoResultsFormat(ReadOnly):
 
     name = "coco-results"
     title = "COCO results"
-    description = "A detector's list of boxes with scores, read as proposals; needs the COCO file it is for; read only."
+    description = (
+        "A detector's list of boxes with scores, imported as predictions; needs the COCO file that it "
+        "refers to; import only."
+    )
     target_kind: TargetKind = "file"
     suffix = ".json"
     options_type = CocoResultsOptions
@@ -77,8 +80,8 @@ class CocoResultsFormat(ReadOnly):
             raise fault(f"expected a list of COCO results, got {shown(rows)}.")
         if chosen.truth is None:
             raise fault(
-                "a results list names images and classes by number only; give the COCO file it was made for with "
-                "truth (--truth)."
+                "a results list gives images and classes by number only; give the COCO file that it refers to with "
+                "--truth."
             )
         builder = LabelSetBuilder(path, chosen.skip_bad)
         slides, classes = _truth(chosen.truth, builder)
@@ -93,7 +96,7 @@ def _truth(path: Path, builder: LabelSetBuilder) -> tuple[dict[str, SlideRecord]
     try:
         data = read_json(path)
     except FormatError as error:
-        raise fault(f"expected a COCO file, whose numbers a results list refers to; {error.reason}") from error
+        raise fault(f"expected the COCO file that the results list refers to; {error.reason}") from error
     images = data.get("images") if isinstance(data, Mapping) else None
     categories = data.get("categories") if isinstance(data, Mapping) else None
     if not isinstance(images, list) or not isinstance(categories, list):
@@ -143,7 +146,7 @@ def _add(
     slide, class_id = slides.get(image), classes.get(category)
     if slide is None or class_id is None:
         what = f"image_id {image!r:.80}" if slide is None else f"category_id {category!r:.80}"
-        raise here(f"the {what} is not in the truth file; give the one that the results were made for.")
+        raise here(f"the {what} is not in the ground truth file; give the one that the results were made for.")
     score = number(row.get("score"), "the score", here, 1.0)
     if score < 0:
         raise here(f"expected a score from 0 to 1, got {score:g}.")
@@ -172,5 +175,5 @@ def _geometry(row: Mapping[str, Any], here: Fault, builder: LabelSetBuilder) -> 
 
 def _no_box(parts: object, box: object, here: Fault) -> FormatError:
     if parts and box is None:
-        return here("a mask without a bbox is not read, since masks are not cells.")
+        return here("a mask without a bbox is not imported, since masks are not cells.")
     return here(f"expected a bbox [x, y, width, height], got {shown(box)}.")

@@ -60,7 +60,7 @@ def shape_of(entry: Mapping[str, Any], outlines: bool, left_out: LeftOut, fault:
     if len(points) == 1:
         return points[0]
     if points:
-        raise fault(f"it has {len(points)} key points but no box; expected a box, an outline or one point.")
+        raise fault(f"expected a box, an outline or one key point, got {len(points)} key points.")
     return None
 
 

@@ -117,7 +117,7 @@ class _Reading:
             if size is not None:
                 found.add(self._image(row), x, y, *size)
         if farthest <= 1 and not whole:
-            raise table.header("all positions are 0 to 1, fractions of the image; expected pixels of it.")
+            raise table.header("expected positions in pixels, got only values from 0 to 1, fractions of the image.")
         if self.columns.is_corner or not found.images:
             return
         if self.choices.size_of == "auto" and not self.columns.image_width:
@@ -147,7 +147,9 @@ class _Reading:
             return
         class_id = self._class(row, fault)
         if picked(row, _Z) not in ("", "0", "0.0"):
-            self.left_out.add("annotation", "of other focal planes (z) than 0; they lie on the one that is shown.")
+            self.left_out.add(
+                "annotation", "of other focal planes (z) than 0; they are put on the plane that is shown."
+            )
         geometry = self._geometry(row, fault)
         self.cells.append(
             Annotation(
@@ -210,11 +212,11 @@ class _Reading:
         """Return what a person should know of how the table was understood."""
         columns, said = self.columns, []
         if self.is_of_image:
-            said.append("width and height are those of the images; the cells are points.")
+            said.append("width and height are those of the images, so cells were imported as points.")
         if self.boxes and not columns.is_own and not columns.is_corner and self.choices.position == "auto":
             said.append("x and y were taken as the centre of each box (--position corner if they are its top left).")
         if columns.is_imagej:
-            said.append("ImageJ's results have no classes and their positions were taken as pixels.")
+            said.append("ImageJ's results have no classes, and their positions were read as pixels.")
         if values.numeric.get(columns.class_name):
             said.append(f"the classes in the column {columns.class_name} are numbers; a map gives them names (--map).")
         names = [name for name in columns.unused_classes if not values.numeric[name]]

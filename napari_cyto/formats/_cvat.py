@@ -32,8 +32,8 @@ _FILE = "annotations.xml"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _SETS = {"train": "train", "test": "test", "val": "val", "valid": "val", "validation": "val"}
 _NO_CELLS = {
-    "tag": "left out, since they are of the whole image.",
-    "polyline": "left out, since lines mark no cells.",
+    "tag": "left out, since they describe the whole image.",
+    "polyline": "left out, since lines are not cells.",
     "mask": "left out, since masks are not cells; export outlines.",
     "cuboid": "left out, since cells have no depth here.",
     "skeleton": "left out, since poses are not cells.",
@@ -49,7 +49,7 @@ class CvatFormat(ReadOnly):
 
     name = "cvat"
     title = "CVAT for images 1.1"
-    description = "One XML file with points, boxes (turned ones too), outlines and ellipses of all images; read only."
+    description = "One XML file with points, boxes (turned ones too), outlines and ellipses of all images; import only."
     target_kind: TargetKind = "file"
     suffix = ".xml"
     options_type = CvatOptions
@@ -81,7 +81,9 @@ class CvatFormat(ReadOnly):
                 f"expected the format 'CVAT for images' (annotations with images in them), got {document.tag!r:.60}."
             )
         if document.first("track") is not None:
-            raise fault("this is CVAT for video, whose tracks are not read; export as CVAT for images 1.1.")
+            raise fault(
+                "this is CVAT for video, whose tracks cannot be imported; export from CVAT as 'CVAT for images 1.1'."
+            )
         builder = LabelSetBuilder(path, chosen.skip_bad)
         for label in _labels(document):
             colour = label.text_of("color")
@@ -93,8 +95,8 @@ class CvatFormat(ReadOnly):
             with builder.bad:
                 kept = {"val": "train" if has_test else "test"}.get(side, side)
                 _Image(image, kept, path, builder).read()
-        words = "train, since there is a test side of its own" if has_test else "test"
-        return builder.labels([f"Images of the validation side count as {words}."] if "val" in sets else [])
+        words = "train, since there is a separate test set" if has_test else "test"
+        return builder.labels([f"Images of the validation set count as {words}."] if "val" in sets else [])
 
 
 class _Image:
@@ -128,8 +130,8 @@ class _Image:
             left_out.add(first.tag, _NO_CELLS[first.tag])
             return
         class_id = class_name(first.get("label"), fault)
-        left_out.add("shape", "marked as made by a model in CVAT read as accepted.", int(first.get("source") == "auto"))
-        left_out.add("attribute", "of shapes not read.", sum(1 for s in shapes for _ in s.all("attribute")))
+        left_out.add("shape", "made by a model in CVAT read as accepted.", int(first.get("source") == "auto"))
+        left_out.add("attribute", "of shapes not imported.", sum(1 for s in shapes for _ in s.all("attribute")))
         geometries = [g for shape in shapes for g in self._geometries(shape, Fault(self._path, line=shape.line))]
         if len(shapes) > 1 and not is_region(class_id):
             left_out.add("cell", "of several outlines (one group) read as the box around them.")
@@ -152,7 +154,7 @@ class _Image:
         if shape.tag == "polygon":
             return [outline(corners, fault)]
         if len(corners) > 1:
-            self._builder.left_out.add("set", "of several points read as a cell for each of them.")
+            self._builder.left_out.add("set", "of several points read as one cell per point.")
         return [Point(*corner) for corner in corners]
 
 

@@ -47,8 +47,8 @@ class GeoJsonOptions(StatusOptions):
     origin: Literal["slide", "bounds"] = Field(
         default="slide",
         title="Origin",
-        description="Where 0, 0 of the file lies: 'slide' is the corner of level 0; 'bounds' the corner of the "
-        "scanned area (openslide.bounds-x/y), as QuPath counts on MRXS slides.",
+        description="Where 0, 0 of the file lies: 'slide' is the corner of level 0; 'bounds' is the corner of the "
+        "scanned area (openslide.bounds-x/y), as in QuPath on MRXS slides.",
     )
     bounds_offset_yx: tuple[float, float] | dict[str, tuple[float, float]] | None = Field(
         default=None,
@@ -59,29 +59,30 @@ class GeoJsonOptions(StatusOptions):
         json_schema_extra=ON_WRITING,
         default="annotation",
         title="Written as",
-        description="QuPath's kind of object for cells; detections are faster there by the ten thousand.",
+        description="The kind of object that cells become in QuPath; detections are faster there when there are "
+        "tens of thousands.",
     )
     unclassified: str = Field(
         json_schema_extra=ON_READING,
         default="unclassified",
         min_length=1,
         max_length=200,
-        title="Class of the unclassified",
-        description="The class that points and detections without a classification get when read.",
+        title="Class of unclassified objects",
+        description="The class that points and detections without a classification get on import.",
     )
     cell_outline: Literal["cell", "nucleus"] = Field(
         json_schema_extra=ON_READING,
         default="cell",
         title="Outline of cells",
-        description="Which outline of a QuPath cell is read, where it has that of its nucleus too.",
+        description="Which outline of a QuPath cell is imported, if it also has one of its nucleus.",
     )
 
     planes: Literal["first", "all"] = Field(
         json_schema_extra=ON_READING,
         default="first",
         title="Focal planes",
-        description="Whether annotations of other focal planes (z) or times than the first, which is the one shown, "
-        "are left out or all put on it.",
+        description="Annotations on other focal planes (z) or time points than the first, which is the one shown: "
+        "leave them out, or put them all on the first.",
     )
 
     def offset_of(self, slide: SlideRecord) -> YX:
@@ -100,7 +101,7 @@ class GeoJsonOptions(StatusOptions):
         if known is None:
             raise FormatError(
                 f"The origin 'bounds' needs the corner of the scanned area of {slide.name!r} (its file states no "
-                "bounds, or they were not given); choose the origin 'slide' or give bounds_offset_yx."
+                "bounds, or they were not given); choose the origin 'slide', or give --bounds-offset-yx."
             )
         return known
 
@@ -110,7 +111,7 @@ class GeoJsonFormat:
 
     name = "geojson"
     title = "QuPath GeoJSON"
-    description = "One FeatureCollection a slide, for QuPath and everything that reads it."
+    description = "One FeatureCollection per slide, for QuPath and other programs that read GeoJSON."
     target_kind: TargetKind = "folder"
     suffix = ".geojson"
     options_type = GeoJsonOptions
@@ -186,7 +187,7 @@ def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows, cells: Annotat
     known = facts if isinstance(facts, dict) else {}
     slide = slide_from_dict(known.get("slide"), label_stem(path), fault)
     if known.get("origin", options.origin) != options.origin:
-        raise fault(f"the file says that its origin is {shown(known['origin'])}; choose that, not {options.origin!r}.")
+        raise fault(f"the file states the origin {shown(known['origin'])}; choose that, not {options.origin!r}.")
     reader = FeatureReader(
         slide_id=slide.id,
         offset_yx=options.offset_of(slide),
@@ -205,8 +206,10 @@ def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows, cells: Annotat
     if reader.other_planes:
         beside = losses.count(reader.other_planes)
         if len(cells) == before:
-            raise fault(f"all {beside} are on other focal planes than the first; read them with --planes all.")
-        remarks += (f"{path.name}: {beside} on other focal planes than the first left out (--planes all reads them).",)
+            raise fault(f"all {beside} are on other focal planes than the first; import them with --planes all.")
+        remarks += (
+            (f"{path.name}: {beside} on other focal planes than the first left out (--planes all imports them)."),
+        )
     return LabelSet((slide,), (), tuple(reader.classes), colours, remarks)
 
 

@@ -73,7 +73,7 @@ def classification_of(properties: Mapping[str, Any], fault: Fault) -> tuple[str 
     if found is None or found == "":
         return None, holder
     if not isinstance(found, str):
-        raise fault(f"expected a classification that is a name or a mapping with a name, got {shown(found)}.")
+        raise fault(f"expected a classification given as a name or as a mapping with a name, got {shown(found)}.")
     return class_name(found, fault), holder
 
 

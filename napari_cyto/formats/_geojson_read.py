@@ -184,7 +184,7 @@ class FeatureReader:
             each = [coordinates] if kind == "Polygon" else _listed(coordinates, "the polygons", fault)
             outlines = [self._polygon(rings, fault) for rings in each]
             return [outline for outline in outlines if outline is not None]
-        self.left_out.add("line", "left out, since lines mark no cells.")
+        self.left_out.add("line", "left out, since lines are not cells.")
         return []
 
     def _position(self, value: object, fault: Fault) -> YX:
@@ -211,7 +211,7 @@ class FeatureReader:
         if is_flat(corners):
             self.left_out.add("outline", _NO_AREA)
             return None
-        self.left_out.add("hole", "of outlines filled, since outlines here have none.", len(listed) - 1)
+        self.left_out.add("hole", "of outlines filled, since outlines have no holes here.", len(listed) - 1)
         return Polygon(tuple(corners))
 
 
@@ -296,7 +296,7 @@ def features(data: object, fault: Fault, bad: BadRows) -> Iterator[tuple[Mapping
         elif isinstance(kind, str) and (kind in _GEOMETRIES or kind == "GeometryCollection"):
             yield {"geometry": row}, here
         else:
-            inner = " (a collection within another; take its features out)" if kind == "FeatureCollection" else ""
+            inner = " (a collection in a collection; merge them)" if kind == "FeatureCollection" else ""
             error = here(f"expected GeoJSON (a FeatureCollection or features), but the type is {shown(kind)}{inner}.")
             if not isinstance(data, _MANY):
                 raise error
@@ -309,7 +309,10 @@ def _check_pixels(crs: object, fault: Fault) -> None:
     name = properties.get("name") or properties.get("href") or properties.get("code")
     if not isinstance(name, (str, int)) or any(known in str(name).upper() for known in _NO_PLACE):
         return
-    raise fault(f"its crs is {shown(name)}, a map's, but pixels of the slide are expected; take crs out if they are.")
+    raise fault(
+        f"its crs is {shown(name)}, that of a map; expected pixels of the slide. Remove crs if the "
+        "coordinates are pixels."
+    )
 
 
 def flattened(geometry: object, fault: Fault) -> Iterator[Mapping[str, Any]]:

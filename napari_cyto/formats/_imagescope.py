@@ -47,8 +47,8 @@ class ImageScopeOptions(FormatOptions):
         default="unclassified",
         min_length=1,
         max_length=200,
-        title="Class of unnamed layers",
-        description="The class that shapes get whose layer has no name and which have no text of their own.",
+        title="Class for unnamed layers",
+        description="The class for shapes that have no text and lie in a layer without a name.",
     )
 
 
@@ -57,7 +57,7 @@ class ImageScopeFormat(ReadOnly):
 
     name = "imagescope"
     title = "Aperio ImageScope XML"
-    description = "One XML file a slide with layers of outlines, boxes, ellipses and counted points; read only."
+    description = "One XML file per slide with layers of outlines, boxes, ellipses and counted points; import only."
     target_kind: TargetKind = "folder"
     suffix = ".xml"
     options_type = ImageScopeOptions
@@ -136,7 +136,7 @@ class _File:
 def _geometries(region: Element, left_out: LeftOut, fault: Fault) -> list[Geometry]:
     kind = region.get("Type") or _OUTLINE
     if kind in _OTHERS:
-        left_out.add(_OTHERS[kind], "left out, since it encloses no cell.")
+        left_out.add(_OTHERS[kind], "left out, since open lines enclose no cell.")
         return []
     corners = list(_vertices(region, fault))
     if kind == _POINTS or (kind == _OUTLINE and len(corners) == 1):
@@ -169,7 +169,7 @@ def _rectangle(corners: list[YX], left_out: LeftOut, fault: Fault) -> Geometry:
 def _vertices(region: Element, fault: Fault) -> Iterator[YX]:
     listed = region.first("Vertices")
     if listed is None or listed.first("Vertex") is None:
-        raise fault("a region needs vertices, but it has none.")
+        raise fault("expected a region with vertices, got none.")
     for vertex in listed.all("Vertex"):
         yield number(vertex.get("Y"), "Y", fault), number(vertex.get("X"), "X", fault)
 

@@ -88,8 +88,8 @@ class LabelSetBuilder:
         """
         if record.name in self._slides:
             raise fault(
-                f"the image {record.name!r:.200} occurs a second time in this source; two images of one name cannot "
-                "be told apart, so give them different names or import them one by one."
+                f"the image {record.name!r:.200} occurs twice in this source; two images with the same name cannot "
+                "be distinguished, so rename one or import them one at a time."
             )
         return self.slide(record, folders)
 

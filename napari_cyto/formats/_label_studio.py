@@ -44,22 +44,22 @@ class LabelStudioOptions(StatusOptions):
         default="",
         max_length=200,
         title="Annotator",
-        description="Whose annotations are read where several people annotated a task: e-mail, name or number as the "
-        "file has it, or 'all' for everybody's, each with its author.",
+        description="If several people annotated a task, whose annotations to import: e-mail, name or number as in "
+        "the file, or 'all' for everybody's, each with its author.",
     )
     predictions: bool = Field(
         json_schema_extra=ON_READING,
         default=True,
         title="Predictions",
-        description="Also read what a model predicted on tasks that nobody has annotated yet.",
+        description="Also import what a model predicted on tasks that nobody has annotated yet.",
     )
     unclassified: str = Field(
         json_schema_extra=ON_READING,
         default="unclassified",
         min_length=1,
         max_length=200,
-        title="Class of the unlabelled",
-        description="The class that shapes without a label get when read.",
+        title="Class of unlabelled shapes",
+        description="The class that shapes without a label get on import.",
     )
 
 
@@ -108,12 +108,12 @@ class LabelStudioFormat:
         sentences = losses.status_losses(labels, chosen, carries_status=True)
         rejected = sum(a.status is Status.REJECTED for a in cells)
         if rejected:
-            sentences.append(f"{losses.count(rejected, 'rejected annotation')} will be read as predictions again.")
+            sentences.append(f"{losses.count(rejected, 'rejected annotation')} will be imported as predictions again.")
         sentences += losses.region_losses(labels, chosen)
         partial = sum(_loses_scores(a) for a in cells)
         if partial:
             sentences.append(
-                f"Scores of {losses.count(partial)} are not written: tasks have those of predictions only."
+                f"Scores of {losses.count(partial)} are not written: in Label Studio only predictions have scores."
             )
         sentences += losses.feature_losses(cells, "author", "time")
         return (*sentences, *losses.colour_losses(labels))
@@ -156,8 +156,8 @@ def _task(number: int, slide: SlideRecord, cells: Iterable[Annotation]) -> dict[
 def _result(a: Annotation, slide: SlideRecord) -> dict[str, Any]:
     if slide.size_hw is None or 0 in slide.size_hw:
         raise FormatError(
-            f"The size of {slide.name!r} is unknown, and Label Studio counts in percent of it; open its image once, "
-            "then export."
+            f"The size of {slide.name!r} is unknown, and Label Studio gives positions in percent of it; open the "
+            "image once, then export."
         )
     height, width = slide.size_hw
     kind, value = _shape(a, height, width)

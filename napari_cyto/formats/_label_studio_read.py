@@ -89,7 +89,9 @@ class TaskReader:
         for place, name in names.items():
             short = plain[place]
             if times[short] > 1 and short != name:
-                self._builder.left_out.add("image", "keep the name that Label Studio gave them, since two are alike.")
+                self._builder.left_out.add(
+                    "image", "keep the name that Label Studio gave them, since two names are the same."
+                )
             yield place, _bare(name) if times[short] > 1 else short
 
     def _task(self, task: Mapping[str, Any], name: str, here: Fault) -> None:
@@ -119,13 +121,13 @@ class TaskReader:
             left_out.add("prediction", "left out, since their tasks are annotated.", number_of)
             return self._of_annotators(finished)
         if not self._predictions:
-            left_out.add("prediction", "left out, as asked for.", number_of)
+            left_out.add("prediction", "left out, as requested.", number_of)
             return [], "", Status.ACCEPTED, None
         if len(predictions) > 1:
             versions = ", ".join(sorted({free_text(p.get("model_version"), 60) or "unnamed" for p in predictions}))
             raise here(
-                f"{len(predictions)} models or versions predicted this task ({versions:.200}) and nobody annotated it; "
-                "export one of them, or import without predictions."
+                f"{len(predictions)} models or model versions predicted this task ({versions:.200}), and nobody "
+                "annotated it; export only one of them, or import without predictions."
             )
         chosen = predictions[0] if predictions else {}
         version = free_text(chosen.get("model_version"), 200)
@@ -157,8 +159,8 @@ class TaskReader:
         if self._crowded:
             who = ", ".join(f"{name or 'unnamed'} ({n})" for name, n in self._crowded.most_common(20))
             raise fault(
-                f"some tasks hold the annotations of several people or several of one: {who:.400}; choose whose are "
-                f"read with annotator (--annotator), or '{ALL}' for everybody's."
+                f"some tasks have more than one annotation: {who:.400}; choose whose to import with --annotator, or "
+                f"'{ALL}' for everybody's."
             )
         if self._annotator and self._annotator != ALL and self._annotator not in self._met:
             met = ", ".join(sorted(self._met)[:20]) or "nobody"
@@ -172,7 +174,7 @@ class TaskReader:
         if shape is None:
             for row in rows:
                 kind = _plain(row.get("type"))
-                self._builder.left_out.add("result", f"of type {kind} left out, since it marks no cell.")
+                self._builder.left_out.add("result", f"of type {kind} left out, since it is not a cell.")
             return
         geometry = self._geometry(shape, slide, here)
         if geometry is None:
@@ -208,11 +210,11 @@ class TaskReader:
         value, kind = _value(row), _shape_of(row)
         if number(row.get("image_rotation") or 0, "image_rotation", here) % 360:
             raise here(
-                "the image was turned in Label Studio, so its labels lie on another image than the file; turn it back "
+                "the image was rotated in Label Studio, so its labels do not fit the image file; rotate it back "
                 "there and export again."
             )
         if slide.size_hw is None:
-            raise here("original_width and original_height are missing, and the image is not there to measure.")
+            raise here("original_width and original_height are missing, and there is no image file to measure.")
         height, width = slide.size_hw
         if kind == "polygon" and value.get("closed") is False:
             self._builder.left_out.add("outline", "that was left open left out, since it encloses no cell.")
@@ -340,7 +342,7 @@ def _stated_size(results: list[Mapping[str, Any]], data: Mapping[str, Any], here
         if row.get("original_height") is not None and row.get("original_width") is not None:
             sizes.add(_size(row["original_height"], row["original_width"], here))
     if len(sizes) > 1:
-        raise here("its results are of images of different sizes, so they cannot all lie on this one.")
+        raise here("its results belong to images of different sizes, so they cannot all be of this image.")
     if not sizes and data.get("height") is not None and data.get("width") is not None:
         sizes.add(_size(data["height"], data["width"], here))
     return sizes.pop() if sizes else None
@@ -359,7 +361,7 @@ def _image_of_task(task: Mapping[str, Any], here: Fault) -> str:
     texts = {name: value for name, value in data.items() if isinstance(value, str) and value.strip()}
     found = [name for name, value in texts.items() if _path_of(value).lower().endswith(IMAGE_SUFFIXES)]
     if len(found) > 1 and "image" not in found:
-        raise here(f"the task has several images ({', '.join(found)[:200]}), and a cell lies on one.")
+        raise here(f"the task has several images ({', '.join(found)[:200]}), but a cell belongs to one image.")
     name = "image" if "image" in texts else found[0] if found else next(iter(texts), "")
     address = texts.get(name, "")
     if address.startswith("data:"):

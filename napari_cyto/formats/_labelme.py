@@ -36,7 +36,7 @@ class LabelMeFormat:
 
     name = "labelme"
     title = "LabelMe JSON"
-    description = "One JSON file an image with points, boxes and outlines, for LabelMe and AnyLabeling."
+    description = "One JSON file per image with points, boxes and outlines, for LabelMe and AnyLabeling."
     target_kind: TargetKind = "folder"
     suffix = ".json"
     options_type = LabelMeOptions

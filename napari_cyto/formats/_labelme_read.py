@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YX, Box, Geometry, Point, rectangle
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -21,8 +22,8 @@ from napari_cyto.formats.text import Fault, class_name, free_text, number, read_
 
 _TURNED = ("rotation", "oriented_rectangle")
 _NO_CELLS = {
-    "line": "lines mark no cells.",
-    "linestrip": "lines mark no cells.",
+    "line": "lines are not cells.",
+    "linestrip": "lines are not cells.",
     "points": "points of one shape are landmarks, not cells.",
     "mask": "masks are not cells.",
 }
@@ -52,7 +53,7 @@ def read_labelme(source: Path, skip_bad: bool) -> LabelSet:
     if source.is_dir():
         files = [path for path in files_below(source, (".json",)) if path.name != EXPORT_RECORD]
     if not files:
-        raise FormatError("no LabelMe file (.json) is in this folder.", source)
+        raise FormatError("there is no LabelMe file (.json) in this folder.", source)
     builder = LabelSetBuilder(source, skip_bad)
     root = source if source.is_dir() else source.parent
     for path in files:
@@ -136,7 +137,7 @@ def _geometry(shape: Mapping[str, Any], here: Fault, builder: LabelSetBuilder) -
         return Point(*corners[0])
     if kind == "circle":
         if len(corners) != 2:
-            raise here(f"expected a circle's centre and a point on it, got {len(corners)} position(s).")
+            raise here(f"expected a circle's centre and a point on it, got {counted(len(corners), 'position')}.")
         radius = math.dist(*corners)
         builder.left_out.add("circle", "read as an outline.")
         return ellipse(corners[0], (radius, radius), 0, here)

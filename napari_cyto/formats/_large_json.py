@@ -63,7 +63,7 @@ class FarList(Iterable[Any]):
                 yield from text.entries()
             elif met and name in self._unexpected:
                 raise FormatError(
-                    f"its field {name} comes far behind {self._key}; put it before that list.", self._path
+                    f"its field {name} comes long after {self._key}; put it before that list.", self._path
                 )
             else:
                 text.value()
@@ -129,7 +129,7 @@ def _ends_with_any(path: Path, names: Collection[str]) -> bool:
 
 
 def _two_lists(key: str, path: Path) -> FormatError:
-    return FormatError(f"it has two lists called {key}; which of them counts is not clear.", path)
+    return FormatError(f"it has two lists called {key}; it is not clear which one counts.", path)
 
 
 def read_json_with(path: Path, key: str, needed: Collection[str] = (), facts: Collection[str] = ()) -> Any:

@@ -47,7 +47,9 @@ def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: b
     ]
     unreviewed = counts[Status.UNREVIEWED] if Status.UNREVIEWED in options.statuses else 0
     if unreviewed and not carries_status:
-        sentences.append(f"{count(unreviewed, 'proposed annotation')} cannot be told from accepted ones any more.")
+        sentences.append(
+            f"{count(unreviewed, 'proposed annotation')} can no longer be distinguished from accepted ones."
+        )
     return sentences
 
 
@@ -68,7 +70,7 @@ def shape_losses(cells: Iterable[Annotation], kept: Literal["boxes", "points", "
 def region_losses(labels: LabelSet, options: FormatOptions) -> list[str]:
     """Return the sentence on regions for formats that know none."""
     regions = sum(a.is_region for a in labels.annotations if a.status in options.statuses)
-    return [f"{count(regions, 'region')} (inside which every cell is marked) left out."] if regions else []
+    return [f"{count(regions, 'region')} (inside which every cell is annotated) left out."] if regions else []
 
 
 def feature_losses(cells: Iterable[Annotation], *features: Feature) -> list[str]:

@@ -57,7 +57,7 @@ def _sifted(annotations: Collection[Annotation], left_out: LeftOut) -> Iterator[
         elif not is_region(a.class_id):
             yield a
         elif isinstance(a.geometry, (Box, Polygon)):
-            left_out.add("area", f"of the class {a.class_id} read as regions, inside which every cell is marked.")
+            left_out.add("area", f"of the class {a.class_id} read as regions, inside which every cell is annotated.")
             yield replace(a, class_id=None, scores=(), geometry=_outline(a.geometry))
         else:
             left_out.add("point", f"of the class {a.class_id} left out.")

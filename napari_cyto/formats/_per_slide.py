@@ -33,7 +33,7 @@ def source_files(source: Path, suffixes: Sequence[str], what: str) -> list[Path]
         return [source]
     found = [p for p in folder_files(source) if inner_suffix(p) in suffixes and p.name != EXPORT_RECORD]
     if not found:
-        raise FormatError(f"no {what} file ({' or '.join(suffixes)}) is in this folder.", source)
+        raise FormatError(f"no {what} file ({' or '.join(suffixes)}) in this folder.", source)
     return found
 
 
@@ -84,7 +84,7 @@ def write_per_slide(
     if target.suffix.lower() in suffixes and not target.is_dir():
         if len(files) != 1:
             raise FormatError(
-                f"one {target.suffix} file holds one slide, but {len(files)} are to be written; give a folder.", target
+                f"expected one slide for one {target.suffix} file, got {len(files)}; give a folder.", target
             )
         with atomic_file(target) as path:
             write_pieces(path, files[0][1])

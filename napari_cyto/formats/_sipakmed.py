@@ -57,7 +57,7 @@ class SipakmedFormat(ReadOnly):
 
     name = "sipakmed"
     title = "SIPaKMeD contours"
-    description = "Class folders of fields with a contour file (.dat) for each cytoplasm and nucleus; read only."
+    description = "Class folders of fields with a contour file (.dat) for each cytoplasm and nucleus; import only."
     target_kind: TargetKind = "folder"
     suffix = _SUFFIX
     options_type = SipakmedOptions
@@ -85,13 +85,15 @@ class SipakmedFormat(ReadOnly):
         chosen = checked_options(SipakmedOptions, options)
         root = Path(source)
         if not root.is_dir():
-            raise FormatError("expected the folder of a class, or of all; choose the one that holds this file.", root)
+            raise FormatError(
+                "expected a class folder or the folder of all classes; choose the one that contains this file.", root
+            )
         builder = LabelSetBuilder(root, chosen.skip_bad)
         fields = _fields(root, builder)
         if not fields:
             said = " ".join(builder.left_out.remarks())
             raise FormatError(
-                "no contours of fields (001_cyt01.dat, 001_nuc01.dat) are in this folder or below."
+                "there are no contours of fields (001_cyt01.dat, 001_nuc01.dat) in this folder or below it."
                 + (f" {said}" if said else ""),
                 root,
             )
@@ -135,7 +137,7 @@ def _add(each: _Field, root: Path, images: ImageFinder, builder: LabelSetBuilder
         slide = builder.new_slide(record, (), Fault(each.folder))
     if slide is None:
         return image
-    builder.left_out.add("field", "whose picture is not there read without it.", int(image is None))
+    builder.left_out.add("field", "without their image read without it.", int(image is None))
     class_id = class_name(each.folder.absolute().name, Fault(each.folder))
     for _, parts in sorted(each.cells.items()):
         with builder.bad:
@@ -143,9 +145,11 @@ def _add(each: _Field, root: Path, images: ImageFinder, builder: LabelSetBuilder
             fault = Fault(path)
             builder.cell(slide, outline(list(_corners(path)), fault), class_id, fault, file_name=path.name)
             if len(parts) > 1:
-                builder.left_out.add("nucleus outline", "left out, since the outline of its cytoplasm is the cell.")
+                builder.left_out.add(
+                    "nucleus outline", "left out, since the outline of the cytoplasm is used for the cell."
+                )
             elif _NUCLEUS in parts:
-                builder.left_out.add("nucleus outline", "without one of the cytoplasm read as the cell.")
+                builder.left_out.add("nucleus outline", "without an outline of the cytoplasm read as the cell.")
     return image
 
 

@@ -67,7 +67,7 @@ def read_napari(path: Path, unclassified: str, skip_bad: bool) -> LabelSet:
         if shape.plane != first:
             builder.left_out.add("shape", "on other planes than the first left out.")
         elif shape.kind in _LINES:
-            builder.left_out.add("line", "left out, since lines mark no cells.")
+            builder.left_out.add("line", "left out, since lines are not cells.")
         else:
             with builder.bad:
                 builder.cell(slide, _geometry(shape), shape.class_id or unclassified, shape.fault)

@@ -50,16 +50,16 @@ class ViaOptions(FormatOptions):
         default="",
         max_length=200,
         title="Class attribute",
-        description="The region attribute that holds the class. Empty: the only one, or the one called class, label, "
-        "category, type or name.",
+        description="The region attribute that holds the class; if empty, the only attribute, or one called class, "
+        "label, category, type or name.",
     )
     unclassified: str = Field(
         json_schema_extra=ON_READING,
         default="unclassified",
         min_length=1,
         max_length=200,
-        title="Class of the unclassified",
-        description="The class that regions without a value of that attribute get when read.",
+        title="Class of unclassified regions",
+        description="The class that regions without a value for that attribute get on import.",
     )
 
 
@@ -76,7 +76,9 @@ class ViaFormat(ReadOnly):
 
     name = "via"
     title = "VIA 2"
-    description = "One JSON or CSV file of the VGG Image Annotator with points, boxes, circles and outlines; read only."
+    description = (
+        "One JSON or CSV file of the VGG Image Annotator with points, boxes, circles and outlines; import only."
+    )
     target_kind: TargetKind = "file"
     suffix = ".json"
     options_type = ViaOptions
@@ -178,16 +180,14 @@ def _class_attribute(regions: list[_Region], fault: Fault) -> str:
     found = next((named[word] for word in _NAMING if word in named), None)
     if found is None:
         names = ", ".join(f"{name} ({n})" for name, n in used.most_common(20))
-        raise fault(
-            f"regions have several attributes: {names:.400}; say which is the class with attribute (--attribute)."
-        )
+        raise fault(f"regions have several attributes: {names:.400}; choose the class attribute with --attribute.")
     return found
 
 
 def _add(region: _Region, attribute: str, unclassified: str, builder: LabelSetBuilder) -> None:
     kind = region.shape.get("name")
     if kind in _NO_CELLS:
-        builder.left_out.add("line", "left out, since lines mark no cells.")
+        builder.left_out.add("line", "left out, since lines are not cells.")
         return
     geometry = _geometry(region.shape, region.fault, builder)
     class_id = _class(region.attributes.get(attribute), region.fault)
@@ -201,7 +201,7 @@ def _class(value: object, fault: Fault) -> str | None:
     if isinstance(value, Mapping):  # boxes that are ticked
         ticked = [name for name, on in value.items() if on]
         if len(ticked) > 1:
-            raise fault(f"several classes are ticked ({', '.join(ticked)[:200]}), and a cell has one.")
+            raise fault(f"several classes are ticked ({', '.join(ticked)[:200]}), but a cell has one class.")
         value = ticked[0] if ticked else None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
@@ -229,5 +229,5 @@ def _geometry(shape: Mapping[str, Any], fault: Fault, builder: LabelSetBuilder) 
         raise fault(f"expected the shape rect, circle, ellipse, point or polygon, got {shown(kind)}.")
     ys, xs = shape.get("all_points_y"), shape.get("all_points_x")
     if not isinstance(ys, list) or not isinstance(xs, list) or len(ys) != len(xs):
-        raise fault("a polygon needs as many all_points_x as all_points_y, but it has not.")
+        raise fault("expected as many all_points_x as all_points_y for a polygon, got different numbers.")
     return outline([(number(y, "y", fault), number(x, "x", fault)) for y, x in zip(ys, xs, strict=True)], fault)

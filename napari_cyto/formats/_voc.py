@@ -50,7 +50,7 @@ class VocFormat:
 
     name = "voc"
     title = "Pascal VOC"
-    description = "One XML file an image with classes and boxes, for LabelImg, CVAT, Roboflow and detectors."
+    description = "One XML file per image with classes and boxes, for LabelImg, CVAT, Roboflow and detectors."
     target_kind: TargetKind = "folder"
     suffix = ".xml"
     options_type = VocOptions
@@ -132,7 +132,7 @@ class VocFormat:
 def _lines(slide: SlideRecord, cells: Iterable[Annotation], options: VocOptions) -> Iterator[str]:
     if slide.size_hw is None or 0 in slide.size_hw:
         raise FormatError(
-            f"The size of {slide.name!r} is unknown, and Pascal VOC needs it; open its image once, then export."
+            f"The size of {slide.name!r} is unknown, and Pascal VOC requires it; open the image once, then export."
         )
     return _file(slide, slide.size_hw, _boxes(slide, slide.size_hw, cells, options), options)
 

@@ -48,7 +48,7 @@ def read_voc(source: Path, *, counted_from_1: bool, skip_bad: bool) -> LabelSet:
     root = source if source.is_dir() else source.parent
     files = list(files_below(source, (".xml",))) if source.is_dir() else [source]
     if not files:
-        raise FormatError("no Pascal VOC file (.xml) is in this folder.", source)
+        raise FormatError("there is no Pascal VOC file (.xml) in this folder.", source)
     listed = _listed_sets(root)
     said = {path: _side_of(path, root, listed) for path in files}
     has_test = "test" in said.values()
@@ -59,8 +59,8 @@ def read_voc(source: Path, *, counted_from_1: bool, skip_bad: bool) -> LabelSet:
             _File(path, root, side, 1 if counted_from_1 else 0, recorded).read_into(builder)
     if "val" not in said.values():
         return builder.labels()
-    words = "train, since there is a test side of its own" if has_test else "test"
-    return builder.labels([f"Images of the validation side count as {words}."])
+    words = "train, since there is a separate test set" if has_test else "test"
+    return builder.labels([f"Images of the validation set count as {words}."])
 
 
 class _File:
@@ -98,9 +98,9 @@ class _File:
         difficult = element.text_of("difficult") == "1"
         note = "difficult" if difficult else ""
         builder.cell(slide, geometry, class_id, fault, file_name=self._path.name, note=note)
-        builder.left_out.add("object", "marked as difficult read like the others, with a note.", int(difficult))
+        builder.left_out.add("object", "flagged as difficult read like the others, with a note.", int(difficult))
         parts = sum(1 for _ in element.all("part"))
-        builder.left_out.add("part", "of objects left out, since a cell is marked as a whole.", parts)
+        builder.left_out.add("part", "of objects left out, since cells are annotated as a whole.", parts)
 
     def _geometry(self, element: Element, fault: Fault, builder: LabelSetBuilder) -> Geometry:
         polygon, turned, box = element.first("polygon"), element.first("robndbox"), element.first("bndbox")
@@ -111,9 +111,9 @@ class _File:
             upright = box_of_edges(cy - h / 2, cx - w / 2, cy + h / 2, cx + w / 2, fault)
             return builder.turned(upright, math.degrees(angle))
         if sum(1 for _ in element.all("bndbox")) > 1:
-            raise fault("an object needs one bndbox, but there are several.")
+            raise fault("expected one bndbox for an object, got several.")
         if box is None:
-            raise fault("an object needs a bndbox with xmin, ymin, xmax and ymax, but there is none.")
+            raise fault("expected a bndbox with xmin, ymin, xmax and ymax for an object, got none.")
         y0, x0, y1, x1 = (_value(box, name, fault) for name in ("ymin", "xmin", "ymax", "xmax"))
         upright = box_of_edges(y0 - self._first, x0 - self._first, y1, x1, fault)
         return builder.turned(upright, _rotation(element, fault))

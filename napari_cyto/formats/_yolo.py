@@ -58,13 +58,13 @@ class YoloOptions(BoxOptions):
         json_schema_extra=ON_READING,
         default=None,
         title="Image width, px",
-        description="When reading: of images that are not there and whose size is not recorded.",
+        description="For import: of images that are missing and whose size is not recorded.",
     )
     image_height: ImagePx | None = Field(
         json_schema_extra=ON_READING,
         default=None,
         title="Image height, px",
-        description="When reading: of images that are not there and whose size is not recorded.",
+        description="For import: of images that are missing and whose size is not recorded.",
     )
 
 
@@ -73,7 +73,7 @@ class YoloFormat:
 
     name = "yolo"
     title = "YOLO"
-    description = "A label file an image and data.yaml with the classes, for detectors."
+    description = "One label file per image and data.yaml with the classes, for detectors."
     target_kind: TargetKind = "folder"
     suffix = ".txt"
     options_type = YoloOptions
@@ -153,7 +153,7 @@ def _lines(
 ) -> Iterator[str]:
     if slide.size_hw is None or 0 in slide.size_hw:
         raise FormatError(
-            f"The size of {slide.name!r} is unknown, and YOLO needs it; open its image once, then export."
+            f"The size of {slide.name!r} is unknown, and YOLO requires it; open the image once, then export."
         )
     height, width = slide.size_hw
     numbers = {name: place for place, name in enumerate(names)}

@@ -68,7 +68,9 @@ def read_line(
         left_out.add("track id", "left out.")
         values.pop()
     elif _is_pose(tokens[1:]):
-        raise fault("its numbers are those of a pose (a box, then points that end in 0, 1 or 2); give kpt_shape.")
+        raise fault(
+            "its numbers look like a pose (a box, then points that end in 0, 1 or 2); add kpt_shape to the data.yaml."
+        )
     score = values.pop() if len(values) >= _BOX and len(values) % 2 else None
     if score is not None and not 0 <= score <= 1:
         raise fault(f"expected a confidence from 0 to 1, got {score:g}.")

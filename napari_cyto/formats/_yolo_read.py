@@ -62,7 +62,7 @@ def read_yolo(source: Path, bad: BadRows, size_hw: tuple[int, int] | None = None
     recorded = _recorded(root)
     found = _found(described, left_out)
     if not found:
-        raise FormatError("no label files (labels/*.txt, or beside their images) are in this folder.", root)
+        raise FormatError("there are no label files (labels/*.txt, or beside their images) in this folder.", root)
     has_test = any(item.side == "test" for item in found)
     slides: list[SlideRecord] = []
     cells = AnnotationSpool()
@@ -74,7 +74,7 @@ def read_yolo(source: Path, bad: BadRows, size_hw: tuple[int, int] | None = None
                 cells.extend(_cells(item.labels, slide, described, left_out, bad))
     remarks = _remarks(found, has_test) + _list_remarks(described, found) + left_out.remarks() + bad.remarks(len(cells))
     if not described.names and cells:
-        remarks += ("the classes have no names here, only numbers; a map gives them names (--map).",)
+        remarks += ("the classes have only numbers here; give them names with a map (--map).",)
     classes = tuple(dict.fromkeys(described.names.values())) or tuple(sorted(cells.class_ids))
     return only_cells(LabelSet(tuple(slides), cells.settled(), classes, (), remarks), source.name)
 
@@ -82,8 +82,8 @@ def read_yolo(source: Path, bad: BadRows, size_hw: tuple[int, int] | None = None
 def _remarks(found: list[_Found], has_test: bool) -> tuple[str, ...]:
     if not any(item.side == "val" for item in found):
         return ()
-    side = "train, since there is a test side of its own" if has_test else "test"
-    return (f"Images of the validation side count as {side}.",)
+    side = "train, since there is a separate test set" if has_test else "test"
+    return (f"Images of the validation set count as {side}.",)
 
 
 def _list_remarks(described: YoloSet, found: list[_Found]) -> tuple[str, ...]:
@@ -93,12 +93,14 @@ def _list_remarks(described: YoloSet, found: list[_Found]) -> tuple[str, ...]:
     said = []
     if missing := described.of_no_image(item.image for item in found if item.image is not None):
         lines = count(len(missing), "line")
-        said.append(f"{lines} of the lists of images left out, since no such image is there: first {missing[0]:.200}.")
+        said.append(
+            f"{lines} in the lists of images left out, since the image does not exist: first {missing[0]:.200}."
+        )
     if described.in_two_sets:
         images = count(described.in_two_sets, "image")
-        said.append(f"{images} on the list of train and on another one; the later list counts.")
+        said.append(f"{images} in the train list and in another one; the later list counts.")
     if unlisted := sum(item.image is not None and not item.side for item in found):
-        said.append(f"{count(unlisted, 'image')} on no list read without a side.")
+        said.append(f"{count(unlisted, 'image')} in no list read without a set.")
     return tuple(said)
 
 
@@ -142,7 +144,7 @@ def _label_files(root: Path, finder: ImageFinder, left_out: LeftOut) -> list[tup
     within = [path for path in texts if "labels" in path.parent.relative_to(root).parts]
     beside = [path for path in texts if path not in set(within) and finder.of(path.parent, path.stem) is not None]
     if within:
-        left_out.add("label file", "beside its image left out, since there are folders called labels.", len(beside))
+        left_out.add("label file", "beside its image left out, since there are folders named labels.", len(beside))
     return [(path.parent, path) for path in within or beside]
 
 
@@ -159,7 +161,7 @@ def _slide(item: _Found, recorded: Mapping[str, Any], size_hw: tuple[int, int] |
     known = slide_from_dict(recorded.get(item.stem), item.stem if item.image is None else item.image.name, fault)
     size = image_size_hw(item.image) if item.image is not None else known.size_hw or size_hw
     if size is None:
-        raise fault("the image is not there and its size is not known; put it beside the labels or give its size.")
+        raise fault("the image is missing and its size is unknown; put it beside the labels, or give its size.")
     side = {"val": "train" if has_test else "test"}.get(item.side, item.side)
     path = "" if item.image is None else str(item.image.absolute())
     return replace(known, size_hw=size, side=side or known.side, path=path)

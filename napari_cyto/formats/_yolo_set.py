@@ -109,7 +109,9 @@ def _listing_in(folder: Path) -> Path:
     if len(texts) > 1:
         raise FormatError(f"{len(below)} lists of classes ({below[0].name}) in this folder differ.", folder)
     if not below:
-        sentence = "a data.yaml (or classes.txt, obj.names) with the names of the classes is needed in this folder."
+        sentence = (
+            "expected a data.yaml (or classes.txt, obj.names) with the names of the classes in this folder, got none."
+        )
         raise FormatError(sentence, folder)
     return below[0]
 
@@ -171,7 +173,7 @@ def _pose_values(shape: object, fault: Fault) -> int:
 
 def _take_list(found: YoloSet, path: Path, side: str) -> None:
     if not path.is_file():
-        raise FormatError("this list of images is named by the data.yaml, but is not there.", path)
+        raise FormatError("the data.yaml names this list of images, but it does not exist.", path)
     for line in read_text(path).splitlines():
         if line.strip():
             image = name_parts(line.strip())

@@ -110,7 +110,7 @@ class AnnotationSpool(Collection[Annotation]):
             self._file.write(len(content).to_bytes(_LENGTH_BYTES, "little") + content)
         except OSError as error:
             raise CytoError(
-                f"There is no room in {tempfile.gettempdir()} for the annotations that were read "
+                f"There is no space in {tempfile.gettempdir()} for the annotations that were read "
                 f"({error.strerror or error}); free some space and try again."
             ) from error
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.annotation_rows import NO_CLASS, Row, row_of
 from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Box, Geometry, Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -44,8 +45,8 @@ def box_round(geometry: Geometry, class_id: str, slide: SlideRecord, options: Bo
     mpp = slide.mpp or options.assumed_mpp
     if mpp is None:
         raise FormatError(
-            f"The points on {slide.name!r} need boxes of their class's size in µm, but its µm per px is not known; "
-            "set it for the slide and export again."
+            f"The points on {slide.name!r} need boxes of their class's size in µm, but its µm per px is unknown; "
+            "set it for the slide, then export again."
         )
     side = options.box_um.get(class_id, options.default_box_um) / mpp
     return Box.around(geometry.centre_yx, side, side)
@@ -83,7 +84,9 @@ def by_slide(labels: LabelSet, cells: Iterable[Annotation]) -> list[tuple[SlideR
     result: list[tuple[SlideRecord, Rows]] = [(slide, grouped.pop(slide.id, [])) for slide in labels.slides]
     if grouped:
         number = sum(len(rows) for rows in grouped.values())
-        raise FormatError(f"{number} annotation(s) lie on slides that are not part of this export.")
+        raise FormatError(
+            f"{counted(number, 'annotation lies', 'annotations lie')} on slides that are not part of this export."
+        )
     return result
 
 

@@ -60,14 +60,14 @@ class CricOptions(FormatOptions):
         json_schema_extra=ON_READING,
         default=MPP,
         title="µm per px",
-        description="Of images in a table without px_per_cric_px; 0.228 for CRIC's own, None to leave it open.",
+        description="Of images in a table without px_per_cric_px; 0.228 for CRIC's own images, None if unknown.",
     )
     layout: Literal["published", "scaled"] = Field(
         json_schema_extra=ON_WRITING,
         default="published",
         title="Columns",
-        description="'published' as in CRIC's classifications.csv; 'scaled' has width, height and px_per_cric_px, "
-        "so that images of any size and scale are described.",
+        description="'published' as in CRIC's classifications.csv; 'scaled' adds width, height and px_per_cric_px, "
+        "for images of any size and scale.",
     )
 
 
@@ -84,7 +84,7 @@ class _Reading:
     def row(self, row: Mapping[str, str], fault: Fault) -> None:
         name = free_text(picked(row, _IMAGE), 500).strip()
         if not name:
-            raise fault("a row needs the name of its image.")
+            raise fault("expected the name of the image in each row, got none.")
         stated = _stated(row, fault)
         slide = self.slides.get(name)
         if slide is None:
@@ -131,7 +131,7 @@ class CricFormat:
 
     name = "cric"
     title = "CRIC classifications"
-    description = "One table of nucleus centres in six Bethesda classes."
+    description = "One table of nucleus centres with six Bethesda classes."
     target_kind: TargetKind = "file"
     suffix = ".csv"
     options_type = CricOptions
@@ -204,8 +204,8 @@ class CricFormat:
         foreign = sorted({a.class_id or "" for a in cells} - set(CLASSES))
         if foreign:
             raise FormatError(
-                f"CRIC knows the classes {', '.join(CLASSES)}, but {', '.join(foreign)} occur(s) too; choose a map "
-                "to these classes."
+                f"CRIC knows the classes {', '.join(CLASSES)}, but {', '.join(foreign)} also occur; choose a map to "
+                "these classes."
             )
         rows = _rows(labels, cells, chosen)
         with atomic_file(target) as path, path.open("w", encoding="utf-8", errors="replace", newline="") as stream:
@@ -234,8 +234,8 @@ def _scale_losses(labels: LabelSet) -> list[str]:
     if not other:
         return []
     return [
-        f"The µm per px of {losses.count(other, 'image')} is not {MPP}, which readers of this layout assume; the "
-        "layout 'scaled' says it."
+        f"The µm per px of {losses.count(other, 'image')} is not {MPP}, which readers of this layout assume; use "
+        "the layout 'scaled', which states it."
     ]
 
 

@@ -46,29 +46,29 @@ class CsvOptions(StatusOptions):
         json_schema_extra=ON_READING,
         default="auto",
         title="Position of boxes",
-        description="Which point of a box x and y are: its centre, its top-left corner, or as the columns' names say "
-        "(auto), else the centre, unless boxes would then reach beyond the image.",
+        description="Which point of a box x and y are: its centre or its top-left corner. auto: as the column names "
+        "say, otherwise the centre, unless boxes would then extend beyond the image.",
     )
     size_of: SizeOf = Field(
         json_schema_extra=ON_READING,
         default="auto",
-        title="Width and height are",
-        description="Whose size width and height are: the cell's, the image's (cells are then points), or as is found "
-        "out from the images (auto).",
+        title="Width and height of",
+        description="What width and height measure: the cell, or the image (cells are then points). auto: found out "
+        "from the images.",
     )
     unclassified: str = Field(
         json_schema_extra=ON_READING,
         default="unclassified",
         min_length=1,
         max_length=200,
-        title="Class of the unclassified",
-        description="The class that points get when their table is of a kind that has no classes.",
+        title="Class of unclassified points",
+        description="The class that points get if their table has no classes.",
     )
     mpp: UmPerPx | None = Field(
         json_schema_extra=ON_READING,
         default=None,
         title="µm per px",
-        description="For the centroids in µm of QuPath's tables, where the image does not say it.",
+        description="For QuPath tables with centroids in µm, if the image does not state it.",
     )
     more_columns: bool = Field(
         json_schema_extra=ON_WRITING,

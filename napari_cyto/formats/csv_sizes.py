@@ -70,8 +70,8 @@ class SizeSurvey:
             if "cell" in units.values():
                 one, other = (next(n for n, v in units.items() if v == kind) for kind in ("image", "cell"))
                 raise fault(
-                    f"width and height are the image's for {one!r:.80}, but not for {other!r:.80}; say what they are "
-                    "(--size-of cell or --size-of image)."
+                    f"width and height are the image's for {one!r:.80}, but not for {other!r:.80}; choose with "
+                    "--size-of cell or --size-of image."
                 )
             return True
         if "cell" in units.values() or "unclear" not in units.values():
@@ -81,7 +81,7 @@ class SizeSurvey:
         width, height = found.size_wh
         raise fault(
             f"width and height, {width:g} x {height:g} in all rows of {name!r:.80}, can be the image's size or the "
-            "cells'; give the images (--images or --slide), or say what they are (--size-of cell or --size-of image)."
+            "cells'; give the images (--images or --slide), or choose with --size-of cell or --size-of image."
         )
 
     def _unit_of(self, name: str, found: _OfImage) -> Literal["image", "cell", "unclear", "fits"]:
@@ -110,8 +110,8 @@ class SizeSurvey:
         beyond = [sum(self._out(found, sizes[name], k) for name, found in self.images.items()) for k in (0, 2)]
         if beyond[0] and not beyond[1]:
             raise fault(
-                f"boxes with x, y as their middle reach beyond {beyond[0]} of {len(self.images)} image(s), with x, y "
-                "as their top-left corner beyond none; say which it is (--position corner or --position centre)."
+                f"boxes with x, y as their middle reach beyond {beyond[0]} of {len(self.images)} image(s), with x, "
+                "y as their top-left corner beyond none; choose with --position corner or --position centre."
             )
         return False
 

@@ -40,11 +40,12 @@ def format_of(path: Path, how: str = "name the format") -> str:
     seen = Glimpse(path)
     if found:
         raise FormatError(
-            f"its format is not clear: it may be {' or '.join(map(_named, found))}; {how}.",
+            f"its format is ambiguous: it may be {' or '.join(map(_named, found))}; {how}.",
             path,
         )
     raise FormatError(
-        f"its format is not clear from what is in it ({seen.words()}){_inside(seen)}; {how} ({', '.join(FORMATS)}).",
+        f"its format cannot be recognised from its content ({seen.words()}){_inside(seen)}; {how} "
+        f"({', '.join(FORMATS)}).",
         path,
     )
 

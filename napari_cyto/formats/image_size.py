@@ -70,7 +70,7 @@ class ImageFinder:
         if len(found) > 1:
             some = ", ".join(path.name for path in found[:5])
             raise FormatError(
-                f"{len(found)} images may be {name!r:.200} ({some}); say which by its whole name, or rename one.",
+                f"{len(found)} images may be {name!r:.200} ({some}); give the full name, or rename one.",
                 folder,
             )
         return found[0] if found else None

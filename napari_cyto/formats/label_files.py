@@ -79,7 +79,7 @@ def only_label(archive: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
     """
     entries = archive.infolist()
     if len(entries) > _MOST_ENTRIES:
-        raise FormatError(f"the archive has {len(entries):,} entries; unpack it and choose what is in it.", path)
+        raise FormatError(f"the archive has {len(entries):,} entries; unpack it and choose a file in it.", path)
     labels = [entry for entry in entries if _is_label(entry)]
     if len(labels) != 1:
         names = ", ".join(entry.filename for entry in labels[:5])

@@ -27,7 +27,7 @@ ON_READING: dict[str, JsonValue] = {"used": "reading"}
 """``json_schema_extra`` of an option that says nothing about writing."""
 ON_WRITING: dict[str, JsonValue] = {"used": "writing"}
 """``json_schema_extra`` of an option that says nothing about reading."""
-SKIP_BAD = "Leave out rows that cannot be read, and list them, instead of refusing the whole source."
+SKIP_BAD = "Leave out rows that cannot be read and list them, instead of refusing the whole source."
 """What ``skip_bad`` does, here and in the options of an import."""
 
 
@@ -39,8 +39,8 @@ class FormatOptions(BaseModel):
     include_proposed: bool = Field(
         json_schema_extra=ON_WRITING,
         default=False,
-        title="Proposals too",
-        description="Also write what a model proposed and nobody has accepted yet.",
+        title="Predictions too",
+        description="Also write predictions that nobody has accepted yet.",
     )
     skip_bad: bool = Field(
         json_schema_extra=ON_READING, default=False, title="Leave out bad rows", description=SKIP_BAD
@@ -58,15 +58,15 @@ class StatusOptions(FormatOptions):
     include_proposed: bool = Field(
         json_schema_extra=ON_WRITING,
         default=True,
-        title="Proposals too",
-        description="Also write what a model proposed and nobody has accepted yet, marked as proposed.",
+        title="Predictions too",
+        description="Also write predictions that nobody has accepted yet, with the status proposed.",
     )
     include_rejected: bool = Field(
         json_schema_extra=ON_WRITING,
         default=False,
         title="Rejected ones too",
-        description="Also write what a person has rejected, marked as rejected; readers that do not know of "
-        "the mark will count it as a cell.",
+        description="Also write rejected annotations, with the status rejected; programs that ignore the status "
+        "will count them as cells.",
     )
 
     @property
@@ -82,7 +82,7 @@ class BoxOptions(FormatOptions):
         json_schema_extra=ON_WRITING,
         default_factory=dict,
         title="Box sizes",
-        description="Side in µm of the box that a point of a class becomes; classes not named get the default.",
+        description="Side in µm of the box that a point of this class becomes; other classes get the default.",
     )
     default_box_um: BoxUm = Field(
         json_schema_extra=ON_WRITING,
@@ -94,7 +94,7 @@ class BoxOptions(FormatOptions):
         json_schema_extra=ON_WRITING,
         default=None,
         title="Assumed µm per px",
-        description="Used for the boxes of points on slides whose µm per px is unknown; without it they are refused.",
+        description="For the boxes of points on slides with unknown µm per px; without it such slides are refused.",
     )
 
 
@@ -202,7 +202,7 @@ class ReadOnly:
 
     def losses(self, labels: LabelSet, **options: Any) -> tuple[str, ...]:  # noqa: ARG002
         """Return that nothing of ``labels`` can be written."""
-        return ("This format is read only.",)
+        return ("This format can only be imported.",)
 
     def write(self, labels: LabelSet, target: Path, **options: Any) -> None:  # noqa: ARG002
         """Refuse to write.
@@ -212,7 +212,7 @@ class ReadOnly:
         FormatError
             Always.
         """
-        raise FormatError("this format is read, not written; choose another one.", target)
+        raise FormatError("this format can be imported but not exported; choose another one.", target)
 
 
 def declared(model: type[BaseModel], name: str, default: Any = ...) -> Any:

@@ -16,7 +16,7 @@ from napari_cyto.formats.text import Fault
 def outside_sentence(geometry: Geometry, size_hw: tuple[int, int], name: str) -> str:
     """Return the sentence on a shape that lies wholly outside the image ``name``; level-0 px."""
     y, x = geometry.centre_yx
-    return f"it lies wholly outside {name}, at x {x:g}, y {y:g} of {size_hw[1]} x {size_hw[0]} px."
+    return f"it lies entirely outside {name}, at x {x:g}, y {y:g} of {size_hw[1]} x {size_hw[0]} px."
 
 
 def check_inside(geometry: Geometry, size_hw: tuple[int, int], name: str, fault: Fault) -> None:
@@ -48,7 +48,7 @@ def refuse_fractions(labels: LabelSet, path: Path) -> None:
     for slide in labels.slides:
         if found[slide.id].are_all():
             raise FormatError(
-                f"all positions on {slide.name!r:.200} are 0 to 1, fractions of the image; expected pixels of it.", path
+                f"all positions on {slide.name!r:.200} are from 0 to 1, fractions of the image; expected pixels.", path
             )
 
 

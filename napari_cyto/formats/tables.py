@@ -167,7 +167,7 @@ class Table:
             try:
                 values = next(reader)
                 if has_header and self._are_rows(texts[line : first + reader.line_num]):
-                    raise csv.Error("a quote in it takes the rows behind it for text")
+                    raise csv.Error("a quotation mark in it turns the following rows into text")
             except StopIteration:
                 return
             except csv.Error as error:
@@ -214,11 +214,11 @@ class _Separators:
     def doubt(self) -> str:
         """Return why a comma may be more than one thing, empty where it is not so."""
         if self.comma and self.point:
-            return f"commas ({self.comma}) and points ({self.point}) before decimals; write all of them in one way."
+            return f"commas ({self.comma}) and points ({self.point}) before decimals; use one of them throughout."
         if self.comma and self.may_part_thousands:
             return (
-                f"commas that may part decimals or thousands ({self.comma}); write thousands without a comma, or "
-                "decimals with a point."
+                f"commas that may separate decimals or thousands ({self.comma}); write thousands without a comma, "
+                "or decimals with a point."
             )
         return ""
 

@@ -98,8 +98,8 @@ def _mpp(image: str, mpp_finder: MppFinder, header: Fault) -> float:
     mpp = mpp_finder(image)
     if mpp is None:
         raise header(
-            f"centroids are in µm, and the µm per px of {image!r:.200} is not known; give it with mpp (--mpp), or the "
-            "slide that says it."
+            f"centroids are in µm, and the µm per px of {image!r:.200} is unknown; give it with --mpp, or give the "
+            "slide that states it."
         )
     return mpp
 
@@ -113,11 +113,15 @@ def _is_cell(row: Row, builder: LabelSetBuilder, fault: Fault) -> bool:
     counted = picked_number(row, _NUMBER, "Num points", fault) if is_point and picked(row, _NUMBER) else 1
     is_region = "annotation" in kind and not class_id and not is_point and bool(roi)
     reasons = (
-        (other, f"{other or ''}", "left out, since it is no cell."),
-        (roi in _LINES, "line", "left out, since lines mark no cells."),
-        (counted > 1, "set", "of several points left out, since the table has only their middle; export GeoJSON."),
+        (other, f"{other or ''}", "left out, since it is not a cell."),
+        (roi in _LINES, "line", "left out, since lines are not cells."),
+        (
+            counted > 1,
+            "set",
+            ("of several points left out, since the table has only their centre; export GeoJSON instead."),
+        ),
         (_is_ignored(class_id), "object", "of QuPath's classes Ignore* and Region* left out."),
-        (is_region, "region", "left out, since the table has only its middle; export GeoJSON."),
+        (is_region, "region", "left out, since the table has only its centre; export GeoJSON instead."),
     )
     for applies, what, words in reasons:
         if applies:

@@ -20,7 +20,7 @@ MAX_BYTES = 1 << 30
 """Largest label file that is read: 1 GiB."""
 
 _SAVE_AS_UTF8 = (
-    " It is text in another encoding; save it as UTF-8 (in Excel: CSV UTF-8; in an editor: Save as, encoding UTF-8)."
+    " The text has another encoding; save it as UTF-8 (in Excel: CSV UTF-8; in an editor: Save as, encoding UTF-8)."
 )
 
 FARTHEST_PX = 1e9
@@ -98,8 +98,8 @@ def not_text(encoding: str, head: bytes, start: int, path: Path, line: int) -> F
 def is_binary(head: bytes, path: Path, line: int) -> FormatError:
     """Return what is said of a file with a zero in its text; ``head`` is its beginning."""
     if _is_unmarked_utf16(head):
-        return FormatError(f"expected UTF-8 text, but this is UTF-16 without a mark.{_SAVE_AS_UTF8}", path)
-    return FormatError("expected text, but this is a binary file.", path, line)
+        return FormatError(f"expected UTF-8 text, got UTF-16 without a byte order mark.{_SAVE_AS_UTF8}", path)
+    return FormatError("expected text, got a binary file.", path, line)
 
 
 def _is_other_text(content: bytes) -> bool:
@@ -158,7 +158,7 @@ def parsing(path: Path) -> Iterator[None]:
     except RecursionError:
         raise FormatError("the JSON is nested too deeply to be a label file.", path) from None
     except ValueError as error:
-        raise FormatError(f"the JSON holds a number that no label file has ({str(error)[:80]}).", path) from error
+        raise FormatError(f"the JSON contains a number that no label file has ({str(error)[:80]}).", path) from error
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -189,7 +189,7 @@ def read_yaml(path: Path, max_bytes: int = 1 << 22) -> Any:
     except yaml.YAMLError as error:
         raise FormatError(f"this is not YAML ({str(error)[:120]}).", path) from error
     except _YAML_BUGS as error:  # what PyYAML's constructors raise on values such as "!!int ''" or 2024-99-99
-        raise FormatError(f"the YAML holds a value that cannot be read ({str(error)[:80]}).", path) from error
+        raise FormatError(f"the YAML contains a value that cannot be read ({str(error)[:80]}).", path) from error
 
 
 class Fault:

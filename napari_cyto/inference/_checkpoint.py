@@ -20,6 +20,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.json_values import to_plain
 from napari_cyto.errors import CytoError
@@ -141,9 +142,9 @@ _CHANGED = {
     "mpp": "the µm per px changed",
     "region": "the region changed",
     "outline": "the outline of the region changed",
-    "score_from": "the least score that counts changed",
-    "plan": "this version of napari-cyto divides slides in another way",
-    "tiles": "its tiles cannot be taken over",
+    "score_from": "the minimum score changed",
+    "plan": "this version of napari-cyto cuts slides into other tiles",
+    "tiles": "its tiles cannot be reused",
 }
 
 
@@ -250,23 +251,24 @@ class Checkpoint:
     def _go_on(self, before: RunRequest, now: RunRequest) -> None:
         total = len(now.tiles or ())
         done = self._done(total)
-        self.news = f"going on: {done:,} of {total:,} tiles are done"
+        self.news = f"resuming: {done:,} of {total:,} tiles are done"
         self.computed_by = before.computed_by
         new = [each for each in now.computed_by if each not in self.computed_by]
         if done and self.computed_by and new:
             self.news += (
-                f" by {' and '.join(self.computed_by)}, the others will be by {new[0]}, whose answers differ a little"
+                f" by {' and '.join(self.computed_by)}; the others will be computed by {new[0]}, whose results "
+                "differ slightly"
             )
         if self.tiles.cut_off:
-            self.news += "; what was written last is damaged and is done again"
+            self.news += "; the last tiles written are damaged and are computed anew"
         if new:
             self._write_request(replace(before, computed_by=(*self.computed_by, *new)))
 
     def _start(self, before: RunRequest | None, now: RunRequest, said: bool) -> None:
         if said and any((self._folder / name).exists() for name in (*_UNFINISHED, _RESULT, _REQUEST)):
-            self.news = f"starting anew, for {self._why_anew(before, now)}"
+            self.news = f"starting over: {self._why_anew(before, now)}"
             if done := self._done():
-                self.news += f"; {done:,} tiles that were done before do not count"
+                self.news += f"; {counted(done, 'finished tile is', 'finished tiles are')} discarded"
         for name in (*_UNFINISHED, _RESULT, _REQUEST):
             (self._folder / name).unlink(missing_ok=True)
         self._write_request(now)
@@ -350,7 +352,7 @@ def unfinished_side(folder: Path) -> int | None:
 def why_anew(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> str:
     """Return why a run cannot go on from one before it, as the end of a sentence: what else was asked for then."""
     if before is None:
-        return "the record of what was asked for is damaged"
+        return "the record of its settings is damaged"
     changed = [n for n in {**now, **before} if n not in _HOW and before.get(n) != now.get(n)]
     return " and ".join(dict.fromkeys(_CHANGED.get(name, f"{name} changed") for name in changed))
 
@@ -380,10 +382,10 @@ def _checksum(number: int, shape: tuple[int, ...], body: bytes) -> int:
 
 def _cannot_keep(path: Path, error: OSError) -> CytoError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    what = "the disk is full" if full else f"the system refused this ({error.strerror or error})"
+    what = "the disk is full" if full else f"the system refused to write ({error.strerror or error})"
     return CytoError(
-        f"{path}: what is done cannot be kept here, {what}. What was found till then is kept; put that right, and the "
-        "same run goes on from there."
+        f"{path}: intermediate results cannot be saved here, {what}. What was found before that is kept; free space "
+        "or fix the permissions, and start the same run again to resume it."
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YXYX, clipped
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.files.lock import alone_in
@@ -141,7 +142,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
             stack.enter_context(_alone(request))
         checkpoint = _checkpoint(request, dependencies, plan, detector)
         if checkpoint is not None and checkpoint.result is not None and not is_new:
-            yield Noted(f"{slide.info.name}: done before, so it is not looked at again.")
+            yield Noted(f"{slide.info.name}: already done, so it is skipped.")
             yield Done(replace(checkpoint.result, slide=str(request.slide), done_before=True).to_json())
             return
         begun = _begun(slide, checkpoint, ahead)
@@ -172,13 +173,13 @@ def on_slide(region_yxyx: YXYX | None, slide: Slide) -> tuple[YXYX | None, list[
     if inside is None:
         raise CytoError(
             f"{slide.info.name} is {width} x {height} px, and the region from x {x0:g} to {x1:g} and y {y0:g} to "
-            f"{y1:g} lies beside it; give one that overlaps it, in px of the slide's full size."
+            f"{y1:g} lies outside it; give one that overlaps it, in px at full resolution."
         )
     if inside == region_yxyx:
         return region_yxyx, []
     return inside, [
-        f"{slide.info.name} is {width} x {height} px, and the region reaches beyond it: looked at is the part from "
-        f"x {inside[1]:g} to {inside[3]:g} and y {inside[0]:g} to {inside[2]:g}."
+        f"{slide.info.name} is {width} x {height} px, and the region extends beyond it; only the part inside is "
+        f"used, from x {inside[1]:g} to {inside[3]:g} and y {inside[0]:g} to {inside[2]:g}."
     ]
 
 
@@ -193,7 +194,7 @@ def _stain(
         stop_if_cancelled(token, _NOTHING_YET)
         if time.monotonic() >= reported_s + FIRST_WRITE_S:
             reported_s = time.monotonic()
-            yield Advanced(*said, f"{slide.info.name}: looking where it holds anything.")
+            yield Advanced(*said, f"{slide.info.name}: looking for tissue and cells.")
     raise AssertionError
 
 
@@ -209,16 +210,16 @@ def _looks(slide: Slide, mpp: float | None, request: PredictRequest, stain: Stai
     if not stain.blocks.any():
         where = "" if request.region_yxyx is None else " in this region"
         return [
-            f"{name}: no stain was found{where}. Nothing stands out there at 2 µm per px, as bare glass and what was "
-            "not scanned look, so the network was not asked."
+            f"{name}: no stained cells were found{where}. At 2 µm per px it looks like empty glass or an area that "
+            "was not scanned, so the network was not run."
         ]
     look = look_of(SlidePixels(slide), mpp, stain, name)
     if look.refusal and not request.any_picture:
         raise CytoError(
-            f"{look.refusal}, and the model would find cells that are none; choose another picture (napari-cyto "
-            "predict --any-picture looks for cells all the same)."
+            f"{look.refusal}, and the model would find cells where there are none; choose another image, or run "
+            "`napari-cyto predict --any-picture` to look for cells anyway."
         )
-    found = f"{look.refusal}; expect wrong answers." if look.refusal else look.remark
+    found = f"{look.refusal}; expect wrong predictions." if look.refusal else look.remark
     return [found] if found else []
 
 
@@ -250,7 +251,7 @@ def _alone(request: PredictRequest) -> AbstractContextManager[None]:
     target = "" if request.out is None else f" into {request.out}"
     return alone_in(
         request.run_folder,
-        f"{request.slide.name}: another run is predicting on it{target}; wait for its end, or stop it and try again.",
+        f"{request.slide.name}: another run is predicting on it{target}; wait until it ends, or stop it and try again.",
     )
 
 
@@ -285,8 +286,8 @@ def _begun(slide: Slide, checkpoint: Checkpoint | None, ahead: int) -> list[str]
         notes.append(f"{slide.info.name}: {checkpoint.news}.")
     if ahead < AHEAD:
         notes.append(
-            f"{slide.info.name}: less memory is free than when this run began; its tiles stay, and one at a time is "
-            "worked on."
+            f"{slide.info.name}: less memory is free than when this run began; its tiles stay as they are and are "
+            "processed one at a time."
         )
     return notes
 
@@ -318,7 +319,7 @@ class _OneSlide:
             yield from self._steps()
         except JobCancelled:
             if self.engine.dropped:
-                raise JobCancelled("Given up for another question.") from None
+                raise JobCancelled("Stopped, since the view has changed.") from None
             yield from self._write()
             yield from self._write_left_over()
             yield self._advanced(midway=True)
@@ -358,7 +359,7 @@ class _OneSlide:
             what = "1 cell was" if gone == 1 else f"{gone:,} cells were"
             self.remarks.append(
                 f"{self.slide.info.name}: {what} removed that the unfinished run had stored at the edge of its last "
-                "tiles; the tiles beside them show the same cells better."
+                "tiles; the neighbouring tiles show the same cells better."
             )
 
     def _steps(self) -> Iterator[Event]:
@@ -383,7 +384,7 @@ class _OneSlide:
         total = len(self.plan.tiles)
         # All tiles are behind when their cells are stored: the count beside them is the one that stays.
         done = min(self.done, total - 1) if midway else self.done
-        return Advanced(done, total, f"{self.slide.info.name}: {self._stored:,} cells")
+        return Advanced(done, total, f"{self.slide.info.name}: {counted(self._stored, 'cell')}")
 
     @property
     def _stored(self) -> int:
@@ -410,8 +411,8 @@ class _OneSlide:
 
     def _kept(self) -> str:
         where = "" if self.writer is None else " and kept in the project"
-        again = ", the same run goes on from there" if self.request.run_folder is not None else ""
-        return f"{self._stored:,} cells were found{where}{again}."
+        again = "; start the same run again to resume it" if self.request.run_folder is not None else ""
+        return f"{counted(self._stored, 'cell was', 'cells were')} found{where}{again}."
 
     def _result(self, seconds: float) -> SlidePrediction:
         writer, classifier, plan = self.writer, self.chosen.classifier, self.plan
@@ -450,4 +451,4 @@ class _OneSlide:
 
 def _left_out(count: int, name: str) -> str:
     what = "1 detection was" if count == 1 else f"{count} detections were"
-    return f"{name}: {what} left out, on one even colour wider than a cell: nothing was scanned there."
+    return f"{name}: {what} left out, on an area of one uniform colour wider than a cell, where nothing was scanned."

@@ -38,5 +38,5 @@ def _in_folder(folder: Path) -> list[Path]:
     slides = [p for p in inside if p.is_file() and reads_as_image(p.name)]
     slides += [p for p in inside if p.is_dir() and any(c.suffix.lower() == ".dcm" for c in p.iterdir())]
     if not slides:
-        raise CytoError(f"{folder}: no slide is in this folder; give slide files, or a folder that holds some.")
+        raise CytoError(f"{folder}: there is no slide in this folder; give slide files, or a folder that has some.")
     return sorted(slides)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import JobCancelled
 from napari_cyto.inference._job import run
 from napari_cyto.inference.cluster.pool import Farm
@@ -105,7 +106,7 @@ class Turns:
             going.append(turn)
             yield from self._news()
         if cancelled:
-            raise JobCancelled(f"{cancelled[0]} {len(self._ends)} of {len(requests)} slides were done.")
+            raise JobCancelled(f"{cancelled[0]} {len(self._ends):,} of {counted(len(requests), 'slide')} done.")
 
     def _has_room(self, going: deque[_Turn]) -> bool:
         """Whether one more slide may begin: one after the other makes or opens the project."""

@@ -10,6 +10,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from napari_cyto.domain.annotation import Annotation, Status, now_utc, origin_of_model
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.decision_rule import Costs, called_class
 from napari_cyto.domain.edits import Change, Edit, remove
 from napari_cyto.domain.geometry import Box, Point
@@ -79,11 +80,11 @@ class PredictionWriter:
             return 0
         changes = self._changes(cells)
         if changes:
-            count = f"{len(changes)} cell{'s' if len(changes) > 1 else ''}"
+            count = f"{counted(len(changes), 'cell')}"
             self.project.keep_model_costs(self._origin, self._costs)
             manifest = self.speaker.manifest
             keep_false_rate(self.project, self._origin, false_rate(manifest.card.metrics, manifest.classes))
-            self.project.apply(Edit(f"Propose {count} ({self.speaker.id})", tuple(changes)), self.author or "user")
+            self.project.apply(Edit(f"Predict {count} ({self.speaker.id})", tuple(changes)), self.author or "user")
             self._written.update(c.annotation_id for c in changes)
         return len(changes)
 
@@ -111,7 +112,7 @@ class PredictionWriter:
         known = self.project.annotations_by_id(not_found)
         gone = [a for a in known if a.status is Status.UNREVIEWED and a.origin == self._origin]
         if gone:
-            label = f"Remove {len(gone)} cell{'s' if len(gone) > 1 else ''} of an unfinished run ({self.speaker.id})"
+            label = f"Remove {counted(len(gone), 'cell')} of an unfinished run ({self.speaker.id})"
             self.project.apply(remove(gone, label), self.author or "user")
         return len(gone)
 

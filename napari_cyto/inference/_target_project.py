@@ -34,7 +34,9 @@ def there(folder: Path) -> Project | None:
         return project
     # A run that ended before its project was made has left its records there.
     if not is_free(folder, but=RUNS):
-        raise CytoError(f"{folder} is there, but it is no project; choose one, or a folder that is not there yet.")
+        raise CytoError(
+            f"{folder} exists, but is not a project; choose a project, or a folder that does not exist yet."
+        )
     return None
 
 
@@ -56,8 +58,8 @@ def made(folder: Path, scheme: ClassScheme) -> Project:
     if lacking:
         project.close()
         raise CytoError(
-            f"Another program has just made {folder} with other classes than the model's: it lacks "
-            f"{', '.join(lacking)}; nothing was stored in it: choose another project, or map the classes."
+            f"Another program has just created {folder} with classes other than the model's; it lacks "
+            f"{', '.join(lacking)}. Nothing was stored in it; choose another project, or map the classes."
         )
     return project
 

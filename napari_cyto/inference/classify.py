@@ -50,7 +50,7 @@ class CellClassifier:
     ) -> None:
         manifest = bundle.manifest
         if manifest.kind != "classifier" or manifest.crop_rule is None:
-            raise CytoError(f"{bundle.path}: this is a {manifest.kind}, but a classifier with a crop rule is needed.")
+            raise CytoError(f"{bundle.path}: expected a classifier with a crop rule, got a {manifest.kind}.")
         self.bundle, self.manifest = bundle, manifest
         self.rule: CropRule = manifest.crop_rule
         self.runtime, self.remarks = classifier_runtime(bundle, RuntimeRequest(device, precision, runtime))
@@ -91,7 +91,7 @@ class CellClassifier:
         if crops.ndim != 5 or crops.shape[1:] != (len(self.rule.windows), size, size, 3):
             raise CytoError(
                 f"{self.bundle.id}: expected crops of shape (n, {len(self.rule.windows)}, {size}, {size}, 3), got "
-                f"{crops.shape}; cut them by the model's crop rule."
+                f"{crops.shape}; cut them according to the model's crop rule."
             )
         answers = np.empty((len(crops), len(self.class_ids)))
         for start in range(0, len(crops), BATCH):

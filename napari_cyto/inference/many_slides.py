@@ -50,9 +50,9 @@ class SeveralRequest(PredictRequest):
 
     slide: Path = Path()
     slides: tuple[Path, ...] = Field(min_length=1, title="Slides", description="Slide files, or folders of them.")
-    out: Path = Field(title="Target", description="A project, a GeoJSON file of one slide, or a folder (APACC).")
+    out: Path = Field(title="Target", description="A project, a GeoJSON file for one slide, or a folder for APACC.")
     workers: Workers | None = Field(
-        default=None, title="Workers", description="Processes of this machine among which the work is shared."
+        default=None, title="Workers", description="How many processes of this machine share the work."
     )
     scheduler: str | None = Field(
         default=None,
@@ -142,11 +142,12 @@ class Target:
         """
         if self.is_file and slides > 1:
             raise FormatError(
-                f"expected one slide for a {self.out.suffix} file, got {slides}; predict into a project and export it.",
+                f"expected one slide for a {self.out.suffix} file, got {slides}; predict into a project, then "
+                "export it.",
                 self.out,
             )
         if self.is_file and self.out.is_dir():
-            raise FormatError("a file is to be written, but this is a folder.", self.out)
+            raise FormatError("expected the name of a file to write, got a folder.", self.out)
         if self.is_file:
             # Not only in the end, after hours of work.
             check_may_replace(self.out)
@@ -163,7 +164,7 @@ class Target:
         """
         if not self.format:
             return nullcontext()
-        return alone_in(self.runs, f"{self.out}: another run is at work on it; wait for its end, or give another name.")
+        return alone_in(self.runs, f"{self.out}: another run is writing it; wait until it ends, or give another name.")
 
     def begin(self, target_request: TargetRequest) -> str | None:
         """Drop what another request left beside a file or dataset: its cells are none of these; return why, if so.
@@ -180,14 +181,14 @@ class Target:
         text = json.dumps(target_request.to_json(), indent=1) + "\n"
         if not known.exists() and any(each.name != IN_USE for each in self.runs.iterdir()):
             raise FormatError(
-                "what is done would be kept in this folder, but it holds something else; "
-                f"move it away, or give another name than {self.out.name}.",
+                "intermediate results would be saved in this folder, but it holds something else; move it, or give "
+                f"another name than {self.out.name}.",
                 self.runs,
             )
         news = None
         if known.exists() and known.read_bytes() != text.encode():
             why = why_anew(read_record(known), json.loads(text))
-            news = f"{self.out.name}: starting anew, for {why}; what {self.runs.name} holds does not count."
+            news = f"{self.out.name}: starting over: {why}; what is in {self.runs.name} is discarded."
             for each in self.runs.iterdir():
                 if each.is_dir() and not each.is_symlink():
                     shutil.rmtree(each, ignore_errors=True)
@@ -231,7 +232,7 @@ def _run_alone(
     with ExitStack() as stack:
         farm = None
         if request.workers is not None or request.scheduler is not None:
-            yield Advanced(0, 0, "Starting workers." if request.scheduler is None else "Asking the workers.")
+            yield Advanced(0, 0, "Starting workers." if request.scheduler is None else "Checking the workers.")
             farm = stack.enter_context(_workers(_with_kept_tiles(request, target), chosen, token))
             yield from (Noted(remark) for remark in farm.remarks)
         turns = Turns(request.device, farm, token)

@@ -54,7 +54,7 @@ def chosen_bundles(request: PredictRequest, *, checked: bool = True) -> Chosen:
     """
     detector = bundle_named(request.detector, checked=checked)
     classifier = None if request.classifier is None else bundle_named(request.classifier, checked=checked)
-    for bundle, kind, what in ((detector, "detector", "finding cells"), (classifier, "classifier", "naming them")):
+    for bundle, kind, what in ((detector, "detector", "detection"), (classifier, "classifier", "classification")):
         if bundle is not None and bundle.manifest.kind != kind:
             raise CytoError(f"{bundle.id} is a {bundle.manifest.kind}, but {what} needs a {kind}.")
     return Chosen(detector, classifier)

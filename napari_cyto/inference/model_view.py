@@ -68,10 +68,10 @@ def model_view(pixels: Pixels, mpp: float | None, model_mpp: float | None, name:
     if model_mpp is None:
         return ModelView(pixels, 1.0)
     if mpp is None or not np.isfinite(mpp) or mpp <= 0:
-        raise CytoError(f"{name}: its µm per px are unknown, and this model needs them; enter them first.")
+        raise CytoError(f"{name}: its µm per px is unknown, and this model needs it; enter it first.")
     if mpp > 4 * model_mpp:
         raise CytoError(
-            f"{name}: it has {mpp:g} µm per px, but the model sees {model_mpp:g} µm per px; so coarse a picture does "
-            "not show it what it needs."
+            f"{name}: it has {mpp:g} µm per px, but the model sees {model_mpp:g} µm per px; this image is too "
+            "coarse for it."
         )
     return ModelView(pixels, model_mpp / mpp)

@@ -28,7 +28,7 @@ class PredictRequest(BaseModel):
         description="The model that classifies the cells found; without one the detector's own classes count.",
     )
     mpp: UmPerPx | None = Field(
-        default=None, title="µm per px", description="At full resolution, where the slide file does not state it."
+        default=None, title="µm per px", description="At full resolution, if the slide file does not state it."
     )
     region_yxyx: tuple[float, float, float, float] | None = Field(
         default=None, title="Region", description="Half-open, level-0 px; the whole slide by default."
@@ -39,18 +39,20 @@ class PredictRequest(BaseModel):
     out: Path | None = Field(
         default=None,
         title="Project",
-        description="The project that takes the predictions; without one they are only reported.",
+        description="The project that stores the predictions; without one they are only reported.",
     )
     run_folder: Path | None = Field(
         default=None,
         title="Run folder",
-        description="Keeps what an interrupted run continues from; none for a short one.",
+        description="Where an interrupted run keeps what it needs to resume; none for a short one.",
     )
-    again: bool = Field(default=False, title="Again", description="Predict again where an earlier run has finished.")
-    at_once: bool = Field(default=False, title="At once", description="Store the cells when all are found.")
-    author: str = Field(default="", title="Author", description="Whose step in the history the predictions are.")
+    again: bool = Field(
+        default=False, title="Again", description="Predict again on slides that an earlier run has finished."
+    )
+    at_once: bool = Field(default=False, title="All at once", description="Store the cells only when all are found.")
+    author: str = Field(default="", title="Author", description="Who is named for the predictions in the history.")
     stain: str | None = Field(
-        default=None, title="Stain", description="Of the slides; a model for another stain refuses."
+        default=None, title="Stain", description="Of the slides; models for other stains are refused."
     )
     score_from: Score | None = Field(
         default=None,
@@ -58,25 +60,27 @@ class PredictRequest(BaseModel):
         description="Cells that score lower are left out; the model's own threshold by default.",
     )
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1.")
-    precision: Precision = Field(default="auto", title="Precision", description="Of the networks' arithmetic.")
+    precision: Precision = Field(default="auto", title="Precision", description="Numerical precision of the networks.")
     runtime: Runtime = Field(
         default="auto",
         title="Runtime",
-        description="What runs the networks; auto takes the faster one that gives the same answers as torch.",
+        description="What runs the networks; auto takes the fastest that gives the same results as torch.",
     )
     tile_px: int | None = Field(
         default=None,
         ge=64,
         le=8192,
         title="Tile, px",
-        description="At most, in px of the model; by the memory by default.",
+        description="Largest tile, in px of the model; chosen by available memory by default.",
     )
     any_picture: bool = Field(
         default=False,
         title="Any image",
-        description="Find cells even on images that cannot be a stained smear in bright field.",
+        description="Look for cells even on images that cannot be a stained smear in bright field.",
     )
-    generation: int = Field(default=0, ge=0, description="Told back with each answer, so that late ones are known.")
+    generation: int = Field(
+        default=0, ge=0, description="Returned with each answer, so that late answers are recognised."
+    )
 
     @model_validator(mode="after")
     def _has_extent(self) -> PredictRequest:

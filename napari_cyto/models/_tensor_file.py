@@ -154,8 +154,8 @@ def stored_tensors(content: bytes, path: Path) -> tuple[StoredTensor, ...]:
 def _refuse_pickle(start: bytes, path: Path) -> None:
     if looks_pickled(start):
         raise CytoError(
-            f"{path}: this is a pickle under another name; opening it could run foreign code, so it is refused. "
-            "Bundles hold safetensors only."
+            f"{path}: this is a pickle with another suffix; opening it could run foreign code, so it is refused. "
+            "Bundles may contain safetensors only."
         )
 
 
@@ -169,7 +169,7 @@ def _laid_out(header: dict[str, Any], begin: int, size: int, path: Path) -> tupl
     if end != size:
         raise _broken(path, f"its tensors need {end:,} bytes, but it has {size:,}")
     if not tensors:
-        raise _broken(path, "it holds no tensor")
+        raise _broken(path, "it has no tensors")
     return tuple(tensors)
 
 
@@ -190,9 +190,9 @@ def _header(content: bytes, path: Path, size: int) -> tuple[dict[str, Any], int]
     try:
         header = json.loads(content[8 : 8 + length].decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise _broken(path, "its header is no JSON") from error
+        raise _broken(path, "its header is not JSON") from error
     if not isinstance(header, dict):
-        raise _broken(path, "its header is no JSON object")
+        raise _broken(path, "its header is not a JSON object")
     return header, 8 + length
 
 
@@ -204,7 +204,7 @@ def _exactly(stream: BinaryIO, count: int, path: Path) -> bytes:
 
 
 def _tensor(name: str, entry: object, begin: int, path: Path) -> StoredTensor:
-    fault = _broken(path, f"its header says nonsense of {name[:80]!r}")
+    fault = _broken(path, f"its header is invalid for {name[:80]!r}")
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise fault
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
@@ -233,4 +233,6 @@ def _finite(data: memoryview, dtype: str) -> bool:
 
 
 def _broken(path: Path, reason: str) -> CytoError:
-    return CytoError(f"{path}: this is no whole safetensors file ({reason}); copy or train the model again.")
+    return CytoError(
+        f"{path}: this safetensors file is incomplete or damaged ({reason}); copy or train the model again."
+    )

@@ -73,11 +73,11 @@ def make_backbone(name: str, weights: str = "none", *, features_only: bool = Fal
     try:
         maps = FeatureMaps(_create(name, input_px, features_only=True))
     except (RuntimeError, AttributeError, NotImplementedError, AssertionError) as error:
-        raise CytoError(f"The backbone {name} gives no maps, so no detector can use it ({_short(error)}).") from error
+        raise CytoError(f"The backbone {name} has no feature maps for detectors ({_short(error)}).") from error
     if weights != "none":
         # Weights are those of the whole network; the maps' network is a part of it under other names.
         whole = make_backbone(name, weights, input_px=input_px)
-        fill(maps, without_wrappers(whole.state_dict()), f"the first weights {weights}", spare_ok=True)
+        fill(maps, without_wrappers(whole.state_dict()), f"the initial weights {weights}", spare_ok=True)
     return maps
 
 
@@ -123,7 +123,7 @@ def check_name(name: str) -> None:
     bare = name.partition(".")[0]
     if not timm.is_model(bare) or name.strip() != name:
         near = timm.list_models(f"*{bare.split(':')[-1][:40]}*")[:5] if bare.isascii() and bare.isprintable() else []
-        hint = f"; near it are {', '.join(near)}" if near and bare else ""
+        hint = f"; similar names are {', '.join(near)}" if near and bare else ""
         raise CytoError(f"timm knows no backbone called {name[:80]!r}{hint}.")
 
 

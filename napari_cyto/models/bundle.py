@@ -73,8 +73,8 @@ class Bundle:
             from safetensors.torch import load
         except ImportError as error:
             raise CytoError(
-                "Networks need torch and safetensors; install napari-cyto with its part `models`: "
-                'pip install "napari-cyto[models]".'
+                "Networks need torch and safetensors; install napari-cyto with the extra `models`: pip install "
+                '"napari-cyto[models]".'
             ) from error
         return dict(load(_weights_in_memory(self.path, self.manifest)))
 
@@ -138,8 +138,8 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     for name, digest in zip(_NOTES, digests, strict=True):
         if notes.get(name) not in (None, digest):
             raise CytoError(
-                f"{folder / MANIFEST_NAME}: its classes, input, settings, calibration or costs were changed after the "
-                "weights were written, so answers would be wrong without a word; copy the model anew."
+                f"{folder / MANIFEST_NAME}: its classes, input, settings, calibration or costs were changed after "
+                "the weights were written, so predictions could be wrong unnoticed; copy the model again."
             )
     return Bundle(folder, manifest)
 
@@ -231,12 +231,12 @@ def _manifest(path: Path, fields: Mapping[str, Any]) -> tuple[ModelManifest, Dig
         return parse_manifest(manifest.model_dump_json(), path / MANIFEST_NAME)
     except (ValidationError, ValueError) as error:
         said = first_fault(error) if isinstance(error, ValidationError) else str(error)[:200]
-        raise CytoError(f"{path}: the model's manifest is wrong ({said}), so nothing was written.") from error
+        raise CytoError(f"{path}: the model's manifest is invalid ({said}), so nothing was written.") from error
 
 
 def _check_kind(manifest: ModelManifest, folder: Path) -> None:
     if architecture(manifest.architecture).kind != manifest.kind:
-        raise CytoError(f"{folder}: it says to be a {manifest.kind}, which {manifest.architecture} is not.")
+        raise CytoError(f"{folder}: it claims to be a {manifest.kind}, which {manifest.architecture} is not.")
 
 
 def id_from_name(name: str) -> str:
@@ -258,8 +258,8 @@ def _serialised(state_dict: Mapping[str, Any], dtype: str, notes: dict[str, str]
             plain = plain.to(torch.float16 if dtype == "fp16" and plain.ndim >= 2 else torch.float32)
             if not bool(torch.isfinite(plain).all()):
                 raise CytoError(
-                    f"The weights {name!r} hold NaN or infinity{' in fp16' if dtype == 'fp16' else ''}, so no bundle "
-                    "was written; lower the learning rate, or store as fp32."
+                    f"The weights {name!r} hold NaN or infinity{' in fp16' if dtype == 'fp16' else ''}, so no "
+                    "bundle was written; lower the learning rate, or save as fp32."
                 )
         # A copy of its own for each: tied weights share memory, which the format does not know.
         kept[name] = plain.clone(memory_format=torch.contiguous_format)
@@ -278,7 +278,7 @@ def _check_folder(folder: Path) -> None:
                 else f"{folder}: a bundle is a folder with {MANIFEST_NAME} and {WEIGHTS_NAME}, but this is a file."
             )
         if not folder.is_dir():
-            raise CytoError(f"{folder}: there is no such bundle; `napari-cyto models list` shows those that are here.")
+            raise CytoError(f"{folder}: there is no such model; `napari-cyto models list` shows the available ones.")
         pickles = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in _PICKLES)
     except (OSError, ValueError) as error:
         raise CytoError(
@@ -286,8 +286,8 @@ def _check_folder(folder: Path) -> None:
         ) from error
     if pickles:
         raise CytoError(
-            f"{folder / pickles[0]}: a bundle holds safetensors only; a file of this kind can run foreign code when it "
-            "is opened, so the bundle is refused."
+            f"{folder / pickles[0]}: a bundle may contain safetensors only; this kind of file can run foreign code "
+            "when opened, so the bundle is refused."
         )
 
 
@@ -296,17 +296,20 @@ def _described_weights(folder: Path, manifest: ModelManifest) -> TensorFile:
     path = folder / WEIGHTS_NAME
     try:
         if path.is_symlink():
-            raise CytoError(f"{path}: the weights are a link to elsewhere, which a bundle may not hold; copy the file.")
+            raise CytoError(
+                f"{path}: the weights are a link to a file elsewhere, which a bundle must not contain; "
+                "copy the file itself."
+            )
         if not path.is_file():
-            raise CytoError(f"{path}: the weights are missing; copy the bundle as a whole.")
+            raise CytoError(f"{path}: the weights are missing; copy the whole bundle again.")
         size = path.stat().st_size
         if size != manifest.weights_bytes:
             with path.open("rb") as stream:
                 pickled = looks_pickled(stream.read(8))
             if not pickled:
                 raise CytoError(
-                    f"{path}: {manifest.weights_bytes:,} bytes are expected, but it has {size:,}; the copy is not "
-                    "whole, or the weights are of another model."
+                    f"{path}: {manifest.weights_bytes:,} bytes are expected, but it has {size:,}; the copy is "
+                    "incomplete, or the weights are of another model."
                 )
         return opened_tensors(path)
     except OSError as error:
@@ -322,7 +325,7 @@ def _checked_weights(folder: Path, manifest: ModelManifest) -> TensorFile:
         raise CytoError(f"{described.path}: the weights cannot be read ({error.strerror or error}).") from error
     _check_hash(described.path, found, manifest)
     if unfit is not None:
-        raise CytoError(f"{described.path}: the weights {unfit[:80]!r} hold NaN or infinity; train it again.")
+        raise CytoError(f"{described.path}: the weights {unfit[:80]!r} contain NaN or infinity; train the model again.")
     return described
 
 
@@ -342,5 +345,5 @@ def _check_hash(path: Path, found: str, manifest: ModelManifest) -> None:
     if found != manifest.weights_sha256:
         raise CytoError(
             f"{path}: the weights are not those that {MANIFEST_NAME} tells of (SHA-256 {found[:12]}..., expected "
-            f"{manifest.weights_sha256[:12]}...); the file is damaged or was exchanged, so the model is refused."
+            f"{manifest.weights_sha256[:12]}...); the file is damaged or was replaced, so the model is refused."
         )

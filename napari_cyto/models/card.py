@@ -23,17 +23,17 @@ ATTRIBUTIONS = {
 }
 """Licence of a kind of source, and how its authors ask to be named; Source: the data papers."""
 
-_OWN_DATA = "that of the data it was trained on, which its owner has to state"
-_LITE = "First weights: EfficientNet-lite trained on ImageNet, TensorFlow's authors, Apache-2.0."
+_OWN_DATA = "that of the training data, to be stated by its owner"
+_LITE = "Initial weights: EfficientNet-lite trained on ImageNet, TensorFlow's authors, Apache-2.0."
 
 _INTENDED = {
-    "classifier": "Proposes a class for each cell of a cervical smear; a cytopathologist reviews every proposal.",
-    "detector": "Proposes cells on cervical smears; a cytopathologist reviews every proposal.",
+    "classifier": ("Predicts a class for each cell of a cervical smear; a cytopathologist reviews every prediction."),
+    "detector": "Predicts cells on cervical smears; a cytopathologist reviews every prediction.",
 }
 _LIMITS = (
-    "For research, no medical device; not to be used for a diagnosis without review. Trained on the slides named "
-    "here: other stains, scanners, preparations and populations may give worse answers, so measure it on slides of "
-    "your own first. Classes with few training cells are the least reliable."
+    "For research use only; not a medical device, and not for diagnosis without review. Trained on the slides named "
+    "here: results may be worse with other stains, scanners, preparations and populations, so evaluate it on your "
+    "own slides first. Classes with few training cells are the least reliable."
 )
 
 
@@ -97,9 +97,7 @@ def card_sections(manifest: ModelManifest) -> list[Section]:
     sections: list[Section] = [("About", about), ("Input", _input(manifest)), ("Decision", _decision(manifest))]
     classes = [(c.id, c.name + ("" if c.parent in (None, c.id) else f", in {c.parent}")) for c in manifest.classes]
     sections.append((f"Classes ({manifest.scheme})", classes))
-    sections.append(
-        ("Parents", [(p.id, f"{p.added or 'nothing said'} (SHA-256 {p.sha256})") for p in manifest.parents])
-    )
+    sections.append(("Parents", [(p.id, f"{p.added or 'not stated'} (SHA-256 {p.sha256})") for p in manifest.parents]))
     sections += [
         (title, _flat(values))
         for title, values in (
@@ -141,10 +139,10 @@ def _input(manifest: ModelManifest) -> list[tuple[str, str]]:
     if rule is not None:
         windows = " and ".join(f"{w:g}" for w in rule.windows)
         unit = "µm" if rule.unit == "um" else "px"
-        rows.append(("crop", f"{windows} {unit} round the cell{', ICC colours' if rule.icc else ''}"))
+        rows.append(("crop", f"{windows} {unit} around the cell{', ICC colours' if rule.icc else ''}"))
     if colour is not None:
         rows.append(("colours", f"matched to {colour.picture} (Reinhard)"))
-    rows.append(("views averaged", str(manifest.decision.views)))
+    rows.append(("averaged views", str(manifest.decision.views)))
     return rows
 
 
@@ -157,7 +155,7 @@ def _decision(manifest: ModelManifest) -> list[tuple[str, str]]:
     costs = _each(manifest, decision.miss_costs, ".3g") or "the same for all"
     return [
         ("probabilities", f"softmax of the outputs over {decision.temperature:.3g}; offsets: {offsets}"),
-        ("called class", f"the largest probability times the cost of missing the class; costs: {costs}"),
+        ("class decision", f"the largest probability times the cost of missing the class; costs: {costs}"),
     ]
 
 

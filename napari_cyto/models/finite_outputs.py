@@ -31,9 +31,9 @@ class NotFiniteError(CytoError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"{name}: its answers hold NaN or infinity, which is no score of a cell, so the run stops and nothing of "
-            f"this picture is stored. The model is damaged or its normalisation is wrong: `napari-cyto models verify` "
-            "looks at it, and another model or copy is needed."
+            f"{name}: its output contains NaN or infinity, so the run stops and nothing is stored for this image. "
+            "The model is damaged or its normalisation is wrong: check it with `napari-cyto models verify`, and use "
+            "another model or a fresh copy."
         )
         self.name = name
 
@@ -117,7 +117,7 @@ def try_network(network: nn.Module, manifest: ModelManifest, device: Any = "cpu"
             outputs = network(images)
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         said = " ".join(str(error).split())[:160]
-        raise CytoError(f"{manifest.id}: the network cannot look at a picture of its own size ({said}).") from error
+        raise CytoError(f"{manifest.id}: the network cannot process its own input size ({said}).") from error
     refuse_not_finite(manifest.id, outputs)
     if manifest.kind == "classifier" and tuple(outputs.shape) != (len(pixels), len(manifest.classes)):
         raise CytoError(

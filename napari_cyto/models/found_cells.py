@@ -46,13 +46,13 @@ class MapReading(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: str
-    stride: int = Field(ge=1, description="Input px a px of the maps.")
+    stride: int = Field(ge=1, description="Input px per px of the feature maps.")
     halo: int = Field(ge=0)
     multiple: int = Field(ge=1)
-    size_px: float = Field(default=0.0, description="What a size is told relative to.")
+    size_px: float = Field(default=0.0, description="The size that predicted sizes are relative to.")
     sizes: bool = False
-    per_side: int = Field(default=1, ge=1, description="Proposals along each side of a px of the maps.")
-    longest_log: float = Field(default=0.0, description="Logarithms of sizes end there.")
+    per_side: int = Field(default=1, ge=1, description="Candidates along y, and along x, of a px of the feature maps.")
+    longest_log: float = Field(default=0.0, description="Largest logarithm of a size.")
 
     def cells(self, maps: Sequence[Maps], floor: float) -> FoundCells:
         """Return the cells that score ``floor`` or more, of the maps of one picture, ``(1, channels, h, w)`` each."""

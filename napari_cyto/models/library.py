@@ -104,9 +104,9 @@ def add_model(path: str | os.PathLike[str]) -> Entry:
     there = find_model(bundle.id)
     if there is not None:
         same = there.manifest is not None and there.manifest.weights_sha256 == bundle.sha256
-        difference = "the very same weights" if same else "other weights"
+        difference = "identical weights" if same else "other weights"
         how = (
-            "it ships with the product and stays; give yours another name"
+            "it is built in and cannot be replaced; give yours another name"
             if there.shipped
             else f"to replace it, remove that one first (dock Models, or `napari-cyto models remove {there.name}`)"
         )
@@ -135,9 +135,9 @@ def remove_model(name: str) -> Entry:
     """
     known = find_model(name)
     if known is None:
-        raise CytoError(f"There is no model {name!r} in the library; `napari-cyto models list` shows what is there.")
+        raise CytoError(f"There is no model {name!r} in the library; `napari-cyto models list` lists its models.")
     if known.shipped:
-        raise CytoError(f"The model {name} ships with the product and stays.")
+        raise CytoError(f"The model {name} is built in and cannot be removed.")
     try:
         if known.path.is_symlink():
             known.path.unlink()  # what it leads to is somebody else's

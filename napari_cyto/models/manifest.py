@@ -76,7 +76,7 @@ class Normalisation(_Value):
     def _divides(cls, std: tuple[float, float, float]) -> tuple[float, float, float]:
         low, high = STD_RANGE
         if not low <= min(std) <= max(std) <= high:
-            raise ValueError(f"inputs are divided by it, so it must be above zero: {low:g} to {high:g}")
+            raise ValueError(f"expected a std above 0, since inputs are divided by it: {low:g} to {high:g}")
         return std
 
 
@@ -92,19 +92,24 @@ class Decision(_Value):
     """How raw outputs become what people see; fitted on validation cells, never on test cells."""
 
     temperature: float = Field(
-        default=1.0, ge=0.01, le=100, description="Logits are divided by it; Guo et al. 2017, section 4.2."
+        default=1.0, ge=0.01, le=100, description="Logits are divided by it (Guo et al. 2017, section 4.2)."
     )
     logit_offsets: tuple[LogitOffset, ...] = Field(
-        default=(), description="Added to the divided logits, one a class: part of the probabilities."
+        default=(), description="Added to the divided logits, one per class: part of the probabilities."
     )
     miss_costs: tuple[MissCost, ...] = Field(
         default=(),
-        description="Relative cost of missing a cell of each class: acts when a class is called, not on probabilities.",
+        description="Relative cost of missing a cell of each class; it affects which class is predicted, not the "
+        "probabilities.",
     )
-    views: int = Field(default=1, ge=1, le=8, description="Flipped and turned views whose probabilities are averaged.")
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="In which the model was judged.")
-    score_threshold: float = Field(default=0.5, ge=0, le=1, description="A detection counts from this score on.")
-    merge_um: float = Field(default=0.0, ge=0, le=50, description="Of detections nearer than this the surest stays.")
+    views: int = Field(default=1, ge=1, le=8, description="Flipped and rotated views whose probabilities are averaged.")
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="The precision in which the model was evaluated."
+    )
+    score_threshold: float = Field(default=0.5, ge=0, le=1, description="Detections with a lower score do not count.")
+    merge_um: float = Field(
+        default=0.0, ge=0, le=50, description="Of detections closer than this, the one with the highest score is kept."
+    )
 
 
 class Tolerance(_Value):
@@ -114,12 +119,14 @@ class Tolerance(_Value):
     places are looked at on the probe of `exporting` as well: what differs grossly there is no rounding.
     """
 
-    matched_f1: float = Field(default=0.99, ge=0.5, le=1, description="Of the detections that count, at least.")
-    same_calls: float = Field(default=0.995, ge=0.5, le=1, description="Share of cells called the same, at least.")
-    probability: float = Field(default=0.2, gt=0, le=1, description="Of any class of any cell, background counted.")
-    place_px: float = Field(default=0.5, gt=0, le=8, description="Of a detection's centre, px of the input.")
+    matched_f1: float = Field(default=0.99, ge=0.5, le=1, description="Minimum, of the detections that count.")
+    same_calls: float = Field(default=0.995, ge=0.5, le=1, description="Minimum share of cells given the same class.")
+    probability: float = Field(
+        default=0.2, gt=0, le=1, description="Maximum, over all cells and classes, background included."
+    )
+    place_px: float = Field(default=0.5, gt=0, le=8, description="Maximum, of a detection's centre, px of the input.")
     turned_down: tuple[Literal["bf16"], ...] = Field(
-        default=(), description="Precisions that did not keep it where the model was made, so they are not tried again."
+        default=(), description="Precisions that exceeded it where the model was made, so they are not tried again."
     )
 
 
@@ -128,7 +135,7 @@ class Parent(_Value):
 
     id: str
     sha256: str
-    added: str = Field(default="", description="What was new in the data, in words.")
+    added: str = Field(default="", description="What was new in the data.")
 
 
 class Card(_Value):
@@ -136,9 +143,9 @@ class Card(_Value):
 
     summary: str = ""
     data: dict[str, Any] = Field(default_factory=dict, description="Sources, fingerprint, slides and cells per class.")
-    split: dict[str, Any] = Field(default_factory=dict, description="Unit, seed, sides, overrides, audit.")
+    split: dict[str, Any] = Field(default_factory=dict, description="Unit, seed, sets, overrides, audit.")
     recipe: dict[str, Any] = Field(default_factory=dict, description="The whole training config, as run.")
-    metrics: dict[str, Any] = Field(default_factory=dict, description="Held-out figures with their intervals.")
+    metrics: dict[str, Any] = Field(default_factory=dict, description="Held-out metrics with their intervals.")
     licence: str = "not stated"
     attribution: str = ""
     intended_use: str = ""
@@ -152,7 +159,7 @@ class ModelManifest(_Value):
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")
     kind: Kind
     architecture: str = Field(description="A name in napari_cyto.models.registry.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="What the architecture is built from.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Parameters of the architecture.")
     scheme: str = "bethesda"
     classes: tuple[ModelClass, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     stain: str = "Papanicolaou"
@@ -163,10 +170,12 @@ class ModelManifest(_Value):
     colour: ColourTarget | None = None
     decision: Decision = Decision()
     checked_precisions: tuple[Literal["fp32", "bf16", "fp16"], ...] = Field(
-        default=("fp32",), description="Precisions in which its answers were compared and found the same."
+        default=("fp32",), description="Precisions in which its output was compared and found to agree."
     )
-    tolerance: Tolerance = Field(default=Tolerance(), description="A runtime that keeps it may take torch's place.")
-    weights_dtype: Literal["fp32", "fp16"] = Field(default="fp32", description="How the larger weights are stored.")
+    tolerance: Tolerance = Field(default=Tolerance(), description="A runtime within this tolerance may replace torch.")
+    weights_dtype: Literal["fp32", "fp16"] = Field(
+        default="fp32", description="Precision in which the larger weights are stored."
+    )
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     weights_bytes: int = Field(ge=1, le=MAX_WEIGHTS_BYTES)
     parents: tuple[Parent, ...] = ()
@@ -186,7 +195,7 @@ class ModelManifest(_Value):
             if values and len(values) != len(self.classes):
                 raise ValueError(f"{len(self.classes)} classes need as many {name}, got {len(values)}")
         if self.kind == "classifier" and self.crop_rule is None:
-            raise ValueError("a classifier needs the crop_rule that it was trained with")
+            raise ValueError("expected the crop_rule that the classifier was trained with, got none")
         if self.crop_rule is not None:
             self._check_crop_rule(self.crop_rule)
         if self.mpp is not None and not 0.01 <= self.mpp <= 100:

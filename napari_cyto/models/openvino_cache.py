@@ -169,7 +169,7 @@ def _read(folder: Path, key: str) -> Exported:
         written = stream.read(MAX_RECORD_BYTES)
     # Before anything of it is believed.
     if seal_of(key, written).read_bytes() != written:
-        raise CytoError(f"{folder}: this export was not made here.")
+        raise CytoError(f"{folder}: this export was not made on this machine.")
     record = ExportRecord.model_validate_json(written)
     if {n: (folder / n).stat().st_size for n in (GRAPH_NAME, WEIGHTS_NAME)} != record.bytes:
         raise CytoError(f"{folder}: this export is damaged.")

@@ -140,7 +140,7 @@ def export(bundle: Bundle) -> Exported:
             return exported
     why = " ".join(dict.fromkeys(reasons))
     raise NotKeptError(
-        f"{bundle.id}: its export to OpenVINO can be kept nowhere, so it is made anew each time. {why}".strip(),
+        f"{bundle.id}: its OpenVINO export cannot be saved anywhere, so it is created again each time. {why}".strip(),
         Exported(record, model=graph),
     )
 
@@ -160,7 +160,7 @@ def _made(bundle: Bundle, version: str) -> tuple[Any, ExportRecord]:
         compared = _compared(graph, module, bundle)
     except _FAILURES as error:
         said = " ".join(str(error).split())[:160]
-        raise CytoError(f"{bundle.id}: OpenVINO cannot take this network ({said}).") from error
+        raise CytoError(f"{bundle.id}: OpenVINO cannot run this network ({said}).") from error
     return graph, ExportRecord(
         bundle=bundle.id,
         key=export_key(bundle, version),
@@ -183,7 +183,7 @@ def _keep(place: Path, graph: Any, record: ExportRecord) -> None:
     """
     folder = place / record.key
     if place.is_symlink():
-        raise CytoError(f"{place}: this is a link to elsewhere, into which nothing is written.")
+        raise CytoError(f"{place}: this is a link to a place elsewhere, so nothing is written to it.")
     forget_export(folder)  # a damaged one, or another's
     try:
         with atomic_folder(folder, {"kind": "OpenVINO export", "bundle": record.bundle}) as temporary:
@@ -222,7 +222,7 @@ def _room(place: Path) -> str:
         free = shutil.disk_usage(there).free
         if free < _LITTLE_ROOM_BYTES:
             return f"the disk is full, {free / 1e6:.1f} MB are free"
-    return "look whether the folder may be written and the disk has room"
+    return "check write permission for the folder and free disk space"
 
 
 def _converted(module: nn.Module, bundle: Bundle) -> Any:

@@ -42,7 +42,7 @@ def openvino_library() -> Any:
         import openvino
     except (ImportError, OSError, RuntimeError) as error:
         raise CytoError(
-            'The runtime OpenVINO is not to be had here; pip install "napari-cyto[openvino]" brings it, '
-            f"and --runtime torch does without it ({str(error)[:120]})."
+            'OpenVINO is not available here; install it with pip install "napari-cyto[openvino]", or use --runtime '
+            f"torch ({str(error)[:120]})."
         ) from error
     return openvino

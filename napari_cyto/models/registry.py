@@ -41,8 +41,8 @@ ARCHITECTURES = {
         Architecture("timm-classifier", "classifier", "Backbone, pooling, dense head", "classifier"),
         Architecture("p2p", "detector", "Point proposals (Patherea-P2P)", "point_detector"),
         Architecture("fcrn", "detector", "Density regression (FCRN)", "fcrn"),
-        Architecture("faster-rcnn", "detector", "Boxes in two stages (Faster R-CNN)", "box_detectors"),
-        Architecture("retinanet", "detector", "Boxes in one stage (RetinaNet)", "box_detectors"),
+        Architecture("faster-rcnn", "detector", "Two-stage boxes (Faster R-CNN)", "box_detectors"),
+        Architecture("retinanet", "detector", "One-stage boxes (RetinaNet)", "box_detectors"),
     )
 }
 

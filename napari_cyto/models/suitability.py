@@ -71,7 +71,7 @@ def fit(
     if needs_um(manifest) and unknown:
         refusals.append(
             f"The model {manifest.id} sees cells at {manifest.mpp:.3g} µm per px, and of {unknown} of {len(slides)} "
-            "slides the µm per px are unknown; enter them first."
+            "slides the µm per px is unknown; enter it first."
         )
     remarks += _too_coarse(manifest, [m for m in slides if m is not None])
     return Fit(tuple(refusals), tuple(remarks))
@@ -101,11 +101,11 @@ def _too_coarse(manifest: ModelManifest, mpps: Iterable[float]) -> list[str]:
     seen = (
         f"was trained on slides of {trained:.3g} µm per px"
         if trained is not None
-        else f"looks at cells at {manifest.mpp:.3g} µm per px"
+        else f"sees cells at {manifest.mpp:.3g} µm per px"
     )
     return [
-        f"The model {manifest.id} {seen}, and a slide here has {coarsest:.3g}: details that it relies on are missing "
-        "there, so expect more mistakes."
+        f"The model {manifest.id} {seen}, and a slide here has {coarsest:.3g}: details that it relies on are "
+        "missing there, so expect more errors."
     ]
 
 

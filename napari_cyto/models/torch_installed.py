@@ -14,7 +14,7 @@ def has_torch() -> bool:
 
 def torch_is_missing(what: str) -> str:
     """Return the sentence for where it is not; ``what`` cannot be done without, as in ``Training``."""
-    return f'{what} needs PyTorch, which is not installed here: pip install "napari-cyto[models]" brings it.'
+    return f'{what} needs PyTorch, which is not installed; install it with: pip install "napari-cyto[models]".'
 
 
 def need_torch(what: str) -> None:

@@ -166,7 +166,7 @@ def _legend(canvas: Image.Image, left: int, drawn: _Annotations, title: str) -> 
     y += 26
     regions = accepted[None]
     draw.rectangle((left + 2, y + 3, left + 16, y + 16), outline=_INK, width=2)
-    draw.text((left + 28, y), "Region: every cell inside is marked", fill=_INK, font=_font(16))
+    draw.text((left + 28, y), "Region: every cell inside is annotated", fill=_INK, font=_font(16))
     draw.text((left + 392, y), f"{regions}", fill=_INK, font=_font(16), anchor="ra")
     return y + 26 + _MARGIN_PX
 

@@ -68,7 +68,7 @@ def annotated(made: MadeSmear, part: IntBox) -> tuple[Annotation, ...]:
         class_id=None,
         author=READER,
         created_utc=next(iter(made.truth.annotations)).created_utc,
-        note="Every cell inside is marked.",
+        note="Every cell inside is annotated.",
     )
     return (region, *made_annotations)
 

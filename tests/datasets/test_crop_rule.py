@@ -150,7 +150,7 @@ def test_more_room_at_the_same_scale_has_the_crop_in_its_middle(shown_image: Pat
 
 
 def test_without_a_scale_a_rule_in_micrometres_refuses(shown_image: Path) -> None:
-    with open_slide(shown_image) as slide, pytest.raises(CytoError, match="µm per px are unknown"):
+    with open_slide(shown_image) as slide, pytest.raises(CytoError, match="µm per px is unknown"):
         CropRule().cut(slide, [(5.0, 5.0)], None)
     with pytest.raises(CytoError, match=r"of 1 slide\(s\) are unknown .*apacc:DIR@0.25"):
         run(cut_all([training_slide(shown_image, CENTRES, None)], CropRule()))

@@ -32,7 +32,7 @@ def test_a_classifier_is_judged_on_every_cell(evaluate_source: Any, made: Any, t
     assert found["kind"] == "classifier"
     assert found["classification"]["n"] == found["data"]["cells"] == 32
     assert found["data"]["groups"] == found["screening"]["n_groups"] == 4
-    assert found["data"]["side"] == "all; the model does not tell what it was trained on"
+    assert found["data"]["side"] == "all; the model's card does not state what it was trained on"
     (warning,) = found["data"]["warnings"]
     assert "may have seen these slides" in warning
     # The first picture's classes are those that the made-up model sees; each further one's are shifted by one.
@@ -78,7 +78,7 @@ def test_slides_that_had_a_say_are_left_out_with_a_warning(evaluate_source: Any,
     assert found["data"]["slides"] == 2
     assert found["data"]["side"] == "test"
     (warning,) = found["data"]["warnings"]
-    assert "2 of 4 slides had a say" in warning
+    assert "2 of 4 slides were used to train or tune" in warning
     assert any(isinstance(e, Noted) and e.message == warning for e in events)
     every = made.result_of(
         evaluate_source(made.bundle(split=split), [source], QUICK.model_copy(update={"side": "all"}))
@@ -115,9 +115,9 @@ def test_only_a_model_that_tells_its_slides_is_told_not_to_have_seen_others() ->
     for card in ({}, {"split": {"seed": 0}, "data": {"fingerprint": "other"}}):
         for side in ("auto", "all", "test"):
             chosen = choose_slides([one], card, "x", side)
-            assert "does not tell what it was trained on" in chosen.warnings[0]
+            assert "does not state what it was trained on" in chosen.warnings[0]
             assert "none of which" not in chosen.side
-        assert choose_slides([one], card, "x", "auto").side.startswith("all; the model does not tell")
+        assert choose_slides([one], card, "x", "auto").side.startswith("all; the model's card does not state")
 
 
 @pytest.mark.parametrize("sides", [None, 7, [], {"a": 3}, {"train": None}, "train"])
@@ -142,8 +142,8 @@ def test_other_slides_of_a_training_patient_or_smear_are_seen_too() -> None:
     card = {"split": {"sides": {"train": ["a"], "test": ["d"]}}}
     chosen = choose_slides([known, same_patient, linked, evaluated, foreign], card, "", "auto")
     assert chosen.slides == (evaluated, foreign)
-    assert "3 of 5 slides had a say" in chosen.warnings[0]
-    assert "of 2 another slide of the same patient or smear had" in chosen.warnings[0]
+    assert "3 of 5 slides were used to train or tune" in chosen.warnings[0]
+    assert "2 of them through another slide of the same patient or smear" in chosen.warnings[0]
     every = choose_slides([known, same_patient, foreign], card, "", "all")
     assert every.seen == 2
     assert "of 1 another slide" in every.warnings[0]

@@ -252,8 +252,8 @@ def test_a_cell_that_the_truth_has_twice_counts_once_and_is_told(
     argv = [*files(tmp_path, table, "x,y,label,image\n100,100,HSIL,a.png\n"), "--radius-um", "5", "--mpp", "0.5"]
     found = printed([*argv, "--json"], capsys)
     assert [found["detection"][k] for k in ("tp", "fp", "fn")] == [1, 0, 1]
-    assert any("more than once count once: 1" in remark for remark in found["remarks"])
-    assert any("one shape several classes 1 time(s)" in remark for remark in found["remarks"])
+    assert any("are counted once: 1" in remark for remark in found["remarks"])
+    assert any("1 shape more than one class" in remark for remark in found["remarks"])
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_trained_bundle_gives_the_runs_own_verdict_again(trained: tuple[str, d
     assert found["data"]["side"] == run["side"] == "test"
     assert found["classification"]["classes"] == run["confusion"]["classes"]
     assert found["classification"]["confusion"] == run["confusion"]["counts"]
-    assert "had a say" in found["data"]["warnings"][0]
+    assert "were used to train or tune" in found["data"]["warnings"][0]
     every = last_of(evaluate_bundle(run["bundle"], [source], QUICK.model_copy(update={"side": "all"})))
     assert every.result["classification"]["n"] == 36
     assert "flatter" in every.result["data"]["warnings"][0]

@@ -86,8 +86,8 @@ def test_each_is_tested_on_each_and_on_its_own_test_side(quick: Made, sources: l
         table = list(csv.DictReader(stream))
     assert float(table[1]["accuracy"]) == pytest.approx(rows[1]["accuracy"])
     page = Path(done.result["report"]).read_text(encoding="utf-8")
-    assert "own test side" not in page
-    assert grid_page(done.result | {"rows": [{**row, "side": "test"} for row in rows[:1]]}).count("own test side") == 2
+    assert "own test set" not in page
+    assert grid_page(done.result | {"rows": [{**row, "side": "test"} for row in rows[:1]]}).count("own test set") == 2
     assert "trained on" in page
     assert str(tmp_path) not in page
 

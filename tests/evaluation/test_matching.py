@@ -226,5 +226,5 @@ def test_a_radius_over_crowds_is_refused_not_swapped_out() -> None:
 
 
 def test_each_point_needs_its_class() -> None:
-    with pytest.raises(CytoError, match="needs a class"):
+    with pytest.raises(CytoError, match="Expected a class for each point"):
         score_detections([(0, 0)], [], [], [], 5)

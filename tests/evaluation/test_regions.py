@@ -35,7 +35,7 @@ def test_outside_the_regions_only_what_finds_a_marked_cell_counts() -> None:
     # (50, 80) is marked as a, so b there is known to be wrong; (90, 90) is not known to be anything.
     b = result.detection.per_class["b"]
     assert (b.tp, b.fp, b.fn) == (0, 2, 0)
-    assert "not held false" in result.remarks[0]
+    assert "does not count as false" in result.remarks[0]
 
 
 def test_a_rejected_region_and_one_of_the_prediction_limit_nothing() -> None:
@@ -43,7 +43,7 @@ def test_a_rejected_region_and_one_of_the_prediction_limit_nothing() -> None:
     found = label_set(slide, [(90, 90, "b")], LEFT)
     rejected = compare(label_set(slide, [], LEFT, status=Status.REJECTED), found, 3)
     assert rejected.detection.overall.fp == 1
-    assert not any("held false" in remark for remark in rejected.remarks)
+    assert not any("count as false" in remark for remark in rejected.remarks)
     assert compare(label_set(slide, [], LEFT), found, 3).detection.overall.fp == 0
 
 
@@ -66,5 +66,5 @@ def test_without_regions_everything_is_judged() -> None:
     assert is_known_area(where, ()).all()
     assert is_known_area(where, (LEFT,)).tolist() == [True, False]
     assert is_known_area(np.empty((0, 2)), (LEFT,)).tolist() == []
-    with pytest.raises(CytoError, match="whether each of the 2 detections counts"):
+    with pytest.raises(CytoError, match="2 values, whether each detection counts"):
         score_detections([], [], where, ["a", "a"], 1, [True])

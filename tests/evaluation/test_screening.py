@@ -205,7 +205,7 @@ def test_the_proliferation_index_counts_tumour_cells_within_the_region() -> None
     region = Polygon(((0, 0), (0, 10), (10, 10), (10, 0)))
     assert proliferation_index(cells, region).index == pytest.approx(1 / 3)
     assert proliferation_index(cells, None, ["other-positive"], ["normal"]).index == 1
-    with pytest.raises(CytoError, match="stained and unstained"):
+    with pytest.raises(CytoError, match="both positive and negative"):
         proliferation_index(cells, None, ["a"], ["a"])
 
 

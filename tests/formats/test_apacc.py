@@ -157,7 +157,9 @@ def test_images_are_found_and_crop_folders_and_strangers_left_alone(tmp_path: Pa
         ("loose_name", "", str(tmp_path / "loose_name.png")),
         ("a_0_0", "a", str(tmp_path / "train" / "a_0_0.png")),
     ]
-    assert labels.remarks == ("readme.txt was left out: it is not named like a slice, and no image stands beside it.",)
+    assert labels.remarks == (
+        "readme.txt was left out: its name is not that of a slice, and there is no image beside it.",
+    )
 
 
 def test_a_class_that_the_collection_does_not_know_stops_the_import(tmp_path: Path) -> None:

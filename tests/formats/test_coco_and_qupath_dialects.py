@@ -187,7 +187,7 @@ def test_other_focal_planes_are_left_out_with_a_count_or_read_when_asked_for(tmp
     labels = qupath(tmp_path, feature(first), feature(deep), feature(third))
     assert len(labels.annotations) == 1
     assert labels.remarks == (
-        "a.geojson: 2 annotations on other focal planes than the first left out (--planes all reads them).",
+        "a.geojson: 2 annotations on other focal planes than the first left out (--planes all imports them).",
     )
     assert len(qupath(tmp_path, feature(first), feature(deep), feature(third), planes="all").annotations) == 3
     with pytest.raises(FormatError, match="--planes all"):
@@ -235,5 +235,5 @@ def test_places_on_the_earth_are_no_pixels(tmp_path: Path) -> None:
         if read:
             assert GeoJsonFormat().read(path).annotations
             continue
-        with pytest.raises(FormatError, match="pixels of the slide are expected"):
+        with pytest.raises(FormatError, match="expected pixels of the slide"):
             GeoJsonFormat().read(path)

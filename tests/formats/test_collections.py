@@ -64,7 +64,7 @@ def test_the_validation_folder_of_an_apacc_tree_is_read(folder: str, with_test: 
     labels = get_format("apacc").read(tmp_path)
     side = {s.stem: s.side for s in labels.slides}[f"{len(folder)}_0_0"]
     assert side == ("train" if with_test else "test")
-    assert f"Slices of the validation side count as {side}." in labels.remarks
+    assert f"Slices of the validation set count as {side}." in labels.remarks
 
 
 @pytest.mark.parametrize("mask", ["1-d", "1_mask", "1_Mask", "1-seg"])
@@ -113,8 +113,8 @@ def test_sipakmeds_contours_are_a_cell_each_of_the_folders_class(tmp_path: Path)
     assert labels.annotations[0].geometry == Polygon(((20, 10), (20, 40), (50, 40)))
     said = " ".join(labels.remarks)
     for words in (
-        "2 nucleus outlines left out, since the outline of its cytoplasm is the cell.",
-        "2 nucleus outlines without one of the cytoplasm read as the cell.",
+        "2 nucleus outlines left out, since the outline of the cytoplasm is used for the cell.",
+        "2 nucleus outlines without an outline of the cytoplasm read as the cell.",
         "2 contour files of cropped cells left out.",
         "1 picture without contours left out.",
     ):

@@ -173,7 +173,7 @@ def test_a_comma_that_might_group_thousands_is_refused(tmp_path: Path) -> None:
             r"the column 'x' has commas \('12,5' in line 2\) and points \('2\.5' in line 3",
         ),
         ("x;y;label", "7;1;A\n8;1.5;A\n9;-2,25;A\n", r"the column 'y' has commas .* and points"),
-        ("x;y;label", "12,345;7;A\n987;8;A\n", r"the column 'x' has commas that may part decimals or thousands"),
+        ("x;y;label", "12,345;7;A\n987;8;A\n", r"the column 'x' has commas that may separate decimals or thousands"),
         ("x;y;score;label", "1;2;0,5;A\n1;2;0.25;A\n", r"the column 'score' has commas"),
         ("image;bethesda;x;y", "a.png;HSIL;1,5;2\nb.png;HSIL;1.5;2\n", r"the column 'x' has commas"),
     ],
@@ -195,7 +195,7 @@ def test_commas_that_can_only_be_decimal_are_read_and_text_is_no_number(tmp_path
 
 def test_rows_between_two_stray_quotes_are_not_taken_for_a_note(tmp_path: Path) -> None:
     text = 'x,y,label,note\n1,2,A,"one\n3,4,B,\n5,6,C,two"\n7,8,D,"a\nnote, of lines"\n'
-    with pytest.raises(FormatError, match="takes the rows behind it for text"):
+    with pytest.raises(FormatError, match="turns the following rows into text"):
         read(tmp_path, text)
     labels = read(tmp_path, text, skip_bad=True)
     assert [a.note for a in labels.annotations if a.class_id == "D"] == ["a\nnote, of lines"]

@@ -62,8 +62,8 @@ def test_qupath_today(golden: Path) -> None:
     assert labels.classes == ("HSIL", "NILM", "LSIL", "unclassified")
     assert dict(labels.colours) == {"HSIL": "#d55e00", "NILM": "#009e73", "LSIL": "#e69f00"}
     assert {r.partition(": ")[2] for r in labels.remarks} == {
-        "1 line left out, since lines mark no cells.",
-        "1 hole of outlines filled, since outlines here have none.",
+        "1 line left out, since lines are not cells.",
+        "1 hole of outlines filled, since outlines have no holes here.",
         "1 cell read with the outline of the cell, without that of the nucleus.",
     }
 
@@ -121,7 +121,7 @@ def test_coco(golden: Path) -> None:
         (Polygon(((0, 0), (0, 10), (10, 0))), "NILM"),
     ]
     assert labels.annotations[1].scores == (("NILM", 0.25),)
-    assert labels.remarks == ("1 entry with iscrowd set left out, since a crowd or what is ignored is no cell.",)
+    assert labels.remarks == ("1 entry with iscrowd set left out, since crowds and ignored objects are not cells.",)
     assert cells(get_format("coco").read(golden / "coco" / "instances.json", outlines=False))[1][0] == Box(0, 0, 10, 10)
 
 
@@ -131,7 +131,7 @@ def test_yolo_with_given_and_with_real_image_sizes(golden: Path, tmp_path: Path)
     assert cells(labels)[1:] == [(Box(100, 375, 300, 625), "healthy"), (Box(60, 50, 100, 150), "unhealthy")]
     assert cells(labels)[0] == (Polygon(((0, 0), (0, 500), (200, 500))), "rubbish")
     assert labels.annotations[2].scores == (("unhealthy", 0.875),)
-    with pytest.raises(FormatError, match="size is not known"):
+    with pytest.raises(FormatError, match="size is unknown"):
         get_format("yolo").read(golden / "yolo")
 
 

@@ -109,7 +109,7 @@ def test_two_that_fit_are_named_and_none_is_taken(tmp_path: Path) -> None:
 )
 def test_what_is_no_label_file_is_described(name: str, content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(FormatError, match="its format is not clear") as caught:
+    with pytest.raises(FormatError, match="its format cannot be recognised from its content") as caught:
         format_of(tmp_path / name, "say it")
     assert f"({words}); say it (apacc, " in str(caught.value)
 

@@ -125,7 +125,7 @@ def test_a_fact_that_comes_too_late_is_never_passed_over(tmp_path: Path, monkeyp
     monkeypatch.setattr(large_json, "_END_BYTES", 4)
     path = tmp_path / "a.json"
     path.write_text('{"features": [1], "crs": 7, "more": "abcdefgh"}')
-    with pytest.raises(FormatError, match="its field crs comes far behind features"):
+    with pytest.raises(FormatError, match="its field crs comes long after features"):
         whole(read_large_json(path, "features", facts=("crs",)))
 
 

@@ -42,7 +42,7 @@ def test_by_itself() -> None:
     assert (sifted.classes, sifted.colours) == (("HSIL",), ())
     assert sifted.remarks == (
         "a.json: 1 annotation of the class Ignore* left out.",
-        "a.json: 2 areas of the class Region* read as regions, inside which every cell is marked.",
+        "a.json: 2 areas of the class Region* read as regions, inside which every cell is annotated.",
         "a.json: 1 annotation of the class Ignore*: stain left out.",
         "a.json: 1 point of the class region* left out.",
     )

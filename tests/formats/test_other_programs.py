@@ -59,8 +59,8 @@ class TestPascalVoc:
         ]
         assert [a.note for a in labels.annotations] == ["", "difficult", "", ""]
         assert "1 part of objects left out" in said(labels)
-        assert "1 object marked as difficult" in said(labels)
-        assert "Images of the validation side count as test." in labels.remarks
+        assert "1 object flagged as difficult" in said(labels)
+        assert "Images of the validation set count as test." in labels.remarks
 
     def test_the_devkit_counts_pixels_from_1_and_includes_both_ends(self) -> None:
         labels = read("voc", "voc/Annotations/field_1.xml", pixels="devkit")
@@ -78,7 +78,7 @@ class TestPascalVoc:
     def test_two_files_of_one_image_are_refused(self, tmp_path: Path) -> None:
         for name in ("a", "b"):
             (tmp_path / f"{name}.xml").write_text(voc("001.png"), encoding="utf-8")
-        with pytest.raises(FormatError, match=r"'001\.png' occurs a second time"):
+        with pytest.raises(FormatError, match=r"'001\.png' occurs twice"):
             get_format("voc").read(tmp_path)
 
     def test_what_is_written(self, tmp_path: Path) -> None:
@@ -217,9 +217,9 @@ class TestLabelStudio:
     @pytest.mark.parametrize(
         ("spoiled", "words"),
         [
-            ({"image_rotation": 90}, "turned in Label Studio"),
+            ({"image_rotation": 90}, "rotated in Label Studio"),
             ({"value": {"x": 1, "y": 1, "keypointlabels": ["HSIL", "LSIL"]}}, "several labels"),
-            ({"value": {"x": 101, "y": 1, "keypointlabels": ["HSIL"]}}, "wholly outside"),
+            ({"value": {"x": 101, "y": 1, "keypointlabels": ["HSIL"]}}, "entirely outside"),
             ({"value": {"x": None, "y": 1, "keypointlabels": ["HSIL"]}}, "expected x to be a number"),
             ({"original_width": 0}, "above 0"),
         ],
@@ -311,7 +311,7 @@ class TestCvat:
 
     @pytest.mark.parametrize(
         "sentence",
-        ["1 turned box read as an outline", "1 set of several points", "1 shape marked as made by a model in CVAT"],
+        ["1 turned box read as an outline", "1 set of several points", "1 shape made by a model in CVAT"],
     )
     def test_what_is_read_otherwise_is_said(self, sentence: str) -> None:
         assert sentence in said(read("cvat", "cvat"))
@@ -408,9 +408,9 @@ class TestCocoResults:
 
 @pytest.mark.parametrize("name", sorted(FORMATS.keys() - WRITTEN.keys()))
 def test_formats_that_are_only_read_say_so(name: str, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="read, not written"):
+    with pytest.raises(FormatError, match="imported but not exported"):
         written_format(name)
-    with pytest.raises(FormatError, match="read, not written"):
+    with pytest.raises(FormatError, match="imported but not exported"):
         get_format(name).write(LabelSet((), ()), tmp_path / "x")
 
 
@@ -491,5 +491,5 @@ def test_an_object_of_two_boxes_is_refused_since_one_would_be_lost(tmp_path: Pat
     corners = "<xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax>"
     path = tmp_path / "a.xml"
     path.write_text(voc("a.png", box=f"{corners}</bndbox><bndbox>{corners}"), encoding="utf-8")
-    with pytest.raises(FormatError, match="needs one bndbox"):
+    with pytest.raises(FormatError, match="expected one bndbox"):
         read("voc", path)

@@ -94,7 +94,7 @@ class TestQuPath:
             "1 tile left out",
             "1 line left out",
             "1 set of several points left out",
-            "1 region left out, since the table has only its middle",
+            "1 region left out, since the table has only its centre",
             "1 object of QuPath's classes Ignore* and Region* left out",
             "1 object without a class read as unclassified",
         ],
@@ -103,7 +103,7 @@ class TestQuPath:
         assert sentence in "\n".join(table(tmp_path, QUPATH, mpp=0.25).remarks)
 
     def test_without_a_scale_it_is_asked_for(self, tmp_path: Path) -> None:
-        with pytest.raises(FormatError, match=r"'a\.png' is not known; give it with mpp \(--mpp\)"):
+        with pytest.raises(FormatError, match=r"'a\.png' is unknown; give it with --mpp"):
             table(tmp_path, QUPATH)
 
     def test_px_need_no_scale(self, tmp_path: Path) -> None:

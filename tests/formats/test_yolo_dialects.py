@@ -106,9 +106,9 @@ def test_a_line_of_a_list_that_names_no_image_is_counted(tmp_path: Path) -> None
     labels = read(folder)
     assert {s.name: s.side for s in labels.slides} == {"a.png": "test", "b.png": "", "c.JPG": "train"}
     assert labels.remarks[-3:] == (
-        "2 lines of the lists of images left out, since no such image is there: first images/gone.png.",
-        "1 image on the list of train and on another one; the later list counts.",
-        "1 image on no list read without a side.",
+        "2 lines in the lists of images left out, since the image does not exist: first images/gone.png.",
+        "1 image in the train list and in another one; the later list counts.",
+        "1 image in no list read without a set.",
     )
 
 
@@ -122,7 +122,7 @@ def test_lists_beside_names_without_a_yaml_give_the_sides_too(name: str, tmp_pat
 
 
 def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="is not there"):
+    with pytest.raises(FormatError, match="does not exist"):
         read(dataset(tmp_path, yaml="names: [NILM, HSIL]\ntrain: train.txt\n"))
 
 
@@ -151,7 +151,7 @@ def test_what_is_no_label_is_refused_with_its_line_or_left_out(rest: str, tmp_pa
 
 @pytest.mark.parametrize("line", ["0 .5 .5 .1 .1 .5 .5 2 .6 .6 1", "0 .5 .5 .1 .1 .5 .5 1", "0 .5 .5 .1 .1 .5 .5 2.0"])
 def test_a_pose_without_its_kpt_shape_is_no_outline(line: str, tmp_path: Path) -> None:
-    with pytest.raises(FormatError, match="give kpt_shape"):
+    with pytest.raises(FormatError, match="add kpt_shape"):
         read(dataset(tmp_path, line))
 
 

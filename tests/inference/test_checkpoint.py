@@ -108,15 +108,15 @@ def test_damage_is_kept_once_and_a_torn_line_spoils_only_itself(tmp_path: Path) 
         (
             {"detector": "b"},
             REQUEST.tiles,
-            "starting anew, for the model changed; 2 tiles that were done before do not count",
+            "starting over: the model changed; 2 finished tiles are discarded",
         ),
-        ({"classifier": "c"}, REQUEST.tiles, "starting anew, for the classifier changed; 2 tiles"),
+        ({"classifier": "c"}, REQUEST.tiles, "starting over: the classifier changed; 2 finished tiles"),
         (
             {"mpp": 0.5, "region": [0, 0, 1, 1]},
             REQUEST.tiles,
-            "starting anew, for the µm per px changed and the region changed; 2",
+            "starting over: the µm per px changed and the region changed; 2",
         ),
-        ({}, ((0, 0, 4, 4),), "starting anew, for its tiles cannot be taken over; 2 tiles"),
+        ({}, ((0, 0, 4, 4),), "starting over: its tiles cannot be reused; 2 finished tiles"),
     ],
 )
 def test_why_a_run_starts_anew_is_said_with_what_is_lost(
@@ -135,10 +135,10 @@ def test_going_on_is_said_with_how_much_is_done_and_by_what(tmp_path: Path) -> N
     first = Checkpoint(tmp_path / "run", replace(REQUEST, computed_by=("PyTorch fp32",), side_px=8))
     first.tiles.append(2, np.ones((1, 6), np.float32))
     first.tiles.append(9, np.ones((1, 6), np.float32))  # of no tile
-    assert Checkpoint(tmp_path / "run", REQUEST).news == "going on: 1 of 3 tiles are done"
+    assert Checkpoint(tmp_path / "run", REQUEST).news == "resuming: 1 of 3 tiles are done"
     other = Checkpoint(tmp_path / "run", replace(REQUEST, computed_by=("OpenVINO bf16",)))
     assert other.news is not None
-    assert "1 of 3 tiles are done by PyTorch fp32, the others will be by OpenVINO bf16" in other.news
+    assert "1 of 3 tiles are done by PyTorch fp32; the others will be computed by OpenVINO bf16" in other.news
     assert other.computed_by == ("PyTorch fp32",)
     assert Checkpoint(tmp_path / "run", REQUEST).computed_by == ("PyTorch fp32", "OpenVINO bf16")
     kept = unfinished_tiles(tmp_path / "run", DEPENDS_ON)
@@ -156,8 +156,8 @@ def test_a_damaged_request_is_said_and_replaced(tmp_path: Path, garbage: bytes) 
     assert unfinished_tiles(tmp_path / "run", DEPENDS_ON) is None
     news = Checkpoint(tmp_path / "run", REQUEST).news
     assert news is not None
-    assert news.startswith("starting anew, for ")
-    assert Checkpoint(tmp_path / "run", REQUEST).news == "going on: 0 of 3 tiles are done"
+    assert news.startswith("starting over: ")
+    assert Checkpoint(tmp_path / "run", REQUEST).news == "resuming: 0 of 3 tiles are done"
 
 
 def test_a_damaged_result_is_no_end(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_damaged_result_is_no_end(tmp_path: Path) -> None:
     (tmp_path / "run" / "result.json").write_bytes(b"\x00" * 40)
     damaged = Checkpoint(tmp_path / "run", REQUEST)
     assert damaged.result is None
-    assert damaged.news == "starting anew, for the record of its result is damaged"
+    assert damaged.news == "starting over: the record of its result is damaged"
 
 
 def test_a_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:

@@ -75,8 +75,8 @@ def said(watch: ClusterWatch, count: int) -> list[str]:
 def test_a_frozen_worker_is_named_and_taken_out_once(client: Client, watch: ClusterWatch) -> None:
     client.frozen.add("tcp://b:2")
     first, second = said(watch, 2)
-    assert first.startswith("The worker tcp://b:2 does not answer for 0 s; others take its chunks when")
-    assert second.startswith("The worker tcp://b:2 did not answer for 1 s and was taken out of the cluster; its chunks")
+    assert first.startswith("The worker tcp://b:2 has not responded for 0 s; after")
+    assert second.startswith("The worker tcp://b:2 did not respond for 1 s and was removed from the cluster; other")
     assert client.taken_out == ["tcp://b:2"]
     time.sleep(0.1)
     assert watch.incidents() == []
@@ -86,9 +86,9 @@ def test_a_frozen_worker_is_named_and_taken_out_once(client: Client, watch: Clus
 def test_one_that_wakes_in_time_stays(client: Client, watch: ClusterWatch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_watch, "GIVEN_UP_S", PATIENCE_S)
     client.frozen.add("tcp://a:1")
-    assert "does not answer" in said(watch, 1)[0]
+    assert "has not responded" in said(watch, 1)[0]
     client.frozen.clear()
-    assert said(watch, 1) == ["The worker tcp://a:1 answers again."]
+    assert said(watch, 1) == ["The worker tcp://a:1 is responding again."]
     assert client.taken_out == []
 
 
@@ -100,7 +100,7 @@ def test_while_models_are_loaded_silence_is_no_fault(client: Client, monkeypatch
     assert watch.incidents() == []
     assert client.taken_out == []
     watch.have_loaded()
-    assert "does not answer" in said(watch, 1)[0]
+    assert "has not responded" in said(watch, 1)[0]
     watch.close()
 
 
@@ -109,14 +109,14 @@ def test_who_dies_and_who_comes_is_named(client: Client, watch: ClusterWatch) ->
     while watch._workers is None and time.monotonic() < end_s:
         time.sleep(0.01)
     client.gone.add("tcp://a:1")
-    assert said(watch, 1)[0].startswith("The worker tcp://a:1 is gone (it ended, or the network to it broke); its")
+    assert said(watch, 1)[0].startswith("The worker tcp://a:1 is gone (it ended, or its connection broke); other")
     client.gone.clear()
-    assert said(watch, 1) == ["The worker tcp://a:1 has come."]
+    assert said(watch, 1) == ["The worker tcp://a:1 has joined."]
 
 
 def test_a_silent_scheduler_is_named_then_given_up(client: Client, watch: ClusterWatch) -> None:
     client.answers = False
-    assert said(watch, 1)[0].startswith("The scheduler at tcp://s:8786 does not answer for 0 s; when that has been 1 s")
+    assert said(watch, 1)[0].startswith("The scheduler at tcp://s:8786 has not responded for 0 s; after 1 s")
     end_s = time.monotonic() + PATIENCE_S
     while watch.present() is not None:
         assert time.monotonic() < end_s
@@ -130,7 +130,7 @@ def test_a_scheduler_that_wakes_is_told_and_blames_no_worker(
     client.answers = False
     said(watch, 1)
     client.answers = True
-    assert said(watch, 1) == ["The scheduler at tcp://s:8786 answers again."]
+    assert said(watch, 1) == ["The scheduler at tcp://s:8786 is responding again."]
     time.sleep(0.1)
     assert watch.incidents() == []
 
@@ -160,7 +160,7 @@ def test_while_workers_are_asked_what_they_are_a_silent_one_is_left_out_and_a_lo
     assert len(_facts(ask, ["tcp://a:1", "tcp://b:2"], None, watch.check)) == 1
     client.answers = False
     client.frozen.add("tcp://a:1")
-    with pytest.raises(CytoError, match="The scheduler at tcp://s:8786 does not answer any more"):
+    with pytest.raises(CytoError, match="The scheduler at tcp://s:8786 no longer responds"):
         _facts(ask, ["tcp://a:1"], None, watch.check)
 
 

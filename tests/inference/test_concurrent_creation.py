@@ -24,7 +24,7 @@ def test_one_with_other_classes_is_refused_and_left_as_it_is(tmp_path: Path) -> 
     Project.create(folder, preset("ki67")).close()
     before = (folder / "project.sqlite").read_bytes()
     with pytest.raises(
-        CytoError, match=r"has just made .*new\.cyto with other classes than the model's: it lacks NILM"
+        CytoError, match=r"has just created .*new\.cyto with classes other than the model's; it lacks NILM"
     ):
         made(folder, preset("bethesda"))
     assert (folder / "project.sqlite").read_bytes() == before
@@ -37,5 +37,5 @@ def test_a_run_that_ended_before_its_project_was_made_is_in_nobodys_way(tmp_path
     made(folder, preset("bethesda")).close()
     (tmp_path / "thesis" / "predict").mkdir(parents=True)
     (tmp_path / "thesis" / "text.txt").write_text("much work")
-    with pytest.raises(CytoError, match="it is no project"):
+    with pytest.raises(CytoError, match="is not a project"):
         there(tmp_path / "thesis")

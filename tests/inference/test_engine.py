@@ -199,7 +199,7 @@ def test_few_tiles_are_in_memory_however_large_a_slide_is() -> None:
 
 
 def test_without_a_scale_a_model_of_um_refuses_in_a_sentence() -> None:
-    with slide_of(planted(64, 64, [])) as slide, pytest.raises(CytoError, match="µm per px are unknown"):
+    with slide_of(planted(64, 64, [])) as slide, pytest.raises(CytoError, match="µm per px is unknown"):
         CellSearch(planted_detector()).detect(slide, None)
 
 

@@ -71,9 +71,9 @@ def test_a_frozen_worker_is_named_its_chunks_go_to_others_and_come_once(two: Own
     assert frozen not in by
     until(lambda: two.present() == 2 and not psutil.pid_exists(frozen))
     said = two.incidents()
-    assert f"Worker 1 (process {frozen}) does not answer for 1 s; others take its chunks" in said[0]
+    assert f"Worker 1 (process {frozen}) has not responded for 1 s; after" in said[0]
     assert f"Worker 1 (process {frozen}) did not answer for 2 s and was ended; its " in said[1]
-    assert "a new one was started in its place" in said[1]
+    assert "a new one replaces it" in said[1]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="processes cannot be frozen here")
@@ -86,7 +86,7 @@ def test_one_that_wakes_in_time_goes_on(two: OwnWorkers, monkeypatch: pytest.Mon
     os.kill(pid, signal.SIGCONT)
     assert two.submit_to(0, os.getpid).result(PATIENCE_S) == pid
     said += two.incidents()
-    assert said[-1] == f"Worker 1 (process {pid}) answers again."
+    assert said[-1] == f"Worker 1 (process {pid}) is responding again."
 
 
 def test_a_killed_worker_is_named_and_its_chunks_are_done_by_others(two: OwnWorkers) -> None:
@@ -96,9 +96,9 @@ def test_a_killed_worker_is_named_and_its_chunks_are_done_by_others(two: OwnWork
     assert [future.result(PATIENCE_S) for future in answers] == [None] * 6
     said: list[str] = []
     until(lambda: said.extend(two.incidents()) or said)
-    assert said[0].startswith(f"Worker 1 (process {pid}) ended in the middle of its work (")
+    assert said[0].startswith(f"Worker 1 (process {pid}) ended unexpectedly (")
     if sys.platform != "win32":
-        assert "SIGKILL, as the system does when memory runs out" in said[0]
+        assert "SIGKILL, which the system sends when memory runs out" in said[0]
     assert two.submit_to(0, os.getpid).result(PATIENCE_S) != pid
 
 
@@ -111,7 +111,7 @@ def test_what_ends_one_worker_after_the_other_is_given_up(two: OwnWorkers) -> No
 
 
 def test_work_that_is_for_one_worker_ends_with_it(two: OwnWorkers) -> None:
-    with pytest.raises(CytoError, match=r"Worker 2 .* ended in the middle"):
+    with pytest.raises(CytoError, match=r"Worker 2 .* ended unexpectedly"):
         two.submit_to(1, os._exit, 3).result(PATIENCE_S)
 
 

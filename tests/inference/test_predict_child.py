@@ -115,5 +115,5 @@ def test_weights_that_are_not_whole_are_refused_by_the_child_in_a_sentence(
     said = ended(proposer)
     proposer.ask("field", str(damaged))
     wait(proposer, lambda: bool(said))
-    assert "damaged or was exchanged" in str(said.pop())
+    assert "damaged or was replaced" in str(said.pop())
     assert not proposer.running

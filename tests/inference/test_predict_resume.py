@@ -111,12 +111,12 @@ def test_with_other_memory_it_goes_on_to_the_result_of_an_uninterrupted_run(
     free(now)
     *events, end = run(request)
     assert isinstance(end, Done), end
-    assert f"wide.png: going on: {end.result['tiles_done_before']} of {len(kept)} tiles are done" in notes(events)
+    assert f"wide.png: resuming: {end.result['tiles_done_before']} of {len(kept)} tiles are done" in notes(events)
     assert end.result["tiles"] == len(kept)
     assert end.result["tiles_done_before"] >= 1
     assert cells(tmp_path / "p.cyto") == cells(tmp_path / "whole.cyto")
     assert shown(events) == f"wide.png: {len(cells(tmp_path / 'p.cyto')):,} cells"
-    assert any("going on" in remark for remark in end.result["remarks"])
+    assert any("resuming" in remark for remark in end.result["remarks"])
 
 
 def test_when_memory_is_short_one_tile_is_worked_on_at_a_time_and_without_any_it_is_refused(
@@ -129,8 +129,8 @@ def test_when_memory_is_short_one_tile_is_worked_on_at_a_time_and_without_any_it
     free(10 * 2**20)
     *_, end = run(request)
     assert isinstance(end, Failed)
-    assert "Going on with the unfinished run needs about" in end.message
-    assert "what is done is kept" in end.message
+    assert "Resuming the unfinished run needs about" in end.message
+    assert "What is done is kept" in end.message
     assert before == (cells(tmp_path / "p.cyto"), (tmp_path / "p.run" / "tiles.bin").read_bytes())
     free(SCARCE)
     at_work: list[int] = []
@@ -194,12 +194,12 @@ def test_with_another_runtime_and_with_workers_it_goes_on_and_names_both(
         farm = Farm(pool, 2, known, tile_px=128)
         interrupted(request, farm=Farm(pool, 2, known))
         events = interrupted(request, tiles=4, farm=farm)
-    assert "going on: " in notes(events)
+    assert "resuming: " in notes(events)
     free(PLENTY)
     openvino = request.model_copy(update={"runtime": "openvino"})
     *events, end = run(openvino)
     assert isinstance(end, Done), end
-    assert "going on: " in notes(events)
+    assert "resuming: " in notes(events)
     assert "by PyTorch fp32, the others will be by OpenVINO fp32" in notes(events)
     assert end.result["runtime"] == ["OpenVINO fp32", "PyTorch fp32"]
     assert end.result["tiles_done_before"] >= 4
@@ -213,8 +213,8 @@ def test_what_cannot_go_on_says_why_and_how_much_is_lost(finder: Path, wide: Pat
     interrupted(request)
     *events, end = run(request.model_copy(update={"score_from": 0.5}))
     assert isinstance(end, Done), end
-    assert "wide.png: starting anew, for the least score that counts changed; " in notes(events)
-    assert "tiles that were done before do not count" in notes(events)
+    assert "wide.png: starting over: the minimum score changed; " in notes(events)
+    assert " discarded" in notes(events)
     assert end.result["tiles_done_before"] == 0
 
 
@@ -229,7 +229,7 @@ def test_a_damaged_record_is_said_and_comes_to_the_same(finder: Path, wide: Path
     damaged.write_bytes(bytes(data))
     *events, end = run(request)
     assert isinstance(end, Done), end
-    assert "what was written last is damaged and is done again" in notes(events)
+    assert "the last tiles written are damaged and are computed anew" in notes(events)
     assert end.result["tiles_done_before"] >= 1
     assert cells(tmp_path / "p.cyto") == cells(tmp_path / "whole.cyto")
 
@@ -275,12 +275,12 @@ def test_when_the_disk_of_what_is_kept_is_full_it_is_a_sentence_and_goes_on_late
     assert isinstance(end, Failed)
     assert end.expected, end.traceback
     assert "the disk is full" in end.message
-    assert "goes on from there" in end.message
+    assert "resume it" in end.message
     assert list(records.read())
     assert not records.cut_off
     *events, end = run(request.model_copy(update={"out": tmp_path / "p.cyto"}))
     assert isinstance(end, Done), end
-    assert "going on: " in notes(events)
+    assert "resuming: " in notes(events)
     assert cells(tmp_path / "p.cyto") == cells(tmp_path / "whole.cyto")
 
 
@@ -294,9 +294,9 @@ def test_a_file_that_was_asked_for_otherwise_starts_anew(finder: Path, wide: Pat
             token.cancel()
     *events, end = run_several(request.model_copy(update={"score_from": 0.5}))
     assert isinstance(end, Done), end
-    assert "starting anew, for the least score that counts changed" in notes(events)
+    assert "starting over: the minimum score changed" in notes(events)
     *events, end = run_several(request.model_copy(update={"score_from": 0.5}))
-    assert "done before" in notes(events)
+    assert "already done" in notes(events)
 
 
 def test_a_slide_that_is_not_the_plans_own_is_planned_anew(finder: Path, wide: Path) -> None:

@@ -145,10 +145,10 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_answer(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"mpp": None}, "µm per px are unknown"),
+        ({"mpp": None}, "µm per px is unknown"),
         ({"stain": "IHC"}, "knows the stain Papanicolaou"),
         ({"device": "cuda:7"}, "no device 'cuda:7' here"),
-        ({"device": "cuda", "runtime": "openvino"}, "OpenVINO runs networks on the processor"),
+        ({"device": "cuda", "runtime": "openvino"}, "OpenVINO runs networks on the CPU"),
         ({"classifier": "FINDER"}, "is a detector, but naming them needs a classifier"),
     ],
 )
@@ -245,12 +245,13 @@ def test_a_region_partly_beside_the_slide_is_clipped_and_told(finder: Path, imag
     request = requested(finder, image, region_yxyx=(-1e6, 100.0, 200.0, 1e6), out=tmp_path / "p.cyto")
     outcome = last(run(request)).result
     assert any(
-        "reaches beyond it: looked at is the part from x 100 to 352 and y 0 to 200" in r for r in outcome["remarks"]
+        "extends beyond it; only the part inside is used, from x 100 to 352 and y 0 to 200" in r
+        for r in outcome["remarks"]
     )
     inside = last(run(requested(finder, image, region_yxyx=(0.0, 100.0, 200.0, 352.0)))).result
     assert inside["cells"] == outcome["cells"] > 0
     assert inside["remarks"] == [r for r in outcome["remarks"] if "beyond" not in r]
     beside = last(run(requested(finder, image, region_yxyx=(400.0, 0.0, 500.0, 100.0), out=tmp_path / "q.cyto")))
     assert isinstance(beside, Failed)
-    assert "lies beside it" in beside.message
+    assert "lies outside it" in beside.message
     assert not (tmp_path / "q.cyto").exists()

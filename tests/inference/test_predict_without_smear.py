@@ -47,14 +47,14 @@ def test_nothing_is_found_where_nothing_was_scanned(finder: Path, tmp_path: Path
     end, cells = ended(stored(tmp_path, image, ".jpg" if what == "jpeg" else ".png"), finder)
     assert isinstance(end, Done)
     assert cells == []
-    assert "no stain was found" in end.result["remarks"][0]
+    assert "no stained cells were found" in end.result["remarks"][0]
 
 
 def test_what_lies_beside_a_scanned_half_is_left_out_and_counted(finder: Path, tmp_path: Path) -> None:
     image = np.concatenate([noise(320, 300), np.zeros((320, 300, 3), np.uint8)], axis=1)
     end, cells = ended(stored(tmp_path, image), finder)
     assert end.result["left_out_not_scanned"] > 0
-    assert "nothing was scanned there" in end.result["remarks"][-1]
+    assert "where nothing was scanned" in end.result["remarks"][-1]
     assert len(cells) > 3
     assert max(x for _, x in cells) < 300 + 4
 
@@ -69,7 +69,7 @@ def test_a_dark_picture_is_refused_unless_any_will_do(finder: Path, tmp_path: Pa
     assert "--any-picture" in end.message
     assert not out.exists()
     end, _ = ended(dark, finder, out=out, any_picture=True)
-    assert "expect wrong answers" in end.result["remarks"][0]
+    assert "expect wrong predictions" in end.result["remarks"][0]
     with Project.open(out) as project:
         assert len(list(project.annotations())) == end.result["cells"]
 

@@ -177,7 +177,7 @@ def test_workers_that_die_of_a_chunk_are_a_sentence() -> None:
 
     future: Future[Any] = Future()
     future.set_exception(KilledWorker())
-    with ThreadPoolExecutor(1) as pool, pytest.raises(CytoError, match="want of memory"):
+    with ThreadPoolExecutor(1) as pool, pytest.raises(CytoError, match="memory ran out"):
         Farm(pool, 1, Elsewhere("torch", "cpu", 32, 32, 1)).answer(future)
 
 
@@ -194,7 +194,11 @@ def test_who_is_gone_and_who_is_back_is_told_once(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [("weights", "other weights on the worker"), ("file", "another slide on the worker"), ("gone", "is not there on")],
+    [
+        ("weights", "other weights on the worker"),
+        ("file", "a different slide on the worker"),
+        ("gone", "does not exist on"),
+    ],
 )
 def test_a_worker_that_sees_other_files_says_so(
     finder: Path, images: list[Path], tmp_path: Path, change: str, sentence: str

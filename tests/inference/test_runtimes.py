@@ -163,7 +163,7 @@ def test_where_the_bundles_folder_takes_nothing_the_users_cache_does(
     assert exporting.export(finder).record.bundle == "finder-p2p"
     assert list((tmp_path / "cache" / "openvino").iterdir())
     monkeypatch.setenv("NAPARI_CYTO_CACHE", str(tmp_path / "a file"))
-    with pytest.raises(CytoError, match="can be kept nowhere"):
+    with pytest.raises(CytoError, match="cannot be saved anywhere"):
         exporting.export(finder)
 
 
@@ -171,9 +171,9 @@ def test_answers_too_far_from_torchs_are_not_used_and_a_sentence_says_so(tmp_pat
     bundle = detector_in(tmp_path, tolerance={"probability": 1e-12, "place_px": 0.5})
     found, (remark,) = detector_runtime(bundle, RuntimeRequest("cpu", "fp32", "auto"))
     assert found.title == "PyTorch fp32"
-    assert "answers differ from PyTorch's too much" in remark
-    assert remark.endswith("PyTorch runs it instead.")
-    with pytest.raises(CytoError, match="differ from PyTorch's"):
+    assert "results differ too much from PyTorch's" in remark
+    assert remark.endswith("PyTorch is used instead.")
+    with pytest.raises(CytoError, match="differ too much from PyTorch's"):
         detector_runtime(bundle, RuntimeRequest("cpu", "fp32", "openvino"))
 
 
@@ -183,7 +183,7 @@ def test_without_openvino_torch_runs_and_nothing_is_said(finder: Bundle, monkeyp
     assert (found.title, remarks) == ("PyTorch fp32", ())
     with pytest.raises(CytoError, match="pip install"):
         detector_runtime(finder, RuntimeRequest("cpu", "fp32", "openvino"))
-    with pytest.raises(CytoError, match="on the processor"):
+    with pytest.raises(CytoError, match="on the CPU only"):
         detector_runtime(finder, RuntimeRequest("cuda", "fp32", "openvino"))
 
 

@@ -29,4 +29,4 @@ def test_what_was_done_for_another_request_is_dropped_and_for_the_same_kept(tmp_
     assert done.exists()
     news = target.begin({"models": ["b"]})
     assert not done.exists()
-    assert news == "dataset: starting anew, for the models changed; what dataset.run holds does not count."
+    assert news == "dataset: starting over: the models changed; what dataset.run holds does not count."

@@ -73,7 +73,7 @@ def test_verify_lets_each_architecture_look_and_demands_numbers(
     assert verify_model(str(bad.path))["ok"]  # every weight is a number
     assert command_line(["models", "verify", str(bad.path)]) == 2
     said = capsys.readouterr().err
-    assert f"{bad.id}: its answers hold NaN or infinity" in said
+    assert f"{bad.id}: its output contains NaN or infinity" in said
     assert len(said.splitlines()) == 1
     kind = CellClassifier if architecture == "timm-classifier" else CellDetector
     with pytest.raises(NotFiniteError, match=bad.id):
@@ -109,7 +109,7 @@ def test_answers_that_turn_into_nan_on_a_slide_are_not_stored(
     )  # fmt: skip
     *_, end = run(request)
     assert isinstance(end, Failed)
-    assert f"{'finder' if who == 'detector' else namer.id}: its answers hold NaN" in end.message
+    assert f"{'finder' if who == 'detector' else namer.id}: its output contains NaN" in end.message
     from napari_cyto.store import Project
 
     with Project.open(tmp_path / "p.cyto") as project:

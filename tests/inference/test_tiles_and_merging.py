@@ -65,9 +65,9 @@ def test_beyond_a_picture_it_is_white() -> None:
 
 def test_a_model_in_um_needs_the_scale_of_the_picture() -> None:
     pixels = ImagePixels(np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(CytoError, match="µm per px are unknown"):
+    with pytest.raises(CytoError, match="µm per px is unknown"):
         model_view(pixels, None, 0.5, "smear.svs")
-    with pytest.raises(CytoError, match="so coarse"):
+    with pytest.raises(CytoError, match="too coarse"):
         model_view(pixels, 4.0, 0.5, "smear.svs")
     with pytest.raises(CytoError, match="uint8 RGB"):
         ImagePixels(np.zeros((4, 4), np.uint8))

@@ -61,7 +61,7 @@ def test_a_second_run_on_a_slide_is_refused_and_one_on_another_slide_is_not(
             assert isinstance(refused, Failed)
             assert refused.expected
             assert refused.message == (
-                f"one.png: another run is predicting on it into {out}; wait for its end, or stop it and try again."
+                f"one.png: another run is predicting on it into {out}; wait until it ends, or stop it and try again."
             )
         assert (out / "predict" / "one" / "tiles.bin").stat().st_size
         *_, end = first
@@ -97,7 +97,7 @@ def test_a_second_run_for_a_file_is_refused_whatever_it_asks(
         refused = list(run_several(several(finder, slides[1], out)))[-1]
         assert isinstance(refused, Failed)
         assert refused.expected
-        assert refused.message == f"{out}: another run is at work on it; wait for its end, or give another name."
+        assert refused.message == f"{out}: another run is writing it; wait until it ends, or give another name."
         *_, end = first
     assert isinstance(end, Done), end
     assert json.loads(out.read_text())["features"]

@@ -78,7 +78,7 @@ def test_maps_with_channels_last_are_turned() -> None:
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("resnet", "near it are"),
+        ("resnet", "similar names are"),
         ("", "no backbone"),
         ("hf-hub:someone/something", "no backbone"),
         ("local-dir:/tmp", "no backbone"),
@@ -176,8 +176,8 @@ def test_the_package_of_lite0_fits_by_position() -> None:
         ("test_resnet", "package:", "Expected initial weights"),
         ("test_resnet", "magic", "Expected initial weights"),
         ("test_resnet", "file:/no/such/file.pth", "no such file"),
-        ("test_resnet", "bundle:/no/such/bundle", "no such bundle"),
-        ("test_resnet", "timm:resnet50", "not of the backbone"),
+        ("test_resnet", "bundle:/no/such/bundle", "no such model"),
+        ("test_resnet", "timm:resnet50", "not for the backbone"),
     ],
 )
 def test_first_weights_that_cannot_be_had(name: str, weights: str, word: str) -> None:

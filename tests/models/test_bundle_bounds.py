@@ -117,7 +117,7 @@ def test_a_file_longer_than_the_manifest_says_is_not_read(make_bundle: MakeBundl
 )
 def test_shapes_that_overflow_are_refused(entry: dict[str, Any], make_bundle: MakeBundle) -> None:
     text = json.dumps({"w": entry}).encode()
-    with pytest.raises(CytoError, match="no whole safetensors file"):
+    with pytest.raises(CytoError, match="incomplete or damaged"):
         read_bundle(make_bundle(content=struct.pack("<Q", len(text)) + text + bytes(24)))
 
 
@@ -126,7 +126,7 @@ def test_weights_are_hashed_and_looked_at_in_parts(make_bundle: MakeBundle, monk
     values = np.arange(50, dtype=np.float32)
     read_bundle(make_bundle("good", tensor_bytes({"w": values, "n": np.zeros(3, np.int64)})))
     values[33] = np.nan
-    with pytest.raises(CytoError, match="'w' hold NaN"):
+    with pytest.raises(CytoError, match="'w' contain NaN"):
         read_bundle(make_bundle("bad", tensor_bytes({"v": np.zeros(2, np.float32), "w": values})))
 
 
@@ -136,7 +136,7 @@ def test_links_pickles_and_archives_are_refused(make_bundle: MakeBundle, tmp_pat
         kept = folder / f"elsewhere-{name}"
         (folder / name).rename(kept)
         (folder / name).symlink_to(kept)
-        with pytest.raises(CytoError, match="link to elsewhere"):
+        with pytest.raises(CytoError, match="link to a file elsewhere"):
             read_bundle(folder)
         (folder / name).unlink()
         kept.rename(folder / name)

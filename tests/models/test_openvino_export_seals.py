@@ -122,7 +122,7 @@ def test_an_export_that_is_not_the_one_made_here_is_made_anew_and_said(
     spoil(folder_of(model))
     assert read_export(model, openvino_version() or "") is None
     found, (remark,) = detector_runtime(model, AUTO)
-    assert "is damaged or was not made here" in remark
+    assert "was damaged or made elsewhere" in remark
     np.testing.assert_array_equal(found.cells(pixels, 0.1).scores, truth.scores)
     assert detector_runtime(model, AUTO)[1] == ()
     assert count == [1]
@@ -165,7 +165,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on(
     monkeypatch.setattr(exporting, "_LITTLE_ROOM_BYTES", 1 << 60)
     found, (remark,) = detector_runtime(model, AUTO)
     assert found.title == "OpenVINO fp32"
-    assert "can be kept nowhere, so it is made anew each time" in remark
+    assert "cannot be saved anywhere, so it is created again each time" in remark
     assert "the disk is full" in remark
     assert "basic_ios" not in remark
     np.testing.assert_array_equal(found.cells(probe((1, 96, 96, 3))[0], 0.1).scores, truth.scores)
@@ -181,7 +181,7 @@ def test_where_no_seal_can_be_kept_no_export_stays(
     (tmp_path / "a file").write_text("")
     monkeypatch.setenv("NAPARI_CYTO_DATA", str(tmp_path / "a file"))
     _, (remark,) = detector_runtime(model, AUTO)
-    assert "kept nowhere" in remark
+    assert "cannot be saved anywhere" in remark
     assert not any(beside(model.path).glob("*/*"))
 
 

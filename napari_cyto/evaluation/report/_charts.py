@@ -32,8 +32,8 @@ def precision_recall_chart(title: str, curves: Sequence[Curves]) -> Html:
 def reliability_chart(
     calibration: Mapping[str, Any],
     title: str = "Calibration",
-    across: str = "probability of the likeliest class",
-    up: str = "share that is of this class",
+    across: str = "probability of the most likely class",
+    up: str = "share of cells that are of this class",
 ) -> Html:
     """Return a reliability diagram: how often a probability holds against how large it is, dots as large as bins."""
     frame = Frame(title, across, up)
@@ -58,7 +58,9 @@ def budget_chart(curve: Curve, at: float, recall: float | None) -> Html:
     furthest = max(4.0, float(curve[-1, 0]) if len(curve) else 0.0)
     furthest = min(furthest, 10.0)
     ticks = [float(i) for i in range(int(furthest) + 1)]
-    frame = Frame("Recall bought with detections", "detections a marked cell", "recall", (0, furthest), x_ticks=ticks)
+    frame = Frame(
+        "Recall by number of detections", "detections per annotated cell", "recall", (0, furthest), x_ticks=ticks
+    )
     inside = [p for p in curve.tolist() if p[0] <= furthest]
     dot_mark = dot(frame.x(at), frame.y(recall), 4, ACCENT) if recall is not None else None
     limit = line([(frame.x(at), frame.y(0)), (frame.x(at), frame.y(1))], SOFT, 1, "3 3")

@@ -44,15 +44,15 @@ def screening_page(result: Plain) -> Iterator[Html]:
     yield tables.estimates_table(_screening_rows(result, page, f"{worst} {called}", high))
     yield element(
         "p",
-        f"HSIL+: {high}. Intervals take whole patients, else smears, else pictures for what is independent "
-        f"({page['n_groups']:,} of them; beside each figure, how many hold such cells). NPV depends on how common "
-        "high-grade cells are here, which is not how common they are in screening.",
+        f"HSIL+: {high}. Intervals treat whole patients as independent, or smears or images where patients are "
+        f"unknown ({page['n_groups']:,} of them; the number beside each figure is how many of them have such "
+        "cells). NPV depends on how common high-grade cells are in this data, which differs from screening.",
         cls="note",
     )
     yield element("p", tables.FEW_WORDS, cls="note") if tables.has_few(page) else join(())
     yield element(
         "p",
-        "How each interval is made, and how often it holds: docs/statistics.md.",
+        "How the intervals are computed, and how often they cover: docs/statistics.md.",
         cls="note",
     )
 
@@ -86,7 +86,7 @@ def _without_screening(result: Plain) -> Iterator[Html]:
     own = result["classification"]
     yield element(
         "p",
-        "These classes have no high-grade one, so there are no screening scores; the scores over all classes follow.",
+        "None of these classes is high-grade, so there are no screening scores; the scores over all classes follow.",
         cls="verdict",
     )
     intervals = own["intervals"]
@@ -104,7 +104,7 @@ def classifier_sections(result: Plain, curves: ReportCurves) -> Iterator[Html]:
         "Curves and calibration",
         element(
             "div",
-            charts.roc_chart("ROC, what is screened for", curves.binary) if curves.binary else None,
+            charts.roc_chart("ROC, screening", curves.binary) if curves.binary else None,
             charts.precision_recall_chart("Precision and recall", curves.binary) if curves.binary else None,
             charts.roc_chart("ROC, each class against the rest", curves.per_class) if curves.per_class else None,
             charts.precision_recall_chart("Precision and recall, each class", curves.per_class)
@@ -124,7 +124,7 @@ def classifier_sections(result: Plain, curves: ReportCurves) -> Iterator[Html]:
             element(
                 "p",
                 "A cell is called high-grade when its high-grade probabilities sum to the threshold or more. The "
-                "thresholds are the best on these very cells; on other cells they give a little less.",
+                "thresholds were chosen on these very cells; expect slightly lower figures on others.",
                 cls="note",
             ),
         )
@@ -148,7 +148,7 @@ def _summary(own: Plain) -> Html:
     return element(
         "p",
         *figures,
-        f"{own['n']:,} cells of {own['n_groups']:,} patients, smears or pictures. ",
+        f"{own['n']:,} cells of {own['n_groups']:,} patients, smears or images. ",
         _kappa_words(own),
         cls="note",
     )
@@ -158,11 +158,11 @@ def _kappa_words(own: Plain) -> str:
     """Return what the kappa rests on: grades of severity, without classes that have none."""
     left_out = own.get("kappa_left_out", [])
     if own["quadratic_kappa"] is None and left_out:
-        return "No kappa: it weighs mistakes by severity, and fewer than two of these classes have a grade."
+        return "No kappa: it weighs errors by severity, and fewer than two of these classes have a severity grade."
     if not left_out:
-        return "Kappa weighs mistakes by severity."
+        return "Kappa weighs errors by severity."
     return (
-        f"Kappa weighs mistakes by severity; without a grade, and left out of it: {', '.join(left_out)} "
+        f"Kappa weighs errors by severity; classes without a severity grade are left out: {', '.join(left_out)} "
         f"({own['kappa_left_out_cells']:,} cells)."
     )
 
@@ -174,7 +174,7 @@ def _high_grade_chart(result: Plain | None) -> Html | None:
 
 
 def _calibration_table(calibration: Plain) -> Html:
-    named = {"likeliest class": calibration, **calibration["per_class"]}
+    named = {"most likely class": calibration, **calibration["per_class"]}
     if calibration["high_grade"]:
         named["HSIL+"] = calibration["high_grade"]
     fields = ("ece", "ece_equal_mass", "brier")
@@ -191,7 +191,7 @@ def _calibration_words(calibration: Plain) -> Html:
         "p",
         f"Expected calibration error {shown(calibration['ece'])} (15 bins of equal width; "
         f"{shown(calibration['ece_equal_mass'])} with bins of equal mass), mean over the classes "
-        f"{shown(calibration['class_wise_ece'])}. Probabilities do not know what a miss costs: a model with costs may "
-        "call another class than the likeliest. Bars: how many cells have such a probability.",
+        f"{shown(calibration['class_wise_ece'])}. Probabilities ignore costs: a model with costs may not call the "
+        "most probable class. Bars: number of cells with such a probability.",
         cls="note",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.evaluation.report import _charts as charts
 from napari_cyto.evaluation.report import tables
 from napari_cyto.evaluation.report.content import ReportCurves
@@ -14,8 +15,8 @@ from napari_cyto.evaluation.report.parts import section, tile
 Plain = Mapping[str, Any]
 
 INCOMPLETE = (
-    "Precision is a lower bound: on pictures without regions in which every cell is marked, some of what counts as "
-    "false are cells that nobody marked. The recall at a fixed number of detections does not suffer from that."
+    "Precision is a lower bound: on images without regions in which every cell is annotated, some detections that "
+    "count as false are cells that nobody annotated. Recall at a fixed number of detections is not affected."
 )
 
 
@@ -25,15 +26,15 @@ def detection_page(result: Plain) -> Iterator[Html]:
     at = found["at_detections_per_cell"]
     yield element(
         "p",
-        f"Of {found['cells']:,} marked cells in {found['fields']:,} pictures, {found['tp']:,} were found within "
-        f"{found['radius_um']:g} µm by {found['detections']:,} detections ({shown(found['detections_per_cell'], 2)} a "
-        "marked cell).",
+        f"Of {counted(found['cells'], 'annotated cell')} in {counted(found['fields'], 'image')}, {found['tp']:,} "
+        f"were found within {found['radius_um']:g} µm by {counted(found['detections'], 'detection')} "
+        f"({shown(found['detections_per_cell'], 2)} per annotated cell).",
         cls="verdict",
     )
     yield element(
         "div",
         tile("Recall", found["recall_interval"]),
-        tile(f"Recall, at most {at['per_cell']:g} detections a cell", at["recall_interval"]),
+        tile(f"Recall, at most {at['per_cell']:g} detections per cell", at["recall_interval"]),
         tile("Median distance", None, f"{shown(found['median_error_um'], 2)} µm", "of a found cell from its detection"),
         tile("F1 of all cells", None, shown(found["f1"]), f"precision {shown(found['precision'])}"),
         cls="tiles",
@@ -46,12 +47,20 @@ def detection_page(result: Plain) -> Iterator[Html]:
 
 
 def _recall_rows(found: Plain) -> Iterator[tables.Row]:
-    on = f"{found['cells']:,} cells, {found['detections']:,} detections"
-    yield f"recall from score {found['threshold']:.2f}", found["recall_interval"], on
+    on = f"{counted(found['cells'], 'cell')}, {counted(found['detections'], 'detection')}"
+    yield f"recall at score {found['threshold']:.2f}", found["recall_interval"], on
     at = found["at_detections_per_cell"]
-    yield f"recall, at most {at['per_cell']:g} a marked cell", at["recall_interval"], f"{at['detections']:,} detections"
+    yield (
+        f"recall, at most {at['per_cell']:g} per annotated cell",
+        at["recall_interval"],
+        (f"{counted(at['detections'], 'detection')}"),
+    )
     for row in found["at_detections_per_field"]:
-        yield f"recall, {row['per_field']} a picture", row["recall_interval"], f"{row['detections']:,} detections"
+        yield (
+            f"recall, {row['per_field']} per image",
+            row["recall_interval"],
+            (f"{counted(row['detections'], 'detection')}"),
+        )
 
 
 def detector_sections(result: Plain, curves: ReportCurves) -> Iterator[Html]:
@@ -63,7 +72,7 @@ def detector_sections(result: Plain, curves: ReportCurves) -> Iterator[Html]:
     every = {"all cells": found} | dict(found["per_class"])
     yield section("Found, false and missed", tables.detection_table(every))
     if found["boxes"]:
-        words = f"COCO's average precision on the {found['boxes']['fields']:,} pictures whose every cell has a box."
+        words = f"COCO's average precision on the {found['boxes']['fields']:,} images in which every cell has a box."
         yield section("Boxes", tables.box_table(found["boxes"]), element("p", words, cls="note"))
 
 
@@ -73,7 +82,7 @@ def _distances(found: Plain) -> Html | None:
     low, first, middle, third, high = (f"{q:.2f}" for q in found["errors_um"])
     return element(
         "p",
-        f"Distance of found cells from their detections, µm: median {middle}, half between {first} and {third}, "
-        f"nine tenths between {low} and {high}. Share found: {percent(found['recall'])}.",
+        f"Distance between found cells and their detections, µm: median {middle}, half between {first} and {third}, "
+        f"nine tenths between {low} and {high}. Share of cells found: {percent(found['recall'])}.",
         cls="note",
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.resources import resource_path
 from napari_cyto.evaluation.report._classifier_sections import classifier_sections, screening_page
 from napari_cyto.evaluation.report._detector_sections import INCOMPLETE, detection_page, detector_sections
@@ -25,12 +26,12 @@ Plain = Mapping[str, Any]
 
 GALLERIES = {
     "classifier": (
-        ("Cells it gets most wrong", "First those that are off by most grades and of which it is surest."),
-        ("Cells it is sure of, and right", "The surest right answers, one class after the other."),
+        ("Worst errors", "Cells off by the most grades first, then those it was most certain of."),
+        ("Most certain correct answers", "Class by class."),
     ),
     "detector": (
-        ("Cells it missed", "Of each picture one, as far as there is room."),
-        ("Its surest detections where no cell is marked", "Many are cells all the same, which nobody marked."),
+        ("Missed cells", "One per image, as far as there is room."),
+        ("Most certain detections where no cell is annotated", "Many of these are cells that nobody annotated."),
     ),
 }
 
@@ -113,8 +114,9 @@ def document(title: str, body: Iterable[object]) -> str:
 def _header(result: Plain) -> Html:
     model, data = result["model"], result["data"]
     words = (
-        f"{data['cells']:,} cells on {data['slides']:,} slides or pictures, of {data['groups']:,} patients, smears or "
-        f"pictures that are independent; side: {data['side']}. "
+        f"{counted(data['cells'], 'cell')} on {counted(data['slides'], 'slide or image', 'slides or images')}, of "
+        f"{counted(data['groups'], 'independent patient, smear or image', 'independent patients, smears or images')}; "
+        f"set: {data['side']}. "
     )
     return element(
         "header",
@@ -134,7 +136,7 @@ def _later_sections(result: Plain, curves: ReportCurves) -> Iterator[Html]:
         return
     yield from detector_sections(result, curves)
     if result["found_cells"]:
-        words = "The classes of the cells that were found, judged as a classifier's."
+        words = "Classes of the found cells, evaluated like those of a classifier."
         yield section("Classes of found cells", element("p", words, cls="note"))
         yield from screening_page(result["found_cells"])
         yield from classifier_sections(result["found_cells"], curves)
@@ -153,7 +155,7 @@ def _card(model: Plain) -> Html:
         ("µm per px of the input", model["mpp"]),
         ("made", f"{model['created_utc']} by {model['made_by']}"),
         ("weights", f"SHA-256 {model['sha256']}"),
-        ("continues from", "; ".join(f"{p['id']} ({p['added']})" for p in model["parents"])),
+        ("parent", "; ".join(f"{p['id']} ({p['added']})" for p in model["parents"])),
     )
     details = [
         element(
@@ -168,12 +170,12 @@ def _card(model: Plain) -> Html:
 def _limits(result: Plain) -> Html:
     data = result["data"]
     says = [
-        "Scores hold for cells like these: same preparation, stain, scanner and readers. The labels are the truth "
-        "here, and readers disagree.",
+        "Scores hold for cells like these: same preparation, stain, scanner and readers. The annotations are taken "
+        "as the truth, and readers disagree.",
         *([INCOMPLETE] if result["kind"] == "detector" and result["detection"]["precision_is"] != "measured" else []),
-        "Single cells were judged, not patients; what a smear is called rests on many cells.",
+        "Single cells were evaluated, not patients; the diagnosis of a smear rests on many cells.",
         *data["warnings"],
         *data["remarks"],
         f"Evaluated {data['evaluated_utc']} with {data['made_by']}; data fingerprint {data['fingerprint']}.",
     ]
-    return section("Limits", element("ul", *(element("li", sentence) for sentence in says)))
+    return section("Limitations", element("ul", *(element("li", sentence) for sentence in says)))

@@ -21,9 +21,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], cls: str | N
     return element("table", head, element("tbody", *body), cls=cls)
 
 
-FEW_WORDS = (
-    f"* Fewer than {FEW_GROUPS} patients, smears or pictures hold such cells: one more of them may change the figure."
-)
+FEW_WORDS = f"* Fewer than {FEW_GROUPS} patients, smears or images have such cells: one more may change the figure."
 
 
 def estimates_table(rows: Iterable[Row]) -> Html:
@@ -51,7 +49,7 @@ def confusion_table(classes: Sequence[str], confusion: Sequence[Sequence[int]]) 
     rows.append(
         element(
             "tr",
-            element("th", "called so", scope="row"),
+            element("th", "predicted", scope="row"),
             *(element("td", f"{n:,}", cls="total") for n in called),
             element("td", f"{sum(called):,}", cls="total"),
         )
@@ -98,7 +96,7 @@ def operating_table(points: Iterable[Mapping[str, Any]]) -> Html:
     """Return what each threshold would mean."""
     fields = ("recall", "specificity", "ppv", "npv", "flagged")
     rows = [(p["aim"].replace(">=", "≥"), f"{p['threshold']:.4f}", *(percent(p[f]) for f in fields)) for p in points]
-    return table(("aim", "threshold", "recall", "specificity", "PPV", "NPV", "shown to a person"), rows)
+    return table(("aim", "threshold", "recall", "specificity", "PPV", "NPV", "shown for review"), rows)
 
 
 def detection_table(per_class: Mapping[str, Mapping[str, Any]]) -> Html:

@@ -60,18 +60,21 @@ def read_tree(root: Path, skip_bad: bool = False) -> LabelSet:
         side = said if said not in _VALIDATION else "train" if has_test else "test"
         image = finder.of(folder, labels.stem)
         if image is None and match_stem(labels.stem) is None and root.is_dir():
-            remarks.append(f"{labels.name} was left out: it is not named like a slice, and no image stands beside it.")
+            remarks.append(
+                f"{labels.name} was left out: its name is not that of a slice, and there is no image beside it."
+            )
             continue
         with bad:
             slide, cells = read_slice(labels, side, image, bad)
             slides.append(slide)
             annotations.extend(cells)
     if any(side in _VALIDATION for side, _, _ in files):
-        remarks.append(f"Slices of the validation side count as {'train' if has_test else 'test'}.")
+        remarks.append(f"Slices of the validation set count as {'train' if has_test else 'test'}.")
     remarks += bad.remarks(len(annotations))
     if not slides:
         raise FormatError(
-            "no APACC label files (like 10030_18_18000_136000.txt) are in this folder or its train and test folders.",
+            "there are no APACC label files (like 10030_18_18000_136000.txt) in this folder or its train and test "
+            "folders.",
             root,
         )
     return LabelSet(tuple(slides), annotations.settled(), CLASSES, tuple(COLOURS.items()), tuple(remarks))

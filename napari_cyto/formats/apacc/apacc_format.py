@@ -91,8 +91,8 @@ class ApaccOptions(BoxOptions):
         json_schema_extra=ON_WRITING,
         default=StemStyle.UNDERSCORE,
         title="Slice names",
-        description="How x and y are joined in new names: 10030_18_18000_136000 or 669-15_36000-74000. "
-        "A slice that was imported keeps its name.",
+        description="How x and y are joined in new names: 10030_18_18000_136000 or 669-15_36000-74000. Imported "
+        "slices keep their names.",
     )
     all_slices: bool = Field(
         json_schema_extra=ON_WRITING,

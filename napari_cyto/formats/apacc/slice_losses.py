@@ -11,11 +11,15 @@ from napari_cyto.formats._losses import count
 
 _SENTENCES = {
     "rejected": ("rejected annotation", "is left out.", "are left out."),
-    "proposed": ("proposed annotation", "is left out, unless asked for.", "are left out, unless asked for."),
+    "proposed": (
+        "proposed annotation",
+        "is left out unless you include it.",
+        ("are left out unless you include them."),
+    ),
     "untold": (
         "proposed annotation",
-        "cannot be told from accepted ones any more.",
-        "cannot be told from accepted ones any more.",
+        "can no longer be distinguished from accepted ones.",
+        "can no longer be distinguished from accepted ones.",
     ),
     "regions": (
         "region",

@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 
 THREADS = 2
@@ -201,7 +202,7 @@ class OwnWorkers(Executor):
             if worker is None or self._workers.get(worker.number) is not worker:
                 continue
             if message is None:
-                self._lost(worker, f"{worker.name} ended in the middle of its work ({_why_ended(worker)})")
+                self._lost(worker, f"{worker.name} ended unexpectedly ({_why_ended(worker)})")
             else:
                 self._answered(worker, message)
 
@@ -217,7 +218,7 @@ class OwnWorkers(Executor):
         worker.heard_s = time.monotonic()
         if worker.silent:
             worker.silent = False
-            self._said.append(f"{worker.name} answers again.")
+            self._said.append(f"{worker.name} is responding again.")
         kind, *rest = message
         if kind == "begun":
             worker.begun.add(rest[0])
@@ -237,12 +238,12 @@ class OwnWorkers(Executor):
             if not worker.has_answered or quiet_s < SILENT_S:
                 continue
             if quiet_s >= GIVEN_UP_S:
-                self._lost(worker, f"{worker.name} did not answer for {GIVEN_UP_S:.0f} s and was ended")
+                self._lost(worker, f"{worker.name} did not respond for {GIVEN_UP_S:.0f} s and was stopped")
             elif not worker.silent:
                 worker.silent = True
                 self._said.append(
-                    f"{worker.name} does not answer for {SILENT_S:.0f} s; others take its chunks when that has been "
-                    f"{GIVEN_UP_S:.0f} s."
+                    f"{worker.name} has not responded for {SILENT_S:.0f} s; after {GIVEN_UP_S:.0f} s other workers "
+                    "take over its chunks."
                 )
 
     def _lost(self, worker: _Worker, what: str) -> None:
@@ -261,11 +262,11 @@ class OwnWorkers(Executor):
         with self._lock:
             self._waiting.extendleft(reversed(again))
         if worker.ends + 1 >= _MOST_ENDS:
-            then = "no other one is started in its place, for it ended so before it had answered anything"
+            then = "it is not replaced, since it ended before it had returned anything"
         else:
             self._workers[worker.number] = self._start(worker.number, worker.ends + 1)
-            then = "a new one was started in its place"
-        chunks = f"its {len(again)} chunk{'s go' if len(again) != 1 else ' goes'} to others" if again else ""
+            then = "a new one replaces it"
+        chunks = f"{counted(len(again), 'chunk goes', 'chunks go')} to other workers" if again else ""
         self._said.append(f"{what}; {', '.join(part for part in (chunks, then) if part)}.")
         if not self._workers:
             self._fail_all()
@@ -335,7 +336,7 @@ def _why_ended(worker: _Worker) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    return f"{name}, as the system does when memory runs out" if name == "SIGKILL" else name
+    return f"{name}, which the system sends when memory runs out" if name == "SIGKILL" else name
 
 
 def _serve(pipe: Connection, log: Path | None, alive_s: float) -> None:

@@ -76,7 +76,7 @@ class ClusterWatch:
         """
         if self.present() is None:
             raise CytoError(
-                f"The scheduler at {self._address} does not answer any more; look whether it runs, and at the network."
+                f"The scheduler at {self._address} no longer responds; check that it is running, and the network."
             )
         return frozenset(self._dropped)
 
@@ -115,13 +115,13 @@ class ClusterWatch:
         elif quiet_s >= SILENT_S and not self._scheduler_silent:
             self._scheduler_silent = True
             self._said.append(
-                f"The scheduler at {self._address} does not answer for {SILENT_S:.0f} s; when that has been "
-                f"{SCHEDULER_LOST_S:.0f} s, the run stops with what it has, and the same command goes on from there."
+                f"The scheduler at {self._address} has not responded for {SILENT_S:.0f} s; after "
+                f"{SCHEDULER_LOST_S:.0f} s the run stops and keeps what it has, and the same command resumes it."
             )
 
     def _heard(self, last_seen: dict[str, float], now_s: float) -> None:
         if self._scheduler_silent:
-            self._said.append(f"The scheduler at {self._address} answers again.")
+            self._said.append(f"The scheduler at {self._address} is responding again.")
             # It could not listen to its workers, either.
             self._workers = None
         self._scheduler_silent, self._heard_s = False, now_s
@@ -133,26 +133,26 @@ class ClusterWatch:
             found[address] = (seen, changed_s)
             self._check_silent(address, now_s - changed_s)
             if before is not None and known is None:
-                self._said.append(f"The worker {address} has come.")
+                self._said.append(f"The worker {address} has joined.")
         # Whole at once: another thread reads it, and may forget it.
         self._workers = found
         for address in (before or {}).keys() - last_seen.keys() - self._dropped:
             self._said.append(
-                f"The worker {address} is gone (it ended, or the network to it broke); its chunks go to others."
+                f"The worker {address} is gone (it ended, or its connection broke); other workers take over its chunks."
             )
 
     def _check_silent(self, address: str, quiet_s: float) -> None:
         if quiet_s < SILENT_S:
             if address in self._silent:
                 self._silent.discard(address)
-                self._said.append(f"The worker {address} answers again.")
+                self._said.append(f"The worker {address} is responding again.")
         elif quiet_s >= (LOADING_S if self._loading else GIVEN_UP_S):
             self._drop(address, quiet_s)
         elif address not in self._silent and not self._loading:
             self._silent.add(address)
             self._said.append(
-                f"The worker {address} does not answer for {SILENT_S:.0f} s; others take its chunks when that has been "
-                f"{GIVEN_UP_S:.0f} s."
+                f"The worker {address} has not responded for {SILENT_S:.0f} s; after {GIVEN_UP_S:.0f} s other "
+                "workers take over its chunks."
             )
 
     def _drop(self, address: str, quiet_s: float) -> None:
@@ -163,11 +163,11 @@ class ClusterWatch:
             self._client.sync(self._client._run_on_scheduler, take_out, address, callback_timeout=_ANSWER_S)
         except Exception as error:  # noqa: BLE001  of any kind, from another machine
             answer = " ".join(str(error).split())[:120]
-            self._said.append(f"The worker {address} does not answer, and could not be taken out ({answer}).")
+            self._said.append(f"The worker {address} does not respond and could not be removed ({answer}).")
         else:
             self._said.append(
-                f"The worker {address} did not answer for {quiet_s:.0f} s and was taken out of the cluster; its "
-                "chunks go to others."
+                f"The worker {address} did not respond for {quiet_s:.0f} s and was removed from the cluster; other "
+                "workers take over its chunks."
             )
         self._dropped.add(address)
 

@@ -149,8 +149,8 @@ class _Bench:
                 found = read_bundle(model.path) if model.path.is_dir() else bundle_named(model.name)
                 if found.sha256 != model.sha256:
                     raise CytoError(
-                        f"The model {model.name} has other weights on the worker {_place()}; put the same model there, "
-                        "or into a folder that all workers share."
+                        f"The model {model.name} has other weights on the worker {_place()}; copy the same model "
+                        "there, or into a folder that all workers share."
                     )
                 self._bundles[model] = found
             return self._bundles[model]
@@ -253,11 +253,11 @@ def classes_of(slide_request: SlideRequest, centres_yx: npt.NDArray[np.float64])
 def _opened(path: Path, slide_fingerprint: str) -> Slide:
     if not path.exists():
         raise CytoError(
-            f"{path} is not there on the worker {_place()}; slides must lie in a folder that all workers share, "
-            "under the same path."
+            f"{path} does not exist on the worker {_place()}; put slides into a folder that all workers share under "
+            "the same path."
         )
     if fingerprint(path) != slide_fingerprint:
-        raise CytoError(f"{path} is another slide on the worker {_place()} than here; share the folder with it.")
+        raise CytoError(f"{path} is a different slide on the worker {_place()}; share the folder with it.")
     return open_slide(path)
 
 

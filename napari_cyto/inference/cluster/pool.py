@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.cluster._remote_network import Elsewhere
 from napari_cyto.inference.engine.detect import CellDetector
@@ -102,8 +103,8 @@ class Farm:
         except Exception as error:
             if type(error).__name__ == "KilledWorker":
                 raise CytoError(
-                    "Several workers ended in the middle of the same chunk, most likely for want of memory; try with "
-                    "fewer workers on a machine."
+                    "Several workers ended while working on the same chunk, most likely because memory ran out; try "
+                    "fewer workers per machine."
                 ) from error
             raise
 
@@ -129,8 +130,8 @@ class Farm:
             raise self._lost()
         was, self._missing = self._missing, not present
         if self._missing and not was:
-            return "All workers are gone; waiting until one comes."
-        return f"{present} workers are there again." if was and not self._missing else None
+            return "All workers are gone; waiting for one to join."
+        return f"{counted(present, 'worker is', 'workers are')} available again." if was and not self._missing else None
 
     def check(self) -> None:
         """Do nothing while there is somebody.
@@ -146,5 +147,5 @@ class Farm:
     def _lost(self) -> WorkersLost:
         self.lost = True
         return WorkersLost(
-            "The connection to the workers was lost. What was found is kept; the same command goes on from there."
+            "The connection to the workers was lost. What was found is kept; the same command resumes it."
         )

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from napari_cyto import __version__
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.files.user_folders import log_path
 from napari_cyto.inference.cluster._local_workers import OwnWorkers
@@ -80,7 +81,7 @@ def workers_for(
             remarks.append(f"Workers compute faster when they are started with {settings} in their environment.")
         ways = sorted({f"{each.detector.title} on {each.detector.device}" for each in known})
         if len(ways) > 1:
-            remarks.append(f"Workers compute in several ways ({', '.join(ways)}), which differ in the last digits.")
+            remarks.append(f"Workers compute in different ways ({', '.join(ways)}); results differ in the last digits.")
         remarks += _trusted(scheduler)
         executor = client.get_executor(pure=False)
         stack.callback(shut_down, executor)
@@ -113,7 +114,7 @@ def _distributed() -> Any:
         import distributed
     except ImportError as error:
         raise CytoError(
-            'Working on a cluster needs dask.distributed: pip install "napari-cyto[cluster]" brings it.'
+            'Working on a cluster needs dask.distributed: pip install "napari-cyto[cluster]" installs it.'
         ) from error
     return distributed
 
@@ -132,7 +133,9 @@ def _own(
 ) -> Iterator[Farm]:
     """Start worker processes and leave none behind; one that dies is started anew."""
     workers = _that_fit(n_workers, request.tile_px)
-    remarks = [f"There is memory for {workers} workers here, not for {n_workers}."] if workers < n_workers else []
+    remarks = (
+        [f"There is memory for {counted(workers, 'worker')} here, not for {n_workers}."] if workers < n_workers else []
+    )
     threads = str(configured_threads() or max(1, _cores() // workers))
     environment = {**ALLOCATOR, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1"}
     executor = OwnWorkers(workers, environment, log_path("workers"))
@@ -169,7 +172,7 @@ def _connected(distributed: Any, address: str) -> Iterator[Any]:
             ) from error
         try:
             if not _present(client):
-                raise CytoError(f"The scheduler at {address} has no workers; start some by `dask worker {address}`.")
+                raise CytoError(f"The scheduler at {address} has no workers; start some with `dask worker {address}`.")
             yield client
         finally:
             # Of a scheduler that is gone nobody takes leave.
@@ -218,10 +221,11 @@ def _facts(
             known.append(_fact(_called(worker), future))
             if (version := known[-1].version) != __version__:
                 raise CytoError(
-                    f"The worker {_called(worker)} has napari-cyto {version}, but {__version__} asks; use one."
+                    f"The worker {_called(worker)} has napari-cyto {version}, but this machine has {__version__}; "
+                    "install the same version on both."
                 )
     if not known:
-        raise CytoError("No worker of the cluster answers; look whether they run, and at the network to them.")
+        raise CytoError("No worker of the cluster responds; check that they are running, and the network.")
     return known
 
 
@@ -231,7 +235,7 @@ def _called(worker: object) -> str:
 
 def _fact(address: str, future: Any) -> WorkerFacts:
     if not future.done():
-        raise CytoError(f"The worker {address} did not answer in {FACTS_S:.0f} s; look whether it is busy, or stuck.")
+        raise CytoError(f"The worker {address} did not respond in {FACTS_S:.0f} s; check whether it is busy or stuck.")
     try:
         found: WorkerFacts = future.result()
     except CytoError as error:
@@ -239,8 +243,8 @@ def _fact(address: str, future: Any) -> WorkerFacts:
     except Exception as error:
         message = " ".join(str(error).split())[:200]
         raise CytoError(
-            f"The worker {address} cannot do this ({type(error).__name__}: {message}); scheduler and workers need "
-            f'napari-cyto {__version__} as here: pip install "napari-cyto[models,cluster]".'
+            f"The worker {address} cannot do this ({type(error).__name__}: {message}); scheduler and workers need the "
+            f'same napari-cyto as here, {__version__}: pip install "napari-cyto[models,cluster]".'
         ) from error
     return found
 

@@ -68,7 +68,7 @@ def plan_tiles(
     """
     core = (tile_px - 2 * halo) // multiple * multiple
     if core < multiple:
-        raise CytoError(f"Tiles need at least {2 * halo + multiple} px for this model, but {tile_px} px was asked.")
+        raise CytoError(f"Expected tiles of at least {2 * halo + multiple} px for this model, got {tile_px} px.")
     y0, x0, y1, x1 = (0.0, 0.0, *size_hw) if region_yxyx is None else region_yxyx
     rows = _spans(max(y0, 0.0), min(y1, size_hw[0]), core, multiple, offset_yx[0])
     columns = _spans(max(x0, 0.0), min(x1, size_hw[1]), core, multiple, offset_yx[1])

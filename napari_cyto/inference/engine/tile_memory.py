@@ -74,8 +74,8 @@ def tiles_at_a_time(pixels: int, bytes_per_px: int, most: int) -> int:
     one_bytes = pixels * (bytes_per_px // 2 if bytes_per_px == OPENVINO_BYTES_PER_PX else bytes_per_px)
     if one_bytes > free:
         raise CytoError(
-            f"Going on with the unfinished run needs about {one_bytes >> 20:,} MiB of memory, but only "
-            f"{free >> 20:,} MiB are free; what is done is kept: close other programs and try again."
+            f"Resuming the unfinished run needs about {one_bytes >> 20:,} MiB of memory, but only {free >> 20:,} "
+            "MiB are free. What is done is kept; close other programs and try again."
         )
     return 1
 

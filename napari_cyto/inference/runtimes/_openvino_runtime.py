@@ -39,7 +39,7 @@ Whole slides took 8 % less time so than with all cores on each layer (median of 
 
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 _LOOK_MS = 15
-_MADE_ANEW = "{}: the OpenVINO export that was there is damaged or was not made here, so it was made anew."
+_MADE_ANEW = "{}: the existing OpenVINO export was damaged or made elsewhere, so it was created again."
 _WHITE = 255
 
 
@@ -135,7 +135,9 @@ class OpenVinoDetector:
 
     def __init__(self, bundle: Bundle, precision: str = "auto") -> None:
         if bundle.manifest.architecture not in READERS:
-            raise CytoError(f"{bundle.id}: networks of the kind {bundle.manifest.architecture} run in PyTorch only.")
+            raise CytoError(
+                f"{bundle.id}: networks of the architecture {bundle.manifest.architecture} run in PyTorch only."
+            )
         self._model, self._name = OpenVinoModel(bundle, precision), bundle.id
         reading = self._model.record.reading
         assert reading is not None, "an export of a detector says how its maps are read"
@@ -291,7 +293,7 @@ def _too_far(bundle: Bundle, record: ExportRecord) -> str:
         for p, c in compared
     )
     return (
-        f"{bundle.id}: in OpenVINO its answers differ from PyTorch's too much: matched detections (F1), equal calls, "
-        f"and the largest difference of a probability and of a place are {gaps}, and {tolerance.matched_f1:g}, "
-        f"{tolerance.same_calls:g}, {tolerance.probability:g} and {tolerance.place_px:g} px are asked for."
+        f"{bundle.id}: in OpenVINO its results differ too much from PyTorch's. Expected at least "
+        f"{tolerance.matched_f1:g} matched detections (F1) and {tolerance.same_calls:g} equal classes, and differences "
+        f"of at most {tolerance.probability:g} in probability and {tolerance.place_px:g} px in position, got {gaps}."
     )

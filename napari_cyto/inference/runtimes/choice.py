@@ -102,9 +102,11 @@ def takes_openvino(requested: RuntimeRequest) -> bool:
     if requested.runtime == "auto":
         return on_processor and openvino_version() is not None
     if requested.device not in ("auto", "cpu"):
-        raise CytoError(f"OpenVINO runs networks on the processor here, but {requested.device} was asked; use torch.")
+        raise CytoError(
+            f"OpenVINO runs networks on the CPU only, but the device is {requested.device}; use the runtime torch."
+        )
     if openvino_version() is None:
-        raise CytoError('OpenVINO is not installed here: pip install "napari-cyto[openvino]" brings it.')
+        raise CytoError('OpenVINO is not installed; install it with: pip install "napari-cyto[openvino]".')
     return True
 
 
@@ -141,4 +143,4 @@ def _chosen(
     except CytoError as error:
         if requested.runtime == "openvino":
             raise
-        return torch(), (f"{error} PyTorch runs it instead.",)
+        return torch(), (f"{error} PyTorch is used instead.",)

@@ -27,7 +27,9 @@ def chosen_device(name: str = "auto") -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, ValueError, NotImplementedError) as error:
-        raise CytoError(f"There is no device {name[:40]!r} here; choose auto, cpu, or cuda where it exists.") from error
+        raise CytoError(
+            f"There is no device {name[:40]!r} on this machine; choose auto, cpu, or cuda if there is a GPU."
+        ) from error
     return device
 
 

@@ -88,7 +88,7 @@ def test_a_refused_import_changes_nothing(make_project, run, tmp_path: Path) -> 
     made = make_project(slides=1, cells=2)
     table = tmp_path / "other.csv"
     table.write_text("image,x,y,label\nmade-0.png,5000,60,rubbish\nnew.png,1,1,rubbish\n")
-    assert "wholly outside" in run(import_labels("csv", table, made.folder)).refusal
+    assert "entirely outside" in run(import_labels("csv", table, made.folder)).refusal
     with Project.open(made.folder) as project:
         assert len(project.slides()) == 1
         assert len(list(project.annotations())) == 2

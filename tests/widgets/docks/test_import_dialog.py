@@ -153,7 +153,7 @@ def test_a_dropped_folder_of_two_formats_waits_for_an_answer_and_what_came_befor
     assert dialog.format.currentData() is None
     said = dialog.bar.words.text()
     assert "one.csv: 1 annotation imported" in said
-    assert "its format is not clear: it may be asap" in said
+    assert "its format is ambiguous: it may be asap" in said
     dialog.reject()
 
 
@@ -195,7 +195,7 @@ def test_what_is_not_clear_is_not_guessed(bench, monkeypatch, tmp_path):
     bench.qtbot.addWidget(dialog)
     chosen(dialog, tmp_path / "a.json", monkeypatch)
     assert dialog.format.currentData() is None
-    assert "its format is not clear" in dialog.bar.words.text()
+    assert "its format cannot be recognised" in dialog.bar.words.text()
     dialog.run()
     assert "Choose the format first." in dialog.bar.words.text()
     dialog.reject()

@@ -98,7 +98,7 @@ def test_what_ships_stays_and_what_is_broken_says_why(bench, folder_of, tmp_path
     ]
     assert not dock.remove.isEnabled()
     dock.list.setCurrentRow(1)
-    assert "no JSON" in dock.fit.text()
+    assert "not valid JSON" in dock.fit.text()
     assert not dock.use.isEnabled()
     assert dock.remove.isEnabled()
 
@@ -108,7 +108,7 @@ def test_a_spoiled_model_is_refused_with_a_sentence(bench, folder_of):
     (spoiled / "model.safetensors").write_bytes(CONTENT[:-1] + b"x")
     dock = bench.dock(ModelsDock)
     dock.add_from(spoiled)
-    assert "damaged or was exchanged" in dock.words.text()
+    assert "damaged or was replaced" in dock.words.text()
     assert dock.list.count() == 0
 
 

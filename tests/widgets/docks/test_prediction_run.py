@@ -100,11 +100,11 @@ def test_progress_comes_as_numbers_and_words(bench, run):
 
 def test_that_a_run_goes_on_stays_in_view_until_its_end(bench, run):
     bench.click(run.run)
-    run.predictor.noted.emit("smear_a: going on: 1,204 of 3,800 tiles are done.")
+    run.predictor.noted.emit("smear_a: resuming: 1,204 of 3,800 tiles are done.")
     run.predictor.advanced.emit(1205, 3800, "smear_a: 40 cells")
-    assert run.words.text() == "smear_a: 40 cells\nsmear_a: going on: 1,204 of 3,800 tiles are done."
-    run.predictor.end(came_to(3, seconds=2.0, remarks=("smear_a: going on: 1,204 of 3,800 tiles are done.",)))
-    assert run.words.text().endswith("(2.0 s on cpu). smear_a: going on: 1,204 of 3,800 tiles are done.")
+    assert run.words.text() == "smear_a: 40 cells\nsmear_a: resuming: 1,204 of 3,800 tiles are done."
+    run.predictor.end(came_to(3, seconds=2.0, remarks=("smear_a: resuming: 1,204 of 3,800 tiles are done.",)))
+    assert run.words.text().endswith("(2.0 s on cpu). smear_a: resuming: 1,204 of 3,800 tiles are done.")
 
 
 def test_cancel_asks_once_and_says_what_is_kept(bench, run):
