@@ -101,17 +101,19 @@ def annotated_slide(window: CytoWindow, folder: Path) -> None:
 
 
 def export(window: CytoWindow, folder: Path) -> None:
-    """The Export dock after it has looked at what it would write."""
+    """The Export dock after it has looked at what it would write: an APACC dataset, and one for other trainers."""
     dock = window.dock(ExportDock)
-    dock.target.setText("my-dataset")
     raise_dock(dock)
-    settle()
-    dock.preview()
-    end_s = time.monotonic() + LONGEST_PREVIEW_S
-    while dock.looking.running and time.monotonic() < end_s:
-        settle(0.1)
-    settle()
-    save(dock, folder / "export.png")
+    for name, file_name in (("apacc", "export.png"), ("yolo", "export-images.png")):
+        dock.format.setCurrentIndex(dock.format.findData(name))
+        dock.target.setText("my-dataset")
+        settle()
+        dock.preview()
+        end_s = time.monotonic() + LONGEST_PREVIEW_S
+        while dock.looking.running and time.monotonic() < end_s:
+            settle(0.1)
+        settle()
+        save(dock, folder / file_name)
 
 
 def review(window: CytoWindow, folder: Path) -> None:

@@ -16,6 +16,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 HAS_WINDOW = all(importlib.util.find_spec(name) is not None for name in ("napari", "qtpy", "pytestqt"))
 
+HAS_CLIENTS = importlib.util.find_spec("datumaro") is not None
+"""Whether the programs are there that read exports; they have an environment of their own."""
+
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 # Test files are no package (importlib mode), and find by name what they share.
@@ -24,7 +27,7 @@ sys.path.insert(0, str(SUPPORT))
 pytest_plugins = ["evaluation_fixtures", "network_fixtures", "session_fixtures"]
 
 # An environment without Qt and napari passes all tests but those of the window, which it cannot even import.
-collect_ignore = ["support", *([] if HAS_WINDOW else ["widgets"])]
+collect_ignore = ["support", *([] if HAS_WINDOW else ["widgets"]), *([] if HAS_CLIENTS else ["clients"])]
 _NETWORKS = "pytestmark = pytest.mark.networks"
 
 # No deadline: two shared cores make any timed assertion a coin toss.

@@ -138,8 +138,9 @@ class CocoFormat:
         chosen = checked_options(CocoOptions, options)
 
         def row(ids: str, cell: LabelledCell) -> str:
+            # The references of torchvision, and more, take a segmentation of every cell for granted.
             outline = cell.outline if chosen.outlines else None
-            return _written(ids, cell.bounds_yxyx, outline, "")
+            return _written(ids, cell.bounds_yxyx, outline or _edges(cell.bounds_yxyx), "")
 
         return CocoImages(folder, classes, _image, row)
 
@@ -263,6 +264,11 @@ def _written(ids: str, bounds_yxyx: YXYX, shape: Polygon | None, score: str) -> 
     covered = json_number(width * height if covered_px2 is None else covered_px2)
     said = f', "score": {score}' if score else ""
     return f'{{{ids}, "bbox": [{box}], "area": {covered}, "iscrowd": 0{outline}{said}}}'
+
+
+def _edges(bounds_yxyx: YXYX) -> Polygon:
+    y0, x0, y1, x1 = bounds_yxyx
+    return Polygon(((y0, x0), (y0, x1), (y1, x1), (y1, x0)))
 
 
 def _entries(

@@ -117,7 +117,7 @@ class VocFormat:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes("".join(f"{name}\n" for name in names).encode("utf-8", "replace"))
 
-    def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> VocImages:  # noqa: ARG002  names do
+    def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> VocImages:
         """Return the writer of a data set with images."""
         chosen = checked_options(VocOptions, options)
 
@@ -126,7 +126,7 @@ class VocFormat:
             boxes = [(cell.class_id, _whole(Box(*cell.bounds_yxyx), record.size_hw), cell.cut) for cell in cells]
             return _file(record, record.size_hw, boxes, chosen)
 
-        return VocImages(folder, lines)
+        return VocImages(folder, classes, lines)
 
 
 def _lines(slide: SlideRecord, cells: Iterable[Annotation], options: VocOptions) -> Iterator[str]:

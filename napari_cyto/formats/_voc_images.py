@@ -22,12 +22,19 @@ class VocImages:
     ----------
     folder : Path
         The folder of the data set.
+    classes : sequence of str
+        All classes.
     lines : callable
         From an image's record and what lies on it to the lines of its file.
     """
 
-    def __init__(self, folder: Path, lines: Callable[[SlideRecord, Sequence[LabelledCell]], Iterator[str]]) -> None:
-        self._folder, self._lines = folder, lines
+    def __init__(
+        self,
+        folder: Path,
+        classes: Sequence[str],
+        lines: Callable[[SlideRecord, Sequence[LabelledCell]], Iterator[str]],
+    ) -> None:
+        self._folder, self._classes, self._lines = folder, classes, lines
         self._files = ExitStack()
         self._lists: dict[str, IO[str]] = {}
 
@@ -48,8 +55,14 @@ class VocImages:
         self._lists[image.split].write(f"{stem}\n")
 
     def finish(self) -> None:
-        """End the lists; a split without images has none."""
+        """End the lists, of which a split without images has none, and name the classes.
+
+        VOC's own classes are known to everybody, others are not: datumaro and CVAT read them from ``labelmap.txt``.
+        """
         self.close()
+        listed = [name for name in self._classes if ":" not in name]
+        rows = ["# label:color_rgb:parts:actions\n", *(f"{name}:::\n" for name in ("background", *listed))]
+        (self._folder / "labelmap.txt").write_bytes("".join(rows).encode("utf-8", "replace"))
 
     def close(self) -> None:
         """Let go of the lists."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from napari_cyto.domain.geometry import YXYX, Box, Geometry, Polygon
 from napari_cyto.formats._shapes import is_flat
 from napari_cyto.formats.bad_rows import LeftOut
@@ -33,7 +35,13 @@ def box_line(class_number: int, bounds_yxyx: YXYX, size_hw: tuple[int, int]) -> 
     """Return the line of a box that lies within its image, both in px of it."""
     (y0, x0, y1, x1), (height, width) = bounds_yxyx, size_hw
     values = ((x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width, (y1 - y0) / height)
-    return f"{class_number} {' '.join(map(plain_number, values))}\n"
+    return f"{class_number} {' '.join(map(_fraction, values))}\n"
+
+
+def _fraction(value: float) -> str:
+    """Return a fraction without an exponent: datumaro passes over a file, silently, whose first line has one."""
+    text = plain_number(value)
+    return np.format_float_positional(value, trim="-") if "e" in text else text
 
 
 def read_line(

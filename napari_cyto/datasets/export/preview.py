@@ -70,7 +70,8 @@ class ExportPreview:
             return "Two sets would share data: " + " ".join(f.detail for f in self.findings)
         if self.problem or self.split is None:
             return self.problem or "This format has no training and test set."
-        return "No patient, smear or slide is in two sets; crops are compared while writing."
+        compared = "crops" if self.piece == "slice" else "cells"
+        return f"No patient, smear or slide is in two sets; {compared} are compared while writing."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the preview as JSON-able values."""

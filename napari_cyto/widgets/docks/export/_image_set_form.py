@@ -14,10 +14,21 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
 
-_IMAGES = ("images", "unannotated")
+_IMAGES = ("images",)
+_WHOLE = ("unannotated",)
 _TILES = ("tile_px", "tile_mpp", "tile_unit", "keep", "empty_share", "tile_type")
 _SPLIT = ("validation_share", "test_share", "by", "seed", "published", "twins")
-_WITH_TILES = frozenset({"auto", "tiles"})
+_WITH_TILES, _WITH_WHOLE = frozenset({"auto", "tiles"}), frozenset({"auto", "copy", "link"})
+
+_TITLES = {
+    "unannotated": "Include images without annotations",
+    "tile_px": "Tile size, px",
+    "tile_mpp": "Scale, µm per px",
+    "tile_unit": "Tiles are cut at",
+    "by": "Keep together",
+    "published": "Keep sets that came with the data",
+    "twins": "Compare the cells of all slides",
+}
 
 _VALUE_WORDS = {
     "images.auto": "automatic (recommended)",
@@ -25,8 +36,8 @@ _VALUE_WORDS = {
     "images.copy": "copy whole images",
     "images.link": "link to whole images",
     "images.none": "none, labels only",
-    "tile_unit.um": "µm per px as above",
-    "tile_unit.px": "full resolution of the slide",
+    "tile_unit.um": "this scale",
+    "tile_unit.px": "full resolution",
     "keep.half": "where half of the cell is, or its centre",
     "keep.centre": "where its centre is",
     "keep.whole": "only if the whole cell is inside",
@@ -52,6 +63,7 @@ class ImageSetForm(QWidget):
         super().__init__()
         self.images = _form(_IMAGES)
         self.meaning = parts.text(colour=style.QUIET)
+        self.whole = _form(_WHOLE)
         self.tiles = _form(_TILES)
         self.split = _form(_SPLIT)
         self.tiles_section = Section(
@@ -64,9 +76,9 @@ class ImageSetForm(QWidget):
         )
         layout = QVBoxLayout(self)
         parts.tighten(layout)
-        for widget in (self.images, self.meaning, self.tiles_section, self.split_section):
+        for widget in (self.images, self.meaning, self.whole, self.tiles_section, self.split_section):
             layout.addWidget(widget)
-        for form in (self.images, self.tiles, self.split):
+        for form in (self.images, self.whole, self.tiles, self.split):
             form.changed.connect(self._changed)
         self._show_what_counts()
 
@@ -83,7 +95,7 @@ class ImageSetForm(QWidget):
         FormatError
             Naming the first option that is out of its range.
         """
-        return self.images.values() | self.tiles.values() | self.split.values()
+        return self.images.values() | self.whole.values() | self.tiles.values() | self.split.values()
 
     def _changed(self) -> None:
         self._show_what_counts()
@@ -91,6 +103,7 @@ class ImageSetForm(QWidget):
 
     def _show_what_counts(self) -> None:
         self.meaning.setText(_MEANING[self.mode])
+        self.whole.setVisible(self.mode in _WITH_WHOLE)
         self.tiles_section.setVisible(self.mode in _WITH_TILES)
         self.split_section.setVisible(self.mode != "none")
 
@@ -98,5 +111,5 @@ class ImageSetForm(QWidget):
 def _form(shown: Collection[str]) -> OptionsForm:
     form = OptionsForm()
     hidden = [name for name in ImageExportOptions.model_fields if name not in shown]
-    form.show_model(ImageExportOptions, hidden, words=lambda field, value: _VALUE_WORDS.get(f"{field}.{value}", ""))
+    form.show_model(ImageExportOptions, hidden, _TITLES, lambda field, value: _VALUE_WORDS.get(f"{field}.{value}", ""))
     return form
