@@ -82,7 +82,7 @@ class AuditReport:
         return "No leak and no error was found" + (f", but {warnings} kind(s) of warning." if warnings else ".")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-able values: ``ok``, ``source``, ``summary``, ``findings``."""
+        """Return the report as JSON-able values: ``ok``, ``source``, ``verdict`` (the summary), ``findings``."""
         findings = [f.to_dict() for f in self.findings]
         return {"ok": self.ok, "source": self.source, "verdict": self.summary, "findings": findings}
 
