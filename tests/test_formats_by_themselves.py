@@ -110,4 +110,4 @@ def test_a_project_is_no_label_file_to_import(project: Path, capsys: pytest.Capt
     capsys.readouterr()
     assert run(["import", str(project), str(project.with_name("other.cyto"))]) == 2
     err = capsys.readouterr().err
-    assert "expected label files, got a napari-cyto project; open it, or export its labels and import these." in err
+    assert "expected label files, got a napari-cyto project; open it, or export its labels and import those." in err

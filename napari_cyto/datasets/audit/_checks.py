@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from napari_cyto.datasets.audit.report import Finding, Row, Severity
 from napari_cyto.datasets.audit.subject import Audited, AuditedCell
 from napari_cyto.datasets.splits.split import SETS, TEST, TRAIN
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Box, iou, reaches_out, touching
 from napari_cyto.domain.slide_record import SlideRecord
 
@@ -36,13 +37,13 @@ def class_shares(audited: Audited) -> Iterator[Finding]:
                 row[f"{side or 'no side'}_share"] = round(counts[side][class_id] / totals[side], 4)
         rows.append(row)
     if rows:
-        shares = ", ".join(f"{totals[side]} on {side or 'no side'}" for side in counts if totals[side])
-        yield Finding("class_shares", Severity.INFO, f"Cells: {shares}.", tuple(rows))
+        told = ", ".join(f"{totals[side]:,} in {side or 'no set'}" for side in counts if totals[side])
+        yield Finding("class_shares", Severity.INFO, f"Cells: {told}.", tuple(rows))
     if totals[TRAIN] and totals[TEST]:
         alone = [row for row in rows if not row.get(TRAIN) or not row.get(TEST)]
         if alone:
             names = ", ".join(str(row["class"]) for row in alone)
-            yield Finding("class_on_one_side", Severity.WARNING, f"Only one side has cells of {names}.", tuple(alone))
+            yield Finding("class_on_one_side", Severity.WARNING, f"Only one set has cells of {names}.", tuple(alone))
 
 
 def empty_slides(audited: Audited) -> Iterator[Finding]:
@@ -50,7 +51,8 @@ def empty_slides(audited: Audited) -> Iterator[Finding]:
     filled = {cell.slide_id for cell in audited.cells}
     rows = tuple({"slice": s.stem or s.name, "side": s.side} for s in audited.slides if s.id not in filled)
     if rows:
-        yield Finding("empty_slices", Severity.INFO, f"{len(rows)} slice(s) or slide(s) have no cells.", rows)
+        detail = f"{counted(len(rows), 'slice or slide has', 'slices or slides have')} no cells."
+        yield Finding("empty_slices", Severity.INFO, detail, rows)
 
 
 def labels_outside(audited: Audited) -> Iterator[Finding]:
@@ -64,8 +66,9 @@ def labels_outside(audited: Audited) -> Iterator[Finding]:
         if reaches_out(cell.box, size_hw):
             rows.append(_row(slides[cell.slide_id], cell))
     if rows:
-        detail = f"{len(rows)} label(s) reach out of their image, the first in {rows[0]['slice']}."
-        yield Finding("label_outside", Severity.ERROR if audited.sets_came else Severity.WARNING, detail, tuple(rows))
+        reach = counted(len(rows), "label reaches", "labels reach")
+        detail = f"{reach} beyond the image, the first in {rows[0]['slice']}."
+        yield Finding("label_outside", Severity.ERROR if audited.sides_came else Severity.WARNING, detail, tuple(rows))
 
 
 def unknown_classes(audited: Audited) -> Iterator[Finding]:
@@ -74,14 +77,14 @@ def unknown_classes(audited: Audited) -> Iterator[Finding]:
     rows = [_row(slides[c.slide_id], c) for c in audited.cells if c.class_id is None]
     if rows:
         said = ", ".join(sorted({str(row["class"]) for row in rows}))
-        detail = f"{len(rows)} label(s) have a class that is not known: {said}."
+        detail = f"{counted(len(rows), 'label has', 'labels have')} an unknown class: {said}."
         yield Finding("unknown_class", Severity.ERROR, detail, tuple(rows))
 
 
 def shared_boxes(audited: Audited) -> Iterator[Finding]:
     """Yield the boxes that two slices of a smear share: overlapping ones, and halves that meet at a slice border.
 
-    On one side of the split this counts a cell twice, which is a warning; across the split it is a leak.
+    In one set this counts a cell twice, which is a warning; across two sets it is a leak.
     """
     slides = {slide.id: slide for slide in audited.slides}
     by_smear: dict[str, list[tuple[Box, AuditedCell]]] = defaultdict(list)
@@ -99,8 +102,9 @@ def shared_boxes(audited: Audited) -> Iterator[Finding]:
             rows[a.side != b.side].append(row)
     for across, found in rows.items():
         if found:
-            where = "on different sides" if across else "on the same side"
-            detail = f"{len(found)} cell(s) are labelled in two slices {where}, the first in {found[0]['slice']}."
+            where = "different sets" if across else "the same set"
+            cells = counted(len(found), "cell is", "cells are")
+            detail = f"{cells} labelled in two slices of {where}, the first in {found[0]['slice']}."
             severity = Severity.ERROR if across else Severity.WARNING
             yield Finding("shared_box", severity, detail, tuple(found), leak=across)
 
@@ -119,11 +123,12 @@ def same_boxes(audited: Audited) -> Iterator[Finding]:
             rows[one.said == other.said].append({**first, **more})
     if found := rows[False]:
         which = f"{found[0]['class']} and {found[0]['other_class']} in {found[0]['slice']}"
-        detail = f"{len(found)} label(s) are of a cell that has one of another class already, the first is {which}."
+        cells = counted(len(found), "cell is", "cells are")
+        detail = f"{cells} labelled twice on one image with different classes, the first as {which}."
         yield Finding("two_classes", Severity.ERROR, detail, tuple(found))
     if found := rows[True]:
-        where = found[0]["slice"]
-        detail = f"{len(found)} label(s) are of a cell that has one of the same class already, the first in {where}."
+        cells = counted(len(found), "cell is", "cells are")
+        detail = f"{cells} labelled twice on one image with the same class, the first in {found[0]['slice']}."
         yield Finding("same_box", Severity.WARNING, detail, tuple(found))
 
 

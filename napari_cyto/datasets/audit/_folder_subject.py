@@ -18,6 +18,7 @@ from napari_cyto.datasets.audit.subject import Audited, AuditedCell, NamedCrop, 
 from napari_cyto.datasets.export.export_manifest import read_manifest, slides_by_stem
 from napari_cyto.datasets.export.slice_writer import OVERVIEW
 from napari_cyto.datasets.splits.split import TEST, TRAIN
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
@@ -46,16 +47,16 @@ def audited_tree(root: Path, tick: Tick = no_tick) -> Audited:
     other = _another_format(root)
     if other and not tree.audited.slides:
         raise CytoError(
-            f"Expected a project, an APACC dataset or crops to audit, got {other} in {root}; import it into a project, "
-            "and audit that."
+            f"Expected a project, an APACC data set or crops to audit, got {other} in {root}; import it into a "
+            "project and audit the project."
         )
     if other:
-        detail = f"The folder also holds {other}, which was not looked at; import it, and audit the project."
+        detail = f"The folder also holds {other}, which was not audited; import it and audit the project."
         tree.audited.findings.append(Finding("not_audited", Severity.WARNING, detail, ()))
     if not tree.audited.slides and not tree.crop_files:
         raise CytoError(
-            f"{root} holds neither APACC label files nor crops; give the folder that holds train and test, "
-            "or one with slices and label files in it, or a project."
+            f"Expected APACC label files or crops, got neither in {root}; give the folder that holds train and test, "
+            "a folder of slices with their label files, or a project."
         )
     tree.finish()
     return tree.audited
@@ -149,9 +150,10 @@ class _Tree:
             # Label files are published without their images too; that is no fault of theirs.
             problems["labels_only"] = [{"slices": len(self.audited.slides)}] if self.audited.slides else []
             problems["missing_image"] = []
-        for kind, (severity, sentence) in _SENTENCES.items():
+        for kind, (severity, one, many, rest) in _SENTENCES.items():
             if rows := problems[kind]:
-                detail = sentence.format(n=len(rows), first=next(iter(rows[0].values())))
+                number = f"{counted(len(rows), one, many)} " if one else ""
+                detail = number + rest.format(first=next(iter(rows[0].values())))
                 self.audited.findings.append(Finding(kind, severity, detail, tuple(rows)))
         self.audited.findings += same_files(self.audited.slides, self._images, self._tick)
         # Crops say by their names of which smear they are; a folder of crops alone is judged by that.
@@ -182,21 +184,38 @@ class _Tree:
 
 
 _SENTENCES = {
-    "bad_label": (Severity.ERROR, "{n} label file(s) or line(s) cannot be read, the first of slice {first}."),
+    "bad_label": (
+        Severity.ERROR,
+        "label file or line",
+        "label files or lines",
+        "cannot be read, the first of slice {first}.",
+    ),
     "missing_label": (
         Severity.ERROR,
-        "{n} slice(s) have no label file, the first is {first}; a slice without cells needs an empty one.",
+        "slice has",
+        "slices have",
+        "no label file, the first is {first}; a slice without cells needs an empty label file.",
     ),
-    "missing_image": (Severity.ERROR, "{n} label file(s) have no image, the first is {first}."),
-    "bad_image": (Severity.ERROR, "{n} image(s) cannot be read, the first of slice {first}."),
-    "crop_class": (Severity.ERROR, "{n} folder(s) of crops are not named after a class, the first is {first}."),
-    "slice_size": (Severity.WARNING, "{n} slice image(s) are not 2000 x 2000 px, the first is {first}."),
-    "labels_only": (Severity.INFO, "There are label files but no images; crops were not compared."),
+    "missing_image": (Severity.ERROR, "label file has", "label files have", "no image, the first is {first}."),
+    "bad_image": (Severity.ERROR, "image", "images", "cannot be read, the first of slice {first}."),
+    "crop_class": (
+        Severity.ERROR,
+        "folder of crops is",
+        "folders of crops are",
+        "not named after a class, the first is {first}.",
+    ),
+    "slice_size": (
+        Severity.WARNING,
+        "slice image is",
+        "slice images are",
+        "not of 2000 x 2000 px, the first is {first}.",
+    ),
+    "labels_only": (Severity.INFO, "", "", "There are label files but no images; crops were not compared."),
 }
 
 
 def same_files(slides: list[SlideRecord], images: dict[str, Path], tick: Tick = no_tick) -> list[Finding]:
-    """Return a leak when images with something in them are byte for byte the same on both sides."""
+    """Return a leak when images with something in them are byte for byte the same in training and test set."""
     by_size: dict[int, list[SlideRecord]] = defaultdict(list)
     for slide in slides:
         if slide.id in images:
@@ -217,7 +236,8 @@ def same_files(slides: list[SlideRecord], images: dict[str, Path], tick: Tick = 
             ]
     if not rows:
         return []
-    detail = f"{len(rows)} image(s) are on both sides, byte for byte: {rows[0][TRAIN]} and {rows[0][TEST]}."
+    same = counted(len(rows), "image is", "images are")
+    detail = f"{same} in the training and the test set, byte for byte: {rows[0][TRAIN]} and {rows[0][TEST]}."
     return [Finding("same_image", Severity.ERROR, detail, tuple(rows), leak=True)]
 
 

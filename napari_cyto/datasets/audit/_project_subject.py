@@ -16,6 +16,7 @@ from napari_cyto.datasets.splits.export_split import split_for_export
 from napari_cyto.datasets.splits.split import set_of
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Box, Point, is_on_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, SchemeError, SplitError
@@ -63,7 +64,7 @@ def audited_project(project: Project, tick: Tick = no_tick) -> Audited:
             Finding(
                 "planned_split",
                 Severity.INFO,
-                "No split came with the slides; the one that an APACC export makes is judged.",
+                "The slides came without a split; what is audited is the one that an APACC export would make.",
             )
         )
     return audited
@@ -114,10 +115,13 @@ def _paths(project: Project, audited: Audited, tick: Tick) -> dict[str, str]:
         except CytoError as error:
             broken.append({"slide": slide.name, "reason": str(error)})
     if broken:
-        detail = f"{len(broken)} image(s) cannot be read, the first is {broken[0]['slide']}: {broken[0]['reason']}"
+        number = counted(len(broken), "image")
+        detail = f"{number} cannot be read, the first is {broken[0]['slide']}: {broken[0]['reason']}"
         audited.findings.append(Finding("bad_image", Severity.ERROR, detail, tuple(broken)))
     if missing:
-        detail = f"{len(missing)} slide(s) have no image file here; their crops were not compared."
+        detail = (
+            f"{counted(len(missing), 'slide has', 'slides have')} no image file here; crops there were not compared."
+        )
         audited.findings.append(Finding("missing_image", Severity.WARNING, detail, tuple(missing)))
     return paths
 

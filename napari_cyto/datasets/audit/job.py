@@ -16,6 +16,7 @@ from napari_cyto.datasets.audit.report import AuditReport, Finding, Severity, re
 from napari_cyto.datasets.audit.subject import Audited, Tick
 from napari_cyto.datasets.splits.leaks import shared_crops, shared_ties
 from napari_cyto.datasets.splits.split import SETS
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.jobs.events import Advanced, Done, Event, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
@@ -69,8 +70,8 @@ def _steps(path: Path, compare_crops: bool, token: Token | None) -> Generator[Ad
         findings.append(finding)
     if compare_crops and len(set(SETS) & set(set_of_slide.values())) > 1:
         findings += yield from _compared(audited, token)
-    if not set(SETS) & set(set_of_slide.values()):
-        findings.append(Finding("no_sides", Severity.INFO, "Nothing is divided into train and test here."))
+    if not set(SETS) & set(sides.values()):
+        findings.append(Finding("no_sides", Severity.INFO, "There is no split into training and test set here."))
     return report(audited.source, findings)
 
 
@@ -79,7 +80,7 @@ def _audited(path: Path, tick: Tick) -> Audited:
         with Project.open(path) as project:
             return audited_project(project, tick)
     if not path.is_dir():
-        raise CytoError(f"{path} is neither a project nor a folder of a dataset; give one of these.")
+        raise CytoError(f"Expected a project or the folder of a data set, got {path}.")
     return audited_tree(path, tick)
 
 
@@ -95,14 +96,14 @@ def _compared(audited: Audited, token: Token | None) -> Generator[Advanced, None
         except CytoError as error:
             unreadable.append({"crop": name, "side": side, "reason": str(error)})
         yield Advanced(done, 0, name)
-    # Where nobody has divided the slides yet, an export keeps those with the same cell on one side.
-    severity = Severity.ERROR if audited.sets_came else Severity.WARNING
+    # Where nobody has divided the slides yet, an export keeps those with the same cell in one set.
+    severity = Severity.ERROR if audited.sides_came else Severity.WARNING
     findings: list[Finding] = []
     for one, other in combinations([name for name in SETS if len(prints[name])], 2):
         yield Advanced(done, done, f"Comparing {len(prints[one])} crops ({one}) with {len(prints[other])} ({other}).")
         pairs = pairs_across(prints[one], prints[other], partial(stop_if_cancelled, token, _KEPT))
         findings += shared_crops(pairs, severity, (one, other))
     if unreadable:
-        detail = f"{len(unreadable)} crop(s) cannot be read, the first is {unreadable[0]['crop']}."
+        detail = f"{counted(len(unreadable), 'crop')} cannot be read, the first is {unreadable[0]['crop']}."
         findings.append(Finding("bad_image", Severity.ERROR, detail, tuple(unreadable)))
     return findings

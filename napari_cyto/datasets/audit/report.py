@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from napari_cyto.domain.counts import counted
+
 Row = Mapping[str, Any]
 
 
@@ -74,12 +76,14 @@ class AuditReport:
     def summary(self) -> str:
         """One sentence for people."""
         if self.leaks:
-            return "Train and test share data: " + " ".join(f.detail for f in self.leaks)
+            return "Training and test set share data: " + " ".join(f.detail for f in self.leaks)
         errors = sum(f.severity is Severity.ERROR for f in self.findings)
         if errors:
-            return f"No leak was found, but {errors} kind(s) of error."
+            return f"No leak was found, but {counted(errors, 'kind')} of error."
         warnings = sum(f.severity is Severity.WARNING for f in self.findings)
-        return "No leak and no error was found" + (f", but {warnings} kind(s) of warning." if warnings else ".")
+        return "No leak and no error was found" + (
+            f", but {counted(warnings, 'kind')} of warning." if warnings else "."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as JSON-able values: ``ok``, ``source``, ``verdict`` (the summary), ``findings``."""

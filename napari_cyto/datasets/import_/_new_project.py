@@ -88,5 +88,5 @@ class NewFolder:
         if Project.is_project(folder) or not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
         raise CytoError(
-            f"{folder} is there, but it is no project; choose a project or a folder that does not exist yet."
+            f"Expected a project or a folder that does not exist yet, got {folder}, which exists and is not a project."
         )

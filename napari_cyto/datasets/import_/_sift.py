@@ -29,6 +29,7 @@ from napari_cyto.domain.annotation_rows import (
     Row,
     annotation_of,
 )
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import bounds_outside, bounds_reach_out
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -133,28 +134,28 @@ class Sifted:
         """Return a sentence for each thing that a person should know."""
         name = source.name
         said = []
+
+        def many(count: int) -> str:
+            return counted(count, f"annotation of {name} is", f"annotations of {name} are")
+
         if self.same:
-            said.append(f"{self.same} mark(s) of {name} are in the project already and were not doubled.")
+            said.append(f"{many(self.same)} already in the project and not added again.")
         if self.differing:
-            words = "are in the project with another class; the project's class was kept."
-            said.append(f"{self.differing} mark(s) of {name} {words}")
+            said.append(f"{many(self.differing)} in the project with another class, which was kept.")
         if self.reshaped:
-            words = "are in the project with another shape; the project's shape was kept."
-            said.append(f"{self.reshaped} mark(s) of {name} {words}")
+            said.append(f"{many(self.reshaped)} in the project with another shape, which was kept.")
         if self.doubled:
-            said.append(f"{self.doubled} mark(s) of {name} are in it more than once, and were taken once.")
+            said.append(f"{many(self.doubled)} in it more than once and imported once.")
         if self.contradicting:
             more = self.contradicting - len(self.contradictions)
             named = "; ".join(self.contradictions) + (f"; and {more} more" if more > 0 else "")
-            words = "has several classes, all of which were kept; decide which is right"
-            said.append(f"{self.contradicting} time(s) one shape of {name} {words}: {named}.")
+            shapes = counted(self.contradicting, f"shape of {name} has", f"shapes of {name} have")
+            said.append(f"{shapes} several classes, all of which were kept; decide which is right: {named}.")
         if self.centre_outside:
-            words = "lie beside their slide; check that labels and slides belong together, at one scale."
-            said.append(f"{self.centre_outside} mark(s) {words}")
+            words = "centred outside the slide; check that labels and slides belong together and have the same scale."
+            said.append(f"{many(self.centre_outside)} {words}")
         if self.partly_outside:
-            said.append(
-                f"{self.partly_outside} mark(s) reach over the border of their slide, and were kept as they are."
-            )
+            said.append(f"{many(self.partly_outside)} partly outside the slide, and kept unchanged.")
         return said
 
 

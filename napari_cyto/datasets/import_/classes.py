@@ -42,7 +42,7 @@ def mapped(labels: LabelSet, class_map: Mapping[str, str] | None) -> LabelSet:
     if idle:
         has = ", ".join(dict.fromkeys((*labels.classes, *used)))
         remarks += (
-            f"The map names classes that the labels do not have: {', '.join(idle)}; they have {has or 'none'}.",
+            f"The class map names classes that the labels do not have: {', '.join(idle)}; they have {has or 'none'}.",
         )
     return replace(labels, annotations=annotations, classes=classes, colours=tuple(colours.items()), remarks=remarks)
 
@@ -95,7 +95,7 @@ def scheme_for(scheme: ClassScheme, labels: LabelSet, add_classes: bool) -> Clas
     if not add_classes:
         raise SchemeError(
             f"The classes {', '.join(missing)} are {FOREIGN} {scheme.name!r} "
-            f"({', '.join(scheme.ids)}); give a map to its classes, or have them added."
+            f"({', '.join(scheme.ids)}); map them to its classes (--map OLD=NEW), or add them (--add-classes)."
         )
     return replace(scheme, classes=scheme.classes + _classes(missing, labels, [c.key for c in scheme.classes]))
 
@@ -114,14 +114,14 @@ def scheme_remarks(scheme: ClassScheme, labels: LabelSet) -> tuple[str, ...]:
     if scheme.name not in PRESETS and all(c.severity is None for c in scheme.classes) and used_classes(labels):
         said.append(
             f"The project's classes are those of the labels ({', '.join(scheme.ids)}), without an order of severity; "
-            "--scheme bethesda with --map takes them as classes of Bethesda."
+            "to import them as Bethesda classes, add --scheme bethesda and --map OLD=NEW."
         )
     alike: dict[str, list[str]] = {}
     for name in scheme.ids:
         # Not signs: Ki67+ and Ki67- are two classes.
         alike.setdefault(" ".join(name.casefold().replace("_", " ").split()), []).append(name)
     said += [
-        f"The classes {' and '.join(names)} differ in letter case or spaces alone; join them with a map "
+        f"The classes {' and '.join(names)} differ only in letter case or spaces; join them with a class map "
         f"({names[1]}={names[0]})."
         for names in alike.values()
         if len(names) > 1

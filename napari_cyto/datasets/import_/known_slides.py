@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scipy.spatial import cKDTree
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.fingerprints import fuller, proves_same, same_fingerprint, sampled_part
 from napari_cyto.domain.image_names import closest
 from napari_cyto.domain.label_set import LabelSet
@@ -182,8 +183,8 @@ def _moved(record: SlideRecord, moved: Sequence[SlideRecord]) -> KnownSlide | No
         moved = moved if only is None else [moved[only]]
     if len(moved) > 1:
         raise CytoError(
-            f"{record.path} may be any of {len(moved)} slides whose files are missing and whose pixels agree "
-            f"({', '.join(slide.name for slide in moved[:5])}); say which with 'relink'."
+            f"{record.path} matches {len(moved)} slides whose files are missing and whose pixels agree "
+            f"({', '.join(slide.name for slide in moved[:5])}); attach it to one of them with 'relink'."
         )
     return KnownSlide(moved[0], How.MOVED) if moved else None
 
@@ -242,7 +243,7 @@ def contradictions(labels: LabelSet, twins: Iterable[tuple[str, str]]) -> list[s
         )
         if differing:
             said.append(
-                f"{differing} annotation(s) of {names[one]!r} and {names[other]!r}, which show the same image, "
-                "contradict each other: one place, two classes."
+                f"{counted(differing, 'annotation has', 'annotations have')} different classes at the same place in "
+                f"{names[one]!r} and {names[other]!r}, which show the same image."
             )
     return said

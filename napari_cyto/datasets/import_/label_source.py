@@ -50,8 +50,8 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
     refuse_fractions(labels, source)
     if options.slide is not None and len(labels.slides) > 1:
         raise CytoError(
-            f"{source} holds labels of {len(labels.slides)} slides, but one slide was given for them; "
-            "give the folder of their images instead."
+            f"Expected labels of one slide for --slide, got labels of {len(labels.slides)} slides in {source}; give "
+            "the folder of their images with --images instead."
         )
     return labels
 

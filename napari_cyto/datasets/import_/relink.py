@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_cyto.datasets.import_.known_slides import at_new_place, where_in
 from napari_cyto.datasets.import_.slide_match import check_size, record_of_file
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.fingerprints import same_fingerprint
 from napari_cyto.domain.image_names import READ_SUFFIXES, closest, without_common_folders
 from napari_cyto.domain.slide_record import SlideRecord
@@ -33,14 +34,14 @@ def relinked(project: Project, slide: SlideRecord, path: Path) -> SlideRecord:
     check_size(path.name, record.size_hw, slide.size_hw)
     if slide.fingerprint and not same_fingerprint(slide.fingerprint, record.fingerprint):
         raise CytoError(
-            f"{path.name} is not the slide that was annotated as {slide.name}: its content differs; choose another "
-            "file, or add this one as a slide of its own."
+            f"{path.name} is not the image on which {slide.name} was annotated: its content differs; choose another "
+            "file, or add this one as a new slide."
         )
     where = where_in(project)
     for other in project.slides():
         place = where(other) if other.id != slide.id else None
         if place is not None and place.resolve() == Path(record.path).resolve():
-            raise CytoError(f"{path} is the image of {other.name} already; choose the one of {slide.name}.")
+            raise CytoError(f"{path} is already the image of {other.name}; choose the one of {slide.name}.")
     moved = at_new_place(slide, record)
     project.update_slide(moved)
     return moved
@@ -85,7 +86,7 @@ def _relink(folder: Path, images: Path | None, named: Mapping[str, Path], token:
         if images is not None:
             search = _Search(images, missing)
             for done, slide in enumerate(missing, start=1):
-                stop_if_cancelled(token, "What was found before that is kept.")
+                stop_if_cancelled(token, "Images found so far stay attached.")
                 yield Advanced(done, len(missing), slide.name)
                 try:
                     found_at = search.of(slide, token)
@@ -97,7 +98,7 @@ def _relink(folder: Path, images: Path | None, named: Mapping[str, Path], token:
         left = [slide.name for slide in missing if slide.id not in linked]
         if left:
             some = ", ".join(left[:10]) + (" ..." if len(left) > 10 else "")
-            yield Noted(f"{len(left)} slide(s) still have no image file: {some}.")
+            yield Noted(f"{counted(len(left), 'slide')} still without an image file: {some}.")
         found = [{"slide": names[slide_id], "path": path} for slide_id, path in linked.items()]
         yield Done({"project": str(folder), "linked": len(linked), "still_missing": len(left), "slides": found})
 
@@ -118,9 +119,9 @@ def slide_named(project: Project, name: str) -> SlideRecord:
         return found[0]
     if not found:
         some = ", ".join(slide.name for slide in slides[:20])
-        raise CytoError(f"The project has no slide {name}; its slides are {some}.")
+        raise CytoError(f"Expected a slide of the project ({some}), got {name!r}.")
     some = ", ".join(f"{slide.path or slide.name} (id {slide.id})" for slide in found[:5])
-    raise CytoError(f"{name!r} may be any of {len(found)} slides: {some}; say which by its folder and name, or its id.")
+    raise CytoError(f"{name!r} matches {len(found)} slides: {some}; give its folder and name, or its id.")
 
 
 @dataclass
@@ -132,7 +133,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         if not self.images.is_dir():
-            raise CytoError(f"{self.images} is no folder; give the one in which the images lie.")
+            raise CytoError(f"Expected a folder of images, got {self.images}.")
         self._finder = ImageFinder()
         self._short = without_common_folders(slide.name for slide in self.slides)
         self._prints: dict[Path, str] | None = None
@@ -153,16 +154,16 @@ class _Search:
         if self._prints is None:
             self._prints = {}
             for path in files_below(self.images, READ_SUFFIXES):
-                stop_if_cancelled(token, "What was found before that is kept.")
+                stop_if_cancelled(token, "Images found so far stay attached.")
                 self._prints[path] = fingerprint(path)
         same = [path for path, found in self._prints.items() if same_fingerprint(slide.fingerprint, found)]
         if len(same) > 1:
             some = ", ".join(str(path) for path in same[:5])
             raise CytoError(
-                f"{len(same)} files may be the image of {slide.name} ({some}); say which: --slide {slide.name}=PATH."
+                f"{len(same)} files match the image of {slide.name} ({some}); choose one: --slide {slide.name}=PATH."
             )
         if not same and by_name is not None:
             raise CytoError(
-                f"{by_name} is called like {slide.name}, but is not the slide that was annotated: its content differs."
+                f"{by_name} has the name of {slide.name}, but is not the image that was annotated: its content differs."
             )
         return same[0] if same else None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_cyto.datasets._exchange_options import ImportOptions
 from napari_cyto.datasets.import_.known_slides import How, KnownSlides, at_new_place, there
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.fingerprints import fuller, same_fingerprint
 from napari_cyto.domain.image_names import (
     Closeness,
@@ -104,22 +105,22 @@ class SlideMatcher:
         """What a person should know, one sentence each."""
         said = list(self._remarks)
         if without := sum(not record.path for record in self.new):
-            said.append(f"{without} slide(s) have labels only; their image files were not found beside them.")
+            said.append(f"{counted(without, 'slide')} without an image: no file of that name beside the labels.")
         if self._absurd:
             said.append(
-                f"{len(self._absurd)} slide(s) are said to have {self._absurd[0]:g} µm per pixel or the like, which no "
-                f"microscope gives (expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g}); it was not believed."
+                f"Expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm per px, got {self._absurd[0]:g} "
+                f"({counted(len(self._absurd), 'slide')} with such a value); it was ignored."
             )
         if found := self._without_folders:
             said.append(
-                f"{len(found)} image(s) were found by name, but not in the folders that the labels name "
+                f"{counted(len(found), 'image')} found by name, but not in the folders that the labels name "
                 f"({', '.join(found[:_SHOWN])}{' ...' if len(found) > _SHOWN else ''}); check that they are the same."
             )
         if alone := self._by_name_alone:
             said.append(
-                f"{len(alone)} slide(s) were matched with the project's by name alone, since no image file is there to "
-                f"compare ({', '.join(alone[:_SHOWN])}{' ...' if len(alone) > _SHOWN else ''}); check that they are "
-                "the same slides."
+                f"{counted(len(alone), 'slide')} matched with the project's by name alone, since there is no image "
+                f"file to compare ({', '.join(alone[:_SHOWN])}{' ...' if len(alone) > _SHOWN else ''}); check that "
+                "they are the same."
             )
         for remark, names in self._files_say.items():
             more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
@@ -146,13 +147,13 @@ class SlideMatcher:
             return _Coming(slide, record)
         if chosen is not None:
             self._remarks.append(
-                f"The labels of {slide.name!r} were made on another file than {place.name} (its fingerprint differs), "
-                "of the same size where that is known; check that they belong together."
+                f"The labels of {slide.name!r} were not made on {place.name} but on another file (the fingerprints "
+                "differ); check that they belong together."
             )
             return _Coming(slide, record)
         self._remarks.append(
-            f"{place} is not the image that the labels of {slide.name!r} were made on (its fingerprint differs), so it "
-            "was not taken for it; if it is, attach it with 'relink'."
+            f"{place} was not attached to {slide.name!r}: the labels were made on another file (the fingerprints "
+            "differ). If it is the right image, attach it with 'relink'."
         )
         return _Coming(slide, replace(slide, path=""))
 
@@ -202,9 +203,9 @@ class SlideMatcher:
             return
         slide, taken = found.slide, self._take(each, found.slide)
         if found.how is How.MOVED and taken:
-            self._remarks.append(f"{slide.name}, whose image was not there, was found again at {each.record.path}.")
+            self._remarks.append(f"The missing image of {slide.name} was found at {each.record.path}.")
         elif found.how is How.COPY:
-            rest = f"its labels go onto {slide.name}" if taken else "it is kept as a slide of its own"
+            rest = f"its labels were added to {slide.name}" if taken else "it is kept as a separate slide"
             self._remarks.append(f"{each.record.name} shows the same image as {slide.name} ({slide.path}); {rest}.")
 
     def _by_print(self, coming: Sequence[_Coming]) -> None:
@@ -220,8 +221,8 @@ class SlideMatcher:
                     raise _unclear(each.slide.name, slides)
             if slides and self._take(each, slides[0]) and not closest(each.slide.name, [_names(slides[0])]).places:
                 self._remarks.append(
-                    f"The labels of {each.slide.name!r} were found by the fingerprint of their image to be of "
-                    f"{slides[0].name!r}."
+                    f"The labels of {each.slide.name!r} were added to {slides[0].name!r}, whose image has the same "
+                    "fingerprint."
                 )
 
     def _by_stem(self, coming: Sequence[_Coming]) -> None:
@@ -262,7 +263,7 @@ class SlideMatcher:
         if not (each.record.path or slide.path or slide.fingerprint):
             self._by_name_alone.append(slide.name)
         elif close not in (Closeness.EXACT, Closeness.BARE) or _other_suffix(each.slide.name, slide):
-            self._remarks.append(f"The labels of {each.slide.name!r} were taken for those of {slide.name!r}.")
+            self._remarks.append(f"The labels of {each.slide.name!r} were added to {slide.name!r}.")
 
     def _may_be(self, record: SlideRecord, slide: SlideRecord) -> bool:
         """Whether nothing but the name speaks against two being one slide."""
@@ -276,15 +277,15 @@ class SlideMatcher:
             self.ids[source_id] = each.record.id if known is None else known.id
         if each.others:
             self._remarks.append(
-                f"{slide.name!r} is spelled in {len(each.others) + 1} ways in the labels; it is one slide."
+                f"{slide.name!r} has {len(each.others) + 1} spellings in the labels; it was imported as one slide."
             )
         if known is None:
             self.new.append(each.record)
             self._known.add(each.record)
             if each.apart is not None:
                 self._remarks.append(
-                    f"{slide.name!r} became a slide of its own: that it is the project's {each.apart.name!r} is not "
-                    "certain (another folder, file or suffix); give --slide or --images if it is."
+                    f"{slide.name!r} was added as a new slide, since it is not certain that it is the project's "
+                    f"{each.apart.name!r} (another folder, file or suffix); if it is, give --slide or --images."
                 )
             return
         check_size(known.name, known.size_hw, each.record.size_hw)
@@ -302,7 +303,7 @@ class SlideMatcher:
             twin = seen.find(each.record)
             if twin is not None and twin.how is How.COPY:
                 self.twins.append((names[twin.slide.id].slide.id, each.slide.id))
-                self._remarks.append(f"{twin.slide.name} and {each.record.name} show the very same image.")
+                self._remarks.append(f"{twin.slide.name} and {each.record.name} show the same image.")
             seen.add(each.record)
             names[each.record.id] = each
 
@@ -360,13 +361,12 @@ def _one_name_of_two_spellings(each: _Coming, same: _Coming) -> bool:
             return True
         if each.slide.name == same.slide.name:
             raise CytoError(
-                f"Expected each image once in the labels, got {each.slide.name!r} twice for {each.record.path}; two "
-                "images of one name cannot be told apart, so name them with their folders, or import them one by one."
+                f"Expected each image once in the labels, got {each.slide.name!r} twice for {each.record.path}; add "
+                "the folders to the names where two images have the same name, or import them one by one."
             )
         raise CytoError(
-            f"Expected an image for each slide of the labels, got one for two: {same.slide.name!r} and "
-            f"{each.slide.name!r} would both be {each.record.path}; put each where its name says, or import them "
-            "one by one."
+            f"Expected one image for each slide of the labels, got {each.record.path} for both {same.slide.name!r} and "
+            f"{each.slide.name!r}; put each image where its name says, or import them one by one."
         )
     return same_name and each.slide.name != same.slide.name and not contradict
 
@@ -375,8 +375,8 @@ def _unclear(name: str, slides: Sequence[SlideRecord]) -> CytoError:
     some = ", ".join(slide.path or slide.name for slide in slides[:_SHOWN])
     more = f" and {len(slides) - _SHOWN} more" if len(slides) > _SHOWN else ""
     return CytoError(
-        f"The labels of {name!r} may belong to {len(slides)} slides of the project ({some}{more}); say which: give its "
-        "file with --slide, or name it with its folder."
+        f"The labels of {name!r} match {len(slides)} slides of the project ({some}{more}); give the file of the right "
+        "one with --slide, or add its folder to the name in the labels."
     )
 
 
@@ -444,7 +444,7 @@ def with_file(
 def check_size(
     name: str, is_hw: tuple[int, int] | None, said_hw: tuple[int, int] | None, remarks: Sequence[str] = ()
 ) -> None:
-    """Refuse a picture of another size than its labels were made for, where both are known.
+    """Refuse an image of another size than its labels were made for, where both are known.
 
     Raises
     ------
@@ -453,8 +453,8 @@ def check_size(
     """
     if is_hw is not None and said_hw is not None and is_hw != said_hw:
         raise CytoError(
-            f"The labels were made for an image of {said_hw[1]} x {said_hw[0]} px, but {name} has "
-            f"{is_hw[1]} x {is_hw[0]}; they belong to another image or another resolution of it."
+            f"Expected an image of {said_hw[1]} x {said_hw[0]} px, as the labels state, got {name} with "
+            f"{is_hw[1]} x {is_hw[0]} px; the labels belong to another image or another resolution of it."
             # Sides exchanged: the labels may have been made on a photo that was shown turned.
             + (" " + " ".join(remarks) if remarks and is_hw == said_hw[::-1] else "")
         )

@@ -36,7 +36,7 @@ def format_to_import(path: Path, how: str) -> str:
     """
     if Project.is_project(path):
         raise FormatError(
-            "expected label files, got a napari-cyto project; open it, or export its labels and import these.", path
+            "expected label files, got a napari-cyto project; open it, or export its labels and import those.", path
         )
     return format_of(path, how)
 

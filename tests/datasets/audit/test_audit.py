@@ -298,13 +298,13 @@ def test_points_are_the_same_by_their_distance_and_not_by_what_is_put_round_them
 def test_a_verdict_without_errors_does_not_pass_over_warnings() -> None:
     found = report("a", [Finding("same_box", Severity.WARNING, "One.")])
     assert found.ok
-    assert "1 kind(s) of warning" in found.summary
+    assert "1 kind of warning" in found.verdict
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CytoError, match="neither APACC label files nor crops"):
+    with pytest.raises(CytoError, match="Expected APACC label files or crops"):
         audit(tmp_path)
-    with pytest.raises(CytoError, match="neither a project nor a folder"):
+    with pytest.raises(CytoError, match="Expected a project or the folder of a data set"):
         audit(tmp_path / "nothing")
 
 
@@ -348,7 +348,7 @@ def test_another_format_is_not_passed_as_a_tree_without_errors(tmp_path: Path) -
     Image.new("RGB", (64, 48)).save(tmp_path / "images" / "a.png")
     (tmp_path / "labels" / "a.txt").write_text("0 5 0.5 0.1 0.1\n", encoding="utf-8")
     (tmp_path / "data.yaml").write_text("names: [HSIL]\ntrain: images\n", encoding="utf-8")
-    with pytest.raises(CytoError, match="import it into a project, and audit that"):
+    with pytest.raises(CytoError, match="import it into a project and audit the project"):
         audit(tmp_path)
 
 

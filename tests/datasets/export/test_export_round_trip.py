@@ -150,7 +150,7 @@ def test_a_cell_that_was_moved_since_its_export_is_neither_doubled_nor_refused(
         cells_before = sorted(map(str, project.annotations()))
     ended = run(import_labels(name, target, folder))
     assert (ended.result["annotations_added"], ended.result["there_with_another_shape"]) == (0, 1)
-    assert "1 mark(s) of" in " ".join(ended.notes)
+    assert "1 annotation of" in " ".join(ended.notes)
     with Project.open(folder) as project:
         assert sorted(map(str, project.annotations())) == cells_before
 

@@ -227,7 +227,7 @@ def test_something_else_that_came_to_the_place_meanwhile_is_kept(tmp_path: Path,
 
     monkeypatch.setattr(MODULE, "_into", into)
     outcome = list(import_labels("csv", source, tmp_path / "new.cyto", OPTIONS))[-1]
-    assert "it is no project" in outcome.message
+    assert "is not a project" in outcome.message
     assert ".partial" not in outcome.message
     assert [path.name for path in (tmp_path / "new.cyto").iterdir()] == ["thesis.txt"]
     assert not list(tmp_path.glob(".new*"))
