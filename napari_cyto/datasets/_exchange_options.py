@@ -33,52 +33,54 @@ class ApaccExportOptions(ExportSplitConfig):
         ge=0,
         lt=1,
         title="Test share",
-        description="Share of the patients or smears, and as nearly as possible of the cells, for the test set; "
-        "the collection's is 20 of 107. 0: everything in the training set.",
+        description="Share of the patients or smears, and as nearly as possible of the cells, in the test set; in "
+        "APACC as published it is 20 of 107. 0: everything in the training set.",
     )
     border: BorderRule = Field(
         default=BorderRule.CENTRE,
         title="Cells on slice borders",
-        description="centre: clipped into the slice that holds the centre, as the collection does it; "
-        "every: clipped into each slice it reaches into; drop: left out.",
+        description="centre: clipped to the slice that holds the centre, as in APACC as published; every: clipped to "
+        "each slice that the cell reaches; drop: left out.",
     )
     all_slices: bool = declared(ApaccOptions, "all_slices")
     include_proposed: bool = declared(ApaccOptions, "include_proposed")
-    crops: bool = Field(default=True, title="Cell crops", description="Write one image a cell, in a folder a class.")
+    crops: bool = Field(
+        default=True, title="Cell crops", description="Also write an image of each cell, in one folder per class."
+    )
     pad_crops_px: int | None = Field(
         default=None,
         ge=16,
         le=2000,
         title="Pad crops to, px",
-        description=f"Put each crop in the middle of a white square of this side ({APACC_CROP_PX} for the "
-        "collection's baselines); never stretched, larger crops keep their size. Empty: as cut.",
+        description=f"Centre each crop in a white square of this side ({APACC_CROP_PX} for APACC's baselines); nothing "
+        "is resized, and larger crops stay as they are. Empty: no padding.",
     )
     overview: bool = Field(
         default=True,
         title="Overview slices",
-        description="Write each slice once more with boxes and class names drawn in the collection's colours.",
+        description="Also write each slice with boxes and class names drawn on it, in APACC's colours.",
     )
     point_px: float | None = Field(
         default=None,
         ge=1,
         le=2000,
         title="Point size, px",
-        description="Side of the box that a point becomes on slides whose µm per pixel is unknown; "
-        "without it such slides are refused.",
+        description="Side of the box around a point on slides whose µm per px is unknown; without it, such slides are "
+        "refused.",
     )
     class_map: dict[str, str] | None = Field(
         default=None,
         title="Class map",
-        description="Which APACC class each class of the project becomes; empty for the map that ships.",
+        description="The APACC class for each class of the project. Empty: the built-in map.",
     )
     stem_style: StemStyle = declared(ApaccOptions, "stem_style")
     overwrite: bool = Field(
         default=False,
-        title="Replace what is there",
-        description="Replace an earlier export although it was changed since, or is of another project.",
+        title="Overwrite",
+        description="Replace an earlier export even if it was changed since, or is of another project.",
     )
     crop_date: date | None = Field(
-        default=None, title="Date in crop names", description="Empty: today, which is the day of extraction."
+        default=None, title="Date in crop names", description="The day of extraction. Empty: today."
     )
 
     @property
@@ -98,27 +100,29 @@ class ImportOptions(BaseModel):
         description="The slide or image that a single label file (GeoJSON, CSV, ASAP) belongs to.",
     )
     images: Path | None = Field(
-        default=None, title="Image folder", description="Where the images lie that the label file names."
+        default=None, title="Image folder", description="The folder with the images that the label file names."
     )
     class_map: dict[str, str] | None = Field(
-        default=None, title="Class map", description="Which class of the project each class of the source becomes."
+        default=None, title="Class map", description="The project's class for each class of the source."
     )
     add_classes: bool = Field(
         default=False,
         title="Add classes",
-        description="Add classes that the project does not have yet, instead of refusing.",
+        description="Add classes that the project lacks, instead of refusing them.",
     )
     scheme: str = Field(
         default="",
         title="Class scheme",
-        description="For a new project: a scheme that ships, or a YAML or JSON file. Empty: one that fits the source.",
+        description="For a new project: a built-in scheme, or a YAML or JSON file. Empty: one that fits the source.",
     )
     mpp: UmPerPx | None = Field(
         default=None,
-        title="µm per pixel",
-        description="For slides of which neither the file nor the source says it.",
+        title="µm per px",
+        description="For slides where neither the slide file nor the labels state it.",
     )
-    author: str = Field(default="", title="Author", description="Whose marks these are. Empty: who imports them.")
+    author: str = Field(
+        default="", title="Author", description="Who made the annotations. Empty: the person who imports them."
+    )
     skip_bad: bool = Field(default=False, title="Leave out bad rows", description=SKIP_BAD)
     reader: dict[str, Any] = Field(
         default_factory=dict, title="Format options", description="Options of the format's own reader."
@@ -131,16 +135,16 @@ class LabelExportOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     slides: tuple[str, ...] = Field(
-        default=(), title="Slides", description="Names or ids of the slides to write. Empty: all."
+        default=(), title="Slides", description="Names or ids of the slides to export. Empty: all."
     )
     class_map: dict[str, str] | None = Field(
-        default=None, title="Class map", description="Which class of the target each class of the project becomes."
+        default=None, title="Class map", description="The name in the export for each class of the project."
     )
     overwrite: bool = Field(
         default=False,
-        title="Replace what is there",
-        description="Replace a file that is there although it is no export of this project, or was changed since; of "
-        "folders only those that are exports.",
+        title="Overwrite",
+        description="Replace an existing file even if it is not an export of this project, or was changed since; a "
+        "folder only if it is an export.",
     )
     writer: dict[str, Any] = Field(
         default_factory=dict, title="Format options", description="Options of the format's own writer."

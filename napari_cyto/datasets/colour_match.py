@@ -89,7 +89,7 @@ def colour_statistics(rgb: RGB, mask: npt.NDArray[np.bool_] | None = None, pictu
         When the picture has no px.
     """
     if not rgb.size:
-        raise CytoError(f"The picture {picture or 'for the colours'} has no pixels; choose another one.")
+        raise CytoError(f"The image {picture or 'for the colours'} has no pixels; choose another one.")
     pixels = rgb.reshape(-1, 3) if mask is None or mask.mean() < _MIN_SHARE else rgb[mask]
     lab = _to_lab((pixels[None] / np.float32(255)).astype(np.float32))[0].astype(np.float64)
     mean, std = lab.mean(axis=0), lab.std(axis=0)
@@ -146,7 +146,7 @@ def picked_statistics(path: Path | str, icc: bool = False) -> ColourStatistics:
     with open_slide(path) as slide:
         found = slide_statistics(slide, icc)
         if slide.unreadable:
-            raise CytoError(f"{slide.unreadable[0]} Choose another target picture.")
+            raise CytoError(f"{slide.unreadable[0]}; choose another image as colour target.")
     return found
 
 

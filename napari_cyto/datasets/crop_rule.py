@@ -33,7 +33,7 @@ class CropRule(BaseModel):
         min_length=1,
         max_length=4,
         title="Windows",
-        description="Side of each window round the cell, one to four; the first is the cell's, further ones show its "
+        description="Side of each window around the cell, one to four; the first is the cell's, further ones show its "
         "surroundings. A model sees more detail in a smaller window.",
     )
     unit: Literal["um", "px"] = Field(
@@ -58,7 +58,7 @@ class CropRule(BaseModel):
         """
         size_px = self.size_px + 2 * margin_px
         if size_px > MAX_SIZE_PX:
-            raise CytoError(f"An input of {size_px} px was asked for; it can have {MAX_SIZE_PX} px at most.")
+            raise CytoError(f"Expected an input of at most {MAX_SIZE_PX} px, got {size_px} px; choose a smaller one.")
         windows = tuple(window * size_px / self.size_px for window in self.windows)
         return self.model_copy(update={"windows": windows, "size_px": size_px})
 
@@ -110,7 +110,9 @@ class CropRule(BaseModel):
         if self.unit == "px":
             return self.windows
         if mpp is None:
-            raise CytoError(f"{name}: its µm per px is unknown, and this model cuts cells out in µm; enter it first.")
+            raise CytoError(
+                f"Expected the µm per px of {name}, since this model cuts cells out in µm, got none; enter it first."
+            )
         return tuple(window / mpp for window in self.windows)
 
 

@@ -131,5 +131,5 @@ def test_a_target_that_is_none_is_refused(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     Image.fromarray(stained(0, (1, 1, 1))).save(broken)
     broken.write_bytes(broken.read_bytes()[:2000])
-    with pytest.raises(CytoError, match="another target picture"):
+    with pytest.raises(CytoError, match="choose another image"):
         picked_statistics(broken)

@@ -83,4 +83,4 @@ def test_the_preview_divides_as_the_run_will(monkeypatch: pytest.MonkeyPatch) ->
         return str(list(preview_training(["made"], request, "bethesda", of))[-1].result["refusal"])
 
     assert refusal(None) == ""
-    assert "the model to continue from has learnt" in refusal(Path("parent"))
+    assert "that the parent model has not seen" in refusal(Path("parent"))

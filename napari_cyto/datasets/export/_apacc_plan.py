@@ -13,6 +13,7 @@ from napari_cyto.datasets.splits.export_split import split_for_export
 from napari_cyto.datasets.splits.split import Split
 from napari_cyto.datasets.splits.split_slides import Pairs
 from napari_cyto.domain.classes import SchemeMap
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.apacc.names import match_stem, slice_stem
@@ -101,8 +102,8 @@ def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
     plans = [p for s in project.slides() if (p := _plan_slide(project, s, rule, options, names, losses)).slices]
     if not any(piece.cells for plan in plans for piece in plan.slices):
         raise CytoError(
-            f"The project {project.name} has no cells to export ({'; '.join(losses.sentences()) or 'none is marked'}); "
-            "mark some, or accept proposals."
+            f"The project {project.name} has no cells to export "
+            f"({'; '.join(losses.sentences()) or 'none is annotated'}); annotate some, or accept predictions."
         )
     if options.pad_crops_px is not None and options.crops:
         large = sum(max(c.box.size_hw) > options.pad_crops_px for p in plans for s in p.slices for c in s.cells)
@@ -119,8 +120,8 @@ def _refuse_same_stems(plan: ExportPlan) -> None:
     double = sorted(stem for (_, stem), count in names.items() if count > 1)
     if double:
         raise CytoError(
-            f"{len(double)} slice name(s) occur more than once, {double[0]} for one: the project holds the same slice "
-            "twice; take one of them out."
+            f"The project holds the same slice twice ({counted(len(double), 'name')}, the first is {double[0]}); "
+            "remove one of the two from the project."
         )
 
 

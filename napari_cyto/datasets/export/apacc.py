@@ -138,14 +138,14 @@ class _Run:
             algorithm = f"{new.algorithm}; slides that show the same cell kept together"
             split = replace(new, record=new.record | {"algorithm": algorithm})
             moved += [
-                f"{pair.crops.train} and {pair.crops.test} show the same cell; their slides were kept in one set."
+                f"{pair.crops.train} and {pair.crops.test} show the same cell; their slides are kept in the same set."
                 for pair in pairs
                 if split.sets[pair.slide_ids[0]] == split.sets[pair.slide_ids[1]]
             ]
         self.remarks += moved[:_MOST_NAMED]
         if len(moved) > _MOST_NAMED:
             more = f"{len(moved) - _MOST_NAMED:,} more pairs of crops show the same cell"
-            self.remarks.append(f"{more}; their slides were kept in one set.")
+            self.remarks.append(f"{more}; their slides are kept in the same set.")
         # Once, since a slide may change its side more than once until all is settled.
         self._move(self.plan.split, split)
         return split, list(shared_crops([pair.crops for pair in pairs]))

@@ -37,15 +37,17 @@ def apacc_map(scheme: ClassScheme, own: Mapping[str, str] | None, used: Iterable
     if own is not None:
         wrong = sorted({v for v in own.values() if v not in target})
         if wrong:
-            raise SchemeError(f"APACC knows {', '.join(target.ids)}, but the map leads to {', '.join(wrong)}.")
+            raise SchemeError(
+                f"Expected APACC's classes ({', '.join(target.ids)}) in the class map, got {', '.join(wrong)}."
+            )
         found = SchemeMap("own map", 1, scheme.name, target.name, tuple(sorted(own.items())))
     else:
         found = _usual_map(scheme, target)
     missing = found.unmapped(used)
     if missing:
         raise SchemeError(
-            f"The class(es) {', '.join(missing)} have no counterpart in APACC ({', '.join(target.ids)}); "
-            "give a map for them, such as class=unhealthy, or relabel those cells."
+            f"No APACC class ({', '.join(target.ids)}) is known for {', '.join(missing)}; map them "
+            f"(--map {missing[0]}=unhealthy), or give those cells another class."
         )
     return found
 
@@ -97,7 +99,7 @@ def merge_losses(pairs: Mapping[str, str], counts: Mapping[str, int]) -> tuple[s
         if here and len(merged) > 1:
             verb = "becomes" if len(here) == 1 and here[0].startswith("1 ") else "become"
             sentences.append(
-                f"{', '.join(here)} {verb} {target}, which stands for {', '.join(merged)}: the export does not say "
+                f"{', '.join(here)} {verb} {target}, which stands for {', '.join(merged)}; the export does not record "
                 "which of them a cell was."
             )
     return tuple(sentences)
@@ -168,8 +170,8 @@ class CellRule:
         if self.point_px is not None:
             return self.point_px
         raise CytoError(
-            f"Slide {slide.name} holds points, which become boxes of their class's size in µm, but its µm per pixel "
-            "is unknown; enter it in the slide dock, or give a box size in pixels."
+            f"Expected the µm per px of {slide.name} for the boxes around its points, got none; enter it in the Slide "
+            "dock, or give a box size in px (--point-px)."
         )
 
 

@@ -73,7 +73,7 @@ def _export(
 ) -> Steps:
     label_format = written_format(format_name)
     if label_format.target_kind == "file" and target.is_dir():
-        raise FormatError("this is a folder, but a file is to be written; choose a file name.", target)
+        raise FormatError("expected the name of a file to write, got a folder.", target)
     reading = Reading(token)
     with (
         Project.open(project_folder) as project,

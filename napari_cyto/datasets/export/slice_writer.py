@@ -91,8 +91,8 @@ class SliceWriter:
         """Return what of the slice there is: all of it, or as much as holds the slide, the cells and their names."""
         if plan.as_came and slide.info.size_hw != (SLICE_SIDE, SLICE_SIDE):
             raise CytoError(
-                f"The slice {plan.path} should be {SLICE_SIDE} x {SLICE_SIDE} px, but is {slide.info.height} x "
-                f"{slide.info.width}; import its tree again."
+                f"Expected a slice of {SLICE_SIDE} x {SLICE_SIDE} px, got {slide.info.height} x {slide.info.width} px "
+                f"({plan.path}); import the folder of slices again."
             )
         ends: list[tuple[float, float]] = [(slide.info.height - piece.y0, slide.info.width - piece.x0)]
         ends += [(cell.box.y1 + NAME_HEIGHT_PX, cell.box.x1 + NAME_WIDTH_PX) for cell in piece.cells]

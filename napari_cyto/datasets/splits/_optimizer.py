@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 ALGORITHM = (
-    "scikit-learn's StratifiedGroupKFold, seeded; a side is made of its folds, then groups are moved or swapped while "
-    "that lowers mean |share of each class - share| + |share of cells - share| + 1 for each class that a side lacks "
-    "although it has groups enough"
+    "scikit-learn's StratifiedGroupKFold, seeded; a set is made of its folds, then groups are moved or swapped while "
+    "that lowers mean |share of each class - share| + |share of cells - share| + 1 for each class that a set lacks "
+    "although there are groups enough"
 )
 ALGORITHM_OF_COUNT = (
     "groups with cells: a set gets round(share x groups) of them, chosen to minimise L1(set, whole) + L1(rest, whole) "
-    "over class proportions + |share of cells - share| + 0.05 x classes absent from a set although it has groups "
+    "over class proportions + |share of cells - share| + 0.05 x classes absent from a set although there are groups "
     "enough; every choice tried up to 50,000, else best-swap descent from 32 seeded starts"
 )
 EXACT_UP_TO = 50_000

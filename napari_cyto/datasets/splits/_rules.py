@@ -1,10 +1,11 @@
-"""When cells cannot be divided as asked: refusals that are sentences, and what overrules each."""
+"""When cells cannot be split as requested: refusals that are sentences, and what overrules each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from napari_cyto.datasets.splits.config import Override, SplitConfig
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SplitError
 
@@ -22,8 +23,8 @@ def refuse_shares(config: SplitConfig) -> None:
     test = 1 / config.folds if config.fold is not None else config.test_share
     if config.validation_share + test >= 1:
         raise SplitError(
-            f"Validation ({config.validation_share:g}) and test ({test:g}) leave nothing to train on; their shares "
-            "must be less than 1 together."
+            f"Expected shares for validation and test of less than 1 in all, got {config.validation_share:g} and "
+            f"{test:g}, which leave nothing to train on."
         )
     if config.fold is not None and config.fold >= config.folds:
         raise SplitError(f"Expected a fold from 0 to {config.folds - 1} ({config.folds} folds), got {config.fold}.")
@@ -43,9 +44,9 @@ def unknown_patients(slides: Iterable[SlideRecord], config: SplitConfig) -> int:
     if config.allows("unknown-patient"):
         return len(unknown)
     raise SplitError(
-        f"The cells are to be divided by patient, but the patient of {len(unknown)} slide(s) is unknown "
-        f"({_listed(unknown)}); enter it, divide by smear or image, or allow it with "
-        f"{_how('unknown-patient', config)}, which keeps those slides together by smear, else image."
+        f"Expected the patient of each slide for a split by patient, got {counted(len(unknown), 'slide')} without one "
+        f"({_listed(unknown)}); enter the patients, split by smear or image, or allow it with "
+        f"{_how('unknown-patient', config)}, which keeps those slides together by smear, else by image."
     )
 
 
@@ -61,15 +62,15 @@ def too_few_groups(groups: Sequence[str], config: SplitConfig, unit: str) -> boo
     if len(groups) >= needed or needed == 1:
         return False
     if not groups:
-        raise SplitError("There are no cells to divide; mark some, or accept predictions.")
+        raise SplitError("There are no cells to split; annotate some, or accept predictions.")
     if config.allows("single-group"):
         return True
-    of = f"one {unit} only ({groups[0]})" if len(groups) == 1 else f"{len(groups)} {unit}s only ({_listed(groups)})"
-    fewer = f" or ask for fewer sets (a test share of 0: {config.typed('test_share', '0')}),"
+    of = f"only one {unit} ({groups[0]})" if len(groups) == 1 else f"only {len(groups)} {unit}s ({_listed(groups)})"
+    fewer = f" leave out a set (a test share of 0: {config.typed('test_share', '0')}),"
     raise SplitError(
-        f"The cells are of {of}, but {needed} are needed so that no {unit} is in two sets; add slides of others,"
-        f"{fewer if len(groups) > 1 or config.requested_sets == 2 else ''} or allow it with "
-        f"{_how('single-group', config)}, which divides within one {unit}: its figures then flatter."
+        f"Expected cells of at least {needed} {unit}s, so that no {unit} is in two sets, got {of}; add slides of other "
+        f"{unit}s,{fewer if len(groups) > 1 or config.sets_asked == 2 else ''} or allow it with "
+        f"{_how('single-group', config)}, which splits the cells of one {unit}, so that metrics are too optimistic."
     )
 
 
@@ -94,8 +95,8 @@ def too_few_of_a_class(spread: Mapping[str, int], config: SplitConfig, unit: str
     if few and not config.allows("few-groups"):
         listed = ", ".join(f"{class_id} in {n}" for class_id, n in few.items())
         raise SplitError(
-            f"Each of {config.needed_groups} sets or folds needs a {unit} with every class, but there are too few "
-            f"{unit}s for: {listed}; add cells of other {unit}s, ask for fewer sets, or allow it with "
+            f"Expected cells of each class from at least {config.needed_groups} {unit}s, one for each set or fold, got "
+            f"fewer for: {listed}; add cells of other {unit}s, use fewer sets, or allow it with "
             f"{_how('few-groups', config)}."
         )
     return few
@@ -111,8 +112,9 @@ def refuse_divided(divided: Sequence[str], config: SplitConfig, unit: str) -> No
     """
     if divided and not config.allows("leak"):
         raise SplitError(
-            f"The sets that came with the data put {len(divided)} {unit}(s), or slides that show the same cells, in "
-            f"two sets ({_listed(divided)}); have them divided anew with {config.typed('published', 'false')}."
+            f"The published sets have the same {unit}, or slides that show the same cells, in two sets "
+            f"({counted(len(divided), unit)}: {_listed(divided)}); make a new split with "
+            f"{config.typed('published', 'false')}."
         )
 
 
@@ -126,9 +128,9 @@ def refuse_known(free: int, known: int, unit: str, config: SplitConfig) -> None:
     """
     if not free:
         raise SplitError(
-            f"A test set was asked for, but the model to continue from has learnt from or was steered by {known} "
-            f"{unit}(s) here, and no other is left to be tested on; add slides that it has not seen, or ask for no "
-            f"test set (a test share of 0: {config.typed('test_share', '0')})."
+            f"Expected slides for the test set that the parent model has not seen, got none: it was trained or tuned "
+            f"on {counted(known, unit)} here; add other slides, or do without a test set (a test share of 0: "
+            f"{config.typed('test_share', '0')})."
         )
 
 

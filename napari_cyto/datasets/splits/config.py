@@ -15,10 +15,10 @@ ShareOf = Literal["cells", "groups"]
 Override = Literal["single-group", "few-groups", "unknown-patient", "leak"]
 
 OVERRIDES: dict[Override, str] = {
-    "single-group": "Cells of one patient are divided all the same, by smear or image: figures then flatter the model.",
-    "few-groups": "A class of fewer patients than sets stays without cells in one of them.",
-    "unknown-patient": "Slides of an unknown patient are divided by smear or image, and may be of one patient.",
-    "leak": "Sets that came with the data are kept although they share a patient, a smear or cells.",
+    "single-group": "Cells of one patient are split, by smear or image; metrics are then too optimistic.",
+    "few-groups": "A class with fewer patients than sets has no cells in one of them.",
+    "unknown-patient": "Slides of unknown patients are split by smear or image, and may be of the same patient.",
+    "leak": "Published sets are kept although they share a patient, a smear or cells.",
 }
 """What may be allowed although it is refused, and its price; what was made use of is recorded with the reason."""
 
@@ -36,13 +36,17 @@ class SplitConfig(BaseModel):
     by: GroupUnit = Field(
         default="auto", title="Keep together", description="auto: the patient where known, else the smear, else image."
     )
-    validation_share: float = Field(default=0.15, ge=0, lt=0.9, title="Validation share", description="Steers the run.")
-    test_share: float = Field(default=0.2, ge=0, lt=0.9, title="Test share", description="Judged once, at the end.")
+    validation_share: float = Field(
+        default=0.15, ge=0, lt=0.9, title="Validation share", description="Of the cells; tunes the training."
+    )
+    test_share: float = Field(
+        default=0.2, ge=0, lt=0.9, title="Test share", description="Of the cells; evaluated once, at the end."
+    )
     share_of: ShareOf = Field(
         default="cells",
         title="Shares are of",
-        description="cells: as many groups as give the share of cells, groups without cells train; groups: that share "
-        "of the patients or smears, with or without cells, and as nearly as possible of the cells.",
+        description="cells: of the cells; patients or smears without cells are in the training set. groups: of the "
+        "patients or smears, with or without cells, and as nearly as possible of the cells.",
     )
     seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same split.")
     fold: int | None = Field(
@@ -50,31 +54,31 @@ class SplitConfig(BaseModel):
         ge=0,
         lt=FOLDS.high,
         title="Fold",
-        description="Which of 'folds' is the test set; empty: a single split.",
+        description="Number of the fold that is the test set, from 0. Empty: a single split.",
     )
-    folds: Folds = Field(default=5, title="Folds", description="Of a cross-validation.")
+    folds: Folds = Field(default=5, title="Folds", description="Number of folds of a cross-validation.")
     published: bool = Field(
         default=True,
-        title="Sets as published",
-        description="Slides that came with a set (train, validation, test) keep it; not in a cross-validation.",
+        title="Published sets",
+        description="Slides that came with a set (train, validation, test) stay in it; not in a cross-validation.",
     )
     fill: bool = Field(
         default=True,
         title="Complete published sets",
-        description="Take a validation or test set that did not come with the data out of the training set that did.",
+        description="Where the data came without a validation or test set, split it off the published training set.",
     )
     twins: bool = Field(
         default=True,
-        title="Look for the same cells",
-        description="Compare the cells of all slides; slides that show the same ones go to one set.",
+        title="Find duplicate cells",
+        description="Compare the cells of all slides; slides that show the same cells go to the same set.",
     )
     overrides: tuple[Override, ...] = Field(
         default=(),
-        title="Allowed all the same",
-        description=f"Refusals overruled, recorded with the result: {', '.join(OVERRIDES)}.",
+        title="Overrides",
+        description=f"What to allow although it is refused; recorded with the result: {', '.join(OVERRIDES)}.",
     )
     reason: str = Field(
-        default="", title="Allowed because", description="Why, recorded with the result; a leak needs one."
+        default="", title="Reason", description="Why the overrides are allowed; recorded, and required for a leak."
     )
 
     @property

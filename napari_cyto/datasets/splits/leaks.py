@@ -10,14 +10,15 @@ from napari_cyto.datasets.audit.report import Finding, Row, Severity
 from napari_cyto.datasets.splits._groups import ties
 from napari_cyto.datasets.splits.config import SplitConfig
 from napari_cyto.datasets.splits.split import SETS, TEST, TRAIN, VALIDATION
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import LeakError
 
 _SHOWN = 10
 _KINDS = {
-    "patient": ("same_patient", "{n} patient(s) have slides in more than one set"),
-    "smear": ("same_smear", "{n} smear(s) have slides in more than one set"),
-    "pixels": ("same_pixels", "{n} slide(s) are in more than one set under two names"),
+    "patient": ("same_patient", "patient has", "patients have", "slides in more than one set"),
+    "smear": ("same_smear", "smear has", "smears have", "slides in more than one set"),
+    "pixels": ("same_pixels", "slide is", "slides are", "in more than one set under two names"),
 }
 _SET_WORDS = {TRAIN: "training", VALIDATION: "validation", TEST: "test"}
 _OVERLAPS = {"patient": "patients", "smear": "smears", "pixels": "pictures"}
@@ -40,11 +41,11 @@ def shared_ties(slides: Iterable[SlideRecord], sets: Mapping[str, str]) -> tuple
     """
     members = _members(slides, sets)
     findings = []
-    for kind, (name, sentence) in _KINDS.items():
+    for kind, (name, one, many, rest) in _KINDS.items():
         rows = [_row(key, of) for key, of in sorted(members.items()) if key[0] == kind and len(of) > 1]
         if rows:
             shown = ", ".join(str(row[kind]) for row in rows[:_SHOWN])
-            detail = f"{sentence.format(n=len(rows))}: {shown}{_more(len(rows))}."
+            detail = f"{counted(len(rows), one, many)} {rest}: {shown}{_more(len(rows))}."
             findings.append(Finding(name, Severity.ERROR, detail, tuple(rows), leak=True))
     return tuple(findings)
 
@@ -118,8 +119,8 @@ def shared_crops(
     findings = []
     listed = list(pairs)
     for kind, identical, what in (
-        ("duplicate_crop", True, "to the pixel"),
-        ("near_duplicate_crop", False, "nearly (re-encoded, turned, shifted or cut again)"),
+        ("duplicate_crop", True, "with the same pixels"),
+        ("near_duplicate_crop", False, "nearly the same (re-encoded, rotated, shifted or cut again)"),
     ):
         rows = [
             {one: p.train, other: p.test, "similarity": round(p.correlation, 4)}
@@ -129,8 +130,9 @@ def shared_crops(
         if rows:
             first = f"{rows[0][one]} and {rows[0][other]}"
             more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-            where = f"of the {_SET_WORDS[other]} set are in the {_SET_WORDS[one]} set too"
-            detail = f"{len(rows)} crop(s) {where}, {what}: {first}{more}."
+            in_other = f"of the {_SET_WORDS[other]} set"
+            crops = counted(len(rows), f"crop {in_other} is", f"crops {in_other} are")
+            detail = f"{crops} in the {_SET_WORDS[one]} set too, {what}: {first}{more}."
             findings.append(Finding(kind, severity, detail, tuple(rows), leak=severity is Severity.ERROR))
     return tuple(findings)
 
@@ -153,7 +155,7 @@ def refuse_leaks(findings: Iterable[Finding], config: SplitConfig) -> None:
         + " Rows: "
         + "; ".join(rows[:_SHOWN])
         + _more(len(rows))
-        + ". Ask for a new split, correct smear and patient of these slides, or allow the leak and say why."
+        + ". Make a new split, correct smear and patient of these slides, or allow the leak with a reason."
     )
 
 

@@ -27,7 +27,7 @@ Pairs = Collection[tuple[str, str]]
 CellCounts = Mapping[str, Mapping[str, int]]
 
 CAME_WITH_DATA = "as it came with the data"
-ALL_TO_TRAIN = "everything in the training set, as asked"
+ALL_TO_TRAIN = "everything in the training set, as requested"
 
 _FINER: dict[GroupUnit, tuple[GroupUnit, ...]] = {
     "auto": ("auto", "smear", "image"),

@@ -74,7 +74,7 @@ def recorded_split(data: TrainingSet, record: Mapping[str, Any]) -> TrainingSpli
     """
     listed = record.get("sides")
     if not isinstance(listed, Mapping):
-        raise CytoError("The model's card does not tell which slides it was trained on; judge it on other data.")
+        raise CytoError("The model's card does not state which slides it was trained on; evaluate it on other data.")
     sets = {str(key): str(name) for name, keys in listed.items() for key in keys}
     known = {slide.key: sets[slide.key] for slide in data.slides if slide.key in sets}
     counts = {name: data.counts(key for key, of in known.items() if of == name) for name in SETS}

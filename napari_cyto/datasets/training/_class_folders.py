@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.image_names import READ_SUFFIXES
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
@@ -95,9 +96,10 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
     images, remarks = [], list[str]()
     is_cut = cache(_is_cut)
     if fields := sum(is_cut(path.parent) for path in files_below(root, READ_SUFFIXES)):
-        remarks.append(f"{fields} picture(s) beside a folder CROPPED were left out, since they show whole fields.")
+        images = counted(fields, "image")
+        remarks.append(f"{images} beside a folder CROPPED left out: fields of view rather than single cells.")
     if masks := len(listed) - len(found):
-        remarks.append(f"{masks} mask(s) in {root} (-d, _mask) were left out, since they are no cells.")
+        remarks.append(f"{counted(masks, 'mask')} in {root} (-d, _mask) left out: not images of cells.")
     unread: Counter[str] = Counter()
     for side, class_id, path in found:
         if path.suffix.lower() not in READABLE:
@@ -106,12 +108,14 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
         try:
             images.append(CellImageRecord(_record(path, side, mpp, smear, class_id), class_id))
         except FormatError as error:
-            remarks.append(f"{error} It was left out.")
-    remarks += [f"{n} {s} picture(s) in {root} were left out; make them PNG or TIFF first." for s, n in unread.items()]
-    if not images:
+            remarks.append(f"{error} The image was left out.")
+    remarks += [
+        f"{counted(n, f'{s} image')} in {root} left out; convert to PNG or TIFF first." for s, n in unread.items()
+    ]
+    if not pictures:
         raise CytoError(
-            f"{root} holds no pictures in class folders; expected one folder a class with {', '.join(READABLE)} "
-            "pictures in it, or such folders in train and validation." + "".join(f" {r}" for r in remarks[:3])
+            f"Expected one folder per class with images of cells ({', '.join(READABLE)}), perhaps inside train and "
+            f"validation, got none in {root}." + "".join(f" {r}" for r in remarks[:3])
         )
     return images, remarks
 
@@ -143,7 +147,7 @@ def _record(path: Path, side: str, mpp: float | None, smear: str, class_id: str)
 def _images(root: Path) -> Iterator[tuple[str, str, Path]]:
     """Yield side, class and path of each picture, in the order of their names."""
     if not root.is_dir():
-        raise CytoError(f"{root} is no folder; expected one with a folder for each class.")
+        raise CytoError(f"Expected a folder with one folder per class, got {root}.")
     folders = subfolders(root)
     splits = [folder for folder in folders if folder.name.lower() in SIDE_FOLDERS and subfolders(folder)]
     for folder in folders:

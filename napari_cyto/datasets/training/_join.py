@@ -12,6 +12,7 @@ from napari_cyto.datasets.training._source_classes import LEFT_OUT
 from napari_cyto.datasets.training._source_readers import SourceSlide
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.fingerprints import same_fingerprint, sampled_part
 from napari_cyto.domain.geometry import YX, YXYX, Point
 from napari_cyto.errors import SlideError
@@ -52,7 +53,7 @@ class Joining:
         try:
             pixels = self._known_pixels(record.fingerprint or fingerprint(record.path))
         except SlideError as error:
-            self.remarks.append(f"{error} It was left out.")
+            self.remarks.append(f"{error} The slide was left out.")
             return
         if record.size_hw is None:
             raise AssertionError
@@ -132,13 +133,13 @@ class Joining:
     def all_remarks(self) -> list[str]:
         """Return all remarks, those that are counted last."""
         counts = dict(self._counts)
-        sentences = {
-            "_outside": "{} cell(s) whose centre lies outside their slide were left out.",
-            "_double": "{} cell(s) stand in two sources and were taken once.",
-            "_differing": "{} cell(s) stand in two sources with different classes; the first source was believed.",
+        told = {
+            "_outside": "centred outside the slide, left out.",
+            "_double": "in two sources, taken once.",
+            "_differing": "in two sources with different classes; the class of the first source was taken.",
         }
-        said = [text.format(counts.pop(kind)) for kind, text in sentences.items() if kind in counts]
-        said += [f"{n} cell(s) of class {c} were left out, as asked." for c, n in sorted(counts.items())]
+        said = [f"{counted(counts.pop(kind), 'cell')} {text}" for kind, text in told.items() if kind in counts]
+        said += [f"{counted(n, 'cell')} of class {c} left out, as requested." for c, n in sorted(counts.items())]
         return [*self.remarks, *said]
 
 

@@ -98,9 +98,9 @@ def refuse_unmapped(missing: Mapping[str, tuple[str, ...]], target: ClassScheme)
             for to in (target.ids[0], LEFT_OUT)
         )
         raise SchemeError(
-            f"These classes have no counterpart in the scheme {target.name!r} ({', '.join(target.ids)}): "
-            f"{'; '.join(listed)}. Say behind the source what each becomes, as in {renamed} , "
-            f"or leave their cells out on purpose with {left_out} ."
+            f"Expected classes of the scheme {target.name!r} ({', '.join(target.ids)}), got others in "
+            f"{'; '.join(listed)}. Name the new class of each after the source, as in {renamed} , "
+            f"or leave their cells out with {left_out} ."
         )
 
 
@@ -124,10 +124,10 @@ def _requested_pairs(name: str, target: ClassScheme) -> tuple[str, dict[str, str
     if path.suffix.lower() not in (".json", ".yaml", ".yml"):
         known = ", ".join(sorted({m.source for m in maps if m.target == target.name}))
         raise SchemeError(
-            f"There is no map {name!r} to the scheme {target.name!r}; those that ship are from {known or 'none'}; "
-            "a map of your own is a .yaml or .json file of pairs."
+            f"Expected a class map to the scheme {target.name!r}, built-in (from {known or 'none'}) or a .yaml or "
+            f".json file of pairs, got {name!r}."
         )
     content = read_json(path) if path.suffix.lower() == ".json" else read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(v, str) for pair in content.items() for v in pair):
-        raise SchemeError(f"{path}: a class map must be pairs of class names, such as light_dysplastic: LSIL.")
+        raise SchemeError(f"{path}: expected pairs of class names, such as light_dysplastic: LSIL, got something else.")
     return path.name, dict(content)

@@ -14,6 +14,7 @@ from napari_cyto.datasets.training._class_folders import read_class_folders
 from napari_cyto.datasets.training.scheme import refuse_no_project
 from napari_cyto.datasets.training.sources import SourceSpec
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -121,12 +122,12 @@ def _labelled(spec: SourceSpec, labels: LabelSet, scheme_name: str, empty_too: b
         try:
             slides.append(SourceSlide(_with_scale(record, spec.mpp), tuple(cells), tuple(regions), rejected_yx=denied))
         except CytoError as error:
-            remarks.append(f"{error} It was left out with its {len(cells)} cell(s).")
+            remarks.append(f"{error} The slide was left out with its {counted(len(cells), 'cell')}.")
     if missing:
         names = ", ".join(name for name, _ in missing[:3]) + (" ..." if len(missing) > 3 else "")
         remarks.append(
-            f"{len(missing)} slide(s) of {spec.path} with {sum(n for _, n in missing)} cell(s) were left out, because "
-            f"their picture is not there: {names}."
+            f"{counted(len(missing), 'slide')} of {spec.path} with {counted(sum(n for _, n in missing), 'cell')} left "
+            f"out, since the image file is missing: {names}."
         )
     return SourceContent(scheme_name, tuple(slides), tuple(remarks))
 

@@ -26,11 +26,11 @@ Rest = Literal["ignored", "background-unless-sure", "positive-unlabelled"]
 """What a detector's loss makes of the part of a slide that nobody annotated."""
 
 _REST: dict[Rest, str] = {
-    "ignored": "left out, for nobody said that it holds no cells.",
-    "background-unless-sure": "left out of figures and threshold, for nobody said that it holds no cells; there only "
-    "what looks unlike a cell is learned as background.",
-    "positive-unlabelled": "left out of figures and threshold, for nobody said that it holds no cells; it is learned "
-    "from as unlabelled, which is background less the cells expected there.",
+    "ignored": "left out, since it may hold cells that nobody annotated.",
+    "background-unless-sure": "left out of metrics and threshold, since it may hold cells that nobody annotated; in "
+    "training, only what looks unlike a cell counts as background there.",
+    "positive-unlabelled": "left out of metrics and threshold, since it may hold cells that nobody annotated; in "
+    "training it counts as unlabelled: background, less the cells expected there.",
 }
 
 
@@ -122,8 +122,8 @@ class AreaUsed:
         share = 100 * (1 - self.used_mm2 / self.slides_mm2) if self.slides_mm2 else 0.0
         whose = "the slide" if self.limited == 1 else f"these {self.limited:,} slides"
         return (
-            f"{verb} {_area(self.used_mm2)} {where}; {_percent(share)} of {whose} is {_REST[rest]} Draw a region "
-            "round a part in which every cell is annotated to have all of it count."
+            f"{verb} {_area(self.used_mm2)} {where}; {_percent(share)} of {whose} is {_REST[rest]} To have all of a "
+            "part count, annotate every cell in it and draw a region around it."
         )
 
 

@@ -17,6 +17,7 @@ import psutil
 from napari_cyto.datasets.colour_match import ColourMatch, LabStatistics, match_for
 from napari_cyto.datasets.crop_rule import CropRule, Crops
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.jobs.events import Advanced, Noted, Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
@@ -161,11 +162,13 @@ class _Cutter:
                 lost = self._cut(number, opened)
                 if lost:
                     what = (
-                        "It was left out" if lost == len(slide) else f"{lost} of its {len(slide)} cells were left out"
+                        "the slide was left out"
+                        if lost == len(slide)
+                        else f"{lost} of its {len(slide)} cells were left out"
                     )
-                    remark = f"{opened.unreadable[0]} {what}."
+                    remark = f"{opened.unreadable[0]}; {what}."
         except SlideError as error:
-            remark = f"{error} It was left out with its {len(slide)} cell(s)."
+            remark = f"{error} The slide was left out with its {counted(len(slide), 'cell')}."
         if remark:
             self.remarks.append(remark)
         return len(slide), remark
@@ -209,8 +212,9 @@ def _refuse_without_scale(slides: Sequence[TrainingSlide], rule: CropRule) -> No
     if unknown and rule.unit == "um":
         shown = ", ".join(unknown[:3]) + (" ..." if len(unknown) > 3 else "")
         raise CytoError(
-            f"The µm per px of {len(unknown)} slide(s) are unknown ({shown}), and cells are cut out in µm; say them "
-            "behind the source, as in apacc:DIR@0.25, or for the slides in their project."
+            "Expected the µm per px of each slide, since cells are cut out in µm, got "
+            f"{counted(len(unknown), 'slide')} without ({shown}); enter it after the source, as in apacc:DIR@0.25, or "
+            "for the slides in their project."
         )
 
 
@@ -225,8 +229,8 @@ def _room(cells: int, rule: CropRule, memory_bytes: int | None) -> Crops:
     # A full disk kills a process that writes to a mapped file, without a word.
     if free < needed * 1.05:
         raise CytoError(
-            f"{cells} cells need {needed / 1e9:.1f} GB on the disk at {folder}, which has {free / 1e9:.1f} GB free; "
-            "make room, choose a smaller input, or point TMPDIR to another disk."
+            f"Expected {needed / 1e9:.1f} GB of free disk space in {folder} for {cells:,} cells, got {free / 1e9:.1f} "
+            "GB; free some space, choose a smaller input, or set TMPDIR to a folder on another disk."
         )
     with tempfile.TemporaryFile(prefix="napari-cyto-crops-") as file:
         return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)

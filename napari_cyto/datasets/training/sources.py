@@ -14,9 +14,9 @@ SourceKind = Literal["cric", "apacc", "folders", "project"]
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
 SOURCE_HELP = (
-    "cric:DIR, apacc:DIR, folders:DIR (one folder a class, each picture one cell) or a project folder. After an @ may "
-    "follow, with commas between: the µm per px where the data does not say it (0.25 or mpp=0.25), map=NAME or "
-    "map=FILE (a map that ships, such as herlev, or a YAML or JSON file), OWN=CLASS for single classes (OWN= leaves "
+    "cric:DIR, apacc:DIR, folders:DIR (one folder per class, one cell per image) or a project folder. Options may "
+    "follow an @, with commas between: the µm per px where the data does not state it (0.25 or mpp=0.25), map=NAME or "
+    "map=FILE (a built-in class map such as herlev, or a YAML or JSON file), OWN=CLASS for single classes (OWN= leaves "
     "one out), smear=PATTERN for class folders (a regular expression on file names; its group names the smear)."
 )
 """What a source is, whole, for the sentence that refuses one; ``--help`` says it in brief."""
@@ -56,10 +56,7 @@ class SourceSpec:
         if self.kind not in KINDS:
             raise CytoError(f"Expected a source of the kind {', '.join(KINDS)}, got {self.kind!r}.")
         if self.mpp is not None and not MPP_MIN_UM <= self.mpp <= MPP_MAX_UM:
-            raise CytoError(
-                f"{self.path}: {self.mpp:g} µm per px is what no microscope gives; expected {MPP_MIN_UM:g} to "
-                f"{MPP_MAX_UM:g}."
-            )
+            raise CytoError(f"{self.path}: expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm per px, got {self.mpp:g}.")
         if self.smear:
             _check_pattern(self.smear)
 
@@ -91,7 +88,7 @@ def parse_source(text: str) -> SourceSpec:
     named: SourceKind | None = next((k for k in KINDS if colon and k == kind.strip().lower()), None)
     place, options = _cut(rest if named else text)
     if not place.strip():
-        raise CytoError(f"{text!r} names no folder; give {SOURCE_HELP}")
+        raise CytoError(f"Expected a source with a folder, got {text!r}. A source is {SOURCE_HELP}")
     return _with_options(named or "project", Path(place).expanduser(), options, text)
 
 
@@ -119,7 +116,10 @@ def _with_options(kind: SourceKind, path: Path, options: list[str], text: str) -
         name, value = (name.strip(), value.strip()) if equals else ("mpp", option)
         into = words if name in _WORDS else pairs
         if not name or name in into:
-            raise CytoError(f"{text!r}: {option!r} is not an option, or is given twice; expected {SOURCE_HELP}")
+            raise CytoError(
+                f"{text!r}: expected each option once, got {option!r}, which is unknown or twice there. A source is "
+                f"{SOURCE_HELP}"
+            )
         into[name] = value
     mpp = words.get("mpp")
     if mpp is not None and not _NUMBER.fullmatch(mpp):
@@ -138,6 +138,6 @@ def _check_pattern(pattern: str) -> None:
     try:
         groups = re.compile(pattern).groups
     except re.error as error:
-        raise CytoError(f"The smear pattern {pattern!r} is no regular expression: {error}.") from error
+        raise CytoError(f"Expected a regular expression after smear=, got {pattern!r} ({error}).") from error
     if groups < 1:
-        raise CytoError(f"The smear pattern {pattern!r} needs a group in brackets that names the smear.")
+        raise CytoError(f"Expected a regular expression with a group in brackets after smear=, got {pattern!r}.")

@@ -138,7 +138,7 @@ def read_training_set(
     """
     sources = [parse_source(spec) if isinstance(spec, str) else spec for spec in specs]
     if not sources:
-        raise CytoError("A training set needs at least one source, such as cric:DIR or a project folder.")
+        raise CytoError("Expected at least one source of cells, such as cric:DIR or a project folder, got none.")
     if isinstance(scheme, str):
         scheme = named_scheme(scheme or scheme_name_for(sources))
     read = [(str(spec), read_content(spec)) for spec in dict.fromkeys(sources)]
@@ -165,7 +165,7 @@ def _joined(
             joining.add(name, slide, maps[name].pairs)
     present = {i for slide in joining.slides for i in slide.class_index.tolist()}
     if not present:
-        raise CytoError("No labelled cell is left in the sources. " + " ".join(joining.all_remarks()[:5]))
+        raise CytoError("Expected annotated cells in the sources, got none. " + " ".join(joining.all_remarks()[:5]))
     chosen = tuple(c for i, c in enumerate(scheme.ids) if i in present) if classes is None else tuple(classes)
     _refuse_foreign(scheme, present, chosen)
     recount = np.array([chosen.index(c) if c in chosen else -1 for c in scheme.ids], dtype=np.intp)
@@ -180,6 +180,6 @@ def _refuse_foreign(scheme: ClassScheme, present: set[int], chosen: tuple[str, .
     foreign = [c for i, c in enumerate(scheme.ids) if i in present and c not in chosen]
     if foreign:
         raise CytoError(
-            f"The data has cells of {', '.join(foreign)}, but only {', '.join(chosen)} were asked for; say behind the "
-            f"source what they become, or leave them out on purpose with @{'=,'.join(foreign)}= there."
+            f"Expected cells of {', '.join(chosen)} only, got {', '.join(foreign)} too; name their new class after the "
+            f"source, or leave them out with @{'=,'.join(foreign)}= there."
         )

@@ -209,7 +209,7 @@ def test_points_become_boxes_of_their_class_in_um_and_need_the_scale(tmp_path: P
     unknown = project_of(tmp_path / "u.cyto", {path: [Point(400, 500)]})
     refusal = run(export_apacc(unknown, tmp_path / "u", options)).refusal
     assert "s.png" in refusal
-    assert "µm per pixel is unknown" in refusal
+    assert "Expected the µm per px of" in refusal
     run(export_apacc(unknown, tmp_path / "u", options.model_copy(update={"point_px": 100})))
     assert labels(tmp_path / "u") == {"train/s_0_0.txt": "0 0.25 0.2 0.05 0.05\n"}
 
@@ -226,7 +226,7 @@ def test_bethesda_becomes_apacc_and_a_class_without_counterpart_is_refused_by_na
     other = project_of(tmp_path / "k.cyto", {path: [(Box(1, 1, 30, 30), first)]}, "ki67")
     refusal = run(export_apacc(other, tmp_path / "k", options)).refusal
     assert first in refusal
-    assert "no counterpart in APACC" in refusal
+    assert "No APACC class" in refusal
     own = options.model_copy(update={"class_map": {first: "unhealthy"}})
     assert run(export_apacc(other, tmp_path / "k", own)).result["counts"]["train"] == {"unhealthy": 1}
 

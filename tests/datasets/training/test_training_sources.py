@@ -65,13 +65,13 @@ def test_texts_and_what_they_mean(text: str, expected: SourceSpec) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("cric:", "names no folder"),
-        ("", "names no folder"),
-        ("apacc:x@900", "no microscope gives"),
+        ("cric:", "a source with a folder"),
+        ("", "a source with a folder"),
+        ("apacc:x@900", "expected 0.05 to"),
         ("apacc:x@mpp=fast", "expected a number"),
-        ("folders:x@a=NILM,a=HSIL", "given twice"),
-        ("folders:x@smear=(", "no regular expression"),
-        ("folders:x@smear=abc", "needs a group"),
+        ("folders:x@a=NILM,a=HSIL", "each option once"),
+        ("folders:x@smear=(", "Expected a regular expression"),
+        ("folders:x@smear=abc", "with a group"),
     ],
 )
 def test_wrong_texts_are_refused_in_a_sentence(text: str, sentence: str) -> None:
@@ -124,12 +124,12 @@ def test_pictures_that_are_missing_are_left_out_with_one_remark(tmp_path: Path) 
     data = read_training_set([cric(tmp_path / "c", rows, ("a.png",))])
     assert [s.name for s in data.slides] == ["a.png"]
     assert len(data.remarks) == 1
-    assert "2 slide(s)" in data.remarks[0]
+    assert "2 slides of" in data.remarks[0]
     assert "gone.png" in data.remarks[0]
 
 
 def test_nothing_left_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CytoError, match=r"No labelled cell is left.*picture is not there"):
+    with pytest.raises(CytoError, match=r"Expected annotated cells.*image file is missing"):
         read_training_set([cric(tmp_path / "c", "gone.png,60,40,1,2,2,NILM,3,5\n", ())])
     with pytest.raises(CytoError, match="at least one source"):
         read_training_set([])
@@ -138,7 +138,7 @@ def test_nothing_left_is_refused(tmp_path: Path) -> None:
 def test_cells_outside_their_slide_are_counted(tmp_path: Path) -> None:
     data = read_training_set([cric(tmp_path / "c", "a.png,60,40,1,1,1,NILM,10,20\na.png,60,40,1,1,2,NILM,61,20\n")])
     assert data.counts() == {"NILM": 1}
-    assert data.remarks == ("1 cell(s) whose centre lies outside their slide were left out.",)
+    assert data.remarks == ("1 cell centred outside the slide, left out.",)
 
 
 def class_folders(root: Path, classes: dict[str, int], side: str = "") -> Path:
@@ -187,13 +187,13 @@ def test_folders_without_counterpart_are_all_listed_and_none_dropped(tmp_path: P
         read_training_set([f"folders:{root}"])
     data = read_training_set([f"folders:{root}@round=HSIL,square="])
     assert data.counts() == {"NILM": 1, "HSIL": 1}
-    assert data.remarks == ("1 cell(s) of class square were left out, as asked.",)
+    assert data.remarks == ("1 cell of class square left out, as requested.",)
     with pytest.raises(SchemeError, match="leads to XYZ"):
         read_training_set([f"folders:{root}@round=XYZ,square="])
     own = tmp_path / "own.yaml"
     own.write_text("round: LSIL\nsquare: SCC\nNILM: NILM\n", encoding="utf-8")
     assert read_training_set([f"folders:{root}@map={own}"]).classes == ("NILM", "LSIL", "SCC")
-    with pytest.raises(SchemeError, match=r"those that ship are from .*herlev"):
+    with pytest.raises(SchemeError, match=r"built-in .from .*herlev"):
         read_training_set([f"folders:{root}@map=unknown"])
 
 
@@ -205,9 +205,9 @@ def test_a_pattern_names_the_smear_of_class_folders(tmp_path: Path) -> None:
 
 def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CytoError, match="no pictures in class folders"):
+    with pytest.raises(CytoError, match="Expected one folder per class"):
         read_training_set([f"folders:{tmp_path / 'empty'}"])
-    with pytest.raises(CytoError, match="is no folder"):
+    with pytest.raises(CytoError, match="Expected a folder with one folder per class"):
         read_training_set([f"folders:{tmp_path / 'nowhere'}"])
     with pytest.raises(CytoError, match="Expected a project"):
         read_training_set([f"{tmp_path / 'empty'}"])
@@ -268,7 +268,7 @@ def test_a_project_gives_accepted_cells_and_exhaustive_regions(study: Path) -> N
     assert boxes[7].tolist() == [60, 60, 80, 90]
     assert not np.isnan(boxes[:6]).any()
     assert len(data.remarks) == 1
-    assert "picture is not there" in data.remarks[0]
+    assert "image file is missing" in data.remarks[0]
 
 
 def own_scheme(study: Path, name: str) -> ClassScheme:
@@ -322,7 +322,7 @@ def test_sources_are_joined_in_one_scheme(study: Path, tmp_path: Path) -> None:
 def test_a_cell_that_two_sources_have_is_taken_once(study: Path) -> None:
     once, twice = read_training_set([str(study)]), read_training_set([str(study), f"{study}@SCC=HSIL"])
     assert twice.counts() == once.counts()
-    assert any("stand in two sources" in r for r in twice.remarks)
+    assert any("in two sources, taken once" in r for r in twice.remarks)
     assert twice.fingerprint == once.fingerprint
 
 
@@ -348,14 +348,14 @@ def test_two_sources_of_one_picture_make_one_slide(tmp_path: Path) -> None:
     two = cric(tmp_path / "two", "a.png,60,40,1,1,1,LSIL,10,20\na.png,60,40,1,1,2,HSIL,30,5\n", ("a.png",))
     data = read_training_set([one, two])
     assert by_name(data) == {"a.png": ([[20, 10], [5, 30]], ["NILM", "HSIL"])}
-    assert any("with different classes; the first source was believed" in r for r in data.remarks)
+    assert any("with different classes; the class of the first source was taken" in r for r in data.remarks)
 
 
 def test_classes_that_a_model_lacks_are_refused_and_those_it_has_are_counted(tmp_path: Path) -> None:
     table = cric(tmp_path / "c", "a.png,60,40,1,1,1,NILM,10,20\na.png,60,40,1,1,2,SCC,30,5\n")
     data = read_training_set([table], classes=("SCC", "HSIL", "NILM"))
     assert data.counts() == {"SCC": 1, "HSIL": 0, "NILM": 1}
-    with pytest.raises(CytoError, match="has cells of SCC"):
+    with pytest.raises(CytoError, match="got SCC too"):
         read_training_set([table], classes=("NILM", "HSIL"))
 
 

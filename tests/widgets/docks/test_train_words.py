@@ -29,8 +29,8 @@ def test_advice_of_the_command_line_becomes_what_the_dock_has(override: Any) -> 
 @pytest.mark.parametrize(
     "sentence",
     [
-        "Ask for no test side (a test share of 0: --set split.test_share=0).",
-        "Have them divided anew with --set split.published=false.",
+        "Do without a test set (a test share of 0: --set split.test_share=0).",
+        "Make a new split with --set split.published=false.",
         "Computing in fp32: this processor has no bf16 of its own.",
     ],
 )
