@@ -37,8 +37,8 @@ def class_shares(audited: Audited) -> Iterator[Finding]:
                 row[f"{side or 'no side'}_share"] = round(counts[side][class_id] / totals[side], 4)
         rows.append(row)
     if rows:
-        told = ", ".join(f"{totals[side]:,} in {side or 'no set'}" for side in counts if totals[side])
-        yield Finding("class_shares", Severity.INFO, f"Cells: {told}.", tuple(rows))
+        shares = ", ".join(f"{totals[side]:,} in {side or 'no set'}" for side in counts if totals[side])
+        yield Finding("class_shares", Severity.INFO, f"Cells: {shares}.", tuple(rows))
     if totals[TRAIN] and totals[TEST]:
         alone = [row for row in rows if not row.get(TRAIN) or not row.get(TEST)]
         if alone:
@@ -68,7 +68,7 @@ def labels_outside(audited: Audited) -> Iterator[Finding]:
     if rows:
         reach = counted(len(rows), "label reaches", "labels reach")
         detail = f"{reach} beyond the image, the first in {rows[0]['slice']}."
-        yield Finding("label_outside", Severity.ERROR if audited.sides_came else Severity.WARNING, detail, tuple(rows))
+        yield Finding("label_outside", Severity.ERROR if audited.sets_came else Severity.WARNING, detail, tuple(rows))
 
 
 def unknown_classes(audited: Audited) -> Iterator[Finding]:
@@ -123,12 +123,12 @@ def same_boxes(audited: Audited) -> Iterator[Finding]:
             rows[one.said == other.said].append({**first, **more})
     if found := rows[False]:
         which = f"{found[0]['class']} and {found[0]['other_class']} in {found[0]['slice']}"
-        cells = counted(len(found), "cell is", "cells are")
-        detail = f"{cells} labelled twice on one image with different classes, the first as {which}."
+        twice = counted(len(found), "cell is", "cells are")
+        detail = f"{twice} labelled twice on one image with different classes, the first as {which}."
         yield Finding("two_classes", Severity.ERROR, detail, tuple(found))
     if found := rows[True]:
-        cells = counted(len(found), "cell is", "cells are")
-        detail = f"{cells} labelled twice on one image with the same class, the first in {found[0]['slice']}."
+        twice = counted(len(found), "cell is", "cells are")
+        detail = f"{twice} labelled twice on one image with the same class, the first in {found[0]['slice']}."
         yield Finding("same_box", Severity.WARNING, detail, tuple(found))
 
 

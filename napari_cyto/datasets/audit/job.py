@@ -97,7 +97,7 @@ def _compared(audited: Audited, token: Token | None) -> Generator[Advanced, None
             unreadable.append({"crop": name, "side": side, "reason": str(error)})
         yield Advanced(done, 0, name)
     # Where nobody has divided the slides yet, an export keeps those with the same cell in one set.
-    severity = Severity.ERROR if audited.sides_came else Severity.WARNING
+    severity = Severity.ERROR if audited.sets_came else Severity.WARNING
     findings: list[Finding] = []
     for one, other in combinations([name for name in SETS if len(prints[name])], 2):
         yield Advanced(done, done, f"Comparing {len(prints[one])} crops ({one}) with {len(prints[other])} ({other}).")

@@ -69,7 +69,7 @@ def too_few_groups(groups: Sequence[str], config: SplitConfig, unit: str) -> boo
     fewer = f" leave out a set (a test share of 0: {config.typed('test_share', '0')}),"
     raise SplitError(
         f"Expected cells of at least {needed} {unit}s, so that no {unit} is in two sets, got {of}; add slides of other "
-        f"{unit}s,{fewer if len(groups) > 1 or config.sets_asked == 2 else ''} or allow it with "
+        f"{unit}s,{fewer if len(groups) > 1 or config.requested_sets == 2 else ''} or allow it with "
         f"{_how('single-group', config)}, which splits the cells of one {unit}, so that metrics are too optimistic."
     )
 

@@ -133,12 +133,12 @@ class Joining:
     def all_remarks(self) -> list[str]:
         """Return all remarks, those that are counted last."""
         counts = dict(self._counts)
-        told = {
+        sentences = {
             "_outside": "centred outside the slide, left out.",
             "_double": "in two sources, taken once.",
             "_differing": "in two sources with different classes; the class of the first source was taken.",
         }
-        said = [f"{counted(counts.pop(kind), 'cell')} {text}" for kind, text in told.items() if kind in counts]
+        said = [f"{counted(counts.pop(kind), 'cell')} {text}" for kind, text in sentences.items() if kind in counts]
         said += [f"{counted(n, 'cell')} of class {c} left out, as requested." for c, n in sorted(counts.items())]
         return [*self.remarks, *said]
 
