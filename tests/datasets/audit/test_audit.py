@@ -298,7 +298,7 @@ def test_points_are_the_same_by_their_distance_and_not_by_what_is_put_round_them
 def test_a_verdict_without_errors_does_not_pass_over_warnings() -> None:
     found = report("a", [Finding("same_box", Severity.WARNING, "One.")])
     assert found.ok
-    assert "1 kind of warning" in found.verdict
+    assert "1 kind of warning" in found.summary
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
