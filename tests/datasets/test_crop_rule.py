@@ -149,11 +149,11 @@ def test_more_room_at_the_same_scale_has_the_crop_in_its_middle(shown_image: Pat
         rule.widened(500)
 
 
-def test_without_a_scale_a_rule_in_micrometres_refuses(picture: Path) -> None:
-    with open_slide(picture) as slide, pytest.raises(CytoError, match="Expected the µm per px of"):
+def test_without_a_scale_a_rule_in_micrometres_refuses(shown_image: Path) -> None:
+    with open_slide(shown_image) as slide, pytest.raises(CytoError, match="Expected the µm per px of"):
         CropRule().cut(slide, [(5.0, 5.0)], None)
     with pytest.raises(CytoError, match=r"got 1 slide without .*apacc:DIR@0.25"):
-        run(cut_all([training_slide(picture, CENTRES, None)], CropRule()))
+        run(cut_all([training_slide(shown_image, CENTRES, None)], CropRule()))
 
 
 @pytest.mark.parametrize("windows", [(0.0,), (-3.0,), (), (1.0,) * 5])
@@ -189,7 +189,7 @@ def test_a_disk_too_small_is_said_before_it_is_full(shown_image: Path, monkeypat
 
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(CytoError, match="GB of free disk space"):
-        run(cut_all([training_slide(picture, CENTRES)], CropRule(), memory_bytes=0))
+        run(cut_all([training_slide(shown_image, CENTRES)], CropRule(), memory_bytes=0))
 
 
 def test_a_picture_that_cannot_be_read_is_left_out_with_one_remark(shown_image: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _steps(path: Path, compare_crops: bool, token: Token | None) -> Generator[Ad
         findings.append(finding)
     if compare_crops and len(set(SETS) & set(set_of_slide.values())) > 1:
         findings += yield from _compared(audited, token)
-    if not set(SETS) & set(sides.values()):
+    if not set(SETS) & set(set_of_slide.values()):
         findings.append(Finding("no_sides", Severity.INFO, "There is no split into training and test set here."))
     return report(audited.source, findings)
 

@@ -96,8 +96,8 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
     images, remarks = [], list[str]()
     is_cut = cache(_is_cut)
     if fields := sum(is_cut(path.parent) for path in files_below(root, READ_SUFFIXES)):
-        images = counted(fields, "image")
-        remarks.append(f"{images} beside a folder CROPPED left out: fields of view rather than single cells.")
+        shown = counted(fields, "image")
+        remarks.append(f"{shown} beside a folder CROPPED left out: fields of view rather than single cells.")
     if masks := len(listed) - len(found):
         remarks.append(f"{counted(masks, 'mask')} in {root} (-d, _mask) left out: not images of cells.")
     unread: Counter[str] = Counter()
@@ -112,7 +112,7 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
     remarks += [
         f"{counted(n, f'{s} image')} in {root} left out; convert to PNG or TIFF first." for s, n in unread.items()
     ]
-    if not pictures:
+    if not images:
         raise CytoError(
             f"Expected one folder per class with images of cells ({', '.join(READABLE)}), perhaps inside train and "
             f"validation, got none in {root}." + "".join(f" {r}" for r in remarks[:3])
