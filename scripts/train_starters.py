@@ -29,7 +29,6 @@ from napari_cyto.inference.classify import CellClassifier
 from napari_cyto.inference.probabilities import probabilities
 from napari_cyto.jobs.events import Done, Event, Failed, Measured, Noted
 from napari_cyto.jobs.run_folder import RunFolder
-from napari_cyto.models._manifest_file import jsonable
 from napari_cyto.models.bundle import read_bundle, with_figures, write_bundle
 from napari_cyto.models.manifest import Kind
 from napari_cyto.slides import open_slide
@@ -109,7 +108,7 @@ def decide(out: Path, config: TrainConfig, source: str, folds: Path) -> None:
     card = bundle.manifest.card.model_copy(
         update={
             "recipe": config.model_dump(mode="json"),
-            "metrics": OUT_OF_FOLD | PROTOCOL | jsonable(classifier_scores(whole)),
+            "metrics": OUT_OF_FOLD | PROTOCOL | classifier_scores(whole).to_json(),
             "limits": config.limits,
         }
     )

@@ -10,6 +10,7 @@ from napari_cyto.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from napari_cyto.domain.label_set import LabelSet
+    from napari_cyto.evaluation.comparison import Comparison
     from napari_cyto.evaluation.config import LabelComparisonConfig
 
 
@@ -37,11 +38,11 @@ def run(truth: Path, pred: Path, config: LabelComparisonConfig, as_json: bool) -
     read = _read(truth, config.format, mpp), _read(pred, of_pred, mpp, truth)
     labels = mapped_by(config.class_map, *read)
     nameless = label_stem(truth), label_stem(pred)
-    result = compare(labels[0], labels[1], config.radius_um, mpp, config.missing_are_empty, nameless).as_dict()
-    for remark in result["remarks"]:
+    result = compare(labels[0], labels[1], config.radius_um, mpp, config.missing_are_empty, nameless)
+    for remark in result.remarks:
         print(remark, file=sys.stderr)
     if as_json:
-        print_json(result)
+        print_json(result.to_json())
     else:
         _print(result)
 
@@ -84,15 +85,14 @@ def _read(path: Path, name: str | None, mpp: float | None, truth: Path | None = 
     return labels
 
 
-def _print(result: dict[str, Any]) -> None:
-    detection = result["detection"]
-    every = {"all cells": detection} | detection["per_class"]
-    columns = ("tp", "fp", "fn", "precision", "recall", "f1")
-    rows = [(name, *(_shown(counts[c]) for c in columns)) for name, counts in every.items()]
-    title = f"Found within {result['radius_um']:g} µm, in {result['images']} image{'s' * (result['images'] != 1)}"
+def _print(result: Comparison) -> None:
+    every = {"all cells": result.detection.overall, **result.detection.per_class}
+    rows = [(name, *map(_shown, (c.tp, c.fp, c.fn, c.precision, c.recall, c.f1))) for name, c in every.items()]
+    n_images = len(result.mpp)
+    title = f"Found within {result.radius_um:g} µm, in {n_images} image{'s' * (n_images != 1)}"
     print_table(title, ("class", "found", "false positive", "missed", "precision", "recall", "F1"), rows)
-    if detection["median_error_um"] is not None:
-        print(f"Median distance between a found cell and its detection: {detection['median_error_um']:.2f} µm.")
+    if result.median_error_um is not None:
+        print(f"Median distance between a found cell and its detection: {result.median_error_um:.2f} µm.")
 
 
 def _shown(value: float | None) -> str:

@@ -2,66 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from napari_cyto.cli.output import print_facts, print_table
 from napari_cyto.domain.statistics import FEW_GROUPS
 
-Plain = Mapping[str, Any]
+if TYPE_CHECKING:
+    from napari_cyto.domain.statistics.bootstrap import Estimate
+    from napari_cyto.evaluation.scores import DetectionScores
 
 ESTIMATE_HEADS = ("score", "value", "95 % interval", "cells", "groups")
 
 
-def report_detection(found: Plain) -> None:
-    """Print what a detector finds.
-
-    Parameters
-    ----------
-    found : mapping
-        ``detection`` of `detector_scores`.
-    """
-    at = found["at_detections_per_cell"]
-    low, high = found["threshold"], found["highest_threshold"]
+def report_detection(found: DetectionScores) -> None:
+    """Print what a detector finds."""
+    at = found.at_detections_per_cell
+    low, high = found.threshold, found.highest_threshold
     own = f"a score of {low:.2f} or more" if low == high else f"each fold's own threshold, {low:.2f} to {high:.2f}"
     rows = [
-        estimated(f"recall at {own}", found["recall_interval"]),
-        estimated(f"recall at up to {at['per_cell']:g} detections per annotated cell", at["recall_interval"]),
+        estimated(f"recall at {own}", found.recall_interval),
+        estimated(f"recall at up to {at.per_cell:g} detections per annotated cell", at.recall_interval),
     ]
     rows += [
-        estimated(f"recall at {row['per_field']} detections per image", row["recall_interval"])
-        for row in found["at_detections_per_field"]
+        estimated(f"recall at {row.per_field} detections per image", row.recall_interval)
+        for row in found.at_detections_per_field
     ]
-    intervals = found["intervals"]
+    intervals = found.intervals
     rows += [
-        estimated(title, intervals[name])
-        for name, title in (
-            ("detections_per_cell", "detections per annotated cell"),
-            ("median_error_um", "median distance, µm"),
-        )
+        estimated("detections per annotated cell", intervals.detections_per_cell),
+        estimated("median distance, µm", intervals.median_error_um),
     ]
-    print_table(f"Found within {found['radius_um']:g} µm", ESTIMATE_HEADS, rows)
+    print_table(f"Found within {found.radius_um:g} µm", ESTIMATE_HEADS, rows)
     report_few(rows)
-    columns = ("tp", "fp", "fn", "precision", "recall", "f1")
-    every = {"all cells": (found, intervals["f1"])}
-    every |= {name: (counts, intervals["per_class_f1"][name]) for name, counts in found["per_class"].items()}
-    cells = [(name, *(shown(counts[c]) for c in columns), span(f1)) for name, (counts, f1) in every.items()]
+    every = {"all cells": (found.counts, intervals.f1)}
+    every |= {name: (counts, intervals.per_class_f1[name]) for name, counts in found.per_class.items()}
+    cells = [
+        (name, *map(shown, (c.tp, c.fp, c.fn, c.precision, c.recall, c.f1)), span(f1))
+        for name, (c, f1) in every.items()
+    ]
     heads = ("class", "found", "false positive", "missed", "precision", "recall", "F1", "95 % interval of F1")
     print_table("Cells", heads, cells)
-    facts = [("precision is", found["precision_is"])]
-    if found["boxes"]:
-        facts += [(f"boxes, {name}", shown(value)) for name, value in found["boxes"]["class_agnostic"].items()]
+    facts = [("precision is", found.precision_is)]
+    if found.boxes:
+        every_cell = found.boxes.class_agnostic
+        figures = (("ap", every_cell.ap), ("ap50", every_cell.ap50), ("ap75", every_cell.ap75))
+        facts += [(f"boxes, {name}", shown(value)) for name, value in figures]
     print_facts(facts)
 
 
-def estimated(title: str, estimate: Plain | None) -> tuple[str, ...]:
+def estimated(title: str, estimate: Estimate | None) -> tuple[str, ...]:
     """Return the row of an estimate: title, value, interval, cells, groups; under 20 groups have a star."""
     if estimate is None:
         return (title, "-", "-", "-", "-")
-    cells = "-" if estimate.get("n") is None else f"{estimate['n']:,}"
-    groups = "-" if estimate.get("groups") is None else f"{estimate['groups']:,}"
-    star = "*" if estimate.get("few_groups") else ""
-    return (title, shown(estimate["value"]), span(estimate), cells, groups + star)
+    groups = "-" if estimate.groups is None else f"{estimate.groups:,}"
+    star = "*" if estimate.few_groups else ""
+    return (title, shown(estimate.value), span(estimate), f"{estimate.n:,}", groups + star)
 
 
 def report_few(rows: Iterable[Sequence[str]]) -> None:
@@ -70,11 +66,11 @@ def report_few(rows: Iterable[Sequence[str]]) -> None:
         print(f"* fewer than {FEW_GROUPS} patients, smears or images have such cells.")
 
 
-def span(estimate: Plain | None) -> str:
+def span(estimate: Estimate | None) -> str:
     """Return the interval of an estimate in words; ``-`` where it has none."""
-    if not estimate or estimate.get("low") is None:
+    if estimate is None or estimate.low is None:
         return "-"
-    return f"{estimate['low']:.3f} to {estimate['high']:.3f}"
+    return f"{estimate.low:.3f} to {estimate.high:.3f}"
 
 
 def shown(value: float | None) -> str:

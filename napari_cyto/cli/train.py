@@ -104,18 +104,25 @@ def _kind(kind: str | None) -> Kind:
 
 
 def _report(result: dict[str, Any]) -> None:
+    from napari_cyto.evaluation.scores import ClassifierScores, DetectorScores
+
     metrics, side = result["metrics"], result["side"]
     print_facts((name, result[name]) for name in ("bundle", "id", "side", "epochs", "seconds") if name in result)
     for fold in result.get("folds", ()):
         print_facts([("fold", f"{fold['id']}, {fold['epochs']} epochs: {fold['bundle']}")])
-    if metrics.get("detection"):
-        report_detection(metrics["detection"])
-    classification = metrics.get("classification") or (metrics.get("found_cells") or {}).get("classification")
-    if classification:
+    is_detector = bool(metrics.get("detection"))
+    found: ClassifierScores | None
+    if is_detector:
+        scores = DetectorScores.from_json(metrics)
+        report_detection(scores.detection)
+        found = scores.found_cells
+    else:
+        found = ClassifierScores.from_json(metrics) if metrics.get("classification") else None
+    if found:
+        own = found.classification.intervals
         names = ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_auroc", "quadratic_kappa")
-        spans = classification.get("intervals", {})
-        rows = [estimated(name, spans.get(name) or {"value": classification.get(name)}) for name in names]
-        of = f"Of the {classification['n']:,} cells found, " if metrics.get("detection") else ""
+        rows = [estimated(name, getattr(own, name)) for name in names]
+        of = f"Of the {found.classification.n:,} cells found, " if is_detector else ""
         where = side if side == "out of fold" else f"on the {side} set"
         title = f"{of}{where}"
         print_table(title[:1].upper() + title[1:], ESTIMATE_HEADS, rows)

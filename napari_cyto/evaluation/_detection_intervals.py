@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from napari_cyto.domain.statistics.bootstrap import (
     RESAMPLING,
     SHARE_LIKE,
     Bounds,
+    Estimate,
     Resampling,
     counted_estimate,
     group_numbers,
@@ -20,6 +21,7 @@ from napari_cyto.domain.statistics.bootstrap import (
 from napari_cyto.evaluation.classification import mean_known
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detection import Counts, Detection, ratio
+from napari_cyto.evaluation.scores import DetectionIntervals
 
 Times = npt.NDArray[np.int64]
 
@@ -29,7 +31,7 @@ def detection_intervals(
     scored: Sequence[Detection],
     resampling: Resampling = RESAMPLING,
     radius_um: float = 0.0,
-) -> dict[str, Any]:
+) -> DetectionIntervals:
     """Return the intervals of what detections are worth; that of recall is told where recall is.
 
     Parameters
@@ -42,13 +44,6 @@ def detection_intervals(
         How the intervals are drawn, whole patients (else smears, else pictures) at a time.
     radius_um : float
         Furthest distance at which a detection is the cell, µm.
-
-    Returns
-    -------
-    dict
-        ``precision``, ``f1``, ``macro_f1``, ``detections_per_cell``, ``median_error_um`` (each as `Estimate.as_dict`)
-        and ``per_class_f1`` by class id. Their ``n``: the detections that precision rests on, the found cells that the
-        error does, the marked cells that the others do, of a class those of that class.
 
     Notes
     -----
@@ -68,11 +63,11 @@ def detection_intervals(
 
     def drawn(
         statistic: Callable[[Times], float | None], n: int, holds: npt.NDArray[np.int64], bounds: Bounds | None = None
-    ) -> dict[str, Any]:
+    ) -> Estimate:
         # The estimate counts what was drawn, and that is groups.
         informative = int((holds > 0).sum())
         found = weighted_estimate(statistic, range(n_groups), resampling, bounds, informative)
-        return found.as_dict() | {"n": n}
+        return replace(found, n=n)
 
     def f1_of(place: int) -> Callable[[Times], float | None]:
         return lambda times: _of(times, counts[:, place]).f1
@@ -81,24 +76,22 @@ def detection_intervals(
     cells, found, called = counts[:, :, 0] + counts[:, :, 2], counts[:, 0, 0], counts[:, 0, 0] + counts[:, 0, 1]
     of_classes = [cells[:, place] for place in every if true_counts[place]]
     rarest = min(of_classes, key=lambda c: (c > 0).sum(), default=cells[:, 0])
-    return {
-        "precision": counted_estimate(found, called, resampling).as_dict(),
-        "f1": drawn(f1_of(0), true_counts[0], cells[:, 0], SHARE_LIKE),
-        "macro_f1": drawn(
+    return DetectionIntervals(
+        precision=counted_estimate(found, called, resampling),
+        f1=drawn(f1_of(0), true_counts[0], cells[:, 0], SHARE_LIKE),
+        macro_f1=drawn(
             lambda times: mean_known([_of(times, counts[:, c]).f1 for c in every]),
             sum(true_counts[1:]),
             rarest,
             SHARE_LIKE,
         ),
-        "detections_per_cell": drawn(
-            lambda times: ratio(*(times @ spent).tolist()), int(spent[:, 1].sum()), spent[:, 1]
-        ),
-        "median_error_um": drawn(_median_error(fields, scored, group_of), tp[0], found),
-        "per_class_f1": {
+        detections_per_cell=drawn(lambda times: ratio(*(times @ spent).tolist()), int(spent[:, 1].sum()), spent[:, 1]),
+        median_error_um=drawn(_median_error(fields, scored, group_of), tp[0], found),
+        per_class_f1={
             name: drawn(f1_of(place), true_counts[place], cells[:, place], SHARE_LIKE)
             for place, name in zip(every, names, strict=True)
         },
-    }
+    )
 
 
 def _median_error(

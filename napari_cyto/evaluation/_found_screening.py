@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -13,9 +12,8 @@ from napari_cyto.evaluation.classifier_scores import screening_scores
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.matching import match_points
 from napari_cyto.evaluation.scored_cells import ScoredCells, as_labelled
+from napari_cyto.evaluation.scores import ScreeningScores
 from napari_cyto.evaluation.screening import BETHESDA, ScreeningClasses
-
-Plain = dict[str, Any]
 
 
 def with_missed(
@@ -78,7 +76,7 @@ def screening_with_missed(
     radius_um: float,
     resampling: Resampling = RESAMPLING,
     classes: ScreeningClasses = BETHESDA,
-) -> Plain | None:
+) -> ScreeningScores | None:
     """Return page one of a detector, as `screening_scores` does, over all annotated high-grade cells.
 
     Parameters
@@ -90,7 +88,7 @@ def screening_with_missed(
 
     Returns
     -------
-    dict or None
+    ScreeningScores or None
         With ``missed`` besides, the share of the high-grade cells that were not found; None without high-grade
         classes.
     """
@@ -101,7 +99,9 @@ def screening_with_missed(
     high = [cells.ids.index(name) for name in classes.high_grade if name in cells.ids]
     is_high = np.isin(cells.truth, high)
     is_missed = np.arange(len(cells.truth)) >= len(cells.truth) - n_missed
-    scores["missed"] = share_estimate(is_missed, is_high, cells.groups, resampling).as_dict()
-    # No score calls what was not found, whatever recall was aimed at.
-    scores["operating_points"] = [point for point in scores["operating_points"] if point["threshold"] > 0]
-    return scores
+    return replace(
+        scores,
+        missed=share_estimate(is_missed, is_high, cells.groups, resampling),
+        # No score calls what was not found, whatever recall was aimed at.
+        operating_points=tuple(point for point in scores.operating_points if point.threshold > 0),
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,8 +66,8 @@ class ProliferationIndex:
             "detect more cells before reporting it."
         )
 
-    def as_dict(self) -> dict[str, object]:
-        """Return counts, index, interval and warning as plain values."""
+    def to_json(self) -> dict[str, Any]:
+        """Return counts, index, interval and warning as JSON-able values."""
         return {
             "index": self.index,
             "interval": self.interval,

@@ -1,8 +1,8 @@
-"""Judge a model bundle on labelled cells: a job whose result is the whole report as plain values."""
+"""Judge a model bundle on labelled cells: a job whose result is the whole report as a value."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,16 +20,16 @@ from napari_cyto.evaluation._found_screening import with_missed
 from napari_cyto.evaluation.classifier_scores import classifier_scores
 from napari_cyto.evaluation.config import EvaluateConfig
 from napari_cyto.evaluation.detector_scores import detector_scores, found_cells
+from napari_cyto.evaluation.evaluation_result import EvaluatedData, EvaluatedModel, ModelEvaluation, ParentModel
 from napari_cyto.evaluation.model_answers import KEPT, Classifier, Detector, LeftOut, classified, detected, group_of
 from napari_cyto.evaluation.report import ReportCurves, check_report_place, write_report
+from napari_cyto.evaluation.scores import ClassifierScores, DetectorScores
 from napari_cyto.evaluation.training_overlap import ChosenSlides, choose_slides
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.library import bundle_named
 from napari_cyto.models.suitability import labels_scheme
-
-Plain = dict[str, Any]
 
 _DEFAULT = EvaluateConfig()
 
@@ -83,9 +83,7 @@ def evaluate_bundle(
     Yields
     ------
     Event
-        The last one is ``Done``, ``Cancelled`` or ``Failed``. The result has ``kind``, ``model``, ``data``; of a
-        classifier ``classification``, ``screening``, ``calibration``; of a detector ``detection``, ``found_cells``;
-        with a report its ``report`` and ``json`` paths.
+        The last one is ``Done`` with an `ModelEvaluation`, ``Cancelled`` or ``Failed``.
     """
     yield from ending_once(_steps(bundle_path, sources, config, token, report))
 
@@ -108,20 +106,21 @@ def _steps(
     for sentence in chosen.warnings:
         yield Noted(sentence)
     work = _Work(bundle, data, chosen, config, token, report is not None)
-    scores, curves = yield from (_classifier(work) if bundle.manifest.kind == "classifier" else _detector(work))
-    result: Plain = {
-        "kind": bundle.manifest.kind,
-        "model": _model(bundle, card),
-        "data": _data(work, sources),
-        **scores,
-    }
+    scores: ClassifierScores | DetectorScores
+    if bundle.manifest.kind == "classifier":
+        scores, curves = yield from _classifier(work)
+    else:
+        scores, curves = yield from _detector(work)
+    found = ModelEvaluation(
+        kind=bundle.manifest.kind, model=_model(bundle, card), data=_data(work, sources), scores=scores
+    )
     if report is not None:
-        page, plain = write_report(report, result, curves, config.overwrite)
-        result |= {"report": str(page), "json": str(plain)}
-    yield Done(result)
+        page, plain = write_report(report, found, curves, config.overwrite)
+        found = replace(found, report=str(page), json=str(plain))
+    yield Done(found)
 
 
-def _classifier(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves]]:
+def _classifier(work: _Work) -> Generator[Event, None, tuple[ClassifierScores, ReportCurves]]:
     manifest = work.bundle.manifest
     model = open_classifier(work.bundle, work.config.device)
     cells = yield from classified(
@@ -146,7 +145,7 @@ def _classifier(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves
     return scores, ReportCurves(screened_curves(cells), class_curves(cells, colours), worst=worst, best=best)
 
 
-def _detector(work: _Work) -> Generator[Event, None, tuple[Plain, ReportCurves]]:
+def _detector(work: _Work) -> Generator[Event, None, tuple[DetectorScores, ReportCurves]]:
     manifest, radius_um = work.bundle.manifest, work.config.radius_um
     model = open_detector(work.bundle, work.config.device)
     k = len(manifest.classes)
@@ -188,40 +187,40 @@ def _nothing_left(work: _Work) -> str:
     return f"No cells are left to evaluate {work.bundle.id} on. {why}".strip()
 
 
-def _model(bundle: Bundle, card: Plain) -> Plain:
+def _model(bundle: Bundle, card: Mapping[str, Any]) -> EvaluatedModel:
     manifest = bundle.manifest
     # Who was on which side is thousands of keys that say nothing to a reader; the bundle has them.
     split = {name: value for name, value in card["split"].items() if not isinstance(value, dict | list)}
-    return {
-        "id": bundle.id,
-        "sha256": bundle.sha256,
-        "name": bundle.path.name,
-        "architecture": manifest.architecture,
-        "scheme": manifest.scheme,
-        "classes": list(manifest.class_ids),
-        "mpp": manifest.mpp,
-        "created_utc": manifest.created_utc,
-        "made_by": manifest.made_by,
-        "parents": [p.model_dump() for p in manifest.parents],
-        "card": card | {"split": split},
-    }
+    return EvaluatedModel(
+        id=bundle.id,
+        sha256=bundle.sha256,
+        name=bundle.path.name,
+        architecture=manifest.architecture,
+        scheme=manifest.scheme,
+        classes=tuple(manifest.class_ids),
+        mpp=manifest.mpp,
+        created_utc=manifest.created_utc,
+        made_by=manifest.made_by,
+        parents=tuple(ParentModel(p.id, p.sha256, p.added) for p in manifest.parents),
+        card={**card, "split": split},
+    )
 
 
-def _data(work: _Work, sources: Sequence[SourceSpec | str]) -> Plain:
+def _data(work: _Work, sources: Sequence[SourceSpec | str]) -> EvaluatedData:
     chosen = work.chosen
     specs = [parse_source(s) if isinstance(s, str) else s for s in sources]
-    return {
+    return EvaluatedData(
         # Without the folders above: a report is handed on, and these are nobody's business elsewhere.
-        "sources": [str(replace(spec, path=Path(spec.path.name))) for spec in specs],
-        "fingerprint": work.data.fingerprint,
-        "side": chosen.side,
-        "slides": len(chosen.slides),
-        "cells": sum(len(slide) for slide in chosen.slides),
-        "cells_per_class": work.data.counts([slide.key for slide in chosen.slides]),
-        "groups": len({group_of(slide) for slide in chosen.slides}),
-        "seen_in_training": chosen.seen,
-        "warnings": list(chosen.warnings),
-        "remarks": [*work.data.remarks, *work.left_out.sentences],
-        "evaluated_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "made_by": f"napari-cyto {__version__}",
-    }
+        sources=tuple(str(replace(spec, path=Path(spec.path.name))) for spec in specs),
+        fingerprint=work.data.fingerprint,
+        side=chosen.side,
+        slides=len(chosen.slides),
+        cells=sum(len(slide) for slide in chosen.slides),
+        cells_per_class=work.data.counts([slide.key for slide in chosen.slides]),
+        groups=len({group_of(slide) for slide in chosen.slides}),
+        seen_in_training=chosen.seen,
+        warnings=chosen.warnings,
+        remarks=(*work.data.remarks, *work.left_out.sentences),
+        evaluated_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_by=f"napari-cyto {__version__}",
+    )

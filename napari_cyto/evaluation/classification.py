@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,13 +76,6 @@ class Classification:
     kappa_left_out: tuple[str, ...]
     kappa_left_out_cells: int
     per_class: Mapping[str, ClassScores]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the scores as plain values."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        of_class = {n: {f: getattr(c, f) for f in ClassScores.__slots__} for n, c in self.per_class.items()}
-        listed = {"classes": list(self.classes), "kappa_left_out": list(self.kappa_left_out)}
-        return plain | listed | {"confusion": self.confusion.tolist(), "per_class": of_class}
 
 
 def score_classes(

@@ -1,9 +1,10 @@
-"""All scores of a classifier on labelled cells, as the plain values of a report."""
+"""All scores of a classifier on labelled cells."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,20 @@ from napari_cyto.evaluation.calibration import calibration
 from napari_cyto.evaluation.classification import Confusion, mean_known, quadratic_kappa, score_classes
 from napari_cyto.evaluation.detection import ratio
 from napari_cyto.evaluation.scored_cells import Labelled, ScoredCells, as_labelled, through
+from napari_cyto.evaluation.scores import (
+    CalibrationScores,
+    ClassificationIntervals,
+    ClassificationScores,
+    ClassifierScores,
+    ClassIntervals,
+    FalseCalls,
+    RecallAtSpecificity,
+    Reliability,
+    ReliabilityBin,
+    ScreeningScores,
+    TwoClassScores,
+    ViewScores,
+)
 from napari_cyto.evaluation.screening import (
     BETHESDA,
     ScreeningClasses,
@@ -37,11 +52,11 @@ from napari_cyto.evaluation.views import four_class_view, normal_abnormal_view
 SPECIFICITY = 0.90
 """At which the recall of high-grade cells is told on page one."""
 
-Plain = dict[str, Any]
 Tables = npt.NDArray[np.int64]
+View = TypeVar("View", bound=ViewScores)
 
 
-def classifier_scores(cells: ScoredCells, resampling: Resampling = RESAMPLING) -> Plain:
+def classifier_scores(cells: ScoredCells, resampling: Resampling = RESAMPLING) -> ClassifierScores:
     """Return every score of a classifier on labelled cells.
 
     Parameters
@@ -50,48 +65,43 @@ def classifier_scores(cells: ScoredCells, resampling: Resampling = RESAMPLING) -
         True classes and probabilities.
     resampling : Resampling
         How the intervals are drawn, whole patients (else smears, else images) at a time.
-
-    Returns
-    -------
-    dict
-        ``classification`` (with ``four_class`` and ``normal_abnormal``, None where the classes give no such view),
-        ``screening`` (None without high-grade classes) and ``calibration``; JSON-able.
     """
     own = as_labelled(cells)
     four, two = four_class_view(cells.classes), normal_abnormal_view(cells.classes)
-    views = {
-        "four_class": four and _classification(through(four, cells), resampling),
-        "normal_abnormal": two and _two_classes(through(two, cells), resampling),
-    }
-    return {
-        "classification": _classification(own, resampling) | views,
-        "screening": screening_scores(own, resampling),
-        "calibration": calibration_scores(own, high_grade_of(own)),
-    }
-
-
-def _classification(cells: Labelled, resampling: Resampling) -> Plain:
-    scores = score_classes(cells.truth_ids, cells.answer_ids, cells.classes, cells.scores, cells.severities).as_dict()
-    rankings = [Ranking(cells.truth == c, cells.scores[:, c]) for c in range(len(cells.classes))]
-    rarest = _rarest(cells)
-    areas = weighted_estimate(
-        lambda w: mean_known([r.auroc(w) for r in rankings]), cells.groups, resampling, SHARE_LIKE, rarest
+    return ClassifierScores(
+        _view(
+            ClassificationScores,
+            own,
+            resampling,
+            four_class=None if four is None else _view(ViewScores, through(four, cells), resampling),
+            normal_abnormal=None if two is None else _view(TwoClassScores, through(two, cells), resampling),
+        ),
+        screening_scores(own, resampling),
+        calibration_scores(own, high_grade_of(own)),
     )
+
+
+def _view(kind: type[View], cells: Labelled, resampling: Resampling, **views: ViewScores | None) -> View:
+    scores = score_classes(cells.truth_ids, cells.answer_ids, cells.classes, cells.scores, cells.severities)
     tables = _group_tables(cells)
-    return {
-        "n": len(cells.truth),
-        "n_groups": len(set(cells.groups)),
-        **scores,
-        "intervals": _table_intervals(cells, tables, resampling) | {"macro_auroc": areas.as_dict()},
-        "per_class_intervals": {c: _class_intervals(tables, i, resampling) for i, c in enumerate(cells.classes)},
-    }
-
-
-def _two_classes(cells: Labelled, resampling: Resampling) -> Plain:
-    """Return the scores of normal against abnormal, with the one AUROC that they have."""
-    figures = _classification(cells, resampling)
-    figures["auroc"], figures["intervals"]["auroc"] = figures["macro_auroc"], figures["intervals"]["macro_auroc"]
-    return figures
+    return kind(
+        n=len(cells.truth),
+        n_groups=len(set(cells.groups)),
+        classes=scores.classes,
+        confusion=tuple(tuple(row) for row in scores.confusion.tolist()),
+        accuracy=scores.accuracy,
+        balanced_accuracy=scores.balanced_accuracy,
+        macro_f1=scores.macro_f1,
+        weighted_f1=scores.weighted_f1,
+        macro_auroc=scores.macro_auroc,
+        quadratic_kappa=scores.quadratic_kappa,
+        kappa_left_out=scores.kappa_left_out,
+        kappa_left_out_cells=scores.kappa_left_out_cells,
+        per_class=scores.per_class,
+        intervals=_table_intervals(cells, tables, resampling),
+        per_class_intervals={c: _class_intervals(tables, i, resampling) for i, c in enumerate(cells.classes)},
+        **views,
+    )
 
 
 def _group_tables(cells: Labelled) -> Tables:
@@ -102,8 +112,8 @@ def _group_tables(cells: Labelled) -> Tables:
     return np.bincount(field, minlength=n_groups * k * k).reshape(n_groups, k, k).astype(np.int64)
 
 
-def _table_intervals(cells: Labelled, tables: Tables, resampling: Resampling) -> Plain:
-    """Return the intervals of all that follows from the confusion matrix, from one matrix a group."""
+def _table_intervals(cells: Labelled, tables: Tables, resampling: Resampling) -> ClassificationIntervals:
+    """Return the intervals of all that follows from the confusion matrix, from one matrix a group; and of the AUROC."""
     n_groups = len(tables)
     n, rarest = len(cells.truth), _rarest(cells)
     graded = np.asarray([s is not None for s in cells.severities], dtype=bool)
@@ -118,27 +128,30 @@ def _table_intervals(cells: Labelled, tables: Tables, resampling: Resampling) ->
         ),
     }
     right, every = np.trace(tables, axis1=1, axis2=2), tables.sum(axis=(1, 2))
-    figures: Plain = {"accuracy": counted_estimate(right, every, resampling).as_dict()}
+    intervals = {"accuracy": counted_estimate(right, every, resampling)}
     for name, (statistic, informative, bounds) in statistics.items():
 
         def of_draw(times: npt.NDArray[np.int64], of: Callable[[Confusion], float | None] = statistic) -> float | None:
             return of(np.tensordot(times, tables, 1))
 
         found = weighted_estimate(of_draw, range(n_groups), resampling, bounds, informative)
-        figures[name] = found.as_dict() | {"n": n}
-    return figures
+        intervals[name] = replace(found, n=n)
+    rankings = [Ranking(cells.truth == c, cells.scores[:, c]) for c in range(len(cells.classes))]
+    areas = weighted_estimate(
+        lambda w: mean_known([r.auroc(w) for r in rankings]), cells.groups, resampling, SHARE_LIKE, rarest
+    )
+    return ClassificationIntervals(**intervals, macro_auroc=areas)
 
 
-def _class_intervals(tables: Tables, place: int, resampling: Resampling) -> Plain:
+def _class_intervals(tables: Tables, place: int, resampling: Resampling) -> ClassIntervals:
     """Return the intervals of one class's shares, from the confusion matrix of each group, int64 (groups, k, k)."""
     right, actual, called = tables[:, place, place], tables[:, place].sum(axis=1), tables[:, :, place].sum(axis=1)
     others = tables.sum(axis=(1, 2)) - actual
-    shares = {
-        "sensitivity": (right, actual),
-        "specificity": (others - (called - right), others),
-        "precision": (right, called),
-    }
-    return {name: counted_estimate(up, down, resampling).as_dict() for name, (up, down) in shares.items()}
+    return ClassIntervals(
+        sensitivity=counted_estimate(right, actual, resampling),
+        specificity=counted_estimate(others - (called - right), others, resampling),
+        precision=counted_estimate(right, called, resampling),
+    )
 
 
 def _rarest(cells: Labelled) -> int:
@@ -159,7 +172,7 @@ def _weighted_f1(table: Confusion) -> float | None:
 
 def screening_scores(
     cells: Labelled, resampling: Resampling = RESAMPLING, classes: ScreeningClasses = BETHESDA
-) -> Plain | None:
+) -> ScreeningScores | None:
     """Return page one: what must not be missed, with intervals, and the table of operating points.
 
     Parameters
@@ -174,7 +187,7 @@ def screening_scores(
     if classes.negative not in cells.classes or not {*classes.undercalled_from} & {*cells.classes}:
         return None
     chosen = classes.within(cells.classes)
-    figures = score_screening(
+    shares = score_screening(
         cells.truth_ids, cells.answer_ids, cells.classes, cells.groups, cells.scores, chosen, resampling
     )
     is_high = np.isin(np.asarray(cells.truth_ids, dtype=object), chosen.high_grade)
@@ -190,17 +203,30 @@ def screening_scores(
     points = operating_points(is_high, score)
     is_normal = np.asarray(cells.truth_ids, dtype=object) == chosen.negative
     answers = np.asarray(cells.answer_ids, dtype=object)
-    return {
-        **figures.as_dict(),
-        "recall_at_specificity": {"specificity": SPECIFICITY} | recall.as_dict() | {"n": int(is_high.sum())},
-        "false_calls": _false_calls(cells, is_normal, np.isin(answers, chosen.high_grade)),
-        "operating_points": [{f: getattr(point, f) for f in point.__slots__} for point in points],
-        "high_grade": list(chosen.high_grade),
-        "undercalled_from": list(chosen.undercalled_from),
-        "negative": chosen.negative,
-        "confidence": resampling.confidence,
-        "draws": resampling.draws,
-    }
+    return ScreeningScores(
+        recall=shares.recall,
+        fnr=shares.fnr,
+        specificity=shares.specificity,
+        npv=shares.npv,
+        undercall=shares.undercall,
+        auroc=shares.auroc,
+        n_groups=shares.n_groups,
+        recall_at_specificity=RecallAtSpecificity(
+            specificity=SPECIFICITY,
+            value=recall.value,
+            low=recall.low,
+            high=recall.high,
+            n=int(is_high.sum()),
+            groups=recall.groups,
+        ),
+        false_calls=_false_calls(cells, is_normal, np.isin(answers, chosen.high_grade)),
+        operating_points=points,
+        high_grade=chosen.high_grade,
+        undercalled_from=chosen.undercalled_from,
+        negative=chosen.negative,
+        confidence=resampling.confidence,
+        draws=resampling.draws,
+    )
 
 
 def high_grade_of(cells: Labelled, classes: ScreeningClasses = BETHESDA) -> tuple[int, ...]:
@@ -210,16 +236,15 @@ def high_grade_of(cells: Labelled, classes: ScreeningClasses = BETHESDA) -> tupl
     return tuple(n for n, name in enumerate(cells.classes) if name in classes.high_grade)
 
 
-def _false_calls(cells: Labelled, is_normal: npt.NDArray[np.bool_], called_high: npt.NDArray[np.bool_]) -> Plain:
+def _false_calls(cells: Labelled, is_normal: npt.NDArray[np.bool_], called_high: npt.NDArray[np.bool_]) -> FalseCalls:
     """Return how many normal cells are called high-grade, and how many independent ones they are worth."""
     group_of, n_groups = group_numbers(cells.groups, len(is_normal))
     up, down = (np.bincount(group_of, weights=w, minlength=n_groups) for w in (is_normal & called_high, is_normal))
     found = clustered_share(up, down)
-    counts = {"called_high": int(up.sum()), "cells": int(down.sum()), "groups": found.groups}
-    return counts | {"effective_n": round(found.effective_n, 2)}
+    return FalseCalls(int(up.sum()), int(down.sum()), found.groups, round(found.effective_n, 2))
 
 
-def calibration_scores(cells: Labelled, high_grade: Sequence[int] = ()) -> Plain:
+def calibration_scores(cells: Labelled, high_grade: Sequence[int] = ()) -> CalibrationScores:
     """Return how true the probabilities are: of the likeliest class, of each class, and of being high-grade.
 
     Parameters
@@ -237,29 +262,35 @@ def calibration_scores(cells: Labelled, high_grade: Sequence[int] = ()) -> Plain
     scores = np.clip(cells.scores, 0, 1)
     likeliest = scores.argmax(axis=1) if len(scores) else np.empty(0, np.intp)
     each = {name: _reliability(scores[:, c], cells.truth == c) for c, name in enumerate(cells.classes)}
-    known = [figures["ece"] for figures in each.values() if figures["ece"] is not None]
-    figures = _reliability(scores.max(axis=1) if len(scores) else np.empty(0), cells.truth == likeliest)
+    known = [one.ece for one in each.values() if one.ece is not None]
+    first = _reliability(scores.max(axis=1) if len(scores) else np.empty(0), cells.truth == likeliest)
     high = np.clip(scores[:, list(high_grade)].sum(axis=1), 0, 1)
-    return {
-        **figures,
-        "mean_confidence": figures["mean_probability"],
-        "accuracy": figures["share"],
-        "class_wise_ece": float(np.mean(known)) if known else None,
-        "per_class": each,
-        "high_grade": _reliability(high, np.isin(cells.truth, high_grade)) if len(high_grade) else None,
-    }
+    return CalibrationScores(
+        ece=first.ece,
+        ece_equal_mass=first.ece_equal_mass,
+        brier=first.brier,
+        mean_probability=first.mean_probability,
+        share=first.share,
+        n=first.n,
+        bins=first.bins,
+        mean_confidence=first.mean_probability,
+        accuracy=first.share,
+        class_wise_ece=float(np.mean(known)) if known else None,
+        per_class=each,
+        high_grade=_reliability(high, np.isin(cells.truth, high_grade)) if len(high_grade) else None,
+    )
 
 
-def _reliability(probability: npt.NDArray[np.float64], is_so: npt.NDArray[np.bool_]) -> Plain:
+def _reliability(probability: npt.NDArray[np.float64], is_so: npt.NDArray[np.bool_]) -> Reliability:
     """Return how far a probability is from the share of cells that it holds for, in all and by bins."""
     published = calibration(probability, is_so)
     bins = zip(published.counts, published.confidence, published.accuracy, strict=True)
-    return {
-        "ece": published.ece,
-        "ece_equal_mass": calibration(probability, is_so, binning="equal mass").ece,
-        "brier": float(np.mean((probability - is_so) ** 2)) if len(is_so) else None,
-        "mean_probability": float(probability.mean()) if len(probability) else None,
-        "share": float(is_so.mean()) if len(is_so) else None,
-        "n": len(is_so),
-        "bins": [{"count": int(n), "confidence": float(c), "accuracy": float(a)} for n, c, a in bins],
-    }
+    return Reliability(
+        ece=published.ece,
+        ece_equal_mass=calibration(probability, is_so, binning="equal mass").ece,
+        brier=float(np.mean((probability - is_so) ** 2)) if len(is_so) else None,
+        mean_probability=float(probability.mean()) if len(probability) else None,
+        share=float(is_so.mean()) if len(is_so) else None,
+        n=len(is_so),
+        bins=tuple(ReliabilityBin(int(n), float(c), float(a)) for n, c, a in bins),
+    )

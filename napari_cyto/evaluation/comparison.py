@@ -13,6 +13,7 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Geometry, Polygon
 from napari_cyto.domain.image_names import closeness
+from napari_cyto.domain.json_values import to_plain
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
@@ -51,14 +52,14 @@ class Comparison:
     mpp: Mapping[str, float]
     remarks: tuple[str, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the comparison as plain values."""
-        of_class = {name: counts.as_dict() for name, counts in self.detection.per_class.items()}
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as JSON-able values."""
+        found = self.detection
         return {
             "detection": {
-                **self.detection.overall.as_dict(),
-                "per_class": of_class,
-                "macro_f1": self.detection.macro_f1,
+                **found.overall.to_json(),
+                "per_class": to_plain(found.per_class),
+                "macro_f1": found.macro_f1,
                 "median_error_um": self.median_error_um,
             },
             "radius_um": self.radius_um,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,8 +49,8 @@ class Counts:
         """``tp / (tp + (fp + fn) / 2)``. Source: Patherea, section 5, equation 6."""
         return ratio(self.tp, self.tp + 0.5 * (self.fp + self.fn))
 
-    def as_dict(self) -> dict[str, int | float | None]:
-        """Return counts and scores as plain values."""
+    def to_json(self) -> dict[str, Any]:
+        """Return counts and scores as JSON-able values."""
         return {
             "tp": self.tp,
             "fp": self.fp,

@@ -1,4 +1,4 @@
-"""All scores of a detector on pictures with marked cells, as the plain values of a report.
+"""All scores of a detector on pictures with marked cells.
 
 Labels of smears are incomplete as a rule: many visible cells carry none. Precision is then a lower bound, and what a
 fixed number of detections finds says more.
@@ -7,13 +7,14 @@ fixed number of detections finds says more.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from napari_cyto.domain.statistics.bootstrap import RESAMPLING, Resampling, share_estimate
+from napari_cyto.domain.statistics.bootstrap import RESAMPLING, Estimate, Resampling, share_estimate
 from napari_cyto.errors import CytoError
-from napari_cyto.evaluation._boxes import AveragePrecision, ImageBoxes, score_boxes
+from napari_cyto.evaluation._boxes import BoxScores, ImageBoxes, score_boxes
 from napari_cyto.evaluation._detection_intervals import detection_intervals
 from napari_cyto.evaluation._found_screening import screening_with_missed
 from napari_cyto.evaluation.classifier_scores import classifier_scores
@@ -21,6 +22,13 @@ from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detection import Detection, ratio, score_detections
 from napari_cyto.evaluation.matching import match_points
 from napari_cyto.evaluation.scored_cells import ScoredCells
+from napari_cyto.evaluation.scores import (
+    BoxTable,
+    DetectionScores,
+    DetectorScores,
+    RecallAtDetections,
+    RecallAtFieldBudget,
+)
 from napari_cyto.evaluation.views import Graded
 
 PER_CELL = 3.0
@@ -29,9 +37,9 @@ PER_CELL = 3.0
 PER_FIELD = (10, 25, 50, 100, 200)
 """Detections a picture at which the recall is told."""
 
+ERROR_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CELL = "cell"
 
-Plain = dict[str, Any]
 Fields = Sequence[DetectedField]
 Naming = Callable[[DetectedField], tuple[list[str], list[str]]]
 
@@ -42,7 +50,7 @@ def detector_scores(
     threshold: float | Sequence[float],
     radius_um: float,
     resampling: Resampling = RESAMPLING,
-) -> Plain:
+) -> DetectorScores:
     """Return every score of a detector.
 
     Parameters
@@ -59,12 +67,6 @@ def detector_scores(
     resampling : Resampling
         How the intervals are drawn.
 
-    Returns
-    -------
-    dict
-        ``detection``, and ``found_cells``: the scores of a classifier on the cells that were found (None for a
-        detector of less than two classes); JSON-able.
-
     Notes
     -----
     Source: Patherea, section 5 (matching); Lin et al. 2014, Microsoft COCO (box AP).
@@ -75,49 +77,48 @@ def detector_scores(
     own = list(threshold) if isinstance(threshold, Sequence) else [threshold] * len(fields)
     kept = [f.from_score(t) for f, t in zip(fields, own, strict=True)]
     counted = [f.counted(radius_um) for f in fields]
-    figures = _at_threshold(kept, ids, radius_um, resampling) | {
-        "threshold": min(own) if isinstance(threshold, Sequence) else threshold,
-        "highest_threshold": max(own) if isinstance(threshold, Sequence) else threshold,
-        "at_detections_per_cell": _at_budget(counted, PER_CELL, radius_um, resampling),
-        "at_detections_per_field": [_at_field_budget(counted, n, radius_um, resampling) for n in PER_FIELD],
-        "boxes": _boxes(fields, ids),
-    }
+    each = _each_field(kept, ids, radius_um, resampling)
+    total = sum(each, Detection())
+    errors = np.concatenate([np.empty(0), *(one.distances_px * f.mpp for f, one in zip(kept, each, strict=True))])
+    limited = [f.counted(radius_um) for f in kept]
+    is_measured = kept and all(f.regions and not f.reach_px for f in kept)
+    detection = DetectionScores(
+        counts=total.overall,
+        per_class=total.per_class if len(ids) > 1 else {},
+        macro_f1=total.macro_f1 if len(ids) > 1 else None,
+        radius_um=radius_um,
+        median_error_um=float(np.median(errors)) if len(errors) else None,
+        errors_um=tuple(float(q) for q in np.quantile(errors, ERROR_QUANTILES)) if len(errors) else (),
+        recall_interval=_recall(kept, radius_um, resampling),
+        intervals=detection_intervals(kept, each, resampling, radius_um),
+        fields=len(kept),
+        fields_with_regions=sum(bool(f.regions) for f in kept),
+        cells=_cells(kept),
+        detections=sum(len(f.scores) for f in kept),
+        cells_in_known_area=_cells(limited),
+        detections_in_known_area=sum(len(f.scores) for f in limited),
+        detections_per_cell=ratio(sum(len(f.scores) for f in limited), _cells(limited)),
+        precision_is="measured" if is_measured else "a lower bound",
+        threshold=min(own) if isinstance(threshold, Sequence) else threshold,
+        highest_threshold=max(own) if isinstance(threshold, Sequence) else threshold,
+        at_detections_per_cell=_at_budget(counted, PER_CELL, radius_um, resampling),
+        at_detections_per_field=tuple(_at_field_budget(counted, n, radius_um, resampling) for n in PER_FIELD),
+        boxes=_boxes(fields, ids),
+    )
     found = found_cells(kept, classes, radius_um)
     if found is None:
-        return {"detection": figures, "found_cells": None}
+        return DetectorScores(detection, None)
     screening = screening_with_missed(found, kept, radius_um, resampling)
-    return {"detection": figures, "found_cells": classifier_scores(found, resampling) | {"screening": screening}}
+    return DetectorScores(detection, replace(classifier_scores(found, resampling), screening=screening))
 
 
-def _at_threshold(fields: Fields, ids: tuple[str, ...], radius_um: float, resampling: Resampling) -> Plain:
+def _each_field(fields: Fields, ids: tuple[str, ...], radius_um: float, resampling: Resampling) -> list[Detection]:
     each: list[Detection] = []
     for f in fields:
         resampling.pulse()
         names = _answers(f, ids)
         each.append(score_detections(f.truth_yx, f.truth_classes, f.found_yx, names, radius_um / f.mpp, f.is_scored))
-    total = sum(each, Detection())
-    errors = np.concatenate([np.empty(0), *(one.distances_px * f.mpp for f, one in zip(fields, each, strict=True))])
-    with_regions = sum(bool(f.regions) for f in fields)
-    limited = [f.counted(radius_um) for f in fields]
-    measured = fields and all(f.regions and not f.reach_px for f in fields)
-    return {
-        **total.overall.as_dict(),
-        "per_class": {name: counts.as_dict() for name, counts in total.per_class.items()} if len(ids) > 1 else {},
-        "macro_f1": total.macro_f1 if len(ids) > 1 else None,
-        "radius_um": radius_um,
-        "median_error_um": float(np.median(errors)) if len(errors) else None,
-        "errors_um": [float(q) for q in np.quantile(errors, (0.05, 0.25, 0.5, 0.75, 0.95))] if len(errors) else [],
-        "recall_interval": _recall(fields, radius_um, resampling).as_dict(),
-        "intervals": detection_intervals(fields, each, resampling, radius_um),
-        "fields": len(fields),
-        "fields_with_regions": with_regions,
-        "cells": _cells(fields),
-        "detections": sum(len(f.scores) for f in fields),
-        "cells_in_known_area": _cells(limited),
-        "detections_in_known_area": sum(len(f.scores) for f in limited),
-        "detections_per_cell": ratio(sum(len(f.scores) for f in limited), _cells(limited)),
-        "precision_is": "measured" if measured else "a lower bound",
-    }
+    return each
 
 
 def _answers(f: DetectedField, ids: tuple[str, ...]) -> list[str]:
@@ -131,7 +132,7 @@ def _cells(fields: Fields) -> int:
     return sum(len(f.truth_classes) for f in fields)
 
 
-def _recall(fields: Fields, radius_um: float, resampling: Resampling) -> Any:
+def _recall(fields: Fields, radius_um: float, resampling: Resampling) -> Estimate:
     hits, groups = [np.empty(0, dtype=bool)], []
     for f in fields:
         resampling.pulse()
@@ -143,7 +144,7 @@ def _recall(fields: Fields, radius_um: float, resampling: Resampling) -> Any:
     return share_estimate(every, np.ones(len(every), bool), groups, resampling)
 
 
-def _at_budget(fields: Fields, per_cell: float, radius_um: float, resampling: Resampling) -> Plain:
+def _at_budget(fields: Fields, per_cell: float, radius_um: float, resampling: Resampling) -> RecallAtDetections:
     """Return the recall of the surest detections of all pictures together, as many as the budget allows.
 
     ``fields`` are `DetectedField.counted`, so that detections and cells are of the same area.
@@ -154,25 +155,30 @@ def _at_budget(fields: Fields, per_cell: float, radius_um: float, resampling: Re
     if budget < len(scores):
         # Above the first score that is too many, so that equal scores never overrun the budget.
         threshold = float(np.nextafter(scores[budget], np.inf))
-    return {"per_cell": per_cell, "threshold": threshold} | _recall_of(
-        [f.from_score(threshold if threshold is not None else 0.0) for f in fields], radius_um, resampling
+    kept = [f.from_score(threshold if threshold is not None else 0.0) for f in fields]
+    recall = _recall(kept, radius_um, resampling)
+    detections = sum(len(f.scores) for f in kept)
+    return RecallAtDetections(
+        per_cell=per_cell,
+        threshold=threshold,
+        detections=detections,
+        detections_per_cell=ratio(detections, _cells(kept)),
+        recall=recall.value,
+        recall_interval=recall,
     )
 
 
-def _at_field_budget(fields: Fields, per_field: int, radius_um: float, resampling: Resampling) -> Plain:
+def _at_field_budget(fields: Fields, per_field: int, radius_um: float, resampling: Resampling) -> RecallAtFieldBudget:
     kept = [f.keeping(np.sort(np.argsort(-f.scores, kind="stable")[:per_field])) for f in fields]
-    return {"per_field": per_field} | _recall_of(kept, radius_um, resampling)
-
-
-def _recall_of(fields: Fields, radius_um: float, resampling: Resampling) -> Plain:
-    estimate = _recall(fields, radius_um, resampling)
-    detections = sum(len(f.scores) for f in fields)
-    return {
-        "detections": detections,
-        "detections_per_cell": ratio(detections, _cells(fields)),
-        "recall": estimate.value,
-        "recall_interval": estimate.as_dict(),
-    }
+    recall = _recall(kept, radius_um, resampling)
+    detections = sum(len(f.scores) for f in kept)
+    return RecallAtFieldBudget(
+        per_field=per_field,
+        detections=detections,
+        detections_per_cell=ratio(detections, _cells(kept)),
+        recall=recall.value,
+        recall_interval=recall,
+    )
 
 
 def found_cells(fields: Fields, classes: Sequence[Graded], radius_um: float) -> ScoredCells | None:
@@ -206,7 +212,7 @@ def found_cells(fields: Fields, classes: Sequence[Graded], radius_um: float) -> 
     return ScoredCells(classes, places, shares, tuple(groups), tuple(names), np.concatenate(centres))
 
 
-def _boxes(fields: Fields, ids: tuple[str, ...]) -> Plain | None:
+def _boxes(fields: Fields, ids: tuple[str, ...]) -> BoxTable | None:
     """Return COCO's scores on the pictures whose every cell has a box; None where there is none, or no box was found.
 
     Raises
@@ -219,18 +225,16 @@ def _boxes(fields: Fields, ids: tuple[str, ...]) -> Plain | None:
     if not with_boxes or not found:
         return None
     every = _score(with_boxes, (CELL,), lambda f: ([CELL] * len(f.truth_classes), [CELL] * len(f.scores)))
-    figures = {"fields": len(with_boxes), "class_agnostic": _plain(every.mean), "mean": None, "per_class": {}}
-    if len(ids) > 1:
-        known = tuple(dict.fromkeys((*ids, *(c for f in with_boxes for c in f.truth_classes))))
-        scores = _score(with_boxes, known, lambda f: (list(f.truth_classes), _answers(f, ids)))
-        figures["mean"] = _plain(scores.mean)
-        figures["per_class"] = {name: _plain(s) for name, s in scores.per_class.items()}
-    return figures
+    if len(ids) < 2:
+        return BoxTable(fields=len(with_boxes), class_agnostic=every.mean, mean=None, per_class={})
+    known = tuple(dict.fromkeys((*ids, *(c for f in with_boxes for c in f.truth_classes))))
+    scores = _score(with_boxes, known, lambda f: (list(f.truth_classes), _answers(f, ids)))
+    return BoxTable(fields=len(with_boxes), class_agnostic=every.mean, mean=scores.mean, per_class=scores.per_class)
 
 
 def _score(
     fields: Fields, classes: tuple[str, ...], named: Callable[[DetectedField], tuple[list[str], list[str]]]
-) -> Any:
+) -> BoxScores:
     truth, found = [], []
     for f in fields:
         of_truth, of_found = named(f)
@@ -243,7 +247,3 @@ def _score(
 
 def _some(names: list[str], keep: Any) -> list[str]:
     return [name for name, kept in zip(names, keep, strict=True) if kept]
-
-
-def _plain(scores: AveragePrecision) -> Plain:
-    return {name: getattr(scores, name) for name in AveragePrecision.__slots__}

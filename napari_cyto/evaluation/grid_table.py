@@ -7,65 +7,162 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.domain.json_values import JsonFields, to_plain
+from napari_cyto.evaluation.evaluation_result import ModelEvaluation
 from napari_cyto.evaluation.report.markup import Html, element, percent, shown
 from napari_cyto.evaluation.report.page import document
 from napari_cyto.evaluation.report.parts import section
 from napari_cyto.evaluation.report.tables import table
+from napari_cyto.evaluation.scores import DetectorScores
 from napari_cyto.files.atomic import write_text
 from napari_cyto.formats.tables import table_line
 
-Plain = dict[str, Any]
-
-CLASSIFIER_SCORES = ("accuracy", "macro_f1", "weighted_f1", "balanced_accuracy", "macro_auroc")
-VIEW_SCORES = (("four_class", "macro_f1"), ("normal_abnormal", "auroc"))
-DETECTOR_SCORES = ("recall", "precision", "f1", "median_error_um")
 TITLES = {"accuracy": "Accuracy", "macro_f1": "Macro F1", "recall": "Recall", "f1": "F1"}
 HEADLINES = {"classifier": ("accuracy", "macro_f1"), "detector": ("recall", "f1")}
 
 
-def grid_row(trained_on: str, tested_on: str, result: Mapping[str, Any]) -> Plain:
-    """Return one row of the table from the result of one evaluation.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierRow(JsonFields):
+    """A classifier trained on one source and tested on another; a score that has nothing to rest on is None.
 
     Parameters
     ----------
     trained_on, tested_on : str
         Names of the sources.
-    result : mapping
-        The result of `evaluate_bundle`.
+    side : str
+        Which set of the tested one, in words.
+    n : int
+        Cells.
+    accuracy, macro_f1, weighted_f1, balanced_accuracy, macro_auroc : float or None
+        Over all classes.
+    four_class_macro_f1, normal_abnormal_auroc : float or None
+        Over these views of them.
+    hsil_plus_recall : float or None
+        Share of the high-grade cells called high-grade.
     """
-    row: Plain = {"trained_on": trained_on, "tested_on": tested_on, "side": result["data"]["side"]}
-    if result["kind"] == "detector":
-        found = result["detection"]
-        return row | {"n": found["cells"]} | {name: found[name] for name in DETECTOR_SCORES}
-    own = result["classification"]
-    row |= {"n": own["n"]} | {name: own[name] for name in CLASSIFIER_SCORES}
-    for view, name in VIEW_SCORES:
-        row[f"{view}_{name}"] = own[view][name] if own[view] else None
-    page = result["screening"]
-    return row | {"hsil_plus_recall": page["recall"]["value"] if page else None}
+
+    trained_on: str
+    tested_on: str
+    side: str
+    n: int
+    accuracy: float | None
+    macro_f1: float | None
+    weighted_f1: float | None
+    balanced_accuracy: float | None
+    macro_auroc: float | None
+    four_class_macro_f1: float | None
+    normal_abnormal_auroc: float | None
+    hsil_plus_recall: float | None
 
 
-def write_grid(out: Path, result: Plain) -> None:
-    """Write ``grid.json``, ``grid.csv`` and ``index.html`` into a folder.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorRow(JsonFields):
+    """A detector trained on one source and tested on another: cells ``n``, and what it finds of them."""
+
+    trained_on: str
+    tested_on: str
+    side: str
+    n: int
+    recall: float | None
+    precision: float | None
+    f1: float | None
+    median_error_um: float | None
+
+
+GridRow = ClassifierRow | DetectorRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GridTable:
+    """The table of a grid.
 
     Parameters
     ----------
-    out : Path
-        A folder that is there.
-    result : dict
-        ``kind``, ``recipe``, ``rows`` (see `grid_row`), ``warnings``.
+    kind : str
+        ``classifier`` or ``detector``.
+    recipe : str
+        What was trained.
+    sources : mapping of str to tuple of str
+        What each name stands for, without the folders above.
+    rows : tuple of ClassifierRow or DetectorRow
+        One for each pair.
+    warnings : tuple of str
+        What flatters a score.
+    json, csv, report : str or None
+        Where it was written; None before.
+    """
+
+    kind: str
+    recipe: str
+    sources: Mapping[str, tuple[str, ...]]
+    rows: tuple[GridRow, ...]
+    warnings: tuple[str, ...]
+    json: str | None = None
+    csv: str | None = None
+    report: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as JSON-able values; places only where it was written."""
+        plain: dict[str, Any] = to_plain(self)
+        return {name: value for name, value in plain.items() if value is not None}
+
+
+def grid_row(trained_on: str, tested_on: str, found: ModelEvaluation) -> GridRow:
+    """Return one row of the table from one evaluation.
+
+    Parameters
+    ----------
+    trained_on, tested_on : str
+        Names of the sources.
+    found : ModelEvaluation
+        The model of the first, on the second.
+    """
+    scores, side = found.scores, found.data.side
+    if isinstance(scores, DetectorScores):
+        of = scores.detection
+        return DetectorRow(
+            trained_on=trained_on,
+            tested_on=tested_on,
+            side=side,
+            n=of.cells,
+            recall=of.counts.recall,
+            precision=of.counts.precision,
+            f1=of.counts.f1,
+            median_error_um=of.median_error_um,
+        )
+    own = scores.classification
+    return ClassifierRow(
+        trained_on=trained_on,
+        tested_on=tested_on,
+        side=side,
+        n=own.n,
+        accuracy=own.accuracy,
+        macro_f1=own.macro_f1,
+        weighted_f1=own.weighted_f1,
+        balanced_accuracy=own.balanced_accuracy,
+        macro_auroc=own.macro_auroc,
+        four_class_macro_f1=own.four_class.macro_f1 if own.four_class else None,
+        normal_abnormal_auroc=own.normal_abnormal.auroc if own.normal_abnormal else None,
+        hsil_plus_recall=scores.screening.recall.value if scores.screening else None,
+    )
+
+
+def write_grid(out: Path, grid: GridTable) -> GridTable:
+    """Write ``grid.json``, ``grid.csv`` and ``index.html`` into a folder that is there; return where they are.
 
     Raises
     ------
     FormatError
         When the place cannot be written or the disk is full.
     """
-    write_text(out / "grid.json", json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(out / "grid.csv", _csv(result["rows"]))
-    write_text(out / "index.html", grid_page(result))
+    write_text(out / "grid.json", json.dumps(grid.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(out / "grid.csv", _csv([row.to_json() for row in grid.rows]))
+    write_text(out / "index.html", grid_page(grid))
+    return replace(grid, json=str(out / "grid.json"), csv=str(out / "grid.csv"), report=str(out / "index.html"))
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -74,9 +171,9 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return "".join(map(table_line, [columns, *values]))
 
 
-def grid_page(result: Plain) -> str:
+def grid_page(grid: GridTable) -> str:
     """Return the table as a page: a matrix for each of the two leading scores, then every number."""
-    rows, kind = result["rows"], result["kind"]
+    rows, kind = [row.to_json() for row in grid.rows], grid.kind
     matrices = [section(TITLES[name], _matrix(rows, name)) for name in HEADLINES[kind]]
     columns = list(rows[0]) if rows else []
     every = [[_cell(row[c]) for c in columns] for row in rows]
@@ -87,11 +184,11 @@ def grid_page(result: Plain) -> str:
     return document(
         "Domain shift",
         [
-            element("header", element("h1", "Domain shift", element("small", f" {kind}, recipe {result['recipe']}"))),
+            element("header", element("h1", "Domain shift", element("small", f" {kind}, recipe {grid.recipe}"))),
             element("p", words, cls="note"),
             *matrices,
             section("All scores", table([c.replace("_", " ") for c in columns], every)),
-            _list("Warnings", result["warnings"]),
+            _list("Warnings", grid.warnings),
         ],
     )
 

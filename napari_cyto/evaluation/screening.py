@@ -97,12 +97,6 @@ class Screening:
     auroc: Estimate | None
     n_groups: int
 
-    def as_dict(self) -> dict[str, dict[str, float | int | bool | None] | int | None]:
-        """Return the scores as plain values."""
-        names = ("recall", "fnr", "specificity", "npv", "undercall")
-        shares = {name: getattr(self, name).as_dict() for name in names}
-        return {**shares, "auroc": self.auroc.as_dict() if self.auroc else None, "n_groups": self.n_groups}
-
 
 def score_screening(
     truth: Sequence[str],

@@ -13,6 +13,7 @@ import torch
 from napari_cyto.datasets.splits.training_split import TrainingSplit
 from napari_cyto.datasets.training.crop_cache import CropSet, cut_all
 from napari_cyto.datasets.training.training_set import TrainingSet
+from napari_cyto.domain.json_values import to_plain
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.classifier_scores import classifier_scores
 from napari_cyto.evaluation.model_answers import costs_of
@@ -148,8 +149,8 @@ class ClassifierTask(ModelTask):
         cells = self._scored(self.crops[side], logits, decision)
         yield Advanced(0, 0, "Drawing the intervals")
         scores = classifier_scores(cells)
-        confusion = {"classes": list(cells.ids), "counts": scores["classification"]["confusion"]}
-        return Evaluation(side, scores, confusion, _listed(cells), cells)
+        confusion = {"classes": list(cells.ids), "counts": to_plain(scores.classification.confusion)}
+        return Evaluation(side, scores.to_json(), confusion, _listed(cells), cells)
 
     def settings(self) -> dict[str, Any]:
         """Return what the classifier is built from."""

@@ -6,10 +6,12 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.domain.json_values import to_plain
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.evaluation.classifier_scores import classifier_scores
 from napari_cyto.evaluation.detector_scores import detector_scores
 from napari_cyto.evaluation.scored_cells import ScoredCells
+from napari_cyto.evaluation.scores import ClassifierScores
 from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted, Token
 from napari_cyto.jobs.outcome import ending_once
 from napari_cyto.jobs.run_folder import RunFolder
@@ -129,16 +131,18 @@ def _evaluated_together(config: TrainConfig, out: Path, results: Sequence[dict[s
     parts = [read_outputs(RunFolder.of(out / f"fold-{n}").path, own) for n, own in enumerate(classes)]
     whole = pooled(parts)
     if isinstance(whole, ScoredCells):
-        scores = classifier_scores(whole)
-        table = scores["classification"]["confusion"]
+        own = classifier_scores(whole)
+        of_cells: ClassifierScores | None = own
+        metrics = own.to_json()
     else:
         assert isinstance(config.model, DetectorConfig)
         # A detection counts by the threshold that the fold's own model brings, as it would in use.
         own_cuts = [result["decision"]["score_threshold"] for result in results]
         cuts = [cut for cut, part in zip(own_cuts, parts, strict=True) if isinstance(part, tuple) for _ in part]
-        scores = detector_scores(whole, classes[0], cuts, config.model.radius_um)
-        table = (scores["found_cells"] or {}).get("classification", {}).get("confusion")
+        found = detector_scores(whole, classes[0], cuts, config.model.radius_um)
+        of_cells, metrics = found.found_cells, found.to_json()
+    table = None if of_cells is None else to_plain(of_cells.classification.confusion)
     return {
-        "metrics": scores,
+        "metrics": metrics,
         "confusion": {"classes": [c.id for c in classes[0]], "counts": table} if table else {},
     }

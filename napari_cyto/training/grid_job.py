@@ -15,7 +15,8 @@ from napari_cyto.datasets.training.sources import SourceSpec, parse_source
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.evaluation.bundle_scores import evaluate_bundle
 from napari_cyto.evaluation.config import EvaluateConfig
-from napari_cyto.evaluation.grid_table import grid_row, write_grid
+from napari_cyto.evaluation.evaluation_result import ModelEvaluation
+from napari_cyto.evaluation.grid_table import GridRow, GridTable, grid_row, write_grid
 from napari_cyto.files.atomic import write_text
 from napari_cyto.files.safe_names import safe_name
 from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Events, Failed, Noted, Token
@@ -27,7 +28,6 @@ ALL = "all sources"
 _KEPT = "The models and tables so far are kept; the same command goes on from there."
 _STEPS = 1000
 _DEFAULT = EvaluateConfig()
-Plain = dict[str, Any]
 
 
 @dataclass
@@ -87,8 +87,7 @@ def run_grid(
     Yields
     ------
     Event
-        The last one is ``Done`` with ``kind``, ``recipe``, ``sources``, ``rows``, ``warnings`` and the paths ``json``,
-        ``csv``, ``report``; or ``Cancelled`` or ``Failed``.
+        The last one is ``Done`` with a `GridTable`, ``Cancelled`` or ``Failed``.
 
     Notes
     -----
@@ -113,26 +112,24 @@ def _steps(
     trained = dict(grid.sources)
     if together:
         trained[ALL] = tuple(spec for specs in grid.sources.values() for spec in specs)
-    rows: list[Plain] = []
+    rows: list[GridRow] = []
     share = _STEPS // len(trained)
     for number, (name, specs) in enumerate(trained.items()):
         began = number * share
         yield from _trained(grid, name, specs, began, share)
         for tested, of_test in grid.sources.items():
             yield Advanced(began + share * 9 // 10, _STEPS, f"{name} on {tested}")
-            record = yield from _tested(grid, name, specs, tested, of_test)
-            rows.append(grid_row(name, tested, record))
-            grid.warnings += [f"{name} on {tested}: {w}" for w in record["data"]["warnings"]]
-    table = {
-        "kind": train.model.kind,
-        "recipe": train.name,
-        "sources": {name: _described(specs) for name, specs in grid.sources.items()},
-        "rows": rows,
-        "warnings": grid.warnings,
-    }
-    write_grid(out, table)
-    paths = {"json": "grid.json", "csv": "grid.csv", "report": "index.html"}
-    yield Done(table | {key: str(out / name) for key, name in paths.items()})
+            found = yield from _tested(grid, name, specs, tested, of_test)
+            rows.append(grid_row(name, tested, found))
+            grid.warnings += [f"{name} on {tested}: {w}" for w in found.data.warnings]
+    table = GridTable(
+        kind=train.model.kind,
+        recipe=train.name,
+        sources={name: _described(specs) for name, specs in grid.sources.items()},
+        rows=tuple(rows),
+        warnings=tuple(grid.warnings),
+    )
+    yield Done(write_grid(out, table))
 
 
 def named_sources(sources: Sequence[SourceSpec | str]) -> dict[str, tuple[SourceSpec, ...]]:
@@ -217,20 +214,20 @@ def can_go_on(run_folder: Path) -> bool:
 
 def _tested(
     grid: _Grid, name: str, trained_on: tuple[SourceSpec, ...], tested: str, of_test: tuple[SourceSpec, ...]
-) -> Generator[Event, None, Plain]:
+) -> Generator[Event, None, ModelEvaluation]:
     """Return the result of one field of the table, from the disk where it is there."""
     stop_if_cancelled(grid.token, _KEPT)
     place = grid.result("tested", name, tested)
     if place.exists():
-        return _read(place)
+        return ModelEvaluation.from_json(_read(place), f"{place} is damaged; remove it, and it is made again")
     is_own = {*of_test} <= {*trained_on}
     config = grid.evaluate.model_copy(update={"side": "test" if is_own else "auto"})
     for event in evaluate_bundle(grid.model(name), of_test, config, grid.token):
         match event:
-            case Done():
-                record = event.to_json()
-                write_text(place, json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n")
-                return record
+            case Done(found):
+                evaluation: ModelEvaluation = found
+                write_text(place, json.dumps(evaluation.to_json(), ensure_ascii=False, allow_nan=False) + "\n")
+                return evaluation
             case Failed(message):
                 raise CytoError(f"{name} on {tested}: {message} {_KEPT}")
             case Cancelled():
@@ -240,7 +237,7 @@ def _tested(
     raise CytoError(f"{name} on {tested}: the evaluation ended without a last word.")
 
 
-def _read(path: Path) -> Plain:
+def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -248,6 +245,6 @@ def _read(path: Path) -> Plain:
     return dict(content) if isinstance(content, dict) else {}
 
 
-def _described(specs: tuple[SourceSpec, ...]) -> list[str]:
+def _described(specs: tuple[SourceSpec, ...]) -> tuple[str, ...]:
     """Return sources without the folders above their own, which are nobody's business elsewhere."""
-    return [str(replace(spec, path=Path(spec.path.name))) for spec in specs]
+    return tuple(str(replace(spec, path=Path(spec.path.name))) for spec in specs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -196,7 +197,7 @@ def tumour(n_positive: int, n_negative: int, *regions: Polygon) -> LabelSet:
 
 def test_ki67_counts_each_slide_and_region() -> None:
     left = Polygon(((0, 0), (0, 400), (1000, 400), (1000, 0)))
-    printed = ki67_of(tumour(150, 450, left))
+    printed = ki67_of(tumour(150, 450, left)).to_json()
     assert printed["all"]["index"] == 0.25
     assert (printed["all"]["count"], printed["all"]["warning"]) == (600, "")
     (slide,) = printed["slides"]
@@ -233,6 +234,7 @@ def test_ki67_from_a_file_and_from_a_project(tmp_path: Path, capsys: pytest.Capt
 def test_a_grids_table_is_printed(
     no_torch_needed: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from napari_cyto.evaluation.grid_table import DetectorRow, GridTable
     from napari_cyto.jobs.events import Done
     from napari_cyto.training import grid_job
 
@@ -240,8 +242,10 @@ def test_a_grids_table_is_printed(
 
     def run_grid(sources: Any, out: Path, train: Any, config: Any, together: bool, token: Any) -> Any:
         requested.__dict__.update(sources=sources, train=train, together=together, radius_um=config.radius_um)
-        rows = [{"trained_on": "a", "tested_on": "b", "side": "all", "n": 1234, "accuracy": 0.5, "macro_f1": None}]
-        yield Done({"rows": rows, "warnings": ["Mind."], "report": "r", "csv": "c", "json": "j"})
+        score = {"recall": 0.5, "precision": None, "f1": 0.1, "median_error_um": 2.0}
+        row = DetectorRow(trained_on="a", tested_on="b", side="all", n=1234, **score)
+        table = GridTable(kind="detector", recipe="light", sources={}, rows=(row,), warnings=("Mind.",))
+        yield Done(replace(table, report="r", csv="c", json="j"))
 
     monkeypatch.setattr(grid_job, "run_grid", run_grid)
     argv = ["evaluate", "grid", "--data", "cric:a", "--data", "cric:b", "--out", "o", "--all"]

@@ -14,6 +14,7 @@ from napari_cyto.datasets.training.training_set import TrainingSlide, read_train
 from napari_cyto.domain.geometry import Polygon
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.config import EvaluateConfig
+from napari_cyto.evaluation.evaluation_result import ModelEvaluation
 from napari_cyto.evaluation.model_answers import group_of, parts_to_search
 from napari_cyto.evaluation.training_overlap import choose_slides, recorded_sets
 from napari_cyto.jobs.events import Cancelled, CancelToken, Failed, Noted
@@ -51,6 +52,22 @@ def test_a_detector_is_judged_on_every_picture(evaluate_source: Any, made: Any, 
     json.dumps(found, allow_nan=False)
 
 
+@pytest.mark.parametrize("kind", ["classifier", "detector"])
+def test_an_evaluation_is_read_back_as_it_was_or_refused_in_a_sentence(
+    evaluate_source: Any, made: Any, tmp_path: Path, kind: str
+) -> None:
+    source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
+    found = json.loads(json.dumps(made.result_of(evaluate_source(made.bundle(kind), [source], QUICK))))
+    assert json.dumps(ModelEvaluation.from_json(found).to_json()) == json.dumps(found)
+    for change, words in (
+        ({"kind": "other"}, "kind classifier or detector, got 'other'"),
+        ({"data": found["data"] | {"cells": "many"}}, "expected a value of data.cells, got 'many'"),
+        ({"classification": None, "detection": None}, "got None"),
+    ):
+        with pytest.raises(CytoError, match=words):
+            ModelEvaluation.from_json(found | change, "tested.json")
+
+
 def test_cells_of_classes_that_the_model_lacks_are_left_out_and_told(
     evaluate_source: Any, made: Any, tmp_path: Path
 ) -> None:
@@ -74,7 +91,7 @@ def test_slides_that_had_a_say_are_left_out_with_a_warning(evaluate_source: Any,
     names = keys(source)
     split = {"sides": dict(zip(names, ("train", "validation", "test", "test"), strict=True))}
     events = list(evaluate_source(made.bundle(split=split), [source], QUICK))
-    found = events[-1].result
+    found = events[-1].to_json()
     assert found["data"]["slides"] == 2
     assert found["data"]["side"] == "test"
     (warning,) = found["data"]["warnings"]

@@ -38,7 +38,7 @@ def scored(n: int = 200, classes: tuple = SIX, skill: float = 2.0, seed: int = 0
 
 def test_the_scores_are_scikit_learns() -> None:
     cells = scored()
-    result = classifier_scores(cells, QUICK)
+    result = classifier_scores(cells, QUICK).to_json()
     own, answers = result["classification"], cells.answers
     assert own["accuracy"] == pytest.approx(metrics.accuracy_score(cells.truth, answers))
     assert own["macro_f1"] == pytest.approx(metrics.f1_score(cells.truth, answers, average="macro"))
@@ -54,7 +54,7 @@ def test_the_scores_are_scikit_learns() -> None:
 
 
 def test_each_interval_holds_its_value_and_rests_on_groups() -> None:
-    result = classifier_scores(scored(), QUICK)
+    result = classifier_scores(scored(), QUICK).to_json()
     for part in (result["classification"], *(result["classification"][v] for v in ("four_class", "normal_abnormal"))):
         assert part["n_groups"] == 20
         for name, interval in part["intervals"].items():
@@ -65,7 +65,7 @@ def test_each_interval_holds_its_value_and_rests_on_groups() -> None:
 
 def test_the_views_add_what_falls_together() -> None:
     cells = scored()
-    result = classifier_scores(cells, QUICK)["classification"]
+    result = classifier_scores(cells, QUICK).to_json()["classification"]
     four, two = result["four_class"], result["normal_abnormal"]
     parent = np.asarray([0, 1, 2, 3, 3, 3])
     summed = np.stack([cells.probabilities[:, parent == c].sum(axis=1) for c in range(4)], axis=1)
@@ -80,7 +80,7 @@ def test_the_views_add_what_falls_together() -> None:
 
 def test_cells_without_a_grade_are_left_out_of_the_views_only() -> None:
     cells = scored(classes=BETHESDA)
-    result = classifier_scores(cells, QUICK)["classification"]
+    result = classifier_scores(cells, QUICK).to_json()["classification"]
     graded = int((cells.truth < 6).sum())
     assert result["n"] == 200
     assert result["four_class"]["n"] == result["normal_abnormal"]["n"] == graded < 200
@@ -95,7 +95,7 @@ def test_other_schemes_have_the_views_that_they_can() -> None:
     assert normal_abnormal_view(apacc) is not None
     assert normal_abnormal_view(ki67) is None
     assert four_class_view(four) is not None
-    result = classifier_scores(scored(classes=ki67), QUICK)
+    result = classifier_scores(scored(classes=ki67), QUICK).to_json()
     assert result["screening"] is None
     assert result["classification"]["four_class"] is result["classification"]["normal_abnormal"] is None
     assert result["calibration"]["ece"] > 0
@@ -103,7 +103,7 @@ def test_other_schemes_have_the_views_that_they_can() -> None:
 
 def test_page_one_tells_the_recall_at_specificity_and_the_table() -> None:
     cells = scored()
-    page = classifier_scores(cells, QUICK)["screening"]
+    page = classifier_scores(cells, QUICK).to_json()["screening"]
     high = cells.probabilities[:, 3:].sum(axis=1)
     (best,) = operating_points(cells.truth >= 3, high, recalls=(), specificities=(0.9,))
     assert page["recall_at_specificity"]["value"] == pytest.approx(best.recall)
@@ -116,7 +116,7 @@ def test_page_one_tells_the_recall_at_specificity_and_the_table() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_next_to_nothing_is_told_as_unknown_not_as_an_error(n: int) -> None:
-    result = classifier_scores(scored(n), QUICK)
+    result = classifier_scores(scored(n), QUICK).to_json()
     assert result["classification"]["n"] == n
     json.dumps(result, allow_nan=False)
 
@@ -178,14 +178,14 @@ def test_a_job_that_is_to_stop_leaves_between_two_draws() -> None:
             raise RuntimeError("stop")
 
     with pytest.raises(RuntimeError, match="stop"):
-        classifier_scores(scored(), Resampling(2000, pulse=pulse))
+        classifier_scores(scored(), Resampling(2000, pulse=pulse)).to_json()
     assert len(drawn) == 5
 
 
 def test_costs_move_calls_and_leave_every_figure_of_the_probabilities() -> None:
     cells = scored(400)
     costly = replace(cells, costs=np.tile([1.0, 1.0, 1.0, 4.0, 4.0, 4.0], (len(cells.truth), 1)))
-    plain, result = classifier_scores(cells, QUICK), classifier_scores(costly, QUICK)
+    plain, result = classifier_scores(cells, QUICK).to_json(), classifier_scores(costly, QUICK).to_json()
     assert result["calibration"] == plain["calibration"]
     assert result["classification"]["macro_auroc"] == plain["classification"]["macro_auroc"]
     assert result["screening"]["auroc"] == plain["screening"]["auroc"]
@@ -215,7 +215,7 @@ def test_each_class_and_high_grade_are_calibrated_by_themselves() -> None:
     names = tuple(str(i) for i in range(len(truth)))
 
     def calibration_of(result: np.ndarray) -> dict:
-        return classifier_scores(ScoredCells(SIX, truth, result, names, names, places), Resampling(draws=2))[
+        return classifier_scores(ScoredCells(SIX, truth, result, names, names, places), Resampling(draws=2)).to_json()[
             "calibration"
         ]
 

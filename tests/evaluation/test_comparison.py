@@ -211,7 +211,7 @@ def test_only_what_is_meant_as_a_cell_counts() -> None:
     region = Annotation(slide_id=slide.id, geometry=Polygon(((0, 0), (0, 9), (9, 9))), class_id=None)
     accepted = LabelSet((slide,), (*labels([slide], cells).annotations, region))
     rejected = labels([slide], cells, status=Status.REJECTED)
-    assert compare(accepted, proposed, 1).detection.overall.as_dict()["f1"] == 1
+    assert compare(accepted, proposed, 1).detection.overall.f1 == 1
     assert compare(proposed, accepted, 1).detection.overall.fp == 1
     assert compare(accepted, rejected, 1).detection.overall.fn == 1
     assert len(compare(proposed, accepted, 1).remarks) == 2

@@ -55,7 +55,7 @@ def test_a_point_detector_is_judged(detector: Bundle, tmp_path: Path) -> None:
     source = f"cric:{field_of_cells(tmp_path / 'cric')}"
     last = list(evaluate_bundle(detector.path, [source], QUICK, report=tmp_path / "report"))[-1]
     assert isinstance(last, Done), last
-    found = last.result["detection"]
+    found = last.to_json()["detection"]
     assert (found["fields"], found["cells"], found["tp"] + found["fn"]) == (1, 6, 6)
     assert found["tp"] + found["fp"] == found["detections"]
     assert found["at_detections_per_cell"]["detections"] <= 18

@@ -92,14 +92,14 @@ def test_a_trained_bundle_gives_the_runs_own_verdict_again(trained: tuple[str, d
     source, run = trained
     evaluated = last_of(evaluate_bundle(run["bundle"], [source], QUICK, report=tmp_path / "report"))
     assert isinstance(evaluated, Done), evaluated
-    found = evaluated.result
+    found = evaluated.to_json()
     assert found["data"]["side"] == run["side"] == "test"
     assert found["classification"]["classes"] == run["confusion"]["classes"]
     assert found["classification"]["confusion"] == run["confusion"]["counts"]
     assert "were used to train or tune" in found["data"]["warnings"][0]
     every = last_of(evaluate_bundle(run["bundle"], [source], QUICK.model_copy(update={"side": "all"})))
-    assert every.result["classification"]["n"] == 36
-    assert "flatter" in every.result["data"]["warnings"][0]
+    assert every.to_json()["classification"]["n"] == 36
+    assert "flatter" in every.to_json()["data"]["warnings"][0]
 
 
 def test_a_projects_own_classes_are_trained_judged_and_gone_on_with(tiny: TrainConfig, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_projects_own_classes_are_trained_judged_and_gone_on_with(tiny: TrainC
     assert manifest.card.recipe["scheme"] == ""
     evaluated = last_of(evaluate_bundle(tmp_path / "model", [project], QUICK))
     assert isinstance(evaluated, Done), evaluated
-    assert evaluated.result["classification"]["confusion"] == done.result["confusion"]["counts"]
+    assert evaluated.to_json()["classification"]["confusion"] == done.result["confusion"]["counts"]
     more = last_of(train(tiny, (project,), tmp_path / "more", parent=tmp_path / "model"))
     assert isinstance(more, Done), more
     assert read_bundle(tmp_path / "more").manifest.class_ids == OWN
@@ -134,7 +134,7 @@ def test_a_grid_trains_and_tests(tiny: TrainConfig, tmp_path: Path) -> None:
     sources = [f"cric:{cric_folder(tmp_path / name, seed)}" for seed, name in enumerate("ab")]
     done = last_of(run_grid(sources, tmp_path / "grid", tiny, QUICK))
     assert isinstance(done, Done), done
-    rows = {(row["trained_on"], row["tested_on"]): row for row in done.result["rows"]}
+    rows = {(row["trained_on"], row["tested_on"]): row for row in done.to_json()["rows"]}
     assert len(rows) == 4
     assert rows["a", "b"]["n"] == 36
     assert 0 < rows["a", "a"]["n"] < 36

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +79,17 @@ def test_each_is_tested_on_each_and_on_its_own_test_side(quick: Made, sources: l
         (ALL, "a", "test"),
         (ALL, "b", "test"),
     ]
-    rows = done.result["rows"]
+    rows = done.to_json()["rows"]
     assert [(r["trained_on"], r["tested_on"]) for r in rows[:2]] == [("a", "a"), ("a", "b")]
     assert {"n", "accuracy", "macro_f1", "four_class_macro_f1", "normal_abnormal_auroc"} <= set(rows[0])
-    assert json.loads(Path(done.result["json"]).read_text(encoding="utf-8"))["rows"] == rows
-    with Path(done.result["csv"]).open(encoding="utf-8", newline="") as stream:
+    assert json.loads(Path(done.result.json).read_text(encoding="utf-8"))["rows"] == rows
+    with Path(done.result.csv).open(encoding="utf-8", newline="") as stream:
         table = list(csv.DictReader(stream))
     assert float(table[1]["accuracy"]) == pytest.approx(rows[1]["accuracy"])
-    page = Path(done.result["report"]).read_text(encoding="utf-8")
+    page = Path(done.result.report).read_text(encoding="utf-8")
     assert "own test set" not in page
-    assert grid_page(done.result | {"rows": [{**row, "side": "test"} for row in rows[:1]]}).count("own test set") == 2
+    own = replace(done.result, rows=(replace(done.result.rows[0], side="test"),))
+    assert grid_page(own).count("own test set") == 2
     assert "trained on" in page
     assert str(tmp_path) not in page
 

@@ -88,10 +88,10 @@ class FakeDetector:
 
 
 def result_of(events: Iterable[Event]) -> dict[str, Any]:
-    """Return the result that a job ends with."""
+    """Return the result that a job ends with, as JSON."""
     last = list(events)[-1]
     assert isinstance(last, Done), last
-    return last.result
+    return last.to_json()
 
 
 @pytest.fixture

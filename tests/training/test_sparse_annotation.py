@@ -91,7 +91,7 @@ def test_one_detector_has_one_recall_by_whatever_count() -> None:
     inside = (GRID < 1500).all(axis=1)
     scores = np.random.default_rng(0).uniform(0.5, 1, len(GRID))
     field = of_perfect_detector(np.flatnonzero(inside), scores, (region,))
-    result = detector_scores([field], SIX, 0.5, 6.0, QUICK)["detection"]
+    result = detector_scores([field], SIX, 0.5, 6.0, QUICK).to_json()["detection"]
     at = result["at_detections_per_cell"]
     assert (result["recall"], at["recall"], at["detections_per_cell"], result["detections_per_cell"]) == (1, 1, 1, 1)
     assert result["intervals"]["detections_per_cell"]["value"] == 1
@@ -102,7 +102,7 @@ def test_one_detector_has_one_recall_by_whatever_count() -> None:
     assert budget_threshold([field.counted(6.0)], 2.5) == 0
     # As a slide without a region, of which 40 cells are annotated, the counts agree too.
     few = of_perfect_detector(np.arange(0, 3600, 90), scores)
-    result = detector_scores([few], SIX, 0.5, 6.0, QUICK)["detection"]
+    result = detector_scores([few], SIX, 0.5, 6.0, QUICK).to_json()["detection"]
     assert (result["recall"], result["at_detections_per_cell"]["recall"], result["precision_is"]) == (
         1,
         1,

@@ -36,7 +36,7 @@ def printed_words(capsys: pytest.CaptureFixture[str], result: dict[str, Any]) ->
 
 
 def test_a_detectors_figures_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    metrics = detector_scores([field("a", (0.9, 0.8, 0.3)), field("b", (0.7, 0.2))], TWO, 0.5, 6.0, QUICK)
+    metrics = detector_scores([field("a", (0.9, 0.8, 0.3)), field("b", (0.7, 0.2))], TWO, 0.5, 6.0, QUICK).to_json()
     outcome = printed_words(
         capsys, {"bundle": "m", "id": "m", "side": "test", "epochs": 3, "seconds": 9, "metrics": metrics}
     )
@@ -48,7 +48,7 @@ def test_a_detectors_figures_are_told(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_folds_are_told_with_the_range_of_their_thresholds(capsys: pytest.CaptureFixture[str]) -> None:
     fields = [field("a", (0.9, 0.8, 0.3)), field("b", (0.7, 0.2))]
-    metrics = detector_scores(fields, TWO, [0.85, 0.1], 6.0, QUICK)
+    metrics = detector_scores(fields, TWO, [0.85, 0.1], 6.0, QUICK).to_json()
     found = metrics["detection"]
     assert (found["tp"], found["detections"]) == (3, 3)
     assert (found["threshold"], found["highest_threshold"]) == (0.1, 0.85)
@@ -62,7 +62,7 @@ def test_folds_are_told_with_the_range_of_their_thresholds(capsys: pytest.Captur
 def test_a_classifiers_figures_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     names = tuple("abcd")
     cells = ScoredCells(TWO, np.array([0, 1, 0, 1]), np.eye(2)[[0, 1, 1, 1]], names, names, np.zeros((4, 2)))
-    outcome = printed_words(capsys, {"id": "m", "side": "test", "metrics": classifier_scores(cells, QUICK)})
+    outcome = printed_words(capsys, {"id": "m", "side": "test", "metrics": classifier_scores(cells, QUICK).to_json()})
     assert "On the test set" in outcome
     assert "accuracy" in outcome
     assert "0.750" in outcome

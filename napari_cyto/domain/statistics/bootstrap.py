@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,11 +49,15 @@ class Estimate:
     n: int
     groups: int | None = None
 
-    def as_dict(self) -> dict[str, float | int | bool | None]:
-        """Return value and interval as plain values; ``few_groups`` says that under 20 groups hold such cells."""
-        few = self.groups is not None and self.groups < FEW_GROUPS
+    @property
+    def few_groups(self) -> bool:
+        """Whether under 20 groups hold such cells."""
+        return self.groups is not None and self.groups < FEW_GROUPS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return value and interval as JSON-able values, and whether they rest on few groups."""
         ends = {"value": self.value, "low": self.low, "high": self.high}
-        return ends | {"n": self.n, "groups": self.groups, "few_groups": few}
+        return ends | {"n": self.n, "groups": self.groups, "few_groups": self.few_groups}
 
 
 @dataclass(frozen=True, slots=True)

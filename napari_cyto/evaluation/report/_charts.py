@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from napari_cyto.domain.statistics.bootstrap import Estimate
 from napari_cyto.evaluation._ranking import Curve
 from napari_cyto.evaluation.report._svg import GRID, SOFT, Frame, dot, legend, line, rectangle
 from napari_cyto.evaluation.report.content import Curves
 from napari_cyto.evaluation.report.markup import Html, element, join, shown
+from napari_cyto.evaluation.scores import Reliability, ReliabilityBin
 
 ACCENT = "#0b6e99"
 
@@ -30,27 +31,27 @@ def precision_recall_chart(title: str, curves: Sequence[Curves]) -> Html:
 
 
 def reliability_chart(
-    calibration: Mapping[str, Any],
+    calibration: Reliability,
     title: str = "Calibration",
     across: str = "probability of the most likely class",
     up: str = "share of cells that are of this class",
 ) -> Html:
     """Return a reliability diagram: how often a probability holds against how large it is, dots as large as bins."""
     frame = Frame(title, across, up)
-    bins = calibration["bins"]
-    most = max((b["count"] for b in bins), default=1)
+    bins = calibration.bins
+    most = max((b.count for b in bins), default=1)
     bars = [_bar(frame, b, most) for b in bins]
-    points = [(b["confidence"], b["accuracy"]) for b in bins]
-    sizes = [2 + 4 * (b["count"] / most) ** 0.5 for b in bins]
+    points = [(b.confidence, b.accuracy) for b in bins]
+    sizes = [2 + 4 * (b.count / most) ** 0.5 for b in bins]
     dots = [dot(frame.x(x), frame.y(y), size, ACCENT) for (x, y), size in zip(points, sizes, strict=True)]
     perfect = frame.curve([(0, 0), (1, 1)], SOFT, 1, "3 3")
     return frame.drawn(*bars, perfect, frame.curve(points, ACCENT, 1.4), *dots)
 
 
-def _bar(frame: Frame, of_bin: Mapping[str, Any], most: int) -> Html:
+def _bar(frame: Frame, of_bin: ReliabilityBin, most: int) -> Html:
     """Return a bar at the bottom that tells how many cells a bin has."""
-    height = 36 * of_bin["count"] / most
-    return rectangle(frame.x(of_bin["confidence"]) - 6, frame.y(0) - height, 12, height, "#bcd7e3")
+    height = 36 * of_bin.count / most
+    return rectangle(frame.x(of_bin.confidence) - 6, frame.y(0) - height, 12, height, "#bcd7e3")
 
 
 def budget_chart(curve: Curve, at: float, recall: float | None) -> Html:
@@ -67,7 +68,7 @@ def budget_chart(curve: Curve, at: float, recall: float | None) -> Html:
     return frame.drawn(limit, frame.curve(inside, ACCENT), join((dot_mark,)))
 
 
-def interval_bar(estimate: Mapping[str, Any] | None) -> Html:
+def interval_bar(estimate: Estimate | None) -> Html:
     """Return a value with its interval on a line from 0 to 1."""
     width, height = 150, 14
 
@@ -76,7 +77,7 @@ def interval_bar(estimate: Mapping[str, Any] | None) -> Html:
 
     parts = [line([(x(0), 7), (x(1), 7)], GRID, 5)]
     parts += [line([(x(tick), 3), (x(tick), 11)], "#ffffff", 1) for tick in (0.25, 0.5, 0.75)]
-    value, low, high = ((estimate or {}).get(name) for name in ("value", "low", "high"))
+    value, low, high = (None, None, None) if estimate is None else (estimate.value, estimate.low, estimate.high)
     if low is not None and high is not None:
         parts.append(line([(x(low), 7), (x(high), 7)], ACCENT, 5))
     if value is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from napari_cyto.domain.statistics.bootstrap import Estimate
+
 
 class Html(str):
     """Markup that is ready; any other text is escaped before it becomes part of it."""
@@ -55,25 +57,24 @@ def percent(value: object, digits: int = 1) -> str:
     return "–" if not isinstance(value, int | float) else f"{100 * value:.{digits}f}\u00a0%"
 
 
-def interval_text(estimate: object) -> str:
+def interval_text(estimate: Estimate | None) -> str:
     """Return the interval of an estimate, as ``0.91 to 0.97``; ``no interval`` where there is none."""
     low, high = _ends(estimate)
     return "no interval" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
-def percent_interval(estimate: object) -> str:
+def percent_interval(estimate: Estimate | None) -> str:
     """Return the interval of an estimate of a share, as ``91.2 to 97.0 %``."""
     low, high = _ends(estimate)
     return "no interval" if low is None or high is None else f"{100 * low:.1f} to {percent(high)}"
 
 
-def groups_text(estimate: object) -> str:
+def groups_text(estimate: Estimate | None) -> str:
     """Return how many groups an estimate rests on, with a star where they are few; a dash where nobody counted."""
-    groups = estimate.get("groups") if isinstance(estimate, dict) else None
-    if groups is None:
+    if estimate is None or estimate.groups is None:
         return "–"
-    return f"{groups:,}{' *' if isinstance(estimate, dict) and estimate.get('few_groups') else ''}"
+    return f"{estimate.groups:,}{' *' if estimate.few_groups else ''}"
 
 
-def _ends(estimate: object) -> tuple[float | None, float | None]:
-    return (estimate.get("low"), estimate.get("high")) if isinstance(estimate, dict) else (None, None)
+def _ends(estimate: Estimate | None) -> tuple[float | None, float | None]:
+    return (None, None) if estimate is None else (estimate.low, estimate.high)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from napari_cyto.domain.statistics.bootstrap import Estimate
 from napari_cyto.evaluation.report.content import Example
 from napari_cyto.evaluation.report.markup import Html, element, groups_text, percent, percent_interval
 
@@ -14,11 +14,11 @@ def section(title: str, *content: object) -> Html:
     return element("section", element("h2", title), *content)
 
 
-def tile(title: str, estimate: Mapping[str, Any] | None, value: str = "", note: str = "") -> Html:
+def tile(title: str, estimate: Estimate | None, value: str = "", note: str = "") -> Html:
     """Return one large number: an estimate with its interval, or a value with a note."""
     if estimate is not None:
-        value, note = percent(estimate.get("value")), percent_interval(estimate)
-        note += f"; {groups_text(estimate)} groups" if estimate.get("groups") is not None else ""
+        value, note = percent(estimate.value), percent_interval(estimate)
+        note += f"; {groups_text(estimate)} groups" if estimate.groups is not None else ""
     return element("div", element("span", title), element("b", value), element("small", note), cls="tile")
 
 

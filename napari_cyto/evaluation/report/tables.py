@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from napari_cyto.domain.statistics import FEW_GROUPS
+from napari_cyto.domain.statistics.bootstrap import Estimate
+from napari_cyto.evaluation.classification import ClassScores
+from napari_cyto.evaluation.detection import Counts
 from napari_cyto.evaluation.report._charts import interval_bar
 from napari_cyto.evaluation.report.markup import Html, element, groups_text, interval_text, join, percent, shown
+from napari_cyto.evaluation.scores import BoxTable, ClassIntervals
+from napari_cyto.evaluation.screening import OperatingPoint
 
-Row = tuple[str, Mapping[str, Any] | None, str]
+Row = tuple[str, Estimate | None, str]
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], cls: str | None = None) -> Html:
@@ -27,15 +31,15 @@ FEW_WORDS = f"* Fewer than {FEW_GROUPS} patients, smears or images have such cel
 def estimates_table(rows: Iterable[Row]) -> Html:
     """Return scores with their intervals, drawn and told; rows of name, estimate, what it rests on."""
     made = [
-        (name, shown((e or {}).get("value")), interval_bar(e), interval_text(e), on, groups_text(e))
+        (name, shown(None if e is None else e.value), interval_bar(e), interval_text(e), on, groups_text(e))
         for name, e, on in rows
     ]
     return table(("score", "value", "0 to 1", "95 % interval", "rests on", "groups"), made, "scores")
 
 
-def has_few(estimates: Mapping[str, Any]) -> bool:
+def has_few(estimates: Iterable[Estimate]) -> bool:
     """Whether one of these estimates rests on so few groups that it is flagged."""
-    return any(isinstance(e, Mapping) and e.get("few_groups") for e in estimates.values())
+    return any(e.few_groups for e in estimates)
 
 
 def confusion_table(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> Html:
@@ -67,52 +71,49 @@ def _count(count: int, total: int, is_right: bool) -> Html:
     return element("td", f"{count:,}", element("small", percent(share, 0)) if count else None, style=style)
 
 
-def class_table(
-    per_class: Mapping[str, Mapping[str, Any]], intervals: Mapping[str, Mapping[str, Any]] | None = None
-) -> Html:
+def class_table(per_class: Mapping[str, ClassScores], intervals: Mapping[str, ClassIntervals]) -> Html:
     """Return the scores of each class against the rest."""
-    shares, others = ("sensitivity", "specificity", "precision"), ("f1", "auroc")
-    spans = intervals or {}
-    rows = [
-        (
-            name,
-            shown(s["support"]),
-            groups_text(spans.get(name, {}).get("sensitivity")),
-            *(_with_interval(s[f], spans.get(name, {}).get(f)) for f in shares),
-            *(shown(s[f]) for f in others),
+    rows = []
+    for name, s in per_class.items():
+        of = intervals[name]
+        shares = (s.sensitivity, of.sensitivity), (s.specificity, of.specificity), (s.precision, of.precision)
+        groups = groups_text(of.sensitivity)
+        rows.append(
+            (name, shown(s.support), groups, *(_with_interval(*each) for each in shares), shown(s.f1), shown(s.auroc))
         )
-        for name, s in per_class.items()
-    ]
     heads = ("class", "cells", "groups", "sensitivity", "specificity", "precision", "F1", "AUROC")
     return table(heads, rows)
 
 
-def _with_interval(value: object, estimate: Mapping[str, Any] | None) -> Html:
-    small = element("small", f" {interval_text(estimate)}") if estimate and estimate["low"] is not None else None
+def _with_interval(value: object, estimate: Estimate) -> Html:
+    small = element("small", f" {interval_text(estimate)}") if estimate.low is not None else None
     return join((shown(value), small))
 
 
-def operating_table(points: Iterable[Mapping[str, Any]]) -> Html:
+def operating_table(points: Iterable[OperatingPoint]) -> Html:
     """Return what each threshold would mean."""
-    fields = ("recall", "specificity", "ppv", "npv", "flagged")
-    rows = [(p["aim"].replace(">=", "≥"), f"{p['threshold']:.4f}", *(percent(p[f]) for f in fields)) for p in points]
+    rows = [
+        (
+            p.aim.replace(">=", "≥"),
+            f"{p.threshold:.4f}",
+            *map(percent, (p.recall, p.specificity, p.ppv, p.npv, p.flagged)),
+        )
+        for p in points
+    ]
     return table(("aim", "threshold", "recall", "specificity", "PPV", "NPV", "shown for review"), rows)
 
 
-def detection_table(per_class: Mapping[str, Mapping[str, Any]]) -> Html:
+def detection_table(per_class: Mapping[str, Counts]) -> Html:
     """Return found, false and missed cells of each class."""
-    fields = ("tp", "fp", "fn", "precision", "recall", "f1")
-    rows = [(name, *(shown(counts[f]) for f in fields)) for name, counts in per_class.items()]
+    rows = [(name, *map(shown, (c.tp, c.fp, c.fn, c.precision, c.recall, c.f1))) for name, c in per_class.items()]
     return table(("class", "found", "false", "missed", "precision", "recall", "F1"), rows)
 
 
-def box_table(boxes: Mapping[str, Any]) -> Html:
+def box_table(boxes: BoxTable) -> Html:
     """Return COCO's average precision."""
-    rows = {"any cell": boxes["class_agnostic"], **({"mean of classes": boxes["mean"]} if boxes["mean"] else {})}
-    rows |= boxes["per_class"]
-    return table(
-        ("class", "AP", "AP50", "AP75"), ((n, *(shown(s[f]) for f in ("ap", "ap50", "ap75"))) for n, s in rows.items())
-    )
+    rows = {"any cell": boxes.class_agnostic, **({"mean of classes": boxes.mean} if boxes.mean else {})}
+    rows |= boxes.per_class
+    return table(("class", "AP", "AP50", "AP75"), ((n, *map(shown, (s.ap, s.ap50, s.ap75))) for n, s in rows.items()))
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> Html:

@@ -13,6 +13,7 @@ import torch
 from napari_cyto.datasets.splits.training_split import TrainingSplit
 from napari_cyto.datasets.training.annotated_area import AreaRule, area_used
 from napari_cyto.datasets.training.training_set import TrainingSet
+from napari_cyto.domain.json_values import to_plain
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.detector_scores import detector_scores
@@ -154,12 +155,11 @@ class DetectorTask(ModelTask):
         yield Advanced(0, 0, "Drawing the intervals")
         scores = detector_scores(fields, self.classes, decision.score_threshold, self.model.radius_um)
         kept = [f.from_score(decision.score_threshold) for f in fields]
-        found = scores["found_cells"] or {}
-        counts = found.get("classification", {}).get("confusion", [])
+        counts = [] if scores.found_cells is None else to_plain(scores.found_cells.classification.confusion)
         confusion = {"classes": list(self.data.classes), "counts": counts} if counts else {}
         listed = listed_cells(kept, self.data.classes, self.model.radius_um)
         wrong_first = sorted(listed, key=lambda cell: bool(cell["answer"] == cell["truth"]))
-        return Evaluation(side, scores, confusion, wrong_first[:MOST_CELLS], fields)
+        return Evaluation(side, scores.to_json(), confusion, wrong_first[:MOST_CELLS], fields)
 
     def manifest_fields(self) -> dict[str, Any]:
         """Return what ``model.json`` keeps of the detector."""
