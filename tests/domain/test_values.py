@@ -12,6 +12,8 @@ import pytest
 
 from napari_cyto.domain.annotation import Annotation, imported_from, new_id, origin_of_model
 from napari_cyto.domain.classes import CellClass, ClassScheme, SchemeMap, scheme_from_dict, scheme_to_dict
+from napari_cyto.domain.decision_rule import called_class
+from napari_cyto.domain.fingerprints import fuller, joined, proves_same, same_fingerprint, sampled_part
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import PRESETS, map_between, preset
@@ -178,3 +180,35 @@ def test_a_project_that_keeps_the_names_of_before_has_the_shipped_scheme() -> No
     before = replace(shipped, classes=tuple(replace(c, name=f"old {c.id}") for c in shipped.classes))
     assert before.same_but_for_names(shipped)
     assert not replace(before, classes=before.classes[:-1]).same_but_for_names(shipped)
+
+
+def test_fingerprints_prove_no_more_than_they_hold() -> None:
+    sampled, whole_file, pieces = "a" * 32, joined("a" * 32, "1", whole=True), joined("a" * 32, "1", whole=False)
+    assert (whole_file, pieces) == ("a" * 32 + "-w1", "a" * 32 + "-p1")
+    assert [sampled_part(each) for each in (sampled, whole_file, pieces, "")] == [sampled] * 3 + [""]
+    for one in (sampled, whole_file, pieces):
+        assert same_fingerprint(one, one)
+        assert same_fingerprint(one, sampled) == same_fingerprint(sampled, one) is True
+        assert not same_fingerprint(one, "")
+        assert not same_fingerprint("", one)
+        assert not same_fingerprint(one, "b" + one[1:])
+        assert fuller(one, sampled) == fuller(sampled, one) == one
+    assert not same_fingerprint("", "")
+    assert not same_fingerprint(whole_file, pieces)
+    assert not same_fingerprint(whole_file, sampled + "-w2")
+    assert proves_same(whole_file, whole_file)
+    assert not proves_same(whole_file, sampled + "-w2")
+    assert not proves_same(pieces, pieces)
+    assert not proves_same(sampled, sampled)
+    assert not proves_same(sampled, whole_file)
+
+
+def test_the_class_of_the_largest_probability_times_cost_is_called() -> None:
+    scores = [("NILM", 0.5), ("LSIL", 0.3), ("HSIL", 0.2)]
+    assert called_class(scores) == "NILM"
+    assert called_class(scores, {"HSIL": 2.6}) == "HSIL"
+    assert called_class(scores, {"NILM": 0.5}) == "LSIL"
+    assert called_class(scores, {"LSIL": 1.5}) == "NILM"
+    # The earlier of two that come to the same.
+    assert called_class([("b", 0.5), ("a", 0.5)]) == "b"
+    assert called_class(iter([("b", 0.25), ("a", 0.5)]), {"b": 2.0}) == "b"

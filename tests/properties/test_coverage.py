@@ -104,3 +104,25 @@ def test_a_large_slide_stays_small():
         seen.see((y, x, y + 900, x + 1500), float(chance.choice([8, 12, 30, 60])))
     assert seen.seen.nbytes <= 1_100_000
     assert len(json.dumps(seen.to_dict())) < 100_000
+
+
+@given(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), st.integers(1, 50), st.integers(1, 50),
+       st.tuples(*[st.integers(0, 3000)] * 4), st.sampled_from(MAGNIFICATIONS))  # fmt: skip
+def test_a_picture_of_what_was_seen_shows_at_each_px_the_place_under_it(size_hw, h, w, view, objective) -> None:
+    seen = Coverage(size_hw)
+    y0, x0, y1, x1 = view
+    seen.see((min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)), 20.0)
+    picture = seen.picture(objective, (h, w))
+    assert picture.shape == (h, w)
+    assert picture.dtype == bool
+    for y, x in ((0, 0), (h - 1, w - 1), (h // 2, w // 3)):
+        row = int((2 * y + 1) * size_hw[0] / (2 * h) / seen.step_px + 1e-9)
+        column = int((2 * x + 1) * size_hw[1] / (2 * w) / seen.step_px + 1e-9)
+        assert picture[y, x] == (seen.seen[row, column] >= 1 + MAGNIFICATIONS.index(objective))
+    # Below the least objective, what was looked at at all.
+    assert (seen.picture(1.0, (h, w)) == seen.picture(4.0, (h, w))).all()
+    mask = np.arange(h * w).reshape(h, w) % 3 == 0
+    sampled = seen.sampled(mask)
+    middle = (min(seen.step_px, size_hw[0]) / 2, min(seen.step_px, size_hw[1]) / 2)
+    assert sampled[0, 0] == mask[int(middle[0] * h / size_hw[0]), int(middle[1] * w / size_hw[1])]
+    assert Coverage.from_dict(json.loads(json.dumps(seen.to_dict())), size_hw).seen.tolist() == seen.seen.tolist()
