@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import StaleEditError
 
 
@@ -96,6 +97,6 @@ def check_fresh(edit: Edit, state: Mapping[str, Annotation]) -> None:
     stale = [c for c in edit.changes if state.get(c.annotation_id) != c.before]
     if stale:
         raise StaleEditError(
-            f"'{edit.label}' was not applied: {len(stale)} of its {len(edit.changes)} annotation(s) were changed "
-            "elsewhere in the meantime, perhaps in another window; look at them again and repeat it."
+            f"'{edit.label}' was not applied: {len(stale)} of its {counted(len(edit.changes), 'annotation')} had been "
+            "changed elsewhere, perhaps in another window; check them and try again."
         )

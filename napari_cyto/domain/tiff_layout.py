@@ -15,6 +15,8 @@ from typing import BinaryIO, Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from napari_cyto.domain.counts import counted
+
 MOST_PAGES: Final = 1000
 """How many pages of a file are looked at."""
 MOST_SUB_PAGES: Final = 64
@@ -132,7 +134,7 @@ class Directory:
         data, tag = self.raw(code, most_bytes), self.tags[code]
         if tag.kind not in _WHOLE_NUMBERS or not tag.count:
             raise TiffFault(
-                f"expected whole numbers in {tag_name(code)}, got {tag.count:,} value(s) of the type {tag.kind}"
+                f"expected whole numbers in {tag_name(code)}, got {counted(tag.count, 'value')} of the type {tag.kind}"
             )
         return np.frombuffer(data, self._layout.order + _WHOLE_NUMBERS[tag.kind]).astype(np.uint64)
 
@@ -240,7 +242,9 @@ class TiffLayout:
             raise TiffFault("expected at least one page, got a file that names none")
         while place:
             if place in seen:
-                raise TiffFault(f"expected {len(seen)} page(s) to be followed by others, got the first ones again")
+                raise TiffFault(
+                    f"expected {counted(len(seen), 'page')} to be followed by others, got the first ones again"
+                )
             seen.add(place)
             directory = self.directory(place)
             yield directory

@@ -71,15 +71,15 @@ def atomic_file(target: str | os.PathLike[str], last_wins: bool = False) -> Iter
 def _check_text_or_nothing(path: Path) -> None:
     # One slip in a file name must not cost a slide, or the project that is being exported.
     if path.is_dir():
-        raise FormatError("this is a folder, but a file is to be written; choose a file name.", path)
+        raise FormatError("expected the name of a file to write, got a folder.", path)
     if not path.exists():
         return
     if not path.is_file():
-        raise FormatError("this is a device, no file, so it is not replaced; choose a file name.", path)
+        raise FormatError("this is a device, not a file, so it is not replaced; choose a file name.", path)
     with path.open("rb") as stream:
         start = stream.read(_LOOKED_AT_BYTES)
     if b"\x00" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise FormatError("the file there is no label file but binary, so it is not replaced; choose a new name.", path)
+        raise FormatError("the file there is binary, not a label file, so it is not replaced; choose a new name.", path)
 
 
 def signature(path: Path) -> tuple[int, ...] | None:
@@ -94,7 +94,7 @@ def signature(path: Path) -> tuple[int, ...] | None:
 def _check_unchanged(path: Path, before: tuple[int, ...] | None) -> None:
     if signature(path) != before:
         raise FormatError(
-            "somebody else wrote to it while it was being made, so it is not replaced; look at it, then try again.",
+            "somebody else wrote to it while it was being made, so it is not replaced; check it, then try again.",
             path,
         )
 
@@ -165,7 +165,7 @@ def check_replaceable(target: str | os.PathLike[str]) -> None:
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_dir():
-        raise FormatError("a folder is to be written, but something else of this name is there.", path)
+        raise FormatError("expected to write a folder, but something else has this name.", path)
     try:
         names = sorted(entry.name for entry in path.iterdir())
     except OSError as error:
@@ -306,7 +306,7 @@ def _added_since(folder: Path, names: list[str]) -> str:
         return ""  # no export at all, or one of a version that did not count
     foreign = [name for name in names if name not in entries and name not in _LEFT_BY_SYSTEMS]
     more = _count_files(folder) - files
-    return foreign[0] if foreign else f"{more} more file(s) than it wrote" if more > 0 else ""
+    return foreign[0] if foreign else f"{more} more file{'s' * (more > 1)} than it wrote" if more > 0 else ""
 
 
 def _count_files(folder: Path) -> int:
@@ -352,8 +352,8 @@ def _swap_in(new: Path, path: Path, before: Mapping[str, tuple[int, ...] | None]
             if tree_signature(previous) != before:
                 previous.rename(path)
                 raise FormatError(
-                    "somebody else wrote into this folder while it was being made, so it is not replaced; "
-                    "look at it, then try again.",
+                    "somebody else wrote into this folder while it was being made, so it is not replaced; check it, "
+                    "then try again.",
                     path,
                 )
             new.rename(path)

@@ -1,4 +1,4 @@
-"""From pixels to proposals: cells found and classified by model bundles."""
+"""From pixels to predictions: cells found and classified by model bundles."""
 
 __all__ = [
     "classify",

@@ -67,7 +67,7 @@ class RunFolder:
 
     @property
     def _taken(self) -> str:
-        return f"{self.path}: a run is at work there; wait for its end, or cancel it first."
+        return f"{self.path}: a run is in progress there; wait until it ends, or cancel it first."
 
     def begin(self, config: dict[str, Any], resumed: bool) -> None:
         """Start, or go on with, a run: this process is its process from here on, and its wish is ``go``.

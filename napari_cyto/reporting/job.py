@@ -63,7 +63,8 @@ class ReportOptions(BaseModel):
     measure: bool = Field(
         default=False,
         title="Measure",
-        description="First measure focus and obscured area where not done yet; a few seconds per slide.",
+        description="Measure focus and obscured area first where this has not been done; takes a few seconds per "
+        "slide.",
     )
     examples: int = Field(default=8, ge=0, le=12, title="Example cells", description="Images of cells per slide.")
     limit: float | None = Field(
@@ -80,7 +81,7 @@ class ReportOptions(BaseModel):
     overwrite: bool = Field(
         default=False,
         title="Replace the file",
-        description="Replace a file that is there although it is no report, or was changed since.",
+        description="Replace an existing file even if it is not a report or has been changed since.",
     )
 
 
@@ -212,7 +213,7 @@ def _check(out: Path, options: ReportOptions) -> None:
     if out.suffix.lower() not in SUFFIXES:
         raise CytoError(f"Expected a report's name NAME.html or NAME.json, got {out.name!r}.")
     if not out.absolute().parent.is_dir():
-        raise CytoError(f"The report cannot be written: there is no folder {out.absolute().parent}; make it first.")
+        raise CytoError(f"The report cannot be written: there is no folder {out.absolute().parent}; create it first.")
     check_may_replace(out, options.overwrite)
     if options.magnification is not None and options.magnification not in MAGNIFICATIONS:
         known = ", ".join(f"{each:g}" for each in MAGNIFICATIONS)

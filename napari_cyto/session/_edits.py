@@ -66,7 +66,7 @@ class Edits:
         )
         next_class = self._state.class_id
         if not count:
-            self._state.say(f"{_those(chosen)} {cell_class.id} already. The class of the next cell is {next_class}.")
+            self._state.say(f"{_those(chosen)} already {cell_class.id}. The class of the next cell is {next_class}.")
         elif class_id != next_class or count > 1:
             self._state.say(
                 f"{counted(count, 'cell')} relabelled as {cell_class.id}; the class of the next cell is still "
@@ -178,7 +178,7 @@ class Edits:
             chosen, lambda a: with_review(a, self._state.author, new_status), f"{_STATUS_LABELS[new_status]} {{}}"
         )
         if chosen and not count:
-            self._state.say(f"{_those(chosen)} {_STATUS_WORDS[new_status]} already.")
+            self._state.say(f"{_those(chosen)} already {_STATUS_WORDS[new_status]}.")
         else:
             self._report_bulk(count, _STATUS_WORDS[new_status], chosen)
 
@@ -208,7 +208,7 @@ class Edits:
             return
         for geometry in geometries:
             if not is_on_image(geometry.centre_yx, size_hw):
-                raise SlideError("Expected a cell or region on the slide, got one whose middle lies beside it.")
+                raise SlideError("Expected a cell or region on the slide, got one whose centre lies outside it.")
 
     def _report_bulk(self, count: int, done: str, of: Iterable[Annotation]) -> None:
         """Say what became of more than one annotation; of a single one, the eye that is on it sees it."""
@@ -240,7 +240,7 @@ class Edits:
             self._signals.annotations_changed.emit(None)
             raise StaleEditError(
                 f"Nothing was changed: {counted(len(unseen), 'cell')} had just been changed elsewhere, perhaps in "
-                "another window; look at the current state, and repeat it."
+                "another window; check the current state, and try again."
             )
 
     def _apply(self, edit: edits.Edit) -> None:

@@ -56,7 +56,7 @@ class History:
         label = project.can_undo(author) if kind == "undo" else project.can_redo(author)
         doing = "undone" if kind == "undo" else "redone"
         words = f"'{label}' is being {doing} ({amount:,} annotations)"
-        self._state.busy_reason = f"{words}; wait until that is done, then repeat this."
+        self._state.busy_reason = f"{words}; wait until that is done, then try again."
         self._state.say(f"{words}; you can look around meanwhile.")
 
         def then(result: Callable[[], HistoryEntry | None]) -> None:

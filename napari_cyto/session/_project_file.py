@@ -12,8 +12,8 @@ from napari_cyto.store import HistoryEntry
 from napari_cyto.store.project_copy import free_copy_folder
 
 _FIRST = (
-    "Nothing can be stored: the project's file was replaced while it was open. Say at the top of the slide how to go "
-    "on; what is on screen stays till then."
+    "Nothing can be stored: the project's file was replaced while it was open. Choose above the slide how to "
+    "continue; until then, what is on screen stays."
 )
 
 
@@ -71,7 +71,7 @@ class ProjectFile:
         if edit is not None:
             with self._signals.telling():
                 self._signals.annotations_changed.emit(self.store(edit))
-                self._state.say("The project's file is back, and what was on screen only is stored.")
+                self._state.say("The project's file is back, and what was only on screen is stored.")
 
     def save_copy(self) -> Path:
         """Save what is open, with the edit that could not be stored, beside the project; return the folder."""

@@ -143,8 +143,8 @@ class Projects:
             self._restored(folder, lambda: care.restore(folder, name))
             return
         words = f"The backup {name} of {folder.stem} is being restored"
-        self._state.busy_reason = f"{words}; wait until that is done, then repeat this."
-        self._state.say(f"{words}; the project is opened when that is done.")
+        self._state.busy_reason = f"{words}; wait until that is done, then try again."
+        self._state.say(f"{words}; the project will open when that is done.")
 
         def then(result: Callable[[], Restored]) -> None:
             self._state.busy_reason = ""
@@ -162,7 +162,7 @@ class Projects:
                 self._open_unless_busy(folder)
             raise
         self._open_unless_busy(folder)
-        kept = "" if restored.kept is None else f" What was there is kept as {restored.kept.name}."
+        kept = "" if restored.kept is None else f" The previous state is kept as  {restored.kept.name}."
         taken = f"{restored.backup.taken_utc.astimezone():%d %b %Y %H:%M}"
         self._state.say(f"The project {folder.stem} is as it was on {taken}.{kept}")
 
@@ -180,7 +180,9 @@ class Projects:
         """
         folder = self._state.need_project().folder
         if not store.Project.is_project(folder):
-            raise StoreError(f"There is no project in {folder} now; save a copy of what was open, or bring it back.")
+            raise StoreError(
+                f"There is no longer a project in {folder}; save a copy of what was open, or restore the folder."
+            )
         self._state.unsaved = None
         self.close()
         self.open(folder)
@@ -206,7 +208,7 @@ class Projects:
         self.open(folder)
         if slide_id is not None:
             self._slides.go_to(slide_id)
-        self._state.say(f"All that was open is in {folder} now, and is open from there; {was} was left as it is.")
+        self._state.say(f"Everything that was open is now in {folder} and open from there; {was} was left unchanged.")
         return folder
 
 

@@ -122,7 +122,7 @@ class SlideFacts:
         project, mpp = self._state.need_project(), float(mpp)
         before = project.slide(self._state.need_slide().id)
         if before.mpp == mpp:
-            self._state.say(f"The pixel size of {before.name} is {mpp:g} µm already.")
+            self._state.say(f"The pixel size of {before.name} is already {mpp:g} µm.")
             return
         change = MppChange(self._state.author, datetime.now(UTC), before.mpp, mpp)
         project.append_setting(MPP_HISTORY + before.id, change.as_json())
@@ -130,7 +130,7 @@ class SlideFacts:
         self._signals.slide_changed.emit()
         if before.mpp is not None:
             self._state.say(
-                f"{before.name}: the pixel size is now {mpp:g} µm, before {before.mpp:g}. "
+                f"{before.name}: the pixel size is now {mpp:g} µm, previously {before.mpp:g} µm. "
                 f"{self._consequences(before.id)}"
             )
 
@@ -149,8 +149,8 @@ class SlideFacts:
             words += f" Predicted at the old pixel size: {found:,}; run detection again."
         if rest:
             words += (
-                f" Drawn or imported: {rest:,}; they keep their size in px, so one-click boxes made before have "
-                "the old size."
+                f" Drawn or imported: {rest:,}; they keep their size in px, so existing one-click boxes have the "
+                "old size."
             )
         return words
 

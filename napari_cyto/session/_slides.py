@@ -9,6 +9,7 @@ from napari_cyto import store
 from napari_cyto.datasets.import_.known_slides import How, at_new_place, slide_in
 from napari_cyto.datasets.import_.relink import relink, relinked
 from napari_cyto.datasets.import_.slide_match import record_of_file
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.jobs.events import Done, Failed, Noted
@@ -143,7 +144,7 @@ class Slides:
             if self._state.slide is not None and self._state.slide.id == slide.id:
                 self.leave()
         elif found.how is How.COPY:
-            self._state.say(f"{record.path} is the image of {slide.name} ({slide.path}); it is not added twice.")
+            self._state.say(f"{record.path} is the image of {slide.name} ({slide.path}); it was not added again.")
         return slide
 
     def _comparing(self, sentence: str) -> None:
@@ -181,7 +182,7 @@ class Slides:
                 case Failed(message=message):
                     raise CytoError(message)
                 case Done(result=result):
-                    self._state.say(f"{result['linked']} slide(s) were given their image files.")
+                    self._state.say(f"{counted(result['linked'], 'slide was', 'slides were')} given image files.")
         self._signals.project_changed.emit()
         if self._state.slide is not None and self._state.handle is None:
             slide_id = self._state.slide.id

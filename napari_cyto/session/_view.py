@@ -46,7 +46,7 @@ class View:
         if found is None and start is not None:
             found = self._neighbour(None, direction, class_id, unreviewed)
             if found is not None:
-                self._state.say(f"Went round to the {'first' if direction > 0 else 'last'} annotation.")
+                self._state.say(f"Back to the {'first' if direction > 0 else 'last'} annotation.")
         if found is None:
             what = f"{class_id} " if class_id else ""
             self._state.say(f"This slide has no {'unreviewed ' if unreviewed else ''}{what}annotations.")

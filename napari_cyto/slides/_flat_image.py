@@ -113,7 +113,7 @@ def read_header(path: Path) -> FlatHeader:
     try:
         image_header = read_image_header(path)
     except (DamagedImage, OSError) as error:
-        raise SlideError(f"{path.name} is no image that can be read: {error}.") from error
+        raise SlideError(f"{path.name} is not an image that can be read: {error}.") from error
     if image_header is None or image_header.format not in FORMATS:
         named = "another" if image_header is None else image_header.format
         raise SlideError(

@@ -124,13 +124,13 @@ def _ask(path: Path, size_bytes: int) -> tuple[Looked, bool]:
 def _said_of(status: int | None, cpu_s: float) -> str:
     """Return how the child process ended: None when it was too slow."""
     if status is None:
-        return f"the slide library did not come to an end within {WALL_S:g} s"
+        return f"the slide library did not finish within {WALL_S:g} s"
     name = ""
     if status < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-status).name
     if name == "SIGPROF":
-        return f"the slide library was not done with it after {cpu_s:.1f} s of computing, so the file is damaged"
+        return f"the slide library did not finish after {cpu_s:.1f} s of computing, so the file is damaged"
     stopped = {"SIGABRT": "abort", "SIGTRAP": "abort", "SIGSEGV": "a crash", "SIGBUS": "a crash"}.get(name)
     return f"the slide library cannot read it (stopped with {stopped or name or f'status {status & 0xFFFFFFFF:#x}'})"
 

@@ -100,7 +100,7 @@ def _refuse_database(path: Path) -> None:
         head = handle.read(20)
     if head.startswith(_DATABASE_START) and head[18:20] != b"\x01\x01":
         raise SlideError(
-            f"{path.name} is no slide but a database; if it is that of a project, open the project's folder."
+            f"{path.name} is a database, not a slide; if it belongs to a project, open the project's folder."
         )
 
 
@@ -174,7 +174,7 @@ def _the_file(path: Path) -> Path:
         if path.is_dir():
             path = _in_folder(path)
         if special := special_kind(path):
-            raise SlideError(f"{path.name} is {special}, but a slide file was expected.")
+            raise SlideError(f"{path.name} is {special}; a slide file was expected.")
         with path.open("rb"):
             pass
     except PermissionError as error:

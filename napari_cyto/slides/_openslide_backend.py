@@ -157,7 +157,7 @@ def _objective(properties: Mapping[str, str]) -> tuple[float | None, str]:
     value = _number(properties, openslide.PROPERTY_NAME_OBJECTIVE_POWER)
     if value is not None and 0 < value <= MOST_OBJECTIVE:
         return value, ""
-    said = f"The file says that the objective magnifies {text[:40]!r} times, which is taken for unknown."
+    said = f"The file says that the objective magnifies {text[:40]!r} times, which is treated as unknown."
     return None, said if text.strip() else ""
 
 
@@ -167,7 +167,7 @@ def _mpp(properties: Mapping[str, str]) -> BelievedMpp:
     values = [_number(properties, name) for name in names]
     nonsense = [text for name, v in zip(names, values, strict=True) if v is None and (text := properties.get(name))]
     if nonsense:
-        return BelievedMpp(None, "", f"The file says {nonsense[0][:40]!r} µm per pixel, which is no number.")
+        return BelievedMpp(None, "", f"The file says {nonsense[0][:40]!r} µm per pixel, which is not a number.")
     return believe_mpp(*values)
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.tiff_layout import (
     LONGEST_SIDE_PX,
     MOST_ENTRIES_IN_ALL,
@@ -259,10 +260,10 @@ def _directories(layout: TiffLayout) -> tuple[list[Directory], str]:
         for directory in layout.pages():
             entries += directory.entries
             if len(found) == MOST_PAGES:
-                return found, f"The file holds more than {MOST_PAGES:,} pages; those behind them are not looked at."
+                return found, f"The file holds more than {MOST_PAGES:,} pages; those behind them are ignored."
             if entries > MOST_ENTRIES_IN_ALL:
                 many = f"The pages of the file have more than {MOST_ENTRIES_IN_ALL:,} tags together"
-                return found, f"{many}; those behind page {len(found)} are not looked at."
+                return found, f"{many}; those behind page {len(found)} are ignored."
             found.append(directory)
     except TiffFault as fault:
         if not found:
@@ -342,7 +343,7 @@ def _add_parts(layout: TiffLayout, page: CheckedPage, seen: set[int], left_out: 
             left_out.append(str(fault))
     if len(offsets) <= MOST_SUB_PAGES:
         return ""
-    return f"{tag_name(SUB_PAGES)} lists {len(offsets):,} pages; the first {MOST_SUB_PAGES} are looked at."
+    return f"{tag_name(SUB_PAGES)} lists {len(offsets):,} pages; the first {MOST_SUB_PAGES} are used."
 
 
 def _size_hw(directory: Directory) -> tuple[int, int]:
@@ -429,9 +430,9 @@ def _check_budget(segment_hw: tuple[int, int], bytes_per_px: int, most_px: int, 
     if px > most_px or px * bytes_per_px > MOST_SEGMENT_BYTES:
         what = "tiles" if is_tiled else "strips"
         raise TiffFault(
-            f"expected {what} of at most {most_px:,} px and {MOST_SEGMENT_BYTES:,} bytes, got "
-            f"{segment_hw[1]:,} x {segment_hw[0]:,} px of {bytes_per_px} byte(s), which must be unpacked at once "
-            "(saved anew in tiles, it can be read)"
+            f"expected {what} of at most {most_px:,} px and {MOST_SEGMENT_BYTES:,} bytes, got {segment_hw[1]:,} x "
+            f"{segment_hw[0]:,} px of {bytes_per_px} bytes each, which must be unpacked at once (saved again with "
+            "tiles, it can be read)"
         )
 
 
@@ -485,7 +486,7 @@ def _check_palette(page: CheckedPage) -> None:
 def _expect_bytes(directory: Directory, code: int) -> None:
     tag = directory.tags[code]
     if not tag.fault and (tag.kind not in _BYTES_TYPES or tag.count < 4):
-        raise TiffFault(f"expected bytes in {tag_name(code)}, got {tag.count:,} value(s) of the type {tag.kind}")
+        raise TiffFault(f"expected bytes in {tag_name(code)}, got {counted(tag.count, 'value')} of the type {tag.kind}")
 
 
 def _cleaned(directory: Directory, size_hw: tuple[int, int], segment_hw: tuple[int, int], *, is_tiled: bool) -> Cleaned:
@@ -532,7 +533,7 @@ def _saying(directory: Directory, code: int) -> tuple[int, bytes]:
     if code in (270, 305):
         text = directory.raw(code, _MOST_TEXT_BYTES)
         if tag.kind not in (_TEXT, *_BYTES_TYPES):
-            raise TiffFault(f"expected text, got {tag.count:,} value(s) of the type {tag.kind}")
+            raise TiffFault(f"expected text, got {counted(tag.count, 'value')} of the type {tag.kind}")
         return (_TEXT, text)
     if code in (274, 296):
         return _numbers({code: [directory.number(code)]}, directory.order)[code]

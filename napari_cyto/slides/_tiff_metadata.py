@@ -85,7 +85,7 @@ def believed_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> BelievedMp
 
 
 def _nonsense(text: str) -> BelievedMpp:
-    return BelievedMpp(None, "", f"The file says that a pixel covers {text[:40]!r}, which is no length.")
+    return BelievedMpp(None, "", f"The file says that a pixel covers {text[:40]!r}, which is not a length.")
 
 
 def _ome_mpp(ome: Ome) -> BelievedMpp | None:
@@ -96,7 +96,7 @@ def _ome_mpp(ome: Ome) -> BelievedMpp | None:
             continue
         per = um_per(unit)
         if per is None:
-            return BelievedMpp(None, "", f"The file gives the size of a pixel in {unit!r:.40}, which is no length.")
+            return BelievedMpp(None, "", f"The file gives the size of a pixel in {unit!r:.40}, which is not a length.")
         sizes[axis] = value * per
     return believe_mpp(sizes.get("X"), sizes.get("Y")) if sizes else None
 
@@ -180,10 +180,10 @@ def plane_remarks(tiff: tifffile.TiffFile, ome: Ome | None, same_size: int, show
     if planes > 1:
         remarks.append(f"The file holds {planes} focal planes; the first is shown.")
     if times > 1:
-        remarks.append(f"The file holds {times} points in time; the first is shown.")
+        remarks.append(f"The file holds {times} time points; the first is shown.")
     if channels > max(shown, per_page):
         which = "the first is" if shown == 1 == per_page else f"the first {max(shown, per_page)} are"
-        remarks.append(f"The file holds {channels} channels; {which} shown, which is no colour image of a smear.")
+        remarks.append(f"The file holds {channels} channels; {which} shown, so it is not a colour image of a smear.")
     if max(planes, times, channels) == 1 and same_size > shown:
         remarks.append(f"The file holds {same_size} images of this size; the first is shown.")
     return [remark for remark in remarks if remark]

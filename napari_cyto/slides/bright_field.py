@@ -97,7 +97,7 @@ def look_of_windows(windows: list[npt.NDArray[np.uint8]], um: float, name: str) 
     beginning = f"{name} does not look like a stained smear in bright field: "
     dark = f"it is dark all over (its brightest parts reach {top:.0f} of 255), as fluorescence and dark field are"
     if area_mm2 < _ENOUGH_MM2:
-        remark = f"{beginning}{dark}; expect wrong answers." if top < DARK_TOP_OF_CELL else ""
+        remark = f"{beginning}{dark}; expect wrong predictions." if top < DARK_TOP_OF_CELL else ""
         return Look(remark=remark or _colour_remark(values, area_mm2, name))
     if top < DARK_TOP:
         return Look(refusal=beginning + dark)
@@ -141,14 +141,16 @@ def _colour_remark(values: npt.NDArray[np.uint8], area_mm2: float, name: str) ->
         return ""
     chroma = stained.max(1).astype(np.int16) - stained.min(1)
     if float(np.quantile(chroma, 0.95)) < GREY_CHROMA:
-        return f"{name} has no colour, and the models were trained on stained smears in colour; expect wrong answers."
+        return (
+            f"{name} has no colour, and the models were trained on stained smears in colour; expect wrong predictions."
+        )
     coloured = stained[chroma > _COLOURED]
     if area_mm2 >= _LARGE_MM2 and len(coloured) >= len(values) / 50:
         pink = float((coloured.argmin(1) == 1).mean())
         if pink >= PINK_SHARE:
             return (
-                f"{name} is purple and pink all over, as tissue in haematoxylin and eosin is and a Papanicolaou smear "
-                "hardly ever; the models were trained on the latter."
+                f"{name} is purple and pink all over, like tissue in haematoxylin and eosin and unlike Papanicolaou "
+                "smears, on which the models were trained."
             )
     return ""
 

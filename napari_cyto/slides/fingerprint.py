@@ -43,7 +43,7 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
         if target.is_dir():
             target = next(iter(sorted(p for p in target.iterdir() if p.suffix.lower() == ".dcm")), target)
         if special := special_kind(target):
-            raise SlideError(f"{target.name} is {special}, but a slide file was expected.")
+            raise SlideError(f"{target.name} is {special}; a slide file was expected.")
         folder = _mirax_folder(target)
         if folder is None and (series := _dicom_series(target)):
             sampled.update(series.encode())

@@ -61,7 +61,7 @@ def said_of_unreadable(tiles: Sequence[UnreadableTile]) -> list[str]:
     """Return what to say of damaged tiles: of the first ones each, of the others how many."""
     said = [str(tile) for tile in tiles[:LISTED_ONE_BY_ONE]]
     if len(tiles) > LISTED_ONE_BY_ONE:
-        said.append(f"{len(tiles) - LISTED_ONE_BY_ONE:,} more tiles cannot be read and are drawn hatched.")
+        said.append(f"{len(tiles) - LISTED_ONE_BY_ONE:,} further tiles cannot be read and are drawn hatched.")
     return said
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from napari_cyto.domain.annotation import now_utc
 from napari_cyto.domain.annotation_rows import CLASS, ID, NO_CLASS, SLIDE, STATUS, X0, X1, Y0, Y1, Row, to_us
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StaleEditError, StoreError
 from napari_cyto.store import _removal as removing
@@ -134,8 +135,9 @@ class Bulk:
         for (slide_pk, class_id, status), n in self._tally.items():
             if class_id != NO_CLASS and class_id not in self.scheme:
                 raise StoreError(
-                    f"{n} annotation(s) would have the class {class_id!r}, which is not in the project's class scheme "
-                    f"({', '.join(self.scheme.ids)}); add it to the scheme first, or choose another class."
+                    f"{counted(n, 'annotation')} would have the class {class_id!r}, which is not in the project's "
+                    f"class scheme ({', '.join(self.scheme.ids)}); add it to the scheme first, or choose another "
+                    "class."
                 )
             count(connection, slide_pk, class_id, status, n)
             count(connection, WHOLE_PROJECT, class_id, status, n)
@@ -180,8 +182,8 @@ class Bulk:
             found[there.id] = there.pk
         if stale:
             raise StaleEditError(
-                f"Nothing was added: {stale} annotation(s) are in the project already, perhaps added in another window "
-                "in the meantime; repeat it."
+                f"Nothing was added: {counted(stale, 'annotation is', 'annotations are')} already in the project, "
+                "perhaps added in another window in the meantime; try again."
             )
         return found
 

@@ -112,7 +112,7 @@ class ProjectCore:
         """Take in the project's name and classes; return its revision."""
         head = connection.execute(_HEAD).one_or_none()
         if head is None:
-            raise DamagedError(damage_sentence(Path(self._database.place), ("it does not say what project it is",)))
+            raise DamagedError(damage_sentence(Path(self._database.place), ("it does not state which project it is",)))
         if head.schema_version != SCHEMA_VERSION:
             raise StoreError(
                 f"The project {self._folder} has the version {head.schema_version} and this napari-cyto works with "

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select
 
 from napari_cyto.domain.annotation import Annotation, now_utc
 from napari_cyto.domain.annotation_rows import to_us
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.edits import Change, Edit
 from napari_cyto.errors import StaleEditError
 from napari_cyto.store._history import Kind, first_change_of
@@ -86,8 +87,8 @@ def write_edit(connection: Connection, known: Known, edit: Edit, author: str) ->
         stale += _write_batch(connection, known, numbers, batch)
     if stale:
         raise StaleEditError(
-            f"'{edit.label}' was not applied: {stale} of its {len(edit.changes)} annotation(s) were changed "
-            "elsewhere in the meantime, perhaps in another window; look at them again and repeat it."
+            f"'{edit.label}' was not applied: {stale} of its {counted(len(edit.changes), 'annotation')} had been "
+            "changed elsewhere, perhaps in another window; check them and try again."
         )
     settle(connection, numbers.seq, known.class_ids)
     return numbers.seq
@@ -230,8 +231,8 @@ def _refuse_changed(connection: Connection, edit: Row[Any], expected: Any, verb:
     changed = sum(1 for row in connection.execute(differing) if not _same(row, len(names)))
     if changed:
         raise StaleEditError(
-            f"'{edit.label}' was not {verb}: {changed} of its {edit.amount} annotation(s) were changed by a "
-            "later edit, perhaps of another person or window; undo that one first, or change them by hand."
+            f"'{edit.label}' was not {verb}: {changed} of its {counted(edit.amount, 'annotation')} had been changed by "
+            "a later edit, perhaps by another person or window; undo that edit first, or change them by hand."
         )
 
 

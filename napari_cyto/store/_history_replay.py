@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select, update
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import StoreError
 from napari_cyto.store.database.schema import (
     REGION,
@@ -109,8 +110,8 @@ def settle(connection: Connection, seq: int, class_ids: Collection[str]) -> None
     for slide_pk, class_id, status, n in connection.execute(_COMING, step):
         if class_id != REGION and class_id not in class_ids:
             raise StoreError(
-                f"{n} annotation(s) would have the class {class_id!r}, which is not in the project's class scheme "
-                f"({', '.join(class_ids)}); add it to the scheme first, or choose another class."
+                f"{counted(n, 'annotation')} would have the class {class_id!r}, which is not in the project's class "
+                f"scheme ({', '.join(class_ids)}); add it to the scheme first, or choose another class."
             )
         difference[slide_pk, class_id, status] += n
         difference[WHOLE_PROJECT, class_id, status] += n

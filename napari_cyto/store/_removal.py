@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, func, select
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.errors import StoreError
 from napari_cyto.store._settings import read_setting, write_setting
 from napari_cyto.store._validity import json_of, need
@@ -41,7 +42,7 @@ def take_out(connection: Connection, slide_id: str) -> None:
     ).scalar_one()
     if count:
         raise StoreError(
-            f"The slide {row.name!r} was not removed from the project: it has {count} annotation(s); export "
+            f"The slide {row.name!r} was not removed from the project: it has {counted(count, 'annotation')}; export "
             "them if you need them, then delete them first."
         )
     write_setting(connection, _KEPT_AS, sorted(removed_ids(connection) | {slide_id}))

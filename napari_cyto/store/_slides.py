@@ -54,7 +54,7 @@ class SlideIds(dict[int, str]):
         with self._numbers._database.read() as connection:
             self._numbers.look(connection)
         if pk not in self:
-            raise StoreError(f"The project database is damaged: it speaks of a slide number {pk} that it lacks.")
+            raise StoreError(f"The project database is damaged: it refers to a slide number {pk} that it lacks.")
         return self[pk]
 
 
@@ -112,7 +112,7 @@ def write_new(connection: Connection, records: Iterable[SlideRecord], folder: Pa
     double = [row.name for row in connection.execute(select(slide.c.name, slide.c.id)) if row.id in ids]
     if double or len(ids) < len(new):
         name = double[0] if double else new[0].name
-        raise StoreError(f"No slide was added: {name!r} is in the project already; add each slide once.")
+        raise StoreError(f"No slide was added: {name!r} is already in the project; add each slide once.")
     pk = connection.execute(select(func.coalesce(func.max(slide.c.pk), 0) + 1)).scalar_one()
     rows = [{"pk": pk + i} | slide_columns(record) | path_columns(record.path, folder) for i, record in enumerate(new)]
     connection.execute(insert(slide), rows)
@@ -156,8 +156,8 @@ def locate(connection: Connection, record: SlideRecord, folder: Path) -> Path:
         if is_there(place):
             return place
     raise StoreError(
-        f"The image file of slide {record.name!r} is missing: {record.path} is not there; bring it back, or point the "
-        "project to where it lies now (in the Slides dock, or with 'napari-cyto relink')."
+        f"The image file of slide {record.name!r} is missing: {record.path} is not there; restore it, or tell the "
+        "project where it is now (in the Slides dock, or with 'napari-cyto relink')."
     )
 
 

@@ -49,7 +49,7 @@ class RowFault(DamagedError):
 
     def __init__(self, table: str, row: object, column: str, value: object, due: str) -> None:
         where = f"in the table '{table}', row {_shown(row)}, the field '{column}'"
-        self.words = f"{where} is {_shown(value)} where {due} is due"
+        self.words = f"{where} is {_shown(value)}, expected {due}"
         super().__init__(f"{ALREADY_SAID}{self.words}.")
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -255,4 +255,4 @@ def check_new(what: str, values: Mapping[str, Any], checks: Mapping[str, Check])
     """
     for column, (good, due) in checks.items():
         if not good(values[column]):
-            raise StoreError(f"{what} was not stored: its {column} is {_shown(values[column])} where {due} is due.")
+            raise StoreError(f"{what} was not stored: expected {due} for its {column}, got {_shown(values[column])}.")

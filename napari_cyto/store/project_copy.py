@@ -58,7 +58,7 @@ def save_copy(database: Database, folder: Path) -> None:
         give_name(temporary, path)
         done = True
     except FileExistsError:
-        raise ProjectThereError(f"{what}: somebody else has made a project there meanwhile; try again.") from None
+        raise ProjectThereError(f"{what}: somebody else has created a project there meanwhile; try again.") from None
     except sqlite3.Error as error:
         sentence = database.explain(error)
         raise StoreError(f"{what}: {sentence or error}") from error

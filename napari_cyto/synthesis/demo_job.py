@@ -26,7 +26,7 @@ from napari_cyto.synthesis.job import make_smears
 
 PROJECT_NAME = "demo.cyto"
 
-_KEPT = "The project and what was exported so far are kept."
+_KEPT = "The project and what has been exported so far are kept."
 
 _STEPS = 1000
 _Stage = tuple[int, int]
@@ -152,7 +152,7 @@ def _project_steps(folder: Path, token: Token | None, size_px: int, cache_dir: P
     with Project.open(folder) as project:
         known = {record.id for record in project.slides()}
     if not known & {smear.record.id for smear in made}:
-        yield Noted(f"{folder} is another project, made before; it is used as it is.")
+        yield Noted(f"{folder} is an existing project; it is used as it is.")
 
 
 def _check_free(folder: Path) -> None:
@@ -224,7 +224,7 @@ def _within(stage: _Stage, job: Iterator[Event]) -> Generator[Event, None, dict[
                 raise CytoError(message)
             case Failed(message, False, trace):
                 raise RuntimeError(f"{message}\n{trace}")
-    raise RuntimeError("The export ended without a last word.")
+    raise RuntimeError("The export ended without a result.")
 
 
 def _placed(stage: _Stage, event: Advanced) -> Advanced:

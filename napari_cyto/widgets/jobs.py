@@ -149,7 +149,7 @@ class Job(QObject):
         elif code is not None and code < 0:
             how = f"crashed ({signal.Signals(-code).name})"
         else:
-            how = f"left without a word (exit code {code})"
+            how = f"ended without a result (exit code {code})"
         return Failed(f"The work {how}; {_ENDED_OUTSIDE}.")
 
     def _end(self, event: Event) -> None:

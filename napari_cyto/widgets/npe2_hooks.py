@@ -67,7 +67,7 @@ def read_slide(path: Paths) -> list[LayerData]:
     """Return a slide as one multiscale image layer in µm; what cannot be opened is said in the window, never raised."""
     try:
         if not isinstance(path, str | os.PathLike):
-            raise SlideError(f"Expected one slide file, got {len(path)}; open them one by one.")
+            raise SlideError(f"Expected one slide file, got {len(path)}; open them one at a time.")
         return [_slide_layer(path)]
     except SlideError as error:
         from napari.utils.notifications import show_error

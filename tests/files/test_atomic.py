@@ -147,7 +147,7 @@ def test_no_place_to_write_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(FormatError, match="cannot be written"):
         write_text(tmp_path / "file" / "a.csv", "x")
-    with pytest.raises(FormatError, match="this is a folder"):
+    with pytest.raises(FormatError, match="got a folder"):
         write_text(tmp_path, "x")
     with pytest.raises(FormatError, match="cannot be written"), atomic_folder(tmp_path / "file" / "out"):
         raise AssertionError("must not come here")

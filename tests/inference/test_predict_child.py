@@ -82,7 +82,7 @@ def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Predictor, finde
     wait(proposer, lambda: bool(begun))
     os.kill(proposer.link.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     wait(proposer, lambda: bool(said))
-    assert "ended from outside" in said.pop()
+    assert "stopped from outside" in said.pop()
     assert len(list(project.annotations())) >= len(first)
 
     proposer.ask("field", str(finder))
@@ -97,7 +97,7 @@ def test_what_cannot_work_is_refused_at_once(proposer: Predictor, finder: Path) 
     with pytest.raises(CytoError, match="no model"):
         proposer.ask("field", "nobody")
     proposer.session.set_view((5000.0, 0.0, 6000.0, 100.0))
-    with pytest.raises(CytoError, match="beside the slide"):
+    with pytest.raises(CytoError, match="outside the slide"):
         proposer.ask("field", str(finder))
     assert not proposer.running
     assert not proposer.link.alive

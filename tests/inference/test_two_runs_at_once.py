@@ -116,7 +116,7 @@ def test_a_second_training_into_one_folder_is_refused_from_the_first_moment(
             refused = list(train(tiny_recipe, (f"folders:{tiny_cells}",), out, resume=resume))[-1]
             assert isinstance(refused, Failed)
             assert refused.expected
-            assert "a run is at work there" in refused.message
+            assert "a run is in progress there" in refused.message
     assert isinstance(list(train(tiny_recipe, (f"folders:{tiny_cells}",), out))[-1], Done)
 
 

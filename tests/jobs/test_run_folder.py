@@ -97,7 +97,7 @@ def test_another_process_at_work_is_not_disturbed(folder: RunFolder) -> None:
         result = {"pid": sleeper.pid, "started": "", "mark": process_mark(sleeper.pid)}
         (folder.path / "process.json").write_text(json.dumps(result))
         assert folder.is_running()
-        with pytest.raises(CytoError, match="at work"):
+        with pytest.raises(CytoError, match="in progress"):
             folder.begin({}, resumed=True)
     finally:
         sleeper.kill()

@@ -50,7 +50,7 @@ def test_a_copy_is_not_added_twice_and_it_is_said(opened, tmp_path: Path) -> Non
     shutil.copyfile(first, tmp_path / "b.png")
     records = session.slides.add([first, tmp_path / "b.png", png(tmp_path / "c.png", 7)])
     assert len({record.id for record in records}) == 2
-    assert any("is not added twice" in text for text in said)
+    assert any("was not added again" in text for text in said)
     session.close()
 
 
@@ -64,7 +64,7 @@ def test_images_are_attached_one_by_one_or_from_a_folder(opened, tmp_path: Path)
     session.slides.relink(records[2].id, tmp_path / "y" / "2.png")
     session.slides.relink_in(tmp_path / "y")
     assert session.open_slide_handle is not None
-    assert "2 slide(s) were given their image files." in said
+    assert "2 slides were given image files." in said
     session.close()
 
 

@@ -45,7 +45,7 @@ def test_what_was_just_done_stays_as_unsaved_and_no_more_is_taken(session: Sessi
         session.edits.add_point((30, 30))
     assert session.unsaved is not None
     assert session.unsaved.changes[0].after.geometry.centre_yx == (30, 30)
-    with pytest.raises(ReplacedFileError, match="Say at the top of the slide how to go on"):
+    with pytest.raises(ReplacedFileError, match="Choose above the slide how to continue"):
         session.edits.add_point((40, 40))
     assert session.unsaved.changes[0].after.geometry.centre_yx == (30, 30)
     assert _cells(replaced) == [10]

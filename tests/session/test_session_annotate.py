@@ -189,7 +189,7 @@ def test_nothing_is_drawn_or_moved_beside_the_slide(session):
         lambda: session.edits.move_selected(100.0, 0.0),
     ):
         session.select([cell.id])
-        with pytest.raises(SlideError, match="lies beside it"):
+        with pytest.raises(SlideError, match="lies outside it"):
             draw()
     assert stored(session) == [cell]
 
@@ -206,7 +206,7 @@ def test_relabelling_says_that_the_next_cell_keeps_its_class_and_bulk_effects_ar
     session.edits.set_status(Status.REJECTED)
     assert messages[-1] == "3 cells rejected. Undo with Ctrl+Z."
     session.edits.set_status(Status.REJECTED)
-    assert messages[-1] == "The 3 selected annotations are rejected already."
+    assert messages[-1] == "The 3 selected annotations are already rejected."
     session.edits.delete_selected()
     assert messages[-1] == "3 cells deleted. Undo with Ctrl+Z."
     session.history.undo()
@@ -231,7 +231,7 @@ def test_a_key_refuses_a_selection_that_is_not_all_in_view(session, command):
     session.select([c.id for c in cells])
     session.set_view((0.0, 0.0, 99.0, 99.0))
     run(session, command)
-    assert stored(session) != before or "accepted already" in messages[-1]
+    assert stored(session) != before or "already accepted" in messages[-1]
 
 
 def test_the_size_of_a_pixel_is_corrected_with_its_history_and_what_hung_on_it_is_said(session):

@@ -121,7 +121,7 @@ def test_channels_of_fluorescence_are_no_colour_image_and_are_said(tmp_path: Pat
     ("axes", "shape", "word"),
     [
         ("ZYXS", (5, 40, 60, 3), "5 focal planes; the first is shown"),
-        ("TYXS", (4, 40, 60, 3), "4 points in time; the first is shown"),
+        ("TYXS", (4, 40, 60, 3), "4 time points; the first is shown"),
     ],
 )
 def test_planes_that_are_not_shown_are_said(tmp_path: Path, axes: str, shape: tuple[int, ...], word: str) -> None:
@@ -172,7 +172,7 @@ def test_a_size_of_a_pixel_that_is_no_number_is_unknown_and_said(tmp_path: Path,
     tifffile.imwrite(path, paint(40, 30), photometric="rgb", metadata=None, description=description)
     with open_slide(path) as slide:
         assert slide.info.mpp is None
-        assert slide.info.mpp_rejected == f"The file says that a pixel covers {text!r}, which is no length."
+        assert slide.info.mpp_rejected == f"The file says that a pixel covers {text!r}, which is not a length."
 
 
 @pytest.mark.parametrize("count", ["many", "inf", "-3", "0", "1e9", "9" * 5000])

@@ -124,7 +124,7 @@ def test_damage_all_over_is_told_by_its_number() -> None:
     tiles = [UnreadableTile("a.tif", 0, (0.0, float(k), 1.0, k + 1.0), "it is damaged") for k in range(2000)]
     said = said_of_unreadable(tiles)
     assert said[:20] == [str(tile) for tile in tiles[:20]]
-    assert said[20:] == ["1,980 more tiles cannot be read and are drawn hatched."]
+    assert said[20:] == ["1,980 further tiles cannot be read and are drawn hatched."]
     assert len(said_of_unreadable(tiles[:20])) == 20
 
 

@@ -169,8 +169,8 @@ def test_a_path_that_is_too_long_for_sqlite_says_so(tmp_path: Path) -> None:
         (28, "the disk that holds .* is full; free some space"),
         (30, "its disk can only be read; choose a place on another disk"),
         (13, "you may not write there; ask for permission"),
-        (39, "something else was put there meanwhile"),
-        (2, "its folder went away meanwhile"),
+        (39, "something else was put there in the meantime"),
+        (2, "its folder disappeared in the meantime"),
         (5, "its disk refused to read or write"),
     ],
 )

@@ -277,7 +277,7 @@ def test_the_verb_rescue_lists_what_is_gone(sound: Path, tmp_path: Path, capsys:
     assert run(["project", "rescue", str(sound), str(tmp_path / "out.cyto"), "--json"]) == 0
     assert '"lost": []' in capsys.readouterr().out
     assert run(["project", "rescue", str(sound), str(tmp_path / "out.cyto")]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert run(["project", "rescue", str(tmp_path / "nowhere.cyto"), str(tmp_path / "new.cyto")]) == 2
     assert not (tmp_path / "new.cyto").exists()
 

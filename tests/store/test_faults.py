@@ -117,7 +117,7 @@ def test_what_another_window_changed_first_refuses_here(project: Project, folder
     project.apply(add([first], "Draw"), "Ana")
     with Project.open(folder) as other:
         other.apply(replace_all([(first, replace(first, class_id="NILM"))], "Correct"), "Ben")
-        with pytest.raises(StaleEditError, match="changed elsewhere in the meantime"):
+        with pytest.raises(StaleEditError, match="changed elsewhere"):
             project.apply(replace_all([(first, replace(first, class_id="LSIL"))], "Relabel"), "Ana")
         with pytest.raises(StaleEditError, match="changed by a later edit"):
             project.undo("Ana")

@@ -80,7 +80,7 @@ def test_what_is_no_project_says_so(tmp_path: Path) -> None:
     _refuses(tmp_path / "nowhere", "there is no such folder")
     empty = tmp_path / "empty"
     empty.mkdir()
-    _refuses(empty, r"is no napari-cyto project: it has no project\.sqlite")
+    _refuses(empty, r"is not a napari-cyto project: it has no project\.sqlite")
     sqlite3.connect(empty / "project.sqlite").close()
     (empty / "project.sqlite").write_bytes(b"")
     _refuses(empty, r"\(0 bytes\) is damaged")
@@ -164,7 +164,7 @@ def test_what_is_not_in_the_file_yet_is_read_too(closed: Path, tmp_path: Path, m
 
 def test_a_project_is_made_once(closed: Path) -> None:
     before = _bytes(closed)
-    with pytest.raises(StoreError, match=r"There is a project in .* already"):
+    with pytest.raises(StoreError, match=r"There is already a project in .*"):
         Project.create(closed, preset("apacc"))
     assert _bytes(closed) == before
 

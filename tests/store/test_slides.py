@@ -105,7 +105,7 @@ def test_a_slide_is_found_by_its_print_or_its_place(study: Path, monkeypatch: py
 
 def test_a_slide_is_added_once(project: Project) -> None:
     new = SlideRecord(name="new")
-    with pytest.raises(StoreError, match=r"'one\.svs' is in the project already"):
+    with pytest.raises(StoreError, match=r"'one\.svs' is already in the project"):
         project.add_slides([new, project.slide("one")])
     with pytest.raises(StoreError, match="add each slide once"):
         project.add_slides([new, new])

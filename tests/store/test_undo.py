@@ -109,7 +109,7 @@ def test_undoing_what_another_has_changed_since_refuses_and_changes_nothing(proj
     second = replace(first, class_id="NILM")
     project.apply(add([first, other], "Draw"), "Ana")
     project.apply(replace_all([(first, second)], "Correct"), "Ben")
-    with pytest.raises(StaleEditError, match=r"'Draw' was not undone: 1 of its 2 annotation\(s\) were changed by"):
+    with pytest.raises(StaleEditError, match=r"'Draw' was not undone: 1 of its 2 annotations had been changed by"):
         project.undo("Ana")
     assert list(project.annotations()) == [second, other]
     assert project.can_undo("Ana") == "Draw"

@@ -32,7 +32,7 @@ def test_a_key_does_not_overwrite_what_another_window_stored_a_moment_before(win
             change()
         stored = session.project.annotation(cell)
         assert (stored.class_id, stored.geometry, stored.note) == ("LSIL", before.geometry, "")
-        assert "look at the current state" in said[-1]
+        assert "check the current state" in said[-1]
     window_bench.settle()
     assert canvas.shown.annotations[cell].class_id == "LSIL"
     session.edits.choose_class("NILM")

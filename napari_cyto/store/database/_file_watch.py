@@ -103,13 +103,13 @@ class Watch:
             there = file_id_of(self.path.stat())
         except (FileNotFoundError, NotADirectoryError):
             raise ReplacedFileError(
-                f"The project database {self.path} was moved or deleted while it was open, so nothing of this step was "
-                "stored; bring it back, or open the project where it lies now."
+                f"The project database {self.path} was moved or deleted while it was open, so this step was not "
+                "stored; restore it, or open the project where it is now."
             ) from None
         except OSError as error:
             raise ReplacedFileError(
                 f"The project database {self.path} is out of reach ({error.strerror}), so nothing of this step was "
-                "stored; look after its disk or network share, and repeat it."
+                "stored; check its disk or network share, and try again."
             ) from error
         if there != self._held.file_id:
             raise self._replaced("another file was put in its place")
@@ -209,7 +209,7 @@ class Watch:
     def _replaced(self, what: str) -> ReplacedFileError:
         self._keep_from_writing()
         aside = self._clear_away()
-        kept = "" if aside is None else f" What was not in the file yet was put aside as {aside.name}."
+        kept = "" if aside is None else f" What was not yet in the file was saved as  {aside.name}."
         return ReplacedFileError(
             f"The project database {self.path} is not the one that was opened: {what} (by a sync program, a restored "
             f"backup, a colleague?), so nothing of this step was stored.{kept} Open what is there now, or save a copy "

@@ -48,7 +48,7 @@ def parsed(url: str) -> URL:
         raise StoreError(_NO_URL)
     if importlib.util.find_spec("psycopg") is None:
         raise StoreError(
-            'PostgreSQL needs psycopg, which is not installed here: pip install "napari-cyto[postgresql]" brings it.'
+            'PostgreSQL needs psycopg, which is not installed; install it with: pip install "napari-cyto[postgresql]".'
         )
     return found.set(drivername="postgresql+psycopg")
 
@@ -172,14 +172,14 @@ _NO_URL = (
     "password is best left to PGPASSWORD or the file .pgpass."
 )
 _UNREACHABLE = (
-    "The project database {place} cannot be reached; nothing of this step was stored: look at the network and whether "
-    "the server runs, then try again."
+    "The project database {place} cannot be reached; nothing of this step was stored: check the network and whether "
+    "the server is running, then try again."
 )
 _LOGIN = (
-    "The server of {place} does not accept this user and password; look at both (the password may be in the address, "
+    "The server of {place} does not accept this user and password; check both (the password may be in the address, "
     "in PGPASSWORD, or in the file .pgpass)."
 )
-_NO_DATABASE = "The server of {place} has no such database; look at its name, or have it made (createdb)."
+_NO_DATABASE = "The server of {place} has no such database; check its name, or have it created (createdb)."
 _CUT = (
     "The connection to the project database {place} was cut; nothing of this step was stored and all earlier work is "
     "safe: try again."
@@ -204,11 +204,14 @@ _SENTENCES: Mapping[str, str] = {
     "53": "The server of {place} is short of memory; nothing of this step was stored: try again.",
     "42501": "The server of {place} does not allow this user to read or write there; ask for the right to it.",
     "25006": "The project database {place} is for reading only (a copy of the real one, perhaps); nothing was stored.",
-    "42P01": "There is no project in {place}; make one there, or look at the name of the database.",
+    "42P01": "There is no project in {place}; create one there, or check the name of the database.",
     "22P05": "The project database {place} cannot hold a letter of this text, for its encoding is not UTF8; nothing of "
     "this step was stored: have the database made with UTF8.",
     "58": "The disk of the server of {place} refused to read or write; nothing of this step was stored.",
-    "XX": "The project database {place} is damaged; nothing of this step was stored: tell who looks after the server.",
+    "XX": (
+        "The project database {place} is damaged; nothing of this step was stored: contact the administrator of "
+        "the server."
+    ),
 }
 _CONNECTING: Mapping[tuple[str, ...], str] = {
     ("password", "authentication", "pg_hba", "role "): _LOGIN,

@@ -26,7 +26,7 @@ from napari_cyto.store.recovery.damage_message import damage_sentence, ways_out
 
 Explain = Callable[[BaseException | None], StoreError | None]
 LOOKING_THROUGH = (
-    "The project's file is being looked through for damage before the first change is stored in it; a few seconds more."
+    "The project's file is being checked for damage before the first change is stored; this takes a few seconds."
 )
 _CANCELLED = "Cancelled. Nothing of this step was stored."
 

@@ -89,7 +89,7 @@ def _make_at(url: str, row: dict[str, object]) -> None:
         with database.write() as connection:
             if inspect(connection).has_table(project.name):
                 raise ProjectThereError(
-                    f"There is a project in {database.place} already; open it, or give an empty database."
+                    f"There is already a project in {database.place}; open it, or give an empty database."
                 )
             _fill_all(connection, row)
     finally:
@@ -97,7 +97,7 @@ def _make_at(url: str, row: dict[str, object]) -> None:
 
 
 def _there(called: Path) -> ProjectThereError:
-    return ProjectThereError(f"There is a project in {called} already; open it, or choose another folder.")
+    return ProjectThereError(f"There is already a project in {called}; open it, or choose another folder.")
 
 
 def _write(folder: Path, content: bytes, called: Path, made: list[Path]) -> None:

@@ -82,13 +82,13 @@ def project_header(path: Path) -> sqlite.Header:
     except FileNotFoundError:
         where = f"it has no {path.name}" if path.parent.is_dir() else "there is no such folder"
         raise StoreError(
-            f"{path.parent} is no napari-cyto project: {where}; choose a project folder (NAME.cyto), or make a new one."
-            f"{_backup_there(path)}"
+            f"{path.parent} is not a napari-cyto project: {where}; choose a project folder (NAME.cyto), or create a "
+            f"new one.{_backup_there(path)}"
         ) from None
     except OSError as error:
         raise StoreError(
-            f"The project {path.parent} cannot be read: {error.strerror or error}; ask for permission to it and to the "
-            "files in it, or look after its disk."
+            f"The project {path.parent} cannot be read: {error.strerror or error}; ask for permission to it and to "
+            "the files in it, or check its disk."
         ) from error
     if header is None:
         raise DamagedError(

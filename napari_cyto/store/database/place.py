@@ -25,9 +25,9 @@ _WHY = {
     errno.EPERM: "you may not write there; ask for permission, or choose another place",
     errno.ENAMETOOLONG: "a name in its path is too long; choose a shorter one",
     errno.ENOTDIR: "a file is in the way, where a folder is needed; choose another place",
-    errno.ENOENT: "its folder went away meanwhile; look where it is, and repeat it",
-    errno.ENOTEMPTY: "something else was put there meanwhile; look what it is, or choose another place",
-    errno.EIO: "its disk refused to read or write; look after the disk, and repeat it",
+    errno.ENOENT: "its folder disappeared in the meantime; check where it is, and try again",
+    errno.ENOTEMPTY: "something else was put there in the meantime; check what it is, or choose another place",
+    errno.EIO: "its disk refused to read or write; check the disk, and try again",
 }
 
 
@@ -99,6 +99,6 @@ def refusal(error: OSError, what: str, called: Path) -> StoreError:
         What the user knows the place as.
     """
     if is_full(error):
-        return StoreError(f"{what}: the disk that holds {called} is full; free some space and repeat it.")
+        return StoreError(f"{what}: the disk that holds {called} is full; free some space and try again.")
     why = _WHY.get(error.errno or 0, f"the system refused it ({error.strerror or error}); choose another place")
     return StoreError(f"{what}: {why}.")

@@ -301,8 +301,8 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     (
         "SQLITE_FULL",
-        "The disk that holds {path} is full; nothing of this step was stored and all earlier work is safe: free some "
-        "space and repeat it.",
+        "The disk that holds {path} is full; nothing of this step was stored and all earlier work is safe: free "
+        "some space and try again.",
     ),
     (
         "SQLITE_READONLY",
@@ -311,7 +311,7 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     ),
     (
         "SQLITE_CANTOPEN",
-        "The project database {path} cannot be opened for writing; look whether it is still there and whether you may "
+        "The project database {path} cannot be opened for writing; check that it is still there and that you may "
         "write to its folder.",
     ),
     (
@@ -325,12 +325,12 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
     ("SQLITE_CONSTRAINT", _DAMAGED),
     (
         "SQLITE_TOOBIG",
-        "A value is longer than the {path} may hold or than napari-cyto ever stores (64 MiB); nothing of this step was "
-        "stored: shorten it, or, where it was read, take the project for damaged or foreign.",
+        "A value is longer than the {path} may hold or than napari-cyto ever stores (64 MiB); nothing of this step "
+        "was stored: shorten it. If it was read from the project, the project is damaged or foreign.",
     ),
     (
         "SQLITE_IOERR",
-        "The disk that holds {path} refused to read or write (it may be full or unplugged); nothing of this step was "
-        "stored and all earlier work is safe: look after the disk and repeat it.",
+        "The disk that holds {path} refused to read or write (it may be full or unplugged); nothing of this step "
+        "was stored and all earlier work is safe: check the disk and try again.",
     ),
 )

@@ -104,11 +104,11 @@ def rescue(damaged: Path, out: Path, stop: Callable[[], None] = lambda: None) ->
         When there is something at ``out``, it cannot be written, or nothing can be read.
     """
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise StoreError(f"{out} is there already; choose a folder that does not exist yet for what is rescued.")
+        raise StoreError(f"{out} already exists; choose a new folder for what is rescued.")
     try:
         carved = carve(damaged, stop)
     except OSError as error:
-        raise StoreError(f"{damaged} cannot be read: {error.strerror or error}; look after its disk.") from error
+        raise StoreError(f"{damaged} cannot be read: {error.strerror or error}; check its disk.") from error
     saved = _Saved(damaged, carved)
     scheme = saved.scheme()
     was_there = out.is_dir()

@@ -51,7 +51,7 @@ _THOROUGH_CONTRADICTIONS = (
         "c.before_pk LEFT JOIN version v ON v.pk = c.after_pk WHERE coalesce(c.before_pk, c.after_pk) IS NULL OR "
         "(c.before_pk IS NOT NULL AND b.annotation_id IS NOT a.id) OR (c.after_pk IS NOT NULL AND v.annotation_id IS "
         "NOT a.id) LIMIT 1",
-        "the step {} of the history speaks of versions that are not there",
+        "the step {} of the history refers to versions that are missing",
     ),
     (
         "SELECT a.pk FROM annotation a WHERE a.version_pk IS NOT (SELECT c.after_pk FROM change c WHERE "
@@ -209,12 +209,12 @@ def _of_classes(connection: sqlite3.Connection, used: set[Any]) -> _Problems:
     except CytoError as error:
         yield _words(error)
     if len(head) != 1:
-        yield f"it says {len(head)} times what project it is"
+        yield f"it states {len(head)} times which project it is"
 
 
 def _of_references(connection: sqlite3.Connection, _thorough: bool) -> _Problems:
     for table, row, other, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(_PROBLEMS_AT_MOST):
-        yield f"the table '{table}', row {row}, speaks of a row of '{other}' that is not there"
+        yield f"the table '{table}', row {row}, refers to a row of '{other}' that is missing"
 
 
 def _of_rows(connection: sqlite3.Connection, _thorough: bool) -> _Problems:

@@ -36,8 +36,8 @@ def database_of(place: Path) -> Path:
     """
     if address_of(place) is not None:
         raise StoreError(
-            f"The project {place.name} is on a database server: its backups, checks and restores are the server's own "
-            "job (pg_dump, pg_basebackup); ask who looks after it."
+            f"The project {place.name} is on a database server: its backups, checks and restores are done on the "
+            "server (pg_dump, pg_basebackup); ask its administrator."
         )
     path = absolute_path(place)
     return path if path.is_file() else path / DATABASE_NAME

@@ -153,7 +153,7 @@ def _refuse_open(path: Path) -> None:
         if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise StoreError(
                 f"The project {path.parent} is open in another window or program, so nothing was restored; close it "
-                "there and repeat it."
+                "there and try again."
             ) from error
     except sqlite3.DatabaseError:
         # Too damaged to be asked; it was kept bit by bit.

@@ -49,7 +49,7 @@ def test_a_backup_is_taken_listed_and_restored(qtbot: QtBot, folder: Path) -> No
     session.project.apply(add([Annotation(slide_id="one", geometry=Point(3, 4), class_id="LSIL")], "Draw"), "Ana")
     session.projects.restore_backup(folder, dialog.chosen.path.name)
     assert session.project.counts() == {"HSIL": 1}
-    assert "What was there is kept as" in heard[-1]
+    assert "The previous state is kept as" in heard[-1]
     session.close()
     assert [each.reason for each in care.backups(folder)] == ["before-restore", "asked"]
 

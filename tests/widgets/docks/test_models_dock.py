@@ -93,7 +93,7 @@ def test_what_ships_stays_and_what_is_broken_says_why(bench, folder_of, tmp_path
     (broken / "model.json").write_text("{", encoding="utf-8")
     dock = bench.dock(ModelsDock)
     assert [dock.list.item(i).text().split("\n")[1] for i in range(2)] == [
-        "classifier, ships with napari-cyto",
+        "classifier, built in",
         "cannot be read, your own",
     ]
     assert not dock.remove.isEnabled()

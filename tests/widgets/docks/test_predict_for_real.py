@@ -28,7 +28,7 @@ def test_a_child_that_is_killed_is_told_of_in_the_window_and_the_next_run_works(
     bench.qtbot.waitUntil(lambda: run.predictor.link.pid is not None, timeout=ANSWERED_WITHIN_MS)
     os.kill(run.predictor.link.pid, signal.SIGKILL)
     until_ended(bench, run)
-    assert "ended from outside" in run.words.text()
+    assert "stopped from outside" in run.words.text()
     assert [a.status.value for a in bench.session.project.annotations()].count("accepted") == 3
     bench.click(run.run)
     until_ended(bench, run)

@@ -124,10 +124,10 @@ def test_labels_without_pixels_have_facts_too():
     record = SimpleNamespace(name="a", size_hw=None, mpp=None, mpp_source="", smear="s", patient="p", side="test")
     assert facts_of(record, None) == [
         ("File", "a"),
-        ("Pixel", "size in µm not known"),
+        ("Pixel", "size in µm unknown"),
         ("Smear", "s"),
         ("Patient", "p"),
-        ("Side", "test"),
+        ("Set", "test"),
     ]
 
 

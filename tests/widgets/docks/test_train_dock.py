@@ -141,7 +141,7 @@ def test_pause_go_on_and_cancel(bench, played):
     wait_for(bench, dock, "running")
     bench.click(dock.pause)
     assert dock.watch.folder.wish() == "pause"
-    assert dock.pause.text() == "Continue"
+    assert dock.pause.text() == "Resume"
     assert "paused" in dock.progress.head.text()
     bench.click(dock.pause)
     assert dock.watch.folder.wish() == "go"

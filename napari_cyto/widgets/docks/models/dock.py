@@ -31,9 +31,7 @@ class ModelsDock(Dock):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.list = QListWidget()
-        self.list.setToolTip(
-            "Model library: models that ship with napari-cyto and your own. Those with a tick are used by this project."
-        )
+        self.list.setToolTip("Model library: built-in models and your own. Ticked models are used in this project.")
         self.list.setAccessibleName("models")
         self.list.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.list.setWordWrap(True)
@@ -44,7 +42,10 @@ class ModelsDock(Dock):
             "Verify", "Reads the whole model and compares its hash with the one on its card.", self.verify_current
         )
         self.remove = parts.button(
-            "Remove…", "Deletes this model from your library. Shipped models stay.", self.ask_remove, icon="delete"
+            "Remove…",
+            "Deletes this model from your library. Built-in models stay.",
+            self.ask_remove,
+            icon="delete",
         )
         self.use = parts.button(
             "Use in this project",
@@ -218,5 +219,5 @@ class ModelsDock(Dock):
 def list_words(model: Entry, used: bool) -> str:
     """Return what the list says of a model."""
     kind = model.manifest.kind if model.manifest is not None else "cannot be read"
-    where = "ships with napari-cyto" if model.shipped else "your own"
+    where = "built in" if model.shipped else "your own"
     return f"{parts.breakable(model.name)}\n{kind}, {where}" + (", used here" if used else "")

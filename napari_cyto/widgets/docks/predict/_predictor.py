@@ -27,8 +27,8 @@ CANCEL_S = 0.7
 """A process that has not stopped by then is ended: cancelling takes less than a second."""
 
 _ENDED_OUTSIDE = (
-    "The detection process was ended from outside (the system does so when memory runs out). What was stored "
-    "is kept; run detection again to continue."
+    "The detection process was stopped from outside (the system does so when memory runs out). What was stored is "
+    "kept; run detection again to continue."
 )
 
 
@@ -195,5 +195,5 @@ class Predictor:
 def _on_slide(box_yxyx: YXYX, slide: SlideRecord) -> YXYX:
     inside = clipped(box_yxyx, slide.size_hw or (float("inf"), float("inf")))
     if inside is None:
-        raise CytoError("What is on screen lies beside the slide; go back to it first.")
+        raise CytoError("The view is outside the slide; go back to the slide first.")
     return inside

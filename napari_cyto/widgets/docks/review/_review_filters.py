@@ -19,11 +19,11 @@ from napari_cyto.widgets.docks.section import Section
 SORTS = (
     (Sort.RISK, "Riskiest first", "Sum over classes of severity times score."),
     (Sort.ENTROPY, "Least certain first (entropy)", "Cells whose scores are spread over many classes."),
-    (Sort.MARGIN, "Least certain first (margin)", "Cells whose two likeliest classes have nearly the same score."),
+    (Sort.MARGIN, "Least certain first (margin)", ("Cells whose two most likely classes have nearly the same score.")),
     (
         Sort.DISAGREEMENT,
         "Model disagrees with label",
-        ("Cells for which the model finds another class likelier than the annotated one."),
+        ("Cells for which the model predicts another class than the annotated one."),
     ),
     (Sort.CLASS, "By class, most severe first", "Most severe class first, then by score."),
     (
@@ -179,7 +179,7 @@ def _score(name: str, value: float) -> QDoubleSpinBox:
     spin.setValue(value)
     spin.setAccessibleName(name)
     spin.setToolTip(
-        "The model's score for the likeliest class, 0 to 1. Control cells are drawn regardless of their score."
+        "The model's score for the most likely class, 0 to 1. Control cells are drawn regardless of their score."
     )
     spin.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     return spin

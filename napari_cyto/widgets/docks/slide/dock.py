@@ -199,13 +199,13 @@ def facts_of(record: SlideRecord, info: SlideInfo | None) -> list[tuple[str, str
         source = MPP_SOURCES.get(record.mpp_source, record.mpp_source)
         rows.append(("Pixel", f"{record.mpp:.4g} µm" + (f" ({source})" if source else "")))
     else:
-        rows.append(("Pixel", "size in µm not known"))
+        rows.append(("Pixel", "size in µm unknown"))
     if info is not None:
-        rows.append(("Objective", f"{info.objective:g}x" if info.objective else "not given"))
+        rows.append(("Objective", f"{info.objective:g}x" if info.objective else "not stated"))
         steps = ", ".join(f"{d:.6g}" for d in info.downsamples)
         rows.append(("Levels", f"{info.levels} ({steps} times smaller)" if info.levels > 1 else "1"))
         rows += [("Note", remark) for remark in info.remarks]
-    for name, words in (("Smear", record.smear), ("Patient", record.patient), ("Side", record.side)):
+    for name, words in (("Smear", record.smear), ("Patient", record.patient), ("Set", record.side)):
         if words:
             rows.append((name, words))
     return rows

@@ -28,7 +28,7 @@ STATUS_WORDS = {
     "done": "Done",
     "failed": "Failed",
     "cancelled": "Cancelled",
-    "killed": "Killed from outside",
+    "killed": "Stopped from outside",
 }
 
 

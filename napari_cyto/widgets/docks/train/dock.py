@@ -67,7 +67,7 @@ class TrainDock(Dock):
             self.start_run,
             icon="next",
         )
-        self.pause = parts.toggle("Pause", "Pauses the run; it can be continued later.", self.pause_run)
+        self.pause = parts.toggle("Pause", "Pauses the run; it can be resumed later.", self.pause_run)
         self.cancel = parts.button(
             "Cancel", "Cancels the run within a second; the best model so far is kept.", self.cancel_run, icon="stop"
         )
@@ -121,7 +121,7 @@ class TrainDock(Dock):
         config = self.setup.config()
         out = runs_folder(self.session.project) / name
         if out.exists():
-            raise CytoError(f"A model called {name} is there already; choose another name.")
+            raise CytoError(f"A model called {name} already exists; choose another name.")
         return TrainRequest(config, self.setup.sources.texts(), out, self.setup.parent_path)
 
     def start_run(self) -> None:
@@ -276,7 +276,7 @@ class TrainDock(Dock):
             self.progress.show_run(watch, class_colours(self.session.project))
             self.outcome.show_run(watch)
             self.pause.setChecked(watch.paused)
-            self.pause.setText("Continue" if watch.paused else "Pause")
+            self.pause.setText("Resume" if watch.paused else "Pause")
             ending = watch.wish == "cancel"
             self.pause.setEnabled(not ending)
             self.cancel.setEnabled(not ending)
