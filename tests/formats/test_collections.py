@@ -74,7 +74,7 @@ def test_masks_in_class_folders_are_counted_and_no_cells(mask: str, tmp_path: Pa
     image(tmp_path / "normal" / "lone-d.png")
     all_images, remarks = read_class_folders(tmp_path, None, "")
     assert [p.record.name for p in all_images] == ["normal/1.png", "normal/lone-d.png"]
-    assert remarks[0].startswith("1 mask(s)")
+    assert remarks[0].startswith("1 mask in")
 
 
 def test_sipakmed_as_it_is_downloaded(tmp_path: Path) -> None:

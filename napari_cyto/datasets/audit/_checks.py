@@ -123,12 +123,12 @@ def same_boxes(audited: Audited) -> Iterator[Finding]:
             rows[one.said == other.said].append({**first, **more})
     if found := rows[False]:
         which = f"{found[0]['class']} and {found[0]['other_class']} in {found[0]['slice']}"
-        twice = counted(len(found), "cell is", "cells are")
-        detail = f"{twice} labelled twice on one image with different classes, the first as {which}."
+        again = counted(len(found), "label repeats", "labels repeat")
+        detail = f"{again} a cell that already has a label of another class, the first as {which}."
         yield Finding("two_classes", Severity.ERROR, detail, tuple(found))
     if found := rows[True]:
-        twice = counted(len(found), "cell is", "cells are")
-        detail = f"{twice} labelled twice on one image with the same class, the first in {found[0]['slice']}."
+        again = counted(len(found), "label repeats", "labels repeat")
+        detail = f"{again} a cell that already has a label of the same class, the first in {found[0]['slice']}."
         yield Finding("same_box", Severity.WARNING, detail, tuple(found))
 
 

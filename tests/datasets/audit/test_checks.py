@@ -49,9 +49,9 @@ def test_class_shares_count_each_side_and_name_the_classes_of_one_side_only() ->
     table, alone = found(class_shares, slides, cells)
     assert (table["kind"], table["severity"], table["leak"]) == ("class_shares", "info", False)
     assert table["rows"] == [a | nobody, b | nobody, c | nobody, d | {"no side": 1, "no side_share": 1.0}]
-    assert table["detail"] == "Cells: 3 on train, 3 on test, 1 on no side."
+    assert table["detail"] == "Cells: 3 in train, 3 in test, 1 in no set."
     assert (alone["kind"], alone["severity"]) == ("class_on_one_side", "warning")
-    assert alone["detail"] == "Only one side has cells of b, c, d."
+    assert alone["detail"] == "Only one set has cells of b, c, d."
     assert alone["rows"] == table["rows"][1:]
 
 
@@ -80,7 +80,7 @@ def test_a_label_is_outside_from_the_first_part_of_a_pixel_on() -> None:
     out = cell(slides[0], (0, 190, 9, 200.5), "b", class_id=None, line=3)
     [finding] = found(labels_outside, slides, [*inside, out, cell(slides[0], (300, 0, 310, 9))])
     assert finding["severity"] == "error"
-    assert finding["detail"] == "2 label(s) reach out of their image, the first in r."
+    assert finding["detail"] == "2 labels reach beyond the image, the first in r."
     assert finding["rows"] == [
         {"slice": "r", "side": "train", "class": "b", "line": 3, "box_yxyx": [0, 190, 9, 200.5]},
         {"slice": "r", "side": "train", "class": "a", "box_yxyx": [300, 0, 310, 9]},
@@ -95,7 +95,7 @@ def test_unknown_classes_are_named_once_each() -> None:
     strange = [cell(slide, (0, 0, 9, 9), name, class_id=None) for name in ("9", "7", "9")]
     [finding] = found(unknown_classes, [slide], known + strange)
     assert (finding["kind"], finding["severity"]) == ("unknown_class", "error")
-    assert finding["detail"] == "3 label(s) have a class that is not known: 7, 9."
+    assert finding["detail"] == "3 labels have an unknown class: 7, 9."
     assert [row["class"] for row in finding["rows"]] == ["9", "7", "9"]
 
 
@@ -136,7 +136,7 @@ def test_a_cell_labelled_twice_is_told_with_the_first_of_its_class_and_of_anothe
             assert sorted((r["line"], r["other_line"]) for r in rows) == sorted(expected[same])
             assert all((r["class"] == r["other_class"]) is same for r in rows)
             assert told[kind]["severity"] == severity
-            assert told[kind]["detail"].startswith(f"{len(rows)} label(s)")
+            assert told[kind]["detail"].startswith(f"{len(rows)} label")
 
 
 def halves_of_one(a: AuditedCell, b: AuditedCell, slides: dict[str, SlideRecord]) -> bool:
@@ -185,7 +185,7 @@ def test_a_cell_in_two_slices_is_told_once_for_each_and_leaks_across_the_split(l
     told = set()
     for finding in found(shared_boxes, slides, cells):
         assert finding["severity"] == ("error" if finding["leak"] else "warning")
-        assert finding["detail"].startswith(f"{len(finding['rows'])} cell(s)")
+        assert finding["detail"].startswith(f"{len(finding['rows'])} cell")
         for row in finding["rows"]:
             assert row["smear"] == "s"
             assert (row["side"] != row["other_side"]) is finding["leak"]
@@ -207,8 +207,8 @@ def test_slices_of_an_unknown_place_or_of_two_smears_share_no_cell(change: dict[
     [
         ((), True, "No leak and no error was found."),
         ((Severity.INFO,), True, "No leak and no error was found."),
-        ((Severity.WARNING, Severity.WARNING), True, "No leak and no error was found, but 2 kind(s) of warning."),
-        ((Severity.WARNING, Severity.ERROR), False, "No leak was found, but 1 kind(s) of error."),
+        ((Severity.WARNING, Severity.WARNING), True, "No leak and no error was found, but 2 kinds of warning."),
+        ((Severity.WARNING, Severity.ERROR), False, "No leak was found, but 1 kind of error."),
     ],
 )
 def test_the_summary_says_the_worst(severities: tuple[Severity, ...], ok: bool, summary: str) -> None:
@@ -225,7 +225,7 @@ def test_errors_come_first_and_a_leak_is_the_summary() -> None:
     ]
     made = report("it", given)
     assert [f.kind for f in made.findings] == ["e", "f", "w", "i"]
-    assert made.summary == "Train and test share data: E. W."
+    assert made.summary == "Training and test set share data: E. W."
     assert made.to_dict() == {
         "ok": False,
         "source": "it",

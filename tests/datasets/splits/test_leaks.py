@@ -13,6 +13,7 @@ from napari_cyto.datasets.audit.report import Finding, Severity
 from napari_cyto.datasets.splits.config import SplitConfig
 from napari_cyto.datasets.splits.leaks import LEAK_WORDS, overlaps, refuse_leaks, shared_crops, shared_ties
 from napari_cyto.datasets.splits.split import SETS
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import LeakError
 
@@ -64,7 +65,9 @@ def test_what_is_shared_is_named_ten_at_most() -> None:
         slides = [slide(n, f"p{n % number:02}") for n in range(2 * number)]
         sets = {s.id: "train" if n < number else "validation" for n, s in enumerate(slides)}
         [found] = shared_ties(slides, sets)
-        assert found.detail.startswith(f"{number} patient(s) have slides in more than one set: p00")
+        assert found.detail.startswith(
+            f"{counted(number, 'patient has', 'patients have')} slides in more than one set: p00"
+        )
         assert found.detail.endswith(end)
 
 
@@ -72,13 +75,13 @@ def test_identical_crops_and_near_ones_are_told_apart() -> None:
     pairs = [CropPair("a", "x", 1.0), CropPair("b", "y", 0.98765), CropPair("c", "z", 0.98)]
     same, near = shared_crops(pairs, Severity.ERROR, ("train", "validation"))
     assert (same.kind, same.rows) == ("duplicate_crop", ({"train": "a", "validation": "x", "similarity": 1.0},))
-    assert same.detail == "1 crop(s) of the validation set are in the training set too, to the pixel: a and x."
+    assert same.detail == "1 crop of the validation set is in the training set too, with the same pixels: a and x."
     assert near.kind == "near_duplicate_crop"
     assert near.rows == (
         {"train": "b", "validation": "y", "similarity": 0.9877},
         {"train": "c", "validation": "z", "similarity": 0.98},
     )
-    assert near.detail.startswith("2 crop(s) of the validation set are in the training set too, nearly")
+    assert near.detail.startswith("2 crops of the validation set are in the training set too, nearly")
     assert near.detail.endswith(": b and y and 1 more.")
     assert same.leak
     assert near.leak
@@ -101,9 +104,9 @@ def test_a_leak_is_refused_with_its_first_ten_rows_unless_a_reason_allows_it() -
         refuse_leaks([harmless, leak(12)], SplitConfig())
     said = str(refused.value)
     assert said.startswith(f"{LEAK_WORDS}. They share patients. Rows: patient p0 | train t0; patient p1 | train t1; ")
-    assert "patient p9 | train t9 and 2 more. Ask for a new split" in said
+    assert "patient p9 | train t9 and 2 more. Make a new split" in said
     assert "Outside." not in said
-    with pytest.raises(LeakError, match=r"patient p9 \| train t9\. Ask"):
+    with pytest.raises(LeakError, match=r"patient p9 \| train t9\. Make"):
         refuse_leaks([leak(10)], SplitConfig())
     refuse_leaks([leak(2)], SplitConfig(overrides=("leak",), reason="two readers"))
     for not_allowed in ({"overrides": ("leak",), "reason": " "}, {"reason": "two readers"}):

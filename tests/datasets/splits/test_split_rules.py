@@ -85,8 +85,8 @@ def test_what_a_set_lacks_is_recorded() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"validation_share": 0.5, "test_share": 0.5}, r"Validation \(0.5\) and test \(0.5\) leave nothing"),
-        ({"validation_share": 0.8, "fold": 0, "folds": 5}, r"Validation \(0.8\) and test \(0.2\) leave nothing"),
+        ({"validation_share": 0.5, "test_share": 0.5}, r"got 0.5 and 0.5, which leave nothing"),
+        ({"validation_share": 0.8, "fold": 0, "folds": 5}, r"got 0.8 and 0.2, which leave nothing"),
         ({"fold": 5, "folds": 5}, r"Expected a fold from 0 to 4 \(5 folds\), got 5\."),
     ],
 )
@@ -99,16 +99,16 @@ def test_shares_of_the_whole_and_folds_that_are_not_there_are_refused(values: di
 
 def test_a_refusal_names_five_and_counts_the_rest() -> None:
     for number, listed in ((5, r"\(00.png, 01.png, 02.png, 03.png, 04.png\)"), (7, r"04.png and 2 more\)")):
-        with pytest.raises(SplitError, match=rf"patient of {number} slide\(s\) is unknown.*{listed}"):
+        with pytest.raises(SplitError, match=rf"got {number} slides without one.*{listed}"):
             divided(slides_of(number), by="patient")
-    with pytest.raises(SplitError, match="There are no cells to divide"):
+    with pytest.raises(SplitError, match="There are no cells to split"):
         divided(slides_of(3), {})
-    with pytest.raises(SplitError, match=r"2 images only \(00.png, 01.png\), but 3 are needed.*ask for fewer sets"):
+    with pytest.raises(SplitError, match=r"at least 3 images.*only 2 images \(00.png, 01.png\).*leave out a set"):
         divided(slides_of(2))
-    with pytest.raises(SplitError, match=r"one patient only \(P\), but 2 are needed.*test_share=0") as one:
+    with pytest.raises(SplitError, match=r"at least 2 patients.*only one patient \(P\).*test_share=0") as one:
         divided(slides_of(2, patient="P"), validation_share=0)
     assert "ask for fewer sets" in str(one.value)
-    with pytest.raises(SplitError, match=r"one patient only \(P\), but 3 are needed") as three:
+    with pytest.raises(SplitError, match=r"at least 3 patients.*only one patient \(P\)") as three:
         divided(slides_of(2, patient="P"))
     assert "ask for fewer sets" not in str(three.value)
 
@@ -147,7 +147,7 @@ def test_an_export_of_too_few_groups_says_which_sets_there_are_not() -> None:
     split, _ = split_for_export(alone, even(alone), config)
     assert split.algorithm == "everything in the training set, since all cells are of one patient or smear"
     nothing = slides_of(2)
-    with pytest.raises(SplitError, match="no cells to divide"):
+    with pytest.raises(SplitError, match="no cells to split"):
         split_for_export(nothing, {}, config)
 
 
@@ -179,7 +179,7 @@ def test_sets_that_came_divided_are_refused_or_kept_as_they_came_on_the_record()
         SlideRecord(id=f"s{n:02}", name=f"{n:02}.png", patient=f"p{n // 2:02}", side=TEST if n < 3 else TRAIN)
         for n in range(24)
     ]
-    with pytest.raises(SplitError, match=r"put 1 patient\(s\).*two sets \(p01\)"):
+    with pytest.raises(SplitError, match=r"two sets \(1 patient: p01\)"):
         divided(slides)
     split = divided(slides, overrides=("leak",))
     assert (split.sets["s02"], split.sets["s03"]) == (TEST, TRAIN)
