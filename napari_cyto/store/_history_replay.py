@@ -134,11 +134,6 @@ def settle(connection: Connection, seq: int, class_ids: Collection[str]) -> None
             count(connection, slide_pk, class_id, status, by)
 
 
-def _are_most(connection: Connection, leaving: int) -> bool:
-    """Whether fewer boxes stay than leave, in an index from which that takes long."""
-    return connection.dialect.name == "sqlite" and leaving >= connection.execute(_PRESENT).scalar_one()
-
-
 def _index_anew(connection: Connection) -> None:
     """Make the index of boxes of what is there now; taking most boxes out of an R*Tree one by one takes far longer."""
     connection.exec_driver_sql("DROP TABLE box")

@@ -197,14 +197,18 @@ def _fault(row: Sequence[Any]) -> RowFault:
     if values["status"] not in _STATUS:
         return RowFault("version", named, "status", values["status"], f"one of {', '.join(_STATUS)}")
     try:
-        scores_of(values["scores"] or "[]")
+        if values["scores"] != "":
+            scores_of(values["scores"])
     except UNREADABLE:
         return RowFault("version", named, "scores", values["scores"], "a list of class ids and scores 0 to 1")
     if values["kind"] not in ("point", "box", "polygon"):
         return RowFault("version", named, "kind", values["kind"], "point, box or polygon")
     if values["kind"] == "polygon":
-        return RowFault("version", named, "vertices", values["vertices"], "three or more pairs of finite px")
-    if values["class_id"] == REGION:
+        try:
+            _polygon("polygon", values["vertices"])
+        except UNREADABLE:
+            return RowFault("version", named, "vertices", values["vertices"], "three or more pairs of finite px")
+    elif values["class_id"] == REGION:
         return RowFault("version", named, "class_id", "", f"the class of a {values['kind']}")
     bounds = tuple(values[name] for name in _PLACES)
     return RowFault("version", named, "y0, x0, y1, x1", bounds, "a box of a size above 0 on a slide that is there")

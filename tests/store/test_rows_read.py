@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.domain.annotation_rows import utc_text
-from napari_cyto.store._rows import annotation_of, checked
-from napari_cyto.store._validity import RowFault
+from napari_cyto.store._rows import VERSION_COLUMNS, annotation_of, checked
+from napari_cyto.store._validity import RowFault, _shown
+from napari_cyto.store.recovery.damage_message import ALREADY_SAID
 
 SLIDES = {1: "slide"}
 TRIANGLE = struct.pack("<6d", 0, 0, 0, 4, 4, 4)
@@ -66,7 +67,21 @@ def test_a_field_of_a_stranger(good: tuple[Any, ...], place: int) -> None:
     for value in FIELDS:
         row = (*good[:place], value, *good[place + 1 :])
         # Also after rows that are like it in all that is looked at once.
-        assert outcome_of_last([row]) == outcome_of_last([BOX, POINT, OUTLINE, row]) == outcome(row, SLIDES), row
+        said = outcome(row, SLIDES)
+        assert outcome_of_last([row]) == outcome_of_last([BOX, POINT, OUTLINE, row]) == said, row
+        assert not said or names_the_fault(said, row, place), said
+
+
+def names_the_fault(said: str, row: tuple[Any, ...], place: int) -> bool:
+    """Whether a sentence names the table, the row, the field and its value; a shape may be told as one."""
+    where = f"{ALREADY_SAID}in the table 'version', row {_shown(row[0])}, the field"
+    name = VERSION_COLUMNS[place].name
+    if said.startswith(f"{where} '{name}' is {_shown(row[place])} where ") and said.endswith(" is due."):
+        return True
+    # A box turned round, a polygon without corners, a slide that is not there.
+    bounds = ("y0, x0, y1, x1",)
+    shape = {"kind": (*bounds, "vertices")} | dict.fromkeys(("slide_pk", "y0", "x0", "y1", "x1"), bounds)
+    return any(said.startswith(f"{where} '{each}' is ") for each in shape.get(name, ()))
 
 
 @given(st.integers(-62_135_000_000_000_000, 253_402_000_000_000_000))

@@ -173,7 +173,7 @@ class _Search:
 
     def best_of_all(self, count: int) -> tuple[Chosen, float]:
         """Return the best of all sets of ``count`` groups."""
-        candidates = np.array(list(combinations(range(len(self._counts)), count)), dtype=np.intp)
+        candidates = np.array(list(combinations(range(len(self._counts)), count)))
         costs = self._cost(self._counts[candidates].sum(axis=1), self._present[candidates].sum(axis=1))
         best = int(costs.argmin())
         return self._chosen(candidates[best]), float(costs[best])
