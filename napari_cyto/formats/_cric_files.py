@@ -60,8 +60,7 @@ def json_rows(path: Path, bad: BadRows) -> Iterator[tuple[Row, Fault]]:
         raise fault(f"expected a list of images with classifications, got {shown(data)}.")
     for place, image in enumerate(images, start=1):
         here = fault.at(f"image {place}")
-        cells = image.get("classifications") if isinstance(image, Mapping) else None
-        if not isinstance(image, Mapping) or not isinstance(cells, list):
+        if not isinstance(image, Mapping) or not isinstance(cells := image.get("classifications"), list):
             bad.add(here("expected an image with classifications."))
             continue
         name = image.get("image_name") or image.get("image_filename")

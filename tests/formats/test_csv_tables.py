@@ -15,8 +15,10 @@ from PIL import Image
 
 from napari_cyto.datasets import ImportOptions
 from napari_cyto.datasets.import_.label_source import read_source
+from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import get_format
 from napari_cyto.formats.csv_points import CsvFormat
@@ -268,3 +270,12 @@ def test_no_box_becomes_another_without_a_word(rows: list[tuple[int, int, int, i
     centred = [Box(y - h / 2, x - w / 2, y + h / 2, x + w / 2) for x, y, w, h in rows]
     points = [Point(y, x) for x, y, _, _ in rows]
     assert found == (points if {(w, h) for *_, w, h in rows} == {(500, 400)} and found != centred else centred)
+
+
+def test_a_bare_table_names_the_images_only_where_there_are_several(tmp_path: Path) -> None:
+    slides = tuple(SlideRecord(name=f"{n}.png") for n in "ab")
+    for number, head in ((1, "x,y,label"), (2, "x,y,label,image")):
+        cell = Annotation(slide_id=slides[0].id, geometry=Point(2, 1), class_id="HSIL")
+        path = tmp_path / f"{number}.csv"
+        get_format("csv").write(LabelSet(slides[:number], (cell,)), path, more_columns=False)
+        assert path.read_text(encoding="utf-8-sig").splitlines()[0] == head

@@ -15,6 +15,7 @@ from PIL import Image
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats import FORMATS, get_format
 
@@ -234,3 +235,44 @@ def test_a_slide_written_in_bounds_is_the_same_slide_again(sample: LabelSet, tmp
     assert get_format("geojson").read(tmp_path / "a.geojson", **options).annotations[0].geometry == Box(
         100, 200, 150, 260
     )
+
+
+def test_what_is_no_image_of_cric_is_named_and_costs_no_other(tmp_path: Path) -> None:
+    rows = ["x", {"image_name": "a.png"}, {"image_name": "b.png", "classifications": ["x"]}]
+    cell = {"cell_id": 1, "bethesda_system": "HSIL", "nucleus_x": 20, "nucleus_y": 10}
+    rows += [{"image_name": "c.png", "classifications": [cell]}, {"image_name": "d.png", "classifications": []}]
+    path = tmp_path / "classifications.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    with pytest.raises(FormatError, match="image 1: expected an image with classifications"):
+        get_format("cric").read(path)
+    labels = get_format("cric").read(path, skip_bad=True)
+    assert [slide.name for slide in labels.slides] == ["c.png", "d.png"]
+    assert len(labels.annotations) == 1
+    said = " ".join(labels.remarks)
+    for named in ("image 1:", "image 2:", "image 3, cell 1:"):
+        assert named in said
+
+
+def test_what_an_image_of_ours_knows_is_read_back_from_coco_whatever_another_program_put_there(tmp_path: Path) -> None:
+    slide = SlideRecord(name="a.png", size_hw=(40, 50), mpp=0.5, mpp_source="file", smear="s", patient="p")
+    path = tmp_path / "a.json"
+    get_format("coco").write(LabelSet((slide,), ()), path)
+    [read] = get_format("coco").read(path).slides
+    assert (read.mpp, read.smear, read.patient, read.size_hw) == (0.5, "s", "p", (40, 50))
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["images"][0]["napari_cyto"] = "of somebody else"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    [read] = get_format("coco").read(path).slides
+    assert (read.name, read.size_hw, read.mpp) == ("a.png", (40, 50), None)
+
+
+@pytest.mark.parametrize(
+    ("score", "said"), [(-0.5, "expected a score from 0 to 1, got -0.5"), (1.5, "up to 1, got 1.5")]
+)
+def test_a_score_of_labelme_is_a_share(tmp_path: Path, score: float, said: str) -> None:
+    shape = {"label": "HSIL", "shape_type": "point", "points": [[3, 4]], "score": score}
+    data = {"version": "5.4.1", "flags": {}, "shapes": [shape], "imagePath": "a.png", "imageHeight": 9, "imageWidth": 9}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(FormatError, match=said):
+        get_format("labelme").read(path)

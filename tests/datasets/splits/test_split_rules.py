@@ -170,6 +170,8 @@ def test_published_sets_are_completed_only_where_that_is_asked_for() -> None:
     assert kept.of(VALIDATION)
     assert kept.algorithm.startswith(f"{CAME_WITH_DATA} where it did; else ")
     assert all(kept.sets[s.id] == s.side for s in slides)
+    assert not divided(slides_of(20), fill=False).algorithm.startswith(CAME_WITH_DATA)
+    assert not split.algorithm.startswith(CAME_WITH_DATA)
     in_folds = divided(slides, fold=0, folds=5)
     assert not in_folds.record["published_sides"]
 

@@ -17,7 +17,7 @@ from PIL import Image
 from napari_cyto.datasets.splits._twin_slides import twin_slides
 from napari_cyto.datasets.splits.config import SplitConfig
 from napari_cyto.datasets.splits.split import SETS, Split
-from napari_cyto.datasets.splits.training_split import recorded_split, split_training_set
+from napari_cyto.datasets.splits.training_split import grouped_slides, recorded_split, split_training_set
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.datasets.training.training_set import TrainingSet, read_training_set
 from napari_cyto.domain.presets import preset
@@ -373,3 +373,11 @@ def test_what_a_refusal_tells_to_type_works_as_typed(patients: Sequence[str], ty
             seen.add(sentence)
             now.append(advised(sentence)[-1])
             sentence = refused(data, now)
+
+
+def test_slides_of_one_patient_or_of_the_same_pixels_are_one_group() -> None:
+    slides = [slide("a", (1, 0, 0), "P", "1"), slide("b", (1, 0, 0), "P", "2"), slide("c", (1, 0, 0), fingerprint="f")]
+    slides += [slide("d", (1, 0, 0), fingerprint="f"), slide("e", (0, 0, 0), fingerprint="f")]
+    assert grouped_slides(slides, "auto") == {"a": "P", "b": "P", "c": "c.png", "d": "c.png", "e": "e.png"}
+    assert grouped_slides(slides, "smear") == {"a": "1", "b": "2", "c": "c.png", "d": "c.png", "e": "e.png"}
+    assert len(set(grouped_slides(slides, "image").values())) == 4
