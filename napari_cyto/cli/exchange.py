@@ -19,6 +19,7 @@ from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.formats import FORMATS, WRITTEN, LabelFormat, get_format, written_format
 from napari_cyto.formats.label_format import idle_options
+from napari_cyto.jobs.events import Result
 
 Project = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project folder, by convention NAME.cyto.")]
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The label file or folder.")]
@@ -145,18 +146,19 @@ def _nested(outer: type[BaseModel], field: str, inner: type[BaseModel], given: d
     return checked(outer, {n: v for n, v in given.items() if n in outer.model_fields} | {field: own})
 
 
-def report_result(result: dict[str, Any], as_json: bool) -> None:
+def report_result(result: Result, as_json: bool) -> None:
     """Print what an import or export did."""
+    plain = result.to_json()
     if as_json:
-        print_json(result)
+        print_json(plain)
         return
-    counts = result.get("counts")
-    if isinstance(counts, dict) and counts and all(isinstance(of_side, dict) for of_side in counts.values()):
+    counts = plain.get("counts")
+    if isinstance(counts, dict):
         for name in ("slices", "images"):
-            if isinstance(result.get(name), dict):
-                _print_counts(counts, name, result[name])
-    plain = {name: value for name, value in result.items() if isinstance(value, str | int | float)}
-    print_facts((name.replace("_", " "), value) for name, value in plain.items())
+            if name in plain:
+                _print_counts(counts, name, plain[name])
+    facts = {name: value for name, value in plain.items() if isinstance(value, str | int | float)}
+    print_facts((name.replace("_", " "), value) for name, value in facts.items())
 
 
 def _print_counts(counts: dict[str, dict[str, int]], name: str, pieces: dict[str, int]) -> None:

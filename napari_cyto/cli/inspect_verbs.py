@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.errors import CytoError
+
+if TYPE_CHECKING:
+    from napari_cyto.datasets.audit.report import AuditReport, Finding
 
 SHOWN_ROWS = 20
 
@@ -82,22 +85,22 @@ def audit(path: Path, as_json: bool) -> None:
     """
     from napari_cyto.datasets import audit_job
 
-    report = follow(lambda token: audit_job(path, token=token), f"Auditing {path.name}")
+    report: AuditReport = follow(lambda token: audit_job(path, token=token), f"Auditing {path.name}")
     if as_json:
-        print_json(report)
+        print_json(report.to_json())
     else:
-        _print_findings(report["findings"], f"Audit of {report['source']}")
-        print(report["verdict"])
-    if not report["ok"]:
-        raise CytoError(f"The audit of {path} failed: {report['verdict']}")
+        _print_findings(report.findings, f"Audit of {report.source}")
+        print(report.summary)
+    if not report.ok:
+        raise CytoError(f"The audit of {path} failed: {report.summary}")
 
 
-def _print_findings(findings: Sequence[Mapping[str, Any]], title: str) -> None:
-    rows = [(f["severity"], f["kind"], f["detail"], len(f["rows"])) for f in findings]
+def _print_findings(findings: Sequence[Finding], title: str) -> None:
+    rows = [(str(f.severity), f.kind, f.detail, len(f.rows)) for f in findings]
     if rows:
         print_table(title, ("severity", "finding", "what", "rows"), rows)
     for finding in findings:
-        _print_rows(finding["kind"], finding["rows"])
+        _print_rows(finding.kind, finding.rows)
 
 
 def _print_rows(kind: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -18,7 +18,7 @@ def run(project: Path, images: Path | None, slides: Sequence[str], as_json: bool
     CytoError
         When nothing says where to look, or a given file is not the slide that was annotated.
     """
-    from napari_cyto.datasets.import_.relink import relink
+    from napari_cyto.datasets.import_.relink import RelinkResult, relink
 
     named = {}
     for text in slides:
@@ -28,9 +28,9 @@ def run(project: Path, images: Path | None, slides: Sequence[str], as_json: bool
         named[name] = Path(path)
     if images is None and not named:
         raise CytoError("Expected a place to look for images; give --images DIR, or --slide NAME=PATH.")
-    result = follow(lambda token: relink(project, images, named, token), "Looking for images")
+    result: RelinkResult = follow(lambda token: relink(project, images, named, token), "Looking for images")
     if as_json:
-        print_json(result)
+        print_json(result.to_json())
         return
-    print_facts([("slides linked", result["linked"]), ("still without image", result["still_missing"])])
-    print_facts((each["slide"], each["path"]) for each in result["slides"])
+    print_facts([("slides linked", result.linked), ("still without image", result.still_missing)])
+    print_facts((each.slide, each.path) for each in result.slides)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_cyto import store
 from napari_cyto.datasets.import_.known_slides import How, at_new_place, slide_in
-from napari_cyto.datasets.import_.relink import relink, relinked
+from napari_cyto.datasets.import_.relink import RelinkResult, relink, relinked
 from napari_cyto.datasets.import_.slide_match import record_of_file
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
@@ -181,8 +181,9 @@ class Slides:
                     self._state.say(message)
                 case Failed(message=message):
                     raise CytoError(message)
-                case Done(result=result):
-                    self._state.say(f"{counted(result['linked'], 'slide was', 'slides were')} given image files.")
+                case Done():
+                    found: RelinkResult = event.result
+                    self._state.say(f"{counted(found.linked, 'slide was', 'slides were')} given image files.")
         self._signals.project_changed.emit()
         if self._state.slide is not None and self._state.handle is None:
             slide_id = self._state.slide.id

@@ -122,7 +122,7 @@ def _headless_steps(out: Path, token: Token | None, size_px: int, cache_dir: Pat
     written = yield from _within(_EXPORT, export_apacc(folder, out / "apacc", None, token))
     yield Advanced(_EXPORT[1], _STEPS, "Auditing the dataset.")
     report = audit(out / "apacc")
-    write_text(out / "audit.json", json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n")
+    write_text(out / "audit.json", json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n")
     stop_if_cancelled(token, _KEPT)
     yield Advanced(970, _STEPS, "Drawing the overview.")
     count = _draw_overview(folder, out / "overview.png")

@@ -32,7 +32,7 @@ class Ended:
     @property
     def result(self) -> dict:
         assert isinstance(self.last, Done), self.last
-        return self.last.result
+        return self.last.to_json()
 
     @property
     def refusal(self) -> str:

@@ -50,13 +50,13 @@ def audit(path: Path, *, compare_crops: bool = True) -> AuditReport:
 
 
 def audit_job(path: Path, compare_crops: bool = True, token: Token | None = None) -> Iterator[Event]:
-    """Audit as a job; ``Done.result`` is ``AuditReport.to_dict()``."""
+    """Audit as a job; ``Done.result`` is the `AuditReport`."""
     return ending_once(_job(Path(path), compare_crops, token))
 
 
 def _job(path: Path, compare_crops: bool, token: Token | None) -> Steps:
     found = yield from _steps(path, compare_crops, token)
-    yield Done(found.to_dict())
+    yield Done(found)
 
 
 def _steps(path: Path, compare_crops: bool, token: Token | None) -> Generator[Advanced, None, AuditReport]:

@@ -44,7 +44,7 @@ class Finding:
     rows: tuple[Row, ...] = ()
     leak: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the finding as JSON-able values."""
         return {
             "kind": self.kind,
@@ -85,9 +85,9 @@ class AuditReport:
             f", but {counted(warnings, 'kind')} of warning." if warnings else "."
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the report as JSON-able values: ``ok``, ``source``, ``verdict`` (the summary), ``findings``."""
-        findings = [f.to_dict() for f in self.findings]
+        findings = [f.to_json() for f in self.findings]
         return {"ok": self.ok, "source": self.source, "verdict": self.summary, "findings": findings}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -23,6 +23,7 @@ from napari_cyto.datasets.export.slice_writer import SliceWriter, Written, move_
 from napari_cyto.datasets.splits.leaks import refuse_leaks, shared_crops, shared_ties
 from napari_cyto.datasets.splits.split import TEST, TRAIN, Split
 from napari_cyto.domain.annotation import now_utc
+from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SplitError
 from napari_cyto.files.atomic import atomic_folder, check_replaceable, exporting
@@ -35,6 +36,44 @@ from napari_cyto.slides.slide import said_of_unreadable
 from napari_cyto.store import Project
 
 _MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApaccExport(JsonFields):
+    """What an APACC export wrote.
+
+    Parameters
+    ----------
+    target : str
+        Where.
+    counts : mapping
+        Set to class id to cells.
+    slices : mapping
+        Set to slices.
+    cells : int
+        In all.
+    split : mapping
+        The tables of ``Split.to_json``.
+    border : str
+        What was done with cells on a slice's border.
+    losses, remarks : tuple of str
+        What is not carried, and what to know.
+    leaks : tuple of Finding
+        What the sets share.
+    leak_allowed_because : str or None
+        The reason given for that.
+    """
+
+    target: str
+    counts: Mapping[str, Mapping[str, int]]
+    slices: Mapping[str, int]
+    cells: int
+    split: Mapping[str, Any]
+    border: str
+    losses: tuple[str, ...]
+    remarks: tuple[str, ...]
+    leaks: tuple[Finding, ...]
+    leak_allowed_because: str | None
 
 
 def export_apacc(
@@ -64,7 +103,7 @@ def export_apacc(
     Yields
     ------
     Event
-        Losses and remarks as ``Noted``; ``Done.result`` has the counts per side and class, slices, files' place.
+        Losses and remarks as ``Noted``; ``Done.result`` is an `ApaccExport`.
     """
     chosen = options or ApaccExportOptions()
     return ending_once(_export(Path(project_folder), Path(target), chosen, token, any_project))
@@ -185,9 +224,7 @@ class _SamePlace:
     slide_ids: tuple[str, str]
 
 
-def _result(
-    target: Path, plan: ExportPlan, split: Split[SlideRecord], run: _Run, leaks: list[Finding]
-) -> dict[str, Any]:
+def _result(target: Path, plan: ExportPlan, split: Split[SlideRecord], run: _Run, leaks: list[Finding]) -> ApaccExport:
     counts: dict[str, Counter[str]] = {side: Counter() for side in SETS}
     slices = Counter[str]()
     for slide_id, pieces in run.written.items():
@@ -195,15 +232,15 @@ def _result(
         slices[side] += len(pieces)
         for piece in pieces:
             counts[side].update(piece.class_counts)
-    return {
-        "target": str(target),
-        "counts": {side: dict(sorted(counts[side].items())) for side in SETS},
-        "slices": {side: slices[side] for side in SETS},
-        "cells": sum(sum(c.values()) for c in counts.values()),
-        "split": split.to_dict(),
-        "border": str(run.options.border),
-        "losses": list(plan.losses),
-        "remarks": run.remarks,
-        "leaks": [finding.to_dict() for finding in leaks],
-        "leak_allowed_because": run.options.leak_reason or None,
-    }
+    return ApaccExport(
+        target=str(target),
+        counts={side: dict(sorted(counts[side].items())) for side in SETS},
+        slices={side: slices[side] for side in SETS},
+        cells=sum(sum(c.values()) for c in counts.values()),
+        split=split.to_json(),
+        border=str(run.options.border),
+        losses=tuple(plan.losses),
+        remarks=tuple(run.remarks),
+        leaks=tuple(leaks),
+        leak_allowed_because=run.options.leak_reason or None,
+    )

@@ -51,10 +51,10 @@ def apacc_manifest(
         "border": str(options.border),
         "padded_crops_px": options.pad_crops_px if options.crops else None,
         "options": options.model_dump(mode="json"),
-        "split": split.to_dict(),
+        "split": split.to_json(),
         "losses": list(plan.losses),
         "leak_allowed_because": options.leak_reason or None,
-        "leaks": [finding.to_dict() for finding in leaks],
+        "leaks": [finding.to_json() for finding in leaks],
         "unreadable_tiles": [str(tile) for tile in unreadable],
         "slides": _slides(plan.slides, split.sets),
     }

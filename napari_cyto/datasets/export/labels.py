@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from napari_cyto.datasets.import_.classes import mapped
 from napari_cyto.datasets.import_.relink import slide_named
 from napari_cyto.domain.annotation_source import Alike, AnnotationSource
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
 from napari_cyto.files.replacement import check_may_replace, replacing
@@ -27,6 +28,27 @@ from napari_cyto.store import Project
 
 _READING_SHARE = 0.3
 """Of the time of an export, before the first line is written. Measured on a million annotations: 0.2 to 0.35."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelExport(JsonFields):
+    """What an export of labels wrote.
+
+    Parameters
+    ----------
+    target, format : str
+        Where, and in which format.
+    slides, annotations : int
+        How many.
+    losses : tuple of str
+        What the format does not carry.
+    """
+
+    target: str
+    format: str
+    slides: int
+    annotations: int
+    losses: tuple[str, ...]
 
 
 def export_labels(
@@ -57,7 +79,7 @@ def export_labels(
     Yields
     ------
     Event
-        Losses as ``Noted``, before anything is written; ``Done.result`` has counts and losses.
+        Losses as ``Noted``, before anything is written; ``Done.result`` is a `LabelExport`.
     """
     chosen = options or LabelExportOptions()
     return ending_once(_export(format_name, Path(project_folder), Path(target), chosen, token, any_project))
@@ -92,15 +114,7 @@ def _export(
         yield from reading.follow(
             lambda: label_format.write(labels, target, **writer), words, count, (_READING_SHARE, 1.0)
         )
-    yield Done(
-        {
-            "target": str(target),
-            "format": format_name,
-            "slides": len(labels.slides),
-            "annotations": count,
-            "losses": list(losses),
-        }
-    )
+    yield Done(LabelExport(str(target), format_name, len(labels.slides), count, tuple(losses)))
 
 
 def loss_sentences(label_format: LabelFormat, labels: LabelSet, writer: dict[str, Any]) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ class ExportPreview:
     findings : tuple of Finding
         Leaks that are known without looking at pixels.
     split : mapping
-        The tables of ``Split.to_dict``; empty for formats without a split.
+        The tables of ``Split.to_json``; empty for formats without a split.
     slices, cells : mapping
         Slices or images, and cells, by set; or under ``all``.
     piece : str
@@ -73,14 +73,14 @@ class ExportPreview:
         compared = "crops" if self.piece == "slice" else "cells"
         return f"No patient, smear or slide is in two sets; {compared} are compared while writing."
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the preview as JSON-able values."""
         return {
             "ok": self.ok,
             "problem": self.problem,
             "verdict": self.summary,
             "losses": list(self.losses),
-            "findings": [f.to_dict() for f in self.findings],
+            "findings": [f.to_json() for f in self.findings],
             "split": dict(self.split or {}),
             "slices": dict(self.slices or {}),
             "cells": dict(self.cells or {}),
@@ -120,10 +120,10 @@ def preview_job(
     options: ApaccExportOptions | LabelExportOptions | None = None,
     token: Token | None = None,  # noqa: ARG001  a job's signature; a preview is too short to cancel
 ) -> Iterator[Event]:
-    """Preview as a job; ``Done.result`` is ``ExportPreview.to_dict()``."""
+    """Preview as a job; ``Done.result`` is the `ExportPreview`."""
 
     def steps() -> Steps:
-        yield Done(preview(Path(project_folder), format_name, options).to_dict())
+        yield Done(preview(Path(project_folder), format_name, options))
 
     return ending_once(steps())
 
@@ -153,7 +153,7 @@ def _image_set(project: Project, label_format: LabelFormat, options: ImageExport
     problem = _leak_words(division.findings) if not options.leak_reason else ""
     losses = (*made.losses, *division.remarks, *planned.tally.sentences())
     size = round(planned.pixels * (_BYTES_PER_PX if options.tile_type == "png" else _JPEG_BYTES_PER_PX))
-    tables = division.to_dict()
+    tables = division.to_json()
     return ExportPreview(
         problem, losses, division.findings, tables, planned.images, planned.cells, "image", 0 if links else size
     )
@@ -179,4 +179,4 @@ def _apacc(plan: ExportPlan, options: ApaccExportOptions) -> ExportPreview:
             if options.crops:
                 size += _BYTES_PER_PX * sum(c.box.size_hw[0] * c.box.size_hw[1] for c in piece.cells)
     problem = _leak_words(findings) if not options.leak_reason else ""
-    return ExportPreview(problem, plan.losses, findings, plan.split.to_dict(), slices, cells, "slice", round(size))
+    return ExportPreview(problem, plan.losses, findings, plan.split.to_json(), slices, cells, "slice", round(size))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from napari_cyto.datasets._exchange_options import ImportOptions
 from napari_cyto.datasets.import_._new_project import NewFolder
@@ -18,6 +17,7 @@ from napari_cyto.datasets.import_.label_source import read_source
 from napari_cyto.datasets.import_.slide_match import SlideMatcher
 from napari_cyto.domain.annotation_rows import NO_CLASS, Row
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.files.replacement import remember_import
@@ -32,6 +32,60 @@ BATCH = 5_000
 """How many annotations are stored between two looks at whether the user wants to stop."""
 
 _NOTHING = "Nothing was stored."
+
+
+@dataclass(frozen=True, slots=True)
+class SourceClasses(JsonFields):
+    """Which classes a source has, by their ids."""
+
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportResult(JsonFields):
+    """What an import brought in.
+
+    Parameters
+    ----------
+    project : str
+        Its folder.
+    created : bool
+        Whether it is new.
+    slides, slides_added : int
+        Slides of the source, and how many of them the project did not have.
+    annotations_added, already_there : int
+        Annotations that are new, and that the project had.
+    there_with_another_class, there_with_another_shape : int
+        That the project has otherwise; they stay as they are.
+    doubled_in_source, contradicting : int
+        That the source has twice, and that contradict each other.
+    classes : mapping of class id to int
+        Cells added, by class.
+    regions : int
+        Regions added.
+    scheme : str
+        Name of the project's class scheme.
+    undo_label : str
+        What undo calls the import; empty when nothing was added.
+    remarks : tuple of str
+        What to know.
+    """
+
+    project: str
+    created: bool
+    slides: int
+    slides_added: int
+    annotations_added: int
+    already_there: int
+    there_with_another_class: int
+    there_with_another_shape: int
+    doubled_in_source: int
+    contradicting: int
+    classes: Mapping[str, int]
+    regions: int
+    scheme: str
+    undo_label: str
+    remarks: tuple[str, ...]
 
 
 def import_labels(
@@ -61,7 +115,7 @@ def import_labels(
     Yields
     ------
     Event
-        Remarks as ``Noted``; ``Done.result`` has how many slides and cells were added and were there already.
+        Remarks as ``Noted``; ``Done.result`` is an `ImportResult`.
     """
     chosen = options or ImportOptions()
 
@@ -78,12 +132,12 @@ def source_classes(
     options: ImportOptions | None = None,
     token: Token | None = None,
 ) -> Iterator[Event]:
-    """Read which classes a source has, as a job; ``Done.result["classes"]`` is a list of their ids."""
+    """Read which classes a source has, as a job; ``Done.result`` is a `SourceClasses`."""
 
     def steps() -> Steps:
         chosen = options or ImportOptions()
         labels = yield from watched_work(lambda: read_source(format_name, Path(source), chosen), token, _NOTHING)
-        yield Done({"classes": list(used_classes(labels))})
+        yield Done(SourceClasses(tuple(used_classes(labels))))
 
     return ending_once(steps())
 
@@ -100,7 +154,7 @@ def _import(format_name: str, source: Path, project_folder: Path, options: Impor
         scheme = new_scheme(format_name, labels, options.scheme)
         if options.scheme:
             scheme_for(scheme, labels, options.add_classes)
-        made: dict[str, Any] = {}
+        made: ImportResult | None = None
         with place.making(scheme) as project:
             for step in _into(project, labels, source, options, token):
                 if isinstance(step, Done):
@@ -108,8 +162,9 @@ def _import(format_name: str, source: Path, project_folder: Path, options: Impor
                 else:
                     yield step
         if place.made:
+            assert made is not None
             remember_import(source)
-            yield Done(made | {"created": True, "project": str(project_folder)})
+            yield Done(replace(made, created=True, project=str(project_folder)))
             return
         # Another program made a project there meanwhile: what it holds is kept, and the labels go into it.
     with Project.open(project_folder) as project:
@@ -190,23 +245,23 @@ def _store_annotations(project: Project, labels: LabelSet, source: Path, plan: _
     said = (*labels.remarks, *scheme_remarks(plan.scheme, labels), *matching, *sifted.remarks(source), *plan.left_out)
     yield from (Noted(remark) for remark in said)
     yield Done(
-        {
-            "project": str(project.folder),
-            "created": False,
-            "slides": len(labels.slides),
-            "slides_added": len(matched.new),
-            "annotations_added": sifted.fresh,
-            "already_there": sifted.same,
-            "there_with_another_class": sifted.differing,
-            "there_with_another_shape": sifted.reshaped,
-            "doubled_in_source": sifted.doubled,
-            "contradicting": sifted.contradicting,
-            "classes": {c: n for c, n in sorted(sifted.classes.items()) if c != NO_CLASS},
-            "regions": sifted.classes[NO_CLASS],
-            "scheme": plan.scheme.name,
-            "undo_label": undo_label,
-            "remarks": list(said),
-        }
+        ImportResult(
+            project=str(project.folder),
+            created=False,
+            slides=len(labels.slides),
+            slides_added=len(matched.new),
+            annotations_added=sifted.fresh,
+            already_there=sifted.same,
+            there_with_another_class=sifted.differing,
+            there_with_another_shape=sifted.reshaped,
+            doubled_in_source=sifted.doubled,
+            contradicting=sifted.contradicting,
+            classes={c: n for c, n in sorted(sifted.classes.items()) if c != NO_CLASS},
+            regions=sifted.classes[NO_CLASS],
+            scheme=plan.scheme.name,
+            undo_label=undo_label,
+            remarks=said,
+        )
     )
 
 

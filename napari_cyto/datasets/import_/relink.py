@@ -11,6 +11,7 @@ from napari_cyto.datasets.import_.slide_match import check_size, record_of_file
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.fingerprints import same_fingerprint
 from napari_cyto.domain.image_names import READ_SUFFIXES, closest, without_common_folders
+from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.files.disk_files import files_below
@@ -47,6 +48,24 @@ def relinked(project: Project, slide: SlideRecord, path: Path) -> SlideRecord:
     return moved
 
 
+@dataclass(frozen=True, slots=True)
+class LinkedSlide(JsonFields):
+    """A slide, by its name, that was given an image file."""
+
+    slide: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelinkResult(JsonFields):
+    """How many slides of a project were given image files, how many still have none, and which were given which."""
+
+    project: str
+    linked: int
+    still_missing: int
+    slides: tuple[LinkedSlide, ...]
+
+
 def relink(
     project_folder: Path,
     images: Path | None = None,
@@ -69,7 +88,7 @@ def relink(
     Yields
     ------
     Event
-        What was not taken as ``Noted``; ``Done.result`` has the slides that were given a file and those without one.
+        What was not taken as ``Noted``; ``Done.result`` is a `RelinkResult`.
     """
     return ending_once(_relink(Path(project_folder), images, named or {}, token))
 
@@ -99,8 +118,8 @@ def _relink(folder: Path, images: Path | None, named: Mapping[str, Path], token:
         if left:
             some = ", ".join(left[:10]) + (" ..." if len(left) > 10 else "")
             yield Noted(f"{counted(len(left), 'slide')} still without an image file: {some}.")
-        found = [{"slide": names[slide_id], "path": path} for slide_id, path in linked.items()]
-        yield Done({"project": str(folder), "linked": len(linked), "still_missing": len(left), "slides": found})
+        found = tuple(LinkedSlide(names[slide_id], path) for slide_id, path in linked.items())
+        yield Done(RelinkResult(str(folder), len(linked), len(left), found))
 
 
 def slide_named(project: Project, name: str) -> SlideRecord:

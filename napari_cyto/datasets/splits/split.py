@@ -89,7 +89,7 @@ class Split(Generic[Slide]):
             members[name].add(self.groups[key])
         return {called.get(name, name): tuple(sorted(of)) for name, of in members.items()}
 
-    def to_dict(self, called: Mapping[str, str] = _AS_HERE) -> dict[str, Any]:
+    def to_json(self, called: Mapping[str, str] = _AS_HERE) -> dict[str, Any]:
         """Return the split's tables as JSON-able values, for an export's record and preview.
 
         ``called`` gives sets other names.

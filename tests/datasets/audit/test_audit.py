@@ -50,7 +50,7 @@ def test_a_good_dataset_passes_with_its_class_shares(good: Path) -> None:
     report = audit(good)
     assert report.ok
     assert kinds(report) == kinds(report, "warning") == set()
-    said = report.to_dict()
+    said = report.to_json()
     assert said["ok"] is True
     shares = next(f for f in said["findings"] if f["kind"] == "class_shares")
     assert {row["class"] for row in shares["rows"]} == {"healthy", "rubbish", "unhealthy"}
@@ -310,7 +310,7 @@ def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
 
 def test_the_job_ends_with_the_report(good: Path, run) -> None:
     ended = run(audit_job(good))
-    assert ended.result == audit(good).to_dict()
+    assert ended.result == audit(good).to_json()
     assert ended.progress
 
 

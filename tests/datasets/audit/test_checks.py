@@ -30,7 +30,7 @@ def cell(slide: SlideRecord, box: tuple[float, float, float, float], said: str =
 
 
 def found(check: Check, slides: list[SlideRecord], cells: list[AuditedCell], **more: Any) -> list[dict[str, Any]]:
-    return [finding.to_dict() for finding in check(Audited("it", slides, cells, **more))]
+    return [finding.to_json() for finding in check(Audited("it", slides, cells, **more))]
 
 
 def slice_of(stem: str, side: str = "train", at: tuple[int, int] | None = (0, 0), **more: Any) -> SlideRecord:
@@ -226,10 +226,10 @@ def test_errors_come_first_and_a_leak_is_the_summary() -> None:
     made = report("it", given)
     assert [f.kind for f in made.findings] == ["e", "f", "w", "i"]
     assert made.summary == "Training and test set share data: E. W."
-    assert made.to_dict() == {
+    assert made.to_json() == {
         "ok": False,
         "source": "it",
         "verdict": made.summary,
-        "findings": [f.to_dict() for f in made.findings],
+        "findings": [f.to_json() for f in made.findings],
     }
-    assert given[2].to_dict() == {"kind": "e", "severity": "error", "leak": True, "detail": "E.", "rows": [{"a": 1}]}
+    assert given[2].to_json() == {"kind": "e", "severity": "error", "leak": True, "detail": "E.", "rows": [{"a": 1}]}

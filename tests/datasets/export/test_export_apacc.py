@@ -313,7 +313,7 @@ def test_the_preview_says_what_the_export_then_does(make_project, run, tmp_path:
     assert {s: sum(c.values()) for s, c in result["counts"].items()} == seen.cells
     assert seen.split == result["split"]
     assert seen.estimated_bytes > 0
-    assert isinstance(seen.to_dict()["verdict"], str)
+    assert isinstance(seen.to_json()["verdict"], str)
 
 
 def test_a_project_that_is_none_ends_in_one_sentence(tmp_path: Path) -> None:

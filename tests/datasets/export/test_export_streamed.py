@@ -96,5 +96,5 @@ def test_progress_tells_how_far_it_is(tmp_path: Path, project: Path, monkeypatch
     events = list(export_labels("csv", project, tmp_path / "out.csv"))
     assert isinstance(events[-1], Done)
     found = [event for event in events if isinstance(event, Advanced)]
-    assert {event.total for event in found} == {events[-1].result["annotations"]}
+    assert {event.total for event in found} == {events[-1].result.annotations}
     assert any(event.message.startswith("Writing out.csv") for event in found)

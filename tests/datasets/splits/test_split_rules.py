@@ -62,7 +62,7 @@ def test_a_split_records_how_it_was_made_and_what_came_of_it() -> None:
     in_fold = divided(slides, fold=1, folds=4, test_share=0.5).record
     assert (in_fold["fold"], in_fold["folds"], in_fold["test_share"]) == (1, 4, 0.25)
     assert in_fold["slides"][TEST] == 5
-    shown = split.to_dict()
+    shown = split.to_json()
     assert {name: shown[name] for name in ("seed", "cost", "overrides", "reason")} == {
         "seed": 3,
         "cost": split.record["cost"],

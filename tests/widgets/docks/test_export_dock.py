@@ -12,6 +12,9 @@ from PIL import Image
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox
 
+from napari_cyto.datasets.audit.report import Finding, Severity
+from napari_cyto.datasets.export.apacc import ApaccExport
+from napari_cyto.datasets.export.labels import LabelExport
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.jobs.events import Cancelled, Done, Failed
 from napari_cyto.widgets.docks.export._request import hidden_options
@@ -139,9 +142,22 @@ def test_time_left_in_words():
 
 
 def test_results_in_words():
-    assert done_words({}) == "written."
-    assert done_words({"counts": {"train": {"healthy": 1204}}}) == "written, 1,204 healthy to train."
-    assert finding_rows([{"detail": "D.", "rows": [{"patient": "P"}]}]) == ["D.", "    patient P"]
+    apacc = ApaccExport(
+        target="out",
+        counts={"train": {"healthy": 1204}, "test": {}},
+        slices={},
+        cells=1204,
+        split={},
+        border="any",
+        losses=(),
+        remarks=(),
+        leaks=(),
+        leak_allowed_because=None,
+    )
+    assert done_words(apacc) == "written, 1,204 healthy to train; nothing to test."
+    assert done_words(LabelExport("out", "csv", 1, 2, ())) == "written, 2 annotations of 1 slide."
+    leak = Finding("same_patient", Severity.ERROR, "D.", ({"patient": "P"},))
+    assert finding_rows([leak]) == ["D.", "    patient P"]
 
 
 OWN = ClassScheme(

@@ -50,9 +50,9 @@ class Division:
         """The patients, smears or slides of each set."""
         return self.split.group_table(_FOLDERS)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return the split's tables as JSON-able values, with the names of patients and smears."""
-        return self.split.to_dict(_FOLDERS)
+        return self.split.to_json(_FOLDERS)
 
 
 def divide(slides: Sequence[SlideRecord], counts: Counts, options: ImageExportOptions, twins: Pairs = ()) -> Division:

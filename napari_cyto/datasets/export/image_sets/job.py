@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cyto import __version__
+from napari_cyto.datasets.audit.report import Finding
 from napari_cyto.datasets.export._patient_aliases import PatientAliases
 from napari_cyto.datasets.export._reading_rate import Reading
 from napari_cyto.datasets.export.export_manifest import write_manifest
@@ -24,6 +25,7 @@ from napari_cyto.datasets.export.labels import export_labels, labels_to_write, l
 from napari_cyto.datasets.splits.leaks import refuse_leaks
 from napari_cyto.domain.annotation import Status, now_utc
 from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, FormatError
@@ -47,6 +49,50 @@ _NOT_ANNOTATED = (
     "without annotations are left out, since nobody said that there are no cells on them (--unannotated takes images)."
 )
 _NO_VALIDATION = "Without a validation set some trainers, Ultralytics among them, do not start."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSetExport(JsonFields):
+    """What an export of images with their labels wrote.
+
+    Parameters
+    ----------
+    target, format : str
+        Where, and in which format.
+    slides : int
+        How many.
+    images, cells : mapping
+        Set to images, and to annotations.
+    counts : mapping
+        Set to class id to boxes.
+    boxes, annotations : int
+        Boxes in all, and the annotations that they are of.
+    tally : mapping
+        What happened to how many boxes and tiles.
+    split : mapping
+        The tables of ``Split.to_json``.
+    losses, remarks : tuple of str
+        What is not carried, and what to know.
+    leaks : tuple of Finding
+        What the sets share.
+    leak_allowed_because : str or None
+        The reason given for that.
+    """
+
+    target: str
+    format: str
+    slides: int
+    images: Mapping[str, int]
+    cells: Mapping[str, int]
+    counts: Mapping[str, Mapping[str, int]]
+    boxes: int
+    annotations: int
+    tally: Mapping[str, int]
+    split: Mapping[str, Any]
+    losses: tuple[str, ...]
+    remarks: tuple[str, ...]
+    leaks: tuple[Finding, ...]
+    leak_allowed_because: str | None
 
 
 def export_images(
@@ -79,7 +125,7 @@ def export_images(
     Yields
     ------
     Event
-        Losses and remarks as ``Noted``; ``Done.result`` has images and boxes by set and class.
+        Losses and remarks as ``Noted``; ``Done.result`` is an `ImageSetExport`.
     """
     chosen = options or ImageExportOptions()
     return ending_once(_export(format_name, Path(project_folder), Path(target), chosen, token, any_project))
@@ -348,24 +394,24 @@ class _Run:
         }
         write_manifest(self.folder, content)
 
-    def result(self, target: Path) -> dict[str, Any]:
-        """Return what was written, for people and machines."""
-        return {
-            "target": str(target),
-            "format": self.made.label_format.name,
-            "slides": len(self.made.slides),
-            "images": {split: self.planned.images[split] for split in SPLITS},
-            "cells": {split: self.planned.cells[split] for split in SPLITS},
-            "counts": {split: dict(sorted(self.planned.boxes[split].items())) for split in SPLITS},
-            "boxes": sum(sum(of.values()) for of in self.planned.boxes.values()),
-            "annotations": sum(sum(of.values()) for of in self.made.counts.values()),
-            "tally": {kind: n for kind, n in sorted(self.planned.tally.counts.items()) if n},
-            "split": self.division.to_dict(),
-            "losses": list(self.made.losses),
-            "remarks": [*self.division.remarks, *self.remarks],
-            "leaks": [finding.to_dict() for finding in self.division.findings],
-            "leak_allowed_because": self.made.options.leak_reason or None,
-        }
+    def result(self, target: Path) -> ImageSetExport:
+        """Return what was written."""
+        return ImageSetExport(
+            target=str(target),
+            format=self.made.label_format.name,
+            slides=len(self.made.slides),
+            images={split: self.planned.images[split] for split in SPLITS},
+            cells={split: self.planned.cells[split] for split in SPLITS},
+            counts={split: dict(sorted(self.planned.boxes[split].items())) for split in SPLITS},
+            boxes=sum(sum(of.values()) for of in self.planned.boxes.values()),
+            annotations=sum(sum(of.values()) for of in self.made.counts.values()),
+            tally={kind: n for kind, n in sorted(self.planned.tally.counts.items()) if n},
+            split=self.division.to_json(),
+            losses=tuple(self.made.losses),
+            remarks=(*self.division.remarks, *self.remarks),
+            leaks=self.division.findings,
+            leak_allowed_because=self.made.options.leak_reason or None,
+        )
 
 
 def _record(of: SlideImages, image: PlannedImage, aliases: PatientAliases) -> SlideRecord:

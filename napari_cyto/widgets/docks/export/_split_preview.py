@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cyto.datasets.audit.report import Finding
+from napari_cyto.datasets.export.preview import ExportPreview
 from napari_cyto.domain.counts import counted
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -49,22 +51,23 @@ class SplitPreview(QWidget):
         for widget in (self.summary, self.findings, self.classes, self._smears_head, self.smears, self.losses):
             widget.hide()
 
-    def show_preview(self, result: Mapping[str, Any]) -> None:
+    def show_preview(self, result: ExportPreview) -> None:
         """Show the result of ``datasets.preview_job``."""
         self.clear()
-        ok = bool(result["ok"])
-        words = result["verdict"] if ok else result["problem"]
+        ok = result.ok
+        words = result.summary if ok else result.problem
         self.summary.setText(("✓ " if ok else "✗ ") + " ".join(filter(None, (words, size_words(result)))))
         style.tint(self.summary, style.GOOD if ok else style.BAD)
         self.summary.show()
-        self._show_findings(result["findings"])
-        self._show_classes(result["split"].get("classes", ()))
-        self._show_smears(result["split"].get("smears", {}))
-        losses = list(result["losses"])
+        self._show_findings(result.findings)
+        tables = result.split or {}
+        self._show_classes(tables.get("classes", ()))
+        self._show_smears(tables.get("smears", {}))
+        losses = list(result.losses)
         self.losses.setText("\n".join(losses))
         self.losses.setVisible(bool(losses))
 
-    def _show_findings(self, findings: Sequence[Mapping[str, Any]]) -> None:
+    def _show_findings(self, findings: Sequence[Finding]) -> None:
         rows = [[words] for words in finding_rows(findings)]
         fill(self.findings, ["Findings"], rows)
         self.findings.setVisible(bool(rows))
@@ -90,22 +93,22 @@ class SplitPreview(QWidget):
         self.smears.show()
 
 
-def size_words(result: Mapping[str, Any]) -> str:
+def size_words(result: ExportPreview) -> str:
     """Return how much will be written, in words."""
-    cells, slices = sum(result["cells"].values()), sum(result["slices"].values())
+    cells, slices = sum((result.cells or {}).values()), sum((result.slices or {}).values())
     if not cells:
         return ""
-    pieces = counted(slices, str(result["piece"]))
-    disk = f", about {result['estimated_bytes'] / 1e6:,.0f} MB" if result["estimated_bytes"] else ""
-    return f"{counted(cells, 'annotation')} {'on' if result['piece'] == 'image' else 'in'} {pieces}{disk}."
+    pieces = counted(slices, result.piece)
+    disk = f", about {result.estimated_bytes / 1e6:,.0f} MB" if result.estimated_bytes else ""
+    return f"{counted(cells, 'annotation')} {'on' if result.piece == 'image' else 'in'} {pieces}{disk}."
 
 
-def finding_rows(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+def finding_rows(findings: Sequence[Finding]) -> list[str]:
     """Return findings as sentences, each followed by its rows as ``name: value`` pairs."""
     lines: list[str] = []
     for finding in findings:
-        lines.append(str(finding["detail"]))
-        rows = finding.get("rows", ())[:ROWS_AT_MOST]
+        lines.append(finding.detail)
+        rows = finding.rows[:ROWS_AT_MOST]
         lines += ["    " + ", ".join(f"{name} {value}" for name, value in row.items()) for row in rows]
     return lines[: 2 * ROWS_AT_MOST]
 

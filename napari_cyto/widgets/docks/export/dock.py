@@ -11,6 +11,9 @@ from qtpy.QtGui import QDesktopServices, QShowEvent
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QMessageBox, QWidget
 
 from napari_cyto.datasets import ApaccExportOptions, export_fields
+from napari_cyto.datasets.export.apacc import ApaccExport
+from napari_cyto.datasets.export.image_sets.job import ImageSetExport
+from napari_cyto.datasets.export.labels import LabelExport
 from napari_cyto.datasets.splits.leaks import LEAK_WORDS
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
@@ -221,7 +224,7 @@ class ExportDock(Dock):
         if isinstance(event, Done):
             self.looking.say("")
             self.shown.show_preview(event.result)
-            self._show_leak(any(f["leak"] for f in event.result["findings"]))
+            self._show_leak(any(f.leak for f in event.result.findings))
 
     def _ended(self, event: object) -> None:
         self._enable()
@@ -350,26 +353,20 @@ class ExportDock(Dock):
             self._preview_soon.ask()
 
 
-def done_words(result: dict[str, Any]) -> str:
+def done_words(result: ApaccExport | ImageSetExport | LabelExport) -> str:
     """Return what an export wrote, in words."""
-    counts, images = result.get("counts"), result.get("images")
-    if isinstance(counts, dict) and isinstance(images, dict):
+    if isinstance(result, ImageSetExport):
         pieces = [
             f"{str(SET_WORDS.get(name, name)).lower()} set {counted(n, 'image')} with "
-            f"{counted(sum(counts.get(name, {}).values()), 'box', 'boxes')}"
-            for name, n in images.items()
+            f"{counted(sum(result.counts.get(name, {}).values()), 'box', 'boxes')}"
+            for name, n in result.images.items()
             if n
         ]
         return f"written, {'; '.join(pieces)}."
-    if isinstance(counts, dict):
+    if isinstance(result, ApaccExport):
         smear_counts = [
             (", ".join(f"{parts.number(n)} {name}" for name, n in classes.items()) or "nothing") + f" to {side}"
-            for side, classes in counts.items()
-            if isinstance(classes, dict)
+            for side, classes in result.counts.items()
         ]
-        if smear_counts:
-            return "written, " + "; ".join(smear_counts) + "."
-    count, slides = result.get("annotations"), result.get("slides")
-    if isinstance(count, int) and isinstance(slides, int):
-        return f"written, {counted(count, 'annotation')} of {counted(slides, 'slide')}."
-    return "written."
+        return "written, " + "; ".join(smear_counts) + "."
+    return f"written, {counted(result.annotations, 'annotation')} of {counted(result.slides, 'slide')}."

@@ -12,6 +12,7 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from napari_cyto.datasets import FOREIGN, ImportOptions, import_labels, source_classes
+from napari_cyto.datasets.import_.job import ImportResult
 from napari_cyto.datasets.import_.source_kind import format_to_import, likely_format
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.counts import counted
@@ -197,7 +198,7 @@ class ImportDialog(QDialog):
             return
         self.looking.say("")
         self.bar.say("")
-        foreign = [c for c in event.result["classes"] if c not in project.scheme]
+        foreign = [c for c in event.result.classes if c not in project.scheme]
         kept = project.setting(KEPT_AS, {})
         targets = [(ADDED, ADDED_WORDS), *((c.id, c.id) for c in project.scheme.classes)]
         known = {target for target, _ in targets}
@@ -239,14 +240,14 @@ class ImportDialog(QDialog):
             self.bar.say("")
             self.skip.hide()
 
-    def _imported(self, result: dict[str, Any]) -> None:
-        outcome = "\n".join([result_words(result), *self.bar.notes]).strip()
+    def _imported(self, result: ImportResult) -> None:
+        outcome = "\n".join([result_words(brought(result)), *self.bar.notes]).strip()
         source = Path(self.source.text())
         if not self._queue and not self._outcomes:
             self.bar.say(outcome, style.GOOD)
             return
         self._outcomes.append(f"{source.name}: {outcome}")
-        self._totals.update({name: result[name] for name in COUNTED if isinstance(result.get(name), int)})
+        self._totals.update(brought(result))
         if self._queue:
             (path, name), *rest = self._queue
             self.suggest(name, path, rest)
@@ -321,9 +322,14 @@ class ImportDialog(QDialog):
             self._recognise(Path(chosen))
 
 
-def result_words(result: Mapping[str, Any]) -> str:
-    """Return what an import brought in, in words."""
-    added, slides, regions, there = (int(result.get(name, 0)) for name in COUNTED)
+def brought(result: ImportResult) -> dict[str, int]:
+    """Return the figures of an import that people read."""
+    return {name: getattr(result, name) for name in COUNTED}
+
+
+def result_words(counts: Mapping[str, int]) -> str:
+    """Return what imports brought in, in words."""
+    added, slides, regions, there = (counts.get(name, 0) for name in COUNTED)
     words = f"{counted(added, 'annotation')} imported"
     if regions:
         words += f", {parts.number(regions)} of them regions"
