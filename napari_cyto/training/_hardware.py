@@ -43,7 +43,7 @@ def chosen_precision(config: TrainConfig, task: Task, phase: PhaseConfig) -> tup
     With ``auto``, bf16 where the processor or GPU computes in it and the loss of one batch agrees with fp32.
     """
     if config.precision != "auto":
-        return config.precision, f"Computing in {config.precision}, as asked."
+        return config.precision, f"Computing in {config.precision}, as requested."
     if not _has_bf16():
         return "fp32", "Computing in fp32: this processor has no bf16 of its own."
     batch = next(iter(task.batches(0, min(config.batch, 16), Share())))

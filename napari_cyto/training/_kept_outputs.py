@@ -102,7 +102,7 @@ def pooled(parts: Sequence[ScoredOutputs]) -> ScoredOutputs:
     cells = [part for part in parts if isinstance(part, ScoredCells)]
     fields = [part for part in parts if not isinstance(part, ScoredCells)]
     if cells and fields:
-        raise CytoError("Cells that a classifier judged and pictures that a detector searched cannot be pooled.")
+        raise CytoError("Expected the results of either classifiers or detectors, got both, which cannot be pooled.")
     if not cells:
         return tuple(field for part in fields for field in part)
     return replace(

@@ -241,7 +241,7 @@ class Fitting:
             except NotFiniteError as error:
                 if self.share.of > 1:
                     raise
-                raise NotFinite("answers on the validation side were") from error
+                raise NotFinite("outputs on the validation set were") from error
         shared: Validation = self.fabric.broadcast(validation)
         return shared
 
@@ -275,7 +275,7 @@ class Fitting:
     def _last_kept(self) -> Checkpoint:
         kept = checkpoints.load(self.folder.path)
         if kept is None:
-            raise CytoError(f"{self.folder.path}: the checkpoint of this run is gone, so it cannot go on.")
+            raise CytoError(f"{self.folder.path}: the checkpoint of this run is missing, so it cannot be resumed.")
         return kept
 
     def _rolled_back(self, what: str) -> Noted:
@@ -288,22 +288,21 @@ class Fitting:
         self._restore(self._last_kept())
         self.progress = replace(self.progress, rate=rate, rollbacks=times)
         return Noted(
-            f"The {what} NaN in epoch {at + 1}: gone back to the state after epoch {at}, going on at half the "
-            "learning rate."
+            f"The {what} NaN in epoch {at + 1}: restored the state after epoch {at} and halved the learning rate."
         )
 
     def _halved(self) -> Noted:
         batch = self.progress.batch // 2
         if self.progress.halved or batch < 1:
             raise CytoError(
-                f"There is not enough memory for {self.progress.batch} pictures a step either, so the run ends; the "
+                f"There is not enough memory for a batch of {self.progress.batch} images either, so the run ends; the "
                 "best model so far is kept. Choose a smaller batch, input or backbone."
             )
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self._restore(self._last_kept())
         self.progress = replace(self.progress, batch=batch, halved=True)
-        return Noted(f"There was not enough memory: going on with {batch} pictures a step instead of {2 * batch}.")
+        return Noted(f"There was not enough memory: the batch is now {batch} images instead of {2 * batch}.")
 
     def _heeded(self) -> Generator[Event, None, None]:
         """Stop or wait as the user asked."""
@@ -318,7 +317,7 @@ class Fitting:
                 time.sleep(_WAIT_S)
                 yield self._advanced(0, 1)
             if not self.token.cancelled():
-                yield Noted("Going on.")
+                yield Noted("Resumed.")
         if self.token.cancelled():
             raise JobCancelled("Cancelled.")
 

@@ -47,15 +47,15 @@ def memory_sentence(task: Task, phases: Sequence[PhaseConfig], batch: int, is_bf
     weights = sum(p.numel() * p.element_size() for p in task.network.parameters())
     more = int(SLACK * kept) + GRADIENTS_AND_MOMENTS * weights
     here, free = _resident_bytes(), free_bytes()
-    words = f"Training with {batch} pictures a step takes about {(here + more) / 1e9:.1f} GB of memory in all"
+    words = f"Training with a batch of {batch} images takes about {(here + more) / 1e9:.1f} GB of memory in all"
     if free is None:
         return f"{words}."
     if more <= free:
-        return f"{words}; {(here + free) / 1e9:.1f} GB can be had."
+        return f"{words}; {(here + free) / 1e9:.1f} GB are available."
     fits = max(int(batch * free / (more * SLACK)), 1)
     return (
-        f"{words}, but only {(here + free) / 1e9:.1f} GB can be had: the system may slow down or end the training. "
-        f"Close other programs, or take a smaller batch, as in --set batch={fits}."
+        f"{words}, but only {(here + free) / 1e9:.1f} GB are available: the system may slow down or end the training. "
+        f"Close other programs, or use a smaller batch, as in --set batch={fits}."
     )
 
 

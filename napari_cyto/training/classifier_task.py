@@ -67,10 +67,10 @@ class ClassifierTask(ModelTask):
         labels = self.crops["train"].class_index
         counts = np.bincount(labels, minlength=len(self.classes))
         if (counts > 0).sum() < 2:
-            raise CytoError("The training side has cells of fewer than two classes; add data or change the split.")
+            raise CytoError("The training set has cells of fewer than two classes; add data or change the split.")
         lacking = [c.id for c, n in zip(self.classes, counts, strict=True) if not n]
         if lacking:
-            yield Noted(f"The training side has no cell of {', '.join(lacking)}, so the model cannot learn it.")
+            yield Noted(f"The training set has no cell of {', '.join(lacking)}, so the model cannot learn it.")
         held_out = self.crops["validation"]
         self.watched = held_out if len(held_out.class_index) else _some(self.crops["train"], self.config.seed)
         self.ready(counts)
@@ -223,7 +223,7 @@ class ClassifierTask(ModelTask):
                 stop_if_cancelled(token)
                 logits[part, view] = network(as_input(view_of(crops.crops[part], view), self.normalisation)).numpy()
             refuse_not_finite("This training", logits[part])
-            yield Advanced(min(start + EVALUATION_BATCH, n), n, "Judging cells")
+            yield Advanced(min(start + EVALUATION_BATCH, n), n, "Classifying cells")
         return logits
 
     def _scored(self, crops: CropSet, logits: npt.NDArray[np.float64], decision: Decision) -> ScoredCells:

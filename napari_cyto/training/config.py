@@ -24,7 +24,7 @@ class _Config(BaseModel):
 class AugmentConfig(_Config):
     """Random changes to training pictures; none changes the nucleus-to-cytoplasm ratio."""
 
-    rotation: Literal["none", "quarter", "any"] = Field(default="any", title="Rotation", description="Of each picture.")
+    rotation: Literal["none", "quarter", "any"] = Field(default="any", title="Rotation", description="Of each image.")
     rotation_deg: float = Field(
         default=180.0, ge=0, le=180, title="Largest rotation, °", description="Either way, where the rotation is any."
     )
@@ -35,8 +35,8 @@ class AugmentConfig(_Config):
     contrast: float = Field(default=0.15, ge=0, le=1, title="Contrast", description="Largest relative change.")
     saturation: float = Field(default=0.15, ge=0, le=1, title="Saturation", description="Largest relative change.")
     hue: float = Field(default=0.03, ge=0, le=0.5, title="Hue", description="Largest turn, of a full circle.")
-    blur: float = Field(default=0.1, ge=0, le=1, title="Blur", description="Share of pictures made less sharp.")
-    noise: float = Field(default=0.1, ge=0, le=1, title="Noise", description="Share of pictures given sensor noise.")
+    blur: float = Field(default=0.1, ge=0, le=1, title="Blur", description="Share of images that are blurred.")
+    noise: float = Field(default=0.1, ge=0, le=1, title="Noise", description="Share of images with sensor noise added.")
     classes: tuple[str, ...] = Field(
         default=(), title="Only of", description="Classes whose cells are changed, of a classifier; empty: all are."
     )
@@ -168,40 +168,40 @@ class DetectorConfig(_Config):
         gt=0,
         le=1000,
         title="Known around, µm",
-        description="Of a slide without regions counts what lies so near an annotation or a rejected prediction.",
+        description="On a slide without regions, only what is this near an annotation or a rejected prediction counts.",
     )
     field_mm2: float = Field(
         default=1.0,
         ge=0,
         le=10_000,
         title="Field, mm²",
-        description="Larger pictures are slides, on which nobody is believed to have annotated every cell.",
+        description="Larger images count as slides, on which some cells may not be annotated.",
     )
     unmarked: Rest = Field(
         default="positive-unlabelled",
         title="The rest of a slide",
-        description="Neither cell nor background, or background less the cells that annotated_share expects there.",
+        description="What a part without annotations counts as: nothing, or background less the cells expected there.",
     )
     unsure_below: float = Field(
         default=0.3,
         gt=0,
         le=1,
         title="Sure from",
-        description="There, proposals this sure to be a cell are not taught to be background.",
+        description="Points with a higher score in that part are not trained as background.",
     )
     annotated_share: float = Field(
         default=0.1,
         gt=0,
         le=1,
         title="Share annotated",
-        description="Of the cells of such slides, as guessed; only for 'positive-unlabelled'.",
+        description="Of the cells of such slides, an estimate; only for 'positive-unlabelled'.",
     )
     ignore_above: float = Field(
         default=1.0,
         gt=0,
         le=1,
         title="Ignore above",
-        description="Unlabelled proposals this sure to be a cell are not taught to be background; 1: all are.",
+        description="Unlabelled points with a higher score are not trained as background; 1: all are.",
     )
     width: int = Field(default=256, ge=8, le=2048, title="Width", description="Channels of pyramid and heads.")
     levels: int = Field(default=3, ge=1, le=5, title="Levels", description="Maps of the backbone in the pyramid.")
@@ -209,7 +209,7 @@ class DetectorConfig(_Config):
         default=0, ge=0, le=4, title="Frozen levels", description="The backbone's layers up to this map stay."
     )
     merge_um: float = Field(
-        default=0.0, ge=0, le=50, title="Merge, µm", description="Of detections nearer than this the surest stays."
+        default=0.0, ge=0, le=50, title="Merge, µm", description="Of detections nearer than this, the best stays."
     )
     fixed_threshold: float | None = Field(
         default=None, gt=0, lt=1, title="Fixed threshold", description="Of the score; empty: set on validation data."
@@ -218,7 +218,7 @@ class DetectorConfig(_Config):
         default=3.0,
         gt=0,
         le=1000,
-        title="Detections a labelled cell",
+        title="Detections per labelled cell",
         description="Sets the threshold on validation data.",
     )
 
@@ -236,11 +236,11 @@ class TrainConfig(_Config):
     summary: str = Field(default="", title="Summary", description="One sentence: what it is good for, what it costs.")
     source: str = Field(default="", title="Source", description="Paper and section.")
     deviations: tuple[str, ...] = Field(
-        default=(), title="Deviations", description="In what it is not as its source says, one sentence each."
+        default=(), title="Deviations", description="Where it departs from its source, one sentence each."
     )
     model: Annotated[ClassifierConfig | DetectorConfig, Field(discriminator="kind")] = ClassifierConfig()
     phases: tuple[PhaseConfig, ...] = Field(default=(PhaseConfig(),), min_length=1)
-    batch: int = Field(default=32, ge=1, le=4096, title="Batch", description="Pictures a step.")
+    batch: int = Field(default=32, ge=1, le=4096, title="Batch", description="Images per step.")
     augment: AugmentConfig = AugmentConfig()
     split: SplitConfig = SplitConfig()
     ema: float = Field(default=0.0, ge=0, lt=1, title="EMA", description="Decay of the averaged weights; 0: none.")
@@ -251,7 +251,7 @@ class TrainConfig(_Config):
     scheme: str = Field(
         default="",
         title="Classes",
-        description="A class scheme that ships, its file, or a project; empty: of the first project, else bethesda.",
+        description="A built-in class scheme, its file, or a project; empty: of the first project, else bethesda.",
     )
     licence: str = Field(default="not stated", title="Licence", description="Of the model, for its card.")
     attribution: str = Field(default="", title="Attribution", description="Whom users of the model have to name.")
@@ -262,7 +262,7 @@ class TrainConfig(_Config):
     seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same run.")
     weights_dtype: Literal["fp32", "fp16"] = Field(default="fp32", title="Stored as", description="In the bundle.")
     reinhard_target: str | None = Field(
-        default=None, title="Colour target", description="Picture to match; empty: off."
+        default=None, title="Colour target", description="Image whose colours to match; empty: off."
     )
 
     def with_values(self, values: dict[str, Any]) -> TrainConfig:

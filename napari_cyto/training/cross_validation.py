@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.datasets.training.scheme import refuse_unreadable
 from napari_cyto.domain.json_values import to_plain
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.evaluation.classifier_scores import classifier_scores
@@ -56,7 +57,8 @@ def _steps(
     config: TrainConfig, sources: tuple[str, ...], out: Path, folds: int, token: Token | None
 ) -> Iterator[Event]:
     if not 2 <= folds <= 20:
-        raise CytoError(f"A cross-validation has 2 to 20 folds, but {folds} were asked for.")
+        raise CytoError(f"Expected 2 to 20 folds for a cross-validation, got {folds}.")
+    refuse_unreadable(sources)
     out.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     for fold in range(folds):
@@ -81,7 +83,7 @@ def _fold(
     """Yield the events of one fold; return what it ended with."""
     known = _finished(out, config, sources)
     if known is not None:
-        yield Noted(f"Fold {fold + 1} of {folds} is there already.")
+        yield Noted(f"Fold {fold + 1} of {folds} is complete already.")
         return known
     resume = (RunFolder.of(out).path / "checkpoint.safetensors").exists()
     for event in train(config, sources, out, token, resume):
@@ -89,7 +91,7 @@ def _fold(
             case Done():
                 return event.to_json() | {"decision": read_bundle(out).manifest.decision.model_dump()}
             case Cancelled():
-                raise JobCancelled(f"Cancelled in fold {fold + 1} of {folds}; the same command goes on from there.")
+                raise JobCancelled(f"Cancelled in fold {fold + 1} of {folds}; the same command resumes it.")
             case Failed(message, True):
                 raise CytoError(f"Fold {fold + 1}: {message}")
             case Failed(message):
@@ -127,7 +129,7 @@ def _evaluated_together(config: TrainConfig, out: Path, results: Sequence[dict[s
     """
     classes = [read_bundle(out / f"fold-{fold}").manifest.classes for fold in range(len(results))]
     if len(set(classes)) > 1:
-        raise CytoError("The folds' models have different classes, so what they said cannot be pooled.")
+        raise CytoError("The folds' models have different classes, so their results cannot be pooled.")
     parts = [read_outputs(RunFolder.of(out / f"fold-{n}").path, own) for n, own in enumerate(classes)]
     whole = pooled(parts)
     if isinstance(whole, ScoredCells):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.datasets.training.scheme import scheme_name_for
+from napari_cyto.datasets.training.scheme import refuse_unreadable, scheme_name_for
 from napari_cyto.datasets.training.sources import SourceSpec, parse_source
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.evaluation.bundle_scores import evaluate_bundle
@@ -105,6 +105,7 @@ def _steps(
     token: Token | None,
 ) -> Generator[Event, None, None]:
     named = named_sources(sources)
+    refuse_unreadable(str(spec) for specs in named.values() for spec in specs)
     # One scheme for all, whichever source a model is trained on, so that each can be tested on the others.
     scheme = train.scheme or scheme_name_for(spec for specs in named.values() for spec in specs)
     grid = _Grid(named, out, train.with_values({"scheme": scheme}), evaluate, token)
@@ -164,15 +165,13 @@ def _check_place(grid: _Grid) -> None:
     there = [name for name in ("grid.json", "grid.csv", "index.html") if (grid.out / name).exists()]
     if there and not marker.exists():
         raise CytoError(
-            f"{grid.out}: {there[0]} in this folder is of no grid and would be replaced; choose another one."
+            f"{grid.out}: {there[0]} in this folder is not from a grid and would be replaced; choose another folder."
         )
     grid.out.mkdir(parents=True, exist_ok=True)
     for folder in ("models", "results"):
         (grid.out / folder).mkdir(exist_ok=True)
     if marker.exists() and _read(marker).get("asked") != grid.fingerprint:
-        raise CytoError(
-            f"{grid.out}: a grid with other sources or settings was begun here; choose another folder, or remove it."
-        )
+        raise CytoError(f"{grid.out} holds a grid with other sources or settings; choose another folder, or remove it.")
     write_text(marker, json.dumps({"asked": grid.fingerprint}) + "\n")
 
 

@@ -75,7 +75,7 @@ def _look(
     from_model = None if parent is None else read_bundle(parent)
     data = read_for(sources, scheme, from_model)
     yield Measured(_values(data, None, ""))
-    yield Advanced(0, 0, "Dividing them; slides that show the same cells are looked for…")
+    yield Advanced(0, 0, "Splitting; looking for slides that show the same cells…")
     try:
         divided, refusal = split_training_set(data, split, token=token, known=seen_in_training(data, from_model)), ""
     except JobCancelled:

@@ -58,11 +58,11 @@ def recipe(name: str | None, kind: Kind | None) -> TrainConfig:
         shipped = {c.name: c for c in all_recipes()}
         if recipe_name not in shipped:
             names = ", ".join(c.name for c in shipped.values() if kind in (None, c.model.kind))
-            those = "those that ship" if kind is None else f"those for a {kind}"
-            raise CytoError(f"There is no recipe {recipe_name!r}; {those} are {names}, or give a YAML file.")
+            those = "built-in:" if kind is None else f"for a {kind}:"
+            raise CytoError(f"Expected a recipe ({those} {names}) or a YAML file, got {recipe_name!r}.")
         found = shipped[recipe_name]
     if kind not in (None, found.model.kind):
-        raise CytoError(f"The recipe {recipe_name!r} trains a {found.model.kind}, but a {kind} was asked for.")
+        raise CytoError(f"Expected a recipe for a {kind}, got {recipe_name!r}, which trains a {found.model.kind}.")
     return found
 
 
@@ -110,7 +110,7 @@ def with_settings(config: TrainConfig, settings: Iterable[str]) -> TrainConfig:
         try:
             value = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number of thousands of digits among it
-            raise CytoError(f"--set {key}: {text[:60]!r} is not a value that YAML knows.") from error
+            raise CytoError(f"--set {key}: expected a value in YAML, got {text[:60]!r}.") from error
         _place(content, key.strip(), _number(value))
     return _checked(lambda: TrainConfig.model_validate(content), "--set")
 
@@ -127,7 +127,7 @@ def _place(content: dict[str, Any], key: str, value: Any) -> None:
             return
     where = _inner(content, parts[:-1])
     near = where if isinstance(where, dict) and len(parts) > 1 else content
-    raise CytoError(f"--set {key}: there is no such setting; here are {', '.join(map(str, near))}.")
+    raise CytoError(f"--set: expected one of {', '.join(map(str, near))}, got {key}.")
 
 
 def _listed(value: Any) -> Any:

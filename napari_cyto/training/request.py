@@ -145,5 +145,5 @@ def resume(out: Path) -> RunWatch:
     """
     request = request_of(out)
     if request is None:
-        raise CytoError(f"{RunFolder.of(out).path} does not say what was trained there; start a new run instead.")
+        raise CytoError(f"{RunFolder.of(out).path} does not record what was trained there; start a new run instead.")
     return start(request, resume=True)

@@ -62,6 +62,10 @@ def train(
     with ExitStack() as stack:
         try:
             config = as_parent_says(config, parent)
+            if not folder.path.exists():
+                # A refused run leaves no folder, and holding the folder would make it.
+                _check_place(out, folder, resume)
+                refuse_unreadable(sources)
             stack.enter_context(folder.alone())
             _check_place(out, folder, resume)
             refuse_unreadable(sources)
@@ -99,9 +103,7 @@ def _steps(
     yield Advanced(0, 0, "Reading the data")
     from_model = read_bundle(parent) if parent is not None else None
     if from_model is not None and config.split.fold is not None:
-        raise CytoError(
-            "A model that continues from another cannot be cross-validated: it knows the test cells already."
-        )
+        raise CytoError("A fine-tuned model cannot be cross-validated, for its parent was trained on the test cells.")
     data = read_for(sources, config.scheme, from_model)
     stop_if_cancelled(token)
     split = split_training_set(data, config.split, token=token, known=seen_in_training(data, from_model))
@@ -196,18 +198,18 @@ def _check_place(out: Path, folder: RunFolder, resume: bool) -> None:
     if not out.exists() and checkpoints.best_epoch(folder.path):
         ended = "a run that is finished" if folder.is_finished() else "a run that was not finished"
         raise CytoError(
-            f"{folder.path} holds {ended}, but its model {out} is gone; put that back, remove the folder "
+            f"{folder.path} holds {ended}, but its model {out} is missing; put it back, remove the folder "
             f"{folder.path.name} to train anew, or choose another name."
         )
     if resume:
         if not (folder.path / checkpoints.TENSORS).exists():
-            raise CytoError(f"{folder.path}: there is no checkpoint of a run to go on with; start it without --resume.")
+            raise CytoError(f"{folder.path}: there is no checkpoint to resume from; start the run without --resume.")
         return
     if out.exists():
-        raise CytoError(f"{out} is there already; choose another name, or go on with its run with --resume.")
+        raise CytoError(f"{out} exists already; choose another name, or continue its run with --resume.")
     if (folder.path / checkpoints.TENSORS).exists():
         raise CytoError(
-            f"{folder.path} holds a run that was not finished; go on with it with --resume, choose another name, or "
+            f"{folder.path} holds an unfinished run; continue it with --resume, choose another name, or "
             "remove that folder."
         )
 
@@ -215,8 +217,8 @@ def _check_place(out: Path, folder: RunFolder, resume: bool) -> None:
 def _check_same(request: dict[str, Any], before: dict[str, Any], folder: RunFolder) -> None:
     if request["data"] != before.get("data"):
         raise CytoError(
-            f"{folder.path}: the data is not what this run began with (its fingerprint changed), so it cannot go on to "
-            "the same numbers; train anew, or continue from its model with --parent."
+            f"{folder.path}: the data changed since this run began (its fingerprint differs), so it cannot be resumed "
+            "to the same numbers; train anew, or fine-tune its model with --parent."
         )
     if request["config"] != before.get("config"):
         changed = sorted(k for k, v in request["config"].items() if v != before.get("config", {}).get(k))
@@ -227,22 +229,22 @@ def _check_same(request: dict[str, Any], before: dict[str, Any], folder: RunFold
 
 def _sets_sentence(split: TrainingSplit) -> str:
     parts = [f"{sum(cells.values())} cells for {side}" for side, cells in split.counts.items()]
-    return f"{', '.join(parts)}; all cells of a slide are on one side."
+    return f"{', '.join(parts)}; all cells of a slide are in one set."
 
 
 def _kept(progress: Any, out: Path) -> str:
     if not progress.best_epoch:
-        return "Cancelled before the first epoch was judged; no model was written."
+        return "Cancelled before the end of the first epoch; no model was written."
     return (
         f"Cancelled in epoch {progress.epoch + 1}. The best model so far, of epoch {progress.best_epoch}, is {out}; "
-        "--resume goes on."
+        "continue it with --resume."
     )
 
 
 def _not_evaluated(progress: Progress, out: Path) -> str:
     return (
-        f"Cancelled while the model was judged. The best model, of epoch {progress.best_epoch}, is {out}; --resume "
-        "judges it."
+        f"Cancelled during the evaluation. The best model, of epoch {progress.best_epoch}, is {out}; "
+        "evaluate it with --resume."
     )
 
 

@@ -257,4 +257,4 @@ def test_a_grids_table_is_printed(
     assert (requested.train.batch, requested.train.model.kind) == (4, "classifier")
     assert run([*argv, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"][0]["n"] == 1234
-    assert "There is no recipe 'nosuch'" in refusal([*argv, "--recipe", "nosuch"], capsys)
+    assert "got 'nosuch'" in refusal([*argv, "--recipe", "nosuch"], capsys)

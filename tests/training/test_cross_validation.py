@@ -46,7 +46,7 @@ def test_all_cells_are_judged_by_a_model_that_did_not_see_them(
         record = read_bundle(tmp_path / "cv" / f"fold-{fold}").manifest.card.split
         assert not set(record["sides"]["test"]) & set(record["sides"]["train"])
     again = list(cross_validate(recipe, work, tmp_path / "cv", 2))
-    assert [e.message for e in again if isinstance(e, Noted)] == [f"Fold {n} of 2 is there already." for n in (1, 2)]
+    assert [e.message for e in again if isinstance(e, Noted)] == [f"Fold {n} of 2 is complete already." for n in (1, 2)]
     assert again[-1].result["metrics"] == outcome["metrics"]  # type: ignore[union-attr]
 
 

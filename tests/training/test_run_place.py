@@ -49,7 +49,7 @@ def test_a_run_that_cannot_end_in_a_model_is_not_gone_on_with(tmp_path: Path) ->
 
 def test_a_run_without_a_model_yet_can_be_gone_on_with(tmp_path: Path) -> None:
     left_behind(tmp_path / "model", 0, Cancelled("x"))
-    assert "go on with it with --resume" in refusal(tmp_path / "model", resume=False)
+    assert "continue it with --resume" in refusal(tmp_path / "model", resume=False)
     assert "nowhere" in refusal(tmp_path / "model", resume=True)
 
 

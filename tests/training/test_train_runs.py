@@ -253,7 +253,7 @@ def test_a_nan_is_undone_and_said(
     monkeypatch.setattr("napari_cyto.training._loop.Fitting._step", broken_step(1, nan_step))
     events = events_of(tiny_recipe, tiny_cells, tmp_path / "model")
     assert isinstance(events[-1], Done)
-    assert "gone back to the state after epoch 1" in sentences(events)
+    assert "restored the state after epoch 1" in sentences(events)
     read_bundle(tmp_path / "model")
 
 
@@ -275,7 +275,7 @@ def test_weights_that_the_last_step_of_an_epoch_broke_are_not_kept(
     monkeypatch.setattr(Fitting, "_step", step)
     events = events_of(tiny_recipe, tiny_cells, tmp_path / "model")
     assert isinstance(events[-1], Done), events[-1]
-    assert "The weights were NaN in epoch 2: gone back to the state after epoch 1" in sentences(events)
+    assert "The weights were NaN in epoch 2: restored the state after epoch 1" in sentences(events)
     assert steps[0] == 9
     assert all(t.isfinite().all() for t in checkpoint.load(RunFolder.of(tmp_path / "model").path).network.values())
 
@@ -297,7 +297,7 @@ def test_too_little_memory_halves_the_batch_once(
     monkeypatch.setattr("napari_cyto.training._loop.Fitting._step", broken_step(1, full_memory))
     events = events_of(tiny_recipe, tiny_cells, tmp_path / "once")
     assert isinstance(events[-1], Done)
-    assert "with 4 pictures a step instead of 8" in sentences(events)
+    assert "the batch is now 4 images instead of 8" in sentences(events)
     monkeypatch.undo()
     monkeypatch.setattr("napari_cyto.training._loop.Fitting._step", broken_step(2, full_memory))
     last = events_of(tiny_recipe, tiny_cells, tmp_path / "twice")[-1]

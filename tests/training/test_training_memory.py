@@ -66,7 +66,7 @@ def test_more_than_there_is_names_a_batch_that_fits(monkeypatch: pytest.MonkeyPa
     batch = int(outputs.rpartition("batch=")[2].rstrip("."))
     assert 1 <= batch < 4096
     monkeypatch.setattr(memory_needed, "free_bytes", lambda: 10**12)
-    assert "can be had." in memory_sentence(OneLayer(), (PhaseConfig(),), 8)  # type: ignore[arg-type]
+    assert "are available." in memory_sentence(OneLayer(), (PhaseConfig(),), 8)  # type: ignore[arg-type]
 
 
 def test_a_training_says_it_before_its_first_epoch(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:

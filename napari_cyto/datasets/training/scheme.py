@@ -59,7 +59,7 @@ def scheme_name_for(sources: Iterable[SourceSpec]) -> str:
 
 
 def refuse_unreadable(sources: Iterable[str]) -> None:
-    """Refuse sources that mean nothing and projects that cannot be opened, before anything is written.
+    """Refuse sources that are not there, and projects that cannot be opened, before anything is written.
 
     Raises
     ------
@@ -70,6 +70,8 @@ def refuse_unreadable(sources: Iterable[str]) -> None:
         if spec.kind == "project":
             refuse_no_project(spec.path)
             Project.open(spec.path).close()
+        elif not spec.path.exists():
+            raise CytoError(f"Expected a folder with annotated cells, got {spec.path}, which does not exist.")
 
 
 def refuse_no_project(path: Path) -> None:

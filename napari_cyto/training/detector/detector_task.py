@@ -103,7 +103,7 @@ class DetectorTask(ModelTask):
                 yield Noted(f"{error} It is left out.")
         self.tiles = EpochTiles.of(worth)
         if not self.tiles.cells:
-            raise CytoError("The training side has no picture that a detector can learn from; add data.")
+            raise CytoError("The training set has no image that a detector can learn from; add data.")
         still = {"rotation": "none", "flips": False, "zoom": (1.0, 1.0), "shift_px": 0.0}
         self.recolour = BatchAugment(self.config.augment.model_copy(update=still), self.normalisation)
         self.anchors = self.anchors_yx()

@@ -107,10 +107,10 @@ def test_a_refusal_names_five_and_counts_the_rest() -> None:
         divided(slides_of(2))
     with pytest.raises(SplitError, match=r"at least 2 patients.*only one patient \(P\).*test_share=0") as one:
         divided(slides_of(2, patient="P"), validation_share=0)
-    assert "ask for fewer sets" in str(one.value)
+    assert "leave out a set" in str(one.value)
     with pytest.raises(SplitError, match=r"at least 3 patients.*only one patient \(P\)") as three:
         divided(slides_of(2, patient="P"))
-    assert "ask for fewer sets" not in str(three.value)
+    assert "leave out a set" not in str(three.value)
 
 
 def test_one_patient_is_divided_by_the_next_finer_unit_that_has_groups_enough() -> None:
