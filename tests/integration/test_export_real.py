@@ -6,11 +6,25 @@ import csv
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import openslide
 import pytest
+from PIL import Image
 
-from napari_cyto.datasets import ApaccExportOptions, ImportOptions, export_apacc, import_labels
+from napari_cyto.datasets import (
+    ApaccExportOptions,
+    ImageExportOptions,
+    ImportOptions,
+    export,
+    export_apacc,
+    import_labels,
+)
 from napari_cyto.datasets.audit.job import audit
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.edits import add
 from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.presets import preset
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.apacc.names import parse_stem
 from napari_cyto.jobs.events import Done, Event
 from napari_cyto.store import Project
@@ -89,3 +103,36 @@ def test_a_whole_slide_is_cut_where_its_cells_are(shared: Path, tmp_path: Path) 
         name = parse_stem(path.stem)
         written[(name.y0, name.x0)] = len(path.read_text().splitlines())
     assert written == expected
+
+
+@pytest.mark.parametrize("name", ["CMU-1-Small-Region.svs", "cric_fields.mrxs"])
+def test_tiles_of_a_scan_show_the_pixels_that_their_rows_name(shared: Path, tmp_path: Path, name: str) -> None:
+    """Against OpenSlide itself, at full resolution; MRXS has an origin of its own."""
+    path = shared / "slides" / name
+    with openslide.OpenSlide(path) as scan, Project.create(tmp_path / "p.cyto", preset("bethesda")) as project:
+        width, height = scan.dimensions
+        slide = SlideRecord(name=name, path=str(path), size_hw=(height, width))
+        project.add_slides([slide])
+        places = [(height * part, width * part) for part in (0.3, 0.5, 0.9)]
+        cells = [Annotation(slide_id=slide.id, geometry=Box.around(yx, 50, 60), class_id="HSIL") for yx in places]
+        cells.append(
+            Annotation(slide_id=slide.id, geometry=Box(height - 40, width - 50, height, width), class_id="LSIL")
+        )
+        project.apply(add(cells, "mark"), "me")
+        options = ImageExportOptions(images="tiles", tile_unit="px", tile_px=250, twins=False)
+        result = done(list(export("yolo", tmp_path / "p.cyto", tmp_path / "out", options)))
+        assert result["cells"]["train"] == 4
+        with (tmp_path / "out" / "images.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        for row in rows:
+            y0, x0 = int(row["y0"]), int(row["x0"])
+            shown = (250 - int(row["padding_right"]), 250 - int(row["padding_bottom"]))
+            expected = Image.new("RGB", shown, (255, 255, 255))
+            part = scan.read_region((x0, y0), 0, shown)
+            expected.paste(part, mask=part)
+            with Image.open(tmp_path / "out" / "images" / "train" / row["image"]) as tile:
+                whole = np.asarray(tile.convert("RGB")).astype(int)
+            assert whole.shape == (250, 250, 3)
+            difference = np.abs(whole[: shown[1], : shown[0]] - np.asarray(expected))
+            assert difference.mean() < 1, row
+    assert any(row["padding_right"] != "0" or row["padding_bottom"] != "0" for row in rows)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +26,7 @@ from napari_cyto.datasets import (
     import_labels,
     preview,
 )
+from napari_cyto.datasets.export.image_sets import _image_files
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import add, remove
 from napari_cyto.domain.geometry import Box, Polygon
@@ -357,7 +362,6 @@ def test_progress_grows_to_its_end_and_a_changed_export_is_not_replaced(make_pro
 
 def test_few_slides_are_open_at_a_time(make_project, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from napari_cyto.datasets.export import _open_slides
-    from napari_cyto.datasets.export.image_sets import _image_files
     from napari_cyto.slides import Slide
 
     open_now, most = set(), 0
@@ -419,3 +423,44 @@ def test_a_slide_that_nobody_annotated_is_not_written(make_project, run, tmp_pat
     run(export("yolo", made.folder, tmp_path / "out", options))
     shown = [row["boxes"] for row in rows_of(tmp_path / "out") if row["slide"] == last.name]
     assert shown == (["0"] if images == "auto" else []), "a region says that there are none"
+
+
+def test_a_full_disk_leaves_the_old_data_set_untouched(
+    make_project, run, tmp_path: Path, tree_bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_project(slides=3)
+    run(export("coco", made.folder, tmp_path / "out", TILES))
+    before = tree_bytes(tmp_path / "out")
+    left, real = [3], _image_files.encoded
+
+    def full_after_three(pixels: np.ndarray, suffix: str) -> bytes:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(pixels, suffix)
+
+    monkeypatch.setattr(_image_files, "encoded", full_after_three)
+    assert "disk is full" in run(export("coco", made.folder, tmp_path / "out", TILES)).refusal
+    assert tree_bytes(tmp_path / "out") == before
+    assert not list(tmp_path.glob(".out*"))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from napari_cyto.datasets import ImageExportOptions, export
+options = ImageExportOptions(images="tiles", tile_px=128, twins=False)
+for event in export("yolo", Path(sys.argv[1]), Path(sys.argv[2]), options):
+    if getattr(event, "message", "").endswith(".png"):
+        os._exit(9)
+"""
+
+
+def test_a_killed_export_has_no_name_and_the_next_sweeps_up_after_it(make_project, run, tmp_path: Path) -> None:
+    made = make_project(slides=3)
+    command = [sys.executable, "-c", KILLED, str(made.folder), str(tmp_path / "out")]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 9
+    assert not (tmp_path / "out").exists()
+    assert list(tmp_path.glob(".out.partial-*"))
+    run(export("yolo", made.folder, tmp_path / "out", TILES))
+    assert not list(tmp_path.glob(".*"))
