@@ -100,11 +100,11 @@ class StaleEditError(StoreError):
 
 
 class LeakError(CytoError):
-    """An export would put the same smear, patient or cell on both sides of a split."""
+    """An export would put the same smear, patient or cell in two sets of a split."""
 
 
 class SplitError(CytoError):
-    """The slides cannot be divided into a train and a test side as asked."""
+    """The slides cannot be split into a training and a test set as requested."""
 
 
 class JobCancelled(CytoError):

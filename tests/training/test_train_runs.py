@@ -149,7 +149,7 @@ def test_a_run_that_was_stopped_while_it_was_judged_has_its_model_and_goes_on(
     monkeypatch.setattr(ClassifierTask, "evaluate", cancelled_in)
     last = events_of(tiny_recipe, tiny_cells, out, token=token)[-1]
     assert isinstance(last, Cancelled)
-    assert "while the model was judged" in last.message
+    assert "during the evaluation" in last.message
     assert str(out) in last.message
     read_bundle(out)
     monkeypatch.undo()
@@ -219,7 +219,7 @@ def test_a_run_waits_and_goes_on_as_its_folder_says(tiny_cells: Path, tiny_recip
             if waited == 4:
                 folder.ask("go")
     assert isinstance(events[-1], Done)
-    assert "Paused in epoch 2. | Going on." in sentences(events)
+    assert "Paused in epoch 2. | Resumed." in sentences(events)
 
 
 def broken_step(times: int, break_: Callable[[Any, Any], torch.Tensor]) -> Callable[[Any, Any], torch.Tensor]:
