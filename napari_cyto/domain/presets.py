@@ -20,7 +20,7 @@ def preset(name: str) -> ClassScheme:
         When there is none of that name.
     """
     if name not in PRESETS:
-        raise SchemeError(f"There is no class scheme {name!r}; those that ship are {', '.join(PRESETS)}.")
+        raise SchemeError(f"There is no class scheme {name!r}; the built-in ones are {', '.join(PRESETS)}.")
     return scheme_from_dict(json.loads(resource_path("classes", f"{name}.json").read_text(encoding="utf-8")))
 
 
