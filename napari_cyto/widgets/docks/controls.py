@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QEvent, QPoint, QRect, QSize, Qt
-from qtpy.QtGui import QPaintEvent
+from qtpy.QtGui import QIcon, QPaintEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -309,13 +309,14 @@ class Check(QCheckBox):
         """Draw the box as the theme has it, and the words beside it."""
         painter, option = QStylePainter(self), QStyleOptionButton()
         self.initStyleOption(option)
-        words, icon_name, option.text = option.text, option.icon, ""
-        option.icon = type(icon_name)()
+        # Its own copy: what the option has is the option's, and empty as soon as the option's is.
+        words, icon, option.text = option.text, self.icon(), ""
+        option.icon = QIcon()
         painter.drawControl(QStyle.ControlElement.CE_CheckBox, option)
         place = self.rect().adjusted(self._before_px(), 0, 0, 0)
-        if not icon_name.isNull():
+        if not icon.isNull():
             side = self.iconSize().width()
-            icon_name.paint(painter, QRect(place.x() - side - 4, (self.height() - side) // 2, side, side))
+            icon.paint(painter, QRect(place.x() - side - 4, (self.height() - side) // 2, side, side))
         flags = int(Qt.AlignmentFlag.AlignVCenter) | int(Qt.TextFlag.TextWordWrap)
         enabled = self.isEnabled()
         self.style().drawItemText(painter, place, flags, option.palette, enabled, words, self.foregroundRole())

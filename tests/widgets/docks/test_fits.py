@@ -10,6 +10,7 @@ from napari._qt.qt_resources import get_stylesheet
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QCheckBox, QLabel, QTableWidget, QVBoxLayout, QWidget
 
+from napari_cyto.widgets import style
 from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.controls import Button, Check, Choice
@@ -133,3 +134,13 @@ def test_nothing_is_cropped_in_a_narrow_dock(bench: Any, qtbot: Any, kind: type[
 def settle(bench: Any) -> None:
     for _ in range(3):
         bench.settle()
+
+
+def test_a_check_box_shows_the_colour_of_its_class(qtbot: Any) -> None:
+    check = Check("HSIL")
+    qtbot.addWidget(check)
+    check.setIcon(style.swatch_icon("#d55e00"))
+    check.resize(check.sizeHint())
+    image = check.grab().toImage()
+    places = ((x, y) for x in range(image.width()) for y in range(image.height()))
+    assert sum(image.pixelColor(x, y).name() == "#d55e00" for x, y in places) > 50

@@ -20,7 +20,7 @@ from napari_cyto.widgets.docks.fact_table import FactTable
 from napari_cyto.widgets.docks.section import Section
 
 EXAMPLES = 6
-HEADINGS = ("Class", "accepted", "corrected", "proposed")
+HEADINGS = ("Class", "accepted", "corrected", "predicted")
 BLIND = "Blind reading: the models' classes and scores are hidden."
 
 
