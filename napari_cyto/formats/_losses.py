@@ -22,6 +22,8 @@ _WORDS: dict[Feature, tuple[str, Callable[[Annotation], bool]]] = {
     "time": ("Time, origin and identity of all {n} are not written.", lambda a: bool(a.id)),
 }
 
+_NOUNS = {Status.REJECTED: "rejected annotation", Status.UNREVIEWED: "unreviewed prediction"}
+
 
 def count(number: int, what: str = "annotation") -> str:
     """Return ``1 annotation`` or ``12 annotations``, ``3 empty boxes``, ``2 entries``."""
@@ -41,14 +43,14 @@ def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: b
     """Return what is left out because of its status, and statuses that are not told apart any more."""
     counts = Counter(a.status for a in labels.annotations)
     sentences = [
-        f"{count(counts[status], f'{status} annotation')} {_is(counts[status])} left out."
+        f"{count(counts[status], _NOUNS[status])} {_is(counts[status])} left out."
         for status in (Status.REJECTED, Status.UNREVIEWED)
         if counts[status] and status not in options.statuses
     ]
     unreviewed = counts[Status.UNREVIEWED] if Status.UNREVIEWED in options.statuses else 0
     if unreviewed and not carries_status:
         sentences.append(
-            f"{count(unreviewed, 'proposed annotation')} can no longer be distinguished from accepted ones."
+            f"{count(unreviewed, _NOUNS[Status.UNREVIEWED])} can no longer be distinguished from accepted ones."
         )
     return sentences
 

@@ -12,12 +12,12 @@ from napari_cyto.formats._losses import count
 _SENTENCES = {
     "rejected": ("rejected annotation", "is left out.", "are left out."),
     "proposed": (
-        "proposed annotation",
+        "unreviewed prediction",
         "is left out unless you include it.",
         ("are left out unless you include them."),
     ),
     "untold": (
-        "proposed annotation",
+        "unreviewed prediction",
         "can no longer be distinguished from accepted ones.",
         "can no longer be distinguished from accepted ones.",
     ),

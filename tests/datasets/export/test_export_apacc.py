@@ -194,7 +194,7 @@ def test_only_accepted_cells_are_written_and_the_rest_is_counted(tmp_path: Path,
     ended = run(export_apacc(folder, tmp_path / "out", options))
     assert ended.result["cells"] == 3
     said = " ".join(ended.notes)
-    for words in ("1 region (", "1 proposed", "1 rejected", "1 outline is"):
+    for words in ("1 region (", "1 unreviewed", "1 rejected", "1 outline is"):
         assert words in said
     more = run(export_apacc(folder, tmp_path / "out", options.model_copy(update={"include_proposed": True})))
     assert more.result["cells"] == 4
