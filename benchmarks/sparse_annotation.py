@@ -28,10 +28,10 @@ from napari_cyto.inference.engine.detect import CellDetector
 from napari_cyto.inference.engine.search import CellSearch
 from napari_cyto.models.manifest import Decision, ModelManifest
 from napari_cyto.training._task import Share
-from napari_cyto.training._task_registry import make_task
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.detector._validation import budget_threshold, found_at
 from napari_cyto.training.recipes import recipe
+from napari_cyto.training.run import make_task
 
 FIELDS = {"validation": 12, "test": 30}
 SHARES = (0.05, 0.2, 0.5)

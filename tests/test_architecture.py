@@ -20,7 +20,7 @@ _BASE = {"errors", "files", "jobs"}
 _CORE = _BASE | {"domain"}
 _DATA = _CORE | {"slides", "store", "formats"}
 _MODELS = _DATA | {"datasets", "models"}
-_JUDGED = _MODELS | {"inference", "evaluation"}
+_EVALUATED = _MODELS | {"inference", "evaluation"}
 _JOBS = {"training", "inference", "evaluation", "synthesis"}
 MAY_IMPORT = {
     "__init__": set(),
@@ -34,12 +34,12 @@ MAY_IMPORT = {
     "datasets": _DATA,
     "models": _DATA | {"datasets"},
     # A run is judged by the very code that judges models afterwards, and that by the one that proposes cells.
-    "training": _JUDGED,
+    "training": _EVALUATED,
     "inference": _MODELS,
     "evaluation": _MODELS | {"inference"},
     "synthesis": _MODELS,
     "review": _DATA,
-    "reporting": _JUDGED | {"review"},
+    "reporting": _EVALUATED | {"review"},
     "session": _DATA | {"datasets", "review"},
     "widgets": _MODELS | _JOBS | {"review", "reporting", "session"},
     "cli": _MODELS | _JOBS | {"review", "reporting", "session", "widgets"},
@@ -259,7 +259,7 @@ def names_compared(tree: ast.AST, names: set[str]) -> set[str]:
     return found
 
 
-def test_a_format_is_asked_what_it_can_do_not_for_its_name() -> None:
+def test_a_format_declares_what_it_can_do_whatever_its_name() -> None:
     from napari_cyto.formats import FORMATS
 
     assert names_compared(ast.parse("a.kind in ('apacc', 'b') or a == 'csv'"), set(FORMATS)) == {"apacc", "csv"}
@@ -360,6 +360,39 @@ def test_modules_import_each_other_in_no_circle() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"d"}}) == [["b", "c"], ["d"]]
     known = modules()
     assert circles({name: imported_at_run_time(path, known) for name, path in known.items()}) == []
+
+
+SMALL_LINES, LONG_LINES = 60, 400
+# Modules that stay by themselves, however small, and why.
+_BY_THEMSELVES = {
+    "cli.demo": "a verb, imported when it is called",
+    "cli.relink": "a verb, imported when it is called",
+    "cli.slides": "a verb, imported when it is called",
+    "cli.library_logs": "quietens libraries before anything of theirs is imported",
+    "datasets.colour_preview": "a job, for a child process without Qt; its dock is another package",
+    "formats._voc_images": "as for the other formats that export images",
+    "formats._yolo_images": "as for the other formats that export images",
+    "store._viewed_areas": "a part of the store like its brothers",
+    "synthesis._render": "drawing, apart from what is to be drawn",
+}
+
+
+def test_a_small_module_with_one_importer_is_part_of_it() -> None:
+    """Unless that would make it long, or is the ``__init__`` by which a package says what others may use."""
+    known = modules()
+    length = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in known.items()}
+    importers: dict[str, list[str]] = {name: [] for name in known}
+    for name, path in known.items():
+        for each in imported_at_run_time(path, known) - {name}:
+            importers[each].append(name)
+    homeless = {
+        f"{name.removeprefix('napari_cyto.')} belongs in {into[0]}"
+        for name, into in importers.items()
+        if known[name].name != "__init__.py" and length[name] < SMALL_LINES and len(into) == 1
+        if known[into[0]].name != "__init__.py" and length[name] + length[into[0]] <= LONG_LINES
+        if name.removeprefix("napari_cyto.") not in _BY_THEMSELVES
+    }
+    assert homeless == set()
 
 
 # Names that several packages of one tree may give to a module: each has one of that kind.

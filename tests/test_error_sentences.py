@@ -21,5 +21,5 @@ from napari_cyto.errors import system_sentence
         ("/a/.hidden/part", "/a/.hidden/part"),
     ],
 )
-def test_a_hidden_name_is_told_as_what_was_asked_for(hidden: str, shown: str) -> None:
+def test_a_hidden_name_is_reported_as_what_was_requested(hidden: str, shown: str) -> None:
     assert system_sentence(OSError(errno.ENOSPC, "no space", hidden)).startswith(f"{shown}: the disk is full")

@@ -250,6 +250,72 @@ def test_texts_are_found_where_they_are() -> None:
     assert sorted(_literals(tree)) == [(2, "{} marks"), (5, "a mark")]
 
 
+# Words of the "not" columns that no name in the code has, and those that mean something else in names of the package.
+UNNAMED = {
+    *(
+        "asked",
+        "errand",
+        "judge",
+        "judged",
+        "judges",
+        "judging",
+        "picture",
+        "pictures",
+        "propose",
+        "proposed",
+        "proposer",
+    ),
+    *("proposal", "proposals", "rubbish", "told", "unjudged", "untold", "verdict", "verdicts", "wanted"),
+}
+UNNAMED_IN_PACKAGE = {"mark", "marks", "marked", "sides"}
+# Why a name keeps such a word: it is written in files or typed by users, or it is the word of another field.
+NAMED_SO = {
+    "any_picture": "an option of predict, and a key of its requests",
+    "include_proposed": "an option of exports",
+    "highest_proposed, judged, judged_before, proposed, proposed_cells": "keys of reports and results",
+    "picture": "a key of bundles: what colours were matched to",
+    "AnnotatedProposals, PROPOSALS, Proposals, _per_proposal, _proposals": "what P2P and Faster R-CNN call theirs",
+    "proposal, proposals": "of the same",
+    "NDPI_MARK, _MARK, _MARKS, _OLD_MARK, mark, process_mark": "signatures of files and processes",
+    "marked": "whether a text has a byte or a key that marks its kind",
+    "SIDES_PX, FIELD_SIDES_PX, sides_px": "lengths",
+}
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """Yield each name that a module gives: to classes, functions, parameters, variables and attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def _avoided_names(source: str, words: set[str]) -> set[str]:
+    """Return the names of a module that have one of ``words``."""
+    parted = {n: re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", n) for n in _names(ast.parse(source))}
+    return {name for name, parts in parted.items() if words & {part.lower() for part in parts}}
+
+
+def test_no_name_in_the_code_has_the_words_that_the_glossary_avoids() -> None:
+    allowed = {name for names in NAMED_SO for name in names.split(", ")}
+    found = set()
+    for part in ("napari_cyto", "tests", "benchmarks", "scripts"):
+        words = UNNAMED | UNNAMED_IN_PACKAGE if part == "napari_cyto" else UNNAMED
+        for path in (ROOT / part).rglob("*.py"):
+            names = _avoided_names(path.read_text(encoding="utf-8"), words) - allowed
+            # A test of those detectors may well be called by their word.
+            names = {n for n in names if not (n.startswith("test_") and "proposals" in n)}
+            found |= {f"{path.relative_to(ROOT).as_posix()}: {name}" for name in names}
+    assert found == set()
+    sample = "def a(told): b.is_told_so = 1\nclass MarkOf: ..."
+    assert _avoided_names(sample, {"told", "mark"}) == {"told", "is_told_so", "MarkOf"}
+
+
 if __name__ == "__main__":
     for name, texts in sorted(violations().items()):
         print(f"## {name}: {len(texts)}", *texts, sep="\n")

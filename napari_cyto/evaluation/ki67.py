@@ -138,9 +138,9 @@ def ki67_of(labels: LabelSet, positive: Sequence[str] = POSITIVE, negative: Sequ
 
 
 def _slide(labels: LabelSet, slide_id: str, name: str, positive: Sequence[str], negative: Sequence[str]) -> SlideIndex:
-    marks = labels.of_slide(slide_id)
-    cells = [a for a in marks if not a.is_region]
-    regions = [a for a in marks if a.is_region and a.status is not Status.REJECTED]
+    shown = labels.of_slide(slide_id)
+    cells = [a for a in shown if not a.is_region]
+    regions = [a for a in shown if a.is_region and a.status is not Status.REJECTED]
     return SlideIndex(
         name,
         proliferation_index(cells, None, positive, negative),

@@ -52,7 +52,7 @@ class Glimpse:
     def text(self) -> str:
         """The beginning of a text file, unpacked; empty for a folder and for what is no text."""
         head = b"" if self.is_dir else packed_head(self.path, HEAD_BYTES)
-        encoding = next((name for mark, name in _BOMS if head.startswith(mark)), "utf-8")
+        encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8")
         text = head.decode(encoding, "replace")
         return "" if "\x00" in text else text.lstrip("\x1e \t\r\n")
 

@@ -81,7 +81,7 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
 
 def encoding_of(head: bytes) -> str:
     """Return the encoding that the mark at the beginning of a file names, else UTF-8."""
-    return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
+    return next((name for start_place, name in _MARKS if head.startswith(start_place)), "utf-8")
 
 
 def too_large(path: Path, size: int, most: int) -> FormatError:
@@ -166,8 +166,8 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read here", mark)
+            start_place = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not read here", start_place)
         return super().compose_node(parent, index)
 
 
@@ -183,8 +183,8 @@ def read_yaml(path: Path, max_bytes: int = 1 << 22) -> Any:
     try:
         return yaml.load(text, Loader=_PlainLoader)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = None if mark is None else mark.line + 1
+        start_place = error.problem_mark or error.context_mark
+        line = None if start_place is None else start_place.line + 1
         raise FormatError(f"this is not plain YAML ({error.problem or error.context}).", path, line) from error
     except yaml.YAMLError as error:
         raise FormatError(f"this is not YAML ({str(error)[:120]}).", path) from error

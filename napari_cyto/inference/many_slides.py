@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, cast
 from pydantic import Field
 
 from napari_cyto.domain.geometry import YXYX
-from napari_cyto.domain.image_names import bare_name
+from napari_cyto.domain.image_names import bare_name, reads_as_image
 from napari_cyto.domain.json_values import to_plain
 from napari_cyto.domain.quantities import Workers
 from napari_cyto.domain.slide_record import SlideRecord
@@ -27,7 +27,6 @@ from napari_cyto.files.atomic import check_replaceable, write_text
 from napari_cyto.files.lock import IN_USE, alone_in
 from napari_cyto.files.replacement import check_may_replace
 from napari_cyto.inference._checkpoint import read_record, unfinished_side, why_anew
-from napari_cyto.inference._slide_files import slide_files
 from napari_cyto.inference._target_project import RUNS
 from napari_cyto.inference.cluster.chunks import ModelReference
 from napari_cyto.inference.cluster.pool import Farm
@@ -328,3 +327,36 @@ def _export(target: Target, slide_ids: list[str], token: Token | None) -> Events
     if target.is_file:
         options = LabelExportOptions(slides=tuple(slide_ids), writer={"object_type": "detection"})
     return export(target.format, target.project, target.out, options, token, any_project=True)
+
+
+def slide_files(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the slides that paths name, each once: files as they are, of a folder all that look like slides.
+
+    A folder of DICOM files is one slide; below folders nothing is looked for.
+
+    Raises
+    ------
+    CytoError
+        When a path is not there, or a folder has no slide.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.exists():
+            raise CytoError(f"{path} does not exist; it may have been moved or renamed.")
+        for each in [path] if path.is_file() else _in_folder(path):
+            found.setdefault(each.absolute())
+    return tuple(found)
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    try:
+        inside = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    except OSError as error:
+        raise CytoError(f"{folder}: the folder cannot be read ({error.strerror or error}).") from error
+    if any(p.suffix.lower() == ".dcm" for p in inside):
+        return [folder]
+    slides = [p for p in inside if p.is_file() and reads_as_image(p.name)]
+    slides += [p for p in inside if p.is_dir() and any(c.suffix.lower() == ".dcm" for c in p.iterdir())]
+    if not slides:
+        raise CytoError(f"{folder}: there is no slide in this folder; give slide files, or a folder that has some.")
+    return sorted(slides)

@@ -20,7 +20,7 @@ Target: TypeAlias = dict[str, torch.Tensor]
 _BACKGROUND, _IGNORED = 0.0, -1.0
 
 
-class MarkedProposals(RegionProposalNetwork):
+class AnnotatedProposals(RegionProposalNetwork):
     """The first stage of Faster R-CNN, which takes no anchor for background where cells may be unmarked."""
 
     def assign_targets_to_anchors(
@@ -29,20 +29,20 @@ class MarkedProposals(RegionProposalNetwork):
         """Return a label for each anchor, -1 where it teaches nothing, and the box that it stands for."""
         labels, boxes = super().assign_targets_to_anchors(anchors, targets)
         known = [
-            torch.where((label == _BACKGROUND) & ~in_marked(anchor, target), _IGNORED, label)
+            torch.where((label == _BACKGROUND) & ~in_annotated(anchor, target), _IGNORED, label)
             for label, anchor, target in zip(labels, anchors, targets, strict=True)
         ]
         return known, boxes
 
 
-class MarkedRoiHeads(RoIHeads):
+class AnnotatedRoiHeads(RoIHeads):
     """The second stage of Faster R-CNN, which learns from no proposal where cells may be unmarked but from labels."""
 
     def select_training_samples(self, proposals: list[torch.Tensor], targets: list[Target]) -> Any:
         """Return what torchvision's own does of the proposals that are a labelled cell, or lie where all are marked."""
         known = []
         for boxes, target in zip(proposals, targets, strict=True):
-            kept = in_marked(boxes, target)
+            kept = in_annotated(boxes, target)
             if len(target["boxes"]):
                 overlap = box_iou(target["boxes"].to(boxes), boxes).amax(0)
                 kept = kept | (overlap >= self.proposal_matcher.high_threshold)
@@ -50,7 +50,7 @@ class MarkedRoiHeads(RoIHeads):
         return super().select_training_samples(known, targets)
 
 
-class MarkedRetinaHead(RetinaNetHead):
+class AnnotatedRetinaHead(RetinaNetHead):
     """RetinaNet's head, which takes no anchor for background where cells may be unmarked."""
 
     def compute_loss(
@@ -59,14 +59,16 @@ class MarkedRetinaHead(RetinaNetHead):
         """Return the losses by name."""
         known = [
             torch.where(
-                (match == Matcher.BELOW_LOW_THRESHOLD) & ~in_marked(anchor, target), Matcher.BETWEEN_THRESHOLDS, match
+                (match == Matcher.BELOW_LOW_THRESHOLD) & ~in_annotated(anchor, target),
+                Matcher.BETWEEN_THRESHOLDS,
+                match,
             )
             for match, anchor, target in zip(matched_idxs, anchors, targets, strict=True)
         ]
         return super().compute_loss(targets, head_outputs, anchors, known)
 
 
-def in_marked(boxes: torch.Tensor, target: Target) -> torch.Tensor:
+def in_annotated(boxes: torch.Tensor, target: Target) -> torch.Tensor:
     """Return which boxes, ``(n, 4)`` px with x first, have their centre where every cell is marked; bool ``(n,)``."""
     counted = target.get("counted")
     if counted is None:

@@ -13,7 +13,7 @@ from torchvision.models.detection import FasterRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign, nms
 
-from napari_cyto.models._box_regions import MarkedProposals, MarkedRetinaHead, MarkedRoiHeads
+from napari_cyto.models._box_regions import AnnotatedProposals, AnnotatedRetinaHead, AnnotatedRoiHeads
 from napari_cyto.models._pyramid import HALO_PX, MULTIPLE, PyramidSettings, built_maps, padded
 from napari_cyto.models.raw_cells import RawCells
 
@@ -135,7 +135,7 @@ def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") ->
     plain = {"image_mean": [0.0] * 3, "image_std": [1.0] * 3, "_skip_resize": True}
     if known.architecture == "retinanet":
         limits = {"score_thresh": 0.02, "detections_per_img": MOST_CELLS, "topk_candidates": MOST_CELLS}
-        head = MarkedRetinaHead(known.width, anchors.num_anchors_per_location()[0], n_classes)
+        head = AnnotatedRetinaHead(known.width, anchors.num_anchors_per_location()[0], n_classes)
         retina = RetinaNet(backbone, n_classes, anchor_generator=anchors, head=head, **limits, **plain)
         return BoxDetector(retina, n_classes, 0)
     pool = MultiScaleRoIAlign([str(i) for i in range(len(channels))], 7, 2)
@@ -150,5 +150,5 @@ def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") ->
         **plain,
     )
     # torchvision makes these parts itself and takes no others; ours differ in what they are taught, in nothing else.
-    detector.rpn.__class__, detector.roi_heads.__class__ = MarkedProposals, MarkedRoiHeads
+    detector.rpn.__class__, detector.roi_heads.__class__ = AnnotatedProposals, AnnotatedRoiHeads
     return BoxDetector(detector, n_classes, 1)

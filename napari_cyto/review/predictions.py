@@ -118,10 +118,10 @@ def with_review(annotation: Annotation, author: str, status: Status, class_id: s
     class_id : str, optional
         Another class, if it is corrected.
     """
-    judges = is_from_model(annotation) and annotation.status is Status.UNREVIEWED and status is not Status.UNREVIEWED
+    is_first = is_from_model(annotation) and annotation.status is Status.UNREVIEWED and status is not Status.UNREVIEWED
     return replace(
         annotation,
         status=status,
         class_id=annotation.class_id if class_id is None else class_id,
-        author=author if judges else annotation.author,
+        author=author if is_first else annotation.author,
     )

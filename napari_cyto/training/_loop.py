@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 from napari_cyto.errors import CytoError, JobCancelled
-from napari_cyto.jobs.events import Advanced, Event, Measured, Noted
+from napari_cyto.jobs.events import Advanced, Event, Measured, Noted, Token
 from napari_cyto.jobs.run_folder import FolderToken, RunFolder
 from napari_cyto.models.finite_outputs import NotFiniteError
 from napari_cyto.training import _checkpoint as checkpoints
@@ -20,7 +21,6 @@ from napari_cyto.training._checkpoint import Checkpoint
 from napari_cyto.training._cpu_convolutions import quicken
 from napari_cyto.training._epoch_report import measured
 from napari_cyto.training._hardware import chosen_precision, is_out_of_memory, make_fabric
-from napari_cyto.training._interrupt import interruptible
 from napari_cyto.training._memory_needed import memory_sentence
 from napari_cyto.training._optimizer import make_optimiser, rate_factor, set_rates
 from napari_cyto.training._run_progress import Progress, after_epoch, is_over, stopped_early
@@ -335,3 +335,34 @@ def _at_home(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _at_home(v) for k, v in value.items()}
     return type(value)(_at_home(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def interruptible(network: Any, token: Token | None) -> Iterator[None]:
+    """Look at the token after each layer, forwards and backwards, while the block runs.
+
+    Raises
+    ------
+    JobCancelled
+        Out of the forward or backward pass.
+    """
+    if token is None:
+        yield
+        return
+
+    def look(*_: Any) -> None:
+        if token.cancelled():
+            raise JobCancelled("Cancelled.")
+
+    def after(_module: Any, _inputs: Any, output: Any) -> None:
+        look()
+        if getattr(output, "requires_grad", False):
+            output.register_hook(look)
+
+    leaves = [m for m in network.modules() if not any(True for _ in m.children())]
+    hooks = [m.register_forward_hook(after) for m in leaves]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -28,13 +28,13 @@ class BoxTask(DetectorTask):
         targets = []
         for points, sizes, classes, counted in rows:
             boxes = box_targets(points, sizes, classes, usual, self.model.tile_px, shift)
-            targets.append(as_bits(boxes | self._marked(counted)))
+            targets.append(as_bits(boxes | self._annotated_area(counted)))
         total = torch.stack(list(network(batch["images"], targets).values())).sum()
         teaches = any(len(t["boxes"]) or "counted" not in t for t in targets)
         # A mean over nothing, where the regions of all tiles are too small to hold a box.
         return total if teaches else total.nan_to_num()
 
-    def _marked(self, counted: Tensor) -> dict[str, Tensor]:
+    def _annotated_area(self, counted: Tensor) -> dict[str, Tensor]:
         """Return where every cell of a tile is marked, for each of its px; nothing where that is everywhere."""
         if not len(counted):
             return {}

@@ -107,7 +107,7 @@ def latest_unseen(project: Project | None) -> Path | None:
     return found[0] if project.setting(SEEN, "") != found[0].name else None
 
 
-def mark_seen(project: Project | None, out: Path) -> None:
+def note_as_seen(project: Project | None, out: Path) -> None:
     """Keep with the project that its user has left the run of ``out``."""
     if project is not None:
         project.remember(SEEN, out.name)

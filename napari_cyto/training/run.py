@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,38 @@ from napari_cyto.training._bundle_writer import BundleWriter
 from napari_cyto.training._fine_tuning import as_parent_says, read_for, seen_in_training, what_is_new, with_parents
 from napari_cyto.training._kept_outputs import write_outputs
 from napari_cyto.training._run_progress import Progress
-from napari_cyto.training._task_registry import make_task
+from napari_cyto.training._task import Task
 from napari_cyto.training.config import TrainConfig
+
+TASKS = {
+    "classifier": ("classifier_task", "ClassifierTask"),
+    "p2p": ("point_task", "PointTask"),
+    "fcrn": ("fcrn_task", "FcrnTask"),
+    "faster-rcnn": ("box_task", "BoxTask"),
+    "retinanet": ("box_task", "BoxTask"),
+}
+"""Kind, or a detector's architecture, to the module of ``napari_cyto.training`` and the class in it."""
+
+
+def make_task(config: TrainConfig, data: Any, split: Any, parent: Any = None) -> Task:
+    """Return the task that ``config`` describes.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The recipe, as run.
+    data : TrainingSet
+        Slides and cells.
+    split : TrainingSplit
+        Which slide is on which side.
+    parent : Bundle, optional
+        The model to continue from.
+    """
+    name = "classifier" if config.model.kind == "classifier" else config.model.architecture
+    module, kind = TASKS[name]
+    task: Task = getattr(import_module(f"napari_cyto.training.{module}"), kind)(config, data, split, parent)
+    return task
+
 
 _REPORT_S = 0.25
 """Progress is told no more often: a data set of a hundred thousand pictures would fill the folder with it."""

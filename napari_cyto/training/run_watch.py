@@ -61,7 +61,7 @@ class RunWatch:
             # Takes note of its end, without which it would stay in the list of processes.
             self._process.poll()
         if not self.state.ended and self._is_gone():
-            self.state = replace(self.state, status="killed", sentence=self._obituary(), eta_s=None)
+            self.state = replace(self.state, status="killed", sentence=self._last_words(), eta_s=None)
         if self.state is not before:
             self._heard_s = time.monotonic()
             if self.state.eta_s != before.eta_s:
@@ -121,7 +121,7 @@ class RunWatch:
             self._gone_since_s = now
         return now - self._gone_since_s > GONE_FOR_S
 
-    def _obituary(self) -> str:
+    def _last_words(self) -> str:
         reached = f" in epoch {self.state.epochs[-1].number:g}" if self.state.epochs else ""
         refused = self._process is not None and self._process.returncode == EXIT_REFUSED
         if (refused or self.state.status == "waiting") and (said := self.last_words()):

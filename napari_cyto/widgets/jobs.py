@@ -128,7 +128,7 @@ class Job(QObject):
                 if not self.running:
                     return
         except (EOFError, OSError):
-            self._end(self._obituary())
+            self._end(self._last_words())
 
     def _press(self, waited_s: float) -> None:
         assert self._process is not None
@@ -138,7 +138,7 @@ class Job(QObject):
         elif waited_s > CANCEL_S:
             self._process.terminate()
 
-    def _obituary(self) -> Event:
+    def _last_words(self) -> Event:
         if self._cancelled_at_s is not None:
             return Cancelled("Cancelled; what was there before is untouched.")
         assert self._process is not None

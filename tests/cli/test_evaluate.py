@@ -47,7 +47,7 @@ def faked(evaluate_source: Any, made: Any, monkeypatch: pytest.MonkeyPatch, no_t
 
 
 @pytest.mark.parametrize("kind", ["classifier", "detector"])
-def test_a_bundle_is_told_as_json_and_as_tables(
+def test_a_bundle_is_reported_as_json_and_as_tables(
     faked: None, made: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"

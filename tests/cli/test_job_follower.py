@@ -18,7 +18,7 @@ def job(*events: Event) -> object:
     return lambda _token: iter(events)
 
 
-def test_the_result_comes_back_and_notes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_result_comes_back_and_notes_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert follow(job(Advanced(1, 2, "one"), Noted("Look here."), Done({"cells": 3})), "Count") == {"cells": 3}
     out, err = capsys.readouterr()
     assert (out, err) == ("", "Look here.\n")
@@ -57,7 +57,7 @@ def test_a_signal_cancels_the_job_and_handlers_come_back(number: signal.Signals,
     assert signal.getsignal(number) is before
 
 
-def test_long_work_is_told_by_tenths(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_work_is_reported_by_tenths(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(following, "QUIET_S", -1.0)
     follow(job(*(Advanced(i, 100, "cells") for i in range(100)), Done()), "Count")
     lines = capsys.readouterr().err.splitlines()

@@ -115,7 +115,7 @@ def test_json_may_stand_anywhere() -> None:
     assert json_last(["info", "--", "--json"]) == ["info", "--", "--json"]
 
 
-def test_schemes_are_told_to_machines_and_people(capsys: pytest.CaptureFixture[str]) -> None:
+def test_schemes_are_reported_to_machines_and_people(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["schemes", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert {s["name"] for s in printed["schemes"]} == {"bethesda", "bethesda-full", "bethesda-4", "apacc", "ki67"}
@@ -194,7 +194,7 @@ def test_what_the_system_refuses_is_one_sentence(
 
 
 @pytest.mark.parametrize("option", [[], ["--json"]])
-def test_names_that_the_systems_pipe_cannot_carry_are_told_all_the_same(
+def test_names_that_the_systems_pipe_cannot_carry_are_reported_all_the_same(
     option: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "жук.png")

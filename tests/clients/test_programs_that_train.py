@@ -74,12 +74,12 @@ def of_supervision(found: Any) -> tuple[int, Counter[str]]:
 def test_supervision(sets: dict[str, Path]) -> None:
     from supervision import DetectionDataset
 
-    for split, wanted in expected(sets["coco"]).items():
+    for split, expected_boxes in expected(sets["coco"]).items():
         coco, yolo, voc = sets["coco"], sets["yolo"], sets["voc"]
         labels = coco / "annotations" / f"instances_{split}.json"
-        assert of_supervision(DetectionDataset.from_coco(str(coco / "images" / split), str(labels))) == wanted
+        assert of_supervision(DetectionDataset.from_coco(str(coco / "images" / split), str(labels))) == expected_boxes
         places = (yolo / "images" / split, yolo / "labels" / split, yolo / "data.yaml")
-        assert of_supervision(DetectionDataset.from_yolo(*map(str, places))) == wanted
+        assert of_supervision(DetectionDataset.from_yolo(*map(str, places))) == expected_boxes
         # It knows nothing of VOC's lists, and takes them together.
     found = DetectionDataset.from_pascal_voc(str(voc / "JPEGImages"), str(voc / "Annotations"))
     every = list(expected(voc).values())
@@ -93,16 +93,16 @@ def of_globox(found: Any) -> tuple[int, Counter[str]]:
 def test_globox(sets: dict[str, Path]) -> None:
     from globox import AnnotationSet
 
-    for split, wanted in expected(sets["coco"]).items():
+    for split, expected_boxes in expected(sets["coco"]).items():
         coco = AnnotationSet.from_coco(sets["coco"] / "annotations" / f"instances_{split}.json")
-        assert of_globox(coco) == wanted
+        assert of_globox(coco) == expected_boxes
         yolo = sets["yolo"]
         numbers = AnnotationSet.from_yolo_v5(
             yolo / "labels" / split, image_folder=yolo / "images" / split, image_extension=".png"
         )
         names = {str(n): name for n, name in enumerate(classes_of(yolo))}
         images, boxes = of_globox(numbers)
-        assert (images, Counter({names[n]: count for n, count in boxes.items()})) == wanted
+        assert (images, Counter({names[n]: count for n, count in boxes.items()})) == expected_boxes
         for image in numbers:
             same = sorted(box.ltrb for box in coco[image.image_id].boxes)
             assert np.allclose(sorted(box.ltrb for box in image.boxes), same, atol=1e-3)

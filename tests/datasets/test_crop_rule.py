@@ -192,7 +192,7 @@ def test_a_disk_too_small_is_said_before_it_is_full(shown_image: Path, monkeypat
         run(cut_all([training_slide(shown_image, CENTRES)], CropRule(), memory_bytes=0))
 
 
-def test_a_picture_that_cannot_be_read_is_left_out_with_one_remark(shown_image: Path, tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_read_is_left_out_with_one_remark(shown_image: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     Image.fromarray(textured(200, 200)).save(broken, quality=90)
     broken_slide = training_slide(broken, [(50.0, 50.0), (60.0, 60.0)])

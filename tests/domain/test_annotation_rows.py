@@ -155,9 +155,9 @@ def test_chosen_and_renamed_annotations_are_those_however_they_are_read(
 ) -> None:
     source = Source(*annotations)
     chosen = source.where(statuses, regions)
-    wanted = [a for a in annotations if a.status in statuses and (regions or a.class_id is not None)]
-    renamed = [replace(a, class_id=names.get(a.class_id, a.class_id)) if a.class_id else a for a in wanted]
-    for given_, expected in ((chosen, wanted), (chosen.renamed(names), renamed)):
+    needed = [a for a in annotations if a.status in statuses and (regions or a.class_id is not None)]
+    renamed = [replace(a, class_id=names.get(a.class_id, a.class_id)) if a.class_id else a for a in needed]
+    for given_, expected in ((chosen, needed), (chosen.renamed(names), renamed)):
         assert list(given_) == expected
         assert list(given_) == expected, "a second way through them reads them again"
         assert len(given_) == len(expected)

@@ -114,7 +114,7 @@ def test_a_box_grows_by_as_much_up_and_down_and_left_and_right():
 
 
 @given(st.lists(boxes, max_size=12))
-def test_each_box_is_told_with_the_earlier_ones_that_it_touches(them):
+def test_each_box_is_reported_with_the_earlier_ones_that_it_touches(them):
     them = [Box(*b) for b in them]
     found = {n: others.tolist() for n, others in touching(them)}
     expected = {

@@ -46,7 +46,7 @@ def test_a_range_holds_the_same_for_who_types_it_and_for_a_config(
             config.validate_python(value)
 
 
-def test_bounds_are_told_as_forms_ask_for_them() -> None:
+def test_bounds_are_reported_as_forms_ask_for_them() -> None:
     assert (CLOSED.ge, CLOSED.gt, CLOSED.le, CLOSED.lt) == (0.5, None, 20.0, None)
     assert (OPEN.ge, OPEN.gt, OPEN.le, OPEN.lt) == (None, 0.0, None, 1.0)
     schema = TypeAdapter(Annotated[int, WHOLE]).json_schema()
@@ -71,7 +71,7 @@ def test_bounds_are_told_as_forms_ask_for_them() -> None:
         (MPP, "٣", "got '٣'$"),
     ],
 )
-def test_a_slip_is_told_with_the_range_and_what_came(quantity: Quantity, text: str, says: str) -> None:
+def test_a_slip_is_reported_with_the_range_and_what_came(quantity: Quantity, text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         quantity.parsed(text)
 
@@ -115,7 +115,7 @@ def option(name: str, kind: Kind, default: Any = None, optional: bool = False, *
     return OptionField(name, kind, more.pop("title", ""), more.pop("help", ""), default, optional, **more)
 
 
-def test_each_kind_of_option_is_told_with_all_that_a_form_needs() -> None:
+def test_each_kind_of_option_is_reported_with_all_that_a_form_needs() -> None:
     colours = (Choice(Colour.DARK_RED, "red", "dark red"), Choice(Colour.BLUE, "blue", "blue"))
     words = (Choice("by_eye", "by_eye", "by eye"), Choice("auto", "auto", "auto"))
     assert option_fields(Config) == (

@@ -37,7 +37,7 @@ def by_hand(draws: int, seed: int) -> list[npt.NDArray[np.intp]]:
     return [np.concatenate([members[g] for g in rng.integers(4, size=4)]).astype(np.intp) for _ in range(draws)]
 
 
-def test_groups_are_drawn_with_replacement_and_the_percentiles_told() -> None:
+def test_groups_are_drawn_with_replacement_and_the_percentiles_reported() -> None:
     means = [VALUES[cells].mean() for cells in by_hand(40, 3)]
     low, high = np.quantile(means, [0.1, 0.9])
     expected = Estimate(4.0, pytest.approx(low), pytest.approx(high), 6, 4)
@@ -60,13 +60,13 @@ def test_an_interval_needs_a_value_in_half_of_the_draws(kept: int, known: bool) 
         assert (found.low, found.high) == (pytest.approx(1.9), pytest.approx(17.1))
 
 
-def test_a_job_that_is_to_stop_is_asked_between_draws() -> None:
-    asked: list[int] = []
-    resampling = Resampling(draws=7, pulse=lambda: asked.append(1))
+def test_a_job_that_is_to_stop_is_requested_between_draws() -> None:
+    requested: list[int] = []
+    resampling = Resampling(draws=7, pulse=lambda: requested.append(1))
     estimate(lambda _: 1.0, GROUPS, resampling)
-    assert len(asked) == 7
+    assert len(requested) == 7
     weighted_estimate(lambda _: 0.5, GROUPS, resampling, SHARE_LIKE)
-    assert len(asked) == 11
+    assert len(requested) == 11
 
 
 def test_bounded_figures_leave_each_group_out_in_turn() -> None:

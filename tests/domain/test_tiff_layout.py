@@ -144,7 +144,7 @@ def test_a_value_lies_within_the_file_or_says_that_it_does_not() -> None:
     assert page.tags[4].n_bytes == 1
 
 
-def test_a_tag_is_asked_for_within_bounds() -> None:
+def test_a_tag_is_requested_within_bounds() -> None:
     (page,) = layout(
         made([(WIDTH, numbers(4, 8)), (LENGTH, numbers(4, 2**31)), (258, (2, 3, b"abc")), (262, (3, 0, b""))])
     ).pages()

@@ -27,7 +27,7 @@ def keys(source: str) -> list[str]:
     return [slide.key for slide in read_training_set([source]).slides]
 
 
-def test_a_classifier_is_judged_on_every_cell(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
+def test_a_classifier_is_evaluated_on_every_cell(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
     found = made.result_of(evaluate_source(made.bundle(), [source], QUICK))
     assert found["kind"] == "classifier"
@@ -41,7 +41,7 @@ def test_a_classifier_is_judged_on_every_cell(evaluate_source: Any, made: Any, t
     json.dumps(found, allow_nan=False)
 
 
-def test_a_detector_is_judged_on_every_picture(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
+def test_a_detector_is_evaluated_on_every_image(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
     found = made.result_of(evaluate_source(made.bundle("detector"), [source], QUICK))
     detection = found["detection"]
@@ -68,7 +68,7 @@ def test_an_evaluation_is_read_back_as_it_was_or_refused_in_a_sentence(
             ModelEvaluation.from_json(found | change, "tested.json")
 
 
-def test_cells_of_classes_that_the_model_lacks_are_left_out_and_told(
+def test_cells_of_classes_that_the_model_lacks_are_left_out_and_reported(
     evaluate_source: Any, made: Any, tmp_path: Path
 ) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
@@ -77,7 +77,7 @@ def test_cells_of_classes_that_the_model_lacks_are_left_out_and_told(
     assert any("SCC" in remark for remark in found["data"]["remarks"])
 
 
-def test_a_model_of_a_users_own_scheme_is_judged_by_its_own_classes(
+def test_a_model_of_a_users_own_scheme_is_evaluated_by_its_own_classes(
     evaluate_source: Any, made: Any, tmp_path: Path
 ) -> None:
     source = f"cric:{made.cric_folder(tmp_path / 'cric')}"
@@ -124,7 +124,7 @@ def test_when_all_had_a_say_it_refuses_and_says_how_to_see_it(evaluate_source: A
     assert "None of the 4 slides" in last.message
 
 
-def test_only_a_model_that_tells_its_slides_is_told_not_to_have_seen_others() -> None:
+def test_only_a_model_that_tells_its_slides_is_said_not_to_have_seen_others() -> None:
     """Neither a card without sides nor one that says nothing at all is a reason to believe that a slide is new."""
     one = slide(key="a", side="test")
     found = choose_slides([one], {"split": {"sides": {"b": "train"}}}, "x", "auto")
@@ -143,7 +143,7 @@ def test_a_foreign_split_record_is_no_reason_to_stop(sides: Any) -> None:
     assert recorded_sets({}) == {}
 
 
-def test_data_that_comes_with_sides_keeps_them() -> None:
+def test_data_that_comes_with_sets_keeps_them() -> None:
     one, two = slide(key="a", side="test"), slide(key="b", side="train")
     assert choose_slides([one, two], {}, "", "test").slides == (one,)
     assert choose_slides([one, two], {"split": {"sides": {"a": "train"}}}, "", "auto").slides == (two,)
@@ -181,7 +181,7 @@ def test_it_stops_between_two_steps(evaluate_source: Any, made: Any, tmp_path: P
     assert not (tmp_path / "report").exists()
 
 
-def test_a_slide_that_cannot_be_read_is_left_out_and_told(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
+def test_a_slide_that_cannot_be_read_is_left_out_and_reported(evaluate_source: Any, made: Any, tmp_path: Path) -> None:
     folder = made.cric_folder(tmp_path / "cric")
     source = f"cric:{folder}"
     image = folder / "images" / "field_0_1.png"
@@ -214,7 +214,7 @@ def test_the_report_is_one_page_that_fetches_nothing_and_escapes_everything(
 @pytest.mark.parametrize(
     "sides", [("train", "train"), ("train", "test"), ("train", ""), ("", "test"), ("train", "validation")]
 )
-def test_the_side_that_is_advised_judges_something(requested: Any, sides: tuple[str, str]) -> None:
+def test_the_set_that_is_advised_evaluates_something(requested: Any, sides: tuple[str, str]) -> None:
     """A model without a test side was said to be judged on it with --side test, which then was refused."""
     slides = [slide(key=key) for key in "ab"]
     recorded = {side: [key for key, of in zip("ab", sides, strict=True) if of == side] for side in set(sides) - {""}}
@@ -256,7 +256,7 @@ def test_of_a_whole_slide_only_its_regions_are_searched_each_once() -> None:
     assert parts == [(4960, 4960, 6440, 6440), (39_960, 60, 40_240, 340)]
 
 
-def test_intervals_draw_the_patient_else_the_smear_else_the_picture() -> None:
+def test_intervals_draw_the_patient_else_the_smear_else_the_image() -> None:
     assert group_of(slide(patient="1", smear="2")) == "patient 1"
     assert group_of(slide(smear="2")) == "smear 2"
     assert group_of(slide()) == "picture k"

@@ -115,7 +115,7 @@ def test_page_one_tells_the_recall_at_specificity_and_the_table() -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
-def test_next_to_nothing_is_told_as_unknown_not_as_an_error(n: int) -> None:
+def test_next_to_nothing_is_reported_as_unknown_not_as_an_error(n: int) -> None:
     result = classifier_scores(scored(n), QUICK).to_json()
     assert result["classification"]["n"] == n
     json.dumps(result, allow_nan=False)

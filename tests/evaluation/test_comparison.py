@@ -124,7 +124,7 @@ def test_what_is_not_there_or_not_known_is_refused(tmp_path: Path, capsys: pytes
         assert word in refusal(argv, capsys)
 
 
-def test_every_format_is_told_from_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_format_is_recognised_from_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same cells written in each format are all found again, whatever the other side's format is."""
     slides = [image("one.png"), image("two.png")]
     rng = np.random.default_rng(0)
@@ -170,7 +170,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
         ("yolo/data.yaml", "yolo"),
     ],
 )
-def test_a_format_is_told_from_what_programs_write(place: str, name: str) -> None:
+def test_a_format_is_recognised_from_what_programs_write(place: str, name: str) -> None:
     assert format_of(GOLDEN / place) == name
 
 
@@ -245,7 +245,7 @@ def test_real_cells_find_themselves_after_a_tremor(shared: Path, tmp_path: Path)
     assert 0.3 < result.median_error_um < 0.7
 
 
-def test_a_cell_that_the_truth_has_twice_counts_once_and_is_told(
+def test_a_cell_that_the_truth_has_twice_counts_once_and_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = "x,y,label,image\n100,100,HSIL,a.png\n100,100,HSIL,a.png\n100,100,LSIL,a.png\n"

@@ -82,7 +82,7 @@ def test_a_budget_takes_the_surest_and_is_never_overrun() -> None:
     assert (result["recall"], result["detections"]) == (0.0, 1)
 
 
-def test_a_fixed_number_of_each_picture() -> None:
+def test_a_fixed_number_of_each_image() -> None:
     rows = [(90.0, 3.0 * i, 0.9) for i in range(20)] + [(10.0, 10.0, 0.5)]
     result = detector_scores([field([(10, 10)], rows)], SIX, 0.5, 6.0, QUICK).to_json()["detection"][
         "at_detections_per_field"
@@ -102,7 +102,7 @@ def test_regions_limit_what_is_false_and_make_precision_a_measurement() -> None:
     assert result["fields_with_regions"] == 1
 
 
-def test_the_classes_of_found_cells_are_judged_as_a_classifiers() -> None:
+def test_the_classes_of_found_cells_are_evaluated_like_a_classifiers() -> None:
     fields = [
         field([(10, 10)], [(10, 10, 0.9)], "HSIL", called=4, name="a"),
         field([(10, 10)], [(10, 10, 0.9)], "HSIL", called=0, name="b"),
@@ -164,7 +164,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         field([(1, 1)], [], truth_boxes_yxyx=np.empty((0, 4)))
 
 
-def test_the_intervals_are_those_of_whole_pictures() -> None:
+def test_the_intervals_are_those_of_whole_images() -> None:
     """One picture without a miss and one without a hit: over whole pictures, F1 is anything from 0 to 1."""
     good = field([(10, 10), (50, 50)], [(10, 12, 0.9), (50, 50, 0.9)], name="good")
     bad = field([(10, 10), (50, 50)], [(90, 10, 0.9), (10, 90, 0.9), (90, 90, 0.9)], name="bad")
@@ -199,7 +199,7 @@ def test_each_interval_tells_what_its_value_rests_on() -> None:
     assert {name: span["n"] for name, span in spans["per_class_f1"].items()} == {"NILM": 2, "HSIL": 1}
 
 
-def test_each_picture_may_have_a_threshold_of_its_own() -> None:
+def test_each_image_may_have_a_threshold_of_its_own() -> None:
     fields = [field([(10, 10)], [(10, 10, 0.4)], name=name) for name in "ab"]
     result = detector_scores(fields, SIX, [0.3, 0.5], 6.0, QUICK).to_json()["detection"]
     assert (result["tp"], result["fn"], result["detections"]) == (1, 1, 1)

@@ -51,7 +51,7 @@ def field_of_cells(folder: Path) -> Path:
     return folder
 
 
-def test_a_point_detector_is_judged(detector: Bundle, tmp_path: Path) -> None:
+def test_a_point_detector_is_evaluated(detector: Bundle, tmp_path: Path) -> None:
     source = f"cric:{field_of_cells(tmp_path / 'cric')}"
     last = list(evaluate_bundle(detector.path, [source], QUICK, report=tmp_path / "report"))[-1]
     assert isinstance(last, Done), last

@@ -88,7 +88,7 @@ def trained(tiny: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> tupl
     return source, done.result
 
 
-def test_a_trained_bundle_gives_the_runs_own_verdict_again(trained: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_trained_bundle_gives_the_runs_own_metrics_again(trained: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
     source, run = trained
     evaluated = last_of(evaluate_bundle(run["bundle"], [source], QUICK, report=tmp_path / "report"))
     assert isinstance(evaluated, Done), evaluated
@@ -102,7 +102,7 @@ def test_a_trained_bundle_gives_the_runs_own_verdict_again(trained: tuple[str, d
     assert "flatter" in every.to_json()["data"]["warnings"][0]
 
 
-def test_a_projects_own_classes_are_trained_judged_and_gone_on_with(tiny: TrainConfig, tmp_path: Path) -> None:
+def test_a_projects_own_classes_are_trained_evaluated_and_gone_on_with(tiny: TrainConfig, tmp_path: Path) -> None:
     project = str(own_project(tmp_path / "ours.cyto", cric_folder(tmp_path / "c", 2)))
     done = last_of(train(tiny, (project,), tmp_path / "model"))
     assert isinstance(done, Done), done

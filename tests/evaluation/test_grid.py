@@ -115,7 +115,7 @@ def test_another_grid_is_not_mixed_into_it(quick: Made, sources: list[str], tmp_
     assert "other sources or settings" in other.message
 
 
-def test_it_stops_when_asked(quick: Made, sources: list[str], tmp_path: Path) -> None:
+def test_it_stops_on_request(quick: Made, sources: list[str], tmp_path: Path) -> None:
     token = CancelToken()
     events = []
     for event in run_grid(sources, tmp_path / "grid", TrainConfig(), QUICK, False, token):

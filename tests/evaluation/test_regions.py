@@ -26,7 +26,7 @@ def label_set(slide: SlideRecord, cells: list[tuple[float, float, str]], *region
     return LabelSet((slide,), tuple(marks))
 
 
-def test_outside_the_regions_only_what_finds_a_marked_cell_counts() -> None:
+def test_outside_the_regions_only_what_finds_an_annotated_cell_counts() -> None:
     slide = SlideRecord(name="a", size_hw=(100, 100), mpp=1.0)
     truth = label_set(slide, [(10, 10, "a"), (10, 80, "a"), (50, 80, "a")], LEFT)
     found = label_set(slide, [(10, 10, "a"), (30, 30, "b"), (10, 80, "a"), (50, 80, "b"), (90, 90, "b")])
@@ -48,7 +48,7 @@ def test_a_rejected_region_and_one_of_the_prediction_limit_nothing() -> None:
 
 
 @given(points, points, st.sampled_from([1.0, 3.0]))
-def test_when_all_is_judged_nothing_changes(truth: list, found: list, radius_px: float) -> None:
+def test_when_all_is_evaluated_nothing_changes(truth: list, found: list, radius_px: float) -> None:
     sides = [([t[:2] for t in side], [t[2] for t in side]) for side in (truth, found)]
     plain = score_detections(*sides[0], *sides[1], radius_px)
     everywhere = score_detections(*sides[0], *sides[1], radius_px, np.ones(len(found), bool))
@@ -61,7 +61,7 @@ def test_when_all_is_judged_nothing_changes(truth: list, found: list, radius_px:
         assert counts.fp <= plain.per_class[name].fp
 
 
-def test_without_regions_everything_is_judged() -> None:
+def test_without_regions_everything_is_evaluated() -> None:
     where = np.asarray([[10.0, 10.0], [10.0, 80.0]])
     assert is_known_area(where, ()).all()
     assert is_known_area(where, (LEFT,)).tolist() == [True, False]

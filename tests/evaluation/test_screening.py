@@ -78,7 +78,7 @@ def test_intervals_widen_with_fewer_patients_not_with_fewer_cells() -> None:
     assert (of_patients.groups, of_cells.groups) == (10, 1000)
 
 
-def test_the_groups_that_are_told_are_those_that_hold_such_cells() -> None:
+def test_the_groups_that_are_reported_are_those_that_hold_such_cells() -> None:
     """CRIC's 278 cells of HSIL and SCC lie in 15 of its pictures: its recall rests on 15, not on all of them."""
     truth = ["HSIL"] * 30 + ["NILM"] * 300
     groups = [i % 15 for i in range(30)] + [i % 100 for i in range(300)]

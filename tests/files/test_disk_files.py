@@ -14,12 +14,12 @@ from napari_cyto.errors import FormatError
 from napari_cyto.files.disk_files import files_below, folder_entries, is_disk_file
 from napari_cyto.formats import get_format
 
-RUBBISH = ("._{}", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX/._{}", "__MACOSX/{}", ".hidden/{}")
+SYSTEM_FILES = ("._{}", ".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX/._{}", "__MACOSX/{}", ".hidden/{}")
 
 
 def left_by_a_disk(folder: Path, name: str) -> None:
     """Put beside ``name`` what systems put beside it."""
-    for pattern in RUBBISH:
+    for pattern in SYSTEM_FILES:
         path = folder / pattern.format(name)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")

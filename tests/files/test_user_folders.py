@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_was_asked_for_is_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_requested_is_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAPARI_CYTO_DATA", "~/there")
     monkeypatch.setenv("NAPARI_CYTO_CACHE", str(home / "cache"))
     assert (user_data_dir(), user_cache_dir()) == (home / "there", home / "cache")

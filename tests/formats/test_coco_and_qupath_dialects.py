@@ -77,7 +77,7 @@ def test_a_mask_as_pycocotools_packs_it(tmp_path: Path) -> None:
     assert cell.geometry == Box(90, 200, 130, 260)
 
 
-def test_a_turned_box_is_an_outline_and_told(tmp_path: Path) -> None:
+def test_a_turned_box_is_an_outline_and_reported(tmp_path: Path) -> None:
     labels = coco(tmp_path, {"attributes": {"rotation": 45.0}, "bbox": [100, 100, 80, 20]})
     assert isinstance(labels.annotations[0].geometry, Polygon)
     assert labels.remarks == ("1 box turned by the rotation that the file states.",)
@@ -180,7 +180,7 @@ def test_outlines_without_area_are_counted(ring: list[list[float]], tmp_path: Pa
     assert labels.remarks == ("a.geojson: 1 outline of fewer than three corners or without area left out.",)
 
 
-def test_other_focal_planes_are_left_out_with_a_count_or_read_when_asked_for(tmp_path: Path) -> None:
+def test_other_focal_planes_are_left_out_with_a_count_or_read_when_requested(tmp_path: Path) -> None:
     deep = {**POINT, "plane": {"c": -1, "z": 7, "t": 0}}
     first = {**POINT, "plane": {"c": -1, "z": 0, "t": 0}}
     third = {"type": "Point", "coordinates": [200, 200, 5]}

@@ -82,9 +82,9 @@ def test_sipakmed_as_it_is_downloaded(tmp_path: Path) -> None:
     image(inner / "001.bmp", (90, 80))
     image(inner / "CROPPED" / "001_01.bmp")
     (inner / "CROPPED" / "001_01_cyt.dat").write_text("1.0,2.0\n")
-    pictures, remarks = read_class_folders(tmp_path, 0.25, "")
+    found_images, remarks = read_class_folders(tmp_path, 0.25, "")
     assert remarks[0].startswith("1 image beside a folder CROPPED")
-    assert [(p.record.name, p.class_id, p.record.size_hw) for p in pictures] == [
+    assert [(p.record.name, p.class_id, p.record.size_hw) for p in found_images] == [
         ("im_Parabasal/001_01.bmp", "im_Parabasal", (30, 40))
     ]
 

@@ -45,7 +45,7 @@ def test_width_and_height_that_are_the_images_make_points(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("size_hw", [None, (960, 1280)], ids=["unknown", "another"])
-def test_sizes_that_can_be_either_are_asked_about(size_hw: tuple[int, int] | None, tmp_path: Path) -> None:
+def test_sizes_that_can_be_either_are_a_question(size_hw: tuple[int, int] | None, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"can be the image's size or the cells'.*--size-of"):
         read(tmp_path, IMAGE_SIZED, size_hw)
     assert cells(read(tmp_path, IMAGE_SIZED, size_hw, size_of="image"))[0][0] == Point(120, 100)
@@ -76,7 +76,7 @@ def test_a_size_that_is_called_the_images_is_no_cells(tmp_path: Path) -> None:
     assert cells(both) == [(Box(17, 8, 23, 12), "A")]
 
 
-def test_boxes_that_fit_from_their_corner_only_are_asked_about(tmp_path: Path) -> None:
+def test_boxes_that_fit_from_their_corner_only_are_a_question(tmp_path: Path) -> None:
     text = "image,x,y,w,h,label\na.png,0,0,40,40,HSIL\na.png,200,100,40,30,HSIL\n"
     with pytest.raises(FormatError, match="--position corner"):
         read(tmp_path, text, (480, 640))

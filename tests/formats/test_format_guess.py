@@ -47,7 +47,7 @@ def test_exactly_one_format_fits(place: str, name: str) -> None:
     assert fitting_formats(GOLDEN / place) == (name,)
 
 
-def test_a_format_is_asked_by_path() -> None:
+def test_a_format_is_looked_up_by_path() -> None:
     assert FORMATS["coco"].sniff(GOLDEN / "coco" / "instances.json")
     assert not FORMATS["coco"].sniff(GOLDEN / "voc")
 

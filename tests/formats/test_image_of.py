@@ -58,7 +58,7 @@ def test_another_is_not_taken_for_it(tmp_path: Path, there: str, named: str) -> 
     assert image_of(_files(tmp_path, there), named) is None
 
 
-def test_which_of_two_is_asked(tmp_path: Path) -> None:
+def test_which_of_two_is_a_question(tmp_path: Path) -> None:
     _files(tmp_path, "S1.png", "S1.tif", "s1.svs")
     with pytest.raises(FormatError, match=r"2 images may be 'S1' \(S1\.png, S1\.tif\)"):
         image_of(tmp_path, "S1")

@@ -225,7 +225,7 @@ def test_coco_in_pieces_is_the_coco(order: tuple[str, ...], tmp_path: Path, piec
     "content",
     [b"\xef\xbb\xbf[1,\n2]", "[1,\n2]".encode("utf-16"), b"[1,\n\xff2]", b"[1,\n\x002]", "[1,\n2]".encode("utf-16-le")],
 )
-def test_encodings_are_told_in_pieces_as_in_whole(content: bytes, tmp_path: Path, pieces) -> None:
+def test_encodings_are_reported_in_pieces_as_in_whole(content: bytes, tmp_path: Path, pieces) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(content)
 

@@ -48,7 +48,7 @@ TRIANGLE = Polygon(((100, 100), (105, 140), (150, 120)))
 
 
 class TestPascalVoc:
-    def test_boxes_outlines_and_sides(self) -> None:
+    def test_boxes_outlines_and_sets(self) -> None:
         labels = read("voc", "voc")
         assert slides(labels) == [("field_1.jpg", (480, 640), "train"), ("field_2.jpg", None, "test")]
         assert cells(labels) == [
@@ -148,7 +148,7 @@ class TestLabelStudio:
             (Box(10, 20, 60, 120), "HSIL"),
         ]
 
-    def test_people_annotate_and_models_propose(self) -> None:
+    def test_people_annotate_and_models_predict(self) -> None:
         labels = read("labelstudio", "labelstudio/export.json")
         first, last = labels.annotations[0], labels.annotations[-1]
         assert (first.author, first.note, first.status) == ("ann@example.org", "koilocyte?", Status.ACCEPTED)
@@ -178,7 +178,7 @@ class TestLabelStudio:
         assert outline.vertices_yx[1] == pytest.approx((57.0711, 57.0711))
         assert "1 turned box read as an outline" in said(labels)
 
-    def test_several_annotators_are_asked_about(self, tmp_path: Path) -> None:
+    def test_several_annotators_are_a_question(self, tmp_path: Path) -> None:
         both = task("a.png", by("ann", (10, 10)), by("bob", (20, 20), (30, 30)))
         with pytest.raises(FormatError, match=r"ann \(1\), bob \(1\); choose whose"):
             studio(tmp_path, both)
@@ -289,7 +289,7 @@ class TestLabelMe:
 
 
 class TestCvat:
-    def test_shapes_classes_colours_and_sides(self) -> None:
+    def test_shapes_classes_colours_and_sets(self) -> None:
         labels = read("cvat", "cvat")
         assert slides(labels) == [("patient_A/001.png", (480, 640), "train"), ("patient_B/001.png", (480, 640), "test")]
         assert cells(labels) == [
@@ -377,7 +377,7 @@ class TestVia:
         assert cells(table) == [(Box(20, 10, 60, 50), "HSIL"), (Point(400, 500), "NILM")]
         assert [s.name for s in table.slides] == ["field_1.png", "field_2.png"]
 
-    def test_which_attribute_is_the_class_is_asked_where_names_do_not_tell(self, tmp_path: Path) -> None:
+    def test_which_attribute_is_the_class_is_a_question_where_names_do_not_tell(self, tmp_path: Path) -> None:
         shape = {"name": "point", "cx": 1, "cy": 2}
         regions = [{"shape_attributes": shape, "region_attributes": {"grade": "HSIL", "sure": "yes"}}]
         (tmp_path / "a.json").write_text(json.dumps({"x": {"filename": "x.png", "regions": regions}}), encoding="utf-8")
@@ -401,7 +401,7 @@ class TestCocoResults:
         assert "1 pose left out" in said(labels)
         assert "1 mask read as its box" in said(labels)
 
-    def test_without_the_truth_it_is_asked_for(self) -> None:
+    def test_without_the_truth_it_is_requested(self) -> None:
         with pytest.raises(FormatError, match="--truth"):
             read("coco-results", "coco-results/results.json")
 

@@ -102,7 +102,7 @@ class TestQuPath:
     def test_all_that_is_no_cell_is_counted(self, sentence: str, tmp_path: Path) -> None:
         assert sentence in "\n".join(table(tmp_path, QUPATH, mpp=0.25).remarks)
 
-    def test_without_a_scale_it_is_asked_for(self, tmp_path: Path) -> None:
+    def test_without_a_scale_it_is_requested(self, tmp_path: Path) -> None:
         with pytest.raises(FormatError, match=r"'a\.png' is unknown; give it with --mpp"):
             table(tmp_path, QUPATH)
 

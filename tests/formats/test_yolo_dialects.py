@@ -91,7 +91,7 @@ def test_each_way_to_name_classes_in_a_yaml(yaml: str, expected: str, tmp_path: 
     assert any("--map" in r for r in labels.remarks) == (expected == "1")
 
 
-def test_lists_of_images_give_the_sides_however_their_paths_are_written(tmp_path: Path) -> None:
+def test_lists_of_images_give_the_sets_however_their_paths_are_written(tmp_path: Path) -> None:
     folder = dataset(tmp_path, yaml="names: [NILM, HSIL]\ntrain: train.txt\nval: [val.txt, more.txt]\n")
     (folder / "train.txt").write_text("./images/a.png\n\n")
     (folder / "val.txt").write_text(".\\images\\b.png\n")
@@ -113,7 +113,7 @@ def test_a_line_of_a_list_that_names_no_image_is_counted(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["obj.names", "classes.txt"])
-def test_lists_beside_names_without_a_yaml_give_the_sides_too(name: str, tmp_path: Path) -> None:
+def test_lists_beside_names_without_a_yaml_give_the_sets_too(name: str, tmp_path: Path) -> None:
     folder = dataset(tmp_path, yaml=None)
     (folder / name).write_text("NILM\nHSIL\n")
     (folder / "train.txt").write_text("data/images/a.png\ndata/images/b.png\n")

@@ -72,7 +72,7 @@ def test_another_request_starts_anew_and_the_same_one_goes_on(tmp_path: Path) ->
     assert list(Checkpoint(tmp_path / "run", RunRequest({"detector": "b", "region": (1, 2)})).tiles.read()) == []
 
 
-def test_a_run_that_ended_is_known_and_is_forgotten_when_asked_again(tmp_path: Path) -> None:
+def test_a_run_that_ended_is_known_and_is_forgotten_when_requested_again(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "run", RunRequest({"a": 1})).end(ENDED)
     assert Checkpoint(tmp_path / "run", RunRequest({"a": 1})).result == ENDED
     assert Checkpoint(tmp_path / "run", RunRequest({"a": 1}), again=True).result is None

@@ -123,7 +123,7 @@ def test_a_silent_scheduler_is_named_then_given_up(client: Client, watch: Cluste
         time.sleep(0.01)
 
 
-def test_a_scheduler_that_wakes_is_told_and_blames_no_worker(
+def test_a_scheduler_that_wakes_is_reported_and_blames_no_worker(
     client: Client, watch: ClusterWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_watch, "SCHEDULER_LOST_S", PATIENCE_S)
@@ -140,7 +140,7 @@ def test_a_connection_that_is_closed_is_seen_at_once(client: Client, watch: Clus
     assert watch.present() is None
 
 
-def test_while_workers_are_asked_what_they_are_a_silent_one_is_left_out_and_a_lost_scheduler_ends_it(
+def test_while_workers_describe_themselves_a_silent_one_is_left_out_and_a_lost_scheduler_ends_it(
     client: Client, watch: ClusterWatch
 ) -> None:
     from concurrent.futures import Future
@@ -164,7 +164,7 @@ def test_while_workers_are_asked_what_they_are_a_silent_one_is_left_out_and_a_lo
         _facts(ask, ["tcp://a:1"], None, watch.check)
 
 
-def test_what_was_asked_of_a_cluster_that_is_gone_is_given_up_without_a_word() -> None:
+def test_what_was_requested_of_a_cluster_that_is_gone_is_given_up_without_a_word() -> None:
     """Its client being closed, giving up raised what is no sentence, in place of the sentence that it is gone."""
     distributed = pytest.importorskip("distributed")
 

@@ -128,7 +128,7 @@ def test_a_tile_tells_of_its_core_and_a_px_around_in_the_slides_frame() -> None:
     assert own.sizes_hw[0].tolist() == [32, 32]
 
 
-def test_a_bundle_is_ready_to_search_and_stops_when_told(tmp_path: Path) -> None:
+def test_a_bundle_is_ready_to_search_and_stops_on_request(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "finder", detector_fields(CLASSES), untrained(1).state_dict())
     search = CellSearch(CellDetector(bundle, "cpu", "fp32"))
     stopped = SimpleNamespace(cancelled=lambda: True)

@@ -124,7 +124,7 @@ def test_glass_is_passed_over_and_no_cell_with_it() -> None:
 
 
 @pytest.mark.parametrize("tile_px", [96, 512])
-def test_cells_on_damage_are_left_out_and_the_damage_is_told(tile_px: int) -> None:
+def test_cells_on_damage_are_left_out_and_the_damage_is_reported(tile_px: int) -> None:
     cells = [(y, x, 15, 0) for y in range(10, 250, 16) for x in range(10, 250, 16)]
     image, detector = planted(256, 256, cells), planted_detector()
     with slide_of(image, damaged={(0, 1, 1), (0, 3, 0)}) as slide:

@@ -26,7 +26,7 @@ PATIENCE_S = 280.0
 
 
 @pytest.fixture
-def proposer(tmp_path: Path) -> Iterator[Predictor]:
+def predictor(tmp_path: Path) -> Iterator[Predictor]:
     pixels = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "noise.png")
     session = Session("ann")
@@ -41,70 +41,70 @@ def proposer(tmp_path: Path) -> Iterator[Predictor]:
     session.close()
 
 
-def wait(proposer: Predictor, until: Callable[[], bool]) -> None:
+def wait(predictor: Predictor, until: Callable[[], bool]) -> None:
     end_s = time.monotonic() + PATIENCE_S
     while not until():
         assert time.monotonic() < end_s
-        proposer.poll()
+        predictor.poll()
         time.sleep(0.01)
 
 
-def ended(proposer: Predictor) -> list[Any]:
+def ended(predictor: Predictor) -> list[Any]:
     said: list[Any] = []
-    proposer.finished.connect(said.append)
-    proposer.failed.connect(said.append)
+    predictor.finished.connect(said.append)
+    predictor.failed.connect(said.append)
     return said
 
 
-def test_a_field_a_cancelled_slide_and_a_killed_child(proposer: Predictor, finder: Path) -> None:
-    said, arrived = ended(proposer), []
-    proposer.arrived.connect(arrived.append)
-    proposer.ask("field", str(finder))
-    wait(proposer, lambda: bool(said))
-    project = proposer.session.need_project()
+def test_a_field_a_cancelled_slide_and_a_killed_child(predictor: Predictor, finder: Path) -> None:
+    said, arrived = ended(predictor), []
+    predictor.arrived.connect(arrived.append)
+    predictor.ask("field", str(finder))
+    wait(predictor, lambda: bool(said))
+    project = predictor.session.need_project()
     first = list(project.annotations())
     assert said.pop().stored.added == sum(arrived) == len(first) > 0
     assert all(max(a.geometry.centre_yx) <= 200 for a in first)
-    pid = proposer.link.pid
+    pid = predictor.link.pid
 
     begun: list[tuple[int, int, str]] = []
-    proposer.advanced.connect(lambda *step: begun.append(step))
-    proposer.ask("slide", str(finder))
-    wait(proposer, lambda: bool(begun))
-    proposer.cancel()
+    predictor.advanced.connect(lambda *step: begun.append(step))
+    predictor.ask("slide", str(finder))
+    wait(predictor, lambda: bool(begun))
+    predictor.cancel()
     requested_s = time.monotonic()
-    wait(proposer, lambda: bool(said))
+    wait(predictor, lambda: bool(said))
     assert time.monotonic() - requested_s < 1.5
     assert isinstance(said.pop(), Cancelled)
 
     begun.clear()
-    proposer.ask("slide", str(finder))
-    wait(proposer, lambda: bool(begun))
-    os.kill(proposer.link.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-    wait(proposer, lambda: bool(said))
+    predictor.ask("slide", str(finder))
+    wait(predictor, lambda: bool(begun))
+    os.kill(predictor.link.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    wait(predictor, lambda: bool(said))
     assert "stopped from outside" in said.pop()
     assert len(list(project.annotations())) >= len(first)
 
-    proposer.ask("field", str(finder))
-    wait(proposer, lambda: bool(said))
+    predictor.ask("field", str(finder))
+    wait(predictor, lambda: bool(said))
     assert said.pop().stored.added == 0
-    assert proposer.link.pid != pid
+    assert predictor.link.pid != pid
 
 
-def test_what_cannot_work_is_refused_at_once(proposer: Predictor, finder: Path) -> None:
+def test_what_cannot_work_is_refused_at_once(predictor: Predictor, finder: Path) -> None:
     with pytest.raises(CytoError, match="Select one region"):
-        proposer.ask("region", str(finder))
+        predictor.ask("region", str(finder))
     with pytest.raises(CytoError, match="no model"):
-        proposer.ask("field", "nobody")
-    proposer.session.set_view((5000.0, 0.0, 6000.0, 100.0))
+        predictor.ask("field", "nobody")
+    predictor.session.set_view((5000.0, 0.0, 6000.0, 100.0))
     with pytest.raises(CytoError, match="outside the slide"):
-        proposer.ask("field", str(finder))
-    assert not proposer.running
-    assert not proposer.link.alive
+        predictor.ask("field", str(finder))
+    assert not predictor.running
+    assert not predictor.link.alive
 
 
 def test_weights_that_are_not_whole_are_refused_by_the_child_in_a_sentence(
-    proposer: Predictor, finder: Path, tmp_path: Path
+    predictor: Predictor, finder: Path, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "damaged"
     shutil.copytree(finder, damaged)
@@ -112,8 +112,8 @@ def test_weights_that_are_not_whole_are_refused_by_the_child_in_a_sentence(
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    said = ended(proposer)
-    proposer.ask("field", str(damaged))
-    wait(proposer, lambda: bool(said))
+    said = ended(predictor)
+    predictor.ask("field", str(damaged))
+    wait(predictor, lambda: bool(said))
     assert "damaged or was replaced" in str(said.pop())
-    assert not proposer.running
+    assert not predictor.running

@@ -234,7 +234,7 @@ def test_a_damaged_record_is_said_and_comes_to_the_same(finder: Path, wide: Path
     assert cells(tmp_path / "p.cyto") == cells(tmp_path / "whole.cyto")
 
 
-def test_what_a_stopped_run_stored_too_early_is_removed_unless_a_person_judged_it(
+def test_what_a_stopped_run_stored_too_early_is_removed_unless_a_person_reviewed_it(
     finder: Path, wide: Path, tmp_path: Path, free: Any
 ) -> None:
     free(SCARCE)
@@ -284,7 +284,7 @@ def test_when_the_disk_of_what_is_kept_is_full_it_is_a_sentence_and_goes_on_late
     assert cells(tmp_path / "p.cyto") == cells(tmp_path / "whole.cyto")
 
 
-def test_a_file_that_was_asked_for_otherwise_starts_anew(finder: Path, wide: Path, tmp_path: Path, free: Any) -> None:
+def test_a_file_that_was_requested_otherwise_starts_anew(finder: Path, wide: Path, tmp_path: Path, free: Any) -> None:
     free(SCARCE)
     values = {"slides": [wide], "detector": str(finder), "out": tmp_path / "p.geojson", "mpp": 1.0}
     request = SeveralRequest(**values | {"precision": "fp32", "runtime": "torch"})

@@ -50,7 +50,7 @@ def last(events: Iterator[Event]) -> Any:
     return list(events)[-1]
 
 
-def proposals(folder: Path) -> list[Annotation]:
+def predictions(folder: Path) -> list[Annotation]:
     with Project.open(folder) as project:
         return list(project.annotations())
 
@@ -88,10 +88,10 @@ def test_the_answer_does_not_depend_on_size_offset_or_order_of_tiles(
     assert len(set(distances.argmin(axis=1).tolist())) == len(CENTRES)
 
 
-def test_cells_are_proposals_with_the_models_scores(finder: Path, image: Path, tmp_path: Path) -> None:
+def test_cells_are_predictions_with_the_models_scores(finder: Path, image: Path, tmp_path: Path) -> None:
     events = list(run(requested(finder, image, out=tmp_path / "p.cyto", author="ann")))
     result = events[-1].result
-    found = proposals(tmp_path / "p.cyto")
+    found = predictions(tmp_path / "p.cyto")
     assert len(found) == result["cells"] == result["added"] > 3
     assert {a.status for a in found} == {Status.UNREVIEWED}
     assert {isinstance(a.geometry, Box) for a in found} == {read_bundle(finder).manifest.tells_sizes}
@@ -105,7 +105,9 @@ def test_cells_are_proposals_with_the_models_scores(finder: Path, image: Path, t
         assert project.slides()[0].mpp == 1.0
 
 
-def test_asked_again_nothing_is_doubled_and_a_persons_word_stands(finder: Path, image: Path, tmp_path: Path) -> None:
+def test_requested_again_nothing_is_doubled_and_a_persons_word_stands(
+    finder: Path, image: Path, tmp_path: Path
+) -> None:
     request = requested(finder, image, out=tmp_path / "p.cyto")
     count = last(run(request)).result["added"]
     with Project.open(tmp_path / "p.cyto") as project:
@@ -130,12 +132,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_answer(
             token.cancel()
     assert isinstance(event, Cancelled)
     assert "are kept" in event.message or "kept in the project" in event.message
-    assert proposals(tmp_path / "p.cyto")
+    assert predictions(tmp_path / "p.cyto")
     rest = last(run(request)).result
     assert rest["tiles_done_before"] >= 2  # those that were looked at by then are kept too
     assert rest["cells"] == whole["cells"]
     places = [
-        sorted(tuple(np.round(a.geometry.centre_yx, 2)) for a in proposals(tmp_path / name))
+        sorted(tuple(np.round(a.geometry.centre_yx, 2)) for a in predictions(tmp_path / name))
         for name in ("whole.cyto", "p.cyto")
     ]
     assert set(places[0]) <= set(places[1])
@@ -168,13 +170,13 @@ def test_another_class_scheme_is_refused(finder: Path, image: Path, tmp_path: Pa
     event = last(run(requested(finder, image, out=tmp_path / "p.cyto")))
     assert isinstance(event, Failed)
     assert "has no class" in event.message
-    assert proposals(tmp_path / "p.cyto") == []
+    assert predictions(tmp_path / "p.cyto") == []
 
 
-def test_a_mark_of_a_person_is_not_proposed_again(finder: Path, image: Path, tmp_path: Path) -> None:
+def test_an_annotation_of_a_person_is_not_predicted_again(finder: Path, image: Path, tmp_path: Path) -> None:
     request = requested(finder, image, out=tmp_path / "a.cyto")
     last(run(request))
-    first = proposals(tmp_path / "a.cyto")[0]
+    first = predictions(tmp_path / "a.cyto")[0]
     with Project.create(tmp_path / "b.cyto", preset("bethesda")) as project:
         with Project.open(tmp_path / "a.cyto") as other:
             record = other.slides()[0]
@@ -191,7 +193,7 @@ def test_a_mark_of_a_person_is_not_proposed_again(finder: Path, image: Path, tmp
     assert (result["there_before"], result["replaced"]) == (1, 0)
 
 
-def test_damage_that_was_met_before_a_stop_is_told_at_the_end(
+def test_damage_that_was_met_before_a_stop_is_reported_at_the_end(
     finder: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hole = UnreadableTile(image.name, 0, (0.0, 0.0, 40.0, 40.0), "made so")
@@ -207,7 +209,7 @@ def test_damage_that_was_met_before_a_stop_is_told_at_the_end(
     assert [each["reason"] for each in events[-1].result["unreadable"]] == ["made so"]
 
 
-def test_cells_outside_an_outline_are_not_told(finder: Path, image: Path) -> None:
+def test_cells_outside_an_outline_are_not_reported(finder: Path, image: Path) -> None:
     outline = ((100.0, 100.0), (100.0, 250.0), (250.0, 100.0))
     events = run(requested(finder, image, region_yxyx=(100.0, 100.0, 250.0, 250.0), outline_yx=outline))
     found = [c for e in events if isinstance(e, Measured) for c in e.values["cells"]["centres_yx"]]
@@ -229,7 +231,7 @@ def test_the_command_line_writes_geojson_and_a_broken_slide_stops_no_other(
     shown = capsys.readouterr()
     assert "1 of 2 slides were left out" in shown.err
     assert json.loads(shown.out)["failed"][0]["slide"].endswith("broken.svs")
-    assert len(proposals(tmp_path / "q.cyto")) == len(features)
+    assert len(predictions(tmp_path / "q.cyto")) == len(features)
     assert command_line(several) == 2
     assert json.loads(capsys.readouterr().out)["done"][0]["done_before"]
 
@@ -241,7 +243,7 @@ def test_a_region_in_other_words_is_refused(region: str, tmp_path: Path, capsys:
     assert "region" in capsys.readouterr().err.lower()
 
 
-def test_a_region_partly_beside_the_slide_is_clipped_and_told(finder: Path, image: Path, tmp_path: Path) -> None:
+def test_a_region_partly_beside_the_slide_is_clipped_and_reported(finder: Path, image: Path, tmp_path: Path) -> None:
     request = requested(finder, image, region_yxyx=(-1e6, 100.0, 200.0, 1e6), out=tmp_path / "p.cyto")
     outcome = last(run(request)).result
     assert any(

@@ -59,7 +59,7 @@ def test_what_lies_beside_a_scanned_half_is_left_out_and_counted(finder: Path, t
     assert max(x for _, x in cells) < 300 + 4
 
 
-def test_a_dark_picture_is_refused_unless_any_will_do(finder: Path, tmp_path: Path) -> None:
+def test_a_dark_image_is_refused_unless_any_will_do(finder: Path, tmp_path: Path) -> None:
     dark = stored(tmp_path, 255 - spotted(400, CENTRES, 6))
     out = tmp_path / "p.cyto"
     end, _ = ended(dark, finder, out=out)

@@ -181,7 +181,7 @@ def test_workers_that_die_of_a_chunk_are_a_sentence() -> None:
         Farm(pool, 1, Elsewhere("torch", "cpu", 32, 32, 1)).answer(future)
 
 
-def test_who_is_gone_and_who_is_back_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_gone_and_who_is_back_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_cyto.inference.cluster.pool._LOOK_EVERY_S", -1.0)
     present: list[int | None] = [2, 0, 0, 1, 1, None]
     with ThreadPoolExecutor(1) as pool:
@@ -310,7 +310,7 @@ def test_a_cluster_that_is_there_does_the_same(
     assert written_cells(out)["a.png"] == serial["a.png"]
 
 
-def test_when_the_scheduler_goes_it_is_told_and_the_rest_is_done_later(
+def test_when_the_scheduler_goes_it_is_reported_and_the_rest_is_done_later(
     finder: Path, namer: Path, images: list[Path], serial: Any, tmp_path: Path
 ) -> None:
     from distributed import LocalCluster

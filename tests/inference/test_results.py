@@ -21,7 +21,7 @@ from napari_cyto.inference.results import (
 )
 from napari_cyto.jobs.events import Cancelled
 
-TOLD: dict[str, Any] = {
+AS_JSON: dict[str, Any] = {
     "slide": "a.svs",
     "cells": 9,
     "detector": {"id": "finder", "sha256": "0"},
@@ -76,10 +76,10 @@ SLIDE = SlidePrediction(
 
 
 def test_the_result_of_a_slide_has_the_names_and_order_of_the_version_before() -> None:
-    assert json.dumps(SLIDE.to_json()) == json.dumps(TOLD)
-    assert SlidePrediction.from_json(TOLD) == SLIDE
+    assert json.dumps(SLIDE.to_json()) == json.dumps(AS_JSON)
+    assert SlidePrediction.from_json(AS_JSON) == SLIDE
     again = replace(SLIDE, done_before=True)
-    assert json.dumps(again.to_json()) == json.dumps(TOLD | {"done_before": True})
+    assert json.dumps(again.to_json()) == json.dumps(AS_JSON | {"done_before": True})
     assert SlidePrediction.from_json(again.to_json()) == again
     alone = replace(SLIDE, stored=None)
     assert list(alone.to_json())[-1] == "generation"
@@ -88,7 +88,7 @@ def test_the_result_of_a_slide_has_the_names_and_order_of_the_version_before() -
 
 def test_an_earlier_versions_result_lacks_what_it_did_not_know() -> None:
     known = ("slide", "cells", "detector", "megapixels", "seconds", "from a later version")
-    old = SlidePrediction.from_json({name: (TOLD | {"from a later version": 1})[name] for name in known})
+    old = SlidePrediction.from_json({name: (AS_JSON | {"from a later version": 1})[name] for name in known})
     assert (old.cells, old.runtime, old.stored) == (9, (), None)
 
 
@@ -96,9 +96,9 @@ def test_an_earlier_versions_result_lacks_what_it_did_not_know() -> None:
     ("value", "sentence"),
     [
         ([], "The result of a slide: expected an object, got \\[\\]"),
-        ({**TOLD, "cells": "many"}, "expected a value of cells, got 'many'"),
-        ({**TOLD, "detector": {"id": "finder"}}, "expected a value of detector.sha256, got nothing"),
-        ({**TOLD, "replaced": None}, "expected a value of replaced, got None"),
+        ({**AS_JSON, "cells": "many"}, "expected a value of cells, got 'many'"),
+        ({**AS_JSON, "detector": {"id": "finder"}}, "expected a value of detector.sha256, got nothing"),
+        ({**AS_JSON, "replaced": None}, "expected a value of replaced, got None"),
     ],
 )
 def test_what_is_no_result_is_refused_in_a_sentence(value: object, sentence: str) -> None:
@@ -112,7 +112,7 @@ def test_the_result_of_several_slides_comes_back() -> None:
     )
     result = several.to_json()
     assert list(result) == ["out", "kind", "slides", "workers", "incidents", "done", "failed"]
-    assert result["done"] == [TOLD]
+    assert result["done"] == [AS_JSON]
     assert result["failed"] == [{"slide": "b.svs", "reason": "It is damaged."}]
     assert SlidesPrediction.from_json(json.loads(json.dumps(result))) == several
 

@@ -198,7 +198,7 @@ def test_a_whole_bundle_still_loads(tmp_path: Path) -> None:
     assert read_bundle(bundle.path).load_network().n_classes == len(CLASSES)
 
 
-def test_what_a_checkpoint_holds_that_no_model_told_is_looked_up_anew() -> None:
+def test_what_a_checkpoint_holds_that_no_model_reported_is_looked_up_anew() -> None:
     """Its checksum is right whoever wrote it."""
     rows = np.array([[1, 2, np.nan, np.nan, 0.5, 0.25, 0.25]], np.float32)
     assert is_usable(rows, 7, unsized=(2, 3))

@@ -57,13 +57,13 @@ def test_a_dark_spot_lies_where_the_frame_says() -> None:
     assert (y * 4, x * 4) == pytest.approx((62.0, 22.0), abs=0.2)
 
 
-def test_beyond_a_picture_it_is_white() -> None:
+def test_beyond_an_image_it_is_white() -> None:
     view = ModelView(ImagePixels(np.zeros((10, 10, 3), np.uint8)), 1.0)
     assert (view.read(-5, -5, 5, 20) == 255).all()
     assert (view.read(30, 2, 4, 4) == 255).all()
 
 
-def test_a_model_in_um_needs_the_scale_of_the_picture() -> None:
+def test_a_model_in_um_needs_the_scale_of_the_image() -> None:
     pixels = ImagePixels(np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(CytoError, match="µm per px is unknown"):
         model_view(pixels, None, 0.5, "smear.svs")

@@ -93,7 +93,7 @@ def test_a_dark_cell_is_never_taken_for_what_was_not_scanned() -> None:
     assert request(image, [(200.0, 200.0), (190.0, 205.0)], 0.5) == [False, False]
 
 
-def test_nothing_is_asked_of_no_detections() -> None:
+def test_nothing_is_requested_of_no_detections() -> None:
     assert not_scanned(
         np.empty((0, 2)), Tile(0, 0, 9, 9, (0.0, 0.0, 9.0, 9.0)), np.zeros((9, 9, 3), np.uint8),
         ModelView(ImagePixels(np.zeros((9, 9, 3), np.uint8)), 1.0), 1.0,

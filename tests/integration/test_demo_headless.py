@@ -42,7 +42,7 @@ def test_it_ends_once_and_only_moves_forward(events: list[Event], result: dict[s
     json.dumps(result)
 
 
-def test_the_project_holds_slides_a_region_accepted_cells_and_proposals(result: dict[str, Any]) -> None:
+def test_the_project_holds_slides_a_region_accepted_cells_and_predictions(result: dict[str, Any]) -> None:
     with Project.open(result["project"]) as project:
         slides = project.slides()
         assert len(slides) == len({s.patient for s in slides}) == 3
@@ -63,7 +63,7 @@ def test_the_dataset_has_both_sides_and_no_leak(result: dict[str, Any]) -> None:
     assert not [f for f in audit["findings"] if f.get("leak")]
 
 
-def test_the_picture_is_a_picture(result: dict[str, Any]) -> None:
+def test_the_image_is_an_image(result: dict[str, Any]) -> None:
     with Image.open(result["overview"]) as image:
         assert image.width > 1500
         assert len(image.convert("RGB").resize((64, 64)).getcolors(4096) or ()) > 100

@@ -158,7 +158,7 @@ def tidy(path: str, token: Token) -> Events:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it.")
-def test_a_process_that_is_told_to_end_tidies_up_and_says_that_it_was_cancelled(tmp_path: Any) -> None:
+def test_a_process_that_is_terminated_tidies_up_and_says_that_it_was_cancelled(tmp_path: Any) -> None:
     half = tmp_path / ".data.part"
     here, there = Pipe()
     process = get_context("fork").Process(target=run_in_child, args=(there, tidy, {"path": str(half)}))

@@ -38,7 +38,7 @@ def test_what_the_system_refuses_is_an_expected_sentence_with_the_file() -> None
     assert "/data/cells.csv" in failed.message
 
 
-def test_a_bug_is_told_from_what_can_be_expected() -> None:
+def test_a_bug_is_recognised_from_what_can_be_expected() -> None:
     *_, failed = ending_once(steps(KeyError("cells")))
     assert isinstance(failed, Failed)
     assert not failed.expected
@@ -46,7 +46,7 @@ def test_a_bug_is_told_from_what_can_be_expected() -> None:
     assert "Traceback" in failed.traceback
 
 
-def test_only_who_was_asked_to_stop_stops() -> None:
+def test_only_who_was_to_stop_stops() -> None:
     token = CancelToken()
     stop_if_cancelled(None)
     stop_if_cancelled(token)

@@ -112,7 +112,7 @@ def test_another_process_at_work_is_not_disturbed(folder: RunFolder) -> None:
     folder.begin({}, resumed=True)
 
 
-def test_processes_are_told_apart() -> None:
+def test_processes_are_distinguished() -> None:
     assert runs(os.getpid(), process_mark(os.getpid()))
     assert not runs(-1)
     assert not runs(2**22 + 12345)

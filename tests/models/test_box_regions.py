@@ -13,12 +13,12 @@ import torch
 from napari_cyto.datasets.splits.training_split import split_training_set
 from napari_cyto.datasets.training.training_set import read_training_set
 from napari_cyto.domain.geometry import Polygon
-from napari_cyto.models._box_regions import MarkedRoiHeads, in_marked
+from napari_cyto.models._box_regions import AnnotatedRoiHeads, in_annotated
 from napari_cyto.models.box_detectors import as_bits
 from napari_cyto.models.registry import build
 from napari_cyto.training._task import Share
-from napari_cyto.training._task_registry import make_task
 from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.run import make_task
 
 pytestmark = pytest.mark.networks
 
@@ -72,7 +72,7 @@ def test_a_labelled_cell_beyond_the_regions_is_still_a_cell() -> None:
 
 def test_proposals_beyond_the_regions_teach_only_where_they_are_a_cell() -> None:
     heads = detector("faster-rcnn").detector.roi_heads
-    assert isinstance(heads, MarkedRoiHeads)
+    assert isinstance(heads, AnnotatedRoiHeads)
     boxes = torch.tensor([[4.0, 40.0, 20.0, 56.0], [64.0, 40.0, 80.0, 56.0], [64.0, 9.0, 80.0, 25.0]])
     target = {"boxes": torch.tensor([[64.0, 8.0, 80.0, 24.0]]), "labels": torch.tensor([1]), "counted": LEFT}
     proposals, _, labels, _ = heads.select_training_samples([boxes], [target])
@@ -84,8 +84,8 @@ def test_a_box_belongs_where_its_centre_is() -> None:
     boxes = torch.tensor(
         [[0.0, 0.0, 95.9, 4.0], [0.0, 0.0, 96.1, 4.0], [-40.0, -9.0, 0.0, 0.0], [90.0, 90.0, 150.0, 99.0]]
     )
-    assert in_marked(boxes, {"counted": LEFT}).tolist() == [True, False, True, False]
-    assert in_marked(boxes, {}).all()
+    assert in_annotated(boxes, {"counted": LEFT}).tolist() == [True, False, True, False]
+    assert in_annotated(boxes, {}).all()
 
 
 @pytest.mark.parametrize("architecture", ["faster-rcnn", "retinanet"])

@@ -101,7 +101,7 @@ def test_the_network_side_and_the_project_side_call_alike(shares: list[float], c
     assert called_class(zip(CLASSES, shares, strict=True), named) == CLASSES[place]
 
 
-def test_who_has_no_costs_is_asked_for_the_likeliest(project: Project) -> None:
+def test_who_has_no_costs_gets_the_likeliest(project: Project) -> None:
     predict(project, found(UNSURE), speaker())
     (cell,) = project.annotations("a" * 32)
     assert model_class(cell, project.model_costs()) == "HSIL"

@@ -69,7 +69,7 @@ def test_raw_outputs_lie_in_the_order_of_the_anchors() -> None:
     assert moved.abs().sum() == 4.0
 
 
-def test_a_picture_that_moves_by_the_backbones_stride_moves_its_proposals() -> None:
+def test_an_image_that_moves_by_the_backbones_stride_moves_its_proposals() -> None:
     net = small(backbone="test_resnet")
     wide = torch.rand(1, 3, 256, 256)
     with torch.inference_mode():

@@ -54,7 +54,7 @@ def test_label_files_read_back_to_the_same_boxes(annotated: list[Cell]) -> None:
 
 
 @given(cells)
-def test_every_slice_gets_its_part_when_asked_for(annotated: list[Cell]) -> None:
+def test_every_slice_gets_its_part_when_requested(annotated: list[Cell]) -> None:
     dealt = cut_into_slices(annotated, SIZE_HW, BorderRule.EVERY)
     area = sum(_area(c.box) for found in dealt.cells.values() for c in found)
     slices = set(corners(SIZE_HW))

@@ -108,7 +108,7 @@ def test_a_large_slide_stays_small():
 
 @given(st.tuples(st.integers(1, 3000), st.integers(1, 3000)), st.integers(1, 50), st.integers(1, 50),
        st.tuples(*[st.integers(0, 3000)] * 4), st.sampled_from(MAGNIFICATIONS))  # fmt: skip
-def test_a_picture_of_what_was_seen_shows_at_each_px_the_place_under_it(size_hw, h, w, view, objective) -> None:
+def test_an_image_of_what_was_seen_shows_at_each_px_the_place_under_it(size_hw, h, w, view, objective) -> None:
     seen = Coverage(size_hw)
     y0, x0, y1, x1 = view
     seen.see((min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)), 20.0)

@@ -176,7 +176,7 @@ def box_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annota
 
 
 @given(label_sets(lambda draw, name: sided(draw, sized_slide(draw, name)), box_cell))
-def test_yolo_carries_boxes_sides_and_images_without_cells(labels: LabelSet) -> None:
+def test_yolo_carries_boxes_sets_and_images_without_cells(labels: LabelSet) -> None:
     back = run(labels, "yolo", "out")
     assert plain_rows(back, "geometry", "class_id") == plain_rows(labels, "geometry", "class_id")
     assert slide_facts(back, "name", "size_hw", "side") == slide_facts(labels, "name", "size_hw", "side")
@@ -257,7 +257,7 @@ def whole_box_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> 
 
 
 @given(label_sets(lambda draw, name: sided(draw, sized_slide(draw, name)), whole_box_cell, named=file_names))
-def test_voc_carries_whole_boxes_sides_and_images_without_cells(labels: LabelSet) -> None:
+def test_voc_carries_whole_boxes_sets_and_images_without_cells(labels: LabelSet) -> None:
     for options in ({}, {"pixels": "devkit"}):
         back = run(labels, "voc", "out", **options)
         assert plain_rows(back, "geometry", "class_id") == plain_rows(labels, "geometry", "class_id")

@@ -163,7 +163,7 @@ def test_what_is_damaged_here_opens_when_it_is_not(opener: Opener, kind: str, na
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=NIGHTLY if IS_NIGHTLY else SHORT_FORM)
 @given(data=st.data())
-def test_a_damaged_picture_opens_or_is_refused_in_a_sentence(opener: Opener, kind: str, data: st.DataObject) -> None:
+def test_a_damaged_image_opens_or_is_refused_in_a_sentence(opener: Opener, kind: str, data: st.DataObject) -> None:
     what, _, megabytes = opener.opened(data.draw(damaged(kind)))
     assert what == "opened" or what.startswith("refused: "), what
     assert megabytes <= MOST_MEMORY_MB
@@ -172,7 +172,7 @@ def test_a_damaged_picture_opens_or_is_refused_in_a_sentence(opener: Opener, kin
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=NIGHTLY if IS_NIGHTLY else 2 * SHORT_FORM)
 @given(data=st.data())
-def test_a_header_is_told_or_refused(kind: str, data: st.DataObject) -> None:
+def test_a_header_is_reported_or_refused(kind: str, data: st.DataObject) -> None:
     try:
         header = read_image_header(data.draw(damaged(kind)))
     except DamagedImage:

@@ -47,7 +47,7 @@ def tile_of(path: Path, compression: int, data: bytes, side: int = 32) -> Path:
 
 @pytest.mark.parametrize("codec", ENCODERS)
 @pytest.mark.parametrize("size_hw", [(48, 80), (2001, 16), (256, 256), (600, 800)])
-def test_the_size_is_told_before_it_is_unpacked(codec: str, size_hw: tuple[int, int]) -> None:
+def test_the_size_is_reported_before_it_is_unpacked(codec: str, size_hw: tuple[int, int]) -> None:
     if not NEEDED.get(codec, True):
         pytest.skip(f"imagecodecs has no {codec} here")
     compression, encode = ENCODERS[codec]
@@ -55,7 +55,7 @@ def test_the_size_is_told_before_it_is_unpacked(codec: str, size_hw: tuple[int, 
 
 
 @pytest.mark.parametrize("codec", ENCODERS)
-def test_a_picture_larger_than_its_tile_is_hatched_and_not_unpacked(tmp_path: Path, codec: str) -> None:
+def test_an_image_larger_than_its_tile_is_hatched_and_not_unpacked(tmp_path: Path, codec: str) -> None:
     if not NEEDED.get(codec, True):
         pytest.skip(f"imagecodecs has no {codec} here")
     compression, encode = ENCODERS[codec]

@@ -239,7 +239,7 @@ def test_a_file_that_is_no_report_is_not_replaced_unasked(folder, tmp_path):
         assert isinstance(last, Done)
 
 
-def test_slides_of_one_name_are_told_apart_on_the_page(folder, tmp_path):
+def test_slides_of_one_name_are_distinguished_on_the_page(folder, tmp_path):
     from napari_cyto.store import Project
 
     with Project.open(folder) as project:

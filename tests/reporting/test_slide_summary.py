@@ -63,7 +63,7 @@ def test_counts_and_corrections(session):
     assert found.origins == {"drawn": 1, "model:finder@0": 4}
 
 
-def test_a_slide_of_a_model_without_a_rate_is_told_and_ranked_by_what_it_predicts(session):
+def test_a_slide_of_a_model_without_a_rate_is_reported_and_ranked_by_what_it_predicts(session):
     put(session, ("HSIL", P, SCORES), ("NILM", P, (("NILM", 1.0),)), ("SCC", R, (("SCC", 1.0),)), ("HSIL", A, ()))
     risk = result(session).risk
     assert (risk.predicted, risk.of) == (1, 3)
@@ -136,6 +136,6 @@ def test_preparation_is_kept_with_who_said_it(session):
     assert magnification_for(project) == 10.0
 
 
-def test_reading_stops_when_asked(session):
+def test_reading_stops_on_request(session):
     put(session, ("NILM", A, ()))
     assert gather_result(session.project, session.slide.id, lambda: False) is None

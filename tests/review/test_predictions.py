@@ -133,13 +133,13 @@ def test_columns_read_while_edits_are_made_catch_up(many):
         agrees(table, many, shown)
 
 
-def test_reading_stops_when_told(many):
+def test_reading_stops_on_request(many):
     table = CellTable(many.project.scheme)
     assert not table.read(many.project, many.slide.id, lambda: False)
     assert len(table) == 0
 
 
-def test_the_map_counts_proposals_only_and_weighs_them_by_risk(session):
+def test_the_map_counts_predictions_only_and_weighs_them_by_risk(session):
     at = [((100.0, 100.0), "SCC"), ((110.0, 120.0), "NILM"), ((3900.0, 2000.0), "HSIL")]
     put(session, [prediction(session.slide.id, yx, c, 1.0) for yx, c in at])
     session.edits.add_point((2000, 2000))
@@ -168,7 +168,7 @@ def test_risk_is_the_expected_severity():
     assert risk_of((("rubbish", 0.9),), "rubbish", severity) == 0
 
 
-def test_judging_keeps_the_model_and_records_the_person(session):
+def test_reviewing_keeps_the_model_and_records_the_person(session):
     cell = prediction(session.slide.id, (500, 500))
     put(session, [cell])
     for new_status in (Status.ACCEPTED, Status.REJECTED):
@@ -184,12 +184,12 @@ def test_judging_keeps_the_model_and_records_the_person(session):
     assert session.project.annotation(cell.id) == cell
 
 
-def test_a_second_verdict_leaves_the_first_judge(session):
+def test_a_second_review_leaves_the_first_reviewer(session):
     accepted = with_review(prediction(session.slide.id, (500, 500)), "anna", Status.ACCEPTED)
     assert with_review(accepted, "ben", Status.REJECTED).author == "anna"
 
 
-def test_bulk_judging_is_one_undo_step(many):
+def test_bulk_reviewing_is_one_undo_step(many):
     ids = [a.id for a in many.project.annotations(many.slide.id) if a.status is Status.UNREVIEWED]
     many.select(ids)
     many.edits.set_status(Status.REJECTED)

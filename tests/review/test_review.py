@@ -52,7 +52,7 @@ def stored(review: Review, row: int) -> Annotation:
     return found
 
 
-def test_verdicts_are_stored_with_who_gave_them_and_the_model_stays_known(review):
+def test_reviews_are_stored_with_who_gave_them_and_the_model_stays_known(review):
     assert review.accept([0])
     assert review.reject([1])
     assert review.relabel([2], "LSIL")
@@ -83,7 +83,7 @@ def test_the_order_stays_until_refreshed(review):
     assert [cell.id for cell in review.cells] == [before[1], before[2], before[4]]
 
 
-def test_progress_counts_proposals_by_the_class_proposed(review):
+def test_progress_counts_predictions_by_the_class_predicted(review):
     assert progress_words(review) == "0 of 5 reviewed"
     review.relabel([0], "NILM")
     review.reject([1])
@@ -96,7 +96,7 @@ def test_progress_counts_proposals_by_the_class_proposed(review):
     assert progress_words(review) == "1 of 5 reviewed"
 
 
-def test_accept_all_is_one_undo_step_and_spares_what_was_judged(review):
+def test_accept_all_is_one_undo_step_and_spares_what_was_reviewed(review):
     review.reject([1])
     steps = len(review.session.need_project().history())
     assert review.accept_all() == 4
@@ -117,7 +117,7 @@ def test_several_cells_are_one_step(review):
     assert review.session.need_project().can_undo("anna") == "Relabel 3 cells as LSIL"
 
 
-def test_after_a_verdict_the_next_that_waits_and_back_the_way_one_came(review):
+def test_after_a_review_the_next_that_waits_and_back_the_way_one_came(review):
     review.reject([1])
     review.accept([0])
     assert review.after(0) == 2
@@ -174,7 +174,7 @@ def test_blind_readers_do_not_accept_what_they_cannot_see(review):
     assert review.session.need_project().can_undo("anna") == "Reject cell"
 
 
-def test_a_verdict_on_what_another_window_changed_is_refused_and_shown_as_it_is(review):
+def test_a_review_of_what_another_window_changed_is_refused_and_shown_as_it_is(review):
     with Project.open(review.session.need_project().folder) as elsewhere:
         theirs = elsewhere.annotation(review.cells[0].id)
         elsewhere.apply(edits.replace_all([(theirs, replace(theirs, status=Status.REJECTED))], "Theirs"), "ben")
@@ -262,7 +262,7 @@ def test_accepting_all_reads_no_control_cell(session):
     assert review.estimate().bound.unread == 60
 
 
-def test_a_few_cells_judged_together_are_read_and_many_are_not(session):
+def test_a_few_cells_reviewed_together_are_read_and_many_are_not(session):
     add_predictions(session, [0.9] * 60)
     review = Review(session)
     rows = in_chance_order(review)

@@ -73,7 +73,7 @@ def test_a_card_that_does_not_tell_is_said_and_its_slides_are_ranked_by_what_is_
     assert risk_words(slide(0, 0)) == ""
 
 
-def test_fewer_judged_cells_make_a_wider_range() -> None:
+def test_fewer_reviewed_cells_make_a_wider_range() -> None:
     few = FalseRate(1, 325, 117.0, 17)
     assert few.expected(8000).high > CARD.expected(8000).high
     assert FalseRate(0, 325, 117.0, 17).expected(8000).high > 0

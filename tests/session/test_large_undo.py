@@ -22,7 +22,7 @@ def given(session: Session, monkeypatch: pytest.MonkeyPatch) -> list:
     return given
 
 
-def test_a_large_undo_is_done_in_the_background_and_told(session: Session, heard, given) -> None:
+def test_a_large_undo_is_done_in_the_background_and_reported(session: Session, heard, given) -> None:
     assert session.history.undo() is None
     assert heard.messages == ["'Import a.csv' is being undone (4 annotations); you can look around meanwhile."]
     assert sum(session.project.counts().values()) == 4
@@ -51,7 +51,7 @@ def test_an_undo_in_the_background_that_fails_is_a_sentence(session: Session, he
     session.edits.add_point((50.0, 50.0))
 
 
-def test_the_end_of_an_undo_is_not_told_of_another_project(session: Session, heard, given) -> None:
+def test_the_end_of_an_undo_is_not_reported_in_another_project(session: Session, heard, given) -> None:
     session.history.undo()
     result = given[0][0]()
     session.close()

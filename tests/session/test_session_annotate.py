@@ -17,14 +17,14 @@ def stored(session: Session) -> list[Annotation]:
     return list(session.project.annotations(session.slide.id))
 
 
-def test_a_mark_is_in_the_database_when_the_command_returns(session):
+def test_an_annotation_is_in_the_database_when_the_command_returns(session):
     mark = session.edits.add_point((10.5, 20.5))
     with Project.open(session.project.folder) as other:
         assert other.annotation(mark.id) == mark
     assert (mark.class_id, mark.author, mark.status) == ("NILM", "anna", Status.ACCEPTED)
 
 
-def test_a_new_mark_is_not_selected(session):
+def test_a_new_annotation_is_not_selected(session):
     session.edits.add_point((10.5, 20.5))
     assert session.selection == frozenset()
 
@@ -48,7 +48,7 @@ def test_choosing_the_class_that_the_selected_have_is_no_edit(session, heard):
     assert len(heard.entries) == before
 
 
-def test_a_proposal_that_a_person_relabels_is_accepted(session):
+def test_a_prediction_that_a_person_relabels_is_accepted(session):
     prediction = Annotation(
         slide_id=session.slide.id,
         geometry=Point(1, 1),

@@ -102,7 +102,7 @@ def _image(path: Path, value: int) -> Path:
     return path
 
 
-def test_slides_are_added_once_and_bad_files_are_told(tmp_path):
+def test_slides_are_added_once_and_bad_files_are_reported(tmp_path):
     session = Session("anna")
     said: list[str] = []
     session.message.connect(said.append)
@@ -152,7 +152,7 @@ def test_every_command_runs_or_says_why_not_without_a_project():
         run(session, key.command)
 
 
-def test_who_shows_slides_and_classes_need_not_follow_the_marks_of_others(session):
+def test_who_shows_slides_and_classes_need_not_follow_the_annotations_of_others(session):
     mark = session.edits.add_point((5.0, 5.0))
     reported = []
     with Project.open(session.project.folder) as other:

@@ -61,7 +61,7 @@ def test_dark_ground_is_refused(how: str, mpp: float | None) -> None:
         assert "does not look like a stained smear" in found.refusal
 
 
-def test_a_stained_smear_is_not_told_of_whatever_surrounds_it() -> None:
+def test_a_stained_smear_is_not_reported_whatever_surrounds_it() -> None:
     for seed, crowded in ((0, 0.1), (1, 1.0), (2, 3.0)):
         image = field(seed, crowded)
         half = image.copy()
@@ -87,7 +87,7 @@ def test_grey_and_purple_all_over_are_remarks() -> None:
 
 @pytest.mark.shared
 @pytest.mark.nightly
-def test_no_real_field_is_told_of_and_each_inverted_one_is_refused() -> None:
+def test_no_real_field_is_reported_and_each_inverted_one_is_refused() -> None:
     for path in sorted(CRIC.glob("*.jpg")):
         image = np.array(Image.open(path).convert("RGB"))
         assert look(image, 0.24) == Look()

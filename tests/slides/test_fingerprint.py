@@ -63,7 +63,7 @@ def _two_with_one_sample(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
-def test_two_patients_that_agree_in_16_pieces_are_told_apart(tmp_path: Path) -> None:
+def test_two_patients_that_agree_in_16_pieces_are_distinguished(tmp_path: Path) -> None:
     """54: the sampled hash that projects kept before took patient B's slide for patient A's."""
     a, b = _two_with_one_sample(tmp_path)
     assert sampled_part(fingerprint(a)) == sampled_part(fingerprint(b))

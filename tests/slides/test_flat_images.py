@@ -220,7 +220,7 @@ def test_a_transparent_part_is_glass(tmp_path: Path) -> None:
     assert shown[0, 0].tolist() == [3, 7, 11]
 
 
-def test_several_pictures_in_one_file_are_said(tmp_path: Path, paint) -> None:
+def test_several_images_in_one_file_are_said(tmp_path: Path, paint) -> None:
     path = tmp_path / "moving.webp"
     frames = [Image.fromarray(np.roll(paint(40, 40), k, axis=0)) for k in range(3)]
     frames[0].save(path, "WEBP", save_all=True, append_images=frames[1:], lossless=True)

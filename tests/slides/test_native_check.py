@@ -197,7 +197,7 @@ def test_a_library_that_waits_for_ever_is_not_waited_for(
 
 
 @pytest.mark.parametrize("script", ["import sys\nsys.exit(3)\n", "print('no answer', flush=True)\n"])
-def test_a_child_that_ends_otherwise_is_told(child, plain_path: Path, script: str) -> None:
+def test_a_child_that_ends_otherwise_is_reported(child, plain_path: Path, script: str) -> None:
     child(script)
     assert "the slide library cannot read it (stopped with" in look(plain_path).error
 

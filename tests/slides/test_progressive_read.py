@@ -163,7 +163,7 @@ def test_what_was_expected_is_worth_a_wait(slide: Slide, pyramid_path: Path, mon
     np.testing.assert_array_equal(reader.read(*VIEW), true_pixels(pyramid_path))
 
 
-def test_what_was_foreseen_is_at_hand_later_and_nothing_is_told_of_it(slide: Slide, pyramid_path: Path) -> None:
+def test_what_was_foreseen_is_at_hand_later_and_nothing_is_reported_of_it(slide: Slide, pyramid_path: Path) -> None:
     ahead = (0, 100, 700, 300, 300)
     reader = PatientReader(slide, lambda: pytest.fail("nobody looks at it yet"), patience_s=20)
     reader.read(*VIEW)
@@ -176,7 +176,7 @@ def test_what_was_foreseen_is_at_hand_later_and_nothing_is_told_of_it(slide: Sli
     np.testing.assert_array_equal(reader.read(*ahead), true_pixels(pyramid_path, ahead))
 
 
-def test_what_was_foreseen_stands_back_when_another_view_is_wanted(slide: Slide) -> None:
+def test_what_was_foreseen_stands_back_when_another_view_is_requested(slide: Slide) -> None:
     gate = Gate(slide)
     reader = PatientReader(slide, lambda: None, patience_s=0)
     reader.foresee(0, 0, 0, 1000, 1000)

@@ -127,7 +127,7 @@ def test_the_coarsest_view_is_never_coarser_than_two_micrometres() -> None:
         assert LowView.of(SparsePixels((900, 700), [], levels), None).step_yx[0] <= 4
 
 
-def test_a_written_slide_answers_as_its_picture(tmp_path: Path) -> None:
+def test_a_written_slide_answers_as_its_image(tmp_path: Path) -> None:
     image = np.full((3000, 4100, 3), GLASS, np.uint8)
     for y, x in ((15, 20), (1500, 2047), (2990, 4090)):
         image[y - 8 : y + 8, x - 8 : x + 8] = (190, 150, 200)

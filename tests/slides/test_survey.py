@@ -106,7 +106,7 @@ def test_a_survey_tells_sharp_from_blurred_at_any_scale(tmp_path, mpp):
         assert (found.out_of_focus == 0) if name == "sharp" else (found.out_of_focus == found.checked)
 
 
-def test_lone_cells_count_as_stained_and_pen_marks_do_not(tmp_path):
+def test_lone_cells_count_as_stained_and_pen_strokes_do_not(tmp_path):
     image = np.full((8192, 8192, 3), 240, np.uint8)
     cells = [(y, x) for y in range(900, 8000, 1700) for x in range(1000, 6000, 1900)]
     for y, x in cells:

@@ -180,7 +180,7 @@ def test_colours_come_to_srgb_in_their_own_levels(flat: Slide, monkeypatch: pyte
     np.testing.assert_array_equal(shown.live(2), before)
 
 
-def test_the_small_picture_is_of_the_whole_slide(flat: Slide) -> None:
+def test_the_small_image_is_of_the_whole_slide(flat: Slide) -> None:
     shown = made(flat)
     glimpse = shown.glimpse(50)
     assert glimpse is not None

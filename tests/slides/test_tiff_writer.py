@@ -18,7 +18,7 @@ def test_openslide_reads_levels_and_mpp(pyramid_path: Path) -> None:
         assert float(slide.properties["openslide.mpp-x"]) == pytest.approx(0.25)
 
 
-def test_every_level_shows_the_same_picture(pyramid_path: Path, paint) -> None:
+def test_every_level_shows_the_same_image(pyramid_path: Path, paint) -> None:
     with openslide.OpenSlide(pyramid_path) as slide:
         for level, (w, h) in enumerate(slide.level_dimensions):
             pixels = np.asarray(slide.read_region((0, 0), level, (w, h)))[..., :3].astype(float)

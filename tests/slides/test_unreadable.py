@@ -120,7 +120,7 @@ def test_a_damaged_mirax_tile_does_not_spoil_the_others(shared: Path, tmp_path: 
         np.testing.assert_array_equal(region[~hurt], expected[~hurt])
 
 
-def test_damage_all_over_is_told_by_its_number() -> None:
+def test_damage_all_over_is_reported_by_its_number() -> None:
     tiles = [UnreadableTile("a.tif", 0, (0.0, float(k), 1.0, k + 1.0), "it is damaged") for k in range(2000)]
     said = said_of_unreadable(tiles)
     assert said[:20] == [str(tile) for tile in tiles[:20]]

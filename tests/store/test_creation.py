@@ -87,7 +87,7 @@ def test_two_programs_that_make_one_project_share_it_each_time(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("names", ["two", "one"])
-def test_the_slower_one_is_told_and_changes_nothing(
+def test_the_slower_one_is_reported_and_changes_nothing(
     names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a file cannot have two names, as on a memory stick or some shares."""

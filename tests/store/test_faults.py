@@ -192,7 +192,9 @@ def test_threads_share_a_project(project: Project, cell: Cell) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not let an open file be moved or deleted")
-def test_marks_are_not_written_into_a_project_that_was_deleted(project: Project, folder: Path, cell: Cell) -> None:
+def test_annotations_are_not_written_into_a_project_that_was_deleted(
+    project: Project, folder: Path, cell: Cell
+) -> None:
     project.apply(add([cell()], "Draw"), "Ana")
     away = folder.rename(folder.with_name("elsewhere.cyto"))
     with pytest.raises(StoreError, match="moved or deleted while it was open"):

@@ -159,7 +159,7 @@ def test_a_damaged_file_is_not_remembered_as_sound(large: Path, looks: list[Path
     assert len(looks) == 2
 
 
-def test_whoever_waits_noticeably_is_told_why(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_waits_noticeably_learns_why(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     questions = threading.Event()
 
     def slow(*given: object) -> list[str]:

@@ -229,7 +229,7 @@ def _first_version(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("restored", [False, True])
-def test_a_log_of_a_version_without_stamps_is_told_by_its_revision(
+def test_a_log_of_a_version_without_stamps_is_recognised_by_its_revision(
     restored: bool, backup: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as old:

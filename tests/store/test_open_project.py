@@ -108,7 +108,7 @@ def test_a_truncated_database_is_refused_in_a_sentence(closed: Path, keep: int) 
     _refuses(closed, "is damaged")
 
 
-def test_a_database_with_rubbish_in_its_middle_never_shows_a_bare_error(closed: Path) -> None:
+def test_a_database_with_garbage_in_its_middle_never_shows_a_bare_error(closed: Path) -> None:
     whole = (closed / "project.sqlite").read_bytes()
     refusals = []
     for page in range(1, len(whole) // 4096):

@@ -199,7 +199,7 @@ def test_regions_are_found_among_all_cells_of_their_slide(project: Project, cell
     assert project.regions("one", limit=1) == inside[1:2]
 
 
-def test_many_are_found_by_their_ids_in_the_order_asked(project: Project, cell: Cell) -> None:
+def test_many_are_found_by_their_ids_in_the_order_requested(project: Project, cell: Cell) -> None:
     # Guards a rubber band around thousands of cells, whose relabelling asks for all of them at once.
     cells = _scatter(cell, 2000)
     project.apply(add(cells, "Import"), "Ana")

@@ -42,7 +42,7 @@ def test_undo_and_redo_walk_the_same_way_back_and_forth(project: Project, cell: 
     assert [entry.kind for entry in project.history()] == ["redo"] * 3 + ["undo"] * 3 + ["edit"] * 3
 
 
-def test_the_view_is_told_where_to_go(project: Project, cell: Cell) -> None:
+def test_the_view_learns_where_to_go(project: Project, cell: Cell) -> None:
     near = cell(5, 6)
     far = replace(near, geometry=Point(700, 800), slide_id="two")
     project.apply(add([near], "Draw"), "Ana")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from napari_cyto.training.config import TrainConfig
 
-SIDES = {"train": 12, "validation": 6, "test": 6}
+CELLS_OF_SETS = {"train": 12, "validation": 6, "test": 6}
 NUCLEUS_PX = {"NILM": 4, "HSIL": 11}
 
 
@@ -27,7 +27,7 @@ def tiny_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders of 24 cells a class, divided into the three sides."""
     root = tmp_path_factory.mktemp("cells")
     rng = np.random.default_rng(0)
-    for side, n in SIDES.items():
+    for side, n in CELLS_OF_SETS.items():
         for class_id in NUCLEUS_PX:
             folder = root / side / class_id
             folder.mkdir(parents=True)

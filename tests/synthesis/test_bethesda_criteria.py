@@ -75,7 +75,7 @@ def test_every_drawn_nucleus_is_darker_than_the_cytoplasm_round_it(kind: CellKin
 
 
 @pytest.mark.parametrize("class_id", CLASSES)
-def test_in_the_picture_every_true_centre_is_darker_than_the_cytoplasm_next_to_it(smear: Smear, class_id: str) -> None:
+def test_in_the_image_every_true_centre_is_darker_than_the_cytoplasm_next_to_it(smear: Smear, class_id: str) -> None:
     brightness = smear.renderer.draw(0, 0, *smear.spec.size_hw).mean(axis=2)
     # Neighbours' nuclei are no cytoplasm; farther from the nucleus other cells may lie on top of this one.
     nuclei = np.zeros(brightness.shape, dtype=bool)

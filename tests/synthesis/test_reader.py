@@ -29,7 +29,7 @@ def test_the_part_that_was_read_is_made_of_whole_slices_on_the_slide(made: MadeS
     assert (y1, x1) <= (2600, 4400)
 
 
-def test_inside_the_region_every_cell_is_marked(made: MadeSmear) -> None:
+def test_inside_the_region_every_cell_is_annotated(made: MadeSmear) -> None:
     part = read_part(made, (1, 1))
     region, *marks = annotated(made, part)
     assert region.is_region
@@ -43,7 +43,7 @@ def test_inside_the_region_every_cell_is_marked(made: MadeSmear) -> None:
     assert any(isinstance(m.geometry, Point) for m in marks)
 
 
-def test_proposals_lie_outside_and_carry_their_model_and_scores(made: MadeSmear) -> None:
+def test_predictions_lie_outside_and_carry_their_model_and_scores(made: MadeSmear) -> None:
     part = read_part(made, (1, 1))
     found = predictions(made, part)
     assert found
@@ -67,6 +67,6 @@ def test_the_overview_shows_each_class_in_its_colour(made: MadeSmear, tmp_path: 
         assert (pixels == np.array(scheme[str(class_id)].rgb)).all(axis=1).sum() > 20
 
 
-def test_a_slide_without_marks_or_scale_still_gives_an_overview(made: MadeSmear) -> None:
+def test_a_slide_without_annotations_or_scale_still_gives_an_overview(made: MadeSmear) -> None:
     with open_slide(made.slide_path) as slide:
         assert render_overview(slide, (), preset("bethesda"), "small").width > 1000

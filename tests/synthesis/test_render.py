@@ -30,7 +30,7 @@ def test_another_seed_gives_another_smear() -> None:
 
 
 @pytest.mark.parametrize("tile", [1024, 300, 177])
-def test_tiles_of_any_size_join_to_the_same_picture(smear: Smear, tile: int) -> None:
+def test_tiles_of_any_size_join_to_the_same_image(smear: Smear, tile: int) -> None:
     height, width = smear.spec.size_hw
     whole = smear.renderer.draw(0, 0, height, width)
     corners = [(y, x) for y in range(0, height, tile) for x in range(0, width, tile)]
@@ -39,7 +39,7 @@ def test_tiles_of_any_size_join_to_the_same_picture(smear: Smear, tile: int) -> 
         assert np.array_equal(smear.renderer.draw(y, x, h, w), whole[y : y + h, x : x + w])
 
 
-def test_sprites_do_not_depend_on_the_order_they_are_asked_for() -> None:
+def test_sprites_do_not_depend_on_the_order_they_are_requested() -> None:
     kind = KINDS[0]
     forward, backward = Catalogue(0.25, 1), Catalogue(0.25, 1)
     first = [forward.body(kind, n).planes for n in (0, 1, 2)]
@@ -74,7 +74,7 @@ def test_a_map_is_read_the_same_in_any_box(y0: int, x0: int, height: int, width:
     assert np.array_equal(interpolate(grid, y0, x0, height, width), whole[y0 : y0 + height, x0 : x0 + width])
 
 
-def test_laying_out_stops_when_asked() -> None:
+def test_laying_out_stops_on_request() -> None:
     token = CancelToken()
     token.cancel()
     with pytest.raises(JobCancelled, match="No smear was made"):

@@ -103,7 +103,7 @@ def test_a_call_is_the_one_of_least_expected_cost() -> None:
     np.testing.assert_array_equal(called, expected.argmin(axis=1))
 
 
-def test_a_fold_is_judged_by_what_the_others_say() -> None:
+def test_a_fold_is_evaluated_by_what_the_others_say() -> None:
     """Labels of one fold are made nonsense: its own decision must not see that, those of the others must."""
     logits, truth = drawn(1.5, [1.0, 0.0, -1.0], n=3000)
     fold = np.arange(3000) % 3
@@ -115,7 +115,7 @@ def test_a_fold_is_judged_by_what_the_others_say() -> None:
     assert of_all.temperature > 2 * each[1].temperature
 
 
-def test_cross_fitted_costs_undo_the_offsets_and_add_what_was_asked_for() -> None:
+def test_cross_fitted_costs_undo_the_offsets_and_add_what_was_requested() -> None:
     logits, truth = drawn(1.0, [1.0, 0.0, -1.0])
     _, plain = cross_fitted(logits, truth, np.arange(len(truth)) % 3, (1.0, 1.0, 1.0))
     called = weighed(probabilities(logits, plain), plain).argmax(axis=1)

@@ -30,7 +30,7 @@ def unsided_cells(tiny_cells: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return root
 
 
-def test_all_cells_are_judged_by_a_model_that_did_not_see_them(
+def test_all_cells_are_evaluated_by_a_model_that_did_not_see_them(
     unsided_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path
 ) -> None:
     recipe = tiny_recipe.with_values({"phases": [{"epochs": 1}]})
@@ -68,7 +68,7 @@ def test_the_figures_are_of_all_cells_though_few_are_listed(
     assert "fold-1.run" in end.message
 
 
-def test_a_detector_is_judged_on_all_pictures_each_fold_at_its_own_threshold(
+def test_a_detector_is_evaluated_on_all_images_each_fold_at_its_own_threshold(
     tiny_fields: Path, tiny_detector: TrainConfig, tmp_path: Path
 ) -> None:
     events = list(

@@ -15,8 +15,8 @@ from napari_cyto.datasets.training.training_set import TrainingSet, read_trainin
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.models.registry import build
 from napari_cyto.training._task import Share, Task
-from napari_cyto.training._task_registry import make_task
 from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.run import make_task
 
 pytestmark = pytest.mark.networks
 
@@ -56,7 +56,7 @@ def task_of(labelled: tuple[TrainingSet, TrainConfig, TrainingSplit], architectu
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_architecture_learns_and_is_judged(labelled: Any, architecture: str) -> None:
+def test_every_architecture_learns_and_is_evaluated(labelled: Any, architecture: str) -> None:
     task = task_of(labelled, architecture)
     config = labelled[1]
     groups = task.parameter_groups(config.phases[0])

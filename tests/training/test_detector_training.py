@@ -98,7 +98,7 @@ def test_the_same_seed_draws_the_same_tile_and_another_another(tmp_path: Path) -
     assert not np.array_equal(one.pixels, other.pixels)
 
 
-def test_background_is_told_to_count_only_inside_regions(tmp_path: Path) -> None:
+def test_background_is_set_to_count_only_inside_regions(tmp_path: Path) -> None:
     region = Polygon(((0, 0), (0, 100), (200, 100), (200, 0)))
     source = TileSource([slide(spotted(tmp_path / "s.png"), regions=(region,))], 0.5, 96, AugmentConfig())
     anchors = np.array([[48.0, 20.0], [48.0, 80.0]])
@@ -107,7 +107,7 @@ def test_background_is_told_to_count_only_inside_regions(tmp_path: Path) -> None
     assert tile.counted.tolist() == [True, False]
 
 
-def test_pictures_of_one_cell_teach_no_detector(tmp_path: Path) -> None:
+def test_images_of_one_cell_teach_no_detector(tmp_path: Path) -> None:
     source = TileSource([slide(spotted(tmp_path / "s.png"), centred=True)], 0.5, 96, AugmentConfig())
     with pytest.raises(CytoError, match="one cell only"):
         source.measure(0)

@@ -38,7 +38,7 @@ OLD, NEW = [f"old{i}" for i in range(6)], [f"new{i}" for i in range(4)]
 
 @pytest.mark.parametrize("published", [True, False])
 @pytest.mark.parametrize("seed", range(6))
-def test_a_parents_training_slides_do_not_judge_its_child(published: bool, seed: int) -> None:
+def test_a_parents_training_slides_do_not_evaluate_its_child(published: bool, seed: int) -> None:
     """The slides that judged the parent lie elsewhere, so the test side has to be drawn anew."""
     known = parent({"sides": {"train": OLD[:5], "validation": OLD[5:], "test": ["gone"]}})
     data = on_sets_of_parent(data_of(*OLD, *NEW), known)
@@ -49,7 +49,7 @@ def test_a_parents_training_slides_do_not_judge_its_child(published: bool, seed:
     assert test <= set(NEW)
 
 
-def test_what_a_grandparent_learnt_from_does_not_judge_its_grandchild() -> None:
+def test_what_a_grandparent_learnt_from_does_not_evaluate_its_grandchild() -> None:
     """The parent was trained without the grandparent's slides, so only its record can tell of them."""
     first = parent({"sides": {"train": OLD[:5], "validation": OLD[5:], "test": ["gone"]}})
     record = with_parents({"sides": {"train": [*NEW[:2], OLD[0]], "validation": [], "test": []}}, first)

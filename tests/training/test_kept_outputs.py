@@ -40,7 +40,7 @@ def test_each_fold_keeps_its_own_costs() -> None:
     assert pooled([cells(3, 0), cells(2, 1)]).costs is None  # type: ignore[union-attr]
 
 
-def test_cells_and_pictures_are_not_pooled() -> None:
+def test_cells_and_images_are_not_pooled() -> None:
     field = DetectedField("p", 0.5, "p", np.zeros((0, 2)), (), np.zeros((0, 4)))
     with pytest.raises(CytoError, match="cannot be pooled"):
         pooled([cells(3, 0), (field,)])

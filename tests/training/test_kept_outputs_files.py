@@ -38,7 +38,7 @@ def test_cells_come_back_to_the_last_bit(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [OUTPUTS_FILE]
 
 
-def test_pictures_come_back_with_regions_and_without_detections(tmp_path: Path) -> None:
+def test_images_come_back_with_regions_and_without_detections(tmp_path: Path) -> None:
     region = Polygon(((0.0, 0.0), (0.0, 9.5), (9.5, 0.0)))
     rng = np.random.default_rng(1)
     boxes = np.full((2, 4), np.nan)

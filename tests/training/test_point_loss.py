@@ -67,7 +67,7 @@ def test_sizes_are_learned_only_where_a_box_is_known() -> None:
     assert bool(result.logits.grad.isfinite().all())
 
 
-def test_background_counts_only_where_every_cell_is_marked() -> None:
+def test_background_counts_only_where_every_cell_is_annotated() -> None:
     result = proposals([[10.0, 10.0], [40.0, 40.0], [60.0, 60.0]], [[2.0, 0.0]] * 3)
     truth = cells([[10.0, 10.0]], [0], counted=[False, True, False])
     matched_loss(result, [truth], PointLossWeights(), 1)["classes"].backward()
@@ -88,7 +88,7 @@ def test_tiles_without_cells_teach_background_alone() -> None:
     assert loss["loss"] == pytest.approx(0.5 * math.log(2))
 
 
-def test_each_picture_is_matched_by_itself() -> None:
+def test_each_image_is_matched_by_itself() -> None:
     points = torch.tensor([[[10.0, 10.0], [50.0, 50.0]], [[50.0, 50.0], [10.0, 10.0]]])
     result = Proposals(points, torch.ones(2, 2, 2), torch.zeros(2, 2, 3))
     truth = [cells([[10.0, 10.0]], [0]), cells([[10.0, 12.0], [50.0, 50.0]], [1, 0])]

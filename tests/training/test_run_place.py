@@ -33,7 +33,7 @@ def refusal(out: Path, resume: bool) -> str:
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_finished_run_whose_model_was_removed_is_told_so(tmp_path: Path, resume: bool) -> None:
+def test_a_finished_run_whose_model_was_removed_says_so(tmp_path: Path, resume: bool) -> None:
     folder = left_behind(tmp_path / "model", 2, Advanced(1, 1, "x"), Done({}))
     said = refusal(tmp_path / "model", resume)
     assert "a run that is finished, but its model" in said

@@ -21,7 +21,7 @@ def test_the_same_seed_and_epoch_give_the_same_order() -> None:
     ("sampling", "shares"),
     [("natural", [0.9, 0.09, 0.01]), ("sqrt", [0.703, 0.222, 0.074]), ("balanced", [1 / 3, 1 / 3, 1 / 3])],
 )
-def test_classes_are_shown_as_often_as_asked(sampling: str, shares: list[float]) -> None:
+def test_classes_are_shown_as_often_as_requested(sampling: str, shares: list[float]) -> None:
     order = epoch_order(LABELS, sampling, 0, 0)  # type: ignore[arg-type]
     assert len(order) == len(LABELS)
     np.testing.assert_allclose(np.bincount(LABELS[order]) / len(order), shares, atol=0.002)

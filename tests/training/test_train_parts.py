@@ -146,7 +146,7 @@ def test_blur_and_noise_touch_their_share() -> None:
     assert back(changed(crops, noise=1.0)).min() >= -1e-5
 
 
-def test_mixup_blends_pictures_and_targets_alike() -> None:
+def test_mixup_blends_images_and_targets_alike() -> None:
     images, targets = torch.eye(3).reshape(3, 1, 3, 1, 1), torch.eye(3)
     new, shares = mixed(images, targets, 1.0, chance())
     torch.testing.assert_close(new.reshape(3, 3), shares)

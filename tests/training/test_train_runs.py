@@ -40,7 +40,7 @@ def losses(folder: Path) -> dict[int, float]:
     return {e["values"]["epoch"]: e["values"]["train_loss"] for e in lines if e["event"] == "measured"}
 
 
-def test_a_run_ends_in_a_judged_bundle(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:
+def test_a_run_ends_in_an_evaluated_bundle(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:
     out = tmp_path / "model"
     events = events_of(tiny_recipe, tiny_cells, out)
     assert isinstance(events[-1], Done), events[-1]
@@ -135,7 +135,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(
         torch.testing.assert_close(other[name], tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_a_run_that_was_stopped_while_it_was_judged_has_its_model_and_goes_on(
+def test_a_run_that_was_stopped_while_it_was_evaluated_has_its_model_and_goes_on(
     tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari_cyto.training.classifier_task import ClassifierTask
@@ -327,7 +327,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
     assert isinstance(events_of(tiny_recipe, tiny_cells, tmp_path / "model", resume=True)[-1], Done)
 
 
-def test_a_corrupt_picture_is_left_out_and_said(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:
+def test_a_corrupt_image_is_left_out_and_said(tiny_cells: Path, tiny_recipe: TrainConfig, tmp_path: Path) -> None:
     bad = tiny_cells / "train" / "NILM" / "train-NILM-1.png"
     whole = bad.read_bytes()
     try:

@@ -35,7 +35,7 @@ def printed_words(capsys: pytest.CaptureFixture[str], result: dict[str, Any]) ->
     return " ".join(capsys.readouterr().out.split())
 
 
-def test_a_detectors_figures_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_detectors_figures_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     metrics = detector_scores([field("a", (0.9, 0.8, 0.3)), field("b", (0.7, 0.2))], TWO, 0.5, 6.0, QUICK).to_json()
     outcome = printed_words(
         capsys, {"bundle": "m", "id": "m", "side": "test", "epochs": 3, "seconds": 9, "metrics": metrics}
@@ -46,7 +46,7 @@ def test_a_detectors_figures_are_told(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Of the 3 cells found, on the test set" in outcome
 
 
-def test_folds_are_told_with_the_range_of_their_thresholds(capsys: pytest.CaptureFixture[str]) -> None:
+def test_folds_are_reported_with_the_range_of_their_thresholds(capsys: pytest.CaptureFixture[str]) -> None:
     fields = [field("a", (0.9, 0.8, 0.3)), field("b", (0.7, 0.2))]
     metrics = detector_scores(fields, TWO, [0.85, 0.1], 6.0, QUICK).to_json()
     found = metrics["detection"]
@@ -59,7 +59,7 @@ def test_folds_are_told_with_the_range_of_their_thresholds(capsys: pytest.Captur
     assert "Of the 3 cells found, out of fold" in outcome
 
 
-def test_a_classifiers_figures_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_classifiers_figures_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     names = tuple("abcd")
     cells = ScoredCells(TWO, np.array([0, 1, 0, 1]), np.eye(2)[[0, 1, 1, 1]], names, names, np.zeros((4, 2)))
     outcome = printed_words(capsys, {"id": "m", "side": "test", "metrics": classifier_scores(cells, QUICK).to_json()})

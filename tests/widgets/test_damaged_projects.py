@@ -68,7 +68,7 @@ def test_the_next_slide_comes_although_its_place_cannot_be_kept(bench, monkeypat
     assert seen == ["smear_b.tif"]
 
 
-def test_the_first_finding_is_told_of_a_page_not_all_hundred():
+def test_the_first_finding_of_a_page_is_reported_not_all_hundred():
     found = "*** in database main ***\nOn tree page 27 cell 245: Offset 4590 out of range\nOn tree page 27 cell 244: x"
     sentence = damage_sentence(Path("smears.cyto/project.sqlite"), [found])
     assert "(On tree page 27 cell 245: Offset 4590 out of range)" in sentence

@@ -83,8 +83,8 @@ def test_from_a_slide_to_a_dataset_and_back(window_bench: Any, project_folder: P
     back = cells(tmp_path / "back.cyto")
     assert sorted(c for c, _ in back) == sorted(APACC[c] for c, _ in annotated)
     needed = sorted((APACC[c], at) for c, at in annotated)
-    for (class_id, (y, x)), (expected, (wanted_y, wanted_x)) in zip(back, needed, strict=True):
+    for (class_id, (y, x)), (expected, (expected_y, expected_x)) in zip(back, needed, strict=True):
         # A point becomes a box whose corners are whole px, so its middle may move by half of one.
         assert class_id == expected
-        assert abs(y - wanted_y) <= 1
-        assert abs(x - wanted_x) <= 1
+        assert abs(y - expected_y) <= 1
+        assert abs(x - expected_x) <= 1

@@ -68,7 +68,7 @@ def test_a_job_that_listens_says_itself_what_was_kept(hear):
     assert heard.until_ended() == Cancelled("Stopped politely; nothing was kept.")
 
 
-def test_a_deaf_job_is_told_and_may_clean_up(hear, tmp_path):
+def test_a_deaf_job_is_signalled_and_may_clean_up(hear, tmp_path):
     heard = hear(job_samples.deaf, marker=tmp_path / "marker")
     heard.until_running()
     heard.job.cancel()

@@ -45,7 +45,7 @@ def test_slides_are_exchanged_with_the_session(window_bench):
     assert tuple(viewer.layers[0].scale) == (0.5, 0.5)
 
 
-def test_the_first_mark_begins_the_slide(window_bench):
+def test_the_first_annotation_begins_the_slide(window_bench):
     assert window_bench.session.slide.progress is Progress.TODO
     window_bench.mark(1)
     assert window_bench.session.slide.progress is Progress.IN_PROGRESS
@@ -80,7 +80,7 @@ def test_class_keys_work_on_the_slide_and_nowhere_else(window_bench):
     assert window_bench.annotate.selection.note.text() == "3"
 
 
-def test_our_keys_are_told_where_napari_told_its_own(window_bench):
+def test_our_keys_are_listed_where_napari_listed_its_own(window_bench):
     assert "1 to 9: class" in window_bench.window.viewer.window._qt_window.statusBar()._help.text()
 
 

@@ -63,9 +63,9 @@ def budget_chart(curve: Curve, at: float, recall: float | None) -> Html:
         "Recall by number of detections", "detections per annotated cell", "recall", (0, furthest), x_ticks=ticks
     )
     inside = [p for p in curve.tolist() if p[0] <= furthest]
-    dot_mark = dot(frame.x(at), frame.y(recall), 4, ACCENT) if recall is not None else None
+    operating_dot = dot(frame.x(at), frame.y(recall), 4, ACCENT) if recall is not None else None
     limit = line([(frame.x(at), frame.y(0)), (frame.x(at), frame.y(1))], SOFT, 1, "3 3")
-    return frame.drawn(limit, frame.curve(inside, ACCENT), join((dot_mark,)))
+    return frame.drawn(limit, frame.curve(inside, ACCENT), join((operating_dot,)))
 
 
 def interval_bar(estimate: Estimate | None) -> Html:

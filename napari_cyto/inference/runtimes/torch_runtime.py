@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from napari_cyto.errors import JobCancelled
 from napari_cyto.inference.engine.tile_memory import BYTES_PER_PX
 from napari_cyto.inference.network_input import as_input
-from napari_cyto.inference.runtimes._stop import interruptible
 from napari_cyto.inference.runtimes.devices import chosen_device, computes_bf16
 from napari_cyto.inference.runtimes.runtime import RGB
 from napari_cyto.jobs.events import Token
@@ -142,3 +143,29 @@ def plain(cells: RawCells) -> FoundCells:
         t.detach().cpu().double().numpy() for t in (cells.points_yx, cells.sizes_hw, cells.scores, cells.class_scores)
     )
     return FoundCells(points, sizes, scores, class_scores)
+
+
+@contextmanager
+def interruptible(network: Any, token: Token | None) -> Iterator[None]:
+    """Look at the token before each layer of a torch network while the block runs.
+
+    Raises
+    ------
+    JobCancelled
+        Out of the network.
+    """
+    if token is None or not hasattr(network, "modules"):
+        yield
+        return
+
+    def look(*_: Any) -> None:
+        if token.cancelled():
+            raise JobCancelled("Cancelled. What was found so far is kept.")
+
+    leaves = [m for m in network.modules() if not any(True for _ in m.children())]
+    hooks = [m.register_forward_pre_hook(look) for m in leaves]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.geometry import Box, Polygon
+from napari_cyto.domain.geometry import YXYX, Box, Polygon
 from napari_cyto.widgets.canvas.frames import frame_to_data
 
 Floats = npt.NDArray[np.float32]
@@ -222,3 +223,27 @@ def _outline_rgba(
     if annotation.class_id is None or annotation.class_id not in colours:
         return REGION_RGBA
     return (*colours[annotation.class_id], ALPHA[annotation.status])
+
+
+SMALLEST_SCREEN_PX = 6.0
+"""Of a usual box: below, an outline says no more than its dot."""
+
+SURE_SCREEN_PX = 60.0
+"""From here on outlines are shown however many there are: who is so near looks at single cells."""
+
+CROWDED_SHARE = 0.4
+"""Of what is in view; where boxes cover more, outlines cross each other and hide the cells."""
+
+
+def is_crowded(cells: Iterable[Annotation], box_yxyx: YXYX | None) -> bool:
+    """Whether the boxes of ``cells`` cover so much of a part of the slide, level-0 px, that they heap up there."""
+    if box_yxyx is None:
+        return False
+    y0, x0, y1, x1 = box_yxyx
+    areas = (math.prod(c.geometry.size_hw) for c in cells if isinstance(c.geometry, Box))
+    return sum(areas) > CROWDED_SHARE * (y1 - y0) * (x1 - x0)
+
+
+def outlines_show(usual_screen_px: float, *, crowded: bool) -> bool:
+    """Whether boxes are outlined where a usual one is so large on the screen."""
+    return usual_screen_px >= (SURE_SCREEN_PX if crowded else SMALLEST_SCREEN_PX)

@@ -17,20 +17,26 @@ from napari_cyto.review.predictions import Heat
 from napari_cyto.session import Session, Tool
 from napari_cyto.session.commands import acts_on_selection, run, run_on
 from napari_cyto.widgets.canvas import napari_window
-from napari_cyto.widgets.canvas._annotation_style import cell_points, outlines_of, palette, shaped_points, unnamed
+from napari_cyto.widgets.canvas._annotation_style import (
+    cell_points,
+    is_crowded,
+    outlines_of,
+    outlines_show,
+    palette,
+    shaped_points,
+    unnamed,
+)
 from napari_cyto.widgets.canvas._gestures import Gestures
 from napari_cyto.widgets.canvas._hover import Hover
 from napari_cyto.widgets.canvas._jump_preload import Arrival
 from napari_cyto.widgets.canvas._key_bindings import SlideKeys
 from napari_cyto.widgets.canvas._layers import AnnotationLayers
-from napari_cyto.widgets.canvas._note import Note
-from napari_cyto.widgets.canvas._outline_choice import is_crowded, outlines_show
 from napari_cyto.widgets.canvas._prediction_layer import PredictionLayer
 from napari_cyto.widgets.canvas._shape_handles import handles_yx
 from napari_cyto.widgets.canvas._visible_annotations import Shown
-from napari_cyto.widgets.canvas._window_link import Tether
-from napari_cyto.widgets.canvas._zoom_levels import usual_world, zoom_to_see
-from napari_cyto.widgets.canvas.frames import frame_to_data
+from napari_cyto.widgets.canvas.badge import Note
+from napari_cyto.widgets.canvas.frames import frame_to_data, usual_world, zoom_to_see
+from napari_cyto.widgets.canvas.napari_window import Tether
 from napari_cyto.widgets.canvas.view_options import ViewOptions, shapes_of
 from napari_cyto.widgets.deferred import Soon, later
 

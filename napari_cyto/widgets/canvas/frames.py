@@ -1,4 +1,4 @@
-"""From the slide's frame to napari's and back: the one place that knows how they differ."""
+"""From the slide's frame to napari's and back, the one place that knows how they differ; and how near the view is."""
 
 from __future__ import annotations
 
@@ -50,3 +50,23 @@ def world_to_frame(world: Sequence[float], mpp: float) -> YX:
 def frame_to_world(yx: YX, mpp: float) -> YX:
     """Return the napari world position of a place on the slide (level-0 px); ``mpp`` as in `world_to_frame`."""
     return ((yx[0] - PIXEL_CENTRE) * mpp, (yx[1] - PIXEL_CENTRE) * mpp)
+
+
+_USUAL_UM = 40.0
+# Most slides whose scale is not told were scanned at 40x.
+_USUAL_PX = _USUAL_UM / 0.25
+# As wide on the screen is a usual cell that the view jumps to; who is a little nearer or farther keeps the zoom.
+_JUMP_SCREEN_PX = 150.0
+_JUMP_KEEPS = (0.4, 6.0)
+
+
+def usual_world(mpp: float | None) -> float:
+    """Return the side of a usual cell's box in world units: µm, or px where the slide's ``mpp`` is not known."""
+    return _USUAL_UM if mpp else _USUAL_PX
+
+
+def zoom_to_see(zoom: float, mpp: float | None) -> float | None:
+    """Return the zoom (canvas px per world unit) that shows a cell well; None where ``zoom`` does already."""
+    target = _JUMP_SCREEN_PX / usual_world(mpp)
+    low, high = _JUMP_KEEPS
+    return None if low * target <= zoom <= high * target else target

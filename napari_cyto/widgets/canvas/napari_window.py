@@ -5,11 +5,12 @@ All that could break with a new napari release is in this file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+from qtpy.QtCore import QEvent, QObject
 
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.widgets.canvas._key_bindings import as_qt_writes
@@ -185,3 +186,19 @@ def _move(viewer: Viewer, yx: YX, mpp: float, zoom: float | None) -> None:
     if zoom is not None:
         camera.zoom = zoom
     camera.center = (0.0, *frame_to_world(yx, mpp))
+
+
+class Tether(QObject):
+    """Lets go of a window before Qt takes it apart."""
+
+    def __init__(self, qt_window: QObject, let_go: Callable[[], None]) -> None:
+        super().__init__(qt_window)
+        self._let_go: Callable[[], None] | None = let_go
+        qt_window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Qt's hook."""
+        if event is not None and event.type() == QEvent.Type.DeferredDelete and self._let_go is not None:
+            let_go, self._let_go = self._let_go, None
+            let_go()
+        return bool(super().eventFilter(watched, event))

@@ -152,7 +152,7 @@ def test_a_patient_of_two_smears_is_known_from_the_record(make_project, run, tmp
     assert "same_patient" in kinds(report)
 
 
-def test_blank_glass_on_both_sides_is_no_leak(good: Path) -> None:
+def test_blank_glass_in_both_sets_is_no_leak(good: Path) -> None:
     glass = Image.new("RGB", (80, 80), (243, 242, 240))
     for side in ("train", "test"):
         for i in range(3):
@@ -206,7 +206,7 @@ def test_neighbours_at_a_border_are_two_cells(boxes: tuple[Box, Box]) -> None:
     assert "shared_box" not in {f.kind for f in all_checks(two_slices(("train", "train"), boxes))}
 
 
-def test_a_project_is_judged_by_its_own_sides_or_the_planned_ones(make_project) -> None:
+def test_a_project_is_audited_by_its_own_sets_or_the_planned_ones(make_project) -> None:
     made = make_project(slides=3)
     report = audit(made.folder)
     assert report.ok
@@ -224,7 +224,7 @@ def test_a_project_of_one_slide_says_that_it_cannot_be_divided(make_project) -> 
 
 
 @pytest.mark.parametrize("slides", [0, 1, 3])
-def test_a_project_without_a_single_mark_can_be_audited(make_project, slides: int, tmp_path: Path) -> None:
+def test_a_project_without_a_single_annotation_can_be_audited(make_project, slides: int, tmp_path: Path) -> None:
     folder = make_project(slides=slides, cells=1).folder if slides else tmp_path / "empty.cyto"
     with Project.open(folder) if slides else Project.create(folder, preset("apacc")) as project:
         marks = list(project.annotations())
@@ -295,7 +295,7 @@ def test_points_are_the_same_by_their_distance_and_not_by_what_is_put_round_them
     assert on_one_slide((first, "HSIL", True), (next_cell, "HSIL", True)) == []
 
 
-def test_a_verdict_without_errors_does_not_pass_over_warnings() -> None:
+def test_a_summary_without_errors_does_not_pass_over_warnings() -> None:
     found = report("a", [Finding("same_box", Severity.WARNING, "One.")])
     assert found.ok
     assert "1 kind of warning" in found.summary
@@ -352,7 +352,7 @@ def test_another_format_is_not_passed_as_a_tree_without_errors(tmp_path: Path) -
         audit(tmp_path)
 
 
-def test_labels_beside_an_apacc_tree_are_told(tmp_path: Path) -> None:
+def test_labels_beside_an_apacc_tree_are_reported(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "10030_18_18000_136000.txt").write_text("0 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     (tmp_path / "labels").mkdir()
@@ -361,7 +361,7 @@ def test_labels_beside_an_apacc_tree_are_told(tmp_path: Path) -> None:
     assert "not_audited" in kinds(audit(tmp_path), "warning")
 
 
-def test_a_crowd_of_labels_on_one_cell_is_told_once_each() -> None:
+def test_a_crowd_of_labels_on_one_cell_is_reported_once_each() -> None:
     """Every label was paired with every other: 20,000 of them took the square of their number."""
     slide = SlideRecord(name="a", size_hw=(4000, 4000), mpp=0.25)
     crowd = [AuditedCell(slide.id, "HSIL", "HSIL", Box(5, 5, 105, 105))] * 1500

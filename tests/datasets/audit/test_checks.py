@@ -118,7 +118,7 @@ def one_place(one: AuditedCell, other: AuditedCell, mpp: float | None) -> bool:
 
 @settings(max_examples=80)
 @given(labels=labels, mpp=mpps)
-def test_a_cell_labelled_twice_is_told_with_the_first_of_its_class_and_of_another(labels: list, mpp: Any) -> None:
+def test_a_cell_labelled_twice_is_reported_with_the_first_of_its_class_and_of_another(labels: list, mpp: Any) -> None:
     slide, other = slice_of("r", mpp=mpp), slice_of("e", mpp=mpp)
     cells = [cell(slide, box, said, is_point=point, line=n) for n, (box, said, point) in enumerate(labels, start=1)]
     expected: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
@@ -128,15 +128,15 @@ def test_a_cell_labelled_twice_is_told_with_the_first_of_its_class_and_of_anothe
             if before:
                 expected[same].append((before[0].line, one.line))
     elsewhere = [cell(other, (300 + 40 * n, 0, 310 + 40 * n, 9)) for n in range(2)]
-    told = {f["kind"]: f for f in found(same_boxes, [slide, other], cells + elsewhere)}
+    result = {f["kind"]: f for f in found(same_boxes, [slide, other], cells + elsewhere)}
     for kind, same, severity in (("same_box", True, "warning"), ("two_classes", False, "error")):
-        assert (kind in told) == bool(expected[same])
-        if kind in told:
-            rows = told[kind]["rows"]
+        assert (kind in result) == bool(expected[same])
+        if kind in result:
+            rows = result[kind]["rows"]
             assert sorted((r["line"], r["other_line"]) for r in rows) == sorted(expected[same])
             assert all((r["class"] == r["other_class"]) is same for r in rows)
-            assert told[kind]["severity"] == severity
-            assert told[kind]["detail"].startswith(f"{len(rows)} label")
+            assert result[kind]["severity"] == severity
+            assert result[kind]["detail"].startswith(f"{len(rows)} label")
 
 
 def halves_of_one(a: AuditedCell, b: AuditedCell, slides: dict[str, SlideRecord]) -> bool:
@@ -162,7 +162,9 @@ placed = st.tuples(
 
 @settings(max_examples=80)
 @given(labels=st.lists(placed, max_size=12), sides=st.lists(st.sampled_from(["train", "test"]), min_size=4, max_size=4))
-def test_a_cell_in_two_slices_is_told_once_for_each_and_leaks_across_the_split(labels: list, sides: list[str]) -> None:
+def test_a_cell_in_two_slices_is_reported_once_for_each_and_leaks_across_the_split(
+    labels: list, sides: list[str]
+) -> None:
     slides = [slice_of(f"s{i}", side, at) for i, (side, at) in enumerate(zip(sides, OFFSETS, strict=True))]
     of = {slide.id: slide for slide in slides}
     cells = [
@@ -182,15 +184,15 @@ def test_a_cell_in_two_slices_is_told_once_for_each_and_leaks_across_the_split(l
             if before:
                 own = slides.index(of[one.slide_id])
                 expected.add((sides[number] != sides[own], f"s{number}", before[0], f"s{own}", one.line))
-    told = set()
+    result = set()
     for finding in found(shared_boxes, slides, cells):
         assert finding["severity"] == ("error" if finding["leak"] else "warning")
         assert finding["detail"].startswith(f"{len(finding['rows'])} cell")
         for row in finding["rows"]:
             assert row["smear"] == "s"
             assert (row["side"] != row["other_side"]) is finding["leak"]
-            told.add((finding["leak"], row["slice"], row["line"], row["other_slice"], row["other_line"]))
-    assert told == expected
+            result.add((finding["leak"], row["slice"], row["line"], row["other_slice"], row["other_line"]))
+    assert result == expected
 
 
 @pytest.mark.parametrize("change", [{"smear": ""}, {"offset_yx": None}, {"smear": "another"}])

@@ -143,7 +143,7 @@ def test_crops_are_padded_with_white_and_never_stretched(tmp_path: Path, run) ->
     assert any("larger than the padded size" in note for note in ended.notes)
 
 
-def test_only_slices_with_cells_unless_all_are_asked_for(tmp_path: Path, run) -> None:
+def test_only_slices_with_cells_unless_all_are_requested(tmp_path: Path, run) -> None:
     path = slide_file(tmp_path, "s.png", (2100, 4100))
     project = project_of(tmp_path / "p.cyto", {path: [Box(100, 100, 150, 150)]})
     options = FAST.model_copy(update={"test_share": 0})
@@ -284,7 +284,7 @@ def test_a_project_without_cells_or_without_its_slide_file_is_refused_in_one_sen
     assert "made-0.png" in run(export_apacc(made.folder, tmp_path / "out", FAST)).refusal
 
 
-def test_damaged_tiles_are_told_and_recorded(tmp_path: Path, run) -> None:
+def test_damaged_tiles_are_reported_and_recorded(tmp_path: Path, run) -> None:
     path = slide_file(tmp_path, "s.png", (300, 300))
     project = project_of(tmp_path / "p.cyto", {path: [Box(10, 10, 60, 60)]})
     data = bytearray(path.read_bytes())

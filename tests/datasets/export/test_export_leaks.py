@@ -23,7 +23,7 @@ from napari_cyto.store import Project
 FAST = ApaccExportOptions(overview=False, crops=False)
 
 
-def test_a_smear_on_both_sides_is_refused_with_the_rows_unless_a_reason_is_given(make_project, run, tmp_path) -> None:
+def test_a_smear_in_both_sets_is_refused_with_the_rows_unless_a_reason_is_given(make_project, run, tmp_path) -> None:
     made = make_project(slides=3, smear=["A", "A", "B"], side=["train", "test", "train"])
     ended = run(export_apacc(made.folder, tmp_path / "out", FAST))
     assert "refused because two of its sets would share data" in ended.refusal
@@ -41,7 +41,7 @@ def test_a_smear_on_both_sides_is_refused_with_the_rows_unless_a_reason_is_given
     assert run(export_apacc(made.folder, tmp_path / "new", FAST.model_copy(update={"published": False}))).result
 
 
-def test_a_patient_on_both_sides_is_refused(make_project, run, tmp_path: Path) -> None:
+def test_a_patient_in_both_sets_is_refused(make_project, run, tmp_path: Path) -> None:
     made = make_project(slides=2, patient=["Jane", "Jane"], side=["train", "test"])
     assert "patient" in run(export_apacc(made.folder, tmp_path / "out", FAST)).refusal
 
@@ -82,7 +82,7 @@ def test_fields_that_overlap_without_anybody_saying_so_go_to_one_side(make_proje
     assert counts == {s: sum(ended.result["counts"][s].values()) for s in counts}
 
 
-def test_the_same_cell_on_both_sides_of_a_given_split_is_refused(make_project, run, tmp_path: Path) -> None:
+def test_the_same_cell_in_both_sets_of_a_given_split_is_refused(make_project, run, tmp_path: Path) -> None:
     folder = twin_fields(tmp_path, make_project, side=("train", "test"))
     refusal = run(export_apacc(folder, tmp_path / "out", FAST)).refusal
     assert re.search(r"of the test set (is|are) in the training set too", refusal)

@@ -266,7 +266,7 @@ def test_links_lead_to_the_originals_which_stay_as_they_are(make_project, run, t
     assert all(Path(slide.path).is_file() for slide in made.slides)
 
 
-def test_a_picture_that_trainers_would_turn_is_written_upright(make_project, run, tmp_path: Path) -> None:
+def test_an_image_that_trainers_would_turn_is_written_upright(make_project, run, tmp_path: Path) -> None:
     """Trainers follow the tag for orientation, the annotations do not."""
     made = make_project(slides=1)
     path = Path(made.slides[0].path)
@@ -302,7 +302,7 @@ def test_slides_that_show_the_same_cells_are_in_one_set(make_project, run, tmp_p
         assert split_of[pixels[0].name] == split_of[pixels[5].name]
 
 
-def test_sides_that_came_and_leak_are_refused(make_project, run, tmp_path: Path) -> None:
+def test_sets_that_came_and_leak_are_refused(make_project, run, tmp_path: Path) -> None:
     made = make_project(slides=2, patient=["p", "p"], side=["train", "test"])
     assert "share data" in run(export("yolo", made.folder, tmp_path / "out", ImageExportOptions())).refusal
     run(export("yolo", made.folder, tmp_path / "out", ImageExportOptions(reason="pilot", overrides=("leak",))))
@@ -386,7 +386,7 @@ def test_few_slides_are_open_at_a_time(make_project, run, tmp_path: Path, monkey
     assert not open_now
 
 
-def test_predictions_are_written_when_asked_for(make_project, run, tmp_path: Path) -> None:
+def test_predictions_are_written_when_requested(make_project, run, tmp_path: Path) -> None:
     made = make_project(slides=1, cells=1)
     with Project.open(made.folder) as project:
         cell = Annotation(

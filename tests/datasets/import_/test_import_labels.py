@@ -244,7 +244,7 @@ def _rounded(annotation: Annotation) -> tuple[float, ...]:
     return tuple(round(v, 2) for v in annotation.geometry.centre_yx)
 
 
-def test_only_the_slides_asked_for_are_written(make_project, run, tmp_path: Path) -> None:
+def test_only_the_slides_requested_are_written(make_project, run, tmp_path: Path) -> None:
     made = make_project(slides=3, cells=2)
     options = LabelExportOptions(slides=("made-1",))
     run(export_labels("geojson", made.folder, tmp_path / "one.geojson", options))

@@ -34,13 +34,13 @@ def write(yolo: Path, lines: str) -> Path:
     return yolo
 
 
-def test_a_cell_that_a_source_has_twice_is_taken_once_and_told(yolo: Path, run, tmp_path: Path) -> None:
+def test_a_cell_that_a_source_has_twice_is_taken_once_and_reported(yolo: Path, run, tmp_path: Path) -> None:
     ended = run(import_labels("yolo", write(yolo, 3 * LINES), tmp_path / "p"))
     assert (ended.result["annotations_added"], ended.result["doubled_in_source"]) == (1, 2)
     assert "2 annotations of yolo are in it more than once and imported once." in ended.notes
 
 
-def test_one_shape_with_two_classes_is_kept_and_told_as_a_contradiction(yolo: Path, run, tmp_path: Path) -> None:
+def test_one_shape_with_two_classes_is_kept_and_reported_as_a_contradiction(yolo: Path, run, tmp_path: Path) -> None:
     ended = run(import_labels("yolo", write(yolo, LINES + "1" + LINES[1:]), tmp_path / "p"))
     assert (ended.result["annotations_added"], ended.result["contradicting"]) == (2, 1)
     assert any("HSIL and NILM at x 100, y 50 of a.png" in note for note in ended.notes)
@@ -64,7 +64,7 @@ def test_a_box_wholly_outside_is_refused_with_its_line_or_left_out(yolo: Path, l
     assert any("1 entry could not be read, left out" in note for note in ended.notes)
 
 
-def test_a_box_partly_outside_is_kept_as_it_is_and_told(yolo: Path, run, tmp_path: Path) -> None:
+def test_a_box_partly_outside_is_kept_as_it_is_and_reported(yolo: Path, run, tmp_path: Path) -> None:
     ended = run(import_labels("yolo", write(yolo, "0 0.01 0.5 0.1 0.1\n"), tmp_path / "p"))
     assert "1 annotation of yolo is partly outside the slide, and kept unchanged." in ended.notes
     with Project.open(tmp_path / "p") as project:

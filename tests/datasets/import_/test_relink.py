@@ -71,7 +71,7 @@ def test_the_verb_names_a_slide_and_its_file(folder: Path, tmp_path: Path, capsy
     assert main(["relink", str(folder), "--slide", "nonsense"]) == 2
 
 
-def test_a_name_that_may_be_several_slides_is_asked(folder: Path) -> None:
+def test_a_name_that_may_be_several_slides_is_a_question(folder: Path) -> None:
     with Project.open(folder) as project:
         assert slide_named(project, "A/001").name == "A/001.png"
         with pytest.raises(CytoError, match="matches 2 slides"):

@@ -161,7 +161,7 @@ def test_one_name_in_two_folders_is_two_slides_one_import_after_the_other(run, t
     assert where_cells_lie(tmp_path / "p.cyto") == {"A/001.png": 1, "B/001.png": 1}
 
 
-def test_what_only_a_name_says_is_told(run, tmp_path: Path) -> None:
+def test_what_only_a_name_says_is_reported(run, tmp_path: Path) -> None:
     for x, who in enumerate("AB"):
         ended = run(import_labels("geojson", point(tmp_path / who / "001.geojson", x), tmp_path / "p.cyto"))
     assert "by name alone, since there is no image file to compare (001)" in " ".join(ended.notes)
@@ -184,7 +184,7 @@ def test_fractions_of_an_image_are_refused_in_every_format(run, tmp_path: Path) 
     assert "fractions of the image" in run(import_labels("coco", source, tmp_path / "p.cyto")).refusal
 
 
-def test_a_map_of_classes_that_are_not_there_is_told(run, tmp_path: Path) -> None:
+def test_a_map_of_classes_that_are_not_there_is_reported(run, tmp_path: Path) -> None:
     options = ImportOptions(class_map={"hsil": "LSIL"})
     ended = run(import_labels("geojson", point(tmp_path / "a.geojson"), tmp_path / "p.cyto", options))
     assert "The class map names classes that the labels do not have: hsil; they have HSIL." in ended.notes
@@ -211,7 +211,7 @@ def test_two_names_for_one_file_are_refused(run, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.cyto"))
 
 
-def test_which_of_several_is_asked_with_the_candidates() -> None:
+def test_which_of_several_is_a_question_with_the_candidates() -> None:
     known = [SlideRecord(name="001.png", path=f"/data/{who}/001.png", size_hw=(9, 9)) for who in "AB"]
     with pytest.raises(CytoError, match=r"2 slides of the project \(/data/A/001\.png, /data/B/001\.png\)"):
         matched(known, [SlideRecord(name="001")])
@@ -255,7 +255,7 @@ def test_two_patients_of_one_sampled_fingerprint_stay_two(run, tmp_path: Path, o
     assert len(prints) == 2  # the older one was brought up to date while its file was there
 
 
-def test_one_image_under_two_names_is_told_with_what_contradicts(run, tmp_path: Path) -> None:
+def test_one_image_under_two_names_is_reported_with_what_contradicts(run, tmp_path: Path) -> None:
     png(tmp_path / "im" / "a.png")
     shutil.copyfile(tmp_path / "im" / "a.png", tmp_path / "im" / "b.png")
     source = table(tmp_path / "m.csv", "a.png,10,10,HSIL", "b.png,11,10,NILM", "b.png,40,40,NILM")
@@ -266,7 +266,7 @@ def test_one_image_under_two_names_is_told_with_what_contradicts(run, tmp_path: 
     assert "1 annotation has different classes at the same place in 'a.png' and 'b.png'" in said
 
 
-def test_a_copy_elsewhere_is_the_slide_that_is_known_and_it_is_told(run, tmp_path: Path) -> None:
+def test_a_copy_elsewhere_is_the_slide_that_is_known_and_it_is_reported(run, tmp_path: Path) -> None:
     first = png(tmp_path / "x" / "a.png")
     run(import_labels("geojson", point(tmp_path / "a.geojson"), tmp_path / "p.cyto", ImportOptions(slide=first)))
     copy = tmp_path / "renamed.png"

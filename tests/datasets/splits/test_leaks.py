@@ -71,7 +71,7 @@ def test_what_is_shared_is_named_ten_at_most() -> None:
         assert found.detail.endswith(end)
 
 
-def test_identical_crops_and_near_ones_are_told_apart() -> None:
+def test_identical_crops_and_near_ones_are_distinguished() -> None:
     pairs = [CropPair("a", "x", 1.0), CropPair("b", "y", 0.98765), CropPair("c", "z", 0.98)]
     same, near = shared_crops(pairs, Severity.ERROR, ("train", "validation"))
     assert (same.kind, same.rows) == ("duplicate_crop", ({"train": "a", "validation": "x", "similarity": 1.0},))

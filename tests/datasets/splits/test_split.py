@@ -114,12 +114,12 @@ def test_the_same_file_under_two_names_stays_whole_but_blank_slices_tie_nothing(
     assert len(set(slide_groups(blank).values())) == 2
 
 
-def test_groups_of_the_same_name_are_told_apart() -> None:
+def test_groups_of_the_same_name_are_distinguished() -> None:
     groups = slide_groups([SlideRecord(name="x.png"), SlideRecord(name="x.png")])
     assert set(groups.values()) == {"x.png", "x.png (2)"}
 
 
-def test_sides_that_came_with_the_data_stay_unless_a_new_split_is_asked_for() -> None:
+def test_sets_that_came_with_the_data_stay_unless_a_new_split_is_requested() -> None:
     slides, counts = smears(6)
     came = [
         SlideRecord(name=s.name, smear=s.smear, side=TEST if i < 4 else TRAIN, id=s.id) for i, s in enumerate(slides)
@@ -255,7 +255,7 @@ def test_what_a_refusal_of_an_export_tells_to_type_is_its_own_flag() -> None:
         split_by_group(slides, counts, by="patient")
 
 
-def test_a_rare_class_of_two_smears_is_on_both_sides() -> None:
+def test_a_rare_class_of_two_smears_is_in_both_sets() -> None:
     slides = [SlideRecord(name=str(i), smear=str(i)) for i in range(20)]
     counts = {s.id: {"NILM": 100} for s in slides}
     counts[slides[3].id]["SCC"] = 1

@@ -155,7 +155,7 @@ def with_sides(*sides: str) -> list[SlideRecord]:
     return [SlideRecord(id=f"s{n:02}", name=f"{n:02}.png", side=side) for n, side in enumerate(sides)]
 
 
-def test_published_sets_are_completed_only_where_that_is_asked_for() -> None:
+def test_published_sets_are_completed_only_where_that_is_requested() -> None:
     slides = with_sides(*[TEST] * 4, *[TRAIN] * 16)
     split = divided(slides, validation_share=0.25)
     assert [s.id for s in split.of(TEST)] == [f"s{n:02}" for n in range(4)]

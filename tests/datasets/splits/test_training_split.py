@@ -63,7 +63,7 @@ slides_of_patients = st.lists(
 
 
 @given(rows=slides_of_patients, by=st.sampled_from(["auto", "smear", "image"]), seed=st.integers(0, 5))
-def test_no_patient_smear_or_picture_is_on_two_sides(rows: list, by: str, seed: int) -> None:
+def test_no_patient_smear_or_image_is_in_two_sets(rows: list, by: str, seed: int) -> None:
     slides = [
         slide(f"s{n}", counts, f"p{p}" if p else "", f"p{p}m{m}" if m else "") for n, (p, m, counts) in enumerate(rows)
     ]
@@ -107,7 +107,7 @@ def many(n: int = 40, **facts: object) -> TrainingSet:
     return training_set([slide(f"s{i:03}", (9, 3, i % 2), **facts) for i in range(n)])
 
 
-def test_the_same_seed_gives_the_same_sides_in_any_order() -> None:
+def test_the_same_seed_gives_the_same_sets_in_any_order() -> None:
     data = many()
     backwards = TrainingSet(data.scheme, data.classes, data.slides[::-1])
     first = split_training_set(data, config(seed=3))
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_sides_in_any_order() -> None:
     assert dict(split_training_set(data, config(seed=4)).sets) != dict(first.sets)
 
 
-def test_sides_are_tuples_of_slides() -> None:
+def test_sets_are_tuples_of_slides() -> None:
     split = split_training_set(many(), config())
     assert isinstance(split, Split)
     assert sum(len(split.of(side)) for side in SETS) == 40
@@ -161,7 +161,7 @@ def test_one_patient_only_is_refused_or_divided_within_on_the_record() -> None:
     assert [len(split.of(side)) for side in SETS] == [1, 0, 0]
 
 
-def test_two_patients_are_too_few_for_three_sides() -> None:
+def test_two_patients_are_too_few_for_three_sets() -> None:
     data = training_set([slide("a", (9, 3, 2), "p1"), slide("b", (9, 3, 2), "p2")])
     with pytest.raises(SplitError, match="a test share of 0"):
         split_training_set(data, config())
@@ -200,7 +200,7 @@ def test_unknown_overrides_are_refused() -> None:
         SplitConfig(overrides=("whatever",))
 
 
-def test_published_sides_are_kept_unless_they_leak() -> None:
+def test_published_sets_are_kept_unless_they_leak() -> None:
     slides = [slide(f"s{i:02}", (9, 3, 2), f"p{i // 2}", side="test" if i < 6 else "train") for i in range(24)]
     split = split_training_set(training_set(slides), config())
     assert {s.key for s in split.of("test")} == {f"s{i:02}" for i in range(6)}
@@ -269,7 +269,7 @@ def test_one_patient_needs_no_override_where_nothing_is_held_back() -> None:
     assert len(split.of("train")) == 40
 
 
-def test_the_same_picture_under_two_names_stays_together() -> None:
+def test_the_same_image_under_two_names_stays_together() -> None:
     slides = [slide(f"s{i:02}", (9, 3, 2), fingerprint="same" if i < 10 else f"f{i}") for i in range(40)]
     split = split_training_set(training_set(slides), config(by="image"))
     assert len({split.sets[f"s{i:02}"] for i in range(10)}) == 1

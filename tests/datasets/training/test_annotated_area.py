@@ -58,9 +58,11 @@ def test_regions_count_and_besides_them_the_annotations_outside() -> None:
 
 def test_what_is_used_and_what_is_left_out_is_said() -> None:
     assert area_used([slide(side_px=3000), slide(n=0)]).sentence("Trained on") == ""
-    told = area_used([slide(rejected_yx=np.array([[9000.0, 9000.0]]))]).sentence("Trained on")
-    assert told.startswith("Trained on 0.029 mm² within 15 µm of 40 annotations and 1 rejected prediction; 99.9 % of ")
-    assert "it may hold cells that nobody annotated" in told
+    sentence = area_used([slide(rejected_yx=np.array([[9000.0, 9000.0]]))]).sentence("Trained on")
+    assert sentence.startswith(
+        "Trained on 0.029 mm² within 15 µm of 40 annotations and 1 rejected prediction; 99.9 % of "
+    )
+    assert "it may hold cells that nobody annotated" in sentence
     region = Polygon(((0, 0), (0, 16_000), (16_000, 16_000), (16_000, 0)))
     result = area_used([slide(regions=(region,)), slide()]).sentence("Trained on")
     assert result.startswith("Trained on 16.0 mm² inside 1 region and within 15 µm of 40 annotations; 68 % of these 2")
@@ -95,5 +97,5 @@ def test_rejected_predictions_come_along_from_a_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mpp", [None, 0.25])
-def test_without_a_scale_a_picture_is_a_field(mpp: float | None) -> None:
+def test_without_a_scale_an_image_is_a_field(mpp: float | None) -> None:
     assert AreaRule().area(replace(slide(), mpp=mpp)).is_everywhere == (mpp is None)

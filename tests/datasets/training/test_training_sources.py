@@ -119,7 +119,7 @@ def test_cric_gives_points_with_their_scale(tmp_path: Path) -> None:
     assert data.counts([a.key]) == {"NILM": 1, "HSIL": 1}
 
 
-def test_pictures_that_are_missing_are_left_out_with_one_remark(tmp_path: Path) -> None:
+def test_images_that_are_missing_are_left_out_with_one_remark(tmp_path: Path) -> None:
     rows = "a.png,60,40,1,1,1,NILM,10,20\ngone.png,60,40,1,2,2,NILM,3,5\nlost.png,60,40,1,3,3,HSIL,3,5\n"
     data = read_training_set([cric(tmp_path / "c", rows, ("a.png",))])
     assert [s.name for s in data.slides] == ["a.png"]
@@ -148,7 +148,7 @@ def class_folders(root: Path, classes: dict[str, int], side: str = "") -> Path:
     return root
 
 
-def test_class_folders_are_cells_in_the_middle_of_their_picture(tmp_path: Path) -> None:
+def test_class_folders_are_cells_in_the_middle_of_their_image(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "f", {"NILM": 2, "HSIL": 1})
     data = read_training_set([f"folders:{root}@0.2"])
     assert data.counts() == {"NILM": 2, "HSIL": 1}
@@ -203,7 +203,7 @@ def test_a_pattern_names_the_smear_of_class_folders(tmp_path: Path) -> None:
     assert {s.smear for s in data.slides} == {"0", "1", "2"}
 
 
-def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
+def test_folders_without_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CytoError, match="Expected one folder per class"):
         read_training_set([f"folders:{tmp_path / 'empty'}"])
@@ -213,7 +213,7 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
         read_training_set([f"{tmp_path / 'empty'}"])
 
 
-def test_broken_pictures_and_other_kinds_are_told_of(tmp_path: Path) -> None:
+def test_broken_images_and_other_kinds_are_reported(tmp_path: Path) -> None:
     root = class_folders(tmp_path / "f", {"NILM": 1})
     (root / "NILM" / "broken.png").write_bytes(b"no picture")
     image(root / "NILM" / "other.webp")
@@ -326,7 +326,7 @@ def test_a_cell_that_two_sources_have_is_taken_once(study: Path) -> None:
     assert twice.fingerprint == once.fingerprint
 
 
-def test_published_slices_need_a_scale_and_keep_their_sides(tmp_path: Path) -> None:
+def test_published_slices_need_a_scale_and_keep_their_sets(tmp_path: Path) -> None:
     for side, x, size in (("train", 0, 2000), ("test", 2000, 2000), ("test", 4000, 200)):
         image(tmp_path / "t" / side / f"7_{x}_0.png", (size, size))
         (tmp_path / "t" / side / f"7_{x}_0.txt").write_text("2 0.5 0.25 0.01 0.02\n", encoding="utf-8")
@@ -343,7 +343,7 @@ def test_published_slices_need_a_scale_and_keep_their_sides(tmp_path: Path) -> N
     assert read_training_set([f"{source}@unhealthy=HSIL"], "bethesda").counts() == {"HSIL": 2}
 
 
-def test_two_sources_of_one_picture_make_one_slide(tmp_path: Path) -> None:
+def test_two_sources_of_one_image_make_one_slide(tmp_path: Path) -> None:
     one = cric(tmp_path / "one", "a.png,60,40,1,1,1,NILM,10,20\n", ("a.png",))
     two = cric(tmp_path / "two", "a.png,60,40,1,1,1,LSIL,10,20\na.png,60,40,1,1,2,HSIL,30,5\n", ("a.png",))
     data = read_training_set([one, two])

@@ -125,7 +125,7 @@ def test_hover_tells_the_scores_and_leaves_with_the_mouse(desk):
     ("key", "status", "class_id"),
     [("A", Status.ACCEPTED, "HSIL"), ("X", Status.REJECTED, "HSIL"), ("3", Status.ACCEPTED, "LSIL")],
 )
-def test_keys_judge_the_cell_under_the_mouse(desk, key, status, class_id):
+def test_keys_review_the_cell_under_the_mouse(desk, key, status, class_id):
     cell, other = add_predictions(desk, [(2000, 2000), (2200, 2200)])
     hover(desk, (2000, 2000))
     desk.keys(key)
@@ -206,7 +206,7 @@ def test_the_map_can_be_had_at_any_number(desk):
     assert desk.drawn() == set(cells)
 
 
-def test_an_outline_selects_and_one_key_judges_as_one_step(desk):
+def test_an_outline_selects_and_one_key_reviews_as_one_step(desk):
     places = [(2000, 2000), (2050, 2050), (2000, 2100), (2200, 2200)]
     cells = add_predictions(desk, places, side=30)
     desk.drag([(1950, 1950), (1950, 2150), (2020, 2150), (2090, 2050), (2020, 1960)], modifier=CTRL)
@@ -274,7 +274,7 @@ def test_too_many_become_a_map_with_their_number_and_come_back_on_zooming_in(des
     assert inside <= desk.drawn()
 
 
-def test_the_map_follows_what_is_proposed_and_judged(desk):
+def test_the_map_follows_what_is_predicted_and_reviewed(desk):
     many(desk)
     napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)
     heat = desk.canvas.layers.heat

@@ -20,7 +20,7 @@ def test_a_box_stays_a_box_whatever_handle_goes_wherever(handle, yx):
     assert min(shaped.size_hw) >= 0.999
 
 
-def test_a_corner_moves_two_sides_and_a_side_one():
+def test_a_corner_moves_two_edges_and_an_edge_one():
     box = Box(10, 20, 30, 60)
     assert dragged(box, handle_at(box, (30, 60), 2.0), (35, 70)) == Box(10, 20, 35, 70)
     assert dragged(box, handle_at(box, (10, 40), 2.0), (5, 99)) == Box(5, 20, 30, 60)

@@ -42,7 +42,7 @@ def test_a_point_click_that_trembles_is_still_a_click(desk):
     assert desk.drawn() == {mark.id}
 
 
-def test_a_new_mark_is_not_selected_so_the_next_digit_is_for_the_next_cell(desk):
+def test_a_new_annotation_is_not_selected_so_the_next_digit_is_for_the_next_cell(desk):
     desk.keys("P")
     desk.click((2000, 2000))
     desk.keys("5")
@@ -50,7 +50,7 @@ def test_a_new_mark_is_not_selected_so_the_next_digit_is_for_the_next_cell(desk)
     assert [a.class_id for a in desk.stored()] == ["NILM", "HSIL"]
 
 
-def test_dragging_the_point_tool_pans_and_marks_nothing(desk):
+def test_dragging_the_point_tool_pans_and_annotates_nothing(desk):
     desk.keys("P")
     before = napari_window.camera_of(desk.viewer).center
     desk.drag([(2000, 2000), (2000, 2200)])
@@ -112,7 +112,7 @@ def test_a_box_click_without_a_pixel_size_asks_for_it(desk):
     assert len(desk.stored()) == 1
 
 
-def test_a_click_beside_the_slide_marks_nothing_and_says_so(desk):
+def test_a_click_beside_the_slide_annotates_nothing_and_says_so(desk):
     said = []
     desk.session.message.connect(said.append)
     napari_window.look_at(desk.viewer, (0, 0), 0.25)
@@ -169,7 +169,7 @@ def test_one_sweep_with_the_region_tool_is_a_freehand_region(desk):
     assert len(region.geometry.vertices_yx) <= 6
 
 
-def test_a_click_on_a_marks_middle_selects_it_with_any_tool_and_a_digit_relabels_it(desk):
+def test_a_click_on_an_annotations_middle_selects_it_with_any_tool_and_a_digit_relabels_it(desk):
     desk.keys("P")
     desk.click((2000, 2000))
     for tool, digit, class_id in (("P", "3", "LSIL"), ("B", "5", "HSIL"), ("R", "6", "SCC")):

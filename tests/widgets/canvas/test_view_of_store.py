@@ -38,7 +38,7 @@ def test_only_what_is_in_view_is_drawn(desk):
     assert (shown < 3000).all()
 
 
-def test_beyond_the_cap_a_spread_sample_is_drawn_and_the_rest_is_told(desk):
+def test_beyond_the_cap_a_spread_sample_is_drawn_and_the_rest_is_reported(desk):
     _scatter(desk, 6000)
     region = desk.session.edits.add_region([(10, 10), (10, 3000), (3000, 3000)])
     napari_window.look_at(desk.viewer, (2000, 2000), 0.25, zoom=0.6)

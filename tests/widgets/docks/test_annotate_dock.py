@@ -106,7 +106,7 @@ def test_what_is_selected_is_said_in_words(bench):
     assert bench.annotate.selection.summary.text() == "2 selected: 2 HSIL"
 
 
-def test_next_goes_through_the_marks_of_one_class(bench):
+def test_next_goes_through_the_annotations_of_one_class(bench):
     bench.mark(2, "NILM")
     [expected] = bench.mark(1, "SCC")
     bench.session.select(())
@@ -118,7 +118,7 @@ def test_next_goes_through_the_marks_of_one_class(bench):
     assert bench.session.selection == {expected}
 
 
-def test_history_of_a_mark(bench):
+def test_history_of_an_annotation(bench):
     [cell] = bench.mark(1, "HSIL")
     bench.session.select([cell])
     bench.session.edits.choose_class("SCC")

@@ -205,7 +205,7 @@ def test_shipped_schemes_and_other_formats_ask_for_no_map(bench):
     assert bench.export.request().checked_options().class_map is None
 
 
-def test_options_that_only_reading_needs_are_not_asked_for():
+def test_options_that_only_reading_needs_are_not_requested():
     hidden = hidden_options("yolo")
     assert {"image_width", "image_height"} <= set(hidden)
 
@@ -259,7 +259,7 @@ def test_the_preview_follows_the_cells(bench):
     bench.qtbot.waitUntil(lambda: "2 annotations" in export.shown.summary.text(), timeout=60_000)
 
 
-def test_a_file_that_is_no_export_is_asked_about(bench, tmp_path, monkeypatch):
+def test_a_file_that_is_no_export_is_a_question(bench, tmp_path, monkeypatch):
     """46: a person's text was replaced without a word."""
     bench.mark(2, "NILM")
     export = bench.export

@@ -20,7 +20,7 @@ def run(bench, dialog):
     return heard[0]
 
 
-def test_marks_come_in_and_are_shown(bench, tmp_path):
+def test_annotations_come_in_and_are_shown(bench, tmp_path):
     bench.mark(3, "LSIL")
     here = bench.session.project.label_set([bench.session.slide.id])
     get_format("geojson").write(here, tmp_path / "marks.geojson")
@@ -140,7 +140,7 @@ def test_bad_rows_are_left_out_of_the_file_they_were_seen_in_alone(bench, tmp_pa
     dialog.reject()
 
 
-def test_a_dropped_folder_of_two_formats_waits_for_an_answer_and_what_came_before_stays_told(bench, tmp_path):
+def test_a_dropped_folder_of_two_formats_waits_for_an_answer_and_what_came_before_stays_reported(bench, tmp_path):
     """What stood between the two was only: Choose the format first."""
     first = csv_of(bench, tmp_path / "one.csv", [(50, 60, "HSIL")])
     both = tmp_path / "both"

@@ -77,7 +77,7 @@ def test_defaults_come_back(form):
     }
 
 
-def test_changes_are_told_and_come_back(form, qtbot):
+def test_changes_are_reported_and_come_back(form, qtbot):
     with qtbot.waitSignal(form.changed):
         form.controls["colour"].widget.setCurrentIndex(0)
     form.set_values({"pad": 224, "mode": "as_is", "place": "/tmp", "unknown": 1})

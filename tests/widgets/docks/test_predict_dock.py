@@ -47,7 +47,7 @@ def test_the_controls_show_a_filter_that_was_set_elsewhere(bench, dock):
     assert dock.filters.classes["HSIL"].isChecked()
 
 
-def test_counts_of_the_slide_are_told(bench, dock):
+def test_counts_of_the_slide_are_reported(bench, dock):
     slide = bench.session.slide
     cells = [
         Annotation(
@@ -72,7 +72,7 @@ def test_counts_of_the_slide_are_told(bench, dock):
     assert not dock.filters.isEnabled()
 
 
-def test_the_selection_says_who_proposed_and_who_judged_and_nothing_to_a_blind_reader(bench, dock):
+def test_the_selection_says_who_predicted_and_who_reviewed_and_nothing_to_a_blind_reader(bench, dock):
     cell = Annotation(
         slide_id=bench.session.slide.id,
         geometry=Point(100, 100),

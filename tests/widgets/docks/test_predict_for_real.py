@@ -20,7 +20,7 @@ def until_ended(bench, run: PredictionRun) -> None:
 @pytest.mark.networks
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot shoot a process down")
-def test_a_child_that_is_killed_is_told_of_in_the_window_and_the_next_run_works(window_bench):
+def test_a_child_that_is_killed_is_reported_in_the_window_and_the_next_run_works(window_bench):
     bench, run = window_bench, window_bench.dock(PredictDock).run
     bench.mark(3)
     bench.click(run.scopes["slide"])

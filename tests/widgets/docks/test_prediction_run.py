@@ -8,7 +8,7 @@ from psygnal import Signal
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.results import ModelUsed, SlidePrediction, StoredCells, UnreadableArea
 from napari_cyto.jobs.events import Cancelled
-from napari_cyto.widgets.docks.predict import _run as propose_run
+from napari_cyto.widgets.docks.predict import _run as prediction_run
 from napari_cyto.widgets.docks.predict._run import outcome_words
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 
@@ -61,7 +61,7 @@ def came_to(added=0, there=0, replaced=0, **changes) -> SlidePrediction:
 
 @pytest.fixture
 def run(bench, monkeypatch):
-    monkeypatch.setattr(propose_run, "Predictor", RequestRecorder)
+    monkeypatch.setattr(prediction_run, "Predictor", RequestRecorder)
     made = bench.dock(PredictDock).run
     made.detector.clear()
     made.detector.addItem("finder", "finder")
@@ -117,7 +117,7 @@ def test_cancel_asks_once_and_says_what_is_kept(bench, run):
     assert run.run.isEnabled()
 
 
-def test_what_cannot_be_asked_and_what_fails_is_one_sentence(bench, run):
+def test_what_cannot_be_requested_and_what_fails_is_one_sentence(bench, run):
     run.predictor.refusal = "Select one region first: draw it with R, or click its outline with V."
     bench.click(run.run)
     assert run.words.text() == run.predictor.refusal
@@ -130,7 +130,7 @@ def test_what_cannot_be_asked_and_what_fails_is_one_sentence(bench, run):
     assert run.run.isEnabled()
 
 
-def test_without_a_slide_nothing_can_be_asked(bench, run):
+def test_without_a_slide_nothing_can_be_requested(bench, run):
     bench.session.close()
     bench.settle()
     assert not run.run.isEnabled()

@@ -89,7 +89,7 @@ def test_it_tells_counts_grade_and_risk_and_follows_edits(bench):
     assert dock.finding.risk.text() != before
 
 
-def test_a_click_on_a_picture_goes_there(bench):
+def test_a_click_on_an_image_goes_there(bench):
     cell = add_predictions(bench, 1)[0]
     dock = read(bench)
     jumps = []
@@ -120,7 +120,7 @@ def test_a_blind_reading_hides_what_models_say(bench):
     assert table(dock)["HSIL"] == ["0", "0", "5"]
 
 
-def test_the_preparation_is_asked_and_kept(bench):
+def test_the_preparation_is_requested_and_kept(bench):
     bench.mark(1, "NILM")
     dock = read(bench)
     assert "Specify the preparation" in dock.quality.count.text()
@@ -177,7 +177,7 @@ def test_reports_are_written_by_a_click(bench, tmp_path, monkeypatch, button, sl
     assert shown == [out]
 
 
-def test_what_was_looked_at_is_told_with_a_map(bench):
+def test_what_was_looked_at_is_reported_with_a_map(bench):
     dock = bench.dock(ReportDock)
     recorder = CoverageRecorder(bench.session)
     dock.watch(recorder)

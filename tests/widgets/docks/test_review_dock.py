@@ -76,7 +76,7 @@ def now(bench: Any, cell: Annotation) -> tuple[str, str]:
     return (str(found.status), found.class_id)
 
 
-def test_one_key_a_verdict_and_one_key_back(bench):
+def test_one_key_a_review_and_one_key_back(bench):
     cells = add_predictions(bench)
     dock = shown(bench)
     assert dock.progress.text() == "0 of 12 reviewed"
@@ -181,7 +181,7 @@ def test_only_what_is_on_screen_is_cut_out(bench):
     assert 0 < tiles <= on_screen
 
 
-def test_pictures_are_the_cells_and_their_memory_is_bounded(qtbot, slide_files, monkeypatch):
+def test_images_are_the_cells_and_their_memory_is_bounded(qtbot, slide_files, monkeypatch):
     with open_slide(slide_files[0]) as slide:
         crop = cell_crop(slide, (320.0, 300.0), 0.25, 200)
         assert np.array_equal(crop, slide.read_level0((220, 200, 420, 400)))
@@ -200,7 +200,7 @@ def test_pictures_are_the_cells_and_their_memory_is_bounded(qtbot, slide_files, 
     crops.close()
 
 
-def test_pictures_follow_the_scale_that_a_person_tells(bench):
+def test_images_follow_the_scale_that_a_person_tells(bench):
     add_predictions(bench, 1, slide=2)
     bench.session.slides.go_to(bench.session.project.slides()[2].id)
     dock = shown(bench)
@@ -405,7 +405,7 @@ def test_a_list_under_a_hand_stays_and_counts_what_came(bench, hand):
     assert not dock.hint.isVisibleTo(dock)
 
 
-def test_cells_marked_in_this_window_are_counted_as_new_and_an_undo_takes_them_off(bench):
+def test_cells_annotated_in_this_window_are_counted_as_new_and_an_undo_takes_them_off(bench):
     add_predictions(bench, 5)
     dock = shown(bench)
     dock.filters.status.setCurrentIndex(dock.filters.status.count() - 1)

@@ -20,7 +20,7 @@ def test_facts(bench):
     assert not bench.slide.mpp.isVisible()
 
 
-def test_unknown_mpp_is_asked_once_and_kept(bench, project_folder):
+def test_unknown_mpp_is_requested_once_and_kept(bench, project_folder):
     bench.slide.show()
     bench.session.slides.go_to(bench.session.project.slides()[2].id)
     assert bench.slide.mpp.isVisible()
@@ -111,7 +111,7 @@ def test_nonsense_is_not_believed_and_the_reason_is_said(empty_bench, shared, tm
 
 
 @pytest.mark.shared
-def test_pictures_of_the_scanner(empty_bench, shared, tmp_path):
+def test_images_of_the_scanner(empty_bench, shared, tmp_path):
     from napari_cyto.domain.presets import preset
 
     empty_bench.session.projects.create(tmp_path / "p.cyto", preset("bethesda"))

@@ -194,7 +194,7 @@ def test_a_slide_is_taken_out_after_a_question(bench, monkeypatch, slide_files):
     assert bench.session.slide.name == "smear_a.tif"
 
 
-def test_a_slide_with_marks_stays_and_an_undo_brings_a_slide_back(bench, monkeypatch):
+def test_a_slide_with_annotations_stays_and_an_undo_brings_a_slide_back(bench, monkeypatch):
     reported: list[str] = []
     bench.session.message.connect(reported.append)
     questions = answer(monkeypatch, QMessageBox.StandardButton.Yes)
@@ -321,7 +321,7 @@ def test_the_menu_of_a_slide_attaches_its_image(bench, tmp_path, monkeypatch):
     assert bench.session.project.slide(record.id).path == str(again)
 
 
-def test_two_slides_of_one_name_are_told_apart_in_the_list(bench, tmp_path):
+def test_two_slides_of_one_name_are_distinguished_in_the_list(bench, tmp_path):
     for who in "ab":
         (tmp_path / who).mkdir()
         shutil.copyfile(bench.session.project.slides()[2].path, tmp_path / who / "001.png")

@@ -105,7 +105,7 @@ def test_a_run_is_started_watched_and_its_end_is_shown(bench, played):
     assert dock.setup.isVisible()
 
 
-def test_what_was_asked_for_reaches_the_command_line(bench, played, tmp_path):
+def test_what_was_requested_reaches_the_command_line(bench, played, tmp_path):
     dock = bench.dock(TrainDock)
     dock.name.setText("mine")
     request = dock.request()

@@ -68,7 +68,7 @@ class ExportDock(Dock):
         self.target.setAccessibleName("target")
         self.target.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.browse = parts.button("Choose…", "Opens a dialog to choose the destination.", self.ask_target, icon="open")
-        self._proposed = ""
+        self._suggested = ""
         self.class_map = ApaccMap()
         self.image_set = ImageSetForm()
         self.form = OptionsForm()
@@ -280,7 +280,7 @@ class ExportDock(Dock):
 
     def _images_changed(self) -> None:
         # A place that a person chose stays; a file and a folder are proposed under different names.
-        if self.target.text() == self._proposed:
+        if self.target.text() == self._suggested:
             self._suggest_target()
         self._show_leak(False)
         self._stale()
@@ -326,8 +326,8 @@ class ExportDock(Dock):
             return
         name = self.format.currentData()
         suffix = "" if is_folder(name, self.image_set.mode) else FORMATS[name].suffix
-        self._proposed = str(project.folder.parent / f"{project.folder.stem} {name}{suffix}")
-        self.target.setText(self._proposed)
+        self._suggested = str(project.folder.parent / f"{project.folder.stem} {name}{suffix}")
+        self.target.setText(self._suggested)
 
     def _show_leak(self, leak: bool) -> None:
         self.leak_words.setVisible(leak)

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QDialog, QFileDialog, QInputDialog, QLineEdit, QMessageBox, QWidget
+from qtpy.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QInputDialog,
+    QLineEdit,
+    QMessageBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.counts import counted
@@ -22,7 +31,6 @@ from napari_cyto.widgets.docks.annotate.tool_row import hint_of
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
-from napari_cyto.widgets.docks.slides._slide_details_dialog import SlideFactsDialog
 from napari_cyto.widgets.docks.slides._slide_list import SlideList
 from napari_cyto.widgets.docks.slides.open_paths import SLIDE_FILTER, dropped_paths, open_paths, slides_in
 
@@ -310,3 +318,45 @@ class SlidesDock(Dock):
         project = self.session.project
         if project is not None:
             self.list.show_counts(project.slide_counts())
+
+
+SEVERAL = "multiple values; leave empty to keep"
+WHY = "Cells of one patient or smear are never split between the training and test set."
+
+
+class SlideFactsDialog(QDialog):
+    """``facts`` is what the user changed, by field name, once the dialog was accepted."""
+
+    def __init__(self, records: Sequence[SlideRecord], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        count = len(records)
+        self.setWindowTitle("Patient and smear")
+        self.fields = {name: _field(name, [getattr(r, name) for r in records]) for name in ("patient", "smear")}
+        self._before = {name: field.text() for name, field in self.fields.items()}
+        which = records[0].name if count == 1 else counted(count, "slide")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self.ok = buttons.button(QDialogButtonBox.StandardButton.Ok)
+        self.ok.setText("Save" if count == 1 else f"Save for {counted(count, 'slide')}")
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addWidget(parts.text(parts.breakable(which), bold=True))
+        for name, field in self.fields.items():
+            layout.addWidget(parts.text(name.capitalize()))
+            layout.addWidget(field)
+        layout.addWidget(parts.text(WHY, colour=style.QUIET))
+        layout.addWidget(buttons)
+        self.resize(360, self.sizeHint().height())
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the user changed; a field that several slides differ in stays as it is while it is empty."""
+        return {name: field.text() for name, field in self.fields.items() if field.text() != self._before[name]}
+
+
+def _field(name: str, values: Sequence[str]) -> QLineEdit:
+    made = QLineEdit(values[0] if len(set(values)) == 1 else "")
+    made.setPlaceholderText("not specified" if len(set(values)) == 1 else SEVERAL)
+    made.setAccessibleName(name)
+    made.setToolTip(f"A code that identifies this {name}, not the person's name.")
+    return made

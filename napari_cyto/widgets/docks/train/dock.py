@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QLineEdit, QWidget
+from qtpy.QtWidgets import QLineEdit, QMessageBox, QWidget
 
 from napari_cyto.errors import CytoError
 from napari_cyto.models.project_models import use_model
@@ -21,7 +22,7 @@ from napari_cyto.training.request import (
     class_colours,
     free_name,
     latest_unseen,
-    mark_seen,
+    note_as_seen,
     request_of,
     resume,
     runs_folder,
@@ -31,9 +32,8 @@ from napari_cyto.training.run_watch import RunWatch
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
-from napari_cyto.widgets.docks.train._close_question import ask_about_run
 from napari_cyto.widgets.docks.train._outcome import TrainOutcome
-from napari_cyto.widgets.docks.train._progress import TrainProgress
+from napari_cyto.widgets.docks.train._progress import TrainProgress, head_words, pace_words
 from napari_cyto.widgets.docks.train._setup import TrainSetup
 from napari_cyto.widgets.docks.train.words import plain
 
@@ -170,7 +170,7 @@ class TrainDock(Dock):
     def leave_run(self) -> None:
         """Go back to the controls of a run to come."""
         if self.watch is not None:
-            mark_seen(self.session.project, self.watch.out)
+            note_as_seen(self.session.project, self.watch.out)
         self.follow(None)
         self.setup.continue_from(None)
 
@@ -315,3 +315,33 @@ def _recipes() -> tuple[dict[str, TrainConfig], str]:
         return {recipe.name: recipe for recipe in all_recipes()}, ""
     except CytoError as error:
         return {}, str(error)
+
+
+Answer = Literal["go on", "stop", "stay"]
+
+
+def ask_about_run(parent: QWidget, watch: RunWatch) -> Answer:
+    """Ask whether the run of ``watch`` goes on without the window, is stopped, or the window stays."""
+    box = QMessageBox(parent)
+    box.setWindowTitle("A training run is in progress")
+    left = pace_words(watch.state, watch.left_s)
+    box.setText(f"{parts.unbroken(head_words(watch))}." + (f" {left}." if left else ""))
+    box.setInformativeText(
+        "The run can continue without this window and will be shown here when the project is opened again. "
+        "If stopped, it keeps the best model so far."
+    )
+    go_on = box.addButton("Keep running", QMessageBox.ButtonRole.AcceptRole)
+    stop = box.addButton("Cancel run", QMessageBox.ButtonRole.DestructiveRole)
+    stay = box.addButton("Keep window open", QMessageBox.ButtonRole.RejectRole)
+    for button, tip in (
+        (go_on, "Closes the window; the run continues."),
+        (stop, "Cancels the run and closes the window."),
+        (stay, "Leaves the window open."),
+    ):
+        button.setToolTip(tip)
+    box.setDefaultButton(go_on)
+    box.setEscapeButton(stay)
+    box.exec()
+    clicked = box.clickedButton()
+    box.deleteLater()
+    return "go on" if clicked is go_on else "stop" if clicked is stop else "stay"
