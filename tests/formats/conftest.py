@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +12,32 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import FormatError
+from napari_cyto.formats.bad_rows import LeftOut
 
 MOMENT = datetime(2024, 3, 5, 14, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _refusals_are_sentences(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test looks at: each refusal and each remark is a sentence, and its line is one of a file."""
+    refuse, leave_out = FormatError.__init__, LeftOut.add
+    odd: list[object] = []
+
+    def refused(self: FormatError, reason: str, path: object = None, line: int | None = None) -> None:
+        if not isinstance(reason, str) or not reason.endswith((".", ".)")) or (line is not None and line < 1):
+            odd.append((reason, path, line))
+        refuse(self, reason, path, line)
+
+    def left_out(self: LeftOut, what: str, words: str, number: int = 1) -> None:
+        if not (isinstance(what, str) and isinstance(words, str) and words.endswith(".") and isinstance(number, int)):
+            odd.append((what, words, number))
+        leave_out(self, what, words, number)
+
+    monkeypatch.setattr(FormatError, "__init__", refused)
+    monkeypatch.setattr(LeftOut, "add", left_out)
+    yield
+    assert odd == []
 
 
 @pytest.fixture
