@@ -118,7 +118,7 @@ def test_each_loss_is_one_sentence_with_its_number() -> None:
     both = FormatOptions(include_proposed=True)
     assert losses.status_losses(labels, accepted) == [
         "1 rejected annotation is left out.",
-        f"2 {Status.UNREVIEWED} annotations are left out.",
+        "2 unreviewed predictions are left out.",
     ]
     assert losses.status_losses(labels, both)[1:] == [losses.status_losses(labels, both)[-1]]
     assert losses.status_losses(labels, both)[-1].startswith("2 ")
@@ -180,7 +180,7 @@ def test_what_label_files_of_slices_lose_is_counted_by_kind(tmp_path: Path) -> N
     labels = LabelSet((slide,), tuple(cells))
     assert apacc.losses(labels) == (
         "2 rejected annotations are left out.",
-        "1 proposed annotation is left out unless you include it.",
+        "1 unreviewed prediction is left out unless you include it.",
         "1 region (inside which every cell is annotated) is left out.",
         "1 outline is written as its bounding box.",
         "1 box is rounded to whole pixels.",
@@ -189,7 +189,7 @@ def test_what_label_files_of_slices_lose_is_counted_by_kind(tmp_path: Path) -> N
         "Time, origin and identity of all 5 annotations are not written.",
     )
     said = apacc.losses(labels, include_proposed=True)
-    assert "1 proposed annotation can no longer be distinguished from accepted ones." in said
+    assert "1 unreviewed prediction can no longer be distinguished from accepted ones." in said
     assert "1 point becomes the box of its class's size around it." in said
     strange = LabelSet((slide,), (cell(class_id="HSIL"), cell(class_id="HSIL"), cell(class_id="AIS")))
     assert [each.split(":")[0] for each in apacc.losses(strange)[:2]] == [

@@ -76,7 +76,7 @@ def names_the_fault(said: str, row: tuple[Any, ...], place: int) -> bool:
     """Whether a sentence names the table, the row, the field and its value; a shape may be told as one."""
     where = f"{ALREADY_SAID}in the table 'version', row {_shown(row[0])}, the field"
     name = VERSION_COLUMNS[place].name
-    if said.startswith(f"{where} '{name}' is {_shown(row[place])} where ") and said.endswith(" is due."):
+    if said.startswith(f"{where} '{name}' is {_shown(row[place])}, expected "):
         return True
     # A box turned round, a polygon without corners, a slide that is not there.
     bounds = ("y0, x0, y1, x1",)

@@ -73,10 +73,10 @@ def test_scores_are_class_ids_with_shares(text: str, scores: Any) -> None:
 def test_what_is_there_instead_is_shown_briefly(value: object, shown: str) -> None:
     with pytest.raises(RowFault) as refused:
         validity.need(False, "slide", "s1", "name", value, "text")
-    assert refused.value.words == f"in the table 'slide', row 's1', the field 'name' is {shown} where text is due"
-    with pytest.raises(StoreError, match="was not stored: its name is") as kept_out:
+    assert refused.value.words == f"in the table 'slide', row 's1', the field 'name' is {shown}, expected text"
+    with pytest.raises(StoreError, match="was not stored: expected text") as kept_out:
         validity.check_new("The slide", {"name": value}, {"name": (lambda _: False, "text")})
-    assert str(kept_out.value) == f"The slide was not stored: its name is {shown} where text is due."
+    assert str(kept_out.value) == f"The slide was not stored: expected text for its name, got {shown}."
 
 
 def test_a_reader_names_the_place_and_what_is_due() -> None:
@@ -94,15 +94,15 @@ def test_a_reader_names_the_place_and_what_is_due() -> None:
     ):
         with pytest.raises(RowFault) as refused:
             read(value, *at)
-        assert refused.value.words == f"{where} is {value!r} where {due} is due"
+        assert refused.value.words == f"{where} is {value!r}, expected {due}"
     with (
-        pytest.raises(RowFault, match=r"row 3, the field 'field' is 'bad' where a shape is due"),
+        pytest.raises(RowFault, match=r"row 3, the field 'field' is 'bad', expected a shape"),
         validity.row_of(*at, "a shape"),
     ):
         raise ValueError("bad")
     rows = {"a": 1, "b": "x"}
     validity.check_row("t", 1, rows, {"a": validity.NUMBER, "b": validity.TEXT})
-    with pytest.raises(RowFault, match="table 't', row 1, the field 'b' is 'x' where a whole number from 0 is due"):
+    with pytest.raises(RowFault, match="table 't', row 1, the field 'b' is 'x', expected a whole number from 0"):
         validity.check_row("t", 1, rows, {"a": validity.NUMBER, "b": validity.NUMBER})
 
 
