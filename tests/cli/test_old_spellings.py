@@ -22,6 +22,13 @@ RENAMED = (
 )
 
 
+class Nothing:
+    """The result of an export that wrote nothing."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {}
+
+
 @pytest.fixture
 def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The options with which exports were begun."""
@@ -29,7 +36,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     def export(_format: str, _project: object, _out: object, options: Any, _token: object) -> Iterator[Event]:
         seen.append(options)
-        yield Done({})
+        yield Done(Nothing())
 
     monkeypatch.setattr("napari_cyto.datasets.export", export)
     return seen

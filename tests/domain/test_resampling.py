@@ -159,7 +159,7 @@ def test_least_and_defaults_of_resampling() -> None:
 
 @pytest.mark.parametrize(("groups", "few"), [(19, True), (20, False), (None, False)])
 def test_an_estimate_of_few_groups_says_so(groups: int | None, few: bool) -> None:
-    assert Estimate(0.5, 0.4, 0.6, 9, groups).as_dict() == {
+    assert Estimate(0.5, 0.4, 0.6, 9, groups).to_json() == {
         "value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "groups": groups, "few_groups": few,
     }  # fmt: skip
 

@@ -72,7 +72,7 @@ def test_a_frozen_worker_is_named_its_chunks_go_to_others_and_come_once(two: Own
     until(lambda: two.present() == 2 and not psutil.pid_exists(frozen))
     said = two.incidents()
     assert f"Worker 1 (process {frozen}) has not responded for 1 s; after" in said[0]
-    assert f"Worker 1 (process {frozen}) did not answer for 2 s and was ended; its " in said[1]
+    assert f"Worker 1 (process {frozen}) did not respond for 2 s and was stopped; " in said[1]
     assert "a new one replaces it" in said[1]
 
 

@@ -149,9 +149,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_answer(
     [
         ({"mpp": None}, "µm per px is unknown"),
         ({"stain": "IHC"}, "knows the stain Papanicolaou"),
-        ({"device": "cuda:7"}, "no device 'cuda:7' here"),
+        ({"device": "cuda:7"}, "There is no device 'cuda:7' on this machine"),
         ({"device": "cuda", "runtime": "openvino"}, "OpenVINO runs networks on the CPU"),
-        ({"classifier": "FINDER"}, "is a detector, but naming them needs a classifier"),
+        ({"classifier": "FINDER"}, "is a detector, but classification needs a classifier"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_written(

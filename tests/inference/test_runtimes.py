@@ -195,7 +195,7 @@ def test_a_network_that_openvino_cannot_take_is_run_by_torch(tmp_path: Path, mon
     monkeypatch.setattr(exporting, "_converted", broken)
     found, (remark,) = detector_runtime(bundle, RuntimeRequest("cpu", "fp32", "auto"))
     assert found.title == "PyTorch fp32"
-    assert "OpenVINO cannot take this network (no such layer)" in remark
+    assert "OpenVINO cannot run this network (no such layer)" in remark
 
 
 def test_several_threads_ask_and_one_that_cancels_leaves_the_network_whole(finder: Bundle, field: np.ndarray) -> None:

@@ -175,7 +175,7 @@ def test_the_package_of_lite0_fits_by_position() -> None:
         ("test_resnet", "package:numpy", "brings 0 files"),
         ("test_resnet", "package:", "Expected initial weights"),
         ("test_resnet", "magic", "Expected initial weights"),
-        ("test_resnet", "file:/no/such/file.pth", "no such file"),
+        ("test_resnet", "file:/no/such/file.pth", "this file does not exist"),
         ("test_resnet", "bundle:/no/such/bundle", "no such model"),
         ("test_resnet", "timm:resnet50", "not for the backbone"),
     ],

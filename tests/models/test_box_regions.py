@@ -104,7 +104,7 @@ def test_regions_of_the_slides_reach_the_loss(tiny_fields: Path, tiny_detector: 
         return task, next(iter(task.batches(0, 4, Share())))
 
     task, batch = batch_with((0, 0), (0, 64), (128, 64), (128, 0))
-    marked = [task._marked(c)["counted"] for c in batch["counted"]]
+    marked = [task._annotated_area(c)["counted"] for c in batch["counted"]]
     assert {m.shape for m in marked} == {(SIDE_PX, SIDE_PX)}
     assert 0 < np.mean([float(m.float().mean()) for m in marked]) < 1
     assert bool(task.loss(task.network, batch).isfinite())

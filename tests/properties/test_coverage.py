@@ -112,7 +112,7 @@ def test_an_image_of_what_was_seen_shows_at_each_px_the_place_under_it(size_hw, 
     seen = Coverage(size_hw)
     y0, x0, y1, x1 = view
     seen.see((min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)), 20.0)
-    picture = seen.picture(objective, (h, w))
+    picture = seen.as_mask(objective, (h, w))
     assert picture.shape == (h, w)
     assert picture.dtype == bool
     for y, x in ((0, 0), (h - 1, w - 1), (h // 2, w // 3)):
@@ -120,7 +120,7 @@ def test_an_image_of_what_was_seen_shows_at_each_px_the_place_under_it(size_hw, 
         column = int((2 * x + 1) * size_hw[1] / (2 * w) / seen.step_px + 1e-9)
         assert picture[y, x] == (seen.seen[row, column] >= 1 + MAGNIFICATIONS.index(objective))
     # Below the least objective, what was looked at at all.
-    assert (seen.picture(1.0, (h, w)) == seen.picture(4.0, (h, w))).all()
+    assert (seen.as_mask(1.0, (h, w)) == seen.picture(4.0, (h, w))).all()
     mask = np.arange(h * w).reshape(h, w) % 3 == 0
     sampled = seen.sampled(mask)
     middle = (min(seen.step_px, size_hw[0]) / 2, min(seen.step_px, size_hw[1]) / 2)

@@ -101,7 +101,7 @@ def test_a_folder_that_was_only_moved_is_not_copied(session: Session) -> None:
     moved = folder.rename(folder.with_name("moved.cyto"))
     session.poll()
     assert "was moved or deleted" in session.replaced
-    with pytest.raises(StoreError, match="There is no project in"):
+    with pytest.raises(StoreError, match="There is no longer a project in"):
         session.projects.open_what_is_there()
     session.close()
     assert _copies(folder) == []

@@ -248,7 +248,7 @@ def test_the_size_of_a_pixel_is_corrected_with_its_history_and_what_hung_on_it_i
     session.project.apply(edits.add([found], "x"), "m")
     first = session.slide.mpp
     session.facts.set_mpp(0.5)
-    assert f"the pixel size is now 0.5 µm, before {first:g}" in messages[-1]
+    assert f"the pixel size is now 0.5 µm, previously {first:g} µm" in messages[-1]
     assert "Predicted at the old pixel size: 1;" in messages[-1]
     assert "Drawn or imported: 1;" in messages[-1]
     session.facts.set_mpp(0.4)

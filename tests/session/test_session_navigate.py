@@ -25,7 +25,7 @@ def test_step_goes_round_and_says_so(session, heard):
     seen = [session.view.step(1).id for _ in range(4)]
     assert seen == [marks[0].id, marks[1].id, marks[2].id, marks[0].id]
     assert heard.jumps == [(0.0, 1.0), (1.0, 1.0), (2.0, 1.0), (0.0, 1.0)]
-    assert heard.messages == ["Went round to the first annotation."]
+    assert heard.messages == ["Back to the first annotation."]
     assert session.view.step(-1).id == marks[2].id
     assert session.selection == {marks[2].id}
 

@@ -94,7 +94,7 @@ def test_a_stale_edit_refuses(project: Project, cell: Cell, kind: str) -> None:
 def test_a_stale_annotation_in_any_batch_of_a_long_edit_undoes_all_of_it(project: Project, cell: Cell) -> None:
     many = [cell(i, i) for i in range(12_000)]
     project.apply(add(many[-1:], "Draw"), "Ana")
-    with pytest.raises(StaleEditError, match="1 of its 12000"):
+    with pytest.raises(StaleEditError, match="1 of its 12,000"):
         project.apply(add(many, "Import"), "Ana")
     assert list(project.annotations()) == many[-1:]
 

@@ -212,7 +212,7 @@ def test_every_key_of_naparis_leaves_slide_and_annotations_alone(eye):
     assert "Ctrl+G (Toggle grid mode) is disabled" in eye.said[-1]
 
 
-@pytest.mark.parametrize("way", ["asked", pytest.param("forced", points=pytest.mark.nightly)])
+@pytest.mark.parametrize("way", ["asked", pytest.param("forced", marks=pytest.mark.nightly)])
 def test_every_command_of_naparis_leaves_slide_and_annotations_alone(eye, way):
     """``questions`` as menus and the palette do it, ``forced`` as if nothing stood between: the pins hold alone."""
     commands = get_app_model().commands

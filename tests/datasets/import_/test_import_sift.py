@@ -58,7 +58,7 @@ def test_what_another_format_rounds_otherwise_is_not_doubled(yolo: Path, run, tm
 def test_a_box_wholly_outside_is_refused_with_its_line_or_left_out(yolo: Path, line: str, run, tmp_path: Path) -> None:
     write(yolo, LINES + line + "\n")
     refused = run(import_labels("yolo", yolo, tmp_path / "p")).refusal
-    assert "line 2: it lies wholly outside a.png" in refused
+    assert "line 2: it lies entirely outside a.png" in refused
     ended = run(import_labels("yolo", yolo, tmp_path / "p", ImportOptions(skip_bad=True)))
     assert ended.result["annotations_added"] == 1
     assert any("1 entry could not be read, left out" in note for note in ended.notes)
@@ -79,7 +79,7 @@ def test_formats_that_do_not_know_the_slide_are_checked_against_it_all_the_same(
     options = ImportOptions(slide=Path(made.slides[0].path))
     refused = run(import_labels("csv", table, made.folder, options)).refusal
     assert "2 entries cannot be read" in refused
-    assert "rubbish: it lies wholly outside made-0.png, at x 5000, y 60 of 520 x 420 px." in refused
+    assert "rubbish: it lies entirely outside made-0.png, at x 5000, y 60 of 520 x 420 px." in refused
     ended = run(import_labels("csv", table, made.folder, options.model_copy(update={"skip_bad": True})))
     assert ended.result["annotations_added"] == 1
 

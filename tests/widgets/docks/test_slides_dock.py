@@ -203,7 +203,7 @@ def test_a_slide_with_annotations_stays_and_an_undo_brings_a_slide_back(bench, m
     listed.setFocus()
     bench.qtbot.keyClick(listed, Qt.Key.Key_Delete)
     assert not questions
-    assert "2 annotation(s)" in reported[-1]
+    assert "2 annotations" in reported[-1]
     assert len(rows(bench)) == 3
     for _ in range(2):
         bench.session.history.undo()
