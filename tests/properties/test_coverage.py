@@ -120,7 +120,7 @@ def test_an_image_of_what_was_seen_shows_at_each_px_the_place_under_it(size_hw, 
         column = int((2 * x + 1) * size_hw[1] / (2 * w) / seen.step_px + 1e-9)
         assert picture[y, x] == (seen.seen[row, column] >= 1 + MAGNIFICATIONS.index(objective))
     # Below the least objective, what was looked at at all.
-    assert (seen.as_mask(1.0, (h, w)) == seen.picture(4.0, (h, w))).all()
+    assert (seen.as_mask(1.0, (h, w)) == seen.as_mask(4.0, (h, w))).all()
     mask = np.arange(h * w).reshape(h, w) % 3 == 0
     sampled = seen.sampled(mask)
     middle = (min(seen.step_px, size_hw[0]) / 2, min(seen.step_px, size_hw[1]) / 2)
