@@ -15,6 +15,7 @@ from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.manifest import Kind
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import DEFAULTS, all_recipes, recipe, with_settings
+from napari_cyto.training.run_settings import RunSettings
 
 
 def list_recipes(as_json: bool) -> None:
@@ -63,10 +64,10 @@ def run(
     checked_kind = _kind(kind)
     if out is None or not (sources or resume):
         raise CytoError("Expected annotated cells and a folder for the model; add --data SRC and --out BUNDLE.")
-    kept = RunFolder.of(out).config() if resume else {}
+    kept = RunSettings.of(RunFolder.of(out)) if resume else None
     config = _config(checked_kind, recipe_name, settings, kept)
-    sources = sources or kept.get("sources", ())
-    parent = parent or (Path(kept["parent"]) if kept.get("parent") else None)
+    if kept is not None:
+        sources, parent = sources or kept.sources, parent or kept.parent
     start_for_networks("Training")
     from napari_cyto.training.cross_validation import cross_validate
     from napari_cyto.training.run import train
@@ -87,10 +88,10 @@ def run(
         _report(result)
 
 
-def _config(kind: Kind, recipe_name: str | None, settings: Sequence[str], kept: dict[str, Any]) -> TrainConfig:
+def _config(kind: Kind, recipe_name: str | None, settings: Sequence[str], kept: RunSettings | None) -> TrainConfig:
     """Return the recipe as asked for now, else as the run that goes on was asked for."""
-    if "config" in kept and recipe_name is None:
-        return with_settings(TrainConfig.model_validate(kept["config"]), settings)
+    if kept is not None and recipe_name is None:
+        return with_settings(kept.config, settings)
     return with_settings(recipe(recipe_name, kind), settings)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "recipes",
     "request",
     "run",
+    "run_settings",
     "run_state",
     "run_watch",
 ]

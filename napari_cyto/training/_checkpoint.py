@@ -12,6 +12,7 @@ from typing import Any
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import write_text
 from napari_cyto.training._run_progress import Progress
+from napari_cyto.training.run_settings import CheckpointSettings
 
 TENSORS = "checkpoint.safetensors"
 STATE_FILE = "checkpoint.json"
@@ -32,15 +33,15 @@ class Checkpoint:
         ``state`` (place of a parameter to its tensors and numbers); the rates follow from the progress.
     average : dict
         The averaged weights; empty without.
-    request : dict
-        What the run was asked for: a resumed run must be asked for the same.
+    request : CheckpointSettings
+        What the run's numbers depend on: a resumed run needs the same.
     """
 
     progress: Progress
     network: dict[str, Any]
     optimiser: dict[int, dict[str, Any]]
     average: dict[str, Any]
-    request: dict[str, Any]
+    request: CheckpointSettings
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
@@ -62,7 +63,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
                 tensors[f"optimiser.{place}.{name}"] = value
             elif value is not None:
                 numbers[f"{place}.{name}"] = value
-    record = {"progress": checkpoint.progress.as_dict(), "numbers": numbers, "asked": checkpoint.request}
+    record = {"progress": checkpoint.progress.as_dict(), "numbers": numbers, "asked": checkpoint.request.to_json()}
     plain = {n: t.detach().cpu().clone(memory_format=_contiguous()) for n, t in tensors.items()}
     partial = folder / f".{TENSORS}.partial"
     try:
@@ -104,9 +105,8 @@ def load(folder: Path) -> Checkpoint | None:
     for name, value in (parts["optimiser"] | record["numbers"]).items():
         place, _, rest = name.partition(".")
         states.setdefault(int(place), {})[rest] = value
-    return Checkpoint(
-        Progress.from_dict(record["progress"]), parts["network"], states, parts["average"], record["asked"]
-    )
+    request = CheckpointSettings.from_json(record["asked"])
+    return Checkpoint(Progress.from_dict(record["progress"]), parts["network"], states, parts["average"], request)
 
 
 def best_epoch(folder: Path) -> int:

@@ -27,6 +27,7 @@ from napari_cyto.training._run_progress import Progress, after_epoch, is_over, s
 from napari_cyto.training._task import Batch, Share, Task, Validation
 from napari_cyto.training._weight_average import Average
 from napari_cyto.training.config import PhaseConfig, TrainConfig
+from napari_cyto.training.run_settings import CheckpointSettings
 
 MOST_ROLLBACKS = 3
 _REPORT_S = 0.5
@@ -75,8 +76,8 @@ class Fitting:
         Hears the user.
     keep_best : callable
         Keeps the best network: takes its validation, its weights and the epoch's number, from 1.
-    request : dict
-        What the run was asked for, for its checkpoints.
+    request : CheckpointSettings
+        What the run's numbers depend on, for its checkpoints.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Fitting:
         folder: RunFolder,
         token: FolderToken,
         keep_best: KeepBest,
-        request: dict[str, Any],
+        request: CheckpointSettings,
     ) -> None:
         self.task, self.config, self.folder, self.token = task, config, folder, token
         self.keep_best, self.request = keep_best, request

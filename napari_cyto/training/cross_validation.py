@@ -20,6 +20,7 @@ from napari_cyto.models.bundle import read_bundle
 from napari_cyto.training._kept_outputs import pooled, read_outputs
 from napari_cyto.training.config import DetectorConfig, TrainConfig
 from napari_cyto.training.run import train
+from napari_cyto.training.run_settings import RunSettings
 
 
 def cross_validate(
@@ -109,8 +110,8 @@ def _fold(
 def _finished(out: Path, config: TrainConfig, sources: tuple[str, ...]) -> dict[str, Any] | None:
     """Return what an earlier run of this fold ended with, if it was asked for the same."""
     folder = RunFolder.of(out)
-    request = folder.config()
-    if request.get("config") != config.model_dump(mode="json") or request.get("sources") != list(sources):
+    request = RunSettings.of(folder)
+    if request is None or request.config != config or request.sources != tuple(sources):
         return None
     ends = [line for line in folder.events()[0] if line["event"] == "done"]
     if not ends or not out.exists():

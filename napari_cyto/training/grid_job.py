@@ -28,6 +28,8 @@ ALL = "all sources"
 _KEPT = "The models and tables so far are kept; the same command goes on from there."
 _STEPS = 1000
 _DEFAULT = EvaluateConfig()
+_NEW_IN_SPLIT: dict[str, Any] = {"share_of": "cells", "fill": True, "reason": ""}
+"""Settings of the split that earlier versions did not know, with what they did."""
 
 
 @dataclass
@@ -50,12 +52,24 @@ class _Grid:
     @property
     def fingerprint(self) -> str:
         """A fingerprint of what makes a model or a result still the one that was asked for."""
-        record = {
-            "train": self.train.model_dump(mode="json"),
+        return self._fingerprint(self.train.model_dump(mode="json"))
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """The fingerprint with those that earlier versions, which knew fewer settings, gave to the same grid."""
+        train = self.train.model_dump(mode="json")
+        if all(train["split"][name] == usual for name, usual in _NEW_IN_SPLIT.items()):
+            before = train | {"split": {n: v for n, v in train["split"].items() if n not in _NEW_IN_SPLIT}}
+            return frozenset({self.fingerprint, self._fingerprint(before)})
+        return frozenset({self.fingerprint})
+
+    def _fingerprint(self, train: dict[str, Any]) -> str:
+        content = {
+            "train": train,
             "evaluate": self.evaluate.model_dump(mode="json"),
             "sources": {name: [str(s) for s in specs] for name, specs in self.sources.items()},
         }
-        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def run_grid(
@@ -170,7 +184,7 @@ def _check_place(grid: _Grid) -> None:
     grid.out.mkdir(parents=True, exist_ok=True)
     for folder in ("models", "results"):
         (grid.out / folder).mkdir(exist_ok=True)
-    if marker.exists() and _read(marker).get("asked") != grid.fingerprint:
+    if marker.exists() and _read(marker).get("asked") not in grid.fingerprints:
         raise CytoError(f"{grid.out} holds a grid with other sources or settings; choose another folder, or remove it.")
     write_text(marker, json.dumps({"asked": grid.fingerprint}) + "\n")
 

@@ -17,6 +17,7 @@ from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.torch_installed import need_torch
 from napari_cyto.store import Project
 from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.run_settings import RunSettings
 from napari_cyto.training.run_watch import LOG_NAME, RunWatch, runs_in
 
 PROJECT_RUNS = "models"
@@ -126,13 +127,8 @@ def class_colours(project: Project | None) -> dict[str, str]:
 
 def request_of(out: Path) -> TrainRequest | None:
     """Return what the run that writes ``out`` was asked for, as far as its folder still says so."""
-    known = RunFolder.of(out).config()
-    try:
-        config = TrainConfig.model_validate(known["config"])
-        parent = known.get("parent")
-        return TrainRequest(config, tuple(known["sources"]), out, Path(parent) if parent else None)
-    except (KeyError, TypeError, ValueError):
-        return None
+    known = RunSettings.of(RunFolder.of(out))
+    return None if known is None else TrainRequest(known.config, known.sources, out, known.parent)
 
 
 def resume(out: Path) -> RunWatch:

@@ -23,6 +23,7 @@ from napari_cyto.training._kept_outputs import write_outputs
 from napari_cyto.training._run_progress import Progress
 from napari_cyto.training._task import Task
 from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.run_settings import CheckpointSettings, RunSettings
 
 TASKS = {
     "classifier": ("classifier_task", "ClassifierTask"),
@@ -100,8 +101,7 @@ def train(
             stack.enter_context(folder.alone())
             _check_place(out, folder, resume)
             refuse_unreadable(sources)
-            request = {"config": config.model_dump(mode="json"), "sources": list(sources), "parent": _text(parent)}
-            folder.begin(request, resume)
+            folder.begin(RunSettings(config, tuple(sources), parent).to_json(), resume)
             if not resume:
                 checkpoints.forget(folder.path)
         except (CytoError, OSError) as error:
@@ -165,7 +165,7 @@ def _fit_and_evaluate(
     from napari_cyto.training._loop import Fitting
 
     folder = RunFolder.of(writer.out)
-    request = {"config": config.model_dump(mode="json"), "data": fingerprint}
+    request = CheckpointSettings(config, fingerprint)
     start = checkpoints.load(folder.path) if resume else None
     if start is not None:
         _check_same(request, start.request, folder)
@@ -245,14 +245,15 @@ def _check_place(out: Path, folder: RunFolder, resume: bool) -> None:
         )
 
 
-def _check_same(request: dict[str, Any], before: dict[str, Any], folder: RunFolder) -> None:
-    if request["data"] != before.get("data"):
+def _check_same(request: CheckpointSettings, before: CheckpointSettings, folder: RunFolder) -> None:
+    if request.data != before.data:
         raise CytoError(
             f"{folder.path}: the data changed since this run began (its fingerprint differs), so it cannot be resumed "
             "to the same numbers; train anew, or fine-tune its model with --parent."
         )
-    if request["config"] != before.get("config"):
-        changed = sorted(k for k, v in request["config"].items() if v != before.get("config", {}).get(k))
+    if request.config != before.config:
+        names = type(request.config).model_fields
+        changed = sorted(name for name in names if getattr(request.config, name) != getattr(before.config, name))
         raise CytoError(
             f"{folder.path}: this run began with other settings ({', '.join(changed)}); take those, or train anew."
         )
@@ -277,7 +278,3 @@ def _not_evaluated(progress: Progress, out: Path) -> str:
         f"Cancelled during the evaluation. The best model, of epoch {progress.best_epoch}, is {out}; "
         "evaluate it with --resume."
     )
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)

@@ -22,7 +22,7 @@ NETWORK = Elsewhere("PyTorch", "cpu", 64, 32, 300)
 
 
 class AtOnce(Executor):
-    """An executor that has done its work before it is asked for it."""
+    """An executor that has done its work before it is requested for it."""
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -78,7 +78,7 @@ def test_workers_that_take_nothing_are_lost(error: Exception) -> None:
         farm.check()
 
 
-def test_what_is_given_up_and_what_a_disk_refuses_are_told_apart() -> None:
+def test_what_is_given_up_and_what_a_disk_refuses_are_distinct() -> None:
     given_up: Future[Any] = Future()
     given_up.cancel()
     with pytest.raises(WorkersLost):
@@ -97,7 +97,7 @@ def test_what_is_given_up_and_what_a_disk_refuses_are_told_apart() -> None:
         Farm(AtOnce(), 1, NETWORK, present=lambda: None).check()
 
 
-def test_workers_that_go_and_come_back_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_go_and_come_back_are_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now, there = [time.monotonic() + 1e6], [2]
     monkeypatch.setattr(pool.time, "monotonic", lambda: now[0])
     farm = Farm(AtOnce(), 2, NETWORK, present=lambda: there[0])
@@ -120,7 +120,7 @@ def test_workers_that_go_and_come_back_are_told_once(monkeypatch: pytest.MonkeyP
     assert Farm(AtOnce(), 2, NETWORK).news() is None
 
 
-def test_what_happened_to_workers_is_told_once_and_kept() -> None:
+def test_what_happened_to_workers_is_reported_once_and_kept() -> None:
     happened = iter([["Worker 1 ended."], [], ["Worker 2 ended."]])
     farm = Farm(AtOnce(), 2, NETWORK, incidents=lambda: next(happened))
     assert [farm.new_incidents() for _ in range(3)] == [["Worker 1 ended."], [], ["Worker 2 ended."]]
@@ -136,19 +136,19 @@ def ready(answer: WorkerFacts | Exception) -> Future[WorkerFacts]:
     return AtOnce().submit(lambda: answer) if isinstance(answer, WorkerFacts) else failing(answer)
 
 
-def test_the_first_worker_loads_its_models_before_the_others_are_asked() -> None:
-    asked: list[object] = []
+def test_the_first_worker_loads_its_models_before_the_others_get_work() -> None:
+    requested: list[object] = []
 
     def ask(worker: object) -> Future[WorkerFacts]:
-        asked.append(worker)
+        requested.append(worker)
         future: Future[WorkerFacts] = Future()
         if worker == "a":
-            assert asked == ["a"]
-        future.set_result(fact(tile_px=len(asked)))
+            assert requested == ["a"]
+        future.set_result(fact(tile_px=len(requested)))
         return future
 
     assert [each.tile_px for each in workers._facts(ask, ["a", "b", "c"], None)] == [1, 2, 3]
-    assert asked == ["a", "b", "c"]
+    assert requested == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_as_many_workers_start_as_there_is_memory_for(monkeypatch: pytest.Monkey
 
 
 class Client:
-    """What is asked of dask's client."""
+    """What is requested of dask's client."""
 
     def __init__(self, status: str, threads: int | None) -> None:
         self.status, self.threads = status, threads

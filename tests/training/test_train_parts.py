@@ -18,7 +18,8 @@ from napari_cyto.training._augmentation import BatchAugment, mixed
 from napari_cyto.training._losses import classifier_loss, cost_table
 from napari_cyto.training._run_progress import Progress
 from napari_cyto.training._weight_average import Average
-from napari_cyto.training.config import AugmentConfig, ClassifierConfig
+from napari_cyto.training.config import AugmentConfig, ClassifierConfig, TrainConfig
+from napari_cyto.training.run_settings import CheckpointSettings
 
 pytestmark = pytest.mark.networks
 
@@ -241,12 +242,14 @@ def test_checkpoints_come_back_and_damage_is_said(tmp_path: Path) -> None:
     network(torch.ones(1, 3)).sum().backward()
     optimiser.step()
     state = optimiser.state_dict()["state"]
-    kept = checkpoint.Checkpoint(Progress(epoch=4), dict(network.state_dict()), state, {}, {"data": "x"})
+    kept = checkpoint.Checkpoint(
+        Progress(epoch=4), dict(network.state_dict()), state, {}, CheckpointSettings(TrainConfig(), "x")
+    )
     checkpoint.save(tmp_path, kept)
     found = checkpoint.load(tmp_path)
     assert found is not None
     assert found.progress == kept.progress
-    assert found.request == {"data": "x"}
+    assert found.request == kept.request
     assert torch.equal(found.network["weight"], network.weight)
     assert torch.equal(found.optimiser[0]["exp_avg"], state[0]["exp_avg"])
     path = tmp_path / checkpoint.TENSORS
