@@ -18,6 +18,7 @@ from napari_cyto.evaluation.detector_scores import detector_scores
 from napari_cyto.training.config import AugmentConfig
 from napari_cyto.training.detector._tile_places import (
     EMPTY_TILES,
+    EpochTiles,
     TileBudget,
     TilePlace,
     drawn_centre,
@@ -25,7 +26,6 @@ from napari_cyto.training.detector._tile_places import (
     tiles_worth,
 )
 from napari_cyto.training.detector._validation import budget_threshold, validated
-from napari_cyto.training.detector.detector_task import EpochTiles
 
 SIX = preset("bethesda").classes[:6]
 IDS = tuple(c.id for c in SIX)
