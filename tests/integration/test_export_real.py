@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openslide
@@ -32,14 +33,14 @@ from napari_cyto.store import Project
 pytestmark = pytest.mark.shared
 
 
-def done(events: list[Event]) -> dict:
+def done(events: list[Event]) -> Any:
     assert isinstance(events[-1], Done), events[-1]
     return events[-1].result
 
 
 def test_all_of_cric_becomes_a_project(shared: Path, tmp_path: Path) -> None:
     result = done(list(import_labels("cric", shared / "cric", tmp_path / "cric.cyto")))
-    assert (result["slides_added"], result["annotations_added"]) == (175, 4274)  # two nuclei are in the table twice
+    assert (result.slides_added, result.annotations_added) == (175, 4274)  # two nuclei are in the table twice
     rows = cric_rows(shared)
     with Project.open(tmp_path / "cric.cyto") as project:
         assert project.counts() == Counter(c for *_, c in {(r["image"], r["x"], r["y"], r["bethesda"]) for r in rows})
@@ -66,7 +67,7 @@ def test_cric_through_a_project_to_apacc_and_back(shared: Path, tmp_path: Path) 
         names = {s.id: Path(s.name).stem for s in project.slides()}
     out = tmp_path / "apacc"
     result = done(list(export_apacc(tmp_path / "cric.cyto", out, ApaccExportOptions(overview=False, crops=False))))
-    assert result["cells"] == sum(map(len, points.values()))
+    assert result.cells == sum(map(len, points.values()))
     assert audit(out).ok
     done(list(import_labels("apacc", out, tmp_path / "again.cyto")))
     with Project.open(tmp_path / "again.cyto") as project:
@@ -121,7 +122,7 @@ def test_tiles_of_a_scan_show_the_pixels_that_their_rows_name(shared: Path, tmp_
         project.apply(add(cells, "mark"), "me")
         options = ImageExportOptions(images="tiles", tile_unit="px", tile_px=250, twins=False)
         result = done(list(export("yolo", tmp_path / "p.cyto", tmp_path / "out", options)))
-        assert result["cells"]["train"] == 4
+        assert result.cells["train"] == 4
         with (tmp_path / "out" / "images.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         for row in rows:

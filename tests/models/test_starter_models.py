@@ -115,13 +115,13 @@ def test_it_does_on_real_fields_what_it_is_for(path: Path, two_fields: str) -> N
     """It has seen these fields, so this says that it is no broken copy, not how good it is; its card says that."""
     last = list(evaluate_bundle(path, [two_fields], EvaluateConfig(side="all", draws=100)))[-1]
     assert isinstance(last, Done), last
-    figures = last.result
-    if figures["kind"] == "detector":
-        assert figures["detection"]["recall"] > 0.5
-        assert 0.5 < figures["detection"]["detections_per_cell"] < 10
-        assert figures["detection"]["median_error_um"] < 3
+    scores = last.result.scores
+    if last.result.kind == "detector":
+        assert scores.detection.counts.recall > 0.5
+        assert 0.5 < scores.detection.detections_per_cell < 10
+        assert scores.detection.median_error_um < 3
     else:
-        own = figures["classification"]
-        assert own["accuracy"] > 0.5
+        own = scores.classification
+        assert own.accuracy > 0.5
         # Whatever class one always answers, the other field's cells would be wrong.
-        assert sum(sum(row[c] for row in own["confusion"]) > 0 for c in range(len(own["classes"]))) > 2
+        assert sum(sum(row[c] for row in own.confusion) > 0 for c in range(len(own.classes))) > 2
