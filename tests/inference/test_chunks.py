@@ -116,7 +116,7 @@ def test_the_classes_of_cells_come_with_the_damage_at_their_crops() -> None:
         assert len(chunks.classes_of(request(), np.array([[away, 10.0]])).unreadable) == told
 
 
-def test_colours_are_matched_once_a_slide_and_their_damage_told_with_each_chunk(
+def test_colours_are_matched_once_a_slide_and_their_damage_comes_with_each_chunk(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, bool]] = []
