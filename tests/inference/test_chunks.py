@@ -79,14 +79,14 @@ def request(name: str = "a.svs", mark: str = "f") -> SlideRequest:
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str]]:
     """What was opened; the slides have planted cells, and two damaged tiles."""
-    asked: list[tuple[Path, str]] = []
+    requested: list[tuple[Path, str]] = []
 
     def open_(path: Path, mark: str) -> Any:
-        asked.append((path, mark))
+        requested.append((path, mark))
         return slide_of(planted(128, 128, CELLS), tile=32, damaged={(0, 0, 0), (0, 3, 3)})
 
     monkeypatch.setattr(chunks, "_opened", open_)
-    return asked
+    return requested
 
 
 @pytest.mark.usefixtures("bench")
@@ -111,19 +111,19 @@ def test_the_classes_of_cells_come_with_the_damage_at_their_crops() -> None:
     assert [each.bounds_yxyx for each in answer.unreadable] == [(96.0, 96.0, 128.0, 128.0)]
     # A crop of 10 px and one more round a centre; damage further away is told by whoever is beside it.
     assert chunks.classes_of(request(), np.array([[60.0, 60.0]])).unreadable == ()
-    for away, told in ((37.9, 1), (38.1, 0)):
+    for away, reported in ((37.9, 1), (38.1, 0)):
         chunks.classes_of(request(), np.array([[10.0, 10.0]]))
-        assert len(chunks.classes_of(request(), np.array([[away, 10.0]])).unreadable) == told
+        assert len(chunks.classes_of(request(), np.array([[away, 10.0]])).unreadable) == reported
 
 
 def test_colours_are_matched_once_a_slide_and_their_damage_comes_with_each_chunk(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[Any, bool]] = []
+    requested: list[tuple[Any, bool]] = []
     slide = slide_of(planted(128, 128, CELLS), tile=32, damaged={(0, 0, 0), (0, 3, 3)})
 
     def match(slide: Any, colour: Any, icc: bool) -> str:
-        asked.append((colour, icc))
+        requested.append((colour, icc))
         slide.read_region(0, 96, 96, 32, 32)
         return "match"
 
@@ -133,10 +133,10 @@ def test_colours_are_matched_once_a_slide_and_their_damage_comes_with_each_chunk
         slide.read_region(0, 0, 0, 32, 32)
         open_slide = chunks._OpenSlide(slide)
         assert [bench.colour(open_slide, model, True) for _ in range(2)] == ["match", "match"]
-        assert asked == [("purple", True)]
+        assert requested == [("purple", True)]
         assert [each.bounds_yxyx for each in open_slide.beside_chunks] == [(96.0, 96.0, 128.0, 128.0)]
         bench.colour(open_slide, SimpleNamespace(id="m", weights_sha256="2", colour="blue"), False)
-        assert asked[1:] == [("blue", False)]
+        assert requested[1:] == [("blue", False)]
         # A model without colours measures none.
         other = chunks._OpenSlide(slide)
         bench.colour(other, SimpleNamespace(id="m", weights_sha256="1", colour=None), False)
@@ -168,7 +168,7 @@ def test_few_slides_stay_open_and_none_goes_that_is_worked_on(bench: Any, opened
     assert opened[-1] == (Path("c"), "other")
 
 
-def test_a_model_is_the_one_that_was_asked_for_or_refused(
+def test_a_model_is_the_one_that_was_requested_or_refused(
     bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert bench.bundle(FINDER).id == "finder"
@@ -184,7 +184,7 @@ def test_a_model_is_the_one_that_was_asked_for_or_refused(
     assert ModelReference.of(bench.bundle(there), "y") == ModelReference("y", tmp_path, "7")
 
 
-def test_a_slide_is_the_one_that_was_asked_for_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_slide_is_the_one_that_was_requested_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "a.svs"
     with pytest.raises(CytoError, match="does not exist on the worker"):
         chunks._opened(path, "f")
