@@ -101,7 +101,7 @@ def _slides() -> Callable[..., None]:
 
 
 def slides() -> None:
-    """List the slides of a project with their patient and smear, by which splits keep slides together, or set them."""
+    """List the slides of a project with patient, smear (splits keep these together) and interpretation, or set them."""
 
 
 def _version(is_requested: bool) -> None:

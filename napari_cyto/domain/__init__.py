@@ -14,6 +14,7 @@ __all__ = [
     "geometry",
     "image_header",
     "image_names",
+    "interpretation",
     "json_values",
     "known_area",
     "label_set",

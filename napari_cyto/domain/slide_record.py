@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from napari_cyto.domain.annotation import new_id
+from napari_cyto.domain.interpretation import Interpretation
 
 
 class Progress(StrEnum):
@@ -44,6 +45,9 @@ class SlideRecord:
         A hash of the pixel file, to find it again after it moved.
     progress : Progress
         How far its annotation has come.
+    interpretation : Interpretation or None
+        What a person says of the slide as a whole; None before anyone did. A project keeps it with its history
+        (``store.interpretations``), and changes it there only.
     """
 
     name: str
@@ -58,6 +62,7 @@ class SlideRecord:
     side: str = ""
     fingerprint: str = ""
     progress: Progress = Progress.TODO
+    interpretation: Interpretation | None = None
     id: str = field(default_factory=new_id)
 
     @property

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.slide_record import Progress, SlideRecord
-from napari_cyto.errors import FormatError
+from napari_cyto.errors import CytoError, FormatError
 from napari_cyto.formats.text import free_text, number, whole_number
 
 KEY = "napari_cyto"
@@ -27,6 +28,8 @@ def slide_to_dict(slide: SlideRecord) -> dict[str, Any]:
     facts |= {field: getattr(slide, field) for field in _TEXTS if getattr(slide, field)}
     if slide.progress is not Progress.TODO:
         facts["progress"] = str(slide.progress)
+    if (said := slide.interpretation) is not None:
+        facts["interpretation"] = {"category": said.category, "by": said.by, "at": said.at}
     return facts
 
 
@@ -36,7 +39,7 @@ def slide_from_dict(facts: object, name: str, fault: Callable[[str], FormatError
     Raises
     ------
     FormatError
-        When a size, offset or mpp is no sensible number; made by ``fault``.
+        When a size, offset or mpp is no sensible number, or an interpretation none of ours; made by ``fault``.
     """
     known: Mapping[Any, Any] = facts if isinstance(facts, Mapping) else {}
     return SlideRecord(
@@ -45,6 +48,7 @@ def slide_from_dict(facts: object, name: str, fault: Callable[[str], FormatError
         offset_yx=_pair(known, "offset_y", "offset_x", fault),
         mpp=_mpp(known.get("mpp"), fault),
         progress=_progress(known.get("progress")),
+        interpretation=_interpretation(known.get("interpretation"), fault),
         **{field: free_text(known.get(field), 500) for field in _TEXTS},
     )
 
@@ -66,3 +70,12 @@ def _mpp(value: object, fault: Callable[[str], FormatError]) -> float | None:
 
 def _progress(value: object) -> Progress:
     return Progress(value) if isinstance(value, str) and value in set(Progress) else Progress.TODO
+
+
+def _interpretation(value: object, fault: Callable[[str], FormatError]) -> Interpretation | None:
+    if not isinstance(value, Mapping):
+        return None
+    try:
+        return Interpretation(*(free_text(value.get(name), 500).strip() for name in ("category", "by", "at")))
+    except CytoError as error:
+        raise fault(f"the interpretation: {error}") from error

@@ -20,10 +20,11 @@ IMAGE_TABLE = "images.csv"
 COLUMNS = (
     *("image", "split", "slide", "smear", "patient", "x0", "y0", "x1", "y1", "um_per_px", "fingerprint"),
     *("boxes", "boxes_cut", "boxes_shared", "padding_right", "padding_bottom"),
+    "interpretation",
 )
 """``x0`` to ``y1`` are where an image lies on its slide, level-0 px. Of its ``boxes`` the border cut ``boxes_cut``, and
 another image has a box of the same cell for ``boxes_shared``. Its last px to the right and at the bottom, as many as
-``padding_*`` say, lie beyond the slide.
+``padding_*`` say, lie beyond the slide. The interpretation is that of the whole slide, not of the image.
 """
 
 
@@ -41,6 +42,8 @@ class ImagePlace:
         Px at its bottom and right that lie beyond the slide.
     boxes, cut, shared : int
         Boxes on it, those that its border cut, and those of cells that another image has as well.
+    interpretation : str
+        What a person says of the whole slide; empty before anyone did.
     """
 
     slide: str
@@ -49,6 +52,7 @@ class ImagePlace:
     boxes: int
     cut: int
     shared: int
+    interpretation: str = ""
 
 
 class ImageTable:
@@ -64,7 +68,7 @@ class ImageTable:
         mpp = "" if record.mpp is None else f"{record.mpp:.10g}"
         of = (record.name, split, place.slide, record.smear, record.patient, x0, y0, x1, y1, mpp, record.fingerprint)
         bottom, right = place.padding_hw
-        self._stream.write(table_line((*of, place.boxes, place.cut, place.shared, right, bottom)))
+        self._stream.write(table_line((*of, place.boxes, place.cut, place.shared, right, bottom, place.interpretation)))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from napari_cyto.domain.adequacy import SOURCE, Cellularity, Preparation, obscured_words
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.coverage import Coverage
+from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.json_values import JsonFields, to_plain
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.reporting.slide_summary import BestCell, Grade, SlideResult
@@ -156,6 +157,8 @@ class SlideReport(JsonFields):
     ----------
     id, name, smear, patient : str or None
         Which it is, and whose.
+    interpretation : Interpretation or None
+        What a person says of the slide as a whole.
     progress : Progress
         How far its reading is.
     size_hw : tuple of int or None
@@ -190,6 +193,7 @@ class SlideReport(JsonFields):
     name: str
     smear: str | None
     patient: str | None
+    interpretation: Interpretation | None
     progress: Progress
     size_hw: tuple[int, int] | None
     mpp: float | None
@@ -311,6 +315,7 @@ def slide_facts(
         name=record.name,
         smear=record.smear,
         patient=record.patient,
+        interpretation=record.interpretation,
         progress=record.progress,
         size_hw=record.size_hw,
         mpp=record.mpp,

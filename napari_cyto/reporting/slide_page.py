@@ -64,6 +64,7 @@ def result_page(report: Report, slides: Sequence[Html]) -> str:
 def _overview(report: Report) -> Html:
     columns = (
         "slide",
+        "interpretation",
         "accepted",
         "predicted",
         "high grade predicted",
@@ -80,6 +81,7 @@ def _row(slide: SlideReport) -> list[object]:
     accepted, proposed = slide.highest_accepted, slide.highest_proposed
     return [
         slide.name,
+        slide.interpretation.category if slide.interpretation else "–",
         accepted.class_id if accepted else "–",
         proposed.class_id if proposed else "–",
         *predicted_words(slide.high_grade),
@@ -121,6 +123,11 @@ def _slide_body(slide: SlideReport, all_images: SlideImages) -> Iterator[Html | 
     accepted, proposed = grade_words(slide)
     looked, adequacy = slide.looked_at, slide.adequacy
     preparation = adequacy.cellularity.preparation
+    said = slide.interpretation
+    words = (
+        "not specified" if said is None else f"{said.name}: {said.words}" if said.name != said.category else said.words
+    )
+    yield element("p", f"Interpretation of the slide: {words}.", cls="verdict")
     yield element("p", f"Highest grade: {accepted}. {proposed}.", cls="verdict")
     yield element(
         "div",

@@ -1,6 +1,6 @@
 """One open project in one viewer: state, commands and signals, without Qt."""
 
-from napari_cyto.session._session import Session
+from napari_cyto.session._session import Session, reader_name
 from napari_cyto.session.tools import Tool
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "commands",
     "coverage_recorder",
     "outlines",
+    "reader_name",
     "review_progress",
     "tools",
 ]

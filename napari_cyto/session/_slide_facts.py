@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from napari_cyto.datasets.import_.interpretation_table import ReadTable, import_interpretations
+from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.errors import SlideError
 from napari_cyto.review.predictions import FROM_MODEL
@@ -101,6 +104,38 @@ class SlideFacts:
         if before:
             self._signals.project_changed.emit()
         return before
+
+    def interpret(self, said: Mapping[str, Interpretation | None]) -> dict[str, Interpretation | None]:
+        """Keep what a person says of slides as wholes, by slide id; None withdraws what was said.
+
+        Returns
+        -------
+        dict
+            What held before, of those that changed.
+        """
+        before = self._state.need_project().interpret(said, self._state.author)
+        self._interpreted(before)
+        return before
+
+    def import_interpretations(self, table: Path) -> ReadTable:
+        """Read interpretations of slides from a table, and say what came of it.
+
+        Raises
+        ------
+        FormatError
+            When a row cannot be stored; nothing is changed then.
+        """
+        read = import_interpretations(self._state.need_project(), table, self._state.author)
+        self._interpreted(read.before)
+        self._state.say(f"{table.name}: {read.words}")
+        return read
+
+    def _interpreted(self, changed: Collection[str]) -> None:
+        slide = self._state.slide
+        if slide is not None and slide.id in changed:
+            self._state.slide = self._state.need_project().slide(slide.id)
+        if changed:
+            self._signals.project_changed.emit()
 
     def set_mpp(self, mpp: float) -> None:
         """Store what the user says a level-0 px of the slide on screen measures, and say what hung on the old value.

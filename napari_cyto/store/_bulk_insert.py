@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from napari_cyto.domain.annotation import now_utc
 from napari_cyto.domain.annotation_rows import CLASS, ID, NO_CLASS, SLIDE, STATUS, X0, X1, Y0, Y1, Row, to_us
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.counts import counted
+from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StaleEditError, StoreError
+from napari_cyto.store import _interpretations as interpretations
 from napari_cyto.store import _removal as removing
 from napari_cyto.store import _slides as slides
 from napari_cyto.store._core import write_scheme
@@ -100,6 +102,10 @@ class Bulk:
             When the project has no such slide.
         """
         slides.write_changed(self._connection, record, self._folder)
+
+    def interpret(self, said: Mapping[str, Interpretation | None], entered_by: str) -> None:
+        """Keep what is said of slides as wholes, as `Project.interpret` does."""
+        interpretations.add(self._connection, said, entered_by)
 
     def add(self, rows: Sequence[Row], label: str, author: str) -> None:
         """Add some annotations to the step ``label`` of the history.

@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from napari_cyto.domain.interpretation import Interpretation
+from napari_cyto.errors import CytoError
 from napari_cyto.store._validity import is_mpp, is_text, need
+
+INTERPRETATION = "slide.interpretation."
+"""Begins the keys under which the interpretations of each slide are kept; its id follows."""
 
 _Fits = Callable[[Any], bool]
 
@@ -54,6 +59,16 @@ def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _interpretation(value: Any) -> bool:
+    entered = _record_of(category=is_text, by=is_text, at=is_text, entered_by=is_text, entered=_moment)
+    try:
+        if entered(value) and value["category"]:
+            Interpretation(value["category"], value["by"], value["at"])
+    except CytoError:
+        return False
+    return entered(value)
+
+
 # By the beginning of their keys; a key that is not named here has the kind of its default only.
 _KEPT: Mapping[str, tuple[_Fits, str]] = {
     "session.": (is_text, "the id of a slide or class"),
@@ -62,6 +77,7 @@ _KEPT: Mapping[str, tuple[_Fits, str]] = {
         _list_of(_record_of(by=is_text, at=_moment, **{"from": is_mpp, "to": is_mpp})),
         "who said when what a pixel measures",
     ),
+    INTERPRETATION: (_list_of(_interpretation), "who said what of the slide as a whole"),
     "predictions.miss_costs": (_map_of(_map_of(_cost)), "what a miss of each class costs"),
     "result.preparations": (_map_of(_record_of(preparation=is_text, by=is_text)), "how slides were prepared"),
     "result.magnification": (_number, "a magnification"),

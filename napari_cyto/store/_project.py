@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +15,11 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.edits import Edit
 from napari_cyto.domain.geometry import YX, YXYX
+from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import _edit_writer as writing
+from napari_cyto.store import _interpretations as interpretations
 from napari_cyto.store import _queries as queries
 from napari_cyto.store import _removal as removing
 from napari_cyto.store import _slides as slides
@@ -201,6 +203,37 @@ class Project(ProjectCore):
         """
         with self._writing() as connection:
             slides.write_changed(connection, record, self._folder)
+
+    def interpret(self, said: Mapping[str, Interpretation | None], entered_by: str) -> dict[str, Interpretation | None]:
+        """Keep what is said of slides as wholes, all or nothing; None withdraws what was said.
+
+        Parameters
+        ----------
+        said : mapping
+            By slide id.
+        entered_by : str
+            Who enters it, which need not be who said it.
+
+        Returns
+        -------
+        dict
+            What held before, of the slides of which something else is said now.
+
+        Raises
+        ------
+        StoreError
+            When the project has no such slide.
+        """
+        with self._writing() as connection:
+            held = {each: slides.read_one(connection, each, self._folder).interpretation for each in said}
+            changed = {each: held[each] for each, new in said.items() if new != held[each]}
+            interpretations.add(connection, {each: said[each] for each in changed}, entered_by)
+        return changed
+
+    def interpretation_history(self, slide_id: str) -> tuple[interpretations.Entry, ...]:
+        """Return who said what of a slide as a whole, the first entry first."""
+        with self._database.read() as connection:
+            return interpretations.read_history(connection, slide_id)
 
     def remove_slide(self, slide_id: str) -> None:
         """Take a slide without marks out of the project; its file and the history stay as they are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, false, func, insert
 from napari_cyto.domain.fingerprints import same_fingerprint, sampled_part
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StoreError
+from napari_cyto.store import _interpretations as interpretations
 from napari_cyto.store._removal import removed_ids
 from napari_cyto.store._slide_rows import is_there, path_columns, places, record_of, shown_path, slide_columns
 from napari_cyto.store.database.connection import Database
@@ -60,9 +62,10 @@ class SlideIds(dict[int, str]):
 
 def read_all(connection: Connection, folder: Path) -> tuple[SlideRecord, ...]:
     """Return the record of every slide that was not taken out, in the order in which they were added."""
-    hidden = removed_ids(connection)
+    hidden, held = removed_ids(connection), interpretations.read_held(connection)
     rows = connection.execute(select(slide).order_by(slide.c.pk))
-    return tuple(record_of(row, folder) for row in rows if row.id not in hidden)
+    records = (record_of(row, folder) for row in rows if row.id not in hidden)
+    return tuple(replace(each, interpretation=held[each.id]) if each.id in held else each for each in records)
 
 
 def read_one(connection: Connection, slide_id: str, folder: Path) -> SlideRecord:
@@ -73,7 +76,13 @@ def read_one(connection: Connection, slide_id: str, folder: Path) -> SlideRecord
     StoreError
         When the project has no such slide.
     """
-    return record_of(_row(connection, slide_id), folder)
+    return _whole(connection, _row(connection, slide_id), folder)
+
+
+def _whole(connection: Connection, row: Any, folder: Path) -> SlideRecord:
+    record = record_of(row, folder)
+    said = interpretations.read_one(connection, record.id)
+    return record if said is None else replace(record, interpretation=said)
 
 
 def find(connection: Connection, fingerprint: str, path: str, folder: Path) -> SlideRecord | None:
@@ -92,9 +101,9 @@ def find(connection: Connection, fingerprint: str, path: str, folder: Path) -> S
         rows = connection.execute(select(slide).where(sampled).order_by(slide.c.pk)).all()
         same = [row for row in rows if same_fingerprint(row.fingerprint, fingerprint)]
         if same:
-            return record_of(min(same, key=lambda row: (row.id in hidden, row.id not in there)), folder)
+            return _whole(connection, min(same, key=lambda row: (row.id in hidden, row.id not in there)), folder)
     rows = list(there.values())
-    return record_of(min(rows, key=lambda row: row.id in hidden), folder) if rows else None
+    return _whole(connection, min(rows, key=lambda row: row.id in hidden), folder) if rows else None
 
 
 def write_new(connection: Connection, records: Iterable[SlideRecord], folder: Path) -> None:
@@ -116,10 +125,13 @@ def write_new(connection: Connection, records: Iterable[SlideRecord], folder: Pa
     pk = connection.execute(select(func.coalesce(func.max(slide.c.pk), 0) + 1)).scalar_one()
     rows = [{"pk": pk + i} | slide_columns(record) | path_columns(record.path, folder) for i, record in enumerate(new)]
     connection.execute(insert(slide), rows)
+    for record in new:
+        if record.interpretation is not None:
+            interpretations.add(connection, {record.id: record.interpretation}, record.interpretation.by)
 
 
 def write_changed(connection: Connection, record: SlideRecord, folder: Path) -> None:
-    """Replace the record of the slide with the same id.
+    """Replace the record of the slide with the same id, but for its interpretation, which has a history of its own.
 
     Raises
     ------

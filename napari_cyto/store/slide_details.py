@@ -6,11 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from napari_cyto.domain.interpretation import category_of
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.store._project import Project
 
 FACTS = ("patient", "smear")
+INTERPRETATION = "interpretation"
 LONGEST = 120
 
 
@@ -59,7 +61,7 @@ def change_facts(project: Project, slide_ids: Collection[str], facts: Mapping[st
 
 
 def parsed_setting(words: str) -> tuple[str, str, str]:
-    """Return name pattern, field and value of ``NAME:patient=P7``.
+    """Return name pattern, field and value of ``NAME:patient=P7``, or of ``NAME:interpretation=HSIL``.
 
     Raises
     ------
@@ -69,8 +71,13 @@ def parsed_setting(words: str) -> tuple[str, str, str]:
     place, equals, value = words.partition("=")
     names, colon, field = place.rpartition(":")
     if not equals or not colon or not names:
-        raise CytoError(f"Expected NAME:patient=P7 or NAME:smear=S1, got {words!r}; * in NAME stands for any text.")
-    field = field.strip()
+        raise CytoError(
+            f"Expected NAME:patient=P7, NAME:smear=S1 or NAME:interpretation=HSIL, got {words!r}; * in NAME stands for "
+            "any text."
+        )
+    field, value = field.strip(), value.strip()
+    if field == INTERPRETATION:
+        return names, field, category_of(value) if value else ""
     return names, field, checked_fact(field, value)
 
 

@@ -71,6 +71,7 @@ def _slides(plans: Iterable[SlidePlan], split_of: Mapping[str, str]) -> list[dic
                 "smear": slide.smear,
                 "patient": aliases.of(slide.patient),
                 "side": split_of[slide.id],
+                "interpretation": None if slide.interpretation is None else slide.interpretation.to_json(),
                 "mpp": slide.mpp,
                 "mpp_source": slide.mpp_source,
                 "fingerprint": slide.fingerprint,

@@ -2,6 +2,7 @@
 
 __all__ = [
     "classes",
+    "interpretation_table",
     "job",
     "known_slides",
     "label_source",

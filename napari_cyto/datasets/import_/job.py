@@ -17,6 +17,7 @@ from napari_cyto.datasets.import_.label_source import read_source
 from napari_cyto.datasets.import_.slide_match import SlideMatcher
 from napari_cyto.domain.annotation_rows import NO_CLASS, Row
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -197,12 +198,20 @@ def _into(project: Project, labels: LabelSet, source: Path, options: ImportOptio
         bulk.add_slides(plan.matched.new)
         for record in plan.matched.changed:
             bulk.update_slide(record)
+        bulk.interpret(_interpretations(labels, plan), author)
         pace = Pace()
         for batch in batched(_fresh(labels, plan, author), BATCH):
             bulk.add(batch, label, author)
             yield pace.advanced(bulk.count, plan.sifted.fresh, "Storing the annotations")
             stop_if_cancelled(token, _NOTHING)
     yield from _store_annotations(project, labels, source, plan, label if plan.sifted.fresh else "")
+
+
+def _interpretations(labels: LabelSet, plan: _Plan) -> dict[str, Interpretation]:
+    """Return what the labels say of whole slides that the project has and knows nothing of so far."""
+    new = {record.id for record in plan.matched.new}
+    pairs = ((plan.slides[slide.id], slide.interpretation) for slide in labels.slides)
+    return {own.id: said for own, said in pairs if said and own.id not in new and own.interpretation is None}
 
 
 def _fresh(labels: LabelSet, plan: _Plan, author: str) -> Iterator[Row]:

@@ -267,3 +267,22 @@ def test_without_a_project_it_is_quiet(empty_bench, monkeypatch):
     empty_bench.settle()
     assert not dock.report_slide.isEnabled()
     assert not dock.finding.isVisible()
+
+
+def test_the_interpretation_of_the_slide_is_chosen_and_reported(bench, tmp_path, monkeypatch):
+    dock = read(bench)
+    dock.interpretation.choice.show_category("Unsatisfactory")
+    dock.interpretation.choice.activated.emit(dock.interpretation.choice.currentIndex())
+    said = bench.session.project.slide(bench.session.slide.id).interpretation
+    assert (said.category, said.by) == ("Unsatisfactory", bench.session.author)
+    assert bench.session.author in dock.interpretation.given.text()
+    out = tmp_path / "report.json"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(out), ""))
+    dock.write_slide()
+    bench.qtbot.waitUntil(out.exists, timeout=LONGEST_MS)
+    bench.qtbot.waitUntil(lambda: not dock.job.running, timeout=LONGEST_MS)
+    found = json.loads(out.read_text(encoding="utf-8"))["slides"][0]["interpretation"]
+    assert found["name"] == "Unsatisfactory for evaluation"
+    bench.session.slides.next()
+    bench.settle()
+    assert dock.interpretation.choice.category == ""

@@ -365,3 +365,38 @@ def test_an_empty_window_begins_with_adding_slides(open_window_on, monkeypatch):
     assert welcome.size() == welcome.parentWidget().size()
     bench.click(welcome.add)
     assert questions
+
+
+def test_interpretations_are_given_undone_and_read_from_a_table(bench, monkeypatch, tmp_path):
+    slides, project = bench.slides, bench.session.project
+    ids = [record.id for record in project.slides()]
+
+    def answer(dialog):
+        dialog.choice.show_category("HSIL")
+        dialog.date.setText("soon")
+        dialog.accept()
+        assert "2024-05-01" in dialog.fault.text()
+        dialog.date.setText("2024-05-01")
+        dialog.accept()
+        return dialog.result()
+
+    monkeypatch.setattr("napari_cyto.widgets.docks.slides._interpretation_dialog.InterpretationDialog.exec", answer)
+    bench.click(slides.interpretation)
+    said = project.slide(ids[0]).interpretation
+    assert (said.category, said.by, said.at) == ("HSIL", bench.session.author, "2024-05-01")
+    assert rows(bench)[0].endswith("annotations, HSIL")
+    bench.click(slides.facts_back)
+    assert project.slide(ids[0]).interpretation is None
+    assert not slides.facts_back.isVisible()
+    assert len(project.interpretation_history(ids[0])) == 2
+
+    table = tmp_path / "report.csv"
+    table.write_text("slide,interpretation\nsmear_a,NILM\nsmear_b,HSIL\nelsewhere,NILM\n", encoding="utf-8")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(table), ""))
+    messages = []
+    bench.session.message.connect(messages.append)
+    slides.ask_interpretation_table()
+    assert "2 slides given an interpretation" in messages[-1]
+    assert "1 row of slides that the project does not have (elsewhere)" in messages[-1]
+    bench.click(slides.facts_back)
+    assert [record.interpretation for record in project.slides()] == [None, None, None]

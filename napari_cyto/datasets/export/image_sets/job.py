@@ -343,7 +343,8 @@ class _Run:
                 record = _record(of, image, aliases)
                 writer.add(LabelledImage(split, record, image.cells))
                 cut = sum(cell.cut for cell in image.cells)
-                place = (of.slide.name, image.bounds_yxyx, image.padding_hw, len(image.cells), cut, image.shared)
+                said = of.slide.interpretation.category if of.slide.interpretation else ""
+                place = (of.slide.name, image.bounds_yxyx, image.padding_hw, len(image.cells), cut, image.shared, said)
                 table.add(record, split, ImagePlace(*place))
                 if of.slide.id != current:
                     done, current = done + of_slide, of.slide.id
@@ -424,6 +425,7 @@ def _record(of: SlideImages, image: PlannedImage, aliases: PatientAliases) -> Sl
         # What was cut out of one slide stays together in whatever split is made of it.
         smear=slide.smear if whole else slide.smear or slide.name,
         patient=aliases.of(slide.patient),
+        interpretation=slide.interpretation if whole else None,
         fingerprint=slide.fingerprint if whole and image.how != "cut" else "",
     )
 

@@ -22,6 +22,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.deferred import later
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.interpretation_choice import SlideInterpretation
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.report._findings import ResultFinding
 from napari_cyto.widgets.docks.report._quality import ResultQuality
@@ -45,6 +46,7 @@ class ReportDock(Dock):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.notice = parts.text(f"{DECISION_SUPPORT}.", colour=style.WARN, bold=True)
+        self.interpretation = SlideInterpretation(session)
         self.finding = ResultFinding()
         self.quality = ResultQuality(session)
         self.seen = ResultSeen(session)
@@ -75,7 +77,8 @@ class ReportDock(Dock):
         self._show_slide()
 
     def _lay_out(self) -> None:
-        blocks = (self.notice, self.finding, _line(), self.quality, _line(), self.seen, _line(), self.limits)
+        results = (self.interpretation, _line(), self.finding, _line(), self.quality, _line(), self.seen, _line())
+        blocks = (self.notice, *results, self.limits)
         for block in blocks:
             self.body.addWidget(block)
         self.body.addStretch(1)
@@ -133,6 +136,7 @@ class ReportDock(Dock):
             return
         self._offer(has_slide=self.session.project is not None and self.session.slide is not None)
         with self.session.telling():
+            self.interpretation.show_slide()
             self.quality.show_slide()
             self.seen.show_slide()
             self._show()

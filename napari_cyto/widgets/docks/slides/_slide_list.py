@@ -22,9 +22,10 @@ from napari_cyto.widgets.docks.thumbnails import ThumbnailLoader
 
 IMAGE_PX = 44
 FACTS_WORDS = "Patient and smear…"
+INTERPRETATION_WORDS = "Interpretation…"
 REMOVE_WORDS = "Remove from project…"
 _ID = Qt.ItemDataRole.UserRole
-_NAME, _STATE, _PROGRESS = _ID + 1, _ID + 2, _ID + 3
+_NAME, _STATE, _PROGRESS, _SAID = _ID + 1, _ID + 2, _ID + 3, _ID + 4
 PROGRESS_WORDS = {Progress.TODO: "to do", Progress.IN_PROGRESS: "in progress", Progress.DONE: "done"}
 _PROGRESS_COLOURS = {Progress.TODO: style.QUIET, Progress.IN_PROGRESS: style.WARN, Progress.DONE: style.GOOD}
 
@@ -40,6 +41,8 @@ class SlideList(QListWidget):
     relink_requested = Signal(str)
     search_requested = Signal()
     facts_requested = Signal(object)  # list of str: ids of the slides whose patient and smear are asked for
+
+    interpretation_requested = Signal(object)  # list of str: ids of the slides whose interpretation is asked for
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -98,7 +101,7 @@ class SlideList(QListWidget):
         """Show how many marks each slide has, by slide id."""
         for index in range(self.count()):
             item = self.item(index)
-            words = item_words(item.data(_NAME), item.data(_STATE), counts.get(item.data(_ID), 0))
+            words = item_words(item.data(_NAME), item.data(_STATE), counts.get(item.data(_ID), 0), item.data(_SAID))
             if words != item.text():
                 item.setText(words)
 
@@ -124,6 +127,8 @@ class SlideList(QListWidget):
         ids = self.chosen_ids if item.isSelected() else [slide_id]
         facts = menu.addAction(FACTS_WORDS)
         facts.triggered.connect(lambda _checked=False: self.facts_requested.emit(ids))
+        said = menu.addAction(INTERPRETATION_WORDS)
+        said.triggered.connect(lambda _checked=False: self.interpretation_requested.emit(ids))
         return menu
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name
@@ -150,11 +155,14 @@ class SlideList(QListWidget):
         path = Path(record.path) if record.path else None
         there = path is not None and path.exists()
         words = PROGRESS_WORDS[record.progress] if there or path is None else "file not found"
-        item.setText(item_words(record.name, words, count))
+        said = record.interpretation
+        item.setText(item_words(record.name, words, count, said.category if said else ""))
+        item.setData(_SAID, said.category if said else "")
         item.setData(_NAME, record.name)
         item.setData(_STATE, words)
         item.setData(_PROGRESS, record.progress.value)
         whose = "".join(f"\n{name.capitalize()}: {getattr(record, name) or 'not specified'}" for name in FACTS)
+        whose += f"\nInterpretation: {said.words if said else 'not specified'}"
         item.setToolTip((record.path or "Labels only; the image file is missing.") + whose)
         item.setIcon(self._icon(record.id, record.progress))
         if there and record.id not in self._images:
@@ -202,9 +210,9 @@ class SlideList(QListWidget):
         parts.focus_canvas(self)
 
 
-def item_words(name: str, state: str, count: int) -> str:
-    """Return what the list says of a slide."""
-    return f"{parts.breakable(name)}\n{state}, {counted(count, 'annotation')}"
+def item_words(name: str, state: str, count: int, said: str = "") -> str:
+    """Return what the list says of a slide; ``said`` is its interpretation."""
+    return f"{parts.breakable(name)}\n{state}, {counted(count, 'annotation')}" + (f", {said}" if said else "")
 
 
 def _same_when_selected(pixmap: QPixmap) -> QIcon:

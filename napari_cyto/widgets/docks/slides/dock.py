@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.counts import counted
+from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats import FORMATS
 from napari_cyto.session import Session
@@ -30,6 +31,7 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.annotate.tool_row import hint_of
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
+from napari_cyto.widgets.docks.slides._interpretation_dialog import InterpretationDialog
 from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
 from napari_cyto.widgets.docks.slides._slide_list import SlideList
 from napari_cyto.widgets.docks.slides.open_paths import SLIDE_FILTER, dropped_paths, open_paths, slides_in
@@ -92,15 +94,26 @@ class SlidesDock(Dock):
             lambda: self.ask_facts(self.list.chosen_ids),
             name="patient and smear",
         )
+        self.interpretation = parts.button(
+            "Interpretation…",
+            (
+                "Sets what the report says of the selected slides as a whole, or imports this from a CSV table.\n"
+                "Select several with Ctrl or Shift."
+            ),
+            lambda: self.ask_interpretation(self.list.chosen_ids),
+            name="interpretation",
+        )
         self.facts_back = parts.button(
-            "Undo", "Restores the previous patient and smear of these slides.", self.undo_facts
+            "Undo", "Restores the previous patient, smear or interpretation of these slides.", self.undo_facts
         )
         self.facts_back.hide()
         self._facts_before: tuple[SlideRecord, ...] = ()
+        self._said_before: dict[str, Interpretation | None] = {}
         self.reader = parts.button(
             "Reader…", "Sets the reader: the author of all annotations from now on.", self.ask_reader, name="reader"
         )
         self.list.facts_requested.connect(self.ask_facts)
+        self.list.interpretation_requested.connect(self.ask_interpretation)
         self._lay_out()
         self.listen(session.project_changed, self._show)
         self.listen(session.slide_changed, self._show)
@@ -116,7 +129,7 @@ class SlidesDock(Dock):
             self.totals,
             self.list,
             self.relink,
-            parts.row(self.facts, self.reader),
+            parts.row(self.facts, self.interpretation, self.reader),
             self.facts_back,
             parts.row(self.previous, self.next, self.done, stretch=1),
         ):
@@ -164,7 +177,7 @@ class SlidesDock(Dock):
 
     def set_facts(self, slide_ids: Sequence[str], facts: Mapping[str, str]) -> None:
         """Store patient or smear of slides, say so, and offer to take it back."""
-        self._facts_before = self.session.facts.set(slide_ids, facts)
+        self._facts_before, self._said_before = self.session.facts.set(slide_ids, facts), {}
         count = len(self._facts_before)
         self.facts_back.setText(f"Undo: {' and '.join(facts)} of {counted(count, 'slide')}")
         self.facts_back.setVisible(count > 0)
@@ -172,11 +185,45 @@ class SlidesDock(Dock):
         self.session.message.emit(f"{counted(count, 'slide')}: {given}.")
 
     def undo_facts(self) -> None:
-        """Give the slides of the last change the patient and smear that they had."""
+        """Give the slides of the last change the patient and smear, or the interpretation, that they had."""
         before, self._facts_before = self._facts_before, ()
+        said, self._said_before = self._said_before, {}
         self.facts_back.hide()
+        if said:
+            self.do(self.session.facts.interpret, said)
         for record in before:
             self.do(self.session.facts.set, [record.id], {name: getattr(record, name) for name in FACTS})
+
+    def ask_interpretation(self, slide_ids: Sequence[str]) -> None:
+        """Ask what the report says of slides as wholes, and keep it."""
+        project = self.session.project
+        if project is None or not slide_ids:
+            self.session.message.emit("Select slides first (several with Ctrl or Shift).")
+            return
+        records = [project.slide(slide_id) for slide_id in slide_ids]
+        entries = project.interpretation_history(slide_ids[0]) if len(slide_ids) == 1 else ()
+        dialog = InterpretationDialog(records, self.session.author, [entry.words for entry in entries[-8:]], self)
+        dialog.table_requested.connect(self.ask_interpretation_table)
+        if dialog.exec() == QDialog.DialogCode.Accepted and (said := dialog.said):
+            self.do(self.interpret, said)
+
+    def interpret(self, said: Mapping[str, Interpretation | None]) -> None:
+        """Keep what a person says of slides as wholes, say so, and offer to undo it."""
+        before = self.session.facts.interpret(said)
+        self._offer_undo(before)
+        words = ", ".join(dict.fromkeys(each.words if each else "not specified" for each in said.values()))
+        self.session.message.emit(f"{counted(len(before), 'slide')}: interpretation {words}.")
+
+    def ask_interpretation_table(self) -> None:
+        """Ask for a table of interpretations, and read it."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Interpretations of slides", "", "Tables (*.csv *.tsv *.txt)")
+        if chosen:
+            self.do(lambda: self._offer_undo(self.session.facts.import_interpretations(Path(chosen)).before))
+
+    def _offer_undo(self, before: Mapping[str, Interpretation | None]) -> None:
+        self._facts_before, self._said_before = (), dict(before)
+        self.facts_back.setText(f"Undo: interpretation of {counted(len(before), 'slide')}")
+        self.facts_back.setVisible(bool(before))
 
     def ask_reader(self) -> None:
         """Ask who annotates here."""
@@ -293,10 +340,10 @@ class SlidesDock(Dock):
         self.headline.setToolTip(str(project.folder) if project is not None else "")
         self.headline.setStyleSheet("QLabel { font-weight: bold; }" if project is not None else "")
         self.reader.setText(f"Reader: {session.author}")
-        if project is None or (self._facts_before and not set(self._ids_before()) <= {r.id for r in records}):
-            self._facts_before = ()
+        if project is None or not set(self._ids_before()) <= {r.id for r in records}:
+            self._facts_before, self._said_before = (), {}
             self.facts_back.hide()
-        for widget in (self.take, self.list, self.facts):
+        for widget in (self.take, self.list, self.facts, self.interpretation):
             widget.setEnabled(project is not None)
         for widget in (self.previous, self.next, self.done):
             widget.setEnabled(session.slide is not None)
@@ -312,7 +359,7 @@ class SlidesDock(Dock):
         )
 
     def _ids_before(self) -> list[str]:
-        return [record.id for record in self._facts_before]
+        return [*(record.id for record in self._facts_before), *self._said_before]
 
     def _show_counts(self) -> None:
         project = self.session.project
