@@ -1,6 +1,6 @@
 """How many small faults the tests notice: a sample of mutants of each package, run against that package's own tests.
 
-    python scripts/mutation.py [PACKAGE ...] [--sample 60] [--seed 1] [--at-least 0.9]
+    python scripts/mutation.py [PACKAGE ...] [--sample 60] [--seed 1] [--at-least 0.9] [--jobs 2]
 
 A mutant is the package with one comparison, sign, constant or condition changed; mutmut makes them and finds the tests
 that run each. Changes of nothing but the words of a string are left out, since sentences have tests of their own.
@@ -100,11 +100,26 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def mutmut(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run mutmut in ``folder``."""
-    return python(folder, "-m", "mutmut", *arguments)
-
-
+# As `mutmut run` begins; its own way would run all tests twice before it tries the first mutant.
+_MAKE = """
+import os
+from mutmut import __main__ as mutmut
+os.makedirs("mutants", exist_ok=True)
+mutmut.copy_src_dir()
+mutmut.copy_also_copy_files()
+mutmut.setup_source_paths()
+mutmut.create_mutants(1)
+"""
+# Without the tests that mutmut runs once more to see that they pass: they have just been run, to see what each runs.
+_TRY = """
+import sys
+from mutmut import __main__ as mutmut
+from mutmut.workers import isolation
+for runner in vars(isolation).values():
+    if isinstance(runner, type) and "run_clean_tests" in vars(runner):
+        runner.run_clean_tests = lambda *_, **__: 0
+mutmut._run(sys.argv[2:], int(sys.argv[1]))
+"""
 # One process for all of them: mutmut takes seconds to start.
 _DIFFS = """
 import json, sys
@@ -161,12 +176,12 @@ def equivalent() -> set[tuple[str, str, str]]:
     return listed
 
 
-def run(name: str, sample: int, seed: int) -> Result:
-    """Try ``sample`` mutants of a package, drawn by ``seed``."""
+def run(name: str, sample: int, seed: int, jobs: int) -> Result:
+    """Try ``sample`` mutants of a package, drawn by ``seed``, ``jobs`` at a time."""
     with tempfile.TemporaryDirectory(prefix="mutation-") as temporary:
         folder = Path(temporary)
         working_copy(folder, PACKAGES[name])
-        first = mutmut(folder, "run", "no-mutant-has-this-name")
+        first = python(folder, "-c", _MAKE)
         made = sorted(exit_codes(folder))
         if not made:
             raise SystemExit(f"mutmut made no mutants of {name}: {first.stdout[-2000:]}{first.stderr[-2000:]}")
@@ -181,7 +196,7 @@ def run(name: str, sample: int, seed: int) -> Result:
                 drawn[mutant] = f"{function} | {removed} | {added}"
             if len(drawn) == sample:
                 break
-        last = mutmut(folder, "run", *drawn)
+        last = python(folder, "-c", _TRY, str(jobs), *drawn)
         codes = exit_codes(folder)
         tried = {mutant: codes[mutant] for mutant in drawn if codes[mutant] is not None}
         if not tried:
@@ -201,10 +216,11 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--at-least", type=float, default=0.9)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="mutants that are tried at the same time")
     arguments = parser.parse_args()
     enough = True
     for name in arguments.packages or PACKAGES:
-        result = run(name, arguments.sample, arguments.seed)
+        result = run(name, arguments.sample, arguments.seed, arguments.jobs)
         interval = share_interval(result.noticed, result.tried)
         share = result.noticed / result.tried
         enough &= share >= arguments.at_least

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, repeat
+from typing import TypeVar
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.annotation_rows import CLASS, NO_CLASS, STATUS, Row
+
+Key = TypeVar("Key")
 
 Kinds = Sequence[tuple[Annotation, int]]
 """One annotation of each kind, with how many there are that are like it for everything that a format can lose."""
@@ -111,6 +115,18 @@ class Alike(Collection[Annotation]):
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = tuple(kinds)
 
+    def where(self, statuses: Collection[Status], regions: bool) -> Alike:
+        """Return those of some statuses, with or without regions."""
+        kept = [(a, n) for a, n in self._kinds if a.status in statuses and (regions or a.class_id is not None)]
+        return Alike(kept)
+
+    def tally(self, key: Callable[[Annotation], Key]) -> Counter[Key]:
+        """Count them by what ``key`` says of each kind."""
+        counts: Counter[Key] = Counter()
+        for a, n in self._kinds:
+            counts[key(a)] += n
+        return counts
+
     def __iter__(self) -> Iterator[Annotation]:
         return chain.from_iterable(repeat(a, n) for a, n in self._kinds)
 
@@ -119,3 +135,8 @@ class Alike(Collection[Annotation]):
 
     def __contains__(self, value: object) -> bool:
         return any(each == value for each, _ in self._kinds)
+
+
+def tally(annotations: Iterable[Annotation], key: Callable[[Annotation], Key]) -> Counter[Key]:
+    """Count annotations by what ``key`` says of each; of many that are alike, one is looked at."""
+    return annotations.tally(key) if isinstance(annotations, Alike) else Counter(map(key, annotations))

@@ -205,8 +205,9 @@ def _class_from_dict(data: object) -> CellClass:
 def _only(data: Mapping[Any, Any], known: set[str], what: str) -> None:
     unknown = sorted(str(key) for key in data if key not in known)
     if unknown:
+        fields = "field" if len(unknown) == 1 else "fields"
         raise SchemeError(
-            f"{what} has the unknown field(s) {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+            f"{what} has the unknown {fields} {', '.join(unknown)}; known are {', '.join(sorted(known))}."
         )
 
 

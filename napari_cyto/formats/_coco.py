@@ -102,14 +102,14 @@ class CocoFormat:
         """Return what COCO cannot carry."""
         chosen = checked_options(CocoOptions, options)
         cells = losses.written(labels, chosen, regions=False)
-        shapes = cells if not chosen.outlines else [a for a in cells if not isinstance(a.geometry, Polygon)]
-        partial = [a for a in cells if any(name != a.class_id for name, _ in a.scores)]
-        sentences = losses.plain_losses(labels, chosen, "boxes", "author", "note", "time", shapes=shapes)
-        flat = sum(isinstance(a.geometry, Polygon) and rectangle(a.geometry) is not None for a in cells)
+        partial = losses.how_many(cells, losses.has_other_scores)
+        kept: losses.Shapes = "boxes and outlines" if chosen.outlines else "boxes"
+        sentences = losses.plain_losses(labels, chosen, kept, "author", "note", "time")
+        flat = losses.how_many(cells, lambda a: isinstance(a.geometry, Polygon) and rectangle(a.geometry) is not None)
         if flat and chosen.outlines:
             sentences.append(f"{losses.count(flat, 'rectangular outline')} will be read back as a box.")
         if partial:
-            sentences.append(f"Of the scores of {losses.count(len(partial))} only that of its own class is written.")
+            sentences.append(f"Of the scores of {losses.count(partial)} only that of its own class is written.")
         return (*sentences, *losses.colour_losses(labels))
 
     def write(self, labels: LabelSet, target: Path, **options: Any) -> None:
@@ -132,6 +132,10 @@ class CocoFormat:
             stream.write(MIDDLE)
             stream.writelines(_rows(_annotations(groups, numbers, chosen)))
             stream.write(coco_tail(numbers))
+
+    def unreadable_names(self, classes: Iterable[str]) -> tuple[str, ...]:  # noqa: ARG002  any name is quoted
+        """Return none: every name can be written."""
+        return ()
 
     def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> CocoImages:
         """Return the writer of a data set with images."""

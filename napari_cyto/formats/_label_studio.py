@@ -106,11 +106,11 @@ class LabelStudioFormat:
         chosen = checked_options(LabelStudioOptions, options)
         cells = losses.written(labels, chosen, regions=False)
         sentences = losses.status_losses(labels, chosen, carries_status=True)
-        rejected = sum(a.status is Status.REJECTED for a in cells)
+        rejected = losses.how_many(cells, lambda a: a.status is Status.REJECTED)
         if rejected:
             sentences.append(f"{losses.count(rejected, 'rejected annotation')} will be imported as predictions again.")
         sentences += losses.region_losses(labels, chosen)
-        partial = sum(_loses_scores(a) for a in cells)
+        partial = losses.how_many(cells, _loses_scores)
         if partial:
             sentences.append(
                 f"Scores of {losses.count(partial)} are not written: in Label Studio only predictions have scores."

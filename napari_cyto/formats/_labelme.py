@@ -65,7 +65,7 @@ class LabelMeFormat:
         chosen = checked_options(LabelMeOptions, options)
         cells = losses.written(labels, chosen, regions=False)
         sentences = losses.status_losses(labels, chosen) + losses.region_losses(labels, chosen)
-        partial = sum(any(name != a.class_id for name, _ in a.scores) for a in cells)
+        partial = losses.how_many(cells, losses.has_other_scores)
         if partial:
             sentences.append(f"Of the scores of {losses.count(partial)} only that of its own class is written.")
         sentences += losses.feature_losses(cells, "author", "time")

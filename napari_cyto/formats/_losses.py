@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from typing import Literal
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.annotation_source import Alike, AnnotationSource, tally
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.formats.label_format import FormatOptions
 
 Feature = Literal["author", "note", "score", "identity", "time", "origin", "status"]
+
+Shapes = Literal["boxes", "points", "boxes and points", "boxes and outlines"]
+"""What a format writes as it is."""
 
 _WORDS: dict[Feature, tuple[str, Callable[[Annotation], bool]]] = {
     "author": ("The author of {n} is not written.", lambda a: bool(a.author)),
@@ -30,9 +32,19 @@ def count(number: int, what: str = "annotation") -> str:
     return counted(number, what)
 
 
+def how_many(cells: Iterable[Annotation], fits: Callable[[Annotation], bool]) -> int:
+    """Return how many annotations fit."""
+    return tally(cells, fits)[True]
+
+
+def has_other_scores(annotation: Annotation) -> bool:
+    """Whether it has scores of classes other than its own."""
+    return any(name != annotation.class_id for name, _ in annotation.scores)
+
+
 def written(labels: LabelSet, options: FormatOptions, *, regions: bool = True) -> Collection[Annotation]:
     """Return the annotations that an export writes: of the chosen statuses, with or without regions."""
-    if isinstance(labels.annotations, AnnotationSource):
+    if isinstance(labels.annotations, AnnotationSource | Alike):
         return labels.annotations.where(options.statuses, regions)
     # A tuple is searched by identity first, a set by a hash that Python computes.
     statuses = tuple(options.statuses)
@@ -41,7 +53,7 @@ def written(labels: LabelSet, options: FormatOptions, *, regions: bool = True) -
 
 def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: bool = False) -> list[str]:
     """Return what is left out because of its status, and statuses that are not told apart any more."""
-    counts = Counter(a.status for a in labels.annotations)
+    counts = tally(labels.annotations, lambda a: a.status)
     sentences = [
         f"{count(counts[status], _NOUNS[status])} {_is(counts[status])} left out."
         for status in (Status.REJECTED, Status.UNREVIEWED)
@@ -55,15 +67,15 @@ def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: b
     return sentences
 
 
-def shape_losses(cells: Iterable[Annotation], kept: Literal["boxes", "points", "boxes and points"]) -> list[str]:
+def shape_losses(cells: Iterable[Annotation], kept: Shapes) -> list[str]:
     """Return what becomes of geometries that the format does not know; regions are dropped."""
-    kinds = Counter(Polygon if a.is_region else type(a.geometry) for a in cells if not a.is_region)
+    kinds = tally(cells, lambda a: None if a.is_region else type(a.geometry))
     sentences = []
     if kinds[Point] and "points" not in kept:
         sentences.append(f"{count(kinds[Point], 'point')} {_becomes(kinds[Point])} of its class's size around it.")
     if kinds[Box] and "boxes" not in kept:
         sentences.append(f"{count(kinds[Box], 'box')} {_is(kinds[Box])} written as the point in the middle.")
-    if kinds[Polygon]:
+    if kinds[Polygon] and "outlines" not in kept:
         what = "its bounding box" if "boxes" in kept else "the point in its middle"
         sentences.append(f"{count(kinds[Polygon], 'outline')} {_is(kinds[Polygon])} written as {what}.")
     return sentences
@@ -71,17 +83,17 @@ def shape_losses(cells: Iterable[Annotation], kept: Literal["boxes", "points", "
 
 def region_losses(labels: LabelSet, options: FormatOptions) -> list[str]:
     """Return the sentence on regions for formats that know none."""
-    regions = sum(a.is_region for a in labels.annotations if a.status in options.statuses)
+    regions = how_many(labels.annotations, lambda a: a.is_region and a.status in options.statuses)
     return [f"{count(regions, 'region')} (inside which every cell is annotated) left out."] if regions else []
 
 
 def feature_losses(cells: Iterable[Annotation], *features: Feature) -> list[str]:
     """Return a sentence for each of ``features`` that some of ``cells`` has."""
-    listed = list(cells)
+    listed = cells if isinstance(cells, Alike) else list(cells)
     sentences = []
     for feature in features:
         words, has = _WORDS[feature]
-        number = sum(map(has, listed))
+        number = how_many(listed, has)
         if number:
             sentences.append(words.format(n=count(number)))
     return sentences
@@ -90,19 +102,15 @@ def feature_losses(cells: Iterable[Annotation], *features: Feature) -> list[str]
 def plain_losses(
     labels: LabelSet,
     options: FormatOptions,
-    kept: Literal["boxes", "points", "boxes and points"],
+    kept: Shapes,
     *features: Feature,
-    shapes: Iterable[Annotation] | None = None,
 ) -> list[str]:
-    """Return what a format of cells alone cannot carry: statuses, regions, other shapes, ``features``.
-
-    ``shapes`` are the cells whose shape is not kept; all that are written, where it is not given.
-    """
+    """Return what a format of cells alone cannot carry: statuses, regions, other shapes, ``features``."""
     cells = written(labels, options, regions=False)
     return [
         *status_losses(labels, options),
         *region_losses(labels, options),
-        *shape_losses(cells if shapes is None else shapes, kept),
+        *shape_losses(cells, kept),
         *feature_losses(cells, *features),
     ]
 
@@ -114,7 +122,7 @@ def colour_losses(labels: LabelSet) -> list[str]:
 
 def empty_slide_losses(labels: LabelSet, cells: Iterable[Annotation]) -> list[str]:
     """Return the sentence on slides that vanish because nothing is marked on them."""
-    number = len(labels.slides) - len({a.slide_id for a in cells})
+    number = len(labels.slides) - len(tally(cells, lambda a: a.slide_id))
     return [f"{count(number, 'image')} without annotations {_is(number)} not listed."] if number > 0 else []
 
 

@@ -22,7 +22,7 @@ from napari_cyto.files.atomic import atomic_folder
 from napari_cyto.formats import _losses as losses
 from napari_cyto.formats._per_slide import write_pieces
 from napari_cyto.formats._sniffing_reader import Glimpse
-from napari_cyto.formats._voc_images import VocImages
+from napari_cyto.formats._voc_images import VocImages, labelmap_holds
 from napari_cyto.formats._voc_read import read_voc
 from napari_cyto.formats._xml_tree import xml_text
 from napari_cyto.formats.boxes import box_of, by_slide
@@ -80,11 +80,13 @@ class VocFormat:
         chosen = checked_options(VocOptions, options)
         cells = losses.written(labels, chosen, regions=False)
         sentences = losses.plain_losses(labels, chosen, "boxes", "author", "note", "score", "time")
-        boxes = [(a.geometry, slide) for slide, rows in by_slide(labels, cells) for a in rows]
-        split = sum(any(edge != int(edge) for edge in g.bounds_yxyx) for g, _ in boxes if isinstance(g, Box))
+        sizes = {slide.id: slide.size_hw for slide in labels.slides if slide.size_hw is not None}
+        split = losses.how_many(
+            cells, lambda a: isinstance(a.geometry, Box) and any(edge != int(edge) for edge in a.geometry.bounds_yxyx)
+        )
         if split:
             sentences.append(f"{losses.count(split, 'box')} will be rounded to whole pixels.")
-        out = sum(reaches_out(g, slide.size_hw) for g, slide in boxes if slide.size_hw is not None)
+        out = losses.how_many(cells, lambda a: a.slide_id in sizes and reaches_out(a.geometry, sizes[a.slide_id]))
         if out:
             sentences.append(f"{losses.count(out, 'box')} will be clipped at the border of the image.")
         sentences += losses.colour_losses(labels)
@@ -116,6 +118,10 @@ class VocFormat:
                     path = folder / "ImageSets" / "Main" / f"{side}.txt"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes("".join(f"{name}\n" for name in names).encode("utf-8", "replace"))
+
+    def unreadable_names(self, classes: Iterable[str]) -> tuple[str, ...]:
+        """Return the classes whose names ``labelmap.txt`` would end at a colon, or take for a remark."""
+        return tuple(name for name in classes if not labelmap_holds(name))
 
     def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> VocImages:
         """Return the writer of a data set with images."""

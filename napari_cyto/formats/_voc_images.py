@@ -15,6 +15,11 @@ from napari_cyto.formats._per_slide import write_pieces
 from napari_cyto.formats.image_sets import LabelledCell, LabelledImage
 
 
+def labelmap_holds(name: str) -> bool:
+    """Whether a line of ``labelmap.txt`` says this name: a colon ends it, and ``#`` begins a remark."""
+    return ":" not in name and not name.startswith("#")
+
+
 class VocImages:
     """Writes the labels of a VOC data set.
 
@@ -60,8 +65,8 @@ class VocImages:
         VOC's own classes are known to everybody, others are not: datumaro and CVAT read them from ``labelmap.txt``.
         """
         self.close()
-        listed = [name for name in self._classes if ":" not in name]
-        rows = ["# label:color_rgb:parts:actions\n", *(f"{name}:::\n" for name in ("background", *listed))]
+        listed = dict.fromkeys(("background", *filter(labelmap_holds, self._classes)))
+        rows = ["# label:color_rgb:parts:actions\n", *(f"{name}:::\n" for name in listed)]
         (self._folder / "labelmap.txt").write_bytes("".join(rows).encode("utf-8", "replace"))
 
     def close(self) -> None:

@@ -105,7 +105,8 @@ class YoloFormat:
         chosen = checked_options(YoloOptions, options)
         cells = losses.written(labels, chosen, regions=False)
         sentences = losses.plain_losses(labels, chosen, "boxes", "author", "note", "score", "time")
-        outside = sum(reaches_out(a.geometry, size) for a, size in _with_sizes(labels, cells))
+        sizes = {slide.id: slide.size_hw for slide in labels.slides if slide.size_hw is not None}
+        outside = losses.how_many(cells, lambda a: a.slide_id in sizes and reaches_out(a.geometry, sizes[a.slide_id]))
         if outside:
             sentences.append(f"{losses.count(outside, 'box')} will be clipped at the border of the image.")
         return (*sentences, *losses.colour_losses(labels))
@@ -132,6 +133,10 @@ class YoloFormat:
                 write_pieces(path, _lines(slide, rows, names, chosen))
             text = _described(labels, names)
             (folder / "data.yaml").write_bytes(text.encode("utf-8", "replace"))
+
+    def unreadable_names(self, classes: Iterable[str]) -> tuple[str, ...]:  # noqa: ARG002  any name is quoted
+        """Return none: every name can be written."""
+        return ()
 
     def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> YoloImages:
         """Return the writer of a data set with images."""
@@ -165,14 +170,6 @@ def _lines(
                 f"{height} x {width} px; move or delete it."
             )
         yield box_line(numbers[a.class_id or ""], on_image, slide.size_hw)
-
-
-def _with_sizes(labels: LabelSet, cells: Iterable[Annotation]) -> Iterator[tuple[Annotation, tuple[int, int]]]:
-    sizes = {slide.id: slide.size_hw for slide in labels.slides}
-    for a in cells:
-        size = sizes.get(a.slide_id)
-        if size is not None:
-            yield a, size
 
 
 def _side(slide: SlideRecord) -> str:

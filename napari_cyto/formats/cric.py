@@ -5,7 +5,6 @@ Source: Rezende et al. 2021, doi 10.1038/s41597-021-00933-8; images of 1376 x 10
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, imported_from, now_utc
+from napari_cyto.domain.annotation_source import tally
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.image_names import READ_SUFFIXES
 from napari_cyto.domain.label_set import LabelSet
@@ -179,11 +179,12 @@ class CricFormat:
         """Return what the table cannot carry."""
         chosen = checked_options(CricOptions, options)
         cells = losses.written(labels, chosen, regions=False)
-        foreign = Counter(a.class_id for a in cells if a.class_id not in CLASSES)
+        found = tally(cells, lambda a: a.class_id)
         sentences = [
             f"{losses.count(number)} of class {name!r} cannot be written: CRIC knows {', '.join(CLASSES)} only; "
             "choose a map to these classes."
-            for name, number in sorted(foreign.items(), key=str)
+            for name, number in sorted(found.items(), key=str)
+            if name not in CLASSES
         ]
         sentences += losses.plain_losses(labels, chosen, "points", "author", "note", "score", "time")
         if chosen.layout == "published":

@@ -153,7 +153,7 @@ class CsvFormat:
         sentences += losses.shape_losses(cells, "boxes and points" if chosen.more_columns else "points")
         if not chosen.more_columns:
             sentences += losses.feature_losses(cells, "author", "note", "score")
-        partial = sum(any(name != a.class_id for name, _ in a.scores) for a in cells)
+        partial = losses.how_many(cells, losses.has_other_scores)
         if partial and chosen.more_columns:
             sentences.append(f"Of the scores of {losses.count(partial)} only that of its own class is written.")
         sentences += losses.empty_slide_losses(labels, cells)

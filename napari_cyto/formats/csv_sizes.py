@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Box
 from napari_cyto.formats.text import Fault
 
@@ -110,8 +111,8 @@ class SizeSurvey:
         beyond = [sum(self._out(found, sizes[name], k) for name, found in self.images.items()) for k in (0, 2)]
         if beyond[0] and not beyond[1]:
             raise fault(
-                f"boxes with x, y as their middle reach beyond {beyond[0]} of {len(self.images)} image(s), with x, "
-                "y as their top-left corner beyond none; choose with --position corner or --position centre."
+                f"boxes with x, y as their middle reach beyond {beyond[0]} of {counted(len(self.images), 'image')}, "
+                "with x, y as their top-left corner beyond none; choose with --position corner or --position centre."
             )
         return False
 

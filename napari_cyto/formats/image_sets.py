@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -70,6 +70,10 @@ class ImageSetWriter(Protocol):
 @runtime_checkable
 class ImageSetFormat(Protocol):
     """A label format from which detectors are trained: it can be written with images and splits."""
+
+    def unreadable_names(self, classes: Iterable[str]) -> tuple[str, ...]:
+        """Return the classes whose names readers of a data set would take for something else."""
+        ...
 
     def image_set(self, folder: Path, classes: Sequence[str], **options: Any) -> ImageSetWriter:
         """Return the writer of a data set.

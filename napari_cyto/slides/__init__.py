@@ -2,7 +2,7 @@
 
 from napari_cyto.slides._levels import LevelArray, as_dask, pyramid
 from napari_cyto.slides._open_any import open_slide
-from napari_cyto.slides._tile_cache import TileCache, shared_cache
+from napari_cyto.slides._tile_cache import TileCache, pass_cache, shared_cache
 from napari_cyto.slides.fingerprint import fingerprint, same_files, slide_bytes
 from napari_cyto.slides.slide import Slide, UnreadableTile
 from napari_cyto.slides.slide_info import SlideInfo, believe_mpp
@@ -23,6 +23,7 @@ __all__ = [
     "image_backend",
     "native_child",
     "open_slide",
+    "pass_cache",
     "pixel_source",
     "progressive_read",
     "pyramid",

@@ -14,6 +14,7 @@ import numpy.typing as npt
 Tile: TypeAlias = npt.NDArray[np.uint8]
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
+PASS_CACHE_BYTES = 64 * 2**20
 
 
 class TileCache:
@@ -112,6 +113,15 @@ class TileCache:
         while self._bytes > self._max_bytes:
             _, dropped = self._tiles.popitem(last=False)
             self._bytes -= dropped.nbytes
+
+
+def pass_cache() -> TileCache:
+    """Return a cache for work that goes once through one of many slides, 64 MiB.
+
+    In the cache that all share, each slide would push out what the window shows, and what nobody asks for again would
+    fill it.
+    """
+    return TileCache(PASS_CACHE_BYTES)
 
 
 @lru_cache(maxsize=1)

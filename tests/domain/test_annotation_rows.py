@@ -28,7 +28,7 @@ from napari_cyto.domain.annotation_rows import (
     to_us,
     utc_text,
 )
-from napari_cyto.domain.annotation_source import Alike, AnnotationSource, Kinds
+from napari_cyto.domain.annotation_source import Alike, AnnotationSource, Kinds, tally
 from napari_cyto.domain.geometry import Box, Point, Polygon
 
 places = st.floats(-1e9, 1e9)
@@ -187,3 +187,11 @@ def test_many_that_are_alike_are_counted() -> None:
     assert len(alike) == 5
     assert one in alike
     assert third not in alike
+    seen: list[Annotation] = []
+    assert tally(alike, lambda a: seen.append(a) or a.geometry) == tally(list(alike), lambda a: a.geometry)
+    assert seen == [one, other], "of many that are alike, one is looked at"
+    rejected = replace(one, status=Status.REJECTED)
+    region = replace(one, geometry=Polygon(((0.0, 0.0), (0.0, 4.0), (4.0, 4.0))), class_id=None)
+    mixed = Alike([(one, 2), (rejected, 3), (region, 4)])
+    assert len(mixed.where((Status.ACCEPTED,), regions=False)) == 2
+    assert len(mixed.where(tuple(Status), regions=True)) == 9

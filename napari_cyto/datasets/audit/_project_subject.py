@@ -21,7 +21,7 @@ from napari_cyto.domain.geometry import Box, Point, is_on_image
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, SchemeError, SplitError
 from napari_cyto.formats.apacc.names import SLICE_SIDE
-from napari_cyto.slides import Slide, open_slide
+from napari_cyto.slides import Slide, open_slide, pass_cache
 from napari_cyto.store import Project
 
 _POINT_PX = 100
@@ -133,7 +133,7 @@ def _crops(audited: Audited, paths: dict[str, str]) -> Iterator[NamedCrop]:
     for record in audited.slides:
         if record.id not in paths or not cells[record.id]:
             continue
-        with open_slide(paths[record.id]) as slide:
+        with open_slide(paths[record.id], pass_cache()) as slide:
             # Slice by slice, so that neighbouring cells find their tiles in the cache.
             for cell in sorted(cells[record.id], key=lambda c: [v // SLICE_SIDE for v in c.box.centre_yx]):
                 y, x = (round(v) for v in cell.box.centre_yx)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from napari_cyto.datasets._exchange_options import ApaccExportOptions
@@ -12,6 +13,7 @@ from napari_cyto.datasets.export.cells import CellRule, apacc_map, merge_losses
 from napari_cyto.datasets.splits.export_split import split_for_export
 from napari_cyto.datasets.splits.split import Split
 from napari_cyto.datasets.splits.split_slides import Pairs
+from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.classes import SchemeMap
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
@@ -22,6 +24,9 @@ from napari_cyto.formats.apacc.slices import SliceCell, corners, cut_into_slices
 from napari_cyto.formats.apacc.smear_names import SmearNames
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
+
+_BATCH = 1000
+"""Annotations after which progress is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,10 @@ class ExportPlan:
         return sum(len(plan.slices) for plan in self.slides)
 
 
-def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
-    """Return what an export of ``project`` with ``options`` would write.
+def plan_export(
+    project: Project, options: ApaccExportOptions, on_batch: Callable[[int], None] = lambda _number: None
+) -> ExportPlan:
+    """Return what an export of ``project`` with ``options`` would write; ``on_batch`` is told of what is read.
 
     Raises
     ------
@@ -99,7 +106,8 @@ def plan_export(project: Project, options: ApaccExportOptions) -> ExportPlan:
     class_map = apacc_map(project.scheme, options.class_map, counts)
     rule = CellRule(project.scheme, class_map, options.statuses, options.point_px)
     names = SmearNames(project.slides())
-    plans = [p for s in project.slides() if (p := _plan_slide(project, s, rule, options, names, losses)).slices]
+    plan_slide = partial(_plan_slide, project, rule, options, names, losses, on_batch)
+    plans = [planned for slide in project.slides() if (planned := plan_slide(slide)).slices]
     if not any(piece.cells for plan in plans for piece in plan.slices):
         raise CytoError(
             f"The project {project.name} has no cells to export "
@@ -142,14 +150,15 @@ def split_plans(
 
 def _plan_slide(
     project: Project,
-    slide: SlideRecord,
     rule: CellRule,
     options: ApaccExportOptions,
     names: SmearNames,
     losses: SliceLosses,
+    on_batch: Callable[[int], None],
+    slide: SlideRecord,
 ) -> SlidePlan:
     as_came = is_slice(slide)
-    cells = rule.cells(slide, project.annotations(slide.id), losses)
+    cells = rule.cells(slide, _counting(project.annotations(slide.id), on_batch), losses)
     if not (cells or as_came or options.all_slices):
         return SlidePlan(slide, None, as_came, ())
     path = None if as_came and not slide.path else project.slide_path(slide)
@@ -168,6 +177,15 @@ def _plan_slide(
         for y0, x0 in chosen
     )
     return SlidePlan(slide, path, False, slices)
+
+
+def _counting(annotations: Iterable[Annotation], on_batch: Callable[[int], None]) -> Iterator[Annotation]:
+    number = 0
+    for number, annotation in enumerate(annotations, start=1):
+        yield annotation
+        if not number % _BATCH:
+            on_batch(_BATCH)
+    on_batch(number % _BATCH)
 
 
 def _size_hw(path: Path) -> tuple[int, int]:

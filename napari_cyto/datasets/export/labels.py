@@ -12,7 +12,7 @@ from napari_cyto.datasets._exchange_options import LabelExportOptions
 from napari_cyto.datasets.export._reading_rate import Reading
 from napari_cyto.datasets.import_.classes import mapped
 from napari_cyto.datasets.import_.relink import slide_named
-from napari_cyto.domain.annotation_source import Alike, AnnotationSource
+from napari_cyto.domain.annotation_source import Alike, AnnotationSource, Kinds
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.label_set import LabelSet
@@ -117,12 +117,15 @@ def _export(
     yield Done(LabelExport(str(target), format_name, len(labels.slides), count, tuple(losses)))
 
 
-def loss_sentences(label_format: LabelFormat, labels: LabelSet, writer: dict[str, Any]) -> tuple[str, ...]:
-    """Return what a format cannot carry, in sentences."""
+def loss_sentences(
+    label_format: LabelFormat, labels: LabelSet, writer: dict[str, Any], kinds: Kinds | None = None
+) -> tuple[str, ...]:
+    """Return what a format cannot carry, in sentences; ``kinds`` are those of the annotations where they are known."""
     found = labels.annotations
     if isinstance(found, AnnotationSource):
         # Slices lose what crosses their borders, so that each box counts there.
-        alike = tuple(found) if label_format.capabilities.slices else Alike(found.kinds())
+        by_kind = not label_format.capabilities.slices
+        alike = Alike(found.kinds() if kinds is None else kinds) if by_kind else tuple(found)
         labels = replace(labels, annotations=alike)
     return (*labels.remarks, *label_format.losses(labels, **writer))
 

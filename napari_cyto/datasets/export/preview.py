@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,12 @@ from typing import Any
 from napari_cyto.datasets._exchange_options import ApaccExportOptions, LabelExportOptions
 from napari_cyto.datasets.audit.report import Finding
 from napari_cyto.datasets.export._apacc_plan import ExportPlan, plan_export
+from napari_cyto.datasets.export._reading_rate import Reading
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.export.image_sets.job import ImageSet, needed_images
 from napari_cyto.datasets.export.labels import labels_to_write, loss_sentences
 from napari_cyto.datasets.splits.leaks import LEAK_WORDS, shared_ties
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.formats import LabelFormat, written_format
 from napari_cyto.formats.apacc.apacc_format import SETS
 from napari_cyto.formats.apacc.names import SLICE_SIDE
@@ -105,46 +106,78 @@ def preview(
     options : ApaccExportOptions or LabelExportOptions, optional
         The former for a format of slices.
     """
-    try:
-        if isinstance(project, Path):
-            with Project.open(project) as opened:
-                return _preview(opened, format_name, options)
-        return _preview(project, format_name, options)
-    except CytoError as error:
-        return ExportPreview(problem=str(error))
+    return _preview(project, format_name, options, lambda _number: None)
 
 
 def preview_job(
     project_folder: Path,
     format_name: str = "apacc",
     options: ApaccExportOptions | LabelExportOptions | None = None,
-    token: Token | None = None,  # noqa: ARG001  a job's signature; a preview is too short to cancel
+    token: Token | None = None,
 ) -> Iterator[Event]:
-    """Preview as a job; ``Done.result`` is the `ExportPreview`."""
+    """Preview as a job, which tells how many annotations it has read; ``Done.result`` is the `ExportPreview`."""
 
     def steps() -> Steps:
-        yield Done(preview(Path(project_folder), format_name, options))
+        reading, folder = Reading(token), Path(project_folder)
+        # Images are planned from the annotations once they are counted: they are gone through twice.
+        total = _number(folder) * (2 if isinstance(options, ImageExportOptions) else 1)
+        found = yield from reading.follow(
+            lambda: _preview(folder, format_name, options, reading.take), "Reading", total, (0.0, 1.0)
+        )
+        yield Done(found)
 
     return ending_once(steps())
 
 
+def _number(project_folder: Path) -> int:
+    """Return how many annotations a project has; 0 where it cannot be read, which the preview says."""
+    try:
+        with Project.open(project_folder) as project:
+            return sum(project.status_counts().values())
+    except CytoError:
+        return 0
+
+
+_OnBatch = Callable[[int], None]
+
+
 def _preview(
-    project: Project, format_name: str, options: ApaccExportOptions | LabelExportOptions | None
+    project: Project | Path,
+    format_name: str,
+    options: ApaccExportOptions | LabelExportOptions | None,
+    on_batch: _OnBatch,
+) -> ExportPreview:
+    try:
+        if isinstance(project, Path):
+            with Project.open(project) as opened:
+                return _of_project(opened, format_name, options, on_batch)
+        return _of_project(project, format_name, options, on_batch)
+    except JobCancelled:
+        raise
+    except CytoError as error:
+        return ExportPreview(problem=str(error))
+
+
+def _of_project(
+    project: Project, format_name: str, options: ApaccExportOptions | LabelExportOptions | None, on_batch: _OnBatch
 ) -> ExportPreview:
     label_format = written_format(format_name)
     if label_format.capabilities.slices and not isinstance(options, LabelExportOptions):
-        return _apacc(plan_export(project, options or ApaccExportOptions()), options or ApaccExportOptions())
+        chosen = options or ApaccExportOptions()
+        return _apacc(plan_export(project, chosen, on_batch), chosen)
     if isinstance(options, ImageExportOptions) and needed_images(project, label_format, options):
-        return _image_set(project, label_format, options)
+        return _image_set(project, label_format, options, on_batch)
     if isinstance(options, ApaccExportOptions):
         raise CytoError(f"Expected the options of labels in {format_name}, got those of an APACC export.")
-    with labels_to_write(project, label_format, options or LabelExportOptions()) as (labels, writer):
+    with labels_to_write(project, label_format, options or LabelExportOptions(), on_batch) as (labels, writer):
         losses = loss_sentences(label_format, labels, writer)
         return ExportPreview(losses=losses, cells={"all": len(labels.annotations)}, slices={"all": len(labels.slides)})
 
 
-def _image_set(project: Project, label_format: LabelFormat, options: ImageExportOptions) -> ExportPreview:
-    with labels_to_write(project, label_format, options) as (labels, writer):
+def _image_set(
+    project: Project, label_format: LabelFormat, options: ImageExportOptions, on_batch: _OnBatch
+) -> ExportPreview:
+    with labels_to_write(project, label_format, options, on_batch) as (labels, writer):
         made = ImageSet(project, labels, label_format, writer, options)
         made.count()
         division = made.divided()

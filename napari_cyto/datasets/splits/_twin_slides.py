@@ -16,7 +16,7 @@ from napari_cyto.datasets.training.set_fingerprint import set_fingerprint
 from napari_cyto.errors import SlideError
 from napari_cyto.jobs.events import Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
-from napari_cyto.slides import open_slide
+from napari_cyto.slides import open_slide, pass_cache
 
 WINDOW_UM = 45.0
 """A nucleus looks like many others; with what lies round it, it does not. On CRIC's 175 fields this names the one pair
@@ -73,7 +73,7 @@ def _add(prints: CropPrints, slide: TrainingSlide) -> None:
         windows=(WINDOW_UM if slide.mpp else _WINDOW_PX,), unit="um" if slide.mpp else "px", size_px=_PRINT_PX
     )
     try:
-        with open_slide(slide.path) as opened:
+        with open_slide(slide.path, pass_cache()) as opened:
             crops, fine = readable_crops(opened, rule, slide.centres_yx[chosen], slide.mpp, None)
     except SlideError:  # said when its cells are cut out
         return

@@ -21,7 +21,7 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.jobs.events import Advanced, Noted, Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
-from napari_cyto.slides import Slide, open_slide
+from napari_cyto.slides import Slide, open_slide, pass_cache
 
 WORKERS = min(8, os.cpu_count() or 1)
 """Decoding and resampling release the interpreter."""
@@ -158,7 +158,7 @@ class _Cutter:
         slide = self.slides[number]
         remark = ""
         try:
-            with open_slide(slide.path) as opened:
+            with open_slide(slide.path, pass_cache()) as opened:
                 lost = self._cut(number, opened)
                 if lost:
                     what = (

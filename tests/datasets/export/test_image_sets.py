@@ -25,7 +25,9 @@ from napari_cyto.datasets import (
     export,
     import_labels,
     preview,
+    preview_job,
 )
+from napari_cyto.datasets.export._reading_rate import Reading
 from napari_cyto.datasets.export.image_sets import _image_files
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import add, remove
@@ -33,7 +35,7 @@ from napari_cyto.domain.geometry import Box, Polygon
 from napari_cyto.formats import FORMATS, WRITTEN
 from napari_cyto.formats.image_sets import SPLITS, ImageSetFormat
 from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken
-from napari_cyto.slides import fingerprint
+from napari_cyto.slides import fingerprint, shared_cache
 from napari_cyto.store import Project
 
 NAMES = sorted(name for name, each in WRITTEN.items() if isinstance(each, ImageSetFormat))
@@ -253,6 +255,23 @@ def test_what_cannot_be_is_a_sentence(make_project, run, tmp_path: Path) -> None
     Path(made.slides[0].path).unlink()
     ended = run(export("yolo", made.folder, tmp_path / "p", ImageExportOptions()))
     assert any("None of the slides has its image" in note for note in ended.notes)
+    ended = run(export("coco", made.folder, tmp_path / "q.v2", ImageExportOptions()))
+    assert (Path(ended.result["target"]).name, (tmp_path / "q.v2.json").is_file()) == ("q.v2.json", True)
+    assert any("to q.v2.json" in note for note in ended.notes), "labels alone are a file, by its suffix"
+
+
+@pytest.mark.parametrize("name", ["at:ypical", "#1"])
+def test_a_class_that_readers_of_voc_would_take_for_another_is_refused(make_project, run, tmp_path: Path, name) -> None:
+    """Its list of classes ends a name at a colon and skips lines that begin with #."""
+    made = make_project(slides=2)
+    names = TILES.model_copy(update={"class_map": {"healthy": name}})
+    assert repr(name) in run(export("voc", made.folder, tmp_path / "o", names)).refusal
+    assert repr(name) in preview(made.folder, "voc", names).problem
+    assert run(export("coco", made.folder, tmp_path / "o", names)).result["counts"]["train"][name]
+    twice = TILES.model_copy(update={"class_map": {"healthy": "background"}})
+    run(export("voc", made.folder, tmp_path / "v", twice))
+    lines = (tmp_path / "v" / "labelmap.txt").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("background")] == ["background:::"], "no name is listed twice"
 
 
 def test_links_lead_to_the_originals_which_stay_as_they_are(make_project, run, tmp_path: Path) -> None:
@@ -295,11 +314,13 @@ def test_slides_that_show_the_same_cells_are_in_one_set(make_project, run, tmp_p
             if a.slide_id == made.slides[0].id
         ]
         project.apply(add(copies, "again"), "me")
+    kept_bytes = shared_cache().nbytes
     for seed in range(4):
         options = ImageExportOptions(seed=seed, test_share=0.4, validation_share=0.3)
         run(export("yolo", made.folder, tmp_path / "out", options))
         split_of = {row["slide"]: row["split"] for row in rows_of(tmp_path / "out")}
         assert split_of[pixels[0].name] == split_of[pixels[5].name]
+    assert shared_cache().nbytes == kept_bytes, "what the window shows is not pushed out by thousands of fields"
 
 
 def test_sets_that_came_and_leak_are_refused(make_project, run, tmp_path: Path) -> None:
@@ -328,6 +349,21 @@ def test_a_preview_counts_what_is_written_then(make_project, run, tmp_path: Path
     assert seen.slices == result["images"]
     assert sum(seen.cells.values()) == result["boxes"]
     assert set(seen.split["smears"]) == set(SPLITS)
+
+
+@pytest.mark.parametrize(("name", "options"), [("yolo", TILES), ("apacc", None), ("csv", LabelExportOptions())])
+def test_a_preview_tells_how_far_it_is_and_can_be_stopped(make_project, run, monkeypatch, name, options) -> None:
+    """A million cells take it half a minute."""
+    made = make_project(slides=3, cells=40, size_hw=(700, 700), scheme="apacc")
+    read: list[int] = []
+    monkeypatch.setattr(Reading, "take", lambda _self, number: read.append(number))
+    ended = run(preview_job(made.folder, name, options))
+    assert ended.result == preview(made.folder, name, options).to_json()
+    assert ended.progress[-1].total == sum(read) == len(made.cells) * (2 if name == "yolo" else 1)
+    monkeypatch.undo()
+    stopped = CancelToken()
+    stopped.cancel()
+    assert isinstance(run(preview_job(made.folder, name, options, stopped)).last, Cancelled)
 
 
 @pytest.mark.parametrize("looks", [0, 2, 9])
@@ -411,7 +447,7 @@ def test_a_slide_that_nobody_annotated_is_not_written(make_project, run, tmp_pat
     options = ImageExportOptions(images=images, twins=False)
     ended = run(export("yolo", made.folder, tmp_path / "out", options))
     assert last.name not in {row["slide"] for row in rows_of(tmp_path / "out")}
-    assert any("without annotations are left out" in note for note in ended.notes)
+    assert any(note.startswith("1 slide without annotations is left out") for note in ended.notes)
     if images == "auto":
         every = options.model_copy(update={"unannotated": True})
         run(export("yolo", made.folder, tmp_path / "out", every))

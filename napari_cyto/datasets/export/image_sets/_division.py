@@ -12,6 +12,7 @@ from napari_cyto.datasets.export.image_sets.image_options import ImageExportOpti
 from napari_cyto.datasets.splits.export_split import split_for_export
 from napari_cyto.datasets.splits.leaks import shared_ties
 from napari_cyto.datasets.splits.split import VALIDATION, Split, set_of
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SplitError
 from napari_cyto.formats.image_sets import VAL
@@ -93,5 +94,6 @@ def _shared_cells(slides: Sequence[SlideRecord], split_of: Mapping[str, str], tw
     if not rows:
         return ()
     first = " and ".join(rows[0].values())
-    detail = f"{len(rows):,} pair(s) of slides in two sets show the same cell: {first} for one."
+    pairs = counted(len(rows), "pair of slides in two sets shows", "pairs of slides in two sets show")
+    detail = f"{pairs} the same cell{', the first are' if len(rows) > 1 else ':'} {first}."
     return (Finding("same_cell", Severity.ERROR, detail, rows, leak=True),)

@@ -16,6 +16,7 @@ from napari_cyto.datasets.export.image_sets._slide_cells import SlideCells
 from napari_cyto.datasets.export.image_sets._tile_plan import TilePlan, plan_tiles
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.training.annotated_area import FIELD_MM2
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Polygon, boxes_inside, outline_within
 from napari_cyto.domain.image_header import read_image_header
 from napari_cyto.domain.slide_record import SlideRecord
@@ -77,22 +78,56 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
 
     _SENTENCES = {
-        "copied": "{n} image(s) are copied whole.",
-        "linked": "{n} image(s) are symbolic links to the originals, which must stay where they are.",
-        "anew": "{n} image(s) of a kind that not every trainer reads are written anew as PNG.",
-        "tiles": "{n} tile(s) are cut out of {slides} slide(s); they do not overlap.",
-        "padded": "{n} tile(s) reach beyond the end of their slide and show its background there.",
-        "empty": "{n} tile(s) show no cell, of {empty_possible} that lie inside regions.",
-        "empty_whole": "{n} image(s) are without cells.",
-        "unknown": "{n} image(s) without cells are left out, since no region covers them (--unannotated takes them).",
-        "no_tiles": "{n} slide(s) give no tile, for nothing is annotated on them.",
-        "clipped": "{n} box(es) are clipped at the border of an image.",
-        "repeated": "{n} box(es) are of cells that another tile holds as well.",
-        "unlabelled": "{n} part(s) of cells that reach into a tile are not labelled on it, by the rule for borders.",
-        "dropped": "{n} cell(s) lie in no tile by the rule for borders, and are not written.",
-        "outside": "{n} cell(s) lie outside their slide and are not written.",
-        "beyond_regions": "{n} tile(s) do not lie wholly inside regions: cells there that nobody annotated count as "
-        "background to whoever trains on them.",
+        "copied": ("image is copied whole.", "images are copied whole."),
+        "linked": (
+            "image is a symbolic link to its original, which must stay where it is.",
+            "images are symbolic links to the originals, which must stay where they are.",
+        ),
+        "anew": (
+            "image of a kind that not every trainer reads is written anew as PNG.",
+            "images of a kind that not every trainer reads are written anew as PNG.",
+        ),
+        "tiles": ("tile is cut out of {slides}.", "tiles are cut out of {slides}; they do not overlap."),
+        "padded": (
+            "tile reaches beyond the end of its slide and shows its background there.",
+            "tiles reach beyond the end of their slide and show its background there.",
+        ),
+        "empty": (
+            "tile shows no cell, of {empty_possible} inside regions to choose from.",
+            "tiles show no cell, of {empty_possible} inside regions to choose from.",
+        ),
+        "empty_whole": ("image is without cells.", "images are without cells."),
+        "unknown": (
+            "image without cells is left out, since no region covers it (--unannotated takes it).",
+            "images without cells are left out, since no region covers them (--unannotated takes them).",
+        ),
+        "no_tiles": (
+            "slide gives no tile, for nothing is annotated on it.",
+            "slides give no tile, for nothing is annotated on them.",
+        ),
+        "clipped": ("box is clipped at the border of an image.", "boxes are clipped at the border of an image."),
+        "repeated": (
+            "box is of a cell that another tile holds as well.",
+            "boxes are of cells that another tile holds as well.",
+        ),
+        "unlabelled": (
+            "part of a cell that reaches into a tile is not labelled on it, by the rule for borders.",
+            "parts of cells that reach into a tile are not labelled on it, by the rule for borders.",
+        ),
+        "dropped": (
+            "cell lies in no tile by the rule for borders, and is not written.",
+            "cells lie in no tile by the rule for borders, and are not written.",
+        ),
+        "outside": (
+            "cell lies outside its slide and is not written.",
+            "cells lie outside their slide and are not written.",
+        ),
+        "beyond_regions": (
+            "tile does not lie wholly inside regions: cells there that nobody annotated count as background to whoever "
+            "trains on it.",
+            "tiles do not lie wholly inside regions: cells there that nobody annotated count as background to whoever "
+            "trains on them.",
+        ),
     }
 
     def add(self, **more: int) -> None:
@@ -101,10 +136,13 @@ class Tally:
 
     def sentences(self) -> tuple[str, ...]:
         """Return one sentence for each kind that occurred."""
-        numbers = {kind: f"{self.counts[kind]:,}" for kind in (*self._SENTENCES, "slides", "empty_possible")}
+        beside = {
+            "slides": counted(self.counts["slides"], "slide"),
+            "empty_possible": f"{self.counts['empty_possible']:,}",
+        }
         return tuple(
-            text.format(n=numbers[kind], slides=numbers["slides"], empty_possible=numbers["empty_possible"])
-            for kind, text in self._SENTENCES.items()
+            counted(self.counts[kind], *words).format(**beside)
+            for kind, words in self._SENTENCES.items()
             if self.counts[kind]
         )
 

@@ -16,7 +16,7 @@ from napari_cyto.datasets.training.crop_cache import readable_crops
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import SlideError
 from napari_cyto.jobs.events import Advanced
-from napari_cyto.slides import open_slide
+from napari_cyto.slides import open_slide, pass_cache
 
 MOST_OF_A_SLIDE = 256
 MOST_TOGETHER = 100_000
@@ -65,7 +65,7 @@ def find_twins(
             size_px=_PRINT_PX,
         )
         try:
-            with open_slide(each.path) as opened:
+            with open_slide(each.path, pass_cache()) as opened:
                 for start in range(0, len(each.centres_yx), _AT_ONCE):
                     tick()
                     some = each.centres_yx[start : start + _AT_ONCE]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +25,7 @@ from napari_cyto.datasets.export.labels import export_labels, labels_to_write, l
 from napari_cyto.datasets.splits.leaks import refuse_leaks
 from napari_cyto.domain.annotation import Status, now_utc
 from napari_cyto.domain.annotation_source import AnnotationSource
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
@@ -46,7 +47,9 @@ from napari_cyto.store import Project
 _PLANNING_SHARE = 0.1
 """Of the progress, before the first image is written."""
 _NOT_ANNOTATED = (
-    "without annotations are left out, since nobody said that there are no cells on them (--unannotated takes images)."
+    "slide without annotations is left out, since nobody said that there are no cells on it (--unannotated takes it).",
+    "slides without annotations are left out, since nobody said that there are no cells on them (--unannotated takes "
+    "them).",
 )
 _NO_VALIDATION = "Without a validation set some trainers, Ultralytics among them, do not start."
 
@@ -174,11 +177,22 @@ def _export(
                     identity = "" if any_project else project.identity
                     yield from _write(made, target, reading, identity, token)
                 return
-        alone = "None of the slides has its image, so labels alone are written; napari-cyto relink attaches images."
+        target = _as_file(target, label_format)
+        alone = (
+            f"None of the slides has its image, so labels alone are written, to {target.name}; napari-cyto relink "
+            "attaches images."
+        )
     if alone:
         yield Noted(alone)
     # The job of the labels ends as every job does; this one has no word after it.
     yield from export_labels(format_name, project_folder, target, options, token, any_project)  # type: ignore[misc]
+
+
+def _as_file(target: Path, label_format: LabelFormat) -> Path:
+    """Return the place of labels alone where a folder of images was to be: a file by its suffix, for such a format."""
+    if label_format.target_kind == "folder" or target.is_file() or target.suffix.lower() == label_format.suffix:
+        return target
+    return target.with_name(target.name + label_format.suffix)
 
 
 def _has_images(project: Project, options: ImageExportOptions) -> bool:
@@ -232,8 +246,9 @@ class ImageSet:
     def count(self) -> None:
         """Count what is annotated and what the format cannot carry, and find the slides that are written."""
         regions = set()
-        self.losses = loss_sentences(self.label_format, self.labels, self.writer)
-        for example, n in self.annotations.kinds():
+        kinds = self.annotations.kinds()
+        self.losses = loss_sentences(self.label_format, self.labels, self.writer, kinds)
+        for example, n in kinds:
             if example.class_id is not None and example.status in self.box_options.statuses:
                 self.counts.setdefault(example.slide_id, Counter())[example.class_id] += n
             elif example.class_id is None and example.status is Status.ACCEPTED:
@@ -245,8 +260,9 @@ class ImageSet:
             )
         every = self.options.unannotated
         slides = [s for s in self.labels.slides if every or s.id in self.counts or s.id in regions]
+        _refuse_names(self.label_format, set().union(*self.counts.values()))
         if lacking := len(self.labels.slides) - len(slides):
-            self.losses += (f"{lacking} slide(s) {_NOT_ANNOTATED}",)
+            self.losses += (counted(lacking, *_NOT_ANNOTATED),)
         self.paths = {slide.id: self._path(slide) for slide in slides}
         # A project remembers the size of what was opened; of the others it is looked up now.
         self.slides = tuple(self._with_size(slide) for slide in slides)
@@ -269,6 +285,16 @@ class ImageSet:
         for slide in self.slides:
             planned.add(self.images_of(slide), division.split_of[slide.id])
         return planned
+
+
+def _refuse_names(label_format: LabelFormat, classes: Collection[str]) -> None:
+    """Refuse classes whose names a reader of the data set would take for something else."""
+    refused = label_format.unreadable_names(classes) if isinstance(label_format, ImageSetFormat) else ()
+    if refused:
+        raise FormatError(
+            f"Expected names of classes that the list of classes of {label_format.title} can hold, got "
+            f"{', '.join(map(repr, sorted(refused)))}; give them other names (--class-map), or choose COCO or YOLO."
+        )
 
 
 @dataclass
