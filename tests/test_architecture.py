@@ -20,7 +20,7 @@ _BASE = {"errors", "files", "jobs"}
 _CORE = _BASE | {"domain"}
 _DATA = _CORE | {"slides", "store", "formats"}
 _MODELS = _DATA | {"datasets", "models"}
-_EVALUATED = _MODELS | {"inference", "evaluation"}
+_EVALUATED = _MODELS | {"inference", "evaluation", "vectors"}
 _JOBS = {"training", "inference", "evaluation", "synthesis"}
 MAY_IMPORT = {
     "__init__": set(),
@@ -33,16 +33,17 @@ MAY_IMPORT = {
     "formats": _CORE,
     "datasets": _DATA,
     "models": _DATA | {"datasets"},
+    "vectors": _CORE | {"store", "slides"},
     # A run is judged by the very code that judges models afterwards, and that by the one that proposes cells.
     "training": _EVALUATED,
-    "inference": _MODELS,
-    "evaluation": _MODELS | {"inference"},
+    "inference": _MODELS | {"vectors"},
+    "evaluation": _MODELS | {"inference", "vectors"},
     "synthesis": _MODELS,
-    "review": _DATA,
+    "review": _DATA | {"vectors"},
     "reporting": _EVALUATED | {"review"},
-    "session": _DATA | {"datasets", "review"},
-    "widgets": _MODELS | _JOBS | {"review", "reporting", "session"},
-    "cli": _MODELS | _JOBS | {"review", "reporting", "session", "widgets"},
+    "session": _DATA | {"datasets", "review", "vectors"},
+    "widgets": _MODELS | _JOBS | {"review", "reporting", "session", "vectors"},
+    "cli": _MODELS | _JOBS | {"review", "reporting", "session", "vectors", "widgets"},
     "__main__": {"cli"},
 }
 
@@ -67,6 +68,7 @@ MAY_USE = {
     "inference": {"torch", "psutil", "pydantic", "distributed"} | _PIXELS,
     "evaluation": {"pydantic", "scipy", "pycocotools", "PIL"},
     "synthesis": {"torch", "pydantic"} | _PIXELS,
+    "vectors": {"pydantic", "scipy", "sklearn", "umap"},
     "review": {"pydantic"},
     "reporting": {"pydantic"},
     "session": {"psygnal", "pydantic"},

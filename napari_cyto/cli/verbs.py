@@ -48,6 +48,7 @@ def build(words: list[str]) -> typer.Typer:
     app.command("report")(_report() if verb == "report" else report)
     app.command("train")(train)
     app.command("predict")(_predict() if verb == "predict" else predict)
+    app.command("embed")(_embed() if verb == "embed" else embed)
     return app
 
 
@@ -92,6 +93,16 @@ def _predict() -> Callable[..., None]:
     from napari_cyto.cli import predict as predict_verb
 
     return predict_verb.command()
+
+
+def _embed() -> Callable[..., None]:
+    from napari_cyto.cli import embed as embed_verb
+
+    return embed_verb.command()
+
+
+def embed() -> None:
+    """Compute a vector for each cell of a project, on which teaching, the map and similar cells rest."""
 
 
 def _slides() -> Callable[..., None]:

@@ -12,7 +12,7 @@ from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.inference.network_input import view_of
 from napari_cyto.inference.probabilities import Scores, probabilities
 from napari_cyto.inference.request import Runtime
-from napari_cyto.inference.runtimes.choice import RuntimeRequest, classifier_runtime
+from napari_cyto.inference.runtimes.choice import RuntimeRequest, crop_runtime
 from napari_cyto.jobs.events import Token
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.finite_outputs import refuse_not_finite
@@ -53,7 +53,7 @@ class CellClassifier:
             raise CytoError(f"{bundle.path}: expected a classifier with a crop rule, got a {manifest.kind}.")
         self.bundle, self.manifest = bundle, manifest
         self.rule: CropRule = manifest.crop_rule
-        self.runtime, self.remarks = classifier_runtime(bundle, RuntimeRequest(device, precision, runtime))
+        self.runtime, self.remarks = crop_runtime(bundle, RuntimeRequest(device, precision, runtime))
 
     @property
     def device(self) -> str:
@@ -145,6 +145,6 @@ class CellClassifier:
             When one is NaN or infinite.
         """
         views = range(self.manifest.decision.views)
-        answers = np.stack([self.runtime.logits(view_of(crops, view), token) for view in views], axis=1)
+        answers = np.stack([self.runtime.outputs(view_of(crops, view), token) for view in views], axis=1)
         refuse_not_finite(self.bundle.id, answers)
         return answers

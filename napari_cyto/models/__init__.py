@@ -6,6 +6,7 @@ __all__ = [
     "bundle",
     "card",
     "classifier",
+    "encoder",
     "false_calls",
     "fcrn",
     "finite_outputs",

@@ -124,3 +124,9 @@ def try_network(network: nn.Module, manifest: ModelManifest, device: Any = "cpu"
             f"{manifest.id}: for {len(pixels)} cells of {len(manifest.classes)} classes its answer has the shape "
             f"{tuple(outputs.shape)}, so settings and classes do not belong together."
         )
+    length = manifest.vector_length
+    if length is not None and tuple(outputs.shape) != (len(pixels), length):
+        raise CytoError(
+            f"{manifest.id}: expected {len(pixels)} vectors of {length} numbers, got the shape {tuple(outputs.shape)}, "
+            "so settings and weights do not belong together."
+        )

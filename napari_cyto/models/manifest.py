@@ -12,7 +12,7 @@ from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.errors import SchemeError
 from napari_cyto.files.safe_names import safe_name
 
-Kind = Literal["classifier", "detector"]
+Kind = Literal["classifier", "detector", "encoder"]
 
 FORMAT = 1
 """Version of ``model.json`` that is written, and the newest that is read."""
@@ -161,7 +161,7 @@ class ModelManifest(_Value):
     architecture: str = Field(description="A name in napari_cyto.models.registry.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Parameters of the architecture.")
     scheme: str = "bethesda"
-    classes: tuple[ModelClass, ...] = Field(min_length=1, max_length=MAX_CLASSES)
+    classes: tuple[ModelClass, ...] = Field(max_length=MAX_CLASSES, description="None of an encoder.")
     stain: str = "Papanicolaou"
     mpp: float | None = Field(description="µm per px of the input; None for a crop rule in px.")
     input_px: int = Field(ge=16, le=4096, description="Side of a crop, or of a training tile of a detector, px.")
@@ -186,21 +186,29 @@ class ModelManifest(_Value):
     @model_validator(mode="after")
     def _agrees(self) -> ModelManifest:
         """Refuse what would give wrong answers without a word: outputs that no class belongs to, another scale."""
-        try:
-            self.class_scheme()
-        except SchemeError as error:
-            raise ValueError(str(error)) from error
+        if self.kind == "encoder" and self.classes:
+            raise ValueError("an encoder names no cell, so it has no classes")
+        if self.kind != "encoder":
+            try:
+                self.class_scheme()
+            except SchemeError as error:
+                raise ValueError(str(error)) from error
         for name in ("logit_offsets", "miss_costs"):
             values = getattr(self.decision, name)
             if values and len(values) != len(self.classes):
                 raise ValueError(f"{len(self.classes)} classes need as many {name}, got {len(values)}")
-        if self.kind == "classifier" and self.crop_rule is None:
-            raise ValueError("expected the crop_rule that the classifier was trained with, got none")
+        if self.kind != "detector" and self.crop_rule is None:
+            raise ValueError(f"expected the crop_rule that the {self.kind} was trained with, got none")
         if self.crop_rule is not None:
             self._check_crop_rule(self.crop_rule)
         if self.mpp is not None and not 0.01 <= self.mpp <= 100:
             raise ValueError(f"expected an mpp from 0.01 to 100 µm per px, got {self.mpp:g}")
         return self
+
+    @property
+    def vector_length(self) -> int | None:
+        """How many numbers an encoder's vector has; None for other models."""
+        return int(self.settings.get("length", 0)) if self.kind == "encoder" else None
 
     def _check_crop_rule(self, rule: CropRule) -> None:
         if rule.size_px != self.input_px:

@@ -56,6 +56,9 @@ from napari_cyto.models.point_detector import LONGEST_LOG, PROPOSALS, PointDetec
 LIKELY = 0.02
 """Places are compared of proposals that torch gives this score or more: the others are never told of."""
 
+SAME_DIRECTION = 0.999
+"""Vectors are the same where their cosine is this much or more: neighbours and linear heads then answer alike."""
+
 _RUNS = 3
 _TORCHS_PART = 16
 _THE_SAME = 1e-3
@@ -71,7 +74,7 @@ class Exportable(nn.Module):
     Parameters
     ----------
     network : nn.Module
-        A detector or classifier.
+        A detector, classifier or encoder.
     normalisation : Normalisation
         The bundle's.
     """
@@ -325,13 +328,19 @@ def _field_batches(bundle: Bundle) -> list[npt.NDArray[np.uint8]]:
 def _agreed(
     truth: Sequence[npt.NDArray[np.float32]], outputs: Sequence[npt.NDArray[np.float32]], bundle: Bundle, network: Any
 ) -> tuple[int, int, int]:
-    """Return cells that both tell of, those of them that both call the same, and the cells of both."""
+    """Return cells that both tell of, those of them that both call the same, and the cells of both.
+
+    Of an encoder two cells are the same where their vectors point the same way.
+    """
     manifest = bundle.manifest
     if not all(np.isfinite(t).all() for t in outputs):
         return 0, 0, 1
     if manifest.kind == "classifier":
         same = called(truth[0], manifest.decision) == called(outputs[0], manifest.decision)
         return same.size, int(same.sum()), 2 * same.size
+    if manifest.kind == "encoder":
+        near = 1 - _cosine_distances(truth[0], outputs[0]) >= SAME_DIRECTION
+        return near.size, int(near.sum()), 2 * near.size
     reading = _reading(network, manifest.architecture)
     assert reading is not None
     apart = 0.0 if manifest.mpp is None else manifest.decision.merge_um / manifest.mpp
@@ -381,6 +390,8 @@ def differences(
     if bundle.manifest.kind == "classifier":
         heat = bundle.manifest.decision.temperature
         return _largest(softmax(truth[0] / heat, axis=-1) - softmax(outputs[0] / heat, axis=-1)), 0.0
+    if bundle.manifest.kind == "encoder":
+        return _largest(_cosine_distances(truth[0], outputs[0])), 0.0
     if not isinstance(network, PointDetector):
         return _largest(np.clip(truth[0], 0, 1) - np.clip(outputs[0], 0, 1)), 0.0
     per_cell = PROPOSALS**2
@@ -391,6 +402,15 @@ def differences(
     likely = 1 - each[0][..., -1] >= LIKELY
     moved = (places[0] - places[1])[likely][:, :2] * network.stride
     return _largest(each[0] - each[1]), _largest(moved)
+
+
+def _cosine_distances(truth: npt.NDArray[np.float32], outputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Return 1 - the cosine of each pair of vectors; a vector of nothing but zeros is near to its like only."""
+    a, b = truth.astype(np.float64), outputs.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    cosines = np.einsum("ij,ij->i", a, b) / np.where(lengths > 0, lengths, 1)
+    apart: npt.NDArray[np.float64] = np.where(lengths > 0, 1 - cosines, np.abs(a - b).max(axis=1, initial=0.0))
+    return apart
 
 
 def _largest(differences: npt.NDArray[Any]) -> float:

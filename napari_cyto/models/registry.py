@@ -22,7 +22,7 @@ class Architecture:
     name : str
         What ``model.json`` calls it.
     kind : str
-        ``classifier`` or ``detector``.
+        ``classifier``, ``detector`` or ``encoder``.
     title : str
         What people read.
     module : str
@@ -39,6 +39,7 @@ ARCHITECTURES = {
     a.name: a
     for a in (
         Architecture("timm-classifier", "classifier", "Backbone, pooling, dense head", "classifier"),
+        Architecture("timm-encoder", "encoder", "Network that gives a vector a cell", "encoder"),
         Architecture("p2p", "detector", "Point proposals (Patherea-P2P)", "point_detector"),
         Architecture("fcrn", "detector", "Density regression (FCRN)", "fcrn"),
         Architecture("faster-rcnn", "detector", "Two-stage boxes (Faster R-CNN)", "box_detectors"),

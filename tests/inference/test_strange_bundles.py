@@ -121,10 +121,10 @@ def spoil(monkeypatch: pytest.MonkeyPatch, runtime: str, who: str) -> None:
     if runtime == "openvino":
         kind = runtime_openvino.OpenVinoDetector
     else:
-        kind = runtime_torch.TorchDetector if who == "detector" else runtime_torch.TorchClassifier
+        kind = runtime_torch.TorchDetector if who == "detector" else runtime_torch.TorchCrops
     if who == "classifier":
-        result = kind.logits
-        monkeypatch.setattr(kind, "logits", lambda self, *a: result(self, *a) * nan)
+        result = kind.outputs
+        monkeypatch.setattr(kind, "outputs", lambda self, *a: result(self, *a) * nan)
     elif runtime == "torch":
         made = kind.of_bundle.__func__
 

@@ -193,8 +193,8 @@ class OpenVinoDetector:
         return self._networks[shape]
 
 
-class OpenVinoClassifier:
-    """A classifier in OpenVINO; see `ClassifierRuntime`.
+class OpenVinoCrops:
+    """A classifier or an encoder in OpenVINO; see `CropRuntime`.
 
     Parameters
     ----------
@@ -213,12 +213,12 @@ class OpenVinoClassifier:
 
     def __init__(self, bundle: Bundle, precision: str = "auto") -> None:
         model, rule = OpenVinoModel(bundle, precision), bundle.manifest.crop_rule
-        assert rule is not None, "a classifier has a crop rule"
+        assert rule is not None, "classifiers and encoders have a crop rule"
         self._network = model.compiled((CELLS_AT_ONCE, len(rule.windows), rule.size_px, rule.size_px, 3))
         self.title, self.remarks = f"OpenVINO {model.precision}", model.remarks
 
-    def logits(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
-        """See `ClassifierRuntime.logits`."""
+    def outputs(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
+        """See `CropRuntime.outputs`."""
         answers: list[npt.NDArray[np.float64]] = []
         for start in range(0, len(crops), CELLS_AT_ONCE):
             part = crops[start : start + CELLS_AT_ONCE]

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.request import Runtime
-from napari_cyto.inference.runtimes.runtime import ClassifierRuntime, DetectorRuntime
+from napari_cyto.inference.runtimes.runtime import CropRuntime, DetectorRuntime
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.openvino_library import openvino_version
 
@@ -65,8 +65,8 @@ def detector_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[Detecto
     return _chosen(requested, openvino, torch)
 
 
-def classifier_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[ClassifierRuntime, tuple[str, ...]]:
-    """Return what runs a classifier, and what to know of the choice, a sentence each.
+def crop_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[CropRuntime, tuple[str, ...]]:
+    """Return what runs a classifier or an encoder, and what to know of the choice, a sentence each.
 
     Raises
     ------
@@ -74,16 +74,16 @@ def classifier_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[Class
         When the device or the runtime that was demanded cannot be had.
     """
 
-    def openvino() -> tuple[ClassifierRuntime, tuple[str, ...]]:
-        from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoClassifier
+    def openvino() -> tuple[CropRuntime, tuple[str, ...]]:
+        from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoCrops
 
-        made = OpenVinoClassifier(bundle, requested.precision)
+        made = OpenVinoCrops(bundle, requested.precision)
         return made, made.remarks
 
-    def torch() -> ClassifierRuntime:
-        from napari_cyto.inference.runtimes.torch_runtime import TorchClassifier
+    def torch() -> CropRuntime:
+        from napari_cyto.inference.runtimes.torch_runtime import TorchCrops
 
-        return TorchClassifier(bundle, requested.device, requested.precision)
+        return TorchCrops(bundle, requested.device, requested.precision)
 
     return _chosen(requested, openvino, torch)
 

@@ -49,14 +49,14 @@ class DetectorRuntime(Protocol):
         ...
 
 
-class ClassifierRuntime(Protocol):
-    """A classifier's network, ready."""
+class CropRuntime(Protocol):
+    """The network of a classifier or an encoder, ready."""
 
     title: str
     device: str
 
-    def logits(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
-        """Return raw outputs ``(n, C)`` of cells ``(n, windows, s, s, 3)``, uint8 RGB.
+    def outputs(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
+        """Return raw outputs, logits or vectors ``(n, C)``, of cells ``(n, windows, s, s, 3)``, uint8 RGB.
 
         Raises
         ------

@@ -97,8 +97,8 @@ class TorchDetector:
             return plain(self.network.decode(outputs, floor)[0])
 
 
-class TorchClassifier:
-    """A classifier in PyTorch.
+class TorchCrops:
+    """A classifier or an encoder in PyTorch.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ class TorchClassifier:
         self.device, self.title = str(self._where), titled(self._where, self._reduced)
         self._lock = threading.Lock()
 
-    def logits(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
-        """See `ClassifierRuntime.logits`."""
+    def outputs(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
+        """See `CropRuntime.outputs`."""
         pixels = as_input(crops, self._normalisation).to(self._where)
         context = torch.autocast(self._where.type, torch.bfloat16, enabled=self._reduced)
         with self._lock, interruptible(self.network, token), torch.inference_mode(), context:

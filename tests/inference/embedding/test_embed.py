@@ -1,0 +1,143 @@
+"""Promise: every cell of a project gets the vector that its encoder gives it, once, or is said to have none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.edits import add, replace_all
+from napari_cyto.domain.geometry import Point
+from napari_cyto.domain.presets import preset
+from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError
+from napari_cyto.inference.embedding._encode import CellEncoder, kind_of
+from napari_cyto.inference.embedding.job import Embedded, EmbedOptions, embed
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Failed
+from napari_cyto.models.bundle import Bundle, write_bundle
+from napari_cyto.models.encoder import build
+from napari_cyto.slides import fingerprint, open_slide
+from napari_cyto.store import Project
+from napari_cyto.vectors import cell_vectors, vector_kinds
+
+pytestmark = pytest.mark.networks
+
+RULE = {"windows": (16.0,), "unit": "px", "size_px": 32}
+
+
+def encoder(folder: Path, seed: int = 0, **settings: object) -> Bundle:
+    torch.manual_seed(seed)
+    known = {"backbone": "test_vit", "tokens": "both", "input_px": 32, "length": 128} | settings
+    network = build(known, 0)
+    fields = {"kind": "encoder", "architecture": "timm-encoder", "settings": known, "classes": (), "mpp": None}
+    return write_bundle(folder, fields | {"input_px": 32, "crop_rule": RULE}, network.state_dict())
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return encoder(tmp_path_factory.mktemp("models") / "seer")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A project with 90 cells on one image and 40 on another."""
+    rng, place = np.random.default_rng(0), tmp_path / "p.cyto"
+    with Project.create(place, preset("bethesda")) as project:
+        for name, count in (("one.png", 90), ("two.png", 40)):
+            Image.fromarray(rng.integers(0, 255, (300, 400, 3), dtype=np.uint8)).save(tmp_path / name)
+            path = tmp_path / name
+            slide = SlideRecord(name=name, path=str(path), size_hw=(300, 400), fingerprint=fingerprint(path))
+            project.add_slides([slide])
+            spots = rng.uniform(0, (300, 400), (count, 2)).tolist()
+            cells = [Annotation(slide_id=slide.id, geometry=Point(y, x), class_id="HSIL") for y, x in spots]
+            project.apply(add(cells, "mark"), "me")
+    return place
+
+
+def done(place: Path, bundle: Bundle, runtime: str = "torch") -> Embedded:
+    last = list(embed(place, EmbedOptions(encoder=str(bundle.path), runtime=runtime)))[-1]  # type: ignore[arg-type]
+    assert isinstance(last, Done), last
+    assert isinstance(last.result, Embedded)
+    return last.result
+
+
+def test_each_cell_has_the_vector_of_what_lies_around_it(place: Path, bundle: Bundle) -> None:
+    result = done(place, bundle)
+    assert (result.cells, result.made, result.damaged, result.left_out) == (130, 130, 0, ())
+    network = CellEncoder(bundle, runtime="torch")
+    with Project.open(place) as project:
+        [kind] = vector_kinds(project)
+        assert kind == kind_of(bundle)
+        found = cell_vectors(project, kind)
+        for slide in project.slides():
+            rows = [n for n, of in enumerate(found.slide_ids) if of == slide.id]
+            cells = project.annotations_by_id([found.ids[n] for n in rows])
+            centres = {c.id: c.geometry.centre_yx for c in cells}
+            with open_slide(slide.path) as opened:
+                crops = network.rule.cut(opened, [centres[found.ids[n]] for n in rows], None)
+            assert np.allclose(found.vectors[rows], network.vectors(crops), atol=2e-3, rtol=2e-3)
+    assert done(place, bundle).made == 0
+
+
+def test_only_a_cell_that_moved_is_made_anew(place: Path, bundle: Bundle) -> None:
+    done(place, bundle)
+    with Project.open(place) as project:
+        cell = next(project.annotations())
+        moved = replace(cell, geometry=Point(11.0, 12.0))
+        project.apply(replace_all([(cell, moved)], "move"), "me")
+    result = done(place, bundle)
+    assert (result.made, result.moved) == (1, 1)
+
+
+def test_a_stopped_run_keeps_what_it_made_and_the_next_one_continues(place: Path, bundle: Bundle) -> None:
+    token, events = CancelToken(), []
+    for event in embed(place, EmbedOptions(encoder=str(bundle.path), runtime="torch"), token):
+        events.append(event)
+        if isinstance(event, Advanced) and event.done:
+            token.cancel()
+    assert isinstance(events[-1], Cancelled)
+    assert "kept" in events[-1].message
+    assert 0 < done(place, bundle).made < 130
+
+
+def test_another_file_at_a_slides_place_is_left_out_and_said(place: Path, bundle: Bundle) -> None:
+    Image.new("RGB", (400, 300), "pink").save(place.parent / "one.png")
+    result = done(place, bundle)
+    assert (result.made, [(s.slide, s.cells) for s in result.left_out]) == (40, [("one.png", 90)])
+    assert "not the slide that was annotated" in result.left_out[0].reason
+
+
+def test_openvino_keeps_the_direction_of_the_vectors(place: Path, bundle: Bundle) -> None:
+    pytest.importorskip("openvino")
+    rng = np.random.default_rng(1)
+    crops = rng.integers(0, 255, (20, 1, 32, 32, 3), dtype=np.uint8)
+    one, other = (CellEncoder(bundle, runtime=r).vectors(crops) for r in ("torch", "openvino"))  # type: ignore[arg-type]
+    cosines = (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert cosines.min() >= 0.999
+
+
+def test_a_projection_is_part_of_the_encoder(tmp_path: Path) -> None:
+    made = encoder(tmp_path / "short", length=16, projected=True)
+    assert CellEncoder(made, runtime="torch").vectors(np.zeros((3, 1, 32, 32, 3), np.uint8)).shape == (3, 16)
+    with pytest.raises(CytoError, match="of 99 numbers, got one of 128"):
+        encoder(tmp_path / "wrong", length=99)
+
+
+def test_the_last_layers_attention_is_a_share_of_each_patch(bundle: Bundle) -> None:
+    network = bundle.load_network()
+    maps = network.attention(torch.rand(2, 3, 32, 32))
+    assert maps.shape[0] == 2
+    assert maps.shape[2:] == (2, 2)
+    assert bool((maps > 0).all())
+    assert bool((maps.sum((2, 3)) < 1).all())
+
+
+def test_a_classifier_makes_no_vectors(place: Path) -> None:
+    last = list(embed(place, EmbedOptions(encoder="bethesda-light")))[-1]
+    assert isinstance(last, Failed)
+    assert "expected an encoder, got a classifier" in last.message
