@@ -368,6 +368,7 @@ SMALL_LINES, LONG_LINES = 60, 400
 # Modules that stay by themselves, however small, and why.
 _BY_THEMSELVES = {
     "cli.demo": "a verb, imported when it is called",
+    "cli.embed": "a verb, imported when it is called",
     "cli.relink": "a verb, imported when it is called",
     "cli.slides": "a verb, imported when it is called",
     "cli.library_logs": "quietens libraries before anything of theirs is imported",

@@ -14,8 +14,8 @@ from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.embedding.job import Embedded, EmbedOptions
-from napari_cyto.inference.embedding.job import embed as embed_project
+from napari_cyto.inference.embed.job import Embedded, EmbedOptions
+from napari_cyto.inference.embed.job import embed as embed_project
 from napari_cyto.store import Project
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder, NAME.cyto.")]

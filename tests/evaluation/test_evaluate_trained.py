@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,17 +116,17 @@ def test_a_projects_own_classes_are_trained_evaluated_and_gone_on_with(tiny: Tra
     assert read_bundle(tmp_path / "more").manifest.class_ids == OWN
 
 
-def test_it_stops_within_a_second(trained: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+def test_it_stops_at_the_next_step(trained: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
     other = f"cric:{cric_folder(tmp_path / 'b', 1)}"
     token = CancelToken()
-    events, requested_s = [], 0.0
+    events, after = [], 0
     for event in evaluate_bundle(trained[1]["bundle"], [other], QUICK, token):
         events.append(event)
+        after += token.cancelled()
         if len(events) == 3:
             token.cancel()
-            requested_s = time.monotonic()
     assert isinstance(events[-1], Cancelled)
-    assert time.monotonic() - requested_s < 1
+    assert after <= 2
 
 
 def test_a_grid_trains_and_tests(tiny: TrainConfig, tmp_path: Path) -> None:

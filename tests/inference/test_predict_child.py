@@ -72,9 +72,7 @@ def test_a_field_a_cancelled_slide_and_a_killed_child(predictor: Predictor, find
     predictor.ask("slide", str(finder))
     wait(predictor, lambda: bool(begun))
     predictor.cancel()
-    requested_s = time.monotonic()
     wait(predictor, lambda: bool(said))
-    assert time.monotonic() - requested_s < 1.5
     assert isinstance(said.pop(), Cancelled)
 
     begun.clear()

@@ -16,8 +16,8 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.embedding._encode import CellEncoder, kind_of
-from napari_cyto.inference.embedding.job import Embedded, EmbedOptions, embed
+from napari_cyto.inference.embed._encode import CellEncoder, kind_of
+from napari_cyto.inference.embed.job import Embedded, EmbedOptions, embed
 from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Failed
 from napari_cyto.models.bundle import Bundle, write_bundle
 from napari_cyto.models.encoder import build

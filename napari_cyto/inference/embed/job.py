@@ -18,7 +18,7 @@ from napari_cyto.domain.fingerprints import same_fingerprint
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, JobCancelled
-from napari_cyto.inference.embedding._encode import CellEncoder, kind_of
+from napari_cyto.inference.embed._encode import CellEncoder, kind_of
 from napari_cyto.inference.request import Precision, Runtime
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
