@@ -22,6 +22,7 @@ SHORTHANDS = {"class_map": ("--map",)}
 METAVARS = {
     "detector": "MODEL",
     "classifier": "MODEL",
+    "encoder": "MODEL",
     "workers": "N",
     "scheduler": "ADDRESS",
     "format": "NAME",

@@ -34,7 +34,7 @@ Region = Annotated[
 ]
 
 _OPTIONS = (
-    *("detector", "classifier", "mpp", "score_from", "stain", "any_picture", "device", "runtime", "workers"),
+    *("detector", "classifier", "encoder", "mpp", "score_from", "stain", "any_picture", "device", "runtime", "workers"),
     "scheduler",
 )
 

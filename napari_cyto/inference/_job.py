@@ -20,6 +20,7 @@ from napari_cyto.inference._stored_predictions import PredictionWriter
 from napari_cyto.inference._target_project import believed_mpp, made, record_for, there
 from napari_cyto.inference.cluster.chunks import ModelReference, SlideRequest
 from napari_cyto.inference.cluster.pool import Farm
+from napari_cyto.inference.embed.job import vectors_of_slide
 from napari_cyto.inference.engine.detect import CellDetector
 from napari_cyto.inference.engine.distributed import FarmedEngine
 from napari_cyto.inference.engine.pipeline import AHEAD, Batch, Engine, Idle, TileDone, joined
@@ -40,11 +41,13 @@ from napari_cyto.inference.runtimes.model_cache import LoadedModels
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Measured, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
 from napari_cyto.models.finite_outputs import NotFiniteError
+from napari_cyto.models.library import bundle_named
 from napari_cyto.slides import Slide, fingerprint, open_slide
 from napari_cyto.slides.bright_field import look_of
 from napari_cyto.slides.pixel_source import SlidePixels
 from napari_cyto.slides.slide import said_of_unreadable
 from napari_cyto.slides.stain import Stain, look_over
+from napari_cyto.store import Project
 
 FIRST_WRITE_S, SLOWEST_WRITE_S = 0.5, 20.0
 """Cells are written soon at first, then in ever larger steps: each is a step that undo takes back."""
@@ -81,7 +84,9 @@ def run(
         for each tile;
         ``Done.result`` is a `SlidePrediction`'s JSON.
     """
-    return ending_once(_run(request, token, models or LoadedModels(), farm))
+    models = models or LoadedModels()
+    events = _run(request, token, models, farm)
+    return ending_once(events if request.encoder is None else _and_vectors(events, request, token, models))
 
 
 def warm(request: PredictRequest, models: LoadedModels) -> None:
@@ -98,6 +103,23 @@ def warm(request: PredictRequest, models: LoadedModels) -> None:
     detector.runtime.cells(np.full((WARM_PX, WARM_PX, 3), 255, np.uint8), 0.5)
     if chosen.classifier is not None:
         models.classifier(chosen.classifier, request)
+
+
+def _and_vectors(
+    events: Iterator[Event], request: PredictRequest, token: Token | None, models: LoadedModels
+) -> Iterator[Event]:
+    """Yield what a run says, and make the vectors of the slide's cells before its last word."""
+    assert request.encoder is not None
+    encoder = models.encoder(bundle_named(request.encoder), request)
+    yield from (Noted(remark) for remark in encoder.remarks)
+    for event in events:
+        if isinstance(event, Done) and request.out is not None:
+            stored = SlidePrediction.from_json(event.result).stored
+            assert stored is not None, "cells that go into a project are stored"
+            with Project.open(request.out) as project, open_slide(request.slide) as slide:
+                mpp = request.mpp or believed_mpp(project, slide)
+                yield from vectors_of_slide(project, stored.slide_id, slide, mpp, encoder, token)
+        yield event
 
 
 def _run(request: PredictRequest, token: Token | None, models: LoadedModels, farm: Farm | None) -> Iterator[Event]:

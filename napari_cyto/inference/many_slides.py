@@ -218,6 +218,10 @@ def run_several(request: SeveralRequest, token: Token | None = None) -> Events:
 def _run_several(request: SeveralRequest, token: Token | None) -> Iterator[Event]:
     slides, target = slide_files(request.slides), Target.of(request.out)
     target.check(len(slides))
+    if request.encoder is not None and target.format:
+        raise CytoError(
+            f"Vectors are kept in a project, and {request.out} is none; leave --encoder out, or predict into a project."
+        )
     chosen = chosen_bundles(request)
     with target.alone():
         yield from _run_alone(request, slides, target, chosen, token)

@@ -27,6 +27,12 @@ class PredictRequest(BaseModel):
         title="Classifier",
         description="The model that classifies the cells found; without one the detector's own classes count.",
     )
+    encoder: str | None = Field(
+        default=None,
+        title="Encoder",
+        description="The model that gives each cell of the slide a vector once the cells are stored; without one none "
+        "are made.",
+    )
     mpp: UmPerPx | None = Field(
         default=None, title="µm per px", description="At full resolution, if the slide file does not state it."
     )
@@ -88,4 +94,6 @@ class PredictRequest(BaseModel):
             y0, x0, y1, x1 = self.region_yxyx
             if not all(map(REGION_PX.holds, self.region_yxyx)) or y1 <= y0 or x1 <= x0:
                 raise ValueError(f"expected a region with y1 > y0 and x1 > x0, all finite, got {self.region_yxyx}")
+        if self.encoder is not None and self.out is None:
+            raise ValueError("expected a project that keeps the vectors of the encoder, got none")
         return self

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from napari_cyto.inference.classify import CellClassifier
+from napari_cyto.inference.embed.encode import CellEncoder
 from napari_cyto.inference.engine.detect import CellDetector
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.models.bundle import Bundle
@@ -20,6 +21,7 @@ class LoadedModels:
 
     _detectors: dict[tuple[str, ...], CellDetector] = field(default_factory=dict)
     _classifiers: dict[tuple[str, ...], CellClassifier] = field(default_factory=dict)
+    _encoders: dict[tuple[str, ...], CellEncoder] = field(default_factory=dict)
 
     def detector(self, bundle: Bundle, request: PredictRequest) -> CellDetector:
         """Return the detector of a bundle, loaded the first time.
@@ -46,6 +48,19 @@ class LoadedModels:
         if key not in self._classifiers:
             self._classifiers[key] = CellClassifier(bundle, request.device, request.precision, request.runtime)
         return _used(self._classifiers, key)
+
+    def encoder(self, bundle: Bundle, request: PredictRequest) -> CellEncoder:
+        """Return the encoder of a bundle, loaded the first time.
+
+        Raises
+        ------
+        CytoError
+            When it is no encoder, or the device or runtime that was demanded is not here.
+        """
+        key = (bundle.sha256, bundle.id, request.device, request.precision, request.runtime)
+        if key not in self._encoders:
+            self._encoders[key] = CellEncoder(bundle, request.device, request.precision, request.runtime)
+        return _used(self._encoders, key)
 
 
 def _used(kept: dict[tuple[str, ...], Model], key: tuple[str, ...]) -> Model:

@@ -16,9 +16,11 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.embed._encode import CellEncoder, kind_of
+from napari_cyto.inference.embed.encode import CellEncoder, kind_of
 from napari_cyto.inference.embed.job import Embedded, EmbedOptions, embed
-from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Failed
+from napari_cyto.inference.many_slides import SeveralRequest, run_several
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Failed, Noted
+from napari_cyto.models._probe_fields import probe_field
 from napari_cyto.models.bundle import Bundle, write_bundle
 from napari_cyto.models.encoder import build
 from napari_cyto.slides import fingerprint, open_slide
@@ -141,3 +143,26 @@ def test_a_classifier_makes_no_vectors(place: Path) -> None:
     last = list(embed(place, EmbedOptions(encoder="bethesda-light")))[-1]
     assert isinstance(last, Failed)
     assert "expected an encoder, got a classifier" in last.message
+
+
+def test_a_prediction_gives_its_cells_vectors_and_a_file_takes_none(tmp_path: Path, bundle: Bundle) -> None:
+    image = tmp_path / "field.png"
+    Image.fromarray(probe_field(0, 0.5, 256)[0]).save(image)
+    requested = {
+        "slides": (image,),
+        "detector": "nucleus-detector",
+        "encoder": str(bundle.path),
+        "runtime": "torch",
+        "mpp": 0.5,
+    }
+    requested["any_picture"] = True
+    events = list(run_several(SeveralRequest(**requested, out=tmp_path / "p.cyto")))
+    assert isinstance(events[-1], Done), events[-1]
+    with Project.open(tmp_path / "p.cyto") as project:
+        found = cell_vectors(project, kind_of(bundle))
+        assert len(found.ids) == sum(project.slide_counts().values()) > 0
+        assert found.without == 0
+    assert any("vectors made by seer" in e.message for e in events if isinstance(e, Noted))
+    last = list(run_several(SeveralRequest(**requested, out=tmp_path / "p.geojson")))[-1]
+    assert isinstance(last, Failed)
+    assert "predict into a project" in last.message
