@@ -47,7 +47,10 @@ def build(words: list[str]) -> typer.Typer:
     app.command("schemes")(schemes)
     app.command("report")(_report() if verb == "report" else report)
     app.command("train")(train)
-    app.command("predict")(_predict() if verb == "predict" else predict)
+    if words[:2] == ["predict", "slide"]:
+        app.add_typer(_predict_slide(), name="predict")
+    else:
+        app.command("predict")(_predict() if verb == "predict" else predict)
     app.command("embed")(_embed() if verb == "embed" else embed)
     return app
 
@@ -103,6 +106,15 @@ def _embed() -> Callable[..., None]:
 
 def embed() -> None:
     """Compute a vector for each cell of a project, on which teaching, the map and similar cells rest."""
+
+
+def _predict_slide() -> typer.Typer:
+    from napari_cyto.cli import slide_models
+
+    group = typer.Typer(help="Score whole slides.")
+    group.callback()(lambda: None)
+    group.command("slide")(slide_models.command())
+    return group
 
 
 def _slides() -> Callable[..., None]:
@@ -220,7 +232,7 @@ def predict() -> None:
 
 
 def train(
-    kind: Annotated[str | None, typer.Argument(metavar="detector|classifier", help="What to train.")] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="detector|classifier|slide", help="What to train.")] = None,
     data: Data = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="BUNDLE", help="Folder for the trained model.")] = None,
     recipe: Annotated[
@@ -254,6 +266,11 @@ def train(
 
     The folder BUNDLE.run beside the model keeps the log and the checkpoints, with which --resume continues.
     """
+    if kind == "slide" and not list_recipes:
+        from napari_cyto.cli import slide_models
+
+        slide_models.train(data or (), out, recipe, settings or (), resume, parent is not None, cross_validate, as_json)
+        return
     from napari_cyto.cli import train as training
 
     if list_recipes:

@@ -36,7 +36,7 @@ CATEGORIES = (
 )
 """From the least to the most severe. Where a report names two, the slide carries the more severe one."""
 
-UNSATISFACTORY = "Unsatisfactory"
+UNSATISFACTORY, NEGATIVE = "Unsatisfactory", "NILM"
 _BY_ID = {category.id: category for category in CATEGORIES}
 _SEVERITY = {category.id: place for place, category in enumerate(CATEGORIES)}
 

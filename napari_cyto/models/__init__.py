@@ -1,6 +1,7 @@
 """Architectures and model bundles; torch starts here, and only inside functions that need a network."""
 
 __all__ = [
+    "attention_mil",
     "backbones",
     "box_detectors",
     "bundle",

@@ -12,7 +12,9 @@ from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.errors import SchemeError
 from napari_cyto.files.safe_names import safe_name
 
-Kind = Literal["classifier", "detector", "encoder"]
+Kind = Literal["classifier", "detector", "encoder", "slide"]
+WITHOUT_CLASSES = ("encoder", "slide")
+"""Kinds of models that name no cell."""
 
 FORMAT = 1
 """Version of ``model.json`` that is written, and the newest that is read."""
@@ -161,7 +163,9 @@ class ModelManifest(_Value):
     architecture: str = Field(description="A name in napari_cyto.models.registry.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Parameters of the architecture.")
     scheme: str = "bethesda"
-    classes: tuple[ModelClass, ...] = Field(max_length=MAX_CLASSES, description="None of an encoder.")
+    classes: tuple[ModelClass, ...] = Field(
+        max_length=MAX_CLASSES, description="None of an encoder, or of a model of slides."
+    )
     stain: str = "Papanicolaou"
     mpp: float | None = Field(description="µm per px of the input; None for a crop rule in px.")
     input_px: int = Field(ge=16, le=4096, description="Side of a crop, or of a training tile of a detector, px.")
@@ -186,9 +190,9 @@ class ModelManifest(_Value):
     @model_validator(mode="after")
     def _agrees(self) -> ModelManifest:
         """Refuse what would give wrong answers without a word: outputs that no class belongs to, another scale."""
-        if self.kind == "encoder" and self.classes:
-            raise ValueError("an encoder names no cell, so it has no classes")
-        if self.kind != "encoder":
+        if self.kind in WITHOUT_CLASSES and self.classes:
+            raise ValueError(f"a model of kind {self.kind} names no cell, so it has no classes")
+        if self.kind not in WITHOUT_CLASSES:
             try:
                 self.class_scheme()
             except SchemeError as error:

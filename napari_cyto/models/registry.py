@@ -22,7 +22,7 @@ class Architecture:
     name : str
         What ``model.json`` calls it.
     kind : str
-        ``classifier``, ``detector`` or ``encoder``.
+        ``classifier``, ``detector``, ``encoder`` or ``slide``.
     title : str
         What people read.
     module : str
@@ -40,6 +40,7 @@ ARCHITECTURES = {
     for a in (
         Architecture("timm-classifier", "classifier", "Backbone, pooling, dense head", "classifier"),
         Architecture("timm-encoder", "encoder", "Network that gives a vector a cell", "encoder"),
+        Architecture("gated-attention", "slide", "Gated attention over a slide's cells or patches", "attention_mil"),
         Architecture("p2p", "detector", "Point proposals (Patherea-P2P)", "point_detector"),
         Architecture("fcrn", "detector", "Density regression (FCRN)", "fcrn"),
         Architecture("faster-rcnn", "detector", "Two-stage boxes (Faster R-CNN)", "box_detectors"),

@@ -9,18 +9,24 @@ from napari_cyto.vectors._project_vectors import (
     vector_kinds,
     vectors_folder,
 )
+from napari_cyto.vectors._slide_scores import Attention, SlideScore, attention_of, keep_score, scores_of
 from napari_cyto.vectors._vector_file import Lacking, VectorFile, VectorFileError, VectorKind
 
 __all__ = [
+    "Attention",
     "CellPlaces",
     "CellVectors",
     "Lacking",
+    "SlideScore",
     "VectorFile",
     "VectorFileError",
     "VectorKind",
+    "attention_of",
     "cell_places",
     "cell_vectors",
+    "keep_score",
     "open_vectors",
+    "scores_of",
     "vector_kinds",
     "vectors_folder",
 ]

@@ -4,6 +4,7 @@ from napari_cyto.domain.statistics.shares import (
     FEW_GROUPS,
     ShareInterval,
     clustered_share,
+    seed_interval,
     share_interval,
     transformed_interval,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "bootstrap",
     "clustered_share",
     "excess",
+    "seed_interval",
     "share_interval",
     "shares",
     "transformed_interval",

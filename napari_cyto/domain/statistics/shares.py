@@ -165,3 +165,19 @@ def _wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     half = quantile / (1 + z2 / n) * math.sqrt(max(0.0, share * (1 - share)) / n + z2 / (4 * n * n))
     # Rounding must not put the share itself outside.
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+
+
+def seed_interval(logits: npt.ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Return the score that the mean logit gives, 0 to 1, and its interval over seeds; NaN ends for one seed.
+
+    The seeds are taken for a sample of all seeds: Student's t on the logits, brought to 0 to 1. It says how far the
+    training itself wavers, not how right the model is.
+
+    Source: Student, The probable error of a mean, Biometrika 6 (1908) 1.
+    """
+    values = np.asarray(logits, np.float64)
+    mean = float(values.mean())
+    if len(values) < 2:
+        return float(expit(mean)), float("nan"), float("nan")
+    reach = float(t.ppf(0.5 + confidence / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return float(expit(mean)), float(expit(mean - reach)), float(expit(mean + reach))
