@@ -270,7 +270,7 @@ def _workers(request: SeveralRequest, chosen: Chosen, token: Token | None) -> Ab
 
     names = (request.detector, request.classifier or "")
     models = tuple(ModelReference.of(bundle, name) for bundle, name in zip(chosen.both, names, strict=False))
-    return workers_for(request, models, request.workers, request.scheduler, token)
+    return workers_for(request, models, request.workers, request.scheduler, token, request.tile_px)
 
 
 def _one(request: SeveralRequest, path: Path, target: Target) -> PredictRequest:

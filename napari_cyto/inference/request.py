@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,6 +11,25 @@ from napari_cyto.domain.quantities import REGION_PX, Score, UmPerPx
 
 Precision = Literal["auto", "fp32", "bf16"]
 Runtime = Literal["auto", "torch", "openvino"]
+
+
+class ComputesOn(Protocol):
+    """What a request says of where and how networks run."""
+
+    @property
+    def device(self) -> str:
+        """``auto``, ``cpu``, ``cuda`` or ``cuda:1``."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """``auto``, ``fp32`` or ``bf16``."""
+        ...
+
+    @property
+    def runtime(self) -> Runtime:
+        """``auto``, ``torch`` or ``openvino``."""
+        ...
 
 
 class PredictRequest(BaseModel):

@@ -56,7 +56,12 @@ class Models:
 
 def bundle(reference: ModelReference) -> Any:
     manifest = SimpleNamespace(
-        mpp=1.0, id=reference.name, weights_sha256=reference.sha256, colour=None, crop_rule=Rule()
+        kind="detector" if reference == FINDER else "classifier",
+        mpp=1.0,
+        id=reference.name,
+        weights_sha256=reference.sha256,
+        colour=None,
+        crop_rule=Rule(),
     )
     return SimpleNamespace(id=reference.name, path=reference.path, sha256=reference.sha256, manifest=manifest)
 
@@ -146,12 +151,12 @@ def test_colours_are_matched_once_a_slide_and_their_damage_comes_with_each_chunk
 def test_few_slides_stay_open_and_none_goes_that_is_worked_on(bench: Any, opened: list[Any]) -> None:
     def work_on(*names: str) -> None:
         for name in names:
-            with bench.slide(request(name)):
+            with bench.slide(Path(name), "print"):
                 pass
 
     work_on("a", "b", "c", "d", "a", "e")
     assert [str(path) for path, _ in bench._slides] == ["c", "d", "a", "e"], "the one that was not used longest goes"
-    with bench.slide(request("c")) as held, bench.slide(request("c")):
+    with bench.slide(Path("c"), "print") as held, bench.slide(Path("c"), "print"):
         assert held.users == 2
         work_on("f", "g", "h", "i")
         assert "c" in [str(path) for path, _ in bench._slides]
@@ -159,11 +164,11 @@ def test_few_slides_stay_open_and_none_goes_that_is_worked_on(bench: Any, opened
     assert held.users == 0
     work_on("c")
     assert [str(path) for path, _ in opened].count("c") == 1
-    with pytest.raises(RuntimeError), bench.slide(request("c")) as held:
+    with pytest.raises(RuntimeError), bench.slide(Path("c"), "print") as held:
         raise RuntimeError
     assert held.users == 0
     # The same name with another content is another slide.
-    with bench.slide(request("c", "other")):
+    with bench.slide(Path("c"), "other"):
         pass
     assert opened[-1] == (Path("c"), "other")
 

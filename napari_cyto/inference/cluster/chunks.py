@@ -23,7 +23,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference.cluster._remote_network import Elsewhere
 from napari_cyto.inference.engine.tile_grid import Tile
 from napari_cyto.inference.engine.tile_memory import tile_side
-from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.request import ComputesOn, PredictRequest
 from napari_cyto.jobs.allocator import ALLOCATOR
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.models.library import bundle_named
@@ -31,6 +31,7 @@ from napari_cyto.slides import Slide, UnreadableTile, fingerprint, open_slide
 
 if TYPE_CHECKING:
     from napari_cyto.datasets.colour_match import ColourMatch
+    from napari_cyto.datasets.crop_rule import CropRule
     from napari_cyto.inference.runtimes.model_cache import LoadedModels
 
 _SLIDES_KEPT = 4
@@ -79,13 +80,39 @@ class SlideRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class VectorsRequest:
+    """What all chunks of cells of a slide have in common whose vectors are computed.
+
+    Parameters
+    ----------
+    slide : Path
+        Its file.
+    fingerprint : str
+        Of that file: the one that a worker sees under the same path must be the same.
+    mpp : float or None
+        µm per level-0 px.
+    encoder : ModelReference
+        What gives the vectors.
+    on : ComputesOn
+        Where and how it runs.
+    """
+
+    slide: Path
+    fingerprint: str
+    mpp: float | None
+    encoder: ModelReference
+    on: ComputesOn
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Of a chunk.
 
     Parameters
     ----------
     rows : ndarray, float64
-        The table of a tile (see `_early_results.Table`), or the probabilities (n, classes) of cells.
+        The table of a tile (see `_early_results.Table`), or of cells the probabilities (n, classes) or the vectors
+        (n, length).
     unreadable : tuple of UnreadableTile
         What of the slide could not be read where the chunk lies, and where its colours were measured: not all that
         this worker met, which every answer would carry again.
@@ -100,9 +127,10 @@ class WorkerFacts:
     """What is to be known of a worker before it gets work."""
 
     version: str
-    detector: Elsewhere
+    detector: Elsewhere | None
     tile_px: int
     quick_memory: bool
+    encoder_title: str = ""
 
 
 @dataclass
@@ -156,9 +184,9 @@ class _Bench:
             return self._bundles[model]
 
     @contextmanager
-    def slide(self, slide_request: SlideRequest) -> Iterator[_OpenSlide]:
+    def slide(self, path: Path, slide_fingerprint: str) -> Iterator[_OpenSlide]:
         """Keep a slide open while it is worked on; those that nobody works on go, the oldest first."""
-        key = (slide_request.request.slide, slide_request.fingerprint)
+        key = (path, slide_fingerprint)
         with self._lock:
             if key not in self._slides:
                 self._slides[key] = _OpenSlide(_opened(*key))
@@ -189,7 +217,7 @@ class _Bench:
 _BENCH = _Bench()
 
 
-def facts(request: PredictRequest, models: tuple[ModelReference, ...]) -> WorkerFacts:
+def facts(request: ComputesOn, models: tuple[ModelReference, ...]) -> WorkerFacts:
     """Return what is to be known of the worker that this runs on, its models loaded.
 
     Raises
@@ -197,13 +225,18 @@ def facts(request: PredictRequest, models: tuple[ModelReference, ...]) -> Worker
     CytoError
         When it has not the device, the models or the memory.
     """
-    first, *others = (_BENCH.bundle(model) for model in models)
+    detector, tile_px, title = None, tile_side(), ""
     with _BENCH.network_lock:
-        detector = Elsewhere.of(_BENCH.models.detector(first, request).runtime)
-        for each in others:
-            _BENCH.models.classifier(each, request)
+        for bundle in [_BENCH.bundle(model) for model in models]:
+            if bundle.manifest.kind == "detector":
+                detector = Elsewhere.of(_BENCH.models.detector(bundle, request).runtime)
+                tile_px = tile_side(detector.device, detector.bytes_per_px)
+            elif bundle.manifest.kind == "encoder":
+                title = _BENCH.models.encoder(bundle, request).runtime.title
+            else:
+                _BENCH.models.classifier(bundle, request)
     quick = os.name != "posix" or all(name in os.environ for name in ALLOCATOR)
-    return WorkerFacts(__version__, detector, tile_side(detector.device, detector.bytes_per_px), quick)
+    return WorkerFacts(__version__, detector, tile_px, quick, title)
 
 
 def cells_of(slide_request: SlideRequest, tile: Tile) -> Answer:
@@ -219,7 +252,7 @@ def cells_of(slide_request: SlideRequest, tile: Tile) -> Answer:
     from napari_cyto.inference.model_view import SlidePixels, model_view
 
     bundle = _BENCH.bundle(slide_request.detector)
-    with _BENCH.slide(slide_request) as opened:
+    with _BENCH.slide(slide_request.request.slide, slide_request.fingerprint) as opened:
         manifest = bundle.manifest
         view = model_view(SlidePixels(opened.slide), slide_request.mpp, manifest.mpp, opened.slide.info.name)
         shown = ShownTile.read(tile, view, slide_request.mpp, _BENCH.colour(opened, manifest, False))
@@ -241,13 +274,37 @@ def classes_of(slide_request: SlideRequest, centres_yx: npt.NDArray[np.float64])
     bundle = _BENCH.bundle(slide_request.classifier)
     rule = bundle.manifest.crop_rule
     assert rule is not None
-    with _BENCH.slide(slide_request) as opened:
+    with _BENCH.slide(slide_request.request.slide, slide_request.fingerprint) as opened:
         crops = rule.cut(opened.slide, centres_yx, slide_request.mpp, _BENCH.colour(opened, bundle.manifest, rule.icc))
         with _BENCH.network_lock:
             shares = _BENCH.models.classifier(bundle, slide_request.request).scores(crops)
-        half = max(rule.sides_px(slide_request.mpp, opened.slide.info.name)) / 2 + 1
-        met = [tile for y, x in centres_yx.tolist() for tile in opened.damage((y - half, x - half, y + half, x + half))]
-        return Answer(shares, tuple(dict.fromkeys(met)))
+        return Answer(shares, _damage_around(opened, centres_yx, rule, slide_request.mpp))
+
+
+def vectors_of(vectors_request: VectorsRequest, centres_yx: npt.NDArray[np.float64]) -> Answer:
+    """Return the vectors ``(n, length)`` of cells ``(n, 2)``, level-0 px, those on damage among them.
+
+    Raises
+    ------
+    CytoError
+        When the slide or the model cannot be read here.
+    """
+    bundle, mpp = _BENCH.bundle(vectors_request.encoder), vectors_request.mpp
+    rule = bundle.manifest.crop_rule
+    assert rule is not None
+    with _BENCH.slide(vectors_request.slide, vectors_request.fingerprint) as opened:
+        crops = rule.cut(opened.slide, centres_yx, mpp, _BENCH.colour(opened, bundle.manifest, rule.icc))
+        with _BENCH.network_lock:
+            vectors = _BENCH.models.encoder(bundle, vectors_request.on).vectors(crops)
+        return Answer(vectors.astype(np.float64), _damage_around(opened, centres_yx, rule, mpp))
+
+
+def _damage_around(
+    opened: _OpenSlide, centres_yx: npt.NDArray[np.float64], rule: CropRule, mpp: float | None
+) -> tuple[UnreadableTile, ...]:
+    half = max(rule.sides_px(mpp, opened.slide.info.name)) / 2 + 1
+    met = [tile for y, x in centres_yx.tolist() for tile in opened.damage((y - half, x - half, y + half, x + half))]
+    return tuple(dict.fromkeys(met))
 
 
 def _opened(path: Path, slide_fingerprint: str) -> Slide:

@@ -34,8 +34,8 @@ class Farm:
         What takes a function and its arguments to one of them.
     workers : int
         How many there were at the start.
-    detector : Elsewhere
-        How they run the detector.
+    detector : Elsewhere or None
+        How they run the detector; None where none is needed.
     tile_px : int or None
         The largest tile that all of them have the memory for; None for this machine's own.
     remarks : tuple of str
@@ -46,16 +46,19 @@ class Farm:
         Returns what happened to workers since the last call, a sentence each.
     happened : list of str
         What happened so far.
+    encoder_title : str
+        What people read of how they run the encoder.
     """
 
     executor: Executor
     workers: int
-    detector: Elsewhere
+    detector: Elsewhere | None
     tile_px: int | None = None
     remarks: tuple[str, ...] = ()
     present: Callable[[], int | None] | None = None
     incidents: Callable[[], list[str]] | None = None
     happened: list[str] = field(default_factory=list)
+    encoder_title: str = ""
     lost: bool = False
     _looked_s: float = field(default_factory=time.monotonic)
     _missing: bool = False
@@ -67,6 +70,7 @@ class Farm:
 
     def knows(self, bundle: Bundle) -> CellDetector:
         """Return the detector that they have, to plan with."""
+        assert self.detector is not None, "whoever predicts asked for a detector"
         return CellDetector.of_runtime(bundle.manifest, self.detector)
 
     def ask(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:

@@ -19,7 +19,7 @@ from napari_cyto.inference.cluster._watch import ClusterWatch
 from napari_cyto.inference.cluster.chunks import ModelReference, WorkerFacts, facts
 from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.engine.tile_memory import BYTES_PER_PX, SPARE_BYTES, free_bytes, tile_side
-from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.request import ComputesOn
 from napari_cyto.inference.runtimes.devices import configured_threads
 from napari_cyto.jobs.allocator import ALLOCATOR
 from napari_cyto.jobs.events import Token
@@ -33,26 +33,29 @@ FACTS_S = 180.0
 
 @contextmanager
 def workers_for(
-    request: PredictRequest,
+    request: ComputesOn,
     models: tuple[ModelReference, ...],
     workers: int | None,
     scheduler: str | None,
     token: Token | None = None,
+    tile_px: int | None = None,
 ) -> Iterator[Farm]:
     """Have workers while the block runs: ``workers`` of this machine's own, else those behind ``scheduler``.
 
     Parameters
     ----------
-    request : PredictRequest
-        What they will compute on and in which precision; the slide does not matter.
+    request : ComputesOn
+        What they will compute on and in which precision.
     models : tuple of ModelReference
-        What they will be asked to compute with, the detector first.
+        What they will be asked to compute with.
     workers : int or None
         Processes of this machine.
     scheduler : str or None
         Address of the scheduler of a cluster.
     token : Token, optional
         Asks to stop.
+    tile_px : int, optional
+        The tiles of an unfinished run, which need memory in each.
 
     Raises
     ------
@@ -60,7 +63,7 @@ def workers_for(
         When dask.distributed is missing, nobody answers at the address, or a worker cannot do the work.
     """
     if scheduler is None:
-        with _own(request, models, workers or 1, token) as farm:
+        with _own(request, models, workers or 1, token, tile_px) as farm:
             yield farm
         return
     distributed = _distributed()
@@ -79,7 +82,7 @@ def workers_for(
         if not all(each.quick_memory for each in known):
             settings = " ".join(f"{name}={value}" for name, value in ALLOCATOR.items())
             remarks.append(f"Workers compute faster when they are started with {settings} in their environment.")
-        ways = sorted({f"{each.detector.title} on {each.detector.device}" for each in known})
+        ways = sorted({_way(each) for each in known})
         if len(ways) > 1:
             remarks.append(f"Workers compute in different ways ({', '.join(ways)}); results differ in the last digits.")
         remarks += _trusted(scheduler)
@@ -93,6 +96,7 @@ def workers_for(
             remarks=tuple(remarks),
             present=watch.present,
             incidents=watch.incidents,
+            encoder_title=known[0].encoder_title,
         )
 
 
@@ -129,10 +133,14 @@ def _that_fit(workers: int, tile_px: int | None) -> int:
 
 @contextmanager
 def _own(
-    request: PredictRequest, models: tuple[ModelReference, ...], n_workers: int, token: Token | None
+    request: ComputesOn,
+    models: tuple[ModelReference, ...],
+    n_workers: int,
+    token: Token | None,
+    tile_px: int | None,
 ) -> Iterator[Farm]:
     """Start worker processes and leave none behind; one that dies is started anew."""
-    workers = _that_fit(n_workers, request.tile_px)
+    workers = _that_fit(n_workers, tile_px)
     remarks = (
         [f"There is memory for {counted(workers, 'worker')} here, not for {n_workers}."] if workers < n_workers else []
     )
@@ -155,6 +163,7 @@ def _own(
             remarks=tuple(remarks),
             present=executor.present,
             incidents=executor.incidents,
+            encoder_title=known[0].encoder_title,
         )
     finally:
         executor.shutdown()
@@ -227,6 +236,12 @@ def _facts(
     if not known:
         raise CytoError("No worker of the cluster responds; check that they are running, and the network.")
     return known
+
+
+def _way(known: WorkerFacts) -> str:
+    detector = known.detector
+    parts = ["" if detector is None else f"{detector.title} on {detector.device}", known.encoder_title]
+    return ", ".join(part for part in parts if part)
 
 
 def _called(worker: object) -> str:

@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.datasets.colour_match import ColourMatch, match_for
+from napari_cyto.domain.geometry import grown, points_in_box
+from napari_cyto.inference.cluster.chunks import Answer, VectorsRequest, vectors_of
+from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.embed.encode import CellEncoder
 from napari_cyto.jobs.events import Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
@@ -74,10 +77,29 @@ def lacking_on(project: Project, file: VectorFile, slide_id: str) -> Lacking:
     return Lacking(slide_id, len(places.ids), ids, places.centres_yx[positions], len(lacking.moved))
 
 
-def make_vectors(
-    slide: Slide, mpp: float | None, cells: Lacking, encoder: CellEncoder, file: VectorFile, token: Token | None = None
-) -> Iterator[Made]:
-    """Make the vectors of a slide's cells and keep them, yielding what was made after each batch.
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A batch of cells with their vectors.
+
+    Parameters
+    ----------
+    positions : ndarray, intp
+        Which of the cells that lack a vector.
+    readable : ndarray, bool
+        Around which of these the file could be read; the others get no vector.
+    vectors : ndarray, float32 (readable, length)
+        Of the readable ones.
+    """
+
+    positions: npt.NDArray[np.intp]
+    readable: npt.NDArray[np.bool_]
+    vectors: npt.NDArray[np.float32]
+
+
+def encoded_here(
+    slide: Slide, mpp: float | None, cells: Lacking, encoder: CellEncoder, token: Token | None = None
+) -> Iterator[Encoded]:
+    """Yield the cells of a slide with the vectors that this process computes.
 
     Parameters
     ----------
@@ -88,30 +110,91 @@ def make_vectors(
     cells : Lacking
         Which cells.
     encoder : CellEncoder
-        What makes them.
-    file : VectorFile
-        What keeps them.
+        What gives the vectors.
     token : Token, optional
         Asks to stop.
 
     Raises
     ------
     CytoError
-        When the encoder needs µm and ``mpp`` is unknown, the slide cannot be read, or the disk is full.
+        When the encoder needs µm and ``mpp`` is unknown, or the slide cannot be read.
     JobCancelled
-        When the token says so; what was made is kept.
+        When the token says so.
     """
     sides_px = encoder.rule.sides_px(mpp, slide.info.name)
     colour = match_for(slide, encoder.manifest.colour, encoder.rule.icc)
+    for part, crops in _cut(slide, _in_blocks(cells.centres_yx), cells.centres_yx, encoder, mpp, colour, token):
+        half_px = max(sides_px) / 2
+        damaged = slide.unreadable and [
+            bool(slide.unreadable_in((y - half_px, x - half_px, y + half_px, x + half_px)))
+            for y, x in cells.centres_yx[part].tolist()
+        ]
+        readable = ~np.array(damaged, dtype=bool) if damaged else np.ones(len(part), dtype=bool)
+        yield Encoded(part, readable, encoder.vectors(crops[readable], token))
+
+
+def encoded_by_workers(
+    farm: Farm, request: VectorsRequest, half_px: float, cells: Lacking, token: Token | None = None
+) -> Iterator[Encoded]:
+    """Yield the cells of a slide with the vectors that workers compute, in order.
+
+    Parameters
+    ----------
+    farm : Farm
+        Who computes.
+    request : VectorsRequest
+        Of which slide, with which encoder.
+    half_px : float
+        How far a cell's largest window reaches from its centre, level-0 px.
+    cells : Lacking
+        Which cells.
+    token : Token, optional
+        Asks to stop.
+
+    Raises
+    ------
+    CytoError
+        What a worker could not do, or that there is none any more.
+    JobCancelled
+        When the token says so.
+    """
+    left = deque(_in_blocks(cells.centres_yx))
+    coming: deque[tuple[npt.NDArray[np.intp], Future[Answer]]] = deque()
+    try:
+        while left or coming:
+            while left and len(coming) < farm.ahead:
+                part = left.popleft()
+                coming.append((part, farm.ask(vectors_of, request, cells.centres_yx[part])))
+            part, future = coming.popleft()
+            while not future.done():
+                stop_if_cancelled(token, KEPT)
+                farm.check()
+                wait([future], _PATIENCE_S)
+            answer = farm.answer(future)
+            readable = np.ones(len(part), dtype=bool)
+            for tile in answer.unreadable:
+                readable &= ~points_in_box(cells.centres_yx[part], grown(tile.bounds_yxyx, half_px))
+            yield Encoded(part, readable, answer.rows[readable].astype(np.float32))
+    finally:
+        for _, future in coming:
+            future.cancel()
+
+
+def keep_vectors(encoded: Iterator[Encoded], cells: Lacking, file: VectorFile) -> Iterator[Made]:
+    """Keep vectors as they come, and yield how many there are after each batch; however it ends, they are kept.
+
+    Raises
+    ------
+    CytoError
+        When the disk is full, a vector is no number, or whoever encodes fails.
+    """
     made, kept = Made(), _Kept(file, cells.slide_id)
     try:
-        for part, crops in _cut(slide, _in_blocks(cells.centres_yx), cells.centres_yx, encoder, mpp, colour, token):
-            readable = _readable(slide, cells.centres_yx[part], max(sides_px) / 2)
-            shown = part[readable]
-            vectors = encoder.vectors(crops[readable], token)
-            kept.add([cells.ids[n] for n in shown.tolist()], cells.centres_yx[shown], vectors)
+        for part in encoded:
+            shown = part.positions[part.readable]
+            kept.add([cells.ids[n] for n in shown.tolist()], cells.centres_yx[shown], part.vectors)
             made.vectors += len(shown)
-            made.damaged += len(part) - len(shown)
+            made.damaged += len(part.positions) - len(shown)
             yield made
     finally:
         kept.write()
@@ -168,16 +251,6 @@ def _cut(
             yield part, future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _readable(slide: Slide, centres_yx: npt.NDArray[np.float64], half_px: float) -> npt.NDArray[np.bool_]:
-    """Return around which cells the file could be read: what is drawn hatched there is no cell."""
-    if not slide.unreadable:
-        return np.ones(len(centres_yx), dtype=bool)
-    return np.array(
-        [not slide.unreadable_in((y - half_px, x - half_px, y + half_px, x + half_px)) for y, x in centres_yx.tolist()],
-        dtype=bool,
-    )
 
 
 def _in_blocks(centres_yx: npt.NDArray[np.float64]) -> list[npt.NDArray[np.intp]]:

@@ -44,8 +44,7 @@ class CellEncoder:
     ) -> None:
         self.bundle, self.manifest = bundle, bundle.manifest
         self.kind = kind_of(bundle)
-        assert bundle.manifest.crop_rule is not None, "kind_of looked at it"
-        self.rule: CropRule = bundle.manifest.crop_rule
+        self.rule = crop_rule_of(bundle)
         self.runtime, self.remarks = crop_runtime(bundle, RuntimeRequest(device, precision, runtime))
 
     def vectors(self, crops: npt.NDArray[np.uint8], token: Token | None = None) -> npt.NDArray[np.float32]:
@@ -85,3 +84,17 @@ def kind_of(bundle: Bundle) -> VectorKind:
     colour = "" if manifest.colour is None else manifest.colour.model_dump_json()
     crop = manifest.crop_rule.model_dump_json() + colour
     return VectorKind(encoder=bundle.id, sha256=bundle.sha256, crop=crop, length=length)
+
+
+def crop_rule_of(bundle: Bundle) -> CropRule:
+    """Return how a bundle's cells are cut out.
+
+    Raises
+    ------
+    CytoError
+        When it is no encoder.
+    """
+    kind_of(bundle)
+    rule = bundle.manifest.crop_rule
+    assert rule is not None, "an encoder has one"
+    return rule

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.fingerprints import same_fingerprint
 from napari_cyto.domain.json_values import JsonFields
+from napari_cyto.domain.quantities import Workers
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, JobCancelled
-from napari_cyto.inference.embed._slide_vectors import KEPT, Lacking, Made, lacking_on, make_vectors
-from napari_cyto.inference.embed.encode import CellEncoder, kind_of
+from napari_cyto.inference.cluster.chunks import ModelReference, VectorsRequest
+from napari_cyto.inference.cluster.pool import Farm, WorkersLost
+from napari_cyto.inference.embed._slide_vectors import (
+    KEPT,
+    Lacking,
+    Made,
+    encoded_by_workers,
+    encoded_here,
+    keep_vectors,
+    lacking_on,
+)
+from napari_cyto.inference.embed.encode import CellEncoder, crop_rule_of, kind_of
 from napari_cyto.inference.request import Precision, Runtime
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
@@ -41,6 +53,14 @@ class EmbedOptions(BaseModel):
         default="auto",
         title="Runtime",
         description="What runs the network; auto takes the fastest that gives the same vectors as torch.",
+    )
+    workers: Workers | None = Field(
+        default=None, title="Workers", description="How many processes of this machine share the work."
+    )
+    scheduler: str | None = Field(
+        default=None,
+        title="Scheduler",
+        description="Address of a dask cluster that does the work, such as tcp://HOST:8786.",
     )
 
 
@@ -125,6 +145,9 @@ class _Run:
         self._file: VectorFile = open_vectors(project, kind_of(bundle))
         self._recovered = self._file.dropped_rows
         self._encoder: CellEncoder | None = None
+        self._farm: Farm | None = None
+        self._runtime = ""
+        self._reference = ModelReference.of(bundle, options.encoder)
         self._made = self._moved = self._damaged = 0
 
     def steps(self) -> Steps:
@@ -140,9 +163,24 @@ class _Run:
         yield Advanced(0, total, f"{counted(total, 'cell')} of {cells:,} without a vector.")
         left_out: list[SlideWithout] = []
         if todo:
-            options = self._options
+            with ExitStack() as stack:
+                left_out = yield from self._encoded(todo, total, stack)
+        yield Done(self._result(cells, tuple(left_out)))
+
+    def _encoded(
+        self, todo: list[tuple[SlideRecord, Lacking]], total: int, stack: ExitStack
+    ) -> Generator[Advanced | Noted, None, list[SlideWithout]]:
+        """Make the vectors of all slides; return those that were left out."""
+        options, left_out = self._options, list[SlideWithout]()
+        if options.workers is None and options.scheduler is None:
             self._encoder = CellEncoder(self._bundle, options.device, options.precision, options.runtime)
+            self._runtime = self._encoder.runtime.title
             yield from (Noted(remark) for remark in self._encoder.remarks)
+        else:
+            yield Advanced(0, total, "Starting workers." if options.scheduler is None else "Checking the workers.")
+            self._farm = stack.enter_context(self._workers())
+            self._runtime = self._farm.encoder_title
+            yield from (Noted(remark) for remark in self._farm.remarks)
         before = 0
         for record, lacking in todo:
             made = Made()
@@ -151,7 +189,7 @@ class _Run:
                     done = before + made.vectors + made.damaged
                     yield Advanced(done, total, f"{record.name}: {done:,} of {total:,} cells.")
                 self._moved += lacking.moved
-            except JobCancelled:
+            except (JobCancelled, WorkersLost):
                 raise
             except CytoError as error:
                 left_out.append(SlideWithout(record.name, len(lacking.ids) - made.vectors - made.damaged, str(error)))
@@ -159,7 +197,14 @@ class _Run:
             self._made += made.vectors
             self._damaged += made.damaged
             before += len(lacking.ids)
-        yield Done(self._result(cells, tuple(left_out)))
+            yield from (Noted(each) for each in (self._farm.new_incidents() if self._farm else ()))
+        return left_out
+
+    def _workers(self) -> AbstractContextManager[Farm]:
+        from napari_cyto.inference.cluster.workers import workers_for
+
+        options = self._options
+        return workers_for(options, (self._reference,), options.workers, options.scheduler, self._token)
 
     def _result(self, cells: int, left_out: tuple[SlideWithout, ...]) -> Embedded:
         kind = self._file.kind
@@ -173,18 +218,25 @@ class _Run:
             self._damaged,
             left_out,
             self._recovered,
-            "" if self._encoder is None else self._encoder.runtime.title,
+            self._runtime,
             str(self._file.folder),
         )
 
     def _slide(self, record: SlideRecord, lacking: Lacking) -> Iterator[Made]:
-        assert self._encoder is not None
         path = self._project.slide_path(record)
-        if record.fingerprint and not same_fingerprint(fingerprint(path), record.fingerprint):
+        found = fingerprint(path)
+        if record.fingerprint and not same_fingerprint(found, record.fingerprint):
             raise CytoError(f"{path} is not the slide that was annotated; put that file back, or relink the project.")
         with open_slide(path) as slide:
             mpp = record.mpp if record.mpp is not None else slide.info.mpp
-            yield from make_vectors(slide, mpp, lacking, self._encoder, self._file, self._token)
+            if self._farm is None:
+                assert self._encoder is not None
+                encoded = encoded_here(slide, mpp, lacking, self._encoder, self._token)
+            else:
+                request = VectorsRequest(path, found, mpp, self._reference, self._options)
+                half_px = max(crop_rule_of(self._bundle).sides_px(mpp, record.name)) / 2
+                encoded = encoded_by_workers(self._farm, request, half_px, lacking, self._token)
+            yield from keep_vectors(encoded, lacking, self._file)
 
 
 def vectors_of_slide(
@@ -195,11 +247,11 @@ def vectors_of_slide(
     Raises
     ------
     CytoError
-        As `make_vectors`.
+        As `encoded_here` and `keep_vectors`.
     """
     file = open_vectors(project, encoder.kind)
     lacking, name, made = lacking_on(project, file, slide_id), slide.info.name, Made()
-    for made in make_vectors(slide, mpp, lacking, encoder, file, token):
+    for made in keep_vectors(encoded_here(slide, mpp, lacking, encoder, token), lacking, file):
         done = made.vectors + made.damaged
         yield Advanced(done, len(lacking.ids), f"{name}: {done:,} of {counted(len(lacking.ids), 'vector')}")
     damaged = f"; {counted(made.damaged, 'cell')} left out, where the file is damaged" if made.damaged else ""

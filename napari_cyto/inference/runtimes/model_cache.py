@@ -8,7 +8,7 @@ from typing import TypeVar
 from napari_cyto.inference.classify import CellClassifier
 from napari_cyto.inference.embed.encode import CellEncoder
 from napari_cyto.inference.engine.detect import CellDetector
-from napari_cyto.inference.request import PredictRequest
+from napari_cyto.inference.request import ComputesOn
 from napari_cyto.models.bundle import Bundle
 
 _KEPT = 4
@@ -23,7 +23,7 @@ class LoadedModels:
     _classifiers: dict[tuple[str, ...], CellClassifier] = field(default_factory=dict)
     _encoders: dict[tuple[str, ...], CellEncoder] = field(default_factory=dict)
 
-    def detector(self, bundle: Bundle, request: PredictRequest) -> CellDetector:
+    def detector(self, bundle: Bundle, request: ComputesOn) -> CellDetector:
         """Return the detector of a bundle, loaded the first time.
 
         Raises
@@ -36,7 +36,7 @@ class LoadedModels:
             self._detectors[key] = CellDetector(bundle, request.device, request.precision, runtime=request.runtime)
         return _used(self._detectors, key)
 
-    def classifier(self, bundle: Bundle, request: PredictRequest) -> CellClassifier:
+    def classifier(self, bundle: Bundle, request: ComputesOn) -> CellClassifier:
         """Return the classifier of a bundle, loaded the first time.
 
         Raises
@@ -49,7 +49,7 @@ class LoadedModels:
             self._classifiers[key] = CellClassifier(bundle, request.device, request.precision, request.runtime)
         return _used(self._classifiers, key)
 
-    def encoder(self, bundle: Bundle, request: PredictRequest) -> CellEncoder:
+    def encoder(self, bundle: Bundle, request: ComputesOn) -> CellEncoder:
         """Return the encoder of a bundle, loaded the first time.
 
         Raises

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.inference.cluster.chunks import Answer
+from napari_cyto.inference.embed._slide_vectors import Lacking, encoded_by_workers
 from napari_cyto.inference.embed.encode import CellEncoder, kind_of
 from napari_cyto.inference.embed.job import Embedded, EmbedOptions, embed
 from napari_cyto.inference.many_slides import SeveralRequest, run_several
@@ -23,9 +27,9 @@ from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Fail
 from napari_cyto.models._probe_fields import probe_field
 from napari_cyto.models.bundle import Bundle, write_bundle
 from napari_cyto.models.encoder import build
-from napari_cyto.slides import fingerprint, open_slide
+from napari_cyto.slides import UnreadableTile, fingerprint, open_slide
 from napari_cyto.store import Project
-from napari_cyto.vectors import cell_vectors, vector_kinds
+from napari_cyto.vectors import cell_vectors, vector_kinds, vectors_folder
 
 pytestmark = pytest.mark.networks
 
@@ -166,3 +170,40 @@ def test_a_prediction_gives_its_cells_vectors_and_a_file_takes_none(tmp_path: Pa
     last = list(run_several(SeveralRequest(**requested, out=tmp_path / "p.geojson")))[-1]
     assert isinstance(last, Failed)
     assert "predict into a project" in last.message
+
+
+def test_workers_make_the_same_vectors_and_leave_out_what_is_damaged(place: Path, bundle: Bundle) -> None:
+    done(place, bundle)
+    with Project.open(place) as project:
+        alone = cell_vectors(project, kind_of(bundle))
+        shutil.rmtree(vectors_folder(project))
+    options = EmbedOptions(encoder=str(bundle.path), runtime="torch", workers=2)
+    last = list(embed(place, options))[-1]
+    assert isinstance(last, Done), last
+    assert (last.result.made, last.result.runtime) == (130, "PyTorch fp32")
+    with Project.open(place) as project:
+        shared = cell_vectors(project, kind_of(bundle))
+    assert shared.ids == alone.ids
+    assert np.array_equal(shared.vectors, alone.vectors)
+
+
+def test_cells_on_damage_get_no_vector_wherever_they_are_cut_out() -> None:
+    cells = Lacking("s", 3, ["a", "b", "c"], np.array([[10.0, 10.0], [10.0, 40.0], [90.0, 90.0]]), 0)
+    lost = UnreadableTile("s", 0, (0.0, 0.0, 30.0, 30.0), "gone")
+
+    class Given:
+        ahead = 2
+
+        def check(self) -> None: ...
+
+        def ask(self, _work: object, _request: object, centres: np.ndarray) -> Future[Answer]:
+            future: Future[Answer] = Future()
+            future.set_result(Answer(centres, (lost,)))
+            return future
+
+        def answer(self, future: Future[Answer]) -> Answer:
+            return future.result()
+
+    [part] = encoded_by_workers(Given(), None, 5.0, cells)  # type: ignore[arg-type]
+    assert [cells.ids[n] for n in part.positions[part.readable]] == ["b", "c"]
+    assert part.vectors.tolist() == [[10.0, 40.0], [90.0, 90.0]]
