@@ -124,11 +124,14 @@ def pages_of(read: Reader, size: int, log: Reader | None = None, newer: Mapping[
     """
 
     def page(number: int) -> bytes:
+        # A damaged pointer may lead anywhere, and before the beginning of a file nobody can read.
+        if number < 1:
+            raise NotReadableError
         if log is not None and newer and number in newer:
             content = log(newer[number], size)
         else:
             content = read((number - 1) * size, size)
-        if number < 1 or len(content) < size:
+        if len(content) < size:
             raise NotReadableError
         return content
 
