@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from napari_cyto.store.database.raw_read import reading
+from napari_cyto.store.recovery import raw_pages
 from napari_cyto.store.recovery._page_carver import Carved, carve
 from napari_cyto.store.recovery.raw_pages import (
     NotReadableError,
@@ -55,6 +56,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     connection.execute("CREATE TABLE many (pk INTEGER PRIMARY KEY, i, r REAL, n, t TEXT, b BLOB)")
     connection.execute("CREATE TABLE keyed (k TEXT PRIMARY KEY, v) WITHOUT ROWID")
     connection.execute("CREATE TABLE bare (a)")
+    connection.execute("CREATE TABLE small (pk INTEGER PRIMARY KEY, t, b)")
+    connection.executemany("INSERT INTO small VALUES (?, '', x'')", [(n,) for n in range(3_000)])
     rows = [(pk, *values_of(pk)) for pk in range(1, 401)]
     rows += [(pk, *values_of(3)) for pk in (0, 2**40)]
     connection.executemany("INSERT INTO many VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -86,7 +89,8 @@ def test_every_row_is_read_by_its_table(made: tuple[Path, int]) -> None:
     assert {rowid for rowid, _ in found.rows["keyed"]} == {None}
     assert keyed == asked(path, "keyed")
     # What is no row hangs on no table: the list of tables is not among them, nor is the index of the keys.
-    assert set(found.rows) == {"many", "keyed"}
+    assert set(found.rows) == {"many", "keyed", "small"}
+    assert by_number(found, "small") == asked(path, "small"), "more than 255 rows may be on a page"
     assert (found.damaged, found.unreadable_pages, found.missing_pages, found.programs) == (0, 0, 0, [])
 
 
@@ -105,6 +109,9 @@ def test_a_table_is_found_and_gone_through_in_order(made: tuple[Path, int]) -> N
         assert [tuple(row) for row in rows_of(pages, root, 6)] == expected
         short = [tuple(row) for row in rows_of(pages, root, 2)]
         assert short == [row[:2] for row in expected]
+        small = root_of(pages, "small")
+        assert small is not None
+        assert [tuple(row) for row in rows_of(pages, small, 3)] == [(None, b"", b"")] * 3_000
         empty = root_of(pages, "bare")
         assert empty is not None
         assert list(rows_of(pages, empty, 1)) == []
@@ -115,7 +122,9 @@ def test_a_table_is_found_and_gone_through_in_order(made: tuple[Path, int]) -> N
                 pages(nowhere)
 
 
-def test_what_stands_in_the_log_is_newer(made: tuple[Path, int], tmp_path: Path) -> None:
+def test_what_stands_in_the_log_is_newer(
+    made: tuple[Path, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, size = made
     copy = Path(shutil.copy(path, tmp_path / "logged.sqlite"))
     connection = sqlite3.connect(copy)
@@ -140,6 +149,9 @@ def test_what_stands_in_the_log_is_newer(made: tuple[Path, int], tmp_path: Path)
             assert [row[4] for row in rows_of(pages, root, 6)] == [row[4].encode() for row in expected]
             with pytest.raises(NotReadableError):
                 list(frames(read_log, size * 2 if size < 65_536 else 512))
+            with monkeypatch.context() as patched:
+                patched.setattr(raw_pages, "_READ_WHOLE_BYTES", 0)
+                assert list(frames(read_log, size)) == listed, "of a log of many gigabytes, only the heads are read"
         cut = tmp_path / "cut.wal"
         cut.write_bytes(log.read_bytes()[:-1])
         with reading(cut) as read_cut:
@@ -182,6 +194,22 @@ def test_rows_of_other_pages_outlive_a_page(made: tuple[Path, int], tmp_path: Pa
         left = set(by_number(found, "many"))
         assert left <= everything
         assert len(everything) * (0.2 if size == 65_536 else 0.7) <= len(left) < len(everything)
+
+
+def test_a_page_that_leads_to_itself_is_refused(made: tuple[Path, int], tmp_path: Path) -> None:
+    path, size = made
+    with reading(path) as read:
+        root = root_of(pages_of(read, size), "many")
+    assert root is not None
+    content = bytearray(path.read_bytes())
+    at = (root - 1) * size
+    assert content[at] == 0x05, "it is large enough to have pages below"
+    for number in (root, 0):
+        content[at + 8 : at + 12] = number.to_bytes(4, "big")
+        (tmp_path / "round.sqlite").write_bytes(content)
+        with reading(tmp_path / "round.sqlite") as read, pytest.raises(NotReadableError):
+            list(rows_of(pages_of(read, size), root, 6))
+        assert by_number(carve(tmp_path / "round.sqlite", never), "many")
 
 
 def test_the_end_that_is_gone_is_counted_in_pages(made: tuple[Path, int], tmp_path: Path) -> None:
