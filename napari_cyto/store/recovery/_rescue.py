@@ -495,8 +495,8 @@ def _fill(connection: Connection, out: Path, saved: _Saved, stop: Callable[[], N
     for key in (annotation.c.slide_pk, None):
         grouped = select(*((key,) if key is not None else ()), *columns).where(there)
         grouped = grouped.group_by(*((key,) if key is not None else ()), annotation.c.class_id, annotation.c.status)
-        rows = [tuple(row) if key is not None else (WHOLE_PROJECT, *row) for row in connection.execute(grouped)]
-        named = [dict(zip(("slide_pk", "class_id", "status", "n"), row, strict=True)) for row in rows]
+        sums = [tuple(row) if key is not None else (WHOLE_PROJECT, *row) for row in connection.execute(grouped)]
+        named = [dict(zip(("slide_pk", "class_id", "status", "n"), row, strict=True)) for row in sums]
         if named:
             connection.execute(insert(tally), named)
 
