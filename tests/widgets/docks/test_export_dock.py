@@ -46,7 +46,8 @@ def test_preview_then_export(bench, tmp_path):
     assert export.shown.summary.text().startswith("✓ ")
     assert "6 annotations in 2 slices" in export.shown.summary.text()
     table = export.shown.classes
-    assert [table.item(i, 0).text() for i in range(table.rowCount())] == ["healthy", "Artefact / not evaluable"]
+    names = [table.item(i, 0).text().replace("\u200b", "") for i in range(table.rowCount())]
+    assert names == ["healthy", "Artefact / not evaluable"]
     assert not export.leak_reason.isVisible()
     target = tmp_path / "out"
     export.target.setText(str(target))
