@@ -69,7 +69,7 @@ def test_sizes_are_those_of_images_where_they_are_and_boxes_would_not_fit(rows: 
         ([("b", 20, 20, 9, 9), ("a", 150, 80, 200, 100)], r"are the image's for 'a', but not for 'b'"),
     ],
 )
-def test_what_may_be_either_is_asked_about(rows: list[Row], said: str) -> None:
+def test_what_may_be_either_is_refused_with_a_question(rows: list[Row], said: str) -> None:
     with pytest.raises(FormatError, match=said):
         survey(*rows).is_of_image(fault)
 
@@ -97,7 +97,7 @@ def test_a_size_out_of_proportion_by_more_than_a_pixel_is_a_cells() -> None:
         ([("new", 5, 900, 40, 20)], "1 of 1 image,"),
     ],
 )
-def test_corners_are_told_from_middles_by_what_fits(rows: list[Row], is_corner: bool | str) -> None:
+def test_corners_and_middles_are_distinguished_by_what_fits(rows: list[Row], is_corner: bool | str) -> None:
     found = survey(*rows)
     if isinstance(is_corner, str):
         with pytest.raises(FormatError, match=f"as their middle reach beyond {is_corner}"):

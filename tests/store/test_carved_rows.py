@@ -68,7 +68,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return path, request.param
 
 
-def asked(path: Path, table: str) -> list[tuple[Any, ...]]:
+def selected(path: Path, table: str) -> list[tuple[Any, ...]]:
     connection = sqlite3.connect(path)
     try:
         return connection.execute(f"SELECT * FROM {table}").fetchall()
@@ -84,13 +84,13 @@ def by_number(found: Carved, table: str) -> list[tuple[Any, ...]]:
 def test_every_row_is_read_by_its_table(made: tuple[Path, int]) -> None:
     path, _ = made
     found = carve(path, never)
-    assert by_number(found, "many") == [(*row[:2], row[2], *row[3:]) for row in asked(path, "many")]
+    assert by_number(found, "many") == [(*row[:2], row[2], *row[3:]) for row in selected(path, "many")]
     keyed = sorted(values for rowid, values in found.rows["keyed"])
     assert {rowid for rowid, _ in found.rows["keyed"]} == {None}
-    assert keyed == asked(path, "keyed")
+    assert keyed == selected(path, "keyed")
     # What is no row hangs on no table: the list of tables is not among them, nor is the index of the keys.
     assert set(found.rows) == {"many", "keyed", "small"}
-    assert by_number(found, "small") == asked(path, "small"), "more than 255 rows may be on a page"
+    assert by_number(found, "small") == selected(path, "small"), "more than 255 rows may be on a page"
     assert (found.damaged, found.unreadable_pages, found.missing_pages, found.programs) == (0, 0, 0, [])
 
 
@@ -104,7 +104,7 @@ def test_a_table_is_found_and_gone_through_in_order(made: tuple[Path, int]) -> N
         assert root is not None
         expected = [
             (None, i, None if not float(r).is_integer() else int(r), n, t.encode(), b)
-            for _, i, r, n, t, b in asked(path, "many")
+            for _, i, r, n, t, b in selected(path, "many")
         ]
         assert [tuple(row) for row in rows_of(pages, root, 6)] == expected
         short = [tuple(row) for row in rows_of(pages, root, 2)]
@@ -134,7 +134,7 @@ def test_what_stands_in_the_log_is_newer(
         connection.execute("UPDATE many SET t = 'newer' WHERE pk % 2")
         connection.execute("DELETE FROM many WHERE pk % 5 = 0")
         connection.commit()
-        expected = asked(copy, "many")
+        expected = selected(copy, "many")
         assert by_number(carve(copy, never), "many") == expected
         log = copy.with_name("logged.sqlite-wal")
         with reading(log) as read_log, reading(copy) as read:
