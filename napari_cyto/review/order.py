@@ -137,6 +137,35 @@ def ordered(
     return tuple(found), frozenset(controls)
 
 
+def reordered(
+    cells: Sequence[Annotation],
+    is_waiting: Sequence[bool],
+    controls: frozenset[str],
+    query: ReviewQuery,
+    scheme: ClassScheme,
+    slide_place: Mapping[str, int],
+) -> list[Annotation]:
+    """Return the cells of a list in the order that ``query`` asks for now; those that were reviewed come last.
+
+    Parameters
+    ----------
+    cells : sequence of Annotation
+        The list as it was.
+    is_waiting : sequence of bool
+        Of each, whether nobody has reviewed it yet.
+    controls : frozenset of str
+        Ids of those that were drawn at random: they keep being strewn in.
+    query : ReviewQuery
+        Not one that keeps slides together.
+    scheme, slide_place
+        As `ordered` takes them.
+    """
+    waiting = [cell for cell, waits in zip(cells, is_waiting, strict=True) if waits]
+    rest = [cell for cell, waits in zip(cells, is_waiting, strict=True) if not waits]
+    ranked = _ranked([cell for cell in waiting if cell.id not in controls], query, scheme, slide_place, NO_MODELS)
+    return [*_mixed(ranked, [cell for cell in waiting if cell.id in controls]), *rest]
+
+
 def _ranked(
     cells: Sequence[Annotation],
     query: ReviewQuery,
@@ -148,7 +177,7 @@ def _ranked(
         return []
     if query.sort is Sort.RANDOM:
         return sorted(cells, key=lambda cell: chance(cell.id, query.seed))
-    columns = sort_columns(cells, query.sort, scheme, costs)
+    columns = sort_columns(cells, query.sort, scheme, costs, query.likeness)
     slides = np.array([slide_place.get(cell.slide_id, -1) for cell in cells])
     # Places on two slides cannot be compared; else the slide only breaks ties, so that the view seldom changes it.
     weighty = (slides, *columns) if query.sort is Sort.PLACE or query.by_slide else (*columns, slides)

@@ -30,8 +30,35 @@ class Sort(StrEnum):
     MARGIN = "margin"
     DISAGREEMENT = "disagreement"
     CLASS = "class"
+    TAUGHT = "taught"
     PLACE = "place"
     RANDOM = "random"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """How like a class that is being taught cells are.
+
+    Parameters
+    ----------
+    class_id : str
+        The class.
+    rows : mapping of cell id to int
+        Where in ``values`` a cell stands; cells without a vector are missing.
+    values : ndarray, float32, (n,)
+        The more, the liker.
+    """
+
+    class_id: str
+    rows: Mapping[str, int]
+    values: npt.NDArray[np.float32]
+
+    def of(self, cells: Sequence[Annotation]) -> Floats:
+        """Return the likeness of cells ``(n,)``; minus infinity for those without a vector."""
+        rows = np.array([self.rows.get(cell.id, -1) for cell in cells], dtype=np.intp)
+        found = np.full(len(cells), -np.inf)
+        found[rows >= 0] = self.values[rows[rows >= 0]]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +84,8 @@ class ReviewQuery:
         Share of the list, 0 to 0.5, that is drawn at random and strewn in evenly, to estimate what the order misses.
     seed : int
         Of that draw: the same cells are drawn each time.
+    likeness : Likeness, optional
+        By which ``Sort.TAUGHT`` orders; without one the cells stay in the order of their slides.
     """
 
     statuses: tuple[Status, ...] = (Status.UNREVIEWED,)
@@ -67,6 +96,7 @@ class ReviewQuery:
     by_slide: bool = False
     control_share: float = 0.05
     seed: int = 0
+    likeness: Likeness | None = None
 
     def __post_init__(self) -> None:
         low, high = self.score_range
@@ -171,7 +201,11 @@ def disagreements(
 
 
 def sort_columns(
-    cells: Sequence[Annotation], sort: Sort, scheme: ClassScheme, costs: Mapping[str, Costs] = NO_MODELS
+    cells: Sequence[Annotation],
+    sort: Sort,
+    scheme: ClassScheme,
+    costs: Mapping[str, Costs] = NO_MODELS,
+    likeness: Likeness | None = None,
 ) -> tuple[Floats, ...]:
     """Return what the cells are sorted by, the weightiest column first, each ascending, ``(n,)``.
 
@@ -186,6 +220,8 @@ def sort_columns(
         place = [scheme.ids.index(str(cell.class_id)) if cell.class_id in scheme else -1 for cell in cells]
         scores = [label_score(cell) or 0.0 for cell in cells]
         return (-np.array(grade), np.array(place, float), -np.array(scores))
+    if sort is Sort.TAUGHT:
+        return (np.zeros(len(cells)) if likeness is None else -likeness.of(cells),)
     if sort is Sort.PLACE:
         y, x = np.array([cell.geometry.centre_yx for cell in cells], float).reshape(-1, 2).T
         band = np.floor(y / BAND_PX)

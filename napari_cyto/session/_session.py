@@ -21,6 +21,7 @@ from napari_cyto.session._projects import READING_ONLY, Projects
 from napari_cyto.session._slide_facts import SlideFacts
 from napari_cyto.session._slides import Slides
 from napari_cyto.session._state import InBackground, SessionSignals, SessionState
+from napari_cyto.session._teaching import Teaching
 from napari_cyto.session._view import View
 from napari_cyto.session.tools import Tool
 
@@ -53,6 +54,8 @@ class Session(SessionSignals):
         Which annotations are shown and on screen, and going from one to the next.
     edits : Edits
         Adds, changes, reviews and deletes annotations.
+    teaching : Teaching
+        Names the class that is taught, and makes cells examples for and against it.
     history : History
         Undoes and redoes.
     file : ProjectFile
@@ -67,6 +70,7 @@ class Session(SessionSignals):
         self.file = ProjectFile(self._state)
         self.projects = Projects(self._state, self.slides, self.file)
         self.edits = Edits(self._state, self.file)
+        self.teaching = Teaching(self._state, self.file)
         self.history = History(self._state, self.slides, self.view)
         # What the project was when others' writing was last passed on.
         self._stood: object = None

@@ -42,6 +42,8 @@ class SessionSignals:
     class_changed = Signal()
     tool_changed = Signal()
     filter_changed = Signal()
+    taught_changed = Signal()  # another class is taught
+    likeness_changed = Signal()  # what is taught was learnt: an order by likeness is another one now
     jump_requested = Signal(float, float)  # y, x: level-0 px
     next_foreseen = Signal(float, float)  # y, x: level-0 px of where the next jump will probably go
     view_changed = Signal(float, float, float, float)  # y0, x0, y1, x1: level-0 px

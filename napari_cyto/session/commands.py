@@ -17,6 +17,7 @@ def _take(tool: Tool) -> Callable[[Session], object]:
 
 
 SAVED = "All changes are saved."
+_TAUGHT = {"teach.this": True, "teach.not": False}
 _REVIEW_STATUSES = {"accept": Status.ACCEPTED, "reject": Status.REJECTED}
 
 # "finish", "hide", "pan" and "zoom" belong to the canvas: they mean something only where things are drawn.
@@ -37,6 +38,8 @@ COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "previous.unreviewed": lambda s: s.view.step(-1, unreviewed=True),
     "accept": lambda s: s.edits.set_status(_REVIEW_STATUSES["accept"]),
     "reject": lambda s: s.edits.set_status(_REVIEW_STATUSES["reject"]),
+    "teach.this": lambda s: s.teaching.this(),
+    "teach.not": lambda s: s.teaching.not_this(),
     "review": lambda s: s.review_requested.emit(),
     "slides.add": lambda s: s.slides_requested.emit(),
     "saved": lambda s: s.message.emit(s.replaced or SAVED),
@@ -68,7 +71,7 @@ def run(session: Session, command: str) -> None:
 
 def acts_on_selection(command: str) -> bool:
     """Whether a command changes what is selected, which must be in view then."""
-    return command in ("accept", "reject", "delete") or command.startswith("class.")
+    return command in ("accept", "reject", "delete", *_TAUGHT) or command.startswith("class.")
 
 
 def run_on(session: Session, command: str, cell: Annotation) -> bool:
@@ -86,6 +89,9 @@ def run_on(session: Session, command: str, cell: Annotation) -> bool:
     """
     if command in _REVIEW_STATUSES:
         session.edits.set_status(_REVIEW_STATUSES[command], of=[cell.id])
+        return True
+    if command in _TAUGHT:
+        (session.teaching.this if _TAUGHT[command] else session.teaching.not_this)(of=[cell.id])
         return True
     corrects = session.tool is Tool.SELECT and cell.status is Status.UNREVIEWED
     cell_class = session.class_by_key(command.removeprefix("class.")) if command.startswith("class.") else None

@@ -9,9 +9,10 @@ from psygnal import Signal
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import Change
+from napari_cyto.domain.taught import not_classes
 from napari_cyto.errors import CytoError, StaleEditError
 from napari_cyto.review.control_cells import ACCEPT_ALL, ControlCells, Estimate, control_cells, keep_limit, limit_of
-from napari_cyto.review.order import Gathered, Tally, gather
+from napari_cyto.review.order import Gathered, Tally, gather, reordered
 from napari_cyto.review.predictions import with_review
 from napari_cyto.review.query import ReviewQuery
 from napari_cyto.session._session import Session
@@ -25,6 +26,7 @@ class Review:
     """
 
     renewed = Signal()
+    reordered = Signal()  # the same cells stand in another order
     changed = Signal(object)  # list of int: rows whose cell changed
     progressed = Signal()
     pointed = Signal(object)  # (y, x): level-0 px of the slide on screen, where a crosshair is wanted; None for none
@@ -135,6 +137,31 @@ class Review:
     def unreviewed(self) -> int:
         """How many cells of the list nobody has judged yet."""
         return self._unreviewed.count(1)
+
+    def reorder(self, query: ReviewQuery) -> None:
+        """Put the list in the order that a query asks for now, the cells of which something was said last.
+
+        Parameters
+        ----------
+        query : ReviewQuery
+            The list's own, but for what orders it.
+        """
+        project = self.session.project
+        if project is None or not self.cells:
+            return
+        places = {record.id: n for n, record in enumerate(project.slides())}
+        trail = [self.cells[row].id for row in self._trail]
+        taught = "" if query.likeness is None else query.likeness.class_id
+        waits = [
+            bool(unreviewed) and not (cell.note and taught in not_classes(cell.note))
+            for cell, unreviewed in zip(self.cells, self._unreviewed, strict=True)
+        ]
+        order = reordered(self.cells, waits, self.controls, query, project.scheme, places)
+        self.query, self.cells = query, order
+        self._rows = {cell.id: row for row, cell in enumerate(order)}
+        self._unreviewed = bytearray(cell.status is Status.UNREVIEWED and cell.id not in self._gone for cell in order)
+        self._trail = [self._rows[cell_id] for cell_id in trail]
+        self.reordered.emit()
 
     # Verdicts
 

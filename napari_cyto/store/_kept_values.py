@@ -88,6 +88,8 @@ _KEPT: Mapping[str, tuple[_Fits, str]] = {
     ),
     "export.apacc.class_map": (_map_of(is_text), "what classes become"),
     "import.class_map": (_map_of(is_text), "what classes become"),
+    "teach.drawn": (_texts, "the ids of cells that were drawn at random"),
+    "teach.encoder": (_map_of(is_text), "the encoder whose vectors were taught on"),
     "train.seen": (is_text, "the name of a run"),
 }
 

@@ -71,6 +71,8 @@ KEYS: tuple[Key, ...] = (
     Key(("Shift+U",), "previous.unreviewed", "Previous unreviewed prediction"),
     Key(("A",), "accept", "Accept the selection if in view, else the cell under the mouse"),
     Key(("X",), "reject", "Reject the selection if in view, else the cell under the mouse"),
+    Key(("T",), "teach.this", "Teach: the selection if in view, else the cell under the mouse, is of the class taught"),
+    Key(("O",), "teach.not", "Teach: it is not of the class taught"),
     Key(("PageDown", "]"), "slide.next", "Next slide"),
     Key(("PageUp", "["), "slide.previous", "Previous slide"),
     Key(("G",), "review", "Go to the review gallery; Escape goes back"),
@@ -104,6 +106,8 @@ REVIEW_CLASS_KEYS = tuple(Key((digit,), f"class.{digit}", "") for digit in "1234
 REVIEW_KEYS: tuple[Key, ...] = (
     Key(("A", "Space"), "accept", "Accept the selected cells, and go to the next unreviewed one"),
     Key(("X", "Delete"), "reject", "Reject the selected cells, and go to the next unreviewed one"),
+    Key(("T",), "teach.this", "Teach: the selected cells are of the class taught, which accepts them"),
+    Key(("O",), "teach.not", "Teach: the selected cells are not of the class taught"),
     Key(("Backspace",), "back", "Back to the cell reviewed last, then to the one before it"),
     Key(("Ctrl+Z",), "undo", "Undo, and go to what changed"),
     Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "Redo, and go to what changed"),

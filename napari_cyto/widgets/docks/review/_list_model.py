@@ -25,11 +25,13 @@ class ReviewModel(QAbstractListModel):
         self.review = review
         self._slides: dict[str, tuple[SlideRecord, Path | None]] = {}
         review.renewed.connect(self._renew)
+        review.reordered.connect(self._reorder)
         review.changed.connect(self._change)
 
     def let_go(self) -> None:
         """Stop following."""
         self.review.renewed.disconnect(self._renew, missing_ok=True)
+        self.review.reordered.disconnect(self._reorder, missing_ok=True)
         self.review.changed.disconnect(self._change, missing_ok=True)
 
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: N802, B008  Qt's signature
@@ -136,6 +138,10 @@ class ReviewModel(QAbstractListModel):
         self.beginResetModel()
         self._slides.clear()
         self.endResetModel()
+
+    def _reorder(self) -> None:
+        # As many rows as before, all of one size: nothing to lay out anew.
+        self.dataChanged.emit(self.index(0), self.index(self.rowCount() - 1))
 
     def _change(self, rows: Sequence[int]) -> None:
         if len(rows) == 1:

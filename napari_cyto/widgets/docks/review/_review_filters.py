@@ -27,6 +27,11 @@ SORTS = (
     ),
     (Sort.CLASS, "By class, most severe first", "Most severe class first, then by score."),
     (
+        Sort.TAUGHT,
+        "Most like the class taught",
+        "Cells most like the class of the Teach dock first; the order follows each example.",
+    ),
+    (
         Sort.RANDOM,
         "Random (control cells)",
         "Every cell is a control cell: the fastest way to estimate what remains unreviewed.",

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
 from napari_cyto.domain.counts import counted
 from napari_cyto.review.control_cells import estimate_words, limit_of, stop_words
 from napari_cyto.review.order import Gathered, gather
+from napari_cyto.review.query import Sort
 from napari_cyto.session import Session
 from napari_cyto.session.review_progress import Review, progress_words
 from napari_cyto.store import HistoryEntry, Project
@@ -116,6 +117,7 @@ class ReviewDock(Dock):
         self.listen(session.slide_changed, self._show_slide)
         self.listen(session.class_changed, self._show_scheme)
         self.listen(session.filter_changed, self._show_blind)
+        self.listen(session.likeness_changed, self._follow_likeness)
         self.listen(session.selection_changed, self._follow)
         self.listen(session.annotations_changed, self._follow_undo)
         self.listen(session.annotations_changed, self._notice)
@@ -127,6 +129,8 @@ class ReviewDock(Dock):
         return {
             "accept": lambda: self._review(self.review.accept),
             "reject": lambda: self._review(self.review.reject),
+            "teach.this": lambda: self._review(self._teach),
+            "teach.not": lambda: self._review(partial(self._teach, is_this=False)),
             "back": self._back,
             "undo": self.session.history.undo,
             "redo": self.session.history.redo,
@@ -157,7 +161,9 @@ class ReviewDock(Dock):
         if self._is_due or project is None:
             self.review.clear()
             return
-        query = self.filters.query()
+        query = replace(self.filters.query(), likeness=self.session.teaching.likeness)
+        if query.sort is Sort.TAUGHT and query.likeness is None:
+            self.session.message.emit("No class is being taught yet; name one in the Teach dock and show some cells.")
         with self.session.telling():
             if sum(project.counts().values()) <= READ_AT_ONCE:
                 self.reader.drop()
@@ -233,8 +239,23 @@ class ReviewDock(Dock):
         if not rows:
             self.session.message.emit("No cell is selected; select one with a click or the arrow keys.")
             return
+        before = self.review.cells
         action(rows)
-        self.gallery.go(self.review.after(rows[-1]))
+        # In an order that followed the verdict, the next cell is the first.
+        self.gallery.go(self.review.after(rows[-1]) if self.review.cells is before else 0)
+
+    def _teach(self, rows: list[int], *, is_this: bool = True) -> None:
+        teaching = self.session.teaching
+        (teaching.this if is_this else teaching.not_this)(of=[self.review.cells[row].id for row in rows])
+
+    def _follow_likeness(self) -> None:
+        """Put the list in the order of what was just learnt; what is selected stays selected."""
+        query = replace(self.review.query, likeness=self.session.teaching.likeness)
+        if query.sort is not Sort.TAUGHT or query.by_slide or query.likeness is None or self.review.is_being_made:
+            return
+        chosen = [self.review.cells[row].id for row in self.gallery.rows if row < len(self.review.cells)]
+        self.review.reorder(query)
+        self.gallery.follow(sorted(row for cell in chosen if (row := self.review.row_of(cell)) is not None))
 
     def _relabel(self, key: str) -> None:
         cell_class = self.session.class_by_key(key)
