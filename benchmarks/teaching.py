@@ -1,8 +1,8 @@
 """What teaching by examples costs in labels and in time.
 
-``python benchmarks/teaching.py curves --vectors NAME=FILE.npz`` draws how the head grows with the labels: the cells'
-true classes answer instead of a person, three folds by image and ten seeds, the suggestions of the dock against cells in
-random order. The bar: 95 % of the macro F1 of a head that was given all labels, for at most 0.7 of the labels that
+``python benchmarks/teaching.py curves --vectors NAME=FILE.npz`` draws how the head grows with the labels: the true
+classes of the cells answer instead of a person, three folds by image and ten seeds, the suggestions of the dock against
+cells in random order. The bar: 95 % of the macro F1 of a head that was given all labels, for at most 0.7 of the labels that
 random order takes, and for no fold more than 1.1. ``make --encoder BUNDLE --cric DIR --sipakmed DIR --out FOLDER``
 makes such files; each holds ``vectors`` (n, length), ``classes`` and ``groups`` (n,), texts.
 
@@ -166,7 +166,7 @@ def curves(options: argparse.Namespace) -> dict[str, Any]:
 
 def make(options: argparse.Namespace) -> dict[str, Any]:
     """Write the vectors of CRIC's and SIPaKMeD's cells by an encoder."""
-    from napari_cyto.inference.embedding import CellEncoder
+    from napari_cyto.inference.embed import CellEncoder
     from napari_cyto.models.bundle import read_bundle
 
     encoder = CellEncoder(read_bundle(options.encoder))

@@ -52,6 +52,7 @@ def build(words: list[str]) -> typer.Typer:
     else:
         app.command("predict")(_predict() if verb == "predict" else predict)
     app.command("embed")(_embed() if verb == "embed" else embed)
+    app.command("teach")(_teach() if verb == "teach" else teach)
     return app
 
 
@@ -106,6 +107,10 @@ def _embed() -> Callable[..., None]:
 
 def embed() -> None:
     """Compute a vector for each cell of a project, on which teaching, the map and similar cells rest."""
+def _teach() -> Callable[..., None]:
+    from napari_cyto.cli import teach as teach_verb
+
+    return teach_verb.teach
 
 
 def _predict_slide() -> typer.Typer:
@@ -229,6 +234,10 @@ def report() -> None:
 
 def predict() -> None:
     """Find cells on slides with a model, and classify them: predictions, for a person to review."""
+
+
+def teach() -> None:
+    """Teach a class by examples: score the unreviewed cells, suggest which to label next, and save a model."""
 
 
 def train(

@@ -1,8 +1,8 @@
 """Examples for and against a class: a cell that is one, and a cell of which only is known that it is none.
 
 "This is one" is what a review says already: the cell is accepted with the class. "This is none" leaves the cell
-unreviewed, and is kept in its note, a line each: so it is an edit like any other, with an author, an undo and a place in
-the history, it survives a restart, and a model that finds the cell again leaves it there.
+unreviewed, and is kept in its note, a line each: so it is an edit like any other, with an author, an undo and a place
+in the history, it survives a restart, and a model that finds the cell again leaves it there.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ ARCHITECTURES = {
         Architecture("timm-classifier", "classifier", "Backbone, pooling, dense head", "classifier"),
         Architecture("timm-encoder", "encoder", "Network that gives a vector a cell", "encoder"),
         Architecture("gated-attention", "slide", "Gated attention over a slide's cells or patches", "attention_mil"),
+        Architecture("timm-encoder-head", "classifier", "Encoder with a head taught in clicks", "encoder_head"),
         Architecture("p2p", "detector", "Point proposals (Patherea-P2P)", "point_detector"),
         Architecture("fcrn", "detector", "Density regression (FCRN)", "fcrn"),
         Architecture("faster-rcnn", "detector", "Two-stage boxes (Faster R-CNN)", "box_detectors"),

@@ -257,6 +257,13 @@ def review_dock() -> QWidget:
     return _dock(ReviewDock)
 
 
+def teach_dock() -> QWidget:
+    """Return the Teach dock (classes from a few clicks) of the viewer at hand."""
+    from napari_cyto.widgets.docks.teach.dock import TeachDock
+
+    return _dock(TeachDock)
+
+
 def result_dock() -> QWidget:
     """Return the Report dock (summary of the slide, and how much of it was viewed) of the viewer at hand."""
     from napari_cyto.widgets.docks.report.dock import ReportDock

@@ -36,10 +36,12 @@ from napari_cyto.widgets.docks.export.dock import ExportDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.report.dock import ReportDock
+from napari_cyto.widgets.docks.review.gallery import ReviewGallery
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.slide.dock import SlideDock
 from napari_cyto.widgets.docks.slides.dock import SlidesDock
 from napari_cyto.widgets.docks.slides.open_paths import dropped_paths, local_paths, open_paths
+from napari_cyto.widgets.docks.teach.dock import TeachDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
 from napari_cyto.widgets.message_line import MessageLine
 from napari_cyto.widgets.replaced_bar import ReplacedBar
@@ -231,7 +233,7 @@ class CytoWindow(QObject):
         slide = self._place(SlideDock, "right" if narrow else "left", tabify=narrow)
         self.dock(SlideDock).icc_requested.connect(self.view.set_icc)
         annotate = self._place(AnnotateDock, "right", tabify=narrow)
-        for kind in (PredictDock, ReviewDock, ReportDock, ExportDock, TrainDock, ModelsDock):
+        for kind in (PredictDock, ReviewDock, TeachDock, ReportDock, ExportDock, TrainDock, ModelsDock):
             self._place(kind, "right", tabify=True)
         # Side by side, seven names would be cut to their first letters.
         window._qt_window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)
@@ -392,8 +394,7 @@ class CytoWindow(QObject):
     def show_key_help(self) -> KeyHelp:
         """Show the keys of what has the focus."""
         focused = self.viewer.window._qt_window.focusWidget()
-        review = self.docks.get(ReviewDock)
-        if isinstance(review, ReviewDock) and focused is review.gallery:
+        if isinstance(focused, ReviewGallery):
             place = "gallery"
         else:
             place = "slide" if focused is native_canvas(self.viewer) else "dock"

@@ -94,7 +94,7 @@ class Doubt:
     share: float
 
 
-def out_of_fold(places: Floats, examples: Examples, fold: Sequence[int]) -> Floats:
+def out_of_fold(places: Floats, examples: Examples, fold: Rows) -> Floats:
     """Return what heads say of the examples that have not seen their fold, ``(n, classes)``; NaN where none could be fitted.
 
     Parameters
@@ -103,13 +103,12 @@ def out_of_fold(places: Floats, examples: Examples, fold: Sequence[int]) -> Floa
         Of the examples.
     examples : Examples
         In the same order.
-    fold : sequence of int
+    fold : ndarray, intp, (n,)
         The fold of each.
     """
-    folds = np.asarray(fold)
     found = np.full((len(examples), len(examples.classes)), np.nan, np.float32)
-    for number in np.unique(folds):
-        out, rest = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
+    for number in np.unique(fold):
+        out, rest = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
         # A class that is in this fold alone cannot be known to the others: those say nothing of it.
         present = examples.permitted[rest][examples.only(rest).is_known].any(axis=0) if len(rest) else np.zeros(0)
         columns = np.flatnonzero(present)

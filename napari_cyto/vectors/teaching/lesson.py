@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,28 @@ from napari_cyto.vectors.teaching.head import Head, fit_head
 from napari_cyto.vectors.teaching.suggestions import COUNT, Pool, Suggestion, suggest
 
 Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The examples of a lesson as they were at a moment, for who judges them meanwhile.
+
+    Parameters
+    ----------
+    examples : Examples
+        The cells.
+    places : ndarray, float32, (n, d)
+        Of each.
+    slide_ids : tuple of str
+        Of each.
+    known : frozenset of str
+        Ids of all cells that have a vector.
+    """
+
+    examples: Examples
+    places: Floats
+    slide_ids: tuple[str, ...]
+    known: Container[str]
 
 
 class Lesson:
@@ -90,6 +113,11 @@ class Lesson:
         waits = self.is_waiting.copy()
         waits[[self.row_of[cell] for cell in self._verdicts]] = False
         return np.flatnonzero(waits)
+
+    def snapshot(self) -> Snapshot:
+        """Return the examples as they are now; the lesson may go on meanwhile."""
+        rows = self.example_rows
+        return Snapshot(self.examples, self.places[rows], tuple(self.slide_ids[row] for row in rows), self.row_of)
 
     # What follows
 

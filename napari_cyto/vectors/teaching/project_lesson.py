@@ -9,7 +9,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.store import Project
 from napari_cyto.vectors import CellVectors, VectorKind, cell_vectors, vector_kinds
 from napari_cyto.vectors.teaching.estimate import Accuracy, AcrossSlides, Doubt, across_slides, doubts, honest_accuracy
-from napari_cyto.vectors.teaching.lesson import Lesson
+from napari_cyto.vectors.teaching.lesson import Lesson, Snapshot
 from napari_cyto.vectors.teaching.sentences import changed_encoder_words
 
 DRAWN, TAUGHT_ON = "teach.drawn", "teach.encoder"
@@ -108,28 +108,27 @@ def keep_drawn(project: Project, ids: Iterable[str]) -> None:
         project.remember(DRAWN, [*before, *new])
 
 
-def judged(lesson: Lesson, drawn: Sequence[str], group_of_slide: Mapping[str, str] | None = None) -> Judged:
-    """Return what a lesson is worth; takes some tenths of a second.
+def judged(taught: Snapshot, drawn: Sequence[str], group_of_slide: Mapping[str, str] | None = None) -> Judged:
+    """Return what a lesson is worth; takes some tenths of a second, and is safe in any thread.
 
     Parameters
     ----------
-    lesson : Lesson
-        After `Lesson.learn`.
+    taught : Snapshot
+        Of a lesson.
     drawn : sequence of str
         As `drawn_cells` returns them.
     group_of_slide : mapping, optional
         What is kept together with each slide; each slide stands for itself without.
     """
-    rows, groups = lesson.example_rows, group_of_slide or {}
-    places = lesson.places[rows]
-    of_example = [groups.get(lesson.slide_ids[row], lesson.slide_ids[row]) for row in rows]
-    group_of = dict(zip(lesson.examples.ids, of_example, strict=True))
-    here = [cell for cell in drawn if cell in lesson.row_of]
+    groups = group_of_slide or {}
+    of_example = [groups.get(slide, slide) for slide in taught.slide_ids]
+    group_of = dict(zip(taught.examples.ids, of_example, strict=True))
+    here = [cell for cell in drawn if cell in taught.known]
     return Judged(
-        honest_accuracy(places, lesson.examples, here, group_of),
+        honest_accuracy(taught.places, taught.examples, here, group_of),
         len(here),
         sum(cell in group_of for cell in here),
-        across_slides(places, lesson.examples, of_example),
+        across_slides(taught.places, taught.examples, of_example),
         len(set(of_example)),
-        doubts(places, lesson.examples),
+        doubts(taught.places, taught.examples),
     )

@@ -2,4 +2,6 @@
 
 __all__ = [
     "dock",
+    "gallery",
+    "list_model",
 ]

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QW
 from napari_cyto.domain.annotation import Status
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks.cell_images import CellCrops
-from napari_cyto.widgets.docks.review._list_model import ReviewModel
+from napari_cyto.widgets.docks.review.list_model import ReviewModel
 
 MARGIN_PX = 3
 CAPTION_PX = 18

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QListView
 
 from napari_cyto.widgets.docks.cell_images import CellCrops
 from napari_cyto.widgets.docks.review._delegate import CellDelegate
-from napari_cyto.widgets.docks.review._list_model import ReviewModel
+from napari_cyto.widgets.docks.review.list_model import ReviewModel
 from napari_cyto.widgets.keys import REVIEW_CLASS_KEYS, REVIEW_KEYS
 
 SIDES_PX = (64, 96, 136, 192)

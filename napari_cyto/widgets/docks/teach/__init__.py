@@ -1,0 +1,5 @@
+"""Dock Teach."""
+
+__all__ = [
+    "dock",
+]
