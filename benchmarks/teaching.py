@@ -2,8 +2,8 @@
 
 ``python benchmarks/teaching.py curves --vectors NAME=FILE.npz`` draws how the head grows with the labels: the true
 classes of the cells answer instead of a person, three folds by image and ten seeds, the suggestions of the dock against
-cells in random order. The bar: 95 % of the macro F1 of a head that was given all labels, for at most 0.7 of the labels that
-random order takes, and for no fold more than 1.1. ``make --encoder BUNDLE --cric DIR --sipakmed DIR --out FOLDER``
+cells in random order. The bar: 95 % of the macro F1 of a head that was given all labels, for at most 0.7 of the labels
+that random order takes, and for no fold more than 1.1. ``make --encoder BUNDLE --cric DIR --sipakmed DIR --out FOLDER``
 makes such files; each holds ``vectors`` (n, length), ``classes`` and ``groups`` (n,), texts.
 
 ``python benchmarks/teaching.py window`` acts the dock on 40,000 waiting cells with real keys: from a key to the new
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from napari_cyto.domain.classes import CellClass, ClassScheme
-from napari_cyto.vectors.teaching.examples import Verdict
+from napari_cyto.vectors.teaching.examples import Answer
 from napari_cyto.vectors.teaching.lesson import Lesson
 
 FOLDS, SEEDS = 3, 10
@@ -98,7 +98,7 @@ def curve(lesson: Lesson, truth: np.ndarray, tested: tuple[np.ndarray, np.ndarra
 
     def answer(rows: Sequence[int]) -> None:
         for row in rows:
-            lesson.teach(lesson.ids[row], Verdict(str(truth[row])))
+            lesson.teach(lesson.ids[row], Answer(str(truth[row])))
             lesson.is_waiting[row] = False
 
     for name in lesson.scheme.ids:
@@ -131,7 +131,7 @@ def measured(cells: Cells, seeds: int, most: int) -> list[dict[str, Any]]:
         lesson = lesson_on(learnt)
         truth = (lesson.basis.project(tested.vectors), tested.classes)
         for row, name in enumerate(learnt.classes):
-            lesson.teach(lesson.ids[row], Verdict(str(name)))
+            lesson.teach(lesson.ids[row], Answer(str(name)))
         lesson.learn(afresh=True)
         full = macro_f1(lesson, *truth)
         start = PER_CLASS * len(lesson.scheme.ids)

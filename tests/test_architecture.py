@@ -415,7 +415,7 @@ def test_a_name_stands_for_one_module_of_a_tree() -> None:
 
 
 # Words in -ing that are nouns of the field.
-_NOUNS = {"fitting", "matching", "ranking", "reporting", "screening", "training", "tuning"}
+_NOUNS = {"fitting", "matching", "ranking", "reporting", "screening", "teaching", "training", "tuning"}
 
 
 def test_modules_are_called_by_nouns_not_participles() -> None:

@@ -22,14 +22,14 @@ from napari_cyto.store import Project
 from napari_cyto.vectors import VectorKind
 from napari_cyto.vectors.teaching.lesson import Lesson
 from napari_cyto.vectors.teaching.project_lesson import (
-    Judged,
+    Worth,
     drawn_cells,
     encoder_remark,
-    judged,
     keep_drawn,
     keep_encoder,
     newest_kind,
     open_lesson,
+    worth_of,
 )
 from napari_cyto.vectors.teaching.sentences import (
     accuracy_words,
@@ -107,7 +107,7 @@ def teach(
         keep_encoder(opened, kind)
         slide_id = _slide_id(opened, slide)
         made = lesson.suggestions(
-            wanted=(class_id,) if class_id else (),
+            sought=(class_id,) if class_id else (),
             pending=drawn_cells(opened),
             count=suggest,
             seed=seed,
@@ -115,7 +115,7 @@ def teach(
         )
         # Drawn from one slide they tell nothing of the others.
         keep_drawn(opened, (each.cell_id for each in made if each.is_random and not slide_id))
-        worth = judged(lesson.snapshot(), drawn_cells(opened), grouped(opened.slides(), "auto"))
+        worth = worth_of(lesson.snapshot(), drawn_cells(opened), grouped(opened.slides(), "auto"))
         names = {record.id: record.name for record in opened.slides()}
     remarks = [words for words in (remark, *limitations(lesson, class_id or "")) if words]
     facts = _facts(lesson, kind, class_id or "", stored, worth, remarks)
@@ -141,12 +141,12 @@ def _store(
     unsaid[class_id or ""] += not_here
     for cell, name in _table(labels) if labels is not None else ():
         (unsaid[name.removeprefix(NOT).strip()] if name.startswith(NOT) else said[name]).append(cell)
-    asked = [cell for part in (said, unsaid) for cells in part.values() for cell in cells]
-    twice = [cell for cell, number in Counter(asked).items() if number > 1]
+    named = [cell for part in (said, unsaid) for cells in part.values() for cell in cells]
+    twice = [cell for cell, number in Counter(named).items() if number > 1]
     if twice:
         raise CytoError(f"Expected each cell once, got {twice[0]} more often; nothing was changed.")
-    cells = {cell.id: cell for cell in project.annotations_by_id(asked) if not cell.is_region}
-    missing = [cell for cell in asked if cell not in cells]
+    cells = {cell.id: cell for cell in project.annotations_by_id(named) if not cell.is_region}
+    missing = [cell for cell in named if cell not in cells]
     if missing:
         raise CytoError(
             f"Expected ids of cells of {project.name}, got {missing[0][:64]!r}"
@@ -217,7 +217,7 @@ def _save(place: Path, out: Path, kind: VectorKind, encoder: str | None) -> dict
 
 
 def _facts(
-    lesson: Lesson, kind: VectorKind, class_id: str, stored: int, worth: Judged, remarks: list[str]
+    lesson: Lesson, kind: VectorKind, class_id: str, stored: int, worth: Worth, remarks: list[str]
 ) -> dict[str, Any]:
     accuracy, across = worth.accuracy, worth.across
     return {

@@ -107,6 +107,8 @@ def _embed() -> Callable[..., None]:
 
 def embed() -> None:
     """Compute a vector for each cell of a project, on which teaching, the map and similar cells rest."""
+
+
 def _teach() -> Callable[..., None]:
     from napari_cyto.cli import teach as teach_verb
 

@@ -23,5 +23,6 @@ __all__ = [
     "quantities",
     "resources",
     "slide_record",
+    "taught",
     "tiff_layout",
 ]

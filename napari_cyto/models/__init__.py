@@ -8,6 +8,7 @@ __all__ = [
     "card",
     "classifier",
     "encoder",
+    "encoder_head",
     "false_calls",
     "fcrn",
     "finite_outputs",

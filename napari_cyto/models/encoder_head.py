@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from napari_cyto.models.encoder import EncoderSettings, TimmEncoder
-from napari_cyto.models.encoder import build as build_encoder
+from napari_cyto.models.registry import build as build_architecture
 
-ARCHITECTURE = "timm-encoder-head"
 _LEAST_LENGTH = 1e-6
 
 
@@ -21,7 +19,8 @@ class EncoderHeadSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    encoder: EncoderSettings
+    encoder: dict[str, Any] = Field(description="Those of the encoder's own bundle.")
+    length: int = Field(ge=1, le=16_384, description="Numbers of a vector.")
 
 
 class EncoderHead(nn.Module):
@@ -29,7 +28,7 @@ class EncoderHead(nn.Module):
 
     Parameters
     ----------
-    encoder : TimmEncoder
+    encoder : nn.Module
         As its own bundle has it.
     length : int
         Numbers of a vector.
@@ -37,7 +36,7 @@ class EncoderHead(nn.Module):
         Outputs.
     """
 
-    def __init__(self, encoder: TimmEncoder, length: int, n_classes: int) -> None:
+    def __init__(self, encoder: nn.Module, length: int, n_classes: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(length, n_classes)
@@ -61,5 +60,5 @@ def build(settings: Mapping[str, Any], n_classes: int, weights: str = "none") ->
         When timm does not know the encoder's network, or the weights do not fit.
     """
     known = EncoderHeadSettings.model_validate(dict(settings))
-    encoder = build_encoder(known.encoder.model_dump(), 0, weights)
-    return EncoderHead(encoder, known.encoder.length, n_classes)
+    encoder = build_architecture("timm-encoder", known.encoder, 0, weights)
+    return EncoderHead(encoder, known.length, n_classes)

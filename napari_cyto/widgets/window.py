@@ -36,8 +36,8 @@ from napari_cyto.widgets.docks.export.dock import ExportDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.report.dock import ReportDock
-from napari_cyto.widgets.docks.review.gallery import ReviewGallery
 from napari_cyto.widgets.docks.review.dock import ReviewDock
+from napari_cyto.widgets.docks.review.gallery import ReviewGallery
 from napari_cyto.widgets.docks.slide.dock import SlideDock
 from napari_cyto.widgets.docks.slides.dock import SlidesDock
 from napari_cyto.widgets.docks.slides.open_paths import dropped_paths, local_paths, open_paths

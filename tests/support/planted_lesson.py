@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_cyto.domain.presets import preset
-from napari_cyto.vectors.teaching.examples import Verdict
+from napari_cyto.vectors.teaching.examples import Answer
 from napari_cyto.vectors.teaching.lesson import Lesson
 
 CLASSES = ("NILM", "LSIL", "HSIL")
@@ -37,7 +37,7 @@ def lesson_on(count: int, **how: object) -> tuple[Lesson, np.ndarray]:
     return lesson, truth
 
 
-def say(lesson: Lesson, row: int, verdict: Verdict) -> None:
+def say(lesson: Lesson, row: int, answer: Answer) -> None:
     """Answer for a cell."""
-    lesson.teach(lesson.ids[row], verdict)
-    lesson.is_waiting[row] = verdict.class_id is None
+    lesson.teach(lesson.ids[row], answer)
+    lesson.is_waiting[row] = answer.class_id is None

@@ -28,7 +28,7 @@ from napari_cyto.vectors import VectorKind
 from napari_cyto.vectors.teaching.estimate import FEWEST_GROUPS, Accuracy
 from napari_cyto.vectors.teaching.examples import NONE_OF_THEM
 from napari_cyto.vectors.teaching.lesson import Lesson
-from napari_cyto.vectors.teaching.project_lesson import Judged, drawn_cells, judged, newest_kind, open_lesson
+from napari_cyto.vectors.teaching.project_lesson import Worth, drawn_cells, newest_kind, open_lesson, worth_of
 from napari_cyto.vectors.teaching.sentences import NOT_ENOUGH_SLIDES, accuracy_words, across_words, doubt_words
 
 ARCHITECTURE = "timm-encoder-head"
@@ -122,7 +122,7 @@ def _steps(place: Path, out: Path, options: SaveOptions, token: Token | None) ->
             )
         yield Advanced(2, _STEPS, "Cross-validating by slide.")
         groups = grouped(project.slides(), "auto")
-        worth = judged(lesson.snapshot(), drawn_cells(project), groups)
+        worth = worth_of(lesson.snapshot(), drawn_cells(project), groups)
         stop_if_cancelled(token)
         yield Advanced(3, _STEPS, "Writing the model.")
         bundle = _write(project, lesson, encoder, worth, groups, out)
@@ -172,8 +172,8 @@ def encoder_of(kind: VectorKind, named: str = "") -> Bundle:
             return bundle
     raise CytoError(
         f"Expected the encoder {kind.encoder} with the SHA-256 {kind.sha256[:12]}... that the vectors are of, and it "
-        "is not in the model library; add it (napari-cyto models add FOLDER), name its folder with --encoder, or compute "
-        "the vectors anew with the one that you have."
+        "is not in the model library; add it (napari-cyto models add FOLDER), name its folder with --encoder, or "
+        "compute the vectors anew with the one that you have."
     )
 
 
@@ -191,7 +191,7 @@ def _class_id(name: str) -> str:
 
 
 def _write(
-    project: Project, lesson: Lesson, encoder: Bundle, worth: Judged, groups: dict[str, str], out: Path
+    project: Project, lesson: Lesson, encoder: Bundle, worth: Worth, groups: dict[str, str], out: Path
 ) -> Bundle:
     head = lesson.head
     assert head is not None
@@ -208,7 +208,7 @@ def _write(
     fields = {
         "kind": "classifier",
         "architecture": ARCHITECTURE,
-        "settings": {"encoder": dict(manifest.settings)},
+        "settings": {"encoder": dict(manifest.settings), "length": weights.shape[1]},
         "scheme": project.scheme.name,
         "classes": [ModelClass.of(each) for each in classes],
         **{name: getattr(manifest, name) for name in _AS_ENCODER},
@@ -266,7 +266,7 @@ def _split(project: Project, lesson: Lesson, groups: dict[str, str]) -> dict[str
     }
 
 
-def _metrics(worth: Judged) -> dict[str, Any]:
+def _metrics(worth: Worth) -> dict[str, Any]:
     across: dict[str, Any] | str = (
         f"{NOT_ENOUGH_SLIDES}: {worth.groups} with examples, {FEWEST_GROUPS} are needed"
         if worth.across is None

@@ -1,3 +1,3 @@
 """Classes from ten clicks: a head on the vectors of cells, fitted anew after every example."""
 
-__all__ = ["basis", "estimate", "examples", "head", "lesson", "project_lesson", "sentences", "suggestions"]
+__all__ = ["estimate", "examples", "lesson", "project_lesson", "sentences", "suggestions"]

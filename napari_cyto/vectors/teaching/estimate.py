@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.statistics import clustered_share, share_interval
-from napari_cyto.vectors.teaching.basis import Floats
+from napari_cyto.vectors.teaching._basis import Floats
+from napari_cyto.vectors.teaching._head import fit_head
 from napari_cyto.vectors.teaching.examples import Examples
-from napari_cyto.vectors.teaching.head import fit_head
 
 Rows = npt.NDArray[np.intp]
 Labels = npt.NDArray[np.intp]
@@ -95,7 +95,7 @@ class Doubt:
 
 
 def out_of_fold(places: Floats, examples: Examples, fold: Rows) -> Floats:
-    """Return what heads say of the examples that have not seen their fold, ``(n, classes)``; NaN where none could be fitted.
+    """Return what heads that have not seen their fold say of examples, ``(n, classes)``; NaN where there is none.
 
     Parameters
     ----------
@@ -162,15 +162,15 @@ def honest_accuracy(
     Accuracy or None
         None with fewer than ``FEWEST_DRAWN`` such cells, or where no two classes can be told apart.
     """
-    asked = set(drawn)
-    rows = np.flatnonzero([cell in asked for cell in examples.ids])
+    among = set(drawn)
+    rows = np.flatnonzero([cell in among for cell in examples.ids])
     if len(rows) < FEWEST_DRAWN or len(examples.classes) < 2:
         return None
     said = out_of_fold(places, examples, random_folds(examples))[rows]
-    told = ~np.isnan(said).any(axis=1)
-    if int(told.sum()) < FEWEST_DRAWN:
+    is_known = ~np.isnan(said).any(axis=1)
+    if int(is_known.sum()) < FEWEST_DRAWN:
         return None
-    rows, said = rows[told], said[told]
+    rows, said = rows[is_known], said[is_known]
     right = examples.permitted[rows, said.argmax(axis=1)]
     return _accuracy(right, [group_of[examples.ids[row]] for row in rows])
 
@@ -239,7 +239,8 @@ def _accuracy(right: npt.NDArray[np.bool_], groups: Sequence[str]) -> Accuracy:
     ends = (interval.low, interval.high)
     if interval.low is None or interval.high is None:
         ends = share_interval(int(hits.sum()), int(of.sum())) or (0.0, 1.0)
-    assert ends[0] is not None and ends[1] is not None
+    assert ends[0] is not None
+    assert ends[1] is not None
     return Accuracy(int(hits.sum()), int(of.sum()), float(ends[0]), float(ends[1]), len(names))
 
 

@@ -19,7 +19,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Answer:
     """What a person said of one cell.
 
     Parameters
@@ -34,16 +34,16 @@ class Verdict:
     excluded: frozenset[str] = frozenset()
 
 
-def verdict_of(cell: Annotation) -> Verdict | None:
+def answer_of(cell: Annotation) -> Answer | None:
     """Return what a cell teaches; None for one that waits and of which nothing was said, and for a region."""
     if cell.is_region:
         return None
     if cell.status is Status.ACCEPTED:
-        return Verdict(str(cell.class_id))
+        return Answer(str(cell.class_id))
     if cell.status is Status.REJECTED:
-        return Verdict(NONE_OF_THEM)
+        return Answer(NONE_OF_THEM)
     excluded = frozenset(not_classes(cell.note)) if cell.note else frozenset()
-    return Verdict(None, excluded) if excluded else None
+    return Answer(None, excluded) if excluded else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,31 +91,31 @@ class Examples:
         return Examples(tuple(self.ids[row] for row in rows), self.classes, self.permitted[rows])
 
 
-def examples_of(verdicts: Mapping[str, Verdict], class_order: Iterable[str]) -> Examples:
-    """Return what verdicts teach.
+def examples_of(answers: Mapping[str, Answer], class_order: Iterable[str]) -> Examples:
+    """Return what answers teach.
 
     Parameters
     ----------
-    verdicts : mapping of cell id to Verdict
+    answers : mapping of cell id to Answer
         Of the cells that have a vector.
     class_order : iterable of str
         All classes of the scheme; only those with an example are taken.
     """
-    used = {verdict.class_id for verdict in verdicts.values() if verdict.class_id}
+    used = {answer.class_id for answer in answers.values() if answer.class_id}
     taught = tuple(class_id for class_id in class_order if class_id in used)
     # What only excludes a class of which there is no example says nothing yet.
     telling = {
-        cell: verdict
-        for cell, verdict in sorted(verdicts.items())
-        if verdict.class_id == NONE_OF_THEM or verdict.class_id in taught or verdict.excluded & set(taught)
+        cell: answer
+        for cell, answer in sorted(answers.items())
+        if answer.class_id == NONE_OF_THEM or answer.class_id in taught or answer.excluded & set(taught)
     }
-    has_none = any(not verdict.class_id for verdict in telling.values())
+    has_none = any(not answer.class_id for answer in telling.values())
     classes = (*taught, NONE_OF_THEM) if has_none else taught
     column = {name: number for number, name in enumerate(classes)}
     permitted = np.zeros((len(telling), len(classes)), np.bool_)
-    for row, verdict in enumerate(telling.values()):
-        if verdict.class_id is not None:
-            permitted[row, column[verdict.class_id]] = True
+    for row, answer in enumerate(telling.values()):
+        if answer.class_id is not None:
+            permitted[row, column[answer.class_id]] = True
         else:
-            permitted[row] = [name not in verdict.excluded for name in classes]
+            permitted[row] = [name not in answer.excluded for name in classes]
     return Examples(tuple(telling), classes, permitted)

@@ -1,4 +1,4 @@
-"""A lesson: the cells of a project, what was said of them, the head that follows, and what it says of those that wait."""
+"""A lesson: the cells of a project, what was said of them, the head that follows, and what it says of the others."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.vectors.teaching.basis import AnyVectors, Basis, Floats, fit_basis
-from napari_cyto.vectors.teaching.examples import NONE_OF_THEM, Examples, Verdict, examples_of, verdict_of
-from napari_cyto.vectors.teaching.head import Head, fit_head
+from napari_cyto.vectors.teaching._basis import AnyVectors, Basis, Floats, fit_basis
+from napari_cyto.vectors.teaching._head import Head, fit_head
+from napari_cyto.vectors.teaching.examples import NONE_OF_THEM, Answer, Examples, answer_of, examples_of
 from napari_cyto.vectors.teaching.suggestions import COUNT, Pool, Suggestion, suggest
 
 Rows = npt.NDArray[np.intp]
@@ -65,7 +65,7 @@ class Lesson:
         self.examples = Examples((), (), np.zeros((0, 0), np.bool_))
         self.head: Head | None = None
         self.scores: Floats | None = None
-        self._verdicts: dict[str, Verdict] = {}
+        self._answers: dict[str, Answer] = {}
 
     # What was said
 
@@ -76,27 +76,27 @@ class Lesson:
             row = self.row_of.get(cell_id)
             if row is not None:
                 self.is_waiting[row] = cell is not None and cell.status is Status.UNREVIEWED
-                teaches |= self.teach(cell_id, None if cell is None else verdict_of(cell))
+                teaches |= self.teach(cell_id, None if cell is None else answer_of(cell))
         return teaches
 
-    def teach(self, cell_id: str, verdict: Verdict | None) -> bool:
+    def teach(self, cell_id: str, answer: Answer | None) -> bool:
         """Take in what was said of a cell that has a vector, None for nothing; return whether that is news."""
-        if verdict == self._verdicts.get(cell_id):
+        if answer == self._answers.get(cell_id):
             return False
-        if verdict is None:
-            del self._verdicts[cell_id]
+        if answer is None:
+            del self._answers[cell_id]
         else:
-            self._verdicts[cell_id] = verdict
+            self._answers[cell_id] = answer
         return True
 
     def forget(self) -> None:
         """Forget all that was said."""
-        self._verdicts.clear()
+        self._answers.clear()
         self.head = self.scores = None
 
     def learn(self, *, afresh: bool = False) -> Head | None:
         """Fit the head to what was said so far, and let it score all cells; from where it was, unless ``afresh``."""
-        self.examples = examples_of(self._verdicts, self.scheme.ids)
+        self.examples = examples_of(self._answers, self.scheme.ids)
         rows = self.example_rows
         self.head = fit_head(self.places[rows], self.examples, None if afresh else self.head)
         self.scores = None if self.head is None else self.head.scores(self.places)
@@ -111,7 +111,7 @@ class Lesson:
     def waiting_rows(self) -> Rows:
         """The rows of the cells that wait and of which nothing was said."""
         waits = self.is_waiting.copy()
-        waits[[self.row_of[cell] for cell in self._verdicts]] = False
+        waits[[self.row_of[cell] for cell in self._answers]] = False
         return np.flatnonzero(waits)
 
     def snapshot(self) -> Snapshot:
@@ -151,7 +151,7 @@ class Lesson:
 
     def suggestions(
         self,
-        wanted: Sequence[str] = (),
+        sought: Sequence[str] = (),
         pending: Iterable[str] = (),
         count: int = COUNT,
         seed: int = 0,
@@ -161,7 +161,7 @@ class Lesson:
 
         Parameters
         ----------
-        wanted : sequence of str
+        sought : sequence of str
             Classes that are to be taught.
         pending : iterable of str
             Cells that were drawn at random before.
@@ -182,7 +182,7 @@ class Lesson:
             self.scores,
             self.examples.counts,
             grades,
-            wanted=wanted,
+            sought=sought,
             pending=drawn,
             count=count,
             seed=seed,

@@ -16,7 +16,7 @@ DRAWN, TAUGHT_ON = "teach.drawn", "teach.encoder"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Worth:
     """What a lesson is worth.
 
     Parameters
@@ -108,7 +108,7 @@ def keep_drawn(project: Project, ids: Iterable[str]) -> None:
         project.remember(DRAWN, [*before, *new])
 
 
-def judged(taught: Snapshot, drawn: Sequence[str], group_of_slide: Mapping[str, str] | None = None) -> Judged:
+def worth_of(taught: Snapshot, drawn: Sequence[str], group_of_slide: Mapping[str, str] | None = None) -> Worth:
     """Return what a lesson is worth; takes some tenths of a second, and is safe in any thread.
 
     Parameters
@@ -124,7 +124,7 @@ def judged(taught: Snapshot, drawn: Sequence[str], group_of_slide: Mapping[str, 
     of_example = [groups.get(slide, slide) for slide in taught.slide_ids]
     group_of = dict(zip(taught.examples.ids, of_example, strict=True))
     here = [cell for cell in drawn if cell in taught.known]
-    return Judged(
+    return Worth(
         honest_accuracy(taught.places, taught.examples, here, group_of),
         len(here),
         sum(cell in group_of for cell in here),

@@ -42,8 +42,8 @@ def _without(lesson: Lesson) -> str:
     if not lesson.without:
         return ""
     return (
-        f"{counted(lesson.without, 'cell')} of the project {'has' if lesson.without == 1 else 'have'} no vector of this "
-        "encoder and can be neither taught nor scored; `napari-cyto embed` makes them."
+        f"{counted(lesson.without, 'cell')} of the project {'has' if lesson.without == 1 else 'have'} no vector of "
+        "this encoder and can be neither taught nor scored; `napari-cyto embed` makes them."
     )
 
 
@@ -84,25 +84,25 @@ def _one_slide(lesson: Lesson) -> str:
     return "All examples are of one slide: how the head does on others is not known."
 
 
-def accuracy_words(found: Accuracy | None, drawn: int, judged: int) -> str:
+def accuracy_words(found: Accuracy | None, drawn: int, labelled: int) -> str:
     """Return the estimate from cells drawn at random as a sentence.
 
     Parameters
     ----------
     found : Accuracy or None
         As `honest_accuracy` returns it.
-    drawn, judged : int
-        Cells that were drawn at random so far, and those of them that a person judged.
+    drawn, labelled : int
+        Cells that were drawn at random so far, and those of them that a person labelled.
     """
     if found is None:
         if not drawn:
             return "No cell was drawn at random yet, so there is no honest estimate of the head."
         return (
-            f"{judged} of {drawn} cells drawn at random are labelled; from {FEWEST_DRAWN} on, and with two classes, the "
-            "head is estimated."
+            f"{labelled} of {drawn} cells drawn at random are labelled; from {FEWEST_DRAWN} on, and with two classes, "
+            "the head is estimated."
         )
     rests = f"{counted(found.groups, 'slide')}" + ("" if found.groups > 1 else ", so it holds for this slide alone")
-    passed = f" {drawn - judged} more were drawn and passed over." if drawn > judged else ""
+    passed = f" {drawn - labelled} more were drawn and passed over." if drawn > labelled else ""
     return (
         f"The head calls about {100 * found.share:.0f} % of the unreviewed cells right (95 % confidence interval "
         f"{100 * found.low:.0f} to {100 * found.high:.0f} %; {found.of} cells drawn at random, of {rests}).{passed}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.vectors.teaching.basis import Floats
+from napari_cyto.vectors.teaching._basis import Floats
+from napari_cyto.vectors.teaching._head import Head
 from napari_cyto.vectors.teaching.examples import NONE_OF_THEM
-from napari_cyto.vectors.teaching.head import Head
 
 Rows = npt.NDArray[np.intp]
 
@@ -19,9 +19,9 @@ RANDOM_SHARE = 0.1
 """Of the suggestions; those keep the estimate of the head honest."""
 
 UNLIKE_SHARE = 0.2
-"""Of the suggestions while a class that is wanted has no example: cells unlike all examples, where it may hide."""
+"""Of the suggestions while a class that is sought has no example: cells unlike all examples, where it may hide."""
 
-_CANDIDATES = 8
+_CANDIDATES = 2
 """Per place, from which those far from each other are taken."""
 
 _RARITY = 0.5
@@ -76,7 +76,7 @@ def suggest(
     counts: Mapping[str, int],
     severity: Mapping[str, float],
     *,
-    wanted: Sequence[str] = (),
+    sought: Sequence[str] = (),
     pending: Rows | None = None,
     count: int = COUNT,
     seed: int = 0,
@@ -95,7 +95,7 @@ def suggest(
         Examples of each class of the head.
     severity : mapping of class to float
         0 to 1; classes that are missing have none.
-    wanted : sequence of str
+    sought : sequence of str
         Classes that are to be taught and may have no example yet.
     pending : ndarray, optional
         Rows that were drawn at random before and still wait: they come first, else the hard ones among them would
@@ -118,7 +118,7 @@ def suggest(
     free = np.setdiff1d(waiting, drawn, assume_unique=True)
     places_left = min(count - len(drawn), len(free))
     chosen: list[tuple[float, Suggestion]] = []
-    missing = [name for name in wanted if not counts.get(name)]
+    missing = [name for name in sought if not counts.get(name)]
     undecided = head is not None and scores is not None and len(head.classes) > 1
     unlike_count = places_left if not undecided else round(UNLIKE_SHARE * count) if missing else 0
     unlike = _unlike(pool, free, min(unlike_count, places_left))
@@ -126,9 +126,10 @@ def suggest(
         grade = max((severity.get(name, 0.0) for name in missing), default=0.0)
         chosen.append((grade, Suggestion(pool.ids[row], _unlike_words(missing, bool(len(pool.examples))))))
     if undecided:
-        assert head is not None and scores is not None
+        assert head is not None
+        assert scores is not None
         free = np.setdiff1d(free, unlike, assume_unique=True)
-        chosen += _undecided(pool, free, head, scores, counts, severity, places_left - len(unlike), list(unlike))
+        chosen += _undecided(pool, free, head, scores, counts, severity, places_left - len(unlike))
     chosen.sort(key=lambda pair: -pair[0])
     random = [Suggestion(pool.ids[row], "drawn at random, for the estimate", is_random=True) for row in drawn]
     return _strewn([suggestion for _, suggestion in chosen], random)
@@ -149,7 +150,6 @@ def _undecided(
     counts: Mapping[str, int],
     severity: Mapping[str, float],
     count: int,
-    taken: list[int],
 ) -> list[tuple[float, Suggestion]]:
     shares = scores[free]
     found: list[tuple[float, Suggestion]] = []

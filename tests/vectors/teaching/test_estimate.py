@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from planted_lesson import lesson_on, say
 
 from napari_cyto.vectors.teaching.estimate import across_slides, honest_accuracy
-from napari_cyto.vectors.teaching.examples import Verdict
+from napari_cyto.vectors.teaching.examples import Answer
 from napari_cyto.vectors.teaching.sentences import accuracy_words
-
-from planted_lesson import lesson_on, say
 
 
 def taught(seed: int, rounds: int):
@@ -18,14 +17,14 @@ def taught(seed: int, rounds: int):
     rng = np.random.default_rng(seed)
     for name in ("NILM", "LSIL", "HSIL"):
         for row in rng.choice(np.flatnonzero(truth == name), 4, replace=False):
-            say(lesson, row, Verdict(name))
+            say(lesson, row, Answer(name))
     for number in range(rounds):
         lesson.learn()
         made = lesson.suggestions(seed=1000 * seed + number)
         drawn += [each.cell_id for each in made if each.is_random]
         for each in made:
             row = lesson.row_of[each.cell_id]
-            say(lesson, row, Verdict(str(truth[row])))
+            say(lesson, row, Answer(str(truth[row])))
     lesson.learn()
     return lesson, truth, drawn
 
@@ -65,9 +64,9 @@ def test_picked_examples_alone_would_mislead():
 def test_too_few_drawn_cells_give_no_figure():
     lesson, truth = lesson_on(100)
     for row in range(40):
-        say(lesson, row, Verdict(str(truth[row])))
+        say(lesson, row, Answer(str(truth[row])))
     lesson.learn()
-    groups = {cell: "s" for cell in lesson.examples.ids}
+    groups = dict.fromkeys(lesson.examples.ids, "s")
     rows = lesson.example_rows
     assert honest_accuracy(lesson.places[rows], lesson.examples, lesson.examples.ids[:4], groups) is None
     assert accuracy_words(None, 6, 4).startswith("4 of 6 cells drawn at random are labelled")
@@ -81,9 +80,9 @@ def test_too_few_drawn_cells_give_no_figure():
 def test_across_slides_no_head_sees_the_slide_that_it_calls():
     """A vector that tells the slide and nothing else must not help."""
     rng = np.random.default_rng(0)
-    lesson, truth = lesson_on(300, spread=3.0, slides=6)
+    lesson, _truth = lesson_on(300, spread=3.0, slides=6)
     for row in range(300):
-        say(lesson, row, Verdict(str(rng.choice(["NILM", "HSIL"]))))
+        say(lesson, row, Answer(str(rng.choice(["NILM", "HSIL"]))))
     lesson.learn()
     rows = lesson.example_rows
     found = across_slides(lesson.places[rows], lesson.examples, [lesson.slide_ids[row] for row in rows])
@@ -95,7 +94,7 @@ def test_across_slides_no_head_sees_the_slide_that_it_calls():
 def test_across_slides_finds_what_is_there():
     lesson, truth = lesson_on(300, spread=0.2, slides=8)
     for row in range(300):
-        say(lesson, row, Verdict(str(truth[row])))
+        say(lesson, row, Answer(str(truth[row])))
     lesson.learn()
     rows = lesson.example_rows
     found = across_slides(lesson.places[rows], lesson.examples, [lesson.slide_ids[row] for row in rows])

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from planted_lesson import cell_id, lesson_on, planted, say
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.taught import as_counterexample, as_example, not_classes, with_not, without_not
-from napari_cyto.vectors.teaching.basis import fit_basis, normalised
+from napari_cyto.vectors.teaching._basis import fit_basis, normalised
+from napari_cyto.vectors.teaching._head import fit_head
 from napari_cyto.vectors.teaching.estimate import across_slides, doubts
-from napari_cyto.vectors.teaching.examples import NONE_OF_THEM, Verdict, examples_of, verdict_of
-from napari_cyto.vectors.teaching.head import fit_head
+from napari_cyto.vectors.teaching.examples import NONE_OF_THEM, Answer, answer_of, examples_of
 from napari_cyto.vectors.teaching.sentences import across_words, doubt_words, example_words, limitations
-
-from planted_lesson import cell_id, lesson_on, planted, say
 
 
 def cell(**values) -> Annotation:
@@ -49,17 +48,17 @@ def test_what_an_answer_makes_of_a_cell():
     assert as_counterexample(rejected, "LSIL") is rejected
 
 
-def test_verdicts_of_cells():
-    assert verdict_of(cell()) is None
-    assert verdict_of(cell(status=Status.ACCEPTED)) == Verdict("NILM")
-    assert verdict_of(cell(status=Status.REJECTED)) == Verdict(NONE_OF_THEM)
-    assert verdict_of(cell(note="not: LSIL")) == Verdict(None, frozenset({"LSIL"}))
+def test_answers_of_cells():
+    assert answer_of(cell()) is None
+    assert answer_of(cell(status=Status.ACCEPTED)) == Answer("NILM")
+    assert answer_of(cell(status=Status.REJECTED)) == Answer(NONE_OF_THEM)
+    assert answer_of(cell(note="not: LSIL")) == Answer(None, frozenset({"LSIL"}))
 
 
 def test_examples_leave_open_what_is_open():
     order = ("NILM", "LSIL", "HSIL")
-    verdicts = {"a": Verdict("HSIL"), "b": Verdict("LSIL"), "c": Verdict(None, frozenset({"HSIL"})), "d": Verdict("")}
-    found = examples_of(verdicts, order)
+    answers = {"a": Answer("HSIL"), "b": Answer("LSIL"), "c": Answer(None, frozenset({"HSIL"})), "d": Answer("")}
+    found = examples_of(answers, order)
     assert found.classes == ("LSIL", "HSIL", NONE_OF_THEM)
     assert found.permitted.tolist() == [
         [False, True, False],
@@ -69,13 +68,13 @@ def test_examples_leave_open_what_is_open():
     ]
     assert found.counts == {"LSIL": 1, "HSIL": 1, NONE_OF_THEM: 1}
     # What only excludes a class without examples says nothing.
-    assert examples_of({"a": Verdict("LSIL"), "c": Verdict(None, frozenset({"HSIL"}))}, order).ids == ("a",)
+    assert examples_of({"a": Answer("LSIL"), "c": Answer(None, frozenset({"HSIL"}))}, order).ids == ("a",)
 
 
 def test_weights_can_be_laid_on_the_vectors_themselves():
     vectors, truth, _ = planted(200)
     basis = fit_basis(vectors)
-    examples = examples_of({cell_id(n): Verdict(str(truth[n])) for n in range(200)}, ("NILM", "LSIL", "HSIL"))
+    examples = examples_of({cell_id(n): Answer(str(truth[n])) for n in range(200)}, ("NILM", "LSIL", "HSIL"))
     places = basis.project(vectors)
     assert np.isclose((places.astype(float) ** 2).sum(axis=1).mean(), 1, atol=0.01)
     head = fit_head(places, examples)
@@ -89,7 +88,7 @@ def test_ten_clicks_find_the_class_among_hundreds():
     lesson, truth = lesson_on(800)
     for name in ("HSIL", "NILM", "LSIL"):
         for row in np.flatnonzero(truth == name)[: 10 if name == "HSIL" else 5]:
-            say(lesson, row, Verdict(name))
+            say(lesson, row, Answer(name))
     lesson.learn()
     first = [lesson.row_of[found] for found, _ in lesson.most_like("HSIL", 20)]
     assert (truth[first] == "HSIL").mean() >= 0.8
@@ -101,28 +100,29 @@ def test_ten_clicks_find_the_class_among_hundreds():
 def test_not_this_pulls_a_cell_and_its_like_down():
     lesson, truth = lesson_on(600)
     for row in np.flatnonzero(truth == "HSIL")[:3]:
-        say(lesson, row, Verdict("HSIL"))
+        say(lesson, row, Answer("HSIL"))
     lesson.learn()
     assert lesson.head.is_likeness
     wrong = np.flatnonzero(truth == "LSIL")
     before = lesson.likeness("HSIL")[wrong].argsort().argsort()
     assert len(before) == len(wrong)
     for row in wrong[:3]:
-        say(lesson, row, Verdict(None, frozenset({"HSIL"})))
+        say(lesson, row, Answer(None, frozenset({"HSIL"})))
     lesson.learn()
     assert lesson.head.classes == ("HSIL", NONE_OF_THEM)
     assert lesson.likeness("HSIL")[wrong].mean() < 0.5 < lesson.likeness("HSIL")[truth == "HSIL"].mean()
     # It still waits, but what was answered is not asked again.
-    assert lesson.is_waiting[wrong[0]] and wrong[0] not in lesson.waiting_rows
+    assert lesson.is_waiting[wrong[0]]
+    assert wrong[0] not in lesson.waiting_rows
 
 
 def test_not_this_is_no_vote_for_none_where_another_class_may_be_meant():
     lesson, truth = lesson_on(600)
     for name in ("HSIL", "LSIL"):
         for row in np.flatnonzero(truth == name)[:8]:
-            say(lesson, row, Verdict(name))
+            say(lesson, row, Answer(name))
     for row in np.flatnonzero(truth == "LSIL")[8:16]:
-        say(lesson, row, Verdict(None, frozenset({"HSIL"})))
+        say(lesson, row, Answer(None, frozenset({"HSIL"})))
     lesson.learn()
     rest = np.flatnonzero(truth == "LSIL")[16:]
     called = np.array(lesson.head.classes)[lesson.scores[rest].argmax(axis=1)]
@@ -148,22 +148,22 @@ def test_what_is_taken_back_teaches_nothing_more():
 def test_the_same_head_is_found_from_where_it_was():
     lesson, truth = lesson_on(400)
     for row in range(60):
-        say(lesson, row, Verdict(str(truth[row])))
+        say(lesson, row, Answer(str(truth[row])))
         lesson.learn()
     warm = lesson.scores.copy()
     lesson.learn(afresh=True)
     assert np.abs(warm - lesson.scores).max() < 0.05
 
 
-def test_a_verdict_is_learnt_from_in_time_for_the_next_key():
+def test_an_answer_is_learnt_from_in_time_for_the_next_key():
     lesson, truth = lesson_on(40_000)
     for row in range(200):
-        say(lesson, row, Verdict(str(truth[row])))
+        say(lesson, row, Answer(str(truth[row])))
     lesson.learn()
     took = []
     for row in range(200, 210):
         began = time.perf_counter()
-        say(lesson, row, Verdict(str(truth[row])))
+        say(lesson, row, Answer(str(truth[row])))
         lesson.learn()
         np.argsort(-lesson.likeness("HSIL"))
         took.append(time.perf_counter() - began)
@@ -181,17 +181,17 @@ def words(lesson, class_id: str) -> str:
 def test_a_class_absent_at_the_start():
     lesson, truth = lesson_on(300)
     for row in np.flatnonzero(truth == "NILM")[:4]:
-        say(lesson, row, Verdict("NILM"))
+        say(lesson, row, Answer("NILM"))
     for row in np.flatnonzero(truth == "LSIL")[:4]:
-        say(lesson, row, Verdict("LSIL"))
+        say(lesson, row, Answer("LSIL"))
     lesson.learn()
     assert "There is no example of HSIL yet, so no cell can be scored as HSIL. The head knows only NILM, LSIL" in words(
         lesson, "HSIL"
     )
-    reasons = [each.reason for each in lesson.suggestions(wanted=("HSIL",))]
+    reasons = [each.reason for each in lesson.suggestions(sought=("HSIL",))]
     assert sum("unlike every example: may be HSIL" in reason for reason in reasons) == 4
     found = [
-        truth[lesson.row_of[each.cell_id]] for each in lesson.suggestions(wanted=("HSIL",)) if "unlike" in each.reason
+        truth[lesson.row_of[each.cell_id]] for each in lesson.suggestions(sought=("HSIL",)) if "unlike" in each.reason
     ]
     assert "HSIL" in found
 
@@ -199,7 +199,7 @@ def test_a_class_absent_at_the_start():
 def test_two_cells_only():
     lesson, truth = lesson_on(300)
     for row in np.flatnonzero(truth == "HSIL")[:2]:
-        say(lesson, row, Verdict("HSIL"))
+        say(lesson, row, Answer("HSIL"))
     lesson.learn()
     assert "2 examples of HSIL and nothing against it: cells are ordered by likeness alone" in words(lesson, "HSIL")
     assert not lesson.called("HSIL")
@@ -210,7 +210,7 @@ def test_two_cells_only():
 def test_one_slide_only_and_few_examples():
     lesson, truth = lesson_on(300, slides=1)
     for row in range(30):
-        say(lesson, row, Verdict(str(truth[row])))
+        say(lesson, row, Answer(str(truth[row])))
     lesson.learn()
     said = words(lesson, "HSIL")
     assert "All examples are of one slide" in said
@@ -227,7 +227,7 @@ def test_one_in_ten_labels_wrong_is_named():
     wrong = set(rng.choice(200, 20, replace=False).tolist())
     for row in range(200):
         others = [name for name in ("NILM", "LSIL", "HSIL") if name != truth[row]]
-        say(lesson, row, Verdict(str(rng.choice(others)) if row in wrong else str(truth[row])))
+        say(lesson, row, Answer(str(rng.choice(others)) if row in wrong else str(truth[row])))
     lesson.learn()
     rows = lesson.example_rows
     found = doubts(lesson.places[rows], lesson.examples)

@@ -1,19 +1,18 @@
-"""Promise: the cells suggested are undecided, far from each other and severe first, and one in ten is drawn at random."""
+"""Promise: suggested cells are undecided, far from each other and severe first, and one in ten is drawn at random."""
 
 from __future__ import annotations
 
 import numpy as np
-
-from napari_cyto.vectors.teaching.examples import Verdict
-
 from planted_lesson import lesson_on, say
+
+from napari_cyto.vectors.teaching.examples import Answer
 
 
 def begun(count: int = 1000):
     lesson, truth = lesson_on(count)
     for name in ("NILM", "LSIL", "HSIL"):
         for row in np.flatnonzero(truth == name)[:6]:
-            say(lesson, row, Verdict(name))
+            say(lesson, row, Answer(name))
     lesson.learn()
     return lesson, truth
 
@@ -57,7 +56,7 @@ def test_drawn_ones_that_still_wait_come_again():
     first = [each.cell_id for each in lesson.suggestions(seed=1) if each.is_random]
     again = [each.cell_id for each in lesson.suggestions(pending=first, seed=2) if each.is_random]
     assert sorted(again) == sorted(first)
-    say(lesson, lesson.row_of[first[0]], Verdict("NILM"))
+    say(lesson, lesson.row_of[first[0]], Answer("NILM"))
     third = [each.cell_id for each in lesson.suggestions(pending=first, seed=2) if each.is_random]
     assert first[1] in third
     assert first[0] not in third
@@ -73,7 +72,7 @@ def test_the_draw_is_even_over_the_waiting_cells():
 def test_before_any_example_cells_unlike_each_other_are_suggested():
     lesson, truth = lesson_on(400)
     lesson.learn()
-    made = lesson.suggestions(wanted=("HSIL",))
+    made = lesson.suggestions(sought=("HSIL",))
     assert len(made) == 20
     assert len({truth[lesson.row_of[each.cell_id]] for each in made}) >= 2
     assert {each.reason for each in made if not each.is_random} == {"unlike the others suggested here"}

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication
 from taught_project import add_cells
 
 from napari_cyto.domain.taught import not_classes
+from napari_cyto.review.query import Sort
 from napari_cyto.session import Session
 from napari_cyto.vectors.teaching.project_lesson import drawn_cells
 from napari_cyto.widgets.canvas.napari_window import native_canvas
@@ -119,7 +120,7 @@ def test_the_order_follows_every_key_and_the_next_cell_is_the_first(taught):
 
 
 def test_each_key_can_be_undone_and_the_head_follows(taught):
-    bench, dock, kinds = taught
+    bench, dock, _kinds = taught
     name_class(bench, dock)
     row = dock.gallery.current
     cell = dock.review.cells[row].id
@@ -162,7 +163,7 @@ def test_keys_teach_on_the_slide_and_in_the_review_gallery_too(window_bench):
     wrong = review.review.cells[review.gallery.current].id
     press(bench, review.gallery, "O")
     assert not_classes(bench.session.project.annotation(wrong).note) == ("koilocyte",)
-    review.filters.sort.setCurrentIndex(review.filters.sort.findData("taught"))
+    review.filters.sort.setCurrentIndex(review.filters.sort.findData(Sort.TAUGHT))
     bench.settle()
     first = review.review.cells[0].id
     assert kinds[ids.index(first)] == 1
@@ -173,7 +174,7 @@ def test_keys_teach_on_the_slide_and_in_the_review_gallery_too(window_bench):
 
 
 def test_examples_and_what_was_drawn_survive_a_restart(taught, tmp_path: Path):
-    bench, dock, kinds = taught
+    bench, dock, _kinds = taught
     name_class(bench, dock)
     press(bench, dock.gallery, "O", "T", "O")
     folder = bench.session.project.folder
@@ -193,7 +194,7 @@ def test_examples_and_what_was_drawn_survive_a_restart(taught, tmp_path: Path):
     assert drawn_cells(bench.session.project)[:2] == drawn
 
 
-def test_reasons_are_told_and_hidden_from_a_blind_reader(taught):
+def test_reasons_are_given_and_hidden_from_a_blind_reader(taught):
     bench, dock, kinds = taught
     name_class(bench, dock)
     for kind, cells in ((1, 3), (0, 3)):
@@ -231,10 +232,10 @@ def test_without_vectors_the_dock_says_what_to_do(bench):
     assert bench.session.teaching.class_id == "koilocyte"
 
 
-def test_another_encoder_is_told_of(taught):
+def test_another_encoder_is_named(taught):
     from napari_cyto.vectors import VectorKind
 
-    bench, dock, kinds = taught
+    bench, dock, _kinds = taught
     name_class(bench, dock)
     press(bench, dock.gallery, "T")
     other = VectorKind(encoder="newer", sha256="cd" * 32, crop='{"windows": [40]}', length=12)

@@ -22,9 +22,9 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.cell_images import CellCrops
 from napari_cyto.widgets.docks.review._class_keys import ClassKeys
+from napari_cyto.widgets.docks.review._review_filters import ReviewFilters
 from napari_cyto.widgets.docks.review.gallery import ReviewGallery
 from napari_cyto.widgets.docks.review.list_model import ReviewModel
-from napari_cyto.widgets.docks.review._review_filters import ReviewFilters
 from napari_cyto.widgets.docks.run_when_visible import WhenSeen
 from napari_cyto.widgets.latest import Latest
 

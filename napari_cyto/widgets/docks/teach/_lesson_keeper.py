@@ -15,12 +15,12 @@ from napari_cyto.store import HistoryEntry, Project
 from napari_cyto.vectors import VectorKind, vector_kinds
 from napari_cyto.vectors.teaching.lesson import Lesson
 from napari_cyto.vectors.teaching.project_lesson import (
-    Judged,
+    Worth,
     drawn_cells,
     encoder_remark,
-    judged,
     keep_encoder,
     open_lesson,
+    worth_of,
 )
 from napari_cyto.widgets.deferred import later
 from napari_cyto.widgets.latest import Latest
@@ -28,7 +28,7 @@ from napari_cyto.widgets.latest import Latest
 LARGE_STEP = 500
 """Cells in a step from which on the lesson is read anew in the background."""
 
-JUDGED_AFTER_MS = 500
+WORTH_AFTER_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class LessonKeeper(QObject):
     opened = Signal()
     """There is another lesson, or none: `lesson` and `problem` say which."""
     learnt = Signal()
-    judged = Signal()
+    estimated = Signal()
 
     def __init__(self, session: Session, parent: QObject) -> None:
         super().__init__(parent)
@@ -62,25 +62,25 @@ class LessonKeeper(QObject):
         self.lesson: Lesson | None = None
         self.kind: VectorKind | None = None
         self.remark = self.problem = ""
-        self.worth: Judged | None = None
+        self.worth: Worth | None = None
         self.is_reading = False
         self._missed: list[HistoryEntry] = []
         self._reader = Latest("lesson", self)
-        self._judge = Latest("lesson judged", self)
+        self._estimate = Latest("lesson estimate", self)
         self._reader.made.connect(self._take)
-        self._judge.made.connect(self._take_judged)
-        self._rest = later(self, self._ask_judged, JUDGED_AFTER_MS)
+        self._estimate.made.connect(self._take_worth)
+        self._rest = later(self, self._ask_worth, WORTH_AFTER_MS)
 
     def let_go(self) -> None:
         """Stop reading."""
         self._rest.stop()
         self._reader.close()
-        self._judge.close()
+        self._estimate.close()
 
     def read(self) -> None:
         """Read the lesson anew, in a thread."""
         project = self.session.project
-        self._judge.drop()
+        self._estimate.drop()
         if project is None:
             self.drop()
             return
@@ -90,7 +90,7 @@ class LessonKeeper(QObject):
     def drop(self) -> None:
         """Have no lesson."""
         self._reader.drop()
-        self._judge.drop()
+        self._estimate.drop()
         self.is_reading = False
         self.lesson = self.kind = self.worth = None
         self.remark = self.problem = ""
@@ -148,16 +148,16 @@ class LessonKeeper(QObject):
         self.opened.emit()
         self._rest.start()
 
-    def _ask_judged(self) -> None:
+    def _ask_worth(self) -> None:
         project, lesson = self.session.project, self.lesson
         if project is None or lesson is None:
             return
         taught = lesson.snapshot()
-        self._judge.ask(lambda _: judged(taught, drawn_cells(project), _groups(project)))
+        self._estimate.ask(lambda _: worth_of(taught, drawn_cells(project), _groups(project)))
 
-    def _take_judged(self, worth: Judged) -> None:
+    def _take_worth(self, worth: Worth) -> None:
         self.worth = worth
-        self.judged.emit()
+        self.estimated.emit()
 
 
 def _read(project: Project) -> _Read:

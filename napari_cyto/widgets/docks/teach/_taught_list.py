@@ -31,9 +31,9 @@ class TaughtModel(ReviewModel):
         if cell.status is not Status.UNREVIEWED:
             return super().shown_class(row)
         taught = self.taught
-        return f"not {taught}" if self.is_told(row) else f"{taught}?" if taught else "?"
+        return f"not {taught}" if self.is_excluded(row) else f"{taught}?" if taught else "?"
 
-    def is_told(self, row: int) -> bool:
+    def is_excluded(self, row: int) -> bool:
         """Whether a person said of a cell that it is not of the class that is taught."""
         return bool(self.taught) and self.taught in not_classes(self.review.cells[row].note)
 

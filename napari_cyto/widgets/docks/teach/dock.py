@@ -44,8 +44,8 @@ from napari_cyto.widgets.latest import Latest
 
 SUGGESTED, MOST_LIKE = "suggested", "most like"
 NO_VECTORS = (
-    "The cells of this project have no vectors yet. An encoder gives each cell one, once; from then on classes are taught "
-    "in clicks."
+    "The cells of this project have no vectors yet. An encoder gives each cell one, once; from then on classes are "
+    "taught in clicks."
 )
 
 
@@ -164,7 +164,7 @@ class TeachDock(Dock):
         self.reader.made.connect(self._take)
         self.keeper.opened.connect(self._show_lesson)
         self.keeper.learnt.connect(self._show_learnt)
-        self.keeper.judged.connect(self._show_worth)
+        self.keeper.estimated.connect(self._show_worth)
         self.job.ended.connect(self._job_ended)
         self.listen(session.project_changed, self.later(self._show_project))
         self.listen(session.class_changed, self._show_classes)
@@ -180,8 +180,8 @@ class TeachDock(Dock):
         return {
             "teach.this": partial(self._teach, is_this=True),
             "teach.not": partial(self._teach, is_this=False),
-            "accept": lambda: self._judge(self.review.accept),
-            "reject": lambda: self._judge(self.review.reject),
+            "accept": lambda: self._answer(self.review.accept),
+            "reject": lambda: self._answer(self.review.reject),
             "back": self._back,
             "undo": self.session.history.undo,
             "redo": self.session.history.redo,
@@ -236,13 +236,13 @@ class TeachDock(Dock):
 
     def _show_classes(self) -> None:
         project = self.session.project
-        self.which.blockSignals(True)  # noqa: FBT003  Qt's signature
+        self.which.blockSignals(True)
         self.which.clear()
         self.which.addItem("Choose a class", "")
         for cell_class in () if project is None else project.scheme.classes:
             self.which.addItem(style.swatch_icon(cell_class.colour), cell_class.id, cell_class.id)
         self.which.setCurrentIndex(max(0, self.which.findData(self.session.teaching.class_id)))
-        self.which.blockSignals(False)  # noqa: FBT003  Qt's signature
+        self.which.blockSignals(False)
         colours = {} if project is None else {c.id: c.colour for c in project.scheme.classes}
         self.gallery.delegate.set_colours(colours | {f"{name}?": colour for name, colour in colours.items()})
         if self.keeper.lesson is not None and project is not None and self.keeper.lesson.scheme != project.scheme:
@@ -268,17 +268,17 @@ class TeachDock(Dock):
         if cell_class is None:
             self.session.message.emit(f"No class of this project has the key {key}.")
         else:
-            self._judge(partial(self.review.relabel, class_id=cell_class.id))
+            self._answer(partial(self.review.relabel, class_id=cell_class.id))
 
     def _teach(self, *, is_this: bool) -> None:
         teaching = self.session.teaching
         act = teaching.this if is_this else teaching.not_this
         if self.review.cells and self.gallery.rows:
-            self._judge(lambda rows: act(of=[self.review.cells[row].id for row in rows]))
+            self._answer(lambda rows: act(of=[self.review.cells[row].id for row in rows]))
         else:
             act()
 
-    def _judge(self, action: Callable[[list[int]], object]) -> None:
+    def _answer(self, action: Callable[[list[int]], object]) -> None:
         rows = self.gallery.rows
         if not rows or not self.review.cells:
             self.session.message.emit("No cell is selected; select one with a click or the arrow keys.")
@@ -301,7 +301,7 @@ class TeachDock(Dock):
         """Return the next cell of the list of which nothing was said, from the start again after the last."""
         count = len(self.review.cells)
         around = [*range(row + 1, count), *range(row + 1)]
-        return next((at for at in around if self.review.is_unreviewed(at) and not self.model.is_told(at)), None)
+        return next((at for at in around if self.review.is_unreviewed(at) and not self.model.is_excluded(at)), None)
 
     def _back(self) -> None:
         row = self.review.back()
@@ -371,7 +371,7 @@ class TeachDock(Dock):
         self._suggested_seed += 1
         drawn, slides = drawn_cells(project), self._slide_ids()
         made = lesson.suggestions(
-            wanted=(self.session.teaching.class_id,),
+            sought=(self.session.teaching.class_id,),
             pending=drawn,
             seed=len(drawn) * 1000 + self._suggested_seed,
             slide_id=slides[0] if slides else "",

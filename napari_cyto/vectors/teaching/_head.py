@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.vectors.teaching.basis import Floats
+from napari_cyto.vectors.teaching._basis import Floats
 from napari_cyto.vectors.teaching.examples import Examples
 
 INVERSE_PENALTY = 10.0
-"""Scikit-learn's ``C`` on places whose mean square is 1; chosen on CRIC and SIPaKMeD (see the benchmark of teaching)."""
+"""Scikit-learn's ``C`` on places whose mean square is 1; chosen on CRIC and SIPaKMeD (see the teaching benchmark)."""
 
 BALANCE = 0.5
 """Examples of a class of n weigh ``n ** -BALANCE``: between as they come (0) and every class alike (1)."""
