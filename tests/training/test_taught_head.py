@@ -1,4 +1,4 @@
-"""Promise: what was taught in clicks is a classifier like any other, and says of what it was made and what it is worth."""
+"""Promise: what was taught in clicks is a classifier like any other, and its card says of what it was made."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_bundle_calls_cells_as_the_lesson_does_in_both_runtimes(taught, enco
         lesson = open_lesson(project, newest_kind(project))
         lesson.learn(afresh=True)
         record = project.slides()[0]
-        cells = [cell for cell in project.annotations(record.id)][:40]
+        cells = list(project.annotations(record.id))[:40]
     expected = lesson.scores[[lesson.row_of[cell.id] for cell in cells]]
     for runtime in ("torch", "openvino"):
         classifier = CellClassifier(bundle, device="cpu", runtime=runtime)
