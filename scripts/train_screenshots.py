@@ -1,7 +1,6 @@
 """Make the images of training from a run on CRIC in the real window, all of it by clicks.
 
-``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/train_screenshots.py CRIC_FOLDER [FOLDER] [--images 60]
-[--epochs 6]``
+``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/train_screenshots.py CRIC_FOLDER [FOLDER]``
 
 CRIC_FOLDER holds CRIC's images and its table of cells; some tens of the images are trained on for a few epochs at a
 coarse resolution, which takes some minutes on two cores. It prints how late the window's event loop was meanwhile.
@@ -9,11 +8,11 @@ coarse resolution, which takes some minutes on two cores. It prints how late the
 
 from __future__ import annotations
 
-import argparse
 import csv
 import itertools
 import math
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -135,13 +134,13 @@ def match_colours(window: CytoWindow, image: Path, path: Path) -> None:
     click(colour.on)
 
 
-def train(window: CytoWindow, folder: Path, epochs: int) -> TrainDock:
+def train(window: CytoWindow, folder: Path) -> TrainDock:
     """Set up a run by clicks and follow it to its end."""
     dock = window.dock(TrainDock)
     raise_dock(dock)
     wait(lambda: dock.setup.looked is not None)
     settings = dock.setup.settings
-    enter(settings._phases[0][0].form.controls["epochs"].widget, str(epochs))
+    enter(settings._phases[0][0].form.controls["epochs"].widget, str(EPOCHS))
     enter(settings._crop[0].form.controls["size_px"].widget, str(INPUT_PX))
     enter(dock.name, "cric-light")
     settle()
@@ -151,7 +150,7 @@ def train(window: CytoWindow, folder: Path, epochs: int) -> TrainDock:
     assert not dock.words.text(), dock.words.text()
     assert dock.watch is not None
     watch = dock.watch
-    wait(lambda: watch.state.ended or len(watch.state.epochs) >= epochs - 2)
+    wait(lambda: watch.state.ended or len(watch.state.epochs) >= EPOCHS - 2)
     assert not watch.state.ended, watch.state.sentence
     with beat.paused():
         scrolled(dock, 0, folder / "train-curves.png")
@@ -205,22 +204,17 @@ def beside(paths: list[Path], target: Path) -> None:
 
 def main() -> None:
     """Train on a part of CRIC and take the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cric", type=Path)
-    parser.add_argument("target", type=Path, nargs="?", default=IMAGE_FOLDER)
-    parser.add_argument("--images", type=int, default=IMAGES)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
-    given = parser.parse_args()
-    cric, target = given.cric, given.target
+    cric = Path(sys.argv[1])
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGE_FOLDER
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         project = folder / "CRIC.cyto"
-        assert run(["import", "cric", str(subset(cric, folder / "cric", given.images)), str(project)]) == 0
+        assert run(["import", "cric", str(subset(cric, folder / "cric")), str(project)]) == 0
         window = window_of(open_window(project))
         qt_window(window.viewer).move(0, 0)
         settle(3)
         match_colours(window, min((cric / "images").iterdir()), target / "match-colours.jpg")
-        dock = train(window, folder, given.epochs)
+        dock = train(window, folder)
         evaluate_in_window(window, dock, folder, target)
         beside([folder / f"train-{n}.png" for n in ("setup", "curves", "worst")], target / "train.jpg")
         beside([folder / f"{n}.png" for n in ("train-figures", "models-list", "models-card")], target / "models.jpg")

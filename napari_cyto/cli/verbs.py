@@ -60,7 +60,7 @@ GROUPS = {
     "import": "Import labels, with their slides or images, into a project: import [FORMAT] SOURCE PROJECT. Without "
     "FORMAT it is recognised from the source.",
     "export": "Export a project's annotations, with images where the format has them: export FORMAT PROJECT OUT.",
-    "models": "List, show, add, remove and verify models: models VERB.",
+    "models": "List, show, add, remove, verify and export models: models VERB.",
     "project": "Back up, restore, check and rescue a project: project VERB.",
     "evaluate": "Evaluate a model, compare label files, measure domain shift or a Ki-67 index: evaluate model | labels "
     "| grid | ki67.",

@@ -10,7 +10,6 @@ from typing import Any
 from napari_cyto.domain.quantities import BOX_UM
 from napari_cyto.errors import SchemeError
 
-_LABEL_AT_MOST = 32
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -57,12 +56,6 @@ class CellClass:
             raise SchemeError(f"Expected a box from 0.1 to 10000 µm wide for class {self.id}, got {self.box_um}.")
 
     @property
-    def label(self) -> str:
-        """What windows call it where room is short: its id where its name contains it, as HSIL; else a short name."""
-        short = self.name.partition(":")[0]
-        return self.id if self.id.casefold() in self.name.casefold() or len(short) > _LABEL_AT_MOST else short
-
-    @property
     def rgb(self) -> tuple[int, int, int]:
         """The colour as three numbers 0 to 255."""
         return (int(self.colour[1:3], 16), int(self.colour[3:5], 16), int(self.colour[5:7], 16))
@@ -103,10 +96,6 @@ class ClassScheme:
         raise SchemeError(
             f"The class {class_id!r} is not in the scheme {self.name!r}, which has {', '.join(self.ids)}."
         )
-
-    def label(self, class_id: str) -> str:
-        """Return what windows call a class where room is short; the id itself where the scheme does not know it."""
-        return next((c.label for c in self.classes if c.id == class_id), class_id)
 
     def same_but_for_names(self, other: ClassScheme) -> bool:
         """Whether both have the same classes, however these are called: projects keep the names they began with."""

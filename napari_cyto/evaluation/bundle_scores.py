@@ -29,6 +29,7 @@ from napari_cyto.jobs.events import Advanced, Done, Event, Events, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.library import bundle_named
+from napari_cyto.models.manifest import WITHOUT_CLASSES
 from napari_cyto.models.suitability import labels_scheme
 
 _DEFAULT = EvaluateConfig()
@@ -99,6 +100,11 @@ def _steps(
         check_report_place(report, config.overwrite)
     yield Advanced(0, 0, "Reading the model and the labels")
     bundle = bundle_named(bundle_path)
+    if bundle.manifest.kind in WITHOUT_CLASSES:
+        raise CytoError(
+            f"{bundle.id} is {bundle.manifest.kind_words}, which names no cell, so nothing can be compared "
+            "with annotations; evaluate a detector or a classifier."
+        )
     data = read_training_set(sources, labels_scheme(bundle.manifest))
     stop_if_cancelled(token, KEPT)
     card = bundle.manifest.card.model_dump(mode="json")

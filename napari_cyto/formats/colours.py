@@ -10,14 +10,14 @@ from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.presets import PRESETS, preset
 
 # Source: Okabe & Ito 2008, "Color Universal Design".
-_PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#000000")
+PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#000000")
 
 
 def class_colours(labels: LabelSet, class_ids: Iterable[str]) -> dict[str, str]:
     """Return ``#rrggbb`` for each class: the label set's own, else that of a shipped scheme, else one of a palette."""
     own = dict(labels.colours)
     return {
-        class_id: own.get(class_id) or _shipped().get(class_id) or _PALETTE[place % len(_PALETTE)]
+        class_id: own.get(class_id) or _shipped().get(class_id) or PALETTE[place % len(PALETTE)]
         for place, class_id in enumerate(class_ids)
     }
 

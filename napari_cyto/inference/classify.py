@@ -50,7 +50,7 @@ class CellClassifier:
     ) -> None:
         manifest = bundle.manifest
         if manifest.kind != "classifier" or manifest.crop_rule is None:
-            raise CytoError(f"{bundle.path}: expected a classifier with a crop rule, got a {manifest.kind}.")
+            raise CytoError(f"{bundle.path}: expected a classifier with a crop rule, got {manifest.kind_words}.")
         self.bundle, self.manifest = bundle, manifest
         self.rule: CropRule = manifest.crop_rule
         self.runtime, self.remarks = crop_runtime(bundle, RuntimeRequest(device, precision, runtime))

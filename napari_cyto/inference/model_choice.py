@@ -56,7 +56,7 @@ def chosen_bundles(request: PredictRequest, *, checked: bool = True) -> Chosen:
     classifier = None if request.classifier is None else bundle_named(request.classifier, checked=checked)
     for bundle, kind, what in ((detector, "detector", "detection"), (classifier, "classifier", "classification")):
         if bundle is not None and bundle.manifest.kind != kind:
-            raise CytoError(f"{bundle.id} is a {bundle.manifest.kind}, but {what} needs a {kind}.")
+            raise CytoError(f"{bundle.id} is {bundle.manifest.kind_words}, but {what} needs a {kind}.")
     return Chosen(detector, classifier)
 
 

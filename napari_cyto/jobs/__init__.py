@@ -5,6 +5,7 @@ __all__ = [
     "child",
     "detached_process",
     "events",
+    "limited_program",
     "outcome",
     "priority",
     "progress",

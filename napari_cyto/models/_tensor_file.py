@@ -151,6 +151,24 @@ def stored_tensors(content: bytes, path: Path) -> tuple[StoredTensor, ...]:
     return _laid_out(header, begin, len(content), path)
 
 
+def file_as_tensor(name: str, content: bytes, notes: Mapping[str, str]) -> bytes:
+    """Return a safetensors file that holds the bytes of another file as one tensor of uint8.
+
+    Parameters
+    ----------
+    name : str
+        Of the tensor.
+    content : bytes
+        The other file.
+    notes : mapping
+        Texts for the header.
+    """
+    entry = {"dtype": "U8", "shape": [len(content)], "data_offsets": [0, len(content)]}
+    header = json.dumps({"__metadata__": dict(notes), name: entry}, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + content
+
+
 def _refuse_pickle(start: bytes, path: Path) -> None:
     if looks_pickled(start):
         raise CytoError(

@@ -21,7 +21,7 @@ from napari_cyto.files.safe_names import safe_name
 from napari_cyto.formats.text import read_json
 from napari_cyto.models._manifest_file import MANIFEST_NAME, Digests, jsonable, parse_manifest, read_manifest
 from napari_cyto.models._state_dicts import mismatch, shapes
-from napari_cyto.models._tensor_file import TensorFile, looks_pickled, opened_tensors
+from napari_cyto.models._tensor_file import TensorFile, file_as_tensor, looks_pickled, opened_tensors
 from napari_cyto.models.manifest import FORMAT, ModelManifest, Parent, first_fault
 from napari_cyto.models.registry import architecture, build, planned_shapes
 
@@ -77,6 +77,16 @@ class Bundle:
                 '"napari-cyto[models]".'
             ) from error
         return dict(load(_weights_in_memory(self.path, self.manifest)))
+
+    def weights_bytes(self) -> bytes:
+        """Return the weights' file as it is, read and its hash checked anew.
+
+        Raises
+        ------
+        CytoError
+            When the file is gone or is no longer the one whose hash was checked.
+        """
+        return _weights_in_memory(self.path, self.manifest)
 
     def load_network(self, device: str = "cpu") -> Any:
         """Return the network with its weights, float32, in evaluation mode, on ``device``.
@@ -177,7 +187,36 @@ def write_bundle(
     """
     path = Path(folder)
     manifest, digests = _manifest(path, {**manifest_fields, "weights_dtype": dtype})
-    content = _serialised(state_dict, dtype, {"format": "pt", **dict(zip(_NOTES, digests, strict=True))})
+    notes = {"format": "pt", **dict(zip(_NOTES, digests, strict=True))}
+    return _stored(path, manifest, _serialised(state_dict, dtype, notes))
+
+
+def write_file_bundle(
+    folder: str | os.PathLike[str], manifest_fields: Mapping[str, Any], name: str, file: bytes
+) -> Bundle:
+    """Write a bundle whose weights are the bytes of one file, as a whole or not at all; without torch.
+
+    Parameters
+    ----------
+    folder, manifest_fields
+        As of ``write_bundle``.
+    name : str
+        What the tensor of uint8 that holds the file is called.
+    file : bytes
+        Its content.
+
+    Raises
+    ------
+    CytoError
+        As ``write_bundle``.
+    """
+    path = Path(folder)
+    manifest, digests = _manifest(path, manifest_fields)
+    return _stored(path, manifest, file_as_tensor(name, file, dict(zip(_NOTES, digests, strict=True))))
+
+
+def _stored(path: Path, manifest: ModelManifest, content: bytes) -> Bundle:
+    """Write manifest and weights, and return the bundle as it was read back."""
     manifest = manifest.model_copy(
         update={"weights_sha256": hashlib.sha256(content).hexdigest(), "weights_bytes": len(content)}
     )

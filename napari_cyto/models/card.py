@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from napari_cyto.models.manifest import Kind, ModelManifest
+from napari_cyto.models.manifest import Card, Kind, ModelManifest
 
 Section = tuple[str, list[tuple[str, str]]]
 
@@ -29,11 +29,32 @@ _LITE = "Initial weights: EfficientNet-lite trained on ImageNet, TensorFlow's au
 _INTENDED = {
     "classifier": ("Predicts a class for each cell of a cervical smear; a cytopathologist reviews every prediction."),
     "detector": "Predicts cells on cervical smears; a cytopathologist reviews every prediction.",
+    "encoder": (
+        "Gives each cell a vector, by which cells that look alike are found, and classes are taught by a few examples; "
+        "it names no cell by itself."
+    ),
+    "slide": (
+        "Scores a slide as a whole from the vectors of its cells or patches, and shows what it looked at; a "
+        "cytopathologist reads every slide."
+    ),
+}
+TOKEN_WORDS = {
+    "pooled": "what the network ends in",
+    "cls": "the class token",
+    "patches": "the mean of the patches' tokens",
+    "both": "the class token and the mean of the patches' tokens",
 }
 _LIMITS = (
     "For research use only; not a medical device, and not for diagnosis without review. Trained on the slides named "
     "here: results may be worse with other stains, scanners, preparations and populations, so evaluate it on your "
     "own slides first. Classes with few training cells are the least reliable."
+)
+
+
+_FOREIGN_LIMITS = (
+    "For research use only; not a medical device, and not for diagnosis without review. This network was made "
+    "elsewhere: what it was trained on and how well it does is not known here, and its scores may not be calibrated. "
+    "Evaluate it on your own slides first."
 )
 
 
@@ -45,7 +66,7 @@ def card_defaults(
     Parameters
     ----------
     kind : str
-        ``classifier`` or ``detector``.
+        ``classifier``, ``detector`` or ``encoder``.
     source_kinds : iterable of str
         Kinds of the sources it was trained on: ``cric``, ``apacc``, ``folders``, ``project``.
     first_weights : str
@@ -79,6 +100,29 @@ def card_defaults(
     }
 
 
+def foreign_card(kind: Kind, file_name: str, sha256: str, summary: str, licence: str, remarks: Iterable[str]) -> Card:
+    """Return the card of a network that its owner brought as a file.
+
+    Parameters
+    ----------
+    kind : str
+        ``detector``, ``classifier`` or ``encoder``.
+    file_name, sha256 : str
+        The file, and its hash.
+    summary, licence : str
+        As its owner says; empty where nothing was said.
+    remarks : iterable of str
+        What was found out or taken by default when it was added.
+    """
+    return Card(
+        summary=summary or f"A {kind} that was added from {file_name}.",
+        licence=licence or "that of the network, to be stated by its owner",
+        intended_use=_INTENDED[kind],
+        limits=_FOREIGN_LIMITS,
+        data={"file": file_name, "file_sha256": sha256, "found_when_added": list(remarks)},
+    )
+
+
 def card_sections(manifest: ModelManifest) -> list[Section]:
     """Return the card as titled lists of names and values; empty ones are left out."""
     card = manifest.card
@@ -94,7 +138,11 @@ def card_sections(manifest: ModelManifest) -> list[Section]:
         ("made", f"{manifest.created_utc} by {manifest.made_by}"),
         ("SHA-256 of the weights", manifest.weights_sha256),
     ]
-    sections: list[Section] = [("About", about), ("Input", _input(manifest)), ("Decision", _decision(manifest))]
+    sections: list[Section] = [("About", about), ("Input", _input(manifest))]
+    if manifest.kind == "encoder":
+        sections.append(("Vector", vector_rows(manifest)))
+    elif manifest.classes:
+        sections.append(("Decision", _decision(manifest)))
     classes = [(c.id, c.name + ("" if c.parent in (None, c.id) else f", in {c.parent}")) for c in manifest.classes]
     sections.append((f"Classes ({manifest.scheme})", classes))
     sections.append(("Parents", [(p.id, f"{p.added or 'not stated'} (SHA-256 {p.sha256})") for p in manifest.parents]))
@@ -102,13 +150,23 @@ def card_sections(manifest: ModelManifest) -> list[Section]:
         (title, _flat(values))
         for title, values in (
             ("Metrics", card.metrics),
-            ("Training data", card.data),
+            ("File" if manifest.architecture.startswith("onnx-") else "Training data", card.data),
             ("Split", card.split),
             ("Recipe", card.recipe),
         )
     ]
     kept = [(title, [(name, value) for name, value in rows if value]) for title, rows in sections]
     return [(title, rows) for title, rows in kept if rows]
+
+
+def vector_rows(manifest: ModelManifest) -> list[tuple[str, str]]:
+    """Return what an encoder's vector is made of, as names and words: which tokens, how many numbers."""
+    tokens = str(manifest.settings.get("tokens", "pooled"))
+    made_of = TOKEN_WORDS.get(tokens, tokens)
+    if manifest.settings.get("projected"):
+        made_of += ", projected by a linear layer"
+    length = manifest.vector_length
+    return [("made of", made_of), ("numbers", "" if not length else f"{length:,}")]
 
 
 def card_text(manifest: ModelManifest) -> str:
@@ -136,14 +194,25 @@ def _input(manifest: ModelManifest) -> list[tuple[str, str]]:
         ("side, px", str(manifest.input_px)),
         ("µm per px", "" if manifest.mpp is None else f"{manifest.mpp:.4g}"),
     ]
+    known = manifest.normalisation
+    rows.append(
+        ("normalisation", f"mean {_numbers(known.mean)}, standard deviation {_numbers(known.std)} of values 0 to 1")
+    )
     if rule is not None:
         windows = " and ".join(f"{w:g}" for w in rule.windows)
         unit = "µm" if rule.unit == "um" else "px"
         rows.append(("crop", f"{windows} {unit} around the cell{', ICC colours' if rule.icc else ''}"))
     if colour is not None:
         rows.append(("colours", f"matched to {colour.picture} (Reinhard)"))
-    rows.append(("averaged views", str(manifest.decision.views)))
+    if manifest.kind != "encoder":
+        rows.append(("averaged views", str(manifest.decision.views)))
     return rows
+
+
+def _numbers(values: Iterable[float]) -> str:
+    """Return three numbers as words, one where all are the same."""
+    words = [f"{v:.4g}" for v in values]
+    return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
 def _decision(manifest: ModelManifest) -> list[tuple[str, str]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.ndimage import maximum_filter
-from scipy.special import softmax
+from scipy.special import expit, softmax
+
+from napari_cyto.models import _foreign_outputs
 
 Floats = npt.NDArray[np.float64]
 Maps = npt.NDArray[np.float32]
@@ -40,6 +42,20 @@ class FoundCells:
         return FoundCells(self.points_yx[which], self.sizes_hw[which], self.scores[which], self.class_scores[which])
 
 
+class ForeignReading(BaseModel):
+    """How the outputs of a detector that was made elsewhere are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Literal["yolo", "boxes", "points", "scores"]
+    layout: Literal["", "v5", "v8", "end-to-end"] = Field(default="", description="Of a YOLO's output.")
+    classes: int = Field(ge=1)
+    side_px: int = Field(ge=16, description="Side of its input, which is always the same.")
+    scores: Literal["probabilities", "logits"] = "probabilities"
+    first_label: int = Field(default=0, ge=0, le=1, description="What it calls the first class.")
+    overlap: float = Field(default=0.5, gt=0, lt=1, description="Boxes that overlap more are one cell.")
+
+
 class MapReading(BaseModel):
     """How the maps of a detector are read: what its network knows of itself."""
 
@@ -53,6 +69,7 @@ class MapReading(BaseModel):
     sizes: bool = False
     per_side: int = Field(default=1, ge=1, description="Candidates along y, and along x, of a px of the feature maps.")
     longest_log: float = Field(default=0.0, description="Largest logarithm of a size.")
+    foreign: ForeignReading | None = Field(default=None, description="Of a network that was made elsewhere.")
 
     def cells(self, maps: Sequence[Maps], floor: float) -> FoundCells:
         """Return the cells that score ``floor`` or more, of the maps of one picture, ``(1, channels, h, w)`` each."""
@@ -117,8 +134,44 @@ def _vertex(total: Maps, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.int
     return shift
 
 
+def foreign_cells(reading: MapReading, maps: Sequence[npt.NDArray[Any]], floor: float) -> FoundCells:
+    """Read what a detector that was made elsewhere puts out for one picture.
+
+    Raises
+    ------
+    CytoError
+        When it tells of more classes than were declared.
+    """
+    known = reading.foreign
+    assert known is not None, "the record of a foreign network says how its outputs are read"
+    return _FOREIGN[known.output](reading, known, maps, floor)
+
+
+def _yolo(_reading: MapReading, known: ForeignReading, maps: Sequence[npt.NDArray[Any]], floor: float) -> FoundCells:
+    assert known.layout, "a YOLO's record says how its output is laid out"
+    is_logits = known.scores == "logits"
+    read = _foreign_outputs.yolo_cells(maps[0], known.layout, known.classes, floor, known.overlap, is_logits)
+    return FoundCells(*read)
+
+
+def _boxes(_reading: MapReading, known: ForeignReading, maps: Sequence[npt.NDArray[Any]], floor: float) -> FoundCells:
+    return FoundCells(*_foreign_outputs.box_cells(maps, known.classes, known.first_label, floor, known.overlap))
+
+
+def _points(_reading: MapReading, known: ForeignReading, maps: Sequence[npt.NDArray[Any]], floor: float) -> FoundCells:
+    return FoundCells(*_foreign_outputs.point_cells(maps, known.classes, floor, known.scores))
+
+
+def _peaks(reading: MapReading, known: ForeignReading, maps: Sequence[npt.NDArray[Any]], floor: float) -> FoundCells:
+    shares = expit(maps[0]) if known.scores == "logits" else maps[0]
+    return density_cells(reading, [shares[:, : known.classes]], floor)
+
+
+_FOREIGN = {"yolo": _yolo, "boxes": _boxes, "points": _points, "scores": _peaks}
+
 READERS: dict[str, Callable[[MapReading, Sequence[Maps], float], FoundCells]] = {
     "p2p": point_cells,
     "fcrn": density_cells,
+    "onnx-detector": foreign_cells,
 }
 """By architecture; boxes of two stages are not read from maps."""

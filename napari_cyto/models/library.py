@@ -16,6 +16,7 @@ from napari_cyto.models._manifest_file import MANIFEST_NAME, read_manifest
 from napari_cyto.models.bundle import WEIGHTS_NAME, Bundle, described_bundle, read_bundle
 from napari_cyto.models.finite_outputs import try_network
 from napari_cyto.models.manifest import ModelManifest
+from napari_cyto.models.onnx_network import is_onnx
 from napari_cyto.models.openvino_cache import forget_exports
 
 
@@ -98,19 +99,44 @@ def add_model(path: str | os.PathLike[str]) -> Entry:
     Raises
     ------
     CytoError
-        When it is refused, or the library has a model of its id already.
+        When it is refused, or the library has a model of its id already; a foreign network is tried before.
     """
     bundle = read_bundle(path)
-    there = find_model(bundle.id)
-    if there is not None:
-        same = there.manifest is not None and there.manifest.weights_sha256 == bundle.sha256
-        difference = "identical weights" if same else "other weights"
-        how = (
-            "it is built in and cannot be replaced; give yours another name"
-            if there.shipped
-            else f"to replace it, remove that one first (dock Models, or `napari-cyto models remove {there.name}`)"
-        )
-        raise CytoError(f"The library has a model {bundle.id} already, with {difference}; {how}.")
+    refuse_taken(bundle.id, bundle.sha256)
+    if is_onnx(bundle.manifest):
+        _try_onnx(bundle)
+    return add_checked(bundle)
+
+
+def refuse_taken(model_id: str, sha256: str = "") -> None:
+    """Refuse an id that a model of the library has.
+
+    Raises
+    ------
+    CytoError
+        Saying how its place can be had.
+    """
+    there = find_model(model_id)
+    if there is None:
+        return
+    same = there.manifest is not None and there.manifest.weights_sha256 == sha256
+    difference = "identical weights" if same else "other weights"
+    how = (
+        "it is built in and cannot be replaced; give yours another name"
+        if there.shipped
+        else f"to replace it, remove that one first (dock Models, or `napari-cyto models remove {there.name}`)"
+    )
+    raise CytoError(f"The library has a model {model_id} already, with {difference}; {how}.")
+
+
+def add_checked(bundle: Bundle) -> Entry:
+    """Copy a bundle that was checked and tried into the user's library, as a whole or not at all.
+
+    Raises
+    ------
+    CytoError
+        When it cannot be copied.
+    """
     target = user_folder() / bundle.id
     try:
         with atomic_folder(target, {"kind": "model bundle", "id": bundle.id}) as temporary:
@@ -167,10 +193,20 @@ def verify_model(name_or_path: str | os.PathLike[str], build_network: bool = Fal
     """
     bundle = bundle_named(name_or_path)
     checked = ["manifest", "hash", "tensors", "finite"]
-    if build_network:
+    if build_network and is_onnx(bundle.manifest):
+        _try_onnx(bundle)
+        checked += ["network", "answers"]
+    elif build_network:
         try_network(bundle.load_network(), bundle.manifest)
         checked += ["network", "answers"]
     return {"id": bundle.id, "path": str(bundle.path), "sha256": bundle.sha256, "ok": True, "checked": checked}
+
+
+def _try_onnx(bundle: Bundle) -> None:
+    # It starts a program, so nothing of it is imported for who only lists models.
+    from napari_cyto.models.onnx_trial import try_bundle
+
+    try_bundle(bundle)
 
 
 def _folders(folder: Path | None) -> list[Path]:

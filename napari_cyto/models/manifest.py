@@ -192,6 +192,8 @@ class ModelManifest(_Value):
         """Refuse what would give wrong answers without a word: outputs that no class belongs to, another scale."""
         if self.kind in WITHOUT_CLASSES and self.classes:
             raise ValueError(f"a model of kind {self.kind} names no cell, so it has no classes")
+        if self.kind not in WITHOUT_CLASSES and not self.classes:
+            raise ValueError(f"expected the classes of the {self.kind}, got none")
         if self.kind not in WITHOUT_CLASSES:
             try:
                 self.class_scheme()
@@ -208,6 +210,11 @@ class ModelManifest(_Value):
         if self.mpp is not None and not 0.01 <= self.mpp <= 100:
             raise ValueError(f"expected an mpp from 0.01 to 100 µm per px, got {self.mpp:g}")
         return self
+
+    @property
+    def kind_words(self) -> str:
+        """The kind with its article, for sentences: ``a detector``, ``an encoder``."""
+        return {"encoder": "an encoder", "slide": "a model of whole slides"}.get(self.kind, f"a {self.kind}")
 
     @property
     def vector_length(self) -> int | None:

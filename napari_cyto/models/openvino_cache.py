@@ -70,6 +70,8 @@ class ExportRecord(BaseModel):
     bytes: dict[str, int]
     compared: dict[Precision, Compared]
     reading: MapReading | None = None
+    at_once: int | None = None
+    """How many cells a classifier or encoder takes at a time; None for any number."""
 
     def precision(self, tolerance: Tolerance, requested: str = "auto") -> Precision | None:
         """Return the fastest precision that keeps a tolerance, or the one that is wanted; None where none does."""

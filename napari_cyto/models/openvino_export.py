@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,6 @@ from scipy.special import softmax
 from torch import nn
 
 from napari_cyto.errors import CytoError
-from napari_cyto.files.atomic import atomic_folder, write_text
 from napari_cyto.models._probe_fields import (
     CROP_MPP,
     CROPS,
@@ -38,19 +34,15 @@ from napari_cyto.models.found_cells import READERS, MapReading
 from napari_cyto.models.manifest import Normalisation
 from napari_cyto.models.openvino_cache import (
     GRAPH_NAME,
-    RECORD_NAME,
     WEIGHTS_NAME,
     Compared,
     Exported,
     ExportRecord,
     Precision,
     export_key,
-    export_places,
-    forget_export,
-    read_export,
-    seal_of,
 )
 from napari_cyto.models.openvino_library import ON_ANY_CORE, openvino_library, openvino_version
+from napari_cyto.models.openvino_store import keep_export
 from napari_cyto.models.point_detector import LONGEST_LOG, PROPOSALS, PointDetector
 
 LIKELY = 0.02
@@ -64,7 +56,6 @@ _TORCHS_PART = 16
 _THE_SAME = 1e-3
 _USUAL_MPP = 0.5
 _MOST_CELLS = 2000
-_LITTLE_ROOM_BYTES = 100_000_000
 _FAILURES = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError, OSError)
 
 
@@ -97,22 +88,6 @@ class Exportable(nn.Module):
         return network.place.one(network.place(feature)), network.sort.one(network.sort(feature))
 
 
-class NotKeptError(CytoError):
-    """An export was made and compared, but no place takes it: it is there as long as the process runs.
-
-    Parameters
-    ----------
-    sentence : str
-        Why.
-    exported : Exported
-        The export.
-    """
-
-    def __init__(self, sentence: str, exported: Exported) -> None:
-        super().__init__(sentence)
-        self.exported = exported
-
-
 def export(bundle: Bundle) -> Exported:
     """Export a bundle's network, and return it as it is read back.
 
@@ -130,22 +105,7 @@ def export(bundle: Bundle) -> Exported:
     if bundle.manifest.kind == "detector" and bundle.manifest.architecture not in READERS:
         raise CytoError(f"{bundle.id}: networks of the kind {bundle.manifest.architecture} run in PyTorch only.")
     graph, record = _made(bundle, version)
-    reasons = []
-    for place in export_places(bundle):
-        try:
-            _keep(place, graph, record)
-        except CytoError as error:
-            reasons.append(str(error))
-            continue
-        _drop_older(place, bundle, version)
-        exported = read_export(bundle, version)
-        if exported is not None:
-            return exported
-    why = " ".join(dict.fromkeys(reasons))
-    raise NotKeptError(
-        f"{bundle.id}: its OpenVINO export cannot be saved anywhere, so it is created again each time. {why}".strip(),
-        Exported(record, model=graph),
-    )
+    return keep_export(bundle, record, lambda folder: _write(folder, graph), Exported(record, model=graph))
 
 
 def _made(bundle: Bundle, version: str) -> tuple[Any, ExportRecord]:
@@ -176,56 +136,13 @@ def _made(bundle: Bundle, version: str) -> tuple[Any, ExportRecord]:
     )
 
 
-def _keep(place: Path, graph: Any, record: ExportRecord) -> None:
-    """Write an export to a place, and its seal where nobody who passes on a bundle can.
-
-    Raises
-    ------
-    CytoError
-        When either cannot be written; nothing of the export is left then.
-    """
-    folder = place / record.key
-    if place.is_symlink():
-        raise CytoError(f"{place}: this is a link to a place elsewhere, so nothing is written to it.")
-    forget_export(folder)  # a damaged one, or another's
-    try:
-        with atomic_folder(folder, {"kind": "OpenVINO export", "bundle": record.bundle}) as temporary:
-            sealed = _written(temporary, graph, record)
-        write_text(seal_of(record.key, sealed), sealed.decode())
-    except (RuntimeError, OSError) as error:
-        # OpenVINO's own writer says nothing of the disk but "basic_ios::clear: iostream error".
-        raise CytoError(f"{place}: the export cannot be written there; {_room(place)}.") from error
-    except CytoError:
-        forget_export(folder)  # without its seal it is of no use
-        raise
-
-
-def _written(folder: Path, graph: Any, record: ExportRecord) -> bytes:
-    """Write graph, weights and record into a folder, and return the record's bytes."""
+def _write(folder: Path, graph: Any) -> None:
+    """Write graph and weights into a folder."""
     openvino = openvino_library()
     openvino.save_model(graph, folder / GRAPH_NAME, compress_to_fp16=False)
     content = {name: (folder / name).read_bytes() for name in (GRAPH_NAME, WEIGHTS_NAME)}
     # A file that a full disk cut short is told by nobody else.
     openvino.Core().read_model(content[GRAPH_NAME], openvino.Tensor(np.frombuffer(content[WEIGHTS_NAME], np.uint8)))
-    whole = record.model_copy(
-        update={
-            "sha256": {name: hashlib.sha256(each).hexdigest() for name, each in content.items()},
-            "bytes": {name: len(each) for name, each in content.items()},
-        }
-    )
-    text = (whole.model_dump_json(indent=1) + "\n").encode()
-    (folder / RECORD_NAME).write_bytes(text)
-    return text
-
-
-def _room(place: Path) -> str:
-    """Return in words what a disk has to say to a file that could not be written."""
-    there = next((p for p in (place, *place.parents) if p.exists()), Path.cwd())
-    with suppress(OSError):
-        free = shutil.disk_usage(there).free
-        if free < _LITTLE_ROOM_BYTES:
-            return f"the disk is full, {free / 1e6:.1f} MB are free"
-    return "check write permission for the folder and free disk space"
 
 
 def _converted(module: nn.Module, bundle: Bundle) -> Any:
@@ -424,14 +341,3 @@ def _reading(network: Any, architecture: str) -> MapReading | None:
     if isinstance(network, PointDetector):
         known |= {"size_px": network.size_px, "sizes": network.sizes, "per_side": PROPOSALS, "longest_log": LONGEST_LOG}
     return MapReading.model_validate(known)
-
-
-def _drop_older(place: Path, bundle: Bundle, version: str) -> None:
-    """Remove the exports of this bundle that another version of OpenVINO made in the same place."""
-    for path in place.glob(f"*/{RECORD_NAME}"):
-        try:
-            record = ExportRecord.model_validate_json(path.read_bytes())
-        except (OSError, ValueError):
-            continue
-        if record.bundle == bundle.id and record.openvino != version:
-            forget_export(path.parent)

@@ -46,6 +46,9 @@ ARCHITECTURES = {
         Architecture("fcrn", "detector", "Density regression (FCRN)", "fcrn"),
         Architecture("faster-rcnn", "detector", "Two-stage boxes (Faster R-CNN)", "box_detectors"),
         Architecture("retinanet", "detector", "One-stage boxes (RetinaNet)", "box_detectors"),
+        Architecture("onnx-classifier", "classifier", "Network of your own (ONNX)", "onnx_network"),
+        Architecture("onnx-detector", "detector", "Network of your own (ONNX)", "onnx_network"),
+        Architecture("onnx-encoder", "encoder", "Network of your own (ONNX)", "onnx_network"),
     )
 }
 

@@ -18,6 +18,7 @@ from napari_cyto.evaluation.training_overlap import (
     side_of,
 )
 from napari_cyto.models.bundle import Bundle, read_bundle
+from napari_cyto.models.onnx_network import is_onnx
 from napari_cyto.models.suitability import labels_scheme
 from napari_cyto.training.config import ClassifierConfig, TrainConfig
 
@@ -38,9 +39,11 @@ def as_parent_says(config: TrainConfig, parent: Path | None) -> TrainConfig:
     manifest = read_bundle(parent).manifest
     if manifest.kind != config.model.kind:
         raise CytoError(
-            f"{parent}: this is a {manifest.kind}, but a {config.model.kind} is to be trained; choose a parent of the "
-            "same kind."
+            f"{parent}: this is {manifest.kind_words}, but a {config.model.kind} is to be trained; choose a parent of "
+            "the same kind."
         )
+    if is_onnx(manifest):
+        raise CytoError(f"{parent}: this network is kept as ONNX and cannot be trained further; choose another.")
     values: dict[str, Any] = {"weights": f"bundle:{parent}"}
     if isinstance(config.model, ClassifierConfig):
         values |= {name: manifest.settings[name] for name in _CLASSIFIER if name in manifest.settings}

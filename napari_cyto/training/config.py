@@ -29,12 +29,8 @@ class AugmentConfig(_Config):
         default=180.0, ge=0, le=180, title="Largest rotation, °", description="Either way, where the rotation is any."
     )
     flips: bool = Field(default=True, title="Flips", description="Left-right and up-down.")
-    zoom: tuple[Zoom, Zoom] = Field(
-        default=(0.9, 1.1), title="Zoom", description="Range of factors, the same for both axes."
-    )
-    shift_px: float = Field(
-        default=0.0, ge=0, le=1024, title="Shift, px", description="Largest, of the centre; input px."
-    )
+    zoom: tuple[Zoom, Zoom] = Field(default=(0.9, 1.1), title="Zoom", description="Both axes alike.")
+    shift_px: float = Field(default=0.0, ge=0, le=1024, title="Shift, px", description="Of the centre, input px.")
     brightness: float = Field(default=0.15, ge=0, le=1, title="Brightness", description="Largest relative change.")
     contrast: float = Field(default=0.15, ge=0, le=1, title="Contrast", description="Largest relative change.")
     saturation: float = Field(default=0.15, ge=0, le=1, title="Saturation", description="Largest relative change.")
@@ -50,13 +46,7 @@ class AugmentConfig(_Config):
 class PhaseConfig(_Config):
     """A stretch of epochs with one optimiser."""
 
-    epochs: int = Field(
-        default=10,
-        ge=1,
-        le=10_000,
-        title="Epochs",
-        description="Most epochs of this phase; early stopping ends it sooner.",
-    )
+    epochs: int = Field(default=10, ge=1, le=10_000, title="Epochs", description="At most.")
     trains: Literal["head", "top", "all"] = Field(
         default="all", title="Trains", description="head: backbone frozen; top: its last stage too; all."
     )
@@ -68,28 +58,16 @@ class PhaseConfig(_Config):
         description="With trains=top, of a classifier: so many of the backbone's last layers; 0: its last stage.",
     )
     frozen_stages: int = Field(
-        default=0,
-        ge=0,
-        le=64,
-        title="Frozen stages",
-        description="So many stages of the backbone, from its stem on, are not trained; 0: none.",
+        default=0, ge=0, le=64, title="Frozen stages", description="Of the backbone, from its stem on; 0: none."
     )
-    optimiser: Literal["adam", "adamw", "sgd"] = Field(
-        default="adamw", title="Optimiser", description="Rule by which the weights are updated."
-    )
+    optimiser: Literal["adam", "adamw", "sgd"] = Field(default="adamw", title="Optimiser", description="Which.")
     lr: float = Field(default=1e-3, gt=0, le=1, title="Learning rate", description="Of the head.")
-    backbone_lr: float | None = Field(
-        default=None, gt=0, le=1, title="Backbone's rate", description="Empty: the same as the head's."
-    )
+    backbone_lr: float | None = Field(default=None, gt=0, le=1, title="Backbone's rate", description="Empty: as head.")
     weight_decay: float = Field(default=0.0, ge=0, le=1, title="Weight decay", description="Not on biases and norms.")
-    schedule: Literal["constant", "cosine", "plateau"] = Field(
-        default="cosine", title="Schedule", description="How the rate changes."
-    )
+    schedule: Literal["constant", "cosine", "plateau"] = Field(default="cosine", title="Schedule", description="Rate.")
     warmup_epochs: Epochs = Field(default=0.0, title="Warm-up", description="Epochs of linear rise.")
     plateau_patience: WholeEpochs = Field(default=3, title="Plateau patience", description="Epochs without progress.")
-    plateau_factor: float = Field(
-        default=0.1, gt=0, lt=1, title="Plateau factor", description="The rate is multiplied by this."
-    )
+    plateau_factor: float = Field(default=0.1, gt=0, lt=1, title="Plateau factor", description="Rate times this.")
     stop_after: int | None = Field(
         default=None,
         ge=1,
@@ -121,9 +99,7 @@ class ClassifierConfig(_Config):
     class_weights: Literal["none", "sqrt", "inverse"] = Field(
         default="none", title="Class weights", description="In the loss, from the training cells."
     )
-    label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, title="Label smoothing", description="Share given to other classes."
-    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, title="Label smoothing", description="Share.")
     ordinal_weight: Weight = Field(
         default=0.0, title="Ordinal cost", description="Weight of the expected cost by the cost matrix."
     )
@@ -134,9 +110,7 @@ class ClassifierConfig(_Config):
         default=0.0, title="Coarse views", description="Weight of the coarse and normal / abnormal losses."
     )
     auxiliary_views: tuple[Literal["coarse", "normal-abnormal"], ...] = Field(
-        default=("coarse", "normal-abnormal"),
-        title="Which views",
-        description="Coarser class lists of which a loss is added.",
+        default=("coarse", "normal-abnormal"), title="Which views", description="That the coarse losses look at."
     )
     views: int = Field(default=1, ge=1, le=8, title="Views", description="Averaged when the model is used.")
     norms: Literal["train", "frozen"] = Field(

@@ -405,7 +405,7 @@ class CytoWindow(QObject):
     def show_view_panel(self) -> ViewPanel:
         """Show how annotations are drawn, to be changed."""
         scheme = self.session.need_project().scheme
-        legend = "   ".join(f"{sign} {scheme.label(class_id)}" for class_id, (_, sign) in shapes_of(scheme).items())
+        legend = "   ".join(f"{sign} {class_id}" for class_id, (_, sign) in shapes_of(scheme).items())
         panel = ViewPanel(self.viewer.window._qt_window, self.canvas.view_options, self._choose_view, legend)
         canvas = native_canvas(self.viewer)
         panel.adjustSize()

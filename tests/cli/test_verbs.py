@@ -30,6 +30,7 @@ VERBS = (
     "report",
     "train",
     "predict",
+    "embed",
     "relink",
     "slides",
 )

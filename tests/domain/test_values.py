@@ -82,17 +82,6 @@ def test_shipped_schemes_read_back_and_have_keys_of_their_own(name: str) -> None
     assert len(scheme.classes[0].rgb) == 3
 
 
-def test_windows_call_a_class_by_its_usual_short_name() -> None:
-    """Ids of a file format stay in the files; ids that are abbreviations of the name are what people read."""
-    apacc = preset("apacc")
-    assert [apacc.label(c) for c in apacc.ids] == ["healthy", "Artefact / not evaluable", "unhealthy", "Mixed group"]
-    assert [c.label for c in preset("bethesda").classes[:6]] == ["NILM", "ASC-US", "LSIL", "ASC-H", "HSIL", "SCC"]
-    assert apacc.label("of another scheme") == "of another scheme"
-    for length in (32, 33):
-        cell_class = CellClass("short", "n" * length + ": with what it means", "#102030")
-        assert cell_class.label == ("n" * 32 if length == 32 else "short"), "where room is short, it stays short"
-
-
 def test_bethesda_goes_to_apacc_and_to_four_classes() -> None:
     bethesda, apacc = preset("bethesda"), preset("apacc")
     to_apacc = map_between(bethesda, apacc)

@@ -145,6 +145,6 @@ def test_verify_leaves_with_2_when_a_byte_changed(make_bundle: MakeBundle, capsy
 def test_verify_says_what_it_could_check(
     make_bundle: MakeBundle, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_cyto.cli.models_verbs.has_torch", lambda: False)
+    monkeypatch.setattr("napari_cyto.cli.models_verbs.can_run", lambda manifest: False)
     assert run(["models", "verify", str(make_bundle("mine"))]) == 0
     assert "finite" in capsys.readouterr().out

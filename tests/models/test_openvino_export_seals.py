@@ -20,6 +20,7 @@ from napari_cyto.files.atomic import write_text
 from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoDetector
 from napari_cyto.inference.runtimes.choice import RuntimeRequest, detector_runtime
 from napari_cyto.models import openvino_export as exporting
+from napari_cyto.models import openvino_store
 from napari_cyto.models._probe_fields import probe
 from napari_cyto.models.bundle import Bundle, read_bundle, write_bundle
 from napari_cyto.models.openvino_cache import (
@@ -134,7 +135,7 @@ def test_of_several_that_begin_together_one_exports_and_nothing_is_called_damage
     model, count = bundle
     forget_exports(model.path)
     # Half of an export lies there: its seal is not written yet.
-    monkeypatch.setattr(exporting, "write_text", lambda *values: (time.sleep(0.3), write_text(*values)))
+    monkeypatch.setattr(openvino_store, "write_text", lambda *values: (time.sleep(0.3), write_text(*values)))
     with ThreadPoolExecutor(3) as pool:
         remarks = list(pool.map(lambda _: detector_runtime(model, AUTO)[1], range(3)))
     assert remarks == [(), (), ()]
@@ -162,7 +163,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on(
         raise RuntimeError("Exception from src/core: basic_ios::clear: iostream error")
 
     monkeypatch.setattr("openvino.save_model", full)
-    monkeypatch.setattr(exporting, "_LITTLE_ROOM_BYTES", 1 << 60)
+    monkeypatch.setattr(openvino_store, "_LITTLE_ROOM_BYTES", 1 << 60)
     found, (remark,) = detector_runtime(model, AUTO)
     assert found.title == "OpenVINO fp32"
     assert "cannot be saved anywhere, so it is created again each time" in remark

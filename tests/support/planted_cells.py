@@ -101,6 +101,7 @@ class PlantedRuntime:
     title: str = "planted"
     device: str = "cpu"
     bytes_per_px: int = 1
+    side_px: int | None = None
 
     def ready(self, height: int, width: int) -> None:
         pass

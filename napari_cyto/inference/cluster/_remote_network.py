@@ -18,11 +18,12 @@ class Elsewhere:
     halo: int
     multiple: int
     bytes_per_px: int
+    side_px: int | None = None
 
     @classmethod
     def of(cls, runtime: DetectorRuntime) -> Elsewhere:
         """Return what is to be known of a runtime here."""
-        return cls(runtime.title, runtime.device, runtime.halo, runtime.multiple, runtime.bytes_per_px)
+        return cls(runtime.title, runtime.device, runtime.halo, runtime.multiple, runtime.bytes_per_px, runtime.side_px)
 
     def ready(self, height: int, width: int) -> None:
         """Do nothing: workers make ready what they need."""

@@ -80,7 +80,7 @@ def kind_of(bundle: Bundle) -> VectorKind:
     manifest = bundle.manifest
     length = manifest.vector_length
     if length is None or manifest.crop_rule is None:
-        raise CytoError(f"{bundle.path}: expected an encoder, got a {manifest.kind}.")
+        raise CytoError(f"{bundle.path}: expected an encoder, got {manifest.kind_words}.")
     colour = "" if manifest.colour is None else manifest.colour.model_dump_json()
     crop = manifest.crop_rule.model_dump_json() + colour
     return VectorKind(encoder=bundle.id, sha256=bundle.sha256, crop=crop, length=length)

@@ -103,7 +103,7 @@ class CellDetector:
         runtime: Runtime = "torch",
     ) -> None:
         if bundle.manifest.kind != "detector":
-            raise CytoError(f"Expected a detector, got {bundle.id}, which is a {bundle.manifest.kind}.")
+            raise CytoError(f"Expected a detector, got {bundle.id}, which is {bundle.manifest.kind_words}.")
         found, remarks = detector_runtime(bundle, RuntimeRequest(device, precision, runtime))
         self._start(bundle.manifest, found, remarks)
 

@@ -204,6 +204,8 @@ def _cheapest(
     """
     smallest = 2 * runtime.halo + runtime.multiple
     sides_px = sorted({max(s, smallest) for s in (*SIDES_PX, largest) if s <= largest})
+    if runtime.side_px is not None:
+        sides_px = [runtime.side_px]
     ways = [_Tiling.of(runtime, size_hw, bounds, side, stain, scale) for side in sides_px]
 
     def cost(way: _Tiling) -> tuple[int, int]:

@@ -21,8 +21,10 @@ from napari_cyto.jobs.events import Token
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.finite_outputs import refuse_not_finite
 from napari_cyto.models.found_cells import READERS, FoundCells, MapReading
+from napari_cyto.models.onnx_network import is_onnx
 from napari_cyto.models.openvino_cache import Exported, ExportRecord, has_refused_export, read_export, seals_folder
 from napari_cyto.models.openvino_library import ON_ANY_CORE, openvino_library, openvino_version
+from napari_cyto.models.openvino_store import NotKeptError
 from napari_cyto.models.torch_installed import need_torch
 
 CELLS_AT_ONCE = 8
@@ -143,6 +145,7 @@ class OpenVinoDetector:
         assert reading is not None, "an export of a detector says how its maps are read"
         self._reading: MapReading = reading
         self.halo, self.multiple = reading.halo, reading.multiple
+        self.side_px = reading.foreign.side_px if reading.foreign is not None else None
         self.title, self.remarks = f"OpenVINO {self._model.precision}", self._model.remarks
         self._networks: dict[tuple[int, int], OpenVinoNetwork] = {}
         self._large: tuple[int, int] | None = None
@@ -164,7 +167,7 @@ class OpenVinoDetector:
     def ready(self, height: int, width: int) -> None:
         """See `DetectorRuntime.ready`; a network of a slide with larger tiles would only look at more for nothing."""
         with self._lock:
-            self._compiled(reckoned_hw(height, width, self.multiple))
+            self._compiled(self._shape(height, width))
 
     def network(self, height: int, width: int) -> OpenVinoNetwork:
         """Return the network for tiles of up to a size, px; of the large ones only the last is kept.
@@ -178,10 +181,21 @@ class OpenVinoDetector:
         """
         with self._lock:
             large = self._large
-            shape = reckoned_hw(height, width, self.multiple)
+            shape = self._shape(height, width)
             if is_large((1, *shape, 3)) and large and large[0] >= shape[0] and large[1] >= shape[1]:
                 return self._networks[large]
             return self._compiled(shape)
+
+    def _shape(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width, px, that the network is compiled for; a foreign one knows a single size."""
+        if self.side_px is None:
+            return reckoned_hw(height, width, self.multiple)
+        if max(height, width) > self.side_px:
+            raise CytoError(
+                f"{self._name}: expected tiles of at most {self.side_px} px, which this network was made for, got "
+                f"{height} x {width} px."
+            )
+        return self.side_px, self.side_px
 
     def _compiled(self, shape: tuple[int, int]) -> OpenVinoNetwork:
         if shape not in self._networks:
@@ -214,14 +228,16 @@ class OpenVinoCrops:
     def __init__(self, bundle: Bundle, precision: str = "auto") -> None:
         model, rule = OpenVinoModel(bundle, precision), bundle.manifest.crop_rule
         assert rule is not None, "classifiers and encoders have a crop rule"
-        self._network = model.compiled((CELLS_AT_ONCE, len(rule.windows), rule.size_px, rule.size_px, 3))
+        at_once = model.record.at_once or CELLS_AT_ONCE
+        self._network = model.compiled((at_once, len(rule.windows), rule.size_px, rule.size_px, 3))
         self.title, self.remarks = f"OpenVINO {model.precision}", model.remarks
 
     def outputs(self, crops: RGB, token: Token | None = None) -> npt.NDArray[np.float64]:
         """See `CropRuntime.outputs`."""
         answers: list[npt.NDArray[np.float64]] = []
-        for start in range(0, len(crops), CELLS_AT_ONCE):
-            part = crops[start : start + CELLS_AT_ONCE]
+        at_once = self._network.shape[0]
+        for start in range(0, len(crops), at_once):
+            part = crops[start : start + at_once]
             batch = np.zeros(self._network.shape, np.uint8)
             batch[: len(part)] = part
             with self._network.outputs(batch, token) as outputs:
@@ -257,21 +273,31 @@ def _exported(bundle: Bundle) -> Exported:
     known = read_export(bundle, version)
     if known is not None:
         return known
-    need_torch("Exporting a network")
+    if not is_onnx(bundle.manifest):
+        need_torch("Exporting a network")
     # Of two programs that begin together one exports; the other would find half an export and call it damaged.
     with in_turn(seals_folder()):
         return read_export(bundle, version) or _exported_anew(bundle, version)
 
 
 def _exported_anew(bundle: Bundle, version: str) -> Exported:
-    from napari_cyto.models.openvino_export import NotKeptError, export
-
     refused = has_refused_export(bundle, version)
     try:
-        made = export(bundle)
+        made = _made(bundle)
     except NotKeptError as error:
         return replace(error.exported, remark=str(error))
     return replace(made, remark=_MADE_ANEW.format(bundle.id)) if refused else made
+
+
+def _made(bundle: Bundle) -> Exported:
+    """Return a bundle's export, made now: of a foreign graph in a process of its own, else by torch."""
+    if is_onnx(bundle.manifest):
+        from napari_cyto.models.onnx_trial import export_onnx
+
+        return export_onnx(bundle)
+    from napari_cyto.models.openvino_export import export
+
+    return export(bundle)
 
 
 def _wait(request: Any, token: Token | None) -> None:

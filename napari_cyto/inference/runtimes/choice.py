@@ -18,6 +18,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference.request import Runtime
 from napari_cyto.inference.runtimes.runtime import CropRuntime, DetectorRuntime
 from napari_cyto.models.bundle import Bundle
+from napari_cyto.models.onnx_network import is_onnx
 from napari_cyto.models.openvino_library import openvino_version
 
 Runtimes = TypeVar("Runtimes")
@@ -54,7 +55,7 @@ def detector_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[Detecto
     def openvino() -> tuple[DetectorRuntime, tuple[str, ...]]:
         from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoDetector
 
-        made = OpenVinoDetector(bundle, requested.precision)
+        made = OpenVinoDetector(bundle, _precision(bundle, requested))
         return made, made.remarks
 
     def torch() -> DetectorRuntime:
@@ -62,7 +63,7 @@ def detector_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[Detecto
 
         return TorchDetector.of_bundle(bundle, requested.device, requested.precision)
 
-    return _chosen(requested, openvino, torch)
+    return _chosen(bundle, requested, openvino, torch)
 
 
 def crop_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[CropRuntime, tuple[str, ...]]:
@@ -77,7 +78,7 @@ def crop_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[CropRuntime
     def openvino() -> tuple[CropRuntime, tuple[str, ...]]:
         from napari_cyto.inference.runtimes._openvino_runtime import OpenVinoCrops
 
-        made = OpenVinoCrops(bundle, requested.precision)
+        made = OpenVinoCrops(bundle, _precision(bundle, requested))
         return made, made.remarks
 
     def torch() -> CropRuntime:
@@ -85,7 +86,7 @@ def crop_runtime(bundle: Bundle, requested: RuntimeRequest) -> tuple[CropRuntime
 
         return TorchCrops(bundle, requested.device, requested.precision)
 
-    return _chosen(requested, openvino, torch)
+    return _chosen(bundle, requested, openvino, torch)
 
 
 def takes_openvino(requested: RuntimeRequest) -> bool:
@@ -132,10 +133,25 @@ def _has_driver() -> bool:
     return True
 
 
+def _precision(bundle: Bundle, requested: RuntimeRequest) -> str:
+    """Return the precision that is asked for; that of a foreign network is always its own."""
+    return "fp32" if is_onnx(bundle.manifest) else requested.precision
+
+
 def _chosen(
-    requested: RuntimeRequest, openvino: Callable[[], tuple[Runtimes, tuple[str, ...]]], torch: Callable[[], Runtimes]
+    bundle: Bundle,
+    requested: RuntimeRequest,
+    openvino: Callable[[], tuple[Runtimes, tuple[str, ...]]],
+    torch: Callable[[], Runtimes],
 ) -> tuple[Runtimes, tuple[str, ...]]:
     """Return what OpenVINO makes where it is to be tried and can, else what torch makes and a sentence why."""
+    if is_onnx(bundle.manifest):
+        if requested.device not in ("auto", "cpu"):
+            raise CytoError(
+                f"{bundle.id}: networks that are kept as ONNX run on the CPU only, but the device is "
+                f"{requested.device}; choose auto or cpu."
+            )
+        return openvino()
     if not takes_openvino(requested):
         return torch(), ()
     try:

@@ -25,6 +25,8 @@ class DetectorRuntime(Protocol):
     """Tiles start at multiples of this many px."""
     bytes_per_px: int
     """What a px of a tile needs at the peak, measured for networks of the shipped kind."""
+    side_px: int | None
+    """The side of its input, px, where it takes no other: tiles are then no larger. None where any size will do."""
 
     def ready(self, height: int, width: int) -> None:
         """Have all that tiles of a height and width, px, need.

@@ -44,6 +44,7 @@ class TorchDetector:
     """
 
     bytes_per_px = BYTES_PER_PX
+    side_px: int | None = None
 
     def __init__(
         self,

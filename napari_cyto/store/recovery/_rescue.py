@@ -16,7 +16,6 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from napari_cyto.domain.annotation import new_id, now_utc
 from napari_cyto.domain.annotation_rows import to_us
 from napari_cyto.domain.classes import CellClass, ClassScheme
-from napari_cyto.domain.counts import counted
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.errors import CytoError, StoreError
 from napari_cyto.store._history import check_step
@@ -145,7 +144,7 @@ class _Saved:
         if carved.missing_pages:
             self.lost.append("what was at the end of the file, which was cut short")
         if carved.unreadable_pages:
-            self.lost.append(f"what was on {counted(carved.unreadable_pages, 'page')} of the file")
+            self.lost.append(f"what was on {carved.unreadable_pages:,} pages of the file")
         self.head = self._head()
         self.slides = self._slides()
         if not self.slides:
@@ -187,9 +186,7 @@ class _Saved:
             name = f"slide {pk}, whose record is lost"
             found[pk] = {"pk": pk, "id": new_id(), **_SLIDE_DEFAULTS, "name": name}
         if gone:
-            self.lost.append(
-                f"{counted(len(gone), 'slide record')}: {_some(gone)}; annotations there are kept under a new name"
-            )
+            self.lost.append(f"{len(gone):,} slide records: {_some(gone)}; their annotations are kept under a new name")
         return found
 
     def _versions(self) -> dict[int, Row]:
@@ -260,8 +257,8 @@ class _Saved:
                 orphans += 1
         if orphans:
             self.lost.append(
-                f"the records of {counted(orphans, 'annotation')}, found by their versions; some may have been deleted "
-                "before"
+                f"the records of {orphans:,} annotations, which were found by their versions; some may have been "
+                "deleted before"
             )
         return rows
 
@@ -309,9 +306,9 @@ class _Saved:
                 gone.append(row["id"])
             row["version_pk"] = held
         if older:
-            self.lost.append(f"the last state of {counted(len(older), 'annotation')}; the one before it is kept")
+            self.lost.append(f"the last state of {len(older):,} annotations, which are kept as they were before")
         if gone:
-            self.lost.append(f"{counted(len(gone), 'annotation')}: {_some(gone)}")
+            self.lost.append(f"{len(gone):,} annotations: {_some(gone)}")
         self._report_gaps()
         self._mend_history(last)
 
@@ -331,11 +328,11 @@ class _Saved:
         seen = [pk for pk in (*self._raw["version"], *spoken_of) if is_number(pk) and pk < 10**9]
         missing = max(seen, default=0) - len(set(self.versions))
         if missing > 0:
-            self.lost.append(f"{counted(missing, 'state')} of annotations, present or former")
+            self.lost.append(f"{missing:,} states of annotations, present or former")
         steps = [seq for seq in (*self.history, *(seq for seq, _ in self.changes)) if is_number(seq) and seq < 10**9]
         gaps = max(steps, default=0) - len(self.history)
         if gaps > 0:
-            self.lost.append(f"{counted(gaps, 'step')} of the history")
+            self.lost.append(f"{gaps:,} steps of the history")
 
     def _mend_history(self, last: dict[int, Row]) -> None:
         """Make the history end in what holds: what is missing is one last step, and no broken step can be undone."""
@@ -350,7 +347,7 @@ class _Saved:
         for seq, row in self.history.items():
             broken += self._mend_step(row, counts[seq])
         if broken:
-            self.lost.append(f"parts of {counted(broken, 'step')} of the history, which can no longer be undone")
+            self.lost.append(f"parts of {broken:,} steps of the history, which can no longer be undone")
         seq = max(self.history, default=0) + 1
         steps: dict[tuple[int, int], Row] = {}
         for pk, row in self.annotations.items():
@@ -495,8 +492,8 @@ def _fill(connection: Connection, out: Path, saved: _Saved, stop: Callable[[], N
     for key in (annotation.c.slide_pk, None):
         grouped = select(*((key,) if key is not None else ()), *columns).where(there)
         grouped = grouped.group_by(*((key,) if key is not None else ()), annotation.c.class_id, annotation.c.status)
-        sums = [tuple(row) if key is not None else (WHOLE_PROJECT, *row) for row in connection.execute(grouped)]
-        named = [dict(zip(("slide_pk", "class_id", "status", "n"), row, strict=True)) for row in sums]
+        counted = [tuple(row) if key is not None else (WHOLE_PROJECT, *row) for row in connection.execute(grouped)]
+        named = [dict(zip(("slide_pk", "class_id", "status", "n"), row, strict=True)) for row in counted]
         if named:
             connection.execute(insert(tally), named)
 

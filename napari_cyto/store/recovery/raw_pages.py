@@ -124,14 +124,11 @@ def pages_of(read: Reader, size: int, log: Reader | None = None, newer: Mapping[
     """
 
     def page(number: int) -> bytes:
-        # A damaged pointer may lead anywhere, and before the beginning of a file nobody can read.
-        if number < 1:
-            raise NotReadableError
         if log is not None and newer and number in newer:
             content = log(newer[number], size)
         else:
             content = read((number - 1) * size, size)
-        if len(content) < size:
+        if number < 1 or len(content) < size:
             raise NotReadableError
         return content
 

@@ -115,11 +115,11 @@ def card_of(cell: Annotation, scheme: ClassScheme, *, blind: bool) -> str:
     state = STATUS_NAMES[cell.status]
     if cell.status is not Status.UNREVIEWED:
         state += f" by {cell.author}"
-    lines = [_name(str(cell.class_id), scheme, colours) + f", {escape(state)}"]
+    lines = [_name(str(cell.class_id), colours) + f", {escape(state)}"]
     if not blind:
         ranked = sorted(cell.scores, key=lambda pair: -pair[1])[:_MOST_CLASSES]
         rows = "".join(
-            f"<tr><td>{_name(name, scheme, colours)}&nbsp;&nbsp;</td><td align=right>{score:.2f}</td></tr>"
+            f"<tr><td>{_name(name, colours)}&nbsp;&nbsp;</td><td align=right>{score:.2f}</td></tr>"
             for name, score in ranked
         )
         lines.append(f"<table cellspacing=0>{rows}</table>" if rows else "no scores")
@@ -127,8 +127,8 @@ def card_of(cell: Annotation, scheme: ClassScheme, *, blind: bool) -> str:
     return "<br>".join(lines[:1]) + "".join(f"<div>{line}</div>" for line in lines[1:])
 
 
-def _name(class_id: str, scheme: ClassScheme, colours: dict[str, str]) -> str:
+def _name(class_id: str, colours: dict[str, str]) -> str:
     colour = colours.get(class_id, "#9aa0a8")
     # The card is dark; a dark class has its square on a pale ground.
     ground = " background-color:#f2f3f5;" if is_dark([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]) else ""
-    return f"<span style='color:{colour};{ground}'>&#9632;</span>&nbsp;{escape(scheme.label(class_id))}"
+    return f"<span style='color:{colour};{ground}'>&#9632;</span>&nbsp;{escape(class_id)}"

@@ -190,8 +190,6 @@ def _choice(choices: list[tuple[str, Any]], optional: bool) -> Control:
 def _numbers() -> Control:
     line = QLineEdit()
     line.setPlaceholderText("none")
-    # A long title beside it would take its room, and cut what it holds.
-    line.setMinimumWidth(NUMBER_PX)
 
     def read() -> Any:
         words = line.text().replace(",", " ").replace(";", " ").split()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from napari_cyto.datasets.splits import _twin_slides
 from napari_cyto.datasets.splits._twin_slides import twin_slides
 from napari_cyto.datasets.splits.config import SplitConfig
 from napari_cyto.datasets.splits.split import SETS, Split
@@ -27,12 +25,6 @@ from napari_cyto.errors import CytoError, SplitError
 from napari_cyto.training.recipes import recipe, with_settings
 
 CLASSES = ("NILM", "LSIL", "HSIL")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another test looked for is looked for again."""
-    monkeypatch.setattr(_twin_slides, "_known", OrderedDict())
 
 
 def slide(key: str, counts: Sequence[int], patient: str = "", smear: str = "", **more: object) -> TrainingSlide:

@@ -131,7 +131,7 @@ def test_a_new_project_has_a_name_a_place_and_classes(empty_bench, tmp_path):
     assert "without /" in dialog.problem.text()
     dialog.name.setText("May 2025")
     dialog.scheme.setCurrentIndex(dialog.scheme.findData("apacc"))
-    assert dialog.classes.text() == "healthy, Artefact / not evaluable, unhealthy, Mixed group"
+    assert dialog.classes.text() == "healthy, rubbish, unhealthy, bothcells"
     empty_bench.click(dialog.create)
     assert empty_bench.session.project.folder == tmp_path / "May 2025.cyto"
     assert empty_bench.session.project.scheme.name == "apacc"

@@ -71,20 +71,14 @@ class SelectionBox(QWidget):
         if not chosen:
             return "Nothing selected"
         if len(chosen) > 1:
-            kinds = Counter("proposals" if self._is_hidden(a) else self._name_of(a) or "region" for a in chosen)
+            kinds = Counter("proposals" if self._is_hidden(a) else a.class_id or "region" for a in chosen)
             return f"{parts.number(len(chosen))} selected: " + ", ".join(
                 f"{parts.number(n)} {name}" for name, n in kinds.most_common()
             )
         slide = self.session.slide
         if self._is_hidden(chosen[0]):
             return "Prediction; class hidden (blind reading)."
-        return describe(chosen[0], slide.mpp if slide is not None else None, self._name_of(chosen[0]))
-
-    def _name_of(self, annotation: Annotation) -> str:
-        """Return what windows call its class; nothing for a region."""
-        project = self.session.project
-        class_id = annotation.class_id or ""
-        return class_id if project is None else project.scheme.label(class_id)
+        return describe(chosen[0], slide.mpp if slide is not None else None)
 
     def _is_hidden(self, annotation: Annotation) -> bool:
         """Whether a blind reader must not learn what the model calls it."""
@@ -117,17 +111,17 @@ class SelectionBox(QWidget):
         self._rows.setText("\n".join(history_line(e) for e in entries[-HISTORY_ROWS:]) or "No history.")
 
 
-def describe(annotation: Annotation, mpp: float | None, name: str) -> str:
-    """Return one annotation, of a class called ``name``, in a sentence or two; ``mpp`` turns px into µm where known."""
+def describe(annotation: Annotation, mpp: float | None) -> str:
+    """Return one annotation in a sentence or two; ``mpp`` turns px into µm where it is known."""
     shape = annotation.geometry
     if isinstance(shape, Point):
-        what = f"{name}, point"
+        what = f"{annotation.class_id}, point"
     elif isinstance(shape, Box):
         height, width = shape.size_hw
         size = f"{width * mpp:.1f} × {height * mpp:.1f} µm" if mpp else f"{width:.0f} × {height:.0f} px"
-        what = f"{name}, box {size}"
+        what = f"{annotation.class_id}, box {size}"
     else:
-        what = name or "Region: every cell inside is annotated"
+        what = annotation.class_id or "Region: every cell inside is annotated"
     when = f"{annotation.created_utc.astimezone():%d %b %Y %H:%M}"
     kind, _, source = annotation.origin.partition(":")
     if kind == "model":

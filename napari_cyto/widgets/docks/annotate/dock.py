@@ -207,7 +207,7 @@ class ReviewBox(QWidget):
         self.which.clear()
         self.which.addItem("Every class", None)
         for cell_class in scheme.classes if scheme is not None else ():
-            self.which.addItem(style.swatch_icon(cell_class.colour), f"Only {cell_class.label}", cell_class.id)
+            self.which.addItem(style.swatch_icon(cell_class.colour), f"Only {cell_class.id}", cell_class.id)
         self.which.setCurrentIndex(max(0, self.which.findData(before)))
 
     def _step(self, step: int) -> None:

@@ -20,7 +20,7 @@ class ApaccMap(ClassMapRows):
     def __init__(self) -> None:
         super().__init__(SENTENCE)
         self._project: Project | None = None
-        self._targets_of_apacc = [(c.id, c.label) for c in preset("apacc").classes]
+        self._targets_of_apacc = [(c.id, c.id) for c in preset("apacc").classes]
         self.changed.connect(self._keep)
 
     def show_project(self, project: Project | None, statuses: Collection[Status]) -> None:

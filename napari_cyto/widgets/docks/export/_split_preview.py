@@ -20,13 +20,10 @@ from qtpy.QtWidgets import (
 from napari_cyto.datasets.audit.report import Finding
 from napari_cyto.datasets.export.preview import ExportPreview
 from napari_cyto.domain.counts import counted
-from napari_cyto.domain.presets import preset
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 
 SET_WORDS = {"train": "Training", "val": "Validation", "validation": "Validation", "test": "Test"}
-# The classes of an APACC export are the collection's, whatever the project's are.
-APACC_LABELS = {c.id: c.label for c in preset("apacc").classes}
 # More rows than this are counted, not listed: the export's own report has them all.
 ROWS_AT_MOST = 100
 TABLE_HEIGHT_PX = 170
@@ -78,10 +75,7 @@ class SplitPreview(QWidget):
     def _show_classes(self, rows: Sequence[Mapping[str, Any]]) -> None:
         names = [name for name in rows[0] if f"{name}_share" in rows[0]] if rows else []
         cells = [
-            [
-                APACC_LABELS.get(row["class"], str(row["class"])),
-                *(f"{parts.number(row[name])} ({row[f'{name}_share']:.0%})" for name in names),
-            ]
+            [str(row["class"]), *(f"{parts.number(row[name])} ({row[f'{name}_share']:.0%})" for name in names)]
             for row in rows
         ]
         fill(self.classes, ["Class", *(SET_WORDS.get(name, name) for name in names)], cells)

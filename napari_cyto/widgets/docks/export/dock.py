@@ -34,7 +34,7 @@ from napari_cyto.widgets.docks.export._request import (
     is_divided,
     is_folder,
 )
-from napari_cyto.widgets.docks.export._split_preview import APACC_LABELS, SET_WORDS, SplitPreview
+from napari_cyto.widgets.docks.export._split_preview import SET_WORDS, SplitPreview
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.run_when_visible import WhenSeen
@@ -365,8 +365,7 @@ def done_words(result: ApaccExport | ImageSetExport | LabelExport) -> str:
         return f"written, {'; '.join(pieces)}."
     if isinstance(result, ApaccExport):
         smear_counts = [
-            (", ".join(f"{parts.number(n)} {APACC_LABELS.get(name, name)}" for name, n in classes.items()) or "nothing")
-            + f" to {side}"
+            (", ".join(f"{parts.number(n)} {name}" for name, n in classes.items()) or "nothing") + f" to {side}"
             for side, classes in result.counts.items()
         ]
         return "written, " + "; ".join(smear_counts) + "."

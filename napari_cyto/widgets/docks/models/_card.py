@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_cyto.models.card import vector_rows
 from napari_cyto.models.manifest import ModelManifest
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -88,6 +89,9 @@ def fact_rows(manifest: ModelManifest) -> Iterator[tuple[str, str]]:
     card = manifest.card
     yield "Stain", manifest.stain
     yield "Input", sees_words(manifest)
+    if manifest.kind == "encoder":
+        made_of, numbers = (words for _, words in vector_rows(manifest))
+        yield "Vector", f"{numbers} numbers, made of {made_of}"
     yield "Colours", f"matched to {manifest.colour.picture}" if manifest.colour else "as scanned"
     yield "Licence", card.licence
     for name, words in (

@@ -9,14 +9,18 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QListWidget, QListWidgetItem, QMessageBox, QWidget
 
 from napari_cyto.errors import CytoError
+from napari_cyto.jobs.events import Done
 from napari_cyto.models.library import Entry, add_model, list_models, remove_model, verify_model
+from napari_cyto.models.onnx_jobs import export_network
 from napari_cyto.models.project_models import fit_of, is_used, use_model
 from napari_cyto.models.suitability import Fit
 from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.models._card import ModelCard
+from napari_cyto.widgets.docks.models._network_dialog import NetworkDialog
 
 _MODEL = Qt.ItemDataRole.UserRole
 LIST_PX = 132
@@ -38,6 +42,20 @@ class ModelsDock(Dock):
         self.list.setFixedHeight(LIST_PX)
         self.list.currentItemChanged.connect(lambda *_items: self._choose())
         self.add = parts.button("Add…", "Copies a model from its folder into the library.", self.ask_add, icon="add")
+        self.add_own = parts.button(
+            "Add network…",
+            "Makes a model of a network of your own, which is in an ONNX file.",
+            self.ask_network,
+            icon="add",
+        )
+        self.give = parts.button(
+            "Export ONNX…",
+            "Gives this model away: the network as ONNX, its card, and a test vector.",
+            self.ask_export,
+            icon="export",
+        )
+        self.bar = JobBar()
+        self.bar.ended.connect(self._exported)
         self.verify = parts.button(
             "Verify", "Reads the whole model and compares its hash with the one on its card.", self.verify_current
         )
@@ -49,7 +67,7 @@ class ModelsDock(Dock):
         )
         self.use = parts.button(
             "Use in this project",
-            "Makes this model the one used for detection in this project.",
+            "Makes this model the one of its kind that is used in this project.",
             self.use_current,
             icon="check",
         )
@@ -59,6 +77,8 @@ class ModelsDock(Dock):
         for widget in (
             self.list,
             parts.row(self.add, self.verify, self.remove),
+            parts.row(self.add_own, self.give),
+            self.bar,
             self.words,
             self.fit,
             self.card,
@@ -142,6 +162,34 @@ class ModelsDock(Dock):
         self.refresh(name)
         self._say(f"Added {name}.", style.GOOD)
 
+    def ask_network(self) -> None:
+        """Open the form for a network of one's own."""
+        dialog = NetworkDialog(self)
+        dialog.added.connect(self.show_added)
+        dialog.exec()
+        dialog.deleteLater()
+
+    def show_added(self, name: str, remarks: str) -> None:
+        """Choose a model that was just added, and say what was found out about it."""
+        self.refresh(name)
+        self._say(f"Added {name}. {remarks}".strip(), style.GOOD)
+
+    def ask_export(self) -> None:
+        """Ask for a folder and write the chosen model there as ONNX."""
+        model = self.current
+        if model is None:
+            return
+        chosen = QFileDialog.getExistingDirectory(self, "Folder that the files' own folder is made in")
+        if chosen:
+            self.export_to(Path(chosen) / f"{model.name}-onnx")
+
+    def export_to(self, folder: Path) -> None:
+        """Write the chosen model as ONNX into a new folder."""
+        model = self.current
+        if model is not None:
+            kwargs = {"name": str(model.path), "folder": folder}
+            self.bar.run(export_network, kwargs, "Exporting, and comparing what was written…")
+
     def ask_remove(self) -> None:
         """Ask once, then delete the chosen model."""
         model = self.current
@@ -170,6 +218,16 @@ class ModelsDock(Dock):
         super().showEvent(event)
         self.refresh()
 
+    def let_go(self) -> None:
+        """Stop listening, and stop what still runs."""
+        super().let_go()
+        self.bar.close_job()
+
+    def _exported(self, event: object) -> None:
+        if isinstance(event, Done):
+            found = event.to_json()
+            self._say(f"Exported to {found['folder']}: {found['compared']}.", style.GOOD)
+
     def _show_project(self) -> None:
         project = self.session.project
         folder = None if project is None else project.folder
@@ -194,6 +252,7 @@ class ModelsDock(Dock):
         self.use.setEnabled(usable and model is not None and not is_used(project, model))
         self.verify.setEnabled(model is not None)
         self.remove.setEnabled(model is not None and not model.shipped)
+        self.give.setEnabled(manifest is not None)
 
     def _show_fit(self, model: Entry | None, fits: Fit | None) -> None:
         if model is None:
@@ -205,7 +264,9 @@ class ModelsDock(Dock):
         elif fits.sentences:
             words, colour = " ".join(fits.sentences), style.BAD if fits.refusals else style.WARN
         else:
-            words, colour = "Fits this project: its classes, and the scale of its slides.", style.GOOD
+            is_encoder = model.manifest is not None and model.manifest.kind == "encoder"
+            what = "the scale of its slides" if is_encoder else "its classes, and the scale of its slides"
+            words, colour = f"Fits this project: {what}.", style.GOOD
         self.fit.setText(words)
         style.tint(self.fit, colour)
         self.fit.setVisible(bool(words))

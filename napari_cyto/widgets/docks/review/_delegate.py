@@ -91,7 +91,7 @@ class CellDelegate(QStyledItemDelegate):
         painter.drawText(words, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, score)
         room = words.width() - (self._metrics.horizontalAdvance(score) + 4 if score else 0)
         painter.setPen(_WORDS)
-        name = self._metrics.elidedText(model.shown_name(row), Qt.TextElideMode.ElideRight, room)
+        name = self._metrics.elidedText(class_id, Qt.TextElideMode.ElideRight, room)
         painter.drawText(words, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
 
     def _slide_name(self, painter: QPainter, square: QRect, name: str) -> None:

@@ -114,7 +114,7 @@ class ReviewFilters(QWidget):
     def show_scheme(self, scheme: ClassScheme | None) -> None:
         """Offer the classes of ``scheme``; the choice made before stays where it can."""
         classes = scheme.classes if scheme is not None else ()
-        self._offer(self.which, "All classes", [(c.label, c.id) for c in classes])
+        self._offer(self.which, "All classes", [(c.id, c.id) for c in classes])
         for row, cell_class in enumerate(classes, start=1):
             self.which.setItemIcon(row, style.swatch_icon(cell_class.colour))
 

@@ -58,14 +58,6 @@ class ReviewModel(QAbstractListModel):
         cell = self.review.cells[row]
         return "?" if self.is_blind and cell.status is Status.UNREVIEWED else str(cell.class_id)
 
-    def shown_name(self, row: int) -> str:
-        """Return what that class is called."""
-        return self._name_of(self.shown_class(row))
-
-    def _name_of(self, class_id: str) -> str:
-        project = self.review.session.project
-        return class_id if project is None else project.scheme.label(class_id)
-
     def shown_score(self, row: int) -> str:
         """Return the score of the cell's class as a percentage, or nothing."""
         score = None if self.is_blind else label_score(self.review.cells[row])
@@ -74,7 +66,7 @@ class ReviewModel(QAbstractListModel):
     def caption(self, row: int) -> str:
         """Return a cell in a line."""
         state = "deleted" if self.review.is_gone(row) else STATUS_NAMES[self.review.cells[row].status]
-        return f"{self.shown_name(row)} {self.shown_score(row)} {state}".replace("  ", " ")
+        return f"{self.shown_class(row)} {self.shown_score(row)} {state}".replace("  ", " ")
 
     def words(self, row: int) -> str:
         """Return all that may be said of a cell."""
@@ -83,14 +75,10 @@ class ReviewModel(QAbstractListModel):
         y, x = cell.geometry.centre_yx
         state = "deleted since" if self.review.is_gone(row) else STATUS_NAMES[cell.status]
         name = parts.breakable(record.name) if record is not None else "slide removed"
-        lines = [f"{self.shown_name(row)}, {state}. {name}, x {x:,.0f}, y {y:,.0f} px."]
+        lines = [f"{self.shown_class(row)}, {state}. {name}, x {x:,.0f}, y {y:,.0f} px."]
         if cell.scores and not self.is_blind:
             best = sorted(cell.scores, key=lambda pair: -pair[1])
-            lines.append(
-                "  ".join(
-                    f"{self._name_of(class_id)} {100 * score:.0f} %" for class_id, score in best if score >= 0.005
-                )
-            )
+            lines.append("  ".join(f"{class_id} {100 * score:.0f} %" for class_id, score in best if score >= 0.005))
         return "\n".join(lines)
 
     def begins_slide(self, row: int) -> str:

@@ -200,7 +200,7 @@ class ImportDialog(QDialog):
         self.bar.say("")
         foreign = [c for c in event.result.classes if c not in project.scheme]
         kept = project.setting(KEPT_AS, {})
-        targets = [(ADDED, ADDED_WORDS), *((c.id, c.label) for c in project.scheme.classes)]
+        targets = [(ADDED, ADDED_WORDS), *((c.id, c.id) for c in project.scheme.classes)]
         known = {target for target, _ in targets}
         chosen = {c: kept[c] if kept.get(c) in known else same_class(c, project.scheme) for c in foreign}
         self.class_map.show_rows(chosen, targets)

@@ -114,7 +114,7 @@ class NewProjectDialog(QDialog):
         self.accept()
 
     def _preview(self) -> None:
-        self.classes.setText(", ".join(c.label for c in self.chosen_scheme().classes))
+        self.classes.setText(", ".join(c.id for c in self.chosen_scheme().classes))
 
     def _ask_place(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder for the project", self.place.text())
