@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDialog, QFileDialog, QHBoxLayout, QLineEdit, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_cyto.errors import CytoError
 from napari_cyto.jobs.events import Done
@@ -87,13 +96,13 @@ class NetworkDialog(QDialog):
         low.addWidget(self.leave)
         low.addWidget(self.add)
         outer = QVBoxLayout(self)
-        for widget in (
-            parts.row(parts.text("File"), self.file, self.choose, stretch=1),
-            scroll,
-            self.hint,
-            self.bar,
-        ):
-            outer.addWidget(widget, 1 if widget is scroll else 0)
+        label = parts.text("File")
+        label.setWordWrap(False)
+        label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
+        outer.addWidget(parts.row(label, self.file, self.choose, stretch=1))
+        outer.addWidget(scroll, 1)
+        outer.addWidget(self.hint)
+        outer.addWidget(self.bar)
         outer.addLayout(low)
 
     def ask_file(self) -> None:
