@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from made_bundles import manifest
 
+from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.domain.presets import preset
 from napari_cyto.models.card import card_defaults, card_html, card_sections, card_text
@@ -91,6 +92,22 @@ def test_the_card_is_shown_whole_and_escaped() -> None:
     assert "<cells> & more" in text
     assert "&lt;cells&gt; &amp; more" in page
     assert "<cells>" not in page
+
+
+def test_the_card_of_an_encoder_says_what_its_vector_is_made_of() -> None:
+    rule = CropRule(windows=(40.0,), size_px=32)
+    known = manifest(
+        kind="encoder", architecture="timm-encoder", settings={"tokens": "both", "length": 768, "projected": True},
+        classes=(), crop_rule=rule.model_dump(), mpp=1.25, input_px=32,
+    )  # fmt: skip
+    sections = dict(card_sections(known))
+    assert dict(sections["Vector"]) == {
+        "made of": "the class token and the mean of the patches' tokens, projected by a linear layer",
+        "numbers": "768",
+    }
+    assert "Decision" not in sections
+    assert known.kind_words == "an encoder"
+    assert "names no cell" in card_defaults("encoder", ["cric"])["intended_use"]
 
 
 def test_an_empty_card_has_no_empty_rows() -> None:

@@ -16,10 +16,14 @@ from made_onnx import FLOAT, floats, integers, mean_classifier, model, node, par
 from planted_cells import slide_of
 
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.bundle_scores import evaluate_bundle
 from napari_cyto.inference.classify import CellClassifier
 from napari_cyto.inference.engine.detect import CellDetector
 from napari_cyto.inference.engine.search import CellSearch
+from napari_cyto.inference.model_choice import chosen_bundles
+from napari_cyto.inference.request import PredictRequest
 from napari_cyto.inference.runtimes.choice import RuntimeRequest, crop_runtime
+from napari_cyto.jobs.events import Failed
 from napari_cyto.models import onnx_trial
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.models.foreign_models import ForeignNetwork, add_foreign
@@ -189,8 +193,14 @@ def test_a_vit_gives_vectors_of_its_tokens(tmp_path: Path, tokens: str, length: 
     runtime, _ = crop_runtime(bundle, RuntimeRequest())
     assert np.allclose(runtime.outputs(crops), expected, atol=1e-3)
     for wrong in (CellDetector, CellClassifier):
-        with pytest.raises(CytoError, match="encoder"):
+        with pytest.raises(CytoError, match="an encoder"):
             wrong(bundle)
+    for request in ({"detector": "vit"}, {"detector": "nucleus-detector", "classifier": "vit"}):
+        with pytest.raises(CytoError, match="vit is an encoder, but"):
+            chosen_bundles(PredictRequest(slide=path, **request))
+    last = list(evaluate_bundle("vit", ["cric:nowhere"]))[-1]
+    assert isinstance(last, Failed)
+    assert "vit is an encoder, which names no cell" in last.message
 
 
 # What a file may do that it should not, or what it was not said to be.

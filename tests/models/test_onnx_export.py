@@ -50,7 +50,8 @@ def test_the_built_in_detector_finds_the_same_cells_when_it_comes_back(tmp_path:
     assert {p.name for p in out.iterdir()} >= FILES
     assert json.loads((out / "card.json").read_text())["id"] == "nucleus-detector"
     pixels = probe_field(3, 1.0)[0]
-    ours = CellDetector(bundle_named("nucleus-detector"), runtime="torch").runtime.cells(pixels, 0.27)
+    ours = CellDetector(bundle_named("nucleus-detector"), precision="fp32", runtime="torch").runtime.cells(pixels, 0.27)
+    ours = ours.at((ours.points_yx < 512).all(axis=1))  # torch tells of some beyond the tile too, which are none of its
     theirs = CellDetector(bundle_named(bring_back(out)), runtime="auto").runtime.cells(pixels, 0.27)
     assert len(ours.scores) > 20
     assert np.allclose(np.sort(ours.scores), np.sort(theirs.scores), atol=1e-3)
