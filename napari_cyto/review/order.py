@@ -17,6 +17,7 @@ from napari_cyto.review.control_cells import ControlCells, chance
 from napari_cyto.review.predictions import is_from_model, severities
 from napari_cyto.review.query import ReviewQuery, Sort, model_class, sort_columns
 from napari_cyto.store import Project
+from napari_cyto.vectors import attention_of, scores_of
 
 # What fits the memory of a laptop beside its slides, about 1 kB a cell. Nobody goes through more in one sitting, and
 # of more cells these are the first in the order.
@@ -91,6 +92,7 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
         When the project has no such slide, or cannot be read.
     """
     scheme, slide_place = project.scheme, {record.id: n for n, record in enumerate(project.slides())}
+    attention = _attention(project, query.slide_ids or slide_place) if query.sort is Sort.ATTENTION else None
     tally, kept, seen = Tally(costs=project.model_costs()), list[Annotation](), 0
     followed = ControlCells(severities(scheme), query, tally.costs)
     for slide_id in query.slide_ids or slide_place:
@@ -102,13 +104,27 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
                 seen += 1
                 kept.append(cell)
                 if len(kept) >= 2 * most:
-                    kept = _foremost(kept, query, scheme, slide_place, most, tally.costs)
-    cells, controls = ordered(kept, query, scheme, slide_place, tally.costs)
+                    kept = _foremost(kept, query, scheme, slide_place, most, tally.costs, attention)
+    cells, controls = ordered(kept, query, scheme, slide_place, tally.costs, attention)
     cut_by_filter = seen - len(kept) if query.score_range == (0.0, 1.0) else 0
     left_out = max(0, len(cells) - most) + cut_by_filter
     cells = cells[:most]
     followed.replay()
     return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed)
+
+
+def _attention(project: Project, slide_ids: Iterable[str]) -> dict[str, float]:
+    """Return how much the newest model of slides looked at each cell, times how many it had to look at.
+
+    Of slides with few and with many cells, 1 is what each would have if all were alike.
+    """
+    found: dict[str, float] = {}
+    for slide_id in slide_ids:
+        of_cells = [score for score in scores_of(project, slide_id) if score.bag == "cells"]
+        attention = attention_of(project, slide_id, of_cells[-1].sha256) if of_cells else None
+        if attention is not None:
+            found |= zip(attention.ids, (len(attention.ids) * attention.weights).tolist(), strict=True)
+    return found
 
 
 def ordered(
@@ -117,17 +133,20 @@ def ordered(
     scheme: ClassScheme,
     slide_place: Mapping[str, int],
     costs: Mapping[str, Costs] = NO_MODELS,
+    attention: Mapping[str, float] | None = None,
 ) -> tuple[tuple[Annotation, ...], frozenset[str]]:
     """Return the cells in the order of the review, and the ids of those among them that are controls.
 
     Controls are drawn from the whole ``pool``, also from what the score range leaves out, and take every so many-th
-    place of the list, so that whoever stops early has seen their share of them.
+    place of the list, so that whoever stops early has seen their share of them. ``attention`` on cells, by id, is what
+    ``Sort.ATTENTION`` goes by; cells without any come last.
     """
     matching = [cell for cell in pool if query.takes(cell)]
     # In an order by chance each cell is a control cell.
     share = 0.0 if query.sort is Sort.RANDOM else query.control_share
     controls = _drawn(pool, query, round(share * len(matching)))
-    ranked = _ranked([cell for cell in matching if cell.id not in controls], query, scheme, slide_place, costs)
+    plain = [cell for cell in matching if cell.id not in controls]
+    ranked = _ranked(plain, query, scheme, slide_place, costs, attention)
     strewn = sorted(controls.values(), key=lambda cell: chance(cell.id, query.seed))
     if not query.by_slide:
         return _mixed(ranked, strewn), frozenset(controls)
@@ -172,9 +191,12 @@ def _ranked(
     scheme: ClassScheme,
     slide_place: Mapping[str, int],
     costs: Mapping[str, Costs],
+    attention: Mapping[str, float] | None = None,
 ) -> list[Annotation]:
     if not cells:
         return []
+    if query.sort is Sort.ATTENTION:
+        return sorted(cells, key=lambda cell: -(attention or {}).get(cell.id, -1.0))
     if query.sort is Sort.RANDOM:
         return sorted(cells, key=lambda cell: chance(cell.id, query.seed))
     columns = sort_columns(cells, query.sort, scheme, costs, query.likeness)
@@ -207,9 +229,11 @@ def _foremost(
     slide_place: Mapping[str, int],
     most: int,
     costs: Mapping[str, Costs],
+    attention: Mapping[str, float] | None,
 ) -> list[Annotation]:
     """Return the first ``most`` cells in the order, and as many more as controls may be drawn."""
-    ranked = _ranked([cell for cell in cells if query.takes(cell)], query, scheme, slide_place, costs)[:most]
+    taken = [cell for cell in cells if query.takes(cell)]
+    ranked = _ranked(taken, query, scheme, slide_place, costs, attention)[:most]
     here = {cell.id for cell in ranked}
     drawn = _drawn(cells, query, round(query.control_share * most))
     return [*ranked, *(cell for cell in drawn.values() if cell.id not in here)]

@@ -29,6 +29,7 @@ class Sort(StrEnum):
     ENTROPY = "entropy"
     MARGIN = "margin"
     DISAGREEMENT = "disagreement"
+    ATTENTION = "attention"
     CLASS = "class"
     TAUGHT = "taught"
     PLACE = "place"

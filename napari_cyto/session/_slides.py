@@ -87,6 +87,7 @@ class Slides:
         self._state.slide = None
         self._state.cursor = None
         self._state.view_yxyx = None
+        self._state.attention = None
         self._state.select(())
         if handle is not None:
             handle.close()

@@ -20,7 +20,8 @@ from napari_cyto.session.tools import Tool
 if TYPE_CHECKING:
     from napari_cyto.domain.edits import Edit
     from napari_cyto.slides import Slide, UnreadableTile
-    from napari_cyto.store import Project
+    from napari_cyto.vectors import Attention
+from napari_cyto.store import Project
 
 
 class InBackground(Protocol):
@@ -44,6 +45,7 @@ class SessionSignals:
     filter_changed = Signal()
     taught_changed = Signal()  # another class is taught
     likeness_changed = Signal()  # what is taught was learnt: an order by likeness is another one now
+    attention_changed = Signal()  # what a model of slides looked at is shown over the slide, or no longer
     jump_requested = Signal(float, float)  # y, x: level-0 px
     next_foreseen = Signal(float, float)  # y, x: level-0 px of where the next jump will probably go
     view_changed = Signal(float, float, float, float)  # y0, x0, y1, x1: level-0 px
@@ -98,6 +100,8 @@ class SessionState:
         The tool in hand.
     shown_filter : ShownFilter
         Which annotations are shown.
+    attention : Attention, optional
+        What a model of slides looked at, while it is shown over the slide.
     selection : frozenset of str
         Ids of the selected annotations.
     cursor : Annotation, optional
@@ -128,6 +132,7 @@ class SessionState:
     class_id: str = ""
     tool: Tool = Tool.SELECT
     shown_filter: ShownFilter = field(default_factory=ShownFilter)
+    attention: Attention | None = None
     selection: frozenset[str] = frozenset()
     cursor: Annotation | None = None
     view_yxyx: YXYX | None = None

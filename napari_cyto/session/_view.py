@@ -8,6 +8,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.review.predictions import ShownFilter
 from napari_cyto.session._state import SessionState
 from napari_cyto.store import HistoryEntry
+from napari_cyto.vectors import Attention
 
 _LOOKED_THROUGH = 500
 # Hidden annotations that "next" passes over at most, 0.3 ms each.
@@ -75,6 +76,17 @@ class View:
         self._state.shown_filter = shown
         self._state.select(a.id for a in self._state.selected() if shown.passes(a))
         self._signals.filter_changed.emit()
+
+    @property
+    def attention(self) -> Attention | None:
+        """What a model of slides looked at, as it is shown over the slide; None while it is not."""
+        return self._state.attention
+
+    def show_attention(self, attention: Attention | None) -> None:
+        """Show over the slide what a model looked at, or with None no longer."""
+        if attention is not self._state.attention:
+            self._state.attention = attention
+            self._signals.attention_changed.emit()
 
     def need_selection_in_view(self) -> None:
         """Refuse to act on what nobody sees; without a view, as on the command line, everything is as good as seen.

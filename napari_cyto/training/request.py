@@ -19,6 +19,7 @@ from napari_cyto.store import Project
 from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.run_settings import RunSettings
 from napari_cyto.training.run_watch import LOG_NAME, RunWatch, runs_in
+from napari_cyto.training.slide.slide_config import SlideTrainConfig
 
 PROJECT_RUNS = "models"
 # Not "models", which is the library.
@@ -61,7 +62,24 @@ class TrainRequest:
         return [*words, "--resume"] if resume else words
 
 
-def start(request: TrainRequest, resume: bool = False) -> RunWatch:
+@dataclass(frozen=True, slots=True)
+class SlideTrainRequest:
+    """One run on whole slides: the recipe, the projects whose slides are learnt from, and the bundle to write."""
+
+    config: SlideTrainConfig
+    sources: tuple[str, ...]
+    out: Path
+
+    def words(self, resume: bool = False) -> list[str]:
+        """Return the command line of the run, after the program's name."""
+        words = ["train", "slide", "--out", str(self.out)]
+        for source in self.sources:
+            words += ["--data", source]
+        words += ["--recipe", str(RunFolder.of(self.out).path / RECIPE_NAME)]
+        return [*words, "--resume"] if resume else words
+
+
+def start(request: TrainRequest | SlideTrainRequest, resume: bool = False) -> RunWatch:
     """Start a run as a process of its own and return what follows it.
 
     Raises
@@ -139,7 +157,18 @@ def resume(out: Path) -> RunWatch:
     CytoError
         When its folder does not say any more what it was asked for.
     """
-    request = request_of(out)
+    request = request_of(out) or _slide_request_of(out)
     if request is None:
         raise CytoError(f"{RunFolder.of(out).path} does not record what was trained there; start a new run instead.")
     return start(request, resume=True)
+
+
+def _slide_request_of(out: Path) -> SlideTrainRequest | None:
+    kept = RunFolder.of(out).config()
+    config = kept.get("config")
+    if not isinstance(config, dict) or config.get("kind") != "slide":
+        return None
+    try:
+        return SlideTrainRequest(SlideTrainConfig.model_validate(config), tuple(map(str, kept["sources"])), out)
+    except (KeyError, ValueError):
+        return None

@@ -26,12 +26,13 @@ _BEND = 12.0
 class HeatMap:
     """Hangs under our layer's node, below the marks."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "heat") -> None:
+        self._name = name
         self.renew()
 
     def renew(self) -> None:
         """Begin anew with nothing drawn: what hung under a layer that is gone cannot be drawn any more."""
-        self.node: Any = Node(name="heat")
+        self.node: Any = Node(name=self._name)
         # napari sets the matrix of whatever hangs under a layer's node; the picture's own place is one deeper.
         self.node.transform = MatrixTransform()
         self._image = Image(np.zeros((1, 1, 4), np.uint8), interpolation="nearest", parent=self.node)

@@ -56,6 +56,7 @@ class AnnotationLayers:
         self._viewer = viewer
         self.options = ViewOptions()
         self.heat = HeatMap()
+        self.attention = HeatMap("attention")
         self.cells: Points | None = None
         self.scale = 1.0
         self.points = NO_POINTS
@@ -73,7 +74,15 @@ class AnnotationLayers:
         self._handles = _markers()
         self._rings = _markers()
         self._visuals = (
-            *(self.heat.node, self._cell_markers, self._halo, self._outlines, self._draft_halo, self._draft),
+            *(
+                self.heat.node,
+                self.attention.node,
+                self._cell_markers,
+                self._halo,
+                self._outlines,
+                self._draft_halo,
+                self._draft,
+            ),
             *(self._rings, self._handles),
         )
         self.show_as(self.options)
@@ -86,6 +95,7 @@ class AnnotationLayers:
             if self.cells is not None:
                 self._gone.append((self._node, *self._visuals))
                 self.heat.renew()
+                self.attention.renew()
                 self._make_visuals()
             self.cells = _points(scale, units)
             self._viewer.add_layer(self.cells)

@@ -134,6 +134,7 @@ class Canvas:
             (session.jump_requested, self.jump),
             (session.next_foreseen, self.arrival.foresee),
             (session.filter_changed, self._on_filter),
+            (session.attention_changed, self._show_attention),
             (session.replaced_changed, self._on_replaced),
         ]
 
@@ -291,6 +292,7 @@ class Canvas:
             self.note.show_message("")
             return
         self.layers.put(self.session.slide.mpp).visible = not self.is_hidden
+        self._show_attention()
         self._raise()
         self._on_tool()
         self._on_camera()
@@ -324,6 +326,14 @@ class Canvas:
             self.prediction_layer.look_again()
             self.prediction_layer.refresh_heat()
             self._reload_soon.ask()
+
+    def _show_attention(self) -> None:
+        """Lay what a model of slides looked at over the slide, or take it away."""
+        slide, attention = self.session.slide, self.session.view.attention
+        if not self._is_live or slide is None or slide.size_hw is None or attention is None:
+            self.layers.attention.hide()
+            return
+        self.layers.attention.show(attention.as_map(slide.size_hw), slide.size_hw)
 
     def _on_class(self) -> None:
         project = self.session.project

@@ -12,6 +12,8 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.predict._prediction_filters import PredictionFilters
 from napari_cyto.widgets.docks.predict._run import PredictionRun
+from napari_cyto.widgets.docks.predict._slide_score import SlideScoreBox
+from napari_cyto.widgets.docks.section import Section
 
 HINT = (
     "Over a cell: A accepts, X rejects, 1 to 9 corrects the class. Drag on the background, or Ctrl-drag an "
@@ -29,6 +31,10 @@ class PredictDock(Dock):
         self.run = PredictionRun(session)
         self.counts = parts.text()
         self.filters = PredictionFilters(session)
+        self.slide_score = SlideScoreBox(session)
+        self.whole_slide = Section(
+            "Score of the slide", self.slide_score, tip="A score of the whole slide, and what the model looked at"
+        )
         for widget in (
             self.run,
             _line(),
@@ -36,6 +42,8 @@ class PredictDock(Dock):
             parts.text(HINT, colour=style.QUIET),
             parts.text("Show", bold=True),
             self.filters,
+            _line(),
+            self.whole_slide,
         ):
             self.body.addWidget(widget)
         self.body.addStretch(1)
@@ -46,22 +54,26 @@ class PredictDock(Dock):
         self.listen(session.slide_changed, self._show_slide)
         self.listen(session.annotations_changed, self.later(self._show_counts))
         self.listen(session.filter_changed, self.filters.show_filter)
+        self.listen(session.filter_changed, self.slide_score.show_slide)
         self._show_project()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
         """Read the library anew: a model may have come since."""
         super().showEvent(event)
         self.run.refresh()
+        self.slide_score.refresh()
 
     def cancel_jobs(self) -> None:
         """Stop a run; what it has proposed stays."""
         if self.run.predictor.running:
             self.run.stop()
+        self.slide_score.job.stop()
 
     def let_go(self) -> None:
         """Stop listening, and end the process that looks for cells."""
         super().let_go()
         self.run.let_go()
+        self.slide_score.job.close_job()
 
     def _show_project(self) -> None:
         project = self.session.project
@@ -71,6 +83,7 @@ class PredictDock(Dock):
             self.filters.show_scheme(scheme)
         self.filters.setEnabled(project is not None)
         self.run.refresh()
+        self.slide_score.refresh()
         self._show_counts()
 
     def _show_slide(self) -> None:
@@ -79,6 +92,7 @@ class PredictDock(Dock):
         if place != self._place:
             self._place = place
             self.run.forget_outcome()
+            self.slide_score.show_slide()
         self._show_counts()
 
     def _show_counts(self) -> None:

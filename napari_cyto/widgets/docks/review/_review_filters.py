@@ -25,6 +25,11 @@ SORTS = (
         "Model disagrees with label",
         ("Cells for which the model predicts another class than the annotated one."),
     ),
+    (
+        Sort.ATTENTION,
+        "Most attended",
+        "Cells that the model of whole slides looked at most (see Score of the slide in the Predict dock).",
+    ),
     (Sort.CLASS, "By class, most severe first", "Most severe class first, then by score."),
     (
         Sort.TAUGHT,

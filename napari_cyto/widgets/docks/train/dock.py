@@ -18,6 +18,7 @@ from napari_cyto.training.config import TrainConfig
 from napari_cyto.training.recipes import all_recipes
 from napari_cyto.training.request import (
     TRAINING,
+    SlideTrainRequest,
     TrainRequest,
     class_colours,
     free_name,
@@ -35,6 +36,7 @@ from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.train._outcome import TrainOutcome
 from napari_cyto.widgets.docks.train._progress import TrainProgress, head_words, pace_words
 from napari_cyto.widgets.docks.train._setup import TrainSetup
+from napari_cyto.widgets.docks.train._slide_training import SlideTraining
 from napari_cyto.widgets.docks.train.words import plain
 
 POLL_MS = 250
@@ -52,6 +54,7 @@ class TrainDock(Dock):
         self._place: Path | None = None
         recipes, self._fault = _recipes()
         self.setup = TrainSetup(session, recipes)
+        self.slides = SlideTraining(session)
         self.progress = TrainProgress(session)
         self.outcome = TrainOutcome(session)
         self.name = QLineEdit()
@@ -80,7 +83,7 @@ class TrainDock(Dock):
         self._show_project()
 
     def _lay_out(self) -> None:
-        for widget in (self.setup, self.progress.head, self.outcome, self.progress):
+        for widget in (self.setup, self.slides, self.progress.head, self.outcome, self.progress):
             self.body.addWidget(widget)
         self.body.addStretch(1)
         for widget in (
@@ -96,6 +99,7 @@ class TrainDock(Dock):
 
     def _connect(self) -> None:
         self.setup.changed.connect(self._changed)
+        self.slides.requested.connect(self.start_slides)
         self.name.textChanged.connect(lambda _words: self._changed())
         self.outcome.used.connect(self.use)
         self.outcome.continued.connect(self.continue_run)
@@ -127,6 +131,22 @@ class TrainDock(Dock):
     def start_run(self) -> None:
         """Start what the controls ask for."""
         self._try(lambda: start(self.request()))
+
+    def start_slides(self) -> None:
+        """Start the run on whole slides that the controls ask for."""
+        self._try(lambda: start(self.slide_request()))
+
+    def slide_request(self) -> SlideTrainRequest:
+        """Return the run on the slides of the open project.
+
+        Raises
+        ------
+        CytoError
+            When a setting is out of its range, or no project is open.
+        """
+        project, config = self.session.need_project(), self.slides.config()
+        out = runs_folder(project) / free_name(runs_folder(project), config.name)
+        return SlideTrainRequest(config, (str(project.folder),), out)
 
     def resume_run(self) -> None:
         """Go on with the run on screen, which had ended early."""
@@ -246,6 +266,7 @@ class TrainDock(Dock):
     def _show_project(self) -> None:
         project = self.session.project
         self.setup.show_project()
+        self.slides.show_project()
         place = runs_folder(project)
         if place != self._place and not self.at_work():
             # Another project; that of a run at work is not left for it.
@@ -265,6 +286,7 @@ class TrainDock(Dock):
         watch = self.watch
         at_work = self.at_work()
         self.setup.setVisible(watch is None)
+        self.slides.setVisible(watch is None)
         for part in (self.progress.head, self.progress):
             part.setVisible(watch is not None)
         for widget in (self.name_head, self.name, self.start):
