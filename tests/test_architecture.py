@@ -66,7 +66,7 @@ MAY_USE = {
     "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "psutil", "pydantic", "yaml"}
     | _PIXELS,
     "inference": {"torch", "psutil", "pydantic", "distributed"} | _PIXELS,
-    "evaluation": {"pydantic", "scipy", "pycocotools", "PIL"},
+    "evaluation": {"pydantic", "scipy", "pycocotools", "PIL", "sklearn"},
     "synthesis": {"torch", "pydantic"} | _PIXELS,
     "vectors": {"pydantic", "scipy", "sklearn", "umap"},
     "review": {"pydantic"},

@@ -1,4 +1,4 @@
-"""The verb ``evaluate``: ``evaluate model | labels | grid | ki67``, each with the options of its config."""
+"""The verb ``evaluate``: ``evaluate model | labels | grid | encoders | ki67``, each with the options of its config."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from napari_cyto.cli.common_options import AsJson, Data
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.config import EvaluateConfig, Ki67Config, LabelComparisonConfig
+from napari_cyto.evaluation.encoders.encoder_table_config import EncoderTableConfig
 
-SUBJECTS = ("model", "labels", "grid", "ki67")
+SUBJECTS = ("model", "labels", "grid", "encoders", "ki67")
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model: its folder, or its name in the model library.")]
+Encoders = Annotated[
+    list[str],
+    typer.Argument(metavar="ENCODER...", help="Encoders: their folders, or their names in the model library."),
+]
 Report = Annotated[
     Path | None, typer.Option("--report", metavar="DIR", help="Write the report there: index.html, evaluation.json.")
 ]
@@ -53,6 +58,7 @@ def fill(group: typer.Typer) -> None:
     group.command("model")(with_options(model, EvaluateConfig))
     group.command("labels")(with_options(labels, LabelComparisonConfig))
     group.command("grid")(with_options(grid, EvaluateConfig, skip=_NOT_OF_A_GRID))
+    group.command("encoders")(with_options(encoders, EncoderTableConfig))
     group.command("ki67")(with_options(ki67, Ki67Config))
 
 
@@ -133,6 +139,25 @@ def grid(
     if not data or out is None:
         raise CytoError("Expected two or more data sets and a folder for the results; add --data SRC and --out DIR.")
     evaluate_model.grid(data, out, recipe, settings or (), config, together, as_json)
+
+
+def encoders(
+    encoders: Encoders,
+    data: Data = None,
+    as_json: AsJson = False,
+    *,
+    given: dict[str, Any],
+) -> None:
+    """Compare encoders by simple heads on their frozen vectors: evaluate encoders A B --data SRC.
+
+    Each source is a data set of its own, in its own classes; patients, smears or images stay whole.
+    """
+    from napari_cyto.cli import evaluate_encoders
+
+    config = checked(EncoderTableConfig, given)
+    if not data:
+        raise CytoError("Expected annotated cells to compare the encoders on; add --data SRC.")
+    evaluate_encoders.run(encoders, data, config, as_json)
 
 
 def ki67(cells: Cells, as_json: AsJson = False, *, given: dict[str, Any]) -> None:

@@ -35,11 +35,18 @@ class KnownFolders:
         µm per px.
     smear : str
         Regular expression on file names whose group names what was taken together.
+    within_class : bool
+        Whether that name counts within each class folder only.
     """
 
     classes: frozenset[str]
-    mpp: float
+    mpp: float | None
     smear: str
+    within_class: bool = False
+
+    def holds(self, classes: set[str]) -> bool:
+        """Whether class folders are those of this set, whose names are written in several ways."""
+        return bool(classes) and {_plain(each) for each in classes} <= self.classes
 
 
 HERLEV = KnownFolders(
@@ -59,6 +66,14 @@ HERLEV = KnownFolders(
 )
 """Source: µm per px from Coskun et al., section 2.1.1. No smear is stated; names that begin with one number are kept
 together, which can only make a split stricter."""
+
+SIPAKMED = KnownFolders(
+    frozenset({"superficial_intermediate", "parabasal", "metaplastic", "koilocytotic", "dyskeratotic"}),
+    None,
+    r"^(\d+)_\d+",
+    within_class=True,
+)
+"""Source: Plissiti et al. 2018, ICIP, whose files are named by the field, within its class, and the cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +105,9 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
     names = {path.parent / path.stem for _, _, path in listed}
     found = [item for item in listed if not _is_mask(item[2], names)]
     classes = {class_id for _, class_id, _ in found}
-    known = HERLEV if classes and classes <= HERLEV.classes else None
+    known = next((each for each in (HERLEV, SIPAKMED) if each.holds(classes)), None)
     mpp = known.mpp if known and mpp is None else mpp
+    within_class = bool(known and known.within_class and not smear)
     smear = smear or (known.smear if known else "")
     images, remarks = [], list[str]()
     is_cut = cache(_is_cut)
@@ -106,7 +122,7 @@ def read_class_folders(root: Path, mpp: float | None, smear: str) -> tuple[list[
             unread[path.suffix.lower()] += 1
             continue
         try:
-            images.append(CellImageRecord(_record(path, side, mpp, smear, class_id), class_id))
+            images.append(CellImageRecord(_record(path, side, mpp, smear, class_id, within_class), class_id))
         except FormatError as error:
             remarks.append(f"{error} The image was left out.")
     remarks += [
@@ -131,15 +147,22 @@ def _is_mask(path: Path, images: set[Path]) -> bool:
     return plain != path.stem and path.parent / plain in images
 
 
-def _record(path: Path, side: str, mpp: float | None, smear: str, class_id: str) -> SlideRecord:
+def _plain(class_folder: str) -> str:
+    return class_folder.lower().removeprefix("im_").replace("-", "_")
+
+
+def _record(
+    path: Path, side: str, mpp: float | None, smear: str, class_id: str, within_class: bool = False
+) -> SlideRecord:
     match = re.search(smear, path.name) if smear else None
+    taken_together = (match[1] or "") if match else ""
     return SlideRecord(
         name=f"{class_id}/{path.name}",
         path=str(path.absolute()),
         size_hw=image_size_hw(path),
         mpp=mpp,
         mpp_source="" if mpp is None else "user",
-        smear=(match[1] or "") if match else "",
+        smear=f"{class_id}/{taken_together}" if within_class and taken_together else taken_together,
         side=side,
     )
 

@@ -14,14 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.datasets.training._join import Joining
-from napari_cyto.datasets.training._source_classes import SourceMap, refuse_unmapped, source_map
+from napari_cyto.datasets.training._source_classes import LEFT_OUT, SourceMap, refuse_unmapped, source_map
 from napari_cyto.datasets.training._source_readers import SourceContent, read_content
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide as TrainingSlide
 from napari_cyto.datasets.training.scheme import named_scheme, scheme_name_for
 from napari_cyto.datasets.training.set_fingerprint import set_fingerprint
 from napari_cyto.datasets.training.sources import SourceSpec, parse_source
-from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.classes import CellClass, ClassScheme
+from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.errors import CytoError
+
+_GREY = "#808080"
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +153,29 @@ def read_training_set(
         missing[name] = maps[name].unmapped(used)
     refuse_unmapped(missing, scheme)
     return _joined(read, maps, scheme, classes)
+
+
+def read_own_classes(spec: SourceSpec | str) -> TrainingSet:
+    """Read one source in its own classes: those of its scheme, or of class folders the folders' names.
+
+    Raises
+    ------
+    CytoError
+        When it cannot be read, or no cell is left.
+    """
+    source = parse_source(spec) if isinstance(spec, str) else spec
+    content = read_content(source)
+    renamed = dict(source.class_map)
+    used = {class_id for slide in content.slides for _, class_id in slide.cells}
+    pairs = {class_id: renamed.get(class_id, class_id) for class_id in used}
+    named = sorted(set(pairs.values()) - {LEFT_OUT})
+    if not named:
+        raise CytoError(f"{source}: expected annotated cells, got none. " + " ".join(content.remarks[:5]))
+    if content.scheme_name in PRESETS and set(named) <= set(preset(content.scheme_name).ids):
+        scheme = preset(content.scheme_name)
+    else:
+        scheme = ClassScheme("own", 1, tuple(CellClass(class_id, class_id, _GREY) for class_id in named))
+    return _joined([(str(source), content)], {str(source): SourceMap("own classes", pairs)}, scheme, None)
 
 
 def _joined(
