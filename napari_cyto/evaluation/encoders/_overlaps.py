@@ -165,10 +165,10 @@ def _details(fine: Sequence[Floats]) -> _Details:
         )
         around = around - around.mean(axis=1, keepdims=True)
         length = np.linalg.norm(around, axis=1)
-        told = length > _FLATTEST
-        places.append(np.stack([y, x], axis=1)[told])
-        described.append((around[told] / length[told, None]).astype(np.float32))
-        image.append(np.full(int(told.sum()), number, dtype=np.intp))
+        telling = length > _FLATTEST
+        places.append(np.stack([y, x], axis=1)[telling])
+        described.append((around[telling] / length[telling, None]).astype(np.float32))
+        image.append(np.full(int(telling.sum()), number, dtype=np.intp))
     width = (2 * _HALF + 1) ** 2
     return _Details(
         np.concatenate([np.empty((0, 2), np.intp), *places]),

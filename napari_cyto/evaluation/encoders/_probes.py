@@ -201,7 +201,7 @@ def few_shot_shares(
     with fewer cells there gives all of them.
     """
     rng = np.random.default_rng(seed)
-    right, asked = np.zeros(len(class_index)), np.zeros(len(class_index))
+    right, attempts = np.zeros(len(class_index)), np.zeros(len(class_index))
     names = np.unique(folds)
     for draw in range(max(draws, len(names))):
         fold = names[draw % len(names)]
@@ -210,9 +210,9 @@ def few_shot_shares(
         cells = np.concatenate(chosen)
         calls = _fitted_calls(vectors[cells], class_index[cells], vectors[test], FEW_STRENGTH)
         right[test] += calls == class_index[test]
-        asked[test] += 1
+        attempts[test] += 1
         pulse()
-    return right / asked
+    return right / attempts
 
 
 def mean_share(

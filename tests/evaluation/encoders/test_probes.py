@@ -47,7 +47,7 @@ def test_a_random_encoder_scores_at_chance() -> None:
     assert leaky.neighbours_balanced.value > 0.95
 
 
-def test_classes_that_lie_apart_are_told_apart() -> None:
+def test_classes_that_lie_apart_are_recognised() -> None:
     vectors, class_index, groups = cells(np.random.default_rng(0), 30, 12.0)
     found = probe(vectors, class_index, groups, EncoderTableConfig(draws=10))
     assert all(e.value > 0.97 for e in (found.linear, found.neighbours, found.few_balanced))
