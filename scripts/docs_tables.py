@@ -195,9 +195,8 @@ def with_tables(text: str) -> str:
         table = options_markdown(verb) if verb != name else makers[name]()
         return f"{found['begin']}\n{table}\n{found['end']}"
 
-    return re.sub(
-        r"(?P<begin><!-- begin (?P<name>[a-z ]+) -->\n).*?(?P<end><!-- end (?P=name) -->)", made, text, flags=re.DOTALL
-    )
+    pattern = r"(?P<begin><!-- begin (?P<name>[a-z -]+?) -->\n).*?(?P<end><!-- end (?P=name) -->)"
+    return re.sub(pattern, made, text, flags=re.DOTALL)
 
 
 def _code(keys: str) -> str:

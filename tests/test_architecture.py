@@ -68,7 +68,7 @@ MAY_USE = {
     "inference": {"torch", "psutil", "pydantic", "distributed"} | _PIXELS,
     "evaluation": {"pydantic", "scipy", "pycocotools", "PIL", "sklearn"},
     "synthesis": {"torch", "pydantic"} | _PIXELS,
-    "vectors": {"pydantic", "scipy", "sklearn", "umap"},
+    "vectors": {"pydantic", "pynndescent", "scipy", "sklearn", "umap"},
     "review": {"pydantic"},
     "reporting": {"pydantic"},
     "session": {"psygnal", "pydantic"},
@@ -288,6 +288,7 @@ MODULE_OF = {
     "scikit-image": "skimage",
     "scikit-learn": "sklearn",
     "SQLAlchemy": "sqlalchemy",
+    "umap-learn": "umap",
 }
 OWN_EXTRAS = {"test", "gui-test", "lint", "docs", "mutation"}
 """Extras for those who work on the package, not for the package itself."""

@@ -53,6 +53,8 @@ def build(words: list[str]) -> typer.Typer:
         app.command("predict")(_predict() if verb == "predict" else predict)
     app.command("embed")(_embed() if verb == "embed" else embed)
     app.command("teach")(_teach() if verb == "teach" else teach)
+    for name, stub in (("map", map_), ("similar", similar), ("label-errors", label_errors)):
+        app.command(name)(_of_cells(name) if verb == name else stub)
     return app
 
 
@@ -122,6 +124,24 @@ def _predict_slide() -> typer.Typer:
     group.callback()(lambda: None)
     group.command("slide")(slide_models.command())
     return group
+
+
+def _of_cells(verb: str) -> Callable[..., None]:
+    from napari_cyto.cli import cells
+
+    return cells.command(verb)
+
+
+def map_() -> None:
+    """Lay out a project's cells on a map on which cells alike lie together, and say how far to trust it."""
+
+
+def similar() -> None:
+    """List the cells most like a cell: of its slide, of all slides, or of other patients only."""
+
+
+def label_errors() -> None:
+    """List accepted cells whose label the cells most like them contradict, the likeliest error first."""
 
 
 def _slides() -> Callable[..., None]:

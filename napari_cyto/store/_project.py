@@ -421,6 +421,11 @@ class Project(ProjectCore):
         with self._database.read() as connection:
             return columns.origins(connection, self._numbers[slide_id])
 
+    def cell_authors(self, slide_id: str) -> dict[str, str]:
+        """Return whose each cell of a slide is, by its id: a person, or the model that nobody followed yet."""
+        with self._database.read() as connection:
+            return columns.authors(connection, self._numbers[slide_id])
+
     def review_steps(self, slide_id: str) -> Iterator[ReviewStep]:
         """Yield the steps that made or judged the annotations of a slide and were not undone, in their order."""
         with self._database.read() as connection:

@@ -35,6 +35,18 @@ _ORIGINS = (
 )
 
 
+_AUTHORS = (
+    select(version.c.annotation_id, version.c.author)
+    .select_from(annotation.join(version, version.c.pk == annotation.c.version_pk))
+    .where(annotation.c.slide_pk == bindparam("of_slide"), annotation.c.class_id != REGION)
+)
+
+
+def authors(connection: Connection, slide_pk: int) -> dict[str, str]:
+    """Return of each cell of a slide whose it is: a person, or the model that nobody followed yet."""
+    return {str(row[0]): str(row[1]) for row in connection.execute(_AUTHORS, {"of_slide": slide_pk})}
+
+
 def origins(connection: Connection, slide_pk: int) -> dict[str, int]:
     """Return how many cells of a slide came from where: drawn, a file, each model."""
     return {str(row.origin): int(row[1]) for row in connection.execute(_ORIGINS, {"of_slide": slide_pk})}
