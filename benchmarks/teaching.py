@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -166,7 +167,8 @@ def curves(options: argparse.Namespace) -> dict[str, Any]:
 
 def make(options: argparse.Namespace) -> dict[str, Any]:
     """Write the vectors of CRIC's and SIPaKMeD's cells by an encoder."""
-    from napari_cyto.inference.embed import CellEncoder
+    from napari_cyto.inference.embed._encode import CellEncoder
+
     from napari_cyto.models.bundle import read_bundle
 
     encoder = CellEncoder(read_bundle(options.encoder))
@@ -221,6 +223,90 @@ def sipakmed(folder: Path, rule: Any) -> Iterator[tuple[np.ndarray, list[str], s
         yield windows, [name] * len(paths), f"{name}/{source}"
 
 
+# The dock
+
+
+def window(options: argparse.Namespace) -> dict[str, Any]:
+    """Act the dock on many waiting cells with real keys; needs a screen."""
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+    from qtpy.QtWidgets import QDockWidget
+    from review import make_slide, settle
+
+    from napari_cyto.widgets.docks.teach.dock import MOST_LIKE, TeachDock
+    from napari_cyto.widgets.window import open_window, window_of
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        make_slide(folder / "made.tif")
+        begun_with(folder / "made.cyto", folder / "made.tif", options.cells, options.length)
+        opened = window_of(open_window(folder / "made.cyto"))
+        dock = opened.dock(TeachDock)
+        holder: Any = dock
+        while not isinstance(holder, QDockWidget):
+            holder = holder.parentWidget()
+        began = time.perf_counter()
+        holder.raise_()
+        while dock.keeper.lesson is None:
+            settle()
+        open_s = time.perf_counter() - began
+        dock.order.setCurrentIndex(dock.order.findData(MOST_LIKE))
+        dock.refresh()
+        while dock.review.is_being_made or not dock.review.cells:
+            settle()
+        dock.gallery.setFocus()
+        took, worked = [], []
+        for turn in range(options.keys):
+            for _ in range(3):
+                settle()
+            before = dock.session.teaching.likeness
+            began, work = time.perf_counter(), time.process_time()
+            QTest.keyClick(dock.gallery, Qt.Key.Key_T if turn % 3 else Qt.Key.Key_O)
+            dock.gallery.viewport().repaint()
+            took.append(1e3 * (time.perf_counter() - began))
+            worked.append(1e3 * (time.process_time() - work))
+            assert dock.session.teaching.likeness is not before
+        listed = len(dock.review.cells)
+        opened.viewer.close()
+        settle()
+    return {
+        "cells": listed,
+        "open_s": round(open_s, 2),
+        "order_ms": round(float(np.median(took)), 1),
+        "order_cpu_ms": round(float(np.median(worked)), 1),
+        "slowest_tenth_ms": round(float(np.quantile(took, 0.9)), 1),
+    }
+
+
+def begun_with(folder: Path, slide: Path, cells: int, length: int) -> None:
+    """Make a project of waiting cells with vectors, 200 of which are labelled already."""
+    from review import make_project
+
+    from napari_cyto.domain.taught import example_edit
+    from napari_cyto.store import Project
+    from napari_cyto.vectors import VectorKind, cell_places, open_vectors
+
+    make_project(folder, slide, cells)
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(4, cells, p=[0.8, 0.1, 0.06, 0.04])
+    names = ("NILM", "ASC-US", "LSIL", "HSIL")
+    with Project.open(folder) as project:
+        record = project.slides()[0]
+        places = cell_places(project, record.id)
+        middles = rng.standard_normal((4, length))
+        vectors = (middles[kinds] + 1.5 * rng.standard_normal((cells, length))).astype(np.float16)
+        kind = VectorKind(encoder="planted", sha256="ab" * 32, crop="{}", length=length)
+        open_vectors(project, kind).add(list(places.ids), [record.id] * cells, places.centres_yx, vectors)
+        of_name = defaultdict(list)
+        for row in rng.choice(cells, 200, replace=False).tolist():
+            of_name[names[kinds[row]]].append(places.ids[row])
+        for name, ids in of_name.items():
+            edit = example_edit(list(project.annotations_by_id(ids)), "made", name)
+            assert edit is not None
+            project.apply(edit, "made")
+        project.set_setting("session.taught_class", "HSIL")
+
+
 def main() -> None:
     """Measure, and end in a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -234,9 +320,13 @@ def main() -> None:
     making.add_argument("--cric", type=Path)
     making.add_argument("--sipakmed", type=Path)
     making.add_argument("--out", type=Path, required=True)
+    acting = verbs.add_parser("window")
+    acting.add_argument("--cells", type=int, default=40_000)
+    acting.add_argument("--length", type=int, default=384, help="numbers of a vector")
+    acting.add_argument("--keys", type=int, default=60)
     options = parser.parse_args()
     began = time.monotonic()
-    result = {"curves": curves, "make": make}[options.verb](options)
+    result = {"curves": curves, "make": make, "window": window}[options.verb](options)
     print(json.dumps(result | {"seconds": round(time.monotonic() - began)}))
 
 

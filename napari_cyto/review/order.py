@@ -156,33 +156,29 @@ def ordered(
     return tuple(found), frozenset(controls)
 
 
-def reordered(
-    cells: Sequence[Annotation],
-    is_waiting: Sequence[bool],
-    controls: frozenset[str],
-    query: ReviewQuery,
-    scheme: ClassScheme,
-    slide_place: Mapping[str, int],
-) -> list[Annotation]:
-    """Return the cells of a list in the order that ``query`` asks for now; those that were reviewed come last.
+def order_by_likeness(
+    values: npt.NDArray[np.float64], is_waiting: npt.NDArray[np.bool_], is_control: npt.NDArray[np.bool_]
+) -> Rows:
+    """Return the new order of a list as positions in it: the liker first, what was reviewed last.
 
     Parameters
     ----------
-    cells : sequence of Annotation
-        The list as it was.
-    is_waiting : sequence of bool
-        Of each, whether nobody has reviewed it yet.
-    controls : frozenset of str
-        Ids of those that were drawn at random: they keep being strewn in.
-    query : ReviewQuery
-        Not one that keeps slides together.
-    scheme, slide_place
-        As `ordered` takes them.
+    values : ndarray, float64, (n,)
+        How like the class taught each cell of the list is.
+    is_waiting : ndarray, bool, (n,)
+        Whether nobody has said anything of it yet.
+    is_control : ndarray, bool, (n,)
+        Whether it was drawn at random: such cells keep being strewn in.
     """
-    waiting = [cell for cell, waits in zip(cells, is_waiting, strict=True) if waits]
-    rest = [cell for cell, waits in zip(cells, is_waiting, strict=True) if not waits]
-    ranked = _ranked([cell for cell in waiting if cell.id not in controls], query, scheme, slide_place, NO_MODELS)
-    return [*_mixed(ranked, [cell for cell in waiting if cell.id in controls]), *rest]
+    ranked = np.flatnonzero(is_waiting & ~is_control)
+    ranked = ranked[np.argsort(-values[ranked], kind="stable")]
+    strewn = np.flatnonzero(is_waiting & is_control)
+    total = len(ranked) + len(strewn)
+    first = np.empty(total, dtype=np.intp)
+    is_strewn = np.zeros(total, dtype=np.bool_)
+    is_strewn[_even_places(len(strewn), total)] = True
+    first[is_strewn], first[~is_strewn] = strewn, ranked
+    return np.concatenate([first, np.flatnonzero(~is_waiting)])
 
 
 def _ranked(
@@ -217,9 +213,14 @@ def _drawn(pool: Iterable[Annotation], query: ReviewQuery, count: int) -> dict[s
 def _mixed(ranked: Sequence[Annotation], strewn: Sequence[Annotation]) -> tuple[Annotation, ...]:
     """Return ``ranked`` with ``strewn`` at even distances in it."""
     total = len(ranked) + len(strewn)
-    places = {int((n + 0.5) * total / len(strewn)) for n in range(len(strewn))} if strewn else set()
+    places = set(_even_places(len(strewn), total))
     one, other = iter(ranked), iter(strewn)
     return tuple(next(other) if place in places else next(one) for place in range(total))
+
+
+def _even_places(count: int, total: int) -> list[int]:
+    """Return ``count`` places at even distances among ``total``."""
+    return [int((n + 0.5) * total / count) for n in range(count)]
 
 
 def _foremost(

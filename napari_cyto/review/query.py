@@ -56,9 +56,16 @@ class Likeness:
 
     def of(self, cells: Sequence[Annotation]) -> Floats:
         """Return the likeness of cells ``(n,)``; minus infinity for those without a vector."""
-        rows = np.array([self.rows.get(cell.id, -1) for cell in cells], dtype=np.intp)
-        found = np.full(len(cells), -np.inf)
-        found[rows >= 0] = self.values[rows[rows >= 0]]
+        return self.at(self.places_of(cells))
+
+    def places_of(self, cells: Sequence[Annotation]) -> npt.NDArray[np.intp]:
+        """Return where in ``values`` cells stand ``(n,)``; -1 for those without a vector."""
+        return np.fromiter((self.rows.get(cell.id, -1) for cell in cells), dtype=np.intp, count=len(cells))
+
+    def at(self, places: npt.NDArray[np.intp]) -> Floats:
+        """Return the likeness of the cells at places, as ``places_of`` returns them."""
+        found = np.full(len(places), -np.inf)
+        found[places >= 0] = self.values[places[places >= 0]]
         return found
 
 

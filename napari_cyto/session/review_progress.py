@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 from psygnal import Signal
 
 from napari_cyto.domain import edits
@@ -12,9 +15,9 @@ from napari_cyto.domain.edits import Change
 from napari_cyto.domain.taught import not_classes
 from napari_cyto.errors import CytoError, StaleEditError
 from napari_cyto.review.control_cells import ACCEPT_ALL, ControlCells, Estimate, control_cells, keep_limit, limit_of
-from napari_cyto.review.order import Gathered, Tally, gather, reordered
+from napari_cyto.review.order import Gathered, Tally, gather, order_by_likeness
 from napari_cyto.review.predictions import with_review
-from napari_cyto.review.query import ReviewQuery
+from napari_cyto.review.query import Likeness, ReviewQuery
 from napari_cyto.session._session import Session
 from napari_cyto.store import HistoryEntry
 
@@ -42,10 +45,17 @@ class Review:
         self.is_begun = False
         self._newcomers: set[str] = set()
         self.is_changed_elsewhere = False
+        # Where each cell stood when the list was made, and where it stands now, if that is elsewhere: an order that
+        # follows each verdict must not name 40,000 cells anew.
         self._rows: dict[str, int] = {}
+        self._moved_to: npt.NDArray[np.intp] | None = None
         self._gone: set[str] = set()
         # A byte a row, 1 where nobody has judged the cell: the next one is looked for at each key, among 200,000.
         self._unreviewed = bytearray()
+        # Ids of cells with a note, which may say that they are not of the class that is taught.
+        self._noted: set[str] = set()
+        # Where the list's cells stand in what a likeness tells of, by whose rows: the same for each of a lesson.
+        self._places: tuple[object, npt.NDArray[np.intp]] | None = None
         self._trail: list[int] = []
         self._missed: list[Change] | None = None
         self._slide_id = ""
@@ -82,9 +92,12 @@ class Review:
         self.query, self.cells = gathered.query, list(gathered.cells)
         self.controls, self.tally, self.left_out = gathered.controls, gathered.tally, gathered.left_out
         self._rows = {cell.id: row for row, cell in enumerate(self.cells)}
+        self._moved_to = None
         self._gone.clear()
         self._followed, self._is_behind = gathered.followed, bool(missed)
         self._unreviewed = bytearray(cell.status is Status.UNREVIEWED for cell in self.cells)
+        self._noted = {cell.id for cell in self.cells if cell.note}
+        self._places = None
         self._trail.clear()
         self.is_begun = False
         self._newcomers.clear()
@@ -101,7 +114,13 @@ class Review:
 
     def row_of(self, cell_id: str) -> int | None:
         """Return where a cell stands in the list."""
-        return self._rows.get(cell_id)
+        made = self._rows.get(cell_id)
+        return made if made is None or self._moved_to is None else int(self._moved_to[made])
+
+    def _row(self, cell_id: str) -> int:
+        row = self.row_of(cell_id)
+        assert row is not None, "a cell of the list"
+        return row
 
     def is_gone(self, row: int) -> bool:
         """Whether the cell was deleted since the list was made."""
@@ -138,29 +157,34 @@ class Review:
         """How many cells of the list nobody has judged yet."""
         return self._unreviewed.count(1)
 
-    def reorder(self, query: ReviewQuery) -> None:
-        """Put the list in the order that a query asks for now, the cells of which something was said last.
+    def reorder(self, likeness: Likeness) -> None:
+        """Put the list in the order of a likeness, the cells of which something was said last; the cells stay the same.
 
         Parameters
         ----------
-        query : ReviewQuery
-            The list's own, but for what orders it.
+        likeness : Likeness
+            By which the list is ordered from now on.
         """
-        project = self.session.project
-        if project is None or not self.cells:
+        if not self.cells:
             return
-        places = {record.id: n for n, record in enumerate(project.slides())}
-        trail = [self.cells[row].id for row in self._trail]
-        taught = "" if query.likeness is None else query.likeness.class_id
-        waits = [
-            bool(unreviewed) and not (cell.note and taught in not_classes(cell.note))
-            for cell, unreviewed in zip(self.cells, self._unreviewed, strict=True)
-        ]
-        order = reordered(self.cells, waits, self.controls, query, project.scheme, places)
-        self.query, self.cells = query, order
-        self._rows = {cell.id: row for row, cell in enumerate(order)}
-        self._unreviewed = bytearray(cell.status is Status.UNREVIEWED and cell.id not in self._gone for cell in order)
-        self._trail = [self._rows[cell_id] for cell_id in trail]
+        if self._places is None or self._places[0] is not likeness.rows:
+            self._places = (likeness.rows, likeness.places_of(self.cells))
+        places = self._places[1]
+        is_waiting = np.frombuffer(self._unreviewed, dtype=np.bool_).copy()
+        for cell_id in self._noted:
+            row = self._row(cell_id)
+            is_waiting[row] &= likeness.class_id not in not_classes(self.cells[row].note)
+        is_control = np.zeros(len(self.cells), dtype=np.bool_)
+        is_control[[self._row(cell_id) for cell_id in self.controls]] = True
+        order = order_by_likeness(likeness.at(places), is_waiting, is_control)
+        new_row = np.empty_like(order)
+        new_row[order] = np.arange(len(order))
+        self._moved_to = new_row if self._moved_to is None else new_row[self._moved_to]
+        self.cells = np.array(self.cells, dtype=object)[order].tolist()
+        self._unreviewed = bytearray(np.frombuffer(self._unreviewed, dtype=np.uint8)[order].tobytes())
+        self._places = (likeness.rows, places[order])
+        self._trail = [int(new_row[row]) for row in self._trail]
+        self.query = replace(self.query, likeness=likeness)
         self.reordered.emit()
 
     # Verdicts
@@ -221,7 +245,7 @@ class Review:
         try:
             entry = self.session.file.store(edits.replace_all(pairs, label.format(what)))
         except StaleEditError:
-            self.read_again([self._rows[a.id] for a, _ in pairs])
+            self.read_again([self._row(a.id) for a, _ in pairs])
             raise
         self.session.annotations_changed.emit(entry)
         return True
@@ -333,7 +357,7 @@ class Review:
         if counts:
             self.tally.count(change.before, self.query, -1)
             self.tally.count(change.after, self.query)
-        row = self._rows.get(change.annotation_id)
+        row = self.row_of(change.annotation_id)
         if row is not None:
             self._set(row, change.after)
         elif change.after is not None and self.query.takes(change.after):
@@ -348,6 +372,7 @@ class Review:
         else:
             self._gone.discard(cell.id)
             self.cells[row] = cell
+            (self._noted.add if cell.note else self._noted.discard)(cell.id)
         self._unreviewed[row] = cell is not None and cell.status is Status.UNREVIEWED
 
 

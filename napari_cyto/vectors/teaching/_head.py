@@ -47,14 +47,16 @@ class Head:
 
     def scores(self, places: Floats) -> Floats:
         """Return the probability of each class ``(n, classes)``, float32; of a likeness the cosine, ``(n, 1)``."""
-        outputs = places @ self.weights.T.astype(np.float32) + self.offsets.astype(np.float32)
+        # A row for each class: sums and maxima over few classes are several times as fast along the long axis.
+        outputs = self.weights.astype(np.float32) @ places.T + self.offsets.astype(np.float32)[:, None]
         if self.is_likeness:
-            lengths = np.sqrt(np.einsum("ij,ij->i", places, places))[:, None]
+            lengths = np.sqrt(np.einsum("ij,ij->i", places, places))
             near: Floats = outputs / np.maximum(lengths, 1e-6)
-            return near
-        outputs -= outputs.max(axis=1, keepdims=True)
+            return near.T
+        outputs -= outputs.max(axis=0)
         np.exp(outputs, out=outputs)
-        shares: Floats = outputs / outputs.sum(axis=1, keepdims=True)
+        outputs /= outputs.sum(axis=0)
+        shares: Floats = outputs.T
         return shares
 
 

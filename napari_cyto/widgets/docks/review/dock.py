@@ -250,11 +250,11 @@ class ReviewDock(Dock):
 
     def _follow_likeness(self) -> None:
         """Put the list in the order of what was just learnt; what is selected stays selected."""
-        query = replace(self.review.query, likeness=self.session.teaching.likeness)
-        if query.sort is not Sort.TAUGHT or query.by_slide or query.likeness is None or self.review.is_being_made:
+        query, likeness = self.review.query, self.session.teaching.likeness
+        if query.sort is not Sort.TAUGHT or query.by_slide or likeness is None or self.review.is_being_made:
             return
         chosen = [self.review.cells[row].id for row in self.gallery.rows if row < len(self.review.cells)]
-        self.review.reorder(query)
+        self.review.reorder(likeness)
         self.gallery.follow(sorted(row for cell in chosen if (row := self.review.row_of(cell)) is not None))
 
     def _relabel(self, key: str) -> None:

@@ -399,7 +399,7 @@ class TeachDock(Dock):
             self.gallery.viewport().update()
             return
         chosen = [self.review.cells[row].id for row in self.gallery.rows if row < len(self.review.cells)]
-        self.review.reorder(replace(self.review.query, likeness=likeness))
+        self.review.reorder(likeness)
         self.gallery.follow(sorted(row for cell in chosen if (row := self.review.row_of(cell)) is not None))
 
     def _change_scope(self) -> None:
