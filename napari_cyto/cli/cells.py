@@ -12,8 +12,10 @@ import typer
 
 from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
+from napari_cyto.cli.numbers import number
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json, print_table
+from napari_cyto.domain.quantities import CELLS
 from napari_cyto.files.atomic import write_text
 from napari_cyto.store import Project
 from napari_cyto.vectors import cell_vectors
@@ -25,7 +27,9 @@ from napari_cyto.vectors.neighbours import similar as similar_cells
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder, NAME.cyto.")]
 Encoder = Annotated[str, typer.Option("--encoder", metavar="NAME", help="Whose vectors; the newest unless given.")]
-Count = Annotated[int, typer.Option("--count", metavar="NUMBER", min=1, max=100_000, help="How many cells.")]
+Count = Annotated[
+    int, typer.Option("--count", metavar="NUMBER", parser=number("--count", CELLS), help="How many cells.")
+]
 
 
 def command(verb: str) -> Callable[..., None]:

@@ -13,9 +13,11 @@ import typer
 
 from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
+from napari_cyto.cli.numbers import number
 from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.datasets.splits.split_slides import grouped
 from napari_cyto.domain.counts import counted
+from napari_cyto.domain.quantities import CELLS, SEED
 from napari_cyto.domain.taught import NOT, counterexample_edit, example_edit, with_class
 from napari_cyto.errors import CytoError
 from napari_cyto.store import Project
@@ -61,10 +63,14 @@ Labels = Annotated[
     ),
 ]
 Suggest = Annotated[
-    int, typer.Option("--suggest", metavar="N", min=0, max=1000, help="Name the next N cells to label.")
+    int,
+    typer.Option("--suggest", metavar="N", parser=number("--suggest", CELLS), help="Name the next N cells to label."),
 ]
 Top = Annotated[
-    int, typer.Option("--top", metavar="N", min=0, max=100_000, help="Name the N unreviewed cells most like the class.")
+    int,
+    typer.Option(
+        "--top", metavar="N", parser=number("--top", CELLS), help="Name the N unreviewed cells most like the class."
+    ),
 ]
 Slide = Annotated[str | None, typer.Option("--slide", metavar="NAME", help="Only cells of this slide.")]
 Encoder = Annotated[
@@ -74,7 +80,10 @@ Save = Annotated[
     Path | None,
     typer.Option("--save-model", metavar="BUNDLE", help="Save encoder and head as a classifier in this folder."),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Of the cells that are drawn at random.")]
+Seed = Annotated[
+    int,
+    typer.Option("--seed", metavar="N", parser=number("--seed", SEED), help="Of the cells that are drawn at random."),
+]
 _LARGEST_TABLE_BYTES = 64 << 20
 
 
@@ -183,9 +192,9 @@ def _table(path: Path) -> list[tuple[str, str]]:
             rows = [((row["id"] or "").strip(), (row["class"] or "").strip()) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CytoError(f"{path}: the table cannot be read ({error}).") from error
-    for number, row in enumerate(rows, start=2):
+    for line, row in enumerate(rows, start=2):
         if not all(row):
-            raise CytoError(f"{path}: expected an id and a class in line {number}, got {row}; nothing was changed.")
+            raise CytoError(f"{path}: expected an id and a class in line {line}, got {row}; nothing was changed.")
     return rows
 
 

@@ -113,6 +113,7 @@ BOX_UM = Quantity(0.1, 10_000.0, "µm")
 SEED = Quantity(0, 2**31 - 1, whole=True)
 """What all libraries and every field of a form take."""
 WORKERS = Quantity(1, 1_024, "processes", whole=True)
+CELLS = Quantity(0, 100_000, "cells", whole=True)
 FOLDS = Quantity(2, 20, "parts", whole=True)
 DRAWS = Quantity(100, 100_000, "resamples", whole=True)
 """Behind an interval: fewer say nothing of its ends."""

@@ -264,10 +264,15 @@ Say = Callable[[int, int, str], None]
 def _places(found: CellVectors, drawn: npt.NDArray[np.intp], seed: int, say: Say) -> Floats:
     """Return where each cell lies, ``(n, 2)``."""
     say(0, 0, "Loading UMAP")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pynndescent import NNDescent
-        from umap import UMAP
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from pynndescent import NNDescent
+            from umap import UMAP
+    except ImportError as error:
+        raise CytoError(
+            'The map of cells needs umap-learn; install it with: pip install "napari-cyto[window]".'
+        ) from error
 
     class ExactSearch(NNDescent):
         """Finds the nearest of the fitted cells for those that are laid in."""

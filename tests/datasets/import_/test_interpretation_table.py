@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from verb_calls import printed
 
 from napari_cyto.cli.entry import run
 from napari_cyto.datasets.import_.interpretation_table import export_interpretations, import_interpretations
@@ -14,7 +15,6 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.store import Project
-from tests.support.verb_calls import printed
 
 PRINT = "a" * 32
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interpreted_slides import KIND, Planted, planted_project
+from verb_calls import printed, refusal
 
 from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.statistics import seed_interval
@@ -26,8 +28,8 @@ from napari_cyto.training.slide._fitting import (
 from napari_cyto.training.slide.job import auroc, train_slides
 from napari_cyto.training.slide.slide_config import SlideTrainConfig, slide_recipe
 from napari_cyto.vectors import attention_of, scores_of
-from tests.support.interpreted_slides import KIND, Planted, planted_project
-from tests.support.verb_calls import printed, refusal
+
+pytestmark = pytest.mark.networks
 
 QUICK = SlideTrainConfig(seeds=3, epochs=25, patience=25, lr=3e-3, hidden=16, attention=8, dropout=0.1)
 
@@ -135,7 +137,10 @@ def test_an_interrupted_run_goes_on_to_the_very_same_model(planted: Planted, mod
     assert "1 network of 3 finished" in seen[-1].message
     events = list(train_slides(QUICK, (str(planted.folder),), out, resume=True))
     assert any(isinstance(e, Noted) and "Resumed after 1 network of 3" in e.message for e in events)
-    assert read_bundle(out).sha256 == read_bundle(model).sha256
+    # A busy machine may divide a sum among threads in another way, so the last digits are not looked at.
+    weights, whole = read_bundle(out).state_dict(), read_bundle(model).state_dict()
+    assert weights.keys() == whole.keys()
+    assert all(np.allclose(weights[name], whole[name], rtol=1e-4, atol=1e-5) for name in weights)
     epochs = [e.values["epoch"] for e in seen if isinstance(e, Measured)]
     assert epochs == sorted(epochs)
     assert all(isinstance(e, Advanced | Noted | Measured) for e in events[:-1])

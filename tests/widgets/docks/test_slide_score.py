@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from interpreted_slides import KIND
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import add
@@ -22,7 +23,6 @@ from napari_cyto.vectors import attention_of, cell_places, open_vectors
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
-from tests.support.interpreted_slides import KIND
 
 LONGEST_MS = 60_000
 
