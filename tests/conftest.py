@@ -28,7 +28,7 @@ pytest_plugins = ["evaluation_fixtures", "network_fixtures", "session_fixtures"]
 
 # An environment without Qt and napari passes all tests but those of the window, which it cannot even import.
 collect_ignore = ["support", *([] if HAS_WINDOW else ["widgets"]), *([] if HAS_CLIENTS else ["clients"])]
-_NETWORKS = ("pytestmark = pytest.mark.networks", "pytestmark = [\n    pytest.mark.networks,")
+_NETWORKS = "pytestmark = pytest.mark.networks"
 
 # No deadline: two shared cores make any timed assertion a coin toss.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -54,8 +54,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out, where torch is not installed, the files that need it as a whole: they cannot even be imported."""
     if HAS_TORCH or collection_path.suffix != ".py":
         return None
-    text = collection_path.read_text(encoding="utf-8")
-    return any(mark in text for mark in _NETWORKS) or None
+    return _NETWORKS in collection_path.read_text(encoding="utf-8") or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

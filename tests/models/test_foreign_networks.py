@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,16 @@ from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.models.foreign_models import ForeignNetwork, add_foreign
 from napari_cyto.models.library import add_model, find_model, list_models, verify_model
 
-pytestmark = [
-    pytest.mark.networks,
-    # torch says with each export that another exporter is its default, and in tracing that sizes are burned in.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
+pytestmark = pytest.mark.networks
+
+
+@pytest.fixture(autouse=True)
+def _quiet_exports() -> Iterator[None]:
+    """torch says with each export that another exporter is its default, and in tracing that sizes are burned in."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
 
 SIDE = 128
 CELLS = [(60, 70, 0), (60, 200, 1), (190, 64, 1), (200, 330, 0), (128, 128, 0), (20, 350, 1), (300, 112, 0)]
