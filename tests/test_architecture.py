@@ -63,7 +63,8 @@ MAY_USE = {
     "formats": {"yaml", "defusedxml", "pydantic", "PIL"},
     "datasets": {"sklearn", "psutil", "pydantic", "imagecodecs", "torch"} | _PIXELS,
     "models": {"huggingface_hub", "openvino", "pydantic"} | _TORCH | _PIXELS,
-    "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "psutil", "pydantic", "yaml"}
+    "training": {"torch", "torchvision", "timm", "safetensors", "lightning_fabric", "lightly", "sklearn"}
+    | {"psutil", "pydantic", "yaml"}
     | _PIXELS,
     "inference": {"torch", "psutil", "pydantic", "distributed"} | _PIXELS,
     "evaluation": {"pydantic", "scipy", "pycocotools", "PIL", "sklearn"},

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 20
 
 
-def info(path: Path, as_json: bool) -> None:
-    """Print what is known of a slide without its pixels.
+def info(path: Path, as_json: bool, scale_by_nuclei: bool = False) -> None:
+    """Print what is known of a slide without its pixels and, where asked for, what its nuclei say of its scale.
 
     Raises
     ------
@@ -27,7 +27,12 @@ def info(path: Path, as_json: bool) -> None:
     from napari_cyto.slides import open_slide
 
     with open_slide(path) as slide:
-        known = slide.info
+        known, estimate = slide.info, None
+        if scale_by_nuclei:
+            from napari_cyto.slides.nuclear_scale import estimate_scale
+            from napari_cyto.slides.pixel_source import SlidePixels
+
+            estimate = estimate_scale([SlidePixels(slide)])
     facts: dict[str, Any] = {
         "path": str(known.path),
         "vendor": known.vendor,
@@ -46,7 +51,8 @@ def info(path: Path, as_json: bool) -> None:
         "associated": list(known.associated),
     }
     if as_json:
-        print_json(facts | {"properties": dict(known.properties)})
+        scale = {} if estimate is None else {"scale_by_nuclei": estimate.to_json()}
+        print_json(facts | scale | {"properties": dict(known.properties)})
         return
     facts["level_sizes"] = ", ".join(f"{w} x {h}" for w, h in facts["level_sizes"])
     facts["downsamples"] = ", ".join(f"{d:g}" for d in known.downsamples)
@@ -55,6 +61,8 @@ def info(path: Path, as_json: bool) -> None:
     print_facts(facts.items())
     for remark in remarks:
         print(remark)
+    if estimate is not None:
+        print(f"By its nuclei: {estimate.sentence}")
 
 
 def schemes(as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from napari_cyto.datasets.import_.interpretation_table import (
 )
 from napari_cyto.domain.interpretation import Interpretation, category_of
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import CytoError
 from napari_cyto.session import reader_name
 from napari_cyto.store import Project
 from napari_cyto.store.slide_details import INTERPRETATION, change_facts, named_slides, parsed_setting
@@ -52,12 +53,22 @@ By = Annotated[
 ]
 
 
+ScaleByNuclei = Annotated[
+    bool,
+    typer.Option(
+        "--scale-by-nuclei",
+        help="Estimate the µm per px of slides of which they are unknown by their nuclei; nothing is stored.",
+    ),
+]
+
+
 def slides(
     project: ProjectFolder,
     settings: Settings = None,
     interpretations: Interpretations = None,
     interpretations_out: InterpretationsOut = None,
     by: By = None,
+    scale_by_nuclei: ScaleByNuclei = False,
     as_json: AsJson = False,
 ) -> None:
     """List the slides of a project with patient, smear (splits keep these together) and interpretation, or set them."""
@@ -78,11 +89,13 @@ def slides(
             changed |= set(read.before)
         written = None if interpretations_out is None else export_interpretations(opened, interpretations_out)
         records, counts = opened.slides(), opened.slide_counts()
+        estimates = _estimates(opened) if scale_by_nuclei else {}
     if as_json:
         print_json(
             {
                 "changed": len(changed),
                 "slides": [_as_json(record, counts.get(record.id, 0)) for record in records],
+                **({"scale_by_nuclei": estimates} if scale_by_nuclei else {}),
                 **({"interpretations": replace(read, before={}).to_json()} if read is not None else {}),
                 **({"interpretations_written": written} if written is not None else {}),
             }
@@ -100,6 +113,10 @@ def slides(
         for r in records
     ]
     print_table(f"Slides of {project.name}", ("Slide", "Patient", "Smear", "Interpretation", "Annotations"), rows)
+    if scale_by_nuclei and not estimates:
+        print("The µm per px of every slide are known.")
+    for name, estimate in estimates.items():
+        print(f"{name}: {estimate['sentence']}")
     if read is not None:
         print(read.words)
     if settings_given or read is not None:
@@ -121,3 +138,21 @@ def _as_json(record: SlideRecord, annotations: int) -> dict[str, object]:
         "interpretation": None if said is None else said.to_json(),
         "annotations": annotations,
     }
+
+
+def _estimates(project: Project) -> dict[str, dict[str, Any]]:
+    """Return what nuclei say of the scale of each slide of which it is unknown, by name."""
+    from napari_cyto.slides import open_slide
+    from napari_cyto.slides.nuclear_scale import estimate_scale
+    from napari_cyto.slides.pixel_source import SlidePixels
+
+    found: dict[str, dict[str, Any]] = {}
+    for record in project.slides():
+        if record.mpp is not None:
+            continue
+        try:
+            with open_slide(project.slide_path(record)) as slide:
+                found[record.name] = estimate_scale([SlidePixels(slide)]).to_json()
+        except CytoError as error:
+            found[record.name] = {"mpp": None, "sentence": str(error)}
+    return found

@@ -1,4 +1,4 @@
-"""The verb ``train``: a detector or a classifier from labelled cells."""
+"""The verb ``train``: a detector or a classifier from labelled cells, an encoder from images."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.manifest import Kind
 from napari_cyto.training.config import TrainConfig
+from napari_cyto.training.encoder.lightly_installed import need_lightly
 from napari_cyto.training.recipes import DEFAULTS, all_recipes, recipe, with_settings
 from napari_cyto.training.run_settings import RunSettings
 
@@ -63,11 +64,20 @@ def run(
     """
     checked_kind = _kind(kind)
     if out is None or not (sources or resume):
-        raise CytoError("Expected annotated cells and a folder for the model; add --data SRC and --out BUNDLE.")
+        raise CytoError(
+            "Expected annotated cells (for an encoder, images) and a folder for the model; add --data SRC and --out "
+            "BUNDLE."
+        )
     kept = RunSettings.of(RunFolder.of(out)) if resume else None
     config = _config(checked_kind, recipe_name, settings, kept)
     if kept is not None:
         sources, parent = sources or kept.sources, parent or kept.parent
+    if checked_kind == "encoder":
+        if folds is not None:
+            raise CytoError(
+                "An encoder is not cross-validated; `napari-cyto evaluate encoders` measures what it is good for."
+            )
+        need_lightly()
     start_for_networks("Training")
     from napari_cyto.training.cross_validation import cross_validate
     from napari_cyto.training.run import train
@@ -88,6 +98,22 @@ def run(
         _report(result)
 
 
+def scale_by_nuclei(kind: str | None) -> str:
+    """Return the setting that ``--scale-by-nuclei`` stands for.
+
+    Raises
+    ------
+    CytoError
+        When another model than an encoder is trained, whose sizes have to be measured ones.
+    """
+    if kind != "encoder":
+        raise CytoError(
+            f"Expected --scale-by-nuclei with an encoder, got it with {kind or 'nothing'}; state the µm per px after "
+            "the source, as in folders:DIR@0.25 (`napari-cyto info IMAGE --scale-by-nuclei` estimates it)."
+        )
+    return "model.scale_by_nuclei=true"
+
+
 def _config(kind: Kind, recipe_name: str | None, settings: Sequence[str], kept: RunSettings | None) -> TrainConfig:
     """Return the recipe as asked for now, else as the run that goes on was asked for."""
     if kept is not None and recipe_name is None:
@@ -100,8 +126,12 @@ def _kind(kind: str | None) -> Kind:
         return "classifier"
     if kind == "detector":
         return "detector"
+    if kind == "encoder":
+        return "encoder"
     came = "nothing" if kind is None else repr(kind)
-    raise CytoError(f"Expected 'detector' or 'classifier', got {came}: napari-cyto train detector|classifier ...")
+    raise CytoError(
+        f"Expected 'detector', 'classifier' or 'encoder', got {came}: napari-cyto train detector|classifier|encoder ..."
+    )
 
 
 def _report(result: dict[str, Any]) -> None:
@@ -111,6 +141,9 @@ def _report(result: dict[str, Any]) -> None:
     print_facts((name, result[name]) for name in ("bundle", "id", "side", "epochs", "seconds") if name in result)
     for fold in result.get("folds", ()):
         print_facts([("fold", f"{fold['id']}, {fold['epochs']} epochs: {fold['bundle']}")])
+    if encoder := metrics.get("encoder"):
+        print_facts((name, round(value, 4)) for name, value in encoder.items())
+        return
     is_detector = bool(metrics.get("detection"))
     found: ClassifierScores | None
     if is_detector:

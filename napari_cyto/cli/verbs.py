@@ -202,12 +202,16 @@ def open_(
 
 
 def info(
-    slide: Annotated[Path, typer.Argument(metavar="SLIDE", help="A slide or image.")], as_json: AsJson = False
+    slide: Annotated[Path, typer.Argument(metavar="SLIDE", help="A slide or image.")],
+    scale_by_nuclei: Annotated[
+        bool, typer.Option("--scale-by-nuclei", help="Estimate the µm per px by the size of the nuclei, too.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a slide file contains: size, levels, µm per px and their source, additional images."""
     from napari_cyto.cli import inspect_verbs as reports
 
-    reports.info(slide, as_json)
+    reports.info(slide, as_json, scale_by_nuclei)
 
 
 def audit(
@@ -263,7 +267,9 @@ def teach() -> None:
 
 
 def train(
-    kind: Annotated[str | None, typer.Argument(metavar="detector|classifier|slide", help="What to train.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="detector|classifier|encoder|slide", help="What to train.")
+    ] = None,
     data: Data = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="BUNDLE", help="Folder for the trained model.")] = None,
     recipe: Annotated[
@@ -290,13 +296,24 @@ def train(
             help="K-fold cross-validation: train K models, each with another fold as its test set.",
         ),
     ] = None,
+    scale_by_nuclei: Annotated[
+        bool,
+        typer.Option(
+            "--scale-by-nuclei",
+            help="Of an encoder: scale images that do not state their µm per px by the size of their nuclei.",
+        ),
+    ] = False,
     list_recipes: Annotated[bool, typer.Option("--list-recipes", help="List the built-in recipes.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a cell detector or classifier, and evaluate it on cells that it has not seen.
+    """Train a cell detector or classifier and evaluate it on cells that it has not seen, or an encoder without labels.
 
     The folder BUNDLE.run beside the model keeps the log and the checkpoints, with which --resume continues.
     """
+    if scale_by_nuclei:
+        from napari_cyto.cli.train import scale_by_nuclei as scaling
+
+        settings = [*(settings or ()), scaling(kind)]
     if kind == "slide" and not list_recipes:
         from napari_cyto.cli import slide_models
 

@@ -44,6 +44,7 @@ __all__ = [
     "export_options",
     "import_labels",
     "pad_centred",
+    "patches",
     "preview",
     "preview_job",
     "source_classes",

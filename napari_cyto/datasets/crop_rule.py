@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.datasets._crops import APACC_CROP_PX
+from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
 from napari_cyto.errors import CytoError
 from napari_cyto.slides import Slide
 
@@ -95,7 +96,7 @@ class CropRule(BaseModel):
         sides_px = self.sides_px(mpp, slide.info.name)
         for out, centre in zip(crops, centres, strict=True):
             for view, side_px in zip(out, sides_px, strict=True):
-                crop = _window(slide, (float(centre[0]), float(centre[1])), side_px, self.size_px, self.icc)
+                crop = resampled_window(slide, (float(centre[0]), float(centre[1])), side_px, self.size_px, self.icc)
                 view[:] = crop if colour is None else colour(crop)
         return crops
 
@@ -111,15 +112,31 @@ class CropRule(BaseModel):
             return self.windows
         if mpp is None:
             raise CytoError(
-                f"Expected the µm per px of {name}, since this model cuts cells out in µm, got none; enter it first."
+                f"Expected the µm per px of {name}, since this model cuts cells out in µm, got none; enter it first. "
+                f"{HOW_TO_ESTIMATE}."
             )
         return tuple(window / mpp for window in self.windows)
 
 
-def _window(slide: Slide, centre_yx: tuple[float, float], side_px: float, size_px: int, icc: bool) -> Crops:
+def resampled_window(
+    slide: Slide, centre_yx: tuple[float, float], side_px: float, size_px: int, icc: bool = False
+) -> Crops:
     """Return one window, resampled once from the nearest level that is not coarser than what is wanted.
 
     The filter is PIL's bilinear one, which widens with the reduction and so does not alias.
+
+    Parameters
+    ----------
+    slide : Slide
+        Where it lies; beyond its edges is its white.
+    centre_yx : tuple of float
+        Its centre, level-0 px.
+    side_px : float
+        Its side, level-0 px.
+    size_px : int
+        Side of the result, px.
+    icc : bool
+        Whether colours are brought to sRGB by the slide's profile.
     """
     needed_px = side_px / size_px
     level = max((n for n, down in enumerate(slide.info.downsamples) if down <= needed_px * 1.001), default=0)

@@ -8,9 +8,9 @@ from typing import Any
 
 from napari_cyto.errors import CytoError
 
-# Of ours, of trainers, and of torchvision, which calls what makes maps the body of a backbone.
-_WRAPPERS = ("module.", "detector.", "net.", "model.", "backbone.", "body.", "maps.")
-_OF_BACKBONE = re.compile(r"(?:(?:module|detector|net|model)\.)*backbone\.")
+# Of ours (encoders have a network), of trainers, and of torchvision, whose detectors have a body that makes maps.
+_WRAPPERS = ("module.", "detector.", "net.", "model.", "backbone.", "network.", "body.", "maps.")
+_OF_BACKBONE = re.compile(r"(?:(?:module|detector|net|model)\.)*backbone\.|network\.")
 # A backbone of maps lacks the last layers before the pooling; less than this share is another backbone.
 _SHARED = 0.8
 # features_only flattens `stages.0` to `stages_0` so that it can stop between them.

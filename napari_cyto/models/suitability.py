@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import PRESETS, map_between, preset
+from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
 from napari_cyto.errors import CytoError, SchemeError
 from napari_cyto.formats.cric import MPP as CRIC_MPP
 from napari_cyto.models.manifest import ModelManifest
@@ -71,7 +72,7 @@ def fit(
     if needs_um(manifest) and unknown:
         refusals.append(
             f"The model {manifest.id} sees cells at {manifest.mpp:.3g} µm per px, and of {unknown} of {len(slides)} "
-            "slides the µm per px is unknown; enter it first."
+            f"slides the µm per px is unknown; enter it first. {HOW_TO_ESTIMATE}."
         )
     remarks += _too_coarse(manifest, [m for m in slides if m is not None])
     return Fit(tuple(refusals), tuple(remarks))

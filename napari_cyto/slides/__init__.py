@@ -22,6 +22,7 @@ __all__ = [
     "fingerprint",
     "image_backend",
     "native_child",
+    "nuclear_scale",
     "open_slide",
     "pass_cache",
     "pixel_source",

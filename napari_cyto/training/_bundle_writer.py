@@ -48,7 +48,7 @@ class BundleWriter:
     def keep(self, validation: Validation, weights: dict[str, Any], epoch: int) -> None:
         """Write the best model so far; it is whole and can be used, though nothing has judged it from outside yet."""
         metrics = {"side": "validation", "epoch": epoch, "validation": _plain(validation), "judged": False}
-        self._write(weights, validation.decision, metrics)
+        self._write(self.task.bundle_weights(weights), validation.decision, metrics)
 
     def finish(
         self, weights: dict[str, Any], decision: Decision, evaluation: Evaluation, best: dict[str, Any]

@@ -32,10 +32,14 @@ def as_parent_says(config: TrainConfig, parent: Path | None) -> TrainConfig:
     Raises
     ------
     CytoError
-        When the model is of another kind than the recipe.
+        When the model is of another kind than the recipe, or an encoder.
     """
     if parent is None:
         return config
+    if config.model.kind == "encoder":
+        raise CytoError(
+            f"An encoder goes on from another one's weights: --set model.weights=bundle:{parent} instead of --parent."
+        )
     manifest = read_bundle(parent).manifest
     if manifest.kind != config.model.kind:
         raise CytoError(

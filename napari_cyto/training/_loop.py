@@ -22,7 +22,7 @@ from napari_cyto.training._cpu_convolutions import quicken
 from napari_cyto.training._epoch_report import measured
 from napari_cyto.training._hardware import chosen_precision, is_out_of_memory, make_fabric
 from napari_cyto.training._memory_needed import memory_sentence
-from napari_cyto.training._optimizer import make_optimiser, rate_factor, set_rates
+from napari_cyto.training._optimizer import decay_at, make_optimiser, rate_factor, set_decay, set_rates
 from napari_cyto.training._run_progress import Progress, after_epoch, is_over, stopped_early
 from napari_cyto.training._task import Batch, Share, Task, Validation
 from napari_cyto.training._weight_average import Average
@@ -201,7 +201,10 @@ class Fitting:
         with interruptible(self.network, self.token if alone else None):
             for step, batch in enumerate(self.task.batches(now.epoch, now.batch, self.share)):
                 yield from self._heeded()
-                set_rates(self.optimiser, now.rate * rate_factor(phase, now.epoch_in_phase * steps + step, steps))
+                of_phase = now.epoch_in_phase * steps + step
+                set_rates(self.optimiser, now.rate * rate_factor(phase, of_phase, steps))
+                if phase.weight_decay_end is not None:
+                    set_decay(self.optimiser, decay_at(phase, of_phase, steps))
                 losses.append(self._step(batch))
                 shown += batch["n"] * self.share.of
                 # A step late, so that a GPU is not waited for.
@@ -228,6 +231,7 @@ class Fitting:
             )
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        self.task.after_step(batch)
         if self.average is not None:
             self.average.update(self.network)
         return loss.detach()

@@ -13,7 +13,7 @@ from napari_cyto.models.backbones import normalisation_of
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.manifest import ColourTarget, ModelClass
 from napari_cyto.models.registry import build
-from napari_cyto.training._task import Network
+from napari_cyto.training._task import Batch, Network, Weights
 from napari_cyto.training.config import TrainConfig
 
 MOST_CELLS = 20_000
@@ -80,6 +80,13 @@ class ModelTask:
     def used(self) -> list[str]:
         """Return what of the training side is learned from and what is left out, in sentences; empty where all is."""
         return []
+
+    def after_step(self, batch: Batch) -> None:
+        """Do nothing: no part of the network follows another."""
+
+    def bundle_weights(self, weights: Weights) -> Weights:
+        """Return all weights: the network is the model."""
+        return weights
 
     def manifest_fields(self) -> dict[str, Any]:
         """Return what ``model.json`` keeps of the model; kinds add their input."""

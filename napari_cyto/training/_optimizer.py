@@ -28,6 +28,30 @@ def set_rates(optimiser: Any, factor: float) -> None:
         group["lr"] = group["initial_lr"] * factor
 
 
+def set_decay(optimiser: Any, decay: float) -> None:
+    """Set the weight decay of each group that has one."""
+    for group in optimiser.param_groups:
+        if group["weight_decay"]:
+            group["weight_decay"] = decay
+
+
+def decay_at(phase: PhaseConfig, step: int, steps: int) -> float:
+    """Return the weight decay of a step of a phase, counted as in ``rate_factor``.
+
+    Notes
+    -----
+    Source: Caron et al. 2021 (DINO), section 3.2: a cosine from the first to the last value.
+    """
+    if phase.weight_decay_end is None:
+        return phase.weight_decay
+    return half_cosine(phase.weight_decay, phase.weight_decay_end, step, phase.epochs * steps)
+
+
+def half_cosine(first: float, last: float, step: int, steps: int) -> float:
+    """Return what goes from ``first`` in step 0 to ``last`` in step ``steps`` along half a cosine."""
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * min(step / max(steps, 1), 1.0)))
+
+
 def rate_factor(phase: PhaseConfig, step: int, steps: int) -> float:
     """Return what share of the full rate a step has; what a plateau took away is not in it.
 

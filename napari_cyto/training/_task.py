@@ -17,6 +17,12 @@ from napari_cyto.training.config import PhaseConfig
 Batch: TypeAlias = dict[str, Any]
 """Tensors (or lists of them) by name, on the CPU; the run moves them to the device."""
 
+Weights: TypeAlias = dict[str, Any]
+"""Tensors by the names that a network has for them."""
+
+Groups: TypeAlias = list[dict[str, Any]]
+"""Parameters with their rates and decays, as torch's optimisers take them."""
+
 Network: TypeAlias = Any
 """A module. What ``validate`` and ``evaluate`` are given is called like one: tensors go in from the CPU and come out on
 the CPU in float32, gradients off, in the run's precision; ``.module`` is the bare module behind it.
@@ -158,7 +164,15 @@ class Task(Protocol):
         """Return the scalar loss; ``network`` is this task's, wrapped for the device and the precision."""
         ...
 
-    def parameter_groups(self, phase: PhaseConfig) -> list[dict[str, Any]]:
+    def after_step(self, batch: Batch) -> None:
+        """Follow a step of the optimiser, as a teacher that is an average of its student does."""
+        ...
+
+    def bundle_weights(self, weights: Weights) -> Weights:
+        """Return what of the network's weights the model is made of; a teacher without its student, for example."""
+        ...
+
+    def parameter_groups(self, phase: PhaseConfig) -> Groups:
         """Return the optimiser's groups (``params``, ``lr``, ``weight_decay``), and freeze all other parameters."""
         ...
 

@@ -31,7 +31,7 @@ from napari_cyto.training._epoch_scores import epoch_metrics, recall_of_classes,
 from napari_cyto.training._losses import classifier_loss
 from napari_cyto.training._model_task import MOST_CELLS, ModelTask
 from napari_cyto.training._sampler import epoch_order
-from napari_cyto.training._task import Batch, Evaluation, Network, Share, Tensor, Validation
+from napari_cyto.training._task import Batch, Evaluation, Groups, Network, Share, Tensor, Validation
 from napari_cyto.training.config import AugmentConfig, ClassifierConfig, PhaseConfig, TrainConfig
 
 EVALUATION_BATCH = 64
@@ -108,13 +108,13 @@ class ClassifierTask(ModelTask):
         """Return the loss of a batch."""
         return self.objective(network(batch["crops"]), batch["targets"])
 
-    def parameter_groups(self, phase: PhaseConfig) -> list[dict[str, Any]]:
+    def parameter_groups(self, phase: PhaseConfig) -> Groups:
         """Return the groups of what the phase trains."""
         self.network.train_only(phase.trains)
         if phase.trains == "top" and phase.top_layers:
             keep_top_layers(self.network.backbone, phase.top_layers)
         freeze_stages(self.network.backbone, phase.frozen_stages)
-        groups: list[dict[str, Any]] = self.network.parameter_groups(phase.lr, phase.backbone_lr, phase.weight_decay)
+        groups: Groups = self.network.parameter_groups(phase.lr, phase.backbone_lr, phase.weight_decay)
         return groups
 
     def train_mode(self, phase: PhaseConfig) -> None:  # noqa: ARG002  what is frozen is known already

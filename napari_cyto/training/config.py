@@ -7,12 +7,16 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.datasets.crop_rule import CropRule
+from napari_cyto.datasets.patches import PatchRule
 from napari_cyto.datasets.splits.config import SplitConfig
 from napari_cyto.datasets.training.annotated_area import Rest
 from napari_cyto.domain.quantities import EPOCHS, WEIGHT, Epochs, RadiusUm, Seed, UmPerPx, Weight, WholeEpochs
 from napari_cyto.models.manifest import LogitOffset, MissCost
 
 Zoom: TypeAlias = Annotated[float, Field(ge=0.1, le=10)]
+Area: TypeAlias = Annotated[float, Field(gt=0, le=1)]
+MaskShare: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Heat: TypeAlias = Annotated[float, Field(gt=0, le=1)]
 Cost: TypeAlias = Annotated[float, Field(allow_inf_nan=True)]
 """Of an answer; the loss looks at the table as a whole, and has one sentence for what is wrong with it."""
 
@@ -65,6 +69,13 @@ class PhaseConfig(_Config):
     backbone_lr: float | None = Field(default=None, gt=0, le=1, title="Backbone's rate", description="Empty: as head.")
     weight_decay: float = Field(default=0.0, ge=0, le=1, title="Weight decay", description="Not on biases and norms.")
     schedule: Literal["constant", "cosine", "plateau"] = Field(default="cosine", title="Schedule", description="Rate.")
+    weight_decay_end: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        title="Weight decay at the end",
+        description="It moves there along half a cosine; empty: it stays.",
+    )
     warmup_epochs: Epochs = Field(default=0.0, title="Warm-up", description="Epochs of linear rise.")
     plateau_patience: WholeEpochs = Field(default=3, title="Plateau patience", description="Epochs without progress.")
     plateau_factor: float = Field(default=0.1, gt=0, lt=1, title="Plateau factor", description="Rate times this.")
@@ -228,6 +239,90 @@ class DetectorConfig(_Config):
         return self.unmarked if self.architecture == "p2p" else "ignored"
 
 
+class ViewConfig(_Config):
+    """The views of a patch that an encoder learns from; Zhou et al. 2022, iBOT, appendix on multi-crop."""
+
+    global_px: int = Field(default=224, ge=32, le=1024, title="Large views, px", description="Side of the two.")
+    global_area: tuple[Area, Area] = Field(
+        default=(0.32, 1.0), title="Large views, area", description="Share of the patch that each shows."
+    )
+    local_views: int = Field(default=10, ge=0, le=32, title="Small views", description="Of each patch.")
+    local_px: int = Field(default=96, ge=16, le=1024, title="Small views, px", description="Side of each.")
+    local_area: tuple[Area, Area] = Field(
+        default=(0.05, 0.32), title="Small views, area", description="Share of the patch that each shows."
+    )
+    aspect: float = Field(
+        default=4 / 3, ge=1, le=3, title="Aspect", description="Largest ratio of a view's sides before it is squared."
+    )
+    grey: float = Field(default=0.2, ge=0, le=1, title="Grey", description="Share of views without colour.")
+    solarised: float = Field(
+        default=0.2, ge=0, le=1, title="Solarised", description="Share of the second large views with inverted lights."
+    )
+
+
+class MaskConfig(_Config):
+    """The blocks of a large view that a student does not see; Zhou et al. 2022, iBOT, section 3 and appendix."""
+
+    images: float = Field(default=0.5, ge=0, le=1, title="Masked views", description="Share of the large views.")
+    share: tuple[MaskShare, MaskShare] = Field(
+        default=(0.1, 0.5), title="Masked share", description="Least and largest share of a masked view."
+    )
+
+
+class EncoderConfig(_Config):
+    """How an encoder learns from images without labels: iBOT, as CytoFM was made."""
+
+    kind: Literal["encoder"] = "encoder"
+    backbone: str = Field(
+        default="vit_base_patch16_224",
+        title="Backbone",
+        description="A vision transformer with a class token, of timm.",
+    )
+    weights: str = Field(
+        default="none",
+        title="First weights",
+        description="'none', 'timm' (its hub), 'timm:NAME', 'file:PATH' or 'bundle:PATH'.",
+    )
+    tokens: Literal["cls", "patches", "both"] = Field(
+        default="cls", title="Vector", description="The class token, the mean of the patches' tokens, or both joined."
+    )
+    window_um: float = Field(
+        default=56.0, gt=0, le=1000, title="Window, µm", description="Around a cell whose vector is asked for."
+    )
+    patches: PatchRule = PatchRule()
+    relevance: Literal["none", "cells"] = Field(
+        default="none",
+        title="Choose patches",
+        description="Which of a whole slide are taken: some by chance, or those that most likely hold cells, by what "
+        "the sources have annotated.",
+    )
+    scale_by_nuclei: bool = Field(
+        default=False,
+        title="Scale by nuclei",
+        description="Whether images that do not state their µm per px are scaled by the size of their nuclei.",
+    )
+    views: ViewConfig = ViewConfig()
+    masks: MaskConfig = MaskConfig()
+    prototypes: int = Field(default=8192, ge=16, le=262_144, title="Prototypes", description="Outputs of the heads.")
+    hidden: int = Field(default=2048, ge=16, le=16_384, title="Heads, width", description="Of their hidden layers.")
+    bottleneck: int = Field(default=256, ge=8, le=4096, title="Bottleneck", description="Before the prototypes.")
+    momentum: float = Field(
+        default=0.996, ge=0, lt=1, title="Teacher momentum", description="At first; it rises to 1 along half a cosine."
+    )
+    teacher_heat: tuple[Heat, Heat] = Field(
+        default=(0.04, 0.07), title="Teacher temperature", description="At first, and after its warm-up."
+    )
+    heat_epochs: int = Field(
+        default=30, ge=0, le=EPOCHS.high, title="Temperature warm-up", description="Epochs of linear rise."
+    )
+    student_heat: Heat = Field(default=0.1, title="Student temperature", description="Of its outputs.")
+    patch_weight: Weight = Field(default=1.0, title="Masked loss", description="Weight of the loss on masked patches.")
+    frozen_prototypes: int = Field(
+        default=3, ge=0, le=1000, title="Frozen prototypes", description="Epochs in which the last layer stays."
+    )
+    drop_path: float = Field(default=0.1, ge=0, lt=1, title="Drop path", description="Share, of the student's layers.")
+
+
 class TrainConfig(_Config):
     """A whole recipe: what is trained and how."""
 
@@ -238,7 +333,9 @@ class TrainConfig(_Config):
     deviations: tuple[str, ...] = Field(
         default=(), title="Deviations", description="Where it departs from its source, one sentence each."
     )
-    model: Annotated[ClassifierConfig | DetectorConfig, Field(discriminator="kind")] = ClassifierConfig()
+    model: Annotated[ClassifierConfig | DetectorConfig | EncoderConfig, Field(discriminator="kind")] = (
+        ClassifierConfig()
+    )
     phases: tuple[PhaseConfig, ...] = Field(default=(PhaseConfig(),), min_length=1)
     batch: int = Field(default=32, ge=1, le=4096, title="Batch", description="Images per step.")
     augment: AugmentConfig = AugmentConfig()

@@ -57,6 +57,38 @@ def preview_training(
     yield from ending_once(_look(sources, split, scheme, parent, token, area))
 
 
+def preview_images(sources: Sequence[str], split: SplitConfig, token: Token | None = None) -> Events:  # noqa: ARG001
+    """Read the images of sources and divide them as the training of an encoder would; a job as `preview_training`.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        As ``--data`` takes them.
+    split : SplitConfig
+        How they are divided.
+    token : Token, optional
+        Asks the job to stop.
+    """
+    yield from ending_once(_look_at_images(sources, split))
+
+
+def _look_at_images(sources: Sequence[str], split: SplitConfig) -> Events:
+    from napari_cyto.datasets.splits.training_split import split_image_set
+    from napari_cyto.datasets.training.image_set import read_image_set
+
+    yield Advanced(0, 0, "Reading images…")
+    data = read_image_set(sources)
+    try:
+        divided, refusal = split_image_set(data, split), ""
+    except CytoError as error:
+        divided, refusal = None, str(error)
+    slides = {side: len(divided.of(side)) for side in SETS} if divided else {"all": len(data.slides)}
+    lacking = sum(slide.mpp is None for slide in data.slides)
+    remarks = [f"{lacking:,} of them state no µm per px; they are left out unless scaled by nuclei."] if lacking else []
+    row = {"class": "Images", "colour": data.scheme.classes[0].colour, "cells": slides}
+    yield Done(_values(data, divided, refusal) | {"classes": [row], "remarks": [*remarks, *data.remarks]})
+
+
 def _look(
     sources: Sequence[str],
     split: SplitConfig,

@@ -15,7 +15,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.models.manifest import Kind
 from napari_cyto.training.config import TrainConfig
 
-DEFAULTS: Mapping[Kind, str] = {"classifier": "light", "detector": "p2p-light"}
+DEFAULTS: Mapping[Kind, str] = {"classifier": "light", "detector": "p2p-light", "encoder": "ibot-vit-tiny"}
 """The recipe of each kind when none is named."""
 
 _SHORT = reprlib.Repr()
@@ -43,7 +43,7 @@ def recipe(name: str | None, kind: Kind | None) -> TrainConfig:
     name : str or None
         Of a recipe that ships, or the path of a YAML or JSON file; None for the default of the kind.
     kind : str or None
-        ``classifier`` or ``detector``; None for whichever the recipe trains, and without a name a classifier.
+        ``classifier``, ``detector`` or ``encoder``; None for whichever the recipe trains, a classifier without a name.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def _checked(make: Any, where: str) -> TrainConfig:
         config: TrainConfig = make()
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        name = ".".join(str(p) for p in fault["loc"] if p not in ("classifier", "detector"))
+        name = ".".join(str(p) for p in fault["loc"] if p not in ("classifier", "detector", "encoder"))
         # A stranger's file may be a few lines of which each repeats the one before tenfold.
         came = f", got {_SHORT.repr(fault['input'])[:60]}" if not isinstance(fault["input"], dict) else ""
         raise CytoError(f"{where}: {name or 'the recipe'}: {fault['msg'].rstrip('.')}{came}.") from error

@@ -9,7 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from napari_cyto.datasets.splits.training_split import TrainingSplit, split_training_set
+from napari_cyto.datasets.splits.training_split import TrainingSplit, split_image_set, split_training_set
+from napari_cyto.datasets.training.image_set import read_image_set
 from napari_cyto.datasets.training.scheme import refuse_unreadable
 from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Failed, Noted, Token
@@ -31,6 +32,7 @@ TASKS = {
     "fcrn": ("fcrn_task", "FcrnTask"),
     "faster-rcnn": ("box_task", "BoxTask"),
     "retinanet": ("box_task", "BoxTask"),
+    "encoder": ("encoder.encoder_task", "EncoderTask"),
 }
 """Kind, or a detector's architecture, to the module of ``napari_cyto.training`` and the class in it."""
 
@@ -49,7 +51,7 @@ def make_task(config: TrainConfig, data: Any, split: Any, parent: Any = None) ->
     parent : Bundle, optional
         The model to continue from.
     """
-    name = "classifier" if config.model.kind == "classifier" else config.model.architecture
+    name = config.model.architecture if config.model.kind == "detector" else config.model.kind
     module, kind = TASKS[name]
     task: Task = getattr(import_module(f"napari_cyto.training.{module}"), kind)(config, data, split, parent)
     return task
@@ -135,11 +137,15 @@ def _steps(
     from_model = read_bundle(parent) if parent is not None else None
     if from_model is not None and config.split.fold is not None:
         raise CytoError("A fine-tuned model cannot be cross-validated, for its parent was trained on the test cells.")
-    data = read_for(sources, config.scheme, from_model)
+    learns_labels = config.model.kind != "encoder"
+    data = read_for(sources, config.scheme, from_model) if learns_labels else read_image_set(sources)
     stop_if_cancelled(token)
-    split = split_training_set(data, config.split, token=token, known=seen_in_training(data, from_model))
+    if learns_labels:
+        split = split_training_set(data, config.split, token=token, known=seen_in_training(data, from_model))
+    else:
+        split = split_image_set(data, config.split)
     yield from (Noted(remark) for remark in data.remarks)
-    yield Noted(_sets_sentence(split))
+    yield Noted(_sets_sentence(split, "cell" if learns_labels else "image"))
     added = what_is_new(data, from_model)
     if added:
         yield Noted(f"New since {from_model.id if from_model else ''}: {added}")
@@ -259,9 +265,10 @@ def _check_same(request: CheckpointSettings, before: CheckpointSettings, folder:
         )
 
 
-def _sets_sentence(split: TrainingSplit) -> str:
-    parts = [f"{sum(cells.values())} cells for {side}" for side, cells in split.counts.items()]
-    return f"{', '.join(parts)}; all cells of a slide are in one set."
+def _sets_sentence(split: TrainingSplit, what: str) -> str:
+    parts = [f"{sum(each.values())} {what}s for {side}" for side, each in split.counts.items()]
+    kept = "all cells of a slide are" if what == "cell" else "all images of a patient, as far as known, are"
+    return f"{', '.join(parts)}; {kept} in one set."
 
 
 def _kept(progress: Any, out: Path) -> str:

@@ -73,6 +73,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["frobnicate"], "frobnicate"),
         (["info"], "SLIDE"),
+        (["train", "classifier", "--data", "folders:x", "--out", "y", "--scale-by-nuclei"], "with an encoder"),
+        (["train", "encoder", "--data", "images:nowhere", "--out", "y", "--cross-validate", "3"], "evaluate encoders"),
         (["info", "--no-such-option", "x"], "--no-such-option"),
         (["export", "nosuch", "a", "b"], "nosuch"),
         (["import", "nosuch", "a", "b"], "nosuch"),

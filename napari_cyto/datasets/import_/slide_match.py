@@ -22,6 +22,7 @@ from napari_cyto.domain.image_names import (
     without_common_folders,
 )
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.image_size import ImageFinder
 from napari_cyto.slides import fingerprint, open_slide
@@ -109,7 +110,7 @@ class SlideMatcher:
         if self._absurd:
             said.append(
                 f"Expected {MPP_MIN_UM:g} to {MPP_MAX_UM:g} µm per px, got {self._absurd[0]:g} "
-                f"({counted(len(self._absurd), 'slide')} with such a value); it was ignored."
+                f"({counted(len(self._absurd), 'slide')} with such a value); it was ignored. {HOW_TO_ESTIMATE}."
             )
         if found := self._without_folders:
             said.append(

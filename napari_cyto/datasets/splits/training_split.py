@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,32 @@ def split_training_set(
     slides = sorted(data.slides, key=lambda slide: slide.key)
     counts = {slide.key: _counts(slide, data.classes) for slide in slides}
     split = split_slides(map(_record, slides), counts, config, classes=data.classes, twins=twins, known=known)
+    return Split({slide.key: slide for slide in data.slides}, split.sets, split.groups, split.counts, split.record)
+
+
+def split_image_set(data: TrainingSet, config: SplitConfig) -> TrainingSplit:
+    """Divide the images of a set by how many there are, whatever is annotated on them.
+
+    With fewer patients (smears, images) than sets everything is in the training set.
+
+    Parameters
+    ----------
+    data : TrainingSet
+        What is divided.
+    config : SplitConfig
+        How; shares are of the images.
+
+    Raises
+    ------
+    SplitError
+        When a patient is unknown where the split goes by them, or published sets leak.
+    """
+    slides = sorted(data.slides, key=lambda slide: slide.key)
+    records = [replace(_record(slide), fingerprint=slide.fingerprint) for slide in slides]
+    if len(set(grouped(records, config.by).values())) < config.needed_groups:
+        config = config.model_copy(update={"validation_share": 0.0, "test_share": 0.0, "fold": None})
+    counts = {slide.key: {"image": 1} for slide in slides}
+    split = split_slides(records, counts, config, classes=("image",))
     return Split({slide.key: slide for slide in data.slides}, split.sets, split.groups, split.counts, split.record)
 
 

@@ -3,6 +3,7 @@
 __all__ = [
     "annotated_area",
     "crop_cache",
+    "image_set",
     "labelled_slide",
     "scheme",
     "set_fingerprint",

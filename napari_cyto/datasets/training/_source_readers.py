@@ -16,11 +16,13 @@ from napari_cyto.datasets.training.sources import SourceSpec
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon
+from napari_cyto.domain.image_names import READ_SUFFIXES
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
+from napari_cyto.files.disk_files import files_below
 from napari_cyto.formats import get_format
-from napari_cyto.slides import open_slide
+from napari_cyto.slides import fingerprint, open_slide
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 from napari_cyto.store import Project
 
@@ -55,8 +57,15 @@ class SourceContent:
     remarks: tuple[str, ...]
 
 
-def read_content(spec: SourceSpec) -> SourceContent:
+def read_content(spec: SourceSpec, unlabelled: bool = False) -> SourceContent:
     """Return the slides and cells of a source; pictures that are missing or no pictures are left out with a remark.
+
+    Parameters
+    ----------
+    spec : SourceSpec
+        The source.
+    unlabelled : bool
+        Whether slides on which nobody annotated anything are asked for too, as by what learns without labels.
 
     Raises
     ------
@@ -67,19 +76,37 @@ def read_content(spec: SourceSpec) -> SourceContent:
         case "folders":
             return _folders(spec)
         case "project":
-            return _project(spec)
+            return _project(spec, unlabelled)
+        case "images":
+            return _images(spec)
         case format_name:
-            return _of_format(spec, format_name)
+            return _of_format(spec, format_name, unlabelled)
 
 
-def _of_format(spec: SourceSpec, format_name: str) -> SourceContent:
+def _images(spec: SourceSpec) -> SourceContent:
+    """Return every slide and image below a folder, without cells; of files that are one slide, the first."""
+    slides, remarks = dict[str, SourceSlide](), list[str]()
+    for path in files_below(spec.path, READ_SUFFIXES):
+        try:
+            pixels = fingerprint(path)
+            record = SlideRecord(name=path.name, path=str(path.absolute()), fingerprint=pixels)
+            if pixels not in slides:
+                slides[pixels] = SourceSlide(_with_scale(record, spec.mpp), ())
+        except CytoError as error:
+            remarks.append(f"{error} The image was left out.")
+    if not slides:
+        raise CytoError(f"Expected slides or images in {spec.path}, got none." + "".join(f" {r}" for r in remarks[:3]))
+    return SourceContent("", tuple(slides.values()), tuple(remarks))
+
+
+def _of_format(spec: SourceSpec, format_name: str, unlabelled: bool) -> SourceContent:
     label_format = get_format(format_name)
     # A scale that the format knows by itself (0.228 µm, of CRIC's own table only) is believed unless another is given.
     knows_scale = "mpp" in label_format.options_type.model_fields
     reader = {"mpp": spec.mpp} if knows_scale and spec.mpp is not None else {}
     labels = read_source(format_name, spec.path, ImportOptions(reader=reader))
     special = label_format.capabilities
-    return _labelled(spec, labels, special.scheme, empty_too=special.slices)
+    return _labelled(spec, labels, special.scheme, empty_too=special.slices or unlabelled)
 
 
 def _folders(spec: SourceSpec) -> SourceContent:
@@ -92,12 +119,12 @@ def _folders(spec: SourceSpec) -> SourceContent:
     return SourceContent("", tuple(slides), tuple(remarks))
 
 
-def _project(spec: SourceSpec) -> SourceContent:
+def _project(spec: SourceSpec, unlabelled: bool) -> SourceContent:
     refuse_no_project(spec.path)
     with Project.open(spec.path) as project:
         labels = project.label_set()
         found = tuple(replace(record, path=_path_of(project, record)) for record in labels.slides)
-        return _labelled(spec, replace(labels, slides=found), project.scheme.name)
+        return _labelled(spec, replace(labels, slides=found), project.scheme.name, empty_too=unlabelled)
 
 
 def _path_of(project: Project, record: SlideRecord) -> str:

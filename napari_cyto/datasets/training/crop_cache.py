@@ -18,6 +18,7 @@ from napari_cyto.datasets.colour_match import ColourMatch, LabStatistics, match_
 from napari_cyto.datasets.crop_rule import CropRule, Crops
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.domain.counts import counted
+from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.jobs.events import Advanced, Noted, Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
@@ -214,7 +215,7 @@ def _refuse_without_scale(slides: Sequence[TrainingSlide], rule: CropRule) -> No
         raise CytoError(
             "Expected the µm per px of each slide, since cells are cut out in µm, got "
             f"{counted(len(unknown), 'slide')} without ({shown}); enter it after the source, as in apacc:DIR@0.25, or "
-            "for the slides in their project."
+            f"for the slides in their project. {HOW_TO_ESTIMATE}."
         )
 
 

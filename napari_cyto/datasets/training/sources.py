@@ -1,4 +1,7 @@
-"""Where training data comes from, as one short text: ``cric:DIR``, ``apacc:DIR``, ``folders:DIR`` or a project."""
+"""Where training data comes from, as one short text: ``cric:DIR``, ``apacc:DIR``, ``folders:DIR`` or a project.
+
+What is learned without labels, by an encoder, may also come from ``images:DIR``: slides and images as they lie there.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,15 @@ from typing import Literal, get_args
 from napari_cyto.errors import CytoError
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM
 
-SourceKind = Literal["cric", "apacc", "folders", "project"]
+SourceKind = Literal["cric", "apacc", "folders", "project", "images"]
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
 SOURCE_HELP = (
-    "cric:DIR, apacc:DIR, folders:DIR (one folder per class, one cell per image) or a project folder. Options may "
-    "follow an @, with commas between: the µm per px where the data does not state it (0.25 or mpp=0.25), map=NAME or "
-    "map=FILE (a built-in class map such as herlev, or a YAML or JSON file), OWN=CLASS for single classes (OWN= leaves "
-    "one out), smear=PATTERN for class folders (a regular expression on file names; its group names the smear)."
+    "cric:DIR, apacc:DIR, folders:DIR (one folder per class, one cell per image), a project folder or, for an encoder "
+    "only, images:DIR (slides and images without labels). Options may follow an @, with commas between: the µm per px "
+    "where the data does not state it (0.25 or mpp=0.25), map=NAME or map=FILE (a built-in class map such as herlev, "
+    "or a YAML or JSON file), OWN=CLASS for single classes (OWN= leaves one out), smear=PATTERN for class folders (a "
+    "regular expression on file names; its group names the smear)."
 )
 """What a source is, whole, for the sentence that refuses one; ``--help`` says it in brief."""
 
@@ -32,7 +36,7 @@ class SourceSpec:
     Parameters
     ----------
     kind : str
-        ``cric``, ``apacc``, ``folders`` or ``project``.
+        ``cric``, ``apacc``, ``folders``, ``project``, or ``images``, which has no labels.
     path : Path
         Its folder.
     class_map : tuple of (str, str)

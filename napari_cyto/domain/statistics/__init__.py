@@ -15,6 +15,7 @@ __all__ = [
     "bootstrap",
     "clustered_share",
     "excess",
+    "nuclear_scale",
     "seed_interval",
     "share_interval",
     "shares",

@@ -135,3 +135,29 @@ def test_no_slide_is_said(empty_bench):
     dock = empty_bench.dock(SlideDock)
     assert dock.none.isVisible()
     assert not dock.facts.isVisible()
+
+
+def test_an_estimate_is_offered_and_stored_only_on_request(bench, qtbot, monkeypatch):
+    from napari_cyto.domain.statistics.nuclear_scale import ScaleEstimate
+
+    found = ScaleEstimate(0.23, 0.2, 0.26, 148, 12)
+    monkeypatch.setattr("napari_cyto.widgets.docks.slide._mpp_editor.estimate_scale", lambda pixels: found)
+    bench.slide.show()
+    bench.session.slides.go_to(bench.session.project.slides()[2].id)
+    bench.click(bench.slide.mpp.estimate)
+    qtbot.waitUntil(lambda: "148 nuclei" in bench.slide.mpp.estimated.text())
+    assert "95 % 0.2 to 0.26" in bench.slide.mpp.estimated.text()
+    assert bench.slide.mpp.value.value() == 0.23
+    assert bench.session.slide.mpp is None
+    bench.click(bench.slide.mpp.use)
+    assert bench.session.slide.mpp == 0.23
+
+
+def test_too_few_nuclei_leave_the_question_as_it_is(bench, qtbot):
+    bench.slide.show()
+    bench.session.slides.go_to(bench.session.project.slides()[2].id)
+    before = bench.slide.mpp.value.value()
+    bench.click(bench.slide.mpp.estimate)
+    qtbot.waitUntil(lambda: "Expected at least 15 nuclei" in bench.slide.mpp.estimated.text(), timeout=20_000)
+    assert bench.slide.mpp.value.value() == before
+    assert bench.slide.mpp.estimate.isEnabled()

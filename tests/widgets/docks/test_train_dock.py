@@ -369,6 +369,29 @@ def test_at_which_scale_a_detector_sees_is_set_in_sight(bench, played):
     assert dock.request().config.model.mpp == 0.25
 
 
+def test_an_encoder_counts_images_and_asks_only_what_matters(bench, played, qtbot):
+    dock = bench.dock(TrainDock)
+    dock.setup.kinds["encoder"].click()
+    assert {dock.setup.recipe.itemData(i) for i in range(dock.setup.recipe.count())} == {
+        "ibot-vit-tiny",
+        "cytofm-ibot-vit-base",
+    }
+    shown = set(dock.setup.settings._model[0].form.controls)
+    assert shown == {"weights", "relevance", "scale_by_nuclei"}
+    assert set(dock.setup.settings._patches[0].form.controls) == {"per_slide", "small_images"}
+    dock.setup.look()
+    qtbot.waitUntil(lambda: dock.setup.looked is not None, timeout=60_000)
+    (row,) = dock.setup.looked["classes"]
+    assert row["class"] == "Images"
+    assert "state no µm per px" in " ".join(dock.setup.looked["remarks"])
+    dock.setup.settings._model[0].form.controls["scale_by_nuclei"].write(True)
+    dock.setup.settings._patches[0].form.controls["per_slide"].write(200)
+    request = dock.request()
+    assert request.words()[:2] == ["train", "encoder"]
+    assert request.config.model.scale_by_nuclei
+    assert request.config.model.patches.per_slide == 200
+
+
 def test_settings_that_are_replaced_at_once_are_no_window_of_their_own(qtbot):
     settings = TrainSettings()
     qtbot.addWidget(settings)

@@ -106,6 +106,7 @@ class SlideDock(Dock):
     def let_go(self) -> None:
         """Stop listening, the overview too."""
         super().let_go()
+        self.mpp.let_go()
         self.overview.let_go()
 
     def _show(self) -> None:

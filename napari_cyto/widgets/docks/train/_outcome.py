@@ -88,7 +88,8 @@ class TrainOutcome(QWidget):
         style.tint(self.sentence, _COLOURS[state.status])
         self.resume.setVisible(watch.can_resume)
         self.use.setVisible(has_model)
-        self.go_on.setVisible(has_model)
+        # An encoder has learned from no labels, so there is nothing that corrections of them would add.
+        self.go_on.setVisible(has_model and "encoder" not in (state.result.get("metrics") or {}))
         self._show_result(state.result)
 
     def _show_result(self, result: Mapping[str, Any]) -> None:
@@ -128,7 +129,11 @@ def sentence_of(state: RunState, has_model: bool) -> str:
     """Return how a run ended, in a sentence or two."""
     if state.status == "done":
         best = state.best
-        kept = f" The best epoch, {best.number:g}, is kept." if best is not None else ""
+        epoch = (state.result.get("best") or {}).get("epoch")
+        if best is not None and epoch is not None and epoch != best.number:
+            kept = f" The last epoch, {epoch:g}, is kept."
+        else:
+            kept = f" The best epoch, {best.number:g}, is kept." if best is not None else ""
         return f"The model is ready.{kept}"
     kept = " The best model so far is kept." if has_model and "kept" not in state.sentence else ""
     return f"{plain(state.sentence)}{kept}"

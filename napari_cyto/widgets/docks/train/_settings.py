@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_cyto.training.config import ClassifierConfig, DetectorConfig, PhaseConfig, TrainConfig
+from napari_cyto.training.config import ClassifierConfig, DetectorConfig, EncoderConfig, PhaseConfig, TrainConfig
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
@@ -18,9 +18,14 @@ from napari_cyto.widgets.docks.train.words import TITLES, value_words
 MAIN_OF_MODEL: Mapping[type[BaseModel], tuple[str, ...]] = {
     ClassifierConfig: ("sampling", "ordinal_weight"),
     DetectorConfig: ("mpp", "radius_um", "max_per_cell"),
+    EncoderConfig: ("weights", "relevance", "scale_by_nuclei"),
 }
+# Of an encoder's method a recipe file has the rest, which nobody sets by hand.
+REST_OF_ENCODER = ("backbone", "tokens", "window_um")
+REST_OF_ENCODERS_RUN = ("seed", "precision", "devices", "licence", "attribution", "limits")
 # How much of a cell and its surroundings a classifier sees, and how large.
 MAIN_OF_CROP = ("windows", "unit", "size_px")
+MAIN_OF_PATCHES = ("per_slide", "small_images")
 MAIN_OF_PHASE = ("epochs",)
 MAIN_OF_RUN = ("batch",)
 # What has a place of its own in the dock, or is no setting.
@@ -59,6 +64,7 @@ class TrainSettings(QWidget):
         self._phases: list[list[_Part]] = []
         self._augment: list[_Part] = []
         self._crop: list[_Part] = []
+        self._patches: list[_Part] = []
         self._content = QWidget()
         self.more = Section("More settings", QWidget(), tip="")
         self.show_recipe(self._recipe)
@@ -69,13 +75,16 @@ class TrainSettings(QWidget):
         self._layout.removeWidget(self._content)
         parts.discard(self._content)
         main, model = MAIN_OF_MODEL[type(recipe.model)], recipe.model
-        self._model = [_Part(model, main, ()), _Part(model, None, main)]
-        self._run = [_Part(recipe, MAIN_OF_RUN, ()), _Part(recipe, None, MAIN_OF_RUN)]
+        is_encoder = isinstance(model, EncoderConfig)
+        rest, rest_of_run = (REST_OF_ENCODER, REST_OF_ENCODERS_RUN) if is_encoder else (None, None)
+        self._model = [_Part(model, main, ()), _Part(model, rest, main)]
+        self._run = [_Part(recipe, MAIN_OF_RUN, ()), _Part(recipe, rest_of_run, MAIN_OF_RUN)]
         self._phases = [[_Part(p, MAIN_OF_PHASE, ()), _Part(p, None, MAIN_OF_PHASE)] for p in recipe.phases]
         self._augment = [_Part(recipe.augment, None, ())]
         # A detector sees whole fields.
         rule = model.crop_rule if isinstance(model, ClassifierConfig) else None
         self._crop = [] if rule is None else [_Part(rule, MAIN_OF_CROP, ()), _Part(rule, None, MAIN_OF_CROP)]
+        self._patches = [_Part(model.patches, MAIN_OF_PATCHES, ())] if isinstance(model, EncoderConfig) else []
         self._lay_out()
         for part in self._parts():
             part.form.changed.connect(self.changed.emit)
@@ -89,6 +98,7 @@ class TrainSettings(QWidget):
             Naming the first setting that is out of its range.
         """
         model = _joined(self._model) | ({"crop_rule": _joined(self._crop)} if self._crop else {})
+        model |= {"patches": _joined(self._patches)} if self._patches else {}
         phases = [
             p.model_copy(update=_joined(forms)) for p, forms in zip(self._recipe.phases, self._phases, strict=True)
         ]
@@ -103,14 +113,14 @@ class TrainSettings(QWidget):
 
     def _parts(self) -> list[_Part]:
         phases = [part for forms in self._phases for part in forms]
-        return [*self._model, *self._run, *phases, *self._augment, *self._crop]
+        return [*self._model, *self._run, *phases, *self._augment, *self._crop, *self._patches]
 
     def _lay_out(self) -> None:
         self._content = QWidget()
         layout = QVBoxLayout(self._content)
         parts.tighten(layout)
         layout.addWidget(self._model[0].form)
-        for part in self._crop[:1]:
+        for part in (*self._crop[:1], *self._patches):
             layout.addWidget(part.form)
         for number, forms in enumerate(self._phases, start=1):
             if len(self._phases) > 1:

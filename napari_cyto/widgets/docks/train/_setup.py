@@ -16,7 +16,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.jobs.events import Done
 from napari_cyto.session import Session
 from napari_cyto.training.config import ClassifierConfig, DetectorConfig, TrainConfig
-from napari_cyto.training.preview import preview_training
+from napari_cyto.training.preview import preview_images, preview_training
 from napari_cyto.training.request import scheme_of
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -38,6 +38,7 @@ HIDDEN = ("fold", "folds", "share_of", "fill", "overrides", "reason")
 KINDS = (
     ("classifier", "Cell classifier", "Learns to classify cells that were detected or annotated."),
     ("detector", "Cell detector", "Learns to find cells on the slide, and their classes."),
+    ("encoder", "Cell encoder", "Learns from images without labels to describe each cell by a vector."),
 )
 
 
@@ -80,6 +81,7 @@ class TrainSetup(QWidget):
         # Who marks cells would else pay for a count at each rest of the hand, although nobody sees it.
         self._look_soon = WhenSeen(self, self.look, LOOK_AFTER_MS)
         self.looked: Mapping[str, Any] | None = None
+        self._looked_for = ""
         self._lay_out()
         self._connect()
         self.continue_from(None)
@@ -211,6 +213,9 @@ class TrainSetup(QWidget):
         except CytoError as error:
             self.looking.say(str(error), style.BAD)
             return
+        if self.kind == "encoder":
+            self.looking.run(preview_images, {"sources": sources, "split": split}, "Counting images…")
+            return
         arguments = {"sources": sources, "split": split, "scheme": self.scheme(), "parent": self.parent_path}
         arguments["area"] = self._area()
         self.looking.run(preview_training, arguments, "Counting cells…")
@@ -229,11 +234,12 @@ class TrainSetup(QWidget):
     def _looked(self, event: object) -> None:
         if isinstance(event, Done):
             self.looking.say("")
-            self.looked = event.result
+            self.looked, self._looked_for = event.result, self.kind
             self._show_preview(event.result)
             self.overrides.show_refusal(str(event.result["refusal"]))
-            scheme = scheme_from_dict(event.result["scheme"])
-            self.costs.show_classes([scheme[row["class"]] for row in event.result["classes"]])
+            if self.kind != "encoder":
+                scheme = scheme_from_dict(event.result["scheme"])
+                self.costs.show_classes([scheme[row["class"]] for row in event.result["classes"]])
             self._show_costs()
         else:
             self.split_table.clear()
@@ -269,8 +275,12 @@ class TrainSetup(QWidget):
         self.recipe.setCurrentIndex(max(0, self.recipe.findData(before)))
         self.recipe.blockSignals(False)
         self._show_recipe()
-        if self.looked is not None:
+        self.colour.setVisible(self.kind != "encoder")
+        # Of an encoder images are counted, of the others cells.
+        if self.looked is not None and (self._looked_for == "encoder") == (self.kind == "encoder"):
             self._show_preview(self.looked)
+        elif self._looked_for:
+            self.stale()
 
     def _show_recipe(self) -> None:
         recipe = self._recipes.get(str(self.recipe.currentData()))

@@ -17,7 +17,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Check
 
-Kind = Literal["cric", "apacc", "folders", "project"]
+Kind = Literal["cric", "apacc", "folders", "project", "images"]
 CHOICES: tuple[tuple[Kind, str, str], ...] = (
     ("project", "Another project…", "Adds the annotations of another project; nothing in it is changed."),
     ("cric", "CRIC folder…", "Adds a folder with CRIC's images and classifications.csv or cells.csv."),
@@ -31,10 +31,21 @@ CHOICES: tuple[tuple[Kind, str, str], ...] = (
         "Class folders…",
         ("Adds a folder with one subfolder per class and one image per cell, as in the Herlev set."),
     ),
+    (
+        "images",
+        "Slides without labels…",
+        "Adds every slide and image below a folder; only an encoder learns from them.",
+    ),
 )
-KIND_WORDS = {"project": "Project", "cric": "CRIC", "apacc": "APACC", "folders": "Class folders"}
+KIND_WORDS = {
+    "project": "Project",
+    "cric": "CRIC",
+    "apacc": "APACC",
+    "folders": "Class folders",
+    "images": "Without labels",
+}
 # CRIC says its own scale and classes, and so does a project.
-KINDS_WITH_OPTIONS = {"apacc", "folders"}
+KINDS_WITH_OPTIONS = {"apacc", "folders", "images"}
 OPTIONS_TIP = (
     "If needed: pixel size in µm, such as 0.25, and class map, such as normal=NILM or map=herlev, separated by commas."
 )
