@@ -74,7 +74,10 @@ Top = Annotated[
 ]
 Slide = Annotated[str | None, typer.Option("--slide", metavar="NAME", help="Only cells of this slide.")]
 Encoder = Annotated[
-    str | None, typer.Option("--encoder", metavar="NAME", help="Use the vectors of this encoder; else the newest.")
+    str | None,
+    typer.Option(
+        "--encoder", metavar="NAME", help="Use the vectors of this encoder (its id or folder); else the newest."
+    ),
 ]
 Save = Annotated[
     Path | None,
@@ -106,9 +109,14 @@ def teach(
     Examples are the cells that a person accepted, rejected or said are not of a class, in the window or here. Needs the
     vectors that `napari-cyto embed` makes.
     """
+    if save_model is not None:
+        from napari_cyto.cli.restart import start_for_networks
+
+        # First of all: it may replace this process by one that begins anew.
+        start_for_networks("Saving a model")
     place = Project.folder_of(project)
     with Project.open(place) as opened:
-        kind = newest_kind(opened, encoder or "")
+        kind = newest_kind(opened, _encoder(encoder))
         stored = _store(opened, class_id, examples or (), against or (), labels)
         remark = encoder_remark(opened, kind)
         lesson = open_lesson(opened, kind)
@@ -198,6 +206,15 @@ def _table(path: Path) -> list[tuple[str, str]]:
     return rows
 
 
+def _encoder(named: str | None) -> str:
+    """Return an encoder's id, or the hash of one whose folder is named."""
+    if named is None or not Path(named).is_dir():
+        return named or ""
+    from napari_cyto.models.bundle import described_bundle
+
+    return described_bundle(named).sha256
+
+
 def _slide_id(project: Project, name: str | None) -> str:
     if name is None:
         return ""
@@ -215,10 +232,8 @@ def _author() -> str:
 
 
 def _save(place: Path, out: Path, kind: VectorKind, encoder: str | None) -> dict[str, Any]:
-    from napari_cyto.cli.restart import start_for_networks
     from napari_cyto.training.taught_head import SaveOptions, save_head
 
-    start_for_networks("Saving a model")
     options = SaveOptions(encoder=encoder or kind.encoder, sha256=kind.sha256)
     saved = follow(lambda token: save_head(place, out, options, token), f"Saving {out.name}")
     result: dict[str, Any] = saved.to_json()

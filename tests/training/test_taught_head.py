@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +136,17 @@ def test_an_encoder_that_is_gone_or_another_is_refused(taught, tmp_path):
     assert isinstance(last, Failed)
     assert json.dumps(last.message)
     assert "Expected vectors of the encoder" in last.message
+
+
+def test_the_verb_saves_it_from_a_process_of_its_own(taught, encoder, tmp_path):
+    place, _ = taught
+    out = tmp_path / "model"
+    words = ["teach", str(place), "--class", "HSIL", "--encoder", str(encoder.path), "--save-model", str(out), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_cyto", *words], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["model"]["classes"] == {"NILM": 12, "HSIL": 12}
+    assert facts["stored"] == 0
+    assert read_bundle(out).sha256 == facts["model"]["sha256"]
