@@ -7,20 +7,19 @@ hold relevant cells.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_cyto.datasets._pixel_room import pixel_room
 from napari_cyto.datasets.crop_rule import resampled_window
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.domain.counts import counted
+from napari_cyto.domain.geometry import boxes_overlap
 from napari_cyto.errors import CytoError, SlideError
 from napari_cyto.jobs.events import Advanced, Noted, Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
@@ -37,7 +36,6 @@ MOST_PADDING = 0.5
 SLIDE_FROM_PX = 8192
 """An image with a longer side is a slide: plain glass is left out, and the best patches are chosen."""
 
-_FALLBACK_BYTES = 2 * 2**30
 _AT_ONCE = 64
 _EDGE = 1e-6
 
@@ -246,7 +244,8 @@ def cut_patches(
     total = sum(len(grid.corners_yx) for grid in grids)
     if not total:
         raise CytoError("Expected patches to learn from, got none. " + " ".join(counts.sentences(rule, "by chance")))
-    room = _room(total, rule.side_px)
+    shape = (total, rule.side_px, rule.side_px, 3)
+    room = pixel_room(shape, f"{total:,} patches", "take fewer patches a slide")
     content = np.zeros((total, 2), dtype=np.intp)
     of_slide, corners = np.zeros(total, dtype=np.intp), np.zeros((total, 2))
     filled = 0
@@ -311,33 +310,5 @@ def _mpp_of(slide: TrainingSlide) -> float:
 
 def _is_damaged(slide: Slide, corner_yx: list[float], side_px: float) -> bool:
     y, x = corner_yx
-    return any(
-        y0 < y + side_px and y1 > y and x0 < x + side_px and x1 > x
-        for y0, x0, y1, x1 in (tile.bounds_yxyx for tile in slide.unreadable)
-    )
-
-
-def _room(patches: int, side_px: int) -> RGB:
-    """Return an array for the patches, in memory or, when they are many, in a file that goes with it."""
-    shape = (patches, side_px, side_px, 3)
-    needed = int(np.prod(shape, dtype=np.int64))
-    if needed <= _quarter_of_memory():
-        return np.empty(shape, dtype=np.uint8)
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
-    # A full disk kills a process that writes to a mapped file, without a word.
-    if free < needed * 1.05:
-        raise CytoError(
-            f"Expected {needed / 1e9:.1f} GB of free disk space in {folder} for {patches:,} patches, got "
-            f"{free / 1e9:.1f} GB; free some space, take fewer patches a slide, or set TMPDIR to a folder on another "
-            "disk."
-        )
-    with tempfile.TemporaryFile(prefix="napari-cyto-patches-") as file:
-        return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
-
-
-def _quarter_of_memory() -> int:
-    try:
-        return int(psutil.virtual_memory().total) // 4
-    except (OSError, psutil.Error):
-        return _FALLBACK_BYTES
+    patch_yxyx = (y, x, y + side_px, x + side_px)
+    return any(boxes_overlap(tile.bounds_yxyx, patch_yxyx) for tile in slide.unreadable)

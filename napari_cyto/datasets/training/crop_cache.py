@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -12,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
+from napari_cyto.datasets._pixel_room import pixel_room
 from napari_cyto.datasets.colour_match import ColourMatch, LabStatistics, match_for
 from napari_cyto.datasets.crop_rule import CropRule, Crops
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
@@ -29,7 +27,6 @@ WORKERS = min(8, os.cpu_count() or 1)
 
 _AT_ONCE = 32
 _POLL_S = 0.05
-_FALLBACK_BYTES = 2 * 2**30
 
 Cutting = Generator[Advanced | Noted, None, "CropSet"]
 
@@ -106,7 +103,9 @@ def cut_all(
     chosen = tuple(slides)
     _refuse_without_scale(chosen, rule)
     lengths = [len(slide) for slide in chosen]
-    crops = _room(sum(lengths), rule, memory_bytes)
+    cells = sum(lengths)
+    shape = (cells, len(rule.windows), rule.size_px, rule.size_px, 3)
+    crops = pixel_room(shape, f"{cells:,} cells", "choose a smaller input", memory_bytes)
     cutter = _Cutter(chosen, rule, colour, crops)
     done = 0
     for cut, remark in _side_by_side(cutter, token):
@@ -217,31 +216,6 @@ def _refuse_without_scale(slides: Sequence[TrainingSlide], rule: CropRule) -> No
             f"{counted(len(unknown), 'slide')} without ({shown}); enter it after the source, as in apacc:DIR@0.25, or "
             f"for the slides in their project. {HOW_TO_ESTIMATE}."
         )
-
-
-def _room(cells: int, rule: CropRule, memory_bytes: int | None) -> Crops:
-    """Return an array for the crops, in memory or, when they are many, in a file that goes with it."""
-    shape = (cells, len(rule.windows), rule.size_px, rule.size_px, 3)
-    needed = int(np.prod(shape, dtype=np.int64))
-    if needed <= (_quarter_of_memory() if memory_bytes is None else memory_bytes):
-        return np.empty(shape, dtype=np.uint8)
-    folder = tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
-    # A full disk kills a process that writes to a mapped file, without a word.
-    if free < needed * 1.05:
-        raise CytoError(
-            f"Expected {needed / 1e9:.1f} GB of free disk space in {folder} for {cells:,} cells, got {free / 1e9:.1f} "
-            "GB; free some space, choose a smaller input, or set TMPDIR to a folder on another disk."
-        )
-    with tempfile.TemporaryFile(prefix="napari-cyto-crops-") as file:
-        return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
-
-
-def _quarter_of_memory() -> int:
-    try:
-        return int(psutil.virtual_memory().total) // 4
-    except (OSError, psutil.Error):
-        return _FALLBACK_BYTES
 
 
 def _only(crops: Crops, kept: npt.NDArray[np.bool_]) -> Crops:
