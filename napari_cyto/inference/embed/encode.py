@@ -69,8 +69,15 @@ class CellEncoder:
         return answers.astype(np.float32)
 
 
-def kind_of(bundle: Bundle) -> VectorKind:
+def kind_of(bundle: Bundle, rule: CropRule | None = None) -> VectorKind:
     """Return which vectors a bundle makes: others are not comparable with them.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        The encoder.
+    rule : CropRule, optional
+        How what it sees is cut out, where that is not its own rule for cells.
 
     Raises
     ------
@@ -82,7 +89,7 @@ def kind_of(bundle: Bundle) -> VectorKind:
     if length is None or manifest.crop_rule is None:
         raise CytoError(f"{bundle.path}: expected an encoder, got {manifest.kind_words}.")
     colour = "" if manifest.colour is None else manifest.colour.model_dump_json()
-    crop = manifest.crop_rule.model_dump_json() + colour
+    crop = (rule or manifest.crop_rule).model_dump_json() + colour
     return VectorKind(encoder=bundle.id, sha256=bundle.sha256, crop=crop, length=length)
 
 

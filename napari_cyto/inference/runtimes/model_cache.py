@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -31,10 +32,11 @@ class LoadedModels:
         CytoError
             When it is no detector, or the device or runtime that was demanded is not here.
         """
-        key = (bundle.sha256, bundle.id, request.device, request.precision, request.runtime)
-        if key not in self._detectors:
-            self._detectors[key] = CellDetector(bundle, request.device, request.precision, runtime=request.runtime)
-        return _used(self._detectors, key)
+
+        def load() -> CellDetector:
+            return CellDetector(bundle, request.device, request.precision, runtime=request.runtime)
+
+        return _loaded(self._detectors, bundle, request, load)
 
     def classifier(self, bundle: Bundle, request: ComputesOn) -> CellClassifier:
         """Return the classifier of a bundle, loaded the first time.
@@ -44,10 +46,11 @@ class LoadedModels:
         CytoError
             When it is no classifier, or the device or runtime that was demanded is not here.
         """
-        key = (bundle.sha256, bundle.id, request.device, request.precision, request.runtime)
-        if key not in self._classifiers:
-            self._classifiers[key] = CellClassifier(bundle, request.device, request.precision, request.runtime)
-        return _used(self._classifiers, key)
+
+        def load() -> CellClassifier:
+            return CellClassifier(bundle, request.device, request.precision, request.runtime)
+
+        return _loaded(self._classifiers, bundle, request, load)
 
     def encoder(self, bundle: Bundle, request: ComputesOn) -> CellEncoder:
         """Return the encoder of a bundle, loaded the first time.
@@ -57,14 +60,20 @@ class LoadedModels:
         CytoError
             When it is no encoder, or the device or runtime that was demanded is not here.
         """
-        key = (bundle.sha256, bundle.id, request.device, request.precision, request.runtime)
-        if key not in self._encoders:
-            self._encoders[key] = CellEncoder(bundle, request.device, request.precision, request.runtime)
-        return _used(self._encoders, key)
+
+        def load() -> CellEncoder:
+            return CellEncoder(bundle, request.device, request.precision, request.runtime)
+
+        return _loaded(self._encoders, bundle, request, load)
 
 
-def _used(kept: dict[tuple[str, ...], Model], key: tuple[str, ...]) -> Model:
-    model = kept[key] = kept.pop(key)
+def _loaded(
+    kept: dict[tuple[str, ...], Model], bundle: Bundle, request: ComputesOn, load: Callable[[], Model]
+) -> Model:
+    """Return the model of a bundle as it was requested, from what is kept or loaded now, the most recently used."""
+    key = (bundle.sha256, bundle.id, request.device, request.precision, request.runtime)
+    model = kept.pop(key) if key in kept else load()
+    kept[key] = model
     while len(kept) > _KEPT:
         kept.pop(next(iter(kept)))
     return model

@@ -16,11 +16,10 @@ from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.runtimes.choice import RuntimeRequest, crop_runtime
+from napari_cyto.inference.embed.encode import CellEncoder, crop_rule_of, kind_of
 from napari_cyto.jobs.events import Advanced, Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
-from napari_cyto.models.finite_outputs import refuse_not_finite
 from napari_cyto.slides import Slide, open_slide
 from napari_cyto.slides.tissue import tissue_mask
 from napari_cyto.store import Project
@@ -108,24 +107,17 @@ class PatchReader:
     """
 
     def __init__(self, project: Project, encoder: Bundle, patch_um: float, most: int, device: str = "auto") -> None:
-        manifest = encoder.manifest
-        if manifest.vector_length is None or manifest.crop_rule is None:
-            raise CytoError(f"{encoder.path}: expected an encoder, got a {manifest.kind}.")
-        if len(manifest.crop_rule.windows) > 1:
+        of_cells = crop_rule_of(encoder)
+        if len(of_cells.windows) > 1:
             raise CytoError(
-                f"Expected an encoder of one window for patches, got {encoder.id} with "
-                f"{len(manifest.crop_rule.windows)}; train on cells instead."
+                f"Expected an encoder of one window for patches, got {encoder.id} with {len(of_cells.windows)}; train "
+                "on cells instead."
             )
-        self._project, self._encoder, self._most = project, encoder, most
-        self.rule = manifest.crop_rule.model_copy(update={"windows": (patch_um,), "unit": "um"})
-        colour = "" if manifest.colour is None else manifest.colour.model_dump_json()
-        self.kind = VectorKind(
-            encoder=encoder.id,
-            sha256=encoder.sha256,
-            crop=self.rule.model_dump_json() + colour,
-            length=manifest.vector_length,
-        )
-        self._runtime, self.remarks = crop_runtime(encoder, RuntimeRequest(device, "auto", "auto"))
+        self._project, self._most = project, most
+        self.rule = of_cells.model_copy(update={"windows": (patch_um,), "unit": "um"})
+        self.kind = kind_of(encoder, self.rule)
+        self._encoder = CellEncoder(encoder, device)
+        self.remarks = self._encoder.remarks
         self._file = VectorFile(patches_folder(project), self.kind)
 
     def bag(self, record: SlideRecord, token: Token | None = None) -> Iterator[Advanced | Bag]:
@@ -153,13 +145,12 @@ class PatchReader:
             for start in range(0, len(lacking), _BATCH):
                 stop_if_cancelled(token, "The patches encoded so far are kept.")
                 rows = lacking[start : start + _BATCH]
-                answers = self._runtime.outputs(self.rule.cut(slide, centres[rows], mpp, colour), token)
-                refuse_not_finite(self._encoder.id, answers)
+                vectors = self._encoder.vectors(self.rule.cut(slide, centres[rows], mpp, colour), token)
                 of = [ids[row] for row in rows.tolist()]
-                self._file.add(of, [record.id] * len(of), centres[rows], answers.astype(np.float32))
+                self._file.add(of, [record.id] * len(of), centres[rows], vectors)
                 yield Advanced(start + len(rows), len(lacking), f"{record.name}: {counted(len(lacking), 'patch')}")
-        vectors = self._file.vectors(self._file.rows_of(ids)).astype(np.float32)
-        yield Bag(record.id, record.name, ids, centres, vectors, total - len(ids))
+        whole = self._file.vectors(self._file.rows_of(ids)).astype(np.float32)
+        yield Bag(record.id, record.name, ids, centres, whole, total - len(ids))
 
 
 def last_bag(steps: Iterator[Advanced | Bag]) -> Generator[Advanced, None, Bag]:
