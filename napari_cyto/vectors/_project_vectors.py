@@ -43,6 +43,8 @@ class CellVectors:
         Whose they are.
     ids, slide_ids : tuple of str
         The cells that have a vector of where they lie now, and the slide of each.
+    centres_yx : ndarray, float64 (n, 2)
+        Where they lie, level-0 px.
     vectors : ndarray, float16 (n, length)
         Read-only, a row for each of ``ids``; not normalised.
     without : int
@@ -52,6 +54,7 @@ class CellVectors:
     kind: VectorKind
     ids: tuple[str, ...]
     slide_ids: tuple[str, ...]
+    centres_yx: npt.NDArray[np.float64]
     vectors: Vectors
     without: int
 
@@ -117,23 +120,30 @@ def cell_vectors(project: Project, kind: VectorKind, slide_id: str | None = None
             f"PROJECT --encoder {kind.encoder}."
         )
     parts = list(_parts(project, file, slide_id))
-    rows = np.concatenate([rows for *_, rows, _ in parts] + [np.empty(0, dtype=np.intp)])
+    ids = tuple(i for part in parts for i in part.places.ids)
     return CellVectors(
         kind,
-        tuple(i for ids, *_ in parts for i in ids),
-        tuple(of for ids, of, *_ in parts for _ in ids),
-        file.vectors(rows),
-        sum(without for *_, without in parts),
+        ids,
+        tuple(part.slide_id for part in parts for _ in part.places.ids),
+        np.concatenate([part.places.centres_yx for part in parts] + [np.empty((0, 2))]),
+        file.vectors(file.rows_of(ids)),
+        sum(part.without for part in parts),
     )
 
 
-def _parts(
-    project: Project, file: VectorFile, slide_id: str | None
-) -> Iterator[tuple[list[str], str, npt.NDArray[np.intp], int]]:
-    """Yield of each slide its cells that have a vector, the slide, the rows of these, and how many cells have none."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The cells of a slide that have a vector, and how many have none."""
+
+    slide_id: str
+    places: CellPlaces
+    without: int
+
+
+def _parts(project: Project, file: VectorFile, slide_id: str | None) -> Iterator[_Part]:
     for slide in [slide_id] if slide_id is not None else [s.id for s in project.slides()]:
         places = cell_places(project, slide)
         has_one = np.ones(len(places.ids), dtype=bool)
         has_one[file.lacking(places.ids, [slide] * len(places.ids), places.centres_yx).positions] = False
-        ids = [places.ids[n] for n in np.flatnonzero(has_one).tolist()]
-        yield ids, slide, file.rows_of(ids), int((~has_one).sum())
+        ids = tuple(places.ids[n] for n in np.flatnonzero(has_one).tolist())
+        yield _Part(slide, CellPlaces(ids, places.centres_yx[has_one]), int((~has_one).sum()))

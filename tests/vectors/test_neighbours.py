@@ -15,7 +15,8 @@ KIND = VectorKind(encoder="e", sha256="a" * 64, crop="{}", length=3)
 
 def found_of(vectors: list[list[float]], slides: list[SlideRecord], of: list[int], without: int = 0) -> CellVectors:
     ids = tuple(f"cell{n}" for n in range(len(vectors)))
-    return CellVectors(KIND, ids, tuple(slides[n].id for n in of), np.array(vectors, dtype=np.float16), without)
+    rows = np.array(vectors, dtype=np.float16)
+    return CellVectors(KIND, ids, tuple(slides[n].id for n in of), np.zeros((len(ids), 2)), rows, without)
 
 
 def test_blocks_give_what_one_product_of_matrices_gives(monkeypatch):

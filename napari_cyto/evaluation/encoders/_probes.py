@@ -27,6 +27,7 @@ from napari_cyto.domain.statistics.bootstrap import (
 )
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.encoders.encoder_table_config import EncoderTableConfig
+from napari_cyto.vectors.neighbours import unit_rows
 
 Vectors = npt.NDArray[np.float32]
 Numbers = npt.NDArray[np.intp]
@@ -167,8 +168,7 @@ def neighbour_calls(
     A neighbour's vote weighs ``exp(cosine / 0.07)`` (Wu et al. 2018, Unsupervised Feature Learning via Non-Parametric
     Instance Discrimination, section 3.4; so does Caron et al. 2021, DINO).
     """
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    directions = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    directions = unit_rows(vectors)
     calls = np.empty(len(class_index), dtype=np.intp)
     classes = int(class_index.max()) + 1
     for fold in np.unique(folds):

@@ -23,7 +23,7 @@ from napari_cyto.models.bundle import Bundle
 from napari_cyto.slides import Slide, open_slide
 from napari_cyto.slides.tissue import tissue_mask
 from napari_cyto.store import Project
-from napari_cyto.vectors import VectorFile, VectorKind, cell_places, cell_vectors, vectors_folder
+from napari_cyto.vectors import VectorFile, VectorKind, cell_vectors, vectors_folder
 
 PATCH_UM = 64.0
 """256 px at 40x, 0.25 µm per px. Source: the patches of CytoFM (Ivezić et al. 2025, section 3.1)."""
@@ -78,10 +78,7 @@ def cell_bag(project: Project, record: SlideRecord, kind: VectorKind) -> Bag:
         When the project has no vectors of this kind.
     """
     found = cell_vectors(project, kind, record.id)
-    places = cell_places(project, record.id)
-    row_of = {cell_id: row for row, cell_id in enumerate(places.ids)}
-    centres = places.centres_yx[[row_of[cell_id] for cell_id in found.ids]].reshape(-1, 2)
-    return Bag(record.id, record.name, found.ids, centres, found.vectors.astype(np.float32), found.without)
+    return Bag(record.id, record.name, found.ids, found.centres_yx, found.vectors.astype(np.float32), found.without)
 
 
 class PatchReader:
