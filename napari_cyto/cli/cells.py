@@ -106,7 +106,7 @@ def similar(
 ) -> None:
     """List the cells most like a cell: of its slide, of all slides, or of other patients only.
 
-    Rests on the vectors of `embed`. Patients are told apart as splits do: by patient, else by smear, else by slide.
+    Rests on the vectors of `embed`. Patients are distinguished as splits do: by patient, else by smear, else by slide.
     """
     with Project.open(Project.folder_of(project)) as opened:
         found = cell_vectors(opened, chosen_kind(opened, encoder))

@@ -52,7 +52,7 @@ def run_limited(module: str, arguments: Sequence[str], memory_bytes: int, second
     module : str
         One that calls `limit_own_memory` before anything else, so that one large allocation is refused at once.
     arguments : sequence of str
-        What it is told.
+        Its command line, after the module.
     memory_bytes : int
         The most that it may hold.
     seconds : float

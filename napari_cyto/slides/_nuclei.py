@@ -17,7 +17,7 @@ from napari_cyto.slides.backend import RGB
 Floats = npt.NDArray[np.float64]
 
 LEAST_PX, LARGEST_SHARE = 9.0, 0.6
-"""Least diameter, of which a shape can be told, px, and the largest, of the image, which leaves surroundings."""
+"""Least diameter that shows a shape, px, and the largest, of the image, which leaves surroundings."""
 STEP = 10
 """Grey levels, 0 to 255, between the darknesses that are tried."""
 ROUND, LONGEST = 0.95, 1.7

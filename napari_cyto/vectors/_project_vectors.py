@@ -69,7 +69,7 @@ def vectors_folder(project: Project) -> Path:
 def vector_kinds(project: Project) -> tuple[VectorKind, ...]:
     """Return of which encoders and crop rules a project has vectors, the newest first.
 
-    What cannot be read is left out here; who opens it is told.
+    What cannot be read is left out here; opening it says so.
     """
     folder = vectors_folder(project)
     try:

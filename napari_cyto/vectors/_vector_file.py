@@ -135,7 +135,7 @@ class VectorFile:
         known = self._entries["id"][self._sorted]
         place = np.searchsorted(known[:, 0], sought[:, 0], side="left")
         open_ = np.arange(len(sought))
-        # Two random ids that share their first half are as good as never met; they are told apart all the same.
+        # Two random ids that share their first half are as good as never met; they are distinguished all the same.
         while len(open_):
             at = place[open_]
             inside = at < len(known)

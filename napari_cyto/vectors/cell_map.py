@@ -104,7 +104,7 @@ class Trust:
     def slide_sentence(self) -> str:
         """What the slides have to do with the map."""
         if self.own_slide is None or self.own_slide_by_chance is None:
-            return "One slide: staining and scanner cannot be told from the cells."
+            return "One slide: staining and scanner cannot be distinguished from the cells."
         return (
             f"Of a cell's nearest {100 * self.own_slide:.0f} % are of its own slide, by chance "
             f"{100 * self.own_slide_by_chance:.0f} %: what is above that is staining, scanner or another mix of cells."

@@ -173,7 +173,7 @@ def similar(
     found : CellVectors
         Of the project.
     slides : sequence of SlideRecord
-        Of the project. Patients are told apart as splits do: by patient, else by smear, else by slide.
+        Of the project. Patients are distinguished as splits do: by patient, else by smear, else by slide.
     cell_id : str
         The cell.
     scope : Scope

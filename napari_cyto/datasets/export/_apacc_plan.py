@@ -26,7 +26,7 @@ from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
 
 _BATCH = 1000
-"""Annotations after which progress is told."""
+"""Annotations after which progress is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class ExportPlan:
 def plan_export(
     project: Project, options: ApaccExportOptions, on_batch: Callable[[int], None] = lambda _number: None
 ) -> ExportPlan:
-    """Return what an export of ``project`` with ``options`` would write; ``on_batch`` is told of what is read.
+    """Return what an export of ``project`` with ``options`` would write; ``on_batch`` hears of what is read.
 
     Raises
     ------

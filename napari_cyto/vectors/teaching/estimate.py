@@ -160,7 +160,7 @@ def honest_accuracy(
     Returns
     -------
     Accuracy or None
-        None with fewer than ``FEWEST_DRAWN`` such cells, or where no two classes can be told apart.
+        None with fewer than ``FEWEST_DRAWN`` such cells, or where no two classes can be distinguished.
     """
     among = set(drawn)
     rows = np.flatnonzero([cell in among for cell in examples.ids])

@@ -1,4 +1,4 @@
-"""What a lesson is told to a person, as sentences."""
+"""What a lesson says to a person, as sentences."""
 
 from __future__ import annotations
 
