@@ -29,7 +29,7 @@ def card(written: list[dict[str, Any]], weights: str, **more: Any) -> Any:
         {"model": {"kind": "classifier", "weights": weights}, "reinhard_target": f"{HOME}/target.png"}
         | {"scheme": f"{HOME}/our.yaml"}
     )
-    task: Any = SimpleNamespace(manifest_fields=dict)
+    task: Any = SimpleNamespace(manifest_fields=dict, bundle_weights=dict)
     data = {"sources": [{"source": "folders:crops"}]}
     writer = writing.BundleWriter(Path(HOME) / "model", task, config, data, {}, **more)
     writer.keep(Validation(0.5), {}, 1)
