@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -121,6 +122,7 @@ def imports_in(tree: ast.AST, inside_function: bool = False) -> Iterator[Import]
             yield from imports_in(node, lazy)
 
 
+@functools.cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -365,6 +367,50 @@ def test_modules_import_each_other_in_no_circle() -> None:
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"d"}}) == [["b", "c"], ["d"]]
     known = modules()
     assert circles({name: imported_at_run_time(path, known) for name, path in known.items()}) == []
+
+
+def imports_at_once(path: Path) -> set[str]:
+    """The modules, ours and others, that importing a file imports: not those of functions or for types only."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                continue
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                continue
+            if isinstance(child, ast.Import):
+                found.update(alias.name for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module:
+                found.add(child.module)
+                found.update(f"{child.module}.{alias.name}" for alias in child.names)
+            visit(child)
+
+    visit(parse(path))
+    return found
+
+
+def need_torch(known: dict[str, Path]) -> set[str]:
+    """The modules of the package that cannot be imported without torch."""
+    at_once = {name: imports_at_once(path) for name, path in known.items()}
+    needy = {name for name, some in at_once.items() if {each.split(".")[0] for each in some} & _TORCH}
+    while more := {name for name, some in at_once.items() if some & needy} - needy:
+        needy |= more
+    return needy
+
+
+def test_a_test_file_that_cannot_be_imported_without_torch_is_marked() -> None:
+    """What needs no network is tested where torch is not installed, the window too: such a file would fail there."""
+    needy = need_torch(modules())
+    assert {"napari_cyto.models.attention_mil"} <= needy
+    assert "napari_cyto.models.bundle" not in needy
+    tests = PACKAGE.parent / "tests"
+    wrong = []
+    for path in sorted(tests.rglob("test_*.py")):
+        needed = sorted(name for name in imports_at_once(path) if name in needy or name.split(".")[0] in _TORCH)
+        if needed and "pytestmark = pytest.mark.networks" not in path.read_text(encoding="utf-8"):
+            wrong.append(f"{path.relative_to(tests)} imports {needed[0]}: give it pytestmark = pytest.mark.networks")
+    assert wrong == []
 
 
 SMALL_LINES, LONG_LINES = 60, 400

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from interpreted_slides import KIND
 
 from napari_cyto.domain.annotation import Annotation
@@ -23,6 +24,8 @@ from napari_cyto.vectors import attention_of, cell_places, open_vectors
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
+
+pytestmark = pytest.mark.networks
 
 LONGEST_MS = 60_000
 
