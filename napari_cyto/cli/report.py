@@ -94,6 +94,7 @@ def _report_slide(slide: SlideReport) -> None:
     print_facts(
         [
             ("highest grade", f"{accepted}; {predicted_grade}"),
+            *(("score of the slide", f"{each.sentence} {each.out_of_date}".strip()) for each in slide.scores),
             ("high grade predicted", (slide.high_grade and risk_words(slide.high_grade)) or "-"),
             ("cell count", slide.adequacy.cellularity.sentence),
             ("focus", focus),

@@ -5,6 +5,7 @@ __all__ = [
     "job",
     "slide_facts",
     "slide_page",
+    "slide_score",
     "slide_summary",
     "stored_facts",
 ]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from napari_cyto.datasets.crop_rule import CropRule
 from napari_cyto.domain.coverage import Coverage
+from napari_cyto.domain.geometry import YX
 from napari_cyto.evaluation.report import Example
 from napari_cyto.reporting.slide_summary import BestCell
 from napari_cyto.slides import Slide, thumbnail
@@ -29,12 +30,21 @@ def cell_examples(slide: Slide, mpp: float | None, best: Sequence[BestCell], mos
     SlideError
         When the slide cannot be read.
     """
-    chosen = best[:most]
+    return place_examples(slide, mpp, [(best_words(cell), cell.centre_yx) for cell in best[:most]])
+
+
+def place_examples(slide: Slide, mpp: float | None, places: Sequence[tuple[str, YX]]) -> tuple[Example, ...]:
+    """Return pictures of places of a slide, each with its words and its centre (level-0 px), as of its best cells.
+
+    Raises
+    ------
+    SlideError
+        When the slide cannot be read.
+    """
     rule = CropRule(windows=(AROUND_UM,)) if mpp else CropRule(windows=(AROUND_PX,), unit="px")
-    crops = rule.cut(slide, [cell.centre_yx for cell in chosen], mpp)
+    crops = rule.cut(slide, [centre for _, centre in places], mpp)
     return tuple(
-        Example(crop[0], best_words(cell), f"y {cell.centre_yx[0]:.0f}, x {cell.centre_yx[1]:.0f}")
-        for crop, cell in zip(crops, chosen, strict=True)
+        Example(crop[0], words, f"y {y:.0f}, x {x:.0f}") for crop, (words, (y, x)) in zip(crops, places, strict=True)
     )
 
 

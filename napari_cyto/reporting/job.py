@@ -23,7 +23,7 @@ from napari_cyto.files.replacement import check_may_replace, replacing
 from napari_cyto.formats.slide_names import distinct_names
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
-from napari_cyto.reporting.images import cell_examples, map_image
+from napari_cyto.reporting.images import cell_examples, map_image, place_examples
 from napari_cyto.reporting.slide_facts import Report, ReportedProject, SlideReport, slide_facts
 from napari_cyto.reporting.slide_page import SlideImages, result_page, slide_part
 from napari_cyto.reporting.slide_summary import DECISION_SUPPORT, SlideResult, gather_result
@@ -280,16 +280,18 @@ class _Reporter:
         facts = slide_facts(
             self.project, self.record, result, magnification, self.options.preparation, self.options.limit
         )
-        return facts, self._images(result, magnification) if with_images else SlideImages()
+        return facts, self._images(result, facts, magnification) if with_images else SlideImages()
 
     def _may_go_on(self) -> bool:
         return self._token is None or not self._token.cancelled()
 
-    def _images(self, result: SlideResult, magnification: float) -> SlideImages:
+    def _images(self, result: SlideResult, facts: SlideReport, magnification: float) -> SlideImages:
         try:
             with open_slide(self.project.slide_path(self.record)) as slide:
                 best = cell_examples(slide, self.record.mpp, result.best, self.options.examples)
-                return SlideImages(best, self._overview(slide, magnification))
+                attended = [(p.words, p.centre_yx) for score in facts.scores[:1] for p in score.most_attended]
+                looked_at = place_examples(slide, self.record.mpp, attended[: self.options.examples])
+                return SlideImages(best, self._overview(slide, magnification), looked_at)
         except CytoError as error:
             self.problem = self.problem or str(error)
             return SlideImages()

@@ -12,6 +12,7 @@ from napari_cyto.domain.coverage import Coverage
 from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.json_values import JsonFields, to_plain
 from napari_cyto.domain.slide_record import Progress, SlideRecord
+from napari_cyto.reporting.slide_score import ReportedScore, reported_scores
 from napari_cyto.reporting.slide_summary import BestCell, Grade, SlideResult
 from napari_cyto.reporting.stored_facts import KeptSurvey, SurveyFacts, preparation_of, survey_of
 from napari_cyto.review.control_cells import (
@@ -26,6 +27,7 @@ from napari_cyto.review.control_cells import (
 from napari_cyto.review.query import ReviewQuery
 from napari_cyto.review.slide_risk import ORDER, ORDER_SOURCE, SlideRisk
 from napari_cyto.store import Project
+from napari_cyto.vectors import SCORE_NOTICE
 
 FOCUS_METHOD = (
     "Tiles of 128 µm on a regular grid over the tissue, at 0.5 µm per pixel. Out of focus: the variance of the "
@@ -62,6 +64,7 @@ CANNOT_SAY = (
         "The excess orders slides for reading; it is not a probability of disease. A slide with a few high-grade "
         "cells may have no excess: no more predicted than expected does not mean none."
     ),
+    SCORE_NOTICE,
     "Age, history, HPV result and earlier smears are not considered.",
 )
 
@@ -159,6 +162,8 @@ class SlideReport(JsonFields):
         Which it is, and whose.
     interpretation : Interpretation or None
         What a person says of the slide as a whole.
+    scores : tuple of ReportedScore
+        What models of slides said of it, the newest first; none in a blind reading.
     progress : Progress
         How far its reading is.
     size_hw : tuple of int or None
@@ -194,6 +199,7 @@ class SlideReport(JsonFields):
     smear: str | None
     patient: str | None
     interpretation: Interpretation | None
+    scores: tuple[ReportedScore, ...]
     progress: Progress
     size_hw: tuple[int, int] | None
     mpp: float | None
@@ -316,6 +322,7 @@ def slide_facts(
         smear=record.smear,
         patient=record.patient,
         interpretation=record.interpretation,
+        scores=() if result.is_blind else reported_scores(project, record),
         progress=record.progress,
         size_hw=record.size_hw,
         mpp=record.mpp,

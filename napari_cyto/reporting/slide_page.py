@@ -24,14 +24,18 @@ from napari_cyto.reporting.slide_facts import (
 )
 from napari_cyto.reporting.slide_summary import DECISION_SUPPORT
 from napari_cyto.review.slide_risk import SlideRisk, risk_words
+from napari_cyto.vectors import SCORE_NOTICE
 
 
 @dataclass(frozen=True)
 class SlideImages:
-    """Pictures of one slide: its best cells, and the slide itself (uint8 RGB (h, w, 3)) with what was looked at."""
+    """Pictures of one slide: its best cells, the slide itself (uint8 RGB (h, w, 3)) with what was looked at, and what
+    its score rests on most.
+    """
 
     best: tuple[Example, ...] = ()
     overview: RGB | None = None
+    attended: tuple[Example, ...] = ()
 
 
 def result_page(report: Report, slides: Sequence[Html]) -> str:
@@ -65,6 +69,7 @@ def _overview(report: Report) -> Html:
     columns = (
         "slide",
         "interpretation",
+        "score",
         "accepted",
         "predicted",
         "high grade predicted",
@@ -82,6 +87,7 @@ def _row(slide: SlideReport) -> list[object]:
     return [
         slide.name,
         slide.interpretation.category if slide.interpretation else "–",
+        _score_cell(slide),
         accepted.class_id if accepted else "–",
         proposed.class_id if proposed else "–",
         *predicted_words(slide.high_grade),
@@ -90,6 +96,13 @@ def _row(slide: SlideReport) -> list[object]:
         percent(slide.survey.obscured, 0) if slide.survey else "–",
         percent(slide.looked_at.share, 0) if slide.looked_at else "–",
     ]
+
+
+def _score_cell(slide: SlideReport) -> str:
+    if not slide.scores:
+        return "–"
+    newest = slide.scores[0]
+    return f"{newest.score.score:.2f}{' (out of date)' if newest.changes else ''}"
 
 
 def predicted_words(risk: SlideRisk | None) -> tuple[str, str]:
@@ -129,6 +142,10 @@ def _slide_body(slide: SlideReport, all_images: SlideImages) -> Iterator[Html | 
     )
     yield element("p", f"Interpretation of the slide: {words}.", cls="verdict")
     yield element("p", f"Highest grade: {accepted}. {proposed}.", cls="verdict")
+    for reported in slide.scores[:1]:
+        yield element("p", f"Score of the slide: {reported.sentence}", cls="verdict")
+        yield element("p", reported.out_of_date, cls="warnings") if reported.changes else None
+        yield element("p", SCORE_NOTICE, cls="note")
     yield element(
         "div",
         _excess_tile(slide.high_grade),
@@ -138,6 +155,7 @@ def _slide_body(slide: SlideReport, all_images: SlideImages) -> Iterator[Html | 
         cls="tiles",
     )
     yield gallery("Best cells of the highest grade", "Accepted cells first, then predictions.", all_images.best)
+    yield gallery("What the score rests on", "What the model of slides looked at most.", all_images.attended)
     yield section("Cells", _counts(slide))
     focus, obscured = survey_words(slide.survey)
     rows = (
@@ -153,6 +171,7 @@ def _slide_body(slide: SlideReport, all_images: SlideImages) -> Iterator[Html | 
         ("Obscured", obscured),
         ("Viewed", looked_words(looked)),
         ("Unreviewed cells", slide.unreviewed.sentence),
+        *(("Earlier score", f"{each.sentence} {each.out_of_date}".strip()) for each in slide.scores[1:]),
         ("Smear", slide.smear),
         ("Patient", slide.patient),
         ("µm per pixel", slide.mpp),

@@ -9,10 +9,12 @@ from napari_cyto.vectors._project_vectors import (
     vector_kinds,
     vectors_folder,
 )
-from napari_cyto.vectors._slide_scores import Attention, SlideScore, attention_of, keep_score, scores_of
+from napari_cyto.vectors._score_changes import changes_since, digest_of
+from napari_cyto.vectors._slide_scores import SCORE_NOTICE, Attention, SlideScore, attention_of, keep_score, scores_of
 from napari_cyto.vectors._vector_file import Lacking, VectorFile, VectorFileError, VectorKind
 
 __all__ = [
+    "SCORE_NOTICE",
     "Attention",
     "CellPlaces",
     "CellVectors",
@@ -26,6 +28,8 @@ __all__ = [
     "cell_map",
     "cell_places",
     "cell_vectors",
+    "changes_since",
+    "digest_of",
     "keep_score",
     "label_errors",
     "neighbours",

@@ -17,6 +17,8 @@ from napari_cyto.errors import CytoError
 from napari_cyto.store import Project
 from napari_cyto.vectors._project_vectors import vectors_folder
 
+SCORE_NOTICE = "A score orders slides for reading; it is not a probability of disease, and not a diagnosis."
+
 _SCORES = "slide.scores."
 _FOLDER = "attention"
 _MOST_BYTES = 1 << 30
@@ -44,6 +46,18 @@ class SlideScore(JsonFields):
         How many of them were looked at, and how many could not be.
     at : str
         When, ISO 8601.
+    calibrated : float or None
+        Share of the slides held out from the model's training with such a score that were positive; None where these
+        were too few to tell.
+    learned_from : str
+        The set that the slide was in when the model was trained, ``train`` or ``validation``: such a score flatters
+        the model. Empty of others.
+    vectors : str
+        Folder of the vectors of cells that were looked at; empty of patches.
+    digest : str
+        Of these vectors.
+    mpp : float or None
+        µm per level-0 px of the slide.
     """
 
     model: str
@@ -57,13 +71,19 @@ class SlideScore(JsonFields):
     looked_at: int
     without: int
     at: str
+    calibrated: float | None = None
+    learned_from: str = ""
+    vectors: str = ""
+    digest: str = ""
+    mpp: float | None = None
 
     @property
     def words(self) -> str:
         """What a person reads."""
         span = "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f} over seeds)"
         missing = f", {self.without:,} not looked at" if self.without else ""
-        return f"{self.positive} or worse: {self.score:.2f}{span}, from {self.looked_at:,} {self.bag}{missing}"
+        learned = "; the model was trained with this slide" if self.learned_from else ""
+        return f"{self.positive} or worse: {self.score:.2f}{span}, from {self.looked_at:,} {self.bag}{missing}{learned}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,7 @@ from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.library import bundle_named
 from napari_cyto.store import Project
-from napari_cyto.vectors import Attention, SlideScore, VectorKind, keep_score
-
-NOTICE = "A score orders slides for reading; it is not a probability of disease, and not a diagnosis."
+from napari_cyto.vectors import SCORE_NOTICE, Attention, SlideScore, VectorKind, digest_of, keep_score
 
 
 class SlideScoreOptions(BaseModel):
@@ -126,7 +124,7 @@ def _steps(place: Path, options: SlideScoreOptions, slide_ids: tuple[str, ...], 
     if found and not any(each.score for each in found):
         raise CytoError(f"No slide was scored. {found[0].problem}")
     found.sort(key=lambda each: -each.score.score if each.score else 1.0)
-    yield Done(ScoredSlides(bundle.id, bundle.sha256, settings["positive"], NOTICE, tuple(found)))
+    yield Done(ScoredSlides(bundle.id, bundle.sha256, settings["positive"], SCORE_NOTICE, tuple(found)))
 
 
 def _patches(project: Project, bundle: Bundle, options: SlideScoreOptions) -> PatchReader:
@@ -162,7 +160,8 @@ def _scored(
     else:
         bag = yield from last_bag(patches.bag(record, token))
         side_px = patches.rule.sides_px(record.mpp, record.name)[0] if record.mpp else 0.0
-    score, attention = answer(bundle, network, bag)
+    vectors = kind.folder_name if patches is None else ""
+    score, attention = answer(bundle, network, bag, record, vectors)
     kept = Attention(bag.ids, bag.centres_yx, attention, side_px)
     keep_score(project, record.id, score, kept)
     foremost = np.argsort(-attention, kind="stable")[:10].tolist()
@@ -173,8 +172,25 @@ def _scored(
     return ScoredSlide(record.id, record.name, score, tuple(most))
 
 
-def answer(bundle: Bundle, network: Any, bag: Bag) -> tuple[SlideScore, Any]:
-    """Return the score of a bag, and the mean attention over seeds (n,), float32."""
+def answer(bundle: Bundle, network: Any, bag: Bag, record: SlideRecord, vectors: str = "") -> tuple[SlideScore, Any]:
+    """Return the score of a bag, and the mean attention over seeds (n,), float32.
+
+    Parameters
+    ----------
+    bundle, network : Bundle, nn.Module
+        The model of slides.
+    bag : Bag
+        What it looks at.
+    record : SlideRecord
+        The slide.
+    vectors : str
+        Folder of the vectors of its cells; empty of patches.
+
+    Raises
+    ------
+    CytoError
+        When the network gives numbers that are not finite.
+    """
     import torch
 
     with torch.inference_mode():
@@ -197,5 +213,20 @@ def answer(bundle: Bundle, network: Any, bag: Bag) -> tuple[SlideScore, Any]:
         looked_at=len(bag),
         without=bag.without,
         at=now_utc().isoformat(timespec="seconds"),
+        learned_from=_learned_from(bundle, record),
+        vectors=vectors,
+        digest=digest_of(bag.ids, bag.vectors) if vectors else "",
+        mpp=record.mpp,
     )
     return found, weights
+
+
+def _learned_from(bundle: Bundle, record: SlideRecord) -> str:
+    """Return the set that a slide was in when the model was trained, if that had a say in it."""
+    split = bundle.manifest.card.split
+    for known_by, mine in (("sides", record.id), ("fingerprints", record.fingerprint)):
+        sets = split.get(known_by)
+        for name in ("train", "validation"):
+            if isinstance(sets, dict) and mine and mine in (sets.get(name) or ()):
+                return name
+    return ""

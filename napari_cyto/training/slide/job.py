@@ -310,7 +310,7 @@ def _fit_and_write(
             "card": Card(
                 summary=f"Score of whole slides: {config.positive} or worse, from {config.bag}.",
                 data=_data(gathered, sets),
-                split=split.record,
+                split=split.record | {"fingerprints": _fingerprints(sets)},
                 recipe=config.model_dump(mode="json"),
                 metrics=metrics,
                 licence="that of the training data and of the encoder, to be stated by their owners",
@@ -435,6 +435,11 @@ def _data(gathered: _Gathered, sets: dict[str, list[Sample]]) -> dict[str, Any]:
             "without_cells": gathered.without_cells,
         },
     }
+
+
+def _fingerprints(sets: dict[str, list[Sample]]) -> dict[str, list[str]]:
+    """Return the fingerprints of the slides of each set, by which they are known in other projects."""
+    return {name: [s.record.fingerprint for s in part if s.record.fingerprint] for name, part in sets.items()}
 
 
 def _fingerprint(config: SlideTrainConfig, gathered: _Gathered, split: Split[SlideRecord]) -> str:

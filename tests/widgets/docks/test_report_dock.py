@@ -20,6 +20,7 @@ from napari_cyto.reporting.stored_facts import preparation_of, survey_of
 from napari_cyto.review.predictions import ShownFilter
 from napari_cyto.session.coverage_recorder import CoverageRecorder
 from napari_cyto.store import Project
+from napari_cyto.vectors import Attention, SlideScore, keep_score
 from napari_cyto.widgets.canvas.napari_window import look_at
 from napari_cyto.widgets.docks.report import dock as result_dock
 from napari_cyto.widgets.docks.report.dock import ReportDock
@@ -286,3 +287,40 @@ def test_the_interpretation_of_the_slide_is_chosen_and_reported(bench, tmp_path,
     bench.session.slides.next()
     bench.settle()
     assert dock.interpretation.choice.category == ""
+
+
+def test_the_score_of_the_slide_stands_beside_the_interpretation_and_is_hidden_when_blind(bench: Any) -> None:
+    made = add_predictions(bench, 3)
+    project, slide = bench.session.project, bench.session.slide
+    centres = np.array([cell.geometry.centre_yx for cell in made])
+    attention = Attention(tuple(cell.id for cell in made), centres, np.array([0.2, 0.7, 0.1], np.float32))
+    score = SlideScore(
+        model="m",
+        sha256="a" * 64,
+        positive="HSIL",
+        score=0.8,
+        low=0.7,
+        high=0.9,
+        seeds=(0.7, 0.9),
+        bag="cells",
+        looked_at=3,
+        without=0,
+        at="2026-01-01T00:00:00+00:00",
+        vectors="gone",
+    )
+    dock = read(bench)
+    assert dock.score.isHidden()
+    keep_score(project, slide.id, score, attention)
+    dock = read(bench)
+    assert "0.80 (0.70 to 0.90 over seeds), from 3 cells (model m, 2026-01-01)" in dock.score.words.text()
+    assert "the vectors of its cells are gone; score the slide again" in dock.score.out_of_date.text()
+    assert "not a diagnosis" in dock.score.notice.text()
+    assert dock.score.cells.count() == 3
+    dock.score.cells.itemClicked.emit(dock.score.cells.item(0))
+    assert [cell.id for cell in bench.session.selected()] == [made[1].id]
+
+    bench.session.view.show_only(ShownFilter(blind=True))
+    bench.settle()
+    assert dock.score.words.isHidden()
+    assert dock.score.cells.count() == 0
+    assert "hidden" in dock.score.notice.text()

@@ -6,12 +6,12 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.slide_scores.job import NOTICE, SlideScoreOptions, score_slides
+from napari_cyto.inference.slide_scores.job import SlideScoreOptions, score_slides
 from napari_cyto.jobs.events import Cancelled, Done, Failed
 from napari_cyto.models.library import list_models
 from napari_cyto.models.torch_installed import has_torch, torch_is_missing
 from napari_cyto.session import Session
-from napari_cyto.vectors import SlideScore, attention_of, scores_of
+from napari_cyto.vectors import SCORE_NOTICE, SlideScore, attention_of, scores_of
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Choice
@@ -84,7 +84,7 @@ class SlideScoreBox(QWidget):
         self.map.setChecked(self._session.view.attention is not None)
         words = NO_MODEL if not has_model else "" if has_torch() else torch_is_missing("Scoring slides")
         if kept is not None:
-            words = HIDDEN if blind else f"{NOTICE} {HINT if kept.bag == 'cells' else ''}".strip()
+            words = HIDDEN if blind else f"{SCORE_NOTICE} {HINT if kept.bag == 'cells' else ''}".strip()
         self.words.setText(words)
         self.words.setVisible(bool(words))
 

@@ -10,10 +10,12 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QFrame, QWidget
 
 from napari_cyto.domain.image_names import bare_name
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.jobs.events import Cancelled, Done, Failed
 from napari_cyto.reporting.job import ReportOptions, write_result
 from napari_cyto.reporting.slide_facts import CANNOT_SAY
+from napari_cyto.reporting.slide_score import ReportedScore, reported_scores
 from napari_cyto.reporting.slide_summary import DECISION_SUPPORT, SlideResult, gather_result, quick_counts
 from napari_cyto.session import Session
 from napari_cyto.session.coverage_recorder import CoverageRecorder
@@ -26,6 +28,7 @@ from napari_cyto.widgets.docks.interpretation_choice import SlideInterpretation
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.report._findings import ResultFinding
 from napari_cyto.widgets.docks.report._quality import ResultQuality
+from napari_cyto.widgets.docks.report._score import SHOWN, ResultScore
 from napari_cyto.widgets.docks.report._viewed_area import ResultSeen
 from napari_cyto.widgets.docks.run_when_visible import WhenSeen
 from napari_cyto.widgets.docks.section import Section
@@ -47,6 +50,7 @@ class ReportDock(Dock):
         super().__init__(session, parent)
         self.notice = parts.text(f"{DECISION_SUPPORT}.", colour=style.WARN, bold=True)
         self.interpretation = SlideInterpretation(session)
+        self.score = ResultScore()
         self.finding = ResultFinding()
         self.quality = ResultQuality(session)
         self.seen = ResultSeen(session)
@@ -54,6 +58,7 @@ class ReportDock(Dock):
         self.limits = Section("Limitations", limits, tip=("What to keep in mind when reading these figures."))
         self.reader = Latest("result", self)
         self.result: SlideResult | None = None
+        self.scores: tuple[ReportedScore, ...] | None = None
         self.report_slide = parts.button(
             "Save slide report…",
             "Saves a report of this slide, as a page with images (HTML) or as JSON.",
@@ -77,7 +82,17 @@ class ReportDock(Dock):
         self._show_slide()
 
     def _lay_out(self) -> None:
-        results = (self.interpretation, _line(), self.finding, _line(), self.quality, _line(), self.seen, _line())
+        results = (
+            self.interpretation,
+            self.score,
+            _line(),
+            self.finding,
+            _line(),
+            self.quality,
+            _line(),
+            self.seen,
+            _line(),
+        )
         blocks = (self.notice, *results, self.limits)
         for block in blocks:
             self.body.addWidget(block)
@@ -96,6 +111,7 @@ class ReportDock(Dock):
     def _connect(self) -> None:
         session = self.session
         self.finding.cell_chosen.connect(self._go)
+        self.score.cell_chosen.connect(self._go)
         self.reader.made.connect(self._take)
         self.job.ended.connect(self._ended)
         # What was looked at is told of the tissue, as soon as that is known.
@@ -122,6 +138,7 @@ class ReportDock(Dock):
         self._seen.stop()
         self.reader.close()
         self.finding.cells.close_threads()
+        self.score.cells.close_threads()
         self.quality.job.close_job()
         self.job.close_job()
         self.seen.let_go()
@@ -130,7 +147,7 @@ class ReportDock(Dock):
 
     def _show_slide(self) -> None:
         """Begin anew with the slide that is on screen now, unless nobody looks."""
-        self.result = None
+        self.result = self.scores = None
         self.reader.drop()
         if not self._seen.is_now():
             return
@@ -154,12 +171,12 @@ class ReportDock(Dock):
         project, slide = self.session.project, self.session.slide
         if project is not None and slide is not None:
             self._requested_s = time.monotonic()
-            self.reader.ask(lambda may_go_on: _read_result(project, slide.id, may_go_on))
+            self.reader.ask(lambda may_go_on: _read_result(project, slide, may_go_on))
 
-    def _take(self, read: tuple[str, SlideResult]) -> None:
-        slide, (slide_id, result) = self.session.slide, read
+    def _take(self, read: tuple[str, SlideResult, tuple[ReportedScore, ...]]) -> None:
+        slide, (slide_id, result, scores) = self.session.slide, read
         if slide is not None and slide.id == slide_id:
-            self.result = result
+            self.result, self.scores = result, scores
             took_ms = round(1000 * (time.monotonic() - self._requested_s))
             self._rest.setInterval(max(REST_MS, min(LONGEST_REST_MS, 2 * took_ms)))
             self._show()
@@ -170,7 +187,9 @@ class ReportDock(Dock):
         result = self.result
         if result is not None and self.session.shown_filter.blind:
             result = result.blinded()
-        self.finding.show_result(result, self._path())
+        path = self._path()
+        self.score.show_scores(self.scores, path, is_blind=self.session.shown_filter.blind)
+        self.finding.show_result(result, path)
         self.quality.show_result(result)
         self._show_counts()
 
@@ -190,7 +209,7 @@ class ReportDock(Dock):
             return None
 
     def _go(self, cell_id: str, y: float, x: float) -> None:
-        self.session.select([cell_id])
+        self.session.select([cell_id] if cell_id else [])
         self.session.jump((y, x))
 
     # The report
@@ -236,15 +255,17 @@ class ReportDock(Dock):
             show_file(self._written)
 
 
-def _read_result(project: Project, slide_id: str, may_go_on: MayGoOn) -> tuple[str, SlideResult] | None:
-    """Return a slide's id and what it comes to, read without holding up the window."""
+def _read_result(
+    project: Project, slide: SlideRecord, may_go_on: MayGoOn
+) -> tuple[str, SlideResult, tuple[ReportedScore, ...]] | None:
+    """Return a slide's id, what it comes to, and its scores, read without holding up the window."""
 
     def breathe() -> bool:
         time.sleep(_BREATH_S)
         return may_go_on()
 
-    result = gather_result(project, slide_id, breathe)
-    return None if result is None else (slide_id, result)
+    result = gather_result(project, slide.id, breathe)
+    return None if result is None else (slide.id, result, reported_scores(project, slide, SHOWN))
 
 
 def _line() -> QFrame:
