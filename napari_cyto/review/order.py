@@ -39,6 +39,8 @@ class Tally:
         if cell is None or cell.is_region or not (is_from_model(cell) or cell.status is Status.UNREVIEWED):
             return
         predicted_class = model_class(cell, self.costs)
+        if query.cell_ids and cell.id not in query.listed:
+            return
         slide = not query.slide_ids or cell.slide_id in query.slide_ids
         if slide and (not query.class_ids or predicted_class in query.class_ids):
             self.total[predicted_class] += by
@@ -91,6 +93,8 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
     StoreError
         When the project has no such slide, or cannot be read.
     """
+    if query.cell_ids:
+        return _listed(project, query, most)
     scheme, slide_place = project.scheme, {record.id: n for n, record in enumerate(project.slides())}
     attention = _attention(project, query.slide_ids or slide_place) if query.sort is Sort.ATTENTION else None
     tally, kept, seen = Tally(costs=project.model_costs()), list[Annotation](), 0
@@ -125,6 +129,15 @@ def _attention(project: Project, slide_ids: Iterable[str]) -> dict[str, float]:
         if attention is not None:
             found |= zip(attention.ids, (len(attention.ids) * attention.weights).tolist(), strict=True)
     return found
+
+
+def _listed(project: Project, query: ReviewQuery, most: int) -> Gathered:
+    """Return cells that were named, in the order in which they were."""
+    tally = Tally(costs=project.model_costs())
+    cells = [cell for cell in project.annotations_by_id(query.cell_ids[:most]) if not cell.is_region]
+    for cell in cells:
+        tally.count(cell, query)
+    return Gathered(query, tuple(cells), frozenset(), tally, max(0, len(query.cell_ids) - most))
 
 
 def ordered(

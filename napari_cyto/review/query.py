@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -94,6 +94,10 @@ class ReviewQuery:
         Of that draw: the same cells are drawn each time.
     likeness : Likeness, optional
         By which ``Sort.TAUGHT`` orders; without one the cells stay in the order of their slides.
+    cell_ids : tuple of str
+        Exactly these cells are wanted, in this order, and nothing else counts; empty for what the rest says.
+    listed : frozenset of str
+        The same cells, to be met at once.
     """
 
     statuses: tuple[Status, ...] = (Status.UNREVIEWED,)
@@ -105,8 +109,11 @@ class ReviewQuery:
     control_share: float = 0.05
     seed: int = 0
     likeness: Likeness | None = None
+    cell_ids: tuple[str, ...] = ()
+    listed: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "listed", frozenset(self.cell_ids))
         low, high = self.score_range
         if not 0 <= low <= high <= 1:
             raise ValueError(f"Expected a range of scores from low to high within 0 to 1, got {self.score_range}.")
@@ -115,17 +122,23 @@ class ReviewQuery:
 
     def is_about(self, cell: Annotation) -> bool:
         """Whether the slide and the class of a cell are wanted, whatever its score and status."""
+        if self.cell_ids:
+            return cell.id in self.listed
         slide = not self.slide_ids or cell.slide_id in self.slide_ids
         return slide and (not self.class_ids or cell.class_id in self.class_ids)
 
     def could_draw(self, cell: Annotation) -> bool:
         """Whether a cell is wanted but for its score: from these the control cells are drawn."""
+        if self.cell_ids:
+            return cell.id in self.listed and not cell.is_region
         return not cell.is_region and cell.status in self.statuses and self.is_about(cell)
 
     def takes(self, cell: Annotation) -> bool:
         """Whether a cell is wanted."""
         if not self.could_draw(cell):
             return False
+        if self.cell_ids:
+            return True
         score = max((score for _, score in cell.scores), default=None)
         low, high = self.score_range
         return (low, high) == (0.0, 1.0) if score is None else low <= score <= high

@@ -11,5 +11,6 @@ __all__ = [
     "outlines",
     "reader_name",
     "review_progress",
+    "similar_cells",
     "tools",
 ]

@@ -23,6 +23,7 @@ from napari_cyto.session._slides import Slides
 from napari_cyto.session._state import InBackground, SessionSignals, SessionState
 from napari_cyto.session._teaching import Teaching
 from napari_cyto.session._view import View
+from napari_cyto.session.similar_cells import SimilarCells
 from napari_cyto.session.tools import Tool
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Session(SessionSignals):
         Undoes and redoes.
     file : ProjectFile
         Stores edits in the project's file, and notices that it was replaced.
+    similar : SimilarCells
+        Finds cells like a cell.
     """
 
     def __init__(self, author: str | None = None) -> None:
@@ -72,6 +75,7 @@ class Session(SessionSignals):
         self.edits = Edits(self._state, self.file)
         self.teaching = Teaching(self._state, self.file)
         self.history = History(self._state, self.slides, self.view)
+        self.similar = SimilarCells(self)
         # What the project was when others' writing was last passed on.
         self._stood: object = None
 

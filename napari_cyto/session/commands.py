@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "teach.this": lambda s: s.teaching.this(),
     "teach.not": lambda s: s.teaching.not_this(),
     "review": lambda s: s.review_requested.emit(),
+    "similar": lambda s: _similar(s),
     "slides.add": lambda s: s.slides_requested.emit(),
     "saved": lambda s: s.message.emit(s.replaced or SAVED),
     "fit": lambda s: s.home_requested.emit(),
@@ -87,6 +88,9 @@ def run_on(session: Session, command: str, cell: Annotation) -> bool:
         The cell under the mouse. A class key relabels it only with the select tool, where it cannot mean the next
         mark, and only while it is a proposal: what a person has said is changed on purpose, by selecting it first.
     """
+    if command == "similar":
+        session.similar_requested.emit(cell.id, "all")
+        return True
     if command in _REVIEW_STATUSES:
         session.edits.set_status(_REVIEW_STATUSES[command], of=[cell.id])
         return True
@@ -99,6 +103,13 @@ def run_on(session: Session, command: str, cell: Annotation) -> bool:
         return False
     session.edits.choose_class(cell_class.id, of=[cell.id])
     return True
+
+
+def _similar(session: Session) -> None:
+    if len(session.selection) != 1:
+        session.message.emit("Select one cell, or point at it; the gallery then shows the cells most like it.")
+    else:
+        session.similar_requested.emit(next(iter(session.selection)), "all")
 
 
 def _choose(session: Session, key: str) -> None:

@@ -456,6 +456,22 @@ def read_map(path: Path, without: int = 0) -> CellMap:
     return made
 
 
+def kept_map(project: Project) -> CellMap | None:
+    """Return the map that was made last of the newest vectors of a project; None where none was."""
+    kinds = vector_kinds(project)
+    try:
+        kept = sorted(
+            (vectors_folder(project) / _FOLDER).glob("*.npz"), key=lambda each: each.stat().st_mtime_ns, reverse=True
+        )
+    except OSError:
+        return None
+    for path in kept:
+        made = _read_or_none(path)
+        if made is not None and made.kind in kinds[:1]:
+            return made
+    return None
+
+
 def _read_or_none(path: Path, without: int = 0) -> CellMap | None:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:

@@ -8,7 +8,8 @@ how often a label is wrong, is learnt from the labels together; from it follows 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,12 @@ from scipy.special import gammaln, logsumexp
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.statistics import share_interval
 from napari_cyto.errors import CytoError
+from napari_cyto.jobs.events import Advanced, Done, Events, Token
+from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.store import Project
-from napari_cyto.vectors._project_vectors import CellVectors
+from napari_cyto.vectors._project_vectors import CellVectors, cell_vectors
 from napari_cyto.vectors.cell_facts import accepted_classes
+from napari_cyto.vectors.cell_map import chosen_kind
 from napari_cyto.vectors.neighbours import nearest
 
 NEIGHBOURS = 15
@@ -29,6 +33,7 @@ LEAST_CELLS = 40
 _ROUNDS = 30
 PLANTED_SHARE = 0.05
 TRIALS = 4
+MOST_NAMED = 2_000
 _CONCENTRATIONS = (1.0, 2.0, 4.0, 8.0, 16.0, 64.0)
 _PRIOR_ERRORS, _PRIOR_CELLS = 1.0, 40.0
 
@@ -153,7 +158,7 @@ class LabelErrors:
     def to_json(self, first: int = 20) -> dict[str, Any]:
         """Return the first suspects and what they are worth as JSON-able values."""
         return {
-            "cells": len(self.suspects),
+            "cells": self.check.cells,
             "left_out": self.left_out,
             "neighbours_from_other": self.by,
             "groups": self.groups,
@@ -317,6 +322,37 @@ def _votes_log(votes: Ints, profile: Floats, true: Floats) -> Floats:
             if (fit := float((true[:, code] * log).sum())) > highest:
                 highest, best[:, code] = fit, log
     return best
+
+
+def find_label_errors(place: Path, encoder: str = "", token: Token | None = None) -> Events:
+    """Find likely label errors of a project; a job.
+
+    Parameters
+    ----------
+    place : Path
+        The project.
+    encoder : str
+        Whose vectors; the newest unless given.
+    token : Token, optional
+        Asks to stop.
+
+    Yields
+    ------
+    Event
+        The last is a `Done` with a `LabelErrors`, of which the first 2,000 cells are named.
+    """
+    return ending_once(_steps(place, encoder, token))
+
+
+def _steps(place: Path, encoder: str, token: Token | None) -> Steps:
+    yield Advanced(0, 0, "Reading the vectors.")
+    with Project.open(place) as project:
+        found = cell_vectors(project, chosen_kind(project, encoder))
+        stop_if_cancelled(token)
+        yield Advanced(0, 0, "Comparing the labels of cells alike.")
+        made = project_label_errors(project, found)
+    stop_if_cancelled(token)
+    yield Done(replace(made, suspects=made.suspects[:MOST_NAMED]))
 
 
 def project_label_errors(project: Project, found: CellVectors, seed: int = 0) -> LabelErrors:

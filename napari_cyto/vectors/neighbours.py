@@ -249,7 +249,7 @@ class GradeNeighbours:
 
 
 def grade_neighbours(
-    found: CellVectors, cell_id: str, class_id: str, accepted: Mapping[str, str], severity: Mapping[str, float]
+    found: CellVectors, cell_id: str, class_id: str, accepted: Sequence[str], severity: Mapping[str, float]
 ) -> GradeNeighbours:
     """Return the nearest accepted cells one grade lower and one grade higher than a cell's class.
 
@@ -259,8 +259,8 @@ def grade_neighbours(
         Of the project.
     cell_id, class_id : str
         The cell under review, and its class now.
-    accepted : mapping of cell id to class id
-        The cells that a person accepted.
+    accepted : sequence of str
+        The class of each cell of ``found`` that a person accepted; empty for the others.
     severity : mapping of class id to number
         Of the graded classes. One grade lower is the next lower number that a class has.
 
@@ -278,7 +278,7 @@ def grade_neighbours(
     named = {}
     for step, grade in next_grades.items():
         of = {name for name, value in severity.items() if value == grade}
-        among = np.array([n for n, i in enumerate(found.ids) if n != row and accepted.get(i) in of], dtype=np.intp)
+        among = np.array([n for n, name in enumerate(accepted) if name in of and n != row], dtype=np.intp)
         rows, _ = nearest(found.vectors, found.vectors[row : row + 1], 1, among)
         named[step] = found.ids[int(rows[0, 0])] if rows.size else ""
     return GradeNeighbours(named.get(-1, ""), named.get(1, ""))

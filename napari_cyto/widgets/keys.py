@@ -75,6 +75,7 @@ KEYS: tuple[Key, ...] = (
     Key(("O",), "teach.not", "Teach: it is not of the class taught"),
     Key(("PageDown", "]"), "slide.next", "Next slide"),
     Key(("PageUp", "["), "slide.previous", "Previous slide"),
+    Key(("L",), "similar", "Show cells like the selected one, or the one under the mouse, in the gallery"),
     Key(("G",), "review", "Go to the review gallery; Escape goes back"),
     Key(("H",), "hide", "Hide or show the annotations"),
     *PAN_KEYS,
@@ -113,6 +114,7 @@ REVIEW_KEYS: tuple[Key, ...] = (
     Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "Redo, and go to what changed"),
     Key(("Ctrl+A",), "choose.all", "Select all cells of the list"),
     Key(("Ctrl+Enter", "Ctrl+Return"), "accept.all", "Accept all unreviewed cells of the list, as one undo step"),
+    Key(("L",), "similar", "Show the cells most like this one"),
     Key(("Enter", "Return"), "show", "Centre the slide on the cell again"),
     Key(("+", "="), "larger", "Larger images"),
     Key(("-",), "smaller", "Smaller images"),
@@ -122,6 +124,25 @@ REVIEW_KEYS: tuple[Key, ...] = (
     Key(("Escape",), "leave", "Back to the slide"),
 )
 """What the review gallery obeys."""
+
+
+MAP_KEYS: tuple[Key, ...] = (
+    *REVIEW_CLASS_KEYS,
+    Key(("A", "Space"), "accept", "Accept the selected cells"),
+    Key(("X", "Delete"), "reject", "Reject the selected cells"),
+    Key(("Ctrl+Z",), "undo", "Undo, and go to what changed"),
+    Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "Redo, and go to what changed"),
+    Key(("L",), "similar", "Show cells like the selected one in the gallery"),
+    Key(("G",), "review", "Go to the gallery with the selected cells"),
+    Key(("Enter", "Return"), "show", "Go to the selected cell on its slide"),
+    *PAN_KEYS,
+    Key(("+", "="), "larger", "Zoom in"),
+    Key(("-",), "smaller", "Zoom out"),
+    Key(("Home",), "fit", "Show all cells"),
+    Key(("F1", "?"), "help", "Show the keys"),
+    Key(("Escape",), "leave", "Clear the selection, then back to the slide"),
+)
+"""What the map of cells obeys."""
 
 
 def keys_table() -> tuple[tuple[str, str], ...]:

@@ -264,6 +264,13 @@ def teach_dock() -> QWidget:
     return _dock(TeachDock)
 
 
+def map_dock() -> QWidget:
+    """Return the Map dock (cells alike lie together) of the viewer at hand."""
+    from napari_cyto.widgets.docks.map.dock import MapDock
+
+    return _dock(MapDock)
+
+
 def result_dock() -> QWidget:
     """Return the Report dock (summary of the slide, and how much of it was viewed) of the viewer at hand."""
     from napari_cyto.widgets.docks.report.dock import ReportDock

@@ -78,12 +78,12 @@ def test_grade_neighbours_are_accepted_cells_of_the_next_grades():
     vectors = [[1, 0, 0], [1, 0.1, 0], [1, 0.2, 0], [1, 0.3, 0], [1, 0.01, 0]]
     found = found_of(vectors, [slide], [0] * 5)
     severity = {"NILM": 0, "LSIL": 2, "HSIL": 4, "SCC": 5}
-    accepted = {"cell1": "NILM", "cell2": "LSIL", "cell3": "SCC"}
+    accepted = ["", "NILM", "LSIL", "SCC", ""]
     got = grade_neighbours(found, "cell0", "HSIL", accepted, severity)
     assert (got.lower, got.higher) == ("cell2", "cell3")
     got = grade_neighbours(found, "cell0", "SCC", accepted, severity)
     assert (got.lower, got.higher) == ("", "")
     assert grade_neighbours(found, "cell2", "LSIL", accepted, severity).lower == "cell1"
     assert grade_neighbours(found, "cell0", "artefact", accepted, severity) == grade_neighbours(
-        found, "cell0", "NILM", {}, severity
+        found, "cell0", "NILM", [""] * 5, severity
     )

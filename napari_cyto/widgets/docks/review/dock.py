@@ -6,22 +6,28 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
 
 from napari_cyto.domain.counts import counted
+from napari_cyto.errors import CytoError
 from napari_cyto.review.control_cells import estimate_words, limit_of, stop_words
 from napari_cyto.review.order import Gathered, gather
-from napari_cyto.review.query import Sort
+from napari_cyto.review.query import ReviewQuery, Sort
 from napari_cyto.session import Session
 from napari_cyto.session.review_progress import Review, progress_words
+from napari_cyto.session.similar_cells import CellList
 from napari_cyto.store import HistoryEntry, Project
+from napari_cyto.vectors.neighbours import Scope
 from napari_cyto.widgets import style
 from napari_cyto.widgets.deferred import later
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.cell_images import CellCrops
+from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.review._class_keys import ClassKeys
+from napari_cyto.widgets.docks.review._grade_strip import GradeStrip
 from napari_cyto.widgets.docks.review._review_filters import ReviewFilters
 from napari_cyto.widgets.docks.review.gallery import ReviewGallery
 from napari_cyto.widgets.docks.review.list_model import ReviewModel
@@ -32,6 +38,11 @@ from napari_cyto.widgets.latest import Latest
 READ_AT_ONCE = 20_000
 # All docks look at each annotation that is selected.
 MOST_SELECTED = 2_000
+SCOPES = (
+    (Scope.ALL, "of all slides"),
+    (Scope.SLIDE, "of the same slide"),
+    (Scope.OTHER_PATIENTS, "of other patients only"),
+)
 # A model writes several times a second; a list that nobody goes through yet need not follow each time.
 RENEWED_EVERY_MS = 800
 
@@ -61,13 +72,32 @@ class ReviewDock(Dock):
         self.stop = parts.text(bold=True)
         self.hint = parts.text(colour=style.WARN)
         self.words = parts.text()
+        self.grades = GradeStrip(session, self.crops)
         self.class_keys = ClassKeys()
+        self.listed: CellList | None = None
+        self._finder = Latest("similar", self)
+        self._make_list_controls()
         self._make_buttons()
         self._commands = self._table()
         self._is_due = True
         self._lay_out()
         self._connect()
         self._show_project()
+
+    def _make_list_controls(self) -> None:
+        self.list_title = parts.text(bold=True)
+        self.list_words = parts.text(colour=style.QUIET)
+        self.scope = Choice()
+        self.scope.setAccessibleName("where to look for cells like this")
+        self.scope.setToolTip("Where cells like this one are looked for.")
+        self.scope.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        for scope, words in SCOPES:
+            self.scope.addItem(words, str(scope))
+        self.unlist = parts.button(
+            "Show all cells", "Goes back to the cells that the filters choose.", lambda: self._list(None)
+        )
+        self.list_box = parts.column(self.list_title, parts.row(self.scope, self.unlist, stretch=0), self.list_words)
+        self.list_box.hide()
 
     def _make_buttons(self) -> None:
         self.again = self._button("Refresh", "Refreshes the list and its order.\nKey: F5", "refresh", "")
@@ -95,11 +125,11 @@ class ReviewDock(Dock):
         return made
 
     def _lay_out(self) -> None:
-        for block in (self.progress, self.by_class, self.estimate, self.stop, self.filters, self.hint):
+        for block in (self.progress, self.by_class, self.estimate, self.stop, self.filters, self.list_box, self.hint):
             self.body.addWidget(block)
         self.body.addWidget(parts.row(self.again, self.all, self.blind, self.smaller, self.larger, stretch=1))
         self.body.addWidget(self.gallery, 1)
-        for block in (self.words, self.class_keys, parts.row(self.accept, self.reject, self.back)):
+        for block in (self.words, self.grades, self.class_keys, parts.row(self.accept, self.reject, self.back)):
             self.body.addWidget(block)
 
     def _connect(self) -> None:
@@ -109,6 +139,13 @@ class ReviewDock(Dock):
         gallery.chosen_changed.connect(self._show_chosen)
         gallery.clicked.connect(lambda index: self._go(index.row()))
         self.filters.changed.connect(lambda: self.refresh())
+        self.scope.activated.connect(lambda _row: self._look_elsewhere())
+        gallery.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        gallery.customContextMenuRequested.connect(self._offer_similar)
+        self._finder.made.connect(self._found)
+        self.listen(session.similar_requested, self._find_similar)
+        self.listen(session.cells_requested, self._list)
+        self.listen(self.review.renewed, lambda: session.cells_listed.emit(frozenset(c.id for c in self.review.cells)))
         self.filters.limit_changed.connect(self._keep_limit)
         self.class_keys.chosen.connect(lambda key: self._run(f"class.{key}"))
         self.reader.made.connect(self._take)
@@ -137,6 +174,7 @@ class ReviewDock(Dock):
             "choose.all": self.gallery.selectAll,
             "accept.all": self._accept_all,
             "show": lambda: self._go(self.gallery.current),
+            "similar": self._ask_similar,
             "larger": lambda: self.gallery.zoom(1),
             "smaller": lambda: self.gallery.zoom(-1),
             "blind": self._toggle_blind,
@@ -144,6 +182,70 @@ class ReviewDock(Dock):
             "help": self.session.help_requested.emit,
             "leave": lambda: parts.focus_canvas(self),
         }
+
+    # A list that was asked for
+
+    def _ask_similar(self, scope: Scope = Scope.ALL) -> None:
+        row = self.gallery.current
+        if row is None or row >= len(self.review.cells):
+            self.session.message.emit("No cell is selected; select one with a click or the arrow keys.")
+        else:
+            self.session.similar_requested.emit(self.review.cells[row].id, str(scope))
+
+    def _offer_similar(self, at: QPoint) -> None:
+        """Offer cells like the one under the mouse."""
+        index = self.gallery.indexAt(at)
+        if not index.isValid():
+            return
+        self.gallery.go(index.row())
+        menu = QMenu(self.gallery)
+        for scope, words in SCOPES:
+            menu.addAction(f"Cells like this, {words}", partial(self._ask_similar, scope))
+        menu.exec(self.gallery.viewport().mapToGlobal(at))
+
+    def _look_elsewhere(self) -> None:
+        if self.listed is not None and self.listed.cell_id:
+            self.session.similar_requested.emit(self.listed.cell_id, self.scope.currentData())
+
+    def _find_similar(self, cell_id: str, scope: str) -> None:
+        """Look for cells like one, in a thread: of a million it takes seconds."""
+        session = self.session
+
+        def find(_may_go_on: object) -> CellList | str:
+            try:
+                return session.similar.like(cell_id, Scope(scope))
+            except CytoError as error:
+                return str(error)
+
+        self._finder.ask(find)
+
+    def _found(self, made: CellList | str) -> None:
+        if isinstance(made, str):
+            self.session.message.emit(made)
+            if self.listed is not None:
+                self.scope.setCurrentIndex(self.scope.findData(str(self.listed.scope)))
+            return
+        self.session.cells_requested.emit(made)
+        self.session.review_requested.emit()
+
+    def _list(self, cells: CellList | None) -> None:
+        """Show exactly these cells, or again those that the filters choose."""
+        if cells is None and self.listed is None:
+            return
+        self.listed = cells
+        self.list_box.setVisible(cells is not None)
+        self.filters.setVisible(cells is None)
+        if cells is not None:
+            self.list_title.setText(cells.title)
+            self.list_words.setText(cells.sentence)
+            self.list_words.setVisible(bool(cells.sentence))
+            self.scope.setVisible(bool(cells.cell_id))
+            self.scope.setCurrentIndex(self.scope.findData(str(cells.scope)))
+        self.refresh()
+
+    def _query(self) -> ReviewQuery:
+        query = replace(self.filters.query(), likeness=self.session.teaching.likeness)
+        return query if self.listed is None else replace(query, cell_ids=self.listed.ids)
 
     # The list
 
@@ -161,8 +263,8 @@ class ReviewDock(Dock):
         if self._is_due or project is None:
             self.review.clear()
             return
-        query = replace(self.filters.query(), likeness=self.session.teaching.likeness)
-        if query.sort is Sort.TAUGHT and query.likeness is None:
+        query = self._query()
+        if query.sort is Sort.TAUGHT and query.likeness is None and not query.cell_ids:
             self.session.message.emit("No class is being taught yet; name one in the Teach dock and show some cells.")
         with self.session.telling():
             if sum(project.counts().values()) <= READ_AT_ONCE:
@@ -251,7 +353,8 @@ class ReviewDock(Dock):
     def _follow_likeness(self) -> None:
         """Put the list in the order of what was just learnt; what is selected stays selected."""
         query, likeness = self.review.query, self.session.teaching.likeness
-        if query.sort is not Sort.TAUGHT or query.by_slide or likeness is None or self.review.is_being_made:
+        is_listed = query.by_slide or bool(query.cell_ids)
+        if query.sort is not Sort.TAUGHT or is_listed or likeness is None or self.review.is_being_made:
             return
         chosen = [self.review.cells[row].id for row in self.gallery.rows if row < len(self.review.cells)]
         self.review.reorder(likeness)
@@ -324,6 +427,10 @@ class ReviewDock(Dock):
             self.filters.show_limit(limit_of(project))
         if project is not self._listed:
             self._listed = project
+            self._finder.drop()
+            self.listed = None
+            self.list_box.hide()
+            self.filters.show()
             self.reader.drop()
             self.crops.forget()
             self.refresh()
@@ -399,6 +506,8 @@ class ReviewDock(Dock):
 
     def _show_words(self) -> None:
         rows = self.gallery.rows
+        is_one = len(rows) == 1 and rows[0] < len(self.review.cells)
+        self.grades.show_for(self.review.cells[rows[0]].id if is_one else "")
         if not self.review.cells:
             self.words.setText("No cells match these filters." if self.session.project is not None else "")
         elif len(rows) > 1:
@@ -412,6 +521,8 @@ class ReviewDock(Dock):
         self._renewal.stop()
         self.reader.close()
         self._comparison.close()
+        self._finder.close()
+        self.grades.close_reader()
         self.crops.close()
         self.model.let_go()
         self.review.let_go()

@@ -1,0 +1,6 @@
+"""Dock Map."""
+
+__all__ = [
+    "dock",
+    "plot",
+]

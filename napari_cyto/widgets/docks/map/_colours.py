@@ -1,0 +1,154 @@
+"""By what the cells of the map are coloured, and the legend of it."""
+
+from __future__ import annotations
+
+import colorsys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from html import escape
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_cyto.domain.annotation import Status
+from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.vectors.cell_facts import CellFacts
+
+Colours = npt.NDArray[np.uint32]
+
+_NONE = "#6b727d"
+# Source: Okabe and Ito 2008, Color Universal Design; without its black, which the ground is near.
+_SAFE = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#bbbbbb")
+_AGREE, _DIFFER = "#56b4e9", "#ff7f2a"
+# Source: viridis, matplotlib 2.0, at even steps.
+_RAMP = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725")
+_MOST_NAMES = 14
+
+
+class ColourBy(StrEnum):
+    """What the colour of a cell says."""
+
+    CLASS = "class"
+    SCORE = "score"
+    SLIDE = "slide"
+    READER = "reader"
+    AGREEMENT = "agreement"
+
+
+@dataclass(frozen=True, slots=True)
+class Coloured:
+    """The colours of cells, and what they mean.
+
+    Parameters
+    ----------
+    colours : ndarray, uint32 (n,)
+        0xFFRRGGBB.
+    legend : str
+        Rich text.
+    """
+
+    colours: Colours
+    legend: str
+
+
+def coloured(
+    by: ColourBy,
+    facts: CellFacts,
+    slide_ids: Sequence[str],
+    names: Mapping[str, str],
+    scheme: ClassScheme,
+    *,
+    blind: bool,
+) -> Coloured:
+    """Return the colours of cells.
+
+    Parameters
+    ----------
+    by : ColourBy
+        What the colour says.
+    facts : CellFacts
+        What is known of the cells; those that are gone are left out of the legend.
+    slide_ids : sequence of str
+        The slide of each.
+    names : mapping of slide id to name
+        For the legend.
+    scheme : ClassScheme
+        The colours of classes.
+    blind : bool
+        Whether what a model says is hidden: unreviewed cells have no class then, and scores are not shown.
+    """
+    there = facts.statuses != ""
+    if by is ColourBy.SCORE:
+        return Coloured(*_by_score(facts, blind))
+    if by is ColourBy.CLASS:
+        hidden = (facts.statuses == Status.UNREVIEWED) & blind
+        labels = np.where(hidden, "", facts.classes)
+        return _named(labels, there, {c.id: c.colour for c in scheme.classes}, "class hidden (blind)")
+    if by is ColourBy.SLIDE:
+        of = np.array(slide_ids, dtype=object)
+        known = list(dict.fromkeys(of[there].tolist()))
+        label = np.array([names.get(s, "slide removed") for s in of.tolist()], dtype=object)
+        return _named(label, there, _palette([names.get(s, "slide removed") for s in known]), "")
+    if by is ColourBy.READER:
+        known = [name for name, _ in Counter(facts.readers[there].tolist()).most_common() if name]
+        return _named(facts.readers, there, _palette(known), "unreviewed")
+    if blind:
+        return Coloured(_filled(len(there)), "Hidden in a blind reading.")
+    silent = facts.model_classes == ""
+    said = np.where(silent, "", np.where(facts.model_classes == facts.classes, "model agrees", "model differs"))
+    return _named(said.astype(object), there, {"model agrees": _AGREE, "model differs": _DIFFER}, "no model's class")
+
+
+def _by_score(facts: CellFacts, blind: bool) -> tuple[Colours, str]:
+    if blind:
+        return _filled(len(facts.scores)), "Scores are hidden in a blind reading."
+    ramp = np.array([_rgb(colour) for colour in _RAMP], dtype=float)
+    place = np.nan_to_num(facts.scores, nan=0).clip(0, 1) * (len(ramp) - 1)
+    low = np.minimum(place.astype(int), len(ramp) - 2)
+    share = (place - low)[:, None]
+    rgb = (ramp[low] * (1 - share) + ramp[low + 1] * share).round().astype(np.uint32)
+    colours = (0xFF000000 | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]).astype(np.uint32)
+    colours[np.isnan(facts.scores)] = _packed(_NONE)
+    steps = "".join(f"<span style='color:{colour}'>&#9632;</span>" for colour in _RAMP)
+    return colours, f"0 {steps} 1: the model's highest score. <span style='color:{_NONE}'>&#9632;</span> no score"
+
+
+def _named(
+    labels: npt.NDArray[np.object_], there: npt.NDArray[np.bool_], colour_of: Mapping[str, str], none: str
+) -> Coloured:
+    known, codes = np.unique(labels.astype(str), return_inverse=True)
+    table = np.array([_packed(colour_of.get(name, _NONE)) for name in known.tolist()], dtype=np.uint32)
+    counts = Counter(dict(zip(known.tolist(), np.bincount(codes[there], minlength=len(known)).tolist(), strict=True)))
+    parts = [
+        f"<span style='color:{colour_of.get(name, _NONE)}'>&#9632;</span>&nbsp;{escape(name or none)}&nbsp;{count:,}"
+        for name, count in counts.most_common(_MOST_NAMES)
+        if count
+    ]
+    more = sum(count > 0 for count in counts.values()) - len(parts)
+    return Coloured(table[codes], " &nbsp; ".join(parts) + (f" &nbsp; and {more} more" if more > 0 else ""))
+
+
+def _palette(names: Sequence[str]) -> dict[str, str]:
+    """Return a colour for each name, told apart by colour-blind people as long as there are eight."""
+    made = {}
+    for n, name in enumerate(names):
+        if n < len(_SAFE):
+            made[name] = _SAFE[n]
+        else:
+            r, g, b = colorsys.hsv_to_rgb((n * 0.618) % 1, 0.65, 0.95)
+            made[name] = f"#{round(255 * r):02x}{round(255 * g):02x}{round(255 * b):02x}"
+    return made
+
+
+def _filled(count: int) -> Colours:
+    return np.full(count, _packed(_NONE), dtype=np.uint32)
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _packed(colour: str) -> int:
+    return 0xFF000000 | int(colour[1:7], 16)

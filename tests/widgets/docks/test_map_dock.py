@@ -1,0 +1,278 @@
+"""Promise: a lasso on the map and one key review many cells as one step; gallery, slide and map show the same cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
+from vector_projects import CLASSES, KIND, give_vectors
+
+from napari_cyto.domain import edits
+from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
+from napari_cyto.domain.geometry import Point
+from napari_cyto.session import commands
+from napari_cyto.vectors import cell_map, cell_vectors, vectors_folder
+from napari_cyto.vectors.cell_map import CellMap, Trust
+from napari_cyto.widgets.docks.map.dock import MapDock
+from napari_cyto.widgets.docks.map.plot import BACKGROUND, MapPlot
+from napari_cyto.widgets.docks.review.dock import ReviewDock
+
+pytestmark = pytest.mark.smoke
+TRUST = Trust(0.93, 0.91, 0.95, 0.7, 0.5, 60)
+PLACES = np.array([[0.0, 0.0], [10.0, 0.0], [5.0, 8.0]])
+
+
+def fill(bench: Any) -> dict[str, int]:
+    """Cells of three classes on two slides, half of them predictions; return the cluster of each."""
+    project = bench.session.project
+    rng = np.random.default_rng(3)
+    made: dict[str, int] = {}
+    for slide in project.slides()[:2]:
+        cells = [
+            Annotation(
+                slide_id=slide.id,
+                geometry=Point(*rng.uniform(150, 490, 2)),
+                class_id=CLASSES[n % 3],
+                status=Status.UNREVIEWED if n % 2 else Status.ACCEPTED,
+                author="finder" if n % 2 else "anna",
+                origin=origin_of_model("finder", "0" * 64) if n % 2 else "drawn",
+                scores=((CLASSES[n % 3], 0.8), ("SCC", 0.2)) if n % 2 else (),
+            )
+            for n in range(30)
+        ]
+        project.apply(edits.add(cells, "Run detection"), "finder")
+        made |= {cell.id: CLASSES.index(str(cell.class_id)) for cell in cells}
+    give_vectors(project, made)
+    return made
+
+
+def keep_map(bench: Any, clusters: dict[str, int]) -> None:
+    """Keep a map on which each cluster lies at its place."""
+    project = bench.session.project
+    found = cell_vectors(project, KIND)
+    rng = np.random.default_rng(1)
+    xy = np.array([PLACES[clusters[i]] + rng.normal(0, 0.3, 2) for i in found.ids], np.float32)
+    cell_map._write(
+        vectors_folder(project) / "maps" / "made.npz", CellMap(KIND, found.ids, found.slide_ids, xy, 60, 0, TRUST)
+    )
+
+
+@pytest.fixture
+def mapped(bench):
+    clusters = fill(bench)
+    keep_map(bench, clusters)
+    dock = bench.dock(MapDock)
+    bench.qtbot.waitUntil(lambda: dock.shown is not None, timeout=5000)
+    bench.settle()
+    return bench, dock, clusters
+
+
+def lasso(bench: Any, dock: MapDock, cluster: int, adds: bool = False) -> None:
+    """Draw round a cluster with the mouse."""
+    plot = dock.plot
+    modifier = Qt.KeyboardModifier.ShiftModifier if adds else Qt.KeyboardModifier.NoModifier
+    shown = dock.shown
+    row = int(np.argmin(np.abs(shown.cells.xy - PLACES[cluster]).sum(1)))
+    x, y = plot.screen_xy(np.array([row]))[0]
+    reach = 3 * plot.scale
+    corners = [(x - reach, y - reach), (x + reach, y - reach), (x + reach, y + reach), (x - reach, y + reach)]
+    points = [QPoint(int(px), int(py)) for px, py in corners]
+    bench.qtbot.mousePress(plot, Qt.MouseButton.LeftButton, modifier, points[0])
+    for point in points[1:]:
+        move(plot, point, Qt.MouseButton.LeftButton)
+    bench.qtbot.mouseRelease(plot, Qt.MouseButton.LeftButton, modifier, points[-1])
+    bench.settle()
+
+
+def move(plot: MapPlot, to: QPoint, held: Any) -> None:
+    """Move the mouse with a button held, at once: Qt's own helper moves the cursor, which tells of it later."""
+    none = Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(
+        plot, QMouseEvent(QEvent.Type.MouseMove, QPointF(to), QPointF(plot.mapToGlobal(to)), held, held, none)
+    )
+
+
+def press(bench: Any, dock: MapDock, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
+    bench.qtbot.keyClick(dock.plot, getattr(Qt.Key, f"Key_{key}"), modifier)
+    bench.settle()
+
+
+def of(clusters: dict[str, int], *which: int) -> set[str]:
+    return {cell for cell, cluster in clusters.items() if cluster in which}
+
+
+def test_a_lasso_and_one_key_relabel_a_cluster_as_one_undo_step(mapped):
+    bench, dock, clusters = mapped
+    project, review = bench.session.project, bench.dock(ReviewDock)
+    lasso(bench, dock, 1)
+    assert set(dock.ids) == of(clusters, 1)
+    assert bench.session.selection == of(clusters, 1)
+    assert {cell.id for cell in review.review.cells} == of(clusters, 1), "the selection is the gallery's filter"
+    before = {a.id: a for a in project.annotations()}
+    steps = len(project.history())
+    press(bench, dock, "5")
+    chosen = bench.session.class_by_key("5").id
+    after = {a.id: a for a in project.annotations()}
+    assert {i for i in before if before[i] != after[i]} == of(clusters, 1)
+    assert {after[i].class_id for i in of(clusters, 1)} == {chosen}
+    assert len(project.history()) == steps + 1
+    press(bench, dock, "Z", Qt.KeyboardModifier.ControlModifier)
+    assert {a.id: a for a in project.annotations()} == before
+    lasso(bench, dock, 2, adds=True)
+    assert set(dock.ids) == of(clusters, 1, 2)
+    press(bench, dock, "X")
+    assert {a.id for a in project.annotations() if a.status is Status.REJECTED} == of(clusters, 1, 2)
+    press(bench, dock, "Escape")
+    assert dock.ids == []
+    assert len(review.review.cells) == 10, "without a selection the gallery's own filters count again"
+
+
+def test_the_dots_are_where_the_cells_are_and_in_their_colours(mapped):
+    bench, dock, clusters = mapped
+    image = dock.plot.grab().toImage()
+    scheme = bench.session.project.scheme
+    for row in (0, 7, 14):
+        cell = dock.shown.cells.ids[row]
+        x, y = dock.plot.screen_xy(np.array([row]))[0]
+        seen = {image.pixelColor(int(x) + dx, int(y) + dy).name() for dx in (-1, 0, 1) for dy in (-1, 0, 1)}
+        assert scheme[CLASSES[clusters[cell]]].colour.lower() in seen
+    assert image.pixel(3, image.height() // 2) in (BACKGROUND, BACKGROUND & 0xFFFFFFFF)
+
+
+def test_a_pan_moves_the_dots_without_drawing_them_anew(mapped):
+    bench, dock, _ = mapped
+    plot: MapPlot = dock.plot
+    plot.grab()
+    before, renders = plot.screen_xy(np.array([0]))[0], plot.renders
+    start = QPoint(plot.width() // 2, plot.height() // 2)
+    bench.qtbot.mousePress(plot, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, start)
+    move(plot, start + QPoint(40, -25), Qt.MouseButton.RightButton)
+    bench.qtbot.mouseRelease(plot, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, start + QPoint(40, -25))
+    moved = plot.grab().toImage()
+    assert plot.screen_xy(np.array([0]))[0] - before == pytest.approx([40, -25], abs=1e-6)
+    assert plot.renders == renders
+    plot._renew()
+    assert plot.grab().toImage() == moved, "what was moved is what would have been drawn"
+
+
+def test_the_mouse_shows_the_cell_and_a_double_click_goes_to_it(mapped):
+    bench, dock, clusters = mapped
+    row = 3
+    x, y = dock.plot.screen_xy(np.array([row]))[0]
+    bench.qtbot.mouseMove(dock.plot, QPoint(1, 1))
+    bench.qtbot.mouseMove(dock.plot, QPoint(round(x), round(y)))
+    bench.settle()
+    assert dock.card.isVisible()
+    bench.qtbot.waitUntil(lambda: dock.image.pixmap() is not None and not dock.image.pixmap().isNull(), timeout=5000)
+    shown = dock._wish.key[0]
+    assert dock.caption.text().startswith(CLASSES[clusters[shown]])
+    jumps: list[Any] = []
+    bench.session.jump_requested.connect(lambda *yx: jumps.append(yx))
+    bench.qtbot.mouseDClick(dock.plot, Qt.MouseButton.LeftButton, pos=QPoint(round(x), round(y)))
+    bench.settle()
+    assert jumps == [bench.session.project.annotation(shown).geometry.centre_yx]
+
+
+def test_cells_like_one_fill_the_gallery_from_map_slide_and_gallery(mapped):
+    bench, dock, clusters = mapped
+    review = bench.dock(ReviewDock)
+    cell = next(iter(of(clusters, 2)))
+    bench.session.select([cell])
+    bench.settle()
+    assert dock.ids == [cell], "what is selected on the slide is ringed on the map"
+    press(bench, dock, "L")
+    bench.qtbot.waitUntil(lambda: review.listed is not None, timeout=5000)
+    bench.settle()
+    first = [each.id for each in review.review.cells[:19]]
+    assert set(first) == of(clusters, 2) - {cell}
+    assert "nearest of 59 cells" in review.list_words.text()
+    review.scope.setCurrentIndex(review.scope.findData("slide"))
+    review.scope.activated.emit(review.scope.currentIndex())
+    bench.qtbot.waitUntil(lambda: "of this slide" in review.list_words.text(), timeout=5000)
+    bench.settle()
+    own = bench.session.project.annotation(cell).slide_id
+    assert {each.slide_id for each in review.review.cells} == {own}
+    bench.click(review.unlist)
+    assert review.listed is None
+    assert review.filters.isVisible()
+    bench.session.select([cell])
+    commands.run(bench.session, "similar")
+    bench.qtbot.waitUntil(lambda: review.listed is not None, timeout=5000)
+    bench.settle()
+    review.gallery.go(0)
+    bench.qtbot.keyClick(review.gallery, Qt.Key.Key_L)
+    other = review.review.cells[0].id
+    bench.qtbot.waitUntil(lambda: review.listed.cell_id == other, timeout=5000)
+
+
+def test_a_blind_reader_sees_no_class_of_predictions_on_the_map(mapped):
+    bench, dock, _ = mapped
+    said: list[str] = []
+    bench.session.message.connect(said.append)
+    assert "HSIL" in dock.legend.text()
+    bench.session.view.show_only(replace(bench.session.shown_filter, blind=True))
+    bench.settle()
+    assert "class hidden (blind)&nbsp;30" in dock.legend.text()
+    lasso(bench, dock, 0)
+    press(bench, dock, "A")
+    assert "blind reading" in said[-1]
+    for row in range(1, dock.by.count()):
+        dock.by.setCurrentIndex(row)
+        bench.settle()
+        if dock.by.currentData() in ("score", "agreement"):
+            assert "idden in a blind reading" in dock.legend.text()
+
+
+def test_it_says_how_far_to_trust_it_and_what_the_slides_do(mapped):
+    bench, dock, _ = mapped
+    assert "Trustworthiness 0.93 (95 % 0.91 to 0.95" in dock.trust.text()
+    dock.by.setCurrentIndex(dock.by.findData("slide"))
+    bench.settle()
+    assert "70 % are of its own slide, by chance 50 %" in dock.trust.text()
+    assert "smear_a" in dock.legend.text()
+
+
+def test_the_gallery_chooses_what_can_be_selected(mapped):
+    bench, dock, clusters = mapped
+    bench.dock(ReviewDock)
+    bench.settle()
+    bench.click(dock.only_listed)
+    lasso(bench, dock, 1)
+    waiting = {a.id for a in bench.session.project.annotations() if a.status is Status.UNREVIEWED}
+    assert set(dock.ids) == of(clusters, 1) & waiting
+
+
+def test_a_cell_that_came_later_is_counted_and_one_that_is_gone_is_not_shown(mapped):
+    bench, dock, clusters = mapped
+    project = bench.session.project
+    gone = project.annotation(next(iter(clusters)))
+    bench.session.select([gone.id])
+    bench.session.edits.delete_selected()
+    bench.settle()
+    assert not dock.plot._is_shown[dock.shown.facts.row_of[gone.id]]
+    bench.session.edits.choose_class("HSIL")
+    bench.session.edits.add_point((200.0, 200.0))
+    dock._read_kept()
+    bench.qtbot.waitUntil(lambda: "1 cell not on this map" in dock.hint.text(), timeout=5000)
+
+
+def test_beside_the_cell_under_review_are_cells_of_the_next_grades_but_not_for_a_blind_reader(mapped):
+    bench, _, _ = mapped
+    accepted = [a for a in bench.session.project.annotations() if a.status is Status.ACCEPTED]
+    for class_id, cell in zip(("ASC-US", "ASC-H"), accepted, strict=False):
+        bench.session.edits.choose_class(class_id, of=[cell.id])
+    review = bench.dock(ReviewDock)
+    row = next(n for n, cell in enumerate(review.review.cells) if cell.class_id == "LSIL")
+    review.gallery.go(row)
+    bench.qtbot.waitUntil(lambda: review.grades.isVisible(), timeout=5000)
+    found = review.grades._found
+    assert (found.lower.class_id, found.higher.class_id) == ("ASC-US", "ASC-H")
+    assert [found.lower.cell_id, found.higher.cell_id] == [cell.id for cell in accepted[:2]]
+    bench.session.view.show_only(replace(bench.session.shown_filter, blind=True))
+    bench.settle()
+    assert not review.grades.isVisible()
