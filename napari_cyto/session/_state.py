@@ -53,7 +53,7 @@ class SessionSignals:
     waiting = Signal(str)  # why the window stands still for some seconds; to be shown at once
     mpp_needed = Signal()
     review_requested = Signal()  # the gallery, with the keyboard
-    similar_requested = Signal(str, str)  # the id of a cell, and the scope in which cells like it are wanted
+    similar_requested = Signal(str, str)  # the id of a cell, and where to look for cells like it
     cells_requested = Signal(object)  # the CellList that the gallery is to show; None for what its filters say
     cells_listed = Signal(object)  # frozenset of the ids that the gallery shows
     slides_requested = Signal()  # the dialog that adds slides
