@@ -114,7 +114,8 @@ def test_a_project_opens_with_its_docks(make_napari_viewer: Callable[[], Any], t
     window = window_of(viewer)
     assert window.session.project is not None
     shown = {kind.__name__.removesuffix("Dock") for kind in window.docks}
-    assert shown == {"Slides", "Slide", "Annotate", "Predict", "Review", "Report", "Export", "Train", "Models", "Teach"}
+    stages = {"Slides", "Slide", "Annotate", "Predict", "Review", "Teach", "Map", "Report", "Export", "Train", "Models"}
+    assert shown == stages
 
 
 @pytest.mark.parametrize("name", ["Slides", "Annotate", "Export", "Slide"])
