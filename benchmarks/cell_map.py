@@ -23,7 +23,7 @@ def frames(cells: int, moves: int) -> dict[str, float]:
     """Return frames/s of pans and zooms of the map in a window of its own."""
     from qtpy.QtWidgets import QApplication
 
-    from napari_cyto.widgets.docks.map.plot import MapPlot
+    from napari_cyto.widgets.docks.map._plot import MapPlot
 
     app = QApplication.instance() or QApplication([])
     rng = np.random.default_rng(0)

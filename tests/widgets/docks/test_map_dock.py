@@ -18,8 +18,8 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.session import commands
 from napari_cyto.vectors import cell_map, cell_vectors, vectors_folder
 from napari_cyto.vectors.cell_map import CellMap, Trust
+from napari_cyto.widgets.docks.map._plot import BACKGROUND, MapPlot
 from napari_cyto.widgets.docks.map.dock import MapDock
-from napari_cyto.widgets.docks.map.plot import BACKGROUND, MapPlot
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 
 pytestmark = pytest.mark.smoke

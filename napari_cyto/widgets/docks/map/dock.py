@@ -30,7 +30,7 @@ from napari_cyto.widgets.docks.cell_images import CellCrops, Wish
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.map._colours import ColourBy, coloured
-from napari_cyto.widgets.docks.map.plot import MapPlot
+from napari_cyto.widgets.docks.map._plot import MapPlot
 from napari_cyto.widgets.latest import Latest
 
 COLOURS = (
