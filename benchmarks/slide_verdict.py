@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cyto.training.slide.job import auroc
+from napari_cyto.evaluation.classification import auroc
 from napari_cyto.training.slide.slide_config import SlideTrainConfig
 
 HIGH = ("ASC-H", "HSIL", "SCC")

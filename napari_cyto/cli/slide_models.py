@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,16 +62,37 @@ def train(
         return
     print_facts((name, result[name]) for name in ("bundle", "id", "side", "seconds"))
     metrics = result["metrics"]
-    rows = [
-        (name, _number(found["value"]), f"{_number(found['low'])} to {_number(found['high'])}")
-        for name in ("auroc", "sensitivity", "specificity")
-        if (found := metrics.get(name))
-    ]
-    if rows:
+    if rows := _rows(metrics):
         words = f"{counted(metrics['slides'], 'slide')} of the {metrics['side']} set, {metrics['positive']} positive"
-        print_table(words, ("metric", "value", "95 % confidence interval"), rows)
+        print_table(words, HEADS, rows)
     for name, value in (metrics.get("explanation") or {}).items():
         print_facts([(f"attention, {name.replace('_', ' ')}", _number(value))])
+    held_out = metrics.get("held_out") or {}
+    rows = _rows(held_out)
+    if rows:
+        words = f"{counted(held_out['slides'], 'slide')} held out in {held_out['folds']} folds, "
+        print_table(f"{words}{held_out['positive']} positive", HEADS, rows)
+    if held_out:
+        print(held_out["sentence"])
+    print_facts([("score slides with", f"napari-cyto predict slide PROJECT --model {result['bundle']}")])
+
+
+HEADS = ("metric", "value", "95 % confidence interval")
+_METRICS = {
+    "auroc": "AUROC",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "brier": "Brier score",
+    "brier_calibrated": "Brier score, calibrated",
+}
+
+
+def _rows(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        (words, _number(found["value"]), f"{_number(found['low'])} to {_number(found['high'])}")
+        for name, words in _METRICS.items()
+        if (found := metrics.get(name))
+    ]
 
 
 def _number(value: float | None) -> str:

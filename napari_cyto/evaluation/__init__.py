@@ -19,6 +19,7 @@ __all__ = [
     "scored_cells",
     "scores",
     "screening",
+    "slide_reliability",
     "training_overlap",
     "views",
 ]

@@ -126,8 +126,12 @@ def opened_tensors(path: Path) -> TensorFile:
 
 
 def looks_pickled(start: bytes) -> bool:
-    """Return whether bytes begin as a pickle or a torch archive does."""
-    return start.startswith(_PICKLE_STARTS)
+    """Return whether bytes begin as a pickle or a torch archive does.
+
+    A safetensors file whose header is 640, 896, 1,152 or 1,408 bytes long begins with the same two bytes; but the rest
+    of its length is zeros, and 0 is no opcode of a pickle.
+    """
+    return start.startswith(_PICKLE_STARTS) and start[2:8] != bytes(6)
 
 
 def stored_tensors(content: bytes, path: Path) -> tuple[StoredTensor, ...]:

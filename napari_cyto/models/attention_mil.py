@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from torch import nn
 
 BagKind = Literal["cells", "patches"]
@@ -28,6 +28,9 @@ class MilSettings(BaseModel):
     encoder: str = Field(max_length=80, description="Id of the encoder of the vectors.")
     encoder_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Hash of its weights.")
     crop: str = Field(max_length=10_000, description="Crop rule of the vectors, as they are kept by it.")
+    calibration: tuple[FiniteFloat, FiniteFloat] | None = Field(
+        default=None, description="Slope and intercept that bring the mean logit to a share of held-out slides."
+    )
 
 
 class GatedAttention(nn.Module):

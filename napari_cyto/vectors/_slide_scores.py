@@ -82,8 +82,10 @@ class SlideScore(JsonFields):
         """What a person reads."""
         span = "" if self.low is None or self.high is None else f" ({self.low:.2f} to {self.high:.2f} over seeds)"
         missing = f", {self.without:,} not looked at" if self.without else ""
+        calibrated = "" if self.calibrated is None else f", calibrated {self.calibrated:.2f}"
         learned = "; the model was trained with this slide" if self.learned_from else ""
-        return f"{self.positive} or worse: {self.score:.2f}{span}, from {self.looked_at:,} {self.bag}{missing}{learned}"
+        rests_on = f", from {self.looked_at:,} {self.bag}{missing}{learned}"
+        return f"{self.positive} or worse: {self.score:.2f}{span}{calibrated}{rests_on}"
 
 
 @dataclass(frozen=True, slots=True)

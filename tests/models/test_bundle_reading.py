@@ -19,6 +19,7 @@ from made_bundles import manifest_fields, tensor_bytes
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.models._manifest_file import calling, jsonable, meaning, read_manifest
+from napari_cyto.models._tensor_file import looks_pickled, opened_tensors, stored_tensors
 from napari_cyto.models.bundle import id_from_name, read_bundle, with_figures
 from napari_cyto.models.manifest import Card
 
@@ -257,3 +258,15 @@ def test_any_name_gives_an_id() -> None:
         "model",
         "a" * 80,
     ]
+
+
+def test_a_header_whose_length_begins_as_a_pickle_does_is_none(tmp_path: Path) -> None:
+    """Of a header of 640 bytes the length begins with 80 02 (hex), as a pickle of protocol 2 does."""
+    header = b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
+    for length in (640, 896, 1152, 1408):
+        padded = struct.pack("<Q", length) + header.ljust(length) + bytes(8)
+        (tmp_path / "w.safetensors").write_bytes(padded)
+        assert [tensor.name for tensor in opened_tensors(tmp_path / "w.safetensors").tensors] == ["w"]
+        assert [tensor.name for tensor in stored_tensors(padded, tmp_path)] == ["w"]
+    for protocol in range(2, 6):
+        assert looks_pickled(pickle.dumps({"w": [1.0]}, protocol)[:8])

@@ -1,3 +1,3 @@
 """Scores of whole slides by models that look at all of their cells or patches, and what these looked at."""
 
-__all__ = ["bags", "job"]
+__all__ = ["bags", "calibration", "job"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.domain.annotation import now_utc
@@ -16,6 +17,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.domain.statistics import seed_interval
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.inference.slide_scores.bags import Bag, PatchReader, cell_bag, last_bag
+from napari_cyto.inference.slide_scores.calibration import Calibration
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
@@ -201,6 +203,7 @@ def answer(bundle: Bundle, network: Any, bag: Bag, record: SlideRecord, vectors:
         raise CytoError(f"{bag.name}: the model {bundle.id} gave numbers that are not finite; make the vectors anew.")
     score, low, high = seed_interval(each)
     has_interval = len(each) > 1
+    learned_from = _learned_from(bundle, record)
     found = SlideScore(
         model=bundle.id,
         sha256=bundle.sha256,
@@ -213,12 +216,19 @@ def answer(bundle: Bundle, network: Any, bag: Bag, record: SlideRecord, vectors:
         looked_at=len(bag),
         without=bag.without,
         at=now_utc().isoformat(timespec="seconds"),
-        learned_from=_learned_from(bundle, record),
+        calibrated=_calibrated(bundle, each) if not learned_from else None,
+        learned_from=learned_from,
         vectors=vectors,
         digest=digest_of(bag.ids, bag.vectors) if vectors else "",
         mpp=record.mpp,
     )
     return found, weights
+
+
+def _calibrated(bundle: Bundle, logits: npt.NDArray[np.float64]) -> float | None:
+    """Return the share of held-out slides with such a score that were positive; None of a model that cannot tell."""
+    fitted = bundle.manifest.settings.get("calibration")
+    return None if fitted is None else float(Calibration(*fitted)(logits.mean()))
 
 
 def _learned_from(bundle: Bundle, record: SlideRecord) -> str:

@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.datasets.splits.split import TEST, TRAIN, VALIDATION, Split
-from napari_cyto.datasets.splits.split_slides import in_order, split_slides
+from napari_cyto.datasets.splits.split_slides import grouped, in_order, split_slides
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.interpretation import UNSATISFACTORY, is_at_least
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.domain.statistics.bootstrap import Estimate, estimate, share_estimate
-from napari_cyto.errors import CytoError, JobCancelled, system_sentence
+from napari_cyto.domain.statistics.bootstrap import Estimate, estimate, groups_with, share_estimate
+from napari_cyto.errors import CytoError, JobCancelled, SplitError, system_sentence
+from napari_cyto.evaluation.classification import auroc
+from napari_cyto.evaluation.slide_reliability import HeldOutScores, SlideReliability, slide_reliability
 from napari_cyto.inference.slide_scores.bags import Bag, PatchReader, cell_bag, last_bag, rule_of
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Failed, Measured, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
@@ -31,6 +33,7 @@ from napari_cyto.models.bundle import write_bundle
 from napari_cyto.models.library import bundle_named
 from napari_cyto.models.manifest import Card, Parent
 from napari_cyto.store import Project
+from napari_cyto.training.slide._held_out import LEAST_GROUPS, Bags, FoldFile, held_out_scores
 from napari_cyto.training.slide.slide_config import SlideTrainConfig
 from napari_cyto.vectors import VectorKind, vector_kinds
 
@@ -39,10 +42,12 @@ if TYPE_CHECKING:
     from napari_cyto.training.slide._fitting import Scaling
 
 TENSORS = "checkpoint.safetensors"
+FOLDS = "folds.json"
 POSITIVE, NEGATIVE_SIDE = "positive", "negative"
 LIMITS = (
     "For research use only; not a medical device, and not for diagnosis. The score is no probability of disease: it "
-    "says how much a slide is like the positive slides that the model was trained on. No figure on real whole slides "
+    "says how much a slide is like the positive slides that the model was trained on; a calibrated score holds for "
+    "slides like those that were held out, with as large a share of positive ones. No figure on real whole slides "
     "with verified outcomes exists for this kind of model here: the published checks are on synthetic smears and on "
     "single fields. The interval over seeds says how far the training wavers, not how right the model is."
 )
@@ -83,7 +88,8 @@ def train_slides(
             stack.enter_context(folder.alone())
             folder.begin({"config": config.model_dump(mode="json"), "sources": list(sources), "parent": None}, resume)
             if not resume:
-                (folder.path / TENSORS).unlink(missing_ok=True)
+                for name in (TENSORS, FOLDS):
+                    (folder.path / name).unlink(missing_ok=True)
         except (CytoError, OSError) as error:
             yield Failed(str(error) if isinstance(error, CytoError) else system_sentence(error))
             return
@@ -148,6 +154,39 @@ def _steps(
         + "."
     )
     yield from _fit_and_write(config, gathered, split, sets, out, token, folder)
+
+
+def _reliability(
+    config: SlideTrainConfig, gathered: _Gathered, fingerprint: str, token: FolderToken, folder: RunFolder
+) -> Generator[Event, None, SlideReliability | str]:
+    """Return what scores are worth on slides held out fold by fold, or why that cannot be told."""
+    samples = gathered.samples
+    truth = np.array([s.is_positive for s in samples], dtype=np.bool_)
+    groups = grouped((s.record for s in samples), config.split.by)
+    of_slides = [groups[s.record.id] for s in samples]
+    least = min(groups_with(kind, of_slides) for kind in (truth, ~truth))
+    if least < LEAST_GROUPS:
+        return (
+            f"Not enough slides to tell how far the score can be taken at its word: expected at least {LEAST_GROUPS} "
+            f"patients, else smears or slides, of either kind for scores held out fold by fold, got {least}."
+        )
+    folds = min(config.split.folds, least)
+
+    def split_of(fold: int) -> Split[SlideRecord]:
+        of_fold = config.split.model_copy(update={"fold": fold, "folds": folds})
+        return _split(samples, config.model_copy(update={"split": of_fold}))
+
+    bags = Bags([s.bag.vectors for s in samples], truth, [s.record.id for s in samples])
+    kept_in = FoldFile(folder.path / FOLDS, fingerprint)
+    pulse = partial(stop_if_cancelled, token, "The networks are kept; the run goes on with --resume.")
+    try:
+        for step in held_out_scores(bags, config, split_of, folds, kept_in, pulse):
+            if isinstance(step, HeldOutScores):
+                return slide_reliability(step)
+            yield step
+    except SplitError as error:
+        return f"The slides cannot be divided into {folds} folds, so nothing is told of held-out slides. {error}"
+    raise AssertionError("folds end in their scores")
 
 
 _SETS = (TRAIN, VALIDATION, TEST)
@@ -280,6 +319,14 @@ def _fit_and_write(
         of_training = (vectors[TRAIN], labels[TRAIN], vectors[VALIDATION], labels[VALIDATION])
         pulse = partial(stop_if_cancelled, token, "The networks are kept; the run goes on with --resume.")
         metrics["explanation"] = explanation_checks(networks, of_training, held_out, config, scaling, pulse)
+    calibration = None
+    if config.held_out:
+        found = yield from _reliability(config, gathered, fingerprint, token, folder)
+        if isinstance(found, SlideReliability):
+            metrics["held_out"] = found.to_json() | {"sentence": found.sentence}
+            calibration = found.calibration
+        else:
+            metrics["held_out"] = {"sentence": found}
     settings = MilSettings(
         length=gathered.kind.length,
         hidden=config.hidden,
@@ -292,6 +339,7 @@ def _fit_and_write(
         encoder=gathered.kind.encoder,
         encoder_sha256=gathered.kind.sha256,
         crop=gathered.kind.crop,
+        calibration=None if calibration is None else (calibration.slope, calibration.intercept),
     )
     rule = rule_of(gathered.kind)
     model = AttentionMil(settings)
@@ -320,7 +368,8 @@ def _fit_and_write(
         },
         model.state_dict(),
     )
-    (folder.path / TENSORS).unlink(missing_ok=True)
+    for name in (TENSORS, FOLDS):
+        (folder.path / name).unlink(missing_ok=True)
     yield Done(
         {
             "bundle": str(bundle.path),
@@ -404,19 +453,6 @@ def slide_metrics(
         specificity=share_estimate(~called & ~truth, ~truth, groups),
         seeds=len(networks),
     )
-
-
-def auroc(truth: npt.NDArray[np.bool_], score: npt.NDArray[np.float64]) -> float | None:
-    """Return the area under the ROC curve, ties counted half; None without both kinds.
-
-    Source: Mann and Whitney, Annals of Mathematical Statistics 18 (1947) 50.
-    """
-    positive, negative = int(truth.sum()), int((~truth).sum())
-    if not positive or not negative:
-        return None
-    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
-    return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 def _data(gathered: _Gathered, sets: dict[str, list[Sample]]) -> dict[str, Any]:

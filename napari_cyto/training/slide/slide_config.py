@@ -85,6 +85,12 @@ class SlideTrainConfig(BaseModel):
         title="Check the explanation",
         description="Compare the attention with that of networks whose weights or labels were shuffled.",
     )
+    held_out: bool = Field(
+        default=True,
+        title="Evaluate by folds",
+        description="Also score each slide by networks that never saw it, fold by fold (split.folds). The calibration "
+        "of the score rests on it; each fold takes as long as the training itself.",
+    )
     split: SplitConfig = Field(
         default=SplitConfig(twins=False), title="Split", description="All slides of a patient are in one set."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from verb_calls import printed, refusal
 from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.statistics import seed_interval
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.classification import auroc
 from napari_cyto.inference.slide_scores.bags import cell_bag
 from napari_cyto.inference.slide_scores.job import SlideScoreOptions, score_slides
 from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Event, Failed, Measured, Noted
@@ -25,13 +27,13 @@ from napari_cyto.training.slide._fitting import (
     trained,
     with_shuffled_weights,
 )
-from napari_cyto.training.slide.job import auroc, train_slides
+from napari_cyto.training.slide.job import train_slides
 from napari_cyto.training.slide.slide_config import SlideTrainConfig, slide_recipe
 from napari_cyto.vectors import attention_of, scores_of
 
 pytestmark = pytest.mark.networks
 
-QUICK = SlideTrainConfig(seeds=3, epochs=25, patience=25, lr=3e-3, hidden=16, attention=8, dropout=0.1)
+QUICK = SlideTrainConfig(seeds=3, epochs=25, patience=25, lr=3e-3, hidden=16, attention=8, dropout=0.1, held_out=False)
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +175,49 @@ def test_what_is_left_out_is_said_and_too_little_is_refused(tmp_path: Path) -> N
     with Project.open(small.folder) as project:
         other = planted_project(tmp_path / "q.cyto", slides=2)
     assert isinstance(list(score_slides(other.folder, SlideScoreOptions(model=str(tmp_path / "m"))))[-1], Done)
+
+
+def test_scores_are_evaluated_and_calibrated_on_slides_held_out_fold_by_fold(tmp_path: Path) -> None:
+    place = planted_project(tmp_path / "p.cyto", slides=44, cells=12, share=0.25)
+    quick = QUICK.model_copy(update={"held_out": True, "seeds": 2, "epochs": 12, "checks": False})
+    out, token, seen = tmp_path / "m", CancelToken(), list[Event]()
+    for event in train_slides(quick, (str(place.folder),), out, token):
+        seen.append(event)
+        if isinstance(event, Advanced) and "fold 3 of 5" in event.message:
+            token.cancel()
+    assert isinstance(seen[-1], Cancelled), seen[-1]
+    kept = json.loads((tmp_path / "m.run" / "folds.json").read_text(encoding="utf-8"))
+    assert sorted(kept["folds"]) == ["0", "1"], "finished folds are kept for a run that is resumed"
+    *_, last = train_slides(quick, (str(place.folder),), out, resume=True)
+    assert isinstance(last, Done), last
+    found = last.result["metrics"]["held_out"]
+    assert (found["slides"], found["positive"], found["folds"]) == (44, 22, 5)
+    assert found["auroc"]["value"] > 0.85
+    assert found["brier_calibrated"]["high"] < found["brier_of_share"] == 0.25
+    assert "Calibrated on 44 slides held out in 5 folds, 22 of them positive" in found["sentence"]
+
+    bundle = read_bundle(out)
+    assert bundle.manifest.card.metrics["held_out"]["sentence"] == found["sentence"]
+    assert bundle.manifest.settings["calibration"] == list(found["calibration"].values())
+    *_, last = score_slides(place.folder, SlideScoreOptions(model=str(out)))
+    scores = [each.score for each in last.result.slides]
+    seen_in_training = [score for score in scores if score.learned_from]
+    assert len(seen_in_training) == sum(bundle.manifest.card.split["slides"][name] for name in ("train", "validation"))
+    assert all(score.calibrated is None and "was trained with this slide" in score.words for score in seen_in_training)
+    slope, intercept = bundle.manifest.settings["calibration"]
+    for score in (score for score in scores if not score.learned_from):
+        logit = slope * np.log(score.score / (1 - score.score)) + intercept
+        assert score.calibrated == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-3)
+        assert f"calibrated {score.calibrated:.2f}" in score.words
+
+
+def test_too_few_slides_to_hold_out_are_a_sentence(tmp_path: Path) -> None:
+    small = planted_project(tmp_path / "p.cyto", slides=8, cells=6)
+    quick = QUICK.model_copy(update={"held_out": True, "seeds": 1, "epochs": 1, "checks": False})
+    *_, last = train_slides(quick, (str(small.folder),), tmp_path / "m")
+    assert isinstance(last, Done), last
+    assert "Not enough slides to tell" in last.result["metrics"]["held_out"]["sentence"]
+    assert read_bundle(tmp_path / "m").manifest.settings["calibration"] is None
 
 
 def test_recipes_are_read_and_refused_in_sentences(tmp_path: Path) -> None:
