@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
@@ -20,6 +21,9 @@ HAS_CLIENTS = importlib.util.find_spec("datumaro") is not None
 """Whether the programs are there that read exports; they have an environment of their own."""
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+# Until all tests are collected hardly anything is garbage, and looking for it takes a third of that time.
+gc.disable()
 
 # Test files are no package (importlib mode), and find by name what they share.
 SUPPORT = REPOSITORY / "tests" / "support"
@@ -76,6 +80,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop() -> None:
+    """Have the collector look for garbage again, but not among the modules and tests: they stay to the end."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import gc
 import re
 import sys
 import tomllib
@@ -124,7 +125,13 @@ def imports_in(tree: ast.AST, inside_function: bool = False) -> Iterator[Import]
 
 @functools.cache
 def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    """Parse a file once; the trees of all are too many for the collector of garbage to walk again and again."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def broken_imports(part: str, tree: ast.AST, front: bool = False) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import json
 import re
 from collections.abc import Iterator
@@ -111,10 +112,20 @@ def _is_shown(text: str) -> bool:
     return " " in text.strip() or _LABEL.fullmatch(text) is not None
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    """Parse a file once; the trees of all are too many for the collector of garbage to walk again and again."""
+    gc.disable()
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def _code() -> Iterator[Shown]:
     for path in sorted((ROOT / "napari_cyto").rglob("*.py")):
-        place = path.relative_to(ROOT).as_posix()
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        place, tree = path.relative_to(ROOT).as_posix(), _tree(path)
         for line, text in _literals(tree):
             if _is_shown(text):
                 yield Shown(place, line, text)
@@ -180,10 +191,15 @@ def _pages() -> Iterator[Shown]:
 
 
 @cache
+def _shown() -> tuple[Shown, ...]:
+    return (*_code(), *_shipped(), *_help(), *_pages())
+
+
+@cache
 def violations() -> dict[str, list[str]]:
     """Return, for each room, the texts with avoided words."""
     found: dict[str, list[str]] = {}
-    for shown in (*_code(), *_shipped(), *_help(), *_pages()):
+    for shown in _shown():
         if words := faults(shown.text):
             line = f"{shown.place}:{shown.line}: {', '.join(words)}: {shown.text}"
             found.setdefault(shown.room, []).append(line)
@@ -234,7 +250,7 @@ def test_other_uses_pass(text: str) -> None:
 
 
 def test_texts_are_found_where_they_are() -> None:
-    rooms = {s.room for s in (*_code(), *_shipped(), *_help(), *_pages())}
+    rooms = {s.room for s in _shown()}
     assert rooms >= {"napari_cyto/widgets", "napari_cyto/cli", "resources", "docs", "README.md"}
     tree = ast.parse('"""A mark."""\nx = {"mark": f"{a} marks"}\nclass A:\n    """A mark."""\n    b = "a mark"')
     assert sorted(_literals(tree)) == [(2, "{} marks"), (5, "a mark")]
@@ -285,10 +301,14 @@ def _names(tree: ast.AST) -> Iterator[str]:
             yield node.attr
 
 
-def _avoided_names(source: str, words: set[str]) -> set[str]:
+@cache
+def _parts(name: str) -> frozenset[str]:
+    return frozenset(part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name))
+
+
+def _avoided_names(tree: ast.Module, words: set[str]) -> set[str]:
     """Return the names of a module that have one of ``words``."""
-    parted = {n: re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", n) for n in _names(ast.parse(source))}
-    return {name for name, parts in parted.items() if words & {part.lower() for part in parts}}
+    return {name for name in set(_names(tree)) if words & _parts(name)}
 
 
 def test_no_name_in_the_code_has_the_words_that_the_glossary_avoids() -> None:
@@ -297,13 +317,13 @@ def test_no_name_in_the_code_has_the_words_that_the_glossary_avoids() -> None:
     for part in ("napari_cyto", "tests", "benchmarks", "scripts"):
         words = UNNAMED | UNNAMED_IN_PACKAGE if part == "napari_cyto" else UNNAMED
         for path in (ROOT / part).rglob("*.py"):
-            names = _avoided_names(path.read_text(encoding="utf-8"), words) - allowed
+            names = _avoided_names(_tree(path), words) - allowed
             # A test of those detectors may well be called by their word.
             names = {n for n in names if not (n.startswith("test_") and "proposals" in n)}
             found |= {f"{path.relative_to(ROOT).as_posix()}: {name}" for name in names}
     assert found == set()
     sample = "def a(told): b.is_told_so = 1\nclass MarkOf: ..."
-    assert _avoided_names(sample, {"told", "mark"}) == {"told", "is_told_so", "MarkOf"}
+    assert _avoided_names(ast.parse(sample), {"told", "mark"}) == {"told", "is_told_so", "MarkOf"}
 
 
 if __name__ == "__main__":
