@@ -60,7 +60,7 @@ def run_prediction(window: CytoWindow, detector: str, classifier: str) -> int:
     raise_dock(dock)
     settle()
     for box, name in ((dock.run.detector, detector), (dock.run.classifier, classifier)):
-        place = next(n for n in range(box.count()) if name in box.itemText(n))
+        place = next(n for n in range(box.count()) if box.itemData(n) == name)
         box.setFocus()
         while box.currentIndex() != place:
             QTest.keyClick(box, Qt.Key.Key_Down if box.currentIndex() < place else Qt.Key.Key_Up)

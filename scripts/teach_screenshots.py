@@ -1,13 +1,15 @@
-"""Make the images of teaching from fields of CRIC in the real window, all of it by keys.
+"""Make the images of teaching from fields of CRIC, or from the demo smear, in the real window, by keys and clicks.
 
-``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/teach_screenshots.py CRIC_FOLDER [FOLDER]``
+``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/teach_screenshots.py CRIC_FOLDER|demo [FOLDER]``
 
-The labels of some fields are hidden, and answer for the person who teaches: HSIL and worse, or not. It prints how many
-of the first cells are right, and how many there are.
+The labels are hidden, and answer for the person who teaches: HSIL and worse, or not. It prints how many of the first
+cells are right, and how many there are. Then the class is saved as a model, and a slide without annotations is
+predicted with it.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -17,15 +19,18 @@ from pathlib import Path
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from screenshots import IMAGE_FOLDER, raise_dock, save, settle
-from train_screenshots import subset
+from story import DEMO, DEMO_PX, run_prediction
+from train_screenshots import click, subset
 
 from napari_cyto.cli.entry import run
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Status, origin_of_model
+from napari_cyto.files.user_folders import DATA_VARIABLE
 from napari_cyto.store import Project
+from napari_cyto.synthesis.demo_job import demo_project
 from napari_cyto.widgets.canvas.napari_window import qt_window
 from napari_cyto.widgets.docks.teach.dock import MOST_LIKE, TeachDock
-from napari_cyto.widgets.window import open_window, window_of
+from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
 IMAGES, LABELS = 16, 40
 TAUGHT = ("HSIL", "SCC", "ASC-H")
@@ -52,13 +57,42 @@ def until(done: object) -> None:
         settle(0.1)
 
 
+def project_in(scratch: Path, data: Path) -> Path:
+    """Make a project of CRIC's fields or of the demo's smears."""
+    folder = scratch / "fields.cyto"
+    if data == Path(DEMO):
+        return demo_project(folder, size_px=DEMO_PX, cache_dir=scratch / "smears")
+    assert run(["import", "cric", str(subset(data, scratch / "cric", IMAGES)), str(folder)]) == 0
+    return folder
+
+
+def use_it(window: CytoWindow, place: Path) -> None:
+    """Save what was taught as a model, use it by a click, and predict the slide on screen with it, found anew."""
+    dock = window.dock(TeachDock)
+    dock.save_to(place)
+    until(lambda: dock.saved is not None)
+    settle()
+    click(dock.use)
+    session = window.session
+    assert session.project is not None
+    assert session.slide is not None
+    bare = edits.remove(list(session.project.annotations(session.slide.id)), "Leave unlabelled")
+    session.annotations_changed.emit(session.project.apply(bare, "story"))
+    settle()
+    print(f"{run_prediction(window, 'nucleus-detector', place.name)} predictions by {place.name}")
+    counts = session.project.counts(session.slide.id)
+    print({name: count for name, count in counts.items() if count})
+
+
 def main() -> None:
-    """Teach a class, and take the picture."""
-    cric = Path(sys.argv[1])
+    """Teach a class, take the picture, and use what was taught."""
+    data = Path(sys.argv[1])
     target = Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGE_FOLDER
+    target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "fields.cyto"
-        assert run(["import", "cric", str(subset(cric, Path(scratch) / "cric", IMAGES)), str(folder)]) == 0
+        # The model of an earlier run would be in the user's library under the same name.
+        os.environ[DATA_VARIABLE] = str(Path(scratch) / "library")
+        folder = project_in(Path(scratch), data)
         truth = hide_labels(folder)
         assert run(["embed", str(folder)]) == 0
         window = window_of(open_window(folder))
@@ -97,6 +131,10 @@ def main() -> None:
         window.message.hide()
         settle(3)
         save(qt_window(window.viewer), target / "teach.jpg")
+        use_it(window, Path(scratch) / "high-grade-taught")
+        window.message.hide()
+        settle(1)
+        save(qt_window(window.viewer), target / "teach-predict.jpg")
         window.viewer.close()
         settle()
 

@@ -75,6 +75,10 @@ def as_counterexample(annotation: Annotation, class_id: str) -> Annotation:
     return replace(annotation, note=with_not(annotation.note, class_id))
 
 
+OTHER = CellClass("other", "None of the classes taught", "#9aa3ad", "", None)
+"""The class that a taught model gives to cells of none that was taught; a project that it predicts in needs one."""
+
+
 def with_class(scheme: ClassScheme, class_id: str) -> ClassScheme:
     """Return a scheme that has a class, a new one with a colour and a key that are free, where there are any.
 

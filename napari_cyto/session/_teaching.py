@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.edits import Edit
-from napari_cyto.domain.taught import counterexample_edit, example_edit, with_class
+from napari_cyto.domain.taught import OTHER, counterexample_edit, example_edit, with_class
 from napari_cyto.errors import CytoError
 from napari_cyto.review.query import Likeness
 from napari_cyto.session._project_file import ProjectFile
@@ -61,6 +62,20 @@ class Teaching:
         if class_id.strip() != self.class_id:
             project.set_setting(TAUGHT_CLASS, class_id.strip())
             self._state.signals.taught_changed.emit()
+
+    def make_room_for(self, class_ids: Iterable[str]) -> None:
+        """Add the class of cells of none that was taught, where a taught model has it and the project lacks it.
+
+        Raises
+        ------
+        StoreError
+            When no project is open, or it cannot be written.
+        """
+        project = self._state.need_project()
+        if OTHER.id in class_ids and OTHER.id not in project.scheme:
+            project.set_scheme(replace(project.scheme, classes=(*project.scheme.classes, OTHER)))
+            self._state.say(f"{OTHER.id} is a new class of this project, for cells of none of the classes taught.")
+            self._state.signals.class_changed.emit()
 
     def this(self, of: Iterable[str] | None = None) -> None:
         """Make the selected cells, or those with the ids ``of``, examples of the class, in one undo step.

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.datasets.splits.leaks import overlaps
 from napari_cyto.datasets.splits.split_slides import grouped
-from napari_cyto.domain.classes import CellClass
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.fingerprints import sampled_part
 from napari_cyto.domain.json_values import JsonFields
+from napari_cyto.domain.taught import OTHER
 from napari_cyto.errors import CytoError
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
@@ -32,9 +32,6 @@ from napari_cyto.vectors.teaching.project_lesson import Worth, drawn_cells, newe
 from napari_cyto.vectors.teaching.sentences import NOT_ENOUGH_SLIDES, accuracy_words, across_words, doubt_words
 
 ARCHITECTURE = "timm-encoder-head"
-OTHER = CellClass("other", "None of the classes taught", "#9aa3ad", "", None)
-"""The class of the bundle for cells of none that was taught; a project needs one of this id to be predicted on."""
-
 _STEPS = 4
 _AS_ENCODER = ("stain", "mpp", "input_px", "normalisation", "crop_rule", "colour")
 

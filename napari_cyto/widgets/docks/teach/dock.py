@@ -14,7 +14,9 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.embed.job import EmbedOptions, embed
 from napari_cyto.jobs.events import Cancelled, Done, Failed
-from napari_cyto.models.library import list_models
+from napari_cyto.models.bundle import read_bundle
+from napari_cyto.models.library import find_model, list_models
+from napari_cyto.models.project_models import use_model
 from napari_cyto.review.order import Gathered, Tally, gather
 from napari_cyto.review.query import ReviewQuery, Sort
 from napari_cyto.session import Session
@@ -127,6 +129,14 @@ class TeachDock(Dock):
             self.save_model,
             icon="export",
         )
+        self.use = parts.button(
+            "Use this model",
+            "Adds the saved model to the library and uses it for classification in this project.",
+            self.use_saved,
+            icon="check",
+        )
+        self.use.hide()
+        self.saved: Path | None = None
         self.job = JobBar()
 
     def _lay_out(self) -> None:
@@ -150,7 +160,7 @@ class TeachDock(Dock):
         self.body.addWidget(self.words)
         self.body.addWidget(self.worth)
         self.footer.addWidget(self.job)
-        self.footer.addWidget(self.save)
+        self.footer.addWidget(parts.row(self.save, self.use))
 
     def _connect(self) -> None:
         session = self.session
@@ -444,6 +454,7 @@ class TeachDock(Dock):
             self.crops.forget()
             self.review.clear()
             self.keeper.drop()
+            self._show_saved(None)
             self._show_encoders()
             self._seen.ask()
 
@@ -558,8 +569,8 @@ class TeachDock(Dock):
         project = self.session.project
         if project is None or self.keeper.kind is None:
             return
-        start = str(project.folder.parent / f"{project.name}-taught")
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save model as", start)
+        start = free_place(project.folder.parent, f"{project.name}-taught")
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save model as", str(start))
         if chosen:
             self.save_to(Path(chosen))
 
@@ -568,8 +579,24 @@ class TeachDock(Dock):
         project, kind = self.session.project, self.keeper.kind
         if project is None or kind is None:
             raise CytoError("Expected a project with vectors to save a model of, got none.")
+        self._show_saved(None)
         options = SaveOptions(encoder=kind.encoder, sha256=kind.sha256)
         self.job.run(save_head, {"place": project.folder, "out": out, "options": options}, "Saving the model…")
+
+    def use_saved(self) -> None:
+        """Add the saved model to the library and make it the project's classifier."""
+        if self.saved is None:
+            return
+        with self.session.telling():
+            self.session.teaching.make_room_for(read_bundle(self.saved).manifest.class_ids)
+            name = use_model(self.session.project, self.saved)
+            self.session.message.emit(f"{name} was added to the library and is now this project's classifier.")
+            self._show_saved(None)
+            self.session.project_changed.emit()
+
+    def _show_saved(self, bundle: Path | None) -> None:
+        self.saved = bundle
+        self.use.setVisible(bundle is not None)
 
     def _job_ended(self, event: Done | Failed | Cancelled) -> None:
         if not isinstance(event, Done):
@@ -577,6 +604,15 @@ class TeachDock(Dock):
         notes = self.job.notes
         if hasattr(event.result, "bundle"):
             self.job.say("\n".join((f"Saved: {parts.breakable(event.result.bundle)}", *notes)), style.GOOD)
+            self._show_saved(Path(event.result.bundle))
         else:
             self.keeper.read()
             self._show_lesson()
+
+
+def free_place(folder: Path, name: str) -> Path:
+    """Return a place in ``folder`` for a model called ``name``, or with a number when it or such a model is there."""
+    number = 1
+    while (place := folder / (name if number == 1 else f"{name}-{number}")).exists() or find_model(place.name):
+        number += 1
+    return place

@@ -1,0 +1,46 @@
+"""Promise: what was taught is saved and used by clicks, also where cells of none of the classes were shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from encoder_project import tiny_encoder, two_kinds
+
+from napari_cyto.domain.taught import OTHER, counterexample_edit, example_edit
+from napari_cyto.models.library import add_model, find_model
+from napari_cyto.store import Project
+from napari_cyto.widgets.docks.predict.dock import PredictDock
+from napari_cyto.widgets.docks.teach.dock import TeachDock
+
+pytestmark = pytest.mark.networks
+
+
+def test_a_taught_model_is_saved_and_used_by_clicks(empty_bench: Any, tmp_path: Path) -> None:
+    bench = empty_bench
+    place = tmp_path / "seen.cyto"
+    encoder = tiny_encoder(tmp_path / "seer")
+    add_model(encoder.path)
+    kinds = two_kinds(place, encoder)
+    with Project.open(place) as project:
+        for record in project.slides():
+            cells = list(project.annotations(record.id))
+            project.apply(example_edit([c for c in cells if kinds[c.id] == 1][:4], "anna", "HSIL"), "anna")
+            project.apply(counterexample_edit([c for c in cells if kinds[c.id] == 0][:4], "HSIL"), "anna")
+    bench.session.projects.open(place)
+    dock = bench.dock(TeachDock)
+    bench.qtbot.waitUntil(lambda: dock.keeper.lesson is not None, timeout=20_000)
+    bench.session.teaching.choose("HSIL")
+    assert dock.use.isHidden()
+    dock.save_to(tmp_path / "seen-taught")
+    bench.qtbot.waitUntil(lambda: not dock.job.running, timeout=60_000)
+    bench.settle()
+    assert dock.saved is not None, dock.job.words.text()
+    assert OTHER.id not in bench.session.project.scheme
+    bench.click(dock.use)
+    bench.settle()
+    assert OTHER.id in bench.session.project.scheme
+    assert find_model("seen-taught") is not None
+    assert dock.use.isHidden()
+    assert bench.dock(PredictDock).run.classifier.currentData() == "seen-taught"
