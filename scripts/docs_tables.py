@@ -110,8 +110,11 @@ def options_markdown(verb: str) -> str:
     Parameters
     ----------
     verb : str
-        Such as ``predict``, ``models`` or ``export``.
+        Such as ``predict``, ``models`` or ``export``; or ``predict slide``, a verb below another.
     """
+    if " " in verb:
+        first, second = verb.split(" ")
+        return _options_table(_command(first, second).commands[first].commands[second].params)
     command = _command(verb).commands[verb]
     names = getattr(command, "commands", {})
     if not names:

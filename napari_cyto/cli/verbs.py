@@ -52,6 +52,7 @@ def build(words: list[str]) -> typer.Typer:
     else:
         app.command("predict")(_predict() if verb == "predict" else predict)
     app.command("embed")(_embed() if verb == "embed" else embed)
+    app.command("attention")(_attention() if verb == "attention" else attention)
     app.command("teach")(_teach() if verb == "teach" else teach)
     for name, stub in (("map", map_), ("similar", similar), ("label-errors", label_errors)):
         app.command(name)(_of_cells(name) if verb == name else stub)
@@ -109,6 +110,16 @@ def _embed() -> Callable[..., None]:
 
 def embed() -> None:
     """Compute a vector for each cell of a project, on which teaching, the map and similar cells rest."""
+
+
+def _attention() -> Callable[..., None]:
+    from napari_cyto.cli import attention as attention_verb
+
+    return attention_verb.command()
+
+
+def attention() -> None:
+    """Lay what the last layer of an encoder attends to over the crop of a cell; the encoder is a vision transformer."""
 
 
 def _teach() -> Callable[..., None]:

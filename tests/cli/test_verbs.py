@@ -22,6 +22,7 @@ VERBS = (
     "info",
     "import",
     "export",
+    "attention",
     "audit",
     "teach",
     "map",

@@ -1,3 +1,3 @@
 """The vectors of cells by an encoder, made once and kept beside the project."""
 
-__all__ = ["encode", "job"]
+__all__ = ["attention", "encode", "job"]

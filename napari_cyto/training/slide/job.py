@@ -25,6 +25,7 @@ from napari_cyto.domain.statistics.bootstrap import Estimate, estimate, groups_w
 from napari_cyto.errors import CytoError, JobCancelled, SplitError, system_sentence
 from napari_cyto.evaluation.classification import auroc
 from napari_cyto.evaluation.slide_reliability import HeldOutScores, SlideReliability, slide_reliability
+from napari_cyto.inference.embed.job import EmbedOptions
 from napari_cyto.inference.slide_scores.bags import Bag, PatchReader, cell_bag, last_bag, rule_of
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Failed, Measured, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
@@ -148,8 +149,8 @@ def _steps(
     sets = {name: [s for s in gathered.samples if split.sets.get(s.record.id) == name] for name in _SETS}
     yield Noted(
         ", ".join(
-            f"{name}: {counted(len(part), 'slide')}, {sum(s.is_positive for s in part)} positive"
-            for name, part in sets.items()
+            f"{counted(len(part), 'slide')} in the {name} set ({sum(s.is_positive for s in part)} positive)"
+            for name, part in zip(("training", "validation", "test"), sets.values(), strict=True)
         )
         + "."
     )
@@ -244,9 +245,9 @@ def _gather_project(
 
 
 def _patches(project: Project, config: SlideTrainConfig) -> PatchReader:
-    if not config.encoder:
-        raise CytoError("Expected an encoder for the patches; name one: --set encoder=NAME.")
-    encoder = bundle_named(config.encoder)
+    kinds = vector_kinds(project)
+    named = config.encoder or (kinds[0].encoder if kinds else EmbedOptions().encoder)
+    encoder = bundle_named(named)
     return PatchReader(project, encoder, config.patch_um, config.most_patches, config.device)
 
 
@@ -297,14 +298,14 @@ def _fit_and_write(
     labels = {name: np.array([s.is_positive for s in part], dtype=np.bool_) for name, part in sets.items()}
     scaling = Scaling.of(vectors[TRAIN])
     fingerprint = _fingerprint(config, gathered, split)
-    networks = _finished(folder, fingerprint, config, gathered.kind.length)
+    networks, behind = _finished(folder, fingerprint, config, gathered.kind.length)
     if networks:
         yield Noted(f"Resumed after {counted(len(networks), 'network')} of {config.seeds}.")
     try:
         for number in range(len(networks), config.seeds):
-            network = yield from _one_seed(config, number, vectors, labels, scaling, token)
+            network, behind = yield from _one_seed(config, number, behind, vectors, labels, scaling, token)
             networks.append(network)
-            _keep(folder, fingerprint, networks)
+            _keep(folder, fingerprint, networks, behind)
     except JobCancelled as error:
         kept = f"{counted(len(networks), 'network')} of {config.seeds} finished; the run goes on with --resume."
         raise JobCancelled(f"Cancelled. {kept}") from error
@@ -386,11 +387,13 @@ def _fit_and_write(
 def _one_seed(
     config: SlideTrainConfig,
     number: int,
+    behind: int,
     vectors: dict[str, list[npt.NDArray[np.float32]]],
     labels: dict[str, npt.NDArray[np.bool_]],
     scaling: Scaling,
     token: FolderToken,
-) -> Generator[Event, None, GatedAttention]:
+) -> Generator[Event, None, tuple[GatedAttention, int]]:
+    """Fit one network, with ``behind`` epochs behind it; returns it, and how many there are then."""
     from napari_cyto.training.slide._fitting import Epoch, fit
 
     def pulse() -> None:
@@ -398,29 +401,31 @@ def _one_seed(
             time.sleep(0.1)
         stop_if_cancelled(token)
 
-    began, best = time.monotonic(), 0
+    began, best, done = time.monotonic(), behind, behind
     of_fit = (vectors[TRAIN], labels[TRAIN], vectors[VALIDATION], labels[VALIDATION], config, config.seed + number)
     for step in fit(*of_fit, scaling, pulse):
         if not isinstance(step, Epoch):
-            return step
-        best = step.number if step.is_best else best
-        done = number * config.epochs + step.number
+            return step, done
+        best = behind + step.number if step.is_best else best
+        # Counted on from network to network, so that one that stopped early leaves no gap in the curves.
+        done = behind + step.number
+        total = behind + (config.seeds - number) * config.epochs
         pace = (time.monotonic() - began) / step.number
+        yield Advanced(done, total, f"Network {number + 1} of {config.seeds}")
         yield Measured(
             {
                 "epoch": done,
-                "epochs": config.seeds * config.epochs,
+                "epochs": total,
                 "phase": number + 1,
                 "lr": config.lr,
                 "train_loss": _finite(step.train_loss),
                 "val_loss": _finite(step.val_loss),
                 "score": _finite(math.exp(-step.val_loss)),
-                "score_name": "likelihood of the interpretation",
-                "best_epoch": number * config.epochs + best,
+                "score_name": "likelihood",
+                "best_epoch": best,
                 "metrics": {},
                 "per_class_recall": {},
-                "images_per_s": round(len(vectors[TRAIN]) / max(pace, 1e-9), 1),
-                "eta_s": round(pace * (config.seeds * config.epochs - done), 1),
+                "eta_s": round(pace * (total - done), 1),
                 "worst": [],
             }
         )
@@ -486,7 +491,7 @@ def _fingerprint(config: SlideTrainConfig, gathered: _Gathered, split: Split[Sli
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _keep(folder: RunFolder, fingerprint: str, networks: Sequence[GatedAttention]) -> None:
+def _keep(folder: RunFolder, fingerprint: str, networks: Sequence[GatedAttention], epochs: int) -> None:
     """Keep the networks that are finished; those before are good until these are whole."""
     from safetensors.torch import save_file
 
@@ -496,16 +501,18 @@ def _keep(folder: RunFolder, fingerprint: str, networks: Sequence[GatedAttention
         for name, value in network.state_dict().items()
     }
     temporary = folder.path / f"{TENSORS}.partial"
-    about = {"fingerprint": fingerprint, "networks": str(len(networks))}
+    about = {"fingerprint": fingerprint, "networks": str(len(networks)), "epochs": str(epochs)}
     save_file(tensors, temporary, metadata=about)
     temporary.replace(folder.path / TENSORS)
 
 
-def _finished(folder: RunFolder, fingerprint: str, config: SlideTrainConfig, length: int) -> list[GatedAttention]:
-    """Return the networks that an interrupted run of the same settings and data finished."""
+def _finished(
+    folder: RunFolder, fingerprint: str, config: SlideTrainConfig, length: int
+) -> tuple[list[GatedAttention], int]:
+    """Return the networks that an interrupted run of the same settings and data finished, and their epochs."""
     place = folder.path / TENSORS
     if not place.exists():
-        return []
+        return [], 0
     from safetensors import SafetensorError, safe_open
 
     from napari_cyto.models.attention_mil import GatedAttention
@@ -523,6 +530,7 @@ def _finished(folder: RunFolder, fingerprint: str, config: SlideTrainConfig, len
                 network = GatedAttention(length, config.hidden, config.attention, config.dropout)
                 network.load_state_dict({name: kept.get_tensor(f"{number}.{name}") for name in network.state_dict()})
                 networks.append(network.eval())
+            epochs = int(about.get("epochs", "0"))
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CytoError(f"{place}: the checkpoint cannot be read ({error}); start the run anew.") from error
-    return networks
+    return networks, epochs

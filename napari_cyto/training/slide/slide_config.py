@@ -39,7 +39,7 @@ class SlideTrainConfig(BaseModel):
         default="",
         title="Encoder",
         description="The frozen encoder: its name in the model library, or its folder. Empty: that of the newest "
-        "vectors of the cells; patches need one.",
+        "vectors of the cells; for patches, without any, the one that ships.",
     )
     patch_um: float = Field(
         default=PATCH_UM, ge=4, le=1_000, title="Patch, µm", description="Side of a patch: 256 px at 40x are 64 µm."

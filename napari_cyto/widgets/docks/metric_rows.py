@@ -71,6 +71,33 @@ GROUPS: tuple[tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]], ...] = (
         ),
     ),
     ("Classes of detected cells", ("found_cells", "classification"), (("macro_f1", "Macro F1"),)),
+    (
+        "Held-out folds",
+        ("held_out",),
+        (
+            ("auroc", "AUROC"),
+            ("sensitivity", "Sensitivity"),
+            ("specificity", "Specificity"),
+            ("brier", "Brier score"),
+            ("brier_calibrated", "… calibrated"),
+            ("brier_of_share", "… of share"),
+        ),
+    ),
+    (
+        "Held-out set",
+        (),
+        (("auroc", "AUROC"), ("sensitivity", "Sensitivity"), ("specificity", "Specificity")),
+    ),
+    (
+        "Attention",
+        ("explanation",),
+        (
+            ("between_seeds", "Seeds agree"),
+            ("weights_shuffled", "… weights"),
+            ("labels_shuffled", "… labels"),
+            ("chance", "Chance"),
+        ),
+    ),
 )
 _VALUE_KEYS = {"value", "low", "high"}
 # Beyond two levels stand single classes and thresholds; the report has them.

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from verb_calls import printed, refusal
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.edits import add, replace_all
@@ -20,13 +21,21 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.cluster.chunks import Answer
 from napari_cyto.inference.embed._slide_vectors import Lacking, encoded_by_workers
-from napari_cyto.inference.embed.encode import CellEncoder, kind_of
+from napari_cyto.inference.embed.attention import (
+    AttentionMaps,
+    AttentionOptions,
+    CellAttention,
+    attention_of_cells,
+    write_image,
+)
+from napari_cyto.inference.embed.encode import CellEncoder, crop_rule_of, kind_of
 from napari_cyto.inference.embed.job import Embedded, EmbedOptions, embed
 from napari_cyto.inference.many_slides import SeveralRequest, run_several
+from napari_cyto.inference.network_input import as_input
 from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Failed, Noted
 from napari_cyto.models._probe_fields import probe_field
 from napari_cyto.models.bundle import Bundle, write_bundle
-from napari_cyto.models.encoder import build
+from napari_cyto.models.encoder import attention_weights, build
 from napari_cyto.slides import UnreadableTile, fingerprint, open_slide
 from napari_cyto.store import Project
 from napari_cyto.vectors import cell_vectors, vector_kinds, vectors_folder
@@ -141,6 +150,64 @@ def test_the_last_layers_attention_is_a_share_of_each_patch(bundle: Bundle) -> N
     assert maps.shape[2:] == (2, 2)
     assert bool((maps > 0).all())
     assert bool((maps.sum((2, 3)) < 1).all())
+
+
+def test_the_attention_is_that_by_which_the_layer_itself_weighs_its_values(bundle: Bundle) -> None:
+    """Weighing the values by it gives what timm's own layer gives, whichever way that computes it."""
+    layer = bundle.load_network().network.blocks[-1].attn
+    tokens = torch.randn(2, 5, layer.qkv.in_features)
+    weights = attention_weights(layer, tokens)
+    values = layer.qkv(tokens).reshape(2, 5, 3, layer.num_heads, -1).permute(2, 0, 3, 1, 4)[2]
+    mixed = (weights @ values).transpose(1, 2).reshape(2, 5, -1)
+    assert torch.allclose(layer.proj(mixed), layer(tokens), atol=1e-5)
+
+
+def test_attention_is_laid_over_the_crop_that_the_encoder_sees(place: Path, bundle: Bundle, tmp_path: Path) -> None:
+    with Project.open(place) as project:
+        cells = list(project.annotations())[:3]
+    *_, last = attention_of_cells(place, [c.id for c in cells], AttentionOptions(encoder=str(bundle.path)))
+    assert isinstance(last, Done), last
+    maps: AttentionMaps = last.result
+    assert [each.id for each in maps.cells] == [c.id for c in cells]
+    with Project.open(place) as project, open_slide(project.slide_path(project.slide(cells[0].slide_id))) as slide:
+        crop = crop_rule_of(bundle).cut(slide, [cells[0].geometry.centre_yx], None)
+    assert np.array_equal(maps.cells[0].crop, crop[0, 0])
+    expected = bundle.load_network().attention(as_input(crop, bundle.manifest.normalisation))[0].mean(0)
+    assert np.allclose(maps.cells[0].weights, expected.detach(), atol=1e-6)
+    assert f"mean of {maps.heads} heads" in maps.words(maps.cells[0])
+    write_image(maps.cells[0], tmp_path / "a.png", 64)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (128, 64)
+
+
+def test_even_attention_leaves_a_crop_as_it_is_and_uneven_tints_where_it_is() -> None:
+    grey = np.full((32, 32, 3), 128, np.uint8)
+    even = CellAttention("a", grey, np.full((4, 4), 0.05, np.float32))
+    assert np.array_equal(even.overlaid(), grey)
+    weights = np.full((4, 4), 0.01, np.float32)
+    weights[1, 2] = 0.5
+    uneven = CellAttention("b", grey, weights).overlaid().astype(int)
+    assert uneven[12, 20, 1] > 150 > 100 > uneven[12, 20, 2], "lime where it is"
+    assert uneven[28, 4].max() < 70, "darker where it is not"
+    assert CellAttention("b", grey, weights).most > 10
+
+
+def test_an_encoder_without_attention_is_a_sentence(
+    place: Path, bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Project.open(place) as project:
+        cell = next(project.annotations()).id
+    out = str(tmp_path / "cell.png")
+    said = refusal(["attention", str(place), cell, "--encoder", "cell-encoder", "--out", out], capsys)
+    assert "no vision transformer with a class token" in said
+    assert "have no vectors that would name one" in refusal(["attention", str(place), cell, "--out", out], capsys)
+    with_encoder = ["attention", str(place), cell, "--encoder", str(bundle.path)]
+    assert "add --out FILE.png" in refusal(with_encoder, capsys)
+    assert "none of its cells" in refusal([*with_encoder[:2], "nope", *with_encoder[3:], "--json"], capsys)
+    found = printed([*with_encoder, "--out", out, "--json"], capsys)
+    assert np.shape(found["weights"]) == (2, 2)
+    assert found["out"] == out
+    assert "is there already" in refusal([*with_encoder, "--out", out], capsys)
 
 
 def test_a_classifier_makes_no_vectors(place: Path) -> None:

@@ -19,7 +19,10 @@ from napari_cyto.widgets.docks.job_bar import JobBar
 
 NO_MODEL = "No model of whole slides in the library; train one in the Train dock."
 HIDDEN = "Blind reading: the score of the model is hidden."
-HINT = 'In the Review dock, the order "Most attended" shows the cells that this score rests on.'
+HINT = (
+    'In the Review dock, the order "Most attended" shows the cells that this score rests on; "All cells" there shows '
+    "accepted ones, too."
+)
 
 
 class SlideScoreBox(QWidget):

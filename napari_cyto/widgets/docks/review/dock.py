@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -10,6 +10,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMenu, QPushButton, QSizePolicy, QWidget
 
+from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.review.control_cells import estimate_words, limit_of, stop_words
@@ -26,6 +27,7 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.cell_images import CellCrops
 from napari_cyto.widgets.docks.controls import Choice
+from napari_cyto.widgets.docks.review._attention_strip import AttentionStrip
 from napari_cyto.widgets.docks.review._class_keys import ClassKeys
 from napari_cyto.widgets.docks.review._grade_strip import GradeStrip
 from napari_cyto.widgets.docks.review._review_filters import ReviewFilters
@@ -73,6 +75,7 @@ class ReviewDock(Dock):
         self.hint = parts.text(colour=style.WARN)
         self.words = parts.text()
         self.grades = GradeStrip(session, self.crops)
+        self.attention = AttentionStrip(session, self._following)
         self.class_keys = ClassKeys()
         self.listed: CellList | None = None
         self._finder = Latest("similar", self)
@@ -129,7 +132,13 @@ class ReviewDock(Dock):
             self.body.addWidget(block)
         self.body.addWidget(parts.row(self.again, self.all, self.blind, self.smaller, self.larger, stretch=1))
         self.body.addWidget(self.gallery, 1)
-        for block in (self.words, self.grades, self.class_keys, parts.row(self.accept, self.reject, self.back)):
+        for block in (
+            self.words,
+            self.grades,
+            self.attention,
+            self.class_keys,
+            parts.row(self.accept, self.reject, self.back),
+        ):
             self.body.addWidget(block)
 
     def _connect(self) -> None:
@@ -433,6 +442,7 @@ class ReviewDock(Dock):
             self.filters.show()
             self.reader.drop()
             self.crops.forget()
+            self.attention.clear()
             self.refresh()
         elif self.crops.has_failures:
             # A slide may have been given its file, be it at the place where a broken one lay.
@@ -507,13 +517,24 @@ class ReviewDock(Dock):
     def _show_words(self) -> None:
         rows = self.gallery.rows
         is_one = len(rows) == 1 and rows[0] < len(self.review.cells)
-        self.grades.show_for(self.review.cells[rows[0]].id if is_one else "")
+        cell_id = self.review.cells[rows[0]].id if is_one else ""
+        self.grades.show_for(cell_id)
+        self.attention.show_for(cell_id)
         if not self.review.cells:
             self.words.setText("No cells match these filters." if self.session.project is not None else "")
         elif len(rows) > 1:
             self.words.setText(f"{parts.number(len(rows))} cells selected")
         else:
             self.words.setText(self.model.words(rows[0]) if rows and rows[0] < len(self.review.cells) else "")
+
+    def _following(self, cell_id: str, most: int) -> Sequence[Annotation]:
+        """Return the cell of an id and those that come after it in the list."""
+        row = self.review.row_of(cell_id)
+        return () if row is None else self.review.cells[row : row + most]
+
+    def cancel_jobs(self) -> None:
+        """Stop looking at what an encoder attends to."""
+        self.attention.job.stop()
 
     def let_go(self) -> None:
         """Stop reading, too."""
@@ -523,6 +544,7 @@ class ReviewDock(Dock):
         self._comparison.close()
         self._finder.close()
         self.grades.close_reader()
+        self.attention.close_job()
         self.crops.close()
         self.model.let_go()
         self.review.let_go()

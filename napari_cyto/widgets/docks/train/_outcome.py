@@ -61,6 +61,7 @@ class TrainOutcome(QWidget):
         self.metrics = FactTable(
             "Metrics of the finished model, with 95 % confidence intervals over patients or slides"
         )
+        self.held_out = parts.text(selectable=True)
         self.matrix_head = parts.text("Confusion matrix: truth in rows, prediction in columns", bold=True)
         self.matrix = ConfusionGrid()
         self.matrix.chosen.connect(self._open)
@@ -70,7 +71,7 @@ class TrainOutcome(QWidget):
         layout = QVBoxLayout(self)
         parts.tighten(layout)
         for widget in (
-            *(self.sentence, self.resume, self.use, self.go_on, self.side, self.metrics),
+            *(self.sentence, self.resume, self.use, self.go_on, self.side, self.metrics, self.held_out),
             *(self.matrix_head, self.matrix, self.field),
         ):
             layout.addWidget(widget)
@@ -88,15 +89,20 @@ class TrainOutcome(QWidget):
         style.tint(self.sentence, _COLOURS[state.status])
         self.resume.setVisible(watch.can_resume)
         self.use.setVisible(has_model)
-        # An encoder has learned from no labels, so there is nothing that corrections of them would add.
-        self.go_on.setVisible(has_model and "encoder" not in (state.result.get("metrics") or {}))
+        # An encoder has learned from no labels, so there is nothing that corrections of them would add; a model of
+        # slides is trained anew.
+        is_of_cells = "encoder" not in (state.result.get("metrics") or {}) and not is_of_slides(state)
+        self.go_on.setVisible(has_model and is_of_cells)
+        self.held_out.setText(str((state.result.get("metrics") or {}).get("held_out", {}).get("sentence", "")))
+        self.held_out.setVisible(bool(self.held_out.text()))
         self._show_result(state.result)
 
     def _show_result(self, result: Mapping[str, Any]) -> None:
         rows = metric_rows(result.get("metrics") or {})
         self.metrics.show_rows(rows, METRIC_HEADINGS)
         self.metrics.setVisible(bool(rows))
-        self.side.setText(SIDE_WORDS.get(str(result.get("side", "")), ""))
+        words = SIDE_WORDS.get(str(result.get("side", "")), "")
+        self.side.setText(words.replace("cells", "slides") if result.get("kind") == "slide" else words)
         self.side.setVisible(bool(self.side.text()) and bool(rows))
         confusion = result.get("confusion") or {}
         classes = confusion.get("classes") or []
@@ -125,8 +131,15 @@ class TrainOutcome(QWidget):
         self.field.show_cells(cells, title=f"{what}: {counted(len(cells), 'cell')}")
 
 
+def is_of_slides(state: RunState) -> bool:
+    """Whether a run that is done trained a model of whole slides."""
+    return state.result.get("kind") == "slide"
+
+
 def sentence_of(state: RunState, has_model: bool) -> str:
     """Return how a run ended, in a sentence or two."""
+    if state.status == "done" and is_of_slides(state):
+        return "The model is ready: the mean of its networks, each at its best epoch."
     if state.status == "done":
         best = state.best
         epoch = (state.result.get("best") or {}).get("epoch")

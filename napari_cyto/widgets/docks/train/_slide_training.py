@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.interpretation import UNSATISFACTORY, is_at_least
 from napari_cyto.errors import CytoError
+from napari_cyto.inference.embed.job import EmbedOptions
 from napari_cyto.session import Session
 from napari_cyto.training.slide.slide_config import SlideTrainConfig
 from napari_cyto.vectors import vector_kinds
@@ -16,7 +17,7 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.options_form import OptionsForm
 from napari_cyto.widgets.docks.section import Section
 
-SHOWN = ("positive", "bag", "encoder", "seeds", "epochs", "class_weights", "checks")
+SHOWN = ("positive", "bag", "encoder", "seeds", "epochs", "class_weights", "held_out", "checks")
 WORDS = (
     "Learns from the interpretations of this project's slides alone: which cells make a slide positive, it finds out "
     "by itself (attention multiple-instance learning). It needs dozens of slides, not cells with classes."
@@ -81,8 +82,8 @@ class SlideTraining(QWidget):
             words += " The cells have no vectors yet; make them with: napari-cyto embed."
         elif config.bag == "cells":
             words += f" Vectors by {kinds[0].encoder}."
-        elif not config.encoder:
-            words += " Patches need an encoder."
+        else:
+            words += f" Patches by {config.encoder or (kinds[0].encoder if kinds else EmbedOptions().encoder)}."
         self.counts.setText(words)
         can_start = min(positive, len(usable) - positive) >= 2 and bool(kinds or config.bag == "patches")
-        self.start.setEnabled(can_start and (config.bag == "cells" or bool(config.encoder)))
+        self.start.setEnabled(can_start)

@@ -1,0 +1,131 @@
+"""Make the images of models of whole slides from a run on fields of CRIC in the real window, all of it by clicks.
+
+``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/slide_screenshots.py PROJECT [FOLDER]``
+
+PROJECT holds fields of CRIC as slides, with interpretations and the vectors of their cells (`napari-cyto import`,
+`slides --interpretations`, `embed`); a model of slides is trained on it for some minutes, used, and asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from screenshots import IMAGE_FOLDER, raise_dock, save, settle
+from train_screenshots import beside, click, wait
+
+from napari_cyto.store import Project
+from napari_cyto.vectors import scores_of
+from napari_cyto.widgets.canvas.napari_window import qt_window
+from napari_cyto.widgets.docks.predict.dock import PredictDock
+from napari_cyto.widgets.docks.report.dock import ReportDock
+from napari_cyto.widgets.docks.review.dock import ReviewDock
+from napari_cyto.widgets.docks.train.dock import TrainDock
+from napari_cyto.widgets.window import CytoWindow, open_window, window_of
+
+LONGEST_S = 900.0
+
+
+def set_up(window: CytoWindow, folder: Path) -> TrainDock:
+    """Set up a run on slides."""
+    dock = window.dock(TrainDock)
+    raise_dock(dock)
+    settle(2)
+    dock.slides.section.set_open(True)
+    settle(1)
+    wait(lambda: dock.setup.looked is not None, 60)
+    settle(2)
+    dock._scroll.verticalScrollBar().setValue(dock._scroll.verticalScrollBar().maximum())
+    settle(1)
+    save(dock, folder / "slide-setup.png")
+    return dock
+
+
+def trained(window: CytoWindow, folder: Path) -> None:
+    """Start the run that was set up, follow it to its end, and use the model."""
+    dock = set_up(window, folder)
+    click(dock.slides.start)
+    assert dock.watch is not None, dock.words.text()
+    watch = dock.watch
+    wait(lambda: watch.state.ended or len(watch.state.epochs) > 60, LONGEST_S)
+    settle(1)
+    dock._scroll.verticalScrollBar().setValue(0)
+    settle(0.5)
+    save(dock, folder / "slide-curves.png")
+    wait(lambda: watch.state.ended, LONGEST_S)
+    settle(2)
+    print("run:", dock.outcome.sentence.text())
+    dock._scroll.verticalScrollBar().setValue(0)
+    settle(0.5)
+    save(dock, folder / "slide-figures.png")
+    click(dock.outcome.use)
+    settle(1)
+    click(dock.new)
+    settle(1)
+
+
+def scored(window: CytoWindow, folder: Path) -> None:
+    """Score every slide, and show the attention on one that the model was not trained with."""
+    dock = window.dock(PredictDock)
+    raise_dock(dock)
+    settle(1)
+    dock.whole_slide.set_open(True)
+    box = dock.slide_score
+    box.refresh()
+    box.model.setCurrentIndex(box.model.count() - 1)
+    print("models:", [box.model.itemText(n) for n in range(box.model.count())])
+    settle(1)
+    dock._scroll.ensureWidgetVisible(box.words)
+    settle(0.5)
+    click(box.all)
+    wait(lambda: not box.job.running, LONGEST_S)
+    settle(1)
+    print("predict:", box.job.words.text())
+    project: Project = window.session.need_project()
+    unseen = {
+        record.id: max(found, key=lambda each: each.at).score
+        for record in project.slides()
+        if (found := [each for each in scores_of(project, record.id) if not each.learned_from and each.bag == "cells"])
+    }
+    best = max(unseen, key=lambda each: unseen[each])
+    window.session.slides.go_to(best)
+    settle(3)
+    dock._scroll.ensureWidgetVisible(box.words)
+    settle(0.5)
+    click(box.map)
+    settle(2)
+    save(dock, folder / "slide-score.png")
+    save(qt_window(window.viewer), folder / "slide-attention.jpg")
+
+
+def reported(window: CytoWindow, folder: Path) -> None:
+    """Show the score in the Report dock, and the most attended cells in Review."""
+    dock = window.dock(ReportDock)
+    raise_dock(dock)
+    wait(lambda: dock.scores is not None, 60)
+    settle(2)
+    save(dock, folder / "slide-report.png")
+    review = window.dock(ReviewDock)
+    raise_dock(review)
+    settle(2)
+    save(qt_window(window.viewer), folder / "slide-review.png")
+
+
+def main() -> None:
+    """Act the line and take the pictures."""
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGE_FOLDER
+    scratch = target if len(sys.argv) > 2 else Path(sys.argv[1]).parent
+    window = window_of(open_window(Path(sys.argv[1])))
+    qt_window(window.viewer).move(0, 0)
+    settle(3)
+    trained(window, scratch)
+    scored(window, scratch)
+    reported(window, scratch)
+    beside([scratch / f"slide-{n}.png" for n in ("setup", "curves", "figures")], target / "train-slides.jpg")
+    beside([scratch / f"slide-{n}.png" for n in ("score", "report")], target / "predict-slide.jpg")
+    window.viewer.close()
+    settle()
+
+
+if __name__ == "__main__":
+    main()
