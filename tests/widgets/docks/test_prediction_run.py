@@ -38,7 +38,7 @@ class RequestRecorder:
         self.cancelled += 1
 
     def warm(self, _detector, _classifier) -> None:
-        self.questions.append(("warm",))
+        """Nothing to prepare; whether it is asked for depends on where the pointer stands on the screen."""
 
     def poll(self) -> None:
         """Nothing comes by itself."""
