@@ -18,6 +18,7 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.session import commands
 from napari_cyto.vectors import cell_map, cell_vectors, vectors_folder
 from napari_cyto.vectors.cell_map import CellMap, Trust
+from napari_cyto.widgets.docks.map._colours import _short
 from napari_cyto.widgets.docks.map._plot import BACKGROUND, MapPlot
 from napari_cyto.widgets.docks.map.dock import MapDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
@@ -276,3 +277,8 @@ def test_beside_the_cell_under_review_are_cells_of_the_next_grades_but_not_for_a
     bench.session.view.show_only(replace(bench.session.shown_filter, blind=True))
     bench.settle()
     assert not review.grades.isVisible()
+
+
+def test_long_names_of_slides_leave_room_for_the_map():
+    assert _short("smear.mrxs") == "smear.mrxs"
+    assert _short("27ce7facb22d6ed75c146a43d23e7dde.jpg") == "27ce7facb22d…d23e7dde.jpg"

@@ -18,13 +18,13 @@ from napari_cyto.vectors.cell_facts import CellFacts
 
 Colours = npt.NDArray[np.uint32]
 
-_NONE = "#6b727d"
+_NONE = "#949daa"
 # Source: Okabe and Ito 2008, Color Universal Design; without its black, which the ground is near.
 _SAFE = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#bbbbbb")
 _AGREE, _DIFFER = "#56b4e9", "#ff7f2a"
 # Source: viridis, matplotlib 2.0, at even steps.
 _RAMP = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725")
-_MOST_NAMES = 14
+_MOST_NAMES, _MOST_LONG, _LONGEST_NAME = 14, 8, 24
 
 
 class ColourBy(StrEnum):
@@ -121,9 +121,12 @@ def _named(
     known, codes = np.unique(labels.astype(str), return_inverse=True)
     table = np.array([_packed(colour_of.get(name, _NONE)) for name in known.tolist()], dtype=np.uint32)
     counts = Counter(dict(zip(known.tolist(), np.bincount(codes[there], minlength=len(known)).tolist(), strict=True)))
+    longest = max(map(len, known.tolist()), default=0)
+    most = _MOST_LONG if longest > _LONGEST_NAME // 2 else _MOST_NAMES
     parts = [
-        f"<span style='color:{colour_of.get(name, _NONE)}'>&#9632;</span>&nbsp;{escape(name or none)}&nbsp;{count:,}"
-        for name, count in counts.most_common(_MOST_NAMES)
+        f"<span style='color:{colour_of.get(name, _NONE)}'>&#9632;</span>&nbsp;"
+        f"{escape(_short(name) or none)}&nbsp;{count:,}"
+        for name, count in counts.most_common(most)
         if count
     ]
     more = sum(count > 0 for count in counts.values()) - len(parts)
@@ -152,3 +155,9 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 def _packed(colour: str) -> int:
     return 0xFF000000 | int(colour[1:7], 16)
+
+
+def _short(name: str) -> str:
+    """Return a name of at most so many letters, its middle left out: slides of one series begin and end alike."""
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"

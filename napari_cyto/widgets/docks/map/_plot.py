@@ -23,8 +23,9 @@ Floats = npt.NDArray[np.float32]
 Colours = npt.NDArray[np.uint32]
 Rows = npt.NDArray[np.intp]
 
-BACKGROUND = 0xFF1B1E24
-_DIM = 0xFF343942
+# Light enough that a class in black, as SCC is, stands out.
+BACKGROUND = 0xFF3F4650
+_DIM = 0xFF565E6A
 _MARGIN_PX = 320
 _REACH_PX = 9.0
 _CLICK_PX = 4

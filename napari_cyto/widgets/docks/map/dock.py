@@ -30,7 +30,7 @@ from napari_cyto.widgets.docks.cell_images import CellCrops, Wish
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.map._colours import ColourBy, coloured
-from napari_cyto.widgets.docks.map._plot import MapPlot
+from napari_cyto.widgets.docks.map._plot import BACKGROUND, MapPlot
 from napari_cyto.widgets.latest import Latest
 
 COLOURS = (
@@ -75,6 +75,7 @@ class MapDock(Dock):
         self._rows = np.zeros(0, np.intp)
         self._listed: frozenset[str] | None = None
         self._missed: list[Any] = []
+        self._is_reading = False
         self._slide_id = ""
         self._wish: Wish | None = None
         self._is_due = True
@@ -114,6 +115,8 @@ class MapDock(Dock):
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
+        # On the map's own ground, on which its colours are told apart.
+        self.legend.setStyleSheet(f"background: #{BACKGROUND & 0xFFFFFF:06x}; color: #f2f3f5; padding: 3px;")
         self.hint = parts.text(colour=style.WARN)
         self.words = parts.text(bold=True)
         self.accept = self._button("Accept  A", "Accepts the selected cells, as one undo step.\nKey: A", "accept")
@@ -204,6 +207,7 @@ class MapDock(Dock):
     def _mapped(self, event: object) -> None:
         if isinstance(event, Done) and isinstance(event.result, MapMade):
             made = event.result
+            self.job.say("")
             self._read(lambda _project: read_map(Path(made.path), made.without))
 
     def _read_kept(self) -> None:
@@ -216,7 +220,7 @@ class MapDock(Dock):
         project = self.session.project
         if project is None:
             return
-        self._missed = []
+        self._missed, self._is_reading = [], True
 
         def read(_may_go_on: object) -> object:
             try:
@@ -234,6 +238,7 @@ class MapDock(Dock):
         self.reader.ask(read)
 
     def _take(self, made: _Shown | str) -> None:
+        self._is_reading = False
         if isinstance(made, str):
             self._show_nothing(made)
             return
@@ -408,7 +413,8 @@ class MapDock(Dock):
                 self._read(lambda _project: cells)
             return
         changes = entry.edit.changes
-        self._missed.append(changes)
+        if self._is_reading:
+            self._missed.append(changes)
         if len(self.shown.facts.follow(changes)):
             self._colour_later()
 
