@@ -69,7 +69,7 @@ MAY_USE = {
     | {"psutil", "pydantic", "yaml"}
     | _PIXELS,
     "inference": {"torch", "psutil", "pydantic", "distributed"} | _PIXELS,
-    "evaluation": {"pydantic", "scipy", "pycocotools", "PIL", "sklearn"},
+    "evaluation": {"pydantic", "scipy", "pycocotools", "PIL", "sklearn", "torch"},
     "synthesis": {"torch", "pydantic"} | _PIXELS,
     "vectors": {"pydantic", "pynndescent", "scipy", "sklearn", "umap"},
     "review": {"pydantic"},

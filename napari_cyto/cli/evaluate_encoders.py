@@ -76,8 +76,34 @@ def run(encoders: Sequence[str], sources: Sequence[str], config: EncoderTableCon
         print_table(f"{data.source}, {data.view}", columns, rows)
         flag = " (few: one of them moves the figures)" if data.groups < FEW_GROUPS else ""
         print(f"{sum(data.cells.values()):,} cells of {data.images:,} images in {data.groups:,} groups{flag}.")
+        _print_images(found, place)
     for sentence in found.remarks:
         print(sentence)
+
+
+def _print_images(found: EncoderTable, place: int) -> None:
+    """Print how well images of one data set are told apart as a whole, where they could be."""
+    rows = [(found.encoders[row.encoder].name, row.bags) for row in found.rows if row.data == place and row.bags]
+    if not rows:
+        return
+    first = rows[0][1]
+    print_table(
+        f"{found.data[place].source}, images as a whole ({first.label})",
+        ("encoder", "AUROC", "balanced", "accuracy"),
+        [
+            (
+                name,
+                f"{bags.auroc:.3f} ± {bags.auroc_sd:.3f}",
+                f"{bags.balanced:.3f} ± {bags.balanced_sd:.3f}",
+                f"{bags.accuracy:.3f} ± {bags.accuracy_sd:.3f}",
+            )
+            for name, bags in rows
+        ],
+    )
+    print(
+        f"Attention over the cells of an image: mean ± standard deviation over {first.splits:,} splits; "
+        f"{first.positive:,} of {first.bags:,} images are positive."
+    )
 
 
 def _with_span(estimate: Estimate) -> str:

@@ -28,5 +28,18 @@ class EncoderTableConfig(BaseModel):
     draws: int = Field(
         default=50, ge=2, le=1_000, title="Draws", description="How often the few examples are drawn anew."
     )
+    splits: int = Field(
+        default=100,
+        ge=0,
+        le=1_000,
+        title="Splits",
+        description="How often attention over the cells of an image is trained and measured anew; 0: not at all.",
+    )
+    positive: str = Field(
+        default="HSIL",
+        max_length=80,
+        title="Positive from",
+        description="An image is positive when its worst cell is of this class or of a more severe one.",
+    )
     seed: Seed = Field(default=0, title="Seed", description="The same seed gives the same folds and draws.")
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1.")

@@ -25,6 +25,7 @@ from napari_cyto.evaluation.encoders._vectors import (
 )
 from napari_cyto.evaluation.encoders.encoder_table_config import EncoderTableConfig
 from napari_cyto.evaluation.encoders.table import (
+    BagScores,
     ComparedData,
     ComparedEncoder,
     EncoderScores,
@@ -40,6 +41,7 @@ from napari_cyto.models.library import bundle_named
 
 Open = Callable[[Bundle, str], Encoder]
 _DEFAULT = EncoderTableConfig()
+_OWN = "own classes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ class _View:
     about: ComparedData
     place: npt.NDArray[np.intp]
     group_of_slide: tuple[str, ...]
+    own: bool
 
 
 @dataclass
@@ -164,9 +167,9 @@ def _views(source: SourceSpec | str, work: _Work) -> Generator[Event, None, list
             groups=len(set(groups)),
             overlapping=overlapping,
         )
-        return _View(data, about, place, groups)
+        return _View(data, about, place, groups, own=title == _OWN)
 
-    made = [view("own classes", data.classes, np.arange(len(data.classes)))]
+    made = [view(_OWN, data.classes, np.arange(len(data.classes)))]
     known = {each.id: each for each in data.scheme.classes}
     coarser = [known[each].parent or each for each in data.classes]
     if coarser != list(data.classes):
@@ -217,7 +220,11 @@ def _of_encoder(
         classes = view.place[vectors.class_index]
         groups = [view.group_of_slide[slide] for slide in vectors.slide_number.tolist()]
         scores = probe(vectors.vectors, classes, groups, work.config, work.pulse)
-        rows.append(EncoderScores(encoder=number, data=place, scores=scores))
+        bags = None
+        # Its coarser view has the same images.
+        if work.config.splits and view.own:
+            bags = yield from _of_images(vectors, view, title, work)
+        rows.append(EncoderScores(encoder=number, data=place, scores=scores, bags=bags))
     about = ComparedEncoder(
         id=bundle.id,
         sha256=bundle.sha256,
@@ -229,3 +236,50 @@ def _of_encoder(
         licence=manifest.card.licence,
     )
     return about, rows
+
+
+def _of_images(
+    vectors: CellVectorSet, view: _View, title: str, work: _Work
+) -> Generator[Event, None, BagScores | None]:
+    """Return how well images are told apart by all their cells; None, and a remark why, where they cannot be."""
+    from napari_cyto.evaluation.encoders import _bags
+
+    positive, why = positive_slides(view.data, work.config.positive)
+    if positive is None:
+        work.remarks.append(f"{view.about.source}: images were not told apart as a whole: {why}")
+        return None
+    named, bag = np.unique(vectors.slide_number, return_inverse=True)
+    groups = tuple(view.group_of_slide[slide] for slide in named.tolist())
+    bags = _bags.Bags(vectors.vectors, bag, positive[named], groups)
+    yield Advanced(0, work.config.splits, f"Attention over the cells of an image: {title}")
+    try:
+        return _bags.bag_scores(
+            bags,
+            work.config.splits,
+            work.config.seed,
+            f"worst cell {work.config.positive} or more severe",
+            lambda _done: work.pulse(),
+        )
+    except CytoError as error:
+        work.remarks.append(f"{view.about.source}: images were not told apart as a whole: {error}")
+        return None
+
+
+def positive_slides(data: TrainingSet, positive: str) -> tuple[npt.NDArray[np.bool_] | None, str]:
+    """Return which slides hold a cell of a class or of a more severe one; else None and a sentence why.
+
+    Cells without a grade do not count.
+    """
+    if all(slide.centred for slide in data.slides):
+        return None, "each is a single cell."
+    known = {each.id: each.severity for each in data.scheme.classes}
+    least = known.get(positive)
+    if least is None:
+        graded = ", ".join(name for name, severity in known.items() if severity is not None)
+        return (
+            None,
+            f"expected a class with a grade behind --positive ({graded or 'none has one here'}), got {positive}.",
+        )
+    severities = [known[each] for each in data.classes]
+    severe = np.array([severity is not None and severity >= least for severity in severities], dtype=np.bool_)
+    return np.array([bool(severe[slide.class_index].any()) for slide in data.slides], dtype=np.bool_), ""

@@ -68,12 +68,44 @@ class ComparedEncoder(JsonFields):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BagScores(JsonFields):
+    """How well attention over the cells of an image tells positive images; means over splits, and their spread.
+
+    Parameters
+    ----------
+    label : str
+        What a positive image is, in words.
+    bags, positive, splits : int
+        How many.
+    auroc, balanced, accuracy : float
+        Mean over splits; ``balanced`` is that of sensitivity and specificity.
+    auroc_sd, balanced_sd, accuracy_sd : float
+        Standard deviation over splits. Splits share images, so it is no interval of the mean.
+    """
+
+    label: str
+    bags: int
+    positive: int
+    splits: int
+    auroc: float
+    auroc_sd: float
+    balanced: float
+    balanced_sd: float
+    accuracy: float
+    accuracy_sd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderScores(JsonFields):
-    """One cell of the table: places of an encoder and of data in their lists, and the scores."""
+    """One cell of the table: places of an encoder and of data in their lists, and the scores.
+
+    Those of images as a whole are None where the data has no labels of images, or too few.
+    """
 
     encoder: int
     data: int
     scores: ProbeScores
+    bags: BagScores | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
