@@ -38,6 +38,7 @@ from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.finite_outputs import refuse_not_finite
 from napari_cyto.models.library import bundle_named
+from napari_cyto.models.torch_installed import has_torch, torch_is_missing
 
 Open = Callable[[Bundle, str], Encoder]
 _DEFAULT = EncoderTableConfig()
@@ -242,12 +243,14 @@ def _of_images(
     vectors: CellVectorSet, view: _View, title: str, work: _Work
 ) -> Generator[Event, None, BagScores | None]:
     """Return how well images are told apart by all their cells; None, and a remark why, where they cannot be."""
-    from napari_cyto.evaluation.encoders import _bags
-
     positive, why = positive_slides(view.data, work.config.positive)
+    if positive is not None and not has_torch():
+        positive, why = None, torch_is_missing("Attention over cells")
     if positive is None:
         work.remarks.append(f"{view.about.source}: images were not told apart as a whole: {why}")
         return None
+    from napari_cyto.evaluation.encoders import _bags
+
     named, bag = np.unique(vectors.slide_number, return_inverse=True)
     groups = tuple(view.group_of_slide[slide] for slide in named.tolist())
     bags = _bags.Bags(vectors.vectors, bag, positive[named], groups)

@@ -87,6 +87,9 @@ def test_the_table_says_what_was_compared_on_what(sipakmed: Path) -> None:
     assert table.encoders[0].crops_per_s is not None
     assert table.rows[0].scores.linear.value == 1.0
     assert any("µm per px of 24 images" in sentence for sentence in table.remarks)
+    # Without torch, too, where attention over cells could not be trained.
+    assert table.rows[0].bags is None
+    assert any("not told apart as a whole: each is a single cell" in sentence for sentence in table.remarks)
     assert table.to_json()["rows"][0]["scores"]["linear"]["groups"] == 12
 
 
