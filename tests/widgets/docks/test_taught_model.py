@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from encoder_project import tiny_encoder, two_kinds
 folder = Path(sys.argv[2])
-print(json.dumps(two_kinds(folder / "seen.cyto", tiny_encoder(folder / "seer"))))
+print(json.dumps(two_kinds(folder / "seen.cyto", tiny_encoder(folder / "taught-by"))))
 """
 
 
@@ -34,7 +34,7 @@ def test_a_taught_model_is_saved_and_used_by_clicks(empty_bench: Any, tmp_path: 
     # As in the program, the window's process imports no torch: drawing by Mesa and triton's library do not go together.
     made = [sys.executable, "-c", MAKE, str(SUPPORT), str(tmp_path)]
     kinds = json.loads(subprocess.run(made, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-    add_model(tmp_path / "seer")
+    add_model(tmp_path / "taught-by")
     with Project.open(place) as project:
         for record in project.slides():
             cells = list(project.annotations(record.id))
