@@ -199,6 +199,19 @@ class Session(SessionSignals):
         """Return the class of the project's scheme that the key ``1`` to ``9`` chooses, if one does."""
         return None if self._state.project is None else self._state.project.scheme.by_key(key)
 
+    def need_class_by_key(self, key: str) -> CellClass:
+        """Return the class that the key ``1`` to ``9`` chooses.
+
+        Raises
+        ------
+        CytoError
+            When the project has none for it.
+        """
+        cell_class = self.class_by_key(key)
+        if cell_class is None:
+            raise CytoError(f"No class of this project has the key {key}.")
+        return cell_class
+
     def selected(self) -> tuple[Annotation, ...]:
         """Return the selected annotations as they are stored now."""
         return self._state.selected()

@@ -65,7 +65,7 @@ def run(session: Session, command: str) -> None:
         if acts_on_selection(command):
             session.view.need_selection_in_view()
         if command.startswith("class."):
-            _choose(session, command.removeprefix("class."))
+            session.edits.choose_class(session.need_class_by_key(command.removeprefix("class.")).id)
         elif command in COMMANDS:
             COMMANDS[command](session)
 
@@ -110,11 +110,3 @@ def _similar(session: Session) -> None:
         session.message.emit("Select one cell, or point at it; the gallery then shows the cells most like it.")
     else:
         session.similar_requested.emit(next(iter(session.selection)), "all")
-
-
-def _choose(session: Session, key: str) -> None:
-    cell_class = session.class_by_key(key)
-    if cell_class is None:
-        session.message.emit(f"No class of this project has the key {key}.")
-    else:
-        session.edits.choose_class(cell_class.id)

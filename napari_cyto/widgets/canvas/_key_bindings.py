@@ -15,6 +15,7 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent, QKeySequence
 from qtpy.QtWidgets import QDockWidget, QWidget
 
+from napari_cyto.widgets.key_commands import pressed_combination
 from napari_cyto.widgets.keys import KEYS, Key
 
 # What Qt calls the keys that the table calls by other names.
@@ -159,12 +160,6 @@ def as_qt_writes(combination: str) -> tuple[str, ...]:
     modifiers, plus, last = combination.rpartition("+") if combination != "+" else ("", "", "+")
     names = _QT_NAMES.get(last, (last,))
     return tuple(QKeySequence(modifiers + plus + name).toString() or combination for name in names)
-
-
-def pressed_combination(event: Any) -> str:
-    """Return what was pressed as Qt writes it, whatever keyboard or part of it; PyQt6's modifiers are no numbers."""
-    modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-    return str(QKeySequence(int(getattr(modifiers, "value", modifiers)) | int(event.key())).toString())
 
 
 def _command(table: dict[str, str], event: Any) -> str | None:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPen, QPolygonF, QWheelEvent
+from qtpy.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPen, QPolygonF, QWheelEvent
 from qtpy.QtWidgets import QWidget
 from scipy.spatial import cKDTree
 
 from napari_cyto.domain.geometry import points_in_outline
+from napari_cyto.widgets.key_commands import claims, commands_of, pressed_command
 from napari_cyto.widgets.keys import MAP_KEYS
 
 Floats = npt.NDArray[np.float32]
@@ -36,8 +37,7 @@ _CHOSEN, _LASSO = QColor("#ffea3b"), QColor(0, 200, 220)
 # Dots this much larger where so many, or fewer, are in view.
 _RADII = ((60_000, 1), (8_000, 2), (800, 3), (0, 5))
 _MOST_RINGS = 3_000
-_COMMANDS = {QKeySequence(k).toString(): key.command for key in MAP_KEYS for k in key.keys}
-_BY_TEXT = {"+": "larger", "-": "smaller", "?": "help"}
+_COMMANDS = commands_of(MAP_KEYS)
 
 
 class MapPlot(QWidget):
@@ -290,8 +290,7 @@ class MapPlot(QWidget):
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802  Qt's name
         """Zoom; what is under the mouse stays there."""
-        at = QPointF(event.position()) if hasattr(event, "position") else QPointF(event.pos())
-        self.zoom(_STEP if event.angleDelta().y() > 0 else 1 / _STEP, at)
+        self.zoom(_STEP if event.angleDelta().y() > 0 else 1 / _STEP, _at(event))
         event.accept()
 
     def pan(self, right_px: float, down_px: float) -> None:
@@ -313,14 +312,11 @@ class MapPlot(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Claim our keys before napari's menus do."""
-        if event.type() == QEvent.Type.ShortcutOverride and _command(event) is not None:
-            event.accept()
-            return True
-        return bool(super().event(event))
+        return claims(_COMMANDS, event) or bool(super().event(event))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name
         """Do what a key of the map asks for; others go on to the window."""
-        command = _command(event)
+        command = pressed_command(_COMMANDS, event)
         if command is None:
             event.ignore()
             return
@@ -347,11 +343,5 @@ class MapPlot(QWidget):
         self.update()
 
 
-def _at(event: QMouseEvent) -> QPointF:
+def _at(event: QMouseEvent | QWheelEvent) -> QPointF:
     return QPointF(event.position()) if hasattr(event, "position") else QPointF(event.pos())
-
-
-def _command(event: Any) -> str | None:
-    modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-    name = QKeySequence(int(getattr(modifiers, "value", modifiers)) | int(event.key())).toString()
-    return _COMMANDS.get(name) or _BY_TEXT.get(event.text())

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from qtpy.QtCore import QEvent, QItemSelection, QItemSelectionModel, QModelIndex, Qt, Signal
-from qtpy.QtGui import QKeyEvent, QKeySequence, QWheelEvent
+from qtpy.QtGui import QKeyEvent, QWheelEvent
 from qtpy.QtWidgets import QAbstractItemView, QListView
 
 from napari_cyto.widgets.docks.cell_images import CellCrops
 from napari_cyto.widgets.docks.review._delegate import CellDelegate
 from napari_cyto.widgets.docks.review.list_model import ReviewModel
+from napari_cyto.widgets.key_commands import claims, commands_of, pressed_command
 from napari_cyto.widgets.keys import REVIEW_CLASS_KEYS, REVIEW_KEYS
 
 SIDES_PX = (64, 96, 136, 192)
-_COMMANDS = {QKeySequence(k).toString(): key.command for key in (*REVIEW_CLASS_KEYS, *REVIEW_KEYS) for k in key.keys}
-_BY_TEXT = {"+": "larger", "-": "smaller", "?": "help"}
+_COMMANDS = commands_of((*REVIEW_CLASS_KEYS, *REVIEW_KEYS))
 _MOVES = (
     Qt.Key.Key_Left,
     Qt.Key.Key_Right,
@@ -141,14 +140,11 @@ class ReviewGallery(QListView):
 
     def event(self, event: QEvent) -> bool:
         """Claim our keys before napari's menus do."""
-        if event.type() == QEvent.Type.ShortcutOverride and _command(event) is not None:
-            event.accept()
-            return True
-        return bool(super().event(event))
+        return claims(_COMMANDS, event) or bool(super().event(event))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802  Qt's name
         """Do what a key of the review asks for; other letters go on to the window rather than into a search."""
-        command = _command(event)
+        command = pressed_command(_COMMANDS, event)
         if command is not None:
             self.command_requested.emit(command)
             event.accept()
@@ -173,12 +169,3 @@ class ReviewGallery(QListView):
         row = model.review.row_of(cell_id)
         if row is not None:
             self.update(model.index(row))
-
-
-def _command(event: Any) -> str | None:
-    """Return what a key asks for; PyQt6 and PyQt5 disagree on whether modifiers are numbers."""
-    modifiers = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
-    pressed = int(getattr(modifiers, "value", modifiers)) | int(event.key())
-    found = _COMMANDS.get(QKeySequence(pressed).toString())
-    # On most keyboards + and ? need Shift.
-    return found or _BY_TEXT.get(event.text())
