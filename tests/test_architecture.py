@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
-import gc
 import re
 import sys
 import tomllib
@@ -13,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from syntax_trees import tree_of
 
 PACKAGE = Path(__file__).resolve().parents[1] / "napari_cyto"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -123,17 +122,6 @@ def imports_in(tree: ast.AST, inside_function: bool = False) -> Iterator[Import]
             yield from imports_in(node, lazy)
 
 
-@functools.cache
-def parse(path: Path) -> ast.Module:
-    """Parse a file once; the trees of all are too many for the collector of garbage to walk again and again."""
-    gc.disable()
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 def broken_imports(part: str, tree: ast.AST, front: bool = False) -> list[str]:
     """What a file of ``part`` imports against the table, as sentences; ``front`` is what must answer at once."""
     found = []
@@ -163,7 +151,7 @@ def broken_imports(part: str, tree: ast.AST, front: bool = False) -> list[str]:
 def test_imports_run_one_way(path: Path) -> None:
     assert part_of(path) in MAY_IMPORT, f"{part_of(path)} is a new part: give it a row in this test's tables."
     front = part_of(path) == "cli" and path.stem in CLI_FRONT
-    assert broken_imports(part_of(path), parse(path), front) == []
+    assert broken_imports(part_of(path), tree_of(path), front) == []
 
 
 def modules() -> dict[str, Path]:
@@ -178,7 +166,7 @@ def modules() -> dict[str, Path]:
 def imported_modules(path: Path, known: dict[str, Path]) -> set[str]:
     """The modules of the package that a file imports, in functions too."""
     found = set()
-    for node in ast.walk(parse(path)):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name in known}
         elif isinstance(node, ast.ImportFrom) and node.module in known:
@@ -218,7 +206,7 @@ def test_a_package_names_what_others_may_use() -> None:
         public = {p.stem for p in path.parent.glob("*.py") if not p.stem.startswith("_")}
         lists = [
             ast.literal_eval(node.value)
-            for node in parse(path).body
+            for node in tree_of(path).body
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
         ]
         named = set(lists[0]) if lists else set()
@@ -253,7 +241,7 @@ def test_the_table_is_enforced(part: str, source: str) -> None:
 
 def test_nothing_is_called_utils_or_manager() -> None:
     assert [p for p in FILES if p.stem in {"utils", "util", "helpers", "misc"}] == []
-    names = [n.name for p in FILES for n in ast.walk(parse(p)) if isinstance(n, ast.ClassDef)]
+    names = [n.name for p in FILES for n in ast.walk(tree_of(p)) if isinstance(n, ast.ClassDef)]
     assert [name for name in names if name.endswith("Manager")] == []
 
 
@@ -275,7 +263,7 @@ def test_a_format_declares_what_it_can_do_whatever_its_name() -> None:
     from napari_cyto.formats import FORMATS
 
     assert names_compared(ast.parse("a.kind in ('apacc', 'b') or a == 'csv'"), set(FORMATS)) == {"apacc", "csv"}
-    found = {str(path): names_compared(parse(path), set(FORMATS)) for path in FILES}
+    found = {str(path): names_compared(tree_of(path), set(FORMATS)) for path in FILES}
     assert {path: names for path, names in found.items() if names} == {}
 
 
@@ -309,10 +297,22 @@ def test_each_dependency_is_imported_or_says_why_not() -> None:
     extras = project["optional-dependencies"].items()
     requested = [*project["dependencies"], *(each for name, some in extras if name not in OWN_EXTRAS for each in some)]
     declared = {re.split(r"[^\w.-]", each)[0] for each in requested} - {"napari-cyto"}
-    imported = {each.top for path in FILES for each in imports_in(parse(path))}
+    imported = {each.top for path in FILES for each in imports_in(tree_of(path))}
     idle = {name for name in declared - NOT_IMPORTED.keys() if MODULE_OF.get(name, name) not in imported}
     assert idle == set()
     assert NOT_IMPORTED.keys() <= declared
+
+
+def import_nodes(tree: ast.AST, *, in_functions: bool = True) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Give the imports of a tree but for those that only types need, and but for those of functions if so asked."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if not in_functions and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        yield from import_nodes(child, in_functions=in_functions)
 
 
 def imported_at_run_time(path: Path, known: dict[str, Path]) -> set[str]:
@@ -321,19 +321,12 @@ def imported_at_run_time(path: Path, known: dict[str, Path]) -> set[str]:
     Of a package it is the module that is meant: that ``__init__`` runs before its modules is no circle.
     """
     found: set[str] = set()
-
-    def visit(node: ast.AST) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-                continue
-            if isinstance(child, ast.Import):
-                found.update(alias.name for alias in child.names if alias.name in known)
-            elif isinstance(child, ast.ImportFrom) and child.module in known:
-                names = (f"{child.module}.{alias.name}" for alias in child.names)
-                found.update(name if name in known else str(child.module) for name in names)
-            visit(child)
-
-    visit(parse(path))
+    for node in import_nodes(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names if alias.name in known)
+        elif node.module in known:
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found.update(name if name in known else str(node.module) for name in names)
     return found
 
 
@@ -343,7 +336,7 @@ def test_what_is_imported_of_ours_is_there() -> None:
     wrong = [
         f"{name} imports {node.module}, which is not there"
         for name, path in known.items()
-        for node in ast.walk(parse(path))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ImportFrom)
         and (node.module or "").partition(".")[0] == "napari_cyto"
         and node.module not in known
@@ -379,21 +372,12 @@ def test_modules_import_each_other_in_no_circle() -> None:
 def imports_at_once(path: Path) -> set[str]:
     """The modules, ours and others, that importing a file imports: not those of functions or for types only."""
     found: set[str] = set()
-
-    def visit(node: ast.AST) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-                continue
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-                continue
-            if isinstance(child, ast.Import):
-                found.update(alias.name for alias in child.names)
-            elif isinstance(child, ast.ImportFrom) and child.module:
-                found.add(child.module)
-                found.update(f"{child.module}.{alias.name}" for alias in child.names)
-            visit(child)
-
-    visit(parse(path))
+    for node in import_nodes(tree_of(path), in_functions=False):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
     return found
 
 
@@ -522,7 +506,7 @@ def mappings_returned(path: Path, name: str) -> list[str]:
                 if public and child.returns is not None and "dict[str, Any]" in ast.unparse(child.returns):
                     found.append(f"{inside}.{child.name}")
 
-    visit(parse(path), name)
+    visit(tree_of(path), name)
     return found
 
 

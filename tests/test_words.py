@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 import json
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import click
 import pytest
 import typer
 import yaml
+from syntax_trees import tree_of
 
 from napari_cyto.cli.verbs import build
 
@@ -112,20 +112,9 @@ def _is_shown(text: str) -> bool:
     return " " in text.strip() or _LABEL.fullmatch(text) is not None
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    """Parse a file once; the trees of all are too many for the collector of garbage to walk again and again."""
-    gc.disable()
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"))
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 def _code() -> Iterator[Shown]:
     for path in sorted((ROOT / "napari_cyto").rglob("*.py")):
-        place, tree = path.relative_to(ROOT).as_posix(), _tree(path)
+        place, tree = path.relative_to(ROOT).as_posix(), tree_of(path)
         for line, text in _literals(tree):
             if _is_shown(text):
                 yield Shown(place, line, text)
@@ -317,7 +306,7 @@ def test_no_name_in_the_code_has_the_words_that_the_glossary_avoids() -> None:
     for part in ("napari_cyto", "tests", "benchmarks", "scripts"):
         words = UNNAMED | UNNAMED_IN_PACKAGE if part == "napari_cyto" else UNNAMED
         for path in (ROOT / part).rglob("*.py"):
-            names = _avoided_names(_tree(path), words) - allowed
+            names = _avoided_names(tree_of(path), words) - allowed
             # A test of those detectors may well be called by their word.
             names = {n for n in names if not (n.startswith("test_") and "proposals" in n)}
             found |= {f"{path.relative_to(ROOT).as_posix()}: {name}" for name in names}

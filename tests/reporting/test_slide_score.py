@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from interpreted_slides import KIND, planted_project
+from slide_score_samples import score_of_cells
 
 from napari_cyto.domain.edits import remove, replace_all
 from napari_cyto.domain.geometry import Point
@@ -44,22 +45,7 @@ def project(tmp_path: Path) -> Any:
 
 
 def scored(found: Any) -> SlideScore:
-    return SlideScore(
-        model="m",
-        sha256="a" * 64,
-        positive="HSIL",
-        score=0.8,
-        low=0.7,
-        high=0.9,
-        seeds=(0.7, 0.9),
-        bag="cells",
-        looked_at=10,
-        without=0,
-        at="2026-01-01T00:00:00+00:00",
-        vectors=KIND.folder_name,
-        digest=digest_of(found.ids, found.vectors),
-        mpp=0.25,
-    )
+    return score_of_cells(vectors=KIND.folder_name, digest=digest_of(found.ids, found.vectors), mpp=0.25)
 
 
 def reported(project: Project) -> ReportedScore:

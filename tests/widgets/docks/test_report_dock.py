@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QMessageBox
+from slide_score_samples import score_of_cells
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
@@ -20,7 +21,7 @@ from napari_cyto.reporting.stored_facts import preparation_of, survey_of
 from napari_cyto.review.predictions import ShownFilter
 from napari_cyto.session.coverage_recorder import CoverageRecorder
 from napari_cyto.store import Project
-from napari_cyto.vectors import Attention, SlideScore, keep_score
+from napari_cyto.vectors import Attention, keep_score
 from napari_cyto.widgets.canvas.napari_window import look_at
 from napari_cyto.widgets.docks.report import dock as result_dock
 from napari_cyto.widgets.docks.report.dock import ReportDock
@@ -294,20 +295,7 @@ def test_the_score_of_the_slide_stands_beside_the_interpretation_and_is_hidden_w
     project, slide = bench.session.project, bench.session.slide
     centres = np.array([cell.geometry.centre_yx for cell in made])
     attention = Attention(tuple(cell.id for cell in made), centres, np.array([0.2, 0.7, 0.1], np.float32))
-    score = SlideScore(
-        model="m",
-        sha256="a" * 64,
-        positive="HSIL",
-        score=0.8,
-        low=0.7,
-        high=0.9,
-        seeds=(0.7, 0.9),
-        bag="cells",
-        looked_at=3,
-        without=0,
-        at="2026-01-01T00:00:00+00:00",
-        vectors="gone",
-    )
+    score = score_of_cells(looked_at=3, vectors="gone")
     dock = read(bench)
     assert dock.score.isHidden()
     keep_score(project, slide.id, score, attention)
