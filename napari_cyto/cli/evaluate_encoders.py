@@ -82,7 +82,7 @@ def run(encoders: Sequence[str], sources: Sequence[str], config: EncoderTableCon
 
 
 def _print_images(found: EncoderTable, place: int) -> None:
-    """Print how well images of one data set are told apart as a whole, where they could be."""
+    """Print how well images of one data set are distinguished as a whole, where they could be."""
     rows = [(found.encoders[row.encoder].name, row.bags) for row in found.rows if row.data == place and row.bags]
     if not rows:
         return

@@ -242,12 +242,12 @@ def _of_encoder(
 def _of_images(
     vectors: CellVectorSet, view: _View, title: str, work: _Work
 ) -> Generator[Event, None, BagScores | None]:
-    """Return how well images are told apart by all their cells; None, and a remark why, where they cannot be."""
+    """Return how well images are distinguished by all their cells; None, and a remark why, where they cannot be."""
     positive, why = positive_slides(view.data, work.config.positive)
     if positive is not None and not has_torch():
         positive, why = None, torch_is_missing("Attention over cells")
     if positive is None:
-        work.remarks.append(f"{view.about.source}: images were not told apart as a whole: {why}")
+        work.remarks.append(f"{view.about.source}: images were not distinguished as a whole: {why}")
         return None
     from napari_cyto.evaluation.encoders import _bags
 
@@ -264,7 +264,7 @@ def _of_images(
             lambda _done: work.pulse(),
         )
     except CytoError as error:
-        work.remarks.append(f"{view.about.source}: images were not told apart as a whole: {error}")
+        work.remarks.append(f"{view.about.source}: images were not distinguished as a whole: {error}")
         return None
 
 

@@ -232,7 +232,7 @@ def _calibrated(bundle: Bundle, logits: npt.NDArray[np.float64]) -> float | None
 
 
 def _learned_from(bundle: Bundle, record: SlideRecord) -> str:
-    """Return the set that a slide was in when the model was trained, if that had a say in it."""
+    """Return the set that a slide was in when the model was trained, if it was fitted or chosen by that set."""
     split = bundle.manifest.card.split
     for known_by, mine in (("sides", record.id), ("fingerprints", record.fingerprint)):
         sets = split.get(known_by)

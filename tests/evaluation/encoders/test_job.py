@@ -89,7 +89,7 @@ def test_the_table_says_what_was_compared_on_what(sipakmed: Path) -> None:
     assert any("µm per px of 24 images" in sentence for sentence in table.remarks)
     # Without torch, too, where attention over cells could not be trained.
     assert table.rows[0].bags is None
-    assert any("not told apart as a whole: each is a single cell" in sentence for sentence in table.remarks)
+    assert any("not distinguished as a whole: each is a single cell" in sentence for sentence in table.remarks)
     assert table.to_json()["rows"][0]["scores"]["linear"]["groups"] == 12
 
 
