@@ -15,7 +15,7 @@ from napari_cyto.files.user_folders import DATA_VARIABLE, user_data_dir
 from napari_cyto.models._manifest_file import MANIFEST_NAME, read_manifest
 from napari_cyto.models.bundle import WEIGHTS_NAME, Bundle, described_bundle, read_bundle
 from napari_cyto.models.finite_outputs import try_network
-from napari_cyto.models.manifest import ModelManifest
+from napari_cyto.models.manifest import Kind, ModelManifest
 from napari_cyto.models.onnx_network import is_onnx
 from napari_cyto.models.openvino_cache import forget_exports
 
@@ -56,6 +56,11 @@ def list_models() -> tuple[Entry, ...]:
     for folder, shipped in ((shipped_folder(), True), (user_folder(), False)):
         found += [_entry(path, shipped) for path in _folders(folder)]
     return tuple(found)
+
+
+def models_of_kind(kind: Kind) -> tuple[Entry, ...]:
+    """Return the models of the library that are of a kind, without those that cannot be read."""
+    return tuple(each for each in list_models() if each.manifest is not None and each.manifest.kind == kind)
 
 
 def find_model(name: str) -> Entry | None:

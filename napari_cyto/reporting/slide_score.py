@@ -13,7 +13,7 @@ from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.models.library import find_model
 from napari_cyto.store import Project
-from napari_cyto.vectors import SCORE_NOTICE, SlideScore, attention_of, changes_since, scores_of
+from napari_cyto.vectors import SCORE_NOTICE, Attention, SlideScore, attention_of, changes_since, scores_of
 
 MOST_ATTENDED = 8
 
@@ -80,8 +80,9 @@ def reported_scores(project: Project, record: SlideRecord, most: int = MOST_ATTE
     found = []
     for score in reversed(scores_of(project, record.id)):
         try:
-            changes = (*_of_model(score), *changes_since(project, record, score))
-            found.append(ReportedScore(score, changes, _most_attended(project, record, score, most)))
+            kept = attention_of(project, record.id, score.sha256)
+            changes = (*_of_model(score), *changes_since(project, record, score, kept))
+            found.append(ReportedScore(score, changes, _most_attended(project, score, kept, most)))
         except CytoError:
             # One damaged file beside the project must not cost the rest of the report.
             found.append(ReportedScore(score, ("what the model looked at cannot be read",)))
@@ -96,8 +97,7 @@ def _of_model(score: SlideScore) -> tuple[str, ...]:
     return (f"the library has another model called {score.model}",)
 
 
-def _most_attended(project: Project, record: SlideRecord, score: SlideScore, most: int) -> tuple[AttendedPlace, ...]:
-    kept = attention_of(project, record.id, score.sha256)
+def _most_attended(project: Project, score: SlideScore, kept: Attention | None, most: int) -> tuple[AttendedPlace, ...]:
     if kept is None:
         return ()
     found = []

@@ -10,10 +10,19 @@ from napari_cyto.vectors._project_vectors import (
     vectors_folder,
 )
 from napari_cyto.vectors._score_changes import changes_since, digest_of
-from napari_cyto.vectors._slide_scores import SCORE_NOTICE, Attention, SlideScore, attention_of, keep_score, scores_of
+from napari_cyto.vectors._slide_scores import (
+    SCORE_HIDDEN,
+    SCORE_NOTICE,
+    Attention,
+    SlideScore,
+    attention_of,
+    keep_score,
+    scores_of,
+)
 from napari_cyto.vectors._vector_file import Lacking, VectorFile, VectorFileError, VectorKind
 
 __all__ = [
+    "SCORE_HIDDEN",
     "SCORE_NOTICE",
     "Attention",
     "CellPlaces",

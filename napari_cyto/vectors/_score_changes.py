@@ -12,7 +12,7 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import Project
 from napari_cyto.vectors._project_vectors import CellVectors, cell_places, cell_vectors, vector_kinds
-from napari_cyto.vectors._slide_scores import Attention, SlideScore, attention_of
+from napari_cyto.vectors._slide_scores import Attention, SlideScore
 from napari_cyto.vectors._vector_file import VectorFileError
 
 
@@ -22,8 +22,19 @@ def digest_of(ids: Sequence[str], vectors: npt.NDArray[np.floating]) -> str:
     return f"{zlib.crc32(np.ascontiguousarray(vectors[order], dtype=np.float16).tobytes()):08x}"
 
 
-def changes_since(project: Project, record: SlideRecord, score: SlideScore) -> tuple[str, ...]:
+def changes_since(project: Project, record: SlideRecord, score: SlideScore, kept: Attention | None) -> tuple[str, ...]:
     """Return what has changed on a slide since it was scored, as parts of a sentence; empty where nothing has.
+
+    Parameters
+    ----------
+    project : Project
+        Whose slide it is.
+    record : SlideRecord
+        The slide as it is now.
+    score : SlideScore
+        What was said of it.
+    kept : Attention or None
+        What was looked at then, as `attention_of` reads it.
 
     Raises
     ------
@@ -35,7 +46,6 @@ def changes_since(project: Project, record: SlideRecord, score: SlideScore) -> t
         now_is = "unknown" if record.mpp is None else f"{record.mpp:g}"
         found.append(f"its µm per px was {score.mpp:g}, and is {now_is}")
     if score.bag == "cells" and score.vectors:
-        kept = attention_of(project, record.id, score.sha256)
         vectors = _vectors_now(project, record, score)
         if vectors is None:
             found.append("the vectors of its cells are gone")

@@ -18,6 +18,7 @@ from napari_cyto.store import Project
 from napari_cyto.vectors._project_vectors import vectors_folder
 
 SCORE_NOTICE = "A score orders slides for reading; it is not a probability of disease, and not a diagnosis."
+SCORE_HIDDEN = "Blind reading: the score of the model is hidden."
 
 _SCORES = "slide.scores."
 _FOLDER = "attention"

@@ -459,23 +459,25 @@ def read_map(path: Path, without: int = 0) -> CellMap:
 def kept_map(project: Project) -> CellMap | None:
     """Return the map that was made last of the newest vectors of a project; None where none was."""
     kinds = vector_kinds(project)
+    if not kinds:
+        return None
     try:
         kept = sorted(
             (vectors_folder(project) / _FOLDER).glob("*.npz"), key=lambda each: each.stat().st_mtime_ns, reverse=True
         )
     except OSError:
         return None
-    for path in kept:
-        made = _read_or_none(path)
-        if made is not None and made.kind in kinds[:1]:
-            return made
-    return None
+    read = (_read_or_none(path, of=kinds[0]) for path in kept)
+    return next((made for made in read if made is not None), None)
 
 
-def _read_or_none(path: Path, without: int = 0) -> CellMap | None:
+def _read_or_none(path: Path, without: int = 0, of: VectorKind | None = None) -> CellMap | None:
+    """Return a map that was kept; None where it is damaged, or is not ``of`` the vectors that are meant."""
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             about = json.loads(stored["about"].tobytes())
+            if of is not None and VectorKind(**about["kind"]) != of:
+                return None
             ids, slides, codes, xy = (stored[name] for name in ("ids", "slides", "slide_codes", "xy"))
         if about["format"] != FORMAT or about["sha256"] != _digest(ids, slides, codes, xy):
             return None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.session import Session
 from napari_cyto.slides import Slide, thumbnail
 from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
+from napari_cyto.widgets.pixels import pixmap_of
 
 _THUMBNAIL_PX = 512
 _SMALLEST_FRAME_PX = 5.0
@@ -92,10 +92,7 @@ class OverviewMap(QWidget):
         if slide is None or slide.closed:
             return
         so_far = slide.glimpse(_THUMBNAIL_PX) if isinstance(slide, ZoomableSlide) and not slide.complete else None
-        pixels = np.ascontiguousarray(thumbnail(slide, _THUMBNAIL_PX) if so_far is None else so_far)
-        h, w = pixels.shape[:2]
-        image = QImage(pixels.tobytes(), w, h, 3 * w, QImage.Format.Format_RGB888)
-        self._pixmap = QPixmap.fromImage(image.copy())
+        self._pixmap = pixmap_of(thumbnail(slide, _THUMBNAIL_PX) if so_far is None else so_far)
         self.update()
 
     def set_view(self, view_yxyx: YXYX) -> None:

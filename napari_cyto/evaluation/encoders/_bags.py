@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from napari_cyto.domain.counts import counted
+from napari_cyto.domain.statistics.bootstrap import groups_with
 from napari_cyto.errors import CytoError
+from napari_cyto.evaluation.classification import auroc
 from napari_cyto.evaluation.encoders._probes import group_folds
 from napari_cyto.evaluation.encoders.table import BagScores
 from napari_cyto.models.attention_mil import GatedAttention
@@ -80,9 +81,8 @@ def bag_scores(
     CytoError
         When too few groups hold a positive bag, or a negative one.
     """
-    of = np.asarray(bags.groups, dtype=object)
     for sign, which in (("positive", bags.positive), ("negative", ~bags.positive)):
-        many = len(set(of[which].tolist()))
+        many = groups_with(which, bags.groups)
         if many < LEAST_GROUPS:
             raise CytoError(
                 f"Expected {sign} images ({label}) of {LEAST_GROUPS} patients, smears or images or more, so that each "
@@ -190,4 +190,6 @@ def _measured(scores: npt.NDArray[np.float64], positive: Labels, test: Labels) -
     """Return AUROC, the mean of sensitivity and specificity, and accuracy, at a probability of 0.5."""
     truth, right = positive[test], (scores[test] > 0) == positive[test]
     both = (right[truth].mean() + right[~truth].mean()) / 2
-    return float(roc_auc_score(truth, scores[test])), float(both), float(right.mean())
+    area = auroc(truth, scores[test])
+    assert area is not None, "each part has both labels"
+    return area, float(both), float(right.mean())

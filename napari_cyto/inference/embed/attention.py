@@ -77,7 +77,12 @@ class CellAttention:
     @property
     def most(self) -> float:
         """How many times its even share the patch has that is attended most."""
-        return float(self.weights.max() * self.weights.size / max(float(self.weights.sum()), 1e-12))
+        return float(self._times.max())
+
+    @property
+    def _times(self) -> npt.NDArray[np.float32]:
+        """How many times its even share each patch has."""
+        return self.weights * (self.weights.size / max(float(self.weights.sum()), 1e-12))
 
     def overlaid(self) -> RGB:
         """Return the crop with the attention over it: darker where it is below its even share, lime above.
@@ -85,9 +90,8 @@ class CellAttention:
         Attention that is spread evenly leaves the crop as it is; the full tint is `FULL_TINT` times the even share, or
         what the most attended patch has where that is more.
         """
-        times = self.weights * (self.weights.size / max(float(self.weights.sum()), 1e-12))
         rows, columns = self.crop.shape[:2]
-        smooth = Image.fromarray(times.astype(np.float32)).resize((columns, rows), Image.Resampling.BILINEAR)
+        smooth = Image.fromarray(self._times.astype(np.float32)).resize((columns, rows), Image.Resampling.BILINEAR)
         at = np.asarray(smooth, np.float32)[..., None]
         below, above = np.clip(1 - at, 0, 1), np.clip((at - 1) / (max(self.most, FULL_TINT) - 1), 0, 1)
         lit = self.crop * (1 - _DARKENED * below)

@@ -105,7 +105,3 @@ class FoldFile:
         """Keep the logits of a fold."""
         self._folds[str(fold)] = scores
         write_text(self.path, json.dumps({"fingerprint": self._fingerprint, "folds": self._folds}))
-
-    def remove(self) -> None:
-        """Remove what was kept, once the model is written."""
-        self.path.unlink(missing_ok=True)

@@ -25,7 +25,6 @@ from napari_cyto.domain.statistics.bootstrap import Estimate, estimate, groups_w
 from napari_cyto.errors import CytoError, JobCancelled, SplitError, system_sentence
 from napari_cyto.evaluation.classification import auroc
 from napari_cyto.evaluation.slide_reliability import HeldOutScores, SlideReliability, slide_reliability
-from napari_cyto.inference.embed.job import EmbedOptions
 from napari_cyto.inference.slide_scores.bags import Bag, PatchReader, cell_bag, last_bag, rule_of
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Failed, Measured, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
@@ -160,7 +159,7 @@ def _steps(
 def _reliability(
     config: SlideTrainConfig, gathered: _Gathered, fingerprint: str, token: FolderToken, folder: RunFolder
 ) -> Generator[Event, None, SlideReliability | str]:
-    """Return what scores are worth on slides held out fold by fold, or why that cannot be told."""
+    """Return what scores are worth on slides held out fold by fold, or why that is not known."""
     samples = gathered.samples
     truth = np.array([s.is_positive for s in samples], dtype=np.bool_)
     groups = grouped((s.record for s in samples), config.split.by)
@@ -186,7 +185,7 @@ def _reliability(
                 return slide_reliability(step)
             yield step
     except SplitError as error:
-        return f"The slides cannot be divided into {folds} folds, so nothing is told of held-out slides. {error}"
+        return f"The slides cannot be divided into {folds} folds, so nothing is known of held-out slides. {error}"
     raise AssertionError("folds end in their scores")
 
 
@@ -245,9 +244,7 @@ def _gather_project(
 
 
 def _patches(project: Project, config: SlideTrainConfig) -> PatchReader:
-    kinds = vector_kinds(project)
-    named = config.encoder or (kinds[0].encoder if kinds else EmbedOptions().encoder)
-    encoder = bundle_named(named)
+    encoder = bundle_named(config.patch_encoder(vector_kinds(project)))
     return PatchReader(project, encoder, config.patch_um, config.most_patches, config.device)
 
 

@@ -13,7 +13,9 @@ from napari_cyto.domain.interpretation import NEGATIVE, UNSATISFACTORY, category
 from napari_cyto.domain.quantities import Seed
 from napari_cyto.errors import CytoError
 from napari_cyto.formats.text import read_yaml
+from napari_cyto.inference.embed.job import EmbedOptions
 from napari_cyto.inference.slide_scores.bags import PATCH_UM
+from napari_cyto.vectors import VectorKind
 
 
 class SlideTrainConfig(BaseModel):
@@ -95,6 +97,16 @@ class SlideTrainConfig(BaseModel):
         default=SplitConfig(twins=False), title="Split", description="All slides of a patient are in one set."
     )
     device: str = Field(default="auto", title="Device", description="auto, cpu, cuda or cuda:1; of the encoder.")
+
+    def patch_encoder(self, kinds: Sequence[VectorKind]) -> str:
+        """Return the encoder of patches: the one named, else of the project's newest vectors, else the shipped one.
+
+        Parameters
+        ----------
+        kinds : sequence of VectorKind
+            Of the project, the newest first.
+        """
+        return self.encoder or (kinds[0].encoder if kinds else EmbedOptions().encoder)
 
     @field_validator("positive")
     @classmethod

@@ -134,7 +134,7 @@ def _named(
 
 
 def _palette(names: Sequence[str]) -> dict[str, str]:
-    """Return a colour for each name, told apart by colour-blind people as long as there are eight."""
+    """Return a colour for each name; colour-blind people can distinguish the first eight."""
     made = {}
     for n, name in enumerate(names):
         if n < len(_SAFE):

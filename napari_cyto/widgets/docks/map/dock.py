@@ -80,6 +80,7 @@ class MapDock(Dock):
         self._wish: Wish | None = None
         self._is_due = True
         self._paths: dict[str, tuple[float | None, Path | None]] = {}
+        self._colour_later = self.later(self._colour)
         self._make_controls()
         self._commands = self._table()
         self._lay_out()
@@ -90,7 +91,6 @@ class MapDock(Dock):
         self.by = Choice()
         self.by.setAccessibleName("colour of the map")
         self.by.setToolTip("What the colour of a cell says.")
-        self.by.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for value, words, tip in COLOURS:
             self.by.addItem(words, str(value))
             self.by.setItemData(self.by.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
@@ -115,7 +115,7 @@ class MapDock(Dock):
         self.legend = QLabel()
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setWordWrap(True)
-        # On the map's own ground, on which its colours are told apart.
+        # On the map's own ground, on which its colours can be distinguished.
         self.legend.setStyleSheet(f"background: #{BACKGROUND & 0xFFFFFF:06x}; color: #f2f3f5; padding: 3px;")
         self.hint = parts.text(colour=style.WARN)
         self.words = parts.text(bold=True)
@@ -169,8 +169,8 @@ class MapDock(Dock):
         self.listen(session.annotations_changed, self._follow)
         self.listen(session.selection_changed, self.later(self._follow_selection))
         self.listen(session.cells_listed, self._follow_gallery)
-        self.listen(session.filter_changed, self.later(self._colour))
-        self.listen(session.class_changed, self.later(self._colour))
+        self.listen(session.filter_changed, self._colour_later)
+        self.listen(session.class_changed, self._colour_later)
 
     def _table(self) -> dict[str, Callable[[], object]]:
         return {
@@ -356,10 +356,7 @@ class MapDock(Dock):
         self.session.edits.set_status(status, of=self._need_ids())
 
     def _relabel(self, key: str) -> None:
-        cell_class = self.session.class_by_key(key)
-        if cell_class is None:
-            raise CytoError(f"No class of this project has the key {key}.")
-        self.session.edits.choose_class(cell_class.id, of=self._need_ids())
+        self.session.edits.choose_class(self.session.need_class_by_key(key).id, of=self._need_ids())
 
     def _ask_similar(self) -> None:
         ids = self._need_ids()
@@ -417,11 +414,6 @@ class MapDock(Dock):
             self._missed.append(changes)
         if len(self.shown.facts.follow(changes)):
             self._colour_later()
-
-    def _colour_later(self) -> None:
-        if not hasattr(self, "_soon"):
-            self._soon = self.later(self._colour)
-        self._soon()
 
     def _show_project(self) -> None:
         project = self.session.project

@@ -8,17 +8,16 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.slide_scores.job import SlideScoreOptions, score_slides
 from napari_cyto.jobs.events import Cancelled, Done, Failed
-from napari_cyto.models.library import list_models
+from napari_cyto.models.library import models_of_kind
 from napari_cyto.models.torch_installed import has_torch, torch_is_missing
 from napari_cyto.session import Session
-from napari_cyto.vectors import SCORE_NOTICE, SlideScore, attention_of, scores_of
+from napari_cyto.vectors import SCORE_HIDDEN, SCORE_NOTICE, SlideScore, attention_of, scores_of
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 
 NO_MODEL = "No model of whole slides in the library; train one in the Train dock."
-HIDDEN = "Blind reading: the score of the model is hidden."
 HINT = (
     'In the Review dock, the order "Most attended" shows the cells that this score rests on; "All cells" there shows '
     "accepted ones, too."
@@ -65,9 +64,8 @@ class SlideScoreBox(QWidget):
         """Offer the models at hand, and show what is kept of the slide on screen."""
         before = self.model.currentData()
         self.model.clear()
-        for entry in list_models():
-            if entry.manifest is not None and entry.manifest.kind == "slide":
-                self.model.addItem(entry.name, entry.name)
+        for entry in models_of_kind("slide"):
+            self.model.addItem(entry.name, entry.name)
         self.model.setCurrentIndex(max(0, self.model.findData(before)))
         self.show_slide()
 
@@ -87,7 +85,7 @@ class SlideScoreBox(QWidget):
         self.map.setChecked(self._session.view.attention is not None)
         words = NO_MODEL if not has_model else "" if has_torch() else torch_is_missing("Scoring slides")
         if kept is not None:
-            words = HIDDEN if blind else f"{SCORE_NOTICE} {HINT if kept.bag == 'cells' else ''}".strip()
+            words = SCORE_HIDDEN if blind else f"{SCORE_NOTICE} {HINT if kept.bag == 'cells' else ''}".strip()
         self.words.setText(words)
         self.words.setVisible(bool(words))
 

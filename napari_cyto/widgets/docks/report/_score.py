@@ -10,13 +10,12 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cyto.reporting.slide_score import ReportedScore
-from napari_cyto.vectors import SCORE_NOTICE
+from napari_cyto.vectors import SCORE_HIDDEN, SCORE_NOTICE
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.cell_gallery import CellGallery
 
 SHOWN = 6
-HIDDEN = "Blind reading: the score of the model is hidden."
 
 
 class ResultScore(QWidget):
@@ -56,7 +55,7 @@ class ResultScore(QWidget):
         self.out_of_date.setText("" if shown is None else shown.out_of_date)
         for block in (self.words, self.out_of_date):
             block.setVisible(bool(block.text()))
-        self.notice.setText(HIDDEN if is_blind else SCORE_NOTICE)
+        self.notice.setText(SCORE_HIDDEN if is_blind else SCORE_NOTICE)
         self.cells.show_cells([] if shown is None or path is None else _places(shown, path))
 
     def _go(self, cell: dict[str, Any]) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.inference.embed.attention import AttentionMaps, AttentionOptions, attention_of_cells, side_by_side
 from napari_cyto.jobs.events import Cancelled, Done, Failed
-from napari_cyto.models.library import list_models
+from napari_cyto.models.library import models_of_kind
 from napari_cyto.models.torch_installed import has_torch, torch_is_missing
 from napari_cyto.session import Session
 from napari_cyto.vectors import vector_kinds
@@ -21,6 +20,7 @@ from napari_cyto.widgets.deferred import later
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
+from napari_cyto.widgets.pixels import pixmap_of
 
 SIDE_PX = 96
 AT_ONCE = 16
@@ -114,9 +114,8 @@ class AttentionStrip(QWidget):
         """Offer the encoders of the library, that of the newest vectors at first."""
         before = self.encoder.currentData()
         self.encoder.clear()
-        for entry in list_models():
-            if entry.manifest is not None and entry.manifest.kind == "encoder":
-                self.encoder.addItem(entry.name, entry.name)
+        for entry in models_of_kind("encoder"):
+            self.encoder.addItem(entry.name, entry.name)
         project = self._session.project
         kinds = () if project is None else vector_kinds(project)
         first = before or (kinds[0].encoder if kinds else None)
@@ -159,16 +158,13 @@ class AttentionStrip(QWidget):
         self.job.run(attention_of_cells, arguments, "Looking at the cell…")
 
     def _ended(self, event: Done | Failed | Cancelled) -> None:
-        # A sentence that was told once holds for the next cell, too.
+        # A refusal holds for the next cell, too.
         self._refused = isinstance(event, Failed)
         if isinstance(event, Done):
             maps: AttentionMaps = event.result
             if len(self._images) > _KEPT:
                 self._images.clear()
             for key, cell in zip(self._requested, maps.cells, strict=True):
-                shown = np.ascontiguousarray(side_by_side(cell, SIDE_PX))
-                height, width = shown.shape[:2]
-                image = QImage(shown.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
-                self._images[key] = (QPixmap.fromImage(image), maps.words(cell))
+                self._images[key] = (pixmap_of(side_by_side(cell, SIDE_PX)), maps.words(cell))
             self.job.say("")
             self._show()

@@ -83,7 +83,7 @@ class GradeStrip(QWidget):
         """Look for cells to compare with; an empty id shows none."""
         session = self._session
         project = session.project
-        if not cell_id or project is None or session.shown_filter.blind or not session.similar.are_there:
+        if not cell_id or project is None or session.shown_filter.blind:
             self.clear()
             return
         if self._found is not None and self._found.cell_id != cell_id:
@@ -94,7 +94,7 @@ class GradeStrip(QWidget):
                 grades = session.similar.grades(cell_id)
                 return _Found(cell_id, *(neighbour(each) for each in (grades.lower, grades.higher)))
             except CytoError:
-                # A cell without a vector has nothing to be compared with; the gallery says so where it is asked.
+                # Without vectors there is nothing to compare a cell with; the gallery says so where it is asked.
                 return _Found(cell_id, None, None)
 
         def neighbour(found: str) -> _Neighbour | None:

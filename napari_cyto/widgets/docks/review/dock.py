@@ -65,7 +65,7 @@ class ReviewDock(Dock):
         self._comparison = Latest("review news", self)
         self._renewal = WhenSeen(self, self._catch_up)
         self._throttle = later(self, self._renewal.ask, RENEWED_EVERY_MS)
-        self._listed: Project | None = None
+        self._project: Project | None = None
         self._edits = 0
         self._is_by_itself = False
         self.progress = parts.text(bold=True)
@@ -93,7 +93,6 @@ class ReviewDock(Dock):
         self.scope = Choice()
         self.scope.setAccessibleName("where to look for cells like this")
         self.scope.setToolTip("Where cells like this one are looked for.")
-        self.scope.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         for scope, words in SCOPES:
             self.scope.addItem(words, str(scope))
         self.unlist = parts.button(
@@ -370,11 +369,7 @@ class ReviewDock(Dock):
         self.gallery.follow(sorted(row for cell in chosen if (row := self.review.row_of(cell)) is not None))
 
     def _relabel(self, key: str) -> None:
-        cell_class = self.session.class_by_key(key)
-        if cell_class is None:
-            self.session.message.emit(f"No class of this project has the key {key}.")
-        else:
-            self._review(partial(self.review.relabel, class_id=cell_class.id))
+        self._review(partial(self.review.relabel, class_id=self.session.need_class_by_key(key).id))
 
     def _accept_all(self) -> None:
         count = self.review.accept_all()
@@ -434,8 +429,8 @@ class ReviewDock(Dock):
         self.setEnabled(project is not None)
         if project is not None:
             self.filters.show_limit(limit_of(project))
-        if project is not self._listed:
-            self._listed = project
+        if project is not self._project:
+            self._project = project
             self._finder.drop()
             self.listed = None
             self.list_box.hide()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from napari_cyto.domain.annotation import Status
@@ -15,7 +14,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference.embed.job import EmbedOptions, embed
 from napari_cyto.jobs.events import Cancelled, Done, Failed
 from napari_cyto.models.bundle import read_bundle
-from napari_cyto.models.library import find_model, list_models
+from napari_cyto.models.library import find_model, models_of_kind
 from napari_cyto.models.project_models import use_model
 from napari_cyto.review.order import Gathered, Tally, gather
 from napari_cyto.review.query import ReviewQuery, Sort
@@ -78,7 +77,6 @@ class TeachDock(Dock):
         self.which = Choice()
         self.which.setAccessibleName("class to teach")
         self.which.setToolTip("The class that is taught. Any class of the project, or a new one.")
-        self.which.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.new = QLineEdit()
         self.new.setPlaceholderText("New class, e.g. koilocyte")
         self.new.setAccessibleName("new class")
@@ -98,7 +96,6 @@ class TeachDock(Dock):
         self.order = Choice()
         self.order.setAccessibleName("order of the cells to teach with")
         self.order.setToolTip("The next cells worth a label, or all unreviewed cells, those most like the class first.")
-        self.order.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.order.addItem("Suggested next", SUGGESTED)
         self.order.addItem("Most like it", MOST_LIKE)
         self.scope = parts.toggle(
@@ -119,7 +116,6 @@ class TeachDock(Dock):
         self.encoder = Choice()
         self.encoder.setAccessibleName("encoder")
         self.encoder.setToolTip("The model that gives each cell its vector.")
-        self.encoder.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.embed = parts.button(
             "Compute vectors", "Gives a vector to each cell that has none, or has moved.", self.compute_vectors
         )
@@ -274,11 +270,7 @@ class TeachDock(Dock):
                 self._commands[command]()
 
     def _relabel(self, key: str) -> None:
-        cell_class = self.session.class_by_key(key)
-        if cell_class is None:
-            self.session.message.emit(f"No class of this project has the key {key}.")
-        else:
-            self._answer(partial(self.review.relabel, class_id=cell_class.id))
+        self._answer(partial(self.review.relabel, class_id=self.session.need_class_by_key(key).id))
 
     def _teach(self, *, is_this: bool) -> None:
         teaching = self.session.teaching
@@ -460,9 +452,8 @@ class TeachDock(Dock):
 
     def _show_encoders(self) -> None:
         self.encoder.clear()
-        for entry in list_models():
-            if entry.manifest is not None and entry.manifest.kind == "encoder":
-                self.encoder.addItem(entry.name, entry.name)
+        for entry in models_of_kind("encoder"):
+            self.encoder.addItem(entry.name, entry.name)
 
     def _show_lesson(self) -> None:
         """Show what there is to teach on."""

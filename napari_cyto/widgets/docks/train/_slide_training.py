@@ -8,7 +8,6 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.interpretation import UNSATISFACTORY, is_at_least
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.embed.job import EmbedOptions
 from napari_cyto.session import Session
 from napari_cyto.training.slide.slide_config import SlideTrainConfig
 from napari_cyto.vectors import vector_kinds
@@ -83,7 +82,7 @@ class SlideTraining(QWidget):
         elif config.bag == "cells":
             words += f" Vectors by {kinds[0].encoder}."
         else:
-            words += f" Patches by {config.encoder or (kinds[0].encoder if kinds else EmbedOptions().encoder)}."
+            words += f" Patches by {config.patch_encoder(kinds)}."
         self.counts.setText(words)
         can_start = min(positive, len(usable) - positive) >= 2 and bool(kinds or config.bag == "patches")
         self.start.setEnabled(can_start)
