@@ -91,7 +91,7 @@ def lasso(bench: Any, dock: MapDock, cluster: int, adds: bool = False) -> None:
 
 
 def move(plot: MapPlot, to: QPoint, held: Any) -> None:
-    """Move the mouse with a button held, at once: Qt's own helper moves the cursor, which tells of it later."""
+    """Move the mouse, with a button held or none, at once: Qt's own helper moves the cursor, seen only later."""
     none = Qt.KeyboardModifier.NoModifier
     QApplication.sendEvent(
         plot, QMouseEvent(QEvent.Type.MouseMove, QPointF(to), QPointF(plot.mapToGlobal(to)), held, held, none)
@@ -165,16 +165,21 @@ def test_the_mouse_shows_the_cell_and_a_double_click_goes_to_it(mapped):
     bench, dock, clusters = mapped
     row = 3
     x, y = dock.plot.screen_xy(np.array([row]))[0]
-    bench.qtbot.mouseMove(dock.plot, QPoint(1, 1))
-    bench.qtbot.mouseMove(dock.plot, QPoint(round(x), round(y)))
-    bench.settle()
+    at = QPoint(round(x), round(y))
+    move(dock.plot, at, Qt.MouseButton.NoButton)
     assert dock.card.isVisible()
-    bench.qtbot.waitUntil(lambda: dock.image.pixmap() is not None and not dock.image.pixmap().isNull(), timeout=5000)
+
+    def has_its_crop() -> bool:
+        # The display's own pointer is elsewhere and may say so meanwhile.
+        move(dock.plot, at, Qt.MouseButton.NoButton)
+        return dock.image.pixmap() is not None and not dock.image.pixmap().isNull()
+
+    bench.qtbot.waitUntil(has_its_crop, timeout=10_000)
     shown = dock._wish.key[0]
     assert dock.caption.text().startswith(CLASSES[clusters[shown]])
     jumps: list[Any] = []
     bench.session.jump_requested.connect(lambda *yx: jumps.append(yx))
-    bench.qtbot.mouseDClick(dock.plot, Qt.MouseButton.LeftButton, pos=QPoint(round(x), round(y)))
+    bench.qtbot.mouseDClick(dock.plot, Qt.MouseButton.LeftButton, pos=at)
     bench.settle()
     assert jumps == [bench.session.project.annotation(shown).geometry.centre_yx]
 
