@@ -8,6 +8,7 @@ __all__ = [
     "model_view",
     "network_input",
     "orders",
+    "outline",
     "probabilities",
     "request",
     "results",
