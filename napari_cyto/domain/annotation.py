@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from napari_cyto.domain.geometry import Geometry, Polygon
+from napari_cyto.domain.geometry import CellOutline, Geometry, Polygon
 
 DRAWN = "drawn"
 
@@ -52,7 +52,7 @@ class Annotation:
     ----------
     slide_id : str
         The slide it lies on; its coordinates are that slide's level-0 px.
-    geometry : Point | Box | Polygon
+    geometry : Point | Box | Polygon | CellOutline
         Where it is, level-0 px.
     class_id : str or None
         A class of the project's scheme. None only for a polygon: a region, which says
@@ -85,8 +85,8 @@ class Annotation:
     id: str = field(default_factory=new_id)
 
     def __post_init__(self) -> None:
-        if self.class_id is None and not isinstance(self.geometry, Polygon):
-            raise ValueError("Only a region (polygon) can be without a class; a point or box needs one.")
+        if self.class_id is None and (not isinstance(self.geometry, Polygon) or isinstance(self.geometry, CellOutline)):
+            raise ValueError("Only a region (polygon) can be without a class; a point, box or cell needs one.")
 
     @property
     def is_region(self) -> bool:

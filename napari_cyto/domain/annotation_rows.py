@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import sys
 from array import array
 from collections.abc import Callable, Sequence
@@ -12,18 +11,25 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import chain
 from json.encoder import encode_basestring_ascii as _quoted
-from math import isfinite
+from math import isfinite, nan
 from typing import Any, TypeAlias
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import YXYX, Box, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YX, YXYX, Box, CellOutline, Geometry, Point, Polygon
 
 NO_CLASS = ""
 """The class of a region in a row: an empty text is no class id, and unlike None it can be compared in a database."""
 
 Row: TypeAlias = tuple[Any, ...]
-"""id, slide id, kind, y0, x0, y1, x1 (level-0 px), corners of a polygon, class id, status, author, origin, scores,
-creation (µs since 1970 UTC), note. Corners are little-endian float64 pairs (y, x); scores are JSON."""
+"""id, slide id, kind, y0, x0, y1, x1 (level-0 px), corners of an outline, class id, status, author, origin, scores,
+creation (µs since 1970 UTC), note. Corners are little-endian float64 pairs (y, x); scores are JSON.
+
+The kind is point, box, polygon (an outline that does not say of what), nucleus, or cell (nucleus and cytoplasm). The
+corners of the last two are those of its nucleus, then those of its cytoplasm, then the pair (nan, number of
+corners of the nucleus), so that they are never mistaken for one ring."""
+
+OUTLINES = ("polygon", "nucleus", "cell")
+"""The kinds of rows that have corners."""
 
 ID, SLIDE, KIND, Y0, X0, Y1, X1, CORNERS, CLASS, STATUS, AUTHOR, ORIGIN, SCORES, CREATED, NOTE = range(15)
 
@@ -107,11 +113,28 @@ def score_text(scores: str, class_id: str, written: Callable[[float], str]) -> s
 
 
 def corners_of(corners: bytes) -> array[float]:
-    """Return the corners of an outline as they stand in a row: y, x, y, x ..., level-0 px."""
+    """Return the corners of an outline, of a cell's nucleus, as they stand in a row: y, x, y, x ..., level-0 px."""
+    return rings_of(corners)[0]
+
+
+def rings_of(corners: bytes) -> tuple[array[float], array[float] | None]:
+    """Return the corners of a row as y, x, y, x ..., level-0 px.
+
+    Returns
+    -------
+    tuple
+        The outline, of a cell's the nucleus; the cytoplasm, empty where it is not known, None where the outline is
+        no cell's.
+    """
     flat = array("d", corners)
     if sys.byteorder == "big":
         flat.byteswap()
-    return flat
+    if len(flat) < 2 or flat[-2] == flat[-2]:
+        return flat, None
+    end = 2 * int(flat[-1])
+    if not 0 <= end <= len(flat) - 2:
+        raise ValueError("an outline of more corners than there are")
+    return flat[:end], flat[end:-2]
 
 
 def bounds_of(row: Row) -> YXYX:
@@ -143,7 +166,14 @@ def geometry_of(kind: str, bounds: YXYX, corners: bytes | None) -> Geometry:
         return Point(*bounds[:2])
     if kind == "box":
         return Box(*bounds)
-    return Polygon(tuple(struct.iter_unpack("<2d", corners or b"")))
+    outline, cytoplasm = rings_of(corners or b"")
+    if cytoplasm is None:
+        return Polygon(_pairs(outline))
+    return CellOutline(_pairs(outline), _pairs(cytoplasm))
+
+
+def _pairs(flat: array[float]) -> tuple[YX, ...]:
+    return tuple(zip(flat[0::2], flat[1::2], strict=True))
 
 
 def _shape(geometry: Geometry) -> tuple[str, tuple[float, ...], bytes | None]:
@@ -155,9 +185,13 @@ def _shape(geometry: Geometry) -> tuple[str, tuple[float, ...], bytes | None]:
     flat = array("d", chain.from_iterable(geometry.vertices_yx))
     ys, xs = flat[0::2], flat[1::2]
     bounds = (min(ys), min(xs), max(ys), max(xs))
+    kind = "polygon"
+    if isinstance(geometry, CellOutline):
+        kind = "cell" if geometry.cytoplasm_yx else "nucleus"
+        flat.extend((*chain.from_iterable(geometry.cytoplasm_yx), nan, len(geometry.vertices_yx)))
     if sys.byteorder == "big":
         flat.byteswap()
-    return "polygon", bounds, flat.tobytes()
+    return kind, bounds, flat.tobytes()
 
 
 def _scores_text(scores: tuple[tuple[str, float], ...]) -> str:

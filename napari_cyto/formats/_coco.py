@@ -254,6 +254,9 @@ def _entry(ids: str, part: _Part, slide: SlideRecord, options: CocoOptions) -> s
     if geometry is None:
         return _written(ids, bounds, None, score)
     outline = geometry if options.outlines and isinstance(geometry, Polygon) else None
+    if outline is not None:
+        # The box of what is written, which of a cell's two outlines is that of the nucleus.
+        geometry = Polygon(outline.vertices_yx)
     return _written(ids, box_round(geometry, class_id, slide, options).bounds_yxyx, outline, score)
 
 

@@ -70,11 +70,11 @@ class GeoJsonOptions(StatusOptions):
         title="Class of unclassified objects",
         description="The class that points and detections without a classification get on import.",
     )
-    cell_outline: Literal["cell", "nucleus"] = Field(
+    cell_outline: Literal["both", "cell", "nucleus"] = Field(
         json_schema_extra=ON_READING,
-        default="cell",
+        default="both",
         title="Outline of cells",
-        description="Which outline of a QuPath cell is imported, if it also has one of its nucleus.",
+        description="Which outline of a QuPath cell is imported, if it also has one of its nucleus: both, or one.",
     )
 
     planes: Literal["first", "all"] = Field(
@@ -192,7 +192,7 @@ def _read_file(path: Path, options: GeoJsonOptions, bad: BadRows, cells: Annotat
         slide_id=slide.id,
         offset_yx=options.offset_of(slide),
         unclassified=options.unclassified,
-        nucleus=options.cell_outline == "nucleus",
+        rings=options.cell_outline,
         all_planes=options.planes == "all",
         origin=imported_from(path.name),
         classes=_stated_classes(known.get("classes")),

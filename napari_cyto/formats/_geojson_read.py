@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from napari_cyto.domain.annotation import Annotation, Status, new_id, now_utc
-from napari_cyto.domain.geometry import YX, Geometry, Point, Polygon, rectangle
+from napari_cyto.domain.geometry import YX, CellOutline, Geometry, Point, Polygon, rectangle
 from napari_cyto.formats._geojson_class import OTHER_OBJECTS, classification_of, kind_of
 from napari_cyto.formats._geojson_files import FarSequence
 from napari_cyto.formats._large_json import FarList
@@ -49,8 +49,8 @@ class FeatureReader:
         What is added to the file's coordinates to get level-0 px.
     unclassified : str
         The class of points, boxes and detections that have none.
-    nucleus : bool
-        Whether a cell's outline is that of its nucleus, where the file has one.
+    rings : str
+        Which outlines of a cell are read where the file has that of its nucleus too: ``both``, ``cell``, ``nucleus``.
     origin : str
         The origin of every annotation.
     all_planes : bool
@@ -60,7 +60,7 @@ class FeatureReader:
     slide_id: str
     offset_yx: YX
     unclassified: str
-    nucleus: bool
+    rings: Literal["both", "cell", "nucleus"]
     origin: str
     all_planes: bool = False
     classes: dict[str, str | None] = field(default_factory=dict)
@@ -83,10 +83,7 @@ class FeatureReader:
             self.left_out.add(kind, "left out.")
             return
         geometry = feature.get("geometry")
-        if isinstance(feature.get("nucleusGeometry"), dict):
-            kept, other = ("nucleus", "cell") if self.nucleus else ("cell", "nucleus")
-            self.left_out.add("cell", f"read with the outline of the {kept}, without that of the {other}.")
-            geometry = feature["nucleusGeometry"] if self.nucleus else geometry
+        nucleus = feature.get("nucleusGeometry")
         metadata = _mapping(properties.get("metadata"))
         name, holder = classification_of(properties, fault)
         if is_ignored(name):
@@ -95,7 +92,7 @@ class FeatureReader:
         if self._on_another_plane(feature, geometry):
             self.other_planes += 1
             return
-        shapes = self._shapes(geometry, fault)
+        shapes = self._of_cell(geometry, nucleus, fault) if isinstance(nucleus, dict) else self._shapes(geometry, fault)
         if is_region(name):
             areas = [s for s in shapes if isinstance(s, Polygon)]
             self.left_out.add("point", f"of the class {name} left out.", len(shapes) - len(areas))
@@ -110,6 +107,24 @@ class FeatureReader:
                 named = self.unclassified
                 self.classes.setdefault(named, None)
             yield self._annotation(feature, properties, metadata, named, _kept_shape(shape, named, metadata))
+
+    def _of_cell(self, cell: object, nucleus: object, fault: Fault) -> list[Geometry]:
+        """Return the outline of a cell and its nucleus; of one of them where not both are one ring, or chosen."""
+        if self.rings == "cell":
+            self.left_out.add("cell", "read with the outline of the cell, without that of the nucleus.")
+            return self._shapes(cell, fault)
+        inner = self._shapes(nucleus, fault)
+        if len(inner) != 1 or not isinstance(inner[0], Polygon):
+            self.left_out.add("cell", "read without its nucleus, which is not one outline.")
+            return self._shapes(cell, fault)
+        if self.rings == "nucleus":
+            self.left_out.add("cell", "read with the outline of the nucleus, without that of the cell.")
+            return [CellOutline(inner[0].vertices_yx)]
+        outer = self._shapes(cell, fault)
+        if len(outer) != 1 or not isinstance(outer[0], Polygon):
+            self.left_out.add("cell", "read with its nucleus alone, since the cell is not one outline.")
+            return [CellOutline(inner[0].vertices_yx)]
+        return [CellOutline(inner[0].vertices_yx, outer[0].vertices_yx)]
 
     def _on_another_plane(self, feature: Mapping[str, Any], geometry: object) -> bool:
         """Whether a feature says that it lies on another focal plane, or at another time, than the first."""
@@ -339,8 +354,12 @@ def flattened(geometry: object, fault: Fault) -> Iterator[Mapping[str, Any]]:
 
 
 def _kept_shape(shape: Geometry, class_id: str | None, metadata: Mapping[str, Any]) -> Geometry:
-    """Return a rectangle of a class as a Box, unless the file says that it was drawn as an outline."""
-    if not isinstance(shape, Polygon) or class_id is None or metadata.get("shape") == "polygon":
+    """Return a rectangle of a class as a Box, unless the file says that it was drawn as an outline, or of what."""
+    if not isinstance(shape, Polygon) or isinstance(shape, CellOutline) or class_id is None:
+        return shape
+    if metadata.get("shape") == "nucleus":
+        return CellOutline(shape.vertices_yx)
+    if metadata.get("shape") == "polygon":
         return shape
     return rectangle(shape) or shape
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from napari_cyto.domain.annotation import Status
-from napari_cyto.domain.annotation_rows import NO_CLASS, Row, corners_of, one_score, scores_of, utc_text
+from napari_cyto.domain.annotation_rows import NO_CLASS, Row, one_score, rings_of, scores_of, utc_text
 from napari_cyto.domain.geometry import YX, YXYX, Polygon, rectangle
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats._geojson_read import NOTE_KEY, SCORE_PREFIX
@@ -76,17 +76,19 @@ class _Features:
     def text(self, row: Row) -> str:
         """Return one feature, as ``json.dumps`` would write it."""
         (name, _slide, kind, y0, x0, y1, x1, corners, class_id, status, author, origin, scores, created_us, note) = row
-        shape, is_rectangle = self._geometry(kind, (y0, x0, y1, x1), corners)
+        shape, said_shape = self._geometry(kind, (y0, x0, y1, x1), corners)
         said = f'"{NOTE_KEY}": {json_text(note)}, ' if note else ""
         return (
-            f'{{"type": "Feature", {_identity(name)}"geometry": {shape}, "properties": {{{self._start(class_id)}'
+            f'{{"type": "Feature", {_identity(name)}"geometry": {shape}, "properties": {{{self._start(class_id, kind)}'
             f'{self._scores(scores)}"metadata": {{{self._author(author)}{said}{self._end(origin, status)}"created": '
-            f'"{utc_text(created_us)}"{_SHAPE if is_rectangle else ""}}}}}}}'
+            f'"{utc_text(created_us)}"{said_shape}}}}}}}'
         )
 
-    def _start_of(self, class_id: str) -> str:
+    def _start_of(self, class_id: str, kind: str) -> str:
         if class_id == NO_CLASS:
             return '"objectType": "annotation", '
+        if kind == "cell":
+            return f'"objectType": "cell", {self._classes[class_id]}'
         return f'"objectType": {self._type}, {self._classes[class_id]}'
 
     def _scores(self, text: str) -> str:
@@ -106,27 +108,35 @@ class _Features:
         where = f'"origin": {self._text(origin)}, ' if origin else ""
         return where if status == Status.ACCEPTED.value else f'{where}"status": "{status}", '
 
-    def _geometry(self, kind: str, bounds: YXYX, corners: bytes | None) -> tuple[str, bool]:
-        """Return a shape as text, and whether it is an outline that would be read back as a box."""
+    def _geometry(self, kind: str, bounds: YXYX, corners: bytes | None) -> tuple[str, str]:
+        """Return a shape as text, and the word for what would be read back as another one without it."""
         (y0, x0, y1, x1), (dy, dx) = bounds, self._offset_yx
         if kind == "point":
-            return f'{{"type": "Point", "coordinates": [{_plain(x0 - dx)}, {_plain(y0 - dy)}]}}', False
+            return f'{{"type": "Point", "coordinates": [{_plain(x0 - dx)}, {_plain(y0 - dy)}]}}', ""
         if kind == "box":
             top, left, low, right = _plain(y0 - dy), _plain(x0 - dx), _plain(y1 - dy), _plain(x1 - dx)
             return (
                 f'{{"type": "Polygon", "coordinates": [[[{left}, {top}], [{right}, {top}], [{right}, {low}], '
                 f"[{left}, {low}], [{left}, {top}]]]}}"
-            ), False
-        flat = corners_of(corners or b"")
-        places = [[x - dx, y - dy] for y, x in zip(flat[0::2], flat[1::2], strict=True)]
-        ring = _places(places + places[:1])
+            ), ""
+        flat, cytoplasm = rings_of(corners or b"")
+        ring = self._ring(flat)
+        if cytoplasm:
+            return f'{self._ring(cytoplasm)}, "nucleusGeometry": {ring}', ""
+        if cytoplasm is not None:
+            return ring, _SAID.format("nucleus")
         is_rectangle = (
-            len(places) == 4 and rectangle(Polygon(tuple(zip(flat[0::2], flat[1::2], strict=True)))) is not None
+            len(flat) == 8 and rectangle(Polygon(tuple(zip(flat[0::2], flat[1::2], strict=True)))) is not None
         )
-        return f'{{"type": "Polygon", "coordinates": [{ring}]}}', is_rectangle
+        return ring, _SAID.format("polygon") if is_rectangle else ""
+
+    def _ring(self, flat: Sequence[float]) -> str:
+        dy, dx = self._offset_yx
+        places = [[x - dx, y - dy] for y, x in zip(flat[0::2], flat[1::2], strict=True)]
+        return f'{{"type": "Polygon", "coordinates": [{_places(places + places[:1])}]}}'
 
 
-_SHAPE = ', "shape": "polygon"'
+_SAID = ', "shape": "{}"'
 
 
 def _identity(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.annotation_source import Alike, AnnotationSource, tally
 from napari_cyto.domain.counts import counted
-from napari_cyto.domain.geometry import Box, Point, Polygon
+from napari_cyto.domain.geometry import Box, CellOutline, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.formats.label_format import FormatOptions
 
@@ -69,16 +69,35 @@ def status_losses(labels: LabelSet, options: FormatOptions, *, carries_status: b
 
 def shape_losses(cells: Iterable[Annotation], kept: Shapes) -> list[str]:
     """Return what becomes of geometries that the format does not know; regions are dropped."""
-    kinds = tally(cells, lambda a: None if a.is_region else type(a.geometry))
+    kinds = tally(cells, _shape)
+    outlines, whole = kinds["outline"] + kinds["nucleus"], kinds["cell"]
     sentences = []
     if kinds[Point] and "points" not in kept:
         sentences.append(f"{count(kinds[Point], 'point')} {_becomes(kinds[Point])} of its class's size around it.")
     if kinds[Box] and "boxes" not in kept:
         sentences.append(f"{count(kinds[Box], 'box')} {_is(kinds[Box])} written as the point in the middle.")
-    if kinds[Polygon] and "outlines" not in kept:
+    if "outlines" not in kept:
         what = "its bounding box" if "boxes" in kept else "the point in its middle"
-        sentences.append(f"{count(kinds[Polygon], 'outline')} {_is(kinds[Polygon])} written as {what}.")
+        if outlines:
+            sentences.append(f"{count(outlines, 'outline')} {_is(outlines)} written as {what}.")
+        if whole:
+            what = "the bounding box of the cytoplasm" if "boxes" in kept else "the point in the middle of the nucleus"
+            sentences.append(f"{count(whole, 'outline')} of a cell {_is(whole)} written as {what}.")
+    else:
+        if whole:
+            sentences.append(f"The cytoplasm of {count(whole, 'outline')} of a cell is not written.")
+        if known := kinds["nucleus"] + whole:
+            sentences.append(f"That {count(known, 'outline')} {_is(known)} of a nucleus is not written.")
     return sentences
+
+
+def _shape(a: Annotation) -> object:
+    """Return what kind of shape a cell has; None for a region."""
+    if a.is_region or not isinstance(a.geometry, Polygon):
+        return None if a.is_region else type(a.geometry)
+    if not isinstance(a.geometry, CellOutline):
+        return "outline"
+    return "cell" if a.geometry.cytoplasm_yx else "nucleus"
 
 
 def region_losses(labels: LabelSet, options: FormatOptions) -> list[str]:

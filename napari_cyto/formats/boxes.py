@@ -9,7 +9,7 @@ from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.annotation_rows import NO_CLASS, Row, row_of
 from napari_cyto.domain.annotation_source import AnnotationSource
 from napari_cyto.domain.counts import counted
-from napari_cyto.domain.geometry import Box, Geometry, Point
+from napari_cyto.domain.geometry import Box, CellOutline, Geometry, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -30,6 +30,8 @@ def box_of(annotation: Annotation, slide: SlideRecord, options: BoxOptions) -> B
 def box_round(geometry: Geometry, class_id: str, slide: SlideRecord, options: BoxOptions) -> Box:
     """Return the box, level-0 px, that stands for a shape of a class; see `box_of`.
 
+    The box of an outline is that of the whole cell where its cytoplasm is known, else that of its ring.
+
     Raises
     ------
     FormatError
@@ -38,7 +40,8 @@ def box_round(geometry: Geometry, class_id: str, slide: SlideRecord, options: Bo
     if isinstance(geometry, Box):
         return geometry
     if not isinstance(geometry, Point):
-        y0, x0, y1, x1 = geometry.bounds_yxyx
+        whole = isinstance(geometry, CellOutline) and geometry.cytoplasm_yx
+        y0, x0, y1, x1 = Polygon(whole).bounds_yxyx if whole else geometry.bounds_yxyx
         if y1 > y0 and x1 > x0:
             return Box(y0, x0, y1, x1)
         return Box.around(geometry.centre_yx, max(y1 - y0, 1.0), max(x1 - x0, 1.0))

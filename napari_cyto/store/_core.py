@@ -20,7 +20,7 @@ from napari_cyto.store import _viewed_areas as coverage
 from napari_cyto.store._settings import all_settings, read_setting, write_setting
 from napari_cyto.store.database.connection import Database
 from napari_cyto.store.database.project_row import check_head, scheme_of
-from napari_cyto.store.database.schema import REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
+from napari_cyto.store.database.schema import READABLE_VERSIONS, REGION, SCHEMA_VERSION, WHOLE_PROJECT, project, tally
 from napari_cyto.store.recovery.backup_keeper import BackupKeeper
 from napari_cyto.store.recovery.damage_message import damage_sentence
 
@@ -113,7 +113,7 @@ class ProjectCore:
         head = connection.execute(_HEAD).one_or_none()
         if head is None:
             raise DamagedError(damage_sentence(Path(self._database.place), ("it does not state which project it is",)))
-        if head.schema_version != SCHEMA_VERSION:
+        if head.schema_version not in READABLE_VERSIONS:
             raise StoreError(
                 f"The project {self._folder} has the version {head.schema_version} and this napari-cyto works with "
                 f"{SCHEMA_VERSION}: another window may have updated it just now; nothing was changed, so close it "

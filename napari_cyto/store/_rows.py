@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.annotation_rows import CLASS, ID, KIND, SCORES, Row, corners_of, from_us, one_score, row_of
-from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
+from napari_cyto.domain.annotation_rows import (
+    CLASS,
+    ID,
+    KIND,
+    OUTLINES,
+    SCORES,
+    Row,
+    from_us,
+    geometry_of,
+    one_score,
+    rings_of,
+    row_of,
+)
+from napari_cyto.domain.geometry import Box, CellOutline, Geometry, Point, Polygon
 from napari_cyto.errors import StoreError
 from napari_cyto.store._validity import (
     LONGEST_NAME,
@@ -31,6 +42,7 @@ from napari_cyto.store.database.schema import REGION, version
 
 _STATUS = {status.value: status for status in Status}
 
+_KINDS = f"point, box, {', '.join(OUTLINES[:-1])} or {OUTLINES[-1]}"
 _US_FIRST, _US_LAST = US_RANGE
 _PLACES: dict[str, Check] = {"y0": PX, "x0": PX, "y1": PX, "x1": PX}
 _CHECKS: dict[str, Check] = {
@@ -90,7 +102,7 @@ def annotation_of(row: Sequence[Any], slide_ids: Mapping[int, str]) -> Annotatio
         elif kind == "box":
             geometry = Box(y0, x0, y1, x1)
         else:
-            geometry = _polygon(kind, vertices)
+            geometry = _outline(kind, vertices)
         _check_fields(row)
         return Annotation(
             slide_id=slide_ids[slide_pk],
@@ -146,7 +158,7 @@ def _is_plain(row: Row, slide_ids: Mapping[int, str]) -> bool:
                 if kind == "box"
                 else -PX_MAX <= y0 <= y1 <= PX_MAX and -PX_MAX <= x0 <= x1 <= PX_MAX
             )
-            and (kind != "polygon" or _is_outline(corners))
+            and (kind not in OUTLINES or _is_outline(kind, corners))
             and (scores == "" or one_score(scores) is not None)
             and created_us.__class__ is int
             and _US_FIRST <= created_us <= _US_LAST
@@ -156,12 +168,16 @@ def _is_plain(row: Row, slide_ids: Mapping[int, str]) -> bool:
         return False
 
 
-def _is_outline(corners: object) -> bool:
+def _is_outline(kind: str, corners: object) -> bool:
     if not isinstance(corners, bytes) or len(corners) % 16 or len(corners) < 48:
         return False
-    flat = corners_of(corners)
+    outline, cytoplasm = rings_of(corners)
+    if kind != _kind(cytoplasm) or len(outline) < 6 or 0 < len(cytoplasm or ()) < 6:
+        return False
     # With a number that is none among them, neither the least nor the largest means anything.
-    return isfinite(sum(flat)) and min(flat) >= -PX_MAX and max(flat) <= PX_MAX
+    return all(
+        isfinite(sum(flat)) and min(flat) >= -PX_MAX and max(flat) <= PX_MAX for flat in (outline, cytoplasm) if flat
+    )
 
 
 def status_of(value: object, table: str, row: object) -> Status:
@@ -177,13 +193,23 @@ def status_of(value: object, table: str, row: object) -> Status:
     return _STATUS[value]
 
 
-def _polygon(kind: object, vertices: object) -> Polygon:
-    if kind != "polygon" or not isinstance(vertices, bytes):
+def _kind(cytoplasm: Sequence[object] | None) -> str:
+    if cytoplasm is None:
+        return "polygon"
+    return "cell" if len(cytoplasm) else "nucleus"
+
+
+def _outline(kind: object, vertices: object) -> Polygon:
+    if kind not in OUTLINES or not isinstance(vertices, bytes):
         raise ValueError("no kind of geometry")
-    polygon = Polygon(tuple(struct.iter_unpack("<2d", vertices)))
-    if not all(-PX_MAX <= y <= PX_MAX and -PX_MAX <= x <= PX_MAX for y, x in polygon.vertices_yx):
+    shape = geometry_of(str(kind), (0.0, 0.0, 0.0, 0.0), vertices)
+    cytoplasm_yx = shape.cytoplasm_yx if isinstance(shape, CellOutline) else None
+    if not isinstance(shape, Polygon) or kind != _kind(cytoplasm_yx):
+        raise ValueError("an outline of another kind")
+    rings = (shape.vertices_yx, cytoplasm_yx or ())
+    if not all(-PX_MAX <= y <= PX_MAX and -PX_MAX <= x <= PX_MAX for ring in rings for y, x in ring):
         raise ValueError("a corner far from any slide")
-    return polygon
+    return shape
 
 
 def _fault(row: Sequence[Any]) -> RowFault:
@@ -201,14 +227,16 @@ def _fault(row: Sequence[Any]) -> RowFault:
             scores_of(values["scores"])
     except UNREADABLE:
         return RowFault("version", named, "scores", values["scores"], "a list of class ids and scores 0 to 1")
-    if values["kind"] not in ("point", "box", "polygon"):
-        return RowFault("version", named, "kind", values["kind"], "point, box or polygon")
-    if values["kind"] == "polygon":
+    if values["kind"] not in ("point", "box", *OUTLINES):
+        return RowFault(
+            "version", named, "kind", values["kind"], f"point, box, {', '.join(OUTLINES[:-1])} or {OUTLINES[-1]}"
+        )
+    if values["kind"] in OUTLINES:
         try:
-            _polygon("polygon", values["vertices"])
+            _outline(values["kind"], values["vertices"])
         except UNREADABLE:
             return RowFault("version", named, "vertices", values["vertices"], "three or more pairs of finite px")
-    elif values["class_id"] == REGION:
+    if values["class_id"] == REGION and values["kind"] != "polygon":
         return RowFault("version", named, "class_id", "", f"the class of a {values['kind']}")
     bounds = tuple(values[name] for name in _PLACES)
     return RowFault("version", named, "y0, x0, y1, x1", bounds, "a box of a size above 0 on a slide that is there")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from napari_cyto.domain.annotation import Status
-from napari_cyto.domain.geometry import Box, Point, Polygon
+from napari_cyto.domain.geometry import Box, CellOutline, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -55,7 +55,7 @@ def test_qupath_today(golden: Path) -> None:
         (Point(20.5, 10.5), "two cells"),
         (Point(40.5, 30.5), "two cells"),
     ]
-    assert kept[3].geometry == Polygon(((0, 0), (1, 8), (9, 9), (7, 0)))
+    assert kept[3].geometry == CellOutline(((2, 2), (2, 5), (5, 4)), ((0, 0), (1, 8), (9, 9), (7, 0)))
     assert kept[3].scores == (("LSIL", 0.75),)
     assert kept[4].class_id == "unclassified"
     assert kept[4].scores == (("LSIL", 0.5),)
@@ -65,13 +65,20 @@ def test_qupath_today(golden: Path) -> None:
     assert {r.partition(": ")[2] for r in labels.remarks} == {
         "1 line left out, since lines are not cells.",
         "1 hole of outlines filled, since outlines have no holes here.",
-        "1 cell read with the outline of the cell, without that of the nucleus.",
     }
 
 
-def test_qupath_nuclei_on_request(golden: Path) -> None:
-    labels = get_format("geojson").read(golden / "geojson" / "qupath_0.5.geojson", cell_outline="nucleus")
-    assert labels.annotations[3].geometry == Polygon(((2, 2), (2, 5), (5, 4)))
+@pytest.mark.parametrize(
+    ("chosen", "geometry", "lost"),
+    [
+        ("nucleus", CellOutline(((2, 2), (2, 5), (5, 4))), "outline of the nucleus, without that of the cell"),
+        ("cell", Polygon(((0, 0), (1, 8), (9, 9), (7, 0))), "outline of the cell, without that of the nucleus"),
+    ],
+)
+def test_one_outline_of_qupaths_cells_on_request(golden: Path, chosen: str, geometry: Polygon, lost: str) -> None:
+    labels = get_format("geojson").read(golden / "geojson" / "qupath_0.5.geojson", cell_outline=chosen)
+    assert labels.annotations[3].geometry == geometry
+    assert any(f"1 cell read with the {lost}." in remark for remark in labels.remarks)
 
 
 def test_qupath_of_old_with_one_id_for_all(golden: Path) -> None:

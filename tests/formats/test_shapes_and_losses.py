@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Box, Point, Polygon
+from napari_cyto.domain.geometry import Box, CellOutline, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
@@ -162,6 +162,22 @@ def test_each_loss_is_one_sentence_with_its_number() -> None:
     assert losses.empty_slide_losses(labels, []) == ["2 images without annotations are not listed."]
     assert losses.empty_slide_losses(LabelSet((SLIDE,), ()), kept) == []
     assert losses.slide_losses(labels, patient="patient", smear="smear") == ["The patient of 1 image is not written."]
+
+
+def test_what_becomes_of_nuclei_and_cytoplasms_is_counted() -> None:
+    ring, wide = ((1.0, 1.0), (1.0, 4.0), (4.0, 2.0)), ((0.0, 0.0), (0.0, 9.0), (9.0, 4.0))
+    cells = [cell(CellOutline(ring)), cell(CellOutline(ring, wide)), cell(CellOutline(ring, wide))]
+    assert losses.shape_losses(cells, "boxes") == [
+        "1 outline is written as its bounding box.",
+        "2 outlines of a cell are written as the bounding box of the cytoplasm.",
+    ]
+    assert losses.shape_losses(cells, "points")[1:] == [
+        "2 outlines of a cell are written as the point in the middle of the nucleus."
+    ]
+    assert losses.shape_losses(cells, "boxes and outlines") == [
+        "The cytoplasm of 2 outlines of a cell is not written.",
+        "That 3 outlines are of a nucleus is not written.",
+    ]
 
 
 def test_what_label_files_of_slices_lose_is_counted_by_kind(tmp_path: Path) -> None:

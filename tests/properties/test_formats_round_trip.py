@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.domain.annotation import Annotation, Status
-from napari_cyto.domain.geometry import Box, Point, Polygon, rectangle
+from napari_cyto.domain.geometry import Box, CellOutline, Point, Polygon, rectangle
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import Progress, SlideRecord
 from napari_cyto.formats import get_format
@@ -51,6 +51,8 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda m:
 points = st.builds(Point, coordinate, coordinate)
 corners = st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=8)
 polygons = corners.filter(lambda v: not is_flat(v)).map(lambda v: Polygon(tuple(v)))
+rings = polygons.map(lambda polygon: polygon.vertices_yx)
+cell_outlines = st.builds(CellOutline, rings, st.just(()) | rings)
 scores = st.floats(0, 1)
 
 
@@ -124,12 +126,12 @@ def slide_facts(labels: LabelSet, *fields: str) -> set[tuple[Any, ...]]:
 
 
 def geojson_cell(draw: st.DrawFn, slide_id: str, classes: tuple[str, ...]) -> Annotation:
-    geometry = draw(points | boxes() | polygons)
+    geometry = draw(points | boxes() | polygons | cell_outlines)
     class_id = draw(st.sampled_from(classes))
     return Annotation(
         slide_id=slide_id,
         geometry=geometry,
-        class_id=None if isinstance(geometry, Polygon) and draw(st.booleans()) else class_id,
+        class_id=None if type(geometry) is Polygon and draw(st.booleans()) else class_id,
         status=draw(st.sampled_from(list(Status))),
         author=draw(printable),
         scores=tuple((c, draw(scores)) for c in classes) if draw(st.booleans()) else (),

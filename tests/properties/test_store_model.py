@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import Change, Edit, apply
-from napari_cyto.domain.geometry import Box, Point, Polygon
+from napari_cyto.domain.geometry import Box, CellOutline, Point, Polygon
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import StaleEditError
@@ -33,8 +33,10 @@ _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _points = st.builds(Point, _coordinates, _coordinates)
 _boxes = st.builds(lambda y, x, h, w: Box(y, x, y + h, x + w), _coordinates, _coordinates, _sizes, _sizes)
 _polygons = st.lists(st.tuples(_coordinates, _coordinates), min_size=3, max_size=5).map(lambda v: Polygon(tuple(v)))
+_rings = _polygons.map(lambda polygon: polygon.vertices_yx)
+_cells = st.builds(CellOutline, _rings, st.just(()) | _rings)
 _shapes = st.one_of(
-    st.tuples(_points | _boxes | _polygons, st.sampled_from(preset("bethesda").ids)),
+    st.tuples(_points | _boxes | _polygons | _cells, st.sampled_from(preset("bethesda").ids)),
     st.tuples(_polygons, st.none()),
 )
 _annotations = st.builds(

@@ -6,13 +6,15 @@ import gzip
 import os
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.edits import add
+from napari_cyto.domain.edits import add, replace_all
+from napari_cyto.domain.geometry import CellOutline
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import StoreError
 from napari_cyto.store import Project
@@ -244,6 +246,31 @@ def test_an_older_project_is_brought_up_to_date_after_a_backup(closed: Path) -> 
     backups[0].replace(file)
     with Project.open(closed) as project:
         assert project.counts() == {"HSIL": 1}
+
+
+def _as_version_1(folder: Path) -> None:
+    _stamp(folder, "UPDATE project SET schema_version = 1")
+    _stamp(folder, "PRAGMA user_version=1")
+
+
+def test_a_project_of_before_outlines_is_opened_with_a_backup_and_takes_them(closed: Path, cell: Cell) -> None:
+    _as_version_1(closed)
+    outline = CellOutline(((1.0, 1.0), (1.0, 4.0), (4.0, 2.0)), ((0.0, 0.0), (0.0, 9.0), (9.0, 4.0)))
+    with Project.open(closed) as project:
+        first = next(iter(project.annotations()))
+        project.apply(replace_all([(first, replace(first, geometry=outline))], "Outline"), "Ana")
+    assert [path.name.startswith("project-version1-") for path in closed.glob("*-version*")] == [True]
+    with Project.open(closed) as project:
+        assert [a.geometry for a in project.annotations()] == [outline]
+
+
+def test_a_project_of_before_outlines_is_read_where_it_cannot_be_written(closed: Path, monkeypatch) -> None:
+    _as_version_1(closed)
+    before = _bytes(closed)
+    monkeypatch.setattr(migration.os, "access", lambda *_: False)
+    with Project.open(closed) as project:
+        assert project.counts() == {"HSIL": 1}
+    assert _bytes(closed) == before
 
 
 def test_a_migration_that_fails_leaves_the_project_as_it_was(closed: Path) -> None:

@@ -41,7 +41,7 @@ from napari_cyto.store import Project
 _DIGITS = 2  # of a px; what formats lose in fractions and decimals
 _MOST_NAMED = 5
 _PLACE_BYTES = 12  # in a billion annotations two get one number by chance with a probability below 1e-11
-_KINDS = {"point": b"p", "box": b"b", "polygon": b"o"}
+_KINDS = {"point": b"p", "box": b"b", "polygon": b"o", "nucleus": b"n", "cell": b"c"}
 
 
 class Keep(IntEnum):

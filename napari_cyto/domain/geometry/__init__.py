@@ -34,12 +34,13 @@ from napari_cyto.domain.geometry._on_image import (
 )
 from napari_cyto.domain.geometry._outlines import closed_outline
 from napari_cyto.domain.geometry._parts import boxes_inside, outline_within
-from napari_cyto.domain.geometry._shapes import YX, YXYX, Box, Geometry, Point, Polygon, rectangle
+from napari_cyto.domain.geometry._shapes import YX, YXYX, Box, CellOutline, Geometry, Point, Polygon, rectangle
 
 __all__ = [
     "YX",
     "YXYX",
     "Box",
+    "CellOutline",
     "Geometry",
     "Point",
     "Polygon",

@@ -1,4 +1,4 @@
-"""The shapes of annotations: point, box, polygon; values in level-0 px."""
+"""The shapes of annotations: point, box, polygon, the outline of a cell; values in level-0 px."""
 
 from __future__ import annotations
 
@@ -93,13 +93,7 @@ class Polygon:
     vertices_yx: tuple[YX, ...]
 
     def __post_init__(self) -> None:
-        if len(self.vertices_yx) < 3:
-            raise ValueError(f"Expected a polygon with at least 3 corners, got {len(self.vertices_yx)}.")
-        # The sum of finite numbers of this size is finite, and of others never.
-        if not isfinite(sum(chain.from_iterable(self.vertices_yx))):
-            for y, x in self.vertices_yx:
-                if not (isfinite(y) and isfinite(x)):
-                    _finite(y, x)
+        _check_ring(self.vertices_yx)
 
     @property
     def centre_yx(self) -> YX:
@@ -119,7 +113,44 @@ class Polygon:
         return Polygon(tuple((y + dy, x + dx) for y, x in self.vertices_yx))
 
 
+@dataclass(frozen=True, slots=True)
+class CellOutline(Polygon):
+    """The outline of a cell: the ring of its nucleus, and that of the whole cell where it is known.
+
+    It lies where its nucleus lies, so its centre and its bounds are those of the nucleus.
+
+    Parameters
+    ----------
+    vertices_yx : tuple of (y, x)
+        The nucleus.
+    cytoplasm_yx : tuple of (y, x)
+        The edge of the cytoplasm, round the nucleus; empty where it is not known.
+    """
+
+    cytoplasm_yx: tuple[YX, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_ring(self.vertices_yx)
+        if self.cytoplasm_yx:
+            _check_ring(self.cytoplasm_yx)
+
+    def translated(self, dy: float, dx: float) -> CellOutline:
+        """Return the outline moved by ``dy, dx`` level-0 px."""
+        nucleus, cell = (tuple((y + dy, x + dx) for y, x in ring) for ring in (self.vertices_yx, self.cytoplasm_yx))
+        return CellOutline(nucleus, cell)
+
+
 Geometry: TypeAlias = Point | Box | Polygon
+
+
+def _check_ring(vertices_yx: tuple[YX, ...]) -> None:
+    if len(vertices_yx) < 3:
+        raise ValueError(f"Expected a polygon with at least 3 corners, got {len(vertices_yx)}.")
+    # The sum of finite numbers of this size is finite, and of others never.
+    if not isfinite(sum(chain.from_iterable(vertices_yx))):
+        for y, x in vertices_yx:
+            if not (isfinite(y) and isfinite(x)):
+                _finite(y, x)
 
 
 def rectangle(polygon: Polygon) -> Box | None:

@@ -15,8 +15,9 @@ from napari_cyto.errors import DamagedError, StoreError
 from napari_cyto.store.database import sqlite
 from napari_cyto.store.database._stale_logs import check_logs
 from napari_cyto.store.database.connection import open_file
+from napari_cyto.store.database.inspection import inspect
 from napari_cyto.store.database.log_owner import beside
-from napari_cyto.store.database.schema import SCHEMA_VERSION, project
+from napari_cyto.store.database.schema import READABLE_VERSIONS, SCHEMA_VERSION, project
 from napari_cyto.store.recovery.damage_message import ways_out
 
 _MADE_SECONDS = 0.3
@@ -24,7 +25,7 @@ Migration = Callable[[Connection], None]
 
 # What brings a database of the given version to the next one. A released schema never changes: a new version adds a
 # step here and a golden database of the version before it to the tests.
-MIGRATIONS: Mapping[int, Migration] = {}
+MIGRATIONS: Mapping[int, Migration] = {1: lambda _connection: None}
 
 
 def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, Migration] = MIGRATIONS) -> bool:
@@ -51,6 +52,8 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
         )
     writable = all(os.access(each, os.W_OK) for each in (path.parent, path, *_brothers(path)))
     check_logs(path, writable)
+    if header.schema_version < current and _can_stay(path, header.schema_version, current, writable):
+        return writable
     if header.schema_version < current and not writable:
         raise StoreError(
             f"The project {path.parent} has the older version {header.schema_version} and cannot be written, so it "
@@ -59,6 +62,22 @@ def prepare(path: Path, current: int = SCHEMA_VERSION, migrations: Mapping[int, 
     if header.schema_version < current:
         _migrate(path, header.schema_version, current, migrations)
     return writable
+
+
+def _can_stay(path: Path, old: int, current: int, writable: bool) -> bool:
+    """Whether an older project is left as it is: one that can only be read, or is damaged and opened for reading only.
+
+    Raises
+    ------
+    StoreError
+        When it is foreign or cannot be read at all.
+    """
+    damage = inspect(path, old)
+    if current != SCHEMA_VERSION or old not in READABLE_VERSIONS:
+        if damage:
+            raise DamagedError(damage)
+        return False
+    return bool(damage) or not writable
 
 
 def _brothers(path: Path) -> list[Path]:

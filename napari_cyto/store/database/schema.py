@@ -21,7 +21,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2: annotations may be outlines of nuclei and cells, which programs of version 1 would take for damage."""
+READABLE_VERSIONS = (1, SCHEMA_VERSION)
+"""Versions with the same tables, which can be read as they are."""
 WHOLE_PROJECT = 0
 REGION = ""
 
@@ -84,7 +87,7 @@ version = Table(
     Column("x0", Double, nullable=False),
     Column("y1", Double, nullable=False),
     Column("x1", Double, nullable=False),
-    # Polygons only: little-endian float64 pairs (y, x).
+    # Outlines only: little-endian float64 pairs (y, x), see `domain.annotation_rows`.
     Column("vertices", LargeBinary),
     # REGION for a polygon without a class: an empty text is no class id, and unlike NULL it can be compared.
     Column("class_id", Text, nullable=False),

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine
 
 from napari_cyto.errors import DamagedError
 from napari_cyto.store.database.connection import create_tables
-from napari_cyto.store.database.schema import SCHEMA_VERSION
+from napari_cyto.store.database.schema import READABLE_VERSIONS, SCHEMA_VERSION
 from napari_cyto.store.database.stamp import STAMP_TABLE, create_stamp
 from napari_cyto.store.recovery.damage_message import ways_out
 
@@ -52,7 +52,7 @@ def refuse_foreign_schema(connection: sqlite3.Connection, place: str, version: i
     sqlite3.Error
         When the schema cannot be read.
     """
-    known = _own_schema() if version == SCHEMA_VERSION else OLDER_SCHEMAS.get(version)
+    known = _own_schema() if version in READABLE_VERSIONS else OLDER_SCHEMAS.get(version)
     if known is None:
         return
     found: dict[tuple[str, str], tuple[str, str]] = {}

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.geometry import YXYX, Box, Polygon
+from napari_cyto.domain.geometry import YXYX, Box, CellOutline, Polygon
 from napari_cyto.widgets.canvas.frames import frame_to_data
 
 Floats = npt.NDArray[np.float32]
@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float32]
 # Symbols differ in outline, so that status does not hang on colour alone.
 SYMBOLS = {Status.ACCEPTED: "disc", Status.UNREVIEWED: "diamond", Status.REJECTED: "cross"}
 ALPHA = {Status.ACCEPTED: 1.0, Status.UNREVIEWED: 0.85, Status.REJECTED: 0.5}
+# Fainter than the nucleus, which is what is judged.
+CYTOPLASM_ALPHA = 0.6
 SELECTED_RGBA = (0.0, 1.0, 1.0, 1.0)
 RIM_RGBA = (1.0, 1.0, 1.0, 1.0)
 # White on a dark halo: of no class's colour in any scheme, and to be seen on glass as on stain.
@@ -201,7 +203,7 @@ def joined(parts: Sequence[Segments]) -> Segments:
 def outlines_of(
     annotations: Sequence[Annotation], colours: dict[str, tuple[float, float, float]], selection: frozenset[str]
 ) -> Segments:
-    """Return the outlines of the boxes and polygons among ``annotations``."""
+    """Return the outlines of the boxes, polygons, nuclei and cytoplasms among ``annotations``."""
     boxes = [a for a in annotations if isinstance(a.geometry, Box)]
     rgba = _face(boxes, colours)
     for row, box in enumerate(boxes):
@@ -212,6 +214,9 @@ def outlines_of(
         if isinstance(annotation.geometry, Polygon):
             colour = _outline_rgba(annotation, colours, selection)
             parts.append(line_segments(annotation.geometry.vertices_yx, colour, closed=True))
+            if isinstance(annotation.geometry, CellOutline) and annotation.geometry.cytoplasm_yx:
+                faint = (*colour[:3], CYTOPLASM_ALPHA * colour[3])
+                parts.append(line_segments(annotation.geometry.cytoplasm_yx, faint, closed=True))
     return joined(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon
 
@@ -34,7 +35,7 @@ def dragged(geometry: Geometry, handle: int, yx: YX) -> Geometry:
     if isinstance(geometry, Polygon):
         vertices = list(geometry.vertices_yx)
         vertices[handle] = yx
-        return Polygon(tuple(vertices))
+        return replace(geometry, vertices_yx=tuple(vertices))
     if isinstance(geometry, Point):
         return Point(*yx)
     fy, fx = _OF_BOX[handle]

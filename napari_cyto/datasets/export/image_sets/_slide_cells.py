@@ -9,8 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Status
-from napari_cyto.domain.annotation_rows import CLASS, CORNERS, KIND, NO_CLASS, STATUS, Row, bounds_of, geometry_of
-from napari_cyto.domain.geometry import Polygon
+from napari_cyto.domain.annotation_rows import (
+    CLASS,
+    CORNERS,
+    KIND,
+    NO_CLASS,
+    OUTLINES,
+    STATUS,
+    Row,
+    bounds_of,
+    geometry_of,
+)
+from napari_cyto.domain.geometry import YXYX, Box, Polygon
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats.boxes import box_round
 from napari_cyto.formats.label_format import BoxOptions
@@ -89,8 +99,12 @@ def read_cells(
         elif row[STATUS] in written:
             bounds = bounds_of(row)
             if kind != "box":
-                bounds = box_round(geometry_of(kind, bounds, row[CORNERS]), class_id, slide, options).bounds_yxyx
-                if outlines and kind == "polygon":
+                # With outlines, the box of what is written, which of a cell's two outlines is that of the nucleus.
+                shape = (
+                    Box(*bounds) if outlines and _has_area(kind, bounds) else geometry_of(kind, bounds, row[CORNERS])
+                )
+                bounds = box_round(shape, class_id, slide, options).bounds_yxyx
+                if outlines and kind in OUTLINES:
                     corners[len(boxes)] = row[CORNERS]
             boxes.append(bounds)
             classes.append(numbers[class_id])
@@ -104,3 +118,8 @@ def read_cells(
         tuple(regions),
         np.array(doubtful, dtype=np.float64).reshape(-1, 2),
     )
+
+
+def _has_area(kind: str, bounds_yxyx: YXYX) -> bool:
+    y0, x0, y1, x1 = bounds_yxyx
+    return kind in OUTLINES and y0 < y1 and x0 < x1
