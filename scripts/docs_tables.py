@@ -100,8 +100,8 @@ def _module(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    # What a test module imports lies beside it.
-    sys.path.insert(0, str(path.parent))
+    # As pytest finds what the tests share.
+    sys.path.insert(0, str(ROOT / "tests/support"))
     spec.loader.exec_module(module)
     return module
 
