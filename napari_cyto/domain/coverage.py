@@ -36,6 +36,11 @@ def magnification_of(um_per_screen_px: float) -> float:
     return _UM_PER_PX_AT_1X / um_per_screen_px
 
 
+def um_per_screen_px_at(magnification: float) -> float:
+    """Return how many µm a px of the screen covers at a magnification, the inverse of `magnification_of`."""
+    return _UM_PER_PX_AT_1X / magnification
+
+
 class Coverage:
     """How near each place of a slide was looked at.
 

@@ -45,6 +45,19 @@ PAN_KEYS = (
     Key(("Down",), "pan.down", "Pan down"),
 )
 
+MICROSCOPE_KEYS: tuple[Key, ...] = (
+    Key(("Ctrl+1",), "objective.4", "Magnification 4x (40x: 0.25 µm per px of the screen)"),
+    Key(("Ctrl+2",), "objective.10", "Magnification 10x"),
+    Key(("Ctrl+3",), "objective.20", "Magnification 20x"),
+    Key(("Ctrl+4",), "objective.40", "Magnification 40x"),
+    Key(("Z",), "objective.next", "The next higher of these magnifications"),
+    Key(("Shift+Z",), "objective.previous", "The next lower one"),
+    Key(("Ctrl+M",), "rulers.clear", "Remove the rulers that stay on this slide"),
+    Key(("F",), "field", "Show or hide the circle of the field of view (field number / objective)"),
+    Key(("Shift+F",), "field.follow", "The circle follows the mouse, or stays in the middle"),
+)
+"""What the hand reaches for at a microscope."""
+
 KEYS: tuple[Key, ...] = (
     *CLASS_KEYS,
     Key(
@@ -82,6 +95,7 @@ KEYS: tuple[Key, ...] = (
     Key(("+", "="), "zoom.in", "Zoom in"),
     Key(("-",), "zoom.out", "Zoom out"),
     Key(("Home",), "fit", "Show the whole slide"),
+    *MICROSCOPE_KEYS,
     Key(("Ctrl+O",), "slides.add", "Add slides to the project"),
     Key(("Ctrl+S",), "saved", "Confirm that all changes are saved (each is saved at once)"),
     Key(("F1",), "help", "Show the keys for what has the focus"),
@@ -91,6 +105,8 @@ KEYS: tuple[Key, ...] = (
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Wheel", "Zoom"),
     ("Middle drag, or Space and drag", "Pan, with any tool"),
+    ("M held and drag", "Measure a length (µm); nothing is stored"),
+    ("M and Shift held and drag", "A ruler that stays on the slide until it is removed"),
     ("Click on an annotation", "Select it, with any tool"),
 )
 

@@ -45,6 +45,7 @@ from napari_cyto.widgets.docks.slides.open_paths import dropped_paths, local_pat
 from napari_cyto.widgets.docks.teach.dock import TeachDock
 from napari_cyto.widgets.docks.train.dock import TrainDock
 from napari_cyto.widgets.message_line import MessageLine
+from napari_cyto.widgets.microscope.microscope import Microscope
 from napari_cyto.widgets.replaced_bar import ReplacedBar
 from napari_cyto.widgets.slide_view import SlideView
 from napari_cyto.widgets.welcome import Welcome
@@ -176,6 +177,7 @@ class CytoWindow(QObject):
         self.badge = Badge(painted, session)
         self.badge.view.clicked.connect(self.show_view_panel)
         self.canvas.show_as(load())
+        self.microscope = Microscope(viewer, session, self.canvas)
         self.pins = Pins(
             viewer,
             session,
@@ -327,6 +329,7 @@ class CytoWindow(QObject):
         self.message.let_go()
         self.replaced.let_go()
         self.badge.let_go()
+        self.microscope.let_go()
         self.frame.let_go()
         self.view.let_go()
         self.canvas.detach()

@@ -8,6 +8,7 @@ __all__ = [
     "badge",
     "canvas",
     "crosshair",
+    "drags",
     "focus_frame",
     "frames",
     "key_help",

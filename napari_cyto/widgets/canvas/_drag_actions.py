@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 import numpy as np
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.geometry import (
-    YX,
     YXYX,
     Box,
     Geometry,
@@ -32,49 +29,11 @@ from napari_cyto.widgets.canvas._annotation_style import (
     outlines_of,
 )
 from napari_cyto.widgets.canvas._shape_handles import box_between, dragged
+from napari_cyto.widgets.canvas.drags import Place
 
 MOST_IN_ONE_BAND = 20_000
 _GHOSTS = 300
 _STEP_SCREEN_PX = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the mouse is.
-
-    Parameters
-    ----------
-    yx : tuple of float
-        On the slide, level-0 px.
-    screen_xy : tuple of float
-        On the canvas, screen px.
-    level0_per_screen_px : float
-        How many level-0 px a screen px covers.
-    """
-
-    yx: YX
-    screen_xy: tuple[float, float]
-    level0_per_screen_px: float
-
-    def reach(self, screen_px: float) -> float:
-        """Return a distance on the screen as one on the slide, level-0 px."""
-        return screen_px * self.level0_per_screen_px
-
-    def screen_distance(self, other: Place) -> float:
-        """Return how far apart two places are on the screen, px."""
-        return math.dist(self.screen_xy, other.screen_xy)
-
-
-class Drag(Protocol):
-    """A drag under way."""
-
-    def to(self, place: Place) -> None:
-        """Follow the mouse."""
-        ...
-
-    def end(self) -> None:
-        """Do what the drag was for."""
-        ...
 
 
 Draft = Callable[[Segments], None]

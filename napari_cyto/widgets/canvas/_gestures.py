@@ -11,9 +11,10 @@ from napari_cyto.errors import CytoError
 from napari_cyto.session import Session
 from napari_cyto.session.tools import Tool
 from napari_cyto.widgets.canvas._annotation_style import NO_SEGMENTS, SELECTED_RGBA, Segments
-from napari_cyto.widgets.canvas._drag_actions import BandDrag, Drag, HandleDrag, MoveDrag, OutlineDrag, PanDrag, Place
+from napari_cyto.widgets.canvas._drag_actions import BandDrag, HandleDrag, MoveDrag, OutlineDrag, PanDrag
 from napari_cyto.widgets.canvas._region_draft import LassoDrag, RegionDraft
 from napari_cyto.widgets.canvas._shape_handles import handle_at
+from napari_cyto.widgets.canvas.drags import Drag, Place
 from napari_cyto.widgets.canvas.frames import world_to_frame
 from napari_cyto.widgets.canvas.napari_window import camera_of
 
@@ -58,16 +59,31 @@ class Gestures:
         self._uncover = uncover
         self.region = RegionDraft(session, draft)
         self.is_space_held = False
+        # Set by whoever has a ruler: begins to measure from a place, for good or not, and hears that its key is up.
+        self.measure: Callable[[Place, bool], Drag] | None = None
+        self.measured: Callable[[], None] = lambda: None
+        # Set by whoever follows the mouse over the slide besides.
+        self.followed: Callable[[Place], None] = lambda _place: None
+        self._is_measuring = False
+
+    def hold_to_measure(self, held: bool) -> None:
+        """Have drags measure while a key is held."""
+        was, self._is_measuring = self._is_measuring, held and self.measure is not None
+        if was and not held:
+            self.measured()
 
     def press(self, viewer: Viewer, event: Any) -> Iterator[None]:
         """Napari's drag callback: from press to release."""
         pans = event.button == _MIDDLE or (event.button == _LEFT and self.is_space_held)
         if not self._is_ours(event) or (event.button != _LEFT and not pans):
             return
+        measures = self._is_measuring and not pans
         camera = camera_of(viewer)
         start, adds, outlines = self._place(event), "Shift" in event.modifiers, "Control" in event.modifiers
 
         def begin() -> Drag:
+            if measures and self.measure is not None:
+                return self.measure(start, adds)
             return self._pan(start) if pans else self._drag(start, adds=adds, outlines=outlines)
 
         # vispy's camera sees each move too, and would pan under what is drawn.
@@ -83,7 +99,7 @@ class Gestures:
                 if drag is not None:
                     drag.to(place)
                 yield
-            self._release(drag, start, self._place(event), adds=adds, clicks=not pans)
+            self._release(drag, start, self._place(event), adds=adds, clicks=not pans and not measures)
         finally:
             camera.mouse_pan = pans_before
 
@@ -102,7 +118,9 @@ class Gestures:
         if self.region.is_open:
             self.region.follow(self._place(event))
         elif self._session.slide is not None:
-            self._hover(self._place(event))
+            place = self._place(event)
+            self._hover(place)
+            self.followed(place)
 
     def double_click(self, _viewer: Viewer, event: Any) -> None:
         """Close the region; for other tools the second press of a double click is a click like any."""

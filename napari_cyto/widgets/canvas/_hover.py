@@ -14,7 +14,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.review.predictions import is_from_model
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas._annotation_style import is_dark
-from napari_cyto.widgets.canvas._drag_actions import Place
+from napari_cyto.widgets.canvas.drags import Place
 
 REACH_SCREEN_PX = 7.0
 _BESIDE_PX = 16

@@ -7,7 +7,7 @@ else they are what somebody writes beside a field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from qtpy import sip
@@ -52,8 +52,8 @@ class SlideKeys(QObject):
         each of which would hand it to napari's layers.
     run : callable
         What gets the command of the key that was pressed.
-    hold_to_pan : callable
-        Hears when Space goes down (True) and up (False) on the slide.
+    holds : mapping of Qt.Key to callable
+        By key that means something while it is held: hears when it goes down (True) and up (False) on the slide.
     refuse : callable
         Hears of a combination, as Qt writes it, that is none of ours and has Ctrl or Alt in it: one of napari's, maybe.
     """
@@ -63,12 +63,12 @@ class SlideKeys(QObject):
         canvas: QWidget,
         qt_window: QWidget,
         run: Callable[[str], None],
-        hold_to_pan: Callable[[bool], None],
+        holds: Mapping[Qt.Key, Callable[[bool], None]],
         refuse: Callable[[str], None],
     ) -> None:
         super().__init__(canvas)
         self._canvas = canvas
-        self._run, self._hold_to_pan, self._refuse = run, hold_to_pan, refuse
+        self._run, self._holds, self._refuse = run, holds, refuse
         self._of_slide = combinations(KEYS)
         self._of_all = combinations(key for key in KEYS if key.anywhere)
         self.is_on = False
@@ -80,7 +80,8 @@ class SlideKeys(QObject):
         kind = event.type()
         if kind == QEvent.Type.FocusOut and watched is self._canvas:
             # The release of a key that is held will not be seen.
-            self._hold_to_pan(False)
+            for hold in self._holds.values():
+                hold(False)
         if kind == QEvent.Type.ChildAdded and isinstance(event.child(), QDockWidget):
             event.child().installEventFilter(self)
         if not self.is_on:
@@ -114,8 +115,9 @@ class SlideKeys(QObject):
         event.accept()
         on_slide = self._is_on_slide(watched)
         command = _command(self._table(watched), event)
-        if on_slide and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
-            self._hold_to_pan(True)
+        hold = self._holds.get(event.key())
+        if on_slide and hold is not None and not event.isAutoRepeat() and not _has_ctrl_or_alt(event):
+            hold(True)
         elif command is not None:
             if not event.isAutoRepeat() or command.startswith(_REPEATED):
                 self._run(command)
@@ -126,8 +128,9 @@ class SlideKeys(QObject):
         return True
 
     def _released(self, watched: QObject, event: Any) -> bool:
-        if watched is self._canvas and event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
-            self._hold_to_pan(False)
+        hold = self._holds.get(event.key())
+        if watched is self._canvas and hold is not None and not event.isAutoRepeat():
+            hold(False)
         return event.key() not in _LEFT_TO_QT
 
 

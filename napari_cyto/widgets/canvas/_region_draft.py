@@ -5,7 +5,8 @@ from __future__ import annotations
 from napari_cyto.domain.geometry import YX, closed_outline
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas._annotation_style import NO_SEGMENTS, REGION_RGBA, line_segments
-from napari_cyto.widgets.canvas._drag_actions import Draft, Place
+from napari_cyto.widgets.canvas._drag_actions import Draft
+from napari_cyto.widgets.canvas.drags import Place
 
 _CLOSING_SCREEN_PX = 8.0
 _STRAY_SCREEN_PX = 1.0

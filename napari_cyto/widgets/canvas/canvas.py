@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.classes import ClassScheme
@@ -80,10 +80,11 @@ class Canvas:
         self._is_attached = True
         self.is_hidden = False
         self._is_crowded = self._outlines_were_visible = self._jumped = False
+        # Set by whoever has more to offer: does a command of the keys table and returns whether it was one of his.
+        self.run_elsewhere: Callable[[str], bool] = lambda _command: False
         qt_window = napari_window.qt_window(viewer)
-        self.keys = SlideKeys(
-            napari_window.native_canvas(viewer), qt_window, self.run, self._hold_to_pan, self._refuse_key
-        )
+        holds = {Qt.Key.Key_Space: self._hold_to_pan, Qt.Key.Key_M: self._hold_to_measure}
+        self.keys = SlideKeys(napari_window.native_canvas(viewer), qt_window, self.run, holds, self._refuse_key)
         self._tether = Tether(qt_window, self.detach)
         self._poll_timer = QTimer(qt_window)
         self._poll_timer.setInterval(POLL_MS)
@@ -197,8 +198,13 @@ class Canvas:
                 region.cancel()
             elif command == "delete" and region.is_open:
                 region.drop_corner()
-            elif not (self._is_blindfold(command) or self._move_view(command) or self._means_cell_under_mouse(command)):
+            elif not any(done(command) for done in self._before_session):
                 run(self.session, command)
+
+    @property
+    def _before_session(self) -> tuple[Callable[[str], bool], ...]:
+        """Who may do a command, or refuse it, before the session does."""
+        return (self._is_blindfold, self._move_view, self.run_elsewhere, self._means_cell_under_mouse)
 
     def _means_cell_under_mouse(self, command: str) -> bool:
         """Whether a key meant the cell under the mouse rather than a selection; it has done its work then.
@@ -241,6 +247,9 @@ class Canvas:
     def _hold_to_pan(self, held: bool) -> None:
         self.gestures.is_space_held = held
 
+    def _hold_to_measure(self, held: bool) -> None:
+        self.gestures.hold_to_measure(held)
+
     def _refuse_key(self, combination: str) -> None:
         title = napari_window.title_of_shortcut(combination)
         if title:
@@ -275,6 +284,7 @@ class Canvas:
         self.keys.is_on = is_open
         if not is_open:
             self._hold_to_pan(False)
+            self._hold_to_measure(False)
             self._poll_timer.stop()
         elif not self._poll_timer.isActive():
             self._poll_timer.start()

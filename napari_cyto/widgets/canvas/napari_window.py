@@ -103,6 +103,20 @@ def view_yxyx(viewer: Viewer, mpp: float) -> YXYX:
     return (y - half_y, x - half_x, y + half_y, x + half_x)
 
 
+def screen_xy(viewer: Viewer, yx: YX, mpp: float) -> tuple[float, float]:
+    """Return where a place on the slide (level-0 px) is on the canvas, screen px from its upper left corner."""
+    camera = camera_of(viewer)
+    height, width = canvas_size_px(viewer)
+    y, x = frame_to_world(yx, mpp)
+    _, centre_y, centre_x = camera.center
+    return (width / 2 + (x - centre_x) * camera.zoom, height / 2 + (y - centre_y) * camera.zoom)
+
+
+def view_centre_yx(viewer: Viewer, mpp: float) -> YX:
+    """Return the place on the slide in the middle of the canvas, level-0 px."""
+    return world_to_frame(camera_of(viewer).center, mpp)
+
+
 def pan(viewer: Viewer, down: float, right: float) -> None:
     """Move the view by shares of its height and width."""
     camera = camera_of(viewer)

@@ -1,0 +1,3 @@
+"""What the hand reaches for at a microscope: objectives, rulers, the circle of the field of view."""
+
+__all__ = ["microscope"]

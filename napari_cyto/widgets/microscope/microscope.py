@@ -1,0 +1,163 @@
+"""The tools of a microscope on a window's slide: what they are, and which command of the keys table each obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_cyto.domain.coverage import MAGNIFICATIONS, magnification_of, um_per_screen_px_at
+from napari_cyto.session import Session
+from napari_cyto.widgets.canvas import Canvas, napari_window
+from napari_cyto.widgets.microscope._field_circle import FieldCircle
+from napari_cyto.widgets.microscope._field_dialog import FieldDialog
+from napari_cyto.widgets.microscope._magnification_bar import NO_MPP_TIP, MagnificationBar, magnification_words, menu_of
+from napari_cyto.widgets.microscope._rulers import Rulers
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+_OBJECTIVE = "objective."
+# The same objective, though the zoom was rounded on its way.
+_SAME = 1.01
+# What the bar speaks of where nobody knows how large a pixel is: px of the screen for each of the slide, in hundredths.
+_PERCENT = 100.0
+HOW_TO_MEASURE = "Hold M and drag to measure; with Shift as well the ruler stays."
+
+
+class Microscope:
+    """Magnification, rulers and the circle of the field of view on one window.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The window's viewer.
+    session : Session
+        Whose slide it shows.
+    canvas : Canvas
+        Where keys and mouse arrive.
+    """
+
+    def __init__(self, viewer: Viewer, session: Session, canvas: Canvas) -> None:
+        self._viewer, self._session, self._canvas = viewer, session, canvas
+        self.rulers = Rulers(viewer, session)
+        self.circle = FieldCircle(viewer, session)
+        self.bar = MagnificationBar(napari_window.native_canvas(viewer), self.magnify)
+        self.bar.offer(menu_of(self.bar, self._rows()))
+        self._commands: Mapping[str, Callable[[], object]] = {
+            **{f"{_OBJECTIVE}{power:g}": partial(self._take_objective, power) for power in MAGNIFICATIONS},
+            f"{_OBJECTIVE}next": lambda: self._turn_nosepiece(1),
+            f"{_OBJECTIVE}previous": lambda: self._turn_nosepiece(-1),
+            "rulers.clear": self.rulers.clear,
+            "field": self.circle.toggle,
+            "field.follow": self._follow_mouse,
+        }
+        canvas.run_elsewhere = self.run
+        canvas.gestures.measure = self.rulers.measure
+        canvas.gestures.measured = self._measured
+        canvas.gestures.followed = self.circle.follow
+        napari_window.camera_of(viewer).events.zoom.connect(self._on_zoom)
+        session.slide_changed.connect(self._on_slide)
+        self._on_slide()
+
+    def let_go(self) -> None:
+        """Stop listening, and take everything off the slide."""
+        self._canvas.run_elsewhere = lambda _command: False
+        self._canvas.gestures.measure = None
+        self._session.slide_changed.disconnect(self._on_slide, missing_ok=True)
+        if napari_window.is_open(self._viewer):
+            napari_window.camera_of(self._viewer).events.zoom.disconnect(self._on_zoom)
+        self.rulers.let_go()
+        self.circle.let_go()
+        self.bar.let_go()
+
+    def run(self, command: str) -> bool:
+        """Do a command of the keys table; return whether it is one of the microscope's."""
+        action = self._commands.get(command)
+        if action is not None and self._session.slide is not None:
+            action()
+        return action is not None
+
+    def _rows(self) -> list[tuple[str, str, Callable[[], Any]] | None]:
+        def does(command: str) -> Callable[[], Any]:
+            return lambda: self._canvas.run(command)
+
+        return [
+            ("Ruler", "M and drag", lambda: self._session.message.emit(HOW_TO_MEASURE)),
+            ("Remove rulers", "Ctrl+M", does("rulers.clear")),
+            None,
+            ("Field of view", "F", does("field")),
+            ("Field number and objective…", "", self.show_field_dialog),
+        ]
+
+    def show_field_dialog(self) -> FieldDialog:
+        """Ask for the eyepiece and the objective of the circle."""
+        dialog = FieldDialog(napari_window.qt_window(self._viewer), self.circle.field, self.circle.show_as)
+        dialog.show()
+        return dialog
+
+    # Magnification
+
+    @property
+    def magnification(self) -> float | None:
+        """The magnification of now; None where the size of a pixel is unknown."""
+        zoom = float(napari_window.camera_of(self._viewer).zoom)
+        return magnification_of(1 / zoom) if self._mpp else None
+
+    def magnify(self, magnification: float) -> None:
+        """Show the slide at a magnification; where the size of a pixel is unknown, at so many hundredths."""
+        per_px = um_per_screen_px_at(magnification) if self._mpp else _PERCENT / magnification
+        napari_window.camera_of(self._viewer).zoom = 1 / per_px
+
+    @property
+    def _mpp(self) -> float | None:
+        return self._session.slide.mpp if self._session.slide is not None else None
+
+    def _take_objective(self, power: float) -> None:
+        if not self._mpp:
+            self._session.message.emit(NO_MPP_TIP)
+            return
+        self.magnify(power)
+
+    def _turn_nosepiece(self, way: int) -> None:
+        now = self.magnification
+        if now is None:
+            self._session.message.emit(NO_MPP_TIP)
+            return
+        ahead = [p for p in MAGNIFICATIONS if (p > now * _SAME if way > 0 else p * _SAME < now)]
+        if not ahead:
+            end = MAGNIFICATIONS[-1 if way > 0 else 0]
+            self._session.message.emit(
+                f"The {'highest' if way > 0 else 'lowest'} objective is {end:g}x; the view is at "
+                f"{magnification_words(now)}."
+            )
+            return
+        self.magnify(min(ahead) if way > 0 else max(ahead))
+
+    def _on_zoom(self, _event: Any = None) -> None:
+        if self._session.slide is None:
+            return
+        zoom = float(napari_window.camera_of(self._viewer).zoom)
+        now = self.magnification
+        self.bar.show_magnification(
+            zoom * _PERCENT if now is None else now, magnification_of(self._mpp) if self._mpp else None
+        )
+
+    def _on_slide(self) -> None:
+        shows = self._session.slide is not None
+        self.bar.setVisible(shows)
+        if shows:
+            self._on_zoom()
+            self.bar.fit()
+
+    # Ruler and circle
+
+    def _measured(self) -> None:
+        if self.rulers.passing is not None:
+            self.rulers.show_passing(None)
+
+    def _follow_mouse(self) -> None:
+        self.circle.show_as(replace(self.circle.field, follows_mouse=not self.circle.field.follows_mouse))
+        where = "follows the mouse" if self.circle.field.follows_mouse else "stays in the middle of the view"
+        self._session.message.emit(f"The circle of the field of view {where}.")
