@@ -238,8 +238,10 @@ def cut_patches(
         grid = patch_grid(slide.size_hw, _mpp_of(slide), rule)
         counts.padded_away += grid.padded_away
         if max(slide.size_hw) >= SLIDE_FROM_PX and len(grid.corners_yx):
-            grid = yield from _of_slide(slide, grid, rule, rank, np.random.default_rng([seed, done]), counts)
-        counts.images_without += not len(grid.corners_yx)
+            chance = np.random.default_rng([seed, done])
+            grid = yield from _of_slide(slide, grid, rule, rank, chance, counts, token)
+        else:
+            counts.images_without += not len(grid.corners_yx)
         grids.append(grid)
     total = sum(len(grid.corners_yx) for grid in grids)
     if not total:
@@ -249,12 +251,14 @@ def cut_patches(
     content = np.zeros((total, 2), dtype=np.intp)
     of_slide, corners = np.zeros(total, dtype=np.intp), np.zeros((total, 2))
     filled = 0
-    for number, (slide, grid) in enumerate(zip(chosen, grids, strict=True)):
+    some = [number for number, grid in enumerate(grids) if len(grid.corners_yx)]
+    for number in some:
+        slide, grid = chosen[number], grids[number]
+        before, tried = filled, 0
         try:
             with open_slide(slide.path) as opened:
-                before = filled
-                for corner in grid.corners_yx.tolist():
-                    if not (filled - before) % _AT_ONCE:
+                for tried, corner in enumerate(grid.corners_yx.tolist()):
+                    if not tried % _AT_ONCE:
                         stop_if_cancelled(token)
                         yield Advanced(number, len(chosen), "Cutting out patches")
                     patch, part = cut_patch(opened, (corner[0], corner[1]), grid.side_px, rule)
@@ -264,8 +268,7 @@ def cut_patches(
                     room[filled], content[filled], of_slide[filled], corners[filled] = patch, part, number, corner
                     filled += 1
         except SlideError as error:
-            counts.images_unread += 1
-            yield Noted(f"{error} The image was left out.")
+            yield _lost(error, len(grid.corners_yx) - tried, filled > before, counts)
     if not filled:
         raise CytoError("None of the images could be read.")
     counts.kept = filled
@@ -279,6 +282,7 @@ def _of_slide(
     rank: Ranker | None,
     rng: np.random.Generator,
     counts: PatchCounts,
+    token: Token | None,
 ) -> Generator[Advanced | Noted, None, PatchGrid]:
     """Return the patches of a whole slide that are taken: none of plain glass, the best or some by chance."""
     yield Advanced(0, 0, f"Looking over {slide.name}")
@@ -291,15 +295,45 @@ def _of_slide(
             counts.plain += int((~holds).sum())
             left = np.flatnonzero(holds)
             if rule.per_slide and len(left) > rule.per_slide:
-                scores = rng.random(len(left)) if rank is None else rank(opened, mpp, corners[left])
+                if rank is None:
+                    scores = rng.random(len(left))
+                else:
+                    scores = yield from _ranked(opened, mpp, corners[left], rank, slide.name, token)
                 best = np.sort(np.argsort(-scores, kind="stable")[: rule.per_slide])
                 counts.not_chosen += len(left) - len(best)
                 left = left[best]
+            counts.images_without += not len(left)
     except SlideError as error:
         yield Noted(f"{error} The image was left out.")
         counts.images_unread += 1
         left = np.empty(0, dtype=np.intp)
     return PatchGrid(corners[left] if len(left) else np.empty((0, 2)), grid.side_px, grid.content_hw[left], 0)
+
+
+def _lost(error: SlideError, patches: int, is_begun: bool, counts: PatchCounts) -> Noted:
+    """Count what could not be read of an image, and return the sentence on it."""
+    if is_begun:
+        counts.unreadable += patches
+        return Noted(f"{error} What was read of the image before was kept.")
+    counts.images_unread += 1
+    return Noted(f"{error} The image was left out.")
+
+
+def _ranked(
+    slide: Slide,
+    mpp: float,
+    corners_yx: npt.NDArray[np.float64],
+    rank: Ranker,
+    name: str,
+    token: Token | None,
+) -> Generator[Advanced, None, npt.NDArray[np.float64]]:
+    """Return the score of each patch; a slide can have tens of thousands, which takes minutes."""
+    scores = []
+    for start in range(0, len(corners_yx), _AT_ONCE):
+        stop_if_cancelled(token)
+        yield Advanced(start, len(corners_yx), f"Ranking the patches of {name}")
+        scores.append(rank(slide, mpp, corners_yx[start : start + _AT_ONCE]))
+    return np.concatenate(scores)
 
 
 def _mpp_of(slide: TrainingSlide) -> float:

@@ -330,7 +330,8 @@ class Fitting:
         total = sum(p.epochs for p in self.config.phases)
         epoch = self.progress.epoch
         done = round(1000 * (epoch + step / steps))
-        return Advanced(done, 1000 * total, f"Epoch {epoch + 1} of at most {total}")
+        # After the last epoch its network is still to be kept.
+        return Advanced(done, 1000 * total, f"Epoch {min(epoch + 1, total)} of at most {total}")
 
 
 def _at_home(value: Any) -> Any:

@@ -150,8 +150,12 @@ def _steps(
     if added:
         yield Noted(f"New since {from_model.id if from_model else ''}: {added}")
     task = make_task(config, data, split, from_model)
+    noted = set[str]()
     try:
-        yield from task.prepare(token)
+        for event in task.prepare(token):
+            if isinstance(event, Noted):
+                noted.add(event.message)
+            yield event
     except JobCancelled as error:
         kept = "the run goes on where it was with --resume" if resume else "no model was written"
         raise JobCancelled(f"Cancelled before the {'next' if resume else 'first'} epoch; {kept}.") from error
@@ -159,7 +163,7 @@ def _steps(
     record = with_parents(split.record, from_model)
     described = data.describe()
     if used := task.used():
-        yield from (Noted(sentence) for sentence in used)
+        yield from (Noted(sentence) for sentence in used if sentence not in noted)
         described["learned_from"] = used
     writer = BundleWriter(out, task, config, described, record, from_model, added, backbone_of)
     yield from _fit_and_evaluate(config, task, writer, token, resume, data.fingerprint)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_cyto.datasets.patches import PatchRule, cut_patches, patch_grid
+from napari_cyto.datasets.patches import PatchRule, cut_patch, cut_patches, patch_grid
 from napari_cyto.datasets.training.image_set import read_image_set
-from napari_cyto.errors import CytoError
-from napari_cyto.jobs.events import Advanced, Noted
+from napari_cyto.errors import CytoError, JobCancelled, SlideError
+from napari_cyto.jobs.events import Advanced, CancelToken, Noted
 
 RULE = PatchRule()
 
@@ -120,6 +120,42 @@ def test_of_a_whole_slide_no_glass_and_so_many_of_the_best(tmp_path: Path, monke
     assert found.counts.not_chosen == 12 - 3
     first, second = (cut(slides, rule, seed=s)[0].corners_yx.tolist() for s in (0, 0))
     assert first == second
+
+
+def test_a_slide_that_cannot_be_read_is_counted_once(field: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_cyto.datasets.patches.SLIDE_FROM_PX", 500)
+    slides = read_image_set([f"images:{field}@0.25"]).slides
+    gone = replace(slides[0], path=str(field / "gone.png"), key="gone")
+    found, said = cut([gone, *slides])
+    assert (found.counts.images_unread, found.counts.images_without, found.counts.kept) == (1, 0, 4)
+    assert len(said) == 1
+
+
+def test_what_lies_behind_a_fault_in_a_file_is_counted(field: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut_two(slide: object, corner_yx: tuple[float, float], *more: object) -> object:
+        if corner_yx[0]:
+            raise SlideError("field.png: damaged.")
+        return cut_patch(slide, corner_yx, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("napari_cyto.datasets.patches.cut_patch", cut_two)
+    found, said = cut(read_image_set([f"images:{field}@0.25"]).slides)
+    assert (found.counts.kept, found.counts.unreadable, found.counts.images_unread) == (2, 2, 0)
+    assert "What was read of the image before was kept." in said[0]
+
+
+def test_ranking_the_patches_of_a_slide_heeds_a_cancel(field: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_cyto.datasets.patches.SLIDE_FROM_PX", 500)
+    monkeypatch.setattr("napari_cyto.datasets.patches._AT_ONCE", 2)
+    token, ranked = CancelToken(), []
+
+    def rank(slide: object, mpp: float, corners_yx: np.ndarray) -> np.ndarray:
+        ranked.append(len(corners_yx))
+        token.cancel()
+        return np.ones(len(corners_yx))
+
+    with pytest.raises(JobCancelled):
+        cut(read_image_set([f"images:{field}@0.25"]).slides, PatchRule(per_slide=1), token=token, rank=rank)
+    assert ranked == [2]
 
 
 def test_slides_without_labels_count_too(field: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from napari_cyto.jobs.allocator import ALLOCATOR
-from napari_cyto.jobs.events import Cancelled, CancelToken, Done, Event, Failed, Measured, Noted
+from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Event, Failed, Measured, Noted
 from napari_cyto.jobs.run_folder import RunFolder
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.training.config import TrainConfig
@@ -58,11 +59,21 @@ def test_a_run_ends_in_an_encoder_that_gives_vectors(
     assert network.has_attention
 
 
-def test_the_encoder_is_the_teacher(tiny_fields: Path, encoder_recipe: TrainConfig, tmp_path: Path) -> None:
+def test_the_encoder_is_the_teacher_and_each_thing_is_said_once(
+    tiny_fields: Path, encoder_recipe: TrainConfig, tmp_path: Path
+) -> None:
     from safetensors.torch import load_file
 
     out = tmp_path / "encoder"
-    events_of(encoder_recipe, tiny_fields, out)
+    unknown = tmp_path / "unknown"
+    unknown.mkdir()
+    shutil.copy(tiny_fields / "field_0.png", unknown / "other.png")
+    events = list(train(encoder_recipe, (f"images:{tiny_fields}@0.25", f"images:{unknown}"), out))
+    said = [event.message for event in events if isinstance(event, Noted)]
+    assert [message for message in said if "1 image left out" in message]
+    assert len(said) == len(set(said))
+    shown = {event.message for event in events if isinstance(event, Advanced) if event.message.startswith("Epoch")}
+    assert shown == {f"Epoch {number} of at most 3" for number in (1, 2, 3)}
     kept = load_file(RunFolder.of(out).path / "checkpoint.safetensors")
     state = read_bundle(out).state_dict()
     assert state
