@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 import sys
 from array import array
 from collections.abc import Callable, Sequence
@@ -26,7 +27,8 @@ creation (µs since 1970 UTC), note. Corners are little-endian float64 pairs (y,
 
 The kind is point, box, polygon (an outline that does not say of what), nucleus, or cell (nucleus and cytoplasm). The
 corners of the last two are those of its nucleus, then those of its cytoplasm, then the pair (nan, number of
-corners of the nucleus), so that they are never mistaken for one ring."""
+corners of the nucleus), so that they are never mistaken for one ring; the number is negative where nobody has accepted
+the outline."""
 
 OUTLINES = ("polygon", "nucleus", "cell")
 """The kinds of rows that have corners."""
@@ -131,10 +133,15 @@ def rings_of(corners: bytes) -> tuple[array[float], array[float] | None]:
         flat.byteswap()
     if len(flat) < 2 or flat[-2] == flat[-2]:
         return flat, None
-    end = 2 * int(flat[-1])
+    end = 2 * abs(int(flat[-1]))
     if not 0 <= end <= len(flat) - 2:
         raise ValueError("an outline of more corners than there are")
     return flat[:end], flat[end:-2]
+
+
+def is_accepted_outline(corners: bytes) -> bool:
+    """Whether a person drew or accepted the outline of a cell in a row."""
+    return rings_of(corners)[1] is None or struct.unpack("<d", corners[-8:])[0] > 0
 
 
 def bounds_of(row: Row) -> YXYX:
@@ -169,7 +176,7 @@ def geometry_of(kind: str, bounds: YXYX, corners: bytes | None) -> Geometry:
     outline, cytoplasm = rings_of(corners or b"")
     if cytoplasm is None:
         return Polygon(_pairs(outline))
-    return CellOutline(_pairs(outline), _pairs(cytoplasm))
+    return CellOutline(_pairs(outline), _pairs(cytoplasm), is_accepted_outline(corners or b""))
 
 
 def _pairs(flat: array[float]) -> tuple[YX, ...]:
@@ -188,7 +195,8 @@ def _shape(geometry: Geometry) -> tuple[str, tuple[float, ...], bytes | None]:
     kind = "polygon"
     if isinstance(geometry, CellOutline):
         kind = "cell" if geometry.cytoplasm_yx else "nucleus"
-        flat.extend((*chain.from_iterable(geometry.cytoplasm_yx), nan, len(geometry.vertices_yx)))
+        corners = len(geometry.vertices_yx)
+        flat.extend((*chain.from_iterable(geometry.cytoplasm_yx), nan, corners if geometry.accepted else -corners))
     if sys.byteorder == "big":
         flat.byteswap()
     return kind, bounds, flat.tobytes()

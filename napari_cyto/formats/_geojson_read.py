@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from napari_cyto.formats.text import FARTHEST_PX, Fault, free_text, number, show
 
 NOTE_KEY = "ANNOTATION_DESCRIPTION"  # where QuPath keeps an annotation's description
 SCORE_PREFIX = "Score: "
+OUTLINE_KEY, UNACCEPTED = "outline", "unaccepted"
 _PROBABILITIES = ("Detection probability", "Probability", "probability")
 _GEOMETRIES = frozenset({"Point", "MultiPoint", "Polygon", "MultiPolygon", "LineString", "MultiLineString"})
 # RFC 7946's own default, which programs write whatever the numbers are, and names of what is no place on the earth.
@@ -355,10 +356,12 @@ def flattened(geometry: object, fault: Fault) -> Iterator[Mapping[str, Any]]:
 
 def _kept_shape(shape: Geometry, class_id: str | None, metadata: Mapping[str, Any]) -> Geometry:
     """Return a rectangle of a class as a Box, unless the file says that it was drawn as an outline, or of what."""
-    if not isinstance(shape, Polygon) or isinstance(shape, CellOutline) or class_id is None:
+    if not isinstance(shape, Polygon) or class_id is None:
         return shape
-    if metadata.get("shape") == "nucleus":
-        return CellOutline(shape.vertices_yx)
+    if metadata.get("shape") == "nucleus" and not isinstance(shape, CellOutline):
+        shape = CellOutline(shape.vertices_yx)
+    if isinstance(shape, CellOutline):
+        return replace(shape, accepted=metadata.get(OUTLINE_KEY) != UNACCEPTED)
     if metadata.get("shape") == "polygon":
         return shape
     return rectangle(shape) or shape

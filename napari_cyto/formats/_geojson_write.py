@@ -8,10 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from napari_cyto.domain.annotation import Status
-from napari_cyto.domain.annotation_rows import NO_CLASS, Row, one_score, rings_of, scores_of, utc_text
+from napari_cyto.domain.annotation_rows import (
+    NO_CLASS,
+    Row,
+    is_accepted_outline,
+    one_score,
+    rings_of,
+    scores_of,
+    utc_text,
+)
 from napari_cyto.domain.geometry import YX, YXYX, Polygon, rectangle
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.formats._geojson_read import NOTE_KEY, SCORE_PREFIX
+from napari_cyto.formats._geojson_read import NOTE_KEY, OUTLINE_KEY, SCORE_PREFIX, UNACCEPTED
 from napari_cyto.formats._json_pieces import json_number, json_text
 from napari_cyto.formats._slide_json import KEY, slide_to_dict
 from napari_cyto.formats.colours import rgb
@@ -122,9 +130,9 @@ class _Features:
         flat, cytoplasm = rings_of(corners or b"")
         ring = self._ring(flat)
         if cytoplasm:
-            return f'{self._ring(cytoplasm)}, "nucleusGeometry": {ring}', ""
+            return f'{self._ring(cytoplasm)}, "nucleusGeometry": {ring}', _accepted(corners or b"")
         if cytoplasm is not None:
-            return ring, _SAID.format("nucleus")
+            return ring, _SAID.format("nucleus") + _accepted(corners or b"")
         is_rectangle = (
             len(flat) == 8 and rectangle(Polygon(tuple(zip(flat[0::2], flat[1::2], strict=True)))) is not None
         )
@@ -137,6 +145,10 @@ class _Features:
 
 
 _SAID = ', "shape": "{}"'
+
+
+def _accepted(corners: bytes) -> str:
+    return "" if is_accepted_outline(corners) else f', "{OUTLINE_KEY}": "{UNACCEPTED}"'
 
 
 def _identity(text: str) -> str:

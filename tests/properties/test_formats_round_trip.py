@@ -52,7 +52,7 @@ points = st.builds(Point, coordinate, coordinate)
 corners = st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=8)
 polygons = corners.filter(lambda v: not is_flat(v)).map(lambda v: Polygon(tuple(v)))
 rings = polygons.map(lambda polygon: polygon.vertices_yx)
-cell_outlines = st.builds(CellOutline, rings, st.just(()) | rings)
+cell_outlines = st.builds(CellOutline, rings, st.just(()) | rings, st.booleans())
 scores = st.floats(0, 1)
 
 

@@ -34,7 +34,7 @@ _points = st.builds(Point, _coordinates, _coordinates)
 _boxes = st.builds(lambda y, x, h, w: Box(y, x, y + h, x + w), _coordinates, _coordinates, _sizes, _sizes)
 _polygons = st.lists(st.tuples(_coordinates, _coordinates), min_size=3, max_size=5).map(lambda v: Polygon(tuple(v)))
 _rings = _polygons.map(lambda polygon: polygon.vertices_yx)
-_cells = st.builds(CellOutline, _rings, st.just(()) | _rings)
+_cells = st.builds(CellOutline, _rings, st.just(()) | _rings, st.booleans())
 _shapes = st.one_of(
     st.tuples(_points | _boxes | _polygons | _cells, st.sampled_from(preset("bethesda").ids)),
     st.tuples(_polygons, st.none()),

@@ -125,9 +125,12 @@ class CellOutline(Polygon):
         The nucleus.
     cytoplasm_yx : tuple of (y, x)
         The edge of the cytoplasm, round the nucleus; empty where it is not known.
+    accepted : bool
+        Whether a person drew or accepted it; what is measured on any other is marked so.
     """
 
     cytoplasm_yx: tuple[YX, ...] = ()
+    accepted: bool = True
 
     def __post_init__(self) -> None:
         _check_ring(self.vertices_yx)
@@ -137,7 +140,7 @@ class CellOutline(Polygon):
     def translated(self, dy: float, dx: float) -> CellOutline:
         """Return the outline moved by ``dy, dx`` level-0 px."""
         nucleus, cell = (tuple((y + dy, x + dx) for y, x in ring) for ring in (self.vertices_yx, self.cytoplasm_yx))
-        return CellOutline(nucleus, cell)
+        return CellOutline(nucleus, cell, self.accepted)
 
 
 Geometry: TypeAlias = Point | Box | Polygon
