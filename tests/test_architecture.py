@@ -70,7 +70,7 @@ MAY_USE = {
     "inference": {"torch", "psutil", "pydantic", "distributed"} | _PIXELS,
     "evaluation": {"pydantic", "scipy", "pycocotools", "PIL", "sklearn", "torch"},
     "synthesis": {"torch", "pydantic"} | _PIXELS,
-    "vectors": {"pydantic", "pynndescent", "scipy", "sklearn", "umap"},
+    "vectors": {"numba", "pydantic", "pynndescent", "scipy", "sklearn", "umap"},
     "review": {"pydantic"},
     "reporting": {"pydantic"},
     "session": {"psygnal", "pydantic"},

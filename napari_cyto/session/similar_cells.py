@@ -12,7 +12,7 @@ from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.edits import Change
 from napari_cyto.errors import CytoError
 from napari_cyto.review.predictions import severities
-from napari_cyto.vectors import CellVectors, cell_vectors, vector_kinds, vectors_folder
+from napari_cyto.vectors import CellVectors, VectorKind, cell_vectors, vector_kinds, vectors_folder
 from napari_cyto.vectors.cell_facts import CellFacts, cell_facts
 from napari_cyto.vectors.cell_map import chosen_kind
 from napari_cyto.vectors.neighbours import COUNT, GradeNeighbours, Scope, grade_neighbours, similar
@@ -28,6 +28,11 @@ def _moves(change: Change) -> bool:
     if before is None or after is None:
         return True
     return (before.geometry, before.slide_id) != (after.geometry, after.slide_id)
+
+
+def _sizes(project: Project, kind: VectorKind) -> tuple[tuple[str, int], ...]:
+    folder = vectors_folder(project) / kind.folder_name
+    return tuple(sorted((p.name, p.stat().st_size) for p in folder.iterdir()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,13 @@ class SimilarCells:
         project = self._session.project
         return project is not None and bool(vector_kinds(project))
 
+    @property
+    def state(self) -> object:
+        """What differs once the project has other vectors, or more of them."""
+        project = self._session.project
+        kinds = () if project is None else vector_kinds(project)
+        return None if project is None or not kinds else (kinds[0], _sizes(project, kinds[0]))
+
     def vectors(self) -> tuple[CellVectors, CellFacts]:
         """Return the newest vectors of the project's cells, and what is known of these cells.
 
@@ -88,8 +100,7 @@ class SimilarCells:
         project = self._session.need_project()
         kind = chosen_kind(project)
         with self._lock:
-            folder = vectors_folder(project) / kind.folder_name
-            state = (project, kind, tuple(sorted((p.name, p.stat().st_size) for p in folder.iterdir())))
+            state = (project, kind, _sizes(project, kind))
             kept = self._kept
             if kept is not None and kept[0] == state:
                 return kept[1], kept[2]

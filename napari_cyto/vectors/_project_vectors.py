@@ -131,6 +131,18 @@ def cell_vectors(project: Project, kind: VectorKind, slide_id: str | None = None
     )
 
 
+def cells_with_vectors(project: Project, kind: VectorKind) -> tuple[tuple[str, ...], int]:
+    """Return the cells that `cell_vectors` would return, and how many have none, without reading the vectors.
+
+    Raises
+    ------
+    CytoError
+        When they cannot be read.
+    """
+    parts = list(_parts(project, open_vectors(project, kind), None))
+    return tuple(i for part in parts for i in part.places.ids), sum(part.without for part in parts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """The cells of a slide that have a vector, and how many have none."""

@@ -30,7 +30,14 @@ from napari_cyto.files.atomic import beside
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.store import Project
-from napari_cyto.vectors._project_vectors import CellVectors, cell_vectors, vector_kinds, vectors_folder
+from napari_cyto.vectors._compiled_code import code_kept
+from napari_cyto.vectors._project_vectors import (
+    CellVectors,
+    cell_vectors,
+    cells_with_vectors,
+    vector_kinds,
+    vectors_folder,
+)
 from napari_cyto.vectors._vector_file import VectorKind
 from napari_cyto.vectors.neighbours import nearest, unit_rows
 
@@ -213,10 +220,7 @@ def _steps(place: Path, options: MapOptions, token: Token | None) -> Steps:
         found = cell_vectors(project, chosen_kind(project, options.encoder))
         folder = vectors_folder(project) / _FOLDER
     if len(found.ids) < LEAST_CELLS:
-        raise CytoError(
-            f"Expected at least {LEAST_CELLS} cells with a vector for a map, got {len(found.ids)}; make more with: "
-            "napari-cyto embed PROJECT."
-        )
+        raise CytoError(_too_few(len(found.ids), found.without))
     path = folder / f"{_key(found, options)}.npz"
     kept = _read_or_none(path)
     if kept is not None:
@@ -267,8 +271,9 @@ def _places(found: CellVectors, drawn: npt.NDArray[np.intp], seed: int, say: Say
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from pynndescent import NNDescent
-            from umap import UMAP
+            with code_kept():
+                from pynndescent import NNDescent
+                from umap import UMAP
     except ImportError as error:
         raise CytoError(
             'The map of cells needs umap-learn; install it with: pip install "napari-cyto[window]".'
@@ -457,18 +462,101 @@ def read_map(path: Path, without: int = 0) -> CellMap:
 
 
 def kept_map(project: Project) -> CellMap | None:
-    """Return the map that was made last of the newest vectors of a project; None where none was."""
+    """Return the map that was made last: of the newest vectors of a project, else of others; None where none was."""
     kinds = vector_kinds(project)
-    if not kinds:
-        return None
     try:
         kept = sorted(
             (vectors_folder(project) / _FOLDER).glob("*.npz"), key=lambda each: each.stat().st_mtime_ns, reverse=True
         )
     except OSError:
         return None
-    read = (_read_or_none(path, of=kinds[0]) for path in kept)
-    return next((made for made in read if made is not None), None)
+    for of in (*kinds[:1], None):
+        read = (_read_or_none(path, of=of) for path in kept)
+        made = next((made for made in read if made is not None), None)
+        if made is not None:
+            return made
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a map, or that there is none, stands to what the project has now.
+
+    Parameters
+    ----------
+    map_kind : VectorKind or None
+        Whose vectors the map shows; None without a map.
+    newest : VectorKind or None
+        The newest vectors of the project; None where it has none.
+    with_vector : int
+        Cells that have one of these.
+    new : int
+        Those of them that are not on the map.
+    without : int
+        Cells that neither have one nor are on the map.
+    """
+
+    map_kind: VectorKind | None
+    newest: VectorKind | None
+    with_vector: int
+    new: int
+    without: int
+
+    @property
+    def sentence(self) -> str:
+        """What to know, and what to do about it; empty where the map shows all that there is."""
+        if self.newest is None:
+            return "" if self.map_kind is None else "The vectors of this map are no longer there; compute them anew."
+        if self.with_vector < LEAST_CELLS:
+            other = "" if self.map_kind in (None, self.newest) else f"This map is by {self.map_kind.encoder}. "
+            return other + _too_few(self.with_vector, self.without, self.newest.encoder)
+        if self.map_kind is None:
+            return f"{counted(self.with_vector, 'cell')} with a vector and no map yet: make it."
+        if self.map_kind != self.newest:
+            return self._changed
+        return f"{counted(self.new, 'cell')} not on this map; make it anew." if self.new else ""
+
+    @property
+    def _changed(self) -> str:
+        assert self.map_kind is not None
+        assert self.newest is not None
+        before, now = self.map_kind.encoder, self.newest.encoder
+        if before == now:
+            is_other = self.map_kind.sha256 != self.newest.sha256
+            before, now = (f"an earlier {now}", f"the present {now}") if is_other else (now, f"{now} on other crops")
+        return (
+            f"This map is by {before}, the newest vectors are by {now} ({counted(self.with_vector, 'cell')}); make the "
+            "map anew. Cells like this and label errors go by the newest."
+        )
+
+
+def standing_of(project: Project, made: CellMap | None) -> Standing:
+    """Return how a map, or none, stands to the cells that the project has now, and to their newest vectors.
+
+    Raises
+    ------
+    CytoError
+        When the vectors cannot be read.
+    """
+    shown = frozenset[str]() if made is None else frozenset(made.ids)
+    kinds = vector_kinds(project)
+    ids, without = cells_with_vectors(project, kinds[0]) if kinds else ((), 0)
+    new = sum(i not in shown for i in ids)
+    if shown and without:
+        stored = {cell[0] for slide in project.slides() for part in project.cell_rows(slide.id) for cell in part}
+        without = len(stored - shown.union(ids))
+    return Standing(None if made is None else made.kind, kinds[0] if kinds else None, len(ids), new, without)
+
+
+def _too_few(count: int, without: int, encoder: str = "") -> str:
+    by = f" by {encoder}" if encoder else ""
+    what = (
+        f"{counted(without, 'other cell')} without one: compute them in the Teach dock, or with "
+        "napari-cyto embed PROJECT"
+        if without
+        else "find or draw more cells and compute their vectors first"
+    )
+    return f"Expected at least {LEAST_CELLS} cells with a vector{by} for a map, got {count}; {what}."
 
 
 def _read_or_none(path: Path, without: int = 0, of: VectorKind | None = None) -> CellMap | None:

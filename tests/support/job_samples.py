@@ -24,6 +24,13 @@ def waits(token: Token) -> Events:
     yield Cancelled("Stopped politely; nothing was kept.")
 
 
+def waits_for_a_map(place: Path, options: object, token: Token) -> Events:
+    yield Advanced(1, 200, "Fitting the map.")
+    while not token.cancelled():
+        time.sleep(0.01)
+    yield Cancelled("No map was written.")
+
+
 def deaf(marker: Path, token: Token) -> Events:
     yield Advanced(0, 0, "deaf")
     try:

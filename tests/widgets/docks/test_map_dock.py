@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import job_samples
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
@@ -16,8 +17,9 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
 from napari_cyto.domain.geometry import Point
 from napari_cyto.session import commands
-from napari_cyto.vectors import cell_map, cell_vectors, vectors_folder
+from napari_cyto.vectors import VectorKind, cell_map, cell_vectors, vectors_folder
 from napari_cyto.vectors.cell_map import CellMap, Trust
+from napari_cyto.widgets.docks.map import dock as map_dock
 from napari_cyto.widgets.docks.map._colours import _short
 from napari_cyto.widgets.docks.map._plot import BACKGROUND, MapPlot
 from napari_cyto.widgets.docks.map.dock import MapDock
@@ -28,11 +30,11 @@ TRUST = Trust(0.93, 0.91, 0.95, 0.7, 0.5, 60)
 PLACES = np.array([[0.0, 0.0], [10.0, 0.0], [5.0, 8.0]])
 
 
-def fill(bench: Any) -> dict[str, int]:
+def fill(bench: Any, there: dict[str, int] | None = None) -> dict[str, int]:
     """Cells of three classes on two slides, half of them predictions; return the cluster of each."""
     project = bench.session.project
     rng = np.random.default_rng(3)
-    made: dict[str, int] = {}
+    made = dict(there or {})
     for slide in project.slides()[:2]:
         cells = [
             Annotation(
@@ -52,14 +54,14 @@ def fill(bench: Any) -> dict[str, int]:
     return made
 
 
-def keep_map(bench: Any, clusters: dict[str, int]) -> None:
+def keep_map(bench: Any, clusters: dict[str, int], kind: VectorKind = KIND) -> None:
     """Keep a map on which each cluster lies at its place."""
     project = bench.session.project
     found = cell_vectors(project, KIND)
     rng = np.random.default_rng(1)
     xy = np.array([PLACES[clusters[i]] + rng.normal(0, 0.3, 2) for i in found.ids], np.float32)
     cell_map._write(
-        vectors_folder(project) / "maps" / "made.npz", CellMap(KIND, found.ids, found.slide_ids, xy, 60, 0, TRUST)
+        vectors_folder(project) / "maps" / "made.npz", CellMap(kind, found.ids, found.slide_ids, xy, 60, 0, TRUST)
     )
 
 
@@ -264,7 +266,13 @@ def test_a_cell_that_came_later_is_counted_and_one_that_is_gone_is_not_shown(map
     bench.session.edits.choose_class("HSIL")
     bench.session.edits.add_point((200.0, 200.0))
     dock._read_kept()
-    bench.qtbot.waitUntil(lambda: "1 cell not on this map" in dock.hint.text(), timeout=5000)
+    bench.qtbot.waitUntil(lambda: "1 cell without a vector not shown" in dock.trust.text(), timeout=5000)
+    assert not dock.hint.isVisible(), "to make the map anew would not help"
+    later = next(a.id for a in project.annotations() if a.id not in clusters)
+    give_vectors(project, clusters | {later: 2})
+    dock._read_kept()
+    bench.qtbot.waitUntil(lambda: "1 cell not on this map; make it anew" in dock.hint.text(), timeout=5000)
+    assert "without a vector" not in dock.trust.text()
 
 
 def test_beside_the_cell_under_review_are_cells_of_the_next_grades_but_not_for_a_blind_reader(mapped):
@@ -287,3 +295,83 @@ def test_beside_the_cell_under_review_are_cells_of_the_next_grades_but_not_for_a
 def test_long_names_of_slides_leave_room_for_the_map():
     assert _short("smear.mrxs") == "smear.mrxs"
     assert _short("27ce7facb22d6ed75c146a43d23e7dde.jpg") == "27ce7facb22d…d23e7dde.jpg"
+
+
+def test_a_map_that_is_stopped_leaves_the_one_before(mapped, monkeypatch):
+    bench, dock, _ = mapped
+    before = dock.shown
+    monkeypatch.setattr(map_dock, "map_cells", job_samples.waits_for_a_map)
+    bench.click(dock.make)
+    bench.qtbot.waitUntil(lambda: "Fitting" in dock.job.words.text(), timeout=20_000)
+    bench.click(dock.job.cancel)
+    bench.qtbot.waitUntil(lambda: not dock.job.running, timeout=5000)
+    assert "No map was written" in dock.job.words.text()
+    assert dock.shown is before
+    assert dock.make.isEnabled()
+
+
+def test_a_map_of_another_encoder_is_shown_and_said_with_what_to_do(bench):
+    clusters = fill(bench)
+    keep_map(bench, clusters, KIND.model_copy(update={"encoder": "other", "sha256": "c" * 64}))
+    dock = bench.dock(MapDock)
+    bench.qtbot.waitUntil(lambda: dock.shown is not None, timeout=5000)
+    assert dock.hint.text().startswith(
+        "This map is by other, the newest vectors are by made (60 cells); make the map anew."
+    )
+    assert dock.make.text() == "Make anew"
+    lasso(bench, dock, 1)
+    assert set(dock.ids) == of(clusters, 1)
+
+
+def test_without_vectors_with_two_and_with_enough_it_says_what_to_do(bench):
+    dock = bench.dock(MapDock)
+    bench.settle()
+    assert "no vectors yet" in dock.hint.text()
+    assert dock.words.text() == ""
+    two = bench.mark(2)
+    there = dict.fromkeys(two, 0)
+    give_vectors(bench.session.project, there)
+    dock.hide()
+    dock.show()
+    bench.qtbot.waitUntil(lambda: "at least 20 cells with a vector by made" in dock.hint.text(), timeout=5000)
+    assert "find or draw more cells" in dock.hint.text()
+    fill(bench, there)
+    dock.hide()
+    dock.show()
+    bench.qtbot.waitUntil(lambda: "62 cells with a vector and no map yet: make it." in dock.hint.text(), timeout=5000)
+
+
+def test_the_button_of_label_errors_lists_the_contradicted_cell_first(mapped):
+    bench, dock, clusters = mapped
+    project, review = bench.session.project, bench.dock(ReviewDock)
+    waiting = [a.id for a in project.annotations() if a.status is Status.UNREVIEWED]
+    bench.session.edits.set_status(Status.ACCEPTED, of=waiting)
+    wrong = next(iter(of(clusters, 1)))
+    bench.session.edits.choose_class("SCC", of=[wrong])
+    bench.click(dock.errors)
+    bench.qtbot.waitUntil(lambda: review.listed is not None, timeout=60_000)
+    bench.settle()
+    assert review.list_title.text() == "Likely label errors"
+    assert review.review.cells[0].id == wrong
+    assert "first 20 labels are wrong" in review.list_words.text()
+
+
+def test_of_other_patients_says_what_stands_for_a_patient_that_is_unknown(mapped):
+    bench, _, clusters = mapped
+    project, review = bench.session.project, bench.dock(ReviewDock)
+    cell = project.annotation(next(iter(of(clusters, 2))))
+    bench.session.similar_requested.emit(cell.id, "other-patients")
+    bench.qtbot.waitUntil(lambda: review.listed is not None, timeout=5000)
+    bench.settle()
+    assert review.scope.currentData() == "other-patients"
+    assert cell.slide_id not in {each.slide_id for each in review.review.cells}
+    assert (
+        "The patient of this cell is unknown: its smear, or else its slide, counts as one." in review.list_words.text()
+    )
+    for slide in project.slides():
+        project.update_slide(replace(slide, patient="P1"))
+    said: list[str] = []
+    bench.session.message.connect(said.append)
+    bench.session.similar_requested.emit(cell.id, "other-patients")
+    bench.qtbot.waitUntil(lambda: bool(said), timeout=5000)
+    assert "cells of other patients than patient P1" in said[-1]

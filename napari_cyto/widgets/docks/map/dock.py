@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,16 @@ from napari_cyto.session import Session
 from napari_cyto.session.similar_cells import CellList
 from napari_cyto.store import HistoryEntry, Project
 from napari_cyto.vectors.cell_facts import CellFacts, cell_facts
-from napari_cyto.vectors.cell_map import CellMap, MapMade, MapOptions, kept_map, map_cells, read_map
+from napari_cyto.vectors.cell_map import (
+    CellMap,
+    MapMade,
+    MapOptions,
+    Standing,
+    kept_map,
+    map_cells,
+    read_map,
+    standing_of,
+)
 from napari_cyto.vectors.label_errors import LabelErrors, find_label_errors
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
@@ -55,7 +64,7 @@ class _Shown:
     cells: CellMap
     facts: CellFacts
     names: dict[str, str]
-    missing: int
+    standing: Standing
 
 
 class MapDock(Dock):
@@ -78,6 +87,7 @@ class MapDock(Dock):
         self._is_reading = False
         self._slide_id = ""
         self._wish: Wish | None = None
+        self._vectors: object = None
         self._is_due = True
         self._paths: dict[str, tuple[float | None, Path | None]] = {}
         self._colour_later = self.later(self._colour)
@@ -188,9 +198,9 @@ class MapDock(Dock):
     # The map
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802  Qt's name
-        """Read the map when it is first looked at."""
+        """Read the map when it is first looked at, and after vectors came."""
         super().showEvent(event)
-        if self._is_due:
+        if self._is_due or self.session.similar.state != self._vectors:
             self._read_kept()
 
     def make_map(self) -> None:
@@ -199,8 +209,7 @@ class MapDock(Dock):
         if project is None:
             self.session.message.emit("No project is open; open or create one in the Slides dock first.")
         elif not self.session.similar.are_there:
-            self.hint.setText(NO_VECTORS)
-            self.hint.show()
+            self._say(NO_VECTORS)
         else:
             self.job.run(map_cells, {"place": project.folder, "options": MapOptions()}, "Starting…")
 
@@ -221,19 +230,20 @@ class MapDock(Dock):
         if project is None:
             return
         self._missed, self._is_reading = [], True
+        self._vectors = self.session.similar.state
 
         def read(_may_go_on: object) -> object:
             try:
                 cells = how(project)
+                standing = standing_of(project, cells)
                 if cells is None:
-                    return ""
+                    return standing.sentence
+                cells = replace(cells, without=standing.without)
                 facts = cell_facts(project, cells.ids, cells.slide_ids)
-                there = int((facts.statuses != "").sum())
-                stored = sum(number for name, number in project.counts().items() if name is not None)
             except CytoError as error:
                 return str(error)
             names = {slide.id: slide.name for slide in project.slides()}
-            return _Shown(cells, facts, names, max(0, stored - there))
+            return _Shown(cells, facts, names, standing)
 
         self.reader.ask(read)
 
@@ -268,8 +278,7 @@ class MapDock(Dock):
         self.make.setText("Make map")
         if not why and self.session.project is not None and not self.session.similar.are_there:
             why = NO_VECTORS
-        self.hint.setText(why)
-        self.hint.setVisible(bool(why))
+        self._say(why)
         self._show_words()
 
     def _colour(self) -> None:
@@ -284,8 +293,11 @@ class MapDock(Dock):
         trust = shown.cells.trust
         slides = f"\n{trust.slide_sentence}" if by is ColourBy.SLIDE else ""
         self.trust.setText(shown.cells.sentence + slides)
-        self.hint.setText(f"{counted(shown.missing, 'cell')} not on this map; make it anew." if shown.missing else "")
-        self.hint.setVisible(bool(shown.missing))
+        self._say(shown.standing.sentence)
+
+    def _say(self, hint: str) -> None:
+        self.hint.setText(hint)
+        self.hint.setVisible(bool(hint))
 
     # What is selected
 
@@ -384,8 +396,7 @@ class MapDock(Dock):
         """Find accepted cells whose label their neighbours contradict, in a child process."""
         project = self.session.project
         if project is None or not self.session.similar.are_there:
-            self.hint.setText(NO_VECTORS)
-            self.hint.show()
+            self._say(NO_VECTORS)
             return
         self.found_job.run(find_label_errors, {"place": project.folder}, "Comparing labels…")
 
@@ -435,7 +446,8 @@ class MapDock(Dock):
     def _show_words(self) -> None:
         count = len(self._rows)
         many = " (too many to be shown on the slide)" if count > MOST_SELECTED else ""
-        self.words.setText(f"{counted(count, 'cell')} selected{many}" if count else "Draw round cells to select them.")
+        none = "" if self.shown is None else "Draw round cells to select them."
+        self.words.setText(f"{counted(count, 'cell')} selected{many}" if count else none)
         for made in (self.accept, self.reject):
             made.setEnabled(count > 0)
         self.like.setEnabled(count == 1)
