@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "models": _DATA | {"datasets"},
     "vectors": _CORE | {"store", "slides"},
     # A run is judged by the very code that judges models afterwards, and that by the one that proposes cells.
-    "training": _EVALUATED,
+    "training": _EVALUATED | {"synthesis"},
     "inference": _MODELS | {"vectors"},
     "evaluation": _MODELS | {"inference", "vectors"},
     "synthesis": _MODELS,

@@ -24,6 +24,7 @@ __all__ = [
     "openvino_export",
     "openvino_library",
     "openvino_store",
+    "outline_network",
     "point_detector",
     "project_models",
     "raw_cells",

@@ -37,6 +37,8 @@ Pixels = npt.NDArray[np.uint8]
 def probe_shapes(manifest: ModelManifest) -> tuple[tuple[int, ...], ...]:
     """Return the shapes of two inputs, uint8 RGB, on which a network is tried: two, as it shall take any size."""
     rule = manifest.crop_rule
+    if manifest.kind == "outline":
+        return ((2, manifest.input_px, manifest.input_px, 3), (5, manifest.input_px, manifest.input_px, 3))
     if manifest.kind == "detector" or rule is None:
         return ((1, 256, 320, 3), (1, 640, 512, 3))
     return (

@@ -37,6 +37,10 @@ _INTENDED = {
         "Scores a slide as a whole from the vectors of its cells or patches, and shows what it looked at; a "
         "cytopathologist reads every slide."
     ),
+    "outline": (
+        "Draws the outline of the nucleus under a click, and of its cell where that can be seen; a cytologist looks at "
+        "each outline that is measured."
+    ),
 }
 TOKEN_WORDS = {
     "pooled": "what the network ends in",

@@ -112,6 +112,9 @@ def try_network(network: nn.Module, manifest: ModelManifest, device: Any = "cpu"
     pixels = torch.from_numpy(probe(probe_shapes(manifest)[0])).float() / 255
     mean, std = (torch.tensor(each) for each in (manifest.normalisation.mean, manifest.normalisation.std))
     images = torch.movedim((pixels - mean) / std, -1, -3).to(device)
+    if manifest.kind == "outline":
+        # Its fourth channel is the click.
+        images = torch.cat([images, torch.zeros_like(images[:, :1])], dim=1)
     try:
         with torch.inference_mode(), watched(network, manifest.id):
             outputs = network(images)

@@ -12,8 +12,8 @@ from napari_cyto.domain.classes import CellClass, ClassScheme
 from napari_cyto.errors import SchemeError
 from napari_cyto.files.safe_names import safe_name
 
-Kind = Literal["classifier", "detector", "encoder", "slide"]
-WITHOUT_CLASSES = ("encoder", "slide")
+Kind = Literal["classifier", "detector", "encoder", "slide", "outline"]
+WITHOUT_CLASSES = ("encoder", "slide", "outline")
 """Kinds of models that name no cell."""
 
 FORMAT = 1
@@ -164,7 +164,7 @@ class ModelManifest(_Value):
     settings: dict[str, Any] = Field(default_factory=dict, description="Parameters of the architecture.")
     scheme: str = "bethesda"
     classes: tuple[ModelClass, ...] = Field(
-        max_length=MAX_CLASSES, description="None of an encoder, or of a model of slides."
+        max_length=MAX_CLASSES, description="None of an encoder, or of a model of slides or outlines."
     )
     stain: str = "Papanicolaou"
     mpp: float | None = Field(description="µm per px of the input; None for a crop rule in px.")
@@ -203,7 +203,7 @@ class ModelManifest(_Value):
             values = getattr(self.decision, name)
             if values and len(values) != len(self.classes):
                 raise ValueError(f"{len(self.classes)} classes need as many {name}, got {len(values)}")
-        if self.kind != "detector" and self.crop_rule is None:
+        if self.kind not in ("detector", "outline") and self.crop_rule is None:
             raise ValueError(f"expected the crop_rule that the {self.kind} was trained with, got none")
         if self.crop_rule is not None:
             self._check_crop_rule(self.crop_rule)
@@ -214,7 +214,8 @@ class ModelManifest(_Value):
     @property
     def kind_words(self) -> str:
         """The kind with its article, for sentences: ``a detector``, ``an encoder``."""
-        return {"encoder": "an encoder", "slide": "a model of whole slides"}.get(self.kind, f"a {self.kind}")
+        words = {"encoder": "an encoder", "slide": "a model of whole slides", "outline": "a model of outlines"}
+        return words.get(self.kind, f"a {self.kind}")
 
     @property
     def vector_length(self) -> int | None:

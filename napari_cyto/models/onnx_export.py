@@ -90,7 +90,7 @@ def export_to_onnx(bundle: Bundle, folder: Path) -> OnnxExport:
     """
     if folder.exists():
         raise CytoError(f"{folder}: expected a new folder, but it is there already; choose another name.")
-    if bundle.manifest.kind == "slide":
+    if bundle.manifest.kind in ("slide", "outline"):
         raise CytoError(
             f"{bundle.id}: expected a detector, a classifier or an encoder, got {bundle.manifest.kind_words}; give "
             "away its folder instead."

@@ -22,7 +22,7 @@ class Architecture:
     name : str
         What ``model.json`` calls it.
     kind : str
-        ``classifier``, ``detector``, ``encoder`` or ``slide``.
+        ``classifier``, ``detector``, ``encoder``, ``slide`` or ``outline``.
     title : str
         What people read.
     module : str
@@ -41,6 +41,7 @@ ARCHITECTURES = {
         Architecture("timm-classifier", "classifier", "Backbone, pooling, dense head", "classifier"),
         Architecture("timm-encoder", "encoder", "Network that gives a vector a cell", "encoder"),
         Architecture("gated-attention", "slide", "Gated attention over a slide's cells or patches", "attention_mil"),
+        Architecture("outline-unet", "outline", "Outline of the cell under a click", "outline_network"),
         Architecture("timm-encoder-head", "classifier", "Encoder with a head taught in clicks", "encoder_head"),
         Architecture("p2p", "detector", "Point proposals (Patherea-P2P)", "point_detector"),
         Architecture("fcrn", "detector", "Density regression (FCRN)", "fcrn"),

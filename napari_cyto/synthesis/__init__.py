@@ -21,5 +21,6 @@ __all__ = [
     "job",
     "lay_out",
     "obtain_smear",
+    "outlined_fields",
     "user_cache_dir",
 ]

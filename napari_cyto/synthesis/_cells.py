@@ -13,7 +13,7 @@ from napari_cyto.synthesis._catalogue import Catalogue
 from napari_cyto.synthesis._specs import CellKind, kinds_of
 from napari_cyto.synthesis._sprite import Sprite
 from napari_cyto.synthesis._stains import Palette
-from napari_cyto.synthesis._stamps import StampList, stamp_at
+from napari_cyto.synthesis._stamps import CellStamps, Stamp, StampList, stamp_at
 from napari_cyto.synthesis._truth import CellTruth, IntBox, enclosing
 
 _BIN_PX = 128
@@ -63,6 +63,7 @@ class Bench:
     stamps: StampList = field(default_factory=StampList)
     crowd: Crowd = field(default_factory=Crowd)
     cells: list[CellTruth] = field(default_factory=list)
+    parts: list[CellStamps] = field(default_factory=list)
 
     @property
     def um(self) -> float:
@@ -190,12 +191,14 @@ def _place(bench: Bench, draft: _Draft, centre_yx: YX) -> None:
     bench.stamps.add(body)
     boxes: list[IntBox] = []
     centres: list[YX] = []
+    nuclei: list[Stamp] = []
     for offset_y, offset_x in _nucleus_offsets(rng, draft):
         nucleus = draft.nuclei[len(boxes)]
         turn = orientation if draft.kind.paired else int(rng.integers(8))
         held = (centre_yx[0] + offset_y, centre_yx[1] + offset_x)
         stamp = stamp_at(nucleus, bench.palette.nucleus(rng), held, turn)
         bench.stamps.add(stamp)
+        nuclei.append(stamp)
         boxes.append(stamp.extent_yxyx)
         centres.append((stamp.y0 + stamp.sprite.anchor_yx[0], stamp.x0 + stamp.sprite.anchor_yx[1]))
     bench.crowd.add(*centre_yx, _own_room(draft), draft.kind.class_id != "NILM")
@@ -203,6 +206,7 @@ def _place(bench: Bench, draft: _Draft, centre_yx: YX) -> None:
         granules = bench.catalogue.small("granules", int(rng.integers(16)))
         bench.stamps.add(stamp_at(granules, bench.palette.nucleus(rng), centre_yx, int(rng.integers(8))))
     area_um2 = bench.catalogue.mpp**2
+    bench.parts.append(CellStamps(body, tuple(nuclei)))
     bench.cells.append(
         CellTruth(
             class_id=draft.kind.class_id,

@@ -16,6 +16,7 @@ from napari_cyto.synthesis._fields import Terrain, make_terrain, sample_places
 from napari_cyto.synthesis._glass import Glass
 from napari_cyto.synthesis._render import Renderer
 from napari_cyto.synthesis._stains import Palette
+from napari_cyto.synthesis._stamps import CellStamps
 from napari_cyto.synthesis._truth import SmearTruth
 
 DEFAULT_MPP = 0.25
@@ -83,11 +84,12 @@ class SmearSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Smear:
-    """A laid-out smear: its spec, what draws it, and its truth."""
+    """A laid-out smear: its spec, what draws it, its truth, and the stamps of each of the truth's cells."""
 
     spec: SmearSpec
     renderer: Renderer
     truth: SmearTruth
+    parts: tuple[CellStamps, ...] = ()
 
 
 def lay_out(spec: SmearSpec, token: Token | None = None) -> Smear:
@@ -112,7 +114,7 @@ def lay_out(spec: SmearSpec, token: Token | None = None) -> Smear:
     _place_normal(bench, terrain, spec)
     artefacts = place_surroundings(bench, terrain, spec.area_mm2)
     glass = Glass(np.random.default_rng([spec.seed, 2]), spec.size_hw, terrain, spec.mpp)
-    return Smear(spec, Renderer(glass, bench.stamps), SmearTruth(tuple(bench.cells), artefacts))
+    return Smear(spec, Renderer(glass, bench.stamps), SmearTruth(tuple(bench.cells), artefacts), tuple(bench.parts))
 
 
 def _n_cells(spec: SmearSpec, class_id: str) -> int:

@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_cyto.synthesis._noise import Field
 
 Planes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 # A structure counts as present where its dye reaches this share of full density.
 _PRESENT = 0.06
@@ -31,12 +32,15 @@ class Sprite:
         Area of the object, px².
     anchor_yx : tuple of float
         Where it is held: a body where its nucleus lies, anything else at its middle, px.
+    mask : ndarray
+        ``(height, width)`` bool: where the object is, before the optics blur it.
     """
 
     planes: Planes
     extent_yxyx: tuple[int, int, int, int]
     area_px: float
     anchor_yx: tuple[float, float]
+    mask: Mask
 
     @property
     def shape_hw(self) -> tuple[int, int]:
@@ -71,25 +75,25 @@ def make_sprite(
     rows, columns = np.flatnonzero(present.any(1)), np.flatnonzero(present.any(0))
     extent = (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
     middle = (planes.shape[1] / 2, planes.shape[2] / 2)
-    return Sprite(planes, extent, float(present.sum()), anchor_yx or middle)
+    return Sprite(planes, extent, float(present.sum()), anchor_yx or middle, present)
 
 
 def turned(sprite: Sprite, orientation: int) -> Sprite:
     """Return the sprite in one of eight orientations: quarter turns ``orientation % 4``, mirrored from 4 on.
 
-    The planes are a view; nothing is copied.
+    Planes and mask are views; nothing is copied.
     """
-    planes = sprite.planes
+    planes, mask = sprite.planes, sprite.mask
     box, (ay, ax) = sprite.extent_yxyx, sprite.anchor_yx
     height, width = sprite.shape_hw
     if orientation >= 4:
-        planes = planes[:, :, ::-1]
+        planes, mask = planes[:, :, ::-1], mask[:, ::-1]
         box = (box[0], width - box[3], box[2], width - box[1])
         ax = width - ax
     for _ in range(orientation % 4):
         # np.rot90 sends the column x to the row width - x.
-        planes = np.rot90(planes, axes=(1, 2))
+        planes, mask = np.rot90(planes, axes=(1, 2)), np.rot90(mask)
         box = (width - box[3], box[0], width - box[1], box[2])
         ay, ax = width - ax, ay
         height, width = width, height
-    return Sprite(planes, box, sprite.area_px, (ay, ax))
+    return Sprite(planes, box, sprite.area_px, (ay, ax), mask)

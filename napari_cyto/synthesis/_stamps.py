@@ -47,6 +47,22 @@ def stamp_at(sprite: Sprite, coefficients: Coefficients, centre_yx: tuple[float,
     return Stamp(shown, coefficients, y0, x0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CellStamps:
+    """What one cell is made of, in the order of the truth's cells.
+
+    Parameters
+    ----------
+    body : Stamp
+        Its cytoplasm, which lies under the nuclei too.
+    nuclei : tuple of Stamp
+        One or two.
+    """
+
+    body: Stamp
+    nuclei: tuple[Stamp, ...]
+
+
 @dataclass(slots=True, eq=False)
 class StampList:
     """Stamps and their boxes, to find those that touch a region at once."""

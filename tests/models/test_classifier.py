@@ -125,4 +125,4 @@ def test_settings_that_are_none(settings: dict[str, Any], word: str) -> None:
 def test_an_unknown_architecture_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(CytoError, match="timm-classifier, timm-encoder, "):
         build("gpt", {}, 6)
-    assert {a.kind for a in ARCHITECTURES.values()} == {"classifier", "detector", "encoder", "slide"}
+    assert {a.kind for a in ARCHITECTURES.values()} == {"classifier", "detector", "encoder", "slide", "outline"}

@@ -12,9 +12,15 @@ from scipy import ndimage
 from napari_cyto.domain.geometry import YX, is_on_image
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.outline._crops import CROP_PX, cut
-from napari_cyto.inference.outline._rings import OutlinedCell, mask_of, ring_of
+from napari_cyto.inference.outline._network import NetworkOutlines
+from napari_cyto.inference.outline._rings import OutlinedCell, dice, mask_of, ring_of
 from napari_cyto.inference.outline._watershed import cell_of, nucleus_of
+from napari_cyto.models.library import bundle_named
+from napari_cyto.models.torch_installed import has_torch
 from napari_cyto.slides.pixel_source import ImagePixels, Pixels
+
+SHIPPED = "cell-outlines"
+"""The model that ships."""
 
 NUCLEI_UM = (5.0, 25.0)
 """Diameters of nuclei that are looked for where the µm per px are known."""
@@ -31,6 +37,21 @@ MOST_NUCLEUS_PX = 512
 _LEAST_SCALE = 0.25
 _NUCLEUS_PX = (14.0, 64.0)
 """Diameters in a crop at which a nucleus is seen well, px."""
+
+
+__all__ = [
+    "SHIPPED",
+    "NetworkOutlines",
+    "OutlineMethod",
+    "OutlinedCell",
+    "Watershed",
+    "cut",
+    "dice",
+    "mask_of",
+    "outline_method",
+    "outlines_at",
+    "ring_of",
+]
 
 
 class OutlineMethod(Protocol):
@@ -60,6 +81,27 @@ class Watershed:
         cell = cell_of(wide, within)
         ring = wide.to_level0(ring_of(ndimage.gaussian_filter(cell.astype(np.float32), 1.0), wide.click_yx))
         return OutlinedCell(click_yx, nucleus, ring if cell.any() else (), score)
+
+
+def outline_method(model: str | None = None) -> tuple[OutlineMethod, str]:
+    """Return the method that a model's name stands for, and a remark where another is used than might be expected.
+
+    Parameters
+    ----------
+    model : str, optional
+        A bundle of kind ``outline`` in the library or its folder, ``watershed``, or None for the model that ships, and
+        the watershed where torch is not installed.
+
+    Raises
+    ------
+    CytoError
+        When a model that was named cannot be had.
+    """
+    if model == Watershed.name:
+        return Watershed(), ""
+    if model is None and not has_torch():
+        return Watershed(), f"Torch is not installed, so outlines are drawn by a watershed, not by {SHIPPED}."
+    return NetworkOutlines(bundle_named(model or SHIPPED)), ""
 
 
 def outlines_at(
