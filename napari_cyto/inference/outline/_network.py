@@ -99,7 +99,7 @@ def outline_with(predict: Predict, side_px: int, pixels: Pixels, click_yx: YX, m
     mpp : float or None
         µm per level-0 px, where known.
     """
-    first = [cut(pixels, click_yx, side / side_px, side_px) for side in _search_sides(pixels, mpp)]
+    first = [cut(pixels, click_yx, side / side_px, side_px) for side in _search_windows(pixels, mpp)]
     shares = predict(_inputs(first))
     best = int(np.argmax([_worth(share[0], crop) for share, crop in zip(shares, first, strict=True)]))
     nucleus, near = first[best], shares[best, 0]
@@ -145,7 +145,7 @@ def _cell(predict: Predict, pixels: Pixels, nucleus: Crop, diameter: float, mpp:
     return wide.to_level0(ring_of(share, wide.click_yx))
 
 
-def _search_sides(pixels: Pixels, mpp: float | None) -> list[float]:
+def _search_windows(pixels: Pixels, mpp: float | None) -> list[float]:
     if mpp is not None:
         return [um / mpp for um in SEARCH_UM]
     most = min(1.6 * max(pixels.size_hw), LARGEST_SIDE_PX)

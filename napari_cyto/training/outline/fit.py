@@ -114,16 +114,16 @@ def fit(
 def outline_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Return the loss of maps ``(b, 2, n, n)``: binary cross-entropy plus one minus soft Dice (Milletari et al. 2016).
 
-    ``truth`` is 0 to 1; where it is below 0 nothing is known, and nothing is asked.
+    ``truth`` is 0 to 1; where it is below 0 nothing is known, and nothing counts.
     """
     known = (truth >= 0).float()
-    wanted = truth.clamp(min=0)
-    cross = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known
+    truth_known = truth.clamp(min=0)
+    cross = functional.binary_cross_entropy_with_logits(logits, truth_known, reduction="none") * known
     shares = logits.sigmoid() * known
-    common, total = (shares * wanted).sum((2, 3)), (shares + wanted * known).sum((2, 3))
+    common, total = (shares * truth_known).sum((2, 3)), (shares + truth_known * known).sum((2, 3))
     dice = 1 - (2 * common + 1) / (total + 1)
-    asked = known.mean((2, 3)) > 0
-    of_each = cross.sum((2, 3)) / known.sum((2, 3)).clamp(min=1) + dice * asked
+    counts = known.mean((2, 3)) > 0
+    of_each = cross.sum((2, 3)) / known.sum((2, 3)).clamp(min=1) + dice * counts
     return (of_each * torch.tensor(OF_MAPS)).mean()
 
 
