@@ -17,6 +17,7 @@ import typer
 from napari_cyto.cli.verbs import build
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.formats import FORMATS
+from napari_cyto.measurements import COLUMNS
 from napari_cyto.training.recipes import all_recipes
 from napari_cyto.widgets.keys import keys_table, review_keys_table
 
@@ -92,6 +93,12 @@ def layers_markdown() -> str:
             uses = sorted(rules.MAY_USE[part], key=str.lower)
             rows.append((f"`{part}`", holds, ", ".join(sorted(imports)), ", ".join(uses)))
     return _table(("part", "what it holds", "may import", "may use"), rows)
+
+
+def measurements_markdown() -> str:
+    """Return the columns of a table of measurements."""
+    rows = [(f"`{c.name}`", c.title, c.formula, c.source) for c in COLUMNS]
+    return _table(("column", "what it is", "formula", "source"), rows)
 
 
 def _module(path: Path) -> ModuleType:
@@ -192,6 +199,7 @@ def with_tables(text: str) -> str:
         "verbs": verbs_markdown,
         "layers": layers_markdown,
         "schemes": schemes_markdown,
+        "measurements": measurements_markdown,
     }
 
     def made(found: re.Match[str]) -> str:

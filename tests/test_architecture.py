@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "datasets": _DATA,
     "models": _DATA | {"datasets"},
     "vectors": _CORE | {"store", "slides"},
+    "measurements": _CORE | {"store", "slides"},
     # A run is judged by the very code that judges models afterwards, and that by the one that proposes cells.
     "training": _EVALUATED | {"synthesis"},
     "inference": _MODELS | {"vectors"},
@@ -44,7 +45,7 @@ MAY_IMPORT = {
     "reporting": _EVALUATED | {"review"},
     "session": _DATA | {"datasets", "review", "vectors"},
     "widgets": _MODELS | _JOBS | {"review", "reporting", "session", "vectors"},
-    "cli": _MODELS | _JOBS | {"review", "reporting", "session", "vectors", "widgets"},
+    "cli": _MODELS | _JOBS | {"measurements", "review", "reporting", "session", "vectors", "widgets"},
     "__main__": {"cli"},
 }
 
@@ -71,6 +72,7 @@ MAY_USE = {
     "evaluation": {"pydantic", "scipy", "pycocotools", "PIL", "sklearn", "torch"},
     "synthesis": {"torch", "pydantic"} | _PIXELS,
     "vectors": {"numba", "pydantic", "pynndescent", "scipy", "sklearn", "umap"},
+    "measurements": {"pydantic", "scipy", "skimage"},
     "review": {"pydantic"},
     "reporting": {"pydantic"},
     "session": {"psygnal", "pydantic"},
@@ -409,6 +411,8 @@ SMALL_LINES, LONG_LINES = 60, 400
 _BY_THEMSELVES = {
     "cli.demo": "a verb, imported when it is called",
     "cli.embed": "a verb, imported when it is called",
+    "cli.measure": "a verb, imported when it is called",
+    "measurements._texture": "Haralick's features, a subject of their own",
     "cli.relink": "a verb, imported when it is called",
     "cli.slides": "a verb, imported when it is called",
     "cli.library_logs": "quietens libraries before anything of theirs is imported",

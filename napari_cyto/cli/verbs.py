@@ -52,6 +52,7 @@ def build(words: list[str]) -> typer.Typer:
     else:
         app.command("predict")(_predict() if verb == "predict" else predict)
     app.command("embed")(_embed() if verb == "embed" else embed)
+    app.command("measure")(_measure() if verb == "measure" else measure)
     app.command("attention")(_attention() if verb == "attention" else attention)
     app.command("teach")(_teach() if verb == "teach" else teach)
     for name, stub in (("map", map_), ("similar", similar), ("label-errors", label_errors)):
@@ -110,6 +111,16 @@ def _embed() -> Callable[..., None]:
 
 def embed() -> None:
     """Compute a vector for each cell of a project, on which teaching, the map and similar cells rest."""
+
+
+def _measure() -> Callable[..., None]:
+    from napari_cyto.cli import measure as measure_verb
+
+    return measure_verb.command()
+
+
+def measure() -> None:
+    """Measure the cells of a project that have an outline: nucleus, cytoplasm, density, chromatin."""
 
 
 def _attention() -> Callable[..., None]:

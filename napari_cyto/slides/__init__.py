@@ -31,6 +31,7 @@ __all__ = [
     "same_files",
     "scaled_read",
     "shared_cache",
+    "sharpness",
     "slide",
     "slide_bytes",
     "slide_info",

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.errors import SlideError
-from napari_cyto.slides._sharpness import (
+from napari_cyto.slides.pixel_source import SlidePixels
+from napari_cyto.slides.sharpness import (
     MPP_UM,
     OUT_OF_FOCUS_BELOW,
     TILE_PX,
@@ -19,7 +20,6 @@ from napari_cyto.slides._sharpness import (
     quality_of,
     tile_at,
 )
-from napari_cyto.slides.pixel_source import SlidePixels
 from napari_cyto.slides.slide import Slide
 from napari_cyto.slides.stain import Stain, look_over
 from napari_cyto.slides.tissue import thumbnail, with_lone_cells

@@ -36,6 +36,7 @@ VERBS = (
     "train",
     "predict",
     "embed",
+    "measure",
     "relink",
     "slides",
 )

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_cyto.errors import SlideError
 from napari_cyto.slides import open_slide
-from napari_cyto.slides._sharpness import OUT_OF_FOCUS_BELOW, focus_of, glass_of, quality_of
+from napari_cyto.slides.sharpness import OUT_OF_FOCUS_BELOW, focus_of, glass_of, quality_of
 from napari_cyto.slides.survey import Survey, spots_in, survey
 from napari_cyto.slides.tiff_writer import write_pyramid
 
