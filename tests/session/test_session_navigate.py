@@ -141,7 +141,9 @@ def test_every_key_has_a_command_and_no_two_share_one():
     combinations = [c for key in KEYS for c in key.keys]
     assert len(combinations) == len(set(combinations))
     moves = {"pan.left", "pan.right", "pan.up", "pan.down", "zoom.in", "zoom.out"}
-    known = {*COMMANDS, "finish", "hide", *moves, *(f"class.{d}" for d in "123456789")}
+    objectives = {f"objective.{each}" for each in ("4", "10", "20", "40", "next", "previous")}
+    microscope = {*objectives, "field", "field.follow", "rulers.clear"}
+    known = {*COMMANDS, "finish", "hide", *moves, *microscope, *(f"class.{d}" for d in "123456789")}
     assert {key.command for key in KEYS} == known
     assert len(keys_table()) > 20
 
