@@ -65,7 +65,8 @@ def test_the_encoder_is_the_teacher_and_each_thing_is_said_once(
     from safetensors.torch import load_file
 
     # Of epochs shorter than that, a fast machine shows none.
-    monkeypatch.setattr("napari_cyto.training._loop._REPORT_S", -1.0)
+    for module in ("_loop", "run"):
+        monkeypatch.setattr(f"napari_cyto.training.{module}._REPORT_S", -1.0)
 
     out = tmp_path / "encoder"
     unknown = tmp_path / "unknown"
