@@ -11,9 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 from torch.nn import functional
 
-CLICK_SIGMA_PX = 4.0
-"""Of the Gaussian that stands for the click, px of the crop."""
-
 OUTPUTS = ("nucleus", "cell")
 """What the two maps are of; the cytoplasm is the cell without its nucleus, and the background what is left."""
 

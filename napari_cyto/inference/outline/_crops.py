@@ -14,6 +14,12 @@ from napari_cyto.slides.pixel_source import Pixels
 CROP_PX = 128
 """Side of a crop."""
 
+CELL_UM = 82.0
+"""Side of the largest crop for a cell where the µm per px are known."""
+
+CELL_IN_NUCLEI = 8.0
+"""The same in diameters of the nucleus, where they are not."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:
@@ -40,6 +46,11 @@ class Crop:
         """Return a ring of the crop in level-0 px."""
         oy, ox = self.origin_yx
         return tuple((oy + y * self.scale, ox + x * self.scale) for y, x in ring_yx)
+
+
+def cell_side(nucleus_px: float, mpp: float | None) -> float:
+    """Return the side of a crop in which a whole cell has room, level-0 px, by the diameter of its nucleus."""
+    return CELL_UM / mpp if mpp is not None else CELL_IN_NUCLEI * nucleus_px
 
 
 def cut(pixels: Pixels, click_yx: YX, scale: float, side_px: int = CROP_PX, centre_yx: YX | None = None) -> Crop:

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from napari_cyto.domain.geometry import YX
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.outline._crops import Crop, cut
+from napari_cyto.inference.outline._crops import Crop, cell_side, cut
 from napari_cyto.inference.outline._rings import OutlinedCell, dice, part_at, ring_of
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.finite_outputs import refuse_not_finite
@@ -25,12 +25,6 @@ Predict = Callable[[Maps], Maps]
 SEARCH_UM = (16.0, 32.0, 64.0)
 """Sides of the first crops where the µm per px are known: nuclei have 5 to 25 µm."""
 
-CELL_UM = 82.0
-"""Side of the largest crop for a cell where the µm per px are known."""
-
-CELL_IN_NUCLEI = 8.0
-"""The same in diameters of the nucleus, where they are not."""
-
 FILL = 0.42
 """Share of the crop's side that the nucleus's diameter takes in the second look."""
 
@@ -38,6 +32,7 @@ SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 20.0, 820.0
 """Sides of the first crops where the µm per px are unknown, level-0 px: a nucleus of 500 px still has room."""
 
 CLICK_SIGMA_PX = 4.0
+"""Of the Gaussian that stands for the click, px of the crop."""
 _CELL_FILL = 0.62
 _LEAST_SHARE = 0.5
 
@@ -129,8 +124,7 @@ def _cell(predict: Predict, pixels: Pixels, nucleus: Crop, diameter: float, mpp:
     """Return the ring of the cell, level-0 px: seen in a wide crop first, then in one of its own size."""
     side_px = nucleus.rgb.shape[0]
     click = nucleus.to_level0((nucleus.click_yx,))[0]
-    widest = CELL_UM / mpp if mpp is not None else CELL_IN_NUCLEI * diameter
-    wide = cut(pixels, click, widest / side_px, side_px)
+    wide = cut(pixels, click, cell_side(diameter, mpp) / side_px, side_px)
     share = predict(_inputs([wide]))[0, 1]
     part = part_at(share > _LEAST_SHARE, wide.click_yx)
     if not part.any():

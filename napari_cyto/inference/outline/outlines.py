@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from napari_cyto.domain.geometry import YX, is_on_image
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.outline._crops import CROP_PX, cut
-from napari_cyto.inference.outline._network import NetworkOutlines
+from napari_cyto.inference.outline._crops import CROP_PX, cell_side, cut
+from napari_cyto.inference.outline._network import NetworkOutlines, click_map
 from napari_cyto.inference.outline._rings import OutlinedCell, dice, mask_of, ring_of
 from napari_cyto.inference.outline._watershed import cell_of, nucleus_of
 from napari_cyto.models.library import bundle_named
@@ -24,12 +24,6 @@ SHIPPED = "cell-outlines"
 
 NUCLEI_UM = (5.0, 25.0)
 """Diameters of nuclei that are looked for where the µm per px are known."""
-
-CELL_UM = 82.0
-"""Side of the crop in which the cytoplasm is looked for."""
-
-CELL_IN_NUCLEI = 8.0
-"""The same in diameters of the nucleus, where the µm per px are unknown."""
 
 MOST_NUCLEUS_PX = 512
 """Diameter of the largest nucleus that is looked for where the µm per px are unknown: 25 µm at 0.05 µm per px."""
@@ -45,6 +39,7 @@ __all__ = [
     "OutlineMethod",
     "OutlinedCell",
     "Watershed",
+    "click_map",
     "cut",
     "dice",
     "mask_of",
@@ -76,7 +71,8 @@ class Watershed:
         nucleus = crops[best].to_level0(ring_of(mask, crops[best].click_yx))
         if len(nucleus) < 3:
             return OutlinedCell(click_yx, (), (), 0.0)
-        wide = cut(pixels, click_yx, cell_scale(nucleus, mpp))
+        across = float(np.sqrt(np.prod(np.ptp(np.asarray(nucleus), axis=0))))
+        wide = cut(pixels, click_yx, cell_side(across, mpp) / CROP_PX)
         within = mask_of(tuple(_in_crop(nucleus, wide.origin_yx, wide.scale)), wide.rgb.shape[:2])
         cell = cell_of(wide, within)
         ring = wide.to_level0(ring_of(ndimage.gaussian_filter(cell.astype(np.float32), 1.0), wide.click_yx))
@@ -148,14 +144,6 @@ def scales(pixels: Pixels, mpp: float | None) -> list[float]:
     finest, coarsest = max(low / _NUCLEUS_PX[0] / 2, _LEAST_SCALE), high / _NUCLEUS_PX[1]
     count = max(1, int(np.ceil(np.log2(max(coarsest / finest, 1.0)))) + 1)
     return [finest * 2.0**n for n in range(count)]
-
-
-def cell_scale(nucleus_yx: tuple[YX, ...], mpp: float | None) -> float:
-    """Return level-0 px per crop px in which a whole cell has room."""
-    if mpp is not None:
-        return CELL_UM / mpp / CROP_PX
-    ring = np.asarray(nucleus_yx)
-    return float(np.sqrt(np.prod(np.ptp(ring, axis=0))) * CELL_IN_NUCLEI / CROP_PX)
 
 
 def _in_crop(ring_yx: tuple[YX, ...], origin_yx: YX, scale: float) -> Iterator[YX]:

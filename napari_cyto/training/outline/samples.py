@@ -19,6 +19,7 @@ from scipy import ndimage
 from torch.nn import functional
 
 from napari_cyto.domain.geometry import YX
+from napari_cyto.inference.outline.outlines import click_map
 from napari_cyto.synthesis.outlined_fields import OutlinedField, OutlinedTruth
 
 Pixels = npt.NDArray[np.float32]
@@ -125,13 +126,6 @@ class OutlineSamples:
     def _reduce(self, field: int, step: int) -> npt.NDArray[np.uint8]:
         rgb = self.fields[field].rgb
         return rgb if step == 1 else np.asarray(Image.fromarray(rgb).reduce(step))
-
-
-def click_map(side_px: int, click_yx: YX, sigma_px: float = 4.0) -> Pixels:
-    """Return the Gaussian ``(n, n)`` float32 that stands for a click, 1 at the click itself."""
-    y = np.arange(side_px, dtype=np.float32) + 0.5 - click_yx[0]
-    x = np.arange(side_px, dtype=np.float32) + 0.5 - click_yx[1]
-    return np.asarray(np.exp(-(y[:, None] ** 2 + x[None] ** 2) / (2 * sigma_px**2)), np.float32)
 
 
 def changed(rng: Random, rgb: Pixels, nucleus: Pixels) -> tuple[Pixels, Pixels]:
