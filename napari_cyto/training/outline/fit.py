@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
+
+from napari_cyto.training._weight_average import Average
 
 Draw = Callable[[np.random.Generator], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]
 
@@ -87,7 +88,7 @@ def fit(
         Each ``every`` steps.
     """
     torch.manual_seed(settings.seed)
-    mean = copy.deepcopy(network).eval()
+    mean = Average(network, settings.keep)
     optimizer = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=settings.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.rate, settings.steps, pct_start=0.05)
     network.train().to(memory_format=torch.channels_last)
@@ -100,14 +101,14 @@ def fit(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
         optimizer.step()
         schedule.step()
-        _follow(mean, network, min(settings.keep, step / (step + 10)))
+        mean.update(network)
         losses.append(float(loss.detach()))
         if step % every == 0 or step == settings.steps:
             yield Progress(step, float(np.mean(losses)))
             losses.clear()
         if step == settings.steps:
             break
-    network.load_state_dict(mean.state_dict())
+    network.load_state_dict(mean.network.state_dict())
     network.eval()
 
 
@@ -125,12 +126,3 @@ def outline_loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     counts = known.mean((2, 3)) > 0
     of_each = cross.sum((2, 3)) / known.sum((2, 3)).clamp(min=1) + dice * counts
     return (of_each * torch.tensor(OF_MAPS)).mean()
-
-
-def _follow(mean: torch.nn.Module, network: torch.nn.Module, keep: float) -> None:
-    with torch.no_grad():
-        for kept, new in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(new, 1 - keep)
-            else:
-                kept.copy_(new)
