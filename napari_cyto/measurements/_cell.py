@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from skimage.draw import polygon2mask
 from skimage.measure import regionprops
 
-from napari_cyto.domain.geometry import YX, CellOutline
+from napari_cyto.domain.geometry import YX, CellOutline, pixels_in_outline
 from napari_cyto.measurements._texture import chromatin
 from napari_cyto.slides.backend import RGB
 
 MARGIN_PX = 2
 """What is read round a nucleus, level-0 px."""
 
-_filled: Callable[..., Any] = polygon2mask
 _regions: Callable[..., Any] = regionprops
 _CONTOUR_STEPS = 128
 
@@ -45,7 +43,7 @@ def measured_cell(
     dict
         Of float; empty where the nucleus covers no pixel.
     """
-    nucleus = mask_within(outline.vertices_yx, top_left_yx, (pixels.shape[0], pixels.shape[1]))
+    nucleus = pixels_in_outline(outline.vertices_yx, top_left_yx, (pixels.shape[0], pixels.shape[1]))
     if not nucleus.any():
         return {}
     found = _shape(nucleus, outline.vertices_yx, top_left_yx, mpp)
@@ -67,19 +65,10 @@ def measured_cell(
     return found
 
 
-def mask_within(
-    ring_yx: Sequence[YX], top_left_yx: tuple[int, int], shape_hw: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
-    """Return which pixels of a rectangle have their centre inside a ring, level-0 px."""
-    # skimage has pixel centres at integers, this product at integers + 0.5.
-    mask: npt.NDArray[np.bool_] = _filled(shape_hw, np.asarray(ring_yx) - np.asarray(top_left_yx) - 0.5)
-    return mask
-
-
 def _area_px(ring_yx: Sequence[YX]) -> float:
     ring = np.asarray(ring_yx)
     low, high = np.floor(ring.min(0)).astype(int) - 1, np.ceil(ring.max(0)).astype(int) + 1
-    return float(mask_within(ring_yx, (int(low[0]), int(low[1])), tuple((high - low).tolist())).sum())
+    return float(pixels_in_outline(ring_yx, (int(low[0]), int(low[1])), tuple((high - low).tolist())).sum())
 
 
 def _shape(

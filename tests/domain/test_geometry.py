@@ -34,8 +34,10 @@ from napari_cyto.domain.geometry import (
     iou,
     is_on_image,
     lies_outside,
+    outlines_within,
     overlapping,
     pairs_within,
+    pixels_in_outline,
     points_in_box,
     points_in_outline,
     reaches_out,
@@ -203,3 +205,19 @@ def test_a_click_means_a_cell_before_a_region_then_the_nearest_the_smallest_and_
     ranks = [click_rank(shape, at, is_region=is_region) for shape, is_region in shapes]
     assert ranks == sorted(ranks)
     assert len(set(ranks)) == len(ranks)
+
+
+def test_outlines_that_overlap_hold_or_nearly_touch_each_other_are_pairs() -> None:
+    def square(y: float, x: float, side: float) -> tuple[tuple[float, float], ...]:
+        return ((y, x), (y, x + side), (y + side, x + side), (y + side, x))
+
+    crossing = ((-5.0, 4.0), (-5.0, 5.0), (15.0, 5.0), (15.0, 4.0))
+    outlines = [square(0, 0, 10), square(0, 11, 10), square(3, 3, 2), square(50, 50, 10), crossing]
+    assert sorted(outlines_within(outlines, 1.0).tolist()) == [[0, 1], [0, 2], [0, 4], [2, 4]]
+    assert sorted(outlines_within(outlines, 0.9).tolist()) == [[0, 2], [0, 4], [2, 4]]
+    assert outlines_within(outlines[:1], 9.0).shape == outlines_within([], 9.0).shape == (0, 2)
+
+
+def test_the_pixels_of_an_outline_are_those_whose_centre_it_holds() -> None:
+    held = pixels_in_outline(((101.0, 201.0), (101.0, 203.2), (103.6, 203.2), (103.6, 201.0)), (100, 200), (5, 4))
+    assert held.astype(int).tolist() == [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]

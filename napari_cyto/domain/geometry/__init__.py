@@ -19,10 +19,17 @@ from napari_cyto.domain.geometry._box_overlap import (
 from napari_cyto.domain.geometry._containment import (
     box_contains_box,
     box_contains_point,
+    pixels_in_outline,
     points_in_box,
     points_in_outline,
 )
-from napari_cyto.domain.geometry._distance import distance, distance_to_outline, distances, pairs_within
+from napari_cyto.domain.geometry._distance import (
+    distance,
+    distance_to_outline,
+    distances,
+    outlines_within,
+    pairs_within,
+)
 from napari_cyto.domain.geometry._hit_test import click_rank
 from napari_cyto.domain.geometry._on_image import (
     bounds_outside,
@@ -67,8 +74,10 @@ __all__ = [
     "is_on_image",
     "lies_outside",
     "outline_within",
+    "outlines_within",
     "overlapping",
     "pairs_within",
+    "pixels_in_outline",
     "points_in_box",
     "points_in_outline",
     "reaches_out",

@@ -49,6 +49,27 @@ def points_in_outline(points_yx: Points, outline_yx: Sequence[YX] | Points) -> B
     return inside
 
 
+def pixels_in_outline(
+    outline_yx: Sequence[YX] | Points, top_left_yx: tuple[int, int], size_hw: tuple[int, int]
+) -> Bools:
+    """Return which pixels of a rectangle have their centre inside a closed outline, bool (h, w).
+
+    On the line of the outline the rule is that of `points_in_outline`.
+
+    Parameters
+    ----------
+    outline_yx : sequence of (y, x) or ndarray (k, 2)
+        At least three corners, px; pixel centres lie at integers + 0.5.
+    top_left_yx : (y, x)
+        Where the rectangle begins, px.
+    size_hw : (h, w)
+        Of the rectangle, px.
+    """
+    y, x = np.mgrid[: size_hw[0], : size_hw[1]] + 0.5
+    centres = np.column_stack([y.ravel() + top_left_yx[0], x.ravel() + top_left_yx[1]])
+    return points_in_outline(centres, outline_yx).reshape(size_hw)
+
+
 def _odd_crossings(points_yx: Points, corners_yx: Points) -> Bools:
     inside = np.zeros(len(points_yx), dtype=bool)
     y, x = points_yx.T

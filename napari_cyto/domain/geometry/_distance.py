@@ -61,3 +61,26 @@ def pairs_within(points_yx: Floats, apart: float, *, closed: bool = False) -> np
     exact = distances(points_yx[pairs[:, 0]], points_yx[pairs[:, 1]])
     near: npt.NDArray[np.intp] = pairs[exact <= apart if closed else exact < apart]
     return near
+
+
+def outlines_within(outlines_yx: Sequence[Sequence[YX]], apart: float) -> npt.NDArray[np.intp]:
+    """Return the pairs of areas that overlap, hold one another, or are no farther from each other than ``apart``.
+
+    Parameters
+    ----------
+    outlines_yx : sequence of sequences of (y, x)
+        Of each at least three corners.
+    apart : float
+        In the frame's unit.
+
+    Returns
+    -------
+    ndarray, intp (m, 2)
+        Their numbers, the smaller first; the pairs in any order.
+
+    Source: GEOS's STR-tree (through shapely).
+    """
+    areas = np.array([shapely.Polygon(outline) for outline in outlines_yx], dtype=object)
+    found = shapely.STRtree(areas).query(areas, predicate="dwithin", distance=apart).T
+    pairs: npt.NDArray[np.intp] = found[found[:, 0] < found[:, 1]].astype(np.intp)
+    return pairs

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from skimage.draw import polygon2mask
 from skimage.measure import approximate_polygon, find_contours
 
-from napari_cyto.domain.geometry import YX
+from napari_cyto.domain.geometry import YX, pixels_in_outline
 
 Mask = npt.NDArray[np.bool_]
 Levels = npt.NDArray[np.float32]
@@ -20,7 +19,6 @@ Levels = npt.NDArray[np.float32]
 # Functions without types of their own.
 _contours: Callable[..., list[npt.NDArray[np.float64]]] = find_contours
 _simplified: Callable[..., Any] = approximate_polygon
-_filled: Callable[..., Any] = polygon2mask
 
 STRAY_PX = 0.25
 """How far a ring may stray from the line that it simplifies, px of the crop."""
@@ -94,7 +92,7 @@ def mask_of(ring_yx: tuple[YX, ...], size_hw: tuple[int, int]) -> Mask:
     """Return the pixels whose centres lie in a ring, ``(h, w)`` bool."""
     if len(ring_yx) < 3:
         return np.zeros(size_hw, bool)
-    return np.asarray(_filled(size_hw, np.asarray(ring_yx) - 0.5))
+    return pixels_in_outline(ring_yx, (0, 0), size_hw)
 
 
 def dice(one: Mask, other: Mask) -> float:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.domain.geometry import YX
-from napari_cyto.inference.outline.outlines import OutlineMethod, dice, mask_of
+from napari_cyto.domain.geometry import YX, pixels_in_outline
+from napari_cyto.inference.outline.outlines import OutlineMethod, dice
 from napari_cyto.slides.pixel_source import ImagePixels
 from napari_cyto.synthesis.outlined_fields import OutlinedField, OutlinedTruth, PlacedMask
 
@@ -71,7 +71,7 @@ def placed(ring_yx: Sequence[YX]) -> PlacedMask:
     ring = np.asarray(ring_yx)
     top, left = (int(v) for v in np.floor(ring.min(axis=0)) - _MARGIN_PX)
     height, width = (int(v) for v in np.ceil(ring.max(axis=0)) + _MARGIN_PX - (top, left))
-    return PlacedMask(mask_of(tuple((y - top, x - left) for y, x in ring.tolist()), (height, width)), top, left)
+    return PlacedMask(pixels_in_outline(ring, (top, left), (height, width)), top, left)
 
 
 def agreement(one: PlacedMask, other: PlacedMask) -> float:
