@@ -140,8 +140,8 @@ def rings_of(corners: bytes) -> tuple[array[float], array[float] | None]:
 
 
 def is_accepted_outline(corners: bytes) -> bool:
-    """Whether a person drew or accepted the outline of a cell in a row."""
-    return rings_of(corners)[1] is None or struct.unpack("<d", corners[-8:])[0] > 0
+    """Whether a person drew or accepted the outline of a nucleus or a cell, whose corners a row holds."""
+    return bool(struct.unpack("<d", corners[-8:])[0] > 0)
 
 
 def bounds_of(row: Row) -> YXYX:
