@@ -25,7 +25,7 @@ from napari_cyto.measurements._columns import COLUMNS
 from napari_cyto.measurements._neighbours import TOUCHING_UM, cut_by_border, nuclei_inside, touching
 from napari_cyto.measurements._reference import CONFIDENT, INTERMEDIATE, Reference, reference_nucleus
 from napari_cyto.slides import Slide, fingerprint, open_slide
-from napari_cyto.slides.sharpness import OUT_OF_FOCUS_BELOW, glass_of, quality_of, tile_at
+from napari_cyto.slides.sharpness import OUT_OF_FOCUS_BELOW, glass_of, tile_at, tile_focus
 from napari_cyto.slides.tissue import thumbnail
 from napari_cyto.store import Project
 
@@ -33,7 +33,7 @@ MOST_PX = 4096
 """Longest side of a nucleus's bounds that is read, level-0 px: no nucleus is larger, an outline by mistake may be."""
 
 _PULSE = 50
-_NAMES = tuple(column.name for column in COLUMNS)
+_AT = {column.name: n for n, column in enumerate(COLUMNS)}
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -91,7 +91,7 @@ class SlideMeasurements:
     @property
     def multiples(self) -> Floats:
         """Area of each nucleus in multiples of the slide's intermediate nucleus; NaN where that cannot be said."""
-        areas = self.values[:, _NAMES.index("nucleus_area_um2")]
+        areas = self.values[:, _AT["nucleus_area_um2"]]
         return areas / (self.reference.area_um2 or np.nan)
 
 
@@ -171,9 +171,9 @@ class Measured:
             int(sum(mine.sum() for mine in of)),
             int(sum((mine & ~use).sum() for mine, use in zip(of, usable, strict=True))),
             int(sum((mine & ~slide.accepted).sum() for mine, slide in zip(of, self.slides, strict=True))),
-            _median(values[:, _NAMES.index("nucleus_area_um2")]),
+            _median(values[:, _AT["nucleus_area_um2"]]),
             _median(multiples),
-            _median(values[:, _NAMES.index("nc_ratio")]),
+            _median(values[:, _AT["nc_ratio"]]),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -316,7 +316,7 @@ class _SlideRun:
                 yield Advanced(done, total, f"{self._record.name}: {done:,} of {counted(total, 'cell')} measured.")
             self._measure(n, glass)
         inside = nuclei_inside(self._cells.outlines, np.array(self._cells.centres_yx).reshape(-1, 2))
-        self._values[:, _NAMES.index("nuclei_in_cytoplasm")] = inside
+        self._values[:, _AT["nuclei_in_cytoplasm"]] = inside
 
     def _measure(self, n: int, glass: npt.NDArray[np.float32]) -> None:
         outline = self._cells.outlines[n]
@@ -331,10 +331,9 @@ class _SlideRun:
         found = measured_cell(pixels, (top, left), outline, self._mpp, glass)
         if not found:
             return
-        quality = quality_of(tile_at(self._slide, outline.centre_yx, self._mpp), glass)
-        found["focus"] = np.nan if quality.focus is None else quality.focus
-        for name, value in found.items():
-            self._values[n, _NAMES.index(name)] = value
+        focus = tile_focus(tile_at(self._slide, outline.centre_yx, self._mpp), glass)
+        found["focus"] = np.nan if focus is None else focus
+        self._values[n] = [found.get(column.name, np.nan) for column in COLUMNS]
         self._read[n] = True
 
     def result(self) -> SlideMeasurements:
@@ -344,10 +343,10 @@ class _SlideRun:
         # What touches a nucleus that could not be read touches all the same.
         touches = touching(self._cells.outlines, TOUCHING_UM / self._mpp)[kept]
         cut = cut_by_border(outlines, self._slide.info.size_hw)
-        out_of_focus = values[:, _NAMES.index("focus")] < OUT_OF_FOCUS_BELOW
+        out_of_focus = values[:, _AT["focus"]] < OUT_OF_FOCUS_BELOW
         counts = np.array([_is_sure(a, self._intermediate) for a in chosen], dtype=bool)
         counts &= ~(touches | cut | out_of_focus)
-        areas = values[:, _NAMES.index("nucleus_area_um2")]
+        areas = values[:, _AT["nucleus_area_um2"]]
         return SlideMeasurements(
             self._record.id,
             self._record.name,

@@ -108,13 +108,25 @@ def quality_of(rgb: RGB, glass_rgb: npt.NDArray[np.float32]) -> TileQuality:
     ------
     Optical density: the law of Beer and Lambert. The thresholds are ours, set by eye on fields of CRIC.
     """
-    pixels = rgb.astype(np.float32)
-    density = (-np.log10(np.maximum(pixels, 1) / glass_rgb)).clip(0, 1).mean(-1)
-    stained = ndimage.gaussian_filter(density, 1.0 / MPP_UM) > STAINED_OD
+    density, stained = _stain(rgb, glass_rgb)
     cover = ndimage.gaussian_filter((density > DARK_OD).astype(np.float32), COVER_UM / MPP_UM)
-    share = float(stained.mean())
-    focus = focus_of(pixels @ _LUMA) if share >= _MIN_STAINED else None
-    return TileQuality(focus, share, float((stained & (cover > COVERED_FROM)).mean()))
+    obscured = float((stained & (cover > COVERED_FROM)).mean())
+    return TileQuality(_focus(rgb, stained), float(stained.mean()), obscured)
+
+
+def tile_focus(rgb: RGB, glass_rgb: npt.NDArray[np.float32]) -> float | None:
+    """Return the focus that `quality_of` a tile gives, in less than half the time of looking at its cover too."""
+    return _focus(rgb, _stain(rgb, glass_rgb)[1])
+
+
+def _stain(rgb: RGB, glass_rgb: npt.NDArray[np.float32]) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Return the optical density of each px, and which hold any stain."""
+    density = (-np.log10(np.maximum(rgb.astype(np.float32), 1) / glass_rgb)).clip(0, 1).mean(-1)
+    return density, ndimage.gaussian_filter(density, 1.0 / MPP_UM) > STAINED_OD
+
+
+def _focus(rgb: RGB, stained: npt.NDArray[np.bool_]) -> float | None:
+    return focus_of(rgb.astype(np.float32) @ _LUMA) if float(stained.mean()) >= _MIN_STAINED else None
 
 
 def glass_of(rgb: RGB) -> npt.NDArray[np.float32]:
