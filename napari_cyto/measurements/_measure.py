@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.counts import counted
-from napari_cyto.domain.fingerprints import same_fingerprint
 from napari_cyto.domain.geometry import YXYX, CellOutline, Polygon
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.slide_record import SlideRecord
@@ -24,7 +23,7 @@ from napari_cyto.measurements._cell import MARGIN_PX, measured_cell
 from napari_cyto.measurements._columns import COLUMNS
 from napari_cyto.measurements._neighbours import TOUCHING_UM, cut_by_border, nuclei_inside, touching
 from napari_cyto.measurements._reference import CONFIDENT, INTERMEDIATE, Reference, reference_nucleus
-from napari_cyto.slides import Slide, fingerprint, open_slide
+from napari_cyto.slides import Slide, fingerprint_as_annotated, open_slide
 from napari_cyto.slides.sharpness import OUT_OF_FOCUS_BELOW, glass_of, tile_at, tile_focus
 from napari_cyto.slides.tissue import thumbnail
 from napari_cyto.store import Project
@@ -241,7 +240,10 @@ def _steps(place: Path, options: MeasureOptions, token: Token | None) -> Steps:
             if not cells.chosen:
                 continue
             try:
-                with open_slide(_checked_path(project, record)) as slide:
+                path = project.slide_path(record)
+                if record.fingerprint:
+                    fingerprint_as_annotated(path, record.fingerprint)
+                with open_slide(path) as slide:
                     run = _SlideRun(slide, record, cells, _intermediate(project), token)
                     yield from run.steps()
                 slides.append(run.result())
@@ -273,13 +275,6 @@ def _cells_of(project: Project, slide_id: str, options: MeasureOptions) -> _Cell
             continue
         cells.chosen.append(one)
     return cells
-
-
-def _checked_path(project: Project, record: SlideRecord) -> Path:
-    path = project.slide_path(record)
-    if record.fingerprint and not same_fingerprint(fingerprint(path), record.fingerprint):
-        raise CytoError(f"{path} is not the slide that was annotated; put that file back, or relink the project.")
-    return path
 
 
 def _intermediate(project: Project) -> str:

@@ -3,7 +3,7 @@
 from napari_cyto.slides._levels import LevelArray, as_dask, pyramid
 from napari_cyto.slides._open_any import open_slide
 from napari_cyto.slides._tile_cache import TileCache, pass_cache, shared_cache
-from napari_cyto.slides.fingerprint import fingerprint, same_files, slide_bytes
+from napari_cyto.slides.fingerprint import fingerprint, fingerprint_as_annotated, same_files, slide_bytes
 from napari_cyto.slides.slide import Slide, UnreadableTile
 from napari_cyto.slides.slide_info import SlideInfo, believe_mpp
 from napari_cyto.slides.tissue import thumbnail, tissue_bounds_yxyx, tissue_mask
@@ -20,6 +20,7 @@ __all__ = [
     "bright_field",
     "colour",
     "fingerprint",
+    "fingerprint_as_annotated",
     "image_backend",
     "native_child",
     "nuclear_scale",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from napari_cyto.domain.fingerprints import joined
+from napari_cyto.domain.fingerprints import joined, same_fingerprint
 from napari_cyto.errors import SlideError
 from napari_cyto.files.special_files import special_kind
 from napari_cyto.slides._native_check import open_natively
@@ -62,6 +62,27 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
     except OSError as error:
         raise SlideError(f"{target.name} cannot be read to recognise it again: {error.strerror or error}.") from error
     return joined(sampled.hexdigest()[:32], more.hexdigest()[:32], whole=whole)
+
+
+def fingerprint_as_annotated(path: Path, annotated: str) -> str:
+    """Return the fingerprint of a file that has to be the slide that was annotated.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    annotated : str
+        The fingerprint of that slide; empty where it was not known.
+
+    Raises
+    ------
+    SlideError
+        When the file cannot be read, or is another one.
+    """
+    found = fingerprint(path)
+    if annotated and not same_fingerprint(found, annotated):
+        raise SlideError(f"{path} is not the slide that was annotated; put that file back, or relink the project.")
+    return found
 
 
 def same_files(

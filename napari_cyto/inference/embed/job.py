@@ -10,7 +10,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.domain.counts import counted
-from napari_cyto.domain.fingerprints import same_fingerprint
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.quantities import Workers
 from napari_cyto.domain.slide_record import SlideRecord
@@ -32,7 +31,7 @@ from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.library import bundle_named
-from napari_cyto.slides import Slide, fingerprint, open_slide
+from napari_cyto.slides import Slide, fingerprint_as_annotated, open_slide
 from napari_cyto.store import Project
 from napari_cyto.vectors import VectorFile, open_vectors
 
@@ -224,9 +223,7 @@ class _Run:
 
     def _slide(self, record: SlideRecord, lacking: Lacking) -> Iterator[Made]:
         path = self._project.slide_path(record)
-        found = fingerprint(path)
-        if record.fingerprint and not same_fingerprint(found, record.fingerprint):
-            raise CytoError(f"{path} is not the slide that was annotated; put that file back, or relink the project.")
+        found = fingerprint_as_annotated(path, record.fingerprint)
         with open_slide(path) as slide:
             mpp = record.mpp if record.mpp is not None else slide.info.mpp
             if self._farm is None:
