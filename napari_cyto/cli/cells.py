@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,9 +12,8 @@ from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.numbers import number
 from napari_cyto.cli.option_flags import checked, with_options
-from napari_cyto.cli.output import print_facts, print_json, print_table
+from napari_cyto.cli.output import print_facts, print_json, print_table, write_csv
 from napari_cyto.domain.quantities import CELLS
-from napari_cyto.files.atomic import write_text
 from napari_cyto.store import Project
 from napari_cyto.vectors import cell_vectors
 from napari_cyto.vectors.cell_facts import cell_facts
@@ -76,24 +73,21 @@ def _write_map(place: Path, made: CellMap, out: Path) -> None:
     with Project.open(place) as project:
         names = {slide.id: slide.name for slide in project.slides()}
         facts = cell_facts(project, made.ids, made.slide_ids)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "slide", "x", "y", "class", "status", "model_class", "score", "reader"])
-    for row, cell in enumerate(made.ids):
-        score = facts.scores[row]
-        writer.writerow(
-            [
-                cell,
-                names.get(made.slide_ids[row], ""),
-                *(f"{value:.4f}" for value in made.xy[row].tolist()),
-                facts.classes[row],
-                facts.statuses[row],
-                facts.model_classes[row],
-                "" if score != score else f"{score:.4f}",
-                facts.readers[row],
-            ]
-        )
-    write_text(out, text.getvalue(), last_wins=False)
+    columns = ["id", "slide", "x", "y", "class", "status", "model_class", "score", "reader"]
+    rows = (
+        [
+            cell,
+            names.get(made.slide_ids[row], ""),
+            *(f"{value:.4f}" for value in made.xy[row].tolist()),
+            facts.classes[row],
+            facts.statuses[row],
+            facts.model_classes[row],
+            "" if facts.scores[row] != facts.scores[row] else f"{facts.scores[row]:.4f}",
+            facts.readers[row],
+        ]
+        for row, cell in enumerate(made.ids)
+    )
+    write_csv(out, columns, rows)
 
 
 def similar(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +12,9 @@ import typer
 from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
-from napari_cyto.cli.output import print_facts, print_json, print_table
+from napari_cyto.cli.output import print_facts, print_json, print_table, write_csv
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
-from napari_cyto.files.atomic import write_text
 from napari_cyto.measurements import COLUMNS, Measured, MeasureOptions
 from napari_cyto.measurements import measure as measure_project
 from napari_cyto.store import Project
@@ -25,7 +22,11 @@ from napari_cyto.store import Project
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder, NAME.cyto.")]
 OutFile = Annotated[Path | None, typer.Option("--out", metavar="FILE.csv", help="Write a row for each cell.")]
 
-_FACTS = ("id", "slide", "class", "status", "outline_accepted", "out_of_focus", "touching", "cut_by_border")
+_COLUMNS = (
+    *("id", "slide", "class", "status", "outline_accepted", "out_of_focus", "touching", "cut_by_border"),
+    *(column.name for column in COLUMNS),
+    "nucleus_area_in_intermediate_nuclei",
+)
 
 
 def command() -> Callable[..., None]:
@@ -45,7 +46,7 @@ def measure(project: ProjectFolder, out: OutFile = None, as_json: AsJson = False
     place = Project.folder_of(project)
     made: Measured = follow(lambda token: measure_project(place, options, token), f"Measurements of {project.name}")
     if out is not None:
-        write_text(out, _csv(made), last_wins=False)
+        write_csv(out, _COLUMNS, _rows(made))
     if as_json:
         print_json(made.to_json())
     else:
@@ -58,25 +59,19 @@ def measure(project: ProjectFolder, out: OutFile = None, as_json: AsJson = False
         )
 
 
-def _csv(made: Measured) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_FACTS, *(column.name for column in COLUMNS), "nucleus_area_in_intermediate_nuclei"])
+def _rows(made: Measured) -> Iterator[list[object]]:
     for slide in made.slides:
         multiples = slide.multiples
         for n, cell in enumerate(slide.ids):
             flags = (slide.accepted[n], slide.out_of_focus[n], slide.touches[n], slide.cut[n])
-            writer.writerow(
-                [
-                    cell,
-                    slide.name,
-                    slide.class_ids[n],
-                    slide.statuses[n],
-                    *("yes" if flag else "no" for flag in flags),
-                    *(f"{value:.6g}" if np.isfinite(value) else "" for value in (*slide.values[n], multiples[n])),
-                ]
-            )
-    return text.getvalue()
+            yield [
+                cell,
+                slide.name,
+                slide.class_ids[n],
+                slide.statuses[n],
+                *("yes" if flag else "no" for flag in flags),
+                *(f"{value:.6g}" if np.isfinite(value) else "" for value in (*slide.values[n], multiples[n])),
+            ]
 
 
 def _print(made: Measured, out: Path | None) -> None:
