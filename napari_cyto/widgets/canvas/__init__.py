@@ -15,6 +15,7 @@ __all__ = [
     "napari_actions",
     "napari_window",
     "pins",
+    "slide_lines",
     "view_options",
     "view_panel",
 ]

@@ -83,7 +83,7 @@ class Canvas:
         # Set by whoever has more to offer: does a command of the keys table and returns whether it was one of his.
         self.run_elsewhere: Callable[[str], bool] = lambda _command: False
         qt_window = napari_window.qt_window(viewer)
-        holds = {Qt.Key.Key_Space: self._hold_to_pan, Qt.Key.Key_M: self._hold_to_measure}
+        holds = {Qt.Key.Key_Space: self._hold_to_pan, Qt.Key.Key_M: self.gestures.hold_to_measure}
         self.keys = SlideKeys(napari_window.native_canvas(viewer), qt_window, self.run, holds, self._refuse_key)
         self._tether = Tether(qt_window, self.detach)
         self._poll_timer = QTimer(qt_window)
@@ -247,9 +247,6 @@ class Canvas:
     def _hold_to_pan(self, held: bool) -> None:
         self.gestures.is_space_held = held
 
-    def _hold_to_measure(self, held: bool) -> None:
-        self.gestures.hold_to_measure(held)
-
     def _refuse_key(self, combination: str) -> None:
         title = napari_window.title_of_shortcut(combination)
         if title:
@@ -284,7 +281,7 @@ class Canvas:
         self.keys.is_on = is_open
         if not is_open:
             self._hold_to_pan(False)
-            self._hold_to_measure(False)
+            self.gestures.hold_to_measure(False)
             self._poll_timer.stop()
         elif not self._poll_timer.isActive():
             self._poll_timer.start()

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from vispy.scene.visuals import Line
 
 from napari_cyto.domain.geometry import YX
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas.frames import frame_to_world
+from napari_cyto.widgets.canvas.slide_lines import slide_line
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FREE_UM, FREE_SCREEN_PX = 24.0, 14.0
 ARM_SCREEN_PX = 26.0
 _RGBA = (1.0, 0.92, 0.23, 1.0)
-_ABOVE_LAYERS = 1_000_000
 
 
 class Crosshair:
@@ -42,11 +41,7 @@ class Crosshair:
         self.session = session
         self.at_yx: YX | None = None
         self._pointed = pointed
-        self._line: Any = Line(pos=np.zeros((2, 2), np.float32), connect="segments", method="gl", width=2, color=_RGBA)
-        self._line.set_gl_state("translucent", depth_test=False)
-        self._line.order = _ABOVE_LAYERS
-        self._line.visible = False
-        self._line.parent = napari_window.scene_of(viewer)
+        self._line = slide_line(viewer, _RGBA, 2)
         pointed.connect(self.point_at)
         session.slide_changed.connect(self._forget)
         napari_window.camera_of(viewer).events.zoom.connect(self._draw)

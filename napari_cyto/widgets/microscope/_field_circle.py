@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from vispy.scene.visuals import Line
 from vispy.visuals.transforms import STTransform
 
 from napari_cyto.domain.geometry import YX
@@ -17,6 +16,7 @@ from napari_cyto.files.user_folders import user_data_dir
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas.frames import frame_to_world
+from napari_cyto.widgets.canvas.slide_lines import slide_line
 from napari_cyto.widgets.microscope._slide_label import SlideLabel
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _CORNERS = 128
 # The magnification and the scale bar lie in the lower corners.
 _ABOVE_CORNERS_PX = 64
 _RGBA, _HALO_RGBA = (0.15, 0.75, 1.0, 1.0), (0.0, 0.0, 0.0, 0.6)
-_ABOVE_LAYERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ class FieldCircle:
         self._is_on = False
         self._mouse_yx: YX | None = None
         self.label = SlideLabel(napari_window.native_canvas(viewer))
-        self._lines = [_ring(napari_window.scene_of(viewer), *way) for way in ((4, _HALO_RGBA, 0), (2, _RGBA, 1))]
+        self._lines = [_ring(viewer, *way) for way in ((4, _HALO_RGBA, 0), (2, _RGBA, 1))]
         camera = napari_window.camera_of(viewer)
         self._listens = ((camera.events.center, self._move), (camera.events.zoom, self._move))
         for event, slot in self._listens:
@@ -206,11 +205,7 @@ class FieldCircle:
         self.label.put(at_x, min(below, lowest), keeps_in=True)
 
 
-def _ring(scene: Any, width: int, rgba: tuple[float, ...], order: int) -> Any:
-    line = Line(pos=np.zeros((2, 2), np.float32), connect="strip", method="gl", width=width, color=rgba)
+def _ring(viewer: Viewer, width: int, rgba: tuple[float, ...], order: int) -> Any:
+    line = slide_line(viewer, rgba, width, "strip", order)
     line.transform = STTransform()
-    line.set_gl_state("translucent", depth_test=False)
-    line.order = _ABOVE_LAYERS + order
-    line.visible = False
-    line.parent = scene
     return line

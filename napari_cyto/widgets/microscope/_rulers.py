@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from vispy.scene.visuals import Line
 
 from napari_cyto.domain.geometry import YX
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas.frames import frame_to_world
+from napari_cyto.widgets.canvas.slide_lines import slide_line
 from napari_cyto.widgets.microscope._slide_label import SlideLabel
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ _HIT_SCREEN_PX = 7.0
 _RGBA = (1.0, 0.92, 0.23, 1.0)
 _HALO_RGBA = (0.0, 0.0, 0.0, 0.75)
 _WIDTH_PX, _HALO_PX = 2, 5
-_ABOVE_LAYERS = 1_000_001
 _UM_PER_MM = 1000.0
 _WHOLE_UM = 100.0
 
@@ -100,8 +99,9 @@ class Rulers:
         self._kept: dict[str, list[Ruler]] = {}
         self._passing: Ruler | None = None
         self._labels: list[SlideLabel] = []
-        scene = napari_window.scene_of(viewer)
-        self._halo, self._line = (_line(scene, width, order) for width, order in ((_HALO_PX, 0), (_WIDTH_PX, 1)))
+        # Above the circle of the field of view.
+        self._halo = slide_line(viewer, _HALO_RGBA, _HALO_PX, order=1)
+        self._line = slide_line(viewer, _RGBA, _WIDTH_PX, order=2)
         camera = napari_window.camera_of(viewer)
         self._listens = ((camera.events.center, self._place_labels), (camera.events.zoom, self.draw))
         for event, slot in self._listens:
@@ -205,16 +205,6 @@ class Rulers:
             (y0, x0), (y1, x1) = ruler.start_yx, ruler.end_yx
             x, y = napari_window.screen_xy(self._viewer, ((y0 + y1) / 2, (x0 + x1) / 2), self._mpp or 1.0)
             label.put(x, y + _BESIDE_SCREEN_PX)
-
-
-def _line(scene: Any, width: int, order: int) -> Any:
-    rgba = _RGBA if order else _HALO_RGBA
-    line = Line(pos=np.zeros((2, 2), np.float32), connect="segments", method="gl", width=width, color=rgba)
-    line.set_gl_state("translucent", depth_test=False)
-    line.order = _ABOVE_LAYERS + order
-    line.visible = False
-    line.parent = scene
-    return line
 
 
 def _strokes(ruler: Ruler, scale: float, tick: float) -> npt.NDArray[np.float32]:
