@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication
+from mouse_moves import send_move
+from qtpy.QtCore import QPoint, Qt
 
 from napari_cyto.domain.geometry import YX
 from napari_cyto.widgets.canvas import napari_window
@@ -54,10 +53,7 @@ class Hand:
         self.bench.settle()
 
     def move(self, place: QPoint, button: Qt.MouseButton = NO_BUTTON, modifier: Qt.KeyboardModifier = NONE) -> None:
-        at = QPointF(self.native.mapToGlobal(place))
-        QApplication.sendEvent(
-            self.native, QMouseEvent(QEvent.Type.MouseMove, QPointF(place), at, button, button, modifier)
-        )
+        send_move(self.native, place, button, modifier)
         # napari looks at moves at most every 5 ms.
         self.bench.qtbot.wait(7)
 

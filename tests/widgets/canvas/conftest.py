@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
+from mouse_moves import send_move
+from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_cyto.domain.geometry import YX
@@ -81,12 +81,7 @@ class Desk:
         self.settle()
 
     def _move(self, place: QPoint, button, modifier) -> None:
-        # QTest.mouseMove carries no button; a drag needs the event that Qt sends while one is down.
-        where = QPointF(place)
-        event = QMouseEvent(
-            QEvent.Type.MouseMove, where, QPointF(self.native.mapToGlobal(place)), button, button, modifier
-        )
-        QApplication.sendEvent(self.native, event)
+        send_move(self.native, place, button, modifier)
         # napari looks at moves at most every 5 ms.
         self.qtbot.wait(7)
 

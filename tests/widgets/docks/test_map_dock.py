@@ -8,9 +8,8 @@ from typing import Any
 import job_samples
 import numpy as np
 import pytest
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication
+from mouse_moves import send_move
+from qtpy.QtCore import QPoint, Qt
 from vector_projects import CLASSES, KIND, give_vectors
 
 from napari_cyto.domain import edits
@@ -87,17 +86,9 @@ def lasso(bench: Any, dock: MapDock, cluster: int, adds: bool = False) -> None:
     points = [QPoint(int(px), int(py)) for px, py in corners]
     bench.qtbot.mousePress(plot, Qt.MouseButton.LeftButton, modifier, points[0])
     for point in points[1:]:
-        move(plot, point, Qt.MouseButton.LeftButton)
+        send_move(plot, point, Qt.MouseButton.LeftButton)
     bench.qtbot.mouseRelease(plot, Qt.MouseButton.LeftButton, modifier, points[-1])
     bench.settle()
-
-
-def move(plot: MapPlot, to: QPoint, held: Any) -> None:
-    """Move the mouse, with a button held or none, at once: Qt's own helper moves the cursor, seen only later."""
-    none = Qt.KeyboardModifier.NoModifier
-    QApplication.sendEvent(
-        plot, QMouseEvent(QEvent.Type.MouseMove, QPointF(to), QPointF(plot.mapToGlobal(to)), held, held, none)
-    )
 
 
 def press(bench: Any, dock: MapDock, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
@@ -154,7 +145,7 @@ def test_a_pan_moves_the_dots_without_drawing_them_anew(mapped):
     before, renders = plot.screen_xy(np.array([0]))[0], plot.renders
     start = QPoint(plot.width() // 2, plot.height() // 2)
     bench.qtbot.mousePress(plot, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, start)
-    move(plot, start + QPoint(40, -25), Qt.MouseButton.RightButton)
+    send_move(plot, start + QPoint(40, -25), Qt.MouseButton.RightButton)
     bench.qtbot.mouseRelease(plot, Qt.MouseButton.RightButton, Qt.KeyboardModifier.NoModifier, start + QPoint(40, -25))
     moved = plot.grab().toImage()
     assert plot.screen_xy(np.array([0]))[0] - before == pytest.approx([40, -25], abs=1e-6)
@@ -168,12 +159,12 @@ def test_the_mouse_shows_the_cell_and_a_double_click_goes_to_it(mapped):
     row = 3
     x, y = dock.plot.screen_xy(np.array([row]))[0]
     at = QPoint(round(x), round(y))
-    move(dock.plot, at, Qt.MouseButton.NoButton)
+    send_move(dock.plot, at)
     assert dock.card.isVisible()
 
     def has_its_crop() -> bool:
         # The display's own pointer is elsewhere and may say so meanwhile.
-        move(dock.plot, at, Qt.MouseButton.NoButton)
+        send_move(dock.plot, at)
         return dock.image.pixmap() is not None and not dock.image.pixmap().isNull()
 
     bench.qtbot.waitUntil(has_its_crop, timeout=10_000)
