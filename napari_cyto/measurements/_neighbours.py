@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_cyto.domain.geometry import CellOutline, outlines_within, points_in_outline
+from napari_cyto.measurements._kept import Kept
+from napari_cyto.measurements._outlined_cells import OutlinedCells
 
 TOUCHING_UM = 0.5
 """Contours nearer than this cannot be distinguished at 40x (0.25 µm per px): two pixels."""
@@ -22,10 +25,17 @@ def touching(outlines: Sequence[CellOutline], apart_px: float) -> Flags:
     return found
 
 
-def cut_by_border(outlines: Sequence[CellOutline], size_hw: tuple[int, int]) -> Flags:
-    """Return which nuclei reach the border of the image, within a pixel: the rest of them may lie beyond."""
-    bounds = np.array([outline.bounds_yxyx for outline in outlines], dtype=np.float64).reshape(-1, 4)
-    reaches = np.hstack([bounds[:, :2] <= 1, bounds[:, 2:] >= np.array(size_hw) - 1])
+def cut_by_border(bounds_yxyx: npt.NDArray[np.float64], size_hw: tuple[int, int]) -> Flags:
+    """Return which nuclei reach the border of the image, within a pixel: the rest of them may lie beyond.
+
+    Parameters
+    ----------
+    bounds_yxyx : ndarray, float64 (n, 4)
+        Of the nuclei, level-0 px.
+    size_hw : tuple of int
+        Of the image, level-0 px.
+    """
+    reaches = np.hstack([bounds_yxyx[:, :2] <= 1, bounds_yxyx[:, 2:] >= np.array(size_hw) - 1])
     cut: Flags = np.asarray(reaches.any(axis=1))
     return cut
 
@@ -45,3 +55,14 @@ def nuclei_inside(outlines: Sequence[CellOutline], centres_yx: npt.NDArray[np.fl
             near = near[(centres_yx[near, 1] >= x0) & (centres_yx[near, 1] <= x1)]
             found[n] = points_in_outline(centres_yx[near], outline.cytoplasm_yx).sum() if len(near) else 0
     return found
+
+
+def with_neighbourhood(kept: Kept, cells: OutlinedCells) -> Kept:
+    """Return what is kept with how the cells of a slide stand to each other now."""
+    centres = np.array(cells.centres_yx, dtype=np.float64).reshape(-1, 2)
+    return replace(
+        kept,
+        neighbourhood=cells.neighbourhood(kept.mpp),
+        touches=touching(cells.outlines, TOUCHING_UM / kept.mpp),
+        inside=nuclei_inside(cells.outlines, centres),
+    )

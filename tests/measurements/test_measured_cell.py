@@ -80,7 +80,14 @@ def test_what_speaks_against_a_nucleus_is_found() -> None:
     outlines = [*map(CellOutline, rings), CellOutline(ellipse((400, 400), 60, 60))]
     assert touching(outlines, 1.0).tolist() == [True, True, False, False, True, True]
     assert touching(outlines, 0.1).tolist() == [False, False, False, False, True, True]
-    assert cut_by_border(outlines, (470, 461)).tolist() == [False, False, False, True, False, True]
+    assert cut_by_border(np.array([o.bounds_yxyx for o in outlines]), (470, 461)).tolist() == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]
 
 
 def test_nuclei_of_one_cytoplasm_are_counted() -> None:
