@@ -66,6 +66,8 @@ class Gathered:
         Cells beyond what a list holds.
     followed : ControlCells or None
         Which cells were read so far; None where nothing is reviewed.
+    unscored : int
+        In the order of attention, slides of which no model of slides has said what it looked at: their cells come last.
     """
 
     query: ReviewQuery
@@ -74,6 +76,7 @@ class Gathered:
     tally: Tally
     left_out: int = 0
     followed: ControlCells | None = None
+    unscored: int = 0
 
 
 def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gathered:
@@ -96,7 +99,9 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
     if query.cell_ids:
         return _listed(project, query, most)
     scheme, slide_place = project.scheme, {record.id: n for n, record in enumerate(project.slides())}
-    attention = _attention(project, query.slide_ids or slide_place) if query.sort is Sort.ATTENTION else None
+    attention, unscored = None, 0
+    if query.sort is Sort.ATTENTION:
+        attention, unscored = _attention(project, query.slide_ids or slide_place)
     tally, kept, seen = Tally(costs=project.model_costs()), list[Annotation](), 0
     followed = ControlCells(severities(scheme), query, tally.costs)
     for slide_id in query.slide_ids or slide_place:
@@ -114,21 +119,25 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
     left_out = max(0, len(cells) - most) + cut_by_filter
     cells = cells[:most]
     followed.replay()
-    return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed)
+    return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed, unscored)
 
 
-def _attention(project: Project, slide_ids: Iterable[str]) -> dict[str, float]:
+def _attention(project: Project, slide_ids: Iterable[str]) -> tuple[dict[str, float], int]:
     """Return how much the newest model of slides looked at each cell, times how many it had to look at.
 
-    Of slides with few and with many cells, 1 is what each would have if all were alike.
+    Of slides with few and with many cells, 1 is what each would have if all were alike. Also returned is of how many
+    slides it is not known.
     """
     found: dict[str, float] = {}
+    unscored = 0
     for slide_id in slide_ids:
         of_cells = [score for score in scores_of(project, slide_id) if score.bag == "cells"]
         attention = attention_of(project, slide_id, of_cells[-1].sha256) if of_cells else None
-        if attention is not None:
+        if attention is None:
+            unscored += 1
+        else:
             found |= zip(attention.ids, (len(attention.ids) * attention.weights).tolist(), strict=True)
-    return found
+    return found, unscored
 
 
 def _listed(project: Project, query: ReviewQuery, most: int) -> Gathered:

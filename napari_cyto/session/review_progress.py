@@ -41,6 +41,7 @@ class Review:
         self.controls: frozenset[str] = frozenset()
         self.tally = Tally()
         self.left_out = 0
+        self.unscored = 0
         # Whether somebody went to a cell of this list or judged one: from then on it stays as it is.
         self.is_begun = False
         self._newcomers: set[str] = set()
@@ -90,7 +91,8 @@ class Review:
         """Show a list that `gather` made."""
         missed, self._missed = self._missed or [], None
         self.query, self.cells = gathered.query, list(gathered.cells)
-        self.controls, self.tally, self.left_out = gathered.controls, gathered.tally, gathered.left_out
+        self.controls, self.tally = gathered.controls, gathered.tally
+        self.left_out, self.unscored = gathered.left_out, gathered.unscored
         self._rows = {cell.id: row for row, cell in enumerate(self.cells)}
         self._moved_to = None
         self._gone.clear()

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from interpreted_slides import KIND
 
-from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.edits import add
+from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.edits import add, replace_all
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.interpretation import Interpretation
+from napari_cyto.errors import CytoError
 from napari_cyto.models.attention_mil import AttentionMil, MilSettings
 from napari_cyto.models.bundle import write_bundle
 from napari_cyto.models.library import add_model, find_model, remove_model
-from napari_cyto.review.order import gather
-from napari_cyto.review.predictions import ShownFilter
-from napari_cyto.review.query import ReviewQuery, Sort
+from napari_cyto.review.predictions import ShownFilter, with_review
+from napari_cyto.review.query import Sort
 from napari_cyto.training.request import SlideTrainRequest
 from napari_cyto.vectors import attention_of, cell_places, open_vectors
 from napari_cyto.widgets.docks.predict.dock import PredictDock
@@ -97,14 +97,26 @@ def test_a_slide_is_scored_and_shows_what_was_looked_at(window_bench: Any, tmp_p
     bench.settle()
 
     project = bench.session.project
-    query = ReviewQuery(statuses=tuple(type(project.annotation(ids[0]).status)), sort=Sort.ATTENTION, control_share=0)
-    assert gather(project, query).cells[0].id == foremost
     attention = attention_of(project, bench.session.slide.id, kept.sha256)
     assert attention is not None
     assert attention.ids[int(np.argmax(attention.weights))] == foremost
     review = bench.dock(ReviewDock)
-    assert review.filters.sort.findData(Sort.ATTENTION) >= 0
-
+    seen = project.annotation(foremost)
+    accepted = replace_all([(seen, with_review(seen, "anna", Status.ACCEPTED))], "Accept")
+    bench.session.annotations_changed.emit(project.apply(accepted, "anna"))
+    bench.bring_to_front(review)
+    assert foremost not in {cell.id for cell in review.review.cells}
+    order, status = review.filters.sort, review.filters.status
+    order.setCurrentIndex(order.findData(Sort.ATTENTION))
+    bench.settle()
+    assert status.currentText() == "All cells"
+    assert len(review.review.cells) == len(ids)
+    assert review.review.cells[0].id == foremost, "what the score rests on is first, reviewed as it is"
+    assert "Of 2 slides no model of whole slides has said" in review.hint.text()
+    order.setCurrentIndex(0)
+    bench.settle()
+    assert status.currentText() == "Unreviewed"
+    assert not review.hint.text()
     bench.session.view.show_only(ShownFilter(blind=True))
     bench.settle()
     assert box.score.isHidden()
@@ -142,3 +154,14 @@ def test_a_run_on_slides_starts_from_the_train_dock(bench: Any, tmp_path: Path) 
     assert isinstance(request, SlideTrainRequest)
     assert request.words()[:3] == ["train", "slide", "--out"]
     assert str(project.folder) in request.words()
+    assert request.out.name.startswith("slide-attention-")
+    dock.name.selectAll()
+    bench.type(dock.name, "slides of anna")
+    with pytest.raises(CytoError, match="a model name of letters"):
+        dock.slide_request()
+    dock.name.selectAll()
+    bench.type(dock.name, "slides-of-anna")
+    assert dock.slide_request().out == request.out.with_name("slides-of-anna")
+    dock.slide_request().out.mkdir(parents=True)
+    with pytest.raises(CytoError, match="already exists"):
+        dock.slide_request()

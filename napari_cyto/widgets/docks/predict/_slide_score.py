@@ -18,10 +18,7 @@ from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 
 NO_MODEL = "No model of whole slides in the library; train one in the Train dock."
-HINT = (
-    'In the Review dock, the order "Most attended" shows the cells that this score rests on; "All cells" there shows '
-    "accepted ones, too."
-)
+HINT = 'In the Review dock, the order "Most attended" shows the cells that this score rests on, reviewed or not.'
 
 
 class SlideScoreBox(QWidget):

@@ -28,7 +28,8 @@ SORTS = (
     (
         Sort.ATTENTION,
         "Most attended",
-        "Cells that the model of whole slides looked at most (see Score of the slide in the Predict dock).",
+        "Cells that the model of whole slides looked at most (see Score of the slide in the Predict dock), reviewed "
+        "ones among them.",
     ),
     (Sort.CLASS, "By class, most severe first", "Most severe class first, then by score."),
     (
@@ -43,11 +44,12 @@ SORTS = (
     ),
     (Sort.PLACE, "By position on the slide", "In bands across the slide, back and forth."),
 )
+UNREVIEWED, ALL_CELLS = "Unreviewed", "All cells"
 STATUSES = (
-    ("Unreviewed", (Status.UNREVIEWED,)),
+    (UNREVIEWED, (Status.UNREVIEWED,)),
     ("Accepted", (Status.ACCEPTED,)),
     ("Rejected", (Status.REJECTED,)),
-    ("All cells", tuple(Status)),
+    (ALL_CELLS, tuple(Status)),
 )
 
 
@@ -60,6 +62,8 @@ class ReviewFilters(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._quiet = False
+        # Whether all cells are shown because of the order, not because a person asked for them.
+        self._is_widened = False
         self.sort = _combo("order", "Order of the cells; it stays until you refresh the list.")
         for value, words, tip in SORTS:
             self.sort.addItem(words, value)
@@ -95,6 +99,8 @@ class ReviewFilters(QWidget):
         self.limit.setKeyboardTracking(False)
         self.limit.valueChanged.connect(self._report_limit)
         self._lay_out()
+        self.sort.currentIndexChanged.connect(self._follow_order)
+        self.status.activated.connect(self._status_chosen)
         for combo in (self.sort, self.status, self.which, self.slide):
             combo.currentIndexChanged.connect(self._report)
         for spin in (self.low, self.high, self.controls):
@@ -138,6 +144,20 @@ class ReviewFilters(QWidget):
         self._quiet = False
         if combo.currentData() != (before or ""):
             self._report()
+
+    def _follow_order(self, _row: int) -> None:
+        """Show reviewed cells, too, among those that a score rests on; in the next order what was shown before."""
+        is_of_all = Sort(self.sort.currentData()) is Sort.ATTENTION
+        before, after = (UNREVIEWED, ALL_CELLS) if is_of_all else (ALL_CELLS, UNREVIEWED)
+        if is_of_all == self._is_widened or self.status.currentText() != before:
+            return
+        self._is_widened = is_of_all
+        self._quiet = True
+        self.status.setCurrentIndex(self.status.findText(after))
+        self._quiet = False
+
+    def _status_chosen(self, _row: int) -> None:
+        self._is_widened = False
 
     def _report(self, *_value: object) -> None:
         if not self._quiet:

@@ -480,6 +480,11 @@ class ReviewDock(Dock):
             hints.append("The list has changed – press F5 to refresh.")
         if self.review.left_out:
             hints.append(f"{parts.number(self.review.left_out)} cells further down the order are not listed.")
+        if self.review.unscored:
+            hints.append(
+                f"Of {counted(self.review.unscored, 'slide')} no model of whole slides has said what it looked at; "
+                "score them in the Predict dock. Their cells come last."
+            )
         self.hint.setText(" ".join(hints))
         self.hint.setVisible(bool(self.hint.text()))
 

@@ -38,7 +38,8 @@ class SlideTraining(QWidget):
         self.form.changed.connect(self.show_project)
         self.start = parts.button(
             "Train on slides",
-            "Trains in a separate process; you can keep annotating, or close the window.",
+            "Trains in a separate process; you can keep annotating, or close the window. The model has the name that "
+            "you type below; else its recipe and the day.",
             self.requested.emit,
             icon="next",
         )

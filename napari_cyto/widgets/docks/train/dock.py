@@ -117,16 +117,19 @@ class TrainDock(Dock):
         CytoError
             When a setting is out of its range, or the name is none.
         """
-        name = self.name.text().strip()
+        out = self._named_place()
+        return TrainRequest(self.setup.config(), self.setup.sources.texts(), out, self.setup.parent_path)
+
+    def _named_place(self) -> Path:
+        name: str = self.name.text().strip()
         if not NAME.fullmatch(name):
             raise CytoError(
                 "Expected a model name of letters, digits, dots, - and _ that starts with a letter or digit."
             )
-        config = self.setup.config()
         out = runs_folder(self.session.project) / name
         if out.exists():
             raise CytoError(f"A model called {name} already exists; choose another name.")
-        return TrainRequest(config, self.setup.sources.texts(), out, self.setup.parent_path)
+        return out
 
     def start_run(self) -> None:
         """Start what the controls ask for."""
@@ -142,10 +145,12 @@ class TrainDock(Dock):
         Raises
         ------
         CytoError
-            When a setting is out of its range, or no project is open.
+            When a setting is out of its range, the name is none, or no project is open.
         """
         project, config = self.session.need_project(), self.slides.config()
-        out = runs_folder(project) / free_name(runs_folder(project), config.name)
+        # What stands in the field until somebody types there is a name for a model of cells.
+        is_typed = self.name.isModified() and bool(self.name.text().strip())
+        out = self._named_place() if is_typed else runs_folder(project) / free_name(runs_folder(project), config.name)
         return SlideTrainRequest(config, (str(project.folder),), out)
 
     def resume_run(self) -> None:
