@@ -22,6 +22,7 @@ from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
 LEFT = Qt.MouseButton.LeftButton
 NONE, SHIFT = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
+ALT = Qt.KeyboardModifier.AltModifier
 CTRL = Qt.KeyboardModifier.ControlModifier
 DEMO_PX = 8000
 
@@ -72,6 +73,21 @@ def rulers_and_field(window: CytoWindow, target: Path) -> None:
     key(window, "M", CTRL)
 
 
+def light(window: CytoWindow, target: Path) -> None:
+    """The light turned up, with its panel and its sign."""
+    for name, times in (("Up", 3), ("Right", 5), ("PageDown", 3)):
+        for _ in range(times):
+            key(window, name, ALT)
+    key(window, "W", SHIFT)
+    key(window, "I")
+    settle(1)
+    panel = window.microscope.light_panel
+    assert panel is not None
+    save(qt_window(window.viewer), target / "light.jpg")
+    key(window, "I")
+    key(window, "I", SHIFT)
+
+
 def main() -> None:
     """Open the demo, and take the pictures."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGE_FOLDER
@@ -85,6 +101,7 @@ def main() -> None:
         look_at(viewer, cell.geometry.centre_yx, slide.mpp or 1.0)
         settle(2)
         rulers_and_field(window, target)
+        light(window, target)
         viewer.close()
 
 

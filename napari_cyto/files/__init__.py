@@ -8,5 +8,6 @@ __all__ = [
     "replacement",
     "safe_names",
     "special_files",
+    "user_choices",
     "user_folders",
 ]

@@ -55,6 +55,16 @@ MICROSCOPE_KEYS: tuple[Key, ...] = (
     Key(("Ctrl+M",), "rulers.clear", "Remove the rulers that stay on this slide"),
     Key(("F",), "field", "Show or hide the circle of the field of view (field number / objective)"),
     Key(("Shift+F",), "field.follow", "The circle follows the mouse, or stays in the middle"),
+    Key(("I",), "light", "Show or hide the light of the view: brightness, contrast, gamma, white balance"),
+    Key(("Shift+I",), "light.reset", "Show the slide in the light of its file again"),
+    Key(("Alt+Up",), "lamp.brighter", "Brighter view"),
+    Key(("Alt+Down",), "lamp.darker", "Darker view"),
+    Key(("Alt+Right",), "lamp.contrast.more", "More contrast"),
+    Key(("Alt+Left",), "lamp.contrast.less", "Less contrast"),
+    Key(("Alt+PageUp",), "lamp.gamma.more", "More gamma (darker middle tones)"),
+    Key(("Alt+PageDown",), "lamp.gamma.less", "Less gamma (lighter middle tones)"),
+    Key(("W",), "light.white", "White balance on the glass under the mouse"),
+    Key(("Shift+W",), "light.white.auto", "White balance on the brightest glass of the slide"),
 )
 """What the hand reaches for at a microscope."""
 

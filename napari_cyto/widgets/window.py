@@ -177,7 +177,7 @@ class CytoWindow(QObject):
         self.badge = Badge(painted, session)
         self.badge.view.clicked.connect(self.show_view_panel)
         self.canvas.show_as(load())
-        self.microscope = Microscope(viewer, session, self.canvas)
+        self.microscope = Microscope(viewer, session, self.canvas, lambda: self.view.layer)
         self.pins = Pins(
             viewer,
             session,
@@ -421,8 +421,8 @@ class CytoWindow(QObject):
         self.canvas.show_as(options)
         try:
             save(options)
-        except OSError as error:
-            self.session.message.emit(f"The view options apply, but could not be saved for next time: {error}.")
+        except CytoError as error:
+            self.session.message.emit(f"The view options apply, but could not be saved for next time: {error}")
 
     def _show_title(self) -> None:
         project, slide = self.session.project, self.session.slide

@@ -142,7 +142,12 @@ def test_every_key_has_a_command_and_no_two_share_one():
     assert len(combinations) == len(set(combinations))
     moves = {"pan.left", "pan.right", "pan.up", "pan.down", "zoom.in", "zoom.out"}
     objectives = {f"objective.{each}" for each in ("4", "10", "20", "40", "next", "previous")}
-    microscope = {*objectives, "field", "field.follow", "rulers.clear"}
+    lamp = {
+        f"lamp.{each}"
+        for each in ("brighter", "darker", *(f"{w}.{d}" for w in ("contrast", "gamma") for d in ("more", "less")))
+    }
+    light = {"light", "light.reset", "light.white", "light.white.auto", *lamp}
+    microscope = {*objectives, *light, "field", "field.follow", "rulers.clear"}
     known = {*COMMANDS, "finish", "hide", *moves, *microscope, *(f"class.{d}" for d in "123456789")}
     assert {key.command for key in KEYS} == known
     assert len(keys_table()) > 20

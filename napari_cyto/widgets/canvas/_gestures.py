@@ -65,6 +65,16 @@ class Gestures:
         # Set by whoever follows the mouse over the slide besides.
         self.followed: Callable[[Place], None] = lambda _place: None
         self._is_measuring = False
+        self._pick: Callable[[Place], None] | None = None
+
+    def pick_next(self, pick: Callable[[Place], None] | None) -> None:
+        """Have the next click choose a place for somebody instead of a cell; None for nobody."""
+        self._pick = pick
+
+    @property
+    def is_picking(self) -> bool:
+        """Whether the next click chooses a place for somebody."""
+        return self._pick is not None
 
     def hold_to_measure(self, held: bool) -> None:
         """Have drags measure while a key is held."""
@@ -158,6 +168,10 @@ class Gestures:
 
     def _click(self, place: Place, *, adds: bool) -> None:
         session = self._session
+        if self._pick is not None:
+            pick, self._pick = self._pick, None
+            pick(place)
+            return
         self._uncover()
         hit = None if self.region.is_open else self._hit(place)
         if hit is not None:

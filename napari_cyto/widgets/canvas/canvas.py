@@ -194,6 +194,8 @@ class Canvas:
                 self.toggle_visible()
             elif command == "finish":
                 region.finish()
+            elif command == "cancel" and self.gestures.is_picking:
+                self.gestures.pick_next(None)
             elif command == "cancel" and region.is_open:
                 region.cancel()
             elif command == "delete" and region.is_open:
@@ -291,6 +293,7 @@ class Canvas:
         if not self._is_live:
             return
         self.gestures.region.cancel()
+        self.gestures.pick_next(None)
         self.shown.clear()
         self.hover.leave()
         self.prediction_layer.open_slide()

@@ -83,6 +83,12 @@ def node_of(viewer: Viewer, layer: Layer) -> Any:
     return viewer.window._qt_viewer.canvas.layer_to_visual[layer].node
 
 
+def image_visuals_of(viewer: Viewer, layer: Layer) -> list[Any]:
+    """Return the vispy visuals that draw an image layer now: one, or one for each texture of what is too large."""
+    node = node_of(viewer, layer)
+    return list(getattr(node, "adopted_children", None) or [node])
+
+
 def scene_of(viewer: Viewer) -> Any:
     """Return the vispy node under which everything on the slide hangs, in world coordinates ``x, y``."""
     return viewer.window._qt_viewer.canvas.view.scene

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.files.atomic import atomic_file
-from napari_cyto.files.user_folders import user_data_dir
+from napari_cyto.files.user_choices import read_choice, write_choice
 
 FILE_NAME = "view.json"
 # Told apart at 14 px; a scheme has nine classes with a key at most, and further ones begin anew.
@@ -53,14 +52,12 @@ class ViewOptions:
 
 def load(path: Path | None = None) -> ViewOptions:
     """Return what the user chose last; what cannot be read, or makes no sense, is as it is by itself."""
-    try:
-        kept = json.loads((path or _place()).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return ViewOptions()
     usual = ViewOptions()
-    if not isinstance(kept, dict):
-        return usual
-    return ViewOptions(**{f.name: _checked(kept.get(f.name), getattr(usual, f.name)) for f in fields(usual)})
+
+    def made(kept: Mapping[str, Any]) -> ViewOptions:
+        return ViewOptions(**{f.name: _checked(kept.get(f.name), getattr(usual, f.name)) for f in fields(usual)})
+
+    return read_choice(FILE_NAME, made, usual, path)
 
 
 def save(options: ViewOptions, path: Path | None = None) -> None:
@@ -68,22 +65,15 @@ def save(options: ViewOptions, path: Path | None = None) -> None:
 
     Raises
     ------
-    OSError
+    CytoError
         When the user's folder cannot be written.
     """
-    place = path or _place()
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(place, last_wins=True) as written:
-        written.write_text(json.dumps(asdict(options)), encoding="utf-8")
+    write_choice(FILE_NAME, asdict(options), path)
 
 
 def shapes_of(scheme: ClassScheme) -> dict[str, tuple[str, str]]:
     """Return for each class vispy's name of a shape and the sign that stands for it in a text."""
     return {c.id: SHAPES[place % len(SHAPES)] for place, c in enumerate(scheme.classes)}
-
-
-def _place() -> Path:
-    return user_data_dir() / FILE_NAME
 
 
 def _checked(value: Any, usual: Any) -> Any:

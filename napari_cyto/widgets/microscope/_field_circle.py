@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ import numpy as np
 from vispy.visuals.transforms import STTransform
 
 from napari_cyto.domain.geometry import YX
-from napari_cyto.files.atomic import atomic_file
-from napari_cyto.files.user_folders import user_data_dir
+from napari_cyto.errors import CytoError
+from napari_cyto.files.user_choices import read_choice, write_choice
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas.frames import frame_to_world
@@ -74,15 +74,14 @@ class FieldOfView:
 
 def load(path: Path | None = None) -> FieldOfView:
     """Return what the user chose last; what cannot be read, or makes no sense, is as it is by itself."""
-    usual = FieldOfView()
-    try:
-        kept = json.loads((path or user_data_dir() / FILE_NAME).read_text(encoding="utf-8"))
-        number, objective = float(kept["number"]), int(kept["objective"])
-        follows = kept["follows_mouse"] is True
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
-        return usual
-    low, high = FIELD_NUMBERS
-    return FieldOfView(number, objective, follows) if low <= number <= high and objective in OBJECTIVES else usual
+    return read_choice(FILE_NAME, _made, FieldOfView(), path)
+
+
+def _made(kept: Mapping[str, Any]) -> FieldOfView:
+    field = FieldOfView(float(kept["number"]), int(kept["objective"]), kept["follows_mouse"] is True)
+    if not FIELD_NUMBERS[0] <= field.number <= FIELD_NUMBERS[1] or field.objective not in OBJECTIVES:
+        raise ValueError(f"no eyepiece and objective are like {field.words}")
+    return field
 
 
 def save(field: FieldOfView, path: Path | None = None) -> None:
@@ -90,13 +89,10 @@ def save(field: FieldOfView, path: Path | None = None) -> None:
 
     Raises
     ------
-    OSError
+    CytoError
         When the user's folder cannot be written.
     """
-    place = path or user_data_dir() / FILE_NAME
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(place, last_wins=True) as written:
-        written.write_text(json.dumps(asdict(field)), encoding="utf-8")
+    write_choice(FILE_NAME, asdict(field), path)
 
 
 class FieldCircle:
@@ -160,8 +156,8 @@ class FieldCircle:
         self.draw()
         try:
             save(field)
-        except OSError as error:
-            self._session.message.emit(f"The field of view applies, but could not be saved for next time: {error}.")
+        except CytoError as error:
+            self._session.message.emit(f"The field of view applies, but could not be saved for next time: {error}")
 
     def follow(self, place: Place) -> None:
         """Lie round the mouse, if the user likes it so."""

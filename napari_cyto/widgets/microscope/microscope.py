@@ -7,27 +7,38 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QPoint
+
 from napari_cyto.domain.coverage import MAGNIFICATIONS, magnification_of, um_per_screen_px_at
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import Canvas, napari_window
 from napari_cyto.widgets.microscope._field_circle import FieldCircle
 from napari_cyto.widgets.microscope._field_dialog import FieldDialog
+from napari_cyto.widgets.microscope._lamp import Lamp
+from napari_cyto.widgets.microscope._light_panel import LightPanel
 from napari_cyto.widgets.microscope._magnification_bar import NO_MPP_TIP, MagnificationBar, magnification_words, menu_of
 from napari_cyto.widgets.microscope._rulers import Rulers
+from napari_cyto.widgets.microscope._signs import Signs
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Layer
+
+    from napari_cyto.widgets.canvas.drags import Place
 
 _OBJECTIVE = "objective."
 # The same objective, though the zoom was rounded on its way.
 _SAME = 1.01
 # What the bar speaks of where nobody knows how large a pixel is: px of the screen for each of the slide, in hundredths.
 _PERCENT = 100.0
+# Beside the signs and the bar of the magnification.
+_PANEL_PX, _PANEL_ABOVE_PX = 10, 84
+HOW_TO_PICK_GLASS = "Click on bare glass to take it for white; Escape leaves it as it is."
 HOW_TO_MEASURE = "Hold M and drag to measure; with Shift as well the ruler stays."
 
 
 class Microscope:
-    """Magnification, rulers and the circle of the field of view on one window.
+    """Magnification, rulers, the circle of the field of view, and the light, on one window.
 
     Parameters
     ----------
@@ -37,12 +48,20 @@ class Microscope:
         Whose slide it shows.
     canvas : Canvas
         Where keys and mouse arrive.
+    slide_layer : callable
+        Returns the layer of the slide on screen, or None.
     """
 
-    def __init__(self, viewer: Viewer, session: Session, canvas: Canvas) -> None:
+    def __init__(
+        self, viewer: Viewer, session: Session, canvas: Canvas, slide_layer: Callable[[], Layer | None]
+    ) -> None:
         self._viewer, self._session, self._canvas = viewer, session, canvas
         self.rulers = Rulers(viewer, session)
         self.circle = FieldCircle(viewer, session)
+        self.lamp = Lamp(viewer, session, slide_layer)
+        self.signs = Signs(napari_window.native_canvas(viewer))
+        self.signs.add("light", "Only the view is changed. Click for the light of the file (Shift+I).", self.lamp.reset)
+        self._light_panel: LightPanel | None = None
         self.bar = MagnificationBar(napari_window.native_canvas(viewer), self.magnify)
         self.bar.offer(menu_of(self.bar, self._rows()))
         self._commands: Mapping[str, Callable[[], object]] = {
@@ -50,13 +69,16 @@ class Microscope:
             f"{_OBJECTIVE}next": lambda: self._turn_nosepiece(1),
             f"{_OBJECTIVE}previous": lambda: self._turn_nosepiece(-1),
             "rulers.clear": self.rulers.clear,
+            "light": self.toggle_light_panel,
+            **self.lamp.commands,
             "field": self.circle.toggle,
             "field.follow": self._follow_mouse,
         }
         canvas.run_elsewhere = self.run
         canvas.gestures.measure = self.rulers.measure
         canvas.gestures.measured = self._measured
-        canvas.gestures.followed = self.circle.follow
+        canvas.gestures.followed = self._follow
+        self.lamp.changed.connect(self._on_light)
         napari_window.camera_of(viewer).events.zoom.connect(self._on_zoom)
         session.slide_changed.connect(self._on_slide)
         self._on_slide()
@@ -68,9 +90,11 @@ class Microscope:
         self._session.slide_changed.disconnect(self._on_slide, missing_ok=True)
         if napari_window.is_open(self._viewer):
             napari_window.camera_of(self._viewer).events.zoom.disconnect(self._on_zoom)
-        self.rulers.let_go()
-        self.circle.let_go()
-        self.bar.let_go()
+        self._canvas.gestures.followed = lambda _place: None
+        if self._light_panel is not None:
+            self._light_panel.close()
+        for tool in (self.rulers, self.circle, self.lamp, self.signs, self.bar):
+            tool.let_go()
 
     def run(self, command: str) -> bool:
         """Do a command of the keys table; return whether it is one of the microscope's."""
@@ -89,6 +113,10 @@ class Microscope:
             None,
             ("Field of view", "F", does("field")),
             ("Field number and objective…", "", self.show_field_dialog),
+            None,
+            ("Light of the view…", "I", does("light")),
+            ("White balance, automatic", "Shift+W", does("light.white.auto")),
+            ("Light of the file", "Shift+I", does("light.reset")),
         ]
 
     def show_field_dialog(self) -> FieldDialog:
@@ -96,6 +124,40 @@ class Microscope:
         dialog = FieldDialog(napari_window.qt_window(self._viewer), self.circle.field, self.circle.show_as)
         dialog.show()
         return dialog
+
+    # Light
+
+    def toggle_light_panel(self) -> None:
+        """Show the sliders of the light over the slide, or put them away."""
+        if self._light_panel is not None:
+            self._light_panel.close()
+            return
+        panel = self._light_panel = LightPanel(napari_window.qt_window(self._viewer), self.lamp, self._pick_glass)
+        panel.finished.connect(self._forget_light_panel)
+        canvas = napari_window.native_canvas(self._viewer)
+        panel.adjustSize()
+        panel.move(canvas.mapToGlobal(QPoint(_PANEL_PX, canvas.height() - panel.height() - _PANEL_ABOVE_PX)))
+        panel.show()
+
+    @property
+    def light_panel(self) -> LightPanel | None:
+        """The sliders of the light, while they are shown."""
+        return self._light_panel
+
+    def _forget_light_panel(self, _result: int = 0) -> None:
+        self._light_panel = None
+
+    def _pick_glass(self) -> None:
+        self._canvas.gestures.pick_next(self.lamp.balance_at)
+        self._session.message.emit(HOW_TO_PICK_GLASS)
+
+    def _on_light(self) -> None:
+        words = self.lamp.light.words
+        self.signs.say("light", f"Light of the view: {words}" if words else "")
+
+    def _follow(self, place: Place) -> None:
+        self.circle.follow(place)
+        self.lamp.follow(place)
 
     # Magnification
 
