@@ -23,13 +23,13 @@ def frames(cells: int, moves: int) -> dict[str, float]:
     """Return frames/s of pans and zooms of the map in a window of its own."""
     from qtpy.QtWidgets import QApplication
 
-    from napari_cyto.widgets.docks.map._plot import MapPlot
+    from napari_cyto.widgets.docks.dot_plot import DotPlot
 
     app = QApplication.instance() or QApplication([])
     rng = np.random.default_rng(0)
     xy = (rng.normal(size=(40, 2))[rng.integers(0, 40, cells)] * 8 + rng.normal(size=(cells, 2))).astype(np.float32)
     colours = rng.choice(np.array([0xFF56B4E9, 0xFFE69F00, 0xFF009E73, 0xFFCC79A7], np.uint32), cells)
-    plot = MapPlot()
+    plot = DotPlot()
     plot.resize(640, 640)
     plot.show_cells(xy, colours, np.ones(cells, bool))
     plot.show()

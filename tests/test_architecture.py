@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "review": _DATA | {"vectors"},
     "reporting": _EVALUATED | {"review"},
     "session": _DATA | {"datasets", "review", "vectors"},
-    "widgets": _MODELS | _JOBS | {"review", "reporting", "session", "vectors"},
+    "widgets": _MODELS | _JOBS | {"measurements", "review", "reporting", "session", "vectors"},
     "cli": _MODELS | _JOBS | {"measurements", "review", "reporting", "session", "vectors", "widgets"},
     "__main__": {"cli"},
 }
@@ -72,7 +72,7 @@ MAY_USE = {
     "evaluation": {"pydantic", "scipy", "pycocotools", "PIL", "sklearn", "torch"},
     "synthesis": {"torch", "pydantic"} | _PIXELS,
     "vectors": {"numba", "pydantic", "pynndescent", "scipy", "sklearn", "umap"},
-    "measurements": {"pydantic", "scipy", "skimage"},
+    "measurements": {"pyarrow", "pydantic", "scipy", "skimage"},
     "review": {"pydantic"},
     "reporting": {"pydantic"},
     "session": {"psygnal", "pydantic"},

@@ -12,8 +12,9 @@ from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.numbers import number
 from napari_cyto.cli.option_flags import checked, with_options
-from napari_cyto.cli.output import print_facts, print_json, print_table, write_csv
+from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.domain.quantities import CELLS
+from napari_cyto.files.csv_table import write_csv
 from napari_cyto.store import Project
 from napari_cyto.vectors import cell_vectors
 from napari_cyto.vectors.cell_facts import cell_facts

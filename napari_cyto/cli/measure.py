@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
 from napari_cyto.cli.option_flags import checked, with_options
-from napari_cyto.cli.output import print_facts, print_json, print_table, write_csv
+from napari_cyto.cli.output import print_facts, print_json, print_table
 from napari_cyto.domain.counts import counted
 from napari_cyto.errors import CytoError
-from napari_cyto.measurements import COLUMNS, Measured, MeasureOptions
+from napari_cyto.measurements import CellTable, Measured, MeasureOptions, check_table_file, write_table
 from napari_cyto.measurements import measure as measure_project
 from napari_cyto.store import Project
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="A project folder, NAME.cyto.")]
-OutFile = Annotated[Path | None, typer.Option("--out", metavar="FILE.csv", help="Write a row for each cell.")]
-
-_COLUMNS = (
-    *("id", "slide", "class", "status", "outline_accepted", "out_of_focus", "touching", "cut_by_border"),
-    *(column.name for column in COLUMNS),
-    "nucleus_area_in_intermediate_nuclei",
-)
+OutFile = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Write a row for each cell: FILE.csv or FILE.parquet.")
+]
 
 
 def command() -> Callable[..., None]:
@@ -43,10 +38,12 @@ def measure(project: ProjectFolder, out: OutFile = None, as_json: AsJson = False
     Exit code 0: all that has an outline was measured; 2: a slide was left out.
     """
     options = checked(MeasureOptions, given)
+    if out is not None:
+        check_table_file(out)
     place = Project.folder_of(project)
     made: Measured = follow(lambda token: measure_project(place, options, token), f"Measurements of {project.name}")
     if out is not None:
-        write_csv(out, _COLUMNS, _rows(made))
+        write_table(out, CellTable(made))
     if as_json:
         print_json(made.to_json())
     else:
@@ -57,21 +54,6 @@ def measure(project: ProjectFolder, out: OutFile = None, as_json: AsJson = False
             f"{counted(len(made.left_out), 'slide')} left out with {sum(each.cells for each in made.left_out):,} "
             f"outlined cells; the first: {first.slide}: {first.reason}"
         )
-
-
-def _rows(made: Measured) -> Iterator[list[object]]:
-    for slide in made.slides:
-        multiples = slide.multiples
-        for n, cell in enumerate(slide.ids):
-            flags = (slide.accepted[n], slide.out_of_focus[n], slide.touches[n], slide.cut[n])
-            yield [
-                cell,
-                slide.name,
-                slide.class_ids[n],
-                slide.statuses[n],
-                *("yes" if flag else "no" for flag in flags),
-                *(f"{value:.6g}" if np.isfinite(value) else "" for value in (*slide.values[n], multiples[n])),
-            ]
 
 
 def _print(made: Measured, out: Path | None) -> None:

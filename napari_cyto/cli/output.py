@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TextIO
 
 # Source: ECMA-48 (C0, C1, DEL) and Unicode 15, UAX #9 (marks of direction), UAX #14 (line and paragraph separator).
@@ -124,20 +123,3 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     out = screen(sys.stdout)
     console = Console(file=out) if out.isatty() else Console(file=out, width=160)
     console.print(table)
-
-
-def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table as UTF-8, whole or not at all; a file that somebody else wrote meanwhile is not replaced.
-
-    Raises
-    ------
-    FormatError
-        When the place cannot be written.
-    """
-    import csv
-
-    from napari_cyto.files.atomic import write_text
-
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([columns, *rows])
-    write_text(target, text.getvalue(), last_wins=False)

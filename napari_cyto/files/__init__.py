@@ -2,6 +2,7 @@
 
 __all__ = [
     "atomic",
+    "csv_table",
     "disk_files",
     "lock",
     "processes",

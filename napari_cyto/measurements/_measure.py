@@ -18,7 +18,7 @@ from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.measurements._cell import MARGIN_PX, measured_cell
 from napari_cyto.measurements._columns import COLUMNS
 from napari_cyto.measurements._kept import Kept, keep_measurements, kept_measurements
-from napari_cyto.measurements._measured import Measured, SlideNotMeasured
+from napari_cyto.measurements._measured import NO_MPP, Measured, SlideNotMeasured
 from napari_cyto.measurements._neighbours import with_neighbourhood
 from napari_cyto.measurements._outlined_cells import MeasureOptions, OutlinedCells, outlined_cells
 from napari_cyto.measurements._stored import measured_slide
@@ -30,10 +30,6 @@ from napari_cyto.store import Project
 MOST_PX = 4096
 """Longest side of a nucleus's bounds that is read, level-0 px: no nucleus is larger, an outline by mistake may be."""
 
-NO_MPP = (
-    "The µm per px of {} are unknown, so nothing on it can be measured in µm; set them with: "
-    "napari-cyto slides PROJECT --set NAME:mpp=0.25, or in the Slide dock."
-)
 _PULSE = 50
 _KEPT_EVERY_S = 20.0
 _STOPPED = "What was measured so far is kept."

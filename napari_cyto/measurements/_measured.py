@@ -18,6 +18,11 @@ Flags = npt.NDArray[np.bool_]
 AT = {column.name: n for n, column in enumerate(COLUMNS)}
 """Where each measurement stands in a row."""
 
+NO_MPP = (
+    "The µm per px of {} are unknown, so nothing on it can be measured in µm; set them with: "
+    "napari-cyto slides PROJECT --set NAME:mpp=0.25, or in the Slide dock."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class SlideMeasurements:

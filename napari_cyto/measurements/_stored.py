@@ -6,7 +6,7 @@ import numpy as np
 
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.measurements._kept import Kept, kept_measurements
-from napari_cyto.measurements._measured import AT, Measured, SlideMeasurements
+from napari_cyto.measurements._measured import AT, NO_MPP, Measured, SlideMeasurements, SlideNotMeasured
 from napari_cyto.measurements._neighbours import cut_by_border, with_neighbourhood
 from napari_cyto.measurements._outlined_cells import MeasureOptions, OutlinedCells, outlined_cells
 from napari_cyto.measurements._reference import INTERMEDIATE, reference_nucleus
@@ -32,7 +32,7 @@ def stored_measurements(
         As they were measured by.
     """
     options = MeasureOptions() if options is None else options
-    slides, without, plain, unreadable, lacking = [], 0, 0, 0, 0
+    slides, left_out, without, plain, unreadable, lacking = [], list[SlideNotMeasured](), 0, 0, 0, 0
     for record in [project.slide(slide_id)] if slide_id is not None else project.slides():
         cells = outlined_cells(project, record.id, options)
         without, plain = without + cells.without, plain + cells.plain
@@ -42,6 +42,8 @@ def stored_measurements(
         rows = kept.rows_of(cells.shapes)
         lacking += int((rows < 0).sum())
         unreadable += int((~kept.is_read[rows[rows >= 0]]).sum())
+        if record.mpp is None and not kept.mpp:
+            left_out.append(SlideNotMeasured(record.name, len(cells.ids), NO_MPP.format(record.name)))
         if not (rows >= 0).any():
             continue
         if kept.neighbourhood != cells.neighbourhood(kept.mpp):
@@ -49,7 +51,7 @@ def stored_measurements(
         found = measured_slide(project, record, cells, kept)
         if found.ids:
             slides.append(found)
-    return Measured(tuple(slides), without, plain, unreadable, (), lacking)
+    return Measured(tuple(slides), without, plain, unreadable, tuple(left_out), lacking)
 
 
 def measured_slide(project: Project, record: SlideRecord, cells: OutlinedCells, kept: Kept) -> SlideMeasurements:

@@ -6,6 +6,7 @@ from napari_cyto.session.tools import Tool
 __all__ = [
     "Session",
     "Tool",
+    "cell_tint",
     "commands",
     "coverage_recorder",
     "outlines",

@@ -15,6 +15,7 @@ from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError, StoreError
 from napari_cyto.review.predictions import ShownFilter
+from napari_cyto.session.cell_tint import CellTint
 from napari_cyto.session.tools import Tool
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class SessionSignals:
     taught_changed = Signal()  # another class is taught
     likeness_changed = Signal()  # what is taught was learnt: an order by likeness is another one now
     attention_changed = Signal()  # what a model of slides looked at is shown over the slide, or no longer
+    tint_changed = Signal()  # cells are coloured by a number on the slide, or no longer
     jump_requested = Signal(float, float)  # y, x: level-0 px
     next_foreseen = Signal(float, float)  # y, x: level-0 px of where the next jump will probably go
     view_changed = Signal(float, float, float, float)  # y0, x0, y1, x1: level-0 px
@@ -105,6 +107,8 @@ class SessionState:
         Which annotations are shown.
     attention : Attention, optional
         What a model of slides looked at, while it is shown over the slide.
+    tint : CellTint, optional
+        The number by which cells are coloured on the slide; their class's colour without.
     selection : frozenset of str
         Ids of the selected annotations.
     cursor : Annotation, optional
@@ -136,6 +140,7 @@ class SessionState:
     tool: Tool = Tool.SELECT
     shown_filter: ShownFilter = field(default_factory=ShownFilter)
     attention: Attention | None = None
+    tint: CellTint | None = None
     selection: frozenset[str] = frozenset()
     cursor: Annotation | None = None
     view_yxyx: YXYX | None = None

@@ -7,6 +7,7 @@ from napari_cyto.domain.geometry import YX, YXYX, box_contains_point, boxes_touc
 from napari_cyto.errors import CytoError
 from napari_cyto.review.predictions import ShownFilter
 from napari_cyto.session._state import SessionState
+from napari_cyto.session.cell_tint import CellTint
 from napari_cyto.store import HistoryEntry
 from napari_cyto.vectors import Attention
 
@@ -87,6 +88,17 @@ class View:
         if attention is not self._state.attention:
             self._state.attention = attention
             self._signals.attention_changed.emit()
+
+    @property
+    def tint(self) -> CellTint | None:
+        """The number by which cells are coloured on the slide; None while their classes colour them."""
+        return self._state.tint
+
+    def show_tint(self, tint: CellTint | None) -> None:
+        """Colour the cells on the slide by a number, or with None by their classes again."""
+        if tint is not self._state.tint:
+            self._state.tint = tint
+            self._signals.tint_changed.emit()
 
     def need_selection_in_view(self) -> None:
         """Refuse to act on what nobody sees; without a view, as on the command line, everything is as good as seen.

@@ -271,6 +271,13 @@ def map_dock() -> QWidget:
     return _dock(MapDock)
 
 
+def measure_dock() -> QWidget:
+    """Return the Measure dock (measurements of outlined cells) of the viewer at hand."""
+    from napari_cyto.widgets.docks.measure.dock import MeasureDock
+
+    return _dock(MeasureDock)
+
+
 def result_dock() -> QWidget:
     """Return the Report dock (summary of the slide, and how much of it was viewed) of the viewer at hand."""
     from napari_cyto.widgets.docks.report.dock import ReportDock

@@ -34,6 +34,7 @@ from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.export.dock import ExportDock
 from napari_cyto.widgets.docks.map.dock import MapDock
+from napari_cyto.widgets.docks.measure.dock import MeasureDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.report.dock import ReportDock
@@ -236,7 +237,17 @@ class CytoWindow(QObject):
         slide = self._place(SlideDock, "right" if narrow else "left", tabify=narrow)
         self.dock(SlideDock).icc_requested.connect(self.view.set_icc)
         annotate = self._place(AnnotateDock, "right", tabify=narrow)
-        for kind in (PredictDock, ReviewDock, TeachDock, MapDock, ReportDock, ExportDock, TrainDock, ModelsDock):
+        for kind in (
+            PredictDock,
+            ReviewDock,
+            MeasureDock,
+            TeachDock,
+            MapDock,
+            ReportDock,
+            ExportDock,
+            TrainDock,
+            ModelsDock,
+        ):
             self._place(kind, "right", tabify=True)
         # Side by side, seven names would be cut to their first letters.
         window._qt_window.setTabPosition(Qt.DockWidgetArea.RightDockWidgetArea, QTabWidget.TabPosition.East)

@@ -114,7 +114,20 @@ def test_a_project_opens_with_its_docks(make_napari_viewer: Callable[[], Any], t
     window = window_of(viewer)
     assert window.session.project is not None
     shown = {kind.__name__.removesuffix("Dock") for kind in window.docks}
-    stages = {"Slides", "Slide", "Annotate", "Predict", "Review", "Teach", "Map", "Report", "Export", "Train", "Models"}
+    stages = {
+        "Slides",
+        "Slide",
+        "Annotate",
+        "Predict",
+        "Review",
+        "Measure",
+        "Teach",
+        "Map",
+        "Report",
+        "Export",
+        "Train",
+        "Models",
+    }
     assert shown == stages
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy.typing as npt
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.geometry import YXYX, Box, CellOutline, Polygon
+from napari_cyto.session.cell_tint import CellTint
 from napari_cyto.widgets.canvas.frames import frame_to_data
+from napari_cyto.widgets.ramp import ramp_rgb
 
 Floats = npt.NDArray[np.float32]
 
@@ -67,6 +69,23 @@ class CellPoints:
 NO_POINTS = CellPoints(np.zeros((0, 2)), np.zeros((0, 4), np.float32), np.zeros(0, np.str_))
 
 
+RGBA = tuple[float, float, float, float]
+NO_TINTS: Mapping[str, RGBA] = {}
+# What nobody vouches for is seen, but stands back.
+UNCERTAIN_ALPHA = 0.45
+
+
+def tints_of(cells: Sequence[Annotation], tint: CellTint | None) -> dict[str, RGBA]:
+    """Return the colours of cells by the number of each, 0 to 1 with their opacity; none without a tint."""
+    if tint is None or not cells:
+        return {}
+    rgb = ramp_rgb(tint.shares(cell.id for cell in cells)) / 255
+    return {
+        cell.id: (r, g, b, ALPHA[cell.status] * (UNCERTAIN_ALPHA if cell.id in tint.uncertain else 1.0))
+        for cell, (r, g, b) in zip(cells, rgb.tolist(), strict=True)
+    }
+
+
 def palette(scheme: ClassScheme) -> dict[str, tuple[float, float, float]]:
     """Return the colours of the classes, 0 to 1."""
     return {c.id: (c.rgb[0] / 255, c.rgb[1] / 255, c.rgb[2] / 255) for c in scheme.classes}
@@ -79,18 +98,23 @@ def unnamed(annotation: Annotation) -> Annotation:
     return replace(annotation, class_id="")
 
 
-def cell_points(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> CellPoints:
-    """Return how ``cells`` look as points."""
+def cell_points(
+    cells: Sequence[Annotation],
+    colours: dict[str, tuple[float, float, float]],
+    tints: Mapping[str, RGBA] = NO_TINTS,
+) -> CellPoints:
+    """Return how ``cells`` look as points; those with a tint, by their id, in that and not in their class's colour."""
     n = len(cells)
     centres = np.array([a.geometry.centre_yx for a in cells], dtype=np.float64).reshape(n, 2)
     symbols = np.array([SYMBOLS[a.status] for a in cells], dtype=np.str_)
-    return CellPoints(frame_to_data(centres), _face(cells, colours), symbols)
+    return CellPoints(frame_to_data(centres), _face(cells, colours, tints), symbols)
 
 
 def shaped_points(
     cells: Sequence[Annotation],
     colours: dict[str, tuple[float, float, float]],
     shapes: dict[str, tuple[str, str]],
+    tints: Mapping[str, RGBA] = NO_TINTS,
 ) -> CellPoints:
     """Return how ``cells`` look where each class has a shape of its own: hollow while unreviewed, a cross if rejected.
 
@@ -102,8 +126,10 @@ def shaped_points(
         As `palette` returns it.
     shapes : dict
         As ``napari_cyto.widgets.canvas.view_options.shapes_of`` returns it.
+    tints : mapping
+        As `tints_of` returns it.
     """
-    plain = cell_points(cells, colours)
+    plain = cell_points(cells, colours, tints)
     hollow = np.array([a.status is Status.UNREVIEWED for a in cells], dtype=bool)
     symbols = [
         SYMBOLS[a.status] if a.status is Status.REJECTED else shapes.get(a.class_id or "", ("disc", ""))[0]
@@ -142,8 +168,12 @@ def halo_of(segments: Segments) -> Segments:
     return Segments(segments.ends_xy[needs], rgba[needs].astype(np.float32))
 
 
-def _face(cells: Sequence[Annotation], colours: dict[str, tuple[float, float, float]]) -> Floats:
-    rows = [(*colours.get(a.class_id or "", HIDDEN_RGB), ALPHA[a.status]) for a in cells]
+def _face(
+    cells: Sequence[Annotation],
+    colours: dict[str, tuple[float, float, float]],
+    tints: Mapping[str, RGBA] = NO_TINTS,
+) -> Floats:
+    rows = [tints.get(a.id) or (*colours.get(a.class_id or "", HIDDEN_RGB), ALPHA[a.status]) for a in cells]
     return np.array(rows, dtype=np.float32).reshape(len(cells), 4)
 
 
@@ -201,18 +231,21 @@ def joined(parts: Sequence[Segments]) -> Segments:
 
 
 def outlines_of(
-    annotations: Sequence[Annotation], colours: dict[str, tuple[float, float, float]], selection: frozenset[str]
+    annotations: Sequence[Annotation],
+    colours: dict[str, tuple[float, float, float]],
+    selection: frozenset[str],
+    tints: Mapping[str, RGBA] = NO_TINTS,
 ) -> Segments:
     """Return the outlines of the boxes, polygons, nuclei and cytoplasms among ``annotations``."""
     boxes = [a for a in annotations if isinstance(a.geometry, Box)]
-    rgba = _face(boxes, colours)
+    rgba = _face(boxes, colours, tints)
     for row, box in enumerate(boxes):
         if box.id in selection:
             rgba[row] = SELECTED_RGBA
     parts = [box_segments([a.geometry.bounds_yxyx for a in boxes], rgba)]
     for annotation in annotations:
         if isinstance(annotation.geometry, Polygon):
-            colour = _outline_rgba(annotation, colours, selection)
+            colour = _outline_rgba(annotation, colours, selection, tints)
             parts.append(line_segments(annotation.geometry.vertices_yx, colour, closed=True))
             if isinstance(annotation.geometry, CellOutline) and annotation.geometry.cytoplasm_yx:
                 faint = (*colour[:3], CYTOPLASM_ALPHA * colour[3])
@@ -221,10 +254,15 @@ def outlines_of(
 
 
 def _outline_rgba(
-    annotation: Annotation, colours: dict[str, tuple[float, float, float]], selection: frozenset[str]
+    annotation: Annotation,
+    colours: dict[str, tuple[float, float, float]],
+    selection: frozenset[str],
+    tints: Mapping[str, RGBA],
 ) -> tuple[float, float, float, float]:
     if annotation.id in selection:
         return SELECTED_RGBA
+    if annotation.id in tints:
+        return tints[annotation.id]
     if annotation.class_id is None or annotation.class_id not in colours:
         return REGION_RGBA
     return (*colours[annotation.class_id], ALPHA[annotation.status])

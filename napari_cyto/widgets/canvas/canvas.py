@@ -24,6 +24,7 @@ from napari_cyto.widgets.canvas._annotation_style import (
     outlines_show,
     palette,
     shaped_points,
+    tints_of,
     unnamed,
 )
 from napari_cyto.widgets.canvas._gestures import Gestures
@@ -33,6 +34,7 @@ from napari_cyto.widgets.canvas._key_bindings import SlideKeys
 from napari_cyto.widgets.canvas._layers import AnnotationLayers
 from napari_cyto.widgets.canvas._prediction_layer import PredictionLayer
 from napari_cyto.widgets.canvas._shape_handles import handles_yx
+from napari_cyto.widgets.canvas._tint_legend import TintLegend
 from napari_cyto.widgets.canvas._visible_annotations import Shown
 from napari_cyto.widgets.canvas.badge import Note
 from napari_cyto.widgets.canvas.frames import frame_to_data, usual_world, zoom_to_see
@@ -75,6 +77,7 @@ class Canvas:
         self.layers = AnnotationLayers(viewer)
         self.hover = Hover(napari_window.native_canvas(viewer), session)
         self.note = Note(napari_window.native_canvas(viewer))
+        self.tint_legend = TintLegend(napari_window.native_canvas(viewer))
         self.gestures = Gestures(viewer, session, self.layers.show_draft, self.hover.move, self.uncover)
         self._scheme: ClassScheme | None = None
         self._is_attached = True
@@ -136,6 +139,7 @@ class Canvas:
             (session.next_foreseen, self.arrival.foresee),
             (session.filter_changed, self._on_filter),
             (session.attention_changed, self._show_attention),
+            (session.tint_changed, self._on_selection),
             (session.replaced_changed, self._on_replaced),
         ]
 
@@ -455,16 +459,18 @@ class Canvas:
         drawn = [unnamed(a) for a in drawn] if self.session.shown_filter.blind else drawn
         colours, selection = palette(self._scheme), self.session.selection
         cells = [a for a in drawn if not a.is_region]
+        tints = tints_of(cells, self.session.view.tint)
+        self.tint_legend.show_tint(self.session.view.tint)
         if self.view_options.shapes:
-            self.layers.show_cells(shaped_points(cells, colours, shapes_of(self._scheme)))
+            self.layers.show_cells(shaped_points(cells, colours, shapes_of(self._scheme), tints))
         else:
-            self.layers.show_cells(cell_points(cells, colours))
+            self.layers.show_cells(cell_points(cells, colours, tints))
         self._is_crowded = is_crowded(drawn, self.shown.box_yxyx)
         self._outlines_were_visible = shows = self._outlines_visible()
         bare = self.view_options.points_only
         outlined = [a for a in drawn if shows or a.id in selection or not (isinstance(a.geometry, Box) or bare)]
         outlined += [a for a in drawn if bare and a.is_region and a.id not in selection]
-        self.layers.show_outlines(outlines_of(outlined, colours, selection))
+        self.layers.show_outlines(outlines_of(outlined, colours, selection, tints))
         self._show_selection()
         self._report_not_drawn()
 

@@ -18,9 +18,9 @@ from napari_cyto.domain.geometry import Point
 from napari_cyto.session import commands
 from napari_cyto.vectors import VectorKind, cell_map, cell_vectors, vectors_folder
 from napari_cyto.vectors.cell_map import CellMap, Trust
+from napari_cyto.widgets.docks.dot_plot import BACKGROUND, DotPlot
 from napari_cyto.widgets.docks.map import dock as map_dock
 from napari_cyto.widgets.docks.map._colours import _short
-from napari_cyto.widgets.docks.map._plot import BACKGROUND, MapPlot
 from napari_cyto.widgets.docks.map.dock import MapDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 
@@ -140,7 +140,7 @@ def test_the_dots_are_where_the_cells_are_and_in_their_colours(mapped):
 
 def test_a_pan_moves_the_dots_without_drawing_them_anew(mapped):
     bench, dock, _ = mapped
-    plot: MapPlot = dock.plot
+    plot: DotPlot = dock.plot
     plot.grab()
     before, renders = plot.screen_xy(np.array([0]))[0], plot.renders
     start = QPoint(plot.width() // 2, plot.height() // 2)

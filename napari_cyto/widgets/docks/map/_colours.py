@@ -15,15 +15,13 @@ import numpy.typing as npt
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.vectors.cell_facts import CellFacts
+from napari_cyto.widgets.ramp import NO_NUMBER, RAMP, packed, ramp_rgb
 
 Colours = npt.NDArray[np.uint32]
 
-_NONE = "#949daa"
 # Source: Okabe and Ito 2008, Color Universal Design; without its black, which the ground is near.
 _SAFE = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2", "#bbbbbb")
 _AGREE, _DIFFER = "#56b4e9", "#ff7f2a"
-# Source: viridis, matplotlib 2.0, at even steps.
-_RAMP = ("#440154", "#414487", "#2a788e", "#22a884", "#7ad151", "#fde725")
 _MOST_NAMES, _MOST_LONG, _LONGEST_NAME = 14, 8, 24
 
 
@@ -104,27 +102,21 @@ def coloured(
 def _by_score(facts: CellFacts, blind: bool) -> tuple[Colours, str]:
     if blind:
         return _filled(len(facts.scores)), "Scores are hidden in a blind reading."
-    ramp = np.array([_rgb(colour) for colour in _RAMP], dtype=float)
-    place = np.nan_to_num(facts.scores, nan=0).clip(0, 1) * (len(ramp) - 1)
-    low = np.minimum(place.astype(int), len(ramp) - 2)
-    share = (place - low)[:, None]
-    rgb = (ramp[low] * (1 - share) + ramp[low + 1] * share).round().astype(np.uint32)
-    colours = (0xFF000000 | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]).astype(np.uint32)
-    colours[np.isnan(facts.scores)] = _packed(_NONE)
-    steps = "".join(f"<span style='color:{colour}'>&#9632;</span>" for colour in _RAMP)
-    return colours, f"0 {steps} 1: the model's highest score. <span style='color:{_NONE}'>&#9632;</span> no score"
+    colours = packed(ramp_rgb(facts.scores))
+    steps = "".join(f"<span style='color:{colour}'>&#9632;</span>" for colour in RAMP)
+    return colours, f"0 {steps} 1: the model's highest score. <span style='color:{NO_NUMBER}'>&#9632;</span> no score"
 
 
 def _named(
     labels: npt.NDArray[np.object_], there: npt.NDArray[np.bool_], colour_of: Mapping[str, str], none: str
 ) -> Coloured:
     known, codes = np.unique(labels.astype(str), return_inverse=True)
-    table = np.array([_packed(colour_of.get(name, _NONE)) for name in known.tolist()], dtype=np.uint32)
+    table = np.array([_packed(colour_of.get(name, NO_NUMBER)) for name in known.tolist()], dtype=np.uint32)
     counts = Counter(dict(zip(known.tolist(), np.bincount(codes[there], minlength=len(known)).tolist(), strict=True)))
     longest = max(map(len, known.tolist()), default=0)
     most = _MOST_LONG if longest > _LONGEST_NAME // 2 else _MOST_NAMES
     parts = [
-        f"<span style='color:{colour_of.get(name, _NONE)}'>&#9632;</span>&nbsp;"
+        f"<span style='color:{colour_of.get(name, NO_NUMBER)}'>&#9632;</span>&nbsp;"
         f"{escape(_short(name) or none)}&nbsp;{count:,}"
         for name, count in counts.most_common(most)
         if count
@@ -146,11 +138,7 @@ def _palette(names: Sequence[str]) -> dict[str, str]:
 
 
 def _filled(count: int) -> Colours:
-    return np.full(count, _packed(_NONE), dtype=np.uint32)
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+    return np.full(count, _packed(NO_NUMBER), dtype=np.uint32)
 
 
 def _packed(colour: str) -> int:

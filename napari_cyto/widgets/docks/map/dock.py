@@ -37,9 +37,9 @@ from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.cell_images import CellCrops, Wish
 from napari_cyto.widgets.docks.controls import Choice
+from napari_cyto.widgets.docks.dot_plot import BACKGROUND, DotPlot
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.map._colours import ColourBy, coloured
-from napari_cyto.widgets.docks.map._plot import BACKGROUND, MapPlot
 from napari_cyto.widgets.latest import Latest
 
 COLOURS = (
@@ -74,7 +74,7 @@ class MapDock(Dock):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.plot = MapPlot()
+        self.plot = DotPlot()
         self.crops = CellCrops(self)
         self.reader = Latest("map", self)
         self.job = JobBar()

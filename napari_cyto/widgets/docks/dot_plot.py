@@ -1,4 +1,6 @@
-"""The map as a widget: up to a million cells as dots, panned at the pace of the screen without a graphics card.
+"""Cells as dots in a plane: up to a million of them, panned at the pace of the screen without a graphics card.
+
+The map of cells and the scatter of measurements are drawn by it.
 
 The dots are written into an image that is larger than what is seen; a pan only moves it, and it is made anew when its
 edge comes near, or the zoom or a colour changes. Then only what is in view is drawn.
@@ -40,10 +42,15 @@ _MOST_RINGS = 3_000
 _COMMANDS = commands_of(MAP_KEYS)
 
 
-class MapPlot(QWidget):
+class DotPlot(QWidget):
     """Draws cells at their places; ``chosen`` carries the rows of a lasso or click and whether they are added.
 
     ``hovered`` carries the row under the mouse, -1 for none; ``command_requested`` a command of the map's keys.
+
+    Parameters
+    ----------
+    name : str
+        What it is, for those who cannot see it.
     """
 
     chosen = Signal(object, bool)
@@ -51,13 +58,13 @@ class MapPlot(QWidget):
     command_requested = Signal(str)
     activated = Signal(int)
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "map of cells") -> None:
         super().__init__()
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumHeight(220)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setAccessibleName("map of cells")
+        self.setAccessibleName(name)
         self._xy = np.zeros((0, 2), np.float32)
         self._colours = np.zeros(0, np.uint32)
         self._is_shown = np.zeros(0, bool)
