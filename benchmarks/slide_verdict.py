@@ -1,10 +1,14 @@
 """What a model of whole slides is worth, without any real slide whose outcome is known.
 
-``python benchmarks/slide_verdict.py make --encoder BUNDLE --cric DIR --out FOLDER`` makes vectors: of the cells of
-synthetic smears (three to learn from, three to test on, of other stains) and of the fields of CRIC.
+``python benchmarks/slide_verdict.py smears``: slides of 200 cells, 0 to 5 % of them HSIL, drawn from the cells of
+twelve synthetic smears of different stains; in each repeat six of them are learnt from and six tested on. Accuracy,
+sensitivity and AUROC against that share; the attention's AUROC on the abnormal cells. Some twelve minutes on two cores.
 
-``python benchmarks/slide_verdict.py smears --vectors FOLDER``: slides of 200 cells made of those cells, 0 to 5 %
-of them HSIL. Accuracy, sensitivity and AUROC against that share; the attention's AUROC on the abnormal cells.
+``python benchmarks/slide_verdict.py whole``: the 24 whole smears of ``scripts/made_up_slides.py``, half of them
+with 0.75 to 5 % HSIL cells, in repeated folds. ``--project FOLDER`` takes the project that the script made before.
+
+``python benchmarks/slide_verdict.py make --encoder BUNDLE --cric DIR --out FOLDER`` makes vectors: of the cells of the
+twelve smears, and of the fields of CRIC; ``--vectors FOLDER`` takes them.
 
 ``python benchmarks/slide_verdict.py cric --vectors FOLDER``: each field of CRIC is a bag of its cells, positive
 with a cell of ASC-H, HSIL or SCC (20 of 175). Repeated folds by image; beside it the field's highest single cell by a
@@ -16,6 +20,9 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import subprocess
+import sys
+import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -29,6 +36,8 @@ from napari_cyto.training.slide.slide_config import SlideTrainConfig
 HIGH = ("ASC-H", "HSIL", "SCC")
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.05)
 CELLS = 200
+SMEARS = 12
+FOLDS = 5
 SMEAR_PX = 2400
 DENSE = {"NILM": 900.0, "HSIL": 260.0}
 CRIC_UM = 0.228
@@ -63,14 +72,13 @@ def make(options: argparse.Namespace) -> None:
         np.savez(options.out / f"{name}.npz", vectors=vectors, classes=classes, groups=groups)
         print(name, vectors.shape, flush=True)
 
-    for name, seeds in (("smears_train", (11, 12, 13)), ("smears_test", (21, 22, 23))):
-        found = []
-        for seed in seeds:
-            smear = obtain_smear(SmearSpec((SMEAR_PX, SMEAR_PX), seed, cells_mm2=DENSE), f"slide verdict {seed}")
-            cells = [a for a in smear.truth.annotations if a.class_id in DENSE]
-            centres = np.array([cell.geometry.centre_yx for cell in cells])
-            found.append((encoded(smear.slide_path, centres, 0.25), [c.class_id for c in cells], str(seed)))
-        keep(name, found)
+    found = []
+    for seed in range(11, 11 + SMEARS):
+        smear = obtain_smear(SmearSpec((SMEAR_PX, SMEAR_PX), seed, cells_mm2=DENSE), f"slide verdict {seed}")
+        cells = [a for a in smear.truth.annotations if a.class_id in DENSE]
+        centres = np.array([cell.geometry.centre_yx for cell in cells])
+        found.append((encoded(smear.slide_path, centres, 0.25), [c.class_id for c in cells], str(seed)))
+    keep("smears", found)
     if options.cric is None:
         return
     by_image: dict[str, list[dict[str, str]]] = defaultdict(list)
@@ -127,11 +135,13 @@ def smears(options: argparse.Namespace) -> dict[str, Any]:
     from napari_cyto.training.slide._fitting import attention_on
 
     config = SlideTrainConfig(seeds=3, epochs=40, patience=10)
-    pools = {name: loaded(options.vectors, f"smears_{name}") for name in ("train", "test")}
+    if options.vectors is None:
+        options.out = options.vectors = options.scratch
+        make(options)
+    vectors, classes, groups = loaded(options.vectors, "smears")
 
-    def bag(chance: np.random.Generator, pool: str, share: float) -> tuple[np.ndarray, np.ndarray]:
-        vectors, classes, groups = pools[pool]
-        smear = chance.choice(np.unique(groups))
+    def bag(chance: np.random.Generator, of: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+        smear = chance.choice(of)
         few = round(share * CELLS)
         rows = [
             chance.choice(np.flatnonzero((groups == smear) & (classes == name)), count, replace=count > 60)
@@ -142,14 +152,15 @@ def smears(options: argparse.Namespace) -> dict[str, Any]:
     repeats: dict[str, list[float]] = defaultdict(list)
     for repeat in range(options.repeats):
         chance = np.random.default_rng(repeat)
+        learnt, tested = np.split(chance.permutation(np.unique(groups)), 2)
         given = [0.0, *SHARES]
         shares = [0.0 if n % 2 else given[1 + (n // 2) % len(SHARES)] for n in range(options.bags)]
-        train = [bag(chance, "train", share)[0] for share in shares]
+        train = [bag(chance, learnt, share)[0] for share in shares]
         networks, scaling = fitted(train, np.array(shares) > 0, config, repeat)
-        negative = answers(networks, scaling, [bag(chance, "test", 0.0)[0] for _ in range(options.tested)])
+        negative = answers(networks, scaling, [bag(chance, tested, 0.0)[0] for _ in range(options.tested)])
         repeats["0 specificity"].append(float((negative <= 0).mean()))
         for share in SHARES:
-            made = [bag(chance, "test", share) for _ in range(options.tested)]
+            made = [bag(chance, tested, share) for _ in range(options.tested)]
             positive = answers(networks, scaling, [vectors for vectors, _ in made])
             truth = np.r_[np.ones(len(positive), bool), np.zeros(len(negative), bool)]
             score = np.r_[positive, negative]
@@ -160,6 +171,75 @@ def smears(options: argparse.Namespace) -> dict[str, Any]:
             looked = [auroc(is_abnormal, attention_on(networks, vectors, scaling)) for vectors, is_abnormal in made]
             repeats[f"{name} attention auroc"].append(float(np.mean([x for x in looked if x is not None])))
     return {name: spread(values) for name, values in repeats.items()}
+
+
+def whole(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what the model finds on whole made-up smears that it was not trained with, over repeated folds."""
+    from napari_cyto.domain.statistics.bootstrap import estimate, share_estimate
+    from napari_cyto.inference.slide_scores.bags import cell_bag
+    from napari_cyto.store import Project
+    from napari_cyto.training.slide._fitting import attention_on
+    from napari_cyto.vectors import vector_kinds
+
+    if options.project is None:
+        options.project = options.scratch / "made_up.cyto"
+        script = Path(__file__).resolve().parents[1] / "scripts" / "made_up_slides.py"
+        subprocess.run([sys.executable, str(script), str(options.project)], check=True)
+    config = SlideTrainConfig(seeds=3)
+    with Project.open(options.project) as project:
+        kind = vector_kinds(project)[0]
+        records = [record for record in project.slides() if record.interpretation is not None]
+        found = [cell_bag(project, record, kind) for record in records]
+        abnormal = {a.id for record in records for a in project.annotations(record.id) if a.class_id == "HSIL"}
+    bags, is_abnormal = [bag.vectors for bag in found], [np.array([i in abnormal for i in bag.ids]) for bag in found]
+    labels = np.array([each.any() for each in is_abnormal])
+    logits, looked = np.zeros((options.repeats, len(bags))), np.full((options.repeats, len(bags)), np.nan)
+    for repeat in range(options.repeats):
+        fold = folds_of(labels, np.random.default_rng(repeat), FOLDS)
+        for number in range(FOLDS):
+            train = np.flatnonzero(fold != number)
+            networks, scaling = fitted([bags[n] for n in train], labels[train], config, repeat * FOLDS + number)
+            for n in np.flatnonzero(fold == number):
+                logits[repeat, n] = answers(networks, scaling, [bags[n]])[0]
+                if labels[n]:
+                    looked[repeat, n] = auroc(is_abnormal[n], attention_on(networks, bags[n], scaling))
+    smear = [str(n) for n in range(len(bags))]
+    called, mean = (logits > 0).mean(0) > 0.5, logits.mean(0)
+
+    def over_smears(rows: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+        of = [smear[n] for n in rows]
+        return estimate(lambda drawn: float(values[rows][drawn].mean()), of).to_json()
+
+    right, positive = (logits > 0) == labels, np.flatnonzero(labels)
+    percent = np.array([round(100 * each.mean(), 1) for each in is_abnormal])
+    return {
+        "smears": len(bags),
+        "positive": int(labels.sum()),
+        "cells": sum(map(len, bags)),
+        "auroc between repeats": spread([auroc(labels, each) or 0.0 for each in logits]),
+        "auroc": estimate(lambda rows: auroc(labels[rows], mean[rows]), smear).to_json(),
+        "sensitivity": share_estimate(called & labels, labels, smear).to_json(),
+        "specificity": share_estimate(~called & ~labels, ~labels, smear).to_json(),
+        "attention auroc": over_smears(positive, looked.mean(0)),
+        "by smear": [
+            {
+                "abnormal %": float(percent[n]),
+                "abnormal": int(is_abnormal[n].sum()),
+                "right of repeats": float(right[:, n].mean()),
+                "attention auroc": spread(looked[:, n].tolist()),
+            }
+            for n in sorted(positive.tolist(), key=lambda n: percent[n])
+        ],
+    }
+
+
+def folds_of(labels: np.ndarray, chance: np.random.Generator, folds: int) -> np.ndarray:
+    """Return the fold of each bag, as many positive ones in each as can be."""
+    fold = np.empty(len(labels), int)
+    for kind in (True, False):
+        of = chance.permutation(np.flatnonzero(labels == kind))
+        fold[of] = np.arange(len(of)) % folds
+    return fold
 
 
 def cric(options: argparse.Namespace) -> dict[str, Any]:
@@ -180,15 +260,12 @@ def cric(options: argparse.Namespace) -> dict[str, Any]:
     repeats: dict[str, list[float]] = defaultdict(list)
     for repeat in range(options.repeats):
         chance = np.random.default_rng(repeat)
-        fold = np.empty(len(images), int)
-        for kind in (True, False):
-            of = chance.permutation(np.flatnonzero(labels == kind))
-            fold[of] = np.arange(len(of)) % 5
+        fold = folds_of(labels, chance, FOLDS)
         logits, highest = np.zeros(len(images)), np.zeros(len(images))
         looked = []
-        for number in range(5):
+        for number in range(FOLDS):
             train = np.flatnonzero(fold != number)
-            networks, scaling = fitted([bags[n] for n in train], labels[train], config, repeat * 5 + number)
+            networks, scaling = fitted([bags[n] for n in train], labels[train], config, repeat * FOLDS + number)
             cells = np.concatenate([rows[n] for n in train])
             head = LogisticRegression(C=0.01, max_iter=300, class_weight="balanced")
             head.fit((vectors[cells] - scaling.mean) / scaling.std, is_high[cells])
@@ -218,8 +295,9 @@ def cric(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """Run what the words ask for, and keep it in ``benchmarks/results``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("make", "smears", "cric"))
-    parser.add_argument("--encoder")
+    parser.add_argument("what", choices=("make", "smears", "whole", "cric"))
+    parser.add_argument("--encoder", default="cell-encoder")
+    parser.add_argument("--project", type=Path)
     parser.add_argument("--cric", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--vectors", type=Path)
@@ -231,7 +309,9 @@ def main() -> None:
         make(options)
         return
     began = time.perf_counter()
-    found = smears(options) if options.what == "smears" else cric(options)
+    with tempfile.TemporaryDirectory() as scratch:
+        options.scratch = Path(scratch)
+        found = {"smears": smears, "whole": whole, "cric": cric}[options.what](options)
     found |= {"repeats": options.repeats, "seconds": round(time.perf_counter() - began, 1)}
     print(json.dumps(found, indent=1))
     place = Path(__file__).parent / "results" / f"slide_verdict_{options.what}.json"

@@ -1,19 +1,26 @@
-"""Make the images of models of whole slides from a run on fields of CRIC in the real window, all of it by clicks.
+"""Make the images of models of whole slides from a run in the real window, all of it by clicks.
 
-``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/slide_screenshots.py PROJECT [FOLDER]``
+``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/slide_screenshots.py PROJECT [FOLDER] [--encoder VIT]``
 
-PROJECT holds fields of CRIC as slides, with interpretations and the vectors of their cells (`napari-cyto import`,
-`slides --interpretations`, `embed`); a model of slides is trained on it for some minutes, used, and asked.
+PROJECT holds slides with interpretations and the vectors of their cells: fields of CRIC (`napari-cyto import`,
+`slides --interpretations`, `embed`), or the smears of `scripts/made_up_slides.py`. A model of slides is trained on it
+for some minutes, used, and asked; then the cells that its score rests on are gone through in Review, with the attention
+of the encoder VIT, the folder of a vision transformer, laid over their crops.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+from collections import Counter
 from pathlib import Path
 
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from screenshots import IMAGE_FOLDER, raise_dock, save, settle
 from train_screenshots import beside, click, wait
 
+from napari_cyto.models.library import add_model, find_model
+from napari_cyto.review.query import Sort
 from napari_cyto.store import Project
 from napari_cyto.vectors import scores_of
 from napari_cyto.widgets.canvas.napari_window import qt_window
@@ -99,28 +106,62 @@ def scored(window: CytoWindow, folder: Path) -> None:
 
 
 def reported(window: CytoWindow, folder: Path) -> None:
-    """Show the score in the Report dock, and the most attended cells in Review."""
+    """Show the score in the Report dock."""
     dock = window.dock(ReportDock)
     raise_dock(dock)
     wait(lambda: dock.scores is not None, 60)
     settle(2)
     save(dock, folder / "slide-report.png")
-    review = window.dock(ReviewDock)
-    raise_dock(review)
+
+
+def attended(window: CytoWindow, folder: Path, encoder: Path | None) -> None:
+    """Go through the cells that the score rests on; over the crop of one lay what a vision transformer attends to."""
+    slide = window.session.slide
+    assert slide is not None
+    dock = window.dock(ReviewDock)
+    raise_dock(dock)
+    settle(1)
+    filters = dock.filters
+    filters.slide.setCurrentIndex(filters.slide.findData(slide.id))
+    filters.sort.setCurrentIndex(filters.sort.findData(Sort.ATTENTION))
+    settle(3)
+    foremost = Counter(str(cell.class_id) for cell in dock.review.cells[:12])
+    print("most attended:", dict(foremost), "state shown:", filters.status.currentText())
+    dock.gallery.setFocus()
+    QTest.keyClick(dock.gallery, Qt.Key.Key_Right)
     settle(2)
-    save(qt_window(window.viewer), folder / "slide-review.png")
+    save(qt_window(window.viewer), folder / "slide-review.jpg")
+    if encoder is None:
+        return
+    if find_model(encoder.name) is None:
+        add_model(encoder)
+    strip = dock.attention
+    click(strip.toggle)
+    strip.encoder.setCurrentIndex(strip.encoder.findData(encoder.name))
+    strip.encoder.activated.emit(strip.encoder.currentIndex())
+    wait(lambda: not strip.image.isHidden() or bool(strip.job.words.text() and not strip.job.running), LONGEST_S)
+    settle(2)
+    print("over the crop:", strip.words.text() or strip.job.words.text())
+    save(qt_window(window.viewer), folder / "slide-encoder.jpg")
 
 
 def main() -> None:
     """Act the line and take the pictures."""
-    target = Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGE_FOLDER
-    scratch = target if len(sys.argv) > 2 else Path(sys.argv[1]).parent
-    window = window_of(open_window(Path(sys.argv[1])))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("project", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--encoder", type=Path)
+    given = parser.parse_args()
+    target = given.folder or IMAGE_FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    scratch = given.folder or given.project.parent
+    window = window_of(open_window(given.project))
     qt_window(window.viewer).move(0, 0)
     settle(3)
     trained(window, scratch)
     scored(window, scratch)
     reported(window, scratch)
+    attended(window, scratch, given.encoder)
     beside([scratch / f"slide-{n}.png" for n in ("setup", "curves", "figures")], target / "train-slides.jpg")
     beside([scratch / f"slide-{n}.png" for n in ("score", "report")], target / "predict-slide.jpg")
     window.viewer.close()
