@@ -40,7 +40,7 @@ from napari_cyto.domain.geometry._on_image import (
     reaches_out,
 )
 from napari_cyto.domain.geometry._outlines import closed_outline
-from napari_cyto.domain.geometry._parts import boxes_inside, outline_within
+from napari_cyto.domain.geometry._parts import boxes_inside, covered_outline, outline_within
 from napari_cyto.domain.geometry._shapes import YX, YXYX, Box, CellOutline, Geometry, Point, Polygon, rectangle
 
 __all__ = [
@@ -65,6 +65,7 @@ __all__ = [
     "clipped",
     "closed_outline",
     "covered_area",
+    "covered_outline",
     "distance",
     "distance_to_outline",
     "distances",

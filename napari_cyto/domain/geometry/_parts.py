@@ -1,4 +1,4 @@
-"""Parts of outlines: boxes that lie wholly inside some, and what of one lies in a box."""
+"""Parts of outlines: boxes that lie wholly inside some, what of one lies in a box, and what several cover."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from napari_cyto.domain.geometry._shapes import YXYX, Polygon
+from napari_cyto.domain.geometry._shapes import YX, YXYX, Polygon
 
 
 def boxes_inside(
@@ -46,3 +46,24 @@ def outline_within(outline: Polygon, box_yxyx: YXYX) -> Polygon | None:
     if part.geom_type != "Polygon" or part.is_empty or len(part.interiors):
         return None
     return Polygon(tuple((y, x) for y, x in list(part.exterior.coords)[:-1]))
+
+
+def covered_outline(outlines_yx: Sequence[Sequence[YX]], box_yxyx: YXYX) -> tuple[YX, ...]:
+    """Return the outer line of what outlines cover together within a box, of its largest part; empty of nothing.
+
+    Parameters
+    ----------
+    outlines_yx : sequence of sequences of (y, x)
+        Of each at least three corners; they may overlap and cross themselves.
+    box_yxyx : tuple of float
+        In their frame.
+    """
+    y0, x0, y1, x1 = box_yxyx
+    covered = shapely.union_all([shapely.make_valid(shapely.Polygon(each)) for each in outlines_yx])
+    # Twice: what is left of a line that crosses itself can be a collection of collections.
+    parts = shapely.get_parts(shapely.get_parts(shapely.intersection(covered, shapely.box(y0, x0, y1, x1))))
+    areas = [part for part in parts if part.geom_type == "Polygon" and part.area > 0]
+    if not areas:
+        return ()
+    largest = max(areas, key=lambda part: float(part.area))
+    return tuple((float(y), float(x)) for y, x in largest.exterior.coords[:-1])

@@ -32,6 +32,7 @@ from napari_cyto.slides import Slide, UnreadableTile, fingerprint, open_slide
 if TYPE_CHECKING:
     from napari_cyto.datasets.colour_match import ColourMatch
     from napari_cyto.datasets.crop_rule import CropRule
+    from napari_cyto.inference.outline.computed import FoundOutline
     from napari_cyto.inference.runtimes.model_cache import LoadedModels
 
 _SLIDES_KEPT = 4
@@ -101,6 +102,31 @@ class VectorsRequest:
     fingerprint: str
     mpp: float | None
     encoder: ModelReference
+    on: ComputesOn
+
+
+@dataclass(frozen=True, slots=True)
+class OutlinesRequest:
+    """What all chunks of cells of a slide have in common that are outlined.
+
+    Parameters
+    ----------
+    slide : Path
+        Its file.
+    fingerprint : str
+        Of that file: the one that a worker sees under the same path must be the same.
+    mpp : float or None
+        µm per level-0 px.
+    model : ModelReference or None
+        What draws the outlines; the watershed where None.
+    on : ComputesOn
+        Where it runs.
+    """
+
+    slide: Path
+    fingerprint: str
+    mpp: float | None
+    model: ModelReference | None
     on: ComputesOn
 
 
@@ -233,6 +259,8 @@ def facts(request: ComputesOn, models: tuple[ModelReference, ...]) -> WorkerFact
                 tile_px = tile_side(detector.device, detector.bytes_per_px)
             elif bundle.manifest.kind == "encoder":
                 title = _BENCH.models.encoder(bundle, request).runtime.title
+            elif bundle.manifest.kind == "outline":
+                _BENCH.models.outlines(bundle, request)
             else:
                 _BENCH.models.classifier(bundle, request)
     quick = os.name != "posix" or all(name in os.environ for name in ALLOCATOR)
@@ -297,6 +325,25 @@ def vectors_of(vectors_request: VectorsRequest, centres_yx: npt.NDArray[np.float
         with _BENCH.network_lock:
             vectors = _BENCH.models.encoder(bundle, vectors_request.on).vectors(crops)
         return Answer(vectors.astype(np.float64), _damage_around(opened, centres_yx, rule, mpp))
+
+
+def outlines_of(outlines_request: OutlinesRequest, clicks_yx: npt.NDArray[np.float64]) -> tuple[FoundOutline, ...]:
+    """Return the outline under each click ``(n, 2)``, level-0 px.
+
+    Raises
+    ------
+    CytoError
+        When the slide or the model cannot be read here.
+    """
+    from napari_cyto.inference.outline.computed import outlines_on
+    from napari_cyto.inference.outline.outlines import OutlineMethod, Watershed
+
+    model = outlines_request.model
+    with _BENCH.slide(outlines_request.slide, outlines_request.fingerprint) as opened, _BENCH.network_lock:
+        method: OutlineMethod = Watershed()
+        if model is not None:
+            method = _BENCH.models.outlines(_BENCH.bundle(model), outlines_request.on)
+        return tuple(outlines_on(opened.slide, clicks_yx, outlines_request.mpp, method))
 
 
 def _damage_around(

@@ -14,6 +14,7 @@ from napari_cyto.domain.geometry import YX
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.outline._crops import Crop, cell_side, cut
 from napari_cyto.inference.outline._rings import OutlinedCell, dice, part_at, ring_of
+from napari_cyto.inference.runtimes.devices import chosen_device
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.finite_outputs import refuse_not_finite
 from napari_cyto.slides.pixel_source import Pixels
@@ -45,22 +46,27 @@ class NetworkOutlines:
     ----------
     bundle : Bundle
         Of kind ``outline``.
+    device : str
+        ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises
     ------
     CytoError
-        When the bundle is of another kind, or torch is not installed.
+        When the bundle is of another kind, torch is not installed, or there is no such device.
     """
 
     bundle: Bundle
+    device: str = "cpu"
     name: str = ""
     _network: Any = field(default=None, repr=False)
+    _device: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.bundle.manifest.kind != "outline":
             raise CytoError(f"{self.bundle.id}: expected a model of outlines, got {self.bundle.manifest.kind_words}.")
         self.name = self.bundle.id
-        self._network = self.bundle.load_network()
+        self._device = chosen_device(self.device)
+        self._network = self.bundle.load_network(str(self._device))
 
     def outline(self, pixels: Pixels, click_yx: YX, mpp: float | None) -> OutlinedCell:
         """Return what lies under a click, all in level-0 px."""
@@ -73,7 +79,7 @@ class NetworkOutlines:
         seen = np.array(inputs)
         seen[:, :3] = (seen[:, :3] - np.reshape(known.mean, (1, 3, 1, 1))) / np.reshape(known.std, (1, 3, 1, 1))
         with torch.inference_mode():
-            shares = self._network(torch.from_numpy(seen)).sigmoid().numpy()
+            shares = self._network(torch.from_numpy(seen).to(self._device)).sigmoid().cpu().numpy()
         refuse_not_finite(self.bundle.id, shares)
         return np.asarray(shares, np.float32)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from skimage.measure import approximate_polygon, find_contours
 
-from napari_cyto.domain.geometry import YX, pixels_in_outline
+from napari_cyto.domain.geometry import YX, CellOutline, covered_outline, pixels_in_outline, points_in_outline
 
 Mask = npt.NDArray[np.bool_]
 Levels = npt.NDArray[np.float32]
@@ -44,6 +44,27 @@ class OutlinedCell:
     nucleus_yx: tuple[YX, ...]
     cytoplasm_yx: tuple[YX, ...]
     score: float
+
+    def geometry(self, size_hw: tuple[int, int]) -> CellOutline | None:
+        """Return it as the shape of an annotation that nobody has accepted yet; None where there is no nucleus.
+
+        What reaches beyond the image is cut off, what of the nucleus lies beside its cell is joined to the cell, and a
+        cell that is not round its nucleus is none.
+
+        Parameters
+        ----------
+        size_hw : tuple of int
+            Of the image, level-0 px.
+        """
+        image_yxyx = (0.0, 0.0, float(size_hw[0]), float(size_hw[1]))
+        nucleus = covered_outline([self.nucleus_yx], image_yxyx) if len(self.nucleus_yx) >= 3 else ()
+        if not nucleus:
+            return None
+        cell: tuple[YX, ...] = ()
+        middle = np.array([CellOutline(nucleus).centre_yx])
+        if len(self.cytoplasm_yx) >= 3 and points_in_outline(middle, self.cytoplasm_yx)[0]:
+            cell = covered_outline([self.cytoplasm_yx, nucleus], image_yxyx)
+        return CellOutline(nucleus, cell, accepted=False)
 
 
 def ring_of(levels: Levels | Mask, inside_yx: YX, at: float = 0.5) -> tuple[YX, ...]:

@@ -79,7 +79,7 @@ class Watershed:
         return OutlinedCell(click_yx, nucleus, ring if cell.any() else (), score)
 
 
-def outline_method(model: str | None = None) -> tuple[OutlineMethod, str]:
+def outline_method(model: str | None = None, device: str = "cpu") -> tuple[OutlineMethod, str]:
     """Return the method that a model's name stands for, and a remark where another is used than might be expected.
 
     Parameters
@@ -87,6 +87,8 @@ def outline_method(model: str | None = None) -> tuple[OutlineMethod, str]:
     model : str, optional
         A bundle of kind ``outline`` in the library or its folder, ``watershed``, or None for the model that ships, and
         the watershed where torch is not installed.
+    device : str
+        What a network runs on: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def outline_method(model: str | None = None) -> tuple[OutlineMethod, str]:
         return Watershed(), ""
     if model is None and not has_torch():
         return Watershed(), f"Torch is not installed, so outlines are drawn by a watershed, not by {SHIPPED}."
-    return NetworkOutlines(bundle_named(model or SHIPPED)), ""
+    return NetworkOutlines(bundle_named(model or SHIPPED), device), ""
 
 
 def outlines_at(

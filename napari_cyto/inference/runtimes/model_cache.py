@@ -9,6 +9,7 @@ from typing import TypeVar
 from napari_cyto.inference.classify import CellClassifier
 from napari_cyto.inference.embed.encode import CellEncoder
 from napari_cyto.inference.engine.detect import CellDetector
+from napari_cyto.inference.outline.outlines import NetworkOutlines
 from napari_cyto.inference.request import ComputesOn
 from napari_cyto.models.bundle import Bundle
 
@@ -23,6 +24,7 @@ class LoadedModels:
     _detectors: dict[tuple[str, ...], CellDetector] = field(default_factory=dict)
     _classifiers: dict[tuple[str, ...], CellClassifier] = field(default_factory=dict)
     _encoders: dict[tuple[str, ...], CellEncoder] = field(default_factory=dict)
+    _outlines: dict[tuple[str, ...], NetworkOutlines] = field(default_factory=dict)
 
     def detector(self, bundle: Bundle, request: ComputesOn) -> CellDetector:
         """Return the detector of a bundle, loaded the first time.
@@ -65,6 +67,16 @@ class LoadedModels:
             return CellEncoder(bundle, request.device, request.precision, request.runtime)
 
         return _loaded(self._encoders, bundle, request, load)
+
+    def outlines(self, bundle: Bundle, request: ComputesOn) -> NetworkOutlines:
+        """Return the network of a bundle that outlines cells, loaded the first time.
+
+        Raises
+        ------
+        CytoError
+            When it is none, or the device that was demanded is not here.
+        """
+        return _loaded(self._outlines, bundle, request, lambda: NetworkOutlines(bundle, request.device))
 
 
 def _loaded(
