@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "slides": _CORE,
     "store": _CORE,
     "formats": _CORE,
-    "datasets": _DATA,
+    "datasets": _DATA | {"measurements"},
     "models": _DATA | {"datasets"},
     "vectors": _CORE | {"store", "slides"},
     "measurements": _CORE | {"store", "slides"},

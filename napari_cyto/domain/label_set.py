@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.slide_record import SlideRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellNumbers:
+    """What was measured on cells, to be written beside their labels.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the measurements, with their units.
+    row_of : mapping of annotation id to int
+        Where in ``values`` a cell stands; those that were not measured are missing.
+    values : ndarray, float64 (n, len(names))
+        NaN where there is no number.
+    """
+
+    names: tuple[str, ...]
+    row_of: Mapping[str, int]
+    values: npt.NDArray[np.float64]
+
+    def of(self, annotation_id: str) -> Iterator[tuple[str, float]]:
+        """Yield the name and the number of each measurement that a cell has."""
+        row = self.row_of.get(annotation_id)
+        if row is not None:
+            values = self.values[row].tolist()
+            yield from ((name, value) for name, value in zip(self.names, values, strict=True) if value - value == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +54,8 @@ class LabelSet:
         The colours that the source gives its classes, as far as it does.
     remarks : tuple of str
         Sentences on what of the source could not be read as it stands; for people, empty as a rule.
+    numbers : CellNumbers, optional
+        What was measured on the cells, for formats that carry it.
     """
 
     slides: tuple[SlideRecord, ...]
@@ -32,6 +63,7 @@ class LabelSet:
     classes: tuple[str, ...] = ()
     colours: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
+    numbers: CellNumbers | None = None
 
     def of_slide(self, slide_id: str) -> tuple[Annotation, ...]:
         """Return the annotations of one slide, in their order."""

@@ -62,6 +62,13 @@ class GeoJsonOptions(StatusOptions):
         description="The kind of object that cells become in QuPath; detections are faster there when there are "
         "tens of thousands.",
     )
+    measurements: Literal["kept", "none"] = Field(
+        json_schema_extra=ON_WRITING,
+        default="kept",
+        title="Measurements",
+        description="What was measured on outlines, as QuPath's measurements of cells: 'kept' writes what the Measure "
+        "dock or napari-cyto measure has measured, with whether the outline was accepted; 'none' leaves it out.",
+    )
     unclassified: str = Field(
         json_schema_extra=ON_READING,
         default="unclassified",
@@ -173,6 +180,7 @@ class GeoJsonFormat:
                     offset_yx=chosen.offset_of(slide),
                     origin=chosen.origin,
                     object_type=chosen.object_type,
+                    numbers=None if chosen.measurements == "none" else labels.numbers,
                 ),
             )
             for slide, rows in rows_by_slide(labels, cells)

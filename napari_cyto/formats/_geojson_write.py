@@ -18,6 +18,7 @@ from napari_cyto.domain.annotation_rows import (
     utc_text,
 )
 from napari_cyto.domain.geometry import YX, YXYX, Polygon, rectangle
+from napari_cyto.domain.label_set import CellNumbers
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.formats._geojson_read import NOTE_KEY, OUTLINE_KEY, SCORE_PREFIX, UNACCEPTED
 from napari_cyto.formats._json_pieces import json_number, json_text
@@ -35,6 +36,7 @@ def geojson_lines(
     offset_yx: YX,
     origin: str,
     object_type: str,
+    numbers: CellNumbers | None = None,
 ) -> Iterator[str]:
     """Yield the lines of one slide's FeatureCollection.
 
@@ -52,13 +54,15 @@ def geojson_lines(
         ``slide`` or ``bounds``, stated in the file.
     object_type : str
         QuPath's word for cells: ``annotation`` or ``detection``.
+    numbers : CellNumbers, optional
+        What was measured on the cells.
     """
     facts = {"slide": slide_to_dict(slide), "origin": origin, "classes": list(colours.items())}
     yield '{"type": "FeatureCollection",\n'
     yield f'"{KEY}": {json_text(facts)},\n'
     yield '"features": ['
     separator = "\n"
-    text = _Features(colours, offset_yx, object_type).text
+    text = _Features(colours, offset_yx, object_type, numbers).text
     for row in rows:
         yield separator + text(row)
         separator = ",\n"
@@ -68,7 +72,10 @@ def geojson_lines(
 class _Features:
     """Features as text. Put together here, since ``json`` takes five times as long, which a million of them feel."""
 
-    def __init__(self, colours: Mapping[str, str], offset_yx: YX, object_type: str) -> None:
+    def __init__(
+        self, colours: Mapping[str, str], offset_yx: YX, object_type: str, numbers: CellNumbers | None
+    ) -> None:
+        self._numbers = numbers
         self._offset_yx = offset_yx
         self._type = json_text(object_type)
         self._classes = {
@@ -78,6 +85,7 @@ class _Features:
         # Authors, origins and classes are few; notes are not.
         self._text = lru_cache(maxsize=4096)(json_text)
         self._score_key = lru_cache(maxsize=4096)(lambda name: json_text(SCORE_PREFIX + name))
+        self._number_key = lru_cache(maxsize=256)(json_text)
         self._start = lru_cache(maxsize=4096)(self._start_of)
         self._end = lru_cache(maxsize=4096)(self._end_of)
 
@@ -86,9 +94,10 @@ class _Features:
         (name, _slide, kind, y0, x0, y1, x1, corners, class_id, status, author, origin, scores, created_us, note) = row
         shape, said_shape = self._geometry(kind, (y0, x0, y1, x1), corners)
         said = f'"{NOTE_KEY}": {json_text(note)}, ' if note else ""
+        numbers = self._measurements(name, scores)
         return (
             f'{{"type": "Feature", {_identity(name)}"geometry": {shape}, "properties": {{{self._start(class_id, kind)}'
-            f'{self._scores(scores)}"metadata": {{{self._author(author)}{said}{self._end(origin, status)}"created": '
+            f'{numbers}"metadata": {{{self._author(author)}{said}{self._end(origin, status)}"created": '
             f'"{utc_text(created_us)}"{said_shape}}}}}}}'
         )
 
@@ -99,15 +108,21 @@ class _Features:
             return f'"objectType": "cell", {self._classes[class_id]}'
         return f'"objectType": {self._type}, {self._classes[class_id]}'
 
+    def _measurements(self, name: str, scores: str) -> str:
+        rows = self._scores(scores)
+        if self._numbers is not None:
+            measured = [f"{self._number_key(title)}: {json_number(value)}" for title, value in self._numbers.of(name)]
+            rows = ", ".join([*filter(None, (rows,)), *measured])
+        return f'"measurements": {{{rows}}}, ' if rows else ""
+
     def _scores(self, text: str) -> str:
         if not text:
             return ""
         if (one := one_score(text)) is not None:
-            return f'"measurements": {{{self._score_key(one[1][1:-1])}: {one[2]}}}, '
+            return f"{self._score_key(one[1][1:-1])}: {one[2]}"
         # One place a name, as in a mapping.
         scores = dict(scores_of(text)).items()
-        rows = ", ".join([f"{self._score_key(name)}: {json_number(score)}" for name, score in scores])
-        return f'"measurements": {{{rows}}}, '
+        return ", ".join([f"{self._score_key(name)}: {json_number(score)}" for name, score in scores])
 
     def _author(self, author: str) -> str:
         return f'"author": {self._text(author)}, ' if author else ""

@@ -7,6 +7,7 @@ from napari_cyto.measurements._kept import measurements_folder
 from napari_cyto.measurements._measure import measure
 from napari_cyto.measurements._measured import Measured, SlideMeasurements, SlideNotMeasured
 from napari_cyto.measurements._outlined_cells import MeasureOptions
+from napari_cyto.measurements._qupath import OUTLINE_ACCEPTED, qupath_numbers
 from napari_cyto.measurements._reference import Reference, reference_nucleus
 from napari_cyto.measurements._stored import stored_measurements
 from napari_cyto.measurements._table_file import check_table_file, write_table
@@ -16,6 +17,7 @@ __all__ = [
     "COLUMN_OF",
     "HEADINGS",
     "MULTIPLE",
+    "OUTLINE_ACCEPTED",
     "TABLE_COLUMNS",
     "CellTable",
     "Column",
@@ -28,6 +30,7 @@ __all__ = [
     "measure",
     "measured_cell",
     "measurements_folder",
+    "qupath_numbers",
     "reference_nucleus",
     "stored_measurements",
     "write_table",

@@ -14,6 +14,7 @@ from napari_cyto.datasets.import_.classes import mapped
 from napari_cyto.datasets.import_.relink import slide_named
 from napari_cyto.domain.annotation_source import Alike, AnnotationSource, Kinds
 from napari_cyto.domain.classes import ClassScheme
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.errors import FormatError
@@ -23,6 +24,7 @@ from napari_cyto.formats.label_format import BoxOptions
 from napari_cyto.formats.slide_names import distinct_names
 from napari_cyto.jobs.events import Done, Event, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
+from napari_cyto.measurements import CellTable, Measured, qupath_numbers, stored_measurements
 from napari_cyto.slides import open_slide
 from napari_cyto.store import Project
 
@@ -148,6 +150,8 @@ def labels_to_write(
     """
     with project.labels_now(_chosen_slides(project, options.slides), on_batch) as found:
         labels = mapped(_coloured(_named_apart(found), project.scheme), options.class_map)
+        if _takes_measurements(label_format, options):
+            labels = _with_measurements(project, labels)
         yield labels, _completed(project, label_format, options, labels)
 
 
@@ -163,6 +167,24 @@ def _completed(
     if "bounds_offset_yx" in fields and writer.get("origin") == "bounds" and not writer.get("bounds_offset_yx"):
         writer["bounds_offset_yx"] = _bounds_corners(project, labels)
     return writer
+
+
+def _takes_measurements(label_format: LabelFormat, options: LabelExportOptions) -> bool:
+    field = label_format.options_type.model_fields.get("measurements")
+    return field is not None and dict(options.writer).get("measurements", field.default) != "none"
+
+
+def _with_measurements(project: Project, labels: LabelSet) -> LabelSet:
+    """Return labels with what is kept of the measurements of their cells, and a remark on outlines without any."""
+    found = [stored_measurements(project, slide.id) for slide in labels.slides]
+    slides = tuple(slide for each in found for slide in each.slides)
+    lacking = sum(each.lacking for each in found)
+    said = (
+        f"{counted(lacking, 'outlined cell')} without measurements; measure them first, in the Measure dock or with: "
+        "napari-cyto measure PROJECT."
+    )
+    remarks = (*labels.remarks, said) if lacking else labels.remarks
+    return replace(labels, numbers=qupath_numbers(CellTable(Measured(slides))), remarks=remarks)
 
 
 def _chosen_slides(project: Project, names: tuple[str, ...]) -> tuple[str, ...] | None:
