@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from napari_cyto.domain.json_values import from_plain
+from napari_cyto.inference.outline.clicks import ClickRequest
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.jobs.events import Event
 from napari_cyto.jobs.run_folder import from_dict, to_dict
@@ -19,19 +20,25 @@ class Order:
     Parameters
     ----------
     do : str
-        ``run`` looks for cells, ``warm`` loads the models only, ``cancel`` stops what is at work.
+        ``run`` looks for cells, ``warm`` loads the models only, ``outline`` outlines what lies under clicks (without
+        any it loads what these need), ``cancel`` stops what is at work.
     request : PredictRequest or None
         Of the first two.
+    clicks : ClickRequest or None
+        Of ``outline``; what was asked before it and is not answered yet is not wanted any more.
     drop : bool
         Whether what a cancelled run found so far is not wanted.
     """
 
-    do: Literal["run", "warm", "cancel"]
+    do: Literal["run", "warm", "outline", "cancel"]
     request: PredictRequest | None = None
+    clicks: ClickRequest | None = None
     drop: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that is sent as a line."""
+        if self.clicks is not None:
+            return {"do": self.do, "clicks": self.clicks.model_dump(mode="json")}
         if self.request is None:
             return {"do": self.do, "drop": self.drop}
         return {"do": self.do, "request": self.request.model_dump(mode="json")}

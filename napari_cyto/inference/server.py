@@ -1,7 +1,8 @@
 """The process beside the window that keeps models loaded: asked by lines of JSON on stdin, it answers on stdout.
 
 ``{"do": "run", "request": {...}}`` looks for cells, ``{"do": "warm", "request": {...}}`` loads the models only,
-``{"do": "cancel", "drop": false}`` stops what is at work. Each answer is an event as in a run's folder, with the
+``{"do": "outline", "clicks": {...}}`` outlines what lies under clicks, ``{"do": "cancel", "drop": false}`` stops what
+is at work. Each answer is an event as in a run's folder, with the
 request's generation. When stdin ends, so does the process: a window that is gone leaves none behind.
 """
 
@@ -18,6 +19,7 @@ from typing import IO, Any
 
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.orders import Answer, Order
+from napari_cyto.inference.outline.clicks import ClickRequest
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.jobs.events import Advanced, Event, Failed, Measured
 from napari_cyto.jobs.priority import give_way
@@ -57,41 +59,62 @@ class Child:
 
     def __init__(self, orders: IO[bytes], say: Say) -> None:
         self._orders, self._say = orders, say
-        self._todo: queue.Queue[tuple[PredictRequest, bool, ChildToken] | None] = queue.Queue()
+        self._todo: queue.Queue[tuple[Order, ChildToken] | None] = queue.Queue()
         self._tokens: list[ChildToken] = []
+        # Of the last clicks: newer ones take their place.
+        self._clicking = ChildToken()
+        self._clicks: Any = None
+        self._models: Any = None
 
     def serve(self) -> None:
         """Work until nobody asks any more."""
         threading.Thread(target=self._listen, name="orders", daemon=True).start()
-        models: Any = None
-        while (order := self._todo.get()) is not None:
-            from napari_cyto.inference.runtimes.model_cache import LoadedModels
-
-            models = models or LoadedModels()
-            self._do(*order, models)
+        while (work := self._todo.get()) is not None:
+            order, token = work
+            if order.clicks is not None:
+                self._outline(order.clicks, token)
+            elif order.request is not None:
+                self._predict(order.request, order.do == "warm", token)
 
     def _listen(self) -> None:
         for line in self._orders:
             order = Order.from_json(json.loads(line))
-            if order.request is None:
+            if order.do == "cancel":
                 for token in self._tokens:
                     token.cancel(order.drop)
                 continue
             token = ChildToken()
+            if order.do == "outline":
+                self._clicking.cancel(drop=True)
+                self._clicking = token
             self._tokens = [t for t in self._tokens if not t.cancelled()] + [token]
-            self._todo.put((order.request, order.do == "warm", token))
+            self._todo.put((order, token))
         for token in self._tokens:
             token.cancel(drop=False)
         self._todo.put(None)
 
-    def _do(self, request: PredictRequest, is_ahead: bool, token: ChildToken, models: Any) -> None:
-        from napari_cyto.inference._job import run, warm
+    def _outline(self, request: ClickRequest, token: ChildToken) -> None:
+        from napari_cyto.inference.outline.warm_clicks import WarmClicks
 
+        self._clicks = self._clicks or WarmClicks()
+        try:
+            for event in self._clicks.run(request, token):
+                self._answer(event, request.generation)
+        except CytoError as error:
+            self._answer(Failed(str(error)), request.generation)
+        finally:
+            token.cancel(drop=False)
+
+    def _predict(self, request: PredictRequest, is_ahead: bool, token: ChildToken) -> None:
+        from napari_cyto.inference._job import run, warm
+        from napari_cyto.inference.runtimes.model_cache import LoadedModels
+
+        self._models = self._models or LoadedModels()
         try:
             if is_ahead:
-                warm(request, models)
+                warm(request, self._models)
                 return
-            self._forward(run(request, token, models), request.generation)
+            self._forward(run(request, token, self._models), request.generation)
         except CytoError as error:
             if not is_ahead:
                 self._answer(Failed(str(error)), request.generation)

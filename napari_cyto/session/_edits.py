@@ -59,7 +59,7 @@ class Edits:
         if not chosen and of is None:
             self._choose_for_next(class_id)
             return
-        count = self._replace(
+        count = self.change_all(
             chosen,
             lambda a: with_review(a, self._state.author, _reviewed(a.status), class_id),
             f"Relabel {{}} as {cell_class.id}",
@@ -81,11 +81,11 @@ class Edits:
 
     def add_point(self, yx: YX) -> Annotation:
         """Mark the cell at ``yx``, level-0 px, with the current class."""
-        return self._add(Point(*yx), f"Add {self._state.class_id}")
+        return self.add(Point(*yx), f"Add {self._state.class_id}")
 
     def add_box(self, box: Box) -> Annotation:
         """Draw ``box``, level-0 px, around a cell of the current class."""
-        return self._add(box, f"Add {self._state.class_id} box")
+        return self.add(box, f"Add {self._state.class_id} box")
 
     def add_box_at(self, centre_yx: YX) -> Annotation:
         """Draw a box of the current class's size around ``centre_yx``, level-0 px.
@@ -113,9 +113,10 @@ class Edits:
         vertices_yx : iterable of (y, x)
             Corners in order, level-0 px, the first not repeated.
         """
-        return self._add(Polygon(tuple(vertices_yx)), "Draw region", class_id=None)
+        return self.add(Polygon(tuple(vertices_yx)), "Draw region", class_id=None)
 
-    def _add(self, geometry: Geometry, label: str, class_id: str | None = "") -> Annotation:
+    def add(self, geometry: Geometry, label: str, class_id: str | None = "") -> Annotation:
+        """Add an annotation of the current class, or of none: a region."""
         self._state.need_project()
         self._check_on_slide([geometry])
         annotation = Annotation(
@@ -146,20 +147,20 @@ class Edits:
         if dy or dx:
             chosen = self._state.selected()
             self._check_on_slide(a.geometry.translated(dy, dx) for a in chosen)
-            count = self._replace(chosen, lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
+            count = self.change_all(chosen, lambda a: replace(a, geometry=a.geometry.translated(dy, dx)), "Move {}")
             self._report_bulk(count, "moved", chosen)
 
     def reshape(self, annotation_id: str, geometry: Geometry) -> None:
         """Give one annotation another outline, level-0 px."""
         annotation = self._state.need_project().annotation(annotation_id)
         if annotation is not None:
-            self._replace([annotation], lambda a: replace(a, geometry=geometry), "Resize {}")
+            self.change_all([annotation], lambda a: replace(a, geometry=geometry), "Resize {}")
 
     def set_note(self, text: str) -> None:
         """Give what is selected the note ``text``."""
         chosen = self._state.selected()
         self._report_bulk(
-            self._replace(chosen, lambda a: replace(a, note=text), "Add note to {}"), "given a note", chosen
+            self.change_all(chosen, lambda a: replace(a, note=text), "Add note to {}"), "given a note", chosen
         )
 
     def set_status(self, status: Status, of: Iterable[str] | None = None) -> None:
@@ -174,7 +175,7 @@ class Edits:
         hidden = [a for a in chosen if a.status is Status.UNREVIEWED and not a.is_region]
         if self._state.shown_filter.blind and new_status is Status.ACCEPTED and hidden:
             raise CytoError("This is a blind reading: give the cell its class with 1 to 9 instead, or reject it.")
-        count = self._replace(
+        count = self.change_all(
             chosen, lambda a: with_review(a, self._state.author, new_status), f"{_STATUS_LABELS[new_status]} {{}}"
         )
         if chosen and not count:
@@ -216,14 +217,37 @@ class Edits:
             things = "cells" if not any(a.is_region for a in of) else "annotations"
             self._state.say(f"{count:,} {things} {done}. {TAKE_BACK}")
 
-    def _replace(self, before: Iterable[Annotation], change: Callable[[Annotation], Annotation], label: str) -> int:
-        """Change what ``change`` makes another of, in one undo step; return how many that were."""
+    def change_all(
+        self, before: Iterable[Annotation], change: Callable[[Annotation], Annotation | None], label: str
+    ) -> int:
+        """Change what ``change`` makes another of, and delete that of which it makes nothing, in one undo step.
+
+        Parameters
+        ----------
+        before : iterable of Annotation
+            As they are stored.
+        change : callable
+            What each becomes.
+        label : str
+            Of the step; ``{}`` stands for what was changed.
+
+        Returns
+        -------
+        int
+            How many that were.
+
+        Raises
+        ------
+        StaleEditError
+            When some were changed elsewhere meanwhile.
+        """
         before = list(before)
         self._refuse_unseen(before)
-        pairs = [(a, b) for a in before if (b := change(a)) != a]
-        if pairs:
-            self._apply(edits.replace_all(pairs, label.format(_count([a for a, _ in pairs]))))
-        return len(pairs)
+        changes = tuple(edits.Change(a, b) for a in before if (b := change(a)) != a)
+        if changes:
+            changed = [a for c in changes if (a := c.before) is not None]
+            self._apply(edits.Edit(label.format(_count(changed)), changes))
+        return len(changes)
 
     def _refuse_unseen(self, stored: Iterable[Annotation]) -> None:
         """Refuse to change what was changed elsewhere and is not on the screen yet, and bring it there.

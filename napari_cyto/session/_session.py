@@ -16,6 +16,7 @@ from napari_cyto.files.user_folders import user_data_dir
 from napari_cyto.review.predictions import ShownFilter
 from napari_cyto.session._edits import Edits
 from napari_cyto.session._history import History
+from napari_cyto.session._outlines import Outlines
 from napari_cyto.session._project_file import ProjectFile
 from napari_cyto.session._projects import READING_ONLY, Projects
 from napari_cyto.session._slide_facts import SlideFacts
@@ -55,6 +56,8 @@ class Session(SessionSignals):
         Which annotations are shown and on screen, and going from one to the next.
     edits : Edits
         Adds, changes, reviews and deletes annotations.
+    outlines : Outlines
+        Draws, corrects, accepts and drops the outlines of cells.
     teaching : Teaching
         Names the class that is taught, and makes cells examples for and against it.
     history : History
@@ -73,6 +76,7 @@ class Session(SessionSignals):
         self.file = ProjectFile(self._state)
         self.projects = Projects(self._state, self.slides, self.file)
         self.edits = Edits(self._state, self.file)
+        self.outlines = Outlines(self._state, self.edits)
         self.teaching = Teaching(self._state, self.file)
         self.history = History(self._state, self.slides, self.view)
         self.similar = SimilarCells(self)

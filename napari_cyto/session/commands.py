@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from napari_cyto.domain.annotation import Annotation, Status
+from napari_cyto.domain.geometry import CellRing
 from napari_cyto.session._session import Session
 from napari_cyto.session.tools import Tool
 
@@ -16,17 +17,38 @@ def _take(tool: Tool) -> Callable[[Session], object]:
     return command
 
 
+def _take_outline(session: Session) -> None:
+    """Take the tool; who has it in hand already turns to the other ring."""
+    if session.tool is Tool.OUTLINE:
+        rings = session.outlines.ring, *(ring for ring in CellRing if ring is not session.outlines.ring)
+        session.outlines.ring = rings[-1]
+    session.tool = Tool.OUTLINE
+
+
+def _cancel(session: Session) -> None:
+    if not session.outlines.drop():
+        session.select(())
+
+
+def _keep_outlines(session: Session) -> None:
+    if session.selection or session.tool is Tool.OUTLINE:
+        session.outlines.accept()
+
+
 SAVED = "All changes are saved."
 _TAUGHT = {"teach.this": True, "teach.not": False}
 _REVIEW_STATUSES = {"accept": Status.ACCEPTED, "reject": Status.REJECTED}
 
-# "finish", "hide", "pan" and "zoom" belong to the canvas: they mean something only where things are drawn.
+# "hide", "pan" and "zoom" belong to the canvas: they mean something only where things are drawn. So does what "finish"
+# and "cancel" make of a region that is being drawn.
 COMMANDS: Mapping[str, Callable[[Session], object]] = {
     "tool.select": _take(Tool.SELECT),
     "tool.point": _take(Tool.POINT),
     "tool.box": _take(Tool.BOX),
     "tool.region": _take(Tool.REGION),
-    "cancel": lambda s: s.select(()),
+    "tool.outline": _take_outline,
+    "finish": _keep_outlines,
+    "cancel": _cancel,
     "delete": lambda s: s.edits.delete_selected(),
     "undo": lambda s: s.history.undo(),
     "redo": lambda s: s.history.redo(),
@@ -72,7 +94,7 @@ def run(session: Session, command: str) -> None:
 
 def acts_on_selection(command: str) -> bool:
     """Whether a command changes what is selected, which must be in view then."""
-    return command in ("accept", "reject", "delete", *_TAUGHT) or command.startswith("class.")
+    return command in ("accept", "reject", "delete", "finish", *_TAUGHT) or command.startswith("class.")
 
 
 def run_on(session: Session, command: str, cell: Annotation) -> bool:

@@ -12,3 +12,4 @@ class Tool(StrEnum):
     POINT = "point"
     BOX = "box"
     REGION = "region"
+    OUTLINE = "outline"

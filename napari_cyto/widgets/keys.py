@@ -81,8 +81,21 @@ KEYS: tuple[Key, ...] = (
     Key(("P",), "tool.point", "Point tool: a click adds a cell"),
     Key(("B",), "tool.box", "Box tool: a click adds a box of the class's size, a drag one of any size"),
     Key(("R",), "tool.region", "Region tool: click corners or drag an outline in which every cell is annotated"),
-    Key(("Enter",), "finish", "Finish the region that is being drawn"),
-    Key(("Escape",), "cancel", "Cancel drawing, else clear the selection; in a dock, back to the slide"),
+    Key(
+        ("O",),
+        "tool.outline",
+        (
+            "Outline tool: a click on a nucleus outlines it and its cell; Shift and drag adds to the outline, Alt "
+            "(or Ctrl) and drag takes away; O again: correct the cytoplasm instead of the nucleus"
+        ),
+    ),
+    Key(("Shift+O",), "outline.selection", "Outline the selected points and boxes"),
+    Key(("Enter",), "finish", "Finish the region that is being drawn, else keep the selected outlines (dashed ones)"),
+    Key(
+        ("Escape",),
+        "cancel",
+        "Cancel drawing, else drop the outline just drawn, else clear the selection; in a dock, back to the slide",
+    ),
     Key(("Delete", "Backspace"), "delete", "Delete the selection (while drawing a region: its last corner)"),
     Key(("Ctrl+Z",), "undo", "Undo, and go to what changed"),
     Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "Redo, and go to what changed"),
@@ -95,7 +108,7 @@ KEYS: tuple[Key, ...] = (
     Key(("A",), "accept", "Accept the selection if in view, else the cell under the mouse"),
     Key(("X",), "reject", "Reject the selection if in view, else the cell under the mouse"),
     Key(("T",), "teach.this", "Teach: the selection if in view, else the cell under the mouse, is of the class taught"),
-    Key(("O",), "teach.not", "Teach: it is not of the class taught"),
+    Key(("Shift+T",), "teach.not", "Teach: it is not of the class taught"),
     Key(("PageDown", "]"), "slide.next", "Next slide"),
     Key(("PageUp", "["), "slide.previous", "Previous slide"),
     Key(("L",), "similar", "Show cells like the selected one, or the one under the mouse, in the gallery"),
@@ -134,7 +147,7 @@ REVIEW_KEYS: tuple[Key, ...] = (
     Key(("A", "Space"), "accept", "Accept the selected cells, and go to the next unreviewed one"),
     Key(("X", "Delete"), "reject", "Reject the selected cells, and go to the next unreviewed one"),
     Key(("T",), "teach.this", "Teach: the selected cells are of the class taught, which accepts them"),
-    Key(("O",), "teach.not", "Teach: the selected cells are not of the class taught"),
+    Key(("Shift+T",), "teach.not", "Teach: the selected cells are not of the class taught"),
     Key(("Backspace",), "back", "Back to the cell reviewed last, then to the one before it"),
     Key(("Ctrl+Z",), "undo", "Undo, and go to what changed"),
     Key(("Ctrl+Shift+Z", "Ctrl+Y"), "redo", "Redo, and go to what changed"),

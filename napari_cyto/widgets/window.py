@@ -63,7 +63,7 @@ WINDOW_PX = (1600, 960)
 # By then a window manager has put its frame round the window; before that nothing tells how high its title is.
 FRAMED_MS = 500
 APPLICATION = "napari-cyto"
-KEYS_HINT = "1 to 9: class    V P B R: tools    N: next annotation    Ctrl+Z: undo    F1: all keys"
+KEYS_HINT = "1 to 9: class    V P B R O: tools    N: next annotation    Ctrl+Z: undo    F1: all keys"
 
 NOT_A_FILE = "Expected files or folders of this computer (slides, labels or a project), got something else."
 

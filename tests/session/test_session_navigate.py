@@ -148,7 +148,7 @@ def test_every_key_has_a_command_and_no_two_share_one():
     }
     light = {"light", "light.reset", "light.white", "light.white.auto", *lamp}
     microscope = {*objectives, *light, "field", "field.follow", "rulers.clear"}
-    known = {*COMMANDS, "finish", "hide", *moves, *microscope, *(f"class.{d}" for d in "123456789")}
+    known = {*COMMANDS, "outline.selection", "hide", *moves, *microscope, *(f"class.{d}" for d in "123456789")}
     assert {key.command for key in KEYS} == known
     assert len(keys_table()) > 20
 

@@ -16,6 +16,7 @@ from napari_cyto.domain.geometry._box_overlap import (
     overlapping,
     touching,
 )
+from napari_cyto.domain.geometry._brush import CellRing, Painted, painted
 from napari_cyto.domain.geometry._containment import (
     box_contains_box,
     box_contains_point,
@@ -48,7 +49,9 @@ __all__ = [
     "YXYX",
     "Box",
     "CellOutline",
+    "CellRing",
     "Geometry",
+    "Painted",
     "Point",
     "Polygon",
     "area",
@@ -77,6 +80,7 @@ __all__ = [
     "outline_within",
     "outlines_within",
     "overlapping",
+    "painted",
     "pairs_within",
     "pixels_in_outline",
     "points_in_box",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.domain.geometry import YXYX, Box, CellOutline, Polygon
+from napari_cyto.domain.geometry import YX, YXYX, Box, CellOutline, CellRing, Polygon
 from napari_cyto.session.cell_tint import CellTint
 from napari_cyto.widgets.canvas.frames import frame_to_data
 from napari_cyto.widgets.ramp import ramp_rgb
@@ -24,6 +24,9 @@ SYMBOLS = {Status.ACCEPTED: "disc", Status.UNREVIEWED: "diamond", Status.REJECTE
 ALPHA = {Status.ACCEPTED: 1.0, Status.UNREVIEWED: 0.85, Status.REJECTED: 0.5}
 # Fainter than the nucleus, which is what is judged.
 CYTOPLASM_ALPHA = 0.6
+NUCLEUS_DASHES, CYTOPLASM_DASHES = 16, 32
+_DASH = 0.6
+_CIRCLE_CORNERS = 32
 SELECTED_RGBA = (0.0, 1.0, 1.0, 1.0)
 RIM_RGBA = (1.0, 1.0, 1.0, 1.0)
 # White on a dark halo: of no class's colour in any scheme, and to be seen on glass as on stain.
@@ -223,6 +226,24 @@ def line_segments(vertices_yx: npt.ArrayLike, rgba: Sequence[float], *, closed: 
     return Segments(ends, np.tile(np.asarray(rgba, dtype=np.float32), (len(ends), 1)))
 
 
+def dashed_segments(vertices_yx: npt.ArrayLike, rgba: Sequence[float], dashes: int) -> Segments:
+    """Return so many dashes along a closed line through ``vertices_yx`` (n, 2), level-0 px, at any zoom."""
+    line = frame_to_data(vertices_yx).reshape(-1, 2)[:, ::-1]
+    line = np.concatenate([line, line[:1]])
+    along = np.concatenate([[0.0], np.hypot(*np.diff(line, axis=0).T).cumsum()])
+    # Each dash bends in its middle, so that few of them still follow a round line.
+    at = (np.arange(dashes)[:, None] + _DASH * np.array([0.0, 0.5, 0.5, 1.0])) * (along[-1] / dashes)
+    ends = np.stack([np.interp(at.ravel(), along, line[:, axis]) for axis in (0, 1)], axis=1).astype(np.float32)
+    return Segments(ends, np.tile(np.asarray(rgba, dtype=np.float32), (len(ends), 1)))
+
+
+def circle_segments(centre_yx: YX, radius_px: float, rgba: Sequence[float]) -> Segments:
+    """Return a circle, level-0 px."""
+    angle = np.linspace(0, 2 * np.pi, _CIRCLE_CORNERS, endpoint=False)
+    circle = np.stack([np.sin(angle), np.cos(angle)], axis=1) * radius_px + np.array(centre_yx)
+    return line_segments(circle, rgba, closed=True)
+
+
 def joined(parts: Sequence[Segments]) -> Segments:
     """Return all parts as one."""
     if not parts:
@@ -235,8 +256,13 @@ def outlines_of(
     colours: dict[str, tuple[float, float, float]],
     selection: frozenset[str],
     tints: Mapping[str, RGBA] = NO_TINTS,
+    in_hand: CellRing = CellRing.NUCLEUS,
 ) -> Segments:
-    """Return the outlines of the boxes, polygons, nuclei and cytoplasms among ``annotations``."""
+    """Return the outlines of the boxes, polygons, nuclei and cytoplasms among ``annotations``.
+
+    Outlines of cells that nobody has accepted are dashed. Of a selected cell the ring ``in_hand`` is the bright one, of
+    others the nucleus.
+    """
     boxes = [a for a in annotations if isinstance(a.geometry, Box)]
     rgba = _face(boxes, colours, tints)
     for row, box in enumerate(boxes):
@@ -246,11 +272,23 @@ def outlines_of(
     for annotation in annotations:
         if isinstance(annotation.geometry, Polygon):
             colour = _outline_rgba(annotation, colours, selection, tints)
-            parts.append(line_segments(annotation.geometry.vertices_yx, colour, closed=True))
-            if isinstance(annotation.geometry, CellOutline) and annotation.geometry.cytoplasm_yx:
-                faint = (*colour[:3], CYTOPLASM_ALPHA * colour[3])
-                parts.append(line_segments(annotation.geometry.cytoplasm_yx, faint, closed=True))
+            if isinstance(annotation.geometry, CellOutline):
+                bright = in_hand if annotation.id in selection else CellRing.NUCLEUS
+                parts += _rings(annotation.geometry, colour, bright)
+            else:
+                parts.append(line_segments(annotation.geometry.vertices_yx, colour, closed=True))
     return joined(parts)
+
+
+def _rings(outline: CellOutline, rgba: tuple[float, float, float, float], bright: CellRing) -> list[Segments]:
+    faint = (*rgba[:3], CYTOPLASM_ALPHA * rgba[3])
+    nucleus, cell = (rgba, faint) if bright is CellRing.NUCLEUS else (faint, rgba)
+    rings = [(outline.vertices_yx, nucleus, NUCLEUS_DASHES), (outline.cytoplasm_yx, cell, CYTOPLASM_DASHES)]
+    return [
+        line_segments(ring, colour, closed=True) if outline.accepted else dashed_segments(ring, colour, dashes)
+        for ring, colour, dashes in rings
+        if ring
+    ]
 
 
 def _outline_rgba(

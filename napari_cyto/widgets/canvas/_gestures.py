@@ -14,7 +14,7 @@ from napari_cyto.widgets.canvas._annotation_style import NO_SEGMENTS, SELECTED_R
 from napari_cyto.widgets.canvas._drag_actions import BandDrag, HandleDrag, MoveDrag, OutlineDrag, PanDrag
 from napari_cyto.widgets.canvas._region_draft import LassoDrag, RegionDraft
 from napari_cyto.widgets.canvas._shape_handles import handle_at
-from napari_cyto.widgets.canvas.drags import Drag, Place
+from napari_cyto.widgets.canvas.drags import Drag, OutlineHand, Place
 from napari_cyto.widgets.canvas.frames import world_to_frame
 from napari_cyto.widgets.canvas.napari_window import camera_of
 
@@ -62,6 +62,8 @@ class Gestures:
         # Set by whoever has a ruler: begins to measure from a place, for good or not, and hears that its key is up.
         self.measure: Callable[[Place, bool], Drag] | None = None
         self.measured: Callable[[], None] = lambda: None
+        # Set by whoever outlines cells.
+        self.outline: OutlineHand | None = None
         # Set by whoever follows the mouse over the slide besides.
         self.followed: Callable[[Place], None] = lambda _place: None
         self._is_measuring = False
@@ -90,11 +92,12 @@ class Gestures:
         measures = self._is_measuring and not pans
         camera = camera_of(viewer)
         start, adds, outlines = self._place(event), "Shift" in event.modifiers, "Control" in event.modifiers
+        paints = _paints(event.modifiers) if self._hand is not None and not pans and not measures else None
 
         def begin() -> Drag:
             if measures and self.measure is not None:
                 return self.measure(start, adds)
-            return self._pan(start) if pans else self._drag(start, adds=adds, outlines=outlines)
+            return self._pan(start) if pans else self._drag(start, adds=adds, outlines=outlines, paints=paints)
 
         # vispy's camera sees each move too, and would pan under what is drawn.
         pans_before, camera.mouse_pan = camera.mouse_pan, False
@@ -109,6 +112,9 @@ class Gestures:
                 if drag is not None:
                     drag.to(place)
                 yield
+            if drag is None and paints is not None:
+                # A click with the brush is the shortest stroke.
+                drag = begin()
             self._release(drag, start, self._place(event), adds=adds, clicks=not pans and not measures)
         finally:
             camera.mouse_pan = pans_before
@@ -131,6 +137,8 @@ class Gestures:
             place = self._place(event)
             self._hover(place)
             self.followed(place)
+            if self._hand is not None:
+                self._hand.follow(place, _paints(event.modifiers))
 
     def double_click(self, _viewer: Viewer, event: Any) -> None:
         """Close the region; for other tools the second press of a double click is a click like any."""
@@ -140,7 +148,8 @@ class Gestures:
         with self._session.telling():
             if self._session.tool is Tool.REGION and self.region.is_open:
                 self.region.finish()
-            else:
+            elif self._hand is None:
+                # The first press of the two has outlined the cell.
                 self._click(self._place(event), adds="Shift" in event.modifiers)
 
     def _is_ours(self, event: Any) -> bool:
@@ -152,7 +161,13 @@ class Gestures:
         active = self._viewer.layers.selection.active
         elsewhere = active is not None and active.visible and str(active.mode) != "pan_zoom"
         is_2d = len(event.dims_displayed) == 2
-        return self._session.slide is not None and is_2d and not elsewhere and "Alt" not in event.modifiers
+        is_alt = "Alt" in event.modifiers and self._hand is None
+        return self._session.slide is not None and is_2d and not elsewhere and not is_alt
+
+    @property
+    def _hand(self) -> OutlineHand | None:
+        """What hears of the mouse while the Outline tool is in hand."""
+        return self.outline if self._session.tool is Tool.OUTLINE else None
 
     def _place(self, event: Any) -> Place:
         mpp = self._mpp
@@ -173,6 +188,9 @@ class Gestures:
             pick(place)
             return
         self._uncover()
+        if self._hand is not None:
+            self._hand.click(place)
+            return
         hit = None if self.region.is_open else self._hit(place)
         if hit is not None:
             session.select(session.selection ^ {hit.id} if adds else {hit.id})
@@ -219,8 +237,13 @@ class Gestures:
         _, y, x = camera.center
         camera.center = (0.0, y + down_px / camera.zoom, x + right_px / camera.zoom)
 
-    def _drag(self, start: Place, *, adds: bool, outlines: bool) -> Drag:
+    def _drag(self, start: Place, *, adds: bool, outlines: bool, paints: bool | None) -> Drag:
         session = self._session
+        if self._hand is not None:
+            if paints is None:
+                return self._pan(start)
+            self._uncover()
+            return self._hand.stroke(start, adds=paints)
         if outlines and session.tool is Tool.SELECT:
             self._uncover()
             return OutlineDrag(start, session, self._draft, adds=adds)
@@ -248,3 +271,10 @@ class Gestures:
                 if handle is not None:
                     return HandleDrag(annotation, handle, self._session, self._draft)
         return None
+
+
+def _paints(modifiers: Any) -> bool | None:
+    """Return whether the brush adds or takes away; None where nobody paints. Some desktops keep Alt for themselves."""
+    if "Shift" in modifiers:
+        return True
+    return False if "Alt" in modifiers or "Control" in modifiers else None

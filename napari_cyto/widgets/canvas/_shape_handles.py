@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon
+from napari_cyto.domain.geometry import YX, Box, CellOutline, Geometry, Point, Polygon
 
 # Corners and middles of the sides, as fractions of height and width; the middle itself moves the box.
 _OF_BOX = tuple((fy, fx) for fy in (0.0, 0.5, 1.0) for fx in (0.0, 0.5, 1.0) if (fy, fx) != (0.5, 0.5))
@@ -13,8 +13,11 @@ SMALLEST_PX = 1.0
 
 
 def handles_yx(geometry: Geometry) -> tuple[YX, ...]:
-    """Return where the handles of a shape are, level-0 px: of a box eight, of a region its corners."""
-    if isinstance(geometry, Point):
+    """Return where the handles of a shape are, level-0 px: of a box eight, of a region its corners.
+
+    The outline of a cell has none: it has many corners, and is corrected with the brush of the Outline tool.
+    """
+    if isinstance(geometry, Point | CellOutline):
         return ()
     if isinstance(geometry, Polygon):
         return geometry.vertices_yx

@@ -25,6 +25,7 @@ TOOL_WORDS = {
     Tool.POINT: "Point",
     Tool.BOX: "Box",
     Tool.REGION: "Region",
+    Tool.OUTLINE: "Outline",
 }
 
 
@@ -62,11 +63,13 @@ class Badge(QWidget):
             self.hide()
             return
         cell_class = project.scheme[session.current_class]
-        is_annotating = session.tool in (Tool.POINT, Tool.BOX)
+        is_annotating = session.tool in (Tool.POINT, Tool.BOX, Tool.OUTLINE)
         self.swatch.setPixmap(style.swatch(cell_class.colour, _SWATCH_PX))
         self.swatch.setVisible(session.tool is not Tool.REGION)
         next_class = f"next: <b>{escape(cell_class.id)}</b>" if not is_annotating else f"<b>{escape(cell_class.id)}</b>"
         words = TOOL_WORDS[session.tool]
+        if session.tool is Tool.OUTLINE:
+            words += f" &nbsp;·&nbsp; corrects <b>{session.outlines.ring}</b> (O: other ring)"
         self.words.setText(words if session.tool is Tool.REGION else f"{words} &nbsp;·&nbsp; {next_class}")
         self.adjustSize()
         self._fit()

@@ -32,6 +32,7 @@ from napari_cyto.widgets.canvas._hover import Hover
 from napari_cyto.widgets.canvas._jump_preload import Arrival
 from napari_cyto.widgets.canvas._key_bindings import SlideKeys
 from napari_cyto.widgets.canvas._layers import AnnotationLayers
+from napari_cyto.widgets.canvas._outline_tool import OutlineTool
 from napari_cyto.widgets.canvas._prediction_layer import PredictionLayer
 from napari_cyto.widgets.canvas._shape_handles import handles_yx
 from napari_cyto.widgets.canvas._tint_legend import TintLegend
@@ -86,6 +87,8 @@ class Canvas:
         # Set by whoever has more to offer: does a command of the keys table and returns whether it was one of his.
         self.run_elsewhere: Callable[[str], bool] = lambda _command: False
         qt_window = napari_window.qt_window(viewer)
+        self.outline_tool = OutlineTool(session, self.layers.show_draft, qt_window)
+        self.gestures.outline = self.outline_tool
         holds = {Qt.Key.Key_Space: self._hold_to_pan, Qt.Key.Key_M: self.gestures.hold_to_measure}
         self.keys = SlideKeys(napari_window.native_canvas(viewer), qt_window, self.run, holds, self._refuse_key)
         self._tether = Tether(qt_window, self.detach)
@@ -107,6 +110,7 @@ class Canvas:
             self.arrival,
             self._restore_timer,
             self._raise_timer,
+            self.outline_tool.timer,
         )
         self._connect()
         self._on_project()
@@ -168,6 +172,7 @@ class Canvas:
         viewer.mouse_double_click_callbacks[:] = self._double_clicks_before
         self.keys.is_on = False
         self.prediction_layer.stop()
+        self.outline_tool.close()
         # A window that is gone has taken its timers and visuals along.
         if napari_window.is_open(viewer):
             for timer in self._timers:
@@ -196,7 +201,7 @@ class Canvas:
         with self.session.telling():
             if command == "hide":
                 self.toggle_visible()
-            elif command == "finish":
+            elif command == "finish" and region.is_open:
                 region.finish()
             elif command == "cancel" and self.gestures.is_picking:
                 self.gestures.pick_next(None)
@@ -210,7 +215,13 @@ class Canvas:
     @property
     def _before_session(self) -> tuple[Callable[[str], bool], ...]:
         """Who may do a command, or refuse it, before the session does."""
-        return (self._is_blindfold, self._move_view, self.run_elsewhere, self._means_cell_under_mouse)
+        return (
+            self._is_blindfold,
+            self._move_view,
+            self.outline_tool.run,
+            self.run_elsewhere,
+            self._means_cell_under_mouse,
+        )
 
     def _means_cell_under_mouse(self, command: str) -> bool:
         """Whether a key meant the cell under the mouse rather than a selection; it has done its work then.
@@ -361,6 +372,8 @@ class Canvas:
         self.gestures.region.cancel()
         if self._is_live:
             self.layers.show_cursor(draws=self.session.tool is not Tool.SELECT)
+            # The ring in hand is the bright one.
+            self._redraw_soon.ask()
 
     def jump(self, y: float, x: float) -> None:
         """Put a place (level-0 px) in the middle, near enough to see a cell well."""
@@ -470,7 +483,7 @@ class Canvas:
         bare = self.view_options.points_only
         outlined = [a for a in drawn if shows or a.id in selection or not (isinstance(a.geometry, Box) or bare)]
         outlined += [a for a in drawn if bare and a.is_region and a.id not in selection]
-        self.layers.show_outlines(outlines_of(outlined, colours, selection, tints))
+        self.layers.show_outlines(outlines_of(outlined, colours, selection, tints, self.session.outlines.ring))
         self._show_selection()
         self._report_not_drawn()
 

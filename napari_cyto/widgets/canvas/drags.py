@@ -36,6 +36,32 @@ class Place:
         return math.dist(self.screen_xy, other.screen_xy)
 
 
+class NoDrag:
+    """A drag that does nothing: what it was for is not there."""
+
+    def to(self, place: Place) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+class OutlineHand(Protocol):
+    """What the Outline tool makes of the mouse."""
+
+    def click(self, place: Place) -> None:
+        """Outline the cell under a click."""
+        ...
+
+    def stroke(self, start: Place, *, adds: bool) -> Drag:
+        """Begin to add to an outline, or to take away from it."""
+        ...
+
+    def follow(self, place: Place, adds: bool | None) -> None:
+        """Hear where the mouse is while no button is down, and whether a drag would add, take away, or neither."""
+        ...
+
+
 class Drag(Protocol):
     """A drag under way."""
 

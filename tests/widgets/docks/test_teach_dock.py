@@ -35,7 +35,9 @@ def opened(bench: Any) -> TeachDock:
 
 def press(bench: Any, widget: Any, *keys: str, modifier: Any = NONE) -> None:
     for key in keys:
-        bench.qtbot.keyClick(widget, getattr(Qt.Key, f"Key_{key}"), modifier)
+        shift, _, letter = key.rpartition("+")
+        with_it = Qt.KeyboardModifier.ShiftModifier if shift else modifier
+        bench.qtbot.keyClick(widget, getattr(Qt.Key, f"Key_{letter}"), with_it)
         bench.settle()
 
 
@@ -76,7 +78,7 @@ def test_a_class_is_named_and_ten_keys_find_its_cells(taught):
     for _ in range(10):
         row = dock.gallery.current
         cell = dock.review.cells[row].id
-        press(bench, dock.gallery, "T" if kinds[cell] == 1 else "O")
+        press(bench, dock.gallery, "T" if kinds[cell] == 1 else "Shift+T")
     stored = {cell.id: cell for cell in bench.session.project.annotations()}
     said = [c for c in stored.values() if c.class_id == "koilocyte" or not_classes(c.note)]
     assert len(said) == 10
@@ -112,7 +114,7 @@ def test_the_order_follows_every_key_and_the_next_cell_is_the_first(taught):
     bench.session.select([wrong])
     bench.settle()
     assert dock.review.cells[dock.gallery.current].id == wrong
-    press(bench, dock.gallery, "O")
+    press(bench, dock.gallery, "Shift+T")
     assert dock.review.row_of(wrong) >= len(order) - 3
     likeness = bench.session.teaching.likeness
     waiting = [likeness.values[likeness.rows[cell.id]] for cell in dock.review.cells[: len(order) - 3]]
@@ -124,7 +126,7 @@ def test_each_key_can_be_undone_and_the_head_follows(taught):
     name_class(bench, dock)
     row = dock.gallery.current
     cell = dock.review.cells[row].id
-    press(bench, dock.gallery, "O")
+    press(bench, dock.gallery, "Shift+T")
     assert not_classes(bench.session.project.annotation(cell).note) == ("koilocyte",)
     press(bench, dock.gallery, "Z", modifier=CTRL)
     assert bench.session.project.annotation(cell).note == ""
@@ -161,7 +163,7 @@ def test_keys_teach_on_the_slide_and_in_the_review_gallery_too(window_bench):
     bench.settle()
     review.gallery.setFocus()
     wrong = review.review.cells[review.gallery.current].id
-    press(bench, review.gallery, "O")
+    press(bench, review.gallery, "Shift+T")
     assert not_classes(bench.session.project.annotation(wrong).note) == ("koilocyte",)
     review.filters.sort.setCurrentIndex(review.filters.sort.findData(Sort.TAUGHT))
     bench.settle()
@@ -176,7 +178,7 @@ def test_keys_teach_on_the_slide_and_in_the_review_gallery_too(window_bench):
 def test_examples_and_what_was_drawn_survive_a_restart(taught, tmp_path: Path):
     bench, dock, _kinds = taught
     name_class(bench, dock)
-    press(bench, dock.gallery, "O", "T", "O")
+    press(bench, dock.gallery, "Shift+T", "T", "Shift+T")
     folder = bench.session.project.folder
     drawn = drawn_cells(bench.session.project)
     assert len(drawn) == 2
@@ -214,7 +216,7 @@ def test_the_estimate_and_the_doubts_come_when_the_hand_rests(taught):
     name_class(bench, dock)
     for _ in range(36):
         row = dock.gallery.current
-        press(bench, dock.gallery, "T" if kinds[dock.review.cells[row].id] == 1 else "O")
+        press(bench, dock.gallery, "T" if kinds[dock.review.cells[row].id] == 1 else "Shift+T")
     bench.qtbot.waitUntil(lambda: dock.keeper.worth is not None and dock.keeper.worth.labelled >= 2, timeout=20_000)
     bench.settle()
     assert dock.worth.isVisibleTo(dock)

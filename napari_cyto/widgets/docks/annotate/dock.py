@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QFrame, QVBoxLayout, QWidget
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.counts import counted
 from napari_cyto.session import Session, Tool
+from napari_cyto.session.commands import run
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.annotate._class_palette import Palette, coarse_sentence
@@ -88,7 +89,7 @@ class AnnotateDock(Dock):
         self.palette_rows.show_current(self.session.current_class)
 
     def _take_tool(self, tool: Tool) -> None:
-        self.session.tool = tool
+        run(self.session, f"tool.{tool.value}")
 
     def _set_box(self, um: float) -> None:
         if self.session.current_class:

@@ -534,7 +534,9 @@ class TeachDock(Dock):
         if self.session.project is None or lesson is None:
             self.words.setText("")
         elif not self.session.teaching.class_id:
-            self.words.setText("Choose or name a class to teach; then press T on cells that are of it, O on others.")
+            self.words.setText(
+                "Choose or name a class to teach; then press T on cells that are of it, Shift+T on others."
+            )
         elif not self.review.cells:
             has_order = self.order.currentData() == SUGGESTED or self.session.teaching.likeness is not None
             self.words.setText(
