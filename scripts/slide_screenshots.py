@@ -71,7 +71,7 @@ def trained(window: CytoWindow, folder: Path) -> None:
     settle(1)
 
 
-def scored(window: CytoWindow, folder: Path) -> None:
+def scored(window: CytoWindow, folder: Path, prefix: str) -> None:
     """Score every slide, and show the attention on one that the model was not trained with."""
     dock = window.dock(PredictDock)
     raise_dock(dock)
@@ -102,7 +102,8 @@ def scored(window: CytoWindow, folder: Path) -> None:
     click(box.map)
     settle(2)
     save(dock, folder / "slide-score.png")
-    save(qt_window(window.viewer), folder / "slide-attention.jpg")
+    save(qt_window(window.viewer), folder / f"{prefix}-attention.jpg")
+    click(box.map)
 
 
 def reported(window: CytoWindow, folder: Path) -> None:
@@ -114,7 +115,7 @@ def reported(window: CytoWindow, folder: Path) -> None:
     save(dock, folder / "slide-report.png")
 
 
-def attended(window: CytoWindow, folder: Path, encoder: Path | None) -> None:
+def attended(window: CytoWindow, folder: Path, encoder: Path | None, prefix: str) -> None:
     """Go through the cells that the score rests on; over the crop of one lay what a vision transformer attends to."""
     slide = window.session.slide
     assert slide is not None
@@ -130,7 +131,7 @@ def attended(window: CytoWindow, folder: Path, encoder: Path | None) -> None:
     dock.gallery.setFocus()
     QTest.keyClick(dock.gallery, Qt.Key.Key_Right)
     settle(2)
-    save(qt_window(window.viewer), folder / "slide-review.jpg")
+    save(qt_window(window.viewer), folder / f"{prefix}-review.jpg")
     if encoder is None:
         return
     if find_model(encoder.name) is None:
@@ -142,7 +143,7 @@ def attended(window: CytoWindow, folder: Path, encoder: Path | None) -> None:
     wait(lambda: not strip.image.isHidden() or bool(strip.job.words.text() and not strip.job.running), LONGEST_S)
     settle(2)
     print("over the crop:", strip.words.text() or strip.job.words.text())
-    save(qt_window(window.viewer), folder / "slide-encoder.jpg")
+    save(qt_window(window.viewer), folder / f"{prefix}-encoder.jpg")
 
 
 def main() -> None:
@@ -151,6 +152,7 @@ def main() -> None:
     parser.add_argument("project", type=Path)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--encoder", type=Path)
+    parser.add_argument("--prefix", default="slide", help="what the names of the images have in common")
     given = parser.parse_args()
     target = given.folder or IMAGE_FOLDER
     target.mkdir(parents=True, exist_ok=True)
@@ -159,11 +161,11 @@ def main() -> None:
     qt_window(window.viewer).move(0, 0)
     settle(3)
     trained(window, scratch)
-    scored(window, scratch)
+    scored(window, scratch, given.prefix)
     reported(window, scratch)
-    attended(window, scratch, given.encoder)
-    beside([scratch / f"slide-{n}.png" for n in ("setup", "curves", "figures")], target / "train-slides.jpg")
-    beside([scratch / f"slide-{n}.png" for n in ("score", "report")], target / "predict-slide.jpg")
+    attended(window, scratch, given.encoder, given.prefix)
+    beside([scratch / f"slide-{n}.png" for n in ("setup", "curves", "figures")], target / f"train-{given.prefix}s.jpg")
+    beside([scratch / f"slide-{n}.png" for n in ("score", "report")], target / f"predict-{given.prefix}.jpg")
     window.viewer.close()
     settle()
 
