@@ -8,6 +8,7 @@ process, and takes 3 s in each but the first, which compiles for about a minute.
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import sys
 import time
@@ -17,11 +18,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from napari_cyto.errors import CytoError
 from napari_cyto.files.user_folders import user_cache_dir
 
 FOLDER = "compiled"
 _OF = ("numba", "llvmlite", "numpy", "umap-learn", "pynndescent")
 """Of other versions nothing is used: a function's code holds that of functions of other files."""
+_KINDS = ("*.nbi", "*.nbc")
 _UNUSED_S = 90 * 86_400.0
 
 
@@ -38,7 +41,7 @@ def code_kept() -> Iterator[None]:
     settings: Any = config
     # Else numba itself reads what was changed since its import at its first compilation, halfway through a library.
     settings.reload_config()
-    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache_dir() / FOLDER / _versions())
+    folder = _folder()
     if settings.DISABLE_JIT or not _is_usable(folder):
         yield
         return
@@ -48,6 +51,33 @@ def code_kept() -> Iterator[None]:
         yield
     finally:
         numba.njit, numba.jit, settings.CACHE_DIR = before
+
+
+@contextmanager
+def damage_removed() -> Iterator[None]:
+    """Remove what was kept when a file of it turns out damaged, so that the next process compiles it anew.
+
+    numba writes its files under other names first, yet after a power cut one can be short or empty.
+
+    Raises
+    ------
+    CytoError
+        Saying so.
+    """
+    try:
+        yield
+    except (EOFError, pickle.UnpicklingError) as error:
+        folder = _folder()
+        for place in (each for kind in _KINDS for each in folder.rglob(kind)):
+            place.unlink(missing_ok=True)
+        raise CytoError(
+            f"A file of UMAP's compiled code in {folder} was damaged, so these files were removed; make the map again: "
+            "it is compiled anew, which takes a minute or two."
+        ) from error
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache_dir() / FOLDER / _versions())
 
 
 def _keeping(declare: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ from napari_cyto.files.atomic import beside
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.store import Project
-from napari_cyto.vectors._compiled_code import code_kept
+from napari_cyto.vectors._compiled_code import code_kept, damage_removed
 from napari_cyto.vectors._project_vectors import (
     CellVectors,
     cell_vectors,
@@ -255,7 +255,7 @@ def _laid_out(found: CellVectors, options: MapOptions, token: Token | None) -> G
     rng = np.random.default_rng(options.seed)
     drawn = np.sort(rng.permutation(count)[: options.fitted])
     yield Noted("The map takes some minutes the first time; it is kept, and cells can be reviewed meanwhile.")
-    xy = yield from _in_thread(lambda say: _places(found, drawn, options.seed, say), token)
+    xy = yield from _in_thread(lambda say: _placed(found, drawn, options.seed, say), token)
     yield Advanced(0, 0, "Measuring how far to trust the map.")
     stop_if_cancelled(token, _KEPT)
     trust = trust_of(found.vectors, xy, found.slide_ids, options.seed)
@@ -265,9 +265,14 @@ def _laid_out(found: CellVectors, options: MapOptions, token: Token | None) -> G
 Say = Callable[[int, int, str], None]
 
 
+def _placed(found: CellVectors, drawn: npt.NDArray[np.intp], seed: int, say: Say) -> Floats:
+    with damage_removed():
+        return _places(found, drawn, seed, say)
+
+
 def _places(found: CellVectors, drawn: npt.NDArray[np.intp], seed: int, say: Say) -> Floats:
     """Return where each cell lies, ``(n, 2)``."""
-    say(0, 0, "Loading UMAP")
+    say(0, 0, "Loading UMAP, which is compiled the first time on a machine: a minute or two")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

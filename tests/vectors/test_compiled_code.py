@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from napari_cyto.errors import CytoError
 from napari_cyto.files.user_folders import user_cache_dir
-from napari_cyto.vectors._compiled_code import FOLDER, code_kept
+from napari_cyto.vectors._compiled_code import FOLDER, code_kept, damage_removed
 
 numba = pytest.importorskip("numba")
 
@@ -49,6 +50,15 @@ def test_functions_declared_within_are_kept_in_the_cache_and_numba_is_as_before(
         again = import_module("made_library")
     assert again.with_options(1.0) == 4.0
     assert sum(again.with_options.stats.cache_hits.values()) == 1, "the second process compiles nothing"
+    damaged = next(path for path in kept if "with_options" in path.name)
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    monkeypatch.delitem(sys.modules, "made_library")
+    with code_kept():
+        third = import_module("made_library")
+    with pytest.raises(CytoError, match=r"was damaged.*make the map again"), damage_removed():
+        third.with_options(1.0)
+    assert not list((user_cache_dir() / FOLDER).rglob("*.nb?"))
+    assert third.with_options(1.0) == 4.0, "compiled anew"
 
 
 def test_without_a_place_to_write_it_is_compiled_as_ever(tmp_path: Path, monkeypatch):
