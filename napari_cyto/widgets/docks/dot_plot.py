@@ -74,6 +74,7 @@ class DotPlot(QWidget):
         self._chosen_rows = np.zeros(0, np.intp)
         self.centre_xy = np.zeros(2)
         self.scale = 1.0
+        self._whole = (self.centre_xy, self.scale)
         self._image: QImage | None = None
         self._buffer = np.zeros((1, 1), np.uint32)
         self._drawn_centre = np.zeros(2)
@@ -122,12 +123,16 @@ class DotPlot(QWidget):
 
     def fit(self) -> None:
         """Show all cells."""
-        if len(self._xy):
-            low, high = np.percentile(self._xy, [0.5, 99.5], axis=0)
-            self.centre_xy = (low + high) / 2
-            room = np.array([max(50, self.width() - 40), max(50, self.height() - 40)])
-            self.scale = float((room / np.maximum(high - low, 1e-6)).min()) * 0.94
+        self.centre_xy, self.scale = self._whole = self._view_of_all()
         self._renew()
+
+    def _view_of_all(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Return the centre and the scale with which all cells are in view: the rarest lie furthest out."""
+        if not len(self._xy):
+            return self.centre_xy, self.scale
+        low, high = self._xy.min(axis=0).astype(np.float64), self._xy.max(axis=0).astype(np.float64)
+        room = np.array([max(50, self.width() - 40), max(50, self.height() - 40)])
+        return (low + high) / 2, float((room / np.maximum(high - low, 1e-6)).min()) * 0.94
 
     def _meets(self) -> npt.NDArray[np.bool_]:
         return self._is_shown if self._is_bright is None else self._is_shown & self._is_bright
@@ -223,10 +228,11 @@ class DotPlot(QWidget):
             painter.drawRect(QRectF(x - 3.5, y - 3.5, 7, 7))
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802  Qt's name
-        """Keep all cells in view when there is more or less room."""
+        """Keep what is in view when there is more or less room."""
         super().resizeEvent(event)
         old = event.oldSize()
-        if old.width() > 0 and old.height() > 0:
+        is_of_all = self.scale == self._whole[1] and bool(np.array_equal(self.centre_xy, self._whole[0]))
+        if old.width() > 0 and old.height() > 0 and not is_of_all:
             self.scale *= min(self.width(), self.height()) / max(1, min(old.width(), old.height()))
             self._renew()
         else:

@@ -138,6 +138,25 @@ def test_the_dots_are_where_the_cells_are_and_in_their_colours(mapped):
     assert image.pixel(3, image.height() // 2) in (BACKGROUND, BACKGROUND & 0xFFFFFFFF)
 
 
+def test_all_cells_are_in_view_the_few_far_from_the_others_too(qtbot):
+    plot = DotPlot()
+    qtbot.addWidget(plot)
+    plot.resize(340, 420)
+    plot.show()
+    xy = np.random.default_rng(0).normal(0, 1, (3_000, 2)).astype(np.float32)
+    xy[:3] = (9, -40)
+    plot.show_cells(xy, np.full(len(xy), 0xFFFFFFFF, np.uint32), np.ones(len(xy), bool))
+    for size in ((340, 420), (340, 260), (600, 300)):
+        plot.resize(*size)
+        at = plot.screen_xy()
+        assert (at > 2).all()
+        assert (at < np.array([plot.width(), plot.height()]) - 2).all(), size
+    plot.zoom(2.0)
+    scale = plot.scale
+    plot.resize(600, 320)
+    assert plot.scale > scale, "who zoomed in is not thrown back to all cells"
+
+
 def test_a_pan_moves_the_dots_without_drawing_them_anew(mapped):
     bench, dock, _ = mapped
     plot: DotPlot = dock.plot

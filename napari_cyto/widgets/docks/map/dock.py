@@ -273,7 +273,7 @@ class MapDock(Dock):
     def _show_nothing(self, why: str = "") -> None:
         self.shown, self._rows = None, np.zeros(0, np.intp)
         self.plot.show_cells(np.zeros((0, 2), np.float32), np.zeros(0, np.uint32), np.zeros(0, bool))
-        self.legend.clear()
+        self._show_legend("")
         self.trust.clear()
         self.make.setText("Make map")
         if not why and self.session.project is not None and not self.session.similar.are_there:
@@ -289,11 +289,15 @@ class MapDock(Dock):
         blind = self.session.shown_filter.blind
         made = coloured(by, shown.facts, shown.cells.slide_ids, shown.names, project.scheme, blind=blind)
         self.plot.colour(made.colours, shown.facts.statuses != "")
-        self.legend.setText(made.legend)
+        self._show_legend(made.legend)
         trust = shown.cells.trust
         slides = f"\n{trust.slide_sentence}" if by is ColourBy.SLIDE else ""
         self.trust.setText(shown.cells.sentence + slides)
         self._say(shown.standing.sentence)
+
+    def _show_legend(self, words: str) -> None:
+        self.legend.setText(words)
+        self.legend.setVisible(bool(words))
 
     def _say(self, hint: str) -> None:
         self.hint.setText(hint)

@@ -55,11 +55,10 @@ class Scatter(DotPlot):
         if stay:
             (self.centre_xy, self.scale) = before
 
-    def fit(self) -> None:
-        """Show all cells, with room for the axes."""
-        self.centre_xy = np.array([self.aspect / 2 - 0.04 * self.aspect, 0.44])
-        self.scale = 0.8 * min(self.width() / self.aspect, self.height())
-        self._renew()
+    def _view_of_all(self) -> tuple[npt.NDArray[np.float64], float]:
+        """Return the centre and the scale with which all cells are in view, with room for the axes."""
+        centre_xy = np.array([self.aspect / 2 - 0.04 * self.aspect, 0.44])
+        return centre_xy, 0.8 * min(self.width() / self.aspect, self.height())
 
     def value_at(self, x_px: float, y_px: float) -> tuple[float, float]:
         """Return the two measurements at a place of the widget."""
