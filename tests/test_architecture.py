@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "inference": _MODELS | {"vectors"},
     "evaluation": _MODELS | {"inference", "vectors"},
     "synthesis": _MODELS,
-    "review": _DATA | {"vectors"},
+    "review": _DATA | {"measurements", "vectors"},
     "reporting": _EVALUATED | {"review"},
     "session": _DATA | {"datasets", "review", "vectors"},
     "widgets": _MODELS | _JOBS | {"measurements", "review", "reporting", "session", "vectors"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -13,9 +13,10 @@ import numpy.typing as npt
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.decision_rule import NO_MODELS, Costs
+from napari_cyto.measurements import TABLE_COLUMNS, CellTable, stored_measurements
 from napari_cyto.review.control_cells import ControlCells, chance
 from napari_cyto.review.predictions import is_from_model, severities
-from napari_cyto.review.query import ReviewQuery, Sort, model_class, sort_columns
+from napari_cyto.review.query import MeasuredCells, ReviewQuery, Sort, model_class, sort_columns
 from napari_cyto.store import Project
 from napari_cyto.vectors import attention_of, scores_of
 
@@ -68,6 +69,8 @@ class Gathered:
         Which cells were read so far; None where nothing is reviewed.
     unscored : int
         In the order of attention, slides of which no model of slides has said what it looked at: their cells come last.
+    unmeasured : int
+        Where a measurement was asked for, cells that have none: they are left out of its bounds, and last in its order.
     """
 
     query: ReviewQuery
@@ -77,6 +80,7 @@ class Gathered:
     left_out: int = 0
     followed: ControlCells | None = None
     unscored: int = 0
+    unmeasured: int = 0
 
 
 def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gathered:
@@ -96,13 +100,14 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
     StoreError
         When the project has no such slide, or cannot be read.
     """
+    query = replace(query, measured=_measured(project, query))
     if query.cell_ids:
         return _listed(project, query, most)
     scheme, slide_place = project.scheme, {record.id: n for n, record in enumerate(project.slides())}
     attention, unscored = None, 0
     if query.sort is Sort.ATTENTION:
         attention, unscored = _attention(project, query.slide_ids or slide_place)
-    tally, kept, seen = Tally(costs=project.model_costs()), list[Annotation](), 0
+    tally, kept, seen, unmeasured = Tally(costs=project.model_costs()), list[Annotation](), 0, 0
     followed = ControlCells(severities(scheme), query, tally.costs)
     for slide_id in query.slide_ids or slide_place:
         followed.begin(project.review_steps(slide_id))
@@ -111,15 +116,34 @@ def gather(project: Project, query: ReviewQuery, most: int = MOST_CELLS) -> Gath
             followed.see(cell)
             if query.could_draw(cell):
                 seen += 1
+                unmeasured += query.measured is not None and cell.id not in query.measured.values
                 kept.append(cell)
                 if len(kept) >= 2 * most:
                     kept = _foremost(kept, query, scheme, slide_place, most, tally.costs, attention)
     cells, controls = ordered(kept, query, scheme, slide_place, tally.costs, attention)
-    cut_by_filter = seen - len(kept) if query.score_range == (0.0, 1.0) else 0
+    is_filtered = query.score_range != (0.0, 1.0) or query.bounds_measurement
+    cut_by_filter = 0 if is_filtered else seen - len(kept)
     left_out = max(0, len(cells) - most) + cut_by_filter
     cells = cells[:most]
     followed.replay()
-    return Gathered(query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed, unscored)
+    return Gathered(
+        query, cells, controls & {cell.id for cell in cells}, tally, left_out, followed, unscored, unmeasured
+    )
+
+
+def _measured(project: Project, query: ReviewQuery) -> MeasuredCells | None:
+    """Return the measurement that a query asks for, of all cells that have it."""
+    if not query.measurement:
+        return None
+    table = CellTable(stored_measurements(project))
+    values = table.column(query.measurement)
+    known = np.isfinite(values)
+    title = next(column.short for column in TABLE_COLUMNS if column.name == query.measurement)
+    return MeasuredCells(
+        title,
+        dict(zip(table.ids[known].tolist(), values[known].tolist(), strict=True)),
+        frozenset(table.ids[~table.accepted].tolist()),
+    )
 
 
 def _attention(project: Project, slide_ids: Iterable[str]) -> tuple[dict[str, float], int]:
@@ -215,6 +239,9 @@ def _ranked(
         return []
     if query.sort is Sort.ATTENTION:
         return sorted(cells, key=lambda cell: -(attention or {}).get(cell.id, -1.0))
+    if query.sort is Sort.MEASURED:
+        values = query.measured.values if query.measured is not None else {}
+        return sorted(cells, key=lambda cell: -values.get(cell.id, -np.inf))
     if query.sort is Sort.RANDOM:
         return sorted(cells, key=lambda cell: chance(cell.id, query.seed))
     columns = sort_columns(cells, query.sort, scheme, costs, query.likeness)

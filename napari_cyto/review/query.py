@@ -33,6 +33,7 @@ class Sort(StrEnum):
     CLASS = "class"
     TAUGHT = "taught"
     PLACE = "place"
+    MEASURED = "measured"
     RANDOM = "random"
 
 
@@ -69,6 +70,34 @@ class Likeness:
         return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredCells:
+    """One measurement of the cells of a project.
+
+    Parameters
+    ----------
+    title : str
+        What it is, with its unit.
+    values : mapping of cell id to float
+        Cells without an outline, or not measured yet, are missing.
+    uncertain : frozenset of str
+        Cells whose outline nobody accepted.
+    """
+
+    title: str
+    values: Mapping[str, float]
+    uncertain: frozenset[str]
+
+    def words(self, cell_id: str) -> str:
+        """Return the number of a cell in words, and whether it is certain; empty where there is none."""
+        value = self.values.get(cell_id)
+        if value is None:
+            return ""
+        if cell_id in self.uncertain:
+            return f"{self.title} ≈ {value:.3g} (outline not accepted)"
+        return f"{self.title} {value:.3g}"
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewQuery:
     """Which cells are reviewed, and in which order.
@@ -94,6 +123,13 @@ class ReviewQuery:
         Of that draw: the same cells are drawn each time.
     likeness : Likeness, optional
         By which ``Sort.TAUGHT`` orders; without one the cells stay in the order of their slides.
+    measurement : str
+        By which ``Sort.MEASURED`` orders, the largest first, and what ``measured_range`` bounds: a name of
+        ``measurements.TABLE_COLUMNS``; empty for none.
+    measured_range : tuple of float or None
+        Least and largest measurement, both in; None is no bound. With any, cells without that measurement do not pass.
+    measured : MeasuredCells, optional
+        The numbers, which `review.order.gather` reads.
     cell_ids : tuple of str
         Exactly these cells are wanted, in this order, and nothing else counts; empty for what the rest says.
     listed : frozenset of str
@@ -109,6 +145,9 @@ class ReviewQuery:
     control_share: float = 0.05
     seed: int = 0
     likeness: Likeness | None = None
+    measurement: str = ""
+    measured_range: tuple[float | None, float | None] = (None, None)
+    measured: MeasuredCells | None = field(repr=False, compare=False, default=None)
     cell_ids: tuple[str, ...] = ()
     listed: frozenset[str] = field(init=False, repr=False, compare=False, default=frozenset())
 
@@ -141,7 +180,21 @@ class ReviewQuery:
             return True
         score = max((score for _, score in cell.scores), default=None)
         low, high = self.score_range
-        return (low, high) == (0.0, 1.0) if score is None else low <= score <= high
+        if not ((low, high) == (0.0, 1.0) if score is None else low <= score <= high):
+            return False
+        return self._is_measured_so(cell)
+
+    @property
+    def bounds_measurement(self) -> bool:
+        """Whether cells are left out by a measurement."""
+        return bool(self.measurement) and self.measured_range != (None, None)
+
+    def _is_measured_so(self, cell: Annotation) -> bool:
+        if not self.bounds_measurement:
+            return True
+        value = None if self.measured is None else self.measured.values.get(cell.id)
+        low, high = self.measured_range
+        return value is not None and (low is None or value >= low) and (high is None or value <= high)
 
 
 def model_class(cell: Annotation, costs: Mapping[str, Costs] = NO_MODELS) -> str:

@@ -42,6 +42,7 @@ class Review:
         self.tally = Tally()
         self.left_out = 0
         self.unscored = 0
+        self.unmeasured = 0
         # Whether somebody went to a cell of this list or judged one: from then on it stays as it is.
         self.is_begun = False
         self._newcomers: set[str] = set()
@@ -93,6 +94,7 @@ class Review:
         self.query, self.cells = gathered.query, list(gathered.cells)
         self.controls, self.tally = gathered.controls, gathered.tally
         self.left_out, self.unscored = gathered.left_out, gathered.unscored
+        self.unmeasured = gathered.unmeasured
         self._rows = {cell.id: row for row, cell in enumerate(self.cells)}
         self._moved_to = None
         self._gone.clear()

@@ -94,7 +94,7 @@ def test_the_table_sorts_filters_and_goes_to_the_cell(measured: tuple[Any, Measu
     dock.by.setCurrentIndex(dock.by.findData("nucleus_area_um2"))
     type_bounds(bench, dock, "50", "200")
     assert dock.words.text() == "1 of 23 measured cells"
-    assert "1 with an outline nobody accepted" in dock.medians.text()
+    assert "1 outline not accepted" in dock.medians.text()
     at = dock.view.visualRect(dock.model.index(0, area)).center()
     bench.qtbot.mouseClick(dock.view.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, at)
     bench.settle()
@@ -118,7 +118,7 @@ def test_flagged_nuclei_count_in_medians_only_on_request(measured: tuple[Any, Me
     dock._show_words()
     assert "Median of 18 cells (5 flagged left out" in dock.medians.text()
     bench.click(dock.with_flagged)
-    assert "Median of 23 cells (1 with an outline" in dock.medians.text()
+    assert "Median of 23 cells (1 outline not" in dock.medians.text()
     assert "Median nucleus of NILM: 28 µm², of 22 nuclei of NILM." in dock.reference.text()
 
 
@@ -198,3 +198,19 @@ def test_what_changes_on_the_slide_changes_in_the_table(measured: tuple[Any, Mea
     bench.qtbot.waitUntil(lambda: cells_of(dock)[0][0] == "HSIL", timeout=5000)
     session.history.undo()
     bench.qtbot.waitUntil(lambda: cells_of(dock)[0][0] == "LSIL", timeout=5000)
+
+
+def test_the_gallery_filters_by_a_measurement_and_says_how_certain_it_is(measured: tuple[Any, MeasureDock]) -> None:
+    bench, _ = measured
+    review = bench.dock(ReviewDock)
+    filters = review.filters
+    filters.status.setCurrentIndex(filters.status.findText("All cells"))
+    filters.controls.setValue(0)
+    filters.measurement.setCurrentIndex(filters.measurement.findData("nc_ratio"))
+    filters.least.setFocus()
+    bench.qtbot.keyClicks(filters.least, "0,2")
+    bench.qtbot.keyClick(filters.least, Qt.Key.Key_Return)
+    bench.settle()
+    assert [cell.class_id for cell in review.review.cells] == ["LSIL"]
+    assert "N:C ≈ 0.249 (outline not accepted)" in review.words.text()
+    assert "cells without that measurement" in review.hint.text()

@@ -68,17 +68,17 @@ def medians(table: CellTable, rows: Rows, *, with_flagged: bool) -> str:
     if not len(used):
         return f"No median: all {counted(len(rows), 'cell')} are flagged." if len(rows) else ""
     said = []
-    for name, words, digits in (
-        ("nc_ratio", "N:C {}", 2),
-        ("nucleus_area_um2", "nucleus {} µm²", 1),
-        ("nucleus_area_in_intermediate_nuclei", "{} x intermediate", 2),
+    for name, words, digits, unknown in (
+        ("nc_ratio", "N:C {}", 2, "no N:C"),
+        ("nucleus_area_um2", "nucleus {} µm²", 1, "no area"),
+        ("nucleus_area_in_intermediate_nuclei", "{} x intermediate", 2, "x intermediate cannot be said"),
     ):
         found = table.column(name)[used]
         found = found[np.isfinite(found)]
-        said.append(words.format(f"{np.median(found):.{digits}f}" if len(found) else "cannot say"))
+        said.append(words.format(f"{np.median(found):.{digits}f}") if len(found) else unknown)
     uncertain = int((~table.accepted[used]).sum())
     notes = [f"{left_out:,} flagged left out"] if left_out else []
-    notes += [f"{uncertain:,} with an outline nobody accepted"] if uncertain else []
+    notes += [f"{counted(uncertain, 'outline')} not accepted"] if uncertain else []
     note = f" ({', '.join(notes)})" if notes else ""
     return f"Median of {counted(len(used), 'cell')}{note}: {', '.join(said)}"
 

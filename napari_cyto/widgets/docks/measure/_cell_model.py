@@ -21,8 +21,21 @@ FACTS = (
         "Whether a person drew or accepted the outline. ≈ stands before what is measured on others.",
     ),
     ("flags", "Flags", "Out of focus, touching another nucleus, or cut by the border: left out of medians."),
+    ("slide", "Slide", "The slide that the cell lies on."),
 )
 UNACCEPTED = "not accepted"
+# What is read most often is seen without scrolling in a narrow dock: class, three numbers, then how certain they are.
+_FOREMOST = 3
+KEYS = (
+    "class",
+    *(c.name for c in NUMBERS[:_FOREMOST]),
+    "outline",
+    "flags",
+    *(c.name for c in NUMBERS[_FOREMOST:]),
+    "slide",
+)
+_FACT_OF = {key: (title, tip) for key, title, tip in FACTS}
+_COLUMN = {column.name: column for column in NUMBERS}
 
 
 class CellModel(QAbstractTableModel):
@@ -32,7 +45,7 @@ class CellModel(QAbstractTableModel):
         super().__init__(parent)
         self.table: CellTable | None = None
         self.rows: Rows = np.zeros(0, np.intp)
-        self.keys = (*(fact[0] for fact in FACTS), *(column.name for column in NUMBERS), "slide")
+        self.keys = KEYS
         self.sorted_by, self.is_falling = "nc_ratio", True
         self.is_blind = False
         self._colours: dict[str, QColor] = {}
@@ -76,11 +89,10 @@ class CellModel(QAbstractTableModel):
         ):
             return None
         is_tip = role == Qt.ItemDataRole.ToolTipRole
-        if section < len(FACTS):
-            return FACTS[section][2 if is_tip else 1]
-        if section == len(self.keys) - 1:
-            return "The slide that the cell lies on." if is_tip else "Slide"
-        column = NUMBERS[section - len(FACTS)]
+        key = self.keys[section]
+        if key in _FACT_OF:
+            return _FACT_OF[key][is_tip]
+        column = _COLUMN[key]
         return f"{column.title}: {column.formula}" if is_tip else column.short
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

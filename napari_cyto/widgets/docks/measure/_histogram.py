@@ -13,6 +13,7 @@ from napari_cyto.widgets import style
 
 BINS = 40
 _PALE_ALPHA = 90
+_SPAN = (150, 190, 255, 45)
 
 
 class Histogram(pg.PlotWidget):
@@ -33,7 +34,7 @@ class Histogram(pg.PlotWidget):
         self.getAxis("left").setLabel("cells")
         self.certain = pg.BarGraphItem(x=[], height=[], width=1)
         self.uncertain = pg.BarGraphItem(x=[], height=[], width=1)
-        self.span = pg.LinearRegionItem(movable=True)
+        self.span = pg.LinearRegionItem(movable=True, brush=_SPAN, hoverBrush=_SPAN)
         self.span.sigRegionChangeFinished.connect(self._say)
         for item in (self.certain, self.uncertain):
             self.addItem(item)

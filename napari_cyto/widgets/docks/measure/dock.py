@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
-from qtpy.QtGui import QColor, QShowEvent
-from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QLabel, QLineEdit, QTableView, QTabWidget, QWidget
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QLabel, QSizePolicy, QTableView, QTabWidget, QWidget
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.counts import counted
@@ -38,6 +37,7 @@ from napari_cyto.widgets.docks.measure._cell_list import NUMBERS, Between, media
 from napari_cyto.widgets.docks.measure._cell_model import CellModel
 from napari_cyto.widgets.docks.measure._histogram import Histogram
 from napari_cyto.widgets.docks.measure._scatter import Scatter
+from napari_cyto.widgets.docks.number_line import NumberLine
 from napari_cyto.widgets.latest import Latest
 from napari_cyto.widgets.ramp import packed, rgb_of
 
@@ -102,7 +102,7 @@ class MeasureDock(Dock):
             self.tint.addItem(f"Colour by {column.short}", column.name)
         self.x.setCurrentIndex(self.x.findData("nucleus_area_um2"))
         self.y.setCurrentIndex(self.y.findData("nc_ratio"))
-        self.low, self.high = (_bound(words) for words in ("from", "to"))
+        self.low, self.high = (NumberLine(words) for words in ("from", "to"))
         self.with_flagged = Check("Count flagged nuclei in medians")
         self.with_flagged.setToolTip(
             "Flagged: out of focus, touching another nucleus, or cut by the border of the image."
@@ -133,12 +133,14 @@ class MeasureDock(Dock):
         letter = self.view.fontMetrics().averageCharWidth()
         for column, key in enumerate(self.model.keys):
             words = self.model.headerData(column, Qt.Orientation.Horizontal)
-            wide = {"class": 10, "outline": 12, "flags": 13, "slide": 22}.get(key, max(8, len(words) + 3))
+            wide = {"class": 9, "outline": 12, "flags": 13, "slide": 22}.get(key, max(6, len(words) + 2))
             self.view.setColumnWidth(column, letter * wide + 12)
         self.histogram = Histogram()
         self.scatter = Scatter()
         self.tabs = QTabWidget()
         self.tabs.setMinimumHeight(250)
+        # It takes what the rest leaves; plots ask for more than a laptop's screen has.
+        self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.tabs.addTab(self.view, "Table")
         self.tabs.addTab(self.histogram, "Histogram")
         self.tabs.addTab(parts.column(parts.row(QLabel("→"), self.x, QLabel("↑"), self.y), self.scatter), "Scatter")
@@ -152,7 +154,8 @@ class MeasureDock(Dock):
         self.body.addWidget(self.words)
         for block in (self.medians, self.reference, self.with_flagged):
             self.body.addWidget(block)
-        self.body.addWidget(parts.row(self.tint, self.review, self.save, stretch=0))
+        self.body.addWidget(self.tint)
+        self.footer.addWidget(parts.row(self.review, self.save))
 
     def _connect(self) -> None:
         session = self.session
@@ -262,7 +265,7 @@ class MeasureDock(Dock):
         table, project = self.table, self.session.project
         if table is None or project is None:
             return
-        bounds = [_number(bound) for bound in (self.low, self.high)]
+        bounds = [bound.value for bound in (self.low, self.high)]
         self._between = Between(self.by.currentData(), *bounds)
         self.rows = np.flatnonzero(table.between(self._between.name, *bounds))
         colours = {c.id: c.colour for c in project.scheme.classes}
@@ -275,7 +278,7 @@ class MeasureDock(Dock):
     def _take_bounds(self, low: float, high: float) -> None:
         """Filter by what was dragged in the histogram."""
         for bound, value in ((self.low, low), (self.high, high)):
-            bound.setText(f"{value:.4g}" if np.isfinite(value) else "")
+            bound.show_value(value)
         self._filter()
 
     def _plot(self) -> None:
@@ -554,28 +557,8 @@ def _reference_words(found: Measured) -> str:
 
 def _choice(name: str, tip: str) -> Choice:
     choice = Choice()
+    choice.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    choice.setMinimumContentsLength(8)
     choice.setAccessibleName(name)
     choice.setToolTip(tip)
     return choice
-
-
-def _bound(words: str) -> QLineEdit:
-    line = QLineEdit()
-    line.setPlaceholderText(words)
-    line.setAccessibleName(f"{words}, inclusive")
-    line.setToolTip("A number; empty for no bound.")
-    line.setFixedWidth(line.fontMetrics().averageCharWidth() * 9)
-    return line
-
-
-def _number(line: QLineEdit) -> float | None:
-    """Return what was typed as a number; None for nothing, or for what is none, which is shown in red."""
-    words = line.text().strip().replace(",", ".")
-    value: Any = None
-    try:
-        value = float(words) if words else None
-        bad = value is not None and not np.isfinite(value)
-    except ValueError:
-        bad = True
-    line.setStyleSheet(f"color: {QColor(style.colour(style.BAD)).name()};" if bad else "")
-    return None if bad else value

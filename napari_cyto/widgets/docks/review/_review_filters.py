@@ -10,10 +10,12 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLabel, QSpinBo
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.measurements import TABLE_COLUMNS
 from napari_cyto.review.query import ReviewQuery, Sort
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import Check, Choice
+from napari_cyto.widgets.docks.number_line import NumberLine
 from napari_cyto.widgets.docks.section import Section
 
 SORTS = (
@@ -41,6 +43,11 @@ SORTS = (
         Sort.RANDOM,
         "Random (control cells)",
         "Every cell is a control cell: the fastest way to estimate what remains unreviewed.",
+    ),
+    (
+        Sort.MEASURED,
+        "Largest measurement first",
+        "By the measurement chosen below, such as the N:C ratio; cells without one come last.",
     ),
     (Sort.PLACE, "By position on the slide", "In bands across the slide, back and forth."),
 )
@@ -74,6 +81,12 @@ class ReviewFilters(QWidget):
         self.which = _combo("class", "Shows cells of one class.")
         self.slide = _combo("slide", "Shows cells of one slide.")
         self.low, self.high = _score("minimum score", 0.0), _score("maximum score", 1.0)
+        self.measurement = _combo("measurement", "What is measured on outlines (Measure dock), to filter or order by.")
+        self.measurement.addItem("Any measurement", "")
+        for column in TABLE_COLUMNS:
+            self.measurement.addItem(column.short, column.name)
+            self.measurement.setItemData(self.measurement.count() - 1, column.formula, Qt.ItemDataRole.ToolTipRole)
+        self.least, self.most = NumberLine("from"), NumberLine("to")
         self.by_slide = _check("Keep slides together", "Shows all cells of one slide before the next.")
         self.controls = QSpinBox()
         self.controls.setRange(0, 50)
@@ -101,7 +114,9 @@ class ReviewFilters(QWidget):
         self._lay_out()
         self.sort.currentIndexChanged.connect(self._follow_order)
         self.status.activated.connect(self._status_chosen)
-        for combo in (self.sort, self.status, self.which, self.slide):
+        for line in (self.least, self.most):
+            line.editingFinished.connect(self._report)
+        for combo in (self.sort, self.status, self.which, self.slide, self.measurement):
             combo.currentIndexChanged.connect(self._report)
         for spin in (self.low, self.high, self.controls):
             spin.setKeyboardTracking(False)
@@ -112,12 +127,16 @@ class ReviewFilters(QWidget):
         """Return what the controls say."""
         class_id, slide_id = self.which.currentData(), self.slide.currentData()
         low, high = sorted((self.low.value(), self.high.value()))
+        sort = Sort(self.sort.currentData())
+        measurement = self.measurement.currentData() or ("nc_ratio" if sort is Sort.MEASURED else "")
         return ReviewQuery(
             statuses=self.status.currentData(),
             class_ids=(class_id,) if class_id else (),
             slide_ids=(slide_id,) if slide_id else (),
             score_range=(low, high),
-            sort=Sort(self.sort.currentData()),
+            sort=sort,
+            measurement=measurement,
+            measured_range=(self.least.value, self.most.value),
             by_slide=self.by_slide.isChecked(),
             control_share=self.controls.value() / 100,
         )
@@ -176,6 +195,7 @@ class ReviewFilters(QWidget):
     def _lay_out(self) -> None:
         more = parts.column(
             parts.row(QLabel("Score from"), self.low, QLabel("to"), self.high),
+            parts.row(self.measurement, self.least, self.most, stretch=0),
             parts.row(parts.text("Random control cells"), self.controls, stretch=0),
             parts.row(parts.text("Stop when the abnormal share of the rest is at most"), self.limit, stretch=0),
             self.by_slide,
@@ -185,7 +205,7 @@ class ReviewFilters(QWidget):
         layout.addWidget(parts.row(self.sort, self.status, stretch=0))
         layout.addWidget(parts.row(self.which, self.slide))
         self.more = Section(
-            "Score, control cells, slides", more, ("Filters by score and slide, and sets the control cells.")
+            "Score, measurement, control cells", more, ("Filters by score and measurement, and sets the control cells.")
         )
         layout.addWidget(self.more)
 

@@ -485,6 +485,12 @@ class ReviewDock(Dock):
                 f"Of {counted(self.review.unscored, 'slide')} no model of whole slides has said what it looked at; "
                 "score them in the Predict dock. Their cells come last."
             )
+        if self.review.unmeasured:
+            last = "They are left out." if self.review.query.bounds_measurement else "They come last."
+            hints.append(
+                f"{counted(self.review.unmeasured, 'cell')} without that measurement: no outline, or not measured yet "
+                f"(Measure dock). {last}"
+            )
         self.hint.setText(" ".join(hints))
         self.hint.setVisible(bool(self.hint.text()))
 

@@ -79,6 +79,8 @@ class ReviewModel(QAbstractListModel):
         if cell.scores and not self.is_blind:
             best = sorted(cell.scores, key=lambda pair: -pair[1])
             lines.append("  ".join(f"{class_id} {100 * score:.0f} %" for class_id, score in best if score >= 0.005))
+        measured = self.review.query.measured
+        lines += [] if measured is None or not measured.words(cell.id) else [measured.words(cell.id)]
         return "\n".join(lines)
 
     def begins_slide(self, row: int) -> str:
