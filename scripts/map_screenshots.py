@@ -1,9 +1,10 @@
 """Make the images of the map of cells from fields of CRIC in the real window, by keys, clicks and a lasso.
 
-``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/map_screenshots.py CRIC_FOLDER|demo [FOLDER]``
+``xvfb-run -a -s "-screen 0 1366x768x24" python scripts/map_screenshots.py CRIC_FOLDER|demo [FOLDER] [SLIDE_MODEL]``
 
 Prints what the dock says of the map, how many cells a lasso takes, that a key relabels them in one step and `Ctrl+Z`
-undoes it, and of which classes the cells most like one are.
+undoes it, and of which classes the cells most like one are. With SLIDE_MODEL, the folder of a model of whole slides,
+the slide on screen is scored, too. Names of images of the demo begin with demo-.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ import itertools
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from screenshots import IMAGE_FOLDER, raise_dock, save, settle
+from story import DEMO
 from teach_screenshots import project_in, until
 from train_screenshots import click
 
 from napari_cyto.cli.entry import run
+from napari_cyto.models.library import add_model, find_model
+from napari_cyto.review.query import Sort
 from napari_cyto.widgets.canvas.napari_window import qt_window
 from napari_cyto.widgets.docks.map.dock import MapDock
+from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.review.dock import ReviewDock
 from napari_cyto.widgets.window import CytoWindow, open_window, window_of
 
@@ -43,7 +49,7 @@ def lasso(dock: MapDock, at: QPoint) -> None:
     settle(1)
 
 
-def relabel(window: CytoWindow, target: Path) -> None:
+def relabel(window: CytoWindow, to: Callable[[str], Path]) -> None:
     """Take cells by a lasso, and give them a class by a key and take it back."""
     dock = window.dock(MapDock)
     dock.by.setCurrentIndex(0)
@@ -63,10 +69,10 @@ def relabel(window: CytoWindow, target: Path) -> None:
     left = [cell for cell in project.annotations() if cell.class_id != before[cell.id]]
     print(f"{len(changed)} relabelled by one key; {len(left)} after one Ctrl+Z")
     window.message.hide()
-    save(qt_window(window.viewer), target / "map.jpg")
+    save(qt_window(window.viewer), to("map.jpg"))
 
 
-def like_one(window: CytoWindow, target: Path) -> None:
+def like_one(window: CytoWindow, to: Callable[[str], Path]) -> None:
     """List the cells most like a severe one by its key."""
     dock, project = window.dock(MapDock), window.session.project
     assert project is not None
@@ -82,13 +88,52 @@ def like_one(window: CytoWindow, target: Path) -> None:
     settle(2)
     print("most like a cell of", rare.class_id, dict(Counter(c.class_id for c in review.review.cells[:20])))
     window.message.hide()
-    save(qt_window(window.viewer), target / "similar.jpg")
+    save(qt_window(window.viewer), to("similar.jpg"))
+
+
+def score(window: CytoWindow, to: Callable[[str], Path], model: Path) -> None:
+    """Score the slide on screen by a click, and show the map of the attention and the cells attended most."""
+    if find_model(model.name) is None:
+        add_model(model)
+    dock = window.dock(PredictDock)
+    raise_dock(dock)
+    settle(1)
+    dock.whole_slide.set_open(True)
+    box = dock.slide_score
+    box.refresh()
+    box.model.setCurrentIndex(box.model.findData(model.name))
+    click(box.here)
+    until(lambda: not box.job.running)
+    settle(1)
+    print("score:", box.job.words.text(), "|", box.score.text())
+    QTest.keyClick(qt_window(window.viewer), Qt.Key.Key_Home)
+    click(box.map)
+    dock._scroll.ensureWidgetVisible(box.words)
+    settle(2)
+    window.message.hide()
+    save(qt_window(window.viewer), to("score.jpg"))
+    review = window.dock(ReviewDock)
+    raise_dock(review)
+    click(review.unlist)
+    settle(1)
+    order, slide = review.filters.sort, window.session.slide
+    assert slide is not None
+    review.filters.slide.setCurrentIndex(review.filters.slide.findData(slide.id))
+    order.setCurrentIndex(order.findData(Sort.ATTENTION))
+    settle(2)
+    print("most attended:", dict(Counter(c.class_id for c in review.review.cells[:12])))
+    save(qt_window(window.viewer), to("score-review.jpg"))
 
 
 def main() -> None:
     """Make a map, and take the pictures."""
     target = Path(sys.argv[2]) if len(sys.argv) > 2 else IMAGE_FOLDER
     target.mkdir(parents=True, exist_ok=True)
+    prefix = "demo-" if sys.argv[1] == DEMO else ""
+
+    def to(name: str) -> Path:
+        return target / f"{prefix}{name}"
+
     with tempfile.TemporaryDirectory() as scratch:
         folder = project_in(Path(scratch), Path(sys.argv[1]))
         assert run(["embed", str(folder)]) == 0
@@ -102,13 +147,15 @@ def main() -> None:
         until(lambda: not dock.job.running and dock.shown is not None)
         settle(2)
         print(dock.trust.text())
-        save(qt_window(window.viewer), target / "map-class.jpg")
+        save(qt_window(window.viewer), to("map-class.jpg"))
         dock.by.setCurrentIndex(dock.by.findText("Slide"))
         settle(1)
         print(dock.trust.text())
-        save(qt_window(window.viewer), target / "map-slide.jpg")
-        relabel(window, target)
-        like_one(window, target)
+        save(qt_window(window.viewer), to("map-slide.jpg"))
+        relabel(window, to)
+        like_one(window, to)
+        if len(sys.argv) > 3:
+            score(window, to, Path(sys.argv[3]))
         window.viewer.close()
         settle()
 

@@ -81,8 +81,8 @@ class Trust:
     Parameters
     ----------
     value, low, high : float
-        Trustworthiness, 0 to 1, and its 95 % interval: 1 when all that are neighbours on the map are neighbours in the
-        vectors, about 0.5 for places by chance.
+        Trustworthiness, 0 to 1: 1 when all that are neighbours on the map are neighbours in the vectors, about 0.5 for
+        places by chance. And its 95 % interval, without any width where it was measured on all cells at once.
     own_slide : float or None
         Share of a cell's neighbours, in the vectors, that lie on its own slide; None with one slide.
     own_slide_by_chance : float or None
@@ -101,10 +101,11 @@ class Trust:
     @property
     def sentence(self) -> str:
         """What the figure means."""
+        # Measured on all cells at once there are no samples that could differ.
+        rests_on = f"95 % {self.low:.2f} to {self.high:.2f}, from" if self.low < self.high else "on all"
         return (
-            f"Trustworthiness {self.value:.2f} (95 % {self.low:.2f} to {self.high:.2f}, from "
-            f"{counted(self.cells, 'cell')}): 1 if neighbours on the map are neighbours in the vectors, 0.5 by chance. "
-            "Distances between groups, and their sizes, mean nothing."
+            f"Trustworthiness {self.value:.2f} ({rests_on} {counted(self.cells, 'cell')}): 1 if neighbours on the map "
+            "are neighbours in the vectors, 0.5 by chance. Distances between groups, and their sizes, mean nothing."
         )
 
     @property

@@ -47,6 +47,7 @@ def test_cells_alike_lie_together_laid_in_ones_too(mapped):
     assert (nearest == codes).all()
     assert any(event.total > 0 and "Fitting" in event.message for event in events if hasattr(event, "total"))
     assert f"Fitted on {FITTED}, the others laid in." in found.sentence
+    assert f"(on all {len(classes)} cells)" in found.sentence, "of what was not sampled no interval is stated"
     json.dumps(made.to_json())
 
 

@@ -211,6 +211,7 @@ class MapDock(Dock):
         elif not self.session.similar.are_there:
             self._say(NO_VECTORS)
         else:
+            self._say("")
             self.job.run(map_cells, {"place": project.folder, "options": MapOptions()}, "Starting…")
 
     def _mapped(self, event: object) -> None:
@@ -218,6 +219,10 @@ class MapDock(Dock):
             made = event.result
             self.job.say("")
             self._read(lambda _project: read_map(Path(made.path), made.without))
+        elif self.shown is not None:
+            self._say(self.shown.standing.sentence)
+        else:
+            self._read_kept()
 
     def _read_kept(self) -> None:
         """Show the map that was made last, if there is one."""
