@@ -68,7 +68,7 @@ def predict(
         "slides": tuple(slides),
         "region_yxyx": None if region is None else region_yxyx(region),
         "out": out,
-        "author": _author(),
+        "author": user_name(),
     }
     request = checked(SeveralRequest, values | given)
     start_for_networks("Finding cells")
@@ -104,7 +104,8 @@ def region_yxyx(text: str) -> tuple[float, float, float, float]:
     return (y, x, y + height, x + width)
 
 
-def _author() -> str:
+def user_name() -> str:
+    """Return who is named in the history for what a verb changes."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):

@@ -53,6 +53,7 @@ def build(words: list[str]) -> typer.Typer:
         app.command("predict")(_predict() if verb == "predict" else predict)
     app.command("embed")(_embed() if verb == "embed" else embed)
     app.command("measure")(_measure() if verb == "measure" else measure)
+    app.command("outline")(_outline() if verb == "outline" else outline)
     app.command("attention")(_attention() if verb == "attention" else attention)
     app.command("teach")(_teach() if verb == "teach" else teach)
     for name, stub in (("map", map_), ("similar", similar), ("label-errors", label_errors)):
@@ -121,6 +122,16 @@ def _measure() -> Callable[..., None]:
 
 def measure() -> None:
     """Measure the cells of a project that have an outline: nucleus, cytoplasm, density, chromatin."""
+
+
+def _outline() -> Callable[..., None]:
+    from napari_cyto.cli import outline as outline_verb
+
+    return outline_verb.command()
+
+
+def outline() -> None:
+    """Outline the nucleus, and the cell where it can be seen, at each point of a table or annotation of a project."""
 
 
 def _attention() -> Callable[..., None]:

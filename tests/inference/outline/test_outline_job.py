@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from verb_calls import printed, refusal
 
+from napari_cyto.cli.entry import run as run_verb
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.edits import add, replace_all
 from napari_cyto.domain.geometry import Box, CellOutline, Geometry, Point, Polygon, area, distance
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.formats import get_format
 from napari_cyto.inference.cluster import workers
 from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.outline._cells import own_outline
@@ -220,3 +224,37 @@ def test_workers_draw_what_this_process_draws(tmp_path: Path, monkeypatch: pytes
     assert done(place, workers=2).outlined == 4
     assert [each[1:] for each in requests] == [((), 2, None)]
     assert stored(place) == here
+
+
+def test_the_verb_outlines_the_points_of_a_table_and_the_cells_of_a_project(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, table, out = smear(tmp_path / "f.png"), tmp_path / "p.csv", tmp_path / "o.geojson"
+    rows = [f"{x},{y},kind {n % 2}" for n, (y, x) in enumerate(NUCLEI[:3])]
+    table.write_text("\n".join(["x,y,label", *rows, "20,20,glass"]) + "\n", encoding="utf-8")
+    words = ["outline", str(image), "--points", str(table), "--model", "watershed", "--mpp", "0.35"]
+    said = printed([*words, "--out", str(out), "--json"], capsys)
+    assert (said["points"], said["outlined"], said["without"]) == (4, 3, 1)
+    assert [(c["line"], c["label"]) for c in said["cells"] if not c["outlined"]] == [(5, "glass")]
+    features = json.loads(out.read_text(encoding="utf-8"))["features"]
+    assert [f["properties"]["classification"]["name"] for f in features] == ["kind 0", "kind 1", "kind 0"]
+    assert all(0.5 < f["properties"]["measurements"]["Outline score"] <= 1 for f in features)
+    for annotation, (y, x) in zip(get_format("geojson").read(out).annotations, NUCLEI, strict=False):
+        assert isinstance(annotation.geometry, CellOutline)
+        assert not annotation.geometry.accepted
+        assert distance(Point(*annotation.geometry.centre_yx), (y, x)) < 2
+    table.write_text("x,y,label\n5,5,a\n7000,3,b\nq,3,b\n5,5,\n", encoding="utf-8")
+    assert run_verb(words) == 2
+    reason = capsys.readouterr().err
+    for line in (
+        "line 3: expected a point on the image of 600 x 400 px",
+        "line 4: expected x to be",
+        "line 5: expected a",
+    ):
+        assert line in reason
+    table.write_text("x,z,label\n5,5,a\n", encoding="utf-8")
+    assert "line 1: expected a header with x, y, label or class, but y is missing" in refusal(words, capsys)
+    place = project_at(tmp_path, [Point(*each) for each in NUCLEI[:2]], names=("a", "b"))
+    for wrong in (["--points", str(table)], ["--mpp", "0.3"], ["--region", "0,0,9,9"], ["--slide", "z*"]):
+        assert refusal(["outline", str(place), *wrong], capsys)
+    assert printed(["outline", str(place), "--slide", "b*", "--model", "watershed", "--json"], capsys)["outlined"] == 2
