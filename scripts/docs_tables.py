@@ -130,8 +130,13 @@ def options_markdown(verb: str) -> str:
         return _options_table(command.params)
     below = {name: _command(verb, name).commands[verb].commands[name] for name in names}
     if verb in ("import", "export"):
-        return _options_of_formats(below)
-    return "\n".join(f"**`{verb} {n}`**: {_brief(c)}\n\n{_options_table(c.params)}" for n, c in below.items())
+        others = {name: below.pop(name) for name in sorted(below.keys() - FORMATS.keys())}
+        return "\n".join([_options_of_formats(below), *(_options_of_one(verb, n, c) for n, c in others.items())])
+    return "\n".join(_options_of_one(verb, name, command) for name, command in below.items())
+
+
+def _options_of_one(verb: str, name: str, command: Any) -> str:
+    return f"**`{verb} {name}`**: {_brief(command)}\n\n{_options_table(command.params)}"
 
 
 def _options_of_formats(commands: dict[str, Any]) -> str:

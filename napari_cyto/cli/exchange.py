@@ -21,6 +21,9 @@ from napari_cyto.formats import FORMATS, WRITTEN, LabelFormat, get_format, writt
 from napari_cyto.formats.label_format import idle_options
 from napari_cyto.jobs.events import Result
 
+LABEL_IMAGES = "label-images"
+"""An export that is no format of labels: it is of outlines alone."""
+
 Project = Annotated[Path, typer.Argument(metavar="PROJECT", help="The project folder, by convention NAME.cyto.")]
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="The label file or folder.")]
 Out = Annotated[
@@ -71,7 +74,10 @@ def fill(group: typer.Typer, verb: str, words: list[str]) -> None:
     FormatError
         When the first of ``words`` names no format.
     """
-    if words and not words[0].startswith("-"):
+    if verb == "export":
+        words_of = "Label images. The outlines as TIFFs, or as PNGs of slices, with a table of whose number is whose."
+        group.command(LABEL_IMAGES, help=words_of)(_label_images())
+    if words and not words[0].startswith("-") and words[0] != LABEL_IMAGES:
         (get_format if verb == "import" else written_format)(words[0])
     for label_format in (FORMATS if verb == "import" else WRITTEN).values():
         add = _importer(label_format) if verb == "import" else _exporter(label_format)
@@ -126,6 +132,30 @@ def _exporter(label_format: LabelFormat) -> Callable[..., None]:
         return with_options(write_slices, ApaccExportOptions, skip=frozenset({"validation_share"}))
     idle = idle_options(label_format.options_type, "writing")
     return with_options(write, chosen, label_format.options_type, skip=idle | {"writer"})
+
+
+def _label_images() -> Callable[..., None]:
+    from napari_cyto.datasets.export.label_images import LabelImageOptions, export_label_images
+
+    def write(
+        project: Project,
+        out: Out,
+        region: Annotated[
+            str | None,
+            typer.Option("--region", metavar="X,Y,W,H", help="Only this part of one slide, px at full resolution."),
+        ] = None,
+        as_json: AsJson = False,
+        *,
+        given: dict[str, Any],
+    ) -> None:
+        from napari_cyto.cli.predict import region_yxyx
+
+        part = None if region is None else tuple(int(v) for v in region_yxyx(region))
+        options = checked(LabelImageOptions, given | {"region_yxyx": part})
+        result = follow(lambda token: export_label_images(project, out, options, token), f"Writing {out.name}")
+        report_result(result, as_json)
+
+    return with_options(write, LabelImageOptions, skip=frozenset({"region_yxyx"}))
 
 
 def _renamed(old: dict[str, Any]) -> dict[str, Any]:

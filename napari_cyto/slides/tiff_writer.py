@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import imagecodecs
 import numpy as np
@@ -22,6 +22,7 @@ Draw: TypeAlias = Callable[[int, int, int, int], RGB]
 
 _BLOCK_TILES = 4
 _BIGTIFF_FROM_PX = 1_000_000_000
+_BIGTIFF_FROM_BYTES = 3_000_000_000
 
 
 def write_pyramid(
@@ -86,6 +87,30 @@ def write_pyramid(
     finally:
         encode.close()
         temporary.unlink(missing_ok=True)
+
+
+def write_label_image(path: Path, labels: npt.NDArray[np.unsignedinteger[Any]], mpp: float | None) -> None:
+    """Write a label image ``(h, w)`` of 16 or 32 bits as a tiled, packed TIFF of one level.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write, in a folder that appears only when all of it is written.
+    labels : ndarray, uint16 or uint32 (h, w)
+        The number of the object that covers each pixel; 0 where there is none.
+    mpp : float or None
+        µm per px, stored as the TIFF resolution.
+    """
+    tifffile.imwrite(
+        path,
+        labels,
+        bigtiff=labels.nbytes > _BIGTIFF_FROM_BYTES,
+        photometric="minisblack",
+        tile=(256, 256),
+        compression="zlib",
+        resolution=None if mpp is None else (1e4 / mpp, 1e4 / mpp),
+        resolutionunit=None if mpp is None else "CENTIMETER",
+    )
 
 
 def _level_sizes(size_hw: tuple[int, int], min_level_px: int) -> list[tuple[int, int]]:

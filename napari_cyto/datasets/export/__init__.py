@@ -5,6 +5,7 @@ __all__ = [
     "cells",
     "export_manifest",
     "job",
+    "label_images",
     "labels",
     "preview",
     "slice_writer",
