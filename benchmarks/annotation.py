@@ -1,13 +1,14 @@
 """What one edit costs with 1,000 and with 1,000,000 stored cells: real keys and clicks in a real window, until painted.
 
-    python benchmarks/annotation.py [--cells 1000000] [--rounds 40]
+    python benchmarks/annotation.py [--cells 1000000] [--rounds 40] [--outlines]
 
 Both projects have as many cells in the view, which the store's size must not matter to. The two windows stand side
 by side and take turns, so that what else the machine does falls on both. Needs a screen; Xvfb will do:
 ``xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/annotation.py``.
 
 The last line is one JSON object: relabel, add and undo with many cells relative to few, a pan with annotations
-relative to one without, and how long a project of 100,000 cells takes to open.
+relative to one without, and how long a project of 100,000 cells takes to open. With ``--outlines`` each cell has
+the outlines of its nucleus and its cytoplasm instead of a box (the bars are for 100,000 of these).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation
-from napari_cyto.domain.geometry import Box
+from napari_cyto.domain.geometry import Box, CellOutline, Geometry
 from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.store import Project
@@ -41,8 +42,24 @@ CELLS_IN_VIEW = 300
 SLIDE_PX = 40_000
 
 
-def make_project(folder: Path, cells: int) -> None:
-    """Store ``cells`` boxes: as many around the middle whatever their number, the others all over the slide."""
+def outline(y: float, x: float) -> CellOutline:
+    """Return a nucleus of 24 corners in a cytoplasm of 40, about as large as a cell's box."""
+    return CellOutline(_ring(y, x, 18.0, 24), _ring(y, x, 60.0, 40), accepted=False)
+
+
+def _ring(y: float, x: float, radius: float, corners: int) -> tuple[tuple[float, float], ...]:
+    turns = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    reach = radius * (1 + 0.08 * np.sin(3 * turns + y))
+    return tuple(zip((y + reach * np.sin(turns)).tolist(), (x + reach * np.cos(turns)).tolist(), strict=True))
+
+
+def box(y: float, x: float) -> Box:
+    """Return a cell's box."""
+    return Box.around((y, x), 120, 120)
+
+
+def make_project(folder: Path, cells: int, shape: Callable[[float, float], Geometry] = box) -> None:
+    """Store ``cells`` shapes: as many around the middle whatever their number, the others all over the slide."""
     rng = np.random.default_rng(7)
     near = min(cells, CELLS_IN_VIEW)
     middle = SLIDE_PX / 2 + rng.uniform(-IN_VIEW_PX / 2, IN_VIEW_PX / 2, (near, 2))
@@ -57,7 +74,7 @@ def make_project(folder: Path, cells: int) -> None:
         places = np.concatenate([middle, far]).tolist()
         for first in range(0, cells, 50_000):
             part = [
-                Annotation(slide_id=slide.id, geometry=Box.around((y, x), 120, 120), class_id=str(c), author="made")
+                Annotation(slide_id=slide.id, geometry=shape(y, x), class_id=str(c), author="made")
                 for (y, x), c in zip(places[first : first + 50_000], classes[first : first + 50_000], strict=False)
             ]
             project.apply(edits.add(part, "Created"), "made")
@@ -191,12 +208,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=1_000_000, help="how many cells the large project stores")
     parser.add_argument("--rounds", type=int, default=40, help="how often each edit is timed")
+    parser.add_argument("--outlines", action="store_true", help="cells are outlines, not boxes")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folders = {n: Path(place) / f"{n}.cyto" for n in (FEW, OPENED, options.cells)}
         for cells, folder in folders.items():
             begin = time.perf_counter()
-            make_project(folder, cells)
+            make_project(folder, cells, outline if options.outlines else box)
             print(f"stored {cells:,} cells in {time.perf_counter() - begin:.1f} s", flush=True)
         opened = Desk(folders[OPENED])
         open_s = opened.open_s

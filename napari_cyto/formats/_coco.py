@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -34,7 +34,7 @@ from napari_cyto.errors import FormatError
 from napari_cyto.files.atomic import atomic_file
 from napari_cyto.formats import _losses as losses
 from napari_cyto.formats._coco_images import ANNOTATIONS, HEAD, MIDDLE, CocoImages, coco_tail, instance_files
-from napari_cyto.formats._coco_shapes import areas_of, check_mask_size, is_set, shape_of
+from napari_cyto.formats._coco_shapes import areas_of, check_mask_size, is_set, mask_of, shape_of
 from napari_cyto.formats._json_pieces import json_number, json_text
 from napari_cyto.formats._large_json import FarList, read_json_with
 from napari_cyto.formats._non_cell_classes import is_region, only_cells
@@ -46,7 +46,14 @@ from napari_cyto.formats.bad_rows import BadRows, LeftOut
 from napari_cyto.formats.boxes import box_round, by_slide, class_order
 from napari_cyto.formats.image_sets import TEST, TRAIN, VAL, LabelledCell
 from napari_cyto.formats.image_size import ImageFinder
-from napari_cyto.formats.label_format import BoxOptions, Capabilities, TargetKind, checked_options, names_what_came
+from napari_cyto.formats.label_format import (
+    ON_WRITING,
+    BoxOptions,
+    Capabilities,
+    TargetKind,
+    checked_options,
+    names_what_came,
+)
 from napari_cyto.formats.text import Fault, class_name, free_text, number, shown, whole_number
 
 
@@ -57,6 +64,13 @@ class CocoOptions(BoxOptions):
         default=True,
         title="Outlines",
         description="Read and write outlines (segmentation) where there are any, not only boxes.",
+    )
+    segmentation: Literal["polygons", "masks"] = Field(
+        json_schema_extra=ON_WRITING,
+        default="polygons",
+        title="Outlines as",
+        description="How outlines are written: as polygons, or as masks of runs (RLE) as pycocotools packs them; one "
+        "that covers no pixel stays a polygon.",
     )
 
 
@@ -106,7 +120,11 @@ class CocoFormat:
         kept: losses.Shapes = "boxes and outlines" if chosen.outlines else "boxes"
         sentences = losses.plain_losses(labels, chosen, kept, "author", "note", "time")
         flat = losses.how_many(cells, lambda a: isinstance(a.geometry, Polygon) and rectangle(a.geometry) is not None)
-        if flat and chosen.outlines:
+        if chosen.outlines and chosen.segmentation == "masks":
+            outlined = losses.how_many(cells, lambda a: isinstance(a.geometry, Polygon))
+            if outlined:
+                sentences.append(f"{losses.count(outlined, 'outline')} written as masks will be read back as boxes.")
+        elif flat and chosen.outlines:
             sentences.append(f"{losses.count(flat, 'rectangular outline')} will be read back as a box.")
         if partial:
             sentences.append(f"Of the scores of {losses.count(partial)} only that of its own class is written.")
@@ -141,10 +159,11 @@ class CocoFormat:
         """Return the writer of a data set with images."""
         chosen = checked_options(CocoOptions, options)
 
-        def row(ids: str, cell: LabelledCell) -> str:
+        def row(ids: str, cell: LabelledCell, image: SlideRecord) -> str:
             # The references of torchvision, and more, take a segmentation of every cell for granted.
             outline = cell.outline if chosen.outlines else None
-            return _written(ids, cell.bounds_yxyx, outline or _edges(cell.bounds_yxyx), "")
+            shape = outline or _edges(cell.bounds_yxyx)
+            return _written(ids, cell.bounds_yxyx, shape, "", _mask_size(image, chosen) if outline else None)
 
         return CocoImages(folder, classes, _image, row)
 
@@ -257,15 +276,26 @@ def _entry(ids: str, part: _Part, slide: SlideRecord, options: CocoOptions) -> s
     if outline is not None:
         # The box of what is written, which of a cell's two outlines is that of the nucleus.
         geometry = Polygon(outline.vertices_yx)
-    return _written(ids, box_round(geometry, class_id, slide, options).bounds_yxyx, outline, score)
+    bounds = box_round(geometry, class_id, slide, options).bounds_yxyx
+    return _written(ids, bounds, outline, score, _mask_size(slide, options))
 
 
-def _written(ids: str, bounds_yxyx: YXYX, shape: Polygon | None, score: str) -> str:
+def _mask_size(slide: SlideRecord, options: CocoOptions) -> tuple[int, int] | None:
+    """Return the size of the masks on an image; None where polygons are written."""
+    return slide.size_hw if options.segmentation == "masks" else None
+
+
+def _written(
+    ids: str, bounds_yxyx: YXYX, shape: Polygon | None, score: str, mask_hw: tuple[int, int] | None = None
+) -> str:
     (y0, x0, y1, x1), outline, covered_px2 = bounds_yxyx, "", None
     if shape is not None:
         covered_px2 = area(shape)
         corners = ", ".join([f"{json_number(x)}, {json_number(y)}" for y, x in shape.vertices_yx])
         outline = f', "segmentation": [[{corners}]]'
+        mask, pixels = ("", 0) if mask_hw is None else mask_of(shape, mask_hw)
+        if pixels:
+            covered_px2, outline = float(pixels), f', "segmentation": {mask}'
     width, height = x1 - x0, y1 - y0
     box = ", ".join([json_number(value) for value in (x0, y0, width, height)])
     covered = json_number(width * height if covered_px2 is None else covered_px2)

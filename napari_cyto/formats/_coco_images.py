@@ -47,7 +47,7 @@ class CocoImages:
     image_row : callable
         From the number of an image and its record to its entry.
     cell_row : callable
-        From the ids of an annotation, as JSON, and its cell to its entry.
+        From the ids of an annotation, as JSON, its cell and its image to its entry.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CocoImages:
         folder: Path,
         classes: Sequence[str],
         image_row: Callable[[int, SlideRecord], dict[str, Any]],
-        cell_row: Callable[[str, LabelledCell], str],
+        cell_row: Callable[[str, LabelledCell, SlideRecord], str],
     ) -> None:
         self._folder, self._image_row, self._cell_row = folder / ANNOTATIONS, image_row, cell_row
         self._numbers = {name: place for place, name in enumerate(classes, start=1)}
@@ -75,7 +75,7 @@ class CocoImages:
         part.image(json_text(self._image_row(number, image.record)))
         for cell in image.cells:
             ids = f'"id": {part.next_cell()}, "image_id": {number}, "category_id": {self._numbers[cell.class_id]}'
-            part.cell(self._cell_row(ids, cell))
+            part.cell(self._cell_row(ids, cell, image.record))
 
     def finish(self) -> None:
         """End the files; a split without images has none."""

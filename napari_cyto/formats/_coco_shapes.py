@@ -5,11 +5,15 @@ Source: the data format page of cocodataset.org; masks as ``pycocotools`` runs t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon, rectangle
+import numpy as np
+
+from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon, pixels_in_outline, rectangle
+from napari_cyto.formats._json_pieces import json_text
 from napari_cyto.formats._shapes import is_flat, turned_box
 from napari_cyto.formats.bad_rows import LeftOut
 from napari_cyto.formats.text import Fault, number, shown, whole_number
@@ -199,6 +203,42 @@ def _plain_runs(counts: object, fault: Fault) -> list[int]:
     if not isinstance(counts, list) or len(counts) > _MOST_RUNS:
         raise fault(f"expected the mask's counts, got {shown(counts)}.")
     return [whole_number(v, "a mask's count", fault, 10**12) for v in counts]
+
+
+def mask_of(outline: Polygon, size_hw: tuple[int, int]) -> tuple[str, int]:
+    """Return an outline as a mask of runs, JSON, as ``pycocotools`` packs it, and how many pixels it covers.
+
+    Parameters
+    ----------
+    outline : Polygon
+        In px of its image.
+    size_hw : tuple of int
+        Of that image.
+    """
+    height, width = size_hw
+    y0, x0, y1, x1 = outline.bounds_yxyx
+    top, left = max(math.floor(y0), 0), max(math.floor(x0), 0)
+    bottom, right = min(math.ceil(y1), height), min(math.ceil(x1), width)
+    inside = pixels_in_outline(outline.vertices_yx, (top, left), (max(bottom - top, 0), max(right - left, 0)))
+    columns, rows = np.nonzero(inside.T)
+    places = (columns + left) * height + rows + top
+    breaks = np.flatnonzero(np.diff(places) != 1)
+    starts, ends = np.concatenate([places[:1], places[breaks + 1]]), np.concatenate([places[breaks], places[-1:]]) + 1
+    edges = np.column_stack([starts, ends]).ravel().tolist()
+    runs = [end - start for start, end in pairwise([0, *edges, height * width])]
+    return f'{{"size": [{height}, {width}], "counts": {json_text(_packed(runs))}}}', len(places)
+
+
+def _packed(runs: Sequence[int]) -> str:
+    """Return runs as ``_packed_runs`` reads them; source: ``rleToString`` of ``maskApi.c``."""
+    letters = []
+    for n, run in enumerate(runs):
+        value, goes_on = run - (runs[n - 2] if n > 2 else 0), True
+        while goes_on:
+            bits, value = value & 31, value >> 5
+            goes_on = value != (-1 if bits & 16 else 0)
+            letters.append(chr(bits + (32 if goes_on else 0) + 48))
+    return "".join(letters)
 
 
 def _packed_runs(text: str, fault: Fault) -> list[int]:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon
+from napari_cyto.domain.annotation import Annotation
+from napari_cyto.domain.geometry import Box, Geometry, Point, Polygon, pixels_in_outline
 from napari_cyto.domain.label_set import LabelSet
+from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import FormatError
 from napari_cyto.formats._asap import AsapFormat
 from napari_cyto.formats._coco import CocoFormat
@@ -75,6 +77,32 @@ def test_a_mask_as_pycocotools_packs_it(tmp_path: Path) -> None:
     counts = packed["counts"].decode()
     (cell,) = coco(tmp_path, {"bbox": None, "segmentation": {"size": [480, 640], "counts": counts}}).annotations
     assert cell.geometry == Box(90, 200, 130, 260)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_outlines_are_written_as_masks_that_pycocotools_reads(tmp_path: Path) -> None:
+    mask = pytest.importorskip("pycocotools.mask")
+    import numpy as np
+
+    slide = SlideRecord(name="a.png", path="a.png", size_hw=(480, 640))
+    turns = np.arange(0, 6.2, 0.1)
+    reach = np.where(np.arange(len(turns)) % 2, 90.0, 40.0)
+    star = tuple(zip((200 + reach * np.sin(turns)).tolist(), (300 + reach * np.cos(turns)).tolist(), strict=True))
+    edge = ((-9.0, -9.0), (-9.0, 60.5), (70.2, 31.0), (30.0, -9.0))
+    speck = ((9.1, 9.1), (9.1, 9.3), (9.3, 9.2))
+    cells = tuple(
+        Annotation(slide_id=slide.id, geometry=Polygon(ring), class_id="HSIL") for ring in (star, edge, speck)
+    )
+    form, labels = CocoFormat(), LabelSet((slide,), cells)
+    form.write(labels, tmp_path / "o.json", segmentation="masks")
+    assert any("3 outlines written as masks" in each for each in form.losses(labels, segmentation="masks"))
+    *written, last = json.loads((tmp_path / "o.json").read_bytes())["annotations"]
+    for ring, entry in zip((star, edge), written, strict=True):
+        truth = pixels_in_outline(ring, (0, 0), (480, 640))
+        assert np.array_equal(mask.decode(entry["segmentation"]), truth)
+        assert entry["area"] == truth.sum()
+    assert isinstance(last["segmentation"], list)
+    assert len(form.read(tmp_path / "o.json").annotations) == 3
 
 
 def test_a_turned_box_is_an_outline_and_reported(tmp_path: Path) -> None:
