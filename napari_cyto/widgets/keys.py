@@ -52,6 +52,7 @@ MICROSCOPE_KEYS: tuple[Key, ...] = (
     Key(("Ctrl+4",), "objective.40", "Magnification 40x"),
     Key(("Z",), "objective.next", "The next higher of these magnifications"),
     Key(("Shift+Z",), "objective.previous", "The next lower one"),
+    Key(("Alt+M",), "ruler.remove", "Remove the ruler under the mouse"),
     Key(("Ctrl+M",), "rulers.clear", "Remove the rulers that stay on this slide"),
     Key(("F",), "field", "Show or hide the circle of the field of view (field number / objective)"),
     Key(("Shift+F",), "field.follow", "The circle follows the mouse, or stays in the middle"),
@@ -131,6 +132,10 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("M held and drag", "Measure a length (µm); nothing is stored"),
     ("M and Shift held and drag", "A ruler that stays on the slide until it is removed"),
     ("Click on an annotation", "Select it, with any tool"),
+    (
+        "Right click",
+        "Menu of the cell or the selection under the mouse (class, state, note, cells like it), and of the place",
+    ),
 )
 
 ELSEWHERE: tuple[tuple[str, str], ...] = (
@@ -182,6 +187,11 @@ MAP_KEYS: tuple[Key, ...] = (
     Key(("Escape",), "leave", "Clear the selection, then back to the slide"),
 )
 """What the map of cells obeys."""
+
+
+def key_of(command: str) -> str:
+    """Return the first key on the slide that is bound to ``command``, or nothing."""
+    return next((k.keys[0] for k in KEYS if k.command == command), "")
 
 
 def keys_table() -> tuple[tuple[str, str], ...]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from mouse_moves import send_move
 from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_cyto.domain.geometry import YX
 from napari_cyto.widgets.canvas import napari_window
 from napari_cyto.widgets.canvas.frames import PIXEL_CENTRE
 
-LEFT = Qt.MouseButton.LeftButton
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 NO_BUTTON = Qt.MouseButton.NoButton
 NONE = Qt.KeyboardModifier.NoModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -58,15 +59,28 @@ class Hand:
         # napari looks at moves at most every 5 ms.
         self.bench.qtbot.wait(7)
 
-    def drag(self, start: QPoint, end: QPoint, modifier: Qt.KeyboardModifier = NONE) -> None:
-        self.bench.qtbot.mousePress(self.native, LEFT, modifier, start)
+    def drag(
+        self, start: QPoint, end: QPoint, modifier: Qt.KeyboardModifier = NONE, button: Qt.MouseButton = LEFT
+    ) -> None:
+        self.bench.qtbot.mousePress(self.native, button, modifier, start)
         for step in (0.3, 0.6, 1.0):
-            self.move(start + (end - start) * step, LEFT, modifier)
-        self.bench.qtbot.mouseRelease(self.native, LEFT, modifier, end)
+            self.move(start + (end - start) * step, button, modifier)
+        self.bench.qtbot.mouseRelease(self.native, button, modifier, end)
         self.bench.settle()
 
     def click(self, place: QPoint, button: Qt.MouseButton = LEFT, modifier: Qt.KeyboardModifier = NONE) -> None:
         self.bench.qtbot.mouseClick(self.native, button, modifier, place)
+        self.bench.settle()
+
+    @property
+    def menu(self) -> Any:
+        """The menu that is open over the slide."""
+        return QApplication.activePopupWidget()
+
+    def choose(self, words: str) -> None:
+        """Click the row of the open menu that begins with some words; what has a key shows it after a tab."""
+        action = next(a for a in self.menu.actions() if a.text().startswith(words))
+        self.bench.qtbot.mouseClick(self.menu, LEFT, NONE, self.menu.actionGeometry(action).center())
         self.bench.settle()
 
     def on_screen(self, yx: YX, degrees: float = 0.0) -> QPoint:

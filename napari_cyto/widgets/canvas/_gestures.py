@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # A hand that clicks fast moves the mouse; Qt's own limit for a drag is 10 px.
 CLICK_SCREEN_PX = 6.0
 MARKER_SCREEN_PX = 6.0
-_LEFT, _MIDDLE = 1, 3
+_LEFT, _RIGHT, _MIDDLE = 1, 2, 3
 
 
 class Gestures:
@@ -66,6 +66,8 @@ class Gestures:
         self.outline: OutlineHand | None = None
         # Set by whoever follows the mouse over the slide besides.
         self.followed: Callable[[Place], None] = lambda _place: None
+        # Hears where the right button was clicked.
+        self.asked: Callable[[Place], None] = lambda _place: None
         self._is_measuring = False
         self._pick: Callable[[Place], None] | None = None
 
@@ -86,6 +88,9 @@ class Gestures:
 
     def press(self, viewer: Viewer, event: Any) -> Iterator[None]:
         """Napari's drag callback: from press to release."""
+        if event.button == _RIGHT and self._is_ours(event):
+            yield from self._ask(event)
+            return
         pans = event.button == _MIDDLE or (event.button == _LEFT and self.is_space_held)
         if not self._is_ours(event) or (event.button != _LEFT and not pans):
             return
@@ -118,6 +123,16 @@ class Gestures:
             self._release(drag, start, self._place(event), adds=adds, clicks=not pans and not measures)
         finally:
             camera.mouse_pan = pans_before
+
+    def _ask(self, event: Any) -> Iterator[None]:
+        """Tell a click of the right button from its drag, by which vispy's camera zooms."""
+        start = self._place(event)
+        yield
+        while event.type == "mouse_move":
+            yield
+        if self._place(event).screen_distance(start) < CLICK_SCREEN_PX:
+            with self._session.telling():
+                self.asked(start)
 
     def _release(self, drag: Drag | None, start: Place, end: Place, *, adds: bool, clicks: bool) -> None:
         with self._session.telling():

@@ -66,8 +66,12 @@ class Hover(QObject):
 
     def cell(self) -> Annotation | None:
         """Return the cell under the mouse, as it is stored now: of those drawn the one with the nearest middle."""
-        project, slide, place = self._session.project, self._session.slide, self._place
-        if project is None or slide is None or place is None or not self._drawn:
+        return None if self._place is None else self.cell_at(self._place)
+
+    def cell_at(self, place: Place) -> Annotation | None:
+        """Return the cell that a place points at, as `cell` does."""
+        project, slide = self._session.project, self._session.slide
+        if project is None or slide is None or not self._drawn:
             return None
         reach = place.reach(REACH_SCREEN_PX)
         return project.cell_at(slide.id, place.yx, reach, among=self._drawn, bounds_count=True)

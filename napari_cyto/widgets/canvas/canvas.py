@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtWidgets import QMenu
 
 from napari_cyto.domain.annotation import Annotation
 from napari_cyto.domain.classes import ClassScheme
@@ -27,6 +28,7 @@ from napari_cyto.widgets.canvas._annotation_style import (
     tints_of,
     unnamed,
 )
+from napari_cyto.widgets.canvas._cell_menu import CellMenu
 from napari_cyto.widgets.canvas._gestures import Gestures
 from napari_cyto.widgets.canvas._hover import Hover
 from napari_cyto.widgets.canvas._jump_preload import Arrival
@@ -38,6 +40,7 @@ from napari_cyto.widgets.canvas._shape_handles import handles_yx
 from napari_cyto.widgets.canvas._tint_legend import TintLegend
 from napari_cyto.widgets.canvas._visible_annotations import Shown
 from napari_cyto.widgets.canvas.badge import Note
+from napari_cyto.widgets.canvas.drags import Place
 from napari_cyto.widgets.canvas.frames import frame_to_data, usual_world, zoom_to_see
 from napari_cyto.widgets.canvas.napari_window import Tether
 from napari_cyto.widgets.canvas.view_options import ViewOptions, shapes_of
@@ -86,9 +89,13 @@ class Canvas:
         self._is_crowded = self._outlines_were_visible = self._jumped = False
         # Set by whoever has more to offer: does a command of the keys table and returns whether it was one of his.
         self.run_elsewhere: Callable[[str], bool] = lambda _command: False
+        # Set by whoever has more to offer at a place: the rows of a right click, words with a key and what they do.
+        self.place_rows: Callable[[Place], Sequence[tuple[str, Callable[[], object]]]] = lambda _place: ()
+        self.gestures.asked = self._show_menu
         qt_window = napari_window.qt_window(viewer)
         self.outline_tool = OutlineTool(session, self.layers.show_draft, qt_window)
         self.gestures.outline = self.outline_tool
+        self._cell_menu = CellMenu(session, self.run)
         holds = {Qt.Key.Key_Space: self._hold_to_pan, Qt.Key.Key_M: self.gestures.hold_to_measure}
         self.keys = SlideKeys(napari_window.native_canvas(viewer), qt_window, self.run, holds, self._refuse_key)
         self._tether = Tether(qt_window, self.detach)
@@ -192,6 +199,29 @@ class Canvas:
     @property
     def _mpp(self) -> float | None:
         return self.session.slide.mpp if self.session.slide is not None else None
+
+    # Right click
+
+    def _show_menu(self, place: Place) -> None:
+        """Offer what can be done to the cell and at the place under the mouse."""
+        if self.gestures.region.is_open:
+            return
+        menu = QMenu(napari_window.qt_window(self.viewer))
+        menu.setToolTipsVisible(True)
+        menu.aboutToHide.connect(menu.deleteLater)
+        cell = None if self.is_hidden else self.hover.cell_at(place)
+        if cell is not None:
+            self._cell_menu.fill(menu, cell)
+        for words, action in self.place_rows(place):
+            if not menu.isEmpty() and menu.property("placed") is None:
+                menu.addSeparator()
+            menu.setProperty("placed", True)
+            menu.addAction(words).triggered.connect(lambda _on=False, do=action: do())
+        if menu.isEmpty():
+            menu.deleteLater()
+            return
+        x, y = (round(v) for v in place.screen_xy)
+        menu.popup(napari_window.native_canvas(self.viewer).mapToGlobal(QPoint(x, y)))
 
     # Keys
 

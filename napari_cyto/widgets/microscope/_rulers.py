@@ -131,7 +131,11 @@ class Rulers:
     @property
     def words(self) -> list[str]:
         """What the rulers on screen say."""
-        return [length_words(ruler.length_px, self._mpp) for ruler in self._shown]
+        return [self.words_of(ruler) for ruler in self._shown]
+
+    def words_of(self, ruler: Ruler) -> str:
+        """Return what a ruler says."""
+        return length_words(ruler.length_px, self._mpp)
 
     def measure(self, start: Place, stays: bool) -> _RulerDrag:
         """Begin a ruler at a place."""
@@ -201,7 +205,7 @@ class Rulers:
         for label in self._labels[len(shown) :]:
             label.hide()
         for label, ruler in zip(self._labels, shown, strict=False):
-            label.say(length_words(ruler.length_px, self._mpp))
+            label.say(self.words_of(ruler))
             (y0, x0), (y1, x1) = ruler.start_yx, ruler.end_yx
             x, y = napari_window.screen_xy(self._viewer, ((y0 + y1) / 2, (x0 + x1) / 2), self._mpp or 1.0)
             label.put(x, y + _BESIDE_SCREEN_PX)

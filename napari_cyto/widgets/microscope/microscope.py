@@ -12,6 +12,7 @@ from qtpy.QtCore import QPoint
 from napari_cyto.domain.coverage import MAGNIFICATIONS, magnification_of, um_per_screen_px_at
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import Canvas, napari_window
+from napari_cyto.widgets.keys import key_of
 from napari_cyto.widgets.microscope._field_circle import FieldCircle
 from napari_cyto.widgets.microscope._field_dialog import FieldDialog
 from napari_cyto.widgets.microscope._lamp import Lamp
@@ -69,6 +70,7 @@ class Microscope:
             f"{_OBJECTIVE}next": lambda: self._turn_nosepiece(1),
             f"{_OBJECTIVE}previous": lambda: self._turn_nosepiece(-1),
             "rulers.clear": self.rulers.clear,
+            "ruler.remove": self._remove_ruler,
             "light": self.toggle_light_panel,
             **self.lamp.commands,
             "field": self.circle.toggle,
@@ -78,6 +80,8 @@ class Microscope:
         canvas.gestures.measure = self.rulers.measure
         canvas.gestures.measured = self._measured
         canvas.gestures.followed = self._follow
+        canvas.place_rows = self._place_rows
+        self._mouse: Place | None = None
         self.lamp.changed.connect(self._on_light)
         napari_window.camera_of(viewer).events.zoom.connect(self._on_zoom)
         session.slide_changed.connect(self._on_slide)
@@ -91,6 +95,7 @@ class Microscope:
         if napari_window.is_open(self._viewer):
             napari_window.camera_of(self._viewer).events.zoom.disconnect(self._on_zoom)
         self._canvas.gestures.followed = lambda _place: None
+        self._canvas.place_rows = lambda _place: ()
         if self._light_panel is not None:
             self._light_panel.close()
         for tool in (self.rulers, self.circle, self.lamp, self.signs, self.bar):
@@ -109,7 +114,8 @@ class Microscope:
 
         return [
             ("Ruler", "M and drag", lambda: self._session.message.emit(HOW_TO_MEASURE)),
-            ("Remove rulers", "Ctrl+M", does("rulers.clear")),
+            ("Remove the ruler under the mouse", "Alt+M", does("ruler.remove")),
+            ("Remove all rulers of the slide", "Ctrl+M", does("rulers.clear")),
             None,
             ("Field of view", "F", does("field")),
             ("Field number and objective…", "", self.show_field_dialog),
@@ -156,6 +162,7 @@ class Microscope:
         self.signs.say("light", f"Light of the view: {words}" if words else "")
 
     def _follow(self, place: Place) -> None:
+        self._mouse = place
         self.circle.follow(place)
         self.lamp.follow(place)
 
@@ -212,6 +219,25 @@ class Microscope:
         if shows:
             self._on_zoom()
             self.bar.fit()
+
+    # At a place
+
+    def _place_rows(self, place: Place) -> list[tuple[str, Callable[[], object]]]:
+        """Return what a right click offers at a place."""
+        rows: list[tuple[str, Callable[[], object]]] = []
+        ruler = self.rulers.at(place)
+        if ruler is not None:
+            words = f"Remove this ruler ({self.rulers.words_of(ruler)})\t{key_of('ruler.remove')}"
+            rows.append((words, partial(self.rulers.remove, ruler)))
+        rows.append((f"White balance on this glass\t{key_of('light.white')}", partial(self.lamp.balance_at, place)))
+        return rows
+
+    def _remove_ruler(self) -> None:
+        ruler = None if self._mouse is None else self.rulers.at(self._mouse)
+        if ruler is None:
+            self._session.message.emit("No ruler stays under the mouse; point at the line of one.")
+            return
+        self.rulers.remove(ruler)
 
     # Ruler and circle
 

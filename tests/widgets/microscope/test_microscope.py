@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from microscope_hand import CTRL, SHIFT, Hand
+from microscope_hand import ALT, CTRL, RIGHT, SHIFT, Hand
 from qtpy.QtCore import QPoint, Qt
 
 from napari_cyto.widgets.microscope._field_circle import FieldOfView, load, save
@@ -20,7 +20,7 @@ def um_per_screen_px(hand: Hand) -> float:
     return 1 / float(hand.camera.zoom)
 
 
-def test_keys_buttons_and_slider_choose_the_magnification_that_the_slide_tells(hand: Hand) -> None:
+def keys_buttons_and_slider_choose_the_magnification_that_the_slide_tells(hand: Hand) -> None:
     """40x is 0.25 µm per px of the screen, whatever the slide's own pixels measure."""
     bar = hand.window.microscope.bar
     for key, power in (("4", 40), ("1", 4), ("2", 10), ("3", 20)):
@@ -47,7 +47,7 @@ def test_keys_buttons_and_slider_choose_the_magnification_that_the_slide_tells(h
     assert bar.geometry().right() < hand.native.width() - 130, "the scale bar stays to be seen"
 
 
-def test_without_the_size_of_a_pixel_no_magnification_is_claimed(hand: Hand) -> None:
+def without_the_size_of_a_pixel_no_magnification_is_claimed(hand: Hand) -> None:
     hand.go_to(2)
     bar = hand.window.microscope.bar
     before = float(hand.camera.zoom)
@@ -66,7 +66,7 @@ def test_without_the_size_of_a_pixel_no_magnification_is_claimed(hand: Hand) -> 
     hand.hold("M", False)
 
 
-def test_rulers_measure_and_store_nothing(hand: Hand) -> None:
+def rulers_measure_and_store_nothing(hand: Hand) -> None:
     session, rulers = hand.bench.session, hand.window.microscope.rulers
     hand.key("3", CTRL)
     hand.key("P")
@@ -93,15 +93,26 @@ def test_rulers_measure_and_store_nothing(hand: Hand) -> None:
     assert rulers.words == [], "it lies on the slide on which it was drawn"
     hand.go_to(0)
     assert rulers.words == ["50.0 µm", "30.0 µm"]
-    rulers.remove(rulers.kept[0])
+    first = rulers.kept[0]
+    hand.move(hand.on_screen(first.start_yx) + QPoint(60, 3))
+    hand.key("M", ALT)
     assert rulers.words == ["30.0 µm"]
+    hand.key("M", ALT)
+    assert "No ruler stays under the mouse" in hand.said[-1]
+    hand.click(hand.on_screen(rulers.kept[0].end_yx), RIGHT)
+    hand.choose("Remove this ruler (30.0 µm)")
+    assert rulers.words == []
+    hand.hold("M", True)
+    hand.drag(hand.middle, hand.middle + QPoint(100, 0), SHIFT)
+    hand.hold("M", False)
+    assert len(rulers.kept) == 1
     hand.key("M", CTRL)
     assert rulers.words == []
     hand.click(hand.middle)
     assert len(list(session.project.annotations())) == 1, "without M a click annotates as ever"
 
 
-def test_the_circle_is_as_wide_as_field_number_by_objective(hand: Hand) -> None:
+def the_circle_is_as_wide_as_field_number_by_objective(hand: Hand) -> None:
     circle = hand.window.microscope.circle
     hand.key("1", CTRL)
     hand.key("F")
@@ -125,6 +136,15 @@ def test_the_circle_is_as_wide_as_field_number_by_objective(hand: Hand) -> None:
     hand.key("F")
     assert not circle.is_shown
     assert not circle.label.isVisible()
+
+
+def test_the_tools_on_the_slide(hand: Hand) -> None:
+    """One window for all of them, since opening one costs more than they do."""
+    keys_buttons_and_slider_choose_the_magnification_that_the_slide_tells(hand)
+    without_the_size_of_a_pixel_no_magnification_is_claimed(hand)
+    hand.go_to(0)
+    rulers_measure_and_store_nothing(hand)
+    the_circle_is_as_wide_as_field_number_by_objective(hand)
 
 
 def test_lengths_have_the_unit_that_fits() -> None:

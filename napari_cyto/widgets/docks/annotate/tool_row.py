@@ -12,15 +12,10 @@ from napari_cyto.domain.quantities import BOX_UM
 from napari_cyto.session import Tool
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.controls import FlowLayout
-from napari_cyto.widgets.keys import KEYS
+from napari_cyto.widgets.keys import KEYS, key_of
 
 # A step that is felt on a nucleus of 5 µm and does not tire on a cluster of 200 µm.
 BOX_STEP_UM = 1.0
-
-
-def key_of(command: str) -> str:
-    """Return the first key that is bound to ``command``, or nothing."""
-    return next((k.keys[0] for k in KEYS if k.command == command), "")
 
 
 def hint_of(command: str) -> str:
