@@ -5,6 +5,7 @@ __all__ = [
     "annotation",
     "annotation_rows",
     "annotation_source",
+    "bookmark",
     "classes",
     "counts",
     "coverage",

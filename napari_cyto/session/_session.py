@@ -14,6 +14,7 @@ from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import write_text
 from napari_cyto.files.user_folders import user_data_dir
 from napari_cyto.review.predictions import ShownFilter
+from napari_cyto.session._bookmarks import Bookmarks
 from napari_cyto.session._edits import Edits
 from napari_cyto.session._history import History
 from napari_cyto.session._outlines import Outlines
@@ -64,6 +65,8 @@ class Session(SessionSignals):
         Undoes and redoes.
     file : ProjectFile
         Stores edits in the project's file, and notices that it was replaced.
+    bookmarks : Bookmarks
+        Keeps places that somebody wants to find again.
     similar : SimilarCells
         Finds cells like a cell.
     """
@@ -79,6 +82,7 @@ class Session(SessionSignals):
         self.outlines = Outlines(self._state, self.edits)
         self.teaching = Teaching(self._state, self.file)
         self.history = History(self._state, self.slides, self.view)
+        self.bookmarks = Bookmarks(self._state)
         self.similar = SimilarCells(self)
         # What the project was when others' writing was last passed on.
         self._stood: object = None

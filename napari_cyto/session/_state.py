@@ -61,6 +61,7 @@ class SessionSignals:
     slides_requested = Signal()  # the dialog that adds slides
     home_requested = Signal()  # the view on the whole slide
     help_requested = Signal()  # the keys of what has the focus
+    bookmarks_changed = Signal()
     unreadable = Signal(object)
     replaced_changed = Signal()  # the project's file is not the one that was opened, or is again
 

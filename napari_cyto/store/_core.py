@@ -269,6 +269,11 @@ class ProjectCore:
         with self._writing() as connection:
             write_setting(connection, key, [*read_setting(connection, key, []), value])
 
+    def change_setting(self, key: str, change: Callable[[Any], Any], default: Any) -> None:
+        """Keep what ``change`` makes of a JSON-able value of the project; no other window can intrude."""
+        with self._writing() as connection:
+            write_setting(connection, key, change(read_setting(connection, key, default)))
+
     def model_costs(self) -> dict[str, Costs]:
         """Return what each model of which there are predictions is told that a miss costs, by their origin."""
         kept: dict[str, Costs] = self.setting(_MODEL_COSTS, {})

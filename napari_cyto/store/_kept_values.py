@@ -21,6 +21,10 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _positive(value: Any) -> bool:
+    return _number(value) and value > 0
+
+
 def _share(value: Any) -> bool:
     return _number(value) and 0 < value <= 0.5
 
@@ -88,6 +92,14 @@ _KEPT: Mapping[str, tuple[_Fits, str]] = {
     ),
     "export.apacc.class_map": (_map_of(is_text), "what classes become"),
     "import.class_map": (_map_of(is_text), "what classes become"),
+    "bookmarks": (
+        _list_of(
+            _record_of(
+                id=is_text, slide=is_text, y=_number, x=_number, scale=_positive, note=is_text, by=is_text, at=_moment
+            )
+        ),
+        "places with notes",
+    ),
     "teach.drawn": (_texts, "the ids of cells that were drawn at random"),
     "teach.encoder": (_map_of(is_text), "the encoder whose vectors were taught on"),
     "train.seen": (is_text, "the name of a run"),

@@ -66,6 +66,9 @@ MICROSCOPE_KEYS: tuple[Key, ...] = (
     Key(("Alt+PageDown",), "lamp.gamma.less", "Less gamma (lighter middle tones)"),
     Key(("W",), "light.white", "White balance on the glass under the mouse"),
     Key(("Shift+W",), "light.white.auto", "White balance on the brightest glass of the slide"),
+    Key(("J",), "place", "Go to coordinates (x, y in px or µm)"),
+    Key(("K",), "bookmark", "Bookmark the place in the middle of the view, with a note"),
+    Key(("Shift+K",), "bookmarks", "Show or hide the bookmarks of the project"),
 )
 """What the hand reaches for at a microscope."""
 

@@ -147,7 +147,8 @@ def test_every_key_has_a_command_and_no_two_share_one():
         for each in ("brighter", "darker", *(f"{w}.{d}" for w in ("contrast", "gamma") for d in ("more", "less")))
     }
     light = {"light", "light.reset", "light.white", "light.white.auto", *lamp}
-    microscope = {*objectives, *light, "field", "field.follow", "rulers.clear", "ruler.remove"}
+    places = {"place", "bookmark", "bookmarks"}
+    microscope = {*objectives, *light, "field", "field.follow", "rulers.clear", "ruler.remove", *places}
     known = {*COMMANDS, "outline.selection", "hide", *moves, *microscope, *(f"class.{d}" for d in "123456789")}
     assert {key.command for key in KEYS} == known
     assert len(keys_table()) > 20

@@ -18,6 +18,7 @@ from napari_cyto.widgets.microscope._field_dialog import FieldDialog
 from napari_cyto.widgets.microscope._lamp import Lamp
 from napari_cyto.widgets.microscope._light_panel import LightPanel
 from napari_cyto.widgets.microscope._magnification_bar import NO_MPP_TIP, MagnificationBar, magnification_words, menu_of
+from napari_cyto.widgets.microscope._places import Places
 from napari_cyto.widgets.microscope._rulers import Rulers
 from napari_cyto.widgets.microscope._signs import Signs
 
@@ -59,6 +60,7 @@ class Microscope:
         self._viewer, self._session, self._canvas = viewer, session, canvas
         self.rulers = Rulers(viewer, session)
         self.circle = FieldCircle(viewer, session)
+        self.places = Places(viewer, session)
         self.lamp = Lamp(viewer, session, slide_layer)
         self.signs = Signs(napari_window.native_canvas(viewer))
         self.signs.add("light", "Only the view is changed. Click for the light of the file (Shift+I).", self.lamp.reset)
@@ -73,6 +75,7 @@ class Microscope:
             "ruler.remove": self._remove_ruler,
             "light": self.toggle_light_panel,
             **self.lamp.commands,
+            **self.places.commands,
             "field": self.circle.toggle,
             "field.follow": self._follow_mouse,
         }
@@ -98,7 +101,7 @@ class Microscope:
         self._canvas.place_rows = lambda _place: ()
         if self._light_panel is not None:
             self._light_panel.close()
-        for tool in (self.rulers, self.circle, self.lamp, self.signs, self.bar):
+        for tool in (self.rulers, self.circle, self.lamp, self.places, self.signs, self.bar):
             tool.let_go()
 
     def run(self, command: str) -> bool:
@@ -123,6 +126,10 @@ class Microscope:
             ("Light of the view…", "I", does("light")),
             ("White balance, automatic", "Shift+W", does("light.white.auto")),
             ("Light of the file", "Shift+I", does("light.reset")),
+            None,
+            ("Go to coordinates…", "J", does("place")),
+            ("Bookmark this view…", "K", does("bookmark")),
+            ("Bookmarks…", "Shift+K", does("bookmarks")),
         ]
 
     def show_field_dialog(self) -> FieldDialog:
@@ -230,6 +237,7 @@ class Microscope:
             words = f"Remove this ruler ({self.rulers.words_of(ruler)})\t{key_of('ruler.remove')}"
             rows.append((words, partial(self.rulers.remove, ruler)))
         rows.append((f"White balance on this glass\t{key_of('light.white')}", partial(self.lamp.balance_at, place)))
+        rows += self.places.rows_at(place.yx)
         return rows
 
     def _remove_ruler(self) -> None:
