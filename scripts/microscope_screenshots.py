@@ -88,6 +88,22 @@ def light(window: CytoWindow, target: Path) -> None:
     key(window, "I", SHIFT)
 
 
+def cell_menu(window: CytoWindow, yx: YX, target: Path) -> None:
+    """The menu of a right click on a cell."""
+    key(window, "4", CTRL)
+    slide = window.session.slide
+    assert slide is not None
+    look_at(window.viewer, yx, slide.mpp or 1.0)
+    settle(1)
+    QTest.mouseClick(native_canvas(window.viewer), Qt.MouseButton.RightButton, NONE, at(window, yx))
+    settle(1)
+    save(qt_window(window.viewer), target / "cell_menu.jpg")
+    menu = QApplication.activePopupWidget()
+    assert menu is not None
+    menu.close()
+    settle(0.2)
+
+
 def main() -> None:
     """Open the demo, and take the pictures."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGE_FOLDER
@@ -102,6 +118,7 @@ def main() -> None:
         settle(2)
         rulers_and_field(window, target)
         light(window, target)
+        cell_menu(window, cell.geometry.centre_yx, target)
         viewer.close()
 
 

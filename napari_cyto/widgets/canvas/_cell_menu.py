@@ -43,7 +43,9 @@ class CellMenu:
         chosen = session.selected()
         cells = [a for a in chosen if not a.is_region]
         hides = session.shown_filter.blind and any(a.status is Status.UNREVIEWED for a in cells)
-        menu.addSection(self._title(chosen, hides=hides))
+        # Not a section: some styles leave out what those are called.
+        menu.addAction(self._title(chosen, hides=hides)).setEnabled(False)
+        menu.addSeparator()
         self._classes(menu, set() if hides else {a.class_id for a in cells})
         menu.addSeparator()
         statuses = {a.status for a in chosen}

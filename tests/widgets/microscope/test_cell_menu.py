@@ -24,6 +24,7 @@ def test_the_menu_of_a_cell_and_of_a_selection(hand: Hand) -> None:
     first, second, third = (a.id for a in sorted(stored_cells(hand), key=lambda a: a.geometry.centre_yx[1]))
     before = stored(hand)
     hand.click(places[1], RIGHT)
+    assert hand.menu.actions()[0].text() == "NILM"
     assert session.selection == {second}, "the cell that is meant is to be seen"
     rows = [a.text() for a in hand.menu.actions()]
     assert [r for r in rows if r in ("NILM\t1", "LSIL\t3", "Accept\tA", "Reject\tX", "Unreviewed", "Note…")] == [

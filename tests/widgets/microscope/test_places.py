@@ -42,30 +42,30 @@ def test_places_typed_pasted_and_kept(hand: Hand) -> None:
     hand.key("3", CTRL)
     go_to_coordinates(hand)
     zoom = hand.camera.zoom
-    hand.key("K")
-    write_note(hand, "  koilocytes? ")
-    [kept] = session.bookmarks.all
-    assert (kept.note, kept.author, kept.yx) == ("koilocytes?", session.author, pytest.approx((200, 400)))
     hand.click(hand.middle + QPoint(40, 0), RIGHT)
     hand.choose("Copy coordinates")
     assert place_of_words(QApplication.clipboard().text(), "µm", 0.25) == pytest.approx((200, 480), abs=2)
     hand.click(hand.middle + QPoint(40, 0), RIGHT)
     hand.choose("Bookmark this place")
     write_note(hand, "debris")
+    hand.key("K")
+    write_note(hand, "  koilocytes? ")
+    kept = session.bookmarks.all[1]
+    assert (kept.note, kept.author, kept.yx) == ("koilocytes?", session.author, pytest.approx((200, 400)))
     hand.go_to(1)
     hand.key("1", CTRL)
     hand.key("K", SHIFT)
     shown = hand.window.microscope.places.bookmark_list
-    assert [shown.list.topLevelItem(row).text(0) for row in range(2)] == ["koilocytes?", "debris"]
-    shown.list.setCurrentItem(shown.list.topLevelItem(0))
+    assert [shown.list.topLevelItem(row).text(0) for row in range(2)] == ["debris", "koilocytes?"]
+    shown.list.setCurrentItem(shown.list.topLevelItem(1))
     hand.bench.qtbot.mouseClick(shown.show_there, Qt.MouseButton.LeftButton)
     hand.bench.settle()
     assert session.slide.name == "smear_a.tif"
     assert view_centre_yx(hand.window.viewer, 0.25) == pytest.approx((200, 400))
     assert hand.camera.zoom == pytest.approx(zoom)
-    shown.list.topLevelItem(0).setText(0, "koilocytes")
+    shown.list.topLevelItem(1).setText(0, "koilocytes")
     hand.bench.settle()
-    shown.list.setCurrentItem(shown.list.topLevelItem(1))
+    shown.list.setCurrentItem(shown.list.topLevelItem(0))
     hand.bench.qtbot.mouseClick(shown.delete, Qt.MouseButton.LeftButton)
     hand.bench.settle()
     assert [b.note for b in session.bookmarks.all] == ["koilocytes"]
