@@ -69,6 +69,9 @@ MICROSCOPE_KEYS: tuple[Key, ...] = (
     Key(("J",), "place", "Go to coordinates (x, y in px or µm)"),
     Key(("K",), "bookmark", "Bookmark the place in the middle of the view, with a note"),
     Key(("Shift+K",), "bookmarks", "Show or hide the bookmarks of the project"),
+    Key(("S",), "snapshot", "Save the view as an image, with a scale bar and without annotations"),
+    Key(("Alt+S",), "snapshot.annotations", "The same, with annotations"),
+    Key(("Shift+S",), "snapshot.copy", "Copy the view to the clipboard, with a scale bar and without annotations"),
 )
 """What the hand reaches for at a microscope."""
 

@@ -16,7 +16,7 @@ from napari_cyto.slides import LevelArray, Slide, tissue_bounds_yxyx
 from napari_cyto.slides.progressive_read import PatientReader
 from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
 from napari_cyto.widgets.canvas.frames import world_to_frame
-from napari_cyto.widgets.canvas.napari_window import canvas_size_px, look_at
+from napari_cyto.widgets.canvas.napari_window import canvas_size_px, look_at, scale_bar_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -235,8 +235,7 @@ def add_slide_layer(
     layer = SlideImage(slide, mpp, icc)
     viewer.add_layer(layer)
     viewer.layers.move(viewer.layers.index(layer), 0)
-    bar = viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
-    bar.visible = True
+    scale_bar_of(viewer).visible = True
     if look:
         show_box(viewer, home_yxyx(slide), mpp)
     return layer

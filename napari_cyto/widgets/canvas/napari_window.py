@@ -32,6 +32,11 @@ def grid_of(viewer: Viewer) -> Any:
     return getattr(viewer, "canvas", viewer).grid
 
 
+def scale_bar_of(viewer: Viewer) -> Any:
+    """Return the model of napari's scale bar, where napari has kept it since 0.9 or before."""
+    return viewer.canvas.overlays.scale_bar if hasattr(viewer, "canvas") else viewer.scale_bar
+
+
 def set_upright(viewer: Viewer) -> bool:
     """Have y grow downwards and x to the right on the screen; return whether they did not."""
     from napari.components.camera import Camera

@@ -38,3 +38,8 @@ def slide_line(viewer: Viewer, rgba: Sequence[float], width: int, connect: str =
     line.visible = False
     line.parent = napari_window.scene_of(viewer)
     return line
+
+
+def slide_lines(viewer: Viewer) -> list[Any]:
+    """Return all that `slide_line` made for a viewer and that was not taken off again."""
+    return [each for each in napari_window.scene_of(viewer).children if each.order >= _ABOVE_LAYERS]

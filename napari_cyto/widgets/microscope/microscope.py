@@ -13,6 +13,7 @@ from napari_cyto.domain.coverage import MAGNIFICATIONS, magnification_of, um_per
 from napari_cyto.session import Session
 from napari_cyto.widgets.canvas import Canvas, napari_window
 from napari_cyto.widgets.keys import key_of
+from napari_cyto.widgets.microscope._camera import Camera
 from napari_cyto.widgets.microscope._field_circle import FieldCircle
 from napari_cyto.widgets.microscope._field_dialog import FieldDialog
 from napari_cyto.widgets.microscope._lamp import Lamp
@@ -24,9 +25,9 @@ from napari_cyto.widgets.microscope._signs import Signs
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
 
     from napari_cyto.widgets.canvas.drags import Place
+    from napari_cyto.widgets.slide_layer import SlideImage
 
 _OBJECTIVE = "objective."
 # The same objective, though the zoom was rounded on its way.
@@ -55,13 +56,14 @@ class Microscope:
     """
 
     def __init__(
-        self, viewer: Viewer, session: Session, canvas: Canvas, slide_layer: Callable[[], Layer | None]
+        self, viewer: Viewer, session: Session, canvas: Canvas, slide_layer: Callable[[], SlideImage | None]
     ) -> None:
         self._viewer, self._session, self._canvas = viewer, session, canvas
         self.rulers = Rulers(viewer, session)
         self.circle = FieldCircle(viewer, session)
         self.places = Places(viewer, session)
         self.lamp = Lamp(viewer, session, slide_layer)
+        self.camera = Camera(viewer, session, canvas, slide_layer, self._view_words)
         self.signs = Signs(napari_window.native_canvas(viewer))
         self.signs.add("light", "Only the view is changed. Click for the light of the file (Shift+I).", self.lamp.reset)
         self._light_panel: LightPanel | None = None
@@ -76,6 +78,7 @@ class Microscope:
             "light": self.toggle_light_panel,
             **self.lamp.commands,
             **self.places.commands,
+            **self.camera.commands,
             "field": self.circle.toggle,
             "field.follow": self._follow_mouse,
         }
@@ -130,6 +133,10 @@ class Microscope:
             ("Go to coordinates…", "J", does("place")),
             ("Bookmark this view…", "K", does("bookmark")),
             ("Bookmarks…", "Shift+K", does("bookmarks")),
+            None,
+            ("Snapshot to a file…", "S", does("snapshot")),
+            ("Snapshot with annotations…", "Alt+S", does("snapshot.annotations")),
+            ("Snapshot to the clipboard", "Shift+S", does("snapshot.copy")),
         ]
 
     def show_field_dialog(self) -> FieldDialog:
@@ -172,6 +179,17 @@ class Microscope:
         self._mouse = place
         self.circle.follow(place)
         self.lamp.follow(place)
+
+    def _view_words(self) -> str:
+        """Return what a snapshot says of the view."""
+        now, light = self.magnification, self.lamp.light.words
+        zoom = float(napari_window.camera_of(self._viewer).zoom)
+        scale = (
+            f"{magnification_words(now)} ({1 / zoom:.3g} µm per px of the screen)"
+            if now is not None
+            else f"{zoom * _PERCENT:.3g} % (pixel size unknown)"
+        )
+        return f"{scale}; {f'light changed: {light}' if light else 'light of the file'}"
 
     # Magnification
 
