@@ -10,12 +10,13 @@ from pathlib import Path
 from PIL import Image
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
-from qtpy.QtWidgets import QFileDialog, QMessageBox
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.slide_record import Progress
 from napari_cyto.formats import FORMATS
 from napari_cyto.widgets.docks import parts
+from napari_cyto.widgets.docks.slides import _recent as recent
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
 from napari_cyto.widgets.docks.slides._slide_list import REMOVE_WORDS
@@ -400,3 +401,47 @@ def test_interpretations_are_given_undone_and_read_from_a_table(bench, monkeypat
     assert "1 row of slides that the project does not have (elsewhere)" in messages[-1]
     bench.click(slides.facts_back)
     assert [record.interpretation for record in project.slides()] == [None, None, None]
+
+
+def test_what_was_open_last_is_a_click_away_and_what_is_missing_is_said(bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_CYTO_DATA", str(tmp_path / "user"))
+    session = bench.session
+    folder, said = session.project.folder, []
+    session.message.connect(said.append)
+    for _ in range(2):
+        bench.click(bench.slides.next)
+
+    def menu():
+        bench.click(bench.slides.recent)
+        return QApplication.activePopupWidget()
+
+    def choose(beginning):
+        shown = menu()
+        action = next(a for a in shown.actions() if a.text().startswith(beginning))
+        bench.qtbot.mouseClick(shown, Qt.MouseButton.LeftButton, pos=shown.actionGeometry(action).center())
+        bench.settle()
+
+    shown = menu()
+    texts = [action.text() for action in shown.actions() if action.text()]
+    assert texts == [
+        *("Projects", f"Smears  ({folder.parent})", "Slides", "field.png  (Smears)", "smear_b.tif  (Smears)"),
+        "smear_a.tif  (Smears)",
+        "Clear this list",
+    ]
+    shown.close()
+    choose("smear_b.tif")
+    assert session.slide.name == "smear_b.tif"
+    session.projects.close()
+    choose("field.png")
+    assert (session.project.folder, session.slide.name) == (folder, "field.png")
+    session.projects.close()
+    folder.rename(tmp_path / "elsewhere.cyto")
+    (tmp_path / "smear_b.tif").unlink()
+    choose("smear_b.tif  (Smears): project folder not found")
+    assert session.project is None
+    assert "is not in" in said[-1]
+    assert "Open it from where it is now" in said[-1]
+    choose("Clear this list")
+    assert recent.load() == recent.RecentList()
+    (tmp_path / "user" / "recent.json").write_text('{"projects": [{"folder": 3}], "slides": []}')
+    assert recent.load() == recent.RecentList()

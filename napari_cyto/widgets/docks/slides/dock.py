@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from qtpy.QtCore import Qt
@@ -14,6 +16,7 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QInputDialog,
     QLineEdit,
+    QMenu,
     QMessageBox,
     QVBoxLayout,
     QWidget,
@@ -23,6 +26,7 @@ from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.interpretation import Interpretation
 from napari_cyto.domain.slide_record import Progress, SlideRecord
+from napari_cyto.errors import CytoError
 from napari_cyto.formats import FORMATS
 from napari_cyto.session import Session
 from napari_cyto.store.slide_details import FACTS
@@ -30,6 +34,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.annotate.tool_row import hint_of
 from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.slides import _recent as recent
 from napari_cyto.widgets.docks.slides._import_dialog import ImportDialog
 from napari_cyto.widgets.docks.slides._interpretation_dialog import InterpretationDialog
 from napari_cyto.widgets.docks.slides._new_project import NewProjectDialog
@@ -53,6 +58,9 @@ class SlidesDock(Dock):
         self.headline = parts.text(WELCOME)
         self.new = parts.button("New…", "Creates a new project.", self.new_project, icon="new", name="new project")
         self.open = parts.button("Open…", "Opens a project folder.", self.ask_project, icon="open", name="open project")
+        self.recent = parts.button(
+            "Recent…", "Projects and slides that were open last.", self.offer_recent, name="recent projects and slides"
+        )
         self.add = parts.button(
             "Add slides…", "Adds slide or image files to this project.", self.ask_slides, icon="add", name="add slides"
         )
@@ -117,6 +125,9 @@ class SlidesDock(Dock):
         self._lay_out()
         self.listen(session.project_changed, self._show)
         self.listen(session.slide_changed, self._show)
+        self.listen(session.slide_changed, self._keep_recent)
+        self.listen(session.project_changed, self._keep_recent)
+        self._keep_recent()
         self._after_edit = self.later(self._show_counts, at_rest=True)
         self.listen(session.annotations_changed, self._after_edit)
         self._show()
@@ -124,7 +135,7 @@ class SlidesDock(Dock):
     def _lay_out(self) -> None:
         for widget in (
             self.headline,
-            parts.row(self.new, self.open),
+            parts.row(self.new, self.open, self.recent),
             parts.row(self.add, self.take),
             self.totals,
             self.list,
@@ -141,6 +152,48 @@ class SlidesDock(Dock):
         """Ask for a name, a place and classes, and make the project."""
         project = self.session.project
         NewProjectDialog(self.session, self, project.folder.parent if project is not None else None).exec()
+
+    def offer_recent(self) -> None:
+        """Show the projects and slides that were open last, as a menu."""
+        kept = recent.load()
+        menu = QMenu(self)
+        menu.aboutToHide.connect(menu.deleteLater)
+        for title, places in (("Projects", kept.projects), ("Slides", kept.slides)):
+            menu.addAction(title).setEnabled(False)
+            for place in places:
+                menu.addAction(place.words.replace("&", "&&")).triggered.connect(partial(self._go_recent, place))
+            menu.addSeparator()
+        clear = menu.addAction("Clear this list")
+        clear.setEnabled(bool(kept.projects))
+        clear.triggered.connect(lambda _on=False: self.do(recent.save, recent.RecentList()))
+        menu.popup(self.recent.mapToGlobal(self.recent.rect().bottomLeft()))
+
+    def _go_recent(self, place: recent.Recent, _on: bool = False) -> None:
+        self.do(self._open_recent, place)
+
+    def _open_recent(self, place: recent.Recent) -> None:
+        folder = Path(place.folder)
+        if not folder.is_dir():
+            raise CytoError(
+                f"The project {place.project} is not in {folder.parent} any more: it was moved, renamed or deleted, "
+                "or its drive is not connected. Open it from where it is now."
+            )
+        project = self.session.project
+        if project is None or project.folder != folder:
+            self.session.projects.open(folder)
+            project = self.session.need_project()
+        if place.slide_id:
+            if all(record.id != place.slide_id for record in project.slides()):
+                raise CytoError(f"The slide {place.slide} was removed from the project {place.project}.")
+            self.session.slides.go_to(place.slide_id)
+
+    def _keep_recent(self) -> None:
+        """Take note of what is open; a full disk keeps nobody from looking at a slide."""
+        before = recent.load()
+        now = before.with_open(self.session)
+        if now != before:
+            with suppress(CytoError):
+                recent.save(now)
 
     def ask_project(self) -> None:
         """Ask for a project folder and open it."""
