@@ -67,7 +67,7 @@ class Gestures:
         # Set by whoever follows the mouse over the slide besides.
         self.followed: Callable[[Place], None] = lambda _place: None
         # Hears where the right button was clicked.
-        self.asked: Callable[[Place], None] = lambda _place: None
+        self.right_clicked: Callable[[Place], None] = lambda _place: None
         self._is_measuring = False
         self._pick: Callable[[Place], None] | None = None
 
@@ -132,7 +132,7 @@ class Gestures:
             yield
         if self._place(event).screen_distance(start) < CLICK_SCREEN_PX:
             with self._session.telling():
-                self.asked(start)
+                self.right_clicked(start)
 
     def _release(self, drag: Drag | None, start: Place, end: Place, *, adds: bool, clicks: bool) -> None:
         with self._session.telling():

@@ -91,7 +91,7 @@ class Canvas:
         self.run_elsewhere: Callable[[str], bool] = lambda _command: False
         # Set by whoever has more to offer at a place: the rows of a right click, words with a key and what they do.
         self.place_rows: Callable[[Place], Sequence[tuple[str, Callable[[], object]]]] = lambda _place: ()
-        self.gestures.asked = self._show_menu
+        self.gestures.right_clicked = self._show_menu
         qt_window = napari_window.qt_window(viewer)
         self.outline_tool = OutlineTool(session, self.layers.show_draft, qt_window)
         self.gestures.outline = self.outline_tool

@@ -58,14 +58,14 @@ def test_the_menu_of_a_cell_and_of_a_selection(hand: Hand) -> None:
     hand.drag(hand.middle + QPoint(0, 80), hand.middle + QPoint(0, 120), button=RIGHT)
     assert hand.menu is None
     assert hand.camera.zoom != zoom
-    asked: list[tuple[str, str]] = []
-    session.similar_requested.connect(lambda cell, which: asked.append((cell, which)))
+    similar_to: list[tuple[str, str]] = []
+    session.similar_requested.connect(lambda cell, which: similar_to.append((cell, which)))
     hand.key("Home")
     cell = session.project.annotation(second)
     session.select(())
     hand.click(hand.on_screen(cell.geometry.centre_yx), RIGHT)
     hand.choose("Cells like this")
-    assert asked == [(second, "all")]
+    assert similar_to == [(second, "all")]
 
 
 def stored_cells(hand: Hand) -> list:
