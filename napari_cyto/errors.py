@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterable
 
 
 class CytoError(Exception):
@@ -73,6 +74,30 @@ class FormatError(CytoError):
     def __reduce__(self) -> tuple[object, ...]:
         # Exception pickles its args, which here are one joined sentence; a child process sends these back.
         return (type(self), (self.reason, self.path, self.line))
+
+
+HOW_TO_ESTIMATE = "`napari-cyto info IMAGE --scale-by-nuclei` and the Slide dock estimate it by the size of nuclei"
+"""What every refusal for want of the µm per px says; where an image is at hand, the estimate itself follows."""
+
+
+class ScaleUnknownError(CytoError):
+    """The µm per px of images is needed, and neither their files nor anybody has stated it.
+
+    Parameters
+    ----------
+    sentence : str
+        What needs it, and where to state it.
+    images : iterable of path
+        Whose scale is unknown: who shows the sentence can offer what their nuclei say, see ``slides.nuclear_scale``.
+    """
+
+    def __init__(self, sentence: str, images: Iterable[object] = ()) -> None:
+        said = sentence.rstrip(".")
+        super().__init__(sentence if HOW_TO_ESTIMATE in said else f"{said}. {HOW_TO_ESTIMATE}.")
+        self.images = tuple(str(each) for each in images if str(each))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (str(self), self.images))
 
 
 class SchemeError(CytoError):

@@ -11,7 +11,7 @@ import typer
 from napari_cyto.cli.job_follower import Interrupted
 from napari_cyto.cli.library_logs import VERBOSE, library_logs
 from napari_cyto.cli.output import printable_streams
-from napari_cyto.errors import CytoError, system_sentence
+from napari_cyto.errors import CytoError, ScaleUnknownError, system_sentence
 
 # Typer brings click along in some versions and needs it in others; both name the root of its errors like this.
 _USAGE_ERRORS: tuple[type[Exception], ...] = tuple(
@@ -53,6 +53,10 @@ def _run(argv: list[str]) -> int:
         if code == _CTRL_C:
             # Newer typer turns Ctrl-C into this code by itself, without a word.
             raise KeyboardInterrupt
+    except ScaleUnknownError as error:
+        from napari_cyto.slides.nuclear_scale import with_offer
+
+        return _refuse(with_offer(error))
     except CytoError as error:
         return _refuse(str(error))
     except Interrupted as error:

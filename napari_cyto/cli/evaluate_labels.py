@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_cyto.cli.output import print_json, print_table
+from napari_cyto.errors import ScaleUnknownError
 
 if TYPE_CHECKING:
     from napari_cyto.domain.label_set import LabelSet
@@ -38,13 +40,25 @@ def run(truth: Path, pred: Path, config: LabelComparisonConfig, as_json: bool) -
     read = _read(truth, config.format, mpp), _read(pred, of_pred, mpp, truth)
     labels = mapped_by(config.class_map, *read)
     nameless = label_stem(truth), label_stem(pred)
-    result = compare(labels[0], labels[1], config.radius_um, mpp, config.missing_are_empty, nameless)
+    try:
+        result = compare(labels[0], labels[1], config.radius_um, mpp, config.missing_are_empty, nameless)
+    except ScaleUnknownError as error:
+        raise ScaleUnknownError(str(error), _images_of(error.images, truth, pred)) from error
     for remark in result.remarks:
         print(remark, file=sys.stderr)
     if as_json:
         print_json(result.to_json())
     else:
         _print(result)
+
+
+def _images_of(names: Sequence[str], *sources: Path) -> list[Path]:
+    """Return the images of these paths or names that lie beside label files, each once."""
+    from napari_cyto.formats.image_size import image_of
+
+    folders = [source if source.is_dir() else source.parent for source in sources]
+    found = [Path(name) if Path(name).is_file() else image_of(at, Path(name).name) for name in names for at in folders]
+    return list(dict.fromkeys(path for path in found if path is not None))
 
 
 def mapped_by(class_map: str | None, *labels: LabelSet) -> tuple[LabelSet, ...]:

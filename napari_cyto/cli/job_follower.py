@@ -12,7 +12,6 @@ from types import FrameType
 from typing import Any
 
 from napari_cyto.cli.output import in_line, printable, screen
-from napari_cyto.errors import CytoError
 from napari_cyto.jobs.events import Advanced, Cancelled, CancelToken, Done, Events, Failed, Noted
 
 QUIET_S = 3.0
@@ -53,8 +52,8 @@ def follow(start: Callable[[CancelToken], Events], title: str) -> Any:
                     return result
                 case Cancelled(message):
                     raise Interrupted(message, 128 + caught[0] if caught else 130)
-                case Failed(message, True):
-                    raise CytoError(message)
+                case Failed(_, True):
+                    raise event.error
                 case Failed(message, False, traceback):
                     raise RuntimeError(f"{message}\n{traceback}")
                 case Advanced() | Noted():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -10,8 +11,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_cyto.datasets._crops import APACC_CROP_PX
-from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, ScaleUnknownError
 from napari_cyto.slides import Slide
 
 if TYPE_CHECKING:  # a rule is read where no px is looked at
@@ -93,27 +93,29 @@ class CropRule(BaseModel):
         """
         centres = np.asarray(centres_yx, dtype=np.float64).reshape(-1, 2)
         crops = np.empty((len(centres), len(self.windows), self.size_px, self.size_px, 3), dtype=np.uint8)
-        sides_px = self.sides_px(mpp, slide.info.name)
+        sides_px = self.sides_px(mpp, slide.info.name, [slide.info.path])
         for out, centre in zip(crops, centres, strict=True):
             for view, side_px in zip(out, sides_px, strict=True):
                 crop = resampled_window(slide, (float(centre[0]), float(centre[1])), side_px, self.size_px, self.icc)
                 view[:] = crop if colour is None else colour(crop)
         return crops
 
-    def sides_px(self, mpp: float | None, name: str = "The slide") -> tuple[float, ...]:
+    def sides_px(self, mpp: float | None, name: str = "The slide", images: Iterable[object] = ()) -> tuple[float, ...]:
         """Return the side of each window, level-0 px, on a slide called ``name`` of ``mpp`` µm per px.
+
+        ``images`` are the paths of its pixel files, for the refusal.
 
         Raises
         ------
-        CytoError
+        ScaleUnknownError
             When the rule is in µm and the slide's scale is unknown.
         """
         if self.unit == "px":
             return self.windows
         if mpp is None:
-            raise CytoError(
-                f"Expected the µm per px of {name}, since this model cuts cells out in µm, got none; enter it first. "
-                f"{HOW_TO_ESTIMATE}."
+            raise ScaleUnknownError(
+                f"Expected the µm per px of {name}, since this model cuts cells out in µm, got none; enter it first.",
+                images,
             )
         return tuple(window / mpp for window in self.windows)
 

@@ -16,7 +16,7 @@ from napari_cyto.domain.image_names import closeness
 from napari_cyto.domain.json_values import to_plain
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, ScaleUnknownError
 from napari_cyto.evaluation._image_pairs import ImagePair, paired_images
 from napari_cyto.evaluation.detected_field import is_known_area
 from napari_cyto.evaluation.detection import Detection, score_detections
@@ -215,7 +215,10 @@ def _some(names: Sequence[str]) -> str:
 def _mpp(name: str, truth: SlideRecord | None, pred: SlideRecord | None) -> float:
     known = [slide.mpp for slide in (truth, pred) if slide is not None and slide.mpp is not None]
     if not known:
-        raise CytoError(f"The µm per px of {name!r} is unknown, and the radius is in µm; give it with --mpp.")
+        raise ScaleUnknownError(
+            f"The µm per px of {name!r} is unknown, and the radius is in µm; give it with --mpp.",
+            [slide.path or slide.name for slide in (truth, pred) if slide is not None],
+        )
     if max(known) > 1.01 * min(known):
         raise CytoError(
             f"The two files disagree on the µm per px of {name!r}, {known[0]:g} and {known[1]:g}; give the right "

@@ -15,13 +15,14 @@ from napari_cyto.datasets.training.training_set import TrainingSlide
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YXYX, bounds_of, boxes_overlap, points_in_box
 from napari_cyto.domain.known_area import KnownArea
-from napari_cyto.errors import SlideError
+from napari_cyto.errors import ScaleUnknownError, SlideError
 from napari_cyto.evaluation.detected_field import DetectedField
 from napari_cyto.evaluation.scored_cells import ScoredCells
 from napari_cyto.evaluation.views import Graded
 from napari_cyto.jobs.events import Advanced, Event, Noted, Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
 from napari_cyto.slides import Slide, open_slide
+from napari_cyto.slides.nuclear_scale import with_offer
 
 STEP_S = 0.3
 """What one step should last: a job must stop within a second."""
@@ -210,6 +211,7 @@ def detected(
         Which part of a slide counts that nobody annotated whole.
     """
     fields: list[DetectedField] = []
+    unknown: list[str] = []
     limits = area_used([slide for slide in slides if slide.mpp is not None], rule).sentence("Evaluating")
     if limits:
         left_out.sentences.append(limits)
@@ -218,12 +220,18 @@ def detected(
         stop_if_cancelled(token, KEPT)
         yield Advanced(number, len(slides), slide.name)
         if slide.mpp is None:
+            unknown.append(slide.path)
             left_out.slide(slide.name, "its µm per px is unknown; add it after the source, as in @mpp=0.25.")
             continue
         try:
             fields.append(_searched(model, n_classes, slide, slide.mpp, class_ids, token, left_out, rule))
         except SlideError as error:
             yield left_out.slide(slide.name, error)
+    if unknown:
+        many = counted(len(unknown), "image")
+        said = with_offer(ScaleUnknownError(f"{many} left out for want of the µm per px.", unknown))
+        left_out.sentences.append(said)
+        yield Noted(said)
     return tuple(fields)
 
 

@@ -12,7 +12,7 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Box, CellOutline, Geometry, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import FormatError
+from napari_cyto.errors import FormatError, ScaleUnknownError
 from napari_cyto.formats.label_format import BoxOptions
 
 
@@ -47,9 +47,10 @@ def box_round(geometry: Geometry, class_id: str, slide: SlideRecord, options: Bo
         return Box.around(geometry.centre_yx, max(y1 - y0, 1.0), max(x1 - x0, 1.0))
     mpp = slide.mpp or options.assumed_mpp
     if mpp is None:
-        raise FormatError(
+        raise ScaleUnknownError(
             f"The points on {slide.name!r} need boxes of their class's size in µm, but its µm per px is unknown; "
-            "set it for the slide, then export again."
+            "set it for the slide, then export again.",
+            [slide.path],
         )
     side = options.box_um.get(class_id, options.default_box_um) / mpp
     return Box.around(geometry.centre_yx, side, side)

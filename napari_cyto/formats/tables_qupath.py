@@ -13,6 +13,7 @@ from pathlib import Path
 from napari_cyto.domain.geometry import Point
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
+from napari_cyto.errors import ScaleUnknownError
 from napari_cyto.formats._label_set_builder import LabelSetBuilder
 from napari_cyto.formats.label_files import label_stem
 from napari_cyto.formats.tables import Row, Table, picked, picked_number
@@ -97,10 +98,11 @@ def _in_px(name: str) -> bool:
 def _mpp(image: str, mpp_finder: MppFinder, header: Fault) -> float:
     mpp = mpp_finder(image)
     if mpp is None:
-        raise header(
+        fault = header(
             f"centroids are in µm, and the µm per px of {image!r:.200} is unknown; give it with --mpp, or give the "
             "slide that states it."
         )
+        raise ScaleUnknownError(str(fault), [image]) from fault
     return mpp
 
 

@@ -139,7 +139,7 @@ def _run(request: PredictRequest, token: Token | None, models: LoadedModels, far
         request = request.model_copy(update={"region_yxyx": region})
         # All that can be refused is, before anything is written.
         scheme = None if project is None else project.scheme
-        remarks = [*check_fit(chosen, scheme, mpp, request.stain, slide.info.name), *clipped]
+        remarks = [*check_fit(chosen, scheme, mpp, request.stain, slide.info.name, [slide.info.path]), *clipped]
         yield from (Noted(remark) for remark in remarks)
         yield Advanced(0, 0, f"Loading {chosen.detector.id}.")
         detector = models.detector(chosen.detector, request) if farm is None else farm.knows(chosen.detector)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_cyto.domain.counts import counted
-from napari_cyto.errors import JobCancelled
+from napari_cyto.errors import JobCancelled, ScaleUnknownError
 from napari_cyto.inference._job import run
 from napari_cyto.inference.cluster.pool import Farm
 from napari_cyto.inference.request import PredictRequest
@@ -15,6 +15,7 @@ from napari_cyto.inference.results import SlideLeftOut, SlidePrediction
 from napari_cyto.inference.runtimes.devices import check_device
 from napari_cyto.inference.runtimes.model_cache import LoadedModels
 from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted, Token
+from napari_cyto.slides.nuclear_scale import with_offer
 
 SLIDES_AT_ONCE = 2
 
@@ -116,6 +117,8 @@ class Turns:
         if isinstance(end, Failed):
             if self._farm is not None:
                 self._farm.check()
+            if isinstance(end.error, ScaleUnknownError):
+                end = replace(end, message=with_offer(end.error), without_scale=())
             yield Noted(end.message)
         self._ends[number] = end
 

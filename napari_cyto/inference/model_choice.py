@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from napari_cyto.domain.classes import ClassScheme
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, ScaleUnknownError
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.library import bundle_named
@@ -61,7 +61,12 @@ def chosen_bundles(request: PredictRequest, *, checked: bool = True) -> Chosen:
 
 
 def check_fit(
-    chosen: Chosen, scheme: ClassScheme | None, mpp: float | None, stain: str | None, name: str
+    chosen: Chosen,
+    scheme: ClassScheme | None,
+    mpp: float | None,
+    stain: str | None,
+    name: str,
+    images: Iterable[object] = (),
 ) -> Sequence[str]:
     """Refuse models that cannot work on a slide, and return what to know of those that can.
 
@@ -77,6 +82,8 @@ def check_fit(
         Of the slide, where it is known.
     name : str
         What to call the slide.
+    images : iterable of path
+        Its pixel files, for a refusal.
 
     Raises
     ------
@@ -86,5 +93,6 @@ def check_fit(
     found = [fit(bundle.manifest, scheme if bundle is chosen.speaker else None, [mpp], stain) for bundle in chosen.both]
     refusals = [sentence for each in found for sentence in each.refusals]
     if refusals:
-        raise CytoError(f"{name}: {' '.join(refusals)}")
+        sentence = f"{name}: {' '.join(refusals)}"
+        raise ScaleUnknownError(sentence, images) if any(e.lacks_scale for e in found) else CytoError(sentence)
     return [remark for each in found for remark in each.remarks]

@@ -8,8 +8,7 @@ from functools import partial
 import numpy as np
 
 from napari_cyto.domain.geometry import YXYX
-from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, ScaleUnknownError
 from napari_cyto.slides.backend import RGB
 from napari_cyto.slides.pixel_source import WHITE, ImagePixels, Pixels, SlidePixels
 from napari_cyto.slides.scaled_read import read_scaled
@@ -69,9 +68,8 @@ def model_view(pixels: Pixels, mpp: float | None, model_mpp: float | None, name:
     if model_mpp is None:
         return ModelView(pixels, 1.0)
     if mpp is None or not np.isfinite(mpp) or mpp <= 0:
-        raise CytoError(
-            f"{name}: its µm per px is unknown, and this model needs it; enter it first. {HOW_TO_ESTIMATE}."
-        )
+        images = [pixels.slide.info.path] if isinstance(pixels, SlidePixels) else []
+        raise ScaleUnknownError(f"{name}: its µm per px is unknown, and this model needs it; enter it first.", images)
     if mpp > 4 * model_mpp:
         raise CytoError(
             f"{name}: it has {mpp:g} µm per px, but the model sees {model_mpp:g} µm per px; this image is too "

@@ -21,7 +21,8 @@ from napari_cyto.errors import CytoError
 from napari_cyto.inference.orders import Answer, Order
 from napari_cyto.inference.outline.clicks import ClickRequest
 from napari_cyto.inference.request import PredictRequest
-from napari_cyto.jobs.events import Advanced, Event, Failed, Measured
+from napari_cyto.jobs.events import Advanced, Event, Measured
+from napari_cyto.jobs.outcome import failed
 from napari_cyto.jobs.priority import give_way
 
 PROGRESS_INTERVAL_S = 0.04
@@ -101,7 +102,7 @@ class Child:
             for event in self._clicks.run(request, token):
                 self._answer(event, request.generation)
         except CytoError as error:
-            self._answer(Failed(str(error)), request.generation)
+            self._answer(failed(error), request.generation)
         finally:
             token.cancel(drop=False)
 
@@ -117,7 +118,7 @@ class Child:
             self._forward(run(request, token, self._models), request.generation)
         except CytoError as error:
             if not is_ahead:
-                self._answer(Failed(str(error)), request.generation)
+                self._answer(failed(error), request.generation)
         finally:
             token.cancel(drop=False)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Events, Failed, Measured, Noted
+from napari_cyto.jobs.outcome import failed
 
 JobFunction = Callable[..., Events]
 
@@ -74,7 +75,7 @@ def _forward(connection: Connection, function: JobFunction, kwargs: Mapping[str,
     except JobCancelled:
         terminal = Cancelled()
     except CytoError as error:
-        terminal = Failed(str(error))
+        terminal = failed(error)
     except Exception as error:  # noqa: BLE001  whatever it is, the window must be told
         terminal = Failed(f"{type(error).__name__}: {error}", expected=False, traceback=traceback.format_exc())
     connection.send(terminal)

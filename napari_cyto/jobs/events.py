@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from napari_cyto.errors import CytoError, ScaleUnknownError
+
 
 class Token(Protocol):
     """Asks a job to stop; jobs look at it between small steps, at least ten times a second."""
@@ -76,11 +78,20 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The job ended with an error; ``message`` is its sentence, ``expected`` whether it was a CytoError."""
+    """The job ended with an error; ``message`` is its sentence, ``expected`` whether it was a CytoError.
+
+    ``without_scale`` names the images whose µm per px were missing, where that was the error.
+    """
 
     message: str
     expected: bool = True
     traceback: str = ""
+    without_scale: tuple[str, ...] = ()
+
+    @property
+    def error(self) -> CytoError:
+        """What was raised, where that was expected."""
+        return ScaleUnknownError(self.message, self.without_scale) if self.without_scale else CytoError(self.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 
-from napari_cyto.errors import CytoError, JobCancelled, system_sentence
+from napari_cyto.errors import CytoError, JobCancelled, ScaleUnknownError, system_sentence
 from napari_cyto.jobs.events import Advanced, Cancelled, Done, Event, Failed, Noted, Token
 
 UNTOUCHED = "What was there before is untouched."
@@ -18,12 +18,17 @@ def ending_once(steps: Iterator[Event]) -> Iterator[Event]:
         yield from steps
     except JobCancelled as error:
         yield Cancelled(str(error))
-    except CytoError as error:
-        yield Failed(str(error))
-    except OSError as error:
-        yield Failed(system_sentence(error))
+    except (CytoError, OSError) as error:
+        yield failed(error)
     except Exception as error:  # noqa: BLE001  a job never leaves without its last word
         yield Failed(f"{type(error).__name__}: {error}", expected=False, traceback=traceback.format_exc())
+
+
+def failed(error: CytoError | OSError) -> Failed:
+    """Return the last event of a job that ended by what its user can mend."""
+    if isinstance(error, ScaleUnknownError):
+        return Failed(str(error), without_scale=error.images)
+    return Failed(str(error) if isinstance(error, CytoError) else system_sentence(error))
 
 
 def stop_if_cancelled(token: Token | None, kept: str = "Nothing was written.") -> None:

@@ -209,7 +209,10 @@ def from_dict(line: dict[str, Any]) -> Event | None:
     if kind is None:
         return None
     known = {f.name for f in fields(kind)}
-    return kind(**{name: value for name, value in line.items() if name in known})
+    values: dict[str, Any] = {name: value for name, value in line.items() if name in known}
+    if "without_scale" in values:
+        values["without_scale"] = tuple(values["without_scale"])
+    return kind(**values)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YXYX
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.errors import CytoError, JobCancelled, ScaleUnknownError
 from napari_cyto.jobs.events import Advanced, Done, Events, Noted, Token
 from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.measurements._cell import MARGIN_PX, measured_cell
@@ -23,6 +23,7 @@ from napari_cyto.measurements._neighbours import with_neighbourhood
 from napari_cyto.measurements._outlined_cells import MeasureOptions, OutlinedCells, outlined_cells
 from napari_cyto.measurements._stored import measured_slide
 from napari_cyto.slides import Slide, fingerprint_as_annotated, open_slide
+from napari_cyto.slides.nuclear_scale import with_offer
 from napari_cyto.slides.sharpness import glass_of, tile_at, tile_focus
 from napari_cyto.slides.tissue import thumbnail
 from napari_cyto.store import Project
@@ -72,8 +73,9 @@ def _steps(place: Path, options: MeasureOptions, token: Token | None) -> Steps:
             except JobCancelled:
                 raise
             except CytoError as error:
-                left_out.append(SlideNotMeasured(record.name, len(cells.ids), str(error)))
-                yield Noted(f"{record.name} is left out: {error}")
+                why = with_offer(error) if isinstance(error, ScaleUnknownError) else str(error)
+                left_out.append(SlideNotMeasured(record.name, len(cells.ids), why))
+                yield Noted(f"{record.name} is left out: {why}")
                 continue
             slides.append(measured_slide(project, record, cells, run.kept))
             unreadable += int((~run.kept.is_read[run.kept.rows_of(cells.shapes)]).sum())
@@ -107,7 +109,7 @@ class _SlideRun:
     def _measure(self, slide: Slide, lacking: list[int]) -> Iterator[Advanced | Noted]:
         mpp = self._record.mpp if self._record.mpp is not None else slide.info.mpp
         if mpp is None:
-            raise CytoError(NO_MPP.format(self._record.name))
+            raise ScaleUnknownError(NO_MPP.format(self._record.name), [slide.info.path])
         if (self.kept.mpp, self.kept.size_hw) != (mpp, slide.info.size_hw):
             self.kept = Kept.nothing(mpp, slide.info.size_hw)
         glass, total, kept_at = glass_of(thumbnail(slide)), len(lacking), time.monotonic()

@@ -14,7 +14,7 @@ from napari_cyto.datasets.crop_rule import MAX_SIZE_PX, CropRule
 from napari_cyto.domain.classes import CellClass
 from napari_cyto.domain.presets import PRESETS, preset
 from napari_cyto.domain.quantities import Score, UmPerPx
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, ScaleUnknownError
 from napari_cyto.formats.colours import PALETTE
 from napari_cyto.models._onnx_conversion import Facts, TrialRequest
 from napari_cyto.models._onnx_file import read_onnx
@@ -243,7 +243,9 @@ def _fields(declared: ForeignNetwork, name: str) -> dict[str, Any]:
     rule = _crop_rule(declared)
     mpp = declared.mpp if rule is None else rule.mpp_of(0)
     if mpp is None:
-        raise CytoError("Expected the µm per px of the images that the detector was trained on (--mpp), got none.")
+        raise ScaleUnknownError(
+            "Expected the µm per px of the images that the detector was trained on (--mpp), got none."
+        )
     usual = _USUAL_MERGE_UM.get(output, 0.0)
     threshold = _USUAL_THRESHOLD.get(output, 0.5) if declared.score_from is None else declared.score_from
     merge_um = usual if declared.merge_um is None else declared.merge_um
@@ -273,7 +275,7 @@ def _crop_rule(declared: ForeignNetwork) -> CropRule | None:
     if wrong is not None:
         raise CytoError(f"Expected windows above 0 and up to {MAX_WINDOW_UM:,} µm (--window-um), got {wrong:g}.")
     if not windows and mpp is None:
-        raise CytoError(
+        raise ScaleUnknownError(
             f"Expected how much of a cell's surroundings the {declared.kind} sees: --window-um, or --mpp, got neither."
         )
     if not windows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, ScaleUnknownError
 from napari_cyto.models.bundle import read_bundle
 from napari_cyto.models.library import Entry, add_model, find_model
 from napari_cyto.models.manifest import Kind, ModelManifest
@@ -28,8 +28,10 @@ def use_model(project: Project | None, path: Path) -> str:
         When it is refused, does not fit the project, or the library has another one of that id.
     """
     bundle = read_bundle(path)
-    if project is not None and (refusals := fit_of(bundle.manifest, project).refusals):
-        raise CytoError(" ".join(refusals))
+    if project is not None and (found := fit_of(bundle.manifest, project)).refusals:
+        sentence = " ".join(found.refusals)
+        images = [project.slide_path(slide) for slide in project.slides() if slide.mpp is None and slide.path]
+        raise ScaleUnknownError(sentence, images) if found.lacks_scale else CytoError(sentence)
     known = find_model(bundle.id)
     if known is None or known.manifest is None or known.manifest.weights_sha256 != bundle.sha256:
         add_model(path)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.domain.presets import PRESETS, map_between, preset
-from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
-from napari_cyto.errors import CytoError, SchemeError
+from napari_cyto.errors import HOW_TO_ESTIMATE, CytoError, SchemeError
 from napari_cyto.formats.cric import MPP as CRIC_MPP
 from napari_cyto.models.manifest import ModelManifest
 
@@ -29,10 +28,13 @@ class Fit:
         Why it may not be used, as sentences; empty when it may.
     remarks : tuple of str
         What to know when it is used all the same.
+    lacks_scale : bool
+        Whether a refusal is that the µm per px of a slide is unknown.
     """
 
     refusals: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    lacks_scale: bool = False
 
     @property
     def sentences(self) -> list[str]:
@@ -75,7 +77,7 @@ def fit(
             f"slides the µm per px is unknown; enter it first. {HOW_TO_ESTIMATE}."
         )
     remarks += _too_coarse(manifest, [m for m in slides if m is not None])
-    return Fit(tuple(refusals), tuple(remarks))
+    return Fit(tuple(refusals), tuple(remarks), needs_um(manifest) and unknown > 0)
 
 
 def trained_um(manifest: ModelManifest) -> float | None:

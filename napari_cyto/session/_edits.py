@@ -9,7 +9,7 @@ from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import YX, Box, Geometry, Point, Polygon, is_on_image
-from napari_cyto.errors import CytoError, SchemeError, SlideError, StaleEditError
+from napari_cyto.errors import CytoError, ScaleUnknownError, SchemeError, SlideError, StaleEditError
 from napari_cyto.review.predictions import with_review
 from napari_cyto.session._project_file import ProjectFile
 from napari_cyto.session._projects import LAST_CLASS
@@ -92,13 +92,13 @@ class Edits:
 
         Raises
         ------
-        SlideError
+        ScaleUnknownError
             When it is not known how many µm a pixel measures.
         """
         slide = self._state.need_slide()
         if slide.mpp is None:
             self._signals.mpp_needed.emit()
-            raise SlideError(
+            raise ScaleUnknownError(
                 f"One-click boxes are sized in µm, but the pixel size of {slide.name} is unknown; enter it in "
                 "the Slide dock, or drag a box of the size you want."
             )

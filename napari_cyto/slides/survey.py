@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.errors import SlideError
+from napari_cyto.errors import ScaleUnknownError
 from napari_cyto.slides.pixel_source import SlidePixels
 from napari_cyto.slides.sharpness import (
     MPP_UM,
@@ -75,13 +75,16 @@ def survey(slide: Slide, mpp: float | None, spots: int = SPOTS) -> Iterator[tupl
 
     Raises
     ------
+    ScaleUnknownError
+        When the scale is not known.
     SlideError
-        When the scale is not known, or the slide cannot be read.
+        When the slide cannot be read.
     """
     if mpp is None:
-        raise SlideError(
+        raise ScaleUnknownError(
             f"{slide.info.name}: the pixel size in µm is unknown, and focus is measured at 0.5 µm per pixel; "
-            "enter it in the Slide dock first."
+            "enter it in the Slide dock first.",
+            [slide.info.path],
         )
     image = thumbnail(slide, MASK_PX)
     for said in look_over(SlidePixels(slide), mpp):

@@ -14,7 +14,7 @@ from napari_cyto.datasets.training.image_set import read_image_set
 from napari_cyto.datasets.training.scheme import refuse_unreadable
 from napari_cyto.errors import CytoError, JobCancelled, system_sentence
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Failed, Noted, Token
-from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
+from napari_cyto.jobs.outcome import ending_once, failed, stop_if_cancelled
 from napari_cyto.jobs.run_folder import FolderToken, RunFolder
 from napari_cyto.models.bundle import Bundle, read_bundle
 from napari_cyto.training import _checkpoint as checkpoints
@@ -108,7 +108,7 @@ def train(
                 checkpoints.forget(folder.path)
         except (CytoError, OSError) as error:
             # Another run may be at work in that folder, so nothing is written there.
-            yield Failed(str(error) if isinstance(error, CytoError) else system_sentence(error))
+            yield failed(error)
             return
         steps = _steps(config, sources, out, FolderToken(folder, token), resume, parent)
         yield from _recorded(folder, ending_once(steps))

@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QDialog, QVBoxLayout, QWidget
 
-from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.errors import JobCancelled
 from napari_cyto.jobs.child import JobFunction
 from napari_cyto.jobs.events import Cancelled, Done, Failed
 from napari_cyto.widgets.docks.job_bar import JobBar
@@ -47,8 +47,8 @@ class JobDialog(QDialog):
         match self._last:
             case Done(result):
                 return result
-            case Failed(message, expected):
-                raise CytoError(message) if expected else RuntimeError(self._last.traceback)
+            case Failed(expected=expected):
+                raise self._last.error if expected else RuntimeError(self._last.traceback)
             case _:
                 raise JobCancelled("Cancelled; nothing was changed.")
 

@@ -7,7 +7,7 @@ import pytest
 from napari_cyto.domain import edits
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.geometry import Box, Point, Polygon
-from napari_cyto.errors import CytoError, SchemeError, SlideError, StoreError
+from napari_cyto.errors import CytoError, ScaleUnknownError, SchemeError, SlideError, StoreError
 from napari_cyto.session import Session, Tool
 from napari_cyto.session.commands import run
 from napari_cyto.store import Project
@@ -78,7 +78,7 @@ def test_a_one_click_box_on_a_slide_without_mpp_asks_for_it(session):
     questions = []
     session.mpp_needed.connect(lambda: questions.append(1))
     session.slides.next(1)
-    with pytest.raises(SlideError, match="the pixel size of two is unknown"):
+    with pytest.raises(ScaleUnknownError, match="the pixel size of two is unknown"):
         session.edits.add_box_at((10.0, 10.0))
     assert questions == [1]
     session.facts.set_mpp(0.5)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from napari_cyto.errors import SlideError
+from napari_cyto.errors import ScaleUnknownError
 from napari_cyto.slides import open_slide
 from napari_cyto.slides.sharpness import OUT_OF_FOCUS_BELOW, focus_of, glass_of, quality_of
 from napari_cyto.slides.survey import Survey, spots_in, survey
@@ -121,7 +121,7 @@ def test_lone_cells_count_as_stained_and_pen_strokes_do_not(tmp_path):
 
 def test_without_a_scale_it_is_refused(tmp_path):
     Image.fromarray(smear()).save(tmp_path / "field.png")
-    with pytest.raises(SlideError, match="enter it"):
+    with pytest.raises(ScaleUnknownError, match="enter it"):
         run(tmp_path / "field.png", None)
 
 

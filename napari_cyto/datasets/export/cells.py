@@ -11,8 +11,7 @@ from napari_cyto.domain.classes import ClassScheme, SchemeMap
 from napari_cyto.domain.geometry import Box, Point
 from napari_cyto.domain.presets import map_between, preset, shipped_maps
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
-from napari_cyto.errors import CytoError, SchemeError
+from napari_cyto.errors import ScaleUnknownError, SchemeError
 from napari_cyto.formats.apacc.slice_losses import SliceLosses
 from napari_cyto.formats.apacc.slices import Cell
 
@@ -170,9 +169,10 @@ class CellRule:
             return self.scheme[class_id].box_um / slide.mpp
         if self.point_px is not None:
             return self.point_px
-        raise CytoError(
+        raise ScaleUnknownError(
             f"Expected the µm per px of {slide.name} for the boxes around its points, got none; enter it in the Slide "
-            f"dock, or give a box size in px (--point-px). {HOW_TO_ESTIMATE}."
+            f"dock, or give a box size in px (--point-px).",
+            [slide.path],
         )
 
 

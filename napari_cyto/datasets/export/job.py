@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -12,11 +14,12 @@ from napari_cyto.datasets.export.apacc import export_apacc
 from napari_cyto.datasets.export.image_sets.image_options import ImageExportOptions
 from napari_cyto.datasets.export.image_sets.job import export_images
 from napari_cyto.datasets.export.labels import export_labels
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, StoreError
 from napari_cyto.formats import get_format, written_format
 from napari_cyto.formats.image_sets import ImageSetFormat
-from napari_cyto.jobs.events import Event, Token
+from napari_cyto.jobs.events import Event, Failed, Token
 from napari_cyto.jobs.outcome import ending_once
+from napari_cyto.store import Project
 
 ExportOptions = ApaccExportOptions | LabelExportOptions
 
@@ -66,7 +69,22 @@ def export(
     Event
         Losses as ``Noted``; ``Done.result`` has counts and losses.
     """
-    return ending_once(_chosen(format_name, Path(project_folder), Path(target), options, token, any_project))
+    steps = _chosen(format_name, Path(project_folder), Path(target), options, token, any_project)
+    return _naming_images(ending_once(steps), Path(project_folder))
+
+
+def _naming_images(steps: Iterator[Event], project_folder: Path) -> Iterator[Event]:
+    """Yield the steps; a refusal for want of a slide's scale says where its pixel file lies now."""
+    for event in steps:
+        if isinstance(event, Failed) and event.without_scale:
+            found = []
+            with Project.open(project_folder) as project:
+                for slide in project.slides():
+                    if slide.path in event.without_scale:
+                        with suppress(StoreError):
+                            found.append(str(project.slide_path(slide)))
+            event = replace(event, without_scale=tuple(found) or event.without_scale)
+        yield event
 
 
 def _chosen(

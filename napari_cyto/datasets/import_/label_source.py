@@ -13,7 +13,7 @@ from napari_cyto.datasets.export.export_manifest import read_manifest, slides_by
 from napari_cyto.datasets.export.slice_writer import SLICES
 from napari_cyto.domain.label_set import LabelSet
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, ScaleUnknownError
 from napari_cyto.files.disk_files import folder_files, subfolders
 from napari_cyto.formats import get_format
 from napari_cyto.formats.apacc.apacc_format import SETS
@@ -44,7 +44,11 @@ def read_source(format_name: str, source: Path, options: ImportOptions) -> Label
         reader.setdefault("bounds_offset_yx", _bounds_corner(options.slide))
     if isinstance(label_format, CsvFormat):
         sizes, scales = _size_finder(source, options), _mpp_finder(source, options)
-        labels = label_format.read(source, size_finder=sizes, mpp_finder=scales, **reader)
+        try:
+            labels = label_format.read(source, size_finder=sizes, mpp_finder=scales, **reader)
+        except ScaleUnknownError as error:
+            found = [path for name in error.images if (path := _image_path(name, source, options)) is not None]
+            raise ScaleUnknownError(str(error), found) from error
     else:
         labels = label_format.read(source, **reader)
     refuse_fractions(labels, source)
@@ -110,11 +114,16 @@ def _mpp_finder(source: Path, options: ImportOptions) -> MppFinder:
     return mpp_of
 
 
-def _info_of(name: str, source: Path, options: ImportOptions) -> SlideInfo | None:
+def _image_path(name: str, source: Path, options: ImportOptions) -> Path | None:
     path = options.slide
     folders = (options.images, source.parent) if path is None else ()
     for folder in folders:
         path = path or (None if folder is None else image_of(folder, name))
+    return path
+
+
+def _info_of(name: str, source: Path, options: ImportOptions) -> SlideInfo | None:
+    path = _image_path(name, source, options)
     if path is None:
         return None
     try:

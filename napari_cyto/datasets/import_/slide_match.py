@@ -22,8 +22,7 @@ from napari_cyto.domain.image_names import (
     without_common_folders,
 )
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import HOW_TO_ESTIMATE, CytoError
 from napari_cyto.formats.image_size import ImageFinder
 from napari_cyto.slides import fingerprint, open_slide
 from napari_cyto.slides.slide_info import MPP_MAX_UM, MPP_MIN_UM

@@ -16,8 +16,7 @@ from napari_cyto.datasets.colour_match import ColourMatch, LabStatistics, match_
 from napari_cyto.datasets.crop_rule import CropRule, Crops
 from napari_cyto.datasets.training.labelled_slide import TrainingSlide
 from napari_cyto.domain.counts import counted
-from napari_cyto.domain.statistics.nuclear_scale import HOW_TO_ESTIMATE
-from napari_cyto.errors import CytoError, SlideError
+from napari_cyto.errors import CytoError, ScaleUnknownError, SlideError
 from napari_cyto.jobs.events import Advanced, Noted, Token
 from napari_cyto.jobs.outcome import stop_if_cancelled
 from napari_cyto.slides import Slide, open_slide, pass_cache
@@ -132,7 +131,7 @@ def readable_crops(
     """Return crops as `CropRule.cut` gives them, and which of them show no damaged tile."""
     crops = rule.cut(slide, centres_yx, mpp, colour)
     fine = np.ones(len(centres_yx), dtype=np.bool_)
-    reach = max(rule.sides_px(mpp, slide.info.name)) / 2 + 1
+    reach = max(rule.sides_px(mpp, slide.info.name, [slide.info.path])) / 2 + 1
     for tile in slide.unreadable:
         y0, x0, y1, x1 = tile.bounds_yxyx
         y, x = centres_yx[:, 0], centres_yx[:, 1]
@@ -208,13 +207,14 @@ def _side_by_side(cutter: _Cutter, token: Token | None) -> Iterator[tuple[int, s
 
 
 def _refuse_without_scale(slides: Sequence[TrainingSlide], rule: CropRule) -> None:
-    unknown = [slide.name for slide in slides if slide.mpp is None and len(slide)]
+    unknown = [slide for slide in slides if slide.mpp is None and len(slide)]
     if unknown and rule.unit == "um":
-        shown = ", ".join(unknown[:3]) + (" ..." if len(unknown) > 3 else "")
-        raise CytoError(
+        shown = ", ".join(slide.name for slide in unknown[:3]) + (" ..." if len(unknown) > 3 else "")
+        raise ScaleUnknownError(
             "Expected the µm per px of each slide, since cells are cut out in µm, got "
             f"{counted(len(unknown), 'slide')} without ({shown}); enter it after the source, as in apacc:DIR@0.25, or "
-            f"for the slides in their project. {HOW_TO_ESTIMATE}."
+            "for the slides in their project.",
+            [slide.path for slide in unknown],
         )
 
 

@@ -29,9 +29,6 @@ OF_FIELDS = 0.12
 """The same between fields of 0.3 mm by 0.2 mm of one collection; measured on 35 fields of CRIC: 0.15 with, 0.13 without
 what comes of a field's few nuclei."""
 
-HOW_TO_ESTIMATE = "`napari-cyto info SLIDE --scale-by-nuclei` and the Slide dock estimate it by the size of nuclei"
-"""What refusals for want of the µm per px end with."""
-
 LEAST_NUCLEI = 15
 """Of fewer nuclei a few pieces of debris would be half of all."""
 DEBRIS = 0.6

@@ -349,7 +349,7 @@ def outlines_of(outlines_request: OutlinesRequest, clicks_yx: npt.NDArray[np.flo
 def _damage_around(
     opened: _OpenSlide, centres_yx: npt.NDArray[np.float64], rule: CropRule, mpp: float | None
 ) -> tuple[UnreadableTile, ...]:
-    half = max(rule.sides_px(mpp, opened.slide.info.name)) / 2 + 1
+    half = max(rule.sides_px(mpp, opened.slide.info.name, [opened.slide.info.path])) / 2 + 1
     met = [tile for y, x in centres_yx.tolist() for tile in opened.damage((y - half, x - half, y + half, x + half))]
     return tuple(dict.fromkeys(met))
 

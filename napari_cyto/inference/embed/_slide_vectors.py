@@ -121,7 +121,7 @@ def encoded_here(
     JobCancelled
         When the token says so.
     """
-    sides_px = encoder.rule.sides_px(mpp, slide.info.name)
+    sides_px = encoder.rule.sides_px(mpp, slide.info.name, [slide.info.path])
     colour = match_for(slide, encoder.manifest.colour, encoder.rule.icc)
     for part, crops in _cut(slide, _in_blocks(cells.centres_yx), cells.centres_yx, encoder, mpp, colour, token):
         half_px = max(sides_px) / 2

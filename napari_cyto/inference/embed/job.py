@@ -13,7 +13,7 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.quantities import Workers
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.errors import CytoError, JobCancelled, ScaleUnknownError
 from napari_cyto.inference.cluster.chunks import ModelReference, VectorsRequest
 from napari_cyto.inference.cluster.pool import Farm, WorkersLost
 from napari_cyto.inference.embed._slide_vectors import (
@@ -32,6 +32,7 @@ from napari_cyto.jobs.outcome import Steps, ending_once, stop_if_cancelled
 from napari_cyto.models.bundle import Bundle
 from napari_cyto.models.library import bundle_named
 from napari_cyto.slides import Slide, fingerprint_as_annotated, open_slide
+from napari_cyto.slides.nuclear_scale import with_offer
 from napari_cyto.store import Project
 from napari_cyto.vectors import VectorFile, open_vectors
 
@@ -191,8 +192,9 @@ class _Run:
             except (JobCancelled, WorkersLost):
                 raise
             except CytoError as error:
-                left_out.append(SlideWithout(record.name, len(lacking.ids) - made.vectors - made.damaged, str(error)))
-                yield Noted(f"{record.name} is left out: {error}")
+                why = with_offer(error) if isinstance(error, ScaleUnknownError) else str(error)
+                left_out.append(SlideWithout(record.name, len(lacking.ids) - made.vectors - made.damaged, why))
+                yield Noted(f"{record.name} is left out: {why}")
             self._made += made.vectors
             self._damaged += made.damaged
             before += len(lacking.ids)
@@ -231,7 +233,7 @@ class _Run:
                 encoded = encoded_here(slide, mpp, lacking, self._encoder, self._token)
             else:
                 request = VectorsRequest(path, found, mpp, self._reference, self._options)
-                half_px = max(crop_rule_of(self._bundle).sides_px(mpp, record.name)) / 2
+                half_px = max(crop_rule_of(self._bundle).sides_px(mpp, record.name, [slide.info.path])) / 2
                 encoded = encoded_by_workers(self._farm, request, half_px, lacking, self._token)
             yield from keep_vectors(encoded, lacking, self._file)
 

@@ -127,7 +127,7 @@ class PatchReader:
         """
         with open_slide(self._project.slide_path(record)) as slide:
             mpp = record.mpp if record.mpp is not None else slide.info.mpp
-            centres = patch_centres(slide, self.rule.sides_px(mpp, record.name)[0])
+            centres = patch_centres(slide, self.rule.sides_px(mpp, record.name, [slide.info.path])[0])
             total = len(centres)
             if total > self._most:
                 chosen = np.sort(np.random.default_rng(0).permutation(total)[: self._most])

@@ -22,12 +22,12 @@ from napari_cyto.domain.interpretation import UNSATISFACTORY, is_at_least
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.domain.statistics.bootstrap import Estimate, estimate, groups_with, share_estimate
-from napari_cyto.errors import CytoError, JobCancelled, SplitError, system_sentence
+from napari_cyto.errors import CytoError, JobCancelled, SplitError
 from napari_cyto.evaluation.classification import auroc
 from napari_cyto.evaluation.slide_reliability import HeldOutScores, SlideReliability, slide_reliability
 from napari_cyto.inference.slide_scores.bags import Bag, PatchReader, cell_bag, last_bag, rule_of
-from napari_cyto.jobs.events import Advanced, Done, Event, Events, Failed, Measured, Noted, Token
-from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
+from napari_cyto.jobs.events import Advanced, Done, Event, Events, Measured, Noted, Token
+from napari_cyto.jobs.outcome import ending_once, failed, stop_if_cancelled
 from napari_cyto.jobs.run_folder import FolderToken, RunFolder
 from napari_cyto.models.bundle import write_bundle
 from napari_cyto.models.library import bundle_named
@@ -91,7 +91,7 @@ def train_slides(
                 for name in (TENSORS, FOLDS):
                     (folder.path / name).unlink(missing_ok=True)
         except (CytoError, OSError) as error:
-            yield Failed(str(error) if isinstance(error, CytoError) else system_sentence(error))
+            yield failed(error)
             return
         for event in ending_once(_steps(config, sources, out, FolderToken(folder, token), folder)):
             folder.append(event)

@@ -141,12 +141,12 @@ def test_an_estimate_is_offered_and_stored_only_on_request(bench, qtbot, monkeyp
     from napari_cyto.domain.statistics.nuclear_scale import ScaleEstimate
 
     found = ScaleEstimate(0.23, 0.2, 0.26, 148, 12)
-    monkeypatch.setattr("napari_cyto.widgets.docks.slide._mpp_editor.estimate_scale", lambda pixels: found)
+    monkeypatch.setattr("napari_cyto.widgets.docks.scale_offer.estimate_scale", lambda pixels: found)
     bench.slide.show()
     bench.session.slides.go_to(bench.session.project.slides()[2].id)
-    bench.click(bench.slide.mpp.estimate)
-    qtbot.waitUntil(lambda: "148 nuclei" in bench.slide.mpp.estimated.text())
-    assert "95 % 0.2 to 0.26" in bench.slide.mpp.estimated.text()
+    bench.click(bench.slide.mpp.offer.estimate)
+    qtbot.waitUntil(lambda: "148 nuclei" in bench.slide.mpp.offer.estimated.text())
+    assert "95 % 0.2 to 0.26" in bench.slide.mpp.offer.estimated.text()
     assert bench.slide.mpp.value.value() == 0.23
     assert bench.session.slide.mpp is None
     bench.click(bench.slide.mpp.use)
@@ -157,7 +157,7 @@ def test_too_few_nuclei_leave_the_question_as_it_is(bench, qtbot):
     bench.slide.show()
     bench.session.slides.go_to(bench.session.project.slides()[2].id)
     before = bench.slide.mpp.value.value()
-    bench.click(bench.slide.mpp.estimate)
-    qtbot.waitUntil(lambda: "Expected at least 15 nuclei" in bench.slide.mpp.estimated.text(), timeout=20_000)
+    bench.click(bench.slide.mpp.offer.estimate)
+    qtbot.waitUntil(lambda: "Expected at least 15 nuclei" in bench.slide.mpp.offer.estimated.text(), timeout=20_000)
     assert bench.slide.mpp.value.value() == before
-    assert bench.slide.mpp.estimate.isEnabled()
+    assert bench.slide.mpp.offer.estimate.isEnabled()

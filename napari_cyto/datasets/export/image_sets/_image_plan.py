@@ -20,7 +20,7 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import Polygon, boxes_inside, outline_within
 from napari_cyto.domain.image_header import read_image_header
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import CytoError, FormatError
+from napari_cyto.errors import CytoError, FormatError, ScaleUnknownError
 from napari_cyto.formats.image_sets import LabelledCell
 
 How = Literal["copy", "link", "cut"]
@@ -193,9 +193,10 @@ class SlideImages:
         if self.how != "cut" or self.options.tile_unit == "px" or not len(self.cells.boxes_yxyx):
             return 1.0
         if self.slide.mpp is None:
-            raise CytoError(
+            raise ScaleUnknownError(
                 f"Expected the µm per px of {self.slide.name!r} to cut it into tiles of {self.options.tile_mpp:g} µm "
-                "per px, got none; enter it for the slide, or have the tiles cut in px (--tile-unit px)."
+                "per px, got none; enter it for the slide, or have the tiles cut in px (--tile-unit px).",
+                [self.slide.path],
             )
         if self.slide.mpp > _FINEST * self.options.tile_mpp:
             raise CytoError(

@@ -25,6 +25,7 @@ from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import NUMBER_PX, OptionsForm
+from napari_cyto.widgets.docks.scale_offer import ScaleOffer
 
 FILE_FILTER = "Networks (*.onnx)"
 SIZE_PX = (560, 620)
@@ -82,6 +83,8 @@ class NetworkDialog(QDialog):
         )
         self.add.setDefault(True)
         self.leave = parts.button("Close", "Closes this window.", self.reject)
+        self.offer = ScaleOffer()
+        self.offer.found.connect(lambda mpp: self.form.set_values({"mpp": round(mpp, 4)}))
         self._shown: tuple[str, str] = ("", "")
         self._show_fields({"kind": "detector", "output": "yolo"})
         scroll = QScrollArea()
@@ -89,6 +92,7 @@ class NetworkDialog(QDialog):
         holder = QWidget()
         inner = QVBoxLayout(holder)
         inner.addWidget(self.form)
+        inner.addWidget(self.offer)
         inner.addStretch(1)
         scroll.setWidget(holder)
         low = QHBoxLayout()
@@ -133,6 +137,11 @@ class NetworkDialog(QDialog):
         self.bar.close_job()
         super().reject()
 
+    def done(self, result: int) -> None:
+        """Hear no more of an estimate."""
+        self.offer.let_go()
+        super().done(result)
+
     def _values(self, shown: dict[str, Any]) -> dict[str, Any]:
         """Return what was chosen; the field of another kind of network counts for nothing."""
         return {name: value for name, value in shown.items() if not (name == "output" and value is None)}
@@ -149,6 +158,7 @@ class NetworkDialog(QDialog):
 
     def _show_fields(self, values: dict[str, Any]) -> None:
         kind, output = self._shown = self._key(values)
+        self.offer.setVisible("mpp" in _BY_KIND[kind])
         shown = {*_ALWAYS, *_BY_KIND[kind], *_BY_OUTPUT.get(output, ())}
         hidden = set(ForeignNetwork.model_fields) - shown
         # What is set here is no choice of the user's.

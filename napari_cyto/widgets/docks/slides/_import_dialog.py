@@ -28,6 +28,7 @@ from napari_cyto.widgets.docks.class_map_rows import ClassMapRows
 from napari_cyto.widgets.docks.controls import Choice
 from napari_cyto.widgets.docks.job_bar import JobBar
 from napari_cyto.widgets.docks.options_form import OptionsForm
+from napari_cyto.widgets.docks.scale_offer import ScaleOffer
 from napari_cyto.widgets.docks.section import Section
 
 # What the dock knows already, or what would need a table to be entered.
@@ -67,7 +68,14 @@ class ImportDialog(QDialog):
         self.form = OptionsForm()
         self.form.show_model(ImportOptions, HIDDEN)
         self.reader_form = OptionsForm()
-        self.options = Section("Options", self.form, tip="Where the images are, and how other classes are handled")
+        self.offer = ScaleOffer()
+        self.offer.found.connect(lambda mpp: self.form.set_values({"mpp": round(mpp, 4)}))
+        options = QWidget()
+        inside = QVBoxLayout(options)
+        parts.tighten(inside)
+        inside.addWidget(self.form)
+        inside.addWidget(self.offer)
+        self.options = Section("Options", options, tip="Where the images are, and how other classes are handled")
         self.others = parts.text()
         self.others.hide()
         # What was dropped or chosen together with the source on screen, and what came of those before it.
@@ -268,6 +276,7 @@ class ImportDialog(QDialog):
 
     def done(self, result: int) -> None:
         """Stop what still runs before the dialog goes."""
+        self.offer.let_go()
         self.looking.close_job()
         self.bar.close_job()
         super().done(result)
