@@ -6,7 +6,7 @@ Ivezić et al. 2025, CytoFM, section 3.2 and Table 2: 60 % to train, 20 % to sto
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,10 @@ from napari_cyto.domain.statistics.bootstrap import groups_with
 from napari_cyto.errors import CytoError
 from napari_cyto.evaluation.classification import auroc
 from napari_cyto.evaluation.encoders._probes import group_folds
+from napari_cyto.evaluation.encoders._vectors import KEPT
 from napari_cyto.evaluation.encoders.table import BagScores
+from napari_cyto.jobs.events import Advanced, Token
+from napari_cyto.jobs.outcome import stop_if_cancelled
 from napari_cyto.models.attention_mil import GatedAttention
 
 LEAST_GROUPS = 5
@@ -59,9 +62,9 @@ class Bags:
 
 
 def bag_scores(
-    bags: Bags, splits: int, seed: int, label: str, pulse: Callable[[int], None] = lambda _done: None
-) -> BagScores:
-    """Train and measure on so many splits.
+    bags: Bags, splits: int, seed: int, label: str, title: str = "", token: Token | None = None
+) -> Generator[Advanced, None, BagScores]:
+    """Train and measure on so many splits; a part of a job.
 
     Parameters
     ----------
@@ -73,11 +76,20 @@ def bag_scores(
         The same seed gives every encoder the same splits.
     label : str
         What a positive bag is, in words.
-    pulse : callable
-        Called after each split with how many are done; what it raises ends the work.
+    title : str
+        What is said beside the progress.
+    token : Token, optional
+        Asks for a stop, between splits.
+
+    Yields
+    ------
+    Advanced
+        After each split.
 
     Raises
     ------
+    JobCancelled
+        When the user asked for it.
     CytoError
         When too few groups hold a positive bag, or a negative one.
     """
@@ -90,9 +102,10 @@ def bag_scores(
             )
     found = []
     for split in range(splits):
+        stop_if_cancelled(token, KEPT)
         parts = _parts(bags, seed, split)
         found.append(_measured(_scores(bags, parts, seed + split), bags.positive, parts == 0))
-        pulse(split + 1)
+        yield Advanced(split + 1, splits, title)
     values = np.array(found)
     mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1) if splits > 1 else np.zeros(3)
     return BagScores(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari_cyto.datasets.training.sources import SourceSpec, parse_source
 from napari_cyto.datasets.training.training_set import TrainingSet, read_own_classes
 from napari_cyto.domain.counts import counted
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.evaluation.encoders._overlaps import overlapping_owners
 from napari_cyto.evaluation.encoders._probes import probe
 from napari_cyto.evaluation.encoders._vectors import (
@@ -254,15 +254,13 @@ def _of_images(
     named, bag = np.unique(vectors.slide_number, return_inverse=True)
     groups = tuple(view.group_of_slide[slide] for slide in named.tolist())
     bags = _bags.Bags(vectors.vectors, bag, positive[named], groups)
-    yield Advanced(0, work.config.splits, f"Attention over the cells of an image: {title}")
+    said = f"Attention over the cells of an image: {title}"
+    label = f"worst cell {work.config.positive} or more severe"
+    yield Advanced(0, work.config.splits, said)
     try:
-        return _bags.bag_scores(
-            bags,
-            work.config.splits,
-            work.config.seed,
-            f"worst cell {work.config.positive} or more severe",
-            lambda _done: work.pulse(),
-        )
+        return (yield from _bags.bag_scores(bags, work.config.splits, work.config.seed, label, said, work.token))
+    except JobCancelled:
+        raise
     except CytoError as error:
         work.remarks.append(f"{view.about.source}: images were not distinguished as a whole: {error}")
         return None

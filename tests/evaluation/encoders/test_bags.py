@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cyto.errors import CytoError
+from napari_cyto.errors import CytoError, JobCancelled
 from napari_cyto.evaluation.encoders._bags import Bags, _logits, _parts, bag_scores
+from napari_cyto.evaluation.encoders.table import BagScores
+from napari_cyto.jobs.events import Advanced, CancelToken
 from napari_cyto.models.attention_mil import GatedAttention
 
 pytestmark = pytest.mark.networks
@@ -28,9 +30,18 @@ def bags(rng: np.random.Generator, many: int, signal: float, images: int = 1) ->
     return Bags(vectors.astype(np.float32), bag, positive, tuple(f"patient {group}" for group in groups))
 
 
+def scored(made: Bags, splits: int, seed: int = 0) -> BagScores:
+    steps = bag_scores(made, splits, seed, "a cell that lies off")
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 @pytest.mark.parametrize("images", [1, 3])
 def test_without_a_signal_the_score_is_chance_also_when_images_of_a_patient_are_alike(images: int) -> None:
-    found = [bag_scores(bags(np.random.default_rng(k), 90, 0.0, images=images), 1, k, "") for k in range(36)]
+    found = [scored(bags(np.random.default_rng(k), 90, 0.0, images=images), 1, k) for k in range(36)]
     # Six patients, or 18, to measure by: one set's AUROC varies by 0.26 or 0.15, the mean of 36 by 0.04 or less. Of 700
     # sets of single images it was 0.497, standard error 0.004.
     assert abs(np.mean([each.auroc for each in found]) - 0.5) < 0.1
@@ -39,10 +50,10 @@ def test_without_a_signal_the_score_is_chance_also_when_images_of_a_patient_are_
 
 def test_one_cell_in_twelve_is_found_and_the_spread_is_that_over_splits() -> None:
     made = bags(np.random.default_rng(0), 120, 8.0)
-    found = bag_scores(made, 4, 0, "a cell that lies off")
+    found = scored(made, 4)
     assert found.auroc > 0.9
     assert (found.bags, found.positive, found.splits) == (120, 40, 4)
-    each = [bag_scores(made, k, 0, "").auroc * k for k in (1, 2, 3, 4)]
+    each = [scored(made, k).auroc * k for k in (1, 2, 3, 4)]
     alone = np.diff([0.0, *each])
     assert found.auroc_sd == pytest.approx(alone.std(ddof=1), abs=1e-9)
 
@@ -70,4 +81,13 @@ def test_all_bags_at_once_score_as_one_by_one() -> None:
 def test_too_few_positive_images_are_refused_in_a_sentence() -> None:
     made = bags(np.random.default_rng(0), 9, 1.0)
     with pytest.raises(CytoError, match=r"Expected positive images .* got 3"):
-        bag_scores(made, 1, 0, "HSIL")
+        scored(made, 1)
+
+
+def test_each_split_is_said_and_a_stop_is_heard_between_them() -> None:
+    token = CancelToken()
+    steps = bag_scores(bags(np.random.default_rng(0), 60, 8.0), 3, 0, "HSIL", "Attention", token)
+    assert [next(steps), next(steps)] == [Advanced(1, 3, "Attention"), Advanced(2, 3, "Attention")]
+    token.cancel()
+    with pytest.raises(JobCancelled, match="Vectors that are finished stay"):
+        next(steps)
