@@ -13,16 +13,18 @@ import torch
 
 from napari_cyto.errors import CytoError
 from napari_cyto.models._hub import hub_state
-from napari_cyto.models._state_dicts import backbone_part, fill, fill_backbone, without_wrappers
+from napari_cyto.models._state_dicts import backbone_part, fill, fill_backbone, plain_name, without_wrappers
 
 KINDS = ("none", "timm", "timm:NAME", "file:PATH", "package:PYPI-NAME", "bundle:PATH")
 _TORCH_SUFFIXES = (".pth", ".pt", ".bin")
+_MASKED = ("masked_embed", "mask_token")
+_PROJECTORS = ("head.", "ibot_head.", "dino_head.")
 _NESTS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict", "teacher")
 _LOADING = (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError, IndexError)
 
 
-def load_first_weights(net: Any, name: str, weights: str) -> None:
-    """Fill a backbone of timm with its first weights, strictly.
+def load_first_weights(net: Any, name: str, weights: str) -> str:
+    """Fill a backbone of timm with its first weights, strictly; return which were taken and which left out.
 
     Parameters
     ----------
@@ -40,12 +42,12 @@ def load_first_weights(net: Any, name: str, weights: str) -> None:
     """
     kind, _, value = weights.partition(":")
     if weights == "none":
-        return
+        return ""
     if kind == "timm":
-        _fill_plain(net, hub_state(name, value or name), f"timm's weights of {value or name}")
-    elif kind == "file" and value:
-        _fill_plain(net, read_state(Path(value).expanduser()), f"the weights in {value}")
-    elif kind == "package" and value:
+        return _fill_plain(net, hub_state(name, value or name), f"timm's weights of {value or name}")
+    if kind == "file" and value:
+        return _fill_plain(net, read_state(Path(value).expanduser()), f"the weights in {value}")
+    if kind == "package" and value:
         fill_by_position(net, read_state(package_file(value)), f"the weights of the package {value}")
     elif kind == "bundle" and value:
         from napari_cyto.models.bundle import read_bundle
@@ -53,6 +55,7 @@ def load_first_weights(net: Any, name: str, weights: str) -> None:
         fill_backbone(net, backbone_part(read_bundle(value).state_dict()), f"the backbone's weights of {value}")
     else:
         raise CytoError(f"Expected initial weights of the kind {', '.join(KINDS)}, got {weights[:80]!r}.")
+    return ""
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -76,7 +79,10 @@ def read_state(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise CytoError(
             f"{path}: this torch file holds more than tensors, and opening it could run foreign code, so it is "
-            "refused; save its state dict as safetensors and give that file."
+            'refused; where you trust it, save its weights as safetensors and give that file: `python -c "import '
+            "torch, safetensors.torch as s; w = torch.load('FILE.pth', map_location='cpu', weights_only=False); "
+            "s.save_file({n: t.clone() for n, t in w['teacher'].items()}, 'FILE.safetensors')\"`, with the name "
+            "under which it keeps them in the place of 'teacher'."
         ) from error
     except CytoError:
         raise
@@ -129,16 +135,26 @@ def fill_by_position(net: Any, state: Mapping[str, Any], what: str) -> None:
     net.load_state_dict(dict(zip(own, state.values(), strict=True)), strict=True)
 
 
-def _fill_plain(net: Any, state: Mapping[str, Any], what: str) -> None:
-    """Fill a network without a classifier; that of the weights is left out."""
+def _fill_plain(net: Any, state: Mapping[str, Any], what: str) -> str:
+    """Fill a network without a classifier; that of the weights is left out, and what only their training needed.
+
+    Of a transformer the heads of a pretraining and its token of hidden patches (iBOT, Zhou et al. 2022, section 3.3)
+    are left out as well: they are no part of the network.
+    """
     plain = without_wrappers(state)
     own = net.state_dict()
     classifier = (net.pretrained_cfg or {}).get("classifier") or ()
     heads = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-    kept = {n: t for n, t in plain.items() if n in own or not n.startswith(tuple(f"{h}." for h in heads) or ("\0",))}
+    ends = (*(f"{head}." for head in heads), *((*_PROJECTORS,) if "cls_token" in own else ()))
+    kept = {n: t for n, t in plain.items() if n in own or not (n.startswith(ends) or n in _MASKED)}
+    taken = sum(n in own for n in kept)
     # Some trainers leave the batch counters out, and nothing but a moving average without a momentum reads them.
     kept |= {n: t for n, t in own.items() if n.endswith("num_batches_tracked") and n not in kept}
     fill(net, kept, what)
+    spare = [name for name in state if plain_name(name) not in own]
+    names = ", ".join(spare[:3]) + (" ..." if len(spare) > 3 else "")
+    left = f"; {len(spare):,} left out ({names})" if spare else ""
+    return f"{taken:,} of the network's {len(own):,} tensors taken from {what}{left}."
 
 
 def _tensors(content: Any, path: Path) -> dict[str, Any]:

@@ -46,7 +46,14 @@ class FeatureMaps(nn.Module):
         ]
 
 
-def make_backbone(name: str, weights: str = "none", *, features_only: bool = False, input_px: int | None = None) -> Any:
+def make_backbone(
+    name: str,
+    weights: str = "none",
+    *,
+    features_only: bool = False,
+    input_px: int | None = None,
+    said: list[str] | None = None,
+) -> Any:
     """Return a backbone of timm, float32, on the CPU.
 
     Parameters
@@ -60,6 +67,8 @@ def make_backbone(name: str, weights: str = "none", *, features_only: bool = Fal
         ``(b, backbone_features(net))``.
     input_px : int, optional
         Side of the input, for networks that are built for one size only (Swin); others take any.
+    said : list of str, optional
+        Takes a sentence on which weights of a file or the hub were taken and which left out.
 
     Raises
     ------
@@ -68,7 +77,9 @@ def make_backbone(name: str, weights: str = "none", *, features_only: bool = Fal
     """
     if not features_only:
         net = _create(name, input_px, num_classes=_classes_while_loading(weights))
-        load_first_weights(net, name, weights)
+        found = load_first_weights(net, name, weights)
+        if said is not None and found:
+            said.append(found)
         return _pooled(net)
     try:
         maps = FeatureMaps(_create(name, input_px, features_only=True))

@@ -38,7 +38,10 @@ class IBot(nn.Module):
 
         super().__init__()
         self.config = config
-        self.student, self.teacher = _network(config, config.drop_path), _network(config, 0.0)
+        self.said: list[str] = []
+        self.student = _network(config, config.weights, config.drop_path, self.said)
+        # It takes over the student's weights below.
+        self.teacher = _network(config, "none", 0.0)
         width = backbone_features(self.student.vit)
         self.student_head, self.teacher_head = _head(config, width), _head(config, width)
         self.teacher.load_state_dict(self.student.state_dict())
@@ -122,11 +125,11 @@ class IBot(nn.Module):
         return torch.zeros_like(gradient) if self.prototypes_frozen else gradient
 
 
-def _network(config: EncoderConfig, drop_path: float) -> Any:
+def _network(config: EncoderConfig, weights: str, drop_path: float, said: list[str] | None = None) -> Any:
     from lightly.models.modules import MaskedVisionTransformerTIMM
     from lightly.models.utils import update_drop_path_rate
 
-    vit = make_backbone(config.backbone, config.weights)
+    vit = make_backbone(config.backbone, weights, said=said)
     if not is_transformer(vit) or vit.cls_token is None:
         raise CytoError(
             f"Expected a vision transformer with a class token, such as vit_tiny_patch16_224, got {config.backbone}."

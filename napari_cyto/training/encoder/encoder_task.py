@@ -62,6 +62,8 @@ class EncoderTask:
         yield Advanced(0, 0, "Building the network")
         torch.manual_seed(self.config.seed)
         self.network = IBot(self.model)
+        self._said += self.network.said
+        yield from (Noted(sentence) for sentence in self.network.said)
         self._check_sizes()
         rule = self.model.patches
         known = yield from self._with_scale(token)
@@ -72,9 +74,12 @@ class EncoderTask:
                 self.sets[side] = yield from cut_patches(slides, rule, token, rank, self.config.seed)
         if "train" not in self.sets:
             raise CytoError("Expected images to learn from in the training set, got none.")
-        self._said += self.sets["train"].counts.sentences(
-            rule, "the most likely to hold cells first" if rank else "drawn by chance"
-        )
+        how = "the most likely to hold cells first" if rank else "drawn by chance"
+        self._said += self.sets["train"].counts.sentences(rule, how)
+        for side, what in (("validation", "Of the images held out to watch it"), ("test", "Of those held out to test")):
+            if side in self.sets:
+                kept, *dropped = self.sets[side].counts.sentences(rule, how)
+                self._said.append(f"{what}: {' '.join([kept, *dropped])}")
         self.crop = MultiCrop(self.config.augment, self.model.views, self.normalisation)
         self.watched = self._watched()
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from scipy import ndimage
 
+from napari_cyto.errors import CytoError
+from napari_cyto.models.backbones import make_backbone
 from napari_cyto.models.manifest import Normalisation
 from napari_cyto.training.config import AugmentConfig, EncoderConfig, MaskConfig, TrainConfig, ViewConfig
 from napari_cyto.training.encoder._ibot import IBot
@@ -143,3 +148,27 @@ def test_a_collapse_is_seen_and_a_spread_is_not_taken_for_one() -> None:
     assert spread_of(np.zeros((10, 4), np.float32)).dimensions == 0
     assert retrieval(apart, apart) == 1
     assert retrieval(apart, rng.permutation(apart)) < 0.05
+
+
+def test_a_checkpoint_of_ibot_as_published_is_taken_without_its_heads(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    own = make_backbone("test_vit").state_dict()
+    layout = {f"module.backbone.{name}": tensor + 1 for name, tensor in own.items()}
+    layout |= {"module.backbone.masked_embed": torch.zeros(1, 64)}
+    layout |= {
+        f"module.head.{name}": torch.zeros(4, 4) for name in ("mlp.0.weight", "mlp.2.weight", "last_layer.weight")
+    }
+    save_file(layout, tmp_path / "ibot.safetensors")
+    said: list[str] = []
+    net = make_backbone("test_vit", f"file:{tmp_path / 'ibot.safetensors'}", said=said)
+    torch.testing.assert_close(net.state_dict()["cls_token"], own["cls_token"] + 1)
+    (sentence,) = said
+    assert f"{len(own)} of the network's {len(own)} tensors taken" in sentence
+    assert "4 left out (module.backbone.masked_embed, module.head." in sentence
+    # What names neither a head nor the token of hidden patches is no leftover, but another network.
+    save_file(layout | {"module.backbone.extra": torch.zeros(1)}, tmp_path / "ibot.safetensors")
+    with pytest.raises(CytoError, match="1 are unknown to the network"):
+        make_backbone("test_vit", f"file:{tmp_path / 'ibot.safetensors'}")
+    torch.save({"teacher": layout, "args": Namespace(arch="vit_base")}, tmp_path / "checkpoint.pth")
+    with pytest.raises(CytoError, match="save its weights as safetensors"):
+        make_backbone("test_vit", f"file:{tmp_path / 'checkpoint.pth'}")
