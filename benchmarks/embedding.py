@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from _repeated_slide import write_repeated
 
-from napari_cyto.inference.embed._slide_vectors import Lacking, encoded_here, keep_vectors
+from napari_cyto.inference.embed._slide_vectors import SlideLacking, encoded_here, keep_vectors
 from napari_cyto.inference.embed.encode import CellEncoder
 from napari_cyto.models._probe_fields import probe_field
 from napari_cyto.models.library import bundle_named
@@ -61,7 +61,7 @@ def measured(folder: Path, name: str, cells: int, rounds: int) -> dict[str, Any]
         shared_cache().clear()
         file = VectorFile(folder / str(turn), encoder.kind)
         with open_slide(path) as slide:
-            lacking = Lacking("s", cells, ids, centres, 0)
+            lacking = SlideLacking("s", cells, ids, centres, 0)
             steps = keep_vectors(encoded_here(slide, MPP, lacking, encoder), lacking, file)
             whole.append(timed(lambda steps=steps: list(steps)))
         assert len(file) == cells

@@ -43,6 +43,16 @@ class CellClass:
     parent: str | None = None
     box_um: float = 40.0
 
+    @property
+    def label(self) -> str:
+        """What a button calls it: an abbreviation such as HSIL as it is, else the first words of its name.
+
+        An id in small letters is what label files need (``bothcells``), not what anybody says.
+        """
+        if self.id != self.id.lower():
+            return self.id
+        return re.split(r" / |: | \(", self.name, maxsplit=1)[0] or self.id
+
     def __post_init__(self) -> None:
         if not self.id or not self.id.isprintable() or self.id != self.id.strip():
             raise SchemeError(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
 _EXTRA = frozenset("-_.+ ()=,@#")
@@ -55,6 +56,29 @@ def safe_names(texts: Iterable[str], max_bytes: int = 120) -> dict[str, str]:
         taken.add(folded(name))
         names[text] = name
     return names
+
+
+def free_place(
+    folder: Path, stem: str, suffix: str = "", joint: str = "-", taken: Callable[[Path], bool] = Path.exists
+) -> Path:
+    """Return a place in ``folder`` that is not taken: ``stem`` and ``suffix``, else with a number from 2 on between.
+
+    Parameters
+    ----------
+    folder : Path
+        Where.
+    stem, suffix : str
+        The name, and what it ends with.
+    joint : str
+        Between the name and its number.
+    taken : callable
+        Whether a place is.
+    """
+    place, count = folder / f"{stem}{suffix}", 1
+    while taken(place):
+        count += 1
+        place = folder / f"{stem}{joint}{count}{suffix}"
+    return place
 
 
 def folded(name: str) -> str:

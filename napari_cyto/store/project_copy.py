@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from napari_cyto.errors import ProjectThereError, StoreError
+from napari_cyto.files.safe_names import free_place
 from napari_cyto.store.database.connection import Database
 from napari_cyto.store.database.creation import give_name
 from napari_cyto.store.database.log_owner import beside
@@ -21,12 +22,7 @@ def free_copy_folder(folder: Path) -> Path:
     stem = folder.name.removesuffix(".cyto")
     moment = datetime.now().astimezone().strftime("%Y-%m-%d %H.%M.%S")
     # Beside it, so that the slides' relative paths hold.
-    copy_path = folder.with_name(f"{stem} as it was open {moment}.cyto")
-    count = 1
-    while copy_path.exists():
-        count += 1
-        copy_path = folder.with_name(f"{stem} as it was open {moment} {count}.cyto")
-    return copy_path
+    return free_place(folder.parent, f"{stem} as it was open {moment}", ".cyto", " ")
 
 
 def save_copy(database: Database, folder: Path) -> None:

@@ -11,6 +11,7 @@ from napari_cyto.datasets.training.scheme import USUAL, scheme_name_of
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError
 from napari_cyto.files.atomic import write_text
+from napari_cyto.files.safe_names import free_place
 from napari_cyto.files.user_folders import user_data_dir
 from napari_cyto.jobs.detached_process import start_detached
 from napari_cyto.jobs.run_folder import RunFolder
@@ -110,11 +111,7 @@ def runs_folder(project: Project | None) -> Path:
 def free_name(folder: Path, recipe: str) -> str:
     """Return a name for a model that is not taken in ``folder``: recipe and date."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{recipe}-{datetime.now(UTC):%Y-%m-%d}").strip("-.")
-    name, count = stem, 1
-    while (folder / name).exists() or RunFolder.of(folder / name).path.exists():
-        count += 1
-        name = f"{stem}-{count}"
-    return name
+    return free_place(folder, stem, taken=lambda place: place.exists() or RunFolder.of(place).path.exists()).name
 
 
 def latest_unseen(project: Project | None) -> Path | None:

@@ -36,7 +36,7 @@ _PATIENCE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
+class SlideLacking:
     """The cells of a slide that have no vector of where they lie.
 
     Parameters
@@ -68,13 +68,13 @@ class Made:
     damaged: int = 0
 
 
-def lacking_on(project: Project, file: VectorFile, slide_id: str) -> Lacking:
+def lacking_on(project: Project, file: VectorFile, slide_id: str) -> SlideLacking:
     """Return the cells of a slide that lack a vector."""
     places = cell_places(project, slide_id)
     lacking = file.lacking(places.ids, [slide_id] * len(places.ids), places.centres_yx)
     positions = lacking.positions
     ids = [places.ids[n] for n in positions.tolist()]
-    return Lacking(slide_id, len(places.ids), ids, places.centres_yx[positions], len(lacking.moved))
+    return SlideLacking(slide_id, len(places.ids), ids, places.centres_yx[positions], len(lacking.moved))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Encoded:
 
 
 def encoded_here(
-    slide: Slide, mpp: float | None, cells: Lacking, encoder: CellEncoder, token: Token | None = None
+    slide: Slide, mpp: float | None, cells: SlideLacking, encoder: CellEncoder, token: Token | None = None
 ) -> Iterator[Encoded]:
     """Yield the cells of a slide with the vectors that this process computes.
 
@@ -107,7 +107,7 @@ def encoded_here(
         Open.
     mpp : float or None
         µm per level-0 px.
-    cells : Lacking
+    cells : SlideLacking
         Which cells.
     encoder : CellEncoder
         What gives the vectors.
@@ -134,7 +134,7 @@ def encoded_here(
 
 
 def encoded_by_workers(
-    farm: Farm, request: VectorsRequest, half_px: float, cells: Lacking, token: Token | None = None
+    farm: Farm, request: VectorsRequest, half_px: float, cells: SlideLacking, token: Token | None = None
 ) -> Iterator[Encoded]:
     """Yield the cells of a slide with the vectors that workers compute, in order.
 
@@ -146,7 +146,7 @@ def encoded_by_workers(
         Of which slide, with which encoder.
     half_px : float
         How far a cell's largest window reaches from its centre, level-0 px.
-    cells : Lacking
+    cells : SlideLacking
         Which cells.
     token : Token, optional
         Asks to stop.
@@ -180,7 +180,7 @@ def encoded_by_workers(
             future.cancel()
 
 
-def keep_vectors(encoded: Iterator[Encoded], cells: Lacking, file: VectorFile) -> Iterator[Made]:
+def keep_vectors(encoded: Iterator[Encoded], cells: SlideLacking, file: VectorFile) -> Iterator[Made]:
     """Keep vectors as they come, and yield how many there are after each batch; however it ends, they are kept.
 
     Raises

@@ -18,8 +18,8 @@ from napari_cyto.inference.cluster.chunks import ModelReference, VectorsRequest
 from napari_cyto.inference.cluster.pool import Farm, WorkersLost
 from napari_cyto.inference.embed._slide_vectors import (
     KEPT,
-    Lacking,
     Made,
+    SlideLacking,
     encoded_by_workers,
     encoded_here,
     keep_vectors,
@@ -168,7 +168,7 @@ class _Run:
         yield Done(self._result(cells, tuple(left_out)))
 
     def _encoded(
-        self, todo: list[tuple[SlideRecord, Lacking]], total: int, stack: ExitStack
+        self, todo: list[tuple[SlideRecord, SlideLacking]], total: int, stack: ExitStack
     ) -> Generator[Advanced | Noted, None, list[SlideWithout]]:
         """Make the vectors of all slides; return those that were left out."""
         options, left_out = self._options, list[SlideWithout]()
@@ -223,7 +223,7 @@ class _Run:
             str(self._file.folder),
         )
 
-    def _slide(self, record: SlideRecord, lacking: Lacking) -> Iterator[Made]:
+    def _slide(self, record: SlideRecord, lacking: SlideLacking) -> Iterator[Made]:
         path = self._project.slide_path(record)
         found = fingerprint_as_annotated(path, record.fingerprint)
         with open_slide(path) as slide:

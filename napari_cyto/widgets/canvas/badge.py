@@ -66,7 +66,8 @@ class Badge(QWidget):
         is_annotating = session.tool in (Tool.POINT, Tool.BOX, Tool.OUTLINE)
         self.swatch.setPixmap(style.swatch(cell_class.colour, _SWATCH_PX))
         self.swatch.setVisible(session.tool is not Tool.REGION)
-        next_class = f"next: <b>{escape(cell_class.id)}</b>" if not is_annotating else f"<b>{escape(cell_class.id)}</b>"
+        next_class = f"<b>{escape(cell_class.label)}</b>"
+        next_class = next_class if is_annotating else f"next: {next_class}"
         words = TOOL_WORDS[session.tool]
         if session.tool is Tool.OUTLINE:
             words += f" &nbsp;·&nbsp; corrects <b>{session.outlines.ring}</b> (O: other ring)"

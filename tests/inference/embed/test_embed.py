@@ -20,7 +20,7 @@ from napari_cyto.domain.presets import preset
 from napari_cyto.domain.slide_record import SlideRecord
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.cluster.chunks import Answer
-from napari_cyto.inference.embed._slide_vectors import Lacking, encoded_by_workers
+from napari_cyto.inference.embed._slide_vectors import SlideLacking, encoded_by_workers
 from napari_cyto.inference.embed.attention import (
     AttentionMaps,
     AttentionOptions,
@@ -255,7 +255,7 @@ def test_workers_make_the_same_vectors_and_leave_out_what_is_damaged(place: Path
 
 
 def test_cells_on_damage_get_no_vector_wherever_they_are_cut_out() -> None:
-    cells = Lacking("s", 3, ["a", "b", "c"], np.array([[10.0, 10.0], [10.0, 40.0], [90.0, 90.0]]), 0)
+    cells = SlideLacking("s", 3, ["a", "b", "c"], np.array([[10.0, 10.0], [10.0, 40.0], [90.0, 90.0]]), 0)
     lost = UnreadableTile("s", 0, (0.0, 0.0, 30.0, 30.0), "gone")
 
     class Given:

@@ -184,11 +184,11 @@ def coarse_sentence(scheme: ClassScheme, counts: Mapping[str | None, int]) -> st
 
 
 def _names(cell_class: CellClass) -> tuple[QLabel, QLabel]:
-    """The id in bold, and the name where it says more; both wrap."""
-    short = _clear(QLabel(cell_class.id))
+    """The label in bold, and the name where it says more; both wrap."""
+    short = _clear(QLabel(cell_class.label))
     short.setStyleSheet("QLabel { font-weight: bold; background: transparent; }")
-    short.setWordWrap(len(cell_class.id) > LONG_ID)
-    name = _clear(QLabel(cell_class.name if cell_class.name != cell_class.id else ""))
+    short.setWordWrap(len(cell_class.label) > LONG_ID)
+    name = _clear(QLabel(cell_class.name if cell_class.name != cell_class.label else ""))
     name.setProperty(style.TONE, style.QUIET)
     name.setWordWrap(True)
     name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)

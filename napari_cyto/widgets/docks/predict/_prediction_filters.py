@@ -80,7 +80,7 @@ class PredictionFilters(QWidget):
             parts.discard(check)
         self.classes = {}
         for cell_class in scheme.classes if scheme is not None else ():
-            check = self._check(cell_class.id, f"Shows cells of the class {cell_class.name}.")
+            check = self._check(cell_class.label, f"Shows cells of the class {cell_class.name}.")
             check.setIcon(style.swatch_icon(cell_class.colour))
             self._class_flow.addWidget(check)
             self.classes[cell_class.id] = check

@@ -35,7 +35,7 @@ class ClassKeys(QWidget):
         self.buttons.clear()
         for cell_class in (c for c in (scheme.classes if scheme is not None else ()) if c.key):
             made = parts.button(
-                f"{cell_class.key} {cell_class.id}",
+                f"{cell_class.key} {cell_class.label}",
                 f"{cell_class.name}: accepts the selected cells with this class.\nKey: {cell_class.key}",
                 partial(self.chosen.emit, cell_class.key),
                 name=f"review as {cell_class.id}",

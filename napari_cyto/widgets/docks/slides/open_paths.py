@@ -13,6 +13,7 @@ from napari_cyto.datasets.import_.source_kind import likely_format
 from napari_cyto.domain.image_names import READ_SUFFIXES, bare_name, reads_as_image
 from napari_cyto.domain.presets import preset
 from napari_cyto.errors import CytoError, ProjectThereError, SlideError
+from napari_cyto.files.safe_names import free_place
 from napari_cyto.session import Session
 from napari_cyto.store import Project
 
@@ -135,12 +136,7 @@ def _is_of(folder: Path, slide: Path) -> bool:
 
 def free_folder(place: Path, name: str) -> Path:
     """Return a project folder in ``place`` called ``name``, with a number where that one is taken."""
-    folder = place / f"{name}{PROJECT_SUFFIX}"
-    count = 1
-    while folder.exists():
-        count += 1
-        folder = place / f"{name} {count}{PROJECT_SUFFIX}"
-    return folder
+    return free_place(place, name, PROJECT_SUFFIX, " ")
 
 
 def local_paths(urls: Iterable[object]) -> list[Path]:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QWidget
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.errors import CytoError
+from napari_cyto.files.safe_names import free_place
 from napari_cyto.inference.embed.job import EmbedOptions, embed
 from napari_cyto.jobs.events import Cancelled, Done, Failed
 from napari_cyto.models.bundle import read_bundle
@@ -562,7 +563,7 @@ class TeachDock(Dock):
         project = self.session.project
         if project is None or self.keeper.kind is None:
             return
-        start = free_place(project.folder.parent, f"{project.name}-taught")
+        start = free_place(project.folder.parent, f"{project.name}-taught", taken=_is_taken)
         chosen, _ = QFileDialog.getSaveFileName(self, "Save model as", str(start))
         if chosen:
             self.save_to(Path(chosen))
@@ -603,9 +604,6 @@ class TeachDock(Dock):
             self._show_lesson()
 
 
-def free_place(folder: Path, name: str) -> Path:
-    """Return a place in ``folder`` for a model called ``name``, or with a number when it or such a model is there."""
-    number = 1
-    while (place := folder / (name if number == 1 else f"{name}-{number}")).exists() or find_model(place.name):
-        number += 1
-    return place
+def _is_taken(place: Path) -> bool:
+    """Whether a model is there, or one of that name in the library."""
+    return place.exists() or find_model(place.name) is not None
