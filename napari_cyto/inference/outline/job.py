@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from napari_cyto.domain.counts import counted
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import CytoError, JobCancelled
+from napari_cyto.errors import CytoError, JobCancelled, ScaleUnknownError
 from napari_cyto.inference.cluster.chunks import ModelReference, OutlinesRequest, outlines_of
 from napari_cyto.inference.cluster.pool import Farm, WorkersLost
 from napari_cyto.inference.outline._cells import CellsToOutline, cells_to_outline, own_outline
@@ -38,6 +38,7 @@ from napari_cyto.jobs.outcome import ending_once, stop_if_cancelled
 from napari_cyto.models.library import bundle_named
 from napari_cyto.models.torch_installed import has_torch
 from napari_cyto.slides import Slide, fingerprint_as_annotated, open_slide
+from napari_cyto.slides.nuclear_scale import with_offer
 from napari_cyto.store import Project
 
 __all__ = [
@@ -149,8 +150,9 @@ class _Run:
             raise
         except CytoError as error:
             left = len(cells.chosen) - cells.seen
-            self.left_out.append(SlideNotOutlined(record.id, record.name, left, str(error)))
-            yield Noted(f"{record.name} is left out: {error}")
+            why = with_offer(error) if isinstance(error, ScaleUnknownError) else str(error)
+            self.left_out.append(SlideNotOutlined(record.id, record.name, left, why))
+            yield Noted(f"{record.name} is left out: {why}")
             if not cells.seen:
                 return
             mpp = record.mpp
@@ -164,7 +166,7 @@ class _Run:
         with open_slide(path) as slide:
             mpp = record.mpp if record.mpp is not None else slide.info.mpp
             if mpp is None:
-                yield from self._unknown_scale(record)
+                yield from self._unknown_scale(record, path)
             cells.keep_those_on(slide.info.size_hw)
             order = by_neighbours(cells.places_yx)
             if self._farm is None:
@@ -175,12 +177,13 @@ class _Run:
             yield from self._stored(record.name, slide.info.size_hw, cells, order, found, writer)
         return mpp
 
-    def _unknown_scale(self, record: SlideRecord) -> Iterator[Event]:
+    def _unknown_scale(self, record: SlideRecord, path: Path) -> Iterator[Event]:
         if self.request.unknown_scale == "leave-out":
-            raise CytoError(
+            raise ScaleUnknownError(
                 f"The µm per px of {record.name} are unknown, so how large a nucleus may be is unknown too; set them "
                 "with: napari-cyto slides PROJECT --set NAME:mpp=0.25, or in the Slide dock, or choose to look for the "
-                "size of each nucleus."
+                "size of each nucleus.",
+                [path],
             )
         remark = f"{record.name}: the µm per px are unknown, so the size of each nucleus was looked for; expect errors."
         self.remarks.append(remark)

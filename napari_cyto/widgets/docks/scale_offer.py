@@ -33,7 +33,7 @@ class ScaleOffer(QWidget):
     def __init__(self, images: Callable[[], Sequence[Pixels] | None] | None = None) -> None:
         super().__init__()
         self._images = images
-        words = "Estimate from nuclei" if images is not None else "Estimate from an image…"
+        words = "Estimate from nuclei" if images is not None else "Estimate µm per px from an image…"
         self.estimate = parts.button(words, TIP, self.start)
         self.estimated = parts.text()
         self.estimated.hide()
