@@ -187,7 +187,7 @@ def _names(cell_class: CellClass) -> tuple[QLabel, QLabel]:
     """The label in bold, and the name where it says more; both wrap."""
     short = _clear(QLabel(cell_class.label))
     short.setStyleSheet("QLabel { font-weight: bold; background: transparent; }")
-    short.setWordWrap(len(cell_class.label) > LONG_ID)
+    short.setWordWrap(" " in cell_class.label or len(cell_class.label) > LONG_ID)
     name = _clear(QLabel(cell_class.name if cell_class.name != cell_class.label else ""))
     name.setProperty(style.TONE, style.QUIET)
     name.setWordWrap(True)
