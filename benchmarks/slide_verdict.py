@@ -176,6 +176,7 @@ def smears(options: argparse.Namespace) -> dict[str, Any]:
 def whole(options: argparse.Namespace) -> dict[str, Any]:
     """Return what the model finds on whole made-up smears that it was not trained with, over repeated folds."""
     from napari_cyto.domain.statistics.bootstrap import estimate, share_estimate
+    from napari_cyto.evaluation.slide_reliability import auroc_estimate
     from napari_cyto.inference.slide_scores.bags import cell_bag
     from napari_cyto.store import Project
     from napari_cyto.training.slide._fitting import attention_on
@@ -217,7 +218,7 @@ def whole(options: argparse.Namespace) -> dict[str, Any]:
         "positive": int(labels.sum()),
         "cells": sum(map(len, bags)),
         "auroc between repeats": spread([auroc(labels, each) or 0.0 for each in logits]),
-        "auroc": estimate(lambda rows: auroc(labels[rows], mean[rows]), smear).to_json(),
+        "auroc": auroc_estimate(labels, mean, smear).to_json(),
         "sensitivity": share_estimate(called & labels, labels, smear).to_json(),
         "specificity": share_estimate(~called & ~labels, ~labels, smear).to_json(),
         "attention auroc": over_smears(positive, looked.mean(0)),

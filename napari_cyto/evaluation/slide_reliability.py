@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ class HeldOutScores:
     @property
     def least_groups(self) -> int:
         """How many groups have slides of the rarer kind."""
-        return min(groups_with(self.truth, self.groups), groups_with(~self.truth, self.groups))
+        return least_groups(self.truth, self.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +162,7 @@ def slide_reliability(held: HeldOutScores) -> SlideReliability:
         slides=len(truth),
         positive=int(truth.sum()),
         folds=len(folds),
-        auroc=weighted_estimate(
-            lambda times: auroc(np.repeat(truth, times), np.repeat(held.logits, times)),
-            held.groups,
-            bounds=SHARE_LIKE,
-            informative=held.least_groups,
-        ),
+        auroc=auroc_estimate(truth, held.logits, held.groups),
         sensitivity=share_estimate(called & truth, truth, held.groups),
         specificity=share_estimate(~called & ~truth, ~truth, held.groups),
         brier=_brier(expit(held.logits), held),
@@ -175,6 +171,31 @@ def slide_reliability(held: HeldOutScores) -> SlideReliability:
         calibration=calibration,
         too_few=too_few,
     )
+
+
+def auroc_estimate(truth: Flags, scores: Numbers, groups: Sequence[Hashable]) -> Estimate:
+    """Return the AUROC of scores (n,), with an interval that is no point where all slides are in order.
+
+    Parameters
+    ----------
+    truth : ndarray, bool (n,)
+        Which slides are positive.
+    scores : ndarray, float64 (n,)
+        The higher, the more positive.
+    groups : sequence (n,)
+        The patient, else the smear, of each slide.
+    """
+    return weighted_estimate(
+        lambda times: auroc(np.repeat(truth, times), np.repeat(scores, times)),
+        groups,
+        bounds=SHARE_LIKE,
+        informative=least_groups(truth, groups),
+    )
+
+
+def least_groups(truth: Flags, groups: Sequence[Hashable]) -> int:
+    """Return how many groups have slides of the rarer kind."""
+    return min(groups_with(truth, groups), groups_with(~truth, groups))
 
 
 def _brier(shares: Numbers, held: HeldOutScores) -> Estimate:

@@ -21,10 +21,15 @@ from napari_cyto.domain.counts import counted
 from napari_cyto.domain.interpretation import UNSATISFACTORY, is_at_least
 from napari_cyto.domain.json_values import JsonFields
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.domain.statistics.bootstrap import Estimate, estimate, groups_with, share_estimate
+from napari_cyto.domain.statistics.bootstrap import Estimate, share_estimate
 from napari_cyto.errors import CytoError, JobCancelled, SplitError
-from napari_cyto.evaluation.classification import auroc
-from napari_cyto.evaluation.slide_reliability import HeldOutScores, SlideReliability, slide_reliability
+from napari_cyto.evaluation.slide_reliability import (
+    HeldOutScores,
+    SlideReliability,
+    auroc_estimate,
+    least_groups,
+    slide_reliability,
+)
 from napari_cyto.inference.slide_scores.bags import Bag, PatchReader, cell_bag, last_bag, rule_of
 from napari_cyto.jobs.events import Advanced, Done, Event, Events, Measured, Noted, Token
 from napari_cyto.jobs.outcome import ending_once, failed, stop_if_cancelled
@@ -164,7 +169,7 @@ def _reliability(
     truth = np.array([s.is_positive for s in samples], dtype=np.bool_)
     groups = grouped((s.record for s in samples), config.split.by)
     of_slides = [groups[s.record.id] for s in samples]
-    least = min(groups_with(kind, of_slides) for kind in (truth, ~truth))
+    least = least_groups(truth, of_slides)
     if least < LEAST_GROUPS:
         return (
             f"Not enough slides to tell how far the score can be taken at its word: expected at least {LEAST_GROUPS} "
@@ -450,7 +455,7 @@ def slide_metrics(
         slides=len(samples),
         positive=int(truth.sum()),
         groups=len(set(groups)),
-        auroc=estimate(lambda rows: auroc(truth[rows], logits[rows]), groups),
+        auroc=auroc_estimate(truth, logits, groups),
         sensitivity=share_estimate(called & truth, truth, groups),
         specificity=share_estimate(~called & ~truth, ~truth, groups),
         seeds=len(networks),

@@ -62,7 +62,9 @@ def test_it_learns_which_slides_are_positive_and_says_on_how_many(model: Path) -
     metrics = bundle.manifest.card.metrics
     assert metrics["side"] == "test"
     assert metrics["auroc"]["value"] > 0.9
-    assert metrics["auroc"]["groups"] == metrics["slides"] == metrics["groups"]
+    assert metrics["groups"] == metrics["slides"]
+    assert metrics["auroc"]["groups"] == metrics["positive"], "it rests on the rarer kind"
+    assert metrics["auroc"]["low"] < metrics["auroc"]["value"], "no certainty of a handful of slides in order"
     assert "No figure on real whole slides" in bundle.manifest.card.limits
     checks = metrics["explanation"]
     assert checks["between_seeds"] > checks["weights_shuffled"] + 0.3
