@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from napari_cyto.domain.annotation import Annotation, Status, origin_of_model
+from napari_cyto.domain.counts import counted
 from napari_cyto.domain.geometry import CellOutline, is_on_image, points_in_outline
 from napari_cyto.domain.json_values import JsonFields, to_plain
 from napari_cyto.domain.label_set import LabelSet
@@ -254,11 +255,14 @@ def _doubts(cells: Sequence[LabelledOutline]) -> list[str]:
             several.append(cell.point.line)
         elif not inside[n]:
             beside.append(cell.point.line)
-    said: tuple[tuple[Callable[[int], str], list[int]], ...] = (
-        (lambda n: f"{n:,} outlines hold another point, too: perhaps two nuclei as one", several),
-        (lambda n: f"{n:,} outlines do not hold their own point: perhaps of another nucleus", beside),
-    )
-    return [f"{words(len(lines))} (lines {_listed(lines)})." for words, lines in said if lines]
+    said = []
+    if several:
+        words = counted(len(several), "outline holds", "outlines hold")
+        said.append(f"{words} another point, too: perhaps two nuclei as one (lines {_listed(several)}).")
+    if beside:
+        words = counted(len(beside), "outline does not hold its", "outlines do not hold their")
+        said.append(f"{words} own point: perhaps of another nucleus (lines {_listed(beside)}).")
+    return said
 
 
 def _listed(lines: list[int]) -> str:
