@@ -9,16 +9,25 @@ import threading
 from collections import deque
 from contextlib import suppress
 
-from napari_cyto.inference.orders import Answer, Order
+from napari_cyto.inference.orders import AT_ONCE, Answer, Order
 from napari_cyto.jobs.detached_process import child_environment
 
 WAIT_FOR_END_S = 1.0
 
 
 class InferenceLink:
-    """One warm child process; a new one takes the place of one that has gone."""
+    """One warm child process; a new one takes the place of one that has gone.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    gives_way : bool
+        Whether it works behind everything else on the machine. Not where somebody waits for each of its answers: it
+        then also keeps to one thread, for on the few small crops of a click several wait longer for each other than
+        they work (2 threads on 2 busy cores take twice as long as one).
+    """
+
+    def __init__(self, *, gives_way: bool = True) -> None:
+        self._gives_way = gives_way
         self._process: subprocess.Popen[bytes] | None = None
         self._listener: threading.Thread | None = None
         self._answers: deque[Answer] = deque()
@@ -87,10 +96,10 @@ class InferenceLink:
         self.kill()
         self._answers = deque()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "napari_cyto.inference.server"],
+            [sys.executable, "-m", "napari_cyto.inference.server", *(() if self._gives_way else (AT_ONCE,))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=child_environment(),
+            env=child_environment() | ({} if self._gives_way else {"OMP_NUM_THREADS": "1"}),
         )
         self._listener = threading.Thread(
             target=_listen, args=(self._process, self._answers), name="answers", daemon=True

@@ -12,6 +12,9 @@ from napari_cyto.inference.request import PredictRequest
 from napari_cyto.jobs.events import Event
 from napari_cyto.jobs.run_folder import from_dict, to_dict
 
+AT_ONCE = "--at-once"
+"""What a process is started with that does not work behind everything else on the machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

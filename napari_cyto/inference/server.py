@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import IO, Any
 
 from napari_cyto.errors import CytoError
-from napari_cyto.inference.orders import Answer, Order
+from napari_cyto.inference.orders import AT_ONCE, Answer, Order
 from napari_cyto.inference.outline.clicks import ClickRequest
 from napari_cyto.inference.request import PredictRequest
 from napari_cyto.jobs.events import Advanced, Event, Measured
@@ -142,7 +142,8 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     # What a library prints must not come between the answers.
     os.dup2(2, 1)
-    give_way()
+    if AT_ONCE not in sys.argv[1:]:
+        give_way()
 
     def say(answer: Answer) -> None:
         answers.write(json.dumps(answer.to_json(), default=str).encode() + b"\n")

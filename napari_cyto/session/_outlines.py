@@ -12,7 +12,6 @@ from napari_cyto.errors import CytoError
 from napari_cyto.session._edits import Edits
 from napari_cyto.session._state import SessionState
 
-NOT_ACCEPTED = "Dashed: not accepted yet. Enter keeps it, Escape drops it."
 NOTHING_TO_KEEP = "Enter keeps an outline that is not accepted yet (dashed); none is selected."
 
 
@@ -76,17 +75,18 @@ class Outlines:
         if after.remark:
             self._state.say(after.remark)
 
-    def accept(self) -> None:
-        """Accept the outlines among what is selected, in one undo step."""
+    def accept(self) -> int:
+        """Accept the outlines among what is selected, in one undo step; return how many were not yet."""
         cells = _not_accepted(self._state.selected())
         if not cells:
             self._state.say(NOTHING_TO_KEEP)
-            return
+            return 0
         self._edits.change_all(cells, _accepted, "Keep outline of {}")
         for cell in cells:
             self._before.pop(cell.id, None)
         if len(cells) > 1:
             self._state.say(f"{counted(len(cells), 'outline')} accepted. Undo with Ctrl+Z.")
+        return len(cells)
 
     def drop(self) -> bool:
         """Take away the selected outlines that were drawn here and are not kept; return whether there were any.

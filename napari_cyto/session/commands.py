@@ -32,7 +32,10 @@ def _cancel(session: Session) -> None:
 
 def _keep_outlines(session: Session) -> None:
     if session.selection or session.tool is Tool.OUTLINE:
-        session.outlines.accept()
+        kept = session.outlines.accept()
+        if kept and session.tool is Tool.OUTLINE:
+            # As after a point: the next digit is for the next cell.
+            session.select(())
 
 
 SAVED = "All changes are saved."

@@ -49,12 +49,15 @@ class ClickedCell(JsonFields):
         Ring of the whole cell; empty where its border cannot be seen.
     score : float
         0 to 1: how far the ring of the nucleus is to be trusted.
+    is_damaged : bool
+        Whether the slide's file is damaged there.
     """
 
     number: int
     nucleus_yx: tuple[YX, ...]
     cytoplasm_yx: tuple[YX, ...]
     score: float
+    is_damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_cyto.domain.json_values import to_plain
 from napari_cyto.inference.outline.clicks import ClickedCell, ClickRequest, ClicksAnswered
-from napari_cyto.inference.outline.outlines import OutlineMethod, outline_method, outlines_at
+from napari_cyto.inference.outline.computed import FoundOutline, outlines_on
+from napari_cyto.inference.outline.outlines import OutlineMethod, outline_method
 from napari_cyto.jobs.events import Cancelled, Done, Events, Measured, Token
 from napari_cyto.slides import Slide, fingerprint_as_annotated, open_slide
-from napari_cyto.slides.pixel_source import ImagePixels, SlidePixels
+from napari_cyto.slides.pixel_source import ImagePixels
 
 _WARM_PX = 64
 _WARM_MPP = 0.5
@@ -36,16 +36,16 @@ class WarmClicks:
             When the slide cannot be read or is another one, the model cannot be had, or a click is not on the slide.
         """
         method, remark = self._method(request.model)
-        pixels = SlidePixels(self._open(request))
+        slide = self._open(request)
         if not request.clicks_yx:
             self._look_at_nothing(method)
         for number, click in enumerate(request.clicks_yx):
             if token.cancelled():
                 yield Cancelled("A newer click came.")
                 return
-            (cell,) = outlines_at(pixels, [click], request.mpp, method)
-            yield Measured(to_plain(ClickedCell(number, cell.nucleus_yx, cell.cytoplasm_yx, cell.score)))
-        yield Done(to_plain(ClicksAnswered(method.name, remark)))
+            (found,) = outlines_on(slide, np.array([click]), request.mpp, method)
+            yield Measured(_clicked(number, found, slide.info.size_hw).to_json())
+        yield Done(ClicksAnswered(method.name, remark))
 
     def _method(self, model: str | None) -> tuple[OutlineMethod, str]:
         if model not in self._methods:
@@ -68,3 +68,9 @@ class WarmClicks:
         """Have the network run once: its first answer takes longer than all that follow."""
         grey = ImagePixels(np.full((_WARM_PX, _WARM_PX, 3), 200, np.uint8))
         method.outline(grey, (_WARM_PX / 2, _WARM_PX / 2), _WARM_MPP)
+
+
+def _clicked(number: int, found: FoundOutline, size_hw: tuple[int, int]) -> ClickedCell:
+    shape = found.cell.geometry(size_hw)
+    rings = ((), ()) if shape is None else (shape.vertices_yx, shape.cytoplasm_yx)
+    return ClickedCell(number, *rings, found.cell.score, found.is_damaged)

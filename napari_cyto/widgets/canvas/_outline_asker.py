@@ -40,7 +40,8 @@ class OutlineAsker:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.link = InferenceLink()
+        # Somebody waits for each answer, and the window has nothing else to do meanwhile.
+        self.link = InferenceLink(gives_way=False)
         self._generation = 0
         self._since_s: float | None = None
         # A model of outlines, or watershed; by default what the process has.

@@ -34,6 +34,8 @@ MOST_AT_ONCE = 200
 """Cells that one key outlines; for more there is a job with progress."""
 
 _LOADING_AFTER_S = 0.7
+# A circle at the click for an answer that comes at once would only cost a painting.
+_SHOWN_AFTER_S = 0.2
 _NEAR = 50
 FIRST_OUTLINE = "Outline not accepted yet (dashed). Enter keeps it, Escape drops it; Shift or Alt and drag corrects it."
 LOADING = "Loading the outline model; only the first outline takes this long."
@@ -41,8 +43,11 @@ NOTHING_THERE = "No nucleus found under the click, so nothing was drawn; click t
 ALREADY = "This cell is outlined already; Shift or Alt and drag corrects its outline."
 NO_OUTLINE = "No outline to correct here; click a nucleus first."
 UNSURE = "The outline is uncertain here (score {score:.2f}); look at it before you keep it."
+DAMAGED = "The slide's file is damaged here; look at the outline before you keep it."
 NO_SCALE = "The pixel size of {slide} is unknown, so the size of the nucleus was guessed; look at the outline."
-LEAST_SURE = 0.5
+LEAST_SURE, LEAST_SCORE = 0.6, 0.3
+"""Below the first an outline is called uncertain, below the second it is none. Of nuclei of CRIC 95 % score 0.85 or
+more and all 0.77, of places drawn at random a quarter less than 0.34."""
 
 
 @dataclass
@@ -194,8 +199,6 @@ class OutlineTool(QObject):
         self._give_up()
         self.asker.ask(pending.places_yx)
         self._pending, self._said_loading = pending, False
-        if pending.is_click:
-            self._show(circle_segments(pending.places_yx[0], pending.reach_px, SELECTED_RGBA))
         self.timer.start()
 
     def _give_up(self) -> None:
@@ -211,6 +214,9 @@ class OutlineTool(QObject):
     def _poll(self) -> None:
         with self._session.telling():
             self.asker.poll()
+        pending = self._pending
+        if pending is not None and pending.is_click and not self._has_draft and self.asker.waited_s > _SHOWN_AFTER_S:
+            self._show(circle_segments(pending.places_yx[0], pending.reach_px, SELECTED_RGBA))
         if not self.asker.is_warm and not self._said_loading and self.asker.waited_s > _LOADING_AFTER_S:
             self._said_loading = True
             self._session.message.emit(LOADING)
@@ -269,6 +275,8 @@ class OutlineTool(QObject):
         said, self._said_how = "" if self._said_how else FIRST_OUTLINE, True
         if len(there) > 1:
             said = f"{len(there)} annotations lie in this nucleus; the nearest to the click got the outline."
+        if found[0].is_damaged:
+            return DAMAGED
         return UNSURE.format(score=found[0].score) if found[0].score < LEAST_SURE else said
 
     def _cells_in(self, outline: CellOutline, click: YX, reach_px: float) -> list[Annotation]:
@@ -326,4 +334,5 @@ def _reaches(ring_yx: tuple[YX, ...], yx: YX, reach_px: float) -> bool:
 
 def _is_at(cell: ClickedCell, click: YX, reach_px: float) -> bool:
     """Whether a nucleus was found, and where it was looked for."""
-    return len(cell.nucleus_yx) >= 3 and _reaches(cell.nucleus_yx, click, reach_px)
+    is_one = len(cell.nucleus_yx) >= 3 and cell.score >= LEAST_SCORE
+    return is_one and _reaches(cell.nucleus_yx, click, reach_px)

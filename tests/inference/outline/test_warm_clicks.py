@@ -67,6 +67,7 @@ def test_each_click_is_answered_by_its_rings_and_the_method_is_named(smear: Path
         assert np.ptp(np.array(values["nucleus_yx"]), axis=0) == pytest.approx((36, 36), abs=5)
         assert np.ptp(np.array(values["cytoplasm_yx"]), axis=0) == pytest.approx((140, 140), abs=12)
         assert values["score"] > 0.5
+        assert not values["is_damaged"]
         assert ClickedCell(**values).number == number
 
 

@@ -21,6 +21,7 @@ from napari_cyto.inference.client import InferenceLink
 from napari_cyto.session import Session, Tool
 from napari_cyto.store import Project
 from napari_cyto.widgets.canvas import napari_window
+from napari_cyto.widgets.docks.annotate._outline_all import OutlineAll
 
 SHIFT, ALT = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.AltModifier
 NUCLEUS, OTHER, GLASS = (320.0, 330.0), (480.0, 560.0), (620.0, 250.0)
@@ -60,7 +61,7 @@ class LentLink(InferenceLink):
 
 @pytest.fixture(scope="module")
 def link() -> Iterator[LentLink]:
-    made = LentLink()
+    made = LentLink(gives_way=False)
     yield made
     InferenceLink.close(made)
 
@@ -131,6 +132,7 @@ def test_a_click_outlines_strokes_correct_and_enter_keeps(outliner):
     desk.key(Qt.Key.Key_Return)
     [kept] = desk.stored()
     assert (kept.geometry.accepted, kept.id) == (True, cell.id)
+    assert desk.session.selection == frozenset()
     assert len(desk.canvas.layers._outlines.pos) != dashed
     click(desk, NUCLEUS)
     assert (len(desk.stored()), desk.session.selection) == (1, {cell.id})
@@ -227,3 +229,28 @@ def test_undo_crosses_two_windows_without_loss(outliner):
     assert desk.stored() == [cell]
     desk.ctrl("Z")
     assert desk.stored() == []
+
+
+def test_all_cells_in_view_are_outlined_with_progress_and_the_rest_of_the_slide_stays(outliner):
+    desk = outliner
+    session = desk.session
+    for yx in (NUCLEUS, OTHER, GLASS):
+        session.edits.add_point(yx)
+    napari_window.look_at(desk.viewer, (NUCLEUS[0], NUCLEUS[1] - 120), 0.25, zoom=14.0)
+    desk.settle()
+    every = OutlineAll(session)
+    desk.qtbot.addWidget(every)
+    every.show()
+    every.model = "watershed"
+    desk.qtbot.mouseClick(every.buttons["field"], Qt.MouseButton.LeftButton)
+    assert every.job.running
+    assert not every.buttons["field"].isVisible()
+    wait(desk, lambda: not every.job.running)
+    assert [(o.centre_yx, o.accepted) for o in outlines(desk)] == [(pytest.approx(NUCLEUS, abs=3), False)]
+    assert "1 cell outlined by watershed, not accepted yet" in every.job.words.text()
+    assert every.buttons["field"].isVisible()
+    desk.qtbot.mouseClick(every.buttons["slide"], Qt.MouseButton.LeftButton)
+    desk.qtbot.mouseClick(every.job.cancel, Qt.MouseButton.LeftButton)
+    wait(desk, lambda: not every.job.running)
+    assert len(outlines(desk)) == 1
+    every.job.close_job()

@@ -12,10 +12,12 @@ from napari_cyto.session.commands import run
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.annotate._class_palette import Palette, coarse_sentence
+from napari_cyto.widgets.docks.annotate._outline_all import OutlineAll
 from napari_cyto.widgets.docks.annotate._selection_box import SelectionBox
 from napari_cyto.widgets.docks.annotate.tool_row import BoxSize, ToolRow, hint_of
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.controls import Check, Choice
+from napari_cyto.widgets.docks.section import Section
 from napari_cyto.widgets.docks.slides.scheme_dialog import SchemeDialog
 
 
@@ -37,6 +39,10 @@ class AnnotateDock(Dock):
             name="edit classes",
         )
         self.selection = SelectionBox(session)
+        self.outline_all = OutlineAll(session)
+        self.outline_section = Section(
+            "Outline all cells", self.outline_all, tip="Outlines for the cells that have a point or a box."
+        )
         self.review = ReviewBox(session)
         self.undo = parts.button("Undo", hint_of("undo"), lambda: self.do(session.history.undo), icon="undo")
         self.redo = parts.button("Redo", hint_of("redo"), lambda: self.do(session.history.redo), icon="redo")
@@ -61,6 +67,8 @@ class AnnotateDock(Dock):
             self.undo_words,
             self.coarse,
             _line(),
+            self.outline_section,
+            _line(),
             parts.text("Step through annotations", bold=True),
             self.review,
         )
@@ -75,6 +83,7 @@ class AnnotateDock(Dock):
         self.box_size.changed.connect(self._set_box)
         self.listen(session.project_changed, self._show_project)
         self.listen(session.slide_changed, self._show_counts)
+        self.listen(session.slide_changed, self.outline_all.refresh)
         self.listen(session.class_changed, self._show_class)
         self.listen(session.tool_changed, self._show_tool)
         self._after_edit = self.later(self._annotations_changed)
@@ -82,6 +91,15 @@ class AnnotateDock(Dock):
         self.listen(session.replaced_changed, self._after_edit)
         self.listen(session.selection_changed, self.selection.refresh)
         self.listen(session.filter_changed, self.selection.refresh)
+
+    def cancel_jobs(self) -> None:
+        """Ask the outlines that are being drawn to stop; those drawn stay."""
+        self.outline_all.job.stop()
+
+    def let_go(self) -> None:
+        """Stop listening, and stop what runs."""
+        super().let_go()
+        self.outline_all.job.close_job()
 
     def _choose_class(self, class_id: str) -> None:
         self.do(self.session.edits.choose_class, class_id)
@@ -103,6 +121,7 @@ class AnnotateDock(Dock):
     def _show_project(self) -> None:
         for widget in (self.tools, self.edit_classes, self.review):
             widget.setEnabled(self.session.project is not None)
+        self.outline_all.refresh()
         self._show_class()
         self._show_tool()
         self._annotations_changed()
