@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from psygnal import Signal
@@ -63,7 +64,9 @@ class OutlineAsker:
         """Have the model loaded and the slide opened ahead of the first click; says nothing where that fails."""
         slide = self._session.slide
         if slide is not None and slide.path and not self.waits:
-            self._send(slide, ())
+            # What is missing is said by the first click.
+            with suppress(CytoError):
+                self._send(slide, ())
 
     def ask(self, clicks_yx: Sequence[YX]) -> None:
         """Ask for the outlines under some clicks, level-0 px; what was asked before is not wanted any more.
@@ -76,8 +79,9 @@ class OutlineAsker:
         slide = self._session.need_slide()
         if not slide.path:
             raise CytoError(f"{slide.name}: its image file is missing; attach it in the Slides dock first.")
+        was_taken = self._send(slide, clicks_yx)
         self._since_s = time.monotonic()
-        if not self._send(slide, clicks_yx):
+        if not was_taken:
             self._fail(_ENDED_OUTSIDE)
 
     def drop(self) -> None:
