@@ -67,12 +67,12 @@ def filtered(window: CytoWindow, dock: MeasureDock, target: Path) -> None:
 
 def plotted(window: CytoWindow, dock: MeasureDock, target: Path) -> None:
     """Look at the histogram, and draw round the large nuclei of small cells in the scatter."""
-    dock.tabs.setCurrentIndex(1)
+    click(dock.views.buttons[1])
     settle(1)
     save(dock, target / "measure-histogram.png")
     dock.low.clear()
     QTest.keyClick(dock.low, Qt.Key.Key_Return)
-    dock.tabs.setCurrentIndex(2)
+    click(dock.views.buttons[2])
     settle(1)
     table = dock.table
     assert table is not None

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "formats": _CORE,
     "datasets": _DATA | {"measurements"},
     "models": _DATA | {"datasets"},
-    "vectors": _CORE | {"store", "slides"},
+    "vectors": _CORE | {"measurements", "store", "slides"},
     "measurements": _CORE | {"store", "slides"},
     # A run is judged by the very code that judges models afterwards, and that by the one that proposes cells.
     "training": _EVALUATED | {"synthesis"},

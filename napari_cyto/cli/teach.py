@@ -24,6 +24,7 @@ from napari_cyto.store import Project
 from napari_cyto.vectors import VectorKind
 from napari_cyto.vectors.teaching.lesson import Lesson
 from napari_cyto.vectors.teaching.project_lesson import (
+    Features,
     Worth,
     drawn_cells,
     encoder_remark,
@@ -87,6 +88,13 @@ Seed = Annotated[
     int,
     typer.Option("--seed", metavar="N", parser=number("--seed", SEED), help="Of the cells that are drawn at random."),
 ]
+Measured = Annotated[
+    bool,
+    typer.Option(
+        "--measurements",
+        help="Also learn from what is measured on outlines (napari-cyto measure); a saved model is of vectors alone.",
+    ),
+]
 _LARGEST_TABLE_BYTES = 64 << 20
 
 
@@ -102,6 +110,7 @@ def teach(
     encoder: Encoder = None,
     save_model: Save = None,
     seed: Seed = 0,
+    measurements: Measured = False,
     as_json: AsJson = False,
 ) -> None:
     """Teach a class by examples: score the unreviewed cells, suggest which to label next, and save a model.
@@ -119,7 +128,7 @@ def teach(
         kind = newest_kind(opened, _encoder(encoder))
         stored = _store(opened, class_id, examples or (), against or (), labels)
         remark = encoder_remark(opened, kind)
-        lesson = open_lesson(opened, kind)
+        lesson = open_lesson(opened, kind, Features.BOTH if measurements else Features.VECTORS)
         lesson.learn()
         keep_encoder(opened, kind)
         slide_id = _slide_id(opened, slide)

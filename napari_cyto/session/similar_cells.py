@@ -51,6 +51,8 @@ class CellList:
         The cell that they are like, if that is why they are listed.
     scope : Scope
         Where they were looked for.
+    measurement : str
+        What is said of each, a name of ``measurements.TABLE_COLUMNS``; empty for none.
     """
 
     title: str
@@ -58,6 +60,7 @@ class CellList:
     sentence: str = ""
     cell_id: str = ""
     scope: Scope = Scope.ALL
+    measurement: str = ""
 
 
 class SimilarCells:

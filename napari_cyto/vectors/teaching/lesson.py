@@ -13,6 +13,7 @@ from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.classes import ClassScheme
 from napari_cyto.vectors.teaching._basis import AnyVectors, Basis, Floats, fit_basis
 from napari_cyto.vectors.teaching._head import Head, fit_head
+from napari_cyto.vectors.teaching._measured import MeasuredFeatures
 from napari_cyto.vectors.teaching.examples import NONE_OF_THEM, Answer, Examples, answer_of, examples_of
 from napari_cyto.vectors.teaching.suggestions import COUNT, Pool, Suggestion, suggest
 
@@ -52,13 +53,25 @@ class Lesson:
         Their vectors, as the encoder gave them.
     scheme : ClassScheme
         The project's classes.
+    measured : MeasuredFeatures, optional
+        What is measured on the cells, to be learnt from, too.
     """
 
-    def __init__(self, ids: Sequence[str], slide_ids: Sequence[str], vectors: AnyVectors, scheme: ClassScheme) -> None:
+    def __init__(
+        self,
+        ids: Sequence[str],
+        slide_ids: Sequence[str],
+        vectors: AnyVectors,
+        scheme: ClassScheme,
+        measured: MeasuredFeatures | None = None,
+    ) -> None:
         self.ids, self.slide_ids, self.scheme = tuple(ids), tuple(slide_ids), scheme
         self.row_of: Mapping[str, int] = {cell: row for row, cell in enumerate(self.ids)}
         self.basis: Basis = fit_basis(vectors)
         self.places: Floats = self.basis.project(vectors)
+        self.measured = measured
+        if measured is not None:
+            self.places = np.hstack([self.places, measured.places])
         self.is_waiting = np.zeros(len(self.ids), np.bool_)
         self.without = 0
         """Cells of the project that have no vector, or an old one."""

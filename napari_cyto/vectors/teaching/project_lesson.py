@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from napari_cyto.errors import CytoError
+from napari_cyto.measurements import CellTable, stored_measurements
 from napari_cyto.store import Project
 from napari_cyto.vectors import CellVectors, VectorKind, cell_vectors, vector_kinds
+from napari_cyto.vectors.teaching._measured import measured_features
 from napari_cyto.vectors.teaching.estimate import Accuracy, AcrossSlides, Doubt, across_slides, doubts, honest_accuracy
 from napari_cyto.vectors.teaching.lesson import Lesson, Snapshot
 from napari_cyto.vectors.teaching.sentences import changed_encoder_words
 
-DRAWN, TAUGHT_ON = "teach.drawn", "teach.encoder"
+DRAWN, TAUGHT_ON, FEATURES = "teach.drawn", "teach.encoder", "teach.features"
+
+
+class Features(StrEnum):
+    """What a head is taught on."""
+
+    VECTORS = "vectors"
+    BOTH = "vectors-and-measurements"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +74,19 @@ def newest_kind(project: Project, named: str = "") -> VectorKind:
     return found[0]
 
 
-def open_lesson(project: Project, kind: VectorKind) -> Lesson:
+def open_lesson(project: Project, kind: VectorKind, features: Features = Features.VECTORS) -> Lesson:
     """Return the lesson on a project's cells, with all that was said of them so far; the head is not fitted yet.
 
     Safe in any thread.
+
+    Parameters
+    ----------
+    project : Project
+        Whose cells.
+    kind : VectorKind
+        Of which encoder.
+    features : Features
+        Whether what is measured on the cells is learnt from, too. No model is saved of that: it sees pixels alone.
 
     Raises
     ------
@@ -75,10 +94,24 @@ def open_lesson(project: Project, kind: VectorKind) -> Lesson:
         When no cell has a vector, or the project or its vectors cannot be read.
     """
     found: CellVectors = cell_vectors(project, kind)
-    lesson = Lesson(found.ids, found.slide_ids, found.vectors, project.scheme)
+    measured = None
+    if features is Features.BOTH:
+        measured = measured_features(found.ids, CellTable(stored_measurements(project)))
+    lesson = Lesson(found.ids, found.slide_ids, found.vectors, project.scheme, measured)
     lesson.without = found.without
     lesson.take((cell.id, cell) for cell in project.annotations() if not cell.is_region)
     return lesson
+
+
+def features_of(project: Project) -> Features:
+    """Return what the heads of a project are taught on."""
+    kept = project.setting(FEATURES, "")
+    return Features.BOTH if kept == Features.BOTH.value else Features.VECTORS
+
+
+def keep_features(project: Project, features: Features) -> None:
+    """Keep what the heads of a project are taught on."""
+    project.remember(FEATURES, features.value)
 
 
 def encoder_remark(project: Project, kind: VectorKind) -> str:

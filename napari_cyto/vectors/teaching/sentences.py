@@ -29,6 +29,7 @@ def limitations(lesson: Lesson, class_id: str) -> list[str]:
         sentence
         for sentence in (
             _without(lesson),
+            "" if lesson.measured is None else lesson.measured.sentence,
             _absent(lesson, class_id),
             _likeness(lesson, class_id),
             _few(lesson, class_id),

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_cyto.formats import WRITTEN
 from napari_cyto.training.request import runs_folder
 from napari_cyto.training.run_watch import RunWatch
+from napari_cyto.widgets.docks.measure.dock import MeasureDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.report.dock import ReportDock
@@ -67,6 +68,7 @@ def test_docks(bench):
         bench.slide,
         bench.annotate,
         bench.export,
+        bench.dock(MeasureDock),
         bench.dock(ModelsDock),
         bench.dock(PredictDock),
         bench.dock(ReportDock),

@@ -15,6 +15,7 @@ from napari_cyto.widgets.docks.annotate.dock import AnnotateDock
 from napari_cyto.widgets.docks.base import Dock
 from napari_cyto.widgets.docks.controls import Button, Check, Choice
 from napari_cyto.widgets.docks.export.dock import ExportDock
+from napari_cyto.widgets.docks.measure.dock import MeasureDock
 from napari_cyto.widgets.docks.models.dock import ModelsDock
 from napari_cyto.widgets.docks.predict.dock import PredictDock
 from napari_cyto.widgets.docks.report.dock import ReportDock
@@ -26,7 +27,7 @@ from napari_cyto.widgets.docks.train.dock import TrainDock
 
 DOCKS = (
     *(SlidesDock, SlideDock, AnnotateDock, PredictDock, ReviewDock),
-    *(ReportDock, ExportDock, TrainDock, ModelsDock),
+    *(ReportDock, ExportDock, TrainDock, ModelsDock, MeasureDock),
 )
 NARROW_PX = 280
 # napari's usual size of letters, and half as large again and twice as large.

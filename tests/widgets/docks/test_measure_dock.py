@@ -105,6 +105,7 @@ def test_the_table_sorts_filters_and_goes_to_the_cell(measured: tuple[Any, Measu
     bench.click(dock.review)
     assert [c.class_id for c in review.review.cells] == ["LSIL"]
     assert "Nucleus µm² from 50 to 200; 1 outline not accepted" in review.list_words.text()
+    assert "Nucleus µm² ≈ 11" in review.words.text()
     type_bounds(bench, dock, "x")
     assert dock.words.text().startswith("23 measured cells"), "what is no number is no bound"
     assert "color" in dock.low.styleSheet()
@@ -126,7 +127,7 @@ def test_a_lasso_in_the_scatter_and_a_drag_in_the_histogram_choose_cells(measure
     bench, dock = measured
     review = bench.dock(ReviewDock)
     dock.y.setCurrentIndex(dock.y.findData("nucleus_od_mean"))
-    dock.tabs.setCurrentIndex(2)
+    bench.click(dock.views.buttons[2])
     bench.settle()
     scatter = dock.scatter
     large = np.flatnonzero(dock.table.column("nucleus_area_um2") < 50)
@@ -148,7 +149,7 @@ def test_a_lasso_in_the_scatter_and_a_drag_in_the_histogram_choose_cells(measure
     statuses = {a.status for a in bench.session.project.annotations_by_id(dock.ids)}
     assert statuses == {Status.REJECTED}
     bench.qtbot.keyClick(scatter, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    dock.tabs.setCurrentIndex(1)
+    bench.click(dock.views.buttons[1])
     dock.by.setCurrentIndex(dock.by.findData("nucleus_area_um2"))
     bench.settle()
     dock.histogram.span.setRegion((60, dock.histogram.ends[1]))

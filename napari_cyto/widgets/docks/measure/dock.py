@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QItemSelection, QItemSelectionModel, Qt
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, QSize, Qt, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QLabel, QSizePolicy, QTableView, QTabWidget, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QLabel,
+    QSizePolicy,
+    QStackedWidget,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_cyto.domain.annotation import Status
 from napari_cyto.domain.counts import counted
@@ -43,6 +53,7 @@ from napari_cyto.widgets.ramp import packed, rgb_of
 
 # All docks look at each annotation that is selected.
 MOST_SELECTED = 2_000
+VIEWS_PX = 250
 NO_OUTLINES = "No cell here has an outline; draw some with the Outline tool, or outline all cells in the Annotate dock."
 # Where the row of colours begins and ends, so that one odd cell does not make all others alike.
 _TINT_PERCENTILES = (2, 98)
@@ -94,7 +105,7 @@ class MeasureDock(Dock):
             "measurement that is filtered and plotted", "Measurement to filter by; its histogram is below."
         )
         self.tint = _choice("colour of cells on the slide", "What the colour of a cell says, on the slide.")
-        self.x, self.y = (_choice(f"{axis} axis", f"What runs {way}.") for axis, way in _AXES)
+        self.x, self.y = (_choice(f"{axis} axis", f"What runs {way}.", letters=5) for axis, way in _AXES)
         self.tint.addItem("Colour by class", _BY_CLASS)
         for column in NUMBERS:
             for choice in (self.by, self.x, self.y):
@@ -120,6 +131,7 @@ class MeasureDock(Dock):
     def _make_views(self) -> None:
         self.view = QTableView()
         self.view.setAccessibleName("measured cells")
+        self.view.setToolTip("A click on a header sorts; a click on a row goes to the cell.")
         self.view.setModel(self.model)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -133,24 +145,33 @@ class MeasureDock(Dock):
         letter = self.view.fontMetrics().averageCharWidth()
         for column, key in enumerate(self.model.keys):
             words = self.model.headerData(column, Qt.Orientation.Horizontal)
-            wide = {"class": 9, "outline": 12, "flags": 13, "slide": 22}.get(key, max(6, len(words) + 2))
+            wide = {"class": 9, "outline": 12, "flags": 13, "slide": 22}.get(key, max(9, len(words) + 2))
             self.view.setColumnWidth(column, letter * wide + 12)
         self.histogram = Histogram()
         self.scatter = Scatter()
-        self.tabs = QTabWidget()
-        self.tabs.setMinimumHeight(250)
-        # It takes what the rest leaves; plots ask for more than a laptop's screen has.
-        self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        self.tabs.addTab(self.view, "Table")
-        self.tabs.addTab(self.histogram, "Histogram")
-        self.tabs.addTab(parts.column(parts.row(QLabel("→"), self.x, QLabel("↑"), self.y), self.scatter), "Scatter")
+        axes = parts.row(QLabel("→"), self.x, QLabel("↑"), self.y)
+        self.views = _Views(
+            (
+                ("Table", "The measured cells, a row each.", self.view),
+                ("Histogram", "How often each value occurs.", self.histogram),
+                ("Scatter", "Two measurements of each cell; draw round some to select them.", self._scatter_with(axes)),
+            )
+        )
+
+    def _scatter_with(self, axes: QWidget) -> QWidget:
+        made = QWidget()
+        layout = QVBoxLayout(made)
+        parts.tighten(layout)
+        layout.addWidget(axes)
+        layout.addWidget(self.scatter, 1)
+        return made
 
     def _lay_out(self) -> None:
         self.body.addWidget(parts.row(self.scope, self.measure, stretch=0))
         self.body.addWidget(self.job)
         self.body.addWidget(self.hint)
         self.body.addWidget(parts.row(self.by, self.low, self.high, stretch=0))
-        self.body.addWidget(self.tabs, 1)
+        self.body.addWidget(self.views, 1)
         self.body.addWidget(self.words)
         for block in (self.medians, self.reference, self.with_flagged):
             self.body.addWidget(block)
@@ -167,7 +188,7 @@ class MeasureDock(Dock):
             axis.currentIndexChanged.connect(lambda _n: self._plot())
         self.tint.currentIndexChanged.connect(lambda _n: self._colour_slide())
         self.with_flagged.toggled.connect(lambda _on: self._show_words())
-        self.tabs.currentChanged.connect(lambda _n: self._plot())
+        self.views.changed.connect(self._plot)
         self.histogram.bounds_changed.connect(self._take_bounds)
         self.scatter.chosen.connect(self._choose_dots)
         self.scatter.activated.connect(lambda dot: self._go(int(self._plotted[dot])))
@@ -286,7 +307,7 @@ class MeasureDock(Dock):
         table = self.table
         if table is None:
             return
-        if self.tabs.currentIndex() == 1:
+        if self.views.number == 1:
             low, high = self._between.low, self._between.high
             column = NUMBERS[self.by.currentIndex()]
             self.histogram.show_values(
@@ -296,7 +317,7 @@ class MeasureDock(Dock):
                 -np.inf if low is None else low,
                 np.inf if high is None else high,
             )
-        elif self.tabs.currentIndex() == 2:
+        elif self.views.number == 2:
             self._plotted = self.rows
             axes = (self.x.currentData(), self.y.currentData())
             values = np.stack([table.column(name)[self.rows] for name in axes], axis=1)
@@ -387,7 +408,7 @@ class MeasureDock(Dock):
         with self.session.telling():
             self.session.select(ids if len(ids) <= MOST_SELECTED else ())
             if lists:
-                self.session.cells_requested.emit(CellList("Selected by measurement", tuple(ids)) if ids else None)
+                self.session.cells_requested.emit(self._list("Selected by measurement", tuple(ids)) if ids else None)
         self._ring()
         self._select_lines()
         self._show_words()
@@ -451,6 +472,9 @@ class MeasureDock(Dock):
             else:
                 commands[command]()
 
+    def _list(self, title: str, ids: tuple[str, ...], said: str = "") -> CellList:
+        return CellList(title, ids, said, measurement=self.by.currentData())
+
     def _need_ids(self) -> list[str]:
         ids = self.ids
         if not ids:
@@ -483,7 +507,7 @@ class MeasureDock(Dock):
         uncertain = int((~self.table.accepted[which]).sum())
         if uncertain:
             said = f"{said}{'; ' if said else ''}{counted(uncertain, 'outline')} not accepted".strip()
-        self.session.cells_requested.emit(CellList(title, tuple(self.table.ids[which].tolist()), said))
+        self.session.cells_requested.emit(self._list(title, tuple(self.table.ids[which].tolist()), said))
         self.session.review_requested.emit()
 
     # Files
@@ -539,6 +563,50 @@ class MeasureDock(Dock):
         super().let_go()
 
 
+class _Views(QWidget):
+    """Shows one of several widgets, chosen by a button; takes what the rest of the dock leaves.
+
+    Plots ask for more than a laptop's screen has. A tab bar would cut its names in a narrow dock; buttons wrap.
+    """
+
+    changed = Signal()
+
+    def __init__(self, views: Sequence[tuple[str, str, QWidget]]) -> None:
+        super().__init__()
+        self.setMinimumHeight(VIEWS_PX)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self._stack = QStackedWidget()
+        self.buttons = []
+        for number, (name, tip, widget) in enumerate(views):
+            self._stack.addWidget(widget)
+            self.buttons.append(parts.toggle(name, tip, partial(self.show_view, number), name=f"show {name.lower()}"))
+        layout = QVBoxLayout(self)
+        parts.tighten(layout)
+        layout.addWidget(parts.row(*self.buttons))
+        layout.addWidget(self._stack, 1)
+        self.show_view(0)
+
+    @property
+    def number(self) -> int:
+        """Which is shown."""
+        return int(self._stack.currentIndex())
+
+    def show_view(self, number: int) -> None:
+        """Show one of them."""
+        self._stack.setCurrentIndex(number)
+        for each, button in enumerate(self.buttons):
+            button.setChecked(each == number)
+        self.changed.emit()
+
+    def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """As high as it must be."""
+        return QSize(super().sizeHint().width(), VIEWS_PX)
+
+    def hasHeightForWidth(self) -> bool:  # noqa: N802  Qt's name
+        """No: what is in it scrolls."""
+        return False
+
+
 _AXES = (("horizontal", "to the right"), ("vertical", "upwards"))
 
 
@@ -555,10 +623,10 @@ def _reference_words(found: Measured) -> str:
     )
 
 
-def _choice(name: str, tip: str) -> Choice:
+def _choice(name: str, tip: str, letters: int = 8) -> Choice:
     choice = Choice()
     choice.setSizeAdjustPolicy(Choice.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    choice.setMinimumContentsLength(8)
+    choice.setMinimumContentsLength(letters)
     choice.setAccessibleName(name)
     choice.setToolTip(tip)
     return choice

@@ -253,7 +253,9 @@ class ReviewDock(Dock):
 
     def _query(self) -> ReviewQuery:
         query = replace(self.filters.query(), likeness=self.session.teaching.likeness)
-        return query if self.listed is None else replace(query, cell_ids=self.listed.ids)
+        if self.listed is None:
+            return query
+        return replace(query, cell_ids=self.listed.ids, measurement=self.listed.measurement or query.measurement)
 
     # The list
 

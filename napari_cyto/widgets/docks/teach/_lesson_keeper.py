@@ -18,6 +18,7 @@ from napari_cyto.vectors.teaching.project_lesson import (
     Worth,
     drawn_cells,
     encoder_remark,
+    features_of,
     keep_encoder,
     open_lesson,
     worth_of,
@@ -167,7 +168,7 @@ def _read(project: Project) -> _Read:
         if not kinds:
             return _Read(project, None, None)
         kind = kinds[0]
-        lesson = open_lesson(project, kind)
+        lesson = open_lesson(project, kind, features_of(project))
         lesson.learn()
         remark = encoder_remark(project, kind)
         keep_encoder(project, kind)

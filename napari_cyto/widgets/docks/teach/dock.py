@@ -23,7 +23,13 @@ from napari_cyto.session import Session
 from napari_cyto.session.review_progress import Review
 from napari_cyto.store import HistoryEntry, Project
 from napari_cyto.training.taught_head import SaveOptions, save_head
-from napari_cyto.vectors.teaching.project_lesson import drawn_cells, keep_drawn
+from napari_cyto.vectors.teaching.project_lesson import (
+    Features,
+    drawn_cells,
+    features_of,
+    keep_drawn,
+    keep_features,
+)
 from napari_cyto.vectors.teaching.sentences import (
     accuracy_words,
     across_words,
@@ -49,6 +55,8 @@ NO_VECTORS = (
     "The cells of this project have no vectors yet. An encoder gives each cell one, once; from then on classes are "
     "taught in clicks."
 )
+
+SAVE_TIP = "Saves encoder and head as a classifier that Predict and the command line can use."
 
 
 class TeachDock(Dock):
@@ -120,9 +128,17 @@ class TeachDock(Dock):
         self.embed = parts.button(
             "Compute vectors", "Gives a vector to each cell that has none, or has moved.", self.compute_vectors
         )
+        self.features = Choice()
+        self.features.setAccessibleName("what is taught on")
+        self.features.setToolTip(
+            "What the head learns from: how a cell looks (vectors), or also what is measured on its outline (Measure "
+            "dock)."
+        )
+        self.features.addItem("Vectors", Features.VECTORS.value)
+        self.features.addItem("Vectors and measurements", Features.BOTH.value)
         self.save = parts.button(
             "Save as model…",
-            "Saves encoder and head as a classifier that Predict and the command line can use.",
+            SAVE_TIP,
             self.save_model,
             icon="export",
         )
@@ -151,6 +167,7 @@ class TeachDock(Dock):
             self.needs_vectors,
             self.warnings,
             parts.row(self.order, self.scope, self.again, stretch=0),
+            self.features,
         ):
             self.body.addWidget(block)
         self.body.addWidget(self.gallery, 1)
@@ -163,6 +180,7 @@ class TeachDock(Dock):
         session = self.session
         self.which.activated.connect(self._choose)
         self.new.returnPressed.connect(self._add_class)
+        self.features.activated.connect(lambda _index: self.do(self._choose_features))
         self.order.activated.connect(lambda _index: self.do(self.refresh))
         self.gallery.command_requested.connect(self._run)
         self.gallery.moved.connect(self._go)
@@ -258,6 +276,7 @@ class TeachDock(Dock):
     def _show_taught(self) -> None:
         self._show_classes()
         self.keeper.tell()
+        self._show_features()
         self._show_learnt()
         self.do(self.refresh)
 
@@ -479,6 +498,23 @@ class TeachDock(Dock):
             control.setEnabled(lesson is not None)
         self._show_learnt()
         self.do(self.refresh)
+
+    def _choose_features(self) -> None:
+        """Teach on other features from now on; what was said of cells stays."""
+        project = self.session.project
+        if project is not None:
+            keep_features(project, Features(self.features.currentData()))
+            self.keeper.read()
+            self._show_lesson()
+
+    def _show_features(self) -> None:
+        project, lesson = self.session.project, self.keeper.lesson
+        kept = Features.VECTORS if project is None else features_of(project)
+        self.features.setCurrentIndex(self.features.findData(kept.value))
+        self.features.setEnabled(lesson is not None)
+        # A model sees pixels; what is measured on an outline it cannot know.
+        alone = "" if kept is Features.VECTORS else "\nThe model is made of vectors alone, without the measurements."
+        self.save.setToolTip(f"{SAVE_TIP}{alone}")
 
     def _show_learnt(self) -> None:
         lesson, class_id = self.keeper.lesson, self.session.teaching.class_id
