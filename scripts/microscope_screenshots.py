@@ -104,6 +104,21 @@ def cell_menu(window: CytoWindow, yx: YX, target: Path) -> None:
     settle(0.2)
 
 
+def turned(window: CytoWindow, target: Path) -> None:
+    """The view turned askew, with annotations and a ruler."""
+    key(window, "3", CTRL)
+    for _ in range(7):
+        key(window, "Period")
+    native = native_canvas(window.viewer)
+    middle = QPoint(native.width() // 2, native.height() // 2)
+    QTest.keyPress(native, Qt.Key.Key_M)
+    drag(native, middle + QPoint(40, -60), middle + QPoint(150, -20))
+    settle(2)
+    save(qt_window(window.viewer), target / "turned.jpg")
+    QTest.keyRelease(native, Qt.Key.Key_M)
+    key(window, "Q", ALT)
+
+
 def main() -> None:
     """Open the demo, and take the pictures."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGE_FOLDER
@@ -118,6 +133,7 @@ def main() -> None:
         settle(2)
         rulers_and_field(window, target)
         light(window, target)
+        turned(window, target)
         cell_menu(window, cell.geometry.centre_yx, target)
         viewer.close()
 

@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_cyto.domain.coverage import magnification_of
 from napari_cyto.session import Session
 from napari_cyto.session.coverage_recorder import SAMPLE_S, CoverageRecorder
-from napari_cyto.widgets.canvas.napari_window import camera_of, is_open, qt_window, view_yxyx
+from napari_cyto.widgets.canvas.napari_window import camera_of, is_open, qt_window, seen_yxyx
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -47,7 +47,7 @@ class Looking(QObject):
             return
         zoom = float(camera_of(self.viewer).zoom)
         if zoom > 0:
-            self.recorder.sample(view_yxyx(self.viewer, slide.mpp), magnification_of(1 / zoom))
+            self.recorder.sample(seen_yxyx(self.viewer, slide.mpp), magnification_of(1 / zoom))
 
     def let_go(self) -> None:
         """Stop the clock and keep the last; before the session closes its project."""

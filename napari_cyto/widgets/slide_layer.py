@@ -15,8 +15,8 @@ from napari_cyto.domain.geometry import YXYX
 from napari_cyto.slides import LevelArray, Slide, tissue_bounds_yxyx
 from napari_cyto.slides.progressive_read import PatientReader
 from napari_cyto.slides.synthetic_levels import ZoomableSlide, zoomable
-from napari_cyto.widgets.canvas.frames import world_to_frame
-from napari_cyto.widgets.canvas.napari_window import canvas_size_px, look_at, scale_bar_of
+from napari_cyto.widgets.canvas.frames import around_turned, turned, world_to_frame
+from napari_cyto.widgets.canvas.napari_window import canvas_size_px, look_at, scale_bar_of, turn_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -74,6 +74,8 @@ class SlideImage(Image):
 
     def __init__(self, slide: Slide, mpp: float | None, icc: bool = False) -> None:
         self.slide = slide
+        # By how many degrees the view is turned clockwise; napari tells a layer two corners of the view alone.
+        self.turn_degrees = 0.0
         self._shown = zoomable(slide)
         self._factors: npt.NDArray[np.float64] = np.array(self._shown.info.factors_yx, dtype=np.float64)
         me = weakref.ref(self)
@@ -144,6 +146,7 @@ class SlideImage(Image):
         level = self.data_level
         if level < len(self.data) - 1 and self.visible and not self.slide.closed:
             mpp = float(self.scale[-1])
+            view_world = self._upright(view_world)
             corners = np.array([world_to_frame(corner, mpp) for corner in view_world]) / self._factors[level]
             y0, x0 = np.floor(corners[0]).astype(int).tolist()
             y1, x1 = np.ceil(corners[1]).astype(int).tolist()
@@ -175,8 +178,17 @@ class SlideImage(Image):
             for level in levels:
                 level.patient = None
 
-    def _update_draw(self, *args: Any, **values: Any) -> None:
-        super()._update_draw(*args, **values)
+    def _upright(self, corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the box round a view, (2, 2), whose upper left and lower right corner on the screen are given."""
+        if not self.turn_degrees:
+            return corners
+        middle, half = corners.mean(0), (corners[1] - corners[0]) / 2
+        size = turned((half[0], half[1]), self.turn_degrees)
+        around = np.array(around_turned((abs(size[0]), abs(size[1])), self.turn_degrees))
+        return np.array([middle - around, middle + around])
+
+    def _update_draw(self, scale_factor: float, corner_pixels_displayed: Any, shape_threshold: Any) -> None:
+        super()._update_draw(scale_factor, self._upright(np.asarray(corner_pixels_displayed)), shape_threshold)
         if not self._expects:
             # napari takes it for drawn already.
             self.show_expected()
@@ -258,5 +270,6 @@ def show_box(viewer: Viewer, box_yxyx: YXYX, mpp: float | None) -> None:
     y0, x0, y1, x1 = box_yxyx
     scale = mpp or 1.0
     height, width = canvas_size_px(viewer)
-    zoom = min(height / max(y1 - y0, 1.0), width / max(x1 - x0, 1.0)) / scale / _MARGIN
+    down, right = around_turned((max(y1 - y0, 1.0), max(x1 - x0, 1.0)), turn_of(viewer))
+    zoom = min(height / down, width / right) / scale / _MARGIN
     look_at(viewer, ((y0 + y1) / 2, (x0 + x1) / 2), scale, zoom)

@@ -148,7 +148,8 @@ def test_every_key_has_a_command_and_no_two_share_one():
     }
     light = {"light", "light.reset", "light.white", "light.white.auto", *lamp}
     places = {"place", "bookmark", "bookmarks", *(f"snapshot{each}" for each in ("", ".annotations", ".copy"))}
-    microscope = {*objectives, *light, "field", "field.follow", "rulers.clear", "ruler.remove", *places}
+    turns = {f"turn.{each}" for each in ("right", "left", "step.right", "step.left", "upright")}
+    microscope = {*turns, *objectives, *light, "field", "field.follow", "rulers.clear", "ruler.remove", *places}
     known = {*COMMANDS, "outline.selection", "hide", *moves, *microscope, *(f"class.{d}" for d in "123456789")}
     assert {key.command for key in KEYS} == known
     assert len(keys_table()) > 20

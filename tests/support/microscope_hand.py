@@ -87,14 +87,14 @@ class Hand:
         """Where a place on the slide is on the canvas, reckoned here rather than by the program."""
         mpp = self.bench.session.slide.mpp or 1.0
         y, x = ((v - PIXEL_CENTRE) * mpp for v in yx)
-        turn = math.radians(degrees)
-        y, x = math.cos(turn) * y - math.sin(turn) * x, math.sin(turn) * y + math.cos(turn) * x
         _, centre_y, centre_x = self.camera.center
-        zoom = self.camera.zoom
-        return QPoint(
-            round(self.native.width() / 2 + (x - centre_x) * zoom),
-            round(self.native.height() / 2 + (y - centre_y) * zoom),
+        down, right, turn = y - centre_y, x - centre_x, math.radians(degrees)
+        right, down = (
+            math.cos(turn) * right - math.sin(turn) * down,
+            math.sin(turn) * right + math.cos(turn) * down,
         )
+        zoom = self.camera.zoom
+        return QPoint(round(self.native.width() / 2 + right * zoom), round(self.native.height() / 2 + down * zoom))
 
     def go_to(self, number: int) -> None:
         """Put a slide of the project on screen, by its number."""

@@ -16,7 +16,7 @@ from napari_cyto.widgets.canvas._region_draft import LassoDrag, RegionDraft
 from napari_cyto.widgets.canvas._shape_handles import handle_at
 from napari_cyto.widgets.canvas.drags import Drag, OutlineHand, Place
 from napari_cyto.widgets.canvas.frames import world_to_frame
-from napari_cyto.widgets.canvas.napari_window import camera_of
+from napari_cyto.widgets.canvas.napari_window import camera_of, shift
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -248,9 +248,7 @@ class Gestures:
         return PanDrag(start, self._shift_view)
 
     def _shift_view(self, down_px: float, right_px: float) -> None:
-        camera = camera_of(self._viewer)
-        _, y, x = camera.center
-        camera.center = (0.0, y + down_px / camera.zoom, x + right_px / camera.zoom)
+        shift(self._viewer, down_px, right_px)
 
     def _drag(self, start: Place, *, adds: bool, outlines: bool, paints: bool | None) -> Drag:
         session = self._session

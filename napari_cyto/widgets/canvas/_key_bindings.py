@@ -37,7 +37,7 @@ _LEFT_TO_QT = (
     Qt.Key.Key_Meta,
 )
 # Held down, these go on; whatever changes an annotation must not.
-_REPEATED = ("pan.", "zoom.", "lamp.")
+_REPEATED = ("pan.", "zoom.", "lamp.", "turn.step.")
 
 
 class SlideKeys(QObject):

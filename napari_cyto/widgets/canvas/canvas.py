@@ -424,10 +424,11 @@ class Canvas:
         if not self._is_live or self.session.slide is None:
             return
         view = napari_window.view_yxyx(self.viewer, self.mpp)
-        if view != self.session.view_yxyx:
+        seen = napari_window.seen_yxyx(self.viewer, self.mpp)
+        if seen != self.session.view_yxyx:
             # Another place lies under the mouse now, and nobody has pointed at what is there.
             self.hover.leave()
-        self.session.set_view(view)
+        self.session.set_view(seen)
         self.layers.fit(napari_window.camera_of(self.viewer).zoom)
         if not self.shown.covers(view):
             # Wheel and pan come in bursts; the store is asked once they let the window breathe.

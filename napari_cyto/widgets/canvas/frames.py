@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,6 +51,32 @@ def world_to_frame(world: Sequence[float], mpp: float) -> YX:
 def frame_to_world(yx: YX, mpp: float) -> YX:
     """Return the napari world position of a place on the slide (level-0 px); ``mpp`` as in `world_to_frame`."""
     return ((yx[0] - PIXEL_CENTRE) * mpp, (yx[1] - PIXEL_CENTRE) * mpp)
+
+
+def turned(yx: YX, degrees: float) -> YX:
+    """Return ``(y, x)``, y downwards, turned clockwise round the origin; exact for quarter turns."""
+    quarter, rest = divmod(degrees, 90.0)
+    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[int(quarter) % 4] if not rest else _cos_sin(degrees)
+    return (sin * yx[1] + cos * yx[0], cos * yx[1] - sin * yx[0])
+
+
+def _cos_sin(degrees: float) -> tuple[float, float]:
+    return (math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
+
+
+def around_turned(size_yx: YX, degrees: float) -> YX:
+    """Return height and width of the upright box round one that is turned."""
+    (a, b), (c, d) = turned((size_yx[0], 0), degrees), turned((0, size_yx[1]), degrees)
+    return (abs(a) + abs(c), abs(b) + abs(d))
+
+
+def within_turned(size_yx: YX, degrees: float) -> YX:
+    """Return height and width of an upright box that lies within one that is turned, all of it at quarter turns."""
+    if degrees % 90 == 0:
+        return around_turned(size_yx, degrees)
+    around = around_turned(size_yx, degrees)
+    share = min(size_yx[0] / around[0], size_yx[1] / around[1])
+    return (size_yx[0] * share, size_yx[1] * share)
 
 
 _USUAL_UM = 40.0

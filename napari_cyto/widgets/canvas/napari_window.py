@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,21 @@ from qtpy.QtCore import QEvent, QObject
 
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.widgets.canvas._key_bindings import as_qt_writes
-from napari_cyto.widgets.canvas.frames import frame_to_world, world_to_frame
+from napari_cyto.widgets.canvas.frames import (
+    around_turned,
+    frame_to_world,
+    turned,
+    within_turned,
+    world_to_frame,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
     from qtpy.QtWidgets import QWidget
+
+
+_turns: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
 
 def camera_of(viewer: Viewer) -> Any:
@@ -105,12 +115,50 @@ def canvas_size_px(viewer: Viewer) -> tuple[float, float]:
     return (float(height), float(width))
 
 
-def view_yxyx(viewer: Viewer, mpp: float) -> YXYX:
-    """Return what is on screen, level-0 px; ``mpp`` is the scale of our layers."""
-    camera = camera_of(viewer)
+def turn_of(viewer: Viewer) -> float:
+    """Return by how many degrees the view is turned clockwise, 0 to 360."""
+    return _turns.get(viewer, 0.0)
+
+
+def turn(viewer: Viewer, degrees: float) -> None:
+    """Turn the view clockwise round the middle of the canvas; slide and annotations stay what and where they are.
+
+    vispy's camera maps the scene to the canvas and then, where it is told, on the canvas once more; clicks come back
+    by the same way.
+    """
+    from vispy.visuals.transforms import MatrixTransform
+
+    degrees %= 360.0
+    _turns[viewer] = degrees
+    for layer in _foreseeing(viewer):
+        layer.turn_degrees = degrees
     height, width = canvas_size_px(viewer)
+    matrix = np.eye(4)
+    for row, axis in enumerate(((0.0, 1.0), (1.0, 0.0))):
+        matrix[row, :2] = turned(axis, degrees)[::-1]
+    middle = np.array((width / 2, height / 2))
+    matrix[3, :2] = middle - middle @ matrix[:2, :2]
+    canvas = viewer.window._qt_viewer.canvas
+    canvas.view.camera.pre_transform = MatrixTransform(matrix) if degrees else None
+    canvas.on_draw()
+    # Who follows the view hears of it as of any other move.
+    camera_of(viewer).events.center()
+
+
+def view_yxyx(viewer: Viewer, mpp: float) -> YXYX:
+    """Return the box round what is on screen, level-0 px; ``mpp`` is the scale of our layers."""
+    return _box_of_view(viewer, mpp, around_turned(canvas_size_px(viewer), turn_of(viewer)))
+
+
+def seen_yxyx(viewer: Viewer, mpp: float) -> YXYX:
+    """Return a box all of which is on screen, level-0 px: less than `view_yxyx` where the view is turned askew."""
+    return _box_of_view(viewer, mpp, within_turned(canvas_size_px(viewer), turn_of(viewer)))
+
+
+def _box_of_view(viewer: Viewer, mpp: float, size_px: YX) -> YXYX:
+    camera = camera_of(viewer)
     y, x = world_to_frame(camera.center, mpp)
-    half_y, half_x = height / camera.zoom / mpp / 2, width / camera.zoom / mpp / 2
+    half_y, half_x = (length / camera.zoom / mpp / 2 for length in size_px)
     return (y - half_y, x - half_x, y + half_y, x + half_x)
 
 
@@ -120,7 +168,16 @@ def screen_xy(viewer: Viewer, yx: YX, mpp: float) -> tuple[float, float]:
     height, width = canvas_size_px(viewer)
     y, x = frame_to_world(yx, mpp)
     _, centre_y, centre_x = camera.center
-    return (width / 2 + (x - centre_x) * camera.zoom, height / 2 + (y - centre_y) * camera.zoom)
+    down, right = turned(((y - centre_y) * camera.zoom, (x - centre_x) * camera.zoom), turn_of(viewer))
+    return (width / 2 + right, height / 2 + down)
+
+
+def shift(viewer: Viewer, down_px: float, right_px: float) -> None:
+    """Move the view by px of the screen."""
+    camera = camera_of(viewer)
+    _, y, x = camera.center
+    down, right = turned((down_px, right_px), -turn_of(viewer))
+    camera.center = (0.0, y + down / camera.zoom, x + right / camera.zoom)
 
 
 def view_centre_yx(viewer: Viewer, mpp: float) -> YX:
@@ -130,10 +187,8 @@ def view_centre_yx(viewer: Viewer, mpp: float) -> YX:
 
 def pan(viewer: Viewer, down: float, right: float) -> None:
     """Move the view by shares of its height and width."""
-    camera = camera_of(viewer)
     height, width = canvas_size_px(viewer)
-    _, y, x = camera.center
-    camera.center = (0.0, y + down * height / camera.zoom, x + right * width / camera.zoom)
+    shift(viewer, down * height, right * width)
 
 
 def title_of_shortcut(combination: str) -> str:
@@ -152,7 +207,9 @@ def _clipped_title(description: str) -> str:
 
 @runtime_checkable
 class Foresees(Protocol):
-    """A layer that can make ready for a place before it is drawn."""
+    """A layer that can make ready for a place before it is drawn, and knows by how much its view is turned."""
+
+    turn_degrees: float
 
     def expect(self, view_world: npt.NDArray[np.float64], canvas_hw: tuple[float, float], zoom: float) -> None:
         """Make ready for a view: its upper left and lower right corner, (2, 2), y and x, world units."""
@@ -202,6 +259,7 @@ def _view_world(viewer: Viewer, centre_world: Sequence[float], mpp: float) -> np
     zoom = camera_of(viewer).zoom
     # A px more on each side, or another rounding of napari's would have all drawn twice.
     half = np.array(canvas_size_px(viewer)) / zoom / 2 + 1 / zoom + mpp
+    half = np.array(turned((half[0], half[1]), -turn_of(viewer)))
     centre = np.array(centre_world)
     return np.array([centre - half, centre + half])
 

@@ -22,6 +22,7 @@ from napari_cyto.widgets.microscope._magnification_bar import NO_MPP_TIP, Magnif
 from napari_cyto.widgets.microscope._places import Places
 from napari_cyto.widgets.microscope._rulers import Rulers
 from napari_cyto.widgets.microscope._signs import Signs
+from napari_cyto.widgets.microscope._turntable import Turntable
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -63,9 +64,11 @@ class Microscope:
         self.circle = FieldCircle(viewer, session)
         self.places = Places(viewer, session)
         self.lamp = Lamp(viewer, session, slide_layer)
+        self.turntable = Turntable(viewer, session)
         self.camera = Camera(viewer, session, canvas, slide_layer, self._view_words)
         self.signs = Signs(napari_window.native_canvas(viewer))
         self.signs.add("light", "Only the view is changed. Click for the light of the file (Shift+I).", self.lamp.reset)
+        self.signs.add("turn", f"Click to set the view upright ({key_of('turn.upright')}).", self.turntable.set_upright)
         self._light_panel: LightPanel | None = None
         self.bar = MagnificationBar(napari_window.native_canvas(viewer), self.magnify)
         self.bar.offer(menu_of(self.bar, self._rows()))
@@ -79,6 +82,7 @@ class Microscope:
             **self.lamp.commands,
             **self.places.commands,
             **self.camera.commands,
+            **self.turntable.commands,
             "field": self.circle.toggle,
             "field.follow": self._follow_mouse,
         }
@@ -89,6 +93,7 @@ class Microscope:
         canvas.place_rows = self._place_rows
         self._mouse: Place | None = None
         self.lamp.changed.connect(self._on_light)
+        self.turntable.changed.connect(self._on_turn)
         napari_window.camera_of(viewer).events.zoom.connect(self._on_zoom)
         session.slide_changed.connect(self._on_slide)
         self._on_slide()
@@ -104,7 +109,7 @@ class Microscope:
         self._canvas.place_rows = lambda _place: ()
         if self._light_panel is not None:
             self._light_panel.close()
-        for tool in (self.rulers, self.circle, self.lamp, self.places, self.signs, self.bar):
+        for tool in (self.rulers, self.circle, self.lamp, self.places, self.turntable, self.signs, self.bar):
             tool.let_go()
 
     def run(self, command: str) -> bool:
@@ -129,6 +134,10 @@ class Microscope:
             ("Light of the view…", "I", does("light")),
             ("White balance, automatic", "Shift+W", does("light.white.auto")),
             ("Light of the file", "Shift+I", does("light.reset")),
+            None,
+            ("Turn by 90°", "Q", does("turn.right")),
+            ("Turn by 5°", ".", does("turn.step.right")),
+            ("Upright view", "Alt+Q", does("turn.upright")),
             None,
             ("Go to coordinates…", "J", does("place")),
             ("Bookmark this view…", "K", does("bookmark")),
@@ -175,6 +184,10 @@ class Microscope:
         words = self.lamp.light.words
         self.signs.say("light", f"Light of the view: {words}" if words else "")
 
+    def _on_turn(self) -> None:
+        words = self.turntable.words
+        self.signs.say("turn", f"View {words}" if words else "")
+
     def _follow(self, place: Place) -> None:
         self._mouse = place
         self.circle.follow(place)
@@ -189,7 +202,8 @@ class Microscope:
             if now is not None
             else f"{zoom * _PERCENT:.3g} % (pixel size unknown)"
         )
-        return f"{scale}; {f'light changed: {light}' if light else 'light of the file'}"
+        said = [scale, f"light changed: {light}" if light else "light of the file", self.turntable.words]
+        return "; ".join(filter(None, said))
 
     # Magnification
 
