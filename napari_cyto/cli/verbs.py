@@ -52,6 +52,7 @@ def build(words: list[str]) -> typer.Typer:
     else:
         app.command("predict")(_predict() if verb == "predict" else predict)
     app.command("embed")(_embed() if verb == "embed" else embed)
+    app.command("extract")(_extract() if verb == "extract" else extract)
     app.command("measure")(_measure() if verb == "measure" else measure)
     app.command("outline")(_outline() if verb == "outline" else outline)
     app.command("attention")(_attention() if verb == "attention" else attention)
@@ -112,6 +113,16 @@ def _embed() -> Callable[..., None]:
 
 def embed() -> None:
     """Compute a vector for each cell of a project, on which teaching, the map and similar cells rest."""
+
+
+def _extract() -> Callable[..., None]:
+    from napari_cyto.cli import extract as extract_verb
+
+    return extract_verb.command()
+
+
+def extract() -> None:
+    """Cut out the cells of slides without a person: crops with APACC's names, or predictions to review."""
 
 
 def _measure() -> Callable[..., None]:

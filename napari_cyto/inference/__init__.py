@@ -3,6 +3,7 @@
 __all__ = [
     "classify",
     "client",
+    "extract",
     "many_slides",
     "model_choice",
     "model_view",

@@ -36,6 +36,7 @@ VERBS = (
     "train",
     "predict",
     "embed",
+    "extract",
     "measure",
     "relink",
     "slides",
