@@ -10,6 +10,7 @@ from napari_cyto.session import Session
 from napari_cyto.widgets import style
 from napari_cyto.widgets.docks import parts
 from napari_cyto.widgets.docks.base import Dock
+from napari_cyto.widgets.docks.predict._extraction import ExtractionBox
 from napari_cyto.widgets.docks.predict._prediction_filters import PredictionFilters
 from napari_cyto.widgets.docks.predict._run import PredictionRun
 from napari_cyto.widgets.docks.predict._slide_score import SlideScoreBox
@@ -35,6 +36,10 @@ class PredictDock(Dock):
         self.whole_slide = Section(
             "Score of the slide", self.slide_score, tip="A score of the whole slide, and what the model looked at"
         )
+        self.extraction = ExtractionBox(session)
+        self.extract = Section(
+            "Extract cells", self.extraction, tip="Boxes round all single cells, in the steps of APACC, for review"
+        )
         for widget in (
             self.run,
             _line(),
@@ -44,6 +49,7 @@ class PredictDock(Dock):
             self.filters,
             _line(),
             self.whole_slide,
+            self.extract,
         ):
             self.body.addWidget(widget)
         self.body.addStretch(1)
@@ -68,12 +74,14 @@ class PredictDock(Dock):
         if self.run.predictor.running:
             self.run.stop()
         self.slide_score.job.stop()
+        self.extraction.job.stop()
 
     def let_go(self) -> None:
         """Stop listening, and end the process that looks for cells."""
         super().let_go()
         self.run.let_go()
         self.slide_score.job.close_job()
+        self.extraction.job.close_job()
 
     def _show_project(self) -> None:
         project = self.session.project
@@ -97,6 +105,7 @@ class PredictDock(Dock):
 
     def _show_counts(self) -> None:
         self.run.show_state()
+        self.extraction.show_state()
         project, slide = self.session.project, self.session.slide
         if project is None or slide is None:
             self.counts.setText("Open a slide to see its predictions.")
