@@ -205,7 +205,7 @@ class ReviewFilters(QWidget):
         layout.addWidget(parts.row(self.sort, self.status, stretch=0))
         layout.addWidget(parts.row(self.which, self.slide))
         self.more = Section(
-            "More filters, control cells", more, ("Filters by score and measurement, and sets the control cells.")
+            "Score, size, control cells", more, ("Filters by score and measurement, and sets the control cells.")
         )
         layout.addWidget(self.more)
 
