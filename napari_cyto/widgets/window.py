@@ -26,6 +26,7 @@ from napari_cyto.widgets.canvas.key_help import KeyHelp
 from napari_cyto.widgets.canvas.napari_actions import answer_for, let_run
 from napari_cyto.widgets.canvas.napari_window import drop_targets, native_canvas
 from napari_cyto.widgets.canvas.pins import Pins
+from napari_cyto.widgets.canvas.step_lines import StepLines
 from napari_cyto.widgets.canvas.view_options import ViewOptions, load, save, shapes_of
 from napari_cyto.widgets.canvas.view_panel import ViewPanel
 from napari_cyto.widgets.coverage_clock import Looking
@@ -163,6 +164,7 @@ class CytoWindow(QObject):
         self.session = session
         self.docks: dict[type[Dock], Dock] = {}
         self.crosshair: Crosshair | None = None
+        self.step_lines: StepLines | None = None
         self.welcome: Welcome | None = None
         painted = native_canvas(viewer)
         # The slide covers it all: Qt need not paint what lies behind, four widgets deep, at each painting.
@@ -220,6 +222,8 @@ class CytoWindow(QObject):
             made.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
             if isinstance(made, ReviewDock):
                 self.crosshair = Crosshair(self.viewer, self.session, made.review.pointed)
+            if isinstance(made, PredictDock):
+                self.step_lines = StepLines(self.viewer, self.session, made.extraction.shown)
             if isinstance(made, ReportDock):
                 made.watch(self.looking.recorder)
         found = self.docks[kind]
@@ -329,7 +333,7 @@ class CytoWindow(QObject):
         for dock in self.docks.values():
             dock.let_go()
         self.looking.let_go()
-        for shown in (self.crosshair, self.welcome):
+        for shown in (self.crosshair, self.step_lines, self.welcome):
             if shown is not None:
                 shown.let_go()
         for signal, slot in self._heard:

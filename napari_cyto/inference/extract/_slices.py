@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_cyto.domain.geometry import YX, YXYX
 from napari_cyto.formats.apacc.names import SLICE_SIDE
@@ -48,6 +49,17 @@ class SliceSteps:
     window: Window
     step_px: float
 
+    @property
+    def level0_boxes_yxyx(self) -> npt.NDArray[np.float64]:
+        """Half-open boxes of the parts, level-0 px, float64 (n, 4)."""
+        return np.asarray((self.steps.boxes_yxyx + np.tile(self.window[:2], 2)) * self.step_px, np.float64)
+
+    @property
+    def middles_yx(self) -> npt.NDArray[np.float64]:
+        """Middles of those boxes, level-0 px, float64 (n, 2)."""
+        boxes = self.level0_boxes_yxyx
+        return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2)
+
 
 def steps_of_slice(
     source: MaskSource, corner_yx: Corner, size_hw: tuple[int, int], step_px: float, limits: Limits
@@ -87,16 +99,14 @@ def cells_of_slice(
     region_yxyx: YXYX | None,
 ) -> SliceCells:
     """Return the cells whose middle lies in a slice, and in the region where there is one."""
-    steps, (top, left, _, _), step_px = found.steps, found.window, found.step_px
-    offset = np.array([top, left, top, left])
-    boxes = (steps.boxes_yxyx + offset) * step_px
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-    here = np.array([_is_home((y, x), corner_yx, region_yxyx) for y, x in middles.tolist()], np.bool_)
+    steps, boxes = found.steps, found.level0_boxes_yxyx
+    here = np.array([is_home((y, x), corner_yx, region_yxyx) for y, x in found.middles_yx.tolist()], np.bool_)
     fates = Counter(steps.fates[here].tolist())
     large = sum(
-        _is_home((y, x), corner_yx, region_yxyx) for y, x in ((steps.large_centres_yx + offset[:2]) * step_px).tolist()
+        is_home((y, x), corner_yx, region_yxyx)
+        for y, x in ((steps.large_centres_yx + found.window[:2]) * found.step_px).tolist()
     )
-    pad_px = limits.pad_um / limits.um_per_px * step_px
+    pad_px = limits.pad_um / limits.um_per_px * found.step_px
     low = np.maximum(corner_yx, 0)
     high = np.minimum(np.add(corner_yx, SLICE_SIDE), size_hw)
     kept, clipped = [], 0
@@ -115,7 +125,8 @@ def cells_of_slice(
     return SliceCells(corner_yx, tuple(kept), counted, clipped)
 
 
-def _is_home(middle_yx: YX, corner_yx: Corner, region_yxyx: YXYX | None) -> bool:
+def is_home(middle_yx: YX, corner_yx: Corner, region_yxyx: YXYX | None) -> bool:
+    """Whether a place, level-0 px, lies in a slice, and in the region where there is one."""
     inside = all(v <= m < v + SLICE_SIDE for m, v in zip(middle_yx, corner_yx, strict=True))
     if region_yxyx is None or not inside:
         return inside

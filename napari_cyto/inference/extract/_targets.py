@@ -27,7 +27,7 @@ from napari_cyto.formats.apacc.names import CropName, crop_name
 from napari_cyto.formats.apacc.smear_names import SmearNames
 from napari_cyto.inference._stored_predictions import SAME_UM
 from napari_cyto.inference._target_project import believed_mpp, made, record_for, there
-from napari_cyto.inference.extract._slices import SliceCells
+from napari_cyto.inference.extract._slices import SliceCells, SliceSteps
 from napari_cyto.inference.extract.options import UNLABELLED, ExtractRequest
 from napari_cyto.slides import Slide
 from napari_cyto.store import Project
@@ -56,8 +56,8 @@ class Target(Protocol):
         """Begin a slide; counts start anew."""
         ...
 
-    def put(self, cells: SliceCells) -> None:
-        """Take the cells of a slice."""
+    def put(self, cells: SliceCells, found: SliceSteps) -> None:
+        """Take the cells of a slice, and the steps that led to them."""
         ...
 
     def end(self) -> None:
@@ -97,7 +97,7 @@ class Crops:
         """Begin a slide; counts start anew."""
         self._slide, self.written = slide, 0
 
-    def put(self, cells: SliceCells) -> None:
+    def put(self, cells: SliceCells, found: SliceSteps) -> None:  # noqa: ARG002 - the cells are enough
         """Write the crops of a slice."""
         y, x = cells.corner_yx
         smear = self._smears[self._slide.info.path]
@@ -159,7 +159,7 @@ class Predictions:
         self._waiting: list[Annotation] = []
         self.written = self.there_before = 0
 
-    def put(self, cells: SliceCells) -> None:
+    def put(self, cells: SliceCells, found: SliceSteps) -> None:  # noqa: ARG002 - the cells are enough
         """Take the cells of a slice; where the project has a cell already, nothing is written."""
         for box in cells.boxes_yxyx:
             geometry = Box(*map(float, box))

@@ -55,23 +55,14 @@ def extract(request: ExtractRequest, token: Token | None = None, models: LoadedM
 
 
 def _steps(request: ExtractRequest, token: Token | None, models: LoadedModels) -> Steps:
-    networks, method = "", None
-    if request.mask is MaskOf.NUCLEI:
-        if not has_torch():
-            raise CytoError(
-                "Expected torch for the mask of nuclei, got none; install napari-cyto[models], or extract by stain "
-                "alone (--mask stain), which finds far fewer cells."
-            )
-        detector, outline = bundle_named(request.detector), bundle_named(request.outlines)
-        method = NetworkOutlines(outline)
-        networks = f"{detector.sha256} {outline.sha256}"
+    method, networks = outlined_by(request)
     done, left_out = list[SlideExtracted](), list[LeftOut]()
     with target_of(request, networks, now_utc().date()) as target:
         for path in request.slides:
             stop_if_cancelled(token, _KEPT)
             try:
                 with open_slide(path) as slide:
-                    done.append((yield from _OneSlide(request, target, slide, method, token, models).steps()))
+                    done.append((yield from OneSlide(request, target, slide, method, token, models).steps()))
             except JobCancelled:
                 raise
             except CytoError as error:
@@ -91,7 +82,28 @@ def _steps(request: ExtractRequest, token: Token | None, models: LoadedModels) -
     )
 
 
-class _OneSlide:
+def outlined_by(request: ExtractRequest) -> tuple[OutlineMethod | None, str]:
+    """Return what outlines nuclei, None for the mask by stain, and the hashes of the models of the mask.
+
+    Raises
+    ------
+    CytoError
+        When a model cannot be had.
+    """
+    if request.mask is not MaskOf.NUCLEI:
+        return None, ""
+    if not has_torch():
+        raise CytoError(
+            "Expected torch for the mask of nuclei, got none; install napari-cyto[models], or extract by stain alone "
+            "(--mask stain), which finds far fewer cells."
+        )
+    detector, outline = bundle_named(request.detector), bundle_named(request.outlines)
+    return NetworkOutlines(outline), f"{detector.sha256} {outline.sha256}"
+
+
+class OneSlide:
+    """The extraction on one slide, into any target."""
+
     def __init__(
         self,
         request: ExtractRequest,
@@ -128,7 +140,7 @@ class _OneSlide:
             stop_if_cancelled(self._token, _KEPT)
             found = steps_of_slice(source, corner, size_hw, step_px, limits)
             cells = cells_of_slice(found, corner, size_hw, limits, self._region)
-            self._target.put(cells)
+            self._target.put(cells, found)
             fates, clipped = fates + cells.fates, clipped + cells.clipped
             yield Advanced(number + 1, len(corners), f"{self._name}: {counted(fates.kept, 'cell')}")
         self._target.end()

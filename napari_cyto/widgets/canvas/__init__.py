@@ -16,6 +16,7 @@ __all__ = [
     "napari_window",
     "pins",
     "slide_lines",
+    "step_lines",
     "view_options",
     "view_panel",
 ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from napari_cyto.domain.annotation import Status
@@ -44,6 +45,17 @@ def test_cells_in_view_are_extracted_for_review_and_taken_back_by_undo(
     box = dock.extraction
     box.form.set_values({"mask": MaskOf.STAIN})
     project, slide = bench.session.project, bench.session.slide
+    bench.settle()
+    bench.click(box.steps)
+    bench.qtbot.waitUntil(lambda: not box.job.running, timeout=LONGEST_MS)
+    bench.settle()
+    lines = bench.window.step_lines.lines
+    assert {name for name, line in lines.items() if line.visible} == {"kept", "boxes"}, box.job.words.text()
+    boxes_um = lines["boxes"]._pos.reshape(3, 8, 2)
+    assert np.ptp(boxes_um, axis=1) == pytest.approx(46, abs=3), "discs of 40 µm with 3 µm on each side"
+    assert not list(project.annotations(slide.id)), "nothing is added by looking"
+    bench.click(box.steps)
+    assert not any(line.visible for line in lines.values())
     before = {a.id for a in project.annotations(slide.id)}
     bench.settle()
     bench.click(box.here)

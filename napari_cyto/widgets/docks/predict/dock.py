@@ -101,6 +101,7 @@ class PredictDock(Dock):
             self._place = place
             self.run.forget_outcome()
             self.slide_score.show_slide()
+            self.extraction.forget_steps()
         self._show_counts()
 
     def _show_counts(self) -> None:
