@@ -10,11 +10,13 @@ import typer
 
 from napari_cyto.cli.common_options import AsJson
 from napari_cyto.cli.job_follower import follow
+from napari_cyto.cli.numbers import number
 from napari_cyto.cli.option_flags import checked, with_options
 from napari_cyto.cli.output import print_facts, print_json
 from napari_cyto.cli.predict import region_yxyx, user_name
 from napari_cyto.cli.restart import start_with_allocator
 from napari_cyto.domain.counts import counted
+from napari_cyto.domain.quantities import MPP
 from napari_cyto.errors import CytoError
 from napari_cyto.inference.outline.image_job import ImageOutlineRequest, ImageOutlines, run_on_image
 from napari_cyto.inference.outline.job import Outlined, OutlineOptions, OutlineRequest, run
@@ -29,7 +31,13 @@ Points = Annotated[
     ),
 ]
 Mpp = Annotated[
-    float | None, typer.Option("--mpp", metavar="M", help="Of an image: µm per px, if the file does not state it.")
+    float | None,
+    typer.Option(
+        "--mpp",
+        metavar="M",
+        parser=number("--mpp", MPP),
+        help="Of an image: µm per px, if the file does not state it.",
+    ),
 ]
 SlideNames = Annotated[
     list[str] | None,

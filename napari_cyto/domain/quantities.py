@@ -110,6 +110,10 @@ RADIUS_UM = Quantity(0.01, 200.0, "µm")
 """How far a detection may lie from the cell that it is."""
 BOX_UM = Quantity(0.1, 10_000.0, "µm")
 """Side of the box that stands for a cell."""
+AREA_UM2 = Quantity(0.0, 1e7, "µm²")
+"""Of a nucleus, a cell or a clump of them."""
+REACH_UM = Quantity(0.0, 200.0, "µm")
+"""How far something is grown, worn away or padded."""
 SEED = Quantity(0, 2**31 - 1, whole=True)
 """What all libraries and every field of a form take."""
 WORKERS = Quantity(1, 1_024, "processes", whole=True)
@@ -129,6 +133,8 @@ UmPerPx: TypeAlias = Annotated[float, MPP]
 Score: TypeAlias = Annotated[float, SCORE]
 RadiusUm: TypeAlias = Annotated[float, RADIUS_UM]
 BoxUm: TypeAlias = Annotated[float, BOX_UM]
+AreaUm2: TypeAlias = Annotated[float, AREA_UM2]
+ReachUm: TypeAlias = Annotated[float, REACH_UM]
 Seed: TypeAlias = Annotated[int, SEED]
 Workers: TypeAlias = Annotated[int, WORKERS]
 Folds: TypeAlias = Annotated[int, FOLDS]

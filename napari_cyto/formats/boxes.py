@@ -34,7 +34,7 @@ def box_round(geometry: Geometry, class_id: str, slide: SlideRecord, options: Bo
 
     Raises
     ------
-    FormatError
+    ScaleUnknownError
         When a point's box size cannot be had because the slide's µm per px is unknown.
     """
     if isinstance(geometry, Box):

@@ -38,6 +38,7 @@ VERBS = (
     "embed",
     "extract",
     "measure",
+    "outline",
     "relink",
     "slides",
 )

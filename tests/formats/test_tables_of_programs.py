@@ -15,7 +15,7 @@ from napari_cyto.datasets import ImportOptions
 from napari_cyto.datasets.import_.label_source import read_source
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.label_set import LabelSet
-from napari_cyto.errors import FormatError
+from napari_cyto.errors import ScaleUnknownError
 from napari_cyto.formats import get_format
 from napari_cyto.formats.format_guess import format_of
 
@@ -103,7 +103,7 @@ class TestQuPath:
         assert sentence in "\n".join(table(tmp_path, QUPATH, mpp=0.25).remarks)
 
     def test_without_a_scale_it_is_requested(self, tmp_path: Path) -> None:
-        with pytest.raises(FormatError, match=r"'a\.png' is unknown; give it with --mpp"):
+        with pytest.raises(ScaleUnknownError, match=r"'a\.png' is unknown; give it with --mpp"):
             table(tmp_path, QUPATH)
 
     def test_px_need_no_scale(self, tmp_path: Path) -> None:

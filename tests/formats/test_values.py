@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from napari_cyto.domain.geometry import Box, Point, Polygon
 from napari_cyto.domain.slide_record import SlideRecord
-from napari_cyto.errors import FormatError
+from napari_cyto.errors import FormatError, ScaleUnknownError
 from napari_cyto.formats._yolo_lines import box_line, read_line
 from napari_cyto.formats.apacc.label_lines import label_line, parse_label_text, slice_labels, whole_box
 from napari_cyto.formats.bad_rows import BadRows, LeftOut
@@ -209,7 +209,7 @@ def test_a_box_stands_for_any_shape() -> None:
     assert box_round(Point(100, 200), "b", slide, options) == Box(80, 180, 120, 220)
     triangle = Polygon(((0.0, 0.0), (0.0, 8.0), (4.0, 8.0)))
     assert box_round(triangle, "a", unknown, options) == Box(0, 0, 4, 8)
-    with pytest.raises(FormatError, match="The points on 'u' need boxes of their class's size in µm"):
+    with pytest.raises(ScaleUnknownError, match="The points on 'u' need boxes of their class's size in µm"):
         box_round(Point(1, 1), "a", unknown, options)
     assumed = BoxOptions(box_um={}, default_box_um=20.0, assumed_mpp=1.0)
     assert box_round(Point(100, 200), "a", unknown, assumed) == Box(90, 190, 110, 210)

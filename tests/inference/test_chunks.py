@@ -38,7 +38,7 @@ class Rule:
             slide.read_region(0, int(y) - 5, int(x) - 5, 10, 10)
         return centres_yx.tolist()
 
-    def sides_px(self, mpp: float, name: str) -> tuple[float, float]:
+    def sides_px(self, mpp: float, name: str, images: Any = ()) -> tuple[float, float]:
         return (10.0 / mpp, 8.0 / mpp)
 
 

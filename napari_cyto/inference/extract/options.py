@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_cyto.domain.quantities import Score, UmPerPx
+from napari_cyto.domain.quantities import AreaUm2, ReachUm, Score, UmPerPx
 
 UNLABELLED = "unlabelled"
 """Folder of crops that nobody has reviewed."""
@@ -97,32 +97,30 @@ class ExtractOptions(BaseModel):
         description="The class that the cells get until they are reviewed. In a project the default is artefact / not "
         "evaluable where its class scheme has it; crops have none by default and go into the folder unlabelled.",
     )
-    largest_component_um2: float | None = Field(
+    largest_component_um2: AreaUm2 | None = Field(
         default=None,
-        gt=0,
         title="Largest component, µm²",
         description="Larger connected parts of the mask are dropped.",
     )
-    deepest_erosion_um: float | None = Field(
-        default=None, ge=0, title="Deepest erosion, µm", description="Radius of the last erosion that parts cells."
+    deepest_erosion_um: ReachUm | None = Field(
+        default=None, title="Deepest erosion, µm", description="Radius of the last erosion that parts cells."
     )
-    least_core_um: float | None = Field(
+    least_core_um: ReachUm | None = Field(
         default=None,
-        gt=0,
         title="Least core, µm",
         description="How much deeper than the erosion a piece has to reach to count as a cell.",
     )
-    least_area_um2: float | None = Field(
-        default=None, ge=0, title="Least area, µm²", description="Smaller parts are left out."
+    least_area_um2: AreaUm2 | None = Field(
+        default=None, title="Least area, µm²", description="Smaller parts are left out."
     )
-    most_area_um2: float | None = Field(
-        default=None, gt=0, title="Largest area, µm²", description="Larger parts are left out."
+    most_area_um2: AreaUm2 | None = Field(
+        default=None, title="Largest area, µm²", description="Larger parts are left out."
     )
     least_roundness: float | None = Field(
         default=None, ge=0, le=1, title="Least roundness", description="4 π area / perimeter², 1 for a circle."
     )
-    pad_um: float | None = Field(
-        default=None, ge=0, le=200, title="Padding, µm", description="Added to a cell's box in each direction."
+    pad_um: ReachUm | None = Field(
+        default=None, title="Padding, µm", description="Added to a cell's box in each direction."
     )
 
     @property
