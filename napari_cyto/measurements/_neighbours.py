@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from napari_cyto.domain.geometry import CellOutline, outlines_within, points_in_outline
+from napari_cyto.domain.geometry import count_in_outlines, outlines_within
 from napari_cyto.measurements._kept import Kept
-from napari_cyto.measurements._outlined_cells import OutlinedCells
+from napari_cyto.measurements._outlined_cells import OutlinedCells, Ring
 
 TOUCHING_UM = 0.5
 """Contours nearer than this cannot be distinguished at 40x (0.25 µm per px): two pixels."""
@@ -18,10 +18,10 @@ TOUCHING_UM = 0.5
 Flags = npt.NDArray[np.bool_]
 
 
-def touching(outlines: Sequence[CellOutline], apart_px: float) -> Flags:
+def touching(nuclei_yx: Sequence[Ring], apart_px: float) -> Flags:
     """Return which nuclei overlap another one or come as near to it as ``apart_px``, level-0 px."""
-    found = np.zeros(len(outlines), dtype=bool)
-    found[outlines_within([outline.vertices_yx for outline in outlines], apart_px)] = True
+    found = np.zeros(len(nuclei_yx), dtype=bool)
+    found[outlines_within(nuclei_yx, apart_px)] = True
     return found
 
 
@@ -40,29 +40,22 @@ def cut_by_border(bounds_yxyx: npt.NDArray[np.float64], size_hw: tuple[int, int]
     return cut
 
 
-def nuclei_inside(outlines: Sequence[CellOutline], centres_yx: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def nuclei_inside(cytoplasms_yx: Sequence[Ring], centres_yx: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return how many of the slide's cells have their centre inside the cytoplasm of each; NaN without a cytoplasm."""
-    found = np.full(len(outlines), np.nan)
-    if not len(centres_yx):
-        return found
-    order = np.argsort(centres_yx[:, 0], kind="stable")
-    ys = centres_yx[order, 0]
-    for n, outline in enumerate(outlines):
-        if outline.cytoplasm_yx:
-            ring = np.asarray(outline.cytoplasm_yx)
-            (y0, x0), (y1, x1) = ring.min(0), ring.max(0)
-            near = order[np.searchsorted(ys, y0) : np.searchsorted(ys, y1, side="right")]
-            near = near[(centres_yx[near, 1] >= x0) & (centres_yx[near, 1] <= x1)]
-            found[n] = points_in_outline(centres_yx[near], outline.cytoplasm_yx).sum() if len(near) else 0
+    found = np.full(len(cytoplasms_yx), np.nan)
+    known = [n for n, ring in enumerate(cytoplasms_yx) if len(ring)]
+    if len(centres_yx) and known:
+        found[known] = count_in_outlines(centres_yx, [cytoplasms_yx[n] for n in known])
     return found
 
 
 def with_neighbourhood(kept: Kept, cells: OutlinedCells) -> Kept:
     """Return what is kept with how the cells of a slide stand to each other now."""
     centres = np.array(cells.centres_yx, dtype=np.float64).reshape(-1, 2)
+    nuclei, cytoplasms = cells.rings_yx()
     return replace(
         kept,
         neighbourhood=cells.neighbourhood(kept.mpp),
-        touches=touching(cells.outlines, TOUCHING_UM / kept.mpp),
-        inside=nuclei_inside(cells.outlines, centres),
+        touches=touching(nuclei, TOUCHING_UM / kept.mpp),
+        inside=nuclei_inside(cytoplasms, centres),
     )

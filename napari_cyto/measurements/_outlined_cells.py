@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -29,6 +29,7 @@ from napari_cyto.domain.annotation_rows import (
     Row,
     geometry_of,
     is_accepted_outline,
+    rings_of,
     scores_of,
 )
 from napari_cyto.domain.annotation_source import AnnotationSource
@@ -37,6 +38,8 @@ from napari_cyto.measurements._reference import CONFIDENT
 from napari_cyto.store import Project
 
 SHAPE_BYTES = 16
+Ring = npt.NDArray[np.float64]
+"""Corners (y, x), level-0 px ``(k, 2)``."""
 
 
 class MeasureOptions(BaseModel):
@@ -92,10 +95,10 @@ class OutlinedCells:
         assert isinstance(shape, Polygon)
         return CellOutline(shape.vertices_yx)
 
-    @cached_property
-    def outlines(self) -> list[CellOutline]:
-        """The outlines of all; made when they are first asked for, since many readers never need them."""
-        return [self.outline(n) for n in range(len(self.ids))]
+    def rings_yx(self) -> tuple[list[Ring], list[Ring]]:
+        """Return the nuclei and the cytoplasms of all, level-0 px; a cytoplasm that is not known has no corners."""
+        rings = [rings_of(row[CORNERS]) for row in self._rows]
+        return [_ring(nucleus) for nucleus, _ in rings], [_ring(cytoplasm or ()) for _, cytoplasm in rings]
 
     @cached_property
     def bounds_yxyx(self) -> npt.NDArray[np.float64]:
@@ -134,6 +137,10 @@ class OutlinedCells:
         self.is_sure.append(is_accepted_cell or _score(row) >= CONFIDENT)
         self.shapes.append(_shape_name(kind, corners))
         self._rows.append(row)
+
+
+def _ring(flat: Sequence[float]) -> Ring:
+    return np.asarray(flat, dtype=np.float64).reshape(-1, 2)
 
 
 def _score(row: Row) -> float:

@@ -25,6 +25,7 @@ from napari_cyto.domain.geometry import (
     boxes_touch,
     click_rank,
     clipped,
+    count_in_outlines,
     covered_area,
     distance,
     distance_to_outline,
@@ -216,6 +217,29 @@ def test_outlines_that_overlap_hold_or_nearly_touch_each_other_are_pairs() -> No
     assert sorted(outlines_within(outlines, 1.0).tolist()) == [[0, 1], [0, 2], [0, 4], [2, 4]]
     assert sorted(outlines_within(outlines, 0.9).tolist()) == [[0, 2], [0, 4], [2, 4]]
     assert outlines_within(outlines[:1], 9.0).shape == outlines_within([], 9.0).shape == (0, 2)
+
+
+@given(st.lists(outlines, max_size=8), st.lists(places, max_size=20))
+def test_points_are_counted_in_many_outlines_as_in_each_alone(many, points):
+    yx = np.array(points).reshape(-1, 2)
+    assert count_in_outlines(yx, many).tolist() == [points_in_outline(yx, outline).sum() for outline in many]
+
+
+def test_points_are_counted_in_more_outlines_than_one_go_takes():
+    rng = np.random.default_rng(0)
+    turns = np.sort(rng.uniform(0, 2 * np.pi, (500, 12)), axis=1)
+    stars = rng.uniform(0, 300, (500, 1, 2)) + np.stack([np.sin(turns), np.cos(turns)], 2) * rng.uniform(
+        5, 40, (500, 12, 1)
+    )
+    # Whole numbers put points on lines and corners, and mixed corners let lines cross.
+    stars[::2] = stars[::2].round()
+    stars[::5] = rng.permuted(stars[::5], axis=1)
+    points = np.concatenate(
+        [rng.uniform(0, 300, (500, 2)), rng.integers(0, 300, (500, 2)), stars[::2, 3], stars[::2, 7]]
+    )
+    found = count_in_outlines(points, list(stars))
+    assert found.tolist() == [points_in_outline(points, outline).sum() for outline in stars]
+    assert found.max() > 9
 
 
 def test_the_pixels_of_an_outline_are_those_whose_centre_it_holds() -> None:

@@ -78,8 +78,9 @@ def test_rough_contours_and_coarse_chromatin_measure_more() -> None:
 def test_what_speaks_against_a_nucleus_is_found() -> None:
     rings = [ellipse(place, 10, 10) for place in ((50, 50), (50, 70.5), (50, 120), (9, 300), (400, 400))]
     outlines = [*map(CellOutline, rings), CellOutline(ellipse((400, 400), 60, 60))]
-    assert touching(outlines, 1.0).tolist() == [True, True, False, False, True, True]
-    assert touching(outlines, 0.1).tolist() == [False, False, False, False, True, True]
+    nuclei = [np.array(each.vertices_yx) for each in outlines]
+    assert touching(nuclei, 1.0).tolist() == [True, True, False, False, True, True]
+    assert touching(nuclei, 0.1).tolist() == [False, False, False, False, True, True]
     assert cut_by_border(np.array([o.bounds_yxyx for o in outlines]), (470, 461)).tolist() == [
         False,
         False,
@@ -91,11 +92,12 @@ def test_what_speaks_against_a_nucleus_is_found() -> None:
 
 
 def test_nuclei_of_one_cytoplasm_are_counted() -> None:
-    cell = CellOutline(ellipse((50, 50), 5, 5), ellipse((50, 50), 40, 30))
+    cytoplasms = [np.array(ellipse((50, 50), 40, 30)), np.empty((0, 2))]
     centres = np.array([(50.0, 50.0), (80.0, 50.0), (50.0, 85.0), (300.0, 50.0)])
-    counts = nuclei_inside([cell, CellOutline(ellipse((50, 50), 5, 5))], centres)
+    counts = nuclei_inside(cytoplasms, centres)
     assert counts[0] == 2
     assert np.isnan(counts[1])
+    assert np.isnan(nuclei_inside(cytoplasms, centres[:0])).all()
 
 
 def test_the_intermediate_nucleus_is_the_median_of_at_least_twenty() -> None:

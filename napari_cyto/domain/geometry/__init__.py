@@ -20,6 +20,7 @@ from napari_cyto.domain.geometry._brush import CellRing, Painted, painted
 from napari_cyto.domain.geometry._containment import (
     box_contains_box,
     box_contains_point,
+    count_in_outlines,
     pixels_in_outline,
     points_in_box,
     points_in_outline,
@@ -67,6 +68,7 @@ __all__ = [
     "click_rank",
     "clipped",
     "closed_outline",
+    "count_in_outlines",
     "covered_area",
     "covered_outline",
     "distance",

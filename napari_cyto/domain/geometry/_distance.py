@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from napari_cyto.domain.geometry._areas import areas_of
 from napari_cyto.domain.geometry._containment import points_in_outline
 from napari_cyto.domain.geometry._shapes import YX, Geometry, Polygon
 
@@ -63,12 +64,12 @@ def pairs_within(points_yx: Floats, apart: float, *, closed: bool = False) -> np
     return near
 
 
-def outlines_within(outlines_yx: Sequence[Sequence[YX]], apart: float) -> npt.NDArray[np.intp]:
+def outlines_within(outlines_yx: Sequence[Sequence[YX] | Floats], apart: float) -> npt.NDArray[np.intp]:
     """Return the pairs of areas that overlap, hold one another, or are no farther from each other than ``apart``.
 
     Parameters
     ----------
-    outlines_yx : sequence of sequences of (y, x)
+    outlines_yx : sequence of sequences of (y, x) or of ndarrays (k, 2)
         Of each at least three corners.
     apart : float
         In the frame's unit.
@@ -80,7 +81,7 @@ def outlines_within(outlines_yx: Sequence[Sequence[YX]], apart: float) -> npt.ND
 
     Source: GEOS's STR-tree (through shapely).
     """
-    areas = np.array([shapely.Polygon(outline) for outline in outlines_yx], dtype=object)
+    areas = areas_of(outlines_yx)
     found = shapely.STRtree(areas).query(areas, predicate="dwithin", distance=apart).T
     pairs: npt.NDArray[np.intp] = found[found[:, 0] < found[:, 1]].astype(np.intp)
     return pairs
