@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -152,7 +153,7 @@ def _shape_name(kind: str, corners: bytes) -> bytes:
     if kind == "polygon":
         # The same ring, said to be a nucleus, is measured alike.
         corners += np.array([math.nan, len(corners) // 16], dtype="<f8").tobytes()
-    count = abs(float(np.frombuffer(corners[-8:], dtype="<f8")[0]))
+    count = abs(struct.unpack("<d", corners[-8:])[0])
     return hashlib.blake2b(corners[:-16] + repr(count).encode(), digest_size=SHAPE_BYTES).digest()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
+from itertools import chain
 from typing import Any
+
+import numpy as np
 
 from napari_cyto.domain.annotation import Annotation, Status
 from napari_cyto.domain.annotation_rows import (
     CLASS,
+    CORNERS,
     ID,
     KIND,
     OUTLINES,
@@ -17,7 +20,6 @@ from napari_cyto.domain.annotation_rows import (
     from_us,
     geometry_of,
     one_score,
-    rings_of,
     row_of,
 )
 from napari_cyto.domain.geometry import Box, CellOutline, Geometry, Point, Polygon
@@ -131,23 +133,27 @@ def checked(batches: Iterable[Sequence[Row]], slide_ids: Mapping[int, str]) -> I
     # What most rows share is looked at once.
     known: set[tuple[str, ...]] = set()
     for rows in batches:
-        for row in rows:
+        outlines = good_outlines(rows)
+        for n, row in enumerate(rows):
             shared = (row[KIND], *row[CLASS:SCORES])
             if shared not in known:
                 annotation_of(row, slide_ids)
                 known = known if len(known) < _MOST_KNOWN else set()
                 known.add(shared)
-            elif not _is_plain(row, slide_ids):
+            elif not _is_plain(row, slide_ids, has_outline=n in outlines):
                 annotation_of(row, slide_ids)
             yield row
 
 
 _MOST_KNOWN = 4096
+_POLYGON, _NUCLEUS = OUTLINES.index("polygon"), OUTLINES.index("nucleus")
+_FEWEST = 3
+"""Corners of an area."""
 
 
-def _is_plain(row: Row, slide_ids: Mapping[int, str]) -> bool:
+def _is_plain(row: Row, slide_ids: Mapping[int, str], *, has_outline: bool) -> bool:
     """Whether what a row shares with no other is good; only a part of what is good is found so."""
-    (annotation_id, slide_pk, kind, y0, x0, y1, x1, corners, *_, scores, created_us, note) = row
+    (annotation_id, slide_pk, kind, y0, x0, y1, x1, _corners, *_, scores, created_us, note) = row
     try:
         return (
             annotation_id.__class__ is str
@@ -158,7 +164,7 @@ def _is_plain(row: Row, slide_ids: Mapping[int, str]) -> bool:
                 if kind == "box"
                 else -PX_MAX <= y0 <= y1 <= PX_MAX and -PX_MAX <= x0 <= x1 <= PX_MAX
             )
-            and (kind not in OUTLINES or _is_outline(kind, corners))
+            and (kind not in OUTLINES or has_outline)
             and (scores == "" or one_score(scores) is not None)
             and created_us.__class__ is int
             and _US_FIRST <= created_us <= _US_LAST
@@ -168,16 +174,40 @@ def _is_plain(row: Row, slide_ids: Mapping[int, str]) -> bool:
         return False
 
 
-def _is_outline(kind: str, corners: object) -> bool:
-    if not isinstance(corners, bytes) or len(corners) % 16 or len(corners) < 48:
-        return False
-    outline, cytoplasm = rings_of(corners)
-    if kind != _kind(cytoplasm) or len(outline) < 6 or 0 < len(cytoplasm or ()) < 6:
-        return False
-    # With a number that is none among them, neither the least nor the largest means anything.
-    return all(
-        isfinite(sum(flat)) and min(flat) >= -PX_MAX and max(flat) <= PX_MAX for flat in (outline, cytoplasm) if flat
+def good_outlines(rows: Sequence[Row]) -> frozenset[int]:
+    """Return the numbers of those rows whose outline is surely good.
+
+    It is when all its corners are numbers on a slide, each ring has at least three, and the kind says which rings
+    there are. What is not found here may be good all the same: a row by row check decides.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        With corners as `napari_cyto.domain.annotation_rows.Row` has them, or with anything else a stranger wrote.
+    """
+    numbers, kinds, parts = [], [], []
+    for n, row in enumerate(rows):
+        corners = row[CORNERS]
+        if row[KIND] in OUTLINES and isinstance(corners, bytes) and len(corners) % 16 == 0 and len(corners) >= 48:
+            numbers.append(n)
+            kinds.append(OUTLINES.index(row[KIND]))
+            parts.append(corners)
+    if not numbers:
+        return frozenset()
+    flat = np.frombuffer(b"".join(parts), dtype="<f8")
+    lengths = np.array([len(corners) // 8 for corners in parts])
+    ends = np.cumsum(lengths)
+    # What is no number is not as small as any.
+    far = np.add.reduceat(~(np.abs(flat) <= PX_MAX), ends - lengths, dtype=np.intp)
+    kind = np.array(kinds)
+    # The last pair of a nucleus or a cell is (nan, corners of the nucleus), negative where nobody accepted it.
+    nucleus = np.minimum(np.abs(flat[ends - 1]), PX_MAX)
+    cytoplasm = lengths / 2 - 1 - nucleus
+    of_cell = (far == 1) & np.isnan(flat[ends - 2]) & (nucleus >= _FEWEST) & (nucleus == np.floor(nucleus))
+    good = np.where(
+        kind == _POLYGON, far == 0, of_cell & np.where(kind == _NUCLEUS, cytoplasm == 0, cytoplasm >= _FEWEST)
     )
+    return frozenset(np.array(numbers)[good].tolist())
 
 
 def status_of(value: object, table: str, row: object) -> Status:
@@ -207,7 +237,8 @@ def _outline(kind: object, vertices: object) -> Polygon:
     if not isinstance(shape, Polygon) or kind != _kind(cytoplasm_yx):
         raise ValueError("an outline of another kind")
     rings = (shape.vertices_yx, cytoplasm_yx or ())
-    if not all(-PX_MAX <= y <= PX_MAX and -PX_MAX <= x <= PX_MAX for ring in rings for y, x in ring):
+    flat = [*chain.from_iterable(chain.from_iterable(rings))]
+    if min(flat) < -PX_MAX or max(flat) > PX_MAX:
         raise ValueError("a corner far from any slide")
     return shape
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_cyto.domain.annotation_rows import utc_text
-from napari_cyto.store._rows import VERSION_COLUMNS, annotation_of, checked
+from napari_cyto.store._rows import VERSION_COLUMNS, annotation_of, checked, good_outlines
 from napari_cyto.store._validity import RowFault, _shown
 from napari_cyto.store.recovery.damage_message import ALREADY_SAID
 
@@ -24,14 +24,23 @@ BOX: tuple[Any, ...] = (
 )
 POINT = (*BOX[:2], "point", 1.0, 2.0, 1.0, 2.0, *BOX[7:])
 OUTLINE = (*BOX[:2], "polygon", 0.0, 0.0, 4.0, 4.0, TRIANGLE, *BOX[8:])
+NUCLEUS, CELL, UNACCEPTED = (
+    (*OUTLINE[:2], kind, *OUTLINE[3:7], corners + struct.pack("<2d", math.nan, count), *OUTLINE[8:])
+    for kind, corners, count in (("nucleus", TRIANGLE, 3), ("cell", TRIANGLE * 2, 3), ("cell", TRIANGLE * 2, -3))
+)
+GOOD = [BOX, POINT, OUTLINE, NUCLEUS, CELL, UNACCEPTED]
 NUMBERS = [math.nan, math.inf, -math.inf, 2.0**41, -(2.0**41), -5.0, 0.0, 10, True, None, "1.0", b"1"]
 TEXTS = [None, "", 5, b"box", "x" * 32_768, "accepted", "point", "box", "polygon"]
+COUNTS = (0, 2, 3, -3, 3.5, 4, 5, 6, 7, 1e308, math.inf, math.nan)
 CORNERS = [
     b"",
     b"x",
     TRIANGLE[:32],
     "a" * 48,
     *(struct.pack("<6d", 0, 0, 0, x, 4, 4) for x in (math.nan, math.inf, 1e300)),
+    *(TRIANGLE * rings + struct.pack("<2d", math.nan, count) for rings in (1, 2) for count in COUNTS),
+    *(TRIANGLE * 2 + struct.pack("<2d", *last) for last in ((1.0, 3.0), (math.inf, 3.0))),
+    struct.pack("<2d", math.nan, 4.0) + TRIANGLE + struct.pack("<2d", math.nan, 4.0),
 ]
 SCORES = [
     *('[["HSIL", 1.5]]', '[["HSIL", NaN]]', '[["HSIL", -0.5]]', '[["HSIL", "0.5"]]', '[["HSIL", 0.5]] ', "[[1, 0.5]]"),
@@ -60,7 +69,7 @@ def outcome_of_last(rows: list[tuple[Any, ...]]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("good", [BOX, POINT, OUTLINE], ids=lambda row: row[2])
+@pytest.mark.parametrize("good", GOOD, ids=lambda row: row[2])
 @pytest.mark.parametrize("place", range(15))
 def test_a_field_of_a_stranger(good: tuple[Any, ...], place: int) -> None:
     assert outcome(good, SLIDES) == ""
@@ -68,7 +77,7 @@ def test_a_field_of_a_stranger(good: tuple[Any, ...], place: int) -> None:
         row = (*good[:place], value, *good[place + 1 :])
         # Also after rows that are like it in all that is looked at once.
         said = outcome(row, SLIDES)
-        assert outcome_of_last([row]) == outcome_of_last([BOX, POINT, OUTLINE, row]) == said, row
+        assert outcome_of_last([row]) == outcome_of_last([*GOOD, row]) == said, row
         assert not said or names_the_fault(said, row, place), said
 
 
@@ -82,6 +91,11 @@ def names_the_fault(said: str, row: tuple[Any, ...], place: int) -> bool:
     bounds = ("y0, x0, y1, x1",)
     shape = {"kind": (*bounds, "vertices")} | dict.fromkeys(("slide_pk", "y0", "x0", "y1", "x1"), bounds)
     return any(said.startswith(f"{where} '{each}' is ") for each in shape.get(name, ()))
+
+
+def test_good_outlines_are_found_for_a_batch_without_a_look_at_each() -> None:
+    assert good_outlines([*GOOD, (*CELL[:7], CELL[7][:-16], *CELL[8:])]) == {2, 3, 4, 5}
+    assert good_outlines([BOX, POINT]) == good_outlines([]) == frozenset()
 
 
 @given(st.integers(-62_135_000_000_000_000, 253_402_000_000_000_000))
